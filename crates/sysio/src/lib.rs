@@ -1,1 +1,18 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! Linux system calls behind safe types: TUN, UDP, polling, routes, NAT rules, sysctls, namespaces.
+//!
+//! This is the one crate of the workspace where `unsafe` is allowed. It holds no protocol decision:
+//! bytes and addresses go in and out, and every failure has a type that says what would mend it.
+//! Where the kernel lacks something (IPv6 off, no permission to force buffer sizes) the call
+//! degrades and its result says so.
+
+mod packet;
+mod poller;
+mod tun;
+mod udp;
+
+pub use packet::Packet;
+pub use poller::{Interest, Poller, Ready, Waker};
+pub use tun::{Tun, TunError, TunIoError, TunSendOutcome};
+pub use udp::{
+    BindError, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket, normalise,
+};
