@@ -7,12 +7,14 @@ use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use datapath::Counters;
+use datapath::PeerCounters;
 use pki::{Refusal, Serial};
 use tokio::sync::watch;
-use tunnel::{EndReason, Hello};
+use tunnel::Hello;
 use wire::cipher::Cipher;
 use wire::push::PushOption;
+
+use crate::Ending;
 
 /// Whose certificate it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ pub struct SessionInfo {
     /// How often its keys were renewed.
     pub renegotiations: u64,
     /// What went through it.
-    pub counters: Counters,
+    pub counters: PeerCounters,
 }
 
 /// What happened to a session.
@@ -103,13 +105,15 @@ pub enum Report {
         /// The session as it was.
         info: SessionInfo,
         /// Why.
-        reason: EndReason,
+        ending: Ending,
     },
     /// A connection that never became a session.
     Refused {
         /// Where it came from.
         source: SocketAddr,
+        /// Whose it was, if it came far enough to say.
+        whom: Option<Identity>,
         /// Why.
-        reason: EndReason,
+        ending: Ending,
     },
 }
