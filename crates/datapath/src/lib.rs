@@ -19,6 +19,7 @@ mod counters;
 mod endpoint;
 mod ip;
 mod keys;
+mod magic;
 mod mss;
 mod net;
 mod outbox;

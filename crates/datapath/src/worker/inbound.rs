@@ -4,7 +4,7 @@
 //! checked, least of all where its sender is (protocol section 13.1).
 
 use clock::Now;
-use wire::data::{OCC_EXIT, OCC_MAGIC, PING};
+use crate::magic::{OCC_EXIT, OCC_MAGIC, PING};
 use wire::{KeyId, Opcode, PeerId, split_first_byte};
 
 use super::{Queued, Worker};

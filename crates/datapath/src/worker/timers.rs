@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clock::Now;
-use wire::data::PING;
+use crate::magic::PING;
 
 use super::{Queued, Worker};
 use crate::peer::Peer;
