@@ -37,8 +37,8 @@ pub trait PacketSink<'b> {
     /// An inner packet for the TUN device, in order.
     fn packet(&mut self, packet: &'b mut [u8]);
 
-    /// A datagram that isn't a data packet, or empty: the control plane's matter. It comes through
-    /// here because the kernel joins datagrams without looking at opcodes.
+    /// A datagram that isn't a data packet: the control plane's matter. It comes through here
+    /// because the kernel joins datagrams without looking at opcodes.
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]);
 }
 

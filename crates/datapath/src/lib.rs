@@ -17,10 +17,16 @@ mod batch;
 mod command;
 mod counters;
 mod endpoint;
+mod ip;
 mod keys;
+mod magic;
+mod mss;
 mod net;
 mod outbox;
+mod peer;
 mod replay;
+mod routes;
+mod table;
 mod worker;
 
 pub use batch::{Datagram, DatagramSink, Packet, PacketSink};

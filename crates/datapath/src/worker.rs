@@ -9,88 +9,90 @@
 //! 3. Drain [`Worker::poll_notice`] after each of these, and pass the notices on.
 //! 4. Sleep until IO or [`Worker::poll_timeout`], then call [`Worker::handle_timeout`].
 //!
+//! Should a call panic, [`Worker::serving`] names the peer whose packet did it: apply its `PeerDel`
+//! and go on.
+//!
 //! Invariant: nothing is opened or sealed for a peer once its `PeerDel` was applied.
 
-use std::time::Duration;
+mod commands;
+mod inbound;
+mod outbound;
+mod timers;
 
-use clock::Now;
+use std::collections::VecDeque;
 
-use crate::{
-    Command, Datagram, DatagramSink, Drops, Notice, Packet, PacketSink, PeerCounters, PeerRef,
-    WorkerSettings,
-};
+use crate::routes::Routes;
+use crate::table::Table;
+use crate::{Drops, Notice, PeerCounters, PeerRef, WorkerSettings};
 
-/// When to call [`Worker::handle_timeout`], and what for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline {
-    /// Boot time.
-    pub at: Duration,
-    /// What becomes due.
-    pub why: TimeoutReason,
-}
-
-/// What a worker waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TimeoutReason {
-    /// A peer's ping or its expiry may be due.
-    KeepAlive,
-}
+pub use timers::{Deadline, TimeoutReason};
 
 /// See the module's text for how to drive it.
 #[derive(Debug)]
 pub struct Worker {
     settings: WorkerSettings,
+    table: Table,
+    routes: Routes,
+    timers: timers::Timers,
+    notices: VecDeque<Queued>,
+    drops: Drops,
+    serving: Option<PeerRef>,
 }
 
 impl Worker {
     /// A worker without peers.
     pub fn new(settings: WorkerSettings) -> Self {
-        Self { settings }
-    }
-
-    /// Applies one command. What comes of it is told by notices.
-    pub fn apply(&mut self, _command: Command, _now: Now) {}
-
-    /// Opens received datagrams in place. Inner packets and control packets go to `inward`; what
-    /// one peer sent to another goes to `to_udp` (see [`crate::PeerToPeer`]).
-    pub fn handle_datagrams<'b>(
-        &mut self,
-        _batch: impl IntoIterator<Item = Datagram<'b>>,
-        _now: Now,
-        _inward: &mut impl PacketSink<'b>,
-        _to_udp: &mut impl DatagramSink,
-    ) {
-    }
-
-    /// Seals packets from the TUN device for the peers that own their destinations.
-    pub fn handle_packets<'b>(
-        &mut self,
-        _batch: impl IntoIterator<Item = Packet<'b>>,
-        _now: Now,
-        _to_udp: &mut impl DatagramSink,
-    ) {
-    }
-
-    /// Sends the pings that are due and tells which peers have expired.
-    pub fn handle_timeout(&mut self, _now: Now, _to_udp: &mut impl DatagramSink) {}
-
-    /// The next moment that needs [`Self::handle_timeout`].
-    pub fn poll_timeout(&self) -> Option<Deadline> {
-        None
+        Self {
+            settings,
+            table: Table::new(settings.slots),
+            routes: Routes::default(),
+            timers: timers::Timers::default(),
+            notices: VecDeque::new(),
+            drops: Drops::default(),
+            serving: None,
+        }
     }
 
     /// The next notice for the control plane.
     pub fn poll_notice(&mut self) -> Option<Notice> {
-        None
+        loop {
+            match self.notices.pop_front()? {
+                Queued::Notice(notice) => return Some(notice),
+                Queued::Float(peer) => {
+                    if let Some(found) = self.table.named(peer) {
+                        found.float_waits = false;
+                        return Some(Notice::Float { peer, endpoint: found.endpoint });
+                    }
+                }
+            }
+        }
     }
 
     /// A living peer's totals.
-    pub fn peer_counters(&self, _peer: PeerRef) -> Option<PeerCounters> {
-        None
+    pub fn peer_counters(&self, peer: PeerRef) -> Option<PeerCounters> {
+        self.table.find(peer).map(|found| found.counters)
+    }
+
+    /// The totals of every living peer, by slot.
+    pub fn peers(&self) -> impl Iterator<Item = (PeerRef, PeerCounters)> {
+        self.table.peers().map(|peer| (peer.reference, peer.counters))
     }
 
     /// Drops by cause since the worker was made.
     pub fn drops(&self) -> Drops {
-        Drops::default()
+        self.drops
     }
+
+    /// The peer whose packet is, or was last, being handled.
+    pub fn serving(&self) -> Option<PeerRef> {
+        self.serving
+    }
+}
+
+/// Notices wait here. A peer that moves to and fro with every packet fills one place, not the
+/// queue: where it is gets read when the notice is.
+#[derive(Debug)]
+enum Queued {
+    Notice(Notice),
+    Float(PeerRef),
 }
