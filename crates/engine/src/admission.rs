@@ -69,6 +69,8 @@ pub struct SessionInfo {
     pub identity: Identity,
     /// Where it comes from.
     pub source: SocketAddr,
+    /// The address of ours that it speaks to.
+    pub local: Option<IpAddr>,
     /// Its addresses inside the tunnel.
     pub addresses: Vec<IpAddr>,
     /// The data channel's cipher.
@@ -79,6 +81,8 @@ pub struct SessionInfo {
     pub since: Duration,
     /// How often its keys were renewed.
     pub renegotiations: u64,
+    /// When that was last, since the machine booted.
+    pub renegotiated_at: Option<Duration>,
     /// What went through it.
     pub counters: PeerCounters,
 }

@@ -175,7 +175,7 @@ impl ClientTask {
 
     fn take_datagram(&mut self, datagram: &[u8]) {
         match self.session.handle_datagram(datagram, self.clock.now()) {
-            Ok(()) if self.up => self.data.apply(Command::PeerHeard { peer: SERVER }),
+            Ok(()) if self.up => self.data.apply(Command::PeerHeard { peer: server_peer() }),
             Ok(()) => {}
             Err(reason) => tracing::trace!(%reason, "a control packet was dropped"),
         }
@@ -214,14 +214,14 @@ impl ClientTask {
                 self.tell(ClientEvent::Pushed(reply));
             }
             Event::KeyReady(key) => self.data.apply(Command::KeyNew {
-                peer: SERVER,
+                peer: server_peer(),
                 key_id: key.key_id,
                 cipher: key.cipher,
                 material: key.material,
                 role: key.role,
             }),
-            Event::KeyActive(key_id) => self.data.apply(Command::KeySwap { peer: SERVER, key_id }),
-            Event::KeyRetired(key_id) => self.data.apply(Command::KeyDel { peer: SERVER, key_id }),
+            Event::KeyActive(key_id) => self.data.apply(Command::KeySwap { peer: server_peer(), key_id }),
+            Event::KeyRetired(key_id) => self.data.apply(Command::KeyDel { peer: server_peer(), key_id }),
             Event::Established => {
                 let cipher = self.session.negotiated().map(|negotiated| negotiated.cipher);
                 self.tell(ClientEvent::Established(cipher));
@@ -249,14 +249,14 @@ impl ClientTask {
             }
         }
         let settings = server_settings(header, &self.endpoint, keep_alive, self.settings.mssfix);
-        self.data.apply(Command::PeerNew { peer: SERVER, endpoint: self.endpoint, settings });
+        self.data.apply(Command::PeerNew { peer: server_peer(), endpoint: self.endpoint, settings });
         self.up = true;
     }
 
     fn end(&mut self, ending: Ending) {
         if !self.ended {
             self.ended = true;
-            self.data.apply(Command::PeerDel { peer: SERVER });
+            self.data.apply(Command::PeerDel { peer: server_peer() });
             self.tell(ClientEvent::Ended(ending));
         }
     }
@@ -281,6 +281,9 @@ fn interval(seconds: u32) -> Option<Duration> {
 }
 
 /// A client's one peer. Its slot is our own choice; the peer-id on the wire is the pushed one.
-const SERVER: PeerRef = PeerRef { id: PeerId::ZERO, generation: 1 };
+fn server_peer() -> PeerRef {
+    PeerRef { id: PeerId::from_bytes([0; 3]), generation: 1 }
+}
+
 const CONTROL_QUEUE: usize = 64;
 const IDLE: Duration = Duration::from_secs(3600);

@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use clock::{Clock, Now};
 use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef};
+use pki::Refusal;
 use sysio::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tunnel::{Accepted, Close, DropReason, Gate, Hello, RenegotiateReason, Session, Verdict};
 use wire::SessionId;
 use wire::control::ControlHeader;
+use wire::peer_info::PeerInfo;
 
 use crate::data::{ControlDatagram, DataHandle, transmit};
 use crate::figures::ControlFigures;
@@ -26,7 +28,8 @@ use crate::grant::{DataSettings, grant, peer_settings};
 use crate::entropy::fresh_seed;
 use crate::peers::PeerIds;
 use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
-use crate::{Admission, Admitted, Ending, Report, SessionInfo};
+use crate::server::Kick;
+use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 
 /// What others ask of the control task.
 #[derive(Debug)]
@@ -35,20 +38,12 @@ pub(crate) enum Ask {
     Sessions(oneshot::Sender<Vec<(PeerRef, SessionInfo)>>),
     /// What was counted.
     Figures(oneshot::Sender<ControlFigures>),
-    /// Close the sessions that match; how many did.
-    Kick(KickWhom, oneshot::Sender<usize>),
+    /// Close the sessions that match; whose they were.
+    Kick(Kick, oneshot::Sender<Vec<Identity>>),
     /// Renew everybody's keys.
     RenegotiateAll,
     /// Say goodbye to everybody and end.
     Stop(oneshot::Sender<()>),
-}
-
-/// Which sessions to close.
-#[derive(Clone, Debug)]
-pub(crate) enum KickWhom {
-    Number(u64),
-    User(String),
-    Device(String, String),
 }
 
 /// The queues that the control task waits for.
@@ -238,8 +233,10 @@ impl Control {
             }
             FromSession::Renegotiated => {
                 self.figures.renegotiations += 1;
+                let now = self.parts.clock.now().boot;
                 let Some(registered) = self.registered(id) else { return };
                 registered.info.renegotiations += 1;
+                registered.info.renegotiated_at = Some(now);
                 let number = registered.info.number;
                 self.parts.admission.report(Report::Renegotiated { number });
             }
@@ -252,7 +249,7 @@ impl Control {
         let Some(connection) = self.connections.get(&id).filter(|c| !c.ended) else { return };
         match (verdict, &connection.admitted) {
             (Err(refusal), _) => {
-                let told = tunnel::Refusal { code: refusal.code(), told: refusal.told() };
+                let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
                 let message = ToSession::Refused(told);
                 self.end(id, Ending::Refused(refusal), Some(message));
             }
@@ -288,11 +285,13 @@ impl Control {
             number: id,
             identity: admitted.identity.clone(),
             source: connection.remote,
+            local: connection.endpoint.local,
             addresses: admitted.addresses.clone(),
             cipher: None,
-            peer_version: hello.peer_info.summary(),
+            peer_version: client_name(&hello.peer_info),
             since: self.parts.clock.now().boot,
             renegotiations: 0,
+            renegotiated_at: None,
             counters: PeerCounters::default(),
         };
         let endpoint = connection.endpoint;
@@ -301,7 +300,7 @@ impl Control {
         self.parts.data.apply(Command::PeerNew { peer, endpoint, settings });
         // Registered: from here on a sweep finds it. What changed before that is caught now.
         if let Err(refusal) = self.parts.admission.standing(&admitted.identity) {
-            let told = tunnel::Refusal { code: refusal.code(), told: refusal.told() };
+            let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
             return self.end(id, Ending::Withdrawn(refusal), Some(ToSession::Refused(told)));
         }
         self.tell(id, ToSession::Admitted(peer, Box::new(grant(&admitted, peer))));
@@ -337,7 +336,7 @@ impl Control {
         };
         for (id, peer, refusal) in withdrawn {
             waiting.insert(peer);
-            let close = ToSession::Close(Close::AuthFailed(refusal.told()));
+            let close = ToSession::Close(Close::AuthFailed(told(&refusal)));
             self.end(id, Ending::Withdrawn(refusal), Some(close));
         }
         self.sweep = Some(Sweep { change, waiting });
@@ -469,24 +468,24 @@ impl Control {
         }
     }
 
-    fn kick(&mut self, whom: &KickWhom) -> usize {
-        let ids: Vec<_> = self
+    fn kick(&mut self, whom: &Kick) -> Vec<Identity> {
+        let kicked: Vec<_> = self
             .live()
             .filter(|(id, registered)| match whom {
-                KickWhom::Number(number) => id == number,
-                KickWhom::User(user) => registered.info.identity.user == *user,
-                KickWhom::Device(user, device) => {
+                Kick::Number(number) => id == number,
+                Kick::User(user) => registered.info.identity.user == *user,
+                Kick::Device(user, device) => {
                     registered.info.identity.user == *user
                         && registered.info.identity.device == *device
                 }
             })
-            .map(|(id, _)| id)
+            .map(|(id, registered)| (id, registered.info.identity.clone()))
             .collect();
-        for id in &ids {
+        for (id, _) in &kicked {
             let close = ToSession::Close(Close::Restart("closed by an administrator".to_owned()));
             self.end(*id, Ending::Kicked, Some(close));
         }
-        ids.len()
+        kicked.into_iter().map(|(_, identity)| identity).collect()
     }
 
     async fn stop(mut self, done: oneshot::Sender<()>) {
@@ -529,6 +528,17 @@ impl Control {
     fn count_drop(&mut self, reason: DropReason) {
         self.drops.count(reason);
     }
+}
+
+/// What a client calls itself: `OpenVPN 2.6.14 linux`.
+fn client_name(info: &PeerInfo) -> String {
+    let [version, platform] = ["IV_VER", "IV_PLAT"].map(|name| info.get(name).unwrap_or("?"));
+    format!("{version} {platform}")
+}
+
+/// A refusal as the peer is told it: one line of bounded length.
+fn told(refusal: &Refusal) -> String {
+    refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// Control datagrams waiting for one session: its receive window and as many repetitions.

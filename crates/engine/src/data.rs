@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use clock::{Clock, Now};
 use datapath::{
-    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PacketSink, PeerRef, Worker,
+    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PacketSink, PeerCounters, PeerRef, Worker,
     WorkerSettings,
 };
 use sysio::{Interest, Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket, Waker};
@@ -194,7 +194,7 @@ impl DataThread {
             Command::PeerDel { peer } => {
                 self.peers.remove(peer);
                 if let Some(counters) = self.worker.peer_counters(*peer) {
-                    self.figures.total = self.figures.total.plus(counters);
+                    add(&mut self.figures.total, counters);
                 }
             }
             _ => {}
@@ -207,7 +207,7 @@ impl DataThread {
         figures.drops = self.worker.drops();
         for peer in &self.peers {
             if let Some(counters) = self.worker.peer_counters(*peer) {
-                figures.total = figures.total.plus(counters);
+                add(&mut figures.total, counters);
                 figures.peers.push((*peer, counters));
             }
         }
@@ -277,6 +277,13 @@ impl DataThread {
             let _ = self.outlets.notices.send(notice);
         }
     }
+}
+
+fn add(total: &mut PeerCounters, more: PeerCounters) {
+    total.rx_packets += more.rx_packets;
+    total.rx_bytes += more.rx_bytes;
+    total.tx_packets += more.tx_packets;
+    total.tx_bytes += more.tx_bytes;
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.

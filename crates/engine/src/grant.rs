@@ -1,11 +1,12 @@
 //! From an admission to what the two cores are told: peer settings for the data thread, a grant for
 //! the session.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use datapath::{Endpoint, Header, IpNet, KeepAlive, Mss, PeerRef, PeerSettings};
 use tunnel::Grant;
-use wire::mtu;
+use wire::mtu::{Encapsulation, MssFix, Underlay};
 use wire::peer_info::{IvProto, PeerInfo};
 
 use crate::Admitted;
@@ -30,7 +31,7 @@ pub(crate) fn peer_settings(
     endpoint: &Endpoint,
     data: &DataSettings,
 ) -> PeerSettings {
-    let header = if peer_info.proto().contains(IvProto::DATA_V2) {
+    let header = if peer_info.iv_proto().contains(IvProto::DATA_V2) {
         Header::V2(peer.id)
     } else {
         Header::V1
@@ -71,14 +72,12 @@ fn mss(header: Header, endpoint: &Endpoint, mssfix: u16) -> Mss {
     if mssfix == 0 {
         return Mss::UNTOUCHED;
     }
-    let header = match header {
-        Header::V1 => mtu::DataHeader::V1,
-        Header::V2(_) => mtu::DataHeader::V2,
+    let encapsulation =
+        Encapsulation { v2: matches!(header, Header::V2(_)), ..Encapsulation::USUAL };
+    let underlay = match endpoint.remote.ip().to_canonical() {
+        IpAddr::V4(_) => Underlay::V4,
+        IpAddr::V6(_) => Underlay::V6,
     };
-    let outer = match endpoint.remote.ip().to_canonical() {
-        std::net::IpAddr::V4(_) => mtu::Outer::V4,
-        std::net::IpAddr::V6(_) => mtu::Outer::V6,
-    };
-    let limits = mtu::mssfix(mssfix, outer, header);
+    let limits = MssFix::Mtu(mssfix).mss(encapsulation, underlay);
     Mss { v4: limits.v4, v6: limits.v6 }
 }

@@ -11,10 +11,10 @@ use sysio::{Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
-use crate::control::{Ask, Control, ControlParts, Inlets, KickWhom};
+use crate::control::{Ask, Control, ControlParts, Inlets};
 use crate::data::{self, DataHandle, DataIo, Outlets};
 use crate::entropy::fresh_seed;
-use crate::{Admission, DataSettings, Figures, SessionInfo};
+use crate::{Admission, DataSettings, Figures, Identity, SessionInfo};
 
 /// What a server is made with.
 #[derive(Clone, Debug)]
@@ -123,14 +123,9 @@ impl Server {
         Figures { data: self.data.figures().await, control }
     }
 
-    /// Closes sessions; their clients may come back. Says how many.
-    pub async fn kick(&self, whom: Kick) -> usize {
-        let whom = match whom {
-            Kick::Number(number) => KickWhom::Number(number),
-            Kick::User(user) => KickWhom::User(user),
-            Kick::Device(user, device) => KickWhom::Device(user, device),
-        };
-        self.ask(|answer| Ask::Kick(whom, answer)).await.unwrap_or(0)
+    /// Closes sessions; their clients may come back. Says whose they were.
+    pub async fn kick(&self, whom: Kick) -> Vec<Identity> {
+        self.ask(|answer| Ask::Kick(whom, answer)).await.unwrap_or_default()
     }
 
     /// Renews the keys of every session.
