@@ -5,11 +5,17 @@
 //! Where the kernel lacks something (IPv6 off, no permission to force buffer sizes) the call
 //! degrades and its result says so.
 
+mod interface;
+pub mod netlink;
+mod netns;
+mod network;
 mod packet;
 mod poller;
 mod tun;
 mod udp;
 
+pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
+pub use network::Network;
 pub use packet::Packet;
 pub use poller::{Interest, Poller, Ready, Waker};
 pub use tun::{Tun, TunError, TunIoError, TunSendOutcome};

@@ -10,13 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::Packet;
-
-mod request;
-
-use request::{InterfaceCall, InterfaceRequest};
+use crate::interface::{self, InterfaceCall, InterfaceRequest};
 
 /// One queue of a TUN interface, or a stand-in for it. All methods take `&self`: the kernel
 /// serialises calls from several threads.
@@ -34,10 +30,11 @@ impl Tun {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let fd = rustix::fs::open(DEVICE, flags, Mode::empty()).map_err(open_error)?;
         request.set_flags(IFF_TUN | IFF_NO_PI);
-        request::call(&fd, InterfaceCall::TunAttach, &mut request)
+        interface::call(&fd, InterfaceCall::TunAttach, &mut request)
             .map_err(|errno| attach_error(errno, pattern))?;
         let tun = Self { fd, name: request.name() };
-        tun.set_mtu(mtu).map_err(|errno| TunError::Mtu { mtu, source: errno.into() })?;
+        interface::set_mtu(&tun.name, mtu)
+            .map_err(|errno| TunError::Mtu { mtu, source: errno.into() })?;
         Ok(tun)
     }
 
@@ -105,18 +102,6 @@ impl Tun {
                 Err(errno) => return Err(TunIoError::from_errno(errno)),
             }
         }
-    }
-
-    fn set_mtu(&self, mtu: u16) -> rustix::io::Result<()> {
-        let socket = rustix::net::socket_with(
-            AddressFamily::INET,
-            SocketType::DGRAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        let mut request = InterfaceRequest::named(&self.name).ok_or(Errno::INVAL)?;
-        request.set_mtu(mtu);
-        request::call(&socket, InterfaceCall::SetMtu, &mut request)
     }
 }
 
@@ -309,6 +294,8 @@ const IFF_NO_PI: u16 = 0x1000;
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
     use super::*;
 
     #[test]

@@ -1,32 +1,60 @@
-//! The `struct ifreq` calls that TUN needs, and their one `unsafe` entry.
+//! The `struct ifreq` calls on interfaces, and their one `unsafe` entry.
 //!
 //! Only calls that read or write nothing but the fixed-size request are in [`InterfaceCall`]; that
 //! is what makes [`call`] safe.
 
 use std::ffi::c_void;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 /// A call on an interface that takes a pointer to a `struct ifreq` and to nothing else.
 #[derive(Clone, Copy)]
-pub(super) enum InterfaceCall {
+pub(crate) enum InterfaceCall {
     /// TUNSETIFF.
     TunAttach,
     /// SIOCSIFMTU.
     SetMtu,
+    /// SIOCGIFFLAGS.
+    Flags,
+    /// SIOCSIFFLAGS.
+    SetFlags,
+}
+
+/// Sets an interface's MTU, in the calling thread's network namespace.
+pub(crate) fn set_mtu(name: &str, mtu: u16) -> rustix::io::Result<()> {
+    let mut request = InterfaceRequest::named(name).ok_or(Errno::INVAL)?;
+    request.set_mtu(mtu);
+    call(any_socket()?, InterfaceCall::SetMtu, &mut request)
+}
+
+/// Brings an interface of the calling thread's network namespace up.
+pub(crate) fn bring_up(name: &str) -> rustix::io::Result<()> {
+    let socket = any_socket()?;
+    let mut request = InterfaceRequest::named(name).ok_or(Errno::INVAL)?;
+    call(&socket, InterfaceCall::Flags, &mut request)?;
+    request.set_flags(request.flags() | IFF_UP);
+    call(&socket, InterfaceCall::SetFlags, &mut request)
+}
+
+/// The calls need some socket to name the network namespace.
+fn any_socket() -> rustix::io::Result<OwnedFd> {
+    let (domain, kind) = (AddressFamily::UNIX, SocketType::DGRAM);
+    rustix::net::socket_with(domain, kind, SocketFlags::CLOEXEC, None)
 }
 
 /// `struct ifreq`: a name, then a union whose largest member has 24 bytes.
 #[repr(C, align(8))]
-pub(super) struct InterfaceRequest {
+pub(crate) struct InterfaceRequest {
     name: [u8; NAME_SIZE],
     union: [u8; UNION_SIZE],
 }
 
 impl InterfaceRequest {
     /// A zeroed request for an interface, or `None` if it can't have that name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         if !is_name(name) {
             return None;
         }
@@ -36,24 +64,28 @@ impl InterfaceRequest {
     }
 
     /// The name, as the kernel completed it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let len = self.name.iter().position(|byte| *byte == 0).unwrap_or(NAME_SIZE);
         String::from_utf8_lossy(&self.name[..len]).into_owned()
     }
 
     /// `ifr_flags`.
-    pub(super) fn set_flags(&mut self, flags: u16) {
+    pub(crate) fn set_flags(&mut self, flags: u16) {
         self.union[..2].copy_from_slice(&flags.to_ne_bytes());
     }
 
+    fn flags(&self) -> u16 {
+        u16::from_ne_bytes([self.union[0], self.union[1]])
+    }
+
     /// `ifr_mtu`.
-    pub(super) fn set_mtu(&mut self, mtu: u16) {
+    pub(crate) fn set_mtu(&mut self, mtu: u16) {
         self.union[..4].copy_from_slice(&i32::from(mtu).to_ne_bytes());
     }
 }
 
 /// Makes one call.
-pub(super) fn call(
+pub(crate) fn call(
     fd: impl AsFd,
     call: InterfaceCall,
     request: &mut InterfaceRequest,
@@ -80,6 +112,8 @@ unsafe impl Ioctl for Exchange<'_> {
         match self.call {
             InterfaceCall::TunAttach => opcode::write::<i32>(b'T', 202),
             InterfaceCall::SetMtu => 0x8922,
+            InterfaceCall::Flags => 0x8913,
+            InterfaceCall::SetFlags => 0x8914,
         }
     }
 
@@ -98,5 +132,6 @@ fn is_name(name: &str) -> bool {
     fits && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
+const IFF_UP: u16 = 1;
 const NAME_SIZE: usize = 16;
 const UNION_SIZE: usize = 24;
