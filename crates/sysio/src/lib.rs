@@ -6,6 +6,7 @@
 //! degrades and its result says so.
 
 mod interface;
+pub mod lab;
 pub mod netlink;
 mod netns;
 mod network;

@@ -98,6 +98,12 @@ impl Netlink {
         self.link_change(message, "move an interface").await
     }
 
+    /// Gives an interface that is down another name.
+    pub async fn link_rename(&self, index: u32, name: &str) -> Result<(), NetlinkError> {
+        let message = LinkUnspec::new_with_index(index).name(name.to_owned());
+        self.link_change(message, "rename an interface").await
+    }
+
     /// Makes two interfaces that are the ends of one cable.
     pub async fn veth_add(&self, name: &str, peer: &str) -> Result<(), NetlinkError> {
         let message = LinkVeth::new(name, peer).build();
