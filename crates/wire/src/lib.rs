@@ -16,10 +16,12 @@ pub mod data;
 pub mod domain;
 pub mod key_material;
 pub mod key_method;
+pub mod message;
 pub mod mtu;
 pub mod options;
 pub mod peer_info;
 pub mod prf;
+pub mod push;
 pub mod static_key;
 pub mod tls_auth;
 
