@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use wire::key_method::KeyMethodError;
+
 use crate::event::{Close, Refusal};
 
 /// Why a session ended.
@@ -36,8 +38,12 @@ pub enum EndReason {
     Closed(Close),
     /// Server: saved before it was established; TLS cannot be carried over.
     RestoredMidHandshake,
+    /// Saved after it had ended or while it said goodbye.
+    RestoredAfterItsEnd,
     /// The exporter of the TLS session failed, or gave zeros.
     KeyDerivationFailed,
+    /// Client: our own user name, password or peer info do not fit the key message.
+    OwnKeyMessage(KeyMethodError),
 }
 
 /// How far a negotiation came.
@@ -111,7 +117,9 @@ impl EndReason {
             EndReason::Closed(Close::Replaced) => "replaced",
             EndReason::Closed(_) => "closed",
             EndReason::RestoredMidHandshake => "restored_mid_handshake",
+            EndReason::RestoredAfterItsEnd => "restored_after_its_end",
             EndReason::KeyDerivationFailed => "key_derivation_failed",
+            EndReason::OwnKeyMessage(_) => "own_key_message",
         }
     }
 }
@@ -142,7 +150,9 @@ impl fmt::Display for EndReason {
             EndReason::RestoredMidHandshake => {
                 f.write_str("saved in the middle of its handshake, which cannot be carried over")
             }
+            EndReason::RestoredAfterItsEnd => f.write_str("saved after its end"),
             EndReason::KeyDerivationFailed => f.write_str("the TLS exporter gave no usable key"),
+            EndReason::OwnKeyMessage(error) => write!(f, "our own key message: {error}"),
         }
     }
 }
@@ -155,6 +165,7 @@ impl Error for EndReason {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             EndReason::TlsFailed(error) => Some(error),
+            EndReason::OwnKeyMessage(error) => Some(error),
             _ => None,
         }
     }
