@@ -3,4 +3,6 @@
 //! Not here: the wording of the command line (`handfast`) and the running VPN (`engine`). The
 //! store is the only truth; everything else here is a projection of it or a change to it.
 
+pub mod admin;
 pub mod config;
+pub mod profile;

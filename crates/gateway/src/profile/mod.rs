@@ -1,0 +1,1 @@
+//! The files a device needs, written for what each system's usual client imports.
