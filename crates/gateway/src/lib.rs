@@ -5,4 +5,10 @@
 
 pub mod admin;
 pub mod config;
+pub mod control;
+pub mod data;
+pub mod effects;
 pub mod profile;
+
+#[cfg(test)]
+mod testing;

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 pub use error::DataError;
-pub use group::{HANDFAST_GROUP, group_id};
+pub use group::{HANDFAST_GROUP, group_id, user_name};
 pub use lock::Lock;
 
 use crate::config;
@@ -77,7 +77,7 @@ impl DataDir {
         if !meta.is_dir() {
             return Err(DataError::NotAFolder { path: self.path.clone() });
         }
-        let owner = rustix_euid();
+        let owner = own_uid();
         if meta.uid() != owner {
             let path = self.path.clone();
             return Err(DataError::WrongOwner { path, owner: meta.uid(), us: owner });
@@ -88,7 +88,7 @@ impl DataDir {
     /// 0700, or 0710 for the group `handfast` where there is one and we may.
     fn narrow(&self, meta: &fs::Metadata) -> io::Result<()> {
         let mut mode = 0o700;
-        if let (Some(group), 0) = (group_id(HANDFAST_GROUP), rustix_euid()) {
+        if let (Some(group), 0) = (group_id(HANDFAST_GROUP), own_uid()) {
             chown(&self.path, None, Some(group))?;
             mode = 0o710;
         }
@@ -118,7 +118,7 @@ impl DataDir {
 }
 
 /// The user this process acts as.
-pub(crate) fn rustix_euid() -> u32 {
+pub(crate) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
