@@ -10,20 +10,30 @@
 //! acknowledged before is still there.
 
 mod actor;
+mod chain;
+mod change_certificates;
+mod change_users;
 mod error;
 mod event;
 mod ids;
+mod lock;
 mod names;
+mod reader;
 mod records;
+mod rows;
+mod schema;
 mod secret;
 mod snapshot;
 mod store;
+mod txn;
+mod writer;
 
 pub use actor::Actor;
 pub use error::StoreError;
 pub use event::{ChainFault, ChainReport, Event, EventKind};
 pub use ids::{CaGenerationId, DeviceId, EventId, Serial, SerialError, UserId};
 pub use names::{DeviceName, NameError, UserName};
+pub use reader::Reader;
 pub use records::{
     CaGeneration, Certificate, Connected, Crl, Device, DeviceDetail, Holder, Lease,
     NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, RevocationReason, User,
@@ -31,4 +41,4 @@ pub use records::{
 };
 pub use secret::Secret;
 pub use snapshot::{CertificateEntry, Snapshot, Standing};
-pub use store::{Follower, Options, Reader, Store};
+pub use store::{Follower, Options, Store};
