@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::ready;
 use std::time::Duration;
 
-use rcgen::Issuer;
+use rcgen::{CertificateParams, Issuer};
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
@@ -23,8 +23,8 @@ use crate::{CrlRequest, KeyError, KeyType, PrivateKey, PublicKey, Serial, Timest
 pub struct NewCa {
     /// Its key; RSA-3072 by default, because every client can read it.
     pub key_type: KeyType,
-    /// Random octets: sixteen for the serial number, four for the name.
-    pub random: [u8; 20],
+    /// Its serial number; [`Serial::from_random`] makes one.
+    pub serial: Serial,
     /// The present moment.
     pub now: Timestamp,
     /// How long it shall be valid; [`crate::CA_LIFETIME`] by default.
@@ -87,9 +87,10 @@ impl CaCertificate {
         &self.name
     }
 
-    /// The first four octets of the key id, in hexadecimal: short enough for a URL.
+    /// The first four octets of the key id, in hexadecimal: what tells generations apart where
+    /// room is short, as in URLs and in our own CAs' names.
     pub fn tag(&self) -> String {
-        self.key_id.iter().take(4).map(|octet| format!("{octet:02x}")).collect()
+        tag_of(&self.key_id)
     }
 
     /// When it is valid.
@@ -139,11 +140,10 @@ impl LocalSigner {
     /// Makes a new CA.
     pub fn create(new: &NewCa) -> Result<Self, CaError> {
         let key = PrivateKey::generate(new.key_type).map_err(CaError::Key)?;
-        let [a, b, c, d, serial @ ..] = new.random;
-        let tag = u32::from_be_bytes([a, b, c, d]);
+        let key_id = CertificateParams::default().key_identifier(&key);
+        let name = format!("Handfast CA {}", tag_of(&key_id));
         let validity = Validity::starting(new.now, new.lifetime);
-        let name = format!("Handfast CA {tag:08x}");
-        let params = ca_params(Serial::from_random(serial), &name, validity);
+        let params = ca_params(new.serial, &name, validity);
         let cert = params.self_signed(&key).map_err(|_| CaError::SigningFailed)?;
         Self::new(cert.der(), key)
     }
@@ -254,6 +254,10 @@ impl Error for CaError {
             _ => None,
         }
     }
+}
+
+fn tag_of(key_id: &[u8]) -> String {
+    key_id.iter().take(4).map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn encoder_key(key: &PublicKey) -> Result<rcgen::SubjectPublicKeyInfo, SignError> {
