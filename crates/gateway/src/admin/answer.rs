@@ -1,0 +1,403 @@
+//! The answers: every field that a listing prints or `--json` shows.
+//!
+//! Only data, no words. Times are [`Timestamp`]s, serial numbers lower-case hex.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::figures::Figure;
+use super::protocol::{DeviceName, RevokeReason};
+use super::secret::SecretText;
+use super::timestamp::Timestamp;
+
+/// A user, in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// Disabled users are refused, their records stay.
+    pub disabled: bool,
+    /// How many devices are recorded.
+    pub devices: u32,
+    /// How many of them are connected; nothing where no gateway runs.
+    pub connected: Option<u32>,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+/// A user with its devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDetail {
+    /// The user.
+    #[serde(flatten)]
+    pub user: User,
+    /// Its devices by name.
+    pub device_list: Vec<Device>,
+}
+
+/// A device, in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// User and device.
+    pub name: DeviceName,
+    /// Where it stands.
+    pub state: DeviceState,
+    /// The leased tunnel addresses, IPv4 first.
+    pub addresses: Vec<IpAddr>,
+    /// Serial of the certificate in use.
+    pub serial: Option<String>,
+    /// When that certificate ends.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it is connected; nothing where no gateway runs.
+    pub connected: Option<bool>,
+    /// When it last connected.
+    pub last_seen_at: Option<Timestamp>,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+/// Where a device stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// Recorded; its first profile makes key and certificate.
+    New,
+    /// It has a valid certificate.
+    Active,
+    /// Its last certificate has run out.
+    Expired,
+    /// Its last certificate is revoked.
+    Revoked,
+    /// Its user is disabled.
+    Disabled,
+}
+
+/// A device with its certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceDetail {
+    /// The device.
+    #[serde(flatten)]
+    pub device: Device,
+    /// All its certificates, the newest first.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate of the CA.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Serial number, lower-case hex.
+    pub serial: String,
+    /// Subject, as text.
+    pub subject: String,
+    /// What the key is: `rsa2048`, `p256` and so on.
+    pub key_type: String,
+    /// Valid from.
+    pub not_before: Timestamp,
+    /// Valid until.
+    pub not_after: Timestamp,
+    /// Where it stands.
+    pub state: CertificateState,
+    /// SHA-256 of the DER, lower-case hex.
+    pub fingerprint: String,
+    /// The certificate.
+    pub pem: String,
+}
+
+/// Where a certificate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum CertificateState {
+    /// Good.
+    Valid,
+    /// Replaced by a newer one: revoked when that one connects, or at the latest then.
+    Superseding {
+        /// When it is revoked at the latest.
+        until: Timestamp,
+    },
+    /// Run out.
+    Expired,
+    /// Revoked.
+    Revoked {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: RevokeReason,
+    },
+}
+
+/// A change that is committed, and what it did on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Changed {
+    /// The event it is recorded as; nothing where the state was so already.
+    pub event: Option<u64>,
+    /// When that event was committed.
+    pub at: Option<Timestamp>,
+    /// Serials that were revoked by it.
+    pub revoked: Vec<String>,
+    /// How many sessions it closed.
+    pub sessions_closed: u32,
+    /// The number of the CRL that shows it.
+    pub crl_number: Option<u64>,
+    /// Effects that are still missing, one sentence each; empty when all is done.
+    pub pending: Vec<String>,
+}
+
+/// What a device's profiles are made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileMaterial {
+    /// Whose profile it is.
+    pub name: DeviceName,
+    /// The common part, the same for every device.
+    pub common: ProfileCommon,
+    /// The device's certificate.
+    pub certificate: Certificate,
+    /// Its private key, or why it can't be had.
+    pub key: KeyMaterial,
+    /// The certificate that this one supersedes, and when that one is revoked at the latest.
+    pub supersedes: Option<(String, Timestamp)>,
+}
+
+/// What all profiles of a gateway share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileCommon {
+    /// The CA certificate(s), PEM.
+    pub ca_pem: String,
+    /// The tls-auth key file's text.
+    pub tls_auth_key: SecretText,
+    /// Digest of tls-auth: `SHA256` by default.
+    pub auth: String,
+    /// The reserved name that only the gateway's certificate has.
+    pub server_name: String,
+    /// Where the gateway is reached, in order of preference.
+    pub remotes: Vec<Remote>,
+    /// Data ciphers in order of preference, by OpenVPN's names.
+    pub ciphers: Vec<String>,
+    /// Whether the gateway pushes DNS servers.
+    #[serde(default)]
+    pub pushes_dns: bool,
+}
+
+/// An address of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// A name or an address.
+    pub host: String,
+    /// The UDP port.
+    pub port: u16,
+}
+
+/// The private key in an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum KeyMaterial {
+    /// Made for this answer and kept nowhere else.
+    Made {
+        /// PKCS#8 PEM.
+        pem: SecretText,
+    },
+    /// It was handed out by an earlier profile and not kept.
+    Gone,
+    /// The device made it itself and sent a CSR.
+    OnDevice,
+}
+
+/// The CRL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlDetail {
+    /// CRLNumber.
+    pub number: u64,
+    /// Issuer, as text.
+    pub issuer: String,
+    /// When it was signed.
+    pub this_update: Timestamp,
+    /// When it must be replaced.
+    pub next_update: Timestamp,
+    /// What it lists.
+    pub entries: Vec<CrlEntry>,
+    /// The CRL itself.
+    pub pem: String,
+}
+
+/// A line of the CRL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlEntry {
+    /// Serial number, lower-case hex.
+    pub serial: String,
+    /// Whose it was, where the store knows.
+    pub device: Option<DeviceName>,
+    /// When it was revoked.
+    pub revoked_at: Timestamp,
+    /// Why.
+    pub reason: RevokeReason,
+}
+
+/// The CA.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaDetail {
+    /// Its own certificate.
+    pub certificate: Certificate,
+    /// How many certificates it has issued.
+    pub issued: u64,
+    /// How many of them are revoked.
+    pub revoked: u64,
+    /// The URL its certificates point to, where one is set.
+    pub public_url: Option<String>,
+}
+
+/// The running gateway.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the binary that runs.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The data folder.
+    pub data: String,
+    /// Where it listens, as in the configuration: `udp:[::]:1194`.
+    pub listen: Vec<String>,
+    /// What profiles point to.
+    pub remotes: Vec<Remote>,
+    /// The networks it hands addresses out of.
+    pub networks: Vec<String>,
+    /// Open sessions.
+    pub sessions: u32,
+    /// Users, devices.
+    pub users: u32,
+    /// Recorded devices.
+    pub devices: u32,
+    /// When the CA's certificate ends.
+    pub ca_expires_at: Timestamp,
+    /// When the gateway's own certificates end (the earlier one).
+    pub server_expires_at: Timestamp,
+    /// The CRL's number.
+    pub crl_number: u64,
+    /// When the CRL was signed.
+    pub crl_signed_at: Timestamp,
+    /// When it must be replaced.
+    pub crl_next_update: Timestamp,
+    /// Refused connections by the reason's code.
+    pub refusals: BTreeMap<String, u64>,
+    /// The last refusals, the newest first.
+    pub last_refusals: Vec<RefusalEntry>,
+    /// Dropped packets by cause.
+    pub drops: BTreeMap<String, u64>,
+    /// Everything that is counted, for Prometheus.
+    pub figures: Vec<Figure>,
+    /// What the operator should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// A refused connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalEntry {
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub source: SocketAddr,
+    /// Whose certificate it was, where it could be told.
+    pub device: Option<DeviceName>,
+    /// The reason's code, snake_case.
+    pub reason: String,
+    /// The reason's sentence: misdeed, whose it is, what to do.
+    pub sentence: String,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its number, for `kick`.
+    pub id: u64,
+    /// Whose it is.
+    pub device: DeviceName,
+    /// Where it comes from.
+    pub source: SocketAddr,
+    /// The address of ours that it talks to.
+    pub local: Option<SocketAddr>,
+    /// Its tunnel addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The data cipher.
+    pub cipher: String,
+    /// The TLS version.
+    pub tls: String,
+    /// The client, from its peer info: `OpenVPN 2.6.14 linux`.
+    pub client: String,
+    /// Serial of its certificate.
+    pub serial: String,
+    /// When it was established.
+    pub since: Timestamp,
+    /// When the keys were last renewed.
+    pub renegotiated_at: Option<Timestamp>,
+    /// Bytes from the client, inside the tunnel.
+    pub bytes_in: u64,
+    /// Bytes to the client, inside the tunnel.
+    pub bytes_out: u64,
+}
+
+/// What a kick closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kicked {
+    /// The sessions, by device.
+    pub sessions: Vec<DeviceName>,
+}
+
+/// Events in commit order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Event>,
+}
+
+/// One event of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the log, from 1.
+    pub id: u64,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// Who did it: `root (uid 0)`, `gateway`.
+    pub actor: String,
+    /// What happened: `user_added`, `certificate_revoked` and so on.
+    pub what: String,
+    /// To whom or what: `alice/phone`.
+    pub subject: String,
+    /// The rest, by name.
+    pub details: BTreeMap<String, String>,
+    /// The chain's hash after this event, lower-case hex.
+    pub hash: String,
+}
+
+/// What `check` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// One for each thing looked at, in the order looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at: `event chain`, `CRL`, `/dev/net/tun`.
+    pub subject: String,
+    /// How it is.
+    pub level: Level,
+    /// What was seen, one sentence.
+    pub seen: String,
+    /// How to mend it; nothing where all is well.
+    pub mend: Option<String>,
+}
+
+/// How good or bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// Works, but not for long or not well.
+    Warning,
+    /// Does not work.
+    Bad,
+}

@@ -1,0 +1,287 @@
+//! Profiles as text: from the common part and, in the unified form, a device's identity.
+//!
+//! No IO. Invariant: a split profile is made without looking at any device, so it is byte-identical
+//! for every user of its system.
+
+use std::fmt::Write as _;
+
+use super::{SPLIT_CERTIFICATE, SPLIT_KEY, System};
+use crate::admin::answer::ProfileCommon;
+use crate::admin::protocol::DeviceName;
+use crate::admin::secret::SecretText;
+
+/// What of a device goes into a unified profile.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// Its name, for people to tell profiles apart.
+    pub name: &'a DeviceName,
+    /// Its certificate.
+    pub certificate_pem: &'a str,
+    /// Its private key.
+    pub key_pem: &'a SecretText,
+}
+
+/// The one `.ovpn` with everything inline.
+pub fn unified(
+    system: System,
+    common: &ProfileCommon,
+    identity: Identity<'_>,
+) -> Result<SecretText, RenderError> {
+    let mut text = String::with_capacity(16 * 1024);
+    let _ = writeln!(text, "# Handfast profile of {} for {}", identity.name, system.word());
+    write_common(&mut text, system, common)?;
+    if system.is_mobile() {
+        // The version 3 core shows this name in its list instead of the remote's address.
+        let _ = writeln!(text, "setenv FRIENDLY_NAME \"{}\"", identity.name);
+    }
+    write_shared_blocks(&mut text, common)?;
+    write_block(&mut text, "cert", identity.certificate_pem)?;
+    write_block(&mut text, "key", identity.key_pem.expose())?;
+    Ok(SecretText::new(text))
+}
+
+/// `handfast-OS.ovpn` of the split set.
+pub fn split(system: System, common: &ProfileCommon) -> Result<SecretText, RenderError> {
+    if system.is_mobile() {
+        return Err(RenderError::MobileNeedsOneFile);
+    }
+    let mut text = String::with_capacity(8 * 1024);
+    let _ = writeln!(
+        text,
+        "# Handfast profile for {}, the same for every user.\n\
+         # Put the device's {SPLIT_CERTIFICATE} and {SPLIT_KEY} beside it.",
+        system.word()
+    );
+    write_common(&mut text, system, common)?;
+    let _ = writeln!(text, "cert {SPLIT_CERTIFICATE}\nkey {SPLIT_KEY}");
+    write_shared_blocks(&mut text, common)?;
+    Ok(SecretText::new(text))
+}
+
+fn write_common(
+    text: &mut String,
+    system: System,
+    common: &ProfileCommon,
+) -> Result<(), RenderError> {
+    text.push_str("client\ndev tun\nproto udp\n");
+    if common.remotes.is_empty() {
+        return Err(RenderError::NoRemote);
+    }
+    for remote in &common.remotes {
+        let _ = writeln!(text, "remote {} {}", plain_word("remote", &remote.host)?, remote.port);
+    }
+    text.push_str("nobind\npersist-tun\n");
+    let name = plain_word("server name", &common.server_name)?;
+    let _ = writeln!(text, "remote-cert-tls server\nverify-x509-name {name} name");
+    let _ = writeln!(text, "auth {}", plain_word("auth digest", &common.auth)?);
+    let ciphers = common.ciphers.join(":");
+    let _ = writeln!(text, "data-ciphers {}", plain_word("cipher list", &ciphers)?);
+    text.push_str("tls-version-min 1.2\nverb 3\n");
+    write_system(text, system, common);
+    Ok(())
+}
+
+/// What is special to a system's usual client.
+fn write_system(text: &mut String, system: System, common: &ProfileCommon) {
+    if !system.is_mobile() {
+        // The version 3 core ignores these three with a warning for each.
+        text.push_str("persist-key\nresolv-retry infinite\nexplicit-exit-notify 1\n");
+    }
+    match system {
+        System::Windows => write_windows_dns(text, common.pushes_dns),
+        System::Linux => text.push_str(LINUX_DNS),
+        System::Macos | System::Android | System::Ios => {}
+    }
+}
+
+/// Windows asks every adapter's DNS servers at once, so that names leak beside the tunnel. Closing
+/// that is right only if the tunnel brings a DNS server: without one no name would resolve at all.
+/// `setenv opt` because other systems' and older clients don't know these directives.
+fn write_windows_dns(text: &mut String, pushes_dns: bool) {
+    text.push_str(if pushes_dns {
+        "setenv opt block-outside-dns\nsetenv opt register-dns\n"
+    } else {
+        "# The gateway pushes no DNS server. Where it does, uncomment these against DNS leaks:\n\
+         ;setenv opt block-outside-dns\n\
+         ;setenv opt register-dns\n"
+    });
+}
+
+/// A script that is not there is a fatal error, hence comments only.
+const LINUX_DNS: &str = "\
+# NetworkManager and OpenVPN 2.7 apply pushed DNS servers themselves. For 2.6, started by hand on
+# Debian or Ubuntu, uncomment:
+;script-security 2
+;up /etc/openvpn/update-resolv-conf
+;down /etc/openvpn/update-resolv-conf
+";
+
+fn write_shared_blocks(text: &mut String, common: &ProfileCommon) -> Result<(), RenderError> {
+    write_block(text, "ca", &common.ca_pem)?;
+    text.push_str("key-direction 1\n");
+    write_block(text, "tls-auth", common.tls_auth_key.expose())
+}
+
+fn write_block(text: &mut String, name: &'static str, body: &str) -> Result<(), RenderError> {
+    if body.trim().is_empty() || body.lines().any(|line| line.trim_start().starts_with("</")) {
+        return Err(RenderError::BadBlock { name });
+    }
+    let _ = writeln!(text, "<{name}>\n{}\n</{name}>", body.trim());
+    Ok(())
+}
+
+/// A word that needs no quoting, so that no value can bring a directive of its own.
+fn plain_word<'a>(what: &'static str, word: &'a str) -> Result<&'a str, RenderError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".:-_%+".contains(c);
+    if word.is_empty() || !word.chars().all(plain) || word.len() > MAX_WORD {
+        return Err(RenderError::NotAWord { what, word: word.to_owned() });
+    }
+    Ok(word)
+}
+
+/// What the strictest reader of profiles takes for a parameter.
+const MAX_WORD: usize = 255;
+
+/// Why a profile can't be written: in every case the gateway's settings are at fault, or a form
+/// was asked for that the system's clients can't read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenderError {
+    /// Mobile clients import one file; they can't read files beside it.
+    MobileNeedsOneFile,
+    /// The gateway knows no address that it can be reached at.
+    NoRemote,
+    /// A setting has characters that have no place in a profile.
+    NotAWord {
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        word: String,
+    },
+    /// An inline block is empty or would end early.
+    BadBlock {
+        /// Which block.
+        name: &'static str,
+    },
+}
+
+impl std::fmt::Display for RenderError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MobileNeedsOneFile => {
+                write!(f, "mobile clients import one file and can't read others beside it")
+            }
+            Self::NoRemote => write!(f, "the gateway knows no address that it can be reached at"),
+            Self::NotAWord { what, word } => {
+                write!(f, "the {what} {word:?} can't be written into a profile")
+            }
+            Self::BadBlock { name } => write!(f, "the <{name}> block is empty or ends early"),
+        }
+    }
+}
+
+impl std::error::Error for RenderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::answer::Remote;
+
+    #[test]
+    fn every_profile_checks_the_server_and_carries_the_key_direction() {
+        for system in System::ALL {
+            let text = unified_text(system, &common());
+            for line in [
+                "client",
+                "dev tun",
+                "proto udp",
+                "remote vpn.example.net 1194",
+                "remote 2001:db8::1 1194",
+                "nobind",
+                "remote-cert-tls server",
+                "verify-x509-name gateway.handfast.internal name",
+                "key-direction 1",
+                "auth SHA256",
+                "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305",
+                "tls-version-min 1.2",
+                "persist-tun",
+                "verb 3",
+                "<ca>",
+                "<cert>",
+                "<key>",
+                "<tls-auth>",
+            ] {
+                assert!(text.lines().any(|l| l == line), "{line} is missing for {system:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn windows_closes_the_dns_leak_only_where_the_tunnel_brings_dns() {
+        let with = unified_text(System::Windows, &ProfileCommon { pushes_dns: true, ..common() });
+        assert!(with.contains("\nsetenv opt block-outside-dns\n"));
+        let without = unified_text(System::Windows, &common());
+        assert!(!without.contains("\nsetenv opt block-outside-dns\n"));
+        assert!(!unified_text(System::Macos, &common()).contains("block-outside-dns"));
+    }
+
+    #[test]
+    fn mobile_profiles_have_nothing_that_the_version_3_core_complains_of() {
+        for system in [System::Android, System::Ios] {
+            let text = unified_text(system, &common());
+            for word in ["explicit-exit-notify", "resolv-retry", "persist-key", "script-security"] {
+                assert!(!text.contains(word), "{word} for {system:?}");
+            }
+            assert!(text.contains("setenv FRIENDLY_NAME \"alice/phone\"\n"));
+            assert_eq!(split(system, &common()), Err(RenderError::MobileNeedsOneFile));
+        }
+    }
+
+    #[test]
+    fn a_split_profile_has_nothing_of_the_device() {
+        for system in [System::Linux, System::Windows, System::Macos] {
+            let text = split(system, &common()).unwrap();
+            assert!(text.expose().contains("\ncert vpn.crt\nkey vpn.key\n"));
+            assert!(!text.expose().contains("<cert>") && !text.expose().contains("<key>"));
+        }
+    }
+
+    #[test]
+    fn a_setting_cannot_bring_a_directive_of_its_own() {
+        let mut bad = common();
+        bad.remotes[0].host = "x 1194\nup /bin/sh".into();
+        assert!(matches!(split(System::Linux, &bad), Err(RenderError::NotAWord { .. })));
+        let bad = ProfileCommon { ca_pem: "x\n</ca>\nup /bin/sh\n<ca>\n".into(), ..common() };
+        assert_eq!(split(System::Linux, &bad), Err(RenderError::BadBlock { name: "ca" }));
+        let bad = ProfileCommon { remotes: vec![], ..common() };
+        assert_eq!(split(System::Linux, &bad), Err(RenderError::NoRemote));
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_strictest_reader_takes() {
+        for system in System::ALL {
+            assert!(unified_text(system, &common()).lines().all(|line| line.len() < 256));
+        }
+    }
+
+    fn unified_text(system: System, common: &ProfileCommon) -> String {
+        let name = DeviceName::parse("alice/phone").unwrap();
+        let key_pem = SecretText::new("KEY".into());
+        let identity = Identity { name: &name, certificate_pem: "CERT", key_pem: &key_pem };
+        unified(system, common, identity).unwrap().expose().to_owned()
+    }
+
+    fn common() -> ProfileCommon {
+        ProfileCommon {
+            ca_pem: "CA\n".into(),
+            tls_auth_key: SecretText::new("STATIC\n".into()),
+            auth: "SHA256".into(),
+            server_name: "gateway.handfast.internal".into(),
+            remotes: vec![
+                Remote { host: "vpn.example.net".into(), port: 1194 },
+                Remote { host: "2001:db8::1".into(), port: 1194 },
+            ],
+            ciphers: ["AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"].map(Into::into).into(),
+            pushes_dns: false,
+        }
+    }
+}
