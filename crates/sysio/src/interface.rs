@@ -126,7 +126,7 @@ unsafe impl Ioctl for Exchange<'_> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let plain = name.replacen("%d", "0", 1);
     let fits = !name.is_empty() && name.len() < NAME_SIZE && name != "." && name != "..";
     fits && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))

@@ -5,20 +5,28 @@
 //! Where the kernel lacks something (IPv6 off, no permission to force buffer sizes) the call
 //! degrades and its result says so.
 
+mod durable;
 mod interface;
 pub mod lab;
+mod nat;
 pub mod netlink;
 mod netns;
 mod network;
 mod packet;
 mod poller;
+mod sysctl;
 mod tun;
 mod udp;
 
+pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatRules, NatTable};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;
 pub use packet::Packet;
 pub use poller::{Interest, Poller, Ready, Waker};
+pub use sysctl::{
+    Forwarding, SYSCTL_LEDGER, Sysctl, SysctlChange, SysctlError, SysctlHold, SysctlLedger,
+    enable_forwarding,
+};
 pub use tun::{Tun, TunError, TunIoError, TunSendOutcome};
 pub use udp::{
     BindError, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket, normalise,
