@@ -406,3 +406,6 @@ const NEARLY_LAST_ID: u32 = 0xff00_0000;
 const GCM_LIMIT: u64 = (1 << 36) - 1;
 /// Section 10.5: wrong tags under one key.
 const MAX_FORGED: u64 = 1 << 36;
+
+#[cfg(test)]
+mod tests;

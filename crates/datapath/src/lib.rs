@@ -27,6 +27,8 @@ mod peer;
 mod replay;
 mod routes;
 mod table;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use batch::{Datagram, DatagramSink, Packet, PacketSink};
