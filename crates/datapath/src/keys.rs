@@ -10,9 +10,9 @@ use aws_lc_rs::aead::{
     UnboundKey,
 };
 use wire::KeyId;
+use wire::Opcode;
 use wire::cipher::Cipher;
 use wire::key_material::{Direction, KeyMaterial, KeySlices, Role};
-use wire::Opcode;
 use zeroize::Zeroize;
 
 use crate::{Header, ReplayWindow, Replayed};
@@ -213,9 +213,7 @@ impl OpenKey {
 
 impl fmt::Debug for OpenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenKey")
-            .field("highest", &self.window.highest())
-            .finish_non_exhaustive()
+        f.debug_struct("OpenKey").field("highest", &self.window.highest()).finish_non_exhaustive()
     }
 }
 

@@ -68,9 +68,9 @@ impl Outbox {
     }
 
     fn joins_last(&self, endpoint: &Endpoint, len: usize) -> bool {
-        self.runs.last().is_some_and(|run| {
-            run.endpoint == *endpoint && run.takes(len, self.max_run_segments)
-        })
+        self.runs
+            .last()
+            .is_some_and(|run| run.endpoint == *endpoint && run.takes(len, self.max_run_segments))
     }
 }
 

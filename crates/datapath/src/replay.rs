@@ -192,7 +192,11 @@ mod tests {
         fn near(&mut self, centre: u32) -> u32 {
             let reach = [4, 70, 2100, 5000][self.below(4) as usize];
             let offset = self.below(reach);
-            if self.below(2) == 0 { centre.saturating_sub(offset) } else { centre.saturating_add(offset) }
+            if self.below(2) == 0 {
+                centre.saturating_sub(offset)
+            } else {
+                centre.saturating_add(offset)
+            }
         }
     }
 }

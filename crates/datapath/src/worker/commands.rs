@@ -8,9 +8,7 @@ use wire::key_material::{KeyMaterial, Role};
 
 use super::{Queued, Worker};
 use crate::peer::Peer;
-use crate::{
-    Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings,
-};
+use crate::{Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings};
 
 impl Worker {
     /// Applies one command. What comes of it is told by notices.

@@ -4,7 +4,7 @@
 //! checked, least of all where its sender is (protocol section 13.1).
 
 use clock::Now;
-use crate::magic::{OCC_EXIT, OCC_MAGIC, PING};
+use wire::data::{Occ, Payload};
 use wire::{KeyId, Opcode, PeerId, split_first_byte};
 
 use super::{Queued, Worker};
@@ -97,12 +97,7 @@ impl Worker {
     }
 
     /// An authentic packet came from another endpoint than the known one.
-    fn follow(
-        &mut self,
-        slot: u32,
-        endpoint: &Endpoint,
-        newest: bool,
-    ) -> Result<(), DropCause> {
+    fn follow(&mut self, slot: u32, endpoint: &Endpoint, newest: bool) -> Result<(), DropCause> {
         let owner = self.table.slot_at(endpoint);
         let Some(peer) = self.table.at(slot) else { return Ok(()) };
         let same_remote = peer.endpoint.key() == endpoint.key();
@@ -135,12 +130,13 @@ impl Worker {
         inward: &mut impl PacketSink<'b>,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
-        if *packet == PING {
-            return Ok(());
-        }
-        if packet.starts_with(&OCC_MAGIC) {
-            self.take_occ(slot, packet);
-            return Ok(());
+        match Payload::classify(packet) {
+            Payload::Packet => {}
+            Payload::Ping => return Ok(()),
+            Payload::Occ(occ) => {
+                self.take_occ(slot, occ);
+                return Ok(());
+            }
         }
         let inner = self.checked(slot, packet)?;
         match self.other_peer(slot, &inner) {
@@ -154,9 +150,9 @@ impl Worker {
     }
 
     /// Of stock's options messages only the goodbye matters (protocol section 11.2).
-    fn take_occ(&mut self, slot: u32, message: &[u8]) {
+    fn take_occ(&mut self, slot: u32, occ: Occ) {
         let Some(peer) = self.table.at(slot) else { return };
-        if *message == OCC_EXIT && !std::mem::replace(&mut peer.said_exit, true) {
+        if occ == Occ::Exit && !std::mem::replace(&mut peer.said_exit, true) {
             let peer = peer.reference;
             self.notices.push_back(Queued::Notice(Notice::Exit { peer }));
         }

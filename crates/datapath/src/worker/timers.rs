@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clock::Now;
-use crate::magic::PING;
+use wire::data::PING;
 
 use super::{Queued, Worker};
 use crate::peer::Peer;

@@ -159,7 +159,8 @@ impl Dice {
     fn nearly_ip(&mut self) -> Vec<u8> {
         let known = [inner(0), inner(1), inner6(0), inner6(1)];
         let family = 2 * self.below(2) as usize;
-        let ends = (&known[family + self.below(2) as usize], &known[family + self.below(2) as usize]);
+        let ends =
+            (&known[family + self.below(2) as usize], &known[family + self.below(2) as usize]);
         let mut packet = match self.below(3) {
             0 => Crafted::between(ends.0, ends.1).bytes(),
             1 => Crafted::tcp(ends.0, ends.1, 2, &[2, 4, 0xff, 0xff]).bytes(),

@@ -26,7 +26,8 @@ fn a_busy_peer_gets_no_ping() {
         rig.timeout();
     }
     assert_eq!(rig.sent().len(), 30);
-    assert_eq!(due_in(&rig), Some(10).or(due_in(&rig)));
+    // One timer, armed lazily: never further away than a period.
+    assert!(due_in(&rig).unwrap() <= 10);
 }
 
 #[test]

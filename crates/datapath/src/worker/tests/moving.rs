@@ -124,8 +124,8 @@ fn a_client_follows_its_server_only_if_the_profile_says_float() {
     for float in [false, true] {
         let mut rig = Rig::new(WorkerSettings::client());
         let networks = vec![IpNet::ALL_V4, IpNet::ALL_V6];
-        let mut far = rig
-            .add_with(peer(0, 1), PeerSettings { float, networks, ..settings(peer(0, 1).id) });
+        let mut far =
+            rig.add_with(peer(0, 1), PeerSettings { float, networks, ..settings(peer(0, 1).id) });
         let packet = far.seal(&to_peer(0));
         rig.udp(at(ELSEWHERE), &packet);
         assert_eq!(rig.packets().len(), usize::from(float));

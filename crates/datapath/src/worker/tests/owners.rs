@@ -59,7 +59,11 @@ fn the_keys_of_a_former_owner_do_not_open_for_its_successor() {
 fn a_slot_is_given_once_and_only_to_a_later_generation() {
     let (mut rig, _) = Rig::server(1);
     let mut refusal = |peer: PeerRef| {
-        rig.apply(Command::PeerNew { peer, endpoint: home(0), settings: settings(peer.id) });
+        rig.apply(Command::PeerNew {
+            peer,
+            endpoint: home(0),
+            settings: settings(PeerId::from_bytes([0; 3])),
+        });
         rig.notices().pop()
     };
     let no = |peer, why| Some(Notice::Refused { peer, why });
@@ -68,7 +72,11 @@ fn a_slot_is_given_once_and_only_to_a_later_generation() {
     assert_eq!(refusal(peer(0xff_ffff, 1)), no(peer(0xff_ffff, 1), CommandRefused::NoSuchSlot));
     rig.apply(Command::PeerDel { peer: peer(0, 1) });
     rig.notices();
-    rig.apply(Command::PeerNew { peer: peer(0, 1), endpoint: home(0), settings: settings(peer(0, 1).id) });
+    rig.apply(Command::PeerNew {
+        peer: peer(0, 1),
+        endpoint: home(0),
+        settings: settings(peer(0, 1).id),
+    });
     let why = CommandRefused::OldGeneration;
     assert_eq!(rig.notices(), [Notice::Refused { peer: peer(0, 1), why }]);
 }
@@ -174,10 +182,8 @@ fn keys_nearly_used_up_are_told_once_for_either_direction() {
 #[test]
 fn new_settings_move_the_inner_addresses() {
     let (mut rig, _) = Rig::server(1);
-    let other = PeerSettings {
-        addresses: vec!["10.8.0.77".parse().unwrap()],
-        ..settings(peer(0, 1).id)
-    };
+    let other =
+        PeerSettings { addresses: vec!["10.8.0.77".parse().unwrap()], ..settings(peer(0, 1).id) };
     rig.apply(Command::PeerSet { peer: peer(0, 1), endpoint: None, settings: Some(other) });
     rig.tun(&to_peer(0));
     assert_eq!(rig.drops(DropCause::NoRoute), 1);
