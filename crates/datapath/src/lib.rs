@@ -38,7 +38,7 @@ pub use command::{
 pub use counters::{DropCause, Drops, PeerCounters};
 pub use endpoint::Endpoint;
 pub use keys::{
-    DataKeys, Format, OVERHEAD_V1, OVERHEAD_V2, OpenError, OpenKey, Opened, SealError, SealKey,
+    DataKeys, OVERHEAD_V1, OVERHEAD_V2, OpenError, OpenKey, Opened, SealError, SealKey,
 };
 pub use net::{IpNet, IpNetError};
 pub use outbox::{Outbox, Run};

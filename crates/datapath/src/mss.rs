@@ -69,7 +69,8 @@ fn lower(tcp: &mut [u8], at: usize, most: u16) {
     tcp[at..at + 2].copy_from_slice(&most.to_be_bytes());
     let sum = u16::from_be_bytes([tcp[16], tcp[17]]);
     // The checksum adds words at even offsets; a value at an odd one counts with its bytes swapped.
-    let (old, new) = if at % 2 == 0 { (old, most) } else { (old.swap_bytes(), most.swap_bytes()) };
+    let (old, new) =
+        if at.is_multiple_of(2) { (old, most) } else { (old.swap_bytes(), most.swap_bytes()) };
     tcp[16..18].copy_from_slice(&updated(sum, old, new).to_be_bytes());
 }
 

@@ -5,7 +5,7 @@
 //! 3). The test fails if a vector of another kind appears.
 
 use serde_json::Value;
-use wire::PeerId;
+use wire::{KeyId, PeerId};
 
 use super::*;
 use crate::testing::Dice;
@@ -14,7 +14,8 @@ const VECTORS: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../wire/tests/data/vectors.json"));
 const NOT_SPOKEN: [&str; 2] = ["data_cbc", "data_epoch"];
 const CIPHERS: [Cipher; 3] = [Cipher::Aes256Gcm, Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305];
-const HEADERS: [Header; 2] = [Header::V1, Header::V2(PeerId::UNSET)];
+const V1: DataHeader = DataHeader::V1 { key_id: KeyId::FIRST };
+const V2: DataHeader = DataHeader::V2 { key_id: KeyId::FIRST, peer_id: PeerId::UNSET };
 
 #[test]
 fn every_aead_vector_is_sealed_and_opened_as_written() {
@@ -42,11 +43,11 @@ fn check_vector(name: &str, vector: &Value) {
         _ => Role::TlsServer,
     };
     let number = |field: &str| vector[field].as_u64().map(|n| n as u32);
-    let (header, format) = match number("peer_id") {
-        Some(id) => (Header::V2(PeerId::new(id).unwrap()), Format::V2),
-        None => (Header::V1, Format::V1),
-    };
     let key_id = KeyId::new(number("key_id").unwrap() as u8).unwrap();
+    let header = match number("peer_id") {
+        Some(id) => DataHeader::V2 { key_id, peer_id: PeerId::new(id).unwrap() },
+        None => DataHeader::V1 { key_id },
+    };
     let (plain, packet) = (hex(&vector["plaintext_hex"]), hex(&vector["packet_hex"]));
 
     for in_place in [false, true] {
@@ -56,42 +57,41 @@ fn check_vector(name: &str, vector: &Value) {
         if in_place {
             let headroom = out.len() - plain.len();
             out[headroom..].copy_from_slice(&plain);
-            seal.seal_in_place(header, key_id, &mut out).unwrap();
+            seal.seal_in_place(header, &mut out).unwrap();
         } else {
-            seal.seal(header, key_id, &plain, &mut out).unwrap();
+            seal.seal(header, &plain, &mut out).unwrap();
         }
         assert_eq!(out, packet, "{name}");
     }
 
     let (_, mut open) = DataKeys::derive(cipher, &material, role.peer()).unwrap();
     let mut datagram = packet;
-    assert_eq!(open.open(format, &mut datagram).unwrap().plaintext, plain, "{name}");
+    assert_eq!(open.open(header, &mut datagram).unwrap().plaintext, plain, "{name}");
 }
 
 #[test]
 fn ids_start_at_one_and_grow_by_one() {
     let (mut seal, mut open) = pair(Cipher::Aes256Gcm);
     for id in 1..=100u32 {
-        let mut packet = sealed(&mut seal, Header::V1, b"x");
+        let mut packet = sealed(&mut seal, V1, b"x");
         assert_eq!(packet[1..5], id.to_be_bytes());
-        assert!(open.open(Format::V1, &mut packet).unwrap().newest);
+        assert!(open.open(V1, &mut packet).unwrap().newest);
     }
 }
 
 #[test]
 fn any_flipped_bit_is_noticed_but_for_the_opcode_of_v1() {
-    for header in HEADERS {
-        let format = format_of(header);
+    for header in [V1, V2] {
         let (mut seal, _) = pair(Cipher::Aes128Gcm);
         let packet = sealed(&mut seal, header, b"some text");
-        let uncovered = if header == Header::V1 { 8 } else { 0 };
+        let uncovered = if header == V1 { 8 } else { 0 };
         for bit in uncovered..packet.len() * 8 {
             let (_, mut open) = pair(Cipher::Aes128Gcm);
             let mut changed = packet.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(open.open(format, &mut changed).is_err(), "bit {bit}");
+            assert!(open.open(header, &mut changed).is_err(), "bit {bit}");
             assert_eq!(open.window.highest(), 0, "a forged packet moved the window");
-            open.open(format, &mut packet.clone()).unwrap();
+            open.open(header, &mut packet.clone()).unwrap();
         }
     }
 }
@@ -100,9 +100,9 @@ fn any_flipped_bit_is_noticed_but_for_the_opcode_of_v1() {
 fn a_packet_is_opened_once() {
     for cipher in CIPHERS {
         let (mut seal, mut open) = pair(cipher);
-        let packet = sealed(&mut seal, Header::V1, b"once");
-        open.open(Format::V1, &mut packet.clone()).unwrap();
-        let again = open.open(Format::V1, &mut packet.clone()).unwrap_err();
+        let packet = sealed(&mut seal, V1, b"once");
+        open.open(V1, &mut packet.clone()).unwrap();
+        let again = open.open(V1, &mut packet.clone()).unwrap_err();
         assert_eq!(again, OpenError::Replayed(Replayed::Seen));
     }
 }
@@ -110,18 +110,18 @@ fn a_packet_is_opened_once() {
 #[test]
 fn a_late_packet_is_opened_but_is_not_the_newest() {
     let (mut seal, mut open) = pair(Cipher::ChaCha20Poly1305);
-    let mut first = sealed(&mut seal, Header::V1, b"first");
-    let mut second = sealed(&mut seal, Header::V1, b"second");
-    assert!(open.open(Format::V1, &mut second).unwrap().newest);
-    assert!(!open.open(Format::V1, &mut first).unwrap().newest);
+    let mut first = sealed(&mut seal, V1, b"first");
+    let mut second = sealed(&mut seal, V1, b"second");
+    assert!(open.open(V1, &mut second).unwrap().newest);
+    assert!(!open.open(V1, &mut first).unwrap().newest);
 }
 
 #[test]
 fn packet_id_zero_is_refused_even_if_authentic() {
     let (mut seal, mut open) = pair(Cipher::Aes256Gcm);
     seal.set_next_id(0);
-    let mut packet = sealed(&mut seal, Header::V1, b"zero");
-    let refused = open.open(Format::V1, &mut packet).unwrap_err();
+    let mut packet = sealed(&mut seal, V1, b"zero");
+    let refused = open.open(V1, &mut packet).unwrap_err();
     assert_eq!(refused, OpenError::Replayed(Replayed::Zero));
 }
 
@@ -129,20 +129,14 @@ fn packet_id_zero_is_refused_even_if_authentic() {
 fn the_last_packet_id_is_used_once_and_never_wraps() {
     let (mut seal, mut open) = pair(Cipher::ChaCha20Poly1305);
     seal.set_next_id(u32::MAX);
-    let mut packet = sealed(&mut seal, Header::V1, b"last");
+    let mut packet = sealed(&mut seal, V1, b"last");
     assert_eq!(packet[1..5], [0xff; 4]);
-    open.open(Format::V1, &mut packet).unwrap();
+    open.open(V1, &mut packet).unwrap();
     let mut out = [0; 64];
-    let len = SealKey::sealed_len(Header::V1, 1);
+    let len = SealKey::sealed_len(V1, 1);
     for _ in 0..3 {
-        assert_eq!(
-            seal.seal(Header::V1, KeyId::FIRST, b"x", &mut out[..len]),
-            Err(SealError::UsedUp)
-        );
-        assert_eq!(
-            seal.seal_in_place(Header::V1, KeyId::FIRST, &mut out[..len]),
-            Err(SealError::UsedUp)
-        );
+        assert_eq!(seal.seal(V1, b"x", &mut out[..len]), Err(SealError::UsedUp));
+        assert_eq!(seal.seal_in_place(V1, &mut out[..len]), Err(SealError::UsedUp));
     }
 }
 
@@ -150,9 +144,9 @@ fn the_last_packet_id_is_used_once_and_never_wraps() {
 fn both_sides_warn_once_the_id_0xff000000_is_used() {
     let (mut seal, mut open) = pair(Cipher::ChaCha20Poly1305);
     seal.set_next_id(0xfeff_ffff);
-    open.open(Format::V1, &mut sealed(&mut seal, Header::V1, b"x")).unwrap();
+    open.open(V1, &mut sealed(&mut seal, V1, b"x")).unwrap();
     assert!(!seal.nearly_used_up() && !open.nearly_used_up());
-    open.open(Format::V1, &mut sealed(&mut seal, Header::V1, b"x")).unwrap();
+    open.open(V1, &mut sealed(&mut seal, V1, b"x")).unwrap();
     assert!(seal.nearly_used_up() && open.nearly_used_up());
 }
 
@@ -162,22 +156,22 @@ fn aes_gcm_warns_at_seven_eighths_of_its_margin_and_stops_at_its_end() {
     let limit: u64 = (1 << 36) - 1;
     // 17 bytes are two blocks; with the packet and the block of associated data: 4.
     seal.set_spent(limit / 8 * 7 - 5);
-    sealed(&mut seal, Header::V1, &[0; 17]);
+    sealed(&mut seal, V1, &[0; 17]);
     assert!(!seal.nearly_used_up());
-    sealed(&mut seal, Header::V1, &[0; 17]);
+    sealed(&mut seal, V1, &[0; 17]);
     assert!(seal.nearly_used_up());
 
     seal.set_spent(limit - 4);
-    sealed(&mut seal, Header::V1, &[0; 17]);
+    sealed(&mut seal, V1, &[0; 17]);
     let mut out = [0; OVERHEAD_V1 + 1];
-    assert_eq!(seal.seal(Header::V1, KeyId::FIRST, &[0], &mut out), Err(SealError::UsedUp));
+    assert_eq!(seal.seal(V1, &[0], &mut out), Err(SealError::UsedUp));
 }
 
 #[test]
 fn chacha20_has_no_margin_to_spend() {
     let (mut seal, _) = pair(Cipher::ChaCha20Poly1305);
     seal.set_spent(1 << 40);
-    sealed(&mut seal, Header::V1, b"x");
+    sealed(&mut seal, V1, b"x");
     assert!(!seal.nearly_used_up());
 }
 
@@ -185,8 +179,8 @@ fn chacha20_has_no_margin_to_spend() {
 fn a_key_on_which_2_to_the_36_forgeries_were_tried_opens_nothing() {
     let (mut seal, mut open) = pair(Cipher::Aes256Gcm);
     open.forged = 1 << 36;
-    let mut packet = sealed(&mut seal, Header::V1, b"x");
-    assert_eq!(open.open(Format::V1, &mut packet).unwrap_err(), OpenError::UsedUp);
+    let mut packet = sealed(&mut seal, V1, b"x");
+    assert_eq!(open.open(V1, &mut packet).unwrap_err(), OpenError::UsedUp);
 }
 
 #[test]
@@ -194,12 +188,11 @@ fn nothing_is_not_sealed_and_a_wrong_room_is_refused_without_using_an_id() {
     let (mut seal, _) = pair(Cipher::Aes256Gcm);
     let mut out = [0; 64];
     let wrong = Err(SealError::WrongLength);
-    let first = KeyId::FIRST;
-    assert_eq!(seal.seal(Header::V1, first, b"", &mut out[..OVERHEAD_V1]), wrong);
-    assert_eq!(seal.seal(Header::V1, first, b"ab", &mut out[..OVERHEAD_V1 + 1]), wrong);
-    assert_eq!(seal.seal_in_place(Header::V1, first, &mut out[..OVERHEAD_V1]), wrong);
-    assert_eq!(seal.seal_in_place(Header::V1, first, &mut []), wrong);
-    assert_eq!(sealed(&mut seal, Header::V1, b"x")[1..5], 1u32.to_be_bytes());
+    assert_eq!(seal.seal(V1, b"", &mut out[..OVERHEAD_V1]), wrong);
+    assert_eq!(seal.seal(V1, b"ab", &mut out[..OVERHEAD_V1 + 1]), wrong);
+    assert_eq!(seal.seal_in_place(V1, &mut out[..OVERHEAD_V1]), wrong);
+    assert_eq!(seal.seal_in_place(V1, &mut []), wrong);
+    assert_eq!(sealed(&mut seal, V1, b"x")[1..5], 1u32.to_be_bytes());
 }
 
 #[test]
@@ -208,8 +201,8 @@ fn short_and_random_datagrams_are_survived() {
         let mut dice = Dice::new(seed);
         let (_, mut open) = pair(CIPHERS[(seed % 3) as usize]);
         let len = dice.below(60) as usize;
-        let format = if seed % 2 == 0 { Format::V1 } else { Format::V2 };
-        assert!(open.open(format, &mut dice.bytes(len)).is_err(), "seed {seed}");
+        let header = if seed % 2 == 0 { V1 } else { V2 };
+        assert!(open.open(header, &mut dice.bytes(len)).is_err(), "seed {seed}");
     }
 }
 
@@ -229,17 +222,10 @@ fn pair(cipher: Cipher) -> (SealKey, OpenKey) {
     (seal, open)
 }
 
-fn sealed(seal: &mut SealKey, header: Header, plaintext: &[u8]) -> Vec<u8> {
+fn sealed(seal: &mut SealKey, header: DataHeader, plaintext: &[u8]) -> Vec<u8> {
     let mut out = vec![0; SealKey::sealed_len(header, plaintext.len())];
-    seal.seal(header, KeyId::FIRST, plaintext, &mut out).unwrap();
+    seal.seal(header, plaintext, &mut out).unwrap();
     out
-}
-
-fn format_of(header: Header) -> Format {
-    match header {
-        Header::V1 => Format::V1,
-        Header::V2(_) => Format::V2,
-    }
 }
 
 fn hex(value: &Value) -> Vec<u8> {

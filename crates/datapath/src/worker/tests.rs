@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use clock::Now;
 use wire::cipher::Cipher;
-use wire::data::PING;
+use wire::data::{PING, parse_header};
 use wire::key_material::{KeyMaterial, Role};
 use wire::{KeyId, PeerId};
 
 use super::Worker;
-use crate::keys::{DataKeys, Format, OpenKey, SealKey};
+use crate::keys::{DataKeys, OpenKey, SealKey};
 use crate::testing::{Crafted, Dice};
 use crate::{
     Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, Notice, Outbox, Packet,
@@ -160,8 +160,9 @@ impl Far {
     }
 
     fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
-        let mut out = vec![0; SealKey::sealed_len(self.header, plaintext.len())];
-        self.seal.seal(self.header, self.key_id, plaintext, &mut out).unwrap();
+        let mut out =
+            vec![0; SealKey::sealed_len(self.header.with_key(self.key_id), plaintext.len())];
+        self.seal.seal(self.header.with_key(self.key_id), plaintext, &mut out).unwrap();
         out
     }
 
@@ -171,8 +172,8 @@ impl Far {
     }
 
     fn open(&mut self, datagram: &[u8]) -> Vec<u8> {
-        let format = if datagram[0] >> 3 == 6 { Format::V1 } else { Format::V2 };
-        self.open.open(format, &mut datagram.to_vec()).unwrap().plaintext.to_vec()
+        let header = parse_header(datagram).unwrap();
+        self.open.open(header, &mut datagram.to_vec()).unwrap().plaintext.to_vec()
     }
 }
 

@@ -202,3 +202,11 @@ fn late_commands(old: PeerRef, far: &Far) -> Vec<Command> {
         Command::PeerDel { peer: old },
     ]
 }
+
+#[test]
+fn a_worker_can_be_given_to_a_thread() {
+    fn given<T: Send>() {}
+    given::<Worker>();
+    given::<Command>();
+    given::<Notice>();
+}
