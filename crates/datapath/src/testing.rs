@@ -54,7 +54,7 @@ impl Crafted {
     /// A TCP segment with these flags and options; its checksum is right.
     pub(crate) fn tcp(source: &str, destination: &str, flags: u8, options: &[u8]) -> Self {
         let mut tcp = vec![0x12, 0x34, 0x01, 0xbb, 1, 2, 3, 4, 0, 0, 0, 0];
-        tcp.extend([((20 + options.len()) / 4 << 4) as u8, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        tcp.extend([(((20 + options.len()) / 4) << 4) as u8, flags, 0xff, 0xff, 0, 0, 0, 0]);
         tcp.extend(options);
         let mut crafted = Self { protocol: 6, payload: tcp, ..Self::between(source, destination) };
         let sum = crafted.transport_sum();

@@ -74,7 +74,7 @@ fn a_silent_peer_expires_once_and_again_only_after_a_sign_of_life() {
         rig.notices();
         rig.pass(60);
         rig.timeout();
-        assert_eq!(rig.notices(), [expired.clone()]);
+        assert_eq!(rig.notices().as_slice(), std::slice::from_ref(&expired));
         rig.pass(600);
         rig.timeout();
         assert_eq!(rig.notices(), []);

@@ -191,6 +191,52 @@ fn new_settings_move_the_inner_addresses() {
     assert_eq!(rig.sent().len(), 1);
 }
 
+#[test]
+fn an_inner_address_belongs_to_the_latest_claim_until_that_peer_is_gone() {
+    let (mut rig, _) = Rig::server(1);
+    let shared = settings(peer(0, 1).id);
+    let again = PeerSettings { header: Header::V2(peer(1, 1).id), ..shared.clone() };
+    rig.add_with(peer(1, 1), again);
+    // The former self gets other timers, but no address back.
+    rig.apply(Command::PeerSet { peer: peer(0, 1), endpoint: None, settings: Some(shared) });
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, home(1));
+    rig.apply(Command::PeerDel { peer: peer(0, 1) });
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, home(1));
+    rig.apply(Command::PeerDel { peer: peer(1, 1) });
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.drops(DropCause::NoRoute), 1);
+}
+
+#[test]
+fn an_outer_address_belongs_to_the_latest_peer_that_was_made_there() {
+    let mut rig = Rig::new(WorkerSettings::server(4));
+    let v1 = |id| PeerSettings { header: Header::V1, ..settings(peer(id, 1).id) };
+    let mut old = rig.add_with(peer(0, 1), v1(0));
+    let mut new = rig.add_with(peer(1, 1), v1(1));
+    rig.apply(Command::PeerSet { peer: peer(1, 1), endpoint: Some(home(0)), settings: None });
+    for (far, heard) in [(&mut old, 0), (&mut new, 1)] {
+        let hello = far.hello();
+        rig.udp(home(0), &hello);
+        assert_eq!(rig.packets().len(), heard);
+    }
+    rig.apply(Command::PeerDel { peer: peer(0, 1) });
+    let hello = new.hello();
+    rig.udp(home(0), &hello);
+    assert_eq!(rig.packets().len(), 1);
+}
+
+#[test]
+fn the_peer_being_served_is_known_to_whoever_has_to_end_it() {
+    let (mut rig, mut fars) = Rig::server(2);
+    let hello = fars[1].hello();
+    rig.udp(home(1), &hello);
+    assert_eq!(rig.worker.serving(), Some(peer(1, 1)));
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.worker.serving(), Some(peer(0, 1)));
+}
+
 fn late_commands(old: PeerRef, far: &Far) -> Vec<Command> {
     let (key_id, cipher, material) = (KeyId::FIRST, CIPHER, far.material.clone());
     vec![
