@@ -1,6 +1,8 @@
 //! A resolv.conf that is a mount, as in containers: it can be written but not replaced. In a
 //! throw-away namespace; says why if it skips.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
 mod support;
 
 use support::netns;
