@@ -15,7 +15,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use store::{EventId, Serial};
+use pki::Serial;
+use store::EventId;
 
 use tokio::sync::watch;
 use tokio::time::timeout;

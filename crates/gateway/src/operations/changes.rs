@@ -8,6 +8,7 @@ use crate::admin::answer::Changed;
 use crate::admin::failure::Failure;
 use crate::admin::timestamp::Timestamp;
 use crate::gateway::Gateway;
+use crate::serials::to_store;
 
 impl Gateway {
     /// Brings about the effects of `event`, which concerns the certificates `touched`.
@@ -33,7 +34,7 @@ impl Gateway {
             }
         };
         let (swept, crl) = tokio::join!(sweep, crl);
-        let ours = |serial: &&Serial| touched.contains(serial);
+        let ours = |serial: &&pki::Serial| touched.contains(&to_store(serial));
         changed.sessions_closed =
             u32::try_from(swept.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
         for name in swept.missing {
@@ -59,9 +60,10 @@ impl Gateway {
         let through = number(self.store().snapshot().through());
         let after = EventId::new(through.saturating_sub(LOOK_BACK));
         let events = self.store().event_list(after, LOOK_BACK as usize).await?;
-        Ok(events.into_iter().rev().find(|event| {
-            event.kind.as_str() == kind && event.payload["user"] == user.as_str()
-        }))
+        Ok(events
+            .into_iter()
+            .rev()
+            .find(|event| event.kind.as_str() == kind && event.payload["user"] == user.as_str()))
     }
 
     /// The event of the first of these revocations.
