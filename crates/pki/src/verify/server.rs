@@ -1,0 +1,149 @@
+//! The client's look at a server's certificate, by the rules of `remote-cert-tls server` and
+//! `verify-x509-name`: the CA, the purpose and the subject decide, host names do not.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::leaf::Leaf;
+use super::path::{AnchorError, Anchors, Presented};
+use crate::{CaCertificate, Crl, Purpose, Refusal, Timestamp};
+
+/// Which server is the right one, as `verify-x509-name` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    /// Any server of the CA.
+    Any,
+    /// The whole subject, as `C=KG, ST=NA, CN=x`.
+    Subject(String),
+    /// The common name.
+    Name(String),
+    /// The beginning of the common name.
+    NamePrefix(String),
+}
+
+impl NameRule {
+    fn check(&self, leaf: &Leaf) -> Result<(), Refusal> {
+        let common_name = leaf.common_name.as_deref().unwrap_or_default();
+        let (expected, found, fits) = match self {
+            Self::Any => return Ok(()),
+            Self::Subject(subject) => (subject, leaf.subject.as_str(), leaf.subject == *subject),
+            Self::Name(name) => (name, common_name, common_name == name),
+            Self::NamePrefix(prefix) => {
+                (prefix, common_name, common_name.starts_with(prefix.as_str()))
+            }
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(Refusal::NameMismatch { expected: expected.clone(), found: found.to_owned() })
+    }
+}
+
+/// Demands a certificate of a given CA, for servers, in its time, and of the right name.
+#[derive(Debug)]
+pub struct ServerNameVerifier {
+    anchors: Anchors,
+    rule: NameRule,
+    crl: Option<Crl>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerNameVerifier {
+    /// A verifier that trusts these CAs and wants a server that fits the rule.
+    pub fn new(cas: &[CertificateDer<'_>], rule: NameRule) -> Result<Arc<Self>, AnchorError> {
+        Ok(Arc::new(Self::build(cas, rule, None)?))
+    }
+
+    /// The same, and the server must not be on this list, which one of the CAs has to have signed.
+    /// From its next update on, the list refuses everybody.
+    pub fn with_crl(
+        cas: &[CertificateDer<'_>],
+        rule: NameRule,
+        crl: Crl,
+    ) -> Result<Arc<Self>, AnchorError> {
+        let signed_by_one = cas
+            .iter()
+            .filter_map(|der| CaCertificate::from_der(der).ok())
+            .any(|ca| crl.verify(&ca).is_ok());
+        if !signed_by_one {
+            return Err(AnchorError::CrlNotOurs);
+        }
+        Ok(Arc::new(Self::build(cas, rule, Some(crl))?))
+    }
+
+    fn build(
+        cas: &[CertificateDer<'_>],
+        rule: NameRule,
+        crl: Option<Crl>,
+    ) -> Result<Self, AnchorError> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        Ok(Self { anchors: Anchors::new(cas)?, rule, crl, algorithms })
+    }
+
+    /// What the handshake checks, to be asked once more at any later moment.
+    pub fn check(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
+        let leaf = Leaf::read(end_entity)?;
+        let presented = Presented { end_entity, intermediates };
+        self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Server, now)?;
+        self.check_crl(&leaf, now.into())?;
+        self.rule.check(&leaf)
+    }
+
+    fn check_crl(&self, leaf: &Leaf, now: Timestamp) -> Result<(), Refusal> {
+        let Some(crl) = self.crl.as_ref().filter(|crl| crl.issuer() == leaf.issuer) else {
+            return Ok(());
+        };
+        match crl.revoked().get(&leaf.serial) {
+            Some(entry) => Err(Refusal::Revoked { at: entry.at, reason: entry.reason }),
+            None if crl.is_expired(now) => Err(Refusal::CrlExpired { at: crl.next_update() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ServerCertVerifier for ServerNameVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.check(end_entity, intermediates, now)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
