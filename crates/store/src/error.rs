@@ -111,16 +111,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the database, not the request, is at fault: the rest of the batch can't go on either.
+    /// Whether the disk, not the request, is at fault: the rest of the batch can't go on either.
     pub(crate) fn is_storage_fault(&self) -> bool {
         matches!(
             self,
-            Self::DiskFull(_)
-                | Self::Busy(_)
-                | Self::Corrupt(_)
-                | Self::ReadOnly(_)
-                | Self::Io(_)
-                | Self::Database(_)
+            Self::DiskFull(_) | Self::Busy(_) | Self::Corrupt(_) | Self::ReadOnly(_) | Self::Io(_)
         )
     }
 }

@@ -207,7 +207,7 @@ fn first<T, P: Params>(
     read: impl Fn(&Row<'_>) -> Found<T>,
 ) -> Found<Option<T>> {
     let mut statement = conn.prepare_cached(sql)?;
-    Ok(statement.query_row(params, |row| Ok(read(row))).optional()?.transpose()?)
+    statement.query_row(params, |row| Ok(read(row))).optional()?.transpose()
 }
 
 fn user(row: &Row<'_>) -> Found<User> {
