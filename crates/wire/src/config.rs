@@ -208,7 +208,7 @@ fn bad_name(name: &str) -> Option<ConfigErrorKind> {
     }
     let clean =
         name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    (!clean || name.is_empty() || name.len() > MAX_NAME)
+    (!clean || name.is_empty() || name.starts_with('-') || name.len() > MAX_NAME)
         .then(|| ConfigErrorKind::BadName(name.to_owned()))
 }
 
@@ -299,7 +299,7 @@ mod tests {
         let block = directives[0].block.as_ref().unwrap();
         assert_eq!(&*block.text, "# not a comment\n \"open\n</cax>\n");
         assert_eq!((directives[0].line, directives[1].line), (1, 6));
-        assert_eq!(format!("{block:?}"), "Block(32 bytes from line 1)");
+        assert_eq!(format!("{block:?}"), "Block(30 bytes from line 1)");
     }
 
     #[test]
