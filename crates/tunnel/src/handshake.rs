@@ -5,6 +5,7 @@ use std::time::Duration;
 use clock::Now;
 use wire::KeyId;
 use wire::key_material::KeyMaterial;
+use wire::message::encode_text;
 use zeroize::Zeroizing;
 
 use crate::end::EndReason;
@@ -143,10 +144,7 @@ impl Session {
 
     /// Queues a text with its NUL; it leaves once the generation is active.
     pub(crate) fn say(&mut self, text: &str) {
-        let mut message = Zeroizing::new(Vec::with_capacity(text.len() + 1));
-        message.extend_from_slice(text.as_bytes());
-        message.push(0);
-        self.texts.push_back(message);
+        self.texts.push_back(Zeroizing::new(encode_text(text)));
     }
 
     /// Derives the generation's key and hands it to the data plane.
