@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pki::Serial;
 use rusqlite::ErrorCode;
 
-use crate::ids::{CaGenerationId, Serial};
+use crate::ids::CaGenerationId;
 use crate::names::{DeviceName, UserName};
 
 /// Why a request failed. Nothing of it was changed, with one exception: after [`StoreError::Io`] on
@@ -174,7 +175,7 @@ impl StoreError {
             }
             Self::CertificateUnknown(serial) => write!(
                 f,
-                "no certificate has serial number {serial}; `handfast cert list` shows all"
+                "no certificate has serial number {serial}; `handfast device show` lists a device's"
             ),
             Self::CertificateRevoked { serial, .. } => {
                 write!(f, "the certificate {serial} is revoked already; nothing is left to do")

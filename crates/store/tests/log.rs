@@ -1,5 +1,7 @@
 //! The event log: nothing is missed by those who follow it, and nothing can be altered unnoticed.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use common::{ADMIN, Folder, open, user};

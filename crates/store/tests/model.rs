@@ -44,7 +44,10 @@ async fn change(store: &Store, seeded: &mut Seeded, ca: CaGenerationId, number: 
             let Some(holder) = snapshot.device_named(&name, &own) else { return };
             let mut new = device_certificate(number, holder.id, ca);
             new.supersedes_within = enabled.then_some(600);
-            store.certificate_record(&ADMIN, new).await.unwrap();
+            store
+                .certificate_record(&ADMIN, new)
+                .await
+                .expect("a new serial for a device on record");
         }
     }
 }

@@ -95,6 +95,29 @@ async fn the_store_of_a_later_release_is_left_alone() {
     assert!(matches!(reading, Err(StoreError::SchemaNewer { found: 99, known: 1 })));
 }
 
+#[tokio::test]
+async fn a_store_of_an_earlier_release_has_to_be_brought_up_to_date_by_its_owner() {
+    let folder = Folder::new();
+    open(&folder).close().await;
+    let conn = Connection::open(folder.database()).unwrap();
+    conn.pragma_update(None, "user_version", 0).unwrap();
+    drop(conn);
+    let reading = Reader::open(&folder.database());
+    assert!(matches!(reading, Err(StoreError::SchemaOlder { found: 0, known: 1 })));
+}
+
+#[tokio::test]
+async fn a_lock_inside_the_database_is_told_and_costs_nothing() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let stranger = Connection::open(folder.database()).unwrap();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = store.user_add(&ADMIN, &user("alice"), None).await;
+    assert!(matches!(refused, Err(StoreError::Busy(_))));
+    stranger.execute_batch("ROLLBACK").unwrap();
+    store.user_add(&ADMIN, &user("alice"), None).await.unwrap();
+}
+
 #[test]
 fn another_programs_file_is_left_alone() {
     let folder = Folder::new();

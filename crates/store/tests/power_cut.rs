@@ -88,8 +88,8 @@ fn run_with_fault(fault: &str) -> Acknowledged {
     let task = Task { users: 200, patient: true, ..Task::new(&database) };
     let mut child = trace::spawn(&task, Path::new("/dev/null"), &["-e", fault]);
     let acknowledged = Acknowledged::default().drained(&mut child);
-    child.wait().unwrap();
-    acknowledged.compare(&database).unwrap();
+    child.wait().expect("the child was started");
+    acknowledged.compare(&database).unwrap_or_else(|loss| panic!("{loss}"));
     println!("{} acknowledged, {} faults", acknowledged.len(), acknowledged.faults.len());
     assert!(acknowledged.len() > 0);
     acknowledged

@@ -23,7 +23,7 @@ async fn a_user_comes_with_its_first_device_and_addresses() {
     assert_eq!((made.lease.ipv4, made.lease.ipv6), (2, 2));
     assert_eq!(store.lease_of(made.id).await.unwrap(), Some(made.lease));
     assert_eq!(store.user_show(&user("alice")).await.unwrap(), added);
-    assert_eq!(store.device_list(Some(&user("alice"))).await.unwrap(), [made.clone()]);
+    assert_eq!(store.device_list(Some(&user("alice"))).await.unwrap(), std::slice::from_ref(made));
 }
 
 #[tokio::test]

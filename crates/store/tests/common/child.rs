@@ -186,7 +186,7 @@ async fn change(store: &Store, number: u64) -> Result<(), StoreError> {
     let name = UserName::new(&format!("user-{number}")).unwrap();
     let added = store.user_add(&ADMIN, &name, Some(&DeviceName::default_device())).await?;
     println!("ack-user {name}");
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let device = added.devices.first().unwrap().device.id;
         let generation = store.snapshot().ca_generations().first().unwrap().id;
         store.certificate_record(&ADMIN, device_certificate(number, device, generation)).await?;
