@@ -1,1 +1,26 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! OpenVPN's bytes and texts as typed values, in both directions.
+//!
+//! Packets, key files, key material, option strings, text messages and the configuration grammar are
+//! parsed once into types that can't hold nonsense, and written back. Nothing here talks to a socket,
+//! reads a clock or draws randomness, and no input of any kind makes it panic: a parser takes any
+//! bytes and answers with a value or with a closed error that says whose fault it was. Memory is
+//! bounded by the size of the input, or by a constant where input comes in parts.
+//!
+//! Not here: retransmission, TLS and negotiation (`tunnel`), data packets under encryption
+//! (`datapath`).
+
+pub mod cipher;
+pub mod control;
+pub mod key_material;
+pub mod static_key;
+pub mod tls_auth;
+
+mod header;
+mod reader;
+mod replay;
+mod wrap;
+
+#[cfg(test)]
+mod testing;
+
+pub use header::{KeyId, MessageId, Opcode, PeerId, SessionId, split_first_byte};

@@ -1,0 +1,174 @@
+//! The names of all keys, for errors that can say which one was meant.
+//!
+//! The types alone would refuse unknown keys too; this list knows the nearest one and the place
+//! of the key itself. A test keeps both the same.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{ConfigError, Place, Problem};
+
+/// One section: its keys and its sections.
+struct Section {
+    name: &'static str,
+    keys: &'static [&'static str],
+    sections: &'static [Section],
+}
+
+const TOP: Section = Section { name: "", keys: &[], sections: &[PUBLIC, VPN, CA, DEVICE] };
+const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
+const VPN: Section = Section {
+    name: "vpn",
+    keys: &[
+        "listen",
+        "interface",
+        "network",
+        "network6",
+        "nat",
+        "client_to_client",
+        "ping",
+        "ping_restart",
+        "reneg_sec",
+        "hand_window",
+        "tun_mtu",
+        "mssfix",
+        "ciphers",
+        "auth",
+        "max_sessions",
+    ],
+    sections: &[PUSH],
+};
+const PUSH: Section = Section {
+    name: "push",
+    keys: &["routes", "dns", "dns_search", "redirect_gateway"],
+    sections: &[],
+};
+const CA: Section = Section {
+    name: "ca",
+    keys: &[
+        "key_type",
+        "validity_days",
+        "public_url",
+        "crl_validity_days",
+        "gateway_validity_days",
+    ],
+    sections: &[],
+};
+const DEVICE: Section = Section {
+    name: "device",
+    keys: &["key_type", "validity_days", "supersede_days"],
+    sections: &[],
+};
+
+/// Refuses the first key of `text` that is in no list.
+pub(super) fn known_keys_only(file: &Path, text: &str) -> Result<(), ConfigError> {
+    let table = DeTable::parse(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
+    match first_unknown(table.get_ref(), &TOP, "") {
+        None => Ok(()),
+        Some(unknown) => Err(ConfigError::Wrong {
+            place: Place::of(file, text, &unknown.span),
+            problem: unknown.problem,
+        }),
+    }
+}
+
+struct Unknown {
+    span: std::ops::Range<usize>,
+    problem: Problem,
+}
+
+fn first_unknown(table: &DeTable<'_>, section: &Section, path: &str) -> Option<Unknown> {
+    let mut found: Option<Unknown> = None;
+    for (key, value) in table {
+        let name: &str = key.get_ref();
+        let inner = section.sections.iter().find(|s| s.name == name);
+        let unknown = match (inner, value.get_ref()) {
+            (Some(inner), DeValue::Table(table)) => first_unknown(table, inner, &join(path, name)),
+            (Some(_), _) => None,
+            (None, _) if section.keys.contains(&name) => None,
+            (None, _) => Some(Unknown { span: key.span(), problem: problem(section, path, name) }),
+        };
+        found = [found, unknown].into_iter().flatten().min_by_key(|u| u.span.start);
+    }
+    found
+}
+
+fn problem(section: &Section, path: &str, key: &str) -> Problem {
+    let known: Vec<_> = section.names().collect();
+    Problem::UnknownKey {
+        section: path.to_owned(),
+        key: key.to_owned(),
+        nearest: nearest(key, &known),
+        known,
+    }
+}
+
+impl Section {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().copied().chain(self.sections.iter().map(|s| s.name))
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The known name that is at most a third of its letters away from `word`.
+fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let near = known.iter().map(|k| (distance(word, k), *k)).min()?;
+    (near.0 <= near.1.len().div_ceil(3)).then_some(near.1)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
+fn distance(a: &str, b: &str) -> usize {
+    // Bounded: a key can be as long as the file.
+    let a: Vec<char> = a.chars().take(64).collect();
+    let b: Vec<char> = b.chars().collect();
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    rows[0] = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        rows[i][0] = i;
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+/// Fails unless `table`, made from the types with every option set, has just the listed keys.
+#[cfg(test)]
+pub(super) fn assert_matches(table: &toml::Table) {
+    fn walk(table: &toml::Table, section: &Section) {
+        let mut listed: Vec<_> = section.names().collect();
+        let mut actual: Vec<_> = table.keys().map(String::as_str).collect();
+        listed.sort_unstable();
+        actual.sort_unstable();
+        assert_eq!(listed, actual, "in section [{}]", section.name);
+        for inner in section.sections {
+            walk(table[inner.name].as_table().expect("a section"), inner);
+        }
+    }
+    walk(table, &TOP);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_swap_of_neighbours_counts_once() {
+        assert_eq!(distance("netwrok", "network"), 1);
+        assert_eq!(distance("", "nat"), 3);
+    }
+
+    #[test]
+    fn a_word_like_no_key_has_no_nearest_one() {
+        assert_eq!(nearest("zebra", &["network", "nat"]), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! What has to hold between values that are each well-formed.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{CIPHERS, Config, ConfigError, DIGESTS, Net4, Net6, Place, Problem};
+
+/// A value that can't be meant: its path in the file, and what to do.
+pub(super) struct Finding {
+    path: &'static [&'static str],
+    message: String,
+}
+
+impl Finding {
+    /// The error, at the value's own place in `text`.
+    pub(super) fn place(self, file: &Path, text: &str) -> ConfigError {
+        let span = DeTable::parse(text)
+            .ok()
+            .and_then(|table| span_of(table.get_ref(), self.path))
+            .unwrap_or(0..0);
+        ConfigError::Wrong {
+            place: Place::of(file, text, &span),
+            problem: Problem::Contradiction { message: self.message },
+        }
+    }
+}
+
+fn span_of(table: &DeTable<'_>, path: &[&str]) -> Option<Range<usize>> {
+    let (first, rest) = path.split_first()?;
+    let (_, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;
+    match (rest, value.get_ref()) {
+        ([], _) => Some(value.span()),
+        (rest, DeValue::Table(inner)) => span_of(inner, rest),
+        _ => None,
+    }
+}
+
+/// The first contradiction in `config`.
+pub(super) fn together(config: &Config) -> Result<(), Finding> {
+    sockets(config)?;
+    names(config)?;
+    networks(config)?;
+    times(config)?;
+    sizes(config)?;
+    pushes(config)?;
+    lifetimes(config)
+}
+
+fn refuse(path: &'static [&'static str], message: String) -> Result<(), Finding> {
+    Err(Finding { path, message })
+}
+
+fn sockets(config: &Config) -> Result<(), Finding> {
+    let listen = &config.vpn.listen;
+    if listen.is_empty() {
+        let message = "vpn.listen is empty, nobody could connect; the default is \
+                       [\"udp:[::]:1194\"]";
+        return refuse(&["vpn", "listen"], message.to_owned());
+    }
+    match listen.iter().enumerate().find(|(at, one)| listen[..*at].contains(one)) {
+        Some((_, twice)) => refuse(&["vpn", "listen"], format!("vpn.listen names {twice} twice")),
+        None => Ok(()),
+    }
+}
+
+fn names(config: &Config) -> Result<(), Finding> {
+    let vpn = &config.vpn;
+    if let Some(cipher) = vpn.ciphers.iter().find(|c| !CIPHERS.contains(&c.as_str())) {
+        let known = CIPHERS.join(", ");
+        let message = format!("vpn.ciphers names `{cipher}`; the data channel knows {known}");
+        return refuse(&["vpn", "ciphers"], message);
+    }
+    if vpn.ciphers.is_empty() {
+        let message = format!("vpn.ciphers is empty; choose from {}", CIPHERS.join(", "));
+        return refuse(&["vpn", "ciphers"], message);
+    }
+    if !DIGESTS.contains(&vpn.auth.as_str()) {
+        let message = format!("vpn.auth is `{}`; choose from {}", vpn.auth, DIGESTS.join(", "));
+        return refuse(&["vpn", "auth"], message);
+    }
+    let name = vpn.interface.as_bytes();
+    let fits = (1..=15).contains(&name.len());
+    if !fits || !name.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)) {
+        let message = format!(
+            "vpn.interface is `{}`; an interface has 1 to 15 letters, digits, - and _",
+            vpn.interface
+        );
+        return refuse(&["vpn", "interface"], message);
+    }
+    Ok(())
+}
+
+fn networks(config: &Config) -> Result<(), Finding> {
+    let vpn = &config.vpn;
+    let devices = vpn.network.devices();
+    if !(8..=29).contains(&vpn.network.bits()) {
+        let message = format!("vpn.network is {}; choose a prefix from /8 to /29", vpn.network);
+        return refuse(&["vpn", "network"], message);
+    }
+    // The default figure is an upper bound, not a promise, so a small network is fine with it.
+    let default_figure = super::Vpn::default().max_sessions;
+    if u64::from(vpn.max_sessions) > devices && vpn.max_sessions != default_figure {
+        let message = format!(
+            "vpn.network {} holds {devices} devices, fewer than vpn.max_sessions ({}); widen the \
+             network or lower the figure",
+            vpn.network, vpn.max_sessions
+        );
+        return refuse(&["vpn", "max_sessions"], message);
+    }
+    match vpn.network6 {
+        Some(net) if !(32..=112).contains(&net.bits()) => refuse(
+            &["vpn", "network6"],
+            format!("vpn.network6 is {net}; choose a prefix from /32 to /112, usually /64"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn times(config: &Config) -> Result<(), Finding> {
+    let vpn = &config.vpn;
+    if vpn.ping == 0 || vpn.ping > 3600 {
+        let message = format!("vpn.ping is {} s; choose 1 to 3600", vpn.ping);
+        return refuse(&["vpn", "ping"], message);
+    }
+    if vpn.ping_restart < 2 * vpn.ping {
+        let message = format!(
+            "vpn.ping_restart is {} s, less than twice vpn.ping ({} s); one lost ping would end \
+             sessions: set it to {} or more",
+            vpn.ping_restart,
+            vpn.ping,
+            2 * vpn.ping
+        );
+        return refuse(&["vpn", "ping_restart"], message);
+    }
+    if vpn.reneg_sec != 0 && vpn.reneg_sec < 5 {
+        let message =
+            format!("vpn.reneg_sec is {} s; choose 5 or more, or 0 for never", vpn.reneg_sec);
+        return refuse(&["vpn", "reneg_sec"], message);
+    }
+    if !(5..=3600).contains(&vpn.hand_window) {
+        let message = format!("vpn.hand_window is {} s; choose 5 to 3600", vpn.hand_window);
+        return refuse(&["vpn", "hand_window"], message);
+    }
+    Ok(())
+}
+
+fn sizes(config: &Config) -> Result<(), Finding> {
+    let vpn = &config.vpn;
+    if !(576..=9000).contains(&vpn.tun_mtu) {
+        let message = format!("vpn.tun_mtu is {}; choose 576 to 9000", vpn.tun_mtu);
+        return refuse(&["vpn", "tun_mtu"], message);
+    }
+    if vpn.network6.is_some() && vpn.tun_mtu < 1280 {
+        let message = format!(
+            "vpn.tun_mtu is {}, IPv6 needs 1280: raise it, or remove vpn.network6",
+            vpn.tun_mtu
+        );
+        return refuse(&["vpn", "tun_mtu"], message);
+    }
+    if vpn.mssfix != 0 && !(576..=9000).contains(&vpn.mssfix) {
+        let message = format!("vpn.mssfix is {}; choose 576 to 9000, or 0 for none", vpn.mssfix);
+        return refuse(&["vpn", "mssfix"], message);
+    }
+    if vpn.max_sessions == 0 || vpn.max_sessions > 1_000_000 {
+        let message = format!("vpn.max_sessions is {}; choose 1 to 1000000", vpn.max_sessions);
+        return refuse(&["vpn", "max_sessions"], message);
+    }
+    Ok(())
+}
+
+fn pushes(config: &Config) -> Result<(), Finding> {
+    let push = &config.vpn.push;
+    for route in &push.routes {
+        let as6 = route.parse::<Net6>();
+        if let (Err(error), true) = (route.parse::<Net4>(), as6.is_err()) {
+            let error = if route.contains(':') { as6.err().unwrap_or(error) } else { error };
+            return refuse(&["vpn", "push", "routes"], format!("vpn.push.routes: {error}"));
+        }
+    }
+    let bad_domain = |d: &&String| d.is_empty() || !d.bytes().all(|b| b.is_ascii_graphic());
+    match push.dns_search.iter().find(bad_domain) {
+        Some(domain) => refuse(
+            &["vpn", "push", "dns_search"],
+            format!(
+                "vpn.push.dns_search: `{domain}` is not a domain; write one like `example.org`"
+            ),
+        ),
+        None => Ok(()),
+    }
+}
+
+fn lifetimes(config: &Config) -> Result<(), Finding> {
+    let (ca, device) = (&config.ca, &config.device);
+    let limits: [(&'static [&'static str], u32, u32, u32); 5] = [
+        (&["ca", "validity_days"], ca.validity_days, 30, 36_500),
+        (&["ca", "crl_validity_days"], ca.crl_validity_days, 1, 365),
+        (&["ca", "gateway_validity_days"], ca.gateway_validity_days, 7, 825),
+        (&["device", "validity_days"], device.validity_days, 1, 3650),
+        (&["device", "supersede_days"], device.supersede_days, 1, 90),
+    ];
+    for (path, days, least, most) in limits {
+        if !(least..=most).contains(&days) {
+            let name = path.join(".");
+            return refuse(path, format!("{name} is {days}; choose {least} to {most}"));
+        }
+    }
+    if device.validity_days > ca.validity_days {
+        let message = format!(
+            "device.validity_days is {}, more than ca.validity_days ({}); no certificate outlives \
+             its CA",
+            device.validity_days, ca.validity_days
+        );
+        return refuse(&["device", "validity_days"], message);
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The answering end of the control socket.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use store::Actor;
+use tokio::io::{AsyncWriteExt, BufStream};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::line::read_line;
+use super::peer;
+use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::protocol::{Call, Reply, Request, VERSION};
+use crate::data::{DataDir, HANDFAST_GROUP, group_id, own_uid};
+
+/// Executes requests; what stands behind the socket.
+pub trait Execute: Send + Sync + 'static {
+    /// Does what `actor` asks.
+    fn execute<'a>(
+        &'a self,
+        actor: &'a Actor,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+}
+
+/// The bound socket. Dropping it takes the socket away.
+#[derive(Debug)]
+pub struct ControlServer {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlServer {
+    /// Binds the socket of a data folder whose lock the caller holds: whatever stands in its place
+    /// was left by a dead owner.
+    pub fn bind(data: &DataDir) -> io::Result<Self> {
+        let path = data.socket();
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        narrow(&path)?;
+        Ok(Self { listener, path })
+    }
+
+    /// Answers until the future is dropped; calls under way end with it.
+    pub async fn serve(self, behind: Arc<impl Execute>) {
+        let room = Arc::new(Semaphore::new(CALLERS));
+        let mut callers = JoinSet::new();
+        loop {
+            while callers.try_join_next().is_some() {}
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let behind = Arc::clone(&behind);
+                    callers.spawn(async move {
+                        let _permit = permit;
+                        if let Err(error) = converse(stream, &*behind).await {
+                            tracing::debug!(%error, "a caller of the control socket went away");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket could not take a call");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// For the owner, and the group `handfast` where there is one.
+fn narrow(path: &Path) -> io::Result<()> {
+    let mut mode = 0o600;
+    if let (Some(group), 0) = (group_id(HANDFAST_GROUP), own_uid()) {
+        chown(path, None, Some(group))?;
+        mode = 0o660;
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+async fn converse(stream: UnixStream, behind: &impl Execute) -> io::Result<()> {
+    let caller = peer::caller(&stream)?;
+    let mut stream = BufStream::new(stream);
+    loop {
+        let line = match timeout(PATIENCE, read_line(&mut stream, LONGEST_CALL)).await {
+            Ok(Ok(Some(line))) => line,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                return answer(&mut stream, &Err(unreadable(&error))).await;
+            }
+            Ok(Ok(None)) | Err(_) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+        };
+        let reply = match (&caller, read_call(&line)) {
+            (Err(uid), _) => Err(forbidden(*uid)),
+            (Ok(_), Err(failure)) => Err(failure),
+            (Ok(actor), Ok(request)) => behind.execute(actor, request).await,
+        };
+        answer(&mut stream, &reply).await?;
+    }
+}
+
+/// The version first: a call of another one may have any form.
+fn read_call(line: &[u8]) -> Result<Request, Failure> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let version: Version = serde_json::from_slice(line).map_err(|e| unreadable(&e))?;
+    if version.version != VERSION {
+        let message = format!(
+            "the running gateway speaks version {VERSION} of the control protocol, this command {}",
+            version.version
+        );
+        return Err(Failure::new(FailureKind::Conflict, message)
+            .hint("restart the gateway, so that it runs the version that is installed"));
+    }
+    let call: Call = serde_json::from_slice(line).map_err(|e| unreadable(&e))?;
+    Ok(call.request)
+}
+
+async fn answer(stream: &mut BufStream<UnixStream>, reply: &Reply) -> io::Result<()> {
+    let mut line = Zeroizing::new(Vec::with_capacity(REPLY_ROOM));
+    serde_json::to_writer(&mut *line, reply)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    stream.flush().await
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Usage, "the call can't be read").caused_by(error)
+}
+
+fn forbidden(uid: u32) -> Failure {
+    Failure::new(FailureKind::Forbidden, format!("uid {uid} may not command this gateway"))
+        .hint("run as root, or have root add you to the group `handfast`")
+}
+
+const CALLERS: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_CALL: usize = 64 * 1024;
+const REPLY_ROOM: usize = 64 * 1024;

@@ -1,0 +1,182 @@
+//! What holds at this moment, for everybody who must not ask the database: verifiers, admission,
+//! and whoever keeps something open.
+//!
+//! A projection of the store: its snapshot is replaced after each commit and before that commit is
+//! acknowledged, so whoever asks here after an acknowledgement sees its effect. Policy (networks,
+//! pushes) comes from the settings and is replaced when they are read again.
+//!
+//! Against the gap between check and sweep: register a session first, then ask [`Live::standing`]
+//! once more, then sweep at every change.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pki::{Refusal, Roster, Standing};
+use store::{EventId, Snapshot, Store};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::admin::protocol::DeviceName;
+use crate::config::{Config, Net4, Net6};
+use crate::operations::views::device_name;
+use crate::serials::{to_pki, to_store};
+
+/// The present, shared by all readers. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct Live(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    policy: ArcSwap<Policy>,
+    changed: watch::Sender<EventId>,
+    forwarder: AbortHandle,
+}
+
+/// What the settings say about those who are let in.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The networks that leases count in.
+    pub addressing: Addressing,
+    /// The settings as they were read last.
+    pub config: Arc<Config>,
+}
+
+/// The networks that devices' host numbers count in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addressing {
+    /// IPv4.
+    pub network: Net4,
+    /// IPv6, where devices get it.
+    pub network6: Option<Net6>,
+}
+
+/// Who was let in, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// User and device.
+    pub device: DeviceName,
+    /// The certificate it came with.
+    pub serial: pki::Serial,
+    /// Its IPv4 address in the tunnel.
+    pub v4: Ipv4Addr,
+    /// Its IPv6 address in the tunnel.
+    pub v6: Option<Ipv6Addr>,
+    /// The networks that both lie in.
+    pub addressing: Addressing,
+}
+
+impl Live {
+    /// The present of `store` under these settings. Needs a tokio runtime.
+    pub fn new(store: Store, config: Arc<Config>) -> Self {
+        let (changed, _) = watch::channel(store.snapshot().through());
+        let forwarder = tokio::spawn(forward(store.follow(), changed.clone())).abort_handle();
+        let policy = ArcSwap::from_pointee(Policy::of(config));
+        Self(Arc::new(Shared { store, policy, changed, forwarder }))
+    }
+
+    /// The records as they are.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.store.snapshot()
+    }
+
+    /// The policy as it is.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.0.policy.load_full()
+    }
+
+    /// Other settings hold from here on; sessions are not touched.
+    pub fn replace_policy(&self, config: Arc<Config>) {
+        self.0.policy.store(Arc::new(Policy::of(config)));
+    }
+
+    /// Tells when events were committed: the id of the latest one. By then [`Live::snapshot`]
+    /// has them in it.
+    pub fn changes(&self) -> watch::Receiver<EventId> {
+        self.0.changed.subscribe()
+    }
+
+    /// Whether the certificate of this serial may be used, for sweeps and for the second look.
+    pub fn standing(&self, serial: &pki::Serial) -> Result<(), Refusal> {
+        match Roster::standing(self, serial) {
+            Standing::Good => Ok(()),
+            Standing::Revoked { at, reason } => Err(Refusal::Revoked { at, reason }),
+            Standing::DeviceDisabled => Err(Refusal::DeviceDisabled),
+            Standing::UserDisabled => Err(Refusal::UserDisabled),
+            Standing::Unknown => Err(Refusal::NotInStore),
+        }
+    }
+
+    /// Lets the holder of a leaf in, whose chain was verified before, with the device's addresses.
+    pub fn admit(&self, serial: &pki::Serial) -> Result<Admitted, Refusal> {
+        self.standing(serial)?;
+        let snapshot = self.snapshot();
+        let addressing = self.policy().addressing;
+        // A certificate of ours without a device is the gateway's own or a server's.
+        let (_, device) =
+            snapshot.identity(&to_store(serial)).ok_or(Refusal::WrongUsage {
+                needed: pki::Purpose::Client,
+            })?;
+        let (v4, v6) = addressing.of(device.lease);
+        let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
+        Ok(Admitted { device: device_name(device), serial: *serial, v4, v6, addressing })
+    }
+
+    /// The device that a certificate was issued for, for logs and refusals.
+    pub fn device_of(&self, serial: &pki::Serial) -> Option<DeviceName> {
+        self.snapshot().identity(&to_store(serial)).map(|(_, device)| device_name(device))
+    }
+}
+
+impl Roster for Live {
+    fn standing(&self, serial: &pki::Serial) -> Standing {
+        match self.snapshot().standing(&to_store(serial)) {
+            store::Standing::Good => Standing::Good,
+            store::Standing::Revoked { at, reason } => Standing::Revoked {
+                at: pki::Timestamp::from_unix_secs(at),
+                reason: pki::RevocationReason::from_code(reason.code()).unwrap_or_default(),
+            },
+            store::Standing::UserDisabled => Standing::UserDisabled,
+            store::Standing::DeviceDisabled => Standing::DeviceDisabled,
+            store::Standing::Unknown => Standing::Unknown,
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.forwarder.abort();
+    }
+}
+
+async fn forward(mut follower: store::Follower, changed: watch::Sender<EventId>) {
+    while let Some(event) = follower.next().await {
+        changed.send_replace(event);
+    }
+}
+
+impl Policy {
+    fn of(config: Arc<Config>) -> Self {
+        let addressing =
+            Addressing { network: config.vpn.network, network6: config.vpn.network6 };
+        Self { addressing, config }
+    }
+}
+
+impl Addressing {
+    /// The addresses of a lease; none where the network has become too small for it.
+    pub fn of(&self, lease: store::Lease) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+        let v4 = Ipv4Addr::from_bits(self.network.address().to_bits().wrapping_add(lease.ipv4));
+        let v6 = self.network6.map(|net| {
+            (net, Ipv6Addr::from_bits(net.address().to_bits().wrapping_add(lease.ipv6.into())))
+        });
+        let v4 = Some(v4).filter(|v4| self.network.contains(*v4));
+        (v4, v6.filter(|(net, v6)| net.contains(*v6)).map(|(_, v6)| v6))
+    }
+
+    /// The last host number that may be leased: all but the broadcast address.
+    pub fn last_host(&self) -> u32 {
+        u32::try_from(self.network.devices().saturating_add(1)).unwrap_or(u32::MAX)
+    }
+}

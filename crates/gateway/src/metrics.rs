@@ -1,0 +1,246 @@
+//! The one registry of counters and gauges.
+//!
+//! It counts what happens on the control plane (refusals); the data plane's counters and the
+//! store's gauges are handed in as plain values when somebody looks. Invariant: figures of one
+//! name stand together, as Prometheus wants it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::admin::answer::RefusalEntry;
+use crate::admin::figures::{Figure, FigureKind};
+use crate::admin::timestamp::Timestamp;
+use crate::running::Tally;
+
+/// What is counted here.
+#[derive(Debug)]
+pub struct Metrics(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    refusals: BTreeMap<String, u64>,
+    last: VecDeque<RefusalEntry>,
+}
+
+/// The gauges, as they are when somebody looks.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// Wall time.
+    pub now: u64,
+    /// When the gateway started.
+    pub started: u64,
+    /// Recorded users.
+    pub users: u64,
+    /// Recorded devices.
+    pub devices: u64,
+    /// The last event.
+    pub events: u64,
+    /// The CRL's number.
+    pub crl_number: u64,
+    /// When the CRL was signed.
+    pub crl_this_update: u64,
+    /// When it must be replaced.
+    pub crl_next_update: u64,
+    /// Revoked certificates on it.
+    pub revoked: u64,
+    /// Whose certificate ends when: `ca`, `gateway`, `alice/phone`.
+    pub expiries: Vec<(String, u64)>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let refusals = pki::Refusal::CODES.iter().map(|code| ((*code).to_owned(), 0)).collect();
+        Self(Mutex::new(Counted { refusals, last: VecDeque::new() }))
+    }
+}
+
+impl Metrics {
+    /// Counts a refused connection and remembers it among the last ones. One that repeats the
+    /// former takes its place, so that one insistent stranger does not push out the others.
+    pub fn refused(&self, entry: RefusalEntry) {
+        let mut counted = self.counted();
+        count(&mut counted.refusals, &entry.reason);
+        let repeats = |e: &RefusalEntry| {
+            e.reason == entry.reason && e.source.ip() == entry.source.ip() && e.device == entry.device
+        };
+        counted.last.retain(|e| !repeats(e));
+        counted.last.truncate(LAST - 1);
+        counted.last.push_front(entry);
+    }
+
+    /// Refusals by the reason's code.
+    pub fn refusals(&self) -> BTreeMap<String, u64> {
+        self.counted().refusals.clone()
+    }
+
+    /// The last refusals, the newest first.
+    pub fn last_refusals(&self) -> Vec<RefusalEntry> {
+        self.counted().last.iter().cloned().collect()
+    }
+
+    /// Everything, for `status`.
+    pub fn figures(&self, tally: &Tally, gauges: &Gauges) -> Vec<Figure> {
+        let mut sheet = Sheet::default();
+        for (reason, count) in self.refusals() {
+            sheet.counter(REFUSALS, &[("reason", &reason)], count);
+        }
+        sheet.tally(tally);
+        sheet.gauges(gauges);
+        sheet.figures
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count(counters: &mut BTreeMap<String, u64>, name: &str) {
+    match counters.get_mut(name) {
+        Some(counter) => *counter += 1,
+        None => {
+            counters.insert(name.to_owned(), 1);
+        }
+    }
+}
+
+/// A figure's name and what it counts.
+type Meaning = (&'static str, &'static str);
+
+#[derive(Default)]
+struct Sheet {
+    figures: Vec<Figure>,
+}
+
+impl Sheet {
+    fn tally(&mut self, tally: &Tally) {
+        for (cause, count) in &tally.drops {
+            self.counter(DROPS, &[("cause", cause)], *count);
+        }
+        let handshakes = [("begun", tally.handshakes_begun), ("done", tally.handshakes_done)];
+        for (step, count) in handshakes {
+            self.counter(HANDSHAKES, &[("step", step)], count);
+        }
+        self.counter(RENEGOTIATIONS, &[], tally.renegotiations);
+        for (direction, count) in [("in", tally.bytes_in), ("out", tally.bytes_out)] {
+            self.counter(BYTES, &[("direction", direction)], count);
+        }
+        for (direction, count) in [("in", tally.packets_in), ("out", tally.packets_out)] {
+            self.counter(PACKETS, &[("direction", direction)], count);
+        }
+        self.gauge(SESSIONS, &[], tally.sessions as f64);
+    }
+
+    fn gauges(&mut self, gauges: &Gauges) {
+        let seconds_until = |at: u64| at as f64 - gauges.now as f64;
+        self.gauge(UPTIME, &[], gauges.now.saturating_sub(gauges.started) as f64);
+        self.gauge(USERS, &[], gauges.users as f64);
+        self.gauge(DEVICES, &[], gauges.devices as f64);
+        self.counter(EVENTS, &[], gauges.events);
+        self.counter(CRL_NUMBER, &[], gauges.crl_number);
+        self.gauge(CRL_AGE, &[], -seconds_until(gauges.crl_this_update));
+        self.gauge(CRL_LEFT, &[], seconds_until(gauges.crl_next_update));
+        self.gauge(REVOKED, &[], gauges.revoked as f64);
+        for (whose, at) in &gauges.expiries {
+            let days = (seconds_until(*at) / 86_400.0 * 100.0).round() / 100.0;
+            self.gauge(EXPIRY, &[("certificate", whose)], days);
+        }
+    }
+
+    fn counter(&mut self, meaning: Meaning, labels: &[(&str, &str)], count: u64) {
+        self.push(meaning, FigureKind::Counter, labels, count as f64);
+    }
+
+    fn gauge(&mut self, meaning: Meaning, labels: &[(&str, &str)], value: f64) {
+        self.push(meaning, FigureKind::Gauge, labels, value);
+    }
+
+    fn push(&mut self, meaning: Meaning, kind: FigureKind, labels: &[(&str, &str)], value: f64) {
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let (name, help) = (meaning.0.to_owned(), meaning.1.to_owned());
+        self.figures.push(Figure { name, help, kind, labels, value });
+    }
+}
+
+/// The figures of a moment, for tests and for anybody who wants one of them.
+pub fn figure<'a>(figures: &'a [Figure], name: &str, label: Option<&str>) -> Option<&'a Figure> {
+    let fits = |f: &&Figure| f.labels.iter().any(|(_, v)| Some(v.as_str()) == label);
+    figures.iter().filter(|f| f.name == name).find(|f| label.is_none() || fits(f))
+}
+
+/// A wall time of the store.
+pub(crate) fn seconds(at: u64) -> Timestamp {
+    Timestamp::from_secs(i64::try_from(at).unwrap_or(i64::MAX))
+}
+
+const LAST: usize = 50;
+
+const REFUSALS: Meaning = ("handfast_refusals_total", "Refused connections by reason.");
+const DROPS: Meaning = ("handfast_drops_total", "Dropped packets by cause.");
+const HANDSHAKES: Meaning = ("handfast_handshakes_total", "Handshakes by how far they came.");
+const RENEGOTIATIONS: Meaning = ("handfast_renegotiations_total", "Completed renegotiations.");
+const BYTES: Meaning =
+    ("handfast_bytes_total", "Bytes inside the tunnel; in is from the subscribers.");
+const PACKETS: Meaning =
+    ("handfast_packets_total", "Packets inside the tunnel; in is from the subscribers.");
+const SESSIONS: Meaning = ("handfast_sessions", "Open sessions.");
+const UPTIME: Meaning = ("handfast_uptime_seconds", "Time since the gateway started.");
+const USERS: Meaning = ("handfast_users", "Recorded users.");
+const DEVICES: Meaning = ("handfast_devices", "Recorded devices.");
+const EVENTS: Meaning = ("handfast_events_total", "Events in the log.");
+const CRL_NUMBER: Meaning = ("handfast_crl_number_total", "The number of the present CRL.");
+const CRL_AGE: Meaning = ("handfast_crl_age_seconds", "Time since the present CRL was signed.");
+const CRL_LEFT: Meaning =
+    ("handfast_crl_valid_seconds", "Time until the present CRL must be replaced.");
+const REVOKED: Meaning = ("handfast_revoked_certificates", "Revoked certificates on the CRL.");
+const EXPIRY: Meaning = (
+    "handfast_certificate_valid_days",
+    "Days until a certificate ends; below zero it has ended.",
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::figures::prometheus;
+
+    fn entry(source: &str, reason: &str, at: i64) -> RefusalEntry {
+        RefusalEntry {
+            at: Timestamp::from_secs(at),
+            source: source.parse().expect("an address"),
+            device: None,
+            reason: reason.to_owned(),
+            sentence: String::new(),
+        }
+    }
+
+    #[test]
+    fn refusals_are_counted_by_reason_and_the_last_ones_kept() {
+        let metrics = Metrics::default();
+        metrics.refused(entry("192.0.2.1:5", "revoked", 1));
+        metrics.refused(entry("192.0.2.2:5", "expired", 2));
+        for port in 0..100 {
+            metrics.refused(entry(&format!("192.0.2.1:{port}"), "revoked", 3));
+        }
+        assert_eq!(metrics.refusals()["revoked"], 101);
+        assert_eq!(metrics.refusals()["wrong_usage"], 0);
+        let last: Vec<_> = metrics.last_refusals().into_iter().map(|e| e.reason).collect();
+        assert_eq!(last, ["revoked", "expired"]);
+    }
+
+    #[test]
+    fn figures_of_one_name_stand_together() {
+        let tally = Tally { drops: [("replayed", 3), ("wrong_key", 1)].into(), ..Tally::default() };
+        let expiries = vec![("ca".to_owned(), 864_000), ("gateway".to_owned(), 86_400)];
+        let gauges = Gauges { now: 43_200, expiries, ..Gauges::default() };
+        let figures = Metrics::default().figures(&tally, &gauges);
+        let text = prometheus(&figures);
+        let heads: Vec<_> = text.lines().filter(|l| l.starts_with("# TYPE")).collect();
+        let mut once = heads.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(heads.len(), once.len(), "{text}");
+        assert!(text.contains("handfast_drops_total{cause=\"replayed\"} 3\n"), "{text}");
+        assert!(text.contains("handfast_certificate_valid_days{certificate=\"ca\"} 9.5\n"), "{text}");
+        let gateway = figure(&figures, "handfast_certificate_valid_days", Some("gateway"));
+        assert_eq!(gateway.map(|f| f.value), Some(0.5));
+    }
+}

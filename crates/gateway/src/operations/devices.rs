@@ -1,0 +1,103 @@
+//! Devices: recorded, listed, renewed by CSR, revoked.
+
+use store::{Actor, Serial};
+
+use super::{device_names, user_name};
+use crate::admin::answer::{Changed, Device, DeviceDetail};
+use crate::admin::failure::Failure;
+use crate::admin::protocol::{DeviceName, RevokeReason};
+use crate::authority::KeyFrom;
+use crate::gateway::Gateway;
+use crate::operations::views::reason_to_store;
+
+impl Gateway {
+    pub(super) async fn device_add(
+        &self,
+        actor: &Actor,
+        name: &DeviceName,
+        csr_pem: Option<&str>,
+    ) -> Result<DeviceDetail, Failure> {
+        let (user, device) = device_names(name)?;
+        // A bad CSR is found before anything is recorded.
+        let csr = csr_pem.map(|pem| self.authority().read_csr(pem)).transpose()?;
+        let added = self.store().device_add(actor, &user, &device).await?;
+        if let Some(csr) = csr {
+            self.authority().issue(actor, &added, KeyFrom::Csr(csr), None).await?;
+        }
+        self.device_show(name).await
+    }
+
+    pub(super) async fn device_list(&self, user: Option<&str>) -> Result<Vec<Device>, Failure> {
+        let user = user.map(user_name).transpose()?;
+        let details = match user {
+            Some(user) => self.store().user_show(&user).await?.devices,
+            None => self.all_devices().await?,
+        };
+        Ok(self
+            .look(|viewer| details.iter().map(|d| viewer.device_detail(d).device).collect())
+            .await)
+    }
+
+    pub(super) async fn device_show(&self, name: &DeviceName) -> Result<DeviceDetail, Failure> {
+        let (user, device) = device_names(name)?;
+        let detail = self.store().device_show(&user, &device).await?;
+        Ok(self.look(|viewer| viewer.device_detail(&detail)).await)
+    }
+
+    pub(super) async fn device_renew(
+        &self,
+        actor: &Actor,
+        name: &DeviceName,
+        csr_pem: &str,
+    ) -> Result<DeviceDetail, Failure> {
+        let (user, device) = device_names(name)?;
+        let detail = self.store().device_show(&user, &device).await?;
+        let csr = self.authority().read_csr(csr_pem)?;
+        let within = Some(self.supersede_within());
+        self.authority().issue(actor, &detail.device, KeyFrom::Csr(csr), within).await?;
+        self.device_show(name).await
+    }
+
+    pub(super) async fn device_revoke(
+        &self,
+        actor: &Actor,
+        name: &DeviceName,
+        reason: RevokeReason,
+    ) -> Result<Changed, Failure> {
+        let (user, device) = device_names(name)?;
+        let before = self.store().device_show(&user, &device).await?;
+        let reason = reason_to_store(reason);
+        let revoked = self.store().device_revoke(actor, &user, &device, reason).await?;
+        if revoked.is_empty() {
+            return Ok(Changed::default());
+        }
+        let event = self.event_of(&revoked).await?;
+        let touched: Vec<Serial> = before.certificates.iter().map(|c| c.serial).collect();
+        self.after_change(event, &revoked, &touched).await
+    }
+
+    /// Every device with its certificates, by user and name.
+    pub(crate) async fn all_devices(&self) -> Result<Vec<store::DeviceDetail>, Failure> {
+        let devices = self.store().device_list(None).await?;
+        let mut certificates = by_device(self.store().certificate_list().await?);
+        Ok(devices
+            .into_iter()
+            .map(|device| {
+                let certificates = certificates.remove(&device.id).unwrap_or_default();
+                store::DeviceDetail { device, certificates }
+            })
+            .collect())
+    }
+}
+
+fn by_device(
+    certificates: Vec<store::Certificate>,
+) -> std::collections::HashMap<store::DeviceId, Vec<store::Certificate>> {
+    let mut of: std::collections::HashMap<_, Vec<_>> = std::collections::HashMap::new();
+    for certificate in certificates {
+        if let store::Holder::Device(device) = certificate.holder {
+            of.entry(device).or_default().push(certificate);
+        }
+    }
+    of
+}

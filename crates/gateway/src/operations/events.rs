@@ -1,0 +1,95 @@
+//! The log as operators read it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use store::EventId;
+use tokio::time::timeout;
+
+use super::changes::{milliseconds, number};
+use crate::admin::answer::{Event, EventPage};
+use crate::admin::failure::Failure;
+use crate::gateway::Gateway;
+
+impl Gateway {
+    pub(super) async fn events(
+        &self,
+        after: Option<u64>,
+        limit: u32,
+        wait_ms: u64,
+    ) -> Result<EventPage, Failure> {
+        let limit = limit.clamp(1, MOST);
+        let mut changes = self.live().changes();
+        let after = match after {
+            Some(after) => after,
+            None => self.latest().await?.saturating_sub(limit.into()),
+        };
+        let page = self.page(after, limit).await?;
+        if !page.events.is_empty() || wait_ms == 0 {
+            return Ok(page);
+        }
+        let wait = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+        let _ = timeout(wait, changes.wait_for(|at| number(*at) > after)).await;
+        self.page(after, limit).await
+    }
+
+    async fn latest(&self) -> Result<u64, Failure> {
+        Ok(number(self.store().event_latest().await?))
+    }
+
+    async fn page(&self, after: u64, limit: u32) -> Result<EventPage, Failure> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let events = self.store().event_list(EventId::new(after), limit).await?;
+        Ok(EventPage { events: events.into_iter().map(event).collect() })
+    }
+}
+
+fn event(event: store::Event) -> Event {
+    let details = flat(&event.payload);
+    Event {
+        id: number(event.id),
+        at: milliseconds(event.at_ms),
+        actor: event.actor,
+        what: event.kind.as_str().to_owned(),
+        subject: subject(&details),
+        details,
+        hash: event.hash,
+    }
+}
+
+/// To whom or what it happened: `user/device` where both are named, else the most telling one.
+fn subject(details: &BTreeMap<String, String>) -> String {
+    if let (Some(user), Some(device)) = (details.get("user"), details.get("device")) {
+        return format!("{user}/{device}");
+    }
+    let telling = ["user", "device", "name", "subject", "serial", "generation", "number"];
+    telling.iter().find_map(|key| details.get(*key)).cloned().unwrap_or_default()
+}
+
+fn flat(payload: &Value) -> BTreeMap<String, String> {
+    let Value::Object(fields) = payload else { return BTreeMap::new() };
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+const MOST: u32 = 10_000;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_subject_of_an_event_is_the_device_where_one_is_named() {
+        let details = flat(&json!({"user": "alice", "device": "phone", "serial": "01"}));
+        assert_eq!(subject(&details), "alice/phone");
+        assert_eq!(subject(&flat(&json!({"serial": "01", "x": 3}))), "01");
+        assert_eq!(subject(&flat(&json!(null))), "");
+    }
+}

@@ -1,0 +1,137 @@
+//! What a device's profiles are made of: the common part, the certificate and, once, its key.
+
+use store::{Actor, DeviceDetail};
+
+use super::device_names;
+use super::views::current;
+use crate::admin::answer::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
+use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::protocol::DeviceName;
+use crate::admin::timestamp::Timestamp;
+use crate::authority::{Issued, KeyFrom};
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::metrics::seconds;
+
+impl Gateway {
+    pub(super) async fn profile_material(
+        &self,
+        actor: &Actor,
+        name: &DeviceName,
+        renew: bool,
+    ) -> Result<ProfileMaterial, Failure> {
+        let (user, device) = device_names(name)?;
+        // One at a time, so that two first profiles of a device don't make two keys.
+        let _one = self.authority().one_at_a_time().await;
+        let detail = self.store().device_show(&user, &device).await?;
+        let common = self.profile_common()?;
+        let (certificate, key) = match self.plan(name, &detail, renew)? {
+            Plan::Make => self.make(actor, &detail, None).await?,
+            Plan::Renew => self.make(actor, &detail, Some(self.supersede_within())).await?,
+            Plan::HandOut(certificate) => {
+                let key = self.authority().where_the_key_is(&certificate.serial).await?;
+                (certificate, key)
+            }
+        };
+        let after = self.store().device_show(&user, &device).await?;
+        let supersedes = superseded_by(&after, &certificate.serial);
+        let certificate = self.look(|viewer| viewer.certificate(&certificate)).await;
+        Ok(ProfileMaterial { name: name.clone(), common, certificate, key, supersedes })
+    }
+
+    async fn make(
+        &self,
+        actor: &Actor,
+        detail: &DeviceDetail,
+        supersedes_within: Option<u64>,
+    ) -> Result<(store::Certificate, KeyMaterial), Failure> {
+        let Issued { certificate, key } =
+            self.authority().issue(actor, &detail.device, KeyFrom::New, supersedes_within).await?;
+        let key = key.map_or(KeyMaterial::OnDevice, |pem| KeyMaterial::Made { pem });
+        Ok((certificate, key))
+    }
+
+    fn plan(
+        &self,
+        name: &DeviceName,
+        detail: &DeviceDetail,
+        renew: bool,
+    ) -> Result<Plan, Failure> {
+        let user_enabled =
+            self.store().snapshot().user(detail.device.user).is_none_or(|user| user.enabled);
+        if !user_enabled || !detail.device.enabled {
+            return Err(refused(format!("{name} is disabled"))
+                .hint(format!("let it in again first: handfast user enable {}", name.user)));
+        }
+        let Some(current) = current(&detail.certificates) else { return Ok(Plan::Make) };
+        if renew {
+            return Ok(Plan::Renew);
+        }
+        let again = || format!("make a new one: handfast profile {name} --renew");
+        if let Some(revocation) = &current.revocation {
+            let (date, reason) = (seconds(revocation.at).date(), revocation.reason.as_str());
+            let message =
+                format!("the certificate of {name} was revoked on {date} for {reason}");
+            return Err(refused(message).hint(format!("if it may come back, {}", again())));
+        }
+        if current.not_after < self.now() {
+            let date = seconds(current.not_after).date();
+            return Err(refused(format!("the certificate of {name} expired on {date}")).hint(again()));
+        }
+        Ok(Plan::HandOut(Box::new(current.clone()).as_ref().clone()))
+    }
+
+    /// What all profiles share.
+    pub(crate) fn profile_common(&self) -> Result<ProfileCommon, Failure> {
+        let policy = self.live().policy();
+        let config = &policy.config;
+        let remotes = remotes(config);
+        if remotes.is_empty() {
+            let message = "profiles would point nowhere: public.names is empty";
+            return Err(Failure::new(FailureKind::Configuration, message)
+                .hint(format!("put names into {}", self.data().config().display())));
+        }
+        Ok(ProfileCommon {
+            ca_pem: self.authority().ca_pem(),
+            tls_auth_key: self.authority().tls_auth_text(),
+            auth: config.vpn.auth.clone(),
+            server_name: self.authority().server_name().to_owned(),
+            remotes,
+            ciphers: config.vpn.ciphers.clone(),
+            pushes_dns: !config.vpn.push.dns.is_empty(),
+        })
+    }
+
+    /// Seconds after which a renewed device's former certificate is revoked at the latest.
+    pub(super) fn supersede_within(&self) -> u64 {
+        u64::from(self.live().policy().config.device.supersede_days) * 86_400
+    }
+}
+
+/// What a profile needs done.
+enum Plan {
+    Make,
+    Renew,
+    HandOut(store::Certificate),
+}
+
+/// Every public name with every port that is listened on.
+pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
+    let mut ports: Vec<u16> = config.vpn.listen.iter().map(|l| l.address.port()).collect();
+    ports.dedup();
+    let names = config.public.names.iter();
+    names
+        .flat_map(|n| ports.iter().map(|p| Remote { host: n.to_string(), port: *p }))
+        .collect()
+}
+
+fn superseded_by(detail: &DeviceDetail, serial: &store::Serial) -> Option<(String, Timestamp)> {
+    let waiting = detail.certificates.iter().find(|c| {
+        c.superseded_by.as_ref() == Some(serial) && c.revocation.is_none()
+    })?;
+    Some((waiting.serial.to_string(), seconds(waiting.supersede_at?)))
+}
+
+fn refused(message: String) -> Failure {
+    Failure::new(FailureKind::Conflict, message)
+}

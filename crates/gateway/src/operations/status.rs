@@ -1,0 +1,179 @@
+//! The gateway itself: status, sessions closed by hand, CA and CRL.
+
+use std::sync::Arc;
+
+use store::{Actor, EventKind};
+
+use super::changes::number;
+use super::views::{current, device_name, holder_name, reason};
+use crate::admin::answer::{
+    CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry, Kicked, Level, Status,
+};
+use crate::admin::failure::{Failure, FailureKind};
+use crate::admin::protocol::KickTarget;
+use crate::authority::describe;
+use crate::gateway::Gateway;
+use crate::metrics::{Gauges, seconds};
+use crate::operations::material::remotes;
+use crate::running::{Running, Tally};
+
+impl Gateway {
+    /// The running VPN, or why there is none.
+    pub(super) fn running(&self) -> Result<Arc<dyn Running>, Failure> {
+        self.attached().ok_or_else(|| {
+            let message = format!("no gateway runs on {}", self.data().path().display());
+            Failure::new(FailureKind::NotRunning, message).hint("start one: handfast up")
+        })
+    }
+
+    pub(super) async fn status(&self) -> Result<Status, Failure> {
+        let tally = self.running()?.tally().await;
+        let policy = self.live().policy();
+        let vpn = &policy.config.vpn;
+        let gauges = self.gauges().await?;
+        let until = |whose: &str| gauges.expiries.iter().find(|(w, _)| w == whose).map(|e| e.1);
+        let mut networks = vec![vpn.network.to_string()];
+        networks.extend(vpn.network6.map(|net| net.to_string()));
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: seconds(gauges.started),
+            data: self.data().path().display().to_string(),
+            listen: vpn.listen.iter().map(ToString::to_string).collect(),
+            remotes: remotes(&policy.config),
+            networks,
+            sessions: small(tally.sessions),
+            users: small(gauges.users),
+            devices: small(gauges.devices),
+            ca_expires_at: seconds(until("ca").unwrap_or(0)),
+            server_expires_at: seconds(until("gateway").unwrap_or(0)),
+            crl_number: gauges.crl_number,
+            crl_signed_at: seconds(gauges.crl_this_update),
+            crl_next_update: seconds(gauges.crl_next_update),
+            refusals: self.metrics().refusals(),
+            last_refusals: self.metrics().last_refusals(),
+            drops: tally.drops.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect(),
+            figures: self.metrics().figures(&tally, &gauges),
+            warnings: self.warnings().await,
+        })
+    }
+
+    /// Everything that is counted, for who publishes it.
+    pub async fn figures(&self) -> Result<Vec<crate::admin::figures::Figure>, Failure> {
+        let tally = match self.attached() {
+            Some(running) => running.tally().await,
+            None => Tally::default(),
+        };
+        Ok(self.metrics().figures(&tally, &self.gauges().await?))
+    }
+
+    async fn gauges(&self) -> Result<Gauges, Failure> {
+        let snapshot = self.store().snapshot();
+        let crl = snapshot.crl(self.authority().generation().id).cloned();
+        let revoked = snapshot.certificates().filter(|c| c.revoked.is_some()).count();
+        let mut gauges = Gauges {
+            now: self.now(),
+            started: self.started(),
+            users: snapshot.users().count() as u64,
+            devices: snapshot.devices().count() as u64,
+            events: number(snapshot.through()),
+            revoked: revoked as u64,
+            expiries: vec![("ca".to_owned(), self.authority().generation().not_after)],
+            ..Gauges::default()
+        };
+        if let Some(crl) = crl {
+            gauges.crl_number = crl.number;
+            gauges.crl_this_update = crl.this_update;
+            gauges.crl_next_update = crl.next_update;
+        }
+        gauges.expiries.extend(self.authority().leaves_expire().map(|at| ("gateway".into(), at)));
+        for detail in self.all_devices().await? {
+            let good = current(&detail.certificates).filter(|c| c.revocation.is_none());
+            gauges.expiries.extend(good.map(|c| {
+                (device_name(&detail.device).to_string(), c.not_after)
+            }));
+        }
+        Ok(gauges)
+    }
+
+    /// What `check` finds worth a warning that concerns the running gateway.
+    async fn warnings(&self) -> Vec<String> {
+        let findings = self.check_records().await;
+        let bad = findings.into_iter().filter(|f| f.level != Level::Good);
+        bad.map(|f| match f.mend {
+            Some(mend) => format!("{}: {}; {mend}", f.subject, f.seen),
+            None => format!("{}: {}", f.subject, f.seen),
+        })
+        .collect()
+    }
+
+    pub(super) async fn kick(
+        &self,
+        actor: &Actor,
+        target: &KickTarget,
+    ) -> Result<Kicked, Failure> {
+        let running = self.running()?;
+        let sessions = running.kick(target).await;
+        if sessions.is_empty() {
+            return Err(Failure::new(FailureKind::NotFound, "no such session is open")
+                .hint("see who is connected: handfast sessions"));
+        }
+        for device in &sessions {
+            let details = serde_json::json!({ "user": device.user, "device": device.device });
+            self.store().event_append(actor, EventKind::SESSION_KICKED, details).await?;
+        }
+        Ok(Kicked { sessions })
+    }
+
+    pub(super) async fn crl_show(&self) -> Result<CrlDetail, Failure> {
+        let generation = self.authority().generation();
+        let (revocations, _) = self.store().revocation_list(generation.id).await?;
+        let crl = self.store().crl_latest(generation.id).await?.ok_or_else(|| {
+            Failure::new(FailureKind::Failed, "no CRL was signed yet")
+                .hint("start the gateway once: handfast up")
+        })?;
+        let snapshot = self.store().snapshot();
+        let entries = revocations.iter().filter(|r| r.event <= crl.through).map(|r| CrlEntry {
+            serial: r.serial.to_string(),
+            device: snapshot.certificate(&r.serial).and_then(|c| holder_name(&snapshot, c)),
+            revoked_at: seconds(r.at),
+            reason: reason(r.reason),
+        });
+        Ok(CrlDetail {
+            number: crl.number,
+            issuer: generation.subject.clone(),
+            this_update: seconds(crl.this_update),
+            next_update: seconds(crl.next_update),
+            entries: entries.collect(),
+            pem: describe::pem("X509 CRL", &crl.der),
+        })
+    }
+
+    pub(super) async fn ca_show(&self) -> Result<CaDetail, Failure> {
+        let generation = self.authority().generation();
+        let snapshot = self.store().snapshot();
+        let ours = || snapshot.certificates().filter(|c| c.issued_by == generation.id);
+        let facts = describe::facts(&generation.der);
+        let url = &self.live().policy().config.ca.public_url;
+        let expired = generation.not_after < self.now();
+        Ok(CaDetail {
+            certificate: Certificate {
+                serial: generation.serial.to_string(),
+                subject: generation.subject.clone(),
+                key_type: facts.key_type,
+                not_before: seconds(generation.not_before),
+                not_after: seconds(generation.not_after),
+                state: if expired { CertificateState::Expired } else { CertificateState::Valid },
+                fingerprint: facts.fingerprint,
+                pem: facts.pem,
+            },
+            issued: ours().count() as u64,
+            revoked: ours().filter(|c| c.revoked.is_some()).count() as u64,
+            public_url: url.as_ref().map(ToString::to_string),
+        })
+    }
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,56 @@
+//! Users: added with their first device, listed, kept out, let in again, removed.
+
+use store::{Actor, DeviceName, Serial};
+
+use super::user_name;
+use crate::admin::answer::{Changed, User, UserDetail};
+use crate::admin::failure::Failure;
+use crate::gateway::Gateway;
+
+impl Gateway {
+    pub(super) async fn user_add(&self, actor: &Actor, name: &str) -> Result<UserDetail, Failure> {
+        let name = user_name(name)?;
+        let first = DeviceName::default_device();
+        let detail = self.store().user_add(actor, &name, Some(&first)).await?;
+        Ok(self.look(|viewer| viewer.user_detail(&detail)).await)
+    }
+
+    pub(super) async fn user_list(&self) -> Result<Vec<User>, Failure> {
+        let users = self.store().user_list().await?;
+        Ok(self.look(|viewer| users.iter().map(|u| viewer.user(u)).collect()).await)
+    }
+
+    pub(super) async fn user_show(&self, name: &str) -> Result<UserDetail, Failure> {
+        let detail = self.store().user_show(&user_name(name)?).await?;
+        Ok(self.look(|viewer| viewer.user_detail(&detail)).await)
+    }
+
+    pub(super) async fn user_set_enabled(
+        &self,
+        actor: &Actor,
+        name: &str,
+        enabled: bool,
+    ) -> Result<Changed, Failure> {
+        let name = user_name(name)?;
+        let before = self.store().user_show(&name).await?;
+        if before.user.enabled == enabled {
+            return Ok(Changed::default());
+        }
+        self.store().user_set_enabled(actor, &name, enabled).await?;
+        let what = if enabled { "user_enabled" } else { "user_disabled" };
+        let event = self.last_event_of(what).await?;
+        self.after_change(event, &[], &serials(&before)).await
+    }
+
+    pub(super) async fn user_remove(&self, actor: &Actor, name: &str) -> Result<Changed, Failure> {
+        let name = user_name(name)?;
+        let before = self.store().user_show(&name).await?;
+        let revoked = self.store().user_remove(actor, &name).await?;
+        let event = self.last_event_of("user_removed").await?;
+        self.after_change(event, &revoked, &serials(&before)).await
+    }
+}
+
+fn serials(detail: &store::UserDetail) -> Vec<Serial> {
+    detail.devices.iter().flat_map(|d| d.certificates.iter().map(|c| c.serial)).collect()
+}

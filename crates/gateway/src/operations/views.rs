@@ -1,0 +1,155 @@
+//! The store's rows as the answers that listings print. No decision is taken here.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use store::{CertificateEntry, Snapshot};
+
+use crate::admin::answer::{
+    Certificate, CertificateState, Device, DeviceDetail, DeviceState, User, UserDetail,
+};
+use crate::admin::protocol::{DeviceName, RevokeReason};
+use crate::admin::timestamp::Timestamp;
+use crate::authority::describe;
+use crate::live::Addressing;
+use crate::metrics::seconds;
+
+/// What a listing needs beside the rows.
+#[derive(Debug)]
+pub(super) struct Viewer<'a> {
+    /// The present.
+    pub(super) snapshot: &'a Snapshot,
+    /// Wall time, seconds.
+    pub(super) now: u64,
+    /// The networks that leases count in.
+    pub(super) addressing: Addressing,
+    /// Who is connected; nothing where no gateway runs.
+    pub(super) connected: Option<HashSet<DeviceName>>,
+}
+
+impl Viewer<'_> {
+    /// A user.
+    pub(super) fn user(&self, user: &store::User) -> User {
+        let mine = |d: &&std::sync::Arc<store::Device>| d.user == user.id;
+        let devices = self.snapshot.devices().filter(mine).count();
+        let connected = self.connected.as_ref();
+        User {
+            name: user.name.to_string(),
+            disabled: !user.enabled,
+            devices: count(devices),
+            connected: connected
+                .map(|all| count(all.iter().filter(|d| d.user == user.name.as_str()).count())),
+            added_at: seconds(user.added_at),
+        }
+    }
+
+    /// A user with its devices.
+    pub(super) fn user_detail(&self, detail: &store::UserDetail) -> UserDetail {
+        UserDetail {
+            user: User {
+                devices: count(detail.devices.len()),
+                ..self.user(&detail.user)
+            },
+            device_list: detail.devices.iter().map(|d| self.device_detail(d).device).collect(),
+        }
+    }
+
+    /// A device with its certificates, the newest first.
+    pub(super) fn device_detail(&self, detail: &store::DeviceDetail) -> DeviceDetail {
+        let device = &detail.device;
+        let current = current(&detail.certificates);
+        let name = device_name(device);
+        DeviceDetail {
+            device: Device {
+                state: self.state(device, current),
+                addresses: self.addresses(device),
+                serial: current.map(|c| c.serial.to_string()),
+                expires_at: current.map(|c| seconds(c.not_after)),
+                connected: self.connected.as_ref().map(|all| all.contains(&name)),
+                last_seen_at: last_seen(&detail.certificates),
+                added_at: seconds(device.added_at),
+                name,
+            },
+            certificates: detail.certificates.iter().rev().map(|c| self.certificate(c)).collect(),
+        }
+    }
+
+    /// A certificate.
+    pub(super) fn certificate(&self, certificate: &store::Certificate) -> Certificate {
+        let facts = describe::facts(&certificate.der);
+        Certificate {
+            serial: certificate.serial.to_string(),
+            subject: certificate.subject.clone(),
+            key_type: facts.key_type,
+            not_before: seconds(certificate.not_before),
+            not_after: seconds(certificate.not_after),
+            state: self.certificate_state(certificate),
+            fingerprint: facts.fingerprint,
+            pem: facts.pem,
+        }
+    }
+
+    fn certificate_state(&self, certificate: &store::Certificate) -> CertificateState {
+        match (&certificate.revocation, certificate.supersede_at) {
+            (Some(revocation), _) => CertificateState::Revoked {
+                at: seconds(revocation.at),
+                reason: reason(revocation.reason),
+            },
+            _ if certificate.not_after < self.now => CertificateState::Expired,
+            (None, Some(until)) => CertificateState::Superseding { until: seconds(until) },
+            (None, None) => CertificateState::Valid,
+        }
+    }
+
+    fn state(&self, device: &store::Device, current: Option<&store::Certificate>) -> DeviceState {
+        let user_enabled = self.snapshot.user(device.user).is_none_or(|user| user.enabled);
+        match current {
+            _ if !user_enabled || !device.enabled => DeviceState::Disabled,
+            None => DeviceState::New,
+            Some(c) if c.revocation.is_some() => DeviceState::Revoked,
+            Some(c) if c.not_after < self.now => DeviceState::Expired,
+            Some(_) => DeviceState::Active,
+        }
+    }
+
+    fn addresses(&self, device: &store::Device) -> Vec<IpAddr> {
+        let (v4, v6) = self.addressing.of(device.lease);
+        v4.map(IpAddr::from).into_iter().chain(v6.map(IpAddr::from)).collect()
+    }
+}
+
+/// The certificate a device uses, or used last: the newest good one, else the newest.
+pub(crate) fn current(certificates: &[store::Certificate]) -> Option<&store::Certificate> {
+    let newest_good = certificates.iter().rev().find(|c| c.revocation.is_none());
+    newest_good.or_else(|| certificates.last())
+}
+
+/// A device's full name.
+pub(crate) fn device_name(device: &store::Device) -> DeviceName {
+    DeviceName { user: device.user_name.to_string(), device: device.name.to_string() }
+}
+
+/// The device that a certificate was issued for, while both are on record.
+pub(crate) fn holder_name(snapshot: &Snapshot, entry: &CertificateEntry) -> Option<DeviceName> {
+    snapshot.identity(&entry.serial).map(|(_, device)| device_name(device))
+}
+
+/// The store's reason in the words of the protocol.
+pub(crate) fn reason(reason: store::RevocationReason) -> RevokeReason {
+    let same = |r: &RevokeReason| r.code() == reason.code();
+    RevokeReason::ALL.into_iter().find(same).unwrap_or_default()
+}
+
+/// The protocol's reason in the words of the store.
+pub(crate) fn reason_to_store(reason: RevokeReason) -> store::RevocationReason {
+    store::RevocationReason::from_code(reason.code())
+        .unwrap_or(store::RevocationReason::Unspecified)
+}
+
+fn last_seen(certificates: &[store::Certificate]) -> Option<Timestamp> {
+    certificates.iter().filter_map(|c| c.connected_at).max().map(seconds)
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

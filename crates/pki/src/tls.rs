@@ -1,0 +1,106 @@
+//! TLS configurations of both roles, and the choice between an RSA and a P-256 certificate.
+//!
+//! TLS 1.2 and 1.3. Nothing is ever resumed: a resumed session would skip the look at the
+//! certificate, and with it the revocation.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use clock::Clock;
+use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ServerConfig, SignatureScheme};
+use rustls_pki_types::UnixTime;
+
+/// Our clock, for rustls.
+#[derive(Clone, Debug)]
+pub struct ClockTime(pub Arc<dyn Clock>);
+
+impl TimeProvider for ClockTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(self.0.now().wall))
+    }
+}
+
+/// The gateway's side: certificates by `resolver`, clients checked by `verifier`.
+pub fn server_config(
+    resolver: Arc<dyn ResolvesServerCert>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    time: Arc<dyn TimeProvider>,
+) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_details(provider, time)
+        .with_protocol_versions(VERSIONS)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(resolver);
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}
+
+/// The subscriber's side: the server checked by `verifier`, ours is `identity`, if there is one.
+///
+/// No server name is sent: OpenVPN sends none, and whom we want to reach is nobody else's business.
+pub fn client_config(
+    verifier: Arc<dyn ServerCertVerifier>,
+    identity: Option<Arc<CertifiedKey>>,
+    time: Arc<dyn TimeProvider>,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_details(provider, time)
+        .with_protocol_versions(VERSIONS)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
+    config.enable_sni = false;
+    Ok(config)
+}
+
+/// Answers with the P-256 certificate where the client can read it, else with the RSA one: a P-256
+/// signature costs a fifteenth of an RSA-2048 one.
+pub fn dual_resolver(rsa: Arc<CertifiedKey>, p256: Arc<CertifiedKey>) -> Arc<DualResolver> {
+    Arc::new(DualResolver(ArcSwap::from_pointee(Pair { rsa, p256 })))
+}
+
+/// Answers every client with the same certificate.
+pub fn resolver_of_one(key: Arc<CertifiedKey>) -> Arc<dyn ResolvesServerCert> {
+    Arc::new(SingleCertAndKey::from(key))
+}
+
+/// See [`dual_resolver`].
+#[derive(Debug)]
+pub struct DualResolver(ArcSwap<Pair>);
+
+#[derive(Debug)]
+struct Pair {
+    rsa: Arc<CertifiedKey>,
+    p256: Arc<CertifiedKey>,
+}
+
+impl DualResolver {
+    /// Puts renewed certificates into service; handshakes that began keep the former ones.
+    pub fn replace(&self, rsa: Arc<CertifiedKey>, p256: Arc<CertifiedKey>) {
+        self.0.store(Arc::new(Pair { rsa, p256 }));
+    }
+}
+
+impl ResolvesServerCert for DualResolver {
+    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let pair = self.0.load();
+        let reads_p256 =
+            client_hello.signature_schemes().contains(&SignatureScheme::ECDSA_NISTP256_SHA256);
+        Some(Arc::clone(if reads_p256 { &pair.p256 } else { &pair.rsa }))
+    }
+}
+
+const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&TLS13, &TLS12];

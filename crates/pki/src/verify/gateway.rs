@@ -1,0 +1,113 @@
+//! The gateway's look at a device's certificate.
+//!
+//! The order of reasons, where several apply: a stranger's certificate, then one for another
+//! purpose, then revoked, then its time, then not in the store or disabled. A certificate that is
+//! both revoked and expired is reported as revoked, because that is what its owner has to hear.
+
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use super::leaf::Leaf;
+use super::path::{AnchorError, Anchors, Presented};
+use super::{Roster, Standing};
+use crate::{Purpose, Refusal};
+
+/// Demands a client certificate of our CA, for clients, in its time, and in good standing.
+#[derive(Debug)]
+pub struct GatewayVerifier {
+    anchors: Anchors,
+    hints: Vec<DistinguishedName>,
+    roster: Arc<dyn Roster>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl GatewayVerifier {
+    /// A verifier that trusts these CAs and asks this roster.
+    pub fn new(
+        cas: &[CertificateDer<'_>],
+        roster: Arc<dyn Roster>,
+    ) -> Result<Arc<Self>, AnchorError> {
+        let anchors = Anchors::new(cas)?;
+        let hints = anchors.subjects().map(|der| der.to_vec().into()).collect();
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        Ok(Arc::new(Self { anchors, hints, roster, algorithms }))
+    }
+
+    /// What the handshake checks, to be asked once more at any later moment.
+    pub fn check(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
+        let leaf = Leaf::read(end_entity)?;
+        let presented = Presented { end_entity, intermediates };
+        let path = self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Client, now);
+        let in_time = match path {
+            Ok(()) => Ok(()),
+            Err(
+                time @ (Refusal::Expired { .. }
+                | Refusal::NotYetValid { .. }
+                | Refusal::CaExpired { .. }),
+            ) => Err(time),
+            Err(other) => return Err(other),
+        };
+        match (self.roster.standing(&leaf.serial), in_time) {
+            (Standing::Revoked { at, reason }, _) => Err(Refusal::Revoked { at, reason }),
+            (_, Err(time)) => Err(time),
+            (Standing::Unknown, Ok(())) => Err(Refusal::NotInStore),
+            (Standing::DeviceDisabled, Ok(())) => Err(Refusal::DeviceDisabled),
+            (Standing::UserDisabled, Ok(())) => Err(Refusal::UserDisabled),
+            (Standing::Good, Ok(())) => Ok(()),
+        }
+    }
+}
+
+impl ClientCertVerifier for GatewayVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        true
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.check(end_entity, intermediates, now)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

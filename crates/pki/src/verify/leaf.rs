@@ -1,0 +1,105 @@
+//! What a verifier wants to know of an end-entity certificate, beyond what webpki tells.
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::{FromDer, X509Name};
+
+use crate::{Purpose, Refusal, Serial, Timestamp};
+
+/// Facts read from a certificate whose signature may be anyone's.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) serial: Serial,
+    pub(crate) issuer: Vec<u8>,
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
+    /// As OpenVPN prints it: `C=KG, ST=NA, CN=x`.
+    pub(crate) subject: String,
+    /// The last commonName, which is the one that OpenVPN compares.
+    pub(crate) common_name: Option<String>,
+    client_auth: bool,
+    server_auth: bool,
+    digital_signature: bool,
+}
+
+impl Leaf {
+    pub(crate) fn read(der: &[u8]) -> Result<Self, Refusal> {
+        let (rest, cert) = X509Certificate::from_der(der).map_err(|_| Refusal::Malformed)?;
+        if !rest.is_empty() {
+            return Err(Refusal::Malformed);
+        }
+        let eku = cert.extended_key_usage().map_err(|_| Refusal::Malformed)?;
+        let usage = cert.key_usage().map_err(|_| Refusal::Malformed)?;
+        Ok(Self {
+            serial: Serial::from_bytes(cert.raw_serial()).map_err(|_| Refusal::Malformed)?,
+            issuer: cert.issuer().as_raw().to_vec(),
+            not_before: Timestamp::from_asn1(cert.validity().not_before),
+            not_after: Timestamp::from_asn1(cert.validity().not_after),
+            subject: openvpn_subject(cert.subject()),
+            common_name: last_common_name(cert.subject()),
+            client_auth: eku.as_ref().is_some_and(|eku| eku.value.client_auth),
+            server_auth: eku.as_ref().is_some_and(|eku| eku.value.server_auth),
+            digital_signature: usage.is_none_or(|usage| usage.value.digital_signature()),
+        })
+    }
+
+    /// Both an extended key usage that says so and, where a key usage is present, the right to sign
+    /// a handshake. webpki takes the absence of an extended key usage for consent; here it is not.
+    pub(crate) fn require(&self, needed: Purpose) -> Result<(), Refusal> {
+        let meant = match needed {
+            Purpose::Client => self.client_auth,
+            Purpose::Server => self.server_auth,
+        };
+        if meant && self.digital_signature { Ok(()) } else { Err(Refusal::WrongUsage { needed }) }
+    }
+}
+
+fn last_common_name(name: &X509Name<'_>) -> Option<String> {
+    name.iter_common_name().last().map(attribute_text)
+}
+
+fn openvpn_subject(name: &X509Name<'_>) -> String {
+    let rdns: Vec<String> = name
+        .iter_rdn()
+        .map(|rdn| {
+            let parts: Vec<String> = rdn
+                .iter()
+                .map(|attribute| {
+                    let oid = attribute.attr_type().to_id_string();
+                    format!("{}={}", short_name(&oid), attribute_text(attribute))
+                })
+                .collect();
+            parts.join(" + ")
+        })
+        .collect();
+    rdns.join(", ")
+}
+
+fn attribute_text(attribute: &x509_parser::x509::AttributeTypeAndValue<'_>) -> String {
+    attribute
+        .as_str()
+        .map_or_else(|_| String::from_utf8_lossy(attribute.as_slice()).into_owned(), str::to_owned)
+}
+
+/// The names that OpenSSL prints for attribute types.
+fn short_name(oid: &str) -> &str {
+    match oid {
+        "2.5.4.3" => "CN",
+        "2.5.4.4" => "SN",
+        "2.5.4.5" => "serialNumber",
+        "2.5.4.6" => "C",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.9" => "street",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        "2.5.4.12" => "title",
+        "2.5.4.41" => "name",
+        "2.5.4.42" => "GN",
+        "2.5.4.43" => "initials",
+        "2.5.4.46" => "dnQualifier",
+        "1.2.840.113549.1.9.1" => "emailAddress",
+        "0.9.2342.19200300.100.1.1" => "UID",
+        "0.9.2342.19200300.100.1.25" => "DC",
+        other => other,
+    }
+}

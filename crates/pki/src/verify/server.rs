@@ -1,0 +1,111 @@
+//! The client's look at a server's certificate, by the rules of `remote-cert-tls server` and
+//! `verify-x509-name`: the CA, the purpose and the subject decide, host names do not.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::leaf::Leaf;
+use super::path::{AnchorError, Anchors, Presented};
+use crate::{Purpose, Refusal};
+
+/// Which server is the right one, as `verify-x509-name` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    /// Any server of the CA.
+    Any,
+    /// The whole subject, as `C=KG, ST=NA, CN=x`.
+    Subject(String),
+    /// The common name.
+    Name(String),
+    /// The beginning of the common name.
+    NamePrefix(String),
+}
+
+impl NameRule {
+    fn check(&self, leaf: &Leaf) -> Result<(), Refusal> {
+        let common_name = leaf.common_name.as_deref().unwrap_or_default();
+        let (expected, found, fits) = match self {
+            Self::Any => return Ok(()),
+            Self::Subject(subject) => (subject, leaf.subject.as_str(), leaf.subject == *subject),
+            Self::Name(name) => (name, common_name, common_name == name),
+            Self::NamePrefix(prefix) => {
+                (prefix, common_name, common_name.starts_with(prefix.as_str()))
+            }
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(Refusal::NameMismatch { expected: expected.clone(), found: found.to_owned() })
+    }
+}
+
+/// Demands a certificate of a given CA, for servers, in its time, and of the right name.
+#[derive(Debug)]
+pub struct ServerNameVerifier {
+    anchors: Anchors,
+    rule: NameRule,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerNameVerifier {
+    /// A verifier that trusts these CAs and wants a server that fits the rule.
+    pub fn new(cas: &[CertificateDer<'_>], rule: NameRule) -> Result<Arc<Self>, AnchorError> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        Ok(Arc::new(Self { anchors: Anchors::new(cas)?, rule, algorithms }))
+    }
+
+    /// What the handshake checks, to be asked once more at any later moment.
+    pub fn check(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
+        let leaf = Leaf::read(end_entity)?;
+        let presented = Presented { end_entity, intermediates };
+        self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Server, now)?;
+        self.rule.check(&leaf)
+    }
+}
+
+impl ServerCertVerifier for ServerNameVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.check(end_entity, intermediates, now)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

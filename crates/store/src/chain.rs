@@ -1,0 +1,181 @@
+//! The hash chain over the events: how an event's hash is made, appended and checked.
+//!
+//! hash = SHA-256(domain, former hash, id, time, actor, kind, payload), numbers as 8 bytes
+//! big-endian, texts each after their length, so that no two events have the same encoding. The
+//! payload is hashed as the text that is stored. The recorded head tells when the tail was cut off.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::StoreError;
+use crate::event::{ChainFault, ChainReport, Event, EventKind};
+use crate::ids::EventId;
+
+type Hash = [u8; 32];
+
+const DOMAIN: &[u8] = b"handfast event 1\0";
+
+/// The chain's last event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) event: EventId,
+    hash: Hash,
+}
+
+/// An event's content, as it is hashed and stored.
+struct Entry<'a> {
+    id: i64,
+    at_ms: i64,
+    actor: &'a str,
+    kind: &'a str,
+    payload: &'a str,
+}
+
+impl Entry<'_> {
+    fn hash(&self, former: &Hash) -> Hash {
+        let mut context = Context::new(&SHA256);
+        context.update(DOMAIN);
+        context.update(former);
+        context.update(&self.id.to_be_bytes());
+        context.update(&self.at_ms.to_be_bytes());
+        for text in [self.actor, self.kind, self.payload] {
+            context.update(&(text.len() as u64).to_be_bytes());
+            context.update(text.as_bytes());
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.finish().as_ref());
+        hash
+    }
+}
+
+impl Head {
+    const START: Head = Head { event: EventId::NONE, hash: [0; 32] };
+
+    /// The recorded head. Read inside a transaction that holds the write lock, before appending.
+    pub(crate) fn read(conn: &Connection) -> Result<Self, StoreError> {
+        let mut statement = conn.prepare_cached("SELECT event, hash FROM chain_head")?;
+        Ok(statement.query_row([], |row| {
+            Ok(Self { event: EventId::from_row(row.get(0)?), hash: row.get(1)? })
+        })?)
+    }
+
+    /// Appends an event and moves the head on to it.
+    pub(crate) fn append_in_txn(
+        &mut self,
+        conn: &Connection,
+        at_ms: i64,
+        actor: &str,
+        kind: &EventKind,
+        payload: &str,
+    ) -> Result<EventId, StoreError> {
+        let id = self.event.get() + 1;
+        let entry = Entry { id, at_ms, actor, kind: kind.as_str(), payload };
+        let hash = entry.hash(&self.hash);
+        conn.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)")?.execute(params![
+            id,
+            at_ms,
+            actor,
+            kind.as_str(),
+            payload,
+            hash
+        ])?;
+        conn.prepare_cached("UPDATE chain_head SET event = ?, hash = ?")?
+            .execute(params![id, hash])?;
+        *self = Self { event: EventId::from_row(id), hash };
+        Ok(self.event)
+    }
+}
+
+/// Up to `limit` events after `after`.
+pub(crate) fn event_list(
+    conn: &Connection,
+    after: EventId,
+    limit: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = conn.prepare_cached(
+        "SELECT id, at_ms, actor, kind, payload, hash FROM events WHERE id > ? ORDER BY id LIMIT ?",
+    )?;
+    let mut rows = statement.query(params![after.get(), limit])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(event(row)?);
+    }
+    Ok(events)
+}
+
+fn event(row: &Row<'_>) -> Result<Event, StoreError> {
+    let payload: String = row.get(4)?;
+    let unreadable = |what| StoreError::Unreadable { what };
+    Ok(Event {
+        id: EventId::from_row(row.get(0)?),
+        at_ms: row.get::<_, i64>(1)?.try_into().map_err(|_| unreadable("time of an event"))?,
+        actor: row.get(2)?,
+        kind: EventKind::from_row(row.get(3)?),
+        payload: serde_json::from_str(&payload).map_err(|_| unreadable("payload of an event"))?,
+        hash: hex(&row.get(5)?),
+    })
+}
+
+/// Recomputes every hash, in one read transaction.
+pub(crate) fn verify(conn: &Connection) -> Result<ChainReport, StoreError> {
+    let txn = conn.unchecked_transaction()?;
+    let mut good = Head::START;
+    let fault = match walk(&txn, &mut good)? {
+        Some(fault) => Some(fault),
+        None => compare_with_head(&txn, &good)?,
+    };
+    Ok(ChainReport { events: good.event.get().unsigned_abs(), head: hex(&good.hash), fault })
+}
+
+fn walk(conn: &Connection, good: &mut Head) -> Result<Option<ChainFault>, StoreError> {
+    let mut statement =
+        conn.prepare("SELECT id, at_ms, actor, kind, payload, hash FROM events ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let expected = EventId::from_row(good.event.get() + 1);
+        let id: i64 = row.get(0)?;
+        if id != expected.get() {
+            return Ok(Some(ChainFault::Missing { event: expected }));
+        }
+        match follows(row, id, &good.hash) {
+            Some(hash) => *good = Head { event: expected, hash },
+            None => return Ok(Some(ChainFault::Altered { event: expected })),
+        }
+    }
+    Ok(None)
+}
+
+/// The event's hash, if it is what the event's content and the former hash make. A column of
+/// another type than ours is an alteration too.
+fn follows(row: &Row<'_>, id: i64, former: &Hash) -> Option<Hash> {
+    let text = |column| row.get_ref(column).ok()?.as_str().ok();
+    let (actor, kind, payload) = (text(2)?, text(3)?, text(4)?);
+    let entry = Entry { id, at_ms: row.get(1).ok()?, actor, kind, payload };
+    let stored: Hash = row.get(5).ok()?;
+    (entry.hash(former) == stored).then_some(stored)
+}
+
+fn compare_with_head(conn: &Connection, good: &Head) -> Result<Option<ChainFault>, StoreError> {
+    let after = |id: EventId| EventId::from_row(id.get() + 1);
+    let recorded = conn
+        .query_row("SELECT event, hash FROM chain_head", [], |row| {
+            Ok((EventId::from_row(row.get(0)?), row.get::<_, Hash>(1)?))
+        })
+        .optional()?;
+    Ok(match recorded {
+        Some((event, _)) if event > good.event => {
+            Some(ChainFault::Missing { event: after(good.event) })
+        }
+        Some((event, _)) if event < good.event => {
+            Some(ChainFault::BeyondHead { event: after(event) })
+        }
+        Some((event, hash)) if hash != good.hash => Some(ChainFault::Altered { event }),
+        Some(_) => None,
+        None => Some(ChainFault::BeyondHead { event: after(EventId::NONE) }),
+    })
+}
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,203 @@
+//! Changes of users and devices, and the leases that come and go with devices.
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::json;
+
+use crate::actor::Actor;
+use crate::error::StoreError;
+use crate::event::EventKind;
+use crate::names::{DeviceName, UserName};
+use crate::records::{Device, Revocation, RevocationReason, User, UserDetail};
+use crate::rows;
+use crate::snapshot::Delta;
+use crate::txn::Txn;
+
+/// 0 is the network, 1 the gateway.
+const LEASE_FIRST: u32 = 2;
+
+impl Txn<'_> {
+    pub(crate) fn user_add(
+        &mut self,
+        actor: &Actor,
+        name: &UserName,
+        first_device: Option<&DeviceName>,
+    ) -> Result<UserDetail, StoreError> {
+        match rows::user_named(self.conn, name) {
+            Ok(_) => return Err(StoreError::UserExists(name.clone())),
+            Err(StoreError::UserUnknown(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+        self.conn
+            .prepare_cached("INSERT INTO users (name, enabled, added_at) VALUES (?, 1, ?)")?
+            .execute(params![name.as_str(), self.secs()?])?;
+        let user = rows::user_named(self.conn, name)?;
+        let payload = json!({ "user": user.name, "user_id": user.id });
+        self.event_append(actor, &EventKind::USER_ADDED, &payload)?;
+        self.learn(Delta::User(user));
+        if let Some(device) = first_device {
+            self.device_add(actor, name, device)?;
+        }
+        rows::user_detail(self.conn, name)
+    }
+
+    pub(crate) fn user_set_enabled(
+        &mut self,
+        actor: &Actor,
+        name: &UserName,
+        enabled: bool,
+    ) -> Result<User, StoreError> {
+        let user = rows::user_named(self.conn, name)?;
+        if user.enabled == enabled {
+            return Ok(user);
+        }
+        self.conn
+            .prepare_cached("UPDATE users SET enabled = ? WHERE id = ?")?
+            .execute(params![enabled, user.id.get()])?;
+        let kind = if enabled { EventKind::USER_ENABLED } else { EventKind::USER_DISABLED };
+        self.event_append(actor, &kind, &json!({ "user": user.name, "user_id": user.id }))?;
+        let user = User { enabled, ..user };
+        self.learn(Delta::User(user.clone()));
+        Ok(user)
+    }
+
+    pub(crate) fn user_remove(
+        &mut self,
+        actor: &Actor,
+        name: &UserName,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        let user = rows::user_named(self.conn, name)?;
+        let mut revoked = Vec::new();
+        for device in rows::devices_of(self.conn, user.id)? {
+            revoked.extend(self.device_remove(actor, name, &device.name)?);
+        }
+        self.conn
+            .prepare_cached("UPDATE users SET removed_at = ? WHERE id = ?")?
+            .execute(params![self.secs()?, user.id.get()])?;
+        let payload = json!({ "user": user.name, "user_id": user.id });
+        self.event_append(actor, &EventKind::USER_REMOVED, &payload)?;
+        self.learn(Delta::UserGone(user.id));
+        Ok(revoked)
+    }
+
+    pub(crate) fn device_add(
+        &mut self,
+        actor: &Actor,
+        owner: &UserName,
+        name: &DeviceName,
+    ) -> Result<Device, StoreError> {
+        let user = rows::user_named(self.conn, owner)?;
+        match rows::device_named(self.conn, owner, name) {
+            Ok(_) => return Err(StoreError::DeviceExists(owner.clone(), name.clone())),
+            Err(StoreError::DeviceUnknown(..)) => {}
+            Err(fault) => return Err(fault),
+        }
+        self.conn
+            .prepare_cached(
+                "INSERT INTO devices (user, name, enabled, added_at) VALUES (?, ?, 1, ?)",
+            )?
+            .execute(params![user.id.get(), name.as_str(), self.secs()?])?;
+        self.lease_add(self.conn.last_insert_rowid())?;
+        let device = rows::device_named(self.conn, owner, name)?;
+        self.event_append(actor, &EventKind::DEVICE_ADDED, &describe(&device))?;
+        self.learn(Delta::Device(device.clone()));
+        Ok(device)
+    }
+
+    pub(crate) fn device_set_enabled(
+        &mut self,
+        actor: &Actor,
+        owner: &UserName,
+        name: &DeviceName,
+        enabled: bool,
+    ) -> Result<Device, StoreError> {
+        let device = rows::device_named(self.conn, owner, name)?;
+        if device.enabled == enabled {
+            return Ok(device);
+        }
+        self.conn
+            .prepare_cached("UPDATE devices SET enabled = ? WHERE id = ?")?
+            .execute(params![enabled, device.id.get()])?;
+        let kind = if enabled { EventKind::DEVICE_ENABLED } else { EventKind::DEVICE_DISABLED };
+        let device = Device { enabled, ..device };
+        self.event_append(actor, &kind, &describe(&device))?;
+        self.learn(Delta::Device(device.clone()));
+        Ok(device)
+    }
+
+    pub(crate) fn device_revoke(
+        &mut self,
+        actor: &Actor,
+        owner: &UserName,
+        name: &DeviceName,
+        reason: RevocationReason,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        let device = rows::device_named(self.conn, owner, name)?;
+        rows::certificates_of(self.conn, device.id)?
+            .into_iter()
+            .filter(|certificate| certificate.revocation.is_none())
+            .map(|certificate| self.revoke_in_txn(actor, certificate, reason))
+            .collect()
+    }
+
+    pub(crate) fn device_remove(
+        &mut self,
+        actor: &Actor,
+        owner: &UserName,
+        name: &DeviceName,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        let reason = RevocationReason::CessationOfOperation;
+        let revoked = self.device_revoke(actor, owner, name, reason)?;
+        let device = rows::device_named(self.conn, owner, name)?;
+        self.conn
+            .prepare_cached("DELETE FROM leases WHERE device = ?")?
+            .execute([device.id.get()])?;
+        self.conn
+            .prepare_cached("UPDATE devices SET removed_at = ? WHERE id = ?")?
+            .execute(params![self.secs()?, device.id.get()])?;
+        self.event_append(actor, &EventKind::DEVICE_REMOVED, &describe(&device))?;
+        self.learn(Delta::DeviceGone(device.id));
+        Ok(revoked)
+    }
+
+    fn lease_add(&mut self, device: i64) -> Result<(), StoreError> {
+        let host = self.lease_free()?;
+        self.conn
+            .prepare_cached("INSERT INTO leases (device, ipv4, ipv6) VALUES (?, ?, ?)")?
+            .execute(params![device, host, host])?;
+        Ok(())
+    }
+
+    /// Above all others as long as there is room, so that a freed address rests before it gets
+    /// another owner; then the lowest free one.
+    fn lease_free(&self) -> Result<u32, StoreError> {
+        let last = self.options.lease_last;
+        let top: Option<u32> = self
+            .conn
+            .prepare_cached("SELECT max(ipv4) FROM leases")?
+            .query_row([], |r| r.get(0))?;
+        match top {
+            None if LEASE_FIRST <= last => Ok(LEASE_FIRST),
+            Some(top) if top < last => Ok(top + 1),
+            _ => self.lease_gap()?.ok_or(StoreError::AddressesUsedUp { last }),
+        }
+    }
+
+    fn lease_gap(&self) -> Result<Option<u32>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT h FROM (SELECT ?1 AS h UNION SELECT ipv4 + 1 FROM leases) \
+             WHERE h <= ?2 AND h NOT IN (SELECT ipv4 FROM leases) ORDER BY h LIMIT 1",
+        )?;
+        let last = self.options.lease_last;
+        Ok(statement.query_row([LEASE_FIRST, last], |row| row.get(0)).optional()?)
+    }
+}
+
+fn describe(device: &Device) -> serde_json::Value {
+    json!({
+        "user": device.user_name,
+        "user_id": device.user,
+        "device": device.name,
+        "device_id": device.id,
+        "lease": device.lease,
+    })
+}

@@ -1,0 +1,311 @@
+//! What the rows mean. Times are whole seconds since 1970-01-01T00:00:00Z.
+
+use serde::Serialize;
+
+use crate::ids::{CaGenerationId, DeviceId, EventId, Serial, UserId};
+use crate::names::{DeviceName, UserName};
+use crate::secret::Secret;
+
+/// A person or a service with devices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Its name.
+    pub name: UserName,
+    /// Whether its devices may connect.
+    pub enabled: bool,
+    /// When it was added.
+    pub added_at: u64,
+}
+
+/// One device of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The owner's name.
+    pub user_name: UserName,
+    /// Its name.
+    pub name: DeviceName,
+    /// Whether it may connect (its user has to be enabled as well).
+    pub enabled: bool,
+    /// When it was added.
+    pub added_at: u64,
+    /// Its addresses.
+    pub lease: Lease,
+}
+
+/// The addresses that belong to a device from the day it is made until it is removed, as the number
+/// of the host within the gateway's networks: 2 is the first (0 the network, 1 the gateway).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lease {
+    /// Host number in the IPv4 network.
+    pub ipv4: u32,
+    /// Host number in the IPv6 network.
+    pub ipv6: u64,
+}
+
+/// A user with all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UserDetail {
+    /// The user.
+    pub user: User,
+    /// Its devices, by name.
+    pub devices: Vec<DeviceDetail>,
+}
+
+/// A device with its certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceDetail {
+    /// The device.
+    pub device: Device,
+    /// Its certificates, oldest first, revoked ones too.
+    pub certificates: Vec<Certificate>,
+}
+
+/// What a certificate stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    /// A device of a user.
+    Device(DeviceId),
+    /// The gateway itself.
+    Gateway,
+    /// A server or anything else, by the name it was issued for.
+    Other(String),
+}
+
+/// A certificate that the CA issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Certificate {
+    /// Its serial number.
+    pub serial: Serial,
+    /// Whom it names.
+    pub holder: Holder,
+    /// Its subject, as text.
+    pub subject: String,
+    /// Valid from.
+    pub not_before: u64,
+    /// Valid until.
+    pub not_after: u64,
+    /// The CA generation that signed it.
+    pub issued_by: CaGenerationId,
+    /// When it was recorded.
+    pub recorded_at: u64,
+    /// When it was first used to connect.
+    pub connected_at: Option<u64>,
+    /// Its successor, if one was issued.
+    pub superseded_by: Option<Serial>,
+    /// When it will be revoked as superseded, if its successor does not connect before.
+    pub supersede_at: Option<u64>,
+    /// Whether and why it was revoked.
+    pub revocation: Option<Revocation>,
+    /// The certificate itself.
+    #[serde(skip)]
+    pub der: Vec<u8>,
+}
+
+/// A private key that is stored in the same transaction as what belongs to it.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The secret's name, as for `secret_get`.
+    pub name: String,
+    /// PKCS#8.
+    pub pkcs8: Secret,
+}
+
+/// A certificate to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewCertificate {
+    /// Its serial number.
+    pub serial: Serial,
+    /// Whom it names.
+    pub holder: Holder,
+    /// Its subject, as text.
+    pub subject: String,
+    /// Valid from.
+    pub not_before: u64,
+    /// Valid until.
+    pub not_after: u64,
+    /// The CA generation that signed it.
+    pub issued_by: CaGenerationId,
+    /// The certificate itself.
+    pub der: Vec<u8>,
+    /// Its key, where the gateway keeps it (its own leaves).
+    pub key: Option<NewKey>,
+    /// `Some(seconds)`: every other certificate of this holder that is not revoked is superseded by
+    /// this one: revoked once this one has connected, or after so many seconds at the latest.
+    pub supersedes_within: Option<u64>,
+}
+
+/// Why a certificate was revoked (RFC 5280, 5.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationReason {
+    /// No reason given.
+    Unspecified,
+    /// The private key is known, or feared to be known, to others.
+    KeyCompromise,
+    /// The CA's key is.
+    CaCompromise,
+    /// The holder's name or role changed.
+    AffiliationChanged,
+    /// Another certificate took its place.
+    Superseded,
+    /// The device or the service is no more.
+    CessationOfOperation,
+    /// The holder may not do any longer what the certificate said.
+    PrivilegeWithdrawn,
+}
+
+impl RevocationReason {
+    const ALL: [Self; 7] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::CaCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::PrivilegeWithdrawn,
+    ];
+
+    /// The CRLReason code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::CaCompromise => 2,
+            Self::AffiliationChanged => 3,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+            Self::PrivilegeWithdrawn => 9,
+        }
+    }
+
+    /// From a CRLReason code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// The name in logs, listings and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key_compromise",
+            Self::CaCompromise => "ca_compromise",
+            Self::AffiliationChanged => "affiliation_changed",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation_of_operation",
+            Self::PrivilegeWithdrawn => "privilege_withdrawn",
+        }
+    }
+}
+
+/// A certificate's revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Revocation {
+    /// Which certificate.
+    pub serial: Serial,
+    /// Which CA generation's CRL has to list it.
+    pub issued_by: CaGenerationId,
+    /// When.
+    pub at: u64,
+    /// Why.
+    pub reason: RevocationReason,
+    /// The event that says so.
+    pub event: EventId,
+}
+
+/// What marking a certificate as connected did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connected {
+    /// Whether this was the first time.
+    pub first: bool,
+    /// The certificates that were revoked, as this one supersedes them.
+    pub revoked: Vec<Revocation>,
+}
+
+/// One generation of the CA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaGeneration {
+    /// Its number.
+    pub id: CaGenerationId,
+    /// The serial number of its certificate.
+    pub serial: Serial,
+    /// Its subject, as text.
+    pub subject: String,
+    /// Valid from.
+    pub not_before: u64,
+    /// Valid until.
+    pub not_after: u64,
+    /// When it was added.
+    pub added_at: u64,
+    /// Its certificate.
+    #[serde(skip)]
+    pub der: Vec<u8>,
+}
+
+impl CaGeneration {
+    /// The name of the secret that holds its PKCS#8 key.
+    pub fn key_name(&self) -> String {
+        ca_key_name(self.id)
+    }
+}
+
+pub(crate) fn ca_key_name(generation: CaGenerationId) -> String {
+    format!("ca/{generation}")
+}
+
+/// A CA generation to be added, together with its key.
+#[derive(Clone, Debug)]
+pub struct NewCaGeneration {
+    /// The serial number of its certificate.
+    pub serial: Serial,
+    /// Its subject, as text.
+    pub subject: String,
+    /// Valid from.
+    pub not_before: u64,
+    /// Valid until.
+    pub not_after: u64,
+    /// Its certificate.
+    pub der: Vec<u8>,
+    /// Its PKCS#8 key, kept as the secret `ca/<generation>`; none where a signer elsewhere has it.
+    pub key: Option<Secret>,
+}
+
+/// A CRL as it was signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Crl {
+    /// Whose CRL.
+    pub generation: CaGenerationId,
+    /// Its CRLNumber.
+    pub number: u64,
+    /// thisUpdate.
+    pub this_update: u64,
+    /// nextUpdate.
+    pub next_update: u64,
+    /// Every revocation up to this event is in it.
+    pub through: EventId,
+    /// The CRL itself.
+    #[serde(skip)]
+    pub der: Vec<u8>,
+}
+
+/// A CRL to be recorded: the same fields.
+pub type NewCrl = Crl;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_comes_back_from_its_code() {
+        for reason in RevocationReason::ALL {
+            assert_eq!(RevocationReason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!(RevocationReason::from_code(6), None);
+    }
+}

@@ -1,0 +1,332 @@
+//! Rows to records: the queries that the reader and the writer share.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
+
+use crate::error::StoreError;
+use crate::ids::{CaGenerationId, DeviceId, EventId, Serial, UserId};
+use crate::names::{DeviceName, UserName};
+use crate::records::{
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, Revocation,
+    RevocationReason, User, UserDetail,
+};
+use crate::secret::Secret;
+
+type Found<T> = Result<T, StoreError>;
+
+const USER: &str = "SELECT id, name, enabled, added_at FROM users WHERE removed_at IS NULL";
+
+const DEVICE: &str = "SELECT d.id, d.user, u.name, d.name, d.enabled, d.added_at, l.ipv4, l.ipv6 \
+     FROM devices d JOIN users u ON u.id = d.user JOIN leases l ON l.device = d.id \
+     WHERE d.removed_at IS NULL";
+
+const CERTIFICATE: &str = "SELECT c.serial, c.holder, c.device, c.other, c.subject, c.not_before, \
+     c.not_after, c.issued_by, c.recorded_at, c.connected_at, c.superseded_by, c.supersede_at, \
+     r.at, r.reason, r.event, c.der \
+     FROM certificates c LEFT JOIN revocations r ON r.serial = c.serial";
+
+const CA_GENERATION: &str =
+    "SELECT id, serial, subject, not_before, not_after, added_at, der FROM ca_generations";
+
+const CRL: &str = "SELECT generation, number, this_update, next_update, through, der FROM crls";
+
+pub(crate) fn user_list(conn: &Connection) -> Found<Vec<User>> {
+    list(conn, &format!("{USER} ORDER BY name"), [], user)
+}
+
+pub(crate) fn user_named(conn: &Connection, name: &UserName) -> Found<User> {
+    first(conn, &format!("{USER} AND name = ?"), [name.as_str()], user)?
+        .ok_or_else(|| StoreError::UserUnknown(name.clone()))
+}
+
+pub(crate) fn user_detail(conn: &Connection, name: &UserName) -> Found<UserDetail> {
+    let user = user_named(conn, name)?;
+    let devices = devices_of(conn, user.id)?
+        .into_iter()
+        .map(|device| with_certificates(conn, device))
+        .collect::<Found<_>>()?;
+    Ok(UserDetail { user, devices })
+}
+
+pub(crate) fn device_list(conn: &Connection) -> Found<Vec<Device>> {
+    list(conn, &format!("{DEVICE} ORDER BY u.name, d.name"), [], device)
+}
+
+pub(crate) fn devices_of(conn: &Connection, owner: UserId) -> Found<Vec<Device>> {
+    list(conn, &format!("{DEVICE} AND d.user = ? ORDER BY d.name"), [owner.get()], device)
+}
+
+pub(crate) fn device_named(
+    conn: &Connection,
+    owner: &UserName,
+    name: &DeviceName,
+) -> Found<Device> {
+    let id = user_named(conn, owner)?.id;
+    let sql = format!("{DEVICE} AND d.user = ? AND d.name = ?");
+    first(conn, &sql, params![id.get(), name.as_str()], device)?
+        .ok_or_else(|| StoreError::DeviceUnknown(owner.clone(), name.clone()))
+}
+
+pub(crate) fn device_by_id(conn: &Connection, id: DeviceId) -> Found<Option<Device>> {
+    first(conn, &format!("{DEVICE} AND d.id = ?"), [id.get()], device)
+}
+
+pub(crate) fn device_detail(
+    conn: &Connection,
+    owner: &UserName,
+    name: &DeviceName,
+) -> Found<DeviceDetail> {
+    with_certificates(conn, device_named(conn, owner, name)?)
+}
+
+fn with_certificates(conn: &Connection, device: Device) -> Found<DeviceDetail> {
+    let certificates = certificates_of(conn, device.id)?;
+    Ok(DeviceDetail { device, certificates })
+}
+
+pub(crate) fn lease_of(conn: &Connection, device: DeviceId) -> Found<Option<Lease>> {
+    first(conn, "SELECT ipv4, ipv6 FROM leases WHERE device = ?", [device.get()], |r| lease(r, 0))
+}
+
+pub(crate) fn certificate_list(conn: &Connection) -> Found<Vec<Certificate>> {
+    list(conn, &format!("{CERTIFICATE} ORDER BY c.id"), [], certificate_row)
+}
+
+pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<Certificate>> {
+    let sql = format!("{CERTIFICATE} WHERE c.device = ? ORDER BY c.id");
+    list(conn, &sql, [device.get()], certificate_row)
+}
+
+pub(crate) fn certificate(conn: &Connection, serial: &Serial) -> Found<Certificate> {
+    first(conn, &format!("{CERTIFICATE} WHERE c.serial = ?"), [serial.as_bytes()], certificate_row)?
+        .ok_or(StoreError::CertificateUnknown(*serial))
+}
+
+/// The other certificates of `of`'s holder that are not revoked.
+pub(crate) fn certificates_beside(conn: &Connection, of: &Serial) -> Found<Vec<Certificate>> {
+    let sql = format!(
+        "{CERTIFICATE} JOIN certificates n ON n.serial = ? AND n.holder = c.holder \
+         AND n.device IS c.device AND n.other IS c.other AND n.id <> c.id \
+         WHERE r.serial IS NULL ORDER BY c.id"
+    );
+    list(conn, &sql, [of.as_bytes()], certificate_row)
+}
+
+/// Certificates that were recorded before `of`, for the same holder, and have been superseded.
+pub(crate) fn certificates_superseded_before(
+    conn: &Connection,
+    of: &Serial,
+) -> Found<Vec<Certificate>> {
+    let sql = format!(
+        "{CERTIFICATE} JOIN certificates n ON n.serial = ? AND n.holder = c.holder \
+         AND n.device IS c.device AND n.other IS c.other AND n.id > c.id \
+         WHERE r.serial IS NULL AND c.superseded_by IS NOT NULL ORDER BY c.id"
+    );
+    list(conn, &sql, [of.as_bytes()], certificate_row)
+}
+
+/// Certificates whose time to be superseded has come.
+pub(crate) fn certificates_due(conn: &Connection, now: i64) -> Found<Vec<Certificate>> {
+    let sql = format!("{CERTIFICATE} WHERE c.supersede_at <= ? AND r.serial IS NULL ORDER BY c.id");
+    list(conn, &sql, [now], certificate_row)
+}
+
+pub(crate) fn revocation_list(
+    conn: &Connection,
+    generation: CaGenerationId,
+) -> Found<(Vec<Revocation>, EventId)> {
+    // One read transaction, so that the list and the event fit together.
+    let txn = conn.unchecked_transaction()?;
+    let sql = "SELECT r.serial, c.issued_by, r.at, r.reason, r.event FROM revocations r \
+         JOIN certificates c ON c.serial = r.serial WHERE c.issued_by = ? ORDER BY r.event";
+    let revocations = list(&txn, sql, [generation.get()], |row| {
+        Ok(Revocation {
+            serial: serial(row, 0)?,
+            issued_by: CaGenerationId::from_row(row.get(1)?),
+            at: number(row, 2, "time of a revocation")?,
+            reason: reason(row, 3)?,
+            event: EventId::from_row(row.get(4)?),
+        })
+    })?;
+    Ok((revocations, event_latest(&txn)?))
+}
+
+pub(crate) fn ca_generation_list(conn: &Connection) -> Found<Vec<CaGeneration>> {
+    list(conn, &format!("{CA_GENERATION} ORDER BY id"), [], ca_generation)
+}
+
+pub(crate) fn crl_list(conn: &Connection) -> Found<Vec<Crl>> {
+    list(conn, CRL, [], crl)
+}
+
+pub(crate) fn crl_latest(conn: &Connection, generation: CaGenerationId) -> Found<Option<Crl>> {
+    first(conn, &format!("{CRL} WHERE generation = ?"), [generation.get()], crl)
+}
+
+pub(crate) fn setting(conn: &Connection, name: &str) -> Found<Option<String>> {
+    first(conn, "SELECT value FROM settings WHERE name = ?", [name], |row| Ok(row.get(0)?))
+}
+
+pub(crate) fn setting_list(conn: &Connection) -> Found<BTreeMap<String, String>> {
+    let pairs =
+        list(conn, "SELECT name, value FROM settings", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(pairs.into_iter().collect())
+}
+
+pub(crate) fn secret(conn: &Connection, name: &str) -> Found<Option<Secret>> {
+    first(conn, "SELECT value FROM secrets WHERE name = ?", [name], |row| {
+        Ok(Secret::new(row.get(0)?))
+    })
+}
+
+pub(crate) fn event_latest(conn: &Connection) -> Found<EventId> {
+    let id = first(conn, "SELECT event FROM chain_head", [], |row| Ok(row.get(0)?))?;
+    id.map(EventId::from_row).ok_or(StoreError::Unreadable { what: "head of the event chain" })
+}
+
+fn list<T, P: Params>(
+    conn: &Connection,
+    sql: &str,
+    params: P,
+    read: impl Fn(&Row<'_>) -> Found<T>,
+) -> Found<Vec<T>> {
+    let mut statement: CachedStatement<'_> = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+fn first<T, P: Params>(
+    conn: &Connection,
+    sql: &str,
+    params: P,
+    read: impl Fn(&Row<'_>) -> Found<T>,
+) -> Found<Option<T>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    Ok(statement.query_row(params, |row| Ok(read(row))).optional()?.transpose()?)
+}
+
+fn user(row: &Row<'_>) -> Found<User> {
+    Ok(User {
+        id: UserId::from_row(row.get(0)?),
+        name: user_name(row, 1)?,
+        enabled: row.get(2)?,
+        added_at: number(row, 3, "time of a user")?,
+    })
+}
+
+fn device(row: &Row<'_>) -> Found<Device> {
+    let name: String = row.get(3)?;
+    Ok(Device {
+        id: DeviceId::from_row(row.get(0)?),
+        user: UserId::from_row(row.get(1)?),
+        user_name: user_name(row, 2)?,
+        name: DeviceName::new(&name)
+            .map_err(|_| StoreError::Unreadable { what: "name of a device" })?,
+        enabled: row.get(4)?,
+        added_at: number(row, 5, "time of a device")?,
+        lease: lease(row, 6)?,
+    })
+}
+
+fn lease(row: &Row<'_>, at: usize) -> Found<Lease> {
+    Ok(Lease {
+        ipv4: number(row, at, "IPv4 host number of a lease")?,
+        ipv6: number(row, at + 1, "IPv6 host number of a lease")?,
+    })
+}
+
+fn certificate_row(row: &Row<'_>) -> Found<Certificate> {
+    let issued_by = CaGenerationId::from_row(row.get(7)?);
+    let serial = serial(row, 0)?;
+    Ok(Certificate {
+        serial,
+        holder: holder(row)?,
+        subject: row.get(4)?,
+        not_before: number(row, 5, "start of a certificate")?,
+        not_after: number(row, 6, "end of a certificate")?,
+        issued_by,
+        recorded_at: number(row, 8, "time of a certificate")?,
+        connected_at: maybe_number(row, 9, "first use of a certificate")?,
+        superseded_by: row
+            .get::<_, Option<Vec<u8>>>(10)?
+            .map(|bytes| parse_serial(&bytes))
+            .transpose()?,
+        supersede_at: maybe_number(row, 11, "deadline of a certificate")?,
+        revocation: revocation_of(row, serial, issued_by)?,
+        der: row.get(15)?,
+    })
+}
+
+fn revocation_of(
+    row: &Row<'_>,
+    serial: Serial,
+    issued_by: CaGenerationId,
+) -> Found<Option<Revocation>> {
+    let Some(at) = maybe_number(row, 12, "time of a revocation")? else { return Ok(None) };
+    let event = EventId::from_row(row.get(14)?);
+    Ok(Some(Revocation { serial, issued_by, at, reason: reason(row, 13)?, event }))
+}
+
+fn holder(row: &Row<'_>) -> Found<Holder> {
+    match (row.get_ref(1)?.as_str().unwrap_or_default(), row.get(2)?, row.get(3)?) {
+        ("device", Some(id), None) => Ok(Holder::Device(DeviceId::from_row(id))),
+        ("gateway", None, None) => Ok(Holder::Gateway),
+        ("other", None, Some(name)) => Ok(Holder::Other(name)),
+        _ => Err(StoreError::Unreadable { what: "holder of a certificate" }),
+    }
+}
+
+fn ca_generation(row: &Row<'_>) -> Found<CaGeneration> {
+    Ok(CaGeneration {
+        id: CaGenerationId::from_row(row.get(0)?),
+        serial: serial(row, 1)?,
+        subject: row.get(2)?,
+        not_before: number(row, 3, "start of a CA generation")?,
+        not_after: number(row, 4, "end of a CA generation")?,
+        added_at: number(row, 5, "time of a CA generation")?,
+        der: row.get(6)?,
+    })
+}
+
+fn crl(row: &Row<'_>) -> Found<Crl> {
+    Ok(Crl {
+        generation: CaGenerationId::from_row(row.get(0)?),
+        number: number(row, 1, "number of a CRL")?,
+        this_update: number(row, 2, "thisUpdate of a CRL")?,
+        next_update: number(row, 3, "nextUpdate of a CRL")?,
+        through: EventId::from_row(row.get(4)?),
+        der: row.get(5)?,
+    })
+}
+
+fn user_name(row: &Row<'_>, at: usize) -> Found<UserName> {
+    let name: String = row.get(at)?;
+    UserName::new(&name).map_err(|_| StoreError::Unreadable { what: "name of a user" })
+}
+
+fn serial(row: &Row<'_>, at: usize) -> Found<Serial> {
+    parse_serial(&row.get::<_, Vec<u8>>(at)?)
+}
+
+fn parse_serial(bytes: &[u8]) -> Found<Serial> {
+    Serial::from_bytes(bytes).map_err(|_| StoreError::Unreadable { what: "serial number" })
+}
+
+fn reason(row: &Row<'_>, at: usize) -> Found<RevocationReason> {
+    RevocationReason::from_code(number(row, at, "reason of a revocation")?)
+        .ok_or(StoreError::Unreadable { what: "reason of a revocation" })
+}
+
+fn number<T: TryFrom<i64>>(row: &Row<'_>, at: usize, what: &'static str) -> Found<T> {
+    T::try_from(row.get(at)?).map_err(|_| StoreError::Unreadable { what })
+}
+
+fn maybe_number(row: &Row<'_>, at: usize, what: &'static str) -> Found<Option<u64>> {
+    let value: Option<i64> = row.get(at)?;
+    value.map(|v| u64::try_from(v).map_err(|_| StoreError::Unreadable { what })).transpose()
+}

@@ -1,0 +1,118 @@
+//! Helpers for the store's tests: throw-away folders, seeded choices, and the child process that
+//! gets killed.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod child;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use clock::{Now, VirtualClock};
+use store::{
+    Actor, CaGeneration, CaGenerationId, DeviceId, DeviceName, Holder, NewCaGeneration,
+    NewCertificate, Secret, Serial, Store, UserName,
+};
+
+/// A folder that goes away with this value.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("handfast-store-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("store.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Choices that are the same for the same seed (splitmix64).
+pub(crate) struct Seeded(pub u64);
+
+impl Seeded {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap()).unwrap()
+    }
+}
+
+pub(crate) const START: u64 = 1_800_000_000;
+
+pub(crate) fn clock() -> VirtualClock {
+    VirtualClock::new(Now { boot: Duration::from_secs(100), wall: Duration::from_secs(START) })
+}
+
+pub(crate) fn open(folder: &Folder) -> Store {
+    Store::open(&folder.database(), Arc::new(clock())).unwrap()
+}
+
+pub(crate) const ADMIN: Actor = Actor::Local { uid: 0, name: None };
+
+pub(crate) fn user(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+
+pub(crate) fn device(name: &str) -> DeviceName {
+    DeviceName::new(name).unwrap()
+}
+
+pub(crate) fn serial(number: u64) -> Serial {
+    Serial::from_bytes(&number.to_be_bytes()).unwrap()
+}
+
+/// Adds the first CA generation.
+pub(crate) async fn add_ca(store: &Store) -> CaGeneration {
+    let new = NewCaGeneration {
+        serial: serial(1),
+        subject: "CN=Handfast CA 1".into(),
+        not_before: START,
+        not_after: START + 315_360_000,
+        der: vec![0x30, 1],
+        key: Some(Secret::new(b"the key of the CA".to_vec())),
+    };
+    store.ca_generation_add(&ADMIN, new).await.unwrap()
+}
+
+/// A certificate for a device, as the CA would issue it.
+pub(crate) fn device_certificate(
+    number: u64,
+    device: DeviceId,
+    issued_by: CaGenerationId,
+) -> NewCertificate {
+    NewCertificate {
+        serial: serial(number),
+        holder: Holder::Device(device),
+        subject: format!("CN=device {device}"),
+        not_before: START,
+        not_after: START + 31_536_000,
+        issued_by,
+        der: vec![0x30, 2],
+        key: None,
+        supersedes_within: None,
+    }
+}
