@@ -134,10 +134,9 @@ fn understand_device(command: typed::Device) -> Result<Action, Failure> {
                 Some(csr) => {
                     Action::AskWithCsr { csr, renew: false, device: device_name(&device)? }
                 }
-                None => Action::Ask(Request::DeviceAdd {
-                    device: device_name(&device)?,
-                    csr_pem: None,
-                }),
+                None => {
+                    Action::Ask(Request::DeviceAdd { device: device_name(&device)?, csr_pem: None })
+                }
             }
         }
         typed::Device::List { user } => {
@@ -176,11 +175,7 @@ fn understand_service(command: typed::Service, data: PathBuf) -> Result<ServiceO
     Ok(ServiceOrder { install, public, data, dry_run: how.dry_run, root: how.root })
 }
 
-fn profile_order(
-    device: &str,
-    renew: bool,
-    files: typed::Files,
-) -> Result<ProfileOrder, Failure> {
+fn profile_order(device: &str, renew: bool, files: typed::Files) -> Result<ProfileOrder, Failure> {
     let form = match files.form {
         FormWord::Unified => Form::Unified,
         FormWord::Split => Form::Split,
@@ -341,7 +336,8 @@ mod tests {
     }
 
     fn action(typed: &[&str]) -> Result<Action, Failure> {
-        let typed = Typed::try_parse_from([&["handfast"], typed].concat()).expect("it has the form");
+        let typed =
+            Typed::try_parse_from([&["handfast"], typed].concat()).expect("it has the form");
         let place = Place { root: true, ..Place::default() };
         Order::understand(typed, &place).map(|order| order.action)
     }

@@ -19,7 +19,11 @@ pub(crate) fn crl_pem(data: &Path) -> Result<Output, Failure> {
 pub(crate) fn ca_export(data: &Path, json: bool, out: Option<&Path>) -> Result<Output, Failure> {
     let Response::Ca(ca) = ask::ask(data, Request::CaShow)? else { return Err(unexpected()) };
     let Some(out) = out else {
-        return Ok(if json { Output::json(&ca.certificate) } else { Output::done(ca.certificate.pem) });
+        return Ok(if json {
+            Output::json(&ca.certificate)
+        } else {
+            Output::done(ca.certificate.pem)
+        });
     };
     fs::write(out, &ca.certificate.pem).map_err(|error| {
         Failure::new(FailureKind::Failed, format!("{} can't be written", out.display()))

@@ -34,7 +34,8 @@ fn read(csr: &Path) -> Result<String, Failure> {
 }
 
 fn not_a_csr(csr: &Path, text: &str) -> Failure {
-    let failure = Failure::new(FailureKind::Usage, format!("{} is no certificate request", csr.display()));
+    let failure =
+        Failure::new(FailureKind::Usage, format!("{} is no certificate request", csr.display()));
     let failure = if text.contains("PRIVATE KEY-----") {
         failure.because("it holds a private key, which must not leave the device")
     } else {

@@ -71,8 +71,11 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
 
 fn ask_and_show(data: &Path, json: bool, request: Request) -> Result<Output, Failure> {
     let response = ask::ask(data, request.clone())?;
-    let mut output =
-        if json { as_json(&response) } else { Output::done(show::text(&request, &response, now())) };
+    let mut output = if json {
+        as_json(&response)
+    } else {
+        Output::done(show::text(&request, &response, now()))
+    };
     if let Response::Check(report) = &response
         && show::check::is_bad(report)
     {

@@ -22,7 +22,8 @@ pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output
         return Err(unexpected());
     };
     let makes_key = order.renew || known.certificates.is_empty();
-    let wanted = Wanted { name: device.clone(), systems: order.systems, form: order.form, makes_key };
+    let wanted =
+        Wanted { name: device.clone(), systems: order.systems, form: order.form, makes_key };
     let prepared = prepare(&order.out, wanted, known.certificates)
         .map_err(|error| before_the_key(&error, &device))?;
     let request = Request::ProfileMaterial { device: device.clone(), renew: order.renew };
@@ -79,10 +80,7 @@ fn text(summary: &Summary, out: &Path) -> String {
     for file in &summary.files {
         text.push_str(&format!("  {}\n", file.file_name().unwrap_or_default().display()));
     }
-    text.push_str(&format!(
-        "certificate {}, valid until {}\n",
-        summary.serial, summary.expires_at
-    ));
+    text.push_str(&format!("certificate {}, valid until {}\n", summary.serial, summary.expires_at));
     if let (Some(serial), Some(by)) = (&summary.supersedes, &summary.superseded_revoked_by) {
         text.push_str(&format!(
             "the former one, {serial}, is revoked when this one connects, at the latest on {by}\n"

@@ -93,7 +93,9 @@ impl Step {
 
     fn take(&self) -> Result<(), Failure> {
         match self {
-            Self::Write { path, text } => write(path, text).map_err(|error| no_access(path, &error)),
+            Self::Write { path, text } => {
+                write(path, text).map_err(|error| no_access(path, &error))
+            }
             Self::Link { path, target } => {
                 link(path, target).map_err(|error| no_access(path, &error))
             }

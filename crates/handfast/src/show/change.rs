@@ -35,9 +35,15 @@ pub(crate) fn text(request: &Request, changed: &Changed) -> String {
 /// What was done, and how it reads where it was so before.
 fn words(request: &Request) -> (String, String) {
     match request {
-        Request::UserDisable { name } => (format!("disabled user {name}"), format!("user {name} is disabled")),
-        Request::UserEnable { name } => (format!("enabled user {name}"), format!("user {name} is enabled")),
-        Request::UserRemove { name } => (format!("removed user {name}"), format!("user {name} is removed")),
+        Request::UserDisable { name } => {
+            (format!("disabled user {name}"), format!("user {name} is disabled"))
+        }
+        Request::UserEnable { name } => {
+            (format!("enabled user {name}"), format!("user {name} is enabled"))
+        }
+        Request::UserRemove { name } => {
+            (format!("removed user {name}"), format!("user {name} is removed"))
+        }
         Request::DeviceRevoke { device, .. } => {
             (format!("revoked device {device}"), format!("device {device} is revoked"))
         }

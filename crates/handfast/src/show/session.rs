@@ -11,7 +11,16 @@ pub(crate) fn listing(sessions: &[Session], now: Timestamp) -> String {
         return "nobody is connected\n".into();
     }
     let mut table = Table::new(&[
-        "ID", "DEVICE", "SOURCE", "ADDRESSES", "CLIENT", "CIPHER", "TLS", "FOR", "IN", "OUT",
+        "ID",
+        "DEVICE",
+        "SOURCE",
+        "ADDRESSES",
+        "CLIENT",
+        "CIPHER",
+        "TLS",
+        "FOR",
+        "IN",
+        "OUT",
     ]);
     for session in sessions {
         table.row([

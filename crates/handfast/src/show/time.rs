@@ -16,7 +16,11 @@ pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
 
 /// `in 364 days`, `3 hours ago`.
 pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
-    if at > now { format!("in {}", length(at.since(now))) } else { format!("{} ago", length(now.since(at))) }
+    if at > now {
+        format!("in {}", length(at.since(now)))
+    } else {
+        format!("{} ago", length(now.since(at)))
+    }
 }
 
 /// The length in its largest sensible unit.
