@@ -33,7 +33,10 @@ enum Step {
 }
 
 fn install(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
-    let binary = reachable_binary()?;
+    let binary = this_binary()?;
+    if order.root.is_none() && !order.dry_run {
+        check_reachable(&binary)?;
+    }
     let unit = Unit { binary: &binary, data: &order.data, public: order.public.as_deref() };
     let text = unit.text().map_err(|path| bad_path(&path))?;
     let at = |path: &str| in_image(order.root.as_deref(), path);
@@ -145,23 +148,25 @@ fn execute(program: &str, arguments: &[&str]) -> Result<(), Failure> {
         .hint("see `journalctl -u handfast -n 50`"))
 }
 
-/// The running binary, where the service will be able to start it from: homes are out of its sight
-/// and what lies in /tmp is soon gone.
-fn reachable_binary() -> Result<PathBuf, Failure> {
-    let binary = std::env::current_exe().map_err(|error| {
+fn this_binary() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| {
         Failure::new(FailureKind::Environment, "this binary's own path can't be told")
             .caused_by(&error)
-    })?;
-    if HIDDEN.iter().any(|folder| binary.starts_with(folder)) {
-        let path = binary.display();
-        return Err(Failure::new(FailureKind::Environment, format!("a service can't run {path}"))
-            .because("home folders and /tmp are out of its sight")
-            .hint(format!(
-                "`install -m 755 {path} /usr/local/bin/handfast`, then \
-                 `/usr/local/bin/handfast service install`"
-            )));
+    })
+}
+
+/// Homes are out of the service's sight, and what lies in /tmp is soon gone.
+fn check_reachable(binary: &Path) -> Result<(), Failure> {
+    if !HIDDEN.iter().any(|folder| binary.starts_with(folder)) {
+        return Ok(());
     }
-    Ok(binary)
+    let path = binary.display();
+    Err(Failure::new(FailureKind::Environment, format!("a service can't run {path}"))
+        .because("home folders and /tmp are out of its sight")
+        .hint(format!(
+            "`install -m 755 {path} /usr/local/bin/handfast`, then \
+             `/usr/local/bin/handfast service install`"
+        )))
 }
 
 fn bad_path(path: &str) -> Failure {

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn distances_use_the_largest_sensible_unit() {
         let now = Timestamp::from_secs(10_000_000);
-        let at = |secs| distance(Timestamp::from_secs(10_000_000 + secs), now);
+        let at = |secs: i64| distance(Timestamp::from_secs(10_000_000 + secs), now);
         assert_eq!(at(1), "in 1 second");
         assert_eq!(at(-119), "119 seconds ago");
         assert_eq!(at(7_200), "in 2 hours");
