@@ -6,7 +6,8 @@ use std::path::Path;
 use gateway::admin::failure::{Failure, FailureKind};
 use gateway::admin::protocol::{Request, Response};
 
-use super::{Output, ask, unexpected};
+use super::ask::Line;
+use super::{Output, unexpected};
 use crate::show;
 
 pub(crate) fn follow(
@@ -15,17 +16,21 @@ pub(crate) fn follow(
     after: Option<u64>,
     limit: u32,
 ) -> Result<Output, Failure> {
+    let mut line = Line::open(data)?;
+    if !line.is_to_running_gateway() {
+        return Err(not_running(data));
+    }
     let mut after = after;
     let mut wait_ms = 0;
     loop {
         let request = Request::Events { after, limit, wait_ms };
-        let Response::Events(page) = ask::ask(data, request)? else { return Err(unexpected()) };
+        let Response::Events(page) = line.ask(request)? else { return Err(unexpected()) };
         for event in &page.events {
-            let line = match json {
+            let text = match json {
                 true => serde_json::to_string(event).unwrap_or_default() + "\n",
                 false => show::event::line(event),
             };
-            match write(&line) {
+            match write(&text) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                     return Ok(Output::done(""));
                 }
@@ -39,6 +44,13 @@ pub(crate) fn follow(
         after = page.events.last().map(|event| event.id).or(after).or(Some(0));
         wait_ms = PATIENCE_MS;
     }
+}
+
+fn not_running(data: &Path) -> Failure {
+    let message = format!("no gateway runs on {}, so nothing will happen", data.display());
+    Failure::new(FailureKind::NotRunning, message)
+        .hint("start it: `handfast up`, or `systemctl start handfast`")
+        .hint("what happened so far: `handfast events`")
 }
 
 fn write(line: &str) -> io::Result<()> {

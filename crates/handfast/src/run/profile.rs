@@ -11,24 +11,25 @@ use gateway::profile::render::RenderError;
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
 use serde::Serialize;
 
-use super::{Output, ask, unexpected};
+use super::ask::Line;
+use super::{Output, unexpected};
 use crate::args::order::ProfileOrder;
 use crate::show::count;
 
 pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output, Failure> {
     let device = order.device.clone();
-    let Response::Device(known) = ask::ask(data, Request::DeviceShow { device: device.clone() })?
-    else {
-        return Err(unexpected());
-    };
+    let mut line = Line::open(data)?;
+    let show = Request::DeviceShow { device: device.clone() };
+    let Response::Device(known) = line.ask(show)? else { return Err(unexpected()) };
     let makes_key = order.renew || known.certificates.is_empty();
     let wanted =
         Wanted { name: device.clone(), systems: order.systems, form: order.form, makes_key };
     let prepared = prepare(&order.out, wanted, known.certificates)
         .map_err(|error| before_the_key(&error, &device))?;
     let request = Request::ProfileMaterial { device: device.clone(), renew: order.renew };
-    let Response::Profile(material) = ask::ask(data, request)? else { return Err(unexpected()) };
+    let Response::Profile(material) = line.ask(request)? else { return Err(unexpected()) };
     let written = prepared.write(&material).map_err(|error| after_the_key(&error, &material))?;
+    line.close()?;
     let summary = Summary::new(&material, written);
     Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
 }
