@@ -8,16 +8,38 @@
 //! It degrades by refusing: whatever cannot be read, checked or found is a [`Refusal`] with a
 //! reason, never an acceptance.
 
+mod ca;
+mod crl;
+mod csr;
+mod key;
+mod names;
+mod pem;
+mod profile;
 mod refusal;
 mod revocation;
 mod serial;
+mod signature;
+mod signer;
 mod timestamp;
 mod tls;
 mod verify;
 
+pub use ca::{CaCertificate, CaError, LocalSigner, NewCa};
+pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest, Revocation};
+pub use csr::{Csr, CsrError};
+pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};
+pub use names::{RESERVED_GATEWAY_NAME, is_reserved_name};
+pub use pem::{
+    IdentityError, PemError, certificate_to_pem, certificates_from_pem, identity, identity_from_pem,
+};
+pub use profile::{
+    CA_LIFETIME, CLOCK_SKEW, CertificateRequest, DEVICE_LIFETIME, Profile, Publishing,
+    SERVER_LIFETIME, Validity,
+};
 pub use refusal::{Purpose, Refusal, refusal_of};
 pub use revocation::RevocationReason;
 pub use serial::{Serial, SerialError};
+pub use signer::{SignAnswer, SignError, SignRequest, Signer, Signing, issue, sign_crl};
 pub use timestamp::Timestamp;
 pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,

@@ -1,6 +1,10 @@
 //! What listings say of a certificate beyond its row: kind of key, fingerprint, PEM.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use aws_lc_rs::digest::{SHA256, digest};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
@@ -32,6 +36,25 @@ pub(crate) fn key_type(der: &[u8]) -> String {
         Ok(PublicKey::EC(point)) => format!("p{}", point.key_size()),
         _ => "unknown".to_owned(),
     }
+}
+
+/// The alternative names of a certificate, DNS names in lower case, addresses as text.
+pub(crate) fn alternative_names(der: &[u8]) -> BTreeSet<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return BTreeSet::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return BTreeSet::new() };
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(octets) => address(octets).map(|ip| ip.to_string()),
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(text).collect()
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    if let Ok(v4) = <[u8; 4]>::try_from(octets) {
+        return Some(IpAddr::from(v4));
+    }
+    <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
 }
 
 /// PEM with lines of 64 characters (RFC 7468).

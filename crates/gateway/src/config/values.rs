@@ -85,19 +85,9 @@ impl PublicUrl {
         Self(format!("http://{}", name.in_url()))
     }
 
-    /// Where the CRL of CA generation `generation` is found.
-    pub fn crl(&self, generation: u32) -> String {
-        format!("{}/crl/{generation}.crl", self.0)
-    }
-
-    /// Where the CA's certificate of `generation` is found.
-    pub fn ca(&self, generation: u32) -> String {
-        format!("{}/ca/{generation}.crt", self.0)
-    }
-
-    /// Where the OCSP responder is found.
-    pub fn ocsp(&self) -> String {
-        format!("{}/ocsp", self.0)
+    /// The text, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -229,8 +219,7 @@ mod tests {
     #[test]
     fn a_url_must_be_plain_http() {
         let url: PublicUrl = "http://vpn.example.org/".parse().expect("a url");
-        assert_eq!(url.crl(1), "http://vpn.example.org/crl/1.crl");
-        assert_eq!(url.ocsp(), "http://vpn.example.org/ocsp");
+        assert_eq!(url.as_str(), "http://vpn.example.org");
         for bad in ["https://x", "http://", "http:///x", "x", "http://a b"] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
         }

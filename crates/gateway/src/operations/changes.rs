@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Event, EventId, Revocation, Serial};
+use store::{Event, EventId, Revocation, Serial, UserName};
 
 use crate::admin::answer::Changed;
 use crate::admin::failure::Failure;
@@ -50,12 +50,18 @@ impl Gateway {
         Ok(changed)
     }
 
-    /// The newest event of a kind that was just committed.
-    pub(super) async fn last_event_of(&self, kind: &str) -> Result<Option<Event>, Failure> {
+    /// The newest event of a kind about a user, just committed.
+    pub(super) async fn last_event_of(
+        &self,
+        kind: &str,
+        user: &UserName,
+    ) -> Result<Option<Event>, Failure> {
         let through = number(self.store().snapshot().through());
         let after = EventId::new(through.saturating_sub(LOOK_BACK));
         let events = self.store().event_list(after, LOOK_BACK as usize).await?;
-        Ok(events.into_iter().rev().find(|e| e.kind.as_str() == kind))
+        Ok(events.into_iter().rev().find(|event| {
+            event.kind.as_str() == kind && event.payload["user"] == user.as_str()
+        }))
     }
 
     /// The event of the first of these revocations.

@@ -38,7 +38,7 @@ impl Gateway {
         }
         self.store().user_set_enabled(actor, &name, enabled).await?;
         let what = if enabled { "user_enabled" } else { "user_disabled" };
-        let event = self.last_event_of(what).await?;
+        let event = self.last_event_of(what, &name).await?;
         self.after_change(event, &[], &serials(&before)).await
     }
 
@@ -46,7 +46,7 @@ impl Gateway {
         let name = user_name(name)?;
         let before = self.store().user_show(&name).await?;
         let revoked = self.store().user_remove(actor, &name).await?;
-        let event = self.last_event_of("user_removed").await?;
+        let event = self.last_event_of("user_removed", &name).await?;
         self.after_change(event, &revoked, &serials(&before)).await
     }
 }

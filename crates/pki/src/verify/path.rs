@@ -141,6 +141,8 @@ pub enum AnchorError {
     Malformed,
     /// It is not a CA's certificate.
     NotACa,
+    /// The revocation list beside it is not signed by it.
+    CrlNotOurs,
 }
 
 impl fmt::Display for AnchorError {
@@ -150,6 +152,9 @@ impl fmt::Display for AnchorError {
             Self::Malformed => "the CA certificate cannot be read; export it again",
             Self::NotACa => {
                 "the certificate given as CA is not a CA's; give the CA's own certificate"
+            }
+            Self::CrlNotOurs => {
+                "the revocation list is not signed by the CA given; fetch that CA's list"
             }
         })
     }

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::leaf::Leaf;
 use super::path::{AnchorError, Anchors, Presented};
-use crate::{Purpose, Refusal};
+use crate::{CaCertificate, Crl, Purpose, Refusal, Timestamp};
 
 /// Which server is the right one, as `verify-x509-name` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,14 +50,40 @@ impl NameRule {
 pub struct ServerNameVerifier {
     anchors: Anchors,
     rule: NameRule,
+    crl: Option<Crl>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ServerNameVerifier {
     /// A verifier that trusts these CAs and wants a server that fits the rule.
     pub fn new(cas: &[CertificateDer<'_>], rule: NameRule) -> Result<Arc<Self>, AnchorError> {
+        Ok(Arc::new(Self::build(cas, rule, None)?))
+    }
+
+    /// The same, and the server must not be on this list, which one of the CAs has to have signed.
+    /// From its next update on, the list refuses everybody.
+    pub fn with_crl(
+        cas: &[CertificateDer<'_>],
+        rule: NameRule,
+        crl: Crl,
+    ) -> Result<Arc<Self>, AnchorError> {
+        let signed_by_one = cas
+            .iter()
+            .filter_map(|der| CaCertificate::from_der(der).ok())
+            .any(|ca| crl.verify(&ca).is_ok());
+        if !signed_by_one {
+            return Err(AnchorError::CrlNotOurs);
+        }
+        Ok(Arc::new(Self::build(cas, rule, Some(crl))?))
+    }
+
+    fn build(
+        cas: &[CertificateDer<'_>],
+        rule: NameRule,
+        crl: Option<Crl>,
+    ) -> Result<Self, AnchorError> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Ok(Arc::new(Self { anchors: Anchors::new(cas)?, rule, algorithms }))
+        Ok(Self { anchors: Anchors::new(cas)?, rule, crl, algorithms })
     }
 
     /// What the handshake checks, to be asked once more at any later moment.
@@ -70,7 +96,19 @@ impl ServerNameVerifier {
         let leaf = Leaf::read(end_entity)?;
         let presented = Presented { end_entity, intermediates };
         self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Server, now)?;
+        self.check_crl(&leaf, now.into())?;
         self.rule.check(&leaf)
+    }
+
+    fn check_crl(&self, leaf: &Leaf, now: Timestamp) -> Result<(), Refusal> {
+        let Some(crl) = self.crl.as_ref().filter(|crl| crl.issuer() == leaf.issuer) else {
+            return Ok(());
+        };
+        match crl.revoked().get(&leaf.serial) {
+            Some(entry) => Err(Refusal::Revoked { at: entry.at, reason: entry.reason }),
+            None if crl.is_expired(now) => Err(Refusal::CrlExpired { at: crl.next_update() }),
+            None => Ok(()),
+        }
     }
 }
 

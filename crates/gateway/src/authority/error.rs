@@ -1,0 +1,103 @@
+//! Why the authority could not do what it was asked for.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+
+use crate::admin::failure::{Failure, FailureKind};
+use crate::failures::from_store;
+
+/// Nothing was handed out; what was recorded stays recorded.
+#[derive(Debug)]
+pub enum AuthorityError {
+    /// The records could not be read or changed.
+    Store(store::StoreError),
+    /// The CA's certificate or key can't be used.
+    Ca(pki::CaError),
+    /// No key.
+    Key(pki::KeyError),
+    /// The request for a certificate can't be taken: its sender's fault.
+    Csr(pki::CsrError),
+    /// The signer refused.
+    Sign(pki::SignError),
+    /// A certificate of ours and its key don't belong together.
+    Identity(pki::IdentityError),
+    /// The tls-auth key in the store can't be read.
+    TlsAuth,
+    /// The store lacks the key of a certificate that it has.
+    KeyMissing {
+        /// The secret's name.
+        name: String,
+    },
+    /// The system gave no randomness.
+    Random,
+}
+
+impl Display for AuthorityError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Ca(error) => error.fmt(f),
+            Self::Key(error) => error.fmt(f),
+            Self::Csr(error) => error.fmt(f),
+            Self::Sign(error) => error.fmt(f),
+            Self::Identity(error) => write!(f, "the gateway's own certificate: {error}"),
+            Self::TlsAuth => f.write_str(
+                "the tls-auth key in the store can't be read; restore the data folder from a backup",
+            ),
+            Self::KeyMissing { name } => write!(
+                f,
+                "the store has no secret {name:?}; restore the data folder from a backup"
+            ),
+            Self::Random => f.write_str("the system gave no randomness"),
+        }
+    }
+}
+
+impl Error for AuthorityError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Ca(error) => error.source(),
+            Self::Key(error) => error.source(),
+            Self::Csr(error) => error.source(),
+            Self::Sign(error) => error.source(),
+            Self::Identity(error) => error.source(),
+            Self::TlsAuth | Self::KeyMissing { .. } | Self::Random => None,
+        }
+    }
+}
+
+impl From<AuthorityError> for Failure {
+    fn from(error: AuthorityError) -> Self {
+        let kind = match &error {
+            AuthorityError::Store(error) => return from_store(error),
+            AuthorityError::Csr(_)
+            | AuthorityError::Sign(
+                pki::SignError::ReservedName(_)
+                | pki::SignError::BadName(_)
+                | pki::SignError::NameTooLong(_),
+            ) => FailureKind::Usage,
+            AuthorityError::Sign(pki::SignError::BadPublicUrl(_)) => FailureKind::Configuration,
+            _ => FailureKind::Failed,
+        };
+        Failure::new(kind, error.to_string())
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($source:ty)),*) => {$(
+        impl From<$source> for AuthorityError {
+            fn from(error: $source) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+from!(
+    Store(store::StoreError),
+    Ca(pki::CaError),
+    Key(pki::KeyError),
+    Csr(pki::CsrError),
+    Sign(pki::SignError),
+    Identity(pki::IdentityError)
+);

@@ -1,0 +1,237 @@
+//! Everything over one data folder, put together: lock, settings, store, authority, live view.
+//!
+//! Whoever holds a [`Gateway`] owns the folder, be it the running gateway or a single command.
+//! Opening it finishes what a killed first start left undone.
+
+use std::net::UdpSocket;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clock::Clock;
+use pki::{ClockTime, GatewayVerifier};
+use store::{Actor, EventKind, Options, Store};
+use tokio::task::AbortHandle;
+
+use crate::admin::failure::{Failure, FailureKind};
+use crate::authority::Authority;
+use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
+use crate::data::{DataDir, Lock};
+use crate::effects::Effects;
+use crate::failures::{from_config, from_data};
+use crate::live::{Addressing, Live};
+use crate::metrics::Metrics;
+use crate::random;
+use crate::running::Running;
+
+/// A data folder, owned.
+#[derive(Debug)]
+pub struct Gateway {
+    data: DataDir,
+    clock: Arc<dyn Clock>,
+    store: Store,
+    authority: Arc<Authority>,
+    live: Live,
+    effects: Effects,
+    metrics: Metrics,
+    running: Mutex<Option<Arc<dyn Running>>>,
+    keeper: Mutex<Option<AbortHandle>>,
+    started: u64,
+    // Last, so that the folder is given up after all else is closed.
+    _lock: Lock,
+}
+
+/// What the first start is told on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct FirstStart {
+    /// The name that profiles point to; without it, the address of the default route's interface.
+    pub public: Option<PublicName>,
+}
+
+impl Gateway {
+    /// Opens the folder; makes it, with CA, keys and settings, where there is none.
+    pub async fn start(
+        data: DataDir,
+        clock: Arc<dyn Clock>,
+        first: FirstStart,
+    ) -> Result<Self, Failure> {
+        data.prepare().map_err(|e| from_data(&e))?;
+        let lock = Lock::take(&data).map_err(|e| from_data(&e))?;
+        if !data.config().exists() {
+            write_config(&data, first)?;
+        }
+        Self::assemble(data, clock, lock).await
+    }
+
+    /// Opens a folder that a first start made before.
+    pub async fn open(data: DataDir, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+        let lock = Lock::take(&data).map_err(|e| from_data(&e))?;
+        Self::assemble(data, clock, lock).await
+    }
+
+    /// Opens a folder whose lock is held.
+    pub(crate) async fn assemble(
+        data: DataDir,
+        clock: Arc<dyn Clock>,
+        lock: Lock,
+    ) -> Result<Self, Failure> {
+        let config = Arc::new(Config::load(&data.config()).map_err(|e| from_config(&e))?);
+        let addressing =
+            Addressing { network: config.vpn.network, network6: config.vpn.network6 };
+        let options = Options { lease_last: addressing.last_host() };
+        let store = Store::open_with(&data.store(), Arc::clone(&clock), options)?;
+        let authority =
+            Authority::open(store.clone(), Arc::clone(&clock), Arc::clone(&config)).await?;
+        let live = Live::new(store.clone(), config);
+        Ok(Self {
+            data,
+            started: clock.now().unix_secs(),
+            clock,
+            store,
+            authority: Arc::new(authority),
+            live,
+            effects: Effects::default(),
+            metrics: Metrics::default(),
+            running: Mutex::new(None),
+            keeper: Mutex::new(None),
+            _lock: lock,
+        })
+    }
+
+    /// Notes the start in the log and keeps up from here on: CRL, gateway certificates,
+    /// superseded certificates, clock jumps. For the running gateway.
+    pub async fn run(self: &Arc<Self>) -> Result<(), Failure> {
+        let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+        self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STARTED, payload).await?;
+        let task = crate::keeper::keep(Arc::downgrade(self), Arc::clone(&self.clock));
+        let handle = tokio::spawn(task).abort_handle();
+        *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        Ok(())
+    }
+
+    /// Notes the stop in the log.
+    pub async fn stopping(&self) -> Result<(), Failure> {
+        let payload = serde_json::json!({});
+        self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STOPPED, payload).await?;
+        Ok(())
+    }
+
+    /// Reads the settings again. Where they are wrong the former ones stay in force.
+    pub async fn reload(&self) -> Result<Arc<Config>, Failure> {
+        let config = Arc::new(Config::load(&self.data.config()).map_err(|e| from_config(&e))?);
+        self.live.replace_policy(Arc::clone(&config));
+        self.authority.replace_config(Arc::clone(&config));
+        self.authority.upkeep().await?;
+        let payload = serde_json::json!({});
+        self.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
+        Ok(config)
+    }
+
+    /// The TLS settings of the VPN door: both certificates, clients by the CA and the live view.
+    pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>, Failure> {
+        let failed = |e: &dyn std::error::Error| {
+            Failure::new(FailureKind::Failed, "TLS can't be set up").caused_by(e)
+        };
+        let roster = Arc::new(self.live.clone());
+        let cas = [self.authority.ca().der().clone()];
+        let verifier = GatewayVerifier::new(&cas, roster).map_err(|e| failed(&e))?;
+        let time = Arc::new(ClockTime(Arc::clone(&self.clock)));
+        let tls = pki::server_config(self.authority.resolver(), verifier, time);
+        tls.map(Arc::new).map_err(|e| failed(&e))
+    }
+
+    /// A session of this certificate came up: a superseded one before it is revoked.
+    pub async fn session_established(&self, serial: &pki::Serial) -> Result<(), Failure> {
+        let serial = crate::serials::to_store(serial);
+        let connected = self.store.certificate_mark_connected(&serial).await?;
+        if !connected.revoked.is_empty() {
+            self.authority.crl_catch_up().await?;
+        }
+        Ok(())
+    }
+
+    /// A VPN runs and answers for sessions and counters from here on.
+    pub fn attach(&self, running: Arc<dyn Running>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+
+    /// The running VPN, if one was attached.
+    pub(crate) fn attached(&self) -> Option<Arc<dyn Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The folder.
+    pub fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// The settings as they were read last.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.live.policy().config)
+    }
+
+    /// The records.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The CA at work.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// What holds at this moment.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Where sweepers register.
+    pub fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// Where refusals are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Wall time, seconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now().unix_secs()
+    }
+
+    pub(crate) fn started(&self) -> u64 {
+        self.started
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            keeper.abort();
+        }
+    }
+}
+
+/// The settings of a first start. A file that is there is somebody's choice and is kept.
+fn write_config(data: &DataDir, first: FirstStart) -> Result<(), Failure> {
+    let public_url = first.public.as_ref().map(PublicUrl::of);
+    let named = first.public.or_else(|| default_address().map(PublicName::from));
+    let text = FirstConfig {
+        names: named.into_iter().collect(),
+        public_url,
+        network6: Some(random_ula(random::bytes()?)),
+    }
+    .text();
+    data.write_whole(&data.config(), text.as_bytes()).map_err(|e| from_data(&e))
+}
+
+/// The address packets to the world leave from. Connecting a UDP socket sends nothing.
+fn default_address() -> Option<std::net::IpAddr> {
+    let towards = |from: &str, to: &str| {
+        let socket = UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    // Documentation addresses (RFC 5737, RFC 3849): routed by the default route, owned by nobody.
+    towards("0.0.0.0:0", "192.0.2.1:9").or_else(|| towards("[::]:0", "[2001:db8::1]:9"))
+}

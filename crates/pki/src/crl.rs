@@ -1,0 +1,271 @@
+//! Certificate revocation lists: what goes in, what is read back, and when the next one is due.
+//!
+//! Every list is version 2 with a number, an authority key id and a next update, and covers every
+//! certificate of its CA: the form that all readers understand.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams};
+use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::pem::PemObject;
+use serde::{Deserialize, Serialize};
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::X509Version;
+
+use crate::pem::{self, PemError};
+use crate::signature::{self, SignatureFault};
+use crate::signer::SignError;
+use crate::{CaCertificate, RevocationReason, Serial, Timestamp};
+
+/// How long a list is valid by default. It is signed again at half of that.
+pub const CRL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A list to be signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlRequest {
+    /// Higher than that of every list before.
+    pub number: u64,
+    /// The moment it speaks of.
+    pub this_update: Timestamp,
+    /// When the next one comes at the latest.
+    pub next_update: Timestamp,
+    /// What was revoked, by serial number.
+    pub revoked: BTreeMap<Serial, Revocation>,
+}
+
+/// One entry of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+impl CrlRequest {
+    pub(crate) fn to_params(
+        &self,
+        ca_key_id: &[u8],
+    ) -> Result<CertificateRevocationListParams, SignError> {
+        if self.next_update <= self.this_update {
+            return Err(SignError::EmptyCrlValidity);
+        }
+        Ok(CertificateRevocationListParams {
+            this_update: self.this_update.to_date_time(),
+            next_update: self.next_update.to_date_time(),
+            crl_number: self.number.into(),
+            issuing_distribution_point: None,
+            revoked_certs: self.revoked.iter().map(entry_params).collect(),
+            key_identifier_method: KeyIdMethod::PreSpecified(ca_key_id.to_vec()),
+        })
+    }
+}
+
+fn entry_params((serial, revocation): (&Serial, &Revocation)) -> RevokedCertParams {
+    RevokedCertParams {
+        serial_number: serial.as_bytes().to_vec().into(),
+        revocation_time: revocation.at.to_date_time(),
+        reason_code: Some(revocation.reason.for_crl()),
+        invalidity_date: None,
+    }
+}
+
+/// A signed list, read. Whose signature it is, [`Crl::verify`] tells.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Crl {
+    der: Vec<u8>,
+    issuer: Vec<u8>,
+    number: Option<u64>,
+    this_update: Timestamp,
+    next_update: Timestamp,
+    revoked: BTreeMap<Serial, Revocation>,
+}
+
+impl Crl {
+    /// Reads a list in DER.
+    pub fn from_der(der: &[u8]) -> Result<Self, CrlError> {
+        let crl = parse(der)?;
+        if crl.version() != Some(X509Version::V2) {
+            return Err(CrlError::UnsupportedVersion);
+        }
+        if crl.extensions().iter().any(|extension| extension.critical) {
+            return Err(CrlError::UnsupportedExtension);
+        }
+        let number = crl.crl_number().map(|number| u64::try_from(number.clone()));
+        Ok(Self {
+            der: der.to_vec(),
+            issuer: crl.issuer().as_raw().to_vec(),
+            number: number.transpose().map_err(|_| CrlError::Malformed)?,
+            this_update: Timestamp::from_asn1(crl.last_update()),
+            next_update: Timestamp::from_asn1(crl.next_update().ok_or(CrlError::NoNextUpdate)?),
+            revoked: read_entries(&crl)?,
+        })
+    }
+
+    /// Reads a list in PEM text.
+    pub fn from_pem(text: &str) -> Result<Self, CrlError> {
+        let der = CertificateRevocationListDer::from_pem_slice(text.as_bytes())
+            .map_err(|error| CrlError::Pem(error.into()))?;
+        Self::from_der(&der)
+    }
+
+    /// Whether this CA signed it.
+    pub fn verify(&self, ca: &CaCertificate) -> Result<(), CrlError> {
+        if self.issuer != ca.subject() {
+            return Err(CrlError::OtherIssuer);
+        }
+        let crl = parse(&self.der)?;
+        signature::verify(
+            &crl.signature_algorithm,
+            ca.spki(),
+            crl.tbs_cert_list.as_ref(),
+            &crl.signature_value,
+        )
+        .map_err(|fault| match fault {
+            SignatureFault::Unsupported => CrlError::UnsupportedSignature,
+            SignatureFault::Wrong => CrlError::BadSignature,
+        })
+    }
+
+    /// The list in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The list as PEM text.
+    pub fn to_pem(&self) -> String {
+        pem::encode("X509 CRL", &self.der).to_string()
+    }
+
+    /// The issuer's name, in DER.
+    pub fn issuer(&self) -> &[u8] {
+        &self.issuer
+    }
+
+    /// Its number, if it has one.
+    pub fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// The moment it speaks of.
+    pub fn this_update(&self) -> Timestamp {
+        self.this_update
+    }
+
+    /// When the next one comes at the latest.
+    pub fn next_update(&self) -> Timestamp {
+        self.next_update
+    }
+
+    /// Everything it revokes.
+    pub fn revoked(&self) -> &BTreeMap<Serial, Revocation> {
+        &self.revoked
+    }
+
+    /// How old it is.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        now.since(self.this_update)
+    }
+
+    /// When to sign the next one: at half its life.
+    pub fn renew_at(&self) -> Timestamp {
+        self.this_update.after(self.next_update.since(self.this_update) / 2)
+    }
+
+    /// Whether the next one should be signed: half its life is over, or it was made in a future
+    /// that a wrong clock believed in.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.renew_at() || now < self.this_update
+    }
+
+    /// Whether readers refuse it for its age.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now > self.next_update
+    }
+}
+
+impl fmt::Debug for Crl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crl")
+            .field("number", &self.number)
+            .field("this_update", &self.this_update)
+            .field("next_update", &self.next_update)
+            .field("revoked", &self.revoked.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a list is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrlError {
+    /// It cannot be read.
+    Malformed,
+    /// The text around it cannot be read.
+    Pem(PemError),
+    /// It is not of version 2.
+    UnsupportedVersion,
+    /// It has a critical extension, as delta and partitioned lists do.
+    UnsupportedExtension,
+    /// It does not say when the next one comes.
+    NoNextUpdate,
+    /// Another CA issued it.
+    OtherIssuer,
+    /// The CA it names did not sign it.
+    BadSignature,
+    /// It is signed in a way that cannot be checked.
+    UnsupportedSignature,
+}
+
+impl fmt::Display for CrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the revocation list cannot be read; fetch it again",
+            Self::Pem(error) => return write!(f, "the revocation list: {error}"),
+            Self::UnsupportedVersion => "the revocation list is not of version 2",
+            Self::UnsupportedExtension => {
+                "the revocation list covers only a part; fetch the CA's full list"
+            }
+            Self::NoNextUpdate => "the revocation list does not say when the next one comes",
+            Self::OtherIssuer => "the revocation list is another CA's; fetch this CA's",
+            Self::BadSignature => "the revocation list is not signed by its CA; do not trust it",
+            Self::UnsupportedSignature => "the revocation list's signature cannot be checked",
+        })
+    }
+}
+
+impl Error for CrlError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Pem(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn parse(der: &[u8]) -> Result<CertificateRevocationList<'_>, CrlError> {
+    match CertificateRevocationList::from_der(der) {
+        Ok(([], crl)) => Ok(crl),
+        _ => Err(CrlError::Malformed),
+    }
+}
+
+fn read_entries(
+    crl: &CertificateRevocationList<'_>,
+) -> Result<BTreeMap<Serial, Revocation>, CrlError> {
+    crl.iter_revoked_certificates()
+        .map(|entry| {
+            if entry.extensions().iter().any(|extension| extension.critical) {
+                return Err(CrlError::UnsupportedExtension);
+            }
+            let serial = Serial::from_bytes(entry.raw_serial()).map_err(|_| CrlError::Malformed)?;
+            let code = entry.reason_code().map(|(_, reason)| reason.0);
+            let reason = code.and_then(RevocationReason::from_code).unwrap_or_default();
+            let at = Timestamp::from_asn1(entry.revocation_date);
+            Ok((serial, Revocation { at, reason }))
+        })
+        .collect()
+}

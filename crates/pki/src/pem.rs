@@ -1,0 +1,210 @@
+//! PEM text to DER octets and back, and the check that a certificate and a key belong together.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
+use rustls::{Error as TlsError, InconsistentKeys};
+use rustls_pki_types::pem::{self as pki_pem, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::PrivateKey;
+
+/// The certificates in a PEM text, in its order; at least one.
+pub fn certificates_from_pem(text: &str) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(PemError::from)?;
+    if found.is_empty() { Err(PemError::Missing) } else { Ok(found) }
+}
+
+/// A certificate as PEM text.
+pub fn certificate_to_pem(der: &CertificateDer<'_>) -> String {
+    encode("CERTIFICATE", der).to_string()
+}
+
+/// A chain and its private key from PEM text, after a look at whether they belong together. The
+/// key may be PKCS#8, PKCS#1 or SEC1.
+pub fn identity_from_pem(chain: &str, key: &str) -> Result<Arc<CertifiedKey>, IdentityError> {
+    let chain = certificates_from_pem(chain).map_err(IdentityError::Certificate)?;
+    let mut key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .map_err(|error| IdentityError::Key(error.into()))?;
+    let identity = assemble(chain, &key);
+    key.zeroize();
+    identity
+}
+
+/// A chain and the key generated for it, ready for TLS.
+pub fn identity(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKey,
+) -> Result<Arc<CertifiedKey>, IdentityError> {
+    assemble(chain, &PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8())))
+}
+
+fn assemble(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'_>,
+) -> Result<Arc<CertifiedKey>, IdentityError> {
+    let key = any_supported_type(key).map_err(|_| IdentityError::UnsupportedKey)?;
+    let identity = CertifiedKey::new(chain, key);
+    match identity.keys_match() {
+        Ok(()) => Ok(Arc::new(identity)),
+        Err(TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(IdentityError::KeyMismatch)
+        }
+        Err(_) => Err(IdentityError::UnreadableCertificate),
+    }
+}
+
+/// Why a certificate and a key do not make an identity; always the fault of who put them together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityError {
+    /// The certificate's text cannot be read.
+    Certificate(PemError),
+    /// The certificate inside the text cannot be read.
+    UnreadableCertificate,
+    /// The key's text cannot be read.
+    Key(PemError),
+    /// The key is of another kind than RSA, P-256, P-384, P-521 and Ed25519, or damaged.
+    UnsupportedKey,
+    /// The key is not the certificate's.
+    KeyMismatch,
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate(error) => write!(f, "the certificate: {error}"),
+            Self::UnreadableCertificate => {
+                f.write_str("the certificate cannot be read; fetch a new profile")
+            }
+            Self::Key(error) => write!(f, "the private key: {error}"),
+            Self::UnsupportedKey => {
+                f.write_str("the private key is damaged or of a kind that is not supported")
+            }
+            Self::KeyMismatch => f.write_str(
+                "the private key does not belong to the certificate; \
+                 put the key beside the certificate that was issued for it",
+            ),
+        }
+    }
+}
+
+impl Error for IdentityError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Certificate(error) | Self::Key(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a PEM text was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PemError {
+    /// It has no section of the kind that was asked for.
+    Missing,
+    /// A section begins but does not end, or a line of it is not what it should be.
+    Damaged,
+    /// What is inside is not base64.
+    NotBase64,
+}
+
+impl From<pki_pem::Error> for PemError {
+    fn from(error: pki_pem::Error) -> Self {
+        match error {
+            pki_pem::Error::NoItemsFound => Self::Missing,
+            pki_pem::Error::Base64Decode(_) => Self::NotBase64,
+            _ => Self::Damaged,
+        }
+    }
+}
+
+impl fmt::Display for PemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "the PEM text lacks the section that belongs here",
+            Self::Damaged => "the PEM text is damaged; copy it again, with its first and last line",
+            Self::NotBase64 => "the PEM text is not base64 inside; copy it again",
+        })
+    }
+}
+
+impl Error for PemError {}
+
+pub(crate) fn pkcs8_from_pem(text: &str) -> Result<Zeroizing<Vec<u8>>, PemError> {
+    let mut key = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes())?;
+    let der = Zeroizing::new(key.secret_pkcs8_der().to_vec());
+    key.zeroize();
+    Ok(der)
+}
+
+/// RFC 7468 text. The buffer is sized first, so that no copy of a secret is left behind by growing.
+pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let digits = der.len().div_ceil(3) * 4;
+    let lines = digits.div_ceil(LINE);
+    let mut text = Zeroizing::new(String::with_capacity(digits + lines + 2 * (label.len() + 18)));
+    text.push_str("-----BEGIN ");
+    text.push_str(label);
+    text.push_str("-----\n");
+    for line in der.chunks(LINE / 4 * 3) {
+        line.chunks(3).for_each(|group| push_group(&mut text, group));
+        text.push('\n');
+    }
+    text.push_str("-----END ");
+    text.push_str(label);
+    text.push_str("-----\n");
+    text
+}
+
+fn push_group(text: &mut String, group: &[u8]) {
+    let octet = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
+    let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
+    for digit in 0..4 {
+        let index = (bits >> (18 - 6 * digit)) & 0x3f;
+        let pad = digit > group.len();
+        text.push(if pad { '=' } else { char::from(ALPHABET[index as usize]) });
+    }
+}
+
+const LINE: usize = 64;
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_at_every_length() {
+        for length in 1..200_u8 {
+            let der: Vec<u8> = (0..length).collect();
+            let text = encode("CERTIFICATE", &der);
+            let read = certificates_from_pem(&text).unwrap();
+            assert_eq!(read[0].as_ref(), der);
+            assert!(text.lines().all(|line| line.len() <= LINE));
+        }
+    }
+
+    #[test]
+    fn the_text_never_outgrows_its_first_buffer() {
+        for length in [1_usize, 47, 48, 49, 1200] {
+            let text = encode("PRIVATE KEY", &vec![7; length]);
+            let digits = length.div_ceil(3) * 4;
+            let reserved = digits + digits.div_ceil(LINE) + 2 * ("PRIVATE KEY".len() + 18);
+            assert!(text.len() <= reserved, "{} > {reserved}", text.len());
+        }
+    }
+
+    #[test]
+    fn a_text_without_the_section_is_told_from_a_damaged_one() {
+        assert_eq!(certificates_from_pem("hello"), Err(PemError::Missing));
+        let cut = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+        assert_eq!(certificates_from_pem(cut), Err(PemError::Damaged));
+        let odd = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
+        assert_eq!(certificates_from_pem(odd), Err(PemError::NotBase64));
+    }
+}

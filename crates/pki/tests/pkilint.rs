@@ -1,0 +1,61 @@
+//! pkilint finds no error in what we issue. Needs `pip install pkilint`; its programs are looked
+//! for in PKILINT_DIR, then on the PATH.
+
+mod common;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use common::{Authority, Folder, device, gateway, server};
+use pki::{KeyType, RevocationReason, Signer, certificate_to_pem};
+
+#[test]
+fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
+    let (Some(lint_cert), Some(lint_crl)) = (find("lint_pkix_cert"), find("lint_crl")) else {
+        eprintln!("SKIPPED pkilint: lint_pkix_cert is not on the PATH; pip install pkilint");
+        return;
+    };
+    let folder = Folder::new("pkilint");
+    for key_type in [KeyType::Rsa3072, KeyType::P256] {
+        let authority = Authority::published(key_type);
+        let phone = authority.issue(device("phone"), KeyType::Rsa2048);
+        let certificates = [
+            ("ca", authority.ca()),
+            ("gateway-rsa", authority.issue(gateway(), KeyType::Rsa2048).cert),
+            ("gateway-p256", authority.issue(gateway(), KeyType::P256).cert),
+            ("server", authority.issue(server("www.example.com"), KeyType::P256).cert),
+            ("device", phone.cert),
+        ];
+        for (name, cert) in certificates {
+            let file = folder.write(name, certificate_to_pem(&cert));
+            assert_clean(Command::new(&lint_cert).args(["lint", "-s", "NOTICE", &file]), name);
+        }
+        let revoked = [(phone.serial, RevocationReason::KeyCompromise)];
+        for (name, crl) in [("empty", authority.crl(&[])), ("crl", authority.crl(&revoked))] {
+            let file = folder.write(name, crl.to_pem());
+            let lint = ["lint", "-t", "CRL", "-p", "PKIX", "-s", "NOTICE", &file];
+            assert_clean(Command::new(&lint_crl).args(lint), name);
+        }
+        assert_eq!(authority.signer.ca().validity().not_before, common::now().before(common::HOUR));
+    }
+}
+
+/// pkilint exits with the number of findings and writes nothing when there is none.
+#[track_caller]
+fn assert_clean(lint: &mut Command, name: &str) {
+    let output = lint.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.trim().is_empty(), "{name}: {said}{errors}");
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let folder = env::var_os("PKILINT_DIR").map(PathBuf::from);
+    let path = env::var_os("PATH").unwrap_or_default();
+    folder
+        .into_iter()
+        .chain(env::split_paths(&path))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
