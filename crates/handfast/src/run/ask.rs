@@ -26,8 +26,8 @@ impl Line {
                 .caused_by(&error)
                 .hint("see the limits of processes and memory: `ulimit -a`")
         })?;
-        let clock = Arc::new(SystemClock);
-        let opening = Admin::connect_or_open(&DataDir::new(data), clock);
+        let data = DataDir::new(data);
+        let opening = Admin::connect_or_open(&data, Arc::new(SystemClock));
         let admin = runtime.block_on(opening)?;
         Ok(Self { runtime, admin })
     }
@@ -43,8 +43,8 @@ impl Line {
     }
 
     /// Hangs up once everything is on the disk.
-    pub(crate) fn close(self) -> Result<(), Failure> {
-        self.runtime.block_on(self.admin.close())
+    pub(crate) fn close(self) {
+        self.runtime.block_on(self.admin.close());
     }
 }
 
@@ -52,6 +52,6 @@ impl Line {
 pub(crate) fn ask(data: &Path, request: Request) -> Reply {
     let mut line = Line::open(data)?;
     let reply = line.ask(request)?;
-    line.close()?;
+    line.close();
     Ok(reply)
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output
     let request = Request::ProfileMaterial { device: device.clone(), renew: order.renew };
     let Response::Profile(material) = line.ask(request)? else { return Err(unexpected()) };
     let written = prepared.write(&material).map_err(|error| after_the_key(&error, &material))?;
-    line.close()?;
+    line.close();
     let summary = Summary::new(&material, written);
     Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
 }

@@ -2,12 +2,20 @@
 //! compared to the letter. What differs from run to run is replaced by a word in brackets.
 
 mod mistakes;
+mod profiles;
+mod records;
+mod running;
 mod service;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use clock::SystemClock;
+use gateway::data::DataDir;
+use gateway::{FirstStart, Gateway};
 
 /// A data folder and the binary.
 struct Cli {
@@ -31,6 +39,17 @@ impl Cli {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         Self { folder }
+    }
+
+    /// With a data folder as the first start makes it.
+    fn with_data() -> Self {
+        let cli = Self::new();
+        let first = FirstStart { public: Some("vpn.example.net".parse().unwrap()) };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let data = DataDir::new(cli.path("data"));
+        let started = Gateway::start(data, Arc::new(SystemClock), first);
+        drop(runtime.block_on(started).unwrap());
+        cli
     }
 
     /// A path beside the data folder.
@@ -94,7 +113,11 @@ fn steady(text: &str) -> String {
             steady.push(c);
         }
     }
-    steady + &steady_word(&word)
+    steady.push_str(&steady_word(&word));
+    for ago in ["0 seconds", "1 second", "2 seconds", "3 seconds", "4 seconds", "5 seconds"] {
+        steady = steady.replace(&format!("({ago} ago)"), "(just now)");
+    }
+    steady
 }
 
 fn steady_word(word: &str) -> String {
@@ -114,6 +137,10 @@ fn steady_word(word: &str) -> String {
         _ if shaped("0000-00-00") => "[DATE]",
         _ if shaped("00:00:00") || shaped("00:00:00.000") => "[TIME]",
         _ if shaped("0000-00-00T00:00:00.000Z") => "[MOMENT]",
+        _ if end.starts_with("fd") && end.contains("::") => {
+            return format!("[ULA]::{}", end.rsplit(':').next().unwrap_or_default()) + tail;
+        }
+        8 if hex => "[ID]",
         _ => return word.to_owned(),
     };
     format!("{kind}{tail}")
