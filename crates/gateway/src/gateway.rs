@@ -5,10 +5,11 @@
 
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
-use store::{Actor, EventKind, Options, Store};
+use store::{Actor, EventKind, Options, Store, StoreError};
 use tokio::task::AbortHandle;
 
 use crate::admin::failure::{Failure, FailureKind};
@@ -74,10 +75,9 @@ impl Gateway {
         lock: Lock,
     ) -> Result<Self, Failure> {
         let config = Arc::new(Config::load(&data.config()).map_err(|e| from_config(&e))?);
-        let addressing =
-            Addressing { network: config.vpn.network, network6: config.vpn.network6 };
-        let options = Options { lease_last: addressing.last_host() };
-        let store = Store::open_with(&data.store(), Arc::clone(&clock), options)?;
+        let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
+        let options = Options { lease_last: addressing.last_host(), ..Options::default() };
+        let store = open_store(&data, &clock, &options).await?;
         let authority =
             Authority::open(store.clone(), Arc::clone(&clock), Arc::clone(&config)).await?;
         let live = Live::new(store.clone(), config);
@@ -112,6 +112,17 @@ impl Gateway {
         let payload = serde_json::json!({});
         self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STOPPED, payload).await?;
         Ok(())
+    }
+
+    /// Closes the store after everything is on the disk. The folder is given up when the last
+    /// holder of this value drops it.
+    pub async fn close(&self) {
+        self.store.clone().close().await;
+    }
+
+    /// Does what is due at this moment. The running gateway's keeper does it every minute.
+    pub async fn upkeep(&self) -> Result<(), Failure> {
+        Ok(self.authority.upkeep().await?)
     }
 
     /// Reads the settings again. Where they are wrong the former ones stay in force.
@@ -212,6 +223,21 @@ impl Drop for Gateway {
     }
 }
 
+/// A former owner that just gave the folder up may be closing its store still.
+async fn open_store(
+    data: &DataDir,
+    clock: &Arc<dyn Clock>,
+    options: &Options,
+) -> Result<Store, StoreError> {
+    for _ in 0..TRIES {
+        match Store::open_with(&data.store(), Arc::clone(clock), options.clone()) {
+            Err(StoreError::Owned { .. }) => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+    Store::open_with(&data.store(), Arc::clone(clock), options.clone())
+}
+
 /// The settings of a first start. A file that is there is somebody's choice and is kept.
 fn write_config(data: &DataDir, first: FirstStart) -> Result<(), Failure> {
     let public_url = first.public.as_ref().map(PublicUrl::of);
@@ -235,3 +261,6 @@ fn default_address() -> Option<std::net::IpAddr> {
     // Documentation addresses (RFC 5737, RFC 3849): routed by the default route, owned by nobody.
     towards("0.0.0.0:0", "192.0.2.1:9").or_else(|| towards("[::]:0", "[2001:db8::1]:9"))
 }
+
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(50);

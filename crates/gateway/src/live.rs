@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use crate::admin::protocol::DeviceName;
 use crate::config::{Config, Net4, Net6};
 use crate::operations::views::device_name;
-use crate::serials::{to_pki, to_store};
+use crate::serials::to_store;
 
 /// The present, shared by all readers. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -114,10 +114,9 @@ impl Live {
         let snapshot = self.snapshot();
         let addressing = self.policy().addressing;
         // A certificate of ours without a device is the gateway's own or a server's.
-        let (_, device) =
-            snapshot.identity(&to_store(serial)).ok_or(Refusal::WrongUsage {
-                needed: pki::Purpose::Client,
-            })?;
+        let (_, device) = snapshot
+            .identity(&to_store(serial))
+            .ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
         let (v4, v6) = addressing.of(device.lease);
         let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
         Ok(Admitted { device: device_name(device), serial: *serial, v4, v6, addressing })
@@ -158,8 +157,7 @@ async fn forward(mut follower: store::Follower, changed: watch::Sender<EventId>)
 
 impl Policy {
     fn of(config: Arc<Config>) -> Self {
-        let addressing =
-            Addressing { network: config.vpn.network, network6: config.vpn.network6 };
+        let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
         Self { addressing, config }
     }
 }

@@ -90,10 +90,8 @@ impl Authority {
                 (key.public_key().clone(), Some(SecretText::new(key.to_pem().to_string())))
             }
         };
-        let profile = Profile::Device {
-            user: device.user_name.to_string(),
-            device: device.name.to_string(),
-        };
+        let profile =
+            Profile::Device { user: device.user_name.to_string(), device: device.name.to_string() };
         let subject = format!("CN={}/{}", device.user_name, device.name);
         let wanted = Wanted {
             profile,
@@ -185,8 +183,7 @@ impl Office {
     ) -> Result<store::Certificate, AuthorityError> {
         let serial = pki::Serial::from_random(random::bytes()?);
         let lifetime = Duration::from_secs(u64::from(wanted.days) * DAY);
-        let validity =
-            Validity::starting(self.now(), lifetime).within(self.signer.ca().validity());
+        let validity = Validity::starting(self.now(), lifetime).within(self.signer.ca().validity());
         let request = CertificateRequest {
             serial,
             profile: wanted.profile,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{LocalSigner, NewCa, PrivateKey, Signer, Timestamp, dual_resolver};
+use pki::{LocalSigner, NewCa, PrivateKey, Serial, Signer, Timestamp, dual_resolver};
 use store::{Actor, CaGeneration, NewCaGeneration, Secret, Store};
 use tokio::sync::Mutex;
 use wire::static_key::StaticKey;
@@ -56,10 +56,10 @@ impl Authority {
     }
 
     async fn renew_leaves(&self) -> Result<(), AuthorityError> {
-        let leaves = self.office.fresh_leaves().await?;
-        if leaves.same(&self.leaves.load()) {
+        if self.office.fresh(&self.leaves.load()) {
             return Ok(());
         }
+        let leaves = self.office.fresh_leaves().await?;
         tracing::info!("the gateway's own certificates were renewed");
         let (rsa, p256) = (Arc::clone(&leaves.rsa.identity), Arc::clone(&leaves.p256.identity));
         self.resolver.replace(rsa, p256);
@@ -89,7 +89,7 @@ async fn make_ca(
         KeyType::P256 => pki::KeyType::P256,
     };
     let lifetime = Duration::from_secs(u64::from(config.ca.validity_days) * DAY);
-    let new = NewCa { key_type, random: random::bytes()?, now, lifetime };
+    let new = NewCa { key_type, serial: Serial::from_random(random::bytes()?), now, lifetime };
     let made = tokio::task::spawn_blocking(move || LocalSigner::create(&new)).await;
     let signer = made.unwrap_or(Err(pki::CaError::Key(pki::KeyError::GenerationFailed)))?;
     let ca = signer.ca();

@@ -36,18 +36,20 @@ impl Gateway {
         if before.user.enabled == enabled {
             return Ok(Changed::default());
         }
+        let change = self.before_change(serials(&before));
         self.store().user_set_enabled(actor, &name, enabled).await?;
         let what = if enabled { "user_enabled" } else { "user_disabled" };
         let event = self.last_event_of(what, &name).await?;
-        self.after_change(event, &[], &serials(&before)).await
+        self.after_change(change, event, &[]).await
     }
 
     pub(super) async fn user_remove(&self, actor: &Actor, name: &str) -> Result<Changed, Failure> {
         let name = user_name(name)?;
         let before = self.store().user_show(&name).await?;
+        let change = self.before_change(serials(&before));
         let revoked = self.store().user_remove(actor, &name).await?;
         let event = self.last_event_of("user_removed", &name).await?;
-        self.after_change(event, &revoked, &serials(&before)).await
+        self.after_change(change, event, &revoked).await
     }
 }
 

@@ -46,10 +46,7 @@ impl Viewer<'_> {
     /// A user with its devices.
     pub(super) fn user_detail(&self, detail: &store::UserDetail) -> UserDetail {
         UserDetail {
-            user: User {
-                devices: count(detail.devices.len()),
-                ..self.user(&detail.user)
-            },
+            user: User { devices: count(detail.devices.len()), ..self.user(&detail.user) },
             device_list: detail.devices.iter().map(|d| self.device_detail(d).device).collect(),
         }
     }
