@@ -7,16 +7,29 @@ use store::{Event, EventId, Revocation, Serial, UserName};
 use crate::admin::answer::Changed;
 use crate::admin::failure::Failure;
 use crate::admin::timestamp::Timestamp;
+use crate::effects::Mark;
 use crate::gateway::Gateway;
 use crate::serials::to_store;
 
+/// What is known before a change: the certificates it concerns, and which sessions were closed.
+#[derive(Debug)]
+pub(super) struct Before {
+    touched: Vec<Serial>,
+    mark: Mark,
+}
+
 impl Gateway {
-    /// Brings about the effects of `event`, which concerns the certificates `touched`.
+    /// Before a change to these certificates' standing.
+    pub(super) fn before_change(&self, touched: Vec<Serial>) -> Before {
+        Before { touched, mark: self.effects().mark() }
+    }
+
+    /// Brings about the effects of `event`.
     pub(super) async fn after_change(
         &self,
+        before: Before,
         event: Option<Event>,
         revoked: &[Revocation],
-        touched: &[Serial],
     ) -> Result<Changed, Failure> {
         let mut changed = Changed {
             event: event.as_ref().map(|e| number(e.id)),
@@ -26,7 +39,7 @@ impl Gateway {
         };
         // Sessions close while the CRL is signed: neither waits for the other.
         let through = self.store().snapshot().through();
-        let sweep = self.effects().wait(through, PATIENCE);
+        let sweep = self.effects().wait(through, before.mark, PATIENCE);
         let crl = async {
             match revoked {
                 [] => None,
@@ -34,7 +47,7 @@ impl Gateway {
             }
         };
         let (swept, crl) = tokio::join!(sweep, crl);
-        let ours = |serial: &&pki::Serial| touched.contains(&to_store(serial));
+        let ours = |serial: &&pki::Serial| before.touched.contains(&to_store(serial));
         changed.sessions_closed =
             u32::try_from(swept.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
         for name in swept.missing {

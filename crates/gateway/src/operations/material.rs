@@ -74,7 +74,7 @@ impl Gateway {
                 refused(format!("the certificate of {name} expired on {date}")).hint(again())
             );
         }
-        Ok(Plan::HandOut(Box::new(current.clone()).as_ref().clone()))
+        Ok(Plan::HandOut(current.clone()))
     }
 
     /// What all profiles share.
