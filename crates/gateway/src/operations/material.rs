@@ -64,7 +64,7 @@ impl Gateway {
         }
         let again = || format!("make a new one: handfast profile {name} --renew");
         if let Some(revocation) = &current.revocation {
-            let (date, reason) = (seconds(revocation.at).date(), revocation.reason.as_str());
+            let (date, reason) = (seconds(revocation.at).date(), revocation.reason.name());
             let message = format!("the certificate of {name} was revoked on {date} for {reason}");
             return Err(refused(message).hint(format!("if it may come back, {}", again())));
         }

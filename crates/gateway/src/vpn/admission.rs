@@ -21,7 +21,7 @@ use crate::vpn::push;
 #[derive(Debug)]
 pub(crate) struct Door {
     gateway: Weak<Gateway>,
-    changes: watch::Sender<u64>,
+    changes: watch::Sender<i64>,
     withdrawn: Mutex<Vec<Serial>>,
 }
 
@@ -100,7 +100,7 @@ impl Admission for Door {
     fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal> {
         let gateway = self.gateway.upgrade().ok_or(Refusal::NotInStore)?;
         let leaf = hello.chain.first().ok_or(Refusal::NoCertificate)?;
-        let serial = pki::serial_of(leaf)?;
+        let serial = pki::leaf_serial(leaf)?;
         let admitted = gateway.live().admit(&serial)?;
         let config = gateway.config();
         let mut inner = vec![admitted.v4.into()];
@@ -120,7 +120,7 @@ impl Admission for Door {
         self.gateway.upgrade().ok_or(Refusal::NotInStore)?.live().standing(&identity.serial)
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> watch::Receiver<i64> {
         self.changes.subscribe()
     }
 
@@ -161,7 +161,7 @@ fn addresses(info: &SessionInfo) -> String {
     info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// The number of an event as the engine counts changes.
-pub(crate) fn event(change: u64) -> EventId {
-    EventId::new(change)
+/// The event that the engine's number of a change stands for.
+pub(crate) fn event(change: i64) -> EventId {
+    EventId::new(change.unsigned_abs())
 }

@@ -90,7 +90,7 @@ fn sweep(
     let task = tokio::spawn(async move {
         while swept.changed().await.is_ok() {
             let change = *swept.borrow_and_update();
-            sweeper.swept(event(change), door.take_withdrawn().iter().map(crate::serials::to_store));
+            sweeper.swept(event(change), door.take_withdrawn());
         }
     });
     task.abort_handle()
