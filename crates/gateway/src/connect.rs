@@ -32,9 +32,11 @@ enum Way {
 impl Admin {
     /// Finds the way to `data`. A folder that no first start made is an error.
     pub async fn connect_or_open(data: &DataDir, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+        if data.is_empty() {
+            return Err(no_folder(data));
+        }
         for _ in 0..TRIES {
             match Lock::take(data) {
-                Ok(_) if !data.exists() => return Err(no_folder(data)),
                 Ok(lock) => {
                     let gateway = Gateway::assemble(data.clone(), clock, lock).await?;
                     return Ok(Self(Way::Here(Box::new(gateway), own_actor())));

@@ -125,13 +125,22 @@ impl Gateway {
         Ok(self.authority.upkeep().await?)
     }
 
-    /// Reads the settings again. Where they are wrong the former ones stay in force.
+    /// Reads the settings again. Where they are wrong the former ones stay in force; networks stay
+    /// as they are until the next start, because the tunnel's interface has them.
     pub async fn reload(&self) -> Result<Arc<Config>, Failure> {
-        let config = Arc::new(Config::load(&self.data.config()).map_err(|e| from_config(&e))?);
+        let mut config = Config::load(&self.data.config()).map_err(|e| from_config(&e))?;
+        let before = self.config();
+        let waiting = before.only_at_start(&config);
+        if !waiting.is_empty() {
+            tracing::warn!(keys = waiting.join(", "), "changed; takes effect at the next start");
+        }
+        config.vpn.network = before.vpn.network;
+        config.vpn.network6 = before.vpn.network6;
+        let config = Arc::new(config);
         self.live.replace_policy(Arc::clone(&config));
         self.authority.replace_config(Arc::clone(&config));
         self.authority.upkeep().await?;
-        let payload = serde_json::json!({});
+        let payload = serde_json::json!({ "at_next_start": waiting });
         self.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
         Ok(config)
     }

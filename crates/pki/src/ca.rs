@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::ready;
 use std::time::Duration;
 
-use rcgen::{CertificateParams, Issuer};
+use rcgen::Issuer;
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
@@ -140,10 +140,10 @@ impl LocalSigner {
     /// Makes a new CA.
     pub fn create(new: &NewCa) -> Result<Self, CaError> {
         let key = PrivateKey::generate(new.key_type).map_err(CaError::Key)?;
-        let key_id = CertificateParams::default().key_identifier(&key);
-        let name = format!("Handfast CA {}", tag_of(&key_id));
+        let key_id = key.public_key().key_id();
+        let name = format!("Handfast CA {}", tag_of(key_id));
         let validity = Validity::starting(new.now, new.lifetime);
-        let params = ca_params(new.serial, &name, validity);
+        let params = ca_params(new.serial, &name, key_id, validity);
         let cert = params.self_signed(&key).map_err(|_| CaError::SigningFailed)?;
         Self::new(cert.der(), key)
     }

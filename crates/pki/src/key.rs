@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -194,6 +195,7 @@ impl rcgen::SigningKey for PrivateKey {
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     spki: Vec<u8>,
+    key_id: [u8; KEY_ID_OCTETS],
     family: KeyFamily,
 }
 
@@ -225,12 +227,20 @@ impl PublicKey {
         if encoded.subject_public_key_info() != der {
             return Err(KeyRefused::Malformed);
         }
-        Ok(Self { spki: der.to_vec(), family })
+        let hash = digest(&SHA256, &spki.subject_public_key.data);
+        let mut key_id = [0; KEY_ID_OCTETS];
+        key_id.copy_from_slice(&hash.as_ref()[..KEY_ID_OCTETS]);
+        Ok(Self { spki: der.to_vec(), key_id, family })
     }
 
     /// The SubjectPublicKeyInfo, in DER.
     pub fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// The key identifier: the first 160 bits of the SHA-256 of the key's bits (RFC 7093 method 1).
+    pub fn key_id(&self) -> &[u8] {
+        &self.key_id
     }
 
     /// What kind of key it is.
@@ -365,6 +375,7 @@ fn significant_bits(modulus: &[u8]) -> usize {
     (modulus.len() - zeros) * 8 - first.leading_zeros() as usize
 }
 
+const KEY_ID_OCTETS: usize = 20;
 const MIN_RSA_BITS: usize = 2048;
 const MAX_RSA_BITS: usize = 8192;
 const ED25519: &str = "1.3.101.112";

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CrlDistributionPoint, CustomExtension, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType,
+    DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose, SanType,
 };
 use serde::{Deserialize, Serialize};
 
@@ -129,7 +129,7 @@ impl CertificateRequest {
         }
         self.publishing.check()?;
         let (common_name, hosts) = subject(&self.profile)?;
-        let mut params = base_params(self.serial, &common_name, validity);
+        let mut params = base_params(self.serial, &common_name, self.public_key.key_id(), validity);
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
         params.subject_alt_names = hosts.iter().map(alternative_name).collect::<Result<_, _>>()?;
@@ -149,20 +149,27 @@ impl CertificateRequest {
 pub(crate) fn ca_params(
     serial: Serial,
     common_name: &str,
+    key_id: &[u8],
     validity: Validity,
 ) -> CertificateParams {
-    let mut params = base_params(serial, common_name, validity);
+    let mut params = base_params(serial, common_name, key_id, validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
 
-fn base_params(serial: Serial, common_name: &str, validity: Validity) -> CertificateParams {
+fn base_params(
+    serial: Serial,
+    common_name: &str,
+    key_id: &[u8],
+    validity: Validity,
+) -> CertificateParams {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     let mut params = CertificateParams::default();
     params.distinguished_name = name;
     params.serial_number = Some(serial.as_bytes().to_vec().into());
+    params.key_identifier_method = KeyIdMethod::PreSpecified(key_id.to_vec());
     params.not_before = validity.not_before.to_date_time();
     params.not_after = validity.not_after.to_date_time();
     params
@@ -177,8 +184,8 @@ fn subject(profile: &Profile) -> Result<(String, Vec<HostName>), SignError> {
             (RESERVED_GATEWAY_NAME.to_owned(), hosts)
         }
         Profile::Server { names } => {
-            let first = names.first().ok_or(SignError::NoName)?;
-            (first.clone(), free_hosts(names)?)
+            let hosts = free_hosts(names)?;
+            (hosts.first().ok_or(SignError::NoName)?.to_string(), hosts)
         }
         Profile::Device { user, device } => (device_common_name(user, device)?, Vec::new()),
     };

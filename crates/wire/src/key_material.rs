@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn both_sides_use_the_same_slice_for_one_direction() {
         let mut bytes = [0; 256];
-        bytes.iter_mut().zip(0u8..).for_each(|(byte, n)| *byte = n);
+        bytes.iter_mut().zip(0..=255u8).for_each(|(byte, n)| *byte = n);
         let key = KeyMaterial::from_bytes(&bytes).unwrap();
         for role in [Role::TlsClient, Role::TlsServer] {
             let (send, receive) =

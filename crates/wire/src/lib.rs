@@ -10,14 +10,27 @@
 //! (`datapath`).
 
 pub mod cipher;
+pub mod config;
 pub mod control;
+pub mod data;
+pub mod domain;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod key_material;
+pub mod key_method;
+pub mod message;
+pub mod mtu;
+pub mod options;
+pub mod peer_info;
+pub mod prf;
+pub mod push;
 pub mod static_key;
 pub mod tls_auth;
 
 mod header;
 mod reader;
 mod replay;
+mod words;
 mod wrap;
 
 #[cfg(test)]

@@ -207,7 +207,7 @@ mod tests {
 
     fn key() -> StaticKey {
         let mut bytes = [0; 256];
-        bytes.iter_mut().zip(0u8..).for_each(|(byte, n)| *byte = n);
+        bytes.iter_mut().zip(0..=255u8).for_each(|(byte, n)| *byte = n);
         StaticKey::from_bytes(&bytes)
     }
 

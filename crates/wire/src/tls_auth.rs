@@ -283,7 +283,7 @@ mod tests {
 
     fn key(first: u8) -> StaticKey {
         let mut bytes = [0; 256];
-        bytes.iter_mut().zip(0u8..).for_each(|(byte, n)| *byte = n ^ first);
+        bytes.iter_mut().zip(0..=255u8).for_each(|(byte, n)| *byte = n ^ first);
         StaticKey::from_bytes(&bytes)
     }
 

@@ -2,15 +2,17 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{bad, good, warning};
 use crate::admin::answer::Finding;
 use crate::config::{Config, Listen};
 use crate::data::own_uid;
 use crate::gateway::Gateway;
+use crate::operations::views::device_name;
 
 /// The settings file: read again, as an edit since the start would be.
 pub(super) fn settings(gateway: &Gateway) -> Finding {
@@ -23,11 +25,15 @@ pub(super) fn settings(gateway: &Gateway) -> Finding {
             "public.names is empty, so that profiles would point nowhere",
             format!("put the gateway's host name or address into {}", path.display()),
         ),
-        Ok(config) if config != *gateway.config() => warning(
-            SUBJECT,
-            "the file was changed since it was read",
-            "have the gateway read it again: kill -HUP, or systemctl reload handfast",
-        ),
+        Ok(config) if config != *gateway.config() => {
+            let waiting = gateway.config().only_at_start(&config);
+            let mend = match waiting.as_slice() {
+                [] => "have the gateway read it again: kill -HUP, or systemctl reload handfast"
+                    .to_owned(),
+                keys => format!("restart the gateway for {}", keys.join(", ")),
+            };
+            warning(SUBJECT, "the file was changed since it was read", mend)
+        }
         Ok(_) => good(SUBJECT, format!("{} is right", path.display())),
     }
 }
@@ -35,7 +41,7 @@ pub(super) fn settings(gateway: &Gateway) -> Finding {
 /// Everything that does not depend on the records.
 pub(super) fn machine(gateway: &Gateway) -> Vec<Finding> {
     let config = gateway.config();
-    let mut findings = vec![folder(gateway.data().path()), clock(gateway), tun()];
+    let mut findings = vec![folder(gateway.data().path()), clock(gateway), tun(), leases(gateway)];
     findings.extend(forwarding(&config));
     findings.extend(firewall(&config));
     if gateway.attached().is_none() {
@@ -111,6 +117,28 @@ fn tun() -> Finding {
     }
 }
 
+/// A network that was narrowed after addresses were leased leaves devices without one.
+fn leases(gateway: &Gateway) -> Finding {
+    const SUBJECT: &str = "addresses";
+    let addressing = gateway.live().policy().addressing;
+    let snapshot = gateway.store().snapshot();
+    let outside = |d: &&Arc<store::Device>| addressing.of(d.lease).0.is_none();
+    let without: Vec<_> =
+        snapshot.devices().filter(outside).map(|d| device_name(d).to_string()).collect();
+    match without.first() {
+        None => good(SUBJECT, format!("every device has one in {}", addressing.network)),
+        Some(one) => bad(
+            SUBJECT,
+            format!(
+                "{} devices have none in {}, {one} among them",
+                without.len(),
+                addressing.network
+            ),
+            "widen vpn.network, or remove those devices and add them again",
+        ),
+    }
+}
+
 fn forwarding(config: &Config) -> Vec<Finding> {
     let families = [
         ("IPv4 forwarding", "/proc/sys/net/ipv4/ip_forward", true),
@@ -165,6 +193,11 @@ fn port(listen: &Listen) -> Finding {
             "another program listens there",
             format!("see which: ss -ulpn sport = :{}", listen.address.port()),
         ),
+        Err(_) if listen.address.ip() == Ipv6Addr::UNSPECIFIED && ipv6_is_off() => warning(
+            &subject,
+            "IPv6 is off on this machine, so that only IPv4 is listened on",
+            format!("write udp:0.0.0.0:{} into vpn.listen", listen.address.port()),
+        ),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => bad(
             &subject,
             "this user may not listen there",
@@ -176,6 +209,10 @@ fn port(listen: &Listen) -> Finding {
             "put an address of this machine into vpn.listen",
         ),
     }
+}
+
+fn ipv6_is_off() -> bool {
+    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err()
 }
 
 /// 2026-01-01.

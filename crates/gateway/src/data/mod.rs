@@ -62,9 +62,11 @@ impl DataDir {
         self.path.join("undo")
     }
 
-    /// Whether a first start has been here.
-    pub fn exists(&self) -> bool {
-        self.store().exists() || self.config().exists()
+    /// Whether it is certain that no first start has been here. A folder that we may not look into
+    /// is not empty.
+    pub fn is_empty(&self) -> bool {
+        let absent = |path: PathBuf| matches!(path.try_exists(), Ok(false));
+        absent(self.store()) && absent(self.config())
     }
 
     /// Makes the folder where it is missing, and narrows its mode where it is too wide.

@@ -2,7 +2,7 @@
 
 use store::Actor;
 
-use super::{device_names, user_name};
+use super::{device_names, fits_a_certificate, user_name};
 use crate::admin::answer::{Changed, Device, DeviceDetail};
 use crate::admin::failure::Failure;
 use crate::admin::protocol::{DeviceName, RevokeReason};
@@ -18,6 +18,7 @@ impl Gateway {
         csr_pem: Option<&str>,
     ) -> Result<DeviceDetail, Failure> {
         let (user, device) = device_names(name)?;
+        fits_a_certificate(user.as_str(), device.as_str())?;
         // A bad CSR is found before anything is recorded.
         let csr = csr_pem.map(|pem| self.authority().read_csr(pem)).transpose()?;
         let added = self.store().device_add(actor, &user, &device).await?;

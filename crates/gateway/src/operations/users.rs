@@ -2,7 +2,7 @@
 
 use store::{Actor, DeviceName, Serial};
 
-use super::user_name;
+use super::{fits_a_certificate, user_name};
 use crate::admin::answer::{Changed, User, UserDetail};
 use crate::admin::failure::Failure;
 use crate::gateway::Gateway;
@@ -11,6 +11,7 @@ impl Gateway {
     pub(super) async fn user_add(&self, actor: &Actor, name: &str) -> Result<UserDetail, Failure> {
         let name = user_name(name)?;
         let first = DeviceName::default_device();
+        fits_a_certificate(name.as_str(), first.as_str())?;
         let detail = self.store().user_add(actor, &name, Some(&first)).await?;
         Ok(self.look(|viewer| viewer.user_detail(&detail)).await)
     }
