@@ -189,11 +189,8 @@ impl Session {
         self.report_switch(switched);
     }
 
-    pub(crate) fn report_switch(&mut self, switched: Option<(KeyId, Vec<KeyId>)>) {
-        if let Some((key_id, retired)) = switched {
-            self.events.push_back(Event::KeyActive(key_id));
-            self.report_retired(retired);
-        }
+    pub(crate) fn report_switch(&mut self, switched: Option<KeyId>) {
+        self.events.extend(switched.map(Event::KeyActive));
     }
 
     pub(crate) fn report_retired(&mut self, retired: Vec<KeyId>) {
