@@ -99,6 +99,9 @@ impl Session {
 
     /// Moves on where an acknowledgement was all that was missing.
     fn settle(&mut self) -> Result<(), EndReason> {
+        if self.is_ended() {
+            return Ok(());
+        }
         self.primary.flush_tls();
         if !self.primary.active && self.key_exchange_done() {
             self.primary.active = true;

@@ -178,7 +178,7 @@ impl World {
     pub fn restore(&mut self, who: Who, keep_data_plane: bool) {
         let (now, seed) = (self.now, self.random.seed());
         let (server_config, client_config) = (Arc::clone(&self.server_config), Arc::clone(&self.client_config));
-        let Some(party) = self.party(who) else { return };
+        let Some(party) = self.party(who).filter(|party| party.end.is_none()) else { return };
         let bytes = party.session.save().encode();
         let state = SessionState::decode(&bytes).expect("own bytes");
         party.session = match who {
