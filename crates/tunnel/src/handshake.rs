@@ -42,8 +42,9 @@ impl Session {
             return;
         }
         self.keys.note_seen(key_id);
-        // A client that sends data has its push, whatever became of the acknowledgement.
-        if key_id == self.primary.key_id && self.primary.is_first() && self.primary.step == Step::ExpectAcks {
+        // Who seals with the key has all that we sent and opens with it, whatever became of the
+        // acknowledgements.
+        if key_id == self.primary.key_id && self.primary.step == Step::ExpectAcks {
             self.complete();
         }
         self.switch_if_due();
