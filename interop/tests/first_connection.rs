@@ -8,7 +8,7 @@ use interop::{Ping, Stock, World};
 #[test]
 fn a_stock_client_reaches_the_gateway_and_the_host_behind_it() {
     let name = "a_stock_client_reaches_the_gateway_and_the_host_behind_it";
-    let settings = [("push.routes", r#"["10.99.0.0/24", "fd99::/64"]"#)];
+    let settings = [("vpn.push.routes", r#"["10.99.0.0/24", "fd99::/64"]"#)];
     let Some(mut world) = World::start(name, &settings) else { return };
     let alice = world.subscriber("alice", "unified");
     let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
