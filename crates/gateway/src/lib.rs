@@ -29,7 +29,6 @@ mod gateway;
 mod keeper;
 mod operations;
 mod random;
-mod serials;
 
 #[cfg(test)]
 mod testing;
