@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gateway::admin::failure::{Failure, FailureKind};
+use gateway::config::PublicName;
 
 use super::Output;
 
@@ -12,7 +13,7 @@ pub(crate) struct UpOptions {
     /// The data folder, made where it is missing.
     pub(crate) data: PathBuf,
     /// What profiles point to, where it was typed.
-    pub(crate) public: Option<String>,
+    pub(crate) public: Option<PublicName>,
 }
 
 /// Runs until it is told to stop.
