@@ -160,8 +160,7 @@ impl Gateway {
 
     /// A session of this certificate came up: a superseded one before it is revoked.
     pub async fn session_established(&self, serial: &pki::Serial) -> Result<(), Failure> {
-        let serial = crate::serials::to_store(serial);
-        let connected = self.store.certificate_mark_connected(&serial).await?;
+        let connected = self.store.certificate_mark_connected(serial).await?;
         if !connected.revoked.is_empty() {
             self.authority.crl_catch_up().await?;
         }

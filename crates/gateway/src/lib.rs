@@ -28,7 +28,6 @@ mod gateway;
 mod keeper;
 mod operations;
 mod random;
-mod serials;
 
 #[cfg(test)]
 mod testing;

@@ -20,7 +20,6 @@ use tokio::task::AbortHandle;
 use crate::admin::protocol::DeviceName;
 use crate::config::{Config, Net4, Net6};
 use crate::operations::views::device_name;
-use crate::serials::to_store;
 
 /// The present, shared by all readers. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -115,7 +114,7 @@ impl Live {
         let addressing = self.policy().addressing;
         // A certificate of ours without a device is the gateway's own or a server's.
         let (_, device) = snapshot
-            .identity(&to_store(serial))
+            .identity(serial)
             .ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
         let (v4, v6) = addressing.of(device.lease);
         let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
@@ -124,18 +123,17 @@ impl Live {
 
     /// The device that a certificate was issued for, for logs and refusals.
     pub fn device_of(&self, serial: &pki::Serial) -> Option<DeviceName> {
-        self.snapshot().identity(&to_store(serial)).map(|(_, device)| device_name(device))
+        self.snapshot().identity(serial).map(|(_, device)| device_name(device))
     }
 }
 
 impl Roster for Live {
     fn standing(&self, serial: &pki::Serial) -> Standing {
-        match self.snapshot().standing(&to_store(serial)) {
+        match self.snapshot().standing(serial) {
             store::Standing::Good => Standing::Good,
-            store::Standing::Revoked { at, reason } => Standing::Revoked {
-                at: pki::Timestamp::from_unix_secs(at),
-                reason: pki::RevocationReason::from_code(reason.code()).unwrap_or_default(),
-            },
+            store::Standing::Revoked { at, reason } => {
+                Standing::Revoked { at: pki::Timestamp::from_unix_secs(at), reason }
+            }
             store::Standing::UserDisabled => Standing::UserDisabled,
             store::Standing::DeviceDisabled => Standing::DeviceDisabled,
             store::Standing::Unknown => Standing::Unknown,

@@ -2,6 +2,7 @@
 //! judge of certificates and CRLs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -259,6 +260,51 @@ async fn a_command_goes_through_the_running_gateway_and_else_straight_to_the_sto
     admin.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_on_this_machine_may_not_command_the_gateway() {
+    if !is_root() {
+        eprintln!("skipped: only root can act as another user");
+        return;
+    }
+    let folder = Folder::new();
+    let gateway = Arc::new(folder.start_p256(&system()).await);
+    let server = ControlServer::bind(&folder.data()).expect("bound");
+    tokio::spawn(server.serve(Arc::clone(&gateway)));
+    // Even where somebody opened the folder and the socket to all, the caller is looked at.
+    let open = |path: &std::path::Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).expect("opened");
+    };
+    let ask_as_nobody = || {
+        let exe = folder.path("test");
+        fs::copy(std::env::current_exe().expect("this test"), &exe).expect("copied");
+        let output = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(exe)
+            .args(["--exact", "the_stranger_asks", "--nocapture"])
+            .env(VICTIM, folder.data().path())
+            .output()
+            .expect("setpriv is installed");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    open(&folder.0);
+    assert!(tokio::task::block_in_place(ask_as_nobody).contains("kind Forbidden"));
+    open(folder.data().path());
+    open(&folder.data().socket());
+    let told = tokio::task::block_in_place(ask_as_nobody);
+    assert!(told.contains("kind Forbidden: uid 65534"), "{told}");
+}
+
+/// Run by the test above as another user; on its own it does nothing.
+#[tokio::test]
+async fn the_stranger_asks() {
+    let Some(path) = std::env::var_os(VICTIM) else { return };
+    let failure = match Admin::connect_or_open(&DataDir::new(path), system()).await {
+        Ok(mut admin) => admin.call(Request::UserList).await.expect_err("not for strangers"),
+        Err(failure) => failure,
+    };
+    println!("kind {:?}: {failure}", failure.kind);
+}
+
 #[tokio::test]
 async fn events_name_who_did_what_to_whom() {
     let folder = Folder::new();
@@ -323,6 +369,10 @@ async fn the_first_start_that_is_killed() {
 
 const VICTIM: &str = "HANDFAST_TEST_VICTIM";
 const DAY: Duration = Duration::from_secs(86_400);
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
 
 fn system() -> Arc<dyn Clock> {
     Arc::new(SystemClock)

@@ -24,7 +24,6 @@ use crate::admin::answer::KeyMaterial;
 use crate::admin::secret::SecretText;
 use crate::config::{Config, KeyType};
 use crate::random;
-use crate::serials::to_store;
 use leaves::Leaves;
 
 mod crl;
@@ -192,7 +191,6 @@ impl Office {
             publishing: self.publishing()?,
         };
         let der = pki::issue(&*self.signer, request).await?;
-        let serial = to_store(&serial);
         let new = NewCertificate {
             serial,
             holder: wanted.holder,

@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 use super::{Authority, AuthorityError, DAY, Office};
 use crate::config::{Config, KeyType};
 use crate::random;
-use crate::serials::to_store;
 
 impl Authority {
     /// The authority over `store`. What is missing is made: CA, tls-auth key, the gateway's own
@@ -94,7 +93,7 @@ async fn make_ca(
     let signer = made.unwrap_or(Err(pki::CaError::Key(pki::KeyError::GenerationFailed)))?;
     let ca = signer.ca();
     let new = NewCaGeneration {
-        serial: to_store(&ca.serial()),
+        serial: ca.serial(),
         subject: format!("CN={}", ca.name()),
         not_before: ca.validity().not_before.unix_secs(),
         not_after: ca.validity().not_after.unix_secs(),

@@ -9,7 +9,6 @@ use crate::admin::failure::Failure;
 use crate::admin::timestamp::Timestamp;
 use crate::effects::Mark;
 use crate::gateway::Gateway;
-use crate::serials::to_store;
 
 /// What is known before a change: the certificates it concerns, and which sessions were closed.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl Gateway {
             }
         };
         let (swept, crl) = tokio::join!(sweep, crl);
-        let ours = |serial: &&pki::Serial| before.touched.contains(&to_store(serial));
+        let ours = |serial: &&pki::Serial| before.touched.contains(*serial);
         changed.sessions_closed =
             u32::try_from(swept.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
         for name in swept.missing {

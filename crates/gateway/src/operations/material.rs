@@ -3,7 +3,7 @@
 use store::{Actor, DeviceDetail};
 
 use super::device_names;
-use super::views::current;
+use super::views::{current, reason};
 use crate::admin::answer::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
 use crate::admin::failure::{Failure, FailureKind};
 use crate::admin::protocol::DeviceName;
@@ -30,7 +30,7 @@ impl Gateway {
             Plan::Renew => self.make(actor, &detail, Some(self.supersede_within())).await?,
             Plan::HandOut(certificate) => {
                 let key = self.authority().where_the_key_is(&certificate.serial).await?;
-                (certificate, key)
+                (*certificate, key)
             }
         };
         let after = self.store().device_show(&user, &device).await?;
@@ -64,8 +64,8 @@ impl Gateway {
         }
         let again = || format!("make a new one: handfast profile {name} --renew");
         if let Some(revocation) = &current.revocation {
-            let (date, reason) = (seconds(revocation.at).date(), revocation.reason.as_str());
-            let message = format!("the certificate of {name} was revoked on {date} for {reason}");
+            let (date, why) = (seconds(revocation.at).date(), reason(revocation.reason).word());
+            let message = format!("the certificate of {name} was revoked on {date} ({why})");
             return Err(refused(message).hint(format!("if it may come back, {}", again())));
         }
         if current.not_after < self.now() {
@@ -74,7 +74,7 @@ impl Gateway {
                 refused(format!("the certificate of {name} expired on {date}")).hint(again())
             );
         }
-        Ok(Plan::HandOut(current.clone()))
+        Ok(Plan::HandOut(Box::new(current.clone())))
     }
 
     /// What all profiles share.
@@ -108,7 +108,7 @@ impl Gateway {
 enum Plan {
     Make,
     Renew,
-    HandOut(store::Certificate),
+    HandOut(Box<store::Certificate>),
 }
 
 /// Every public name with every port that is listened on.
