@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use gateway::admin::failure::{Failure, FailureKind};
 use gateway::admin::protocol::{DeviceName, KickTarget, Request, RevokeReason, check_name};
+use gateway::config::PublicName;
 use gateway::profile::{Form, System};
 
 use super::place::{Place, SYSTEM_FOLDER};
@@ -40,7 +41,7 @@ pub(crate) enum Action {
     /// Follow the events.
     FollowEvents { after: Option<u64>, limit: u32 },
     /// Run the gateway.
-    Up { public: Option<String> },
+    Up { public: Option<PublicName> },
     /// Show the demo.
     Demo { install: bool },
     /// Run the client.
@@ -63,7 +64,7 @@ pub(crate) struct ProfileOrder {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServiceOrder {
     pub(crate) install: bool,
-    pub(crate) public: Option<String>,
+    pub(crate) public: Option<PublicName>,
     pub(crate) data: PathBuf,
     pub(crate) dry_run: bool,
     pub(crate) root: Option<PathBuf>,
@@ -240,20 +241,15 @@ fn device_name(text: &str) -> Result<DeviceName, Failure> {
 }
 
 /// A host name or an address, as it goes into profiles and onto the service's command line.
-fn public(name: Option<String>) -> Result<Option<String>, Failure> {
-    let plain = |name: &str| {
-        !name.is_empty()
-            && !name.starts_with('-')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || ".-:_".contains(c))
-    };
-    match name {
-        Some(name) if !plain(&name) => {
+fn public(name: Option<String>) -> Result<Option<PublicName>, Failure> {
+    let parse = |name: String| {
+        name.parse().map_err(|_| {
             let message = format!("{name:?} is neither a host name nor an address");
-            Err(Failure::new(FailureKind::Usage, message)
-                .hint("give what clients reach this machine by: `--public vpn.example.net`"))
-        }
-        name => Ok(name),
-    }
+            Failure::new(FailureKind::Usage, message)
+                .hint("give what clients reach this machine by: `--public vpn.example.net`")
+        })
+    };
+    name.map(parse).transpose()
 }
 
 fn bad_name(text: &str, error: &dyn std::error::Error) -> Failure {
@@ -323,7 +319,7 @@ mod tests {
     #[test]
     fn a_public_name_cannot_carry_anything_else() {
         assert!(action(&["up", "--public", "vpn.example.net"]).is_ok());
-        assert!(action(&["up", "--public", "2001:db8::1"]).is_ok());
+        assert!(action(&["up", "--public", "[2001:db8::1]"]).is_ok());
         assert!(action(&["up", "--public", "a b"]).is_err());
         assert!(action(&["up", "--public="]).is_err());
     }

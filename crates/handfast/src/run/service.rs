@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gateway::admin::failure::{Failure, FailureKind};
+use gateway::config::PublicName;
 
 use super::Output;
 use super::unit::{SYSUSERS, Unit};
@@ -37,7 +38,11 @@ fn install(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
     if order.root.is_none() && !order.dry_run {
         check_reachable(&binary)?;
     }
-    let unit = Unit { binary: &binary, data: &order.data, public: order.public.as_deref() };
+    let unit = Unit {
+        binary: &binary,
+        data: &order.data,
+        public: order.public.as_ref().map(PublicName::as_str),
+    };
     let text = unit.text().map_err(|path| bad_path(&path))?;
     let at = |path: &str| in_image(order.root.as_deref(), path);
     let mut plan = vec![

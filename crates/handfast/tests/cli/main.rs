@@ -1,6 +1,8 @@
 //! The command line from outside: the built binary with a throw-away data folder, its output
 //! compared to the letter. What differs from run to run is replaced by a word in brackets.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 mod mistakes;
 mod profiles;
 mod records;
