@@ -11,8 +11,8 @@ use wire::KeyId;
 use wire::cipher::Cipher;
 use wire::key_material::KeyMaterial;
 
-/// Keys that are held at a time: the last three generations.
-const MAX_HELD: usize = 3;
+/// Keys that are held at a time: those of the last four generations.
+const MAX_HELD: usize = 4;
 
 /// All keys that the data plane opens with, oldest first.
 #[derive(Default)]
