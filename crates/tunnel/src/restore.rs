@@ -113,7 +113,7 @@ impl Session {
         }
         self.keys.sealing = state.sealing;
         self.events.extend(state.sealing.map(Event::KeyActive));
-        self.begin_generation(state.key_id.next());
+        self.begin_generation(self.free_key_id());
         self.advance();
     }
 
