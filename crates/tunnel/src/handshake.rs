@@ -41,7 +41,7 @@ impl Session {
         if self.is_ended() {
             return;
         }
-        self.keys.note_seen(key_id);
+        self.keys.note_seen(key_id, now.boot);
         // Who seals with the key has all that we sent and opens with it, whatever became of the
         // acknowledgements.
         if key_id == self.primary.key_id && self.primary.step == Step::ExpectAcks {

@@ -186,6 +186,9 @@ impl World {
             Who::Server(_) => Session::restore_server(server_config, state, seed, now),
         };
         party.incarnation += 1;
+        if std::env::var_os("HANDFAST_SIM_TRACE").is_some() {
+            eprintln!("{:>8.3} {who:?} restored", (now.boot - START.boot).as_secs_f64());
+        }
         if !keep_data_plane || !party.session.is_established() {
             party.keys.clear();
             party.sealing = None;
@@ -355,6 +358,9 @@ impl World {
         let seed = self.setup.seed;
         self.counter += 1;
         let counter = self.counter;
+        if std::env::var_os("HANDFAST_SIM_TRACE").is_some() {
+            eprintln!("{:>8.3} {who:?} {event:?}", (self.now.boot - START.boot).as_secs_f64());
+        }
         let Some(party) = self.party(who) else { return };
         assert!(party.end.is_none(), "seed {seed}: {who:?}: {event:?} after the end");
         let incarnation = party.incarnation;
