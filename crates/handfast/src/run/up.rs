@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
 use gateway::admin::failure::{Failure, FailureKind};
+use gateway::config::PublicName;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
 use gateway::vpn::Vpn;
@@ -26,7 +27,7 @@ pub(crate) struct UpOptions {
     /// The data folder, made where it is missing.
     pub(crate) data: PathBuf,
     /// What profiles point to, where it was typed.
-    pub(crate) public: Option<String>,
+    pub(crate) public: Option<PublicName>,
 }
 
 /// Runs until it is told to stop.
@@ -43,7 +44,7 @@ pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
 async fn serve(options: UpOptions) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut signals = Signals::new()?;
-    let first = first_start(options.public)?;
+    let first = FirstStart { public: options.public };
     let data = DataDir::new(options.data);
     let gateway = Arc::new(Gateway::start(data.clone(), Arc::clone(&clock), first).await?);
     let vpn = Vpn::start(&gateway, clock).await?;
@@ -65,13 +66,6 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     gateway.close().await;
     tracing::info!("the gateway has stopped");
     Ok(())
-}
-
-fn first_start(public: Option<String>) -> Result<FirstStart, Failure> {
-    let public = public.map(|name| name.parse()).transpose().map_err(|e| {
-        Failure::new(FailureKind::Usage, "--public cannot be used").caused_by(&e)
-    })?;
-    Ok(FirstStart { public })
 }
 
 async fn reload(gateway: &Gateway) {
