@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use crate::admin::failure::{Failure, FailureKind};
 use crate::authority::Authority;
 use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
-use crate::data::{DataDir, Lock};
+use crate::data::{DataDir, DataError, Lock};
 use crate::effects::Effects;
 use crate::failures::{from_config, from_data};
 use crate::live::{Addressing, Live};
@@ -55,11 +55,24 @@ impl Gateway {
         first: FirstStart,
     ) -> Result<Self, Failure> {
         data.prepare().map_err(|e| from_data(&e))?;
-        let lock = Lock::take(&data).map_err(|e| from_data(&e))?;
+        let lock = lock(&data).await.map_err(|e| from_data(&e))?;
+        let named = first.public.clone();
         if !data.config().exists() {
             write_config(&data, first)?;
         }
-        Self::assemble(data, clock, lock).await
+        let gateway = Self::assemble(data, clock, lock).await?;
+        gateway.warn_of_another_name(named.as_ref());
+        Ok(gateway)
+    }
+
+    /// The settings are the administrator's own; a start does not rewrite them.
+    fn warn_of_another_name(&self, named: Option<&PublicName>) {
+        let config = self.config();
+        if let Some(name) = named.filter(|name| !config.public.names.contains(name)) {
+            let file = self.data.config();
+            let file = file.display();
+            tracing::warn!(%name, %file, "profiles do not point to this name: add it to public.names");
+        }
     }
 
     /// Opens a folder that a first start made before.
@@ -229,6 +242,17 @@ impl Drop for Gateway {
             keeper.abort();
         }
     }
+}
+
+/// A command may own the folder for a moment; another gateway owns it for long.
+async fn lock(data: &DataDir) -> Result<Lock, DataError> {
+    for _ in 0..TRIES {
+        match Lock::take(data) {
+            Err(DataError::Busy { .. }) => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+    Lock::take(data)
 }
 
 /// A former owner that just gave the folder up may be closing its store still.

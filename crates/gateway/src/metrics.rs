@@ -138,7 +138,7 @@ impl Sheet {
         self.gauge(USERS, &[], gauges.users as f64);
         self.gauge(DEVICES, &[], gauges.devices as f64);
         self.counter(EVENTS, &[], gauges.events);
-        self.counter(CRL_NUMBER, &[], gauges.crl_number);
+        self.gauge(CRL_NUMBER, &[], gauges.crl_number as f64);
         self.gauge(CRL_AGE, &[], -seconds_until(gauges.crl_this_update));
         self.gauge(CRL_LEFT, &[], seconds_until(gauges.crl_next_update));
         self.gauge(REVOKED, &[], gauges.revoked as f64);
@@ -189,7 +189,7 @@ const UPTIME: Meaning = ("handfast_uptime_seconds", "Time since the gateway star
 const USERS: Meaning = ("handfast_users", "Recorded users.");
 const DEVICES: Meaning = ("handfast_devices", "Recorded devices.");
 const EVENTS: Meaning = ("handfast_events_total", "Events in the log.");
-const CRL_NUMBER: Meaning = ("handfast_crl_number_total", "The number of the present CRL.");
+const CRL_NUMBER: Meaning = ("handfast_crl_number", "The number of the present CRL.");
 const CRL_AGE: Meaning = ("handfast_crl_age_seconds", "Time since the present CRL was signed.");
 const CRL_LEFT: Meaning =
     ("handfast_crl_valid_seconds", "Time until the present CRL must be replaced.");

@@ -104,10 +104,13 @@ async fn converse(stream: UnixStream, behind: &impl Execute) -> io::Result<()> {
             Ok(Ok(None)) | Err(_) => return Ok(()),
             Ok(Err(error)) => return Err(error),
         };
-        let reply = match (&caller, read_call(&line)) {
-            (Err(uid), _) => Err(forbidden(*uid)),
-            (Ok(_), Err(failure)) => Err(failure),
-            (Ok(actor), Ok(request)) => behind.execute(actor, request).await,
+        let actor = match &caller {
+            Ok(actor) => actor,
+            Err(uid) => return answer(&mut stream, &Err(forbidden(*uid))).await,
+        };
+        let reply = match read_call(&line) {
+            Err(failure) => Err(failure),
+            Ok(request) => behind.execute(actor, request).await,
         };
         answer(&mut stream, &reply).await?;
     }
