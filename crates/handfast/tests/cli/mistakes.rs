@@ -65,6 +65,17 @@ fn a_private_key_in_place_of_a_csr_is_noticed() {
 }
 
 #[test]
+fn a_mistyped_setting_is_named_with_its_place_and_the_nearest_key() {
+    let cli = Cli::with_data();
+    let path = cli.path("data/handfast.toml");
+    let settings = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, settings.replace("\nlisten = ", "\nlissten = ")).unwrap();
+    let complaint = cli.fails(7, "user list");
+    assert!(complaint.starts_with("error: [FOLDER]/data/handfast.toml:"), "{complaint}");
+    assert!(complaint.contains("lissten") && complaint.contains("listen"), "{complaint}");
+}
+
+#[test]
 fn a_mistyped_word_is_answered_with_the_nearest_one() {
     let complaint = Cli::new().fails(2, "sesions");
     assert!(complaint.contains("a similar subcommand exists: 'sessions'"), "{complaint}");

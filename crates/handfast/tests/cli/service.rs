@@ -1,6 +1,7 @@
 //! The systemd unit: what is written where, and systemd's own judgement of it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::Cli;
@@ -65,4 +66,48 @@ fn the_unit_names_the_running_binary() {
     let unit = fs::read_to_string(cli.path(UNIT)).unwrap();
     let line = format!("ExecStart={} --data /srv/handfast up\n", env!("CARGO_BIN_EXE_handfast"));
     assert!(unit.contains(&line), "{unit}");
+}
+
+#[test]
+fn the_two_capabilities_are_enough_to_reach_the_tun_device() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not shown: only root can take the other capabilities away");
+        return;
+    }
+    let cli = Cli::with_data();
+    let binary = cli.path("handfast");
+    fs::copy(env!("CARGO_BIN_EXE_handfast"), &binary).unwrap();
+    hand_over(&cli.path(""));
+    let checked = Command::new("unshare")
+        .args(["--mount", "sh", "-ec", LIMITED])
+        .arg(&binary)
+        .current_dir(cli.path(""))
+        .output()
+        .expect("unshare is not installed: apt-get install util-linux");
+    let findings: serde_json::Value = serde_json::from_slice(&checked.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&checked.stderr)));
+    let tun = findings.as_array().unwrap().iter().find(|f| f["subject"] == "/dev/net/tun");
+    assert_eq!(tun.unwrap()["level"], "good", "{tun:?}");
+}
+
+/// By hand what the unit says: another user, the two capabilities, no way to get more; and a device
+/// with the mode that udev gives it, seen by this command alone.
+const LIMITED: &str = "\
+mknod -m 666 tun c 10 200
+mount --bind tun /dev/net/tun
+two=-all,+net_admin,+net_bind_service
+exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs \
+    --bounding-set $two --inh-caps $two --ambient-caps $two \
+    $0 check --json --data data
+";
+
+fn hand_over(folder: &Path) {
+    std::os::unix::fs::chown(folder, Some(65534), Some(65534)).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
+        if path.is_dir() {
+            hand_over(&path);
+        }
+    }
 }
