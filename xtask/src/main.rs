@@ -1,3 +1,84 @@
-//! The project's own commands.
+//! The project's own commands: `cargo xtask check | test | sim | interop | fuzz | bench | ci`.
+//!
+//! CI runs these and nothing else, so whatever passes here passes there. Each step says what it
+//! runs before it runs it, and the first one that fails ends the run with its exit code.
 
-fn main() {}
+mod arrows;
+mod peers;
+mod steps;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Typed {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Formatting, lints, crate arrows: quick enough for every save
+    Check,
+    /// Everything a change has to pass: unit tests, simulation, command line, store, interop
+    Test {
+        /// Do not install missing peers; what needs them is skipped by name
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Both protocol cores over a lossy network in virtual time
+    Sim {
+        /// How many seeds to run
+        #[arg(long, default_value_t = 2000)]
+        seeds: u64,
+        /// The first seed
+        #[arg(long, default_value_t = 1)]
+        first: u64,
+    },
+    /// The stock client and server beside ours, in network namespaces
+    Interop {
+        /// Only tests whose name contains this
+        filter: Option<String>,
+        /// Also the long runs: floods, 60-second renegotiations, big files
+        #[arg(long)]
+        long: bool,
+        /// Do not install missing peers
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Feeds the parsers: replays the corpus, or explores with --seconds
+    Fuzz {
+        /// Explore each target this long with libFuzzer instead of replaying the corpus
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// Only this target
+        target: Option<String>,
+    },
+    /// Throughput beside the stock server, in one run
+    Bench,
+    /// What CI runs
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Typed::parse().command {
+        Command::Check => steps::check(),
+        Command::Test { no_install } => steps::test(!no_install),
+        Command::Sim { seeds, first } => steps::sim(seeds, first),
+        Command::Interop { filter, long, no_install } => {
+            steps::interop(filter.as_deref(), long, !no_install)
+        }
+        Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
+        Command::Bench => steps::bench(),
+        Command::Ci => steps::ci(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("xtask: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}

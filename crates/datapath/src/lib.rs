@@ -1,1 +1,46 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! The data channel without IO: keys, sealing, opening, and the table of peers behind one worker.
+//!
+//! This crate exists so that the hot path can be driven by a kernel, a simulated network or a
+//! fuzzer alike, and so that the thing behind its messages may one day be another process or
+//! Linux's own `ovpn` driver. It knows nothing of TLS, sockets, clocks or threads: a [`Worker`] is
+//! told about peers and keys by [`Command`]s, is fed batches, and answers through sinks and
+//! [`Notice`]s. One worker owns its peers alone, so there is no lock, and after a peer or a key is
+//! installed a packet costs no allocation.
+//!
+//! How it degrades: whatever can't be served is dropped and counted by [`DropCause`]; nothing here
+//! blocks, queues packets, or panics on bytes from a stranger.
+//!
+//! Known gaps: the epoch format (protocol-flags aead-epoch), CBC ciphers, compression framings and
+//! `fragment` aren't spoken.
+
+mod batch;
+mod command;
+mod counters;
+mod endpoint;
+mod ip;
+mod keys;
+mod mss;
+mod net;
+mod outbox;
+mod peer;
+mod replay;
+mod routes;
+mod table;
+#[cfg(test)]
+mod testing;
+mod worker;
+
+pub use batch::{Datagram, DatagramSink, Packet, PacketSink};
+pub use command::{
+    Command, CommandRefused, Header, KeepAlive, Mss, Notice, PeerRef, PeerSettings, PeerToPeer,
+    Side, WorkerSettings,
+};
+pub use counters::{DropCause, Drops, PeerCounters};
+pub use endpoint::Endpoint;
+pub use keys::{
+    DataKeys, OVERHEAD_V1, OVERHEAD_V2, OpenError, OpenKey, Opened, SealError, SealKey,
+};
+pub use net::{IpNet, IpNetError};
+pub use outbox::{Outbox, Run};
+pub use replay::{ReplayWindow, Replayed};
+pub use worker::{Deadline, TimeoutReason, Worker};

@@ -1,1 +1,40 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! The running VPN: sockets, a TUN device and two protocol cores, in both roles.
+//!
+//! The crate exists to move bytes and to keep order. It decides nothing about the protocol (that is
+//! `tunnel` and `datapath`) and nothing about who may in (that is [`Admission`]).
+//!
+//! ```text
+//!  UDP sockets, TUN  <->  data thread (datapath::Worker)        one thread, no async runtime
+//!                             | control packets, notices  ^ commands
+//!                             v                            |
+//!                         control task (Gate, table of sessions, sweeps)
+//!                             | packets, answers          ^ admission, ends
+//!                             v                            |
+//!                         session tasks (tunnel::Session), one each
+//! ```
+//!
+//! How it degrades: a flood of control packets fills one bounded queue and is dropped there; a
+//! session that panics ends alone; a queue to a session that does not keep up drops packets, which
+//! the peer sends again.
+//!
+//! One invariant above all: the control task registers a session before its admission is answered,
+//! and sweeps the registered sessions at every change, so that no session outlives its right.
+
+mod admission;
+mod client;
+mod control;
+mod data;
+mod ending;
+mod entropy;
+mod figures;
+mod grant;
+mod peers;
+mod server;
+mod session;
+
+pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};
+pub use client::{Client, ClientEvent, ClientSettings};
+pub use ending::Ending;
+pub use figures::{ControlFigures, DataFigures, Figures};
+pub use grant::DataSettings;
+pub use server::{Kick, Server, ServerSettings, StartError};

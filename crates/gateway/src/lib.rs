@@ -15,6 +15,7 @@ pub mod live;
 pub mod metrics;
 pub mod profile;
 pub mod running;
+pub mod vpn;
 
 pub use authority::{Authority, AuthorityError};
 pub use connect::Admin;

@@ -1,1 +1,37 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! Linux system calls behind safe types: TUN, UDP, polling, routes, NAT rules, sysctls, namespaces.
+//!
+//! This is the one crate of the workspace where `unsafe` is allowed. It holds no protocol decision:
+//! bytes and addresses go in and out, and every failure has a type that says what would mend it.
+//! Where the kernel lacks something (IPv6 off, no permission to force buffer sizes) the call
+//! degrades and its result says so.
+
+mod dns;
+mod durable;
+mod interface;
+pub mod lab;
+mod lock;
+mod nat;
+pub mod netlink;
+mod netns;
+mod network;
+mod packet;
+mod poller;
+mod sysctl;
+mod tun;
+mod udp;
+
+pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName};
+pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
+pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatRules, NatTable};
+pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
+pub use network::Network;
+pub use packet::Packet;
+pub use poller::{Interest, Poller, Ready, Waker};
+pub use sysctl::{
+    Forwarding, SYSCTL_LEDGER, Sysctl, SysctlChange, SysctlError, SysctlHold, SysctlLedger,
+    enable_forwarding,
+};
+pub use tun::{Tun, TunError, TunIoError, TunSendOutcome};
+pub use udp::{
+    BindError, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket, normalise,
+};

@@ -1,1 +1,52 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! OpenVPN sessions, server and client, without IO, clock or entropy.
+//!
+//! The crate exists so that one machine (reliability, TLS, negotiation, push, key life) runs the
+//! same against the kernel, against a virtual clock with a hostile network, and under a fuzzer. It
+//! holds no data packet: finished keys leave as [`NewKey`] and the data plane reports back.
+//!
+//! A server hands every control packet of an unknown sender to [`Gate`], which keeps nothing for a
+//! stranger; what it accepts becomes a [`Session`]. A client makes a [`Session`] directly. Hostile
+//! or unknown input is dropped with a [`DropReason`] or ends one session with an [`EndReason`]; it
+//! never panics and every queue is bounded.
+//!
+//! One invariant above all: the control packet that lets the peer use a key leaves only after
+//! [`Session::key_installed`] said that the data plane opens with it.
+
+mod accepted;
+mod bloom;
+mod client;
+mod config;
+mod cookie;
+mod dropped;
+mod end;
+mod entropy;
+mod event;
+mod gate;
+mod generation;
+mod goodbye;
+mod handshake;
+mod keys;
+mod limit;
+mod reliable;
+mod reneg;
+mod restore;
+mod server;
+mod session;
+mod state;
+mod timers;
+mod tls;
+mod wrapping;
+
+pub use accepted::Accepted;
+pub use config::{ClientConfig, GateSettings, ServerConfig, Timing};
+pub use dropped::DropReason;
+pub use end::{EndReason, Misbehaviour, Progress, PushFault};
+pub use entropy::Seed;
+pub use event::{
+    Close, Deadline, Event, Grant, Hello, Negotiated, NewKey, Refusal, RenegotiateReason, TimeoutReason,
+};
+pub use gate::{Gate, Verdict};
+pub use session::Session;
+pub use state::{SessionState, StateError};
+pub use tls::{prepare_client, prepare_server};
+pub use wire::key_material::Role;

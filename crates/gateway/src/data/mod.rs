@@ -6,10 +6,11 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use error::DataError;
+pub(crate) use group::shares;
 pub use group::{HANDFAST_GROUP, group_id, user_name};
 pub use lock::Lock;
 
@@ -89,11 +90,7 @@ impl DataDir {
 
     /// 0700, or 0710 for the group `handfast` where there is one and we may.
     fn narrow(&self, meta: &fs::Metadata) -> io::Result<()> {
-        let mut mode = 0o700;
-        if let (Some(group), 0) = (group_id(HANDFAST_GROUP), own_uid()) {
-            chown(&self.path, None, Some(group))?;
-            mode = 0o710;
-        }
+        let mode = if shares(&self.path, meta) { 0o710 } else { 0o700 };
         if meta.mode() & 0o777 != mode {
             fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))?;
         }

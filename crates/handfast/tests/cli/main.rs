@@ -8,10 +8,11 @@ mod running;
 mod service;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use clock::SystemClock;
 use gateway::data::DataDir;
@@ -43,12 +44,15 @@ impl Cli {
 
     /// With a data folder as the first start makes it.
     fn with_data() -> Self {
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        let made = MADE.get_or_init(first_start);
         let cli = Self::new();
-        let first = FirstStart { public: Some("vpn.example.net".parse().unwrap()) };
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let data = DataDir::new(cli.path("data"));
-        let started = Gateway::start(data, Arc::new(SystemClock), first);
-        drop(runtime.block_on(started).unwrap());
+        let mode = fs::Permissions::from_mode(0o700);
+        fs::create_dir(cli.path("data")).unwrap();
+        fs::set_permissions(cli.path("data"), mode).unwrap();
+        for name in names_in(made) {
+            fs::copy(made.join(&name), cli.path("data").join(&name)).unwrap();
+        }
         cli
     }
 
@@ -98,6 +102,21 @@ impl Drop for Cli {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A data folder to copy, as making a CA takes its time.
+fn first_start() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first-start");
+    let _ = fs::remove_dir_all(&path);
+    let first = FirstStart { public: Some("vpn.example.net".parse().unwrap()) };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let started = Gateway::start(DataDir::new(&path), Arc::new(SystemClock), first);
+    drop(runtime.block_on(started).unwrap());
+    // The store's thread ends by itself; its log is folded into the database when it has.
+    while names_in(&path).iter().any(|name| name.ends_with("-wal")) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    path
 }
 
 /// Serials, digests, dates and times by their kind.

@@ -1,0 +1,53 @@
+//! What goes in and out of a worker: borrowed bytes, many at a time.
+//!
+//! Buffers belong to the caller. Received bytes are opened where they lie and handed on with the
+//! lifetime of the receive buffer, so a sink may collect them for one gathering write. Packets to
+//! send are sealed straight into the room that the sink gives, so that encryption is the only copy.
+
+use crate::Endpoint;
+
+/// What one read of a UDP socket brought: a datagram, or several of one sender that the kernel
+/// joined (GRO), each `stride` bytes long but for the last.
+#[derive(Debug)]
+pub struct Datagram<'b> {
+    /// Who sent it, and to which of our addresses.
+    pub endpoint: Endpoint,
+    /// The bytes; opened in place.
+    pub bytes: &'b mut [u8],
+    /// The length of each joined datagram; 0 or at least `bytes.len()` for a single one.
+    pub stride: usize,
+}
+
+impl<'b> Datagram<'b> {
+    /// One datagram.
+    pub fn single(endpoint: Endpoint, bytes: &'b mut [u8]) -> Self {
+        Self { endpoint, bytes, stride: 0 }
+    }
+}
+
+/// One IP packet read from the TUN device; a SYN's MSS may be lowered in place.
+#[derive(Debug)]
+pub struct Packet<'b> {
+    /// The packet, beginning with its IP header.
+    pub bytes: &'b mut [u8],
+}
+
+/// Takes what received datagrams held.
+pub trait PacketSink<'b> {
+    /// An inner packet for the TUN device, in order.
+    fn packet(&mut self, packet: &'b mut [u8]);
+
+    /// A datagram that isn't a data packet: the control plane's matter. It comes through here
+    /// because the kernel joins datagrams without looking at opcodes.
+    fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]);
+}
+
+/// Takes datagrams to send.
+pub trait DatagramSink {
+    /// Room of exactly `len` bytes for a datagram to `endpoint`, or `None` when full: the packet is
+    /// dropped. Room that isn't committed before the next call is given back.
+    fn room(&mut self, endpoint: &Endpoint, len: usize) -> Option<&mut [u8]>;
+
+    /// The room last given is filled and goes out.
+    fn commit(&mut self);
+}

@@ -1,0 +1,212 @@
+//! One peer: where it is, what it may do, up to three generations of keys, and its clock marks.
+//!
+//! Not here: which peer a packet belongs to (`table`), and what becomes of opened packets
+//! (`worker`).
+
+use std::time::Duration;
+
+use wire::KeyId;
+use wire::data::DataHeader;
+
+use crate::keys::{OpenError, OpenKey, Opened, SealError, SealKey};
+use crate::{
+    DatagramSink, DropCause, Endpoint, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
+};
+
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) reference: PeerRef,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) settings: PeerSettings,
+    pub(crate) keys: Keys,
+    pub(crate) counters: PeerCounters,
+    pub(crate) alive: Alive,
+    /// A notice of its last move waits to be polled.
+    pub(crate) float_waits: bool,
+    pub(crate) said_exit: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        reference: PeerRef,
+        endpoint: Endpoint,
+        settings: PeerSettings,
+        boot: Duration,
+    ) -> Self {
+        Self {
+            reference,
+            endpoint,
+            settings,
+            keys: Keys::default(),
+            counters: PeerCounters::default(),
+            alive: Alive { last_rx: boot, last_tx: boot, expired: false, armed: None },
+            float_waits: false,
+            said_exit: false,
+        }
+    }
+
+    /// Opens a datagram of this peer in place.
+    pub(crate) fn open<'b>(
+        &mut self,
+        header: DataHeader,
+        datagram: &'b mut [u8],
+        notify: &mut impl FnMut(Notice),
+    ) -> Result<Opened<'b>, DropCause> {
+        let len = datagram.len() as u64;
+        let key_id = header.key_id();
+        let key = self.keys.by_id(key_id).ok_or(DropCause::UnknownKey)?;
+        let opened = key.open.open(header, datagram)?;
+        self.counters.rx_packets += 1;
+        self.counters.rx_bytes += len;
+        if !key.used {
+            key.used = true;
+            notify(Notice::FirstUse { peer: self.reference, key_id });
+        }
+        key.warn_once(self.reference, notify);
+        Ok(opened)
+    }
+
+    /// Seals a packet for this peer into the sink's room.
+    pub(crate) fn seal(
+        &mut self,
+        plaintext: &[u8],
+        boot: Duration,
+        to_udp: &mut impl DatagramSink,
+        notify: &mut impl FnMut(Notice),
+    ) -> Result<(), DropCause> {
+        let key = self.keys.sealing().ok_or(DropCause::NoSealKey)?;
+        let header = self.settings.header.with_key(key.id);
+        let len = SealKey::sealed_len(header, plaintext.len());
+        let room = to_udp.room(&self.endpoint, len).ok_or(DropCause::SinkFull)?;
+        key.seal.seal(header, plaintext, room)?;
+        to_udp.commit();
+        self.counters.tx_packets += 1;
+        self.counters.tx_bytes += len as u64;
+        self.alive.last_tx = boot;
+        key.warn_once(self.reference, notify);
+        Ok(())
+    }
+}
+
+impl From<SealError> for DropCause {
+    fn from(why: SealError) -> Self {
+        match why {
+            SealError::UsedUp => DropCause::KeyUsedUp,
+            SealError::WrongLength => DropCause::NotIp,
+        }
+    }
+}
+
+impl From<OpenError> for DropCause {
+    fn from(why: OpenError) -> Self {
+        match why {
+            OpenError::TooShort => DropCause::TooShort,
+            OpenError::Replayed(Replayed::Zero) => DropCause::PacketIdZero,
+            OpenError::Replayed(Replayed::Seen) => DropCause::Replayed,
+            OpenError::Replayed(Replayed::TooOld) => DropCause::TooOld,
+            OpenError::Forged => DropCause::Forged,
+            OpenError::UsedUp => DropCause::KeyUsedUp,
+        }
+    }
+}
+
+/// When the peer was last heard and spoken to. The packet path writes these marks and leaves the
+/// timers alone; a timer that fires looks at them and arms itself anew.
+#[derive(Debug)]
+pub(crate) struct Alive {
+    pub(crate) last_rx: Duration,
+    pub(crate) last_tx: Duration,
+    pub(crate) expired: bool,
+    pub(crate) armed: Option<Duration>,
+}
+
+impl Alive {
+    /// A sign of life. True if the peer had expired, and its timer has to be armed anew.
+    pub(crate) fn heard(&mut self, boot: Duration) -> bool {
+        self.last_rx = boot;
+        std::mem::replace(&mut self.expired, false)
+    }
+}
+
+/// One generation of keys in its place.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) id: KeyId,
+    pub(crate) seal: SealKey,
+    pub(crate) open: OpenKey,
+    used: bool,
+    warned: bool,
+    /// Order of installation.
+    serial: u64,
+}
+
+impl Key {
+    fn warn_once(&mut self, peer: PeerRef, notify: &mut impl FnMut(Notice)) {
+        if !self.warned && (self.seal.nearly_used_up() || self.open.nearly_used_up()) {
+            self.warned = true;
+            notify(Notice::KeysNearlyUsedUp { peer, key_id: self.id });
+        }
+    }
+}
+
+/// The key generations of a peer: one being replaced, one in use, one being agreed on.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    places: [Option<Box<Key>>; 3],
+    sealing: Option<usize>,
+    installed: u64,
+}
+
+impl Keys {
+    /// Installs a key in the place of its namesake, else in a free place, else in that of the
+    /// oldest key that isn't sealing.
+    pub(crate) fn install(&mut self, id: KeyId, seal: SealKey, open: OpenKey) {
+        let at = self.place_of(id).or_else(|| self.free_place()).unwrap_or_else(|| self.oldest());
+        // The peer can't know a replaced key's successor yet.
+        self.sealing = self.sealing.filter(|sealing| *sealing != at);
+        self.installed += 1;
+        let serial = self.installed;
+        self.places[at] =
+            Some(Box::new(Key { id, seal, open, used: false, warned: false, serial }));
+    }
+
+    /// Seals with `id` from now on; false if there is no such key.
+    pub(crate) fn swap_to(&mut self, id: KeyId) -> bool {
+        let at = self.place_of(id);
+        self.sealing = at.or(self.sealing);
+        at.is_some()
+    }
+
+    /// False if there is no such key.
+    pub(crate) fn delete(&mut self, id: KeyId) -> bool {
+        let Some(at) = self.place_of(id) else { return false };
+        self.places[at] = None;
+        self.sealing = self.sealing.filter(|sealing| *sealing != at);
+        true
+    }
+
+    pub(crate) fn can_seal(&self) -> bool {
+        self.sealing.is_some()
+    }
+
+    pub(crate) fn by_id(&mut self, id: KeyId) -> Option<&mut Key> {
+        self.places.iter_mut().flatten().map(Box::as_mut).find(|key| key.id == id)
+    }
+
+    pub(crate) fn sealing(&mut self) -> Option<&mut Key> {
+        self.places.get_mut(self.sealing?)?.as_deref_mut()
+    }
+
+    fn place_of(&self, id: KeyId) -> Option<usize> {
+        self.places.iter().position(|place| place.as_ref().is_some_and(|key| key.id == id))
+    }
+
+    fn free_place(&self) -> Option<usize> {
+        self.places.iter().position(Option::is_none)
+    }
+
+    fn oldest(&self) -> usize {
+        let age = |at: &usize| self.places[*at].as_ref().map(|key| key.serial);
+        (0..self.places.len()).filter(|at| Some(*at) != self.sealing).min_by_key(age).unwrap_or(0)
+    }
+}

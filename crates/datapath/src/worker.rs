@@ -1,0 +1,101 @@
+//! The owner of a set of peers: applies commands, opens what comes from the network, seals what
+//! comes from the TUN device, keeps the peers' timers.
+//!
+//! Drive it as follows:
+//!
+//! 1. Between batches, [`Worker::apply`] every waiting command.
+//! 2. Hand in received datagrams with [`Worker::handle_datagrams`] and packets from the TUN device
+//!    with [`Worker::handle_packets`]; then write and send what the sinks took.
+//! 3. Drain [`Worker::poll_notice`] after each of these, and pass the notices on.
+//! 4. Sleep until IO or [`Worker::poll_timeout`], then call [`Worker::handle_timeout`].
+//!
+//! Should a call panic, [`Worker::serving`] names the peer whose packet did it: apply its `PeerDel`
+//! and go on.
+//!
+//! Invariant: nothing is opened or sealed for a peer once its `PeerDel` was applied.
+
+mod commands;
+mod inbound;
+mod outbound;
+mod timers;
+
+use std::collections::VecDeque;
+
+use crate::routes::Routes;
+use crate::table::Table;
+use crate::{Drops, Notice, PeerCounters, PeerRef, WorkerSettings};
+
+pub use timers::{Deadline, TimeoutReason};
+
+/// See the module's text for how to drive it.
+#[derive(Debug)]
+pub struct Worker {
+    settings: WorkerSettings,
+    table: Table,
+    routes: Routes,
+    timers: timers::Timers,
+    notices: VecDeque<Queued>,
+    drops: Drops,
+    serving: Option<PeerRef>,
+}
+
+impl Worker {
+    /// A worker without peers.
+    pub fn new(settings: WorkerSettings) -> Self {
+        Self {
+            settings,
+            table: Table::new(settings.slots),
+            routes: Routes::default(),
+            timers: timers::Timers::default(),
+            notices: VecDeque::new(),
+            drops: Drops::default(),
+            serving: None,
+        }
+    }
+
+    /// The next notice for the control plane.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        loop {
+            match self.notices.pop_front()? {
+                Queued::Notice(notice) => return Some(notice),
+                Queued::Float(peer) => {
+                    if let Some(found) = self.table.named(peer) {
+                        found.float_waits = false;
+                        return Some(Notice::Float { peer, endpoint: found.endpoint });
+                    }
+                }
+            }
+        }
+    }
+
+    /// A living peer's totals.
+    pub fn peer_counters(&self, peer: PeerRef) -> Option<PeerCounters> {
+        self.table.find(peer).map(|found| found.counters)
+    }
+
+    /// The totals of every living peer, by slot.
+    pub fn peers(&self) -> impl Iterator<Item = (PeerRef, PeerCounters)> {
+        self.table.peers().map(|peer| (peer.reference, peer.counters))
+    }
+
+    /// Drops by cause since the worker was made.
+    pub fn drops(&self) -> Drops {
+        self.drops
+    }
+
+    /// The peer whose packet is, or was last, being handled.
+    pub fn serving(&self) -> Option<PeerRef> {
+        self.serving
+    }
+}
+
+/// Notices wait here. A peer that moves to and fro with every packet fills one place, not the
+/// queue: where it is gets read when the notice is.
+#[derive(Debug)]
+enum Queued {
+    Notice(Notice),
+    Float(PeerRef),
+}
+
+#[cfg(test)]
+mod tests;

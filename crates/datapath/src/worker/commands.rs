@@ -1,0 +1,138 @@
+//! How commands change the table. A command that can't be obeyed changes nothing and is answered by
+//! [`Notice::Refused`].
+
+use clock::Now;
+use wire::KeyId;
+use wire::cipher::Cipher;
+use wire::key_material::{KeyMaterial, Role};
+
+use super::{Queued, Worker};
+use crate::peer::Peer;
+use crate::{Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings};
+
+impl Worker {
+    /// Applies one command. What comes of it is told by notices.
+    pub fn apply(&mut self, command: Command, now: Now) {
+        let peer = command.peer();
+        if let Err(why) = self.obey(command, now) {
+            self.notify(Notice::Refused { peer, why });
+        }
+    }
+
+    fn obey(&mut self, command: Command, now: Now) -> Result<(), CommandRefused> {
+        match command {
+            Command::PeerNew { peer, endpoint, settings } => {
+                self.peer_new(peer, endpoint, settings, now)
+            }
+            Command::PeerSet { peer, endpoint, settings } => {
+                self.peer_set(peer, endpoint, settings)
+            }
+            Command::PeerHeard { peer } => self.peer_heard(peer, now),
+            Command::PeerDel { peer } => self.peer_del(peer),
+            Command::KeyNew { peer, key_id, cipher, material, role } => {
+                self.key_new(peer, key_id, cipher, &material, role)
+            }
+            Command::KeySwap { peer, key_id } => self.key_swap(peer, key_id, now),
+            Command::KeyDel { peer, key_id } => self.key_del(peer, key_id),
+        }
+    }
+
+    fn peer_new(
+        &mut self,
+        peer: PeerRef,
+        endpoint: Endpoint,
+        settings: PeerSettings,
+        now: Now,
+    ) -> Result<(), CommandRefused> {
+        let nets: Vec<IpNet> = nets(&settings).collect();
+        self.table.insert(Peer::new(peer, endpoint, settings, now.boot))?;
+        let slot = peer.id.get();
+        nets.into_iter().for_each(|net| self.routes.insert(net, slot));
+        self.rearm(slot);
+        Ok(())
+    }
+
+    fn peer_set(
+        &mut self,
+        peer: PeerRef,
+        endpoint: Option<Endpoint>,
+        settings: Option<PeerSettings>,
+    ) -> Result<(), CommandRefused> {
+        let slot = peer.id.get();
+        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        if let Some(settings) = settings {
+            // What stays is not claimed again: it may have gone to a successor.
+            if !nets(&found.settings).eq(nets(&settings)) {
+                let routes = &mut self.routes;
+                nets(&found.settings).for_each(|net| routes.remove(net, slot));
+                nets(&settings).for_each(|net| routes.insert(net, slot));
+            }
+            found.settings = settings;
+        }
+        if let Some(endpoint) = endpoint {
+            self.table.move_to(slot, endpoint);
+        }
+        self.rearm(slot);
+        Ok(())
+    }
+
+    fn peer_heard(&mut self, peer: PeerRef, now: Now) -> Result<(), CommandRefused> {
+        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        if found.alive.heard(now.boot) {
+            self.rearm(peer.id.get());
+        }
+        Ok(())
+    }
+
+    fn peer_del(&mut self, peer: PeerRef) -> Result<(), CommandRefused> {
+        let gone = self.table.remove(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let slot = peer.id.get();
+        nets(&gone.settings).for_each(|net| self.routes.remove(net, slot));
+        self.timers.disarm(slot, gone.alive.armed);
+        self.notify(Notice::Deleted { peer, counters: gone.counters });
+        Ok(())
+    }
+
+    fn key_new(
+        &mut self,
+        peer: PeerRef,
+        key_id: KeyId,
+        cipher: Cipher,
+        material: &KeyMaterial,
+        role: Role,
+    ) -> Result<(), CommandRefused> {
+        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let (seal, open) =
+            DataKeys::derive(cipher, material, role).ok_or(CommandRefused::UnusableKey)?;
+        found.keys.install(key_id, seal, open);
+        self.notify(Notice::KeyInstalled { peer, key_id });
+        Ok(())
+    }
+
+    fn key_swap(&mut self, peer: PeerRef, key_id: KeyId, now: Now) -> Result<(), CommandRefused> {
+        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let could_seal = found.keys.can_seal();
+        if !found.keys.swap_to(key_id) {
+            return Err(CommandRefused::NoSuchKey);
+        }
+        // Idle time counts from the moment that a ping could leave.
+        if !could_seal {
+            found.alive.last_tx = now.boot;
+        }
+        self.rearm(peer.id.get());
+        Ok(())
+    }
+
+    fn key_del(&mut self, peer: PeerRef, key_id: KeyId) -> Result<(), CommandRefused> {
+        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        if found.keys.delete(key_id) { Ok(()) } else { Err(CommandRefused::NoSuchKey) }
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.notices.push_back(Queued::Notice(notice));
+    }
+}
+
+fn nets(settings: &PeerSettings) -> impl Iterator<Item = IpNet> + '_ {
+    settings.addresses.iter().copied().map(IpNet::host).chain(settings.networks.iter().copied())
+}

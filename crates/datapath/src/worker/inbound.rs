@@ -1,0 +1,172 @@
+//! From the network: find the peer, open, follow it, check what it sends, pass it on.
+//!
+//! Order matters: nothing a datagram says is believed before its tag and its packet id were
+//! checked, least of all where its sender is (protocol section 13.1).
+
+use clock::Now;
+use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
+
+use super::{Queued, Worker};
+use crate::ip::Inner;
+use crate::{
+    Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerToPeer, Side, mss,
+};
+
+impl Worker {
+    /// Opens received datagrams in place. Inner packets and control packets go to `inward`; what
+    /// one peer sent to another goes to `to_udp` (see [`PeerToPeer`]).
+    pub fn handle_datagrams<'b>(
+        &mut self,
+        batch: impl IntoIterator<Item = Datagram<'b>>,
+        now: Now,
+        inward: &mut impl PacketSink<'b>,
+        to_udp: &mut impl DatagramSink,
+    ) {
+        for Datagram { endpoint, bytes, stride } in batch {
+            let stride = if stride == 0 { bytes.len() } else { stride };
+            for datagram in bytes.chunks_mut(stride.max(1)) {
+                self.handle_datagram(&endpoint, datagram, now, inward, to_udp);
+            }
+        }
+    }
+
+    fn handle_datagram<'b>(
+        &mut self,
+        endpoint: &Endpoint,
+        datagram: &'b mut [u8],
+        now: Now,
+        inward: &mut impl PacketSink<'b>,
+        to_udp: &mut impl DatagramSink,
+    ) {
+        let done = match parse_header(datagram) {
+            Ok(header) => self
+                .open(endpoint, header, datagram, now)
+                .and_then(|(slot, packet)| self.take(slot, packet, now, inward, to_udp)),
+            Err(DataHeaderError::NotData(_)) => return inward.control(endpoint, datagram),
+            Err(DataHeaderError::Truncated) => Err(DropCause::TooShort),
+        };
+        if let Err(cause) = done {
+            self.drops.count(cause);
+        }
+    }
+
+    /// Everything up to an authentic payload whose sender is where it may be.
+    fn open<'b>(
+        &mut self,
+        endpoint: &Endpoint,
+        header: DataHeader,
+        datagram: &'b mut [u8],
+        now: Now,
+    ) -> Result<(u32, &'b mut [u8]), DropCause> {
+        let slot = self.sender(endpoint, header).ok_or(DropCause::UnknownPeer)?;
+        let peer = self.table.at(slot).ok_or(DropCause::UnknownPeer)?;
+        self.serving = Some(peer.reference);
+        let notices = &mut self.notices;
+        let mut notify = |notice| notices.push_back(Queued::Notice(notice));
+        let opened = peer.open(header, datagram, &mut notify)?;
+        let moved = peer.endpoint != *endpoint;
+        if peer.alive.heard(now.boot) {
+            self.rearm(slot);
+        }
+        if moved {
+            self.follow(slot, endpoint, opened.newest)?;
+        }
+        Ok((slot, opened.plaintext))
+    }
+
+    fn sender(&self, endpoint: &Endpoint, header: DataHeader) -> Option<u32> {
+        match (self.settings.side, header) {
+            (Side::Server, DataHeader::V2 { peer_id, .. }) if !peer_id.is_unset() => {
+                Some(peer_id.get())
+            }
+            // A server that answers from elsewhere is followed if the profile says float.
+            (Side::Client, DataHeader::V2 { .. }) => self.table.slot_at(endpoint).or(Some(0)),
+            _ => self.table.slot_at(endpoint),
+        }
+    }
+
+    /// An authentic packet came from another endpoint than the known one.
+    fn follow(&mut self, slot: u32, endpoint: &Endpoint, newest: bool) -> Result<(), DropCause> {
+        let taken = self.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
+        let Some(peer) = self.table.at(slot) else { return Ok(()) };
+        let same_remote = peer.endpoint.key() == endpoint.key();
+        if !same_remote && (taken || !peer.settings.float) {
+            return Err(DropCause::FloatRefused);
+        }
+        let mut endpoint = *endpoint;
+        if same_remote {
+            // A shell that doesn't always know its local address takes nothing back by silence.
+            endpoint.local = endpoint.local.or(peer.endpoint.local);
+        }
+        // A late packet shows where the peer was, not where it is.
+        if !newest || taken || peer.endpoint == endpoint {
+            return Ok(());
+        }
+        let reference = peer.reference;
+        if !std::mem::replace(&mut peer.float_waits, true) {
+            self.notices.push_back(Queued::Float(reference));
+        }
+        self.table.move_to(slot, endpoint);
+        Ok(())
+    }
+
+    /// What becomes of an authentic payload.
+    fn take<'b>(
+        &mut self,
+        slot: u32,
+        packet: &'b mut [u8],
+        now: Now,
+        inward: &mut impl PacketSink<'b>,
+        to_udp: &mut impl DatagramSink,
+    ) -> Result<(), DropCause> {
+        match Payload::classify(packet) {
+            Payload::Packet => {}
+            Payload::Ping => return Ok(()),
+            Payload::Occ(occ) => {
+                self.take_occ(slot, occ);
+                return Ok(());
+            }
+        }
+        let inner = self.checked(slot, packet)?;
+        match self.other_peer(slot, &inner) {
+            None => inward.packet(packet),
+            Some(_) if self.settings.peer_to_peer == PeerToPeer::Refuse => {
+                return Err(DropCause::PeerToPeer);
+            }
+            Some(other) => self.seal_for(other, packet, now, to_udp)?,
+        }
+        Ok(())
+    }
+
+    /// Of stock's options messages only the goodbye matters (protocol section 11.2).
+    fn take_occ(&mut self, slot: u32, occ: Occ) {
+        let Some(peer) = self.table.at(slot) else { return };
+        if occ == Occ::Exit && !std::mem::replace(&mut peer.said_exit, true) {
+            let peer = peer.reference;
+            self.notices.push_back(Queued::Notice(Notice::Exit { peer }));
+        }
+    }
+
+    /// The inner packet of a peer that may send it.
+    fn checked(&mut self, slot: u32, packet: &mut [u8]) -> Result<Inner, DropCause> {
+        let inner = Inner::parse(packet).ok_or(DropCause::NotIp)?;
+        if inner.is_link_local() {
+            return Err(DropCause::LinkLocal);
+        }
+        let peer = self.table.at(slot).ok_or(DropCause::UnknownPeer)?;
+        let own = peer.settings.addresses.contains(&inner.source);
+        if !own && self.routes.find(inner.source) != Some(slot) {
+            return Err(DropCause::ForeignSource);
+        }
+        mss::clamp(packet, peer.settings.mss);
+        Ok(inner)
+    }
+
+    /// The other peer that a packet is for, unless that is the kernel's matter.
+    fn other_peer(&self, slot: u32, inner: &Inner) -> Option<u32> {
+        if self.settings.peer_to_peer == PeerToPeer::ViaKernel {
+            return None;
+        }
+        self.routes.find(inner.destination).filter(|other| *other != slot)
+    }
+}

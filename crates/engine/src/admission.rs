@@ -1,0 +1,125 @@
+//! Who may in, and what they get. The engine asks; whoever composes it knows.
+//!
+//! The gateway answers from its snapshot of the store. Nothing here waits: an answer that needs a
+//! database has no place on a handshake's path.
+
+use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use datapath::PeerCounters;
+use pki::{Refusal, Serial};
+use tokio::sync::watch;
+use tunnel::Hello;
+use wire::cipher::Cipher;
+use wire::push::PushOption;
+
+use crate::Ending;
+
+/// Whose certificate it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate's serial number.
+    pub serial: Serial,
+    /// The user's name.
+    pub user: String,
+    /// The device's name, within the user.
+    pub device: String,
+}
+
+/// What an admitted peer gets.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Whose certificate it is.
+    pub identity: Identity,
+    /// The peer's addresses inside the tunnel: what it is pushed, and what it may send from.
+    pub addresses: Vec<IpAddr>,
+    /// Pushed to the peer; the session adds cipher, peer-id and protocol flags by itself.
+    pub push: Vec<PushOption>,
+}
+
+/// Decides about peers. Implementations answer from memory.
+pub trait Admission: Debug + Send + Sync + 'static {
+    /// May this peer in? Asked at the first negotiation and at every renegotiation.
+    ///
+    /// # Errors
+    /// The reason why not, which is counted, logged, and told to the peer.
+    fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal>;
+
+    /// Does an earlier admission still hold?
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn standing(&self, identity: &Identity) -> Result<(), Refusal>;
+
+    /// The number of the latest change that may end an admission. The engine sweeps its sessions
+    /// whenever it moves.
+    fn changes(&self) -> watch::Receiver<i64>;
+
+    /// Told of what happened to sessions, in order. Must not block.
+    fn report(&self, report: Report);
+}
+
+/// A session as listings and logs show it.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// Numbered from 1 since the engine started.
+    pub number: u64,
+    /// Whose it is.
+    pub identity: Identity,
+    /// Where it comes from.
+    pub source: SocketAddr,
+    /// The address of ours that it speaks to.
+    pub local: Option<IpAddr>,
+    /// Its addresses inside the tunnel.
+    pub addresses: Vec<IpAddr>,
+    /// The data channel's cipher.
+    pub cipher: Option<Cipher>,
+    /// The TLS version of the control channel.
+    pub tls: &'static str,
+    /// What the peer calls itself (IV_VER, IV_PLAT).
+    pub peer_version: String,
+    /// When it was admitted, since the machine booted.
+    pub since: Duration,
+    /// How often its keys were renewed.
+    pub renegotiations: u64,
+    /// When that was last, since the machine booted.
+    pub renegotiated_at: Option<Duration>,
+    /// What went through it.
+    pub counters: PeerCounters,
+}
+
+/// What happened to a session.
+#[derive(Debug)]
+pub enum Report {
+    /// Admitted and up: data flows.
+    Opened(SessionInfo),
+    /// Keys were renewed.
+    Renegotiated {
+        /// The session's number.
+        number: u64,
+    },
+    /// The peer moved to another address.
+    Floated {
+        /// The session's number.
+        number: u64,
+        /// Where it is.
+        to: SocketAddr,
+    },
+    /// It ended.
+    Closed {
+        /// The session as it was.
+        info: SessionInfo,
+        /// Why.
+        ending: Ending,
+    },
+    /// A connection that never became a session.
+    Refused {
+        /// Where it came from.
+        source: SocketAddr,
+        /// Whose it was, if it came far enough to say.
+        whom: Option<Identity>,
+        /// Why.
+        ending: Ending,
+    },
+}

@@ -1,0 +1,289 @@
+//! One connection to a server: the session core, the data thread and the socket to that server.
+//!
+//! Addresses, routes and DNS are the caller's business: [`ClientEvent::Pushed`] says what the server
+//! wants, and [`ClientEvent::Established`] that data flows. A new connection is a new [`Client`]; the
+//! TUN device may be the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use datapath::{Command, Endpoint, Header, KeepAlive, Notice, PeerRef, WorkerSettings};
+use sysio::{Tun, UdpSocket};
+use tokio::sync::mpsc;
+use tunnel::{ClientConfig, Close, EndReason, Event, RenegotiateReason, Session};
+use wire::PeerId;
+use wire::cipher::Cipher;
+use wire::push::{PushOption, PushReply};
+
+use crate::data::{self, ControlDatagram, DataHandle, DataIo, Outlets, transmit};
+use crate::entropy::fresh_seed;
+use crate::grant::server_settings;
+use crate::{DataFigures, Ending, StartError};
+
+/// What a connection is made with.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// For the session.
+    pub tunnel: Arc<ClientConfig>,
+    /// As for a server's peers; 0 leaves SYNs alone.
+    pub mssfix: u16,
+    /// Nothing came for this long: the server is gone. Replaced by what is pushed.
+    pub ping_restart: Duration,
+}
+
+/// What happened to the connection.
+#[derive(Debug)]
+pub enum ClientEvent {
+    /// What the server wants set up. Comes before `Established`.
+    Pushed(Box<PushReply>),
+    /// Data flows.
+    Established(Option<Cipher>),
+    /// Keys were renewed.
+    Renegotiated,
+    /// It is over; nothing follows.
+    Ended(Ending),
+}
+
+/// A running connection. Dropping it ends it without a goodbye.
+#[derive(Debug)]
+pub struct Client {
+    events: mpsc::UnboundedReceiver<ClientEvent>,
+    orders: mpsc::UnboundedSender<Order>,
+    data: DataHandle,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Renegotiate,
+    Close,
+}
+
+impl Client {
+    /// Starts a connection on the present tokio runtime. `socket` is connected to the server.
+    ///
+    /// # Errors
+    /// When the data thread cannot be started or the kernel has no randomness.
+    pub fn start(
+        tun: Arc<Tun>,
+        socket: Arc<UdpSocket>,
+        server: std::net::SocketAddr,
+        settings: ClientSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Client, StartError> {
+        let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
+        let (notices_out, notices) = mpsc::unbounded_channel();
+        let io = DataIo {
+            tun,
+            sockets: vec![Arc::clone(&socket)],
+            wrap: Arc::clone(&settings.tunnel.wrap),
+            clock: Arc::clone(&clock),
+        };
+        let outlets = Outlets { control, notices: notices_out };
+        let (data, _thread) =
+            data::start(WorkerSettings::client(), io, outlets).map_err(StartError::DataThread)?;
+        let seed = fresh_seed().map_err(StartError::Entropy)?;
+        let session = Session::client(Arc::clone(&settings.tunnel), seed, clock.now());
+        let (events_out, events) = mpsc::unbounded_channel();
+        let (orders, orders_in) = mpsc::unbounded_channel();
+        let task = ClientTask {
+            session,
+            settings,
+            endpoint: Endpoint::new(0, server),
+            socket,
+            data: data.clone(),
+            clock,
+            events: events_out,
+            up: false,
+            ended: false,
+        };
+        tokio::spawn(task.run(datagrams, notices, orders_in));
+        Ok(Client { events, orders, data })
+    }
+
+    /// The next thing that happened; `None` after `Ended`.
+    pub async fn event(&mut self) -> Option<ClientEvent> {
+        self.events.recv().await
+    }
+
+    /// Renews the keys.
+    pub fn renegotiate(&self) {
+        // A connection that is over has no keys to renew.
+        let _ = self.orders.send(Order::Renegotiate);
+    }
+
+    /// Says goodbye; `Ended` follows.
+    pub fn close(&self) {
+        let _ = self.orders.send(Order::Close);
+    }
+
+    /// What the data thread counted.
+    pub async fn figures(&self) -> DataFigures {
+        self.data.figures().await
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.data.stop();
+    }
+}
+
+struct ClientTask {
+    session: Session,
+    settings: ClientSettings,
+    endpoint: Endpoint,
+    socket: Arc<UdpSocket>,
+    data: DataHandle,
+    clock: Arc<dyn Clock>,
+    events: mpsc::UnboundedSender<ClientEvent>,
+    up: bool,
+    ended: bool,
+}
+
+impl ClientTask {
+    async fn run(
+        mut self,
+        mut datagrams: mpsc::Receiver<ControlDatagram>,
+        mut notices: mpsc::UnboundedReceiver<Notice>,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+    ) {
+        loop {
+            self.drain();
+            let Some(wait) = self.time_left() else { break };
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => break,
+                },
+                Some(notice) = notices.recv() => self.take_notice(notice),
+                Some(datagram) = datagrams.recv() => self.take_datagram(&datagram.bytes),
+                () = tokio::time::sleep(wait) => self.session.handle_timeout(self.clock.now()),
+            }
+        }
+        self.data.stop();
+    }
+
+    fn obey(&mut self, order: Order) {
+        let now = self.clock.now();
+        match order {
+            Order::Renegotiate => self.session.renegotiate(RenegotiateReason::Requested, now),
+            Order::Close => self.session.close(Close::Exit, now),
+        }
+    }
+
+    fn take_datagram(&mut self, datagram: &[u8]) {
+        match self.session.handle_datagram(datagram, self.clock.now()) {
+            Ok(()) if self.up => self.data.apply(Command::PeerHeard { peer: server_peer() }),
+            Ok(()) => {}
+            Err(reason) => tracing::trace!(%reason, "a control packet was dropped"),
+        }
+    }
+
+    fn take_notice(&mut self, notice: Notice) {
+        let now = self.clock.now();
+        match notice {
+            Notice::KeyInstalled { key_id, .. } => self.session.key_installed(key_id, now),
+            Notice::FirstUse { key_id, .. } => self.session.data_seen(key_id, now),
+            Notice::KeysNearlyUsedUp { .. } => {
+                self.session.renegotiate(RenegotiateReason::KeyNearlyUsedUp, now);
+            }
+            Notice::Expired { .. } => self.end(Ending::PingTimeout),
+            Notice::Exit { .. } => self.end(Ending::Session(EndReason::PeerExit)),
+            Notice::Deleted { .. } | Notice::Float { .. } | Notice::Refused { .. } => {}
+        }
+    }
+
+    fn drain(&mut self) {
+        loop {
+            while let Some(datagram) = self.session.poll_transmit(self.clock.now()) {
+                if let Err(error) = self.socket.send(transmit(&self.endpoint, &datagram)) {
+                    tracing::debug!(%error, "sending a control packet");
+                }
+            }
+            let Some(event) = self.session.poll_event() else { return };
+            self.act_on(event);
+        }
+    }
+
+    fn act_on(&mut self, event: Event) {
+        match event {
+            Event::Pushed(reply) => {
+                self.set_up(&reply);
+                self.tell(ClientEvent::Pushed(reply));
+            }
+            Event::KeyReady(key) => self.data.apply(Command::KeyNew {
+                peer: server_peer(),
+                key_id: key.key_id,
+                cipher: key.cipher,
+                material: key.material,
+                role: key.role,
+            }),
+            Event::KeyActive(key_id) => self.data.apply(Command::KeySwap { peer: server_peer(), key_id }),
+            Event::KeyRetired(key_id) => self.data.apply(Command::KeyDel { peer: server_peer(), key_id }),
+            Event::Established => {
+                let cipher = self.session.negotiated().map(|negotiated| negotiated.cipher);
+                self.tell(ClientEvent::Established(cipher));
+            }
+            Event::Renegotiated(_) => self.tell(ClientEvent::Renegotiated),
+            Event::Ended(reason) => self.end(Ending::Session(reason)),
+            Event::Admission(_) => {}
+        }
+    }
+
+    /// The server becomes the data thread's one peer.
+    fn set_up(&mut self, reply: &PushReply) {
+        if self.up {
+            return;
+        }
+        let mut keep_alive =
+            KeepAlive { ping: None, ping_restart: Some(self.settings.ping_restart) };
+        let mut header = Header::V1;
+        for option in &reply.options {
+            match option {
+                PushOption::Ping(seconds) => keep_alive.ping = interval(*seconds),
+                PushOption::PingRestart(seconds) => keep_alive.ping_restart = interval(*seconds),
+                PushOption::PeerId(id) => header = Header::V2(*id),
+                _ => {}
+            }
+        }
+        let settings = server_settings(header, &self.endpoint, keep_alive, self.settings.mssfix);
+        self.data.apply(Command::PeerNew { peer: server_peer(), endpoint: self.endpoint, settings });
+        self.up = true;
+    }
+
+    fn end(&mut self, ending: Ending) {
+        if !self.ended {
+            self.ended = true;
+            self.data.apply(Command::PeerDel { peer: server_peer() });
+            self.tell(ClientEvent::Ended(ending));
+        }
+    }
+
+    fn tell(&self, event: ClientEvent) {
+        // Nobody listens any more: the orders' other end is gone too, which ends the task.
+        let _ = self.events.send(event);
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        match self.session.poll_timeout() {
+            Some(deadline) => Some(deadline.at.saturating_sub(self.clock.now().boot)),
+            None if self.ended => None,
+            None => Some(IDLE),
+        }
+    }
+}
+
+/// Zero turns a timer off, as in a configuration.
+fn interval(seconds: u32) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+/// A client's one peer. Its slot is our own choice; the peer-id on the wire is the pushed one.
+fn server_peer() -> PeerRef {
+    PeerRef { id: PeerId::from_bytes([0; 3]), generation: 1 }
+}
+
+const CONTROL_QUEUE: usize = 64;
+const IDLE: Duration = Duration::from_secs(3600);

@@ -1,0 +1,549 @@
+//! The control task: who is connected, who is asking, and who has to go.
+//!
+//! One task owns the gate, the table of connections and the peer-ids, so that registering a session
+//! and sweeping all sessions can't interleave. It waits for nothing but its queues.
+//!
+//! Order of an end: the data thread is told first, so that a closed peer's traffic stops whatever
+//! its session's task does; then the task, which says goodbye and lingers for the last
+//! acknowledgements, so that they don't look like a new connection.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clock::{Clock, Now};
+use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef};
+use pki::Refusal;
+use sysio::UdpSocket;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tunnel::{Accepted, Close, DropReason, Gate, Hello, RenegotiateReason, Session, Verdict};
+use wire::SessionId;
+use wire::control::ControlHeader;
+use wire::peer_info::PeerInfo;
+
+use crate::data::{ControlDatagram, DataHandle, transmit};
+use crate::figures::ControlFigures;
+use crate::grant::{DataSettings, grant, peer_settings};
+use crate::entropy::fresh_seed;
+use crate::peers::PeerIds;
+use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
+use crate::server::Kick;
+use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
+
+/// What others ask of the control task.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// Who is connected, without counters.
+    Sessions(oneshot::Sender<Vec<(PeerRef, SessionInfo)>>),
+    /// What was counted.
+    Figures(oneshot::Sender<ControlFigures>),
+    /// Close the sessions that match; whose they were.
+    Kick(Kick, oneshot::Sender<Vec<Identity>>),
+    /// Renew everybody's keys.
+    RenegotiateAll,
+    /// Say goodbye to everybody and end.
+    Stop(oneshot::Sender<()>),
+}
+
+/// The queues that the control task waits for.
+pub(crate) struct Inlets {
+    pub(crate) datagrams: mpsc::Receiver<ControlDatagram>,
+    pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
+    pub(crate) changes: watch::Receiver<i64>,
+}
+
+/// What the control task works with.
+pub(crate) struct ControlParts {
+    pub(crate) gate: Gate,
+    pub(crate) tunnel: Arc<tunnel::ServerConfig>,
+    pub(crate) data_settings: DataSettings,
+    pub(crate) sockets: Vec<Arc<UdpSocket>>,
+    pub(crate) data: DataHandle,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) admission: Arc<dyn Admission>,
+    pub(crate) max_sessions: u32,
+    pub(crate) swept: watch::Sender<i64>,
+}
+
+pub(crate) struct Control {
+    parts: ControlParts,
+    connections: BTreeMap<ConnectionId, Connection>,
+    by_sender: HashMap<(SocketAddr, SessionId), ConnectionId>,
+    by_peer: BTreeMap<PeerRef, ConnectionId>,
+    peer_ids: PeerIds,
+    tasks: JoinSet<()>,
+    task_ids: HashMap<tokio::task::Id, ConnectionId>,
+    outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
+    from_sessions: mpsc::UnboundedReceiver<(ConnectionId, FromSession)>,
+    next_id: ConnectionId,
+    sweep: Option<Sweep>,
+    figures: ControlFigures,
+    drops: DropTally,
+}
+
+/// A connection from its proven cookie to the end of its task.
+struct Connection {
+    datagrams: mpsc::Sender<Vec<u8>>,
+    orders: mpsc::UnboundedSender<ToSession>,
+    remote: SocketAddr,
+    client_session: SessionId,
+    endpoint: Endpoint,
+    admitted: Option<Registered>,
+    ended: bool,
+}
+
+/// An admitted connection.
+struct Registered {
+    peer: PeerRef,
+    info: SessionInfo,
+    established: bool,
+}
+
+/// A sweep whose closed peers the data thread has not all confirmed.
+struct Sweep {
+    change: i64,
+    waiting: BTreeSet<PeerRef>,
+}
+
+impl Control {
+    pub(crate) fn new(parts: ControlParts) -> Self {
+        let (outlet, from_sessions) = mpsc::unbounded_channel();
+        let peer_ids = PeerIds::new(parts.max_sessions);
+        Self {
+            parts,
+            connections: BTreeMap::new(),
+            by_sender: HashMap::new(),
+            by_peer: BTreeMap::new(),
+            peer_ids,
+            tasks: JoinSet::new(),
+            task_ids: HashMap::new(),
+            outlet,
+            from_sessions,
+            next_id: 1,
+            sweep: None,
+            figures: ControlFigures::default(),
+            drops: DropTally::default(),
+        }
+    }
+
+    /// Runs until told to stop. Changes and ends are looked at before new datagrams.
+    pub(crate) async fn run(mut self, mut inlets: Inlets) {
+        self.sweep(*inlets.changes.borrow_and_update());
+        loop {
+            tokio::select! {
+                biased;
+                changed = inlets.changes.changed() => match changed {
+                    Ok(()) => self.sweep(*inlets.changes.borrow_and_update()),
+                    Err(_) => return,
+                },
+                Some(notice) = inlets.notices.recv() => self.take_notice(notice),
+                Some((id, what)) = self.from_sessions.recv() => self.hear(id, what),
+                Some(ended) = self.tasks.join_next_with_id() => self.bury(ended),
+                ask = inlets.asks.recv() => match ask {
+                    Some(Ask::Stop(done)) => return self.stop(done).await,
+                    Some(ask) => self.answer(ask),
+                    None => return,
+                },
+                Some(datagram) = inlets.datagrams.recv() => self.take_datagram(datagram),
+            }
+        }
+    }
+
+    fn take_datagram(&mut self, datagram: ControlDatagram) {
+        let Ok(header) = ControlHeader::parse(&datagram.bytes) else {
+            return self.count_drop(DropReason::Malformed);
+        };
+        let sender = (datagram.endpoint.remote, header.session_id);
+        if let Some(connection) =
+            self.by_sender.get(&sender).and_then(|id| self.connections.get(id))
+        {
+            // A full queue is a peer that sends faster than it is served; it will send again.
+            let _ = connection.datagrams.try_send(datagram.bytes);
+            return;
+        }
+        let now = self.parts.clock.now();
+        match self.parts.gate.handle(datagram.endpoint.remote, &datagram.bytes, now) {
+            Verdict::Drop(reason) => self.count_drop(reason),
+            Verdict::Answer(answer) => {
+                self.figures.stateless_answers += 1;
+                self.send(&datagram.endpoint, &answer);
+            }
+            Verdict::Accept(accepted) => self.open(*accepted, datagram.endpoint, now),
+        }
+    }
+
+    fn open(&mut self, accepted: Accepted, endpoint: Endpoint, now: Now) {
+        let handshakes = self.connections.values().filter(|c| c.admitted.is_none()).count();
+        if handshakes >= MAX_HANDSHAKES {
+            *self.figures.endings.entry("too_many_handshakes").or_default() += 1;
+            return;
+        }
+        let Ok(seed) = fresh_seed() else { return };
+        let Some(socket) = self.parts.sockets.get(usize::from(endpoint.socket)).cloned() else {
+            return;
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        self.figures.handshakes_begun += 1;
+        let client_session = accepted.client_session_id();
+        let session = Session::server(Arc::clone(&self.parts.tunnel), accepted, seed, now);
+        let (datagrams, datagrams_in) = mpsc::channel(DATAGRAMS);
+        let (orders, orders_in) = mpsc::unbounded_channel();
+        let task = SessionTask {
+            id,
+            session,
+            endpoint,
+            socket,
+            data: self.parts.data.clone(),
+            clock: Arc::clone(&self.parts.clock),
+            datagrams: datagrams_in,
+            orders: orders_in,
+            drops: self.drops.clone(),
+            outlet: self.outlet.clone(),
+            peer: None,
+        };
+        let handle = self.tasks.spawn(task.run());
+        self.task_ids.insert(handle.id(), id);
+        self.by_sender.insert((endpoint.remote, client_session), id);
+        let remote = endpoint.remote;
+        let connection = Connection {
+            datagrams,
+            orders,
+            remote,
+            client_session,
+            endpoint,
+            admitted: None,
+            ended: false,
+        };
+        self.connections.insert(id, connection);
+    }
+
+    fn hear(&mut self, id: ConnectionId, what: FromSession) {
+        match what {
+            FromSession::Admission(hello) => self.admit(id, &hello),
+            FromSession::Established(cipher) => {
+                self.figures.sessions_opened += 1;
+                let Some(registered) = self.registered(id) else { return };
+                registered.established = true;
+                registered.info.cipher = cipher;
+                let info = registered.info.clone();
+                self.parts.admission.report(Report::Opened(info));
+            }
+            FromSession::Renegotiated => {
+                self.figures.renegotiations += 1;
+                let now = self.parts.clock.now().boot;
+                let Some(registered) = self.registered(id) else { return };
+                registered.info.renegotiations += 1;
+                registered.info.renegotiated_at = Some(now);
+                let number = registered.info.number;
+                self.parts.admission.report(Report::Renegotiated { number });
+            }
+            FromSession::Ended(ending) => self.end(id, ending, None),
+        }
+    }
+
+    fn admit(&mut self, id: ConnectionId, hello: &Hello) {
+        let verdict = self.parts.admission.admit(hello);
+        let Some(connection) = self.connections.get(&id).filter(|c| !c.ended) else { return };
+        match (verdict, &connection.admitted) {
+            (Err(refusal), _) => {
+                let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
+                let message = ToSession::Refused(told);
+                self.end(id, Ending::Refused(refusal), Some(message));
+            }
+            (Ok(admitted), Some(registered)) if registered.info.identity == admitted.identity => {
+                let grant = Box::new(grant(&admitted, registered.peer));
+                let message = ToSession::Admitted(registered.peer, grant);
+                self.tell(id, message);
+            }
+            // A renewed certificate of the same device connects anew instead.
+            (Ok(_), Some(_)) => {
+                let close = ToSession::Close(Close::Restart(String::new()));
+                self.end(id, Ending::Replaced, Some(close));
+            }
+            (Ok(admitted), None) => self.register(id, hello, admitted),
+        }
+    }
+
+    fn register(&mut self, id: ConnectionId, hello: &Hello, admitted: Admitted) {
+        self.replace_older(&admitted);
+        let Some(peer) = self.peer_ids.take() else {
+            let told = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };
+            return self.end(id, Ending::Full, Some(ToSession::Refused(told)));
+        };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let settings = peer_settings(
+            &admitted,
+            peer,
+            &hello.peer_info,
+            &connection.endpoint,
+            &self.parts.data_settings,
+        );
+        let info = SessionInfo {
+            number: id,
+            identity: admitted.identity.clone(),
+            source: connection.remote,
+            local: connection.endpoint.local,
+            addresses: admitted.addresses.clone(),
+            cipher: None,
+            tls: "",
+            peer_version: client_name(&hello.peer_info),
+            since: self.parts.clock.now().boot,
+            renegotiations: 0,
+            renegotiated_at: None,
+            counters: PeerCounters::default(),
+        };
+        let endpoint = connection.endpoint;
+        connection.admitted = Some(Registered { peer, info, established: false });
+        self.by_peer.insert(peer, id);
+        self.parts.data.apply(Command::PeerNew { peer, endpoint, settings });
+        // Registered: from here on a sweep finds it. What changed before that is caught now.
+        if let Err(refusal) = self.parts.admission.standing(&admitted.identity) {
+            let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
+            return self.end(id, Ending::Withdrawn(refusal), Some(ToSession::Refused(told)));
+        }
+        self.tell(id, ToSession::Admitted(peer, Box::new(grant(&admitted, peer))));
+    }
+
+    /// A device has one address, so its older session goes when the new one is admitted.
+    fn replace_older(&mut self, admitted: &Admitted) {
+        let older: Vec<ConnectionId> = self
+            .live()
+            .filter(|(_, registered)| {
+                registered.info.identity.user == admitted.identity.user
+                    && registered.info.identity.device == admitted.identity.device
+            })
+            .map(|(id, _)| id)
+            .collect();
+        for id in older {
+            self.end(id, Ending::Replaced, Some(ToSession::Close(Close::Replaced)));
+        }
+    }
+
+    /// Closes every session whose admission a change took back.
+    fn sweep(&mut self, change: i64) {
+        let withdrawn: Vec<_> = self
+            .live()
+            .filter_map(|(id, registered)| {
+                let refusal = self.parts.admission.standing(&registered.info.identity).err()?;
+                Some((id, registered.peer, refusal))
+            })
+            .collect();
+        let mut waiting = match self.sweep.take() {
+            Some(unfinished) => unfinished.waiting,
+            None => BTreeSet::new(),
+        };
+        for (id, peer, refusal) in withdrawn {
+            waiting.insert(peer);
+            let close = ToSession::Close(Close::AuthFailed(told(&refusal)));
+            self.end(id, Ending::Withdrawn(refusal), Some(close));
+        }
+        self.sweep = Some(Sweep { change, waiting });
+        self.finish_sweep();
+    }
+
+    fn finish_sweep(&mut self) {
+        if let Some(sweep) = self.sweep.take_if(|sweep| sweep.waiting.is_empty()) {
+            self.parts.swept.send_replace(sweep.change);
+        }
+    }
+
+    fn take_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Deleted { peer, counters } => self.deleted(peer, counters),
+            Notice::Float { peer, endpoint } => self.float(peer, endpoint),
+            Notice::Expired { peer } => self.end_peer(peer, Ending::PingTimeout),
+            Notice::Exit { peer } => {
+                self.end_peer(peer, Ending::Session(tunnel::EndReason::PeerExit));
+            }
+            Notice::KeyInstalled { peer, .. }
+            | Notice::FirstUse { peer, .. }
+            | Notice::KeysNearlyUsedUp { peer, .. } => {
+                if let Some(id) = self.by_peer.get(&peer).copied() {
+                    self.tell(id, ToSession::Notice(notice));
+                }
+            }
+            Notice::Refused { peer, why } => {
+                tracing::debug!(?peer, %why, "a command had no effect");
+            }
+        }
+    }
+
+    fn end_peer(&mut self, peer: PeerRef, ending: Ending) {
+        if let Some(id) = self.by_peer.get(&peer).copied() {
+            self.end(id, ending, Some(ToSession::Close(Close::Replaced)));
+        }
+    }
+
+    fn float(&mut self, peer: PeerRef, endpoint: Endpoint) {
+        let Some(id) = self.by_peer.get(&peer).copied() else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        self.by_sender.remove(&(connection.remote, connection.client_session));
+        connection.remote = endpoint.remote;
+        connection.endpoint = endpoint;
+        self.by_sender.insert((endpoint.remote, connection.client_session), id);
+        if let Some(registered) = &mut connection.admitted {
+            registered.info.source = endpoint.remote;
+            let number = registered.info.number;
+            self.parts.admission.report(Report::Floated { number, to: endpoint.remote });
+        }
+        self.tell(id, ToSession::Moved(endpoint));
+    }
+
+    /// Ends a connection once: data first, then the session's task.
+    fn end(&mut self, id: ConnectionId, ending: Ending, message: Option<ToSession>) {
+        let Some(connection) = self.connections.get_mut(&id).filter(|c| !c.ended) else { return };
+        connection.ended = true;
+        *self.figures.endings.entry(ending.code()).or_default() += 1;
+        match &connection.admitted {
+            Some(registered) => {
+                self.parts.data.apply(Command::PeerDel { peer: registered.peer });
+                let info = registered.info.clone();
+                let report = if registered.established {
+                    Report::Closed { info, ending }
+                } else {
+                    Report::Refused { source: connection.remote, ending, whom: Some(info.identity) }
+                };
+                self.parts.admission.report(report);
+            }
+            None => {
+                let source = connection.remote;
+                self.parts.admission.report(Report::Refused { source, ending, whom: None });
+            }
+        }
+        if let Some(message) = message {
+            self.tell(id, message);
+        }
+    }
+
+    fn deleted(&mut self, peer: PeerRef, _counters: PeerCounters) {
+        self.by_peer.remove(&peer);
+        self.peer_ids.give_back(peer);
+        if let Some(sweep) = &mut self.sweep {
+            sweep.waiting.remove(&peer);
+        }
+        self.finish_sweep();
+    }
+
+    /// A session's task is over: its last acknowledgements are in, or it panicked.
+    fn bury(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        let task = match &ended {
+            Ok((task, ())) => *task,
+            Err(error) => error.id(),
+        };
+        let Some(id) = self.task_ids.remove(&task) else { return };
+        if ended.is_err() {
+            self.end(id, Ending::Panicked, None);
+        }
+        let Some(connection) = self.connections.remove(&id) else { return };
+        self.by_sender.remove(&(connection.remote, connection.client_session));
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Sessions(answer) => {
+                let list = self.live().map(|(_, r)| (r.peer, r.info.clone())).collect();
+                // Whoever asked may have gone.
+                let _ = answer.send(list);
+            }
+            Ask::Figures(answer) => {
+                let mut figures = self.figures.clone();
+                figures.control_drops = self.drops.snapshot();
+                figures.sessions = self.live().filter(|(_, r)| r.established).count() as u64;
+                figures.handshakes_now =
+                    self.connections.values().filter(|c| c.admitted.is_none()).count() as u64;
+                let _ = answer.send(figures);
+            }
+            Ask::Kick(whom, answer) => {
+                let _ = answer.send(self.kick(&whom));
+            }
+            Ask::RenegotiateAll => {
+                let ids: Vec<_> = self.live().map(|(id, _)| id).collect();
+                for id in ids {
+                    self.tell(id, ToSession::Renegotiate(RenegotiateReason::Requested));
+                }
+            }
+            Ask::Stop(_) => {}
+        }
+    }
+
+    fn kick(&mut self, whom: &Kick) -> Vec<Identity> {
+        let kicked: Vec<_> = self
+            .live()
+            .filter(|(id, registered)| match whom {
+                Kick::Number(number) => id == number,
+                Kick::User(user) => registered.info.identity.user == *user,
+                Kick::Device(user, device) => {
+                    registered.info.identity.user == *user
+                        && registered.info.identity.device == *device
+                }
+            })
+            .map(|(id, registered)| (id, registered.info.identity.clone()))
+            .collect();
+        for (id, _) in &kicked {
+            let close = ToSession::Close(Close::Restart("closed by an administrator".to_owned()));
+            self.end(*id, Ending::Kicked, Some(close));
+        }
+        kicked.into_iter().map(|(_, identity)| identity).collect()
+    }
+
+    async fn stop(mut self, done: oneshot::Sender<()>) {
+        let ids: Vec<_> = self.connections.keys().copied().collect();
+        for id in ids {
+            let close = ToSession::Close(Close::Restart("the gateway is stopping".to_owned()));
+            self.end(id, Ending::Shutdown, Some(close));
+        }
+        let farewell = async { while self.tasks.join_next().await.is_some() {} };
+        // A peer that does not acknowledge the goodbye does not hold up the stop.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        let _ = done.send(());
+    }
+
+    fn live(&self) -> impl Iterator<Item = (ConnectionId, &Registered)> {
+        self.connections
+            .iter()
+            .filter(|(_, connection)| !connection.ended)
+            .filter_map(|(id, connection)| Some((*id, connection.admitted.as_ref()?)))
+    }
+
+    fn registered(&mut self, id: ConnectionId) -> Option<&mut Registered> {
+        self.connections.get_mut(&id).filter(|c| !c.ended)?.admitted.as_mut()
+    }
+
+    fn tell(&self, id: ConnectionId, order: ToSession) {
+        if let Some(connection) = self.connections.get(&id) {
+            // A task that has ended needs no orders.
+            let _ = connection.orders.send(order);
+        }
+    }
+
+    fn send(&self, endpoint: &Endpoint, payload: &[u8]) {
+        let Some(socket) = self.parts.sockets.get(usize::from(endpoint.socket)) else { return };
+        if let Err(error) = socket.send(transmit(endpoint, payload)) {
+            tracing::debug!(%error, "answering a reset");
+        }
+    }
+
+    fn count_drop(&mut self, reason: DropReason) {
+        self.drops.count(reason);
+    }
+}
+
+/// What a client calls itself: `OpenVPN 2.6.14 linux`.
+fn client_name(info: &PeerInfo) -> String {
+    let [version, platform] = ["IV_VER", "IV_PLAT"].map(|name| info.get(name).unwrap_or("?"));
+    format!("{version} {platform}")
+}
+
+/// A refusal as the peer is told it: one line of bounded length.
+fn told(refusal: &Refusal) -> String {
+    refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// Control datagrams waiting for one session: its receive window and as many repetitions.
+const DATAGRAMS: usize = 32;
+/// Connections between cookie and admission.
+const MAX_HANDSHAKES: usize = 4096;
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);

@@ -1,0 +1,83 @@
+//! From an admission to what the two cores are told: peer settings for the data thread, a grant for
+//! the session.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use datapath::{Endpoint, Header, IpNet, KeepAlive, Mss, PeerRef, PeerSettings};
+use tunnel::Grant;
+use wire::mtu::{Encapsulation, MssFix, Underlay};
+use wire::peer_info::{IvProto, PeerInfo};
+
+use crate::Admitted;
+
+/// Timers and sizes of the data channel, the same for every peer.
+#[derive(Clone, Copy, Debug)]
+pub struct DataSettings {
+    /// A ping leaves when nothing was sent for this long.
+    pub ping: Duration,
+    /// A peer is gone when nothing came for this long.
+    pub ping_restart: Duration,
+    /// The largest outer packet that TCP inside the tunnel should lead to, IP header included
+    /// (`mssfix N mtu`); 0 leaves SYNs alone.
+    pub mssfix: u16,
+}
+
+/// What the data thread has to know about an admitted peer.
+pub(crate) fn peer_settings(
+    admitted: &Admitted,
+    peer: PeerRef,
+    peer_info: &PeerInfo,
+    endpoint: &Endpoint,
+    data: &DataSettings,
+) -> PeerSettings {
+    let header = if peer_info.iv_proto().contains(IvProto::DATA_V2) {
+        Header::V2(peer.id)
+    } else {
+        Header::V1
+    };
+    PeerSettings {
+        header,
+        addresses: admitted.addresses.clone(),
+        networks: Vec::new(),
+        mss: mss(header, endpoint, data.mssfix),
+        keep_alive: KeepAlive { ping: Some(data.ping), ping_restart: Some(data.ping_restart) },
+        float: true,
+    }
+}
+
+/// What the data thread of a client has to know about its server.
+pub(crate) fn server_settings(
+    header: Header,
+    endpoint: &Endpoint,
+    keep_alive: KeepAlive,
+    mssfix: u16,
+) -> PeerSettings {
+    PeerSettings {
+        header,
+        addresses: Vec::new(),
+        networks: vec![IpNet::ALL_V4, IpNet::ALL_V6],
+        mss: mss(header, endpoint, mssfix),
+        keep_alive,
+        float: false,
+    }
+}
+
+/// What the session is told.
+pub(crate) fn grant(admitted: &Admitted, peer: PeerRef) -> Grant {
+    Grant { push: admitted.push.clone(), peer_id: peer.id, ciphers: Vec::new() }
+}
+
+fn mss(header: Header, endpoint: &Endpoint, mssfix: u16) -> Mss {
+    if mssfix == 0 {
+        return Mss::UNTOUCHED;
+    }
+    let encapsulation =
+        Encapsulation { v2: matches!(header, Header::V2(_)), ..Encapsulation::USUAL };
+    let underlay = match endpoint.remote.ip().to_canonical() {
+        IpAddr::V4(_) => Underlay::V4,
+        IpAddr::V6(_) => Underlay::V6,
+    };
+    let limits = MssFix::Mtu(mssfix).mss(encapsulation, underlay);
+    Mss { v4: limits.v4, v6: limits.v6 }
+}

@@ -1,0 +1,183 @@
+//! Starting a server and asking things of it.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use clock::Clock;
+use datapath::{PeerToPeer, Side, WorkerSettings};
+use sysio::{Tun, UdpSocket};
+use tokio::sync::{mpsc, oneshot, watch};
+use tunnel::{Gate, GateSettings, ServerConfig};
+
+use crate::control::{Ask, Control, ControlParts, Inlets};
+use crate::data::{self, DataHandle, DataIo, Outlets};
+use crate::entropy::fresh_seed;
+use crate::{Admission, DataSettings, Figures, Identity, SessionInfo};
+
+/// What a server is made with.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// What its sessions share.
+    pub tunnel: Arc<ServerConfig>,
+    /// Limits towards strangers.
+    pub gate: GateSettings,
+    /// Timers and sizes of the data channel.
+    pub data: DataSettings,
+    /// Sessions at once.
+    pub max_sessions: u32,
+    /// Traffic between peers.
+    pub peer_to_peer: PeerToPeer,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    asks: mpsc::Sender<Ask>,
+    data: DataHandle,
+    swept: watch::Receiver<i64>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Which sessions to close.
+#[derive(Clone, Debug)]
+pub enum Kick {
+    /// The session with this number.
+    Number(u64),
+    /// All of a user.
+    User(String),
+    /// Those of one device: user, device.
+    Device(String, String),
+}
+
+impl Server {
+    /// Starts a server on the present tokio runtime.
+    ///
+    /// # Errors
+    /// When the data thread cannot be started or the kernel has no randomness.
+    pub fn start(
+        tun: Arc<Tun>,
+        sockets: Vec<Arc<UdpSocket>>,
+        settings: ServerSettings,
+        admission: Arc<dyn Admission>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Server, StartError> {
+        let wrap = Arc::clone(&settings.tunnel.wrap);
+        let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
+        let (notices_out, notices) = mpsc::unbounded_channel();
+        let io = DataIo {
+            tun,
+            sockets: sockets.clone(),
+            wrap: Arc::clone(&wrap),
+            clock: Arc::clone(&clock),
+        };
+        let worker = WorkerSettings {
+            side: Side::Server,
+            slots: settings.max_sessions,
+            peer_to_peer: settings.peer_to_peer,
+        };
+        let outlets = Outlets { control, notices: notices_out };
+        let (data, thread) = data::start(worker, io, outlets).map_err(StartError::DataThread)?;
+        let secret = fresh_seed().map_err(StartError::Entropy)?;
+        let (asks, asks_in) = mpsc::channel(ASKS);
+        let (swept_out, swept) = watch::channel(0);
+        let inlets = Inlets { datagrams, notices, asks: asks_in, changes: admission.changes() };
+        let parts = ControlParts {
+            gate: Gate::new(wrap, secret, settings.gate),
+            tunnel: settings.tunnel,
+            data_settings: settings.data,
+            sockets,
+            data: data.clone(),
+            clock,
+            admission,
+            max_sessions: settings.max_sessions,
+            swept: swept_out,
+        };
+        tokio::spawn(Control::new(parts).run(inlets));
+        Ok(Server { asks, data, swept, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The number of the last change whose effects on sessions are complete: every session that it
+    /// ended is closed, and the data thread has confirmed it.
+    pub fn swept(&self) -> watch::Receiver<i64> {
+        self.swept.clone()
+    }
+
+    /// Everybody who is connected, with counters.
+    pub async fn sessions(&self) -> Vec<SessionInfo> {
+        let listed = self.ask(Ask::Sessions).await.unwrap_or_default();
+        let figures = self.data.figures().await;
+        let with_counters = listed.into_iter().map(|(peer, mut info)| {
+            if let Some((_, counters)) = figures.peers.iter().find(|(other, _)| *other == peer) {
+                info.counters = *counters;
+            }
+            info
+        });
+        with_counters.collect()
+    }
+
+    /// What was counted since the start.
+    pub async fn figures(&self) -> Figures {
+        let control = self.ask(Ask::Figures).await.unwrap_or_default();
+        Figures { data: self.data.figures().await, control }
+    }
+
+    /// Closes sessions; their clients may come back. Says whose they were.
+    pub async fn kick(&self, whom: Kick) -> Vec<Identity> {
+        self.ask(|answer| Ask::Kick(whom, answer)).await.unwrap_or_default()
+    }
+
+    /// Renews the keys of every session.
+    pub async fn renegotiate_all(&self) {
+        // A control task that is gone has no sessions.
+        let _ = self.asks.send(Ask::RenegotiateAll).await;
+    }
+
+    /// Says goodbye to everybody and ends.
+    pub async fn stop(&self) {
+        let _ = self.ask(Ask::Stop).await;
+        self.data.stop();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A thread that panicked has ended too.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.send(make(answer)).await.ok()?;
+        answered.await.ok()
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The thread or its poller could not be made.
+    DataThread(io::Error),
+    /// The kernel gave no randomness.
+    Entropy(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StartError::DataThread(_) => "the data thread could not be started",
+            StartError::Entropy(_) => "the kernel gave no random bytes",
+        })
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::DataThread(source) | StartError::Entropy(source) => Some(source),
+        }
+    }
+}
+
+/// Authenticated control datagrams between the data thread and the control task.
+const CONTROL_QUEUE: usize = 1024;
+const ASKS: usize = 16;

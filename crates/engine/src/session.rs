@@ -1,0 +1,215 @@
+//! A session's task: moves bytes between the session core, the socket and the data thread.
+//!
+//! It decides nothing. Its driver loop is the one that `tunnel::Session` documents; one turn serves
+//! one message or one deadline, so a session can't starve others.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use clock::Clock;
+use datapath::{Command, Endpoint, Notice, PeerRef};
+use sysio::UdpSocket;
+use tokio::sync::mpsc;
+use tunnel::{Close, DropReason, Event, Grant, Hello, NewKey, Refusal, RenegotiateReason, Session};
+use wire::cipher::Cipher;
+
+use crate::Ending;
+use crate::data::{DataHandle, transmit};
+
+/// Tells connections of this process apart; never used twice.
+pub(crate) type ConnectionId = u64;
+
+/// Dropped control datagrams by reason, counted by all session tasks together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DropTally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl DropTally {
+    pub(crate) fn count(&self, reason: DropReason) {
+        *self.lock().entry(reason.code()).or_default() += 1;
+    }
+
+    pub(crate) fn snapshot(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        // A count is never left half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a session's task is told.
+#[derive(Debug)]
+pub(crate) enum ToSession {
+    /// The answer to an admission: in, as this peer.
+    Admitted(PeerRef, Box<Grant>),
+    /// The answer to an admission: out.
+    Refused(Refusal),
+    /// Something the data thread said about its peer.
+    Notice(Notice),
+    /// Its peer is at another address.
+    Moved(Endpoint),
+    /// Renew the keys.
+    Renegotiate(RenegotiateReason),
+    /// End, in this way.
+    Close(Close),
+}
+
+/// What a session's task tells the control task.
+#[derive(Debug)]
+pub(crate) enum FromSession {
+    /// Somebody with a good certificate asks to be let in.
+    Admission(Box<Hello>),
+    /// Data flows.
+    Established(Option<Cipher>),
+    /// Keys were renewed.
+    Renegotiated,
+    /// It is over; the task lingers for the peer's last acknowledgements.
+    Ended(Ending),
+}
+
+/// Everything a session's task works with.
+pub(crate) struct SessionTask {
+    pub(crate) id: ConnectionId,
+    pub(crate) session: Session,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) socket: Arc<UdpSocket>,
+    pub(crate) data: DataHandle,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Bounded: a peer that sends faster than it is served will send again.
+    pub(crate) datagrams: mpsc::Receiver<Vec<u8>>,
+    /// Unbounded, as an order must not be lost to a flood; there are a few for each session.
+    pub(crate) orders: mpsc::UnboundedReceiver<ToSession>,
+    pub(crate) drops: DropTally,
+    pub(crate) outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
+    pub(crate) peer: Option<PeerRef>,
+}
+
+impl SessionTask {
+    /// Runs the session to its end.
+    pub(crate) async fn run(mut self) {
+        let mut ended = false;
+        loop {
+            ended |= self.drain();
+            let Some(wait) = self.time_left(ended) else { return };
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => return,
+                },
+                Some(datagram) = self.datagrams.recv() => self.take_datagram(&datagram),
+                () = tokio::time::sleep(wait) => self.session.handle_timeout(self.clock.now()),
+            }
+        }
+    }
+
+    fn take(&mut self, message: ToSession) {
+        let now = self.clock.now();
+        match message {
+            ToSession::Admitted(peer, grant) => {
+                self.peer = Some(peer);
+                self.session.admit(*grant, now);
+            }
+            ToSession::Refused(refusal) => self.session.refuse(refusal, now),
+            ToSession::Notice(notice) => self.take_notice(&notice),
+            ToSession::Moved(endpoint) => self.endpoint = endpoint,
+            ToSession::Renegotiate(why) => self.session.renegotiate(why, now),
+            ToSession::Close(how) => self.session.close(how, now),
+        }
+    }
+
+    fn take_datagram(&mut self, datagram: &[u8]) {
+        match self.session.handle_datagram(datagram, self.clock.now()) {
+            Ok(()) => self.heard(),
+            Err(reason) => self.drops.count(reason),
+        }
+    }
+
+    fn take_notice(&mut self, notice: &Notice) {
+        let now = self.clock.now();
+        match *notice {
+            Notice::KeyInstalled { key_id, .. } => self.session.key_installed(key_id, now),
+            Notice::FirstUse { key_id, .. } => self.session.data_seen(key_id, now),
+            Notice::KeysNearlyUsedUp { .. } => {
+                self.session.renegotiate(RenegotiateReason::KeyNearlyUsedUp, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// A valid control packet keeps the peer alive like a data packet does.
+    fn heard(&self) {
+        if let Some(peer) = self.peer {
+            self.data.apply(Command::PeerHeard { peer });
+        }
+    }
+
+    /// Sends what waits and acts on what happened; says whether the session has ended.
+    fn drain(&mut self) -> bool {
+        let mut ended = false;
+        loop {
+            while let Some(datagram) = self.session.poll_transmit(self.clock.now()) {
+                self.send(&datagram);
+            }
+            let Some(event) = self.session.poll_event() else { return ended };
+            ended |= self.act_on(event);
+        }
+    }
+
+    fn send(&self, datagram: &[u8]) {
+        if let Err(error) = self.socket.send(transmit(&self.endpoint, datagram)) {
+            // It is sent again when its acknowledgement does not come.
+            tracing::debug!(%error, "sending a control packet");
+        }
+    }
+
+    fn act_on(&mut self, event: Event) -> bool {
+        match event {
+            Event::Admission(hello) => self.tell(FromSession::Admission(hello)),
+            Event::KeyReady(key) => self.install(*key),
+            Event::KeyActive(key_id) => self.with_peer(|peer| Command::KeySwap { peer, key_id }),
+            Event::KeyRetired(key_id) => self.with_peer(|peer| Command::KeyDel { peer, key_id }),
+            Event::Established => {
+                let cipher = self.session.negotiated().map(|negotiated| negotiated.cipher);
+                self.tell(FromSession::Established(cipher));
+            }
+            Event::Renegotiated(_) => self.tell(FromSession::Renegotiated),
+            Event::Ended(reason) => {
+                self.tell(FromSession::Ended(Ending::Session(reason)));
+                return true;
+            }
+            Event::Pushed(_) => {}
+        }
+        false
+    }
+
+    fn install(&self, key: NewKey) {
+        let NewKey { key_id, cipher, material, role } = key;
+        self.with_peer(|peer| Command::KeyNew { peer, key_id, cipher, material, role });
+    }
+
+    fn with_peer(&self, command: impl FnOnce(PeerRef) -> Command) {
+        if let Some(peer) = self.peer {
+            self.data.apply(command(peer));
+        }
+    }
+
+    fn tell(&self, what: FromSession) {
+        // Without a control task the process is stopping, and the inbox will end this task.
+        let _ = self.outlet.send((self.id, what));
+    }
+
+    /// How long until the session's next deadline; `None` once it has ended and nothing is due.
+    fn time_left(&self, ended: bool) -> Option<Duration> {
+        match self.session.poll_timeout() {
+            Some(deadline) => Some(deadline.at.saturating_sub(self.clock.now().boot)),
+            None if ended => None,
+            None => Some(IDLE),
+        }
+    }
+}
+
+/// A session without a deadline waits for messages only.
+const IDLE: Duration = Duration::from_secs(3600);

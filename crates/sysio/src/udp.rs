@@ -1,0 +1,227 @@
+//! A UDP socket that knows which of our addresses each datagram was sent to.
+//!
+//! Replies leave from the address that was asked: a received datagram names it and a sent one may
+//! choose it. Addresses are plain IPv4 wherever they are IPv4, whatever the socket's family.
+//! Every call moves a batch, never blocks and takes `&self`, so that a worker thread and other
+//! senders can share a socket.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use rustix::io::Errno;
+use rustix::net::sockopt as rustix_sockopt;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::Packet;
+
+mod address;
+mod error;
+mod message;
+
+pub use address::normalise;
+pub use error::{BindError, RecvError, SendError};
+
+/// A bound, nonblocking UDP socket.
+#[derive(Debug)]
+pub struct UdpSocket {
+    socket: Socket,
+    family: Family,
+    connected: bool,
+    ipv6_was_off: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    V4,
+    /// Speaks IPv4 as well, through mapped addresses, unless bound to one IPv6 address.
+    V6,
+}
+
+impl UdpSocket {
+    /// Binds to an address. `[::]` listens for IPv4 too; on a machine without IPv6 it becomes
+    /// `0.0.0.0`, and [`UdpSocket::ipv6_was_off`] says so.
+    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let address = normalise(address);
+        match Self::bind_exactly(address) {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.lacks_ipv6() => {
+                let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+                Ok(Self { ipv6_was_off: true, ..Self::bind_exactly(v4)? })
+            }
+            other => other,
+        }
+    }
+
+    /// A socket for one peer, from whichever address and port the kernel chooses. Its datagrams
+    /// need no route look-up of their own, and only the peer's are received.
+    pub fn connect(peer: SocketAddr) -> Result<Self, BindError> {
+        let peer = normalise(peer);
+        let any: IpAddr = match peer {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let mut bound = Self::bind_exactly((any, 0).into())?;
+        bound.socket.connect(&SockAddr::from(peer)).map_err(|e| BindError::new(peer, e))?;
+        bound.connected = true;
+        Ok(bound)
+    }
+
+    /// Whether `[::]` was asked for and IPv4 alone is listened on, since this machine has no IPv6.
+    pub fn ipv6_was_off(&self) -> bool {
+        self.ipv6_was_off
+    }
+
+    /// The bound address; its port is the one the kernel chose if 0 was asked for.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address = self.socket.local_addr()?.as_socket();
+        address.map(normalise).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Asks for `bytes` of receive and of send buffer, beyond the system's limit where this process
+    /// may. Returns what is in force (receive, send), as the kernel counts: twice what data fits.
+    pub fn set_buffers(&self, bytes: usize) -> io::Result<(usize, usize)> {
+        if rustix_sockopt::set_socket_recv_buffer_size_force(&self.socket, bytes).is_err() {
+            self.socket.set_recv_buffer_size(bytes)?;
+        }
+        if rustix_sockopt::set_socket_send_buffer_size_force(&self.socket, bytes).is_err() {
+            self.socket.set_send_buffer_size(bytes)?;
+        }
+        Ok((self.socket.recv_buffer_size()?, self.socket.send_buffer_size()?))
+    }
+
+    /// Fills `slots` from the first on with the datagrams that are there. Returns how many; none
+    /// means "wait until it is readable". An error is reported only when nothing came before it.
+    pub fn recv_batch(&self, slots: &mut [Received]) -> Result<usize, RecvError> {
+        let mut total = 0;
+        while total < slots.len() {
+            match message::recv(self.as_fd(), &mut slots[total..]) {
+                Ok(count) => total += count,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) if total == 0 => return Err(RecvError::from_errno(errno)),
+                // The kernel gives a queued error to one call only, so this one is lost to the
+                // caller; a lasting one comes back with the next call.
+                Err(_) => break,
+            }
+        }
+        Ok(total)
+    }
+
+    /// Sends datagrams in order and stops at the first that is refused.
+    pub fn send_batch(&self, datagrams: &[Transmit<'_>]) -> SendOutcome {
+        let mut sent = 0;
+        let mut retried = false;
+        while sent < datagrams.len() {
+            let rest = &datagrams[sent..];
+            match message::send(self.as_fd(), rest, self.family, self.connected) {
+                Ok(count) => {
+                    sent += count;
+                    retried = false;
+                }
+                // What a connected socket reports first is the ICMP answer to an earlier datagram;
+                // the one at hand was not tried.
+                Err(SendError::PeerRefused) if self.connected && !retried => retried = true,
+                Err(error) => return SendOutcome { sent, stopped: Some(error) },
+            }
+        }
+        SendOutcome { sent, stopped: None }
+    }
+
+    /// Sends one datagram.
+    pub fn send(&self, datagram: Transmit<'_>) -> Result<(), SendError> {
+        match self.send_batch(&[datagram]).stopped {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+
+    fn bind_exactly(address: SocketAddr) -> Result<Self, BindError> {
+        Self::bind_io(address).map_err(|error| BindError::new(address, error))
+    }
+
+    fn bind_io(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let family = match address {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        };
+        match family {
+            Family::V4 => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+            Family::V6 => {
+                socket.set_only_v6(false)?;
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            }
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::from(address))?;
+        let bound = Self { socket, family, connected: false, ipv6_was_off: false };
+        bound.set_buffers(DEFAULT_BUFFER)?;
+        Ok(bound)
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl From<UdpSocket> for OwnedFd {
+    fn from(socket: UdpSocket) -> OwnedFd {
+        socket.socket.into()
+    }
+}
+
+/// A slot that receiving fills.
+#[derive(Debug)]
+pub struct Received {
+    /// The datagram.
+    pub packet: Packet,
+    /// Who sent it.
+    pub remote: SocketAddr,
+    /// Which of our addresses it was sent to, if the kernel said so.
+    pub local: Option<IpAddr>,
+    /// The interface it came in by, or 0.
+    pub ifindex: u32,
+    /// The buffer was too small and the datagram's end is lost.
+    pub truncated: bool,
+}
+
+impl Received {
+    /// An empty slot around a buffer.
+    pub fn new(packet: Packet) -> Self {
+        let remote = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Self { packet, remote, local: None, ifindex: 0, truncated: false }
+    }
+}
+
+/// A datagram to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmit<'a> {
+    /// Its content.
+    pub payload: &'a [u8],
+    /// Where it goes. A connected socket sends to its peer, whatever is said here.
+    pub remote: SocketAddr,
+    /// Which of our addresses it leaves from; the kernel chooses if there is none. A connected
+    /// socket has but one.
+    pub local: Option<IpAddr>,
+    /// The interface that it leaves by. Heeded only for link-local addresses, which mean nothing
+    /// without; routes decide for all others.
+    pub ifindex: u32,
+}
+
+/// What became of a batch of datagrams.
+#[derive(Debug)]
+pub struct SendOutcome {
+    /// How many datagrams, from the first on, the kernel took.
+    pub sent: usize,
+    /// Why it did not take the one behind them.
+    pub stopped: Option<SendError>,
+}
+
+/// The kernel's default holds two or three bursts of a fast sender; what comes behind is lost.
+const DEFAULT_BUFFER: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! What a session is told at its birth: TLS, wrapping, timers, ciphers. No addresses, no files.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::cipher::Cipher;
+use wire::tls_auth::ControlWrap;
+use zeroize::Zeroizing;
+
+/// Timers and sizes that both roles share.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// How long one negotiation may take.
+    pub hand_window: Duration,
+    /// How long a replaced key still opens.
+    pub tran_window: Duration,
+    /// Age at which a key is renewed; zero leaves renewal to the peer. Up to a tenth is taken off,
+    /// by the session's seed, so that peers that started together do not renew together.
+    pub renegotiate: Duration,
+    /// Largest control datagram, IP and UDP headers included.
+    pub max_control_datagram: usize,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            hand_window: Duration::from_secs(60),
+            tran_window: Duration::from_secs(3600),
+            renegotiate: Duration::from_secs(3600),
+            max_control_datagram: 1250,
+        }
+    }
+}
+
+/// What every session of a server shares.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// TLS towards clients, made fit by [`crate::prepare_server`].
+    pub tls: Arc<rustls::ServerConfig>,
+    /// Protection of control packets.
+    pub wrap: Arc<ControlWrap>,
+    /// Timers and sizes.
+    pub timing: Timing,
+    /// Data ciphers in order of preference; a grant may narrow them.
+    pub ciphers: Vec<Cipher>,
+    /// The options string of the key message. Peers compare it for warnings only.
+    pub options: String,
+}
+
+/// What a client's session needs.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// TLS towards the server, made fit by [`crate::prepare_client`]. Its verifier holds the policy
+    /// on the server's name.
+    pub tls: Arc<rustls::ClientConfig>,
+    /// Protection of control packets.
+    pub wrap: Arc<ControlWrap>,
+    /// Timers and sizes.
+    pub timing: Timing,
+    /// Data ciphers that may be pushed, in order of preference.
+    pub ciphers: Vec<Cipher>,
+    /// The options string of the key message. Peers compare it for warnings only.
+    pub options: String,
+    /// User name, empty for none.
+    pub username: String,
+    /// Password, empty for none.
+    pub password: Zeroizing<String>,
+    /// `IV_VER`.
+    pub version: String,
+    /// `IV_PLAT`.
+    pub platform: String,
+    /// Further peer-info lines (`IV_GUI_VER`, `UV_…`), name and value.
+    pub peer_info: Vec<(String, String)>,
+}
+
+/// Limits of the stateless gate.
+#[derive(Clone, Debug)]
+pub struct GateSettings {
+    /// The server's hand-window; half of it is one slot of the cookie.
+    pub hand_window: Duration,
+    /// Answers a second to one source prefix (IPv4 /24, IPv6 /56) without a cookie that came back.
+    pub answers_per_second: u32,
+    /// Answers at once to such a prefix.
+    pub answers_at_once: u32,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self { hand_window: Duration::from_secs(60), answers_per_second: 10, answers_at_once: 100 }
+    }
+}

@@ -1,0 +1,227 @@
+//! Why a session ended, typed, with one sentence each and a stable code for counters.
+
+use std::error::Error;
+use std::fmt;
+
+use wire::key_method::KeyMethodError;
+use wire::message::AuthFailure;
+use wire::push::PushEncodeError;
+
+use crate::event::{Close, Refusal};
+
+/// Why a session ended.
+#[derive(Clone, Debug)]
+pub enum EndReason {
+    /// The first negotiation did not finish within the hand-window.
+    HandshakeTimeout(Progress),
+    /// A renegotiation did not finish within the hand-window.
+    RenegotiationTimeout(Progress),
+    /// TLS failed, here or by the peer's alert. A verifier's own refusal is inside.
+    TlsFailed(rustls::Error),
+    /// The peer broke the protocol inside TLS.
+    PeerMisbehaved(Misbehaviour),
+    /// No data cipher that both sides allow.
+    NoCommonCipher,
+    /// Server: the certificate of a renegotiation is not the one that was admitted.
+    IdentityChanged,
+    /// Server: admission was refused.
+    Refused(Refusal),
+    /// Client: the server refused us.
+    AuthFailed(AuthFailure),
+    /// Client: the server pushed something that cannot work.
+    PushUnusable(PushFault),
+    /// The peer said goodbye.
+    PeerExit,
+    /// Client: the server wants us to reconnect.
+    PeerRestart {
+        /// Keep credentials and token.
+        keep_credentials: bool,
+        /// Go on to the next server.
+        next_server: bool,
+        /// Its text, empty for none.
+        text: String,
+    },
+    /// Client: the server wants us to stay away, with its text.
+    PeerHalt(String),
+    /// We closed it.
+    Closed(Close),
+    /// Server: saved before it was established; TLS cannot be carried over.
+    RestoredMidHandshake,
+    /// Saved after it had ended or while it said goodbye.
+    RestoredAfterItsEnd,
+    /// The exporter of the TLS session failed, or gave zeros.
+    KeyDerivationFailed,
+    /// Client: our own user name, password or peer info do not fit the key message.
+    OwnKeyMessage(KeyMethodError),
+    /// Server: our own options cannot be pushed.
+    OwnPush(PushEncodeError),
+}
+
+/// How far a negotiation came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// No valid answer to our reset.
+    ResetUnanswered,
+    /// The reset was answered; no complete TLS hello came.
+    BeforeHello,
+    /// The peer fell silent after our certificate.
+    SilentAfterOurCertificate,
+    /// Client: our certificate left, and nothing came back that finishes TLS.
+    TlsUnfinished,
+    /// TLS is up; the peer's key message is missing.
+    NoKeyMessage,
+    /// Server: nobody here answered the admission.
+    AwaitingAdmission,
+    /// The data plane did not confirm the key.
+    AwaitingInstall,
+    /// The peer did not acknowledge our last messages.
+    Unacknowledged,
+    /// Server: the client never asked for its options.
+    NoPushRequest,
+    /// Client: the server never pushed.
+    NoPushReply,
+    /// Nothing is missing.
+    Complete,
+}
+
+/// What the peer did inside TLS that it must not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misbehaviour {
+    /// More than 2048 bytes in one message.
+    MessageTooLong,
+    /// The key message does not parse.
+    BadKeyMessage,
+    /// Pushed more than the limits allow.
+    PushTooLong,
+    /// A control packet that is neither a reset nor TLS in that place.
+    UnexpectedReset,
+}
+
+/// What was wrong with a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushFault {
+    /// A cipher that we did not offer.
+    CipherNotOffered,
+    /// A protocol flag that we did not offer changes the packets.
+    FlagNotOffered,
+}
+
+impl EndReason {
+    /// A stable snake_case name for counters.
+    pub fn code(&self) -> &'static str {
+        match self {
+            EndReason::HandshakeTimeout(Progress::SilentAfterOurCertificate) => {
+                "silent_after_our_certificate"
+            }
+            EndReason::HandshakeTimeout(_) => "handshake_timeout",
+            EndReason::RenegotiationTimeout(_) => "renegotiation_timeout",
+            EndReason::TlsFailed(_) => "tls_failed",
+            EndReason::PeerMisbehaved(_) => "peer_misbehaved",
+            EndReason::NoCommonCipher => "no_common_cipher",
+            EndReason::IdentityChanged => "identity_changed",
+            EndReason::Refused(refusal) => refusal.code,
+            EndReason::AuthFailed(_) => "auth_failed",
+            EndReason::PushUnusable(_) => "push_unusable",
+            EndReason::PeerExit => "peer_exit",
+            EndReason::PeerRestart { .. } => "peer_restart",
+            EndReason::PeerHalt(_) => "peer_halt",
+            EndReason::Closed(Close::Replaced) => "replaced",
+            EndReason::Closed(_) => "closed",
+            EndReason::RestoredMidHandshake => "restored_mid_handshake",
+            EndReason::RestoredAfterItsEnd => "restored_after_its_end",
+            EndReason::KeyDerivationFailed => "key_derivation_failed",
+            EndReason::OwnKeyMessage(_) => "own_key_message",
+            EndReason::OwnPush(_) => "own_push",
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndReason::HandshakeTimeout(progress) => write!(f, "the handshake took too long: {progress}"),
+            EndReason::RenegotiationTimeout(progress) => {
+                write!(f, "the renegotiation took too long: {progress}")
+            }
+            EndReason::TlsFailed(error) => write!(f, "TLS failed: {error}"),
+            EndReason::PeerMisbehaved(what) => write!(f, "the peer broke the protocol: {what}"),
+            EndReason::NoCommonCipher => f.write_str(
+                "no data cipher that both sides allow; the peer's data-ciphers must name one of ours",
+            ),
+            EndReason::IdentityChanged => {
+                f.write_str("the peer came back with another certificate in a renegotiation")
+            }
+            EndReason::Refused(refusal) => write!(f, "refused: {}", refusal.code),
+            EndReason::AuthFailed(failure) => write!(f, "the server refused us: {failure}"),
+            EndReason::PushUnusable(fault) => write!(f, "the server's push cannot work: {fault}"),
+            EndReason::PeerExit => f.write_str("the peer left"),
+            EndReason::PeerRestart { text, .. } => told(f, "the server asks for a reconnect", text),
+            EndReason::PeerHalt(text) => told(f, "the server sent us away", text),
+            EndReason::Closed(Close::Replaced) => f.write_str("replaced by a newer session"),
+            EndReason::Closed(_) => f.write_str("closed from this side"),
+            EndReason::RestoredMidHandshake => {
+                f.write_str("saved in the middle of its handshake, which cannot be carried over")
+            }
+            EndReason::RestoredAfterItsEnd => f.write_str("saved after its end"),
+            EndReason::KeyDerivationFailed => f.write_str("the TLS exporter gave no usable key"),
+            EndReason::OwnKeyMessage(error) => write!(f, "our own key message: {error}"),
+            EndReason::OwnPush(error) => write!(f, "our own push: {error}"),
+        }
+    }
+}
+
+fn told(f: &mut fmt::Formatter<'_>, what: &str, text: &str) -> fmt::Result {
+    if text.is_empty() { f.write_str(what) } else { write!(f, "{what}: {text}") }
+}
+
+impl Error for EndReason {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            EndReason::TlsFailed(error) => Some(error),
+            EndReason::OwnKeyMessage(error) => Some(error),
+            EndReason::OwnPush(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Progress::ResetUnanswered => "nobody answered our first packet",
+            Progress::BeforeHello => "the peer never finished its TLS hello",
+            Progress::SilentAfterOurCertificate => {
+                "the peer fell silent after our certificate (it may not trust our CA, may refuse our \
+                 name or usage, or its clock is wrong)"
+            }
+            Progress::TlsUnfinished => "TLS was not finished by the peer",
+            Progress::NoKeyMessage => "the peer's key message is missing",
+            Progress::AwaitingAdmission => "nobody here answered the admission",
+            Progress::AwaitingInstall => "the data plane did not confirm the key",
+            Progress::Unacknowledged => "the peer did not acknowledge our last messages",
+            Progress::NoPushRequest => "the client never asked for its options",
+            Progress::NoPushReply => "the server never pushed our options",
+            Progress::Complete => "nothing is missing",
+        })
+    }
+}
+
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Misbehaviour::MessageTooLong => "a message above 2048 bytes",
+            Misbehaviour::BadKeyMessage => "a key message that does not parse",
+            Misbehaviour::PushTooLong => "a push above all limits",
+            Misbehaviour::UnexpectedReset => "a reset in the middle of a negotiation",
+        })
+    }
+}
+
+impl fmt::Display for PushFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PushFault::CipherNotOffered => "a cipher that we do not allow",
+            PushFault::FlagNotOffered => "a protocol flag that we did not offer",
+        })
+    }
+}

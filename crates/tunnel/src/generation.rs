@@ -1,0 +1,121 @@
+//! One key generation: one reliability state, one TLS connection, one pair of key messages.
+//!
+//! A session has one current generation. An older one lives on as data keys alone ([`crate::keys`]).
+
+use std::time::Duration;
+
+use wire::KeyId;
+use wire::key_material::KeyMaterial;
+use wire::key_method::{ClientKeySource, ServerKeySource};
+use wire::{SessionId, prf};
+
+use crate::end::{EndReason, Progress};
+use crate::reliable::Reliable;
+use crate::tls::Tls;
+
+/// A handshake and what came of it.
+pub(crate) struct Generation {
+    pub(crate) key_id: KeyId,
+    pub(crate) started: Duration,
+    /// When the present step has taken too long.
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) reliable: Reliable,
+    pub(crate) tls: Tls,
+    pub(crate) step: Step,
+    pub(crate) sources: Sources,
+    pub(crate) key_message_sent: bool,
+    pub(crate) key_message_received: bool,
+    /// Both key messages went over and ours is acknowledged: text messages may leave.
+    pub(crate) active: bool,
+}
+
+/// What a generation waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// TLS, then the peer's key message.
+    ExpectKeyMessage,
+    /// Server: the driver's verdict on the identity.
+    ExpectAdmission,
+    /// Client: the push.
+    ExpectPushReply,
+    /// The data plane to open with the key. Nothing is sent, acknowledgements included: with the
+    /// next packet the peer may begin to use the key.
+    ExpectInstall,
+    /// Server: the client to be ready for its push.
+    ExpectPushRequest,
+    /// Acknowledgements of our last messages.
+    ExpectAcks,
+    /// Nothing.
+    Complete,
+    /// The last text to be acknowledged; the session ends.
+    Goodbye,
+}
+
+/// Both sides' contributions to the PRF.
+pub(crate) struct Sources {
+    pub(crate) client: Option<ClientKeySource>,
+    pub(crate) server: Option<ServerKeySource>,
+}
+
+impl Generation {
+    pub(crate) fn new(key_id: KeyId, reliable: Reliable, tls: Tls, started: Duration, window: Duration) -> Self {
+        Self {
+            key_id,
+            started,
+            deadline: Some(started + window),
+            reliable,
+            tls,
+            step: Step::ExpectKeyMessage,
+            sources: Sources { client: None, server: None },
+            key_message_sent: false,
+            key_message_received: false,
+            active: false,
+        }
+    }
+
+    /// Nothing may be sent for a moment.
+    pub(crate) fn is_held(&self) -> bool {
+        self.step == Step::ExpectInstall
+    }
+
+    pub(crate) fn is_first(&self) -> bool {
+        self.key_id == KeyId::FIRST
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.step == Step::Complete
+    }
+
+    /// Moves TLS bytes to the send window, once both resets have arrived.
+    pub(crate) fn flush_tls(&mut self) {
+        if self.reliable.reset_acknowledged() {
+            let bytes = self.tls.take_output();
+            self.reliable.write(&bytes);
+        }
+    }
+
+    /// Data keys by the exporter, or by the PRF with the ids of the hard reset.
+    pub(crate) fn derive(&self, exporter: bool, client: SessionId, server: SessionId) -> Result<KeyMaterial, EndReason> {
+        if exporter {
+            return self.tls.export();
+        }
+        let (Some(from_client), Some(from_server)) = (&self.sources.client, &self.sources.server) else {
+            return Err(EndReason::KeyDerivationFailed);
+        };
+        prf::expand(from_client, from_server, client, server).map_err(|_| EndReason::KeyDerivationFailed)
+    }
+
+    /// How far it came.
+    pub(crate) fn progress(&self) -> Progress {
+        match self.step {
+            Step::ExpectKeyMessage if !self.reliable.reset_acknowledged() => Progress::ResetUnanswered,
+            Step::ExpectKeyMessage => self.tls.progress(),
+            Step::ExpectAdmission => Progress::AwaitingAdmission,
+            Step::ExpectInstall => Progress::AwaitingInstall,
+            Step::ExpectPushReply => Progress::NoPushReply,
+            Step::ExpectPushRequest if self.active => Progress::NoPushRequest,
+            Step::ExpectPushRequest | Step::ExpectAcks | Step::Goodbye => Progress::Unacknowledged,
+            Step::Complete => Progress::Complete,
+        }
+    }
+}

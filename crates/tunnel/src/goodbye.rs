@@ -1,0 +1,67 @@
+//! The end of a session from this side: a last text, its acknowledgement, and out.
+//!
+//! A session that says goodbye in the middle of a negotiation goes on with it for a moment, as the
+//! peer reads texts in a finished generation only. It admits nobody and installs no key meanwhile.
+
+use std::time::Duration;
+
+use clock::Now;
+use wire::key_material::Role;
+use wire::message::{AuthFailure, ControlMessage};
+
+use crate::end::EndReason;
+use crate::event::Close;
+use crate::generation::Step;
+use crate::session::{Life, Session};
+
+/// How long the last text may take to be acknowledged.
+const DRAIN: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Ends the session. `Ended` follows once the peer has acknowledged, or after 5 seconds.
+    pub fn close(&mut self, how: Close, now: Now) {
+        self.now = now;
+        if !matches!(self.life, Life::Opening | Life::Established) {
+            return;
+        }
+        let exit_notify = self.negotiated.is_some_and(|negotiated| negotiated.exit_notify);
+        let text = match &how {
+            Close::Exit if exit_notify => Some(ControlMessage::Exit),
+            Close::Exit | Close::Replaced => None,
+            Close::Restart(text) => {
+                let (keep_credentials, next_server) = (false, false);
+                Some(ControlMessage::Restart { keep_credentials, next_server, text: text.clone() })
+            }
+            Close::Halt(text) => Some(ControlMessage::Halt(text.clone())),
+            Close::AuthFailed(text) => Some(denied(text)),
+        };
+        match text {
+            Some(text) => self.say_goodbye(&text, EndReason::Closed(how)),
+            None => self.end(EndReason::Closed(how)),
+        }
+    }
+
+    /// Sends a last text and ends with `reason`.
+    pub(crate) fn say_goodbye(&mut self, text: &ControlMessage, reason: EndReason) {
+        self.texts.clear();
+        self.say(&text.to_string());
+        self.life = Life::Draining { until: self.now.boot + DRAIN, reason };
+        self.primary.step = Step::Goodbye;
+        if self.role() == Role::TlsServer && self.primary.key_message_received {
+            self.send_server_key_message();
+        }
+        self.advance();
+    }
+
+    pub(crate) fn finish_goodbye(&mut self) {
+        if let Life::Draining { reason, .. } = &self.life {
+            let reason = reason.clone();
+            self.end(reason);
+        }
+    }
+}
+
+/// `AUTH_FAILED` with its text, or alone.
+pub(crate) fn denied(text: &str) -> ControlMessage {
+    ControlMessage::AuthFailed(AuthFailure::Denied(text.to_owned()))
+}

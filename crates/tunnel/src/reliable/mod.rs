@@ -1,0 +1,162 @@
+//! The reliability layer of one key generation (section 3): both windows and the acknowledgements.
+//!
+//! It knows packets and times, not TLS and not wrapping. Every buffer in it is bounded by a window.
+
+mod acks;
+mod receive;
+mod send;
+
+use std::time::Duration;
+
+use wire::control::{Acks, ControlPacket};
+use wire::{MessageId, Opcode};
+
+use crate::dropped::DropReason;
+
+use acks::AckList;
+use receive::ReceiveWindow;
+use send::SendWindow;
+
+/// Acknowledgements that ride on a packet with a message.
+pub(crate) const PIGGYBACKED_ACKS: usize = 4;
+
+/// One generation's reliability state.
+pub(crate) struct Reliable {
+    send: SendWindow,
+    receive: ReceiveWindow,
+    acks: AckList,
+}
+
+/// A packet to be addressed and wrapped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    pub(crate) opcode: Opcode,
+    pub(crate) acks: Acks,
+    pub(crate) message_id: Option<MessageId>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Reliable {
+    /// Begins with our reset as message 0; the peer's message 0 is awaited.
+    pub(crate) fn with_reset(reset: Opcode, room: usize) -> Self {
+        Self { send: SendWindow::with_reset(reset, room), receive: ReceiveWindow::from(0), acks: AckList::new() }
+    }
+
+    /// Both resets went through the gate: each side goes on with message 1.
+    pub(crate) fn after_gate(room: usize) -> Self {
+        let mut acks = AckList::new();
+        acks.note_sent(0);
+        Self { send: SendWindow::after_gate(room), receive: ReceiveWindow::from(1), acks }
+    }
+
+    /// Takes acknowledgements and message of a packet of this generation.
+    pub(crate) fn receive(&mut self, packet: ControlPacket, now: Duration) -> Result<(), DropReason> {
+        for id in packet.acks.iter() {
+            self.send.acknowledge(id.0, now);
+        }
+        let Some(id) = packet.message_id else { return Ok(()) };
+        if !self.receive.takes(id.0) {
+            return Err(DropReason::BeyondWindow);
+        }
+        // A duplicate is acknowledged again: the first acknowledgement may be lost.
+        self.acks.add(id.0);
+        self.receive.store(id.0, packet.payload);
+        Ok(())
+    }
+
+    /// The next chunk of TLS in order; resets carry none.
+    pub(crate) fn next_chunk(&mut self) -> Option<Vec<u8>> {
+        self.receive.pop()
+    }
+
+    /// Queues TLS bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.send.write(bytes);
+    }
+
+    /// The next packet that is due: messages first, then acknowledgements that found no message.
+    pub(crate) fn poll(&mut self, now: Duration) -> Option<Outgoing> {
+        if let Some((id, opcode, payload)) = self.send.poll(now) {
+            let acks = self.acks.take(PIGGYBACKED_ACKS);
+            return Some(Outgoing { opcode, acks, message_id: Some(MessageId(id)), payload });
+        }
+        if !self.acks.has_new() {
+            return None;
+        }
+        let acks = self.acks.take(Acks::MAX);
+        Some(Outgoing { opcode: Opcode::ACK_V1, acks, message_id: None, payload: Vec::new() })
+    }
+
+    /// When the earliest retransmission is due.
+    pub(crate) fn next_timeout(&self) -> Option<Duration> {
+        self.send.next_timeout()
+    }
+
+    /// Nothing is in flight and nothing waits for the window.
+    pub(crate) fn all_acknowledged(&self) -> bool {
+        self.send.is_empty()
+    }
+
+    /// Our reset has arrived.
+    pub(crate) fn reset_acknowledged(&self) -> bool {
+        self.send.reset_acknowledged()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{KeyId, SessionId};
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    #[test]
+    fn a_duplicate_is_acknowledged_again() {
+        let mut reliable = Reliable::with_reset(Opcode::CONTROL_SOFT_RESET_V1, 100);
+        let _reset = reliable.poll(NOW);
+        for _ in 0..2 {
+            reliable.receive(message(0), NOW).expect("taken");
+            let out = reliable.poll(NOW).expect("an acknowledgement");
+            assert_eq!(out.opcode, Opcode::ACK_V1);
+            assert!(out.acks.contains(MessageId(0)));
+        }
+        assert_eq!(reliable.poll(NOW), None);
+    }
+
+    #[test]
+    fn a_packet_beyond_the_window_is_dropped_and_not_acknowledged() {
+        let mut reliable = Reliable::with_reset(Opcode::CONTROL_SOFT_RESET_V1, 100);
+        let _reset = reliable.poll(NOW);
+        assert_eq!(reliable.receive(message(12), NOW), Err(DropReason::BeyondWindow));
+        assert_eq!(reliable.poll(NOW), None);
+        assert_eq!(reliable.receive(message(11), NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_new_acknowledgement_rides_on_a_message() {
+        let mut reliable = Reliable::after_gate(100);
+        reliable.receive(message(1), NOW).expect("taken");
+        reliable.write(b"tls");
+        let out = reliable.poll(NOW).expect("a message");
+        assert_eq!((out.opcode, out.message_id), (Opcode::CONTROL_V1, Some(MessageId(1))));
+        assert!(out.acks.contains(MessageId(1)) && out.acks.contains(MessageId(0)));
+        assert_eq!(reliable.poll(NOW), None);
+    }
+
+    #[test]
+    fn chunks_come_out_in_order() {
+        let mut reliable = Reliable::after_gate(100);
+        for id in [3, 1, 2] {
+            reliable.receive(message(id), NOW).expect("taken");
+        }
+        let chunks: Vec<_> = std::iter::from_fn(|| reliable.next_chunk()).collect();
+        assert_eq!(chunks, [vec![1], vec![2], vec![3]]);
+    }
+
+    fn message(id: u32) -> ControlPacket {
+        let session = SessionId::new([1; 8]).expect("not zero");
+        let opcode = if id == 0 { Opcode::CONTROL_SOFT_RESET_V1 } else { Opcode::CONTROL_V1 };
+        ControlPacket::message(opcode, KeyId::FIRST, session, MessageId(id), vec![id as u8])
+    }
+}

@@ -1,0 +1,163 @@
+//! A session to its saved state and back.
+//!
+//! A restored session has its data keys, counters and agreement, and begins a new generation at once.
+//! Its TLS connection is gone, so what was unfinished is not continued: a client starts over, and a
+//! server's session ends with a typed reason.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use clock::Now;
+
+use crate::client::ClientSide;
+use crate::config::{ClientConfig, ServerConfig};
+use crate::end::EndReason;
+use crate::entropy::{Entropy, Seed};
+use crate::event::{Event, NewKey};
+use crate::generation::Generation;
+use crate::keys::{HeldKey, Keys};
+use crate::reliable::Reliable;
+use crate::server::ServerSide;
+use crate::session::{Life, Session, Side};
+use crate::state::{SavedKey, SessionState, Stage};
+use crate::tls::Tls;
+use crate::wrapping::Wrapping;
+
+impl Session {
+    /// Everything that a restored session needs, as of the last call with a time.
+    pub fn save(&self) -> SessionState {
+        let (leaf, token, user, pushed) = match &self.side {
+            Side::Server(server) => (server.leaf, Default::default(), String::new(), None),
+            Side::Client(client) => {
+                (None, client.auth_token.clone(), client.auth_user.clone(), client.pushed.as_ref())
+            }
+        };
+        SessionState {
+            role: self.role(),
+            stage: self.stage(),
+            id: self.id,
+            peer: self.peer,
+            last_sent: self.wrapping.last_sent(),
+            replay: self.wrapping.replay(),
+            key_id: self.primary.key_id,
+            negotiated: self.negotiated,
+            keys: self.keys.held.iter().map(|key| self.save_key(key)).collect(),
+            // The restored session begins a generation, which makes a complete one seal.
+            sealing: self.keys.switch.map(|switch| switch.key_id).or(self.keys.sealing),
+            leaf,
+            auth_token: token,
+            auth_user: user,
+            pushed: pushed.and_then(|push| push.encode().ok()).unwrap_or_default(),
+        }
+    }
+
+    /// A server's session from its saved state.
+    ///
+    /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
+    /// that lost them, and a renegotiation begins. If not, it ends.
+    pub fn restore_server(config: Arc<ServerConfig>, state: SessionState, seed: Seed, now: Now) -> Session {
+        let wrapping = Wrapping::restored(Arc::clone(&config.wrap), state.last_sent, state.replay);
+        let timing = config.timing.clone();
+        let primary = Generation::new(
+            state.key_id,
+            Reliable::after_gate(0),
+            Tls::server(&config.tls),
+            now.boot,
+            timing.hand_window,
+        );
+        let mut server = ServerSide::new(config);
+        server.leaf = state.leaf;
+        let side = Side::Server(Box::new(server));
+        let mut session = Self::revive(side, &state, wrapping, seed, timing, primary, now);
+        match state.stage {
+            Stage::Established => session.resume(state),
+            Stage::Opening => session.end(EndReason::RestoredMidHandshake),
+            Stage::Over => session.end(EndReason::RestoredAfterItsEnd),
+        }
+        session
+    }
+
+    /// A client's session from its saved state.
+    ///
+    /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
+    /// that lost them, and a renegotiation begins. If not, it starts over with a new session id.
+    pub fn restore_client(config: Arc<ClientConfig>, state: SessionState, seed: Seed, now: Now) -> Session {
+        if state.stage == Stage::Opening {
+            return Session::client(config, seed, now);
+        }
+        let wrapping = Wrapping::restored(Arc::clone(&config.wrap), state.last_sent, state.replay);
+        let timing = config.timing.clone();
+        let primary = Generation::new(
+            state.key_id,
+            Reliable::after_gate(0),
+            Tls::client(&config.tls),
+            now.boot,
+            timing.hand_window,
+        );
+        let side = Side::Client(Box::new(ClientSide::restored(config, &state)));
+        let mut session = Self::revive(side, &state, wrapping, seed, timing, primary, now);
+        match state.stage {
+            Stage::Over => session.end(EndReason::RestoredAfterItsEnd),
+            _ => session.resume(state),
+        }
+        session
+    }
+
+    fn resume(&mut self, state: SessionState) {
+        let (boot, role) = (self.now.boot, self.role());
+        for SavedKey { key_id, cipher, material, left } in state.keys {
+            let expires = left.map(|left| boot + left);
+            let key = NewKey { key_id, cipher, material: material.clone(), role };
+            self.keys.held.push(HeldKey { key_id, cipher, material, expires });
+            self.events.push_back(Event::KeyReady(Box::new(key)));
+        }
+        self.keys.sealing = state.sealing;
+        self.events.extend(state.sealing.map(Event::KeyActive));
+        self.begin_generation(state.key_id.next());
+        self.advance();
+    }
+
+    fn stage(&self) -> Stage {
+        match self.life {
+            Life::Opening => Stage::Opening,
+            Life::Established => Stage::Established,
+            Life::Draining { .. } | Life::Ended => Stage::Over,
+        }
+    }
+
+    fn save_key(&self, key: &HeldKey) -> SavedKey {
+        SavedKey {
+            key_id: key.key_id,
+            cipher: key.cipher,
+            material: key.material.clone(),
+            left: key.expires.map(|at| at.saturating_sub(self.now.boot)),
+        }
+    }
+
+    fn revive(
+        side: Side,
+        state: &SessionState,
+        wrapping: Wrapping,
+        seed: Seed,
+        timing: crate::config::Timing,
+        primary: Generation,
+        now: Now,
+    ) -> Session {
+        Session {
+            side,
+            id: state.id,
+            peer: state.peer,
+            wrapping,
+            entropy: Entropy::new(&seed),
+            timing,
+            primary,
+            keys: Keys::default(),
+            negotiated: state.negotiated,
+            life: Life::Established,
+            renegotiate_at: None,
+            texts: VecDeque::new(),
+            events: VecDeque::new(),
+            now,
+        }
+    }
+}

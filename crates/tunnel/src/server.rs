@@ -1,0 +1,233 @@
+//! What only a server's session does: admission, cipher choice, push.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use clock::Now;
+use wire::cipher::{Choice, ClientOffer, negotiate};
+use wire::key_method::{ClientKeyMessage, ServerKeyMessage, ServerKeySource};
+use wire::message::{self, ControlMessage};
+use wire::peer_info::{IvProto, PeerInfo};
+use wire::push::{ProtocolFlag, PushEncodeError, PushOption, PushReply};
+
+use crate::config::ServerConfig;
+use crate::end::{EndReason, Misbehaviour};
+use crate::event::{Event, Grant, Hello, Negotiated, Refusal};
+use crate::generation::Step;
+use crate::goodbye::denied;
+use crate::session::{Life, Session, Side};
+
+/// A client that asks again sooner has its answer on the way.
+const PUSH_AGAIN_AFTER: Duration = Duration::from_secs(30);
+const NO_SHARED_CIPHER: &str = "Data channel cipher negotiation failed (no shared cipher)";
+/// Fits every peer; used if the configured string does not fit the message.
+const PLAIN_OPTIONS: &str = "V4,dev-type tun,key-method 2,tls-server";
+
+/// A server's part of a session.
+pub(crate) struct ServerSide {
+    pub(crate) config: Arc<ServerConfig>,
+    /// Fingerprint of the admitted certificate; all zero if there was none.
+    pub(crate) leaf: Option<[u8; 32]>,
+    client: Option<Abilities>,
+    push: Vec<String>,
+    push_requested: bool,
+    pushed_at: Option<Duration>,
+}
+
+/// What the client said about itself in the first generation.
+struct Abilities {
+    proto: IvProto,
+    offer: ClientOffer,
+    takes_mtu: bool,
+}
+
+impl ServerSide {
+    pub(crate) fn new(config: Arc<ServerConfig>) -> Self {
+        Self { config, leaf: None, client: None, push: Vec::new(), push_requested: false, pushed_at: None }
+    }
+}
+
+impl Session {
+    /// Server: yes to an `Admission`.
+    pub fn admit(&mut self, grant: Grant, now: Now) {
+        self.now = now;
+        if self.primary.step != Step::ExpectAdmission || self.is_ended() {
+            return;
+        }
+        match self.grant_key(&grant) {
+            Ok(()) => self.advance(),
+            Err(reason @ EndReason::NoCommonCipher) => {
+                self.say_goodbye(&denied(NO_SHARED_CIPHER), reason);
+            }
+            Err(reason) => self.end(reason),
+        }
+    }
+
+    /// Server: no to an `Admission`.
+    pub fn refuse(&mut self, refusal: Refusal, now: Now) {
+        self.now = now;
+        if self.primary.step != Step::ExpectAdmission || self.is_ended() {
+            return;
+        }
+        self.say_goodbye(&denied(&refusal.told), EndReason::Refused(refusal));
+    }
+
+    pub(crate) fn take_client_key_message(&mut self, message: &[u8]) -> Result<(), EndReason> {
+        let message = ClientKeyMessage::parse(message)
+            .map_err(|_| EndReason::PeerMisbehaved(Misbehaviour::BadKeyMessage))?;
+        self.primary.key_message_received = true;
+        if matches!(self.life, Life::Draining { .. }) {
+            self.send_server_key_message();
+            return Ok(());
+        }
+        self.greet(message);
+        Ok(())
+    }
+
+    fn greet(&mut self, message: ClientKeyMessage) {
+        let first = self.primary.is_first();
+        let chain = self.primary.tls.peer_chain();
+        let fingerprint = chain.first().map_or([0; 32], |leaf| sha256(leaf));
+        let peer_info = PeerInfo::parse(&message.peer_info);
+        let Side::Server(server) = &mut self.side else { return };
+        if *server.leaf.get_or_insert(fingerprint) != fingerprint {
+            return self.say_goodbye(&denied(""), EndReason::IdentityChanged);
+        }
+        if first {
+            server.client = Some(Abilities {
+                proto: peer_info.iv_proto(),
+                offer: peer_info.cipher_offer(&message.options),
+                takes_mtu: peer_info.max_mtu().is_some(),
+            });
+            // No key comes into use by it: that takes the push. A renegotiation's waits for the key.
+            self.send_server_key_message();
+        }
+        self.primary.sources.client = Some(message.source);
+        self.primary.step = Step::ExpectAdmission;
+        self.events.push_back(Event::Admission(Box::new(Hello {
+            chain,
+            peer_info,
+            options: message.options,
+            username: message.username,
+            password: message.password,
+            renegotiation: !first,
+        })));
+    }
+
+    /// Says it once in each generation.
+    pub(crate) fn send_server_key_message(&mut self) {
+        let Side::Server(server) = &self.side else { return };
+        if self.primary.key_message_sent {
+            return;
+        }
+        let source = ServerKeySource::from_random(&self.entropy.array());
+        self.primary.sources.server = Some(source.clone());
+        let options = server.config.options.clone();
+        let mut message = ServerKeyMessage { source, options };
+        let mut bytes = message.encode();
+        if bytes.is_err() {
+            message.options = PLAIN_OPTIONS.to_owned();
+            bytes = message.encode();
+        }
+        self.primary.tls.send_message(&bytes.unwrap_or_default());
+        self.primary.key_message_sent = true;
+    }
+
+    fn grant_key(&mut self, grant: &Grant) -> Result<(), EndReason> {
+        let negotiated = match self.negotiated {
+            Some(negotiated) => negotiated,
+            None => self.agree(grant)?,
+        };
+        self.offer_key(negotiated)
+    }
+
+    /// Section 8: cipher, key derivation and abilities, and the push that says so.
+    fn agree(&mut self, grant: &Grant) -> Result<Negotiated, EndReason> {
+        let Side::Server(server) = &mut self.side else { return Err(EndReason::NoCommonCipher) };
+        let Some(client) = &server.client else { return Err(EndReason::NoCommonCipher) };
+        let ciphers = if grant.ciphers.is_empty() { &server.config.ciphers } else { &grant.ciphers };
+        let choice = negotiate(ciphers, &client.offer, None).map_err(|_| EndReason::NoCommonCipher)?;
+        let negotiated = Negotiated {
+            cipher: choice.cipher,
+            exporter: client.proto.contains(IvProto::TLS_KEY_EXPORT),
+            exit_notify: client.proto.contains(IvProto::CC_EXIT_NOTIFY),
+            peer_id: Some(grant.peer_id).filter(|id| !id.is_unset() && client.proto.contains(IvProto::DATA_V2)),
+        };
+        server.push = push_messages(grant, client, choice, negotiated).map_err(EndReason::OwnPush)?;
+        self.negotiated = Some(negotiated);
+        Ok(negotiated)
+    }
+
+    /// Pushes once the key is installed and the client is ready to read it.
+    pub(crate) fn push_if_ready(&mut self) {
+        let Side::Server(server) = &mut self.side else { return };
+        let early = server.client.as_ref().is_some_and(|client| client.proto.contains(IvProto::REQUEST_PUSH));
+        if self.primary.step == Step::ExpectPushRequest && (early || server.push_requested) {
+            self.primary.step = Step::ExpectAcks;
+            self.push();
+        }
+    }
+
+    fn push(&mut self) {
+        let Side::Server(server) = &mut self.side else { return };
+        server.pushed_at = Some(self.now.boot);
+        for text in server.push.clone() {
+            self.say(&text);
+        }
+    }
+
+    pub(crate) fn take_text_from_client(&mut self, message: &[u8]) -> Result<(), EndReason> {
+        for text in message::parse(message).into_iter().flatten() {
+            match text {
+                ControlMessage::PushRequest => self.take_push_request(),
+                ControlMessage::Exit => self.end(EndReason::PeerExit),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn take_push_request(&mut self) {
+        let Side::Server(server) = &mut self.side else { return };
+        server.push_requested = true;
+        let stale = server.pushed_at.is_some_and(|at| self.now.boot.saturating_sub(at) >= PUSH_AGAIN_AFTER);
+        if stale && matches!(self.life, Life::Opening | Life::Established) {
+            self.push();
+        }
+    }
+}
+
+/// The whole push, cut into messages. A client without `IV_MTU` gets no `tun-mtu`.
+fn push_messages(
+    grant: &Grant,
+    client: &Abilities,
+    choice: Choice,
+    negotiated: Negotiated,
+) -> Result<Vec<String>, PushEncodeError> {
+    let fits = |option: &&PushOption| client.takes_mtu || !matches!(option, PushOption::TunMtu(_));
+    let mut options: Vec<PushOption> = grant.push.iter().filter(fits).cloned().collect();
+    options.extend(negotiated.peer_id.map(PushOption::PeerId));
+    if choice.push {
+        options.push(PushOption::Cipher(choice.cipher.name().to_owned()));
+    }
+    let mut flags = Vec::new();
+    if negotiated.exit_notify {
+        flags.push(ProtocolFlag::CcExit);
+    }
+    if negotiated.exporter {
+        flags.push(ProtocolFlag::TlsEkm);
+    }
+    match negotiated.exit_notify {
+        true => options.push(PushOption::ProtocolFlags(flags)),
+        false if negotiated.exporter => options.push(PushOption::KeyDerivationTlsEkm),
+        false => {}
+    }
+    PushReply::new(options).encode()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}

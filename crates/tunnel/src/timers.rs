@@ -1,0 +1,76 @@
+//! All deadlines of a session, each with its reason.
+//!
+//! Acknowledgements and first transmissions have no timer: they wait in `poll_transmit`.
+
+use clock::Now;
+
+use crate::end::EndReason;
+use crate::event::{Deadline, RenegotiateReason, TimeoutReason};
+use crate::session::{Life, Session, Side};
+
+impl Session {
+    /// When `handle_timeout` is to be called next.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        let deadline = |at: Option<std::time::Duration>, why| at.map(|at| Deadline { at, why });
+        let repeat = self.primary.reliable.next_timeout().filter(|_| !self.primary.is_held());
+        let repeat = deadline(repeat, TimeoutReason::Retransmit);
+        match &self.life {
+            Life::Ended => None,
+            Life::Draining { until, .. } => repeat.into_iter().chain(deadline(Some(*until), TimeoutReason::Drain)).min(),
+            Life::Opening | Life::Established => [
+                repeat,
+                deadline(self.primary.deadline, TimeoutReason::HandWindow),
+                deadline(self.next_push_request(), TimeoutReason::PushRequest),
+                deadline(self.renegotiate_at, TimeoutReason::Renegotiate),
+                deadline(self.keys.switch.map(|switch| switch.at), TimeoutReason::KeySwitch),
+                deadline(self.keys.next_expiry(), TimeoutReason::KeyExpiry),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
+        }
+    }
+
+    /// Does what is due. Calling it early does no harm.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        match &self.life {
+            Life::Ended => {}
+            Life::Draining { until, .. } if *until <= now.boot => self.finish_goodbye(),
+            Life::Draining { .. } => {}
+            Life::Opening | Life::Established => self.handle_due(now),
+        }
+    }
+
+    fn handle_due(&mut self, now: Now) {
+        let due = |at: Option<std::time::Duration>| at.is_some_and(|at| at <= now.boot);
+        self.switch_if_due();
+        let expired = self.keys.expire(now.boot);
+        self.report_retired(expired);
+        if due(self.primary.deadline) {
+            return self.end(self.too_long());
+        }
+        if due(self.next_push_request()) {
+            self.request_push();
+        }
+        if due(self.renegotiate_at) {
+            self.renegotiate_at = None;
+            self.renegotiate(RenegotiateReason::Age, now);
+        }
+        self.advance();
+    }
+
+    fn too_long(&self) -> EndReason {
+        match self.life {
+            Life::Opening => EndReason::HandshakeTimeout(self.progress()),
+            _ => EndReason::RenegotiationTimeout(self.progress()),
+        }
+    }
+
+    fn next_push_request(&self) -> Option<std::time::Duration> {
+        match &self.side {
+            Side::Client(client) => client.next_request(),
+            Side::Server(_) => None,
+        }
+    }
+}

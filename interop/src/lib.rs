@@ -1,0 +1,20 @@
+//! Stock OpenVPN beside ours, in namespaces that each test makes and that go with it.
+//!
+//! ```text
+//!    subscriber 1 ──┐
+//!    subscriber 2 ──┤ router ── gateway ── host behind it (10.99.0.2, fd99::2)
+//!    a stranger   ──┘
+//! ```
+//!
+//! A [`World`] is one gateway with an empty data folder, started as an operator would start it: the
+//! binary, a configuration file, commands. What a test needs and the machine lacks is a named skip.
+
+mod ping;
+mod process;
+mod stock;
+mod world;
+
+pub use ping::{Ping, PingReport};
+pub use process::{Program, wait_until};
+pub use stock::Stock;
+pub use world::{Subscriber, World, skip};

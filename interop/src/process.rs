@@ -1,0 +1,81 @@
+//! Programs that run while a test goes on, with their output in a file.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sysio::Netns;
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts `command` in `netns`; both its outputs go to `log`.
+    pub fn start(netns: &Netns, mut command: Command, log: &Path) -> io::Result<Self> {
+        let out = File::create(log)?;
+        let err = out.try_clone()?;
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        let child = netns.spawn(command).map_err(io::Error::other)?;
+        Ok(Self { child, log: log.to_owned() })
+    }
+
+    /// What it wrote until now.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until its output contains `text`; `false` when it ended or time ran out first.
+    pub fn says(&mut self, text: &str, limit: Duration) -> bool {
+        wait_until(limit, || self.log().contains(text) || self.has_ended())
+            && self.log().contains(text)
+    }
+
+    /// Waits for its end.
+    pub fn ends(&mut self, limit: Duration) -> Option<ExitStatus> {
+        wait_until(limit, || self.has_ended());
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name (`TERM`, `USR1`, `KILL`).
+    pub fn signal(&self, name: &str) {
+        // A program that is gone needs no signal.
+        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+    }
+
+    fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until `true` or until time runs out; says which.
+pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        sleep(Duration::from_millis(20));
+    }
+}

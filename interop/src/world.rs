@@ -1,0 +1,289 @@
+//! One gateway, the network around it, and its subscribers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use sysio::NetnsError;
+use sysio::lab::{Host, Lab, LabError};
+
+use crate::{Program, wait_until};
+
+/// A running gateway and the hosts around it.
+#[derive(Debug)]
+pub struct World {
+    /// Where the gateway runs.
+    pub gateway: Host,
+    /// A host that is reached only through the gateway.
+    pub lan: Host,
+    /// The running `handfast up`.
+    pub up: Option<Program>,
+    lab: Lab,
+    folder: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+/// A host with somebody's profiles on it.
+#[derive(Debug)]
+pub struct Subscriber {
+    /// Where it runs.
+    pub host: Host,
+    /// Its profiles.
+    pub folder: PathBuf,
+}
+
+/// Says that a test was left out, and why. `cargo xtask` counts these lines.
+pub fn skip(test: &str, reason: &str) {
+    println!("SKIP {test}: {reason}");
+}
+
+impl World {
+    /// A gateway with an empty data folder and these settings (`"vpn.ping" = "1"`), up and answering.
+    /// `None`, said by name, where this machine cannot do it.
+    pub fn start(test: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        for program in ["openvpn", "ping", "nft"] {
+            if !on_path(program) {
+                skip(test, &format!("{program} is not installed"));
+                return None;
+            }
+        }
+        let mut lab = match Lab::new() {
+            Ok(lab) => lab,
+            Err(LabError::Netns(NetnsError::Denied(_))) => {
+                skip(test, "network namespaces need root");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let gateway = lab.host(2).expect("a gateway host");
+        let lan = lab.host_behind(&gateway).expect("a host behind the gateway");
+        let folder = fresh_folder(test);
+        let settings =
+            settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut world = Self { gateway, lan, up: None, lab, folder, settings };
+        world.bring_up();
+        Some(world)
+    }
+
+    /// Starts the gateway, again if it ran before.
+    pub fn bring_up(&mut self) {
+        let first = !self.data().join("handfast.toml").exists();
+        if first && !self.settings.is_empty() {
+            // The first start writes the configuration; it takes effect at the second.
+            let mut start = self.launch();
+            assert!(self.answers(), "the gateway did not start:\n{}", start.log());
+            start.signal("TERM");
+            start.ends(Duration::from_secs(10));
+            self.apply_settings();
+        }
+        let mut program = self.launch();
+        if !self.answers() {
+            program.signal("KILL");
+            panic!("the gateway did not start:\n{}", program.log());
+        }
+        self.up = Some(program);
+    }
+
+    /// Stops the gateway as a service manager would.
+    pub fn bring_down(&mut self) {
+        if let Some(mut program) = self.up.take() {
+            program.signal("TERM");
+            assert!(program.ends(Duration::from_secs(10)).is_some(), "{}", program.log());
+        }
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// A place for a test's own files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Runs a command on the gateway; panics where it fails. Returns what it printed.
+    pub fn handfast(&self, arguments: &[&str]) -> String {
+        let output = self.try_handfast(arguments);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "handfast {arguments:?}: {printed}{said}");
+        printed
+    }
+
+    /// Runs a command on the gateway.
+    pub fn try_handfast(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(arguments);
+        self.gateway.netns.output(command).expect("handfast starts")
+    }
+
+    /// Runs a command with `--json` and parses its answer.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let mut with_json = arguments.to_vec();
+        with_json.push("--json");
+        serde_json::from_str(&self.handfast(&with_json)).expect("JSON")
+    }
+
+    /// Another host at the router.
+    pub fn host(&mut self) -> Host {
+        self.lab.host(1).expect("a host")
+    }
+
+    /// A host with fresh profiles of `user` (made if new), all systems, in `form`.
+    pub fn subscriber(&mut self, user: &str, form: &str) -> Subscriber {
+        let host = self.host();
+        if !self.json(&["user", "list"]).to_string().contains(&format!("\"{user}\"")) {
+            self.handfast(&["user", "add", user]);
+        }
+        let folder = self.folder.join(format!("{user}-{form}"));
+        let out = folder.display().to_string();
+        self.handfast(&["profile", user, "--out", &out, "--os", "linux", "--form", form]);
+        Subscriber { host, folder }
+    }
+
+    /// The value of a counter in `status --json`, under `refusals` or `drops`.
+    pub fn counted(&self, code: &str) -> u64 {
+        let status = self.json(&["status"]);
+        let of = |table: &str| status[table][code].as_u64().unwrap_or(0);
+        of("refusals") + of("drops")
+    }
+
+    /// What the gateway logged.
+    pub fn log(&self) -> String {
+        self.up.as_ref().map(Program::log).unwrap_or_default()
+    }
+
+    fn launch(&self) -> Program {
+        let mut command = self.command();
+        command.args(["up", "--public", &self.gateway.v4[0].to_string()]);
+        Program::start(&self.gateway.netns, command, &self.folder.join("gateway.log"))
+            .expect("the gateway starts")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.arg("--data").arg(self.data());
+        command
+    }
+
+    fn answers(&self) -> bool {
+        wait_until(Duration::from_secs(30), || self.try_handfast(&["status"]).status.success())
+    }
+
+    fn apply_settings(&self) {
+        let path = self.data().join("handfast.toml");
+        let mut text = fs::read_to_string(&path).expect("a configuration");
+        for (key, value) in &self.settings {
+            text = with_setting(&text, key, value);
+        }
+        fs::write(&path, text).expect("the configuration is written");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.up = None;
+        if std::thread::panicking() {
+            println!("what the world left behind is in {}", self.folder.display());
+        } else {
+            // A temporary folder that stays behind harms nobody.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl Subscriber {
+    /// Its unified profile for Linux.
+    pub fn profile(&self) -> PathBuf {
+        let named = |path: &PathBuf| path.extension().is_some_and(|e| e == "ovpn");
+        let entries = fs::read_dir(&self.folder).expect("profiles were written");
+        let mut profiles: Vec<_> =
+            entries.filter_map(|e| Some(e.ok()?.path())).filter(named).collect();
+        profiles.sort();
+        profiles.into_iter().next().expect("a profile")
+    }
+
+    /// A copy of its profile with every `remote` replaced by one to `address`.
+    pub fn profile_to(&self, address: &str) -> PathBuf {
+        let text = fs::read_to_string(self.profile()).expect("a profile");
+        let family = if address.contains(':') { "udp6" } else { "udp4" };
+        let kept = text.lines().filter(|l| !l.starts_with("remote ") && !l.starts_with("proto "));
+        let mut copy: String = kept.map(|line| format!("{line}\n")).collect();
+        copy.insert_str(0, &format!("remote {address} 1194 {family}\n"));
+        let path = self.folder.join(format!("to-{}.conf", address.replace(':', "-")));
+        fs::write(&path, copy).expect("a profile is written");
+        path
+    }
+}
+
+/// Replaces `key = …` in its table, or adds it there.
+fn with_setting(text: &str, key: &str, value: &str) -> String {
+    let (table, key) = key.split_once('.').expect("table.key");
+    let mut out = String::new();
+    let mut inside = false;
+    let mut done = false;
+    for line in text.lines() {
+        if line.starts_with('[') {
+            if inside && !done {
+                out.push_str(&format!("{key} = {value}\n"));
+                done = true;
+            }
+            inside = line == format!("[{table}]");
+        }
+        if inside && line.split('=').next().map(str::trim) == Some(key) {
+            out.push_str(&format!("{key} = {value}\n"));
+            done = true;
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    if inside && !done {
+        out.push_str(&format!("{key} = {value}\n"));
+    }
+    out
+}
+
+/// Beside the test's own binary's folder, or where `HANDFAST_BIN` says.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("HANDFAST_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("a test binary");
+    let folder = test.parent().and_then(Path::parent).expect("a target folder");
+    let path = folder.join("handfast");
+    assert!(path.exists(), "build the binary first: cargo build -p handfast");
+    path
+}
+
+fn fresh_folder(test: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("handfast-{}-{}-{number}", test, std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    fs::create_dir_all(&folder).expect("a temporary folder");
+    folder
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_replaces_its_line_or_joins_its_table() {
+        let text = "[vpn]\nping = 10\n[ca]\nx = 1\n";
+        assert_eq!(with_setting(text, "vpn.ping", "1"), "[vpn]\nping = 1\n[ca]\nx = 1\n");
+        assert_eq!(with_setting(text, "vpn.new", "2"), "[vpn]\nping = 10\nnew = 2\n[ca]\nx = 1\n");
+    }
+}

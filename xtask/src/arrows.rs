@@ -1,0 +1,58 @@
+//! Holds the crate arrows of ARCHITECTURE.md: a dependency that is not drawn there fails the check.
+
+use std::process::Command;
+
+use crate::steps::Failed;
+
+/// Who may depend on whom. Arrows point down; `testkit` is for tests and is not drawn.
+const DRAWN: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("wire", &[]),
+    ("pki", &["clock"]),
+    ("sysio", &[]),
+    ("tunnel", &["clock", "wire", "pki"]),
+    ("datapath", &["clock", "wire"]),
+    ("store", &["clock", "pki"]),
+    ("engine", &["clock", "wire", "tunnel", "datapath", "pki", "sysio"]),
+    ("gateway", &["clock", "wire", "tunnel", "datapath", "pki", "sysio", "store", "engine"]),
+    ("client", &["clock", "wire", "tunnel", "datapath", "pki", "sysio", "engine"]),
+    ("handfast", &["clock", "wire", "pki", "sysio", "store", "engine", "gateway", "client"]),
+    ("testkit", &["clock", "wire", "tunnel", "pki"]),
+    ("interop", &["sysio"]),
+    ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki"]),
+    ("xtask", &[]),
+];
+
+/// Compares the workspace's dependencies with the drawn arrows.
+pub(crate) fn check() -> Result<(), Failed> {
+    let listed = Command::new("cargo")
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()
+        .map_err(|e| Failed::new(format!("cargo metadata did not start: {e}")))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&listed.stdout)
+        .map_err(|e| Failed::new(format!("cargo metadata printed no JSON: {e}")))?;
+    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+    let ours: Vec<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
+    let mut undrawn = Vec::new();
+    for package in &packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        let Some((_, allowed)) = DRAWN.iter().find(|(crate_name, _)| *crate_name == name) else {
+            undrawn.push(format!("crate `{name}` is not drawn"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let target = dependency["name"].as_str().unwrap_or_default();
+            let for_tests = dependency["kind"].as_str() == Some("dev");
+            if ours.contains(&target) && !for_tests && !allowed.contains(&target) {
+                undrawn.push(format!("{name} -> {target}"));
+            }
+        }
+    }
+    if undrawn.is_empty() {
+        return Ok(());
+    }
+    Err(Failed::new(format!(
+        "arrows that ARCHITECTURE.md does not draw: {}. Draw them there and in xtask/src/arrows.rs, or remove them",
+        undrawn.join(", ")
+    )))
+}

@@ -1,0 +1,50 @@
+//! The programs that tests talk to, and how a Debian machine gets them.
+
+use std::process::Command;
+
+use crate::steps::{Failed, run};
+
+/// Program looked for, Debian package, what it is for.
+const PEERS: &[(&str, &str, &str)] = &[
+    ("openvpn", "openvpn", "the stock client and server"),
+    ("nft", "nftables", "NAT and forwarding rules"),
+    ("ip", "iproute2", "looking at namespaces"),
+    ("ping", "iputils-ping", "pings through the tunnel"),
+    ("openssl", "openssl", "an independent reader of certificates and CRLs"),
+    ("faketime", "faketime", "peers whose clock is wrong"),
+    ("iperf3", "iperf3", "throughput"),
+];
+
+/// Makes the peers available. What cannot be had is printed, and its tests skip themselves by name.
+pub(crate) fn provide(install: bool) -> Result<(), Failed> {
+    let missing: Vec<_> = PEERS.iter().filter(|(program, ..)| !on_path(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
+    let by_hand = format!("apt-get install -y {}", packages.join(" "));
+    if !install || !is_root() || !on_path("apt-get") {
+        for (program, package, purpose) in missing {
+            println!("missing: {program} (package {package}): {purpose}");
+        }
+        println!("to have them: {by_hand}   (as root)");
+        return Ok(());
+    }
+    println!("installing what the tests talk to: {}", packages.join(" "));
+    run("apt-get", &["update", "-qq"])?;
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(packages);
+    run("apt-get", &arguments)
+}
+
+/// Is there a program of this name?
+pub(crate) fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"))
+}

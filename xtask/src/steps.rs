@@ -1,0 +1,142 @@
+//! What each command does, step by step.
+
+use std::fmt;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::{arrows, peers};
+
+/// A step that failed, in one sentence.
+#[derive(Debug)]
+pub(crate) struct Failed(String);
+
+impl Failed {
+    pub(crate) fn new(what: String) -> Self {
+        Failed(what)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub(crate) fn check() -> Result<(), Failed> {
+    run("cargo", &["fmt", "--all", "--check"])?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    arrows::check()
+}
+
+pub(crate) fn test(install: bool) -> Result<(), Failed> {
+    peers::provide(install)?;
+    run("cargo", &["build", "--quiet", "--package", "handfast"])?;
+    run("cargo", &["test", "--workspace", "--exclude", "interop"])?;
+    interop_cases(None, false)
+}
+
+pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
+    run_with(
+        "cargo",
+        &["test", "--release", "--package", "tunnel", "--test", "sim", "--", "--nocapture"],
+        &[
+            ("HANDFAST_SIM_SEEDS", seeds.to_string()),
+            ("HANDFAST_SIM_FIRST", first.to_string()),
+        ],
+    )
+}
+
+pub(crate) fn interop(filter: Option<&str>, long: bool, install: bool) -> Result<(), Failed> {
+    peers::provide(install)?;
+    run("cargo", &["build", "--quiet", "--package", "handfast"])?;
+    interop_cases(filter, long)
+}
+
+/// Cases share the machine's two cores with the peers they time, so they run one at a time.
+fn interop_cases(filter: Option<&str>, long: bool) -> Result<(), Failed> {
+    let mut arguments = vec!["test", "--package", "interop"];
+    arguments.push("--");
+    arguments.extend(["--test-threads", "1", "--nocapture"]);
+    arguments.extend(filter);
+    let long = if long { "1" } else { "" };
+    run_with("cargo", &arguments, &[("HANDFAST_LONG", long.to_owned())])
+}
+
+pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Failed> {
+    let Some(seconds) = seconds else {
+        return run("cargo", &["test", "--package", "fuzz-targets", "--", "--nocapture"]);
+    };
+    let limit = format!("-max_total_time={seconds}");
+    for name in fuzz_targets(target)? {
+        // libFuzzer's instrumentation needs compiler flags that stable refuses without this.
+        run_with(
+            "cargo",
+            &["fuzz", "run", "--fuzz-dir", "fuzz", &name, "--", &limit, "-print_final_stats=1"],
+            &[("RUSTC_BOOTSTRAP", "1".to_owned())],
+        )?;
+    }
+    Ok(())
+}
+
+fn fuzz_targets(only: Option<&str>) -> Result<Vec<String>, Failed> {
+    let listed = std::fs::read_dir("fuzz/fuzz_targets")
+        .map_err(|e| Failed::new(format!("fuzz/fuzz_targets cannot be listed: {e}")))?;
+    let mut names: Vec<String> = listed
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
+        .filter(|name| only.is_none_or(|wanted| wanted == name))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+pub(crate) fn bench() -> Result<(), Failed> {
+    peers::provide(true)?;
+    run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
+    run_with(
+        "cargo",
+        &["test", "--release", "--package", "interop", "--test", "bench", "--", "--nocapture"],
+        &[("HANDFAST_BENCH", "1".to_owned())],
+    )
+}
+
+pub(crate) fn ci() -> Result<(), Failed> {
+    let began = Instant::now();
+    check()?;
+    deny()?;
+    test(true)?;
+    fuzz(None, None)?;
+    // A different slice of the long simulation every day; the seed range is printed by the run.
+    let day = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() / 86_400);
+    sim(300, 1 + day * 300)?;
+    println!("ci: everything passed in {} s", began.elapsed().as_secs());
+    Ok(())
+}
+
+fn deny() -> Result<(), Failed> {
+    let present = Command::new("cargo").args(["deny", "--version"]).output();
+    if !present.is_ok_and(|o| o.status.success()) {
+        run("cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
+    }
+    run("cargo", &["deny", "check", "bans", "licenses", "sources"])
+}
+
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<(), Failed> {
+    run_with(program, arguments, &[])
+}
+
+fn run_with(
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, String)],
+) -> Result<(), Failed> {
+    let line = format!("{program} {}", arguments.join(" "));
+    println!("==> {line}");
+    let status = Command::new(program)
+        .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
+        .status()
+        .map_err(|e| Failed::new(format!("`{program}` did not start: {e}")))?;
+    if status.success() { Ok(()) } else { Err(Failed::new(format!("`{line}`: {status}"))) }
+}
