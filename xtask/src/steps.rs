@@ -44,10 +44,7 @@ pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
     run_with(
         "cargo",
         &["test", "--release", "--package", "tunnel", "--test", "sim", "--", "--nocapture"],
-        &[
-            ("HANDFAST_SIM_SEEDS", seeds.to_string()),
-            ("HANDFAST_SIM_FIRST", first.to_string()),
-        ],
+        &[("HANDFAST_SIM_SEEDS", seeds.to_string()), ("HANDFAST_SIM_FIRST", first.to_string())],
     )
 }
 

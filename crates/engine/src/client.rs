@@ -220,8 +220,12 @@ impl ClientTask {
                 material: key.material,
                 role: key.role,
             }),
-            Event::KeyActive(key_id) => self.data.apply(Command::KeySwap { peer: server_peer(), key_id }),
-            Event::KeyRetired(key_id) => self.data.apply(Command::KeyDel { peer: server_peer(), key_id }),
+            Event::KeyActive(key_id) => {
+                self.data.apply(Command::KeySwap { peer: server_peer(), key_id })
+            }
+            Event::KeyRetired(key_id) => {
+                self.data.apply(Command::KeyDel { peer: server_peer(), key_id })
+            }
             Event::Established => {
                 let cipher = self.session.negotiated().map(|negotiated| negotiated.cipher);
                 self.tell(ClientEvent::Established(cipher));
@@ -249,7 +253,11 @@ impl ClientTask {
             }
         }
         let settings = server_settings(header, &self.endpoint, keep_alive, self.settings.mssfix);
-        self.data.apply(Command::PeerNew { peer: server_peer(), endpoint: self.endpoint, settings });
+        self.data.apply(Command::PeerNew {
+            peer: server_peer(),
+            endpoint: self.endpoint,
+            settings,
+        });
         self.up = true;
     }
 

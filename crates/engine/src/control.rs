@@ -23,12 +23,12 @@ use wire::control::ControlHeader;
 use wire::peer_info::PeerInfo;
 
 use crate::data::{ControlDatagram, DataHandle, transmit};
+use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
-use crate::entropy::fresh_seed;
 use crate::peers::PeerIds;
-use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
 use crate::server::Kick;
+use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
 use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 
 /// What others ask of the control task.
