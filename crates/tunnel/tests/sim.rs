@@ -27,7 +27,10 @@ fn every_handshake_completes_or_ends_with_a_typed_reason() {
     let mut outcomes = BTreeMap::new();
     for seed in first..first + seeds {
         match catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            Ok(outcome) => *outcomes.entry(outcome).or_insert(0) += 1,
+            Ok(outcome) => {
+                let entry = outcomes.entry(outcome).or_insert((0, seed));
+                entry.0 += 1;
+            }
             Err(panic) => {
                 eprintln!(
                     "failing seed: {seed}; repeat with HANDFAST_SIM_FIRST={seed} HANDFAST_SIM_SEEDS=1"
@@ -38,8 +41,8 @@ fn every_handshake_completes_or_ends_with_a_typed_reason() {
     }
     let time = SystemClock.now().boot - begun.boot;
     println!("simulation: {seeds} seeds from {first} in {:.1} s", time.as_secs_f64());
-    for (outcome, count) in outcomes {
-        println!("  {count:>6}  {outcome}");
+    for (outcome, (count, example)) in outcomes {
+        println!("  {count:>6}  {outcome}, such as seed {example}");
     }
 }
 

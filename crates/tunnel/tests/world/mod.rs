@@ -67,6 +67,8 @@ pub struct Party {
     pub sealing: Option<KeyId>,
     pub end: Option<EndReason>,
     pub established: bool,
+    /// It says goodbye, which installs no key any more.
+    pub closing: bool,
     pub renegotiated: Vec<KeyId>,
     pub retired: Vec<KeyId>,
     pub pushed: usize,
@@ -188,6 +190,7 @@ impl World {
         let now = self.now;
         if let Some(party) = self.party(who) {
             party.session.close(how, now);
+            party.closing = true;
         }
         self.drain(who);
     }
@@ -293,8 +296,7 @@ impl World {
 
     fn open(&mut self, to: Who, key_id: KeyId, key: &[u8]) {
         let (now, seed) = (self.now, self.setup.seed);
-        let Some(party) = self.party(to).filter(|party| party.end.is_none() && party.established)
-        else {
+        let Some(party) = self.party(to).filter(|party| party.is_in_use()) else {
             return;
         };
         match party.keys.get(&key_id) {
@@ -448,7 +450,9 @@ impl World {
             Who::Client => self.servers.get(&self.client.session.id()),
             Who::Server(id) => Some(&self.client).filter(|client| client.session.id() == id),
         };
-        let Some(other) = other.filter(|other| other.end.is_none()) else { return };
+        let Some(other) = other.filter(|other| other.end.is_none() && !other.closing) else {
+            return;
+        };
         let theirs = other.keys.get(&key_id).cloned();
         let ours = self.party(who).and_then(|party| party.keys.get(&key_id)).cloned();
         assert_eq!(ours, theirs, "seed {seed}: {who:?} seals with key id {key_id}");
@@ -469,6 +473,7 @@ impl Party {
             sealing: None,
             end: None,
             established: false,
+            closing: false,
             renegotiated: Vec::new(),
             retired: Vec::new(),
             pushed: 0,
@@ -476,6 +481,10 @@ impl Party {
             seen: None,
             incarnation,
         }
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.end.is_none() && self.established && !self.closing
     }
 
     fn seal(&self) -> Option<(KeyId, Vec<u8>)> {
