@@ -5,9 +5,11 @@
 //! Where the kernel lacks something (IPv6 off, no permission to force buffer sizes) the call
 //! degrades and its result says so.
 
+mod dns;
 mod durable;
 mod interface;
 pub mod lab;
+mod lock;
 mod nat;
 pub mod netlink;
 mod netns;
@@ -18,6 +20,8 @@ mod sysctl;
 mod tun;
 mod udp;
 
+pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName};
+pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
 pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatRules, NatTable};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;

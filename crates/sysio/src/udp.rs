@@ -119,7 +119,6 @@ impl UdpSocket {
                     sent += count;
                     retried = false;
                 }
-                Err(SendError::Interrupted) => {}
                 // What a connected socket reports first is the ICMP answer to an earlier datagram;
                 // the one at hand was not tried.
                 Err(SendError::PeerRefused) if self.connected && !retried => retried = true,

@@ -1,5 +1,7 @@
 //! TUN and UDP between throw-away namespaces. Needs root; says why if it skips.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
 mod support;
 
 use std::net::IpAddr;

@@ -1,5 +1,7 @@
 //! The nftables table in throw-away namespaces. Needs root and nft; says why if it skips.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
 mod support;
 
 use support::{netns, run};
@@ -55,7 +57,7 @@ fn two_gateways_have_tables_of_their_own() {
 
 /// `None` and a printed reason where nft is missing.
 fn apply(netns: &Netns) -> Option<Vec<String>> {
-    match netns.run(|| NatTable::default().apply(&rules())).unwrap() {
+    match netns.run(|| NatTable::default().apply(&rules())).expect("the namespace can be entered") {
         Ok(blockers) => Some(blockers.iter().map(ToString::to_string).collect()),
         Err(error @ NatError::NotInstalled) => {
             eprintln!("skipped: {error}");

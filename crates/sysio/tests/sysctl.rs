@@ -1,5 +1,7 @@
 //! Kernel settings in throw-away namespaces. Needs root; says why if it skips.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
 mod support;
 
 use std::io::{BufRead, BufReader};

@@ -11,8 +11,9 @@ use super::error::During;
 use super::{Netlink, NetlinkError, is_global};
 
 impl Netlink {
-    /// Gives an interface an address. An IPv6 address can be used at once: nobody else on a tunnel
-    /// can have it, so the wait for duplicates is skipped.
+    /// Gives an interface an address. For IPv6 the search for duplicates is skipped, since nobody
+    /// else on a tunnel can have it; packets to it are still answered only some milliseconds later,
+    /// when the kernel's own worker has made its route.
     pub async fn address_add(
         &self,
         index: u32,

@@ -133,9 +133,6 @@ pub enum SendError {
     LocalAddressGone(io::Error),
     /// An IPv6 destination on a socket that has IPv4 only.
     WrongFamily,
-    /// A signal came first; handled by the socket itself.
-    #[doc(hidden)]
-    Interrupted,
     /// The socket is of no more use.
     Fatal(io::Error),
 }
@@ -149,7 +146,6 @@ impl SendError {
     pub(super) fn from_errno(errno: Errno) -> Self {
         match errno {
             Errno::AGAIN => Self::WouldBlock,
-            Errno::INTR => Self::Interrupted,
             Errno::NOBUFS | Errno::NOMEM => Self::NoBuffers,
             Errno::CONNREFUSED => Self::PeerRefused,
             Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => {
@@ -177,7 +173,6 @@ impl Display for SendError {
             Self::TooLarge => "the datagram is too large for the path",
             Self::LocalAddressGone(_) => "the local address to send from is not ours",
             Self::WrongFamily => "the socket can't reach IPv6 addresses",
-            Self::Interrupted => "a signal came first",
             Self::Fatal(_) => "the UDP socket failed",
         })
     }

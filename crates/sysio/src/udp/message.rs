@@ -29,13 +29,13 @@ pub(super) fn recv(fd: BorrowedFd<'_>, slots: &mut [Received]) -> Result<usize, 
         header.msg_iov = &raw mut vectors[i];
         header.msg_iovlen = 1;
         header.msg_control = controls[i].bytes.as_mut_ptr().cast();
-        header.msg_controllen = CONTROL_SIZE as _;
+        header.msg_controllen = CONTROL_SIZE;
     }
     let received = recvmmsg(fd, &mut headers[..count])?;
     for (i, slot) in slots[..received].iter_mut().enumerate() {
         let header = &headers[i];
         names[i].len = header.msg_hdr.msg_namelen as usize;
-        controls[i].len = (header.msg_hdr.msg_controllen as usize).min(CONTROL_SIZE);
+        controls[i].len = header.msg_hdr.msg_controllen.min(CONTROL_SIZE);
         slot.packet.filled(header.msg_len as usize);
         slot.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         slot.remote = names[i].decode().unwrap_or(UNKNOWN);
@@ -73,7 +73,7 @@ pub(super) fn send(
             if let Some(local) = datagram.local {
                 controls[i] = Control::from_local(local, datagram.ifindex, family);
                 header.msg_control = controls[i].bytes.as_mut_ptr().cast();
-                header.msg_controllen = controls[i].len as _;
+                header.msg_controllen = controls[i].len;
             }
         }
         ready = i + 1;
@@ -81,7 +81,12 @@ pub(super) fn send(
     if ready == 0 {
         return Err(SendError::WrongFamily);
     }
-    sendmmsg(fd, &mut headers[..ready]).map_err(SendError::from_errno)
+    loop {
+        match sendmmsg(fd, &mut headers[..ready]) {
+            Err(Errno::INTR) => {}
+            result => return result.map_err(SendError::from_errno),
+        }
+    }
 }
 
 /// Room for the control messages of one datagram.
