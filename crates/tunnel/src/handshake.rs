@@ -5,6 +5,7 @@ use std::time::Duration;
 use clock::Now;
 use wire::KeyId;
 use wire::key_material::KeyMaterial;
+use wire::message::encode_text;
 use zeroize::Zeroizing;
 
 use crate::end::EndReason;
@@ -143,10 +144,7 @@ impl Session {
 
     /// Queues a text with its NUL; it leaves once the generation is active.
     pub(crate) fn say(&mut self, text: &str) {
-        let mut message = Zeroizing::new(Vec::with_capacity(text.len() + 1));
-        message.extend_from_slice(text.as_bytes());
-        message.push(0);
-        self.texts.push_back(message);
+        self.texts.push_back(Zeroizing::new(encode_text(text)));
     }
 
     /// Derives the generation's key and hands it to the data plane.
@@ -191,11 +189,8 @@ impl Session {
         self.report_switch(switched);
     }
 
-    pub(crate) fn report_switch(&mut self, switched: Option<(KeyId, Vec<KeyId>)>) {
-        if let Some((key_id, retired)) = switched {
-            self.events.push_back(Event::KeyActive(key_id));
-            self.report_retired(retired);
-        }
+    pub(crate) fn report_switch(&mut self, switched: Option<KeyId>) {
+        self.events.extend(switched.map(Event::KeyActive));
     }
 
     pub(crate) fn report_retired(&mut self, retired: Vec<KeyId>) {

@@ -208,7 +208,7 @@ fn bad_name(name: &str) -> Option<ConfigErrorKind> {
     }
     let clean =
         name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    (!clean || name.is_empty() || name.len() > MAX_NAME)
+    (!clean || name.is_empty() || name.starts_with('-') || name.len() > MAX_NAME)
         .then(|| ConfigErrorKind::BadName(name.to_owned()))
 }
 

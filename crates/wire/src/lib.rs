@@ -14,6 +14,8 @@ pub mod config;
 pub mod control;
 pub mod data;
 pub mod domain;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod key_material;
 pub mod key_method;
 pub mod message;

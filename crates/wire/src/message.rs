@@ -13,7 +13,6 @@ pub const MAX_TEXT: usize = 1023;
 
 /// A text message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ControlMessage {
     /// The client asks for its options.
     PushRequest,

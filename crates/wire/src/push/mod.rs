@@ -26,7 +26,6 @@ pub const MAX_OPTION: usize = 255;
 
 /// One pushed option.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum PushOption {
     /// `ifconfig`: the client's address.
     Ifconfig {

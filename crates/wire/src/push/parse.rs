@@ -159,7 +159,7 @@ fn parse_known(name: &str, args: &mut Args<'_>) -> Result<Option<PushOption>, Pu
         },
         "session-timeout" => PushOption::SessionTimeout(args.number()?),
         "auth-token" => PushOption::AuthToken(Secret(Zeroizing::new(args.word()?.to_owned()))),
-        "auth-token-user" => PushOption::AuthTokenUser(args.word()?.to_owned()),
+        "auth-token-user" => PushOption::AuthTokenUser(args.base64()?),
         "tun-ipv6" => PushOption::TunIpv6,
         _ => return Ok(None),
     }))
@@ -344,6 +344,12 @@ impl<'a> Args<'a> {
         }
     }
 
+    fn base64(&mut self) -> Result<String, PushOptionError> {
+        let word = self.word()?;
+        let clean = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+        if clean { Ok(word.to_owned()) } else { Err(PushOptionError::UnknownWord) }
+    }
+
     fn end(&mut self) -> Result<(), PushOptionError> {
         if self.0.next().is_some() { Err(PushOptionError::Surplus) } else { Ok(()) }
     }
@@ -401,6 +407,7 @@ mod tests {
             "inactive 60 1000",
             "session-timeout 3600",
             "auth-token SESS_ID_AT_abc",
+            "auth-token-user YWxpY2U=",
             "tun-ipv6",
         ] {
             let option = PushOption::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -81,7 +81,7 @@ pub struct PushPart {
     /// Whether more follows; none in a reply of one message.
     pub continuation: Option<Continuation>,
     /// Its bytes, for the collector's limit.
-    len: usize,
+    pub len: usize,
 }
 
 impl PushPart {
