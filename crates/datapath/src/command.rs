@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use wire::cipher::Cipher;
+use wire::data::DataHeader;
 use wire::key_material::{KeyMaterial, Role};
 use wire::{KeyId, PeerId};
 
@@ -30,6 +31,16 @@ pub enum Header {
     V1,
     /// P_DATA_V2 with this peer-id.
     V2(PeerId),
+}
+
+impl Header {
+    /// The header of a packet under one key.
+    pub fn with_key(self, key_id: KeyId) -> DataHeader {
+        match self {
+            Header::V1 => DataHeader::V1 { key_id },
+            Header::V2(peer_id) => DataHeader::V2 { key_id, peer_id },
+        }
+    }
 }
 
 /// The largest TCP segment that a SYN through the tunnel may announce.

@@ -9,18 +9,17 @@ use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce,
     UnboundKey,
 };
-use wire::KeyId;
 use wire::cipher::Cipher;
+use wire::data::DataHeader;
 use wire::key_material::{Direction, KeyMaterial, KeySlices, Role};
-use wire::Opcode;
 use zeroize::Zeroize;
 
-use crate::{Header, ReplayWindow, Replayed};
+use crate::{ReplayWindow, Replayed};
 
 /// Bytes that a P_DATA_V1 packet is longer than what it holds.
-pub const OVERHEAD_V1: usize = 1 + PACKET_ID + TAG;
+pub const OVERHEAD_V1: usize = DataHeader::V1_LEN + PACKET_ID + TAG;
 /// Bytes that a P_DATA_V2 packet is longer than what it holds.
-pub const OVERHEAD_V2: usize = 4 + PACKET_ID + TAG;
+pub const OVERHEAD_V2: usize = DataHeader::V2_LEN + PACKET_ID + TAG;
 
 /// Makes both directions of a key generation.
 #[derive(Debug)]
@@ -59,15 +58,14 @@ pub struct SealKey {
 
 impl SealKey {
     /// How long the datagram for `plaintext` bytes is.
-    pub fn sealed_len(header: Header, plaintext: usize) -> usize {
+    pub fn sealed_len(header: DataHeader, plaintext: usize) -> usize {
         overhead(header) + plaintext
     }
 
     /// Seals `plaintext` into `out`, which is exactly [`Self::sealed_len`] long.
     pub fn seal(
         &mut self,
-        header: Header,
-        key_id: KeyId,
+        header: DataHeader,
         plaintext: &[u8],
         out: &mut [u8],
     ) -> Result<(), SealError> {
@@ -76,7 +74,7 @@ impl SealKey {
             return Err(SealError::WrongLength);
         }
         let (head, body) = out.split_at_mut(overhead(header) - TAG);
-        write_head(header, key_id, packet_id, head);
+        write_head(header, packet_id, head);
         let (tag, ciphertext) = body.split_at_mut(TAG);
         self.key
             .key
@@ -96,15 +94,14 @@ impl SealKey {
     /// Seals in place: `packet` is headroom of the header's overhead, then the plaintext.
     pub fn seal_in_place(
         &mut self,
-        header: Header,
-        key_id: KeyId,
+        header: DataHeader,
         packet: &mut [u8],
     ) -> Result<(), SealError> {
         let len = packet.len().checked_sub(overhead(header)).filter(|len| *len > 0);
         let len = len.ok_or(SealError::WrongLength)?;
         let packet_id = self.packet_id_for(len)?;
         let (head, body) = packet.split_at_mut(overhead(header) - TAG);
-        write_head(header, key_id, packet_id, head);
+        write_head(header, packet_id, head);
         let (tag, text) = body.split_at_mut(TAG);
         let made = self
             .key
@@ -173,19 +170,17 @@ pub struct Opened<'b> {
 }
 
 impl OpenKey {
-    /// Opens a datagram in place. The caller picked the key by the key id in the datagram's first
-    /// byte; `header_len` is 1 for P_DATA_V1 and 4 for P_DATA_V2. After an error the bytes are
-    /// garbage.
+    /// Opens a datagram in place. The caller read `header` from it, and picked this key by it. After
+    /// an error the bytes are garbage.
     pub fn open<'b>(
         &mut self,
-        format: Format,
+        header: DataHeader,
         datagram: &'b mut [u8],
     ) -> Result<Opened<'b>, OpenError> {
-        let header = format.header_len();
-        if datagram.len() <= header + PACKET_ID + TAG {
+        if datagram.len() <= overhead(header) {
             return Err(OpenError::TooShort);
         }
-        let (head, body) = datagram.split_at_mut(header + PACKET_ID);
+        let (head, body) = datagram.split_at_mut(overhead(header) - TAG);
         let packet_id = read_packet_id(head).ok_or(OpenError::TooShort)?;
         // Cheap, and spares the cipher in a flood of copies. It decides nothing that the check after
         // authentication doesn't decide again.
@@ -194,7 +189,7 @@ impl OpenKey {
             return Err(OpenError::UsedUp);
         }
         let (tag, text) = body.split_at_mut(TAG);
-        let aad = Aad::from(format.associated(head));
+        let aad = Aad::from(associated(header, head));
         let nonce = self.key.nonce(packet_id);
         let Ok(plaintext) = self.key.key.open_in_place_separate_tag(nonce, aad, tag, text) else {
             self.forged += 1;
@@ -213,35 +208,7 @@ impl OpenKey {
 
 impl fmt::Debug for OpenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenKey")
-            .field("highest", &self.window.highest())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The two packet formats, on receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// P_DATA_V1.
-    V1,
-    /// P_DATA_V2.
-    V2,
-}
-
-impl Format {
-    fn header_len(self) -> usize {
-        match self {
-            Format::V1 => 1,
-            Format::V2 => 4,
-        }
-    }
-
-    /// What the tag covers besides the text: V1 leaves the opcode out.
-    fn associated(self, head: &[u8]) -> &[u8] {
-        match self {
-            Format::V1 => head.get(1..).unwrap_or_default(),
-            Format::V2 => head,
-        }
+        f.debug_struct("OpenKey").field("highest", &self.window.highest()).finish_non_exhaustive()
     }
 }
 
@@ -367,30 +334,22 @@ fn algorithm(cipher: Cipher) -> &'static Algorithm {
     }
 }
 
-fn overhead(header: Header) -> usize {
-    match header {
-        Header::V1 => OVERHEAD_V1,
-        Header::V2(_) => OVERHEAD_V2,
-    }
+fn overhead(header: DataHeader) -> usize {
+    header.wire_len() + PACKET_ID + TAG
 }
 
 /// Writes everything in front of the tag; `head` has just that length.
-fn write_head(header: Header, key_id: KeyId, packet_id: u32, head: &mut [u8]) {
-    let (front, id) = head.split_at_mut(head.len() - PACKET_ID);
-    match header {
-        Header::V1 => front[0] = Opcode::DATA_V1.first_byte(key_id),
-        Header::V2(peer_id) => {
-            front[0] = Opcode::DATA_V2.first_byte(key_id);
-            front[1..].copy_from_slice(&peer_id.to_bytes());
-        }
-    }
+fn write_head(header: DataHeader, packet_id: u32, head: &mut [u8]) {
+    let (front, id) = head.split_at_mut(header.wire_len());
+    front.copy_from_slice(&header.to_bytes()[..header.wire_len()]);
     id.copy_from_slice(&packet_id.to_be_bytes());
 }
 
-fn associated(header: Header, head: &[u8]) -> &[u8] {
+/// What the tag covers besides the text: V1 leaves the opcode out.
+fn associated(header: DataHeader, head: &[u8]) -> &[u8] {
     match header {
-        Header::V1 => Format::V1.associated(head),
-        Header::V2(_) => Format::V2.associated(head),
+        DataHeader::V1 { .. } => head.get(DataHeader::V1_LEN..).unwrap_or_default(),
+        DataHeader::V2 { .. } => head,
     }
 }
 
@@ -406,3 +365,6 @@ const NEARLY_LAST_ID: u32 = 0xff00_0000;
 const GCM_LIMIT: u64 = (1 << 36) - 1;
 /// Section 10.5: wrong tags under one key.
 const MAX_FORGED: u64 = 1 << 36;
+
+#[cfg(test)]
+mod tests;

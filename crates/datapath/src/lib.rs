@@ -19,7 +19,6 @@ mod counters;
 mod endpoint;
 mod ip;
 mod keys;
-mod magic;
 mod mss;
 mod net;
 mod outbox;
@@ -27,6 +26,8 @@ mod peer;
 mod replay;
 mod routes;
 mod table;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use batch::{Datagram, DatagramSink, Packet, PacketSink};
@@ -36,7 +37,9 @@ pub use command::{
 };
 pub use counters::{DropCause, Drops, PeerCounters};
 pub use endpoint::Endpoint;
-pub use keys::{DataKeys, Format, OpenError, OpenKey, Opened, OVERHEAD_V1, OVERHEAD_V2, SealError, SealKey};
+pub use keys::{
+    DataKeys, OVERHEAD_V1, OVERHEAD_V2, OpenError, OpenKey, Opened, SealError, SealKey,
+};
 pub use net::{IpNet, IpNetError};
 pub use outbox::{Outbox, Run};
 pub use replay::{ReplayWindow, Replayed};

@@ -68,9 +68,9 @@ impl Outbox {
     }
 
     fn joins_last(&self, endpoint: &Endpoint, len: usize) -> bool {
-        self.runs.last().is_some_and(|run| {
-            run.endpoint == *endpoint && run.takes(len, self.max_run_segments)
-        })
+        self.runs
+            .last()
+            .is_some_and(|run| run.endpoint == *endpoint && run.takes(len, self.max_run_segments))
     }
 }
 
@@ -115,7 +115,7 @@ impl RunAt {
     /// A shorter datagram ends a run, so a run whose length isn't whole segments takes no more.
     fn takes(&self, len: usize, max_segments: usize) -> bool {
         let bytes = self.end - self.start;
-        bytes % self.segment == 0
+        bytes.is_multiple_of(self.segment)
             && len <= self.segment
             && bytes / self.segment < max_segments
             && bytes + len <= Self::MAX_BYTES

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use wire::KeyId;
+use wire::data::DataHeader;
 
-use crate::keys::{Format, OpenError, OpenKey, Opened, SealError, SealKey};
+use crate::keys::{OpenError, OpenKey, Opened, SealError, SealKey};
 use crate::{
     DatagramSink, DropCause, Endpoint, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
 };
@@ -47,14 +48,14 @@ impl Peer {
     /// Opens a datagram of this peer in place.
     pub(crate) fn open<'b>(
         &mut self,
-        format: Format,
-        key_id: KeyId,
+        header: DataHeader,
         datagram: &'b mut [u8],
         notify: &mut impl FnMut(Notice),
     ) -> Result<Opened<'b>, DropCause> {
         let len = datagram.len() as u64;
+        let key_id = header.key_id();
         let key = self.keys.by_id(key_id).ok_or(DropCause::UnknownKey)?;
-        let opened = key.open.open(format, datagram)?;
+        let opened = key.open.open(header, datagram)?;
         self.counters.rx_packets += 1;
         self.counters.rx_bytes += len;
         if !key.used {
@@ -73,11 +74,11 @@ impl Peer {
         to_udp: &mut impl DatagramSink,
         notify: &mut impl FnMut(Notice),
     ) -> Result<(), DropCause> {
-        let header = self.settings.header;
         let key = self.keys.sealing().ok_or(DropCause::NoSealKey)?;
+        let header = self.settings.header.with_key(key.id);
         let len = SealKey::sealed_len(header, plaintext.len());
         let room = to_udp.room(&self.endpoint, len).ok_or(DropCause::SinkFull)?;
-        key.seal.seal(header, key.id, plaintext, room)?;
+        key.seal.seal(header, plaintext, room)?;
         to_udp.commit();
         self.counters.tx_packets += 1;
         self.counters.tx_bytes += len as u64;
@@ -117,6 +118,14 @@ pub(crate) struct Alive {
     pub(crate) last_tx: Duration,
     pub(crate) expired: bool,
     pub(crate) armed: Option<Duration>,
+}
+
+impl Alive {
+    /// A sign of life. True if the peer had expired, and its timer has to be armed anew.
+    pub(crate) fn heard(&mut self, boot: Duration) -> bool {
+        self.last_rx = boot;
+        std::mem::replace(&mut self.expired, false)
+    }
 }
 
 /// One generation of keys in its place.

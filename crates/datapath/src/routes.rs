@@ -64,3 +64,78 @@ struct Length {
     bits: u8,
     owners: BTreeMap<u128, u32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Dice;
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let mut routes = Routes::default();
+        for (text, bits, slot) in
+            [("0.0.0.0", 0, 1), ("10.0.0.0", 8, 2), ("10.8.0.0", 16, 3), ("10.8.0.2", 32, 4)]
+        {
+            routes.insert(net(text, bits), slot);
+        }
+        let owner = |text: &str| routes.find(text.parse().unwrap());
+        assert_eq!(owner("10.8.0.2"), Some(4));
+        assert_eq!(owner("10.8.0.3"), Some(3));
+        assert_eq!(owner("10.9.0.2"), Some(2));
+        assert_eq!(owner("192.0.2.1"), Some(1));
+        assert_eq!(owner("::1"), None);
+    }
+
+    #[test]
+    fn a_former_owner_can_not_take_a_prefix_from_its_successor() {
+        let mut routes = Routes::default();
+        routes.insert(net("10.8.0.2", 32), 1);
+        routes.insert(net("10.8.0.2", 32), 2);
+        routes.remove(net("10.8.0.2", 32), 1);
+        assert_eq!(routes.find("10.8.0.2".parse().unwrap()), Some(2));
+        routes.remove(net("10.8.0.2", 32), 2);
+        assert_eq!(routes.find("10.8.0.2".parse().unwrap()), None);
+        assert!(routes.v4.is_empty());
+    }
+
+    #[test]
+    fn lookups_agree_with_a_list_that_is_searched_from_end_to_end() {
+        for seed in 0..50 {
+            println!("seed {seed}");
+            let mut dice = Dice::new(seed);
+            let mut routes = Routes::default();
+            let mut list: BTreeMap<IpNet, u32> = BTreeMap::new();
+            for _ in 0..300 {
+                let (net, slot) = (dice.net(), dice.below(5));
+                if dice.below(3) == 0 {
+                    routes.remove(net, slot);
+                    list.retain(|n, s| (*n, *s) != (net, slot));
+                } else {
+                    routes.insert(net, slot);
+                    list.insert(net, slot);
+                }
+                let address = dice.net().address();
+                let longest = list.iter().filter(|(n, _)| n.contains(address));
+                let owner = longest.max_by_key(|(n, _)| n.bits()).map(|(_, slot)| *slot);
+                assert_eq!(routes.find(address), owner);
+            }
+        }
+    }
+
+    impl Dice {
+        /// Few different bits, so that prefixes nest.
+        fn net(&mut self) -> IpNet {
+            let bits = self.next() & 0x0101_0101_0101_0101;
+            if self.below(2) == 0 {
+                IpNet::new(IpAddr::from((bits as u32).to_be_bytes()), self.below(33) as u8).unwrap()
+            } else {
+                let wide = u128::from(bits) << 64 | u128::from(self.next() & 0x0101);
+                IpNet::new(IpAddr::from(wide.to_be_bytes()), self.below(129) as u8).unwrap()
+            }
+        }
+    }
+
+    fn net(text: &str, bits: u8) -> IpNet {
+        IpNet::new(text.parse().unwrap(), bits).unwrap()
+    }
+}

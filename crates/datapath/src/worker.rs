@@ -96,3 +96,6 @@ enum Queued {
     Notice(Notice),
     Float(PeerRef),
 }
+
+#[cfg(test)]
+mod tests;

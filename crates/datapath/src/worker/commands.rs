@@ -8,9 +8,7 @@ use wire::key_material::{KeyMaterial, Role};
 
 use super::{Queued, Worker};
 use crate::peer::Peer;
-use crate::{
-    Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings,
-};
+use crate::{Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings};
 
 impl Worker {
     /// Applies one command. What comes of it is told by notices.
@@ -63,9 +61,12 @@ impl Worker {
         let slot = peer.id.get();
         let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
         if let Some(settings) = settings {
-            let routes = &mut self.routes;
-            nets(&found.settings).for_each(|net| routes.remove(net, slot));
-            nets(&settings).for_each(|net| routes.insert(net, slot));
+            // What stays is not claimed again: it may have gone to a successor.
+            if !nets(&found.settings).eq(nets(&settings)) {
+                let routes = &mut self.routes;
+                nets(&found.settings).for_each(|net| routes.remove(net, slot));
+                nets(&settings).for_each(|net| routes.insert(net, slot));
+            }
             found.settings = settings;
         }
         if let Some(endpoint) = endpoint {
@@ -76,8 +77,10 @@ impl Worker {
     }
 
     fn peer_heard(&mut self, peer: PeerRef, now: Now) -> Result<(), CommandRefused> {
-        self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
-        self.heard(peer.id.get(), now);
+        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        if found.alive.heard(now.boot) {
+            self.rearm(peer.id.get());
+        }
         Ok(())
     }
 

@@ -4,12 +4,10 @@
 //! checked, least of all where its sender is (protocol section 13.1).
 
 use clock::Now;
-use crate::magic::{OCC_EXIT, OCC_MAGIC, PING};
-use wire::{KeyId, Opcode, PeerId, split_first_byte};
+use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 
 use super::{Queued, Worker};
 use crate::ip::Inner;
-use crate::keys::Format;
 use crate::{
     Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerToPeer, Side, mss,
 };
@@ -40,11 +38,13 @@ impl Worker {
         inward: &mut impl PacketSink<'b>,
         to_udp: &mut impl DatagramSink,
     ) {
-        let Some((opcode, key_id)) = split_first_byte(datagram) else { return };
-        let Some(format) = format_of(opcode) else { return inward.control(endpoint, datagram) };
-        let done = self
-            .open(endpoint, format, key_id, datagram, now)
-            .and_then(|(slot, packet)| self.take(slot, packet, now, inward, to_udp));
+        let done = match parse_header(datagram) {
+            Ok(header) => self
+                .open(endpoint, header, datagram, now)
+                .and_then(|(slot, packet)| self.take(slot, packet, now, inward, to_udp)),
+            Err(DataHeaderError::NotData(_)) => return inward.control(endpoint, datagram),
+            Err(DataHeaderError::Truncated) => Err(DropCause::TooShort),
+        };
         if let Err(cause) = done {
             self.drops.count(cause);
         }
@@ -54,59 +54,43 @@ impl Worker {
     fn open<'b>(
         &mut self,
         endpoint: &Endpoint,
-        format: Format,
-        key_id: KeyId,
+        header: DataHeader,
         datagram: &'b mut [u8],
         now: Now,
     ) -> Result<(u32, &'b mut [u8]), DropCause> {
-        let slot = self.sender(endpoint, format, datagram)?;
+        let slot = self.sender(endpoint, header).ok_or(DropCause::UnknownPeer)?;
         let peer = self.table.at(slot).ok_or(DropCause::UnknownPeer)?;
         self.serving = Some(peer.reference);
         let notices = &mut self.notices;
         let mut notify = |notice| notices.push_back(Queued::Notice(notice));
-        let opened = peer.open(format, key_id, datagram, &mut notify)?;
+        let opened = peer.open(header, datagram, &mut notify)?;
         let moved = peer.endpoint != *endpoint;
-        self.heard(slot, now);
+        if peer.alive.heard(now.boot) {
+            self.rearm(slot);
+        }
         if moved {
             self.follow(slot, endpoint, opened.newest)?;
         }
         Ok((slot, opened.plaintext))
     }
 
-    fn sender(
-        &self,
-        endpoint: &Endpoint,
-        format: Format,
-        datagram: &[u8],
-    ) -> Result<u32, DropCause> {
-        let peer_id = match format {
-            Format::V1 => PeerId::UNSET,
-            Format::V2 => match datagram {
-                [_, a, b, c, ..] => PeerId::from_bytes([*a, *b, *c]),
-                _ => return Err(DropCause::TooShort),
-            },
-        };
-        let by_address = self.table.slot_at(endpoint);
-        match self.settings.side {
-            Side::Server if !peer_id.is_unset() => Some(peer_id.get()),
-            Side::Server => by_address,
+    fn sender(&self, endpoint: &Endpoint, header: DataHeader) -> Option<u32> {
+        match (self.settings.side, header) {
+            (Side::Server, DataHeader::V2 { peer_id, .. }) if !peer_id.is_unset() => {
+                Some(peer_id.get())
+            }
             // A server that answers from elsewhere is followed if the profile says float.
-            Side::Client => by_address.or((format == Format::V2).then_some(0)),
+            (Side::Client, DataHeader::V2 { .. }) => self.table.slot_at(endpoint).or(Some(0)),
+            _ => self.table.slot_at(endpoint),
         }
-        .ok_or(DropCause::UnknownPeer)
     }
 
     /// An authentic packet came from another endpoint than the known one.
-    fn follow(
-        &mut self,
-        slot: u32,
-        endpoint: &Endpoint,
-        newest: bool,
-    ) -> Result<(), DropCause> {
-        let owner = self.table.slot_at(endpoint);
+    fn follow(&mut self, slot: u32, endpoint: &Endpoint, newest: bool) -> Result<(), DropCause> {
+        let taken = self.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
         let Some(peer) = self.table.at(slot) else { return Ok(()) };
         let same_remote = peer.endpoint.key() == endpoint.key();
-        if !same_remote && (!peer.settings.float || owner.is_some_and(|owner| owner != slot)) {
+        if !same_remote && (taken || !peer.settings.float) {
             return Err(DropCause::FloatRefused);
         }
         let mut endpoint = *endpoint;
@@ -115,7 +99,7 @@ impl Worker {
             endpoint.local = endpoint.local.or(peer.endpoint.local);
         }
         // A late packet shows where the peer was, not where it is.
-        if !newest || peer.endpoint == endpoint {
+        if !newest || taken || peer.endpoint == endpoint {
             return Ok(());
         }
         let reference = peer.reference;
@@ -135,12 +119,13 @@ impl Worker {
         inward: &mut impl PacketSink<'b>,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
-        if *packet == PING {
-            return Ok(());
-        }
-        if packet.starts_with(&OCC_MAGIC) {
-            self.take_occ(slot, packet);
-            return Ok(());
+        match Payload::classify(packet) {
+            Payload::Packet => {}
+            Payload::Ping => return Ok(()),
+            Payload::Occ(occ) => {
+                self.take_occ(slot, occ);
+                return Ok(());
+            }
         }
         let inner = self.checked(slot, packet)?;
         match self.other_peer(slot, &inner) {
@@ -154,9 +139,9 @@ impl Worker {
     }
 
     /// Of stock's options messages only the goodbye matters (protocol section 11.2).
-    fn take_occ(&mut self, slot: u32, message: &[u8]) {
+    fn take_occ(&mut self, slot: u32, occ: Occ) {
         let Some(peer) = self.table.at(slot) else { return };
-        if *message == OCC_EXIT && !std::mem::replace(&mut peer.said_exit, true) {
+        if occ == Occ::Exit && !std::mem::replace(&mut peer.said_exit, true) {
             let peer = peer.reference;
             self.notices.push_back(Queued::Notice(Notice::Exit { peer }));
         }
@@ -183,13 +168,5 @@ impl Worker {
             return None;
         }
         self.routes.find(inner.destination).filter(|other| *other != slot)
-    }
-}
-
-fn format_of(opcode: Opcode) -> Option<Format> {
-    match opcode {
-        Opcode::DATA_V1 => Some(Format::V1),
-        Opcode::DATA_V2 => Some(Format::V2),
-        _ => None,
     }
 }

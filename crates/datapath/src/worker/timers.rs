@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clock::Now;
-use crate::magic::PING;
+use wire::data::PING;
 
 use super::{Queued, Worker};
 use crate::peer::Peer;
@@ -52,7 +52,7 @@ impl Worker {
 
     fn ping_if_due(&mut self, slot: u32, now: Now, to_udp: &mut impl DatagramSink) {
         let Some(peer) = self.table.at(slot) else { return };
-        if !ping_at(peer).is_some_and(|at| at <= now.boot) {
+        if ping_at(peer).is_none_or(|at| at > now.boot) {
             return;
         }
         // Whether or not it leaves: the next one is due a period later, not at once.
@@ -70,15 +70,6 @@ impl Worker {
             peer.alive.expired = true;
             let peer = peer.reference;
             self.notices.push_back(Queued::Notice(Notice::Expired { peer }));
-        }
-    }
-
-    /// The peer gave a sign of life.
-    pub(super) fn heard(&mut self, slot: u32, now: Now) {
-        let Some(peer) = self.table.at(slot) else { return };
-        peer.alive.last_rx = now.boot;
-        if std::mem::replace(&mut peer.alive.expired, false) {
-            self.rearm(slot);
         }
     }
 

@@ -1,0 +1,133 @@
+//! Float: a peer is followed only after it proved itself (protocol section 13.1).
+
+use super::*;
+
+const ELSEWHERE: &str = "198.51.100.200:5555";
+
+#[test]
+fn a_peer_is_followed_to_a_new_address_and_answered_there() {
+    let (mut rig, mut fars) = Rig::server(1);
+    let hello = fars[0].hello();
+    rig.udp(at(ELSEWHERE), &hello);
+    assert_eq!(rig.packets().len(), 1);
+    let notices = rig.notices();
+    assert!(notices.contains(&Notice::Float { peer: peer(0, 1), endpoint: at(ELSEWHERE) }));
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, at(ELSEWHERE));
+}
+
+#[test]
+fn neither_a_forged_nor_a_replayed_packet_moves_a_peer() {
+    let (mut rig, mut fars) = Rig::server(1);
+    let hello = fars[0].hello();
+    rig.udp(home(0), &hello);
+    rig.notices();
+    rig.udp(at(ELSEWHERE), &hello);
+    let mut forged = fars[0].hello();
+    *forged.last_mut().unwrap() ^= 1;
+    rig.udp(at(ELSEWHERE), &forged);
+    assert_eq!(rig.notices(), []);
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, home(0));
+}
+
+#[test]
+fn a_late_packet_from_a_place_that_the_peer_left_does_not_call_it_back() {
+    let (mut rig, mut fars) = Rig::server(1);
+    let late = fars[0].hello();
+    let hello = fars[0].hello();
+    rig.udp(at(ELSEWHERE), &hello);
+    rig.udp(home(0), &late);
+    assert_eq!(rig.packets().len(), 2);
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, at(ELSEWHERE));
+}
+
+#[test]
+fn an_address_of_another_peer_is_refused_and_the_packet_with_it() {
+    let (mut rig, mut fars) = Rig::server(2);
+    let hello = fars[0].hello();
+    rig.udp(home(1), &hello);
+    assert!(rig.packets().is_empty());
+    assert_eq!(rig.drops(DropCause::FloatRefused), 1);
+    rig.tun(&to_peer(0));
+    rig.tun(&to_peer(1));
+    let targets: Vec<_> = rig.sent().into_iter().map(|(endpoint, _)| endpoint).collect();
+    assert_eq!(targets, [home(0), home(1)]);
+}
+
+#[test]
+fn an_address_is_free_again_once_its_owner_left_it() {
+    let (mut rig, mut fars) = Rig::server(2);
+    let hello = fars[1].hello();
+    rig.udp(at(ELSEWHERE), &hello);
+    let hello = fars[0].hello();
+    rig.udp(home(1), &hello);
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, home(1));
+}
+
+#[test]
+fn a_peer_that_may_not_float_is_heard_at_its_own_address_only() {
+    let mut rig = Rig::new(WorkerSettings::server(4));
+    let mut far =
+        rig.add_with(peer(0, 1), PeerSettings { float: false, ..settings(peer(0, 1).id) });
+    for endpoint in [at(ELSEWHERE), home(0)] {
+        let hello = far.hello();
+        rig.udp(endpoint, &hello);
+    }
+    assert_eq!(rig.packets().len(), 1);
+    assert_eq!(rig.drops(DropCause::FloatRefused), 1);
+}
+
+#[test]
+fn a_reply_leaves_from_the_address_that_was_asked_last() {
+    let (mut rig, mut fars) = Rig::server(1);
+    let other_local = Endpoint { local: Some("203.0.113.2".parse().unwrap()), ..home(0) };
+    let hello = fars[0].hello();
+    rig.udp(other_local, &hello);
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, other_local);
+    // A shell that doesn't know is no reason to forget.
+    let hello = fars[0].hello();
+    rig.udp(Endpoint { local: None, ..home(0) }, &hello);
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, other_local);
+}
+
+#[test]
+fn a_peer_that_moves_with_every_packet_fills_one_notice() {
+    let (mut rig, mut fars) = Rig::server(1);
+    let hello = fars[0].hello();
+    rig.udp(home(0), &hello);
+    rig.notices();
+    for port in 1..=100 {
+        let hello = fars[0].hello();
+        rig.udp(at(&format!("198.51.100.200:{port}")), &hello);
+    }
+    let endpoint = at("198.51.100.200:100");
+    assert_eq!(rig.notices(), [Notice::Float { peer: peer(0, 1), endpoint }]);
+}
+
+#[test]
+fn an_ipv4_address_and_its_mapped_form_are_one_sender() {
+    let mut rig = Rig::new(WorkerSettings::server(4));
+    let v1 = PeerSettings { header: Header::V1, ..settings(peer(0, 1).id) };
+    let mut far = rig.add_with(peer(0, 1), v1);
+    let hello = far.hello();
+    rig.udp(at("[::ffff:198.51.100.0]:40000"), &hello);
+    assert_eq!(rig.packets().len(), 1);
+}
+
+#[test]
+fn a_client_follows_its_server_only_if_the_profile_says_float() {
+    for float in [false, true] {
+        let mut rig = Rig::new(WorkerSettings::client());
+        let networks = vec![IpNet::ALL_V4, IpNet::ALL_V6];
+        let mut far =
+            rig.add_with(peer(0, 1), PeerSettings { float, networks, ..settings(peer(0, 1).id) });
+        let packet = far.seal(&to_peer(0));
+        rig.udp(at(ELSEWHERE), &packet);
+        assert_eq!(rig.packets().len(), usize::from(float));
+    }
+}
