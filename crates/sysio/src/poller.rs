@@ -8,11 +8,11 @@
 //! 4. go on with 2.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
@@ -49,7 +49,6 @@ pub enum Ready {
 pub struct Poller {
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
-    events: Vec<epoll::Event>,
 }
 
 impl Poller {
@@ -58,7 +57,7 @@ impl Poller {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
-        Ok(Self { epoll, wake, events: Vec::with_capacity(EVENTS_PER_WAIT) })
+        Ok(Self { epoll, wake })
     }
 
     /// Adds a descriptor. It must be removed before it is closed if it was duplicated.
@@ -85,15 +84,13 @@ impl Poller {
     /// it found into `ready`, which it empties first. A signal ends the wait with nothing ready.
     pub fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
         ready.clear();
-        self.events.clear();
+        // On the stack: an event may hold a pointer, which would tie the poller to one thread.
+        let mut events = [MaybeUninit::<epoll::Event>::uninit(); EVENTS_PER_WAIT];
         let timeout = timeout.map(timespec);
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => return Ok(()),
+        match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
+            Ok((found, _)) => ready.extend(found.iter().map(|event| self.translate(*event))),
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
-        }
-        for event in &self.events {
-            ready.push(self.translate(*event));
         }
         Ok(())
     }
