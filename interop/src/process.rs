@@ -51,7 +51,9 @@ impl Program {
     /// Sends a signal by name (`TERM`, `USR1`, `KILL`).
     pub fn signal(&self, name: &str) {
         // A program that is gone needs no signal.
-        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{name}")).arg(self.id().to_string()).stderr(Stdio::null());
+        let _ = kill.status();
     }
 
     fn has_ended(&mut self) -> bool {

@@ -41,7 +41,7 @@ pub fn skip(test: &str, reason: &str) {
 }
 
 impl World {
-    /// A gateway with an empty data folder and these settings (`"vpn.ping" = "1"`), up and answering.
+    /// A gateway with an empty data folder and these settings (`"vpn.ping"`, `"1"`), up and answering.
     /// `None`, said by name, where this machine cannot do it.
     pub fn start(test: &str, settings: &[(&str, &str)]) -> Option<Self> {
         for program in ["openvpn", "ping", "nft"] {
@@ -79,7 +79,7 @@ impl World {
             start.ends(Duration::from_secs(10));
             self.apply_settings();
         }
-        let mut program = self.launch();
+        let program = self.launch();
         if !self.answers() {
             program.signal("KILL");
             panic!("the gateway did not start:\n{}", program.log());
@@ -222,7 +222,7 @@ impl Subscriber {
 
 /// Replaces `key = …` in its table, or adds it there.
 fn with_setting(text: &str, key: &str, value: &str) -> String {
-    let (table, key) = key.split_once('.').expect("table.key");
+    let (table, key) = key.rsplit_once('.').expect("table.key");
     let mut out = String::new();
     let mut inside = false;
     let mut done = false;

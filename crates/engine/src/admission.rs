@@ -54,7 +54,7 @@ pub trait Admission: Debug + Send + Sync + 'static {
 
     /// The number of the latest change that may end an admission. The engine sweeps its sessions
     /// whenever it moves.
-    fn changes(&self) -> watch::Receiver<u64>;
+    fn changes(&self) -> watch::Receiver<i64>;
 
     /// Told of what happened to sessions, in order. Must not block.
     fn report(&self, report: Report);
@@ -75,6 +75,8 @@ pub struct SessionInfo {
     pub addresses: Vec<IpAddr>,
     /// The data channel's cipher.
     pub cipher: Option<Cipher>,
+    /// The TLS version of the control channel.
+    pub tls: &'static str,
     /// What the peer calls itself (IV_VER, IV_PLAT).
     pub peer_version: String,
     /// When it was admitted, since the machine booted.

@@ -23,12 +23,12 @@ use wire::control::ControlHeader;
 use wire::peer_info::PeerInfo;
 
 use crate::data::{ControlDatagram, DataHandle, transmit};
+use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
-use crate::entropy::fresh_seed;
 use crate::peers::PeerIds;
-use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
 use crate::server::Kick;
+use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
 use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 
 /// What others ask of the control task.
@@ -51,7 +51,7 @@ pub(crate) struct Inlets {
     pub(crate) datagrams: mpsc::Receiver<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
     pub(crate) asks: mpsc::Receiver<Ask>,
-    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) changes: watch::Receiver<i64>,
 }
 
 /// What the control task works with.
@@ -64,7 +64,7 @@ pub(crate) struct ControlParts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
-    pub(crate) swept: watch::Sender<u64>,
+    pub(crate) swept: watch::Sender<i64>,
 }
 
 pub(crate) struct Control {
@@ -103,7 +103,7 @@ struct Registered {
 
 /// A sweep whose closed peers the data thread has not all confirmed.
 struct Sweep {
-    change: u64,
+    change: i64,
     waiting: BTreeSet<PeerRef>,
 }
 
@@ -288,6 +288,7 @@ impl Control {
             local: connection.endpoint.local,
             addresses: admitted.addresses.clone(),
             cipher: None,
+            tls: "",
             peer_version: client_name(&hello.peer_info),
             since: self.parts.clock.now().boot,
             renegotiations: 0,
@@ -322,7 +323,7 @@ impl Control {
     }
 
     /// Closes every session whose admission a change took back.
-    fn sweep(&mut self, change: u64) {
+    fn sweep(&mut self, change: i64) {
         let withdrawn: Vec<_> = self
             .live()
             .filter_map(|(id, registered)| {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use clock::Clock;
@@ -36,8 +36,8 @@ pub struct ServerSettings {
 pub struct Server {
     asks: mpsc::Sender<Ask>,
     data: DataHandle,
-    swept: watch::Receiver<u64>,
-    thread: Option<JoinHandle<()>>,
+    swept: watch::Receiver<i64>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Which sessions to close.
@@ -95,12 +95,12 @@ impl Server {
             swept: swept_out,
         };
         tokio::spawn(Control::new(parts).run(inlets));
-        Ok(Server { asks, data, swept, thread: Some(thread) })
+        Ok(Server { asks, data, swept, thread: Mutex::new(Some(thread)) })
     }
 
     /// The number of the last change whose effects on sessions are complete: every session that it
     /// ended is closed, and the data thread has confirmed it.
-    pub fn swept(&self) -> watch::Receiver<u64> {
+    pub fn swept(&self) -> watch::Receiver<i64> {
         self.swept.clone()
     }
 
@@ -135,10 +135,12 @@ impl Server {
     }
 
     /// Says goodbye to everybody and ends.
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         let _ = self.ask(Ask::Stop).await;
         self.data.stop();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A thread that panicked has ended too.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }

@@ -8,33 +8,52 @@
 //! 3. re-check everything that is open against that view and close what may not stay;
 //! 4. when closing is confirmed, [`Sweeper::swept`] with the view's event and what was closed.
 //!
-//! A command that revokes waits with [`Effects::wait`] for all sweepers to pass its event.
-//! Invariant: a sweeper reports an event only after everything forbidden by it is closed.
+//! A command that revokes takes a [`Mark`] before its commit and waits with [`Effects::wait`] for
+//! all sweepers to pass its event. Invariant: a sweeper reports an event only after everything
+//! forbidden by it is closed. It may close more than that, as the view may be ahead of the event.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use store::{EventId, Serial};
+use pki::Serial;
+use store::EventId;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// All sweepers and how far they have come.
 #[derive(Clone, Debug, Default)]
-pub struct Effects(Arc<Mutex<Vec<Watched>>>);
+pub struct Effects(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    watched: Mutex<Vec<Watched>>,
+    closed: Mutex<Closed>,
+}
+
+/// Serials of closed sessions, in the order of closing; the oldest ones are forgotten.
+#[derive(Debug, Default)]
+struct Closed {
+    forgotten: u64,
+    kept: VecDeque<Serial>,
+}
+
+/// A moment among the closings.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
 
 /// The reporting end of one sweeper. Dropping it ends its duty.
 #[derive(Debug)]
 pub struct Sweeper {
     progress: watch::Sender<EventId>,
-    closed: Arc<Mutex<VecDeque<(EventId, Serial)>>>,
+    shared: Arc<Shared>,
 }
 
 /// What waiting found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Serials of the sessions that were closed at the event or later, one for each session.
+    /// Serials of the sessions that were closed since the mark, one for each session.
     pub closed: Vec<Serial>,
     /// Sweepers that did not report in time.
     pub missing: Vec<&'static str>,
@@ -44,53 +63,58 @@ pub struct Swept {
 struct Watched {
     name: &'static str,
     progress: watch::Receiver<EventId>,
-    closed: Arc<Mutex<VecDeque<(EventId, Serial)>>>,
 }
 
 impl Effects {
     /// A sweeper called `name` in messages ("the VPN's sessions").
     pub fn register(&self, name: &'static str) -> Sweeper {
-        let (sender, receiver) = watch::channel(EventId::NONE);
-        let closed = Arc::new(Mutex::new(VecDeque::new()));
-        locked(&self.0).push(Watched { name, progress: receiver, closed: Arc::clone(&closed) });
-        Sweeper { progress: sender, closed }
+        let (progress, receiver) = watch::channel(EventId::NONE);
+        locked(&self.0.watched).push(Watched { name, progress: receiver });
+        Sweeper { progress, shared: Arc::clone(&self.0) }
+    }
+
+    /// The present moment, for [`Effects::wait`] to count from.
+    pub fn mark(&self) -> Mark {
+        let closed = locked(&self.0.closed);
+        Mark(closed.forgotten + closed.kept.len() as u64)
     }
 
     /// Waits until every sweeper passed `event`, at most `limit` in all.
-    pub async fn wait(&self, event: EventId, limit: Duration) -> Swept {
-        let end = tokio::time::Instant::now() + limit;
-        let mut swept = Swept::default();
-        for (name, mut progress, closed) in self.present() {
-            let left = end.saturating_duration_since(tokio::time::Instant::now());
-            match timeout(left, progress.wait_for(|at| *at >= event)).await {
-                // A sweeper that ended took everything it kept open with it.
-                Ok(_) => {}
-                Err(_) => swept.missing.push(name),
+    pub async fn wait(&self, event: EventId, since: Mark, limit: Duration) -> Swept {
+        let end = Instant::now() + limit;
+        let mut missing = Vec::new();
+        for (name, mut progress) in self.present() {
+            // A sweeper that ended took everything it kept open with it, hence no look at the inner
+            // result.
+            if timeout_at(end, progress.wait_for(|at| *at >= event)).await.is_err() {
+                missing.push(name);
             }
-            let since = |(at, serial): &(EventId, Serial)| (*at >= event).then_some(*serial);
-            swept.closed.extend(locked(&closed).iter().filter_map(since));
         }
-        swept
+        Swept { closed: self.closed_since(since), missing }
     }
 
-    #[expect(clippy::type_complexity, reason = "copied out so that no lock is held while waiting")]
-    fn present(
-        &self,
-    ) -> Vec<(&'static str, watch::Receiver<EventId>, Arc<Mutex<VecDeque<(EventId, Serial)>>>)>
-    {
-        let mut watched = locked(&self.0);
+    fn closed_since(&self, mark: Mark) -> Vec<Serial> {
+        let closed = locked(&self.0.closed);
+        let skip = usize::try_from(mark.0.saturating_sub(closed.forgotten)).unwrap_or(usize::MAX);
+        closed.kept.iter().skip(skip).copied().collect()
+    }
+
+    /// Copied out, so that no lock is held while waiting.
+    fn present(&self) -> Vec<(&'static str, watch::Receiver<EventId>)> {
+        let mut watched = locked(&self.0.watched);
         watched.retain(|w| w.progress.has_changed().is_ok());
-        watched.iter().map(|w| (w.name, w.progress.clone(), Arc::clone(&w.closed))).collect()
+        watched.iter().map(|w| (w.name, w.progress.clone())).collect()
     }
 }
 
 impl Sweeper {
     /// Everything forbidden up to `event` is closed; `closed` was closed by this sweep.
     pub fn swept(&self, event: EventId, closed: impl IntoIterator<Item = Serial>) {
-        let mut log = locked(&self.closed);
-        log.extend(closed.into_iter().map(|serial| (event, serial)));
-        let excess = log.len().saturating_sub(REMEMBERED);
-        log.drain(..excess);
+        let mut log = locked(&self.shared.closed);
+        log.kept.extend(closed);
+        let excess = log.kept.len().saturating_sub(REMEMBERED);
+        log.kept.drain(..excess);
+        log.forgotten += excess as u64;
         drop(log);
         self.progress.send_if_modified(|at| {
             let forward = event > *at;
@@ -119,21 +143,25 @@ mod tests {
     async fn waiting_ends_when_the_sweeper_passed_the_event() {
         let effects = Effects::default();
         let sweeper = effects.register("sessions");
+        sweeper.swept(EventId::new(5), [serial(1)]);
+        let mark = effects.mark();
         let waiting = tokio::spawn({
             let effects = effects.clone();
-            async move { effects.wait(EventId::new(7), Duration::from_secs(5)).await }
+            async move { effects.wait(EventId::new(7), mark, Duration::from_secs(5)).await }
         });
-        sweeper.swept(EventId::new(6), [serial(1)]);
-        sweeper.swept(EventId::new(8), [serial(2)]);
+        sweeper.swept(EventId::new(6), [serial(2)]);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        sweeper.swept(EventId::new(8), [serial(3)]);
         let swept = waiting.await.expect("no panic");
-        assert_eq!(swept, Swept { closed: vec![serial(2)], missing: vec![] });
+        assert_eq!(swept, Swept { closed: vec![serial(2), serial(3)], missing: vec![] });
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sweeper_that_lags_is_named() {
         let effects = Effects::default();
         let _sweeper = effects.register("sessions");
-        let swept = effects.wait(EventId::new(1), Duration::from_secs(2)).await;
+        let swept = effects.wait(EventId::new(1), effects.mark(), Duration::from_secs(2)).await;
         assert_eq!(swept.missing, ["sessions"]);
     }
 
@@ -141,7 +169,7 @@ mod tests {
     async fn a_sweeper_that_ended_is_not_waited_for() {
         let effects = Effects::default();
         drop(effects.register("sessions"));
-        let swept = effects.wait(EventId::new(1), Duration::from_secs(60)).await;
+        let swept = effects.wait(EventId::new(1), effects.mark(), Duration::from_secs(60)).await;
         assert_eq!(swept, Swept::default());
     }
 }

@@ -25,13 +25,21 @@ pub(crate) fn from_store(error: &StoreError) -> Failure {
         E::DiskFull(_) | E::ReadOnly(_) | E::File { .. } => FailureKind::Environment,
         _ => FailureKind::Failed,
     };
-    let mut failure = Failure::new(kind, error.to_string());
+    let mut failure = sentence(kind, &error.to_string());
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         failure = failure.because(error.to_string());
         cause = error.source();
     }
     failure
+}
+
+/// The store's sentences are of the form "the misdeed; what to do".
+fn sentence(kind: FailureKind, text: &str) -> Failure {
+    match text.split_once("; ") {
+        Some((message, hint)) => Failure::new(kind, message).hint(hint),
+        None => Failure::new(kind, text),
+    }
 }
 
 /// The data folder's refusal.

@@ -5,16 +5,17 @@
 
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
-use store::{Actor, EventKind, Options, Store};
+use store::{Actor, EventKind, Options, Store, StoreError};
 use tokio::task::AbortHandle;
 
 use crate::admin::failure::{Failure, FailureKind};
 use crate::authority::Authority;
 use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
-use crate::data::{DataDir, Lock};
+use crate::data::{DataDir, DataError, Lock};
 use crate::effects::Effects;
 use crate::failures::{from_config, from_data};
 use crate::live::{Addressing, Live};
@@ -54,11 +55,24 @@ impl Gateway {
         first: FirstStart,
     ) -> Result<Self, Failure> {
         data.prepare().map_err(|e| from_data(&e))?;
-        let lock = Lock::take(&data).map_err(|e| from_data(&e))?;
+        let lock = lock(&data).await.map_err(|e| from_data(&e))?;
+        let named = first.public.clone();
         if !data.config().exists() {
             write_config(&data, first)?;
         }
-        Self::assemble(data, clock, lock).await
+        let gateway = Self::assemble(data, clock, lock).await?;
+        gateway.warn_of_another_name(named.as_ref());
+        Ok(gateway)
+    }
+
+    /// The settings are the administrator's own; a start does not rewrite them.
+    fn warn_of_another_name(&self, named: Option<&PublicName>) {
+        let config = self.config();
+        if let Some(name) = named.filter(|name| !config.public.names.contains(name)) {
+            let file = self.data.config();
+            let file = file.display();
+            tracing::warn!(%name, %file, "profiles do not point to this name: add it to public.names");
+        }
     }
 
     /// Opens a folder that a first start made before.
@@ -74,10 +88,9 @@ impl Gateway {
         lock: Lock,
     ) -> Result<Self, Failure> {
         let config = Arc::new(Config::load(&data.config()).map_err(|e| from_config(&e))?);
-        let addressing =
-            Addressing { network: config.vpn.network, network6: config.vpn.network6 };
-        let options = Options { lease_last: addressing.last_host() };
-        let store = Store::open_with(&data.store(), Arc::clone(&clock), options)?;
+        let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
+        let options = Options { lease_last: addressing.last_host(), ..Options::default() };
+        let store = open_store(&data, &clock, &options).await?;
         let authority =
             Authority::open(store.clone(), Arc::clone(&clock), Arc::clone(&config)).await?;
         let live = Live::new(store.clone(), config);
@@ -114,13 +127,33 @@ impl Gateway {
         Ok(())
     }
 
-    /// Reads the settings again. Where they are wrong the former ones stay in force.
+    /// Closes the store after everything is on the disk. The folder is given up when the last
+    /// holder of this value drops it.
+    pub async fn close(&self) {
+        self.store.clone().close().await;
+    }
+
+    /// Does what is due at this moment. The running gateway's keeper does it every minute.
+    pub async fn upkeep(&self) -> Result<(), Failure> {
+        Ok(self.authority.upkeep().await?)
+    }
+
+    /// Reads the settings again. Where they are wrong the former ones stay in force; networks stay
+    /// as they are until the next start, because the tunnel's interface has them.
     pub async fn reload(&self) -> Result<Arc<Config>, Failure> {
-        let config = Arc::new(Config::load(&self.data.config()).map_err(|e| from_config(&e))?);
+        let mut config = Config::load(&self.data.config()).map_err(|e| from_config(&e))?;
+        let before = self.config();
+        let waiting = before.only_at_start(&config);
+        if !waiting.is_empty() {
+            tracing::warn!(keys = waiting.join(", "), "changed; takes effect at the next start");
+        }
+        config.vpn.network = before.vpn.network;
+        config.vpn.network6 = before.vpn.network6;
+        let config = Arc::new(config);
         self.live.replace_policy(Arc::clone(&config));
         self.authority.replace_config(Arc::clone(&config));
         self.authority.upkeep().await?;
-        let payload = serde_json::json!({});
+        let payload = serde_json::json!({ "at_next_start": waiting });
         self.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
         Ok(config)
     }
@@ -140,8 +173,7 @@ impl Gateway {
 
     /// A session of this certificate came up: a superseded one before it is revoked.
     pub async fn session_established(&self, serial: &pki::Serial) -> Result<(), Failure> {
-        let serial = crate::serials::to_store(serial);
-        let connected = self.store.certificate_mark_connected(&serial).await?;
+        let connected = self.store.certificate_mark_connected(serial).await?;
         if !connected.revoked.is_empty() {
             self.authority.crl_catch_up().await?;
         }
@@ -212,6 +244,32 @@ impl Drop for Gateway {
     }
 }
 
+/// A command may own the folder for a moment; another gateway owns it for long.
+async fn lock(data: &DataDir) -> Result<Lock, DataError> {
+    for _ in 0..TRIES {
+        match Lock::take(data) {
+            Err(DataError::Busy { .. }) => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+    Lock::take(data)
+}
+
+/// A former owner that just gave the folder up may be closing its store still.
+async fn open_store(
+    data: &DataDir,
+    clock: &Arc<dyn Clock>,
+    options: &Options,
+) -> Result<Store, StoreError> {
+    for _ in 0..TRIES {
+        match Store::open_with(&data.store(), Arc::clone(clock), options.clone()) {
+            Err(StoreError::Owned { .. }) => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+    Store::open_with(&data.store(), Arc::clone(clock), options.clone())
+}
+
 /// The settings of a first start. A file that is there is somebody's choice and is kept.
 fn write_config(data: &DataDir, first: FirstStart) -> Result<(), Failure> {
     let public_url = first.public.as_ref().map(PublicUrl::of);
@@ -235,3 +293,6 @@ fn default_address() -> Option<std::net::IpAddr> {
     // Documentation addresses (RFC 5737, RFC 3849): routed by the default route, owned by nobody.
     towards("0.0.0.0:0", "192.0.2.1:9").or_else(|| towards("[::]:0", "[2001:db8::1]:9"))
 }
+
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(50);

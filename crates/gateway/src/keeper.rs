@@ -1,8 +1,8 @@
 //! The running gateway's own duties, on time: CRL, own certificates, superseded certificates.
 //!
-//! Looks at least once a minute and after every commit that may have moved a deadline. Deadlines
-//! are in wall time, so a look per minute also catches up after the clock was set; a jump of more
-//! than a minute is an event.
+//! Looks once a minute. Deadlines are in wall time, so looking also catches up after the clock was
+//! set or the machine slept; a jump of more than a minute is an event. What a command changes has
+//! its effects with that command and does not wait for the keeper.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,19 +10,14 @@ use std::time::Duration;
 use clock::{Clock, Now};
 use serde_json::json;
 use store::{Actor, EventKind};
-use tokio::time::timeout;
 
 use crate::gateway::Gateway;
 
 /// Runs until the gateway is gone.
 pub(crate) async fn keep(gateway: Weak<Gateway>, clock: Arc<dyn Clock>) {
-    let Some(mut changes) = gateway.upgrade().map(|g| g.live().changes()) else { return };
     let mut before = clock.now();
     loop {
-        match timeout(LOOK, changes.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) | Err(_) => {}
-        }
+        tokio::time::sleep(LOOK).await;
         let Some(gateway) = gateway.upgrade() else { return };
         let now = clock.now();
         if let Some(seconds) = jump(before, now) {
@@ -30,9 +25,7 @@ pub(crate) async fn keep(gateway: Weak<Gateway>, clock: Arc<dyn Clock>) {
         }
         before = now;
         if let Err(error) = gateway.authority().upkeep().await {
-            tracing::error!(%error, "upkeep failed; it is tried again within a minute");
-            drop(gateway);
-            tokio::time::sleep(LOOK).await;
+            tracing::error!(%error, "upkeep failed; it is tried again in a minute");
         }
     }
 }

@@ -2,13 +2,33 @@
 //!
 //! Not here: the wording of the command line (`handfast`) and the running VPN (`engine`). The
 //! store is the only truth; everything else here is a projection of it or a change to it.
+//!
+//! How it degrades: a change that is committed stays committed, whatever fails after it; the answer
+//! then names the effect that is missing, and the keeper tries again every minute.
 
 pub mod admin;
 pub mod config;
 pub mod control;
 pub mod data;
 pub mod effects;
+pub mod live;
+pub mod metrics;
 pub mod profile;
+pub mod running;
+pub mod vpn;
+
+pub use authority::{Authority, AuthorityError};
+pub use connect::Admin;
+pub use gateway::{FirstStart, Gateway};
+
+mod authority;
+mod check;
+mod connect;
+mod failures;
+mod gateway;
+mod keeper;
+mod operations;
+mod random;
 
 #[cfg(test)]
 mod testing;

@@ -20,7 +20,6 @@ use tokio::task::AbortHandle;
 use crate::admin::protocol::DeviceName;
 use crate::config::{Config, Net4, Net6};
 use crate::operations::views::device_name;
-use crate::serials::{to_pki, to_store};
 
 /// The present, shared by all readers. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -114,10 +113,9 @@ impl Live {
         let snapshot = self.snapshot();
         let addressing = self.policy().addressing;
         // A certificate of ours without a device is the gateway's own or a server's.
-        let (_, device) =
-            snapshot.identity(&to_store(serial)).ok_or(Refusal::WrongUsage {
-                needed: pki::Purpose::Client,
-            })?;
+        let (_, device) = snapshot
+            .identity(serial)
+            .ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
         let (v4, v6) = addressing.of(device.lease);
         let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
         Ok(Admitted { device: device_name(device), serial: *serial, v4, v6, addressing })
@@ -125,18 +123,17 @@ impl Live {
 
     /// The device that a certificate was issued for, for logs and refusals.
     pub fn device_of(&self, serial: &pki::Serial) -> Option<DeviceName> {
-        self.snapshot().identity(&to_store(serial)).map(|(_, device)| device_name(device))
+        self.snapshot().identity(serial).map(|(_, device)| device_name(device))
     }
 }
 
 impl Roster for Live {
     fn standing(&self, serial: &pki::Serial) -> Standing {
-        match self.snapshot().standing(&to_store(serial)) {
+        match self.snapshot().standing(serial) {
             store::Standing::Good => Standing::Good,
-            store::Standing::Revoked { at, reason } => Standing::Revoked {
-                at: pki::Timestamp::from_unix_secs(at),
-                reason: pki::RevocationReason::from_code(reason.code()).unwrap_or_default(),
-            },
+            store::Standing::Revoked { at, reason } => {
+                Standing::Revoked { at: pki::Timestamp::from_unix_secs(at), reason }
+            }
             store::Standing::UserDisabled => Standing::UserDisabled,
             store::Standing::DeviceDisabled => Standing::DeviceDisabled,
             store::Standing::Unknown => Standing::Unknown,
@@ -158,8 +155,7 @@ async fn forward(mut follower: store::Follower, changed: watch::Sender<EventId>)
 
 impl Policy {
     fn of(config: Arc<Config>) -> Self {
-        let addressing =
-            Addressing { network: config.vpn.network, network6: config.vpn.network6 };
+        let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
         Self { addressing, config }
     }
 }

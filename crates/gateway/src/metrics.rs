@@ -61,7 +61,9 @@ impl Metrics {
         let mut counted = self.counted();
         count(&mut counted.refusals, &entry.reason);
         let repeats = |e: &RefusalEntry| {
-            e.reason == entry.reason && e.source.ip() == entry.source.ip() && e.device == entry.device
+            e.reason == entry.reason
+                && e.source.ip() == entry.source.ip()
+                && e.device == entry.device
         };
         counted.last.retain(|e| !repeats(e));
         counted.last.truncate(LAST - 1);
@@ -136,7 +138,7 @@ impl Sheet {
         self.gauge(USERS, &[], gauges.users as f64);
         self.gauge(DEVICES, &[], gauges.devices as f64);
         self.counter(EVENTS, &[], gauges.events);
-        self.counter(CRL_NUMBER, &[], gauges.crl_number);
+        self.gauge(CRL_NUMBER, &[], gauges.crl_number as f64);
         self.gauge(CRL_AGE, &[], -seconds_until(gauges.crl_this_update));
         self.gauge(CRL_LEFT, &[], seconds_until(gauges.crl_next_update));
         self.gauge(REVOKED, &[], gauges.revoked as f64);
@@ -187,15 +189,13 @@ const UPTIME: Meaning = ("handfast_uptime_seconds", "Time since the gateway star
 const USERS: Meaning = ("handfast_users", "Recorded users.");
 const DEVICES: Meaning = ("handfast_devices", "Recorded devices.");
 const EVENTS: Meaning = ("handfast_events_total", "Events in the log.");
-const CRL_NUMBER: Meaning = ("handfast_crl_number_total", "The number of the present CRL.");
+const CRL_NUMBER: Meaning = ("handfast_crl_number", "The number of the present CRL.");
 const CRL_AGE: Meaning = ("handfast_crl_age_seconds", "Time since the present CRL was signed.");
 const CRL_LEFT: Meaning =
     ("handfast_crl_valid_seconds", "Time until the present CRL must be replaced.");
 const REVOKED: Meaning = ("handfast_revoked_certificates", "Revoked certificates on the CRL.");
-const EXPIRY: Meaning = (
-    "handfast_certificate_valid_days",
-    "Days until a certificate ends; below zero it has ended.",
-);
+const EXPIRY: Meaning =
+    ("handfast_certificate_valid_days", "Days until a certificate ends; below zero it has ended.");
 
 #[cfg(test)]
 mod tests {
@@ -239,7 +239,10 @@ mod tests {
         once.dedup();
         assert_eq!(heads.len(), once.len(), "{text}");
         assert!(text.contains("handfast_drops_total{cause=\"replayed\"} 3\n"), "{text}");
-        assert!(text.contains("handfast_certificate_valid_days{certificate=\"ca\"} 9.5\n"), "{text}");
+        assert!(
+            text.contains("handfast_certificate_valid_days{certificate=\"ca\"} 9.5\n"),
+            "{text}"
+        );
         let gateway = figure(&figures, "handfast_certificate_valid_days", Some("gateway"));
         assert_eq!(gateway.map(|f| f.value), Some(0.5));
     }

@@ -3,6 +3,8 @@
 //! No network is needed: stock 2.6 parses the options, loads CA, certificate, key and tls-auth key,
 //! then fails to reach a closed port on loopback and is told to give up.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

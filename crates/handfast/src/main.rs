@@ -1,3 +1,43 @@
-//! The binary.
+//! `handfast`: arguments, wording and exit codes. What the commands do lives in `gateway` and
+//! `client`.
+//!
+//! Invariant: whatever fails, the last thing printed says what happened, why, and what to do, and
+//! the exit code is the failure's kind.
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use gateway::admin::failure::Failure;
+
+mod args;
+mod complaint;
+mod run;
+mod show;
+
+fn main() -> ExitCode {
+    let typed = args::typed::Typed::parse();
+    let json = typed.json;
+    let done = args::order::Order::understand(typed, &args::place::Place::of_this_process())
+        .and_then(run::run);
+    match done {
+        Ok(output) => print(&output),
+        Err(failure) => fail(&failure, json),
+    }
+}
+
+/// Prints what a command gave. A reader that went away, `head` for one, is no failure.
+fn print(output: &run::Output) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(output.text.as_bytes()).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::from(output.exit_code),
+    }
+}
+
+fn fail(failure: &Failure, json: bool) -> ExitCode {
+    let text = if json { complaint::json(failure) } else { complaint::text(failure) };
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+    ExitCode::from(failure.kind.exit_code())
+}

@@ -1,15 +1,16 @@
 //! Changes of certificates, their revocations, the CA's generations, CRLs and secrets.
 
+use pki::{RevocationReason, Serial};
 use rusqlite::params;
 use serde_json::{Value, json};
 
 use crate::actor::Actor;
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::ids::{CaGenerationId, EventId, Serial};
+use crate::ids::{CaGenerationId, EventId};
 use crate::records::{
     CaGeneration, Certificate, Connected, Holder, NewCaGeneration, NewCertificate, NewCrl,
-    Revocation, RevocationReason, ca_key_name,
+    Revocation, ca_key_name,
 };
 use crate::rows;
 use crate::secret::Secret;

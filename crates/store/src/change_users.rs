@@ -1,5 +1,6 @@
 //! Changes of users and devices, and the leases that come and go with devices.
 
+use pki::RevocationReason;
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
@@ -7,7 +8,7 @@ use crate::actor::Actor;
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::names::{DeviceName, UserName};
-use crate::records::{Device, Revocation, RevocationReason, User, UserDetail};
+use crate::records::{Device, Revocation, User, UserDetail};
 use crate::rows;
 use crate::snapshot::Delta;
 use crate::txn::Txn;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pki::Serial;
 use rusqlite::ErrorCode;
 
-use crate::ids::{CaGenerationId, Serial};
+use crate::ids::CaGenerationId;
 use crate::names::{DeviceName, UserName};
 
 /// Why a request failed. Nothing of it was changed, with one exception: after [`StoreError::Io`] on
@@ -111,16 +112,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the database, not the request, is at fault: the rest of the batch can't go on either.
+    /// Whether the disk, not the request, is at fault: the rest of the batch can't go on either.
     pub(crate) fn is_storage_fault(&self) -> bool {
         matches!(
             self,
-            Self::DiskFull(_)
-                | Self::Busy(_)
-                | Self::Corrupt(_)
-                | Self::ReadOnly(_)
-                | Self::Io(_)
-                | Self::Database(_)
+            Self::DiskFull(_) | Self::Busy(_) | Self::Corrupt(_) | Self::ReadOnly(_) | Self::Io(_)
         )
     }
 }
@@ -179,7 +175,7 @@ impl StoreError {
             }
             Self::CertificateUnknown(serial) => write!(
                 f,
-                "no certificate has serial number {serial}; `handfast cert list` shows all"
+                "no certificate has serial number {serial}; `handfast device show` lists a device's"
             ),
             Self::CertificateRevoked { serial, .. } => {
                 write!(f, "the certificate {serial} is revoked already; nothing is left to do")

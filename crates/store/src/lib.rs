@@ -28,16 +28,17 @@ mod store;
 mod txn;
 mod writer;
 
+pub use pki::{RevocationReason, Serial, SerialError};
+
 pub use actor::Actor;
 pub use error::StoreError;
 pub use event::{ChainFault, ChainReport, Event, EventKind};
-pub use ids::{CaGenerationId, DeviceId, EventId, Serial, SerialError, UserId};
+pub use ids::{CaGenerationId, DeviceId, EventId, UserId};
 pub use names::{DeviceName, NameError, UserName};
 pub use reader::Reader;
 pub use records::{
     CaGeneration, Certificate, Connected, Crl, Device, DeviceDetail, Holder, Lease,
-    NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, RevocationReason, User,
-    UserDetail,
+    NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, User, UserDetail,
 };
 pub use secret::Secret;
 pub use snapshot::{CertificateEntry, Snapshot, Standing};

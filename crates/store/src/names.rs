@@ -98,7 +98,8 @@ fn check(name: &str) -> Result<(), NameError> {
     if name.len() > MAX {
         return Err(NameError::TooLong { length: name.len() });
     }
-    if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
+    let reserved = RESERVED.contains(&name.to_ascii_lowercase().as_str());
+    if reserved || pki::is_reserved_name(name) {
         return Err(NameError::Reserved { name: name.to_owned() });
     }
     // A leading `-` reads as an option, a leading `.` hides a file.
@@ -156,6 +157,8 @@ mod tests {
         assert_eq!(UserName::new("a\nb"), Err(NameError::Character { found: '\n' }));
         assert_eq!(UserName::new("-rf"), Err(NameError::Start { found: '-' }));
         assert_eq!(UserName::new(".."), Err(NameError::Reserved { name: "..".into() }));
+        let gateway = pki::RESERVED_GATEWAY_NAME;
+        assert!(matches!(UserName::new(gateway), Err(NameError::Reserved { .. })));
         assert_eq!(DeviceName::new("Gateway"), Err(NameError::Reserved { name: "Gateway".into() }));
     }
 }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use pki::Serial;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chain;
 use crate::error::StoreError;
 use crate::event::{ChainReport, Event};
-use crate::ids::{CaGenerationId, DeviceId, EventId, Serial};
+use crate::ids::{CaGenerationId, DeviceId, EventId};
 use crate::names::{DeviceName, UserName};
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Lease, Revocation, User, UserDetail,

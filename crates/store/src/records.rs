@@ -1,8 +1,9 @@
 //! What the rows mean. Times are whole seconds since 1970-01-01T00:00:00Z.
 
+use pki::{RevocationReason, Serial};
 use serde::Serialize;
 
-use crate::ids::{CaGenerationId, DeviceId, EventId, Serial, UserId};
+use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::names::{DeviceName, UserName};
 use crate::secret::Secret;
 
@@ -141,69 +142,6 @@ pub struct NewCertificate {
     pub supersedes_within: Option<u64>,
 }
 
-/// Why a certificate was revoked (RFC 5280, 5.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RevocationReason {
-    /// No reason given.
-    Unspecified,
-    /// The private key is known, or feared to be known, to others.
-    KeyCompromise,
-    /// The CA's key is.
-    CaCompromise,
-    /// The holder's name or role changed.
-    AffiliationChanged,
-    /// Another certificate took its place.
-    Superseded,
-    /// The device or the service is no more.
-    CessationOfOperation,
-    /// The holder may not do any longer what the certificate said.
-    PrivilegeWithdrawn,
-}
-
-impl RevocationReason {
-    const ALL: [Self; 7] = [
-        Self::Unspecified,
-        Self::KeyCompromise,
-        Self::CaCompromise,
-        Self::AffiliationChanged,
-        Self::Superseded,
-        Self::CessationOfOperation,
-        Self::PrivilegeWithdrawn,
-    ];
-
-    /// The CRLReason code.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Unspecified => 0,
-            Self::KeyCompromise => 1,
-            Self::CaCompromise => 2,
-            Self::AffiliationChanged => 3,
-            Self::Superseded => 4,
-            Self::CessationOfOperation => 5,
-            Self::PrivilegeWithdrawn => 9,
-        }
-    }
-
-    /// From a CRLReason code.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.code() == code)
-    }
-
-    /// The name in logs, listings and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "key_compromise",
-            Self::CaCompromise => "ca_compromise",
-            Self::AffiliationChanged => "affiliation_changed",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessation_of_operation",
-            Self::PrivilegeWithdrawn => "privilege_withdrawn",
-        }
-    }
-}
-
 /// A certificate's revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Revocation {
@@ -296,16 +234,3 @@ pub struct Crl {
 
 /// A CRL to be recorded: the same fields.
 pub type NewCrl = Crl;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_comes_back_from_its_code() {
-        for reason in RevocationReason::ALL {
-            assert_eq!(RevocationReason::from_code(reason.code()), Some(reason));
-        }
-        assert_eq!(RevocationReason::from_code(6), None);
-    }
-}

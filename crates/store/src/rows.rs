@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use pki::{RevocationReason, Serial};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 
 use crate::error::StoreError;
-use crate::ids::{CaGenerationId, DeviceId, EventId, Serial, UserId};
+use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::names::{DeviceName, UserName};
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, Revocation,
-    RevocationReason, User, UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, Revocation, User,
+    UserDetail,
 };
 use crate::secret::Secret;
 
@@ -207,7 +208,7 @@ fn first<T, P: Params>(
     read: impl Fn(&Row<'_>) -> Found<T>,
 ) -> Found<Option<T>> {
     let mut statement = conn.prepare_cached(sql)?;
-    Ok(statement.query_row(params, |row| Ok(read(row))).optional()?.transpose()?)
+    statement.query_row(params, |row| Ok(read(row))).optional()?.transpose()
 }
 
 fn user(row: &Row<'_>) -> Found<User> {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::Arc;
 
-use crate::ids::{CaGenerationId, DeviceId, EventId, Serial, UserId};
+use pki::{RevocationReason, Serial};
+
+use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::names::{DeviceName, UserName};
-use crate::records::{
-    CaGeneration, Certificate, Crl, Device, Holder, Lease, RevocationReason, User,
-};
+use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, Lease, User};
 
 /// Immutable; a commit publishes another one. Get one with [`Store::snapshot`](crate::Store::snapshot).
 #[derive(Clone, Debug, Default)]

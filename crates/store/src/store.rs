@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
+use pki::{RevocationReason, Serial};
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,13 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::actor::Actor;
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::ids::{EventId, Serial};
+use crate::ids::EventId;
 use crate::lock::OwnerLock;
 use crate::names::{DeviceName, UserName};
 use crate::reader::{Reader, spawn};
 use crate::records::{
     CaGeneration, Certificate, Connected, Device, NewCaGeneration, NewCertificate, NewCrl,
-    Revocation, RevocationReason, User, UserDetail,
+    Revocation, User, UserDetail,
 };
 use crate::rows;
 use crate::schema;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,7 +12,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
 };
 
 /// The name in every server certificate.
@@ -58,6 +60,8 @@ impl Authority {
     /// A server's certificate.
     pub fn server(&self) -> Identity {
         let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()]).expect("a name");
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(params)
     }
@@ -65,6 +69,7 @@ impl Authority {
     /// A client's certificate.
     pub fn client(&self, name: &str) -> Identity {
         let mut params = named(name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.issue(params)
     }
@@ -77,14 +82,12 @@ impl Authority {
     }
 
     /// A server that asks for a certificate of this CA.
-    pub fn server_config(&self, identity: Identity, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
-        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots(), provider());
-        ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .with_client_cert_verifier(verifier.build().expect("a verifier"))
-            .with_single_cert(identity.chain, identity.key)
-            .expect("a key that fits")
+    pub fn server_config(
+        &self,
+        identity: Identity,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ServerConfig {
+        server_config(&self.certificate, identity, versions)
     }
 
     /// A client that trusts this CA and shows `identity`, if there is one.
@@ -93,24 +96,50 @@ impl Authority {
         identity: Option<Identity>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> ClientConfig {
-        let verifier = WebPkiServerVerifier::builder_with_provider(self.roots(), provider());
-        let verifier = OneName(verifier.build().expect("a verifier"));
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
-        match identity {
-            Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key).expect("a key that fits"),
-            None => builder.with_no_client_auth(),
-        }
+        client_config(&self.certificate, identity, versions)
     }
+}
 
-    fn roots(&self) -> Arc<RootCertStore> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("a CA certificate");
-        Arc::new(roots)
+/// A server that asks for a certificate of `ca`.
+pub fn server_config(
+    ca: &CertificateDer<'static>,
+    identity: Identity,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(ca), provider());
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_single_cert(identity.chain, identity.key)
+        .expect("a key that fits")
+}
+
+/// A client that trusts `ca` and shows `identity`, if there is one.
+pub fn client_config(
+    ca: &CertificateDer<'static>,
+    identity: Option<Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots(ca), provider());
+    let verifier = OneName(verifier.build().expect("a verifier"));
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    match identity {
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain, key).expect("a key that fits")
+        }
+        None => builder.with_no_client_auth(),
     }
+}
+
+fn roots(ca: &CertificateDer<'static>) -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.clone()).expect("a CA certificate");
+    Arc::new(roots)
 }
 
 fn named(name: &str) -> CertificateParams {

@@ -20,7 +20,10 @@ impl Session {
     /// The data plane opens with this key. Only then leaves what lets the peer use it.
     pub fn key_installed(&mut self, key_id: KeyId, now: Now) {
         self.now = now;
-        if key_id != self.primary.key_id || self.primary.step != Step::ExpectInstall || self.is_ended() {
+        if key_id != self.primary.key_id
+            || self.primary.step != Step::ExpectInstall
+            || self.is_ended()
+        {
             return;
         }
         match (&self.side, self.primary.is_first()) {
@@ -41,9 +44,10 @@ impl Session {
         if self.is_ended() {
             return;
         }
-        self.keys.note_seen(key_id);
-        // A client that sends data has its push, whatever became of the acknowledgement.
-        if key_id == self.primary.key_id && self.primary.is_first() && self.primary.step == Step::ExpectAcks {
+        self.keys.note_seen(key_id, now.boot);
+        // Who seals with the key has all that we sent and opens with it, whatever became of the
+        // acknowledgements.
+        if key_id == self.primary.key_id && self.primary.step == Step::ExpectAcks {
             self.complete();
         }
         self.switch_if_due();
@@ -99,6 +103,9 @@ impl Session {
 
     /// Moves on where an acknowledgement was all that was missing.
     fn settle(&mut self) -> Result<(), EndReason> {
+        if self.is_ended() {
+            return Ok(());
+        }
         self.primary.flush_tls();
         if !self.primary.active && self.key_exchange_done() {
             self.primary.active = true;
@@ -122,7 +129,9 @@ impl Session {
 
     fn key_exchange_done(&self) -> bool {
         let generation = &self.primary;
-        generation.key_message_sent && generation.key_message_received && generation.reliable.all_acknowledged()
+        generation.key_message_sent
+            && generation.key_message_received
+            && generation.reliable.all_acknowledged()
     }
 
     fn became_active(&mut self) {

@@ -1,9 +1,9 @@
 //! The data keys of a session: which ones the data plane opens with, which one it seals with.
 //!
 //! Sealing moves to a new key when its generation is complete and the peer has used it, or a grace
-//! has passed; at once when yet another renegotiation begins (sections 4.5). The key before stays
-//! for opening until the transition window ends. At most [`MAX_HELD`] keys are held, as a peer that
-//! never saw the end of the last renegotiation may still seal with the key before it.
+//! has passed; at once when yet another renegotiation begins (section 4.5). A former key stays for
+//! opening until its transition window ends. Once both sides seal with a key, those before the last
+//! one have [`IN_FLIGHT`] left. There is one key for an id, so there are never more than eight.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use wire::KeyId;
 use wire::cipher::Cipher;
 use wire::key_material::KeyMaterial;
 
-/// Keys that are held at a time: the last three generations.
-const MAX_HELD: usize = 3;
+/// How long a packet may be on its way.
+const IN_FLIGHT: Duration = Duration::from_secs(30);
 
 /// All keys that the data plane opens with, oldest first.
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Keys {
     pub(crate) held: Vec<HeldKey>,
     pub(crate) sealing: Option<KeyId>,
     pub(crate) switch: Option<Switch>,
+    /// What the peer seals with, as far as its packets told.
     seen: Option<KeyId>,
 }
 
@@ -47,8 +48,9 @@ impl Keys {
     }
 
     /// The first data packet under this key was opened.
-    pub(crate) fn note_seen(&mut self, key_id: KeyId) {
+    pub(crate) fn note_seen(&mut self, key_id: KeyId, now: Duration) {
         self.seen = Some(key_id);
+        self.age_superseded(now);
         if let Some(switch) = &mut self.switch
             && switch.key_id == key_id
         {
@@ -65,29 +67,42 @@ impl Keys {
     /// Seals with the scheduled key if it is time, and says with which.
     pub(crate) fn switch_due(&mut self, now: Duration) -> Option<KeyId> {
         let key_id = self.switch.filter(|switch| switch.at <= now)?.key_id;
-        self.switch = None;
-        self.sealing = Some(key_id);
+        self.seal_with(key_id, now);
         Some(key_id)
     }
 
     /// Seals with the scheduled key, whether or not it is time.
-    pub(crate) fn switch_at_once(&mut self) -> Option<KeyId> {
-        self.switch_due(Duration::MAX)
+    pub(crate) fn switch_at_once(&mut self, now: Duration) -> Option<KeyId> {
+        let key_id = self.switch?.key_id;
+        self.seal_with(key_id, now);
+        Some(key_id)
     }
 
-    /// A new generation with this id begins: older keys get their term. Gives those that retire.
+    fn seal_with(&mut self, key_id: KeyId, now: Duration) {
+        self.switch = None;
+        self.sealing = Some(key_id);
+        self.age_superseded(now);
+    }
+
+    /// A stock peer may go back by one key, so only those before that are superseded.
+    fn age_superseded(&mut self, now: Duration) {
+        let both = self.sealing.filter(|sealing| self.seen == Some(*sealing));
+        let Some(at) = self.held.iter().position(|key| Some(key.key_id) == both) else { return };
+        for key in self.held.iter_mut().take(at.saturating_sub(1)) {
+            let soon = now + IN_FLIGHT;
+            key.expires = Some(key.expires.map_or(soon, |at| at.min(soon)));
+        }
+    }
+
+    /// A new generation with this id begins: older keys get their term, and the id is freed.
     pub(crate) fn begin(&mut self, key_id: KeyId, expires: Duration) -> Vec<KeyId> {
-        self.seen = None;
         for key in &mut self.held {
             key.expires.get_or_insert(expires);
         }
-        let sealing = self.sealing;
-        let mut retired = self.retire(|key| key.key_id == key_id && Some(key.key_id) != sealing);
-        while self.held.len() >= MAX_HELD {
-            let Some(at) = self.held.iter().position(|key| Some(key.key_id) != sealing) else { break };
-            retired.push(self.held.remove(at).key_id);
+        if self.seen == Some(key_id) {
+            self.seen = None;
         }
-        retired
+        self.retire(|key| key.key_id == key_id)
     }
 
     /// Keys whose term is over. The sealing key stays, whatever its term.
@@ -123,7 +138,7 @@ mod tests {
         assert_eq!(keys.switch_due(NOW - Duration::from_millis(1)), None);
         assert_eq!(keys.switch_due(NOW), Some(id(1)));
         renew(&mut keys, 2);
-        keys.note_seen(id(2));
+        keys.note_seen(id(2), NOW);
         keys.schedule(id(2), LATER);
         assert_eq!(keys.switch_due(NOW), Some(id(2)));
     }
@@ -140,12 +155,26 @@ mod tests {
     }
 
     #[test]
-    fn abandoned_generations_do_not_pile_up_and_the_sealing_key_stays() {
+    fn keys_that_neither_side_seals_with_go_once_nothing_is_in_flight() {
         let mut keys = with_first();
-        for n in 1..=7 {
+        for n in 1..=3 {
             renew(&mut keys, n);
         }
-        assert!(keys.held.len() <= MAX_HELD);
+        keys.schedule(id(3), NOW);
+        keys.switch_due(NOW);
+        assert_eq!(keys.expire(NOW + IN_FLIGHT), [], "the peer may still seal with an older one");
+        keys.note_seen(id(3), NOW);
+        assert_eq!(keys.expire(NOW + IN_FLIGHT), [id(0), id(1)]);
+        assert_eq!(keys.next_expiry(), Some(LATER));
+    }
+
+    #[test]
+    fn there_is_one_key_for_an_id_and_the_sealing_key_stays() {
+        let mut keys = with_first();
+        for n in (1..=7).chain(1..=3) {
+            renew(&mut keys, n);
+        }
+        assert_eq!(keys.held.len(), 8);
         assert!(keys.held.iter().any(|key| key.key_id == id(0)));
     }
 

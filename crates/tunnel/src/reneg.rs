@@ -28,13 +28,14 @@ impl Session {
     pub fn renegotiate(&mut self, _why: RenegotiateReason, now: Now) {
         self.now = now;
         if self.is_established() && self.primary.is_complete() {
-            self.begin_generation(self.primary.key_id.next());
+            self.begin_generation(self.free_key_id());
             self.advance();
         }
     }
 
     pub(crate) fn peer_renegotiates(&mut self, packet: ControlPacket) -> Result<(), DropReason> {
-        if !is_ahead(self.primary.key_id, packet.key_id) {
+        let in_use = self.keys.sealing == Some(packet.key_id) && self.keys.switch.is_none();
+        if in_use || !is_ahead(self.primary.key_id, packet.key_id) {
             return Err(DropReason::KeyIdOutOfSync);
         }
         if self.now.boot.saturating_sub(self.primary.started) < MIN_AGE {
@@ -51,8 +52,14 @@ impl Session {
         self.primary.reliable.receive(packet, self.now.boot)
     }
 
+    /// The id after ours; not that of the sealing key, should six renegotiations have failed since.
+    pub(crate) fn free_key_id(&self) -> KeyId {
+        let next = self.primary.key_id.next();
+        if self.keys.sealing == Some(next) { next.next() } else { next }
+    }
+
     pub(crate) fn begin_generation(&mut self, key_id: KeyId) {
-        let switched = self.keys.switch_at_once();
+        let switched = self.keys.switch_at_once(self.now.boot);
         self.report_switch(switched);
         let retired = self.keys.begin(key_id, self.now.boot + self.timing.tran_window);
         self.report_retired(retired);

@@ -8,13 +8,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use clock::Now;
+use wire::KeyId;
+use wire::key_material::Role;
+use wire::push::PushReply;
+use zeroize::Zeroizing;
 
 use crate::client::ClientSide;
 use crate::config::{ClientConfig, ServerConfig};
 use crate::end::EndReason;
 use crate::entropy::{Entropy, Seed};
 use crate::event::{Event, NewKey};
-use crate::generation::Generation;
+use crate::generation::{Generation, Step};
 use crate::keys::{HeldKey, Keys};
 use crate::reliable::Reliable;
 use crate::server::ServerSide;
@@ -42,12 +46,11 @@ impl Session {
             key_id: self.primary.key_id,
             negotiated: self.negotiated,
             keys: self.keys.held.iter().map(|key| self.save_key(key)).collect(),
-            // The restored session begins a generation, which makes a complete one seal.
-            sealing: self.keys.switch.map(|switch| switch.key_id).or(self.keys.sealing),
+            sealing: self.saved_sealing(),
             leaf,
             auth_token: token,
             auth_user: user,
-            pushed: pushed.and_then(|push| push.encode().ok()).unwrap_or_default(),
+            pushed: pushed.map(encode_push).unwrap_or_default(),
         }
     }
 
@@ -55,7 +58,12 @@ impl Session {
     ///
     /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
     /// that lost them, and a renegotiation begins. If not, it ends.
-    pub fn restore_server(config: Arc<ServerConfig>, state: SessionState, seed: Seed, now: Now) -> Session {
+    pub fn restore_server(
+        config: Arc<ServerConfig>,
+        state: SessionState,
+        seed: Seed,
+        now: Now,
+    ) -> Session {
         let wrapping = Wrapping::restored(Arc::clone(&config.wrap), state.last_sent, state.replay);
         let timing = config.timing.clone();
         let primary = Generation::new(
@@ -81,7 +89,12 @@ impl Session {
     ///
     /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
     /// that lost them, and a renegotiation begins. If not, it starts over with a new session id.
-    pub fn restore_client(config: Arc<ClientConfig>, state: SessionState, seed: Seed, now: Now) -> Session {
+    pub fn restore_client(
+        config: Arc<ClientConfig>,
+        state: SessionState,
+        seed: Seed,
+        now: Now,
+    ) -> Session {
         if state.stage == Stage::Opening {
             return Session::client(config, seed, now);
         }
@@ -113,16 +126,30 @@ impl Session {
         }
         self.keys.sealing = state.sealing;
         self.events.extend(state.sealing.map(Event::KeyActive));
-        self.begin_generation(state.key_id.next());
+        self.begin_generation(self.free_key_id());
         self.advance();
     }
 
+    /// A server that has pushed may go on: its client either has all it needs, or gives up by itself.
     fn stage(&self) -> Stage {
         match self.life {
+            Life::Opening if self.has_pushed() => Stage::Established,
             Life::Opening => Stage::Opening,
             Life::Established => Stage::Established,
             Life::Draining { .. } | Life::Ended => Stage::Over,
         }
+    }
+
+    fn has_pushed(&self) -> bool {
+        self.role() == Role::TlsServer
+            && self.primary.is_first()
+            && self.primary.step == Step::ExpectAcks
+    }
+
+    /// The restored session begins a generation, which makes a complete one seal.
+    fn saved_sealing(&self) -> Option<KeyId> {
+        let pushed = Some(self.primary.key_id).filter(|_| self.has_pushed());
+        self.keys.switch.map(|switch| switch.key_id).or(self.keys.sealing).or(pushed)
     }
 
     fn save_key(&self, key: &HeldKey) -> SavedKey {
@@ -160,4 +187,8 @@ impl Session {
             now,
         }
     }
+}
+
+fn encode_push(push: &PushReply) -> Vec<Zeroizing<String>> {
+    push.encode().unwrap_or_default().into_iter().map(Zeroizing::new).collect()
 }

@@ -46,7 +46,8 @@ impl Tls {
     }
 
     pub(crate) fn client(config: &Arc<rustls::ClientConfig>) -> Self {
-        let side = rustls::ClientConnection::new(Arc::clone(config), nobody()).map(rustls::Connection::from);
+        let side = rustls::ClientConnection::new(Arc::clone(config), nobody())
+            .map(rustls::Connection::from);
         Self { side, sent: 0, received: 0 }
     }
 
@@ -62,7 +63,9 @@ impl Tls {
         while !chunk.is_empty() {
             match side.read_tls(&mut chunk) {
                 // The buffers are drained after each chunk, so only an abuse of them fills up.
-                Ok(0) | Err(_) => return Err(EndReason::PeerMisbehaved(Misbehaviour::MessageTooLong)),
+                Ok(0) | Err(_) => {
+                    return Err(EndReason::PeerMisbehaved(Misbehaviour::MessageTooLong));
+                }
                 Ok(_) => {}
             }
             side.process_new_packets().map_err(EndReason::TlsFailed)?;

@@ -1,6 +1,6 @@
 //! The answers: every field that a listing prints or `--json` shows.
 //!
-//! Only data, no words. Times are [`Timestamp`]s, serial numbers lower-case hex.
+//! Only data, no words. Times are [`Timestamp`]s, serial numbers hex as openssl prints them (upper case).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -87,7 +87,7 @@ pub struct DeviceDetail {
 /// A certificate of the CA.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// Serial number, lower-case hex.
+    /// Serial number, hex as openssl prints it.
     pub serial: String,
     /// Subject, as text.
     pub subject: String,
@@ -223,7 +223,7 @@ pub struct CrlDetail {
 /// A line of the CRL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrlEntry {
-    /// Serial number, lower-case hex.
+    /// Serial number, hex as openssl prints it.
     pub serial: String,
     /// Whose it was, where the store knows.
     pub device: Option<DeviceName>,

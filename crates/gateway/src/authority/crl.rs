@@ -6,7 +6,6 @@ use pki::{CrlRequest, Timestamp};
 use store::{Actor, Crl, EventId, NewCrl, Revocation};
 
 use super::{AuthorityError, DAY, Office};
-use crate::serials::to_pki;
 
 impl Office {
     /// Sees to it that the present CRL lists every revocation and is not past half its life.
@@ -33,7 +32,7 @@ impl Office {
         let this_update = self.now();
         let days = u64::from(self.config.load().ca.crl_validity_days);
         let next_update = this_update.after(Duration::from_secs(days * DAY));
-        let revoked = revocations.iter().map(|r| (to_pki(&r.serial), entry(r))).collect();
+        let revoked = revocations.iter().map(|r| (r.serial, entry(r))).collect();
         let request = CrlRequest { number, this_update, next_update, revoked };
         let crl = pki::sign_crl(&*self.signer, request).await?;
         let new = NewCrl {
@@ -62,8 +61,5 @@ fn complete(crl: &Crl, revocations: &[Revocation]) -> bool {
 }
 
 fn entry(revocation: &Revocation) -> pki::Revocation {
-    pki::Revocation {
-        at: Timestamp::from_unix_secs(revocation.at),
-        reason: pki::RevocationReason::from_code(revocation.reason.code()).unwrap_or_default(),
-    }
+    pki::Revocation { at: Timestamp::from_unix_secs(revocation.at), reason: revocation.reason }
 }

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use store::{Actor, Holder, Secret};
 
-use super::{Office, AuthorityError, Wanted, describe, generate, leaf_key};
+use super::{AuthorityError, Office, Wanted, describe, generate, leaf_key};
 use crate::config::Config;
 
 /// Both certificates, in service.
@@ -22,19 +22,15 @@ pub(super) struct Leaves {
 #[derive(Debug)]
 pub(super) struct Leaf {
     pub(super) identity: Arc<CertifiedKey>,
-    serial: store::Serial,
     not_after: u64,
+    renew_at: u64,
+    names: BTreeSet<String>,
 }
 
 impl Leaves {
     /// When the first of them ends.
     pub(super) fn expires_at(&self) -> u64 {
         self.rsa.not_after.min(self.p256.not_after)
-    }
-
-    /// Whether these are the same certificates.
-    pub(super) fn same(&self, other: &Leaves) -> bool {
-        self.rsa.serial == other.rsa.serial && self.p256.serial == other.p256.serial
     }
 }
 
@@ -46,13 +42,20 @@ impl Office {
         Ok(Leaves { rsa, p256 })
     }
 
+    /// Whether both serve as they are.
+    pub(super) fn fresh(&self, leaves: &Leaves) -> bool {
+        self.serves(&leaves.rsa) && self.serves(&leaves.p256)
+    }
+
     async fn fresh_leaf(&self, kind: pki::KeyType) -> Result<Leaf, AuthorityError> {
         let _one = self.issuing.lock().await;
-        let newest = self.newest_leaf(kind).await?;
-        match newest {
-            Some(row) if self.still_good(&row) => self.load_leaf(&row).await,
-            _ => self.make_leaf(kind).await,
+        if let Some(row) = self.newest_leaf(kind).await? {
+            let leaf = self.load_leaf(&row).await?;
+            if self.serves(&leaf) {
+                return Ok(leaf);
+            }
         }
+        self.make_leaf(kind).await
     }
 
     async fn newest_leaf(
@@ -69,12 +72,9 @@ impl Office {
     }
 
     /// Not yet in the last third of its life, and for the names that profiles point to.
-    fn still_good(&self, row: &store::Certificate) -> bool {
-        let now = self.now().unix_secs();
-        let third = row.not_after.saturating_sub(row.not_before) / 3;
+    fn serves(&self, leaf: &Leaf) -> bool {
         let wanted: BTreeSet<_> = names(&self.config.load()).into_iter().collect();
-        let has = describe::alternative_names(&row.der);
-        now < row.not_after.saturating_sub(third) && wanted.is_subset(&has)
+        self.now().unix_secs() < leaf.renew_at && wanted.is_subset(&leaf.names)
     }
 
     async fn load_leaf(&self, row: &store::Certificate) -> Result<Leaf, AuthorityError> {
@@ -106,7 +106,13 @@ impl Leaf {
     fn new(row: &store::Certificate, key: &PrivateKey) -> Result<Self, AuthorityError> {
         let chain = vec![CertificateDer::from(row.der.clone())];
         let identity = pki::identity(chain, key)?;
-        Ok(Self { identity, serial: row.serial, not_after: row.not_after })
+        let third = row.not_after.saturating_sub(row.not_before) / 3;
+        Ok(Self {
+            identity,
+            not_after: row.not_after,
+            renew_at: row.not_after.saturating_sub(third),
+            names: describe::alternative_names(&row.der),
+        })
     }
 }
 

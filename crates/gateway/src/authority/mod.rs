@@ -24,7 +24,6 @@ use crate::admin::answer::KeyMaterial;
 use crate::admin::secret::SecretText;
 use crate::config::{Config, KeyType};
 use crate::random;
-use crate::serials::to_store;
 use leaves::Leaves;
 
 mod crl;
@@ -90,10 +89,8 @@ impl Authority {
                 (key.public_key().clone(), Some(SecretText::new(key.to_pem().to_string())))
             }
         };
-        let profile = Profile::Device {
-            user: device.user_name.to_string(),
-            device: device.name.to_string(),
-        };
+        let profile =
+            Profile::Device { user: device.user_name.to_string(), device: device.name.to_string() };
         let subject = format!("CN={}/{}", device.user_name, device.name);
         let wanted = Wanted {
             profile,
@@ -185,8 +182,7 @@ impl Office {
     ) -> Result<store::Certificate, AuthorityError> {
         let serial = pki::Serial::from_random(random::bytes()?);
         let lifetime = Duration::from_secs(u64::from(wanted.days) * DAY);
-        let validity =
-            Validity::starting(self.now(), lifetime).within(self.signer.ca().validity());
+        let validity = Validity::starting(self.now(), lifetime).within(self.signer.ca().validity());
         let request = CertificateRequest {
             serial,
             profile: wanted.profile,
@@ -195,7 +191,6 @@ impl Office {
             publishing: self.publishing()?,
         };
         let der = pki::issue(&*self.signer, request).await?;
-        let serial = to_store(&serial);
         let new = NewCertificate {
             serial,
             holder: wanted.holder,

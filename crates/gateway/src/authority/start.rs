@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{LocalSigner, NewCa, PrivateKey, Signer, Timestamp, dual_resolver};
+use pki::{LocalSigner, NewCa, PrivateKey, Serial, Signer, Timestamp, dual_resolver};
 use store::{Actor, CaGeneration, NewCaGeneration, Secret, Store};
 use tokio::sync::Mutex;
 use wire::static_key::StaticKey;
@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 use super::{Authority, AuthorityError, DAY, Office};
 use crate::config::{Config, KeyType};
 use crate::random;
-use crate::serials::to_store;
 
 impl Authority {
     /// The authority over `store`. What is missing is made: CA, tls-auth key, the gateway's own
@@ -56,10 +55,10 @@ impl Authority {
     }
 
     async fn renew_leaves(&self) -> Result<(), AuthorityError> {
-        let leaves = self.office.fresh_leaves().await?;
-        if leaves.same(&self.leaves.load()) {
+        if self.office.fresh(&self.leaves.load()) {
             return Ok(());
         }
+        let leaves = self.office.fresh_leaves().await?;
         tracing::info!("the gateway's own certificates were renewed");
         let (rsa, p256) = (Arc::clone(&leaves.rsa.identity), Arc::clone(&leaves.p256.identity));
         self.resolver.replace(rsa, p256);
@@ -89,12 +88,12 @@ async fn make_ca(
         KeyType::P256 => pki::KeyType::P256,
     };
     let lifetime = Duration::from_secs(u64::from(config.ca.validity_days) * DAY);
-    let new = NewCa { key_type, random: random::bytes()?, now, lifetime };
+    let new = NewCa { key_type, serial: Serial::from_random(random::bytes()?), now, lifetime };
     let made = tokio::task::spawn_blocking(move || LocalSigner::create(&new)).await;
     let signer = made.unwrap_or(Err(pki::CaError::Key(pki::KeyError::GenerationFailed)))?;
     let ca = signer.ca();
     let new = NewCaGeneration {
-        serial: to_store(&ca.serial()),
+        serial: ca.serial(),
         subject: format!("CN={}", ca.name()),
         not_before: ca.validity().not_before.unix_secs(),
         not_after: ca.validity().not_after.unix_secs(),

@@ -21,7 +21,7 @@ pub enum ConfigError {
         /// Where.
         place: Place,
         /// What, and what to do.
-        problem: Problem,
+        problem: Box<Problem>,
     },
 }
 
@@ -67,7 +67,7 @@ impl ConfigError {
     pub(super) fn from_toml(file: &Path, text: &str, error: &toml::de::Error) -> Self {
         let place = Place::of(file, text, &error.span().unwrap_or(0..0));
         let problem = Problem::BadValue { message: error.message().replace('\n', "; ") };
-        Self::Wrong { place, problem }
+        Self::Wrong { place, problem: Box::new(problem) }
     }
 }
 

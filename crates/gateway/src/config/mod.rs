@@ -157,6 +157,24 @@ impl Config {
         Ok(config)
     }
 
+    /// The keys whose new values in `new` take effect at the next start only: sockets, interface and
+    /// networks are set up once, and the CA was made with what it was made with.
+    pub fn only_at_start(&self, new: &Config) -> Vec<&'static str> {
+        let (old, now) = (&self.vpn, &new.vpn);
+        let changed = [
+            ("vpn.listen", old.listen != now.listen),
+            ("vpn.interface", old.interface != now.interface),
+            ("vpn.network", old.network != now.network),
+            ("vpn.network6", old.network6 != now.network6),
+            ("vpn.nat", old.nat != now.nat),
+            ("vpn.tun_mtu", old.tun_mtu != now.tun_mtu),
+            ("vpn.auth", old.auth != now.auth),
+            ("ca.key_type", self.ca.key_type != new.ca.key_type),
+            ("ca.validity_days", self.ca.validity_days != new.ca.validity_days),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+    }
+
     /// Pushed routes, told apart by family. They were checked when the file was parsed.
     pub fn push_routes(&self) -> (Vec<Net4>, Vec<Net6>) {
         let routes = &self.vpn.push.routes;
@@ -304,6 +322,15 @@ mod tests {
         config.ca.public_url = Some("http://x.example".parse().expect("a url"));
         let table = toml::Table::try_from(&config).expect("serialises");
         schema::assert_matches(&table);
+    }
+
+    #[test]
+    fn what_a_reload_can_not_change_is_named() {
+        let old = Config::default();
+        let mut new = old.clone();
+        new.vpn.nat = false;
+        new.vpn.push.redirect_gateway = true;
+        assert_eq!(old.only_at_start(&new), ["vpn.nat"]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) fn known_keys_only(file: &Path, text: &str) -> Result<(), ConfigError
         None => Ok(()),
         Some(unknown) => Err(ConfigError::Wrong {
             place: Place::of(file, text, &unknown.span),
-            problem: unknown.problem,
+            problem: Box::new(unknown.problem),
         }),
     }
 }

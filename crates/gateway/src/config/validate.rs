@@ -22,7 +22,7 @@ impl Finding {
             .unwrap_or(0..0);
         ConfigError::Wrong {
             place: Place::of(file, text, &span),
-            problem: Problem::Contradiction { message: self.message },
+            problem: Box::new(Problem::Contradiction { message: self.message }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::line::read_line;
 use super::peer;
 use crate::admin::failure::{Failure, FailureKind};
 use crate::admin::protocol::{Call, Reply, Request, VERSION};
-use crate::data::{DataDir, HANDFAST_GROUP, group_id, own_uid};
+use crate::data::{DataDir, shares};
 
 /// Executes requests; what stands behind the socket.
 pub trait Execute: Send + Sync + 'static {
@@ -88,11 +88,7 @@ impl Drop for ControlServer {
 
 /// For the owner, and the group `handfast` where there is one.
 fn narrow(path: &Path) -> io::Result<()> {
-    let mut mode = 0o600;
-    if let (Some(group), 0) = (group_id(HANDFAST_GROUP), own_uid()) {
-        chown(path, None, Some(group))?;
-        mode = 0o660;
-    }
+    let mode = if shares(path, &fs::metadata(path)?) { 0o660 } else { 0o600 };
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
@@ -108,10 +104,13 @@ async fn converse(stream: UnixStream, behind: &impl Execute) -> io::Result<()> {
             Ok(Ok(None)) | Err(_) => return Ok(()),
             Ok(Err(error)) => return Err(error),
         };
-        let reply = match (&caller, read_call(&line)) {
-            (Err(uid), _) => Err(forbidden(*uid)),
-            (Ok(_), Err(failure)) => Err(failure),
-            (Ok(actor), Ok(request)) => behind.execute(actor, request).await,
+        let actor = match &caller {
+            Ok(actor) => actor,
+            Err(uid) => return answer(&mut stream, &Err(forbidden(*uid))).await,
+        };
+        let reply = match read_call(&line) {
+            Err(failure) => Err(failure),
+            Ok(request) => behind.execute(actor, request).await,
         };
         answer(&mut stream, &reply).await?;
     }

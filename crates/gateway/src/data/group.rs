@@ -4,6 +4,8 @@
 //! socket's file mode by the kernel's own judgement; they are named by number.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
 
 /// Members of this group may use the control socket.
 pub const HANDFAST_GROUP: &str = "handfast";
@@ -11,6 +13,17 @@ pub const HANDFAST_GROUP: &str = "handfast";
 /// The number of the local group `name`.
 pub fn group_id(name: &str) -> Option<u32> {
     third_field_of(&fs::read_to_string("/etc/group").ok()?, name)
+}
+
+/// Whether `path` belongs to the group `handfast`; root hands it over where there is one. A service
+/// that runs in that group makes its files for it anyway; anybody else's stay their own.
+pub(crate) fn shares(path: &Path, meta: &fs::Metadata) -> bool {
+    match group_id(HANDFAST_GROUP) {
+        Some(group) if meta.gid() == group => true,
+        // Root in a user namespace may not; then the group has no part in this folder.
+        Some(group) if super::own_uid() == 0 => chown(path, None, Some(group)).is_ok(),
+        _ => false,
+    }
 }
 
 /// The name of the local user `uid`.

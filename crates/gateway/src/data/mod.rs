@@ -6,10 +6,11 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use error::DataError;
+pub(crate) use group::shares;
 pub use group::{HANDFAST_GROUP, group_id, user_name};
 pub use lock::Lock;
 
@@ -61,9 +62,11 @@ impl DataDir {
         self.path.join("undo")
     }
 
-    /// Whether a first start has been here.
-    pub fn exists(&self) -> bool {
-        self.store().exists() || self.config().exists()
+    /// Whether it is certain that no first start has been here. A folder that we may not look into
+    /// is not empty.
+    pub fn is_empty(&self) -> bool {
+        let absent = |path: PathBuf| matches!(path.try_exists(), Ok(false));
+        absent(self.store()) && absent(self.config())
     }
 
     /// Makes the folder where it is missing, and narrows its mode where it is too wide.
@@ -87,11 +90,7 @@ impl DataDir {
 
     /// 0700, or 0710 for the group `handfast` where there is one and we may.
     fn narrow(&self, meta: &fs::Metadata) -> io::Result<()> {
-        let mut mode = 0o700;
-        if let (Some(group), 0) = (group_id(HANDFAST_GROUP), own_uid()) {
-            chown(&self.path, None, Some(group))?;
-            mode = 0o710;
-        }
+        let mode = if shares(&self.path, meta) { 0o710 } else { 0o700 };
         if meta.mode() & 0o777 != mode {
             fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))?;
         }

@@ -7,15 +7,28 @@ use store::{Event, EventId, Revocation, Serial, UserName};
 use crate::admin::answer::Changed;
 use crate::admin::failure::Failure;
 use crate::admin::timestamp::Timestamp;
+use crate::effects::Mark;
 use crate::gateway::Gateway;
 
+/// What is known before a change: the certificates it concerns, and which sessions were closed.
+#[derive(Debug)]
+pub(super) struct Before {
+    touched: Vec<Serial>,
+    mark: Mark,
+}
+
 impl Gateway {
-    /// Brings about the effects of `event`, which concerns the certificates `touched`.
+    /// Before a change to these certificates' standing.
+    pub(super) fn before_change(&self, touched: Vec<Serial>) -> Before {
+        Before { touched, mark: self.effects().mark() }
+    }
+
+    /// Brings about the effects of `event`.
     pub(super) async fn after_change(
         &self,
+        before: Before,
         event: Option<Event>,
         revoked: &[Revocation],
-        touched: &[Serial],
     ) -> Result<Changed, Failure> {
         let mut changed = Changed {
             event: event.as_ref().map(|e| number(e.id)),
@@ -25,7 +38,7 @@ impl Gateway {
         };
         // Sessions close while the CRL is signed: neither waits for the other.
         let through = self.store().snapshot().through();
-        let sweep = self.effects().wait(through, PATIENCE);
+        let sweep = self.effects().wait(through, before.mark, PATIENCE);
         let crl = async {
             match revoked {
                 [] => None,
@@ -33,7 +46,7 @@ impl Gateway {
             }
         };
         let (swept, crl) = tokio::join!(sweep, crl);
-        let ours = |serial: &&Serial| touched.contains(serial);
+        let ours = |serial: &&pki::Serial| before.touched.contains(*serial);
         changed.sessions_closed =
             u32::try_from(swept.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
         for name in swept.missing {
@@ -59,9 +72,10 @@ impl Gateway {
         let through = number(self.store().snapshot().through());
         let after = EventId::new(through.saturating_sub(LOOK_BACK));
         let events = self.store().event_list(after, LOOK_BACK as usize).await?;
-        Ok(events.into_iter().rev().find(|event| {
-            event.kind.as_str() == kind && event.payload["user"] == user.as_str()
-        }))
+        Ok(events
+            .into_iter()
+            .rev()
+            .find(|event| event.kind.as_str() == kind && event.payload["user"] == user.as_str()))
     }
 
     /// The event of the first of these revocations.

@@ -1,8 +1,8 @@
 //! Devices: recorded, listed, renewed by CSR, revoked.
 
-use store::{Actor, Serial};
+use store::Actor;
 
-use super::{device_names, user_name};
+use super::{device_names, fits_a_certificate, user_name};
 use crate::admin::answer::{Changed, Device, DeviceDetail};
 use crate::admin::failure::Failure;
 use crate::admin::protocol::{DeviceName, RevokeReason};
@@ -18,6 +18,7 @@ impl Gateway {
         csr_pem: Option<&str>,
     ) -> Result<DeviceDetail, Failure> {
         let (user, device) = device_names(name)?;
+        fits_a_certificate(user.as_str(), device.as_str())?;
         // A bad CSR is found before anything is recorded.
         let csr = csr_pem.map(|pem| self.authority().read_csr(pem)).transpose()?;
         let added = self.store().device_add(actor, &user, &device).await?;
@@ -66,14 +67,15 @@ impl Gateway {
     ) -> Result<Changed, Failure> {
         let (user, device) = device_names(name)?;
         let before = self.store().device_show(&user, &device).await?;
+        let touched = before.certificates.iter().map(|c| c.serial).collect();
+        let change = self.before_change(touched);
         let reason = reason_to_store(reason);
         let revoked = self.store().device_revoke(actor, &user, &device, reason).await?;
         if revoked.is_empty() {
             return Ok(Changed::default());
         }
         let event = self.event_of(&revoked).await?;
-        let touched: Vec<Serial> = before.certificates.iter().map(|c| c.serial).collect();
-        self.after_change(event, &revoked, &touched).await
+        self.after_change(change, event, &revoked).await
     }
 
     /// Every device with its certificates, by user and name.

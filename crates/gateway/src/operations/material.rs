@@ -3,7 +3,7 @@
 use store::{Actor, DeviceDetail};
 
 use super::device_names;
-use super::views::current;
+use super::views::{current, reason};
 use crate::admin::answer::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
 use crate::admin::failure::{Failure, FailureKind};
 use crate::admin::protocol::DeviceName;
@@ -30,7 +30,7 @@ impl Gateway {
             Plan::Renew => self.make(actor, &detail, Some(self.supersede_within())).await?,
             Plan::HandOut(certificate) => {
                 let key = self.authority().where_the_key_is(&certificate.serial).await?;
-                (certificate, key)
+                (*certificate, key)
             }
         };
         let after = self.store().device_show(&user, &device).await?;
@@ -51,12 +51,7 @@ impl Gateway {
         Ok((certificate, key))
     }
 
-    fn plan(
-        &self,
-        name: &DeviceName,
-        detail: &DeviceDetail,
-        renew: bool,
-    ) -> Result<Plan, Failure> {
+    fn plan(&self, name: &DeviceName, detail: &DeviceDetail, renew: bool) -> Result<Plan, Failure> {
         let user_enabled =
             self.store().snapshot().user(detail.device.user).is_none_or(|user| user.enabled);
         if !user_enabled || !detail.device.enabled {
@@ -69,16 +64,17 @@ impl Gateway {
         }
         let again = || format!("make a new one: handfast profile {name} --renew");
         if let Some(revocation) = &current.revocation {
-            let (date, reason) = (seconds(revocation.at).date(), revocation.reason.as_str());
-            let message =
-                format!("the certificate of {name} was revoked on {date} for {reason}");
+            let (date, why) = (seconds(revocation.at).date(), reason(revocation.reason).word());
+            let message = format!("the certificate of {name} was revoked on {date} ({why})");
             return Err(refused(message).hint(format!("if it may come back, {}", again())));
         }
         if current.not_after < self.now() {
             let date = seconds(current.not_after).date();
-            return Err(refused(format!("the certificate of {name} expired on {date}")).hint(again()));
+            return Err(
+                refused(format!("the certificate of {name} expired on {date}")).hint(again())
+            );
         }
-        Ok(Plan::HandOut(Box::new(current.clone()).as_ref().clone()))
+        Ok(Plan::HandOut(Box::new(current.clone())))
     }
 
     /// What all profiles share.
@@ -112,7 +108,7 @@ impl Gateway {
 enum Plan {
     Make,
     Renew,
-    HandOut(store::Certificate),
+    HandOut(Box<store::Certificate>),
 }
 
 /// Every public name with every port that is listened on.
@@ -120,15 +116,14 @@ pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
     let mut ports: Vec<u16> = config.vpn.listen.iter().map(|l| l.address.port()).collect();
     ports.dedup();
     let names = config.public.names.iter();
-    names
-        .flat_map(|n| ports.iter().map(|p| Remote { host: n.to_string(), port: *p }))
-        .collect()
+    names.flat_map(|n| ports.iter().map(|p| Remote { host: n.to_string(), port: *p })).collect()
 }
 
 fn superseded_by(detail: &DeviceDetail, serial: &store::Serial) -> Option<(String, Timestamp)> {
-    let waiting = detail.certificates.iter().find(|c| {
-        c.superseded_by.as_ref() == Some(serial) && c.revocation.is_none()
-    })?;
+    let waiting = detail
+        .certificates
+        .iter()
+        .find(|c| c.superseded_by.as_ref() == Some(serial) && c.revocation.is_none())?;
     Some((waiting.serial.to_string(), seconds(waiting.supersede_at?)))
 }
 

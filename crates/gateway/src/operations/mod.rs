@@ -136,6 +136,17 @@ fn device_names(name: &DeviceName) -> Result<(UserName, store::DeviceName), Fail
     Ok((user_name(&name.user)?, device))
 }
 
+/// Both names of a device that is to be added: a certificate holds them as one common name.
+fn fits_a_certificate(user: &str, device: &str) -> Result<(), Failure> {
+    if user.len() + 1 + device.len() <= LONGEST_COMMON_NAME {
+        return Ok(());
+    }
+    let message = format!("{user}/{device} is longer than {LONGEST_COMMON_NAME} characters");
+    Err(Failure::new(FailureKind::Usage, message)
+        .because("a certificate holds user and device as one name")
+        .hint("choose shorter names"))
+}
+
 fn bad_name(name: &str, error: &store::NameError) -> Failure {
     Failure::new(FailureKind::Usage, format!("{name:?} can't be a name")).caused_by(error)
 }
@@ -149,3 +160,6 @@ impl From<store::StoreError> for Failure {
         from_store(&error)
     }
 }
+
+/// ub-common-name of RFC 5280.
+const LONGEST_COMMON_NAME: usize = 64;

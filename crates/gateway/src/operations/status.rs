@@ -89,9 +89,9 @@ impl Gateway {
         gauges.expiries.extend(self.authority().leaves_expire().map(|at| ("gateway".into(), at)));
         for detail in self.all_devices().await? {
             let good = current(&detail.certificates).filter(|c| c.revocation.is_none());
-            gauges.expiries.extend(good.map(|c| {
-                (device_name(&detail.device).to_string(), c.not_after)
-            }));
+            gauges
+                .expiries
+                .extend(good.map(|c| (device_name(&detail.device).to_string(), c.not_after)));
         }
         Ok(gauges)
     }
@@ -107,11 +107,7 @@ impl Gateway {
         .collect()
     }
 
-    pub(super) async fn kick(
-        &self,
-        actor: &Actor,
-        target: &KickTarget,
-    ) -> Result<Kicked, Failure> {
+    pub(super) async fn kick(&self, actor: &Actor, target: &KickTarget) -> Result<Kicked, Failure> {
         let running = self.running()?;
         let sessions = running.kick(target).await;
         if sessions.is_empty() {

@@ -2,7 +2,7 @@
 
 use store::{Actor, DeviceName, Serial};
 
-use super::user_name;
+use super::{fits_a_certificate, user_name};
 use crate::admin::answer::{Changed, User, UserDetail};
 use crate::admin::failure::Failure;
 use crate::gateway::Gateway;
@@ -11,6 +11,7 @@ impl Gateway {
     pub(super) async fn user_add(&self, actor: &Actor, name: &str) -> Result<UserDetail, Failure> {
         let name = user_name(name)?;
         let first = DeviceName::default_device();
+        fits_a_certificate(name.as_str(), first.as_str())?;
         let detail = self.store().user_add(actor, &name, Some(&first)).await?;
         Ok(self.look(|viewer| viewer.user_detail(&detail)).await)
     }
@@ -36,18 +37,20 @@ impl Gateway {
         if before.user.enabled == enabled {
             return Ok(Changed::default());
         }
+        let change = self.before_change(serials(&before));
         self.store().user_set_enabled(actor, &name, enabled).await?;
         let what = if enabled { "user_enabled" } else { "user_disabled" };
         let event = self.last_event_of(what, &name).await?;
-        self.after_change(event, &[], &serials(&before)).await
+        self.after_change(change, event, &[]).await
     }
 
     pub(super) async fn user_remove(&self, actor: &Actor, name: &str) -> Result<Changed, Failure> {
         let name = user_name(name)?;
         let before = self.store().user_show(&name).await?;
+        let change = self.before_change(serials(&before));
         let revoked = self.store().user_remove(actor, &name).await?;
         let event = self.last_event_of("user_removed", &name).await?;
-        self.after_change(event, &revoked, &serials(&before)).await
+        self.after_change(change, event, &revoked).await
     }
 }
 

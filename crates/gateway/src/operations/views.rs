@@ -46,10 +46,7 @@ impl Viewer<'_> {
     /// A user with its devices.
     pub(super) fn user_detail(&self, detail: &store::UserDetail) -> UserDetail {
         UserDetail {
-            user: User {
-                devices: count(detail.devices.len()),
-                ..self.user(&detail.user)
-            },
+            user: User { devices: count(detail.devices.len()), ..self.user(&detail.user) },
             device_list: detail.devices.iter().map(|d| self.device_detail(d).device).collect(),
         }
     }
@@ -135,15 +132,14 @@ pub(crate) fn holder_name(snapshot: &Snapshot, entry: &CertificateEntry) -> Opti
 }
 
 /// The store's reason in the words of the protocol.
-pub(crate) fn reason(reason: store::RevocationReason) -> RevokeReason {
+pub(crate) fn reason(reason: pki::RevocationReason) -> RevokeReason {
     let same = |r: &RevokeReason| r.code() == reason.code();
     RevokeReason::ALL.into_iter().find(same).unwrap_or_default()
 }
 
 /// The protocol's reason in the words of the store.
-pub(crate) fn reason_to_store(reason: RevokeReason) -> store::RevocationReason {
-    store::RevocationReason::from_code(reason.code())
-        .unwrap_or(store::RevocationReason::Unspecified)
+pub(crate) fn reason_to_store(reason: RevokeReason) -> pki::RevocationReason {
+    pki::RevocationReason::from_code(reason.code()).unwrap_or_default()
 }
 
 fn last_seen(certificates: &[store::Certificate]) -> Option<Timestamp> {

@@ -1,9 +1,15 @@
 //! What a verifier wants to know of an end-entity certificate, beyond what webpki tells.
 
+use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::{FromDer, X509Name};
 
 use crate::{Purpose, Refusal, Serial, Timestamp};
+
+/// The serial number of a certificate, whoever signed it.
+pub fn leaf_serial(end_entity: &CertificateDer<'_>) -> Result<Serial, Refusal> {
+    Ok(Leaf::read(end_entity)?.serial)
+}
 
 /// Facts read from a certificate whose signature may be anyone's.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ mod server;
 use std::fmt::Debug;
 
 pub use gateway::GatewayVerifier;
+pub use leaf::leaf_serial;
 pub use path::AnchorError;
 pub use server::{NameRule, ServerNameVerifier};
 

@@ -68,7 +68,9 @@ pub(crate) struct Acknowledged {
     pub(crate) users: BTreeSet<String>,
     pub(crate) revoked: BTreeSet<String>,
     /// Faults that were reported instead.
-    pub(crate) faults: BTreeSet<String>,
+    pub(crate) faults: Vec<String>,
+    /// How many changes were acknowledged after the last fault.
+    pub(crate) since_fault: usize,
 }
 
 impl Acknowledged {
@@ -76,10 +78,13 @@ impl Acknowledged {
         // The test harness may have printed something before our word.
         if let Some(user) = after(line, "ack-user ") {
             self.users.insert(user);
+            self.since_fault += 1;
         } else if let Some(serial) = after(line, "ack-revoke ") {
             self.revoked.insert(serial);
+            self.since_fault += 1;
         } else if let Some(fault) = after(line, "fault ") {
-            self.faults.insert(fault);
+            self.faults.push(fault);
+            self.since_fault = 0;
         }
     }
 
@@ -88,9 +93,10 @@ impl Acknowledged {
     }
 
     /// Reads to the end of a child's output.
-    pub(crate) fn drain(&mut self, child: &mut Child) {
+    pub(crate) fn drained(mut self, child: &mut Child) -> Self {
         let output = BufReader::new(child.stdout.take().unwrap());
         output.lines().map_while(Result::ok).for_each(|line| self.take(&line));
+        self
     }
 
     /// What is missing in the store, or else wrong with it; the error names it.
@@ -180,7 +186,7 @@ async fn change(store: &Store, number: u64) -> Result<(), StoreError> {
     let name = UserName::new(&format!("user-{number}")).unwrap();
     let added = store.user_add(&ADMIN, &name, Some(&DeviceName::default_device())).await?;
     println!("ack-user {name}");
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let device = added.devices.first().unwrap().device.id;
         let generation = store.snapshot().ca_generations().first().unwrap().id;
         store.certificate_record(&ADMIN, device_certificate(number, device, generation)).await?;

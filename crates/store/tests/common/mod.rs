@@ -2,8 +2,11 @@
 //! gets killed.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 pub(crate) mod child;
+pub(crate) mod disk;
+pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

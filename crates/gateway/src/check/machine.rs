@@ -1,0 +1,219 @@
+//! The machine: what the kernel lets us do, what stands in the way.
+
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::net::{Ipv6Addr, UdpSocket};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{bad, good, warning};
+use crate::admin::answer::Finding;
+use crate::config::{Config, Listen};
+use crate::data::own_uid;
+use crate::gateway::Gateway;
+use crate::operations::views::device_name;
+
+/// The settings file: read again, as an edit since the start would be.
+pub(super) fn settings(gateway: &Gateway) -> Finding {
+    const SUBJECT: &str = "settings";
+    let path = gateway.data().config();
+    match Config::load(&path) {
+        Err(error) => bad(SUBJECT, error.to_string(), format!("edit {}", path.display())),
+        Ok(config) if config.public.names.is_empty() => warning(
+            SUBJECT,
+            "public.names is empty, so that profiles would point nowhere",
+            format!("put the gateway's host name or address into {}", path.display()),
+        ),
+        Ok(config) if config != *gateway.config() => {
+            let waiting = gateway.config().only_at_start(&config);
+            let mend = match waiting.as_slice() {
+                [] => "have the gateway read it again: kill -HUP, or systemctl reload handfast"
+                    .to_owned(),
+                keys => format!("restart the gateway for {}", keys.join(", ")),
+            };
+            warning(SUBJECT, "the file was changed since it was read", mend)
+        }
+        Ok(_) => good(SUBJECT, format!("{} is right", path.display())),
+    }
+}
+
+/// Everything that does not depend on the records.
+pub(super) fn machine(gateway: &Gateway) -> Vec<Finding> {
+    let config = gateway.config();
+    let mut findings = vec![folder(gateway.data().path()), clock(gateway), tun(), leases(gateway)];
+    findings.extend(forwarding(&config));
+    findings.extend(firewall(&config));
+    if gateway.attached().is_none() {
+        findings.extend(config.vpn.listen.iter().map(port));
+    }
+    findings
+}
+
+fn folder(path: &Path) -> Finding {
+    const SUBJECT: &str = "data folder";
+    let shown = path.display();
+    let Ok(meta) = fs::metadata(path) else {
+        return bad(SUBJECT, format!("{shown} can't be read"), "run as its owner");
+    };
+    if meta.mode() & 0o067 != 0 {
+        let mode = meta.mode() & 0o777;
+        return bad(
+            SUBJECT,
+            format!("others may enter {shown} (mode {mode:o}); it holds the CA's key"),
+            format!("chmod 700 {shown}"),
+        );
+    }
+    let files = fs::read_dir(path).into_iter().flatten().flatten();
+    let open = files.filter(|f| f.metadata().is_ok_and(|m| m.is_file() && m.mode() & 0o077 != 0));
+    let open: Vec<_> = open.map(|f| f.file_name().to_string_lossy().into_owned()).collect();
+    if !open.is_empty() && meta.mode() & 0o010 != 0 {
+        return bad(
+            SUBJECT,
+            format!("files in {shown} are readable by others: {}", open.join(", ")),
+            format!("chmod 600 {shown}/*"),
+        );
+    }
+    if meta.uid() != own_uid() {
+        return warning(
+            SUBJECT,
+            format!("{shown} belongs to uid {}", meta.uid()),
+            format!("chown -R {} {shown}", own_uid()),
+        );
+    }
+    good(SUBJECT, format!("{shown}, for its owner alone"))
+}
+
+/// A clock before this version was built, or before the last event, is wrong.
+fn clock(gateway: &Gateway) -> Finding {
+    const SUBJECT: &str = "clock";
+    const MEND: &str = "set the clock, and let NTP keep it: timedatectl set-ntp true";
+    let now = gateway.now();
+    let added = gateway.authority().generation().added_at;
+    if now < BUILT_AFTER {
+        return bad(SUBJECT, "it is years behind", MEND);
+    }
+    if now < added {
+        return bad(SUBJECT, "it is before the day on which the CA was made", MEND);
+    }
+    good(SUBJECT, format!("{} UTC", crate::metrics::seconds(now).to_seconds()))
+}
+
+fn tun() -> Finding {
+    const SUBJECT: &str = "/dev/net/tun";
+    match OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
+        Ok(_) => good(SUBJECT, "it can be opened"),
+        Err(error) if error.kind() == ErrorKind::NotFound => bad(
+            SUBJECT,
+            "there is none",
+            "load the module: modprobe tun; in a container, start it with --device /dev/net/tun \
+             --cap-add NET_ADMIN",
+        ),
+        Err(error) => bad(
+            SUBJECT,
+            format!("it can't be opened: {error}"),
+            "run as root, or with the capability CAP_NET_ADMIN",
+        ),
+    }
+}
+
+/// A network that was narrowed after addresses were leased leaves devices without one.
+fn leases(gateway: &Gateway) -> Finding {
+    const SUBJECT: &str = "addresses";
+    let addressing = gateway.live().policy().addressing;
+    let snapshot = gateway.store().snapshot();
+    let outside = |d: &&Arc<store::Device>| addressing.of(d.lease).0.is_none();
+    let without: Vec<_> =
+        snapshot.devices().filter(outside).map(|d| device_name(d).to_string()).collect();
+    match without.first() {
+        None => good(SUBJECT, format!("every device has one in {}", addressing.network)),
+        Some(one) => bad(
+            SUBJECT,
+            format!(
+                "{} devices have none in {}, {one} among them",
+                without.len(),
+                addressing.network
+            ),
+            "widen vpn.network, or remove those devices and add them again",
+        ),
+    }
+}
+
+fn forwarding(config: &Config) -> Vec<Finding> {
+    let families = [
+        ("IPv4 forwarding", "/proc/sys/net/ipv4/ip_forward", true),
+        (
+            "IPv6 forwarding",
+            "/proc/sys/net/ipv6/conf/all/forwarding",
+            config.vpn.network6.is_some(),
+        ),
+    ];
+    let wanted = families.into_iter().filter(|(_, _, wanted)| *wanted);
+    wanted
+        .map(|(subject, path, _)| match fs::read_to_string(path) {
+            Ok(text) if text.trim() == "1" => good(subject, "it is on"),
+            Ok(_) if config.vpn.nat => good(subject, "it is off; the gateway switches it on"),
+            Ok(_) => warning(
+                subject,
+                "it is off, and vpn.nat = false leaves it so",
+                format!("echo 1 > {path}, if subscribers are to reach beyond the gateway"),
+            ),
+            Err(_) => warning(
+                subject,
+                "this kernel has no such setting",
+                "remove vpn.network6 from the settings, or load the kernel's IPv6",
+            ),
+        })
+        .collect()
+}
+
+fn firewall(config: &Config) -> Option<Finding> {
+    const SUBJECT: &str = "nft";
+    if !config.vpn.nat {
+        return None;
+    }
+    let folders = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
+    let found = folders.iter().map(|f| Path::new(f).join("nft")).find(|p| p.exists());
+    Some(match found {
+        Some(path) => good(SUBJECT, format!("{} is there", path.display())),
+        None => warning(
+            SUBJECT,
+            "it is not there, so that addresses can't be translated",
+            "apt-get install nftables, or set vpn.nat = false and do it yourself",
+        ),
+    })
+}
+
+fn port(listen: &Listen) -> Finding {
+    let subject = listen.to_string();
+    match UdpSocket::bind(listen.address) {
+        Ok(_) => good(&subject, "it is free"),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => bad(
+            &subject,
+            "another program listens there",
+            format!("see which: ss -ulpn sport = :{}", listen.address.port()),
+        ),
+        Err(_) if listen.address.ip() == Ipv6Addr::UNSPECIFIED && ipv6_is_off() => warning(
+            &subject,
+            "IPv6 is off on this machine, so that only IPv4 is listened on",
+            format!("write udp:0.0.0.0:{} into vpn.listen", listen.address.port()),
+        ),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => bad(
+            &subject,
+            "this user may not listen there",
+            "run as root, or with the capability CAP_NET_BIND_SERVICE",
+        ),
+        Err(error) => bad(
+            &subject,
+            format!("it can't be listened on: {error}"),
+            "put an address of this machine into vpn.listen",
+        ),
+    }
+}
+
+fn ipv6_is_off() -> bool {
+    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err()
+}
+
+/// 2026-01-01.
+const BUILT_AFTER: u64 = 1_767_225_600;

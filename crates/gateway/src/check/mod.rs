@@ -1,0 +1,32 @@
+//! What `check` looks at: records, certificates, settings and the machine, each with the mend.
+//!
+//! Looking changes nothing. A finding that is not good says what was seen and what to do.
+
+use crate::admin::answer::{CheckReport, Finding, Level};
+use crate::gateway::Gateway;
+
+mod machine;
+mod records;
+
+impl Gateway {
+    /// Everything, in the order in which a person would look.
+    pub(crate) async fn check(&self) -> CheckReport {
+        let mut findings = self.check_records().await;
+        findings.push(machine::settings(self));
+        findings.extend(machine::machine(self));
+        CheckReport { findings }
+    }
+}
+
+fn good(subject: &str, seen: impl Into<String>) -> Finding {
+    Finding { subject: subject.to_owned(), level: Level::Good, seen: seen.into(), mend: None }
+}
+
+fn warning(subject: &str, seen: impl Into<String>, mend: impl Into<String>) -> Finding {
+    let (seen, mend) = (seen.into(), Some(mend.into()));
+    Finding { subject: subject.to_owned(), level: Level::Warning, seen, mend }
+}
+
+fn bad(subject: &str, seen: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding { level: Level::Bad, ..warning(subject, seen, mend) }
+}

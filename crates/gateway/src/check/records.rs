@@ -1,0 +1,140 @@
+//! The records and what is made of them: event chain, CA, CRL, certificates near their end.
+
+use pki::{CaCertificate, Crl, Timestamp};
+
+use super::{bad, good, warning};
+use crate::admin::answer::Finding;
+use crate::gateway::Gateway;
+use crate::metrics::seconds;
+use crate::operations::views::{current, device_name};
+
+impl Gateway {
+    /// What is found in the records.
+    pub(crate) async fn check_records(&self) -> Vec<Finding> {
+        let mut findings = vec![self.event_chain().await, self.ca_life(), self.crl().await];
+        findings.push(self.leaves());
+        findings.push(self.device_certificates().await);
+        findings
+    }
+
+    async fn event_chain(&self) -> Finding {
+        const SUBJECT: &str = "event chain";
+        match self.store().chain_verify().await {
+            Ok(report) => match report.fault {
+                None => good(SUBJECT, format!("{} events, every hash is right", report.events)),
+                Some(fault) => bad(
+                    SUBJECT,
+                    fault.to_string(),
+                    "keep the data folder as evidence and restore it from a backup",
+                ),
+            },
+            Err(error) => bad(
+                SUBJECT,
+                format!("the events can't be read: {error}"),
+                "restore the data folder from a backup",
+            ),
+        }
+    }
+
+    fn ca_life(&self) -> Finding {
+        const SUBJECT: &str = "CA";
+        let not_after = self.authority().generation().not_after;
+        let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
+        let mend = "make a new CA while the old one still holds, and hand out new profiles";
+        match left {
+            ..=0 => bad(SUBJECT, format!("its certificate expired on {date}"), mend),
+            1..=365 => warning(SUBJECT, format!("it expires on {date}, in {left} days"), mend),
+            _ => good(SUBJECT, format!("valid until {date}")),
+        }
+    }
+
+    async fn crl(&self) -> Finding {
+        const SUBJECT: &str = "CRL";
+        let mend =
+            "start the gateway, or run any command that changes something: it is signed then";
+        let generation = self.authority().generation();
+        let listed = self.store().revocation_list(generation.id).await;
+        let latest = self.store().crl_latest(generation.id).await;
+        let (Ok((revocations, _)), Ok(latest)) = (listed, latest) else {
+            return bad(SUBJECT, "it can't be read", "restore the data folder from a backup");
+        };
+        let Some(row) = latest else { return bad(SUBJECT, "there is none", mend) };
+        let crl = match readable(&row.der, self.authority().ca()) {
+            Ok(crl) => crl,
+            Err(error) => return bad(SUBJECT, error.to_string(), mend),
+        };
+        let missing = revocations.iter().filter(|r| !crl.revoked().contains_key(&r.serial)).count();
+        if missing > 0 {
+            return bad(SUBJECT, format!("{missing} revoked certificates are not on it"), mend);
+        }
+        let now = Timestamp::from_unix_secs(self.now());
+        let until = crl.next_update();
+        if crl.is_expired(now) {
+            return bad(SUBJECT, format!("it expired on {until}"), mend);
+        }
+        if crl.is_due(now) {
+            return warning(SUBJECT, format!("past half its life; it expires on {until}"), mend);
+        }
+        let hours = crl.age(now).as_secs() / 3600;
+        let number = row.number;
+        good(
+            SUBJECT,
+            format!("number {number}, {hours} h old, {} entries, until {until}", revocations.len()),
+        )
+    }
+
+    fn leaves(&self) -> Finding {
+        const SUBJECT: &str = "gateway certificate";
+        let not_after = self.authority().leaves_expire().unwrap_or(0);
+        let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
+        let mend = "start the gateway: it renews its own certificates";
+        match left {
+            ..=0 => bad(SUBJECT, format!("it expired on {date}"), mend),
+            1..=2 => warning(SUBJECT, format!("it expires on {date}"), mend),
+            _ => good(SUBJECT, format!("valid until {date}")),
+        }
+    }
+
+    async fn device_certificates(&self) -> Finding {
+        const SUBJECT: &str = "device certificates";
+        let Ok(devices) = self.all_devices().await else {
+            return bad(SUBJECT, "they can't be read", "restore the data folder from a backup");
+        };
+        let mut ending = Vec::new();
+        let mut in_use = 0_u32;
+        for detail in &devices {
+            let good = current(&detail.certificates).filter(|c| c.revocation.is_none());
+            let Some(certificate) = good else { continue };
+            in_use += 1;
+            if self.days_until(certificate.not_after) <= SOON {
+                let date = seconds(certificate.not_after).date();
+                ending.push(format!("{} on {date}", device_name(&detail.device)));
+            }
+        }
+        if ending.is_empty() {
+            return good(SUBJECT, format!("{in_use} in use, none ends within {SOON} days"));
+        }
+        let more = ending.len().saturating_sub(NAMED);
+        ending.truncate(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        warning(
+            SUBJECT,
+            format!("ending: {}{more}", ending.join(", ")),
+            "renew each: handfast profile USER/DEVICE --renew --out DIR",
+        )
+    }
+
+    fn days_until(&self, at: u64) -> i64 {
+        let seconds = i64::try_from(at).unwrap_or(i64::MAX);
+        seconds.saturating_sub(i64::try_from(self.now()).unwrap_or(i64::MAX)).div_euclid(86_400)
+    }
+}
+
+fn readable(der: &[u8], ca: &CaCertificate) -> Result<Crl, pki::CrlError> {
+    let crl = Crl::from_der(der)?;
+    crl.verify(ca)?;
+    Ok(crl)
+}
+
+const SOON: i64 = 30;
+const NAMED: usize = 5;

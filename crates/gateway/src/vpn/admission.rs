@@ -1,0 +1,166 @@
+//! The gateway's answers to the engine: who may in, and what happened to them.
+//!
+//! Answers come from the live view, which is memory. What a report leads to in the store is done by a
+//! task of its own, so that the engine never waits for a disk.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use engine::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
+use pki::{Refusal, Serial};
+use store::EventId;
+use tokio::sync::watch;
+use tunnel::Hello;
+
+use crate::admin::answer::RefusalEntry;
+use crate::admin::protocol::DeviceName;
+use crate::gateway::Gateway;
+use crate::metrics::seconds;
+use crate::vpn::push;
+
+/// Admission by the live view of one gateway.
+#[derive(Debug)]
+pub(crate) struct Door {
+    gateway: Weak<Gateway>,
+    changes: watch::Sender<i64>,
+    withdrawn: Mutex<Vec<Serial>>,
+}
+
+impl Door {
+    /// Follows the gateway's changes on a task of its own.
+    pub(crate) fn new(gateway: &Arc<Gateway>) -> Arc<Self> {
+        let mut source = gateway.live().changes();
+        let (changes, _) = watch::channel(source.borrow_and_update().get());
+        let door = Self {
+            gateway: Arc::downgrade(gateway),
+            changes: changes.clone(),
+            withdrawn: Mutex::default(),
+        };
+        tokio::spawn(async move {
+            while source.changed().await.is_ok() {
+                changes.send_replace(source.borrow_and_update().get());
+            }
+        });
+        Arc::new(door)
+    }
+
+    /// Serials of the sessions that sweeps have closed since this was asked last.
+    pub(crate) fn take_withdrawn(&self) -> Vec<Serial> {
+        std::mem::take(&mut self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn opened(&self, gateway: &Arc<Gateway>, info: SessionInfo) {
+        tracing::info!(
+            session = info.number,
+            user = info.identity.user,
+            device = info.identity.device,
+            source = %info.source,
+            addresses = %addresses(&info),
+            client = info.peer_version,
+            "connected"
+        );
+        let gateway = Arc::clone(gateway);
+        tokio::spawn(async move {
+            if let Err(failure) = gateway.session_established(&info.identity.serial).await {
+                tracing::error!(failure = %failure.message, "the connection was not recorded");
+            }
+        });
+    }
+
+    fn closed(&self, gateway: &Gateway, info: &SessionInfo, ending: &Ending) {
+        tracing::info!(
+            session = info.number,
+            user = info.identity.user,
+            device = info.identity.device,
+            source = %info.source,
+            addresses = %addresses(info),
+            reason = ending.code(),
+            "disconnected: {ending}"
+        );
+        if let Ending::Withdrawn(_) = ending {
+            let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
+            withdrawn.push(info.identity.serial);
+            drop(withdrawn);
+            gateway.metrics().refused(entry(gateway, info.source, Some(&info.identity), ending));
+        }
+    }
+
+    fn refused(
+        &self,
+        gateway: &Gateway,
+        source: std::net::SocketAddr,
+        whom: Option<&Identity>,
+        ending: &Ending,
+    ) {
+        tracing::info!(%source, reason = ending.code(), "refused: {ending}");
+        gateway.metrics().refused(entry(gateway, source, whom, ending));
+    }
+}
+
+impl Admission for Door {
+    fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal> {
+        let gateway = self.gateway.upgrade().ok_or(Refusal::NotInStore)?;
+        let leaf = hello.chain.first().ok_or(Refusal::NoCertificate)?;
+        let serial = pki::leaf_serial(leaf)?;
+        let admitted = gateway.live().admit(&serial)?;
+        let config = gateway.config();
+        let mut inner = vec![admitted.v4.into()];
+        inner.extend(admitted.v6.map(std::net::IpAddr::from));
+        Ok(Admitted {
+            push: push::options(&admitted, &config),
+            identity: Identity {
+                serial,
+                user: admitted.device.user.clone(),
+                device: admitted.device.device.clone(),
+            },
+            addresses: inner,
+        })
+    }
+
+    fn standing(&self, identity: &Identity) -> Result<(), Refusal> {
+        self.gateway.upgrade().ok_or(Refusal::NotInStore)?.live().standing(&identity.serial)
+    }
+
+    fn changes(&self) -> watch::Receiver<i64> {
+        self.changes.subscribe()
+    }
+
+    fn report(&self, report: Report) {
+        let Some(gateway) = self.gateway.upgrade() else { return };
+        match report {
+            Report::Opened(info) => self.opened(&gateway, info),
+            Report::Closed { info, ending } => self.closed(&gateway, &info, &ending),
+            Report::Refused { source, whom, ending } => {
+                self.refused(&gateway, source, whom.as_ref(), &ending);
+            }
+            Report::Renegotiated { number } => tracing::debug!(session = number, "keys renewed"),
+            Report::Floated { number, to } => {
+                tracing::info!(session = number, source = %to, "moved to another address");
+            }
+        }
+    }
+}
+
+fn entry(
+    gateway: &Gateway,
+    source: std::net::SocketAddr,
+    whom: Option<&Identity>,
+    ending: &Ending,
+) -> RefusalEntry {
+    let device = whom.map(|id| DeviceName { user: id.user.clone(), device: id.device.clone() });
+    RefusalEntry {
+        at: seconds(gateway.now()),
+        source,
+        device,
+        reason: ending.code().to_owned(),
+        sentence: ending.to_string(),
+    }
+}
+
+fn addresses(info: &SessionInfo) -> String {
+    info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The event that the engine's number of a change stands for.
+pub(crate) fn event(change: i64) -> EventId {
+    EventId::new(change.unsigned_abs())
+}

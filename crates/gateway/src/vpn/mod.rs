@@ -1,0 +1,154 @@
+//! The VPN door of a gateway: sockets, the tunnel's network, and the engine between them.
+//!
+//! 1. [`Vpn::start`] sets everything up and attaches it to the gateway;
+//! 2. [`Vpn::stop`] says goodbye to subscribers and puts this machine back as it was.
+
+mod admission;
+mod network;
+mod push;
+mod running;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use datapath::PeerToPeer;
+use engine::{DataSettings, Server, ServerSettings};
+use sysio::UdpSocket;
+use tunnel::{GateSettings, ServerConfig, Timing};
+use wire::cipher::Cipher;
+use wire::key_material::Role;
+use wire::options::Options;
+use wire::static_key::KeyDirection;
+use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
+
+use crate::admin::failure::{Failure, FailureKind};
+use crate::config::Config;
+use crate::gateway::Gateway;
+
+use admission::{Door, event};
+use network::TunnelNetwork;
+use running::RunningServer;
+
+/// A running VPN door.
+#[derive(Debug)]
+pub struct Vpn {
+    server: Arc<Server>,
+    network: TunnelNetwork,
+    sweeping: tokio::task::AbortHandle,
+}
+
+impl Vpn {
+    /// Opens the door. Needs a tokio runtime in the network namespace that it serves.
+    ///
+    /// # Errors
+    /// When a socket is taken, the interface cannot be made, or the settings cannot be used.
+    pub async fn start(gateway: &Arc<Gateway>, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+        let config = gateway.config();
+        if let Some((option, error)) = push::unusable(&config) {
+            return Err(Failure::new(
+                FailureKind::Configuration,
+                format!("`{option}` cannot be pushed"),
+            )
+            .because(error.to_string())
+            .hint("mend it under [push] in handfast.toml"));
+        }
+        let sockets = listen(&config)?;
+        let ports = sockets.iter().filter_map(|s| Some(s.local_addr().ok()?.port())).collect();
+        let network = network::set_up(gateway.data(), &config).await?;
+        let settings = settings(gateway, &config)?;
+        let door = Door::new(gateway);
+        let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;
+        let tun = Arc::clone(&network.tun);
+        let server = Server::start(tun, sockets, settings, admission, Arc::clone(&clock))
+            .map_err(|e| Failure::new(FailureKind::Environment, e.to_string()).caused_by(&e))?;
+        let server = Arc::new(server);
+        let sweeping = sweep(gateway, &server, door);
+        let running = RunningServer { server: Arc::clone(&server), clock, ports };
+        gateway.attach(Arc::new(running));
+        Ok(Self { server, network, sweeping })
+    }
+
+    /// Renews the keys of every session.
+    pub async fn renegotiate_all(&self) {
+        self.server.renegotiate_all().await;
+    }
+
+    /// Closes the door and undoes what [`Vpn::start`] did.
+    pub async fn stop(self) {
+        self.server.stop().await;
+        self.sweeping.abort();
+        self.network.take_down().await;
+    }
+}
+
+/// Tells the gateway how far its changes have come.
+fn sweep(
+    gateway: &Arc<Gateway>,
+    server: &Arc<Server>,
+    door: Arc<Door>,
+) -> tokio::task::AbortHandle {
+    let sweeper = gateway.effects().register("the VPN's sessions");
+    let mut swept = server.swept();
+    let task = tokio::spawn(async move {
+        while swept.changed().await.is_ok() {
+            let change = *swept.borrow_and_update();
+            sweeper.swept(event(change), door.take_withdrawn());
+        }
+    });
+    task.abort_handle()
+}
+
+fn listen(config: &Config) -> Result<Vec<Arc<UdpSocket>>, Failure> {
+    let bind = |listen: &crate::config::Listen| {
+        let socket = UdpSocket::bind(listen.address).map_err(|e| {
+            Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
+                .caused_by(&e)
+                .hint("stop the other program on that port, or change vpn.listen")
+        })?;
+        if socket.ipv6_was_off() {
+            tracing::warn!(%listen, "IPv6 is off on this machine; listening on IPv4 only");
+        }
+        Ok(Arc::new(socket))
+    };
+    config.vpn.listen.iter().map(bind).collect()
+}
+
+fn settings(gateway: &Gateway, config: &Config) -> Result<ServerSettings, Failure> {
+    let vpn = &config.vpn;
+    let digest = AuthDigest::from_name(&vpn.auth).unwrap_or(AuthDigest::Sha256);
+    let tls_auth = TlsAuth::new(gateway.authority().tls_auth(), KeyDirection::Normal, digest);
+    let options = Options {
+        role: Role::TlsServer,
+        tun_mtu: vpn.tun_mtu,
+        tcp: false,
+        cipher: None,
+        auth: digest,
+        tls_auth: Some(KeyDirection::Normal),
+    };
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    let timing = Timing {
+        hand_window: seconds(vpn.hand_window),
+        renegotiate: seconds(vpn.reneg_sec),
+        ..Timing::default()
+    };
+    let tunnel = ServerConfig {
+        tls: gateway.tls()?,
+        wrap: Arc::new(ControlWrap::TlsAuth(Box::new(tls_auth))),
+        timing,
+        ciphers: vpn.ciphers.iter().filter_map(|name| Cipher::from_name(name)).collect(),
+        options: options.to_string(),
+    };
+    Ok(ServerSettings {
+        tunnel: Arc::new(tunnel),
+        gate: GateSettings { hand_window: seconds(vpn.hand_window), ..GateSettings::default() },
+        data: DataSettings {
+            ping: seconds(vpn.ping),
+            // As stock: the server waits twice as long as it tells the clients to.
+            ping_restart: seconds(vpn.ping_restart) * 2,
+            mssfix: vpn.mssfix,
+        },
+        max_sessions: vpn.max_sessions,
+        peer_to_peer: if vpn.client_to_client { PeerToPeer::Direct } else { PeerToPeer::Refuse },
+    })
+}

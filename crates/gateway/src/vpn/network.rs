@@ -1,0 +1,132 @@
+//! This machine's side of the tunnel: interface, addresses, forwarding, NAT; and all of it undone.
+//!
+//! Forwarding is recorded before it is changed, so that a gateway that was killed is cleaned up after
+//! at its next start. The NAT table is ours alone and replaced as a whole, which is cleaning up too.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use sysio::netlink::{IpFamily, LinkChange, Netlink};
+use sysio::{
+    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlLedger, Tun, enable_forwarding,
+};
+
+use crate::admin::failure::{Failure, FailureKind};
+use crate::config::Config;
+use crate::data::DataDir;
+
+/// What was set up, to be undone.
+#[derive(Debug)]
+pub(crate) struct TunnelNetwork {
+    pub(crate) tun: Arc<Tun>,
+    forwarding: Option<Forwarding>,
+    nat: Option<NatTable>,
+}
+
+/// Makes the interface and everything around it.
+pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetwork, Failure> {
+    let ledger = ledger(data)?;
+    let recovered =
+        ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
+    for change in recovered {
+        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
+    }
+    let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu)
+        .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
+    addresses(&tun, config)
+        .await
+        .map_err(|e| failed("the tunnel's interface could not be set up", &e))?;
+    let mut network = TunnelNetwork { tun: Arc::new(tun), forwarding: None, nat: None };
+    if config.vpn.nat {
+        network.forwarding = Some(forward(&ledger, config).await?);
+        network.nat = masquerade(network.tun.name().to_owned(), config).await;
+    }
+    Ok(network)
+}
+
+impl TunnelNetwork {
+    /// Puts everything back. The interface goes with its last user.
+    pub(crate) async fn take_down(self) {
+        if let Some(forwarding) = self.forwarding
+            && let Err(error) = forwarding.hold.release()
+        {
+            tracing::error!(%error, "forwarding could not be put back");
+        }
+        if let Some(table) = self.nat {
+            let removed = tokio::task::spawn_blocking(move || table.remove()).await;
+            if let Ok(Err(error)) = removed {
+                tracing::error!(%error, "the NAT table could not be removed");
+            }
+        }
+    }
+}
+
+/// In the system's place if we may, so that gateways on one machine know of each other.
+fn ledger(data: &DataDir) -> Result<SysctlLedger, Failure> {
+    SysctlLedger::open(std::path::Path::new(SYSCTL_LEDGER))
+        .or_else(|_| SysctlLedger::open(&data.undo_record()))
+        .map_err(|e| failed("the record of kernel settings could not be opened", &e))
+}
+
+async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let netlink = Netlink::open()?;
+    let index = netlink.link_index(tun.name()).await?;
+    let up = LinkChange { up: Some(true), ..LinkChange::default() };
+    netlink.link_set(index, up).await?;
+    let net = config.vpn.network;
+    netlink.address_add(index, net.gateway().into(), net.bits()).await?;
+    if let Some(net6) = config.vpn.network6
+        && let Err(error) = netlink.address_add(index, net6.gateway().into(), net6.bits()).await
+    {
+        // A machine without IPv6 still serves IPv4.
+        tracing::warn!(%error, "no IPv6 inside the tunnel");
+    }
+    Ok(())
+}
+
+async fn forward(ledger: &SysctlLedger, config: &Config) -> Result<Forwarding, Failure> {
+    let uplink = match Netlink::open() {
+        Ok(netlink) => netlink.default_route(IpFamily::V6).await.ok().flatten(),
+        Err(_) => None,
+    };
+    let uplink = uplink.as_ref().map(|route| route.name.as_str());
+    let forwarding = enable_forwarding(ledger, config.vpn.network6.is_some(), uplink)
+        .map_err(|e| failed("forwarding could not be switched on", &e))?;
+    if forwarding.ipv6_missing {
+        tracing::warn!("this kernel has no IPv6; IPv6 is not forwarded");
+    }
+    Ok(forwarding)
+}
+
+/// Subscribers reach the gateway itself without NAT, so its lack is said and not fatal.
+async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
+    let mut sources = network(config.vpn.network.address().into(), config.vpn.network.bits());
+    if let Some(net6) = config.vpn.network6 {
+        sources.extend(network(net6.address().into(), net6.bits()));
+    }
+    let rules = NatRules { tun, sources, masquerade: true };
+    let table = NatTable::default();
+    let applied =
+        tokio::task::spawn_blocking(move || table.apply(&rules).map(|blockers| (table, blockers)));
+    match applied.await {
+        Ok(Ok((table, blockers))) => {
+            for blocker in blockers {
+                tracing::warn!(%blocker, "tunnel traffic may be dropped");
+            }
+            Some(table)
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "no NAT: subscribers reach the gateway only");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn network(address: IpAddr, bits: u8) -> Vec<Network> {
+    Network::new(address, bits).into_iter().collect()
+}
+
+fn failed<E: std::fmt::Display + ?Sized>(what: &str, error: &E) -> Failure {
+    Failure::new(FailureKind::Environment, what).because(error.to_string())
+}

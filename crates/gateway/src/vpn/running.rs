@@ -1,0 +1,92 @@
+//! The running engine as administration sees it.
+
+use std::sync::Arc;
+
+use clock::Clock;
+use engine::{Kick, Server, SessionInfo};
+
+use crate::admin::answer::Session;
+use crate::admin::protocol::{DeviceName, KickTarget};
+use crate::metrics::seconds;
+use crate::running::{Later, Running, Tally};
+
+/// An engine and the clock that its times are told by.
+#[derive(Debug)]
+pub(crate) struct RunningServer {
+    pub(crate) server: Arc<Server>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ports: Vec<u16>,
+}
+
+impl RunningServer {
+    fn session(&self, info: SessionInfo) -> Session {
+        let now = self.clock.now();
+        let wall = |boot: std::time::Duration| {
+            seconds(now.wall.saturating_sub(now.boot.saturating_sub(boot)).as_secs())
+        };
+        let port = self.ports.first().copied().unwrap_or(0);
+        Session {
+            id: info.number,
+            device: DeviceName { user: info.identity.user, device: info.identity.device },
+            source: info.source,
+            local: info.local.map(|ip| (ip, port).into()),
+            addresses: info.addresses,
+            cipher: info.cipher.map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
+            tls: info.tls.to_owned(),
+            client: info.peer_version,
+            serial: info.identity.serial.to_string(),
+            since: wall(info.since),
+            renegotiated_at: info.renegotiated_at.map(wall),
+            bytes_in: info.counters.rx_bytes,
+            bytes_out: info.counters.tx_bytes,
+        }
+    }
+}
+
+impl Running for RunningServer {
+    fn sessions(&self) -> Later<'_, Vec<Session>> {
+        Box::pin(async {
+            let sessions = self.server.sessions().await;
+            sessions.into_iter().map(|info| self.session(info)).collect()
+        })
+    }
+
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> Later<'a, Vec<DeviceName>> {
+        let whom = match target {
+            KickTarget::User { name } => Kick::User(name.clone()),
+            KickTarget::Device { device } => {
+                Kick::Device(device.user.clone(), device.device.clone())
+            }
+            KickTarget::Session { id } => Kick::Number(*id),
+        };
+        Box::pin(async move {
+            let kicked = self.server.kick(whom).await;
+            kicked.into_iter().map(|id| DeviceName { user: id.user, device: id.device }).collect()
+        })
+    }
+
+    fn tally(&self) -> Later<'_, Tally> {
+        Box::pin(async {
+            let figures = self.server.figures().await;
+            let mut drops = figures.control.control_drops;
+            for (cause, count) in figures.data.drops.iter() {
+                drops.insert(cause.code(), count);
+            }
+            drops.extend(figures.data.forged_control);
+            drops.insert("control_overflow", figures.data.control_overflow);
+            drops.insert("send_errors", figures.data.send_errors);
+            drops.insert("tun_errors", figures.data.tun_errors);
+            Tally {
+                sessions: figures.control.sessions,
+                handshakes_begun: figures.control.handshakes_begun,
+                handshakes_done: figures.control.sessions_opened,
+                renegotiations: figures.control.renegotiations,
+                bytes_in: figures.data.total.rx_bytes,
+                bytes_out: figures.data.total.tx_bytes,
+                packets_in: figures.data.total.rx_packets,
+                packets_out: figures.data.total.tx_packets,
+                drops,
+            }
+        })
+    }
+}

@@ -1,0 +1,340 @@
+//! What will be done: checked and complete, with nothing left to the environment.
+//!
+//! No IO: what has to be read from files is named here and read when the order is run.
+
+use std::path::PathBuf;
+
+use gateway::admin::failure::{Failure, FailureKind};
+use gateway::admin::protocol::{DeviceName, KickTarget, Request, RevokeReason, check_name};
+use gateway::config::PublicName;
+use gateway::profile::{Form, System};
+
+use super::place::{Place, SYSTEM_FOLDER};
+use super::typed::{self, Command, FormWord, Os, Reason, Typed};
+
+/// One order.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// Whether answers are printed as JSON.
+    pub(crate) json: bool,
+    /// What to do.
+    pub(crate) action: Action,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Ask the gateway or the store and print the answer.
+    Ask(Request),
+    /// As above; the request is completed by a CSR.
+    AskWithCsr { csr: PathBuf, renew: bool, device: DeviceName },
+    /// Write profiles.
+    Profile(ProfileOrder),
+    /// Print the CRL itself.
+    CrlPem,
+    /// Give the CA's certificate.
+    CaExport { out: Option<PathBuf> },
+    /// Print the figures for Prometheus.
+    Prometheus,
+    /// Follow the events.
+    FollowEvents { after: Option<u64>, limit: u32 },
+    /// Run the gateway.
+    Up { public: Option<PublicName> },
+    /// Show the demo.
+    Demo { install: bool },
+    /// Run the client.
+    Connect { profile: PathBuf },
+    /// Install or remove the service.
+    Service(ServiceOrder),
+}
+
+/// Which profiles to write.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ProfileOrder {
+    pub(crate) device: DeviceName,
+    pub(crate) renew: bool,
+    pub(crate) out: PathBuf,
+    pub(crate) systems: Vec<System>,
+    pub(crate) form: Form,
+}
+
+/// What to do with the service.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ServiceOrder {
+    pub(crate) install: bool,
+    pub(crate) public: Option<PublicName>,
+    pub(crate) data: PathBuf,
+    pub(crate) dry_run: bool,
+    pub(crate) root: Option<PathBuf>,
+}
+
+impl Order {
+    /// Checks what was typed and fills in what was not.
+    pub(crate) fn understand(typed: Typed, place: &Place) -> Result<Self, Failure> {
+        if let Command::Service(command) = typed.command {
+            // The service is the system's, whoever looks at it with --dry-run.
+            let data = typed.data.or_else(|| place.data.clone().map(PathBuf::from));
+            let data = data.unwrap_or_else(|| SYSTEM_FOLDER.into());
+            let action = Action::Service(understand_service(command, data.clone())?);
+            return Ok(Self { data, json: typed.json, action });
+        }
+        let data = match typed.data {
+            Some(data) => data,
+            None => place.data_folder().ok_or_else(no_data_folder)?,
+        };
+        Ok(Self { data, json: typed.json, action: understand_command(typed.command)? })
+    }
+}
+
+fn understand_command(command: Command) -> Result<Action, Failure> {
+    Ok(match command {
+        Command::Up(up) => Action::Up { public: public(up.public)? },
+        Command::Demo(demo) => Action::Demo { install: !demo.no_install },
+        Command::Connect(connect) => Action::Connect { profile: connect.profile },
+        Command::User(command) => Action::Ask(understand_user(command)?),
+        Command::Device(command) => understand_device(command)?,
+        Command::Profile(profile) => {
+            Action::Profile(profile_order(&profile.device, profile.renew, profile.files)?)
+        }
+        Command::Crl(typed::Crl::Show { pem: true }) => Action::CrlPem,
+        Command::Crl(typed::Crl::Show { pem: false }) => Action::Ask(Request::CrlShow),
+        Command::Ca(typed::Ca::Show) => Action::Ask(Request::CaShow),
+        Command::Ca(typed::Ca::Export { out }) => Action::CaExport { out },
+        Command::Status(status) if status.prometheus => Action::Prometheus,
+        Command::Status(_) => Action::Ask(Request::Status),
+        Command::Sessions => Action::Ask(Request::Sessions),
+        Command::Kick(kick) => Action::Ask(Request::Kick { target: kick_target(kick)? }),
+        Command::Events(events) => understand_events(&events),
+        Command::Check => Action::Ask(Request::Check),
+        Command::Service(command) => {
+            Action::Service(understand_service(command, SYSTEM_FOLDER.into())?)
+        }
+    })
+}
+
+fn understand_user(command: typed::User) -> Result<Request, Failure> {
+    Ok(match command {
+        typed::User::Add { name } => Request::UserAdd { name: user_name(name)? },
+        typed::User::List => Request::UserList,
+        typed::User::Show { name } => Request::UserShow { name: user_name(name)? },
+        typed::User::Disable { name } => Request::UserDisable { name: user_name(name)? },
+        typed::User::Enable { name } => Request::UserEnable { name: user_name(name)? },
+        typed::User::Remove { name } => Request::UserRemove { name: user_name(name)? },
+    })
+}
+
+fn understand_device(command: typed::Device) -> Result<Action, Failure> {
+    Ok(match command {
+        typed::Device::Add { device, csr } => {
+            if !device.contains('/') {
+                return Err(device_without_name(&device));
+            }
+            match csr {
+                Some(csr) => {
+                    Action::AskWithCsr { csr, renew: false, device: device_name(&device)? }
+                }
+                None => {
+                    Action::Ask(Request::DeviceAdd { device: device_name(&device)?, csr_pem: None })
+                }
+            }
+        }
+        typed::Device::List { user } => {
+            Action::Ask(Request::DeviceList { user: user.map(user_name).transpose()? })
+        }
+        typed::Device::Show { device } => {
+            Action::Ask(Request::DeviceShow { device: device_name(&device)? })
+        }
+        typed::Device::Renew { device, csr: Some(csr), .. } => {
+            Action::AskWithCsr { csr, renew: true, device: device_name(&device)? }
+        }
+        typed::Device::Renew { device, csr: None, files } => {
+            Action::Profile(profile_order(&device, true, files)?)
+        }
+        typed::Device::Revoke { device, reason } => Action::Ask(Request::DeviceRevoke {
+            device: device_name(&device)?,
+            reason: revoke_reason(reason),
+        }),
+    })
+}
+
+fn understand_events(events: &typed::Events) -> Action {
+    let (after, limit) = (events.after, events.limit);
+    if events.follow {
+        return Action::FollowEvents { after, limit };
+    }
+    Action::Ask(Request::Events { after, limit, wait_ms: 0 })
+}
+
+fn understand_service(command: typed::Service, data: PathBuf) -> Result<ServiceOrder, Failure> {
+    let (install, name, how) = match command {
+        typed::Service::Install { public, how } => (true, public, how),
+        typed::Service::Remove { how } => (false, None, how),
+    };
+    let public = public(name)?;
+    Ok(ServiceOrder { install, public, data, dry_run: how.dry_run, root: how.root })
+}
+
+fn profile_order(device: &str, renew: bool, files: typed::Files) -> Result<ProfileOrder, Failure> {
+    let form = match files.form {
+        FormWord::Unified => Form::Unified,
+        FormWord::Split => Form::Split,
+    };
+    let systems = systems(&files.os);
+    if form == Form::Split && systems.iter().all(|system| system.is_mobile()) {
+        return Err(split_for_mobile());
+    }
+    Ok(ProfileOrder { device: device_name(device)?, renew, out: files.out, systems, form })
+}
+
+fn systems(typed: &[Os]) -> Vec<System> {
+    let wanted = |system| {
+        typed.iter().any(|os| match os {
+            Os::All => true,
+            Os::Linux => system == System::Linux,
+            Os::Windows => system == System::Windows,
+            Os::Macos => system == System::Macos,
+            Os::Android => system == System::Android,
+            Os::Ios => system == System::Ios,
+        })
+    };
+    System::ALL.into_iter().filter(|system| wanted(*system)).collect()
+}
+
+fn kick_target(kick: typed::Kick) -> Result<KickTarget, Failure> {
+    Ok(match (kick.target, kick.session) {
+        (_, Some(id)) => KickTarget::Session { id },
+        (Some(text), None) if text.contains('/') => {
+            KickTarget::Device { device: device_name(&text)? }
+        }
+        (Some(name), None) => KickTarget::User { name: user_name(name)? },
+        (None, None) => {
+            return Err(Failure::new(FailureKind::Usage, "nobody to kick was named"));
+        }
+    })
+}
+
+fn revoke_reason(reason: Reason) -> RevokeReason {
+    match reason {
+        Reason::Unspecified => RevokeReason::Unspecified,
+        Reason::KeyCompromise => RevokeReason::KeyCompromise,
+        Reason::AffiliationChanged => RevokeReason::AffiliationChanged,
+        Reason::Superseded => RevokeReason::Superseded,
+        Reason::CessationOfOperation => RevokeReason::CessationOfOperation,
+        Reason::PrivilegeWithdrawn => RevokeReason::PrivilegeWithdrawn,
+    }
+}
+
+fn user_name(name: String) -> Result<String, Failure> {
+    if let Some((user, device)) = name.split_once('/') {
+        let message = format!("{name:?} names a device, this command takes a user");
+        return Err(Failure::new(FailureKind::Usage, message)
+            .hint(format!("the user is {user:?}; for {device:?} see `handfast device --help`")));
+    }
+    check_name(&name).map_err(|error| bad_name(&name, &error))?;
+    Ok(name)
+}
+
+fn device_name(text: &str) -> Result<DeviceName, Failure> {
+    DeviceName::parse(text).map_err(|error| bad_name(text, &error))
+}
+
+/// A host name or an address, as it goes into profiles and onto the service's command line.
+fn public(name: Option<String>) -> Result<Option<PublicName>, Failure> {
+    let parse = |name: String| {
+        name.parse().map_err(|_| {
+            let message = format!("{name:?} is neither a host name nor an address");
+            Failure::new(FailureKind::Usage, message)
+                .hint("give what clients reach this machine by: `--public vpn.example.net`")
+        })
+    };
+    name.map(parse).transpose()
+}
+
+fn bad_name(text: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Usage, format!("{text:?} can't be used as a name"))
+        .caused_by(error)
+        .hint("names have letters, digits and . _ - @, and start with a letter or a digit")
+        .hint("a device is named USER/DEVICE: alice/phone")
+}
+
+fn device_without_name(user: &str) -> Failure {
+    Failure::new(FailureKind::Usage, format!("{user:?} names no device"))
+        .because(format!("`handfast user add` made {user}/default already"))
+        .hint(format!("name the further device: `handfast device add {user}/phone`"))
+}
+
+fn split_for_mobile() -> Failure {
+    Failure::new(FailureKind::Usage, "the split form can't be used on Android and iOS")
+        .because("their clients import one file and can't read vpn.crt and vpn.key beside it")
+        .hint("leave out `--form split` for them")
+}
+
+fn no_data_folder() -> Failure {
+    Failure::new(FailureKind::Usage, "there is no place for the data folder")
+        .because("none of HANDFAST_DATA, XDG_STATE_HOME and HOME is set")
+        .hint("name the folder: `--data DIR`")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn a_user_and_a_device_are_told_apart() {
+        let kick = |target: &str| action(&["kick", target]).unwrap();
+        let user = KickTarget::User { name: "alice".into() };
+        assert_eq!(kick("alice"), Action::Ask(Request::Kick { target: user }));
+        let device = KickTarget::Device { device: DeviceName::parse("alice/phone").unwrap() };
+        assert_eq!(kick("alice/phone"), Action::Ask(Request::Kick { target: device }));
+        assert_eq!(action(&["user", "show", "alice/phone"]).unwrap_err().kind, FailureKind::Usage);
+        assert_eq!(action(&["device", "add", "alice"]).unwrap_err().kind, FailureKind::Usage);
+    }
+
+    #[test]
+    fn all_systems_are_written_unless_some_are_named() {
+        assert_eq!(profile(&["profile", "alice"]).systems, System::ALL);
+        let named = profile(&["profile", "alice", "--os", "ios,linux"]).systems;
+        assert_eq!(named, [System::Linux, System::Ios]);
+    }
+
+    #[test]
+    fn the_split_form_is_refused_where_only_mobile_systems_are_named() {
+        let typed = ["profile", "alice", "--form", "split", "--os"];
+        let refused = action(&[&typed[..], &["ios,android"]].concat()).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Usage);
+        assert_eq!(profile(&[&typed[..], &["ios,linux"]].concat()).form, Form::Split);
+    }
+
+    #[test]
+    fn a_renewal_without_a_csr_writes_profiles() {
+        assert!(profile(&["device", "renew", "alice", "--out", "/x"]).renew);
+        let with = action(&["device", "renew", "alice", "--csr", "a.csr"]).unwrap();
+        assert!(matches!(with, Action::AskWithCsr { renew: true, .. }));
+    }
+
+    #[test]
+    fn a_public_name_cannot_carry_anything_else() {
+        assert!(action(&["up", "--public", "vpn.example.net"]).is_ok());
+        assert!(action(&["up", "--public", "[2001:db8::1]"]).is_ok());
+        assert!(action(&["up", "--public", "a b"]).is_err());
+        assert!(action(&["up", "--public="]).is_err());
+    }
+
+    fn profile(typed: &[&str]) -> ProfileOrder {
+        match action(typed).unwrap() {
+            Action::Profile(order) => order,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn action(typed: &[&str]) -> Result<Action, Failure> {
+        let typed =
+            Typed::try_parse_from([&["handfast"], typed].concat()).expect("it has the form");
+        let place = Place { root: true, ..Place::default() };
+        Order::understand(typed, &place).map(|order| order.action)
+    }
+}

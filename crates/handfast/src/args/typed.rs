@@ -1,0 +1,275 @@
+//! What was typed: the command line as clap reads it. Nothing is checked beyond its form.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A secure-access gateway: one certificate per device opens every door.
+#[derive(Debug, Parser)]
+#[command(name = "handfast", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, \
+    5 forbidden, 6 no gateway runs,\n7 configuration, 8 no /dev/net/tun, 9 environment, 10 check \
+    found something, 11 refused, 12 unreachable,\n13 data folder in use, 130 interrupted.")]
+pub(crate) struct Typed {
+    /// The data folder [default: HANDFAST_DATA, or the system's state folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print the answer as JSON, failures too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway; the first start makes the data folder, the CA, the keys and a config
+    Up(Up),
+    /// Show the whole story in throw-away network namespaces
+    Demo(Demo),
+    /// Connect to a gateway with a profile
+    Connect(Connect),
+    /// Users: who may have devices
+    #[command(subcommand)]
+    User(User),
+    /// Devices: what a user connects with
+    #[command(subcommand)]
+    Device(Device),
+    /// Write the files a device needs, per operating system
+    Profile(Profile),
+    /// The list of revoked certificates
+    #[command(subcommand)]
+    Crl(Crl),
+    /// The CA that signs everything
+    #[command(subcommand)]
+    Ca(Ca),
+    /// How the running gateway is
+    Status(Status),
+    /// Who is connected
+    Sessions,
+    /// Close sessions; the clients may come back
+    Kick(Kick),
+    /// What happened: the append-only log of changes
+    Events(Events),
+    /// Check data, configuration and environment, with the mend for each finding
+    Check,
+    /// The gateway as a systemd service
+    #[command(subcommand)]
+    Service(Service),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// What profiles point to [default: the address of the default route's interface]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) public: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Install nothing, show what can be shown
+    #[arg(long)]
+    pub(crate) no_install: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The profile
+    #[arg(value_name = "FILE.ovpn")]
+    pub(crate) profile: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Add a user and the first device, NAME/default
+    Add { name: String },
+    /// List all users
+    List,
+    /// Show a user and its devices
+    Show { name: String },
+    /// Refuse a user from now on, and close what is open; records stay
+    Disable { name: String },
+    /// Let a disabled user in again
+    Enable { name: String },
+    /// Revoke everything a user has, and forget it
+    Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Add a device; `profile` then makes its key and certificate
+    Add {
+        #[arg(value_name = "USER/DEVICE")]
+        device: String,
+        /// Issue the certificate for the key in this CSR ("-" reads stdin)
+        #[arg(long, value_name = "FILE")]
+        csr: Option<PathBuf>,
+    },
+    /// List all devices, or one user's
+    List { user: Option<String> },
+    /// Show a device and its certificates
+    Show {
+        #[arg(value_name = "USER[/DEVICE]")]
+        device: String,
+    },
+    /// Make a new key and certificate; the former is revoked once the new one has connected
+    Renew {
+        #[arg(value_name = "USER[/DEVICE]")]
+        device: String,
+        /// Renew for the key in this CSR ("-" reads stdin) instead of making one
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "os", "form"])]
+        csr: Option<PathBuf>,
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Revoke a device's certificates and close its session
+    Revoke {
+        #[arg(value_name = "USER[/DEVICE]")]
+        device: String,
+        /// Why; it stands in the CRL
+        #[arg(long, value_enum, default_value_t = Reason::Unspecified)]
+        reason: Reason,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reason {
+    Unspecified,
+    KeyCompromise,
+    AffiliationChanged,
+    Superseded,
+    CessationOfOperation,
+    PrivilegeWithdrawn,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Profile {
+    #[arg(value_name = "USER[/DEVICE]")]
+    pub(crate) device: String,
+    /// Make a new key and certificate; the former is revoked once the new one has connected
+    #[arg(long)]
+    pub(crate) renew: bool,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// Where to write to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// For which systems
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
+    pub(crate) os: Vec<Os>,
+    /// One file with everything in it, or a common file with vpn.crt and vpn.key beside it
+    #[arg(long, value_enum, default_value_t = FormWord::Unified)]
+    pub(crate) form: FormWord,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Os {
+    Linux,
+    Windows,
+    Macos,
+    Android,
+    Ios,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormWord {
+    Unified,
+    Split,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Crl {
+    /// Show the CRL
+    Show {
+        /// The CRL itself, as PEM
+        #[arg(long, conflicts_with = "json")]
+        pem: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ca {
+    /// Show the CA's certificate and figures
+    Show,
+    /// Give the CA's certificate as PEM
+    Export {
+        /// Write it to a file instead of the terminal
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The figures in Prometheus' text format
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) prometheus: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("whose").required(true))]
+pub(crate) struct Kick {
+    /// All sessions of a user, or of one device
+    #[arg(value_name = "USER[/DEVICE]", group = "whose")]
+    pub(crate) target: Option<String>,
+    /// One session by its number in `sessions`
+    #[arg(long, value_name = "ID", group = "whose")]
+    pub(crate) session: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Only events after this one
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<u64>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+    /// Go on as they happen, with --json one event a line
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Service {
+    /// Write a hardened systemd unit and start it
+    Install {
+        /// What profiles point to [default: the address of the default route's interface]
+        #[arg(long, value_name = "NAME")]
+        public: Option<String>,
+        #[command(flatten)]
+        how: ServiceHow,
+    },
+    /// Stop the service and take its unit away; data stay
+    Remove {
+        #[command(flatten)]
+        how: ServiceHow,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceHow {
+    /// Print what would be done, and the unit
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Work in this system image instead of the running system
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Typed::command().debug_assert();
+    }
+}

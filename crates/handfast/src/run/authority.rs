@@ -1,0 +1,45 @@
+//! CA, CRL and figures as files for other programs.
+
+use std::fs;
+use std::path::Path;
+
+use gateway::admin::failure::{Failure, FailureKind};
+use gateway::admin::figures;
+use gateway::admin::protocol::{Request, Response};
+
+use super::{Output, ask, unexpected};
+
+pub(crate) fn crl_pem(data: &Path) -> Result<Output, Failure> {
+    match ask::ask(data, Request::CrlShow)? {
+        Response::Crl(crl) => Ok(Output::done(crl.pem)),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(crate) fn ca_export(data: &Path, json: bool, out: Option<&Path>) -> Result<Output, Failure> {
+    let Response::Ca(ca) = ask::ask(data, Request::CaShow)? else { return Err(unexpected()) };
+    let Some(out) = out else {
+        return Ok(if json {
+            Output::json(&ca.certificate)
+        } else {
+            Output::done(ca.certificate.pem)
+        });
+    };
+    fs::write(out, &ca.certificate.pem).map_err(|error| {
+        Failure::new(FailureKind::Failed, format!("{} can't be written", out.display()))
+            .caused_by(&error)
+            .hint("name another file with --out, or leave it out to print the certificate")
+    })?;
+    Ok(if json {
+        Output::json(&ca.certificate)
+    } else {
+        Output::done(format!("wrote the CA's certificate to {}\n", out.display()))
+    })
+}
+
+pub(crate) fn prometheus(data: &Path) -> Result<Output, Failure> {
+    match ask::ask(data, Request::Status)? {
+        Response::Status(status) => Ok(Output::done(figures::prometheus(&status.figures))),
+        _ => Err(unexpected()),
+    }
+}

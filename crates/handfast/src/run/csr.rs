@@ -1,0 +1,51 @@
+//! A CSR from a file or from stdin, put into its request.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use gateway::admin::failure::{Failure, FailureKind};
+use gateway::admin::protocol::{DeviceName, Request};
+
+/// The request that carries this CSR.
+pub(crate) fn request(csr: &Path, renew: bool, device: DeviceName) -> Result<Request, Failure> {
+    let csr_pem = read(csr)?;
+    if !csr_pem.contains("CERTIFICATE REQUEST-----") {
+        return Err(not_a_csr(csr, &csr_pem));
+    }
+    Ok(match renew {
+        true => Request::DeviceRenew { device, csr_pem },
+        false => Request::DeviceAdd { device, csr_pem: Some(csr_pem) },
+    })
+}
+
+fn read(csr: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if csr == Path::new("-") {
+        std::io::stdin().take(LARGEST).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(csr).and_then(|file| file.take(LARGEST).read_to_string(&mut text))
+    };
+    read.map_err(|error| {
+        Failure::new(FailureKind::Failed, format!("{} can't be read", csr.display()))
+            .caused_by(&error)
+            .hint("name the file with the certificate request: `--csr FILE`")
+    })?;
+    Ok(text)
+}
+
+fn not_a_csr(csr: &Path, text: &str) -> Failure {
+    let failure =
+        Failure::new(FailureKind::Usage, format!("{} is no certificate request", csr.display()));
+    let failure = if text.contains("PRIVATE KEY-----") {
+        failure.because("it holds a private key, which must not leave the device")
+    } else {
+        failure.because("it has no \"BEGIN CERTIFICATE REQUEST\" line")
+    };
+    failure.hint(
+        "make one on the device: `openssl req -new -newkey rsa:2048 -nodes -keyout vpn.key \
+         -subj /CN=device -out device.csr`",
+    )
+}
+
+/// Far above any CSR.
+const LARGEST: u64 = 64 * 1024;

@@ -1,0 +1,117 @@
+//! Orders carried out, one module for each kind.
+
+use std::path::Path;
+
+use clock::{Clock as _, SystemClock};
+use gateway::admin::failure::Failure;
+use gateway::admin::protocol::{Request, Response};
+use gateway::admin::timestamp::Timestamp;
+use serde::Serialize;
+
+use crate::args::order::{Action, Order};
+use crate::show;
+
+mod ask;
+mod authority;
+mod connect;
+mod csr;
+mod demo;
+mod events;
+mod profile;
+mod service;
+mod unit;
+mod up;
+
+pub(crate) use connect::ConnectOptions;
+pub(crate) use demo::DemoOptions;
+pub(crate) use up::UpOptions;
+
+/// What a command gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// For stdout.
+    pub(crate) text: String,
+    /// 0 except where the text itself is bad news.
+    pub(crate) exit_code: u8,
+}
+
+impl Output {
+    /// A command that did what was asked.
+    pub(crate) fn done(text: impl Into<String>) -> Self {
+        Self { text: text.into(), exit_code: 0 }
+    }
+
+    /// An answer as JSON.
+    fn json(answer: &impl Serialize) -> Self {
+        // Answers are plain values with string keys, which always have a JSON form.
+        let text = serde_json::to_string_pretty(answer).unwrap_or_default();
+        Self::done(text + "\n")
+    }
+}
+
+/// Carries an order out.
+pub(crate) fn run(order: Order) -> Result<Output, Failure> {
+    let Order { data, json, action } = order;
+    match action {
+        Action::Ask(request) => ask_and_show(&data, json, request),
+        Action::AskWithCsr { csr, renew, device } => {
+            ask_and_show(&data, json, csr::request(&csr, renew, device)?)
+        }
+        Action::Profile(order) => profile::run(&data, json, order),
+        Action::CrlPem => authority::crl_pem(&data),
+        Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
+        Action::Prometheus => authority::prometheus(&data),
+        Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),
+        Action::Up { public } => up::run_up(UpOptions { data, public }),
+        Action::Demo { install } => demo::run_demo(DemoOptions { install }),
+        Action::Connect { profile } => connect::run_connect(ConnectOptions { profile }),
+        Action::Service(order) => service::run(order),
+    }
+}
+
+fn ask_and_show(data: &Path, json: bool, request: Request) -> Result<Output, Failure> {
+    let response = ask::ask(data, request.clone())?;
+    let mut output = if json {
+        as_json(&response)
+    } else {
+        Output::done(show::text(&request, &response, now()))
+    };
+    if let Response::Check(report) = &response
+        && show::check::is_bad(report)
+    {
+        output.exit_code = gateway::admin::failure::FailureKind::FindingsBad.exit_code();
+    }
+    Ok(output)
+}
+
+/// The answer itself, without the envelope it came in.
+fn as_json(response: &Response) -> Output {
+    match response {
+        Response::Users(answer) => Output::json(answer),
+        Response::User(answer) => Output::json(answer),
+        Response::Devices(answer) => Output::json(answer),
+        Response::Device(answer) => Output::json(answer),
+        Response::Changed(answer) => Output::json(answer),
+        Response::Crl(answer) => Output::json(answer),
+        Response::Ca(answer) => Output::json(answer),
+        Response::Certificate(answer) => Output::json(answer),
+        Response::Status(answer) => Output::json(answer),
+        Response::Sessions(answer) => Output::json(answer),
+        Response::Kicked(answer) => Output::json(answer),
+        Response::Events(answer) => Output::json(&answer.events),
+        Response::Check(answer) => Output::json(&answer.findings),
+        // Holds keys; its command prints what was written instead.
+        Response::Profile(answer) => Output::json(&answer.name),
+    }
+}
+
+/// An answer of another kind than was asked for: the gateway is of another make.
+fn unexpected() -> Failure {
+    use gateway::admin::failure::FailureKind;
+    Failure::new(FailureKind::Failed, "the gateway answered something else than was asked")
+        .hint("restart the gateway, so that it runs the version that is installed")
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_wall(SystemClock.now().wall)
+}

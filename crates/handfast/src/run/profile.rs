@@ -1,0 +1,177 @@
+//! `handfast profile`: the folder is looked at first, then the key is made, then all is written.
+//!
+//! That order matters: the gateway keeps no key, so one that can't be written is lost.
+
+use std::path::{Path, PathBuf};
+
+use gateway::admin::answer::{KeyMaterial, ProfileMaterial};
+use gateway::admin::failure::{Failure, FailureKind};
+use gateway::admin::protocol::{DeviceName, Request, Response};
+use gateway::profile::render::RenderError;
+use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
+use serde::Serialize;
+
+use super::ask::Line;
+use super::{Output, unexpected};
+use crate::args::order::ProfileOrder;
+use crate::show::count;
+
+pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output, Failure> {
+    let device = order.device.clone();
+    let mut line = Line::open(data)?;
+    let show = Request::DeviceShow { device: device.clone() };
+    let Response::Device(known) = line.ask(show)? else { return Err(unexpected()) };
+    let makes_key = order.renew || known.certificates.is_empty();
+    let wanted =
+        Wanted { name: device.clone(), systems: order.systems, form: order.form, makes_key };
+    let prepared = prepare(&order.out, wanted, known.certificates)
+        .map_err(|error| before_the_key(&error, &device))?;
+    let request = Request::ProfileMaterial { device: device.clone(), renew: order.renew };
+    let Response::Profile(material) = line.ask(request)? else { return Err(unexpected()) };
+    let written = prepared.write(&material).map_err(|error| after_the_key(&error, &material))?;
+    line.close();
+    let summary = Summary::new(&material, written);
+    Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
+}
+
+/// What was done, for `--json` too.
+#[derive(Debug, Serialize)]
+struct Summary {
+    device: DeviceName,
+    files: Vec<PathBuf>,
+    skipped: Vec<Skipped>,
+    key: KeyWord,
+    serial: String,
+    expires_at: String,
+    supersedes: Option<String>,
+    superseded_revoked_by: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum KeyWord {
+    Made,
+    Gone,
+    OnDevice,
+}
+
+impl Summary {
+    fn new(material: &ProfileMaterial, written: Written) -> Self {
+        Self {
+            device: material.name.clone(),
+            files: written.files,
+            skipped: written.skipped,
+            key: match material.key {
+                KeyMaterial::Made { .. } => KeyWord::Made,
+                KeyMaterial::Gone => KeyWord::Gone,
+                KeyMaterial::OnDevice => KeyWord::OnDevice,
+            },
+            serial: material.certificate.serial.clone(),
+            expires_at: material.certificate.not_after.date(),
+            supersedes: material.supersedes.as_ref().map(|(serial, _)| serial.clone()),
+            superseded_revoked_by: material.supersedes.as_ref().map(|(_, at)| at.date()),
+        }
+    }
+}
+
+fn text(summary: &Summary, out: &Path) -> String {
+    let device = &summary.device;
+    let files = count(summary.files.len(), "file");
+    let mut text = format!("wrote {files} for {device} to {}\n", out.display());
+    for file in &summary.files {
+        text.push_str(&format!("  {}\n", file.file_name().unwrap_or_default().display()));
+    }
+    text.push_str(&format!("certificate {}, valid until {}\n", summary.serial, summary.expires_at));
+    if let (Some(serial), Some(by)) = (&summary.supersedes, &summary.superseded_revoked_by) {
+        text.push_str(&format!(
+            "the former one, {serial}, is revoked when this one connects, at the latest on {by}\n"
+        ));
+    }
+    text.push_str(&key_note(summary));
+    text.push_str(&skip_note(&summary.skipped));
+    text
+}
+
+fn key_note(summary: &Summary) -> String {
+    let device = &summary.device;
+    match summary.key {
+        KeyWord::Made => "the private key is in these files and nowhere else: hand them over \
+                          safely, then delete them here\n"
+            .into(),
+        KeyWord::Gone => format!(
+            "the private key of {device} was handed out before and is not kept, so these are the \
+             common files only\n\
+             new key and certificate: handfast profile {device} --renew\n"
+        ),
+        KeyWord::OnDevice => {
+            format!("the private key is on {device}: put it beside these files as vpn.key\n")
+        }
+    }
+}
+
+fn skip_note(skipped: &[Skipped]) -> String {
+    let of = |why: SkipReason| {
+        let words: Vec<&str> =
+            skipped.iter().filter(|s| s.why == why).map(|s| s.system.word()).collect();
+        words.join(", ")
+    };
+    let mut text = String::new();
+    let (one_file, the_key) = (of(SkipReason::NeedsOneFile), of(SkipReason::NeedsTheKey));
+    if !one_file.is_empty() {
+        text.push_str(&format!(
+            "nothing for {one_file}: their clients import one file; use --form unified\n"
+        ));
+    }
+    if !the_key.is_empty() {
+        text.push_str(&format!(
+            "nothing for {the_key}: their clients import one file with the key in it\n"
+        ));
+    }
+    text
+}
+
+fn before_the_key(error: &WriteError, device: &DeviceName) -> Failure {
+    let failure = failure(error);
+    match error {
+        WriteError::OtherDevice { .. } => failure
+            .hint(format!("write to another folder: `handfast profile {device} --out DIR`"))
+            .hint("or move that file away first"),
+        WriteError::Folder { .. } => failure.hint("name a folder you may write to: `--out DIR`"),
+        WriteError::Render(_) => failure,
+    }
+}
+
+/// The key was made and is lost, which only a further renewal mends.
+fn after_the_key(error: &WriteError, material: &ProfileMaterial) -> Failure {
+    let failure = failure(error);
+    match material.key {
+        KeyMaterial::Made { .. } => failure
+            .because("the new private key could not be written and is not kept")
+            .hint(format!(
+                "mend that, then make another: `handfast profile {} --renew`",
+                material.name
+            )),
+        KeyMaterial::Gone | KeyMaterial::OnDevice => failure,
+    }
+}
+
+fn failure(error: &WriteError) -> Failure {
+    match error {
+        WriteError::Folder { source, .. } => {
+            Failure::new(FailureKind::Failed, error.to_string()).caused_by(source)
+        }
+        WriteError::OtherDevice { .. } => Failure::new(FailureKind::Conflict, error.to_string())
+            .because("it would be replaced, and with it perhaps the only copy of a key"),
+        WriteError::Render(render) => {
+            let failure =
+                Failure::new(FailureKind::Configuration, error.to_string()).caused_by(render);
+            match render {
+                RenderError::NoRemote => failure.hint(
+                    "say what clients reach this gateway by: `handfast up --public NAME`, or \
+                     `public` in handfast.toml",
+                ),
+                _ => failure.hint("mend the setting in handfast.toml"),
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! `handfast service install|remove`: unit and user, in this system or in an image of one.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gateway::admin::failure::{Failure, FailureKind};
+use gateway::config::PublicName;
+
+use super::Output;
+use super::unit::{SYSUSERS, Unit};
+use crate::args::order::ServiceOrder;
+
+pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
+    let plan = if order.install { install(&order)? } else { remove(&order) };
+    let mut text = String::new();
+    for step in &plan {
+        text.push_str(&step.words(order.dry_run));
+        if !order.dry_run {
+            step.take()?;
+        }
+    }
+    Ok(Output::done(text))
+}
+
+/// One thing to do.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Write { path: PathBuf, text: String },
+    Link { path: PathBuf, target: PathBuf },
+    Delete { path: PathBuf },
+    Run { program: &'static str, arguments: Vec<&'static str> },
+}
+
+fn install(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
+    let binary = this_binary()?;
+    if order.root.is_none() && !order.dry_run {
+        check_reachable(&binary)?;
+    }
+    let unit = Unit {
+        binary: &binary,
+        data: &order.data,
+        public: order.public.as_ref().map(PublicName::as_str),
+    };
+    let text = unit.text().map_err(|path| bad_path(&path))?;
+    let at = |path: &str| in_image(order.root.as_deref(), path);
+    let mut plan = vec![
+        Step::Write { path: at(SYSUSERS_FILE), text: SYSUSERS.into() },
+        Step::Write { path: at(UNIT_FILE), text },
+    ];
+    if order.root.is_some() {
+        // An image runs no systemd to ask; it makes the user at its first boot.
+        plan.push(Step::Link { path: at(WANTS_LINK), target: UNIT_FILE.into() });
+    } else {
+        plan.extend([
+            command("systemd-sysusers", &[SYSUSERS_FILE]),
+            command("systemctl", &["daemon-reload"]),
+            command("systemctl", &["enable", "--now", "handfast.service"]),
+        ]);
+    }
+    Ok(plan)
+}
+
+fn remove(order: &ServiceOrder) -> Vec<Step> {
+    let at = |path: &str| in_image(order.root.as_deref(), path);
+    let files = [WANTS_LINK, UNIT_FILE, SYSUSERS_FILE].map(|path| Step::Delete { path: at(path) });
+    if order.root.is_some() {
+        return files.into();
+    }
+    let mut plan = Vec::new();
+    if at(UNIT_FILE).exists() {
+        plan.push(command("systemctl", &["disable", "--now", "handfast.service"]));
+    }
+    plan.extend(files);
+    plan.push(command("systemctl", &["daemon-reload"]));
+    plan
+}
+
+impl Step {
+    fn words(&self, dry_run: bool) -> String {
+        match self {
+            Self::Write { path, text } if dry_run => {
+                format!("would write {}:\n\n{text}\n", path.display())
+            }
+            Self::Write { path, .. } => format!("wrote {}\n", path.display()),
+            Self::Link { path, target } => {
+                let verb = if dry_run { "would link" } else { "linked" };
+                format!("{verb} {} to {}\n", path.display(), target.display())
+            }
+            Self::Delete { path } => {
+                let verb = if dry_run { "would delete" } else { "deleted" };
+                format!("{verb} {}\n", path.display())
+            }
+            Self::Run { program, arguments } => {
+                let verb = if dry_run { "would run" } else { "ran" };
+                format!("{verb} {program} {}\n", arguments.join(" "))
+            }
+        }
+    }
+
+    fn take(&self) -> Result<(), Failure> {
+        match self {
+            Self::Write { path, text } => {
+                write(path, text).map_err(|error| no_access(path, &error))
+            }
+            Self::Link { path, target } => {
+                link(path, target).map_err(|error| no_access(path, &error))
+            }
+            Self::Delete { path } => delete(path).map_err(|error| no_access(path, &error)),
+            Self::Run { program, arguments } => execute(program, arguments),
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    make_parent(path)?;
+    let temporary = path.with_extension("new");
+    fs::write(&temporary, text)?;
+    fs::rename(&temporary, path)
+}
+
+fn link(path: &Path, target: &Path) -> io::Result<()> {
+    make_parent(path)?;
+    delete(path)?;
+    std::os::unix::fs::symlink(target, path)
+}
+
+fn delete(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+fn execute(program: &str, arguments: &[&str]) -> Result<(), Failure> {
+    let line = format!("{program} {}", arguments.join(" "));
+    let output = Command::new(program).args(arguments).output().map_err(|error| {
+        Failure::new(FailureKind::Environment, format!("`{line}` could not be run"))
+            .caused_by(&error)
+            .hint("this needs systemd; without it let your service manager run `handfast up`")
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(FailureKind::Environment, format!("`{line}` failed"))
+        .because(said.trim().to_owned())
+        .hint("see `journalctl -u handfast -n 50`"))
+}
+
+fn this_binary() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| {
+        Failure::new(FailureKind::Environment, "this binary's own path can't be told")
+            .caused_by(&error)
+    })
+}
+
+/// Homes are out of the service's sight, and what lies in /tmp is soon gone.
+fn check_reachable(binary: &Path) -> Result<(), Failure> {
+    if !HIDDEN.iter().any(|folder| binary.starts_with(folder)) {
+        return Ok(());
+    }
+    let path = binary.display();
+    Err(Failure::new(FailureKind::Environment, format!("a service can't run {path}"))
+        .because("home folders and /tmp are out of its sight")
+        .hint(format!(
+            "`install -m 755 {path} /usr/local/bin/handfast`, then \
+             `/usr/local/bin/handfast service install`"
+        )))
+}
+
+fn bad_path(path: &str) -> Failure {
+    Failure::new(FailureKind::Usage, format!("{path:?} can't stand in a systemd unit"))
+        .because("it is not absolute, or has a character other than A-Z a-z 0-9 / . _ - + : @")
+        .hint("use another folder")
+}
+
+fn no_access(path: &Path, error: &io::Error) -> Failure {
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied => FailureKind::Forbidden,
+        _ => FailureKind::Failed,
+    };
+    Failure::new(kind, format!("{} can't be written", path.display()))
+        .caused_by(error)
+        .hint("run as root, or look at it first with --dry-run")
+}
+
+fn command(program: &'static str, arguments: &[&'static str]) -> Step {
+    Step::Run { program, arguments: arguments.to_vec() }
+}
+
+fn in_image(root: Option<&Path>, path: &str) -> PathBuf {
+    match root {
+        Some(root) => root.join(path.trim_start_matches('/')),
+        None => path.into(),
+    }
+}
+
+const UNIT_FILE: &str = "/etc/systemd/system/handfast.service";
+const WANTS_LINK: &str = "/etc/systemd/system/multi-user.target.wants/handfast.service";
+const SYSUSERS_FILE: &str = "/etc/sysusers.d/handfast.conf";
+const HIDDEN: [&str; 4] = ["/home", "/root", "/run/user", "/tmp"];

@@ -1,0 +1,155 @@
+//! The systemd unit as text: what the gateway may do, and nothing else.
+//!
+//! No IO. Invariant: whatever is put into the text has no character that systemd reads otherwise.
+
+use std::path::Path;
+
+use crate::args::place::SYSTEM_FOLDER;
+
+/// What the unit depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unit<'a> {
+    /// The binary.
+    pub(crate) binary: &'a Path,
+    /// The data folder.
+    pub(crate) data: &'a Path,
+    /// What profiles point to.
+    pub(crate) public: Option<&'a str>,
+}
+
+impl Unit<'_> {
+    /// The unit's text, or the path that can't stand in one.
+    pub(crate) fn text(&self) -> Result<String, String> {
+        let binary = plain(self.binary)?;
+        let data = plain(self.data)?;
+        let public = self.public.map_or(String::new(), |name| format!(" --public {name}"));
+        let folder = if self.data == Path::new(SYSTEM_FOLDER) {
+            "# Made where it is missing, and handed to the user above where root has made it.\n\
+             StateDirectory=handfast\n\
+             StateDirectoryMode=0710"
+                .to_owned()
+        } else {
+            format!("ReadWritePaths={data}")
+        };
+        Ok(TEMPLATE
+            .replace("@EXEC@", &format!("{binary} --data {data} up{public}"))
+            .replace("@FOLDER@", &folder))
+    }
+}
+
+/// systemd expands `%` and `$`, and splits at white space; a path with those is not worth quoting.
+fn plain(path: &Path) -> Result<String, String> {
+    let text = path.display().to_string();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
+    match path.is_absolute() && text.chars().all(fits) {
+        true => Ok(text),
+        false => Err(text),
+    }
+}
+
+/// The user and group, for systemd-sysusers. Members of the group may give commands.
+pub(crate) const SYSUSERS: &str = "\
+# Handfast: who the gateway runs as. Members of the group may use its control socket.
+u handfast - \"Handfast gateway\" /var/lib/handfast
+";
+
+const TEMPLATE: &str = "\
+# Written by `handfast service install`. Changes belong into `systemctl edit handfast`.
+[Unit]
+Description=Handfast secure-access gateway
+After=network-online.target nss-lookup.target
+Wants=network-online.target
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart=@EXEC@
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=2
+TimeoutStartSec=60
+TimeoutStopSec=20
+LimitNOFILE=65536
+
+User=handfast
+Group=handfast
+UMask=0077
+@FOLDER@
+
+# The tunnel, routes, forwarding and NAT need the one, ports below 1024 the other.
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_ADMIN CAP_NET_BIND_SERVICE
+NoNewPrivileges=yes
+
+DevicePolicy=closed
+DeviceAllow=/dev/net/tun rw
+
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+# Forwarding is switched on under /proc/sys/net, which this would make read-only. Everything else
+# there belongs to root, whom the gateway is not.
+ProtectKernelTunables=no
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_gets_two_capabilities_and_the_tun_device_and_no_more() {
+        let text = unit("/var/lib/handfast", Some("vpn.example.net")).unwrap();
+        let value = |key: &str| -> Vec<String> {
+            let lines = text.lines().filter_map(|line| line.strip_prefix(key));
+            lines.map(str::to_owned).collect()
+        };
+        let two = "CAP_NET_ADMIN CAP_NET_BIND_SERVICE";
+        assert_eq!(value("CapabilityBoundingSet="), [two]);
+        assert_eq!(value("AmbientCapabilities="), [two]);
+        assert_eq!(value("DeviceAllow="), ["/dev/net/tun rw"]);
+        assert_eq!(value("User="), ["handfast"]);
+        assert_eq!(
+            value("ExecStart="),
+            ["/usr/local/bin/handfast --data /var/lib/handfast up --public vpn.example.net"]
+        );
+        assert!(text.contains("\nStateDirectory=handfast\n"));
+    }
+
+    #[test]
+    fn another_data_folder_is_the_only_place_that_may_be_written() {
+        let text = unit("/srv/handfast", None).unwrap();
+        assert!(text.contains("\nReadWritePaths=/srv/handfast\n"));
+        assert!(!text.contains("StateDirectory"));
+    }
+
+    #[test]
+    fn a_path_that_systemd_would_read_otherwise_is_refused() {
+        assert!(unit("/srv/my data", None).is_err());
+        assert!(unit("/srv/%n", None).is_err());
+        assert!(unit("relative", None).is_err());
+    }
+
+    fn unit(data: &str, public: Option<&str>) -> Result<String, String> {
+        let binary = Path::new("/usr/local/bin/handfast");
+        Unit { binary, data: Path::new(data), public }.text()
+    }
+}

@@ -1,0 +1,136 @@
+//! `handfast up`: the gateway in the foreground.
+//!
+//! 1. own the folder (the first start makes it), open the door, then take commands: whoever gets an
+//!    answer gets it from a gateway that serves;
+//! 2. SIGHUP reads the settings again, SIGTERM and SIGINT stop it;
+//! 3. everything is undone in the opposite order.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clock::{Clock, SystemClock};
+use gateway::admin::failure::{Failure, FailureKind};
+use gateway::config::PublicName;
+use gateway::control::ControlServer;
+use gateway::data::DataDir;
+use gateway::vpn::Vpn;
+use gateway::{FirstStart, Gateway};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Output;
+
+/// What `up` was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UpOptions {
+    /// The data folder, made where it is missing.
+    pub(crate) data: PathBuf,
+    /// What profiles point to, where it was typed.
+    pub(crate) public: Option<PublicName>,
+}
+
+/// Runs until it is told to stop.
+pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
+    start_log();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+            Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
+        })?;
+    runtime.block_on(serve(options))?;
+    Ok(Output { text: String::new(), exit_code: 0 })
+}
+
+async fn serve(options: UpOptions) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut signals = Signals::new()?;
+    let first = FirstStart { public: options.public };
+    let data = DataDir::new(options.data);
+    let gateway = Arc::new(Gateway::start(data.clone(), Arc::clone(&clock), first).await?);
+    let vpn = Vpn::start(&gateway, clock).await?;
+    gateway.run().await?;
+    let control = ControlServer::bind(&data).map_err(|e| {
+        Failure::new(FailureKind::Environment, "the control socket could not be made").caused_by(&e)
+    })?;
+    let commands = tokio::spawn(control.serve(Arc::clone(&gateway)));
+    let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
+    tracing::info!(listen = listening.join(" "), data = %data.path().display(), "the gateway is up");
+    notify(NotifyState::Ready);
+    while let Asked::Reload = signals.next().await {
+        reload(&gateway).await;
+    }
+    notify(NotifyState::Stopping);
+    commands.abort();
+    vpn.stop().await;
+    gateway.stopping().await?;
+    gateway.close().await;
+    tracing::info!("the gateway has stopped");
+    Ok(())
+}
+
+async fn reload(gateway: &Gateway) {
+    match gateway.reload().await {
+        Ok(_) => tracing::info!(
+            "settings were read again; sessions stay; sockets, networks and timers change at the next start"
+        ),
+        Err(failure) => tracing::error!(
+            cause = failure.cause.join(": "),
+            "{}; the former settings stay in force",
+            failure.message
+        ),
+    }
+}
+
+/// Why the gateway woke up.
+enum Asked {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|e| {
+                Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&e)
+            })
+        };
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+        }
+    }
+}
+
+/// Tells a service manager, where one is listening.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// Lines for a person or the journal on stderr; `HANDFAST_LOG` sets the level.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HANDFAST_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}

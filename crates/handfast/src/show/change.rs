@@ -1,0 +1,83 @@
+//! Changes in words: what was done, and which effect is still missing.
+
+use gateway::admin::answer::Changed;
+use gateway::admin::protocol::Request;
+
+use super::count;
+
+pub(crate) fn text(request: &Request, changed: &Changed) -> String {
+    let (done, already) = words(request);
+    if changed.event.is_none() {
+        return format!("{already} already; nothing was changed\n");
+    }
+    let mut effects = Vec::new();
+    if !changed.revoked.is_empty() {
+        effects.push(format!("{} revoked", count(changed.revoked.len(), "certificate")));
+    }
+    if changed.sessions_closed > 0 {
+        let sessions = usize::try_from(changed.sessions_closed).unwrap_or(usize::MAX);
+        effects.push(format!("{} closed", count(sessions, "session")));
+    }
+    if let Some(number) = changed.crl_number {
+        effects.push(format!("CRL {number} signed"));
+    }
+    let colon = if effects.is_empty() { "" } else { ": " };
+    let mut text = format!("{done}{colon}{}\n", effects.join(", "));
+    for serial in &changed.revoked {
+        text.push_str(&format!("revoked certificate {serial}\n"));
+    }
+    for pending in &changed.pending {
+        text.push_str(&format!("still missing: {pending}\n"));
+    }
+    text
+}
+
+/// What was done, and how it reads where it was so before.
+fn words(request: &Request) -> (String, String) {
+    match request {
+        Request::UserDisable { name } => {
+            (format!("disabled user {name}"), format!("user {name} is disabled"))
+        }
+        Request::UserEnable { name } => {
+            (format!("enabled user {name}"), format!("user {name} is enabled"))
+        }
+        Request::UserRemove { name } => {
+            (format!("removed user {name}"), format!("user {name} is removed"))
+        }
+        Request::DeviceRevoke { device, .. } => {
+            (format!("revoked device {device}"), format!("device {device} is revoked"))
+        }
+        _ => ("done".into(), "it is so".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway::admin::protocol::{DeviceName, RevokeReason};
+
+    use super::*;
+
+    #[test]
+    fn a_revocation_tells_its_effects_and_what_is_missing() {
+        let device = DeviceName::parse("alice/phone").unwrap();
+        let request = Request::DeviceRevoke { device, reason: RevokeReason::KeyCompromise };
+        let changed = Changed {
+            event: Some(7),
+            revoked: vec!["0a".into()],
+            sessions_closed: 1,
+            crl_number: Some(3),
+            pending: vec!["the session of 192.0.2.1:4 is not confirmed closed".into()],
+            ..Changed::default()
+        };
+        assert_eq!(
+            text(&request, &changed),
+            "revoked device alice/phone: 1 certificate revoked, 1 session closed, CRL 3 signed\n\
+             revoked certificate 0a\n\
+             still missing: the session of 192.0.2.1:4 is not confirmed closed\n"
+        );
+        assert_eq!(
+            text(&request, &Changed::default()),
+            "device alice/phone is revoked already; nothing was changed\n"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! Devices and their certificates in words.
+
+use gateway::admin::answer::{Certificate, CertificateState, Device, DeviceDetail, DeviceState};
+use gateway::admin::timestamp::Timestamp;
+
+use super::table::{Table, fields};
+use super::{list, time, yes_no};
+
+pub(crate) fn added(detail: &DeviceDetail) -> String {
+    let device = &detail.device;
+    let mut text = format!("added device {} with {}\n", device.name, list(&device.addresses));
+    if let Some(certificate) = detail.certificates.first() {
+        text.push_str(&issued(certificate));
+    }
+    text.push_str(&format!("next: handfast profile {} --out DIR\n", device.name));
+    text
+}
+
+pub(crate) fn renewed(detail: &DeviceDetail) -> String {
+    let mut text = format!("renewed device {}\n", detail.device.name);
+    if let Some(certificate) = detail.certificates.first() {
+        text.push_str(&issued(certificate));
+    }
+    for former in &detail.certificates {
+        if let CertificateState::Superseding { until } = former.state {
+            text.push_str(&format!(
+                "the former one, {}, is revoked when this one connects, at the latest on {}\n",
+                former.serial,
+                until.date()
+            ));
+        }
+    }
+    text.push_str(&format!("next: handfast profile {} --out DIR\n", detail.device.name));
+    text
+}
+
+fn issued(certificate: &Certificate) -> String {
+    let (serial, until) = (&certificate.serial, certificate.not_after.date());
+    format!("issued certificate {serial}, valid until {until}\n")
+}
+
+pub(crate) fn listing(devices: &[Device]) -> String {
+    if devices.is_empty() {
+        return "no devices yet; add one: handfast device add USER/DEVICE\n".into();
+    }
+    let mut table =
+        Table::new(&["DEVICE", "STATE", "CONNECTED", "ADDRESSES", "EXPIRES", "LAST SEEN"]);
+    for device in devices {
+        table.row([
+            device.name.to_string(),
+            state_word(device.state).into(),
+            yes_no(device.connected),
+            list(&device.addresses),
+            device.expires_at.map_or("-".into(), Timestamp::date),
+            device.last_seen_at.map_or("never".into(), Timestamp::to_seconds),
+        ]);
+    }
+    table.text()
+}
+
+pub(crate) fn detail(detail: &DeviceDetail, now: Timestamp) -> String {
+    let device = &detail.device;
+    let mut text = fields(&[
+        ("device", device.name.to_string()),
+        ("state", state_word(device.state).into()),
+        ("addresses", list(&device.addresses)),
+        ("connected", yes_no(device.connected)),
+        ("last seen", device.last_seen_at.map_or("never".into(), |at| time::moment(at, now))),
+        ("added", time::moment(device.added_at, now)),
+    ]);
+    if detail.certificates.is_empty() {
+        text.push_str(&format!(
+            "\nno certificate yet; make it: handfast profile {} --out DIR\n",
+            device.name
+        ));
+        return text;
+    }
+    text.push('\n');
+    text.push_str(&certificates(&detail.certificates));
+    text
+}
+
+fn certificates(certificates: &[Certificate]) -> String {
+    let mut table = Table::new(&["CERTIFICATE", "KEY", "VALID FROM", "VALID UNTIL", "STATE"]);
+    for certificate in certificates {
+        table.row([
+            certificate.serial.clone(),
+            certificate.key_type.clone(),
+            certificate.not_before.date(),
+            certificate.not_after.date(),
+            certificate_state(certificate.state),
+        ]);
+    }
+    table.text()
+}
+
+pub(crate) fn certificate_state(state: CertificateState) -> String {
+    match state {
+        CertificateState::Valid => "valid".into(),
+        CertificateState::Superseding { until } => {
+            format!("superseded, revoked by {}", until.date())
+        }
+        CertificateState::Expired => "expired".into(),
+        CertificateState::Revoked { at, reason } => {
+            format!("revoked {} ({})", at.to_seconds(), reason.word())
+        }
+    }
+}
+
+fn state_word(state: DeviceState) -> &'static str {
+    match state {
+        DeviceState::New => "new",
+        DeviceState::Active => "active",
+        DeviceState::Expired => "expired",
+        DeviceState::Revoked => "revoked",
+        DeviceState::Disabled => "disabled",
+    }
+}

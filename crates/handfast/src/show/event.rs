@@ -1,0 +1,47 @@
+//! Events in words.
+
+use gateway::admin::answer::Event;
+
+use super::table::{Table, visible};
+
+pub(crate) fn listing(events: &[Event]) -> String {
+    if events.is_empty() {
+        return "no events\n".into();
+    }
+    let mut table = Table::new(&["ID", "AT (UTC)", "WHAT", "SUBJECT", "BY", "DETAILS"]);
+    for event in events {
+        table.row([
+            event.id.to_string(),
+            at(event),
+            event.what.clone(),
+            event.subject.clone(),
+            event.actor.clone(),
+            details(event),
+        ]);
+    }
+    table.text()
+}
+
+/// One event on a line of its own, for following.
+pub(crate) fn line(event: &Event) -> String {
+    let text = format!(
+        "{}  {}  {}  {}  by {}  {}",
+        event.id,
+        at(event),
+        event.what,
+        event.subject,
+        event.actor,
+        details(event)
+    );
+    format!("{}\n", visible(text.trim_end()))
+}
+
+fn at(event: &Event) -> String {
+    event.at.to_string().replace('T', " ").replace('Z', "")
+}
+
+fn details(event: &Event) -> String {
+    let details: Vec<String> =
+        event.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    details.join(" ")
+}

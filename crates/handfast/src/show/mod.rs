@@ -1,0 +1,61 @@
+//! Answers as text for people. `--json` prints the answer itself, so nothing here is for programs.
+
+use gateway::admin::protocol::{Request, Response};
+use gateway::admin::timestamp::Timestamp;
+
+pub(crate) mod authority;
+pub(crate) mod change;
+pub(crate) mod check;
+pub(crate) mod device;
+pub(crate) mod event;
+pub(crate) mod session;
+pub(crate) mod status;
+pub(crate) mod table;
+pub(crate) mod time;
+pub(crate) mod user;
+
+/// The answer to a request, in words.
+pub(crate) fn text(request: &Request, response: &Response, now: Timestamp) -> String {
+    match (request, response) {
+        (Request::UserAdd { .. }, Response::User(user)) => user::added(user),
+        (_, Response::Users(users)) => user::listing(users),
+        (_, Response::User(user)) => user::detail(user, now),
+        (Request::DeviceAdd { .. }, Response::Device(device)) => device::added(device),
+        (Request::DeviceRenew { .. }, Response::Device(device)) => device::renewed(device),
+        (_, Response::Devices(devices)) => device::listing(devices),
+        (_, Response::Device(device)) => device::detail(device, now),
+        (_, Response::Changed(changed)) => change::text(request, changed),
+        (_, Response::Crl(crl)) => authority::crl(crl, now),
+        (_, Response::Ca(ca)) => authority::ca(ca, now),
+        (_, Response::Status(status)) => status::text(status, now),
+        (_, Response::Sessions(sessions)) => session::listing(sessions, now),
+        (_, Response::Kicked(kicked)) => session::kicked(kicked),
+        (_, Response::Events(page)) => event::listing(&page.events),
+        (_, Response::Check(report)) => check::text(report),
+        (_, Response::Certificate(certificate)) => certificate.pem.clone(),
+        // Profiles are written to files, never printed: they hold keys.
+        (_, Response::Profile(material)) => format!("{}\n", material.name),
+    }
+}
+
+/// `1 session`, `2 sessions`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `yes`, `no`, or a dash where it can't be known.
+pub(crate) fn yes_no(known: Option<bool>) -> String {
+    match known {
+        Some(true) => "yes".into(),
+        Some(false) => "no".into(),
+        None => "-".into(),
+    }
+}
+
+/// Joined by comma, or a dash.
+pub(crate) fn list<T: ToString>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "-".into();
+    }
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}

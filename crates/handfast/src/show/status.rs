@@ -1,0 +1,80 @@
+//! The running gateway in words.
+
+use std::collections::BTreeMap;
+
+use gateway::admin::answer::Status;
+use gateway::admin::timestamp::Timestamp;
+
+use super::table::{Table, fields, visible};
+use super::{list, time};
+
+pub(crate) fn text(status: &Status, now: Timestamp) -> String {
+    let mut text = fields(&[
+        ("gateway", gateway(status, now)),
+        ("data", status.data.clone()),
+        ("listening", list(&status.listen)),
+        ("reached at", reached_at(status)),
+        ("networks", list(&status.networks)),
+        ("users", format!("{}, devices {}", status.users, status.devices)),
+        ("sessions", status.sessions.to_string()),
+        ("CA", format!("valid until {}", time::day(status.ca_expires_at, now))),
+        ("certificate", format!("valid until {}", time::day(status.server_expires_at, now))),
+        ("CRL", crl(status, now)),
+        ("refusals", counts(&status.refusals)),
+        ("drops", counts(&status.drops)),
+    ]);
+    for warning in &status.warnings {
+        text.push_str(&format!("warning: {}\n", visible(warning)));
+    }
+    if !status.last_refusals.is_empty() {
+        text.push('\n');
+        text.push_str(&refusals(status));
+    }
+    text
+}
+
+fn gateway(status: &Status, now: Timestamp) -> String {
+    let running = time::length(now.since(status.started_at));
+    format!("version {}, process {}, running for {running}", status.version, status.pid)
+}
+
+fn reached_at(status: &Status) -> String {
+    let remotes: Vec<String> = status
+        .remotes
+        .iter()
+        .map(|remote| match remote.host.contains(':') {
+            true => format!("[{}]:{}", remote.host, remote.port),
+            false => format!("{}:{}", remote.host, remote.port),
+        })
+        .collect();
+    list(&remotes)
+}
+
+fn crl(status: &Status, now: Timestamp) -> String {
+    format!(
+        "number {}, signed {}, valid until {}",
+        status.crl_number,
+        time::distance(status.crl_signed_at, now),
+        time::day(status.crl_next_update, now)
+    )
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let seen: Vec<String> =
+        counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{what} {n}")).collect();
+    if seen.is_empty() { "none".into() } else { seen.join(", ") }
+}
+
+fn refusals(status: &Status) -> String {
+    let mut table = Table::new(&["REFUSED AT (UTC)", "SOURCE", "DEVICE", "REASON", "MEANING"]);
+    for refusal in &status.last_refusals {
+        table.row([
+            refusal.at.to_seconds(),
+            refusal.source.to_string(),
+            refusal.device.as_ref().map_or("-".into(), ToString::to_string),
+            refusal.reason.clone(),
+            refusal.sentence.clone(),
+        ]);
+    }
+    table.text()
+}

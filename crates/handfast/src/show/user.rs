@@ -1,0 +1,48 @@
+//! Users in words.
+
+use gateway::admin::answer::{User, UserDetail};
+use gateway::admin::timestamp::Timestamp;
+
+use super::table::{Table, fields};
+use super::{device, list, time};
+
+pub(crate) fn added(detail: &UserDetail) -> String {
+    let name = &detail.user.name;
+    let devices: String = detail
+        .device_list
+        .iter()
+        .map(|device| format!("added device {} with {}\n", device.name, list(&device.addresses)))
+        .collect();
+    format!("added user {name}\n{devices}next: handfast profile {name} --out DIR\n")
+}
+
+pub(crate) fn listing(users: &[User]) -> String {
+    if users.is_empty() {
+        return "no users yet; add one: handfast user add NAME\n".into();
+    }
+    let mut table = Table::new(&["USER", "STATE", "DEVICES", "CONNECTED", "ADDED"]);
+    for user in users {
+        table.row([
+            user.name.clone(),
+            state(user).into(),
+            user.devices.to_string(),
+            user.connected.map_or("-".into(), |n| n.to_string()),
+            user.added_at.date(),
+        ]);
+    }
+    table.text()
+}
+
+pub(crate) fn detail(detail: &UserDetail, now: Timestamp) -> String {
+    let user = &detail.user;
+    let head = fields(&[
+        ("user", user.name.clone()),
+        ("state", state(user).into()),
+        ("added", time::moment(user.added_at, now)),
+    ]);
+    format!("{head}\n{}", device::listing(&detail.device_list))
+}
+
+fn state(user: &User) -> &'static str {
+    if user.disabled { "disabled" } else { "active" }
+}

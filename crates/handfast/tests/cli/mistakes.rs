@@ -1,0 +1,116 @@
+//! The usual mistakes: each says what happened, why, and what to do, and has its exit code.
+
+use crate::Cli;
+
+#[test]
+fn a_name_that_cannot_be_used_is_explained() {
+    assert_eq!(
+        Cli::new().fails(2, "user add al/ice"),
+        "error: \"al/ice\" names a device, this command takes a user\n\
+         hint:  the user is \"al\"; for \"ice\" see `handfast device --help`\n"
+    );
+    assert_eq!(
+        Cli::new().fails(2, "user add ../x"),
+        "error: \"../x\" names a device, this command takes a user\n\
+         hint:  the user is \"..\"; for \"x\" see `handfast device --help`\n"
+    );
+    assert_eq!(
+        Cli::new().fails(2, "user show _alice"),
+        "error: \"_alice\" can't be used as a name\n\
+         cause: a name starts with '_' instead of a letter or digit\n\
+         hint:  names have letters, digits and . _ - @, and start with a letter or a digit\n\
+         hint:  a device is named USER/DEVICE: alice/phone\n"
+    );
+}
+
+#[test]
+fn a_device_needs_a_name_of_its_own() {
+    assert_eq!(
+        Cli::new().fails(2, "device add alice"),
+        "error: \"alice\" names no device\n\
+         cause: `handfast user add` made alice/default already\n\
+         hint:  name the further device: `handfast device add alice/phone`\n"
+    );
+}
+
+#[test]
+fn the_split_form_for_a_phone_is_refused_with_the_reason() {
+    assert_eq!(
+        Cli::new().fails(2, "profile alice --os ios --form split"),
+        "error: the split form can't be used on Android and iOS\n\
+         cause: their clients import one file and can't read vpn.crt and vpn.key beside it\n\
+         hint:  leave out `--form split` for them\n"
+    );
+}
+
+#[test]
+fn a_private_key_in_place_of_a_csr_is_noticed() {
+    let cli = Cli::new();
+    std::fs::write(cli.path("x"), "-----BEGIN PRIVATE KEY-----\n").unwrap();
+    let complaint = cli.fails(2, "device add alice/phone --csr x");
+    assert!(
+        complaint.starts_with(
+            "error: x is no certificate request\n\
+             cause: it holds a private key, which must not leave the device\n"
+        ),
+        "{complaint}"
+    );
+    let complaint = cli.fails(1, "device add alice/phone --csr missing.csr");
+    assert_eq!(
+        complaint,
+        "error: missing.csr can't be read\n\
+         cause: No such file or directory (os error 2)\n\
+         hint:  name the file with the certificate request: `--csr FILE`\n"
+    );
+}
+
+#[test]
+fn a_mistyped_setting_is_named_with_its_place_and_the_nearest_key() {
+    let cli = Cli::with_data();
+    let path = cli.path("data/handfast.toml");
+    let settings = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, settings.replace("\nlisten = ", "\nlissten = ")).unwrap();
+    let complaint = cli.fails(7, "user list");
+    assert!(complaint.starts_with("error: [FOLDER]/data/handfast.toml:"), "{complaint}");
+    assert!(complaint.contains("lissten") && complaint.contains("listen"), "{complaint}");
+}
+
+#[test]
+fn a_mistyped_word_is_answered_with_the_nearest_one() {
+    let complaint = Cli::new().fails(2, "sesions");
+    assert!(complaint.contains("a similar subcommand exists: 'sessions'"), "{complaint}");
+    let complaint = Cli::new().fails(2, "device revoke alice --reason key-compromised");
+    assert!(complaint.contains("a similar value exists: 'key-compromise'"), "{complaint}");
+    let complaint = Cli::new().fails(2, "kick");
+    assert!(complaint.contains("<USER[/DEVICE]|--session <ID>>"), "{complaint}");
+}
+
+#[test]
+fn the_help_of_every_command_is_there() {
+    for command in [
+        "",
+        "up",
+        "demo",
+        "connect",
+        "user",
+        "user add",
+        "device",
+        "device add",
+        "device renew",
+        "profile",
+        "crl show",
+        "ca show",
+        "ca export",
+        "status",
+        "sessions",
+        "kick",
+        "events",
+        "check",
+        "service install",
+        "service remove",
+    ] {
+        let help = Cli::new().ok(&format!("{command} --help"));
+        assert!(help.contains("Usage: handfast"), "{command}: {help}");
+        assert!(help.contains("--json"), "{command}: {help}");
+    }
+}

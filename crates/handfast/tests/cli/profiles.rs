@@ -1,0 +1,159 @@
+//! Profiles from the outside: what is written, what is said of it, and what is refused.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use crate::{Cli, names_in};
+
+#[test]
+fn the_first_profile_makes_the_key_and_a_later_one_says_that_it_is_gone() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    assert_eq!(
+        cli.ok("profile alice --out one"),
+        "wrote 5 files for alice/default to one\n  \
+           alice-default-linux.ovpn\n  \
+           alice-default-windows.ovpn\n  \
+           alice-default-macos.ovpn\n  \
+           alice-default-android.ovpn\n  \
+           alice-default-ios.ovpn\n\
+         certificate [SERIAL], valid until [DATE]\n\
+         the private key is in these files and nowhere else: hand them over safely, then delete \
+         them here\n"
+    );
+    assert_eq!(
+        cli.ok("profile alice --out two"),
+        "wrote 3 files for alice/default to two\n  \
+           handfast-linux.ovpn\n  \
+           handfast-windows.ovpn\n  \
+           handfast-macos.ovpn\n\
+         certificate [SERIAL], valid until [DATE]\n\
+         the private key of alice/default was handed out before and is not kept, so these are the \
+         common files only\n\
+         new key and certificate: handfast profile alice/default --renew\n\
+         nothing for android, ios: their clients import one file with the key in it\n"
+    );
+}
+
+#[test]
+fn a_renewal_replaces_the_files_and_keeps_the_former_certificate_for_a_while() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    cli.ok("profile alice --out one --os linux");
+    let before = fs::read(cli.path("one/alice-default-linux.ovpn")).unwrap();
+    assert_eq!(
+        cli.ok("device renew alice --out one --os linux"),
+        "wrote 1 file for alice/default to one\n  \
+           alice-default-linux.ovpn\n\
+         certificate [SERIAL], valid until [DATE]\n\
+         the former one, [SERIAL], is revoked when this one connects, at the latest on [DATE]\n\
+         the private key is in these files and nowhere else: hand them over safely, then delete \
+         them here\n"
+    );
+    assert_ne!(fs::read(cli.path("one/alice-default-linux.ovpn")).unwrap(), before);
+    assert!(cli.ok("device show alice").contains("superseded, revoked by [DATE]\n"));
+    assert_eq!(names_in(&cli.path("one")), ["alice-default-linux.ovpn"]);
+}
+
+#[test]
+fn the_split_set_is_private_and_the_same_for_everybody() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    cli.ok("user add bob");
+    cli.ok("profile alice --form split --out alice");
+    let said = cli.ok("profile bob --form split --out bob --os linux");
+    assert!(said.contains("  handfast-linux.ovpn\n  vpn.crt\n  vpn.key\n"), "{said}");
+    let read = |name: &str| fs::read(cli.path(name)).unwrap();
+    assert_eq!(read("alice/handfast-linux.ovpn"), read("bob/handfast-linux.ovpn"));
+    assert_ne!(read("alice/vpn.key"), read("bob/vpn.key"));
+    for name in names_in(&cli.path("alice")) {
+        let mode = fs::metadata(cli.path("alice").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn another_devices_key_is_not_overwritten_and_nothing_is_made() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    cli.ok("user add bob");
+    cli.ok("profile alice --form split --out files");
+    assert_eq!(
+        cli.fails(4, "profile bob --form split --out files"),
+        "error: files/vpn.crt does not belong to this device\n\
+         cause: it would be replaced, and with it perhaps the only copy of a key\n\
+         hint:  write to another folder: `handfast profile bob/default --out DIR`\n\
+         hint:  or move that file away first\n"
+    );
+    assert!(cli.ok("device show bob").contains("no certificate yet"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_costs_no_key() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    fs::write(cli.path("file"), "").unwrap();
+    let complaint = cli.fails(1, "profile alice --out file/below");
+    assert!(complaint.starts_with("error: file/below can't be written\ncause: "), "{complaint}");
+    assert!(cli.ok("device show alice").contains("no certificate yet"));
+}
+
+#[test]
+fn a_revoked_or_disabled_device_gets_no_profile() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    cli.ok("profile alice --out one");
+    cli.ok("device revoke alice");
+    let complaint = cli.fails(4, "profile alice --out two");
+    assert!(complaint.contains("was revoked on [DATE]"), "{complaint}");
+    cli.ok("user disable alice");
+    let complaint = cli.fails(4, "profile alice --renew --out two");
+    assert_eq!(
+        complaint,
+        "error: alice/default is disabled\n\
+         hint:  let it in again first: handfast user enable alice\n"
+    );
+}
+
+#[test]
+fn a_device_that_keeps_its_key_sends_a_csr() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    make_csr(&cli, "phone.csr");
+    assert_eq!(
+        cli.ok("device add alice/phone --csr phone.csr"),
+        "added device alice/phone with 10.71.0.3, [ULA]::3\n\
+         issued certificate [SERIAL], valid until [DATE]\n\
+         next: handfast profile alice/phone --out DIR\n"
+    );
+    assert_eq!(
+        cli.ok("profile alice/phone --os linux,ios --form split --out files"),
+        "wrote 2 files for alice/phone to files\n  \
+           handfast-linux.ovpn\n  \
+           vpn.crt\n\
+         certificate [SERIAL], valid until [DATE]\n\
+         the private key is on alice/phone: put it beside these files as vpn.key\n\
+         nothing for ios: their clients import one file with the key in it\n"
+    );
+    make_csr(&cli, "next.csr");
+    let renewed = cli.ok("device renew alice/phone --csr next.csr");
+    assert!(renewed.contains("at the latest on [DATE]\n"), "{renewed}");
+    fs::write(
+        cli.path("bad.csr"),
+        fs::read_to_string(cli.path("next.csr")).unwrap().replacen("MII", "AAA", 1),
+    )
+    .unwrap();
+    let complaint = cli.run("device add alice/tablet --csr bad.csr");
+    assert!(complaint.code != 0 && complaint.err.starts_with("error: "), "{complaint:?}");
+}
+
+fn make_csr(cli: &Cli, name: &str) {
+    let made = Command::new("openssl")
+        .args(["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=phone"])
+        .args(["-keyout", "own.key", "-out", name])
+        .current_dir(cli.path(""))
+        .output()
+        .expect("openssl is not installed: apt-get install openssl");
+    assert!(made.status.success());
+}

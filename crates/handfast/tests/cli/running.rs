@@ -1,0 +1,128 @@
+//! The same commands through the control socket of a gateway that holds the data folder.
+//!
+//! The gateway is the real one without its VPN, run inside the test.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use clock::{Clock as _, SystemClock};
+use gateway::Gateway;
+use gateway::admin::answer::Session;
+use gateway::admin::protocol::{DeviceName, KickTarget};
+use gateway::admin::timestamp::Timestamp;
+use gateway::control::ControlServer;
+use gateway::data::DataDir;
+use gateway::running::{Later, Tally};
+use tokio::runtime::Runtime;
+
+use crate::{Cli, squeezed};
+
+#[test]
+fn changes_go_through_the_running_gateway() {
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files");
+    assert_eq!(
+        cli.ok("device revoke alice"),
+        "revoked device alice/default: 1 certificate revoked, CRL 2 signed\n\
+         revoked certificate [SERIAL]\n"
+    );
+    assert!(cli.ok("events").contains("user_added"));
+}
+
+#[test]
+fn status_sessions_and_figures_are_answered() {
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    let status = cli.ok("status");
+    assert!(status.contains("\nreached at   vpn.example.net:1194\n"), "{status}");
+    assert!(status.contains("\nsessions     1\n"), "{status}");
+    assert_eq!(
+        squeezed(&cli.ok("sessions")),
+        "ID DEVICE SOURCE ADDRESSES CLIENT CIPHER TLS FOR IN OUT\n\
+         7 alice/phone 192.0.2.1:4000 10.71.0.2 OpenVPN 2.6.14?[2Jlinux AES-256-GCM TLSv1.3 \
+         5 minutes 1.5 MB 12 B\n"
+    );
+    assert_eq!(
+        cli.fails(3, "kick --session 1"),
+        "error: no such session is open\n\
+         hint:  see who is connected: handfast sessions\n"
+    );
+    assert_eq!(cli.ok("kick --session 7"), "closed 1 session: alice/phone\n");
+    let figures = cli.ok("status --prometheus");
+    assert!(figures.contains("# TYPE handfast_"), "{figures}");
+    assert!(cli.ok("status --json").contains("\"sessions\": 1,"));
+}
+
+#[test]
+fn events_are_followed_as_they_happen() {
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    let mut following =
+        cli.command("events --follow --json --limit 1").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    cli.ok("user add alice");
+    let line = lines.next().unwrap().unwrap();
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(event["what"], "user_added");
+    following.kill().unwrap();
+    following.wait().unwrap();
+}
+
+/// A VPN with one session, whose client says odd things of itself.
+#[derive(Debug)]
+struct OneSession;
+
+impl gateway::running::Running for OneSession {
+    fn sessions(&self) -> Later<'_, Vec<Session>> {
+        Box::pin(async { vec![session()] })
+    }
+
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> Later<'a, Vec<DeviceName>> {
+        let hit = matches!(target, KickTarget::Session { id: 7 });
+        Box::pin(async move { if hit { vec![session().device] } else { vec![] } })
+    }
+
+    fn tally(&self) -> Later<'_, Tally> {
+        Box::pin(async { Tally { sessions: 1, ..Tally::default() } })
+    }
+}
+
+fn session() -> Session {
+    let now = Timestamp::from_wall(SystemClock.now().wall);
+    Session {
+        id: 7,
+        device: DeviceName::parse("alice/phone").unwrap(),
+        source: "192.0.2.1:4000".parse().unwrap(),
+        local: None,
+        addresses: vec!["10.71.0.2".parse().unwrap()],
+        cipher: "AES-256-GCM".into(),
+        tls: "TLSv1.3".into(),
+        client: "OpenVPN 2.6.14\u{1b}[2Jlinux".into(),
+        serial: "0a".into(),
+        since: Timestamp::from_millis(now.millis() - 310_000),
+        renegotiated_at: None,
+        bytes_in: 1_500_000,
+        bytes_out: 12,
+    }
+}
+
+/// A gateway that answers until it is dropped.
+struct Running {
+    _runtime: Runtime,
+}
+
+impl Running {
+    fn on(cli: &Cli) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let data = DataDir::new(cli.path("data"));
+        let gateway = runtime.block_on(Gateway::open(data.clone(), Arc::new(SystemClock))).unwrap();
+        let server = runtime.block_on(async { ControlServer::bind(&data) }).unwrap();
+        gateway.attach(Arc::new(OneSession));
+        runtime.spawn(server.serve(Arc::new(gateway)));
+        Self { _runtime: runtime }
+    }
+}

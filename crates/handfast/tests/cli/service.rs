@@ -1,0 +1,113 @@
+//! The systemd unit: what is written where, and systemd's own judgement of it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::Cli;
+
+const UNIT: &str = "image/etc/systemd/system/handfast.service";
+
+#[test]
+fn a_dry_run_shows_the_unit_and_writes_nothing() {
+    let cli = Cli::new();
+    let shown = cli.ok("service install --dry-run --data /var/lib/handfast --root image");
+    assert!(shown.contains("would write image/etc/systemd/system/handfast.service:\n"), "{shown}");
+    assert!(shown.contains("\nCapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE\n"));
+    assert!(!cli.path("image").exists());
+}
+
+#[test]
+fn install_and_remove_leave_an_image_as_it_was() {
+    let cli = Cli::new();
+    let installed = cli.ok("service install --data /var/lib/handfast --root image");
+    assert_eq!(
+        installed,
+        "wrote image/etc/sysusers.d/handfast.conf\n\
+         wrote image/etc/systemd/system/handfast.service\n\
+         linked image/etc/systemd/system/multi-user.target.wants/handfast.service to \
+         /etc/systemd/system/handfast.service\n"
+    );
+    let link = cli.path("image/etc/systemd/system/multi-user.target.wants/handfast.service");
+    assert!(link.is_symlink());
+    cli.ok("service remove --root image");
+    assert!(!cli.path(UNIT).exists() && !link.is_symlink());
+    cli.ok("service remove --root image");
+}
+
+#[test]
+fn systemd_finds_no_fault_with_the_unit() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        eprintln!("not shown: systemd-analyze is not installed (apt-get install systemd)");
+        return;
+    }
+    let cli = Cli::new();
+    cli.ok("service install --data /var/lib/handfast --root image --public vpn.example.net");
+    let verdict =
+        Command::new("systemd-analyze").arg("verify").arg(cli.path(UNIT)).output().unwrap();
+    let said = String::from_utf8_lossy(&verdict.stderr);
+    assert!(verdict.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn a_data_folder_that_systemd_would_misread_is_refused() {
+    assert_eq!(
+        Cli::new().fails(2, "service install --dry-run --data /srv/50%"),
+        "error: \"/srv/50%\" can't stand in a systemd unit\n\
+         cause: it is not absolute, or has a character other than A-Z a-z 0-9 / . _ - + : @\n\
+         hint:  use another folder\n"
+    );
+}
+
+#[test]
+fn the_unit_names_the_running_binary() {
+    let cli = Cli::new();
+    cli.ok("service install --data /srv/handfast --root image");
+    let unit = fs::read_to_string(cli.path(UNIT)).unwrap();
+    let line = format!("ExecStart={} --data /srv/handfast up\n", env!("CARGO_BIN_EXE_handfast"));
+    assert!(unit.contains(&line), "{unit}");
+}
+
+#[test]
+fn the_two_capabilities_are_enough_to_reach_the_tun_device() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not shown: only root can take the other capabilities away");
+        return;
+    }
+    let cli = Cli::with_data();
+    let binary = cli.path("handfast");
+    fs::copy(env!("CARGO_BIN_EXE_handfast"), &binary).unwrap();
+    hand_over(&cli.path(""));
+    let checked = Command::new("unshare")
+        .args(["--mount", "sh", "-ec", LIMITED])
+        .arg(&binary)
+        .current_dir(cli.path(""))
+        .output()
+        .expect("unshare is not installed: apt-get install util-linux");
+    let findings: serde_json::Value = serde_json::from_slice(&checked.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&checked.stderr)));
+    let tun = findings.as_array().unwrap().iter().find(|f| f["subject"] == "/dev/net/tun");
+    assert_eq!(tun.unwrap()["level"], "good", "{tun:?}");
+}
+
+/// By hand what the unit says: another user, the two capabilities, no way to get more; and a device
+/// with the mode that udev gives it, seen by this command alone.
+const LIMITED: &str = "\
+mknod -m 666 tun c 10 200
+mount --bind tun /dev/net/tun
+two=-all,+net_admin,+net_bind_service
+exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs \
+    --bounding-set $two --inh-caps $two --ambient-caps $two \
+    $0 check --json --data data
+";
+
+fn hand_over(folder: &Path) {
+    std::os::unix::fs::chown(folder, Some(65534), Some(65534)).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
+        if path.is_dir() {
+            hand_over(&path);
+        }
+    }
+}

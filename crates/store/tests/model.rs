@@ -1,0 +1,72 @@
+//! Random changes: the snapshot that was moved on step by step is the one that is built anew.
+
+mod common;
+
+use common::{ADMIN, Folder, Seeded, add_ca, device, device_certificate, open, serial, user};
+use store::{CaGenerationId, RevocationReason, Snapshot, Store};
+
+#[tokio::test]
+async fn the_snapshot_moved_on_by_changes_equals_the_one_built_at_start() {
+    for seed in 0..12 {
+        let folder = Folder::new();
+        let mut seeded = Seeded(seed);
+        let store = open(&folder);
+        let ca = add_ca(&store).await.id;
+        for number in 2..120 {
+            change(&store, &mut seeded, ca, number).await;
+        }
+        let moved_on = describe(&store.snapshot());
+        store.close().await;
+        let store = open(&folder);
+        assert_eq!(moved_on, describe(&store.snapshot()), "seed {seed}");
+        assert_eq!(store.chain_verify().await.unwrap().fault, None, "seed {seed}");
+    }
+}
+
+/// One change, which the store may refuse.
+async fn change(store: &Store, seeded: &mut Seeded, ca: CaGenerationId, number: u64) {
+    let name = user(&format!("user-{}", seeded.below(4)));
+    let own = device(&format!("device-{}", seeded.below(3)));
+    let enabled = seeded.below(2) == 0;
+    let any = serial(2 + seeded.next() % number);
+    let reason = RevocationReason::Unspecified;
+    match seeded.below(12) {
+        0 | 1 => drop(store.user_add(&ADMIN, &name, Some(&own)).await),
+        2 | 3 => drop(store.device_add(&ADMIN, &name, &own).await),
+        4 => drop(store.user_set_enabled(&ADMIN, &name, enabled).await),
+        5 => drop(store.device_set_enabled(&ADMIN, &name, &own, enabled).await),
+        6 => drop(store.device_remove(&ADMIN, &name, &own).await),
+        7 if seeded.below(3) == 0 => drop(store.user_remove(&ADMIN, &name).await),
+        8 => drop(store.certificate_revoke(&ADMIN, &any, reason).await),
+        9 => drop(store.certificate_mark_connected(&any).await),
+        _ => {
+            let snapshot = store.snapshot();
+            let Some(holder) = snapshot.device_named(&name, &own) else { return };
+            let mut new = device_certificate(number, holder.id, ca);
+            new.supersedes_within = enabled.then_some(600);
+            store
+                .certificate_record(&ADMIN, new)
+                .await
+                .expect("a new serial for a device on record");
+        }
+    }
+}
+
+fn describe(snapshot: &Snapshot) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for user in snapshot.users() {
+        lines.push(format!("{user:?} {}", snapshot.user_named(&user.name) == Some(user)));
+    }
+    for device in snapshot.devices() {
+        let named = snapshot.device_named(&device.user_name, &device.name);
+        lines.push(format!("{device:?} {}", named == Some(device)));
+    }
+    for entry in snapshot.certificates() {
+        let identity = snapshot.identity(&entry.serial);
+        lines.push(format!("{entry:?} {:?} {identity:?}", snapshot.standing(&entry.serial)));
+    }
+    lines.sort();
+    let (next, through) = (snapshot.supersede_next(), snapshot.through());
+    lines.push(format!("{next:?} {through} {:?}", snapshot.ca_generations()));
+    lines
+}

@@ -1,0 +1,150 @@
+//! Who may open a store, and what is said when it can't be opened.
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use common::{ADMIN, Folder, clock, open, user};
+use rusqlite::Connection;
+use store::{Reader, Store, StoreError};
+
+fn try_open(folder: &Folder) -> Result<Store, StoreError> {
+    Store::open(&folder.database(), Arc::new(clock()))
+}
+
+#[tokio::test]
+async fn a_second_owner_is_told_who_the_first_is() {
+    let folder = Folder::new();
+    let first = open(&folder);
+    let Err(StoreError::Owned { owner, .. }) = try_open(&folder) else { panic!("no owner") };
+    assert!(owner.contains(&format!("process {}", std::process::id())), "{owner}");
+    first.close().await;
+    try_open(&folder).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_reader_reads_beside_the_owner() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let reader = Reader::open(&folder.database()).unwrap();
+    assert!(reader.user_list().await.unwrap().is_empty());
+    store.user_add(&ADMIN, &user("alice"), None).await.unwrap();
+    assert_eq!(reader.user_list().await.unwrap().len(), 1);
+    store.close().await;
+    assert_eq!(Reader::open(&folder.database()).unwrap().user_list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_opening_again() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    store.user_add(&ADMIN, &user("alice"), None).await.unwrap();
+    let through = store.snapshot().through();
+    store.close().await;
+    let store = open(&folder);
+    assert_eq!(store.snapshot().through(), through);
+    assert!(store.snapshot().user_named(&user("alice")).is_some());
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    store.clone().close().await;
+    let late = store.user_add(&ADMIN, &user("alice"), None).await;
+    assert!(matches!(late, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn nobody_else_can_read_the_files() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    store.user_add(&ADMIN, &user("alice"), None).await.unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_is_not_made_by_reading() {
+    let folder = Folder::new();
+    let absent = Reader::open(&folder.database());
+    assert!(matches!(absent, Err(StoreError::Absent(path)) if path == folder.database()));
+    assert!(!folder.database().exists());
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let nowhere = Folder::new().database();
+    let error = Store::open(&nowhere, Arc::new(clock())).unwrap_err();
+    assert!(error.to_string().starts_with(nowhere.to_str().unwrap()), "{error}");
+}
+
+#[tokio::test]
+async fn the_store_of_a_later_release_is_left_alone() {
+    let folder = Folder::new();
+    open(&folder).close().await;
+    let conn = Connection::open(folder.database()).unwrap();
+    conn.pragma_update(None, "user_version", 99).unwrap();
+    drop(conn);
+    assert!(matches!(try_open(&folder), Err(StoreError::SchemaNewer { found: 99, known: 1 })));
+    let reading = Reader::open(&folder.database());
+    assert!(matches!(reading, Err(StoreError::SchemaNewer { found: 99, known: 1 })));
+}
+
+#[tokio::test]
+async fn a_store_of_an_earlier_release_has_to_be_brought_up_to_date_by_its_owner() {
+    let folder = Folder::new();
+    open(&folder).close().await;
+    let conn = Connection::open(folder.database()).unwrap();
+    conn.pragma_update(None, "user_version", 0).unwrap();
+    drop(conn);
+    let reading = Reader::open(&folder.database());
+    assert!(matches!(reading, Err(StoreError::SchemaOlder { found: 0, known: 1 })));
+}
+
+#[tokio::test]
+async fn a_lock_inside_the_database_is_told_and_costs_nothing() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let stranger = Connection::open(folder.database()).unwrap();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = store.user_add(&ADMIN, &user("alice"), None).await;
+    assert!(matches!(refused, Err(StoreError::Busy(_))));
+    stranger.execute_batch("ROLLBACK").unwrap();
+    store.user_add(&ADMIN, &user("alice"), None).await.unwrap();
+}
+
+#[test]
+fn another_programs_file_is_left_alone() {
+    let folder = Folder::new();
+    let text = b"these are the notes of somebody else, and they are not a database at all, not one";
+    std::fs::write(folder.database(), text.repeat(20)).unwrap();
+    assert!(matches!(try_open(&folder), Err(StoreError::Foreign(_))));
+    assert_eq!(std::fs::read(folder.database()).unwrap(), text.repeat(20));
+
+    let folder = Folder::new();
+    let conn = Connection::open(folder.database()).unwrap();
+    conn.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    drop(conn);
+    assert!(matches!(try_open(&folder), Err(StoreError::Foreign(_))));
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_called_damaged() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    for number in 0..50 {
+        store.user_add(&ADMIN, &user(&format!("user-{number}")), None).await.unwrap();
+    }
+    store.close().await;
+    let mut bytes = std::fs::read(folder.database()).unwrap();
+    bytes[4096..].fill(0xa5);
+    std::fs::write(folder.database(), bytes).unwrap();
+    let error = try_open(&folder).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert!(error.to_string().contains("restore"), "{error}");
+}

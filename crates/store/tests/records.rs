@@ -1,0 +1,224 @@
+//! Users, devices, leases, certificates and what becomes of them.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{ADMIN, Folder, START, add_ca, clock, device, device_certificate, open, serial, user};
+use store::{
+    Crl, DeviceName, EventId, EventKind, Options, RevocationReason, Secret, Standing, Store,
+    StoreError,
+};
+
+#[tokio::test]
+async fn a_user_comes_with_its_first_device_and_addresses() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let first = DeviceName::default_device();
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
+    assert!(added.user.enabled);
+    assert_eq!(added.user.added_at, START);
+    let made = &added.devices.first().unwrap().device;
+    assert_eq!((made.lease.ipv4, made.lease.ipv6), (2, 2));
+    assert_eq!(store.lease_of(made.id).await.unwrap(), Some(made.lease));
+    assert_eq!(store.user_show(&user("alice")).await.unwrap(), added);
+    assert_eq!(store.device_list(Some(&user("alice"))).await.unwrap(), std::slice::from_ref(made));
+}
+
+#[tokio::test]
+async fn a_refused_change_leaves_no_trace() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let alice = user("alice");
+    store.user_add(&ADMIN, &alice, None).await.unwrap();
+    let before = store.snapshot();
+    let again = store.user_add(&ADMIN, &alice, Some(&device("laptop"))).await;
+    assert!(matches!(again, Err(StoreError::UserExists(name)) if name == alice));
+    let stranger = store.device_add(&ADMIN, &user("bob"), &device("laptop")).await;
+    assert!(matches!(stranger, Err(StoreError::UserUnknown(_))));
+    assert_eq!(store.snapshot().through(), before.through());
+    assert_eq!(store.event_latest().await.unwrap(), EventId::new(1));
+}
+
+#[tokio::test]
+async fn an_address_stays_with_its_device_until_that_is_removed() {
+    let folder = Folder::new();
+    let options = Options { lease_last: 4, ..Options::default() };
+    let store = Store::open_with(&folder.database(), Arc::new(clock()), options).unwrap();
+    let alice = user("alice");
+    store.user_add(&ADMIN, &alice, None).await.unwrap();
+    for (name, host) in [("a", 2), ("b", 3), ("c", 4)] {
+        assert_eq!(store.device_add(&ADMIN, &alice, &device(name)).await.unwrap().lease.ipv4, host);
+    }
+    let full = store.device_add(&ADMIN, &alice, &device("d")).await;
+    assert!(matches!(full, Err(StoreError::AddressesUsedUp { last: 4 })));
+    store.device_set_enabled(&ADMIN, &alice, &device("b"), false).await.unwrap();
+    assert!(store.device_add(&ADMIN, &alice, &device("d")).await.is_err());
+    store.device_remove(&ADMIN, &alice, &device("b")).await.unwrap();
+    assert_eq!(store.device_add(&ADMIN, &alice, &device("d")).await.unwrap().lease.ipv4, 3);
+    store.device_remove(&ADMIN, &alice, &device("a")).await.unwrap();
+    assert_eq!(store.device_add(&ADMIN, &alice, &device("b")).await.unwrap().lease.ipv4, 2);
+}
+
+#[tokio::test]
+async fn removing_a_user_revokes_its_certificates_and_keeps_them_on_record() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await;
+    let (alice, laptop) = (user("alice"), device("laptop"));
+    let added = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap();
+    let id = added.devices.first().unwrap().device.id;
+    store.certificate_record(&ADMIN, device_certificate(7, id, ca.id)).await.unwrap();
+    let revoked = store.user_remove(&ADMIN, &alice).await.unwrap();
+    assert_eq!(revoked.iter().map(|r| r.serial).collect::<Vec<_>>(), [serial(7)]);
+    let on_record = store.certificate_show(&serial(7)).await.unwrap();
+    assert_eq!(on_record.revocation, revoked.first().copied());
+    assert!(store.user_list().await.unwrap().is_empty());
+    assert!(store.snapshot().device(id).is_none());
+    // The name is free again, and means another user.
+    let again = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap();
+    assert_ne!(again.user.id, added.user.id);
+    let gone = store.certificate_record(&ADMIN, device_certificate(8, id, ca.id)).await;
+    assert!(matches!(gone, Err(StoreError::DeviceGone)));
+}
+
+#[tokio::test]
+async fn a_serial_is_worth_what_its_holder_and_the_store_say() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await;
+    let (alice, laptop) = (user("alice"), device("laptop"));
+    let added = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap();
+    let id = added.devices.first().unwrap().device.id;
+    let standing = || store.snapshot().standing(&serial(7));
+    assert_eq!(standing(), Standing::Unknown);
+    store.certificate_record(&ADMIN, device_certificate(7, id, ca.id)).await.unwrap();
+    assert_eq!(standing(), Standing::Good);
+    store.device_set_enabled(&ADMIN, &alice, &laptop, false).await.unwrap();
+    assert_eq!(standing(), Standing::DeviceDisabled);
+    store.user_set_enabled(&ADMIN, &alice, false).await.unwrap();
+    assert_eq!(standing(), Standing::UserDisabled);
+    let reason = RevocationReason::KeyCompromise;
+    let revoked = store.device_revoke(&ADMIN, &alice, &laptop, reason).await.unwrap();
+    assert_eq!(standing(), Standing::Revoked { at: START, reason });
+    assert_eq!(revoked.len(), 1);
+    let (listed, through) = store.revocation_list(ca.id).await.unwrap();
+    assert_eq!(listed, revoked);
+    assert_eq!(through, store.snapshot().through());
+    let again = store.certificate_revoke(&ADMIN, &serial(7), reason).await;
+    assert!(matches!(again, Err(StoreError::CertificateRevoked { at: START, .. })));
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_goes_once_its_successor_has_connected() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await;
+    let first = DeviceName::default_device();
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
+    let id = added.devices.first().unwrap().device.id;
+    for number in [7, 8, 9] {
+        let mut new = device_certificate(number, id, ca.id);
+        new.supersedes_within = Some(604_800);
+        store.certificate_record(&ADMIN, new).await.unwrap();
+    }
+    assert_eq!(store.snapshot().supersede_next(), Some(START + 604_800));
+    let connected = store.certificate_mark_connected(&serial(8)).await.unwrap();
+    assert!(connected.first);
+    assert_eq!(connected.revoked.iter().map(|r| r.serial).collect::<Vec<_>>(), [serial(7)]);
+    assert!(!store.certificate_mark_connected(&serial(8)).await.unwrap().first);
+    let connected = store.certificate_mark_connected(&serial(9)).await.unwrap();
+    assert_eq!(connected.revoked.iter().map(|r| r.serial).collect::<Vec<_>>(), [serial(8)]);
+    assert_eq!(store.snapshot().supersede_next(), None);
+    assert_eq!(store.snapshot().standing(&serial(9)), Standing::Good);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_goes_when_its_time_is_up() {
+    let folder = Folder::new();
+    let clock = clock();
+    let store = Store::open(&folder.database(), Arc::new(clock.clone())).unwrap();
+    let ca = add_ca(&store).await;
+    let first = DeviceName::default_device();
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
+    let id = added.devices.first().unwrap().device.id;
+    store.certificate_record(&ADMIN, device_certificate(7, id, ca.id)).await.unwrap();
+    let mut renewed = device_certificate(8, id, ca.id);
+    renewed.supersedes_within = Some(60);
+    store.certificate_record(&ADMIN, renewed).await.unwrap();
+    clock.advance(Duration::from_secs(59));
+    assert!(store.certificate_supersede_due().await.unwrap().is_empty());
+    clock.advance(Duration::from_secs(1));
+    let due = store.certificate_supersede_due().await.unwrap();
+    assert_eq!(due.first().unwrap().serial, serial(7));
+    assert_eq!(due.first().unwrap().reason, RevocationReason::Superseded);
+    assert!(store.certificate_supersede_due().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn secrets_are_kept_and_never_told() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await;
+    let key = store.secret_get(&ca.key_name()).await.unwrap().unwrap();
+    assert_eq!(key.expose(), b"the key of the CA");
+    store.secret_put(&ADMIN, "tls-auth", Secret::new(b"hush hush".to_vec())).await.unwrap();
+    assert!(store.secret_get("nothing").await.unwrap().is_none());
+    let events = store.event_list(EventId::NONE, 100).await.unwrap();
+    assert_eq!(events.len(), 3);
+    let told = format!("{events:?}");
+    assert!(told.contains("tls-auth") && !told.contains("hush") && !told.contains("key of the"));
+}
+
+#[tokio::test]
+async fn a_crl_is_recorded_once_for_each_number() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let generation = add_ca(&store).await.id;
+    let crl = |number| Crl {
+        generation,
+        number,
+        this_update: START,
+        next_update: START + 604_800,
+        through: EventId::new(2),
+        der: vec![0x30, 3],
+    };
+    store.crl_record(&ADMIN, crl(1)).await.unwrap();
+    store.crl_record(&ADMIN, crl(5)).await.unwrap();
+    let stale = store.crl_record(&ADMIN, crl(5)).await;
+    assert!(matches!(stale, Err(StoreError::CrlNumberUsed { number: 5, latest: 5 })));
+    assert_eq!(store.crl_latest(generation).await.unwrap(), Some(crl(5)));
+    assert_eq!(store.snapshot().crl(generation).map(|c| c.number), Some(5));
+}
+
+#[tokio::test]
+async fn a_setting_that_stays_the_same_is_no_event() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    assert_eq!(store.setting_get("vpn.nat").await.unwrap(), None);
+    store.setting_set(&ADMIN, "vpn.nat", "true").await.unwrap();
+    store.setting_set(&ADMIN, "vpn.nat", "true").await.unwrap();
+    store.setting_set(&ADMIN, "vpn.nat", "false").await.unwrap();
+    assert_eq!(store.setting_get("vpn.nat").await.unwrap().as_deref(), Some("false"));
+    let events = store.event_list(EventId::NONE, 9).await.unwrap();
+    assert_eq!(events.iter().filter(|e| e.kind == EventKind::SETTING_SET).count(), 2);
+    assert_eq!(events.first().unwrap().actor, "uid:0");
+}
+
+#[tokio::test]
+async fn what_the_ca_never_had_is_refused() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await;
+    let first = DeviceName::default_device();
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
+    let id = added.devices.first().unwrap().device.id;
+    let new = device_certificate(7, id, ca.id);
+    store.certificate_record(&ADMIN, new.clone()).await.unwrap();
+    let again = store.certificate_record(&ADMIN, new).await;
+    assert!(matches!(again, Err(StoreError::CertificateExists(s)) if s == serial(7)));
+    let reason = RevocationReason::Unspecified;
+    let unknown = store.certificate_revoke(&ADMIN, &serial(99), reason).await;
+    assert!(matches!(unknown, Err(StoreError::CertificateUnknown(s)) if s == serial(99)));
+}
