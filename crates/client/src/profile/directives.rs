@@ -26,20 +26,20 @@ pub(super) struct Reader<'a> {
     port: Option<u16>,
     family: Option<Family>,
     random_order: bool,
-    tun: TunName,
-    tun_mtu: u16,
-    mssfix: MssLimit,
-    pub(super) ca: Option<Material>,
-    pub(super) cert: Option<Material>,
-    pub(super) key: Option<Material>,
+    pub(super) tun: TunName,
+    pub(super) tun_mtu: u16,
+    pub(super) mssfix: MssLimit,
+    ca: Option<Material>,
+    cert: Option<Material>,
+    key: Option<Material>,
     tls_auth: Option<Material>,
     direction: KeyDirection,
     auth: AuthDigest,
     ciphers: Option<Vec<Cipher>>,
     name: NameRule,
-    timers: Timers,
-    retry: RetrySettings,
-    peer_info: Vec<(String, String)>,
+    pub(super) timers: Timers,
+    pub(super) retry: RetrySettings,
+    pub(super) peer_info: Vec<(String, String)>,
     options: Vec<PushOption>,
     filters: Vec<Filter>,
     route_nopull: bool,
@@ -421,7 +421,7 @@ impl Reader<'_> {
     /// Checks that nothing is missing and that what belongs together fits.
     pub(super) fn finish(mut self, now: Timestamp) -> Result<Profile, ProfileError> {
         let missing = |name| ProfileError::new(self.file, None, ProfileErrorKind::Missing(name));
-        let mut remotes = self.take_remotes();
+        let mut remotes = self.remotes();
         if remotes.is_empty() {
             return Err(missing("remote"));
         }
@@ -465,7 +465,7 @@ impl Reader<'_> {
     }
 
     /// As soon as there is a block, remotes outside of blocks do not count.
-    fn take_remotes(&mut self) -> Vec<Remote> {
+    pub(super) fn remotes(&mut self) -> Vec<Remote> {
         let outside = std::mem::take(&mut self.remotes);
         let inside = std::mem::take(&mut self.connections);
         let chosen = if inside.is_empty() { outside } else { inside };

@@ -16,7 +16,7 @@ use client::{ClientError, ConnectSettings, Profile, Progress};
 use clock::{Clock, SystemClock};
 use interop::wait_until;
 use pki::{
-    CA_LIFETIME, CertificateRequest, KeyType, LocalSigner, NewCa, PrivateKey, Publishing, Serial,
+    CA_LIFETIME, CertificateRequest, KeyType, LocalSigner, NewCa, PrivateKey, Publishing, Serial, Signer,
     Timestamp, Validity,
 };
 use sysio::lab::Host;
