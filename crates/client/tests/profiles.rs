@@ -5,9 +5,9 @@ mod common;
 use std::time::Duration;
 
 use client::{Family, Profile, ProfileError, ProfileErrorKind, TunName, Warning};
-use clock::SystemClock;
-use common::{Authority, Folder, Issued, now, profile, static_key};
-use pki::{IdentityError, NameRule, Validity};
+use clock::{Clock, SystemClock, VirtualClock};
+use common::{Authority, Folder, Issued, profile, static_key};
+use pki::{IdentityError, NameRule};
 use wire::static_key::KeyDirection;
 use wire::tls_auth::AuthDigest;
 
@@ -60,14 +60,17 @@ fn a_key_that_does_not_fit_its_certificate_is_refused() {
 #[test]
 fn an_expired_certificate_is_refused_with_its_date_and_a_short_one_warned_of() {
     let authority = Authority::new();
-    let day = Duration::from_secs(24 * 3600);
-    let expired = authority.device_with(Validity::starting(now().before(day * 30), day * 20));
-    let error = parse(&profile(&["a"], &authority.pem(), &expired)).unwrap_err();
+    let text = profile(&["a"], &authority.pem(), &authority.device());
+    let after = |days: u64| {
+        let clock = VirtualClock::new(SystemClock.now());
+        clock.advance(Duration::from_secs(days * 24 * 3600));
+        Profile::parse("/etc/vpn/test.ovpn".as_ref(), text.as_bytes(), &clock)
+    };
+    let error = after(400).unwrap_err();
     assert!(matches!(error.kind, ProfileErrorKind::Expired { .. }), "{error}");
     assert!(error.to_string().contains("UTC"), "{error}");
-    let short = authority.device_with(Validity::starting(now(), day * 3));
-    let read = parse(&profile(&["a"], &authority.pem(), &short)).unwrap();
-    assert!(matches!(read.warnings[..], [Warning::ExpiresSoon { .. }]), "{:?}", read.warnings);
+    let warnings = after(360).unwrap().warnings;
+    assert!(matches!(warnings[..], [Warning::ExpiresSoon { .. }]), "{warnings:?}");
 }
 
 #[test]

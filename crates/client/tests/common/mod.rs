@@ -47,11 +47,6 @@ impl Authority {
         self.issue(profile, Validity::starting(now(), pki::DEVICE_LIFETIME))
     }
 
-    pub fn device_with(&self, validity: Validity) -> Issued {
-        let profile = pki::Profile::Device { user: "alice".into(), device: "laptop".into() };
-        self.issue(profile, validity)
-    }
-
     pub fn gateway(&self) -> Issued {
         let profile = pki::Profile::Gateway { names: vec!["vpn.example.net".into()] };
         self.issue(profile, Validity::starting(now(), pki::SERVER_LIFETIME))
