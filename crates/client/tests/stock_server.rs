@@ -99,6 +99,52 @@ fn another_server_of_the_same_ca_is_not_trusted() {
     assert_eq!(error.kind(), ErrorKind::NotTrusted);
 }
 
+#[test]
+fn a_refusal_ends_it_with_the_servers_reason() {
+    let Some(world) = World::new("refusal") else { return };
+    let more = "script-security 2\nclient-connect /bin/false\n";
+    let _server = world.serve(&world.authority.gateway(), more);
+    let mut client = world.connect("203.0.113.2 1194");
+    let error = client.result(SOON).expect("an end").unwrap_err();
+    assert!(matches!(error, ClientError::Refused(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Refused);
+}
+
+#[test]
+fn name_servers_are_set_and_put_back() {
+    let Some(mut world) = World::new("names") else { return };
+    let names = world.folder.write("resolv.conf", "nameserver 192.0.2.53\n");
+    world.host.netns.private_resolv_conf(&names).unwrap();
+    let more = "push \"dhcp-option DNS 10.8.0.1\"\npush \"dhcp-option DOMAIN corp.example\"\n";
+    let server = world.serve(&world.authority.gateway(), more);
+    let client = world.connect("203.0.113.2 1194");
+    assert!(client.connected(), "{}", server.log());
+    let during = std::fs::read_to_string(&names).unwrap();
+    assert!(during.contains("nameserver 10.8.0.1") && during.contains("corp.example"), "{during}");
+    client.stop().unwrap();
+    assert_eq!(std::fs::read_to_string(&names).unwrap(), "nameserver 192.0.2.53\n");
+}
+
+#[test]
+fn what_a_killed_client_leaves_is_mended_by_the_next_and_sigterm_undoes_all() {
+    let Some(world) = World::new("kill") else { return };
+    let server = world.serve(&world.authority.gateway(), "push \"redirect-gateway def1\"\n");
+    let before = world.routes();
+    let mut first = world.run_program("first.log");
+    assert!(first.says("connected to", SOON), "{}{}", first.log(), server.log());
+    let during = world.routes();
+    first.signal("KILL");
+    first.ends(SOON);
+    let left = world.routes();
+    assert!(left != before && left != during && left.contains("203.0.113.2 "), "{left}");
+    let mut second = world.run_program("second.log");
+    assert!(second.says("connected to", SOON), "{}", second.log());
+    assert!(second.log().contains("leftovers are mended"), "{}", second.log());
+    second.signal("TERM");
+    assert!(second.ends(SOON).is_some_and(|status| status.success()), "{}", second.log());
+    assert_eq!(world.routes(), before);
+}
+
 struct World {
     authority: Authority,
     folder: Folder,
@@ -149,6 +195,18 @@ impl World {
     fn connect_with(&self, remote: &str, more: &str) -> Running {
         let text = profile(&[remote], &self.authority.pem(), &self.authority.device());
         Running::start(&self.host, self.folder.path(), &format!("{more}{text}"))
+    }
+
+    /// The client as a process of its own.
+    fn run_program(&self, log: &str) -> Program {
+        let remote = ["203.0.113.2 1194"];
+        let text = profile(&remote, &self.authority.pem(), &self.authority.device());
+        let file = self.folder.write("program.ovpn", &text);
+        let test = std::env::current_exe().unwrap();
+        let program = test.ancestors().nth(2).unwrap().join("examples/connect");
+        let mut command = Command::new(program);
+        command.arg(file).arg(self.folder.path().join("state"));
+        Program::start(&self.host.netns, command, &self.folder.path().join(log)).unwrap()
     }
 
     fn pings(&self, target: &str) -> bool {
