@@ -14,7 +14,11 @@ use wire::tls_auth::AuthDigest;
 #[test]
 fn a_unified_profile_is_read_whole() {
     let authority = Authority::new();
-    let text = profile(&["vpn.example.net 1194", "2001:db8::1 443"], &authority.pem(), &authority.device());
+    let text = profile(
+        &["vpn.example.net 1194", "2001:db8::1 443"],
+        &authority.pem(),
+        &authority.device(),
+    );
     let read = parse(&text).unwrap();
     assert_eq!(read.remotes.len(), 2);
     assert_eq!((read.remotes[1].port, read.remotes[1].family), (443, Family::Any));

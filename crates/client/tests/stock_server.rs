@@ -5,6 +5,8 @@
 //!       10.8.0.1, fd00:8::1      tunnel      10.8.0.2, fd00:8::1000
 //! ```
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::path::Path;

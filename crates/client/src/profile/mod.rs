@@ -6,6 +6,7 @@
 mod directives;
 mod error;
 mod material;
+mod tables;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -40,7 +40,9 @@ fn the_message_has_file_line_and_mend() {
 
 #[test]
 fn an_unknown_directive_is_an_error_unless_the_profile_says_it_may_be() {
-    assert!(matches!(fails("wonder 1\n").kind, ProfileErrorKind::Unknown(name) if name == "wonder"));
+    assert!(
+        matches!(fails("wonder 1\n").kind, ProfileErrorKind::Unknown(name) if name == "wonder")
+    );
     for text in [
         "setenv opt wonder 1\n",
         "ignore-unknown-option wonder other\nwonder 1\n",
@@ -105,7 +107,8 @@ fn timers_and_sizes_are_read() {
 
 #[test]
 fn what_the_server_may_know_of_us_is_kept() {
-    let reader = read("setenv UV_TOKEN \"a b\"\nsetenv FRIENDLY_NAME x\nsetenv IV_SSO web\n").unwrap();
+    let reader =
+        read("setenv UV_TOKEN \"a b\"\nsetenv FRIENDLY_NAME x\nsetenv IV_SSO web\n").unwrap();
     assert_eq!(
         reader.peer_info,
         [("UV_TOKEN".to_owned(), "a b".to_owned()), ("IV_SSO".to_owned(), "web".to_owned())]

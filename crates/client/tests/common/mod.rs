@@ -2,6 +2,7 @@
 //!
 //! Each test file uses its own part of this.
 #![allow(dead_code, unreachable_pub, reason = "shared by several test binaries")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use client::{ClientError, ConnectSettings, Profile, Progress};
 use clock::{Clock, SystemClock};
 use interop::wait_until;
 use pki::{
-    CA_LIFETIME, CertificateRequest, KeyType, LocalSigner, NewCa, PrivateKey, Publishing, Serial, Signer,
-    Timestamp, Validity,
+    CA_LIFETIME, CertificateRequest, KeyType, LocalSigner, NewCa, PrivateKey, Publishing, Serial,
+    Signer, Timestamp, Validity,
 };
 use sysio::lab::Host;
 use wire::static_key::StaticKey;
