@@ -288,7 +288,7 @@ impl Control {
             local: connection.endpoint.local,
             addresses: admitted.addresses.clone(),
             cipher: None,
-            tls: "",
+            tls: hello.tls,
             peer_version: client_name(&hello.peer_info),
             since: self.parts.clock.now().boot,
             renegotiations: 0,

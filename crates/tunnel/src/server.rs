@@ -115,6 +115,7 @@ impl Session {
         self.primary.step = Step::ExpectAdmission;
         self.events.push_back(Event::Admission(Box::new(Hello {
             chain,
+            tls: self.primary.tls.version(),
             peer_info,
             options: message.options,
             username: message.username,

@@ -5,6 +5,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
+use rustls::ProtocolVersion;
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::NoServerSessionStorage;
@@ -116,6 +117,15 @@ impl Tls {
 
     pub(crate) fn is_handshaking(&self) -> bool {
         self.side.as_ref().map_or(true, |side| side.is_handshaking())
+    }
+
+    /// As people write it; empty before the version is agreed on.
+    pub(crate) fn version(&self) -> &'static str {
+        match self.side.as_ref().ok().and_then(|side| side.protocol_version()) {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "",
+        }
     }
 
     pub(crate) fn peer_chain(&self) -> Vec<CertificateDer<'static>> {
