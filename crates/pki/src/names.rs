@@ -1,5 +1,6 @@
 //! Names in certificates: which are possible, and which one belongs to the gateway alone.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use rustls_pki_types::DnsName;
@@ -36,6 +37,15 @@ impl HostName {
         let wildcard_too_wide = name.starts_with('*') && !host.contains('.');
         let good = DnsName::try_from(host).is_ok() && !host.contains('_') && !wildcard_too_wide;
         good.then_some(Self::Dns(name))
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+        }
     }
 }
 

@@ -30,6 +30,9 @@ pub fn certificate_to_pem(der: &CertificateDer<'_>) -> String {
 /// key may be PKCS#8, PKCS#1 or SEC1.
 pub fn identity_from_pem(chain: &str, key: &str) -> Result<Arc<CertifiedKey>, IdentityError> {
     let chain = certificates_from_pem(chain).map_err(IdentityError::Certificate)?;
+    if is_encrypted(key) {
+        return Err(IdentityError::EncryptedKey);
+    }
     let mut key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|error| IdentityError::Key(error.into()))?;
     let identity = assemble(chain, &key);
@@ -69,6 +72,8 @@ pub enum IdentityError {
     UnreadableCertificate,
     /// The key's text cannot be read.
     Key(PemError),
+    /// The key is locked by a passphrase.
+    EncryptedKey,
     /// The key is of another kind than RSA, P-256, P-384, P-521 and Ed25519, or damaged.
     UnsupportedKey,
     /// The key is not the certificate's.
@@ -83,6 +88,9 @@ impl fmt::Display for IdentityError {
                 f.write_str("the certificate cannot be read; fetch a new profile")
             }
             Self::Key(error) => write!(f, "the private key: {error}"),
+            Self::EncryptedKey => f.write_str(
+                "the private key is locked by a passphrase; unlock it with `openssl pkey`",
+            ),
             Self::UnsupportedKey => {
                 f.write_str("the private key is damaged or of a kind that is not supported")
             }
@@ -135,6 +143,12 @@ impl fmt::Display for PemError {
 }
 
 impl Error for PemError {}
+
+/// PKCS#8's own way, and the older one that keeps the section's name.
+fn is_encrypted(text: &str) -> bool {
+    text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        || text.contains("Proc-Type: 4,ENCRYPTED")
+}
 
 pub(crate) fn pkcs8_from_pem(text: &str) -> Result<Zeroizing<Vec<u8>>, PemError> {
     let mut key = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes())?;
@@ -197,6 +211,13 @@ mod tests {
             let reserved = digits + digits.div_ceil(LINE) + 2 * ("PRIVATE KEY".len() + 18);
             assert!(text.len() <= reserved, "{} > {reserved}", text.len());
         }
+    }
+
+    #[test]
+    fn a_locked_key_is_told_from_a_damaged_one() {
+        let chain = encode("CERTIFICATE", b"any");
+        let key = encode("ENCRYPTED PRIVATE KEY", b"any");
+        assert_eq!(identity_from_pem(&chain, &key).err(), Some(IdentityError::EncryptedKey));
     }
 
     #[test]

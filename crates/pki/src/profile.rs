@@ -184,8 +184,8 @@ fn subject(profile: &Profile) -> Result<(String, Vec<HostName>), SignError> {
             (RESERVED_GATEWAY_NAME.to_owned(), hosts)
         }
         Profile::Server { names } => {
-            let first = names.first().ok_or(SignError::NoName)?;
-            (first.clone(), free_hosts(names)?)
+            let hosts = free_hosts(names)?;
+            (hosts.first().ok_or(SignError::NoName)?.to_string(), hosts)
         }
         Profile::Device { user, device } => (device_common_name(user, device)?, Vec::new()),
     };

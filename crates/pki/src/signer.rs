@@ -136,3 +136,96 @@ impl Error for SignError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        CA_LIFETIME, DEVICE_LIFETIME, KeyType, LocalSigner, NewCa, PrivateKey, Profile, Publishing,
+        Revocation, RevocationReason, Serial, Timestamp, Validity,
+    };
+
+    #[test]
+    fn requests_and_answers_survive_a_process_border() {
+        let crl = CrlRequest {
+            number: 1,
+            this_update: now(),
+            next_update: now().after(DEVICE_LIFETIME),
+            revoked: BTreeMap::from([(
+                Serial::from_random([1; 16]),
+                Revocation { at: now(), reason: RevocationReason::Superseded },
+            )]),
+        };
+        for request in [SignRequest::Certificate(Box::new(request())), SignRequest::Crl(crl)] {
+            let carried = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<SignRequest>(&carried).unwrap(), request);
+            let answer = signer().sign_now(request);
+            let carried = serde_json::to_string(&answer).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Result<SignAnswer, SignError>>(&carried).unwrap(),
+                answer
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_too_weak_does_not_come_in_over_the_border() {
+        let carried = serde_json::to_string(&request()).unwrap();
+        let spki = serde_json::to_string(request().public_key.spki()).unwrap();
+        let forged = carried.replace(&spki, "[48,3,2,1,5]");
+        assert_ne!(forged, carried);
+        assert!(serde_json::from_str::<CertificateRequest>(&forged).is_err());
+    }
+
+    #[test]
+    fn what_begins_after_the_ca_ends_is_not_signed() {
+        let late = now().after(CA_LIFETIME);
+        let validity = Validity { not_before: late, not_after: late.after(DEVICE_LIFETIME) };
+        let request = CertificateRequest { validity, ..request() };
+        let answer = signer().sign_now(SignRequest::Certificate(Box::new(request)));
+        assert_eq!(answer, Err(SignError::EmptyValidity));
+    }
+
+    #[test]
+    fn two_generations_differ_in_name_and_key_id() {
+        let (one, two) = (signer(), signer());
+        assert_ne!(one.ca().subject(), two.ca().subject());
+        assert_ne!(one.ca().key_id(), two.ca().key_id());
+        assert_ne!(one.ca().tag(), two.ca().tag());
+    }
+
+    #[test]
+    fn a_ca_is_taken_up_again_with_its_own_key_alone() {
+        let (one, two) = (signer(), signer());
+        let key = |signer: &LocalSigner| PrivateKey::from_pkcs8(signer.key().pkcs8()).unwrap();
+        let again = LocalSigner::new(one.ca().der(), key(&one)).unwrap();
+        assert_eq!(again.ca(), one.ca());
+        let mixed = LocalSigner::new(one.ca().der(), key(&two));
+        assert_eq!(mixed.err(), Some(crate::CaError::KeyMismatch));
+    }
+
+    fn request() -> CertificateRequest {
+        thread_local! {
+            static KEY: PrivateKey = PrivateKey::generate(KeyType::P256).unwrap();
+        }
+        CertificateRequest {
+            serial: Serial::from_random([2; 16]),
+            profile: Profile::Device { user: "alice".into(), device: "phone".into() },
+            public_key: KEY.with(|key| key.public_key().clone()),
+            validity: Validity::starting(now(), DEVICE_LIFETIME),
+            publishing: Publishing::default(),
+        }
+    }
+
+    fn signer() -> LocalSigner {
+        let serial = Serial::from_random([3; 16]);
+        let new = NewCa { key_type: KeyType::P256, serial, now: now(), lifetime: CA_LIFETIME };
+        LocalSigner::create(&new).unwrap()
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_unix_secs(1_800_000_000)
+    }
+}

@@ -1,5 +1,6 @@
 //! Handshakes in memory: each refusal as the gateway and the client meet it, over both versions of
 //! TLS, and which certificate the gateway answers with.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
@@ -16,6 +17,7 @@ use pki::{
     resolver_of_one, server_config,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, ClientConfig, ClientConnection, ConnectionCommon, DigitallySignedStruct,
@@ -46,6 +48,15 @@ fn nothing_is_resumed_and_no_server_name_is_sent() {
         assert_eq!(client.unwrap().handshake_kind(), Some(HandshakeKind::Full));
         assert_eq!(server.unwrap().server_name(), None);
     }
+}
+
+#[test]
+fn the_gateway_names_the_ca_it_wants() {
+    let world = World::new();
+    let verifier = world.verifier();
+    let hints: Vec<&[u8]> = verifier.root_hint_subjects().iter().map(AsRef::as_ref).collect();
+    assert_eq!(hints, [world.authority.signer.ca().subject()]);
+    assert!(verifier.client_auth_mandatory());
 }
 
 #[test]
@@ -407,7 +418,7 @@ impl World {
     fn refusal(&self, identity: Option<Arc<CertifiedKey>>) -> Refusal {
         let [one, two] = VERSIONS.map(|version| {
             let (_, server) = self.handshake(identity.clone(), version);
-            let error = server.err().expect("the gateway refuses");
+            let error = server.expect_err("the gateway refuses");
             refusal_of(&error).unwrap_or_else(|| panic!("no refusal: {error}"))
         });
         assert_eq!(one, two);
