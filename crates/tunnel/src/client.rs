@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use wire::cipher::{Cipher, client_choice};
 use wire::key_method::{ClientKeyMessage, ClientKeySource, ServerKeyMessage};
-use wire::message::ControlMessage;
+use wire::message::{self, ControlMessage};
 use wire::options::cipher_token;
 use wire::peer_info::{IvProto, PeerInfo};
-use wire::push::{ProtocolFlag, PushCollector, PushOption, PushReply};
+use wire::push::{ProtocolFlag, PushCollector, PushOption, PushPart, PushReply};
 use zeroize::Zeroizing;
 
 use crate::config::ClientConfig;
@@ -16,6 +16,7 @@ use crate::end::{EndReason, Misbehaviour, PushFault};
 use crate::event::{Event, Negotiated};
 use crate::generation::Step;
 use crate::session::{Session, Side};
+use crate::state::SessionState;
 
 /// What this client understands.
 const PROTO: IvProto = IvProto::DATA_V2
@@ -56,6 +57,21 @@ impl ClientSide {
             next_request: None,
             requests: 0,
         }
+    }
+
+    /// From a saved state. A push that does not parse any more would not have been taken.
+    pub(crate) fn restored(config: Arc<ClientConfig>, state: &SessionState) -> Self {
+        let mut client = Self::new(config);
+        client.auth_token = state.auth_token.clone();
+        client.auth_user.clone_from(&state.auth_user);
+        for text in &state.pushed {
+            if let ControlMessage::PushReply(part) = ControlMessage::parse(text)
+                && let Ok(Some(reply)) = client.collector.add(part)
+            {
+                client.pushed = Some(reply);
+            }
+        }
+        client
     }
 
     pub(crate) fn ask_for_push(&mut self, boot: Duration) {
@@ -159,14 +175,16 @@ impl Session {
     }
 
     pub(crate) fn take_text_from_server(&mut self, message: &[u8]) -> Result<(), EndReason> {
-        for text in ControlMessage::parse(message) {
+        for text in message::parse(message).into_iter().flatten() {
             if self.is_ended() {
                 break;
             }
             match text {
                 ControlMessage::PushReply(part) => self.take_push(part)?,
-                ControlMessage::AuthFailed(text) => return Err(EndReason::AuthFailed(text)),
-                ControlMessage::Restart(text) => return Err(EndReason::PeerRestart(text)),
+                ControlMessage::AuthFailed(failure) => return Err(EndReason::AuthFailed(failure)),
+                ControlMessage::Restart { keep_credentials, next_server, text } => {
+                    return Err(EndReason::PeerRestart { keep_credentials, next_server, text });
+                }
                 ControlMessage::Halt(text) => return Err(EndReason::PeerHalt(text)),
                 ControlMessage::Exit => return Err(EndReason::PeerExit),
                 ControlMessage::AuthPending { timeout } => self.wait_for_authentication(timeout),
@@ -187,7 +205,7 @@ impl Session {
         self.primary.deadline = self.primary.deadline.max(Some(until));
     }
 
-    fn take_push(&mut self, part: PushReply) -> Result<(), EndReason> {
+    fn take_push(&mut self, part: PushPart) -> Result<(), EndReason> {
         let expected = self.primary.step == Step::ExpectPushReply;
         let Side::Client(client) = &mut self.side else { return Ok(()) };
         let reply = client.collector.add(part);
@@ -213,8 +231,8 @@ impl ClientSide {
     fn keep_token(&mut self, reply: &PushReply) {
         for option in &reply.options {
             match option {
-                PushOption::AuthToken(token) => self.auth_token = token.clone(),
-                PushOption::AuthTokenUser(user) => self.auth_user = user.clone(),
+                PushOption::AuthToken(token) => self.auth_token = token.0.clone(),
+                PushOption::AuthTokenUser(user) => self.auth_user = decode_base64(user).unwrap_or_default(),
                 _ => {}
             }
         }
@@ -252,8 +270,43 @@ fn take_flags(negotiated: &mut Negotiated, flags: &[ProtocolFlag]) -> Result<(),
             ProtocolFlag::DynTlsCrypt | ProtocolFlag::AeadEpoch => {
                 return Err(EndReason::PushUnusable(PushFault::FlagNotOffered));
             }
-            ProtocolFlag::Other(_) => {}
+            ProtocolFlag::Unknown(_) => {}
         }
     }
     Ok(())
+}
+
+/// The user name of `auth-token-user`.
+fn decode_base64(text: &str) -> Option<String> {
+    let digit = |byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
+    for byte in text.trim_end_matches('=').bytes() {
+        bits = (bits << 6 | u32::from(digit(byte)?)) & 0xffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held & 0xff) as u8);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_user_is_read_from_base64() {
+        for (text, name) in [("YQ==", "a"), ("YWI=", "ab"), ("YWJj", "abc"), ("w7w=", "\u{fc}"), ("", "")] {
+            assert_eq!(decode_base64(text).as_deref(), Some(name));
+        }
+        assert_eq!(decode_base64("a b"), None);
+    }
 }

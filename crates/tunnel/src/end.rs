@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 
 use wire::key_method::KeyMethodError;
+use wire::message::AuthFailure;
+use wire::push::PushEncodeError;
 
 use crate::event::{Close, Refusal};
 
@@ -24,14 +26,21 @@ pub enum EndReason {
     IdentityChanged,
     /// Server: admission was refused.
     Refused(Refusal),
-    /// Client: the server refused us, with its text (empty for none).
-    AuthFailed(String),
+    /// Client: the server refused us.
+    AuthFailed(AuthFailure),
     /// Client: the server pushed something that cannot work.
     PushUnusable(PushFault),
     /// The peer said goodbye.
     PeerExit,
-    /// Client: the server wants us to reconnect, with its text.
-    PeerRestart(String),
+    /// Client: the server wants us to reconnect.
+    PeerRestart {
+        /// Keep credentials and token.
+        keep_credentials: bool,
+        /// Go on to the next server.
+        next_server: bool,
+        /// Its text, empty for none.
+        text: String,
+    },
     /// Client: the server wants us to stay away, with its text.
     PeerHalt(String),
     /// We closed it.
@@ -44,6 +53,8 @@ pub enum EndReason {
     KeyDerivationFailed,
     /// Client: our own user name, password or peer info do not fit the key message.
     OwnKeyMessage(KeyMethodError),
+    /// Server: our own options cannot be pushed.
+    OwnPush(PushEncodeError),
 }
 
 /// How far a negotiation came.
@@ -112,7 +123,7 @@ impl EndReason {
             EndReason::AuthFailed(_) => "auth_failed",
             EndReason::PushUnusable(_) => "push_unusable",
             EndReason::PeerExit => "peer_exit",
-            EndReason::PeerRestart(_) => "peer_restart",
+            EndReason::PeerRestart { .. } => "peer_restart",
             EndReason::PeerHalt(_) => "peer_halt",
             EndReason::Closed(Close::Replaced) => "replaced",
             EndReason::Closed(_) => "closed",
@@ -120,6 +131,7 @@ impl EndReason {
             EndReason::RestoredAfterItsEnd => "restored_after_its_end",
             EndReason::KeyDerivationFailed => "key_derivation_failed",
             EndReason::OwnKeyMessage(_) => "own_key_message",
+            EndReason::OwnPush(_) => "own_push",
         }
     }
 }
@@ -140,10 +152,10 @@ impl fmt::Display for EndReason {
                 f.write_str("the peer came back with another certificate in a renegotiation")
             }
             EndReason::Refused(refusal) => write!(f, "refused: {}", refusal.code),
-            EndReason::AuthFailed(text) => told(f, "the server refused us", text),
+            EndReason::AuthFailed(failure) => write!(f, "the server refused us: {failure}"),
             EndReason::PushUnusable(fault) => write!(f, "the server's push cannot work: {fault}"),
             EndReason::PeerExit => f.write_str("the peer left"),
-            EndReason::PeerRestart(text) => told(f, "the server asks for a reconnect", text),
+            EndReason::PeerRestart { text, .. } => told(f, "the server asks for a reconnect", text),
             EndReason::PeerHalt(text) => told(f, "the server sent us away", text),
             EndReason::Closed(Close::Replaced) => f.write_str("replaced by a newer session"),
             EndReason::Closed(_) => f.write_str("closed from this side"),
@@ -153,6 +165,7 @@ impl fmt::Display for EndReason {
             EndReason::RestoredAfterItsEnd => f.write_str("saved after its end"),
             EndReason::KeyDerivationFailed => f.write_str("the TLS exporter gave no usable key"),
             EndReason::OwnKeyMessage(error) => write!(f, "our own key message: {error}"),
+            EndReason::OwnPush(error) => write!(f, "our own push: {error}"),
         }
     }
 }
@@ -166,6 +179,7 @@ impl Error for EndReason {
         match self {
             EndReason::TlsFailed(error) => Some(error),
             EndReason::OwnKeyMessage(error) => Some(error),
+            EndReason::OwnPush(error) => Some(error),
             _ => None,
         }
     }

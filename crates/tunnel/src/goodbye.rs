@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use clock::Now;
+use wire::key_material::Role;
+use wire::message::{AuthFailure, ControlMessage};
 
 use crate::end::EndReason;
-use crate::event::{Close, Role};
+use crate::event::Close;
 use crate::generation::Step;
 use crate::session::{Life, Session};
 
@@ -24,11 +26,14 @@ impl Session {
         }
         let exit_notify = self.negotiated.is_some_and(|negotiated| negotiated.exit_notify);
         let text = match &how {
-            Close::Exit if exit_notify => Some("EXIT".to_owned()),
+            Close::Exit if exit_notify => Some(ControlMessage::Exit),
             Close::Exit | Close::Replaced => None,
-            Close::Restart(text) => Some(with_text("RESTART", text)),
-            Close::Halt(text) => Some(with_text("HALT", text)),
-            Close::AuthFailed(text) => Some(with_text("AUTH_FAILED", text)),
+            Close::Restart(text) => {
+                let (keep_credentials, next_server) = (false, false);
+                Some(ControlMessage::Restart { keep_credentials, next_server, text: text.clone() })
+            }
+            Close::Halt(text) => Some(ControlMessage::Halt(text.clone())),
+            Close::AuthFailed(text) => Some(denied(text)),
         };
         match text {
             Some(text) => self.say_goodbye(&text, EndReason::Closed(how)),
@@ -37,9 +42,9 @@ impl Session {
     }
 
     /// Sends a last text and ends with `reason`.
-    pub(crate) fn say_goodbye(&mut self, text: &str, reason: EndReason) {
+    pub(crate) fn say_goodbye(&mut self, text: &ControlMessage, reason: EndReason) {
         self.texts.clear();
-        self.say(text);
+        self.say(&text.to_string());
         self.life = Life::Draining { until: self.now.boot + DRAIN, reason };
         self.primary.step = Step::Goodbye;
         if self.role() == Role::TlsServer && self.primary.key_message_received {
@@ -56,9 +61,7 @@ impl Session {
     }
 }
 
-/// `AUTH_FAILED,text`, or the bare word. A NUL or line break would end the message early.
-pub(crate) fn with_text(word: &str, text: &str) -> String {
-    const ROOM: usize = 900;
-    let clean = text.chars().filter(|c| !c.is_control()).take(ROOM / 4).collect::<String>();
-    if clean.is_empty() { word.to_owned() } else { format!("{word},{clean}") }
+/// `AUTH_FAILED` with its text, or alone.
+pub(crate) fn denied(text: &str) -> ControlMessage {
+    ControlMessage::AuthFailed(AuthFailure::Denied(text.to_owned()))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clock::Now;
 use wire::KeyId;
 use wire::key_material::KeyMaterial;
+use wire::message::encode_text;
 use zeroize::Zeroizing;
 
 use crate::end::EndReason;
@@ -41,8 +42,9 @@ impl Session {
             return;
         }
         self.keys.note_seen(key_id);
-        // A client that sends data has its push, whatever became of the acknowledgement.
-        if key_id == self.primary.key_id && self.primary.is_first() && self.primary.step == Step::ExpectAcks {
+        // Who seals with the key has all that we sent and opens with it, whatever became of the
+        // acknowledgements.
+        if key_id == self.primary.key_id && self.primary.step == Step::ExpectAcks {
             self.complete();
         }
         self.switch_if_due();
@@ -98,6 +100,9 @@ impl Session {
 
     /// Moves on where an acknowledgement was all that was missing.
     fn settle(&mut self) -> Result<(), EndReason> {
+        if self.is_ended() {
+            return Ok(());
+        }
         self.primary.flush_tls();
         if !self.primary.active && self.key_exchange_done() {
             self.primary.active = true;
@@ -143,10 +148,7 @@ impl Session {
 
     /// Queues a text with its NUL; it leaves once the generation is active.
     pub(crate) fn say(&mut self, text: &str) {
-        let mut message = Zeroizing::new(Vec::with_capacity(text.len() + 1));
-        message.extend_from_slice(text.as_bytes());
-        message.push(0);
-        self.texts.push_back(message);
+        self.texts.push_back(Zeroizing::new(encode_text(text)));
     }
 
     /// Derives the generation's key and hands it to the data plane.
@@ -191,11 +193,8 @@ impl Session {
         self.report_switch(switched);
     }
 
-    pub(crate) fn report_switch(&mut self, switched: Option<(KeyId, Vec<KeyId>)>) {
-        if let Some((key_id, retired)) = switched {
-            self.events.push_back(Event::KeyActive(key_id));
-            self.report_retired(retired);
-        }
+    pub(crate) fn report_switch(&mut self, switched: Option<KeyId>) {
+        self.events.extend(switched.map(Event::KeyActive));
     }
 
     pub(crate) fn report_retired(&mut self, retired: Vec<KeyId>) {

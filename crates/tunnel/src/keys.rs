@@ -2,7 +2,8 @@
 //!
 //! Sealing moves to a new key when its generation is complete and the peer has used it, or a grace
 //! has passed; at once when yet another renegotiation begins (sections 4.5). The key before stays
-//! for opening until the transition window ends; any older one goes when sealing moves.
+//! for opening until the transition window ends. At most [`MAX_HELD`] keys are held, as a peer that
+//! never saw the end of the last renegotiation may still seal with the key before it.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use wire::KeyId;
 use wire::cipher::Cipher;
 use wire::key_material::KeyMaterial;
 
-/// Keys that are held at a time: sealing, an unfinished one, and its successor.
+/// Keys that are held at a time: the last three generations.
 const MAX_HELD: usize = 3;
 
 /// All keys that the data plane opens with, oldest first.
@@ -61,21 +62,17 @@ impl Keys {
         self.switch = Some(Switch { key_id, at });
     }
 
-    /// Seals with the scheduled key if it is time. Gives the key, and those that retire.
-    pub(crate) fn switch_due(&mut self, now: Duration) -> Option<(KeyId, Vec<KeyId>)> {
-        let switch = self.switch.filter(|switch| switch.at <= now)?;
-        Some((switch.key_id, self.seal_with(switch.key_id)))
+    /// Seals with the scheduled key if it is time, and says with which.
+    pub(crate) fn switch_due(&mut self, now: Duration) -> Option<KeyId> {
+        let key_id = self.switch.filter(|switch| switch.at <= now)?.key_id;
+        self.switch = None;
+        self.sealing = Some(key_id);
+        Some(key_id)
     }
 
     /// Seals with the scheduled key, whether or not it is time.
-    pub(crate) fn switch_at_once(&mut self) -> Option<(KeyId, Vec<KeyId>)> {
+    pub(crate) fn switch_at_once(&mut self) -> Option<KeyId> {
         self.switch_due(Duration::MAX)
-    }
-
-    fn seal_with(&mut self, key_id: KeyId) -> Vec<KeyId> {
-        let former = self.sealing.replace(key_id);
-        self.switch = None;
-        self.retire(|key| key.key_id != key_id && Some(key.key_id) != former)
     }
 
     /// A new generation with this id begins: older keys get their term. Gives those that retire.
@@ -124,11 +121,11 @@ mod tests {
         renew(&mut keys, 1);
         keys.schedule(id(1), NOW);
         assert_eq!(keys.switch_due(NOW - Duration::from_millis(1)), None);
-        assert_eq!(keys.switch_due(NOW), Some((id(1), vec![])));
+        assert_eq!(keys.switch_due(NOW), Some(id(1)));
         renew(&mut keys, 2);
         keys.note_seen(id(2));
         keys.schedule(id(2), LATER);
-        assert_eq!(keys.switch_due(NOW), Some((id(2), vec![id(0)])), "the third generation retires the first");
+        assert_eq!(keys.switch_due(NOW), Some(id(2)));
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use clock::Now;
-use wire::push::PushReply;
 
 use crate::client::ClientSide;
 use crate::config::{ClientConfig, ServerConfig};
@@ -48,7 +47,7 @@ impl Session {
             leaf,
             auth_token: token,
             auth_user: user,
-            pushed: pushed.map(PushReply::encode).unwrap_or_default(),
+            pushed: pushed.and_then(|push| push.encode().ok()).unwrap_or_default(),
         }
     }
 

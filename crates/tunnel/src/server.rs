@@ -7,15 +7,15 @@ use aws_lc_rs::digest::{SHA256, digest};
 use clock::Now;
 use wire::cipher::{Choice, ClientOffer, negotiate};
 use wire::key_method::{ClientKeyMessage, ServerKeyMessage, ServerKeySource};
-use wire::message::ControlMessage;
+use wire::message::{self, ControlMessage};
 use wire::peer_info::{IvProto, PeerInfo};
-use wire::push::{ProtocolFlag, PushOption, PushReply};
+use wire::push::{ProtocolFlag, PushEncodeError, PushOption, PushReply};
 
 use crate::config::ServerConfig;
 use crate::end::{EndReason, Misbehaviour};
 use crate::event::{Event, Grant, Hello, Negotiated, Refusal};
 use crate::generation::Step;
-use crate::goodbye::with_text;
+use crate::goodbye::denied;
 use crate::session::{Life, Session, Side};
 
 /// A client that asks again sooner has its answer on the way.
@@ -58,7 +58,7 @@ impl Session {
         match self.grant_key(&grant) {
             Ok(()) => self.advance(),
             Err(reason @ EndReason::NoCommonCipher) => {
-                self.say_goodbye(&with_text("AUTH_FAILED", NO_SHARED_CIPHER), reason);
+                self.say_goodbye(&denied(NO_SHARED_CIPHER), reason);
             }
             Err(reason) => self.end(reason),
         }
@@ -70,8 +70,7 @@ impl Session {
         if self.primary.step != Step::ExpectAdmission || self.is_ended() {
             return;
         }
-        let text = with_text("AUTH_FAILED", &refusal.told);
-        self.say_goodbye(&text, EndReason::Refused(refusal));
+        self.say_goodbye(&denied(&refusal.told), EndReason::Refused(refusal));
     }
 
     pub(crate) fn take_client_key_message(&mut self, message: &[u8]) -> Result<(), EndReason> {
@@ -93,7 +92,7 @@ impl Session {
         let peer_info = PeerInfo::parse(&message.peer_info);
         let Side::Server(server) = &mut self.side else { return };
         if *server.leaf.get_or_insert(fingerprint) != fingerprint {
-            return self.say_goodbye("AUTH_FAILED", EndReason::IdentityChanged);
+            return self.say_goodbye(&denied(""), EndReason::IdentityChanged);
         }
         if first {
             server.client = Some(Abilities {
@@ -155,7 +154,7 @@ impl Session {
             exit_notify: client.proto.contains(IvProto::CC_EXIT_NOTIFY),
             peer_id: Some(grant.peer_id).filter(|id| !id.is_unset() && client.proto.contains(IvProto::DATA_V2)),
         };
-        server.push = push_messages(grant, client, choice, negotiated);
+        server.push = push_messages(grant, client, choice, negotiated).map_err(EndReason::OwnPush)?;
         self.negotiated = Some(negotiated);
         Ok(negotiated)
     }
@@ -179,7 +178,7 @@ impl Session {
     }
 
     pub(crate) fn take_text_from_client(&mut self, message: &[u8]) -> Result<(), EndReason> {
-        for text in ControlMessage::parse(message) {
+        for text in message::parse(message).into_iter().flatten() {
             match text {
                 ControlMessage::PushRequest => self.take_push_request(),
                 ControlMessage::Exit => self.end(EndReason::PeerExit),
@@ -200,7 +199,12 @@ impl Session {
 }
 
 /// The whole push, cut into messages. A client without `IV_MTU` gets no `tun-mtu`.
-fn push_messages(grant: &Grant, client: &Abilities, choice: Choice, negotiated: Negotiated) -> Vec<String> {
+fn push_messages(
+    grant: &Grant,
+    client: &Abilities,
+    choice: Choice,
+    negotiated: Negotiated,
+) -> Result<Vec<String>, PushEncodeError> {
     let fits = |option: &&PushOption| client.takes_mtu || !matches!(option, PushOption::TunMtu(_));
     let mut options: Vec<PushOption> = grant.push.iter().filter(fits).cloned().collect();
     options.extend(negotiated.peer_id.map(PushOption::PeerId));
@@ -219,7 +223,7 @@ fn push_messages(grant: &Grant, client: &Abilities, choice: Choice, negotiated: 
         false if negotiated.exporter => options.push(PushOption::KeyDerivationTlsEkm),
         false => {}
     }
-    PushReply { options }.encode()
+    PushReply::new(options).encode()
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clock::Now;
 use wire::control::ControlPacket;
+use wire::key_material::Role;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 use zeroize::Zeroizing;
 
@@ -20,7 +21,7 @@ use crate::config::{ClientConfig, ServerConfig, Timing};
 use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::entropy::{Entropy, Seed};
-use crate::event::{Event, Negotiated, Role};
+use crate::event::{Event, Negotiated};
 use crate::generation::Generation;
 use crate::keys::Keys;
 use crate::reliable::{PIGGYBACKED_ACKS, Reliable};

@@ -101,11 +101,6 @@ impl Reliable {
     pub(crate) fn reset_acknowledged(&self) -> bool {
         self.send.reset_acknowledged()
     }
-
-    /// The peer's reset has arrived.
-    pub(crate) fn reset_received(&self) -> bool {
-        self.receive.next() > 0
-    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,6 @@ impl ReceiveWindow {
         Self { next, stored: BTreeMap::new() }
     }
 
-    /// The id that is delivered next.
-    pub(crate) fn next(&self) -> u32 {
-        self.next
-    }
-
     /// True for everything that is to be acknowledged: duplicates, and what fits the window.
     pub(crate) fn takes(&self, id: u32) -> bool {
         id < self.next.saturating_add(WINDOW)
@@ -77,6 +72,6 @@ mod tests {
         window.store(1, vec![1]);
         assert_eq!(window.pop(), None);
         window.store(0, Vec::new());
-        assert_eq!((window.next(), window.pop()), (1, Some(vec![1])));
+        assert_eq!((window.next, window.pop()), (1, Some(vec![1])));
     }
 }

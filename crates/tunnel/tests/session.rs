@@ -1,0 +1,200 @@
+//! Both cores against each other in fine weather: one test for each thing that sessions do.
+
+mod world;
+
+use std::time::Duration;
+
+use tunnel::{Close, EndReason, Progress};
+use wire::cipher::Cipher;
+
+use world::{Setup, Who, World};
+
+#[test]
+fn a_handshake_establishes_both_sides_with_equal_keys() {
+    for (tls12, plain) in [(false, false), (true, false), (false, true)] {
+        let world = established(Setup { tls12, plain, ..Setup::fine(1) });
+        let server = world.server().expect("a session");
+        assert_eq!(server.keys, world.client.keys);
+        assert_eq!((server.keys.len(), world.client.pushed, server.admissions), (1, 1, 1));
+        let (ours, theirs) = (server.session.negotiated(), world.client.session.negotiated());
+        assert_eq!(ours, theirs);
+        let agreed = ours.expect("agreed");
+        assert!(agreed.exporter && agreed.exit_notify && agreed.peer_id.is_some());
+        assert_eq!(agreed.cipher, Cipher::Aes256Gcm);
+    }
+}
+
+#[test]
+fn either_side_renegotiates_and_the_new_key_takes_over() {
+    let mut world = established(Setup::fine(2));
+    let server = Who::Server(world.client.session.id());
+    for (round, who) in [Who::Client, server, Who::Client, server].into_iter().enumerate() {
+        world.renegotiate(who);
+        world.run_for(Duration::from_secs(8));
+        let key_id = (round + 1) as u8;
+        for party in [&world.client, world.server().expect("a session")] {
+            assert_eq!(party.sealing.map(|id| id.get()), Some(key_id));
+            assert_eq!(party.renegotiated.len(), usize::from(key_id));
+        }
+        world.exchange_data();
+    }
+    assert_eq!(world.server().expect("a session").keys, world.client.keys);
+}
+
+#[test]
+fn simultaneous_renegotiations_are_one() {
+    let mut world = established(Setup::fine(3));
+    let server = Who::Server(world.client.session.id());
+    world.renegotiate(Who::Client);
+    world.renegotiate(server);
+    world.run_for(Duration::from_secs(8));
+    assert_eq!(world.client.renegotiated.len(), 1);
+    assert_eq!(world.server().expect("a session").keys, world.client.keys);
+}
+
+#[test]
+fn key_ids_go_round_without_the_first_one() {
+    let mut world = established(Setup::fine(4));
+    for _ in 0..16 {
+        world.renegotiate(Who::Client);
+        world.run_for(Duration::from_secs(8));
+        world.exchange_data();
+        assert!(world.client.keys.len() <= 3);
+    }
+    let ids: Vec<u8> = world.client.renegotiated.iter().map(|id| id.get()).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 5, 6, 7, 1, 2]);
+}
+
+#[test]
+fn an_old_key_retires_when_its_window_ends() {
+    let mut world = established(Setup::fine(5));
+    world.renegotiate(Who::Client);
+    world.run_for(Duration::from_secs(3590));
+    assert!(world.client.retired.is_empty());
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(world.client.retired.iter().map(|id| id.get()).collect::<Vec<_>>(), [0]);
+}
+
+#[test]
+fn a_key_is_renewed_by_age_within_the_last_tenth() {
+    let mut world = established(Setup::fine(6));
+    world.run_for(Duration::from_secs(3235));
+    assert!(world.client.renegotiated.is_empty());
+    world.run_for(Duration::from_secs(370));
+    assert!(!world.client.renegotiated.is_empty());
+}
+
+#[test]
+fn exit_ends_both_sides() {
+    for by_client in [true, false] {
+        let mut world = established(Setup::fine(7));
+        let server = Who::Server(world.client.session.id());
+        world.close(if by_client { Who::Client } else { server }, Close::Exit);
+        world.run_for(Duration::from_secs(1));
+        let ends = (world.client.end.clone(), world.server().expect("a session").end.clone());
+        match ends {
+            (Some(EndReason::Closed(Close::Exit)), Some(EndReason::PeerExit)) if by_client => {}
+            (Some(EndReason::PeerExit), Some(EndReason::Closed(Close::Exit))) if !by_client => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_restart_names_its_text() {
+    let mut world = established(Setup::fine(8));
+    let server = Who::Server(world.client.session.id());
+    world.close(server, Close::Restart("moving".to_owned()));
+    world.run_for(Duration::from_secs(1));
+    assert!(matches!(&world.client.end, Some(EndReason::PeerRestart { text, .. }) if text == "moving"));
+}
+
+#[test]
+fn a_refused_client_is_told_and_gets_no_key() {
+    let mut world = World::new(Setup { refuse: true, ..Setup::fine(9) });
+    world.run_for(Duration::from_secs(3));
+    assert!(matches!(world.client.end, Some(EndReason::AuthFailed(_))), "{:?}", world.client.end);
+    let server = world.server().expect("a session");
+    assert!(matches!(&server.end, Some(EndReason::Refused(refusal)) if refusal.code == "device_disabled"));
+    assert!(world.client.keys.is_empty() && server.keys.is_empty());
+}
+
+#[test]
+fn a_refusal_in_a_renegotiation_ends_the_session() {
+    let mut world = established(Setup::fine(10));
+    world.setup.refuse = true;
+    world.renegotiate(Who::Client);
+    world.run_for(Duration::from_secs(3));
+    assert!(matches!(world.client.end, Some(EndReason::AuthFailed(_))), "{:?}", world.client.end);
+    assert!(matches!(world.server().expect("a session").end, Some(EndReason::Refused(_))));
+}
+
+#[test]
+fn closing_at_any_moment_of_a_renegotiation_ends_the_session_within_seconds() {
+    for millis in 0..20 {
+        let mut world = established(Setup { slow_driver: true, ..Setup::fine(millis) });
+        let server = Who::Server(world.client.session.id());
+        world.renegotiate(Who::Client);
+        world.run_for(Duration::from_millis(millis));
+        world.close(server, Close::AuthFailed(String::new()));
+        world.run_for(Duration::from_secs(6));
+        let end = &world.server().expect("a session").end;
+        assert!(matches!(end, Some(EndReason::Closed(Close::AuthFailed(_)))), "{end:?}");
+        assert_eq!(world.server().expect("a session").renegotiated.len(), 0);
+    }
+}
+
+#[test]
+fn no_common_cipher_is_a_reason_on_both_sides() {
+    let setup = Setup { client_ciphers: Vec::new(), ..Setup::fine(11) };
+    let mut world = World::new(setup);
+    world.run_for(Duration::from_secs(3));
+    assert!(matches!(world.client.end, Some(EndReason::AuthFailed(_))), "{:?}", world.client.end);
+    assert!(matches!(world.server().expect("a session").end, Some(EndReason::NoCommonCipher)));
+}
+
+#[test]
+fn the_servers_order_of_ciphers_decides() {
+    let client_ciphers = vec![Cipher::ChaCha20Poly1305, Cipher::Aes128Gcm];
+    let world = established(Setup { client_ciphers, ..Setup::fine(12) });
+    let agreed = world.client.session.negotiated().expect("agreed");
+    assert_eq!(agreed.cipher, Cipher::Aes128Gcm);
+}
+
+#[test]
+fn a_client_without_an_answer_ends_with_its_progress() {
+    let mut setup = Setup::fine(13);
+    setup.weather.loss = 1.0;
+    let mut world = World::new(setup);
+    world.run_for(Duration::from_secs(61));
+    let end = &world.client.end;
+    assert!(matches!(end, Some(EndReason::HandshakeTimeout(Progress::ResetUnanswered))), "{end:?}");
+}
+
+#[test]
+fn a_restored_side_goes_on_with_its_keys_and_renegotiates() {
+    for restore_client in [true, false] {
+        for keep in [true, false] {
+            let mut world = established(Setup::fine(14));
+            let server = Who::Server(world.client.session.id());
+            world.run_for(Duration::from_secs(2));
+            world.restore(if restore_client { Who::Client } else { server }, keep);
+            world.exchange_data();
+            world.run_for(Duration::from_secs(10));
+            world.exchange_data();
+            world.run_for(Duration::from_secs(10));
+            assert_eq!(world.client.sealing.map(|id| id.get()), Some(1));
+            assert_eq!(world.server().expect("a session").sealing.map(|id| id.get()), Some(1));
+            assert_eq!(world.data_opened, 4);
+        }
+    }
+}
+
+fn established(setup: Setup) -> World {
+    let mut world = World::new(setup);
+    world.run_for(Duration::from_secs(3));
+    assert!(world.client.established, "{:?} {:?}", world.client.end, world.client.session);
+    let server = world.server().expect("a session");
+    assert!(server.established, "{:?} {:?}", server.end, server.session);
+    world
+}
