@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::explore::explore;
 use crate::{arrows, peers};
 
 /// A step that failed, in one sentence.
@@ -39,10 +40,7 @@ pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
     run_with(
         "cargo",
         &["test", "--release", "--package", "tunnel", "--test", "sim", "--", "--nocapture"],
-        &[
-            ("HANDFAST_SIM_SEEDS", seeds.to_string()),
-            ("HANDFAST_SIM_FIRST", first.to_string()),
-        ],
+        &[("HANDFAST_SIM_SEEDS", seeds.to_string()), ("HANDFAST_SIM_FIRST", first.to_string())],
     )
 }
 
@@ -63,30 +61,10 @@ fn interop_cases(filter: Option<&str>, long: bool) -> Result<(), Failed> {
 }
 
 pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Failed> {
-    let Some(seconds) = seconds else {
-        return run("cargo", &["test", "--package", "fuzz-targets", "--", "--nocapture"]);
-    };
-    let limit = format!("-max_total_time={seconds}");
-    for name in fuzz_targets(target)? {
-        // libFuzzer's instrumentation needs compiler flags that stable refuses without this.
-        run_with(
-            "cargo",
-            &["fuzz", "run", "--fuzz-dir", "fuzz", &name, "--", &limit, "-print_final_stats=1"],
-            &[("RUSTC_BOOTSTRAP", "1".to_owned())],
-        )?;
+    match (seconds, target) {
+        (Some(seconds), only) => explore(seconds, only),
+        (None, _) => run("cargo", &["test", "--package", "fuzz-targets", "--", "--nocapture"]),
     }
-    Ok(())
-}
-
-fn fuzz_targets(only: Option<&str>) -> Result<Vec<String>, Failed> {
-    let listed = std::fs::read_dir("fuzz/fuzz_targets")
-        .map_err(|e| Failed::new(format!("fuzz/fuzz_targets cannot be listed: {e}")))?;
-    let mut names: Vec<String> = listed
-        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
-        .filter(|name| only.is_none_or(|wanted| wanted == name))
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 pub(crate) fn bench() -> Result<(), Failed> {

@@ -182,9 +182,9 @@ impl Rig {
     fn settings(&self, number: u8) -> PeerSettings {
         let networks = match self.side {
             Side::Client => vec![IpNet::ALL_V4, IpNet::ALL_V6],
-            Side::Server => IpNet::new(Ipv4Addr::new(192, 168, number, 0).into(), 24)
-                .into_iter()
-                .collect(),
+            Side::Server => {
+                IpNet::new(Ipv4Addr::new(192, 168, number, 0).into(), 24).into_iter().collect()
+            }
         };
         PeerSettings {
             header: if number & 4 == 0 { Header::V2(id(number)) } else { Header::V1 },

@@ -109,8 +109,8 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let trusted = [ca.der().clone()];
     let rules = [
         NameRule::Any,
-        NameRule::Name("gateway".to_owned()),
-        NameRule::Subject("CN=gateway".to_owned()),
+        NameRule::Name(crate::RESERVED_GATEWAY_NAME.to_owned()),
+        NameRule::NamePrefix("vpn.".to_owned()),
     ];
     let gateway = GatewayVerifier::new(&trusted, Arc::new(BySerial)).expect("a CA");
     let servers = rules.into_iter().map(|r| ServerNameVerifier::new(&trusted, r).expect("a CA"));

@@ -1,10 +1,14 @@
 //! Every parser that meets strangers, as a function of any bytes, under one name each.
 //!
 //! It exists so that the explorer (cargo-fuzz, nightly) and the replay of known inputs (stable, on
-//! every change) run the same code. The functions live in their crates, beside what they exercise.
+//! every change) run the same code. The functions live in their crates, beside what they exercise; here
+//! are only those that need several crates.
 //!
 //! It degrades loudly: a target panics when its parser does, or when what it understood is not
 //! what it writes and reads again.
+
+mod peer;
+mod tunnel;
 
 pub use wire::fuzzing::Target;
 
@@ -12,6 +16,9 @@ pub use wire::fuzzing::Target;
 type Group = (&'static str, &'static [(&'static str, Target)]);
 
 const GROUPS: &[Group] = &[
+    ("datapath", &datapath::fuzzing::TARGETS),
+    ("pki", &pki::fuzzing::TARGETS),
+    ("tunnel", &tunnel::TARGETS),
     ("wire", &wire::fuzzing::TARGETS),
 ];
 
