@@ -390,6 +390,7 @@ mod tests {
             "peer-id 16777214",
             "cipher AES-256-GCM",
             "protocol-flags cc-exit tls-ekm dyn-tls-crypt new-thing",
+            "protocol-flags \"one  flag\" tls-ekm",
             "key-derivation tls-ekm",
             "dhcp-option DNS 1.1.1.1",
             "dhcp-option DNS6 2606:4700::1111",
