@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
+use std::time::Instant;
 
 use crate::steps::{Failed, run};
 
@@ -88,6 +89,7 @@ impl Tally {
 
     /// Passes on what libFuzzer and the compiler say, without libFuzzer's progress.
     fn follow(&mut self, stderr: ChildStderr) {
+        let mut began = None;
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if line.starts_with('#') {
                 self.edges = number_after(&line, "cov: ").unwrap_or(self.edges);
@@ -97,11 +99,13 @@ impl Tally {
             if let Some(done) = number_after(&line, "stat::number_of_executed_units: ") {
                 self.executions = done;
             }
-            if line.starts_with("Done ") {
-                self.seconds = number_after(&line, " in ").unwrap_or_default();
+            // The compiler's time does not count.
+            if line.starts_with("INFO: Seed:") {
+                began = Some(Instant::now());
             }
             eprintln!("{line}");
         }
+        self.seconds = began.map_or(0, |began: Instant| began.elapsed().as_secs());
     }
 }
 
@@ -161,7 +165,6 @@ mod tests {
         assert_eq!(number_after(line, "ft: "), Some(1204));
         let line = "stat::number_of_executed_units: 1048576";
         assert_eq!(number_after(line, "stat::number_of_executed_units: "), Some(1_048_576));
-        assert_eq!(number_after("Done 12 runs in 31 second(s)", " in "), Some(31));
         assert_eq!(number_after("nothing", "cov: "), None);
     }
 }
