@@ -12,9 +12,11 @@
 mod ping;
 mod process;
 mod stock;
+mod transfer;
 mod world;
 
 pub use ping::{Ping, PingReport};
 pub use process::{Program, wait_until};
 pub use stock::Stock;
-pub use world::{Subscriber, World, skip};
+pub use transfer::{FileServer, Received, segment_sizes};
+pub use world::{Subscriber, World, long, skip};
