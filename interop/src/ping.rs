@@ -48,6 +48,18 @@ impl Ping {
         Ok(Self(Program::start(netns, command, log)?))
     }
 
+    /// Sends `count` pings, one each `interval`, and counts the answers.
+    pub fn run(
+        netns: &Netns,
+        target: IpAddr,
+        count: u32,
+        interval: Duration,
+        log: &Path,
+    ) -> PingReport {
+        let ping = Self::start(netns, target, count, interval, log).expect("ping starts");
+        ping.finish(interval * count + Duration::from_secs(10))
+    }
+
     /// Waits for the last ping and reads the count.
     pub fn finish(mut self, limit: Duration) -> PingReport {
         self.0.ends(limit);
