@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use support::netns;
 use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkErrorKind, Route};
-use sysio::{Netns, Network, Packet, Received, Transmit, Tun, UdpSocket};
+use sysio::{Netns, Network, Packet, Received, Transmit, Tun, TunOffload, UdpSocket};
 
 #[tokio::test]
 async fn what_is_set_on_a_link_is_read_back() {
     let Some(netns) = netns() else { return };
-    let tun = netns.run(|| Tun::create("hf0", 1400)).unwrap().unwrap();
+    let tun = netns.run(|| Tun::create("hf0", 1400, TunOffload::None)).unwrap().unwrap();
     let netlink = Netlink::open_in(&netns).unwrap();
     let index = netlink.link_index("hf0").await.unwrap();
     let change = LinkChange { up: Some(true), mtu: Some(1380), txqueuelen: Some(128) };
@@ -45,7 +45,7 @@ async fn what_is_set_on_a_link_is_read_back() {
 #[tokio::test]
 async fn routes_are_added_replaced_looked_up_and_removed() {
     let Some(netns) = netns() else { return };
-    let _tun = netns.run(|| Tun::create("hf0", 1400)).unwrap().unwrap();
+    let _tun = netns.run(|| Tun::create("hf0", 1400, TunOffload::None)).unwrap().unwrap();
     let netlink = Netlink::open_in(&netns).unwrap();
     let index = netlink.link_index("hf0").await.unwrap();
     let up = LinkChange { up: Some(true), ..LinkChange::default() };

@@ -33,8 +33,9 @@ pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetw
     for change in recovered {
         tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
     }
-    let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu)
-        .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
+    let tun =
+        Tun::create(&config.vpn.interface, config.vpn.tun_mtu, engine::Offloads::wanted().tun)
+            .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
         .await
         .map_err(|e| failed("the tunnel's interface could not be set up", &e))?;
