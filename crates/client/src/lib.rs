@@ -1,1 +1,30 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! The VPN client: a profile, a connection that comes back by itself, and this machine's settings.
+//!
+//! The crate exists to compose: `wire::config` reads the grammar, `pki` checks certificates, `engine`
+//! runs a connection, `sysio` talks to the kernel. What is decided here is which server is tried when
+//! ([`run`]), and what of a server's wishes becomes an address, a route or a name server
+//! ([`Plan`]). No script is ever run and nothing pushed reaches a shell or a file as text.
+//!
+//! How it degrades: name servers that can't be set, a route that exists already or IPv6 that is off
+//! are warnings; a connection that ends is made again, for as long as that can help.
+//!
+//! One invariant: whatever is changed on this machine is undone at the end, and what would outlive a
+//! killed client is on record before it is done.
+
+mod connection;
+mod error;
+mod events;
+mod profile;
+mod retry;
+mod system;
+
+pub use connection::{ConnectSettings, run, stop_signal};
+pub use error::{ClientError, ErrorKind};
+pub use events::{Connected, EndedBy, Progress, Warning};
+pub use profile::{
+    Family, MssLimit, NotYet, Profile, ProfileError, ProfileErrorKind, Remote, TunName,
+};
+pub use system::{
+    NameServers, Outside, Plan, PlanError, RouteChange, SystemError, TunnelAddress,
+    default_state_folder,
+};

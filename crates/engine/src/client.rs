@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use datapath::{Command, Endpoint, Header, KeepAlive, Notice, PeerRef, WorkerSettings};
+use datapath::{Command, Endpoint, Header, IpNet, KeepAlive, Notice, PeerRef, WorkerSettings};
 use sysio::{Tun, UdpSocket};
 use tokio::sync::mpsc;
 use tunnel::{ClientConfig, Close, EndReason, Event, RenegotiateReason, Session};
@@ -35,6 +35,8 @@ pub struct ClientSettings {
 /// What happened to the connection.
 #[derive(Debug)]
 pub enum ClientEvent {
+    /// The server's first valid packet came.
+    Answered,
     /// What the server wants set up. Comes before `Established`.
     Pushed(Box<PushReply>),
     /// Data flows.
@@ -94,6 +96,7 @@ impl Client {
             data: data.clone(),
             clock,
             events: events_out,
+            answered: false,
             up: false,
             ended: false,
         };
@@ -137,6 +140,7 @@ struct ClientTask {
     data: DataHandle,
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
+    answered: bool,
     up: bool,
     ended: bool,
 }
@@ -176,6 +180,10 @@ impl ClientTask {
     fn take_datagram(&mut self, datagram: &[u8]) {
         match self.session.handle_datagram(datagram, self.clock.now()) {
             Ok(()) if self.up => self.data.apply(Command::PeerHeard { peer: server_peer() }),
+            Ok(()) if !self.answered && self.session.peer_session_id().is_some() => {
+                self.answered = true;
+                self.tell(ClientEvent::Answered);
+            }
             Ok(()) => {}
             Err(reason) => tracing::trace!(%reason, "a control packet was dropped"),
         }
@@ -248,7 +256,11 @@ impl ClientTask {
                 _ => {}
             }
         }
-        let settings = server_settings(header, &self.endpoint, keep_alive, self.settings.mssfix);
+        let mut settings = server_settings(header, &self.endpoint, keep_alive, self.settings.mssfix);
+        if reply.options.contains(&PushOption::BlockIpv6) {
+            // Packets for a network that nobody has are dropped.
+            settings.networks.retain(|network| *network != IpNet::ALL_V6);
+        }
         self.data.apply(Command::PeerNew { peer: server_peer(), endpoint: self.endpoint, settings });
         self.up = true;
     }

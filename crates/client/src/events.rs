@@ -1,0 +1,168 @@
+//! What a running client tells its caller. Display writes one line for people.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use pki::Timestamp;
+use wire::cipher::Cipher;
+
+use crate::Remote;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// A server is tried.
+    Connecting {
+        /// As the profile names it.
+        remote: Remote,
+        /// The address that is tried.
+        address: SocketAddr,
+    },
+    /// The tunnel is up.
+    Connected(Connected),
+    /// The keys were renewed.
+    Renegotiated,
+    /// The connection is over and is made again after a pause.
+    Reconnecting {
+        /// Why it ended, or did not come up.
+        why: String,
+        /// The pause.
+        pause: Duration,
+    },
+    /// Something is not as it should be, and it goes on.
+    Warning(Warning),
+    /// It is over, and everything is undone.
+    Ended(EndedBy),
+}
+
+/// A tunnel that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// The server's address.
+    pub server: SocketAddr,
+    /// The interface.
+    pub interface: String,
+    /// Our addresses in the tunnel.
+    pub addresses: Vec<IpAddr>,
+    /// The data channel's cipher.
+    pub cipher: Option<Cipher>,
+    /// Whether the interface stayed as it was, since the server wants the same as before.
+    pub unchanged: bool,
+}
+
+/// Why a client ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// It was asked to.
+    Request,
+}
+
+/// Something is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A directive without effect here.
+    PassedOver {
+        /// Its line in the profile.
+        line: usize,
+        /// Its name.
+        directive: String,
+    },
+    /// The own certificate ends soon.
+    ExpiresSoon {
+        /// When.
+        at: Timestamp,
+    },
+    /// The own certificate begins later, or this machine's clock is wrong.
+    NotYetValid {
+        /// When it begins.
+        from: Timestamp,
+        /// This machine's clock.
+        now: Timestamp,
+    },
+    /// Control packets are not protected.
+    NoTlsAuth,
+    /// A pushed option that can't be honoured.
+    OptionIgnored {
+        /// Its text.
+        option: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A setting of this machine could not be made.
+    NotSet(String),
+    /// What a killed client left behind was mended.
+    Mended(String),
+    /// What should be undone could not be.
+    NotUndone(String),
+    /// A server's name was not found.
+    NotFound {
+        /// As the profile names it.
+        remote: Remote,
+        /// What the resolver said.
+        why: String,
+    },
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting { remote, address } if remote.to_string() == address.to_string() => {
+                write!(f, "connecting to {address}")
+            }
+            Self::Connecting { remote, address } => {
+                write!(f, "connecting to {remote} at {address}")
+            }
+            Self::Connected(connected) => connected.fmt(f),
+            Self::Renegotiated => f.write_str("keys renewed"),
+            Self::Reconnecting { why, pause } if pause.is_zero() => {
+                write!(f, "reconnecting at once: {why}")
+            }
+            Self::Reconnecting { why, pause } => {
+                write!(f, "reconnecting in {} s: {why}", pause.as_secs())
+            }
+            Self::Warning(warning) => write!(f, "warning: {warning}"),
+            Self::Ended(EndedBy::Request) => {
+                f.write_str("disconnected; addresses, routes and name servers are as before")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connected to {} by {}", self.server, self.interface)?;
+        for (index, address) in self.addresses.iter().enumerate() {
+            write!(f, "{} {address}", if index == 0 { " as" } else { " and" })?;
+        }
+        if let Some(cipher) = self.cipher {
+            write!(f, ", {cipher}")?;
+        }
+        if self.unchanged { f.write_str(", settings unchanged") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PassedOver { line, directive } => {
+                write!(f, "`{directive}` in line {line} of the profile has no effect here")
+            }
+            Self::ExpiresSoon { at } => {
+                write!(f, "your certificate expires on {at}; fetch a new profile before that")
+            }
+            Self::NotYetValid { from, now } => write!(
+                f,
+                "your certificate is valid from {from} on, and this machine's clock says {now}; \
+                 check the clock"
+            ),
+            Self::NoTlsAuth => {
+                f.write_str("the profile has no tls-auth key, so strangers can disturb the handshake")
+            }
+            Self::OptionIgnored { option, why } => write!(f, "pushed `{option}` is ignored: {why}"),
+            Self::NotSet(what) | Self::NotUndone(what) => f.write_str(what),
+            Self::Mended(what) => write!(f, "a killed client's leftovers are mended: {what}"),
+            Self::NotFound { remote, why } => write!(f, "{remote} was not found: {why}"),
+        }
+    }
+}

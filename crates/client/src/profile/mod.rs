@@ -1,0 +1,146 @@
+//! A `.ovpn` file as a client's settings: every directive is understood, harmless, or an error.
+//!
+//! Nothing that would change what is protected is passed over in silence: what this client does not
+//! do is an error that names the line and the mend. Paths are relative to the profile.
+
+mod directives;
+mod error;
+mod material;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use pki::NameRule;
+use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+use wire::cipher::Cipher;
+use wire::push::PushOption;
+use wire::static_key::{KeyDirection, StaticKey};
+use wire::tls_auth::AuthDigest;
+
+use crate::Warning;
+
+pub use error::{NotYet, ProfileError, ProfileErrorKind};
+pub use values::{Family, Filter, MssLimit, Remote, TunName};
+
+use directives::Reader;
+
+/// What a profile says, ready for use.
+#[derive(Debug)]
+pub struct Profile {
+    /// Where it came from.
+    pub file: PathBuf,
+    /// The servers, in the order in which they are tried.
+    pub remotes: Vec<Remote>,
+    /// The interface's name.
+    pub tun: TunName,
+    /// The interface's MTU, unless another is pushed.
+    pub tun_mtu: u16,
+    /// What TCP inside the tunnel is held to.
+    pub mssfix: MssLimit,
+    /// The CAs that a server's certificate may come from.
+    pub ca: Vec<CertificateDer<'static>>,
+    /// Our certificate and key.
+    pub identity: Arc<CertifiedKey>,
+    /// The key that protects control packets.
+    pub tls_auth: Option<(StaticKey, KeyDirection)>,
+    /// The digest of that protection.
+    pub auth: AuthDigest,
+    /// The data ciphers that a server may choose from.
+    pub ciphers: Vec<Cipher>,
+    /// Which server is the right one.
+    pub name: NameRule,
+    /// Timers of a connection.
+    pub timers: Timers,
+    /// When and how often to try again.
+    pub retry: RetrySettings,
+    /// Further lines about us, for the server.
+    pub peer_info: Vec<(String, String)>,
+    /// Options of the profile that a server could also push: routes, name servers.
+    pub options: Vec<PushOption>,
+    /// Which pushed options are taken.
+    pub filters: Vec<Filter>,
+    /// Pushed routes and name servers are left alone.
+    pub route_nopull: bool,
+    /// What was passed over, and what will need care soon.
+    pub warnings: Vec<Warning>,
+}
+
+/// Timers of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Age at which keys are renewed; zero leaves it to the server.
+    pub reneg: Duration,
+    /// How long one negotiation may take.
+    pub hand_window: Duration,
+    /// How long a replaced key still opens.
+    pub tran_window: Duration,
+    /// Silence after which the server is gone, until another time is pushed.
+    pub ping_restart: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            reneg: Duration::from_secs(3600),
+            hand_window: Duration::from_secs(60),
+            tran_window: Duration::from_secs(3600),
+            ping_restart: Duration::from_secs(120),
+        }
+    }
+}
+
+/// When and how often to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetrySettings {
+    /// The first pause.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// How many rounds over all servers before giving up; `None` for no limit.
+    pub rounds: Option<u32>,
+    /// How long to wait for a server's first packet; `None` picks it by how many servers there are.
+    pub first_packet: Option<Duration>,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(300),
+            rounds: None,
+            first_packet: None,
+        }
+    }
+}
+
+impl Profile {
+    /// Reads a profile and the files that it names.
+    ///
+    /// # Errors
+    /// With the file, the line and the mend.
+    pub fn load(file: &Path, clock: &dyn Clock) -> Result<Self, ProfileError> {
+        let bytes = std::fs::read(file).map(zeroize::Zeroizing::new);
+        let bytes = bytes
+            .map_err(|error| ProfileError::new(file, None, ProfileErrorKind::Unreadable(error)))?;
+        Self::parse(file, &bytes, clock)
+    }
+
+    /// Reads a profile's text; `file` tells where other files are looked for.
+    ///
+    /// # Errors
+    /// With the file, the line and the mend.
+    pub fn parse(file: &Path, bytes: &[u8], clock: &dyn Clock) -> Result<Self, ProfileError> {
+        let directives = wire::config::parse_bytes(bytes)
+            .map_err(|error| ProfileError::new(file, None, ProfileErrorKind::Grammar(error)))?;
+        let mut reader = Reader::new(file);
+        reader.take_all(&directives)?;
+        reader.finish(clock.now().into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

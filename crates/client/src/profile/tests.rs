@@ -1,0 +1,1 @@
+//! Profiles as Handfast writes them, and what is wrong with others.

@@ -1,0 +1,17 @@
+//! What a server's wishes change on this machine, and how it is undone.
+//!
+//! [`Plan`] is a pure function of the pushed options; [`System`] carries plans out. What goes with
+//! the TUN interface by itself (its addresses and routes) needs no undoing; routes past the tunnel
+//! and name servers do, and are on record before they are made.
+
+mod apply;
+mod error;
+mod plan;
+mod record;
+
+pub use error::SystemError;
+pub use plan::{NameServers, Outside, Plan, PlanError, RouteChange, TunnelAddress};
+pub use record::default_state_folder;
+
+pub(crate) use apply::System;
+pub(crate) use plan::Wishes;
