@@ -13,11 +13,8 @@ fn a_stock_client_reaches_the_gateway_and_the_host_behind_it() {
     let alice = world.subscriber("alice", "unified");
     let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
     stock.connected();
-    let targets: [IpAddr; 3] = [
-        "10.71.0.1".parse().expect("an address"),
-        world.lan.v4[0].into(),
-        world.lan.v6[0].into(),
-    ];
+    let targets: [IpAddr; 3] =
+        ["10.71.0.1".parse().expect("an address"), world.lan.v4[0].into(), world.lan.v6[0].into()];
     for target in targets {
         let log = world.file("ping.log");
         let ping =

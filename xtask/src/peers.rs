@@ -12,6 +12,7 @@ const PEERS: &[(&str, &str, &str)] = &[
     ("ping", "iputils-ping", "pings through the tunnel"),
     ("openssl", "openssl", "an independent reader of certificates and CRLs"),
     ("faketime", "faketime", "peers whose clock is wrong"),
+    ("strace", "strace", "power cuts: what reached the disk and in which order"),
     ("iperf3", "iperf3", "throughput"),
 ];
 

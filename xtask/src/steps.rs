@@ -1,7 +1,8 @@
 //! What each command does, step by step.
 
 use std::fmt;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::{arrows, peers};
@@ -31,35 +32,80 @@ pub(crate) fn check() -> Result<(), Failed> {
 pub(crate) fn test(install: bool) -> Result<(), Failed> {
     peers::provide(install)?;
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
-    run("cargo", &["test", "--workspace", "--exclude", "interop"])?;
-    interop_cases(None, false)
+    let mut skips = Skips::default();
+    let units = ["test", "--workspace", "--exclude", "interop", "--", "--show-output"];
+    skips.run("cargo", &units, &[])?;
+    interop_cases(None, false, &mut skips)?;
+    skips.say();
+    Ok(())
 }
 
 pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
     run_with(
         "cargo",
         &["test", "--release", "--package", "tunnel", "--test", "sim", "--", "--nocapture"],
-        &[
-            ("HANDFAST_SIM_SEEDS", seeds.to_string()),
-            ("HANDFAST_SIM_FIRST", first.to_string()),
-        ],
+        &[("HANDFAST_SIM_SEEDS", seeds.to_string()), ("HANDFAST_SIM_FIRST", first.to_string())],
     )
 }
 
 pub(crate) fn interop(filter: Option<&str>, long: bool, install: bool) -> Result<(), Failed> {
     peers::provide(install)?;
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
-    interop_cases(filter, long)
+    let mut skips = Skips::default();
+    interop_cases(filter, long, &mut skips)?;
+    skips.say();
+    Ok(())
 }
 
 /// Cases share the machine's two cores with the peers they time, so they run one at a time.
-fn interop_cases(filter: Option<&str>, long: bool) -> Result<(), Failed> {
+fn interop_cases(filter: Option<&str>, long: bool, skips: &mut Skips) -> Result<(), Failed> {
     let mut arguments = vec!["test", "--package", "interop"];
     arguments.push("--");
     arguments.extend(["--test-threads", "1", "--nocapture"]);
     arguments.extend(filter);
     let long = if long { "1" } else { "" };
-    run_with("cargo", &arguments, &[("HANDFAST_LONG", long.to_owned())])
+    skips.run("cargo", &arguments, &[("HANDFAST_LONG", long.to_owned())])
+}
+
+/// Tests that were left out, as they said themselves: `SKIP name: reason`.
+#[derive(Debug, Default)]
+struct Skips(Vec<String>);
+
+impl Skips {
+    /// Runs a step, passes its output on, and collects what was skipped.
+    fn run(
+        &mut self,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, String)],
+    ) -> Result<(), Failed> {
+        let line = format!("{program} {}", arguments.join(" "));
+        println!("==> {line}");
+        let mut child = Command::new(program)
+            .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| Failed::new(format!("`{program}` did not start: {e}")))?;
+        for said in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+            let Ok(said) = said else { break };
+            // A test's own line may stand behind the runner's `test name ... `.
+            if let Some(at) = said.find("SKIP ") {
+                self.0.push(said[at..].to_owned());
+            }
+            println!("{said}");
+        }
+        let status = child.wait().map_err(|e| Failed::new(format!("`{line}`: {e}")))?;
+        if status.success() { Ok(()) } else { Err(Failed::new(format!("`{line}`: {status}"))) }
+    }
+
+    /// Prints what was left out, and how much.
+    fn say(&self) {
+        for skip in &self.0 {
+            println!("{skip}");
+        }
+        println!("{} skipped", self.0.len());
+    }
 }
 
 pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Failed> {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,29 +44,29 @@ pub struct ConnectSettings {
 }
 
 impl ConnectSettings {
-    /// The usual places.
+    /// The usual places; beside the state for who may not write to them.
     pub fn new(profile: Profile, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            profile,
-            state: default_state_folder(),
-            dns_backup: sysio::DNS_BACKUP.into(),
-            set_dns: true,
-            clock,
-        }
+        let state = default_state_folder();
+        let usual = Path::new(sysio::DNS_BACKUP);
+        let writable = usual.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok());
+        let dns_backup = if writable { usual.to_owned() } else { state.join("resolv.conf.backup") };
+        Self { profile, state, dns_backup, set_dns: true, clock }
     }
 }
 
-/// Completes when this process is asked to end, by SIGTERM or SIGINT.
+/// Completes when this process is asked to end, by SIGTERM, SIGINT or SIGHUP.
 ///
 /// # Errors
 /// When signals can't be caught.
 pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
     })
 }
@@ -91,13 +91,20 @@ pub async fn run(
         System::open(profile.tun.pattern(), profile.tun_mtu, &settings.state, &settings.dns_backup);
     let (system, mended) = opened.await?;
     mended.into_iter().for_each(|warning| progress(Progress::Warning(warning)));
-    let mut runner =
-        Runner { settings: &settings, tunnel, system, known: BTreeMap::new(), client: None, progress };
+    let mut runner = Runner {
+        settings: &settings,
+        tunnel,
+        system,
+        known: BTreeMap::new(),
+        client: None,
+        progress,
+    };
     let result = tokio::select! {
         result = runner.work() => result,
         () = stop => Ok(()),
     };
-    runner.finish().await;
+    let by = if result.is_ok() { EndedBy::Request } else { EndedBy::GivingUp };
+    runner.finish(by).await;
     result
 }
 
@@ -146,7 +153,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                     backoff.reset();
                     first = same;
                     let pause = match next {
-                        Next::AtOnce | Next::NextServer => Duration::ZERO,
+                        Next::AtOnce | Next::OtherServer => Duration::ZERO,
                         Next::After(pause) => pause,
                         _ => retry.first,
                     };
@@ -178,7 +185,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         for (index, target) in targets.into_iter().enumerate() {
             let attempt = self.attempt(&target, index + 1 < count).await?;
             if attempt.was_up {
-                let first = (!matches!(attempt.next, Next::NextServer)).then_some(target);
+                let first = (!matches!(attempt.next, Next::OtherServer)).then_some(target);
                 return Ok(Round::WasUp { first, next: attempt.next, why: attempt.why });
             }
             match attempt.next {
@@ -188,7 +195,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                     last_refusal = Some(refusal);
                 }
                 Next::After(pause) => not_before = Some(pause),
-                Next::AtOnce | Next::NextServer | Next::Usual => {}
+                Next::AtOnce | Next::OtherServer | Next::Usual => {}
             }
             if index + 1 < count {
                 let pause = Duration::ZERO;
@@ -196,7 +203,11 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
             }
             why = attempt.why;
         }
-        Ok(Round::Failed { why, not_before, not_trusted: last_refusal.filter(|_| refused == count) })
+        Ok(Round::Failed {
+            why,
+            not_before,
+            not_trusted: last_refusal.filter(|_| refused == count),
+        })
     }
 
     /// One connection, from its first packet to its end.
@@ -227,16 +238,13 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         attempt
     }
 
-    async fn follow(
-        &mut self,
-        address: SocketAddr,
-        others: bool,
-    ) -> Result<Attempt, ClientError> {
+    async fn follow(&mut self, address: SocketAddr, others: bool) -> Result<Attempt, ClientError> {
         let limit = self.first_packet_limit(others);
-        let (mut answered, mut was_up, mut unchanged) = (false, false, false);
+        let (mut answered, mut unchanged) = (false, false);
+        let mut up_since = None;
         let mut addresses = Vec::new();
         loop {
-            let Some(client) = &mut self.client else { return Ok(Attempt::cut_off(was_up)) };
+            let Some(client) = &mut self.client else { return Ok(Attempt::cut_off(up_since)) };
             let event = match limit.filter(|_| !answered) {
                 Some(limit) => match timeout(limit, client.event()).await {
                     Ok(event) => event,
@@ -250,7 +258,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                     (unchanged, addresses) = self.set_up(&reply, address.ip()).await?;
                 }
                 Some(ClientEvent::Established(cipher)) => {
-                    was_up = true;
+                    up_since = Some(self.settings.clock.now().boot);
                     (self.progress)(Progress::Connected(Connected {
                         server: address,
                         interface: self.system.tun().name().to_owned(),
@@ -260,8 +268,12 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                     }));
                 }
                 Some(ClientEvent::Renegotiated) => (self.progress)(Progress::Renegotiated),
-                Some(ClientEvent::Ended(ending)) => return Attempt::ended(&ending, was_up),
-                None => return Ok(Attempt::cut_off(was_up)),
+                Some(ClientEvent::Ended(ending)) => {
+                    let now = self.settings.clock.now().boot;
+                    let up_for = up_since.map(|since| now.saturating_sub(since));
+                    return Attempt::ended(&ending, up_for);
+                }
+                None => return Ok(Attempt::cut_off(up_since)),
             }
         }
     }
@@ -356,7 +368,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
     }
 
     /// Says goodbye and undoes everything.
-    async fn finish(mut self) {
+    async fn finish(mut self, by: EndedBy) {
         if let Some(mut client) = self.client.take() {
             client.close();
             // A server that does not acknowledge the goodbye does not hold up the end.
@@ -368,17 +380,21 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
             (self.progress)(Progress::Warning(warning));
         }
         if clean {
-            (self.progress)(Progress::Ended(EndedBy::Request));
+            (self.progress)(Progress::Ended(by));
         }
     }
 }
 
 impl Attempt {
-    fn ended(ending: &Ending, was_up: bool) -> Result<Self, ClientError> {
-        match next(ending) {
-            Next::GiveUp(error) => Err(error),
-            next => Ok(Self { next, why: ending.to_string(), was_up }),
-        }
+    fn ended(ending: &Ending, up_for: Option<Duration>) -> Result<Self, ClientError> {
+        let (why, was_up) = (ending.to_string(), up_for.is_some());
+        let next = match next(ending) {
+            Next::GiveUp(error) => return Err(error),
+            // A server that sends everybody away at once is not asked again without a pause.
+            Next::AtOnce if up_for.is_some_and(|time| time < SHORT) => Next::Usual,
+            next => next,
+        };
+        Ok(Self { next, why, was_up })
     }
 
     fn unanswered(address: SocketAddr, limit: Duration) -> Self {
@@ -390,8 +406,9 @@ impl Attempt {
         Self { next: Next::Usual, why, was_up: false }
     }
 
-    fn cut_off(was_up: bool) -> Self {
-        Self { next: Next::Usual, why: "the connection's task ended".to_owned(), was_up }
+    fn cut_off(up_since: Option<Duration>) -> Self {
+        let why = "the connection's task ended".to_owned();
+        Self { next: Next::Usual, why, was_up: up_since.is_some() }
     }
 }
 
@@ -441,5 +458,7 @@ fn tunnel_config(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<ClientConf
 const LOOKUP: Duration = Duration::from_secs(10);
 /// The wait for a server's first packet while there are others to try.
 const FIRST_PACKET: Duration = Duration::from_secs(10);
+/// A connection that was up for less than this was none.
+const SHORT: Duration = Duration::from_secs(5);
 /// The wait for the acknowledgement of a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);

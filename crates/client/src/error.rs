@@ -86,7 +86,9 @@ impl ClientError {
                 "whoever runs the gateway sees the reason with `handfast events`",
             ],
             Self::SentAway(_) => &["whoever runs the server closed this connection"],
-            Self::Challenged(_) => &["a password or a code is asked for, which is not supported yet"],
+            Self::Challenged(_) => {
+                &["a password or a code is asked for, which is not supported yet"]
+            }
             Self::ServerNotTrusted(_) => &[
                 "fetch the profile again, in case the gateway's CA was renewed",
                 "otherwise do not go on: somebody may be posing as the gateway",
@@ -126,7 +128,10 @@ impl fmt::Display for ClientError {
             Self::Incompatible(reason) => reason.fmt(f),
             Self::PushUnusable(error) => error.fmt(f),
             Self::GaveUp { rounds, why } => {
-                write!(f, "no server could be connected to in {rounds} rounds; the last said: {why}")
+                write!(
+                    f,
+                    "no server could be connected to in {rounds} rounds; the last said: {why}"
+                )
             }
         }
     }

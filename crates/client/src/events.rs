@@ -51,11 +51,13 @@ pub struct Connected {
     pub unchanged: bool,
 }
 
-/// Why a client ended without an error.
+/// Why a client ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
     /// It was asked to.
     Request,
+    /// It gave up; the error that follows says why.
+    GivingUp,
 }
 
 /// Something is not as it should be.
@@ -122,7 +124,7 @@ impl fmt::Display for Progress {
                 write!(f, "reconnecting in {} s: {why}", pause.as_secs())
             }
             Self::Warning(warning) => write!(f, "warning: {warning}"),
-            Self::Ended(EndedBy::Request) => {
+            Self::Ended(_) => {
                 f.write_str("disconnected; addresses, routes and name servers are as before")
             }
         }
@@ -156,9 +158,9 @@ impl fmt::Display for Warning {
                 "your certificate is valid from {from} on, and this machine's clock says {now}; \
                  check the clock"
             ),
-            Self::NoTlsAuth => {
-                f.write_str("the profile has no tls-auth key, so strangers can disturb the handshake")
-            }
+            Self::NoTlsAuth => f.write_str(
+                "the profile has no tls-auth key, so strangers can disturb the handshake",
+            ),
             Self::OptionIgnored { option, why } => write!(f, "pushed `{option}` is ignored: {why}"),
             Self::NotSet(what) | Self::NotUndone(what) => f.write_str(what),
             Self::Mended(what) => write!(f, "a killed client's leftovers are mended: {what}"),

@@ -21,7 +21,7 @@ pub(crate) enum Next {
     /// The same server again, at once.
     AtOnce,
     /// The next server, at once.
-    NextServer,
+    OtherServer,
     /// Again, not before this has passed.
     After(Duration),
     /// Again, after the usual pause.
@@ -41,15 +41,13 @@ fn after_session(reason: &EndReason) -> Next {
     match reason {
         EndReason::AuthFailed(failure) => after_refusal(failure),
         EndReason::PeerHalt(text) => Next::GiveUp(ClientError::SentAway(text.clone())),
-        EndReason::PeerRestart { next_server: true, .. } => Next::NextServer,
+        EndReason::PeerRestart { next_server: true, .. } => Next::OtherServer,
         EndReason::PeerRestart { .. } | EndReason::PeerExit => Next::AtOnce,
         EndReason::TlsFailed(error) => after_tls(error),
         EndReason::NoCommonCipher
         | EndReason::PushUnusable(_)
         | EndReason::OwnKeyMessage(_)
-        | EndReason::KeyDerivationFailed => {
-            Next::GiveUp(ClientError::Incompatible(reason.clone()))
-        }
+        | EndReason::KeyDerivationFailed => Next::GiveUp(ClientError::Incompatible(reason.clone())),
         _ => Next::Usual,
     }
 }
@@ -135,8 +133,7 @@ mod tests {
     #[test]
     fn pauses_double_after_five_rounds_up_to_the_longest() {
         let mut backoff = Backoff::new(RetrySettings::default());
-        let pauses: Vec<u64> =
-            (0..15).map(|_| backoff.next_round().unwrap().as_secs()).collect();
+        let pauses: Vec<u64> = (0..15).map(|_| backoff.next_round().unwrap().as_secs()).collect();
         assert_eq!(pauses, [1, 1, 1, 1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         backoff.reset();
         assert_eq!(backoff.next_round(), Some(Duration::from_secs(1)));
@@ -161,7 +158,11 @@ mod tests {
 
     #[test]
     fn a_restart_is_answered_at_once_and_an_untrusted_server_is_left() {
-        let restart = EndReason::PeerRestart { next_server: false, keep_credentials: true, text: String::new() };
+        let restart = EndReason::PeerRestart {
+            next_server: false,
+            keep_credentials: true,
+            text: String::new(),
+        };
         assert!(matches!(next(&Ending::Session(restart)), Next::AtOnce));
         assert!(matches!(next(&Ending::PingTimeout), Next::AtOnce));
         let untrusted = EndReason::TlsFailed(Refusal::UnknownCa.into());

@@ -228,8 +228,12 @@ impl ClientTask {
                 material: key.material,
                 role: key.role,
             }),
-            Event::KeyActive(key_id) => self.data.apply(Command::KeySwap { peer: server_peer(), key_id }),
-            Event::KeyRetired(key_id) => self.data.apply(Command::KeyDel { peer: server_peer(), key_id }),
+            Event::KeyActive(key_id) => {
+                self.data.apply(Command::KeySwap { peer: server_peer(), key_id })
+            }
+            Event::KeyRetired(key_id) => {
+                self.data.apply(Command::KeyDel { peer: server_peer(), key_id })
+            }
             Event::Established => {
                 let cipher = self.session.negotiated().map(|negotiated| negotiated.cipher);
                 self.tell(ClientEvent::Established(cipher));
@@ -256,12 +260,17 @@ impl ClientTask {
                 _ => {}
             }
         }
-        let mut settings = server_settings(header, &self.endpoint, keep_alive, self.settings.mssfix);
+        let limit = self.settings.mssfix;
+        let mut settings = server_settings(header, &self.endpoint, keep_alive, limit);
         if reply.options.contains(&PushOption::BlockIpv6) {
             // Packets for a network that nobody has are dropped.
             settings.networks.retain(|network| *network != IpNet::ALL_V6);
         }
-        self.data.apply(Command::PeerNew { peer: server_peer(), endpoint: self.endpoint, settings });
+        self.data.apply(Command::PeerNew {
+            peer: server_peer(),
+            endpoint: self.endpoint,
+            settings,
+        });
         self.up = true;
     }
 

@@ -23,12 +23,12 @@ use wire::control::ControlHeader;
 use wire::peer_info::PeerInfo;
 
 use crate::data::{ControlDatagram, DataHandle, transmit};
+use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
-use crate::entropy::fresh_seed;
 use crate::peers::PeerIds;
-use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
 use crate::server::Kick;
+use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
 use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 
 /// What others ask of the control task.
@@ -288,7 +288,7 @@ impl Control {
             local: connection.endpoint.local,
             addresses: admitted.addresses.clone(),
             cipher: None,
-            tls: "",
+            tls: hello.tls,
             peer_version: client_name(&hello.peer_info),
             since: self.parts.clock.now().boot,
             renegotiations: 0,

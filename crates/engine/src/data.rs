@@ -9,15 +9,15 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clock::{Clock, Now};
 use datapath::{
-    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PacketSink, PeerCounters, PeerRef, Worker,
-    WorkerSettings,
+    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PacketSink, PeerCounters,
+    PeerRef, Worker, WorkerSettings,
 };
 use sysio::{Interest, Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
@@ -55,7 +55,7 @@ pub(crate) struct DataHandle {
 
 #[derive(Debug)]
 enum Order {
-    Apply(Command),
+    Apply(Box<Command>),
     Figures(oneshot::Sender<DataFigures>),
     Stop,
 }
@@ -63,7 +63,7 @@ enum Order {
 impl DataHandle {
     /// Hands a command over. Applied before the next batch.
     pub(crate) fn apply(&self, command: Command) {
-        self.order(Order::Apply(command));
+        self.order(Order::Apply(Box::new(command)));
     }
 
     /// Reads the figures between two batches.
@@ -173,7 +173,7 @@ impl DataThread {
         use std::ops::ControlFlow::{Break, Continue};
         loop {
             match self.inbox.try_recv() {
-                Ok(Order::Apply(command)) => self.apply(command),
+                Ok(Order::Apply(command)) => self.apply(*command),
                 Ok(Order::Figures(answer)) => {
                     // Whoever asked may have gone.
                     let _ = answer.send(self.present_figures());

@@ -71,9 +71,9 @@ impl fmt::Display for Ending {
                 f.write_str("nothing came from the peer for the time of ping-restart")
             }
             Ending::Shutdown => f.write_str("the gateway stopped"),
-            Ending::Full => f.write_str(
-                "the gateway has no room for another session; raise vpn.max_sessions",
-            ),
+            Ending::Full => {
+                f.write_str("the gateway has no room for another session; raise vpn.max_sessions")
+            }
             Ending::Panicked => {
                 f.write_str("the gateway made a mistake in this session; please report the log")
             }

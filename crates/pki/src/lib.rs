@@ -44,4 +44,6 @@ pub use timestamp::Timestamp;
 pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
 };
-pub use verify::{AnchorError, GatewayVerifier, NameRule, Roster, ServerNameVerifier, Standing, leaf_serial};
+pub use verify::{
+    AnchorError, GatewayVerifier, NameRule, Roster, ServerNameVerifier, Standing, leaf_serial,
+};

@@ -85,8 +85,7 @@ impl Lab {
         let netns = Netns::create()?;
         let v4 = |last: u8| Ipv4Addr::new(10, 99, 0, last);
         let v6 = |last: u16| Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, last);
-        let host =
-            Host { netns, v4: vec![v4(2)], v6: vec![v6(2)], interface: "eth0".to_owned() };
+        let host = Host { netns, v4: vec![v4(2)], v6: vec![v6(2)], interface: "eth0".to_owned() };
         self.runtime.block_on(async {
             link(&front.netns, "lan0", &host.netns, "eth0").await?;
             address(&front.netns, "lan0", &[(v4(1).into(), 24), (v6(1).into(), 64)]).await?;

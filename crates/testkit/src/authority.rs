@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,7 +12,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
 };
 
 /// The name in every server certificate.
@@ -58,7 +60,8 @@ impl Authority {
     /// A server's certificate.
     pub fn server(&self) -> Identity {
         let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()]).expect("a name");
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(params)
     }
@@ -79,7 +82,11 @@ impl Authority {
     }
 
     /// A server that asks for a certificate of this CA.
-    pub fn server_config(&self, identity: Identity, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+    pub fn server_config(
+        &self,
+        identity: Identity,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ServerConfig {
         server_config(&self.certificate, identity, versions)
     }
 
@@ -122,7 +129,9 @@ pub fn client_config(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     match identity {
-        Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key).expect("a key that fits"),
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain, key).expect("a key that fits")
+        }
         None => builder.with_no_client_auth(),
     }
 }

@@ -20,8 +20,12 @@ pub struct Weather {
 
 impl Weather {
     /// Every packet at once and in order.
-    pub const FINE: Weather =
-        Weather { loss: 0.0, duplication: 0.0, delay: Duration::from_millis(1), jitter: Duration::ZERO };
+    pub const FINE: Weather = Weather {
+        loss: 0.0,
+        duplication: 0.0,
+        delay: Duration::from_millis(1),
+        jitter: Duration::ZERO,
+    };
 
     /// Up to `worst_loss`, with duplication, delay and reordering to match.
     pub fn random(random: &mut Random, worst_loss: f64) -> Weather {

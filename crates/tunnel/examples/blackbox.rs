@@ -4,6 +4,8 @@
 //! `leaf.pem`, `leaf.key` and `ta.key`, made by `blackbox make DIR`. Prints events; `renegotiate=N`
 //! as the last argument begins a renegotiation after N seconds. A development aid.
 
+#![allow(clippy::unwrap_used, reason = "a development aid may stop at the first surprise")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -15,7 +17,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use testkit::{Authority, Identity};
 use tunnel::{
-    ClientConfig, Close, Event, Gate, GateSettings, Grant, RenegotiateReason, ServerConfig, Session, Timing, Verdict,
+    ClientConfig, Close, Event, Gate, GateSettings, Grant, RenegotiateReason, ServerConfig,
+    Session, Timing, Verdict,
 };
 use wire::cipher::Cipher;
 use wire::push::{PushOption, Topology};
@@ -35,7 +38,9 @@ fn main() {
 fn make(dir: &str) {
     let ca = Authority::new("blackbox CA");
     fs::write(format!("{dir}/ca.pem"), pem("CERTIFICATE", ca.certificate())).unwrap();
-    for (name, Identity { chain, key }) in [("server", ca.server()), ("client", ca.client("device"))] {
+    for (name, Identity { chain, key }) in
+        [("server", ca.server()), ("client", ca.client("device"))]
+    {
         fs::write(format!("{dir}/{name}.pem"), pem("CERTIFICATE", &chain[0])).unwrap();
         fs::write(format!("{dir}/{name}.key"), pem("PRIVATE KEY", key.secret_der())).unwrap();
     }
@@ -47,18 +52,27 @@ fn pem(label: &str, der: &[u8]) -> String {
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in der.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for n in 0..4 {
-            text.push(if n <= chunk.len() { digits[(bits >> (18 - 6 * n) & 63) as usize] as char } else { '=' });
+            text.push(if n <= chunk.len() {
+                digits[(bits >> (18 - 6 * n) & 63) as usize] as char
+            } else {
+                '='
+            });
         }
     }
-    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn run(is_server: bool, args: &[String]) {
     let (port, dir, seconds) = (&args[1], &args[2], args[3].parse::<u64>().unwrap());
-    let renegotiate = args.iter().find_map(|arg| arg.strip_prefix("renegotiate=")).map(|n| n.parse::<u64>().unwrap());
+    let renegotiate = args
+        .iter()
+        .find_map(|arg| arg.strip_prefix("renegotiate="))
+        .map(|n| n.parse::<u64>().unwrap());
     let seed = || {
         let mut seed = [0; 32];
         std::io::Read::read_exact(&mut fs::File::open("/dev/urandom").unwrap(), &mut seed).unwrap();
@@ -66,7 +80,8 @@ fn run(is_server: bool, args: &[String]) {
     };
     let key = StaticKey::parse(&fs::read_to_string(format!("{dir}/ta.key")).unwrap()).unwrap();
     let direction = if is_server { KeyDirection::Normal } else { KeyDirection::Inverse };
-    let wrap = Arc::new(ControlWrap::TlsAuth(Box::new(TlsAuth::new(&key, direction, AuthDigest::Sha256))));
+    let wrap =
+        Arc::new(ControlWrap::TlsAuth(Box::new(TlsAuth::new(&key, direction, AuthDigest::Sha256))));
     let bind = if is_server { format!("127.0.0.1:{port}") } else { "127.0.0.1:0".to_owned() };
     let socket = UdpSocket::bind(bind).unwrap();
     let clock = SystemClock;
@@ -74,7 +89,10 @@ fn run(is_server: bool, args: &[String]) {
     let mut sessions: BTreeMap<SessionId, (Session, SocketAddr)> = BTreeMap::new();
     let timing = Timing { tran_window: Duration::from_secs(600), ..Timing::default() };
     let name = if is_server { "server" } else { "client" };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(format!("{dir}/{name}.pem")).unwrap().map(Result::unwrap).collect();
+    let chain: Vec<_> = CertificateDer::pem_file_iter(format!("{dir}/{name}.pem"))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let leaf = PrivateKeyDer::from_pem_file(format!("{dir}/{name}.key")).unwrap();
     let (tls_server, tls_client) = tls(is_server, dir, chain, leaf);
     let server_config = tls_server.map(|tls| {
@@ -110,7 +128,10 @@ fn run(is_server: bool, args: &[String]) {
                 renegotiated = true;
             }
             if age >= seconds && !closed {
-                session.close(if is_server { Close::Restart(String::new()) } else { Close::Exit }, now);
+                session.close(
+                    if is_server { Close::Restart(String::new()) } else { Close::Exit },
+                    now,
+                );
                 closed = true;
             }
             session.handle_timeout(now);
@@ -148,7 +169,12 @@ fn run(is_server: bool, args: &[String]) {
 
 type Tls = (Option<Arc<rustls::ServerConfig>>, Option<Arc<rustls::ClientConfig>>);
 
-fn tls(is_server: bool, dir: &str, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Tls {
+fn tls(
+    is_server: bool,
+    dir: &str,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Tls {
     let ca = CertificateDer::from_pem_file(format!("{dir}/ca.pem")).unwrap();
     let identity = Identity { chain, key };
     let versions = rustls::ALL_VERSIONS;

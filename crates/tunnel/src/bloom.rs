@@ -33,7 +33,9 @@ impl Seen {
 
     pub(crate) fn contains(&self, item: &[u8]) -> bool {
         let probes = self.probes(item);
-        [&self.current, &self.former].into_iter().any(|filter| probes.iter().all(|bit| has(filter, *bit)))
+        [&self.current, &self.former]
+            .into_iter()
+            .any(|filter| probes.iter().all(|bit| has(filter, *bit)))
     }
 
     pub(crate) fn insert(&mut self, item: &[u8]) {
@@ -93,7 +95,8 @@ mod tests {
     fn a_full_filter_rarely_takes_a_stranger_for_known() {
         let mut seen = Seen::new(&[3; 32]);
         (0..CAPACITY as u32).for_each(|n| seen.insert(&n.to_be_bytes()));
-        let wrong = (1 << 24..(1 << 24) + 20_000_u32).filter(|n| seen.contains(&n.to_be_bytes())).count();
+        let wrong =
+            (1 << 24..(1 << 24) + 20_000_u32).filter(|n| seen.contains(&n.to_be_bytes())).count();
         assert!(wrong < 60, "{wrong} of 20000");
     }
 }

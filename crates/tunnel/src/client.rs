@@ -98,22 +98,26 @@ impl ClientSide {
         }
     }
 
+    /// The lines that servers act upon; the configuration may replace any and add others.
     fn peer_info(&self) -> PeerInfo {
         let config = &self.config;
+        let (ciphers, proto) = (Cipher::join(&config.ciphers), PROTO.to_string());
+        let both_gcm =
+            [Cipher::Aes256Gcm, Cipher::Aes128Gcm].iter().all(|gcm| config.ciphers.contains(gcm));
+        let usual = [
+            ("IV_VER", config.version.as_str()),
+            ("IV_PLAT", &config.platform),
+            ("IV_TCPNL", "1"),
+            ("IV_MTU", MAX_TUN_MTU),
+            ("IV_NCP", if both_gcm { "2" } else { "" }),
+            ("IV_CIPHERS", &ciphers),
+            ("IV_PROTO", &proto),
+        ];
+        let replaced = |name: &str| config.peer_info.iter().any(|(other, _)| other == name);
+        let own = config.peer_info.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let usual = usual.into_iter().filter(|(name, value)| !value.is_empty() && !replaced(name));
         let mut info = PeerInfo::new();
-        let ciphers = Cipher::join(&config.ciphers);
-        let proto = PROTO.to_string();
-        let gcm = config.ciphers.contains(&Cipher::Aes256Gcm) && config.ciphers.contains(&Cipher::Aes128Gcm);
-        info.push("IV_VER", &config.version);
-        info.push("IV_PLAT", &config.platform);
-        info.push("IV_TCPNL", "1");
-        info.push("IV_MTU", MAX_TUN_MTU);
-        if gcm {
-            info.push("IV_NCP", "2");
-        }
-        info.push("IV_CIPHERS", &ciphers);
-        info.push("IV_PROTO", &proto);
-        for (name, value) in &config.peer_info {
+        for (name, value) in usual.chain(own) {
             info.push(name, value);
         }
         info
@@ -133,7 +137,8 @@ impl Session {
         let Side::Client(client) = &self.side else { return Ok(()) };
         let random = Zeroizing::new(self.entropy.array());
         let source = ClientKeySource::from_random(&random);
-        let message = client.key_message(source.clone()).encode().map_err(EndReason::OwnKeyMessage)?;
+        let message =
+            client.key_message(source.clone()).encode().map_err(EndReason::OwnKeyMessage)?;
         self.primary.sources.client = Some(source);
         self.primary.key_message_sent = true;
         self.primary.tls.send_message(&message);
@@ -200,7 +205,8 @@ impl Session {
             return;
         }
         let most = self.timing.hand_window.max(self.timing.renegotiate / 2);
-        let asked = timeout.map_or(self.timing.hand_window, |secs| Duration::from_secs(secs.into()));
+        let asked =
+            timeout.map_or(self.timing.hand_window, |secs| Duration::from_secs(secs.into()));
         let until = self.now.boot + asked.min(most);
         self.primary.deadline = self.primary.deadline.max(Some(until));
     }
@@ -232,7 +238,9 @@ impl ClientSide {
         for option in &reply.options {
             match option {
                 PushOption::AuthToken(token) => self.auth_token = token.0.clone(),
-                PushOption::AuthTokenUser(user) => self.auth_user = decode_base64(user).unwrap_or_default(),
+                PushOption::AuthTokenUser(user) => {
+                    self.auth_user = decode_base64(user).unwrap_or_default()
+                }
                 _ => {}
             }
         }
@@ -304,7 +312,9 @@ mod tests {
 
     #[test]
     fn a_token_user_is_read_from_base64() {
-        for (text, name) in [("YQ==", "a"), ("YWI=", "ab"), ("YWJj", "abc"), ("w7w=", "\u{fc}"), ("", "")] {
+        for (text, name) in
+            [("YQ==", "a"), ("YWI=", "ab"), ("YWJj", "abc"), ("w7w=", "\u{fc}"), ("", "")]
+        {
             assert_eq!(decode_base64(text).as_deref(), Some(name));
         }
         assert_eq!(decode_base64("a b"), None);

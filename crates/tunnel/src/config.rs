@@ -69,7 +69,8 @@ pub struct ClientConfig {
     pub version: String,
     /// `IV_PLAT`.
     pub platform: String,
-    /// Further peer-info lines (`IV_GUI_VER`, `UV_…`), name and value.
+    /// Further peer-info lines (`IV_GUI_VER`, `UV_…`), name and value. One with the name of a usual
+    /// line replaces it.
     pub peer_info: Vec<(String, String)>,
 }
 

@@ -88,7 +88,9 @@ mod tests {
     fn a_cookie_is_good_in_its_slot_and_the_two_that_follow() {
         let jar = jar();
         let baked = jar.bake(remote(), client(), secs(60));
-        for (at, good) in [(59, false), (60, true), (89, true), (90, true), (149, true), (150, false)] {
+        for (at, good) in
+            [(59, false), (60, true), (89, true), (90, true), (149, true), (150, false)]
+        {
             assert_eq!(jar.accepts(baked, remote(), client(), secs(at)), good, "at {at} s");
         }
     }

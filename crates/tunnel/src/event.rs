@@ -39,6 +39,8 @@ pub enum Event {
 pub struct Hello {
     /// Certificates as sent, leaf first; verified by the TLS verifier. Empty if none was sent.
     pub chain: Vec<CertificateDer<'static>>,
+    /// The version of the control channel's TLS, `TLS 1.3`.
+    pub tls: &'static str,
     /// What the client says about itself.
     pub peer_info: PeerInfo,
     /// The client's options string, for the log.

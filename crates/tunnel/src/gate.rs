@@ -67,7 +67,12 @@ impl Gate {
         }
     }
 
-    fn judge(&mut self, remote: SocketAddr, datagram: &[u8], now: Now) -> Result<Verdict, DropReason> {
+    fn judge(
+        &mut self,
+        remote: SocketAddr,
+        datagram: &[u8],
+        now: Now,
+    ) -> Result<Verdict, DropReason> {
         let (stamp, packet) = wrapping::open(&self.wrap, datagram)?;
         match packet.opcode {
             Opcode::CONTROL_HARD_RESET_CLIENT_V2 => self.answer(remote, stamp, &packet, now),
@@ -118,7 +123,12 @@ impl Gate {
     }
 
     /// A captured third packet stays valid for as long as its cookie, also after its session ended.
-    fn spend(&mut self, cookie: SessionId, client: SessionId, boot: Duration) -> Result<(), DropReason> {
+    fn spend(
+        &mut self,
+        cookie: SessionId,
+        client: SessionId,
+        boot: Duration,
+    ) -> Result<(), DropReason> {
         if boot.saturating_sub(self.spent_turns) > self.cookies.lifetime() {
             self.spent_turns = boot;
             self.spent.turn();
@@ -160,7 +170,8 @@ fn third_packet(packet: &ControlPacket) -> Result<SessionId, DropReason> {
 fn server_reset(cookie: SessionId, client: SessionId) -> ControlPacket {
     let acks = Acks::from_iter([MessageId::FIRST]);
     let opcode = Opcode::CONTROL_HARD_RESET_SERVER_V2;
-    ControlPacket::message(opcode, KeyId::FIRST, cookie, MessageId::FIRST, Vec::new()).with_acks(acks, client)
+    ControlPacket::message(opcode, KeyId::FIRST, cookie, MessageId::FIRST, Vec::new())
+        .with_acks(acks, client)
 }
 
 /// A repetition by the client has another stamp; the same stamp is a replay.

@@ -58,7 +58,13 @@ pub(crate) struct Sources {
 }
 
 impl Generation {
-    pub(crate) fn new(key_id: KeyId, reliable: Reliable, tls: Tls, started: Duration, window: Duration) -> Self {
+    pub(crate) fn new(
+        key_id: KeyId,
+        reliable: Reliable,
+        tls: Tls,
+        started: Duration,
+        window: Duration,
+    ) -> Self {
         Self {
             key_id,
             started,
@@ -95,20 +101,29 @@ impl Generation {
     }
 
     /// Data keys by the exporter, or by the PRF with the ids of the hard reset.
-    pub(crate) fn derive(&self, exporter: bool, client: SessionId, server: SessionId) -> Result<KeyMaterial, EndReason> {
+    pub(crate) fn derive(
+        &self,
+        exporter: bool,
+        client: SessionId,
+        server: SessionId,
+    ) -> Result<KeyMaterial, EndReason> {
         if exporter {
             return self.tls.export();
         }
-        let (Some(from_client), Some(from_server)) = (&self.sources.client, &self.sources.server) else {
+        let (Some(from_client), Some(from_server)) = (&self.sources.client, &self.sources.server)
+        else {
             return Err(EndReason::KeyDerivationFailed);
         };
-        prf::expand(from_client, from_server, client, server).map_err(|_| EndReason::KeyDerivationFailed)
+        prf::expand(from_client, from_server, client, server)
+            .map_err(|_| EndReason::KeyDerivationFailed)
     }
 
     /// How far it came.
     pub(crate) fn progress(&self) -> Progress {
         match self.step {
-            Step::ExpectKeyMessage if !self.reliable.reset_acknowledged() => Progress::ResetUnanswered,
+            Step::ExpectKeyMessage if !self.reliable.reset_acknowledged() => {
+                Progress::ResetUnanswered
+            }
             Step::ExpectKeyMessage => self.tls.progress(),
             Step::ExpectAdmission => Progress::AwaitingAdmission,
             Step::ExpectInstall => Progress::AwaitingInstall,

@@ -20,7 +20,10 @@ impl Session {
     /// The data plane opens with this key. Only then leaves what lets the peer use it.
     pub fn key_installed(&mut self, key_id: KeyId, now: Now) {
         self.now = now;
-        if key_id != self.primary.key_id || self.primary.step != Step::ExpectInstall || self.is_ended() {
+        if key_id != self.primary.key_id
+            || self.primary.step != Step::ExpectInstall
+            || self.is_ended()
+        {
             return;
         }
         match (&self.side, self.primary.is_first()) {
@@ -126,7 +129,9 @@ impl Session {
 
     fn key_exchange_done(&self) -> bool {
         let generation = &self.primary;
-        generation.key_message_sent && generation.key_message_received && generation.reliable.all_acknowledged()
+        generation.key_message_sent
+            && generation.key_message_received
+            && generation.reliable.all_acknowledged()
     }
 
     fn became_active(&mut self) {

@@ -43,7 +43,8 @@ pub use dropped::DropReason;
 pub use end::{EndReason, Misbehaviour, Progress, PushFault};
 pub use entropy::Seed;
 pub use event::{
-    Close, Deadline, Event, Grant, Hello, Negotiated, NewKey, Refusal, RenegotiateReason, TimeoutReason,
+    Close, Deadline, Event, Grant, Hello, Negotiated, NewKey, Refusal, RenegotiateReason,
+    TimeoutReason,
 };
 pub use gate::{Gate, Verdict};
 pub use session::Session;

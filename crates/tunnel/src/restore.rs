@@ -10,6 +10,8 @@ use std::sync::Arc;
 use clock::Now;
 use wire::KeyId;
 use wire::key_material::Role;
+use wire::push::PushReply;
+use zeroize::Zeroizing;
 
 use crate::client::ClientSide;
 use crate::config::{ClientConfig, ServerConfig};
@@ -48,7 +50,7 @@ impl Session {
             leaf,
             auth_token: token,
             auth_user: user,
-            pushed: pushed.and_then(|push| push.encode().ok()).unwrap_or_default(),
+            pushed: pushed.map(encode_push).unwrap_or_default(),
         }
     }
 
@@ -56,7 +58,12 @@ impl Session {
     ///
     /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
     /// that lost them, and a renegotiation begins. If not, it ends.
-    pub fn restore_server(config: Arc<ServerConfig>, state: SessionState, seed: Seed, now: Now) -> Session {
+    pub fn restore_server(
+        config: Arc<ServerConfig>,
+        state: SessionState,
+        seed: Seed,
+        now: Now,
+    ) -> Session {
         let wrapping = Wrapping::restored(Arc::clone(&config.wrap), state.last_sent, state.replay);
         let timing = config.timing.clone();
         let primary = Generation::new(
@@ -82,7 +89,12 @@ impl Session {
     ///
     /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
     /// that lost them, and a renegotiation begins. If not, it starts over with a new session id.
-    pub fn restore_client(config: Arc<ClientConfig>, state: SessionState, seed: Seed, now: Now) -> Session {
+    pub fn restore_client(
+        config: Arc<ClientConfig>,
+        state: SessionState,
+        seed: Seed,
+        now: Now,
+    ) -> Session {
         if state.stage == Stage::Opening {
             return Session::client(config, seed, now);
         }
@@ -129,7 +141,9 @@ impl Session {
     }
 
     fn has_pushed(&self) -> bool {
-        self.role() == Role::TlsServer && self.primary.is_first() && self.primary.step == Step::ExpectAcks
+        self.role() == Role::TlsServer
+            && self.primary.is_first()
+            && self.primary.step == Step::ExpectAcks
     }
 
     /// The restored session begins a generation, which makes a complete one seal.
@@ -173,4 +187,8 @@ impl Session {
             now,
         }
     }
+}
+
+fn encode_push(push: &PushReply) -> Vec<Zeroizing<String>> {
+    push.encode().unwrap_or_default().into_iter().map(Zeroizing::new).collect()
 }

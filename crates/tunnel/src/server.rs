@@ -10,6 +10,7 @@ use wire::key_method::{ClientKeyMessage, ServerKeyMessage, ServerKeySource};
 use wire::message::{self, ControlMessage};
 use wire::peer_info::{IvProto, PeerInfo};
 use wire::push::{ProtocolFlag, PushEncodeError, PushOption, PushReply};
+use zeroize::Zeroizing;
 
 use crate::config::ServerConfig;
 use crate::end::{EndReason, Misbehaviour};
@@ -44,7 +45,14 @@ struct Abilities {
 
 impl ServerSide {
     pub(crate) fn new(config: Arc<ServerConfig>) -> Self {
-        Self { config, leaf: None, client: None, push: Vec::new(), push_requested: false, pushed_at: None }
+        Self {
+            config,
+            leaf: None,
+            client: None,
+            push: Vec::new(),
+            push_requested: false,
+            pushed_at: None,
+        }
     }
 }
 
@@ -107,6 +115,7 @@ impl Session {
         self.primary.step = Step::ExpectAdmission;
         self.events.push_back(Event::Admission(Box::new(Hello {
             chain,
+            tls: self.primary.tls.version(),
             peer_info,
             options: message.options,
             username: message.username,
@@ -121,9 +130,8 @@ impl Session {
         if self.primary.key_message_sent {
             return;
         }
-        let source = ServerKeySource::from_random(&self.entropy.array());
-        self.primary.sources.server = Some(source.clone());
         let options = server.config.options.clone();
+        let source = self.server_source();
         let mut message = ServerKeyMessage { source, options };
         let mut bytes = message.encode();
         if bytes.is_err() {
@@ -134,11 +142,19 @@ impl Session {
         self.primary.key_message_sent = true;
     }
 
+    /// Drawn once in each generation: a renewed key is derived before the message leaves.
+    fn server_source(&mut self) -> ServerKeySource {
+        let random = Zeroizing::new(self.entropy.array());
+        let drawn = || ServerKeySource::from_random(&random);
+        self.primary.sources.server.get_or_insert_with(drawn).clone()
+    }
+
     fn grant_key(&mut self, grant: &Grant) -> Result<(), EndReason> {
         let negotiated = match self.negotiated {
             Some(negotiated) => negotiated,
             None => self.agree(grant)?,
         };
+        self.server_source();
         self.offer_key(negotiated)
     }
 
@@ -146,15 +162,19 @@ impl Session {
     fn agree(&mut self, grant: &Grant) -> Result<Negotiated, EndReason> {
         let Side::Server(server) = &mut self.side else { return Err(EndReason::NoCommonCipher) };
         let Some(client) = &server.client else { return Err(EndReason::NoCommonCipher) };
-        let ciphers = if grant.ciphers.is_empty() { &server.config.ciphers } else { &grant.ciphers };
-        let choice = negotiate(ciphers, &client.offer, None).map_err(|_| EndReason::NoCommonCipher)?;
+        let ciphers =
+            if grant.ciphers.is_empty() { &server.config.ciphers } else { &grant.ciphers };
+        let choice =
+            negotiate(ciphers, &client.offer, None).map_err(|_| EndReason::NoCommonCipher)?;
         let negotiated = Negotiated {
             cipher: choice.cipher,
             exporter: client.proto.contains(IvProto::TLS_KEY_EXPORT),
             exit_notify: client.proto.contains(IvProto::CC_EXIT_NOTIFY),
-            peer_id: Some(grant.peer_id).filter(|id| !id.is_unset() && client.proto.contains(IvProto::DATA_V2)),
+            peer_id: Some(grant.peer_id)
+                .filter(|id| !id.is_unset() && client.proto.contains(IvProto::DATA_V2)),
         };
-        server.push = push_messages(grant, client, choice, negotiated).map_err(EndReason::OwnPush)?;
+        server.push =
+            push_messages(grant, client, choice, negotiated).map_err(EndReason::OwnPush)?;
         self.negotiated = Some(negotiated);
         Ok(negotiated)
     }
@@ -162,7 +182,10 @@ impl Session {
     /// Pushes once the key is installed and the client is ready to read it.
     pub(crate) fn push_if_ready(&mut self) {
         let Side::Server(server) = &mut self.side else { return };
-        let early = server.client.as_ref().is_some_and(|client| client.proto.contains(IvProto::REQUEST_PUSH));
+        let early = server
+            .client
+            .as_ref()
+            .is_some_and(|client| client.proto.contains(IvProto::REQUEST_PUSH));
         if self.primary.step == Step::ExpectPushRequest && (early || server.push_requested) {
             self.primary.step = Step::ExpectAcks;
             self.push();
@@ -191,7 +214,8 @@ impl Session {
     fn take_push_request(&mut self) {
         let Side::Server(server) = &mut self.side else { return };
         server.push_requested = true;
-        let stale = server.pushed_at.is_some_and(|at| self.now.boot.saturating_sub(at) >= PUSH_AGAIN_AFTER);
+        let stale =
+            server.pushed_at.is_some_and(|at| self.now.boot.saturating_sub(at) >= PUSH_AGAIN_AFTER);
         if stale && matches!(self.life, Life::Opening | Life::Established) {
             self.push();
         }

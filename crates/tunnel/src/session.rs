@@ -82,12 +82,15 @@ impl Session {
     pub fn server(config: Arc<ServerConfig>, accepted: Accepted, seed: Seed, now: Now) -> Session {
         let wrapping = Wrapping::after_gate(Arc::clone(&config.wrap), accepted.stamp, now);
         let timing = config.timing.clone();
-        let reliable = Reliable::after_gate(wrapping.payload_room(timing.max_control_datagram, PIGGYBACKED_ACKS));
+        let reliable = Reliable::after_gate(
+            wrapping.payload_room(timing.max_control_datagram, PIGGYBACKED_ACKS),
+        );
         let tls = Tls::server(&config.tls);
         let primary = Generation::new(KeyId::FIRST, reliable, tls, now.boot, timing.hand_window);
         let side = Side::Server(Box::new(ServerSide::new(config)));
         let entropy = Entropy::new(&seed);
-        let mut session = Self::begin(side, accepted.session_id, wrapping, entropy, timing, primary, now);
+        let mut session =
+            Self::begin(side, accepted.session_id, wrapping, entropy, timing, primary, now);
         session.peer = Some(accepted.packet.session_id);
         // The gate has checked sender and cookie, and no window can be full.
         let _taken = session.primary.reliable.receive(accepted.packet, now.boot);
@@ -200,7 +203,9 @@ impl Session {
             Some(peer) if peer == packet.session_id => Ok(()),
             Some(_) => Err(DropReason::WrongSession),
             // The client's first answer: a reset that acknowledges ours.
-            None if packet.opcode != Opcode::CONTROL_HARD_RESET_SERVER_V2 => Err(DropReason::UnexpectedOpcode),
+            None if packet.opcode != Opcode::CONTROL_HARD_RESET_SERVER_V2 => {
+                Err(DropReason::UnexpectedOpcode)
+            }
             None if packet.acks.contains(MessageId::FIRST) => Ok(()),
             None => Err(DropReason::WrongAckedSession),
         }

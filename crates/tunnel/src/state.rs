@@ -34,7 +34,7 @@ pub struct SessionState {
     pub(crate) leaf: Option<[u8; 32]>,
     pub(crate) auth_token: Zeroizing<String>,
     pub(crate) auth_user: String,
-    pub(crate) pushed: Vec<String>,
+    pub(crate) pushed: Vec<Zeroizing<String>>,
 }
 
 /// How far it was.
@@ -131,8 +131,13 @@ impl SessionState {
             },
             id: reader.session_id()?,
             peer: reader.option(Reader::session_id)?,
-            last_sent: reader.option(|reader| Ok(ReplayStamp { id: reader.u32()?, time: reader.u32()? }))?,
-            replay: ControlReplay { time: reader.u32()?, highest: reader.u32()?, seen: reader.u64()? },
+            last_sent: reader
+                .option(|reader| Ok(ReplayStamp { id: reader.u32()?, time: reader.u32()? }))?,
+            replay: ControlReplay {
+                time: reader.u32()?,
+                highest: reader.u32()?,
+                seen: reader.u64()?,
+            },
             key_id: reader.key_id()?,
             negotiated: reader.option(Reader::negotiated)?,
             keys: reader.keys()?,
@@ -148,7 +153,10 @@ impl SessionState {
 
 impl fmt::Debug for SessionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionState").field("id", &self.id).field("stage", &self.stage).finish_non_exhaustive()
+        f.debug_struct("SessionState")
+            .field("id", &self.id)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,7 +172,9 @@ pub enum StateError {
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StateError::UnknownVersion(version) => write!(f, "a saved session of unknown version {version}"),
+            StateError::UnknownVersion(version) => {
+                write!(f, "a saved session of unknown version {version}")
+            }
             StateError::Damaged => f.write_str("a saved session that is damaged"),
         }
     }
@@ -255,7 +265,10 @@ impl Reader<'_> {
         Ok(u64::from_be_bytes(self.array()?))
     }
 
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, StateError>) -> Result<Option<T>, StateError> {
+    fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, StateError>,
+    ) -> Result<Option<T>, StateError> {
         if self.bool()? { read(self).map(Some) } else { Ok(None) }
     }
 
@@ -268,9 +281,9 @@ impl Reader<'_> {
         std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| StateError::Damaged)
     }
 
-    fn texts(&mut self) -> Result<Vec<String>, StateError> {
+    fn texts(&mut self) -> Result<Vec<Zeroizing<String>>, StateError> {
         let count = self.u32()?;
-        (0..count).map(|_| self.text()).collect()
+        (0..count).map(|_| self.text().map(Zeroizing::new)).collect()
     }
 
     fn session_id(&mut self) -> Result<SessionId, StateError> {
@@ -283,7 +296,10 @@ impl Reader<'_> {
 
     fn cipher(&mut self) -> Result<Cipher, StateError> {
         let number = self.u8()?;
-        Cipher::DEFAULT.into_iter().find(|cipher| cipher_number(*cipher) == number).ok_or(StateError::Damaged)
+        Cipher::DEFAULT
+            .into_iter()
+            .find(|cipher| cipher_number(*cipher) == number)
+            .ok_or(StateError::Damaged)
     }
 
     fn negotiated(&mut self) -> Result<Negotiated, StateError> {
@@ -382,7 +398,7 @@ mod tests {
             leaf: Some([8; 32]),
             auth_token: Zeroizing::new("token".to_owned()),
             auth_user: "user".to_owned(),
-            pushed: vec!["ifconfig 10.0.0.2 255.255.255.0".to_owned()],
+            pushed: vec![Zeroizing::new("PUSH_REPLY,ping 10".to_owned())],
         }
     }
 }

@@ -16,7 +16,9 @@ impl Session {
         let repeat = deadline(repeat, TimeoutReason::Retransmit);
         match &self.life {
             Life::Ended => None,
-            Life::Draining { until, .. } => repeat.into_iter().chain(deadline(Some(*until), TimeoutReason::Drain)).min(),
+            Life::Draining { until, .. } => {
+                repeat.into_iter().chain(deadline(Some(*until), TimeoutReason::Drain)).min()
+            }
             Life::Opening | Life::Established => [
                 repeat,
                 deadline(self.primary.deadline, TimeoutReason::HandWindow),

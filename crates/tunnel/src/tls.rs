@@ -5,6 +5,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
+use rustls::ProtocolVersion;
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::NoServerSessionStorage;
@@ -46,7 +47,8 @@ impl Tls {
     }
 
     pub(crate) fn client(config: &Arc<rustls::ClientConfig>) -> Self {
-        let side = rustls::ClientConnection::new(Arc::clone(config), nobody()).map(rustls::Connection::from);
+        let side = rustls::ClientConnection::new(Arc::clone(config), nobody())
+            .map(rustls::Connection::from);
         Self { side, sent: 0, received: 0 }
     }
 
@@ -62,7 +64,9 @@ impl Tls {
         while !chunk.is_empty() {
             match side.read_tls(&mut chunk) {
                 // The buffers are drained after each chunk, so only an abuse of them fills up.
-                Ok(0) | Err(_) => return Err(EndReason::PeerMisbehaved(Misbehaviour::MessageTooLong)),
+                Ok(0) | Err(_) => {
+                    return Err(EndReason::PeerMisbehaved(Misbehaviour::MessageTooLong));
+                }
                 Ok(_) => {}
             }
             side.process_new_packets().map_err(EndReason::TlsFailed)?;
@@ -113,6 +117,15 @@ impl Tls {
 
     pub(crate) fn is_handshaking(&self) -> bool {
         self.side.as_ref().map_or(true, |side| side.is_handshaking())
+    }
+
+    /// As people write it; empty before the version is agreed on.
+    pub(crate) fn version(&self) -> &'static str {
+        match self.side.as_ref().ok().and_then(|side| side.protocol_version()) {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "",
+        }
     }
 
     pub(crate) fn peer_chain(&self) -> Vec<CertificateDer<'static>> {

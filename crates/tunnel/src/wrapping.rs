@@ -34,7 +34,11 @@ impl Wrapping {
 
     /// Goes on after the gate: its answer had the first stamp, and what the client sent up to
     /// `accepted` may not come again.
-    pub(crate) fn after_gate(wrap: Arc<ControlWrap>, accepted: Option<ReplayStamp>, now: Now) -> Self {
+    pub(crate) fn after_gate(
+        wrap: Arc<ControlWrap>,
+        accepted: Option<ReplayStamp>,
+        now: Now,
+    ) -> Self {
         let replay = match accepted {
             None => ControlReplay::new(),
             // A captured reset has a lower id than the third packet. Nobody needs it any more, and
@@ -54,7 +58,10 @@ impl Wrapping {
     }
 
     /// Unwraps without noting the stamp, which waits until the sender is known to be the peer.
-    pub(crate) fn open(&self, datagram: &[u8]) -> Result<(Option<ReplayStamp>, ControlPacket), DropReason> {
+    pub(crate) fn open(
+        &self,
+        datagram: &[u8],
+    ) -> Result<(Option<ReplayStamp>, ControlPacket), DropReason> {
         open(&self.wrap, datagram)
     }
 
@@ -100,7 +107,9 @@ pub(crate) fn open(
 fn malformed(error: ControlError) -> DropReason {
     match error {
         ControlError::ZeroSessionId => DropReason::ZeroSession,
-        ControlError::KeyMethodOne | ControlError::NeedsWrappedKey(_) => DropReason::UnexpectedOpcode,
+        ControlError::KeyMethodOne | ControlError::NeedsWrappedKey(_) => {
+            DropReason::UnexpectedOpcode
+        }
         ControlError::HardResetKeyId(_) => DropReason::KeyIdOutOfSync,
         _ => DropReason::Malformed,
     }

@@ -106,7 +106,9 @@ fn a_restart_names_its_text() {
     let server = Who::Server(world.client.session.id());
     world.close(server, Close::Restart("moving".to_owned()));
     world.run_for(Duration::from_secs(1));
-    assert!(matches!(&world.client.end, Some(EndReason::PeerRestart { text, .. }) if text == "moving"));
+    assert!(
+        matches!(&world.client.end, Some(EndReason::PeerRestart { text, .. }) if text == "moving")
+    );
 }
 
 #[test]
@@ -115,7 +117,9 @@ fn a_refused_client_is_told_and_gets_no_key() {
     world.run_for(Duration::from_secs(3));
     assert!(matches!(world.client.end, Some(EndReason::AuthFailed(_))), "{:?}", world.client.end);
     let server = world.server().expect("a session");
-    assert!(matches!(&server.end, Some(EndReason::Refused(refusal)) if refusal.code == "device_disabled"));
+    assert!(
+        matches!(&server.end, Some(EndReason::Refused(refusal)) if refusal.code == "device_disabled")
+    );
     assert!(world.client.keys.is_empty() && server.keys.is_empty());
 }
 
@@ -151,6 +155,58 @@ fn no_common_cipher_is_a_reason_on_both_sides() {
     world.run_for(Duration::from_secs(3));
     assert!(matches!(world.client.end, Some(EndReason::AuthFailed(_))), "{:?}", world.client.end);
     assert!(matches!(world.server().expect("a session").end, Some(EndReason::NoCommonCipher)));
+}
+
+#[test]
+fn a_client_without_exporter_gets_its_keys_by_the_prf() {
+    // 6: peer-id and early push; 14: the exporter too; 2: as version 2.4, which asks for its push.
+    for (proto, exporter, exit_notify) in
+        [("6", false, false), ("14", true, false), ("2", false, false)]
+    {
+        let mut world = established(Setup { client_proto: Some(proto), ..Setup::fine(15) });
+        let agreed = world.client.session.negotiated().expect("agreed");
+        assert_eq!(
+            (agreed.exporter, agreed.exit_notify),
+            (exporter, exit_notify),
+            "IV_PROTO={proto}"
+        );
+        world.renegotiate(Who::Client);
+        world.run_for(Duration::from_secs(8));
+        assert_eq!(world.server().expect("a session").keys, world.client.keys);
+        assert_eq!(world.client.keys.len(), 2);
+    }
+}
+
+#[test]
+fn a_certificate_of_another_ca_is_named_on_both_sides() {
+    let mut world = World::new(Setup { stranger: true, ..Setup::fine(16) });
+    world.run_for(Duration::from_secs(3));
+    let server = world.server().expect("a session");
+    let Some(EndReason::TlsFailed(rustls::Error::InvalidCertificate(_))) = &server.end else {
+        panic!("{:?}", server.end)
+    };
+    assert_eq!(server.admissions, 0);
+    let client = &world.client.end;
+    assert!(
+        matches!(client, Some(EndReason::TlsFailed(rustls::Error::AlertReceived(_)))),
+        "{client:?}"
+    );
+}
+
+#[test]
+fn silence_after_our_certificate_is_a_reason_of_its_own() {
+    let mut world = World::new(Setup::fine(17));
+    while world
+        .server()
+        .is_none_or(|server| server.session.progress() != Progress::SilentAfterOurCertificate)
+    {
+        world.run_for(Duration::from_millis(1));
+    }
+    world.cut_the_line();
+    world.run_for(Duration::from_secs(61));
+    let end = world.server().expect("a session").end.clone().expect("ended");
+    assert_eq!(end.code(), "silent_after_our_certificate");
+    assert!(end.to_string().contains("may not trust our CA"), "{end}");
 }
 
 #[test]

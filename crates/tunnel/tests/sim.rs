@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use clock::{Clock, SystemClock};
 use testkit::{Random, Weather};
 use tunnel::{Close, EndReason, Timing};
 
@@ -22,21 +23,26 @@ const CALM: Duration = Duration::from_secs(200);
 #[test]
 fn every_handshake_completes_or_ends_with_a_typed_reason() {
     let (first, seeds) = (number("HANDFAST_SIM_FIRST", 1), number("HANDFAST_SIM_SEEDS", 40));
-    let begun = std::time::SystemTime::now();
+    let begun = SystemClock.now();
     let mut outcomes = BTreeMap::new();
     for seed in first..first + seeds {
         match catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            Ok(outcome) => *outcomes.entry(outcome).or_insert(0) += 1,
+            Ok(outcome) => {
+                let entry = outcomes.entry(outcome).or_insert((0, seed));
+                entry.0 += 1;
+            }
             Err(panic) => {
-                eprintln!("failing seed: {seed}; repeat with HANDFAST_SIM_FIRST={seed} HANDFAST_SIM_SEEDS=1");
+                eprintln!(
+                    "failing seed: {seed}; repeat with HANDFAST_SIM_FIRST={seed} HANDFAST_SIM_SEEDS=1"
+                );
                 std::panic::resume_unwind(panic);
             }
         }
     }
-    let time = begun.elapsed().unwrap_or_default();
+    let time = SystemClock.now().boot - begun.boot;
     println!("simulation: {seeds} seeds from {first} in {:.1} s", time.as_secs_f64());
-    for (outcome, count) in outcomes {
-        println!("  {count:>6}  {outcome}");
+    for (outcome, (count, example)) in outcomes {
+        println!("  {count:>6}  {outcome}, such as seed {example}");
     }
 }
 
@@ -60,6 +66,7 @@ fn run(seed: u64) -> String {
         tls12: random.chance(0.2),
         plain: random.chance(0.2),
         slow_driver: random.chance(0.7),
+        client_proto: Some("6").filter(|_| random.chance(0.2)),
         ..Setup::fine(seed)
     };
     let mut world = World::new(setup);
@@ -106,7 +113,11 @@ fn disturb(world: &mut World, random: &mut Random) {
 fn check(world: &World, seed: u64) {
     for party in parties(world) {
         assert!(party.keys.len() <= 8, "seed {seed}: {} keys", party.keys.len());
-        assert!(party.end.is_some() || party.session.poll_timeout().is_some() || party.session.is_established());
+        assert!(
+            party.end.is_some()
+                || party.session.poll_timeout().is_some()
+                || party.session.is_established()
+        );
     }
 }
 
@@ -114,9 +125,15 @@ fn check(world: &World, seed: u64) {
 fn check_rest(world: &World, seed: u64) {
     for party in parties(world) {
         let complete = party.session.progress() == tunnel::Progress::Complete;
-        assert!(party.end.is_some() || (party.established && complete), "seed {seed}: {:?} hangs", party.session);
+        assert!(
+            party.end.is_some() || (party.established && complete),
+            "seed {seed}: {:?} hangs",
+            party.session
+        );
     }
-    if let (None, Some(Party { end: None, keys, sealing, .. })) = (&world.client.end, world.server()) {
+    if let (None, Some(Party { end: None, keys, sealing, .. })) =
+        (&world.client.end, world.server())
+    {
         assert_eq!(*sealing, world.client.sealing, "seed {seed}: sealing keys differ");
         let key_id = sealing.expect("established");
         assert_eq!(keys.get(&key_id), world.client.keys.get(&key_id), "seed {seed}");
@@ -130,7 +147,10 @@ fn parties(world: &World) -> impl Iterator<Item = &Party> {
 fn outcome(world: &World) -> String {
     let word = |end: Option<&EndReason>| match end {
         None => "up".to_owned(),
-        Some(reason @ (EndReason::HandshakeTimeout(progress) | EndReason::RenegotiationTimeout(progress))) => {
+        Some(
+            reason @ (EndReason::HandshakeTimeout(progress)
+            | EndReason::RenegotiationTimeout(progress)),
+        ) => {
             format!("{} ({progress:?})", reason.code())
         }
         Some(reason) => reason.code().to_owned(),

@@ -14,6 +14,7 @@ use wire::static_key::KeyDirection;
 use wire::tls_auth::AuthDigest;
 
 use super::material::{self, Material};
+use super::tables::{HARMLESS, LIKE_PUSHED, PASSED_OVER, UNSUPPORTED};
 use super::values::{Family, Filter, MssLimit, Remote, TunName};
 use super::{NotYet, Profile, ProfileError, ProfileErrorKind, RetrySettings, Timers};
 use crate::Warning;
@@ -26,20 +27,20 @@ pub(super) struct Reader<'a> {
     port: Option<u16>,
     family: Option<Family>,
     random_order: bool,
-    tun: TunName,
-    tun_mtu: u16,
-    mssfix: MssLimit,
-    pub(super) ca: Option<Material>,
-    pub(super) cert: Option<Material>,
-    pub(super) key: Option<Material>,
+    pub(super) tun: TunName,
+    pub(super) tun_mtu: u16,
+    pub(super) mssfix: MssLimit,
+    ca: Option<Material>,
+    cert: Option<Material>,
+    key: Option<Material>,
     tls_auth: Option<Material>,
     direction: KeyDirection,
     auth: AuthDigest,
     ciphers: Option<Vec<Cipher>>,
     name: NameRule,
-    timers: Timers,
-    retry: RetrySettings,
-    peer_info: Vec<(String, String)>,
+    pub(super) timers: Timers,
+    pub(super) retry: RetrySettings,
+    pub(super) peer_info: Vec<(String, String)>,
     options: Vec<PushOption>,
     filters: Vec<Filter>,
     route_nopull: bool,
@@ -160,7 +161,10 @@ impl<'a> Reader<'a> {
                 "remote" => remote = Some(self.remote(d)?),
                 "proto" => family = Some(self.family(d, arg(d, 0))?),
                 "port" | "rport" => port = Some(self.number(d, 0, "port NUMBER")?),
-                "nobind" | "float" | "explicit-exit-notify" | "connect-timeout"
+                "nobind"
+                | "float"
+                | "explicit-exit-notify"
+                | "connect-timeout"
                 | "server-poll-timeout" => {}
                 name => return self.refuse(d, name),
             }
@@ -421,7 +425,7 @@ impl Reader<'_> {
     /// Checks that nothing is missing and that what belongs together fits.
     pub(super) fn finish(mut self, now: Timestamp) -> Result<Profile, ProfileError> {
         let missing = |name| ProfileError::new(self.file, None, ProfileErrorKind::Missing(name));
-        let mut remotes = self.take_remotes();
+        let mut remotes = self.remotes();
         if remotes.is_empty() {
             return Err(missing("remote"));
         }
@@ -465,7 +469,7 @@ impl Reader<'_> {
     }
 
     /// As soon as there is a block, remotes outside of blocks do not count.
-    fn take_remotes(&mut self) -> Vec<Remote> {
+    pub(super) fn remotes(&mut self) -> Vec<Remote> {
         let outside = std::mem::take(&mut self.remotes);
         let inside = std::mem::take(&mut self.connections);
         let chosen = if inside.is_empty() { outside } else { inside };
@@ -500,163 +504,3 @@ const DNS_SCRIPTS: [&str; 3] =
     ["update-resolv-conf", "update-systemd-resolved", "update-systemd-resolved.sh"];
 /// `setenv` names that are told to the server.
 const INFO_NAMES: [&str; 3] = ["IV_GUI_VER", "IV_SSO", "IV_PLAT_VER"];
-
-/// Directives with the same meaning as the pushed option of the same name.
-const LIKE_PUSHED: [&str; 10] = [
-    "route",
-    "route-ipv6",
-    "route-gateway",
-    "route-metric",
-    "redirect-gateway",
-    "redirect-private",
-    "block-ipv6",
-    "dhcp-option",
-    "dns",
-    "topology",
-];
-
-/// What is so in any case, or what only other programs or systems need.
-const HARMLESS: &[&str] = &[
-    "client",
-    "pull",
-    "tls-client",
-    "mode",
-    "nobind",
-    "persist-key",
-    "persist-tun",
-    "resolv-retry",
-    "float",
-    "explicit-exit-notify",
-    "verb",
-    "mute",
-    "mute-replay-warnings",
-    "auth-nocache",
-    "auth-retry",
-    "script-security",
-    "allow-compression",
-    "disable-occ",
-    "disable-dco",
-    "push-peer-info",
-    "fast-io",
-    "key-method",
-    "tls-timeout",
-    "ping",
-    "ping-timer-rem",
-    "cipher",
-    "data-ciphers-fallback",
-    "keysize",
-    "ncp-disable",
-    "compat-mode",
-    "tun-mtu-max",
-    "tun-mtu-extra",
-    "register-dns",
-    "block-outside-dns",
-    "ip-win32",
-    "route-method",
-    "route-delay",
-    "dhcp-renew",
-    "dhcp-release",
-    "windows-driver",
-    "allow-pull-fqdn",
-    "ifconfig-nowarn",
-    "remap-usr1",
-    "nice",
-    "replay-window",
-    "allow-recursive-routing",
-];
-
-/// What changes how the program runs but not whom it trusts: said, and passed over.
-const PASSED_OVER: &[&str] = &[
-    "user",
-    "group",
-    "daemon",
-    "log",
-    "log-append",
-    "syslog",
-    "status",
-    "status-version",
-    "writepid",
-    "sndbuf",
-    "rcvbuf",
-    "socket-flags",
-    "txqueuelen",
-    "mark",
-    "passtos",
-    "mtu-disc",
-    "mtu-test",
-    "max-packet-size",
-    "link-mtu",
-    "bind",
-    "lport",
-    "reneg-bytes",
-    "reneg-pkts",
-    "ping-exit",
-    "inactive",
-    "session-timeout",
-    "tls-exit",
-    "shaper",
-    "remote-random-hostname",
-    "up-restart",
-    "down-pre",
-];
-
-/// What is refused, with its reason.
-const UNSUPPORTED: &[(&[&str], NotYet)] = &[
-    (&["http-proxy", "http-proxy-option", "socks-proxy", "port-share"], NotYet::Transport),
-    (&["tls-crypt", "tls-crypt-v2", "secret"], NotYet::ControlProtection),
-    (&["auth-user-pass", "static-challenge", "askpass"], NotYet::Passwords),
-    (
-        &[
-            "up",
-            "down",
-            "route-up",
-            "route-pre-down",
-            "ipchange",
-            "plugin",
-            "tls-verify",
-            "dns-updown",
-            "iproute",
-        ],
-        NotYet::Script,
-    ),
-    (&["compress", "comp-lzo", "comp-noadapt"], NotYet::Compression),
-    (&["pkcs12", "cryptoapicert", "capath", "pkcs11-id", "pkcs11-providers"], NotYet::KeyStore),
-    (
-        &[
-            "crl-verify",
-            "peer-fingerprint",
-            "verify-hash",
-            "extra-certs",
-            "remote-cert-ku",
-            "remote-cert-eku",
-            "ns-cert-type",
-            "tls-remote",
-            "tls-cipher",
-            "tls-ciphersuites",
-            "tls-groups",
-            "tls-cert-profile",
-            "tls-version-max",
-            "x509-username-field",
-        ],
-        NotYet::TlsPolicy,
-    ),
-    (
-        &[
-            "fragment",
-            "local",
-            "ifconfig",
-            "ifconfig-ipv6",
-            "ifconfig-noexec",
-            "route-noexec",
-            "chroot",
-            "cd",
-            "config",
-            "management",
-            "lladdr",
-            "client-nat",
-            "tls-server",
-            "server",
-        ],
-        NotYet::Other,
-    ),
-];

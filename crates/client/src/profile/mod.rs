@@ -6,6 +6,7 @@
 mod directives;
 mod error;
 mod material;
+mod tables;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,9 @@ use wire::tls_auth::AuthDigest;
 use crate::Warning;
 
 pub use error::{NotYet, ProfileError, ProfileErrorKind};
-pub use values::{Family, Filter, MssLimit, Remote, TunName};
+pub use values::{Family, MssLimit, Remote, TunName};
+
+pub(crate) use values::Filter;
 
 use directives::Reader;
 
@@ -62,7 +65,7 @@ pub struct Profile {
     /// Options of the profile that a server could also push: routes, name servers.
     pub options: Vec<PushOption>,
     /// Which pushed options are taken.
-    pub filters: Vec<Filter>,
+    pub(crate) filters: Vec<Filter>,
     /// Pushed routes and name servers are left alone.
     pub route_nopull: bool,
     /// What was passed over, and what will need care soon.

@@ -1,1 +1,140 @@
-//! Profiles as Handfast writes them, and what is wrong with others.
+//! One block of directives at a time; whole profiles are in `tests/profiles.rs`.
+
+use super::directives::Reader;
+use super::{Family, MssLimit, NotYet, ProfileError, ProfileErrorKind, TunName};
+use std::path::Path;
+use std::time::Duration;
+
+#[test]
+fn a_directive_of_another_transport_or_protection_names_line_and_mend() {
+    for (text, why, line) in [
+        ("client\nproto tcp\n", NotYet::Transport, 2),
+        ("remote a 1194 tcp-client\n", NotYet::Transport, 1),
+        ("client\n\nhttp-proxy a 80\n", NotYet::Transport, 3),
+        ("<tls-crypt>\nx\n</tls-crypt>\n", NotYet::ControlProtection, 1),
+        ("auth-user-pass\n", NotYet::Passwords, 1),
+        ("dev tap\n", NotYet::Tap, 1),
+        ("up /usr/local/bin/mine\n", NotYet::Script, 1),
+        ("comp-lzo\n", NotYet::Compression, 1),
+        ("setenv opt tls-cipher X\n", NotYet::TlsPolicy, 1),
+        ("tls-version-min 1.3\n", NotYet::TlsPolicy, 1),
+    ] {
+        let error = fails(text);
+        assert_eq!(error.line, Some(line), "{text}");
+        assert!(
+            matches!(&error.kind, ProfileErrorKind::NotYet(_, found) if *found == why),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
+fn the_message_has_file_line_and_mend() {
+    let error = fails("client\nproto tcp\n");
+    assert_eq!(
+        error.to_string(),
+        "/etc/vpn/test.ovpn, line 2: `proto` is not supported: only UDP is spoken; ask for a \
+         profile with `proto udp`"
+    );
+}
+
+#[test]
+fn an_unknown_directive_is_an_error_unless_the_profile_says_it_may_be() {
+    assert!(
+        matches!(fails("wonder 1\n").kind, ProfileErrorKind::Unknown(name) if name == "wonder")
+    );
+    for text in [
+        "setenv opt wonder 1\n",
+        "ignore-unknown-option wonder other\nwonder 1\n",
+        "setenv FORWARD_COMPATIBLE 1\nwonder 1\n",
+        "up /etc/openvpn/update-resolv-conf\n",
+        "setenv opt block-outside-dns\n",
+    ] {
+        read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    // Only those behind it are covered.
+    fails("wonder 1\nignore-unknown-option wonder\n");
+}
+
+#[test]
+fn wrong_arguments_show_how_it_is_written() {
+    for text in [
+        "remote\n",
+        "remote a port\n",
+        "port 70000\n",
+        "key-direction 2\n",
+        "auth MD5\n",
+        "data-ciphers BF-CBC\n",
+        "remote-cert-tls client\n",
+        "verify-x509-name x cn\n",
+        "tun-mtu 60\n",
+        "reneg-sec soon\n",
+        "route example.net\n",
+        "pull-filter reject \"x\"\n",
+    ] {
+        let error = fails(text);
+        assert!(matches!(error.kind, ProfileErrorKind::BadArguments { .. }), "{text}: {error}");
+    }
+}
+
+#[test]
+fn remotes_take_defaults_from_outside_and_blocks_replace_them() {
+    let mut reader = read("proto udp4\nremote a\nport 500\nremote [2001:db8::1] 7 udp6\n").unwrap();
+    let remotes = reader.remotes();
+    assert_eq!((remotes[0].port, remotes[0].family), (500, Family::V4));
+    assert_eq!(remotes[1].to_string(), "[2001:db8::1]:7");
+    assert_eq!(remotes[1].family, Family::V6);
+    let blocks = "remote outside\n<connection>\nremote inside 8\n</connection>\n";
+    let remotes = read(blocks).unwrap().remotes();
+    assert_eq!((remotes.len(), remotes[0].host.as_str(), remotes[0].port), (1, "inside", 8));
+}
+
+#[test]
+fn timers_and_sizes_are_read() {
+    let reader = read(
+        "reneg-sec 5\nhand-window 30\nkeepalive 10 60\nmssfix 1400 mtu\ntun-mtu 1400\n\
+         dev tun7\nconnect-retry 2 20\nconnect-retry-max 3\nserver-poll-timeout 4\n",
+    );
+    let reader = reader.unwrap();
+    assert_eq!(reader.timers.reneg, Duration::from_secs(5));
+    assert_eq!(reader.timers.hand_window, Duration::from_secs(30));
+    assert_eq!(reader.timers.ping_restart, Duration::from_secs(60));
+    assert_eq!((reader.mssfix, reader.tun_mtu), (MssLimit::Mtu(1400), 1400));
+    assert_eq!(reader.tun, TunName::Named("tun7".into()));
+    assert_eq!((reader.retry.longest, reader.retry.rounds), (Duration::from_secs(20), Some(3)));
+    assert_eq!(reader.retry.first_packet, Some(Duration::from_secs(4)));
+}
+
+#[test]
+fn what_the_server_may_know_of_us_is_kept() {
+    let reader =
+        read("setenv UV_TOKEN \"a b\"\nsetenv FRIENDLY_NAME x\nsetenv IV_SSO web\n").unwrap();
+    assert_eq!(
+        reader.peer_info,
+        [("UV_TOKEN".to_owned(), "a b".to_owned()), ("IV_SSO".to_owned(), "web".to_owned())]
+    );
+}
+
+#[test]
+fn missing_parts_are_named() {
+    for (text, what) in [("client\n", "remote"), ("remote a\n", "ca")] {
+        let error = read(text).unwrap().finish(pki::Timestamp::default()).unwrap_err();
+        assert!(matches!(error.kind, ProfileErrorKind::Missing(name) if name == what), "{error}");
+    }
+    let error = fails("ca missing.pem\n");
+    assert!(error.to_string().contains("/etc/vpn/missing.pem"), "{error}");
+    assert!(matches!(fails("key [inline]\n").kind, ProfileErrorKind::NoMaterial("key")));
+}
+
+fn fails(text: &str) -> ProfileError {
+    match read(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(error) => error,
+    }
+}
+
+fn read(text: &str) -> Result<Reader<'static>, ProfileError> {
+    let mut reader = Reader::new(Path::new("/etc/vpn/test.ovpn"));
+    reader.take_all(&wire::config::parse(text).unwrap())?;
+    Ok(reader)
+}

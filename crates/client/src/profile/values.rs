@@ -103,11 +103,11 @@ impl MssLimit {
 
 /// `pull-filter`: what happens to pushed options that begin with a text. The first that fits counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// The beginning.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// Whether such an option is taken.
-    pub accept: bool,
+    pub(crate) accept: bool,
 }
 
 #[cfg(test)]

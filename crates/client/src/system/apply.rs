@@ -9,9 +9,9 @@ use std::sync::Arc;
 use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError, NetlinkErrorKind, Route};
 use sysio::{Dns, DnsError, DnsSettings, Network, Tun};
 
+use super::SystemError;
 use super::plan::{NameServers, Outside, Plan, RouteChange, TunnelAddress};
 use super::record::Record;
-use super::SystemError;
 use crate::Warning;
 
 /// The TUN interface and everything that was changed for it.
@@ -39,9 +39,10 @@ impl System {
     ) -> Result<(Self, Vec<Warning>), SystemError> {
         let netlink = Netlink::open().map_err(SystemError::Netlink)?;
         let tun = Tun::create(pattern, mtu).map_err(SystemError::Tun)?;
-        let ifindex = netlink.link_index(tun.name()).await.map_err(|source| {
-            SystemError::Refused { what: tun.name().to_owned(), source }
-        })?;
+        let ifindex = netlink
+            .link_index(tun.name())
+            .await
+            .map_err(|source| SystemError::Refused { what: tun.name().to_owned(), source })?;
         let (record, mut mended) = Record::open(state, &netlink).await?;
         mended.extend(mend_names(dns_backup));
         let system = Self {
@@ -117,7 +118,9 @@ impl System {
     ) -> Result<(), SystemError> {
         let caught = self.plan.as_ref().is_some_and(|plan| {
             let routes = plan.routes.iter();
-            routes.filter(|r| matches!(r, RouteChange::Tunnel { .. })).any(|r| r.network().contains(server))
+            routes
+                .filter(|r| matches!(r, RouteChange::Tunnel { .. }))
+                .any(|r| r.network().contains(server))
         });
         if let Some(route) = self.past_tunnel.take() {
             self.remove_outside(&route, warnings).await;
@@ -147,7 +150,8 @@ impl System {
         if let Some(dns) = self.dns.take() {
             let released = tokio::task::spawn_blocking(move || dns.release()).await;
             if let Ok(Err(error)) = released {
-                warnings.push(Warning::NotUndone(format!("the name servers stay changed: {error}")));
+                warnings
+                    .push(Warning::NotUndone(format!("the name servers stay changed: {error}")));
             }
         }
         let Some(plan) = self.plan.take() else { return };
@@ -181,7 +185,8 @@ impl System {
         let found = self.netlink.route_lookup(server).await.ok();
         if let Some(found) = found.filter(|found| found.ifindex != self.ifindex) {
             let ifindex = Some(found.ifindex);
-            let route = Route { destination, via: found.gateway, ifindex, metric: None, source: None };
+            let route =
+                Route { destination, via: found.gateway, ifindex, metric: None, source: None };
             return (!found.local).then_some(route);
         }
         let family = if server.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };

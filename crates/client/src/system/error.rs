@@ -56,8 +56,8 @@ impl fmt::Display for SystemError {
             Self::Refused { what, source } => write!(f, "{what}: {source}"),
             Self::Record { path, source } => write!(
                 f,
-                "what has to be undone later can't be kept in {} ({source}); make the folder, or \
-                 choose another with --state",
+                "what has to be undone later can't be kept in {} ({source}); make room \
+                 there, or make it writable",
                 path.display()
             ),
         }

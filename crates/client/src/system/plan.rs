@@ -389,7 +389,9 @@ fn plain_server(settings: &[DnsServer]) -> Option<NameServers> {
                 found.domains.extend(names);
             }
             DnsServer::Transport(DnsTransport::Dot | DnsTransport::Doh) => return None,
-            DnsServer::Transport(DnsTransport::Plain) | DnsServer::Dnssec(_) | DnsServer::Sni(_) => {}
+            DnsServer::Transport(DnsTransport::Plain)
+            | DnsServer::Dnssec(_)
+            | DnsServer::Sni(_) => {}
         }
     }
     (!found.servers.is_empty()).then_some(found)
@@ -403,9 +405,7 @@ fn address_v4(
 ) -> Result<TunnelAddress, PlanError> {
     let address = local.into();
     match topology {
-        Topology::Subnet => {
-            Ok(TunnelAddress { address, bits: prefix_length(second)?, peer: None })
-        }
+        Topology::Subnet => Ok(TunnelAddress { address, bits: prefix_length(second)?, peer: None }),
         // Servers exist that push a netmask and forget the topology.
         Topology::Net30 | Topology::P2p if second.octets()[0] == 255 => {
             Ok(TunnelAddress { address, bits: prefix_length(second)?, peer: None })
@@ -531,8 +531,12 @@ mod tests {
 
     #[test]
     fn dhcp_options_alone_name_servers_and_domains() {
-        let (plan, _) =
-            plan(&[SUBNET[0], SUBNET[1], "dhcp-option DNS 10.0.0.1", "dhcp-option DOMAIN x.example"]);
+        let (plan, _) = plan(&[
+            SUBNET[0],
+            SUBNET[1],
+            "dhcp-option DNS 10.0.0.1",
+            "dhcp-option DOMAIN x.example",
+        ]);
         let dns = plan.dns.unwrap();
         assert_eq!((dns.servers.len(), dns.domains.len(), dns.all_names), (1, 1, true));
     }
@@ -556,7 +560,9 @@ mod tests {
         let mask = Ipv4Addr::new(255, 0, 255, 0);
         assert_eq!(Plan::make(wishes(&holes), outside()), Err(PlanError::BadNetmask(mask)));
         let (_, warnings) = plan(&[SUBNET[0], SUBNET[1], "up /bin/sh"]);
-        assert!(matches!(&warnings[..], [Warning::OptionIgnored { option, .. }] if option == "up /bin/sh"));
+        assert!(
+            matches!(&warnings[..], [Warning::OptionIgnored { option, .. }] if option == "up /bin/sh")
+        );
     }
 
     const SUBNET: [&str; 2] = ["topology subnet", "ifconfig 10.71.0.5 255.255.0.0"];

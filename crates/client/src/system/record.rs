@@ -16,10 +16,22 @@ use sysio::{FolderLock, LockError, Network};
 use super::SystemError;
 use crate::Warning;
 
-/// Where records are kept unless the caller chooses another place: a place that a reboot clears, as
-/// it does routes.
+/// Where records are kept unless the caller chooses another place: one that a reboot clears, as it
+/// does routes. Who may not write there is not root, and gets a place of his own.
 pub fn default_state_folder() -> PathBuf {
-    PathBuf::from("/run/handfast/connect")
+    let usual = PathBuf::from(USUAL_PLACE);
+    if fs::create_dir_all(&usual).is_ok_and(|()| is_writable(&usual)) {
+        return usual;
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+        Some(own) if is_writable(&own) => own.join("handfast/connect"),
+        _ => std::env::temp_dir().join(format!("handfast-connect-{}", std::process::id())),
+    }
+}
+
+fn is_writable(folder: &Path) -> bool {
+    let probe = folder.join(format!(".probe-{}", std::process::id()));
+    fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)).is_ok()
 }
 
 /// This client's record.
@@ -167,6 +179,7 @@ impl Line {
     }
 }
 
+const USUAL_PLACE: &str = "/run/handfast/connect";
 const FILE: &str = "undo.json";
 const NEXT_FILE: &str = "undo.json.next";
 const MOST_TRIES: u32 = 100;

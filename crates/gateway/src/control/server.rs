@@ -88,7 +88,7 @@ impl Drop for ControlServer {
 
 /// For the owner, and the group `handfast` where there is one.
 fn narrow(path: &Path) -> io::Result<()> {
-    let mode = if shares(path, &fs::metadata(path)?)? { 0o660 } else { 0o600 };
+    let mode = if shares(path, &fs::metadata(path)?) { 0o660 } else { 0o600 };
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 

@@ -90,7 +90,7 @@ impl DataDir {
 
     /// 0700, or 0710 for the group `handfast` where there is one and we may.
     fn narrow(&self, meta: &fs::Metadata) -> io::Result<()> {
-        let mode = if shares(&self.path, meta)? { 0o710 } else { 0o700 };
+        let mode = if shares(&self.path, meta) { 0o710 } else { 0o700 };
         if meta.mode() & 0o777 != mode {
             fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))?;
         }

@@ -146,8 +146,7 @@ fn entry(
     whom: Option<&Identity>,
     ending: &Ending,
 ) -> RefusalEntry {
-    let device =
-        whom.map(|id| DeviceName { user: id.user.clone(), device: id.device.clone() });
+    let device = whom.map(|id| DeviceName { user: id.user.clone(), device: id.device.clone() });
     RefusalEntry {
         at: seconds(gateway.now()),
         source,

@@ -46,9 +46,12 @@ impl Vpn {
     pub async fn start(gateway: &Arc<Gateway>, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let config = gateway.config();
         if let Some((option, error)) = push::unusable(&config) {
-            return Err(Failure::new(FailureKind::Configuration, format!("`{option}` cannot be pushed"))
-                .because(error.to_string())
-                .hint("mend it under [push] in handfast.toml"));
+            return Err(Failure::new(
+                FailureKind::Configuration,
+                format!("`{option}` cannot be pushed"),
+            )
+            .because(error.to_string())
+            .hint("mend it under [push] in handfast.toml"));
         }
         let sockets = listen(&config)?;
         let ports = sockets.iter().filter_map(|s| Some(s.local_addr().ok()?.port())).collect();

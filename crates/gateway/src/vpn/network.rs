@@ -26,7 +26,8 @@ pub(crate) struct TunnelNetwork {
 /// Makes the interface and everything around it.
 pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetwork, Failure> {
     let ledger = ledger(data)?;
-    let recovered = ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
+    let recovered =
+        ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
     for change in recovered {
         tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
     }

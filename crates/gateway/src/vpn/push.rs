@@ -50,7 +50,8 @@ fn texts(config: &Config) -> Vec<String> {
         IpAddr::V4(v4) => format!("dhcp-option DNS {v4}"),
         IpAddr::V6(v6) => format!("dhcp-option DNS6 {v6}"),
     }));
-    texts.extend(push.dns_search.iter().map(|domain| format!("dhcp-option DOMAIN-SEARCH {domain}")));
+    texts
+        .extend(push.dns_search.iter().map(|domain| format!("dhcp-option DOMAIN-SEARCH {domain}")));
     texts
 }
 

@@ -33,10 +33,10 @@ pub(crate) struct UpOptions {
 /// Runs until it is told to stop.
 pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
     start_log();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+            Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
+        })?;
     runtime.block_on(serve(options))?;
     Ok(Output { text: String::new(), exit_code: 0 })
 }

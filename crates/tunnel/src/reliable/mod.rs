@@ -39,7 +39,11 @@ pub(crate) struct Outgoing {
 impl Reliable {
     /// Begins with our reset as message 0; the peer's message 0 is awaited.
     pub(crate) fn with_reset(reset: Opcode, room: usize) -> Self {
-        Self { send: SendWindow::with_reset(reset, room), receive: ReceiveWindow::from(0), acks: AckList::new() }
+        Self {
+            send: SendWindow::with_reset(reset, room),
+            receive: ReceiveWindow::from(0),
+            acks: AckList::new(),
+        }
     }
 
     /// Both resets went through the gate: each side goes on with message 1.
@@ -50,7 +54,11 @@ impl Reliable {
     }
 
     /// Takes acknowledgements and message of a packet of this generation.
-    pub(crate) fn receive(&mut self, packet: ControlPacket, now: Duration) -> Result<(), DropReason> {
+    pub(crate) fn receive(
+        &mut self,
+        packet: ControlPacket,
+        now: Duration,
+    ) -> Result<(), DropReason> {
         for id in packet.acks.iter() {
             self.send.acknowledge(id.0, now);
         }

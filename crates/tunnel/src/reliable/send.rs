@@ -70,7 +70,8 @@ impl SendWindow {
     }
 
     pub(crate) fn acknowledge(&mut self, id: u32, now: Duration) {
-        let Some(at) = self.in_flight.iter().position(|message| message.id == id && message.due.is_some())
+        let Some(at) =
+            self.in_flight.iter().position(|message| message.id == id && message.due.is_some())
         else {
             return;
         };
@@ -146,7 +147,8 @@ mod tests {
     fn never_more_than_six_messages_are_in_flight() {
         let mut window = SendWindow::after_gate(10);
         window.write(&[0; 200]);
-        let sent: Vec<_> = std::iter::from_fn(|| window.poll(START)).map(|message| message.0).collect();
+        let sent: Vec<_> =
+            std::iter::from_fn(|| window.poll(START)).map(|message| message.0).collect();
         assert_eq!(sent, [1, 2, 3, 4, 5, 6]);
         window.acknowledge(3, START);
         assert_eq!(window.poll(START), None);

@@ -13,8 +13,8 @@ use std::time::Duration;
 use clock::Now;
 use testkit::{Authority, Network, Random, Weather};
 use tunnel::{
-    ClientConfig, Close, DropReason, EndReason, Event, Gate, GateSettings, Grant, Refusal, RenegotiateReason,
-    ServerConfig, Session, SessionState, Timing, Verdict,
+    ClientConfig, Close, DropReason, EndReason, Event, Gate, GateSettings, Grant, Refusal,
+    RenegotiateReason, ServerConfig, Session, SessionState, Timing, Verdict,
 };
 use wire::cipher::Cipher;
 use wire::push::{PushOption, Topology};
@@ -23,7 +23,8 @@ use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
 use wire::{KeyId, PeerId, SessionId};
 use zeroize::Zeroizing;
 
-pub const START: Now = Now { boot: Duration::from_secs(1_000), wall: Duration::from_secs(1_790_000_000) };
+pub const START: Now =
+    Now { boot: Duration::from_secs(1_000), wall: Duration::from_secs(1_790_000_000) };
 
 /// What differs between runs.
 #[derive(Clone, Debug)]
@@ -36,6 +37,10 @@ pub struct Setup {
     pub slow_driver: bool,
     pub client_ciphers: Vec<Cipher>,
     pub refuse: bool,
+    /// `IV_PROTO` of an older client.
+    pub client_proto: Option<&'static str>,
+    /// The client's certificate is of another CA.
+    pub stranger: bool,
 }
 
 impl Setup {
@@ -49,6 +54,8 @@ impl Setup {
             slow_driver: false,
             client_ciphers: Cipher::DEFAULT.to_vec(),
             refuse: false,
+            client_proto: None,
+            stranger: false,
         }
     }
 }
@@ -60,6 +67,8 @@ pub struct Party {
     pub sealing: Option<KeyId>,
     pub end: Option<EndReason>,
     pub established: bool,
+    /// It says goodbye, which installs no key any more.
+    pub closing: bool,
     pub renegotiated: Vec<KeyId>,
     pub retired: Vec<KeyId>,
     pub pushed: usize,
@@ -108,7 +117,8 @@ impl World {
     pub fn new(setup: Setup) -> Self {
         let mut random = Random::new(setup.seed);
         let (server_config, client_config) = configs(&setup);
-        let gate = Gate::new(Arc::clone(&server_config.wrap), random.seed(), GateSettings::default());
+        let gate =
+            Gate::new(Arc::clone(&server_config.wrap), random.seed(), GateSettings::default());
         let session = Session::client(Arc::clone(&client_config), random.seed(), START);
         let mut world = Self {
             now: START,
@@ -153,9 +163,19 @@ impl World {
             self.work();
             self.time_out();
             steps += 1;
-            assert!(steps < 1_000_000, "seed {}: time stands still at {:?}", self.setup.seed, self.now.boot);
+            assert!(
+                steps < 1_000_000,
+                "seed {}: time stands still at {:?}",
+                self.setup.seed,
+                self.now.boot
+            );
         }
         self.advance_to(until);
+    }
+
+    /// From here on nothing comes through.
+    pub fn cut_the_line(&mut self) {
+        self.network = Network::new(Weather { loss: 1.0, ..Weather::FINE }, 0);
     }
 
     pub fn renegotiate(&mut self, who: Who) {
@@ -170,6 +190,7 @@ impl World {
         let now = self.now;
         if let Some(party) = self.party(who) {
             party.session.close(how, now);
+            party.closing = true;
         }
         self.drain(who);
     }
@@ -177,7 +198,8 @@ impl World {
     /// Saves, drops and restores a side. Its data plane lives on, or is made new from the events.
     pub fn restore(&mut self, who: Who, keep_data_plane: bool) {
         let (now, seed) = (self.now, self.random.seed());
-        let (server_config, client_config) = (Arc::clone(&self.server_config), Arc::clone(&self.client_config));
+        let (server_config, client_config) =
+            (Arc::clone(&self.server_config), Arc::clone(&self.client_config));
         let Some(party) = self.party(who).filter(|party| party.end.is_none()) else { return };
         let bytes = party.session.save().encode();
         let state = SessionState::decode(&bytes).expect("own bytes");
@@ -224,7 +246,8 @@ impl World {
 
     fn next_moment(&self) -> Option<Duration> {
         let sessions = self.servers.values().chain([&self.client]);
-        let deadlines = sessions.filter_map(|party| party.session.poll_timeout()).map(|deadline| deadline.at);
+        let deadlines =
+            sessions.filter_map(|party| party.session.poll_timeout()).map(|deadline| deadline.at);
         let task = self.tasks.first_key_value().map(|((at, _), _)| *at);
         deadlines.chain(task).chain(self.network.next_arrival()).min()
     }
@@ -248,7 +271,8 @@ impl World {
     }
 
     pub fn deliver_to_server(&mut self, datagram: &[u8]) {
-        let id = SessionId::new(*datagram[1..].first_chunk().expect("long enough")).expect("not zero");
+        let id =
+            SessionId::new(*datagram[1..].first_chunk().expect("long enough")).expect("not zero");
         if let Some(party) = self.servers.get_mut(&id) {
             let taken = party.session.handle_datagram(datagram, self.now);
             self.count(taken);
@@ -272,10 +296,15 @@ impl World {
 
     fn open(&mut self, to: Who, key_id: KeyId, key: &[u8]) {
         let (now, seed) = (self.now, self.setup.seed);
-        let Some(party) = self.party(to).filter(|party| party.end.is_none() && party.established) else { return };
+        let Some(party) = self.party(to).filter(|party| party.is_in_use()) else {
+            return;
+        };
         match party.keys.get(&key_id) {
             Some(own) => assert_eq!(own, key, "seed {seed}: keys differ for key id {key_id}"),
-            None => panic!("seed {seed}: {to:?} cannot open key id {key_id}, has {:?}", party.keys.keys()),
+            None => panic!(
+                "seed {seed}: {to:?} cannot open key id {key_id}, has {:?}",
+                party.keys.keys()
+            ),
         }
         if party.seen != Some(key_id) {
             party.seen = Some(key_id);
@@ -286,12 +315,16 @@ impl World {
     }
 
     fn work(&mut self) {
-        while let Some(entry) = self.tasks.first_entry().filter(|entry| entry.key().0 <= self.now.boot) {
+        while let Some(entry) =
+            self.tasks.first_entry().filter(|entry| entry.key().0 <= self.now.boot)
+        {
             match entry.remove() {
                 Task::Admit { peer, incarnation } => self.admit(peer, incarnation),
                 Task::Install { who, incarnation, key_id, key } => {
                     let now = self.now;
-                    if let Some(party) = self.party(who).filter(|party| party.incarnation == incarnation) {
+                    if let Some(party) =
+                        self.party(who).filter(|party| party.incarnation == incarnation)
+                    {
                         party.keys.insert(key_id, key);
                         party.session.key_installed(key_id, now);
                         self.drain(who);
@@ -304,7 +337,9 @@ impl World {
     fn admit(&mut self, peer: SessionId, incarnation: u64) {
         let (now, refuse) = (self.now, self.setup.refuse);
         let who = Who::Server(peer);
-        let Some(party) = self.party(who).filter(|party| party.incarnation == incarnation) else { return };
+        let Some(party) = self.party(who).filter(|party| party.incarnation == incarnation) else {
+            return;
+        };
         if refuse {
             party.session.refuse(Refusal { code: "device_disabled", told: "no".to_owned() }, now);
         } else {
@@ -315,8 +350,15 @@ impl World {
 
     fn time_out(&mut self) {
         let now = self.now;
-        let due = |party: &Party| party.session.poll_timeout().is_some_and(|deadline| deadline.at <= now.boot);
-        let mut who: Vec<Who> = self.servers.iter().filter(|(_, party)| due(party)).map(|(id, _)| Who::Server(*id)).collect();
+        let due = |party: &Party| {
+            party.session.poll_timeout().is_some_and(|deadline| deadline.at <= now.boot)
+        };
+        let mut who: Vec<Who> = self
+            .servers
+            .iter()
+            .filter(|(_, party)| due(party))
+            .map(|(id, _)| Who::Server(*id))
+            .collect();
         if due(&self.client) {
             who.push(Who::Client);
         }
@@ -334,7 +376,11 @@ impl World {
         loop {
             let Some(party) = self.party(who) else { return };
             if let Some(datagram) = party.session.poll_transmit(now) {
-                assert!(datagram.len() + 48 <= 1250, "a control datagram of {} bytes", datagram.len());
+                assert!(
+                    datagram.len() + 48 <= 1250,
+                    "a control datagram of {} bytes",
+                    datagram.len()
+                );
                 let parcel = match who {
                     Who::Client => {
                         self.to_server.push(datagram.clone());
@@ -367,7 +413,9 @@ impl World {
         match event {
             Event::Admission(_) => {
                 party.admissions += 1;
-                let Who::Server(peer) = who else { panic!("seed {seed}: a client is asked for admission") };
+                let Who::Server(peer) = who else {
+                    panic!("seed {seed}: a client is asked for admission")
+                };
                 let at = self.now.boot + Duration::from_millis(patience);
                 self.tasks.insert((at, counter), Task::Admit { peer, incarnation });
             }
@@ -377,7 +425,10 @@ impl World {
             }
             Event::KeyActive(key_id) => {
                 party.sealing = Some(key_id);
-                assert!(party.keys.contains_key(&key_id), "seed {seed}: {who:?} seals with a key it never opened with");
+                assert!(
+                    party.keys.contains_key(&key_id),
+                    "seed {seed}: {who:?} seals with a key it never opened with"
+                );
                 self.check_agreement(who, key_id);
             }
             Event::KeyRetired(key_id) => {
@@ -399,7 +450,9 @@ impl World {
             Who::Client => self.servers.get(&self.client.session.id()),
             Who::Server(id) => Some(&self.client).filter(|client| client.session.id() == id),
         };
-        let Some(other) = other.filter(|other| other.end.is_none()) else { return };
+        let Some(other) = other.filter(|other| other.end.is_none() && !other.closing) else {
+            return;
+        };
         let theirs = other.keys.get(&key_id).cloned();
         let ours = self.party(who).and_then(|party| party.keys.get(&key_id)).cloned();
         assert_eq!(ours, theirs, "seed {seed}: {who:?} seals with key id {key_id}");
@@ -420,6 +473,7 @@ impl Party {
             sealing: None,
             end: None,
             established: false,
+            closing: false,
             renegotiated: Vec::new(),
             retired: Vec::new(),
             pushed: 0,
@@ -427,6 +481,10 @@ impl Party {
             seen: None,
             incarnation,
         }
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.end.is_none() && self.established && !self.closing
     }
 
     fn seal(&self) -> Option<(KeyId, Vec<u8>)> {
@@ -442,7 +500,11 @@ pub fn remote() -> SocketAddr {
 pub fn grant() -> Grant {
     let (local, netmask) = ("10.71.0.2".parse().expect("v4"), "255.255.0.0".parse().expect("v4"));
     Grant {
-        push: vec![PushOption::Topology(Topology::Subnet), PushOption::Ifconfig { local, netmask }, PushOption::Ping(10)],
+        push: vec![
+            PushOption::Topology(Topology::Subnet),
+            PushOption::Ifconfig { local, netmask },
+            PushOption::Ping(10),
+        ],
         peer_id: PeerId::new(5).expect("small"),
         ciphers: Vec::new(),
     }
@@ -460,7 +522,8 @@ pub fn authority() -> &'static Authority {
 }
 
 pub fn configs(setup: &Setup) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    static TLS: OnceLock<[(Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>); 2]> = OnceLock::new();
+    static TLS: OnceLock<[(Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>); 2]> =
+        OnceLock::new();
     let pair = |version| {
         let mut server = authority().server_config(authority().server(), &[version]);
         let mut client = authority().client_config(Some(authority().client("device")), &[version]);
@@ -470,7 +533,8 @@ pub fn configs(setup: &Setup) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     };
     let both = TLS.get_or_init(|| [pair(&rustls::version::TLS13), pair(&rustls::version::TLS12)]);
     let (server, client) = &both[usize::from(setup.tls12)];
-    let wrap_for = |direction| if setup.plain { Arc::new(ControlWrap::Plain) } else { wrap(direction) };
+    let wrap_for =
+        |direction| if setup.plain { Arc::new(ControlWrap::Plain) } else { wrap(direction) };
     let server = ServerConfig {
         tls: Arc::clone(server),
         wrap: wrap_for(KeyDirection::Normal),
@@ -479,7 +543,7 @@ pub fn configs(setup: &Setup) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         options: "V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,auth SHA256,keysize 256,tls-auth,key-method 2,tls-server".to_owned(),
     };
     let client = ClientConfig {
-        tls: Arc::clone(client),
+        tls: if setup.stranger { stranger() } else { Arc::clone(client) },
         wrap: wrap_for(KeyDirection::Inverse),
         timing: setup.timing.clone(),
         ciphers: setup.client_ciphers.clone(),
@@ -488,7 +552,15 @@ pub fn configs(setup: &Setup) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         password: Zeroizing::default(),
         version: "0.1.0".to_owned(),
         platform: "linux".to_owned(),
-        peer_info: Vec::new(),
+        peer_info: setup.client_proto.map(|proto| ("IV_PROTO".to_owned(), proto.to_owned())).into_iter().collect(),
     };
     (Arc::new(server), Arc::new(client))
+}
+
+/// A client that trusts us and has a certificate that we do not trust.
+fn stranger() -> Arc<rustls::ClientConfig> {
+    let identity = Authority::new("another CA").client("stranger");
+    let mut client = authority().client_config(Some(identity), &[&rustls::version::TLS13]);
+    tunnel::prepare_client(&mut client);
+    Arc::new(client)
 }

@@ -1,0 +1,250 @@
+//! Our client and the stock `openvpn` as server, in network namespaces.
+//!
+//! ```text
+//!    server (openvpn, 203.0.113.2) ── router ── client (203.0.113.18)
+//!       10.8.0.1, fd00:8::1      tunnel      10.8.0.2, fd00:8::1000
+//! ```
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use client::{ClientError, ErrorKind, Progress};
+use common::{Authority, Folder, Issued, Running, profile, static_key};
+use interop::Program;
+use sysio::NetnsError;
+use sysio::lab::{Host, Lab, LabError};
+
+#[test]
+fn a_ping_goes_through_and_everything_is_undone() {
+    let Some(world) = World::new("ping") else { return };
+    let server = world.serve(&world.authority.gateway(), "");
+    let before = world.routes();
+    let client = world.connect("203.0.113.2 1194");
+    assert!(client.connected(), "{}", server.log());
+    assert!(world.pings("10.8.0.1"), "{}", server.log());
+    assert!(world.pings("fd00:8::1"), "{}", server.log());
+    client.stop().unwrap();
+    assert_eq!(world.routes(), before);
+}
+
+#[test]
+fn over_ipv6_underneath_too() {
+    let Some(world) = World::new("ipv6") else { return };
+    let server = world.serve(&world.authority.gateway(), "");
+    let client = world.connect("2001:db8:0:1::2 1194");
+    assert!(client.connected(), "{}", server.log());
+    assert!(world.pings("10.8.0.1") && world.pings("fd00:8::1"));
+    client.stop().unwrap();
+}
+
+#[test]
+fn a_redirected_gateway_leaves_the_server_reachable_and_is_undone() {
+    let Some(world) = World::new("redirect") else { return };
+    let server = world.serve(
+        &world.authority.gateway(),
+        "push \"redirect-gateway def1 ipv6\"\npush \"route 198.51.100.0 255.255.255.0\"\n",
+    );
+    let before = world.routes();
+    let client = world.connect("203.0.113.2 1194");
+    assert!(client.connected(), "{}", server.log());
+    assert!(world.pings("10.8.0.1") && world.pings("fd00:8::1"), "{}", server.log());
+    assert!(world.says("ip", &["route", "get", "203.0.113.2"]).contains("dev eth0"));
+    for elsewhere in ["8.8.8.8", "198.51.100.9", "2a00::1"] {
+        assert!(world.says("ip", &["route", "get", elsewhere]).contains("dev tun"), "{elsewhere}");
+    }
+    client.stop().unwrap();
+    assert_eq!(world.routes(), before);
+}
+
+#[test]
+fn keys_are_renewed_from_either_side_without_losing_a_ping() {
+    let Some(world) = World::new("reneg") else { return };
+    let server = world.serve(&world.authority.gateway(), "reneg-sec 3\n");
+    let client = world.connect_with("203.0.113.2 1194", "reneg-sec 5\n");
+    assert!(client.connected(), "{}", server.log());
+    let printed = world.says("ping", &["-c", "800", "-i", "0.01", "-q", "10.8.0.1"]);
+    assert!(printed.contains(" 0% packet loss"), "{printed}{}", server.log());
+    let renewed = client.count(|event| matches!(event, Progress::Renegotiated));
+    assert!(renewed >= 1, "renewed {renewed} times\n{}", server.log());
+    client.stop().unwrap();
+}
+
+#[test]
+fn a_server_that_comes_back_is_connected_again_and_the_interface_stays() {
+    let Some(world) = World::new("again") else { return };
+    let gateway = world.authority.gateway();
+    let mut server = world.serve(&gateway, "explicit-exit-notify 1\n");
+    let client = world.connect("203.0.113.2 1194");
+    assert!(client.connected(), "{}", server.log());
+    server.signal("TERM");
+    assert!(client.hears(SOON, |event| matches!(event, Progress::Reconnecting { .. })));
+    server.ends(SOON);
+    let server = world.serve(&gateway, "");
+    let again = |event: &Progress| matches!(event, Progress::Connected(c) if c.unchanged);
+    assert!(client.hears(Duration::from_secs(90), again), "{}", server.log());
+    assert!(world.pings("10.8.0.1"), "{}", server.log());
+    client.stop().unwrap();
+}
+
+#[test]
+fn another_server_of_the_same_ca_is_not_trusted() {
+    let Some(world) = World::new("impostor") else { return };
+    let _server = world.serve(&world.authority.other_server(), "");
+    let mut client = world.connect("203.0.113.2 1194");
+    let error = client.result(SOON).expect("an end").unwrap_err();
+    assert!(matches!(error, ClientError::ServerNotTrusted(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::NotTrusted);
+}
+
+#[test]
+fn a_refusal_ends_it_with_the_servers_reason() {
+    let Some(world) = World::new("refusal") else { return };
+    let more = "script-security 2\nclient-connect /bin/false\n";
+    let _server = world.serve(&world.authority.gateway(), more);
+    let mut client = world.connect("203.0.113.2 1194");
+    let error = client.result(SOON).expect("an end").unwrap_err();
+    assert!(matches!(error, ClientError::Refused(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Refused);
+}
+
+#[test]
+fn name_servers_are_set_and_put_back() {
+    let Some(mut world) = World::new("names") else { return };
+    let names = world.folder.write("resolv.conf", "nameserver 192.0.2.53\n");
+    world.host.netns.private_resolv_conf(&names).unwrap();
+    let more = "push \"dhcp-option DNS 10.8.0.1\"\npush \"dhcp-option DOMAIN corp.example\"\n";
+    let server = world.serve(&world.authority.gateway(), more);
+    let client = world.connect("203.0.113.2 1194");
+    assert!(client.connected(), "{}", server.log());
+    let during = std::fs::read_to_string(&names).unwrap();
+    assert!(during.contains("nameserver 10.8.0.1") && during.contains("corp.example"), "{during}");
+    client.stop().unwrap();
+    assert_eq!(std::fs::read_to_string(&names).unwrap(), "nameserver 192.0.2.53\n");
+}
+
+#[test]
+fn what_a_killed_client_leaves_is_mended_by_the_next_and_sigterm_undoes_all() {
+    let Some(world) = World::new("kill") else { return };
+    let server = world.serve(&world.authority.gateway(), "push \"redirect-gateway def1\"\n");
+    let before = world.routes();
+    let mut first = world.run_program("first.log");
+    assert!(first.says("connected to", SOON), "{}{}", first.log(), server.log());
+    let during = world.routes();
+    first.signal("KILL");
+    first.ends(SOON);
+    let left = world.routes();
+    assert!(left != before && left != during && left.contains("203.0.113.2 "), "{left}");
+    let mut second = world.run_program("second.log");
+    assert!(second.says("connected to", SOON), "{}", second.log());
+    assert!(second.log().contains("leftovers are mended"), "{}", second.log());
+    second.signal("TERM");
+    assert!(second.ends(SOON).is_some_and(|status| status.success()), "{}", second.log());
+    assert_eq!(world.routes(), before);
+}
+
+struct World {
+    authority: Authority,
+    folder: Folder,
+    server: Host,
+    host: Host,
+    _lab: Lab,
+}
+
+impl World {
+    fn new(test: &str) -> Option<Self> {
+        if Command::new("openvpn").arg("--version").output().is_err() {
+            interop::skip(test, "openvpn is not installed");
+            return None;
+        }
+        let mut lab = match Lab::new() {
+            Ok(lab) => lab,
+            Err(LabError::Netns(NetnsError::Denied(_))) => {
+                interop::skip(test, "network namespaces need root");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let (server, host) = (lab.host(1).unwrap(), lab.host(1).unwrap());
+        let folder = Folder::new(test);
+        Some(Self { authority: Authority::new(), folder, server, host, _lab: lab })
+    }
+
+    fn serve(&self, identity: &Issued, more: &str) -> Program {
+        let folder = &self.folder;
+        folder.write("ca.pem", &self.authority.pem());
+        folder.write("server.pem", &identity.cert);
+        folder.write("server.key", &identity.key);
+        folder.write("ta.key", &static_key());
+        let config = folder.write("server.conf", &format!("{SERVER}{more}"));
+        let mut command = Command::new("openvpn");
+        command.current_dir(folder.path()).arg("--config").arg(config);
+        let log = folder.path().join("server.log");
+        let mut program = Program::start(&self.server.netns, command, &log).unwrap();
+        let up = program.says("Initialization Sequence Completed", SOON);
+        assert!(up, "{}", program.log());
+        program
+    }
+
+    fn connect(&self, remote: &str) -> Running {
+        self.connect_with(remote, "")
+    }
+
+    fn connect_with(&self, remote: &str, more: &str) -> Running {
+        let text = profile(&[remote], &self.authority.pem(), &self.authority.device());
+        Running::start(&self.host, self.folder.path(), &format!("{more}{text}"))
+    }
+
+    /// The client as a process of its own.
+    fn run_program(&self, log: &str) -> Program {
+        let remote = ["203.0.113.2 1194"];
+        let text = profile(&remote, &self.authority.pem(), &self.authority.device());
+        let file = self.folder.write("program.ovpn", &text);
+        let test = std::env::current_exe().unwrap();
+        let program = test.ancestors().nth(2).unwrap().join("examples/connect");
+        let mut command = Command::new(program);
+        command.arg(file).arg(self.folder.path().join("state"));
+        Program::start(&self.host.netns, command, &self.folder.path().join(log)).unwrap()
+    }
+
+    fn pings(&self, target: &str) -> bool {
+        let printed = self.says("ping", &["-c", "5", "-i", "0.2", "-w", "10", "-q", target]);
+        println!("{printed}");
+        printed.contains(" 0% packet loss")
+    }
+
+    fn routes(&self) -> String {
+        self.says("ip", &["-4", "route"]) + &self.says("ip", &["-6", "route"])
+    }
+
+    fn says(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(Path::new("/"));
+        let output = self.host.netns.output(command).unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+const SOON: Duration = Duration::from_secs(15);
+const SERVER: &str = "\
+dev tun
+proto udp6
+port 1194
+topology subnet
+server 10.8.0.0 255.255.255.0
+server-ipv6 fd00:8::/64
+ca ca.pem
+cert server.pem
+key server.key
+dh none
+tls-auth ta.key 0
+auth SHA256
+data-ciphers AES-256-GCM
+keepalive 1 10
+verb 4
+suppress-timestamps
+";
