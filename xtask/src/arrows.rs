@@ -19,7 +19,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("handfast", &["clock", "wire", "pki", "sysio", "store", "engine", "gateway", "client"]),
     ("testkit", &["clock", "wire", "tunnel", "pki"]),
     ("interop", &["sysio"]),
-    ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki"]),
+    ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"]),
     ("xtask", &[]),
 ];
 

@@ -4,6 +4,7 @@
 //! runs before it runs it, and the first one that fails ends the run with its exit code.
 
 mod arrows;
+mod explore;
 mod peers;
 mod steps;
 
@@ -53,7 +54,8 @@ enum Command {
         /// Explore each target this long with libFuzzer instead of replaying the corpus
         #[arg(long)]
         seconds: Option<u64>,
-        /// Only this target
+        /// Only this target, with --seconds
+        #[arg(requires = "seconds")]
         target: Option<String>,
     },
     /// Throughput beside the stock server, in one run

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::explore::explore;
 use crate::{arrows, peers};
 
 /// A step that failed, in one sentence.
@@ -109,30 +110,10 @@ impl Skips {
 }
 
 pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Failed> {
-    let Some(seconds) = seconds else {
-        return run("cargo", &["test", "--package", "fuzz-targets", "--", "--nocapture"]);
-    };
-    let limit = format!("-max_total_time={seconds}");
-    for name in fuzz_targets(target)? {
-        // libFuzzer's instrumentation needs compiler flags that stable refuses without this.
-        run_with(
-            "cargo",
-            &["fuzz", "run", "--fuzz-dir", "fuzz", &name, "--", &limit, "-print_final_stats=1"],
-            &[("RUSTC_BOOTSTRAP", "1".to_owned())],
-        )?;
+    match (seconds, target) {
+        (Some(seconds), only) => explore(seconds, only),
+        (None, _) => run("cargo", &["test", "--package", "fuzz-targets", "--", "--nocapture"]),
     }
-    Ok(())
-}
-
-fn fuzz_targets(only: Option<&str>) -> Result<Vec<String>, Failed> {
-    let listed = std::fs::read_dir("fuzz/fuzz_targets")
-        .map_err(|e| Failed::new(format!("fuzz/fuzz_targets cannot be listed: {e}")))?;
-    let mut names: Vec<String> = listed
-        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
-        .filter(|name| only.is_none_or(|wanted| wanted == name))
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 pub(crate) fn bench() -> Result<(), Failed> {

@@ -102,6 +102,39 @@ fn another_server_of_the_same_ca_is_not_trusted() {
 }
 
 #[test]
+fn tls_1_2_and_the_other_ciphers_work_too() {
+    for (more, cipher) in [
+        ("tls-version-max 1.2\n", "AES-256-GCM"),
+        ("data-ciphers AES-128-GCM\n", "AES-128-GCM"),
+        ("data-ciphers CHACHA20-POLY1305\n", "CHACHA20-POLY1305"),
+    ] {
+        let Some(world) = World::new("ciphers") else { return };
+        let server = world.serve(&world.authority.gateway(), more);
+        let client = world.connect("203.0.113.2 1194");
+        assert!(client.connected(), "{}", server.log());
+        let agreed = |event: &Progress| match event {
+            Progress::Connected(connected) => {
+                connected.cipher.is_some_and(|agreed| agreed.name() == cipher)
+            }
+            _ => false,
+        };
+        assert_eq!(client.count(agreed), 1, "{cipher}");
+        assert!(world.pings("10.8.0.1"), "{}", server.log());
+        client.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up_as_the_profile_says() {
+    let Some(world) = World::new("silent") else { return };
+    let more = "connect-retry-max 1\nserver-poll-timeout 1\n";
+    let mut client = world.connect_with("203.0.113.2 1194", more);
+    let error = client.result(SOON).expect("an end").unwrap_err();
+    assert!(matches!(error, ClientError::GaveUp { rounds: 1, .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+}
+
+#[test]
 fn a_refusal_ends_it_with_the_servers_reason() {
     let Some(world) = World::new("refusal") else { return };
     let more = "script-security 2\nclient-connect /bin/false\n";

@@ -17,6 +17,8 @@ mod batch;
 mod command;
 mod counters;
 mod endpoint;
+#[doc(hidden)]
+pub mod fuzzing;
 mod ip;
 mod keys;
 mod mss;

@@ -72,6 +72,7 @@ pub(crate) struct Control {
     connections: BTreeMap<ConnectionId, Connection>,
     by_sender: HashMap<(SocketAddr, SessionId), ConnectionId>,
     by_peer: BTreeMap<PeerRef, ConnectionId>,
+    by_device: HashMap<(String, String), ConnectionId>,
     peer_ids: PeerIds,
     tasks: JoinSet<()>,
     task_ids: HashMap<tokio::task::Id, ConnectionId>,
@@ -116,6 +117,7 @@ impl Control {
             connections: BTreeMap::new(),
             by_sender: HashMap::new(),
             by_peer: BTreeMap::new(),
+            by_device: HashMap::new(),
             peer_ids,
             tasks: JoinSet::new(),
             task_ids: HashMap::new(),
@@ -175,8 +177,7 @@ impl Control {
     }
 
     fn open(&mut self, accepted: Accepted, endpoint: Endpoint, now: Now) {
-        let handshakes = self.connections.values().filter(|c| c.admitted.is_none()).count();
-        if handshakes >= MAX_HANDSHAKES {
+        if self.handshakes() >= MAX_HANDSHAKES {
             *self.figures.endings.entry("too_many_handshakes").or_default() += 1;
             return;
         }
@@ -268,8 +269,10 @@ impl Control {
     }
 
     fn register(&mut self, id: ConnectionId, hello: &Hello, admitted: Admitted) {
-        self.replace_older(&admitted);
+        self.replace_older(id, &admitted.identity);
         let Some(peer) = self.peer_ids.take() else {
+            let Identity { user, device, .. } = admitted.identity;
+            self.by_device.remove(&(user, device));
             let told = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };
             return self.end(id, Ending::Full, Some(ToSession::Refused(told)));
         };
@@ -308,17 +311,10 @@ impl Control {
     }
 
     /// A device has one address, so its older session goes when the new one is admitted.
-    fn replace_older(&mut self, admitted: &Admitted) {
-        let older: Vec<ConnectionId> = self
-            .live()
-            .filter(|(_, registered)| {
-                registered.info.identity.user == admitted.identity.user
-                    && registered.info.identity.device == admitted.identity.device
-            })
-            .map(|(id, _)| id)
-            .collect();
-        for id in older {
-            self.end(id, Ending::Replaced, Some(ToSession::Close(Close::Replaced)));
+    fn replace_older(&mut self, id: ConnectionId, identity: &Identity) {
+        let device = (identity.user.clone(), identity.device.clone());
+        if let Some(older) = self.by_device.insert(device, id) {
+            self.end(older, Ending::Replaced, Some(ToSession::Close(Close::Replaced)));
         }
     }
 
@@ -401,6 +397,10 @@ impl Control {
             Some(registered) => {
                 self.parts.data.apply(Command::PeerDel { peer: registered.peer });
                 let info = registered.info.clone();
+                let device = (info.identity.user.clone(), info.identity.device.clone());
+                if self.by_device.get(&device) == Some(&id) {
+                    self.by_device.remove(&device);
+                }
                 let report = if registered.established {
                     Report::Closed { info, ending }
                 } else {
@@ -452,8 +452,7 @@ impl Control {
                 let mut figures = self.figures.clone();
                 figures.control_drops = self.drops.snapshot();
                 figures.sessions = self.live().filter(|(_, r)| r.established).count() as u64;
-                figures.handshakes_now =
-                    self.connections.values().filter(|c| c.admitted.is_none()).count() as u64;
+                figures.handshakes_now = self.handshakes() as u64;
                 let _ = answer.send(figures);
             }
             Ask::Kick(whom, answer) => {
@@ -499,6 +498,11 @@ impl Control {
         // A peer that does not acknowledge the goodbye does not hold up the stop.
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
         let _ = done.send(());
+    }
+
+    /// Connections that have not come as far as an admission, or linger after their end.
+    fn handshakes(&self) -> usize {
+        self.connections.len().saturating_sub(self.by_peer.len())
     }
 
     fn live(&self) -> impl Iterator<Item = (ConnectionId, &Registered)> {

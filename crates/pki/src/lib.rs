@@ -11,6 +11,8 @@
 mod ca;
 mod crl;
 mod csr;
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod names;
 mod pem;

@@ -162,11 +162,19 @@ pub(crate) fn quote(word: &str) -> Option<String> {
     if word.len() > MAX_WORD || word.chars().any(char::is_control) {
         return None;
     }
-    let plain = |c: char| !c.is_ascii_whitespace() && !matches!(c, '"' | '\'' | '\\' | '#' | ';');
+    Some(escape(word))
+}
+
+/// As [`quote`], for a word that was read: nothing is too long or strange.
+pub(crate) fn escape(word: &str) -> String {
+    let plain = |c: char| {
+        let special = matches!(c, '"' | '\'' | '\\' | '#' | ';');
+        !special && !c.is_ascii_whitespace() && !c.is_control()
+    };
     if !word.is_empty() && word.chars().all(plain) {
-        return Some(word.to_owned());
+        return word.to_owned();
     }
-    Some(format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")))
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::{
     DhcpOption, DnsOption, DnsServer, DnsTransport, Dnssec, ProtocolFlag, PushOption, RouteTarget,
     Topology,
 };
+use crate::words;
 
 impl Display for PushOption {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -101,7 +102,8 @@ impl Display for ProtocolFlag {
             Self::TlsEkm => "tls-ekm",
             Self::DynTlsCrypt => "dyn-tls-crypt",
             Self::AeadEpoch => "aead-epoch",
-            Self::Unknown(word) => word,
+            // A peer's word may hold a space, and would be read as two.
+            Self::Unknown(word) => return f.write_str(&words::escape(word)),
         })
     }
 }

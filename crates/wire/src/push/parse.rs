@@ -73,7 +73,8 @@ impl PushOption {
         let mut args = Args(words.collect::<Vec<_>>().into_iter());
         let option = match parse_known(name, &mut args)? {
             Some(option) => option,
-            None => return Ok(PushOption::Other(text.trim().to_owned())),
+            // Only what separates words: without another space the rest might read as a known option.
+            None => return Ok(PushOption::Other(text.trim_ascii().to_owned())),
         };
         args.end()?;
         Ok(option)
@@ -82,7 +83,7 @@ impl PushOption {
 
 /// What every option has to obey to be pushed at all.
 pub(super) fn check_text(text: &str) -> Result<(), PushOptionError> {
-    if text.trim().is_empty() {
+    if text.trim_ascii().is_empty() {
         return Err(PushOptionError::Empty);
     }
     if text.len() > MAX_OPTION {
@@ -373,6 +374,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_unknown_option_does_not_turn_into_a_known_one() {
+        let option = PushOption::parse("\u{a0}ping 7").unwrap();
+        assert_eq!(PushOption::parse(&option.to_string()), Ok(option));
+    }
+
+    #[test]
     fn every_known_option_comes_back_as_it_went() {
         for text in [
             "ifconfig 10.9.1.2 255.255.255.0",
@@ -390,6 +397,7 @@ mod tests {
             "peer-id 16777214",
             "cipher AES-256-GCM",
             "protocol-flags cc-exit tls-ekm dyn-tls-crypt new-thing",
+            "protocol-flags \"one  flag\" tls-ekm",
             "key-derivation tls-ekm",
             "dhcp-option DNS 1.1.1.1",
             "dhcp-option DNS6 2606:4700::1111",

@@ -88,7 +88,7 @@ impl PushPart {
     /// Parses what follows `PUSH_REPLY`, from the first comma on.
     pub(crate) fn parse(rest: &str) -> Self {
         let mut part = Self { len: rest.len(), ..Self::default() };
-        for text in rest.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        for text in rest.split(',').map(str::trim_ascii).filter(|text| !text.is_empty()) {
             match text {
                 "push-continuation 1" => part.continuation = Some(Continuation::Last),
                 "push-continuation 2" => part.continuation = Some(Continuation::More),
