@@ -98,7 +98,7 @@ impl GatewayProgram {
     pub(super) fn status(&mut self) -> Result<Status, Failure> {
         self.program.expect_running()?;
         match ask(&self.data, Request::Status)? {
-            Response::Status(status) => Ok(status),
+            Response::Status(status) => Ok(*status),
             _ => Err(unexpected()),
         }
     }

@@ -15,8 +15,8 @@ use super::tell::Teller;
 pub(super) struct Machine {
     /// The stock client.
     pub(super) openvpn: Option<PathBuf>,
-    /// Whether NAT can be shown.
-    pub(super) nft: bool,
+    /// What the gateway sets NAT up with.
+    pub(super) nft: Option<PathBuf>,
     root: bool,
 }
 
@@ -29,7 +29,7 @@ impl Machine {
         if !has_capabilities() {
             sysio::enter_user_namespace().map_err(|error| no_namespaces(&error))?;
         }
-        Ok(Self { openvpn: None, nft: false, root })
+        Ok(Self { openvpn: None, nft: None, root })
     }
 
     /// Finds the programs, and installs what is missing where that is possible and allowed.
@@ -51,7 +51,7 @@ impl Machine {
             }
         }
         self.openvpn = find("openvpn");
-        self.nft = find("nft").is_some();
+        self.nft = find("nft");
         Ok(())
     }
 }

@@ -48,7 +48,8 @@ pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
     let mut machine = Machine::enter()?;
     let stop = Stop::listen()?;
     let teller = Teller::new();
-    teller.title("a gateway, a host behind it and two subscribers in throw-away network namespaces");
+    teller
+        .title("a gateway, a host behind it and two subscribers in throw-away network namespaces");
     machine.complete(options.install, &teller)?;
     let shown = Stage::build(&machine, &stop, &teller).and_then(|mut stage| {
         let shown = show(&mut stage, &stop, &teller);
