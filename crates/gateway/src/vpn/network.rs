@@ -4,6 +4,7 @@
 //! at its next start. The NAT table is ours alone and replaced as a whole, which is cleaning up too.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
@@ -24,8 +25,12 @@ pub(crate) struct TunnelNetwork {
 }
 
 /// Makes the interface and everything around it.
-pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetwork, Failure> {
-    let ledger = ledger(data)?;
+pub(crate) async fn set_up(
+    data: &DataDir,
+    state: Option<&Path>,
+    config: &Config,
+) -> Result<TunnelNetwork, Failure> {
+    let ledger = ledger(data, state)?;
     let recovered =
         ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
     for change in recovered {
@@ -62,10 +67,13 @@ impl TunnelNetwork {
 }
 
 /// In the system's place if we may, so that gateways on one machine know of each other.
-fn ledger(data: &DataDir) -> Result<SysctlLedger, Failure> {
-    SysctlLedger::open(std::path::Path::new(SYSCTL_LEDGER))
-        .or_else(|_| SysctlLedger::open(&data.undo_record()))
-        .map_err(|e| failed("the record of kernel settings could not be opened", &e))
+fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
+    let opened = match state {
+        Some(state) => SysctlLedger::open(state),
+        None => SysctlLedger::open(Path::new(SYSCTL_LEDGER))
+            .or_else(|_| SysctlLedger::open(&data.undo_record())),
+    };
+    opened.map_err(|e| failed("the record of kernel settings could not be opened", &e))
 }
 
 async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {

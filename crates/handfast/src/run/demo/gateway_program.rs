@@ -43,6 +43,8 @@ impl GatewayProgram {
         listener.set_nonblocking(true).map_err(|e| deaf(&e))?;
         let mut command = Command::new(handfast()?);
         command.arg("--data").arg(&data).arg("up").env("NOTIFY_SOCKET", &ready);
+        // Not where this machine's own gateway keeps its record.
+        command.arg("--state").arg(folder.inner("gateway-state")?);
         command.env_remove("HANDFAST_LOG");
         let log = folder.file("gateway.log");
         let program = Program::start("the gateway", &host.netns, command, &log)?;

@@ -31,13 +31,15 @@ pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<()
     gone.ok_or_else(|| unseen("bob's session is still in `sessions`"))?;
     let gone = begun.elapsed();
     stop.pause(AFTER)?;
-    let what = "bob's last answered ping, from the event's time stamp on";
+    let what = "bob's last answered ping, counted from the event's time stamp";
     teller.seen("revocation", what, silence(&bob.finish()?, at)?);
     teller.seen("", "bob's session is gone from `sessions`, after the command", time(gone));
 
     let refusal = reconnect(gateway, &mut stage.bob, stop)?;
-    let what = format!("bob's next connection: refused, reason in `status`: {}", refusal.0.reason);
+    let what = format!("bob's next connection: refused, in `status` as \"{}\":", refusal.0.reason);
     teller.seen("", what, time(refusal.1));
+    let sentence = refusal.0.sentence.split(';').next().unwrap_or_default();
+    teller.seen("", format!("\"{sentence}\""), "");
     let report = alice.finish()?;
     if report.lost() > 0 || gateway.session("alice")?.is_none() {
         return Err(unseen(format!("alice was disturbed: {report:?}")));
@@ -57,7 +59,8 @@ fn silence(report: &Report, at: Timestamp) -> Result<String, Failure> {
     if report.lost() == 0 {
         return Err(unseen("no ping of bob's was left without an answer"));
     }
-    Ok(if last < at { "none".to_owned() } else { time(after) })
+    // Negative: the last answer came before the event was on the disk.
+    Ok(format!("{} ms", last.millis() - at.millis()))
 }
 
 /// Starts bob's client anew, until the gateway has refused it.
@@ -113,7 +116,7 @@ mod tests {
             ..Report::default()
         };
         assert_eq!(silence(&report(100_004), at).unwrap(), "4 ms");
-        assert_eq!(silence(&report(99_998), at).unwrap(), "none");
+        assert_eq!(silence(&report(99_998), at).unwrap(), "-2 ms");
         assert!(silence(&report(101_001), at).is_err());
         assert!(silence(&Report::default(), at).is_err());
     }
