@@ -5,12 +5,18 @@ use std::time::Instant;
 
 use gateway::admin::failure::Failure;
 
+use super::machine::Machine;
 use super::stage::{Stage, Traces, running};
 use super::stop::Stop;
 use super::tell::{Teller, time};
 use super::{PATIENCE, unseen};
 
-pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
+pub(super) fn show(
+    stage: &mut Stage,
+    machine: &Machine,
+    stop: &Stop,
+    teller: &Teller,
+) -> Result<(), Failure> {
     let gateway = running(&mut stage.gateway)?;
     let begun = Instant::now();
     expect_clean("alice's client", stage.alice.disconnect(stop)?)?;
@@ -24,7 +30,7 @@ pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<()
         expect_clean("the gateway", gateway.stop(stop)?)?;
     }
     let took = begun.elapsed();
-    let after = Traces::of(&stage.gateway_host, stage.nft.as_deref())?;
+    let after = Traces::of(&stage.gateway_host, machine.nft.as_deref())?;
     if after != stage.before {
         let before = &stage.before;
         return Err(unseen("the gateway left something behind")

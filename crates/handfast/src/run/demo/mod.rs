@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use gateway::admin::failure::{Failure, FailureKind};
 
+use self::folder::Folder;
 use self::machine::Machine;
 use self::stage::Stage;
 use self::stop::Stop;
@@ -51,17 +52,16 @@ pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
     teller
         .title("a gateway, a host behind it and two subscribers in throw-away network namespaces");
     machine.complete(options.install, &teller)?;
-    let shown = Stage::build(&machine, &stop, &teller).and_then(|mut stage| {
-        let shown = show(&mut stage, &stop, &teller);
-        if shown.is_err() && !stop.is_asked() {
-            teller.logs(stage.folder.path());
-        }
-        shown
-    });
+    let folder = Folder::make()?;
+    let shown = show(&machine, &folder, &stop, &teller);
     if stop.is_asked() {
         return Err(interrupted());
     }
+    if shown.is_err() {
+        teller.logs(folder.path());
+    }
     shown?;
+    drop(folder);
     teller.total();
     if machine.openvpn.is_none() {
         teller.plain("shown with our own client only");
@@ -69,13 +69,14 @@ pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
     Ok(Output::done(""))
 }
 
-fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
+fn show(machine: &Machine, folder: &Folder, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
+    let stage = &mut Stage::build(machine, folder, stop, teller)?;
     stage.connect(stop, teller)?;
     traffic::pings(stage, stop, teller)?;
     traffic::files(stage, stop, teller)?;
     renegotiation::show(stage, stop, teller)?;
     revocation::show(stage, stop, teller)?;
-    ending::show(stage, stop, teller)
+    ending::show(stage, machine, stop, teller)
 }
 
 /// A step whose outcome was not what it has to be.

@@ -1,6 +1,6 @@
 //! Keys are renewed while pings run, and none is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gateway::admin::answer::Session;
 use gateway::admin::failure::Failure;
@@ -11,7 +11,7 @@ use super::gateway_program::{GatewayProgram, RENEGOTIATE};
 use super::ping::Ping;
 use super::stage::{Stage, running, step};
 use super::stop::Stop;
-use super::tell::Teller;
+use super::tell::{Teller, time};
 use super::unseen;
 
 pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
@@ -23,6 +23,7 @@ pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<()
     }
     let ping = |netns| Ping::start(netns, FILES_V4, INTERVAL);
     let pings = [ping(&stage.alice.host.netns)?, ping(&stage.bob.host.netns)?];
+    let begun = Instant::now();
     let all = stop.wait_for(LIMIT, || {
         for renewals in &mut seen {
             renewals.look(session(gateway, renewals.name)?.renegotiated_at);
@@ -30,6 +31,7 @@ pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<()
         stop.pause(BETWEEN_LOOKS)?;
         Ok(seen.iter().all(|renewals| renewals.count >= WANTED).then_some(()))
     })?;
+    let took = time(begun.elapsed());
     // Data under the old keys may be on their way still.
     stop.pause(Duration::from_millis(500))?;
     for (ping, renewals) in pings.into_iter().zip(&seen) {
@@ -42,8 +44,7 @@ pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<()
             return Err(unseen(format!("{lost} of {name}'s {sent} pings were lost meanwhile")));
         }
         let what = format!("{name}: {count} times new keys under {} pings, none lost", report.sent);
-        let every = format!("every {} s", RENEGOTIATE.as_secs());
-        teller.seen(step("new keys", name), what, every);
+        teller.seen(step("new keys", name), what, &took);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The stage: networks, the gateway, the file, the subscribers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -15,8 +15,7 @@ use super::stop::Stop;
 use super::subscriber::{Client, Subscriber, stock_version};
 use super::tell::{Teller, time};
 
-/// Everything that is on it. What stands above goes before what stands below: programs, then
-/// networks, then the folder.
+/// Everything that is on it. What stands above goes first: programs, then networks.
 #[derive(Debug)]
 pub(super) struct Stage {
     /// alice, with our own client.
@@ -25,30 +24,49 @@ pub(super) struct Stage {
     pub(super) bob: Subscriber,
     /// Nothing after it was stopped.
     pub(super) gateway: Option<GatewayProgram>,
+    pub(super) gateway_host: Host,
     /// What the gateway's machine was like before the gateway.
     pub(super) before: Traces,
-    pub(super) gateway_host: Host,
-    pub(super) nft: Option<PathBuf>,
     pub(super) file: Served,
     _file_host: Host,
     _lab: Lab,
-    pub(super) folder: Folder,
 }
 
 impl Stage {
-    /// Builds it, up to two subscribers with profiles.
-    pub(super) fn build(machine: &Machine, stop: &Stop, teller: &Teller) -> Result<Self, Failure> {
+    /// Builds it, up to two subscribers with profiles. Files go into `folder`.
+    pub(super) fn build(
+        machine: &Machine,
+        folder: &Folder,
+        stop: &Stop,
+        teller: &Teller,
+    ) -> Result<Self, Failure> {
         let begun = Instant::now();
-        let folder = Folder::make()?;
-        match Parts::build(&folder, begun, machine, stop, teller) {
-            Ok(parts) => Ok(parts.on(folder, machine)),
-            Err(failure) => {
-                if !stop.is_asked() {
-                    teller.logs(folder.path());
-                }
-                Err(failure)
-            }
+        let mut lab = Lab::new().map_err(|e| no_network(&e))?;
+        let mut host = || lab.host(1).map_err(|e| no_network(&e));
+        let (gateway_host, alice, bob) = (host()?, host()?, host()?);
+        let file_host = lab.host_behind(&gateway_host).map_err(|e| no_network(&e))?;
+        teller.seen("network", "a router; gateway, alice and bob around it", time(begun.elapsed()));
+        let file = Served::start(&file_host.netns, FILE_LEN)?;
+        teller.seen("", "a host behind the gateway with a file of random bytes", mebibytes(&file));
+        if machine.nft.is_none() {
+            forward_by_hand(&gateway_host)?;
+            teller.seen("", "nft is missing: routes without NAT (vpn.nat = false)", "");
         }
+        let before = Traces::of(&gateway_host, machine.nft.as_deref())?;
+        let gateway = start_gateway(&gateway_host, machine, folder, stop, teller)?;
+        let hosts = [alice, bob];
+        let [alice, bob] = add_subscribers(hosts, &gateway, machine, folder, stop, teller)?;
+        let gateway = Some(gateway);
+        Ok(Self {
+            alice,
+            bob,
+            gateway,
+            gateway_host,
+            before,
+            file,
+            _file_host: file_host,
+            _lab: lab,
+        })
     }
 
     /// Both subscribers connect.
@@ -69,70 +87,39 @@ impl Stage {
     }
 }
 
-struct Parts {
-    alice: Subscriber,
-    bob: Subscriber,
-    gateway: GatewayProgram,
-    before: Traces,
-    gateway_host: Host,
-    file: Served,
-    file_host: Host,
-    lab: Lab,
+fn start_gateway(
+    host: &Host,
+    machine: &Machine,
+    folder: &Folder,
+    stop: &Stop,
+    teller: &Teller,
+) -> Result<GatewayProgram, Failure> {
+    let begun = Instant::now();
+    let gateway = GatewayProgram::start(host, folder, machine.nft.is_some(), stop)?;
+    let what = "first start on an empty data folder: CA, keys, records";
+    teller.seen("gateway", what, time(begun.elapsed()));
+    Ok(gateway)
 }
 
-impl Parts {
-    fn build(
-        folder: &Folder,
-        begun: Instant,
-        machine: &Machine,
-        stop: &Stop,
-        teller: &Teller,
-    ) -> Result<Self, Failure> {
-        let mut lab = Lab::new().map_err(|e| no_network(&e))?;
-        let mut host = |addresses| lab.host(addresses).map_err(|e| no_network(&e));
-        let (gateway_host, alice, bob) = (host(1)?, host(1)?, host(1)?);
-        let file_host = lab.host_behind(&gateway_host).map_err(|e| no_network(&e))?;
-        teller.seen("network", "a router; gateway, alice and bob around it", time(begun.elapsed()));
-        let file = Served::start(&file_host.netns, FILE_LEN)?;
-        teller.seen("", "a host behind the gateway with a file of random bytes", mebibytes(&file));
-        if machine.nft.is_none() {
-            forward_by_hand(&gateway_host)?;
-            teller.seen("", "nft is missing: routes without NAT (vpn.nat = false)", "");
-        }
-        let before = Traces::of(&gateway_host, machine.nft.as_deref())?;
-
-        let begun = Instant::now();
-        let gateway = GatewayProgram::start(&gateway_host, folder, machine.nft.is_some(), stop)?;
-        let what = "first start on an empty data folder: CA, keys, records";
-        teller.seen("gateway", what, time(begun.elapsed()));
-
-        let begun = Instant::now();
-        let client = machine.openvpn.clone().map_or(Client::Own, Client::Stock);
-        let alice = Subscriber::add("alice", Client::Own, alice, &gateway, folder)?;
-        stop.check()?;
-        let bob = Subscriber::add("bob", client, bob, &gateway, folder)?;
-        let what = "alice and bob: `user add` and `profile` for each";
-        teller.seen("subscribers", what, time(begun.elapsed()));
-        if let Some(openvpn) = &machine.openvpn {
-            teller.seen("", "bob has the stock client", stock_version(openvpn));
-        }
-        Ok(Self { alice, bob, gateway, before, gateway_host, file, file_host, lab })
+fn add_subscribers(
+    [alice, bob]: [Host; 2],
+    gateway: &GatewayProgram,
+    machine: &Machine,
+    folder: &Folder,
+    stop: &Stop,
+    teller: &Teller,
+) -> Result<[Subscriber; 2], Failure> {
+    let begun = Instant::now();
+    let client = machine.openvpn.clone().map_or(Client::Own, Client::Stock);
+    let alice = Subscriber::add("alice", Client::Own, alice, gateway, folder)?;
+    stop.check()?;
+    let bob = Subscriber::add("bob", client, bob, gateway, folder)?;
+    let what = "alice and bob: `user add` and `profile` for each";
+    teller.seen("subscribers", what, time(begun.elapsed()));
+    if let Some(openvpn) = &machine.openvpn {
+        teller.seen("", "bob has the stock client", stock_version(openvpn));
     }
-
-    fn on(self, folder: Folder, machine: &Machine) -> Stage {
-        Stage {
-            alice: self.alice,
-            bob: self.bob,
-            gateway: Some(self.gateway),
-            before: self.before,
-            gateway_host: self.gateway_host,
-            nft: machine.nft.clone(),
-            file: self.file,
-            _file_host: self.file_host,
-            _lab: self.lab,
-            folder,
-        }
-    }
+    Ok([alice, bob])
 }
 
 /// The gateway while it runs.

@@ -29,7 +29,7 @@ impl Stop {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(deaf)?;
         let asked = Arc::new(AtomicBool::new(false));
-        let _inside = runtime.enter();
+        let inside = runtime.enter();
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             let mut heard = signal(kind).map_err(deaf)?;
             let asked = Arc::clone(&asked);
@@ -38,7 +38,7 @@ impl Stop {
                 asked.store(true, Ordering::Relaxed);
             });
         }
-        drop(_inside);
+        drop(inside);
         Ok(Self { asked, _runtime: runtime })
     }
 
