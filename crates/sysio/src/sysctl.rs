@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
 
 use crate::netns::network_id;
 
@@ -43,10 +43,12 @@ pub struct SysctlLedger {
 }
 
 impl SysctlLedger {
-    /// Opens a ledger, and makes it if there is none.
+    /// Opens a ledger, and makes it if there is none. Fails where nothing could be recorded in it.
     pub fn open(folder: &Path) -> Result<Self, SysctlError> {
         let ledger = Self { folder: folder.to_owned() };
         fs::create_dir_all(folder).map_err(|error| ledger.error(error))?;
+        access(folder, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|errno| ledger.error(errno.into()))?;
         Ok(ledger)
     }
 
