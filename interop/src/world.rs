@@ -290,7 +290,9 @@ fn binary() -> PathBuf {
 fn fresh_folder(test: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("handfast-{}-{}-{number}", test, std::process::id());
+    // The path of a socket, such as the gateway's control socket, has at most 107 bytes.
+    let short: String = test.chars().take(40).collect();
+    let name = format!("handfast-{short}-{}-{number}", std::process::id());
     let folder = std::env::temp_dir().join(name);
     fs::create_dir_all(&folder).expect("a temporary folder");
     folder
