@@ -276,7 +276,7 @@ fn with_setting(text: &str, key: &str, value: &str) -> String {
 }
 
 /// Beside the test's own binary's folder, or where `HANDFAST_BIN` says.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("HANDFAST_BIN") {
         return path.into();
     }
@@ -290,9 +290,9 @@ fn binary() -> PathBuf {
 fn fresh_folder(test: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    // The path of a socket, such as the gateway's control socket, has at most 107 bytes.
-    let short: String = test.chars().take(40).collect();
-    let name = format!("handfast-{short}-{}-{number}", std::process::id());
+    // The control socket's path has to fit into the 108 bytes of a socket address.
+    let test: String = test.chars().take(24).collect();
+    let name = format!("handfast-{test}-{}-{number}", std::process::id());
     let folder = std::env::temp_dir().join(name);
     fs::create_dir_all(&folder).expect("a temporary folder");
     folder

@@ -4,11 +4,13 @@
 //! at its next start. The NAT table is ours alone and replaced as a whole, which is cleaning up too.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
-    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlLedger, Tun, enable_forwarding,
+    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlLedger, Tun,
+    enable_forwarding,
 };
 
 use crate::admin::failure::{Failure, FailureKind};
@@ -61,11 +63,27 @@ impl TunnelNetwork {
     }
 }
 
-/// In the system's place if we may, so that gateways on one machine know of each other.
+/// In the system's place if we may write there, so that gateways on one machine know of each other;
+/// else in the data folder. Puts back what a killed gateway had left.
 fn ledger(data: &DataDir) -> Result<SysctlLedger, Failure> {
-    SysctlLedger::open(std::path::Path::new(SYSCTL_LEDGER))
-        .or_else(|_| SysctlLedger::open(&data.undo_record()))
-        .map_err(|e| failed("the record of kernel settings could not be opened", &e))
+    let places = [PathBuf::from(SYSCTL_LEDGER), data.undo_record()];
+    let mut refused = None;
+    for place in places {
+        match recovered(&place) {
+            Ok(ledger) => return Ok(ledger),
+            Err(error) => refused = Some(error),
+        }
+    }
+    let failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
+    Err(refused.map_or(failure.clone(), |error| failure.because(error.to_string())))
+}
+
+fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
+    let ledger = SysctlLedger::open(place)?;
+    for change in ledger.recover()? {
+        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
+    }
+    Ok(ledger)
 }
 
 async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -9,6 +9,8 @@ use gateway::admin::protocol::{DeviceName, KickTarget, Request, RevokeReason, ch
 use gateway::config::PublicName;
 use gateway::profile::{Form, System};
 
+use crate::run::ConnectOptions;
+
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, Typed};
 
@@ -45,7 +47,7 @@ pub(crate) enum Action {
     /// Show the demo.
     Demo { install: bool },
     /// Run the client.
-    Connect { profile: PathBuf },
+    Connect(ConnectOptions),
     /// Install or remove the service.
     Service(ServiceOrder),
 }
@@ -92,7 +94,9 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
     Ok(match command {
         Command::Up(up) => Action::Up { public: public(up.public)? },
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
-        Command::Connect(connect) => Action::Connect { profile: connect.profile },
+        Command::Connect(connect) => {
+            Action::Connect(ConnectOptions { profile: connect.profile, state: connect.state })
+        }
         Command::User(command) => Action::Ask(understand_user(command)?),
         Command::Device(command) => understand_device(command)?,
         Command::Profile(profile) => {

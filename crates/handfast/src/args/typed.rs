@@ -77,6 +77,9 @@ pub(crate) struct Connect {
     /// The profile
     #[arg(value_name = "FILE.ovpn")]
     pub(crate) profile: PathBuf,
+    /// Where what has to be undone is recorded, if not in the usual place
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
