@@ -4,30 +4,7 @@
 //! at its next start. The NAT table is ours alone and replaced as a whole, which is cleaning up too.
 
 use std::net::IpAddr;
-/// Where the caller says; else in the system's place, so that gateways on one machine know of each
-/// other; else, where we may not write there, in the data folder. Puts back what a killed gateway had
-/// left.
-fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
-    let places = match state {
-        Some(state) => vec![state.to_owned()],
-        None => vec![PathBuf::from(SYSCTL_LEDGER), data.undo_record()],
-    };
-    let mut failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
-    for place in places {
-        match recovered(&place) {
-            Ok(ledger) => return Ok(ledger),
-            Err(error) => failure = failure.because(error.to_string()),
-        }
-    }
-    Err(failure)
-}
-
-fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
-    let ledger = SysctlLedger::open(place)?;
-    for change in ledger.recover()? {
-        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
-    }
-    Ok(ledger)
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
@@ -55,6 +32,11 @@ pub(crate) async fn set_up(
     config: &Config,
 ) -> Result<TunnelNetwork, Failure> {
     let ledger = ledger(data, state)?;
+    let recovered =
+        ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
+    for change in recovered {
+        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
+    }
     let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu)
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
@@ -64,8 +46,6 @@ pub(crate) async fn set_up(
     if config.vpn.nat {
         network.forwarding = Some(forward(&ledger, config).await?);
         network.nat = masquerade(network.tun.name().to_owned(), config).await;
-    } else {
-        remove_left_over().await;
     }
     Ok(network)
 }
@@ -87,20 +67,22 @@ impl TunnelNetwork {
     }
 }
 
-<<<<<<< HEAD
-/// In the system's place if we may write there, so that gateways on one machine know of each other;
-/// else in the data folder. Puts back what a killed gateway had left.
-fn ledger(data: &DataDir) -> Result<SysctlLedger, Failure> {
-    let places = [PathBuf::from(SYSCTL_LEDGER), data.undo_record()];
-    let mut refused = None;
+/// Where the caller says; else in the system's place, so that gateways on one machine know of each
+/// other; else, where we may not write there, in the data folder. Puts back what a killed gateway had
+/// left.
+fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
+    let places = match state {
+        Some(state) => vec![state.to_owned()],
+        None => vec![PathBuf::from(SYSCTL_LEDGER), data.undo_record()],
+    };
+    let mut failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
     for place in places {
         match recovered(&place) {
             Ok(ledger) => return Ok(ledger),
-            Err(error) => refused = Some(error),
+            Err(error) => failure = failure.because(error.to_string()),
         }
     }
-    let failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
-    Err(refused.map_or(failure.clone(), |error| failure.because(error.to_string())))
+    Err(failure)
 }
 
 fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
@@ -109,16 +91,6 @@ fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
         tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
     }
     Ok(ledger)
-=======
-/// In the system's place if we may, so that gateways on one machine know of each other.
-fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
-    let opened = match state {
-        Some(state) => SysctlLedger::open(state),
-        None => SysctlLedger::open(Path::new(SYSCTL_LEDGER))
-            .or_else(|_| SysctlLedger::open(&data.undo_record())),
-    };
-    opened.map_err(|e| failed("the record of kernel settings could not be opened", &e))
->>>>>>> demo
 }
 
 async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -173,15 +145,6 @@ async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
             None
         }
         Err(_) => None,
-    }
-}
-
-/// A gateway that was killed while it translated left its table; this one would not replace it.
-async fn remove_left_over() {
-    let removed = tokio::task::spawn_blocking(|| NatTable::default().remove()).await;
-    if let Ok(Err(error)) = removed {
-        // Without nft there is no table of ours either.
-        tracing::debug!(%error, "no left-over NAT table removed");
     }
 }
 
