@@ -41,7 +41,7 @@ pub(crate) async fn set_up(
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
         .await
-        .map_err(|e| failed("the tunnel's interface could not be set up", &e))?;
+        .map_err(|e| failed("the tunnel's interface could not be set up", &*e))?;
     let mut network = TunnelNetwork { tun: Arc::new(tun), forwarding: None, nat: None };
     if config.vpn.nat {
         network.forwarding = Some(forward(&ledger, config).await?);
@@ -152,6 +152,6 @@ fn network(address: IpAddr, bits: u8) -> Vec<Network> {
     Network::new(address, bits).into_iter().collect()
 }
 
-fn failed<E: std::fmt::Display + ?Sized>(what: &str, error: &E) -> Failure {
-    Failure::new(FailureKind::Environment, what).because(error.to_string())
+fn failed(what: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Environment, what).caused_by(error)
 }
