@@ -58,7 +58,9 @@ impl Machine {
             Some(apt) => {
                 let line = format!("  installing: {line} (--no-install forbids it)");
                 teller.plain(&line);
-                if let Err(said) = apt_get(&apt, packages, stop) {
+                if let Err(said) = apt_get(&apt, packages, stop)
+                    && !stop.is_asked()
+                {
                     teller.plain(&format!("  that failed: {said}"));
                 }
             }
