@@ -13,10 +13,12 @@ mod own;
 mod ping;
 mod process;
 mod stock;
+mod transfer;
 mod world;
 
 pub use own::Own;
 pub use ping::{Ping, PingReport};
 pub use process::{Program, wait_until};
 pub use stock::Stock;
-pub use world::{Subscriber, World, skip};
+pub use transfer::{FileServer, Received, segment_sizes};
+pub use world::{Subscriber, World, long, skip};

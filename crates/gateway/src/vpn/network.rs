@@ -4,12 +4,13 @@
 //! at its next start. The NAT table is ours alone and replaced as a whole, which is cleaning up too.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
-    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlLedger, Tun, enable_forwarding,
+    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlLedger, Tun,
+    enable_forwarding,
 };
 
 use crate::admin::failure::{Failure, FailureKind};
@@ -66,14 +67,30 @@ impl TunnelNetwork {
     }
 }
 
-/// In the system's place if we may, so that gateways on one machine know of each other.
+/// Where the caller says; else in the system's place, so that gateways on one machine know of each
+/// other; else, where we may not write there, in the data folder. Puts back what a killed gateway had
+/// left.
 fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
-    let opened = match state {
-        Some(state) => SysctlLedger::open(state),
-        None => SysctlLedger::open(Path::new(SYSCTL_LEDGER))
-            .or_else(|_| SysctlLedger::open(&data.undo_record())),
+    let places = match state {
+        Some(state) => vec![state.to_owned()],
+        None => vec![PathBuf::from(SYSCTL_LEDGER), data.undo_record()],
     };
-    opened.map_err(|e| failed("the record of kernel settings could not be opened", &e))
+    let mut failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
+    for place in places {
+        match recovered(&place) {
+            Ok(ledger) => return Ok(ledger),
+            Err(error) => failure = failure.because(error.to_string()),
+        }
+    }
+    Err(failure)
+}
+
+fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
+    let ledger = SysctlLedger::open(place)?;
+    for change in ledger.recover()? {
+        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
+    }
+    Ok(ledger)
 }
 
 async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {
