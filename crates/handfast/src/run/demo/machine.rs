@@ -1,13 +1,16 @@
 //! What this machine has and lets us do, looked at before anything is built.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use gateway::admin::failure::{Failure, FailureKind};
+use rustix::process::{Pid, Signal, kill_process};
 
+use super::stop::Stop;
 use super::tell::Teller;
 
 /// What the demo can use.
@@ -33,26 +36,37 @@ impl Machine {
     }
 
     /// Finds the programs, and installs what is missing where that is possible and allowed.
-    pub(super) fn complete(&mut self, install: bool, teller: &Teller) -> Result<(), Failure> {
+    pub(super) fn complete(
+        &mut self,
+        install: bool,
+        stop: &Stop,
+        teller: &Teller,
+    ) -> Result<(), Failure> {
         let missing = missing();
         if !missing.is_empty() {
-            let packages = missing.join(" ");
-            let line = format!("apt-get install {packages}");
-            let apt = find("apt-get").filter(|_| self.root && install);
-            match apt {
-                Some(apt) => {
-                    teller.plain(&format!("  installing {packages} (--no-install forbids it)"));
-                    if let Err(said) = apt_get(&apt, &missing) {
-                        teller.plain(&format!("  `{line}` failed: {said}"));
-                    }
-                }
-                None if self.root => teller.plain(&format!("  for all of the demo: {line}")),
-                None => teller.plain(&format!("  for all of the demo: sudo {line}")),
-            }
+            self.install(install, &missing, stop, teller);
+            stop.check()?;
         }
         self.openvpn = find("openvpn");
         self.nft = find("nft");
         Ok(())
+    }
+
+    fn install(&self, allowed: bool, packages: &[&str], stop: &Stop, teller: &Teller) {
+        let line = format!("apt-get install {}", packages.join(" "));
+        match find("apt-get").filter(|_| self.root && allowed) {
+            Some(apt) => {
+                let line = format!("  installing: {line} (--no-install forbids it)");
+                teller.plain(&line);
+                if let Err(said) = apt_get(&apt, packages, stop)
+                    && !stop.is_asked()
+                {
+                    teller.plain(&format!("  that failed: {said}"));
+                }
+            }
+            None if self.root => teller.plain(&format!("  for all of the demo: {line}")),
+            None => teller.plain(&format!("  for all of the demo: sudo {line}")),
+        }
     }
 }
 
@@ -103,31 +117,45 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Installs; where that fails, the lists may be missing or old.
-fn apt_get(apt: &Path, packages: &[&str]) -> Result<(), String> {
+fn apt_get(apt: &Path, packages: &[&str], stop: &Stop) -> Result<(), String> {
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(packages);
-    run_apt(apt, &install).or_else(|_| {
-        run_apt(apt, &["update"])?;
-        run_apt(apt, &install)
+    run_apt(apt, &install, stop).or_else(|_| {
+        run_apt(apt, &["update"], stop)?;
+        run_apt(apt, &install, stop)
     })
 }
 
-fn run_apt(apt: &Path, arguments: &[&str]) -> Result<(), String> {
+fn run_apt(apt: &Path, arguments: &[&str], stop: &Stop) -> Result<(), String> {
+    let words = |error: io::Error| error.to_string();
     let mut command = Command::new(apt);
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-    // Ctrl-C must not reach a package that is half unpacked.
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.process_group(0);
-    let output = command.output().map_err(|error| error.to_string())?;
-    if output.status.success() {
+    let mut child = command.spawn().map_err(words)?;
+    let mut errors = child.stderr.take().ok_or("it has no error output")?;
+    let reader = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        errors.read_to_end(&mut said).map(|_| said)
+    });
+    if stop.wait_for(LONG, || Ok(child.try_wait().ok().flatten())).is_err() {
+        // It ends at once while it fetches, and after the package while it unpacks one.
+        let _ = kill_process(Pid::from_child(&child), Signal::INT);
+    }
+    let status = child.wait().map_err(words)?;
+    if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = reader.join().ok().and_then(Result::ok).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
     Err(said.lines().last().unwrap_or("no reason given").to_owned())
 }
 
 const TUN: &str = "/dev/net/tun";
 /// Programs and the Debian packages that bring them. Pings are our own, for their exact times.
 const PACKAGES: [(&str, &str); 2] = [("openvpn", "openvpn"), ("nft", "nftables")];
+/// Slow mirrors are still mirrors.
+const LONG: Duration = Duration::from_secs(600);
 /// CAP_NET_ADMIN is 12, CAP_SYS_ADMIN 21.
 const NEEDED: u64 = 1 << 12 | 1 << 21;
 

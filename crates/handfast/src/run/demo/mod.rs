@@ -51,7 +51,7 @@ pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
     let teller = Teller::new();
     teller
         .title("a gateway, a host behind it and two subscribers in throw-away network namespaces");
-    machine.complete(options.install, &teller)?;
+    machine.complete(options.install, &stop, &teller)?;
     let folder = Folder::make()?;
     let shown = show(&machine, &folder, &stop, &teller);
     if stop.is_asked() {

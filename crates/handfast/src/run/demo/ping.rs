@@ -37,7 +37,7 @@ pub(super) struct Report {
     /// When the last answer came.
     pub(super) last_answer: Option<Timestamp>,
     /// From sending to answer, all answered ones together.
-    round_trips: Duration,
+    pub(super) round_trips: Duration,
 }
 
 impl Report {
