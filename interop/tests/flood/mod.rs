@@ -111,9 +111,8 @@ impl Resets {
     }
 }
 
-fn now() -> u32 {
-    let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-    u32::try_from(since.as_secs()).expect("before 2106")
+fn now() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()
 }
 
 /// What is wrong from the first byte on.
