@@ -46,6 +46,8 @@ pub(crate) async fn set_up(
     if config.vpn.nat {
         network.forwarding = Some(forward(&ledger, config).await?);
         network.nat = masquerade(network.tun.name().to_owned(), config).await;
+    } else {
+        remove_left_over().await;
     }
     Ok(network)
 }
@@ -145,6 +147,15 @@ async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
             None
         }
         Err(_) => None,
+    }
+}
+
+/// A gateway that was killed while it translated left its table; this one would not replace it.
+async fn remove_left_over() {
+    let removed = tokio::task::spawn_blocking(|| NatTable::default().remove()).await;
+    if let Ok(Err(error)) = removed {
+        // Without nft there is no table of ours either.
+        tracing::debug!(%error, "no left-over NAT table removed");
     }
 }
 
