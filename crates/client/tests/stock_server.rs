@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use client::{ClientError, ErrorKind, Progress};
 use common::{Authority, Folder, Issued, Running, profile, static_key};
-use interop::Program;
+use interop::{Program, wait_until};
 use sysio::NetnsError;
 use sysio::lab::{Host, Lab, LabError};
 
@@ -144,6 +144,9 @@ fn keys_by_the_prf_and_data_of_version_1_agree_with_the_stock_server() {
         let exported = server.log().contains("tls-ekm");
         assert_eq!(exported, proto == "12", "{used}\n{}", server.log());
         client.stop().unwrap();
+        // Without bit 7 the goodbye travels in the data channel.
+        let heard = wait_until(SOON, || server.log().contains("remote-exit"));
+        assert!(heard, "{used}\n{}", server.log());
     }
 }
 
