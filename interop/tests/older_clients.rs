@@ -47,6 +47,8 @@ fn pinged_by(name: &str, proto: &str) {
     }
     assert!(world.figure("handfast_renegotiations_total") >= 1.0, "{}", world.log());
     client.stop();
+    // Without bit 7 the goodbye travels in the data channel.
+    assert!(world.sessions_become(0, Duration::from_secs(1)), "{}", world.log());
 }
 
 /// Our client in this process, with `IV_PROTO` replaced.

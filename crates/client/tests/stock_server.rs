@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use client::{ClientError, ErrorKind, Progress};
 use common::{Authority, Folder, Issued, Running, profile, static_key};
-use interop::Program;
+use interop::{Program, wait_until};
 use sysio::NetnsError;
 use sysio::lab::{Host, Lab, LabError};
 
@@ -141,9 +141,15 @@ fn keys_by_the_prf_and_data_of_version_1_agree_with_the_stock_server() {
         assert!(printed.contains(" 0% packet loss"), "{used}: {printed}{}", server.log());
         let renewed = client.count(|event| matches!(event, Progress::Renegotiated));
         assert!(renewed >= 1, "{used}\n{}", server.log());
-        let exported = server.log().contains("tls-ekm");
+        let log = server.log();
+        let pushed = log.lines().find(|line| line.contains("'PUSH_REPLY")).unwrap_or_default();
+        println!("{used}: {pushed}");
+        let exported = pushed.contains("tls-ekm");
         assert_eq!(exported, proto == "12", "{used}\n{}", server.log());
         client.stop().unwrap();
+        // Without bit 7 the goodbye travels in the data channel.
+        let heard = wait_until(SOON, || server.log().contains("remote-exit"));
+        assert!(heard, "{used}\n{}", server.log());
     }
 }
 
