@@ -94,10 +94,8 @@ fn another_server_of_the_same_ca_is_refused_by_the_stock_client() {
          port 1194\nproto udp\ndh none\nauth SHA256\nkey-direction 0\n{}",
         ["ca", "tls-auth"].map(|block| alice.text().block(block)).concat()
     );
-    let config = format!(
-        "{config}<cert>\n{}</cert>\n<key>\n{}</key>\n",
-        pair.certificate, pair.key
-    );
+    let config =
+        format!("{config}<cert>\n{}</cert>\n<key>\n{}</key>\n", pair.certificate, pair.key);
     let path = world.file("impostor.conf");
     fs::write(&path, config).expect("written");
     let mut server = Command::new("openvpn");
@@ -142,7 +140,8 @@ fn a_request_that_its_key_did_not_sign_is_refused() {
 fn refused_for(world: &World, who: &Subscriber, profile: &str, reason: &str) {
     let before = refusals(world);
     let stock = start(who, profile, reason, &[]);
-    let counted = || refusals(world).iter().any(|(code, _)| code == reason && grew(&before, world, code));
+    let counted =
+        || refusals(world).iter().any(|(code, _)| code == reason && grew(&before, world, code));
     let seen = wait_until(Duration::from_secs(15), counted);
     assert!(seen, "{reason}\n{}\n{}", stock.0.log(), world.log());
     for (code, count) in refusals(world) {

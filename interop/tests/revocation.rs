@@ -20,9 +20,9 @@ fn a_revoked_device_is_out_within_a_second_and_stays_out() {
     let order = ["device", "revoke", "alice/default", "--reason", "key-compromise"];
     let (ordered, report) = order_under_ping(&world, &alice, &order);
     let event = world.json(&["events"]);
-    let revoked = event.as_array().and_then(|all| {
-        all.iter().find(|event| event["what"] == "certificate_revoked").cloned()
-    });
+    let revoked = event
+        .as_array()
+        .and_then(|all| all.iter().find(|event| event["what"] == "certificate_revoked").cloned());
     let revoked = revoked.unwrap_or_else(|| panic!("no event of a revocation: {event}"));
     let last = report.last_answer.expect("it answered before");
     println!("FIGURE from the order to the last answer: {:.0} ms", (last - ordered) * 1000.0);

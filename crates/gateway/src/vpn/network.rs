@@ -26,8 +26,12 @@ pub(crate) struct TunnelNetwork {
 }
 
 /// Makes the interface and everything around it.
-pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetwork, Failure> {
-    let ledger = ledger(data)?;
+pub(crate) async fn set_up(
+    data: &DataDir,
+    state: Option<&Path>,
+    config: &Config,
+) -> Result<TunnelNetwork, Failure> {
+    let ledger = ledger(data, state)?;
     let recovered =
         ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
     for change in recovered {
@@ -37,7 +41,7 @@ pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetw
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
         .await
-        .map_err(|e| failed("the tunnel's interface could not be set up", &e))?;
+        .map_err(|e| failed("the tunnel's interface could not be set up", &*e))?;
     let mut network = TunnelNetwork { tun: Arc::new(tun), forwarding: None, nat: None };
     if config.vpn.nat {
         network.forwarding = Some(forward(&ledger, config).await?);
@@ -63,19 +67,22 @@ impl TunnelNetwork {
     }
 }
 
-/// In the system's place if we may write there, so that gateways on one machine know of each other;
-/// else in the data folder. Puts back what a killed gateway had left.
-fn ledger(data: &DataDir) -> Result<SysctlLedger, Failure> {
-    let places = [PathBuf::from(SYSCTL_LEDGER), data.undo_record()];
-    let mut refused = None;
+/// Where the caller says; else in the system's place, so that gateways on one machine know of each
+/// other; else, where we may not write there, in the data folder. Puts back what a killed gateway had
+/// left.
+fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
+    let places = match state {
+        Some(state) => vec![state.to_owned()],
+        None => vec![PathBuf::from(SYSCTL_LEDGER), data.undo_record()],
+    };
+    let mut failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
     for place in places {
         match recovered(&place) {
             Ok(ledger) => return Ok(ledger),
-            Err(error) => refused = Some(error),
+            Err(error) => failure = failure.because(error.to_string()),
         }
     }
-    let failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
-    Err(refused.map_or(failure.clone(), |error| failure.because(error.to_string())))
+    Err(failure)
 }
 
 fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
@@ -145,6 +152,6 @@ fn network(address: IpAddr, bits: u8) -> Vec<Network> {
     Network::new(address, bits).into_iter().collect()
 }
 
-fn failed<E: std::fmt::Display + ?Sized>(what: &str, error: &E) -> Failure {
-    Failure::new(FailureKind::Environment, what).because(error.to_string())
+fn failed(what: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Environment, what).caused_by(error)
 }
