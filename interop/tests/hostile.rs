@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use interop::{Ping, Stock, World};
 
-use flood::{Answers, Relay, Resets, answers_of, distorted, flood, resident};
+use flood::{Answers, Relay, Resets, answers_of, distorted, flood, overflowed, resident};
 
 const MEGABYTE: i64 = 1024;
 
@@ -39,7 +39,7 @@ fn a_flood_gets_no_answer_and_costs_a_session_nothing() {
     }
     let (count, rate) = if long() { (200_000, 50_000) } else { (20_000, 5_000) };
     for (kind, datagrams) in &kinds {
-        let before = resident(process);
+        let (before, full) = (resident(process), overflowed(process));
         let seconds = count / rate + 2;
         let log = world.file("ping.log");
         let inside: IpAddr = "10.71.0.1".parse().expect("an address");
@@ -52,9 +52,10 @@ fn a_flood_gets_no_answer_and_costs_a_session_nothing() {
         let reached = f64::from(count) / took.as_secs_f64();
         println!(
             "FIGURE {kind}: {count} datagrams at {reached:.0}/s, {bytes} bytes back, {grown} kB \
-             grown, {} of {} pings lost",
+             grown, {} of {} pings lost, {} datagrams found the socket full",
             report.lost(),
-            report.sent
+            report.sent,
+            overflowed(process) - full
         );
         assert_eq!(bytes, 0, "{kind}");
         assert!(grown < MEGABYTE, "{kind}: {grown} kB");
@@ -163,15 +164,18 @@ fn at_full_speed(
     let every = Duration::from_millis(10);
     let log = world.file("full-ping.log");
     let ping = Ping::start(&alice.host.netns, inside, 300, every, &log).expect("ping starts");
+    let process = world.up.as_ref().expect("it runs").id();
+    let full = overflowed(process);
     let count = if long() { 1_000_000 } else { 100_000 };
     let Answers { bytes, took, .. } = flood(stranger, gateway, datagrams, count, None);
     let report = ping.finish(Duration::from_secs(20));
     let rate = f64::from(count) / took.as_secs_f64();
     println!(
         "FIGURE full speed: {count} datagrams at {rate:.0}/s, {bytes} bytes back, {} of {} pings \
-         lost",
+         lost, {} datagrams found the socket full",
         report.lost(),
-        report.sent
+        report.sent,
+        overflowed(process) - full
     );
     assert_eq!(bytes, 0);
     let log = world.file("after-ping.log");

@@ -1,5 +1,7 @@
 //! Certificates that the gateway itself would never issue: with its CA's key, or with another's.
 
+#![allow(dead_code, reason = "each test includes it and uses a part")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
