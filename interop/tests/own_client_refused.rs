@@ -3,13 +3,12 @@
 mod forged;
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
-use interop::{Own, Program, Subscriber, World, wait_until};
+use interop::{Own, World, wait_until};
 use pki::Profile;
 
-use forged::{DAY, Forger};
+use forged::{DAY, Forger, impostor};
 
 #[test]
 fn a_key_that_does_not_match_its_certificate_is_refused_before_anything_is_sent() {
@@ -49,33 +48,4 @@ fn a_revoked_device_is_told_so_and_another_server_of_the_ca_is_refused_by_name()
     let refused = client.0.says("impostor.example", Duration::from_secs(20));
     assert!(refused, "{}", client.0.log());
     assert!(!client.0.log().contains("connected to"), "{}", client.0.log());
-}
-
-/// A stock server with a certificate of the same CA for another name.
-fn impostor(world: &World, alice: &Subscriber) -> Program {
-    let profile = Profile::Server { names: vec!["impostor.example".into()] };
-    let pair = Forger::with_the_key_of(&world.data()).issue(profile, (-3000, 30 * DAY));
-    let text = fs::read_to_string(alice.profile()).expect("a profile");
-    let block = |name: &str| {
-        let (open, close) = (format!("<{name}>"), format!("</{name}>\n"));
-        let end = text.find(&close).expect("a block") + close.len();
-        text[text.find(&open).expect("a block")..end].to_owned()
-    };
-    let config = format!(
-        "dev tun\ntls-server\nmode server\ntopology subnet\nserver 10.72.0.0 255.255.255.0\n\
-         port 1194\nproto udp\ndh none\nauth SHA256\nkey-direction 0\n{}{}\
-         <cert>\n{}</cert>\n<key>\n{}</key>\n",
-        block("ca"),
-        block("tls-auth"),
-        pair.certificate,
-        pair.key
-    );
-    let path = world.file("impostor.conf");
-    fs::write(&path, config).expect("written");
-    let mut command = Command::new("openvpn");
-    command.arg("--config").arg(&path);
-    let log = world.file("impostor.log");
-    let mut server = Program::start(&world.gateway.netns, command, &log).expect("openvpn starts");
-    assert!(server.says("Initialization Sequence", Duration::from_secs(10)), "{}", server.log());
-    server
 }

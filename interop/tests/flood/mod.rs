@@ -168,7 +168,7 @@ pub(crate) mod distorted {
 /// Passes datagrams between one client and the gateway and records the client's.
 pub(crate) struct Relay {
     over: Arc<AtomicBool>,
-    thread: JoinHandle<io::Result<Vec<Vec<u8>>>>,
+    thread: JoinHandle<io::Result<(Vec<Vec<u8>>, Answers)>>,
 }
 
 impl Relay {
@@ -180,14 +180,15 @@ impl Relay {
         Self { over, thread: thread.expect("a thread") }
     }
 
-    /// Stops; gives what the client sent.
-    pub(crate) fn stop(self) -> Vec<Vec<u8>> {
+    /// Sends all of it once more, from the address that the session is known by; what the client
+    /// sent, and what came of the replay. The client must be dead.
+    pub(crate) fn replay(self) -> (Vec<Vec<u8>>, Answers) {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().expect("no panic").expect("sockets")
     }
 }
 
-fn pass(gateway: SocketAddr, over: &AtomicBool) -> io::Result<Vec<Vec<u8>>> {
+fn pass(gateway: SocketAddr, over: &AtomicBool) -> io::Result<(Vec<Vec<u8>>, Answers)> {
     let (near, far) = (UdpSocket::bind("0.0.0.0:1194")?, UdpSocket::bind("0.0.0.0:0")?);
     near.set_nonblocking(true)?;
     far.set_nonblocking(true)?;
@@ -208,7 +209,15 @@ fn pass(gateway: SocketAddr, over: &AtomicBool) -> io::Result<Vec<Vec<u8>>> {
             sleep(Duration::from_micros(200));
         }
     }
-    Ok(recorded)
+    let mut answers = Answers::default();
+    for datagram in &recorded {
+        far.send_to(datagram, gateway)?;
+        sleep(Duration::from_millis(2));
+        answers.collect(&far);
+    }
+    sleep(Duration::from_millis(500));
+    answers.collect(&far);
+    Ok((recorded, answers))
 }
 
 /// The most that is made up for at once after a pause.
