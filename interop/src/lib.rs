@@ -9,12 +9,16 @@
 //! A [`World`] is one gateway with an empty data folder, started as an operator would start it: the
 //! binary, a configuration file, commands. What a test needs and the machine lacks is a named skip.
 
+mod own;
 mod ping;
 mod process;
 mod stock;
+mod transfer;
 mod world;
 
+pub use own::Own;
 pub use ping::{Ping, PingReport};
 pub use process::{Program, wait_until};
 pub use stock::Stock;
-pub use world::{Subscriber, World, skip};
+pub use transfer::{FileServer, Received, segment_sizes};
+pub use world::{Subscriber, World, long, skip};

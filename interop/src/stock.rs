@@ -34,4 +34,9 @@ impl Stock {
         let up = self.0.says("Initialization Sequence Completed", Duration::from_secs(20));
         assert!(up, "the stock client did not connect:\n{}", self.0.log());
     }
+
+    /// How often its log says `text`.
+    pub fn said(&self, text: &str) -> usize {
+        self.0.log().matches(text).count()
+    }
 }

@@ -40,6 +40,11 @@ pub fn skip(test: &str, reason: &str) {
     println!("SKIP {test}: {reason}");
 }
 
+/// Whether long variants were asked for (`HANDFAST_LONG=1`).
+pub fn long() -> bool {
+    std::env::var_os("HANDFAST_LONG").is_some_and(|value| value == "1")
+}
+
 impl World {
     /// A gateway with an empty data folder and these settings (`"vpn.ping"`, `"1"`), up and answering.
     /// `None`, said by name, where this machine cannot do it.
@@ -133,13 +138,17 @@ impl World {
         self.lab.host(1).expect("a host")
     }
 
-    /// A host with fresh profiles of `user` (made if new), all systems, in `form`.
+    /// A host with a fresh Linux profile of `user` or `user/device` (made if new), in `form`.
     pub fn subscriber(&mut self, user: &str, form: &str) -> Subscriber {
         let host = self.host();
-        if !self.json(&["user", "list"]).to_string().contains(&format!("\"{user}\"")) {
-            self.handfast(&["user", "add", user]);
+        let (name, device) = user.split_once('/').unwrap_or((user, "default"));
+        if !self.json(&["user", "list"]).to_string().contains(&format!("\"{name}\"")) {
+            self.handfast(&["user", "add", name]);
         }
-        let folder = self.folder.join(format!("{user}-{form}"));
+        if device != "default" {
+            self.handfast(&["device", "add", user]);
+        }
+        let folder = self.folder.join(format!("{name}-{device}-{form}"));
         let out = folder.display().to_string();
         self.handfast(&["profile", user, "--out", &out, "--os", "linux", "--form", form]);
         Subscriber { host, folder }
@@ -150,6 +159,24 @@ impl World {
         let status = self.json(&["status"]);
         let of = |table: &str| status[table][code].as_u64().unwrap_or(0);
         of("refusals") + of("drops")
+    }
+
+    /// Everybody who is connected, as `sessions --json` says.
+    pub fn sessions(&self) -> Vec<Value> {
+        self.json(&["sessions"]).as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits until so many are connected; `false` where it does not come to that.
+    pub fn sessions_become(&self, count: usize, limit: Duration) -> bool {
+        wait_until(limit, || self.sessions().len() == count)
+    }
+
+    /// The sum of a figure of `status --json` over its labels.
+    pub fn figure(&self, name: &str) -> f64 {
+        let status = self.json(&["status"]);
+        let figures = status["figures"].as_array().map_or(&[][..], Vec::as_slice);
+        let named = figures.iter().filter(|figure| figure["name"] == name);
+        named.filter_map(|figure| figure["value"].as_f64()).sum()
     }
 
     /// What the gateway logged.
@@ -249,7 +276,7 @@ fn with_setting(text: &str, key: &str, value: &str) -> String {
 }
 
 /// Beside the test's own binary's folder, or where `HANDFAST_BIN` says.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("HANDFAST_BIN") {
         return path.into();
     }
@@ -263,7 +290,9 @@ fn binary() -> PathBuf {
 fn fresh_folder(test: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("handfast-{}-{}-{number}", test, std::process::id());
+    // The control socket's path has to fit into the 108 bytes of a socket address.
+    let test: String = test.chars().take(24).collect();
+    let name = format!("handfast-{test}-{}-{number}", std::process::id());
     let folder = std::env::temp_dir().join(name);
     fs::create_dir_all(&folder).expect("a temporary folder");
     folder

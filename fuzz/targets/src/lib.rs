@@ -7,6 +7,7 @@
 //! It degrades loudly: a target panics when its parser does, or when what it understood is not
 //! what it writes and reads again.
 
+mod gateway;
 mod peer;
 mod tunnel;
 
@@ -17,6 +18,7 @@ type Group = (&'static str, &'static [(&'static str, Target)]);
 
 const GROUPS: &[Group] = &[
     ("datapath", &datapath::fuzzing::TARGETS),
+    ("gateway", &gateway::TARGETS),
     ("pki", &pki::fuzzing::TARGETS),
     ("tunnel", &tunnel::TARGETS),
     ("wire", &wire::fuzzing::TARGETS),

@@ -4,11 +4,13 @@
 //! at its next start. The NAT table is ours alone and replaced as a whole, which is cleaning up too.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
-    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlLedger, Tun, enable_forwarding,
+    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlLedger, Tun,
+    enable_forwarding,
 };
 
 use crate::admin::failure::{Failure, FailureKind};
@@ -24,8 +26,12 @@ pub(crate) struct TunnelNetwork {
 }
 
 /// Makes the interface and everything around it.
-pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetwork, Failure> {
-    let ledger = ledger(data)?;
+pub(crate) async fn set_up(
+    data: &DataDir,
+    state: Option<&Path>,
+    config: &Config,
+) -> Result<TunnelNetwork, Failure> {
+    let ledger = ledger(data, state)?;
     let recovered =
         ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
     for change in recovered {
@@ -61,11 +67,30 @@ impl TunnelNetwork {
     }
 }
 
-/// In the system's place if we may, so that gateways on one machine know of each other.
-fn ledger(data: &DataDir) -> Result<SysctlLedger, Failure> {
-    SysctlLedger::open(std::path::Path::new(SYSCTL_LEDGER))
-        .or_else(|_| SysctlLedger::open(&data.undo_record()))
-        .map_err(|e| failed("the record of kernel settings could not be opened", &e))
+/// Where the caller says; else in the system's place, so that gateways on one machine know of each
+/// other; else, where we may not write there, in the data folder. Puts back what a killed gateway had
+/// left.
+fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
+    let places = match state {
+        Some(state) => vec![state.to_owned()],
+        None => vec![PathBuf::from(SYSCTL_LEDGER), data.undo_record()],
+    };
+    let mut failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
+    for place in places {
+        match recovered(&place) {
+            Ok(ledger) => return Ok(ledger),
+            Err(error) => failure = failure.because(error.to_string()),
+        }
+    }
+    Err(failure)
+}
+
+fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
+    let ledger = SysctlLedger::open(place)?;
+    for change in ledger.recover()? {
+        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
+    }
+    Ok(ledger)
 }
 
 async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -9,6 +9,8 @@ use gateway::admin::protocol::{DeviceName, KickTarget, Request, RevokeReason, ch
 use gateway::config::PublicName;
 use gateway::profile::{Form, System};
 
+use crate::run::ConnectOptions;
+
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, Typed};
 
@@ -41,11 +43,11 @@ pub(crate) enum Action {
     /// Follow the events.
     FollowEvents { after: Option<u64>, limit: u32 },
     /// Run the gateway.
-    Up { public: Option<PublicName> },
+    Up { public: Option<PublicName>, state: Option<PathBuf> },
     /// Show the demo.
     Demo { install: bool },
     /// Run the client.
-    Connect { profile: PathBuf },
+    Connect(ConnectOptions),
     /// Install or remove the service.
     Service(ServiceOrder),
 }
@@ -90,9 +92,11 @@ impl Order {
 
 fn understand_command(command: Command) -> Result<Action, Failure> {
     Ok(match command {
-        Command::Up(up) => Action::Up { public: public(up.public)? },
+        Command::Up(up) => Action::Up { public: public(up.public)?, state: up.state },
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
-        Command::Connect(connect) => Action::Connect { profile: connect.profile },
+        Command::Connect(connect) => {
+            Action::Connect(ConnectOptions { profile: connect.profile, state: connect.state })
+        }
         Command::User(command) => Action::Ask(understand_user(command)?),
         Command::Device(command) => understand_device(command)?,
         Command::Profile(profile) => {

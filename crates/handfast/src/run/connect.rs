@@ -1,7 +1,11 @@
 //! `handfast connect`: the VPN client in the foreground.
 
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use client::{ClientError, ConnectSettings, ErrorKind, Profile, Progress};
+use clock::{Clock, SystemClock};
 use gateway::admin::failure::{Failure, FailureKind};
 
 use super::Output;
@@ -11,10 +15,57 @@ use super::Output;
 pub(crate) struct ConnectOptions {
     /// The profile.
     pub(crate) profile: PathBuf,
+    /// Where what has to be undone is recorded, where it was typed.
+    pub(crate) state: Option<PathBuf>,
 }
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop, or until trying again can't help.
 pub(crate) fn run_connect(options: ConnectOptions) -> Result<Output, Failure> {
-    let message = format!("{} can't be connected to yet", options.profile.display());
-    Err(Failure::new(FailureKind::Failed, message))
+    super::log::start("warn");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+            Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
+        })?;
+    runtime.block_on(connect(options))?;
+    Ok(Output { text: String::new(), exit_code: 0 })
+}
+
+async fn connect(options: ConnectOptions) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let profile =
+        Profile::load(&options.profile, &*clock).map_err(|e| failure(&ClientError::from(e)))?;
+    let settings = match options.state {
+        None => ConnectSettings::new(profile, clock),
+        // The usual places are not even made then.
+        Some(state) => {
+            let dns_backup = state.join("resolv.conf.backup");
+            ConnectSettings { profile, state, dns_backup, set_dns: true, clock }
+        }
+    };
+    let stop = client::stop_signal().map_err(|e| {
+        Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&e)
+    })?;
+    client::run(settings, say, stop).await.map_err(|error| failure(&error))
+}
+
+/// One line for each thing that happened. Nobody may be reading any more.
+fn say(progress: Progress) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{progress}").and_then(|()| stdout.flush());
+}
+
+fn failure(error: &ClientError) -> Failure {
+    let kind = match error.kind() {
+        ErrorKind::Profile => FailureKind::Configuration,
+        ErrorKind::Permission => FailureKind::Forbidden,
+        ErrorKind::System => FailureKind::Environment,
+        ErrorKind::Unreachable => FailureKind::Unreachable,
+        ErrorKind::Refused | ErrorKind::NotTrusted => FailureKind::Refused,
+        ErrorKind::Incompatible => FailureKind::Failed,
+    };
+    let mut failure = Failure::new(kind, error.to_string());
+    if let Some(source) = std::error::Error::source(error) {
+        failure = failure.caused_by(source);
+    }
+    error.hints().iter().fold(failure, |failure, hint| failure.hint(*hint))
 }

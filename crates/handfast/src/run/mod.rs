@@ -17,6 +17,7 @@ mod connect;
 mod csr;
 mod demo;
 mod events;
+mod log;
 mod profile;
 mod service;
 mod unit;
@@ -62,9 +63,9 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::Prometheus => authority::prometheus(&data),
         Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),
-        Action::Up { public } => up::run_up(UpOptions { data, public }),
+        Action::Up { public, state } => up::run_up(UpOptions { data, public, state }),
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
-        Action::Connect { profile } => connect::run_connect(ConnectOptions { profile }),
+        Action::Connect(options) => connect::run_connect(options),
         Action::Service(order) => service::run(order),
     }
 }

@@ -5,7 +5,6 @@
 //! 2. SIGHUP reads the settings again, SIGTERM and SIGINT stop it;
 //! 3. everything is undone in the opposite order.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,11 +27,13 @@ pub(crate) struct UpOptions {
     pub(crate) data: PathBuf,
     /// What profiles point to, where it was typed.
     pub(crate) public: Option<PublicName>,
+    /// Where what has to be undone is recorded, where it was typed.
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Runs until it is told to stop.
 pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
-    start_log();
+    super::log::start("info");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
@@ -47,10 +48,12 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let first = FirstStart { public: options.public };
     let data = DataDir::new(options.data);
     let gateway = Arc::new(Gateway::start(data.clone(), Arc::clone(&clock), first).await?);
-    let vpn = Vpn::start(&gateway, clock).await?;
+    let vpn = Vpn::start(&gateway, clock, options.state.as_deref()).await?;
     gateway.run().await?;
     let control = ControlServer::bind(&data).map_err(|e| {
-        Failure::new(FailureKind::Environment, "the control socket could not be made").caused_by(&e)
+        Failure::new(FailureKind::Environment, "the control socket could not be made")
+            .caused_by(&e)
+            .hint("a socket's path has at most 107 bytes: if that is it, choose a shorter --data")
     })?;
     let commands = tokio::spawn(control.serve(Arc::clone(&gateway)));
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -121,16 +124,4 @@ fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "the service manager could not be told");
     }
-}
-
-/// Lines for a person or the journal on stderr; `HANDFAST_LOG` sets the level.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HANDFAST_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }

@@ -1,14 +1,55 @@
 //! Texts as they really occur: profiles, pushes, peer info, settings, control lines.
 
+use gateway::config::{FirstConfig, random_ula};
+
 use super::seed;
 
 pub(crate) fn write() {
     for (target, name, text) in TEXTS {
         seed(target, name, text);
     }
+    let first = FirstConfig {
+        names: vec!["vpn.example.com".parse().unwrap(), "192.0.2.1".parse().unwrap()],
+        public_url: Some("http://vpn.example.com:8080".parse().unwrap()),
+        network6: Some(random_ula([7; 8])),
+    };
+    seed("gateway_config", "first-start", first.text());
 }
 
 const TEXTS: &[(&str, &str, &str)] = &[
+    (
+        "gateway_config",
+        "odd",
+        "[vpn]\nlisten = [\"udp://[::]:1194\"]\nnetwork = \"10.8.0.0/33\"\n[vpn.push]\nroutes = [\"192.168.0.0/16\", \"2001:db8::/32\"]\ndns = [\"10.8.0.1\"]\n",
+    ),
+    ("gateway_config", "unknown-key", "[public]\nname = 'x'\n"),
+    (
+        "gateway_control_line",
+        "user-add",
+        r#"{"version":1,"request":{"do":"user_add","name":"alice"}}"#,
+    ),
+    (
+        "gateway_control_line",
+        "device-add",
+        r#"{"version":1,"request":{"do":"device_add","device":{"user":"alice","device":"phone"},"csr_pem":null}}"#,
+    ),
+    (
+        "gateway_control_line",
+        "events",
+        r#"{"version":1,"request":{"do":"events","after":7,"limit":10,"wait_ms":100}}"#,
+    ),
+    (
+        "gateway_control_line",
+        "revoke",
+        r#"{"version":1,"request":{"do":"device_revoke","device":{"user":"a","device":"b"},"reason":"key_compromise"}}"#,
+    ),
+    ("gateway_control_line", "reply", r#"{"Ok":{"kind":"users","answer":[]}}"#),
+    (
+        "gateway_control_line",
+        "failure",
+        r#"{"Err":{"kind":"not_found","message":"x","causes":[],"hints":[]}}"#,
+    ),
+    ("gateway_control_line", "name", "alice/phone"),
     ("wire_config", "profile", PROFILE),
     (
         "wire_config",
