@@ -112,8 +112,9 @@ fn run(document: &str) {
     command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", folder.0.join("bin").display()));
     command.env_remove("HANDFAST_DATA");
     let output = netns.output(command).unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{document}:\n{}", String::from_utf8_lossy(&said));
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    println!("{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "an example of {document} failed; the last one printed above");
 }
 
 /// A folder to type examples in, with the programs that they name.
