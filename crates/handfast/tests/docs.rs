@@ -102,7 +102,8 @@ fn run(document: &str) {
     let mut script = PRELUDE.to_owned();
     for block in blocks_of(&root().join(document)) {
         if let Some(text) = block.text {
-            script.push_str(&format!("echo '== {}'\n(\nset -e\n{text}\n)\n", block.name));
+            let name = block.name.replace('\'', "");
+            script.push_str(&format!("echo '== {name}'\n(\nset -e\n{text}\n)\n"));
         }
     }
     let folder = Folder::new(document);
@@ -145,13 +146,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The machine: system folders that nobody else sees, and the service running.
+/// The machine: system folders that nobody else sees, somebody else's firewall, and the service
+/// running, which says that the firewall is in its way.
 const PRELUDE: &str = "\
 mount -t tmpfs none /var/lib
 mkdir -p /var/lib/prometheus/node-exporter
+nft add table ip filter
+nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'
 export SERVICE=$PWD/service
 trap 'systemctl stop handfast' EXIT
 systemctl start handfast
+grep 'tunnel traffic may be dropped' $SERVICE.log
 ";
 
 /// As much of systemd as the examples ask for.

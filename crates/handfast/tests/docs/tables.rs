@@ -59,6 +59,25 @@ fn the_table_of_events_has_every_kind() {
     assert_codes("| event | what happened |", kinds.collect());
 }
 
+#[test]
+fn the_lines_of_the_log_and_the_names_of_figures_are_those_of_the_code() {
+    let files = ["handfast/src/run", "gateway/src", "gateway/src/vpn", "gateway/src/authority"];
+    let code: String = files.iter().map(|folder| sources(folder)).collect();
+    for row in rows("| line | what happened |") {
+        let line = row[0].trim_matches('`');
+        let words = line.split([':', '=']).next().unwrap();
+        let words = if line.contains('=') { words.split(' ').next().unwrap() } else { words };
+        assert!(code.contains(&format!("\"{words}")), "{words}");
+    }
+    let text = fs::read_to_string(root().join("docs/operation.md")).unwrap();
+    let name = |c: char| !(c.is_ascii_lowercase() || c == '_');
+    let names: BTreeSet<_> = text.split(name).filter(|w| w.starts_with("handfast_")).collect();
+    assert!(names.len() > 3, "{names:?}");
+    for name in names {
+        assert!(code.contains(&format!("\"{name}\"")), "{name}");
+    }
+}
+
 fn assert_codes(head: &str, codes: Vec<String>) {
     let rows = rows(head);
     let listed: Vec<_> = rows.iter().map(|row| code(&row[0])).collect();
@@ -112,6 +131,14 @@ fn words(text: &str) -> Vec<String> {
     let quoted = text.split('"').skip(1).step_by(2).map(str::to_owned);
     let name = |word: &String| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     quoted.filter(name).collect()
+}
+
+/// The Rust files of a folder.
+fn sources(folder: &str) -> String {
+    let entries = fs::read_dir(root().join("crates").join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    paths.map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
 fn source(file: &str) -> String {
