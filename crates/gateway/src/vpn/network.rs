@@ -32,11 +32,6 @@ pub(crate) async fn set_up(
     config: &Config,
 ) -> Result<TunnelNetwork, Failure> {
     let ledger = ledger(data, state)?;
-    let recovered =
-        ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
-    for change in recovered {
-        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
-    }
     let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu)
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
@@ -81,7 +76,7 @@ fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure>
     for place in places {
         match recovered(&place) {
             Ok(ledger) => return Ok(ledger),
-            Err(error) => failure = failure.because(error.to_string()),
+            Err(error) => failure = failure.caused_by(&error),
         }
     }
     Err(failure)
