@@ -1,7 +1,7 @@
 //! Hostile traffic in bounded amounts: no answer, no memory, and no packet of a session lost.
 //!
-//! `HANDFAST_LONG=1` sends ten times as much. Built without optimisation the gateway opens a packet
-//! an order of magnitude slower, so the pace goes down with it.
+//! `HANDFAST_LONG=1` sends ten times as much at ten times the pace, which is the figure that counts.
+//! The short variant leaves room for a gateway built without optimisation on a busy machine.
 
 mod flood;
 
@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use interop::{Ping, Stock, World};
 
-use flood::{Answers, Relay, Resets, answers_of, distorted, flood, resident};
+use flood::{Answers, Relay, Resets, answers_of, distorted, flood, overflowed, resident};
 
-const RATE: u32 = if cfg!(debug_assertions) { 5_000 } else { 50_000 };
 const MEGABYTE: i64 = 1024;
 
 #[test]
@@ -36,26 +35,28 @@ fn a_flood_gets_no_answer_and_costs_a_session_nothing() {
         ("captured and replayed", captured.clone()),
     ];
     for (_, datagrams) in &kinds {
-        let _ = flood(&stranger, gateway, datagrams, 2_000, Some(RATE));
+        let _ = flood(&stranger, gateway, datagrams, 2_000, Some(5_000));
     }
-    let count = if long() { 200_000 } else { 20_000 };
+    // The pacing loses a few per cent where the machine is busy.
+    let (count, rate) = if long() { (200_000, 53_000) } else { (20_000, 5_000) };
     for (kind, datagrams) in &kinds {
-        let before = resident(process);
-        let seconds = count / RATE + 2;
+        let (before, full) = (resident(process), overflowed(process));
+        let seconds = count / rate + 2;
         let log = world.file("ping.log");
         let inside: IpAddr = "10.71.0.1".parse().expect("an address");
         let every = Duration::from_millis(10);
         let ping = Ping::start(&alice.host.netns, inside, seconds * 100, every, &log);
         let ping = ping.expect("ping starts");
-        let Answers { bytes, took, .. } = flood(&stranger, gateway, datagrams, count, Some(RATE));
+        let Answers { bytes, took, .. } = flood(&stranger, gateway, datagrams, count, Some(rate));
         let report = ping.finish(Duration::from_secs(20));
         let grown = resident(process) - before;
-        let rate = f64::from(count) / took.as_secs_f64();
+        let reached = f64::from(count) / took.as_secs_f64();
         println!(
-            "FIGURE {kind}: {count} datagrams at {rate:.0}/s, {bytes} bytes back, {grown} kB \
-             grown, {} of {} pings lost",
+            "FIGURE {kind}: {count} datagrams at {reached:.0}/s, {bytes} bytes back, {grown} kB \
+             grown, {} of {} pings lost, {} datagrams found the socket full",
             report.lost(),
-            report.sent
+            report.sent,
+            overflowed(process) - full
         );
         assert_eq!(bytes, 0, "{kind}");
         assert!(grown < MEGABYTE, "{kind}: {grown} kB");
@@ -137,7 +138,7 @@ fn resets_whose_cookie_never_comes_back_leave_nothing_behind() {
     assert!(begun.abs() < f64::EPSILON, "{begun} handshakes");
 }
 
-/// Everything that a client sent from its first packet to some seconds of traffic.
+/// Everything that a client sent from its first packet on; replayed once from its own address.
 fn capture(world: &mut World, who: &interop::Subscriber, gateway: SocketAddr) -> Vec<Vec<u8>> {
     let host = world.host();
     let relay = Relay::start(&host, gateway);
@@ -149,7 +150,14 @@ fn capture(world: &mut World, who: &interop::Subscriber, gateway: SocketAddr) ->
     let ping = Ping::start(&who.host.netns, inside, 50, Duration::from_millis(10), &log);
     let report = ping.expect("ping starts").finish(Duration::from_secs(10));
     assert_eq!(report.lost(), 0, "{report:?}");
-    relay.stop()
+    // Dead without a goodbye: the session is still there, and quiet.
+    stock.0.signal("KILL");
+    stock.0.ends(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_millis(300));
+    let (captured, answers) = relay.replay();
+    println!("FIGURE {} replayed from the session's own address: {answers:?}", captured.len());
+    assert_eq!(answers.bytes, 0);
+    captured
 }
 
 /// As fast as two cores can: whatever is lost is said, and the session is there afterwards.
@@ -164,15 +172,18 @@ fn at_full_speed(
     let every = Duration::from_millis(10);
     let log = world.file("full-ping.log");
     let ping = Ping::start(&alice.host.netns, inside, 300, every, &log).expect("ping starts");
+    let process = world.up.as_ref().expect("it runs").id();
+    let full = overflowed(process);
     let count = if long() { 1_000_000 } else { 100_000 };
     let Answers { bytes, took, .. } = flood(stranger, gateway, datagrams, count, None);
     let report = ping.finish(Duration::from_secs(20));
     let rate = f64::from(count) / took.as_secs_f64();
     println!(
         "FIGURE full speed: {count} datagrams at {rate:.0}/s, {bytes} bytes back, {} of {} pings \
-         lost",
+         lost, {} datagrams found the socket full",
         report.lost(),
-        report.sent
+        report.sent,
+        overflowed(process) - full
     );
     assert_eq!(bytes, 0);
     let log = world.file("after-ping.log");

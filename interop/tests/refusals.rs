@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use interop::{Program, Stock, Subscriber, World, skip, wait_until};
+use interop::{Stock, Subscriber, World, skip, wait_until};
 use pki::Profile;
 
-use forged::{DAY, Forger, Pair};
+use forged::{DAY, Forger, Pair, impostor};
 
 /// Short, so that a client that fell silent is noticed soon.
 const SETTINGS: [(&str, &str); 1] = [("vpn.hand_window", "5")];
@@ -86,23 +86,7 @@ fn another_server_of_the_same_ca_is_refused_by_the_stock_client() {
     let Some(mut world) = World::start(name, &[]) else { return };
     let alice = world.subscriber("alice", "unified");
     world.bring_down();
-    let ours = Forger::with_the_key_of(&world.data());
-    let profile = Profile::Server { names: vec!["impostor.example".into()] };
-    let pair = ours.issue(profile, (-3000, 30 * DAY));
-    let config = format!(
-        "dev tun\nmode server\ntls-server\ntopology subnet\nserver 10.72.0.0 255.255.255.0\n\
-         port 1194\nproto udp\ndh none\nauth SHA256\nkey-direction 0\n{}",
-        ["ca", "tls-auth"].map(|block| alice.text().block(block)).concat()
-    );
-    let config =
-        format!("{config}<cert>\n{}</cert>\n<key>\n{}</key>\n", pair.certificate, pair.key);
-    let path = world.file("impostor.conf");
-    fs::write(&path, config).expect("written");
-    let mut server = Command::new("openvpn");
-    server.arg("--config").arg(&path);
-    let log = world.file("impostor.log");
-    let mut server = Program::start(&world.gateway.netns, server, &log).expect("openvpn starts");
-    assert!(server.says("Initialization Sequence", Duration::from_secs(10)), "{}", server.log());
+    let server = impostor(&world, &alice);
     let mut client = Stock::start(&alice.host, &alice.profile(), &[]);
     let told = client.0.says("VERIFY X509NAME ERROR", Duration::from_secs(20));
     assert!(told, "{}\n{}", client.0.log(), server.log());

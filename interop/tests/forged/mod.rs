@@ -1,10 +1,15 @@
 //! Certificates that the gateway itself would never issue: with its CA's key, or with another's.
 
+#![allow(dead_code, reason = "each test includes it and uses a part")]
+
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, SystemClock};
+use interop::{Program, Subscriber, World};
 use pki::{
     CertificateRequest, KeyType, LocalSigner, NewCa, PrivateKey, Profile, Publishing, Serial,
     Signer, Timestamp, Validity, certificate_to_pem, issue,
@@ -73,6 +78,35 @@ impl Forger {
         let der = runtime.block_on(issue(&self.0, request)).expect("a certificate");
         Pair { certificate: certificate_to_pem(&der), key: key.to_pem().to_string() }
     }
+}
+
+/// A stock server with a certificate of the same CA for another name.
+pub(crate) fn impostor(world: &World, alice: &Subscriber) -> Program {
+    let profile = Profile::Server { names: vec!["impostor.example".into()] };
+    let pair = Forger::with_the_key_of(&world.data()).issue(profile, (-3000, 30 * DAY));
+    let text = fs::read_to_string(alice.profile()).expect("a profile");
+    let block = |name: &str| {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>\n"));
+        let end = text.find(&close).expect("a block") + close.len();
+        text[text.find(&open).expect("a block")..end].to_owned()
+    };
+    let config = format!(
+        "dev tun\ntls-server\nmode server\ntopology subnet\nserver 10.72.0.0 255.255.255.0\n\
+         port 1194\nproto udp\ndh none\nauth SHA256\nkey-direction 0\n{}{}\
+         <cert>\n{}</cert>\n<key>\n{}</key>\n",
+        block("ca"),
+        block("tls-auth"),
+        pair.certificate,
+        pair.key
+    );
+    let path = world.file("impostor.conf");
+    fs::write(&path, config).expect("written");
+    let mut command = Command::new("openvpn");
+    command.arg("--config").arg(&path);
+    let log = world.file("impostor.log");
+    let mut server = Program::start(&world.gateway.netns, command, &log).expect("openvpn starts");
+    assert!(server.says("Initialization Sequence", Duration::from_secs(10)), "{}", server.log());
+    server
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -32,11 +32,6 @@ pub(crate) async fn set_up(
     config: &Config,
 ) -> Result<TunnelNetwork, Failure> {
     let ledger = ledger(data, state)?;
-    let recovered =
-        ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
-    for change in recovered {
-        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
-    }
     let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu)
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
@@ -46,6 +41,8 @@ pub(crate) async fn set_up(
     if config.vpn.nat {
         network.forwarding = Some(forward(&ledger, config).await?);
         network.nat = masquerade(network.tun.name().to_owned(), config).await;
+    } else {
+        remove_left_over().await;
     }
     Ok(network)
 }
@@ -79,7 +76,7 @@ fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure>
     for place in places {
         match recovered(&place) {
             Ok(ledger) => return Ok(ledger),
-            Err(error) => failure = failure.because(error.to_string()),
+            Err(error) => failure = failure.caused_by(&error),
         }
     }
     Err(failure)
@@ -145,6 +142,15 @@ async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
             None
         }
         Err(_) => None,
+    }
+}
+
+/// A gateway that was killed while it translated left its table; this one would not replace it.
+async fn remove_left_over() {
+    let removed = tokio::task::spawn_blocking(|| NatTable::default().remove()).await;
+    if let Ok(Err(error)) = removed {
+        // Without nft there is no table of ours either.
+        tracing::debug!(%error, "no left-over NAT table removed");
     }
 }
 
