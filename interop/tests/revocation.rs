@@ -12,7 +12,8 @@ const AT_ONCE: f64 = 1.0;
 
 #[test]
 fn a_revoked_device_is_out_within_a_second_and_stays_out() {
-    let Some(mut world) = World::start("a_revoked_device_is_out", &[]) else { return };
+    let name = "a_revoked_device_is_out_within_a_second_and_stays_out";
+    let Some(mut world) = World::start(name, &[]) else { return };
     let alice = world.subscriber("alice", "split");
     let bob = world.subscriber("bob", "split");
     let mut stock = Stock::start(&alice.host, &alice.profile(), &["--auth-retry", "nointeract"]);
@@ -49,7 +50,8 @@ fn a_revoked_device_is_out_within_a_second_and_stays_out() {
 
 #[test]
 fn a_disabled_user_is_out_within_a_second_and_comes_back_when_enabled() {
-    let Some(mut world) = World::start("a_disabled_user_is_out", &[]) else { return };
+    let name = "a_disabled_user_is_out_within_a_second_and_comes_back_when_enabled";
+    let Some(mut world) = World::start(name, &[]) else { return };
     let alice = world.subscriber("alice", "unified");
     let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
     stock.connected();
