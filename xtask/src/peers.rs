@@ -12,6 +12,7 @@ const PEERS: &[(&str, &str, &str)] = &[
     ("ip", "iproute2", "looking at namespaces"),
     ("ping", "iputils-ping", "pings through the tunnel"),
     ("openssl", "openssl", "an independent reader of certificates and CRLs"),
+    ("sysctl", "procps", "kernel settings in the documents' examples"),
     ("faketime", "faketime", "peers whose clock is wrong"),
     ("strace", "strace", "power cuts: what reached the disk and in which order"),
     ("iperf3", "iperf3", "throughput"),

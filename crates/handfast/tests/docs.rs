@@ -103,6 +103,12 @@ fn run(document: &str) {
         }
         Err(error) => panic!("{error}"),
     };
+    for program in ["nft", "openssl", "sysctl", "unshare"] {
+        if Command::new(program).arg("--version").output().is_err() {
+            println!("SKIP the examples of {document}: {program} is not installed");
+            return;
+        }
+    }
     let mut script = PRELUDE.to_owned();
     for block in blocks_of(&root().join(document)) {
         if let Some(text) = block.text {
