@@ -53,7 +53,8 @@ pub(crate) fn pkilint(install: bool) -> Option<PathBuf> {
     }
     println!("installing what lints certificates: pkilint");
     let venv = Command::new("python3").args(["-m", "venv"]).arg(&folder).status();
-    let done = |status: std::io::Result<std::process::ExitStatus>| status.is_ok_and(|s| s.success());
+    let done =
+        |status: std::io::Result<std::process::ExitStatus>| status.is_ok_and(|s| s.success());
     if !done(venv) {
         println!("missing: a Python with venv (package python3-venv): certificates are not linted");
         return None;
