@@ -1,5 +1,6 @@
 //! The ping program as a measuring instrument.
 
+use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use sysio::Netns;
 
-use crate::Program;
+use crate::{Program, wait_until};
 
 /// A ping that runs while other things happen.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl PingReport {
 }
 
 impl Ping {
-    /// Starts `count` pings, one each `interval`.
+    /// Starts `count` pings, one each `interval`. A busy machine may take longer between two.
     pub fn start(
         netns: &Netns,
         target: IpAddr,
@@ -41,10 +42,10 @@ impl Ping {
         log: &Path,
     ) -> std::io::Result<Self> {
         let mut command = Command::new("ping");
-        let seconds = (interval * count).as_secs() + 10;
+        settle(netns, target);
         command.args(["-D", "-n", "-c", &count.to_string()]);
         command.args(["-i", &format!("{:.3}", interval.as_secs_f64())]);
-        command.args(["-w", &seconds.to_string(), "-W", "2", &target.to_string()]);
+        command.args(["-W", "2", &target.to_string()]);
         Ok(Self(Program::start(netns, command, log)?))
     }
 
@@ -57,7 +58,7 @@ impl Ping {
         log: &Path,
     ) -> PingReport {
         let ping = Self::start(netns, target, count, interval, log).expect("ping starts");
-        ping.finish(interval * count + Duration::from_secs(10))
+        ping.finish(interval * count * 3 + Duration::from_secs(10))
     }
 
     /// Waits for the last ping and reads the count.
@@ -74,6 +75,23 @@ impl Ping {
         self.0.ends(Duration::from_secs(3));
         parse(&self.0.log())
     }
+}
+
+/// Waits until no IPv6 address is tentative. For some milliseconds after a client has given its
+/// interface an address the kernel takes another source, and a gateway has to drop that.
+fn settle(netns: &Netns, target: IpAddr) {
+    let tentative = |list: String| list.lines().any(is_tentative);
+    let read = || fs::read_to_string("/proc/thread-self/net/if_inet6").is_ok_and(tentative);
+    if target.is_ipv6() {
+        wait_until(Duration::from_secs(3), || !netns.run(read).unwrap_or(false));
+    }
+}
+
+/// A line of `if_inet6`: address, interface, prefix, scope, flags, name.
+fn is_tentative(line: &str) -> bool {
+    const IFA_F_TENTATIVE: u32 = 0x40;
+    let flags = line.split_whitespace().nth(4);
+    flags.is_some_and(|f| u32::from_str_radix(f, 16).is_ok_and(|f| f & IFA_F_TENTATIVE != 0))
 }
 
 fn parse(log: &str) -> PingReport {

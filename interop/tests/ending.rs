@@ -36,21 +36,6 @@ fn a_client_that_says_goodbye_is_gone_at_once() {
     assert!(world.sessions_become(0, Duration::from_secs(1)), "{}", world.log());
 }
 
-/// Without cc-exit the goodbye travels in the data channel.
-#[test]
-fn a_goodbye_in_the_data_channel_ends_the_session_too() {
-    let name = "a_goodbye_in_the_data_channel_ends_the_session_too";
-    let Some(mut world) = World::start(name, &[ROUTES]) else { return };
-    let alice = world.subscriber("alice", "unified");
-    let more = ["--pull-filter", "ignore", "protocol-flags"];
-    let more = [&more[..], &["--pull-filter", "ignore", "key-derivation"]].concat();
-    let mut stock = Stock::start(&alice.host, &alice.profile(), &more);
-    if !stock.0.says("Initialization Sequence Completed", Duration::from_secs(10)) {
-        panic!("{}", stock.0.log());
-    }
-    println!("{}", stock.0.log());
-}
-
 #[test]
 fn a_kicked_client_comes_back() {
     let name = "a_kicked_client_comes_back";

@@ -82,9 +82,17 @@ fn a_client_that_sends_the_older_data_format_is_found_by_its_address() {
     let name = "a_client_that_sends_the_older_data_format_is_found_by_its_address";
     let Some(mut world) = World::start(name, &[ROUTES]) else { return };
     let alice = world.subscriber("alice", "unified");
-    let stock = connected(&world, &alice, &["--pull-filter", "ignore", "peer-id"]);
-    assert!(stock.said("peer-id") > 0, "{}", stock.0.log());
+    // From verbosity 6 on the stock client names each packet.
+    let more = ["--pull-filter", "ignore", "peer-id", "--verb", "6"];
+    let stock = connected(&world, &alice, &more);
     pings(&world, &alice, "DATA_V1");
+    let log = stock.0.log();
+    let written = |format: &str| {
+        let writes = log.lines().filter(|line| line.contains(" WRITE "));
+        writes.filter(|line| line.contains(format)).count()
+    };
+    assert!(written("P_DATA_V1") >= 200, "{log}");
+    assert_eq!(written("P_DATA_V2"), 0, "{log}");
     gone(&world, stock);
 }
 

@@ -111,7 +111,7 @@ fn while_moving(
     assert!(followed, "still {}\n{}\n{}", source(world), world.log(), stock.0.log());
     let report = ping.finish(Duration::from_secs(20));
     let (once, renewed) =
-        (stock.said("Initialization Sequence Completed"), stock.said("Data Channel: cipher"));
+        (stock.said("Initialization Sequence Completed"), stock.said("Control Channel: TLS"));
     assert_eq!(once, 1, "it connected anew\n{}", stock.0.log());
     assert!(renewed >= 2, "no renegotiation in the new place\n{}", stock.0.log());
     // What was on the way to the old place is lost.

@@ -49,12 +49,18 @@ fn a_redirected_client_reaches_the_internet_through_the_gateway() {
     let Some(mut world) = World::start(name, &settings) else { return };
     let alice = world.subscriber("alice", "unified");
     let site = world.host();
+    let addresses = [IpAddr::from(site.v4[0]), site.v6[0].into()];
+    // A new host answers for its IPv6 address only when nobody else claimed it for a second.
+    for target in addresses {
+        let log = world.file("ping.log");
+        Ping::run(&world.gateway.netns, target, 3, Duration::from_secs(1), &log);
+    }
     let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
     stock.connected();
     let log = stock.0.log();
     assert!(log.contains("redirect-gateway def1"), "{log}");
     let before = world.sessions()[0]["bytes_in"].as_u64().unwrap_or(0);
-    for target in [IpAddr::from(site.v4[0]), site.v6[0].into()] {
+    for target in addresses {
         pings(&world, &alice.host.netns, target);
     }
     let through = world.sessions()[0]["bytes_in"].as_u64().unwrap_or(0) - before;

@@ -43,7 +43,7 @@ fn renewed_under_pings(name: &str, settings: &[(&str, &str)], more: &[&str]) {
     let interval = Duration::from_millis(10);
     let report = Ping::run(&alice.host.netns, target, seconds * 100, interval, &log);
     let renewed = world.figure("handfast_renegotiations_total");
-    let seen = stock.said("Data Channel: cipher");
+    let seen = stock.said("Control Channel: TLS");
     println!("{renewed} renegotiations, {} pings, {} lost", report.sent, report.lost());
     assert_eq!((report.sent, report.lost()), (seconds * 100, 0), "{}", stock.0.log());
     assert!(renewed >= f64::from(at_least), "{renewed} renegotiations\n{}", world.log());

@@ -1,5 +1,6 @@
 //! The programs that tests talk to, and how a Debian machine gets them.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::steps::{Failed, run};
@@ -11,6 +12,7 @@ const PEERS: &[(&str, &str, &str)] = &[
     ("ip", "iproute2", "looking at namespaces"),
     ("ping", "iputils-ping", "pings through the tunnel"),
     ("openssl", "openssl", "an independent reader of certificates and CRLs"),
+    ("sysctl", "procps", "kernel settings in the documents' examples"),
     ("faketime", "faketime", "peers whose clock is wrong"),
     ("strace", "strace", "power cuts: what reached the disk and in which order"),
     ("iperf3", "iperf3", "throughput"),
@@ -36,6 +38,33 @@ pub(crate) fn provide(install: bool) -> Result<(), Failed> {
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(packages);
     run("apt-get", &arguments)
+}
+
+/// The linter of certificates and CRLs, from PyPI into the build folder. `None` where it can't be had:
+/// its test then skips itself by name.
+pub(crate) fn pkilint(install: bool) -> Option<PathBuf> {
+    let folder = PathBuf::from("target/pkilint");
+    let programs = folder.join("bin");
+    if programs.join("lint_pkix_cert").exists() {
+        return programs.canonicalize().ok();
+    }
+    if !install || !on_path("python3") {
+        return None;
+    }
+    println!("installing what lints certificates: pkilint");
+    let venv = Command::new("python3").args(["-m", "venv"]).arg(&folder).status();
+    let done =
+        |status: std::io::Result<std::process::ExitStatus>| status.is_ok_and(|s| s.success());
+    if !done(venv) {
+        println!("missing: a Python with venv (package python3-venv): certificates are not linted");
+        return None;
+    }
+    let pip = Command::new(programs.join("pip")).args(["install", "--quiet", "pkilint"]).status();
+    if !done(pip) {
+        println!("missing: pkilint (PyPI): certificates are not linted");
+        return None;
+    }
+    programs.canonicalize().ok()
 }
 
 /// Is there a program of this name?

@@ -35,7 +35,9 @@ pub(crate) fn test(install: bool) -> Result<(), Failed> {
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
     let mut skips = Skips::default();
     let units = ["test", "--workspace", "--exclude", "interop", "--", "--show-output"];
-    skips.run("cargo", &units, &[])?;
+    let linter = peers::pkilint(install).map(|folder| folder.display().to_string());
+    let environment: Vec<_> = linter.into_iter().map(|folder| ("PKILINT_DIR", folder)).collect();
+    skips.run("cargo", &units, &environment)?;
     interop_cases(None, false, &mut skips)?;
     skips.say();
     Ok(())

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use client::{ClientError, ErrorKind, Progress};
 use common::{Authority, Folder, Issued, Running, profile, static_key};
-use interop::Program;
+use interop::{Program, wait_until};
 use sysio::NetnsError;
 use sysio::lab::{Host, Lab, LabError};
 
@@ -121,6 +121,35 @@ fn tls_1_2_and_the_other_ciphers_work_too() {
         assert_eq!(client.count(agreed), 1, "{cipher}");
         assert!(world.pings("10.8.0.1"), "{}", server.log());
         client.stop().unwrap();
+    }
+}
+
+/// A stock server acts upon IV_PROTO: without bit 3 it derives keys by the PRF, without bit 1 it
+/// sends and expects data packets of version 1.
+#[test]
+fn keys_by_the_prf_and_data_of_version_1_agree_with_the_stock_server() {
+    for (proto, used) in [("6", "PRF"), ("12", "version 1"), ("4", "both")] {
+        let Some(world) = World::new("older") else { return };
+        let server = world.serve(&world.authority.gateway(), "");
+        let text =
+            profile(&["203.0.113.2 1194"], &world.authority.pem(), &world.authority.device());
+        let text = format!("reneg-sec 5\n{text}");
+        let said = [("IV_PROTO", proto)];
+        let client = Running::start_saying(&world.host, world.folder.path(), &text, &said);
+        assert!(client.connected(), "{used}\n{}", server.log());
+        let printed = world.says("ping", &["-c", "700", "-i", "0.01", "-q", "10.8.0.1"]);
+        assert!(printed.contains(" 0% packet loss"), "{used}: {printed}{}", server.log());
+        let renewed = client.count(|event| matches!(event, Progress::Renegotiated));
+        assert!(renewed >= 1, "{used}\n{}", server.log());
+        let log = server.log();
+        let pushed = log.lines().find(|line| line.contains("'PUSH_REPLY")).unwrap_or_default();
+        println!("{used}: {pushed}");
+        let exported = pushed.contains("tls-ekm");
+        assert_eq!(exported, proto == "12", "{used}\n{}", server.log());
+        client.stop().unwrap();
+        // Without bit 7 the goodbye travels in the data channel.
+        let heard = wait_until(SOON, || server.log().contains("remote-exit"));
+        assert!(heard, "{used}\n{}", server.log());
     }
 }
 

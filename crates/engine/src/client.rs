@@ -173,7 +173,13 @@ impl ClientTask {
         let now = self.clock.now();
         match order {
             Order::Renegotiate => self.session.renegotiate(RenegotiateReason::Requested, now),
-            Order::Close => self.session.close(Close::Exit, now),
+            Order::Close => {
+                // Servers before 2.6 do not know EXIT in the control channel.
+                if !self.session.negotiated().is_some_and(|negotiated| negotiated.exit_notify) {
+                    self.data.farewell(server_peer());
+                }
+                self.session.close(Close::Exit, now);
+            }
         }
     }
 

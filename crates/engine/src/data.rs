@@ -61,6 +61,7 @@ pub(crate) struct DataHandle {
 #[derive(Debug)]
 enum Order {
     Apply(Box<Command>),
+    Farewell(PeerRef),
     Figures(oneshot::Sender<DataFigures>),
     Stop,
 }
@@ -69,6 +70,11 @@ impl DataHandle {
     /// Hands a command over. Applied before the next batch.
     pub(crate) fn apply(&self, command: Command) {
         self.order(Order::Apply(Box::new(command)));
+    }
+
+    /// Says goodbye to a peer in the data channel.
+    pub(crate) fn farewell(&self, peer: PeerRef) {
+        self.order(Order::Farewell(peer));
     }
 
     /// Reads the figures between two batches.
@@ -183,6 +189,10 @@ impl DataThread {
         loop {
             match self.inbox.try_recv() {
                 Ok(Order::Apply(command)) => self.apply(*command),
+                Ok(Order::Farewell(peer)) => {
+                    self.worker.farewell(peer, self.io.clock.now(), &mut self.outbox);
+                    self.flush();
+                }
                 Ok(Order::Figures(answer)) => {
                     // Whoever asked may have gone.
                     let _ = answer.send(self.present_figures());

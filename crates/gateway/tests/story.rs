@@ -263,7 +263,7 @@ async fn a_command_goes_through_the_running_gateway_and_else_straight_to_the_sto
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_on_this_machine_may_not_command_the_gateway() {
     if !is_root() {
-        eprintln!("skipped: only root can act as another user");
+        println!("SKIP another_user_is_kept_out: only root can act as another user");
         return;
     }
     let folder = Folder::new();

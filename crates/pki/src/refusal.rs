@@ -182,9 +182,10 @@ impl fmt::Display for Refusal {
             Self::CrlExpired { at } => {
                 write!(f, "the revocation list was due for renewal on {at}; fetch the present one")
             }
-            Self::DeviceDisabled => {
-                f.write_str("the peer's device is disabled; enable the device to let it in")
-            }
+            Self::DeviceDisabled => f.write_str(
+                "the peer's device is disabled or has no address in the tunnel's network; \
+                 `handfast check` tells which",
+            ),
             Self::UserDisabled => {
                 f.write_str("the peer's user is disabled; enable the user to let it in")
             }

@@ -14,7 +14,7 @@ use pki::{KeyType, RevocationReason, Signer, certificate_to_pem};
 #[test]
 fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
     let (Some(lint_cert), Some(lint_crl)) = (find("lint_pkix_cert"), find("lint_crl")) else {
-        eprintln!("SKIPPED pkilint: lint_pkix_cert is not on the PATH; pip install pkilint");
+        println!("SKIP pkilint: lint_pkix_cert is not on the PATH; pip install pkilint");
         return;
     };
     let folder = Folder::new("pkilint");

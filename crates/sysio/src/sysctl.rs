@@ -43,10 +43,12 @@ pub struct SysctlLedger {
 }
 
 impl SysctlLedger {
-    /// Opens a ledger, and makes it if there is none.
+    /// Opens a ledger, and makes it if there is none. One that is there and can't be written, as
+    /// root's is for others, is an error here rather than at the first change.
     pub fn open(folder: &Path) -> Result<Self, SysctlError> {
         let ledger = Self { folder: folder.to_owned() };
         fs::create_dir_all(folder).map_err(|error| ledger.error(error))?;
+        ledger.lock_file()?;
         Ok(ledger)
     }
 
@@ -117,10 +119,14 @@ impl SysctlLedger {
 
     /// Serialises all holders.
     fn lock(&self) -> Result<File, SysctlError> {
-        let lock = File::options().create(true).append(true).open(self.folder.join(LOCK));
-        let lock = lock.map_err(|error| self.error(error))?;
+        let lock = self.lock_file()?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| self.error(error.into()))?;
         Ok(lock)
+    }
+
+    fn lock_file(&self) -> Result<File, SysctlError> {
+        let lock = File::options().create(true).append(true).open(self.folder.join(LOCK));
+        lock.map_err(|error| self.error(error))
     }
 
     fn error(&self, source: io::Error) -> SysctlError {

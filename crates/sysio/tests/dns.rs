@@ -16,7 +16,7 @@ fn a_mounted_resolv_conf_is_rewritten_and_put_back() {
     let private = folder.join("private");
     std::fs::write(&private, "nameserver 192.0.2.53\n").unwrap();
     if let Err(error) = netns.private_resolv_conf(&private) {
-        return eprintln!("skipped: {error}");
+        return println!("SKIP name servers: {error}");
     }
     let settings = DnsSettings {
         interface: "hf0".to_owned(),

@@ -60,7 +60,7 @@ fn apply(netns: &Netns) -> Option<Vec<String>> {
     match netns.run(|| NatTable::default().apply(&rules())).expect("the namespace can be entered") {
         Ok(blockers) => Some(blockers.iter().map(ToString::to_string).collect()),
         Err(error @ NatError::NotInstalled) => {
-            eprintln!("skipped: {error}");
+            println!("SKIP NAT: {error}");
             None
         }
         Err(error) => panic!("{error}"),

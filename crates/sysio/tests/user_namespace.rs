@@ -6,7 +6,9 @@ use sysio::{Netns, Tun, TunOffload, UserNamespaceError, enter_user_namespace};
 fn main() {
     match enter_user_namespace() {
         Ok(()) => {}
-        Err(error @ UserNamespaceError::Denied(_)) => return eprintln!("skipped: {error}"),
+        Err(error @ UserNamespaceError::Denied(_)) => {
+            return println!("SKIP user namespaces: {error}");
+        }
         Err(error) => panic!("{error}: {error:?}"),
     }
     // In here namespaces of namespaces, and interfaces in them, are ours to make.

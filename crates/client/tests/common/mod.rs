@@ -110,9 +110,16 @@ pub struct Running {
 impl Running {
     /// Starts a client with the profile in `text`.
     pub fn start(host: &Host, folder: &Path, text: &str) -> Self {
+        Self::start_saying(host, folder, text, &[])
+    }
+
+    /// Starts a client that says this of itself, for instance that it can do less.
+    pub fn start_saying(host: &Host, folder: &Path, text: &str, said: &[(&str, &str)]) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let file = folder.join("test.ovpn");
-        let profile = Profile::parse(&file, text.as_bytes(), &*clock).expect("a profile");
+        let mut profile = Profile::parse(&file, text.as_bytes(), &*clock).expect("a profile");
+        let said = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        profile.peer_info.extend(said);
         let mut settings = ConnectSettings::new(profile, clock);
         settings.state = folder.join("state");
         settings.dns_backup = folder.join("resolv.conf.backup");

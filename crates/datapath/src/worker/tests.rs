@@ -102,6 +102,10 @@ impl Rig {
         self.worker.handle_timeout(self.now, &mut self.outbox);
     }
 
+    fn farewell(&mut self, peer: PeerRef) {
+        self.worker.farewell(peer, self.now, &mut self.outbox);
+    }
+
     fn notices(&mut self) -> Vec<Notice> {
         std::iter::from_fn(|| self.worker.poll_notice()).collect()
     }

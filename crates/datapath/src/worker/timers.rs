@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clock::Now;
-use wire::data::PING;
+use wire::data::{OCC_EXIT, PING};
 
 use super::{Queued, Worker};
 use crate::peer::Peer;
-use crate::{DatagramSink, Notice};
+use crate::{DatagramSink, Notice, PeerRef};
 
 /// When to call [`Worker::handle_timeout`], and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,9 +57,21 @@ impl Worker {
         }
         // Whether or not it leaves: the next one is due a period later, not at once.
         peer.alive.last_tx = now.boot;
+        self.say(slot, &PING, now, to_udp);
+    }
+
+    /// Says goodbye in the data channel, for a peer that does not take it in the control channel.
+    pub fn farewell(&mut self, peer: PeerRef, now: Now, to_udp: &mut impl DatagramSink) {
+        if self.table.named(peer).is_some() {
+            self.say(peer.id.get(), &OCC_EXIT, now, to_udp);
+        }
+    }
+
+    fn say(&mut self, slot: u32, message: &[u8], now: Now, to_udp: &mut impl DatagramSink) {
+        let Some(peer) = self.table.at(slot) else { return };
         let notices = &mut self.notices;
         let mut notify = |notice| notices.push_back(Queued::Notice(notice));
-        if let Err(cause) = peer.seal(&PING, now.boot, to_udp, &mut notify) {
+        if let Err(cause) = peer.seal(message, now.boot, to_udp, &mut notify) {
             self.drops.count(cause);
         }
     }

@@ -158,7 +158,8 @@ impl Config {
     }
 
     /// The keys whose new values in `new` take effect at the next start only: sockets, interface and
-    /// networks are set up once, and the CA was made with what it was made with.
+    /// networks are set up once, the engine has its timers and limits from its start, and the CA was
+    /// made with what it was made with.
     pub fn only_at_start(&self, new: &Config) -> Vec<&'static str> {
         let (old, now) = (&self.vpn, &new.vpn);
         let changed = [
@@ -167,8 +168,16 @@ impl Config {
             ("vpn.network", old.network != now.network),
             ("vpn.network6", old.network6 != now.network6),
             ("vpn.nat", old.nat != now.nat),
+            ("vpn.client_to_client", old.client_to_client != now.client_to_client),
+            ("vpn.ping", old.ping != now.ping),
+            ("vpn.ping_restart", old.ping_restart != now.ping_restart),
+            ("vpn.reneg_sec", old.reneg_sec != now.reneg_sec),
+            ("vpn.hand_window", old.hand_window != now.hand_window),
             ("vpn.tun_mtu", old.tun_mtu != now.tun_mtu),
+            ("vpn.mssfix", old.mssfix != now.mssfix),
+            ("vpn.ciphers", old.ciphers != now.ciphers),
             ("vpn.auth", old.auth != now.auth),
+            ("vpn.max_sessions", old.max_sessions != now.max_sessions),
             ("ca.key_type", self.ca.key_type != new.ca.key_type),
             ("ca.validity_days", self.ca.validity_days != new.ca.validity_days),
         ];

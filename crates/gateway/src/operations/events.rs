@@ -63,7 +63,7 @@ fn subject(details: &BTreeMap<String, String>) -> String {
     if let (Some(user), Some(device)) = (details.get("user"), details.get("device")) {
         return format!("{user}/{device}");
     }
-    let telling = ["user", "device", "name", "subject", "serial", "generation", "number"];
+    let telling = ["user", "device", "name", "subject", "serial", "number", "generation"];
     telling.iter().find_map(|key| details.get(*key)).cloned().unwrap_or_default()
 }
 
@@ -90,6 +90,7 @@ mod tests {
         let details = flat(&json!({"user": "alice", "device": "phone", "serial": "01"}));
         assert_eq!(subject(&details), "alice/phone");
         assert_eq!(subject(&flat(&json!({"serial": "01", "x": 3}))), "01");
+        assert_eq!(subject(&flat(&json!({"generation": 1, "number": 7}))), "7");
         assert_eq!(subject(&flat(&json!(null))), "");
     }
 }

@@ -8,6 +8,7 @@ mod network;
 mod push;
 mod running;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +40,16 @@ pub struct Vpn {
 }
 
 impl Vpn {
-    /// Opens the door. Needs a tokio runtime in the network namespace that it serves.
+    /// Opens the door. Needs a tokio runtime in the network namespace that it serves. What has to be
+    /// undone is recorded in `state`, or in the system's place.
     ///
     /// # Errors
     /// When a socket is taken, the interface cannot be made, or the settings cannot be used.
-    pub async fn start(gateway: &Arc<Gateway>, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub async fn start(
+        gateway: &Arc<Gateway>,
+        clock: Arc<dyn Clock>,
+        state: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let config = gateway.config();
         if let Some((option, error)) = push::unusable(&config) {
             return Err(Failure::new(
@@ -55,7 +61,7 @@ impl Vpn {
         }
         let sockets = listen(&config)?;
         let ports = sockets.iter().filter_map(|s| Some(s.local_addr().ok()?.port())).collect();
-        let network = network::set_up(gateway.data(), &config).await?;
+        let network = network::set_up(gateway.data(), state, &config).await?;
         let settings = settings(gateway, &config)?;
         let door = Door::new(gateway);
         let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;

@@ -26,23 +26,24 @@ pub(crate) struct TunnelNetwork {
 }
 
 /// Makes the interface and everything around it.
-pub(crate) async fn set_up(data: &DataDir, config: &Config) -> Result<TunnelNetwork, Failure> {
-    let ledger = ledger(data)?;
-    let recovered =
-        ledger.recover().map_err(|e| failed("kernel settings could not be read", &e))?;
-    for change in recovered {
-        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
-    }
-    let tun =
-        Tun::create(&config.vpn.interface, config.vpn.tun_mtu, engine::Offloads::wanted().tun)
-            .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
+pub(crate) async fn set_up(
+    data: &DataDir,
+    state: Option<&Path>,
+    config: &Config,
+) -> Result<TunnelNetwork, Failure> {
+    let ledger = ledger(data, state)?;
+    let offload = engine::Offloads::wanted().tun;
+    let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu, offload)
+        .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
         .await
-        .map_err(|e| failed("the tunnel's interface could not be set up", &e))?;
+        .map_err(|e| failed("the tunnel's interface could not be set up", &*e))?;
     let mut network = TunnelNetwork { tun: Arc::new(tun), forwarding: None, nat: None };
     if config.vpn.nat {
         network.forwarding = Some(forward(&ledger, config).await?);
         network.nat = masquerade(network.tun.name().to_owned(), config).await;
+    } else {
+        remove_left_over().await;
     }
     Ok(network)
 }
@@ -64,19 +65,22 @@ impl TunnelNetwork {
     }
 }
 
-/// In the system's place if we may write there, so that gateways on one machine know of each other;
-/// else in the data folder. Puts back what a killed gateway had left.
-fn ledger(data: &DataDir) -> Result<SysctlLedger, Failure> {
-    let places = [PathBuf::from(SYSCTL_LEDGER), data.undo_record()];
-    let mut refused = None;
+/// Where the caller says; else in the system's place, so that gateways on one machine know of each
+/// other; else, where we may not write there, in the data folder. Puts back what a killed gateway had
+/// left.
+fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
+    let places = match state {
+        Some(state) => vec![state.to_owned()],
+        None => vec![PathBuf::from(SYSCTL_LEDGER), data.undo_record()],
+    };
+    let mut failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
     for place in places {
         match recovered(&place) {
             Ok(ledger) => return Ok(ledger),
-            Err(error) => refused = Some(error),
+            Err(error) => failure = failure.caused_by(&error),
         }
     }
-    let failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
-    Err(refused.map_or(failure.clone(), |error| failure.because(error.to_string())))
+    Err(failure)
 }
 
 fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
@@ -142,10 +146,19 @@ async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
     }
 }
 
+/// A gateway that was killed while it translated left its table; this one would not replace it.
+async fn remove_left_over() {
+    let removed = tokio::task::spawn_blocking(|| NatTable::default().remove()).await;
+    if let Ok(Err(error)) = removed {
+        // Without nft there is no table of ours either.
+        tracing::debug!(%error, "no left-over NAT table removed");
+    }
+}
+
 fn network(address: IpAddr, bits: u8) -> Vec<Network> {
     Network::new(address, bits).into_iter().collect()
 }
 
-fn failed<E: std::fmt::Display + ?Sized>(what: &str, error: &E) -> Failure {
-    Failure::new(FailureKind::Environment, what).because(error.to_string())
+fn failed(what: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Environment, what).caused_by(error)
 }

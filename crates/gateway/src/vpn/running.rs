@@ -1,9 +1,11 @@
 //! The running engine as administration sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clock::Clock;
 use engine::{Kick, Server, SessionInfo};
+use tunnel::DropReason;
 
 use crate::admin::answer::Session;
 use crate::admin::protocol::{DeviceName, KickTarget};
@@ -68,14 +70,17 @@ impl Running for RunningServer {
     fn tally(&self) -> Later<'_, Tally> {
         Box::pin(async {
             let figures = self.server.figures().await;
-            let mut drops = figures.control.control_drops;
-            for (cause, count) in figures.data.drops.iter() {
-                drops.insert(cause.code(), count);
-            }
-            drops.extend(figures.data.forged_control);
-            drops.insert("control_overflow", figures.data.control_overflow);
-            drops.insert("send_errors", figures.data.send_errors);
-            drops.insert("tun_errors", figures.data.tun_errors);
+            let data = &figures.data;
+            let ours = [
+                ("control_overflow", data.control_overflow),
+                ("send_errors", data.send_errors),
+                ("tun_errors", data.tun_errors),
+            ];
+            let drops = by_cause(
+                figures.control.control_drops.into_iter(),
+                data.forged_control.iter().map(|(code, count)| (*code, *count)),
+                data.drops.iter().map(|(cause, count)| (cause.code(), count)).chain(ours),
+            );
             Tally {
                 sessions: figures.control.sessions,
                 handshakes_begun: figures.control.handshakes_begun,
@@ -88,5 +93,32 @@ impl Running for RunningServer {
                 drops,
             }
         })
+    }
+}
+
+/// All drops by cause, from zero: a counter that appears with its first count hides that count from
+/// whoever asks for its increase. Causes that both planes know are one.
+fn by_cause(
+    control: impl Iterator<Item = (&'static str, u64)>,
+    forged: impl Iterator<Item = (&'static str, u64)>,
+    data: impl Iterator<Item = (&'static str, u64)>,
+) -> BTreeMap<&'static str, u64> {
+    let mut drops: BTreeMap<_, _> = DropReason::ALL.map(|reason| (reason.code(), 0)).into();
+    for (code, count) in control.chain(forged).chain(data) {
+        *drops.entry(code).or_default() += count;
+    }
+    drops
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_of_both_planes_is_counted_for_both_and_all_start_at_zero() {
+        let none = || std::iter::empty();
+        let drops = by_cause([("replayed", 2)].into_iter(), none(), [("replayed", 3)].into_iter());
+        assert_eq!(drops["replayed"], 5);
+        assert_eq!(drops["wrong_cookie"], 0);
     }
 }

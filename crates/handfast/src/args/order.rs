@@ -43,7 +43,7 @@ pub(crate) enum Action {
     /// Follow the events.
     FollowEvents { after: Option<u64>, limit: u32 },
     /// Run the gateway.
-    Up { public: Option<PublicName> },
+    Up { public: Option<PublicName>, state: Option<PathBuf> },
     /// Show the demo.
     Demo { install: bool },
     /// Run the client.
@@ -92,7 +92,7 @@ impl Order {
 
 fn understand_command(command: Command) -> Result<Action, Failure> {
     Ok(match command {
-        Command::Up(up) => Action::Up { public: public(up.public)? },
+        Command::Up(up) => Action::Up { public: public(up.public)?, state: up.state },
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
         Command::Connect(connect) => {
             Action::Connect(ConnectOptions { profile: connect.profile, state: connect.state })

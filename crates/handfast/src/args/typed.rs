@@ -63,6 +63,9 @@ pub(crate) struct Up {
     /// What profiles point to [default: the address of the default route's interface]
     #[arg(long, value_name = "NAME")]
     pub(crate) public: Option<String>,
+    /// Where changed kernel settings are recorded, if not in the usual place
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -34,11 +34,14 @@ async fn connect(options: ConnectOptions) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let profile =
         Profile::load(&options.profile, &*clock).map_err(|e| failure(&ClientError::from(e)))?;
-    let mut settings = ConnectSettings::new(profile, clock);
-    if let Some(state) = options.state {
-        settings.dns_backup = state.join("resolv.conf.backup");
-        settings.state = state;
-    }
+    let settings = match options.state {
+        None => ConnectSettings::new(profile, clock),
+        // The usual places are not even made then.
+        Some(state) => {
+            let dns_backup = state.join("resolv.conf.backup");
+            ConnectSettings { profile, state, dns_backup, set_dns: true, clock }
+        }
+    };
     let stop = client::stop_signal().map_err(|e| {
         Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&e)
     })?;

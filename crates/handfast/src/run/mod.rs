@@ -63,7 +63,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::Prometheus => authority::prometheus(&data),
         Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),
-        Action::Up { public } => up::run_up(UpOptions { data, public }),
+        Action::Up { public, state } => up::run_up(UpOptions { data, public, state }),
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
         Action::Connect(options) => connect::run_connect(options),
         Action::Service(order) => service::run(order),

@@ -70,6 +70,8 @@ RestartSec=2
 TimeoutStartSec=60
 TimeoutStopSec=20
 LimitNOFILE=65536
+# A core dump would hold keys.
+LimitCORE=0
 
 User=handfast
 Group=handfast

@@ -27,6 +27,8 @@ pub(crate) struct UpOptions {
     pub(crate) data: PathBuf,
     /// What profiles point to, where it was typed.
     pub(crate) public: Option<PublicName>,
+    /// Where what has to be undone is recorded, where it was typed.
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Runs until it is told to stop.
@@ -46,7 +48,7 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let first = FirstStart { public: options.public };
     let data = DataDir::new(options.data);
     let gateway = Arc::new(Gateway::start(data.clone(), Arc::clone(&clock), first).await?);
-    let vpn = Vpn::start(&gateway, clock).await?;
+    let vpn = Vpn::start(&gateway, clock, options.state.as_deref()).await?;
     gateway.run().await?;
     let control = ControlServer::bind(&data).map_err(|e| {
         Failure::new(FailureKind::Environment, "the control socket could not be made")

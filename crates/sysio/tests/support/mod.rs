@@ -11,7 +11,7 @@ pub(crate) fn netns() -> Option<Netns> {
     match Netns::create() {
         Ok(netns) => Some(netns),
         Err(error @ (NetnsError::Denied(_) | NetnsError::Unsupported(_))) => {
-            eprintln!("skipped: {error}");
+            println!("SKIP namespaces: {error}");
             None
         }
         Err(error) => panic!("{error:?}"),

@@ -1,0 +1,406 @@
+//! A server on loopback with a TUN made of a socket pair, and a client that is driven step by step.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clock::{Clock, SystemClock};
+use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
+use engine::{Admission, Admitted, DataSettings, Identity, Report, Server, ServerSettings};
+use pki::{Refusal, Serial, Timestamp};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use sysio::{Packet, Tun, UdpSocket};
+use testkit::Authority;
+use tokio::sync::watch;
+use tunnel::{
+    ClientConfig, Event, GateSettings, Hello, RenegotiateReason, ServerConfig, Session, Timing,
+};
+use wire::cipher::Cipher;
+use wire::data::DataHeader;
+use wire::push::{PushOption, Topology};
+use wire::static_key::{KeyDirection, StaticKey};
+use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
+use wire::{KeyId, PeerId};
+use zeroize::Zeroizing;
+
+/// When the certificate is revoked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Flip {
+    /// At this datagram of the client's.
+    AtStep(usize),
+    /// After this admission was granted and before the engine has seen the answer.
+    WithinAdmission(usize),
+}
+
+/// A server and what it stands on.
+pub(crate) struct Lab {
+    pub(crate) server: Server,
+    address: SocketAddr,
+    door: Arc<Door>,
+    flip: Option<Flip>,
+    far: Tun,
+    packets: AtomicUsize,
+}
+
+impl Lab {
+    pub(crate) fn start(flip: Option<Flip>) -> Self {
+        let (near, far) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("a pair");
+        let near = Arc::new(Tun::from_fd(near, "near").expect("a TUN"));
+        let far = Tun::from_fd(far, "far").expect("a TUN");
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().expect("v4")).expect("a socket");
+        let address = socket.local_addr().expect("bound");
+        let within = match flip {
+            Some(Flip::WithinAdmission(nth)) => nth,
+            _ => 0,
+        };
+        let (changes, _) = watch::channel(0);
+        let door = Arc::new(Door { changes, within, admissions: AtomicUsize::new(0) });
+        let settings = ServerSettings {
+            tunnel: Arc::new(server_config()),
+            gate: GateSettings::default(),
+            data: DataSettings {
+                ping: Duration::from_secs(60),
+                ping_restart: Duration::from_secs(120),
+                mssfix: 0,
+            },
+            max_sessions: 4,
+            peer_to_peer: PeerToPeer::Refuse,
+        };
+        let admission = Arc::clone(&door) as Arc<dyn Admission>;
+        let clock = Arc::new(SystemClock);
+        let server = Server::start(near, vec![Arc::new(socket)], settings, admission, clock)
+            .expect("a server");
+        Self { server, address, door, flip, far, packets: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn has_flipped(&self) -> bool {
+        *self.door.changes.borrow() > 0
+    }
+
+    /// Waits until the engine says that the revocation is complete.
+    pub(crate) async fn swept(&self) {
+        let mut swept = self.server.swept();
+        let done = swept.wait_for(|change| *change > 0);
+        let done = tokio::time::timeout(Duration::from_secs(5), done).await;
+        done.expect("a sweep ends in time").expect("the server runs");
+    }
+
+    /// Packets that left the tunnel until now.
+    pub(crate) fn packets_out(&self) -> usize {
+        let mut packets: Vec<_> = (0..16).map(|_| Packet::new(0, 2048)).collect();
+        while let Ok(count @ 1..) = self.far.recv_batch(&mut packets) {
+            self.packets.fetch_add(count, Ordering::Relaxed);
+        }
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    /// A packet for the client, from the network behind the server.
+    fn packet_in(&self) {
+        self.far.send(&packet([10, 71, 0, 1], [10, 71, 0, 2])).expect("room");
+    }
+
+    async fn step(&self, number: usize) -> bool {
+        let now = matches!(self.flip, Some(Flip::AtStep(step)) if step == number);
+        if now {
+            self.door.revoke();
+            self.swept().await;
+        }
+        now
+    }
+}
+
+/// Knows one device, until it is revoked.
+#[derive(Debug)]
+struct Door {
+    changes: watch::Sender<i64>,
+    within: usize,
+    admissions: AtomicUsize,
+}
+
+impl Door {
+    fn revoke(&self) {
+        self.changes.send_replace(1);
+    }
+
+    fn verdict(&self) -> Result<(), Refusal> {
+        let reason = pki::RevocationReason::KeyCompromise;
+        let at = Timestamp::from_unix_secs(1_790_000_000);
+        if *self.changes.borrow() > 0 { Err(Refusal::Revoked { at, reason }) } else { Ok(()) }
+    }
+}
+
+impl Admission for Door {
+    fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal> {
+        self.verdict()?;
+        let serial = pki::leaf_serial(hello.chain.first().ok_or(Refusal::NoCertificate)?)?;
+        if self.admissions.fetch_add(1, Ordering::Relaxed) + 1 == self.within {
+            self.revoke();
+        }
+        let local = "10.71.0.2".parse().expect("v4");
+        let netmask = "255.255.255.0".parse().expect("v4");
+        Ok(Admitted {
+            identity: identity(serial),
+            addresses: vec!["10.71.0.2".parse().expect("v4")],
+            push: vec![
+                PushOption::Topology(Topology::Subnet),
+                PushOption::Ifconfig { local, netmask },
+            ],
+        })
+    }
+
+    fn standing(&self, _: &Identity) -> Result<(), Refusal> {
+        self.verdict()
+    }
+
+    fn changes(&self) -> watch::Receiver<i64> {
+        self.changes.subscribe()
+    }
+
+    fn report(&self, _: Report) {}
+}
+
+fn identity(serial: Serial) -> Identity {
+    Identity { serial, user: "alice".to_owned(), device: "phone".to_owned() }
+}
+
+/// A client without a TUN, whose every datagram is a step.
+pub(crate) struct Subscriber {
+    pub(crate) steps: usize,
+    pub(crate) established: bool,
+    pub(crate) renegotiated: bool,
+    /// Packets that it could open.
+    pub(crate) opened: usize,
+    /// What had passed when the sweep was confirmed: to the network, to the client.
+    pub(crate) passed: Option<(usize, usize)>,
+    ended: bool,
+    socket: tokio::net::UdpSocket,
+    session: Session,
+    keys: BTreeMap<KeyId, (SealKey, OpenKey)>,
+    sealing: Option<KeyId>,
+    peer_id: PeerId,
+}
+
+impl Subscriber {
+    pub(crate) async fn connect(lab: &Lab) -> Self {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        socket.connect(lab.address).await.expect("connected");
+        let session = Session::client(Arc::new(client_config()), seed(), SystemClock.now());
+        Self {
+            steps: 0,
+            established: false,
+            renegotiated: false,
+            opened: 0,
+            passed: None,
+            ended: false,
+            socket,
+            session,
+            keys: BTreeMap::new(),
+            sealing: None,
+            peer_id: PeerId::new(0).expect("small"),
+        }
+    }
+
+    /// Goes on until `done`, its end, or a revocation that leaves it waiting.
+    pub(crate) async fn until(&mut self, lab: &Lab, done: impl Fn(&Self) -> bool) {
+        while !done(self) && !self.ended && !lab.has_flipped() {
+            self.turn(lab, Duration::from_secs(5)).await;
+        }
+    }
+
+    pub(crate) fn renegotiate(&mut self) {
+        if !self.ended {
+            self.session.renegotiate(RenegotiateReason::Requested, SystemClock.now());
+        }
+    }
+
+    /// Data in both directions, each packet a step.
+    pub(crate) async fn talk(&mut self, lab: &Lab) {
+        for _ in 0..3 {
+            if lab.has_flipped() {
+                return;
+            }
+            if let Some(key) = self.sealing {
+                self.send_data(lab, key).await;
+            }
+            if !lab.has_flipped() {
+                lab.packet_in();
+                self.turn(lab, Duration::from_millis(200)).await;
+            }
+        }
+    }
+
+    /// Tries whatever it still has: its messages, and data under each key that it ever had.
+    pub(crate) async fn insist(&mut self, lab: &Lab) {
+        for _ in 0..5 {
+            let keys: Vec<_> = self.keys.keys().copied().collect();
+            for key in keys {
+                self.send_data(lab, key).await;
+            }
+            lab.packet_in();
+            self.turn(lab, Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends what waits, then takes one datagram or one deadline.
+    async fn turn(&mut self, lab: &Lab, at_most: Duration) {
+        self.drain(lab).await;
+        let now = SystemClock.now().boot;
+        let due = self.session.poll_timeout().map(|deadline| deadline.at.saturating_sub(now));
+        let wait = due.unwrap_or(at_most).min(at_most);
+        match self.received(wait).await {
+            Some(datagram) => {
+                self.take(&datagram);
+                self.step(lab).await;
+            }
+            None => self.session.handle_timeout(SystemClock.now()),
+        }
+        self.drain(lab).await;
+    }
+
+    async fn drain(&mut self, lab: &Lab) {
+        loop {
+            while let Some(datagram) = self.session.poll_transmit(SystemClock.now()) {
+                self.step(lab).await;
+                // A server that is gone shows as a refused port; there is nothing to tell.
+                let _ = self.socket.send(&datagram).await;
+            }
+            let Some(event) = self.session.poll_event() else { return };
+            self.act_on(event);
+        }
+    }
+
+    fn act_on(&mut self, event: Event) {
+        match event {
+            Event::Pushed(reply) => {
+                for option in &reply.options {
+                    if let PushOption::PeerId(id) = option {
+                        self.peer_id = *id;
+                    }
+                }
+            }
+            Event::KeyReady(key) => {
+                let pair = DataKeys::derive(key.cipher, &key.material, key.role);
+                self.keys.insert(key.key_id, pair.expect("keys"));
+                self.session.key_installed(key.key_id, SystemClock.now());
+            }
+            Event::KeyActive(key_id) => self.sealing = Some(key_id),
+            Event::Established => self.established = true,
+            Event::Renegotiated(_) => self.renegotiated = true,
+            Event::Ended(_) => self.ended = true,
+            Event::KeyRetired(_) | Event::Admission(_) => {}
+        }
+    }
+
+    async fn send_data(&mut self, lab: &Lab, key_id: KeyId) {
+        let header = DataHeader::V2 { key_id, peer_id: self.peer_id };
+        let plaintext = packet([10, 71, 0, 2], [10, 71, 0, 1]);
+        let mut sealed = vec![0; SealKey::sealed_len(header, plaintext.len())];
+        let Some((seal, _)) = self.keys.get_mut(&key_id) else { return };
+        seal.seal(header, &plaintext, &mut sealed).expect("sealed");
+        self.step(lab).await;
+        let _ = self.socket.send(&sealed).await;
+        // What this packet leads to has happened before the next one goes.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    fn take(&mut self, datagram: &[u8]) {
+        let Ok(header) = wire::data::parse_header(datagram) else {
+            // A drop is the session's own business.
+            let _ = self.session.handle_datagram(datagram, SystemClock.now());
+            return;
+        };
+        let (DataHeader::V1 { key_id } | DataHeader::V2 { key_id, .. }) = header;
+        let mut bytes = datagram.to_vec();
+        let Some((_, open)) = self.keys.get_mut(&key_id) else { return };
+        if open.open(header, &mut bytes).is_ok() {
+            self.opened += 1;
+            self.session.data_seen(key_id, SystemClock.now());
+        }
+    }
+
+    /// Counts; at the revocation, what is already in the socket was sent before.
+    async fn step(&mut self, lab: &Lab) {
+        self.steps += 1;
+        if lab.step(self.steps).await {
+            while let Some(datagram) = self.received(Duration::from_millis(1)).await {
+                self.take(&datagram);
+            }
+            self.passed = Some((lab.packets_out(), self.opened));
+        }
+    }
+
+    async fn received(&self, wait: Duration) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 2048];
+        let received = tokio::time::timeout(wait, self.socket.recv(&mut buffer)).await;
+        let length = received.ok()?.ok()?;
+        buffer.truncate(length);
+        Some(buffer)
+    }
+}
+
+/// An IPv4 packet with a protocol that nobody looks into.
+fn packet(from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
+    let mut packet = vec![0; 40];
+    packet[0] = 0x45;
+    packet[3] = 40;
+    packet[8] = 64;
+    packet[9] = 253;
+    packet[12..16].copy_from_slice(&from);
+    packet[16..20].copy_from_slice(&to);
+    packet
+}
+
+fn server_config() -> ServerConfig {
+    ServerConfig {
+        tls: Arc::clone(&tls().0),
+        wrap: wrap(KeyDirection::Normal),
+        timing: Timing::default(),
+        ciphers: Cipher::DEFAULT.to_vec(),
+        options: "V4,dev-type tun,tls-server".to_owned(),
+    }
+}
+
+fn client_config() -> ClientConfig {
+    ClientConfig {
+        tls: Arc::clone(&tls().1),
+        wrap: wrap(KeyDirection::Inverse),
+        timing: Timing::default(),
+        ciphers: Cipher::DEFAULT.to_vec(),
+        options: "V4,dev-type tun,tls-client".to_owned(),
+        username: String::new(),
+        password: Zeroizing::default(),
+        version: "0.1.0".to_owned(),
+        platform: "linux".to_owned(),
+        peer_info: Vec::new(),
+    }
+}
+
+type Tls = (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>);
+
+fn tls() -> &'static Tls {
+    static TLS: OnceLock<Tls> = OnceLock::new();
+    TLS.get_or_init(|| {
+        let authority = Authority::new("a CA");
+        let versions = [&rustls::version::TLS13];
+        let mut server = authority.server_config(authority.server(), &versions);
+        let mut client = authority.client_config(Some(authority.client("phone")), &versions);
+        tunnel::prepare_server(&mut server);
+        tunnel::prepare_client(&mut client);
+        (Arc::new(server), Arc::new(client))
+    })
+}
+
+fn wrap(direction: KeyDirection) -> Arc<ControlWrap> {
+    let key = StaticKey::from_bytes(&std::array::from_fn(|n| n as u8));
+    Arc::new(ControlWrap::TlsAuth(Box::new(TlsAuth::new(&key, direction, AuthDigest::Sha256))))
+}
+
+fn seed() -> tunnel::Seed {
+    let mut seed = [0; 32];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).expect("randomness");
+    seed
+}

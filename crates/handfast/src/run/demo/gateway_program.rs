@@ -1,0 +1,154 @@
+//! The gateway as an operator runs it: the binary, a settings file, commands.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use std::os::unix::net::UnixDatagram;
+
+use gateway::admin::answer::{Changed, Session, Status};
+use gateway::admin::failure::{Failure, FailureKind};
+use gateway::admin::protocol::{DeviceName, Request, Response, RevokeReason};
+use gateway::profile::{Form, System};
+use sysio::lab::Host;
+
+use super::super::ask::ask;
+use super::super::{profile, unexpected};
+use super::addresses::{ROUTES, TUNNEL_V4, TUNNEL_V6};
+use super::folder::Folder;
+use super::program::{Program, handfast};
+use super::stop::Stop;
+use super::{PATIENCE, unseen};
+use crate::args::order::ProfileOrder;
+
+/// A running `handfast up`.
+#[derive(Debug)]
+pub(super) struct GatewayProgram {
+    program: Program,
+    data: PathBuf,
+}
+
+impl GatewayProgram {
+    /// Starts it on a data folder that holds nothing but settings, and waits until it serves.
+    pub(super) fn start(
+        host: &Host,
+        folder: &Folder,
+        nat: bool,
+        stop: &Stop,
+    ) -> Result<Self, Failure> {
+        let data = folder.inner("data")?;
+        folder.write(&data.join(gateway::config::FILE_NAME), &settings(host, nat))?;
+        let ready = folder.file("ready");
+        let listener = UnixDatagram::bind(&ready).map_err(|e| deaf(&e))?;
+        listener.set_nonblocking(true).map_err(|e| deaf(&e))?;
+        let mut command = Command::new(handfast()?);
+        command.arg("--data").arg(&data).arg("up").env("NOTIFY_SOCKET", &ready);
+        // Not where this machine's own gateway keeps its record.
+        command.arg("--state").arg(folder.inner("gateway-state")?);
+        command.env_remove("HANDFAST_LOG");
+        let log = folder.file("gateway.log");
+        let program = Program::start("the gateway", &host.netns, command, &log)?;
+        let mut gateway = Self { program, data };
+        gateway.wait_until_ready(&listener, stop)?;
+        Ok(gateway)
+    }
+
+    /// What a service manager waits for as well.
+    fn wait_until_ready(&mut self, listener: &UnixDatagram, stop: &Stop) -> Result<(), Failure> {
+        let ready = stop.wait_for(PATIENCE * 4, || {
+            self.program.expect_running()?;
+            let mut message = [0; 512];
+            let len = listener.recv(&mut message).unwrap_or(0);
+            let said = String::from_utf8_lossy(&message[..len]);
+            Ok(said.lines().any(|line| line == "READY=1").then_some(()))
+        })?;
+        ready.ok_or_else(|| unseen("the gateway did not come up"))
+    }
+
+    /// `user add` and `profile`: gives the profile's path.
+    pub(super) fn subscribe(&self, user: &str, out: &Path) -> Result<PathBuf, Failure> {
+        ask(&self.data, Request::UserAdd { name: user.to_owned() })?;
+        let order = ProfileOrder {
+            device: device(user)?,
+            renew: false,
+            out: out.to_owned(),
+            systems: vec![System::Linux],
+            form: Form::Unified,
+        };
+        profile::run(&self.data, false, order)?;
+        let files = std::fs::read_dir(out).into_iter().flatten().flatten();
+        let mut paths = files.map(|file| file.path());
+        let profile = paths.find(|path| path.extension().is_some_and(|e| e == "ovpn"));
+        profile.ok_or_else(|| unseen(format!("no profile was written for {user}")))
+    }
+
+    /// `sessions`.
+    pub(super) fn sessions(&mut self) -> Result<Vec<Session>, Failure> {
+        self.program.expect_running()?;
+        match ask(&self.data, Request::Sessions)? {
+            Response::Sessions(sessions) => Ok(sessions),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The session of a user in `sessions`.
+    pub(super) fn session(&mut self, user: &str) -> Result<Option<Session>, Failure> {
+        Ok(self.sessions()?.into_iter().find(|session| session.device.user == user))
+    }
+
+    /// `status`.
+    pub(super) fn status(&mut self) -> Result<Status, Failure> {
+        self.program.expect_running()?;
+        match ask(&self.data, Request::Status)? {
+            Response::Status(status) => Ok(*status),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// `device revoke`.
+    pub(super) fn revoke(&self, user: &str) -> Result<Changed, Failure> {
+        let device = device(user)?;
+        let request = Request::DeviceRevoke { device, reason: RevokeReason::KeyCompromise };
+        match ask(&self.data, request)? {
+            Response::Changed(changed) => Ok(changed),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Stops it as a service manager does.
+    pub(super) fn stop(self, stop: &Stop) -> Result<Option<ExitStatus>, Failure> {
+        self.program.terminate(stop)
+    }
+}
+
+fn device(user: &str) -> Result<DeviceName, Failure> {
+    DeviceName::parse(user).map_err(|error| {
+        Failure::new(FailureKind::Failed, "a device has no name").caused_by(&error)
+    })
+}
+
+fn settings(host: &Host, nat: bool) -> String {
+    let [v4, v6] = ROUTES;
+    let names: Vec<_> = host.v4.iter().map(|address| format!("\"{address}\"")).collect();
+    format!(
+        "[public]\n\
+         names = [{}]\n\
+         [vpn]\n\
+         network = \"{TUNNEL_V4}\"\n\
+         network6 = \"{TUNNEL_V6}\"\n\
+         nat = {nat}\n\
+         reneg_sec = {}\n\
+         [vpn.push]\n\
+         routes = [\"{v4}\", \"{v6}\"]\n",
+        names.join(", "),
+        RENEGOTIATE.as_secs(),
+    )
+}
+
+fn deaf(error: &std::io::Error) -> Failure {
+    Failure::new(FailureKind::Environment, "the gateway's readiness can't be heard")
+        .caused_by(error)
+}
+
+/// So often are keys renewed in the demo.
+pub(super) const RENEGOTIATE: Duration = Duration::from_secs(5);

@@ -1,0 +1,92 @@
+//! `handfast demo`: the whole story in throw-away network namespaces.
+//!
+//! ```text
+//!    alice (handfast connect) ──┐
+//!                               ├ router ── gateway ── files (10.99.0.2, fd99::2)
+//!    bob   (stock openvpn)    ──┘
+//! ```
+//!
+//! Every line that is printed was measured, and a step that was not seen ends the demo. All of it
+//! lives in namespaces without names, child processes and one folder; whatever way the demo ends,
+//! they go with it.
+
+use std::time::Duration;
+
+use gateway::admin::failure::{Failure, FailureKind};
+
+use self::folder::Folder;
+use self::machine::Machine;
+use self::stage::Stage;
+use self::stop::Stop;
+use self::tell::Teller;
+use super::Output;
+
+mod addresses;
+mod ending;
+mod file;
+mod folder;
+mod gateway_program;
+mod machine;
+mod ping;
+mod program;
+mod renegotiation;
+mod revocation;
+mod stage;
+mod stop;
+mod subscriber;
+mod tell;
+mod traffic;
+
+/// What `demo` was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DemoOptions {
+    /// Whether missing packages may be installed.
+    pub(crate) install: bool,
+}
+
+/// Shows it.
+pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
+    let mut machine = Machine::enter()?;
+    let stop = Stop::listen()?;
+    let teller = Teller::new();
+    teller
+        .title("a gateway, a host behind it and two subscribers in throw-away network namespaces");
+    machine.complete(options.install, &stop, &teller)?;
+    let folder = Folder::make()?;
+    let shown = show(&machine, &folder, &stop, &teller);
+    if stop.is_asked() {
+        return Err(interrupted());
+    }
+    if shown.is_err() {
+        teller.logs(folder.path());
+    }
+    shown?;
+    drop(folder);
+    teller.total();
+    if machine.openvpn.is_none() {
+        teller.plain("shown with our own client only");
+    }
+    Ok(Output::done(""))
+}
+
+fn show(machine: &Machine, folder: &Folder, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
+    let stage = &mut Stage::build(machine, folder, stop, teller)?;
+    stage.connect(stop, teller)?;
+    traffic::pings(stage, stop, teller)?;
+    traffic::files(stage, stop, teller)?;
+    renegotiation::show(stage, stop, teller)?;
+    revocation::show(stage, stop, teller)?;
+    ending::show(stage, machine, stop, teller)
+}
+
+/// A step whose outcome was not what it has to be.
+fn unseen(what: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Failed, what)
+}
+
+fn interrupted() -> Failure {
+    Failure::new(FailureKind::Interrupted, "the demo was interrupted; nothing of it is left")
+}
+
+/// How long a step may take that takes a second on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,179 @@
+//! The tables of docs/operation.md against settings and codes as the code has them.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use gateway::config::Config;
+use serde_json::{Map, Value, json};
+
+use crate::root;
+
+#[test]
+fn the_table_of_settings_has_every_key_with_its_default_and_when_it_takes_effect() {
+    let rows = rows("| key | default | at |");
+    let mut config = Config::default();
+    let absent = ["vpn.network6", "ca.public_url"];
+    config.vpn.network6 = "fd00:1::/64".parse().ok();
+    config.ca.public_url = "http://vpn.example.net".parse().ok();
+    let value = serde_json::to_value(&config).unwrap();
+    let mut keys = Vec::new();
+    walk("", &value, &mut keys);
+    let listed: Vec<_> = rows.iter().map(|row| code(&row[0])).collect();
+    let actual: Vec<_> = keys.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(sorted(&listed), sorted(&actual));
+    for (key, default) in &keys {
+        let row = rows.iter().find(|row| code(&row[0]) == *key).unwrap();
+        if !absent.contains(&key.as_str()) {
+            let written: Value = serde_json::from_str(code(&row[1])).unwrap();
+            assert_eq!(written, *default, "{key}");
+        }
+        let other = with(&value, key, changed(key, default));
+        let other: Config = serde_json::from_value(other).unwrap();
+        let waits = config.only_at_start(&other) == [key.as_str()];
+        assert_eq!(row[2], if waits { "start" } else { "reload" }, "{key}");
+    }
+}
+
+#[test]
+fn the_tables_of_reasons_have_every_code_and_no_other() {
+    let endings = [
+        codes_in("pki/src/refusal.rs"),
+        codes_in("tunnel/src/end.rs"),
+        codes_in("engine/src/ending.rs"),
+    ];
+    assert_codes("| reason | what it means | what to do |", endings.concat());
+    let drops = [
+        codes_in("tunnel/src/dropped.rs"),
+        codes_in("datapath/src/counters.rs"),
+        suspects_in("engine/src/data.rs"),
+        added_in("gateway/src/vpn/running.rs"),
+    ];
+    assert_codes("| cause | what it means | what to do |", drops.concat());
+}
+
+#[test]
+fn the_table_of_events_has_every_kind() {
+    let text = source("store/src/event.rs");
+    let kinds = text.lines().filter(|line| line.starts_with("    ") && line.contains(" = \""));
+    let kinds = kinds.map(|line| line.split('"').nth(1).unwrap().to_owned());
+    assert_codes("| event | what happened |", kinds.collect());
+}
+
+#[test]
+fn the_lines_of_the_log_and_the_names_of_figures_are_those_of_the_code() {
+    let files = ["handfast/src/run", "gateway/src", "gateway/src/vpn", "gateway/src/authority"];
+    let code: String = files.iter().map(|folder| sources(folder)).collect();
+    for row in rows("| line | what happened |") {
+        let line = row[0].trim_matches('`');
+        let words = line.split([':', '=']).next().unwrap();
+        let words = if line.contains('=') { words.split(' ').next().unwrap() } else { words };
+        assert!(code.contains(&format!("\"{words}")), "{words}");
+    }
+    let text = fs::read_to_string(root().join("docs/operation.md")).unwrap();
+    let name = |c: char| !(c.is_ascii_lowercase() || c == '_');
+    let names: BTreeSet<_> = text.split(name).filter(|w| w.starts_with("handfast_")).collect();
+    assert!(names.len() > 3, "{names:?}");
+    for name in names {
+        assert!(code.contains(&format!("\"{name}\"")), "{name}");
+    }
+}
+
+fn assert_codes(head: &str, codes: Vec<String>) {
+    let rows = rows(head);
+    let listed: Vec<_> = rows.iter().map(|row| code(&row[0])).collect();
+    assert_eq!(sorted(&listed), sorted(&codes), "below {head}");
+}
+
+/// The rows of the table with this head.
+fn rows(head: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join("docs/operation.md")).unwrap();
+    let mut tables = text.lines().skip_while(|line| !line.starts_with(head));
+    let rows = tables.by_ref().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| row.trim_matches('|').split(" | ").map(|c| c.trim().into()).collect();
+    let rows: Vec<_> = rows.map(cells).collect();
+    assert!(!rows.is_empty(), "no table has the head {head}");
+    rows
+}
+
+fn code(cell: &str) -> &str {
+    cell.trim_matches('`')
+}
+
+fn sorted<T: AsRef<str>>(words: &[T]) -> BTreeSet<&str> {
+    words.iter().map(AsRef::as_ref).collect()
+}
+
+/// The names in the functions `code` of a file: a name that is added there is missing here at once.
+fn codes_in(file: &str) -> Vec<String> {
+    let text = source(file);
+    let functions = text.split("fn code(").skip(1);
+    functions.flat_map(|rest| words(rest.split("\n    }\n").next().unwrap())).collect()
+}
+
+fn suspects_in(file: &str) -> Vec<String> {
+    let text = source(file);
+    let between = |start: &str, end: &str| {
+        let from = &text[text.find(start).unwrap()..];
+        words(&from[..from.find(end).unwrap()])
+    };
+    let malformed = between("let suspect", "figures.forged_control.entry");
+    [malformed, between("impl Diagnosis", "\n}\n")].concat()
+}
+
+fn added_in(file: &str) -> Vec<String> {
+    let text = source(file);
+    let start = text.find("let ours").unwrap();
+    words(&text[start..start + text[start..].find("];").unwrap()])
+}
+
+/// Everything in quotes that is a name.
+fn words(text: &str) -> Vec<String> {
+    let quoted = text.split('"').skip(1).step_by(2).map(str::to_owned);
+    let name = |word: &String| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    quoted.filter(name).collect()
+}
+
+/// The Rust files of a folder.
+fn sources(folder: &str) -> String {
+    let entries = fs::read_dir(root().join("crates").join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    paths.map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+fn source(file: &str) -> String {
+    fs::read_to_string(root().join("crates").join(file)).unwrap()
+}
+
+fn walk(path: &str, value: &Value, keys: &mut Vec<(String, Value)>) {
+    for (name, value) in value.as_object().unwrap_or(&Map::new()) {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match value {
+            Value::Object(_) => walk(&path, value, keys),
+            leaf => keys.push((path, leaf.clone())),
+        }
+    }
+}
+
+/// Another value that the key could have.
+fn changed(key: &str, value: &Value) -> Value {
+    match (key, value) {
+        (_, Value::Bool(on)) => json!(!on),
+        (_, Value::Number(n)) => json!(n.as_u64().unwrap() + 1),
+        ("vpn.push.dns", _) => json!(["10.0.0.1"]),
+        ("vpn.listen", _) => json!(["udp:[::]:1195"]),
+        ("vpn.push.routes", _) => json!(["10.0.0.0/8"]),
+        (_, Value::Array(_)) => json!(["other.example"]),
+        ("vpn.network", _) => json!("10.0.0.0/16"),
+        ("vpn.network6", _) => json!("fd00:2::/64"),
+        ("ca.key_type" | "device.key_type", _) => json!("p256"),
+        ("ca.public_url", _) => json!("http://other.example"),
+        _ => json!("other"),
+    }
+}
+
+fn with(config: &Value, key: &str, value: Value) -> Value {
+    let mut config = config.clone();
+    *config.pointer_mut(&format!("/{}", key.replace('.', "/"))).unwrap() = value;
+    config
+}
