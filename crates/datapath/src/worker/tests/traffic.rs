@@ -1,6 +1,7 @@
 //! Packets on their way: found, checked, clamped, switched, counted.
 
 use super::*;
+use crate::offload::{Segmentation, VirtioHeader};
 use crate::{PeerCounters, PeerToPeer};
 
 #[test]
@@ -35,6 +36,39 @@ fn a_packet_crosses_from_tun_to_tun_and_back_between_a_server_and_a_client() {
         assert_eq!(client.packets(), [down]);
     }
     assert_eq!(server.worker.drops().total() + client.worker.drops().total(), 0);
+}
+
+#[test]
+fn a_super_packet_leaves_as_segments_in_one_run_and_comes_together_again() {
+    let (mut rig, mut fars) = Rig::server(1);
+    rig.outbox = Outbox::new(1 << 17, 8, 64);
+    let mut crafted = Crafted::tcp("192.0.2.1", &inner(0), ACK, &[]);
+    crafted.payload.extend(Dice::new(3).bytes(4500));
+    let header = VirtioHeader {
+        segmentation: Some(Segmentation::Tcp4(1000)),
+        checksum: Some((20, 16)),
+        header_len: 40,
+    };
+    let (whole, mut bytes) = (crafted.bytes(), crafted.bytes());
+    let packet = Packet { bytes: &mut bytes, header };
+    rig.worker.handle_packets([packet], rig.now, &mut rig.outbox);
+    assert_eq!(rig.outbox.runs().len(), 1);
+    assert_eq!(rig.worker.peer_counters(peer(0, 1)).unwrap().tx_packets, 5);
+    let segments: Vec<_> = rig.sent().iter().map(|(_, sealed)| fars[0].open(sealed)).collect();
+    assert!(segments.iter().all(|segment| Crafted::checksum_holds(segment)));
+    let payload: Vec<_> = segments.iter().flat_map(|segment| &segment[40..]).copied().collect();
+    assert_eq!(payload, whole[40..]);
+}
+
+#[test]
+fn a_super_packet_of_another_kind_than_its_header_says_is_dropped_and_counted() {
+    let (mut rig, _) = Rig::server(1);
+    for segmentation in [Segmentation::Tcp4(9), Segmentation::Tcp6(9)] {
+        let header = VirtioHeader { segmentation: Some(segmentation), ..VirtioHeader::PLAIN };
+        let packet = Packet { bytes: &mut to_peer(0), header };
+        rig.worker.handle_packets([packet], rig.now, &mut rig.outbox);
+    }
+    assert_eq!((rig.sent().len(), rig.drops(DropCause::BadOffload)), (0, 2));
 }
 
 #[test]
@@ -234,3 +268,5 @@ fn of_a_client(wire_id: u32) -> PeerSettings {
         ..settings(id(0))
     }
 }
+
+const ACK: u8 = 0x10;
