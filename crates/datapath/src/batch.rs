@@ -5,6 +5,7 @@
 //! send are sealed straight into the room that the sink gives, so that encryption is the only copy.
 
 use crate::Endpoint;
+use crate::offload::VirtioHeader;
 
 /// What one read of a UDP socket brought: a datagram, or several of one sender that the kernel
 /// joined (GRO), each `stride` bytes long but for the last.
@@ -25,11 +26,20 @@ impl<'b> Datagram<'b> {
     }
 }
 
-/// One IP packet read from the TUN device; a SYN's MSS may be lowered in place.
+/// One read of the TUN device: an IP packet, or the segments of a flow in one piece.
 #[derive(Debug)]
 pub struct Packet<'b> {
-    /// The packet, beginning with its IP header.
+    /// The packet, beginning with its IP header. Changed in place, and garbage afterwards.
     pub bytes: &'b mut [u8],
+    /// What is left to be done to it.
+    pub header: VirtioHeader,
+}
+
+impl<'b> Packet<'b> {
+    /// One packet to which nothing is left to be done.
+    pub fn plain(bytes: &'b mut [u8]) -> Self {
+        Self { bytes, header: VirtioHeader::PLAIN }
+    }
 }
 
 /// Takes what received datagrams held.

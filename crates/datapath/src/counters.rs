@@ -50,11 +50,13 @@ pub enum DropCause {
     NoSealKey,
     /// The sink had no room.
     SinkFull,
+    /// A packet from the TUN device can't be cut as its header says.
+    BadOffload,
 }
 
 impl DropCause {
     /// All causes, in the order of the counters.
-    pub const ALL: [DropCause; 16] = [
+    pub const ALL: [DropCause; 17] = [
         DropCause::TooShort,
         DropCause::UnknownPeer,
         DropCause::UnknownKey,
@@ -71,6 +73,7 @@ impl DropCause {
         DropCause::PeerToPeer,
         DropCause::NoSealKey,
         DropCause::SinkFull,
+        DropCause::BadOffload,
     ];
 
     /// A stable name for metrics.
@@ -92,6 +95,7 @@ impl DropCause {
             DropCause::PeerToPeer => "peer_to_peer",
             DropCause::NoSealKey => "no_seal_key",
             DropCause::SinkFull => "sink_full",
+            DropCause::BadOffload => "bad_offload",
         }
     }
 }
@@ -115,6 +119,7 @@ impl fmt::Display for DropCause {
             DropCause::PeerToPeer => "traffic between peers is refused",
             DropCause::NoSealKey => "the peer has no key to seal with yet",
             DropCause::SinkFull => "there was no room to send",
+            DropCause::BadOffload => "the packet could not be cut as its header says",
         })
     }
 }

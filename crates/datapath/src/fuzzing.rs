@@ -231,7 +231,7 @@ impl Rig {
 
     fn tun(&mut self, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
-        self.worker.handle_packets([Packet { bytes: &mut bytes }], self.now, &mut self.outbox);
+        self.worker.handle_packets([Packet::plain(&mut bytes)], self.now, &mut self.outbox);
     }
 
     /// What left may leave.

@@ -23,6 +23,7 @@ mod ip;
 mod keys;
 mod mss;
 mod net;
+pub mod offload;
 mod outbox;
 mod peer;
 mod replay;

@@ -55,6 +55,11 @@ impl Outbox {
         self.runs().flat_map(|run| run.bytes.chunks(run.segment).map(move |d| (run.endpoint, d)))
     }
 
+    /// How many bytes wait.
+    pub fn len(&self) -> usize {
+        self.filled
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()

@@ -14,15 +14,20 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use clock::{Clock, Now};
+use clock::Clock;
+use datapath::offload::{Coalescer, VirtioHeader};
 use datapath::{
-    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PacketSink, PeerCounters,
-    PeerRef, Worker, WorkerSettings,
+    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef, Worker,
+    WorkerSettings,
 };
 use sysio::{Interest, Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
-use wire::tls_auth::{ControlWrap, Suspect};
+use wire::tls_auth::ControlWrap;
 
+mod inward;
+
+use self::inward::{Diagnosis, Inward, Joining, TunWriter};
+use crate::Offloads;
 use crate::figures::DataFigures;
 
 /// An authenticated control datagram on its way to the control task.
@@ -117,8 +122,9 @@ struct DataThread {
     poller: Poller,
     inbox: Receiver<Order>,
     received: Vec<Received>,
-    packets: Vec<Packet>,
+    frame: Packet,
     outbox: Outbox,
+    joining: Joining,
     peers: BTreeSet<PeerRef>,
     figures: DataFigures,
     diagnosis: Diagnosis,
@@ -132,15 +138,18 @@ impl DataThread {
         poller: Poller,
         inbox: Receiver<Order>,
     ) -> Self {
+        let offloads = Offloads::wanted().set_up(&io.tun, io.sockets.iter().map(|s| &**s));
+        let (slots, largest) = if offloads.gro { (JOINED_SLOTS, SUPER) } else { (SLOTS, LARGEST) };
         Self {
             worker: Worker::new(settings),
             io,
             outlets,
             poller,
             inbox,
-            received: (0..BATCH).map(|_| Received::new(Packet::new(HEADROOM, LARGEST))).collect(),
-            packets: (0..BATCH).map(|_| Packet::new(HEADROOM, LARGEST)).collect(),
-            outbox: Outbox::new(BATCH * (LARGEST + HEADROOM), BATCH, 1),
+            received: (0..slots).map(|_| Received::new(Packet::new(0, largest))).collect(),
+            frame: Packet::new(0, SUPER),
+            outbox: Outbox::new(OUTBOX, RUNS, RUN_SEGMENTS),
+            joining: Joining::new(offloads.tun),
             peers: BTreeSet::new(),
             figures: DataFigures::default(),
             diagnosis: Diagnosis::default(),
@@ -224,18 +233,32 @@ impl DataThread {
         figures
     }
 
+    /// Reads until nothing is left, but not so long that the sockets starve. What it sealed stays
+    /// open for more until it is much: 64 KiB of a flow don't fill two sends evenly.
     fn serve_tun(&mut self) {
-        let count = match self.io.tun.recv_batch(&mut self.packets) {
-            Ok(count) => count,
-            Err(error) => {
-                tracing::debug!(%error, "reading the TUN device");
-                return;
-            }
-        };
         let now = self.io.clock.now();
-        let batch =
-            self.packets[..count].iter_mut().map(|packet| Inner { bytes: packet.content_mut() });
-        self.worker.handle_packets(batch, now, &mut self.outbox);
+        let mut read = 0;
+        while read < TUN_BURST {
+            let header = match self.io.tun.recv(&mut self.frame) {
+                Ok(Some(header)) => VirtioHeader::parse(&header),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "reading the TUN device");
+                    break;
+                }
+            };
+            // Small packets cost a read each, so they count for more than their bytes.
+            read += self.frame.len().max(LEAST_COST);
+            let Ok(header) = header else {
+                self.figures.tun_errors += 1;
+                continue;
+            };
+            let packet = Inner { bytes: self.frame.content_mut(), header };
+            self.worker.handle_packets([packet], now, &mut self.outbox);
+            if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
+                self.flush();
+            }
+        }
         self.flush();
     }
 
@@ -256,10 +279,11 @@ impl DataThread {
                 local: slot.local,
                 ifindex: slot.ifindex,
             };
-            Datagram::single(endpoint, slot.packet.content_mut())
+            Datagram { endpoint, stride: slot.stride, bytes: slot.packet.content_mut() }
         });
         let mut inward = Inward {
-            tun: &self.io.tun,
+            coalescer: Coalescer::new(self.joining.allowed()),
+            writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
             wrap: &self.io.wrap,
             control: &self.outlets.control,
             figures: &mut self.figures,
@@ -267,15 +291,23 @@ impl DataThread {
             now,
         };
         self.worker.handle_datagrams(batch, now, &mut inward, &mut self.outbox);
+        inward.finish();
         self.flush();
     }
 
     fn flush(&mut self) {
-        for (endpoint, payload) in self.outbox.datagrams() {
-            let Some(socket) = self.io.sockets.get(usize::from(endpoint.socket)) else { continue };
-            if let Err(error) = socket.send(transmit(&endpoint, payload)) {
-                self.figures.send_errors += 1;
-                tracing::trace!(%error, "sending a data packet");
+        for run in self.outbox.runs() {
+            let Some(socket) = self.io.sockets.get(usize::from(run.endpoint.socket)) else {
+                continue;
+            };
+            let joined = socket.joins_sent();
+            let datagrams = Transmit { segment: run.segment, ..transmit(&run.endpoint, run.bytes) };
+            if let Err(error) = socket.send(datagrams) {
+                self.figures.send_errors += run.bytes.len().div_ceil(run.segment) as u64;
+                tracing::trace!(%error, "sending data packets");
+            }
+            if joined && !socket.joins_sent() {
+                tracing::info!("the kernel refuses joined datagrams here: each is sent on its own");
             }
         }
         self.outbox.clear();
@@ -298,76 +330,27 @@ fn add(total: &mut PeerCounters, more: PeerCounters) {
 
 /// A datagram for the kernel, from the address that the peer spoke to.
 pub(crate) fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
-    Transmit { payload, remote: endpoint.remote, local: endpoint.local, ifindex: endpoint.ifindex }
+    let Endpoint { remote, local, ifindex, .. } = *endpoint;
+    Transmit { payload, remote, local, ifindex, segment: 0 }
 }
 
-/// Takes what received datagrams held: inner packets go to the TUN device at once, control packets
-/// to the control task once their HMAC has checked out.
-struct Inward<'t> {
-    tun: &'t Tun,
-    wrap: &'t ControlWrap,
-    control: &'t mpsc::Sender<ControlDatagram>,
-    figures: &'t mut DataFigures,
-    diagnosis: &'t mut Diagnosis,
-    now: Now,
-}
-
-impl<'b> PacketSink<'b> for Inward<'_> {
-    fn packet(&mut self, packet: &'b mut [u8]) {
-        if let Err(error) = self.tun.send(packet) {
-            self.figures.tun_errors += 1;
-            tracing::trace!(%error, "writing to the TUN device");
-        }
-    }
-
-    fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]) {
-        if let Err(error) = self.wrap.open(datagram) {
-            let suspect = if error.is_forged() {
-                self.diagnosis.of(self.wrap, datagram, self.now)
-            } else {
-                "malformed_control"
-            };
-            *self.figures.forged_control.entry(suspect).or_default() += 1;
-            return;
-        }
-        let datagram = ControlDatagram { endpoint: *endpoint, bytes: datagram.to_vec() };
-        if self.control.try_send(datagram).is_err() {
-            self.figures.control_overflow += 1;
-        }
-    }
-}
-
-/// Finds out what is wrong with a forged packet, so rarely that a flood of them can't use it to
-/// make us work.
-#[derive(Debug, Default)]
-struct Diagnosis {
-    second: u64,
-    made: u32,
-}
-
-impl Diagnosis {
-    fn of(&mut self, wrap: &ControlWrap, datagram: &[u8], now: Now) -> &'static str {
-        let second = now.boot.as_secs();
-        if self.second != second {
-            (self.second, self.made) = (second, 0);
-        }
-        if self.made >= DIAGNOSES_A_SECOND {
-            return "wrong_tls_auth";
-        }
-        self.made += 1;
-        match wrap.diagnose(datagram) {
-            Some(Suspect::Key) | None => "wrong_tls_auth_key",
-            Some(Suspect::KeyDirection) => "wrong_key_direction",
-            Some(Suspect::Digest(_)) => "wrong_auth_digest",
-        }
-    }
-}
-
-const DIAGNOSES_A_SECOND: u32 = 20;
 const TUN: u32 = 0;
 const FIRST_SOCKET: u32 = 1;
-const BATCH: usize = 64;
-/// In front of a packet, for headers put there without a copy.
-const HEADROOM: usize = 64;
-/// The largest datagram or inner packet taken: an Ethernet jumbo frame and what wraps it.
+/// Datagrams taken at once where each comes on its own.
+const SLOTS: usize = 64;
+/// The same where the kernel joins them; more gained nothing, and these fit the cache.
+const JOINED_SLOTS: usize = 8;
+/// The largest datagram taken where each comes on its own: an Ethernet jumbo frame and what wraps it.
 const LARGEST: usize = 9216;
+/// Joined datagrams, or a super-packet with its headers.
+const SUPER: usize = 65_535 + 40;
+/// Between a full batch from one peer to another and what fits the cache.
+const OUTBOX: usize = 768 << 10;
+const RUNS: usize = 512;
+/// What every kernel with UDP_SEGMENT takes.
+const RUN_SEGMENTS: usize = 64;
+/// Four full sends.
+const FLUSH_AT: usize = 4 * 65_507;
+/// Bytes read from the TUN device before the sockets have their turn.
+const TUN_BURST: usize = 1 << 20;
+const LEAST_COST: usize = 8 << 10;

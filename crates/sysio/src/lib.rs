@@ -31,7 +31,9 @@ pub use sysctl::{
     Forwarding, SYSCTL_LEDGER, Sysctl, SysctlChange, SysctlError, SysctlHold, SysctlLedger,
     enable_forwarding,
 };
-pub use tun::{Tun, TunError, TunIoError, TunSendOutcome};
+pub use tun::{
+    NO_OFFLOAD, Tun, TunError, TunIoError, TunOffload, TunSendOutcome, VNET_HEADER, VnetHeader,
+};
 pub use udp::{
     BindError, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket, normalise,
 };

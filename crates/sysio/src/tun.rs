@@ -4,15 +4,20 @@
 //! [`crate::netlink`]. Every call moves a batch and never blocks. The interface goes when the
 //! last descriptor is closed.
 
-use std::fmt::{self, Display};
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::Packet;
-use crate::interface::{self, InterfaceCall, InterfaceRequest};
+use crate::interface::{self, InterfaceRequest};
+
+mod error;
+mod offload;
+
+pub use error::{TunError, TunIoError};
+pub use offload::{NO_OFFLOAD, TunOffload, VNET_HEADER, VnetHeader};
 
 /// One queue of a TUN interface, or a stand-in for it. All methods take `&self`: the kernel
 /// serialises calls from several threads.
@@ -20,19 +25,17 @@ use crate::interface::{self, InterfaceCall, InterfaceRequest};
 pub struct Tun {
     fd: OwnedFd,
     name: String,
+    offload: TunOffload,
 }
 
 impl Tun {
-    /// Makes an interface. `pattern` is a name, or one with `%d` for the first free number.
-    pub fn create(pattern: &str, mtu: u16) -> Result<Self, TunError> {
+    /// Makes an interface. `pattern` is a name, or one with `%d` for the first free number. Of the
+    /// offload that is wanted the kernel gives what it can; [`Tun::offload`] says what.
+    pub fn create(pattern: &str, mtu: u16, wanted: TunOffload) -> Result<Self, TunError> {
         let mut request = InterfaceRequest::named(pattern)
             .ok_or_else(|| TunError::BadName(pattern.to_owned()))?;
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let fd = rustix::fs::open(DEVICE, flags, Mode::empty()).map_err(open_error)?;
-        request.set_flags(IFF_TUN | IFF_NO_PI);
-        interface::call(&fd, InterfaceCall::TunAttach, &mut request)
-            .map_err(|errno| attach_error(errno, pattern))?;
-        let tun = Self { fd, name: request.name() };
+        let (fd, offload) = offload::attach(&mut request, pattern, wanted)?;
+        let tun = Self { fd, name: request.name(), offload };
         interface::set_mtu(&tun.name, mtu)
             .map_err(|errno| TunError::Mtu { mtu, source: errno.into() })?;
         Ok(tun)
@@ -43,7 +46,12 @@ impl Tun {
     pub fn from_fd(fd: OwnedFd, name: &str) -> io::Result<Self> {
         let flags = rustix::fs::fcntl_getfl(&fd)?;
         rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
-        Ok(Self { fd, name: name.to_owned() })
+        Ok(Self { fd, name: name.to_owned(), offload: TunOffload::None })
+    }
+
+    /// What the kernel leaves to us and takes from us.
+    pub fn offload(&self) -> TunOffload {
+        self.offload
     }
 
     /// The interface's name.
@@ -53,13 +61,13 @@ impl Tun {
 
     /// Reads packets into `packets` from the first on, until none is left to read. Returns how many
     /// were filled; none means "wait until it is readable". An error is reported only when nothing
-    /// was read before it.
+    /// was read before it. Only for interfaces without offload.
     pub fn recv_batch(&self, packets: &mut [Packet]) -> Result<usize, TunIoError> {
         let mut count = 0;
         while count < packets.len() {
             match self.recv(&mut packets[count]) {
-                Ok(true) => count += 1,
-                Ok(false) => break,
+                Ok(Some(_)) => count += 1,
+                Ok(None) => break,
                 Err(error) if count == 0 => return Err(error),
                 Err(_) => break,
             }
@@ -79,8 +87,27 @@ impl Tun {
 
     /// Writes one packet.
     pub fn send(&self, packet: &[u8]) -> Result<(), TunIoError> {
+        self.send_gathered(&NO_OFFLOAD, packet, &[])
+    }
+
+    /// Writes one packet that lies in pieces. `header` says what the kernel has to do to it, and goes
+    /// unread without offload. Pieces beyond the 64th are not taken.
+    pub fn send_gathered(
+        &self,
+        header: &VnetHeader,
+        first: &[u8],
+        more: &[&[u8]],
+    ) -> Result<(), TunIoError> {
+        let mut vectors = [IoSlice::new(&[]); MOST_PIECES + 2];
+        vectors[0] = IoSlice::new(header);
+        vectors[1] = IoSlice::new(first);
+        for (vector, piece) in vectors[2..].iter_mut().zip(more) {
+            *vector = IoSlice::new(piece);
+        }
+        let from = usize::from(self.offload == TunOffload::None);
+        let vectors = &vectors[from..2 + more.len().min(MOST_PIECES)];
         loop {
-            match rustix::io::write(&self.fd, packet) {
+            match rustix::io::writev(&self.fd, vectors) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(TunIoError::from_errno(errno)),
@@ -88,17 +115,22 @@ impl Tun {
         }
     }
 
-    /// Reads one packet; `false` if there is none.
-    fn recv(&self, packet: &mut Packet) -> Result<bool, TunIoError> {
+    /// Reads one packet, of up to 64 KiB with offload, and what is left to be done to it. `None` if
+    /// there is no packet.
+    pub fn recv(&self, packet: &mut Packet) -> Result<Option<VnetHeader>, TunIoError> {
+        let mut header = NO_OFFLOAD;
+        let header_len = if self.offload == TunOffload::None { 0 } else { VNET_HEADER };
         loop {
-            match rustix::io::read(&self.fd, packet.room()) {
+            let mut vectors =
+                [IoSliceMut::new(&mut header[..header_len]), IoSliceMut::new(packet.room())];
+            match rustix::io::readv(&self.fd, &mut vectors) {
                 Ok(0) => return Err(TunIoError::Gone),
                 Ok(len) => {
-                    packet.filled(len);
-                    return Ok(true);
+                    packet.filled(len.saturating_sub(header_len));
+                    return Ok(Some(header));
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::AGAIN) => return Ok(None),
                 Err(errno) => return Err(TunIoError::from_errno(errno)),
             }
         }
@@ -120,177 +152,9 @@ pub struct TunSendOutcome {
     pub stopped: Option<TunIoError>,
 }
 
-/// Why there is no TUN interface.
-#[derive(Debug)]
-pub enum TunError {
-    /// There is no /dev/net/tun, or no driver behind it.
-    Missing(io::Error),
-    /// This process may not open /dev/net/tun.
-    OpenDenied(io::Error),
-    /// This process may not make interfaces.
-    CreateDenied(io::Error),
-    /// An interface of that name exists and is in use.
-    Busy {
-        /// The name that was asked for.
-        name: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// An interface of that name exists and is of another kind.
-    OtherKind {
-        /// The name that was asked for.
-        name: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// Not a name that an interface can have.
-    BadName(String),
-    /// The kernel refused the MTU.
-    Mtu {
-        /// The MTU that was asked for.
-        mtu: u16,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// Anything else.
-    Other(io::Error),
-}
-
-impl Display for TunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(_) => write!(
-                f,
-                "there is no TUN driver at {DEVICE}: load it with `modprobe tun`, or in a container \
-                 pass the device in (`--device /dev/net/tun`)"
-            ),
-            Self::OpenDenied(_) => write!(
-                f,
-                "this user may not open {DEVICE}: run as root, or give the user read and write \
-                 access to the device"
-            ),
-            Self::CreateDenied(_) => write!(
-                f,
-                "this process may not make a TUN interface: run as root or with CAP_NET_ADMIN \
-                 (in a container: `--cap-add NET_ADMIN`)"
-            ),
-            Self::Busy { name, .. } => write!(
-                f,
-                "the interface {name} is in use by another process: stop that one, or choose \
-                 another name"
-            ),
-            Self::OtherKind { name, .. } => write!(
-                f,
-                "an interface {name} of another kind exists: remove it with `ip link del {name}`, \
-                 or choose another name"
-            ),
-            Self::BadName(name) => write!(
-                f,
-                "{name:?} can't name an interface: use 1 to 15 letters, digits, '-', '_' or '.', \
-                 and at most one %d"
-            ),
-            Self::Mtu { mtu, .. } => write!(f, "the TUN interface does not take an MTU of {mtu}"),
-            Self::Other(_) => write!(f, "the TUN interface could not be made"),
-        }
-    }
-}
-
-impl std::error::Error for TunError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Missing(source)
-            | Self::OpenDenied(source)
-            | Self::CreateDenied(source)
-            | Self::Busy { source, .. }
-            | Self::OtherKind { source, .. }
-            | Self::Mtu { source, .. }
-            | Self::Other(source) => Some(source),
-            Self::BadName(_) => None,
-        }
-    }
-}
-
-/// Why a packet was not read or written.
-#[derive(Debug)]
-pub enum TunIoError {
-    /// The queue is full; wait until it is writable.
-    WouldBlock,
-    /// The interface is down. Happens at every start when the peer already sends.
-    Down,
-    /// The kernel has no memory for the packet just now.
-    NoBuffers,
-    /// The kernel does not take these bytes for an IP packet.
-    BadPacket,
-    /// The interface was deleted, or the other end of a stand-in closed.
-    Gone,
-    /// Anything else.
-    Other(io::Error),
-}
-
-impl TunIoError {
-    /// Whether the next packet may fare better: drop this one and go on.
-    pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Gone | Self::Other(_))
-    }
-
-    fn from_errno(errno: Errno) -> Self {
-        match errno {
-            Errno::AGAIN => Self::WouldBlock,
-            Errno::IO => Self::Down,
-            Errno::NOBUFS | Errno::NOMEM => Self::NoBuffers,
-            Errno::INVAL | Errno::MSGSIZE => Self::BadPacket,
-            Errno::BADFD | Errno::NODEV | Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => {
-                Self::Gone
-            }
-            other => Self::Other(other.into()),
-        }
-    }
-}
-
-impl Display for TunIoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WouldBlock => "the TUN queue is full",
-            Self::Down => "the TUN interface is down",
-            Self::NoBuffers => "the kernel has no memory for a packet",
-            Self::BadPacket => "the kernel does not take this for an IP packet",
-            Self::Gone => "the TUN interface is gone",
-            Self::Other(_) => "the TUN interface failed",
-        })
-    }
-}
-
-impl std::error::Error for TunIoError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Other(source) => Some(source),
-            _ => None,
-        }
-    }
-}
-
-fn open_error(errno: Errno) -> TunError {
-    let source = errno.into();
-    match errno {
-        Errno::NOENT | Errno::NODEV | Errno::NXIO => TunError::Missing(source),
-        Errno::ACCESS | Errno::PERM => TunError::OpenDenied(source),
-        _ => TunError::Other(source),
-    }
-}
-
-fn attach_error(errno: Errno, name: &str) -> TunError {
-    let (name, source) = (name.to_owned(), errno.into());
-    match errno {
-        Errno::PERM | Errno::ACCESS => TunError::CreateDenied(source),
-        Errno::BUSY => TunError::Busy { name, source },
-        Errno::INVAL | Errno::EXIST => TunError::OtherKind { name, source },
-        _ => TunError::Other(source),
-    }
-}
-
 const DEVICE: &str = "/dev/net/tun";
-const IFF_TUN: u16 = 0x0001;
-const IFF_NO_PI: u16 = 0x1000;
+/// As many as a run of datagrams has segments.
+const MOST_PIECES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -322,7 +186,10 @@ mod tests {
     #[test]
     fn names_that_no_interface_can_have_are_refused_before_the_kernel_sees_them() {
         for name in ["", "sixteen-letters-", "a/b", "a b", "..", "%d%d", "%s"] {
-            assert!(matches!(Tun::create(name, 1500), Err(TunError::BadName(_))), "{name:?}");
+            assert!(
+                matches!(Tun::create(name, 1500, TunOffload::None), Err(TunError::BadName(_))),
+                "{name:?}"
+            );
         }
     }
 

@@ -8,6 +8,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
@@ -30,6 +31,8 @@ pub struct UdpSocket {
     family: Family,
     connected: bool,
     ipv6_was_off: bool,
+    /// The kernel takes several datagrams in one buffer, as far as is known.
+    gso: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,24 +111,79 @@ impl UdpSocket {
         Ok(total)
     }
 
-    /// Sends datagrams in order and stops at the first that is refused.
+    /// Lets the kernel join datagrams of one sender (UDP_GRO); [`Received::stride`] tells them apart.
+    /// Slots then need room for 64 KiB. False where the kernel can't.
+    pub fn join_received(&self) -> bool {
+        setsockopt(&self.socket, sockopt::UdpGroSegment, &true).is_ok()
+    }
+
+    /// Whether joined datagrams leave in one piece (UDP_SEGMENT). It is so until the kernel refuses.
+    pub fn joins_sent(&self) -> bool {
+        self.gso.load(Ordering::Relaxed)
+    }
+
+    /// Sends every datagram on its own from now on.
+    pub fn never_join_sent(&self) {
+        self.gso.store(false, Ordering::Relaxed);
+    }
+
+    /// Sends datagrams in order and stops at the first that is refused. What the kernel does not
+    /// take joined is sent one by one.
     pub fn send_batch(&self, datagrams: &[Transmit<'_>]) -> SendOutcome {
         let mut sent = 0;
-        let mut retried = false;
         while sent < datagrams.len() {
             let rest = &datagrams[sent..];
-            match message::send(self.as_fd(), rest, self.family, self.connected) {
-                Ok(count) => {
-                    sent += count;
-                    retried = false;
+            let joined = rest[0].joined().is_some();
+            let outcome = if joined && !self.joins_sent() {
+                self.send_apart(&rest[0])
+            } else {
+                match self.send_some(rest) {
+                    Err(error) if joined && error.may_be_the_joining() => {
+                        self.send_refused(&rest[0], &error)
+                    }
+                    other => other,
                 }
-                // What a connected socket reports first is the ICMP answer to an earlier datagram;
-                // the one at hand was not tried.
-                Err(SendError::PeerRefused) if self.connected && !retried => retried = true,
+            };
+            match outcome {
+                Ok(count) => sent += count,
                 Err(error) => return SendOutcome { sent, stopped: Some(error) },
             }
         }
         SendOutcome { sent, stopped: None }
+    }
+
+    /// Sends the first few of a batch in one call.
+    fn send_some(&self, datagrams: &[Transmit<'_>]) -> Result<usize, SendError> {
+        let end = if self.joins_sent() {
+            datagrams.len()
+        } else {
+            let joined = datagrams.iter().position(|datagram| datagram.joined().is_some());
+            joined.unwrap_or(datagrams.len())
+        };
+        let send = || message::send(self.as_fd(), &datagrams[..end], self.family, self.connected);
+        match send() {
+            // What a connected socket reports first is the ICMP answer to an earlier datagram; the
+            // one at hand was not tried.
+            Err(SendError::PeerRefused) if self.connected => send(),
+            outcome => outcome,
+        }
+    }
+
+    /// Sends one by one what was refused joined, and remembers it if the joining was at fault.
+    fn send_refused(&self, run: &Transmit<'_>, error: &SendError) -> Result<usize, SendError> {
+        let outcome = self.send_apart(run);
+        // A segment that is too large for this path says nothing about others.
+        if outcome.is_ok() && !matches!(error, SendError::TooLarge) {
+            self.never_join_sent();
+        }
+        outcome
+    }
+
+    fn send_apart(&self, run: &Transmit<'_>) -> Result<usize, SendError> {
+        for payload in run.payload.chunks(run.segment.max(1)) {
+            self.send_some(&[Transmit { payload, segment: 0, ..*run }])?;
+        }
+        Ok(1)
     }
 
     /// Sends one datagram.
@@ -155,7 +213,8 @@ impl UdpSocket {
         }
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::from(address))?;
-        let bound = Self { socket, family, connected: false, ipv6_was_off: false };
+        let gso = AtomicBool::new(true);
+        let bound = Self { socket, family, connected: false, ipv6_was_off: false, gso };
         bound.set_buffers(DEFAULT_BUFFER)?;
         Ok(bound)
     }
@@ -186,13 +245,15 @@ pub struct Received {
     pub ifindex: u32,
     /// The buffer was too small and the datagram's end is lost.
     pub truncated: bool,
+    /// Where the kernel joined several datagrams: the length of each but the last. Else 0.
+    pub stride: usize,
 }
 
 impl Received {
     /// An empty slot around a buffer.
     pub fn new(packet: Packet) -> Self {
         let remote = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Self { packet, remote, local: None, ifindex: 0, truncated: false }
+        Self { packet, remote, local: None, ifindex: 0, truncated: false, stride: 0 }
     }
 }
 
@@ -209,6 +270,17 @@ pub struct Transmit<'a> {
     /// The interface that it leaves by. Heeded only for link-local addresses, which mean nothing
     /// without; routes decide for all others.
     pub ifindex: u32,
+    /// Where the content is several datagrams, one behind the other: the length of each but the
+    /// last, which may be shorter. At most 64, and 65,507 bytes together. Else 0.
+    pub segment: usize,
+}
+
+impl Transmit<'_> {
+    /// The segment length if there are several datagrams.
+    fn joined(&self) -> Option<u16> {
+        let segment = u16::try_from(self.segment).ok()?;
+        (segment > 0 && self.segment < self.payload.len()).then_some(segment)
+    }
 }
 
 /// What became of a batch of datagrams.

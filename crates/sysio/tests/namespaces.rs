@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::netns;
-use sysio::{Interest, Packet, Poller, Ready, Tun, TunError, TunIoError};
+use sysio::{Interest, Packet, Poller, Ready, Tun, TunError, TunIoError, TunOffload};
 
 #[test]
 fn programs_and_closures_run_inside_and_die_with_the_namespace() {
@@ -45,7 +45,7 @@ fn children_see_the_private_resolv_conf_and_nobody_else_does() {
 #[test]
 fn a_tun_interface_carries_pings_both_ways() {
     let Some(netns) = netns() else { return };
-    let tun = netns.run(|| Tun::create("hf%d", 1400)).unwrap().unwrap();
+    let tun = netns.run(|| Tun::create("hf%d", 1400, TunOffload::None)).unwrap().unwrap();
     assert_eq!(tun.name(), "hf0");
     assert!(matches!(tun.send(&[0x45; 40]), Err(TunIoError::Down)));
     support::ip(&netns, "addr add 10.9.0.1/24 dev hf0");
@@ -62,13 +62,13 @@ fn a_tun_interface_carries_pings_both_ways() {
 #[test]
 fn a_second_user_of_a_tun_name_is_told_that_it_is_busy() {
     let Some(netns) = netns() else { return };
-    let first = netns.run(|| Tun::create("hf0", 1500)).unwrap().unwrap();
-    let second = netns.run(|| Tun::create("hf0", 1500)).unwrap();
+    let first = netns.run(|| Tun::create("hf0", 1500, TunOffload::None)).unwrap().unwrap();
+    let second = netns.run(|| Tun::create("hf0", 1500, TunOffload::None)).unwrap();
     assert!(matches!(second, Err(TunError::Busy { .. })), "{second:?}");
     drop(first);
     // A program that another test is starting holds all descriptors until it runs.
     let end = Instant::now() + Duration::from_secs(5);
-    while netns.run(|| Tun::create("hf0", 1500)).unwrap().is_err() {
+    while netns.run(|| Tun::create("hf0", 1500, TunOffload::None)).unwrap().is_err() {
         assert!(Instant::now() < end, "the name stays busy");
     }
 }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use support::netns;
 use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkErrorKind, Route};
-use sysio::{Netns, Network, Packet, Received, Transmit, Tun, UdpSocket};
+use sysio::{Netns, Network, Packet, Received, Transmit, Tun, TunOffload, UdpSocket};
 
 #[tokio::test]
 async fn what_is_set_on_a_link_is_read_back() {
     let Some(netns) = netns() else { return };
-    let tun = netns.run(|| Tun::create("hf0", 1400)).unwrap().unwrap();
+    let tun = netns.run(|| Tun::create("hf0", 1400, TunOffload::None)).unwrap().unwrap();
     let netlink = Netlink::open_in(&netns).unwrap();
     let index = netlink.link_index("hf0").await.unwrap();
     let change = LinkChange { up: Some(true), mtu: Some(1380), txqueuelen: Some(128) };
@@ -45,7 +45,7 @@ async fn what_is_set_on_a_link_is_read_back() {
 #[tokio::test]
 async fn routes_are_added_replaced_looked_up_and_removed() {
     let Some(netns) = netns() else { return };
-    let _tun = netns.run(|| Tun::create("hf0", 1400)).unwrap().unwrap();
+    let _tun = netns.run(|| Tun::create("hf0", 1400, TunOffload::None)).unwrap().unwrap();
     let netlink = Netlink::open_in(&netns).unwrap();
     let index = netlink.link_index("hf0").await.unwrap();
     let up = LinkChange { up: Some(true), ..LinkChange::default() };
@@ -96,12 +96,12 @@ async fn replies_leave_from_the_address_that_was_asked() {
     for asked in ["10.8.0.1", "10.8.0.2", "fd08::1", "fd08::2"].map(ip) {
         let socket_of_client = if asked.is_ipv4() { &v4 } else { &v6 };
         let remote = (asked, 1194).into();
-        let hello = Transmit { payload: b"hello", remote, local: None, ifindex: 0 };
+        let hello = Transmit { payload: b"hello", remote, local: None, ifindex: 0, segment: 0 };
         socket_of_client.send(hello).unwrap();
         let hello = recv_one(&socket);
         assert_eq!(hello.local, Some(asked));
         let Received { remote, local, ifindex, .. } = hello;
-        socket.send(Transmit { payload: b"hi", remote, local, ifindex }).unwrap();
+        socket.send(Transmit { payload: b"hi", remote, local, ifindex, segment: 0 }).unwrap();
         assert_eq!(recv_one(socket_of_client).remote, (asked, 1194).into());
     }
 
@@ -110,10 +110,12 @@ async fn replies_leave_from_the_address_that_was_asked() {
     let link_local = support::ip(&server, "-6 -o addr show dev eth0 scope link");
     let link_local = link_local.split_whitespace().nth(3).unwrap().split('/').next().unwrap();
     let remote = std::net::SocketAddrV6::new(link_local.parse().unwrap(), 1194, 0, scope).into();
-    v6.send(Transmit { payload: b"hello", remote, local: None, ifindex: 0 }).unwrap();
+    v6.send(Transmit { payload: b"hello", remote, local: None, ifindex: 0, segment: 0 }).unwrap();
     let Received { remote: client_side, local, ifindex, .. } = recv_one(&socket);
     assert_eq!(local, Some(ip(link_local)));
-    socket.send(Transmit { payload: b"hi", remote: client_side, local, ifindex }).unwrap();
+    socket
+        .send(Transmit { payload: b"hi", remote: client_side, local, ifindex, segment: 0 })
+        .unwrap();
     assert_eq!(recv_one(&v6).remote, remote);
 }
 

@@ -1,7 +1,7 @@
 //! An ordinary user's own network. Without a harness, since a user namespace must be entered before
 //! any thread is started. Says why if it skips.
 
-use sysio::{Netns, Tun, UserNamespaceError, enter_user_namespace};
+use sysio::{Netns, Tun, TunOffload, UserNamespaceError, enter_user_namespace};
 
 fn main() {
     match enter_user_namespace() {
@@ -13,7 +13,9 @@ fn main() {
     }
     // In here namespaces of namespaces, and interfaces in them, are ours to make.
     let netns = Netns::create().expect("a network namespace in a user namespace");
-    let tun = netns.run(|| Tun::create("hf0", 1400)).expect("the namespace can be entered");
+    let tun = netns
+        .run(|| Tun::create("hf0", 1400, TunOffload::None))
+        .expect("the namespace can be entered");
     match tun {
         Ok(tun) => assert_eq!(tun.name(), "hf0"),
         // The device's mode, which the machine's administrator decides.

@@ -38,7 +38,8 @@ impl System {
         dns_backup: &Path,
     ) -> Result<(Self, Vec<Warning>), SystemError> {
         let netlink = Netlink::open().map_err(SystemError::Netlink)?;
-        let tun = Tun::create(pattern, mtu).map_err(SystemError::Tun)?;
+        let tun =
+            Tun::create(pattern, mtu, engine::Offloads::wanted().tun).map_err(SystemError::Tun)?;
         let ifindex = netlink
             .link_index(tun.name())
             .await

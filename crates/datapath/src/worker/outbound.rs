@@ -4,6 +4,7 @@ use clock::Now;
 
 use super::{Queued, Worker};
 use crate::ip::Inner;
+use crate::offload::split;
 use crate::{DatagramSink, DropCause, Packet, mss};
 
 impl Worker {
@@ -14,25 +15,31 @@ impl Worker {
         now: Now,
         to_udp: &mut impl DatagramSink,
     ) {
-        for Packet { bytes } in batch {
-            if let Err(cause) = self.handle_packet(bytes, now, to_udp) {
+        for packet in batch {
+            if let Err(cause) = self.handle_packet(packet, now, to_udp) {
                 self.drops.count(cause);
             }
         }
     }
 
+    /// One look-up serves all segments: they differ in what lies behind their addresses.
     fn handle_packet(
         &mut self,
-        packet: &mut [u8],
+        Packet { bytes, header }: Packet<'_>,
         now: Now,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
-        let inner = Inner::parse(packet).ok_or(DropCause::NotIp)?;
+        let inner = Inner::parse(bytes).ok_or(DropCause::NotIp)?;
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
         }
         let slot = self.routes.find(inner.destination).ok_or(DropCause::NoRoute)?;
-        self.seal_for(slot, packet, now, to_udp)
+        let seal = |segment: &mut [u8]| {
+            if let Err(cause) = self.seal_for(slot, segment, now, to_udp) {
+                self.drops.count(cause);
+            }
+        };
+        split(bytes, &header, seal).map_err(|_| DropCause::BadOffload)
     }
 
     /// Seals a packet for a peer, with the segment size that its path bears.

@@ -91,7 +91,7 @@ impl Rig {
     /// One packet from the TUN device.
     fn tun(&mut self, packet: &[u8]) {
         let mut bytes = packet.to_vec();
-        self.worker.handle_packets([Packet { bytes: &mut bytes }], self.now, &mut self.outbox);
+        self.worker.handle_packets([Packet::plain(&mut bytes)], self.now, &mut self.outbox);
     }
 
     fn pass(&mut self, seconds: u64) {

@@ -32,7 +32,8 @@ pub(crate) async fn set_up(
     config: &Config,
 ) -> Result<TunnelNetwork, Failure> {
     let ledger = ledger(data, state)?;
-    let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu)
+    let offload = engine::Offloads::wanted().tun;
+    let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu, offload)
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
     addresses(&tun, config)
         .await

@@ -143,6 +143,16 @@ impl SendError {
         !matches!(self, Self::Fatal(_))
     }
 
+    /// Whether the same datagrams might be taken one by one: EMSGSIZE, EINVAL and, from drivers
+    /// without checksum offload, EIO.
+    pub(super) fn may_be_the_joining(&self) -> bool {
+        match self {
+            Self::TooLarge | Self::LocalAddressGone(_) => true,
+            Self::Fatal(source) => Errno::from_io_error(source) == Some(Errno::IO),
+            _ => false,
+        }
+    }
+
     pub(super) fn from_errno(errno: Errno) -> Self {
         match errno {
             Errno::AGAIN => Self::WouldBlock,

@@ -1,4 +1,4 @@
-//! `recvmmsg` and `sendmmsg` with packet-info control messages.
+//! `recvmmsg` and `sendmmsg` with control messages: packet info, and segments joined in one buffer.
 //!
 //! Everything that is not a pointer (addresses, control messages) is built and read as plain bytes;
 //! the two `unsafe` calls at the end see arrays that live on this stack. One call moves up to
@@ -39,7 +39,7 @@ pub(super) fn recv(fd: BorrowedFd<'_>, slots: &mut [Received]) -> Result<usize, 
         slot.packet.filled(header.msg_len as usize);
         slot.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         slot.remote = names[i].decode().unwrap_or(UNKNOWN);
-        (slot.local, slot.ifindex) = controls[i].packet_info();
+        controls[i].tell(slot);
     }
     Ok(received)
 }
@@ -71,10 +71,15 @@ pub(super) fn send(
             header.msg_name = names[i].bytes.as_mut_ptr().cast();
             header.msg_namelen = names[i].len as libc::socklen_t;
             if let Some(local) = datagram.local {
-                controls[i] = Control::from_local(local, datagram.ifindex, family);
-                header.msg_control = controls[i].bytes.as_mut_ptr().cast();
-                header.msg_controllen = controls[i].len;
+                controls[i].push_local(local, datagram.ifindex, family);
             }
+        }
+        if let Some(segment) = datagram.joined() {
+            controls[i].push(libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
+        }
+        if controls[i].len > 0 {
+            header.msg_control = controls[i].bytes.as_mut_ptr().cast();
+            header.msg_controllen = controls[i].len;
         }
         ready = i + 1;
     }
@@ -100,17 +105,17 @@ struct Control {
 impl Control {
     const EMPTY: Self = Self { bytes: [0; CONTROL_SIZE], len: 0 };
 
-    /// One control message that chooses the local address.
-    fn from_local(local: IpAddr, ifindex: u32, family: Family) -> Self {
+    /// Adds the control message that chooses the local address.
+    fn push_local(&mut self, local: IpAddr, ifindex: u32, family: Family) {
         match (family, local.to_canonical()) {
             (Family::V4, IpAddr::V4(v4)) => {
                 // struct in_pktinfo { int ifindex; struct in_addr spec_dst, addr; }
                 let mut info = [0; 12];
                 info[4..8].copy_from_slice(&v4.octets());
-                Self::one(libc::IPPROTO_IP, libc::IP_PKTINFO, &info)
+                self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
             }
             // No IPv6 source exists on such a socket: let the kernel choose.
-            (Family::V4, IpAddr::V6(_)) => Self::EMPTY,
+            (Family::V4, IpAddr::V6(_)) => {}
             (Family::V6, local) => {
                 // struct in6_pktinfo { struct in6_addr addr; unsigned ifindex; }
                 let address = mapped(local);
@@ -118,41 +123,45 @@ impl Control {
                 let mut info = [0; 20];
                 info[..16].copy_from_slice(&address.octets());
                 info[16..].copy_from_slice(&ifindex.to_ne_bytes());
-                Self::one(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info)
+                self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
             }
         }
     }
 
-    fn one(level: i32, kind: i32, data: &[u8]) -> Self {
-        let mut control = Self::EMPTY;
+    fn push(&mut self, level: i32, kind: i32, data: &[u8]) {
         let len = HEADER_SIZE + data.len();
-        control.bytes[..SIZE_OF_LEN].copy_from_slice(&len.to_ne_bytes());
-        control.bytes[SIZE_OF_LEN..][..4].copy_from_slice(&level.to_ne_bytes());
-        control.bytes[SIZE_OF_LEN + 4..][..4].copy_from_slice(&kind.to_ne_bytes());
-        control.bytes[HEADER_SIZE..len].copy_from_slice(data);
-        control.len = len.next_multiple_of(SIZE_OF_LEN);
-        control
+        let room = &mut self.bytes[self.len..];
+        room[..SIZE_OF_LEN].copy_from_slice(&len.to_ne_bytes());
+        room[SIZE_OF_LEN..][..4].copy_from_slice(&level.to_ne_bytes());
+        room[SIZE_OF_LEN + 4..][..4].copy_from_slice(&kind.to_ne_bytes());
+        room[HEADER_SIZE..len].copy_from_slice(data);
+        self.len += len.next_multiple_of(SIZE_OF_LEN);
     }
 
-    /// The local address and the interface, if the kernel said so.
-    fn packet_info(&self) -> (Option<IpAddr>, u32) {
+    /// Writes down what the kernel said about a datagram.
+    fn tell(&self, slot: &mut Received) {
+        (slot.local, slot.ifindex, slot.stride) = (None, 0, 0);
         let mut rest = &self.bytes[..self.len];
         while let Some((level, kind, data, next)) = split_message(rest) {
             match (level, kind) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) if data.len() >= 12 => {
                     let [a, b, c, d] = [data[8], data[9], data[10], data[11]];
-                    return (Some(Ipv4Addr::new(a, b, c, d).into()), number(&data[..4]));
+                    slot.local = Some(Ipv4Addr::new(a, b, c, d).into());
+                    slot.ifindex = number(&data[..4]);
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if data.len() >= 20 => {
                     let mut octets = [0; 16];
                     octets.copy_from_slice(&data[..16]);
-                    let address = IpAddr::from(Ipv6Addr::from(octets)).to_canonical();
-                    return (Some(address), number(&data[16..20]));
+                    slot.local = Some(IpAddr::from(Ipv6Addr::from(octets)).to_canonical());
+                    slot.ifindex = number(&data[16..20]);
                 }
-                _ => rest = next,
+                (libc::SOL_UDP, libc::UDP_GRO) if data.len() >= 4 => {
+                    slot.stride = number(&data[..4]) as usize;
+                }
+                _ => {}
             }
+            rest = next;
         }
-        (None, 0)
     }
 }
 
@@ -211,5 +220,5 @@ const BATCH: usize = 16;
 /// `struct cmsghdr { size_t len; int level; int type; }`; lengths are rounded up to its first field.
 const SIZE_OF_LEN: usize = size_of::<usize>();
 const HEADER_SIZE: usize = SIZE_OF_LEN + 8;
-/// One packet-info message, and room to spare.
-const CONTROL_SIZE: usize = 64;
+/// A packet-info message and one about segments, with room to spare.
+const CONTROL_SIZE: usize = 96;

@@ -25,6 +25,7 @@ fn a_dual_stack_socket_names_plain_ipv4_addresses_and_answers_from_the_asked_one
         remote: hello.remote,
         local: hello.local,
         ifindex: hello.ifindex,
+        segment: 0,
     };
     server.send(answer).unwrap();
     assert_eq!(recv_one(&client).remote, (asked, port).into());
@@ -44,6 +45,46 @@ fn batches_larger_than_one_system_call_arrive_in_order() {
         assert_eq!(slot.packet.content(), payload);
     }
     assert_eq!(server.recv_batch(&mut slots).unwrap(), 0);
+}
+
+#[test]
+fn joined_datagrams_arrive_joined_or_apart_as_the_receiver_wants() {
+    let [plain, joining] =
+        [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap());
+    assert!(joining.join_received());
+    let client = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0).into()).unwrap();
+    let payload: Vec<u8> = (0..2500u32).map(|i| i as u8).collect();
+    for (server, strides) in [(&plain, vec![0, 0, 0]), (&joining, vec![1000])] {
+        let run = transmit(&payload, server.local_addr().unwrap());
+        client.send(Transmit { segment: 1000, local: local_v4(), ..run }).unwrap();
+        assert_eq!(received(server), (strides, payload.clone()));
+    }
+    assert!(client.joins_sent());
+}
+
+#[test]
+fn without_joining_every_datagram_is_sent_on_its_own() {
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let client = UdpSocket::connect(server.local_addr().unwrap()).unwrap();
+    client.never_join_sent();
+    let payload = [7; 250];
+    let run = transmit(&payload, server.local_addr().unwrap());
+    let outcome = client.send_batch(&[run, Transmit { segment: 100, ..run }, run]);
+    assert!(outcome.sent == 3 && outcome.stopped.is_none());
+    let lengths: Vec<_> = slots(&server).iter().map(|slot| slot.packet.len()).collect();
+    assert_eq!(lengths, [250, 100, 100, 50, 250]);
+}
+
+#[test]
+fn what_the_kernel_refuses_joined_is_sent_one_by_one_and_remembered() {
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let client = UdpSocket::connect(server.local_addr().unwrap()).unwrap();
+    // More segments than any kernel takes.
+    let payload = [7; 300];
+    let run = transmit(&payload, server.local_addr().unwrap());
+    client.send(Transmit { segment: 1, ..run }).unwrap();
+    assert_eq!(received(&server).1, payload);
+    assert!(!client.joins_sent());
 }
 
 #[test]
@@ -102,8 +143,25 @@ fn an_address_in_use_names_the_mend() {
     assert!(error.to_string().contains("ss -lunp"), "{error}");
 }
 
+fn local_v4() -> Option<IpAddr> {
+    Some(Ipv4Addr::LOCALHOST.into())
+}
+
+fn received(server: &UdpSocket) -> (Vec<usize>, Vec<u8>) {
+    let slots = slots(server);
+    let bytes = slots.iter().flat_map(|slot| slot.packet.content()).copied().collect();
+    (slots.iter().map(|slot| slot.stride).collect(), bytes)
+}
+
+fn slots(server: &UdpSocket) -> Vec<Received> {
+    let mut slots: Vec<_> = (0..400).map(|_| Received::new(Packet::new(0, 4000))).collect();
+    let count = server.recv_batch(&mut slots).unwrap();
+    slots.truncate(count);
+    slots
+}
+
 fn transmit(payload: &[u8], remote: SocketAddr) -> Transmit<'_> {
-    Transmit { payload, remote, local: None, ifindex: 0 }
+    Transmit { payload, remote, local: None, ifindex: 0, segment: 0 }
 }
 
 fn recv_one(socket: &UdpSocket) -> Received {

@@ -1,0 +1,83 @@
+//! Checksums and segmentation that the kernel leaves to the other side of a TUN interface
+//! (IFF_VNET_HDR): one read then brings up to 64 KiB of a flow, and one write takes as much.
+//!
+//! What the header in front of each packet means is not known here.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::ioctl::{IntegerSetter, Opcode, opcode};
+
+use super::{DEVICE, TunError, error};
+use crate::interface::{self, InterfaceCall, InterfaceRequest};
+
+/// `struct virtio_net_hdr`, in front of every packet of an interface with offload.
+pub type VnetHeader = [u8; VNET_HEADER];
+
+/// Its length.
+pub const VNET_HEADER: usize = 10;
+
+/// Nothing is left to be done to the packet.
+pub const NO_OFFLOAD: VnetHeader = [0; VNET_HEADER];
+
+/// What packets an interface carries beyond plain ones. Each includes the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TunOffload {
+    /// No header, plain packets only.
+    None,
+    /// TCP packets longer than the MTU, and packets without checksum.
+    Tcp,
+    /// UDP datagrams joined as well (Linux 6.2).
+    TcpAndUdp,
+}
+
+/// Opens an interface with as much offload as the kernel has.
+pub(super) fn attach(
+    request: &mut InterfaceRequest,
+    pattern: &str,
+    wanted: TunOffload,
+) -> Result<(OwnedFd, TunOffload), TunError> {
+    if wanted != TunOffload::None
+        && let Ok(fd) = open(request, pattern, IFF_VNET_HDR)
+        && let Some(given) = give(&fd, wanted)
+    {
+        return Ok((fd, given));
+    }
+    // An interface is named by the first attempt, whatever came of it.
+    *request =
+        InterfaceRequest::named(pattern).ok_or_else(|| TunError::BadName(pattern.to_owned()))?;
+    Ok((open(request, pattern, 0)?, TunOffload::None))
+}
+
+fn open(request: &mut InterfaceRequest, pattern: &str, more: u16) -> Result<OwnedFd, TunError> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let fd = rustix::fs::open(DEVICE, flags, Mode::empty()).map_err(error::open_error)?;
+    request.set_flags(IFF_TUN | IFF_NO_PI | more);
+    interface::call(&fd, InterfaceCall::TunAttach, request)
+        .map_err(|errno| error::attach_error(errno, pattern))?;
+    Ok(fd)
+}
+
+/// The most of `wanted` that the kernel agrees to.
+fn give(fd: &OwnedFd, wanted: TunOffload) -> Option<TunOffload> {
+    let tcp = CSUM | TSO4 | TSO6;
+    let steps = [(TunOffload::TcpAndUdp, tcp | USO4 | USO6), (TunOffload::Tcp, tcp)];
+    let fits = |(step, bits): &(TunOffload, usize)| *step <= wanted && set(fd, *bits).is_ok();
+    steps.into_iter().find(fits).map(|(step, _)| step)
+}
+
+fn set(fd: &OwnedFd, bits: usize) -> rustix::io::Result<()> {
+    // SAFETY: TUNSETOFFLOAD takes its argument by value and touches no memory of this process. A
+    // descriptor that does not know the call refuses it.
+    unsafe { rustix::ioctl::ioctl(fd, IntegerSetter::<TUN_SET_OFFLOAD>::new_usize(bits)) }
+}
+
+const IFF_TUN: u16 = 0x0001;
+const IFF_NO_PI: u16 = 0x1000;
+const IFF_VNET_HDR: u16 = 0x4000;
+const TUN_SET_OFFLOAD: Opcode = opcode::write::<u32>(b'T', 208);
+const CSUM: usize = 0x01;
+const TSO4: usize = 0x02;
+const TSO6: usize = 0x04;
+const USO4: usize = 0x20;
+const USO6: usize = 0x40;
