@@ -21,6 +21,8 @@ pub struct World {
     pub lan: Host,
     /// The running `handfast up`.
     pub up: Option<Program>,
+    /// What `handfast up` does without when it is started next (`HANDFAST_WITHOUT`).
+    pub without: &'static str,
     lab: Lab,
     folder: PathBuf,
     settings: Vec<(String, String)>,
@@ -68,7 +70,7 @@ impl World {
         let folder = fresh_folder(test);
         let settings =
             settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let mut world = Self { gateway, lan, up: None, lab, folder, settings };
+        let mut world = Self { gateway, lan, up: None, without: "", lab, folder, settings };
         world.bring_up();
         Some(world)
     }
@@ -187,6 +189,7 @@ impl World {
     fn launch(&self) -> Program {
         let mut command = self.command();
         command.args(["up", "--public", &self.gateway.v4[0].to_string()]);
+        command.env("HANDFAST_WITHOUT", self.without);
         Program::start(&self.gateway.netns, command, &self.folder.join("gateway.log"))
             .expect("the gateway starts")
     }

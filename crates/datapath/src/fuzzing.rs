@@ -14,6 +14,7 @@ use wire::key_material::{KeyMaterial, Role};
 use wire::{KeyId, PeerId};
 
 use crate::ip::Inner;
+use crate::offload::{self, Coalescer, Joined, Joining, Segmentation, SuperSink, VirtioHeader};
 use crate::{
     Command, DataKeys, Datagram, Endpoint, Header, IpNet, KeepAlive, Mss, Outbox, Packet,
     PacketSink, PeerRef, PeerSettings, PeerToPeer, SealKey, Side, Worker, WorkerSettings, mss,
@@ -23,12 +24,14 @@ use crate::{
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("datagram", datagram),
     ("sealed", sealed),
     ("packet", packet),
     ("clamp", clamp),
     ("script", script),
+    ("split", split),
+    ("coalesce", coalesce),
 ];
 
 /// Received bytes as they are: the first byte's half is a stride, as if the kernel had joined them.
@@ -78,6 +81,74 @@ pub fn clamp(bytes: &[u8]) {
     if once != bytes && tcp_sum(bytes) == Some(0xffff) {
         assert_eq!(tcp_sum(&once), Some(0xffff));
     }
+}
+
+/// A virtio header and a packet from a TUN device with offload: segments are no longer than was
+/// asked for, and hold the whole payload.
+pub fn split(bytes: &[u8]) {
+    let Some((header, packet)) = bytes.split_first_chunk() else { return };
+    let Ok(header) = VirtioHeader::parse(header) else { return };
+    let (mut packet, mut segments) = (packet.to_vec(), Vec::new());
+    let size = header.segmentation.map_or(usize::MAX, Segmentation::size);
+    let outcome = offload::split(&mut packet, &header, |segment| {
+        assert!(segment.len() <= size.saturating_add(100));
+        segments.push(segment.to_vec());
+    });
+    assert!(outcome.is_ok() || segments.is_empty());
+    let mut kept = Kept::default();
+    kept.coalesce(&segments);
+    assert_eq!(kept.came, segments);
+}
+
+/// Packets behind their lengths, some of which continue each other: order and bytes are kept, and
+/// what was joined is cut into what it was made of.
+pub fn coalesce(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let mut packets = Vec::new();
+    while !input.0.is_empty() {
+        packets.push(input.chunk().to_vec());
+    }
+    let mut kept = Kept::default();
+    kept.coalesce(&packets);
+    assert_eq!(kept.came, packets);
+}
+
+/// What a coalescer wrote.
+#[derive(Default)]
+struct Kept {
+    came: Vec<Vec<u8>>,
+}
+
+impl Kept {
+    fn coalesce(&mut self, packets: &[Vec<u8>]) {
+        let mut coalescer = Coalescer::new(Joining::TcpAndUdp);
+        packets.iter().for_each(|packet| coalescer.push(packet, self));
+        coalescer.flush(self);
+    }
+}
+
+impl SuperSink for Kept {
+    fn write(&mut self, joined: &Joined<'_, '_>) {
+        let mut whole = joined.first.to_vec();
+        joined.payloads.iter().for_each(|payload| whole.extend_from_slice(payload));
+        let mut packets = joined.packets.iter();
+        if joined.header.segmentation.is_some() {
+            let check = |segment: &mut [u8]| {
+                let packet = packets.next().expect("as many segments as packets");
+                assert!(same_but_identification(segment, packet));
+            };
+            offload::split(&mut whole, &joined.header, check).expect("it can be cut again");
+            assert!(packets.next().is_none());
+        }
+        self.came.extend(joined.packets.iter().map(|packet| packet.to_vec()));
+    }
+}
+
+/// An IPv4 packet that can't be fragmented may be numbered anew. Sums of zero have two spellings.
+fn same_but_identification(a: &[u8], b: &[u8]) -> bool {
+    let (first, transport, protocol) = if a[0] >> 4 == 4 { (12, 20, a[9]) } else { (0, 40, a[6]) };
+    let sum = transport + if protocol == 6 { 16 } else { 6 };
+    a.len() == b.len() && a[first..sum] == b[first..sum] && a[sum + 2..] == b[sum + 2..]
 }
 
 /// A sequence of everything a worker can meet, each step of at most 255 bytes behind a short head.

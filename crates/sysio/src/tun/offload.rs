@@ -67,9 +67,10 @@ fn give(fd: &OwnedFd, wanted: TunOffload) -> Option<TunOffload> {
 }
 
 fn set(fd: &OwnedFd, bits: usize) -> rustix::io::Result<()> {
-    // SAFETY: TUNSETOFFLOAD takes its argument by value and touches no memory of this process. A
-    // descriptor that does not know the call refuses it.
-    unsafe { rustix::ioctl::ioctl(fd, IntegerSetter::<TUN_SET_OFFLOAD>::new_usize(bits)) }
+    // SAFETY: TUNSETOFFLOAD takes its argument by value, as an integer.
+    let call = unsafe { IntegerSetter::<TUN_SET_OFFLOAD>::new_usize(bits) };
+    // SAFETY: the call touches no memory of this process. A descriptor that does not know it refuses.
+    unsafe { rustix::ioctl::ioctl(fd, call) }
 }
 
 const IFF_TUN: u16 = 0x0001;
