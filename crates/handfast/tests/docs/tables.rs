@@ -45,7 +45,7 @@ fn the_tables_of_reasons_have_every_code_and_no_other() {
     let drops = [
         codes_in("tunnel/src/dropped.rs"),
         codes_in("datapath/src/counters.rs"),
-        suspects_in("engine/src/data.rs"),
+        suspects_in("engine/src/data/inward.rs"),
         added_in("gateway/src/vpn/running.rs"),
     ];
     assert_codes("| cause | what it means | what to do |", drops.concat());
