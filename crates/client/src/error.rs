@@ -83,7 +83,7 @@ impl ClientError {
         match self {
             Self::Refused(_) | Self::CertificateRefused(_) => &[
                 "the certificate may be revoked, expired, or its user disabled",
-                "whoever runs the gateway sees the reason with `handfast events`",
+                "whoever runs the gateway sees the reason with `handfast status`",
             ],
             Self::SentAway(_) => &["whoever runs the server closed this connection"],
             Self::Challenged(_) => {

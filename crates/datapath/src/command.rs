@@ -118,7 +118,7 @@ pub enum Command {
     KeyNew {
         /// Which peer.
         peer: PeerRef,
-        /// Its place; a key there is replaced. A fourth key pushes out the oldest.
+        /// Its place, which must be free. A fourth key pushes out the oldest that doesn't seal.
         key_id: KeyId,
         /// The algorithm.
         cipher: Cipher,
@@ -228,6 +228,8 @@ pub enum CommandRefused {
     OldGeneration,
     /// No key with that id.
     NoSuchKey,
+    /// There is a key with that id; it has to be deleted first.
+    KeyTaken,
     /// The key material can't be used: all zero.
     UnusableKey,
 }
@@ -239,6 +241,7 @@ impl fmt::Display for CommandRefused {
             CommandRefused::NoSuchSlot => "the command names a slot beyond the worker's table",
             CommandRefused::SlotTaken => "the slot still belongs to another peer",
             CommandRefused::OldGeneration => "the slot has seen a later generation",
+            CommandRefused::KeyTaken => "a key with that id is installed already",
             CommandRefused::NoSuchKey => "the command names a key that isn't installed",
             CommandRefused::UnusableKey => "the key material is all zero",
         })

@@ -23,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) alive: Alive,
     /// A notice of its last move waits to be polled.
     pub(crate) float_waits: bool,
+    /// When it was followed to another address last.
+    pub(crate) floated_at: Option<Duration>,
     pub(crate) said_exit: bool,
 }
 
@@ -41,6 +43,7 @@ impl Peer {
             counters: PeerCounters::default(),
             alive: Alive { last_rx: boot, last_tx: boot, expired: false, armed: None },
             float_waits: false,
+            floated_at: None,
             said_exit: false,
         }
     }
@@ -158,10 +161,15 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Installs a key in the place of its namesake, else in a free place, else in that of the
-    /// oldest key that isn't sealing.
+    /// Whether there is a key of this id. It has to go before another takes the id: the same material
+    /// installed twice would count its packet ids, and with them its nonces, from the start again.
+    pub(crate) fn has(&self, id: KeyId) -> bool {
+        self.place_of(id).is_some()
+    }
+
+    /// Installs a key in a free place, else in that of the oldest key that isn't sealing.
     pub(crate) fn install(&mut self, id: KeyId, seal: SealKey, open: OpenKey) {
-        let at = self.place_of(id).or_else(|| self.free_place()).unwrap_or_else(|| self.oldest());
+        let at = self.free_place().unwrap_or_else(|| self.oldest());
         // The peer can't know a replaced key's successor yet.
         self.sealing = self.sealing.filter(|sealing| *sealing != at);
         self.installed += 1;

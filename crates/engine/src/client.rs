@@ -283,6 +283,7 @@ impl ClientTask {
     fn end(&mut self, ending: Ending) {
         if !self.ended {
             self.ended = true;
+            self.session.close(Close::Replaced, self.clock.now());
             self.data.apply(Command::PeerDel { peer: server_peer() });
             self.tell(ClientEvent::Ended(ending));
         }

@@ -108,6 +108,13 @@ struct Sweep {
     waiting: BTreeSet<PeerRef>,
 }
 
+/// Nobody sweeps without a control task, so nothing is forwarded without it either.
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.parts.data.stop();
+    }
+}
+
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let (outlet, from_sessions) = mpsc::unbounded_channel();
@@ -140,7 +147,11 @@ impl Control {
                     Ok(()) => self.sweep(*inlets.changes.borrow_and_update()),
                     Err(_) => return,
                 },
-                Some(notice) = inlets.notices.recv() => self.take_notice(notice),
+                notice = inlets.notices.recv() => match notice {
+                    Some(notice) => self.take_notice(notice),
+                    // Without the data thread there is nothing to control.
+                    None => return,
+                },
                 Some((id, what)) = self.from_sessions.recv() => self.hear(id, what),
                 Some(ended) = self.tasks.join_next_with_id() => self.bury(ended),
                 ask = inlets.asks.recv() => match ask {
@@ -331,6 +342,9 @@ impl Control {
             Some(unfinished) => unfinished.waiting,
             None => BTreeSet::new(),
         };
+        // Peers that were closed for another reason, and that the data thread still has to confirm.
+        let live = |id| self.connections.get(id).is_some_and(|connection| !connection.ended);
+        waiting.extend(self.by_peer.iter().filter(|(_, id)| !live(id)).map(|(peer, _)| *peer));
         for (id, peer, refusal) in withdrawn {
             waiting.insert(peer);
             let close = ToSession::Close(Close::AuthFailed(told(&refusal)));
@@ -419,7 +433,10 @@ impl Control {
     }
 
     fn deleted(&mut self, peer: PeerRef, _counters: PeerCounters) {
-        self.by_peer.remove(&peer);
+        if let Some(id) = self.by_peer.remove(&peer) {
+            // The data thread deletes on its own only whom it stumbled over.
+            self.end(id, Ending::Panicked, Some(ToSession::Close(Close::Replaced)));
+        }
         self.peer_ids.give_back(peer);
         if let Some(sweep) = &mut self.sweep {
             sweep.waiting.remove(&peer);
@@ -434,9 +451,12 @@ impl Control {
             Err(error) => error.id(),
         };
         let Some(id) = self.task_ids.remove(&task) else { return };
-        if ended.is_err() {
-            self.end(id, Ending::Panicked, None);
+        // What the task said before it ended may not have been heard yet.
+        while let Ok((id, what)) = self.from_sessions.try_recv() {
+            self.hear(id, what);
         }
+        // Without a word it panicked; and nobody is forgotten whose peer was not deleted.
+        self.end(id, Ending::Panicked, None);
         let Some(connection) = self.connections.remove(&id) else { return };
         self.by_sender.remove(&(connection.remote, connection.client_session));
     }

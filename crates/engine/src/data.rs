@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -128,6 +129,7 @@ struct DataThread {
     peers: BTreeSet<PeerRef>,
     figures: DataFigures,
     diagnosis: Diagnosis,
+    tun_is_gone: bool,
 }
 
 impl DataThread {
@@ -153,6 +155,7 @@ impl DataThread {
             peers: BTreeSet::new(),
             figures: DataFigures::default(),
             diagnosis: Diagnosis::default(),
+            tun_is_gone: false,
         }
     }
 
@@ -163,19 +166,38 @@ impl DataThread {
             if self.poller.wait(&mut ready, timeout).is_err() || self.obey().is_break() {
                 return;
             }
-            for event in &ready {
-                match *event {
-                    Ready::Fd { token: TUN, .. } => self.serve_tun(),
-                    Ready::Fd { token, .. } => self.serve_socket((token - FIRST_SOCKET) as usize),
-                    Ready::Woken => {}
-                }
+            // The worker stays usable after a panic; the peer that it was serving goes.
+            if catch_unwind(AssertUnwindSafe(|| self.serve(&ready))).is_err() {
+                self.drop_the_served();
             }
-            let now = self.io.clock.now();
-            if self.worker.poll_timeout().is_some_and(|due| due.at <= now.boot) {
-                self.worker.handle_timeout(now, &mut self.outbox);
-                self.flush();
+            if self.tun_is_gone {
+                tracing::error!("the TUN device is gone; the data thread ends");
+                return;
             }
             self.pass_notices();
+        }
+    }
+
+    fn serve(&mut self, ready: &[Ready]) {
+        for event in ready {
+            match *event {
+                Ready::Fd { token: TUN, .. } => self.serve_tun(),
+                Ready::Fd { token, .. } => self.serve_socket((token - FIRST_SOCKET) as usize),
+                Ready::Woken => {}
+            }
+        }
+        let now = self.io.clock.now();
+        if self.worker.poll_timeout().is_some_and(|due| due.at <= now.boot) {
+            self.worker.handle_timeout(now, &mut self.outbox);
+            self.flush();
+        }
+    }
+
+    fn drop_the_served(&mut self) {
+        self.outbox.clear();
+        tracing::error!(peer = ?self.worker.serving(), "a packet made us stumble; its peer is closed");
+        if let Some(peer) = self.worker.serving() {
+            self.apply(Command::PeerDel { peer });
         }
     }
 
@@ -244,6 +266,7 @@ impl DataThread {
                 Ok(None) => break,
                 Err(error) => {
                     tracing::debug!(%error, "reading the TUN device");
+                    self.tun_is_gone = !error.is_transient();
                     break;
                 }
             };

@@ -104,6 +104,11 @@ impl Server {
         self.swept.clone()
     }
 
+    /// Waits until the server has ended, which it does of its own accord only when it is broken.
+    pub async fn ended(&self) {
+        self.asks.closed().await;
+    }
+
     /// Everybody who is connected, with counters.
     pub async fn sessions(&self) -> Vec<SessionInfo> {
         let listed = self.ask(Ask::Sessions).await.unwrap_or_default();

@@ -91,8 +91,17 @@ impl Gateway {
         let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
         let options = Options { lease_last: addressing.last_host(), ..Options::default() };
         let store = open_store(&data, &clock, &options).await?;
+        let had_records = data.ca_certificate().exists();
+        if had_records && store.ca_generation_list().await?.is_empty() {
+            return Err(records_are_gone(&data));
+        }
         let authority =
             Authority::open(store.clone(), Arc::clone(&clock), Arc::clone(&config)).await?;
+        if !had_records {
+            tracing::info!(ca = authority.generation().subject, "the CA was made");
+            let pem = authority.ca_pem();
+            data.write_whole(&data.ca_certificate(), pem.as_bytes()).map_err(|e| from_data(&e))?;
+        }
         let live = Live::new(store.clone(), config);
         Ok(Self {
             data,
@@ -268,6 +277,23 @@ async fn open_store(
         }
     }
     Store::open_with(&data.store(), Arc::clone(clock), options.clone())
+}
+
+/// A new CA in the place of a lost one would lock every device out, without a word.
+fn records_are_gone(data: &DataDir) -> Failure {
+    let message = format!("the records of {} are gone", data.path().display());
+    let (store, ca) = (data.store(), data.ca_certificate());
+    Failure::new(FailureKind::Environment, message)
+        .because(format!(
+            "{} says that there was a CA, and {} has none",
+            ca.display(),
+            store.display()
+        ))
+        .hint(format!("restore {} from a backup", store.display()))
+        .hint(format!(
+            "or remove {} to begin anew: every device needs a new profile then",
+            ca.display()
+        ))
 }
 
 /// The settings of a first start. A file that is there is somebody's choice and is kept.

@@ -124,8 +124,10 @@ impl Session {
             self.keys.held.push(HeldKey { key_id, cipher, material, expires });
             self.events.push_back(Event::KeyReady(Box::new(key)));
         }
+        // Not said to be active: a data plane that survived seals with it already, and a new one does
+        // not know which packet ids are used up and would use nonces twice. Its data waits for the
+        // generation that begins here.
         self.keys.sealing = state.sealing;
-        self.events.extend(state.sealing.map(Event::KeyActive));
         self.begin_generation(self.free_key_id());
         self.advance();
     }

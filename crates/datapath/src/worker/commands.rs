@@ -102,6 +102,9 @@ impl Worker {
         role: Role,
     ) -> Result<(), CommandRefused> {
         let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        if found.keys.has(key_id) {
+            return Err(CommandRefused::KeyTaken);
+        }
         let (seal, open) =
             DataKeys::derive(cipher, material, role).ok_or(CommandRefused::UnusableKey)?;
         found.keys.install(key_id, seal, open);

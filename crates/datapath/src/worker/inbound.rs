@@ -3,6 +3,8 @@
 //! Order matters: nothing a datagram says is believed before its tag and its packet id were
 //! checked, least of all where its sender is (protocol section 13.1).
 
+use std::time::Duration;
+
 use clock::Now;
 use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 
@@ -69,7 +71,7 @@ impl Worker {
             self.rearm(slot);
         }
         if moved {
-            self.follow(slot, endpoint, opened.newest)?;
+            self.follow(slot, endpoint, opened.newest, now)?;
         }
         Ok((slot, opened.plaintext))
     }
@@ -86,7 +88,13 @@ impl Worker {
     }
 
     /// An authentic packet came from another endpoint than the known one.
-    fn follow(&mut self, slot: u32, endpoint: &Endpoint, newest: bool) -> Result<(), DropCause> {
+    fn follow(
+        &mut self,
+        slot: u32,
+        endpoint: &Endpoint,
+        newest: bool,
+        now: Now,
+    ) -> Result<(), DropCause> {
         let taken = self.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
         let Some(peer) = self.table.at(slot) else { return Ok(()) };
         let same_remote = peer.endpoint.key() == endpoint.key();
@@ -102,6 +110,11 @@ impl Worker {
         if !newest || taken || peer.endpoint == endpoint {
             return Ok(());
         }
+        // A peer that hops between two addresses must not keep the control plane busy.
+        if peer.floated_at.is_some_and(|at| now.boot < at + BETWEEN_FLOATS) {
+            return Ok(());
+        }
+        peer.floated_at = Some(now.boot);
         let reference = peer.reference;
         if !std::mem::replace(&mut peer.float_waits, true) {
             self.notices.push_back(Queued::Float(reference));
@@ -170,3 +183,6 @@ impl Worker {
         self.routes.find(inner.destination).filter(|other| *other != slot)
     }
 }
+
+/// A peer is followed to another address at most this often.
+const BETWEEN_FLOATS: Duration = Duration::from_secs(1);

@@ -57,6 +57,12 @@ impl DataDir {
         self.path.join("control.sock")
     }
 
+    /// The CA's certificate, written when the first start has made it: a folder that has this file had
+    /// records.
+    pub fn ca_certificate(&self) -> PathBuf {
+        self.path.join("ca.crt")
+    }
+
     /// What has to be put back after a crash: forwarding, firewall table, routes.
     pub fn undo_record(&self) -> PathBuf {
         self.path.join("undo")

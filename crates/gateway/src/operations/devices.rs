@@ -4,7 +4,7 @@ use store::Actor;
 
 use super::{device_names, fits_a_certificate, user_name};
 use crate::admin::answer::{Changed, Device, DeviceDetail};
-use crate::admin::failure::Failure;
+use crate::admin::failure::{Failure, FailureKind};
 use crate::admin::protocol::{DeviceName, RevokeReason};
 use crate::authority::KeyFrom;
 use crate::gateway::Gateway;
@@ -67,6 +67,12 @@ impl Gateway {
     ) -> Result<Changed, Failure> {
         let (user, device) = device_names(name)?;
         let before = self.store().device_show(&user, &device).await?;
+        if before.certificates.is_empty() {
+            let message = format!("device {name} has no certificate: there is nothing to revoke");
+            return Err(Failure::new(FailureKind::Conflict, message).hint(
+                "its first profile would issue one; `handfast user disable` keeps the user out",
+            ));
+        }
         let touched = before.certificates.iter().map(|c| c.serial).collect();
         let change = self.before_change(touched);
         let reason = reason_to_store(reason);

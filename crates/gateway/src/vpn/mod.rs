@@ -61,18 +61,30 @@ impl Vpn {
         }
         let sockets = listen(&config)?;
         let ports = sockets.iter().filter_map(|s| Some(s.local_addr().ok()?.port())).collect();
-        let network = network::set_up(gateway.data(), state, &config).await?;
         let settings = settings(gateway, &config)?;
+        let network = network::set_up(gateway.data(), state, &config).await?;
         let door = Door::new(gateway);
         let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;
         let tun = Arc::clone(&network.tun);
-        let server = Server::start(tun, sockets, settings, admission, Arc::clone(&clock))
-            .map_err(|e| Failure::new(FailureKind::Environment, e.to_string()).caused_by(&e))?;
+        let started = Server::start(tun, sockets, settings, admission, Arc::clone(&clock));
+        let server = match started {
+            Ok(server) => server,
+            Err(error) => {
+                network.take_down().await;
+                let failure = Failure::new(FailureKind::Environment, error.to_string());
+                return Err(failure.caused_by(&error));
+            }
+        };
         let server = Arc::new(server);
         let sweeping = sweep(gateway, &server, door);
         let running = RunningServer { server: Arc::clone(&server), clock, ports };
         gateway.attach(Arc::new(running));
         Ok(Self { server, network, sweeping })
+    }
+
+    /// Waits until the door has closed by itself, which it does only when something is broken.
+    pub async fn ended(&self) {
+        self.server.ended().await;
     }
 
     /// Renews the keys of every session.

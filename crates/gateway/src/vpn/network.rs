@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
-    Forwarding, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlLedger, Tun,
-    enable_forwarding,
+    Forwarding, NAT_TABLE, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlLedger,
+    Tun, enable_forwarding,
 };
 
 use crate::admin::failure::{Failure, FailureKind};
@@ -43,7 +43,7 @@ pub(crate) async fn set_up(
         network.forwarding = Some(forward(&ledger, config).await?);
         network.nat = masquerade(network.tun.name().to_owned(), config).await;
     } else {
-        remove_left_over().await;
+        remove_left_over(network.tun.name()).await;
     }
     Ok(network)
 }
@@ -127,8 +127,8 @@ async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
     if let Some(net6) = config.vpn.network6 {
         sources.extend(network(net6.address().into(), net6.bits()));
     }
+    let table = table(&tun);
     let rules = NatRules { tun, sources, masquerade: true };
-    let table = NatTable::default();
     let applied =
         tokio::task::spawn_blocking(move || table.apply(&rules).map(|blockers| (table, blockers)));
     match applied.await {
@@ -147,12 +147,23 @@ async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
 }
 
 /// A gateway that was killed while it translated left its table; this one would not replace it.
-async fn remove_left_over() {
-    let removed = tokio::task::spawn_blocking(|| NatTable::default().remove()).await;
+async fn remove_left_over(interface: &str) {
+    let table = table(interface);
+    let removed = tokio::task::spawn_blocking(move || table.remove()).await;
     if let Ok(Err(error)) = removed {
         // Without nft there is no table of ours either.
         tracing::debug!(%error, "no left-over NAT table removed");
     }
+}
+
+/// One table for each interface, so that gateways on one machine leave each other's alone.
+fn table(interface: &str) -> NatTable {
+    if interface == NAT_TABLE {
+        return NatTable::default();
+    }
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = interface.chars().map(plain).collect();
+    NatTable::named(&format!("{NAT_TABLE}_{name}")).unwrap_or_default()
 }
 
 fn network(address: IpAddr, bits: u8) -> Vec<Network> {

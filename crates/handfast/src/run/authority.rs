@@ -25,6 +25,13 @@ pub(crate) fn ca_export(data: &Path, json: bool, out: Option<&Path>) -> Result<O
             Output::done(ca.certificate.pem)
         });
     };
+    if let Ok(there) = fs::read(out)
+        && !there.starts_with(b"-----BEGIN CERTIFICATE-----")
+    {
+        let message = format!("{} is there and is not a certificate", out.display());
+        return Err(Failure::new(FailureKind::Conflict, message)
+            .hint("name another file with --out, or leave it out to print the certificate"));
+    }
     fs::write(out, &ca.certificate.pem).map_err(|error| {
         Failure::new(FailureKind::Failed, format!("{} can't be written", out.display()))
             .caused_by(&error)

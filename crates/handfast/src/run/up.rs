@@ -59,14 +59,25 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
     tracing::info!(listen = listening.join(" "), data = %data.path().display(), "the gateway is up");
     notify(NotifyState::Ready);
-    while let Asked::Reload = signals.next().await {
-        reload(&gateway).await;
-    }
+    let broken = loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Reload => reload(&gateway).await,
+                Asked::Stop => break false,
+            },
+            () = vpn.ended() => break true,
+        }
+    };
     notify(NotifyState::Stopping);
     commands.abort();
     vpn.stop().await;
     gateway.stopping().await?;
     gateway.close().await;
+    if broken {
+        // A service manager starts it again; going on would serve nobody and look healthy.
+        return Err(Failure::new(FailureKind::Failed, "the data path has ended by itself")
+            .hint("the log says why; please report it"));
+    }
     tracing::info!("the gateway has stopped");
     Ok(())
 }

@@ -96,7 +96,7 @@ fn a_reply_leaves_from_the_address_that_was_asked_last() {
 }
 
 #[test]
-fn a_peer_that_moves_with_every_packet_fills_one_notice() {
+fn a_peer_that_moves_with_every_packet_is_followed_once_a_second() {
     let (mut rig, mut fars) = Rig::server(1);
     let hello = fars[0].hello();
     rig.udp(home(0), &hello);
@@ -105,7 +105,12 @@ fn a_peer_that_moves_with_every_packet_fills_one_notice() {
         let hello = fars[0].hello();
         rig.udp(at(&format!("198.51.100.200:{port}")), &hello);
     }
-    let endpoint = at("198.51.100.200:100");
+    let endpoint = at("198.51.100.200:1");
+    assert_eq!(rig.notices(), [Notice::Float { peer: peer(0, 1), endpoint }]);
+    rig.pass(1);
+    let hello = fars[0].hello();
+    let endpoint = at("198.51.100.200:101");
+    rig.udp(endpoint, &hello);
     assert_eq!(rig.notices(), [Notice::Float { peer: peer(0, 1), endpoint }]);
 }
 

@@ -148,11 +148,14 @@ fn a_deleted_key_is_gone_for_both_directions() {
 }
 
 #[test]
-fn a_key_that_replaces_the_sealing_one_waits_for_its_own_swap() {
+fn a_key_is_not_installed_twice_so_that_no_nonce_comes_again() {
     let (mut rig, fars) = Rig::server(1);
+    rig.notices();
     rig.key(peer(0, 1), key_id(0), fars[0].header);
+    let why = CommandRefused::KeyTaken;
+    assert_eq!(rig.notices(), [Notice::Refused { peer: peer(0, 1), why }]);
     rig.tun(&to_peer(0));
-    assert_eq!(rig.drops(DropCause::NoSealKey), 1);
+    assert_eq!(rig.drops(DropCause::NoSealKey), 0);
 }
 
 #[test]
