@@ -53,6 +53,7 @@ fn a_command_of_root_while_the_service_is_stopped_leaves_nothing_it_can_not_open
         return;
     };
     machine.cli.ok("user add bob");
+    machine.cli.ok("profile bob --os linux --form unified --out profiles");
     machine.cli.ok("device revoke bob");
     let service = machine.start();
     assert!(machine.cli.ok("user list").contains("bob"));

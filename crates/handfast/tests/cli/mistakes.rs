@@ -1,5 +1,7 @@
 //! The usual mistakes: each says what happened, why, and what to do, and has its exit code.
 
+use std::fs;
+
 use crate::Cli;
 
 #[test]
@@ -113,4 +115,32 @@ fn the_help_of_every_command_is_there() {
         assert!(help.contains("Usage: handfast"), "{command}: {help}");
         assert!(help.contains("--json"), "{command}: {help}");
     }
+}
+
+#[test]
+fn lost_records_are_told_and_no_new_ca_takes_their_place() {
+    let cli = Cli::with_data();
+    for name in ["handfast.db", "handfast.db-wal", "handfast.db-shm"] {
+        let _ = fs::remove_file(cli.path("data").join(name));
+    }
+    let said = cli.fails(9, "user list");
+    assert!(said.contains("are gone"), "{said}");
+    assert!(said.contains("restore"), "{said}");
+}
+
+#[test]
+fn an_export_does_not_overwrite_what_is_not_a_certificate() {
+    let cli = Cli::with_data();
+    let before = fs::read(cli.path("data/handfast.toml")).unwrap();
+    let said = cli.fails(4, "ca export --out data/handfast.toml");
+    assert!(said.contains("is not a certificate"), "{said}");
+    assert_eq!(fs::read(cli.path("data/handfast.toml")).unwrap(), before);
+}
+
+#[test]
+fn a_device_without_a_certificate_is_not_said_to_be_revoked() {
+    let cli = Cli::with_data();
+    cli.ok("user add carol");
+    let said = cli.fails(4, "device revoke carol");
+    assert!(said.contains("nothing to revoke"), "{said}");
 }
