@@ -26,7 +26,9 @@ use crate::data::{ControlDatagram, DataHandle, transmit};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
+use crate::inbox::{Inlet, inbox};
 use crate::peers::PeerIds;
+use crate::pool::SessionPool;
 use crate::server::Kick;
 use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
 use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
@@ -65,6 +67,8 @@ pub(crate) struct ControlParts {
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
     pub(crate) swept: watch::Sender<i64>,
+    /// Where sessions' tasks run.
+    pub(crate) pool: SessionPool,
 }
 
 pub(crate) struct Control {
@@ -86,8 +90,7 @@ pub(crate) struct Control {
 
 /// A connection from its proven cookie to the end of its task.
 struct Connection {
-    datagrams: mpsc::Sender<Vec<u8>>,
-    orders: mpsc::UnboundedSender<ToSession>,
+    inlet: Inlet,
     remote: SocketAddr,
     client_session: SessionId,
     endpoint: Endpoint,
@@ -172,9 +175,11 @@ impl Control {
         if let Some(connection) =
             self.by_sender.get(&sender).and_then(|id| self.connections.get(id))
         {
-            // A full queue is a peer that sends faster than it is served; it will send again.
-            let _ = connection.datagrams.try_send(datagram.bytes);
-            return;
+            return connection.inlet.datagram(datagram.bytes);
+        }
+        if self.handshakes() >= MAX_HANDSHAKES {
+            // Said nothing and spent no cookie: the client asks again and comes in later.
+            return self.count_drop(DropReason::Busy);
         }
         let now = self.parts.clock.now();
         match self.parts.gate.handle(datagram.endpoint.remote, &datagram.bytes, now) {
@@ -188,10 +193,6 @@ impl Control {
     }
 
     fn open(&mut self, accepted: Accepted, endpoint: Endpoint, now: Now) {
-        if self.handshakes() >= MAX_HANDSHAKES {
-            *self.figures.endings.entry("too_many_handshakes").or_default() += 1;
-            return;
-        }
         let Ok(seed) = fresh_seed() else { return };
         let Some(socket) = self.parts.sockets.get(usize::from(endpoint.socket)).cloned() else {
             return;
@@ -201,8 +202,7 @@ impl Control {
         self.figures.handshakes_begun += 1;
         let client_session = accepted.client_session_id();
         let session = Session::server(Arc::clone(&self.parts.tunnel), accepted, seed, now);
-        let (datagrams, datagrams_in) = mpsc::channel(DATAGRAMS);
-        let (orders, orders_in) = mpsc::unbounded_channel();
+        let (inlet, inbox) = inbox();
         let task = SessionTask {
             id,
             session,
@@ -210,25 +210,17 @@ impl Control {
             socket,
             data: self.parts.data.clone(),
             clock: Arc::clone(&self.parts.clock),
-            datagrams: datagrams_in,
-            orders: orders_in,
+            inbox,
             drops: self.drops.clone(),
             outlet: self.outlet.clone(),
             peer: None,
         };
-        let handle = self.tasks.spawn(task.run());
+        let handle = self.tasks.spawn_on(task.run(), self.parts.pool.handle());
         self.task_ids.insert(handle.id(), id);
         self.by_sender.insert((endpoint.remote, client_session), id);
         let remote = endpoint.remote;
-        let connection = Connection {
-            datagrams,
-            orders,
-            remote,
-            client_session,
-            endpoint,
-            admitted: None,
-            ended: false,
-        };
+        let connection =
+            Connection { inlet, remote, client_session, endpoint, admitted: None, ended: false };
         self.connections.insert(id, connection);
     }
 
@@ -538,8 +530,7 @@ impl Control {
 
     fn tell(&self, id: ConnectionId, order: ToSession) {
         if let Some(connection) = self.connections.get(&id) {
-            // A task that has ended needs no orders.
-            let _ = connection.orders.send(order);
+            connection.inlet.order(order);
         }
     }
 
@@ -566,8 +557,6 @@ fn told(refusal: &Refusal) -> String {
     refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// Control datagrams waiting for one session: its receive window and as many repetitions.
-const DATAGRAMS: usize = 32;
 /// Connections between cookie and admission.
 const MAX_HANDSHAKES: usize = 4096;
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);

@@ -1,5 +1,6 @@
 //! Starting a server and asking things of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use tunnel::{Gate, GateSettings, ServerConfig};
 use crate::control::{Ask, Control, ControlParts, Inlets};
 use crate::data::{self, DataHandle, DataIo, Outlets};
 use crate::entropy::fresh_seed;
+use crate::pool::SessionPool;
 use crate::{Admission, DataSettings, Figures, Identity, SessionInfo};
 
 /// What a server is made with.
@@ -55,7 +57,7 @@ impl Server {
     /// Starts a server on the present tokio runtime.
     ///
     /// # Errors
-    /// When the data thread cannot be started or the kernel has no randomness.
+    /// When a thread cannot be started or the kernel has no randomness.
     pub fn start(
         tun: Arc<Tun>,
         sockets: Vec<Arc<UdpSocket>>,
@@ -80,6 +82,7 @@ impl Server {
         let outlets = Outlets { control, notices: notices_out };
         let (data, thread) = data::start(worker, io, outlets).map_err(StartError::DataThread)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
+        let pool = SessionPool::start().map_err(StartError::SessionPool)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
         let inlets = Inlets { datagrams, notices, asks: asks_in, changes: admission.changes() };
@@ -93,6 +96,7 @@ impl Server {
             admission,
             max_sessions: settings.max_sessions,
             swept: swept_out,
+            pool,
         };
         tokio::spawn(Control::new(parts).run(inlets));
         Ok(Server { asks, data, swept, thread: Mutex::new(Some(thread)) })
@@ -113,10 +117,9 @@ impl Server {
     pub async fn sessions(&self) -> Vec<SessionInfo> {
         let listed = self.ask(Ask::Sessions).await.unwrap_or_default();
         let figures = self.data.figures().await;
+        let counters: BTreeMap<_, _> = figures.peers.into_iter().collect();
         let with_counters = listed.into_iter().map(|(peer, mut info)| {
-            if let Some((_, counters)) = figures.peers.iter().find(|(other, _)| *other == peer) {
-                info.counters = *counters;
-            }
+            info.counters = counters.get(&peer).copied().unwrap_or_default();
             info
         });
         with_counters.collect()
@@ -162,6 +165,8 @@ impl Server {
 pub enum StartError {
     /// The thread or its poller could not be made.
     DataThread(io::Error),
+    /// The threads for handshakes could not be made.
+    SessionPool(io::Error),
     /// The kernel gave no randomness.
     Entropy(io::Error),
 }
@@ -170,6 +175,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             StartError::DataThread(_) => "the data thread could not be started",
+            StartError::SessionPool(_) => "the threads for handshakes could not be started",
             StartError::Entropy(_) => "the kernel gave no random bytes",
         })
     }
@@ -178,7 +184,9 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::DataThread(source) | StartError::Entropy(source) => Some(source),
+            StartError::DataThread(source)
+            | StartError::SessionPool(source)
+            | StartError::Entropy(source) => Some(source),
         }
     }
 }

@@ -210,7 +210,7 @@ impl Default for Vpn {
             mssfix: 1492,
             ciphers: CIPHERS.iter().map(|c| (*c).to_owned()).collect(),
             auth: "SHA256".to_owned(),
-            max_sessions: 4096,
+            max_sessions: 16_384,
             push: Push::default(),
         }
     }

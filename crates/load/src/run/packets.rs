@@ -2,6 +2,9 @@
 //!
 //! Each session has its turn with a batch that leaves in one send. Between two batches everything
 //! that came is taken, so that answers are not lost here for want of a reader.
+//!
+//! Without a rate the answers set the pace: so many requests are under way and no more, and what was
+//! not answered for a while is given up. A flood would measure nothing but full queues.
 
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ impl Load<'_> {
         (self.size, self.answered) = (size, 0);
         let began = self.clock.now().boot;
         let (mut sent, sessions) = (0, requests.len());
+        let mut window = Window::default();
         let mut next = 0;
         loop {
             let now = self.clock.now().boot;
@@ -28,7 +32,7 @@ impl Load<'_> {
                 break;
             }
             let due = match settings.rate {
-                None => BATCH,
+                None => window.room(sent, self.answered, now).min(BATCH),
                 Some(rate) => {
                     let by_now = (now - began).as_secs_f64() * f64::from(rate);
                     (by_now as u64).saturating_sub(sent).min(BATCH)
@@ -44,7 +48,7 @@ impl Load<'_> {
                     None => drop(requests.swap_remove(next)),
                 }
             }
-            let pause = if settings.rate.is_some() { PAUSE } else { Duration::ZERO };
+            let pause = if due == BATCH { Duration::ZERO } else { PAUSE };
             self.turn(now + pause)?;
         }
         let seconds = (self.clock.now().boot - began).as_secs_f64();
@@ -80,9 +84,53 @@ impl Load<'_> {
     }
 }
 
+/// What is under way while answers set the pace.
+#[derive(Default)]
+struct Window {
+    answered: u64,
+    at: Duration,
+    given_up: u64,
+}
+
+impl Window {
+    /// How many more may leave.
+    fn room(&mut self, sent: u64, answered: u64, now: Duration) -> u64 {
+        if answered != self.answered {
+            (self.answered, self.at) = (answered, now);
+        }
+        let under_way = sent.saturating_sub(answered + self.given_up);
+        if now >= self.at + GIVEN_UP {
+            (self.at, self.given_up) = (now, self.given_up + under_way);
+            return UNDER_WAY;
+        }
+        UNDER_WAY.saturating_sub(under_way)
+    }
+}
+
+/// Requests under way: what the socket buffers of a stock server hold of small ones.
+const UNDER_WAY: u64 = 256;
+/// What was not answered for so long is lost.
+const GIVEN_UP: Duration = Duration::from_millis(50);
 /// Packets in one send; at 1,300 bytes they are 40 % more than a datagram holds, and leave in two.
 const BATCH: u64 = 64;
 /// Between two looks at a rate.
 const PAUSE: Duration = Duration::from_micros(500);
 /// How long answers are waited for.
 const LATE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_open_the_window_and_silence_gives_up_what_was_lost() {
+        let mut window = Window::default();
+        let at = Duration::from_millis;
+        assert_eq!(window.room(0, 0, at(1000)), UNDER_WAY);
+        assert_eq!(window.room(UNDER_WAY, 0, at(1001)), 0);
+        assert_eq!(window.room(UNDER_WAY, 100, at(1002)), 100);
+        assert_eq!(window.room(UNDER_WAY + 100, 100, at(1051)), 0);
+        assert_eq!(window.room(UNDER_WAY + 100, 100, at(1052)), UNDER_WAY);
+        assert_eq!(window.room(UNDER_WAY + 101, 101, at(1053)), UNDER_WAY);
+    }
+}
