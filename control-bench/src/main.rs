@@ -16,7 +16,7 @@ mod stock;
 mod storm;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -44,9 +44,9 @@ struct Typed {
     /// Where `control.json` and `control.md` go
     #[arg(long, default_value = "docs/performance")]
     out: PathBuf,
-    /// The `handfast` program
-    #[arg(long, default_value = "target/release/handfast")]
-    handfast: PathBuf,
+    /// The `handfast` program [default: the release build beside this one]
+    #[arg(long)]
+    handfast: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -60,7 +60,11 @@ fn main() -> ExitCode {
 }
 
 fn bench(typed: &Typed) -> Result<(), Box<dyn Error>> {
-    let mut machine = Machine::new(&typed.handfast)?;
+    let handfast = match &typed.handfast {
+        Some(handfast) => handfast.clone(),
+        None => release_build()?,
+    };
+    let mut machine = Machine::new(&handfast)?;
     let mut report = Report::of_this_machine();
     let wanted = |part: &str| typed.only.iter().any(|only| only == part);
     if wanted("cost") {
@@ -75,4 +79,11 @@ fn bench(typed: &Typed) -> Result<(), Box<dyn Error>> {
     println!("{}", report.markdown());
     report.write(&typed.out)?;
     Ok(())
+}
+
+/// `target/release/handfast`, seen from this program in `target/debug` or `target/release`.
+fn release_build() -> Result<PathBuf, Box<dyn Error>> {
+    let own = std::env::current_exe()?;
+    let target = own.parent().and_then(Path::parent).ok_or("this program has no folder")?;
+    Ok(target.join("release/handfast"))
 }

@@ -1,6 +1,6 @@
 //! Throughput beside the stock programs, interleaved in one run and printed as ratios.
 //!
-//! Runs only when asked (`cargo xtask bench`), prints and never fails on a figure. One TCP stream by
+//! Runs only when asked (`cargo xtask bench vpn`), prints and never fails on a figure. One TCP stream by
 //! iperf3 through the tunnel, AES-256-GCM over UDP on plain veth, the median of the rounds.
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ struct Contestant {
 fn throughput_beside_the_stock_programs() {
     let name = "throughput_beside_the_stock_programs";
     if std::env::var_os("HANDFAST_BENCH").is_none() {
-        return skip(name, "a benchmark; run `cargo xtask bench`");
+        return skip(name, "a benchmark; run `cargo xtask bench vpn`");
     }
     let mut contestants = [
         Contestant { name: "openvpn with openvpn", up: vec![], down: vec![] },

@@ -58,10 +58,23 @@ enum Command {
         #[arg(requires = "seconds")]
         target: Option<String>,
     },
-    /// Throughput beside the stock server, in one run
-    Bench,
+    /// Figures beside the stock server's, as ratios
+    #[command(subcommand)]
+    Bench(Bench),
     /// What CI runs
     Ci,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Throughput, in one run
+    Vpn,
+    /// CPU for a handshake, memory for an idle session, storms of connects
+    Control {
+        /// For the benchmark itself, after `--`; `-- --help` lists them
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -73,7 +86,8 @@ fn main() -> ExitCode {
             steps::interop(filter.as_deref(), long, !no_install)
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
-        Command::Bench => steps::bench(),
+        Command::Bench(Bench::Vpn) => steps::bench(),
+        Command::Bench(Bench::Control { arguments }) => steps::bench_control(&arguments),
         Command::Ci => steps::ci(),
     };
     match outcome {

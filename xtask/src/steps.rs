@@ -133,6 +133,14 @@ pub(crate) fn bench() -> Result<(), Failed> {
     )
 }
 
+pub(crate) fn bench_control(arguments: &[String]) -> Result<(), Failed> {
+    peers::provide(true)?;
+    run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
+    let mut all = vec!["run", "--quiet", "--package", "control-bench", "--"];
+    all.extend(arguments.iter().map(String::as_str));
+    run("cargo", &all)
+}
+
 pub(crate) fn ci() -> Result<(), Failed> {
     let began = Instant::now();
     check()?;

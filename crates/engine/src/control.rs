@@ -31,6 +31,7 @@ use crate::peers::PeerIds;
 use crate::pool::SessionPool;
 use crate::server::Kick;
 use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
+use crate::sources::{Source, Sources};
 use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 
 /// What others ask of the control task.
@@ -78,6 +79,7 @@ pub(crate) struct Control {
     by_peer: BTreeMap<PeerRef, ConnectionId>,
     by_device: HashMap<(String, String), ConnectionId>,
     peer_ids: PeerIds,
+    sources: Sources,
     tasks: JoinSet<()>,
     task_ids: HashMap<tokio::task::Id, ConnectionId>,
     outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
@@ -94,6 +96,8 @@ struct Connection {
     remote: SocketAddr,
     client_session: SessionId,
     endpoint: Endpoint,
+    /// Where its handshake came from.
+    source: Source,
     admitted: Option<Registered>,
     ended: bool,
 }
@@ -121,7 +125,7 @@ impl Drop for Control {
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let (outlet, from_sessions) = mpsc::unbounded_channel();
-        let peer_ids = PeerIds::new(parts.max_sessions);
+        let peer_ids = PeerIds::new(slots(parts.max_sessions));
         Self {
             parts,
             connections: BTreeMap::new(),
@@ -129,6 +133,7 @@ impl Control {
             by_peer: BTreeMap::new(),
             by_device: HashMap::new(),
             peer_ids,
+            sources: Sources::of(MAX_HANDSHAKES),
             tasks: JoinSet::new(),
             task_ids: HashMap::new(),
             outlet,
@@ -177,8 +182,9 @@ impl Control {
         {
             return connection.inlet.datagram(datagram.bytes);
         }
-        if self.handshakes() >= MAX_HANDSHAKES {
-            // Said nothing and spent no cookie: the client asks again and comes in later.
+        let source = Source::of(datagram.endpoint.remote.ip());
+        if self.handshakes() >= MAX_HANDSHAKES || !self.sources.has_room(source) {
+            // Before the gate, which would spend the cookie: the client asks again and comes in later.
             return self.count_drop(DropReason::Busy);
         }
         let now = self.parts.clock.now();
@@ -219,8 +225,17 @@ impl Control {
         self.task_ids.insert(handle.id(), id);
         self.by_sender.insert((endpoint.remote, client_session), id);
         let remote = endpoint.remote;
-        let connection =
-            Connection { inlet, remote, client_session, endpoint, admitted: None, ended: false };
+        let source = Source::of(remote.ip());
+        self.sources.begin(source);
+        let connection = Connection {
+            inlet,
+            remote,
+            client_session,
+            endpoint,
+            source,
+            admitted: None,
+            ended: false,
+        };
         self.connections.insert(id, connection);
     }
 
@@ -273,7 +288,9 @@ impl Control {
 
     fn register(&mut self, id: ConnectionId, hello: &Hello, admitted: Admitted) {
         self.replace_older(id, &admitted.identity);
-        let Some(peer) = self.peer_ids.take() else {
+        // A device has one session, so this counts them; a replaced one's peer-id may still be taken.
+        let has_room = self.by_device.len() <= self.parts.max_sessions as usize;
+        let Some(peer) = has_room.then(|| self.peer_ids.take()).flatten() else {
             let Identity { user, device, .. } = admitted.identity;
             self.by_device.remove(&(user, device));
             let told = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };
@@ -303,6 +320,7 @@ impl Control {
         };
         let endpoint = connection.endpoint;
         connection.admitted = Some(Registered { peer, info, established: false });
+        self.sources.end(connection.source);
         self.by_peer.insert(peer, id);
         self.parts.data.apply(Command::PeerNew { peer, endpoint, settings });
         // Registered: from here on a sweep finds it. What changed before that is caught now.
@@ -450,6 +468,9 @@ impl Control {
         // Without a word it panicked; and nobody is forgotten whose peer was not deleted.
         self.end(id, Ending::Panicked, None);
         let Some(connection) = self.connections.remove(&id) else { return };
+        if connection.admitted.is_none() {
+            self.sources.end(connection.source);
+        }
         self.by_sender.remove(&(connection.remote, connection.client_session));
     }
 
@@ -557,6 +578,13 @@ fn told(refusal: &Refusal) -> String {
     refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
+/// Peer-ids for so many sessions: a device that comes back to a full gateway gets one while the data
+/// thread still has to confirm that its former session's is free.
+pub(crate) fn slots(max_sessions: u32) -> u32 {
+    max_sessions.saturating_add(SPARE_SLOTS)
+}
+
+const SPARE_SLOTS: u32 = 256;
 /// Connections between cookie and admission.
 const MAX_HANDSHAKES: usize = 4096;
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);

@@ -35,6 +35,7 @@ mod peers;
 mod pool;
 mod server;
 mod session;
+mod sources;
 
 pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};
 pub use client::{Client, ClientEvent, ClientSettings};

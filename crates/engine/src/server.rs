@@ -12,7 +12,7 @@ use sysio::{Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
-use crate::control::{Ask, Control, ControlParts, Inlets};
+use crate::control::{Ask, Control, ControlParts, Inlets, slots};
 use crate::data::{self, DataHandle, DataIo, Outlets};
 use crate::entropy::fresh_seed;
 use crate::pool::SessionPool;
@@ -76,7 +76,7 @@ impl Server {
         };
         let worker = WorkerSettings {
             side: Side::Server,
-            slots: settings.max_sessions,
+            slots: slots(settings.max_sessions),
             peer_to_peer: settings.peer_to_peer,
         };
         let outlets = Outlets { control, notices: notices_out };

@@ -1,5 +1,7 @@
 //! A server on loopback with a TUN made of a socket pair, and a client that is driven step by step.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,7 +69,7 @@ impl Lab {
                 ping_restart: Duration::from_secs(120),
                 mssfix: 0,
             },
-            max_sessions: 4,
+            max_sessions: 1,
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
