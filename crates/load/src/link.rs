@@ -156,7 +156,12 @@ impl Link {
         if self.session.poll_timeout().is_some_and(|due| due.at <= now.boot) {
             self.session.handle_timeout(now);
         }
-        self.ping_due().is_some_and(|at| at <= now.boot) && self.seal(&PING, sink, now)
+        if self.ping_due().is_none_or(|at| at > now.boot) {
+            return false;
+        }
+        // Whether or not it leaves: the next one is due a period later, not at once.
+        self.last_sent = now.boot;
+        self.seal(&PING, sink, now)
     }
 
     /// Sends what the session has to say and tells what happened.

@@ -321,6 +321,9 @@ impl<'c> Load<'c> {
                 self.pings_sent += u64::from(link.handle_timeout(now, &mut self.outbox));
                 self.settle(number, now);
             }
+            if self.outbox.runs().len() >= RUNS / 2 {
+                self.flush();
+            }
         }
     }
 
