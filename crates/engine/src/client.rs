@@ -16,10 +16,10 @@ use wire::PeerId;
 use wire::cipher::Cipher;
 use wire::push::{PushOption, PushReply};
 
-use crate::data::{self, ControlDatagram, DataHandle, DataIo, Outlets, transmit};
+use crate::data::{Common, ControlDatagram, DataPlane, Outlets, PlaneIo, transmit};
 use crate::entropy::fresh_seed;
 use crate::grant::server_settings;
-use crate::{DataFigures, Ending, StartError};
+use crate::{DataFigures, Ending, Offloads, StartError};
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub enum ClientEvent {
 pub struct Client {
     events: mpsc::UnboundedReceiver<ClientEvent>,
     orders: mpsc::UnboundedSender<Order>,
-    data: DataHandle,
+    data: DataPlane,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,15 +75,16 @@ impl Client {
     ) -> Result<Client, StartError> {
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
-        let io = DataIo {
-            tun,
-            sockets: vec![Arc::clone(&socket)],
-            wrap: Arc::clone(&settings.tunnel.wrap),
-            clock: Arc::clone(&clock),
+        let io = PlaneIo {
+            owners: 1,
+            wanted: Offloads { steering: false, ..Offloads::wanted() },
+            queues: vec![tun],
+            groups: vec![vec![Arc::clone(&socket)]],
+            common: Common { wrap: Arc::clone(&settings.tunnel.wrap), clock: Arc::clone(&clock) },
         };
         let outlets = Outlets { control, notices: notices_out };
-        let (data, _thread) =
-            data::start(WorkerSettings::client(), io, outlets).map_err(StartError::DataThread)?;
+        let (data, _thread) = DataPlane::start(WorkerSettings::client(), io, outlets)
+            .map_err(StartError::DataThread)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;
         let session = Session::client(Arc::clone(&settings.tunnel), seed, clock.now());
         let (events_out, events) = mpsc::unbounded_channel();
@@ -137,7 +138,7 @@ struct ClientTask {
     settings: ClientSettings,
     endpoint: Endpoint,
     socket: Arc<UdpSocket>,
-    data: DataHandle,
+    data: DataPlane,
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
     answered: bool,

@@ -22,7 +22,7 @@ use wire::SessionId;
 use wire::control::ControlHeader;
 use wire::peer_info::PeerInfo;
 
-use crate::data::{ControlDatagram, DataHandle, transmit};
+use crate::data::{ControlDatagram, DataPlane, transmit};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
@@ -60,7 +60,7 @@ pub(crate) struct ControlParts {
     pub(crate) tunnel: Arc<tunnel::ServerConfig>,
     pub(crate) data_settings: DataSettings,
     pub(crate) sockets: Vec<Arc<UdpSocket>>,
-    pub(crate) data: DataHandle,
+    pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
@@ -118,7 +118,7 @@ impl Drop for Control {
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let (outlet, from_sessions) = mpsc::unbounded_channel();
-        let peer_ids = PeerIds::new(parts.max_sessions);
+        let peer_ids = PeerIds::new(parts.max_sessions, parts.data.share());
         Self {
             parts,
             connections: BTreeMap::new(),

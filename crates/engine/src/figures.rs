@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use datapath::{Drops, PeerCounters, PeerRef};
 
-/// Figures of the data thread.
+use crate::Offloads;
+
+/// Figures of the data workers, added up.
 #[derive(Clone, Debug, Default)]
 pub struct DataFigures {
     /// Data packets that went no further, by cause.
@@ -21,6 +23,33 @@ pub struct DataFigures {
     pub send_errors: u64,
     /// Packets that the TUN device did not take.
     pub tun_errors: u64,
+    /// Packets that one worker read and another handled. Few, where steering works.
+    pub handed_over: u64,
+    /// What is done in one piece, as far as the kernel has not refused it since the start.
+    pub offloads: Option<Offloads>,
+    /// Workers that own peers.
+    pub workers: u16,
+}
+
+impl DataFigures {
+    /// Adds another worker's.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.drops += more.drops;
+        self.peers.extend(more.peers);
+        self.total += more.total;
+        for (suspect, count) in more.forged_control {
+            *self.forged_control.entry(suspect).or_default() += count;
+        }
+        self.control_overflow += more.control_overflow;
+        self.send_errors += more.send_errors;
+        self.tun_errors += more.tun_errors;
+        self.handed_over += more.handed_over;
+        self.workers = self.workers.max(more.workers);
+        self.offloads = match (self.offloads, more.offloads) {
+            (Some(one), Some(other)) => Some(one.both(other)),
+            (one, other) => one.or(other),
+        };
+    }
 }
 
 /// Figures of the control task.
@@ -47,7 +76,7 @@ pub struct ControlFigures {
 /// Everything the engine counts.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Of the data thread.
+    /// Of the data workers.
     pub data: DataFigures,
     /// Of the control task.
     pub control: ControlFigures,

@@ -32,6 +32,7 @@ mod offload;
 mod peers;
 mod server;
 mod session;
+mod steering;
 
 pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};
 pub use client::{Client, ClientEvent, ClientSettings};
@@ -39,4 +40,4 @@ pub use ending::Ending;
 pub use figures::{ControlFigures, DataFigures, Figures};
 pub use grant::DataSettings;
 pub use offload::Offloads;
-pub use server::{Kick, Server, ServerSettings, StartError};
+pub use server::{Kick, Server, ServerIo, ServerSettings, StartError};

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use clock::Clock;
-use datapath::{PeerToPeer, Side, WorkerSettings};
+use datapath::{PeerToPeer, Share, Side, WorkerSettings};
 use sysio::{Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
 use crate::control::{Ask, Control, ControlParts, Inlets};
-use crate::data::{self, DataHandle, DataIo, Outlets};
+use crate::data::{Common, DataPlane, Outlets, PlaneIo};
 use crate::entropy::fresh_seed;
-use crate::{Admission, DataSettings, Figures, Identity, SessionInfo};
+use crate::{Admission, DataSettings, Figures, Identity, Offloads, SessionInfo};
 
 /// What a server is made with.
 #[derive(Clone, Debug)]
@@ -31,13 +31,35 @@ pub struct ServerSettings {
     pub peer_to_peer: PeerToPeer,
 }
 
+/// What a server reads and writes.
+#[derive(Debug)]
+pub struct ServerIo {
+    /// How many threads own peers, at least one; the peers are spread evenly over them.
+    pub workers: u16,
+    /// What is to be asked of the kernel.
+    pub offloads: Offloads,
+    /// The TUN device's queues: one for each worker, or fewer.
+    pub queues: Vec<Arc<Tun>>,
+    /// For each address listened on, the sockets bound to it: one for each worker, and one more for
+    /// what isn't a data packet; or fewer, at least one.
+    pub listeners: Vec<Vec<Arc<UdpSocket>>>,
+}
+
+impl ServerIo {
+    /// One worker, which reads everything.
+    pub fn single(tun: Arc<Tun>, sockets: Vec<Arc<UdpSocket>>) -> Self {
+        let listeners = sockets.into_iter().map(|socket| vec![socket]).collect();
+        Self { workers: 1, offloads: Offloads::wanted(), queues: vec![tun], listeners }
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     asks: mpsc::Sender<Ask>,
-    data: DataHandle,
+    data: DataPlane,
     swept: watch::Receiver<i64>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Which sessions to close.
@@ -55,10 +77,9 @@ impl Server {
     /// Starts a server on the present tokio runtime.
     ///
     /// # Errors
-    /// When the data thread cannot be started or the kernel has no randomness.
+    /// When a data worker cannot be started or the kernel has no randomness.
     pub fn start(
-        tun: Arc<Tun>,
-        sockets: Vec<Arc<UdpSocket>>,
+        io: ServerIo,
         settings: ServerSettings,
         admission: Arc<dyn Admission>,
         clock: Arc<dyn Clock>,
@@ -66,19 +87,24 @@ impl Server {
         let wrap = Arc::clone(&settings.tunnel.wrap);
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
-        let io = DataIo {
-            tun,
-            sockets: sockets.clone(),
-            wrap: Arc::clone(&wrap),
-            clock: Arc::clone(&clock),
+        let sockets =
+            io.listeners.iter().filter_map(|group| Some(Arc::clone(group.first()?))).collect();
+        let io = PlaneIo {
+            owners: io.workers.max(1),
+            wanted: io.offloads,
+            queues: io.queues,
+            groups: io.listeners,
+            common: Common { wrap: Arc::clone(&wrap), clock: Arc::clone(&clock) },
         };
         let worker = WorkerSettings {
             side: Side::Server,
             slots: settings.max_sessions,
             peer_to_peer: settings.peer_to_peer,
+            share: Share::WHOLE,
         };
         let outlets = Outlets { control, notices: notices_out };
-        let (data, thread) = data::start(worker, io, outlets).map_err(StartError::DataThread)?;
+        let (data, threads) =
+            DataPlane::start(worker, io, outlets).map_err(StartError::DataThread)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
@@ -95,11 +121,11 @@ impl Server {
             swept: swept_out,
         };
         tokio::spawn(Control::new(parts).run(inlets));
-        Ok(Server { asks, data, swept, thread: Mutex::new(Some(thread)) })
+        Ok(Server { asks, data, swept, threads: Mutex::new(threads) })
     }
 
     /// The number of the last change whose effects on sessions are complete: every session that it
-    /// ended is closed, and the data thread has confirmed it.
+    /// ended is closed, and its data worker has confirmed it.
     pub fn swept(&self) -> watch::Receiver<i64> {
         self.swept.clone()
     }
@@ -143,8 +169,9 @@ impl Server {
     pub async fn stop(&self) {
         let _ = self.ask(Ask::Stop).await;
         self.data.stop();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
             // A thread that panicked has ended too.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
@@ -160,7 +187,7 @@ impl Server {
 /// Why a server did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The thread or its poller could not be made.
+    /// A thread or its poller could not be made.
     DataThread(io::Error),
     /// The kernel gave no randomness.
     Entropy(io::Error),
@@ -169,7 +196,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            StartError::DataThread(_) => "the data thread could not be started",
+            StartError::DataThread(_) => "a data worker could not be started",
             StartError::Entropy(_) => "the kernel gave no random bytes",
         })
     }

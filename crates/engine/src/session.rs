@@ -15,7 +15,7 @@ use tunnel::{Close, DropReason, Event, Grant, Hello, NewKey, Refusal, Renegotiat
 use wire::cipher::Cipher;
 
 use crate::Ending;
-use crate::data::{DataHandle, transmit};
+use crate::data::{DataPlane, transmit};
 
 /// Tells connections of this process apart; never used twice.
 pub(crate) type ConnectionId = u64;
@@ -75,7 +75,7 @@ pub(crate) struct SessionTask {
     pub(crate) session: Session,
     pub(crate) endpoint: Endpoint,
     pub(crate) socket: Arc<UdpSocket>,
-    pub(crate) data: DataHandle,
+    pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     /// Bounded: a peer that sends faster than it is served will send again.
     pub(crate) datagrams: mpsc::Receiver<Vec<u8>>,

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
-use engine::{Admission, Admitted, DataSettings, Identity, Report, Server, ServerSettings};
+use engine::{
+    Admission, Admitted, DataSettings, Identity, Report, Server, ServerIo, ServerSettings,
+};
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sysio::{Packet, Tun, UdpSocket};
@@ -72,8 +74,8 @@ impl Lab {
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
         let clock = Arc::new(SystemClock);
-        let server = Server::start(near, vec![Arc::new(socket)], settings, admission, clock)
-            .expect("a server");
+        let io = ServerIo::single(near, vec![Arc::new(socket)]);
+        let server = Server::start(io, settings, admission, clock).expect("a server");
         Self { server, address, door, flip, far, packets: AtomicUsize::new(0) }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use datapath::PeerToPeer;
-use engine::{DataSettings, Server, ServerSettings};
+use engine::{DataSettings, Offloads, Server, ServerIo, ServerSettings};
 use sysio::UdpSocket;
 use tunnel::{GateSettings, ServerConfig, Timing};
 use wire::cipher::Cipher;
@@ -59,14 +59,16 @@ impl Vpn {
             .because(error.to_string())
             .hint("mend it under [push] in handfast.toml"));
         }
-        let sockets = listen(&config)?;
-        let ports = sockets.iter().filter_map(|s| Some(s.local_addr().ok()?.port())).collect();
+        let workers = workers(&config);
+        let listeners = listen(&config, workers)?;
+        let ports = listeners.iter().filter_map(|s| Some(s[0].local_addr().ok()?.port())).collect();
         let settings = settings(gateway, &config)?;
-        let network = network::set_up(gateway.data(), state, &config).await?;
+        let offloads = Offloads::wanted_but(&config.vpn.without);
+        let network = network::set_up(gateway.data(), state, &config, offloads, workers).await?;
         let door = Door::new(gateway);
         let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;
-        let tun = Arc::clone(&network.tun);
-        let started = Server::start(tun, sockets, settings, admission, Arc::clone(&clock));
+        let io = ServerIo { workers, offloads, queues: network.queues.clone(), listeners };
+        let started = Server::start(io, settings, admission, Arc::clone(&clock));
         let server = match started {
             Ok(server) => server,
             Err(error) => {
@@ -117,17 +119,28 @@ fn sweep(
     task.abort_handle()
 }
 
-fn listen(config: &Config) -> Result<Vec<Arc<UdpSocket>>, Failure> {
+/// Threads that own peers: as configured, or one for each core.
+fn workers(config: &Config) -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match config.vpn.workers {
+        0 => u16::try_from(cores).unwrap_or(u16::MAX).min(crate::config::Vpn::MOST_WORKERS),
+        workers => workers,
+    }
+}
+
+/// A socket for each worker on each address, and one more for control packets.
+fn listen(config: &Config, workers: u16) -> Result<Vec<Vec<Arc<UdpSocket>>>, Failure> {
     let bind = |listen: &crate::config::Listen| {
-        let socket = UdpSocket::bind(listen.address).map_err(|e| {
+        let group = UdpSocket::bind_group(listen.address, usize::from(workers) + 1);
+        let group = group.map_err(|e| {
             Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
                 .caused_by(&e)
                 .hint("stop the other program on that port, or change vpn.listen")
         })?;
-        if socket.ipv6_was_off() {
+        if group[0].ipv6_was_off() {
             tracing::warn!(%listen, "IPv6 is off on this machine; listening on IPv4 only");
         }
-        Ok(Arc::new(socket))
+        Ok(group.into_iter().map(Arc::new).collect())
     };
     config.vpn.listen.iter().map(bind).collect()
 }
