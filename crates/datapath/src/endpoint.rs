@@ -25,7 +25,7 @@ pub enum Carrier {
 }
 
 /// One TCP connection of this process; no two ever have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {
     /// The worker that holds it.
     pub worker: u16,

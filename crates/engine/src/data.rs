@@ -18,16 +18,20 @@ use std::time::Duration;
 use clock::Clock;
 use datapath::offload::{Coalescer, VirtioHeader};
 use datapath::{
-    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef, Worker,
-    WorkerSettings,
+    Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef,
+    StreamId, Worker, WorkerSettings,
 };
 use sysio::{Interest, Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
 use wire::tls_auth::ControlWrap;
 
 mod inward;
+mod streams;
 
 use self::inward::{Diagnosis, Inward, Joining, TunWriter};
+pub use self::streams::StreamEnd;
+use self::streams::Streams;
+pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
 use crate::Offloads;
 use crate::figures::DataFigures;
 
@@ -42,6 +46,7 @@ pub(crate) struct ControlDatagram {
 pub(crate) struct DataIo {
     pub(crate) tun: Arc<Tun>,
     pub(crate) sockets: Vec<Arc<UdpSocket>>,
+    pub(crate) streams: StreamSources,
     pub(crate) wrap: Arc<ControlWrap>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -50,6 +55,7 @@ pub(crate) struct DataIo {
 pub(crate) struct Outlets {
     pub(crate) control: mpsc::Sender<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
+    pub(crate) ended_streams: mpsc::UnboundedSender<StreamEnded>,
 }
 
 /// A running data thread. Dropping the last handle stops it.
@@ -57,12 +63,14 @@ pub(crate) struct Outlets {
 pub(crate) struct DataHandle {
     orders: Sender<Order>,
     waker: Waker,
+    sockets: Arc<[Arc<UdpSocket>]>,
 }
 
 #[derive(Debug)]
 enum Order {
     Apply(Box<Command>),
     Farewell(PeerRef),
+    Stream(StreamId, StreamOrder),
     Figures(oneshot::Sender<DataFigures>),
     Stop,
 }
@@ -76,6 +84,26 @@ impl DataHandle {
     /// Says goodbye to a peer in the data channel.
     pub(crate) fn farewell(&self, peer: PeerRef) {
         self.order(Order::Farewell(peer));
+    }
+
+    /// Sends a control packet: a datagram at once, but over a TCP connection through the thread that
+    /// owns it.
+    pub(crate) fn send_control(&self, endpoint: &Endpoint, packet: Vec<u8>) {
+        match endpoint.carrier {
+            Carrier::Udp(index) => {
+                let Some(socket) = self.sockets.get(usize::from(index)) else { return };
+                if let Err(error) = socket.send(transmit(endpoint, &packet)) {
+                    // It is sent again when its acknowledgement does not come.
+                    tracing::debug!(%error, "sending a control packet");
+                }
+            }
+            Carrier::Tcp(stream) => self.stream(stream, StreamOrder::Send(packet)),
+        }
+    }
+
+    /// Asks something of a TCP connection.
+    pub(crate) fn stream(&self, stream: StreamId, order: StreamOrder) {
+        self.order(Order::Stream(stream, order));
     }
 
     /// Reads the figures between two batches.
@@ -101,7 +129,7 @@ impl DataHandle {
 /// Starts the thread.
 pub(crate) fn start(
     settings: WorkerSettings,
-    io: DataIo,
+    mut io: DataIo,
     outlets: Outlets,
 ) -> io::Result<(DataHandle, JoinHandle<()>)> {
     let poller = Poller::new()?;
@@ -109,9 +137,12 @@ pub(crate) fn start(
     for (index, socket) in io.sockets.iter().enumerate() {
         poller.add(&**socket, FIRST_SOCKET + index as u32, Interest::Readable)?;
     }
+    let sources = std::mem::take(&mut io.streams);
+    let streams = Streams::new(0, sources, &poller, outlets.ended_streams.clone())?;
     let (orders, inbox) = channel();
-    let handle = DataHandle { orders, waker: poller.waker() };
-    let thread = DataThread::new(settings, io, outlets, poller, inbox);
+    let sockets = io.sockets.clone().into();
+    let handle = DataHandle { orders, waker: poller.waker(), sockets };
+    let thread = DataThread::new(settings, io, streams, outlets, poller, inbox);
     let join = std::thread::Builder::new().name("data".to_owned()).spawn(move || thread.run())?;
     Ok((handle, join))
 }
@@ -119,9 +150,11 @@ pub(crate) fn start(
 struct DataThread {
     worker: Worker,
     io: DataIo,
+    streams: Streams,
     outlets: Outlets,
     poller: Poller,
     inbox: Receiver<Order>,
+    stream_buffer: Vec<u8>,
     received: Vec<Received>,
     frame: Packet,
     outbox: Outbox,
@@ -136,6 +169,7 @@ impl DataThread {
     fn new(
         settings: WorkerSettings,
         io: DataIo,
+        streams: Streams,
         outlets: Outlets,
         poller: Poller,
         inbox: Receiver<Order>,
@@ -145,6 +179,8 @@ impl DataThread {
         Self {
             worker: Worker::new(settings),
             io,
+            stream_buffer: streams.buffer(),
+            streams,
             outlets,
             poller,
             inbox,
@@ -182,6 +218,7 @@ impl DataThread {
         for event in ready {
             match *event {
                 Ready::Fd { token: TUN, .. } => self.serve_tun(),
+                Ready::Fd { token: FIRST_LISTENER.., .. } => self.serve_tcp(event),
                 Ready::Fd { token, .. } => self.serve_socket((token - FIRST_SOCKET) as usize),
                 Ready::Woken => {}
             }
@@ -191,10 +228,12 @@ impl DataThread {
             self.worker.handle_timeout(now, &mut self.outbox);
             self.flush();
         }
+        self.streams.handle_timeout(now, &self.poller);
     }
 
     fn drop_the_served(&mut self) {
         self.outbox.clear();
+        self.streams.drop_the_served(&self.poller);
         tracing::error!(peer = ?self.worker.serving(), "a packet made us stumble; its peer is closed");
         if let Some(peer) = self.worker.serving() {
             self.apply(Command::PeerDel { peer });
@@ -202,8 +241,9 @@ impl DataThread {
     }
 
     fn time_left(&self) -> Option<Duration> {
-        let deadline = self.worker.poll_timeout()?;
-        Some(deadline.at.saturating_sub(self.io.clock.now().boot))
+        let worker = self.worker.poll_timeout().map(|deadline| deadline.at);
+        let due = [worker, self.streams.poll_timeout()].into_iter().flatten().min()?;
+        Some(due.saturating_sub(self.io.clock.now().boot))
     }
 
     fn obey(&mut self) -> std::ops::ControlFlow<()> {
@@ -215,11 +255,17 @@ impl DataThread {
                     self.worker.farewell(peer, self.io.clock.now(), &mut self.outbox);
                     self.flush();
                 }
+                Ok(Order::Stream(stream, order)) => {
+                    self.streams.obey(stream, order, self.io.clock.now(), &self.poller);
+                }
                 Ok(Order::Figures(answer)) => {
                     // Whoever asked may have gone.
                     let _ = answer.send(self.present_figures());
                 }
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return Break(()),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.streams.say_goodbye();
+                    return Break(());
+                }
                 Err(TryRecvError::Empty) => break,
             }
         }
@@ -246,6 +292,7 @@ impl DataThread {
     fn present_figures(&self) -> DataFigures {
         let mut figures = self.figures.clone();
         figures.drops = self.worker.drops();
+        figures.streams = self.streams.figures();
         for peer in &self.peers {
             if let Some(counters) = self.worker.peer_counters(*peer) {
                 add(&mut figures.total, counters);
@@ -297,7 +344,7 @@ impl DataThread {
         let now = self.io.clock.now();
         let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
             let endpoint = Endpoint {
-                socket: index as u16,
+                carrier: Carrier::Udp(index as u16),
                 remote: slot.remote,
                 local: slot.local,
                 ifindex: slot.ifindex,
@@ -311,6 +358,7 @@ impl DataThread {
             control: &self.outlets.control,
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
+            forged_on_stream: false,
             now,
         };
         self.worker.handle_datagrams(batch, now, &mut inward, &mut self.outbox);
@@ -320,9 +368,14 @@ impl DataThread {
 
     fn flush(&mut self) {
         for run in self.outbox.runs() {
-            let Some(socket) = self.io.sockets.get(usize::from(run.endpoint.socket)) else {
-                continue;
+            let index = match run.endpoint.carrier {
+                Carrier::Udp(index) => usize::from(index),
+                Carrier::Tcp(stream) => {
+                    self.streams.send(stream, run.bytes, &self.poller);
+                    continue;
+                }
             };
+            let Some(socket) = self.io.sockets.get(index) else { continue };
             let joined = socket.joins_sent();
             let datagrams = Transmit { segment: run.segment, ..transmit(&run.endpoint, run.bytes) };
             if let Err(error) = socket.send(datagrams) {
@@ -352,13 +405,15 @@ fn add(total: &mut PeerCounters, more: PeerCounters) {
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.
-pub(crate) fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
+fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
     let Endpoint { remote, local, ifindex, .. } = *endpoint;
     Transmit { payload, remote, local, ifindex, segment: 0 }
 }
 
 const TUN: u32 = 0;
 const FIRST_SOCKET: u32 = 1;
+const FIRST_LISTENER: u32 = 1 << 16;
+const FIRST_STREAM: u32 = 1 << 17;
 /// Datagrams taken at once where each comes on its own.
 const SLOTS: usize = 64;
 /// The same where the kernel joins them; more gained nothing, and these fit the cache.

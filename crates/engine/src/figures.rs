@@ -21,6 +21,27 @@ pub struct DataFigures {
     pub send_errors: u64,
     /// Packets that the TUN device did not take.
     pub tun_errors: u64,
+    /// TCP connections.
+    pub streams: StreamFigures,
+}
+
+/// Figures of a data thread's TCP connections.
+#[derive(Clone, Debug, Default)]
+pub struct StreamFigures {
+    /// Connections that there are.
+    pub open: u64,
+    /// Those among them without a session.
+    pub strangers: u64,
+    /// Connections that began.
+    pub begun: u64,
+    /// Connections that ended otherwise than by being closed, by reason.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// Packets that were dropped, as too much waited for their connection.
+    pub queue_full: u64,
+    /// Packets for a connection that was gone.
+    pub unsent: u64,
+    /// How often no connection was taken for a moment, as no descriptor was left.
+    pub accept_pauses: u64,
 }
 
 /// Figures of the control task.

@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 
 use clock::Clock;
 use datapath::{PeerToPeer, Side, WorkerSettings};
-use sysio::{Tun, UdpSocket};
+use sysio::{TcpListener, Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
 use crate::control::{Ask, Control, ControlParts, Inlets};
-use crate::data::{self, DataHandle, DataIo, Outlets};
+use crate::data::{self, DataHandle, DataIo, Outlets, StreamSources};
 use crate::entropy::fresh_seed;
 use crate::{Admission, DataSettings, Figures, Identity, SessionInfo};
 
@@ -21,6 +21,8 @@ use crate::{Admission, DataSettings, Figures, Identity, SessionInfo};
 pub struct ServerSettings {
     /// What its sessions share.
     pub tunnel: Arc<ServerConfig>,
+    /// The options string of sessions over TCP.
+    pub tcp_options: String,
     /// Limits towards strangers.
     pub gate: GateSettings,
     /// Timers and sizes of the data channel.
@@ -29,6 +31,21 @@ pub struct ServerSettings {
     pub max_sessions: u32,
     /// Traffic between peers.
     pub peer_to_peer: PeerToPeer,
+}
+
+/// Where a server is reached.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// For datagrams.
+    pub udp: Vec<Arc<UdpSocket>>,
+    /// For TCP connections.
+    pub tcp: Vec<TcpListener>,
+}
+
+impl From<Vec<Arc<UdpSocket>>> for Sockets {
+    fn from(udp: Vec<Arc<UdpSocket>>) -> Self {
+        Self { udp, tcp: Vec::new() }
+    }
 }
 
 /// A running server.
@@ -58,7 +75,7 @@ impl Server {
     /// When the data thread cannot be started or the kernel has no randomness.
     pub fn start(
         tun: Arc<Tun>,
-        sockets: Vec<Arc<UdpSocket>>,
+        sockets: impl Into<Sockets>,
         settings: ServerSettings,
         admission: Arc<dyn Admission>,
         clock: Arc<dyn Clock>,
@@ -66,9 +83,12 @@ impl Server {
         let wrap = Arc::clone(&settings.tunnel.wrap);
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
+        let (streams_out, ended_streams) = mpsc::unbounded_channel();
+        let Sockets { udp, tcp } = sockets.into();
         let io = DataIo {
             tun,
-            sockets: sockets.clone(),
+            sockets: udp,
+            streams: StreamSources { listeners: tcp, connected: None },
             wrap: Arc::clone(&wrap),
             clock: Arc::clone(&clock),
         };
@@ -77,17 +97,20 @@ impl Server {
             slots: settings.max_sessions,
             peer_to_peer: settings.peer_to_peer,
         };
-        let outlets = Outlets { control, notices: notices_out };
+        let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
         let (data, thread) = data::start(worker, io, outlets).map_err(StartError::DataThread)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
-        let inlets = Inlets { datagrams, notices, asks: asks_in, changes: admission.changes() };
+        let changes = admission.changes();
+        let inlets = Inlets { datagrams, notices, ended_streams, asks: asks_in, changes };
+        let tunnel_tcp =
+            ServerConfig { options: settings.tcp_options, ..ServerConfig::clone(&settings.tunnel) };
         let parts = ControlParts {
             gate: Gate::new(wrap, secret, settings.gate),
             tunnel: settings.tunnel,
+            tunnel_tcp: Arc::new(tunnel_tcp),
             data_settings: settings.data,
-            sockets,
             data: data.clone(),
             clock,
             admission,

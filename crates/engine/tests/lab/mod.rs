@@ -61,6 +61,7 @@ impl Lab {
         let door = Arc::new(Door { changes, within, admissions: AtomicUsize::new(0) });
         let settings = ServerSettings {
             tunnel: Arc::new(server_config()),
+            tcp_options: String::new(),
             gate: GateSettings::default(),
             data: DataSettings {
                 ping: Duration::from_secs(60),
