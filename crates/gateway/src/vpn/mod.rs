@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use clock::Clock;
 use datapath::PeerToPeer;
-use engine::{DataSettings, Server, ServerSettings};
-use sysio::UdpSocket;
+use engine::{DataSettings, Server, ServerSettings, Sockets};
+use sysio::{TcpListener, UdpSocket};
 use tunnel::{GateSettings, ServerConfig, Timing};
 use wire::cipher::Cipher;
 use wire::key_material::Role;
@@ -24,7 +24,7 @@ use wire::static_key::KeyDirection;
 use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
 
 use crate::admin::failure::{Failure, FailureKind};
-use crate::config::Config;
+use crate::config::{Config, Listen, Transport};
 use crate::gateway::Gateway;
 
 use admission::{Door, event};
@@ -60,7 +60,7 @@ impl Vpn {
             .hint("mend it under [push] in handfast.toml"));
         }
         let sockets = listen(&config)?;
-        let ports = sockets.iter().filter_map(|s| Some(s.local_addr().ok()?.port())).collect();
+        let ports = ports(&sockets);
         let settings = settings(gateway, &config)?;
         let network = network::set_up(gateway.data(), state, &config).await?;
         let door = Door::new(gateway);
@@ -117,19 +117,51 @@ fn sweep(
     task.abort_handle()
 }
 
-fn listen(config: &Config) -> Result<Vec<Arc<UdpSocket>>, Failure> {
-    let bind = |listen: &crate::config::Listen| {
-        let socket = UdpSocket::bind(listen.address).map_err(|e| {
-            Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
-                .caused_by(&e)
-                .hint("stop the other program on that port, or change vpn.listen")
-        })?;
-        if socket.ipv6_was_off() {
+fn listen(config: &Config) -> Result<Sockets, Failure> {
+    let mut sockets = Sockets::default();
+    for listen in &config.vpn.listen {
+        let ipv6_was_off = match listen.transport {
+            Transport::Udp => {
+                let socket = UdpSocket::bind(listen.address).map_err(|e| taken(listen, &e))?;
+                sockets.udp.push(Arc::new(socket));
+                sockets.udp.last().is_some_and(|socket| socket.ipv6_was_off())
+            }
+            Transport::Tcp => {
+                let listener = TcpListener::bind(listen.address).map_err(|e| taken(listen, &e))?;
+                sockets.tcp.push(listener);
+                sockets.tcp.last().is_some_and(TcpListener::ipv6_was_off)
+            }
+        };
+        if ipv6_was_off {
             tracing::warn!(%listen, "IPv6 is off on this machine; listening on IPv4 only");
         }
-        Ok(Arc::new(socket))
-    };
-    config.vpn.listen.iter().map(bind).collect()
+    }
+    if !sockets.tcp.is_empty() {
+        raise_open_files();
+    }
+    Ok(sockets)
+}
+
+fn taken(listen: &Listen, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
+        .caused_by(error)
+        .hint("stop the other program on that port, or change vpn.listen")
+}
+
+/// The first port for UDP, and the first for TCP.
+fn ports(sockets: &Sockets) -> [u16; 2] {
+    let udp = sockets.udp.first().and_then(|socket| socket.local_addr().ok());
+    let tcp = sockets.tcp.first().and_then(|listener| listener.local_addr().ok());
+    [udp, tcp].map(|address| address.map_or(0, |address| address.port()))
+}
+
+/// Every TCP session has a descriptor of its own: as many as this process may have.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn settings(gateway: &Gateway, config: &Config) -> Result<ServerSettings, Failure> {
@@ -159,6 +191,7 @@ fn settings(gateway: &Gateway, config: &Config) -> Result<ServerSettings, Failur
     };
     Ok(ServerSettings {
         tunnel: Arc::new(tunnel),
+        tcp_options: Options { tcp: true, ..options }.to_string(),
         gate: GateSettings { hand_window: seconds(vpn.hand_window), ..GateSettings::default() },
         data: DataSettings {
             ping: seconds(vpn.ping),
