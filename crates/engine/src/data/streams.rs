@@ -491,7 +491,7 @@ const READ: usize = 256 << 10;
 /// trips.
 const STRANGER: Duration = Duration::from_secs(10);
 /// How long a connection stays for the end of what was sent.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_millis(800);
 /// How long nobody is let in where no descriptor is left.
 const PAUSE: Duration = Duration::from_millis(500);
 const ACCEPT_BURST: usize = 64;
