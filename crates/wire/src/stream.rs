@@ -26,13 +26,20 @@ pub fn length(len: usize) -> Option<[u8; LENGTH]> {
 #[derive(Debug)]
 pub struct Frames<'b> {
     rest: &'b mut [u8],
+    most: usize,
     broken: Option<FrameError>,
 }
 
 impl<'b> Frames<'b> {
     /// What was received, from a packet's first byte on.
     pub fn new(received: &'b mut [u8]) -> Self {
-        Self { rest: received, broken: None }
+        Self { rest: received, most: MAX_FRAME, broken: None }
+    }
+
+    /// Takes no packet that is longer, for whoever has not shown yet that there is reason to.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self { most: most.min(MAX_FRAME), ..self }
     }
 
     /// What is left behind the last complete packet: at most [`MAX_FRAME`] and a length, less one.
@@ -55,6 +62,10 @@ impl<'b> Iterator for Frames<'b> {
             return None;
         }
         let len = match first_length(self.rest)? {
+            Ok(len) if len > self.most => {
+                self.broken = Some(FrameError::TooLong(len));
+                return None;
+            }
             Ok(len) => len,
             Err(error) => {
                 self.broken = Some(error);
@@ -124,7 +135,7 @@ fn first_length(bytes: &[u8]) -> Option<Result<usize, FrameError>> {
 pub enum FrameError {
     /// A length of zero.
     Empty,
-    /// A length beyond [`MAX_FRAME`].
+    /// A length beyond what is taken.
     TooLong(usize),
 }
 
@@ -133,7 +144,7 @@ impl fmt::Display for FrameError {
         match self {
             FrameError::Empty => f.write_str("the peer announced a packet of no bytes"),
             FrameError::TooLong(len) => {
-                write!(f, "the peer announced a packet of {len} bytes; {MAX_FRAME} are the most")
+                write!(f, "the peer announced a packet of {len} bytes, which is too long for any")
             }
         }
     }
@@ -160,6 +171,10 @@ mod tests {
         assert_eq!(read_in_steps(&broken, 4), Err((vec![3, 5], FrameError::Empty)));
         let long = [framed(&[3]), 9217u16.to_be_bytes().to_vec()].concat();
         assert_eq!(read_in_steps(&long, 64), Err((vec![3], FrameError::TooLong(9217))));
+        let mut hello = *b"\x16\x03\x01\x02\x00";
+        let mut frames = Frames::new(&mut hello).at_most(2048);
+        assert_eq!(frames.next(), None);
+        assert_eq!(frames.finish(), Err(FrameError::TooLong(0x1603)));
         let mut bytes = [0, 0, 0, 1, 7];
         let mut frames = Frames::new(&mut bytes);
         assert_eq!((frames.next(), frames.next()), (None, None));

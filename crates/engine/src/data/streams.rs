@@ -153,18 +153,22 @@ impl Streams {
 
     /// Takes in who waits at a listener, so many that others have their turn as well.
     pub(super) fn accept(&mut self, index: usize, now: Now, poller: &Poller) {
+        let mut made_room = false;
         for _ in 0..ACCEPT_BURST {
             let Some(listener) = self.listeners.get(index) else { return };
             match listener.accept() {
+                // Without a descriptor to spare the kernel complains even where nobody waits.
+                Ok(Some(socket)) if made_room => return self.let_in(socket, now, poller),
                 Ok(Some(socket)) => self.let_in(socket, now, poller),
                 Ok(None) => return,
                 Err(AcceptError::Gone(error)) => tracing::trace!(%error, "accepting"),
                 Err(error @ AcceptError::NoRoom(_)) => {
                     // A stranger's descriptor does for the next one.
-                    let Some(serial) = self.strangers.oldest() else {
+                    let Some(serial) = self.strangers.oldest().filter(|_| !made_room) else {
                         return self.pause(&error, now, poller);
                     };
                     self.end_serial(serial, StreamEnd::Evicted, poller);
+                    made_room = true;
                 }
                 Err(error @ AcceptError::Fatal(_)) => return self.pause(&error, now, poller),
             }
@@ -456,7 +460,9 @@ impl DataThread {
             forged_on_stream: false,
             now,
         };
-        let mut frames = Frames::new(self.stream_buffer.get_mut(..len).unwrap_or_default());
+        let most = if stranger { STRANGERS_FRAME } else { MAX_FRAME };
+        let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
+        let mut frames = Frames::new(received).at_most(most);
         let mut early_data = false;
         let batch = frames.by_ref().map_while(|bytes| {
             early_data |= stranger && !is_control(bytes);
@@ -490,6 +496,8 @@ const READ: usize = 256 << 10;
 /// How long a connection may do without a session: a handshake's first three packets take two round
 /// trips.
 const STRANGER: Duration = Duration::from_secs(10);
+/// What a control packet may come to. Other protocols' first bytes announce more.
+const STRANGERS_FRAME: usize = 2048;
 /// How long a connection stays for the end of what was sent.
 const LINGER: Duration = Duration::from_millis(800);
 /// How long nobody is let in where no descriptor is left.
