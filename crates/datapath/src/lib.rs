@@ -42,7 +42,7 @@ pub use command::{
     Side, WorkerSettings,
 };
 pub use counters::{DropCause, Drops, PeerCounters};
-pub use endpoint::Endpoint;
+pub use endpoint::{Carrier, Endpoint, StreamId};
 pub use keys::{
     DataKeys, OVERHEAD_V1, OVERHEAD_V2, OpenError, OpenKey, Opened, SealError, SealKey,
 };

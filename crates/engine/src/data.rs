@@ -18,8 +18,8 @@ use std::time::Duration;
 use clock::Clock;
 use datapath::offload::{Coalescer, VirtioHeader};
 use datapath::{
-    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerRef, Share, Worker,
-    WorkerSettings,
+    Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerRef, Share,
+    StreamId, Worker, WorkerSettings,
 };
 use sysio::{Interest, Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
@@ -29,12 +29,16 @@ mod inward;
 mod neighbours;
 mod outgoing;
 mod plane;
+mod streams;
 
 pub(crate) use self::plane::{DataPlane, PlaneIo};
+pub use self::streams::StreamEnd;
+pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
 
 use self::inward::{Diagnosis, Inward, Joining, TunWriter};
 use self::neighbours::{Contents, Neighbours, Parcel};
 use self::outgoing::Outgoing;
+use self::streams::Streams;
 use crate::Offloads;
 use crate::figures::DataFigures;
 
@@ -58,6 +62,7 @@ struct DataIo {
     reads_tun: bool,
     /// A socket for each address listened on, and whether it is this worker's to read.
     sockets: Vec<(Arc<UdpSocket>, bool)>,
+    streams: StreamSources,
     common: Common,
     offloads: Offloads,
 }
@@ -74,6 +79,7 @@ struct Part {
 pub(crate) struct Outlets {
     pub(crate) control: mpsc::Sender<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
+    pub(crate) ended_streams: mpsc::UnboundedSender<StreamEnded>,
 }
 
 /// A running worker. Dropping the last handle stops it.
@@ -87,6 +93,7 @@ struct DataHandle {
 enum Order {
     Apply(Box<Command>),
     Farewell(PeerRef),
+    Stream(StreamId, StreamOrder),
     Figures(oneshot::Sender<DataFigures>),
     Stop,
 }
@@ -100,6 +107,11 @@ impl DataHandle {
     /// Says goodbye to a peer in the data channel.
     fn farewell(&self, peer: PeerRef) {
         self.order(Order::Farewell(peer));
+    }
+
+    /// Asks something of a TCP connection.
+    fn stream(&self, stream: StreamId, order: StreamOrder) {
+        self.order(Order::Stream(stream, order));
     }
 
     /// Reads the figures between two batches.
@@ -125,7 +137,7 @@ impl DataHandle {
 /// Starts one worker.
 fn start_one(
     part: Part,
-    io: DataIo,
+    mut io: DataIo,
     outlets: Outlets,
     poller: Poller,
 ) -> io::Result<(DataHandle, JoinHandle<()>)> {
@@ -137,10 +149,12 @@ fn start_one(
             poller.add(&**socket, FIRST_SOCKET + index as u32, Interest::Readable)?;
         }
     }
+    let sources = std::mem::take(&mut io.streams);
+    let streams = Streams::new(part.index as u16, sources, &poller, outlets.ended_streams.clone())?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };
     let name = format!("data {}", part.index);
-    let thread = DataThread::new(part, io, outlets, poller, inbox);
+    let thread = DataThread::new(part, io, streams, outlets, poller, inbox);
     let join = std::thread::Builder::new().name(name).spawn(move || thread.run())?;
     Ok((handle, join))
 }
@@ -151,9 +165,11 @@ struct DataThread {
     neighbours: Neighbours,
     parcels: Vec<Parcel>,
     io: DataIo,
+    streams: Streams,
     outlets: Outlets,
     poller: Poller,
     inbox: Receiver<Order>,
+    stream_buffer: Vec<u8>,
     received: Vec<Received>,
     frame: Packet,
     outbox: Outbox,
@@ -168,6 +184,7 @@ impl DataThread {
     fn new(
         part: Part,
         io: DataIo,
+        streams: Streams,
         outlets: Outlets,
         poller: Poller,
         inbox: Receiver<Order>,
@@ -180,6 +197,8 @@ impl DataThread {
             neighbours: part.neighbours,
             parcels: Vec::with_capacity(PARCELS_AT_ONCE),
             io,
+            stream_buffer: streams.buffer(),
+            streams,
             outlets,
             poller,
             inbox,
@@ -218,6 +237,7 @@ impl DataThread {
         for event in ready {
             match *event {
                 Ready::Fd { token: TUN, .. } => self.serve_tun(),
+                Ready::Fd { token: FIRST_LISTENER.., .. } => self.serve_tcp(event),
                 Ready::Fd { token, .. } => self.serve_socket((token - FIRST_SOCKET) as usize),
                 Ready::Woken => {}
             }
@@ -229,11 +249,13 @@ impl DataThread {
             self.worker.handle_timeout(now, &mut self.outbox);
             self.flush();
         }
+        self.streams.handle_timeout(now, &self.poller);
     }
 
     fn drop_the_served(&mut self) {
         self.outbox.clear();
         self.parcels.clear();
+        self.streams.drop_the_served(&self.poller);
         tracing::error!(peer = ?self.worker.serving(), "a packet made us stumble; its peer is closed");
         if let Some(peer) = self.worker.serving() {
             self.apply(Command::PeerDel { peer });
@@ -241,8 +263,9 @@ impl DataThread {
     }
 
     fn time_left(&self) -> Option<Duration> {
-        let deadline = self.worker.poll_timeout()?;
-        Some(deadline.at.saturating_sub(self.io.common.clock.now().boot))
+        let worker = self.worker.poll_timeout().map(|deadline| deadline.at);
+        let due = [worker, self.streams.poll_timeout()].into_iter().flatten().min()?;
+        Some(due.saturating_sub(self.io.common.clock.now().boot))
     }
 
     fn obey(&mut self) -> std::ops::ControlFlow<()> {
@@ -255,11 +278,18 @@ impl DataThread {
                     self.worker.farewell(peer, now, &mut self.outbox);
                     self.flush();
                 }
+                Ok(Order::Stream(stream, order)) => {
+                    let now = self.io.common.clock.now();
+                    self.streams.obey(stream, order, now, &self.poller);
+                }
                 Ok(Order::Figures(answer)) => {
                     // Whoever asked may have gone.
                     let _ = answer.send(self.present_figures());
                 }
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return Break(()),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.streams.say_goodbye();
+                    return Break(());
+                }
                 Err(TryRecvError::Empty) => break,
             }
         }
@@ -293,6 +323,7 @@ impl DataThread {
             gso: self.io.sockets.iter().all(|(socket, _)| socket.joins_sent()),
             ..self.io.offloads
         });
+        figures.streams = self.streams.figures();
         for peer in &self.peers {
             if let Some(counters) = self.worker.peer_counters(*peer) {
                 figures.total += counters;
@@ -345,7 +376,7 @@ impl DataThread {
         let now = self.io.common.clock.now();
         let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
             let endpoint = Endpoint {
-                socket: index as u16,
+                carrier: Carrier::Udp(index as u16),
                 remote: slot.remote,
                 local: slot.local,
                 ifindex: slot.ifindex,
@@ -360,6 +391,7 @@ impl DataThread {
             neighbours: Some(&self.neighbours),
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
+            forged_on_stream: false,
             now,
         };
         let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
@@ -391,6 +423,7 @@ impl DataThread {
             wrap: &self.io.common.wrap,
             control: &self.outlets.control,
             neighbours: None,
+            forged_on_stream: false,
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
             now,
@@ -412,9 +445,14 @@ impl DataThread {
 
     fn flush(&mut self) {
         for run in self.outbox.runs() {
-            let Some((socket, _)) = self.io.sockets.get(usize::from(run.endpoint.socket)) else {
-                continue;
+            let index = match run.endpoint.carrier {
+                Carrier::Udp(index) => usize::from(index),
+                Carrier::Tcp(stream) => {
+                    self.streams.send(stream, run.bytes, &self.poller);
+                    continue;
+                }
             };
+            let Some((socket, _)) = self.io.sockets.get(index) else { continue };
             let joined = socket.joins_sent();
             let datagrams = Transmit { segment: run.segment, ..transmit(&run.endpoint, run.bytes) };
             if let Err(error) = socket.send(datagrams) {
@@ -437,13 +475,15 @@ impl DataThread {
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.
-pub(crate) fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
+fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
     let Endpoint { remote, local, ifindex, .. } = *endpoint;
     Transmit { payload, remote, local, ifindex, segment: 0 }
 }
 
 const TUN: u32 = 0;
 const FIRST_SOCKET: u32 = 1;
+const FIRST_LISTENER: u32 = 1 << 16;
+const FIRST_STREAM: u32 = 1 << 17;
 /// Datagrams taken at once where each comes on its own.
 const SLOTS: usize = 64;
 /// The same where the kernel joins them; more gained nothing, and these fit the cache.

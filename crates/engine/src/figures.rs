@@ -29,6 +29,8 @@ pub struct DataFigures {
     pub offloads: Option<Offloads>,
     /// Workers that own peers.
     pub workers: u16,
+    /// TCP connections.
+    pub streams: StreamFigures,
 }
 
 impl DataFigures {
@@ -37,9 +39,7 @@ impl DataFigures {
         self.drops += more.drops;
         self.peers.extend(more.peers);
         self.total += more.total;
-        for (suspect, count) in more.forged_control {
-            *self.forged_control.entry(suspect).or_default() += count;
-        }
+        add_each(&mut self.forged_control, more.forged_control);
         self.control_overflow += more.control_overflow;
         self.send_errors += more.send_errors;
         self.tun_errors += more.tun_errors;
@@ -49,6 +49,38 @@ impl DataFigures {
             (Some(one), Some(other)) => Some(one.both(other)),
             (one, other) => one.or(other),
         };
+        self.streams.add(more.streams);
+    }
+}
+
+/// Figures of a worker's TCP connections.
+#[derive(Clone, Debug, Default)]
+pub struct StreamFigures {
+    /// Connections that there are.
+    pub open: u64,
+    /// Those among them without a session.
+    pub strangers: u64,
+    /// Connections that began.
+    pub begun: u64,
+    /// Connections that ended otherwise than by being closed, by reason.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// Packets that were dropped, as too much waited for their connection.
+    pub queue_full: u64,
+    /// Packets for a connection that was gone.
+    pub unsent: u64,
+    /// How often no connection was taken for a moment, as no descriptor was left.
+    pub accept_pauses: u64,
+}
+
+impl StreamFigures {
+    fn add(&mut self, more: Self) {
+        self.open += more.open;
+        self.strangers += more.strangers;
+        self.begun += more.begun;
+        add_each(&mut self.ended, more.ended);
+        self.queue_full += more.queue_full;
+        self.unsent += more.unsent;
+        self.accept_pauses += more.accept_pauses;
     }
 }
 
@@ -80,4 +112,10 @@ pub struct Figures {
     pub data: DataFigures,
     /// Of the control task.
     pub control: ControlFigures,
+}
+
+fn add_each(sums: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {
+    for (what, count) in more {
+        *sums.entry(what).or_default() += count;
+    }
 }

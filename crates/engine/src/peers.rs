@@ -33,10 +33,14 @@ impl PeerIds {
         Self { generations: Vec::new(), shares, share, limit }
     }
 
-    /// A slot for a new peer, or `None` when all are taken.
-    pub(crate) fn take(&mut self) -> Option<PeerRef> {
+    /// A slot for a new peer, or `None` when all are taken. Who came over a TCP connection belongs to
+    /// that connection's worker.
+    pub(crate) fn take(&mut self, worker: Option<u16>) -> Option<PeerRef> {
         let has_room = |slots: &&mut WorkerSlots| !slots.free.is_empty() || slots.next < self.limit;
-        let slots = self.shares.iter_mut().filter(has_room).min_by_key(|slots| slots.taken)?;
+        let slots = match worker {
+            Some(worker) => self.shares.get_mut(usize::from(worker)).filter(has_room)?,
+            None => self.shares.iter_mut().filter(has_room).min_by_key(|slots| slots.taken)?,
+        };
         let slot = slots.free.pop_first().unwrap_or_else(|| {
             let slot = slots.next;
             slots.next += u32::from(self.share.of());
@@ -70,39 +74,49 @@ mod tests {
     #[test]
     fn a_slot_that_was_given_back_comes_again_with_another_generation() {
         let mut ids = PeerIds::new(2, Share::WHOLE);
-        let first = ids.take().unwrap();
-        let second = ids.take().unwrap();
+        let first = ids.take(None).unwrap();
+        let second = ids.take(None).unwrap();
         assert_eq!((first.id.get(), second.id.get()), (0, 1));
-        assert_eq!(ids.take(), None);
+        assert_eq!(ids.take(None), None);
         ids.give_back(first);
-        let again = ids.take().unwrap();
+        let again = ids.take(None).unwrap();
         assert_eq!(again.id, first.id);
         assert!(again.generation > first.generation);
         ids.give_back(first);
-        assert_eq!(ids.take(), None, "a former owner gives nothing back");
+        assert_eq!(ids.take(None), None, "a former owner gives nothing back");
     }
 
     #[test]
     fn the_worker_with_the_fewest_peers_gets_the_next() {
         let mut ids = PeerIds::new(7, Share::new(0, 3).unwrap());
-        let taken: Vec<_> = (0..7).map(|_| ids.take().unwrap()).collect();
+        let taken: Vec<_> = (0..7).map(|_| ids.take(None).unwrap()).collect();
         let slots: Vec<_> = taken.iter().map(|peer| peer.id.get()).collect();
         assert_eq!(slots, [0, 1, 2, 3, 4, 5, 6]);
-        assert_eq!(ids.take(), None);
+        assert_eq!(ids.take(None), None);
         ids.give_back(taken[1]);
         ids.give_back(taken[4]);
         ids.give_back(taken[2]);
-        let again: Vec<_> = (0..3).map(|_| ids.take().unwrap().id.get()).collect();
+        let again: Vec<_> = (0..3).map(|_| ids.take(None).unwrap().id.get()).collect();
         assert_eq!(again, [1, 4, 2]);
+    }
+
+    #[test]
+    fn whose_worker_is_settled_gets_a_slot_of_that_worker_or_none() {
+        let mut ids = PeerIds::new(3, Share::new(0, 2).unwrap());
+        assert_eq!(ids.take(Some(1)).unwrap().id.get(), 1);
+        assert_eq!(ids.take(Some(1)), None);
+        assert_eq!(ids.take(Some(2)), None);
+        assert_eq!(ids.take(Some(0)).unwrap().id.get(), 0);
+        assert_eq!(ids.take(None).unwrap().id.get(), 2);
     }
 
     #[test]
     fn giving_back_twice_frees_one_slot() {
         let mut ids = PeerIds::new(1, Share::WHOLE);
-        let only = ids.take().unwrap();
+        let only = ids.take(None).unwrap();
         ids.give_back(only);
         ids.give_back(only);
-        assert!(ids.take().is_some());
-        assert!(ids.take().is_none());
+        assert!(ids.take(None).is_some());
+        assert!(ids.take(None).is_none());
     }
 }

@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 
 use clock::Clock;
 use datapath::{PeerToPeer, Share, Side, WorkerSettings};
-use sysio::{Tun, UdpSocket};
+use sysio::{TcpListener, Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
 use crate::control::{Ask, Control, ControlParts, Inlets};
-use crate::data::{Common, DataPlane, Outlets, PlaneIo};
+use crate::data::{Common, DataPlane, Outlets, PlaneIo, StreamSources};
 use crate::entropy::fresh_seed;
 use crate::{Admission, DataSettings, Figures, Identity, Offloads, SessionInfo};
 
@@ -21,6 +21,8 @@ use crate::{Admission, DataSettings, Figures, Identity, Offloads, SessionInfo};
 pub struct ServerSettings {
     /// What its sessions share.
     pub tunnel: Arc<ServerConfig>,
+    /// The options string of sessions over TCP.
+    pub tcp_options: String,
     /// Limits towards strangers.
     pub gate: GateSettings,
     /// Timers and sizes of the data channel.
@@ -42,14 +44,21 @@ pub struct ServerIo {
     pub queues: Vec<Arc<Tun>>,
     /// For each address listened on, the sockets bound to it: one for each worker, and one more for
     /// what isn't a data packet; or fewer, at least one.
-    pub listeners: Vec<Vec<Arc<UdpSocket>>>,
+    pub udp: Vec<Vec<Arc<UdpSocket>>>,
+    /// For each address that takes TCP connections, its listeners: one for each worker, or fewer.
+    pub tcp: Vec<Vec<TcpListener>>,
 }
 
 impl ServerIo {
     /// One worker, which reads everything.
-    pub fn single(tun: Arc<Tun>, sockets: Vec<Arc<UdpSocket>>) -> Self {
-        let listeners = sockets.into_iter().map(|socket| vec![socket]).collect();
-        Self { workers: 1, offloads: Offloads::wanted(), queues: vec![tun], listeners }
+    pub fn single(tun: Arc<Tun>, udp: Vec<Arc<UdpSocket>>, tcp: Vec<TcpListener>) -> Self {
+        Self {
+            workers: 1,
+            offloads: Offloads::wanted(),
+            queues: vec![tun],
+            udp: udp.into_iter().map(|socket| vec![socket]).collect(),
+            tcp: tcp.into_iter().map(|listener| vec![listener]).collect(),
+        }
     }
 }
 
@@ -87,13 +96,13 @@ impl Server {
         let wrap = Arc::clone(&settings.tunnel.wrap);
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
-        let sockets =
-            io.listeners.iter().filter_map(|group| Some(Arc::clone(group.first()?))).collect();
+        let (streams_out, ended_streams) = mpsc::unbounded_channel();
         let io = PlaneIo {
             owners: io.workers.max(1),
             wanted: io.offloads,
             queues: io.queues,
-            groups: io.listeners,
+            groups: io.udp,
+            streams: by_worker(io.tcp),
             common: Common { wrap: Arc::clone(&wrap), clock: Arc::clone(&clock) },
         };
         let worker = WorkerSettings {
@@ -102,18 +111,21 @@ impl Server {
             peer_to_peer: settings.peer_to_peer,
             share: Share::WHOLE,
         };
-        let outlets = Outlets { control, notices: notices_out };
+        let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
         let (data, threads) =
             DataPlane::start(worker, io, outlets).map_err(StartError::DataThread)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
-        let inlets = Inlets { datagrams, notices, asks: asks_in, changes: admission.changes() };
+        let changes = admission.changes();
+        let inlets = Inlets { datagrams, notices, ended_streams, asks: asks_in, changes };
+        let tunnel_tcp =
+            ServerConfig { options: settings.tcp_options, ..ServerConfig::clone(&settings.tunnel) };
         let parts = ControlParts {
             gate: Gate::new(wrap, secret, settings.gate),
             tunnel: settings.tunnel,
+            tunnel_tcp: Arc::new(tunnel_tcp),
             data_settings: settings.data,
-            sockets,
             data: data.clone(),
             clock,
             admission,
@@ -182,6 +194,20 @@ impl Server {
         self.asks.send(make(answer)).await.ok()?;
         answered.await.ok()
     }
+}
+
+/// The first listener of every address to the first worker, and so on.
+fn by_worker(addresses: Vec<Vec<TcpListener>>) -> Vec<StreamSources> {
+    let mut sources = Vec::new();
+    for listeners in addresses {
+        for (worker, listener) in listeners.into_iter().enumerate() {
+            if worker == sources.len() {
+                sources.push(StreamSources::default());
+            }
+            sources[worker].listeners.push(listener);
+        }
+    }
+    sources
 }
 
 /// Why a server did not start.

@@ -115,7 +115,9 @@ impl Worker {
         let taken = self.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
         let Some(peer) = self.table.at(slot) else { return Ok(()) };
         let same_remote = peer.endpoint.key() == endpoint.key();
-        if !same_remote && (taken || !peer.settings.float) {
+        // Whoever speaks TCP stays on its connection, and nobody moves to another's.
+        let bound = peer.endpoint.stream().is_some() || endpoint.stream().is_some();
+        if !same_remote && (taken || bound || !peer.settings.float) {
             return Err(DropCause::FloatRefused);
         }
         let mut endpoint = *endpoint;

@@ -20,8 +20,8 @@ use super::Worker;
 use crate::keys::{DataKeys, OpenKey, SealKey};
 use crate::testing::{Crafted, Dice};
 use crate::{
-    Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, Notice, Outbox, Packet,
-    PacketSink, PeerRef, PeerSettings, PeerToPeer, WorkerSettings,
+    Carrier, Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, Notice, Outbox,
+    Packet, PacketSink, PeerRef, PeerSettings, PeerToPeer, StreamId, WorkerSettings,
 };
 
 /// A worker with its surroundings.

@@ -22,14 +22,18 @@ pub(super) struct Inward<'t, 'b> {
     pub(super) neighbours: Option<&'t Neighbours>,
     pub(super) figures: &'t mut DataFigures,
     pub(super) diagnosis: &'t mut Diagnosis,
+    /// A control packet of a TCP connection failed the check: nothing of it is looked at any more.
+    pub(super) forged_on_stream: bool,
     pub(super) now: Now,
 }
 
 impl Inward<'_, '_> {
-    /// Writes what still waits for more of its flow: nothing waits beyond a batch.
-    pub(super) fn finish(mut self) {
+    /// Writes what still waits for more of its flow: nothing waits beyond a batch. Says whether a
+    /// TCP connection brought a control packet that failed the check.
+    pub(super) fn finish(mut self) -> bool {
         self.coalescer.flush(&mut self.writer);
         self.figures.tun_errors += self.writer.errors;
+        self.forged_on_stream
     }
 }
 
@@ -39,7 +43,11 @@ impl<'b> PacketSink<'b> for Inward<'_, 'b> {
     }
 
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]) {
+        if self.forged_on_stream {
+            return;
+        }
         if let Err(error) = self.wrap.open(datagram) {
+            self.forged_on_stream = endpoint.stream().is_some();
             let suspect = if error.is_forged() {
                 self.diagnosis.of(self.wrap, datagram, self.now)
             } else {

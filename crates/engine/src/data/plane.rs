@@ -5,11 +5,15 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use datapath::{Command, Endpoint, Header, IpNet, PeerRef, PeerSettings, Share, WorkerSettings};
+use datapath::{
+    Carrier, Command, Endpoint, Header, IpNet, PeerRef, PeerSettings, Share, StreamId,
+    WorkerSettings,
+};
 use sysio::{Poller, Tun, UdpSocket};
 
 use super::neighbours::{Mailboxes, Neighbours};
-use super::{Common, DataHandle, DataIo, Outlets, Part, start_one};
+use super::streams::{StreamOrder, StreamSources};
+use super::{Common, DataHandle, DataIo, Outlets, Part, start_one, transmit};
 use crate::figures::DataFigures;
 use crate::{Offloads, steering};
 
@@ -17,6 +21,8 @@ use crate::{Offloads, steering};
 #[derive(Clone, Debug)]
 pub(crate) struct DataPlane {
     workers: Arc<[DataHandle]>,
+    /// A socket for each address listened on, to answer from.
+    sockets: Arc<[Arc<UdpSocket>]>,
     /// How the workers that own peers share them; one more may watch the control packets.
     share: Share,
 }
@@ -26,7 +32,7 @@ impl DataPlane {
     /// peers and reads what isn't steered to an owner.
     pub(crate) fn start(
         settings: WorkerSettings,
-        io: PlaneIo,
+        mut io: PlaneIo,
         outlets: Outlets,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let owners = io.owners.max(1);
@@ -57,7 +63,9 @@ impl DataPlane {
             workers = owners, tun = ?offloads.tun, gso = offloads.gso, gro = offloads.gro,
             steering = offloads.steering, queues = io.queues.len(), ?buffers, "the data path"
         );
-        Ok((Self { workers: workers.into(), share }, threads))
+        let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
+        let sockets = io.groups.iter().filter_map(first).collect();
+        Ok((Self { workers: workers.into(), sockets, share }, threads))
     }
 
     /// Hands a command over. Applied by the peer's owner before its next batch.
@@ -72,6 +80,28 @@ impl DataPlane {
         self.owner(peer).apply(command);
         if let Some(route) = elsewhere {
             self.others(peer).for_each(|other| other.apply(route.command(peer)));
+        }
+    }
+
+    /// Sends a control packet: a datagram at once, but over a TCP connection through the worker that
+    /// owns it.
+    pub(crate) fn send_control(&self, endpoint: &Endpoint, packet: Vec<u8>) {
+        match endpoint.carrier {
+            Carrier::Udp(index) => {
+                let Some(socket) = self.sockets.get(usize::from(index)) else { return };
+                if let Err(error) = socket.send(transmit(endpoint, &packet)) {
+                    // It is sent again when its acknowledgement does not come.
+                    tracing::debug!(%error, "sending a control packet");
+                }
+            }
+            Carrier::Tcp(stream) => self.stream(stream, StreamOrder::Send(packet)),
+        }
+    }
+
+    /// Asks something of a TCP connection.
+    pub(crate) fn stream(&self, stream: StreamId, order: StreamOrder) {
+        if let Some(worker) = self.workers.get(usize::from(stream.worker)) {
+            worker.stream(stream, order);
         }
     }
 
@@ -119,6 +149,8 @@ pub(crate) struct PlaneIo {
     pub(crate) queues: Vec<Arc<Tun>>,
     /// For each address listened on, its sockets.
     pub(crate) groups: Vec<Vec<Arc<UdpSocket>>>,
+    /// The TCP connections that each worker begins with, in their order; or fewer.
+    pub(crate) streams: Vec<StreamSources>,
     /// What all of them share.
     pub(crate) common: Common,
 }
@@ -141,7 +173,7 @@ impl PlaneIo {
 
     /// The part of one worker. Who has no queue or socket of its own writes to the first, and reads
     /// none.
-    fn part(&self, index: usize, offloads: Offloads) -> DataIo {
+    fn part(&mut self, index: usize, offloads: Offloads) -> DataIo {
         let owns_peers = index < usize::from(self.owners.max(1));
         let own_queue = self.queues.get(index).filter(|_| owns_peers);
         let sockets = self.groups.iter().filter_map(|group| {
@@ -152,6 +184,7 @@ impl PlaneIo {
             tun: Arc::clone(own_queue.unwrap_or(&self.queues[0])),
             reads_tun: own_queue.is_some(),
             sockets: sockets.collect(),
+            streams: self.streams.get_mut(index).map(std::mem::take).unwrap_or_default(),
             common: self.common.clone(),
             offloads,
         }

@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(
             error("[vpn]\nlisten = [\"sctp:[::]:1\"]\n"),
             "/d/handfast.toml:2:10: `sctp:[::]:1` is not a listening address; write one like \
-             `udp:[::]:1194`"
+             `udp:[::]:1194` or `tcp:[::]:1194`"
         );
         assert_eq!(
             error("[ca]\nkey_type = \"rot13\"\n"),
@@ -353,6 +353,19 @@ mod tests {
         new.vpn.nat = false;
         new.vpn.push.redirect_gateway = true;
         assert_eq!(old.only_at_start(&new), ["vpn.nat"]);
+    }
+
+    #[test]
+    fn udp_and_tcp_may_share_a_port() {
+        let text = "[vpn]\nlisten = [\"udp:[::]:1194\", \"tcp:[::]:1194\"]\n";
+        let config = Config::parse(Path::new("x"), text).expect("valid");
+        let transports: Vec<_> = config.vpn.listen.iter().map(|l| l.transport).collect();
+        assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
+        assert_eq!(config.vpn.listen[1].to_string(), "tcp:[::]:1194");
+        assert_eq!(
+            error("[vpn]\nlisten = [\"tcp:[::]:1\", \"tcp:[::]:1\"]\n"),
+            "/d/handfast.toml:2:10: vpn.listen names tcp:[::]:1 twice"
+        );
     }
 
     #[test]

@@ -50,7 +50,10 @@ impl FirstConfig {
         writeln!(out, "# Host names or addresses that profiles point to, tried in this order.")?;
         writeln!(out, "names = {}", list(&config.public.names))?;
         writeln!(out, "\n[vpn]")?;
-        writeln!(out, "# Sockets. [::] takes IPv4 as well.")?;
+        writeln!(
+            out,
+            "# Sockets. [::] takes IPv4 as well. For networks that let no UDP through, add \"tcp:[::]:1194\"."
+        )?;
         writeln!(out, "listen = {}", list(&vpn.listen))?;
         writeln!(out, "# The tunnel's interface.")?;
         writeln!(out, "interface = \"{}\"", vpn.interface)?;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use clock::Clock;
 use datapath::PeerToPeer;
 use engine::{DataSettings, Offloads, Server, ServerIo, ServerSettings};
-use sysio::UdpSocket;
+use sysio::{TcpListener, UdpSocket};
 use tunnel::{GateSettings, ServerConfig, Timing};
 use wire::cipher::Cipher;
 use wire::key_material::Role;
@@ -24,7 +24,7 @@ use wire::static_key::KeyDirection;
 use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
 
 use crate::admin::failure::{Failure, FailureKind};
-use crate::config::Config;
+use crate::config::{Config, Listen, Transport};
 use crate::gateway::Gateway;
 
 use admission::{Door, event};
@@ -60,14 +60,20 @@ impl Vpn {
             .hint("mend it under [push] in handfast.toml"));
         }
         let workers = workers(&config);
-        let listeners = listen(&config, workers)?;
-        let ports = listeners.iter().filter_map(|s| Some(s[0].local_addr().ok()?.port())).collect();
+        let doors = listen(&config, workers)?;
+        let ports = doors.ports();
         let settings = settings(gateway, &config)?;
         let offloads = Offloads::wanted_but(&config.vpn.without);
         let network = network::set_up(gateway.data(), state, &config, offloads, workers).await?;
         let door = Door::new(gateway);
         let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;
-        let io = ServerIo { workers, offloads, queues: network.queues.clone(), listeners };
+        let io = ServerIo {
+            workers,
+            offloads,
+            queues: network.queues.clone(),
+            udp: doors.udp,
+            tcp: doors.tcp,
+        };
         let started = Server::start(io, settings, admission, Arc::clone(&clock));
         let server = match started {
             Ok(server) => server,
@@ -128,21 +134,69 @@ fn workers(config: &Config) -> u16 {
     }
 }
 
-/// A socket for each worker on each address, and one more for control packets.
-fn listen(config: &Config, workers: u16) -> Result<Vec<Vec<Arc<UdpSocket>>>, Failure> {
-    let bind = |listen: &crate::config::Listen| {
-        let group = UdpSocket::bind_group(listen.address, usize::from(workers) + 1);
-        let group = group.map_err(|e| {
-            Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
-                .caused_by(&e)
-                .hint("stop the other program on that port, or change vpn.listen")
-        })?;
-        if group[0].ipv6_was_off() {
+/// Where the gateway is reached: for each address, sockets for its workers.
+#[derive(Default)]
+struct Doors {
+    udp: Vec<Vec<Arc<UdpSocket>>>,
+    tcp: Vec<Vec<TcpListener>>,
+}
+
+impl Doors {
+    /// The first port for UDP, and the first for TCP.
+    fn ports(&self) -> [u16; 2] {
+        let udp = self.udp.first().and_then(|group| group[0].local_addr().ok());
+        let tcp = self.tcp.first().and_then(|group| group[0].local_addr().ok());
+        [udp, tcp].map(|address| address.map_or(0, |address| address.port()))
+    }
+}
+
+/// For UDP a socket more than workers: one for control packets.
+fn listen(config: &Config, workers: u16) -> Result<Doors, Failure> {
+    let workers = usize::from(workers);
+    let mut doors = Doors::default();
+    for listen in &config.vpn.listen {
+        let ipv6_was_off = match listen.transport {
+            Transport::Udp => {
+                let group = UdpSocket::bind_group(listen.address, workers + 1);
+                let group = group.map_err(|e| taken(listen, &e))?;
+                let ipv6_was_off = group[0].ipv6_was_off();
+                doors.udp.push(group.into_iter().map(Arc::new).collect());
+                ipv6_was_off
+            }
+            Transport::Tcp => {
+                let first = TcpListener::bind(listen.address).map_err(|e| taken(listen, &e))?;
+                let ipv6_was_off = first.ipv6_was_off();
+                let mut group = vec![first];
+                while group.len() < workers {
+                    group.push(group[0].share().map_err(|e| taken(listen, &e))?);
+                }
+                doors.tcp.push(group);
+                ipv6_was_off
+            }
+        };
+        if ipv6_was_off {
             tracing::warn!(%listen, "IPv6 is off on this machine; listening on IPv4 only");
         }
-        Ok(group.into_iter().map(Arc::new).collect())
-    };
-    config.vpn.listen.iter().map(bind).collect()
+    }
+    if !doors.tcp.is_empty() {
+        raise_open_files();
+    }
+    Ok(doors)
+}
+
+fn taken(listen: &Listen, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
+        .caused_by(error)
+        .hint("stop the other program on that port, or change vpn.listen")
+}
+
+/// Every TCP session has a descriptor of its own: as many as this process may have.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn settings(gateway: &Gateway, config: &Config) -> Result<ServerSettings, Failure> {
@@ -172,6 +226,7 @@ fn settings(gateway: &Gateway, config: &Config) -> Result<ServerSettings, Failur
     };
     Ok(ServerSettings {
         tunnel: Arc::new(tunnel),
+        tcp_options: Options { tcp: true, ..options }.to_string(),
         gate: GateSettings { hand_window: seconds(vpn.hand_window), ..GateSettings::default() },
         data: DataSettings {
             ping: seconds(vpn.ping),

@@ -44,8 +44,8 @@ fn reached_at(status: &Status) -> String {
         .remotes
         .iter()
         .map(|remote| match remote.host.contains(':') {
-            true => format!("[{}]:{}", remote.host, remote.port),
-            false => format!("{}:{}", remote.host, remote.port),
+            true => format!("{}:[{}]:{}", remote.transport.word(), remote.host, remote.port),
+            false => format!("{}:{}:{}", remote.transport.word(), remote.host, remote.port),
         })
         .collect();
     list(&remotes)
