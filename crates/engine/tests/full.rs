@@ -4,14 +4,14 @@
 
 mod lab;
 
-use lab::{Lab, Subscriber};
+use lab::{Lab, Subscriber, Way};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_that_comes_back_to_a_full_gateway_gets_in() {
     let lab = Lab::start(None);
     let mut former = Vec::new();
     for round in 1..=5 {
-        let mut subscriber = Subscriber::connect(&lab).await;
+        let mut subscriber = Subscriber::new(Way::udp(&lab).await);
         subscriber.until(&lab, |subscriber| subscriber.established).await;
         assert!(subscriber.established, "refused in round {round}");
         // It has not noticed that it was replaced, and lingers.

@@ -18,6 +18,8 @@ pub enum LoadError {
     Profile(ProfileError),
     /// The server that a profile names has no address.
     NoAddress(String),
+    /// The profile names no server over UDP.
+    NoUdp(PathBuf),
     /// This process may not open as many files as there are sessions.
     TooFewDescriptors {
         /// What the run needs.
@@ -42,7 +44,9 @@ impl LoadError {
             LoadError::NoProfiles(_) => {
                 "write some with `handfast profile NAME --out DIR --os linux`"
             }
-            LoadError::NoAddress(_) => "name the server's address with --server",
+            LoadError::NoAddress(_) | LoadError::NoUdp(_) => {
+                "name the server's address with --server"
+            }
             LoadError::TooFewDescriptors { .. } => {
                 "raise the limit with `ulimit -n`, or ask for fewer --sessions"
             }
@@ -62,6 +66,7 @@ impl fmt::Display for LoadError {
             LoadError::NoProfiles(path) => write!(f, "{} has no .ovpn file", path.display()),
             LoadError::Profile(_) => f.write_str("a profile can't be used"),
             LoadError::NoAddress(host) => write!(f, "{host} has no address"),
+            LoadError::NoUdp(file) => write!(f, "{} names no server over UDP", file.display()),
             LoadError::TooFewDescriptors { needed, allowed } => {
                 write!(f, "the run needs {needed} open files, and this process may have {allowed}")
             }

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use clock::{Clock, Now};
-use datapath::Outbox;
+use datapath::{Carrier, Outbox};
 use rustix::rand::{GetRandomFlags, getrandom};
 use sysio::{Interest, Packet, Poller, Ready, Received};
 use tunnel::Seed;
@@ -360,7 +360,8 @@ impl<'c> Load<'c> {
 
     fn flush(&mut self) {
         for run in self.outbox.runs() {
-            let number = usize::from(run.endpoint.socket);
+            let Carrier::Udp(socket) = run.endpoint.carrier else { continue };
+            let number = usize::from(socket);
             let Some(link) = self.links.get(number).and_then(Option::as_ref) else { continue };
             // What the kernel refuses is lost, as on any network.
             let _ = link.socket.send(transmit(run.endpoint.remote, run.bytes, run.segment));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use client::{Profile, Remote};
 use clock::Clock;
 use tunnel::ClientConfig;
+use wire::mtu::Transport;
 
 use crate::LoadError;
 
@@ -21,7 +22,7 @@ pub struct Subscriber {
 }
 
 /// Reads one profile, or every `.ovpn` file of a folder in the order of their names, but no more
-/// than `limit`. The first server of each is taken, or `server` in place of all.
+/// than `limit`. The first server over UDP of each is taken, or `server` in place of all.
 ///
 /// # Errors
 /// When a profile is wrong, or its server has no address.
@@ -39,10 +40,11 @@ pub fn read_profiles(
         .map(|file| {
             let profile = Profile::load(file, &**clock).map_err(LoadError::Profile)?;
             let tunnel = client::tunnel_config(&profile, clock).map_err(LoadError::Profile)?;
-            let server = match (server, profile.remotes.first()) {
+            let by_udp = |remote: &&Remote| remote.transport == Transport::Udp;
+            let server = match (server, profile.remotes.iter().find(by_udp)) {
                 (Some(server), _) => server,
                 (None, Some(remote)) => resolved.address(remote)?,
-                (None, None) => return Err(LoadError::NoAddress("nobody".to_owned())),
+                (None, None) => return Err(LoadError::NoUdp(file.clone())),
             };
             Ok(Subscriber { tunnel: Arc::new(tunnel), server })
         })

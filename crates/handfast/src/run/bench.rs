@@ -61,9 +61,10 @@ fn say(progress: Progress) {
 
 fn failure(error: &LoadError) -> Failure {
     let kind = match error {
-        LoadError::Unreadable(..) | LoadError::NoProfiles(_) | LoadError::Profile(_) => {
-            FailureKind::Configuration
-        }
+        LoadError::Unreadable(..)
+        | LoadError::NoProfiles(_)
+        | LoadError::NoUdp(_)
+        | LoadError::Profile(_) => FailureKind::Configuration,
         LoadError::NoAddress(_) | LoadError::Socket(..) => FailureKind::Unreachable,
         LoadError::TooFewDescriptors { .. } | LoadError::System(_) => FailureKind::Environment,
         LoadError::NobodyConnected | LoadError::NoDestination => FailureKind::Failed,
