@@ -26,7 +26,7 @@ use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
 use crate::inbox::{Inlet, inbox};
-use crate::peers::PeerIds;
+use crate::peers::{PeerIds, slots};
 use crate::pool::SessionPool;
 use crate::server::Kick;
 use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
@@ -610,13 +610,6 @@ fn told(refusal: &Refusal) -> String {
     refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// Peer-ids for so many sessions: a device that comes back to a full gateway gets one while the data
-/// thread still has to confirm that its former session's is free.
-pub(crate) fn slots(max_sessions: u32) -> u32 {
-    max_sessions.saturating_add(SPARE_SLOTS)
-}
-
-const SPARE_SLOTS: u32 = 256;
 /// Connections between cookie and admission.
 const MAX_HANDSHAKES: usize = 4096;
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);

@@ -12,9 +12,10 @@ use sysio::{TcpListener, Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
-use crate::control::{Ask, Control, ControlParts, Inlets, slots};
+use crate::control::{Ask, Control, ControlParts, Inlets};
 use crate::data::{Common, DataPlane, Outlets, PlaneIo, StreamSources};
 use crate::entropy::fresh_seed;
+use crate::peers::slots;
 use crate::pool::SessionPool;
 use crate::{Admission, DataSettings, Figures, Identity, Offloads, SessionInfo};
 
@@ -245,5 +246,5 @@ impl std::error::Error for StartError {
 }
 
 /// Authenticated control datagrams between the data thread and the control task.
-const CONTROL_QUEUE: usize = 1024;
+const CONTROL_QUEUE: usize = 4096;
 const ASKS: usize = 16;
