@@ -14,6 +14,8 @@
 //! `fragment` aren't spoken.
 
 mod batch;
+#[doc(hidden)]
+pub mod bench;
 mod command;
 mod counters;
 mod endpoint;
