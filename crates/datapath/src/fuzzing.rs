@@ -295,7 +295,7 @@ struct Collected {
 }
 
 impl<'b> PacketSink<'b> for Collected {
-    fn packet(&mut self, packet: &'b mut [u8]) {
+    fn packet(&mut self, _: PeerRef, packet: &'b mut [u8]) {
         self.packets.push(packet.to_vec());
     }
 

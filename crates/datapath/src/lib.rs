@@ -20,6 +20,8 @@ mod command;
 mod counters;
 mod endpoint;
 #[doc(hidden)]
+pub mod fault;
+#[doc(hidden)]
 pub mod fuzzing;
 mod ip;
 mod keys;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use wire::KeyId;
 use wire::data::DataHeader;
 
+use crate::fault::{self, Place};
 use crate::keys::{OpenError, OpenKey, Opened, SealError, SealKey};
 use crate::{
     DatagramSink, DropCause, Endpoint, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
@@ -59,6 +60,7 @@ impl Peer {
         let key_id = header.key_id();
         let key = self.keys.by_id(key_id).ok_or(DropCause::UnknownKey)?;
         let opened = key.open.open(header, datagram)?;
+        fault::pass(Place::Open, self.reference);
         self.counters.rx_packets += 1;
         self.counters.rx_bytes += len;
         if !key.used {
@@ -81,6 +83,7 @@ impl Peer {
         let header = self.settings.header.with_key(key.id);
         let len = SealKey::sealed_len(header, plaintext.len());
         let room = to_udp.room(&self.endpoint, len).ok_or(DropCause::SinkFull)?;
+        fault::pass(Place::Seal, self.reference);
         key.seal.seal(header, plaintext, room)?;
         to_udp.commit();
         self.counters.tx_packets += 1;

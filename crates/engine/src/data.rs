@@ -129,6 +129,7 @@ struct DataThread {
     peers: BTreeSet<PeerRef>,
     figures: DataFigures,
     diagnosis: Diagnosis,
+    joining_for: Option<PeerRef>,
     tun_is_gone: bool,
 }
 
@@ -155,6 +156,7 @@ impl DataThread {
             peers: BTreeSet::new(),
             figures: DataFigures::default(),
             diagnosis: Diagnosis::default(),
+            joining_for: None,
             tun_is_gone: false,
         }
     }
@@ -194,9 +196,13 @@ impl DataThread {
     }
 
     fn drop_the_served(&mut self) {
-        self.outbox.clear();
-        tracing::error!(peer = ?self.worker.serving(), "a packet made us stumble; its peer is closed");
-        if let Some(peer) = self.worker.serving() {
+        // What was sealed before is whole; a flush that panics itself takes it along.
+        if catch_unwind(AssertUnwindSafe(|| self.flush())).is_err() {
+            self.outbox.clear();
+        }
+        let peer = self.joining_for.take().or(self.worker.serving());
+        tracing::error!(?peer, "a packet made us stumble; its peer is closed");
+        if let Some(peer) = peer {
             self.apply(Command::PeerDel { peer });
         }
     }
@@ -312,6 +318,8 @@ impl DataThread {
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
             now,
+            joining_for: &mut self.joining_for,
+            owner: None,
         };
         self.worker.handle_datagrams(batch, now, &mut inward, &mut self.outbox);
         inward.finish();

@@ -150,7 +150,7 @@ pub(super) fn segments((mut packet, header): (Vec<u8>, VirtioHeader)) -> Vec<Vec
 pub(super) struct Nowhere;
 
 impl<'b> PacketSink<'b> for Nowhere {
-    fn packet(&mut self, packet: &'b mut [u8]) {
+    fn packet(&mut self, _: PeerRef, packet: &'b mut [u8]) {
         std::hint::black_box(packet);
     }
 

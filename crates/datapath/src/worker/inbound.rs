@@ -11,7 +11,7 @@ use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 use super::{Queued, Worker};
 use crate::ip::Inner;
 use crate::{
-    Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerToPeer, Side, mss,
+    Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerRef, PeerToPeer, Side, mss,
 };
 
 impl Worker {
@@ -40,6 +40,7 @@ impl Worker {
         inward: &mut impl PacketSink<'b>,
         to_udp: &mut impl DatagramSink,
     ) {
+        self.serving = None;
         let done = match parse_header(datagram) {
             Ok(header) => self
                 .open(endpoint, header, datagram, now)
@@ -142,7 +143,7 @@ impl Worker {
         }
         let inner = self.checked(slot, packet)?;
         match self.other_peer(slot, &inner) {
-            None => inward.packet(packet),
+            None => inward.packet(self.name(slot)?, packet),
             Some(_) if self.settings.peer_to_peer == PeerToPeer::Refuse => {
                 return Err(DropCause::PeerToPeer);
             }
@@ -173,6 +174,10 @@ impl Worker {
         }
         mss::clamp(packet, peer.settings.mss);
         Ok(inner)
+    }
+
+    fn name(&mut self, slot: u32) -> Result<PeerRef, DropCause> {
+        self.table.at(slot).map(|peer| peer.reference).ok_or(DropCause::UnknownPeer)
     }
 
     /// The other peer that a packet is for, unless that is the kernel's matter.

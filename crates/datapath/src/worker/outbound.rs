@@ -3,6 +3,7 @@
 use clock::Now;
 
 use super::{Queued, Worker};
+use crate::fault::{self, Place};
 use crate::ip::Inner;
 use crate::offload::split;
 use crate::{DatagramSink, DropCause, Packet, mss};
@@ -29,12 +30,16 @@ impl Worker {
         now: Now,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
+        self.serving = None;
         let inner = Inner::parse(bytes).ok_or(DropCause::NotIp)?;
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
         }
         let slot = self.routes.find(inner.destination).ok_or(DropCause::NoRoute)?;
+        let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
+        self.serving = Some(peer);
         let seal = |segment: &mut [u8]| {
+            fault::pass(Place::Split, peer);
             if let Err(cause) = self.seal_for(slot, segment, now, to_udp) {
                 self.drops.count(cause);
             }

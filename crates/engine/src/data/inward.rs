@@ -2,8 +2,9 @@
 //! continue each other; control packets to the control task once their HMAC has checked out.
 
 use clock::Now;
+use datapath::fault::{self, Place};
 use datapath::offload::{self, Coalescer, Joined, Segmentation, SuperSink};
-use datapath::{Endpoint, PacketSink};
+use datapath::{Endpoint, PacketSink, PeerRef};
 use sysio::{Tun, TunIoError, TunOffload};
 use tokio::sync::mpsc;
 use wire::tls_auth::{ControlWrap, Suspect};
@@ -20,18 +21,36 @@ pub(super) struct Inward<'t, 'b> {
     pub(super) figures: &'t mut DataFigures,
     pub(super) diagnosis: &'t mut Diagnosis,
     pub(super) now: Now,
+    /// Whose packets are being joined or written. Persists when that panics.
+    pub(super) joining_for: &'t mut Option<PeerRef>,
+    /// Whose packets wait in the coalescer.
+    pub(super) owner: Option<PeerRef>,
 }
 
 impl Inward<'_, '_> {
     /// Writes what still waits for more of its flow: nothing waits beyond a batch.
     pub(super) fn finish(mut self) {
-        self.coalescer.flush(&mut self.writer);
+        self.flush_owner();
         self.figures.tun_errors += self.writer.errors;
+    }
+
+    /// Writes what waits. Should that panic, it is its owner's end, whoever is being served.
+    fn flush_owner(&mut self) {
+        let Some(owner) = self.owner.take() else { return };
+        *self.joining_for = Some(owner);
+        fault::pass(Place::Coalesce, owner);
+        self.coalescer.flush(&mut self.writer);
+        *self.joining_for = None;
     }
 }
 
 impl<'b> PacketSink<'b> for Inward<'_, 'b> {
-    fn packet(&mut self, packet: &'b mut [u8]) {
+    /// Packets of different peers are never of one flow, so nothing is lost by not trying.
+    fn packet(&mut self, peer: PeerRef, packet: &'b mut [u8]) {
+        if self.owner != Some(peer) {
+            self.flush_owner();
+            self.owner = Some(peer);
+        }
         self.coalescer.push(packet, &mut self.writer);
     }
 
@@ -158,3 +177,59 @@ impl Diagnosis {
 }
 
 const DIAGNOSES_A_SECOND: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use datapath::offload::Joining as Kinds;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use wire::PeerId;
+    use wire::static_key::{KeyDirection, StaticKey};
+    use wire::tls_auth::{AuthDigest, TlsAuth};
+
+    use super::*;
+
+    #[test]
+    fn when_writing_panics_its_owner_is_named_and_not_who_is_served() {
+        let pair =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (near, _far) = pair.unwrap();
+        let tun = Tun::from_fd(near, "near").unwrap();
+        let key = StaticKey::from_bytes(&[7; 256]);
+        let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
+        let wrap = ControlWrap::TlsAuth(Box::new(auth));
+        let (control, _datagrams) = mpsc::channel(1);
+        let (mut joining, mut joining_for) = (Joining::new(TunOffload::TcpAndUdp), None);
+        let mut packets = [segment(), segment(), segment()];
+        let [first, second, other] = &mut packets;
+        let mut inward = Inward {
+            coalescer: Coalescer::new(Kinds::TcpAndUdp),
+            writer: TunWriter { tun: &tun, joining: &mut joining, errors: 0 },
+            wrap: &wrap,
+            control: &control,
+            figures: &mut DataFigures::default(),
+            diagnosis: &mut Diagnosis::default(),
+            now: Now { boot: Default::default(), wall: Default::default() },
+            joining_for: &mut joining_for,
+            owner: None,
+        };
+        let [ill, well] = [1, 2].map(|id| PeerRef { id: PeerId::new(id).unwrap(), generation: 9 });
+        fault::inject(Place::Coalesce, ill, 0);
+        let pushed = [(ill, &mut first[..]), (ill, &mut second[..]), (well, &mut other[..])];
+        let push_all = || pushed.into_iter().for_each(|(peer, packet)| inward.packet(peer, packet));
+        let panicked = catch_unwind(AssertUnwindSafe(push_all));
+        assert!(panicked.is_err());
+        assert_eq!(joining_for, Some(ill));
+    }
+
+    /// A TCP segment of four bytes.
+    fn segment() -> [u8; 44] {
+        let mut segment = [0; 44];
+        segment[0] = 0x45;
+        segment[3] = 44;
+        segment[9] = 6;
+        (segment[32], segment[33]) = (0x50, 0x10);
+        segment
+    }
+}
