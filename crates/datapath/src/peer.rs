@@ -9,7 +9,7 @@ use wire::KeyId;
 use wire::data::DataHeader;
 
 use crate::fault::{self, Place};
-use crate::keys::{OpenError, OpenKey, Opened, SealError, SealKey};
+use crate::keys::{NEARLY_USED_UP, OpenError, OpenKey, Opened, SealError, SealKey};
 use crate::{
     DatagramSink, DropCause, Endpoint, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
 };
@@ -67,7 +67,7 @@ impl Peer {
             key.used = true;
             notify(Notice::FirstUse { peer: self.reference, key_id });
         }
-        key.warn_once(self.reference, notify);
+        key.warn(key.open.spent(), self.reference, notify);
         Ok(opened)
     }
 
@@ -89,7 +89,7 @@ impl Peer {
         self.counters.tx_packets += 1;
         self.counters.tx_bytes += len as u64;
         self.alive.last_tx = boot;
-        key.warn_once(self.reference, notify);
+        key.warn(key.seal.spent(), self.reference, notify);
         Ok(())
     }
 }
@@ -141,15 +141,17 @@ pub(crate) struct Key {
     pub(crate) seal: SealKey,
     pub(crate) open: OpenKey,
     used: bool,
-    warned: bool,
+    /// The share that was spent at the last warning, or just before the first.
+    warned_at: u8,
     /// Order of installation.
     serial: u64,
 }
 
 impl Key {
-    fn warn_once(&mut self, peer: PeerRef, notify: &mut impl FnMut(Notice)) {
-        if !self.warned && (self.seal.nearly_used_up() || self.open.nearly_used_up()) {
-            self.warned = true;
+    /// From half on with each further share, since a renegotiation may fail.
+    fn warn(&mut self, spent: u8, peer: PeerRef, notify: &mut impl FnMut(Notice)) {
+        if spent > self.warned_at {
+            self.warned_at = spent;
             notify(Notice::KeysNearlyUsedUp { peer, key_id: self.id });
         }
     }
@@ -177,8 +179,14 @@ impl Keys {
         self.sealing = self.sealing.filter(|sealing| *sealing != at);
         self.installed += 1;
         let serial = self.installed;
-        self.places[at] =
-            Some(Box::new(Key { id, seal, open, used: false, warned: false, serial }));
+        self.places[at] = Some(Box::new(Key {
+            id,
+            seal,
+            open,
+            used: false,
+            warned_at: NEARLY_USED_UP - 1,
+            serial,
+        }));
     }
 
     /// Seals with `id` from now on; false if there is no such key.

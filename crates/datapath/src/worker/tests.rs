@@ -6,6 +6,7 @@ mod hostile;
 mod keepalive;
 mod moving;
 mod owners;
+mod renewal;
 mod traffic;
 
 use std::time::Duration;
