@@ -174,7 +174,7 @@ fn keys_nearly_used_up_are_told_at_half_and_each_further_share_for_either_direct
     fars[0].seal.set_next_id(0x8800_0000);
     let hello = fars[0].hello();
     rig.udp(home(0), &hello);
-    assert_eq!(rig.notices(), [notice.clone()]);
+    assert_eq!(rig.notices(), std::slice::from_ref(&notice));
 
     let (mut rig, _) = Rig::server(1);
     rig.worker.table.at(0).unwrap().keys.sealing().unwrap().seal.set_next_id(u32::MAX);
