@@ -5,6 +5,7 @@
 
 mod arrows;
 mod explore;
+mod micro;
 mod peers;
 mod steps;
 
@@ -58,10 +59,23 @@ enum Command {
         #[arg(requires = "seconds")]
         target: Option<String>,
     },
-    /// Throughput beside the stock server, in one run
-    Bench,
+    /// Throughput beside the stock server, or what our own code costs
+    Bench {
+        #[command(subcommand)]
+        what: Option<Bench>,
+    },
     /// What CI runs
     Ci,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Instructions of each part of the data path, beside the committed baseline
+    Micro {
+        /// Make this run's counts the baseline
+        #[arg(long)]
+        save: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -73,7 +87,8 @@ fn main() -> ExitCode {
             steps::interop(filter.as_deref(), long, !no_install)
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
-        Command::Bench => steps::bench(),
+        Command::Bench { what: None } => steps::bench(),
+        Command::Bench { what: Some(Bench::Micro { save }) } => micro::micro(save),
         Command::Ci => steps::ci(),
     };
     match outcome {
