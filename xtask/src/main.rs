@@ -4,6 +4,7 @@
 //! runs before it runs it, and the first one that fails ends the run with its exit code.
 
 mod arrows;
+mod bench;
 mod explore;
 mod peers;
 mod steps;
@@ -58,10 +59,19 @@ enum Command {
         #[arg(requires = "seconds")]
         target: Option<String>,
     },
-    /// Throughput beside the stock server, in one run
-    Bench,
+    /// Benchmarks beside the peers, each in one interleaved run
+    Bench {
+        #[command(subcommand)]
+        of: Bench,
+    },
     /// What CI runs
     Ci,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// The data path beside openvpn and wireguard-go: throughput, datagrams, round trips, CPU
+    Vpn(bench::Vpn),
 }
 
 fn main() -> ExitCode {
@@ -73,7 +83,7 @@ fn main() -> ExitCode {
             steps::interop(filter.as_deref(), long, !no_install)
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
-        Command::Bench => steps::bench(),
+        Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),
         Command::Ci => steps::ci(),
     };
     match outcome {
