@@ -68,7 +68,9 @@ impl Run<'_> {
                 return self.failed(contestant.name, "start", topology.mode, round, error);
             }
         };
-        // The first packets of a tunnel pay for routes and neighbours.
+        if let Some(said) = tunnel.data_path() {
+            self.report.data_paths.insert(contestant.name.to_owned(), said);
+        }
         let idle = measure::idle(&tunnel)?;
         let log = self.workshop.file(contestant.name);
         let bench = Bench { topology, tunnel: &tunnel, idle, seconds: self.seconds, log };
@@ -115,8 +117,7 @@ impl Run<'_> {
         }
     }
 
-    /// Notes what did not work. An interruption ends the run, and so does a failure of the cable
-    /// itself, since then everything would fail.
+    /// Notes what did not work and lets the run go on, unless somebody interrupted it.
     fn failed(
         &mut self,
         name: &str,

@@ -95,6 +95,8 @@ impl Parts {
     }
 }
 
+/// The bare cable.
+pub(crate) const RAW: &str = "raw";
 /// The name that ratios are to.
 pub(crate) const OPENVPN: &str = "openvpn";
 /// The other one.
@@ -102,7 +104,7 @@ pub(crate) const WIREGUARD_GO: &str = "wireguard-go";
 
 /// Everybody, in the order of the first round.
 pub(crate) const LIST: &[Contestant] = &[
-    Contestant { name: "raw", group: Group::Headline, ends: Ends::Raw },
+    Contestant { name: RAW, group: Group::Headline, ends: Ends::Raw },
     Contestant {
         name: OPENVPN,
         group: Group::Headline,

@@ -20,7 +20,7 @@ use crate::error::BenchError;
 use crate::interrupt;
 use crate::topology::{SERVER, Topology};
 
-pub(crate) use list::{Contestant, Ends, Group, LIST, OPENVPN, WIREGUARD_GO};
+pub(crate) use list::{Contestant, Ends, Group, LIST, OPENVPN, RAW, WIREGUARD_GO};
 
 pub(crate) use workshop::Workshop;
 
@@ -63,6 +63,17 @@ impl Tunnel {
     pub(crate) fn log(&self) -> String {
         let programs = self.server.iter().chain(&self.client);
         programs.map(|program| format!("{}\n", last_lines(program))).collect()
+    }
+
+    /// What our programs log of the offloads that are in force, the server's first if both do.
+    pub(crate) fn data_path(&self) -> Option<String> {
+        let said = |program: &Program| {
+            let log = program.log();
+            let line = log.lines().find_map(|line| line.split_once("the data path "))?.1;
+            Some(line.trim().to_owned())
+        };
+        let said: Vec<_> = self.server.iter().chain(&self.client).filter_map(said).collect();
+        (!said.is_empty()).then(|| said.join("; "))
     }
 
     fn answers(&self, topology: &Topology) -> Result<(), BenchError> {

@@ -2,6 +2,7 @@
 
 mod markdown;
 mod statistics;
+mod summary;
 mod svg;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) seconds: u32,
     /// Rounds that were finished.
     pub(crate) rounds: u32,
+    /// What a contestant's log says of its own data path.
+    pub(crate) data_paths: BTreeMap<String, String>,
     /// Contestants that could not be had, and why.
     pub(crate) skipped: BTreeMap<String, String>,
     /// Measurements that did not work, in words.
@@ -58,8 +61,15 @@ pub(crate) struct Sample {
 impl Report {
     /// An empty one.
     pub(crate) fn new(facts: Facts, seconds: u32) -> Self {
-        let (skipped, failures, samples) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { facts, seconds, rounds: 0, skipped, failures, samples }
+        Self {
+            facts,
+            seconds,
+            rounds: 0,
+            data_paths: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            failures: Vec::new(),
+            samples: Vec::new(),
+        }
     }
 
     /// Leaves a contestant out from now on.
@@ -70,6 +80,20 @@ impl Report {
     /// Whether a contestant is left out.
     pub(crate) fn is_skipped(&self, name: &str) -> bool {
         self.skipped.contains_key(name)
+    }
+
+    /// Says whether the machine did something else: what it spent while the tunnels were idle.
+    fn busy_while_idle(&self) -> Option<String> {
+        let mut idle: Vec<f64> = self.samples.iter().map(|sample| sample.idle_cores).collect();
+        idle.sort_by(f64::total_cmp);
+        let (middle, most) = (*idle.get(idle.len() / 2)?, *idle.last()?);
+        let verdict = if middle > MOST_BUSY {
+            "**The machine was not free: the figures mean little.** "
+        } else {
+            ""
+        };
+        let spent = "While the tunnels were idle the machine spent";
+        Some(format!("{verdict}{spent} {middle:.2} processors (median), {most:.2} at most."))
     }
 
     /// How many measurements were done again because too much was stolen.
@@ -102,3 +126,6 @@ fn put(folder: &Path, name: &str, text: &str) -> Result<(), BenchError> {
     let path = folder.join(name);
     fs::write(&path, text).map_err(BenchError::file(path.clone()))
 }
+
+/// Processors' worth of CPU that idle tunnels and the benchmark itself may take.
+const MOST_BUSY: f64 = 0.1;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Table;
 use super::statistics::Row;
+use crate::contestants::RAW;
 
 /// File names and drawings of the tables that are worth a look.
 pub(super) fn plots(tables: &[Table]) -> Vec<(String, String)> {
@@ -11,7 +12,7 @@ pub(super) fn plots(tables: &[Table]) -> Vec<(String, String)> {
         let wanted = DRAWN.iter().any(|(measure, figure, _)| {
             table.measure.starts_with(measure) && table.figure == *figure
         });
-        wanted && !table.rows.is_empty()
+        wanted && table.rows.iter().any(|row| row.contestant != RAW)
     };
     tables.iter().filter(drawn).map(|table| (file_name(table), bars(table))).collect()
 }
@@ -21,8 +22,11 @@ fn file_name(table: &Table) -> String {
 }
 
 fn bars(table: &Table) -> String {
-    let height = TOP + table.rows.len() as f64 * STEP + BOTTOM;
-    let most = table.rows.iter().map(|row| row.spread.most).fold(0.0, f64::max);
+    // The bare cable would make all other bars too short to be told apart.
+    let (raw, rows): (Vec<&Row>, Vec<&Row>) =
+        table.rows.iter().partition(|row| row.contestant == RAW);
+    let height = TOP + rows.len() as f64 * STEP + BOTTOM;
+    let most = rows.iter().map(|row| row.spread.most).fold(0.0, f64::max);
     let scale = BAR / most.max(f64::MIN_POSITIVE);
     let unit = DRAWN.iter().find(|(_, figure, _)| *figure == table.figure).map_or("", |d| d.2);
     let mut svg = format!(
@@ -33,13 +37,15 @@ fn bars(table: &Table) -> String {
         table.measure,
         table.mode.title(),
     );
-    for (index, row) in table.rows.iter().enumerate() {
+    for (index, row) in rows.iter().enumerate() {
         bar(&mut svg, row, TOP + index as f64 * STEP, scale);
     }
     let foot = height - 10.0;
+    let raw = raw.first().map(|row| format!(" Without a tunnel: {:.3}.", row.spread.median));
+    let raw = raw.unwrap_or_default();
     let _ = writeln!(
         svg,
-        "<text x=\"10\" y=\"{foot}\" fill=\"#666666\">Median of the rounds; the line is least to most.</text>\n</svg>"
+        "<text x=\"10\" y=\"{foot}\" fill=\"#666666\">Median of the rounds; the line is least to most.{raw}</text>\n</svg>"
     );
     svg
 }
