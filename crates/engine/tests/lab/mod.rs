@@ -1,5 +1,7 @@
 //! A server on loopback with a TUN made of a socket pair, and a client that is driven step by step.
 
+#![allow(dead_code, reason = "shared by several test binaries")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,11 +10,14 @@ use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
-use engine::{Admission, Admitted, DataSettings, Identity, Report, Server, ServerSettings};
+use engine::{
+    Admission, Admitted, DataSettings, Identity, Report, Server, ServerIo, ServerSettings,
+};
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use sysio::{Packet, Tun, UdpSocket};
+use sysio::{Packet, TcpListener, Tun, UdpSocket};
 use testkit::Authority;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tunnel::{
     ClientConfig, Event, GateSettings, Hello, RenegotiateReason, ServerConfig, Session, Timing,
@@ -37,7 +42,9 @@ pub(crate) enum Flip {
 /// A server and what it stands on.
 pub(crate) struct Lab {
     pub(crate) server: Server,
-    address: SocketAddr,
+    /// Where it takes TCP connections.
+    pub(crate) tcp: SocketAddr,
+    udp: SocketAddr,
     door: Arc<Door>,
     flip: Option<Flip>,
     far: Tun,
@@ -46,13 +53,20 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn start(flip: Option<Flip>) -> Self {
+        Self::start_at(flip, Arc::new(SystemClock))
+    }
+
+    pub(crate) fn start_at(flip: Option<Flip>, clock: Arc<dyn Clock>) -> Self {
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("a pair");
         let near = Arc::new(Tun::from_fd(near, "near").expect("a TUN"));
         let far = Tun::from_fd(far, "far").expect("a TUN");
         let socket = UdpSocket::bind("127.0.0.1:0".parse().expect("v4")).expect("a socket");
-        let address = socket.local_addr().expect("bound");
+        let udp = socket.local_addr().expect("bound");
+        let listener = TcpListener::bind("127.0.0.1:0".parse().expect("v4")).expect("a listener");
+        let tcp = listener.local_addr().expect("bound");
+        let io = ServerIo::single(near, vec![Arc::new(socket)], vec![listener]);
         let within = match flip {
             Some(Flip::WithinAdmission(nth)) => nth,
             _ => 0,
@@ -61,6 +75,7 @@ impl Lab {
         let door = Arc::new(Door { changes, within, admissions: AtomicUsize::new(0) });
         let settings = ServerSettings {
             tunnel: Arc::new(server_config()),
+            tcp_options: String::new(),
             gate: GateSettings::default(),
             data: DataSettings {
                 ping: Duration::from_secs(60),
@@ -71,10 +86,8 @@ impl Lab {
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
-        let clock = Arc::new(SystemClock);
-        let server = Server::start(near, vec![Arc::new(socket)], settings, admission, clock)
-            .expect("a server");
-        Self { server, address, door, flip, far, packets: AtomicUsize::new(0) }
+        let server = Server::start(io, settings, admission, clock).expect("a server");
+        Self { server, tcp, udp, door, flip, far, packets: AtomicUsize::new(0) }
     }
 
     pub(crate) fn has_flipped(&self) -> bool {
@@ -101,6 +114,17 @@ impl Lab {
     /// A packet for the client, from the network behind the server.
     fn packet_in(&self) {
         self.far.send(&packet([10, 71, 0, 1], [10, 71, 0, 2])).expect("room");
+    }
+
+    /// As many full packets for the client, as far as they go at once.
+    pub(crate) fn packets_in(&self, count: usize) {
+        let mut full = packet([10, 71, 0, 1], [10, 71, 0, 2]);
+        full.resize(1400, 0);
+        full[2..4].copy_from_slice(&1400u16.to_be_bytes());
+        for _ in 0..count {
+            // A full queue is somebody's who is slow, as the kernel's would be.
+            let _ = self.far.send(&full);
+        }
     }
 
     async fn step(&self, number: usize) -> bool {
@@ -174,29 +198,92 @@ pub(crate) struct Subscriber {
     pub(crate) renegotiated: bool,
     /// Packets that it could open.
     pub(crate) opened: usize,
+    /// Data packets that it could not open.
+    pub(crate) unopened: usize,
     /// What had passed when the sweep was confirmed: to the network, to the client.
     pub(crate) passed: Option<(usize, usize)>,
     ended: bool,
-    socket: tokio::net::UdpSocket,
+    pub(crate) way: Way,
     session: Session,
     keys: BTreeMap<KeyId, (SealKey, OpenKey)>,
     sealing: Option<KeyId>,
     peer_id: PeerId,
 }
 
-impl Subscriber {
-    pub(crate) async fn connect(lab: &Lab) -> Self {
+/// How its packets get to the server.
+pub(crate) enum Way {
+    Udp(tokio::net::UdpSocket),
+    /// And what was received of it.
+    Tcp(tokio::net::TcpStream, Vec<u8>),
+}
+
+impl Way {
+    pub(crate) async fn udp(lab: &Lab) -> Self {
         let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-        socket.connect(lab.address).await.expect("connected");
+        socket.connect(lab.udp).await.expect("connected");
+        Way::Udp(socket)
+    }
+
+    pub(crate) async fn tcp(lab: &Lab) -> Self {
+        let stream = tokio::net::TcpStream::connect(lab.tcp).await.expect("connected");
+        Way::Tcp(stream, Vec::new())
+    }
+
+    /// A server that is gone, or that closed the connection, is what some tests are about.
+    async fn send(&mut self, packet: &[u8]) {
+        let _ = match self {
+            Way::Udp(socket) => socket.send(packet).await.map(drop),
+            Way::Tcp(stream, _) => {
+                let length = wire::stream::length(packet.len()).expect("a short packet");
+                stream.write_all(&[&length[..], packet].concat()).await
+            }
+        };
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        match self {
+            Way::Udp(socket) => drop(socket.send(bytes).await),
+            Way::Tcp(stream, _) => drop(stream.write_all(bytes).await),
+        }
+    }
+
+    async fn received(&mut self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 2048];
+        match self {
+            Way::Udp(socket) => {
+                let length = socket.recv(&mut buffer).await.ok()?;
+                buffer.truncate(length);
+                Some(buffer)
+            }
+            Way::Tcp(stream, begun) => loop {
+                if let Some(whole) = wire::stream::whole_frame(begun) {
+                    let packet = begun[wire::stream::LENGTH..whole].to_vec();
+                    begun.drain(..whole);
+                    return Some(packet);
+                }
+                match stream.read(&mut buffer).await.ok()? {
+                    // Nothing comes any more, as with datagrams.
+                    0 => std::future::pending().await,
+                    length => begun.extend_from_slice(&buffer[..length]),
+                }
+            },
+        }
+    }
+}
+
+impl Subscriber {
+    pub(crate) fn new(way: Way) -> Self {
         let session = Session::client(Arc::new(client_config()), seed(), SystemClock.now());
         Self {
             steps: 0,
             established: false,
             renegotiated: false,
             opened: 0,
+            unopened: 0,
             passed: None,
             ended: false,
-            socket,
+            way,
             session,
             keys: BTreeMap::new(),
             sealing: None,
@@ -245,6 +332,13 @@ impl Subscriber {
         }
     }
 
+    /// Takes everything that comes until nothing comes for a while.
+    pub(crate) async fn read_all(&mut self) {
+        while let Some(datagram) = self.received(Duration::from_millis(300)).await {
+            self.take(&datagram);
+        }
+    }
+
     /// Sends what waits, then takes one datagram or one deadline.
     async fn turn(&mut self, lab: &Lab, at_most: Duration) {
         self.drain(lab).await;
@@ -265,8 +359,7 @@ impl Subscriber {
         loop {
             while let Some(datagram) = self.session.poll_transmit(SystemClock.now()) {
                 self.step(lab).await;
-                // A server that is gone shows as a refused port; there is nothing to tell.
-                let _ = self.socket.send(&datagram).await;
+                self.way.send(&datagram).await;
             }
             let Some(event) = self.session.poll_event() else { return };
             self.act_on(event);
@@ -302,7 +395,7 @@ impl Subscriber {
         let Some((seal, _)) = self.keys.get_mut(&key_id) else { return };
         seal.seal(header, &plaintext, &mut sealed).expect("sealed");
         self.step(lab).await;
-        let _ = self.socket.send(&sealed).await;
+        self.way.send(&sealed).await;
         // What this packet leads to has happened before the next one goes.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -316,7 +409,9 @@ impl Subscriber {
         let (DataHeader::V1 { key_id } | DataHeader::V2 { key_id, .. }) = header;
         let mut bytes = datagram.to_vec();
         let Some((_, open)) = self.keys.get_mut(&key_id) else { return };
-        if open.open(header, &mut bytes).is_ok() {
+        let opened = open.open(header, &mut bytes).is_ok();
+        self.unopened += usize::from(!opened);
+        if opened {
             self.opened += 1;
             self.session.data_seen(key_id, SystemClock.now());
         }
@@ -333,13 +428,15 @@ impl Subscriber {
         }
     }
 
-    async fn received(&self, wait: Duration) -> Option<Vec<u8>> {
-        let mut buffer = vec![0; 2048];
-        let received = tokio::time::timeout(wait, self.socket.recv(&mut buffer)).await;
-        let length = received.ok()?.ok()?;
-        buffer.truncate(length);
-        Some(buffer)
+    async fn received(&mut self, wait: Duration) -> Option<Vec<u8>> {
+        tokio::time::timeout(wait, self.way.received()).await.ok()?
     }
+}
+
+/// The first packet of a client.
+pub(crate) fn first_packet() -> Vec<u8> {
+    let mut session = Session::client(Arc::new(client_config()), seed(), SystemClock.now());
+    session.poll_transmit(SystemClock.now()).expect("a reset")
 }
 
 /// An IPv4 packet with a protocol that nobody looks into.
