@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
-use engine::{Admission, Admitted, DataSettings, Identity, Report, Server, ServerSettings, Sockets};
+use engine::{
+    Admission, Admitted, DataSettings, Identity, Report, Server, ServerSettings, Sockets,
+};
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sysio::{Packet, TcpListener, Tun, UdpSocket};
@@ -84,8 +86,7 @@ impl Lab {
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
-        let server =
-            Server::start(near, sockets, settings, admission, clock).expect("a server");
+        let server = Server::start(near, sockets, settings, admission, clock).expect("a server");
         Self { server, tcp, udp, door, flip, far, packets: AtomicUsize::new(0) }
     }
 
