@@ -19,11 +19,11 @@ use wire::cipher::Cipher;
 use wire::push::{PushOption, PushReply};
 
 use crate::data::{
-    self, CLIENT_STREAM, ControlDatagram, DataHandle, DataIo, Outlets, StreamEnded, StreamSources,
+    CLIENT_STREAM, Common, ControlDatagram, DataPlane, Outlets, PlaneIo, StreamEnded, StreamSources,
 };
 use crate::entropy::fresh_seed;
 use crate::grant::server_settings;
-use crate::{DataFigures, Ending, StartError};
+use crate::{DataFigures, Ending, Offloads, StartError};
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub enum Link {
 pub struct Client {
     events: mpsc::UnboundedReceiver<ClientEvent>,
     orders: mpsc::UnboundedSender<Order>,
-    data: DataHandle,
+    data: DataPlane,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,20 +90,21 @@ impl Client {
         let (notices_out, notices) = mpsc::unbounded_channel();
         let (streams_out, ended_streams) = mpsc::unbounded_channel();
         let endpoint = endpoint(&link, server);
-        let (sockets, connected) = match link {
-            Link::Udp(socket) => (vec![socket], None),
+        let (groups, connected) = match link {
+            Link::Udp(socket) => (vec![vec![socket]], None),
             Link::Tcp(stream) => (Vec::new(), Some(stream)),
         };
-        let io = DataIo {
-            tun,
-            sockets,
-            streams: StreamSources { listeners: Vec::new(), connected },
-            wrap: Arc::clone(&settings.tunnel.wrap),
-            clock: Arc::clone(&clock),
+        let io = PlaneIo {
+            owners: 1,
+            wanted: Offloads { steering: false, ..Offloads::wanted() },
+            queues: vec![tun],
+            groups,
+            streams: vec![StreamSources { listeners: Vec::new(), connected }],
+            common: Common { wrap: Arc::clone(&settings.tunnel.wrap), clock: Arc::clone(&clock) },
         };
         let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
-        let (data, _thread) =
-            data::start(WorkerSettings::client(), io, outlets).map_err(StartError::DataThread)?;
+        let (data, _thread) = DataPlane::start(WorkerSettings::client(), io, outlets)
+            .map_err(StartError::DataThread)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;
         let session = Session::client(Arc::clone(&settings.tunnel), seed, clock.now());
         let (events_out, events) = mpsc::unbounded_channel();
@@ -155,7 +156,7 @@ struct ClientTask {
     session: Session,
     settings: ClientSettings,
     endpoint: Endpoint,
-    data: DataHandle,
+    data: DataPlane,
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
     answered: bool,

@@ -21,7 +21,7 @@ use wire::SessionId;
 use wire::control::ControlHeader;
 use wire::peer_info::PeerInfo;
 
-use crate::data::{ControlDatagram, DataHandle, StreamEnded, StreamOrder};
+use crate::data::{ControlDatagram, DataPlane, StreamEnded, StreamOrder};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
@@ -61,7 +61,7 @@ pub(crate) struct ControlParts {
     /// The same for sessions over TCP.
     pub(crate) tunnel_tcp: Arc<tunnel::ServerConfig>,
     pub(crate) data_settings: DataSettings,
-    pub(crate) data: DataHandle,
+    pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
@@ -130,7 +130,7 @@ impl Drop for Control {
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let (outlet, from_sessions) = mpsc::unbounded_channel();
-        let peer_ids = PeerIds::new(parts.max_sessions);
+        let peer_ids = PeerIds::new(parts.max_sessions, parts.data.share());
         Self {
             parts,
             connections: BTreeMap::new(),
@@ -300,7 +300,9 @@ impl Control {
 
     fn register(&mut self, id: ConnectionId, hello: &Hello, admitted: Admitted) {
         self.replace_older(id, &admitted.identity);
-        let Some(peer) = self.peer_ids.take() else {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let worker = connection.endpoint.stream().map(|stream| stream.worker);
+        let Some(peer) = self.peer_ids.take(worker) else {
             let Identity { user, device, .. } = admitted.identity;
             self.by_device.remove(&(user, device));
             let told = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };

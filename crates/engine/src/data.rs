@@ -1,6 +1,6 @@
-//! The data thread: the one owner of the TUN device and of received datagrams.
+//! The data workers: threads that own peers, and read and write the TUN device and the sockets.
 //!
-//! It runs to completion: a batch is read, opened or sealed, and written before the next is looked
+//! Each runs to completion: a batch is read, opened or sealed, and written before the next is looked
 //! at. Control packets leave it authenticated, through a bounded queue that drops when full, so that
 //! a flood costs strangers their packets and sessions nothing but a retransmission.
 //!
@@ -18,7 +18,7 @@ use std::time::Duration;
 use clock::Clock;
 use datapath::offload::{Coalescer, VirtioHeader};
 use datapath::{
-    Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef,
+    Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerRef, Share,
     StreamId, Worker, WorkerSettings,
 };
 use sysio::{Interest, Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket, Waker};
@@ -26,12 +26,19 @@ use tokio::sync::{mpsc, oneshot};
 use wire::tls_auth::ControlWrap;
 
 mod inward;
+mod neighbours;
+mod outgoing;
+mod plane;
 mod streams;
 
-use self::inward::{Diagnosis, Inward, Joining, TunWriter};
+pub(crate) use self::plane::{DataPlane, PlaneIo};
 pub use self::streams::StreamEnd;
-use self::streams::Streams;
 pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
+
+use self::inward::{Diagnosis, Inward, Joining, TunWriter};
+use self::neighbours::{Contents, Neighbours, Parcel};
+use self::outgoing::Outgoing;
+use self::streams::Streams;
 use crate::Offloads;
 use crate::figures::DataFigures;
 
@@ -42,28 +49,44 @@ pub(crate) struct ControlDatagram {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What the data thread works with.
-pub(crate) struct DataIo {
-    pub(crate) tun: Arc<Tun>,
-    pub(crate) sockets: Vec<Arc<UdpSocket>>,
-    pub(crate) streams: StreamSources,
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Common {
     pub(crate) wrap: Arc<ControlWrap>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Where what the data thread does not handle goes.
+/// What one worker works with.
+struct DataIo {
+    tun: Arc<Tun>,
+    reads_tun: bool,
+    /// A socket for each address listened on, and whether it is this worker's to read.
+    sockets: Vec<(Arc<UdpSocket>, bool)>,
+    streams: StreamSources,
+    common: Common,
+    offloads: Offloads,
+}
+
+/// Which worker this is.
+struct Part {
+    index: usize,
+    settings: WorkerSettings,
+    neighbours: Neighbours,
+}
+
+/// Where what the data workers do not handle goes.
+#[derive(Clone)]
 pub(crate) struct Outlets {
     pub(crate) control: mpsc::Sender<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedSender<StreamEnded>,
 }
 
-/// A running data thread. Dropping the last handle stops it.
+/// A running worker. Dropping the last handle stops it.
 #[derive(Clone, Debug)]
-pub(crate) struct DataHandle {
+struct DataHandle {
     orders: Sender<Order>,
     waker: Waker,
-    sockets: Arc<[Arc<UdpSocket>]>,
 }
 
 #[derive(Debug)]
@@ -77,44 +100,29 @@ enum Order {
 
 impl DataHandle {
     /// Hands a command over. Applied before the next batch.
-    pub(crate) fn apply(&self, command: Command) {
+    fn apply(&self, command: Command) {
         self.order(Order::Apply(Box::new(command)));
     }
 
     /// Says goodbye to a peer in the data channel.
-    pub(crate) fn farewell(&self, peer: PeerRef) {
+    fn farewell(&self, peer: PeerRef) {
         self.order(Order::Farewell(peer));
     }
 
-    /// Sends a control packet: a datagram at once, but over a TCP connection through the thread that
-    /// owns it.
-    pub(crate) fn send_control(&self, endpoint: &Endpoint, packet: Vec<u8>) {
-        match endpoint.carrier {
-            Carrier::Udp(index) => {
-                let Some(socket) = self.sockets.get(usize::from(index)) else { return };
-                if let Err(error) = socket.send(transmit(endpoint, &packet)) {
-                    // It is sent again when its acknowledgement does not come.
-                    tracing::debug!(%error, "sending a control packet");
-                }
-            }
-            Carrier::Tcp(stream) => self.stream(stream, StreamOrder::Send(packet)),
-        }
-    }
-
     /// Asks something of a TCP connection.
-    pub(crate) fn stream(&self, stream: StreamId, order: StreamOrder) {
+    fn stream(&self, stream: StreamId, order: StreamOrder) {
         self.order(Order::Stream(stream, order));
     }
 
     /// Reads the figures between two batches.
-    pub(crate) async fn figures(&self) -> DataFigures {
+    async fn figures(&self) -> DataFigures {
         let (answer, figures) = oneshot::channel();
         self.order(Order::Figures(answer));
         figures.await.unwrap_or_default()
     }
 
     /// Ends the thread after the present batch.
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         self.order(Order::Stop);
     }
 
@@ -126,29 +134,36 @@ impl DataHandle {
     }
 }
 
-/// Starts the thread.
-pub(crate) fn start(
-    settings: WorkerSettings,
+/// Starts one worker.
+fn start_one(
+    part: Part,
     mut io: DataIo,
     outlets: Outlets,
+    poller: Poller,
 ) -> io::Result<(DataHandle, JoinHandle<()>)> {
-    let poller = Poller::new()?;
-    poller.add(&*io.tun, TUN, Interest::Readable)?;
-    for (index, socket) in io.sockets.iter().enumerate() {
-        poller.add(&**socket, FIRST_SOCKET + index as u32, Interest::Readable)?;
+    if io.reads_tun {
+        poller.add(&*io.tun, TUN, Interest::Readable)?;
+    }
+    for (index, (socket, is_own)) in io.sockets.iter().enumerate() {
+        if *is_own {
+            poller.add(&**socket, FIRST_SOCKET + index as u32, Interest::Readable)?;
+        }
     }
     let sources = std::mem::take(&mut io.streams);
-    let streams = Streams::new(0, sources, &poller, outlets.ended_streams.clone())?;
+    let streams = Streams::new(part.index as u16, sources, &poller, outlets.ended_streams.clone())?;
     let (orders, inbox) = channel();
-    let sockets = io.sockets.clone().into();
-    let handle = DataHandle { orders, waker: poller.waker(), sockets };
-    let thread = DataThread::new(settings, io, streams, outlets, poller, inbox);
-    let join = std::thread::Builder::new().name("data".to_owned()).spawn(move || thread.run())?;
+    let handle = DataHandle { orders, waker: poller.waker() };
+    let name = format!("data {}", part.index);
+    let thread = DataThread::new(part, io, streams, outlets, poller, inbox);
+    let join = std::thread::Builder::new().name(name).spawn(move || thread.run())?;
     Ok((handle, join))
 }
 
 struct DataThread {
     worker: Worker,
+    share: Share,
+    neighbours: Neighbours,
+    parcels: Vec<Parcel>,
     io: DataIo,
     streams: Streams,
     outlets: Outlets,
@@ -167,17 +182,20 @@ struct DataThread {
 
 impl DataThread {
     fn new(
-        settings: WorkerSettings,
+        part: Part,
         io: DataIo,
         streams: Streams,
         outlets: Outlets,
         poller: Poller,
         inbox: Receiver<Order>,
     ) -> Self {
-        let offloads = Offloads::wanted().set_up(&io.tun, io.sockets.iter().map(|s| &**s));
+        let offloads = io.offloads;
         let (slots, largest) = if offloads.gro { (JOINED_SLOTS, SUPER) } else { (SLOTS, LARGEST) };
         Self {
-            worker: Worker::new(settings),
+            worker: Worker::new(part.settings),
+            share: part.settings.share,
+            neighbours: part.neighbours,
+            parcels: Vec::with_capacity(PARCELS_AT_ONCE),
             io,
             stream_buffer: streams.buffer(),
             streams,
@@ -199,7 +217,8 @@ impl DataThread {
         let mut ready = Vec::new();
         loop {
             let timeout = self.time_left();
-            if self.poller.wait(&mut ready, timeout).is_err() || self.obey().is_break() {
+            let failed = self.poller.wait(&mut ready, timeout).is_err();
+            if failed || self.neighbours.are_over() || self.obey().is_break() {
                 return;
             }
             // The worker stays usable after a panic; the peer that it was serving goes.
@@ -223,7 +242,9 @@ impl DataThread {
                 Ready::Woken => {}
             }
         }
-        let now = self.io.clock.now();
+        while self.serve_parcels() == PARCELS_AT_ONCE {}
+        self.neighbours.wake();
+        let now = self.io.common.clock.now();
         if self.worker.poll_timeout().is_some_and(|due| due.at <= now.boot) {
             self.worker.handle_timeout(now, &mut self.outbox);
             self.flush();
@@ -233,6 +254,7 @@ impl DataThread {
 
     fn drop_the_served(&mut self) {
         self.outbox.clear();
+        self.parcels.clear();
         self.streams.drop_the_served(&self.poller);
         tracing::error!(peer = ?self.worker.serving(), "a packet made us stumble; its peer is closed");
         if let Some(peer) = self.worker.serving() {
@@ -243,7 +265,7 @@ impl DataThread {
     fn time_left(&self) -> Option<Duration> {
         let worker = self.worker.poll_timeout().map(|deadline| deadline.at);
         let due = [worker, self.streams.poll_timeout()].into_iter().flatten().min()?;
-        Some(due.saturating_sub(self.io.clock.now().boot))
+        Some(due.saturating_sub(self.io.common.clock.now().boot))
     }
 
     fn obey(&mut self) -> std::ops::ControlFlow<()> {
@@ -252,11 +274,13 @@ impl DataThread {
             match self.inbox.try_recv() {
                 Ok(Order::Apply(command)) => self.apply(*command),
                 Ok(Order::Farewell(peer)) => {
-                    self.worker.farewell(peer, self.io.clock.now(), &mut self.outbox);
+                    let now = self.io.common.clock.now();
+                    self.worker.farewell(peer, now, &mut self.outbox);
                     self.flush();
                 }
                 Ok(Order::Stream(stream, order)) => {
-                    self.streams.obey(stream, order, self.io.clock.now(), &self.poller);
+                    let now = self.io.common.clock.now();
+                    self.streams.obey(stream, order, now, &self.poller);
                 }
                 Ok(Order::Figures(answer)) => {
                     // Whoever asked may have gone.
@@ -281,21 +305,28 @@ impl DataThread {
             Command::PeerDel { peer } => {
                 self.peers.remove(peer);
                 if let Some(counters) = self.worker.peer_counters(*peer) {
-                    add(&mut self.figures.total, counters);
+                    self.figures.total += counters;
                 }
             }
             _ => {}
         }
-        self.worker.apply(command, self.io.clock.now());
+        self.worker.apply(command, self.io.common.clock.now());
     }
 
     fn present_figures(&self) -> DataFigures {
         let mut figures = self.figures.clone();
         figures.drops = self.worker.drops();
+        figures.handed_over = self.neighbours.handed_over();
+        figures.workers = self.share.of();
+        figures.offloads = Some(Offloads {
+            tun: self.joining.tun(),
+            gso: self.io.sockets.iter().all(|(socket, _)| socket.joins_sent()),
+            ..self.io.offloads
+        });
         figures.streams = self.streams.figures();
         for peer in &self.peers {
             if let Some(counters) = self.worker.peer_counters(*peer) {
-                add(&mut figures.total, counters);
+                figures.total += counters;
                 figures.peers.push((*peer, counters));
             }
         }
@@ -305,7 +336,7 @@ impl DataThread {
     /// Reads until nothing is left, but not so long that the sockets starve. What it sealed stays
     /// open for more until it is much: 64 KiB of a flow don't fill two sends evenly.
     fn serve_tun(&mut self) {
-        let now = self.io.clock.now();
+        let now = self.io.common.clock.now();
         let mut read = 0;
         while read < TUN_BURST {
             let header = match self.io.tun.recv(&mut self.frame) {
@@ -324,7 +355,8 @@ impl DataThread {
                 continue;
             };
             let packet = Inner { bytes: self.frame.content_mut(), header };
-            self.worker.handle_packets([packet], now, &mut self.outbox);
+            let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
+            self.worker.handle_packets([packet], now, &mut outgoing);
             if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
                 self.flush();
             }
@@ -333,7 +365,7 @@ impl DataThread {
     }
 
     fn serve_socket(&mut self, index: usize) {
-        let Some(socket) = self.io.sockets.get(index) else { return };
+        let Some((socket, _)) = self.io.sockets.get(index) else { return };
         let count = match socket.recv_batch(&mut self.received) {
             Ok(count) => count,
             Err(error) => {
@@ -341,7 +373,7 @@ impl DataThread {
                 return;
             }
         };
-        let now = self.io.clock.now();
+        let now = self.io.common.clock.now();
         let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
             let endpoint = Endpoint {
                 carrier: Carrier::Udp(index as u16),
@@ -354,14 +386,59 @@ impl DataThread {
         let mut inward = Inward {
             coalescer: Coalescer::new(self.joining.allowed()),
             writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
-            wrap: &self.io.wrap,
+            wrap: &self.io.common.wrap,
             control: &self.outlets.control,
+            neighbours: Some(&self.neighbours),
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
             forged_on_stream: false,
             now,
         };
-        self.worker.handle_datagrams(batch, now, &mut inward, &mut self.outbox);
+        let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
+        self.worker.handle_datagrams(batch, now, &mut inward, &mut outgoing);
+        inward.finish();
+        self.flush();
+    }
+
+    /// Handles what others read of this worker's peers, and says how much that was. None of it is
+    /// handed on again: should two workers ever disagree about an owner, a packet is lost and doesn't
+    /// go round.
+    fn serve_parcels(&mut self) -> usize {
+        let mut parcels = std::mem::take(&mut self.parcels);
+        parcels.extend(std::iter::from_fn(|| self.neighbours.take()).take(PARCELS_AT_ONCE));
+        if !parcels.is_empty() {
+            self.handle_parcels(&mut parcels);
+        }
+        let count = parcels.len();
+        parcels.drain(..).for_each(|parcel| self.neighbours.give_back(parcel));
+        self.parcels = parcels;
+        count
+    }
+
+    fn handle_parcels(&mut self, parcels: &mut [Parcel]) {
+        let now = self.io.common.clock.now();
+        let mut inward = Inward {
+            coalescer: Coalescer::new(self.joining.allowed()),
+            writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
+            wrap: &self.io.common.wrap,
+            control: &self.outlets.control,
+            neighbours: None,
+            forged_on_stream: false,
+            figures: &mut self.figures,
+            diagnosis: &mut self.diagnosis,
+            now,
+        };
+        for parcel in parcels {
+            match parcel.contents() {
+                Contents::Datagram(datagram) => {
+                    let outbox = &mut self.outbox;
+                    self.worker.handle_datagrams([datagram], now, &mut inward, outbox);
+                }
+                Contents::Packet(packet) => {
+                    self.worker.handle_packets([packet], now, &mut self.outbox);
+                }
+            }
+        }
         inward.finish();
         self.flush();
     }
@@ -375,7 +452,7 @@ impl DataThread {
                     continue;
                 }
             };
-            let Some(socket) = self.io.sockets.get(index) else { continue };
+            let Some((socket, _)) = self.io.sockets.get(index) else { continue };
             let joined = socket.joins_sent();
             let datagrams = Transmit { segment: run.segment, ..transmit(&run.endpoint, run.bytes) };
             if let Err(error) = socket.send(datagrams) {
@@ -395,13 +472,6 @@ impl DataThread {
             let _ = self.outlets.notices.send(notice);
         }
     }
-}
-
-fn add(total: &mut PeerCounters, more: PeerCounters) {
-    total.rx_packets += more.rx_packets;
-    total.rx_bytes += more.rx_bytes;
-    total.tx_packets += more.tx_packets;
-    total.tx_bytes += more.tx_bytes;
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.
@@ -432,3 +502,5 @@ const FLUSH_AT: usize = 4 * 65_507;
 /// Bytes read from the TUN device before the sockets have their turn.
 const TUN_BURST: usize = 1 << 20;
 const LEAST_COST: usize = 8 << 10;
+/// Packets of other workers handled as one batch; so many segments join at most.
+const PARCELS_AT_ONCE: usize = 64;

@@ -32,6 +32,7 @@ mod offload;
 mod peers;
 mod server;
 mod session;
+mod steering;
 
 pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};
 pub use client::{Client, ClientEvent, ClientSettings, Link};
@@ -40,4 +41,4 @@ pub use ending::Ending;
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;
 pub use offload::Offloads;
-pub use server::{Kick, Server, ServerSettings, Sockets, StartError};
+pub use server::{Kick, Server, ServerIo, ServerSettings, StartError};

@@ -14,7 +14,7 @@ use tunnel::{Close, DropReason, Event, Grant, Hello, NewKey, Refusal, Renegotiat
 use wire::cipher::Cipher;
 
 use crate::Ending;
-use crate::data::DataHandle;
+use crate::data::DataPlane;
 
 /// Tells connections of this process apart; never used twice.
 pub(crate) type ConnectionId = u64;
@@ -73,7 +73,7 @@ pub(crate) struct SessionTask {
     pub(crate) id: ConnectionId,
     pub(crate) session: Session,
     pub(crate) endpoint: Endpoint,
-    pub(crate) data: DataHandle,
+    pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     /// Bounded: a peer that sends faster than it is served will send again.
     pub(crate) datagrams: mpsc::Receiver<Vec<u8>>,

@@ -37,5 +37,6 @@ pub use tun::{
     NO_OFFLOAD, Tun, TunError, TunIoError, TunOffload, TunSendOutcome, VNET_HEADER, VnetHeader,
 };
 pub use udp::{
-    BindError, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket, normalise,
+    BindError, BpfInstruction, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket,
+    normalise,
 };

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use wire::tls_auth::{ControlWrap, Suspect};
 
 use super::ControlDatagram;
+use super::neighbours::Neighbours;
 use crate::figures::DataFigures;
 
 /// Takes the content of one batch.
@@ -17,6 +18,8 @@ pub(super) struct Inward<'t, 'b> {
     pub(super) writer: TunWriter<'t>,
     pub(super) wrap: &'t ControlWrap,
     pub(super) control: &'t mpsc::Sender<ControlDatagram>,
+    /// Who takes what belongs to others; nobody, for what others read.
+    pub(super) neighbours: Option<&'t Neighbours>,
     pub(super) figures: &'t mut DataFigures,
     pub(super) diagnosis: &'t mut Diagnosis,
     /// A control packet of a TCP connection failed the check: nothing of it is looked at any more.
@@ -57,6 +60,10 @@ impl<'b> PacketSink<'b> for Inward<'_, 'b> {
         if self.control.try_send(datagram).is_err() {
             self.figures.control_overflow += 1;
         }
+    }
+
+    fn elsewhere(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
+        self.neighbours.is_some_and(|others| others.datagram(owner, endpoint, datagram))
     }
 }
 
@@ -117,6 +124,15 @@ impl Joining {
 
     pub(super) fn allowed(&self) -> offload::Joining {
         self.allowed
+    }
+
+    /// The same, as what the device was asked for.
+    pub(super) fn tun(&self) -> TunOffload {
+        match self.allowed {
+            offload::Joining::Nothing => TunOffload::None,
+            offload::Joining::Tcp => TunOffload::Tcp,
+            offload::Joining::TcpAndUdp => TunOffload::TcpAndUdp,
+        }
     }
 
     fn taken(&mut self, kind: Option<Segmentation>) {

@@ -439,7 +439,7 @@ impl DataThread {
             }
             Ready::Fd { token, .. } => {
                 let index = token.saturating_sub(FIRST_LISTENER) as usize;
-                self.streams.accept(index, self.io.clock.now(), &self.poller);
+                self.streams.accept(index, self.io.common.clock.now(), &self.poller);
             }
             Ready::Woken => {}
         }
@@ -449,12 +449,13 @@ impl DataThread {
     fn serve_stream(&mut self, slot: usize) {
         let reading = self.streams.read(slot, &mut self.stream_buffer, &self.poller);
         let Some(Reading { endpoint, len, stranger }) = reading else { return };
-        let now = self.io.clock.now();
+        let now = self.io.common.clock.now();
         let mut inward = Inward {
             coalescer: Coalescer::new(self.joining.allowed()),
             writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
-            wrap: &self.io.wrap,
+            wrap: &self.io.common.wrap,
             control: &self.outlets.control,
+            neighbours: Some(&self.neighbours),
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
             forged_on_stream: false,

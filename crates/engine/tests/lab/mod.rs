@@ -11,7 +11,7 @@ use std::time::Duration;
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
 use engine::{
-    Admission, Admitted, DataSettings, Identity, Report, Server, ServerSettings, Sockets,
+    Admission, Admitted, DataSettings, Identity, Report, Server, ServerIo, ServerSettings,
 };
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -66,7 +66,7 @@ impl Lab {
         let udp = socket.local_addr().expect("bound");
         let listener = TcpListener::bind("127.0.0.1:0".parse().expect("v4")).expect("a listener");
         let tcp = listener.local_addr().expect("bound");
-        let sockets = Sockets { udp: vec![Arc::new(socket)], tcp: vec![listener] };
+        let io = ServerIo::single(near, vec![Arc::new(socket)], vec![listener]);
         let within = match flip {
             Some(Flip::WithinAdmission(nth)) => nth,
             _ => 0,
@@ -86,7 +86,7 @@ impl Lab {
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
-        let server = Server::start(near, sockets, settings, admission, clock).expect("a server");
+        let server = Server::start(io, settings, admission, clock).expect("a server");
         Self { server, tcp, udp, door, flip, far, packets: AtomicUsize::new(0) }
     }
 

@@ -288,6 +288,8 @@ pub struct Status {
     pub last_refusals: Vec<RefusalEntry>,
     /// Dropped packets by cause.
     pub drops: BTreeMap<String, u64>,
+    /// How packets are carried: threads, and what the kernel does in one piece.
+    pub data_path: String,
     /// Everything that is counted, for Prometheus.
     pub figures: Vec<Figure>,
     /// What the operator should know, one sentence each.

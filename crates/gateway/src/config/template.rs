@@ -100,6 +100,14 @@ impl FirstConfig {
         writeln!(out, "auth = \"{}\"", vpn.auth)?;
         writeln!(out, "# Sessions at once.")?;
         writeln!(out, "max_sessions = {}", vpn.max_sessions)?;
+        writeln!(out, "# Threads that carry packets (0: one per core).")?;
+        writeln!(out, "workers = {}", vpn.workers)?;
+        writeln!(
+            out,
+            "# Speed-ups to do without, where a driver has a bug: {}.",
+            engine::Offloads::PARTS.join(", ")
+        )?;
+        writeln!(out, "without = {}", list(&vpn.without))?;
         writeln!(out, "\n[vpn.push]")?;
         writeln!(out, "# Networks behind the gateway, IPv4 or IPv6: [\"192.168.10.0/24\"].")?;
         writeln!(out, "routes = []")?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use datapath::PeerToPeer;
-use engine::{DataSettings, Server, ServerSettings, Sockets};
+use engine::{DataSettings, Offloads, Server, ServerIo, ServerSettings};
 use sysio::{TcpListener, UdpSocket};
 use tunnel::{GateSettings, ServerConfig, Timing};
 use wire::cipher::Cipher;
@@ -59,14 +59,22 @@ impl Vpn {
             .because(error.to_string())
             .hint("mend it under [push] in handfast.toml"));
         }
-        let sockets = listen(&config)?;
-        let ports = ports(&sockets);
+        let workers = workers(&config);
+        let doors = listen(&config, workers)?;
+        let ports = doors.ports();
         let settings = settings(gateway, &config)?;
-        let network = network::set_up(gateway.data(), state, &config).await?;
+        let offloads = Offloads::wanted_but(&config.vpn.without);
+        let network = network::set_up(gateway.data(), state, &config, offloads, workers).await?;
         let door = Door::new(gateway);
         let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;
-        let tun = Arc::clone(&network.tun);
-        let started = Server::start(tun, sockets, settings, admission, Arc::clone(&clock));
+        let io = ServerIo {
+            workers,
+            offloads,
+            queues: network.queues.clone(),
+            udp: doors.udp,
+            tcp: doors.tcp,
+        };
+        let started = Server::start(io, settings, admission, Arc::clone(&clock));
         let server = match started {
             Ok(server) => server,
             Err(error) => {
@@ -117,42 +125,69 @@ fn sweep(
     task.abort_handle()
 }
 
-fn listen(config: &Config) -> Result<Sockets, Failure> {
-    let mut sockets = Sockets::default();
+/// Threads that own peers: as configured, or one for each core.
+fn workers(config: &Config) -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match config.vpn.workers {
+        0 => u16::try_from(cores).unwrap_or(u16::MAX).min(crate::config::Vpn::MOST_WORKERS),
+        workers => workers,
+    }
+}
+
+/// Where the gateway is reached: for each address, sockets for its workers.
+#[derive(Default)]
+struct Doors {
+    udp: Vec<Vec<Arc<UdpSocket>>>,
+    tcp: Vec<Vec<TcpListener>>,
+}
+
+impl Doors {
+    /// The first port for UDP, and the first for TCP.
+    fn ports(&self) -> [u16; 2] {
+        let udp = self.udp.first().and_then(|group| group[0].local_addr().ok());
+        let tcp = self.tcp.first().and_then(|group| group[0].local_addr().ok());
+        [udp, tcp].map(|address| address.map_or(0, |address| address.port()))
+    }
+}
+
+/// For UDP a socket more than workers: one for control packets.
+fn listen(config: &Config, workers: u16) -> Result<Doors, Failure> {
+    let workers = usize::from(workers);
+    let mut doors = Doors::default();
     for listen in &config.vpn.listen {
         let ipv6_was_off = match listen.transport {
             Transport::Udp => {
-                let socket = UdpSocket::bind(listen.address).map_err(|e| taken(listen, &e))?;
-                sockets.udp.push(Arc::new(socket));
-                sockets.udp.last().is_some_and(|socket| socket.ipv6_was_off())
+                let group = UdpSocket::bind_group(listen.address, workers + 1);
+                let group = group.map_err(|e| taken(listen, &e))?;
+                let ipv6_was_off = group[0].ipv6_was_off();
+                doors.udp.push(group.into_iter().map(Arc::new).collect());
+                ipv6_was_off
             }
             Transport::Tcp => {
-                let listener = TcpListener::bind(listen.address).map_err(|e| taken(listen, &e))?;
-                sockets.tcp.push(listener);
-                sockets.tcp.last().is_some_and(TcpListener::ipv6_was_off)
+                let first = TcpListener::bind(listen.address).map_err(|e| taken(listen, &e))?;
+                let ipv6_was_off = first.ipv6_was_off();
+                let mut group = vec![first];
+                while group.len() < workers {
+                    group.push(group[0].share().map_err(|e| taken(listen, &e))?);
+                }
+                doors.tcp.push(group);
+                ipv6_was_off
             }
         };
         if ipv6_was_off {
             tracing::warn!(%listen, "IPv6 is off on this machine; listening on IPv4 only");
         }
     }
-    if !sockets.tcp.is_empty() {
+    if !doors.tcp.is_empty() {
         raise_open_files();
     }
-    Ok(sockets)
+    Ok(doors)
 }
 
 fn taken(listen: &Listen, error: &dyn std::error::Error) -> Failure {
     Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
         .caused_by(error)
         .hint("stop the other program on that port, or change vpn.listen")
-}
-
-/// The first port for UDP, and the first for TCP.
-fn ports(sockets: &Sockets) -> [u16; 2] {
-    let udp = sockets.udp.first().and_then(|socket| socket.local_addr().ok());
-    let tcp = sockets.tcp.first().and_then(|listener| listener.local_addr().ok());
-    [udp, tcp].map(|address| address.map_or(0, |address| address.port()))
 }
 
 /// Every TCP session has a descriptor of its own: as many as this process may have.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clock::Clock;
-use engine::{Kick, Server, SessionInfo};
+use engine::{DataFigures, Kick, Server, SessionInfo};
 use tunnel::DropReason;
 
 use crate::admin::answer::Session;
@@ -104,9 +104,28 @@ impl Running for RunningServer {
                 packets_in: figures.data.total.rx_packets,
                 packets_out: figures.data.total.tx_packets,
                 drops,
+                data_path: data_path(data),
+                handed_over: data.handed_over,
             }
         })
     }
+}
+
+/// How packets are carried, in one line: `2 threads, ..., steered`.
+fn data_path(data: &DataFigures) -> String {
+    let Some(offloads) = data.offloads else { return "not running".to_owned() };
+    let threads = match data.workers {
+        1 => "1 thread".to_owned(),
+        workers => format!("{workers} threads"),
+    };
+    let shared = match (data.workers, offloads.steering, offloads.queues) {
+        (1, ..) => "",
+        (_, true, true) => ", steered",
+        (_, true, false) => ", steered, one TUN queue",
+        (_, false, true) => ", not steered",
+        (_, false, false) => ", not steered, one TUN queue",
+    };
+    format!("{threads}, {offloads}{shared}")
 }
 
 /// All drops by cause, from zero: a counter that appears with its first count hides that count from
