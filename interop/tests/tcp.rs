@@ -196,8 +196,8 @@ fn strangers_over_tcp_cost_a_subscriber_no_ping() {
             let _ = stranger.write_all(lines[made % lines.len()]);
             made += 1;
             kept.push(stranger);
-            if kept.len() >= 500 {
-                kept.drain(..250);
+            if kept.len() >= 700 {
+                kept.drain(..350);
             }
             std::thread::sleep(Duration::from_millis(1));
         }

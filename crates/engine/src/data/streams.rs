@@ -93,6 +93,7 @@ struct Reading {
 impl Streams {
     pub(super) fn new(
         worker: u16,
+        workers: u16,
         sources: StreamSources,
         poller: &Poller,
         ended: mpsc::UnboundedSender<StreamEnded>,
@@ -104,7 +105,7 @@ impl Streams {
             free: Vec::new(),
             by_serial: BTreeMap::new(),
             next_serial: FIRST_SERIAL,
-            strangers: Strangers::default(),
+            strangers: Strangers::new(workers),
             due: BTreeSet::new(),
             paused_until: None,
             serving: None,
