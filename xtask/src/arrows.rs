@@ -21,9 +21,13 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("testkit", &[]),
     ("interop", &["sysio"]),
     ("control-bench", &["clock", "sysio", "store", "gateway", "interop"]),
+    ("vpn-bench", &["sysio", "interop"]),
     ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"]),
     ("xtask", &[]),
 ];
+
+/// A feature that only tests may ask for.
+const FOR_TESTS: &str = "fault-injection";
 
 /// Compares the workspace's dependencies with the drawn arrows.
 pub(crate) fn check() -> Result<(), Failed> {
@@ -45,6 +49,10 @@ pub(crate) fn check() -> Result<(), Failed> {
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let target = dependency["name"].as_str().unwrap_or_default();
             let for_tests = dependency["kind"].as_str() == Some("dev");
+            let mut features = dependency["features"].as_array().into_iter().flatten();
+            if !for_tests && features.any(|feature| feature == FOR_TESTS) {
+                undrawn.push(format!("{name} -> {target}, which injects faults"));
+            }
             if ours.contains(&target) && !for_tests && !allowed.contains(&target) {
                 undrawn.push(format!("{name} -> {target}"));
             }

@@ -4,7 +4,9 @@
 //! runs before it runs it, and the first one that fails ends the run with its exit code.
 
 mod arrows;
+mod bench;
 mod explore;
+mod micro;
 mod peers;
 mod steps;
 
@@ -58,22 +60,30 @@ enum Command {
         #[arg(requires = "seconds")]
         target: Option<String>,
     },
-    /// Figures beside the stock server's, as ratios
-    #[command(subcommand)]
-    Bench(Bench),
+    /// Benchmarks: beside the peers, each in one interleaved run; and what our own code costs
+    Bench {
+        #[command(subcommand)]
+        of: Bench,
+    },
     /// What CI runs
     Ci,
 }
 
 #[derive(Subcommand)]
 enum Bench {
-    /// Throughput, in one run
-    Vpn,
-    /// CPU for a handshake, memory for an idle session, storms of connects
+    /// The data path beside openvpn and wireguard-go: throughput, datagrams, round trips, CPU
+    Vpn(bench::Vpn),
+    /// The control plane beside openvpn's: CPU for a handshake, memory for an idle session, storms
     Control {
         /// For the benchmark itself, after `--`; `-- --help` lists them
         #[arg(last = true)]
         arguments: Vec<String>,
+    },
+    /// Instructions of each part of the data path, beside the committed baseline
+    Micro {
+        /// Make this run's counts the baseline
+        #[arg(long)]
+        save: bool,
     },
 }
 
@@ -86,8 +96,9 @@ fn main() -> ExitCode {
             steps::interop(filter.as_deref(), long, !no_install)
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
-        Command::Bench(Bench::Vpn) => steps::bench(),
-        Command::Bench(Bench::Control { arguments }) => steps::bench_control(&arguments),
+        Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),
+        Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
+        Command::Bench { of: Bench::Control { arguments } } => bench::control(&arguments),
         Command::Ci => steps::ci(),
     };
     match outcome {

@@ -123,24 +123,6 @@ pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Fai
     }
 }
 
-pub(crate) fn bench() -> Result<(), Failed> {
-    peers::provide(true)?;
-    run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
-    run_with(
-        "cargo",
-        &["test", "--release", "--package", "interop", "--test", "bench", "--", "--nocapture"],
-        &[("HANDFAST_BENCH", "1".to_owned())],
-    )
-}
-
-pub(crate) fn bench_control(arguments: &[String]) -> Result<(), Failed> {
-    peers::provide(true)?;
-    run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
-    let mut all = vec!["run", "--quiet", "--package", "control-bench", "--"];
-    all.extend(arguments.iter().map(String::as_str));
-    run("cargo", &all)
-}
-
 pub(crate) fn ci() -> Result<(), Failed> {
     let began = Instant::now();
     check()?;

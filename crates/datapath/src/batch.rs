@@ -4,8 +4,8 @@
 //! lifetime of the receive buffer, so a sink may collect them for one gathering write. Packets to
 //! send are sealed straight into the room that the sink gives, so that encryption is the only copy.
 
-use crate::Endpoint;
 use crate::offload::VirtioHeader;
+use crate::{Endpoint, PeerRef};
 
 /// What one read of a UDP socket brought: a datagram, or several of one sender that the kernel
 /// joined (GRO), each `stride` bytes long but for the last.
@@ -44,8 +44,8 @@ impl<'b> Packet<'b> {
 
 /// Takes what received datagrams held.
 pub trait PacketSink<'b> {
-    /// An inner packet for the TUN device, in order.
-    fn packet(&mut self, packet: &'b mut [u8]);
+    /// An inner packet of a peer for the TUN device, in order.
+    fn packet(&mut self, peer: PeerRef, packet: &'b mut [u8]);
 
     /// A datagram that isn't a data packet: the control plane's matter. It comes through here
     /// because the kernel joins datagrams without looking at opcodes.

@@ -217,7 +217,8 @@ pub enum Notice {
         /// Which peer.
         peer: PeerRef,
     },
-    /// Time to renegotiate: packet ids or the cipher's safety margin run out. Said once per key.
+    /// Time to renegotiate: half of the key's packet ids or of what its cipher bears is spent. Said
+    /// again with each further thirty-second.
     KeysNearlyUsedUp {
         /// Which peer.
         peer: PeerRef,

@@ -4,6 +4,8 @@
 //! is reached: a far end seals what the input holds. Besides never panicking, each checks that
 //! nothing leaves for the TUN device but what its sender may send.
 
+mod offload;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -14,34 +16,47 @@ use wire::key_material::{KeyMaterial, Role};
 use wire::{KeyId, PeerId};
 
 use crate::ip::Inner;
-use crate::offload::{self, Coalescer, Joined, Joining, Segmentation, SuperSink, VirtioHeader};
+use crate::offload::VirtioHeader;
 use crate::{
-    Command, DataKeys, Datagram, Endpoint, Header, IpNet, KeepAlive, Mss, Outbox, Packet,
+    Command, DataKeys, Datagram, Endpoint, Header, IpNet, KeepAlive, Mss, OpenKey, Outbox, Packet,
     PacketSink, PeerRef, PeerSettings, PeerToPeer, SealKey, Side, Worker, WorkerSettings, mss,
 };
+
+pub use self::offload::{coalesce, split};
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("datagram", datagram),
     ("sealed", sealed),
     ("packet", packet),
     ("clamp", clamp),
     ("script", script),
+    ("virtio", virtio),
     ("split", split),
     ("coalesce", coalesce),
 ];
 
-/// Received bytes as they are: the first byte's half is a stride, as if the kernel had joined them.
+/// Received bytes as they are, behind two bytes of stride, as if the kernel had joined them: each piece
+/// is either dropped for one cause or the control plane's matter, and none is opened.
 pub fn datagram(bytes: &[u8]) {
-    let (stride, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+    let Some((stride, bytes)) = bytes.split_first_chunk() else { return };
+    let stride = match u16::from_le_bytes(*stride) {
+        u16::MAX => usize::MAX,
+        stride => stride.into(),
+    };
+    let pieces = if stride == 0 { 1 } else { bytes.len().div_ceil(stride) };
+    let pieces = if bytes.is_empty() { 0 } else { pieces };
     for side in [Side::Server, Side::Client] {
         let mut rig = Rig::new(side, PeerToPeer::Direct);
-        rig.udp(home(0), bytes, usize::from(*stride) * 8);
+        rig.udp(home(0), bytes, stride);
         rig.udp(home(7), bytes, 0);
         assert!(rig.inward.packets.is_empty(), "nobody sealed this");
+        let dropped = rig.worker.drops().total() as usize;
+        let alone = usize::from(!bytes.is_empty());
+        assert_eq!(rig.inward.control + dropped, pieces + alone);
     }
 }
 
@@ -67,6 +82,27 @@ pub fn packet(bytes: &[u8]) {
     }
 }
 
+/// A virtio header and a packet from a TUN device with offload, through a worker: what is sealed opens
+/// at the far end, is an IP packet, and leaves in order.
+pub fn virtio(bytes: &[u8]) {
+    let Some((header, packet)) = bytes.split_first_chunk() else { return };
+    let Ok(header) = VirtioHeader::parse(header) else { return };
+    assert_eq!(VirtioHeader::parse(&header.encode()), Ok(header));
+    let mut rig = Rig::new(Side::Server, PeerToPeer::Direct);
+    let mut bytes = packet.to_vec();
+    let packet = Packet { bytes: &mut bytes, header };
+    rig.worker.handle_packets([packet], rig.now, &mut rig.outbox);
+    for (endpoint, datagram) in rig.outbox.datagrams() {
+        let sealed = parse_header(datagram).expect("only data packets are sealed");
+        let number = (0..PEERS).find(|number| home(*number) == endpoint).expect("a peer's home");
+        let mut datagram = datagram.to_vec();
+        let (_, far) = &mut rig.fars[usize::from(number)];
+        let opened = far.open(sealed, &mut datagram).expect("the far end has the key");
+        let plain = header.segmentation.is_none();
+        assert!(opened.newest && (plain || Inner::parse(opened.plaintext).is_some()));
+    }
+}
+
 /// The clamping of segment sizes: a checksum that was right stays right, and a second time changes
 /// nothing.
 pub fn clamp(bytes: &[u8]) {
@@ -81,74 +117,6 @@ pub fn clamp(bytes: &[u8]) {
     if once != bytes && tcp_sum(bytes) == Some(0xffff) {
         assert_eq!(tcp_sum(&once), Some(0xffff));
     }
-}
-
-/// A virtio header and a packet from a TUN device with offload: segments are no longer than was
-/// asked for, and hold the whole payload.
-pub fn split(bytes: &[u8]) {
-    let Some((header, packet)) = bytes.split_first_chunk() else { return };
-    let Ok(header) = VirtioHeader::parse(header) else { return };
-    let (mut packet, mut segments) = (packet.to_vec(), Vec::new());
-    let size = header.segmentation.map_or(usize::MAX, Segmentation::size);
-    let outcome = offload::split(&mut packet, &header, |segment| {
-        assert!(segment.len() <= size.saturating_add(100));
-        segments.push(segment.to_vec());
-    });
-    assert!(outcome.is_ok() || segments.is_empty());
-    let mut kept = Kept::default();
-    kept.coalesce(&segments);
-    assert_eq!(kept.came, segments);
-}
-
-/// Packets behind their lengths, some of which continue each other: order and bytes are kept, and
-/// what was joined is cut into what it was made of.
-pub fn coalesce(bytes: &[u8]) {
-    let mut input = Input(bytes);
-    let mut packets = Vec::new();
-    while !input.0.is_empty() {
-        packets.push(input.chunk().to_vec());
-    }
-    let mut kept = Kept::default();
-    kept.coalesce(&packets);
-    assert_eq!(kept.came, packets);
-}
-
-/// What a coalescer wrote.
-#[derive(Default)]
-struct Kept {
-    came: Vec<Vec<u8>>,
-}
-
-impl Kept {
-    fn coalesce(&mut self, packets: &[Vec<u8>]) {
-        let mut coalescer = Coalescer::new(Joining::TcpAndUdp);
-        packets.iter().for_each(|packet| coalescer.push(packet, self));
-        coalescer.flush(self);
-    }
-}
-
-impl SuperSink for Kept {
-    fn write(&mut self, joined: &Joined<'_, '_>) {
-        let mut whole = joined.first.to_vec();
-        joined.payloads.iter().for_each(|payload| whole.extend_from_slice(payload));
-        let mut packets = joined.packets.iter();
-        if joined.header.segmentation.is_some() {
-            let check = |segment: &mut [u8]| {
-                let packet = packets.next().expect("as many segments as packets");
-                assert!(same_but_identification(segment, packet));
-            };
-            offload::split(&mut whole, &joined.header, check).expect("it can be cut again");
-            assert!(packets.next().is_none());
-        }
-        self.came.extend(joined.packets.iter().map(|packet| packet.to_vec()));
-    }
-}
-
-/// An IPv4 packet that can't be fragmented may be numbered anew. Sums of zero have two spellings.
-fn same_but_identification(a: &[u8], b: &[u8]) -> bool {
-    let (first, transport, protocol) = if a[0] >> 4 == 4 { (12, 20, a[9]) } else { (0, 40, a[6]) };
-    let sum = transport + if protocol == 6 { 16 } else { 6 };
-    a.len() == b.len() && a[first..sum] == b[first..sum] && a[sum + 2..] == b[sum + 2..]
 }
 
 /// A sequence of everything a worker can meet, each step of at most 255 bytes behind a short head.
@@ -175,7 +143,7 @@ struct Rig {
     now: Now,
     inward: Collected,
     outbox: Outbox,
-    fars: Vec<SealKey>,
+    fars: Vec<(SealKey, OpenKey)>,
 }
 
 /// Peers at the start.
@@ -271,7 +239,7 @@ impl Rig {
     }
 
     /// Installs a key and returns its far end.
-    fn key_new(&mut self, number: u8, generation: u32, key: u8) -> SealKey {
+    fn key_new(&mut self, number: u8, generation: u32, key: u8) -> (SealKey, OpenKey) {
         let cipher = [Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305][usize::from(number & 1)];
         let material = KeyMaterial::from_bytes(&[number | 0x10 | key << 5; KeyMaterial::LEN])
             .expect("no key here is all zero");
@@ -279,10 +247,10 @@ impl Rig {
             Side::Server => (Role::TlsServer, Role::TlsClient),
             Side::Client => (Role::TlsClient, Role::TlsServer),
         };
-        let (seal, _) = DataKeys::derive(cipher, &material, far).expect("the length fits");
+        let both = DataKeys::derive(cipher, &material, far).expect("the length fits");
         let peer = peer(number, generation);
         self.apply(Command::KeyNew { peer, key_id: key_id(key), cipher, material, role: near });
-        seal
+        both
     }
 
     fn udp(&mut self, endpoint: Endpoint, bytes: &[u8], stride: usize) {
@@ -293,7 +261,7 @@ impl Rig {
 
     fn udp_sealed(&mut self, number: u8, endpoint: Endpoint, plaintext: &[u8]) {
         let header = DataHeader::V2 { key_id: KeyId::FIRST, peer_id: id(number) };
-        let Some(far) = self.fars.get_mut(usize::from(number)) else { return };
+        let Some((far, _)) = self.fars.get_mut(usize::from(number)) else { return };
         let mut datagram = vec![0; SealKey::sealed_len(header, plaintext.len())];
         if far.seal(header, plaintext, &mut datagram).is_ok() {
             self.udp(endpoint, &datagram, 0);
@@ -323,15 +291,17 @@ impl Rig {
 #[derive(Default)]
 struct Collected {
     packets: Vec<Vec<u8>>,
+    control: usize,
 }
 
 impl<'b> PacketSink<'b> for Collected {
-    fn packet(&mut self, packet: &'b mut [u8]) {
+    fn packet(&mut self, _: PeerRef, packet: &'b mut [u8]) {
         self.packets.push(packet.to_vec());
     }
 
     fn control(&mut self, _: &Endpoint, datagram: &'b mut [u8]) {
         assert!(parse_header(datagram).is_err(), "a data packet is not the control plane's matter");
+        self.control += 1;
     }
 }
 

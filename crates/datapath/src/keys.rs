@@ -117,10 +117,15 @@ impl SealKey {
         Ok(())
     }
 
-    /// Whether it is time to renegotiate: few packet ids are left, or 7/8 of what the cipher bears
-    /// is spent (sections 10.2 and 10.5).
+    /// How much is spent of the packet ids or of what the cipher bears, whichever is more: 0 to 32
+    /// thirty-seconds.
+    pub fn spent(&self) -> u8 {
+        ((self.next_id.saturating_sub(1) >> ID_SHARE) as u8).max(self.usage.spent())
+    }
+
+    /// Whether it is time to renegotiate: half is spent.
     pub fn nearly_used_up(&self) -> bool {
-        self.next_id > u64::from(NEARLY_LAST_ID) || self.usage.nearly_used_up()
+        self.spent() >= NEARLY_USED_UP
     }
 
     fn packet_id_for(&self, len: usize) -> Result<u32, SealError> {
@@ -200,9 +205,14 @@ impl OpenKey {
         Ok(Opened { plaintext, newest })
     }
 
-    /// As [`SealKey::nearly_used_up`], by what the peer has used.
+    /// As [`SealKey::spent`], by what the peer has used.
+    pub fn spent(&self) -> u8 {
+        ((self.window.highest() >> ID_SHARE) as u8).max(self.usage.spent())
+    }
+
+    /// As [`SealKey::nearly_used_up`].
     pub fn nearly_used_up(&self) -> bool {
-        self.window.highest() >= NEARLY_LAST_ID || self.usage.nearly_used_up()
+        self.spent() >= NEARLY_USED_UP
     }
 }
 
@@ -321,8 +331,9 @@ impl Usage {
         self.spent.saturating_add(Self::cost(len)) > self.limit
     }
 
-    fn nearly_used_up(&self) -> bool {
-        self.spent >= self.limit / 8 * 7
+    /// In thirty-seconds of the limit, which is just below a power of two.
+    fn spent(&self) -> u8 {
+        (self.spent >> (u64::BITS - self.limit.leading_zeros() - 5)) as u8
     }
 }
 
@@ -359,8 +370,12 @@ fn read_packet_id(head: &[u8]) -> Option<u32> {
 
 const PACKET_ID: usize = 4;
 const TAG: usize = 16;
-/// Section 10.2: renegotiate from here on; 16 million ids are left.
-const NEARLY_LAST_ID: u32 = 0xff00_0000;
+/// An id in thirty-seconds of all ids.
+const ID_SHARE: u32 = u32::BITS - 5;
+/// In thirty-seconds: renegotiate from here on. Stock waits for packet id 0xff000000 and 7/8 of what
+/// the cipher bears (sections 10.2 and 10.5), which at 40 Gbit/s leaves 5 and 27 seconds: less than a
+/// negotiation may take. Half leaves 107.
+pub(crate) const NEARLY_USED_UP: u8 = 16;
 /// Section 10.5: packets + blocks under one AES-GCM key.
 const GCM_LIMIT: u64 = (1 << 36) - 1;
 /// Section 10.5: wrong tags under one key.

@@ -15,10 +15,14 @@
 //! `fragment` aren't spoken.
 
 mod batch;
+#[doc(hidden)]
+pub mod bench;
 mod command;
 mod counters;
 mod elsewhere;
 mod endpoint;
+#[doc(hidden)]
+pub mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 mod ip;

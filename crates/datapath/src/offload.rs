@@ -8,7 +8,7 @@
 //! Invariant: a checksum that is merged away was right, and only what the kernel's own receive
 //! offload would join is joined. Not here: who may send what, which is settled per packet before.
 
-mod checksum;
+pub(crate) mod checksum;
 mod coalesce;
 mod flow;
 mod split;

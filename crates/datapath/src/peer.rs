@@ -8,7 +8,8 @@ use std::time::Duration;
 use wire::KeyId;
 use wire::data::DataHeader;
 
-use crate::keys::{OpenError, OpenKey, Opened, SealError, SealKey};
+use crate::fault::{self, Place};
+use crate::keys::{NEARLY_USED_UP, OpenError, OpenKey, Opened, SealError, SealKey};
 use crate::{
     DatagramSink, DropCause, Endpoint, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
 };
@@ -59,13 +60,14 @@ impl Peer {
         let key_id = header.key_id();
         let key = self.keys.by_id(key_id).ok_or(DropCause::UnknownKey)?;
         let opened = key.open.open(header, datagram)?;
+        fault::pass(Place::Open, self.reference);
         self.counters.rx_packets += 1;
         self.counters.rx_bytes += len;
         if !key.used {
             key.used = true;
             notify(Notice::FirstUse { peer: self.reference, key_id });
         }
-        key.warn_once(self.reference, notify);
+        key.warn(key.open.spent(), self.reference, notify);
         Ok(opened)
     }
 
@@ -81,12 +83,13 @@ impl Peer {
         let header = self.settings.header.with_key(key.id);
         let len = SealKey::sealed_len(header, plaintext.len());
         let room = to_udp.room(&self.endpoint, len).ok_or(DropCause::SinkFull)?;
+        fault::pass(Place::Seal, self.reference);
         key.seal.seal(header, plaintext, room)?;
         to_udp.commit();
         self.counters.tx_packets += 1;
         self.counters.tx_bytes += len as u64;
         self.alive.last_tx = boot;
-        key.warn_once(self.reference, notify);
+        key.warn(key.seal.spent(), self.reference, notify);
         Ok(())
     }
 }
@@ -138,15 +141,17 @@ pub(crate) struct Key {
     pub(crate) seal: SealKey,
     pub(crate) open: OpenKey,
     used: bool,
-    warned: bool,
+    /// The share that was spent at the last warning, or just before the first.
+    warned_at: u8,
     /// Order of installation.
     serial: u64,
 }
 
 impl Key {
-    fn warn_once(&mut self, peer: PeerRef, notify: &mut impl FnMut(Notice)) {
-        if !self.warned && (self.seal.nearly_used_up() || self.open.nearly_used_up()) {
-            self.warned = true;
+    /// From half on with each further share, since a renegotiation may fail.
+    fn warn(&mut self, spent: u8, peer: PeerRef, notify: &mut impl FnMut(Notice)) {
+        if spent > self.warned_at {
+            self.warned_at = spent;
             notify(Notice::KeysNearlyUsedUp { peer, key_id: self.id });
         }
     }
@@ -174,8 +179,14 @@ impl Keys {
         self.sealing = self.sealing.filter(|sealing| *sealing != at);
         self.installed += 1;
         let serial = self.installed;
-        self.places[at] =
-            Some(Box::new(Key { id, seal, open, used: false, warned: false, serial }));
+        self.places[at] = Some(Box::new(Key {
+            id,
+            seal,
+            open,
+            used: false,
+            warned_at: NEARLY_USED_UP - 1,
+            serial,
+        }));
     }
 
     /// Seals with `id` from now on; false if there is no such key.

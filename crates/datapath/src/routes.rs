@@ -1,10 +1,10 @@
 //! Which peer owns an inner address: the longest prefix that holds it.
 //!
-//! One sorted map for each prefix length in use, longest first. Deployments use few lengths (hosts,
-//! a handful of networks, the default routes), so a look-up is a few searches and an idle peer costs
-//! a map entry.
+//! One sorted list for each prefix length in use, longest first. Deployments use few lengths (hosts,
+//! a handful of networks, the default routes), so a look-up is a few searches by halves, over keys that
+//! lie close together. A change moves what lies behind it: 100 kB on average among 10,000 peers, once for each
+//! that comes or goes.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::IpNet;
@@ -25,23 +25,19 @@ impl Routes {
         let at = match lengths.binary_search_by(|l| net.bits().cmp(&l.bits)) {
             Ok(at) => at,
             Err(at) => {
-                lengths.insert(at, Length { bits: net.bits(), owners: BTreeMap::new() });
+                lengths.insert(at, Length::new(net.bits()));
                 at
             }
         };
-        lengths[at].owners.insert(to_key(net.address()), slot);
+        lengths[at].insert(to_key(net.address()), slot);
     }
 
     /// Takes `net` from `slot`, unless another has claimed it since.
     pub(crate) fn remove(&mut self, net: IpNet, slot: u32) {
         let lengths = self.family_mut(net.address());
         let Ok(at) = lengths.binary_search_by(|l| net.bits().cmp(&l.bits)) else { return };
-        let owners = &mut lengths[at].owners;
-        let key = to_key(net.address());
-        if owners.get(&key) == Some(&slot) {
-            owners.remove(&key);
-        }
-        if owners.is_empty() {
+        lengths[at].remove(to_key(net.address()), slot);
+        if lengths[at].keys.is_empty() {
             lengths.remove(at);
         }
     }
@@ -50,7 +46,7 @@ impl Routes {
     pub(crate) fn find(&self, address: IpAddr) -> Option<u32> {
         let lengths = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         let key = to_key(address);
-        lengths.iter().find_map(|l| l.owners.get(&mask(key, l.bits)).copied())
+        lengths.iter().find_map(|length| length.find(mask(key, length.bits)))
     }
 
     fn family_mut(&mut self, address: IpAddr) -> &mut Vec<Length> {
@@ -62,11 +58,46 @@ impl Routes {
 #[derive(Debug)]
 struct Length {
     bits: u8,
-    owners: BTreeMap<u128, u32>,
+    /// Ascending.
+    keys: Vec<u128>,
+    /// Whose the key in the same place is.
+    owners: Vec<u32>,
+}
+
+impl Length {
+    fn new(bits: u8) -> Self {
+        Self { bits, keys: Vec::new(), owners: Vec::new() }
+    }
+
+    fn find(&self, key: u128) -> Option<u32> {
+        self.owners.get(self.keys.binary_search(&key).ok()?).copied()
+    }
+
+    fn insert(&mut self, key: u128, slot: u32) {
+        match self.keys.binary_search(&key) {
+            Ok(at) => self.owners[at] = slot,
+            Err(at) => {
+                self.keys.insert(at, key);
+                self.owners.insert(at, slot);
+            }
+        }
+    }
+
+    /// Nothing, if the key is another's.
+    fn remove(&mut self, key: u128, slot: u32) {
+        if let Ok(at) = self.keys.binary_search(&key)
+            && self.owners[at] == slot
+        {
+            self.keys.remove(at);
+            self.owners.remove(at);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::testing::Dice;
 

@@ -86,7 +86,8 @@ impl Worker {
         self.drops
     }
 
-    /// The peer whose packet is, or was last, being handled.
+    /// The peer whose packet is, or was last, being handled; none while it isn't known whose it is.
+    /// What a sink does with packets that it kept is the sink's to tell.
     pub fn serving(&self) -> Option<PeerRef> {
         self.serving
     }

@@ -7,6 +7,8 @@
 
 #[path = "seeds/certificates.rs"]
 mod certificates;
+#[path = "seeds/joined.rs"]
+mod joined;
 #[path = "seeds/packets.rs"]
 mod packets;
 #[path = "seeds/texts.rs"]
@@ -23,6 +25,7 @@ fn the_seed_corpora_are_written() {
     vectors::write();
     texts::write();
     packets::write();
+    joined::write();
     certificates::write();
 }
 

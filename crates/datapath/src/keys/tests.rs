@@ -141,9 +141,9 @@ fn the_last_packet_id_is_used_once_and_never_wraps() {
 }
 
 #[test]
-fn both_sides_warn_once_the_id_0xff000000_is_used() {
+fn both_sides_warn_once_half_of_the_ids_are_used() {
     let (mut seal, mut open) = pair(Cipher::ChaCha20Poly1305);
-    seal.set_next_id(0xfeff_ffff);
+    seal.set_next_id(0x7fff_ffff);
     open.open(V1, &mut sealed(&mut seal, V1, b"x")).unwrap();
     assert!(!seal.nearly_used_up() && !open.nearly_used_up());
     open.open(V1, &mut sealed(&mut seal, V1, b"x")).unwrap();
@@ -151,20 +151,37 @@ fn both_sides_warn_once_the_id_0xff000000_is_used() {
 }
 
 #[test]
-fn aes_gcm_warns_at_seven_eighths_of_its_margin_and_stops_at_its_end() {
+fn aes_gcm_warns_at_half_of_its_margin_and_stops_at_its_end() {
     let (mut seal, _) = pair(Cipher::Aes256Gcm);
     let limit: u64 = (1 << 36) - 1;
     // 17 bytes are two blocks; with the packet and the block of associated data: 4.
-    seal.set_spent(limit / 8 * 7 - 8);
+    seal.set_spent((1 << 35) - 8);
     sealed(&mut seal, V1, &[0; 17]);
-    assert!(!seal.nearly_used_up());
+    assert!(!seal.nearly_used_up() && seal.spent() == 15);
     sealed(&mut seal, V1, &[0; 17]);
-    assert!(seal.nearly_used_up());
+    assert!(seal.nearly_used_up() && seal.spent() == 16);
 
     seal.set_spent(limit - 4);
     sealed(&mut seal, V1, &[0; 17]);
     let mut out = [0; OVERHEAD_V1 + 1];
     assert_eq!(seal.seal(V1, &[0], &mut out), Err(SealError::UsedUp));
+}
+
+/// The figures of docs/performance/datapath.md: seconds from the warning to the end of a key.
+#[test]
+fn a_key_outlasts_a_negotiation_of_60_seconds_at_40_gbit_a_second() {
+    let at_40_gbit = |len: u64| 40_000_000_000 / 8 / len;
+    for (cipher, len, packets_a_second) in [
+        (Cipher::Aes256Gcm, 1400, at_40_gbit(1400)),
+        (Cipher::ChaCha20Poly1305, 1400, at_40_gbit(1400)),
+        (Cipher::Aes256Gcm, 64, 10_000_000),
+    ] {
+        let usage = Usage::new(cipher);
+        let packets = (usage.limit / 2 / Usage::cost(len)).min(1 << 31);
+        let seconds = packets / packets_a_second;
+        println!("{} {len}: {packets} packets, {seconds} s", cipher.name());
+        assert!(seconds > 100, "{seconds}");
+    }
 }
 
 #[test]

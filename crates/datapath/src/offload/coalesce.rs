@@ -60,13 +60,14 @@ impl<'b> Coalescer<'b> {
 
     /// Takes the next packet in order.
     pub fn push(&mut self, packet: &'b [u8], sink: &mut impl SuperSink) {
-        if self.append(packet) {
+        let layout = joinable(packet, self.joining);
+        if self.append(packet, layout) {
             return;
         }
         self.flush(sink);
         self.packets[0] = packet;
         self.count = 1;
-        self.run = Run::start(packet, self.joining);
+        self.run = layout.map(|layout| Run::start(packet, layout));
         match &self.run {
             Some(run) => self.payloads[0] = &packet[run.layout.all..],
             None => self.flush(sink),
@@ -91,9 +92,10 @@ impl<'b> Coalescer<'b> {
     }
 
     /// Whether the packet continues the run, and was taken.
-    fn append(&mut self, packet: &'b [u8]) -> bool {
+    fn append(&mut self, packet: &'b [u8], layout: Option<Layout>) -> bool {
         let Some(run) = &mut self.run else { return false };
-        if self.count == MOST_SEGMENTS || !run.takes(self.packets[0], packet) {
+        let fits = self.count < MOST_SEGMENTS && layout == Some(run.layout);
+        if !fits || !run.takes(self.packets[0], packet) {
             return false;
         }
         // The sum is read over the whole payload, so it is left to the last.
@@ -132,16 +134,10 @@ struct Run {
 }
 
 impl Run {
-    fn start(packet: &[u8], joining: Joining) -> Option<Self> {
-        let layout = Layout::parse(packet)?;
-        let wanted = if layout.is_tcp { Joining::Tcp } else { Joining::TcpAndUdp };
-        let size = packet.len() - layout.all;
-        if joining < wanted || size == 0 || !is_whole(packet, &layout) {
-            return None;
-        }
+    fn start(packet: &[u8], layout: Layout) -> Self {
         let mut run = Self {
             layout,
-            size,
+            size: packet.len() - layout.all,
             total: layout.all,
             next: if layout.is_tcp { sequence(packet, &layout) } else { 0 },
             next_id: 0,
@@ -150,7 +146,7 @@ impl Run {
             verified: false,
         };
         run.add(packet);
-        Some(run)
+        run
     }
 
     fn add(&mut self, packet: &[u8]) {
@@ -162,17 +158,14 @@ impl Run {
         self.ended = payload < self.size || self.pushed;
     }
 
+    /// Whether a joinable packet of the same layout continues the run.
     fn takes(&self, first: &[u8], packet: &[u8]) -> bool {
-        let layout = self.layout;
-        let payload = packet.len().saturating_sub(layout.all);
+        let payload = packet.len() - self.layout.all;
         !self.ended
-            && payload > 0
             && payload <= self.size
             && self.total + payload <= usize::from(u16::MAX)
-            && Layout::parse(packet) == Some(layout)
-            && is_whole(packet, &layout)
             && self.same_ip(first, packet)
-            && if layout.is_tcp {
+            && if self.layout.is_tcp {
                 self.same_tcp(first, packet)
             } else {
                 self.same_udp(first, packet)
@@ -231,6 +224,17 @@ impl Run {
             header_len: layout.all as u16,
         }
     }
+}
+
+/// The layout of a packet of a kind that is joined, with a payload.
+fn joinable(packet: &[u8], joining: Joining) -> Option<Layout> {
+    if joining == Joining::Nothing {
+        return None;
+    }
+    let layout = Layout::parse(packet)?;
+    let wanted = if layout.is_tcp { Joining::Tcp } else { Joining::TcpAndUdp };
+    let fits = joining >= wanted && packet.len() > layout.all && is_whole(packet, &layout);
+    fits.then_some(layout)
 }
 
 /// Whether the packet is as long as its headers say, and a TCP segment only carries data on.

@@ -123,8 +123,7 @@ pub(super) fn set_word(bytes: &mut [u8], at: usize, value: u16) {
 }
 
 pub(super) fn sequence(packet: &[u8], layout: &Layout) -> u32 {
-    let at = layout.ip + 4;
-    u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
+    packet[layout.ip + 4..].first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
 
 /// The most that both headers can take: 40 bytes of IPv6, 60 of TCP.

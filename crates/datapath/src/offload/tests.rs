@@ -46,6 +46,66 @@ fn every_segment_is_a_whole_packet_with_right_checksums() {
     }
 }
 
+/// Header fields at random: marks, identification, hop limit, flow label, options, window, flags. Only
+/// what carries a flag besides ACK and PSH is left out of a run.
+#[test]
+fn any_flow_that_is_cut_joined_and_cut_again_gives_the_same_segments() {
+    let mut whole = 0;
+    for seed in 0..1500 {
+        let mut dice = Dice::new(seed);
+        let (packet, header) = any_flow(&mut dice);
+        let list = segments(&packet, &header);
+        let mut sink = Kept::default();
+        coalesce(&list, Joining::TcpAndUdp, &mut sink);
+        assert_eq!(sink.packets(), list, "seed {seed}");
+        let again: Vec<_> = sink.written.iter().flat_map(|(h, p)| segments(p, h)).collect();
+        assert_eq!(again, list, "seed {seed}");
+        let special = |segment: &&Vec<u8>| {
+            let layout = Layout::parse(segment).unwrap();
+            layout.is_tcp && segment[layout.ip + 13] & !(ACK | PSH) != 0
+        };
+        match list.iter().filter(special).count() {
+            0 if (2..=64).contains(&list.len()) => {
+                assert_eq!(sink.written, [(header, packet)], "seed {seed}");
+                whole += 1;
+            }
+            0 => {}
+            // A first one with CWR and a last one with FIN go alone; ECE and URG are on all.
+            1 | 2 => assert!(sink.written.len() <= 3 + list.len() / 64, "seed {seed}"),
+            _ => assert_eq!(sink.written.len(), list.len(), "seed {seed}"),
+        }
+    }
+    assert!(whole > 250, "{whole} flows were joined into what they were");
+}
+
+#[test]
+fn flows_that_are_mixed_keep_their_order_and_lose_nothing() {
+    for seed in 0..500 {
+        let mut dice = Dice::new(seed);
+        let mut flows: Vec<_> = (0..1 + dice.below(4))
+            .map(|_| {
+                let (packet, header) = any_flow(&mut dice);
+                segments(&packet, &header).into_iter()
+            })
+            .collect();
+        let mut mixed = Vec::new();
+        while !flows.is_empty() {
+            let at = dice.below(flows.len() as u32) as usize;
+            let burst = 1 + dice.below(8) as usize;
+            let before = mixed.len();
+            mixed.extend(flows[at].by_ref().take(burst));
+            if mixed.len() == before {
+                flows.remove(at);
+            }
+        }
+        let mut sink = Kept::default();
+        coalesce(&mixed, Joining::TcpAndUdp, &mut sink);
+        assert_eq!(sink.packets(), mixed, "seed {seed}");
+        let again: Vec<_> = sink.written.iter().flat_map(|(h, p)| segments(p, h)).collect();
+        assert_eq!(again, mixed, "seed {seed}");
+    }
+}
+
 #[test]
 fn flags_that_speak_of_an_end_or_of_congestion_are_on_one_segment_only() {
     let (mut packet, header) = tcp_v4(3000, 1000, ACK | PSH | FIN | CWR);
@@ -226,6 +286,41 @@ fn super_packet(dice: &mut Dice, most: u32) -> (Vec<u8>, VirtioHeader) {
     finish(crafted, &payload, size as u16)
 }
 
+/// As [`super_packet`], with everything at random that a flow may have.
+fn any_flow(dice: &mut Dice) -> (Vec<u8>, VirtioHeader) {
+    let ends = [V4, V6][dice.below(2) as usize];
+    let size = 1 + dice.below(1400);
+    let segments = [1, 3, 12, 70][dice.below(4) as usize];
+    let len = 1 + dice.below((size * segments).min(60_000));
+    let payload = dice.bytes(len as usize);
+    let crafted = if dice.below(3) == 0 {
+        Crafted { payload: vec![0, 1, 0, 2, 0, 0, 0, 0], ..Crafted::between(ends.0, ends.1) }
+    } else {
+        let special = [0, 0, 0, FIN, CWR, FIN | CWR, ECE, URG][dice.below(8) as usize];
+        let flags = ACK | [0, PSH][dice.below(2) as usize] | special;
+        let words = dice.below(11) as usize;
+        let options = dice.bytes(4 * words);
+        let mut crafted = Crafted::tcp(ends.0, ends.1, flags, &options);
+        dice.fill(&mut crafted.payload[4..12]);
+        dice.fill(&mut crafted.payload[14..16]);
+        crafted
+    };
+    let (mut packet, header) = finish(crafted, &payload, size as u16);
+    let layout = Layout::parse(&packet).unwrap();
+    if layout.is_v4 {
+        packet[1] = dice.next() as u8;
+        dice.fill(&mut packet[4..6]);
+        packet[6] = [0, 0x40][dice.below(2) as usize];
+        packet[8] = 1 + dice.below(255) as u8;
+        layout.set_ip_checksum(&mut packet);
+    } else {
+        packet[0] |= dice.below(16) as u8;
+        dice.fill(&mut packet[1..4]);
+        packet[7] = 1 + dice.below(255) as u8;
+    }
+    (packet, header)
+}
+
 /// A super-packet as the kernel writes and takes it: lengths of the whole, a partial checksum.
 fn finish(mut crafted: Crafted, payload: &[u8], size: u16) -> (Vec<u8>, VirtioHeader) {
     crafted.payload.extend_from_slice(payload);
@@ -261,5 +356,7 @@ const V4: (&str, &str) = ("10.8.0.2", "192.0.2.1");
 const V6: (&str, &str) = ("fd00::2", "2001:db8::1");
 const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
+const URG: u8 = 0x20;
+const ECE: u8 = 0x40;
 const ACK: u8 = 0x10;
 const CWR: u8 = 0x80;

@@ -11,7 +11,8 @@ use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 use super::{Queued, Worker};
 use crate::ip::Inner;
 use crate::{
-    Datagram, DatagramSink, DropCause, Endpoint, Notice, Packet, PacketSink, PeerToPeer, Side, mss,
+    Datagram, DatagramSink, DropCause, Endpoint, Notice, Packet, PacketSink, PeerRef, PeerToPeer,
+    Side, mss,
 };
 
 impl Worker {
@@ -40,6 +41,7 @@ impl Worker {
         inward: &mut impl PacketSink<'b>,
         to_udp: &mut impl DatagramSink,
     ) {
+        self.serving = None;
         let done = match parse_header(datagram) {
             Ok(header) => self.handle_data(endpoint, header, datagram, now, inward, to_udp),
             Err(DataHeaderError::NotData(_)) => return inward.control(endpoint, datagram),
@@ -161,7 +163,7 @@ impl Worker {
         }
         let inner = self.checked(slot, packet)?;
         match self.other_peer(slot, &inner) {
-            None => inward.packet(packet),
+            None => inward.packet(self.name(slot)?, packet),
             Some(_) if self.settings.peer_to_peer == PeerToPeer::Refuse => {
                 return Err(DropCause::PeerToPeer);
             }
@@ -195,6 +197,10 @@ impl Worker {
         }
         mss::clamp(packet, peer.settings.mss);
         Ok(inner)
+    }
+
+    fn name(&mut self, slot: u32) -> Result<PeerRef, DropCause> {
+        self.table.at(slot).map(|peer| peer.reference).ok_or(DropCause::UnknownPeer)
     }
 
     /// The other peer that a packet is for, unless that is the kernel's matter.

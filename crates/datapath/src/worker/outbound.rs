@@ -3,6 +3,7 @@
 use clock::Now;
 
 use super::{Queued, Worker};
+use crate::fault::{self, Place};
 use crate::ip::Inner;
 use crate::offload::split;
 use crate::{DatagramSink, DropCause, Packet, mss};
@@ -29,6 +30,7 @@ impl Worker {
         now: Now,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
+        self.serving = None;
         let inner = Inner::parse(packet.bytes).ok_or(DropCause::NotIp)?;
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
@@ -37,8 +39,11 @@ impl Worker {
         if !self.settings.share.owns(slot) {
             return self.hand_over(slot, &packet, to_udp);
         }
+        let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
+        self.serving = Some(peer);
         let Packet { bytes, header } = packet;
         let seal = |segment: &mut [u8]| {
+            fault::pass(Place::Split, peer);
             if let Err(cause) = self.seal_for(slot, segment, now, to_udp) {
                 self.drops.count(cause);
             }

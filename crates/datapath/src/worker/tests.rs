@@ -1,10 +1,12 @@
 //! A worker in its tests: one rig with sinks that keep everything, and far ends with keys of their
 //! own.
 
+mod faults;
 mod hostile;
 mod keepalive;
 mod moving;
 mod owners;
+mod renewal;
 mod sharing;
 mod traffic;
 
@@ -138,7 +140,7 @@ struct Collected {
 }
 
 impl<'b> PacketSink<'b> for Collected {
-    fn packet(&mut self, packet: &'b mut [u8]) {
+    fn packet(&mut self, _: PeerRef, packet: &'b mut [u8]) {
         self.packets.push(packet.to_vec());
     }
 

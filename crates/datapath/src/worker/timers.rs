@@ -69,6 +69,7 @@ impl Worker {
 
     fn say(&mut self, slot: u32, message: &[u8], now: Now, to_udp: &mut impl DatagramSink) {
         let Some(peer) = self.table.at(slot) else { return };
+        self.serving = Some(peer.reference);
         let notices = &mut self.notices;
         let mut notify = |notice| notices.push_back(Queued::Notice(notice));
         if let Err(cause) = peer.seal(message, now.boot, to_udp, &mut notify) {

@@ -1,11 +1,11 @@
 //! A server on loopback with a TUN made of a socket pair, and a client that is driven step by step.
 
-#![allow(dead_code, reason = "shared by several test binaries")]
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use clock::{Clock, SystemClock};
@@ -72,7 +72,8 @@ impl Lab {
             _ => 0,
         };
         let (changes, _) = watch::channel(0);
-        let door = Arc::new(Door { changes, within, admissions: AtomicUsize::new(0) });
+        let (admissions, devices) = (AtomicUsize::new(0), Mutex::default());
+        let door = Arc::new(Door { changes, within, admissions, devices });
         let settings = ServerSettings {
             tunnel: Arc::new(server_config()),
             tcp_options: String::new(),
@@ -104,16 +105,27 @@ impl Lab {
 
     /// Packets that left the tunnel until now.
     pub(crate) fn packets_out(&self) -> usize {
-        let mut packets: Vec<_> = (0..16).map(|_| Packet::new(0, 2048)).collect();
-        while let Ok(count @ 1..) = self.far.recv_batch(&mut packets) {
-            self.packets.fetch_add(count, Ordering::Relaxed);
-        }
+        self.packets.fetch_add(self.sources_out().len(), Ordering::Relaxed);
         self.packets.load(Ordering::Relaxed)
     }
 
-    /// A packet for the client, from the network behind the server.
-    fn packet_in(&self) {
-        self.far.send(&packet([10, 71, 0, 1], [10, 71, 0, 2])).expect("room");
+    /// The IPv4 sources of the packets that left the tunnel since it was last looked.
+    pub(crate) fn sources_out(&self) -> Vec<[u8; 4]> {
+        let mut packets: Vec<_> = (0..16).map(|_| Packet::new(0, 2048)).collect();
+        let mut sources = Vec::new();
+        while let Ok(count @ 1..) = self.far.recv_batch(&mut packets) {
+            sources.extend(
+                packets[..count].iter().map(|packet| {
+                    *packet.content()[12..].first_chunk::<4>().expect("an IPv4 header")
+                }),
+            );
+        }
+        sources
+    }
+
+    /// A packet for a client, from the network behind the server.
+    pub(crate) fn packet_in(&self, to: [u8; 4]) {
+        self.far.send(&packet([10, 71, 0, 1], to)).expect("room");
     }
 
     /// As many full packets for the client, as far as they go at once.
@@ -137,12 +149,14 @@ impl Lab {
     }
 }
 
-/// Knows one device, until it is revoked.
+/// Knows every device of its CA, until all are revoked.
 #[derive(Debug)]
 struct Door {
     changes: watch::Sender<i64>,
     within: usize,
     admissions: AtomicUsize,
+    /// In the order of their first admission, which says their addresses.
+    devices: Mutex<Vec<Serial>>,
 }
 
 impl Door {
@@ -157,6 +171,18 @@ impl Door {
     }
 }
 
+impl Door {
+    fn number_of(&self, serial: Serial) -> u8 {
+        let mut devices = self.devices.lock().expect("nobody panics in here");
+        let known = devices.iter().position(|device| *device == serial);
+        let number = known.unwrap_or_else(|| {
+            devices.push(serial);
+            devices.len() - 1
+        });
+        number as u8
+    }
+}
+
 impl Admission for Door {
     fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal> {
         self.verdict()?;
@@ -164,11 +190,12 @@ impl Admission for Door {
         if self.admissions.fetch_add(1, Ordering::Relaxed) + 1 == self.within {
             self.revoke();
         }
-        let local = "10.71.0.2".parse().expect("v4");
+        let number = self.number_of(serial);
+        let local = std::net::Ipv4Addr::from([10, 71, 0, 2 + number]);
         let netmask = "255.255.255.0".parse().expect("v4");
         Ok(Admitted {
-            identity: identity(serial),
-            addresses: vec!["10.71.0.2".parse().expect("v4")],
+            identity: identity(serial, number),
+            addresses: vec![local.into()],
             push: vec![
                 PushOption::Topology(Topology::Subnet),
                 PushOption::Ifconfig { local, netmask },
@@ -187,8 +214,8 @@ impl Admission for Door {
     fn report(&self, _: Report) {}
 }
 
-fn identity(serial: Serial) -> Identity {
-    Identity { serial, user: "alice".to_owned(), device: "phone".to_owned() }
+fn identity(serial: Serial, number: u8) -> Identity {
+    Identity { serial, user: "alice".to_owned(), device: DEVICES[usize::from(number)].to_owned() }
 }
 
 /// A client without a TUN, whose every datagram is a step.
@@ -207,7 +234,9 @@ pub(crate) struct Subscriber {
     session: Session,
     keys: BTreeMap<KeyId, (SealKey, OpenKey)>,
     sealing: Option<KeyId>,
-    peer_id: PeerId,
+    pub(crate) peer_id: PeerId,
+    /// Its own in the tunnel.
+    pub(crate) address: [u8; 4],
 }
 
 /// How its packets get to the server.
@@ -274,7 +303,12 @@ impl Way {
 
 impl Subscriber {
     pub(crate) fn new(way: Way) -> Self {
-        let session = Session::client(Arc::new(client_config()), seed(), SystemClock.now());
+        Self::with_certificate(way, 0)
+    }
+
+    /// Connects with one of the certificates.
+    pub(crate) fn with_certificate(way: Way, device: usize) -> Self {
+        let session = Session::client(Arc::new(client_config(device)), seed(), SystemClock.now());
         Self {
             steps: 0,
             established: false,
@@ -288,6 +322,7 @@ impl Subscriber {
             keys: BTreeMap::new(),
             sealing: None,
             peer_id: PeerId::new(0).expect("small"),
+            address: [0; 4],
         }
     }
 
@@ -310,13 +345,28 @@ impl Subscriber {
             if lab.has_flipped() {
                 return;
             }
-            if let Some(key) = self.sealing {
-                self.send_data(lab, key).await;
-            }
+            self.say(lab).await;
             if !lab.has_flipped() {
-                lab.packet_in();
+                lab.packet_in(self.address);
                 self.turn(lab, Duration::from_millis(200)).await;
             }
+        }
+    }
+
+    /// Takes what comes until so many packets were opened, or for two seconds.
+    pub(crate) async fn until_opened(&mut self, lab: &Lab, packets: usize, limit: Duration) {
+        let listening = async {
+            while self.opened < packets {
+                self.turn(lab, Duration::from_millis(50)).await;
+            }
+        };
+        let _ = tokio::time::timeout(limit, listening).await;
+    }
+
+    /// Sends a packet into the network behind the server.
+    pub(crate) async fn say(&mut self, lab: &Lab) {
+        if let Some(key) = self.sealing {
+            self.send_data(lab, key).await;
         }
     }
 
@@ -327,7 +377,7 @@ impl Subscriber {
             for key in keys {
                 self.send_data(lab, key).await;
             }
-            lab.packet_in();
+            lab.packet_in(self.address);
             self.turn(lab, Duration::from_millis(20)).await;
         }
     }
@@ -370,8 +420,10 @@ impl Subscriber {
         match event {
             Event::Pushed(reply) => {
                 for option in &reply.options {
-                    if let PushOption::PeerId(id) = option {
-                        self.peer_id = *id;
+                    match option {
+                        PushOption::PeerId(id) => self.peer_id = *id,
+                        PushOption::Ifconfig { local, .. } => self.address = local.octets(),
+                        _ => {}
                     }
                 }
             }
@@ -390,7 +442,7 @@ impl Subscriber {
 
     async fn send_data(&mut self, lab: &Lab, key_id: KeyId) {
         let header = DataHeader::V2 { key_id, peer_id: self.peer_id };
-        let plaintext = packet([10, 71, 0, 2], [10, 71, 0, 1]);
+        let plaintext = packet(self.address, [10, 71, 0, 1]);
         let mut sealed = vec![0; SealKey::sealed_len(header, plaintext.len())];
         let Some((seal, _)) = self.keys.get_mut(&key_id) else { return };
         seal.seal(header, &plaintext, &mut sealed).expect("sealed");
@@ -435,7 +487,7 @@ impl Subscriber {
 
 /// The first packet of a client.
 pub(crate) fn first_packet() -> Vec<u8> {
-    let mut session = Session::client(Arc::new(client_config()), seed(), SystemClock.now());
+    let mut session = Session::client(Arc::new(client_config(0)), seed(), SystemClock.now());
     session.poll_transmit(SystemClock.now()).expect("a reset")
 }
 
@@ -461,9 +513,9 @@ fn server_config() -> ServerConfig {
     }
 }
 
-fn client_config() -> ClientConfig {
+fn client_config(device: usize) -> ClientConfig {
     ClientConfig {
-        tls: Arc::clone(&tls().1),
+        tls: Arc::clone(&tls().1[device]),
         wrap: wrap(KeyDirection::Inverse),
         timing: Timing::default(),
         ciphers: Cipher::DEFAULT.to_vec(),
@@ -476,7 +528,10 @@ fn client_config() -> ClientConfig {
     }
 }
 
-type Tls = (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>);
+/// What the devices are called, and whom their certificates name.
+const DEVICES: [&str; 4] = ["phone", "tablet", "laptop", "desktop"];
+
+type Tls = (Arc<rustls::ServerConfig>, [Arc<rustls::ClientConfig>; DEVICES.len()]);
 
 fn tls() -> &'static Tls {
     static TLS: OnceLock<Tls> = OnceLock::new();
@@ -484,10 +539,13 @@ fn tls() -> &'static Tls {
         let authority = Authority::new("a CA");
         let versions = [&rustls::version::TLS13];
         let mut server = authority.server_config(authority.server(), &versions);
-        let mut client = authority.client_config(Some(authority.client("phone")), &versions);
         tunnel::prepare_server(&mut server);
-        tunnel::prepare_client(&mut client);
-        (Arc::new(server), Arc::new(client))
+        let clients = DEVICES.map(|device| {
+            let mut client = authority.client_config(Some(authority.client(device)), &versions);
+            tunnel::prepare_client(&mut client);
+            Arc::new(client)
+        });
+        (Arc::new(server), clients)
     })
 }
 

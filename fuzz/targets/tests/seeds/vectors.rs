@@ -12,11 +12,13 @@ pub(crate) fn write() {
         if let Some(text) = vector["file_text"].as_str() {
             seed("wire_static_key", name, text);
         }
-        for target in targets(kind) {
+        for &target in targets(kind) {
             leaves(vector, "", &mut |field, bytes| {
                 // Keys and digests are no input of a parser.
                 if (8..3000).contains(&bytes.len()) && is_message(field) {
-                    seed(target, &format!("{name}{field}"), bytes);
+                    // Received datagrams stand behind their stride.
+                    let front: &[u8] = if target == "datapath_datagram" { &[0, 0] } else { &[] };
+                    seed(target, &format!("{name}{field}"), [front, &bytes].concat());
                 }
             });
         }

@@ -159,18 +159,22 @@ fn a_key_is_not_installed_twice_so_that_no_nonce_comes_again() {
 }
 
 #[test]
-fn keys_nearly_used_up_are_told_once_for_either_direction() {
+fn keys_nearly_used_up_are_told_at_half_and_each_further_share_for_either_direction() {
     let (mut rig, mut fars) = Rig::server(1);
     let hello = fars[0].hello();
     rig.udp(home(0), &hello);
     rig.notices();
     let notice = Notice::KeysNearlyUsedUp { peer: peer(0, 1), key_id: key_id(0) };
-    fars[0].seal.set_next_id(0xff00_0000);
+    fars[0].seal.set_next_id(0x8000_0000);
     for expected in [vec![notice.clone()], vec![]] {
         let hello = fars[0].hello();
         rig.udp(home(0), &hello);
         assert_eq!(rig.notices(), expected);
     }
+    fars[0].seal.set_next_id(0x8800_0000);
+    let hello = fars[0].hello();
+    rig.udp(home(0), &hello);
+    assert_eq!(rig.notices(), std::slice::from_ref(&notice));
 
     let (mut rig, _) = Rig::server(1);
     rig.worker.table.at(0).unwrap().keys.sealing().unwrap().seal.set_next_id(u32::MAX);

@@ -1,0 +1,138 @@
+//! A panic in the data thread while a packet of one peer is opened, cut, sealed or joined: that peer's
+//! session ends with a reason of its own, and every other one goes on without losing a packet.
+//!
+//! Server, sockets and data thread are the real ones, over loopback and a TUN made of a socket pair.
+//! The panics are injected, which only a build for tests can do.
+
+mod lab;
+
+use std::time::Duration;
+
+use datapath::PeerRef;
+use datapath::fault::{self, Place};
+use lab::{Lab, Subscriber, Way};
+
+/// One after the other: faults wait in one place for the whole program, and servers number alike.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_over_one_peers_packet_ends_that_peer_and_no_other() {
+    for place in [Place::Open, Place::Coalesce, Place::Split, Place::Seal] {
+        println!("{place:?}");
+        let lab = Lab::start(None);
+        let mut ill = connect(&lab, 0).await;
+        let mut well = connect(&lab, 1).await;
+        let peer = peer_of(&lab, &ill).await;
+        fault::inject(place, peer, 2);
+        for _ in 0..5 {
+            ill.say(&lab).await;
+            lab.packet_in(ill.address);
+            talks(&lab, &mut well).await;
+        }
+        assert!(!fault::waits(place, peer), "it was met");
+        only_the_other_is_left(&lab, &mut ill, &mut well).await;
+        comes_back(&lab).await;
+        lab.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_over_the_last_packet_of_a_batch_ends_its_sender_whoever_was_served_since() {
+    // The other test's peer-ids are below.
+    let lab = Lab::start(None);
+    let _first = connect(&lab, 0).await;
+    let _second = connect(&lab, 1).await;
+    let mut ill = connect(&lab, 2).await;
+    let mut well = connect(&lab, 3).await;
+    fault::inject(Place::Coalesce, peer_of(&lab, &ill).await, 0);
+    // Close behind each other, so that they may be in one batch.
+    tokio::join!(ill.say(&lab), well.say(&lab));
+    // The panic's message takes its time on a busy machine.
+    ended_once(&lab, 3).await;
+    settle(&lab).await;
+    talks(&lab, &mut well).await;
+    lab.server.stop().await;
+}
+
+async fn connect(lab: &Lab, device: usize) -> Subscriber {
+    let mut subscriber = Subscriber::with_certificate(Way::udp(lab).await, device);
+    subscriber.until(lab, |subscriber| subscriber.established).await;
+    // The server seals from a moment later on.
+    while subscriber.opened == 0 {
+        lab.packet_in(subscriber.address);
+        subscriber.until_opened(lab, 1, Duration::from_millis(200)).await;
+    }
+    settle(lab).await;
+    talks(lab, &mut subscriber).await;
+    subscriber
+}
+
+/// Waits until nothing comes any more.
+async fn settle(lab: &Lab) {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    lab.sources_out();
+}
+
+/// Data passes both ways, and none of it is lost.
+async fn talks(lab: &Lab, subscriber: &mut Subscriber) {
+    lab.sources_out();
+    let before = subscriber.opened;
+    for _ in 0..PACKETS {
+        subscriber.say(lab).await;
+        lab.packet_in(subscriber.address);
+    }
+    subscriber.until_opened(lab, before + PACKETS, Duration::from_secs(10)).await;
+    let mut came = 0;
+    for _ in 0..1000 {
+        came += lab.sources_out().iter().filter(|source| **source == subscriber.address).count();
+        if came >= PACKETS {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let data = lab.server.figures().await.data;
+    assert_eq!((came, subscriber.opened - before), (PACKETS, PACKETS), "{data:?}");
+}
+
+async fn peer_of(lab: &Lab, subscriber: &Subscriber) -> PeerRef {
+    let peers = lab.server.figures().await.data.peers;
+    let found = peers.iter().find(|(peer, _)| peer.id == subscriber.peer_id);
+    found.expect("the peer is known").0
+}
+
+async fn only_the_other_is_left(lab: &Lab, ill: &mut Subscriber, well: &mut Subscriber) {
+    ended_once(lab, 1).await;
+    let left = lab.server.sessions().await;
+    assert_eq!(left[0].addresses, [std::net::IpAddr::from(well.address)]);
+    talks(lab, well).await;
+    // What was sent to it before waits in its socket.
+    ill.insist(lab).await;
+    lab.sources_out();
+    let opened = ill.opened;
+    ill.insist(lab).await;
+    assert!(!lab.sources_out().contains(&ill.address), "nothing of it passes");
+    assert_eq!(ill.opened, opened, "and nothing for it");
+    talks(lab, well).await;
+}
+
+/// One session ended for our fault, and this many are left.
+async fn ended_once(lab: &Lab, left: usize) {
+    for _ in 0..500 {
+        let figures = lab.server.figures().await;
+        if figures.control.endings.get("internal_error") == Some(&1) {
+            assert_eq!(lab.server.sessions().await.len(), left);
+            assert_eq!(figures.control.endings.len(), 1, "{:?}", figures.control.endings);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no session ended");
+}
+
+/// The device whose session ended may connect anew.
+async fn comes_back(lab: &Lab) {
+    let again = connect(lab, 0).await;
+    assert_eq!(lab.server.sessions().await.len(), 2);
+    drop(again);
+}
+
+/// Packets of a talk, each way.
+const PACKETS: usize = 3;
