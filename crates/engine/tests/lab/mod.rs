@@ -83,7 +83,7 @@ impl Lab {
                 ping_restart: Duration::from_secs(120),
                 mssfix: 0,
             },
-            max_sessions: 1,
+            max_sessions: 4,
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
@@ -529,7 +529,7 @@ fn client_config(device: usize) -> ClientConfig {
 }
 
 /// What the devices are called, and whom their certificates name.
-const DEVICES: [&str; 4] = ["phone", "tablet", "laptop", "desktop"];
+const DEVICES: [&str; 5] = ["phone", "tablet", "laptop", "desktop", "watch"];
 
 type Tls = (Arc<rustls::ServerConfig>, [Arc<rustls::ClientConfig>; DEVICES.len()]);
 
