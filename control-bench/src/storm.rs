@@ -24,7 +24,7 @@ pub(crate) struct Storm {
     pub(crate) seconds: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    /// CPU milliseconds of the server for each session, the flow's included.
+    /// The flow in Gbit/s before.
     pub(crate) flow_before: f64,
     /// In Gbit/s, while they connected.
     pub(crate) flow_during: f64,
