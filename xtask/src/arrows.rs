@@ -16,10 +16,12 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("engine", &["clock", "wire", "tunnel", "datapath", "pki", "sysio"]),
     ("gateway", &["clock", "wire", "tunnel", "datapath", "pki", "sysio", "store", "engine"]),
     ("client", &["clock", "wire", "tunnel", "pki", "sysio", "engine"]),
-    ("handfast", &["clock", "sysio", "store", "engine", "gateway", "client"]),
+    ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "client"]),
+    ("handfast", &["clock", "sysio", "store", "engine", "gateway", "client", "load"]),
     ("testkit", &[]),
     ("interop", &["sysio"]),
     ("vpn-bench", &["sysio", "interop"]),
+    ("control-bench", &["clock", "sysio", "store", "gateway", "interop"]),
     ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"]),
     ("xtask", &[]),
 ];

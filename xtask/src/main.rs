@@ -73,6 +73,12 @@ enum Command {
 enum Bench {
     /// The data path beside openvpn and wireguard-go: throughput, datagrams, round trips, CPU
     Vpn(bench::Vpn),
+    /// CPU for a handshake, memory for an idle session, storms of connects, beside openvpn
+    Control {
+        /// For the benchmark itself, after `--`; `-- --help` lists them
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Instructions of each part of the data path, beside the committed baseline
     Micro {
         /// Make this run's counts the baseline
@@ -91,6 +97,7 @@ fn main() -> ExitCode {
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
         Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),
+        Command::Bench { of: Bench::Control { arguments } } => bench::control(&arguments),
         Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
         Command::Ci => steps::ci(),
     };

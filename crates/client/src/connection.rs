@@ -457,7 +457,13 @@ impl TunnelConfigs {
 }
 
 /// What every connection of this profile over UDP is made with.
-fn tunnel_config(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<ClientConfig, ProfileError> {
+///
+/// # Errors
+/// When the profile's CA or identity can't be used.
+pub fn tunnel_config(
+    profile: &Profile,
+    clock: &Arc<dyn Clock>,
+) -> Result<ClientConfig, ProfileError> {
     let fail = |kind| ProfileError::new(&profile.file, None, kind);
     let verifier = ServerNameVerifier::new(&profile.ca, profile.name.clone())
         .map_err(|error| fail(ProfileErrorKind::UnusableCa(error)))?;

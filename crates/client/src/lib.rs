@@ -18,7 +18,7 @@ mod profile;
 mod retry;
 mod system;
 
-pub use connection::{ConnectSettings, run, stop_signal};
+pub use connection::{ConnectSettings, run, stop_signal, tunnel_config};
 pub use error::{ClientError, ErrorKind};
 pub use events::{Connected, EndedBy, Progress, Warning};
 pub use profile::{

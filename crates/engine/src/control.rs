@@ -25,9 +25,12 @@ use crate::data::{ControlDatagram, DataPlane, StreamEnded, StreamOrder};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
-use crate::peers::PeerIds;
+use crate::inbox::{Inlet, inbox};
+use crate::peers::{PeerIds, slots};
+use crate::pool::SessionPool;
 use crate::server::Kick;
 use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
+use crate::sources::{Source, Sources};
 use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 
 /// What others ask of the control task.
@@ -66,6 +69,8 @@ pub(crate) struct ControlParts {
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
     pub(crate) swept: watch::Sender<i64>,
+    /// Where sessions' tasks run.
+    pub(crate) pool: SessionPool,
 }
 
 pub(crate) struct Control {
@@ -76,6 +81,7 @@ pub(crate) struct Control {
     by_peer: BTreeMap<PeerRef, ConnectionId>,
     by_device: HashMap<(String, String), ConnectionId>,
     peer_ids: PeerIds,
+    sources: Sources,
     tasks: JoinSet<()>,
     task_ids: HashMap<tokio::task::Id, ConnectionId>,
     outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
@@ -92,11 +98,12 @@ type Sender = (Option<StreamId>, SocketAddr, SessionId);
 
 /// A connection from its proven cookie to the end of its task.
 struct Connection {
-    datagrams: mpsc::Sender<Vec<u8>>,
-    orders: mpsc::UnboundedSender<ToSession>,
+    inlet: Inlet,
     remote: SocketAddr,
     client_session: SessionId,
     endpoint: Endpoint,
+    /// Where its handshake came from.
+    source: Source,
     admitted: Option<Registered>,
     ended: bool,
 }
@@ -130,7 +137,7 @@ impl Drop for Control {
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let (outlet, from_sessions) = mpsc::unbounded_channel();
-        let peer_ids = PeerIds::new(parts.max_sessions, parts.data.share());
+        let peer_ids = PeerIds::new(slots(parts.max_sessions), parts.data.share());
         Self {
             parts,
             connections: BTreeMap::new(),
@@ -139,6 +146,7 @@ impl Control {
             by_peer: BTreeMap::new(),
             by_device: HashMap::new(),
             peer_ids,
+            sources: Sources::of(MAX_HANDSHAKES),
             tasks: JoinSet::new(),
             task_ids: HashMap::new(),
             outlet,
@@ -187,9 +195,12 @@ impl Control {
         if let Some(connection) =
             self.by_sender.get(&sender).and_then(|id| self.connections.get(id))
         {
-            // A full queue is a peer that sends faster than it is served; it will send again.
-            let _ = connection.datagrams.try_send(datagram.bytes);
-            return;
+            return connection.inlet.datagram(datagram.bytes);
+        }
+        let source = Source::of(datagram.endpoint.remote.ip());
+        if self.handshakes() >= MAX_HANDSHAKES || !self.sources.has_room(source) {
+            // Before the gate, which would spend the cookie: the client asks again and comes in later.
+            return self.count_drop(DropReason::Busy);
         }
         let now = self.parts.clock.now();
         match self.parts.gate.handle(datagram.endpoint.remote, &datagram.bytes, now) {
@@ -203,10 +214,6 @@ impl Control {
     }
 
     fn open(&mut self, accepted: Accepted, endpoint: Endpoint, now: Now) {
-        if self.handshakes() >= MAX_HANDSHAKES {
-            *self.figures.endings.entry("too_many_handshakes").or_default() += 1;
-            return;
-        }
         let Ok(seed) = fresh_seed() else { return };
         let id = self.next_id;
         self.next_id += 1;
@@ -221,29 +228,29 @@ impl Control {
             }
         };
         let session = Session::server(Arc::clone(tunnel), accepted, seed, now);
-        let (datagrams, datagrams_in) = mpsc::channel(DATAGRAMS);
-        let (orders, orders_in) = mpsc::unbounded_channel();
+        let (inlet, inbox) = inbox();
         let task = SessionTask {
             id,
             session,
             endpoint,
             data: self.parts.data.clone(),
             clock: Arc::clone(&self.parts.clock),
-            datagrams: datagrams_in,
-            orders: orders_in,
+            inbox,
             drops: self.drops.clone(),
             outlet: self.outlet.clone(),
             peer: None,
         };
-        let handle = self.tasks.spawn(task.run());
+        let handle = self.tasks.spawn_on(task.run(), self.parts.pool.handle());
         self.task_ids.insert(handle.id(), id);
         let remote = endpoint.remote;
+        let source = Source::of(remote.ip());
+        self.sources.begin(source);
         let connection = Connection {
-            datagrams,
-            orders,
+            inlet,
             remote,
             client_session,
             endpoint,
+            source,
             admitted: None,
             ended: false,
         };
@@ -302,7 +309,9 @@ impl Control {
         self.replace_older(id, &admitted.identity);
         let Some(connection) = self.connections.get(&id) else { return };
         let worker = connection.endpoint.stream().map(|stream| stream.worker);
-        let Some(peer) = self.peer_ids.take(worker) else {
+        // A device has one session, so this counts them; a replaced one's peer-id may still be taken.
+        let has_room = self.by_device.len() <= self.parts.max_sessions as usize;
+        let Some(peer) = has_room.then(|| self.peer_ids.take(worker)).flatten() else {
             let Identity { user, device, .. } = admitted.identity;
             self.by_device.remove(&(user, device));
             let told = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };
@@ -333,6 +342,7 @@ impl Control {
         };
         let endpoint = connection.endpoint;
         connection.admitted = Some(Registered { peer, info, established: false });
+        self.sources.end(connection.source);
         self.by_peer.insert(peer, id);
         self.parts.data.apply(Command::PeerNew { peer, endpoint, settings });
         // Registered: from here on a sweep finds it. What changed before that is caught now.
@@ -493,6 +503,9 @@ impl Control {
         // Without a word it panicked; and nobody is forgotten whose peer was not deleted.
         self.end(id, Ending::Panicked, None);
         let Some(connection) = self.connections.remove(&id) else { return };
+        if connection.admitted.is_none() {
+            self.sources.end(connection.source);
+        }
         self.by_sender.remove(&connection.sender());
         if let Some(stream) = connection.endpoint.stream() {
             self.by_stream.remove(&(stream, id));
@@ -577,8 +590,7 @@ impl Control {
 
     fn tell(&self, id: ConnectionId, order: ToSession) {
         if let Some(connection) = self.connections.get(&id) {
-            // A task that has ended needs no orders.
-            let _ = connection.orders.send(order);
+            connection.inlet.order(order);
         }
     }
 
@@ -598,8 +610,6 @@ fn told(refusal: &Refusal) -> String {
     refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// Control datagrams waiting for one session: its receive window and as many repetitions.
-const DATAGRAMS: usize = 32;
 /// Connections between cookie and admission.
 const MAX_HANDSHAKES: usize = 4096;
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);

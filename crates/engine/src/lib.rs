@@ -10,7 +10,8 @@
 //!                         control task (Gate, table of sessions, sweeps)
 //!                             | packets, answers          ^ admission, ends
 //!                             v                            |
-//!                         session tasks (tunnel::Session), one each
+//!                         session tasks (tunnel::Session), one each, on a pool of their own
+//!                         that yields to everything else
 //! ```
 //!
 //! How it degrades: a flood of control packets fills one bounded queue and is dropped there; a
@@ -28,10 +29,13 @@ mod ending;
 mod entropy;
 mod figures;
 mod grant;
+mod inbox;
 mod offload;
 mod peers;
+mod pool;
 mod server;
 mod session;
+mod sources;
 mod steering;
 
 pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};

@@ -67,6 +67,14 @@ impl PeerIds {
     }
 }
 
+/// Peer-ids for so many sessions: a device that comes back to a full gateway gets one while its
+/// former session's worker still has to confirm that the former one is free.
+pub(crate) fn slots(max_sessions: u32) -> u32 {
+    max_sessions.saturating_add(SPARE)
+}
+
+const SPARE: u32 = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;

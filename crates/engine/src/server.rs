@@ -1,5 +1,6 @@
 //! Starting a server and asking things of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,8 @@ use tunnel::{Gate, GateSettings, ServerConfig};
 use crate::control::{Ask, Control, ControlParts, Inlets};
 use crate::data::{Common, DataPlane, Outlets, PlaneIo, StreamSources};
 use crate::entropy::fresh_seed;
+use crate::peers::slots;
+use crate::pool::SessionPool;
 use crate::{Admission, DataSettings, Figures, Identity, Offloads, SessionInfo};
 
 /// What a server is made with.
@@ -86,7 +89,7 @@ impl Server {
     /// Starts a server on the present tokio runtime.
     ///
     /// # Errors
-    /// When a data worker cannot be started or the kernel has no randomness.
+    /// When a thread cannot be started or the kernel has no randomness.
     pub fn start(
         io: ServerIo,
         settings: ServerSettings,
@@ -107,7 +110,7 @@ impl Server {
         };
         let worker = WorkerSettings {
             side: Side::Server,
-            slots: settings.max_sessions,
+            slots: slots(settings.max_sessions),
             peer_to_peer: settings.peer_to_peer,
             share: Share::WHOLE,
         };
@@ -115,6 +118,7 @@ impl Server {
         let (data, threads) =
             DataPlane::start(worker, io, outlets).map_err(StartError::DataThread)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
+        let pool = SessionPool::start().map_err(StartError::SessionPool)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
         let changes = admission.changes();
@@ -131,6 +135,7 @@ impl Server {
             admission,
             max_sessions: settings.max_sessions,
             swept: swept_out,
+            pool,
         };
         tokio::spawn(Control::new(parts).run(inlets));
         Ok(Server { asks, data, swept, threads: Mutex::new(threads) })
@@ -151,10 +156,9 @@ impl Server {
     pub async fn sessions(&self) -> Vec<SessionInfo> {
         let listed = self.ask(Ask::Sessions).await.unwrap_or_default();
         let figures = self.data.figures().await;
+        let counters: BTreeMap<_, _> = figures.peers.into_iter().collect();
         let with_counters = listed.into_iter().map(|(peer, mut info)| {
-            if let Some((_, counters)) = figures.peers.iter().find(|(other, _)| *other == peer) {
-                info.counters = *counters;
-            }
+            info.counters = counters.get(&peer).copied().unwrap_or_default();
             info
         });
         with_counters.collect()
@@ -215,6 +219,8 @@ fn by_worker(addresses: Vec<Vec<TcpListener>>) -> Vec<StreamSources> {
 pub enum StartError {
     /// A thread or its poller could not be made.
     DataThread(io::Error),
+    /// The threads for handshakes could not be made.
+    SessionPool(io::Error),
     /// The kernel gave no randomness.
     Entropy(io::Error),
 }
@@ -223,6 +229,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             StartError::DataThread(_) => "a data worker could not be started",
+            StartError::SessionPool(_) => "the threads for handshakes could not be started",
             StartError::Entropy(_) => "the kernel gave no random bytes",
         })
     }
@@ -231,11 +238,13 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::DataThread(source) | StartError::Entropy(source) => Some(source),
+            StartError::DataThread(source)
+            | StartError::SessionPool(source)
+            | StartError::Entropy(source) => Some(source),
         }
     }
 }
 
 /// Authenticated control datagrams between the data thread and the control task.
-const CONTROL_QUEUE: usize = 1024;
+const CONTROL_QUEUE: usize = 4096;
 const ASKS: usize = 16;

@@ -15,6 +15,7 @@ use wire::cipher::Cipher;
 
 use crate::Ending;
 use crate::data::DataPlane;
+use crate::inbox::{Inbox, Message};
 
 /// Tells connections of this process apart; never used twice.
 pub(crate) type ConnectionId = u64;
@@ -75,10 +76,7 @@ pub(crate) struct SessionTask {
     pub(crate) endpoint: Endpoint,
     pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Bounded: a peer that sends faster than it is served will send again.
-    pub(crate) datagrams: mpsc::Receiver<Vec<u8>>,
-    /// Unbounded, as an order must not be lost to a flood; there are a few for each session.
-    pub(crate) orders: mpsc::UnboundedReceiver<ToSession>,
+    pub(crate) inbox: Inbox,
     pub(crate) drops: DropTally,
     pub(crate) outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
     pub(crate) peer: Option<PeerRef>,
@@ -93,11 +91,11 @@ impl SessionTask {
             let Some(wait) = self.time_left(ended) else { return };
             tokio::select! {
                 biased;
-                order = self.orders.recv() => match order {
-                    Some(order) => self.take(order),
+                message = self.inbox.next() => match message {
+                    Some(Message::Order(order)) => self.take(order),
+                    Some(Message::Datagram(datagram)) => self.take_datagram(&datagram),
                     None => return,
                 },
-                Some(datagram) = self.datagrams.recv() => self.take_datagram(&datagram),
                 () = tokio::time::sleep(wait) => self.session.handle_timeout(self.clock.now()),
             }
         }

@@ -54,6 +54,11 @@ fn the_examples_of_connect_run() {
     run("docs/connect.md");
 }
 
+#[test]
+fn the_examples_of_bench_run() {
+    run("docs/bench.md");
+}
+
 /// An example: what it shows, and its text where it is run.
 struct Block {
     name: String,
@@ -157,8 +162,8 @@ fn root() -> PathBuf {
 }
 
 /// The documents whose examples have a test above.
-const RUN: [&str; 5] =
-    ["README.md", "command-line.md", "operation.md", "profiles.md", "connect.md"];
+const RUN: [&str; 6] =
+    ["README.md", "command-line.md", "operation.md", "profiles.md", "connect.md", "bench.md"];
 
 /// The machine: system folders that nobody else sees, somebody else's firewall, and the service
 /// running, which says that the firewall is in its way.

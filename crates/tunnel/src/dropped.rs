@@ -35,6 +35,8 @@ pub enum DropReason {
     CookieSpent,
     /// Gate: too many answers to this source prefix.
     RateLimited,
+    /// Gate: all places for handshakes are taken. The client asks again.
+    Busy,
     /// A renegotiation that follows the last one too closely, or comes before the first key.
     RenegotiationTooSoon,
     /// The session has ended.
@@ -43,7 +45,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, for counters.
-    pub const ALL: [DropReason; 17] = [
+    pub const ALL: [DropReason; 18] = [
         DropReason::Malformed,
         DropReason::WrongWrapping,
         DropReason::Replayed,
@@ -59,6 +61,7 @@ impl DropReason {
         DropReason::AlreadyAnswered,
         DropReason::CookieSpent,
         DropReason::RateLimited,
+        DropReason::Busy,
         DropReason::RenegotiationTooSoon,
         DropReason::SessionEnded,
     ];
@@ -81,6 +84,7 @@ impl DropReason {
             DropReason::AlreadyAnswered => "already_answered",
             DropReason::CookieSpent => "cookie_spent",
             DropReason::RateLimited => "rate_limited",
+            DropReason::Busy => "busy",
             DropReason::RenegotiationTooSoon => "renegotiation_too_soon",
             DropReason::SessionEnded => "session_ended",
         }
@@ -105,6 +109,7 @@ impl fmt::Display for DropReason {
             DropReason::AlreadyAnswered => "this reset was answered before",
             DropReason::CookieSpent => "this cookie has made a session before",
             DropReason::RateLimited => "too many answers to this source",
+            DropReason::Busy => "too many handshakes at once",
             DropReason::RenegotiationTooSoon => "a renegotiation too soon",
             DropReason::SessionEnded => "the session has ended",
         })

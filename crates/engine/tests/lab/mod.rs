@@ -83,7 +83,7 @@ impl Lab {
                 ping_restart: Duration::from_secs(120),
                 mssfix: 0,
             },
-            max_sessions: 4,
+            max_sessions: 1,
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;

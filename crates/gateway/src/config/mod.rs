@@ -221,7 +221,7 @@ impl Default for Vpn {
             mssfix: 1492,
             ciphers: CIPHERS.iter().map(|c| (*c).to_owned()).collect(),
             auth: "SHA256".to_owned(),
-            max_sessions: 4096,
+            max_sessions: 16_384,
             workers: 0,
             without: Vec::new(),
             push: Push::default(),

@@ -3,13 +3,14 @@
 //! No IO: what has to be read from files is named here and read when the order is run.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gateway::admin::failure::{Failure, FailureKind};
 use gateway::admin::protocol::{DeviceName, KickTarget, Request, RevokeReason, check_name};
 use gateway::config::PublicName;
 use gateway::profile::{Form, System};
 
-use crate::run::ConnectOptions;
+use crate::run::{BenchOptions, ConnectOptions};
 
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, Typed};
@@ -48,6 +49,8 @@ pub(crate) enum Action {
     Demo { install: bool },
     /// Run the client.
     Connect(ConnectOptions),
+    /// Put a server under load.
+    Bench(BenchOptions),
     /// Install or remove the service.
     Service(ServiceOrder),
 }
@@ -97,6 +100,7 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Connect(connect) => {
             Action::Connect(ConnectOptions { profile: connect.profile, state: connect.state })
         }
+        Command::Bench(bench) => Action::Bench(understand_bench(bench)),
         Command::User(command) => Action::Ask(understand_user(command)?),
         Command::Device(command) => understand_device(command)?,
         Command::Profile(profile) => {
@@ -116,6 +120,25 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
             Action::Service(understand_service(command, SYSTEM_FOLDER.into())?)
         }
     })
+}
+
+fn understand_bench(bench: typed::Bench) -> BenchOptions {
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    let packets = (bench.packets > 0).then(|| load::PacketSettings {
+        sizes: bench.size,
+        time: seconds(bench.packets),
+        rate: bench.packet_rate,
+        to: bench.to,
+    });
+    BenchOptions {
+        profiles: bench.profiles,
+        server: bench.server,
+        sessions: bench.sessions.map(usize::from),
+        at_once: bench.at_once.into(),
+        rate: bench.rate,
+        hold: seconds(bench.hold),
+        packets,
+    }
 }
 
 fn understand_user(command: typed::User) -> Result<Request, Failure> {

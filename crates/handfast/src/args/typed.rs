@@ -1,5 +1,6 @@
 //! What was typed: the command line as clap reads it. Nothing is checked beyond its form.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Connect to a gateway with a profile
     Connect(Connect),
+    /// Many sessions at once against a server, and what it bears
+    Bench(Bench),
     /// Users: who may have devices
     #[command(subcommand)]
     User(User),
@@ -83,6 +86,41 @@ pub(crate) struct Connect {
     /// Where what has to be undone is recorded, if not in the usual place
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// A folder of profiles, one session each, or one profile
+    #[arg(value_name = "PROFILES")]
+    pub(crate) profiles: PathBuf,
+    /// How many sessions; profiles take turns [default: one for each profile]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sessions: Option<u16>,
+    /// The server, whatever the profiles say
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) server: Option<SocketAddr>,
+    /// Handshakes at once, at most
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) at_once: u16,
+    /// New sessions a second, at most [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
+    /// How long to hold the sessions, keepalives answered
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) hold: u32,
+    /// Send packets through them for so long, each size
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) packets: u32,
+    /// Bytes of a packet inside the tunnel, with its IP header
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', default_value = "64,512,1300")]
+    #[arg(value_parser = clap::value_parser!(u16).range(28..=1500))]
+    pub(crate) size: Vec<u16>,
+    /// Packets a second through all sessions together [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) packet_rate: Option<u32>,
+    /// Who answers the packets [default: the server's address in the tunnel]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to: Option<Ipv4Addr>,
 }
 
 #[derive(Debug, Subcommand)]

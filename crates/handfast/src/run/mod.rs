@@ -13,6 +13,7 @@ use crate::show;
 
 mod ask;
 mod authority;
+mod bench;
 mod connect;
 mod csr;
 mod demo;
@@ -23,6 +24,7 @@ mod service;
 mod unit;
 mod up;
 
+pub(crate) use bench::BenchOptions;
 pub(crate) use connect::ConnectOptions;
 pub(crate) use demo::DemoOptions;
 pub(crate) use up::UpOptions;
@@ -66,6 +68,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Up { public, state } => up::run_up(UpOptions { data, public, state }),
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
         Action::Connect(options) => connect::run_connect(options),
+        Action::Bench(options) => bench::run_bench(options, json),
         Action::Service(order) => service::run(order),
     }
 }

@@ -4,6 +4,7 @@ use gateway::admin::protocol::{Request, Response};
 use gateway::admin::timestamp::Timestamp;
 
 pub(crate) mod authority;
+pub(crate) mod bench;
 pub(crate) mod change;
 pub(crate) mod check;
 pub(crate) mod device;

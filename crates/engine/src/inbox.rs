@@ -1,0 +1,153 @@
+//! What waits for a session's task: orders and control datagrams.
+//!
+//! Not a channel of tokio: one reserves room for 32 messages of the largest kind at its birth, and
+//! two of them would be a good part of what an idle session weighs. An empty inbox holds nothing.
+//!
+//! Orders come before datagrams and are never lost; there are a few for each session. Datagrams are
+//! bounded: a peer that sends faster than it is served will send again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::session::ToSession;
+
+/// Both ends of a new inbox.
+pub(crate) fn inbox() -> (Inlet, Inbox) {
+    let shared = Arc::new(Shared::default());
+    (Inlet(Arc::clone(&shared)), Inbox(shared))
+}
+
+/// Where messages go in. Dropping it ends the session's task.
+pub(crate) struct Inlet(Arc<Shared>);
+
+/// Where the session's task takes them out.
+pub(crate) struct Inbox(Arc<Shared>);
+
+/// One message.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Order(ToSession),
+    Datagram(Vec<u8>),
+}
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    orders: VecDeque<ToSession>,
+    datagrams: VecDeque<Vec<u8>>,
+    closed: bool,
+}
+
+impl Inlet {
+    /// Hands an order over. A task that has ended needs none.
+    pub(crate) fn order(&self, order: ToSession) {
+        self.0.lock().orders.push_back(order);
+        self.0.arrived.notify_one();
+    }
+
+    /// Hands a datagram over, unless too many wait.
+    pub(crate) fn datagram(&self, datagram: Vec<u8>) {
+        let mut waiting = self.0.lock();
+        if waiting.datagrams.len() < DATAGRAMS {
+            waiting.datagrams.push_back(datagram);
+            drop(waiting);
+            self.0.arrived.notify_one();
+        }
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.arrived.notify_one();
+    }
+}
+
+impl Inbox {
+    /// The next message; `None` once the other end is gone and all orders are taken. A call that is
+    /// given up loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Some(taken) = self.0.lock().take() {
+                return taken;
+            }
+            self.0.arrived.notified().await;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // No message is ever half put in.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// A message, the end, or nothing yet.
+    fn take(&mut self) -> Option<Option<Message>> {
+        if let Some(order) = self.orders.pop_front() {
+            return Some(Some(Message::Order(order)));
+        }
+        if self.closed {
+            return Some(None);
+        }
+        if let Some(datagram) = self.datagrams.pop_front() {
+            return Some(Some(Message::Datagram(datagram)));
+        }
+        // What a busy moment needed is given back.
+        (self.orders, self.datagrams) = (VecDeque::new(), VecDeque::new());
+        None
+    }
+}
+
+/// Control datagrams waiting for one session: its receive window and as many repetitions.
+const DATAGRAMS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use tunnel::{Close, RenegotiateReason};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn orders_come_before_datagrams_and_are_never_lost() {
+        let (inlet, mut inbox) = inbox();
+        (0..100).for_each(|n| inlet.datagram(vec![n]));
+        (0..100).for_each(|_| inlet.order(ToSession::Renegotiate(RenegotiateReason::Requested)));
+        inlet.order(ToSession::Close(Close::Replaced));
+        for _ in 0..100 {
+            let next = inbox.next().await;
+            assert!(matches!(next, Some(Message::Order(ToSession::Renegotiate(_)))));
+        }
+        assert!(matches!(inbox.next().await, Some(Message::Order(ToSession::Close(_)))));
+        for n in 0..DATAGRAMS {
+            let next = inbox.next().await;
+            assert!(matches!(next, Some(Message::Datagram(bytes)) if bytes == [n as u8]));
+        }
+        drop(inlet);
+        assert!(inbox.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_given_up_loses_nothing() {
+        let (inlet, mut inbox) = inbox();
+        for n in 0..10 {
+            let waits = tokio::time::timeout(std::time::Duration::ZERO, inbox.next()).await;
+            assert!(waits.is_err());
+            inlet.datagram(vec![n]);
+            assert!(matches!(inbox.next().await, Some(Message::Datagram(bytes)) if bytes == [n]));
+        }
+        inlet.order(ToSession::Close(Close::Replaced));
+        drop(inlet);
+        assert!(matches!(inbox.next().await, Some(Message::Order(_))));
+        assert!(inbox.next().await.is_none());
+    }
+}

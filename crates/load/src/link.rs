@@ -1,0 +1,258 @@
+//! One session: its socket, its core, its data keys and its keepalive.
+//!
+//! It is driven like every `tunnel::Session` and confirms a key as soon as it holds it. What happened
+//! is told to the run, which counts. Not here: when it begins, and what is sent through it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Now;
+use datapath::{DataKeys, DatagramSink, Endpoint, Header, OpenKey, SealKey};
+use sysio::{BindError, Transmit, UdpSocket};
+use tunnel::{Close, EndReason, Event, NewKey, Seed, Session};
+use wire::KeyId;
+use wire::data::{DataHeader, OCC_EXIT, Occ, PING, Payload, parse_header};
+use wire::push::{PushOption, PushReply};
+
+use crate::Subscriber;
+
+/// What the run has to know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happened {
+    /// Data flows.
+    Connected,
+    /// It is over, for this reason.
+    Ended(&'static str),
+}
+
+/// What a datagram held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Something for the session, or nothing that opens.
+    Nothing,
+    /// A keepalive.
+    Ping,
+    /// The answer to one of our requests.
+    Answer,
+}
+
+/// One session.
+pub(crate) struct Link {
+    pub(crate) socket: UdpSocket,
+    pub(crate) began: Duration,
+    /// What its timer is set to.
+    pub(crate) armed: Option<Duration>,
+    session: Session,
+    endpoint: Endpoint,
+    header: Header,
+    keys: Vec<Key>,
+    sealing: Option<KeyId>,
+    own: Option<Ipv4Addr>,
+    gateway: Option<Ipv4Addr>,
+    ping: Option<Duration>,
+    ping_restart: Option<Duration>,
+    last_sent: Duration,
+    last_heard: Duration,
+    up: bool,
+    over: bool,
+}
+
+struct Key {
+    id: KeyId,
+    seal: SealKey,
+    open: OpenKey,
+}
+
+impl Link {
+    /// Begins a session. `socket` is its number among the run's sockets.
+    pub(crate) fn begin(
+        subscriber: &Subscriber,
+        socket: u16,
+        seed: Seed,
+        now: Now,
+    ) -> Result<Self, BindError> {
+        Ok(Self {
+            socket: UdpSocket::connect(subscriber.server)?,
+            began: now.boot,
+            armed: None,
+            session: Session::client(Arc::clone(&subscriber.tunnel), seed, now),
+            endpoint: Endpoint::new(socket, subscriber.server),
+            header: Header::V1,
+            keys: Vec::new(),
+            sealing: None,
+            own: None,
+            gateway: None,
+            ping: None,
+            ping_restart: None,
+            last_sent: now.boot,
+            last_heard: now.boot,
+            up: false,
+            over: false,
+        })
+    }
+
+    /// Whether data flows.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up && !self.over
+    }
+
+    /// Its address in the tunnel and the server's, as far as they were pushed.
+    pub(crate) fn addresses(&self) -> (Option<Ipv4Addr>, Option<Ipv4Addr>) {
+        (self.own, self.gateway)
+    }
+
+    /// Takes a datagram from its socket; `size` is that of the answers waited for.
+    pub(crate) fn take(&mut self, datagram: &mut [u8], size: u16, now: Now) -> Held {
+        match parse_header(datagram) {
+            Ok(header) => self.open(header, datagram, size, now),
+            Err(_) => {
+                // What is dropped is sent again, or was not meant for us.
+                if self.session.handle_datagram(datagram, now).is_ok() {
+                    self.last_heard = now.boot;
+                }
+                Held::Nothing
+            }
+        }
+    }
+
+    fn open(&mut self, header: DataHeader, datagram: &mut [u8], size: u16, now: Now) -> Held {
+        let id = header.key_id();
+        let Some(key) = self.keys.iter_mut().find(|key| key.id == id) else { return Held::Nothing };
+        let Ok(opened) = key.open.open(header, datagram) else { return Held::Nothing };
+        self.last_heard = now.boot;
+        let held = match Payload::classify(opened.plaintext) {
+            Payload::Ping => Held::Ping,
+            Payload::Occ(Occ::Exit) => {
+                self.over = true;
+                Held::Nothing
+            }
+            Payload::Occ(_) => Held::Nothing,
+            Payload::Packet if crate::echo::is_answer(opened.plaintext, size) => Held::Answer,
+            Payload::Packet => Held::Nothing,
+        };
+        self.session.data_seen(id, now);
+        held
+    }
+
+    /// Seals a packet into the sink's room; false if it can't.
+    pub(crate) fn seal(&mut self, packet: &[u8], sink: &mut impl DatagramSink, now: Now) -> bool {
+        let Some(key) = self.keys.iter_mut().find(|key| Some(key.id) == self.sealing) else {
+            return false;
+        };
+        let header = self.header.with_key(key.id);
+        let len = SealKey::sealed_len(header, packet.len());
+        let Some(room) = sink.room(&self.endpoint, len) else { return false };
+        if key.seal.seal(header, packet, room).is_err() {
+            return false;
+        }
+        sink.commit();
+        self.last_sent = now.boot;
+        true
+    }
+
+    /// Does what is due. True if a keepalive left.
+    pub(crate) fn handle_timeout(&mut self, now: Now, sink: &mut impl DatagramSink) -> bool {
+        if self.session.poll_timeout().is_some_and(|due| due.at <= now.boot) {
+            self.session.handle_timeout(now);
+        }
+        if self.ping_due().is_none_or(|at| at > now.boot) {
+            return false;
+        }
+        // Whether or not it leaves: the next one is due a period later, not at once.
+        self.last_sent = now.boot;
+        self.seal(&PING, sink, now)
+    }
+
+    /// Sends what the session has to say and tells what happened.
+    pub(crate) fn drain(&mut self, now: Now) -> Option<Happened> {
+        let mut happened = None;
+        loop {
+            while let Some(datagram) = self.session.poll_transmit(now) {
+                // What the kernel refuses is sent again when nobody acknowledges it.
+                let _ = self.socket.send(transmit(self.endpoint.remote, &datagram, 0));
+            }
+            let Some(event) = self.session.poll_event() else { break };
+            happened = self.act_on(event, now).or(happened);
+        }
+        if let Some(Happened::Ended(_)) = happened {
+            return happened;
+        }
+        if std::mem::take(&mut self.over) {
+            return Some(Happened::Ended(EndReason::PeerExit.code()));
+        }
+        if self.expiry().is_some_and(|at| at <= now.boot) {
+            return Some(Happened::Ended("ping_timeout"));
+        }
+        happened
+    }
+
+    fn act_on(&mut self, event: Event, now: Now) -> Option<Happened> {
+        match event {
+            Event::Pushed(reply) => self.set_up(&reply),
+            Event::KeyReady(key) => self.install(&key, now),
+            Event::KeyActive(id) => self.sealing = Some(id),
+            Event::KeyRetired(id) => self.keys.retain(|key| key.id != id),
+            Event::Established => {
+                self.up = true;
+                return Some(Happened::Connected);
+            }
+            Event::Ended(reason) => return Some(Happened::Ended(reason.code())),
+            Event::Admission(_) | Event::Renegotiated(_) => {}
+        }
+        None
+    }
+
+    fn set_up(&mut self, reply: &PushReply) {
+        for option in &reply.options {
+            match *option {
+                PushOption::PeerId(id) => self.header = Header::V2(id),
+                PushOption::Ping(seconds) => self.ping = interval(seconds),
+                PushOption::PingRestart(seconds) => self.ping_restart = interval(seconds),
+                PushOption::Ifconfig { local, .. } => self.own = Some(local),
+                PushOption::RouteGateway(gateway) => self.gateway = gateway,
+                _ => {}
+            }
+        }
+    }
+
+    fn install(&mut self, key: &NewKey, now: Now) {
+        self.keys.retain(|held| held.id != key.key_id);
+        if let Some((seal, open)) = DataKeys::derive(key.cipher, &key.material, key.role) {
+            self.keys.push(Key { id: key.key_id, seal, open });
+            self.session.key_installed(key.key_id, now);
+        }
+    }
+
+    /// Says goodbye, in the data channel to a server that does not take it in the control channel.
+    pub(crate) fn close(&mut self, now: Now, sink: &mut impl DatagramSink) {
+        if !self.session.negotiated().is_some_and(|negotiated| negotiated.exit_notify) {
+            self.seal(&OCC_EXIT, sink, now);
+        }
+        self.session.close(Close::Exit, now);
+    }
+
+    /// The next moment at which something is due.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        let session = self.session.poll_timeout().map(|deadline| deadline.at);
+        [session, self.ping_due(), self.expiry()].into_iter().flatten().min()
+    }
+
+    fn ping_due(&self) -> Option<Duration> {
+        self.ping.filter(|_| self.sealing.is_some()).map(|ping| self.last_sent + ping)
+    }
+
+    fn expiry(&self) -> Option<Duration> {
+        self.ping_restart.filter(|_| self.up).map(|silence| self.last_heard + silence)
+    }
+}
+
+/// A datagram on a connected socket.
+pub(crate) fn transmit(remote: SocketAddr, payload: &[u8], segment: usize) -> Transmit<'_> {
+    Transmit { payload, remote, local: None, ifindex: 0, segment }
+}
+
+/// Zero turns a timer off.
+fn interval(seconds: u32) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
