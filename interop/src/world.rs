@@ -239,12 +239,25 @@ impl Subscriber {
 
     /// A copy of its profile with every `remote` replaced by one to `address`.
     pub fn profile_to(&self, address: &str) -> PathBuf {
-        let text = fs::read_to_string(self.profile()).expect("a profile");
         let family = if address.contains(':') { "udp6" } else { "udp4" };
+        self.profile_with(&format!("remote {address} 1194 {family}"))
+    }
+
+    /// The same over TCP.
+    pub fn profile_over_tcp(&self, address: &str) -> PathBuf {
+        let family = if address.contains(':') { "tcp6-client" } else { "tcp4-client" };
+        self.profile_with(&format!("remote {address} 1194 {family}"))
+    }
+
+    /// A copy of its profile with these lines in place of `remote` and `proto`.
+    pub fn profile_with(&self, lines: &str) -> PathBuf {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let text = fs::read_to_string(self.profile()).expect("a profile");
         let kept = text.lines().filter(|l| !l.starts_with("remote ") && !l.starts_with("proto "));
-        let mut copy: String = kept.map(|line| format!("{line}\n")).collect();
-        copy.insert_str(0, &format!("remote {address} 1194 {family}\n"));
-        let path = self.folder.join(format!("to-{}.conf", address.replace(':', "-")));
+        let mut copy = format!("{lines}\n");
+        kept.for_each(|line| copy.extend([line, "\n"]));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.join(format!("copy-{number}.conf"));
         fs::write(&path, copy).expect("a profile is written");
         path
     }

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use engine::{Client, ClientEvent, ClientSettings, Ending};
+use engine::{Client, ClientEvent, ClientSettings, Ending, Link};
 use pki::{ClockTime, Refusal, ServerNameVerifier};
-use sysio::UdpSocket;
+use sysio::{TcpStream, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use tunnel::{ClientConfig, Timing};
 use wire::key_material::Role;
+use wire::mtu::Transport;
 use wire::options::Options;
 use wire::push::PushReply;
 use wire::tls_auth::{ControlWrap, TlsAuth};
@@ -86,7 +87,7 @@ pub async fn run(
     for warning in &profile.warnings {
         progress(Progress::Warning(warning.clone()));
     }
-    let tunnel = Arc::new(tunnel_config(profile, &settings.clock)?);
+    let tunnel = TunnelConfigs::new(profile, &settings.clock)?;
     let opened =
         System::open(profile.tun.pattern(), profile.tun_mtu, &settings.state, &settings.dns_backup);
     let (system, mended) = opened.await?;
@@ -110,12 +111,18 @@ pub async fn run(
 
 struct Runner<'a, P> {
     settings: &'a ConnectSettings,
-    tunnel: Arc<ClientConfig>,
+    tunnel: TunnelConfigs,
     system: System,
     /// Addresses that were found before: a name server behind a broken tunnel finds none.
     known: BTreeMap<String, Vec<IpAddr>>,
     client: Option<Client>,
     progress: P,
+}
+
+/// What sessions are made with: the two differ in the options that servers compare for their logs.
+struct TunnelConfigs {
+    udp: Arc<ClientConfig>,
+    tcp: Arc<ClientConfig>,
 }
 
 /// One address to try.
@@ -218,24 +225,45 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         let reachable = self.system.keep_reachable(address.ip(), &mut warnings).await;
         self.warn(warnings);
         reachable?;
-        let socket = match UdpSocket::connect(address) {
-            Ok(socket) => socket,
-            Err(error) => {
-                let why = format!("{address} can't be reached from here: {error}");
-                return Ok(Attempt { next: Next::Usual, why, was_up: false });
-            }
+        let link = match self.dial(target, others).await {
+            Ok(link) => link,
+            Err(why) => return Ok(Attempt { next: Next::Usual, why, was_up: false }),
         };
         let client = Client::start(
             self.system.tun(),
-            Arc::new(socket),
+            link,
             address,
-            self.client_settings(address.ip()),
+            self.client_settings(address.ip(), target.remote.transport),
             Arc::clone(&self.settings.clock),
         )?;
         self.client = Some(client);
         let attempt = self.follow(address, others).await;
         self.client = None;
         attempt
+    }
+
+    /// What leads to a server, or why nothing does.
+    async fn dial(&self, target: &Target, others: bool) -> Result<Link, String> {
+        let address = target.address;
+        match target.remote.transport {
+            Transport::Udp => match UdpSocket::connect(address) {
+                Ok(socket) => Ok(Link::Udp(Arc::new(socket))),
+                Err(error) => Err(format!("{address} can't be reached from here: {error}")),
+            },
+            Transport::Tcp => {
+                let limit = self.first_packet_limit(others);
+                let limit = limit.unwrap_or(self.settings.profile.timers.hand_window);
+                match timeout(limit, TcpStream::connect(address)).await {
+                    Ok(Ok(stream)) => Ok(Link::Tcp(stream)),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err(format!(
+                        "no TCP connection to {address} within {} s (it may be off, or a firewall \
+                         be in between)",
+                        limit.as_secs()
+                    )),
+                }
+            }
+        }
     }
 
     async fn follow(&mut self, address: SocketAddr, others: bool) -> Result<Attempt, ClientError> {
@@ -310,7 +338,10 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         for remote in &self.settings.profile.remotes {
             for ip in self.addresses(remote, rounds).await {
                 let address = SocketAddr::new(ip, remote.port);
-                if !targets.iter().any(|target| target.address == address) {
+                let known = |target: &Target| {
+                    target.address == address && target.remote.transport == remote.transport
+                };
+                if !targets.iter().any(known) {
                     targets.push(Target { remote: remote.clone(), address });
                 }
             }
@@ -352,11 +383,15 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         chosen.or(others.then_some(FIRST_PACKET))
     }
 
-    fn client_settings(&self, server: IpAddr) -> ClientSettings {
+    fn client_settings(&self, server: IpAddr, transport: Transport) -> ClientSettings {
         let profile = &self.settings.profile;
+        let tunnel = match transport {
+            Transport::Udp => &self.tunnel.udp,
+            Transport::Tcp => &self.tunnel.tcp,
+        };
         ClientSettings {
-            tunnel: Arc::clone(&self.tunnel),
-            mssfix: profile.mssfix.outer_limit(profile.tun_mtu, server),
+            tunnel: Arc::clone(tunnel),
+            mssfix: profile.mssfix.outer_limit(profile.tun_mtu, server, transport),
             ping_restart: profile.timers.ping_restart,
         }
     }
@@ -412,7 +447,16 @@ impl Attempt {
     }
 }
 
-/// What every connection of this profile is made with.
+impl TunnelConfigs {
+    fn new(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<Self, ProfileError> {
+        let udp = tunnel_config(profile, clock)?;
+        let options = options(profile, true).to_string();
+        let tcp = ClientConfig { options, ..udp.clone() };
+        Ok(Self { udp: Arc::new(udp), tcp: Arc::new(tcp) })
+    }
+}
+
+/// What every connection of this profile over UDP is made with.
 fn tunnel_config(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<ClientConfig, ProfileError> {
     let fail = |kind| ProfileError::new(&profile.file, None, kind);
     let verifier = ServerNameVerifier::new(&profile.ca, profile.name.clone())
@@ -427,14 +471,6 @@ fn tunnel_config(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<ClientConf
         }
         None => ControlWrap::Plain,
     };
-    let options = Options {
-        role: Role::TlsClient,
-        tun_mtu: profile.tun_mtu,
-        tcp: false,
-        cipher: None,
-        auth: profile.auth,
-        tls_auth: profile.tls_auth.as_ref().map(|(_, direction)| *direction),
-    };
     Ok(ClientConfig {
         tls: Arc::new(tls),
         wrap: Arc::new(wrap),
@@ -445,13 +481,24 @@ fn tunnel_config(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<ClientConf
             ..Timing::default()
         },
         ciphers: profile.ciphers.clone(),
-        options: options.to_string(),
+        options: options(profile, false).to_string(),
         username: String::new(),
         password: zeroize::Zeroizing::default(),
         version: concat!("handfast_", env!("CARGO_PKG_VERSION")).to_owned(),
         platform: "linux".to_owned(),
         peer_info: profile.peer_info.clone(),
     })
+}
+
+fn options(profile: &Profile, tcp: bool) -> Options {
+    Options {
+        role: Role::TlsClient,
+        tun_mtu: profile.tun_mtu,
+        tcp,
+        cipher: None,
+        auth: profile.auth,
+        tls_auth: profile.tls_auth.as_ref().map(|(_, direction)| *direction),
+    }
 }
 
 /// The longest wait for the resolver.

@@ -32,7 +32,7 @@ pub(crate) enum Next {
 pub(crate) fn next(ending: &Ending) -> Next {
     match ending {
         Ending::Session(reason) => after_session(reason),
-        Ending::PingTimeout => Next::AtOnce,
+        Ending::PingTimeout | Ending::Connection(_) => Next::AtOnce,
         _ => Next::Usual,
     }
 }

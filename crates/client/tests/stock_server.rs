@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use client::{ClientError, ErrorKind, Progress};
 use common::{Authority, Folder, Issued, Running, profile, static_key};
-use interop::{Program, wait_until};
+use interop::{FileServer, Program, wait_until};
 use sysio::NetnsError;
 use sysio::lab::{Host, Lab, LabError};
 
@@ -40,6 +40,40 @@ fn over_ipv6_underneath_too() {
     assert!(client.connected(), "{}", server.log());
     assert!(world.pings("10.8.0.1") && world.pings("fd00:8::1"));
     client.stop().unwrap();
+}
+
+#[test]
+fn over_tcp_files_and_renewed_keys_go_through_and_a_restarted_server_is_found_again() {
+    let Some(world) = World::new("tcp") else { return };
+    let more = "proto tcp6-server\nreneg-sec 3\n";
+    for remote in ["203.0.113.2 1194 tcp-client", "2001:db8:0:1::2 1194 tcp"] {
+        let mut server = world.serve(&world.authority.gateway(), more);
+        let client = world.connect(remote);
+        assert!(client.connected(), "{}", server.log());
+        assert!(world.pings("10.8.0.1") && world.pings("fd00:8::1"), "{}", server.log());
+        let inside = ["10.8.0.1", "10.8.0.2"].map(|address| address.parse().unwrap());
+        for (from, to, at) in
+            [(&world.server, &world.host, inside[0]), (&world.host, &world.server, inside[1])]
+        {
+            let file = FileServer::start(from, at, 20_000_000).unwrap();
+            let (sent, received) = file.fetch(to).unwrap();
+            assert_eq!(sent, received, "{remote}");
+        }
+        let renewed = wait_until(SOON, || {
+            client.count(|progress| matches!(progress, Progress::Renegotiated)) >= 2
+        });
+        assert!(renewed && world.pings("10.8.0.1"), "{}", server.log());
+        let log = server.log();
+        assert!(!log.contains("WARNING: '") && !log.contains("Bad encapsulated"), "{log}");
+        server.signal("TERM");
+        server.ends(SOON);
+        let server = world.serve(&world.authority.gateway(), more);
+        let again = wait_until(SOON, || {
+            client.count(|progress| matches!(progress, Progress::Connected(_))) == 2
+        });
+        assert!(again && world.pings("10.8.0.1"), "{}", server.log());
+        client.stop().unwrap();
+    }
 }
 
 #[test]

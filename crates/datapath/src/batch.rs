@@ -50,6 +50,12 @@ pub trait PacketSink<'b> {
     /// A datagram that isn't a data packet: the control plane's matter. It comes through here
     /// because the kernel joins datagrams without looking at opcodes.
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]);
+
+    /// A data packet of a peer that the worker with the index `owner` has. False if it was not taken,
+    /// and is lost; so it is where there is one worker only.
+    fn elsewhere(&mut self, _owner: u16, _endpoint: &Endpoint, _datagram: &'b mut [u8]) -> bool {
+        false
+    }
 }
 
 /// Takes datagrams to send.
@@ -60,4 +66,10 @@ pub trait DatagramSink {
 
     /// The room last given is filled and goes out.
     fn commit(&mut self);
+
+    /// A packet, not sealed yet, for a peer that the worker with the index `owner` has. False if it
+    /// was not taken, and is lost; so it is where there is one worker only.
+    fn elsewhere(&mut self, _owner: u16, _packet: &Packet<'_>) -> bool {
+        false
+    }
 }

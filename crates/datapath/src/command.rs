@@ -13,7 +13,7 @@ use wire::data::DataHeader;
 use wire::key_material::{KeyMaterial, Role};
 use wire::{KeyId, PeerId};
 
-use crate::{Endpoint, IpNet, PeerCounters};
+use crate::{Endpoint, IpNet, PeerCounters, Share};
 
 /// One owner of a slot in the peer table. Generations of a slot only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +83,13 @@ pub struct PeerSettings {
     pub float: bool,
 }
 
+impl PeerSettings {
+    /// Every network whose packets are the peer's.
+    pub fn nets(&self) -> impl Iterator<Item = IpNet> + '_ {
+        self.addresses.iter().copied().map(IpNet::host).chain(self.networks.iter().copied())
+    }
+}
+
 /// What the control plane asks for. Commands are applied between batches, in order.
 #[derive(Debug)]
 pub enum Command {
@@ -111,6 +118,20 @@ pub enum Command {
     },
     /// The peer is closed. Once this is applied nothing is sealed or opened for it ever again.
     PeerDel {
+        /// Which peer.
+        peer: PeerRef,
+    },
+    /// A peer of another worker comes into being or changes; its packets are handed on to its owner.
+    RouteNew {
+        /// Which peer.
+        peer: PeerRef,
+        /// Its own addresses and the networks behind it.
+        networks: Vec<IpNet>,
+        /// Where it sends from, if its packets don't name its slot (P_DATA_V1).
+        sender: Option<Endpoint>,
+    },
+    /// A peer of another worker is gone.
+    RouteDel {
         /// Which peer.
         peer: PeerRef,
     },
@@ -151,6 +172,8 @@ impl Command {
             | Command::PeerSet { peer, .. }
             | Command::PeerHeard { peer }
             | Command::PeerDel { peer }
+            | Command::RouteNew { peer, .. }
+            | Command::RouteDel { peer }
             | Command::KeyNew { peer, .. }
             | Command::KeySwap { peer, .. }
             | Command::KeyDel { peer, .. } => peer,
@@ -223,6 +246,8 @@ pub enum CommandRefused {
     NoSuchPeer,
     /// The slot is beyond [`WorkerSettings::slots`].
     NoSuchSlot,
+    /// The slot belongs to another worker's share, or, for a route, to this one's.
+    WrongShare,
     /// The slot has an owner.
     SlotTaken,
     /// The slot had this generation or a later one before.
@@ -240,6 +265,7 @@ impl fmt::Display for CommandRefused {
         f.write_str(match self {
             CommandRefused::NoSuchPeer => "the command names a peer that doesn't exist (any more)",
             CommandRefused::NoSuchSlot => "the command names a slot beyond the worker's table",
+            CommandRefused::WrongShare => "the command names a slot of another worker's share",
             CommandRefused::SlotTaken => "the slot still belongs to another peer",
             CommandRefused::OldGeneration => "the slot has seen a later generation",
             CommandRefused::KeyTaken => "a key with that id is installed already",
@@ -281,16 +307,23 @@ pub struct WorkerSettings {
     pub slots: u32,
     /// Traffic between peers.
     pub peer_to_peer: PeerToPeer,
+    /// Which of the slots are this worker's.
+    pub share: Share,
 }
 
 impl WorkerSettings {
     /// A server of up to `slots` peers whose traffic among themselves is the kernel's matter.
     pub fn server(slots: u32) -> Self {
-        Self { side: Side::Server, slots, peer_to_peer: PeerToPeer::default() }
+        Self { side: Side::Server, slots, peer_to_peer: PeerToPeer::default(), share: Share::WHOLE }
     }
 
     /// A client: its one peer is the server.
     pub fn client() -> Self {
-        Self { side: Side::Client, slots: 1, peer_to_peer: PeerToPeer::default() }
+        Self {
+            side: Side::Client,
+            slots: 1,
+            peer_to_peer: PeerToPeer::default(),
+            share: Share::WHOLE,
+        }
     }
 }

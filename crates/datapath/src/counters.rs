@@ -1,6 +1,7 @@
 //! Figures that a worker keeps: plain numbers, read between batches, summed by whoever asks.
 
 use std::fmt;
+use std::ops::AddAssign;
 
 /// What one peer sent and was sent. Bytes are those of whole datagrams, as in stock's status file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,15 @@ pub struct PeerCounters {
     pub tx_packets: u64,
     /// Their bytes.
     pub tx_bytes: u64,
+}
+
+impl AddAssign for PeerCounters {
+    fn add_assign(&mut self, more: Self) {
+        self.rx_packets += more.rx_packets;
+        self.rx_bytes += more.rx_bytes;
+        self.tx_packets += more.tx_packets;
+        self.tx_bytes += more.tx_bytes;
+    }
 }
 
 /// Why a packet went no further. Every lost packet has exactly one cause.
@@ -52,11 +62,13 @@ pub enum DropCause {
     SinkFull,
     /// A packet from the TUN device can't be cut as its header says.
     BadOffload,
+    /// The worker that owns the peer did not keep up with what others hand to it.
+    HandOver,
 }
 
 impl DropCause {
     /// All causes, in the order of the counters.
-    pub const ALL: [DropCause; 17] = [
+    pub const ALL: [DropCause; 18] = [
         DropCause::TooShort,
         DropCause::UnknownPeer,
         DropCause::UnknownKey,
@@ -74,6 +86,7 @@ impl DropCause {
         DropCause::NoSealKey,
         DropCause::SinkFull,
         DropCause::BadOffload,
+        DropCause::HandOver,
     ];
 
     /// A stable name for metrics.
@@ -96,6 +109,7 @@ impl DropCause {
             DropCause::NoSealKey => "no_seal_key",
             DropCause::SinkFull => "sink_full",
             DropCause::BadOffload => "bad_offload",
+            DropCause::HandOver => "hand_over",
         }
     }
 }
@@ -120,6 +134,7 @@ impl fmt::Display for DropCause {
             DropCause::NoSealKey => "the peer has no key to seal with yet",
             DropCause::SinkFull => "there was no room to send",
             DropCause::BadOffload => "the packet could not be cut as its header says",
+            DropCause::HandOver => "the peer's worker did not keep up with the others",
         })
     }
 }
@@ -146,6 +161,12 @@ impl Drops {
 
     pub(crate) fn count(&mut self, cause: DropCause) {
         self.0[cause as usize] += 1;
+    }
+}
+
+impl AddAssign for Drops {
+    fn add_assign(&mut self, more: Self) {
+        self.0.iter_mut().zip(more.0).for_each(|(sum, more)| *sum += more);
     }
 }
 

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 /// The two ends of a peer's path. Replies leave from `local`, always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Which of the shell's sockets.
-    pub socket: u16,
+    /// What carries the packets.
+    pub carrier: Carrier,
     /// The peer's address and port.
     pub remote: SocketAddr,
     /// Our address that the peer spoke to, if the shell knows it.
@@ -15,10 +15,36 @@ pub struct Endpoint {
     pub ifindex: u32,
 }
 
+/// What carries a peer's packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Carrier {
+    /// Datagrams through this one of the shell's sockets.
+    Udp(u16),
+    /// A TCP connection, each packet behind its length (protocol section 1).
+    Tcp(StreamId),
+}
+
+/// One TCP connection of this process; no two ever have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    /// The worker that holds it.
+    pub worker: u16,
+    /// Which of that worker's.
+    pub serial: u64,
+}
+
 impl Endpoint {
-    /// An endpoint whose local side is left to the kernel.
+    /// The far end of a UDP socket; the local side is left to the kernel.
     pub fn new(socket: u16, remote: SocketAddr) -> Self {
-        Self { socket, remote, local: None, ifindex: 0 }
+        Self { carrier: Carrier::Udp(socket), remote, local: None, ifindex: 0 }
+    }
+
+    /// The TCP connection, if it is one.
+    pub fn stream(&self) -> Option<StreamId> {
+        match self.carrier {
+            Carrier::Udp(_) => None,
+            Carrier::Tcp(stream) => Some(stream),
+        }
     }
 
     /// What tells two senders apart.
@@ -28,7 +54,7 @@ impl Endpoint {
             SocketAddr::V4(_) => 0,
         };
         RemoteKey {
-            socket: self.socket,
+            carrier: self.carrier,
             ip: self.remote.ip().to_canonical(),
             port: self.remote.port(),
             scope,
@@ -40,7 +66,7 @@ impl Endpoint {
 /// same sender, and an IPv6 flow label doesn't matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RemoteKey {
-    socket: u16,
+    carrier: Carrier,
     ip: IpAddr,
     port: u16,
     scope: u32,

@@ -5,7 +5,8 @@
 //! Linux's own `ovpn` driver. It knows nothing of TLS, sockets, clocks or threads: a [`Worker`] is
 //! told about peers and keys by [`Command`]s, is fed batches, and answers through sinks and
 //! [`Notice`]s. One worker owns its peers alone, so there is no lock, and after a peer or a key is
-//! installed a packet costs no allocation.
+//! installed a packet costs no allocation. Of several workers each has its [`Share`] of the peers, and
+//! hands on what belongs to another's.
 //!
 //! How it degrades: whatever can't be served is dropped and counted by [`DropCause`]; nothing here
 //! blocks, queues packets, or panics on bytes from a stranger.
@@ -18,6 +19,7 @@ mod batch;
 pub mod bench;
 mod command;
 mod counters;
+mod elsewhere;
 mod endpoint;
 #[doc(hidden)]
 pub mod fault;
@@ -32,6 +34,7 @@ mod outbox;
 mod peer;
 mod replay;
 mod routes;
+mod share;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -43,11 +46,12 @@ pub use command::{
     Side, WorkerSettings,
 };
 pub use counters::{DropCause, Drops, PeerCounters};
-pub use endpoint::Endpoint;
+pub use endpoint::{Carrier, Endpoint, StreamId};
 pub use keys::{
     DataKeys, OVERHEAD_V1, OVERHEAD_V2, OpenError, OpenKey, Opened, SealError, SealKey,
 };
 pub use net::{IpNet, IpNetError};
 pub use outbox::{Outbox, Run};
 pub use replay::{ReplayWindow, Replayed};
+pub use share::Share;
 pub use worker::{Deadline, TimeoutReason, Worker};

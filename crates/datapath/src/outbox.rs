@@ -1,9 +1,12 @@
 //! A ready-made [`DatagramSink`]: one buffer, allocated once, filled front to back.
 //!
 //! Datagrams lie one behind the other, so neighbours for the same endpoint with the same length
-//! are one [`Run`] that a single send with UDP_SEGMENT (GSO) takes as it is.
+//! are one [`Run`] that a single send with UDP_SEGMENT (GSO) takes as it is. For a TCP connection
+//! each lies behind its length, and neighbours of any length are one run.
 
-use crate::{DatagramSink, Endpoint};
+use wire::stream::{self, LENGTH};
+
+use crate::{Carrier, DatagramSink, Endpoint};
 
 /// Datagrams waiting to be sent, in order.
 #[derive(Debug)]
@@ -21,10 +24,25 @@ pub struct Outbox {
 pub struct Run<'a> {
     /// Where to, and from where.
     pub endpoint: Endpoint,
-    /// One or more datagrams, each `segment` bytes but for the last, which may be shorter.
+    /// One or more datagrams, each `segment` bytes but for the last, which may be shorter. For a TCP
+    /// connection: packets of any length, each behind its length.
     pub bytes: &'a [u8],
-    /// The length of each.
+    /// The length of each; of the first one for a TCP connection.
     pub segment: usize,
+}
+
+impl<'a> Run<'a> {
+    /// Every datagram on its own, in order, as its receiver sees it.
+    pub fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (framed, mut rest) = (self.endpoint.stream().is_some(), self.bytes);
+        let segment = self.segment.max(1);
+        std::iter::from_fn(move || {
+            let len = if framed { stream::whole_frame(rest)? } else { rest.len().min(segment) };
+            let (datagram, behind) = rest.split_at_checked(len).filter(|_| len > 0)?;
+            rest = behind;
+            datagram.get(if framed { LENGTH } else { 0 }..)
+        })
+    }
 }
 
 impl Outbox {
@@ -52,7 +70,7 @@ impl Outbox {
 
     /// Every datagram on its own, in order.
     pub fn datagrams(&self) -> impl Iterator<Item = (Endpoint, &[u8])> {
-        self.runs().flat_map(|run| run.bytes.chunks(run.segment).map(move |d| (run.endpoint, d)))
+        self.runs().flat_map(|run| run.datagrams().map(move |datagram| (run.endpoint, datagram)))
     }
 
     /// How many bytes wait.
@@ -82,12 +100,20 @@ impl Outbox {
 impl DatagramSink for Outbox {
     fn room(&mut self, endpoint: &Endpoint, len: usize) -> Option<&mut [u8]> {
         self.pending = None;
-        if len == 0 || (self.runs.len() >= self.max_runs && !self.joins_last(endpoint, len)) {
+        let framing = match endpoint.carrier {
+            Carrier::Udp(_) => 0,
+            Carrier::Tcp(_) => LENGTH,
+        };
+        let whole = len.checked_add(framing).filter(|_| len > 0)?;
+        if self.runs.len() >= self.max_runs && !self.joins_last(endpoint, whole) {
             return None;
         }
-        let end = self.filled.checked_add(len)?;
-        let room = self.buffer.get_mut(self.filled..end)?;
-        self.pending = Some((*endpoint, len));
+        let end = self.filled.checked_add(whole)?;
+        let (front, room) = self.buffer.get_mut(self.filled..end)?.split_at_mut(framing);
+        if framing > 0 {
+            front.copy_from_slice(&stream::length(len)?);
+        }
+        self.pending = Some((*endpoint, whole));
         Some(room)
     }
 
@@ -117,9 +143,15 @@ impl RunAt {
     /// A GSO send is at most what one UDP datagram could be.
     const MAX_BYTES: usize = 65_507;
 
+    /// What one send to a TCP connection moves: more would not fit the cache.
+    const MAX_STREAM_BYTES: usize = 256 << 10;
+
     /// A shorter datagram ends a run, so a run whose length isn't whole segments takes no more.
     fn takes(&self, len: usize, max_segments: usize) -> bool {
         let bytes = self.end - self.start;
+        if self.endpoint.stream().is_some() {
+            return bytes + len <= Self::MAX_STREAM_BYTES;
+        }
         bytes.is_multiple_of(self.segment)
             && len <= self.segment
             && bytes / self.segment < max_segments
@@ -130,6 +162,7 @@ impl RunAt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StreamId;
 
     #[test]
     fn equal_neighbours_of_one_endpoint_become_one_run_and_a_shorter_one_ends_it() {
@@ -169,6 +202,39 @@ mod tests {
         (0..60).for_each(|_| put(&mut outbox, 1, 1444));
         assert!(outbox.runs().all(|run| run.bytes.len() <= 65_507));
         assert_eq!(outbox.runs().len(), 2);
+    }
+
+    #[test]
+    fn packets_of_any_length_for_a_connection_are_one_run_each_behind_its_length() {
+        let mut outbox = Outbox::new(4096, 8, 64);
+        let connection = |serial| Endpoint {
+            carrier: Carrier::Tcp(StreamId { worker: 0, serial }),
+            ..endpoint(1)
+        };
+        for (serial, len) in [(1, 100), (1, 40), (1, 300), (2, 40)] {
+            outbox.room(&connection(serial), len).unwrap().fill(len as u8);
+            outbox.commit();
+        }
+        put(&mut outbox, 1, 40);
+        let runs: Vec<_> = outbox.runs().map(|r| (r.endpoint.stream(), r.bytes.len())).collect();
+        let stream = |serial| Some(StreamId { worker: 0, serial });
+        assert_eq!(runs, [(stream(1), 446), (stream(2), 42), (None, 40)]);
+        let sizes: Vec<_> = outbox.datagrams().map(|(_, d)| (d.len(), d[0])).collect();
+        assert_eq!(sizes, [(100, 100), (40, 40), (300, 44), (40, 40), (40, 1)]);
+        assert_eq!(&outbox.runs().next().unwrap().bytes[..3], [0, 100, 100]);
+    }
+
+    #[test]
+    fn a_run_for_a_connection_stays_within_one_send() {
+        let mut outbox = Outbox::new(768 << 10, 512, 64);
+        let carrier = Carrier::Tcp(StreamId { worker: 0, serial: 1 });
+        let connection = Endpoint { carrier, ..endpoint(1) };
+        for _ in 0..500 {
+            outbox.room(&connection, 1424).unwrap();
+            outbox.commit();
+        }
+        assert!(outbox.runs().all(|run| run.bytes.len() <= 256 << 10));
+        assert_eq!(outbox.runs().len(), 3);
     }
 
     fn put(outbox: &mut Outbox, port: u16, len: usize) {

@@ -21,6 +21,7 @@ mod timers;
 
 use std::collections::VecDeque;
 
+use crate::elsewhere::Elsewhere;
 use crate::routes::Routes;
 use crate::table::Table;
 use crate::{Drops, Notice, PeerCounters, PeerRef, WorkerSettings};
@@ -32,6 +33,7 @@ pub use timers::{Deadline, TimeoutReason};
 pub struct Worker {
     settings: WorkerSettings,
     table: Table,
+    elsewhere: Elsewhere,
     routes: Routes,
     timers: timers::Timers,
     notices: VecDeque<Queued>,
@@ -45,6 +47,7 @@ impl Worker {
         Self {
             settings,
             table: Table::new(settings.slots),
+            elsewhere: Elsewhere::default(),
             routes: Routes::default(),
             timers: timers::Timers::default(),
             notices: VecDeque::new(),

@@ -67,6 +67,8 @@ pub struct SessionInfo {
     pub number: u64,
     /// Whose it is.
     pub identity: Identity,
+    /// It speaks TCP.
+    pub tcp: bool,
     /// Where it comes from.
     pub source: SocketAddr,
     /// The address of ours that it speaks to.

@@ -8,18 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use datapath::{Command, Endpoint, Header, IpNet, KeepAlive, Notice, PeerRef, WorkerSettings};
-use sysio::{Tun, UdpSocket};
+use datapath::{
+    Carrier, Command, Endpoint, Header, IpNet, KeepAlive, Notice, PeerRef, WorkerSettings,
+};
+use sysio::{TcpStream, Tun, UdpSocket};
 use tokio::sync::mpsc;
 use tunnel::{ClientConfig, Close, EndReason, Event, RenegotiateReason, Session};
 use wire::PeerId;
 use wire::cipher::Cipher;
 use wire::push::{PushOption, PushReply};
 
-use crate::data::{self, ControlDatagram, DataHandle, DataIo, Outlets, transmit};
+use crate::data::{
+    CLIENT_STREAM, Common, ControlDatagram, DataPlane, Outlets, PlaneIo, StreamEnded, StreamSources,
+};
 use crate::entropy::fresh_seed;
 use crate::grant::server_settings;
-use crate::{DataFigures, Ending, StartError};
+use crate::{DataFigures, Ending, Offloads, StartError};
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -47,12 +51,21 @@ pub enum ClientEvent {
     Ended(Ending),
 }
 
+/// What leads to the server.
+#[derive(Debug)]
+pub enum Link {
+    /// A socket that is connected to it.
+    Udp(Arc<UdpSocket>),
+    /// A TCP connection to it.
+    Tcp(TcpStream),
+}
+
 /// A running connection. Dropping it ends it without a goodbye.
 #[derive(Debug)]
 pub struct Client {
     events: mpsc::UnboundedReceiver<ClientEvent>,
     orders: mpsc::UnboundedSender<Order>,
-    data: DataHandle,
+    data: DataPlane,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,28 +75,36 @@ enum Order {
 }
 
 impl Client {
-    /// Starts a connection on the present tokio runtime. `socket` is connected to the server.
+    /// Starts a connection on the present tokio runtime.
     ///
     /// # Errors
     /// When the data thread cannot be started or the kernel has no randomness.
     pub fn start(
         tun: Arc<Tun>,
-        socket: Arc<UdpSocket>,
+        link: Link,
         server: std::net::SocketAddr,
         settings: ClientSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Client, StartError> {
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
-        let io = DataIo {
-            tun,
-            sockets: vec![Arc::clone(&socket)],
-            wrap: Arc::clone(&settings.tunnel.wrap),
-            clock: Arc::clone(&clock),
+        let (streams_out, ended_streams) = mpsc::unbounded_channel();
+        let endpoint = endpoint(&link, server);
+        let (groups, connected) = match link {
+            Link::Udp(socket) => (vec![vec![socket]], None),
+            Link::Tcp(stream) => (Vec::new(), Some(stream)),
         };
-        let outlets = Outlets { control, notices: notices_out };
-        let (data, _thread) =
-            data::start(WorkerSettings::client(), io, outlets).map_err(StartError::DataThread)?;
+        let io = PlaneIo {
+            owners: 1,
+            wanted: Offloads { steering: false, ..Offloads::wanted() },
+            queues: vec![tun],
+            groups,
+            streams: vec![StreamSources { listeners: Vec::new(), connected }],
+            common: Common { wrap: Arc::clone(&settings.tunnel.wrap), clock: Arc::clone(&clock) },
+        };
+        let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
+        let (data, _thread) = DataPlane::start(WorkerSettings::client(), io, outlets)
+            .map_err(StartError::DataThread)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;
         let session = Session::client(Arc::clone(&settings.tunnel), seed, clock.now());
         let (events_out, events) = mpsc::unbounded_channel();
@@ -91,8 +112,7 @@ impl Client {
         let task = ClientTask {
             session,
             settings,
-            endpoint: Endpoint::new(0, server),
-            socket,
+            endpoint,
             data: data.clone(),
             clock,
             events: events_out,
@@ -100,7 +120,7 @@ impl Client {
             up: false,
             ended: false,
         };
-        tokio::spawn(task.run(datagrams, notices, orders_in));
+        tokio::spawn(task.run(datagrams, notices, ended_streams, orders_in));
         Ok(Client { events, orders, data })
     }
 
@@ -136,8 +156,7 @@ struct ClientTask {
     session: Session,
     settings: ClientSettings,
     endpoint: Endpoint,
-    socket: Arc<UdpSocket>,
-    data: DataHandle,
+    data: DataPlane,
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
     answered: bool,
@@ -150,6 +169,7 @@ impl ClientTask {
         mut self,
         mut datagrams: mpsc::Receiver<ControlDatagram>,
         mut notices: mpsc::UnboundedReceiver<Notice>,
+        mut ended_streams: mpsc::UnboundedReceiver<StreamEnded>,
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
         loop {
@@ -163,6 +183,8 @@ impl ClientTask {
                 },
                 Some(notice) = notices.recv() => self.take_notice(notice),
                 Some(datagram) = datagrams.recv() => self.take_datagram(&datagram.bytes),
+                // Behind what came over it before.
+                Some(ended) = ended_streams.recv() => self.end(Ending::Connection(ended.why)),
                 () = tokio::time::sleep(wait) => self.session.handle_timeout(self.clock.now()),
             }
         }
@@ -174,8 +196,12 @@ impl ClientTask {
         match order {
             Order::Renegotiate => self.session.renegotiate(RenegotiateReason::Requested, now),
             Order::Close => {
-                // Servers before 2.6 do not know EXIT in the control channel.
-                if !self.session.negotiated().is_some_and(|negotiated| negotiated.exit_notify) {
+                // Servers before 2.6 do not know EXIT in the control channel. Over TCP the end of
+                // the connection says it.
+                let in_data = self.endpoint.stream().is_none();
+                if in_data
+                    && !self.session.negotiated().is_some_and(|negotiated| negotiated.exit_notify)
+                {
                     self.data.farewell(server_peer());
                 }
                 self.session.close(Close::Exit, now);
@@ -212,9 +238,7 @@ impl ClientTask {
     fn drain(&mut self) {
         loop {
             while let Some(datagram) = self.session.poll_transmit(self.clock.now()) {
-                if let Err(error) = self.socket.send(transmit(&self.endpoint, &datagram)) {
-                    tracing::debug!(%error, "sending a control packet");
-                }
+                self.data.send_control(&self.endpoint, datagram);
             }
             let Some(event) = self.session.poll_event() else { return };
             self.act_on(event);
@@ -300,6 +324,17 @@ impl ClientTask {
             None if self.ended => None,
             None => Some(IDLE),
         }
+    }
+}
+
+fn endpoint(link: &Link, server: std::net::SocketAddr) -> Endpoint {
+    match link {
+        Link::Udp(_) => Endpoint::new(0, server),
+        Link::Tcp(stream) => Endpoint {
+            carrier: Carrier::Tcp(CLIENT_STREAM),
+            local: Some(stream.local().ip()),
+            ..Endpoint::new(0, stream.remote())
+        },
     }
 }
 

@@ -12,9 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clock::{Clock, Now};
-use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef};
+use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef, StreamId};
 use pki::Refusal;
-use sysio::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tunnel::{Accepted, Close, DropReason, Gate, Hello, RenegotiateReason, Session, Verdict};
@@ -22,7 +21,7 @@ use wire::SessionId;
 use wire::control::ControlHeader;
 use wire::peer_info::PeerInfo;
 
-use crate::data::{ControlDatagram, DataHandle, transmit};
+use crate::data::{ControlDatagram, DataPlane, StreamEnded, StreamOrder};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
@@ -50,6 +49,7 @@ pub(crate) enum Ask {
 pub(crate) struct Inlets {
     pub(crate) datagrams: mpsc::Receiver<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
+    pub(crate) ended_streams: mpsc::UnboundedReceiver<StreamEnded>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) changes: watch::Receiver<i64>,
 }
@@ -58,9 +58,10 @@ pub(crate) struct Inlets {
 pub(crate) struct ControlParts {
     pub(crate) gate: Gate,
     pub(crate) tunnel: Arc<tunnel::ServerConfig>,
+    /// The same for sessions over TCP.
+    pub(crate) tunnel_tcp: Arc<tunnel::ServerConfig>,
     pub(crate) data_settings: DataSettings,
-    pub(crate) sockets: Vec<Arc<UdpSocket>>,
-    pub(crate) data: DataHandle,
+    pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
@@ -70,7 +71,8 @@ pub(crate) struct ControlParts {
 pub(crate) struct Control {
     parts: ControlParts,
     connections: BTreeMap<ConnectionId, Connection>,
-    by_sender: HashMap<(SocketAddr, SessionId), ConnectionId>,
+    by_sender: HashMap<Sender, ConnectionId>,
+    by_stream: BTreeSet<(StreamId, ConnectionId)>,
     by_peer: BTreeMap<PeerRef, ConnectionId>,
     by_device: HashMap<(String, String), ConnectionId>,
     peer_ids: PeerIds,
@@ -84,6 +86,10 @@ pub(crate) struct Control {
     drops: DropTally,
 }
 
+/// What tells two connections apart: the TCP connection, if it is one, the address, and the
+/// client's session.
+type Sender = (Option<StreamId>, SocketAddr, SessionId);
+
 /// A connection from its proven cookie to the end of its task.
 struct Connection {
     datagrams: mpsc::Sender<Vec<u8>>,
@@ -93,6 +99,12 @@ struct Connection {
     endpoint: Endpoint,
     admitted: Option<Registered>,
     ended: bool,
+}
+
+impl Connection {
+    fn sender(&self) -> Sender {
+        (self.endpoint.stream(), self.remote, self.client_session)
+    }
 }
 
 /// An admitted connection.
@@ -118,11 +130,12 @@ impl Drop for Control {
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let (outlet, from_sessions) = mpsc::unbounded_channel();
-        let peer_ids = PeerIds::new(parts.max_sessions);
+        let peer_ids = PeerIds::new(parts.max_sessions, parts.data.share());
         Self {
             parts,
             connections: BTreeMap::new(),
             by_sender: HashMap::new(),
+            by_stream: BTreeSet::new(),
             by_peer: BTreeMap::new(),
             by_device: HashMap::new(),
             peer_ids,
@@ -152,6 +165,7 @@ impl Control {
                     // Without the data thread there is nothing to control.
                     None => return,
                 },
+                Some(ended) = inlets.ended_streams.recv() => self.stream_ended(&ended),
                 Some((id, what)) = self.from_sessions.recv() => self.hear(id, what),
                 Some(ended) = self.tasks.join_next_with_id() => self.bury(ended),
                 ask = inlets.asks.recv() => match ask {
@@ -168,7 +182,8 @@ impl Control {
         let Ok(header) = ControlHeader::parse(&datagram.bytes) else {
             return self.count_drop(DropReason::Malformed);
         };
-        let sender = (datagram.endpoint.remote, header.session_id);
+        let endpoint = datagram.endpoint;
+        let sender = (endpoint.stream(), endpoint.remote, header.session_id);
         if let Some(connection) =
             self.by_sender.get(&sender).and_then(|id| self.connections.get(id))
         {
@@ -181,7 +196,7 @@ impl Control {
             Verdict::Drop(reason) => self.count_drop(reason),
             Verdict::Answer(answer) => {
                 self.figures.stateless_answers += 1;
-                self.send(&datagram.endpoint, &answer);
+                self.parts.data.send_control(&datagram.endpoint, answer);
             }
             Verdict::Accept(accepted) => self.open(*accepted, datagram.endpoint, now),
         }
@@ -193,21 +208,25 @@ impl Control {
             return;
         }
         let Ok(seed) = fresh_seed() else { return };
-        let Some(socket) = self.parts.sockets.get(usize::from(endpoint.socket)).cloned() else {
-            return;
-        };
         let id = self.next_id;
         self.next_id += 1;
         self.figures.handshakes_begun += 1;
         let client_session = accepted.client_session_id();
-        let session = Session::server(Arc::clone(&self.parts.tunnel), accepted, seed, now);
+        let tunnel = match endpoint.stream() {
+            None => &self.parts.tunnel,
+            Some(stream) => {
+                self.by_stream.insert((stream, id));
+                self.parts.data.stream(stream, StreamOrder::Adopt);
+                &self.parts.tunnel_tcp
+            }
+        };
+        let session = Session::server(Arc::clone(tunnel), accepted, seed, now);
         let (datagrams, datagrams_in) = mpsc::channel(DATAGRAMS);
         let (orders, orders_in) = mpsc::unbounded_channel();
         let task = SessionTask {
             id,
             session,
             endpoint,
-            socket,
             data: self.parts.data.clone(),
             clock: Arc::clone(&self.parts.clock),
             datagrams: datagrams_in,
@@ -218,7 +237,6 @@ impl Control {
         };
         let handle = self.tasks.spawn(task.run());
         self.task_ids.insert(handle.id(), id);
-        self.by_sender.insert((endpoint.remote, client_session), id);
         let remote = endpoint.remote;
         let connection = Connection {
             datagrams,
@@ -229,6 +247,7 @@ impl Control {
             admitted: None,
             ended: false,
         };
+        self.by_sender.insert(connection.sender(), id);
         self.connections.insert(id, connection);
     }
 
@@ -266,7 +285,7 @@ impl Control {
                 self.end(id, Ending::Refused(refusal), Some(message));
             }
             (Ok(admitted), Some(registered)) if registered.info.identity == admitted.identity => {
-                let grant = Box::new(grant(&admitted, registered.peer));
+                let grant = Box::new(grant(&admitted, registered.peer, &connection.endpoint));
                 let message = ToSession::Admitted(registered.peer, grant);
                 self.tell(id, message);
             }
@@ -281,7 +300,9 @@ impl Control {
 
     fn register(&mut self, id: ConnectionId, hello: &Hello, admitted: Admitted) {
         self.replace_older(id, &admitted.identity);
-        let Some(peer) = self.peer_ids.take() else {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let worker = connection.endpoint.stream().map(|stream| stream.worker);
+        let Some(peer) = self.peer_ids.take(worker) else {
             let Identity { user, device, .. } = admitted.identity;
             self.by_device.remove(&(user, device));
             let told = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };
@@ -298,6 +319,7 @@ impl Control {
         let info = SessionInfo {
             number: id,
             identity: admitted.identity.clone(),
+            tcp: connection.endpoint.stream().is_some(),
             source: connection.remote,
             local: connection.endpoint.local,
             addresses: admitted.addresses.clone(),
@@ -318,7 +340,7 @@ impl Control {
             let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
             return self.end(id, Ending::Withdrawn(refusal), Some(ToSession::Refused(told)));
         }
-        self.tell(id, ToSession::Admitted(peer, Box::new(grant(&admitted, peer))));
+        self.tell(id, ToSession::Admitted(peer, Box::new(grant(&admitted, peer, &endpoint))));
     }
 
     /// A device has one address, so its older session goes when the new one is admitted.
@@ -390,10 +412,10 @@ impl Control {
     fn float(&mut self, peer: PeerRef, endpoint: Endpoint) {
         let Some(id) = self.by_peer.get(&peer).copied() else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        self.by_sender.remove(&(connection.remote, connection.client_session));
+        self.by_sender.remove(&connection.sender());
         connection.remote = endpoint.remote;
         connection.endpoint = endpoint;
-        self.by_sender.insert((endpoint.remote, connection.client_session), id);
+        self.by_sender.insert(connection.sender(), id);
         if let Some(registered) = &mut connection.admitted {
             registered.info.source = endpoint.remote;
             let number = registered.info.number;
@@ -406,6 +428,9 @@ impl Control {
     fn end(&mut self, id: ConnectionId, ending: Ending, message: Option<ToSession>) {
         let Some(connection) = self.connections.get_mut(&id).filter(|c| !c.ended) else { return };
         connection.ended = true;
+        if let Some(stream) = connection.endpoint.stream() {
+            self.parts.data.stream(stream, StreamOrder::Expire);
+        }
         *self.figures.endings.entry(ending.code()).or_default() += 1;
         match &connection.admitted {
             Some(registered) => {
@@ -429,6 +454,16 @@ impl Control {
         }
         if let Some(message) = message {
             self.tell(id, message);
+        }
+    }
+
+    /// A TCP connection is gone, and what lived on it with it.
+    fn stream_ended(&mut self, ended: &StreamEnded) {
+        let of_it = (ended.stream, 0)..=(ended.stream, ConnectionId::MAX);
+        let ids: Vec<_> = self.by_stream.range(of_it).map(|(_, id)| *id).collect();
+        for id in ids {
+            let close = ToSession::Close(Close::Replaced);
+            self.end(id, Ending::Connection(ended.why), Some(close));
         }
     }
 
@@ -458,7 +493,11 @@ impl Control {
         // Without a word it panicked; and nobody is forgotten whose peer was not deleted.
         self.end(id, Ending::Panicked, None);
         let Some(connection) = self.connections.remove(&id) else { return };
-        self.by_sender.remove(&(connection.remote, connection.client_session));
+        self.by_sender.remove(&connection.sender());
+        if let Some(stream) = connection.endpoint.stream() {
+            self.by_stream.remove(&(stream, id));
+            self.parts.data.stream(stream, StreamOrder::Close);
+        }
     }
 
     fn answer(&mut self, ask: Ask) {
@@ -540,13 +579,6 @@ impl Control {
         if let Some(connection) = self.connections.get(&id) {
             // A task that has ended needs no orders.
             let _ = connection.orders.send(order);
-        }
-    }
-
-    fn send(&self, endpoint: &Endpoint, payload: &[u8]) {
-        let Some(socket) = self.parts.sockets.get(usize::from(endpoint.socket)) else { return };
-        if let Err(error) = socket.send(transmit(endpoint, payload)) {
-            tracing::debug!(%error, "answering a reset");
         }
     }
 

@@ -1,6 +1,6 @@
-//! The data thread: the one owner of the TUN device and of received datagrams.
+//! The data workers: threads that own peers, and read and write the TUN device and the sockets.
 //!
-//! It runs to completion: a batch is read, opened or sealed, and written before the next is looked
+//! Each runs to completion: a batch is read, opened or sealed, and written before the next is looked
 //! at. Control packets leave it authenticated, through a bounded queue that drops when full, so that
 //! a flood costs strangers their packets and sessions nothing but a retransmission.
 //!
@@ -18,16 +18,27 @@ use std::time::Duration;
 use clock::Clock;
 use datapath::offload::{Coalescer, VirtioHeader};
 use datapath::{
-    Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef, Worker,
-    WorkerSettings,
+    Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerRef, Share,
+    StreamId, Worker, WorkerSettings,
 };
 use sysio::{Interest, Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
 use wire::tls_auth::ControlWrap;
 
 mod inward;
+mod neighbours;
+mod outgoing;
+mod plane;
+mod streams;
+
+pub(crate) use self::plane::{DataPlane, PlaneIo};
+pub use self::streams::StreamEnd;
+pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
 
 use self::inward::{Diagnosis, Inward, Joining, TunWriter};
+use self::neighbours::{Contents, Neighbours, Parcel};
+use self::outgoing::Outgoing;
+use self::streams::Streams;
 use crate::Offloads;
 use crate::figures::DataFigures;
 
@@ -38,23 +49,42 @@ pub(crate) struct ControlDatagram {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What the data thread works with.
-pub(crate) struct DataIo {
-    pub(crate) tun: Arc<Tun>,
-    pub(crate) sockets: Vec<Arc<UdpSocket>>,
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Common {
     pub(crate) wrap: Arc<ControlWrap>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Where what the data thread does not handle goes.
+/// What one worker works with.
+struct DataIo {
+    tun: Arc<Tun>,
+    reads_tun: bool,
+    /// A socket for each address listened on, and whether it is this worker's to read.
+    sockets: Vec<(Arc<UdpSocket>, bool)>,
+    streams: StreamSources,
+    common: Common,
+    offloads: Offloads,
+}
+
+/// Which worker this is.
+struct Part {
+    index: usize,
+    settings: WorkerSettings,
+    neighbours: Neighbours,
+}
+
+/// Where what the data workers do not handle goes.
+#[derive(Clone)]
 pub(crate) struct Outlets {
     pub(crate) control: mpsc::Sender<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
+    pub(crate) ended_streams: mpsc::UnboundedSender<StreamEnded>,
 }
 
-/// A running data thread. Dropping the last handle stops it.
+/// A running worker. Dropping the last handle stops it.
 #[derive(Clone, Debug)]
-pub(crate) struct DataHandle {
+struct DataHandle {
     orders: Sender<Order>,
     waker: Waker,
 }
@@ -63,30 +93,36 @@ pub(crate) struct DataHandle {
 enum Order {
     Apply(Box<Command>),
     Farewell(PeerRef),
+    Stream(StreamId, StreamOrder),
     Figures(oneshot::Sender<DataFigures>),
     Stop,
 }
 
 impl DataHandle {
     /// Hands a command over. Applied before the next batch.
-    pub(crate) fn apply(&self, command: Command) {
+    fn apply(&self, command: Command) {
         self.order(Order::Apply(Box::new(command)));
     }
 
     /// Says goodbye to a peer in the data channel.
-    pub(crate) fn farewell(&self, peer: PeerRef) {
+    fn farewell(&self, peer: PeerRef) {
         self.order(Order::Farewell(peer));
     }
 
+    /// Asks something of a TCP connection.
+    fn stream(&self, stream: StreamId, order: StreamOrder) {
+        self.order(Order::Stream(stream, order));
+    }
+
     /// Reads the figures between two batches.
-    pub(crate) async fn figures(&self) -> DataFigures {
+    async fn figures(&self) -> DataFigures {
         let (answer, figures) = oneshot::channel();
         self.order(Order::Figures(answer));
         figures.await.unwrap_or_default()
     }
 
     /// Ends the thread after the present batch.
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         self.order(Order::Stop);
     }
 
@@ -98,30 +134,42 @@ impl DataHandle {
     }
 }
 
-/// Starts the thread.
-pub(crate) fn start(
-    settings: WorkerSettings,
-    io: DataIo,
+/// Starts one worker.
+fn start_one(
+    part: Part,
+    mut io: DataIo,
     outlets: Outlets,
+    poller: Poller,
 ) -> io::Result<(DataHandle, JoinHandle<()>)> {
-    let poller = Poller::new()?;
-    poller.add(&*io.tun, TUN, Interest::Readable)?;
-    for (index, socket) in io.sockets.iter().enumerate() {
-        poller.add(&**socket, FIRST_SOCKET + index as u32, Interest::Readable)?;
+    if io.reads_tun {
+        poller.add(&*io.tun, TUN, Interest::Readable)?;
     }
+    for (index, (socket, is_own)) in io.sockets.iter().enumerate() {
+        if *is_own {
+            poller.add(&**socket, FIRST_SOCKET + index as u32, Interest::Readable)?;
+        }
+    }
+    let sources = std::mem::take(&mut io.streams);
+    let streams = Streams::new(part.index as u16, sources, &poller, outlets.ended_streams.clone())?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };
-    let thread = DataThread::new(settings, io, outlets, poller, inbox);
-    let join = std::thread::Builder::new().name("data".to_owned()).spawn(move || thread.run())?;
+    let name = format!("data {}", part.index);
+    let thread = DataThread::new(part, io, streams, outlets, poller, inbox);
+    let join = std::thread::Builder::new().name(name).spawn(move || thread.run())?;
     Ok((handle, join))
 }
 
 struct DataThread {
     worker: Worker,
+    share: Share,
+    neighbours: Neighbours,
+    parcels: Vec<Parcel>,
     io: DataIo,
+    streams: Streams,
     outlets: Outlets,
     poller: Poller,
     inbox: Receiver<Order>,
+    stream_buffer: Vec<u8>,
     received: Vec<Received>,
     frame: Packet,
     outbox: Outbox,
@@ -135,17 +183,23 @@ struct DataThread {
 
 impl DataThread {
     fn new(
-        settings: WorkerSettings,
+        part: Part,
         io: DataIo,
+        streams: Streams,
         outlets: Outlets,
         poller: Poller,
         inbox: Receiver<Order>,
     ) -> Self {
-        let offloads = Offloads::wanted().set_up(&io.tun, io.sockets.iter().map(|s| &**s));
+        let offloads = io.offloads;
         let (slots, largest) = if offloads.gro { (JOINED_SLOTS, SUPER) } else { (SLOTS, LARGEST) };
         Self {
-            worker: Worker::new(settings),
+            worker: Worker::new(part.settings),
+            share: part.settings.share,
+            neighbours: part.neighbours,
+            parcels: Vec::with_capacity(PARCELS_AT_ONCE),
             io,
+            stream_buffer: streams.buffer(),
+            streams,
             outlets,
             poller,
             inbox,
@@ -165,7 +219,8 @@ impl DataThread {
         let mut ready = Vec::new();
         loop {
             let timeout = self.time_left();
-            if self.poller.wait(&mut ready, timeout).is_err() || self.obey().is_break() {
+            let failed = self.poller.wait(&mut ready, timeout).is_err();
+            if failed || self.neighbours.are_over() || self.obey().is_break() {
                 return;
             }
             // The worker stays usable after a panic; the peer that it was serving goes.
@@ -184,15 +239,19 @@ impl DataThread {
         for event in ready {
             match *event {
                 Ready::Fd { token: TUN, .. } => self.serve_tun(),
+                Ready::Fd { token: FIRST_LISTENER.., .. } => self.serve_tcp(event),
                 Ready::Fd { token, .. } => self.serve_socket((token - FIRST_SOCKET) as usize),
                 Ready::Woken => {}
             }
         }
-        let now = self.io.clock.now();
+        while self.serve_parcels() == PARCELS_AT_ONCE {}
+        self.neighbours.wake();
+        let now = self.io.common.clock.now();
         if self.worker.poll_timeout().is_some_and(|due| due.at <= now.boot) {
             self.worker.handle_timeout(now, &mut self.outbox);
             self.flush();
         }
+        self.streams.handle_timeout(now, &self.poller);
     }
 
     fn drop_the_served(&mut self) {
@@ -200,6 +259,8 @@ impl DataThread {
         if catch_unwind(AssertUnwindSafe(|| self.flush())).is_err() {
             self.outbox.clear();
         }
+        self.parcels.clear();
+        self.streams.drop_the_served(&self.poller);
         let peer = self.joining_for.take().or(self.worker.serving());
         tracing::error!(?peer, "a packet made us stumble; its peer is closed");
         if let Some(peer) = peer {
@@ -208,8 +269,9 @@ impl DataThread {
     }
 
     fn time_left(&self) -> Option<Duration> {
-        let deadline = self.worker.poll_timeout()?;
-        Some(deadline.at.saturating_sub(self.io.clock.now().boot))
+        let worker = self.worker.poll_timeout().map(|deadline| deadline.at);
+        let due = [worker, self.streams.poll_timeout()].into_iter().flatten().min()?;
+        Some(due.saturating_sub(self.io.common.clock.now().boot))
     }
 
     fn obey(&mut self) -> std::ops::ControlFlow<()> {
@@ -218,14 +280,22 @@ impl DataThread {
             match self.inbox.try_recv() {
                 Ok(Order::Apply(command)) => self.apply(*command),
                 Ok(Order::Farewell(peer)) => {
-                    self.worker.farewell(peer, self.io.clock.now(), &mut self.outbox);
+                    let now = self.io.common.clock.now();
+                    self.worker.farewell(peer, now, &mut self.outbox);
                     self.flush();
+                }
+                Ok(Order::Stream(stream, order)) => {
+                    let now = self.io.common.clock.now();
+                    self.streams.obey(stream, order, now, &self.poller);
                 }
                 Ok(Order::Figures(answer)) => {
                     // Whoever asked may have gone.
                     let _ = answer.send(self.present_figures());
                 }
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return Break(()),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.streams.say_goodbye();
+                    return Break(());
+                }
                 Err(TryRecvError::Empty) => break,
             }
         }
@@ -241,20 +311,28 @@ impl DataThread {
             Command::PeerDel { peer } => {
                 self.peers.remove(peer);
                 if let Some(counters) = self.worker.peer_counters(*peer) {
-                    add(&mut self.figures.total, counters);
+                    self.figures.total += counters;
                 }
             }
             _ => {}
         }
-        self.worker.apply(command, self.io.clock.now());
+        self.worker.apply(command, self.io.common.clock.now());
     }
 
     fn present_figures(&self) -> DataFigures {
         let mut figures = self.figures.clone();
         figures.drops = self.worker.drops();
+        figures.handed_over = self.neighbours.handed_over();
+        figures.workers = self.share.of();
+        figures.offloads = Some(Offloads {
+            tun: self.joining.tun(),
+            gso: self.io.sockets.iter().all(|(socket, _)| socket.joins_sent()),
+            ..self.io.offloads
+        });
+        figures.streams = self.streams.figures();
         for peer in &self.peers {
             if let Some(counters) = self.worker.peer_counters(*peer) {
-                add(&mut figures.total, counters);
+                figures.total += counters;
                 figures.peers.push((*peer, counters));
             }
         }
@@ -264,7 +342,7 @@ impl DataThread {
     /// Reads until nothing is left, but not so long that the sockets starve. What it sealed stays
     /// open for more until it is much: 64 KiB of a flow don't fill two sends evenly.
     fn serve_tun(&mut self) {
-        let now = self.io.clock.now();
+        let now = self.io.common.clock.now();
         let mut read = 0;
         while read < TUN_BURST {
             let header = match self.io.tun.recv(&mut self.frame) {
@@ -283,7 +361,8 @@ impl DataThread {
                 continue;
             };
             let packet = Inner { bytes: self.frame.content_mut(), header };
-            self.worker.handle_packets([packet], now, &mut self.outbox);
+            let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
+            self.worker.handle_packets([packet], now, &mut outgoing);
             if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
                 self.flush();
             }
@@ -292,7 +371,7 @@ impl DataThread {
     }
 
     fn serve_socket(&mut self, index: usize) {
-        let Some(socket) = self.io.sockets.get(index) else { return };
+        let Some((socket, _)) = self.io.sockets.get(index) else { return };
         let count = match socket.recv_batch(&mut self.received) {
             Ok(count) => count,
             Err(error) => {
@@ -300,10 +379,10 @@ impl DataThread {
                 return;
             }
         };
-        let now = self.io.clock.now();
+        let now = self.io.common.clock.now();
         let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
             let endpoint = Endpoint {
-                socket: index as u16,
+                carrier: Carrier::Udp(index as u16),
                 remote: slot.remote,
                 local: slot.local,
                 ifindex: slot.ifindex,
@@ -313,24 +392,77 @@ impl DataThread {
         let mut inward = Inward {
             coalescer: Coalescer::new(self.joining.allowed()),
             writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
-            wrap: &self.io.wrap,
+            wrap: &self.io.common.wrap,
             control: &self.outlets.control,
+            neighbours: Some(&self.neighbours),
+            figures: &mut self.figures,
+            diagnosis: &mut self.diagnosis,
+            forged_on_stream: false,
+            now,
+            joining_for: &mut self.joining_for,
+            owner: None,
+        };
+        let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
+        self.worker.handle_datagrams(batch, now, &mut inward, &mut outgoing);
+        inward.finish();
+        self.flush();
+    }
+
+    /// Handles what others read of this worker's peers, and says how much that was. None of it is
+    /// handed on again: should two workers ever disagree about an owner, a packet is lost and doesn't
+    /// go round.
+    fn serve_parcels(&mut self) -> usize {
+        let mut parcels = std::mem::take(&mut self.parcels);
+        parcels.extend(std::iter::from_fn(|| self.neighbours.take()).take(PARCELS_AT_ONCE));
+        if !parcels.is_empty() {
+            self.handle_parcels(&mut parcels);
+        }
+        let count = parcels.len();
+        parcels.drain(..).for_each(|parcel| self.neighbours.give_back(parcel));
+        self.parcels = parcels;
+        count
+    }
+
+    fn handle_parcels(&mut self, parcels: &mut [Parcel]) {
+        let now = self.io.common.clock.now();
+        let mut inward = Inward {
+            coalescer: Coalescer::new(self.joining.allowed()),
+            writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
+            wrap: &self.io.common.wrap,
+            control: &self.outlets.control,
+            neighbours: None,
+            forged_on_stream: false,
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
             now,
             joining_for: &mut self.joining_for,
             owner: None,
         };
-        self.worker.handle_datagrams(batch, now, &mut inward, &mut self.outbox);
+        for parcel in parcels {
+            match parcel.contents() {
+                Contents::Datagram(datagram) => {
+                    let outbox = &mut self.outbox;
+                    self.worker.handle_datagrams([datagram], now, &mut inward, outbox);
+                }
+                Contents::Packet(packet) => {
+                    self.worker.handle_packets([packet], now, &mut self.outbox);
+                }
+            }
+        }
         inward.finish();
         self.flush();
     }
 
     fn flush(&mut self) {
         for run in self.outbox.runs() {
-            let Some(socket) = self.io.sockets.get(usize::from(run.endpoint.socket)) else {
-                continue;
+            let index = match run.endpoint.carrier {
+                Carrier::Udp(index) => usize::from(index),
+                Carrier::Tcp(stream) => {
+                    self.streams.send(stream, run.bytes, &self.poller);
+                    continue;
+                }
             };
+            let Some((socket, _)) = self.io.sockets.get(index) else { continue };
             let joined = socket.joins_sent();
             let datagrams = Transmit { segment: run.segment, ..transmit(&run.endpoint, run.bytes) };
             if let Err(error) = socket.send(datagrams) {
@@ -352,21 +484,16 @@ impl DataThread {
     }
 }
 
-fn add(total: &mut PeerCounters, more: PeerCounters) {
-    total.rx_packets += more.rx_packets;
-    total.rx_bytes += more.rx_bytes;
-    total.tx_packets += more.tx_packets;
-    total.tx_bytes += more.tx_bytes;
-}
-
 /// A datagram for the kernel, from the address that the peer spoke to.
-pub(crate) fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
+fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
     let Endpoint { remote, local, ifindex, .. } = *endpoint;
     Transmit { payload, remote, local, ifindex, segment: 0 }
 }
 
 const TUN: u32 = 0;
 const FIRST_SOCKET: u32 = 1;
+const FIRST_LISTENER: u32 = 1 << 16;
+const FIRST_STREAM: u32 = 1 << 17;
 /// Datagrams taken at once where each comes on its own.
 const SLOTS: usize = 64;
 /// The same where the kernel joins them; more gained nothing, and these fit the cache.
@@ -385,3 +512,5 @@ const FLUSH_AT: usize = 4 * 65_507;
 /// Bytes read from the TUN device before the sockets have their turn.
 const TUN_BURST: usize = 1 << 20;
 const LEAST_COST: usize = 8 << 10;
+/// Packets of other workers handled as one batch; so many segments join at most.
+const PARCELS_AT_ONCE: usize = 64;

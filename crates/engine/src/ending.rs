@@ -5,6 +5,8 @@ use std::fmt;
 use pki::Refusal;
 use tunnel::EndReason;
 
+use crate::StreamEnd;
+
 /// Why a connection ended.
 #[derive(Clone, Debug)]
 pub enum Ending {
@@ -18,6 +20,8 @@ pub enum Ending {
     Replaced,
     /// An administrator closed it.
     Kicked,
+    /// Its TCP connection ended.
+    Connection(StreamEnd),
     /// Nothing authentic came for the time of ping-restart.
     PingTimeout,
     /// The gateway stops.
@@ -40,6 +44,7 @@ impl Ending {
             Ending::Refused(refusal) | Ending::Withdrawn(refusal) => refusal.code(),
             Ending::Replaced => "replaced",
             Ending::Kicked => "kicked",
+            Ending::Connection(end) => end.code(),
             Ending::PingTimeout => "ping_timeout",
             Ending::Shutdown => "shutdown",
             Ending::Full => "no_free_address_or_slot",
@@ -67,6 +72,7 @@ impl fmt::Display for Ending {
             Ending::Refused(_) | Ending::Withdrawn(_) => Ok(()),
             Ending::Replaced => f.write_str("the same device connected anew"),
             Ending::Kicked => f.write_str("closed by an administrator; the client may come back"),
+            Ending::Connection(end) => end.fmt(f),
             Ending::PingTimeout => {
                 f.write_str("nothing came from the peer for the time of ping-restart")
             }

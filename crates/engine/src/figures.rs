@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use datapath::{Drops, PeerCounters, PeerRef};
 
-/// Figures of the data thread.
+use crate::Offloads;
+
+/// Figures of the data workers, added up.
 #[derive(Clone, Debug, Default)]
 pub struct DataFigures {
     /// Data packets that went no further, by cause.
@@ -21,6 +23,65 @@ pub struct DataFigures {
     pub send_errors: u64,
     /// Packets that the TUN device did not take.
     pub tun_errors: u64,
+    /// Packets that one worker read and another handled. Few, where steering works.
+    pub handed_over: u64,
+    /// What is done in one piece, as far as the kernel has not refused it since the start.
+    pub offloads: Option<Offloads>,
+    /// Workers that own peers.
+    pub workers: u16,
+    /// TCP connections.
+    pub streams: StreamFigures,
+}
+
+impl DataFigures {
+    /// Adds another worker's.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.drops += more.drops;
+        self.peers.extend(more.peers);
+        self.total += more.total;
+        add_each(&mut self.forged_control, more.forged_control);
+        self.control_overflow += more.control_overflow;
+        self.send_errors += more.send_errors;
+        self.tun_errors += more.tun_errors;
+        self.handed_over += more.handed_over;
+        self.workers = self.workers.max(more.workers);
+        self.offloads = match (self.offloads, more.offloads) {
+            (Some(one), Some(other)) => Some(one.both(other)),
+            (one, other) => one.or(other),
+        };
+        self.streams.add(more.streams);
+    }
+}
+
+/// Figures of a worker's TCP connections.
+#[derive(Clone, Debug, Default)]
+pub struct StreamFigures {
+    /// Connections that there are.
+    pub open: u64,
+    /// Those among them without a session.
+    pub strangers: u64,
+    /// Connections that began.
+    pub begun: u64,
+    /// Connections that ended otherwise than by being closed, by reason.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// Packets that were dropped, as too much waited for their connection.
+    pub queue_full: u64,
+    /// Packets for a connection that was gone.
+    pub unsent: u64,
+    /// How often no connection was taken for a moment, as no descriptor was left.
+    pub accept_pauses: u64,
+}
+
+impl StreamFigures {
+    fn add(&mut self, more: Self) {
+        self.open += more.open;
+        self.strangers += more.strangers;
+        self.begun += more.begun;
+        add_each(&mut self.ended, more.ended);
+        self.queue_full += more.queue_full;
+        self.unsent += more.unsent;
+        self.accept_pauses += more.accept_pauses;
+    }
 }
 
 /// Figures of the control task.
@@ -47,8 +108,14 @@ pub struct ControlFigures {
 /// Everything the engine counts.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Of the data thread.
+    /// Of the data workers.
     pub data: DataFigures,
     /// Of the control task.
     pub control: ControlFigures,
+}
+
+fn add_each(sums: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {
+    for (what, count) in more {
+        *sums.entry(what).or_default() += count;
+    }
 }

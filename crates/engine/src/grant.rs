@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use datapath::{Endpoint, Header, IpNet, KeepAlive, Mss, PeerRef, PeerSettings};
 use tunnel::Grant;
-use wire::mtu::{Encapsulation, MssFix, Underlay};
+use wire::mtu::{Encapsulation, MssFix, Transport, Underlay};
 use wire::peer_info::{IvProto, PeerInfo};
+use wire::push::PushOption;
 
 use crate::Admitted;
 
@@ -42,7 +43,7 @@ pub(crate) fn peer_settings(
         networks: Vec::new(),
         mss: mss(header, endpoint, data.mssfix),
         keep_alive: KeepAlive { ping: Some(data.ping), ping_restart: Some(data.ping_restart) },
-        float: true,
+        float: endpoint.stream().is_none(),
     }
 }
 
@@ -64,16 +65,22 @@ pub(crate) fn server_settings(
 }
 
 /// What the session is told.
-pub(crate) fn grant(admitted: &Admitted, peer: PeerRef) -> Grant {
-    Grant { push: admitted.push.clone(), peer_id: peer.id, ciphers: Vec::new() }
+pub(crate) fn grant(admitted: &Admitted, peer: PeerRef, endpoint: &Endpoint) -> Grant {
+    let mut push = admitted.push.clone();
+    if endpoint.stream().is_some() {
+        // The end of a TCP connection says it.
+        push.retain(|option| !matches!(option, PushOption::ExplicitExitNotify(_)));
+    }
+    Grant { push, peer_id: peer.id, ciphers: Vec::new() }
 }
 
 fn mss(header: Header, endpoint: &Endpoint, mssfix: u16) -> Mss {
     if mssfix == 0 {
         return Mss::UNTOUCHED;
     }
-    let encapsulation =
-        Encapsulation { v2: matches!(header, Header::V2(_)), ..Encapsulation::USUAL };
+    let transport = if endpoint.stream().is_some() { Transport::Tcp } else { Transport::Udp };
+    let v2 = matches!(header, Header::V2(_));
+    let encapsulation = Encapsulation { v2, transport, ..Encapsulation::USUAL };
     let underlay = match endpoint.remote.ip().to_canonical() {
         IpAddr::V4(_) => Underlay::V4,
         IpAddr::V6(_) => Underlay::V6,

@@ -4,7 +4,7 @@
 //! `tunnel` and `datapath`) and nothing about who may in (that is [`Admission`]).
 //!
 //! ```text
-//!  UDP sockets, TUN  <->  data thread (datapath::Worker)        one thread, no async runtime
+//!  UDP, TCP, TUN  <->    data thread (datapath::Worker)        one thread, no async runtime
 //!                             | control packets, notices  ^ commands
 //!                             v                            |
 //!                         control task (Gate, table of sessions, sweeps)
@@ -32,11 +32,13 @@ mod offload;
 mod peers;
 mod server;
 mod session;
+mod steering;
 
 pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};
-pub use client::{Client, ClientEvent, ClientSettings};
+pub use client::{Client, ClientEvent, ClientSettings, Link};
+pub use data::StreamEnd;
 pub use ending::Ending;
-pub use figures::{ControlFigures, DataFigures, Figures};
+pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;
 pub use offload::Offloads;
-pub use server::{Kick, Server, ServerSettings, StartError};
+pub use server::{Kick, Server, ServerIo, ServerSettings, StartError};

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use clock::Clock;
 use datapath::{Command, Endpoint, Notice, PeerRef};
-use sysio::UdpSocket;
 use tokio::sync::mpsc;
 use tunnel::{Close, DropReason, Event, Grant, Hello, NewKey, Refusal, RenegotiateReason, Session};
 use wire::cipher::Cipher;
 
 use crate::Ending;
-use crate::data::{DataHandle, transmit};
+use crate::data::DataPlane;
 
 /// Tells connections of this process apart; never used twice.
 pub(crate) type ConnectionId = u64;
@@ -74,8 +73,7 @@ pub(crate) struct SessionTask {
     pub(crate) id: ConnectionId,
     pub(crate) session: Session,
     pub(crate) endpoint: Endpoint,
-    pub(crate) socket: Arc<UdpSocket>,
-    pub(crate) data: DataHandle,
+    pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     /// Bounded: a peer that sends faster than it is served will send again.
     pub(crate) datagrams: mpsc::Receiver<Vec<u8>>,
@@ -151,17 +149,10 @@ impl SessionTask {
         let mut ended = false;
         loop {
             while let Some(datagram) = self.session.poll_transmit(self.clock.now()) {
-                self.send(&datagram);
+                self.data.send_control(&self.endpoint, datagram);
             }
             let Some(event) = self.session.poll_event() else { return ended };
             ended |= self.act_on(event);
-        }
-    }
-
-    fn send(&self, datagram: &[u8]) {
-        if let Err(error) = self.socket.send(transmit(&self.endpoint, datagram)) {
-            // It is sent again when its acknowledgement does not come.
-            tracing::debug!(%error, "sending a control packet");
         }
     }
 

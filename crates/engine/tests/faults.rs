@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use datapath::PeerRef;
 use datapath::fault::{self, Place};
-use lab::{Lab, Subscriber};
+use lab::{Lab, Subscriber, Way};
 
 /// One after the other: faults wait in one place for the whole program, and servers number alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +52,7 @@ async fn a_panic_over_the_last_packet_of_a_batch_ends_its_sender_whoever_was_ser
 }
 
 async fn connect(lab: &Lab, device: usize) -> Subscriber {
-    let mut subscriber = Subscriber::connect_with(lab, device).await;
+    let mut subscriber = Subscriber::of(device, Way::udp(lab).await);
     subscriber.until(lab, |subscriber| subscriber.established).await;
     talks(lab, &mut subscriber).await;
     subscriber

@@ -7,7 +7,9 @@
 
 mod lab;
 
-use lab::{Flip, Lab, Subscriber};
+use wire::mtu::Transport;
+
+use lab::{Flip, Lab, Subscriber, Way};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_revocation_data_flows_both_ways_through_two_generations_of_keys() {
@@ -34,6 +36,16 @@ async fn a_revocation_at_every_step_of_a_renegotiation_wins() {
         assert_out(&run(Some(Flip::AtStep(step)), true).await, step);
     }
     println!("FIGURE a revocation won at each of {} steps of a renegotiation", steps - before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_at_every_step_over_tcp_wins() {
+    let whole = run_by(Transport::Tcp, None, true).await;
+    assert!(whole.renegotiated && whole.to_network >= 4 && whole.to_client >= 2, "{whole:?}");
+    for step in 1..=whole.steps {
+        assert_out(&run_by(Transport::Tcp, Some(Flip::AtStep(step)), true).await, step);
+    }
+    println!("FIGURE a revocation won at each of {} steps over TCP", whole.steps);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,8 +78,15 @@ fn assert_out(outcome: &Outcome, step: usize) {
 }
 
 async fn run(flip: Option<Flip>, renegotiate: bool) -> Outcome {
+    run_by(Transport::Udp, flip, renegotiate).await
+}
+
+async fn run_by(transport: Transport, flip: Option<Flip>, renegotiate: bool) -> Outcome {
     let lab = Lab::start(flip);
-    let mut subscriber = Subscriber::connect(&lab).await;
+    let mut subscriber = Subscriber::new(match transport {
+        Transport::Udp => Way::udp(&lab).await,
+        Transport::Tcp => Way::tcp(&lab).await,
+    });
     subscriber.until(&lab, |subscriber| subscriber.established).await;
     subscriber.talk(&lab).await;
     if renegotiate {

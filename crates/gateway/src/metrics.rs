@@ -129,6 +129,7 @@ impl Sheet {
         for (direction, count) in [("in", tally.packets_in), ("out", tally.packets_out)] {
             self.counter(PACKETS, &[("direction", direction)], count);
         }
+        self.counter(HANDED_OVER, &[], tally.handed_over);
         self.gauge(SESSIONS, &[], tally.sessions as f64);
     }
 
@@ -182,6 +183,10 @@ const HANDSHAKES: Meaning = ("handfast_handshakes_total", "Handshakes by how far
 const RENEGOTIATIONS: Meaning = ("handfast_renegotiations_total", "Completed renegotiations.");
 const BYTES: Meaning =
     ("handfast_bytes_total", "Bytes inside the tunnel; in is from the subscribers.");
+const HANDED_OVER: Meaning = (
+    "handfast_handed_over_packets_total",
+    "Packets that one data thread read and another handled.",
+);
 const PACKETS: Meaning =
     ("handfast_packets_total", "Packets inside the tunnel; in is from the subscribers.");
 const SESSIONS: Meaning = ("handfast_sessions", "Open sessions.");

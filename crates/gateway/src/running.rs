@@ -46,4 +46,8 @@ pub struct Tally {
     pub packets_out: u64,
     /// Dropped packets by cause.
     pub drops: BTreeMap<&'static str, u64>,
+    /// How packets are carried: threads, and what the kernel does in one piece.
+    pub data_path: String,
+    /// Packets that one thread read and another handled.
+    pub handed_over: u64,
 }

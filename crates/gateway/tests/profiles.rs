@@ -17,6 +17,7 @@ use gateway::admin::answer::{
 use gateway::admin::protocol::DeviceName;
 use gateway::admin::secret::SecretText;
 use gateway::admin::timestamp::Timestamp;
+use gateway::config::Transport;
 use gateway::profile::write::{SkipReason, Wanted, WriteError, prepare};
 use gateway::profile::{Form, System};
 
@@ -25,10 +26,17 @@ fn stock_openvpn_reads_every_profile() {
     if Command::new("openvpn").arg("--version").output().is_err() {
         panic!("openvpn is not installed: apt-get install openvpn");
     }
-    for pushes_dns in [false, true] {
+    let (udp, tcp) = (remote(Transport::Udp), remote(Transport::Tcp));
+    for (pushes_dns, remotes) in [
+        (false, vec![udp.clone()]),
+        (true, vec![udp.clone()]),
+        (false, vec![udp, tcp.clone()]),
+        (false, vec![tcp]),
+    ] {
         let dir = Scratch::new();
         let mut alice = device("alice", "phone");
         alice.common.pushes_dns = pushes_dns;
+        alice.common.remotes = remotes;
         write(&dir, &alice, Form::Unified).unwrap();
         write(&dir, &alice, Form::Split).unwrap();
         std::thread::scope(|scope| {
@@ -154,7 +162,11 @@ fn assert_read_by_stock(dir: &Path, file: &Path) {
         .unwrap();
     let log = String::from_utf8_lossy(&output.stdout).into_owned();
     let at = file.display();
-    assert!(log.contains("link remote: [AF_INET"), "{at} was not parsed to the end:\n{log}");
+    let tried = ["link remote: [AF_INET", "Attempting to establish TCP connection"];
+    assert!(
+        tried.iter().any(|words| log.contains(words)),
+        "{at} was not parsed to the end:\n{log}"
+    );
     assert!(!log.contains("Options error"), "{at}:\n{log}");
     let complaint =
         log.lines().find(|line| line.contains("WARNING") || line.contains("DEPRECATED"));
@@ -208,10 +220,14 @@ fn common(ca_pem: &str) -> ProfileCommon {
         tls_auth_key: SecretText::new(format!("{head}\n{key}{foot}\n")),
         auth: "SHA256".into(),
         server_name: "gateway.handfast.internal".into(),
-        remotes: vec![Remote { host: "127.0.0.1".into(), port: 9 }],
+        remotes: vec![remote(Transport::Udp)],
         ciphers: ["AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"].map(Into::into).into(),
         pushes_dns: false,
     }
+}
+
+fn remote(transport: Transport) -> Remote {
+    Remote { host: "127.0.0.1".into(), port: 9, transport }
 }
 
 struct Scratch(PathBuf);

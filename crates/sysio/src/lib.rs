@@ -1,4 +1,4 @@
-//! Linux system calls behind safe types: TUN, UDP, polling, routes, NAT rules, sysctls, namespaces.
+//! Linux system calls behind safe types: TUN, UDP, TCP, polling, routes, NAT rules, sysctls, namespaces.
 //!
 //! This is the one crate of the workspace where `unsafe` is allowed. It holds no protocol decision:
 //! bytes and addresses go in and out, and every failure has a type that says what would mend it.
@@ -17,6 +17,7 @@ mod network;
 mod packet;
 mod poller;
 mod sysctl;
+mod tcp;
 mod tun;
 mod udp;
 
@@ -31,9 +32,11 @@ pub use sysctl::{
     Forwarding, SYSCTL_LEDGER, Sysctl, SysctlChange, SysctlError, SysctlHold, SysctlLedger,
     enable_forwarding,
 };
+pub use tcp::{AcceptError, ConnectError, ListenError, StreamRead, TcpListener, TcpStream};
 pub use tun::{
     NO_OFFLOAD, Tun, TunError, TunIoError, TunOffload, TunSendOutcome, VNET_HEADER, VnetHeader,
 };
 pub use udp::{
-    BindError, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket, normalise,
+    BindError, BpfInstruction, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket,
+    normalise,
 };

@@ -32,13 +32,52 @@ impl Tun {
     /// Makes an interface. `pattern` is a name, or one with `%d` for the first free number. Of the
     /// offload that is wanted the kernel gives what it can; [`Tun::offload`] says what.
     pub fn create(pattern: &str, mtu: u16, wanted: TunOffload) -> Result<Self, TunError> {
+        Self::make(pattern, mtu, wanted, false)
+    }
+
+    /// Makes an interface with several queues, at least one; fewer where the kernel doesn't give as
+    /// many. Packets of a flow come out of the queue that the flow's other direction was written to.
+    pub fn create_queues(
+        pattern: &str,
+        mtu: u16,
+        wanted: TunOffload,
+        count: usize,
+    ) -> Result<Vec<Self>, TunError> {
+        if count < 2 {
+            return Ok(vec![Self::create(pattern, mtu, wanted)?]);
+        }
+        let Ok(first) = Self::make(pattern, mtu, wanted, true) else {
+            return Ok(vec![Self::create(pattern, mtu, wanted)?]);
+        };
+        let mut queues = vec![first];
+        while queues.len() < count
+            && let Some(next) = queues[0].another_queue()
+        {
+            queues.push(next);
+        }
+        Ok(queues)
+    }
+
+    fn make(
+        pattern: &str,
+        mtu: u16,
+        wanted: TunOffload,
+        multi_queue: bool,
+    ) -> Result<Self, TunError> {
         let mut request = InterfaceRequest::named(pattern)
             .ok_or_else(|| TunError::BadName(pattern.to_owned()))?;
-        let (fd, offload) = offload::attach(&mut request, pattern, wanted)?;
+        let (fd, offload) = offload::attach(&mut request, pattern, wanted, multi_queue)?;
         let tun = Self { fd, name: request.name(), offload };
         interface::set_mtu(&tun.name, mtu)
             .map_err(|errno| TunError::Mtu { mtu, source: errno.into() })?;
         Ok(tun)
+    }
+
+    /// One more queue of this interface, with the same offload.
+    fn another_queue(&self) -> Option<Self> {
+        let mut request = InterfaceRequest::named(&self.name)?;
+        let (fd, offload) = offload::attach(&mut request, &self.name, self.offload, true).ok()?;
+        (offload == self.offload).then(|| Self { fd, name: self.name.clone(), offload })
     }
 
     /// Takes a descriptor that yields and takes one packet per call: a packet-preserving socket

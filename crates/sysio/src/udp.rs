@@ -19,10 +19,12 @@ use crate::Packet;
 
 mod address;
 mod error;
+mod group;
 mod message;
 
 pub use address::normalise;
 pub use error::{BindError, RecvError, SendError};
+pub use group::BpfInstruction;
 
 /// A bound, nonblocking UDP socket.
 #[derive(Debug)]
@@ -91,6 +93,13 @@ impl UdpSocket {
             self.socket.set_send_buffer_size(bytes)?;
         }
         Ok((self.socket.recv_buffer_size()?, self.socket.send_buffer_size()?))
+    }
+
+    /// The receive and send buffers in force, as [`UdpSocket::set_buffers`] returned them.
+    pub fn buffers(&self) -> (usize, usize) {
+        // A socket that was bound can be asked.
+        let size = |bytes: io::Result<usize>| bytes.unwrap_or(0);
+        (size(self.socket.recv_buffer_size()), size(self.socket.send_buffer_size()))
     }
 
     /// Fills `slots` from the first on with the datagrams that are there. Returns how many; none
@@ -195,10 +204,15 @@ impl UdpSocket {
     }
 
     fn bind_exactly(address: SocketAddr) -> Result<Self, BindError> {
-        Self::bind_io(address).map_err(|error| BindError::new(address, error))
+        Self::bind_io(address, false).map_err(|error| BindError::new(address, error))
     }
 
-    fn bind_io(address: SocketAddr) -> io::Result<Self> {
+    /// Binds to an address that a socket of ours is open to share.
+    fn bind_beside(address: SocketAddr) -> io::Result<Self> {
+        Self::bind_io(address, true)
+    }
+
+    fn bind_io(address: SocketAddr, shared: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         let family = match address {
             SocketAddr::V4(_) => Family::V4,
@@ -212,6 +226,9 @@ impl UdpSocket {
             }
         }
         socket.set_nonblocking(true)?;
+        if shared {
+            setsockopt(&socket, sockopt::ReusePort, &true)?;
+        }
         socket.bind(&SockAddr::from(address))?;
         let gso = AtomicBool::new(true);
         let bound = Self { socket, family, connected: false, ipv6_was_off: false, gso };

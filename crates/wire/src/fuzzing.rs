@@ -11,13 +11,13 @@ use crate::peer_info::PeerInfo;
 use crate::push::{PushCollector, PushOption, PushReply};
 use crate::static_key::{KeyDirection, StaticKey};
 use crate::tls_auth::{AuthDigest, TlsAuth};
-use crate::{config, options};
+use crate::{config, options, stream as framing};
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("control", control),
     ("tls_auth", tls_auth),
     ("static_key", static_key),
@@ -27,6 +27,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("message", control_message),
     ("data_header", data_header),
     ("config", configuration),
+    ("stream", stream),
 ];
 
 /// Control packets without wrapping.
@@ -51,6 +52,41 @@ pub fn tls_auth(bytes: &[u8]) {
         let stamp = crate::tls_auth::ReplayStamp::first(bytes.len() as u64);
         assert_eq!(auth.open(&auth.seal(stamp, &packet)), Ok((stamp, packet)));
     }
+}
+
+/// Packets in a TCP stream: the first byte says in which steps the others arrive.
+pub fn stream(bytes: &[u8]) {
+    let Some((step, bytes)) = bytes.split_first() else { return };
+    let mut whole = bytes.to_vec();
+    let mut frames = framing::Frames::new(&mut whole);
+    let at_once: Vec<Vec<u8>> = frames.by_ref().map(|frame| frame.to_vec()).collect();
+    let end = frames.finish().map(|rest| rest.to_vec());
+    let mut again: Vec<u8> = Vec::new();
+    for frame in &at_once {
+        again.extend(framing::length(frame.len()).expect("a frame has a length"));
+        again.extend(frame);
+    }
+    assert!(bytes.starts_with(&again), "what was read is what was there");
+    assert_eq!(framing::count(&again), at_once.len() as u64);
+    assert_eq!(framing::whole_frames(&again, again.len()), again.len());
+    if let Ok(rest) = &end {
+        assert!(rest.len() < framing::LENGTH + framing::MAX_FRAME);
+        assert_eq!(again.len() + rest.len(), bytes.len());
+    }
+    let (mut in_steps, mut waiting) = (Vec::new(), Vec::new());
+    for chunk in bytes.chunks(usize::from(*step).max(1)) {
+        waiting.extend_from_slice(chunk);
+        let mut frames = framing::Frames::new(&mut waiting);
+        in_steps.extend(frames.by_ref().map(|frame| frame.to_vec()));
+        match frames.finish() {
+            Ok(rest) => waiting = rest.to_vec(),
+            Err(error) => {
+                assert_eq!(end, Err(error));
+                break;
+            }
+        }
+    }
+    assert_eq!(in_steps, at_once, "the steps make no difference");
 }
 
 /// Static key files.

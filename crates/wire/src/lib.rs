@@ -25,6 +25,7 @@ pub mod peer_info;
 pub mod prf;
 pub mod push;
 pub mod static_key;
+pub mod stream;
 pub mod tls_auth;
 
 mod header;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pki::{NameRule, Timestamp};
 use wire::cipher::Cipher;
 use wire::config::Directive;
+use wire::mtu::Transport;
 use wire::push::PushOption;
 use wire::static_key::KeyDirection;
 use wire::tls_auth::AuthDigest;
@@ -25,7 +26,7 @@ pub(super) struct Reader<'a> {
     remotes: Vec<Pending>,
     connections: Vec<Pending>,
     port: Option<u16>,
-    family: Option<Family>,
+    proto: Option<Proto>,
     random_order: bool,
     pub(super) tun: TunName,
     pub(super) tun_mtu: u16,
@@ -53,8 +54,11 @@ pub(super) struct Reader<'a> {
 struct Pending {
     host: String,
     port: Option<u16>,
-    family: Option<Family>,
+    proto: Option<Proto>,
 }
+
+/// What `proto` says: what carries the packets, and over which IP versions.
+type Proto = (Transport, Family);
 
 impl<'a> Reader<'a> {
     pub(super) fn new(file: &'a Path) -> Self {
@@ -63,7 +67,7 @@ impl<'a> Reader<'a> {
             remotes: Vec::new(),
             connections: Vec::new(),
             port: None,
-            family: None,
+            proto: None,
             random_order: false,
             tun: TunName::Any,
             tun_mtu: 1500,
@@ -96,7 +100,7 @@ impl<'a> Reader<'a> {
         match d.name.as_str() {
             "remote" => self.remotes.push(self.remote(d)?),
             "connection" => self.take_connection(d)?,
-            "proto" => self.family = Some(self.family(d, arg(d, 0))?),
+            "proto" => self.proto = Some(self.proto(d, arg(d, 0))?),
             "port" | "rport" => self.port = Some(self.number(d, 0, "port NUMBER")?),
             "remote-random" => self.random_order = true,
             "dev" => self.take_dev(d)?,
@@ -155,11 +159,11 @@ impl<'a> Reader<'a> {
         };
         let grammar = |error| ProfileErrorKind::Grammar(error);
         let inner = block.directives().map_err(|error| self.error(d, grammar(error)))?;
-        let (mut remote, mut family, mut port) = (None, self.family, self.port);
+        let (mut remote, mut proto, mut port) = (None, self.proto, self.port);
         for d in &inner {
             match d.name.as_str() {
                 "remote" => remote = Some(self.remote(d)?),
-                "proto" => family = Some(self.family(d, arg(d, 0))?),
+                "proto" => proto = Some(self.proto(d, arg(d, 0))?),
                 "port" | "rport" => port = Some(self.number(d, 0, "port NUMBER")?),
                 "nobind"
                 | "float"
@@ -175,31 +179,34 @@ impl<'a> Reader<'a> {
         self.connections.push(Pending {
             host: remote.host,
             port: remote.port.or(port),
-            family: remote.family.or(family),
+            proto: remote.proto.or(proto),
         });
         Ok(())
     }
 
     fn remote(&self, d: &Directive) -> Result<Pending, ProfileError> {
-        let Some(host) = arg(d, 0) else { return self.bad(d, "remote HOST [PORT] [udp]") };
+        let usage = "remote HOST [PORT] [udp|tcp]";
+        let Some(host) = arg(d, 0) else { return self.bad(d, usage) };
         let port = match arg(d, 1) {
-            Some(_) => Some(self.number(d, 1, "remote HOST [PORT] [udp]")?),
+            Some(_) => Some(self.number(d, 1, usage)?),
             None => None,
         };
-        let family = match arg(d, 2) {
-            Some(proto) => Some(self.family(d, Some(proto))?),
+        let proto = match arg(d, 2) {
+            Some(proto) => Some(self.proto(d, Some(proto))?),
             None => None,
         };
-        Ok(Pending { host: host.trim_matches(['[', ']']).to_owned(), port, family })
+        Ok(Pending { host: host.trim_matches(['[', ']']).to_owned(), port, proto })
     }
 
-    fn family(&self, d: &Directive, proto: Option<&str>) -> Result<Family, ProfileError> {
+    fn proto(&self, d: &Directive, proto: Option<&str>) -> Result<Proto, ProfileError> {
         match proto {
-            Some("udp") => Ok(Family::Any),
-            Some("udp4") => Ok(Family::V4),
-            Some("udp6") => Ok(Family::V6),
-            Some(proto) if proto.starts_with("tcp") => self.not_yet(d, NotYet::Transport),
-            _ => self.bad(d, "proto udp"),
+            Some("udp") => Ok((Transport::Udp, Family::Any)),
+            Some("udp4") => Ok((Transport::Udp, Family::V4)),
+            Some("udp6") => Ok((Transport::Udp, Family::V6)),
+            Some("tcp" | "tcp-client") => Ok((Transport::Tcp, Family::Any)),
+            Some("tcp4" | "tcp4-client") => Ok((Transport::Tcp, Family::V4)),
+            Some("tcp6" | "tcp6-client") => Ok((Transport::Tcp, Family::V6)),
+            _ => self.bad(d, "proto udp (or tcp)"),
         }
     }
 
@@ -473,10 +480,11 @@ impl Reader<'_> {
         let outside = std::mem::take(&mut self.remotes);
         let inside = std::mem::take(&mut self.connections);
         let chosen = if inside.is_empty() { outside } else { inside };
-        let complete = chosen.into_iter().map(|pending| Remote {
-            host: pending.host,
-            port: pending.port.or(self.port).unwrap_or(DEFAULT_PORT),
-            family: pending.family.or(self.family).unwrap_or_default(),
+        let complete = chosen.into_iter().map(|pending| {
+            let (transport, family) =
+                pending.proto.or(self.proto).unwrap_or((Transport::Udp, Family::Any));
+            let port = pending.port.or(self.port).unwrap_or(DEFAULT_PORT);
+            Remote { host: pending.host, port, transport, family }
         });
         complete.collect()
     }
@@ -496,7 +504,8 @@ fn is_dns_script(d: &Directive) -> bool {
 fn shuffle(remotes: &mut [Remote]) {
     use std::hash::{BuildHasher, RandomState};
     let state = RandomState::new();
-    remotes.sort_by_cached_key(|remote| state.hash_one((&remote.host, remote.port)));
+    remotes
+        .sort_by_cached_key(|remote| state.hash_one((&remote.host, remote.port, remote.transport)));
 }
 
 const DEFAULT_PORT: u16 = 1194;

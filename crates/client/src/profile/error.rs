@@ -72,8 +72,8 @@ pub enum ProfileErrorKind {
 /// What a directive would need that this client does not do yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotYet {
-    /// OpenVPN over TCP, or through a proxy.
-    Transport,
+    /// OpenVPN through a proxy.
+    Proxy,
     /// tls-crypt and tls-crypt-v2.
     ControlProtection,
     /// User name and password.
@@ -96,7 +96,7 @@ impl NotYet {
     /// What to do about it.
     pub fn mend(self) -> &'static str {
         match self {
-            Self::Transport => "only UDP is spoken; ask for a profile with `proto udp`",
+            Self::Proxy => "no proxy is used; connect directly, over UDP or TCP",
             Self::ControlProtection => {
                 "only tls-auth is understood; ask for a profile with a <tls-auth> key"
             }

@@ -105,7 +105,7 @@ pub(super) const PASSED_OVER: &[&str] = &[
 
 /// What is refused, with its reason.
 pub(super) const UNSUPPORTED: &[(&[&str], NotYet)] = &[
-    (&["http-proxy", "http-proxy-option", "socks-proxy", "port-share"], NotYet::Transport),
+    (&["http-proxy", "http-proxy-option", "socks-proxy", "port-share"], NotYet::Proxy),
     (&["tls-crypt", "tls-crypt-v2", "secret"], NotYet::ControlProtection),
     (&["auth-user-pass", "static-challenge", "askpass"], NotYet::Passwords),
     (

@@ -5,12 +5,12 @@ use super::{Family, MssLimit, NotYet, ProfileError, ProfileErrorKind, TunName};
 use std::path::Path;
 use std::time::Duration;
 
+use wire::mtu::Transport;
+
 #[test]
-fn a_directive_of_another_transport_or_protection_names_line_and_mend() {
+fn a_directive_of_another_way_or_protection_names_line_and_mend() {
     for (text, why, line) in [
-        ("client\nproto tcp\n", NotYet::Transport, 2),
-        ("remote a 1194 tcp-client\n", NotYet::Transport, 1),
-        ("client\n\nhttp-proxy a 80\n", NotYet::Transport, 3),
+        ("client\n\nhttp-proxy a 80\n", NotYet::Proxy, 3),
         ("<tls-crypt>\nx\n</tls-crypt>\n", NotYet::ControlProtection, 1),
         ("auth-user-pass\n", NotYet::Passwords, 1),
         ("dev tap\n", NotYet::Tap, 1),
@@ -30,11 +30,11 @@ fn a_directive_of_another_transport_or_protection_names_line_and_mend() {
 
 #[test]
 fn the_message_has_file_line_and_mend() {
-    let error = fails("client\nproto tcp\n");
+    let error = fails("client\ndev tap\n");
     assert_eq!(
         error.to_string(),
-        "/etc/vpn/test.ovpn, line 2: `proto` is not supported: only UDP is spoken; ask for a \
-         profile with `proto udp`"
+        "/etc/vpn/test.ovpn, line 2: `dev` is not supported: only IP tunnels are supported; ask for \
+         a profile with `dev tun`"
     );
 }
 
@@ -61,6 +61,8 @@ fn wrong_arguments_show_how_it_is_written() {
     for text in [
         "remote\n",
         "remote a port\n",
+        "remote a 1 tcp-server\n",
+        "proto sctp\n",
         "port 70000\n",
         "key-direction 2\n",
         "auth MD5\n",
@@ -84,6 +86,11 @@ fn remotes_take_defaults_from_outside_and_blocks_replace_them() {
     assert_eq!((remotes[0].port, remotes[0].family), (500, Family::V4));
     assert_eq!(remotes[1].to_string(), "[2001:db8::1]:7");
     assert_eq!(remotes[1].family, Family::V6);
+    let each = "proto tcp4\nremote a\nremote b 7 udp\nremote c 8 tcp6-client\n";
+    let found: Vec<_> =
+        read(each).unwrap().remotes().into_iter().map(|r| (r.transport, r.family)).collect();
+    let (tcp, udp) = (Transport::Tcp, Transport::Udp);
+    assert_eq!(found, [(tcp, Family::V4), (udp, Family::Any), (tcp, Family::V6)]);
     let blocks = "remote outside\n<connection>\nremote inside 8\n</connection>\n";
     let remotes = read(blocks).unwrap().remotes();
     assert_eq!((remotes.len(), remotes[0].host.as_str(), remotes[0].port), (1, "inside", 8));

@@ -9,8 +9,10 @@ use wire::mtu::{Encapsulation, Transport, Underlay, outer_overhead};
 pub struct Remote {
     /// A name or an address.
     pub host: String,
-    /// Its UDP port.
+    /// Its port.
     pub port: u16,
+    /// What carries the packets.
+    pub transport: Transport,
     /// Which addresses of it to try.
     pub family: Family,
 }
@@ -18,9 +20,13 @@ pub struct Remote {
 impl std::fmt::Display for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
+            write!(f, "[{}]:{}", self.host, self.port)?;
         } else {
-            write!(f, "{}:{}", self.host, self.port)
+            write!(f, "{}:{}", self.host, self.port)?;
+        }
+        match self.transport {
+            Transport::Udp => Ok(()),
+            Transport::Tcp => f.write_str(" over TCP"),
         }
     }
 }
@@ -84,12 +90,11 @@ pub enum MssLimit {
 
 impl MssLimit {
     /// The same as a limit of the outer packet with its headers; 0 for none.
-    pub fn outer_limit(self, tun_mtu: u16, server: IpAddr) -> u16 {
+    pub fn outer_limit(self, tun_mtu: u16, server: IpAddr, transport: Transport) -> u16 {
         let underlay = if server.is_ipv4() { Underlay::V4 } else { Underlay::V6 };
-        let outer = outer_overhead(underlay, Transport::Udp);
-        let fixed = |limit: u16| {
-            limit.saturating_add(Encapsulation::USUAL.overhead()).saturating_add(outer)
-        };
+        let outer = outer_overhead(underlay, transport);
+        let inside = Encapsulation { transport, ..Encapsulation::USUAL }.overhead();
+        let fixed = |limit: u16| limit.saturating_add(inside).saturating_add(outer);
         match self {
             Self::Off => 0,
             Self::Default if tun_mtu == 1500 => 1492,
@@ -118,10 +123,13 @@ mod tests {
     fn every_way_to_write_mssfix_means_an_outer_limit() {
         let v4 = IpAddr::from([192, 0, 2, 1]);
         let v6: IpAddr = "2001:db8::1".parse().unwrap();
-        assert_eq!(MssLimit::Default.outer_limit(1500, v4), 1492);
-        assert_eq!(MssLimit::Default.outer_limit(1400, v4), 1400 + 24 + 28);
-        assert_eq!(MssLimit::Link(1400).outer_limit(1500, v6), 1448);
-        assert_eq!(MssLimit::Fixed(1360).outer_limit(1500, v6), 1360 + 24 + 48);
-        assert_eq!(MssLimit::Off.outer_limit(1500, v4), 0);
+        let (udp, tcp) = (Transport::Udp, Transport::Tcp);
+        assert_eq!(MssLimit::Default.outer_limit(1500, v4, udp), 1492);
+        assert_eq!(MssLimit::Default.outer_limit(1400, v4, udp), 1400 + 24 + 28);
+        assert_eq!(MssLimit::Default.outer_limit(1400, v4, tcp), 1400 + 24 + 2 + 40);
+        assert_eq!(MssLimit::Link(1400).outer_limit(1500, v6, udp), 1448);
+        assert_eq!(MssLimit::Link(1400).outer_limit(1500, v6, tcp), 1460);
+        assert_eq!(MssLimit::Fixed(1360).outer_limit(1500, v6, udp), 1360 + 24 + 48);
+        assert_eq!(MssLimit::Off.outer_limit(1500, v4, tcp), 0);
     }
 }

@@ -29,6 +29,8 @@ impl Worker {
             }
             Command::PeerHeard { peer } => self.peer_heard(peer, now),
             Command::PeerDel { peer } => self.peer_del(peer),
+            Command::RouteNew { peer, networks, sender } => self.route_new(peer, networks, sender),
+            Command::RouteDel { peer } => self.route_del(peer),
             Command::KeyNew { peer, key_id, cipher, material, role } => {
                 self.key_new(peer, key_id, cipher, &material, role)
             }
@@ -44,7 +46,10 @@ impl Worker {
         settings: PeerSettings,
         now: Now,
     ) -> Result<(), CommandRefused> {
-        let nets: Vec<IpNet> = nets(&settings).collect();
+        if !self.settings.share.owns(peer.id.get()) {
+            return Err(CommandRefused::WrongShare);
+        }
+        let nets: Vec<IpNet> = settings.nets().collect();
         self.table.insert(Peer::new(peer, endpoint, settings, now.boot))?;
         let slot = peer.id.get();
         nets.into_iter().for_each(|net| self.routes.insert(net, slot));
@@ -62,10 +67,10 @@ impl Worker {
         let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
         if let Some(settings) = settings {
             // What stays is not claimed again: it may have gone to a successor.
-            if !nets(&found.settings).eq(nets(&settings)) {
+            if !found.settings.nets().eq(settings.nets()) {
                 let routes = &mut self.routes;
-                nets(&found.settings).for_each(|net| routes.remove(net, slot));
-                nets(&settings).for_each(|net| routes.insert(net, slot));
+                found.settings.nets().for_each(|net| routes.remove(net, slot));
+                settings.nets().for_each(|net| routes.insert(net, slot));
             }
             found.settings = settings;
         }
@@ -87,9 +92,32 @@ impl Worker {
     fn peer_del(&mut self, peer: PeerRef) -> Result<(), CommandRefused> {
         let gone = self.table.remove(peer).ok_or(CommandRefused::NoSuchPeer)?;
         let slot = peer.id.get();
-        nets(&gone.settings).for_each(|net| self.routes.remove(net, slot));
+        gone.settings.nets().for_each(|net| self.routes.remove(net, slot));
         self.timers.disarm(slot, gone.alive.armed);
         self.notify(Notice::Deleted { peer, counters: gone.counters });
+        Ok(())
+    }
+
+    fn route_new(
+        &mut self,
+        peer: PeerRef,
+        networks: Vec<IpNet>,
+        sender: Option<Endpoint>,
+    ) -> Result<(), CommandRefused> {
+        let slot = peer.id.get();
+        if self.settings.share.owns(slot) {
+            return Err(CommandRefused::WrongShare);
+        }
+        let former = self.elsewhere.insert(slot, networks.clone(), sender);
+        former.into_iter().for_each(|net| self.routes.remove(net, slot));
+        networks.into_iter().for_each(|net| self.routes.insert(net, slot));
+        Ok(())
+    }
+
+    fn route_del(&mut self, peer: PeerRef) -> Result<(), CommandRefused> {
+        let slot = peer.id.get();
+        let former = self.elsewhere.remove(slot);
+        former.into_iter().for_each(|net| self.routes.remove(net, slot));
         Ok(())
     }
 
@@ -134,8 +162,4 @@ impl Worker {
     fn notify(&mut self, notice: Notice) {
         self.notices.push_back(Queued::Notice(notice));
     }
-}
-
-fn nets(settings: &PeerSettings) -> impl Iterator<Item = IpNet> + '_ {
-    settings.addresses.iter().copied().map(IpNet::host).chain(settings.networks.iter().copied())
 }

@@ -11,7 +11,8 @@ use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 use super::{Queued, Worker};
 use crate::ip::Inner;
 use crate::{
-    Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerRef, PeerToPeer, Side, mss,
+    Datagram, DatagramSink, DropCause, Endpoint, Notice, Packet, PacketSink, PeerRef, PeerToPeer,
+    Side, mss,
 };
 
 impl Worker {
@@ -42,9 +43,7 @@ impl Worker {
     ) {
         self.serving = None;
         let done = match parse_header(datagram) {
-            Ok(header) => self
-                .open(endpoint, header, datagram, now)
-                .and_then(|(slot, packet)| self.take(slot, packet, now, inward, to_udp)),
+            Ok(header) => self.handle_data(endpoint, header, datagram, now, inward, to_udp),
             Err(DataHeaderError::NotData(_)) => return inward.control(endpoint, datagram),
             Err(DataHeaderError::Truncated) => Err(DropCause::TooShort),
         };
@@ -53,15 +52,34 @@ impl Worker {
         }
     }
 
-    /// Everything up to an authentic payload whose sender is where it may be.
-    fn open<'b>(
+    fn handle_data<'b>(
         &mut self,
         endpoint: &Endpoint,
         header: DataHeader,
         datagram: &'b mut [u8],
         now: Now,
-    ) -> Result<(u32, &'b mut [u8]), DropCause> {
+        inward: &mut impl PacketSink<'b>,
+        to_udp: &mut impl DatagramSink,
+    ) -> Result<(), DropCause> {
         let slot = self.sender(endpoint, header).ok_or(DropCause::UnknownPeer)?;
+        let share = self.settings.share;
+        if !share.owns(slot) {
+            let taken = inward.elsewhere(share.owner(slot), endpoint, datagram);
+            return if taken { Ok(()) } else { Err(DropCause::HandOver) };
+        }
+        let packet = self.open(slot, endpoint, header, datagram, now)?;
+        self.take(slot, packet, now, inward, to_udp)
+    }
+
+    /// Everything up to an authentic payload whose sender is where it may be.
+    fn open<'b>(
+        &mut self,
+        slot: u32,
+        endpoint: &Endpoint,
+        header: DataHeader,
+        datagram: &'b mut [u8],
+        now: Now,
+    ) -> Result<&'b mut [u8], DropCause> {
         let peer = self.table.at(slot).ok_or(DropCause::UnknownPeer)?;
         self.serving = Some(peer.reference);
         let notices = &mut self.notices;
@@ -74,17 +92,17 @@ impl Worker {
         if moved {
             self.follow(slot, endpoint, opened.newest, now)?;
         }
-        Ok((slot, opened.plaintext))
+        Ok(opened.plaintext)
     }
 
     fn sender(&self, endpoint: &Endpoint, header: DataHeader) -> Option<u32> {
         match (self.settings.side, header) {
             (Side::Server, DataHeader::V2 { peer_id, .. }) if !peer_id.is_unset() => {
-                Some(peer_id.get())
+                Some(peer_id.get()).filter(|slot| *slot < self.settings.slots)
             }
             // A server that answers from elsewhere is followed if the profile says float.
             (Side::Client, DataHeader::V2 { .. }) => self.table.slot_at(endpoint).or(Some(0)),
-            _ => self.table.slot_at(endpoint),
+            _ => self.table.slot_at(endpoint).or_else(|| self.elsewhere.slot_at(endpoint)),
         }
     }
 
@@ -99,7 +117,9 @@ impl Worker {
         let taken = self.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
         let Some(peer) = self.table.at(slot) else { return Ok(()) };
         let same_remote = peer.endpoint.key() == endpoint.key();
-        if !same_remote && (taken || !peer.settings.float) {
+        // Whoever speaks TCP stays on its connection, and nobody moves to another's.
+        let bound = peer.endpoint.stream().is_some() || endpoint.stream().is_some();
+        if !same_remote && (taken || bound || !peer.settings.float) {
             return Err(DropCause::FloatRefused);
         }
         let mut endpoint = *endpoint;
@@ -147,7 +167,10 @@ impl Worker {
             Some(_) if self.settings.peer_to_peer == PeerToPeer::Refuse => {
                 return Err(DropCause::PeerToPeer);
             }
-            Some(other) => self.seal_for(other, packet, now, to_udp)?,
+            Some(other) if self.settings.share.owns(other) => {
+                self.seal_for(other, packet, now, to_udp)?;
+            }
+            Some(other) => self.hand_over(other, &Packet::plain(packet), to_udp)?,
         }
         Ok(())
     }

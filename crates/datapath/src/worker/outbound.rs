@@ -26,18 +26,22 @@ impl Worker {
     /// One look-up serves all segments: they differ in what lies behind their addresses.
     fn handle_packet(
         &mut self,
-        Packet { bytes, header }: Packet<'_>,
+        packet: Packet<'_>,
         now: Now,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
         self.serving = None;
-        let inner = Inner::parse(bytes).ok_or(DropCause::NotIp)?;
+        let inner = Inner::parse(packet.bytes).ok_or(DropCause::NotIp)?;
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
         }
         let slot = self.routes.find(inner.destination).ok_or(DropCause::NoRoute)?;
+        if !self.settings.share.owns(slot) {
+            return self.hand_over(slot, &packet, to_udp);
+        }
         let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
         self.serving = Some(peer);
+        let Packet { bytes, header } = packet;
         let seal = |segment: &mut [u8]| {
             fault::pass(Place::Split, peer);
             if let Err(cause) = self.seal_for(slot, segment, now, to_udp) {
@@ -45,6 +49,17 @@ impl Worker {
             }
         };
         split(bytes, &header, seal).map_err(|_| DropCause::BadOffload)
+    }
+
+    /// Leaves a packet to the worker that owns its peer.
+    pub(super) fn hand_over(
+        &self,
+        slot: u32,
+        packet: &Packet<'_>,
+        to_udp: &mut impl DatagramSink,
+    ) -> Result<(), DropCause> {
+        let owner = self.settings.share.owner(slot);
+        if to_udp.elsewhere(owner, packet) { Ok(()) } else { Err(DropCause::HandOver) }
     }
 
     /// Seals a packet for a peer, with the segment size that its path bears.

@@ -7,6 +7,7 @@ mod keepalive;
 mod moving;
 mod owners;
 mod renewal;
+mod sharing;
 mod traffic;
 
 use std::time::Duration;
@@ -21,8 +22,8 @@ use super::Worker;
 use crate::keys::{DataKeys, OpenKey, SealKey};
 use crate::testing::{Crafted, Dice};
 use crate::{
-    Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, Notice, Outbox, Packet,
-    PacketSink, PeerRef, PeerSettings, WorkerSettings,
+    Carrier, Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, Notice, Outbox,
+    Packet, PacketSink, PeerRef, PeerSettings, PeerToPeer, StreamId, WorkerSettings,
 };
 
 /// A worker with its surroundings.
@@ -134,6 +135,8 @@ impl Rig {
 struct Collected {
     packets: Vec<Vec<u8>>,
     control: Vec<(Endpoint, Vec<u8>)>,
+    elsewhere: Vec<(u16, Endpoint, Vec<u8>)>,
+    refuses: bool,
 }
 
 impl<'b> PacketSink<'b> for Collected {
@@ -143,6 +146,13 @@ impl<'b> PacketSink<'b> for Collected {
 
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]) {
         self.control.push((*endpoint, datagram.to_vec()));
+    }
+
+    fn elsewhere(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
+        if !self.refuses {
+            self.elsewhere.push((owner, *endpoint, datagram.to_vec()));
+        }
+        !self.refuses
     }
 }
 

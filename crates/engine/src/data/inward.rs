@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use wire::tls_auth::{ControlWrap, Suspect};
 
 use super::ControlDatagram;
+use super::neighbours::Neighbours;
 use crate::figures::DataFigures;
 
 /// Takes the content of one batch.
@@ -18,8 +19,12 @@ pub(super) struct Inward<'t, 'b> {
     pub(super) writer: TunWriter<'t>,
     pub(super) wrap: &'t ControlWrap,
     pub(super) control: &'t mpsc::Sender<ControlDatagram>,
+    /// Who takes what belongs to others; nobody, for what others read.
+    pub(super) neighbours: Option<&'t Neighbours>,
     pub(super) figures: &'t mut DataFigures,
     pub(super) diagnosis: &'t mut Diagnosis,
+    /// A control packet of a TCP connection failed the check: nothing of it is looked at any more.
+    pub(super) forged_on_stream: bool,
     pub(super) now: Now,
     /// Whose packets are being joined or written. Persists when that panics.
     pub(super) joining_for: &'t mut Option<PeerRef>,
@@ -28,10 +33,12 @@ pub(super) struct Inward<'t, 'b> {
 }
 
 impl Inward<'_, '_> {
-    /// Writes what still waits for more of its flow: nothing waits beyond a batch.
-    pub(super) fn finish(mut self) {
+    /// Writes what still waits for more of its flow: nothing waits beyond a batch. Says whether a
+    /// TCP connection brought a control packet that failed the check.
+    pub(super) fn finish(mut self) -> bool {
         self.flush_owner();
         self.figures.tun_errors += self.writer.errors;
+        self.forged_on_stream
     }
 
     /// Writes what waits. Should that panic, it is its owner's end, whoever is being served.
@@ -55,7 +62,11 @@ impl<'b> PacketSink<'b> for Inward<'_, 'b> {
     }
 
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]) {
+        if self.forged_on_stream {
+            return;
+        }
         if let Err(error) = self.wrap.open(datagram) {
+            self.forged_on_stream = endpoint.stream().is_some();
             let suspect = if error.is_forged() {
                 self.diagnosis.of(self.wrap, datagram, self.now)
             } else {
@@ -68,6 +79,10 @@ impl<'b> PacketSink<'b> for Inward<'_, 'b> {
         if self.control.try_send(datagram).is_err() {
             self.figures.control_overflow += 1;
         }
+    }
+
+    fn elsewhere(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
+        self.neighbours.is_some_and(|others| others.datagram(owner, endpoint, datagram))
     }
 }
 
@@ -128,6 +143,15 @@ impl Joining {
 
     pub(super) fn allowed(&self) -> offload::Joining {
         self.allowed
+    }
+
+    /// The same, as what the device was asked for.
+    pub(super) fn tun(&self) -> TunOffload {
+        match self.allowed {
+            offload::Joining::Nothing => TunOffload::None,
+            offload::Joining::Tcp => TunOffload::Tcp,
+            offload::Joining::TcpAndUdp => TunOffload::TcpAndUdp,
+        }
     }
 
     fn taken(&mut self, kind: Option<Segmentation>) {
@@ -210,6 +234,8 @@ mod tests {
             control: &control,
             figures: &mut DataFigures::default(),
             diagnosis: &mut Diagnosis::default(),
+            neighbours: None,
+            forged_on_stream: false,
             now: Now { boot: Default::default(), wall: Default::default() },
             joining_for: &mut joining_for,
             owner: None,

@@ -1,6 +1,6 @@
 //! A server on loopback with a TUN made of a socket pair, and a client that is driven step by step.
 
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, reason = "shared by several test binaries")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
-use engine::{Admission, Admitted, DataSettings, Identity, Report, Server, ServerSettings};
+use engine::{
+    Admission, Admitted, DataSettings, Identity, Report, Server, ServerIo, ServerSettings,
+};
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use sysio::{Packet, Tun, UdpSocket};
+use sysio::{Packet, TcpListener, Tun, UdpSocket};
 use testkit::Authority;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tunnel::{
     ClientConfig, Event, GateSettings, Hello, RenegotiateReason, ServerConfig, Session, Timing,
@@ -39,7 +42,9 @@ pub(crate) enum Flip {
 /// A server and what it stands on.
 pub(crate) struct Lab {
     pub(crate) server: Server,
-    address: SocketAddr,
+    /// Where it takes TCP connections.
+    pub(crate) tcp: SocketAddr,
+    udp: SocketAddr,
     door: Arc<Door>,
     flip: Option<Flip>,
     far: Tun,
@@ -48,13 +53,20 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn start(flip: Option<Flip>) -> Self {
+        Self::start_at(flip, Arc::new(SystemClock))
+    }
+
+    pub(crate) fn start_at(flip: Option<Flip>, clock: Arc<dyn Clock>) -> Self {
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("a pair");
         let near = Arc::new(Tun::from_fd(near, "near").expect("a TUN"));
         let far = Tun::from_fd(far, "far").expect("a TUN");
         let socket = UdpSocket::bind("127.0.0.1:0".parse().expect("v4")).expect("a socket");
-        let address = socket.local_addr().expect("bound");
+        let udp = socket.local_addr().expect("bound");
+        let listener = TcpListener::bind("127.0.0.1:0".parse().expect("v4")).expect("a listener");
+        let tcp = listener.local_addr().expect("bound");
+        let io = ServerIo::single(near, vec![Arc::new(socket)], vec![listener]);
         let within = match flip {
             Some(Flip::WithinAdmission(nth)) => nth,
             _ => 0,
@@ -64,6 +76,7 @@ impl Lab {
         let door = Arc::new(Door { changes, within, admissions, devices });
         let settings = ServerSettings {
             tunnel: Arc::new(server_config()),
+            tcp_options: String::new(),
             gate: GateSettings::default(),
             data: DataSettings {
                 ping: Duration::from_secs(60),
@@ -74,10 +87,8 @@ impl Lab {
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
-        let clock = Arc::new(SystemClock);
-        let server = Server::start(near, vec![Arc::new(socket)], settings, admission, clock)
-            .expect("a server");
-        Self { server, address, door, flip, far, packets: AtomicUsize::new(0) }
+        let server = Server::start(io, settings, admission, clock).expect("a server");
+        Self { server, tcp, udp, door, flip, far, packets: AtomicUsize::new(0) }
     }
 
     pub(crate) fn has_flipped(&self) -> bool {
@@ -101,13 +112,10 @@ impl Lab {
     /// The IPv4 sources of the packets that left the tunnel since it was last looked.
     pub(crate) fn sources_out(&self) -> Vec<[u8; 4]> {
         let mut packets: Vec<_> = (0..16).map(|_| Packet::new(0, 2048)).collect();
+        let source = |packet: &Packet| *packet.content()[12..].first_chunk().expect("IPv4");
         let mut sources = Vec::new();
         while let Ok(count @ 1..) = self.far.recv_batch(&mut packets) {
-            sources.extend(
-                packets[..count].iter().map(|packet| {
-                    *packet.content()[12..].first_chunk::<4>().expect("an IPv4 header")
-                }),
-            );
+            sources.extend(packets[..count].iter().map(source));
         }
         sources
     }
@@ -115,6 +123,17 @@ impl Lab {
     /// A packet for a client, from the network behind the server.
     pub(crate) fn packet_in(&self, to: [u8; 4]) {
         self.far.send(&packet([10, 71, 0, 1], to)).expect("room");
+    }
+
+    /// As many full packets for the client, as far as they go at once.
+    pub(crate) fn packets_in(&self, count: usize) {
+        let mut full = packet([10, 71, 0, 1], [10, 71, 0, 2]);
+        full.resize(1400, 0);
+        full[2..4].copy_from_slice(&1400u16.to_be_bytes());
+        for _ in 0..count {
+            // A full queue is somebody's who is slow, as the kernel's would be.
+            let _ = self.far.send(&full);
+        }
     }
 
     async fn step(&self, number: usize) -> bool {
@@ -193,7 +212,8 @@ impl Admission for Door {
 }
 
 fn identity(serial: Serial, number: u8) -> Identity {
-    Identity { serial, user: "alice".to_owned(), device: DEVICES[usize::from(number)].to_owned() }
+    let device = DEVICES[usize::from(number)].to_owned();
+    Identity { serial, user: "alice".to_owned(), device }
 }
 
 /// A client without a TUN, whose every datagram is a step.
@@ -203,10 +223,12 @@ pub(crate) struct Subscriber {
     pub(crate) renegotiated: bool,
     /// Packets that it could open.
     pub(crate) opened: usize,
+    /// Data packets that it could not open.
+    pub(crate) unopened: usize,
     /// What had passed when the sweep was confirmed: to the network, to the client.
     pub(crate) passed: Option<(usize, usize)>,
     ended: bool,
-    socket: tokio::net::UdpSocket,
+    pub(crate) way: Way,
     session: Session,
     keys: BTreeMap<KeyId, (SealKey, OpenKey)>,
     sealing: Option<KeyId>,
@@ -215,24 +237,85 @@ pub(crate) struct Subscriber {
     pub(crate) address: [u8; 4],
 }
 
-impl Subscriber {
-    pub(crate) async fn connect(lab: &Lab) -> Self {
-        Self::connect_with(lab, 0).await
+/// How its packets get to the server.
+pub(crate) enum Way {
+    Udp(tokio::net::UdpSocket),
+    /// And what was received of it.
+    Tcp(tokio::net::TcpStream, Vec<u8>),
+}
+
+impl Way {
+    pub(crate) async fn udp(lab: &Lab) -> Self {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        socket.connect(lab.udp).await.expect("connected");
+        Way::Udp(socket)
     }
 
-    /// Connects with one of the certificates.
-    pub(crate) async fn connect_with(lab: &Lab, device: usize) -> Self {
-        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-        socket.connect(lab.address).await.expect("connected");
+    pub(crate) async fn tcp(lab: &Lab) -> Self {
+        let stream = tokio::net::TcpStream::connect(lab.tcp).await.expect("connected");
+        Way::Tcp(stream, Vec::new())
+    }
+
+    /// A server that is gone, or that closed the connection, is what some tests are about.
+    async fn send(&mut self, packet: &[u8]) {
+        let _ = match self {
+            Way::Udp(socket) => socket.send(packet).await.map(drop),
+            Way::Tcp(stream, _) => {
+                let length = wire::stream::length(packet.len()).expect("a short packet");
+                stream.write_all(&[&length[..], packet].concat()).await
+            }
+        };
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        match self {
+            Way::Udp(socket) => drop(socket.send(bytes).await),
+            Way::Tcp(stream, _) => drop(stream.write_all(bytes).await),
+        }
+    }
+
+    async fn received(&mut self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 2048];
+        match self {
+            Way::Udp(socket) => {
+                let length = socket.recv(&mut buffer).await.ok()?;
+                buffer.truncate(length);
+                Some(buffer)
+            }
+            Way::Tcp(stream, begun) => loop {
+                if let Some(whole) = wire::stream::whole_frame(begun) {
+                    let packet = begun[wire::stream::LENGTH..whole].to_vec();
+                    begun.drain(..whole);
+                    return Some(packet);
+                }
+                match stream.read(&mut buffer).await.ok()? {
+                    // Nothing comes any more, as with datagrams.
+                    0 => std::future::pending().await,
+                    length => begun.extend_from_slice(&buffer[..length]),
+                }
+            },
+        }
+    }
+}
+
+impl Subscriber {
+    pub(crate) fn new(way: Way) -> Self {
+        Self::of(0, way)
+    }
+
+    /// One of the devices.
+    pub(crate) fn of(device: usize, way: Way) -> Self {
         let session = Session::client(Arc::new(client_config(device)), seed(), SystemClock.now());
         Self {
             steps: 0,
             established: false,
             renegotiated: false,
             opened: 0,
+            unopened: 0,
             passed: None,
             ended: false,
-            socket,
+            way,
             session,
             keys: BTreeMap::new(),
             sealing: None,
@@ -297,6 +380,13 @@ impl Subscriber {
         }
     }
 
+    /// Takes everything that comes until nothing comes for a while.
+    pub(crate) async fn read_all(&mut self) {
+        while let Some(datagram) = self.received(Duration::from_millis(300)).await {
+            self.take(&datagram);
+        }
+    }
+
     /// Sends what waits, then takes one datagram or one deadline.
     async fn turn(&mut self, lab: &Lab, at_most: Duration) {
         self.drain(lab).await;
@@ -317,8 +407,7 @@ impl Subscriber {
         loop {
             while let Some(datagram) = self.session.poll_transmit(SystemClock.now()) {
                 self.step(lab).await;
-                // A server that is gone shows as a refused port; there is nothing to tell.
-                let _ = self.socket.send(&datagram).await;
+                self.way.send(&datagram).await;
             }
             let Some(event) = self.session.poll_event() else { return };
             self.act_on(event);
@@ -356,7 +445,7 @@ impl Subscriber {
         let Some((seal, _)) = self.keys.get_mut(&key_id) else { return };
         seal.seal(header, &plaintext, &mut sealed).expect("sealed");
         self.step(lab).await;
-        let _ = self.socket.send(&sealed).await;
+        self.way.send(&sealed).await;
         // What this packet leads to has happened before the next one goes.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -370,7 +459,9 @@ impl Subscriber {
         let (DataHeader::V1 { key_id } | DataHeader::V2 { key_id, .. }) = header;
         let mut bytes = datagram.to_vec();
         let Some((_, open)) = self.keys.get_mut(&key_id) else { return };
-        if open.open(header, &mut bytes).is_ok() {
+        let opened = open.open(header, &mut bytes).is_ok();
+        self.unopened += usize::from(!opened);
+        if opened {
             self.opened += 1;
             self.session.data_seen(key_id, SystemClock.now());
         }
@@ -387,13 +478,15 @@ impl Subscriber {
         }
     }
 
-    async fn received(&self, wait: Duration) -> Option<Vec<u8>> {
-        let mut buffer = vec![0; 2048];
-        let received = tokio::time::timeout(wait, self.socket.recv(&mut buffer)).await;
-        let length = received.ok()?.ok()?;
-        buffer.truncate(length);
-        Some(buffer)
+    async fn received(&mut self, wait: Duration) -> Option<Vec<u8>> {
+        tokio::time::timeout(wait, self.way.received()).await.ok()?
     }
+}
+
+/// The first packet of a client.
+pub(crate) fn first_packet() -> Vec<u8> {
+    let mut session = Session::client(Arc::new(client_config(0)), seed(), SystemClock.now());
+    session.poll_transmit(SystemClock.now()).expect("a reset")
 }
 
 /// An IPv4 packet with a protocol that nobody looks into.

@@ -11,6 +11,7 @@ use super::figures::Figure;
 use super::protocol::{DeviceName, RevokeReason};
 use super::secret::SecretText;
 use super::timestamp::Timestamp;
+use crate::config::Transport;
 
 /// A user, in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,8 +185,10 @@ pub struct ProfileCommon {
 pub struct Remote {
     /// A name or an address.
     pub host: String,
-    /// The UDP port.
+    /// The port.
     pub port: u16,
+    /// What carries the packets there.
+    pub transport: Transport,
 }
 
 /// The private key in an answer.
@@ -285,6 +288,8 @@ pub struct Status {
     pub last_refusals: Vec<RefusalEntry>,
     /// Dropped packets by cause.
     pub drops: BTreeMap<String, u64>,
+    /// How packets are carried: threads, and what the kernel does in one piece.
+    pub data_path: String,
     /// Everything that is counted, for Prometheus.
     pub figures: Vec<Figure>,
     /// What the operator should know, one sentence each.
@@ -313,6 +318,8 @@ pub struct Session {
     pub id: u64,
     /// Whose it is.
     pub device: DeviceName,
+    /// What carries its packets.
+    pub transport: Transport,
     /// Where it comes from.
     pub source: SocketAddr,
     /// The address of ours that it talks to.

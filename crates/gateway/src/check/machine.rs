@@ -2,14 +2,14 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
-use std::net::{Ipv6Addr, UdpSocket};
+use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{bad, good, warning};
 use crate::admin::answer::Finding;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Transport};
 use crate::data::own_uid;
 use crate::gateway::Gateway;
 use crate::operations::views::device_name;
@@ -187,17 +187,21 @@ fn firewall(config: &Config) -> Option<Finding> {
 
 fn port(listen: &Listen) -> Finding {
     let subject = listen.to_string();
-    match UdpSocket::bind(listen.address) {
-        Ok(_) => good(&subject, "it is free"),
+    let (tried, word, which) = match listen.transport {
+        Transport::Udp => (UdpSocket::bind(listen.address).map(drop), "udp", "-ulpn"),
+        Transport::Tcp => (TcpListener::bind(listen.address).map(drop), "tcp", "-tlpn"),
+    };
+    match tried {
+        Ok(()) => good(&subject, "it is free"),
         Err(error) if error.kind() == ErrorKind::AddrInUse => bad(
             &subject,
             "another program listens there",
-            format!("see which: ss -ulpn sport = :{}", listen.address.port()),
+            format!("see which: ss {which} sport = :{}", listen.address.port()),
         ),
         Err(_) if listen.address.ip() == Ipv6Addr::UNSPECIFIED && ipv6_is_off() => warning(
             &subject,
             "IPv6 is off on this machine, so that only IPv4 is listened on",
-            format!("write udp:0.0.0.0:{} into vpn.listen", listen.address.port()),
+            format!("write {word}:0.0.0.0:{} into vpn.listen", listen.address.port()),
         ),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => bad(
             &subject,

@@ -82,6 +82,10 @@ pub struct Vpn {
     pub auth: String,
     /// Sessions at once.
     pub max_sessions: u32,
+    /// Threads that carry packets; 0 for one per core.
+    pub workers: u16,
+    /// Parts of the data path to do without, as in [`engine::Offloads::PARTS`].
+    pub without: Vec<String>,
     /// What subscribers are told.
     pub push: Push,
 }
@@ -178,6 +182,8 @@ impl Config {
             ("vpn.ciphers", old.ciphers != now.ciphers),
             ("vpn.auth", old.auth != now.auth),
             ("vpn.max_sessions", old.max_sessions != now.max_sessions),
+            ("vpn.workers", old.workers != now.workers),
+            ("vpn.without", old.without != now.without),
             ("ca.key_type", self.ca.key_type != new.ca.key_type),
             ("ca.validity_days", self.ca.validity_days != new.ca.validity_days),
         ];
@@ -191,6 +197,11 @@ impl Config {
         let v6 = routes.iter().filter_map(|r| r.parse().ok()).collect();
         (v4, v6)
     }
+}
+
+impl Vpn {
+    /// Half as many as a TUN device may have queues.
+    pub const MOST_WORKERS: u16 = 128;
 }
 
 impl Default for Vpn {
@@ -211,6 +222,8 @@ impl Default for Vpn {
             ciphers: CIPHERS.iter().map(|c| (*c).to_owned()).collect(),
             auth: "SHA256".to_owned(),
             max_sessions: 4096,
+            workers: 0,
+            without: Vec::new(),
             push: Push::default(),
         }
     }
@@ -287,7 +300,7 @@ mod tests {
         assert_eq!(
             error("[vpn]\nlisten = [\"sctp:[::]:1\"]\n"),
             "/d/handfast.toml:2:10: `sctp:[::]:1` is not a listening address; write one like \
-             `udp:[::]:1194`"
+             `udp:[::]:1194` or `tcp:[::]:1194`"
         );
         assert_eq!(
             error("[ca]\nkey_type = \"rot13\"\n"),
@@ -340,6 +353,19 @@ mod tests {
         new.vpn.nat = false;
         new.vpn.push.redirect_gateway = true;
         assert_eq!(old.only_at_start(&new), ["vpn.nat"]);
+    }
+
+    #[test]
+    fn udp_and_tcp_may_share_a_port() {
+        let text = "[vpn]\nlisten = [\"udp:[::]:1194\", \"tcp:[::]:1194\"]\n";
+        let config = Config::parse(Path::new("x"), text).expect("valid");
+        let transports: Vec<_> = config.vpn.listen.iter().map(|l| l.transport).collect();
+        assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
+        assert_eq!(config.vpn.listen[1].to_string(), "tcp:[::]:1194");
+        assert_eq!(
+            error("[vpn]\nlisten = [\"tcp:[::]:1\", \"tcp:[::]:1\"]\n"),
+            "/d/handfast.toml:2:10: vpn.listen names tcp:[::]:1 twice"
+        );
     }
 
     #[test]

@@ -36,6 +36,8 @@ const VPN: Section = Section {
         "ciphers",
         "auth",
         "max_sessions",
+        "workers",
+        "without",
     ],
     sections: &[PUSH],
 };

@@ -50,7 +50,10 @@ impl FirstConfig {
         writeln!(out, "# Host names or addresses that profiles point to, tried in this order.")?;
         writeln!(out, "names = {}", list(&config.public.names))?;
         writeln!(out, "\n[vpn]")?;
-        writeln!(out, "# Sockets. [::] takes IPv4 as well.")?;
+        writeln!(
+            out,
+            "# Sockets. [::] takes IPv4 as well. For networks that let no UDP through, add \"tcp:[::]:1194\"."
+        )?;
         writeln!(out, "listen = {}", list(&vpn.listen))?;
         writeln!(out, "# The tunnel's interface.")?;
         writeln!(out, "interface = \"{}\"", vpn.interface)?;
@@ -97,6 +100,14 @@ impl FirstConfig {
         writeln!(out, "auth = \"{}\"", vpn.auth)?;
         writeln!(out, "# Sessions at once.")?;
         writeln!(out, "max_sessions = {}", vpn.max_sessions)?;
+        writeln!(out, "# Threads that carry packets (0: one per core).")?;
+        writeln!(out, "workers = {}", vpn.workers)?;
+        writeln!(
+            out,
+            "# Speed-ups to do without, where a driver has a bug: {}.",
+            engine::Offloads::PARTS.join(", ")
+        )?;
+        writeln!(out, "without = {}", list(&vpn.without))?;
         writeln!(out, "\n[vpn.push]")?;
         writeln!(out, "# Networks behind the gateway, IPv4 or IPv6: [\"192.168.10.0/24\"].")?;
         writeln!(out, "routes = []")?;

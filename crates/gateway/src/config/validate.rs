@@ -163,6 +163,16 @@ fn sizes(config: &Config) -> Result<(), Finding> {
         let message = format!("vpn.mssfix is {}; choose 576 to 9000, or 0 for none", vpn.mssfix);
         return refuse(&["vpn", "mssfix"], message);
     }
+    let most = super::Vpn::MOST_WORKERS;
+    if vpn.workers > most {
+        let message = format!("vpn.workers is {}; choose 1 to {most}, or 0", vpn.workers);
+        return refuse(&["vpn", "workers"], message);
+    }
+    let parts = engine::Offloads::PARTS;
+    if let Some(part) = vpn.without.iter().find(|part| !parts.contains(&part.as_str())) {
+        let message = format!("vpn.without names {part:?}; choose of {}", parts.join(", "));
+        return refuse(&["vpn", "without"], message);
+    }
     if vpn.max_sessions == 0 || vpn.max_sessions > 1_000_000 {
         let message = format!("vpn.max_sessions is {}; choose 1 to 1000000", vpn.max_sessions);
         return refuse(&["vpn", "max_sessions"], message);

@@ -17,10 +17,23 @@ pub struct Listen {
 }
 
 /// What carries the tunnel's packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// One packet per datagram.
     Udp,
+    /// Packets in a TCP connection, each behind its length.
+    Tcp,
+}
+
+impl Transport {
+    /// As it is written: `udp`, `tcp`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
 }
 
 /// A DNS name or an address by which the outside reaches the gateway.
@@ -95,9 +108,11 @@ impl FromStr for Listen {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let address = text.strip_prefix("udp:").and_then(|a| a.parse().ok());
-        let address = address.ok_or_else(|| ValueError::Listen(text.to_owned()))?;
-        Ok(Self { transport: Transport::Udp, address })
+        let known = [Transport::Udp, Transport::Tcp].into_iter().find_map(|transport| {
+            let address = text.strip_prefix(transport.word())?.strip_prefix(':')?;
+            Some(Self { transport, address: address.parse().ok()? })
+        });
+        known.ok_or_else(|| ValueError::Listen(text.to_owned()))
     }
 }
 
@@ -146,7 +161,8 @@ impl Display for ValueError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(text) => {
-                write!(f, "`{text}` is not a listening address; write one like `udp:[::]:1194`")
+                write!(f, "`{text}` is not a listening address; write one like `udp:[::]:1194` ")?;
+                f.write_str("or `tcp:[::]:1194`")
             }
             Self::PublicName(text) => {
                 write!(f, "`{text}` is neither a host name nor an address; write one like ")?;
@@ -167,9 +183,7 @@ impl std::error::Error for ValueError {}
 
 impl Display for Listen {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.transport {
-            Transport::Udp => write!(f, "udp:{}", self.address),
-        }
+        write!(f, "{}:{}", self.transport.word(), self.address)
     }
 }
 

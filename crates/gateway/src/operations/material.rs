@@ -9,7 +9,7 @@ use crate::admin::failure::{Failure, FailureKind};
 use crate::admin::protocol::DeviceName;
 use crate::admin::timestamp::Timestamp;
 use crate::authority::{Issued, KeyFrom};
-use crate::config::Config;
+use crate::config::{Config, PublicName};
 use crate::gateway::Gateway;
 use crate::metrics::seconds;
 
@@ -111,12 +111,17 @@ enum Plan {
     HandOut(Box<store::Certificate>),
 }
 
-/// Every public name with every port that is listened on.
+/// Every public name with every port that is listened on, in the order of both.
 pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
-    let mut ports: Vec<u16> = config.vpn.listen.iter().map(|l| l.address.port()).collect();
-    ports.dedup();
-    let names = config.public.names.iter();
-    names.flat_map(|n| ports.iter().map(|p| Remote { host: n.to_string(), port: *p })).collect()
+    let mut doors: Vec<_> =
+        config.vpn.listen.iter().map(|l| (l.address.port(), l.transport)).collect();
+    doors.dedup();
+    let at = |host: &PublicName| {
+        let host = host.to_string();
+        let remote = |&(port, transport)| Remote { host: host.clone(), port, transport };
+        doors.iter().map(remote).collect::<Vec<_>>()
+    };
+    config.public.names.iter().flat_map(at).collect()
 }
 
 fn superseded_by(detail: &DeviceDetail, serial: &store::Serial) -> Option<(String, Timestamp)> {

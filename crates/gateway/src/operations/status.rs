@@ -53,6 +53,7 @@ impl Gateway {
             refusals: self.metrics().refusals(),
             last_refusals: self.metrics().last_refusals(),
             drops: tally.drops.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect(),
+            data_path: tally.data_path.clone(),
             figures: self.metrics().figures(&tally, &gauges),
             warnings: self.warnings().await,
         })

@@ -9,6 +9,7 @@ use super::{SPLIT_CERTIFICATE, SPLIT_KEY, System};
 use crate::admin::answer::ProfileCommon;
 use crate::admin::protocol::DeviceName;
 use crate::admin::secret::SecretText;
+use crate::config::Transport;
 
 /// What of a device goes into a unified profile.
 #[derive(Debug, Clone, Copy)]
@@ -63,13 +64,8 @@ fn write_common(
     system: System,
     common: &ProfileCommon,
 ) -> Result<(), RenderError> {
-    text.push_str("client\ndev tun\nproto udp\n");
-    if common.remotes.is_empty() {
-        return Err(RenderError::NoRemote);
-    }
-    for remote in &common.remotes {
-        let _ = writeln!(text, "remote {} {}", plain_word("remote", &remote.host)?, remote.port);
-    }
+    text.push_str("client\ndev tun\n");
+    write_remotes(text, system, common)?;
     text.push_str("nobind\npersist-tun\n");
     let name = plain_word("server name", &common.server_name)?;
     let _ = writeln!(text, "remote-cert-tls server\nverify-x509-name {name} name");
@@ -81,11 +77,47 @@ fn write_common(
     Ok(())
 }
 
+/// The servers in the order in which they are tried. What carries the packets is said once where it
+/// is the same for all, as older clients have it.
+fn write_remotes(
+    text: &mut String,
+    system: System,
+    common: &ProfileCommon,
+) -> Result<(), RenderError> {
+    let first = common.remotes.first().ok_or(RenderError::NoRemote)?;
+    let mixed = common.remotes.iter().any(|remote| remote.transport != first.transport);
+    let _ = writeln!(text, "proto {}", proto(first.transport));
+    for remote in &common.remotes {
+        let (host, port) = (plain_word("remote", &remote.host)?, remote.port);
+        let _ = match mixed {
+            true => writeln!(text, "remote {host} {port} {}", proto(remote.transport)),
+            false => writeln!(text, "remote {host} {port}"),
+        };
+    }
+    if mixed && !system.is_mobile() {
+        // By itself the version 2 core waits two minutes for a server that does not answer; the
+        // version 3 core waits for ten seconds.
+        text.push_str("server-poll-timeout 10\n");
+    }
+    Ok(())
+}
+
+fn proto(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp-client",
+    }
+}
+
 /// What is special to a system's usual client.
 fn write_system(text: &mut String, system: System, common: &ProfileCommon) {
     if !system.is_mobile() {
         // The version 3 core ignores these three with a warning for each.
-        text.push_str("persist-key\nresolv-retry infinite\nexplicit-exit-notify 1\n");
+        text.push_str("persist-key\nresolv-retry infinite\n");
+        // Clients before 2.6 refuse it beside TCP. The gateway pushes it over UDP then.
+        if common.remotes.iter().all(|remote| remote.transport == Transport::Udp) {
+            text.push_str("explicit-exit-notify 1\n");
+        }
     }
     match system {
         System::Windows => write_windows_dns(text, common.pushes_dns),
@@ -263,6 +295,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn servers_of_both_transports_are_named_in_their_order_and_no_client_waits_long_for_one() {
+        let both = [Transport::Udp, Transport::Tcp].map(|t| remote("vpn.example.net", t));
+        let mixed = ProfileCommon { remotes: both.to_vec(), ..common() };
+        for system in System::ALL {
+            let text = unified_text(system, &mixed);
+            let remotes = "\nproto udp\nremote vpn.example.net 1194 udp\n\
+                           remote vpn.example.net 1194 tcp-client\n";
+            assert!(text.contains(remotes), "{text}");
+            assert_eq!(text.contains("\nserver-poll-timeout 10\n"), !system.is_mobile());
+            assert!(!text.contains("explicit-exit-notify"));
+        }
+        let tcp = ProfileCommon { remotes: both[1..].to_vec(), ..common() };
+        let text = unified_text(System::Linux, &tcp);
+        assert!(text.contains("\nproto tcp-client\nremote vpn.example.net 1194\n"), "{text}");
+        assert!(!text.contains("explicit-exit-notify") && !text.contains("poll-timeout"));
+    }
+
+    fn remote(host: &str, transport: Transport) -> Remote {
+        Remote { host: host.into(), port: 1194, transport }
+    }
+
     fn unified_text(system: System, common: &ProfileCommon) -> String {
         let name = DeviceName::parse("alice/phone").unwrap();
         let key_pem = SecretText::new("KEY".into());
@@ -277,8 +331,8 @@ mod tests {
             auth: "SHA256".into(),
             server_name: "gateway.handfast.internal".into(),
             remotes: vec![
-                Remote { host: "vpn.example.net".into(), port: 1194 },
-                Remote { host: "2001:db8::1".into(), port: 1194 },
+                remote("vpn.example.net", Transport::Udp),
+                remote("2001:db8::1", Transport::Udp),
             ],
             ciphers: ["AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"].map(Into::into).into(),
             pushes_dns: false,

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use clock::Clock;
 use datapath::PeerToPeer;
-use engine::{DataSettings, Server, ServerSettings};
-use sysio::UdpSocket;
+use engine::{DataSettings, Offloads, Server, ServerIo, ServerSettings};
+use sysio::{TcpListener, UdpSocket};
 use tunnel::{GateSettings, ServerConfig, Timing};
 use wire::cipher::Cipher;
 use wire::key_material::Role;
@@ -24,7 +24,7 @@ use wire::static_key::KeyDirection;
 use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
 
 use crate::admin::failure::{Failure, FailureKind};
-use crate::config::Config;
+use crate::config::{Config, Listen, Transport};
 use crate::gateway::Gateway;
 
 use admission::{Door, event};
@@ -59,14 +59,22 @@ impl Vpn {
             .because(error.to_string())
             .hint("mend it under [push] in handfast.toml"));
         }
-        let sockets = listen(&config)?;
-        let ports = sockets.iter().filter_map(|s| Some(s.local_addr().ok()?.port())).collect();
+        let workers = workers(&config);
+        let doors = listen(&config, workers)?;
+        let ports = doors.ports();
         let settings = settings(gateway, &config)?;
-        let network = network::set_up(gateway.data(), state, &config).await?;
+        let offloads = Offloads::wanted_but(&config.vpn.without);
+        let network = network::set_up(gateway.data(), state, &config, offloads, workers).await?;
         let door = Door::new(gateway);
         let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;
-        let tun = Arc::clone(&network.tun);
-        let started = Server::start(tun, sockets, settings, admission, Arc::clone(&clock));
+        let io = ServerIo {
+            workers,
+            offloads,
+            queues: network.queues.clone(),
+            udp: doors.udp,
+            tcp: doors.tcp,
+        };
+        let started = Server::start(io, settings, admission, Arc::clone(&clock));
         let server = match started {
             Ok(server) => server,
             Err(error) => {
@@ -117,19 +125,78 @@ fn sweep(
     task.abort_handle()
 }
 
-fn listen(config: &Config) -> Result<Vec<Arc<UdpSocket>>, Failure> {
-    let bind = |listen: &crate::config::Listen| {
-        let socket = UdpSocket::bind(listen.address).map_err(|e| {
-            Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
-                .caused_by(&e)
-                .hint("stop the other program on that port, or change vpn.listen")
-        })?;
-        if socket.ipv6_was_off() {
+/// Threads that own peers: as configured, or one for each core.
+fn workers(config: &Config) -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match config.vpn.workers {
+        0 => u16::try_from(cores).unwrap_or(u16::MAX).min(crate::config::Vpn::MOST_WORKERS),
+        workers => workers,
+    }
+}
+
+/// Where the gateway is reached: for each address, sockets for its workers.
+#[derive(Default)]
+struct Doors {
+    udp: Vec<Vec<Arc<UdpSocket>>>,
+    tcp: Vec<Vec<TcpListener>>,
+}
+
+impl Doors {
+    /// The first port for UDP, and the first for TCP.
+    fn ports(&self) -> [u16; 2] {
+        let udp = self.udp.first().and_then(|group| group[0].local_addr().ok());
+        let tcp = self.tcp.first().and_then(|group| group[0].local_addr().ok());
+        [udp, tcp].map(|address| address.map_or(0, |address| address.port()))
+    }
+}
+
+/// For UDP a socket more than workers: one for control packets.
+fn listen(config: &Config, workers: u16) -> Result<Doors, Failure> {
+    let workers = usize::from(workers);
+    let mut doors = Doors::default();
+    for listen in &config.vpn.listen {
+        let ipv6_was_off = match listen.transport {
+            Transport::Udp => {
+                let group = UdpSocket::bind_group(listen.address, workers + 1);
+                let group = group.map_err(|e| taken(listen, &e))?;
+                let ipv6_was_off = group[0].ipv6_was_off();
+                doors.udp.push(group.into_iter().map(Arc::new).collect());
+                ipv6_was_off
+            }
+            Transport::Tcp => {
+                let first = TcpListener::bind(listen.address).map_err(|e| taken(listen, &e))?;
+                let ipv6_was_off = first.ipv6_was_off();
+                let mut group = vec![first];
+                while group.len() < workers {
+                    group.push(group[0].share().map_err(|e| taken(listen, &e))?);
+                }
+                doors.tcp.push(group);
+                ipv6_was_off
+            }
+        };
+        if ipv6_was_off {
             tracing::warn!(%listen, "IPv6 is off on this machine; listening on IPv4 only");
         }
-        Ok(Arc::new(socket))
-    };
-    config.vpn.listen.iter().map(bind).collect()
+    }
+    if !doors.tcp.is_empty() {
+        raise_open_files();
+    }
+    Ok(doors)
+}
+
+fn taken(listen: &Listen, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Environment, format!("cannot listen on {listen}"))
+        .caused_by(error)
+        .hint("stop the other program on that port, or change vpn.listen")
+}
+
+/// Every TCP session has a descriptor of its own: as many as this process may have.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn settings(gateway: &Gateway, config: &Config) -> Result<ServerSettings, Failure> {
@@ -159,6 +226,7 @@ fn settings(gateway: &Gateway, config: &Config) -> Result<ServerSettings, Failur
     };
     Ok(ServerSettings {
         tunnel: Arc::new(tunnel),
+        tcp_options: Options { tcp: true, ..options }.to_string(),
         gate: GateSettings { hand_window: seconds(vpn.hand_window), ..GateSettings::default() },
         data: DataSettings {
             ping: seconds(vpn.ping),

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::Offloads;
+
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
     Forwarding, NAT_TABLE, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlLedger,
@@ -20,7 +22,7 @@ use crate::data::DataDir;
 /// What was set up, to be undone.
 #[derive(Debug)]
 pub(crate) struct TunnelNetwork {
-    pub(crate) tun: Arc<Tun>,
+    pub(crate) queues: Vec<Arc<Tun>>,
     forwarding: Option<Forwarding>,
     nat: Option<NatTable>,
 }
@@ -30,20 +32,26 @@ pub(crate) async fn set_up(
     data: &DataDir,
     state: Option<&Path>,
     config: &Config,
+    offloads: Offloads,
+    workers: u16,
 ) -> Result<TunnelNetwork, Failure> {
     let ledger = ledger(data, state)?;
-    let offload = engine::Offloads::wanted().tun;
-    let tun = Tun::create(&config.vpn.interface, config.vpn.tun_mtu, offload)
+    let count = if offloads.queues { usize::from(workers) } else { 1 };
+    let vpn = &config.vpn;
+    let queues = Tun::create_queues(&vpn.interface, vpn.tun_mtu, offloads.tun, count)
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
-    addresses(&tun, config)
+    let tun = &queues[0];
+    addresses(tun, config)
         .await
         .map_err(|e| failed("the tunnel's interface could not be set up", &*e))?;
-    let mut network = TunnelNetwork { tun: Arc::new(tun), forwarding: None, nat: None };
+    let name = tun.name().to_owned();
+    let queues = queues.into_iter().map(Arc::new).collect();
+    let mut network = TunnelNetwork { queues, forwarding: None, nat: None };
     if config.vpn.nat {
         network.forwarding = Some(forward(&ledger, config).await?);
-        network.nat = masquerade(network.tun.name().to_owned(), config).await;
+        network.nat = masquerade(name, config).await;
     } else {
-        remove_left_over(network.tun.name()).await;
+        remove_left_over(&name).await;
     }
     Ok(network)
 }

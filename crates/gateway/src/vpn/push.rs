@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wire::push::{PushOption, PushOptionError, Topology};
 
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::live::Admitted;
 
 /// The options for one device; the session adds cipher, peer-id and protocol flags.
@@ -23,6 +23,10 @@ pub(crate) fn options(admitted: &Admitted, config: &Config) -> Vec<PushOption> {
     }
     options.push(PushOption::Ifconfig { local: admitted.v4, netmask: net.netmask() });
     options.push(PushOption::TunMtu(config.vpn.tun_mtu));
+    // Profiles for TCP as well can't ask for it. The engine leaves it out over TCP.
+    if config.vpn.listen.iter().any(|listen| listen.transport == Transport::Tcp) {
+        options.push(PushOption::ExplicitExitNotify(1));
+    }
     options
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clock::Clock;
-use engine::{Kick, Server, SessionInfo};
+use engine::{DataFigures, Kick, Server, SessionInfo};
 use tunnel::DropReason;
 
 use crate::admin::answer::Session;
 use crate::admin::protocol::{DeviceName, KickTarget};
+use crate::config::Transport;
 use crate::metrics::seconds;
 use crate::running::{Later, Running, Tally};
 
@@ -17,7 +18,8 @@ use crate::running::{Later, Running, Tally};
 pub(crate) struct RunningServer {
     pub(crate) server: Arc<Server>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ports: Vec<u16>,
+    /// The first port for UDP, and the first for TCP.
+    pub(crate) ports: [u16; 2],
 }
 
 impl RunningServer {
@@ -26,10 +28,13 @@ impl RunningServer {
         let wall = |boot: std::time::Duration| {
             seconds(now.wall.saturating_sub(now.boot.saturating_sub(boot)).as_secs())
         };
-        let port = self.ports.first().copied().unwrap_or(0);
+        let [udp, tcp] = self.ports;
+        let (transport, port) =
+            if info.tcp { (Transport::Tcp, tcp) } else { (Transport::Udp, udp) };
         Session {
             id: info.number,
             device: DeviceName { user: info.identity.user, device: info.identity.device },
+            transport,
             source: info.source,
             local: info.local.map(|ip| (ip, port).into()),
             addresses: info.addresses,
@@ -75,11 +80,19 @@ impl Running for RunningServer {
                 ("control_overflow", data.control_overflow),
                 ("send_errors", data.send_errors),
                 ("tun_errors", data.tun_errors),
+                ("tcp_queue_full", data.streams.queue_full),
+                ("tcp_gone", data.streams.unsent),
+                ("tcp_accept_pauses", data.streams.accept_pauses),
             ];
+            let streams = data.streams.ended.iter().map(|(code, count)| (*code, *count));
             let drops = by_cause(
                 figures.control.control_drops.into_iter(),
                 data.forged_control.iter().map(|(code, count)| (*code, *count)),
-                data.drops.iter().map(|(cause, count)| (cause.code(), count)).chain(ours),
+                data.drops
+                    .iter()
+                    .map(|(cause, count)| (cause.code(), count))
+                    .chain(ours)
+                    .chain(streams),
             );
             Tally {
                 sessions: figures.control.sessions,
@@ -91,9 +104,28 @@ impl Running for RunningServer {
                 packets_in: figures.data.total.rx_packets,
                 packets_out: figures.data.total.tx_packets,
                 drops,
+                data_path: data_path(data),
+                handed_over: data.handed_over,
             }
         })
     }
+}
+
+/// How packets are carried, in one line: `2 threads, ..., steered`.
+fn data_path(data: &DataFigures) -> String {
+    let Some(offloads) = data.offloads else { return "not running".to_owned() };
+    let threads = match data.workers {
+        1 => "1 thread".to_owned(),
+        workers => format!("{workers} threads"),
+    };
+    let shared = match (data.workers, offloads.steering, offloads.queues) {
+        (1, ..) => "",
+        (_, true, true) => ", steered",
+        (_, true, false) => ", steered, one TUN queue",
+        (_, false, true) => ", not steered",
+        (_, false, false) => ", not steered, one TUN queue",
+    };
+    format!("{threads}, {offloads}{shared}")
 }
 
 /// All drops by cause, from zero: a counter that appears with its first count hides that count from

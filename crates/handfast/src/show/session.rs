@@ -26,7 +26,7 @@ pub(crate) fn listing(sessions: &[Session], now: Timestamp) -> String {
         table.row([
             session.id.to_string(),
             session.device.to_string(),
-            session.source.to_string(),
+            format!("{}:{}", session.transport.word(), session.source),
             list(&session.addresses),
             session.client.clone(),
             session.cipher.clone(),

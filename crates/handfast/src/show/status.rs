@@ -17,6 +17,7 @@ pub(crate) fn text(status: &Status, now: Timestamp) -> String {
         ("networks", list(&status.networks)),
         ("users", format!("{}, devices {}", status.users, status.devices)),
         ("sessions", status.sessions.to_string()),
+        ("data path", status.data_path.clone()),
         ("CA", format!("valid until {}", time::day(status.ca_expires_at, now))),
         ("certificate", format!("valid until {}", time::day(status.server_expires_at, now))),
         ("CRL", crl(status, now)),
@@ -43,8 +44,8 @@ fn reached_at(status: &Status) -> String {
         .remotes
         .iter()
         .map(|remote| match remote.host.contains(':') {
-            true => format!("[{}]:{}", remote.host, remote.port),
-            false => format!("{}:{}", remote.host, remote.port),
+            true => format!("{}:[{}]:{}", remote.transport.word(), remote.host, remote.port),
+            false => format!("{}:{}:{}", remote.transport.word(), remote.host, remote.port),
         })
         .collect();
     list(&remotes)

@@ -96,6 +96,7 @@ fn session() -> Session {
     Session {
         id: 7,
         device: DeviceName::parse("alice/phone").unwrap(),
+        transport: gateway::config::Transport::Udp,
         source: "192.0.2.1:4000".parse().unwrap(),
         local: None,
         addresses: vec!["10.71.0.2".parse().unwrap()],

@@ -52,6 +52,12 @@ fn the_tables_of_reasons_have_every_code_and_no_other() {
 }
 
 #[test]
+fn the_table_of_tcp_connections_has_every_reason() {
+    let ends = codes_in("engine/src/data/streams/end.rs");
+    assert_codes("| connection | what it means | what to do |", ends);
+}
+
+#[test]
 fn the_table_of_events_has_every_kind() {
     let text = source("store/src/event.rs");
     let kinds = text.lines().filter(|line| line.starts_with("    ") && line.contains(" = \""));

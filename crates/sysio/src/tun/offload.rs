@@ -31,14 +31,17 @@ pub enum TunOffload {
     TcpAndUdp,
 }
 
-/// Opens an interface with as much offload as the kernel has.
+/// Opens an interface, or with `multi_queue` one more queue of it, with as much offload as the
+/// kernel has.
 pub(super) fn attach(
     request: &mut InterfaceRequest,
     pattern: &str,
     wanted: TunOffload,
+    multi_queue: bool,
 ) -> Result<(OwnedFd, TunOffload), TunError> {
+    let queues = if multi_queue { IFF_MULTI_QUEUE } else { 0 };
     if wanted != TunOffload::None
-        && let Ok(fd) = open(request, pattern, IFF_VNET_HDR)
+        && let Ok(fd) = open(request, pattern, IFF_VNET_HDR | queues)
         && let Some(given) = give(&fd, wanted)
     {
         return Ok((fd, given));
@@ -46,7 +49,7 @@ pub(super) fn attach(
     // An interface is named by the first attempt, whatever came of it.
     *request =
         InterfaceRequest::named(pattern).ok_or_else(|| TunError::BadName(pattern.to_owned()))?;
-    Ok((open(request, pattern, 0)?, TunOffload::None))
+    Ok((open(request, pattern, queues)?, TunOffload::None))
 }
 
 fn open(request: &mut InterfaceRequest, pattern: &str, more: u16) -> Result<OwnedFd, TunError> {
@@ -76,6 +79,7 @@ fn set(fd: &OwnedFd, bits: usize) -> rustix::io::Result<()> {
 const IFF_TUN: u16 = 0x0001;
 const IFF_NO_PI: u16 = 0x1000;
 const IFF_VNET_HDR: u16 = 0x4000;
+const IFF_MULTI_QUEUE: u16 = 0x0100;
 const TUN_SET_OFFLOAD: Opcode = opcode::write::<u32>(b'T', 208);
 const CSUM: usize = 0x01;
 const TSO4: usize = 0x02;

@@ -125,6 +125,28 @@ fn an_ipv4_address_and_its_mapped_form_are_one_sender() {
 }
 
 #[test]
+fn whoever_speaks_tcp_stays_and_nobody_moves_to_a_connection() {
+    let stream = |serial| Endpoint {
+        carrier: Carrier::Tcp(StreamId { worker: 0, serial }),
+        ..at(ELSEWHERE)
+    };
+    let (mut rig, mut fars) = Rig::server(2);
+    rig.apply(Command::PeerSet { peer: peer(0, 1), endpoint: Some(stream(1)), settings: None });
+    for (who, from) in [(0, stream(2)), (0, at(ELSEWHERE)), (0, home(0)), (1, stream(1))] {
+        let hello = fars[who].hello();
+        rig.udp(from, &hello);
+    }
+    assert_eq!(rig.drops(DropCause::FloatRefused), 4);
+    let hello = fars[0].hello();
+    rig.udp(stream(1), &hello);
+    assert_eq!(rig.packets().len(), 1);
+    rig.tun(&to_peer(0));
+    rig.tun(&to_peer(1));
+    let to: Vec<_> = rig.sent().into_iter().map(|(to, _)| to).collect();
+    assert_eq!(to, [stream(1), home(1)]);
+}
+
+#[test]
 fn a_client_follows_its_server_only_if_the_profile_says_float() {
     for float in [false, true] {
         let mut rig = Rig::new(WorkerSettings::client());

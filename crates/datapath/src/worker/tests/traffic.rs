@@ -1,8 +1,8 @@
 //! Packets on their way: found, checked, clamped, switched, counted.
 
 use super::*;
+use crate::PeerCounters;
 use crate::offload::{Segmentation, VirtioHeader};
-use crate::{PeerCounters, PeerToPeer};
 
 #[test]
 fn a_packet_crosses_from_tun_to_tun_and_back_between_a_server_and_a_client() {

@@ -1,0 +1,214 @@
+//! All data workers of an engine, as the control plane speaks to them: each command to the owner of
+//! its peer, and what the others need to hand packets on.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use datapath::{
+    Carrier, Command, Endpoint, Header, IpNet, PeerRef, PeerSettings, Share, StreamId,
+    WorkerSettings,
+};
+use sysio::{Poller, Tun, UdpSocket};
+
+use super::neighbours::{Mailboxes, Neighbours};
+use super::streams::{StreamOrder, StreamSources};
+use super::{Common, DataHandle, DataIo, Outlets, Part, start_one, transmit};
+use crate::figures::DataFigures;
+use crate::{Offloads, steering};
+
+/// The handles of all workers. Dropping the last one stops them.
+#[derive(Clone, Debug)]
+pub(crate) struct DataPlane {
+    workers: Arc<[DataHandle]>,
+    /// A socket for each address listened on, to answer from.
+    sockets: Arc<[Arc<UdpSocket>]>,
+    /// How the workers that own peers share them; one more may watch the control packets.
+    share: Share,
+}
+
+impl DataPlane {
+    /// Starts one worker for each part of `io`, and where the sockets are one more, one that owns no
+    /// peers and reads what isn't steered to an owner.
+    pub(crate) fn start(
+        settings: WorkerSettings,
+        mut io: PlaneIo,
+        outlets: Outlets,
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+        let owners = io.owners.max(1);
+        let groups = io.groups.iter().map(Vec::len).max().unwrap_or(0);
+        let count = usize::from(owners).max(groups.min(usize::from(owners) + 1));
+        let sockets = io.groups.iter().flatten().map(|socket| &**socket);
+        let mut offloads = io.wanted.set_up(&io.queues[0], sockets);
+        offloads.steering = io.steer();
+        offloads.queues = io.queues.len() >= usize::from(owners);
+        let pollers = (0..count).map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
+        let mailboxes = Mailboxes::new(pollers.iter().map(Poller::waker));
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for (index, poller) in pollers.into_iter().enumerate() {
+            let share = Share::new(index as u16, owners).unwrap_or(Share::WHOLE);
+            let part = Part {
+                index,
+                settings: WorkerSettings { share, ..settings },
+                neighbours: Neighbours::new(Arc::clone(&mailboxes), index),
+            };
+            let (handle, thread) =
+                start_one(part, io.part(index, offloads), outlets.clone(), poller)?;
+            workers.push(handle);
+            threads.push(thread);
+        }
+        let share = Share::new(0, owners).unwrap_or(Share::WHOLE);
+        let buffers = io.groups.iter().flatten().next().map(|socket| socket.buffers());
+        tracing::info!(
+            workers = owners, tun = ?offloads.tun, gso = offloads.gso, gro = offloads.gro,
+            steering = offloads.steering, queues = io.queues.len(), ?buffers, "the data path"
+        );
+        let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
+        let sockets = io.groups.iter().filter_map(first).collect();
+        Ok((Self { workers: workers.into(), sockets, share }, threads))
+    }
+
+    /// Hands a command over. Applied by the peer's owner before its next batch.
+    pub(crate) fn apply(&self, command: Command) {
+        let peer = command.peer();
+        let elsewhere = match &command {
+            Command::PeerNew { endpoint, settings, .. } => Some(Route::new(*endpoint, settings)),
+            Command::PeerDel { .. } => Some(Route::Gone),
+            _ => None,
+        };
+        // The owner first: what others hand on must not come before the peer does.
+        self.owner(peer).apply(command);
+        if let Some(route) = elsewhere {
+            self.others(peer).for_each(|other| other.apply(route.command(peer)));
+        }
+    }
+
+    /// Sends a control packet: a datagram at once, but over a TCP connection through the worker that
+    /// owns it.
+    pub(crate) fn send_control(&self, endpoint: &Endpoint, packet: Vec<u8>) {
+        match endpoint.carrier {
+            Carrier::Udp(index) => {
+                let Some(socket) = self.sockets.get(usize::from(index)) else { return };
+                if let Err(error) = socket.send(transmit(endpoint, &packet)) {
+                    // It is sent again when its acknowledgement does not come.
+                    tracing::debug!(%error, "sending a control packet");
+                }
+            }
+            Carrier::Tcp(stream) => self.stream(stream, StreamOrder::Send(packet)),
+        }
+    }
+
+    /// Asks something of a TCP connection.
+    pub(crate) fn stream(&self, stream: StreamId, order: StreamOrder) {
+        if let Some(worker) = self.workers.get(usize::from(stream.worker)) {
+            worker.stream(stream, order);
+        }
+    }
+
+    /// Says goodbye to a peer in the data channel.
+    pub(crate) fn farewell(&self, peer: PeerRef) {
+        self.owner(peer).farewell(peer);
+    }
+
+    /// How the workers share the peers.
+    pub(crate) fn share(&self) -> Share {
+        self.share
+    }
+
+    /// Reads every worker's figures between two batches.
+    pub(crate) async fn figures(&self) -> DataFigures {
+        let mut sum = DataFigures::default();
+        for worker in &*self.workers {
+            sum.add(worker.figures().await);
+        }
+        sum
+    }
+
+    /// Ends the threads after their present batches.
+    pub(crate) fn stop(&self) {
+        self.workers.iter().for_each(DataHandle::stop);
+    }
+
+    fn owner(&self, peer: PeerRef) -> &DataHandle {
+        &self.workers[usize::from(self.share.owner(peer.id.get()))]
+    }
+
+    fn others(&self, peer: PeerRef) -> impl Iterator<Item = &DataHandle> {
+        let owner = usize::from(self.share.owner(peer.id.get()));
+        self.workers.iter().enumerate().filter(move |(at, _)| *at != owner).map(|(_, other)| other)
+    }
+}
+
+/// What all workers together work with.
+pub(crate) struct PlaneIo {
+    /// How many workers own peers.
+    pub(crate) owners: u16,
+    /// What is to be asked of the kernel.
+    pub(crate) wanted: Offloads,
+    /// The TUN device's queues.
+    pub(crate) queues: Vec<Arc<Tun>>,
+    /// For each address listened on, its sockets.
+    pub(crate) groups: Vec<Vec<Arc<UdpSocket>>>,
+    /// The TCP connections that each worker begins with, in their order; or fewer.
+    pub(crate) streams: Vec<StreamSources>,
+    /// What all of them share.
+    pub(crate) common: Common,
+}
+
+impl PlaneIo {
+    /// Lets the kernel give each datagram to its peer's owner. Not needed for anything but speed.
+    /// Says whether it does.
+    fn steer(&self) -> bool {
+        let program = steering::program(self.owners);
+        let one_each = |group: &Vec<Arc<UdpSocket>>| group.len() > usize::from(self.owners);
+        let steer = |group: &Vec<Arc<UdpSocket>>| match group[0].steer(&program) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::info!(%error, "the kernel does not steer datagrams: workers hand them on");
+                false
+            }
+        };
+        self.wanted.steering && self.groups.iter().all(|group| one_each(group) && steer(group))
+    }
+
+    /// The part of one worker. Who has no queue or socket of its own writes to the first, and reads
+    /// none.
+    fn part(&mut self, index: usize, offloads: Offloads) -> DataIo {
+        let owns_peers = index < usize::from(self.owners.max(1));
+        let own_queue = self.queues.get(index).filter(|_| owns_peers);
+        let sockets = self.groups.iter().filter_map(|group| {
+            let own = group.get(index);
+            Some((Arc::clone(own.or(group.first())?), own.is_some()))
+        });
+        DataIo {
+            tun: Arc::clone(own_queue.unwrap_or(&self.queues[0])),
+            reads_tun: own_queue.is_some(),
+            sockets: sockets.collect(),
+            streams: self.streams.get_mut(index).map(std::mem::take).unwrap_or_default(),
+            common: self.common.clone(),
+            offloads,
+        }
+    }
+}
+
+/// What workers learn of another's peer.
+enum Route {
+    New(Vec<IpNet>, Option<Endpoint>),
+    Gone,
+}
+
+impl Route {
+    fn new(endpoint: Endpoint, settings: &PeerSettings) -> Self {
+        let names_no_slot = settings.header == Header::V1;
+        Route::New(settings.nets().collect(), names_no_slot.then_some(endpoint))
+    }
+
+    fn command(&self, peer: PeerRef) -> Command {
+        match self {
+            Route::New(networks, sender) => {
+                Command::RouteNew { peer, networks: networks.clone(), sender: *sender }
+            }
+            Route::Gone => Command::RouteDel { peer },
+        }
+    }
+}

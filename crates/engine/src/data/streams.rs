@@ -1,0 +1,508 @@
+//! The data thread's TCP connections: who came, what they sent, who has to go.
+//!
+//! A connection is a stranger's until the control task adopts it, which it does once a cookie came
+//! back over it. Until then it may send a little, control packets only, for a few seconds; strangers
+//! are limited in number, for each source and together, and the oldest goes first. So nobody
+//! without the tls-auth key keeps a descriptor for long.
+//!
+//! Invariant: every connection that was adopted, or for which that was asked too late, is reported
+//! once when it is gone, unless the control task itself had it closed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clock::Now;
+use datapath::offload::Coalescer;
+use datapath::{Carrier, Datagram, Endpoint, StreamId};
+use sysio::{AcceptError, Interest, Poller, Ready, StreamRead, TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use wire::data::{DataHeaderError, parse_header};
+use wire::stream::{FrameError, Frames, LENGTH, MAX_FRAME};
+
+use super::inward::{Inward, TunWriter};
+use super::{DataThread, FIRST_LISTENER, FIRST_STREAM};
+use crate::figures::StreamFigures;
+
+mod connection;
+mod end;
+mod strangers;
+
+use connection::{Connection, Priority, Standing};
+pub use end::StreamEnd;
+use strangers::Strangers;
+
+/// A connection that the control task had adopted is gone.
+#[derive(Debug)]
+pub(crate) struct StreamEnded {
+    pub(crate) stream: StreamId,
+    pub(crate) why: StreamEnd,
+}
+
+/// What the control plane asks of one connection.
+#[derive(Debug)]
+pub(crate) enum StreamOrder {
+    /// A session lives on it from here on.
+    Adopt,
+    /// Send this control packet.
+    Send(Vec<u8>),
+    /// Its session is over. It may stay a moment for what is still to be acknowledged.
+    Expire,
+    /// Send what waits, then close it.
+    Close,
+}
+
+/// What a data thread begins with.
+#[derive(Debug, Default)]
+pub(crate) struct StreamSources {
+    /// A server's.
+    pub(crate) listeners: Vec<TcpListener>,
+    /// A client's.
+    pub(crate) connected: Option<TcpStream>,
+}
+
+/// The one connection of a client.
+pub(crate) const CLIENT_STREAM: StreamId = StreamId { worker: 0, serial: FIRST_SERIAL };
+
+/// The connections of one data thread.
+pub(super) struct Streams {
+    worker: u16,
+    listeners: Vec<TcpListener>,
+    slots: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    by_serial: BTreeMap<u64, usize>,
+    next_serial: u64,
+    strangers: Strangers,
+    /// When which connection has to be gone.
+    due: BTreeSet<(Duration, u64)>,
+    /// No descriptor is left: nobody is let in before this.
+    paused_until: Option<Duration>,
+    /// Whose packets are being handled.
+    serving: Option<usize>,
+    figures: StreamFigures,
+    ended: mpsc::UnboundedSender<StreamEnded>,
+}
+
+/// What was read of a connection.
+struct Reading {
+    endpoint: Endpoint,
+    len: usize,
+    stranger: bool,
+}
+
+impl Streams {
+    pub(super) fn new(
+        worker: u16,
+        sources: StreamSources,
+        poller: &Poller,
+        ended: mpsc::UnboundedSender<StreamEnded>,
+    ) -> std::io::Result<Self> {
+        let mut streams = Self {
+            worker,
+            listeners: sources.listeners,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_serial: BTreeMap::new(),
+            next_serial: FIRST_SERIAL,
+            strangers: Strangers::default(),
+            due: BTreeSet::new(),
+            paused_until: None,
+            serving: None,
+            figures: StreamFigures::default(),
+            ended,
+        };
+        streams.listen(poller)?;
+        if let Some(socket) = sources.connected {
+            streams.take(socket, Standing::Adopted, None, poller)?;
+        }
+        Ok(streams)
+    }
+
+    /// Room for what one read brings, behind what the last one left.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        let used = !self.listeners.is_empty() || !self.slots.is_empty();
+        vec![0; if used { LENGTH + MAX_FRAME + READ } else { 0 }]
+    }
+
+    pub(super) fn figures(&self) -> StreamFigures {
+        let (open, strangers) = (self.by_serial.len() as u64, self.strangers.len() as u64);
+        StreamFigures { open, strangers, ..self.figures.clone() }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        let due = self.due.first().map(|(at, _)| *at);
+        [due, self.paused_until].into_iter().flatten().min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now, poller: &Poller) {
+        while let Some((at, serial)) = self.due.first().copied()
+            && at <= now.boot
+        {
+            self.due.remove(&(at, serial));
+            let Some(slot) = self.by_serial.get(&serial).copied() else { continue };
+            let stranger = self.at(slot).is_some_and(|c| c.standing.is_stranger());
+            self.end(slot, if stranger { StreamEnd::TooSlow } else { StreamEnd::Closed }, poller);
+        }
+        if self.paused_until.is_some_and(|until| until <= now.boot) {
+            self.paused_until = None;
+            if let Err(error) = self.listen(poller) {
+                tracing::error!(%error, "TCP connections can't be waited for any more");
+            }
+        }
+    }
+
+    /// Takes in who waits at a listener, so many that others have their turn as well.
+    pub(super) fn accept(&mut self, index: usize, now: Now, poller: &Poller) {
+        let mut made_room = false;
+        for _ in 0..ACCEPT_BURST {
+            let Some(listener) = self.listeners.get(index) else { return };
+            match listener.accept() {
+                // Without a descriptor to spare the kernel complains even where nobody waits.
+                Ok(Some(socket)) if made_room => return self.let_in(socket, now, poller),
+                Ok(Some(socket)) => self.let_in(socket, now, poller),
+                Ok(None) => return,
+                Err(AcceptError::Gone(error)) => tracing::trace!(%error, "accepting"),
+                Err(error @ AcceptError::NoRoom(_)) => {
+                    // A stranger's descriptor does for the next one.
+                    let Some(serial) = self.strangers.oldest().filter(|_| !made_room) else {
+                        return self.pause(&error, now, poller);
+                    };
+                    self.end_serial(serial, StreamEnd::Evicted, poller);
+                    made_room = true;
+                }
+                Err(error @ AcceptError::Fatal(_)) => return self.pause(&error, now, poller),
+            }
+        }
+    }
+
+    pub(super) fn obey(&mut self, id: StreamId, order: StreamOrder, now: Now, poller: &Poller) {
+        let Some(slot) =
+            self.by_serial.get(&id.serial).copied().filter(|_| id.worker == self.worker)
+        else {
+            if let StreamOrder::Adopt = order {
+                self.tell(id, StreamEnd::Gone);
+            }
+            return;
+        };
+        match order {
+            StreamOrder::Adopt => self.adopt(slot),
+            StreamOrder::Send(packet) => self.send_control(slot, &packet, poller),
+            StreamOrder::Expire => self.set_due(slot, now.boot + LINGER),
+            StreamOrder::Close => self.close(slot, now, poller),
+        }
+    }
+
+    /// Sends packets that stand behind their lengths.
+    pub(super) fn send(&mut self, id: StreamId, framed: &[u8], poller: &Poller) {
+        match self.by_serial.get(&id.serial).copied() {
+            Some(slot) => self.send_at(slot, framed, Priority::Data, poller),
+            None => self.figures.unsent += wire::stream::count(framed),
+        }
+    }
+
+    /// Sends what waited, where it can be sent again.
+    pub(super) fn write(&mut self, slot: usize, poller: &Poller) {
+        let Some(connection) = self.at(slot) else { return };
+        if let Err(error) = connection.write() {
+            return self.end(slot, StreamEnd::Broken(error.kind()), poller);
+        }
+        self.watch(slot, poller);
+    }
+
+    /// Ends the connection whose packets were being handled when something went wrong with us: what
+    /// was read of it is lost.
+    pub(super) fn drop_the_served(&mut self, poller: &Poller) {
+        if let Some(slot) = self.serving.take() {
+            self.end(slot, StreamEnd::OurMistake, poller);
+        }
+    }
+
+    /// Gives every connection what waits for it, as far as that goes at once.
+    pub(super) fn say_goodbye(&mut self) {
+        for connection in self.slots.iter_mut().flatten() {
+            // Whatever is not taken is lost with the process.
+            let _ = connection.write();
+            connection.finish_sending();
+        }
+    }
+
+    /// Reads once into `buffer`, behind what the last read had left.
+    fn read(&mut self, slot: usize, buffer: &mut [u8], poller: &Poller) -> Option<Reading> {
+        let connection = self.at(slot)?;
+        let stranger = connection.standing.is_stranger();
+        match connection.read(buffer) {
+            Ok((_, StreamRead::Bytes(_))) if connection.standing == Standing::Closing => {
+                connection.forget_received();
+                None
+            }
+            Ok((len, StreamRead::Bytes(_))) => {
+                let endpoint = connection.endpoint;
+                self.serving = Some(slot);
+                Some(Reading { endpoint, len, stranger })
+            }
+            Ok((_, StreamRead::Nothing)) => None,
+            Ok((_, StreamRead::End)) => {
+                self.end(slot, StreamEnd::PeerClosed, poller);
+                None
+            }
+            Err(error) => {
+                self.end(slot, StreamEnd::Broken(error.kind()), poller);
+                None
+            }
+        }
+    }
+
+    /// What was read has been handled; this is left, or why nothing more is read.
+    fn took(&mut self, slot: usize, left: Result<&[u8], StreamEnd>, poller: &Poller) {
+        self.serving = None;
+        let Some(connection) = self.at(slot) else { return };
+        match left {
+            Err(why) => self.end(slot, why, poller),
+            Ok(_) if connection.standing.said_too_much() => {
+                self.end(slot, StreamEnd::TooMuch, poller);
+            }
+            Ok(rest) => connection.keep(rest),
+        }
+    }
+
+    fn let_in(&mut self, socket: TcpStream, now: Now, poller: &Poller) {
+        let (remote, due) = (socket.remote(), now.boot + STRANGER);
+        for serial in self.strangers.make_room(remote.ip()) {
+            self.end_serial(serial, StreamEnd::Evicted, poller);
+        }
+        match self.take(socket, Standing::Stranger { heard: 0 }, Some(due), poller) {
+            Ok(serial) => self.strangers.insert(remote.ip(), serial),
+            Err(error) => tracing::debug!(%error, "a connection can't be waited for"),
+        }
+    }
+
+    fn take(
+        &mut self,
+        socket: TcpStream,
+        standing: Standing,
+        due: Option<Duration>,
+        poller: &Poller,
+    ) -> std::io::Result<u64> {
+        let serial = self.next_serial;
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        if let Err(error) = poller.add(&socket, token(slot), Interest::Readable) {
+            self.free.extend((slot < self.slots.len()).then_some(slot));
+            return Err(error);
+        }
+        self.next_serial += 1;
+        self.figures.begun += 1;
+        let (remote, local): (SocketAddr, _) = (socket.remote(), Some(socket.local().ip()));
+        let carrier = Carrier::Tcp(StreamId { worker: self.worker, serial });
+        let endpoint = Endpoint { carrier, remote, local, ifindex: 0 };
+        let connection = Connection::new(serial, endpoint, socket, standing, due);
+        match self.slots.get_mut(slot) {
+            Some(free) => *free = Some(connection),
+            None => self.slots.push(Some(connection)),
+        }
+        self.by_serial.insert(serial, slot);
+        self.due.extend(due.map(|at| (at, serial)));
+        Ok(serial)
+    }
+
+    fn adopt(&mut self, slot: usize) {
+        let Some(connection) = self.at(slot) else { return };
+        if !connection.standing.is_stranger() {
+            return;
+        }
+        connection.standing = Standing::Adopted;
+        let (serial, source, due) =
+            (connection.serial, connection.endpoint.remote.ip(), connection.due.take());
+        self.strangers.remove(source, serial);
+        if let Some(at) = due {
+            self.due.remove(&(at, serial));
+        }
+    }
+
+    fn send_control(&mut self, slot: usize, packet: &[u8], poller: &Poller) {
+        let Some(length) = wire::stream::length(packet.len()) else { return };
+        let framed = [&length[..], packet].concat();
+        self.send_at(slot, &framed, Priority::Control, poller);
+    }
+
+    fn send_at(&mut self, slot: usize, framed: &[u8], priority: Priority, poller: &Poller) {
+        let Some(connection) = self.at(slot) else { return };
+        match connection.send(framed, priority) {
+            Ok(0) => {}
+            Ok(dropped) => self.figures.queue_full += dropped,
+            Err(error) => return self.end(slot, StreamEnd::Broken(error.kind()), poller),
+        }
+        self.watch(slot, poller);
+    }
+
+    fn close(&mut self, slot: usize, now: Now, poller: &Poller) {
+        self.set_due(slot, now.boot + LINGER);
+        let Some(connection) = self.at(slot) else { return };
+        let (serial, source) = (connection.serial, connection.endpoint.remote.ip());
+        connection.standing = Standing::Closing;
+        self.strangers.remove(source, serial);
+        self.write(slot, poller);
+    }
+
+    /// The earlier time counts, so that nobody stays by being closed twice.
+    fn set_due(&mut self, slot: usize, at: Duration) {
+        let Some(connection) = self.at(slot) else { return };
+        let serial = connection.serial;
+        match connection.due {
+            Some(before) if before <= at => return,
+            before => {
+                connection.due = Some(at);
+                if let Some(before) = before {
+                    self.due.remove(&(before, serial));
+                }
+            }
+        }
+        self.due.insert((at, serial));
+    }
+
+    /// Waits until it can be written to only while something is to be written.
+    fn watch(&mut self, slot: usize, poller: &Poller) {
+        let Some(connection) = self.at(slot) else { return };
+        if let Some(interest) = connection.other_interest()
+            && let Err(error) = poller.modify(connection, token(slot), interest)
+        {
+            self.end(slot, StreamEnd::Broken(error.kind()), poller);
+        }
+    }
+
+    fn end_serial(&mut self, serial: u64, why: StreamEnd, poller: &Poller) {
+        if let Some(slot) = self.by_serial.get(&serial).copied() {
+            self.end(slot, why, poller);
+        }
+    }
+
+    fn end(&mut self, slot: usize, why: StreamEnd, poller: &Poller) {
+        let Some(gone) = self.slots.get_mut(slot).and_then(Option::take) else { return };
+        // Closing it takes it out as well.
+        let _ = poller.remove(&gone);
+        self.free.push(slot);
+        self.by_serial.remove(&gone.serial);
+        self.strangers.remove(gone.endpoint.remote.ip(), gone.serial);
+        if let Some(at) = gone.due {
+            self.due.remove(&(at, gone.serial));
+        }
+        if why.is_fault() {
+            *self.figures.ended.entry(why.code()).or_default() += 1;
+        }
+        tracing::debug!(remote = %gone.endpoint.remote, %why, "a TCP connection ended");
+        if gone.standing == Standing::Adopted && why != StreamEnd::Closed {
+            self.tell(StreamId { worker: self.worker, serial: gone.serial }, why);
+        }
+    }
+
+    fn tell(&self, stream: StreamId, why: StreamEnd) {
+        // Without a control task there is nobody left to tell.
+        let _ = self.ended.send(StreamEnded { stream, why });
+    }
+
+    fn listen(&self, poller: &Poller) -> std::io::Result<()> {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            poller.add(listener, FIRST_LISTENER + index as u32, Interest::Readable)?;
+        }
+        Ok(())
+    }
+
+    /// What can't be accepted would be reported again at once, for ever.
+    fn pause(&mut self, error: &AcceptError, now: Now, poller: &Poller) {
+        if self.paused_until.is_none() {
+            tracing::warn!(%error, "no TCP connection is taken for a moment");
+            self.figures.accept_pauses += 1;
+            for listener in &self.listeners {
+                // One that is not there needs no removal.
+                let _ = poller.remove(listener);
+            }
+        }
+        self.paused_until = Some(now.boot + PAUSE);
+    }
+
+    fn at(&mut self, slot: usize) -> Option<&mut Connection> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+}
+
+impl DataThread {
+    /// Something happened at a listener or on a connection.
+    pub(super) fn serve_tcp(&mut self, event: &Ready) {
+        match *event {
+            Ready::Fd { token: token @ FIRST_STREAM.., readable, writable } => {
+                let slot = (token - FIRST_STREAM) as usize;
+                if writable {
+                    self.streams.write(slot, &self.poller);
+                }
+                if readable {
+                    self.serve_stream(slot);
+                }
+            }
+            Ready::Fd { token, .. } => {
+                let index = token.saturating_sub(FIRST_LISTENER) as usize;
+                self.streams.accept(index, self.io.common.clock.now(), &self.poller);
+            }
+            Ready::Woken => {}
+        }
+    }
+
+    /// Handles what one read of a connection brings, as one batch.
+    fn serve_stream(&mut self, slot: usize) {
+        let reading = self.streams.read(slot, &mut self.stream_buffer, &self.poller);
+        let Some(Reading { endpoint, len, stranger }) = reading else { return };
+        let now = self.io.common.clock.now();
+        let mut inward = Inward {
+            coalescer: Coalescer::new(self.joining.allowed()),
+            writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
+            wrap: &self.io.common.wrap,
+            control: &self.outlets.control,
+            neighbours: Some(&self.neighbours),
+            figures: &mut self.figures,
+            diagnosis: &mut self.diagnosis,
+            forged_on_stream: false,
+            now,
+            joining_for: &mut self.joining_for,
+            owner: None,
+        };
+        let most = if stranger { STRANGERS_FRAME } else { MAX_FRAME };
+        let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
+        let mut frames = Frames::new(received).at_most(most);
+        let mut early_data = false;
+        let batch = frames.by_ref().map_while(|bytes| {
+            early_data |= stranger && !is_control(bytes);
+            (!early_data).then(|| Datagram::single(endpoint, bytes))
+        });
+        self.worker.handle_datagrams(batch, now, &mut inward, &mut self.outbox);
+        let forged = inward.finish();
+        let left = match frames.finish() {
+            _ if early_data => Err(StreamEnd::EarlyData),
+            _ if forged => Err(StreamEnd::Forged),
+            Err(FrameError::Empty) => Err(StreamEnd::EmptyFrame),
+            Err(FrameError::TooLong(_)) => Err(StreamEnd::LongFrame),
+            Ok(rest) => Ok(&*rest),
+        };
+        self.streams.took(slot, left, &self.poller);
+        self.flush();
+    }
+}
+
+fn is_control(packet: &[u8]) -> bool {
+    matches!(parse_header(packet), Err(DataHeaderError::NotData(_)))
+}
+
+fn token(slot: usize) -> u32 {
+    FIRST_STREAM + slot as u32
+}
+
+const FIRST_SERIAL: u64 = 1;
+/// Bytes read at once: more would not fit the cache.
+const READ: usize = 256 << 10;
+/// How long a connection may do without a session: a handshake's first three packets take two round
+/// trips.
+const STRANGER: Duration = Duration::from_secs(10);
+/// What a control packet may come to. Other protocols' first bytes announce more.
+const STRANGERS_FRAME: usize = 2048;
+/// How long a connection stays for the end of what was sent.
+const LINGER: Duration = Duration::from_millis(800);
+/// How long nobody is let in where no descriptor is left.
+const PAUSE: Duration = Duration::from_millis(500);
+const ACCEPT_BURST: usize = 64;

@@ -1,0 +1,85 @@
+//! Connections without a session: how many, of whom, and who has to make room.
+//!
+//! Serial numbers grow, so the smallest is the oldest.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Connections without a session.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    by_age: BTreeSet<u64>,
+    by_source: BTreeSet<(IpAddr, u64)>,
+}
+
+impl Strangers {
+    pub(super) fn len(&self) -> usize {
+        self.by_age.len()
+    }
+
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.by_age.first().copied()
+    }
+
+    /// Who has to go before another one of `source` comes: the oldest of that source if it has its
+    /// share, the oldest of all if there are too many.
+    pub(super) fn make_room(&self, source: IpAddr) -> Vec<u64> {
+        let whose = of(source);
+        let own =
+            || self.by_source.range((whose, 0)..=(whose, u64::MAX)).map(|(_, serial)| *serial);
+        if own().count() >= MOST_OF_A_SOURCE {
+            return own().take(1).collect();
+        }
+        if self.len() >= MOST { self.oldest().into_iter().collect() } else { Vec::new() }
+    }
+
+    pub(super) fn insert(&mut self, source: IpAddr, serial: u64) {
+        self.by_age.insert(serial);
+        self.by_source.insert((of(source), serial));
+    }
+
+    pub(super) fn remove(&mut self, source: IpAddr, serial: u64) {
+        if self.by_age.remove(&serial) {
+            self.by_source.remove(&(of(source), serial));
+        }
+    }
+}
+
+/// Whoever has one IPv6 address has its /64.
+fn of(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 => v4,
+    }
+}
+
+/// Together, for each data thread.
+const MOST: usize = 512;
+/// Of one source: many subscribers may be behind one address and come back at once.
+const MOST_OF_A_SOURCE: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_a_source_makes_room_for_its_next_and_the_oldest_of_all_for_anybody() {
+        let mut strangers = Strangers::default();
+        let ip =
+            |n: u64| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(n) << 64));
+        for serial in 0..128 {
+            assert!(strangers.make_room(ip(1)).is_empty());
+            strangers.insert(ip(1), serial);
+        }
+        let neighbour: IpAddr = "2001:db8:0:1:2:3:4:5".parse().unwrap();
+        assert_eq!(strangers.make_room(neighbour), [0]);
+        strangers.remove(neighbour, 0);
+        assert!(strangers.make_room(neighbour).is_empty());
+        for serial in 128..513 {
+            strangers.insert(ip(serial), serial);
+        }
+        assert_eq!((strangers.len(), strangers.make_room(ip(9_999))), (512, vec![1]));
+        strangers.remove(ip(1), 77_777);
+        assert_eq!(strangers.len(), 512);
+    }
+}
