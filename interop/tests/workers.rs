@@ -47,7 +47,8 @@ fn with_steering_or_queues_left_out_everything_is_handed_over_and_nothing_is_los
             let gateway = "10.71.0.1".parse().expect("an address");
             let (log, every) = (world.file("ping.log"), Duration::from_millis(5));
             let report = Ping::run(&who.host.netns, gateway, 200, every, &log);
-            assert_eq!(report.lost(), 0, "of {} pings without {parts}", report.sent);
+            let status = world.handfast(&["status"]);
+            assert_eq!(report.lost(), 0, "of {} pings without {parts}\n{status}", report.sent);
         }
         own.0.signal("TERM");
         own.0.ends(Duration::from_secs(10));

@@ -63,12 +63,12 @@ impl Packet {
     }
 
     /// Room for content from the start on, whatever the present content is.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
+    pub fn room(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..]
     }
 
     /// Declares the first `len` bytes of [`Packet::room`] to be the content.
-    pub(crate) fn filled(&mut self, len: usize) {
+    pub fn filled(&mut self, len: usize) {
         self.end = (self.start + len).min(self.bytes.len());
     }
 }

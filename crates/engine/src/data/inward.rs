@@ -1,38 +1,111 @@
 //! Where what received datagrams held goes: inner packets to the TUN device, joined where they
 //! continue each other; control packets to the control task once their HMAC has checked out.
 
+use std::sync::Arc;
+
 use clock::Now;
 use datapath::fault::{self, Place};
 use datapath::offload::{self, Coalescer, Joined, Segmentation, SuperSink};
 use datapath::{Endpoint, PacketSink, PeerRef};
-use sysio::{Tun, TunIoError, TunOffload};
+use sysio::{NO_OFFLOAD, TunIoError, TunOffload};
 use tokio::sync::mpsc;
 use wire::tls_auth::{ControlWrap, Suspect};
 
 use super::ControlDatagram;
 use super::neighbours::Neighbours;
+use super::packet_io::TunIo;
 use crate::figures::DataFigures;
 
-/// Takes the content of one batch.
-pub(super) struct Inward<'t, 'b> {
-    pub(super) coalescer: Coalescer<'b>,
-    pub(super) writer: TunWriter<'t>,
-    pub(super) wrap: &'t ControlWrap,
-    pub(super) control: &'t mpsc::Sender<ControlDatagram>,
-    /// Who takes what belongs to others; nobody, for what others read.
-    pub(super) neighbours: Option<&'t Neighbours>,
-    pub(super) figures: &'t mut DataFigures,
-    pub(super) diagnosis: &'t mut Diagnosis,
-    /// A control packet of a TCP connection failed the check: nothing of it is looked at any more.
-    pub(super) forged_on_stream: bool,
-    pub(super) now: Now,
+/// What a worker's batches share on their way in.
+pub(super) struct Inside<T> {
+    tun: Arc<T>,
+    wrap: Arc<ControlWrap>,
+    control: mpsc::Sender<ControlDatagram>,
+    joining: Joining,
     /// Whose packets are being joined or written. Persists when that panics.
-    pub(super) joining_for: &'t mut Option<PeerRef>,
-    /// Whose packets wait in the coalescer.
-    pub(super) owner: Option<PeerRef>,
+    joining_for: Option<PeerRef>,
+    diagnosis: Diagnosis,
+    figures: DataFigures,
 }
 
-impl Inward<'_, '_> {
+impl<T: TunIo> Inside<T> {
+    pub(super) fn new(
+        tun: Arc<T>,
+        joins: TunOffload,
+        wrap: Arc<ControlWrap>,
+        control: mpsc::Sender<ControlDatagram>,
+    ) -> Self {
+        Self {
+            tun,
+            wrap,
+            control,
+            joining: Joining::new(joins),
+            joining_for: None,
+            diagnosis: Diagnosis::default(),
+            figures: DataFigures::default(),
+        }
+    }
+
+    /// Begins a batch. `neighbours` take what belongs to other workers; there are none for what those
+    /// had handed over.
+    pub(super) fn begin<'t, 'b>(
+        &'t mut self,
+        neighbours: Option<&'t Neighbours>,
+        now: Now,
+    ) -> Inward<'t, 'b, T> {
+        Inward {
+            coalescer: Coalescer::new(self.joining.allowed()),
+            writer: TunWriter { tun: &*self.tun, joining: &mut self.joining, errors: 0 },
+            wrap: &self.wrap,
+            control: &self.control,
+            neighbours,
+            figures: &mut self.figures,
+            diagnosis: &mut self.diagnosis,
+            forged_on_stream: false,
+            now,
+            joining_for: &mut self.joining_for,
+            owner: None,
+        }
+    }
+
+    /// Whose packets were being joined when that panicked.
+    pub(super) fn take_stumbled(&mut self) -> Option<PeerRef> {
+        self.joining_for.take()
+    }
+
+    /// What the device takes joined.
+    pub(super) fn joins(&self) -> TunOffload {
+        self.joining.tun()
+    }
+
+    /// What was counted on the way in.
+    pub(super) fn figures(&self) -> DataFigures {
+        self.figures.clone()
+    }
+
+    pub(super) fn count_tun_error(&mut self) {
+        self.figures.tun_errors += 1;
+    }
+}
+
+/// Takes the content of one batch.
+pub(super) struct Inward<'t, 'b, T> {
+    coalescer: Coalescer<'b>,
+    writer: TunWriter<'t, T>,
+    wrap: &'t ControlWrap,
+    control: &'t mpsc::Sender<ControlDatagram>,
+    neighbours: Option<&'t Neighbours>,
+    figures: &'t mut DataFigures,
+    diagnosis: &'t mut Diagnosis,
+    /// A control packet of a TCP connection failed the check: nothing of it is looked at any more.
+    forged_on_stream: bool,
+    now: Now,
+    joining_for: &'t mut Option<PeerRef>,
+    /// Whose packets wait in the coalescer.
+    owner: Option<PeerRef>,
+}
+
+impl<T: TunIo> Inward<'_, '_, T> {
     /// Writes what still waits for more of its flow: nothing waits beyond a batch. Says whether a
     /// TCP connection brought a control packet that failed the check.
     pub(super) fn finish(mut self) -> bool {
@@ -51,7 +124,7 @@ impl Inward<'_, '_> {
     }
 }
 
-impl<'b> PacketSink<'b> for Inward<'_, 'b> {
+impl<'b, T: TunIo> PacketSink<'b> for Inward<'_, 'b, T> {
     /// Packets of different peers are never of one flow, so nothing is lost by not trying.
     fn packet(&mut self, peer: PeerRef, packet: &'b mut [u8]) {
         if self.owner != Some(peer) {
@@ -87,13 +160,13 @@ impl<'b> PacketSink<'b> for Inward<'_, 'b> {
 }
 
 /// Writes packets and super-packets.
-pub(super) struct TunWriter<'t> {
-    pub(super) tun: &'t Tun,
-    pub(super) joining: &'t mut Joining,
-    pub(super) errors: u64,
+struct TunWriter<'t, T> {
+    tun: &'t T,
+    joining: &'t mut Joining,
+    errors: u64,
 }
 
-impl SuperSink for TunWriter<'_> {
+impl<T: TunIo> SuperSink for TunWriter<'_, T> {
     fn write(&mut self, joined: &Joined<'_, '_>) {
         let header = joined.header.encode();
         let outcome = self.tun.send_gathered(&header, joined.first, joined.payloads);
@@ -109,9 +182,9 @@ impl SuperSink for TunWriter<'_> {
     }
 }
 
-impl TunWriter<'_> {
+impl<T: TunIo> TunWriter<'_, T> {
     fn write_plain(&mut self, packet: &[u8]) {
-        if let Err(error) = self.tun.send(packet) {
+        if let Err(error) = self.tun.send_gathered(&NO_OFFLOAD, packet, &[]) {
             self.lost(1, &error);
         }
     }
@@ -125,14 +198,14 @@ impl TunWriter<'_> {
 /// What the TUN device takes joined. A kind that it refuses before it ever took one isn't tried
 /// again; later on it is the packet that was refused, and no peer can slow the others by it.
 #[derive(Debug)]
-pub(super) struct Joining {
+struct Joining {
     allowed: offload::Joining,
     took_tcp: bool,
     took_udp: bool,
 }
 
 impl Joining {
-    pub(super) fn new(tun: TunOffload) -> Self {
+    fn new(tun: TunOffload) -> Self {
         let allowed = match tun {
             TunOffload::None => offload::Joining::Nothing,
             TunOffload::Tcp => offload::Joining::Tcp,
@@ -141,12 +214,12 @@ impl Joining {
         Self { allowed, took_tcp: false, took_udp: false }
     }
 
-    pub(super) fn allowed(&self) -> offload::Joining {
+    fn allowed(&self) -> offload::Joining {
         self.allowed
     }
 
     /// The same, as what the device was asked for.
-    pub(super) fn tun(&self) -> TunOffload {
+    fn tun(&self) -> TunOffload {
         match self.allowed {
             offload::Joining::Nothing => TunOffload::None,
             offload::Joining::Tcp => TunOffload::Tcp,
@@ -177,7 +250,7 @@ impl Joining {
 /// Finds out what is wrong with a forged packet, so rarely that a flood of them can't use it to
 /// make us work.
 #[derive(Debug, Default)]
-pub(super) struct Diagnosis {
+struct Diagnosis {
     second: u64,
     made: u32,
 }
@@ -206,8 +279,8 @@ const DIAGNOSES_A_SECOND: u32 = 20;
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use datapath::offload::Joining as Kinds;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use sysio::Tun;
     use wire::PeerId;
     use wire::static_key::{KeyDirection, StaticKey};
     use wire::tls_auth::{AuthDigest, TlsAuth};
@@ -219,34 +292,23 @@ mod tests {
         let pair =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (near, _far) = pair.unwrap();
-        let tun = Tun::from_fd(near, "near").unwrap();
+        let tun = Arc::new(Tun::from_fd(near, "near").unwrap());
         let key = StaticKey::from_bytes(&[7; 256]);
         let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
-        let wrap = ControlWrap::TlsAuth(Box::new(auth));
+        let wrap = Arc::new(ControlWrap::TlsAuth(Box::new(auth)));
         let (control, _datagrams) = mpsc::channel(1);
-        let (mut joining, mut joining_for) = (Joining::new(TunOffload::TcpAndUdp), None);
+        let mut inside = Inside::new(tun, TunOffload::TcpAndUdp, wrap, control);
         let mut packets = [segment(), segment(), segment()];
         let [first, second, other] = &mut packets;
-        let mut inward = Inward {
-            coalescer: Coalescer::new(Kinds::TcpAndUdp),
-            writer: TunWriter { tun: &tun, joining: &mut joining, errors: 0 },
-            wrap: &wrap,
-            control: &control,
-            figures: &mut DataFigures::default(),
-            diagnosis: &mut Diagnosis::default(),
-            neighbours: None,
-            forged_on_stream: false,
-            now: Now { boot: Default::default(), wall: Default::default() },
-            joining_for: &mut joining_for,
-            owner: None,
-        };
+        let now = Now { boot: Default::default(), wall: Default::default() };
+        let mut inward = inside.begin(None, now);
         let [ill, well] = [1, 2].map(|id| PeerRef { id: PeerId::new(id).unwrap(), generation: 9 });
         fault::inject(Place::Coalesce, ill, 0);
         let pushed = [(ill, &mut first[..]), (ill, &mut second[..]), (well, &mut other[..])];
         let push_all = || pushed.into_iter().for_each(|(peer, packet)| inward.packet(peer, packet));
         let panicked = catch_unwind(AssertUnwindSafe(push_all));
         assert!(panicked.is_err());
-        assert_eq!(joining_for, Some(ill));
+        assert_eq!(inside.take_stumbled(), Some(ill));
     }
 
     /// A TCP segment of four bytes.

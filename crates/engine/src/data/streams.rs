@@ -13,15 +13,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clock::Now;
-use datapath::offload::Coalescer;
-use datapath::{Carrier, Datagram, Endpoint, StreamId};
-use sysio::{AcceptError, Interest, Poller, Ready, StreamRead, TcpListener, TcpStream};
+use datapath::{Carrier, Endpoint, StreamId};
+use sysio::{AcceptError, Interest, Poller, StreamRead, TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use wire::data::{DataHeaderError, parse_header};
 use wire::stream::{FrameError, Frames, LENGTH, MAX_FRAME};
 
-use super::inward::{Inward, TunWriter};
-use super::{DataThread, FIRST_LISTENER, FIRST_STREAM};
+use super::{FIRST_LISTENER, FIRST_STREAM};
 use crate::figures::StreamFigures;
 
 mod connection;
@@ -84,10 +82,10 @@ pub(super) struct Streams {
 }
 
 /// What was read of a connection.
-struct Reading {
-    endpoint: Endpoint,
-    len: usize,
-    stranger: bool,
+pub(super) struct Reading {
+    pub(super) endpoint: Endpoint,
+    pub(super) len: usize,
+    pub(super) stranger: bool,
 }
 
 impl Streams {
@@ -227,7 +225,12 @@ impl Streams {
     }
 
     /// Reads once into `buffer`, behind what the last read had left.
-    fn read(&mut self, slot: usize, buffer: &mut [u8], poller: &Poller) -> Option<Reading> {
+    pub(super) fn read(
+        &mut self,
+        slot: usize,
+        buffer: &mut [u8],
+        poller: &Poller,
+    ) -> Option<Reading> {
         let connection = self.at(slot)?;
         let stranger = connection.standing.is_stranger();
         match connection.read(buffer) {
@@ -253,7 +256,14 @@ impl Streams {
     }
 
     /// What was read has been handled; this is left, or why nothing more is read.
-    fn took(&mut self, slot: usize, left: Result<&[u8], StreamEnd>, poller: &Poller) {
+    /// The packets in what was read.
+    pub(super) fn frames(received: &mut [u8], stranger: bool) -> Reads<'_> {
+        let most = if stranger { STRANGERS_FRAME } else { MAX_FRAME };
+        Reads { frames: Frames::new(received).at_most(most), stranger, early_data: false }
+    }
+
+    /// The packets of a read were handled.
+    pub(super) fn took(&mut self, slot: usize, left: Result<&[u8], StreamEnd>, poller: &Poller) {
         self.serving = None;
         let Some(connection) = self.at(slot) else { return };
         match left {
@@ -424,64 +434,34 @@ impl Streams {
     }
 }
 
-impl DataThread {
-    /// Something happened at a listener or on a connection.
-    pub(super) fn serve_tcp(&mut self, event: &Ready) {
-        match *event {
-            Ready::Fd { token: token @ FIRST_STREAM.., readable, writable } => {
-                let slot = (token - FIRST_STREAM) as usize;
-                if writable {
-                    self.streams.write(slot, &self.poller);
-                }
-                if readable {
-                    self.serve_stream(slot);
-                }
-            }
-            Ready::Fd { token, .. } => {
-                let index = token.saturating_sub(FIRST_LISTENER) as usize;
-                self.streams.accept(index, self.io.common.clock.now(), &self.poller);
-            }
-            Ready::Woken => {}
-        }
-    }
+/// The packets of one read, in order, up to the first that its sender may not send.
+pub(super) struct Reads<'b> {
+    frames: Frames<'b>,
+    stranger: bool,
+    early_data: bool,
+}
 
-    /// Handles what one read of a connection brings, as one batch.
-    fn serve_stream(&mut self, slot: usize) {
-        let reading = self.streams.read(slot, &mut self.stream_buffer, &self.poller);
-        let Some(Reading { endpoint, len, stranger }) = reading else { return };
-        let now = self.io.common.clock.now();
-        let mut inward = Inward {
-            coalescer: Coalescer::new(self.joining.allowed()),
-            writer: TunWriter { tun: &self.io.tun, joining: &mut self.joining, errors: 0 },
-            wrap: &self.io.common.wrap,
-            control: &self.outlets.control,
-            neighbours: Some(&self.neighbours),
-            figures: &mut self.figures,
-            diagnosis: &mut self.diagnosis,
-            forged_on_stream: false,
-            now,
-            joining_for: &mut self.joining_for,
-            owner: None,
-        };
-        let most = if stranger { STRANGERS_FRAME } else { MAX_FRAME };
-        let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
-        let mut frames = Frames::new(received).at_most(most);
-        let mut early_data = false;
-        let batch = frames.by_ref().map_while(|bytes| {
-            early_data |= stranger && !is_control(bytes);
-            (!early_data).then(|| Datagram::single(endpoint, bytes))
-        });
-        self.worker.handle_datagrams(batch, now, &mut inward, &mut self.outbox);
-        let forged = inward.finish();
-        let left = match frames.finish() {
-            _ if early_data => Err(StreamEnd::EarlyData),
+impl<'b> Reads<'b> {
+    /// What is left for the next read, or why the connection has to end. `forged`: a control packet
+    /// among them failed its check.
+    pub(super) fn finish(self, forged: bool) -> Result<&'b [u8], StreamEnd> {
+        match self.frames.finish() {
+            _ if self.early_data => Err(StreamEnd::EarlyData),
             _ if forged => Err(StreamEnd::Forged),
             Err(FrameError::Empty) => Err(StreamEnd::EmptyFrame),
             Err(FrameError::TooLong(_)) => Err(StreamEnd::LongFrame),
             Ok(rest) => Ok(&*rest),
-        };
-        self.streams.took(slot, left, &self.poller);
-        self.flush();
+        }
+    }
+}
+
+impl<'b> Iterator for Reads<'b> {
+    type Item = &'b mut [u8];
+
+    fn next(&mut self) -> Option<&'b mut [u8]> {
+        let packet = self.frames.next()?;
+        self.early_data |= self.stranger && !is_control(packet);
+        (!self.early_data).then_some(packet)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A server on loopback with a TUN made of a socket pair, and a client that is driven step by step.
 
-#![allow(dead_code, reason = "shared by several test binaries")]
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -112,10 +112,13 @@ impl Lab {
     /// The IPv4 sources of the packets that left the tunnel since it was last looked.
     pub(crate) fn sources_out(&self) -> Vec<[u8; 4]> {
         let mut packets: Vec<_> = (0..16).map(|_| Packet::new(0, 2048)).collect();
-        let source = |packet: &Packet| *packet.content()[12..].first_chunk().expect("IPv4");
         let mut sources = Vec::new();
         while let Ok(count @ 1..) = self.far.recv_batch(&mut packets) {
-            sources.extend(packets[..count].iter().map(source));
+            sources.extend(
+                packets[..count].iter().map(|packet| {
+                    *packet.content()[12..].first_chunk::<4>().expect("an IPv4 header")
+                }),
+            );
         }
         sources
     }
@@ -212,8 +215,7 @@ impl Admission for Door {
 }
 
 fn identity(serial: Serial, number: u8) -> Identity {
-    let device = DEVICES[usize::from(number)].to_owned();
-    Identity { serial, user: "alice".to_owned(), device }
+    Identity { serial, user: "alice".to_owned(), device: DEVICES[usize::from(number)].to_owned() }
 }
 
 /// A client without a TUN, whose every datagram is a step.
@@ -301,11 +303,11 @@ impl Way {
 
 impl Subscriber {
     pub(crate) fn new(way: Way) -> Self {
-        Self::of(0, way)
+        Self::with_certificate(way, 0)
     }
 
-    /// One of the devices.
-    pub(crate) fn of(device: usize, way: Way) -> Self {
+    /// Connects with one of the certificates.
+    pub(crate) fn with_certificate(way: Way, device: usize) -> Self {
         let session = Session::client(Arc::new(client_config(device)), seed(), SystemClock.now());
         Self {
             steps: 0,
@@ -352,13 +354,13 @@ impl Subscriber {
     }
 
     /// Takes what comes until so many packets were opened, or for two seconds.
-    pub(crate) async fn until_opened(&mut self, lab: &Lab, packets: usize) {
+    pub(crate) async fn until_opened(&mut self, lab: &Lab, packets: usize, limit: Duration) {
         let listening = async {
             while self.opened < packets {
                 self.turn(lab, Duration::from_millis(50)).await;
             }
         };
-        let _ = tokio::time::timeout(Duration::from_secs(2), listening).await;
+        let _ = tokio::time::timeout(limit, listening).await;
     }
 
     /// Sends a packet into the network behind the server.

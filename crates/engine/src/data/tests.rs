@@ -1,0 +1,250 @@
+//! Whole data workers on a TUN and sockets in memory: many peers, no kernel in between.
+//!
+//! Says how much more two workers move than one. They share nothing, so on two free cores it is
+//! nearly twice as much; the figure is printed and nothing rests on it:
+//! `cargo test --release --package engine --lib -- --nocapture two_workers`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use clock::SystemClock;
+use datapath::{
+    Command, DataKeys, Endpoint, Header, KeepAlive, Mss, PeerRef, PeerSettings, SealKey, Share,
+    WorkerSettings,
+};
+use sysio::{
+    Packet, Poller, Ready, Received, RecvError, SendError, Transmit, TunIoError, TunOffload,
+    VnetHeader,
+};
+use tokio::sync::mpsc;
+use wire::cipher::Cipher;
+use wire::data::DataHeader;
+use wire::key_material::{KeyMaterial, Role};
+use wire::static_key::{KeyDirection, StaticKey};
+use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
+use wire::{KeyId, PeerId};
+
+use super::neighbours::{Mailboxes, Neighbours};
+use super::packet_io::{TunIo, UdpIo};
+use super::streams::{StreamSources, Streams};
+use super::thread::DataThread;
+use super::{Common, DataIo, FIRST_SOCKET, Outlets, Part, TUN};
+use crate::Offloads;
+
+#[test]
+fn two_workers_hand_each_other_nothing_and_move_nearly_twice_what_one_does() {
+    let one = moved(1);
+    let two = moved(2);
+    println!("FIGURE two workers move {:.2} times as much as one", two as f64 / one as f64);
+    assert!(one > 0 && two > 0);
+}
+
+/// The bytes that so many workers move in a moment, each on a thread of its own.
+fn moved(workers: u16) -> u64 {
+    let mailboxes = Mailboxes::new((0..workers).map(|_| Poller::new().expect("epoll").waker()));
+    let until = Instant::now() + MOMENT;
+    let threads: Vec<_> = (0..workers)
+        .map(|index| {
+            let neighbours = Neighbours::new(Arc::clone(&mailboxes), index.into());
+            std::thread::spawn(move || run(index, workers, neighbours, until))
+        })
+        .collect();
+    threads.into_iter().map(|thread| thread.join().expect("a worker")).sum()
+}
+
+fn run(index: u16, of: u16, neighbours: Neighbours, until: Instant) -> u64 {
+    let share = Share::new(index, of).expect("workers");
+    let peers: Vec<u32> = (0..PEERS * u32::from(of)).filter(|slot| share.owns(*slot)).collect();
+    let tun = Arc::new(MemoryTun::new(&peers));
+    let udp = Arc::new(MemoryUdp::new(&peers));
+    let mut thread = data_thread(share, neighbours, Arc::clone(&tun), Arc::clone(&udp));
+    peers.iter().for_each(|slot| set_up(&mut thread, *slot));
+    let readable = |token| Ready::Fd { token, readable: true, writable: false };
+    while Instant::now() < until {
+        thread.serve(&[readable(TUN), readable(FIRST_SOCKET)]);
+    }
+    let figures = thread.figures();
+    assert_eq!(figures.handed_over, 0);
+    assert_eq!(figures.drops.total(), 0, "{:?}", figures.drops);
+    assert_eq!(figures.peers.len(), peers.len());
+    assert!(tun.written.load(Ordering::Relaxed) > 0 && udp.sent.load(Ordering::Relaxed) > 0);
+    figures.total.rx_bytes + figures.total.tx_bytes
+}
+
+fn data_thread(
+    share: Share,
+    neighbours: Neighbours,
+    tun: Arc<MemoryTun>,
+    udp: Arc<MemoryUdp>,
+) -> DataThread<MemoryTun, MemoryUdp> {
+    let key = StaticKey::from_bytes(&[7; 256]);
+    let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
+    let offloads =
+        Offloads { tun: TunOffload::TcpAndUdp, gso: true, gro: true, steering: true, queues: true };
+    let common = Common {
+        wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
+        clock: Arc::new(SystemClock),
+    };
+    let streams = StreamSources::default();
+    let io = DataIo { tun, reads_tun: true, sockets: vec![(udp, true)], streams, common, offloads };
+    let poller = Poller::new().expect("epoll");
+    let (control, _) = mpsc::channel(1);
+    let (notices, _) = mpsc::unbounded_channel();
+    let (ended_streams, _) = mpsc::unbounded_channel();
+    let outlets = Outlets { control, notices, ended_streams: ended_streams.clone() };
+    let streams =
+        Streams::new(0, StreamSources::default(), &poller, ended_streams).expect("no streams");
+    let settings = WorkerSettings { share, ..WorkerSettings::server(1 << 16) };
+    let part = Part { index: 0, settings, neighbours };
+    let (_, inbox) = channel();
+    DataThread::new(part, io, streams, outlets, poller, inbox)
+}
+
+fn set_up(thread: &mut DataThread<MemoryTun, MemoryUdp>, slot: u32) {
+    let peer = PeerRef { id: PeerId::new(slot).expect("small"), generation: 1 };
+    let settings = PeerSettings {
+        header: Header::V2(peer.id),
+        addresses: vec![address(slot).into()],
+        networks: Vec::new(),
+        mss: Mss::UNTOUCHED,
+        keep_alive: KeepAlive::default(),
+        float: true,
+    };
+    thread.apply(Command::PeerNew { peer, endpoint: home(slot), settings });
+    let (key_id, cipher, role) = (KeyId::FIRST, Cipher::Aes256Gcm, Role::TlsServer);
+    thread.apply(Command::KeyNew { peer, key_id, cipher, material: material(slot), role });
+    thread.apply(Command::KeySwap { peer, key_id });
+}
+
+/// Gives one super-packet for one peer after the other, and takes everything.
+#[derive(Debug)]
+struct MemoryTun {
+    frames: Vec<Vec<u8>>,
+    read: AtomicUsize,
+    written: AtomicU64,
+}
+
+impl MemoryTun {
+    fn new(peers: &[u32]) -> Self {
+        let frames = peers.iter().map(|slot| tcp([192, 0, 2, 1], address(*slot), SUPER)).collect();
+        Self { frames, read: AtomicUsize::new(0), written: AtomicU64::new(0) }
+    }
+}
+
+impl TunIo for MemoryTun {
+    /// Between two super-packets there is nothing to read, as with the kernel's.
+    fn recv(&self, packet: &mut Packet) -> Result<Option<VnetHeader>, TunIoError> {
+        let turn = self.read.fetch_add(1, Ordering::Relaxed);
+        if turn % 2 == 1 {
+            return Ok(None);
+        }
+        let frame = &self.frames[turn / 2 % self.frames.len()];
+        packet.room()[..frame.len()].copy_from_slice(frame);
+        packet.filled(frame.len());
+        // NEEDS_CSUM, TCPV4, 40 bytes of headers, the segment's size, the checksum's place.
+        let size = (SEGMENT as u16).to_ne_bytes();
+        Ok(Some([1, 1, 40, 0, size[0], size[1], 20, 0, 16, 0]))
+    }
+
+    fn send_gathered(
+        &self,
+        _: &VnetHeader,
+        first: &[u8],
+        more: &[&[u8]],
+    ) -> Result<(), TunIoError> {
+        let bytes = first.len() + more.iter().map(|piece| piece.len()).sum::<usize>();
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Gives joined datagrams of one peer after the other, sealed on the spot, and takes everything.
+#[derive(Debug)]
+struct MemoryUdp {
+    far: std::sync::Mutex<Vec<Far>>,
+    turn: AtomicUsize,
+    sent: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Far {
+    slot: u32,
+    seal: SealKey,
+    packet: Vec<u8>,
+}
+
+impl MemoryUdp {
+    fn new(peers: &[u32]) -> Self {
+        let far = |slot: &u32| {
+            let keys = DataKeys::derive(Cipher::Aes256Gcm, &material(*slot), Role::TlsClient);
+            let packet = tcp(address(*slot), [192, 0, 2, 1], SEGMENT);
+            Far { slot: *slot, seal: keys.expect("keys").0, packet }
+        };
+        let far = std::sync::Mutex::new(peers.iter().map(far).collect());
+        Self { far, turn: AtomicUsize::new(0), sent: AtomicU64::new(0) }
+    }
+}
+
+impl UdpIo for MemoryUdp {
+    fn recv_batch(&self, slots: &mut [Received]) -> Result<usize, RecvError> {
+        let mut far = self.far.lock().expect("one thread");
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % far.len();
+        let Far { slot, seal, packet } = &mut far[turn];
+        let id = PeerId::new(*slot).expect("small");
+        let header = DataHeader::V2 { key_id: KeyId::FIRST, peer_id: id };
+        let len = SealKey::sealed_len(header, packet.len());
+        let received = &mut slots[0];
+        for room in received.packet.room().chunks_exact_mut(len).take(SEGMENTS) {
+            seal.seal(header, packet, room).expect("sealed");
+        }
+        received.packet.filled(len * SEGMENTS);
+        received.stride = len;
+        received.remote = home(*slot).remote;
+        Ok(1)
+    }
+
+    fn send(&self, datagrams: Transmit<'_>) -> Result<(), SendError> {
+        self.sent.fetch_add(datagrams.payload.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn joins_sent(&self) -> bool {
+        true
+    }
+}
+
+fn material(slot: u32) -> KeyMaterial {
+    let mut bytes = [0x5a; 256];
+    bytes[..4].copy_from_slice(&slot.to_be_bytes());
+    KeyMaterial::from_bytes(&bytes).expect("256 bytes")
+}
+
+fn home(slot: u32) -> Endpoint {
+    let [.., high, low] = slot.to_be_bytes();
+    Endpoint::new(0, ([198, 51, high, low], 1194).into())
+}
+
+fn address(slot: u32) -> [u8; 4] {
+    let [.., high, low] = slot.to_be_bytes();
+    [10, 71, high, low]
+}
+
+/// A TCP packet with so much payload, whose checksums nobody has completed.
+fn tcp(from: [u8; 4], to: [u8; 4], payload: usize) -> Vec<u8> {
+    let mut packet = vec![0; 40 + payload];
+    packet[0] = 0x45;
+    packet[2..4].copy_from_slice(&(40 + payload as u16).to_be_bytes());
+    (packet[8], packet[9]) = (64, 6);
+    packet[12..16].copy_from_slice(&from);
+    packet[16..20].copy_from_slice(&to);
+    (packet[32], packet[33]) = (0x50, 0x10);
+    packet
+}
+
+const MOMENT: Duration = Duration::from_millis(300);
+const PEERS: u32 = 50;
+const SEGMENT: usize = 1360;
+const SEGMENTS: usize = 40;
+const SUPER: usize = SEGMENT * SEGMENTS;

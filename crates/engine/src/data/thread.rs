@@ -1,0 +1,399 @@
+//! One data worker's thread: reads a batch, opens or seals it, writes it, and looks at the next.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use datapath::offload::VirtioHeader;
+use datapath::{
+    Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef,
+    Share, Worker,
+};
+use sysio::{Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket};
+use tokio::sync::mpsc;
+
+use super::inward::Inside;
+use super::neighbours::{Contents, Neighbours, Parcel};
+use super::outgoing::Outgoing;
+use super::packet_io::{TunIo, UdpIo};
+use super::streams::{Reading, Streams};
+use super::{
+    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, Order, Outlets, Part, TUN, transmit,
+};
+use crate::Offloads;
+use crate::figures::DataFigures;
+
+pub(super) struct DataThread<T: TunIo = Tun, U: UdpIo = UdpSocket> {
+    worker: Worker,
+    share: Share,
+    neighbours: Neighbours,
+    parcels: Vec<Parcel>,
+    io: DataIo<T, U>,
+    inside: Inside<T>,
+    streams: Streams,
+    notices: mpsc::UnboundedSender<Notice>,
+    poller: Poller,
+    inbox: Receiver<Order>,
+    stream_buffer: Vec<u8>,
+    received: Vec<Received>,
+    frame: Packet,
+    outbox: Outbox,
+    peers: BTreeSet<PeerRef>,
+    /// What gone peers had sent and been sent.
+    total: PeerCounters,
+    send_errors: u64,
+    tun_is_gone: bool,
+}
+
+impl<T: TunIo, U: UdpIo> DataThread<T, U> {
+    pub(super) fn new(
+        part: Part,
+        io: DataIo<T, U>,
+        streams: Streams,
+        outlets: Outlets,
+        poller: Poller,
+        inbox: Receiver<Order>,
+    ) -> Self {
+        let (slots, largest) =
+            if io.offloads.gro { (JOINED_SLOTS, SUPER) } else { (SLOTS, LARGEST) };
+        Self {
+            worker: Worker::new(part.settings),
+            share: part.settings.share,
+            neighbours: part.neighbours,
+            parcels: Vec::with_capacity(PARCELS_AT_ONCE),
+            inside: Inside::new(
+                Arc::clone(&io.tun),
+                io.offloads.tun,
+                Arc::clone(&io.common.wrap),
+                outlets.control,
+            ),
+            io,
+            stream_buffer: streams.buffer(),
+            streams,
+            notices: outlets.notices,
+            poller,
+            inbox,
+            received: (0..slots).map(|_| Received::new(Packet::new(0, largest))).collect(),
+            frame: Packet::new(0, SUPER),
+            outbox: Outbox::new(OUTBOX, RUNS, RUN_SEGMENTS),
+            peers: BTreeSet::new(),
+            total: PeerCounters::default(),
+            send_errors: 0,
+            tun_is_gone: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut ready = Vec::new();
+        loop {
+            let timeout = self.time_left();
+            let failed = self.poller.wait(&mut ready, timeout).is_err();
+            if failed || self.neighbours.are_over() || self.obey().is_break() {
+                return;
+            }
+            // Parcels that a panic kept us from wait in a mailbox for which nobody wakes us again.
+            if !self.survives(&ready) {
+                self.survives(&[]);
+            }
+            if self.tun_is_gone {
+                tracing::error!("the TUN device is gone; the data thread ends");
+                return;
+            }
+            self.pass_notices();
+        }
+    }
+
+    pub(super) fn serve(&mut self, ready: &[Ready]) {
+        for event in ready {
+            match *event {
+                Ready::Fd { token: TUN, .. } => self.serve_tun(),
+                Ready::Fd { token: FIRST_LISTENER.., .. } => self.serve_tcp(event),
+                Ready::Fd { token, .. } => self.serve_socket((token - FIRST_SOCKET) as usize),
+                Ready::Woken => {}
+            }
+        }
+        while self.serve_parcels() == PARCELS_AT_ONCE {}
+        self.neighbours.wake();
+        let now = self.io.common.clock.now();
+        if self.worker.poll_timeout().is_some_and(|due| due.at <= now.boot) {
+            self.worker.handle_timeout(now, &mut self.outbox);
+            self.flush();
+        }
+        self.streams.handle_timeout(now, &self.poller);
+    }
+
+    /// Serves, and says whether that went well. The worker stays usable after a panic; the peer that it
+    /// was serving goes.
+    fn survives(&mut self, ready: &[Ready]) -> bool {
+        let went_well = catch_unwind(AssertUnwindSafe(|| self.serve(ready))).is_ok();
+        if !went_well {
+            self.drop_the_served();
+        }
+        went_well
+    }
+
+    fn drop_the_served(&mut self) {
+        // What was sealed before is whole; a flush that panics itself takes it along.
+        if catch_unwind(AssertUnwindSafe(|| self.flush())).is_err() {
+            self.outbox.clear();
+        }
+        self.streams.drop_the_served(&self.poller);
+        let peer = self.inside.take_stumbled().or(self.worker.serving());
+        tracing::error!(?peer, "a packet made us stumble; its peer is closed");
+        if let Some(peer) = peer {
+            self.apply(Command::PeerDel { peer });
+        }
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        let worker = self.worker.poll_timeout().map(|deadline| deadline.at);
+        let due = [worker, self.streams.poll_timeout()].into_iter().flatten().min()?;
+        Some(due.saturating_sub(self.io.common.clock.now().boot))
+    }
+
+    fn obey(&mut self) -> ControlFlow<()> {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Order::Apply(command)) => self.apply(*command),
+                Ok(Order::Farewell(peer)) => {
+                    let now = self.io.common.clock.now();
+                    self.worker.farewell(peer, now, &mut self.outbox);
+                    self.flush();
+                }
+                Ok(Order::Stream(stream, order)) => {
+                    let now = self.io.common.clock.now();
+                    self.streams.obey(stream, order, now, &self.poller);
+                }
+                Ok(Order::Figures(answer)) => {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(self.figures());
+                }
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.streams.say_goodbye();
+                    return Break(());
+                }
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        self.pass_notices();
+        Continue(())
+    }
+
+    pub(super) fn apply(&mut self, command: Command) {
+        match &command {
+            Command::PeerNew { peer, .. } => {
+                self.peers.insert(*peer);
+            }
+            Command::PeerDel { peer } => {
+                self.peers.remove(peer);
+                if let Some(counters) = self.worker.peer_counters(*peer) {
+                    self.total += counters;
+                }
+            }
+            _ => {}
+        }
+        self.worker.apply(command, self.io.common.clock.now());
+    }
+
+    pub(super) fn figures(&self) -> DataFigures {
+        let counters = |peer: &PeerRef| Some((*peer, self.worker.peer_counters(*peer)?));
+        let peers: Vec<_> = self.peers.iter().filter_map(counters).collect();
+        let mut total = self.total;
+        peers.iter().for_each(|(_, counters)| total += *counters);
+        DataFigures {
+            drops: self.worker.drops(),
+            peers,
+            total,
+            send_errors: self.send_errors,
+            handed_over: self.neighbours.handed_over(),
+            offloads: Some(Offloads {
+                tun: self.inside.joins(),
+                gso: self.io.sockets.iter().all(|(socket, _)| socket.joins_sent()),
+                ..self.io.offloads
+            }),
+            workers: self.share.of(),
+            streams: self.streams.figures(),
+            ..self.inside.figures()
+        }
+    }
+
+    /// Reads until nothing is left, but not so long that the sockets starve. What it sealed stays
+    /// open for more until it is much: 64 KiB of a flow don't fill two sends evenly.
+    fn serve_tun(&mut self) {
+        let now = self.io.common.clock.now();
+        let mut read = 0;
+        while read < TUN_BURST {
+            let header = match self.io.tun.recv(&mut self.frame) {
+                Ok(Some(header)) => VirtioHeader::parse(&header),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "reading the TUN device");
+                    self.tun_is_gone = !error.is_transient();
+                    break;
+                }
+            };
+            // Small packets cost a read each, so they count for more than their bytes.
+            read += self.frame.len().max(LEAST_COST);
+            let Ok(header) = header else {
+                self.inside.count_tun_error();
+                continue;
+            };
+            let packet = Inner { bytes: self.frame.content_mut(), header };
+            let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
+            self.worker.handle_packets([packet], now, &mut outgoing);
+            if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
+                self.flush();
+            }
+        }
+        self.flush();
+    }
+
+    fn serve_socket(&mut self, index: usize) {
+        let Some((socket, _)) = self.io.sockets.get(index) else { return };
+        let count = match socket.recv_batch(&mut self.received) {
+            Ok(count) => count,
+            Err(error) => {
+                tracing::debug!(%error, "reading a UDP socket");
+                return;
+            }
+        };
+        let now = self.io.common.clock.now();
+        let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
+            let endpoint = Endpoint {
+                carrier: Carrier::Udp(index as u16),
+                remote: slot.remote,
+                local: slot.local,
+                ifindex: slot.ifindex,
+            };
+            Datagram { endpoint, stride: slot.stride, bytes: slot.packet.content_mut() }
+        });
+        let mut inward = self.inside.begin(Some(&self.neighbours), now);
+        let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
+        self.worker.handle_datagrams(batch, now, &mut inward, &mut outgoing);
+        inward.finish();
+        self.flush();
+    }
+
+    /// Something happened at a TCP listener or on a connection.
+    fn serve_tcp(&mut self, event: &Ready) {
+        match *event {
+            Ready::Fd { token: token @ FIRST_STREAM.., readable, writable } => {
+                let slot = (token - FIRST_STREAM) as usize;
+                if writable {
+                    self.streams.write(slot, &self.poller);
+                }
+                if readable {
+                    self.serve_stream(slot);
+                }
+            }
+            Ready::Fd { token, .. } => {
+                let index = token.saturating_sub(FIRST_LISTENER) as usize;
+                self.streams.accept(index, self.io.common.clock.now(), &self.poller);
+            }
+            Ready::Woken => {}
+        }
+    }
+
+    /// Handles what one read of a connection brings, as one batch.
+    fn serve_stream(&mut self, slot: usize) {
+        let reading = self.streams.read(slot, &mut self.stream_buffer, &self.poller);
+        let Some(Reading { endpoint, len, stranger }) = reading else { return };
+        let now = self.io.common.clock.now();
+        let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
+        let mut frames = Streams::frames(received, stranger);
+        let batch = frames.by_ref().map(|bytes| Datagram::single(endpoint, bytes));
+        let mut inward = self.inside.begin(Some(&self.neighbours), now);
+        let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
+        self.worker.handle_datagrams(batch, now, &mut inward, &mut outgoing);
+        let forged = inward.finish();
+        self.streams.took(slot, frames.finish(forged), &self.poller);
+        self.flush();
+    }
+
+    /// Handles what others read of this worker's peers, and says how much that was. None of it is
+    /// handed on again: should two workers ever disagree about an owner, a packet is lost and doesn't
+    /// go round.
+    fn serve_parcels(&mut self) -> usize {
+        let mut parcels = std::mem::take(&mut self.parcels);
+        parcels.extend(std::iter::from_fn(|| self.neighbours.take()).take(PARCELS_AT_ONCE));
+        if !parcels.is_empty() {
+            self.handle_parcels(&mut parcels);
+        }
+        let count = parcels.len();
+        parcels.drain(..).for_each(|parcel| self.neighbours.give_back(parcel));
+        self.parcels = parcels;
+        count
+    }
+
+    fn handle_parcels(&mut self, parcels: &mut [Parcel]) {
+        let now = self.io.common.clock.now();
+        let mut inward = self.inside.begin(None, now);
+        for parcel in parcels {
+            match parcel.contents() {
+                Contents::Datagram(datagram) => {
+                    let outbox = &mut self.outbox;
+                    self.worker.handle_datagrams([datagram], now, &mut inward, outbox);
+                }
+                Contents::Packet(packet) => {
+                    self.worker.handle_packets([packet], now, &mut self.outbox);
+                }
+            }
+        }
+        inward.finish();
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        for run in self.outbox.runs() {
+            let index = match run.endpoint.carrier {
+                Carrier::Udp(index) => usize::from(index),
+                Carrier::Tcp(stream) => {
+                    self.streams.send(stream, run.bytes, &self.poller);
+                    continue;
+                }
+            };
+            let Some((socket, _)) = self.io.sockets.get(index) else { continue };
+            let joined = socket.joins_sent();
+            let datagrams = Transmit { segment: run.segment, ..transmit(&run.endpoint, run.bytes) };
+            if let Err(error) = socket.send(datagrams) {
+                self.send_errors += run.bytes.len().div_ceil(run.segment) as u64;
+                tracing::trace!(%error, "sending data packets");
+            }
+            if joined && !socket.joins_sent() {
+                tracing::info!("the kernel refuses joined datagrams here: each is sent on its own");
+            }
+        }
+        self.outbox.clear();
+    }
+
+    fn pass_notices(&mut self) {
+        while let Some(notice) = self.worker.poll_notice() {
+            // Without a control task there is nobody left to tell.
+            let _ = self.notices.send(notice);
+        }
+    }
+}
+
+/// Datagrams taken at once where each comes on its own.
+const SLOTS: usize = 64;
+/// The same where the kernel joins them; more gained nothing, and these fit the cache.
+const JOINED_SLOTS: usize = 8;
+/// The largest datagram taken where each comes on its own: an Ethernet jumbo frame and what wraps it.
+const LARGEST: usize = 9216;
+/// Joined datagrams, or a super-packet with its headers.
+const SUPER: usize = 65_535 + 40;
+/// Between a full batch from one peer to another and what fits the cache.
+const OUTBOX: usize = 768 << 10;
+const RUNS: usize = 512;
+/// What every kernel with UDP_SEGMENT takes.
+const RUN_SEGMENTS: usize = 64;
+/// Four full sends.
+const FLUSH_AT: usize = 4 * 65_507;
+/// Bytes read from the TUN device before the sockets have their turn.
+const TUN_BURST: usize = 1 << 20;
+const LEAST_COST: usize = 8 << 10;
+/// Packets of other workers handled as one batch; so many segments join at most.
+const PARCELS_AT_ONCE: usize = 64;
