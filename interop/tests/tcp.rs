@@ -1,6 +1,7 @@
 //! Packets over TCP: stock and our own client at our gateway.
 
-use std::net::IpAddr;
+use std::io::Write;
+use std::net::{IpAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ fn our_client_loses_no_ping_and_no_byte_over_tcp_by_either_ip_version() {
         let mut client = Own::start(&alice.host, &alice.profile_over_tcp(&address));
         client.connected();
         carries(&world, &alice, &address);
+        assert!(!client.0.log().contains("warning"), "{}", client.0.log());
         client.0.signal("TERM");
         assert!(client.0.ends(Duration::from_secs(5)).is_some_and(|status| status.success()));
         assert!(world.sessions_become(0, Duration::from_secs(1)), "{}", world.log());
@@ -166,6 +168,49 @@ fn after_a_restart_of_the_gateway_its_clients_come_back_over_tcp() {
             ping(&world, who, "10.71.0.1".parse().expect("an address"));
         }
     }
+}
+
+#[test]
+fn strangers_over_tcp_cost_a_subscriber_no_ping() {
+    let name = "strangers_over_tcp_cost_a_subscriber_no_ping";
+    let Some(mut world) = World::start(name, &[BOTH]) else { return };
+    let address = world.gateway.v4[0].to_string();
+    let alice = world.subscriber("alice", "unified");
+    let mut stock = Stock::start(&alice.host, &alice.profile_over_tcp(&address), &[]);
+    stock.connected();
+    let flooder = world.host();
+    let (seconds, interval) = (if long() { 30 } else { 5 }, Duration::from_millis(10));
+    let log = world.file("ping.log");
+    let inside = "10.71.0.1".parse().expect("an address");
+    let ping = Ping::start(&alice.host.netns, inside, seconds * 100, interval, &log);
+    let ping = ping.expect("ping starts");
+    let flood = || {
+        let target = (world.gateway.v4[0], 1194);
+        let until = Instant::now() + Duration::from_secs(seconds.into());
+        let lines: [&[u8]; 5] =
+            [&[0, 0], b"GET / HTTP/1.1\r\n\r\n", &[0, 54, 0x38], &[0, 2, 0x48, 0], &[]];
+        let (mut kept, mut made) = (Vec::new(), 0);
+        while Instant::now() < until {
+            let Ok(mut stranger) = TcpStream::connect(target) else { continue };
+            // It may be closed already.
+            let _ = stranger.write_all(lines[made % lines.len()]);
+            made += 1;
+            kept.push(stranger);
+            if kept.len() >= 700 {
+                kept.drain(..350);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        made
+    };
+    let made = flooder.netns.run(flood).expect("a namespace");
+    let report = ping.finish(Duration::from_secs(u64::from(seconds) * 3 + 10));
+    assert_eq!((report.sent, report.lost()), (seconds * 100, 0), "{}", world.log());
+    let codes = ["tcp_empty_frame", "tcp_long_frame", "tcp_early_data", "tcp_evicted"];
+    let counted = codes.map(|code| world.counted(code));
+    println!("FIGURE {made} connections of a stranger: {codes:?} {counted:?}, no ping lost");
+    assert!(counted.iter().all(|count| *count > 10), "{counted:?}\n{}", world.json(&["status"]));
+    assert_eq!(stock.said("Initialization Sequence Completed"), 1, "{}", stock.0.log());
 }
 
 /// Pings, and a file in each direction.

@@ -19,6 +19,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("handfast", &["clock", "sysio", "store", "engine", "gateway", "client"]),
     ("testkit", &[]),
     ("interop", &["sysio"]),
+    ("vpn-bench", &["sysio", "interop"]),
     ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"]),
     ("xtask", &[]),
 ];

@@ -4,6 +4,7 @@
 //! runs before it runs it, and the first one that fails ends the run with its exit code.
 
 mod arrows;
+mod bench;
 mod explore;
 mod micro;
 mod peers;
@@ -59,10 +60,10 @@ enum Command {
         #[arg(requires = "seconds")]
         target: Option<String>,
     },
-    /// Throughput beside the stock server, or what our own code costs
+    /// Benchmarks: beside the peers, each in one interleaved run; and what our own code costs
     Bench {
         #[command(subcommand)]
-        what: Option<Bench>,
+        of: Bench,
     },
     /// What CI runs
     Ci,
@@ -70,6 +71,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// The data path beside openvpn and wireguard-go: throughput, datagrams, round trips, CPU
+    Vpn(bench::Vpn),
     /// Instructions of each part of the data path, beside the committed baseline
     Micro {
         /// Make this run's counts the baseline
@@ -87,8 +90,8 @@ fn main() -> ExitCode {
             steps::interop(filter.as_deref(), long, !no_install)
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
-        Command::Bench { what: None } => steps::bench(),
-        Command::Bench { what: Some(Bench::Micro { save }) } => micro::micro(save),
+        Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),
+        Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
         Command::Ci => steps::ci(),
     };
     match outcome {

@@ -18,9 +18,24 @@ const PEERS: &[(&str, &str, &str)] = &[
     ("iperf3", "iperf3", "throughput"),
 ];
 
+/// What only the benchmark needs.
+const BENCH_PEERS: &[(&str, &str, &str)] = &[
+    ("ethtool", "ethtool", "links that treat packets as network cards do"),
+    ("debootstrap", "debootstrap", "current openvpn and wireguard-go from Debian sid"),
+];
+
 /// Makes the peers available. What cannot be had is printed, and its tests skip themselves by name.
 pub(crate) fn provide(install: bool) -> Result<(), Failed> {
-    let missing: Vec<_> = PEERS.iter().filter(|(program, ..)| !on_path(program)).collect();
+    provide_all(PEERS, install)
+}
+
+/// The same for the benchmark.
+pub(crate) fn provide_for_bench(install: bool) -> Result<(), Failed> {
+    provide_all(&[PEERS, BENCH_PEERS].concat(), install)
+}
+
+fn provide_all(peers: &[(&str, &str, &str)], install: bool) -> Result<(), Failed> {
+    let missing: Vec<_> = peers.iter().filter(|(program, ..)| !on_path(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -123,16 +123,6 @@ pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Fai
     }
 }
 
-pub(crate) fn bench() -> Result<(), Failed> {
-    peers::provide(true)?;
-    run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
-    run_with(
-        "cargo",
-        &["test", "--release", "--package", "interop", "--test", "bench", "--", "--nocapture"],
-        &[("HANDFAST_BENCH", "1".to_owned())],
-    )
-}
-
 pub(crate) fn ci() -> Result<(), Failed> {
     let began = Instant::now();
     check()?;

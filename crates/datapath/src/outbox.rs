@@ -143,8 +143,9 @@ impl RunAt {
     /// A GSO send is at most what one UDP datagram could be.
     const MAX_BYTES: usize = 65_507;
 
-    /// What one send to a TCP connection moves: more would not fit the cache.
-    const MAX_STREAM_BYTES: usize = 256 << 10;
+    /// What one send to a TCP connection moves: 256 KiB, which still fits the cache, and the
+    /// super-packet by which that is passed.
+    const MAX_STREAM_BYTES: usize = (256 + 72) << 10;
 
     /// A shorter datagram ends a run, so a run whose length isn't whole segments takes no more.
     fn takes(&self, len: usize, max_segments: usize) -> bool {
@@ -233,7 +234,7 @@ mod tests {
             outbox.room(&connection, 1424).unwrap();
             outbox.commit();
         }
-        assert!(outbox.runs().all(|run| run.bytes.len() <= 256 << 10));
+        assert!(outbox.runs().all(|run| run.bytes.len() <= RunAt::MAX_STREAM_BYTES));
         assert_eq!(outbox.runs().len(), 3);
     }
 

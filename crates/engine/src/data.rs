@@ -147,7 +147,13 @@ fn start_one(
         }
     }
     let sources = std::mem::take(&mut io.streams);
-    let streams = Streams::new(part.index as u16, sources, &poller, outlets.ended_streams.clone())?;
+    let streams = Streams::new(
+        part.index as u16,
+        part.settings.share.of(),
+        sources,
+        &poller,
+        outlets.ended_streams.clone(),
+    )?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };
     let name = format!("data {}", part.index);

@@ -91,6 +91,7 @@ pub(super) struct Reading {
 impl Streams {
     pub(super) fn new(
         worker: u16,
+        workers: u16,
         sources: StreamSources,
         poller: &Poller,
         ended: mpsc::UnboundedSender<StreamEnded>,
@@ -102,7 +103,7 @@ impl Streams {
             free: Vec::new(),
             by_serial: BTreeMap::new(),
             next_serial: FIRST_SERIAL,
-            strangers: Strangers::default(),
+            strangers: Strangers::new(workers),
             due: BTreeSet::new(),
             paused_until: None,
             serving: None,

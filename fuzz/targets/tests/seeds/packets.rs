@@ -11,6 +11,25 @@ pub(crate) fn write() {
     worker_scripts();
     control_scripts();
     messages();
+    streams();
+}
+
+/// The steps in which it arrives, then packets behind their lengths.
+fn streams() {
+    let frame = |len: usize| [&(len as u16).to_be_bytes()[..], &vec![0x48; len]].concat();
+    let whole = [frame(54), frame(1), frame(1424)].concat();
+    let cases: [(&str, Vec<u8>); 5] = [
+        ("whole", whole.clone()),
+        ("cut", whole[..whole.len() - 7].to_vec()),
+        ("empty-frame", [frame(54), frame(0), frame(54)].concat()),
+        ("long-frame", [frame(54), vec![0x24, 1], frame(54)].concat()),
+        ("tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
+    ];
+    for (name, bytes) in cases {
+        for step in [1, 7, 255] {
+            seed("wire_stream", &format!("{name}-{step}"), [&[step], &bytes[..]].concat());
+        }
+    }
 }
 
 fn inner() {

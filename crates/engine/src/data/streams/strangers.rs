@@ -6,13 +6,27 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Connections without a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Strangers {
+    most: usize,
+    most_of_a_source: usize,
     by_age: BTreeSet<u64>,
     by_source: BTreeSet<(IpAddr, u64)>,
 }
 
 impl Strangers {
+    /// None yet, at one of so many workers: they share what is allowed, as the kernel shares the
+    /// connections.
+    pub(super) fn new(workers: u16) -> Self {
+        let share = |most: usize| (most / usize::from(workers.max(1))).max(LEAST);
+        Self {
+            most: share(MOST),
+            most_of_a_source: share(MOST_OF_A_SOURCE),
+            by_age: BTreeSet::new(),
+            by_source: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_age.len()
     }
@@ -27,10 +41,10 @@ impl Strangers {
         let whose = of(source);
         let own =
             || self.by_source.range((whose, 0)..=(whose, u64::MAX)).map(|(_, serial)| *serial);
-        if own().count() >= MOST_OF_A_SOURCE {
+        if own().count() >= self.most_of_a_source {
             return own().take(1).collect();
         }
-        if self.len() >= MOST { self.oldest().into_iter().collect() } else { Vec::new() }
+        if self.len() >= self.most { self.oldest().into_iter().collect() } else { Vec::new() }
     }
 
     pub(super) fn insert(&mut self, source: IpAddr, serial: u64) {
@@ -53,10 +67,12 @@ fn of(source: IpAddr) -> IpAddr {
     }
 }
 
-/// Together, for each data thread.
+/// Together.
 const MOST: usize = 512;
 /// Of one source: many subscribers may be behind one address and come back at once.
 const MOST_OF_A_SOURCE: usize = 128;
+/// At each worker, however many there are: the kernel does not share evenly.
+const LEAST: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -64,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_oldest_of_a_source_makes_room_for_its_next_and_the_oldest_of_all_for_anybody() {
-        let mut strangers = Strangers::default();
+        let mut strangers = Strangers::new(1);
         let ip =
             |n: u64| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(n) << 64));
         for serial in 0..128 {
@@ -79,6 +95,8 @@ mod tests {
             strangers.insert(ip(serial), serial);
         }
         assert_eq!((strangers.len(), strangers.make_room(ip(9_999))), (512, vec![1]));
+        assert_eq!(Strangers::new(2).most_of_a_source, 64);
+        assert_eq!(Strangers::new(64).most, 32);
         strangers.remove(ip(1), 77_777);
         assert_eq!(strangers.len(), 512);
     }

@@ -1,0 +1,121 @@
+//! The page that people read.
+
+use std::fmt::Write;
+
+use super::{Report, Table, summary};
+
+/// The whole page; `plots` are the names of the files beside it.
+pub(super) fn page(report: &Report, tables: &[Table], plots: &[&str]) -> String {
+    let mut page = String::from(HEAD);
+    for (name, value) in &report.facts {
+        line(&mut page, format_args!("| {name} | {value} |"));
+    }
+    let repeated = report.repeated();
+    line(&mut page, format_args!("| rounds | {} |", report.rounds));
+    line(&mut page, format_args!("| seconds of a TCP measurement | {} |", report.seconds));
+    line(&mut page, format_args!("| repeated because of stolen time | {repeated} |"));
+    line(&mut page, format_args!("| skipped | {} |", report.skipped.len()));
+    line(&mut page, format_args!("| failed | {} |", report.failures.len()));
+    for (name, reason) in &report.skipped {
+        line(&mut page, format_args!("\nSKIP {name}: {reason}"));
+    }
+    for failure in &report.failures {
+        line(&mut page, format_args!("\nFAILED {failure}"));
+    }
+    if let Some(busy) = report.busy_while_idle() {
+        line(&mut page, format_args!("\n{busy}"));
+    }
+    summary::write(&mut page, tables);
+    for plot in plots {
+        line(&mut page, format_args!("\n![{plot}]({plot})"));
+    }
+    let mut heading = None;
+    for table in tables {
+        let place = (table.mode, table.measure.as_str());
+        if heading != Some(place) {
+            heading = Some(place);
+            line(&mut page, format_args!("\n## {}, {}", table.measure, table.mode.title()));
+        }
+        write_table(&mut page, table);
+    }
+    page
+}
+
+fn write_table(page: &mut String, table: &Table) {
+    // A counter that never moved says so in one line.
+    if table.rows.iter().all(|row| row.spread.most == 0.0) {
+        line(page, format_args!("\n{}: 0 for everybody", table.figure));
+        return;
+    }
+    let figure = table.figure;
+    line(
+        page,
+        format_args!(
+            "\n| {figure} | median | least-most | rounds | to openvpn | to wireguard-go |"
+        ),
+    );
+    line(page, format_args!("|---|---|---|---|---|---|"));
+    for row in &table.rows {
+        let spread = &row.spread;
+        line(
+            page,
+            format_args!(
+                "| {} | {} | {}-{} | {} | {} | {} |",
+                row.contestant,
+                figure_text(spread.median),
+                figure_text(spread.least),
+                figure_text(spread.most),
+                spread.rounds,
+                ratio_text(row.to_openvpn),
+                ratio_text(row.to_wireguard),
+            ),
+        );
+    }
+}
+
+pub(super) fn figure_text(figure: f64) -> String {
+    match figure.abs() {
+        0.0 => "0".to_owned(),
+        large if large >= 100.0 => format!("{figure:.0}"),
+        medium if medium >= 10.0 => format!("{figure:.1}"),
+        one if one >= 1.0 => format!("{figure:.2}"),
+        _ => format!("{figure:.3}"),
+    }
+}
+
+pub(super) fn ratio_text(ratio: Option<f64>) -> String {
+    match ratio {
+        Some(ratio) if ratio.is_finite() => format!("{ratio:.2}x"),
+        _ => "-".to_owned(),
+    }
+}
+
+pub(super) fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string does not fail.
+    let _ = writeln!(page, "{text}");
+}
+
+const HEAD: &str = "\
+# The benchmark's last run
+
+Written by `cargo xtask bench vpn`; `vpn.json` holds every single figure. Ratios are taken within each
+round, and the median of those is shown. A cell of the first tables is the median, (least-most), and
+its ratio to openvpn / to wireguard-go. CPU is that of the whole machine without what it spends while
+the tunnel is idle, except where a side is named: that is the side's program alone. Up is from the
+client to the server. Two namespaces on one veth pair, nothing pinned, cubic for all; openvpn without
+kernel offload, AES-256-GCM, MTU 1500; no NAT on any gateway.
+
+| | |
+|---|---|
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_that_mean_something() {
+        let texts = [0.0, 0.0123, 0.5, 8.321, 12.34, 473_000.4].map(figure_text);
+        assert_eq!(texts, ["0", "0.012", "0.500", "8.32", "12.3", "473000"]);
+    }
+}

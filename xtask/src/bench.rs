@@ -1,0 +1,137 @@
+//! `cargo xtask bench`: builds what is compared, provides the peers, and starts the benchmark.
+//!
+//! Peers that are newer than the machine's own come from Debian sid, unpacked into the build folder
+//! with the machine's own mirror; they are used as they are and never updated.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+
+use crate::peers;
+use crate::steps::{Failed, run};
+
+/// What can be typed behind `bench vpn`.
+#[derive(Args)]
+pub(crate) struct Vpn {
+    /// Interleaved rounds of the headline (9); everything else has at most three
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Seconds of each TCP measurement (3)
+    #[arg(long)]
+    seconds: Option<u32>,
+    /// Only these contestants or groups, separated by commas; an unknown name prints the list
+    #[arg(long)]
+    only: Option<String>,
+    /// Only measurements whose names begin so, separated by commas: tcp, tcp-1, udp, ping
+    #[arg(long)]
+    measure: Option<String>,
+    /// Only this kind of link: plain or nic
+    #[arg(long)]
+    mode: Option<String>,
+    /// Where the report goes; docs/performance for a whole run, else the build folder
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Do not install missing peers; what needs them is skipped by name
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// Builds everything in release and runs the benchmark.
+pub(crate) fn vpn(typed: &Vpn) -> Result<(), Failed> {
+    peers::provide_for_bench(!typed.no_install)?;
+    let packages = ["--package", "handfast", "--package", "vpn-bench"];
+    run("cargo", &[&["build", "--release", "--quiet"][..], &packages].concat())?;
+    let target = target_folder()?;
+    let text = |path: PathBuf| path.display().to_string();
+    let mut arguments = vec!["--handfast".to_owned(), text(target.join("release/handfast"))];
+    if let Some(root) = sid(&target, !typed.no_install) {
+        arguments.extend(["--sid".to_owned(), text(root)]);
+    }
+    arguments.extend(["--out".to_owned(), text(typed.report_folder(&target))]);
+    arguments.extend(typed.passed_on());
+    let program = text(target.join("release/vpn-bench"));
+    run(&program, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+impl Vpn {
+    fn passed_on(&self) -> Vec<String> {
+        let number = |n: Option<u32>| n.map(|n| n.to_string());
+        let options = [
+            ("--rounds", number(self.rounds)),
+            ("--seconds", number(self.seconds)),
+            ("--only", self.only.clone()),
+            ("--measure", self.measure.clone()),
+            ("--mode", self.mode.clone()),
+        ];
+        let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
+        given.flatten().collect()
+    }
+
+    /// A part of a run must not replace the published figures of a whole one.
+    fn report_folder(&self, target: &Path) -> PathBuf {
+        let whole = self.passed_on().is_empty();
+        let usual = if whole { "docs/performance".into() } else { target.join("bench-vpn") };
+        self.out.clone().unwrap_or(usual)
+    }
+}
+
+fn target_folder() -> Result<PathBuf, Failed> {
+    let listed = Command::new("cargo")
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()
+        .map_err(|e| Failed::new(format!("cargo metadata did not start: {e}")))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&listed.stdout)
+        .map_err(|e| Failed::new(format!("cargo metadata printed no JSON: {e}")))?;
+    let folder = metadata["target_directory"].as_str();
+    folder
+        .map(PathBuf::from)
+        .ok_or_else(|| Failed::new("cargo metadata names no folder".to_owned()))
+}
+
+/// The root of a Debian sid with the current peers, made if it is not there. `None` where it can't be
+/// had; what needs it then skips itself by name.
+fn sid(target: &Path, install: bool) -> Option<PathBuf> {
+    let root = target.join("peers/sid");
+    if root.exists() {
+        return Some(root);
+    }
+    if !install || !peers::is_root() || !peers::on_path("debootstrap") {
+        println!("missing: a Debian sid with openvpn and wireguard-go: needs root and debootstrap");
+        return None;
+    }
+    let Some(mirror) = mirror() else {
+        println!("missing: a Debian sid: apt on this machine names no Debian mirror");
+        return None;
+    };
+    // Only a whole one gets the name.
+    let unfinished = target.join("peers/sid.unfinished");
+    let begin = fs::remove_dir_all(&unfinished).or_else(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => fs::create_dir_all(&unfinished),
+        _ => Err(e),
+    });
+    let made = begin.map_err(|e| Failed::new(e.to_string())).and_then(|()| {
+        let include = "--include=openvpn,wireguard-go";
+        let folder = unfinished.display().to_string();
+        run("debootstrap", &["--variant=minbase", include, "sid", &folder, &mirror])?;
+        fs::rename(&unfinished, &root).map_err(|e| Failed::new(e.to_string()))
+    });
+    match made {
+        Ok(()) => Some(root),
+        Err(failed) => {
+            println!("missing: a Debian sid with openvpn and wireguard-go: {failed}");
+            None
+        }
+    }
+}
+
+/// The mirror of Debian's main archive that apt on this machine is set up with.
+fn mirror() -> Option<String> {
+    let listed = Command::new("apt-get")
+        .args(["indextargets", "--format", "$(REPO_URI)"])
+        .args(["Created-By: Packages", "Origin: Debian", "Label: Debian"])
+        .output()
+        .ok()?;
+    String::from_utf8_lossy(&listed.stdout).lines().next().map(str::to_owned)
+}
