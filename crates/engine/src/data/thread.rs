@@ -94,9 +94,9 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             if failed || self.neighbours.are_over() || self.obey().is_break() {
                 return;
             }
-            // The worker stays usable after a panic; the peer that it was serving goes.
-            if catch_unwind(AssertUnwindSafe(|| self.serve(&ready))).is_err() {
-                self.drop_the_served();
+            // Parcels that a panic kept us from wait in a mailbox for which nobody wakes us again.
+            if !self.survives(&ready) {
+                self.survives(&[]);
             }
             if self.tun_is_gone {
                 tracing::error!("the TUN device is gone; the data thread ends");
@@ -123,6 +123,16 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             self.flush();
         }
         self.streams.handle_timeout(now, &self.poller);
+    }
+
+    /// Serves, and says whether that went well. The worker stays usable after a panic; the peer that it
+    /// was serving goes.
+    fn survives(&mut self, ready: &[Ready]) -> bool {
+        let went_well = catch_unwind(AssertUnwindSafe(|| self.serve(ready))).is_ok();
+        if !went_well {
+            self.drop_the_served();
+        }
+        went_well
     }
 
     fn drop_the_served(&mut self) {
