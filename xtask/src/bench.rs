@@ -38,6 +38,15 @@ pub(crate) struct Vpn {
     no_install: bool,
 }
 
+/// Builds the product and runs `control-bench` beside it.
+pub(crate) fn control(arguments: &[String]) -> Result<(), Failed> {
+    peers::provide(true)?;
+    run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
+    let mut all = vec!["run", "--quiet", "--package", "control-bench", "--"];
+    all.extend(arguments.iter().map(String::as_str));
+    run("cargo", &all)
+}
+
 /// Builds everything in release and runs the benchmark.
 pub(crate) fn vpn(typed: &Vpn) -> Result<(), Failed> {
     peers::provide_for_bench(!typed.no_install)?;

@@ -16,7 +16,7 @@ use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef, StreamId};
 use pki::Refusal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tunnel::{Accepted, Close, DropReason, Gate, Hello, RenegotiateReason, Session, Verdict};
+use tunnel::{Accepted, Close, DropReason, Gate, Hello, RenegotiateReason, Verdict};
 use wire::SessionId;
 use wire::control::ControlHeader;
 use wire::peer_info::PeerInfo;
@@ -29,7 +29,7 @@ use crate::inbox::{Inlet, inbox};
 use crate::peers::{PeerIds, slots};
 use crate::pool::SessionPool;
 use crate::server::Kick;
-use crate::session::{ConnectionId, DropTally, FromSession, SessionTask, ToSession};
+use crate::session::{Birth, ConnectionId, DropTally, FromSession, ToSession};
 use crate::sources::{Source, Sources};
 use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 
@@ -209,11 +209,11 @@ impl Control {
                 self.figures.stateless_answers += 1;
                 self.parts.data.send_control(&datagram.endpoint, answer);
             }
-            Verdict::Accept(accepted) => self.open(*accepted, datagram.endpoint, now),
+            Verdict::Accept(accepted) => self.open(accepted, datagram.endpoint, now),
         }
     }
 
-    fn open(&mut self, accepted: Accepted, endpoint: Endpoint, now: Now) {
+    fn open(&mut self, accepted: Box<Accepted>, endpoint: Endpoint, now: Now) {
         let Ok(seed) = fresh_seed() else { return };
         let id = self.next_id;
         self.next_id += 1;
@@ -227,20 +227,21 @@ impl Control {
                 &self.parts.tunnel_tcp
             }
         };
-        let session = Session::server(Arc::clone(tunnel), accepted, seed, now);
         let (inlet, inbox) = inbox();
-        let task = SessionTask {
+        let birth = Birth {
             id,
-            session,
+            tunnel: Arc::clone(tunnel),
+            accepted,
+            seed,
+            at: now,
             endpoint,
             data: self.parts.data.clone(),
             clock: Arc::clone(&self.parts.clock),
             inbox,
             drops: self.drops.clone(),
             outlet: self.outlet.clone(),
-            peer: None,
         };
-        let handle = self.tasks.spawn_on(task.run(), self.parts.pool.handle());
+        let handle = self.tasks.spawn_on(birth.run(), self.parts.pool.handle());
         self.task_ids.insert(handle.id(), id);
         let remote = endpoint.remote;
         let source = Source::of(remote.ip());

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use clock::Clock;
+use clock::{Clock, Now};
 use datapath::{Command, Endpoint, Notice, PeerRef};
 use tokio::sync::mpsc;
-use tunnel::{Close, DropReason, Event, Grant, Hello, NewKey, Refusal, RenegotiateReason, Session};
+use tunnel::{
+    Accepted, Close, DropReason, Event, Grant, Hello, NewKey, Refusal, RenegotiateReason, Seed,
+    ServerConfig, Session,
+};
 use wire::cipher::Cipher;
 
 use crate::Ending;
@@ -69,22 +72,63 @@ pub(crate) enum FromSession {
     Ended(Ending),
 }
 
-/// Everything a session's task works with.
-pub(crate) struct SessionTask {
+/// What a session is made of. It is made by its own task, since the first packet may hold all that a
+/// handshake's arithmetic needs, which is nothing for the control task.
+pub(crate) struct Birth {
     pub(crate) id: ConnectionId,
-    pub(crate) session: Session,
+    pub(crate) tunnel: Arc<ServerConfig>,
+    pub(crate) accepted: Box<Accepted>,
+    pub(crate) seed: Seed,
+    /// When the gate accepted it.
+    pub(crate) at: Now,
     pub(crate) endpoint: Endpoint,
     pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) inbox: Inbox,
     pub(crate) drops: DropTally,
     pub(crate) outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
-    pub(crate) peer: Option<PeerRef>,
+}
+
+impl Birth {
+    /// Makes the session and runs it to its end.
+    pub(crate) async fn run(self) {
+        self.task().run().await;
+    }
+
+    fn task(self) -> Box<SessionTask> {
+        Box::new(SessionTask {
+            id: self.id,
+            session: Session::server(self.tunnel, *self.accepted, self.seed, self.at),
+            endpoint: self.endpoint,
+            data: self.data,
+            clock: self.clock,
+            inbox: self.inbox,
+            drops: self.drops,
+            outlet: self.outlet,
+            peer: None,
+            heard: Duration::ZERO,
+        })
+    }
+}
+
+/// Everything a session's task works with.
+struct SessionTask {
+    id: ConnectionId,
+    session: Session,
+    endpoint: Endpoint,
+    data: DataPlane,
+    clock: Arc<dyn Clock>,
+    inbox: Inbox,
+    drops: DropTally,
+    outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
+    peer: Option<PeerRef>,
+    /// When the data plane was told last that the peer is alive.
+    heard: Duration,
 }
 
 impl SessionTask {
-    /// Runs the session to its end.
-    pub(crate) async fn run(mut self) {
+    // Boxed: a future holds what it is called with twice.
+    async fn run(mut self: Box<Self>) {
         let mut ended = false;
         loop {
             ended |= self.drain();
@@ -135,9 +179,14 @@ impl SessionTask {
         }
     }
 
-    /// A valid control packet keeps the peer alive like a data packet does.
-    fn heard(&self) {
-        if let Some(peer) = self.peer {
+    /// A valid control packet keeps the peer alive like a data packet does. Saying so wakes a worker,
+    /// so it is said once a second at most, which is the unit of every keepalive.
+    fn heard(&mut self) {
+        let now = self.clock.now().boot;
+        if let Some(peer) = self.peer
+            && now >= self.heard + HEARD
+        {
+            self.heard = now;
             self.data.apply(Command::PeerHeard { peer });
         }
     }
@@ -200,5 +249,6 @@ impl SessionTask {
     }
 }
 
+const HEARD: Duration = Duration::from_secs(1);
 /// A session without a deadline waits for messages only.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -104,6 +104,10 @@ impl SendWindow {
             let payload = self.waiting.drain(..len).collect();
             self.push(Opcode::CONTROL_V1, payload);
         }
+        if self.waiting.is_empty() {
+            // A handshake's flight is the most that ever waits, and an idle session keeps nothing of it.
+            self.waiting = VecDeque::new();
+        }
     }
 
     fn window_is_open(&self) -> bool {
