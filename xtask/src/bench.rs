@@ -64,15 +64,6 @@ pub(crate) fn vpn(typed: &Vpn) -> Result<(), Failed> {
     run(&program, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Builds the binary in release and runs the control plane's benchmark with its own arguments.
-pub(crate) fn control(arguments: &[String]) -> Result<(), Failed> {
-    peers::provide(true)?;
-    run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
-    let mut all = vec!["run", "--quiet", "--package", "control-bench", "--"];
-    all.extend(arguments.iter().map(String::as_str));
-    run("cargo", &all)
-}
-
 impl Vpn {
     fn passed_on(&self) -> Vec<String> {
         let number = |n: Option<u32>| n.map(|n| n.to_string());
