@@ -86,6 +86,7 @@ fn data_thread(
     let common = Common {
         wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
         clock: Arc::new(SystemClock),
+        nice: 0,
     };
     let streams = StreamSources::default();
     let io = DataIo { tun, reads_tun: true, sockets: vec![(udp, true)], streams, common, offloads };
