@@ -241,7 +241,7 @@ impl Control {
             drops: self.drops.clone(),
             outlet: self.outlet.clone(),
         };
-        let handle = self.tasks.spawn_on(birth.run(), self.parts.pool.handle());
+        let handle = self.tasks.spawn_on(birth.run(), self.parts.pool.next());
         self.task_ids.insert(handle.id(), id);
         let remote = endpoint.remote;
         let source = Source::of(remote.ip());

@@ -1,44 +1,57 @@
 //! The threads that sessions' tasks run on: as many as there are cores, at a lower priority.
 //!
 //! A handshake is half a millisecond of arithmetic. In a storm of them the pool takes what the data
-//! thread, the control task and everybody else leave over, so that established flows go on and a
+//! workers, the control task and everybody else leave over, so that established flows go on and a
 //! revocation does not wait behind strangers.
+//!
+//! Each thread is a runtime of its own, and a session stays where it was put. Threads that steal from
+//! each other would wake each other for every message, which costs more than it evens out.
 
 use std::io;
+use std::sync::Arc;
 
 use rustix::process::{getpriority_process, setpriority_process};
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
 
 /// A running pool. Dropping it ends its tasks where they wait.
 #[derive(Debug)]
-pub(crate) struct SessionPool(Option<Runtime>, Handle);
+pub(crate) struct SessionPool {
+    threads: Vec<Handle>,
+    next: usize,
+    over: Vec<Arc<Notify>>,
+}
 
 impl SessionPool {
     /// Starts the threads.
     pub(crate) fn start() -> io::Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("session")
-            .on_thread_start(step_back)
-            .enable_time()
-            .build()?;
-        let handle = runtime.handle().clone();
-        Ok(Self(Some(runtime), handle))
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        let mut pool = Self { threads: Vec::new(), next: 0, over: Vec::new() };
+        for number in 0..count {
+            let runtime = Builder::new_current_thread().enable_time().build()?;
+            let over = Arc::new(Notify::new());
+            pool.threads.push(runtime.handle().clone());
+            pool.over.push(Arc::clone(&over));
+            let thread = std::thread::Builder::new().name(format!("session {number}"));
+            thread.spawn(move || {
+                step_back();
+                runtime.block_on(over.notified());
+            })?;
+        }
+        Ok(pool)
     }
 
-    /// To spawn on.
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.1
+    /// Where to spawn the next session: each thread in turn.
+    pub(crate) fn next(&mut self) -> &Handle {
+        self.next = (self.next + 1) % self.threads.len();
+        &self.threads[self.next]
     }
 }
 
 impl Drop for SessionPool {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            // Whoever drops this may be a task, which must not wait for threads.
-            runtime.shutdown_background();
-        }
+        // Each thread drops its own tasks; whoever drops the pool may be a task and must not wait.
+        self.over.iter().for_each(|over| over.notify_one());
     }
 }
 
@@ -57,15 +70,29 @@ const MOST: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
 
     #[test]
     fn its_threads_yield_and_others_keep_their_priority() {
         let before = getpriority_process(None).unwrap();
-        let pool = SessionPool::start().unwrap();
-        let (said, heard) = std::sync::mpsc::channel();
-        pool.handle().spawn(async move { said.send(getpriority_process(None).unwrap()) });
+        let mut pool = SessionPool::start().unwrap();
+        let (said, heard) = channel();
+        pool.next().spawn(async move { said.send(getpriority_process(None).unwrap()) });
         assert_eq!(heard.recv().unwrap(), (before + NICER).min(LEAST));
         assert_eq!(getpriority_process(None).unwrap(), before);
+    }
+
+    #[test]
+    fn dropping_it_ends_tasks_that_wait() {
+        let mut pool = SessionPool::start().unwrap();
+        let (held, gone) = channel::<()>();
+        pool.next().spawn(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        drop(pool);
+        assert!(gone.recv().is_err(), "the task's values were dropped");
     }
 }

@@ -1,22 +1,28 @@
-//! A full gateway refuses others, not the device whose former session fills it.
+//! A full gateway refuses others, not the device whose former session helps to fill it.
 //!
-//! Server, sockets and data thread are the real ones, over loopback, with room for one session.
+//! Server, sockets and data thread are the real ones, over loopback, with room for four sessions.
 
 mod lab;
 
 use lab::{Lab, Subscriber, Way};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_comes_back_to_a_full_gateway_gets_in() {
-    let lab = Lab::with_sessions(1);
+async fn a_device_that_comes_back_to_a_full_gateway_gets_in_and_another_does_not() {
+    let lab = Lab::start(None);
+    // Those that were replaced have not noticed, and linger.
     let mut former = Vec::new();
-    for round in 1..=5 {
-        let mut subscriber = Subscriber::new(Way::udp(&lab).await);
-        subscriber.until(&lab, |subscriber| subscriber.established).await;
-        assert!(subscriber.established, "refused in round {round}");
-        // It has not noticed that it was replaced, and lingers.
+    for device in [0, 1, 2, 3, 3, 3, 0, 3] {
+        let subscriber = connect(&lab, device).await;
+        assert!(subscriber.established, "device {device} was refused");
         former.push(subscriber);
     }
-    assert_eq!(lab.server.sessions().await.len(), 1);
+    assert!(!connect(&lab, 4).await.established, "there is no room for a fifth");
+    assert_eq!(lab.server.sessions().await.len(), 4);
     lab.server.stop().await;
+}
+
+async fn connect(lab: &Lab, device: usize) -> Subscriber {
+    let mut subscriber = Subscriber::with_certificate(Way::udp(lab).await, device);
+    subscriber.until(lab, |subscriber| subscriber.established).await;
+    subscriber
 }

@@ -57,15 +57,6 @@ impl Lab {
     }
 
     pub(crate) fn start_at(flip: Option<Flip>, clock: Arc<dyn Clock>) -> Self {
-        Self::start_with(flip, clock, 4)
-    }
-
-    /// A server with room for so many sessions.
-    pub(crate) fn with_sessions(max_sessions: u32) -> Self {
-        Self::start_with(None, Arc::new(SystemClock), max_sessions)
-    }
-
-    fn start_with(flip: Option<Flip>, clock: Arc<dyn Clock>, max_sessions: u32) -> Self {
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("a pair");
@@ -92,7 +83,7 @@ impl Lab {
                 ping_restart: Duration::from_secs(120),
                 mssfix: 0,
             },
-            max_sessions,
+            max_sessions: 4,
             peer_to_peer: PeerToPeer::Refuse,
         };
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
@@ -538,7 +529,7 @@ fn client_config(device: usize) -> ClientConfig {
 }
 
 /// What the devices are called, and whom their certificates name.
-const DEVICES: [&str; 4] = ["phone", "tablet", "laptop", "desktop"];
+const DEVICES: [&str; 5] = ["phone", "tablet", "laptop", "desktop", "watch"];
 
 type Tls = (Arc<rustls::ServerConfig>, [Arc<rustls::ClientConfig>; DEVICES.len()]);
 
