@@ -20,8 +20,8 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("handfast", &["clock", "sysio", "store", "engine", "gateway", "client", "load"]),
     ("testkit", &[]),
     ("interop", &["sysio"]),
-    ("control-bench", &["clock", "sysio", "store", "gateway", "interop"]),
     ("vpn-bench", &["sysio", "interop"]),
+    ("control-bench", &["clock", "sysio", "store", "gateway", "interop"]),
     ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"]),
     ("xtask", &[]),
 ];

@@ -73,7 +73,7 @@ enum Command {
 enum Bench {
     /// The data path beside openvpn and wireguard-go: throughput, datagrams, round trips, CPU
     Vpn(bench::Vpn),
-    /// The control plane beside openvpn's: CPU for a handshake, memory for an idle session, storms
+    /// CPU for a handshake, memory for an idle session, storms of connects, beside openvpn
     Control {
         /// For the benchmark itself, after `--`; `-- --help` lists them
         #[arg(last = true)]
@@ -97,8 +97,8 @@ fn main() -> ExitCode {
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
         Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),
-        Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
         Command::Bench { of: Bench::Control { arguments } } => bench::control(&arguments),
+        Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
         Command::Ci => steps::ci(),
     };
     match outcome {

@@ -392,6 +392,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         ClientSettings {
             tunnel: Arc::clone(tunnel),
             mssfix: profile.mssfix.outer_limit(profile.tun_mtu, server, transport),
+            nice: NICE,
             ping_restart: profile.timers.ping_restart,
         }
     }
@@ -507,6 +508,8 @@ fn options(profile: &Profile, tcp: bool) -> Options {
     }
 }
 
+/// The priority of the thread that carries packets, where the system allows it.
+const NICE: i32 = -10;
 /// The longest wait for the resolver.
 const LOOKUP: Duration = Duration::from_secs(10);
 /// The wait for a server's first packet while there are others to try.

@@ -32,6 +32,8 @@ pub struct ClientSettings {
     pub tunnel: Arc<ClientConfig>,
     /// As for a server's peers; 0 leaves SYNs alone.
     pub mssfix: u16,
+    /// As [`crate::ServerIo::nice`].
+    pub nice: i32,
     /// Nothing came for this long: the server is gone. Replaced by what is pushed.
     pub ping_restart: Duration,
 }
@@ -100,7 +102,11 @@ impl Client {
             queues: vec![tun],
             groups,
             streams: vec![StreamSources { listeners: Vec::new(), connected }],
-            common: Common { wrap: Arc::clone(&settings.tunnel.wrap), clock: Arc::clone(&clock) },
+            common: Common {
+                wrap: Arc::clone(&settings.tunnel.wrap),
+                clock: Arc::clone(&clock),
+                nice: settings.nice,
+            },
         };
         let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
         let (data, _thread) = DataPlane::start(WorkerSettings::client(), io, outlets)

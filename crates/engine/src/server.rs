@@ -43,6 +43,8 @@ pub struct ServerIo {
     pub workers: u16,
     /// What is to be asked of the kernel.
     pub offloads: Offloads,
+    /// The data threads' nice value, where the system allows it: -20 goes first, 19 last.
+    pub nice: i32,
     /// The TUN device's queues: one for each worker, or fewer.
     pub queues: Vec<Arc<Tun>>,
     /// For each address listened on, the sockets bound to it: one for each worker, and one more for
@@ -58,6 +60,7 @@ impl ServerIo {
         Self {
             workers: 1,
             offloads: Offloads::wanted(),
+            nice: 0,
             queues: vec![tun],
             udp: udp.into_iter().map(|socket| vec![socket]).collect(),
             tcp: tcp.into_iter().map(|listener| vec![listener]).collect(),
@@ -106,7 +109,7 @@ impl Server {
             queues: io.queues,
             groups: io.udp,
             streams: by_worker(io.tcp),
-            common: Common { wrap: Arc::clone(&wrap), clock: Arc::clone(&clock) },
+            common: Common { wrap: Arc::clone(&wrap), clock: Arc::clone(&clock), nice: io.nice },
         };
         let worker = WorkerSettings {
             side: Side::Server,

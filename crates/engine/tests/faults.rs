@@ -15,10 +15,12 @@ use lab::{Lab, Subscriber, Way};
 /// One after the other: faults wait in one place for the whole program, and servers number alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_over_one_peers_packet_ends_that_peer_and_no_other() {
-    for place in [Place::Open, Place::Coalesce, Place::Split, Place::Seal] {
-        println!("{place:?}");
+    let places = [Place::Open, Place::Coalesce, Place::Split, Place::Seal];
+    for (place, tcp) in places.into_iter().flat_map(|place| [(place, false), (place, true)]) {
+        println!("{place:?}, TCP: {tcp}");
         let lab = Lab::start(None);
-        let mut ill = connect(&lab, 0).await;
+        let way = if tcp { Way::tcp(&lab).await } else { Way::udp(&lab).await };
+        let mut ill = connected(&lab, Subscriber::with_certificate(way, 0)).await;
         let mut well = connect(&lab, 1).await;
         let peer = peer_of(&lab, &ill).await;
         fault::inject(place, peer, 2);
@@ -53,7 +55,11 @@ async fn a_panic_over_the_last_packet_of_a_batch_ends_its_sender_whoever_was_ser
 }
 
 async fn connect(lab: &Lab, device: usize) -> Subscriber {
-    let mut subscriber = Subscriber::with_certificate(Way::udp(lab).await, device);
+    let way = Way::udp(lab).await;
+    connected(lab, Subscriber::with_certificate(way, device)).await
+}
+
+async fn connected(lab: &Lab, mut subscriber: Subscriber) -> Subscriber {
     subscriber.until(lab, |subscriber| subscriber.established).await;
     // The server seals from a moment later on.
     while subscriber.opened == 0 {

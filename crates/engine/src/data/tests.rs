@@ -86,6 +86,7 @@ fn data_thread(
     let common = Common {
         wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
         clock: Arc::new(SystemClock),
+        nice: 0,
     };
     let streams = StreamSources::default();
     let io = DataIo { tun, reads_tun: true, sockets: vec![(udp, true)], streams, common, offloads };
@@ -94,8 +95,8 @@ fn data_thread(
     let (notices, _) = mpsc::unbounded_channel();
     let (ended_streams, _) = mpsc::unbounded_channel();
     let outlets = Outlets { control, notices, ended_streams: ended_streams.clone() };
-    let streams =
-        Streams::new(0, 1, StreamSources::default(), &poller, ended_streams).expect("no streams");
+    let streams = Streams::new(0, share.of(), StreamSources::default(), &poller, ended_streams)
+        .expect("no streams");
     let settings = WorkerSettings { share, ..WorkerSettings::server(1 << 16) };
     let part = Part { index: 0, settings, neighbours };
     let (_, inbox) = channel();

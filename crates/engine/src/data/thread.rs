@@ -87,6 +87,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
     }
 
     pub(super) fn run(mut self) {
+        self.go_first();
         let mut ready = Vec::new();
         loop {
             let timeout = self.time_left();
@@ -94,15 +95,25 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             if failed || self.neighbours.are_over() || self.obey().is_break() {
                 return;
             }
-            // The worker stays usable after a panic; the peer that it was serving goes.
-            if catch_unwind(AssertUnwindSafe(|| self.serve(&ready))).is_err() {
-                self.drop_the_served();
+            // Parcels that a panic kept us from wait in a mailbox for which nobody wakes us again.
+            if !self.survives(&ready) {
+                self.survives(&[]);
             }
             if self.tun_is_gone {
                 tracing::error!("the TUN device is gone; the data thread ends");
                 return;
             }
             self.pass_notices();
+        }
+    }
+
+    /// Asks the kernel to let this thread run before others. A packet that waits for a processor waits
+    /// in a queue, and all behind it do.
+    fn go_first(&self) {
+        if self.io.common.nice != 0
+            && let Err(error) = rustix::process::setpriority_process(None, self.io.common.nice)
+        {
+            tracing::debug!(%error, "a data thread runs at the priority of all others");
         }
     }
 
@@ -123,6 +134,16 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             self.flush();
         }
         self.streams.handle_timeout(now, &self.poller);
+    }
+
+    /// Serves, and says whether that went well. The worker stays usable after a panic; the peer that it
+    /// was serving goes.
+    fn survives(&mut self, ready: &[Ready]) -> bool {
+        let went_well = catch_unwind(AssertUnwindSafe(|| self.serve(ready))).is_ok();
+        if !went_well {
+            self.drop_the_served();
+        }
+        went_well
     }
 
     fn drop_the_served(&mut self) {
@@ -383,7 +404,7 @@ const RUN_SEGMENTS: usize = 64;
 /// Four full sends.
 const FLUSH_AT: usize = 4 * 65_507;
 /// Bytes read from the TUN device before the sockets have their turn.
-const TUN_BURST: usize = 1 << 20;
+const TUN_BURST: usize = 256 << 10;
 const LEAST_COST: usize = 8 << 10;
 /// Packets of other workers handled as one batch; so many segments join at most.
 const PARCELS_AT_ONCE: usize = 64;

@@ -84,6 +84,8 @@ pub struct Vpn {
     pub max_sessions: u32,
     /// Threads that carry packets; 0 for one per core.
     pub workers: u16,
+    /// The nice value of the threads that carry packets.
+    pub nice: i32,
     /// Parts of the data path to do without, as in [`engine::Offloads::PARTS`].
     pub without: Vec<String>,
     /// What subscribers are told.
@@ -183,6 +185,7 @@ impl Config {
             ("vpn.auth", old.auth != now.auth),
             ("vpn.max_sessions", old.max_sessions != now.max_sessions),
             ("vpn.workers", old.workers != now.workers),
+            ("vpn.nice", old.nice != now.nice),
             ("vpn.without", old.without != now.without),
             ("ca.key_type", self.ca.key_type != new.ca.key_type),
             ("ca.validity_days", self.ca.validity_days != new.ca.validity_days),
@@ -223,6 +226,7 @@ impl Default for Vpn {
             auth: "SHA256".to_owned(),
             max_sessions: 16_384,
             workers: 0,
+            nice: -10,
             without: Vec::new(),
             push: Push::default(),
         }

@@ -37,6 +37,7 @@ const VPN: Section = Section {
         "auth",
         "max_sessions",
         "workers",
+        "nice",
         "without",
     ],
     sections: &[PUSH],

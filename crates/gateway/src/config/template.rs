@@ -104,6 +104,11 @@ impl FirstConfig {
         writeln!(out, "workers = {}", vpn.workers)?;
         writeln!(
             out,
+            "# Their nice value, where the system allows it (0: as all other programs)."
+        )?;
+        writeln!(out, "nice = {}", vpn.nice)?;
+        writeln!(
+            out,
             "# Speed-ups to do without, where a driver has a bug: {}.",
             engine::Offloads::PARTS.join(", ")
         )?;

@@ -168,6 +168,10 @@ fn sizes(config: &Config) -> Result<(), Finding> {
         let message = format!("vpn.workers is {}; choose 1 to {most}, or 0", vpn.workers);
         return refuse(&["vpn", "workers"], message);
     }
+    if !(-20..=19).contains(&vpn.nice) {
+        let message = format!("vpn.nice is {}; choose -20 (goes first) to 19 (last)", vpn.nice);
+        return refuse(&["vpn", "nice"], message);
+    }
     let parts = engine::Offloads::PARTS;
     if let Some(part) = vpn.without.iter().find(|part| !parts.contains(&part.as_str())) {
         let message = format!("vpn.without names {part:?}; choose of {}", parts.join(", "));

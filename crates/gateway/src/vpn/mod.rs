@@ -70,6 +70,7 @@ impl Vpn {
         let io = ServerIo {
             workers,
             offloads,
+            nice: config.vpn.nice,
             queues: network.queues.clone(),
             udp: doors.udp,
             tcp: doors.tcp,

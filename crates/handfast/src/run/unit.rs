@@ -70,6 +70,8 @@ RestartSec=2
 TimeoutStartSec=60
 TimeoutStopSec=20
 LimitNOFILE=65536
+# The threads that carry packets go first (vpn.nice).
+LimitNICE=-10
 # A core dump would hold keys.
 LimitCORE=0
 

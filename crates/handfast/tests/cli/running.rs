@@ -37,12 +37,12 @@ fn status_sessions_and_figures_are_answered() {
     let cli = Cli::with_data();
     let _gateway = Running::on(&cli);
     let status = cli.ok("status");
-    assert!(status.contains("\nreached at   vpn.example.net:1194\n"), "{status}");
+    assert!(status.contains("\nreached at   udp:vpn.example.net:1194\n"), "{status}");
     assert!(status.contains("\nsessions     1\n"), "{status}");
     assert_eq!(
         squeezed(&cli.ok("sessions")),
         "ID DEVICE SOURCE ADDRESSES CLIENT CIPHER TLS FOR IN OUT\n\
-         7 alice/phone 192.0.2.1:4000 10.71.0.2 OpenVPN 2.6.14?[2Jlinux AES-256-GCM TLSv1.3 \
+         7 alice/phone udp:192.0.2.1:4000 10.71.0.2 OpenVPN 2.6.14?[2Jlinux AES-256-GCM TLSv1.3 \
          5 minutes 1.5 MB 12 B\n"
     );
     assert_eq!(
