@@ -165,7 +165,7 @@ fn walk(path: &str, value: &Value, keys: &mut Vec<(String, Value)>) {
 fn changed(key: &str, value: &Value) -> Value {
     match (key, value) {
         (_, Value::Bool(on)) => json!(!on),
-        (_, Value::Number(n)) => json!(n.as_u64().unwrap() + 1),
+        (_, Value::Number(n)) => json!(n.as_i64().unwrap() + 1),
         ("vpn.push.dns", _) => json!(["10.0.0.1"]),
         ("vpn.listen", _) => json!(["udp:[::]:1195"]),
         ("vpn.push.routes", _) => json!(["10.0.0.0/8"]),
