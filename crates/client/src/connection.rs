@@ -509,7 +509,7 @@ fn options(profile: &Profile, tcp: bool) -> Options {
 }
 
 /// The priority of the thread that carries packets, where the system allows it.
-const NICE: i32 = -10;
+const NICE: i32 = -6;
 /// The longest wait for the resolver.
 const LOOKUP: Duration = Duration::from_secs(10);
 /// The wait for a server's first packet while there are others to try.

@@ -226,7 +226,7 @@ impl Default for Vpn {
             auth: "SHA256".to_owned(),
             max_sessions: 16_384,
             workers: 0,
-            nice: -10,
+            nice: -6,
             without: Vec::new(),
             push: Push::default(),
         }
