@@ -127,7 +127,8 @@ pub enum Command {
         peer: PeerRef,
         /// Its own addresses and the networks behind it.
         networks: Vec<IpNet>,
-        /// Where it sends from, if its packets don't name its slot (P_DATA_V1).
+        /// Where it sends from, which tells its packets that don't name a slot (P_DATA_V1). `None` where
+        /// such packets can't come to another worker.
         sender: Option<Endpoint>,
     },
     /// A peer of another worker is gone.

@@ -47,10 +47,6 @@ impl Elsewhere {
 
     /// The peer that sends without naming its slot from there.
     pub(crate) fn slot_at(&self, endpoint: &Endpoint) -> Option<u32> {
-        // Such peers are rare: no look-up for everybody else.
-        if self.by_remote.is_empty() {
-            return None;
-        }
         self.by_remote.get(&endpoint.key()).copied()
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use datapath::{
-    Carrier, Command, Endpoint, Header, IpNet, PeerRef, PeerSettings, Share, StreamId,
-    WorkerSettings,
+    Carrier, Command, Endpoint, IpNet, PeerRef, PeerSettings, Share, StreamId, WorkerSettings,
 };
 use sysio::{Poller, Tun, UdpSocket};
 
@@ -198,9 +197,11 @@ enum Route {
 }
 
 impl Route {
+    /// Whatever a peer announced, it may send packets that don't name its slot: over UDP those are told
+    /// by where they come from, and over TCP they come to their owner anyway.
     fn new(endpoint: Endpoint, settings: &PeerSettings) -> Self {
-        let names_no_slot = settings.header == Header::V1;
-        Route::New(settings.nets().collect(), names_no_slot.then_some(endpoint))
+        let sender = endpoint.stream().is_none().then_some(endpoint);
+        Route::New(settings.nets().collect(), sender)
     }
 
     fn command(&self, peer: PeerRef) -> Command {
