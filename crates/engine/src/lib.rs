@@ -4,7 +4,7 @@
 //! `tunnel` and `datapath`) and nothing about who may in (that is [`Admission`]).
 //!
 //! ```text
-//!  UDP, TCP, TUN  <->    data thread (datapath::Worker)        one thread, no async runtime
+//!  UDP, TCP, TUN  <->    data workers (datapath::Worker)       a thread each, no async runtime
 //!                             | control packets, notices  ^ commands
 //!                             v                            |
 //!                         control task (Gate, table of sessions, sweeps)
