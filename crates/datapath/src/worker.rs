@@ -9,8 +9,8 @@
 //! 3. Drain [`Worker::poll_notice`] after each of these, and pass the notices on.
 //! 4. Sleep until IO or [`Worker::poll_timeout`], then call [`Worker::handle_timeout`].
 //!
-//! Should a call panic, [`Worker::serving`] names the peer whose packet did it: apply its `PeerDel`
-//! and go on.
+//! Should a call panic, [`Worker::serving`] names the peer whose packet did it, or about whom the
+//! command was: apply its `PeerDel` and go on.
 //!
 //! Invariant: nothing is opened or sealed for a peer once its `PeerDel` was applied.
 
@@ -86,10 +86,16 @@ impl Worker {
         self.drops
     }
 
-    /// The peer whose packet is, or was last, being handled; none while it isn't known whose it is.
-    /// What a sink does with packets that it kept is the sink's to tell.
+    /// The peer whose packet is, or was last, being handled, or about whom a command is being obeyed;
+    /// none while it isn't known whose it is. What a sink does with packets that it kept is the sink's
+    /// to tell.
     pub fn serving(&self) -> Option<PeerRef> {
         self.serving
+    }
+
+    /// What comes next is about nobody, until a packet or a command says about whom.
+    pub fn serve_nobody(&mut self) {
+        self.serving = None;
     }
 }
 
