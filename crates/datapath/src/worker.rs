@@ -16,6 +16,7 @@
 
 mod commands;
 mod inbound;
+mod judging;
 mod outbound;
 mod timers;
 
@@ -24,7 +25,7 @@ use std::collections::VecDeque;
 use crate::elsewhere::Elsewhere;
 use crate::routes::Routes;
 use crate::table::Table;
-use crate::{Drops, Notice, PeerCounters, PeerRef, WorkerSettings};
+use crate::{Drops, Notice, PeerCounters, PeerRef, Rules, WorkerSettings};
 
 pub use timers::{Deadline, TimeoutReason};
 
@@ -39,6 +40,7 @@ pub struct Worker {
     notices: VecDeque<Queued>,
     drops: Drops,
     serving: Option<PeerRef>,
+    rules: Option<Box<dyn Rules>>,
 }
 
 impl Worker {
@@ -53,7 +55,13 @@ impl Worker {
             notices: VecDeque::new(),
             drops: Drops::default(),
             serving: None,
+            rules: None,
         }
+    }
+
+    /// Lets these judge what passes from the next batch on; nobody, if there are none.
+    pub fn set_rules(&mut self, rules: Option<Box<dyn Rules>>) {
+        self.rules = rules;
     }
 
     /// The next notice for the control plane.
