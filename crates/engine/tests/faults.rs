@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use datapath::PeerRef;
 use datapath::fault::{self, Place};
-use engine::Kick;
+use engine::{ClientEvent, Kick};
 use lab::{Lab, Subscriber, Way};
 use tokio::sync::Mutex;
 use wire::PeerId;
@@ -123,6 +123,30 @@ async fn a_panic_while_a_peer_is_taken_away_keeps_nobody_and_nothing() {
         comes_back(&lab).await;
         lab.server.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_whose_data_thread_stumbled_over_its_server_is_not_left_connected_to_nobody() {
+    let _alone = ONE_BY_ONE.lock().await;
+    let lab = Lab::start(None);
+    // Has the number at the server that the server has at the client, and is silent.
+    let _silent = connect(&lab, 0).await;
+    let (mut client, _tun) = lab.client(1);
+    let ended = async {
+        while !matches!(client.event().await.expect("a client"), ClientEvent::Established(_)) {}
+        let server = PeerRef { id: PeerId::new(0).expect("small"), generation: 1 };
+        fault::inject(Place::Open, server, 0);
+        loop {
+            lab.packet_in([10, 71, 0, 3]);
+            let event = tokio::time::timeout(Duration::from_millis(50), client.event()).await;
+            if let Ok(Some(ClientEvent::Ended(ending))) = event {
+                return ending;
+            }
+        }
+    };
+    let ending = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it ends");
+    assert_eq!(ending.code(), "internal_error");
+    lab.server.stop().await;
 }
 
 async fn connect(lab: &Lab, device: usize) -> Subscriber {
