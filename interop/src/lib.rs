@@ -9,6 +9,7 @@
 //! A [`World`] is one gateway with an empty data folder, started as an operator would start it: the
 //! binary, a configuration file, commands. What a test needs and the machine lacks is a named skip.
 
+mod iperf;
 mod own;
 mod ping;
 mod process;
@@ -16,7 +17,8 @@ mod stock;
 mod transfer;
 mod world;
 
-pub use own::Own;
+pub use iperf::iperf;
+pub use own::{Own, Said};
 pub use ping::{Ping, PingReport};
 pub use process::{Program, wait_until};
 pub use stock::Stock;

@@ -81,7 +81,7 @@ impl OlderClient {
                 // A test that is over has dropped the other end.
                 let _ = stopped.await;
             };
-            let result = runtime.block_on(client::run(settings, hear, stop));
+            let result = runtime.block_on(client::run(settings, hear, stop, client::Asks::never()));
             let _ = tell.send(format!("{result:?}"));
         };
         subscriber.host.netns.spawn_thread("client", inside).expect("a thread");

@@ -30,5 +30,6 @@ async fn connect(profile: PathBuf, state: PathBuf) -> Result<(), ClientError> {
     settings.dns_backup = state.join("resolv.conf.backup");
     settings.state = state;
     let stop = client::stop_signal().expect("signals can be caught");
-    client::run(settings, |event| println!("{event}"), stop).await
+    let asks = client::Asks::by_signal().expect("signals can be caught");
+    client::run(settings, |event| println!("{event}"), stop, asks).await
 }

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock::Clock;
+use clock::{Clock, Now};
 use engine::{Client, ClientEvent, ClientSettings, Ending, Link};
 use pki::{ClockTime, Refusal, ServerNameVerifier};
 use sysio::{TcpStream, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tunnel::{ClientConfig, Timing};
 use wire::key_material::Role;
 use wire::mtu::Transport;
@@ -26,6 +26,7 @@ use wire::tls_auth::{ControlWrap, TlsAuth};
 
 use crate::events::{Connected, EndedBy, Progress};
 use crate::retry::{Backoff, Next, next};
+use crate::statistics::{Asks, Statistics};
 use crate::system::{Plan, System, Wishes, default_state_folder};
 use crate::{ClientError, Profile, ProfileError, ProfileErrorKind, Remote, Warning};
 
@@ -73,7 +74,8 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Connects and stays connected until `stop` completes or nothing can help. Everything is undone
-/// when it returns. To be run on the multi-thread runtime of tokio, in the network namespace that
+/// when it returns. Whoever `asks` meanwhile is told the statistics; while a server's name or address is
+/// looked for, a moment later. To be run on the multi-thread runtime of tokio, in the network namespace that
 /// the tunnel is for.
 ///
 /// # Errors
@@ -82,6 +84,7 @@ pub async fn run(
     settings: ConnectSettings,
     mut progress: impl FnMut(Progress) + Send,
     stop: impl Future<Output = ()> + Send,
+    asks: Asks,
 ) -> Result<(), ClientError> {
     let profile = &settings.profile;
     for warning in &profile.warnings {
@@ -98,6 +101,7 @@ pub async fn run(
         system,
         known: BTreeMap::new(),
         client: None,
+        asks,
         progress,
     };
     let result = tokio::select! {
@@ -116,7 +120,16 @@ struct Runner<'a, P> {
     /// Addresses that were found before: a name server behind a broken tunnel finds none.
     known: BTreeMap<String, Vec<IpAddr>>,
     client: Option<Client>,
+    asks: Asks,
     progress: P,
+}
+
+/// A tunnel that is up: to whom, since when, and how often its keys were renewed.
+#[derive(Clone, Copy, Debug)]
+struct Up {
+    server: SocketAddr,
+    since: Now,
+    renewals: u64,
 }
 
 /// What sessions are made with: the two differ in the options that servers compare for their logs.
@@ -179,7 +192,18 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                     }
                 },
             };
-            sleep(pause).await;
+            self.rest(pause).await;
+        }
+    }
+
+    /// Waits, and answers who asks meanwhile.
+    async fn rest(&mut self, pause: Duration) {
+        let over = Instant::now().checked_add(pause);
+        loop {
+            tokio::select! {
+                () = passed(over) => return,
+                () = self.asks.next() => self.tell_statistics(None).await,
+            }
         }
     }
 
@@ -268,25 +292,30 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
 
     async fn follow(&mut self, address: SocketAddr, others: bool) -> Result<Attempt, ClientError> {
         let limit = self.first_packet_limit(others);
-        let (mut answered, mut unchanged) = (false, false);
-        let mut up_since = None;
-        let mut addresses = Vec::new();
+        let mut answer_by = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let (mut unchanged, mut addresses) = (false, Vec::new());
+        let mut up: Option<Up> = None;
         loop {
-            let Some(client) = &mut self.client else { return Ok(Attempt::cut_off(up_since)) };
-            let event = match limit.filter(|_| !answered) {
-                Some(limit) => match timeout(limit, client.event()).await {
-                    Ok(event) => event,
-                    Err(_) => return Ok(Attempt::unanswered(address, limit)),
-                },
-                None => client.event().await,
+            let Some(client) = &mut self.client else { return Ok(Attempt::cut_off(up)) };
+            let event = tokio::select! {
+                biased;
+                event = client.event() => event,
+                () = self.asks.next() => {
+                    self.tell_statistics(up).await;
+                    continue;
+                }
+                () = passed(answer_by) => {
+                    return Ok(Attempt::unanswered(address, limit.unwrap_or_default()));
+                }
             };
             match event {
-                Some(ClientEvent::Answered) => answered = true,
+                Some(ClientEvent::Answered) => answer_by = None,
                 Some(ClientEvent::Pushed(reply)) => {
                     (unchanged, addresses) = self.set_up(&reply, address.ip()).await?;
                 }
                 Some(ClientEvent::Established(cipher)) => {
-                    up_since = Some(self.settings.clock.now().boot);
+                    let since = self.settings.clock.now();
+                    up = Some(Up { server: address, since, renewals: 0 });
                     (self.progress)(Progress::Connected(Connected {
                         server: address,
                         interface: self.system.interface().to_owned(),
@@ -295,15 +324,35 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                         unchanged,
                     }));
                 }
-                Some(ClientEvent::Renegotiated) => (self.progress)(Progress::Renegotiated),
-                Some(ClientEvent::Ended(ending)) => {
-                    let now = self.settings.clock.now().boot;
-                    let up_for = up_since.map(|since| now.saturating_sub(since));
-                    return Attempt::ended(&ending, up_for);
+                Some(ClientEvent::Renegotiated) => {
+                    up.iter_mut().for_each(|up| up.renewals += 1);
+                    (self.progress)(Progress::Renegotiated);
                 }
-                None => return Ok(Attempt::cut_off(up_since)),
+                Some(ClientEvent::Ended(ending)) => {
+                    return Attempt::ended(&ending, up.map(|up| self.time_since(up.since)));
+                }
+                None => return Ok(Attempt::cut_off(up)),
             }
         }
+    }
+
+    /// Tells what the present connection has carried and lost.
+    async fn tell_statistics(&mut self, up: Option<Up>) {
+        let statistics = match (&self.client, up) {
+            (Some(client), Some(up)) => Some(Box::new(Statistics {
+                server: up.server,
+                since: up.since.into(),
+                lasting: self.time_since(up.since),
+                renewals: up.renewals,
+                figures: client.figures().await,
+            })),
+            _ => None,
+        };
+        (self.progress)(Progress::Statistics(statistics));
+    }
+
+    fn time_since(&self, earlier: Now) -> Duration {
+        self.settings.clock.now().boot.saturating_sub(earlier.boot)
     }
 
     /// Whether the interface stayed as it was, and its addresses.
@@ -442,9 +491,17 @@ impl Attempt {
         Self { next: Next::Usual, why, was_up: false }
     }
 
-    fn cut_off(up_since: Option<Duration>) -> Self {
+    fn cut_off(up: Option<Up>) -> Self {
         let why = "the connection's task ended".to_owned();
-        Self { next: Next::Usual, why, was_up: up_since.is_some() }
+        Self { next: Next::Usual, why, was_up: up.is_some() }
+    }
+}
+
+/// Completes at this time; never, if there is none.
+async fn passed(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pki::Timestamp;
 use wire::cipher::Cipher;
 
-use crate::Remote;
+use crate::{Remote, Statistics};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub enum Progress {
     Connected(Connected),
     /// The keys were renewed.
     Renegotiated,
+    /// Somebody asked for the statistics; there are none while no tunnel is up.
+    Statistics(Option<Box<Statistics>>),
     /// The connection is over and is made again after a pause.
     Reconnecting {
         /// Why it ended, or did not come up.
@@ -117,6 +119,8 @@ impl fmt::Display for Progress {
             }
             Self::Connected(connected) => connected.fmt(f),
             Self::Renegotiated => f.write_str("keys renewed"),
+            Self::Statistics(None) => f.write_str("statistics: not connected"),
+            Self::Statistics(Some(statistics)) => write!(f, "statistics: {statistics}"),
             Self::Reconnecting { why, pause } if pause.is_zero() => {
                 write!(f, "reconnecting at once: {why}")
             }

@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod profile;
 mod retry;
+mod statistics;
 mod system;
 
 pub use connection::{ConnectSettings, run, stop_signal, tunnel_config};
@@ -24,6 +25,7 @@ pub use events::{Connected, EndedBy, Progress, Warning};
 pub use profile::{
     Family, MssLimit, NotYet, Profile, ProfileError, ProfileErrorKind, Remote, TunName,
 };
+pub use statistics::{Asks, Statistics};
 pub use system::{
     NameServers, Outside, Plan, PlanError, RouteChange, SystemError, TunnelAddress,
     default_state_folder,

@@ -231,6 +231,12 @@ pub enum Notice {
         /// Which peer.
         peer: PeerRef,
     },
+    /// A worker that doesn't own the peer made a mistake over a command about it, and may hand none of
+    /// its packets on. Its owner has it still. Never said by this crate: whoever drives it does.
+    Stumbled {
+        /// Which peer.
+        peer: PeerRef,
+    },
     /// A command had no effect.
     Refused {
         /// Whom it concerned.

@@ -64,11 +64,13 @@ pub enum DropCause {
     BadOffload,
     /// The worker that owns the peer did not keep up with what others hand to it.
     HandOver,
+    /// A limit or a rule of the peer's was against it.
+    ByRule,
 }
 
 impl DropCause {
     /// All causes, in the order of the counters.
-    pub const ALL: [DropCause; 18] = [
+    pub const ALL: [DropCause; 19] = [
         DropCause::TooShort,
         DropCause::UnknownPeer,
         DropCause::UnknownKey,
@@ -87,6 +89,7 @@ impl DropCause {
         DropCause::SinkFull,
         DropCause::BadOffload,
         DropCause::HandOver,
+        DropCause::ByRule,
     ];
 
     /// A stable name for metrics.
@@ -110,6 +113,7 @@ impl DropCause {
             DropCause::SinkFull => "sink_full",
             DropCause::BadOffload => "bad_offload",
             DropCause::HandOver => "hand_over",
+            DropCause::ByRule => "by_rule",
         }
     }
 }
@@ -135,6 +139,7 @@ impl fmt::Display for DropCause {
             DropCause::SinkFull => "there was no room to send",
             DropCause::BadOffload => "the packet could not be cut as its header says",
             DropCause::HandOver => "the peer's worker did not keep up with the others",
+            DropCause::ByRule => "a limit or a rule of the peer's was against it",
         })
     }
 }
@@ -160,7 +165,11 @@ impl Drops {
     }
 
     pub(crate) fn count(&mut self, cause: DropCause) {
-        self.0[cause as usize] += 1;
+        self.count_all(cause, 1);
+    }
+
+    pub(crate) fn count_all(&mut self, cause: DropCause, packets: u64) {
+        self.0[cause as usize] += packets;
     }
 }
 

@@ -1,4 +1,5 @@
-//! Faults on purpose, for tests: a panic where a packet of one peer is opened, cut, sealed or joined.
+//! Faults on purpose, for tests: a panic where a packet of one peer is opened, cut, sealed or joined, or
+//! where a command about it is obeyed.
 //!
 //! Without the feature `fault-injection` there is nothing here but a function that does nothing. Only
 //! tests may ask for the feature; `cargo xtask check` refuses any other dependency that does.
@@ -16,9 +17,11 @@ pub enum Place {
     Seal,
     /// It is being joined with others, or written.
     Coalesce,
+    /// A command about the peer is about to be obeyed, and then again: it has been.
+    Command,
 }
 
-/// Whoever handles a packet of `peer` says where.
+/// Whoever handles a packet of `peer`, or a command about it, says where.
 ///
 /// # Panics
 /// If a test asked for it. Never without the feature.

@@ -6,7 +6,8 @@
 //! told about peers and keys by [`Command`]s, is fed batches, and answers through sinks and
 //! [`Notice`]s. One worker owns its peers alone, so there is no lock, and after a peer or a key is
 //! installed a packet costs no allocation. Of several workers each has its [`Share`] of the peers, and
-//! hands on what belongs to another's.
+//! hands on what belongs to another's. Limits and rules have one place, [`Rules`], which are asked once for
+//! each run of a peer's packets.
 //!
 //! How it degrades: whatever can't be served is dropped and counted by [`DropCause`]; nothing here
 //! blocks, queues packets, or panics on bytes from a stranger.
@@ -34,6 +35,7 @@ mod outbox;
 mod peer;
 mod replay;
 mod routes;
+mod rules;
 mod share;
 mod table;
 #[cfg(test)]
@@ -53,5 +55,6 @@ pub use keys::{
 pub use net::{IpNet, IpNetError};
 pub use outbox::{Outbox, Run};
 pub use replay::{ReplayWindow, Replayed};
+pub use rules::{Direction, PeerRun, Rules, Verdict};
 pub use share::Share;
 pub use worker::{Deadline, TimeoutReason, Worker};

@@ -17,5 +17,6 @@ mod tests;
 mod virtio;
 
 pub use coalesce::{Coalescer, Joined, Joining, SuperSink};
+pub(crate) use split::count;
 pub use split::{SplitError, split};
 pub use virtio::{Segmentation, VirtioError, VirtioHeader};

@@ -9,13 +9,14 @@
 //! 3. Drain [`Worker::poll_notice`] after each of these, and pass the notices on.
 //! 4. Sleep until IO or [`Worker::poll_timeout`], then call [`Worker::handle_timeout`].
 //!
-//! Should a call panic, [`Worker::serving`] names the peer whose packet did it: apply its `PeerDel`
-//! and go on.
+//! Should a call panic, [`Worker::serving`] names the peer whose packet did it, or about whom the
+//! command was: apply its `PeerDel` and go on.
 //!
 //! Invariant: nothing is opened or sealed for a peer once its `PeerDel` was applied.
 
 mod commands;
 mod inbound;
+mod judging;
 mod outbound;
 mod timers;
 
@@ -24,7 +25,7 @@ use std::collections::VecDeque;
 use crate::elsewhere::Elsewhere;
 use crate::routes::Routes;
 use crate::table::Table;
-use crate::{Drops, Notice, PeerCounters, PeerRef, WorkerSettings};
+use crate::{Drops, Notice, PeerCounters, PeerRef, Rules, WorkerSettings};
 
 pub use timers::{Deadline, TimeoutReason};
 
@@ -39,6 +40,7 @@ pub struct Worker {
     notices: VecDeque<Queued>,
     drops: Drops,
     serving: Option<PeerRef>,
+    rules: Option<Box<dyn Rules>>,
 }
 
 impl Worker {
@@ -53,7 +55,13 @@ impl Worker {
             notices: VecDeque::new(),
             drops: Drops::default(),
             serving: None,
+            rules: None,
         }
+    }
+
+    /// Lets these judge what passes from the next batch on; nobody, if there are none.
+    pub fn set_rules(&mut self, rules: Option<Box<dyn Rules>>) {
+        self.rules = rules;
     }
 
     /// The next notice for the control plane.
@@ -86,10 +94,16 @@ impl Worker {
         self.drops
     }
 
-    /// The peer whose packet is, or was last, being handled; none while it isn't known whose it is.
-    /// What a sink does with packets that it kept is the sink's to tell.
+    /// The peer whose packet is, or was last, being handled, or about whom a command is being obeyed;
+    /// none while it isn't known whose it is. What a sink does with packets that it kept is the sink's
+    /// to tell.
     pub fn serving(&self) -> Option<PeerRef> {
         self.serving
+    }
+
+    /// What comes next is about nobody, until a packet or a command says about whom.
+    pub fn serve_nobody(&mut self) {
+        self.serving = None;
     }
 }
 

@@ -237,7 +237,9 @@ impl ClientTask {
             }
             Notice::Expired { .. } => self.end(Ending::PingTimeout),
             Notice::Exit { .. } => self.end(Ending::Session(EndReason::PeerExit)),
-            Notice::Deleted { .. } | Notice::Float { .. } | Notice::Refused { .. } => {}
+            // The data thread deletes on its own only whom it stumbled over.
+            Notice::Deleted { .. } | Notice::Stumbled { .. } => self.end(Ending::Panicked),
+            Notice::Float { .. } | Notice::Refused { .. } => {}
         }
     }
 

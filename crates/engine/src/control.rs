@@ -398,6 +398,7 @@ impl Control {
             Notice::Deleted { peer, counters } => self.deleted(peer, counters),
             Notice::Float { peer, endpoint } => self.float(peer, endpoint),
             Notice::Expired { peer } => self.end_peer(peer, Ending::PingTimeout),
+            Notice::Stumbled { peer } => self.end_peer(peer, Ending::Panicked),
             Notice::Exit { peer } => {
                 self.end_peer(peer, Ending::Session(tunnel::EndReason::PeerExit));
             }

@@ -81,7 +81,7 @@ impl fmt::Display for Ending {
                 f.write_str("the gateway has no room for another session; raise vpn.max_sessions")
             }
             Ending::Panicked => {
-                f.write_str("the gateway made a mistake in this session; please report the log")
+                f.write_str("a mistake of ours ended this session; please report the log")
             }
         }
     }

@@ -34,6 +34,23 @@ pub struct DataFigures {
 }
 
 impl DataFigures {
+    /// Every cause for which something was lost, under its name in log, status and metrics, from zero.
+    pub fn losses(&self) -> BTreeMap<&'static str, u64> {
+        let ours = [
+            ("control_overflow", self.control_overflow),
+            ("send_errors", self.send_errors),
+            ("tun_errors", self.tun_errors),
+            ("tcp_queue_full", self.streams.queue_full),
+            ("tcp_gone", self.streams.unsent),
+            ("tcp_accept_pauses", self.streams.accept_pauses),
+        ];
+        let mut losses: BTreeMap<_, _> = ours.into();
+        add_each(&mut losses, self.drops.iter().map(|(cause, count)| (cause.code(), count)));
+        add_each(&mut losses, self.forged_control.clone());
+        add_each(&mut losses, self.streams.ended.clone());
+        losses
+    }
+
     /// Adds another worker's.
     pub(crate) fn add(&mut self, more: Self) {
         self.drops += more.drops;
@@ -114,7 +131,10 @@ pub struct Figures {
     pub control: ControlFigures,
 }
 
-fn add_each(sums: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {
+fn add_each(
+    sums: &mut BTreeMap<&'static str, u64>,
+    more: impl IntoIterator<Item = (&'static str, u64)>,
+) {
     for (what, count) in more {
         *sums.entry(what).or_default() += count;
     }

@@ -1,5 +1,6 @@
-//! A panic in the data thread while a packet of one peer is opened, cut, sealed or joined: that peer's
-//! session ends with a reason of its own, and every other one goes on without losing a packet.
+//! A panic in the data thread while a packet of one peer is opened, cut, sealed or joined, or while a
+//! command about it is obeyed: that peer's session ends with a reason of its own, and every other one goes
+//! on without losing a packet.
 //!
 //! Server, sockets and data thread are the real ones, over loopback and a TUN made of a socket pair.
 //! The panics are injected, which only a build for tests can do.
@@ -10,11 +11,14 @@ use std::time::Duration;
 
 use datapath::PeerRef;
 use datapath::fault::{self, Place};
+use engine::{ClientEvent, Kick};
 use lab::{Lab, Subscriber, Way};
+use tokio::sync::Mutex;
+use wire::PeerId;
 
-/// One after the other: faults wait in one place for the whole program, and servers number alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_over_one_peers_packet_ends_that_peer_and_no_other() {
+    let _alone = ONE_BY_ONE.lock().await;
     let places = [Place::Open, Place::Coalesce, Place::Split, Place::Seal];
     for (place, tcp) in places.into_iter().flat_map(|place| [(place, false), (place, true)]) {
         println!("{place:?}, TCP: {tcp}");
@@ -38,7 +42,7 @@ async fn a_panic_over_one_peers_packet_ends_that_peer_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_over_the_last_packet_of_a_batch_ends_its_sender_whoever_was_served_since() {
-    // The other test's peer-ids are below.
+    let _alone = ONE_BY_ONE.lock().await;
     let lab = Lab::start(None);
     let _first = connect(&lab, 0).await;
     let _second = connect(&lab, 1).await;
@@ -51,6 +55,97 @@ async fn a_panic_over_the_last_packet_of_a_batch_ends_its_sender_whoever_was_ser
     ended_once(&lab, 3).await;
     settle(&lab).await;
     talks(&lab, &mut well).await;
+    lab.server.stop().await;
+}
+
+/// As the command about a new key begins, once it is done, and at the next ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_over_a_command_of_a_renewal_ends_that_peer_and_no_other() {
+    let _alone = ONE_BY_ONE.lock().await;
+    for before in 0..4 {
+        println!("{before} before");
+        let lab = Lab::start(None);
+        let mut ill = connect(&lab, 0).await;
+        let mut well = connect(&lab, 1).await;
+        let peer = peer_of(&lab, &ill).await;
+        fault::inject(Place::Command, peer, before);
+        ill.renegotiate();
+        let renewing = ill.until(&lab, |_| !fault::waits(Place::Command, peer));
+        tokio::time::timeout(Duration::from_secs(10), renewing).await.expect("it was met");
+        only_the_other_is_left(&lab, &mut ill, &mut well).await;
+        comes_back(&lab).await;
+        lab.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_while_a_peer_is_added_ends_that_peer_and_no_other() {
+    let _alone = ONE_BY_ONE.lock().await;
+    for before in 0..4 {
+        println!("{before} before");
+        let lab = Lab::start(None);
+        let mut well = connect(&lab, 0).await;
+        let peer = PeerRef { id: PeerId::new(1).expect("small"), generation: 1 };
+        fault::inject(Place::Command, peer, before);
+        let mut ill = Subscriber::with_certificate(Way::udp(&lab).await, 1);
+        let connecting = ill.until(&lab, |_| !fault::waits(Place::Command, peer));
+        tokio::time::timeout(Duration::from_secs(10), connecting).await.expect("it was met");
+        ended_once(&lab, 1).await;
+        talks(&lab, &mut well).await;
+        let again = connect(&lab, 1).await;
+        assert_eq!(lab.server.sessions().await.len(), 2);
+        drop(again);
+        lab.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_while_a_peer_is_taken_away_keeps_nobody_and_nothing() {
+    let _alone = ONE_BY_ONE.lock().await;
+    for before in [0, 1] {
+        println!("{before} before");
+        let lab = Lab::start(None);
+        let mut ill = connect(&lab, 0).await;
+        let mut well = connect(&lab, 1).await;
+        let peer = peer_of(&lab, &ill).await;
+        fault::inject(Place::Command, peer, before);
+        let sessions = lab.server.sessions().await;
+        let own = [std::net::IpAddr::from(ill.address)];
+        let session = sessions.iter().find(|session| session.addresses == own);
+        let number = session.expect("its session").number;
+        assert_eq!(lab.server.kick(Kick::Number(number)).await.len(), 1);
+        met(peer).await;
+        talks(&lab, &mut well).await;
+        ill.insist(&lab).await;
+        lab.sources_out();
+        ill.insist(&lab).await;
+        assert!(!lab.sources_out().contains(&ill.address), "nothing of it passes");
+        comes_back(&lab).await;
+        lab.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_whose_data_thread_stumbled_over_its_server_is_not_left_connected_to_nobody() {
+    let _alone = ONE_BY_ONE.lock().await;
+    let lab = Lab::start(None);
+    // Has the number at the server that the server has at the client, and is silent.
+    let _silent = connect(&lab, 0).await;
+    let (mut client, _tun) = lab.client(1);
+    let ended = async {
+        while !matches!(client.event().await.expect("a client"), ClientEvent::Established(_)) {}
+        let server = PeerRef { id: PeerId::new(0).expect("small"), generation: 1 };
+        fault::inject(Place::Open, server, 0);
+        loop {
+            lab.packet_in([10, 71, 0, 3]);
+            let event = tokio::time::timeout(Duration::from_millis(50), client.event()).await;
+            if let Ok(Some(ClientEvent::Ended(ending))) = event {
+                return ending;
+            }
+        }
+    };
+    let ending = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it ends");
+    assert_eq!(ending.code(), "internal_error");
     lab.server.stop().await;
 }
 
@@ -119,6 +214,16 @@ async fn only_the_other_is_left(lab: &Lab, ill: &mut Subscriber, well: &mut Subs
     talks(lab, well).await;
 }
 
+/// Waits until the data thread has stumbled over a command about this peer.
+async fn met(peer: PeerRef) {
+    let met = async {
+        while fault::waits(Place::Command, peer) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), met).await.expect("it was met");
+}
+
 /// One session ended for our fault, and this many are left.
 async fn ended_once(lab: &Lab, left: usize) {
     for _ in 0..500 {
@@ -142,3 +247,5 @@ async fn comes_back(lab: &Lab) {
 
 /// Packets of a talk, each way.
 const PACKETS: usize = 3;
+/// Faults wait in one place for the whole program, and servers number alike.
+static ONE_BY_ONE: Mutex<()> = Mutex::const_new(());

@@ -2,7 +2,8 @@
 //!
 //! A `sh` block stands below `<!-- test: NAME -->` and is run, or below `<!-- no test: REASON -->`.
 //! The blocks of a document run one after the other on a machine of their own: a network namespace, a
-//! running gateway on /var/lib/handfast, and a `systemctl` that starts and stops it.
+//! running gateway on /var/lib/handfast whose public name is the loopback's, a `systemctl` that starts and
+//! stops it, and a `journalctl`.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
@@ -143,10 +144,12 @@ impl Folder {
         let _ = fs::remove_dir_all(&folder.0);
         fs::create_dir_all(folder.0.join("bin")).unwrap();
         symlink(env!("CARGO_BIN_EXE_handfast"), folder.0.join("bin/handfast")).unwrap();
-        let systemctl = folder.0.join("bin/systemctl");
-        fs::write(&systemctl, SYSTEMCTL).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&systemctl, mode).unwrap();
+        for (program, text) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {
+            let program = folder.0.join("bin").join(program);
+            fs::write(&program, text).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(&program, mode).unwrap();
+        }
         folder
     }
 }
@@ -169,6 +172,9 @@ const RUN: [&str; 6] =
 /// running, which says that the firewall is in its way.
 const PRELUDE: &str = "\
 mount -t tmpfs none /var/lib
+mount -t tmpfs none /run
+echo '127.0.0.1 localhost vpn.example.net' > hosts
+mount --bind hosts /etc/hosts
 mkdir -p /var/lib/prometheus/node-exporter
 nft add table ip filter
 nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'
@@ -195,6 +201,10 @@ stop)
     ;;
 restart) "$0" stop && "$0" start ;;
 reload) kill -HUP "$(cat "$SERVICE")" ;;
+kill) kill -"${2#--signal=}" "$(cat "$SERVICE")" ;;
 status) kill -0 "$(cat "$SERVICE")" ;;
 esac
 "#;
+
+/// As much of the journal.
+const JOURNALCTL: &str = "#!/bin/sh\ncat \"$SERVICE.log\"\n";

@@ -309,8 +309,9 @@ pub struct SendOutcome {
     pub stopped: Option<SendError>,
 }
 
-/// The kernel's default holds two or three bursts of a fast sender; what comes behind is lost.
-const DEFAULT_BUFFER: usize = 4 << 20;
+/// What comes behind a full buffer is lost. The kernel's default holds two or three bursts of a fast sender;
+/// this one, which the kernel doubles for its own needs, what four TCP flows of one have on the way at most.
+const DEFAULT_BUFFER: usize = 12 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -140,7 +140,12 @@ impl Running {
             let stop = async {
                 let _ = stopped.await;
             };
-            let _ = tell.send(runtime.block_on(client::run(settings, hear, stop)));
+            let _ = tell.send(runtime.block_on(client::run(
+                settings,
+                hear,
+                stop,
+                client::Asks::never(),
+            )));
         };
         let thread = host.netns.spawn_thread("client", inside).expect("a thread");
         Self { progress, stop: Some(stop), thread: Some(thread), result }

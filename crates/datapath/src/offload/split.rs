@@ -63,6 +63,13 @@ pub fn split(
     Ok(())
 }
 
+/// How many packets `packet` stands for; one that can't be cut is one.
+pub(crate) fn count(packet: &[u8], header: &VirtioHeader) -> u64 {
+    let Some((kind, layout)) = header.segmentation.zip(Layout::parse(packet)) else { return 1 };
+    let payload = packet.len().saturating_sub(layout.all);
+    payload.div_ceil(kind.size().max(1)).max(1) as u64
+}
+
 /// Completes a checksum whose field holds the sum of the pseudo-header.
 fn complete(packet: &mut [u8], start: usize, offset: usize) -> Result<(), SplitError> {
     let at = start + offset;

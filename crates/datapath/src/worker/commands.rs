@@ -7,6 +7,7 @@ use wire::cipher::Cipher;
 use wire::key_material::{KeyMaterial, Role};
 
 use super::{Queued, Worker};
+use crate::fault::{self, Place};
 use crate::peer::Peer;
 use crate::{Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings};
 
@@ -14,9 +15,13 @@ impl Worker {
     /// Applies one command. What comes of it is told by notices.
     pub fn apply(&mut self, command: Command, now: Now) {
         let peer = command.peer();
+        self.serving = Some(peer);
+        fault::pass(Place::Command, peer);
         if let Err(why) = self.obey(command, now) {
             self.notify(Notice::Refused { peer, why });
         }
+        fault::pass(Place::Command, peer);
+        self.serving = None;
     }
 
     fn obey(&mut self, command: Command, now: Now) -> Result<(), CommandRefused> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clock::Now;
 use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 
+use super::judging::Judged;
 use super::{Queued, Worker};
 use crate::ip::Inner;
 use crate::{
@@ -25,10 +26,24 @@ impl Worker {
         inward: &mut impl PacketSink<'b>,
         to_udp: &mut impl DatagramSink,
     ) {
+        if self.rules.is_some() {
+            let mut judged = Judged::new(inward, to_udp);
+            self.handle_all(batch, now, &mut judged);
+            return judged.settle(self, now);
+        }
+        self.handle_all(batch, now, &mut AtOnce { inward, to_udp });
+    }
+
+    fn handle_all<'b>(
+        &mut self,
+        batch: impl IntoIterator<Item = Datagram<'b>>,
+        now: Now,
+        onward: &mut impl Onward<'b>,
+    ) {
         for Datagram { endpoint, bytes, stride } in batch {
             let stride = if stride == 0 { bytes.len() } else { stride };
             for datagram in bytes.chunks_mut(stride.max(1)) {
-                self.handle_datagram(&endpoint, datagram, now, inward, to_udp);
+                self.handle_datagram(&endpoint, datagram, now, onward);
             }
         }
     }
@@ -38,13 +53,14 @@ impl Worker {
         endpoint: &Endpoint,
         datagram: &'b mut [u8],
         now: Now,
-        inward: &mut impl PacketSink<'b>,
-        to_udp: &mut impl DatagramSink,
+        onward: &mut impl Onward<'b>,
     ) {
         self.serving = None;
         let done = match parse_header(datagram) {
-            Ok(header) => self.handle_data(endpoint, header, datagram, now, inward, to_udp),
-            Err(DataHeaderError::NotData(_)) => return inward.control(endpoint, datagram),
+            Ok(header) => self.handle_data(endpoint, header, datagram, now, onward),
+            Err(DataHeaderError::NotData(_)) => {
+                return onward.inward().control(endpoint, datagram);
+            }
             Err(DataHeaderError::Truncated) => Err(DropCause::TooShort),
         };
         if let Err(cause) = done {
@@ -58,17 +74,16 @@ impl Worker {
         header: DataHeader,
         datagram: &'b mut [u8],
         now: Now,
-        inward: &mut impl PacketSink<'b>,
-        to_udp: &mut impl DatagramSink,
+        onward: &mut impl Onward<'b>,
     ) -> Result<(), DropCause> {
         let slot = self.sender(endpoint, header).ok_or(DropCause::UnknownPeer)?;
         let share = self.settings.share;
         if !share.owns(slot) {
-            let taken = inward.elsewhere(share.owner(slot), endpoint, datagram);
+            let taken = onward.inward().elsewhere(share.owner(slot), endpoint, datagram);
             return if taken { Ok(()) } else { Err(DropCause::HandOver) };
         }
         let packet = self.open(slot, endpoint, header, datagram, now)?;
-        self.take(slot, packet, now, inward, to_udp)
+        self.take(slot, packet, now, onward)
     }
 
     /// Everything up to an authentic payload whose sender is where it may be.
@@ -150,8 +165,7 @@ impl Worker {
         slot: u32,
         packet: &'b mut [u8],
         now: Now,
-        inward: &mut impl PacketSink<'b>,
-        to_udp: &mut impl DatagramSink,
+        onward: &mut impl Onward<'b>,
     ) -> Result<(), DropCause> {
         match Payload::classify(packet) {
             Payload::Packet => {}
@@ -162,13 +176,27 @@ impl Worker {
             }
         }
         let inner = self.checked(slot, packet)?;
-        match self.other_peer(slot, &inner) {
-            None => inward.packet(self.name(slot)?, packet),
-            Some(_) if self.settings.peer_to_peer == PeerToPeer::Refuse => {
-                return Err(DropCause::PeerToPeer);
-            }
+        let to = self.other_peer(slot, &inner);
+        if to.is_some() && self.settings.peer_to_peer == PeerToPeer::Refuse {
+            return Err(DropCause::PeerToPeer);
+        }
+        let peer = self.name(slot)?;
+        onward.accepted(self, Accepted { peer, packet, to }, now)
+    }
+
+    /// Hands a packet on, inward or to the other peer that it is for.
+    pub(super) fn deliver<'b>(
+        &mut self,
+        accepted: Accepted<'b>,
+        now: Now,
+        inward: &mut impl PacketSink<'b>,
+        to_udp: &mut impl DatagramSink,
+    ) -> Result<(), DropCause> {
+        let Accepted { peer, packet, to } = accepted;
+        match to {
+            None => inward.packet(peer, packet),
             Some(other) if self.settings.share.owns(other) => {
-                self.seal_for(other, packet, now, to_udp)?;
+                self.pass_on(other, packet, now, to_udp)?;
             }
             Some(other) => self.hand_over(other, &Packet::plain(packet), to_udp)?,
         }
@@ -209,6 +237,49 @@ impl Worker {
             return None;
         }
         self.routes.find(inner.destination).filter(|other| *other != slot)
+    }
+}
+
+/// A packet that its peer may send.
+pub(super) struct Accepted<'b> {
+    pub(super) peer: PeerRef,
+    pub(super) packet: &'b mut [u8],
+    /// The slot of the other peer that it is for, unless that is the kernel's matter.
+    pub(super) to: Option<u32>,
+}
+
+/// The way of what was received.
+pub(super) trait Onward<'b> {
+    /// Takes control packets, and packets of other workers' peers.
+    fn inward(&mut self) -> &mut impl PacketSink<'b>;
+
+    /// Takes a packet that its peer may send.
+    fn accepted(
+        &mut self,
+        worker: &mut Worker,
+        accepted: Accepted<'b>,
+        now: Now,
+    ) -> Result<(), DropCause>;
+}
+
+/// Nobody judges: every packet goes on as it comes.
+struct AtOnce<'s, I, U> {
+    inward: &'s mut I,
+    to_udp: &'s mut U,
+}
+
+impl<'b, I: PacketSink<'b>, U: DatagramSink> Onward<'b> for AtOnce<'_, I, U> {
+    fn inward(&mut self) -> &mut impl PacketSink<'b> {
+        self.inward
+    }
+
+    fn accepted(
+        &mut self,
+        worker: &mut Worker,
+        accepted: Accepted<'b>,
+        now: Now,
+    ) -> Result<(), DropCause> {
+        worker.deliver(accepted, now, self.inward, self.to_udp)
     }
 }
 

@@ -5,7 +5,7 @@ use clock::Now;
 use super::{Queued, Worker};
 use crate::fault::{self, Place};
 use crate::ip::Inner;
-use crate::offload::split;
+use crate::offload::{VirtioHeader, split};
 use crate::{DatagramSink, DropCause, Packet, mss};
 
 impl Worker {
@@ -42,6 +42,9 @@ impl Worker {
         let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
         self.serving = Some(peer);
         let Packet { bytes, header } = packet;
+        if self.rules.is_some() && !self.may_pass(peer, bytes, &header, now) {
+            return Ok(());
+        }
         let seal = |segment: &mut [u8]| {
             fault::pass(Place::Split, peer);
             if let Err(cause) = self.seal_for(slot, segment, now, to_udp) {
@@ -60,6 +63,23 @@ impl Worker {
     ) -> Result<(), DropCause> {
         let owner = self.settings.share.owner(slot);
         if to_udp.elsewhere(owner, packet) { Ok(()) } else { Err(DropCause::HandOver) }
+    }
+
+    /// Seals for one peer what another sent.
+    pub(super) fn pass_on(
+        &mut self,
+        slot: u32,
+        packet: &mut [u8],
+        now: Now,
+        to_udp: &mut impl DatagramSink,
+    ) -> Result<(), DropCause> {
+        if self.rules.is_some() {
+            let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
+            if !self.may_pass(peer, packet, &VirtioHeader::PLAIN, now) {
+                return Ok(());
+            }
+        }
+        self.seal_for(slot, packet, now, to_udp)
     }
 
     /// Seals a packet for a peer, with the segment size that its path bears.

@@ -7,6 +7,7 @@ mod keepalive;
 mod moving;
 mod owners;
 mod renewal;
+mod rules;
 mod sharing;
 mod traffic;
 

@@ -75,7 +75,7 @@ pub(super) struct Streams {
     due: BTreeSet<(Duration, u64)>,
     /// No descriptor is left: nobody is let in before this.
     paused_until: Option<Duration>,
-    /// Whose packets are being handled.
+    /// Whose packets, or an order about whom, are being handled.
     serving: Option<usize>,
     figures: StreamFigures,
     ended: mpsc::UnboundedSender<StreamEnded>,
@@ -183,12 +183,14 @@ impl Streams {
             }
             return;
         };
+        self.serving = Some(slot);
         match order {
             StreamOrder::Adopt => self.adopt(slot),
             StreamOrder::Send(packet) => self.send_control(slot, &packet, poller),
             StreamOrder::Expire => self.set_due(slot, now.boot + LINGER),
             StreamOrder::Close => self.close(slot, now, poller),
         }
+        self.serving = None;
     }
 
     /// Sends packets that stand behind their lengths.

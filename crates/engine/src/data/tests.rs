@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use clock::SystemClock;
 use datapath::{
-    Command, DataKeys, Endpoint, Header, KeepAlive, Mss, PeerRef, PeerSettings, SealKey, Share,
-    WorkerSettings,
+    Command, DataKeys, Endpoint, Header, KeepAlive, Mss, Notice, PeerRef, PeerSettings, SealKey,
+    Share, WorkerSettings,
 };
 use sysio::{
     Packet, Poller, Ready, Received, RecvError, SendError, Transmit, TunIoError, TunOffload,
@@ -32,8 +32,10 @@ use super::packet_io::{TunIo, UdpIo};
 use super::streams::{StreamSources, Streams};
 use super::thread::DataThread;
 use super::tun_queues::TunQueues;
-use super::{Common, DataIo, FIRST_SOCKET, FIRST_TUN, Outlets, Part};
+use super::{Common, DataHandle, DataIo, FIRST_SOCKET, FIRST_TUN, Outlets, Part};
 use crate::Offloads;
+
+mod commands;
 
 #[test]
 fn two_workers_hand_each_other_nothing_and_move_nearly_twice_what_one_does() {
@@ -49,10 +51,11 @@ fn a_packet_does_not_wait_behind_all_of_another_flow() {
     let backlog = Backlog::of((0..100).map(|_| bulk()));
     let single = Backlog::of([tcp([192, 0, 2, 2], address(0), 3)]);
     let queues = TunQueues::share(&[Arc::clone(&backlog), Arc::clone(&single)], 0, 1).unwrap();
-    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()].into_iter());
+    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let udp = Arc::new(MemoryUdp::new(&[0]));
-    let mut thread = data_thread(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp);
-    set_up(&mut thread, 0);
+    let mut thread = Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp).thread;
+    let commands = set_up(PeerRef { id: id(0), generation: 1 });
+    commands.into_iter().for_each(|command| thread.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
     thread.serve(&[readable(FIRST_TUN), readable(FIRST_TUN + 1)]);
     assert_eq!(single.left(), 0, "the other flow's turn came");
@@ -82,8 +85,9 @@ fn run(index: u16, of: u16, neighbours: Neighbours, until: Instant) -> u64 {
     let tun = Arc::new(MemoryTun::new(&peers));
     let udp = Arc::new(MemoryUdp::new(&peers));
     let queue = TunQueues::one(Arc::clone(&tun));
-    let mut thread = data_thread(share, neighbours, queue, Arc::clone(&udp));
-    peers.iter().for_each(|slot| set_up(&mut thread, *slot));
+    let mut thread = Rig::new(share, neighbours, queue, Arc::clone(&udp)).thread;
+    let commands = |slot: &u32| set_up(PeerRef { id: id(*slot), generation: 1 });
+    peers.iter().flat_map(commands).for_each(|command| thread.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
     while Instant::now() < until {
         thread.serve(&[readable(FIRST_TUN), readable(FIRST_SOCKET)]);
@@ -96,51 +100,69 @@ fn run(index: u16, of: u16, neighbours: Neighbours, until: Instant) -> u64 {
     figures.total.rx_bytes + figures.total.tx_bytes
 }
 
-fn data_thread<T: TunIo>(
-    share: Share,
-    neighbours: Neighbours,
-    tun: TunQueues<T>,
-    udp: Arc<MemoryUdp>,
-) -> DataThread<T, MemoryUdp> {
-    let key = StaticKey::from_bytes(&[7; 256]);
-    let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
-    let offloads =
-        Offloads { tun: TunOffload::TcpAndUdp, gso: true, gro: true, steering: true, queues: true };
-    let common = Common {
-        wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
-        clock: Arc::new(SystemClock),
-        nice: 0,
-    };
-    let streams = StreamSources::default();
-    let tun = Arc::new(tun);
-    let io = DataIo { tun, reads_tun: true, sockets: vec![(udp, true)], streams, common, offloads };
-    let poller = Poller::new().expect("epoll");
-    let (control, _) = mpsc::channel(1);
-    let (notices, _) = mpsc::unbounded_channel();
-    let (ended_streams, _) = mpsc::unbounded_channel();
-    let outlets = Outlets { control, notices, ended_streams: ended_streams.clone() };
-    let streams = Streams::new(0, share.of(), StreamSources::default(), &poller, ended_streams)
-        .expect("no streams");
-    let settings = WorkerSettings { share, ..WorkerSettings::server(1 << 16) };
-    let part = Part { index: 0, settings, neighbours };
-    let (_, inbox) = channel();
-    DataThread::new(part, io, streams, outlets, poller, inbox)
+/// A worker that is not running, and what reaches it and comes from it.
+struct Rig<T: TunIo> {
+    thread: DataThread<T, MemoryUdp>,
+    orders: DataHandle,
+    notices: mpsc::UnboundedReceiver<Notice>,
 }
 
-fn set_up<T: TunIo>(thread: &mut DataThread<T, MemoryUdp>, slot: u32) {
-    let peer = PeerRef { id: PeerId::new(slot).expect("small"), generation: 1 };
-    let settings = PeerSettings {
-        header: Header::V2(peer.id),
-        addresses: vec![address(slot).into()],
+impl<T: TunIo> Rig<T> {
+    fn new(share: Share, neighbours: Neighbours, tun: TunQueues<T>, udp: Arc<MemoryUdp>) -> Self {
+        let key = StaticKey::from_bytes(&[7; 256]);
+        let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
+        let tun_offload = TunOffload::TcpAndUdp;
+        let offloads =
+            Offloads { tun: tun_offload, gso: true, gro: true, steering: true, queues: true };
+        let common = Common {
+            wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
+            clock: Arc::new(SystemClock),
+            nice: 0,
+        };
+        let streams = StreamSources::default();
+        let (tun, sockets) = (Arc::new(tun), vec![(udp, true)]);
+        let io = DataIo { tun, reads_tun: true, sockets, streams, common, offloads };
+        let poller = Poller::new().expect("epoll");
+        let (control, _) = mpsc::channel(1);
+        let (notices_out, notices) = mpsc::unbounded_channel();
+        let (ended_streams, _) = mpsc::unbounded_channel();
+        let outlets =
+            Outlets { control, notices: notices_out, ended_streams: ended_streams.clone() };
+        let streams = Streams::new(0, share.of(), StreamSources::default(), &poller, ended_streams)
+            .expect("no streams");
+        let settings = WorkerSettings { share, ..WorkerSettings::server(1 << 16) };
+        let part = Part { index: 0, settings, neighbours };
+        let (orders, inbox) = channel();
+        let orders = DataHandle { orders, waker: poller.waker() };
+        let thread = DataThread::new(part, io, streams, outlets, poller, inbox);
+        Self { thread, orders, notices }
+    }
+}
+
+/// A peer that is sealed for.
+fn set_up(peer: PeerRef) -> [Command; 3] {
+    let slot = peer.id.get();
+    let (key_id, cipher, role) = (KeyId::FIRST, Cipher::Aes256Gcm, Role::TlsServer);
+    [
+        Command::PeerNew { peer, endpoint: home(slot), settings: settings(peer.id) },
+        Command::KeyNew { peer, key_id, cipher, material: material(slot), role },
+        Command::KeySwap { peer, key_id },
+    ]
+}
+
+fn settings(id: PeerId) -> PeerSettings {
+    PeerSettings {
+        header: Header::V2(id),
+        addresses: vec![address(id.get()).into()],
         networks: Vec::new(),
         mss: Mss::UNTOUCHED,
         keep_alive: KeepAlive::default(),
         float: true,
-    };
-    thread.apply(Command::PeerNew { peer, endpoint: home(slot), settings });
-    let (key_id, cipher, role) = (KeyId::FIRST, Cipher::Aes256Gcm, Role::TlsServer);
-    thread.apply(Command::KeyNew { peer, key_id, cipher, material: material(slot), role });
-    thread.apply(Command::KeySwap { peer, key_id });
+    }
+}
+
+fn id(slot: u32) -> PeerId {
+    PeerId::new(slot).expect("small")
 }
 
 /// Gives one super-packet for one peer after the other, and takes everything.
@@ -249,8 +271,7 @@ impl UdpIo for MemoryUdp {
         let mut far = self.far.lock().expect("one thread");
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % far.len();
         let Far { slot, seal, packet } = &mut far[turn];
-        let id = PeerId::new(*slot).expect("small");
-        let header = DataHeader::V2 { key_id: KeyId::FIRST, peer_id: id };
+        let header = DataHeader::V2 { key_id: KeyId::FIRST, peer_id: id(*slot) };
         let len = SealKey::sealed_len(header, packet.len());
         let received = &mut slots[0];
         for room in received.packet.room().chunks_exact_mut(len).take(SEGMENTS) {

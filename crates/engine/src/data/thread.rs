@@ -159,7 +159,11 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
     /// Serves, and says whether that went well. The worker stays usable after a panic; the peer that it
     /// was serving goes.
     fn survives(&mut self, ready: &[Ready]) -> bool {
-        let went_well = catch_unwind(AssertUnwindSafe(|| self.serve(ready))).is_ok();
+        self.guarded(|thread| thread.serve(ready))
+    }
+
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> bool {
+        let went_well = catch_unwind(AssertUnwindSafe(|| work(self))).is_ok();
         if !went_well {
             self.drop_the_served();
         }
@@ -173,10 +177,30 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
         }
         self.streams.drop_the_served(&self.poller);
         let peer = self.inside.take_stumbled().or(self.worker.serving());
-        tracing::error!(?peer, "a packet made us stumble; its peer is closed");
+        tracing::error!(?peer, "a packet or a command made us stumble; its peer is closed");
         if let Some(peer) = peer {
-            self.apply(Command::PeerDel { peer });
+            self.take_away(peer);
         }
+    }
+
+    /// Takes a peer away whatever state our mistake left it in, and sees that its session is told.
+    fn take_away(&mut self, peer: PeerRef) {
+        let mut notice = Notice::Stumbled { peer };
+        if self.share.owns(peer.id.get()) {
+            let was_there = self.worker.peer_counters(peer).is_some();
+            let work = || self.apply(Command::PeerDel { peer });
+            let went_well = catch_unwind(AssertUnwindSafe(work)).is_ok();
+            if self.worker.peer_counters(peer).is_some() {
+                return tracing::error!(?peer, "nor can it be closed; please report the log");
+            }
+            if was_there && went_well {
+                // The worker's own notice says so.
+                return;
+            }
+            notice = Notice::Deleted { peer, counters: PeerCounters::default() };
+        }
+        // Without a control task there is nobody left to tell.
+        let _ = self.notices.send(notice);
     }
 
     fn time_left(&self) -> Option<Duration> {
@@ -185,32 +209,37 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
         Some(due.saturating_sub(self.io.common.clock.now().boot))
     }
 
+    /// Obeys every waiting order; one that makes us stumble costs what it is about, and no other.
     fn obey(&mut self) -> ControlFlow<()> {
         loop {
             match self.inbox.try_recv() {
-                Ok(Order::Apply(command)) => self.apply(*command),
-                Ok(Order::Farewell(peer)) => {
-                    let now = self.io.common.clock.now();
-                    self.worker.farewell(peer, now, &mut self.outbox);
-                    self.flush();
-                }
-                Ok(Order::Stream(stream, order)) => {
-                    let now = self.io.common.clock.now();
-                    self.streams.obey(stream, order, now, &self.poller);
-                }
-                Ok(Order::Figures(answer)) => {
-                    // Whoever asked may have gone.
-                    let _ = answer.send(self.figures());
-                }
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
-                    self.streams.say_goodbye();
+                    self.guarded(|thread| thread.streams.say_goodbye());
                     return Break(());
                 }
+                Ok(order) => _ = self.guarded(|thread| thread.carry_out(order)),
                 Err(TryRecvError::Empty) => break,
             }
         }
         self.pass_notices();
         Continue(())
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        // Whoever was served last has nothing to do with it.
+        self.worker.serve_nobody();
+        let now = self.io.common.clock.now();
+        match order {
+            Order::Apply(command) => self.apply(*command),
+            Order::Farewell(peer) => {
+                self.worker.farewell(peer, now, &mut self.outbox);
+                self.flush();
+            }
+            Order::Stream(stream, order) => self.streams.obey(stream, order, now, &self.poller),
+            // Whoever asked may have gone.
+            Order::Figures(answer) => drop(answer.send(self.figures())),
+            Order::Stop => {}
+        }
     }
 
     pub(super) fn apply(&mut self, command: Command) {
@@ -219,8 +248,10 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
                 self.peers.insert(*peer);
             }
             Command::PeerDel { peer } => {
-                self.peers.remove(peer);
-                if let Some(counters) = self.worker.peer_counters(*peer) {
+                // Once, should the first attempt have been ours to stumble over.
+                if self.peers.remove(peer)
+                    && let Some(counters) = self.worker.peer_counters(*peer)
+                {
                     self.total += counters;
                 }
             }

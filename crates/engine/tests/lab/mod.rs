@@ -11,7 +11,8 @@ use std::time::Duration;
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
 use engine::{
-    Admission, Admitted, DataSettings, Identity, Report, Server, ServerIo, ServerSettings,
+    Admission, Admitted, Client, ClientSettings, DataSettings, Identity, Link, Report, Server,
+    ServerIo, ServerSettings,
 };
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -137,6 +138,24 @@ impl Lab {
             // A full queue is somebody's who is slow, as the kernel's would be.
             let _ = self.far.send(&full);
         }
+    }
+
+    /// A client of the engine's own with one of the certificates, and the far end of its TUN.
+    pub(crate) fn client(&self, device: usize) -> (Client, Tun) {
+        let (near, far) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("a pair");
+        let near = Arc::new(Tun::from_fd(near, "near").expect("a TUN"));
+        let far = Tun::from_fd(far, "far").expect("a TUN");
+        let link = Link::Udp(Arc::new(UdpSocket::connect(self.udp).expect("a socket")));
+        let settings = ClientSettings {
+            tunnel: Arc::new(client_config(device)),
+            mssfix: 0,
+            nice: 0,
+            ping_restart: Duration::from_secs(120),
+        };
+        let client = Client::start(vec![near], link, self.udp, settings, Arc::new(SystemClock));
+        (client.expect("a client"), far)
     }
 
     async fn step(&self, number: usize) -> bool {

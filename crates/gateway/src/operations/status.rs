@@ -1,5 +1,6 @@
 //! The gateway itself: status, sessions closed by hand, CA and CRL.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::{Actor, EventKind};
@@ -66,6 +67,26 @@ impl Gateway {
             None => Tally::default(),
         };
         Ok(self.metrics().figures(&tally, &self.gauges().await?))
+    }
+
+    /// Writes the counters since the start to the log.
+    pub async fn log_statistics(&self) {
+        let Some(running) = self.attached() else { return };
+        let tally = running.tally().await;
+        let drops: BTreeMap<_, _> = tally.drops.iter().filter(|(_, count)| **count > 0).collect();
+        tracing::info!(
+            sessions = tally.sessions,
+            handshakes = tally.handshakes_done,
+            renegotiations = tally.renegotiations,
+            packets_in = tally.packets_in,
+            bytes_in = tally.bytes_in,
+            packets_out = tally.packets_out,
+            bytes_out = tally.bytes_out,
+            ?drops,
+            handed_over = tally.handed_over,
+            data_path = tally.data_path,
+            "statistics"
+        );
     }
 
     async fn gauges(&self) -> Result<Gauges, Failure> {

@@ -1,4 +1,5 @@
-//! `handfast connect`: the VPN client in the foreground.
+//! `handfast connect`: the VPN client in the foreground. SIGUSR2 makes it say what it has carried and
+//! lost.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -42,10 +43,12 @@ async fn connect(options: ConnectOptions) -> Result<(), Failure> {
             ConnectSettings { profile, state, dns_backup, set_dns: true, clock }
         }
     };
-    let stop = client::stop_signal().map_err(|e| {
-        Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&e)
-    })?;
-    client::run(settings, say, stop).await.map_err(|error| failure(&error))
+    let deaf = |error: std::io::Error| {
+        Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&error)
+    };
+    let (stop, asks) =
+        (client::stop_signal().map_err(deaf)?, client::Asks::by_signal().map_err(deaf)?);
+    client::run(settings, say, stop, asks).await.map_err(|error| failure(&error))
 }
 
 /// One line for each thing that happened. Nobody may be reading any more.

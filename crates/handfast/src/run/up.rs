@@ -2,7 +2,8 @@
 //!
 //! 1. own the folder (the first start makes it), open the door, then take commands: whoever gets an
 //!    answer gets it from a gateway that serves;
-//! 2. SIGHUP reads the settings again, SIGTERM and SIGINT stop it;
+//! 2. SIGHUP reads the settings again, SIGUSR2 writes the counters to the log, SIGTERM and SIGINT stop
+//!    it;
 //! 3. everything is undone in the opposite order.
 
 use std::path::PathBuf;
@@ -63,6 +64,7 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Reload => reload(&gateway).await,
+                Asked::Statistics => gateway.log_statistics().await,
                 Asked::Stop => break false,
             },
             () = vpn.ended() => break true,
@@ -98,11 +100,13 @@ async fn reload(gateway: &Gateway) {
 /// Why the gateway woke up.
 enum Asked {
     Reload,
+    Statistics,
     Stop,
 }
 
 struct Signals {
     hangup: tokio::signal::unix::Signal,
+    statistics: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -116,6 +120,7 @@ impl Signals {
         };
         Ok(Self {
             hangup: listen(SignalKind::hangup())?,
+            statistics: listen(SignalKind::user_defined2())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         })
@@ -124,6 +129,7 @@ impl Signals {
     async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.hangup.recv() => Asked::Reload,
+            _ = self.statistics.recv() => Asked::Statistics,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
         }

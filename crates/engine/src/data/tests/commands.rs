@@ -1,0 +1,77 @@
+//! A panic while a worker obeys a command: the peer that it is about is gone, whatever had been done of
+//! the command, and the worker goes on.
+
+use datapath::IpNet;
+use datapath::fault::{self, Place};
+
+use super::*;
+use crate::figures::DataFigures;
+
+#[test]
+fn a_panic_over_any_command_ends_the_peer_that_it_is_about_and_no_other() {
+    let script = |ill: PeerRef| {
+        let peer = ill;
+        let (cipher, role, next) = (Cipher::Aes256Gcm, Role::TlsServer, KeyId::FIRST.next());
+        let material = material(7);
+        let renewal = [
+            Command::PeerHeard { peer },
+            Command::PeerSet { peer, endpoint: None, settings: Some(settings(peer.id)) },
+            Command::KeyNew { peer, key_id: next, cipher, material, role },
+            Command::KeySwap { peer, key_id: next },
+            Command::KeyDel { peer, key_id: KeyId::FIRST },
+            Command::PeerDel { peer },
+        ];
+        set_up(ill).into_iter().chain(renewal)
+    };
+    let steps = 2 * script(peer(0, 0)).count() as u32;
+    for before in 0..steps {
+        let [ill, well] = [0, 1].map(|slot| peer(slot, 5000 + before));
+        fault::inject(Place::Command, ill, before);
+        let gone = |notice: &Notice| matches!(notice, Notice::Deleted { peer, .. } if *peer == ill);
+        let figures = obeyed(Share::WHOLE, set_up(well).into_iter().chain(script(ill)), gone);
+        assert!(!fault::waits(Place::Command, ill), "it was met");
+        let left: Vec<_> = figures.peers.iter().map(|(peer, _)| *peer).collect();
+        assert_eq!(left, [well], "{before} before");
+    }
+}
+
+#[test]
+fn a_panic_over_a_route_to_anothers_peer_is_told_since_its_owner_still_has_it() {
+    let share = Share::new(0, 2).expect("two workers");
+    for before in [0, 1] {
+        let ill = peer(1, 6000 + before);
+        fault::inject(Place::Command, ill, before);
+        let networks = vec![IpNet::host(address(1).into())];
+        let command = Command::RouteNew { peer: ill, networks, sender: None };
+        let told = |notice: &Notice| *notice == Notice::Stumbled { peer: ill };
+        obeyed(share, [command], told);
+    }
+}
+
+/// Lets a worker obey these, and waits for a notice. What it counted afterwards.
+fn obeyed(
+    share: Share,
+    commands: impl IntoIterator<Item = Command>,
+    awaited: impl Fn(&Notice) -> bool,
+) -> DataFigures {
+    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
+    let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
+    let udp = Arc::new(MemoryUdp::new(&[]));
+    let Rig { thread, orders, mut notices } =
+        Rig::new(share, Neighbours::new(mailboxes, 0), tun, udp);
+    let running = std::thread::spawn(move || thread.run());
+    commands.into_iter().for_each(|command| orders.apply(command));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let figures = runtime.expect("a runtime").block_on(async {
+        let notice = async { while !awaited(&notices.recv().await.expect("the worker runs")) {} };
+        tokio::time::timeout(Duration::from_secs(10), notice).await.expect("the notice comes");
+        orders.figures().await
+    });
+    orders.stop();
+    running.join().expect("the worker ends when it is told to");
+    figures
+}
+
+fn peer(slot: u32, generation: u32) -> PeerRef {
+    PeerRef { id: id(slot), generation }
+}
