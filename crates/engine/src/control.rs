@@ -88,6 +88,8 @@ pub(crate) struct Control {
     from_sessions: mpsc::UnboundedReceiver<(ConnectionId, FromSession)>,
     next_id: ConnectionId,
     sweep: Option<Sweep>,
+    /// The last change that was looked at.
+    change: i64,
     figures: ControlFigures,
     drops: DropTally,
 }
@@ -153,6 +155,7 @@ impl Control {
             from_sessions,
             next_id: 1,
             sweep: None,
+            change: 0,
             figures: ControlFigures::default(),
             drops: DropTally::default(),
         }
@@ -364,6 +367,17 @@ impl Control {
 
     /// Closes every session whose admission a change took back.
     fn sweep(&mut self, change: i64) {
+        let before = std::mem::replace(&mut self.change, change);
+        if self.parts.admission.may_have_ended(before) {
+            self.close_withdrawn(change);
+        } else if let Some(unfinished) = &mut self.sweep {
+            unfinished.change = change;
+        } else {
+            self.parts.swept.send_replace(change);
+        }
+    }
+
+    fn close_withdrawn(&mut self, change: i64) {
         let withdrawn: Vec<_> = self
             .live()
             .filter_map(|(id, registered)| {

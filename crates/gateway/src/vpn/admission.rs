@@ -124,6 +124,12 @@ impl Admission for Door {
         self.changes.subscribe()
     }
 
+    fn may_have_ended(&self, after: i64) -> bool {
+        self.gateway
+            .upgrade()
+            .is_none_or(|gateway| gateway.live().snapshot().withdrawn() > event(after))
+    }
+
     fn report(&self, report: Report) {
         let Some(gateway) = self.gateway.upgrade() else { return };
         match report {
