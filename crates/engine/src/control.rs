@@ -210,7 +210,7 @@ impl Control {
             Verdict::Drop(reason) => self.count_drop(reason),
             Verdict::Answer(answer) => {
                 self.figures.stateless_answers += 1;
-                self.parts.data.send_control(&datagram.endpoint, answer);
+                self.parts.data.send_control(&datagram.endpoint, vec![answer]);
             }
             Verdict::Accept(accepted) => self.open(accepted, datagram.endpoint, now),
         }
