@@ -151,6 +151,8 @@ impl SessionTask {
         match message {
             ToSession::Admitted(peer, grant) => {
                 self.peer = Some(peer);
+                // The data worker counts from the peer's making.
+                self.heard = now.boot;
                 self.session.admit(*grant, now);
             }
             ToSession::Refused(refusal) => self.session.refuse(refusal, now),
