@@ -27,7 +27,7 @@ use crate::figures::ControlFigures;
 use crate::grant::{DataSettings, grant, peer_settings};
 use crate::inbox::{Inlet, inbox};
 use crate::peers::{PeerIds, slots};
-use crate::pool::SessionPool;
+use crate::pool::{Seat, SessionPool};
 use crate::server::Kick;
 use crate::session::{Birth, ConnectionId, DropTally, FromSession, ToSession};
 use crate::sources::{Source, Sources};
@@ -69,7 +69,7 @@ pub(crate) struct ControlParts {
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
     pub(crate) swept: watch::Sender<i64>,
-    /// Where sessions' tasks run.
+    /// Where sessions' tasks run, and this one.
     pub(crate) pool: SessionPool,
 }
 
@@ -106,6 +106,8 @@ struct Connection {
     endpoint: Endpoint,
     /// Where its handshake came from.
     source: Source,
+    /// The thread of its task.
+    seat: Seat,
     admitted: Option<Registered>,
     ended: bool,
 }
@@ -244,7 +246,8 @@ impl Control {
             drops: self.drops.clone(),
             outlet: self.outlet.clone(),
         };
-        let handle = self.tasks.spawn_on(birth.run(), self.parts.pool.next());
+        let (seat, thread) = self.parts.pool.begin();
+        let handle = self.tasks.spawn_on(birth.run(), thread);
         self.task_ids.insert(handle.id(), id);
         let remote = endpoint.remote;
         let source = Source::of(remote.ip());
@@ -255,6 +258,7 @@ impl Control {
             client_session,
             endpoint,
             source,
+            seat,
             admitted: None,
             ended: false,
         };
@@ -347,6 +351,7 @@ impl Control {
         let endpoint = connection.endpoint;
         connection.admitted = Some(Registered { peer, info, established: false });
         self.sources.end(connection.source);
+        self.parts.pool.end(connection.seat);
         self.by_peer.insert(peer, id);
         self.parts.data.apply(Command::PeerNew { peer, endpoint, settings });
         // Registered: from here on a sweep finds it. What changed before that is caught now.
@@ -520,6 +525,7 @@ impl Control {
         let Some(connection) = self.connections.remove(&id) else { return };
         if connection.admitted.is_none() {
             self.sources.end(connection.source);
+            self.parts.pool.end(connection.seat);
         }
         self.by_sender.remove(&connection.sender());
         if let Some(stream) = connection.endpoint.stream() {

@@ -89,7 +89,7 @@ pub enum Kick {
 }
 
 impl Server {
-    /// Starts a server on the present tokio runtime.
+    /// Starts a server, on threads of its own.
     ///
     /// # Errors
     /// When a thread cannot be started or the kernel has no randomness.
@@ -121,7 +121,7 @@ impl Server {
         let (data, threads) =
             DataPlane::start(worker, io, outlets).map_err(StartError::DataThread)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
-        let pool = SessionPool::start().map_err(StartError::SessionPool)?;
+        let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
         let changes = admission.changes();
@@ -140,7 +140,8 @@ impl Server {
             swept: swept_out,
             pool,
         };
-        tokio::spawn(Control::new(parts).run(inlets));
+        let control = Control::new(parts).run(inlets);
+        control_thread.run(control).map_err(StartError::SessionPool)?;
         Ok(Server { asks, data, swept, threads: Mutex::new(threads) })
     }
 
