@@ -205,7 +205,7 @@ impl PlaneIo {
     }
 
     /// The part of one worker. Who has no queue or socket of its own writes to the first, and reads
-    /// none.
+    /// none. Who owns no peers reads what strangers send, which must not go before others' packets.
     fn part(&mut self, index: usize, offloads: Offloads) -> DataIo {
         let owns_peers = index < usize::from(self.owners.max(1));
         let own_queue = self.queues.get(index).filter(|_| owns_peers);
@@ -213,12 +213,13 @@ impl PlaneIo {
             let own = group.get(index);
             Some((Arc::clone(own.or(group.first())?), own.is_some()))
         });
+        let nice = if owns_peers { self.common.nice } else { 0 };
         DataIo {
             tun: Arc::clone(own_queue.unwrap_or(&self.queues[0])),
             reads_tun: own_queue.is_some(),
             sockets: sockets.collect(),
             streams: self.streams.get_mut(index).map(std::mem::take).unwrap_or_default(),
-            common: self.common.clone(),
+            common: Common { nice, ..self.common.clone() },
             offloads,
         }
     }
