@@ -43,7 +43,8 @@ pub struct ServerIo {
     pub workers: u16,
     /// What is to be asked of the kernel.
     pub offloads: Offloads,
-    /// The data threads' nice value, where the system allows it: -20 goes first, 19 last.
+    /// The nice value of the threads that own peers, where the system allows it: -20 goes first, 19
+    /// last.
     pub nice: i32,
     /// The TUN device's queues: one for each worker, or fewer.
     pub queues: Vec<Arc<Tun>>,
