@@ -35,7 +35,7 @@ pub(super) fn measure(bench: &Bench<'_>, loaded: bool) -> Result<(Figures, f64),
 /// The round-trip times in milliseconds.
 fn pings(bench: &Bench<'_>) -> Result<Vec<f64>, BenchError> {
     let mut ping = Command::new("ping");
-    ping.args(["-n", "-c", &COUNT.to_string(), "-i", "0.005", "-W", "1"]);
+    ping.args(["-n", "-c", &COUNT.to_string(), "-i", INTERVAL, "-W", "1"]);
     ping.arg(bench.tunnel.address.to_string());
     let log = bench.log.with_extension("ping");
     let mut program = Program::start(&bench.topology.client, ping, &log)
@@ -60,9 +60,11 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
-const COUNT: u32 = 600;
+/// In seconds. Below 10 ms `ping` does not sleep but spin, and takes a processor from what it measures.
+const INTERVAL: &str = "0.02";
+const COUNT: u32 = 400;
 /// Longer than the pings take.
-const LOAD_SECONDS: u32 = 6;
+const LOAD_SECONDS: u32 = 10;
 
 #[cfg(test)]
 mod tests {

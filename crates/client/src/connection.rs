@@ -230,7 +230,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
             Err(why) => return Ok(Attempt { next: Next::Usual, why, was_up: false }),
         };
         let client = Client::start(
-            self.system.tun(),
+            self.system.queues(),
             link,
             address,
             self.client_settings(address.ip(), target.remote.transport),
@@ -289,7 +289,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                     up_since = Some(self.settings.clock.now().boot);
                     (self.progress)(Progress::Connected(Connected {
                         server: address,
-                        interface: self.system.tun().name().to_owned(),
+                        interface: self.system.interface().to_owned(),
                         addresses: addresses.clone(),
                         cipher,
                         unchanged,

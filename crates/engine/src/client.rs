@@ -83,7 +83,7 @@ impl Client {
     /// # Errors
     /// When the data thread cannot be started or the kernel has no randomness.
     pub fn start(
-        tun: Arc<Tun>,
+        queues: Vec<Arc<Tun>>,
         link: Link,
         server: std::net::SocketAddr,
         settings: ClientSettings,
@@ -100,7 +100,7 @@ impl Client {
         let io = PlaneIo {
             owners: 1,
             wanted: Offloads { steering: false, ..Offloads::wanted() },
-            queues: vec![tun],
+            queues,
             groups,
             streams: vec![StreamSources { listeners: Vec::new(), connected }],
             common: Common {

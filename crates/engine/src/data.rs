@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use wire::tls_auth::ControlWrap;
 
 mod inward;
+mod moderation;
 mod neighbours;
 mod outgoing;
 mod packet_io;
@@ -27,15 +28,18 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod tun_queues;
 
 pub(crate) use self::plane::{DataPlane, PlaneIo};
 pub use self::streams::StreamEnd;
 pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
+pub use self::tun_queues::QUEUES_PER_WORKER;
 
 use self::neighbours::Neighbours;
 use self::packet_io::{TunIo, UdpIo};
 use self::streams::Streams;
 use self::thread::DataThread;
+use self::tun_queues::TunQueues;
 use crate::Offloads;
 use crate::figures::DataFigures;
 
@@ -57,7 +61,7 @@ pub(crate) struct Common {
 
 /// What one worker works with.
 struct DataIo<T: TunIo = Tun, U: UdpIo = UdpSocket> {
-    tun: Arc<T>,
+    tun: Arc<TunQueues<T>>,
     reads_tun: bool,
     /// A socket for each address listened on, and whether it is this worker's to read.
     sockets: Vec<(Arc<U>, bool)>,
@@ -153,7 +157,9 @@ fn start_one(
     poller: Poller,
 ) -> io::Result<(DataHandle, JoinHandle<()>)> {
     if io.reads_tun {
-        poller.add(&*io.tun, TUN, Interest::Readable)?;
+        for (number, queue) in io.tun.iter() {
+            poller.add(&**queue, FIRST_TUN + number as u32, Interest::Readable)?;
+        }
     }
     for (index, (socket, is_own)) in io.sockets.iter().enumerate() {
         if *is_own {
@@ -183,7 +189,7 @@ fn transmit<'a>(endpoint: &Endpoint, payload: &'a [u8]) -> Transmit<'a> {
 }
 
 // Tokens of a worker's poller.
-const TUN: u32 = 0;
-const FIRST_SOCKET: u32 = 1;
+const FIRST_TUN: u32 = 0;
+const FIRST_SOCKET: u32 = FIRST_TUN + QUEUES_PER_WORKER as u32;
 const FIRST_LISTENER: u32 = 1 << 16;
 const FIRST_STREAM: u32 = 1 << 17;

@@ -40,7 +40,7 @@ mod steering;
 
 pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};
 pub use client::{Client, ClientEvent, ClientSettings, Link};
-pub use data::StreamEnd;
+pub use data::{QUEUES_PER_WORKER, StreamEnd};
 pub use ending::Ending;
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;

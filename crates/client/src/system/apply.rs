@@ -17,7 +17,7 @@ use crate::Warning;
 /// The TUN interface and everything that was changed for it.
 pub(crate) struct System {
     netlink: Netlink,
-    tun: Arc<Tun>,
+    queues: Vec<Arc<Tun>>,
     ifindex: u32,
     record: Record,
     plan: Option<Plan>,
@@ -38,8 +38,11 @@ impl System {
         dns_backup: &Path,
     ) -> Result<(Self, Vec<Warning>), SystemError> {
         let netlink = Netlink::open().map_err(SystemError::Netlink)?;
-        let tun =
-            Tun::create(pattern, mtu, engine::Offloads::wanted().tun).map_err(SystemError::Tun)?;
+        let wanted = engine::Offloads::wanted();
+        let count = if wanted.queues { engine::QUEUES_PER_WORKER } else { 1 };
+        let queues =
+            Tun::create_queues(pattern, mtu, wanted.tun, count).map_err(SystemError::Tun)?;
+        let tun = &queues[0];
         let ifindex = netlink
             .link_index(tun.name())
             .await
@@ -48,7 +51,7 @@ impl System {
         mended.extend(mend_names(dns_backup));
         let system = Self {
             netlink,
-            tun: Arc::new(tun),
+            queues: queues.into_iter().map(Arc::new).collect(),
             ifindex,
             record,
             plan: None,
@@ -60,8 +63,14 @@ impl System {
         Ok((system, mended))
     }
 
-    pub(crate) fn tun(&self) -> Arc<Tun> {
-        Arc::clone(&self.tun)
+    /// The queues of the TUN device.
+    pub(crate) fn queues(&self) -> Vec<Arc<Tun>> {
+        self.queues.clone()
+    }
+
+    /// The TUN device's name.
+    pub(crate) fn interface(&self) -> &str {
+        self.queues[0].name()
     }
 
     /// Whether a plan is in force.
@@ -136,7 +145,7 @@ impl System {
         // The data thread may hold the interface a moment longer; it must not outlive this call.
         match self.netlink.link_delete(self.ifindex).await {
             Err(error) if error.kind != NetlinkErrorKind::Missing => {
-                warnings.push(Warning::NotUndone(format!("{}: {error}", self.tun.name())));
+                warnings.push(Warning::NotUndone(format!("{}: {error}", self.interface())));
             }
             _ => {}
         }
@@ -291,7 +300,7 @@ impl System {
 
     async fn set_names(&mut self, servers: NameServers, warnings: &mut Vec<Warning>) {
         let settings = DnsSettings {
-            interface: self.tun.name().to_owned(),
+            interface: self.interface().to_owned(),
             servers: servers.servers,
             search: servers.domains,
             all_names: servers.all_names,
@@ -308,7 +317,7 @@ impl System {
     }
 
     fn refused(&self, what: &str, source: NetlinkError) -> SystemError {
-        SystemError::Refused { what: format!("{what} for {}", self.tun.name()), source }
+        SystemError::Refused { what: format!("{what} for {}", self.interface()), source }
     }
 }
 

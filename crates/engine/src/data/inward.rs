@@ -14,11 +14,12 @@ use wire::tls_auth::{ControlWrap, Suspect};
 use super::ControlDatagram;
 use super::neighbours::Neighbours;
 use super::packet_io::TunIo;
+use super::tun_queues::TunQueues;
 use crate::figures::DataFigures;
 
 /// What a worker's batches share on their way in.
 pub(super) struct Inside<T> {
-    tun: Arc<T>,
+    tun: Arc<TunQueues<T>>,
     wrap: Arc<ControlWrap>,
     control: mpsc::Sender<ControlDatagram>,
     joining: Joining,
@@ -30,7 +31,7 @@ pub(super) struct Inside<T> {
 
 impl<T: TunIo> Inside<T> {
     pub(super) fn new(
-        tun: Arc<T>,
+        tun: Arc<TunQueues<T>>,
         joins: TunOffload,
         wrap: Arc<ControlWrap>,
         control: mpsc::Sender<ControlDatagram>,
@@ -161,7 +162,7 @@ impl<'b, T: TunIo> PacketSink<'b> for Inward<'_, 'b, T> {
 
 /// Writes packets and super-packets.
 struct TunWriter<'t, T> {
-    tun: &'t T,
+    tun: &'t TunQueues<T>,
     joining: &'t mut Joining,
     errors: u64,
 }
@@ -169,7 +170,8 @@ struct TunWriter<'t, T> {
 impl<T: TunIo> SuperSink for TunWriter<'_, T> {
     fn write(&mut self, joined: &Joined<'_, '_>) {
         let header = joined.header.encode();
-        let outcome = self.tun.send_gathered(&header, joined.first, joined.payloads);
+        let outcome =
+            self.tun.of_flow(joined.first).send_gathered(&header, joined.first, joined.payloads);
         let kind = joined.header.segmentation;
         match outcome {
             Ok(()) => self.joining.taken(kind),
@@ -184,7 +186,7 @@ impl<T: TunIo> SuperSink for TunWriter<'_, T> {
 
 impl<T: TunIo> TunWriter<'_, T> {
     fn write_plain(&mut self, packet: &[u8]) {
-        if let Err(error) = self.tun.send_gathered(&NO_OFFLOAD, packet, &[]) {
+        if let Err(error) = self.tun.of_flow(packet).send_gathered(&NO_OFFLOAD, packet, &[]) {
             self.lost(1, &error);
         }
     }
@@ -293,6 +295,7 @@ mod tests {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (near, _far) = pair.unwrap();
         let tun = Arc::new(Tun::from_fd(near, "near").unwrap());
+        let tun = Arc::new(TunQueues::one(tun));
         let key = StaticKey::from_bytes(&[7; 256]);
         let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
         let wrap = Arc::new(ControlWrap::TlsAuth(Box::new(auth)));

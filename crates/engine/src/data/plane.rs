@@ -12,6 +12,7 @@ use sysio::{Poller, Transmit, Tun, UdpSocket};
 
 use super::neighbours::{Mailboxes, Neighbours};
 use super::streams::{StreamOrder, StreamSources};
+use super::tun_queues::TunQueues;
 use super::{Common, DataHandle, DataIo, Outlets, Part, start_one, transmit};
 use crate::figures::DataFigures;
 use crate::{Offloads, steering};
@@ -208,15 +209,18 @@ impl PlaneIo {
     /// none. Who owns no peers reads what strangers send, which must not go before others' packets.
     fn part(&mut self, index: usize, offloads: Offloads) -> DataIo {
         let owns_peers = index < usize::from(self.owners.max(1));
-        let own_queue = self.queues.get(index).filter(|_| owns_peers);
+        let of = usize::from(self.owners.max(1));
+        let own_queues = TunQueues::share(&self.queues, index, of).filter(|_| owns_peers);
         let sockets = self.groups.iter().filter_map(|group| {
             let own = group.get(index);
             Some((Arc::clone(own.or(group.first())?), own.is_some()))
         });
         let nice = if owns_peers { self.common.nice } else { 0 };
         DataIo {
-            tun: Arc::clone(own_queue.unwrap_or(&self.queues[0])),
-            reads_tun: own_queue.is_some(),
+            reads_tun: own_queues.is_some(),
+            tun: Arc::new(
+                own_queues.unwrap_or_else(|| TunQueues::one(Arc::clone(&self.queues[0]))),
+            ),
             sockets: sockets.collect(),
             streams: self.streams.get_mut(index).map(std::mem::take).unwrap_or_default(),
             common: Common { nice, ..self.common.clone() },

@@ -4,6 +4,7 @@
 //! nearly twice as much; the figure is printed and nothing rests on it:
 //! `cargo test --release --package engine --lib -- --nocapture two_workers`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -30,7 +31,8 @@ use super::neighbours::{Mailboxes, Neighbours};
 use super::packet_io::{TunIo, UdpIo};
 use super::streams::{StreamSources, Streams};
 use super::thread::DataThread;
-use super::{Common, DataIo, FIRST_SOCKET, Outlets, Part, TUN};
+use super::tun_queues::TunQueues;
+use super::{Common, DataIo, FIRST_SOCKET, FIRST_TUN, Outlets, Part};
 use crate::Offloads;
 
 #[test]
@@ -39,6 +41,26 @@ fn two_workers_hand_each_other_nothing_and_move_nearly_twice_what_one_does() {
     let two = moved(2);
     println!("FIGURE two workers move {:.2} times as much as one", two as f64 / one as f64);
     assert!(one > 0 && two > 0);
+}
+
+#[test]
+fn a_packet_does_not_wait_behind_all_of_another_flow() {
+    let bulk = || tcp([192, 0, 2, 1], address(0), SUPER);
+    let backlog = Backlog::of((0..100).map(|_| bulk()));
+    let single = Backlog::of([tcp([192, 0, 2, 2], address(0), 3)]);
+    let queues = TunQueues::share(&[Arc::clone(&backlog), Arc::clone(&single)], 0, 1).unwrap();
+    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()].into_iter());
+    let udp = Arc::new(MemoryUdp::new(&[0]));
+    let mut thread = data_thread(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp);
+    set_up(&mut thread, 0);
+    let readable = |token| Ready::Fd { token, readable: true, writable: false };
+    thread.serve(&[readable(FIRST_TUN), readable(FIRST_TUN + 1)]);
+    assert_eq!(single.left(), 0, "the other flow's turn came");
+    assert!(backlog.left() > 80, "and a turn ends");
+    while backlog.left() > 0 {
+        thread.serve(&[readable(FIRST_TUN)]);
+    }
+    assert_eq!(thread.figures().total.tx_packets, 100 * SEGMENTS as u64 + 1);
 }
 
 /// The bytes that so many workers move in a moment, each on a thread of its own.
@@ -59,11 +81,12 @@ fn run(index: u16, of: u16, neighbours: Neighbours, until: Instant) -> u64 {
     let peers: Vec<u32> = (0..PEERS * u32::from(of)).filter(|slot| share.owns(*slot)).collect();
     let tun = Arc::new(MemoryTun::new(&peers));
     let udp = Arc::new(MemoryUdp::new(&peers));
-    let mut thread = data_thread(share, neighbours, Arc::clone(&tun), Arc::clone(&udp));
+    let queue = TunQueues::one(Arc::clone(&tun));
+    let mut thread = data_thread(share, neighbours, queue, Arc::clone(&udp));
     peers.iter().for_each(|slot| set_up(&mut thread, *slot));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
     while Instant::now() < until {
-        thread.serve(&[readable(TUN), readable(FIRST_SOCKET)]);
+        thread.serve(&[readable(FIRST_TUN), readable(FIRST_SOCKET)]);
     }
     let figures = thread.figures();
     assert_eq!(figures.handed_over, 0);
@@ -73,12 +96,12 @@ fn run(index: u16, of: u16, neighbours: Neighbours, until: Instant) -> u64 {
     figures.total.rx_bytes + figures.total.tx_bytes
 }
 
-fn data_thread(
+fn data_thread<T: TunIo>(
     share: Share,
     neighbours: Neighbours,
-    tun: Arc<MemoryTun>,
+    tun: TunQueues<T>,
     udp: Arc<MemoryUdp>,
-) -> DataThread<MemoryTun, MemoryUdp> {
+) -> DataThread<T, MemoryUdp> {
     let key = StaticKey::from_bytes(&[7; 256]);
     let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
     let offloads =
@@ -89,6 +112,7 @@ fn data_thread(
         nice: 0,
     };
     let streams = StreamSources::default();
+    let tun = Arc::new(tun);
     let io = DataIo { tun, reads_tun: true, sockets: vec![(udp, true)], streams, common, offloads };
     let poller = Poller::new().expect("epoll");
     let (control, _) = mpsc::channel(1);
@@ -103,7 +127,7 @@ fn data_thread(
     DataThread::new(part, io, streams, outlets, poller, inbox)
 }
 
-fn set_up(thread: &mut DataThread<MemoryTun, MemoryUdp>, slot: u32) {
+fn set_up<T: TunIo>(thread: &mut DataThread<T, MemoryUdp>, slot: u32) {
     let peer = PeerRef { id: PeerId::new(slot).expect("small"), generation: 1 };
     let settings = PeerSettings {
         header: Header::V2(peer.id),
@@ -141,12 +165,7 @@ impl TunIo for MemoryTun {
         if turn % 2 == 1 {
             return Ok(None);
         }
-        let frame = &self.frames[turn / 2 % self.frames.len()];
-        packet.room()[..frame.len()].copy_from_slice(frame);
-        packet.filled(frame.len());
-        // NEEDS_CSUM, TCPV4, 40 bytes of headers, the segment's size, the checksum's place.
-        let size = (SEGMENT as u16).to_ne_bytes();
-        Ok(Some([1, 1, 40, 0, size[0], size[1], 20, 0, 16, 0]))
+        Ok(Some(fill(packet, &self.frames[turn / 2 % self.frames.len()])))
     }
 
     fn send_gathered(
@@ -158,6 +177,43 @@ impl TunIo for MemoryTun {
         let bytes = first.len() + more.iter().map(|piece| piece.len()).sum::<usize>();
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// Gives what it holds, and takes nothing.
+#[derive(Debug)]
+struct Backlog(std::sync::Mutex<VecDeque<Vec<u8>>>);
+
+impl Backlog {
+    fn of(frames: impl IntoIterator<Item = Vec<u8>>) -> Arc<Self> {
+        Arc::new(Self(std::sync::Mutex::new(frames.into_iter().collect())))
+    }
+
+    fn left(&self) -> usize {
+        self.0.lock().expect("one thread").len()
+    }
+}
+
+impl TunIo for Backlog {
+    fn recv(&self, packet: &mut Packet) -> Result<Option<VnetHeader>, TunIoError> {
+        let frame = self.0.lock().expect("one thread").pop_front();
+        Ok(frame.map(|frame| fill(packet, &frame)))
+    }
+
+    fn send_gathered(&self, _: &VnetHeader, _: &[u8], _: &[&[u8]]) -> Result<(), TunIoError> {
+        Err(TunIoError::BadPacket)
+    }
+}
+
+/// A frame as the kernel gives it: joined if it is longer than a segment.
+fn fill(packet: &mut Packet, frame: &[u8]) -> VnetHeader {
+    packet.room()[..frame.len()].copy_from_slice(frame);
+    packet.filled(frame.len());
+    // NEEDS_CSUM, TCPV4, 40 bytes of headers, the segment's size, the checksum's place.
+    let size = (SEGMENT as u16).to_ne_bytes();
+    match frame.len() > 40 + SEGMENT {
+        true => [1, 1, 40, 0, size[0], size[1], 20, 0, 16, 0],
+        false => [1, 0, 0, 0, 0, 0, 20, 0, 16, 0],
     }
 }
 

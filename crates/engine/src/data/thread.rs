@@ -1,12 +1,14 @@
 //! One data worker's thread: reads a batch, opens or seals it, writes it, and looks at the next.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use clock::Now;
 use datapath::offload::VirtioHeader;
 use datapath::{
     Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef,
@@ -16,12 +18,14 @@ use sysio::{Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket};
 use tokio::sync::mpsc;
 
 use super::inward::Inside;
+use super::moderation::{Moderation, Turn};
 use super::neighbours::{Contents, Neighbours, Parcel};
 use super::outgoing::Outgoing;
 use super::packet_io::{TunIo, UdpIo};
 use super::streams::{Reading, Streams};
+use super::tun_queues::Waiting;
 use super::{
-    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, Order, Outlets, Part, TUN, transmit,
+    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, Order, Outlets, Part, transmit,
 };
 use crate::Offloads;
 use crate::figures::DataFigures;
@@ -41,6 +45,8 @@ pub(super) struct DataThread<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     received: Vec<Received>,
     frame: Packet,
     outbox: Outbox,
+    moderation: Moderation,
+    turn: Turn,
     peers: BTreeSet<PeerRef>,
     /// What gone peers had sent and been sent.
     total: PeerCounters,
@@ -79,6 +85,8 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             received: (0..slots).map(|_| Received::new(Packet::new(0, largest))).collect(),
             frame: Packet::new(0, SUPER),
             outbox: Outbox::new(OUTBOX, RUNS, RUN_SEGMENTS),
+            moderation: Moderation::default(),
+            turn: Turn::default(),
             peers: BTreeSet::new(),
             total: PeerCounters::default(),
             send_errors: 0,
@@ -88,6 +96,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
 
     pub(super) fn run(mut self) {
         self.go_first();
+        sleep_exactly();
         let mut ready = Vec::new();
         loop {
             let timeout = self.time_left();
@@ -104,6 +113,16 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
                 return;
             }
             self.pass_notices();
+            self.let_packets_gather();
+        }
+    }
+
+    /// Sleeps before the next look, where that pays.
+    fn let_packets_gather(&mut self) {
+        let now = self.io.common.clock.now().boot;
+        let turn = std::mem::take(&mut self.turn);
+        if let Some(moment) = self.moderation.after(turn, now) {
+            std::thread::sleep(moment);
         }
     }
 
@@ -118,9 +137,10 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
     }
 
     pub(super) fn serve(&mut self, ready: &[Ready]) {
+        self.serve_tun(Waiting::among(ready));
         for event in ready {
             match *event {
-                Ready::Fd { token: TUN, .. } => self.serve_tun(),
+                Ready::Fd { token: FIRST_TUN..FIRST_SOCKET, .. } => {}
                 Ready::Fd { token: FIRST_LISTENER.., .. } => self.serve_tcp(event),
                 Ready::Fd { token, .. } => self.serve_socket((token - FIRST_SOCKET) as usize),
                 Ready::Woken => {}
@@ -231,13 +251,32 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
         }
     }
 
-    /// Reads until nothing is left, but not so long that the sockets starve. What it sealed stays
-    /// open for more until it is much: 64 KiB of a flow don't fill two sends evenly.
-    fn serve_tun(&mut self) {
+    /// Reads the queues in turns until nothing is left, but not so long that the sockets starve. What
+    /// it sealed stays open for more until it is much: 64 KiB of a flow don't fill two sends evenly.
+    fn serve_tun(&mut self, mut waiting: Waiting) {
+        if waiting.is_empty() {
+            return;
+        }
         let now = self.io.common.clock.now();
         let mut read = 0;
-        while read < TUN_BURST {
-            let header = match self.io.tun.recv(&mut self.frame) {
+        while !waiting.is_empty() && read < TUN_BURST {
+            for number in waiting.round() {
+                let taken = self.serve_queue(number, now);
+                read += taken;
+                if taken < SHARE {
+                    waiting.remove(number);
+                }
+            }
+        }
+        self.flush();
+    }
+
+    /// Reads one queue's share of a round. Says how much it gave: less than [`SHARE`] if nothing is left.
+    fn serve_queue(&mut self, number: usize, now: Now) -> usize {
+        let mut read = 0;
+        while read < SHARE {
+            let Some(queue) = self.io.tun.get(number) else { break };
+            let header = match queue.recv(&mut self.frame) {
                 Ok(Some(header)) => VirtioHeader::parse(&header),
                 Ok(None) => break,
                 Err(error) => {
@@ -248,6 +287,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             };
             // Small packets cost a read each, so they count for more than their bytes.
             read += self.frame.len().max(LEAST_COST);
+            self.turn.outward += self.frame.len().div_ceil(USUAL) as u32;
             let Ok(header) = header else {
                 self.inside.count_tun_error();
                 continue;
@@ -259,7 +299,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
                 self.flush();
             }
         }
-        self.flush();
+        read
     }
 
     fn serve_socket(&mut self, index: usize) {
@@ -272,6 +312,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             }
         };
         let now = self.io.common.clock.now();
+        self.turn.inward += self.received[..count].iter().map(datagrams_in).sum::<u32>();
         let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
             let endpoint = Endpoint {
                 carrier: Carrier::Udp(index as u16),
@@ -313,6 +354,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
         let reading = self.streams.read(slot, &mut self.stream_buffer, &self.poller);
         let Some(Reading { endpoint, len, stranger }) = reading else { return };
         let now = self.io.common.clock.now();
+        self.turn.inward += len.div_ceil(USUAL) as u32;
         let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
         let mut frames = Streams::frames(received, stranger);
         let batch = frames.by_ref().map(|bytes| Datagram::single(endpoint, bytes));
@@ -388,6 +430,16 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
     }
 }
 
+fn datagrams_in(slot: &Received) -> u32 {
+    slot.packet.len().checked_div(slot.stride).unwrap_or(0).max(1) as u32
+}
+
+/// By default the kernel lets a short sleep take a twentieth of a millisecond longer.
+fn sleep_exactly() {
+    // Without it packets gather for longer, that's all.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1_000));
+}
+
 /// Datagrams taken at once where each comes on its own.
 const SLOTS: usize = 64;
 /// The same where the kernel joins them; more gained nothing, and these fit the cache.
@@ -405,6 +457,10 @@ const RUN_SEGMENTS: usize = 64;
 const FLUSH_AT: usize = 4 * 65_507;
 /// Bytes read from the TUN device before the sockets have their turn.
 const TUN_BURST: usize = 256 << 10;
+/// Bytes read from one queue before the next has its turn, and one packet more.
+const SHARE: usize = 64 << 10;
 const LEAST_COST: usize = 8 << 10;
+/// What a packet of bulk data takes, where nobody says it.
+const USUAL: usize = 1400;
 /// Packets of other workers handled as one batch; so many segments join at most.
 const PARCELS_AT_ONCE: usize = 64;

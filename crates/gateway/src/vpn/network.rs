@@ -36,7 +36,7 @@ pub(crate) async fn set_up(
     workers: u16,
 ) -> Result<TunnelNetwork, Failure> {
     let ledger = ledger(data, state)?;
-    let count = if offloads.queues { usize::from(workers) } else { 1 };
+    let count = if offloads.queues { usize::from(workers) * engine::QUEUES_PER_WORKER } else { 1 };
     let vpn = &config.vpn;
     let queues = Tun::create_queues(&vpn.interface, vpn.tun_mtu, offloads.tun, count)
         .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
