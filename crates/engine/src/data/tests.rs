@@ -49,7 +49,7 @@ fn a_packet_does_not_wait_behind_all_of_another_flow() {
     let backlog = Backlog::of((0..100).map(|_| bulk()));
     let single = Backlog::of([tcp([192, 0, 2, 2], address(0), 3)]);
     let queues = TunQueues::share(&[Arc::clone(&backlog), Arc::clone(&single)], 0, 1).unwrap();
-    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()].into_iter());
+    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let udp = Arc::new(MemoryUdp::new(&[0]));
     let mut thread = data_thread(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp);
     set_up(&mut thread, 0);
