@@ -52,9 +52,16 @@ pub trait Admission: Debug + Send + Sync + 'static {
     /// The reason why not.
     fn standing(&self, identity: &Identity) -> Result<(), Refusal>;
 
-    /// The number of the latest change that may end an admission. The engine sweeps its sessions
-    /// whenever it moves.
+    /// The number of the latest change. Whenever it moves, the engine sweeps its sessions if the change
+    /// [`may have ended`](Admission::may_have_ended) an admission.
     fn changes(&self) -> watch::Receiver<i64>;
+
+    /// Whether a change behind number `after` may have ended an admission. Said too often it costs time,
+    /// and said too rarely it leaves sessions open.
+    fn may_have_ended(&self, after: i64) -> bool {
+        let _ = after;
+        true
+    }
 
     /// Told of what happened to sessions, in order. Must not block.
     fn report(&self, report: Report);

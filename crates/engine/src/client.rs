@@ -4,6 +4,7 @@
 //! wants, and [`ClientEvent::Established`] that data flows. A new connection is a new [`Client`]; the
 //! TUN device may be the same.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -245,9 +246,9 @@ impl ClientTask {
 
     fn drain(&mut self) {
         loop {
-            while let Some(datagram) = self.session.poll_transmit(self.clock.now()) {
-                self.data.send_control(&self.endpoint, datagram);
-            }
+            let now = self.clock.now();
+            let waiting: Vec<_> = iter::from_fn(|| self.session.poll_transmit(now)).collect();
+            self.data.send_control(&self.endpoint, waiting);
             let Some(event) = self.session.poll_event() else { return };
             self.act_on(event);
         }

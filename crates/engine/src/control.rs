@@ -6,32 +6,39 @@
 //! Order of an end: the data thread is told first, so that a closed peer's traffic stops whatever
 //! its session's task does; then the task, which says goodbye and lingers for the last
 //! acknowledgements, so that they don't look like a new connection.
+//!
+//! This file holds the tables and the way in; who is let in is in [`admit`], sweeps in [`sweep`], ends in
+//! [`ends`], questions in [`asks`].
+
+mod admit;
+mod asks;
+mod ends;
+mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clock::{Clock, Now};
-use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef, StreamId};
+use datapath::{Endpoint, Notice, PeerRef, StreamId};
 use pki::Refusal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tunnel::{Accepted, Close, DropReason, Gate, Hello, RenegotiateReason, Verdict};
+use tunnel::{Accepted, DropReason, Gate, Verdict};
 use wire::SessionId;
 use wire::control::ControlHeader;
-use wire::peer_info::PeerInfo;
 
 use crate::data::{ControlDatagram, DataPlane, StreamEnded, StreamOrder};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
-use crate::grant::{DataSettings, grant, peer_settings};
+use crate::grant::DataSettings;
 use crate::inbox::{Inlet, inbox};
 use crate::peers::{PeerIds, slots};
-use crate::pool::SessionPool;
+use crate::pool::{Seat, SessionPool};
 use crate::server::Kick;
 use crate::session::{Birth, ConnectionId, DropTally, FromSession, ToSession};
 use crate::sources::{Source, Sources};
-use crate::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
+use crate::{Admission, Ending, Identity, Report, SessionInfo};
 
 /// What others ask of the control task.
 #[derive(Debug)]
@@ -69,7 +76,7 @@ pub(crate) struct ControlParts {
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
     pub(crate) swept: watch::Sender<i64>,
-    /// Where sessions' tasks run.
+    /// Where sessions' tasks run, and this one.
     pub(crate) pool: SessionPool,
 }
 
@@ -88,6 +95,8 @@ pub(crate) struct Control {
     from_sessions: mpsc::UnboundedReceiver<(ConnectionId, FromSession)>,
     next_id: ConnectionId,
     sweep: Option<Sweep>,
+    /// The last change that was looked at.
+    change: i64,
     figures: ControlFigures,
     drops: DropTally,
 }
@@ -104,6 +113,8 @@ struct Connection {
     endpoint: Endpoint,
     /// Where its handshake came from.
     source: Source,
+    /// The thread of its task.
+    seat: Seat,
     admitted: Option<Registered>,
     ended: bool,
 }
@@ -153,6 +164,7 @@ impl Control {
             from_sessions,
             next_id: 1,
             sweep: None,
+            change: 0,
             figures: ControlFigures::default(),
             drops: DropTally::default(),
         }
@@ -207,7 +219,7 @@ impl Control {
             Verdict::Drop(reason) => self.count_drop(reason),
             Verdict::Answer(answer) => {
                 self.figures.stateless_answers += 1;
-                self.parts.data.send_control(&datagram.endpoint, answer);
+                self.parts.data.send_control(&datagram.endpoint, vec![answer]);
             }
             Verdict::Accept(accepted) => self.open(accepted, datagram.endpoint, now),
         }
@@ -241,7 +253,8 @@ impl Control {
             drops: self.drops.clone(),
             outlet: self.outlet.clone(),
         };
-        let handle = self.tasks.spawn_on(birth.run(), self.parts.pool.next());
+        let (seat, thread) = self.parts.pool.begin();
+        let handle = self.tasks.spawn_on(birth.run(), thread);
         self.task_ids.insert(handle.id(), id);
         let remote = endpoint.remote;
         let source = Source::of(remote.ip());
@@ -252,145 +265,12 @@ impl Control {
             client_session,
             endpoint,
             source,
+            seat,
             admitted: None,
             ended: false,
         };
         self.by_sender.insert(connection.sender(), id);
         self.connections.insert(id, connection);
-    }
-
-    fn hear(&mut self, id: ConnectionId, what: FromSession) {
-        match what {
-            FromSession::Admission(hello) => self.admit(id, &hello),
-            FromSession::Established(cipher) => {
-                self.figures.sessions_opened += 1;
-                let Some(registered) = self.registered(id) else { return };
-                registered.established = true;
-                registered.info.cipher = cipher;
-                let info = registered.info.clone();
-                self.parts.admission.report(Report::Opened(info));
-            }
-            FromSession::Renegotiated => {
-                self.figures.renegotiations += 1;
-                let now = self.parts.clock.now().boot;
-                let Some(registered) = self.registered(id) else { return };
-                registered.info.renegotiations += 1;
-                registered.info.renegotiated_at = Some(now);
-                let number = registered.info.number;
-                self.parts.admission.report(Report::Renegotiated { number });
-            }
-            FromSession::Ended(ending) => self.end(id, ending, None),
-        }
-    }
-
-    fn admit(&mut self, id: ConnectionId, hello: &Hello) {
-        let verdict = self.parts.admission.admit(hello);
-        let Some(connection) = self.connections.get(&id).filter(|c| !c.ended) else { return };
-        match (verdict, &connection.admitted) {
-            (Err(refusal), _) => {
-                let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
-                let message = ToSession::Refused(told);
-                self.end(id, Ending::Refused(refusal), Some(message));
-            }
-            (Ok(admitted), Some(registered)) if registered.info.identity == admitted.identity => {
-                let grant = Box::new(grant(&admitted, registered.peer, &connection.endpoint));
-                let message = ToSession::Admitted(registered.peer, grant);
-                self.tell(id, message);
-            }
-            // A renewed certificate of the same device connects anew instead.
-            (Ok(_), Some(_)) => {
-                let close = ToSession::Close(Close::Restart(String::new()));
-                self.end(id, Ending::Replaced, Some(close));
-            }
-            (Ok(admitted), None) => self.register(id, hello, admitted),
-        }
-    }
-
-    fn register(&mut self, id: ConnectionId, hello: &Hello, admitted: Admitted) {
-        self.replace_older(id, &admitted.identity);
-        let Some(connection) = self.connections.get(&id) else { return };
-        let worker = connection.endpoint.stream().map(|stream| stream.worker);
-        // A device has one session, so this counts them; a replaced one's peer-id may still be taken.
-        let has_room = self.by_device.len() <= self.parts.max_sessions as usize;
-        let Some(peer) = has_room.then(|| self.peer_ids.take(worker)).flatten() else {
-            let Identity { user, device, .. } = admitted.identity;
-            self.by_device.remove(&(user, device));
-            let told = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };
-            return self.end(id, Ending::Full, Some(ToSession::Refused(told)));
-        };
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let settings = peer_settings(
-            &admitted,
-            peer,
-            &hello.peer_info,
-            &connection.endpoint,
-            &self.parts.data_settings,
-        );
-        let info = SessionInfo {
-            number: id,
-            identity: admitted.identity.clone(),
-            tcp: connection.endpoint.stream().is_some(),
-            source: connection.remote,
-            local: connection.endpoint.local,
-            addresses: admitted.addresses.clone(),
-            cipher: None,
-            tls: hello.tls,
-            peer_version: client_name(&hello.peer_info),
-            since: self.parts.clock.now().boot,
-            renegotiations: 0,
-            renegotiated_at: None,
-            counters: PeerCounters::default(),
-        };
-        let endpoint = connection.endpoint;
-        connection.admitted = Some(Registered { peer, info, established: false });
-        self.sources.end(connection.source);
-        self.by_peer.insert(peer, id);
-        self.parts.data.apply(Command::PeerNew { peer, endpoint, settings });
-        // Registered: from here on a sweep finds it. What changed before that is caught now.
-        if let Err(refusal) = self.parts.admission.standing(&admitted.identity) {
-            let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
-            return self.end(id, Ending::Withdrawn(refusal), Some(ToSession::Refused(told)));
-        }
-        self.tell(id, ToSession::Admitted(peer, Box::new(grant(&admitted, peer, &endpoint))));
-    }
-
-    /// A device has one address, so its older session goes when the new one is admitted.
-    fn replace_older(&mut self, id: ConnectionId, identity: &Identity) {
-        let device = (identity.user.clone(), identity.device.clone());
-        if let Some(older) = self.by_device.insert(device, id) {
-            self.end(older, Ending::Replaced, Some(ToSession::Close(Close::Replaced)));
-        }
-    }
-
-    /// Closes every session whose admission a change took back.
-    fn sweep(&mut self, change: i64) {
-        let withdrawn: Vec<_> = self
-            .live()
-            .filter_map(|(id, registered)| {
-                let refusal = self.parts.admission.standing(&registered.info.identity).err()?;
-                Some((id, registered.peer, refusal))
-            })
-            .collect();
-        let mut waiting = match self.sweep.take() {
-            Some(unfinished) => unfinished.waiting,
-            None => BTreeSet::new(),
-        };
-        // Peers that were closed for another reason, and that the data thread still has to confirm.
-        let live = |id| self.connections.get(id).is_some_and(|connection| !connection.ended);
-        waiting.extend(self.by_peer.iter().filter(|(_, id)| !live(id)).map(|(peer, _)| *peer));
-        for (id, peer, refusal) in withdrawn {
-            waiting.insert(peer);
-            let close = ToSession::Close(Close::AuthFailed(told(&refusal)));
-            self.end(id, Ending::Withdrawn(refusal), Some(close));
-        }
-        self.sweep = Some(Sweep { change, waiting });
-        self.finish_sweep();
-    }
-
-    fn finish_sweep(&mut self) {
-        if let Some(sweep) = self.sweep.take_if(|sweep| sweep.waiting.is_empty()) {
-            self.parts.swept.send_replace(sweep.change);
-        }
     }
 
     fn take_notice(&mut self, notice: Notice) {
@@ -415,12 +295,6 @@ impl Control {
         }
     }
 
-    fn end_peer(&mut self, peer: PeerRef, ending: Ending) {
-        if let Some(id) = self.by_peer.get(&peer).copied() {
-            self.end(id, ending, Some(ToSession::Close(Close::Replaced)));
-        }
-    }
-
     fn float(&mut self, peer: PeerRef, endpoint: Endpoint) {
         let Some(id) = self.by_peer.get(&peer).copied() else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
@@ -434,144 +308,6 @@ impl Control {
             self.parts.admission.report(Report::Floated { number, to: endpoint.remote });
         }
         self.tell(id, ToSession::Moved(endpoint));
-    }
-
-    /// Ends a connection once: data first, then the session's task.
-    fn end(&mut self, id: ConnectionId, ending: Ending, message: Option<ToSession>) {
-        let Some(connection) = self.connections.get_mut(&id).filter(|c| !c.ended) else { return };
-        connection.ended = true;
-        if let Some(stream) = connection.endpoint.stream() {
-            self.parts.data.stream(stream, StreamOrder::Expire);
-        }
-        *self.figures.endings.entry(ending.code()).or_default() += 1;
-        match &connection.admitted {
-            Some(registered) => {
-                self.parts.data.apply(Command::PeerDel { peer: registered.peer });
-                let info = registered.info.clone();
-                let device = (info.identity.user.clone(), info.identity.device.clone());
-                if self.by_device.get(&device) == Some(&id) {
-                    self.by_device.remove(&device);
-                }
-                let report = if registered.established {
-                    Report::Closed { info, ending }
-                } else {
-                    Report::Refused { source: connection.remote, ending, whom: Some(info.identity) }
-                };
-                self.parts.admission.report(report);
-            }
-            None => {
-                let source = connection.remote;
-                self.parts.admission.report(Report::Refused { source, ending, whom: None });
-            }
-        }
-        if let Some(message) = message {
-            self.tell(id, message);
-        }
-    }
-
-    /// A TCP connection is gone, and what lived on it with it.
-    fn stream_ended(&mut self, ended: &StreamEnded) {
-        let of_it = (ended.stream, 0)..=(ended.stream, ConnectionId::MAX);
-        let ids: Vec<_> = self.by_stream.range(of_it).map(|(_, id)| *id).collect();
-        for id in ids {
-            let close = ToSession::Close(Close::Replaced);
-            self.end(id, Ending::Connection(ended.why), Some(close));
-        }
-    }
-
-    fn deleted(&mut self, peer: PeerRef, _counters: PeerCounters) {
-        if let Some(id) = self.by_peer.remove(&peer) {
-            // The data thread deletes on its own only whom it stumbled over.
-            self.end(id, Ending::Panicked, Some(ToSession::Close(Close::Replaced)));
-        }
-        self.peer_ids.give_back(peer);
-        if let Some(sweep) = &mut self.sweep {
-            sweep.waiting.remove(&peer);
-        }
-        self.finish_sweep();
-    }
-
-    /// A session's task is over: its last acknowledgements are in, or it panicked.
-    fn bury(&mut self, ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
-        let task = match &ended {
-            Ok((task, ())) => *task,
-            Err(error) => error.id(),
-        };
-        let Some(id) = self.task_ids.remove(&task) else { return };
-        // What the task said before it ended may not have been heard yet.
-        while let Ok((id, what)) = self.from_sessions.try_recv() {
-            self.hear(id, what);
-        }
-        // Without a word it panicked; and nobody is forgotten whose peer was not deleted.
-        self.end(id, Ending::Panicked, None);
-        let Some(connection) = self.connections.remove(&id) else { return };
-        if connection.admitted.is_none() {
-            self.sources.end(connection.source);
-        }
-        self.by_sender.remove(&connection.sender());
-        if let Some(stream) = connection.endpoint.stream() {
-            self.by_stream.remove(&(stream, id));
-            self.parts.data.stream(stream, StreamOrder::Close);
-        }
-    }
-
-    fn answer(&mut self, ask: Ask) {
-        match ask {
-            Ask::Sessions(answer) => {
-                let list = self.live().map(|(_, r)| (r.peer, r.info.clone())).collect();
-                // Whoever asked may have gone.
-                let _ = answer.send(list);
-            }
-            Ask::Figures(answer) => {
-                let mut figures = self.figures.clone();
-                figures.control_drops = self.drops.snapshot();
-                figures.sessions = self.live().filter(|(_, r)| r.established).count() as u64;
-                figures.handshakes_now = self.handshakes() as u64;
-                let _ = answer.send(figures);
-            }
-            Ask::Kick(whom, answer) => {
-                let _ = answer.send(self.kick(&whom));
-            }
-            Ask::RenegotiateAll => {
-                let ids: Vec<_> = self.live().map(|(id, _)| id).collect();
-                for id in ids {
-                    self.tell(id, ToSession::Renegotiate(RenegotiateReason::Requested));
-                }
-            }
-            Ask::Stop(_) => {}
-        }
-    }
-
-    fn kick(&mut self, whom: &Kick) -> Vec<Identity> {
-        let kicked: Vec<_> = self
-            .live()
-            .filter(|(id, registered)| match whom {
-                Kick::Number(number) => id == number,
-                Kick::User(user) => registered.info.identity.user == *user,
-                Kick::Device(user, device) => {
-                    registered.info.identity.user == *user
-                        && registered.info.identity.device == *device
-                }
-            })
-            .map(|(id, registered)| (id, registered.info.identity.clone()))
-            .collect();
-        for (id, _) in &kicked {
-            let close = ToSession::Close(Close::Restart("closed by an administrator".to_owned()));
-            self.end(*id, Ending::Kicked, Some(close));
-        }
-        kicked.into_iter().map(|(_, identity)| identity).collect()
-    }
-
-    async fn stop(mut self, done: oneshot::Sender<()>) {
-        let ids: Vec<_> = self.connections.keys().copied().collect();
-        for id in ids {
-            let close = ToSession::Close(Close::Restart("the gateway is stopping".to_owned()));
-            self.end(id, Ending::Shutdown, Some(close));
-        }
-        let farewell = async { while self.tasks.join_next().await.is_some() {} };
-        // A peer that does not acknowledge the goodbye does not hold up the stop.
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        let _ = done.send(());
     }
 
     /// Connections that have not come as far as an admission, or linger after their end.
@@ -601,12 +337,6 @@ impl Control {
     }
 }
 
-/// What a client calls itself: `OpenVPN 2.6.14 linux`.
-fn client_name(info: &PeerInfo) -> String {
-    let [version, platform] = ["IV_VER", "IV_PLAT"].map(|name| info.get(name).unwrap_or("?"));
-    format!("{version} {platform}")
-}
-
 /// A refusal as the peer is told it: one line of bounded length.
 fn told(refusal: &Refusal) -> String {
     refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
@@ -614,4 +344,3 @@ fn told(refusal: &Refusal) -> String {
 
 /// Connections between cookie and admission.
 const MAX_HANDSHAKES: usize = 4096;
-const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);

@@ -102,9 +102,15 @@ enum Order {
 }
 
 impl DataHandle {
-    /// Hands a command over. Applied before the next batch.
+    /// Hands a command over. Applied before the next batch; a thread that sleeps is woken only where
+    /// somebody waits for its answer or something has to stop, since a wake-up costs more than the
+    /// command does.
     fn apply(&self, command: Command) {
-        self.order(Order::Apply(Box::new(command)));
+        let can_wait = can_wait(&command);
+        // A thread that is gone needs no commands.
+        if self.orders.send(Order::Apply(Box::new(command))).is_ok() && !can_wait {
+            self.waker.wake();
+        }
     }
 
     /// Says goodbye to a peer in the data channel.
@@ -135,6 +141,12 @@ impl DataHandle {
             self.waker.wake();
         }
     }
+}
+
+/// Whether a command has no effect before the next packet. What waits is bounded by the number of
+/// peers: each one's end wakes every worker.
+fn can_wait(command: &Command) -> bool {
+    matches!(command, Command::PeerNew { .. } | Command::RouteNew { .. } | Command::KeySwap { .. })
 }
 
 /// Starts one worker.

@@ -83,6 +83,18 @@ impl Inbox {
     }
 }
 
+impl Inbox {
+    /// A datagram that waits, unless an order does, which comes first.
+    pub(crate) fn datagram(&mut self) -> Option<Vec<u8>> {
+        let mut waiting = self.0.lock();
+        if waiting.orders.is_empty() && !waiting.closed {
+            waiting.datagrams.pop_front()
+        } else {
+            None
+        }
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // No message is ever half put in.

@@ -10,8 +10,8 @@
 //!                         control task (Gate, table of sessions, sweeps)
 //!                             | packets, answers          ^ admission, ends
 //!                             v                            |
-//!                         session tasks (tunnel::Session), one each, on a pool of their own
-//!                         that yields to everything else
+//!                         session tasks (tunnel::Session), one each; they and the control task
+//!                         run on a pool of threads that yields to everything else
 //! ```
 //!
 //! How it degrades: a flood of control packets fills one bounded queue and is dropped there; a

@@ -1,50 +1,85 @@
-//! The threads that sessions' tasks run on: as many as there are cores, at a lower priority.
+//! The threads that the control task and sessions' tasks run on: as many as there are cores, at a
+//! lower priority.
 //!
-//! A handshake is half a millisecond of arithmetic. In a storm of them the pool takes what the data
-//! workers, the control task and everybody else leave over, so that established flows go on and a
-//! revocation does not wait behind strangers.
+//! A handshake is a third of a millisecond of arithmetic. In a storm of them the pool takes what the
+//! data workers and everybody else leave over, so that established flows go on.
 //!
 //! Each thread is a runtime of its own, and a session stays where it was put. Threads that steal from
-//! each other would wake each other for every message, which costs more than it evens out.
+//! each other would wake each other for every message, which costs more than it evens out. For the same
+//! reason the control task lives on the first of them, and sessions beside it as long as few shake
+//! hands at once: between the two nobody has to be woken. It is looked at after any few turns of
+//! sessions, so a revocation does not wait behind strangers.
 
 use std::io;
 use std::sync::Arc;
 
 use rustix::process::{getpriority_process, setpriority_process};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
 /// A running pool. Dropping it ends its tasks where they wait.
 #[derive(Debug)]
 pub(crate) struct SessionPool {
-    threads: Vec<Handle>,
-    next: usize,
+    threads: Vec<SessionThread>,
     over: Vec<Arc<Notify>>,
 }
 
+/// The thread that a session's task runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat(usize);
+
+/// The first thread, not started yet. Sessions that are put there wait until it is.
+#[derive(Debug)]
+pub(crate) struct ControlThread(Runtime);
+
+#[derive(Debug)]
+struct SessionThread {
+    runtime: Handle,
+    /// Handshakes under way.
+    handshakes: usize,
+}
+
 impl SessionPool {
-    /// Starts the threads.
-    pub(crate) fn start() -> io::Result<Self> {
+    /// Starts all threads but the first, which is the control task's.
+    pub(crate) fn start() -> io::Result<(Self, ControlThread)> {
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
-        let mut pool = Self { threads: Vec::new(), next: 0, over: Vec::new() };
-        for number in 0..count {
-            let runtime = Builder::new_current_thread().enable_time().build()?;
+        let first = runtime()?;
+        let mut pool = Self { threads: vec![SessionThread::of(&first)], over: Vec::new() };
+        for number in 1..count {
+            let runtime = runtime()?;
             let over = Arc::new(Notify::new());
-            pool.threads.push(runtime.handle().clone());
+            pool.threads.push(SessionThread::of(&runtime));
             pool.over.push(Arc::clone(&over));
-            let thread = std::thread::Builder::new().name(format!("session {number}"));
-            thread.spawn(move || {
-                step_back();
-                runtime.block_on(over.notified());
-            })?;
+            run(format!("session {number}"), runtime, async move { over.notified().await })?;
         }
-        Ok(pool)
+        Ok((pool, ControlThread(first)))
     }
 
-    /// Where to spawn the next session: each thread in turn.
-    pub(crate) fn next(&mut self) -> &Handle {
-        self.next = (self.next + 1) % self.threads.len();
-        &self.threads[self.next]
+    /// Where to spawn the next session: where the fewest handshakes are under way, and among equals
+    /// beside the control task.
+    pub(crate) fn begin(&mut self) -> (Seat, &Handle) {
+        let fewest = self.threads.iter().enumerate().min_by_key(|(_, thread)| thread.handshakes);
+        let at = fewest.map_or(0, |(at, _)| at);
+        self.threads[at].handshakes += 1;
+        (Seat(at), &self.threads[at].runtime)
+    }
+
+    /// A handshake is over, or a session now.
+    pub(crate) fn end(&mut self, seat: Seat) {
+        self.threads[seat.0].handshakes -= 1;
+    }
+}
+
+impl ControlThread {
+    /// Runs the control task, and the sessions beside it until it ends.
+    pub(crate) fn run(self, control: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        run("control".to_owned(), self.0, control)
+    }
+}
+
+impl SessionThread {
+    fn of(runtime: &Runtime) -> Self {
+        Self { runtime: runtime.handle().clone(), handshakes: 0 }
     }
 }
 
@@ -53,6 +88,23 @@ impl Drop for SessionPool {
         // Each thread drops its own tasks; whoever drops the pool may be a task and must not wait.
         self.over.iter().for_each(|over| over.notify_one());
     }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_time().event_interval(TURNS).build()
+}
+
+fn run(
+    name: String,
+    runtime: Runtime,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(name);
+    thread.spawn(move || {
+        step_back();
+        runtime.block_on(task);
+    })?;
+    Ok(())
 }
 
 /// Lowers the calling thread's own priority, which nobody forbids; without it storms only hurt more.
@@ -65,6 +117,8 @@ fn step_back() {
 /// A tenth of the weight of a thread at the usual priority.
 const NICER: i32 = 10;
 const LEAST: i32 = 19;
+/// Sessions' turns between two looks at the control task, which is a few milliseconds.
+const TURNS: u32 = 8;
 /// More threads would only make more handshakes wait for each other's caches.
 const MOST: usize = 16;
 
@@ -77,22 +131,44 @@ mod tests {
     #[test]
     fn its_threads_yield_and_others_keep_their_priority() {
         let before = getpriority_process(None).unwrap();
-        let mut pool = SessionPool::start().unwrap();
+        let (mut pool, control) = SessionPool::start().unwrap();
         let (said, heard) = channel();
-        pool.next().spawn(async move { said.send(getpriority_process(None).unwrap()) });
+        let first = said.clone();
+        control
+            .run(async move { first.send(getpriority_process(None).unwrap()).unwrap() })
+            .unwrap();
         assert_eq!(heard.recv().unwrap(), (before + NICER).min(LEAST));
+        if pool.threads.len() > 1 {
+            pool.begin();
+            pool.begin().1.spawn(async move { said.send(getpriority_process(None).unwrap()) });
+            assert_eq!(heard.recv().unwrap(), (before + NICER).min(LEAST));
+        }
         assert_eq!(getpriority_process(None).unwrap(), before);
     }
 
     #[test]
     fn dropping_it_ends_tasks_that_wait() {
-        let mut pool = SessionPool::start().unwrap();
+        let (mut pool, control) = SessionPool::start().unwrap();
         let (held, gone) = channel::<()>();
-        pool.next().spawn(async move {
-            let _held = held;
-            std::future::pending::<()>().await;
-        });
-        drop(pool);
-        assert!(gone.recv().is_err(), "the task's values were dropped");
+        for _ in 0..pool.threads.len() {
+            let held = held.clone();
+            pool.begin().1.spawn(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            });
+        }
+        drop(held);
+        control.run(async move { drop(pool) }).unwrap();
+        assert!(gone.recv().is_err(), "the tasks' values were dropped");
+    }
+
+    #[test]
+    fn a_handshake_alone_is_beside_the_control_task_and_many_are_spread() {
+        let (mut pool, _control) = SessionPool::start().unwrap();
+        let (first, _) = pool.begin();
+        assert_eq!(first, Seat(0));
+        pool.end(first);
+        let seats: Vec<_> = (0..pool.threads.len()).map(|_| pool.begin().0).collect();
+        assert_eq!(seats, (0..pool.threads.len()).map(Seat).collect::<Vec<_>>());
     }
 }

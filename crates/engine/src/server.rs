@@ -43,7 +43,8 @@ pub struct ServerIo {
     pub workers: u16,
     /// What is to be asked of the kernel.
     pub offloads: Offloads,
-    /// The data threads' nice value, where the system allows it: -20 goes first, 19 last.
+    /// The nice value of the threads that own peers, where the system allows it: -20 goes first, 19
+    /// last.
     pub nice: i32,
     /// The TUN device's queues: one for each worker, or fewer.
     pub queues: Vec<Arc<Tun>>,
@@ -89,7 +90,7 @@ pub enum Kick {
 }
 
 impl Server {
-    /// Starts a server on the present tokio runtime.
+    /// Starts a server, on threads of its own.
     ///
     /// # Errors
     /// When a thread cannot be started or the kernel has no randomness.
@@ -121,7 +122,7 @@ impl Server {
         let (data, threads) =
             DataPlane::start(worker, io, outlets).map_err(StartError::DataThread)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
-        let pool = SessionPool::start().map_err(StartError::SessionPool)?;
+        let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
         let changes = admission.changes();
@@ -140,7 +141,8 @@ impl Server {
             swept: swept_out,
             pool,
         };
-        tokio::spawn(Control::new(parts).run(inlets));
+        let control = Control::new(parts).run(inlets);
+        control_thread.run(control).map_err(StartError::SessionPool)?;
         Ok(Server { asks, data, swept, threads: Mutex::new(threads) })
     }
 

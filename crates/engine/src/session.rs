@@ -4,6 +4,7 @@
 //! one message or one deadline, so a session can't starve others.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -137,7 +138,7 @@ impl SessionTask {
                 biased;
                 message = self.inbox.next() => match message {
                     Some(Message::Order(order)) => self.take(order),
-                    Some(Message::Datagram(datagram)) => self.take_datagram(&datagram),
+                    Some(Message::Datagram(datagram)) => self.take_datagrams(&datagram),
                     None => return,
                 },
                 () = tokio::time::sleep(wait) => self.session.handle_timeout(self.clock.now()),
@@ -150,6 +151,8 @@ impl SessionTask {
         match message {
             ToSession::Admitted(peer, grant) => {
                 self.peer = Some(peer);
+                // The data worker counts from the peer's making.
+                self.heard = now.boot;
                 self.session.admit(*grant, now);
             }
             ToSession::Refused(refusal) => self.session.refuse(refusal, now),
@@ -157,6 +160,15 @@ impl SessionTask {
             ToSession::Moved(endpoint) => self.endpoint = endpoint,
             ToSession::Renegotiate(why) => self.session.renegotiate(why, now),
             ToSession::Close(how) => self.session.close(how, now),
+        }
+    }
+
+    /// Takes a few that came together before anything is answered: one packet acknowledges them all.
+    fn take_datagrams(&mut self, first: &[u8]) {
+        self.take_datagram(first);
+        for _ in 1..TOGETHER {
+            let Some(next) = self.inbox.datagram() else { return };
+            self.take_datagram(&next);
         }
     }
 
@@ -195,11 +207,17 @@ impl SessionTask {
     fn drain(&mut self) -> bool {
         let mut ended = false;
         loop {
-            while let Some(datagram) = self.session.poll_transmit(self.clock.now()) {
-                self.data.send_control(&self.endpoint, datagram);
-            }
+            self.send();
             let Some(event) = self.session.poll_event() else { return ended };
             ended |= self.act_on(event);
+        }
+    }
+
+    fn send(&mut self) {
+        let now = self.clock.now();
+        let waiting: Vec<_> = iter::from_fn(|| self.session.poll_transmit(now)).collect();
+        if !waiting.is_empty() {
+            self.data.send_control(&self.endpoint, waiting);
         }
     }
 
@@ -249,6 +267,8 @@ impl SessionTask {
     }
 }
 
+/// As many as one packet acknowledges.
+const TOGETHER: usize = 4;
 const HEARD: Duration = Duration::from_secs(1);
 /// A session without a deadline waits for messages only.
 const IDLE: Duration = Duration::from_secs(3600);

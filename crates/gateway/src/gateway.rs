@@ -180,6 +180,11 @@ impl Gateway {
         tls.map(Arc::new).map_err(|e| failed(&e))
     }
 
+    /// Whether a session of this certificate came up before; another one changes nothing.
+    pub(crate) fn is_known_to_connect(&self, serial: &pki::Serial) -> bool {
+        self.live.snapshot().certificate(serial).is_some_and(|entry| entry.connected)
+    }
+
     /// A session of this certificate came up: a superseded one before it is revoked.
     pub async fn session_established(&self, serial: &pki::Serial) -> Result<(), Failure> {
         let connected = self.store.certificate_mark_connected(serial).await?;

@@ -158,6 +158,26 @@ fn a_revoked_certificate_is_refused_with_date_and_reason_even_when_it_is_expired
 }
 
 #[test]
+fn who_passed_before_is_judged_anew_by_time_and_standing() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let verifier = world.verifier();
+    let at = |time: Timestamp| verifier.check(&phone.cert, &[], time.into());
+    assert_eq!(at(now()), Ok(()));
+    assert_eq!(at(now()), Ok(()));
+    assert_eq!(at(now().before(2 * HOUR)), Err(Refusal::NotYetValid { at: now().before(HOUR) }));
+    let end = now().after(365 * DAY);
+    assert_eq!(at(end.after(DAY)), Err(Refusal::Expired { at: end }));
+    let (revoked, reason) = (now(), RevocationReason::KeyCompromise);
+    world.roster.set(phone.serial, Standing::Revoked { at: revoked, reason });
+    assert_eq!(at(now()), Err(Refusal::Revoked { at: revoked, reason }));
+    world.roster.set(phone.serial, Standing::UserDisabled);
+    assert_eq!(at(now()), Err(Refusal::UserDisabled));
+    let stranger = world.authority.twin(KeyType::P256, end).issue(device("phone"), KeyType::P256);
+    assert_eq!(verifier.check(&stranger.cert, &[], now().into()), Err(Refusal::BadSignature));
+}
+
+#[test]
 fn a_certificate_that_the_store_does_not_know_is_refused() {
     let world = World::new();
     let unknown = world.authority.issue(device("phone"), KeyType::P256);

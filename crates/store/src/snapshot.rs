@@ -15,6 +15,7 @@ use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, Lease, User
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     through: Option<EventId>,
+    withdrawn: Option<EventId>,
     users: Shards<UserId, Arc<User>>,
     user_names: Shards<UserName, UserId>,
     devices: Shards<DeviceId, Arc<Device>>,
@@ -76,10 +77,28 @@ pub(crate) enum Delta {
     Crl(Crl),
 }
 
+impl Delta {
+    /// Whether it may take something away. A certificate that connects for the first time, as in a
+    /// storm of new devices each does, takes nothing.
+    fn may_withdraw(&self) -> bool {
+        match self {
+            Delta::User(_) | Delta::UserGone(_) | Delta::Device(_) | Delta::DeviceGone(_) => true,
+            Delta::Certificate(entry) => entry.revoked.is_some(),
+            Delta::CaGeneration(_) | Delta::Crl(_) => false,
+        }
+    }
+}
+
 impl Snapshot {
     /// The last event that it has in it.
     pub fn through(&self) -> EventId {
         self.through.unwrap_or(EventId::NONE)
+    }
+
+    /// The last event, or a later one committed with it, by which a serial may have become worth less
+    /// than it was. None since the start is [`EventId::NONE`].
+    pub fn withdrawn(&self) -> EventId {
+        self.withdrawn.unwrap_or(EventId::NONE)
     }
 
     /// What this serial is worth. A revocation outweighs everything else.
@@ -169,6 +188,9 @@ impl Snapshot {
     pub(crate) fn after(&self, deltas: Vec<Delta>, through: EventId) -> Snapshot {
         let mut next = self.clone();
         next.through = Some(through);
+        if deltas.iter().any(Delta::may_withdraw) {
+            next.withdrawn = Some(through);
+        }
         deltas.into_iter().for_each(|delta| next.apply(delta));
         next
     }

@@ -1,9 +1,10 @@
-//! Random changes: the snapshot that was moved on step by step is the one that is built anew.
+//! Random changes: the snapshot that was moved on step by step is the one that is built anew, and no
+//! right goes without a word of it.
 
 mod common;
 
 use common::{ADMIN, Folder, Seeded, add_ca, device, device_certificate, open, serial, user};
-use store::{CaGenerationId, RevocationReason, Snapshot, Store};
+use store::{CaGenerationId, RevocationReason, Snapshot, Standing, Store};
 
 #[tokio::test]
 async fn the_snapshot_moved_on_by_changes_equals_the_one_built_at_start() {
@@ -21,6 +22,41 @@ async fn the_snapshot_moved_on_by_changes_equals_the_one_built_at_start() {
         assert_eq!(moved_on, describe(&store.snapshot()), "seed {seed}");
         assert_eq!(store.chain_verify().await.unwrap().fault, None, "seed {seed}");
     }
+}
+
+#[tokio::test]
+async fn whatever_takes_a_right_away_is_a_withdrawal_and_a_first_connect_is_none() {
+    for seed in 0..12 {
+        let folder = Folder::new();
+        let mut seeded = Seeded(seed);
+        let store = open(&folder);
+        let ca = add_ca(&store).await.id;
+        for number in 2..120 {
+            let before = store.snapshot();
+            change(&store, &mut seeded, ca, number).await;
+            let after = store.snapshot();
+            let lost = (2..=number).map(serial).any(|serial| {
+                before.standing(&serial) == Standing::Good
+                    && after.standing(&serial) != Standing::Good
+            });
+            if lost {
+                assert!(after.withdrawn() > before.through(), "seed {seed}, {number}");
+            }
+        }
+        let mut new = device_certificate(500, holder(&store).await, ca);
+        new.supersedes_within = None;
+        store.certificate_record(&ADMIN, new).await.unwrap();
+        let before = store.snapshot();
+        assert!(store.certificate_mark_connected(&serial(500)).await.unwrap().first);
+        assert!(store.snapshot().through() > before.through());
+        assert_eq!(store.snapshot().withdrawn(), before.withdrawn(), "seed {seed}");
+    }
+}
+
+/// A device of its own.
+async fn holder(store: &Store) -> store::DeviceId {
+    let added = store.user_add(&ADMIN, &user("somebody"), Some(&device("first"))).await;
+    added.expect("a new name").devices.first().expect("a device").device.id
 }
 
 /// One change, which the store may refuse.

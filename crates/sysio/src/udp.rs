@@ -107,7 +107,10 @@ impl UdpSocket {
     pub fn recv_batch(&self, slots: &mut [Received]) -> Result<usize, RecvError> {
         let mut total = 0;
         while total < slots.len() {
+            let asked = (slots.len() - total).min(message::BATCH);
             match message::recv(self.as_fd(), &mut slots[total..]) {
+                // Fewer than asked for are all that there are; asking again would cost a call to hear it.
+                Ok(count) if count < asked => return Ok(total + count),
                 Ok(count) => total += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,

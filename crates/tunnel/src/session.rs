@@ -34,7 +34,8 @@ use crate::wrapping::Wrapping;
 /// Drive it so:
 ///
 /// 1. Call one of `handle_datagram`, `handle_timeout`, `admit`, `refuse`, `key_installed`,
-///    `data_seen`, `renegotiate`, `close`.
+///    `data_seen`, `renegotiate`, `close`. A few datagrams that came together may be handled before 2:
+///    one packet acknowledges four.
 /// 2. Drain `poll_transmit` and send each datagram to the peer.
 /// 3. Drain `poll_event`. Answer `Admission` with `admit` or `refuse` and `KeyReady` with
 ///    `key_installed`, each of which begins again at 1; the answer may come at any later time.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use datapath::{
     Carrier, Command, Endpoint, IpNet, PeerRef, PeerSettings, Share, StreamId, WorkerSettings,
 };
-use sysio::{Poller, Tun, UdpSocket};
+use sysio::{Poller, Transmit, Tun, UdpSocket};
 
 use super::neighbours::{Mailboxes, Neighbours};
 use super::streams::{StreamOrder, StreamSources};
@@ -83,18 +83,25 @@ impl DataPlane {
         }
     }
 
-    /// Sends a control packet: a datagram at once, but over a TCP connection through the worker that
-    /// owns it.
-    pub(crate) fn send_control(&self, endpoint: &Endpoint, packet: Vec<u8>) {
+    /// Sends control packets that leave together: datagrams at once, but over a TCP connection through
+    /// the worker that owns it.
+    ///
+    /// What fits is one piece for the kernel: a flight of TLS then costs one way through its stack, and
+    /// comes to the peer as one, which acknowledges it as one.
+    pub(crate) fn send_control(&self, endpoint: &Endpoint, packets: Vec<Vec<u8>>) {
         match endpoint.carrier {
             Carrier::Udp(index) => {
                 let Some(socket) = self.sockets.get(usize::from(index)) else { return };
-                if let Err(error) = socket.send(transmit(endpoint, &packet)) {
-                    // It is sent again when its acknowledgement does not come.
-                    tracing::debug!(%error, "sending a control packet");
+                let mut rest = &packets[..];
+                while !rest.is_empty() {
+                    let (run, behind) = rest.split_at(run_length(rest));
+                    send_run(socket, endpoint, run);
+                    rest = behind;
                 }
             }
-            Carrier::Tcp(stream) => self.stream(stream, StreamOrder::Send(packet)),
+            Carrier::Tcp(stream) => packets
+                .into_iter()
+                .for_each(|packet| self.stream(stream, StreamOrder::Send(packet))),
         }
     }
 
@@ -139,6 +146,33 @@ impl DataPlane {
     }
 }
 
+/// How many packets from the first on can leave in one piece: all as long as the first, and the last
+/// no longer.
+fn run_length(packets: &[Vec<u8>]) -> usize {
+    let Some(longest) = packets.first().map(Vec::len) else { return 0 };
+    let as_long = packets.iter().take(RUN).take_while(|packet| packet.len() == longest).count();
+    let ends = packets.get(as_long).is_some_and(|packet| packet.len() < longest);
+    if as_long < RUN && ends { as_long + 1 } else { as_long }
+}
+
+fn send_run(socket: &UdpSocket, endpoint: &Endpoint, run: &[Vec<u8>]) {
+    let sent = match run {
+        [packet] => socket.send(transmit(endpoint, packet)),
+        [first, ..] => {
+            let joined = run.concat();
+            socket.send(Transmit { segment: first.len(), ..transmit(endpoint, &joined) })
+        }
+        [] => Ok(()),
+    };
+    if let Err(error) = sent {
+        // It is sent again when its acknowledgement does not come.
+        tracing::debug!(%error, "sending control packets");
+    }
+}
+
+/// More than a session has under way at once, and far less than a piece can hold.
+const RUN: usize = 16;
+
 /// What all workers together work with.
 pub(crate) struct PlaneIo {
     /// How many workers own peers.
@@ -172,7 +206,7 @@ impl PlaneIo {
     }
 
     /// The part of one worker. Who has no queue or socket of its own writes to the first, and reads
-    /// none.
+    /// none. Who owns no peers reads what strangers send, which must not go before others' packets.
     fn part(&mut self, index: usize, offloads: Offloads) -> DataIo {
         let owns_peers = index < usize::from(self.owners.max(1));
         let of = usize::from(self.owners.max(1));
@@ -181,6 +215,7 @@ impl PlaneIo {
             let own = group.get(index);
             Some((Arc::clone(own.or(group.first())?), own.is_some()))
         });
+        let nice = if owns_peers { self.common.nice } else { 0 };
         DataIo {
             reads_tun: own_queues.is_some(),
             tun: Arc::new(
@@ -188,7 +223,7 @@ impl PlaneIo {
             ),
             sockets: sockets.collect(),
             streams: self.streams.get_mut(index).map(std::mem::take).unwrap_or_default(),
-            common: self.common.clone(),
+            common: Common { nice, ..self.common.clone() },
             offloads,
         }
     }
@@ -215,5 +250,22 @@ impl Route {
             }
             Route::Gone => Command::RouteDel { peer },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_with_a_shorter_packet_or_before_a_longer_one() {
+        let length = |sizes: &[usize]| {
+            run_length(&sizes.iter().map(|size| vec![0; *size]).collect::<Vec<_>>())
+        };
+        assert_eq!(length(&[]), 0);
+        assert_eq!(length(&[9]), 1);
+        assert_eq!(length(&[9, 9, 4, 4]), 3);
+        assert_eq!(length(&[9, 10]), 1);
+        assert_eq!(length(&[9; RUN + 1]), RUN);
     }
 }

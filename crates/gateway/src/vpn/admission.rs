@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use engine::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
 use pki::{Refusal, Serial};
 use store::EventId;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tunnel::Hello;
 
@@ -23,10 +24,12 @@ pub(crate) struct Door {
     gateway: Weak<Gateway>,
     changes: watch::Sender<i64>,
     withdrawn: Mutex<Vec<Serial>>,
+    /// For what reports lead to: they come on the engine's own threads.
+    runtime: Handle,
 }
 
 impl Door {
-    /// Follows the gateway's changes on a task of its own.
+    /// Follows the gateway's changes on a task of its own. Needs a tokio runtime.
     pub(crate) fn new(gateway: &Arc<Gateway>) -> Arc<Self> {
         let mut source = gateway.live().changes();
         let (changes, _) = watch::channel(source.borrow_and_update().get());
@@ -34,6 +37,7 @@ impl Door {
             gateway: Arc::downgrade(gateway),
             changes: changes.clone(),
             withdrawn: Mutex::default(),
+            runtime: Handle::current(),
         };
         tokio::spawn(async move {
             while source.changed().await.is_ok() {
@@ -58,8 +62,11 @@ impl Door {
             client = info.peer_version,
             "connected"
         );
+        if gateway.is_known_to_connect(&info.identity.serial) {
+            return;
+        }
         let gateway = Arc::clone(gateway);
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             if let Err(failure) = gateway.session_established(&info.identity.serial).await {
                 tracing::error!(failure = %failure.message, "the connection was not recorded");
             }
@@ -122,6 +129,12 @@ impl Admission for Door {
 
     fn changes(&self) -> watch::Receiver<i64> {
         self.changes.subscribe()
+    }
+
+    fn may_have_ended(&self, after: i64) -> bool {
+        self.gateway
+            .upgrade()
+            .is_none_or(|gateway| gateway.live().snapshot().withdrawn() > event(after))
     }
 
     fn report(&self, report: Report) {

@@ -15,14 +15,16 @@ use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::leaf::Leaf;
+use super::passed::{Facts, Fingerprint, Passed};
 use super::path::{AnchorError, Anchors, Presented};
 use super::{Roster, Standing};
-use crate::{Purpose, Refusal};
+use crate::{Purpose, Refusal, Serial};
 
 /// Demands a client certificate of our CA, for clients, in its time, and in good standing.
 #[derive(Debug)]
 pub struct GatewayVerifier {
     anchors: Anchors,
+    passed: Passed,
     hints: Vec<DistinguishedName>,
     roster: Arc<dyn Roster>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -37,7 +39,7 @@ impl GatewayVerifier {
         let anchors = Anchors::new(cas)?;
         let hints = anchors.subjects().map(|der| der.to_vec().into()).collect();
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Ok(Arc::new(Self { anchors, hints, roster, algorithms }))
+        Ok(Arc::new(Self { anchors, passed: Passed::default(), hints, roster, algorithms }))
     }
 
     /// What the handshake checks, to be asked once more at any later moment.
@@ -47,25 +49,45 @@ impl GatewayVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Refusal> {
-        let leaf = Leaf::read(end_entity)?;
-        let presented = Presented { end_entity, intermediates };
-        let path = self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Client, now);
-        let in_time = match path {
-            Ok(()) => Ok(()),
-            Err(
-                time @ (Refusal::Expired { .. }
-                | Refusal::NotYetValid { .. }
-                | Refusal::CaExpired { .. }),
-            ) => Err(time),
-            Err(other) => return Err(other),
-        };
-        match (self.roster.standing(&leaf.serial), in_time) {
+        let (serial, in_time) = self.path(end_entity, intermediates, now)?;
+        match (self.roster.standing(&serial), in_time) {
             (Standing::Revoked { at, reason }, _) => Err(Refusal::Revoked { at, reason }),
             (_, Err(time)) => Err(time),
             (Standing::Unknown, Ok(())) => Err(Refusal::NotInStore),
             (Standing::DeviceDisabled, Ok(())) => Err(Refusal::DeviceDisabled),
             (Standing::UserDisabled, Ok(())) => Err(Refusal::UserDisabled),
             (Standing::Good, Ok(())) => Ok(()),
+        }
+    }
+
+    /// The serial of a certificate of ours for clients, and whether it is in its time.
+    fn path(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(Serial, Result<(), Refusal>), Refusal> {
+        let fingerprint = Fingerprint::of(end_entity);
+        if let Some(facts) = self.passed.find(fingerprint) {
+            return Ok((facts.serial, facts.in_time(now)));
+        }
+        let leaf = Leaf::read(end_entity)?;
+        let presented = Presented { end_entity, intermediates };
+        match self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Client, now) {
+            Ok(()) => {
+                // Whoever needs intermediates is checked with them, whose time passes too.
+                if intermediates.is_empty() {
+                    let facts = Facts::of(&leaf, self.anchors.ca_not_after(&leaf));
+                    self.passed.insert(fingerprint, facts);
+                }
+                Ok((leaf.serial, Ok(())))
+            }
+            Err(
+                time @ (Refusal::Expired { .. }
+                | Refusal::NotYetValid { .. }
+                | Refusal::CaExpired { .. }),
+            ) => Ok((leaf.serial, Err(time))),
+            Err(other) => Err(other),
         }
     }
 }

@@ -1,14 +1,19 @@
 //! What a verifier wants to know of an end-entity certificate, beyond what webpki tells.
 
 use rustls::pki_types::CertificateDer;
+use webpki::EndEntityCert;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::{FromDer, X509Name};
 
 use crate::{Purpose, Refusal, Serial, Timestamp};
 
 /// The serial number of a certificate, whoever signed it.
+///
+/// # Errors
+/// [`Refusal::Malformed`], where it cannot be read.
 pub fn leaf_serial(end_entity: &CertificateDer<'_>) -> Result<Serial, Refusal> {
-    Ok(Leaf::read(end_entity)?.serial)
+    let certificate = EndEntityCert::try_from(end_entity).map_err(|_| Refusal::Malformed)?;
+    Serial::from_bytes(certificate.serial()).map_err(|_| Refusal::Malformed)
 }
 
 /// Facts read from a certificate whose signature may be anyone's.
@@ -18,10 +23,6 @@ pub(crate) struct Leaf {
     pub(crate) issuer: Vec<u8>,
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
-    /// As OpenVPN prints it: `C=KG, ST=NA, CN=x`.
-    pub(crate) subject: String,
-    /// The last commonName, which is the one that OpenVPN compares.
-    pub(crate) common_name: Option<String>,
     client_auth: bool,
     server_auth: bool,
     digital_signature: bool,
@@ -40,8 +41,6 @@ impl Leaf {
             issuer: cert.issuer().as_raw().to_vec(),
             not_before: Timestamp::from_asn1(cert.validity().not_before),
             not_after: Timestamp::from_asn1(cert.validity().not_after),
-            subject: openvpn_subject(cert.subject()),
-            common_name: last_common_name(cert.subject()),
             client_auth: eku.as_ref().is_some_and(|eku| eku.value.client_auth),
             server_auth: eku.as_ref().is_some_and(|eku| eku.value.server_auth),
             digital_signature: usage.is_none_or(|usage| usage.value.digital_signature()),
@@ -56,6 +55,25 @@ impl Leaf {
             Purpose::Server => self.server_auth,
         };
         if meant && self.digital_signature { Ok(()) } else { Err(Refusal::WrongUsage { needed }) }
+    }
+}
+
+/// Whom a certificate names, for those who compare it.
+#[derive(Clone, Debug)]
+pub(crate) struct LeafName {
+    /// As OpenVPN prints it: `C=KG, ST=NA, CN=x`.
+    pub(crate) subject: String,
+    /// The last commonName, which is the one that OpenVPN compares.
+    pub(crate) common_name: Option<String>,
+}
+
+impl LeafName {
+    pub(crate) fn read(der: &[u8]) -> Result<Self, Refusal> {
+        let (_, cert) = X509Certificate::from_der(der).map_err(|_| Refusal::Malformed)?;
+        Ok(Self {
+            subject: openvpn_subject(cert.subject()),
+            common_name: last_common_name(cert.subject()),
+        })
     }
 }
 

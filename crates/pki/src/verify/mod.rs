@@ -4,6 +4,7 @@
 
 mod gateway;
 mod leaf;
+mod passed;
 mod path;
 mod server;
 

@@ -97,12 +97,15 @@ impl Anchors {
 
     /// webpki does not look at an anchor's own validity.
     fn check_ca_time(&self, leaf: &Leaf, now: UnixTime) -> Result<(), Refusal> {
-        match self.known.iter().find(|ca| ca.subject == leaf.issuer) {
-            Some(ca) if Timestamp::from(now) > ca.not_after => {
-                Err(Refusal::CaExpired { at: ca.not_after })
-            }
+        match self.ca_not_after(leaf) {
+            Some(at) if Timestamp::from(now) > at => Err(Refusal::CaExpired { at }),
             _ => Ok(()),
         }
+    }
+
+    /// How long the CA that the leaf names is valid.
+    pub(super) fn ca_not_after(&self, leaf: &Leaf) -> Option<Timestamp> {
+        self.known.iter().find(|ca| ca.subject == leaf.issuer).map(|ca| ca.not_after)
     }
 
     fn refusal(&self, error: webpki::Error, leaf: &Leaf, needed: Purpose) -> Refusal {

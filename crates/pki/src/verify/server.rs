@@ -10,7 +10,7 @@ use rustls::crypto::{
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::leaf::Leaf;
+use super::leaf::{Leaf, LeafName};
 use super::path::{AnchorError, Anchors, Presented};
 use crate::{CaCertificate, Crl, Purpose, Refusal, Timestamp};
 
@@ -28,12 +28,16 @@ pub enum NameRule {
 }
 
 impl NameRule {
-    fn check(&self, leaf: &Leaf) -> Result<(), Refusal> {
-        let common_name = leaf.common_name.as_deref().unwrap_or_default();
+    fn check(&self, end_entity: &CertificateDer<'_>) -> Result<(), Refusal> {
+        if let Self::Any = self {
+            return Ok(());
+        }
+        let name = LeafName::read(end_entity)?;
+        let common_name = name.common_name.as_deref().unwrap_or_default();
         let (expected, found, fits) = match self {
             Self::Any => return Ok(()),
-            Self::Subject(subject) => (subject, leaf.subject.as_str(), leaf.subject == *subject),
-            Self::Name(name) => (name, common_name, common_name == name),
+            Self::Subject(subject) => (subject, name.subject.as_str(), name.subject == *subject),
+            Self::Name(expected) => (expected, common_name, common_name == expected),
             Self::NamePrefix(prefix) => {
                 (prefix, common_name, common_name.starts_with(prefix.as_str()))
             }
@@ -97,7 +101,7 @@ impl ServerNameVerifier {
         let presented = Presented { end_entity, intermediates };
         self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Server, now)?;
         self.check_crl(&leaf, now.into())?;
-        self.rule.check(&leaf)
+        self.rule.check(end_entity)
     }
 
     fn check_crl(&self, leaf: &Leaf, now: Timestamp) -> Result<(), Refusal> {

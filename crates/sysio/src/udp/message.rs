@@ -216,7 +216,7 @@ const UNKNOWN: std::net::SocketAddr =
     std::net::SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Deeper batches gained nothing where it was measured, and this one's arrays fit a page.
-const BATCH: usize = 16;
+pub(super) const BATCH: usize = 16;
 /// `struct cmsghdr { size_t len; int level; int type; }`; lengths are rounded up to its first field.
 const SIZE_OF_LEN: usize = size_of::<usize>();
 const HEADER_SIZE: usize = SIZE_OF_LEN + 8;
