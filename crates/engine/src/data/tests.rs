@@ -39,10 +39,15 @@ mod commands;
 
 #[test]
 fn two_workers_hand_each_other_nothing_and_move_nearly_twice_what_one_does() {
-    let one = moved(1);
-    let two = moved(2);
-    println!("FIGURE two workers move {:.2} times as much as one", two as f64 / one as f64);
-    assert!(one > 0 && two > 0);
+    let mut ratios = [(); ROUNDS].map(|()| {
+        let (one, two) = (moved(1), moved(2));
+        assert!(one > 0 && two > 0);
+        two as f64 / one as f64
+    });
+    ratios.sort_by(f64::total_cmp);
+    let [least, .., most] = ratios;
+    let median = ratios[ROUNDS / 2];
+    println!("FIGURE two workers move {median:.2} ({least:.2}-{most:.2}) times as much as one");
 }
 
 #[test]
@@ -321,7 +326,8 @@ fn tcp(from: [u8; 4], to: [u8; 4], payload: usize) -> Vec<u8> {
     packet
 }
 
-const MOMENT: Duration = Duration::from_millis(300);
+const ROUNDS: usize = 5;
+const MOMENT: Duration = Duration::from_millis(200);
 const PEERS: u32 = 50;
 const SEGMENT: usize = 1360;
 const SEGMENTS: usize = 40;

@@ -63,6 +63,8 @@ fn obeyed(
     commands.into_iter().for_each(|command| orders.apply(command));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let figures = runtime.expect("a runtime").block_on(async {
+        // Nobody is woken for a command that can wait.
+        orders.figures().await;
         let notice = async { while !awaited(&notices.recv().await.expect("the worker runs")) {} };
         tokio::time::timeout(Duration::from_secs(10), notice).await.expect("the notice comes");
         orders.figures().await
