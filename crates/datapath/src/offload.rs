@@ -17,6 +17,7 @@ mod tests;
 mod virtio;
 
 pub use coalesce::{Coalescer, Joined, Joining, SuperSink};
+pub use flow::flow_hash;
 pub(crate) use split::count;
 pub use split::{SplitError, split};
 pub use virtio::{Segmentation, VirtioError, VirtioHeader};

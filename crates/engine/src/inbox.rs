@@ -81,9 +81,7 @@ impl Inbox {
             self.0.arrived.notified().await;
         }
     }
-}
 
-impl Inbox {
     /// A datagram that waits, unless an order does, which comes first.
     pub(crate) fn datagram(&mut self) -> Option<Vec<u8>> {
         let mut waiting = self.0.lock();

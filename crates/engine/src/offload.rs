@@ -22,7 +22,7 @@ pub struct Offloads {
     pub gro: bool,
     /// Each datagram to the socket of its peer's worker (SO_ATTACH_REUSEPORT_CBPF).
     pub steering: bool,
-    /// A queue of the TUN device for each worker (IFF_MULTI_QUEUE).
+    /// Queues of the TUN device for each worker (IFF_MULTI_QUEUE).
     pub queues: bool,
 }
 

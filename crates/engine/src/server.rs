@@ -46,7 +46,7 @@ pub struct ServerIo {
     /// The nice value of the threads that own peers, where the system allows it: -20 goes first, 19
     /// last.
     pub nice: i32,
-    /// The TUN device's queues: one for each worker, or fewer.
+    /// The TUN device's queues: [`QUEUES_PER_WORKER`](crate::QUEUES_PER_WORKER) for each worker, or fewer.
     pub queues: Vec<Arc<Tun>>,
     /// For each address listened on, the sockets bound to it: one for each worker, and one more for
     /// what isn't a data packet; or fewer, at least one.

@@ -216,9 +216,7 @@ impl SessionTask {
     fn send(&mut self) {
         let now = self.clock.now();
         let waiting: Vec<_> = iter::from_fn(|| self.session.poll_transmit(now)).collect();
-        if !waiting.is_empty() {
-            self.data.send_control(&self.endpoint, waiting);
-        }
+        self.data.send_control(&self.endpoint, waiting);
     }
 
     fn act_on(&mut self, event: Event) -> bool {

@@ -116,10 +116,7 @@ async fn a_panic_while_a_peer_is_taken_away_keeps_nobody_and_nothing() {
         assert_eq!(lab.server.kick(Kick::Number(number)).await.len(), 1);
         met(peer).await;
         talks(&lab, &mut well).await;
-        ill.insist(&lab).await;
-        lab.sources_out();
-        ill.insist(&lab).await;
-        assert!(!lab.sources_out().contains(&ill.address), "nothing of it passes");
+        is_cut_off(&lab, &mut ill).await;
         comes_back(&lab).await;
         lab.server.stop().await;
     }
@@ -204,6 +201,11 @@ async fn only_the_other_is_left(lab: &Lab, ill: &mut Subscriber, well: &mut Subs
     let left = lab.server.sessions().await;
     assert_eq!(left[0].addresses, [std::net::IpAddr::from(well.address)]);
     talks(lab, well).await;
+    is_cut_off(lab, ill).await;
+    talks(lab, well).await;
+}
+
+async fn is_cut_off(lab: &Lab, ill: &mut Subscriber) {
     // What was sent to it before waits in its socket.
     ill.insist(lab).await;
     lab.sources_out();
@@ -211,7 +213,6 @@ async fn only_the_other_is_left(lab: &Lab, ill: &mut Subscriber, well: &mut Subs
     ill.insist(lab).await;
     assert!(!lab.sources_out().contains(&ill.address), "nothing of it passes");
     assert_eq!(ill.opened, opened, "and nothing for it");
-    talks(lab, well).await;
 }
 
 /// Waits until the data thread has stumbled over a command about this peer.

@@ -9,10 +9,8 @@ use store::{CaGenerationId, RevocationReason, Snapshot, Standing, Store};
 #[tokio::test]
 async fn the_snapshot_moved_on_by_changes_equals_the_one_built_at_start() {
     for seed in 0..12 {
-        let folder = Folder::new();
+        let (folder, store, ca) = with_ca().await;
         let mut seeded = Seeded(seed);
-        let store = open(&folder);
-        let ca = add_ca(&store).await.id;
         for number in 2..120 {
             change(&store, &mut seeded, ca, number).await;
         }
@@ -27,10 +25,8 @@ async fn the_snapshot_moved_on_by_changes_equals_the_one_built_at_start() {
 #[tokio::test]
 async fn whatever_takes_a_right_away_is_a_withdrawal_and_a_first_connect_is_none() {
     for seed in 0..12 {
-        let folder = Folder::new();
+        let (_folder, store, ca) = with_ca().await;
         let mut seeded = Seeded(seed);
-        let store = open(&folder);
-        let ca = add_ca(&store).await.id;
         for number in 2..120 {
             let before = store.snapshot();
             change(&store, &mut seeded, ca, number).await;
@@ -51,6 +47,14 @@ async fn whatever_takes_a_right_away_is_a_withdrawal_and_a_first_connect_is_none
         assert!(store.snapshot().through() > before.through());
         assert_eq!(store.snapshot().withdrawn(), before.withdrawn(), "seed {seed}");
     }
+}
+
+/// A store that knows one CA.
+async fn with_ca() -> (Folder, Store, CaGenerationId) {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await.id;
+    (folder, store, ca)
 }
 
 /// A device of its own.

@@ -1,4 +1,4 @@
-//! The headers of a TCP or UDP packet that can be cut or joined: where they are, and nothing else.
+//! The headers of a TCP or UDP packet that can be cut or joined: where they are, and which flow they name.
 //!
 //! Invariant: what [`Layout::parse`] accepts has whole IP and transport headers within its bytes, no
 //! IPv4 options or IPv6 extension headers, and is no fragment.
@@ -109,6 +109,25 @@ impl Layout {
     }
 }
 
+/// The same for all packets of a flow: of addresses, protocol and ports. A fragment goes without its ports,
+/// and so does what has IP options or extension headers. Any bytes have a hash; it isn't keyed, so a sender
+/// can choose what it collides with.
+pub fn flow_hash(packet: &[u8]) -> u32 {
+    let is_v4 = packet.first().is_some_and(|first| first >> 4 == 4);
+    let (protocol, addresses) = if is_v4 {
+        (packet.get(9), packet.get(12..20))
+    } else {
+        (packet.get(6), packet.get(8..40))
+    };
+    let ports = Layout::parse(packet).and_then(|layout| packet.get(layout.ip..layout.ip + 4));
+    let words = [addresses, ports].into_iter().flatten().flat_map(|bytes| bytes.as_chunks().0);
+    let protocol = protocol.copied().unwrap_or_default();
+    let mixed = words.fold(u32::from(protocol), |hash, word| {
+        (hash ^ u32::from_be_bytes(*word)).wrapping_mul(MULTIPLIER).rotate_left(15)
+    });
+    mixed.wrapping_mul(MULTIPLIER) >> 16
+}
+
 /// In UDP, 0 means "no checksum", and its other spelling stands for a sum of zero (RFC 768).
 pub(super) fn udp_sum(sum: u16) -> u16 {
     if sum == 0 { 0xffff } else { sum }
@@ -132,7 +151,55 @@ pub(super) const V4_LEN: usize = 20;
 const V6_LEN: usize = 40;
 const TCP_LEN: usize = 20;
 const UDP_LEN: usize = 8;
+/// Odd, with its bits spread: 2^32 divided by the golden ratio.
+const MULTIPLIER: u32 = 0x9e37_79b1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 /// IPv4's more-fragments flag and fragment offset.
 const MORE_OR_OFFSET: u16 = 0x3fff;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_spread_over_queues_and_packets_of_one_stay_together() {
+        let mut seen = [0; QUEUES];
+        for port in 0..8_000 {
+            let number = flow_hash(&packet(TCP, port, 5)) as usize % QUEUES;
+            assert_eq!(flow_hash(&packet(TCP, port, 5)), flow_hash(&packet(TCP, port, 99)));
+            seen[number] += 1;
+        }
+        assert!(seen.iter().all(|count| (800..1_200).contains(count)), "{seen:?}");
+    }
+
+    #[test]
+    fn fragments_of_one_datagram_stay_together_behind_the_first() {
+        let (mut second, mut third) = (packet(UDP, 7, 1), packet(UDP, 8, 2));
+        (second[7], third[7]) = (185, 186);
+        assert_eq!(flow_hash(&second), flow_hash(&third));
+    }
+
+    #[test]
+    fn any_bytes_have_a_hash() {
+        for whole in [&packet(UDP, 7, 1)[..], &[0x60; 80]] {
+            (0..whole.len()).for_each(|len| {
+                flow_hash(&whole[..len]);
+            });
+        }
+    }
+
+    fn packet(protocol: u8, port: u16, content: u8) -> [u8; 40] {
+        let mut packet = [content; 40];
+        packet[0] = 0x45;
+        packet[6..8].fill(0);
+        packet[9] = protocol;
+        packet[12..20].copy_from_slice(&[10, 71, 0, 1, 10, 71, 0, 2]);
+        packet[20..22].copy_from_slice(&5201_u16.to_be_bytes());
+        packet[22..24].copy_from_slice(&port.to_be_bytes());
+        packet[32] = 0x50;
+        packet
+    }
+
+    const QUEUES: usize = 8;
+}
