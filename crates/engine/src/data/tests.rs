@@ -5,9 +5,9 @@
 //! `cargo test --release --package engine --lib -- --nocapture two_workers`.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use clock::SystemClock;
@@ -74,17 +74,18 @@ fn a_packet_does_not_wait_behind_all_of_another_flow() {
 /// The bytes that so many workers move in a moment, each on a thread of its own.
 fn moved(workers: u16) -> u64 {
     let mailboxes = Mailboxes::new((0..workers).map(|_| Poller::new().expect("epoll").waker()));
-    let until = Instant::now() + MOMENT;
+    let start = Arc::new(Barrier::new(workers.into()));
     let threads: Vec<_> = (0..workers)
         .map(|index| {
             let neighbours = Neighbours::new(Arc::clone(&mailboxes), index.into());
-            std::thread::spawn(move || run(index, workers, neighbours, until))
+            let start = Arc::clone(&start);
+            std::thread::spawn(move || run(index, workers, neighbours, &start))
         })
         .collect();
     threads.into_iter().map(|thread| thread.join().expect("a worker")).sum()
 }
 
-fn run(index: u16, of: u16, neighbours: Neighbours, until: Instant) -> u64 {
+fn run(index: u16, of: u16, neighbours: Neighbours, start: &Barrier) -> u64 {
     let share = Share::new(index, of).expect("workers");
     let peers: Vec<u32> = (0..PEERS * u32::from(of)).filter(|slot| share.owns(*slot)).collect();
     let tun = Arc::new(MemoryTun::new(&peers));
@@ -94,6 +95,8 @@ fn run(index: u16, of: u16, neighbours: Neighbours, until: Instant) -> u64 {
     let commands = |slot: &u32| set_up(PeerRef { id: id(*slot), generation: 1 });
     peers.iter().flat_map(commands).for_each(|command| thread.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
+    start.wait();
+    let until = Instant::now() + MOMENT;
     while Instant::now() < until {
         thread.serve(&[readable(FIRST_TUN), readable(FIRST_SOCKET)]);
     }
