@@ -27,7 +27,7 @@ pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatRules, NatTable};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;
 pub use packet::Packet;
-pub use poller::{Interest, Poller, Ready, Waker};
+pub use poller::{Interest, Poller, PollerEvents, Ready, Waker};
 pub use sysctl::{
     Forwarding, SYSCTL_LEDGER, Sysctl, SysctlChange, SysctlError, SysctlHold, SysctlLedger,
     enable_forwarding,
