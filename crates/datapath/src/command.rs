@@ -136,7 +136,7 @@ pub enum Command {
         /// Which peer.
         peer: PeerRef,
     },
-    /// Opens with this key from now on; answered by [`Notice::KeyInstalled`].
+    /// Opens with this key from now on.
     KeyNew {
         /// Which peer.
         peer: PeerRef,
@@ -185,13 +185,6 @@ impl Command {
 /// What a worker tells the control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Packets under this key are opened from now on.
-    KeyInstalled {
-        /// Which peer.
-        peer: PeerRef,
-        /// Which key.
-        key_id: KeyId,
-    },
     /// The first packet under this key was authentic: the peer seals with it.
     FirstUse {
         /// Which peer.

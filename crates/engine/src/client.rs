@@ -14,7 +14,7 @@ use datapath::{
 };
 use sysio::{TcpStream, Tun, UdpSocket};
 use tokio::sync::mpsc;
-use tunnel::{ClientConfig, Close, EndReason, Event, RenegotiateReason, Session};
+use tunnel::{ClientConfig, Close, EndReason, Event, NewKey, RenegotiateReason, Session};
 use wire::PeerId;
 use wire::cipher::Cipher;
 use wire::push::{PushOption, PushReply};
@@ -110,7 +110,7 @@ impl Client {
             },
         };
         let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
-        let (data, _thread) = DataPlane::start(WorkerSettings::client(), io, outlets)
+        let (data, _thread, _) = DataPlane::start(WorkerSettings::client(), io, outlets)
             .map_err(StartError::DataThread)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;
         let session = Session::client(Arc::clone(&settings.tunnel), seed, clock.now());
@@ -231,7 +231,6 @@ impl ClientTask {
     fn take_notice(&mut self, notice: Notice) {
         let now = self.clock.now();
         match notice {
-            Notice::KeyInstalled { key_id, .. } => self.session.key_installed(key_id, now),
             Notice::FirstUse { key_id, .. } => self.session.data_seen(key_id, now),
             Notice::KeysNearlyUsedUp { .. } => {
                 self.session.renegotiate(RenegotiateReason::KeyNearlyUsedUp, now);
@@ -260,13 +259,13 @@ impl ClientTask {
                 self.set_up(&reply);
                 self.tell(ClientEvent::Pushed(reply));
             }
-            Event::KeyReady(key) => self.data.apply(Command::KeyNew {
-                peer: server_peer(),
-                key_id: key.key_id,
-                cipher: key.cipher,
-                material: key.material,
-                role: key.role,
-            }),
+            Event::KeyReady(key) => {
+                let NewKey { key_id, cipher, material, role } = *key;
+                let peer = server_peer();
+                self.data.apply(Command::KeyNew { peer, key_id, cipher, material, role });
+                // What the peer sends on being told is looked at after the command.
+                self.session.key_installed(key_id, self.clock.now());
+            }
             Event::KeyActive(key_id) => {
                 self.data.apply(Command::KeySwap { peer: server_peer(), key_id })
             }

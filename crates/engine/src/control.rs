@@ -17,6 +17,7 @@ mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
 use clock::{Clock, Now};
@@ -28,7 +29,7 @@ use tunnel::{Accepted, DropReason, Gate, Verdict};
 use wire::SessionId;
 use wire::control::ControlHeader;
 
-use crate::data::{ControlDatagram, DataPlane, StreamEnded, StreamOrder};
+use crate::data::{ControlDatagram, DataPlane, Passenger, StreamEnded, StreamOrder};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::DataSettings;
@@ -57,6 +58,8 @@ pub(crate) enum Ask {
 
 /// The queues that the control task waits for.
 pub(crate) struct Inlets {
+    /// Reads datagrams, where the kernel tells them from data packets; else the data threads do.
+    pub(crate) passenger: Option<Passenger>,
     pub(crate) datagrams: mpsc::Receiver<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedReceiver<StreamEnded>,
@@ -194,6 +197,12 @@ impl Control {
                     None => return,
                 },
                 Some(datagram) = inlets.datagrams.recv() => self.take_datagram(datagram),
+                Some(turn) = ride(&mut inlets.passenger) => match turn {
+                    Continue(false) => {}
+                    // A flood must not keep this thread from its sessions.
+                    Continue(true) => tokio::task::yield_now().await,
+                    Break(()) => return,
+                },
             }
         }
     }
@@ -282,9 +291,7 @@ impl Control {
             Notice::Exit { peer } => {
                 self.end_peer(peer, Ending::Session(tunnel::EndReason::PeerExit));
             }
-            Notice::KeyInstalled { peer, .. }
-            | Notice::FirstUse { peer, .. }
-            | Notice::KeysNearlyUsedUp { peer, .. } => {
+            Notice::FirstUse { peer, .. } | Notice::KeysNearlyUsedUp { peer, .. } => {
                 if let Some(id) = self.by_peer.get(&peer).copied() {
                     self.tell(id, ToSession::Notice(notice));
                 }
@@ -335,6 +342,11 @@ impl Control {
     fn count_drop(&mut self, reason: DropReason) {
         self.drops.count(reason);
     }
+}
+
+/// The passenger's next turn; `None` where there is none.
+async fn ride(passenger: &mut Option<Passenger>) -> Option<ControlFlow<(), bool>> {
+    Some(passenger.as_mut()?.turn().await)
 }
 
 /// A refusal as the peer is told it: one line of bounded length.

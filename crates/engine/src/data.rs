@@ -1,4 +1,5 @@
-//! The data workers: threads that own peers, and read and write the TUN device and the sockets.
+//! The data workers: threads that own peers, and read and write the TUN device and the sockets; and one
+//! that owns none, reads what isn't a data packet, and rides on the control task's thread.
 //!
 //! Each runs to completion: a batch is read, opened or sealed, and written before the next is looked
 //! at. Control packets leave it authenticated, through a bounded queue that drops when full, so that
@@ -10,7 +11,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use clock::Clock;
 use datapath::{Command, Endpoint, Notice, PeerRef, StreamId, WorkerSettings};
@@ -23,6 +24,7 @@ mod moderation;
 mod neighbours;
 mod outgoing;
 mod packet_io;
+mod passenger;
 mod plane;
 mod streams;
 #[cfg(test)]
@@ -30,6 +32,7 @@ mod tests;
 mod thread;
 mod tun_queues;
 
+pub(crate) use self::passenger::Passenger;
 pub(crate) use self::plane::{DataPlane, PlaneIo};
 pub use self::streams::StreamEnd;
 pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
@@ -102,15 +105,16 @@ enum Order {
 }
 
 impl DataHandle {
-    /// Hands a command over. Applied before the next batch; a thread that sleeps is woken only where
-    /// somebody waits for its answer or something has to stop, since a wake-up costs more than the
-    /// command does.
+    /// Hands a command over. Applied before any packet that is read after this; a thread that sleeps is
+    /// woken at once only where somebody waits for its answer or something has to stop, since a wake-up
+    /// costs more than the command does.
     fn apply(&self, command: Command) {
         let can_wait = can_wait(&command);
-        // A thread that is gone needs no commands.
-        if self.orders.send(Order::Apply(Box::new(command))).is_ok() && !can_wait {
-            self.waker.wake();
+        if self.orders.send(Order::Apply(Box::new(command))).is_err() {
+            // A thread that is gone needs no commands.
+            return;
         }
+        if can_wait { self.waker.wake_within(SOON) } else { self.waker.wake() }
     }
 
     /// Says goodbye to a peer in the data channel.
@@ -143,19 +147,31 @@ impl DataHandle {
     }
 }
 
-/// Whether a command has no effect before the next packet. What waits is bounded by the number of
-/// peers: each one's end wakes every worker.
+/// Whether a command has no effect before the next packet but on deadlines, which are seconds away.
 fn can_wait(command: &Command) -> bool {
-    matches!(command, Command::PeerNew { .. } | Command::RouteNew { .. } | Command::KeySwap { .. })
+    match command {
+        Command::PeerNew { .. }
+        | Command::PeerHeard { .. }
+        | Command::RouteNew { .. }
+        | Command::KeyNew { .. }
+        | Command::KeySwap { .. } => true,
+        Command::PeerSet { .. }
+        | Command::PeerDel { .. }
+        | Command::RouteDel { .. }
+        | Command::KeyDel { .. } => false,
+    }
 }
 
-/// Starts one worker.
-fn start_one(
+/// How long commands that can wait do at most; all that come meanwhile cost one wake-up.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Makes one worker, which is to be run.
+fn make_one(
     part: Part,
     mut io: DataIo,
     outlets: Outlets,
     poller: Poller,
-) -> io::Result<(DataHandle, JoinHandle<()>)> {
+) -> io::Result<(DataHandle, DataThread)> {
     if io.reads_tun {
         for (number, queue) in io.tun.iter() {
             poller.add(&**queue, FIRST_TUN + number as u32, Interest::Readable)?;
@@ -176,10 +192,7 @@ fn start_one(
     )?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };
-    let name = format!("data {}", part.index);
-    let thread = DataThread::new(part, io, streams, outlets, poller, inbox);
-    let join = std::thread::Builder::new().name(name).spawn(move || thread.run())?;
-    Ok((handle, join))
+    Ok((handle, DataThread::new(part, io, streams, outlets, poller, inbox)))
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.

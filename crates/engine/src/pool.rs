@@ -8,7 +8,8 @@
 //! each other would wake each other for every message, which costs more than it evens out. For the same
 //! reason the control task lives on the first of them, and sessions beside it as long as few shake
 //! hands at once: between the two nobody has to be woken. It is looked at after any few turns of
-//! sessions, so a revocation does not wait behind strangers.
+//! sessions, so a revocation does not wait behind strangers. The worker that reads control packets is on
+//! the same thread.
 
 use std::io;
 use std::sync::Arc;
@@ -71,6 +72,12 @@ impl SessionPool {
 }
 
 impl ControlThread {
+    /// Calls `make` in the thread's runtime, so that what it makes is waited for there.
+    pub(crate) fn within<T>(&self, make: impl FnOnce() -> T) -> T {
+        let _inside = self.0.enter();
+        make()
+    }
+
     /// Runs the control task, and the sessions beside it until it ends.
     pub(crate) fn run(self, control: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         run("control".to_owned(), self.0, control)
@@ -91,7 +98,7 @@ impl Drop for SessionPool {
 }
 
 fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_time().event_interval(TURNS).build()
+    Builder::new_current_thread().enable_all().event_interval(TURNS).build()
 }
 
 fn run(
@@ -102,7 +109,8 @@ fn run(
     let thread = std::thread::Builder::new().name(name);
     thread.spawn(move || {
         step_back();
-        runtime.block_on(task);
+        // Spawned: to wake what is blocked on, its own thread goes through the kernel.
+        let _ = runtime.block_on(runtime.spawn(task));
     })?;
     Ok(())
 }

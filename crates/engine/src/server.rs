@@ -49,7 +49,7 @@ pub struct ServerIo {
     /// The TUN device's queues: [`QUEUES_PER_WORKER`](crate::QUEUES_PER_WORKER) for each worker, or fewer.
     pub queues: Vec<Arc<Tun>>,
     /// For each address listened on, the sockets bound to it: one for each worker, and one more for
-    /// what isn't a data packet; or fewer, at least one.
+    /// what isn't a data packet, of use where the kernel steers; or fewer, at least one.
     pub udp: Vec<Vec<Arc<UdpSocket>>>,
     /// For each address that takes TCP connections, its listeners: one for each worker, or fewer.
     pub tcp: Vec<Vec<TcpListener>>,
@@ -119,14 +119,16 @@ impl Server {
             share: Share::WHOLE,
         };
         let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
-        let (data, threads) =
-            DataPlane::start(worker, io, outlets).map_err(StartError::DataThread)?;
-        let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
+        let (data, threads, passenger) = control_thread
+            .within(|| DataPlane::start(worker, io, outlets))
+            .map_err(StartError::DataThread)?;
+        let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
         let changes = admission.changes();
-        let inlets = Inlets { datagrams, notices, ended_streams, asks: asks_in, changes };
+        let inlets =
+            Inlets { passenger, datagrams, notices, ended_streams, asks: asks_in, changes };
         let tunnel_tcp =
             ServerConfig { options: settings.tcp_options, ..ServerConfig::clone(&settings.tunnel) };
         let parts = ControlParts {

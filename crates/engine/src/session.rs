@@ -182,7 +182,6 @@ impl SessionTask {
     fn take_notice(&mut self, notice: &Notice) {
         let now = self.clock.now();
         match *notice {
-            Notice::KeyInstalled { key_id, .. } => self.session.key_installed(key_id, now),
             Notice::FirstUse { key_id, .. } => self.session.data_seen(key_id, now),
             Notice::KeysNearlyUsedUp { .. } => {
                 self.session.renegotiate(RenegotiateReason::KeyNearlyUsedUp, now);
@@ -239,9 +238,11 @@ impl SessionTask {
         false
     }
 
-    fn install(&self, key: NewKey) {
+    fn install(&mut self, key: NewKey) {
         let NewKey { key_id, cipher, material, role } = key;
         self.with_peer(|peer| Command::KeyNew { peer, key_id, cipher, material, role });
+        // What the peer sends on being told is looked at after the command.
+        self.session.key_installed(key_id, self.clock.now());
     }
 
     fn with_peer(&self, command: impl FnOnce(PeerRef) -> Command) {

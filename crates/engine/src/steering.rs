@@ -5,9 +5,10 @@
 use sysio::BpfInstruction;
 
 /// For `owners` workers, in the order of their sockets, and one socket more for everything that
-/// isn't a data packet with a peer-id (protocol section 2: opcode in the upper five bits of the first
-/// byte; section 10.1: P_DATA_V2 is opcode 9, and its peer-id the next three bytes).
-pub(crate) fn program(owners: u16) -> [BpfInstruction; 8] {
+/// isn't a data packet (protocol section 2: opcode in the upper five bits of the first byte; section
+/// 10.1: P_DATA_V2 is opcode 9, and its peer-id the next three bytes). P_DATA_V1, opcode 6, doesn't say
+/// whose it is; the first worker knows by the sender.
+pub(crate) fn program(owners: u16) -> [BpfInstruction; 10] {
     let owners = u32::from(owners.max(1));
     [
         step(LOAD_BYTE, 0),
@@ -17,6 +18,8 @@ pub(crate) fn program(owners: u16) -> [BpfInstruction; 8] {
         step(AND, 0x00ff_ffff),
         step(MODULO, owners),
         step(RETURN_A, 0),
+        BpfInstruction { code: JUMP_IF_EQUAL, jt: 0, jf: 1, k: P_DATA_V1 },
+        step(RETURN_K, 0),
         step(RETURN_K, owners),
     ]
 }
@@ -25,6 +28,7 @@ fn step(code: u16, k: u32) -> BpfInstruction {
     BpfInstruction { code, jt: 0, jf: 0, k }
 }
 
+const P_DATA_V1: u32 = 6;
 const P_DATA_V2: u32 = 9;
 // Codes of linux/bpf_common.h: class, size or operation, mode or source.
 const LOAD_BYTE: u16 = 0x30;
@@ -53,7 +57,7 @@ mod tests {
             (&[9 << 3, 0, 0, 0, 1], 0),
             (&[9 << 3 | 7, 0, 0, 1, 1], 1),
             (&[9 << 3, 0, 1, 4, 1], 260 % 3),
-            (&[6 << 3, 0, 0, 0, 1], 3),
+            (&[6 << 3, 0, 0, 0, 1], 0),
             (&[7 << 3, 0, 0, 0, 1], 3),
             (&[4 << 3], 3),
             (&[10 << 3, 1, 2, 3], 3),

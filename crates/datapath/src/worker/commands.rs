@@ -141,7 +141,6 @@ impl Worker {
         let (seal, open) =
             DataKeys::derive(cipher, material, role).ok_or(CommandRefused::UnusableKey)?;
         found.keys.install(key_id, seal, open);
-        self.notify(Notice::KeyInstalled { peer, key_id });
         Ok(())
     }
 

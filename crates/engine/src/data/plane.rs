@@ -13,7 +13,7 @@ use sysio::{Poller, Transmit, Tun, UdpSocket};
 use super::neighbours::{Mailboxes, Neighbours};
 use super::streams::{StreamOrder, StreamSources};
 use super::tun_queues::TunQueues;
-use super::{Common, DataHandle, DataIo, Outlets, Part, start_one, transmit};
+use super::{Common, DataHandle, DataIo, Outlets, Part, Passenger, make_one, transmit};
 use crate::figures::DataFigures;
 use crate::{Offloads, steering};
 
@@ -23,28 +23,28 @@ pub(crate) struct DataPlane {
     workers: Arc<[DataHandle]>,
     /// A socket for each address listened on, to answer from.
     sockets: Arc<[Arc<UdpSocket>]>,
-    /// How the workers that own peers share them; one more may watch the control packets.
+    /// How the workers that own peers share them; one more may read the control packets.
     share: Share,
 }
 
 impl DataPlane {
-    /// Starts one worker for each part of `io`, and where the sockets are one more, one that owns no
-    /// peers and reads what isn't steered to an owner.
+    /// Starts one worker for each part of `io`, and where the kernel steers, makes one that owns no peers
+    /// and reads what isn't steered to an owner. That one is a passenger of the thread whose runtime
+    /// this is called in.
     pub(crate) fn start(
         settings: WorkerSettings,
         mut io: PlaneIo,
         outlets: Outlets,
-    ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>, Option<Passenger>)> {
         let owners = io.owners.max(1);
-        let groups = io.groups.iter().map(Vec::len).max().unwrap_or(0);
-        let count = usize::from(owners).max(groups.min(usize::from(owners) + 1));
         let sockets = io.groups.iter().flatten().map(|socket| &**socket);
         let mut offloads = io.wanted.set_up(&io.queues[0], sockets);
         offloads.steering = io.steer();
         offloads.queues = io.queues.len() >= usize::from(owners);
+        let count = usize::from(owners) + usize::from(offloads.steering);
         let pollers = (0..count).map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
         let mailboxes = Mailboxes::new(pollers.iter().map(Poller::waker));
-        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        let (mut workers, mut threads, mut passenger) = (Vec::new(), Vec::new(), None);
         for (index, poller) in pollers.into_iter().enumerate() {
             let share = Share::new(index as u16, owners).unwrap_or(Share::WHOLE);
             let part = Part {
@@ -52,10 +52,15 @@ impl DataPlane {
                 settings: WorkerSettings { share, ..settings },
                 neighbours: Neighbours::new(Arc::clone(&mailboxes), index),
             };
-            let (handle, thread) =
-                start_one(part, io.part(index, offloads), outlets.clone(), poller)?;
+            let (handle, worker) =
+                make_one(part, io.part(index, offloads), outlets.clone(), poller)?;
             workers.push(handle);
-            threads.push(thread);
+            if index < usize::from(owners) {
+                let thread = std::thread::Builder::new().name(format!("data {index}"));
+                threads.push(thread.spawn(move || worker.run())?);
+            } else {
+                passenger = Some(Passenger::new(worker)?);
+            }
         }
         let share = Share::new(0, owners).unwrap_or(Share::WHOLE);
         let buffers = io.groups.iter().flatten().next().map(|socket| socket.buffers());
@@ -65,7 +70,7 @@ impl DataPlane {
         );
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
         let sockets = io.groups.iter().filter_map(first).collect();
-        Ok((Self { workers: workers.into(), sockets, share }, threads))
+        Ok((Self { workers: workers.into(), sockets, share }, threads, passenger))
     }
 
     /// Hands a command over. Applied by the peer's owner before its next batch.
@@ -191,8 +196,8 @@ pub(crate) struct PlaneIo {
 
 impl PlaneIo {
     /// Lets the kernel give each datagram to its peer's owner. Not needed for anything but speed.
-    /// Says whether it does.
-    fn steer(&self) -> bool {
+    /// Says whether it does; if not, each socket is one of an owner.
+    fn steer(&mut self) -> bool {
         let program = steering::program(self.owners);
         let one_each = |group: &Vec<Arc<UdpSocket>>| group.len() > usize::from(self.owners);
         let steer = |group: &Vec<Arc<UdpSocket>>| match group[0].steer(&program) {
@@ -202,11 +207,17 @@ impl PlaneIo {
                 false
             }
         };
-        self.wanted.steering && self.groups.iter().all(|group| one_each(group) && steer(group))
+        let steers =
+            self.wanted.steering && self.groups.iter().all(|group| one_each(group) && steer(group));
+        if !steers {
+            let owners = usize::from(self.owners.max(1));
+            self.groups.iter_mut().for_each(|group| group.truncate(owners));
+        }
+        steers
     }
 
     /// The part of one worker. Who has no queue or socket of its own writes to the first, and reads
-    /// none. Who owns no peers reads what strangers send, which must not go before others' packets.
+    /// none.
     fn part(&mut self, index: usize, offloads: Offloads) -> DataIo {
         let owns_peers = index < usize::from(self.owners.max(1));
         let of = usize::from(self.owners.max(1));
@@ -215,7 +226,6 @@ impl PlaneIo {
             let own = group.get(index);
             Some((Arc::clone(own.or(group.first())?), own.is_some()))
         });
-        let nice = if owns_peers { self.common.nice } else { 0 };
         DataIo {
             reads_tun: own_queues.is_some(),
             tun: Arc::new(
@@ -223,7 +233,7 @@ impl PlaneIo {
             ),
             sockets: sockets.collect(),
             streams: self.streams.get_mut(index).map(std::mem::take).unwrap_or_default(),
-            common: Common { nice, ..self.common.clone() },
+            common: self.common.clone(),
             offloads,
         }
     }

@@ -1,6 +1,7 @@
 //! One data worker's thread: reads a batch, opens or seals it, writes it, and looks at the next.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +15,7 @@ use datapath::{
     Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef,
     Share, Worker,
 };
-use sysio::{Packet, Poller, Ready, Received, Transmit, Tun, UdpSocket};
+use sysio::{Packet, Poller, PollerEvents, Ready, Received, Transmit, Tun, UdpSocket};
 use tokio::sync::mpsc;
 
 use super::inward::Inside;
@@ -40,7 +41,12 @@ pub(super) struct DataThread<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     streams: Streams,
     notices: mpsc::UnboundedSender<Notice>,
     poller: Poller,
+    ready: Vec<Ready>,
     inbox: Receiver<Order>,
+    /// It was told to stop, or there is nobody left to tell it anything.
+    is_over: bool,
+    /// A socket gave as much as was taken at once.
+    may_hold_more: bool,
     stream_buffer: Vec<u8>,
     received: Vec<Received>,
     frame: Packet,
@@ -81,7 +87,10 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             streams,
             notices: outlets.notices,
             poller,
+            ready: Vec::new(),
             inbox,
+            is_over: false,
+            may_hold_more: false,
             received: (0..slots).map(|_| Received::new(Packet::new(0, largest))).collect(),
             frame: Packet::new(0, SUPER),
             outbox: Outbox::new(OUTBOX, RUNS, RUN_SEGMENTS),
@@ -97,24 +106,37 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
     pub(super) fn run(mut self) {
         self.go_first();
         sleep_exactly();
-        let mut ready = Vec::new();
-        loop {
-            let timeout = self.time_left();
-            let failed = self.poller.wait(&mut ready, timeout).is_err();
-            if failed || self.neighbours.are_over() || self.obey().is_break() {
-                return;
-            }
-            // Parcels that a panic kept us from wait in a mailbox for which nobody wakes us again.
-            if !self.survives(&ready) {
-                self.survives(&[]);
-            }
-            if self.tun_is_gone {
-                tracing::error!("the TUN device is gone; the data thread ends");
-                return;
-            }
-            self.pass_notices();
+        while self.turn(self.time_left()).is_continue() {
             self.let_packets_gather();
         }
+    }
+
+    /// Waits until something can be done or `timeout` has passed, and does it. Says whether the sockets
+    /// may hold more; or that it was the last turn.
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> ControlFlow<(), bool> {
+        let mut ready = std::mem::take(&mut self.ready);
+        let failed = self.poller.wait(&mut ready, timeout).is_err();
+        self.obey();
+        if failed || self.is_over || self.neighbours.are_over() {
+            return Break(());
+        }
+        // Parcels that a panic kept us from wait in a mailbox for which nobody wakes us again.
+        if !self.survives(&ready) {
+            self.survives(&[]);
+        }
+        if self.tun_is_gone {
+            tracing::error!("the TUN device is gone; the data thread ends");
+            return Break(());
+        }
+        self.pass_notices();
+        self.ready = ready;
+        let more = std::mem::take(&mut self.may_hold_more);
+        if self.is_over { Break(()) } else { Continue(more) }
+    }
+
+    /// Says to a task of the present runtime when a turn would find something.
+    pub(super) fn events(&self) -> io::Result<PollerEvents> {
+        self.poller.events()
     }
 
     /// Sleeps before the next look, where that pays.
@@ -210,19 +232,21 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
     }
 
     /// Obeys every waiting order; one that makes us stumble costs what it is about, and no other.
-    fn obey(&mut self) -> ControlFlow<()> {
-        loop {
+    ///
+    /// Called between reading datagrams and looking at them, too: whoever may use a key was told so after
+    /// the key was handed over, so its packets find the key in place. Over TCP that message comes to the
+    /// peer through here, behind the key.
+    fn obey(&mut self) {
+        while !self.is_over {
             match self.inbox.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
                     self.guarded(|thread| thread.streams.say_goodbye());
-                    return Break(());
+                    self.is_over = true;
                 }
                 Ok(order) => _ = self.guarded(|thread| thread.carry_out(order)),
-                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Empty) => return self.pass_notices(),
             }
         }
-        self.pass_notices();
-        Continue(())
     }
 
     fn carry_out(&mut self, order: Order) {
@@ -342,6 +366,8 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
                 return;
             }
         };
+        self.may_hold_more |= count == self.received.len();
+        self.obey();
         let now = self.io.common.clock.now();
         self.turn.inward += self.received[..count].iter().map(datagrams_in).sum::<u32>();
         let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
@@ -404,6 +430,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
         let mut parcels = std::mem::take(&mut self.parcels);
         parcels.extend(std::iter::from_fn(|| self.neighbours.take()).take(PARCELS_AT_ONCE));
         if !parcels.is_empty() {
+            self.obey();
             self.handle_parcels(&mut parcels);
         }
         let count = parcels.len();

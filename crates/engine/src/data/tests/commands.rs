@@ -5,6 +5,7 @@ use datapath::IpNet;
 use datapath::fault::{self, Place};
 
 use super::*;
+use crate::data::can_wait;
 use crate::figures::DataFigures;
 
 #[test]
@@ -48,6 +49,30 @@ fn a_panic_over_a_route_to_anothers_peer_is_told_since_its_owner_still_has_it() 
     }
 }
 
+#[test]
+fn a_packet_that_is_read_after_a_key_was_handed_over_finds_it_in_place() {
+    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
+    let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
+    let udp = Arc::new(MemoryUdp::new(&[0]));
+    let Rig { mut thread, orders, .. } =
+        Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), tun, udp);
+    set_up(peer(0, 1)).into_iter().for_each(|command| orders.apply(command));
+    // In the midst of a turn: it looked for commands before these came.
+    thread.serve(&[Ready::Fd { token: FIRST_SOCKET, readable: true, writable: false }]);
+    let figures = thread.figures();
+    assert_eq!((figures.total.rx_packets, figures.drops.total()), (SEGMENTS as u64, 0));
+}
+
+#[test]
+fn a_command_that_can_wait_is_obeyed_before_long_though_no_packet_comes() {
+    let stranger = peer(3, 1);
+    let command = Command::KeySwap { peer: stranger, key_id: KeyId::FIRST };
+    assert!(can_wait(&command));
+    let refused =
+        |notice: &Notice| matches!(notice, Notice::Refused { peer, .. } if *peer == stranger);
+    obeyed(Share::WHOLE, [command], refused);
+}
+
 /// Lets a worker obey these, and waits for a notice. What it counted afterwards.
 fn obeyed(
     share: Share,
@@ -63,8 +88,6 @@ fn obeyed(
     commands.into_iter().for_each(|command| orders.apply(command));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let figures = runtime.expect("a runtime").block_on(async {
-        // Nobody is woken for a command that can wait.
-        orders.figures().await;
         let notice = async { while !awaited(&notices.recv().await.expect("the worker runs")) {} };
         tokio::time::timeout(Duration::from_secs(10), notice).await.expect("the notice comes");
         orders.figures().await
