@@ -17,7 +17,7 @@ impl Stock {
         Self::start_as(Command::new("openvpn"), host, profile, more)
     }
 
-    /// The same by another program in front, such as `faketime`.
+    /// The same by a command that has more to it, such as an environment.
     pub fn start_as(mut command: Command, host: &Host, profile: &Path, more: &[&str]) -> Self {
         let folder = profile.parent().unwrap_or(Path::new("."));
         let log = folder.join("openvpn.log");

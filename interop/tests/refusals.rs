@@ -173,9 +173,21 @@ fn start(who: &Subscriber, profile: &str, name: &str, faketime: &[&str]) -> Stoc
     if faketime.is_empty() {
         return Stock::start(&who.host, &path, &[]);
     }
-    let mut command = Command::new("faketime");
-    command.args(faketime).arg("openvpn");
-    Stock::start_as(command, &who.host, &path, &[])
+    Stock::start_as(under_another_clock(faketime), &who.host, &path, &[])
+}
+
+/// The stock client with what `faketime` would start it with. Behind `faketime` itself it would be a
+/// child that outlives it.
+fn under_another_clock(faketime: &[&str]) -> Command {
+    let output = Command::new("faketime").args(faketime).arg("env").output();
+    let environment = output.expect("faketime runs").stdout;
+    let environment = String::from_utf8_lossy(&environment);
+    let mut command = Command::new("openvpn");
+    for name in ["LD_PRELOAD", "FAKETIME"] {
+        let value = environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        command.env(name, value.expect("faketime sets it"));
+    }
+    command
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
