@@ -16,9 +16,12 @@ pub(crate) struct Args {
     /// The root of a Debian sid with openvpn and wireguard-go; without it those are skipped
     #[arg(long)]
     pub(crate) sid: Option<PathBuf>,
-    /// Interleaved rounds of the headline; what else is measured has at most three
+    /// Interleaved rounds of the headline's TCP
     #[arg(long, default_value_t = 9)]
     pub(crate) rounds: u32,
+    /// Rounds of everything else, which takes long; not more than the headline's
+    #[arg(long, default_value_t = 3)]
+    pub(crate) other_rounds: u32,
     /// Seconds of each TCP measurement, after one that is not counted
     #[arg(long, default_value_t = 3)]
     pub(crate) seconds: u32,

@@ -11,6 +11,8 @@ use crate::topology::Mode;
 pub(crate) struct Plan {
     /// Rounds of the headline's TCP.
     pub(crate) rounds: u32,
+    /// Rounds of everything else.
+    other_rounds: u32,
     /// The links, in this order in each round.
     pub(crate) modes: Vec<Mode>,
     contestants: Vec<&'static Contestant>,
@@ -42,6 +44,7 @@ impl Plan {
         let all = vec![Mode::Plain, Mode::Nic];
         Ok(Self {
             rounds: args.rounds,
+            other_rounds: args.other_rounds,
             modes: if args.mode.is_empty() { all } else { args.mode.clone() },
             contestants: LIST.iter().filter(wanted).collect(),
             measures,
@@ -64,7 +67,7 @@ impl Plan {
     }
 
     fn is_due(&self, group: Group, measure: Measure, mode: Mode, round: u32) -> bool {
-        let few = round <= FEW_ROUNDS;
+        let few = round <= self.other_rounds;
         match (group, measure) {
             (Group::Headline, Measure::Tcp { .. }) => true,
             // How the cable treats super-packets matters little to these, and they take long.
@@ -86,9 +89,6 @@ fn names() -> Vec<&'static str> {
     names.extend(LIST.iter().map(|contestant| contestant.name));
     names
 }
-
-/// Rounds of everything but the headline's TCP.
-const FEW_ROUNDS: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +117,8 @@ mod tests {
         assert_eq!(counts(3)[..5], [10, 10, 10, 10, 4]);
         assert_eq!(counts(4)[..5], [4, 4, 4, 4, 0]);
         assert_eq!(plan.measures(&LIST[0], Mode::Nic, 1).len(), 4);
+        let longer = self::plan(&["--other-rounds", "4"]).unwrap();
+        assert_eq!(longer.measures(&LIST[0], Mode::Plain, 4).len(), 10);
     }
 
     #[test]
