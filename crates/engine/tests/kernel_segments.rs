@@ -1,6 +1,6 @@
-//! Our cutting beside the kernel's own, byte by byte: a super-packet is written to a TUN interface with
-//! offload, the kernel routes it to one without and cuts it itself, and what comes out there is what
-//! `split` makes of the same packet.
+//! Our cutting and joining beside the kernel's own, byte by byte: a super-packet is written to a TUN
+//! interface with offload, the kernel routes it to one without and cuts it itself, and what comes out
+//! there is what `split` makes of the same packet, or what `Coalescer` had joined.
 //!
 //! ```text
 //!   super-packet -> hf0 (offload) -> the namespace's forwarding -> hf1 (none) -> segments
@@ -13,7 +13,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use datapath::offload::{Segmentation, VirtioHeader, split};
+use datapath::offload::{Coalescer, Joined, Joining, Segmentation, SuperSink, VirtioHeader, split};
 use sysio::{Netns, Packet, Tun, TunOffload};
 
 #[test]
@@ -25,7 +25,8 @@ fn segments_are_those_that_the_kernel_cuts() {
     let [joined, plain] = router(&netns);
     let mut compared = 0;
     for case in cases(joined.offload() == TunOffload::TcpAndUdp) {
-        let (ours, theirs) = (case.cut_by_us(), case.cut_by_the_kernel(&joined, &plain));
+        // Its way through the namespace takes one hop.
+        let (ours, theirs) = (case.cut_by_us(HOPS - 1), case.cut_by_the_kernel(&joined, &plain));
         assert_eq!(theirs.len(), ours.len(), "{case:?}");
         for (at, (theirs, ours)) in theirs.iter().zip(&ours).enumerate() {
             assert_eq!(theirs, ours, "segment {at} of {case:?}");
@@ -33,6 +34,26 @@ fn segments_are_those_that_the_kernel_cuts() {
         compared += ours.len();
     }
     println!("FIGURE {compared} segments are equal to the kernel's");
+}
+
+#[test]
+fn the_kernel_cuts_what_we_joined_into_what_it_was() {
+    let netns = match Netns::create() {
+        Ok(netns) => netns,
+        Err(error) => {
+            return eprintln!("SKIP the_kernel_cuts_what_we_joined_into_what_it_was: {error}");
+        }
+    };
+    let [joined, plain] = router(&netns);
+    let (mut segments, mut writes) = (0, 0);
+    for case in cases(joined.offload() == TunOffload::TcpAndUdp) {
+        writes += case.join(&joined);
+        let (theirs, ours) = (case.arrived(&plain), case.cut_by_us(HOPS - 1));
+        assert_eq!(theirs, ours, "{case:?}");
+        segments += ours.len();
+    }
+    println!("FIGURE {segments} segments were joined into {writes} and are what they were");
+    assert!(writes < segments / 4, "most of them were joined");
 }
 
 /// A flow's super-packet.
@@ -79,9 +100,8 @@ fn cases(udp: bool) -> Vec<Case> {
 }
 
 impl Case {
-    fn cut_by_us(&self) -> Vec<Vec<u8>> {
-        // Its way through the namespace takes one hop.
-        let mut packet = self.packet(HOPS - 1);
+    fn cut_by_us(&self, hops: u8) -> Vec<Vec<u8>> {
+        let mut packet = self.packet(hops);
         let mut segments = Vec::new();
         split(&mut packet, &self.header(), |segment| segments.push(segment.to_vec())).unwrap();
         segments
@@ -91,6 +111,21 @@ impl Case {
         let (packet, header) = (self.packet(HOPS), self.header());
         let (headers, payload) = packet.split_at(self.headers());
         joined.send_gathered(&header.encode(), headers, &[payload]).unwrap();
+        self.arrived(plain)
+    }
+
+    /// Writes the segments as a data worker does, and says in how many pieces.
+    fn join(&self, joined: &Tun) -> usize {
+        let segments = self.cut_by_us(HOPS);
+        let mut device = Device { tun: joined, writes: 0 };
+        let mut coalescer = Coalescer::new(Joining::TcpAndUdp);
+        segments.iter().for_each(|segment| coalescer.push(segment, &mut device));
+        coalescer.flush(&mut device);
+        device.writes
+    }
+
+    /// All segments of it, as they come out of the other interface.
+    fn arrived(&self, plain: &Tun) -> Vec<Vec<u8>> {
         let count = self.payload.div_ceil(self.size.into());
         let mut packets: Vec<_> = (0..64).map(|_| Packet::new(0, 2000)).collect();
         let (mut came, began) = (Vec::new(), Instant::now());
@@ -174,6 +209,18 @@ impl Case {
         let sum = !ones_sum(&header);
         header[10..12].copy_from_slice(&sum.to_be_bytes());
         header
+    }
+}
+
+struct Device<'t> {
+    tun: &'t Tun,
+    writes: usize,
+}
+
+impl SuperSink for Device<'_> {
+    fn write(&mut self, joined: &Joined<'_, '_>) {
+        self.writes += 1;
+        self.tun.send_gathered(&joined.header.encode(), joined.first, joined.payloads).unwrap();
     }
 }
 
