@@ -188,7 +188,14 @@ impl Control {
                     // Without the data thread there is nothing to control.
                     None => return,
                 },
-                Some(ended) = inlets.ended_streams.recv() => self.stream_ended(&ended),
+                Some(ended) = inlets.ended_streams.recv() => {
+                    // What came over it before is looked at before.
+                    for _ in 0..inlets.datagrams.len() {
+                        let Ok(datagram) = inlets.datagrams.try_recv() else { break };
+                        self.take_datagram(datagram);
+                    }
+                    self.stream_ended(&ended);
+                },
                 Some((id, what)) = self.from_sessions.recv() => self.hear(id, what),
                 Some(ended) = self.tasks.join_next_with_id() => self.bury(ended),
                 ask = inlets.asks.recv() => match ask {

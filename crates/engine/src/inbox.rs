@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::data::StreamEnd;
 use crate::session::ToSession;
 
 /// Both ends of a new inbox.
@@ -30,6 +31,8 @@ pub(crate) struct Inbox(Arc<Shared>);
 pub(crate) enum Message {
     Order(ToSession),
     Datagram(Vec<u8>),
+    /// No datagram follows: the TCP connection is gone.
+    StreamEnded(StreamEnd),
 }
 
 #[derive(Default)]
@@ -42,6 +45,7 @@ struct Shared {
 struct Waiting {
     orders: VecDeque<ToSession>,
     datagrams: VecDeque<Vec<u8>>,
+    stream_ended: Option<StreamEnd>,
     closed: bool,
 }
 
@@ -60,6 +64,12 @@ impl Inlet {
             drop(waiting);
             self.0.arrived.notify_one();
         }
+    }
+
+    /// Says, behind all datagrams, that the TCP connection that they came over is gone.
+    pub(crate) fn stream_ended(&self, why: StreamEnd) {
+        self.0.lock().stream_ended = Some(why);
+        self.0.arrived.notify_one();
     }
 }
 
@@ -111,6 +121,9 @@ impl Waiting {
         }
         if let Some(datagram) = self.datagrams.pop_front() {
             return Some(Some(Message::Datagram(datagram)));
+        }
+        if let Some(why) = self.stream_ended.take() {
+            return Some(Some(Message::StreamEnded(why)));
         }
         // What a busy moment needed is given back.
         (self.orders, self.datagrams) = (VecDeque::new(), VecDeque::new());

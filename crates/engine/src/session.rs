@@ -18,7 +18,7 @@ use tunnel::{
 use wire::cipher::Cipher;
 
 use crate::Ending;
-use crate::data::DataPlane;
+use crate::data::{DataPlane, StreamEnd};
 use crate::inbox::{Inbox, Message};
 
 /// Tells connections of this process apart; never used twice.
@@ -139,6 +139,7 @@ impl SessionTask {
                 message = self.inbox.next() => match message {
                     Some(Message::Order(order)) => self.take(order),
                     Some(Message::Datagram(datagram)) => self.take_datagrams(&datagram),
+                    Some(Message::StreamEnded(why)) => self.end_with_stream(why),
                     None => return,
                 },
                 () = tokio::time::sleep(wait) => self.session.handle_timeout(self.clock.now()),
@@ -170,6 +171,12 @@ impl SessionTask {
             let Some(next) = self.inbox.datagram() else { return };
             self.take_datagram(&next);
         }
+    }
+
+    /// If a goodbye came before, that was the end, and this is not heard.
+    fn end_with_stream(&mut self, why: StreamEnd) {
+        self.tell(FromSession::Ended(Ending::Connection(why)));
+        self.session.close(Close::Replaced, self.clock.now());
     }
 
     fn take_datagram(&mut self, datagram: &[u8]) {

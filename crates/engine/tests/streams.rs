@@ -136,6 +136,19 @@ async fn a_session_ends_with_its_connection_at_once() {
     lab.server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_goodbye_counts_though_the_connection_ends_right_behind_it() {
+    let lab = Lab::start(None);
+    for _ in 0..GOODBYES {
+        up(&lab).await.leave().await;
+        let gone = async { while !lab.server.sessions().await.is_empty() {} };
+        tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the session ends at once");
+    }
+    let endings = lab.server.figures().await.control.endings;
+    assert_eq!(endings.get("peer_exit"), Some(&GOODBYES), "{endings:?}");
+    lab.server.stop().await;
+}
+
 async fn up(lab: &Lab) -> Subscriber {
     let mut subscriber = Subscriber::new(Way::tcp(lab).await);
     subscriber.until(lab, |subscriber| subscriber.established).await;
@@ -171,3 +184,5 @@ async fn figures(lab: &Lab) -> StreamFigures {
 async fn counted(lab: &Lab, code: &str) -> u64 {
     figures(lab).await.ended.get(code).copied().unwrap_or(0)
 }
+
+const GOODBYES: u64 = 40;

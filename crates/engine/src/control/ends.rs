@@ -18,13 +18,14 @@ impl Control {
         }
     }
 
-    /// A TCP connection is gone, and what lived on it with it.
-    pub(super) fn stream_ended(&mut self, ended: &StreamEnded) {
+    /// A TCP connection is gone, and what lives on it ends once it has seen what came before: that may be
+    /// a goodbye.
+    pub(super) fn stream_ended(&self, ended: &StreamEnded) {
         let of_it = (ended.stream, 0)..=(ended.stream, ConnectionId::MAX);
-        let ids: Vec<_> = self.by_stream.range(of_it).map(|(_, id)| *id).collect();
-        for id in ids {
-            let close = ToSession::Close(Close::Replaced);
-            self.end(id, Ending::Connection(ended.why), Some(close));
+        for (_, id) in self.by_stream.range(of_it) {
+            if let Some(connection) = self.connections.get(id) {
+                connection.inlet.stream_ended(ended.why);
+            }
         }
     }
 

@@ -21,7 +21,8 @@ use testkit::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tunnel::{
-    ClientConfig, Event, GateSettings, Hello, RenegotiateReason, ServerConfig, Session, Timing,
+    ClientConfig, Close, Event, GateSettings, Hello, RenegotiateReason, ServerConfig, Session,
+    Timing,
 };
 use wire::cipher::Cipher;
 use wire::data::DataHeader;
@@ -399,6 +400,18 @@ impl Subscriber {
             lab.packet_in(self.address);
             self.turn(lab, Duration::from_millis(20)).await;
         }
+    }
+
+    /// Says goodbye and closes the TCP connection, all at once.
+    pub(crate) async fn leave(mut self) {
+        self.session.close(Close::Exit, SystemClock.now());
+        let packets = std::iter::from_fn(|| self.session.poll_transmit(SystemClock.now()));
+        let framed = packets.flat_map(|packet| {
+            let length = wire::stream::length(packet.len()).expect("a short packet");
+            [&length[..], &packet].concat()
+        });
+        let last: Vec<u8> = framed.collect();
+        self.way.send_raw(&last).await;
     }
 
     /// Takes everything that comes until nothing comes for a while.
