@@ -15,9 +15,12 @@ use crate::steps::{Failed, run};
 /// What can be typed behind `bench vpn`.
 #[derive(Args)]
 pub(crate) struct Vpn {
-    /// Interleaved rounds of the headline (9); everything else has at most three
+    /// Interleaved rounds of the headline's TCP (9)
     #[arg(long)]
     rounds: Option<u32>,
+    /// Rounds of everything else, which takes long (3)
+    #[arg(long)]
+    other_rounds: Option<u32>,
     /// Seconds of each TCP measurement (3)
     #[arg(long)]
     seconds: Option<u32>,
@@ -69,6 +72,7 @@ impl Vpn {
         let number = |n: Option<u32>| n.map(|n| n.to_string());
         let options = [
             ("--rounds", number(self.rounds)),
+            ("--other-rounds", number(self.other_rounds)),
             ("--seconds", number(self.seconds)),
             ("--only", self.only.clone()),
             ("--measure", self.measure.clone()),
