@@ -5,8 +5,8 @@
 //! at. Control packets leave it authenticated, through a bounded queue that drops when full, so that
 //! a flood costs strangers their packets and sessions nothing but a retransmission.
 //!
-//! Commands are applied between batches. Their order is the order of the channel, which is what
-//! "closed before the slot is given out again" rests on.
+//! Commands are applied between batches, and after datagrams are read and before they are looked at. Their
+//! order is the order of the channel, which is what "closed before the slot is given out again" rests on.
 
 use std::io;
 use std::sync::Arc;

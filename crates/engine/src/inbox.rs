@@ -4,7 +4,8 @@
 //! two of them would be a good part of what an idle session weighs. An empty inbox holds nothing.
 //!
 //! Orders come before datagrams and are never lost; there are a few for each session. Datagrams are
-//! bounded: a peer that sends faster than it is served will send again.
+//! bounded: a peer that sends faster than it is served will send again. The end of the TCP connection that
+//! they came over comes behind them, since one may be a goodbye.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
