@@ -111,7 +111,7 @@ impl Client {
         };
         let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
         let (data, _thread, _) = DataPlane::start(WorkerSettings::client(), io, outlets)
-            .map_err(StartError::DataThread)?;
+            .map_err(StartError::DataWorker)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;
         let session = Session::client(Arc::clone(&settings.tunnel), seed, clock.now());
         let (events_out, events) = mpsc::unbounded_channel();

@@ -190,10 +190,7 @@ impl Control {
                 },
                 Some(ended) = inlets.ended_streams.recv() => {
                     // What came over it before is looked at before.
-                    for _ in 0..inlets.datagrams.len() {
-                        let Ok(datagram) = inlets.datagrams.try_recv() else { break };
-                        self.take_datagram(datagram);
-                    }
+                    self.take_those_here(&mut inlets.datagrams);
                     self.stream_ended(&ended);
                 },
                 Some((id, what)) = self.from_sessions.recv() => self.hear(id, what),
@@ -211,6 +208,14 @@ impl Control {
                     Break(()) => return,
                 },
             }
+        }
+    }
+
+    /// Takes those that wait now, and none that comes meanwhile.
+    fn take_those_here(&mut self, datagrams: &mut mpsc::Receiver<ControlDatagram>) {
+        for _ in 0..datagrams.len() {
+            let Ok(datagram) = datagrams.try_recv() else { break };
+            self.take_datagram(datagram);
         }
     }
 

@@ -29,8 +29,8 @@ mod plane;
 mod streams;
 #[cfg(test)]
 mod tests;
-mod thread;
 mod tun_queues;
+mod worker;
 
 pub(crate) use self::passenger::Passenger;
 pub(crate) use self::plane::{DataPlane, PlaneIo};
@@ -41,8 +41,8 @@ pub use self::tun_queues::QUEUES_PER_WORKER;
 use self::neighbours::Neighbours;
 use self::packet_io::{TunIo, UdpIo};
 use self::streams::Streams;
-use self::thread::DataThread;
 use self::tun_queues::TunQueues;
+use self::worker::DataWorker;
 use crate::Offloads;
 use crate::figures::DataFigures;
 
@@ -171,7 +171,7 @@ fn make_one(
     mut io: DataIo,
     outlets: Outlets,
     poller: Poller,
-) -> io::Result<(DataHandle, DataThread)> {
+) -> io::Result<(DataHandle, DataWorker)> {
     if io.reads_tun {
         for (number, queue) in io.tun.iter() {
             poller.add(&**queue, FIRST_TUN + number as u32, Interest::Readable)?;
@@ -192,7 +192,7 @@ fn make_one(
     )?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };
-    Ok((handle, DataThread::new(part, io, streams, outlets, poller, inbox)))
+    Ok((handle, DataWorker::new(part, io, streams, outlets, poller, inbox)))
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.

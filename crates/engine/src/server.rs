@@ -122,7 +122,7 @@ impl Server {
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
         let (data, threads, passenger) = control_thread
             .within(|| DataPlane::start(worker, io, outlets))
-            .map_err(StartError::DataThread)?;
+            .map_err(StartError::DataWorker)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
         let (swept_out, swept) = watch::channel(0);
@@ -225,7 +225,7 @@ fn by_worker(addresses: Vec<Vec<TcpListener>>) -> Vec<StreamSources> {
 #[derive(Debug)]
 pub enum StartError {
     /// A thread or its poller could not be made.
-    DataThread(io::Error),
+    DataWorker(io::Error),
     /// The threads for handshakes could not be made.
     SessionPool(io::Error),
     /// The kernel gave no randomness.
@@ -235,7 +235,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            StartError::DataThread(_) => "a data worker could not be started",
+            StartError::DataWorker(_) => "a data worker could not be started",
             StartError::SessionPool(_) => "the threads for handshakes could not be started",
             StartError::Entropy(_) => "the kernel gave no random bytes",
         })
@@ -245,7 +245,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::DataThread(source)
+            StartError::DataWorker(source)
             | StartError::SessionPool(source)
             | StartError::Entropy(source) => Some(source),
         }

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use sysio::PollerEvents;
 
-use super::thread::DataThread;
+use super::worker::DataWorker;
 
 /// A worker that takes its turns when it is asked to.
 pub(crate) struct Passenger {
-    worker: DataThread,
+    worker: DataWorker,
     events: PollerEvents,
 }
 
 impl Passenger {
     /// A passenger of the thread whose runtime this is called in.
-    pub(super) fn new(worker: DataThread) -> io::Result<Self> {
+    pub(super) fn new(worker: DataWorker) -> io::Result<Self> {
         Ok(Self { events: worker.events()?, worker })
     }
 

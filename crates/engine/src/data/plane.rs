@@ -28,9 +28,9 @@ pub(crate) struct DataPlane {
 }
 
 impl DataPlane {
-    /// Starts one worker for each part of `io`, and where the kernel steers, makes one that owns no peers
-    /// and reads what isn't steered to an owner. That one is a passenger of the thread whose runtime
-    /// this is called in.
+    /// Starts one worker for each part of `io`, and where the kernel steers datagrams, makes one that owns
+    /// no peers and reads what isn't steered to an owner. That one is a passenger of the thread whose
+    /// runtime this is called in.
     pub(crate) fn start(
         settings: WorkerSettings,
         mut io: PlaneIo,
@@ -41,7 +41,9 @@ impl DataPlane {
         let mut offloads = io.wanted.set_up(&io.queues[0], sockets);
         offloads.steering = io.steer();
         offloads.queues = io.queues.len() >= usize::from(owners);
-        let count = usize::from(owners) + usize::from(offloads.steering);
+        // TCP connections come to their owners anyway.
+        let with_passenger = offloads.steering && !io.groups.is_empty();
+        let count = usize::from(owners) + usize::from(with_passenger);
         let pollers = (0..count).map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
         let mailboxes = Mailboxes::new(pollers.iter().map(Poller::waker));
         let (mut workers, mut threads, mut passenger) = (Vec::new(), Vec::new(), None);

@@ -30,8 +30,8 @@ use wire::{KeyId, PeerId};
 use super::neighbours::{Mailboxes, Neighbours};
 use super::packet_io::{TunIo, UdpIo};
 use super::streams::{StreamSources, Streams};
-use super::thread::DataThread;
 use super::tun_queues::TunQueues;
+use super::worker::DataWorker;
 use super::{Common, DataHandle, DataIo, FIRST_SOCKET, FIRST_TUN, Outlets, Part};
 use crate::Offloads;
 
@@ -58,17 +58,17 @@ fn a_packet_does_not_wait_behind_all_of_another_flow() {
     let queues = TunQueues::share(&[Arc::clone(&backlog), Arc::clone(&single)], 0, 1).unwrap();
     let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let udp = Arc::new(MemoryUdp::new(&[0]));
-    let mut thread = Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp).thread;
+    let mut worker = Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp).worker;
     let commands = set_up(PeerRef { id: id(0), generation: 1 });
-    commands.into_iter().for_each(|command| thread.apply(command));
+    commands.into_iter().for_each(|command| worker.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
-    thread.serve(&[readable(FIRST_TUN), readable(FIRST_TUN + 1)]);
+    worker.serve(&[readable(FIRST_TUN), readable(FIRST_TUN + 1)]);
     assert_eq!(single.left(), 0, "the other flow's turn came");
     assert!(backlog.left() > 80, "and a turn ends");
     while backlog.left() > 0 {
-        thread.serve(&[readable(FIRST_TUN)]);
+        worker.serve(&[readable(FIRST_TUN)]);
     }
-    assert_eq!(thread.figures().total.tx_packets, 100 * SEGMENTS as u64 + 1);
+    assert_eq!(worker.figures().total.tx_packets, 100 * SEGMENTS as u64 + 1);
 }
 
 /// The bytes that so many workers move in a moment, each on a thread of its own.
@@ -91,16 +91,16 @@ fn run(index: u16, of: u16, neighbours: Neighbours, start: &Barrier) -> u64 {
     let tun = Arc::new(MemoryTun::new(&peers));
     let udp = Arc::new(MemoryUdp::new(&peers));
     let queue = TunQueues::one(Arc::clone(&tun));
-    let mut thread = Rig::new(share, neighbours, queue, Arc::clone(&udp)).thread;
+    let mut worker = Rig::new(share, neighbours, queue, Arc::clone(&udp)).worker;
     let commands = |slot: &u32| set_up(PeerRef { id: id(*slot), generation: 1 });
-    peers.iter().flat_map(commands).for_each(|command| thread.apply(command));
+    peers.iter().flat_map(commands).for_each(|command| worker.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
     start.wait();
     let until = Instant::now() + MOMENT;
     while Instant::now() < until {
-        thread.serve(&[readable(FIRST_TUN), readable(FIRST_SOCKET)]);
+        worker.serve(&[readable(FIRST_TUN), readable(FIRST_SOCKET)]);
     }
-    let figures = thread.figures();
+    let figures = worker.figures();
     assert_eq!(figures.handed_over, 0);
     assert_eq!(figures.drops.total(), 0, "{:?}", figures.drops);
     assert_eq!(figures.peers.len(), peers.len());
@@ -110,7 +110,7 @@ fn run(index: u16, of: u16, neighbours: Neighbours, start: &Barrier) -> u64 {
 
 /// A worker that is not running, and what reaches it and comes from it.
 struct Rig<T: TunIo> {
-    thread: DataThread<T, MemoryUdp>,
+    worker: DataWorker<T, MemoryUdp>,
     orders: DataHandle,
     notices: mpsc::UnboundedReceiver<Notice>,
 }
@@ -142,8 +142,8 @@ impl<T: TunIo> Rig<T> {
         let part = Part { index: 0, settings, neighbours };
         let (orders, inbox) = channel();
         let orders = DataHandle { orders, waker: poller.waker() };
-        let thread = DataThread::new(part, io, streams, outlets, poller, inbox);
-        Self { thread, orders, notices }
+        let worker = DataWorker::new(part, io, streams, outlets, poller, inbox);
+        Self { worker, orders, notices }
     }
 }
 

@@ -54,12 +54,12 @@ fn a_packet_that_is_read_after_a_key_was_handed_over_finds_it_in_place() {
     let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
     let udp = Arc::new(MemoryUdp::new(&[0]));
-    let Rig { mut thread, orders, .. } =
+    let Rig { mut worker, orders, .. } =
         Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), tun, udp);
     set_up(peer(0, 1)).into_iter().for_each(|command| orders.apply(command));
     // In the midst of a turn: it looked for commands before these came.
-    thread.serve(&[Ready::Fd { token: FIRST_SOCKET, readable: true, writable: false }]);
-    let figures = thread.figures();
+    worker.serve(&[Ready::Fd { token: FIRST_SOCKET, readable: true, writable: false }]);
+    let figures = worker.figures();
     assert_eq!((figures.total.rx_packets, figures.drops.total()), (SEGMENTS as u64, 0));
 }
 
@@ -82,9 +82,9 @@ fn obeyed(
     let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
     let udp = Arc::new(MemoryUdp::new(&[]));
-    let Rig { thread, orders, mut notices } =
+    let Rig { worker, orders, mut notices } =
         Rig::new(share, Neighbours::new(mailboxes, 0), tun, udp);
-    let running = std::thread::spawn(move || thread.run());
+    let running = std::thread::spawn(move || worker.run());
     commands.into_iter().for_each(|command| orders.apply(command));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let figures = runtime.expect("a runtime").block_on(async {

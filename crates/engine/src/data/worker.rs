@@ -1,4 +1,5 @@
-//! One data worker's thread: reads a batch, opens or seals it, writes it, and looks at the next.
+//! One data worker: reads a batch, opens or seals it, writes it, and looks at the next. Most have a thread
+//! of their own to do so.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,7 +32,7 @@ use super::{
 use crate::Offloads;
 use crate::figures::DataFigures;
 
-pub(super) struct DataThread<T: TunIo = Tun, U: UdpIo = UdpSocket> {
+pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     worker: Worker,
     share: Share,
     neighbours: Neighbours,
@@ -60,7 +61,7 @@ pub(super) struct DataThread<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     tun_is_gone: bool,
 }
 
-impl<T: TunIo, U: UdpIo> DataThread<T, U> {
+impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     pub(super) fn new(
         part: Part,
         io: DataIo<T, U>,
@@ -125,7 +126,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
             self.survives(&[]);
         }
         if self.tun_is_gone {
-            tracing::error!("the TUN device is gone; the data thread ends");
+            tracing::error!("the TUN device is gone; the data worker ends");
             return Break(());
         }
         self.pass_notices();
@@ -181,7 +182,7 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
     /// Serves, and says whether that went well. The worker stays usable after a panic; the peer that it
     /// was serving goes.
     fn survives(&mut self, ready: &[Ready]) -> bool {
-        self.guarded(|thread| thread.serve(ready))
+        self.guarded(|this| this.serve(ready))
     }
 
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> bool {
@@ -240,10 +241,10 @@ impl<T: TunIo, U: UdpIo> DataThread<T, U> {
         while !self.is_over {
             match self.inbox.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
-                    self.guarded(|thread| thread.streams.say_goodbye());
+                    self.guarded(|this| this.streams.say_goodbye());
                     self.is_over = true;
                 }
-                Ok(order) => _ = self.guarded(|thread| thread.carry_out(order)),
+                Ok(order) => _ = self.guarded(|this| this.carry_out(order)),
                 Err(TryRecvError::Empty) => return self.pass_notices(),
             }
         }
