@@ -27,10 +27,6 @@ pub(crate) struct Report {
 pub(crate) struct Figures(pub(crate) Vec<f64>);
 
 impl Figures {
-    pub(crate) fn last(&self) -> f64 {
-        self.0.last().copied().unwrap_or(f64::NAN)
-    }
-
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -88,8 +84,10 @@ impl Report {
         text.push_str(
             "\n## Server CPU for a handshake, ms\n\nTLS 1.3, tls-auth, certificates on both sides, \
              push included; after 20 handshakes that are not counted. Median (least-most) of the rounds. \
-             Handfast's own certificate is the P-256 one for every client that reads it, as here. In the \
-             first round the devices connect for the first time, which is an event on disk.\n\n\
+             Handfast's own certificate is the P-256 one for every client that reads it, as here. Each \
+             round starts both servers anew. Handfast looks at the CA's signature when a certificate \
+             first comes after a start, and not again when its device renews keys or comes back. In the \
+             first round the devices connect for the first time ever, which is an event on disk.\n\n\
              | certificates | how | openvpn | Handfast | Handfast / openvpn |\n|---|---|---|---|---|\n",
         );
         for cost in &self.cost {
