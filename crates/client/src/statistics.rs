@@ -1,6 +1,6 @@
 //! What a connection has carried and lost, for whoever asks while it runs.
 //!
-//! The figures are those of one connection: its data thread counts from zero, so a connection that was
+//! The figures are those of one connection: its data worker counts from zero, so a connection that was
 //! made again has none of the former's. Nothing here names a peer, a key or what was carried.
 
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub struct Statistics {
     pub lasting: Duration,
     /// How often keys were renewed.
     pub renewals: u64,
-    /// What the data thread counted.
+    /// What the data worker counted.
     pub figures: DataFigures,
 }
 

@@ -1,4 +1,4 @@
-//! One connection to a server: the session core, the data thread and the socket to that server.
+//! One connection to a server: the session core, the data worker and the socket to that server.
 //!
 //! Addresses, routes and DNS are the caller's business: [`ClientEvent::Pushed`] says what the server
 //! wants, and [`ClientEvent::Established`] that data flows. A new connection is a new [`Client`]; the
@@ -81,7 +81,7 @@ impl Client {
     /// Starts a connection on the present tokio runtime.
     ///
     /// # Errors
-    /// When the data thread cannot be started or the kernel has no randomness.
+    /// When the data worker cannot be started or the kernel has no randomness.
     pub fn start(
         queues: Vec<Arc<Tun>>,
         link: Link,
@@ -147,7 +147,7 @@ impl Client {
         let _ = self.orders.send(Order::Close);
     }
 
-    /// What the data thread counted.
+    /// What the data worker counted.
     pub async fn figures(&self) -> DataFigures {
         self.data.figures().await
     }
@@ -237,7 +237,7 @@ impl ClientTask {
             }
             Notice::Expired { .. } => self.end(Ending::PingTimeout),
             Notice::Exit { .. } => self.end(Ending::Session(EndReason::PeerExit)),
-            // The data thread deletes on its own only whom it stumbled over.
+            // The data worker deletes on its own only whom it stumbled over.
             Notice::Deleted { .. } | Notice::Stumbled { .. } => self.end(Ending::Panicked),
             Notice::Float { .. } | Notice::Refused { .. } => {}
         }
@@ -282,7 +282,7 @@ impl ClientTask {
         }
     }
 
-    /// The server becomes the data thread's one peer.
+    /// The server becomes the data worker's one peer.
     fn set_up(&mut self, reply: &PushReply) {
         if self.up {
             return;

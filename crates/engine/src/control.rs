@@ -3,7 +3,7 @@
 //! One task owns the gate, the table of connections and the peer-ids, so that registering a session
 //! and sweeping all sessions can't interleave. It waits for nothing but its queues.
 //!
-//! Order of an end: the data thread is told first, so that a closed peer's traffic stops whatever
+//! Order of an end: the data worker is told first, so that a closed peer's traffic stops whatever
 //! its session's task does; then the task, which says goodbye and lingers for the last
 //! acknowledgements, so that they don't look like a new connection.
 //!
@@ -58,7 +58,7 @@ pub(crate) enum Ask {
 
 /// The queues that the control task waits for.
 pub(crate) struct Inlets {
-    /// Reads datagrams, where the kernel tells them from data packets; else the data threads do.
+    /// Reads datagrams, where the kernel tells them from data packets; else the data workers do.
     pub(crate) passenger: Option<Passenger>,
     pub(crate) datagrams: mpsc::Receiver<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
@@ -135,7 +135,7 @@ struct Registered {
     established: bool,
 }
 
-/// A sweep whose closed peers the data thread has not all confirmed.
+/// A sweep whose closed peers the data worker has not all confirmed.
 struct Sweep {
     change: i64,
     waiting: BTreeSet<PeerRef>,
@@ -185,7 +185,7 @@ impl Control {
                 },
                 notice = inlets.notices.recv() => match notice {
                     Some(notice) => self.take_notice(notice),
-                    // Without the data thread there is nothing to control.
+                    // Without the data worker there is nothing to control.
                     None => return,
                 },
                 Some(ended) = inlets.ended_streams.recv() => {

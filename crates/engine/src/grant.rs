@@ -1,4 +1,4 @@
-//! From an admission to what the two cores are told: peer settings for the data thread, a grant for
+//! From an admission to what the two cores are told: peer settings for the data worker, a grant for
 //! the session.
 
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ pub struct DataSettings {
     pub mssfix: u16,
 }
 
-/// What the data thread has to know about an admitted peer.
+/// What the data worker has to know about an admitted peer.
 pub(crate) fn peer_settings(
     admitted: &Admitted,
     peer: PeerRef,
@@ -47,7 +47,7 @@ pub(crate) fn peer_settings(
     }
 }
 
-/// What the data thread of a client has to know about its server.
+/// What the data worker of a client has to know about its server.
 pub(crate) fn server_settings(
     header: Header,
     endpoint: &Endpoint,

@@ -252,6 +252,6 @@ impl std::error::Error for StartError {
     }
 }
 
-/// Authenticated control datagrams between the data thread and the control task.
+/// Authenticated control datagrams between the data worker and the control task.
 const CONTROL_QUEUE: usize = 4096;
 const ASKS: usize = 16;

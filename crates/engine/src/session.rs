@@ -1,4 +1,4 @@
-//! A session's task: moves bytes between the session core, the socket and the data thread.
+//! A session's task: moves bytes between the session core, the socket and the data worker.
 //!
 //! It decides nothing. Its driver loop is the one that `tunnel::Session` documents; one turn serves
 //! one message or one deadline, so a session can't starve others.
@@ -50,7 +50,7 @@ pub(crate) enum ToSession {
     Admitted(PeerRef, Box<Grant>),
     /// The answer to an admission: out.
     Refused(Refusal),
-    /// Something the data thread said about its peer.
+    /// Something the data worker said about its peer.
     Notice(Notice),
     /// Its peer is at another address.
     Moved(Endpoint),

@@ -1,8 +1,8 @@
-//! A panic in the data thread while a packet of one peer is opened, cut, sealed or joined, or while a
+//! A panic in the data worker while a packet of one peer is opened, cut, sealed or joined, or while a
 //! command about it is obeyed: that peer's session ends with a reason of its own, and every other one goes
 //! on without losing a packet.
 //!
-//! Server, sockets and data thread are the real ones, over loopback and a TUN made of a socket pair.
+//! Server, sockets and data worker are the real ones, over loopback and a TUN made of a socket pair.
 //! The panics are injected, which only a build for tests can do.
 
 mod lab;
@@ -215,7 +215,7 @@ async fn is_cut_off(lab: &Lab, ill: &mut Subscriber) {
     assert_eq!(ill.opened, opened, "and nothing for it");
 }
 
-/// Waits until the data thread has stumbled over a command about this peer.
+/// Waits until the data worker has stumbled over a command about this peer.
 async fn met(peer: PeerRef) {
     let met = async {
         while fault::waits(Place::Command, peer) {

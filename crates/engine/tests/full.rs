@@ -1,6 +1,6 @@
 //! A full gateway refuses others, not the device whose former session helps to fill it.
 //!
-//! Server, sockets and data thread are the real ones, over loopback, with room for four sessions.
+//! Server, sockets and data worker are the real ones, over loopback, with room for four sessions.
 
 mod lab;
 

@@ -1,7 +1,7 @@
 //! A revocation at every step of a handshake and of a renegotiation wins: once the engine says that
 //! the change is swept, no packet of the session passes in either direction and the session is gone.
 //!
-//! Server, sockets and data thread are the real ones, over loopback and a TUN made of a socket pair.
+//! Server, sockets and data worker are the real ones, over loopback and a TUN made of a socket pair.
 //! A step is one datagram sent or received by the client; the run stands still at the step until
 //! the sweep is confirmed, so every interleaving of a revocation with the messages is visited.
 

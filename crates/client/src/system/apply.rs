@@ -142,7 +142,7 @@ impl System {
     pub(crate) async fn close(mut self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         self.take_down(&mut warnings).await;
-        // The data thread may hold the interface a moment longer; it must not outlive this call.
+        // The data worker may hold the interface a moment longer; it must not outlive this call.
         match self.netlink.link_delete(self.ifindex).await {
             Err(error) if error.kind != NetlinkErrorKind::Missing => {
                 warnings.push(Warning::NotUndone(format!("{}: {error}", self.interface())));

@@ -31,7 +31,7 @@ impl Control {
 
     pub(super) fn deleted(&mut self, peer: PeerRef, _counters: PeerCounters) {
         if let Some(id) = self.by_peer.remove(&peer) {
-            // The data thread deletes on its own only whom it stumbled over.
+            // The data worker deletes on its own only whom it stumbled over.
             self.end(id, Ending::Panicked, Some(ToSession::Close(Close::Replaced)));
         }
         self.peer_ids.give_back(peer);

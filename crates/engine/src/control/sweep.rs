@@ -35,7 +35,7 @@ impl Control {
             Some(unfinished) => unfinished.waiting,
             None => BTreeSet::new(),
         };
-        // Peers that were closed for another reason, and that the data thread still has to confirm.
+        // Peers that were closed for another reason, and that the data worker still has to confirm.
         let live = |id| self.connections.get(id).is_some_and(|connection| !connection.ended);
         waiting.extend(self.by_peer.iter().filter(|(_, id)| !live(id)).map(|(peer, _)| *peer));
         for (id, peer, refusal) in withdrawn {

@@ -1,4 +1,4 @@
-//! The data thread's TCP connections: who came, what they sent, who has to go.
+//! The data worker's TCP connections: who came, what they sent, who has to go.
 //!
 //! A connection is a stranger's until the control task adopts it, which it does once a cookie came
 //! back over it. Until then it may send a little, control packets only, for a few seconds; strangers
@@ -50,7 +50,7 @@ pub(crate) enum StreamOrder {
     Close,
 }
 
-/// What a data thread begins with.
+/// What a data worker begins with.
 #[derive(Debug, Default)]
 pub(crate) struct StreamSources {
     /// A server's.
@@ -62,7 +62,7 @@ pub(crate) struct StreamSources {
 /// The one connection of a client.
 pub(crate) const CLIENT_STREAM: StreamId = StreamId { worker: 0, serial: FIRST_SERIAL };
 
-/// The connections of one data thread.
+/// The connections of one data worker.
 pub(super) struct Streams {
     worker: u16,
     listeners: Vec<TcpListener>,
