@@ -1,9 +1,11 @@
 //! When to let packets gather before the next look, as network cards moderate their interrupts.
 //!
 //! A thread that wakes for every packet spends more on waking than on packets, and takes the processor
-//! from whoever is about to send the next. So in a busy tunnel, when it has sent a few packets, it
-//! sleeps a moment before it looks again: then there are more to send at once, and more to write at once
-//! to the TUN device. After it received any it goes on, so that answers to them leave at once.
+//! from whoever is about to send the next. So in a busy tunnel it sleeps a moment before it looks again
+//! when it has sent a few packets, or received a few large ones from a peer that sends them one by one
+//! (a stock peer does): then there are more to send at once, and more to write at once to the TUN
+//! device, which the receiver acknowledges at once. After it received small ones it goes on:
+//! acknowledgements call for what comes next, and a sleep there costs a flow to a stock peer a fifth.
 //! Nobody waits in a quiet tunnel, nor where packets come by the dozen.
 
 use std::time::Duration;
@@ -15,6 +17,8 @@ pub(super) struct Turn {
     pub(super) outward: u32,
     /// From peers.
     pub(super) inward: u32,
+    /// The length of those of them that came as datagrams.
+    pub(super) inward_bytes: usize,
 }
 
 /// What a worker knows of how its packets come.
@@ -38,8 +42,15 @@ impl Moderation {
             self.is_busy = u128::from(self.packets) * PERIOD.as_nanos() >= least;
             (self.since, self.packets) = (now, 0);
         }
-        let sent_a_few = turn.inward == 0 && (1..FEW).contains(&turn.outward);
-        (self.is_busy && sent_a_few).then_some(PAUSE)
+        if !self.is_busy {
+            return None;
+        }
+        let large = turn.inward as usize * LARGE;
+        match turn {
+            Turn { inward: 0, outward: 1..FEW, .. } => Some(PAUSE),
+            Turn { inward: 1..FEW, inward_bytes, .. } if inward_bytes >= large => Some(BULK_PAUSE),
+            _ => None,
+        }
     }
 }
 
@@ -47,9 +58,13 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// In a period: twice what a request and its answer make that take a tenth of a millisecond.
 const BUSY: u32 = 32;
 /// In a turn: with more, waking is a small part of the work.
-const FEW: u32 = 16;
+pub(super) const FEW: u32 = 16;
 /// A packet waits less than this longer; at 100,000 packets a second it brings eight at once.
 const PAUSE: Duration = Duration::from_micros(80);
+/// The same for what others send in bulk: a dozen at once.
+const BULK_PAUSE: Duration = Duration::from_micros(120);
+/// Received packets are of a bulk transfer if their mean length is at least this.
+const LARGE: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -57,29 +72,46 @@ mod tests {
 
     #[test]
     fn a_flood_of_single_packets_is_let_gather() {
-        let (pauses, turns) = pauses(Turn { outward: 1, inward: 0 }, Duration::from_micros(10));
+        let (pauses, turns) = pauses(sent(1), Duration::from_micros(10));
         assert!(pauses >= turns * 9 / 10, "{pauses} of {turns}");
     }
 
     #[test]
     fn it_goes_on_while_the_pauses_make_the_turns_rare() {
-        let (pauses, turns) = pauses(SENT, Duration::from_micros(80));
+        let (pauses, turns) = pauses(sent(6), Duration::from_micros(80));
         assert!(pauses >= turns * 9 / 10, "{pauses} of {turns}");
     }
 
     #[test]
     fn who_asks_and_waits_for_the_answer_does_not_wait_for_more() {
-        assert_eq!(pauses(Turn { outward: 1, inward: 0 }, Duration::from_micros(50)).0, 0);
+        assert_eq!(pauses(sent(1), Duration::from_micros(50)).0, 0);
     }
 
     #[test]
     fn what_was_received_may_be_answered_at_once() {
-        assert_eq!(pauses(Turn { outward: 1, inward: 1 }, Duration::from_micros(10)).0, 0);
+        assert_eq!(pauses(Turn { outward: 1, ..received(1, 92) }, Duration::from_micros(10)).0, 0);
+    }
+
+    #[test]
+    fn full_packets_that_come_one_by_one_are_let_gather() {
+        let turn = Turn { outward: 3, ..received(5, 1428) };
+        let (pauses, turns) = pauses(turn, Duration::from_micros(50));
+        assert!(pauses >= turns * 9 / 10, "{pauses} of {turns}");
+    }
+
+    #[test]
+    fn acknowledgements_that_call_for_the_next_packets_are_passed_on_at_once() {
+        assert_eq!(pauses(Turn { outward: 3, ..received(10, 92) }, Duration::from_micros(50)).0, 0);
+    }
+
+    #[test]
+    fn a_full_batch_of_full_packets_is_followed_by_the_next() {
+        assert_eq!(pauses(received(FEW, 1428), Duration::from_micros(50)).0, 0);
     }
 
     #[test]
     fn packets_by_the_dozen_are_not_waited_for() {
-        assert_eq!(pauses(Turn { outward: FEW, inward: 0 }, Duration::from_micros(10)).0, 0);
+        assert_eq!(pauses(sent(FEW), Duration::from_micros(10)).0, 0);
     }
 
     #[test]
@@ -88,13 +120,19 @@ mod tests {
         let mut now = Duration::from_secs(100);
         for _ in 0..1_000 {
             now += Duration::from_micros(10);
-            moderation.after(SENT, now);
+            moderation.after(sent(6), now);
         }
-        assert_eq!(moderation.after(SENT, now), Some(PAUSE));
-        assert_eq!(moderation.after(SENT, now + Duration::from_millis(50)), None);
+        assert_eq!(moderation.after(sent(6), now), Some(PAUSE));
+        assert_eq!(moderation.after(sent(6), now + Duration::from_millis(50)), None);
     }
 
-    const SENT: Turn = Turn { outward: 6, inward: 0 };
+    fn sent(outward: u32) -> Turn {
+        Turn { outward, ..Turn::default() }
+    }
+
+    fn received(inward: u32, each: usize) -> Turn {
+        Turn { inward, inward_bytes: inward as usize * each, ..Turn::default() }
+    }
 
     /// How often turns that bring so many packets, so long one after the other, are followed by a
     /// pause; and how many turns there were.

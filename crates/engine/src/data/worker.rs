@@ -20,7 +20,7 @@ use sysio::{Packet, Poller, PollerEvents, Ready, Received, Transmit, Tun, UdpSoc
 use tokio::sync::mpsc;
 
 use super::inward::Inside;
-use super::moderation::{Moderation, Turn};
+use super::moderation::{FEW, Moderation, Turn};
 use super::neighbours::{Contents, Neighbours, Parcel};
 use super::outgoing::Outgoing;
 use super::packet_io::{TunIo, UdpIo};
@@ -370,7 +370,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         self.may_hold_more |= count == self.received.len();
         self.obey();
         let now = self.io.common.clock.now();
-        self.turn.inward += self.received[..count].iter().map(datagrams_in).sum::<u32>();
+        for slot in &self.received[..count] {
+            self.turn.inward += datagrams_in(slot);
+            self.turn.inward_bytes += slot.packet.len();
+        }
         let batch = self.received[..count].iter_mut().filter(|slot| !slot.truncated).map(|slot| {
             let endpoint = Endpoint {
                 carrier: Carrier::Udp(index as u16),
@@ -501,8 +504,10 @@ fn sleep_exactly() {
 
 /// Datagrams taken at once where each comes on its own.
 const SLOTS: usize = 64;
-/// The same where the kernel joins them; more gained nothing, and these fit the cache.
-const JOINED_SLOTS: usize = 8;
+/// The same where the kernel joins them, and some come on their own all the same. More gained nothing, and
+/// these fit the cache. Nobody sleeps while there may be more.
+const JOINED_SLOTS: usize = 16;
+const _: () = assert!(JOINED_SLOTS >= FEW as usize);
 /// The largest datagram taken where each comes on its own: an Ethernet jumbo frame and what wraps it.
 const LARGEST: usize = 9216;
 /// Joined datagrams, or a super-packet with its headers.
