@@ -81,6 +81,9 @@ pub struct PeerSettings {
     pub keep_alive: KeepAlive,
     /// Follow the peer to a new address once it proved itself there (P_DATA_V2 only).
     pub float: bool,
+    /// Its receive buffer is small: [`Worker::rests_until`](crate::Worker::rests_until) says when it has
+    /// been sent enough at once.
+    pub paced: bool,
 }
 
 impl PeerSettings {

@@ -235,6 +235,7 @@ impl Rig {
                 ping_restart: Some(Duration::from_secs(60)),
             },
             float: number & 1 == 0,
+            paced: number & 2 == 0,
         }
     }
 

@@ -32,6 +32,7 @@ mod mss;
 mod net;
 pub mod offload;
 mod outbox;
+mod pace;
 mod peer;
 mod replay;
 mod routes;

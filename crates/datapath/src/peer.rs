@@ -10,6 +10,7 @@ use wire::data::DataHeader;
 
 use crate::fault::{self, Place};
 use crate::keys::{NEARLY_USED_UP, OpenError, OpenKey, Opened, SealError, SealKey};
+use crate::pace::Pace;
 use crate::{
     DatagramSink, DropCause, Endpoint, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Peer {
     /// When it was followed to another address last.
     pub(crate) floated_at: Option<Duration>,
     pub(crate) said_exit: bool,
+    pub(crate) pace: Pace,
 }
 
 impl Peer {
@@ -46,6 +48,7 @@ impl Peer {
             float_waits: false,
             floated_at: None,
             said_exit: false,
+            pace: Pace::default(),
         }
     }
 
@@ -89,6 +92,9 @@ impl Peer {
         self.counters.tx_packets += 1;
         self.counters.tx_bytes += len as u64;
         self.alive.last_tx = boot;
+        if self.settings.paced {
+            self.pace.sent(len, boot);
+        }
         key.warn(key.seal.spent(), self.reference, notify);
         Ok(())
     }

@@ -21,6 +21,9 @@ mod outbound;
 mod timers;
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use clock::Now;
 
 use crate::elsewhere::Elsewhere;
 use crate::routes::Routes;
@@ -99,6 +102,12 @@ impl Worker {
     /// to tell.
     pub fn serving(&self) -> Option<PeerRef> {
         self.serving
+    }
+
+    /// When the peer that was served last may be sent more without overrunning it; `None` at once. Only
+    /// [paced](crate::PeerSettings::paced) peers rest, and what is handed in all the same is sent.
+    pub fn rests_until(&self, now: Now) -> Option<Duration> {
+        self.table.find(self.serving?)?.pace.rests_until(now.boot)
     }
 
     /// What comes next is about nobody, until a packet or a command says about whom.

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tunnel::{ClientConfig, Close, EndReason, Event, NewKey, RenegotiateReason, Session};
 use wire::PeerId;
 use wire::cipher::Cipher;
+use wire::peer_info::PeerInfo;
 use wire::push::{PushOption, PushReply};
 
 use crate::data::{
@@ -113,7 +114,11 @@ impl Client {
         let (data, _thread, _) = DataPlane::start(WorkerSettings::client(), io, outlets)
             .map_err(StartError::DataWorker)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;
-        let session = Session::client(Arc::clone(&settings.tunnel), seed, clock.now());
+        let mut tunnel = ClientConfig::clone(&settings.tunnel);
+        if let Some(bytes) = data.receive_buffer() {
+            tunnel.peer_info.push((PeerInfo::RECEIVE_BUFFER.to_owned(), bytes.to_string()));
+        }
+        let session = Session::client(Arc::new(tunnel), seed, clock.now());
         let (events_out, events) = mpsc::unbounded_channel();
         let (orders, orders_in) = mpsc::unbounded_channel();
         let task = ClientTask {
@@ -289,17 +294,19 @@ impl ClientTask {
         }
         let mut keep_alive =
             KeepAlive { ping: None, ping_restart: Some(self.settings.ping_restart) };
-        let mut header = Header::V1;
+        let (mut header, mut receive_buffer) = (Header::V1, None);
         for option in &reply.options {
             match option {
                 PushOption::Ping(seconds) => keep_alive.ping = interval(*seconds),
                 PushOption::PingRestart(seconds) => keep_alive.ping_restart = interval(*seconds),
                 PushOption::PeerId(id) => header = Header::V2(*id),
+                PushOption::ReceiveBuffer(bytes) => receive_buffer = Some(*bytes),
                 _ => {}
             }
         }
         let limit = self.settings.mssfix;
-        let mut settings = server_settings(header, &self.endpoint, keep_alive, limit);
+        let mut settings =
+            server_settings(header, &self.endpoint, keep_alive, limit, receive_buffer);
         if reply.options.contains(&PushOption::BlockIpv6) {
             // Packets for a network that nobody has are dropped.
             settings.networks.retain(|network| *network != IpNet::ALL_V6);

@@ -44,6 +44,7 @@ pub(crate) fn peer_settings(
         mss: mss(header, endpoint, data.mssfix),
         keep_alive: KeepAlive { ping: Some(data.ping), ping_restart: Some(data.ping_restart) },
         float: endpoint.stream().is_none(),
+        paced: is_paced(endpoint, peer_info.receive_buffer()),
     }
 }
 
@@ -53,6 +54,7 @@ pub(crate) fn server_settings(
     endpoint: &Endpoint,
     keep_alive: KeepAlive,
     mssfix: u16,
+    receive_buffer: Option<u32>,
 ) -> PeerSettings {
     PeerSettings {
         header,
@@ -61,17 +63,32 @@ pub(crate) fn server_settings(
         mss: mss(header, endpoint, mssfix),
         keep_alive,
         float: false,
+        paced: is_paced(endpoint, receive_buffer),
     }
 }
 
-/// What the session is told.
-pub(crate) fn grant(admitted: &Admitted, peer: PeerRef, endpoint: &Endpoint) -> Grant {
+/// What the session is told. `receive_buffer` is our own, and told to those who told us theirs.
+pub(crate) fn grant(
+    admitted: &Admitted,
+    peer: PeerRef,
+    peer_info: &PeerInfo,
+    endpoint: &Endpoint,
+    receive_buffer: Option<u32>,
+) -> Grant {
     let mut push = admitted.push.clone();
     if endpoint.stream().is_some() {
         // The end of a TCP connection says it.
         push.retain(|option| !matches!(option, PushOption::ExplicitExitNotify(_)));
+    } else if peer_info.receive_buffer().is_some() {
+        push.extend(receive_buffer.map(PushOption::ReceiveBuffer));
     }
     Grant { push, peer_id: peer.id, ciphers: Vec::new() }
+}
+
+/// Whether a peer is overrun by what leaves here at once. A stock peer, which doesn't say what its buffer
+/// holds, has the system's default; over TCP the kernel sees to it.
+fn is_paced(endpoint: &Endpoint, receive_buffer: Option<u32>) -> bool {
+    endpoint.stream().is_none() && receive_buffer.is_none_or(|bytes| bytes < ROOMY)
 }
 
 fn mss(header: Header, endpoint: &Endpoint, mssfix: u16) -> Mss {
@@ -87,4 +104,32 @@ fn mss(header: Header, endpoint: &Endpoint, mssfix: u16) -> Mss {
     };
     let limits = MssFix::Mtu(mssfix).mss(encapsulation, underlay);
     Mss { v4: limits.v4, v6: limits.v6 }
+}
+
+/// A receive buffer that takes what our workers send at once, and some more while the peer wakes.
+const ROOMY: u32 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use datapath::{Carrier, StreamId};
+
+    use super::*;
+
+    #[test]
+    fn a_stock_peer_is_sent_small_bursts_and_one_with_a_large_buffer_is_not() {
+        let udp = Endpoint::new(0, ([198, 51, 100, 1], 1194).into());
+        assert!(is_paced(&udp, None));
+        assert!(is_paced(&udp, Some(2 * 212_992)), "ours, where the system gives no more");
+        assert!(!is_paced(&udp, Some(24 << 20)));
+    }
+
+    #[test]
+    fn nobody_is_paced_over_tcp() {
+        let stream = StreamId { worker: 0, serial: 1 };
+        let endpoint = Endpoint {
+            carrier: Carrier::Tcp(stream),
+            ..Endpoint::new(0, ([198, 51, 100, 1], 1194).into())
+        };
+        assert!(!is_paced(&endpoint, None));
+    }
 }

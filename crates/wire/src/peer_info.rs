@@ -18,6 +18,9 @@ const MAX_LINES: usize = 128;
 pub struct PeerInfo(Vec<(String, String)>);
 
 impl PeerInfo {
+    /// The name of the line that [`Self::receive_buffer`] reads.
+    pub const RECEIVE_BUFFER: &str = "IV_RCVBUF";
+
     /// No lines.
     pub fn new() -> Self {
         Self::default()
@@ -69,6 +72,11 @@ impl PeerInfo {
     pub fn max_mtu(&self) -> Option<u16> {
         let mtu = self.number("IV_MTU")?;
         Some(u16::try_from(mtu).unwrap_or(u16::MAX))
+    }
+
+    /// What its socket's receive buffer holds, as the kernel counts it, in bytes. Our clients alone say so.
+    pub fn receive_buffer(&self) -> Option<u32> {
+        self.number(Self::RECEIVE_BUFFER)
     }
 
     /// Everything the client said about ciphers, here and in its options string.
@@ -172,6 +180,15 @@ mod tests {
         let proto = info.iv_proto();
         assert!(proto.contains(IvProto::TLS_KEY_EXPORT.with(IvProto::DATA_V2)));
         assert!(!proto.contains(IvProto::DATA_EPOCH) && !proto.contains(IvProto::NCP_P2P));
+    }
+
+    #[test]
+    fn who_says_what_its_receive_buffer_holds_is_believed_and_nobody_else_is() {
+        let of = |text| PeerInfo::parse(text).receive_buffer();
+        assert_eq!(of("IV_RCVBUF=25165824\n"), Some(25_165_824));
+        assert_eq!(of("IV_VER=2.6.14\n"), None);
+        assert_eq!(of("IV_RCVBUF=much\n"), None);
+        assert_eq!(of("IV_RCVBUF=5000000000\n"), None);
     }
 
     #[test]

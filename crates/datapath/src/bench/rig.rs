@@ -49,6 +49,7 @@ pub(super) fn settings(number: u32) -> PeerSettings {
         mss: Mss { v4: 1400, v6: 1380 },
         keep_alive: KeepAlive::default(),
         float: true,
+        paced: false,
     }
 }
 

@@ -212,6 +212,7 @@ fn settings(id: PeerId) -> PeerSettings {
         mss: Mss { v4: 1400, v6: 1380 },
         keep_alive: KeepAlive::default(),
         float: true,
+        paced: false,
     }
 }
 

@@ -46,8 +46,10 @@ impl Control {
                 self.end(id, Ending::Refused(refusal), Some(message));
             }
             (Ok(admitted), Some(registered)) if registered.info.identity == admitted.identity => {
-                let grant = Box::new(grant(&admitted, registered.peer, &connection.endpoint));
-                let message = ToSession::Admitted(registered.peer, grant);
+                let (peer, endpoint) = (registered.peer, &connection.endpoint);
+                let buffer = self.parts.data.receive_buffer();
+                let grant = grant(&admitted, peer, &hello.peer_info, endpoint, buffer);
+                let message = ToSession::Admitted(peer, Box::new(grant));
                 self.tell(id, message);
             }
             // A renewed certificate of the same device connects anew instead.
@@ -105,7 +107,9 @@ impl Control {
             let told = tunnel::Refusal { code: refusal.code(), told: told(&refusal) };
             return self.end(id, Ending::Withdrawn(refusal), Some(ToSession::Refused(told)));
         }
-        self.tell(id, ToSession::Admitted(peer, Box::new(grant(&admitted, peer, &endpoint))));
+        let buffer = self.parts.data.receive_buffer();
+        let grant = grant(&admitted, peer, &hello.peer_info, &endpoint, buffer);
+        self.tell(id, ToSession::Admitted(peer, Box::new(grant)));
     }
 
     /// A device has one address, so its older session goes when the new one is admitted.

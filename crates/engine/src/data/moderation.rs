@@ -21,6 +21,13 @@ pub(super) struct Turn {
     pub(super) inward_bytes: usize,
 }
 
+impl Turn {
+    /// Whether there is time to sleep before the next.
+    pub(super) fn is_small(self) -> bool {
+        self.outward + self.inward < SMALL
+    }
+}
+
 /// What a worker knows of how its packets come.
 #[derive(Debug, Default)]
 pub(super) struct Moderation {
@@ -59,6 +66,8 @@ const PERIOD: Duration = Duration::from_millis(1);
 const BUSY: u32 = 32;
 /// In a turn: with more, waking is a small part of the work.
 pub(super) const FEW: u32 = 16;
+/// In a turn: a full send or receive of one peer.
+const SMALL: u32 = 64;
 /// A packet waits less than this longer; at 100,000 packets a second it brings eight at once.
 const PAUSE: Duration = Duration::from_micros(80);
 /// The same for what others send in bulk: a dozen at once.

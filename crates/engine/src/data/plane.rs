@@ -25,6 +25,7 @@ pub(crate) struct DataPlane {
     sockets: Arc<[Arc<UdpSocket>]>,
     /// How the workers that own peers share them; one more may read the control packets.
     share: Share,
+    receive_buffer: Option<u32>,
 }
 
 impl DataPlane {
@@ -72,7 +73,9 @@ impl DataPlane {
         );
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
         let sockets = io.groups.iter().filter_map(first).collect();
-        Ok((Self { workers: workers.into(), sockets, share }, threads, passenger))
+        let receive_buffer = buffers.map(|(receive, _)| receive as u32);
+        let plane = Self { workers: workers.into(), sockets, share, receive_buffer };
+        Ok((plane, threads, passenger))
     }
 
     /// Hands a command over. Applied by the peer's owner before its next batch.
@@ -122,6 +125,11 @@ impl DataPlane {
     /// Says goodbye to a peer in the data channel.
     pub(crate) fn farewell(&self, peer: PeerRef) {
         self.owner(peer).farewell(peer);
+    }
+
+    /// What the receive buffer of a UDP socket holds, as the kernel counts it, in bytes; `None` over TCP alone.
+    pub(crate) fn receive_buffer(&self) -> Option<u32> {
+        self.receive_buffer
     }
 
     /// How the workers share the peers.

@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use clock::SystemClock;
+use clock::{Now, VirtualClock};
 use datapath::{
     Command, DataKeys, Endpoint, Header, KeepAlive, Mss, Notice, PeerRef, PeerSettings, SealKey,
     Share, WorkerSettings,
@@ -71,6 +71,37 @@ fn a_packet_does_not_wait_behind_all_of_another_flow() {
     assert_eq!(worker.figures().total.tx_packets, 100 * SEGMENTS as u64 + 1);
 }
 
+#[test]
+fn what_waits_for_a_peer_that_was_sent_enough_stays_in_its_queue_and_holds_up_nobody() {
+    let to = |slot| Backlog::of((0..10).map(|_| tcp([192, 0, 2, 1], address(slot), SUPER)));
+    let (stock, ours) = (to(0), to(1));
+    let queues = TunQueues::share(&[Arc::clone(&stock), Arc::clone(&ours)], 0, 1).unwrap();
+    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
+    let udp = Arc::new(MemoryUdp::new(&[0]));
+    let rig = Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp);
+    let (mut worker, clock) = (rig.worker, rig.clock);
+    for (slot, paced) in [(0, true), (1, false)] {
+        let peer = PeerRef { id: id(slot), generation: 1 };
+        let settings = PeerSettings { paced, ..settings(peer.id) };
+        set_up_with(peer, settings).into_iter().for_each(|command| worker.apply(command));
+    }
+    let readable = |token| Ready::Fd { token, readable: true, writable: false };
+    let both = [readable(FIRST_TUN), readable(FIRST_TUN + 1)];
+    worker.serve(&both);
+    assert_eq!(stock.left(), 9);
+    assert!(ours.left() < 7, "{} of 10 super-packets left", ours.left());
+    while ours.left() > 0 {
+        worker.serve(&both);
+    }
+    assert_eq!(stock.left(), 9, "its rest lasts");
+    for left in (0..9).rev() {
+        clock.advance(Duration::from_micros(200));
+        worker.serve(&both);
+        assert_eq!(stock.left(), left);
+    }
+    assert_eq!(worker.figures().total.tx_packets, 20 * SEGMENTS as u64);
+}
+
 /// The bytes that so many workers move in a moment, each on a thread of its own.
 fn moved(workers: u16) -> u64 {
     let mailboxes = Mailboxes::new((0..workers).map(|_| Poller::new().expect("epoll").waker()));
@@ -113,10 +144,12 @@ struct Rig<T: TunIo> {
     worker: DataWorker<T, MemoryUdp>,
     orders: DataHandle,
     notices: mpsc::UnboundedReceiver<Notice>,
+    clock: VirtualClock,
 }
 
 impl<T: TunIo> Rig<T> {
     fn new(share: Share, neighbours: Neighbours, tun: TunQueues<T>, udp: Arc<MemoryUdp>) -> Self {
+        let clock = VirtualClock::new(START);
         let key = StaticKey::from_bytes(&[7; 256]);
         let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
         let tun_offload = TunOffload::TcpAndUdp;
@@ -124,7 +157,7 @@ impl<T: TunIo> Rig<T> {
             Offloads { tun: tun_offload, gso: true, gro: true, steering: true, queues: true };
         let common = Common {
             wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(clock.clone()),
             nice: 0,
         };
         let streams = StreamSources::default();
@@ -143,16 +176,20 @@ impl<T: TunIo> Rig<T> {
         let (orders, inbox) = channel();
         let orders = DataHandle { orders, waker: poller.waker() };
         let worker = DataWorker::new(part, io, streams, outlets, poller, inbox);
-        Self { worker, orders, notices }
+        Self { worker, orders, notices, clock }
     }
 }
 
 /// A peer that is sealed for.
 fn set_up(peer: PeerRef) -> [Command; 3] {
+    set_up_with(peer, settings(peer.id))
+}
+
+fn set_up_with(peer: PeerRef, settings: PeerSettings) -> [Command; 3] {
     let slot = peer.id.get();
     let (key_id, cipher, role) = (KeyId::FIRST, Cipher::Aes256Gcm, Role::TlsServer);
     [
-        Command::PeerNew { peer, endpoint: home(slot), settings: settings(peer.id) },
+        Command::PeerNew { peer, endpoint: home(slot), settings },
         Command::KeyNew { peer, key_id, cipher, material: material(slot), role },
         Command::KeySwap { peer, key_id },
     ]
@@ -166,6 +203,7 @@ fn settings(id: PeerId) -> PeerSettings {
         mss: Mss::UNTOUCHED,
         keep_alive: KeepAlive::default(),
         float: true,
+        paced: false,
     }
 }
 
@@ -329,6 +367,8 @@ fn tcp(from: [u8; 4], to: [u8; 4], payload: usize) -> Vec<u8> {
     packet
 }
 
+const START: Now =
+    Now { boot: Duration::from_secs(1_000), wall: Duration::from_secs(1_800_000_000) };
 const ROUNDS: usize = 5;
 const MOMENT: Duration = Duration::from_millis(200);
 const PEERS: u32 = 50;

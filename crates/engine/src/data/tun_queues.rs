@@ -8,6 +8,7 @@
 //! Invariant: the packets of one flow are written to one queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datapath::offload::flow_hash;
 use sysio::Ready;
@@ -85,6 +86,37 @@ impl Waiting {
 
     pub(super) fn remove(&mut self, number: usize) {
         self.0 &= !(1 << number);
+    }
+}
+
+/// Queues that are left alone for a moment: what waits in one is likely for a peer that was sent as much
+/// as it takes at once. The kernel keeps it, and makes its sender slow down.
+#[derive(Debug, Default)]
+pub(super) struct Resting {
+    /// On the boot clock; zero where nothing rests.
+    until: [Duration; QUEUES_PER_WORKER],
+}
+
+impl Resting {
+    pub(super) fn let_rest(&mut self, number: usize, until: Duration) {
+        if let Some(present) = self.until.get_mut(number) {
+            *present = until;
+        }
+    }
+
+    /// Removes those that rest.
+    pub(super) fn skip(&self, waiting: &mut Waiting, now: Duration) {
+        let resting = self.until.iter().enumerate().filter(|(_, until)| **until > now);
+        resting.for_each(|(number, _)| waiting.remove(number));
+    }
+
+    /// How long until the next may be read; `None` if nothing rests.
+    pub(super) fn left(&self, now: Duration) -> Option<Duration> {
+        self.until
+            .iter()
+            .filter_map(|until| until.checked_sub(now))
+            .filter(|left| !left.is_zero())
+            .min()
     }
 }
 

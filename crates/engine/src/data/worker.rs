@@ -25,7 +25,7 @@ use super::neighbours::{Contents, Neighbours, Parcel};
 use super::outgoing::Outgoing;
 use super::packet_io::{TunIo, UdpIo};
 use super::streams::{Reading, Streams};
-use super::tun_queues::Waiting;
+use super::tun_queues::{Resting, Waiting};
 use super::{
     DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, Order, Outlets, Part, transmit,
 };
@@ -39,6 +39,7 @@ pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     parcels: Vec<Parcel>,
     io: DataIo<T, U>,
     inside: Inside<T>,
+    resting: Resting,
     streams: Streams,
     notices: mpsc::UnboundedSender<Notice>,
     poller: Poller,
@@ -85,6 +86,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             ),
             io,
             stream_buffer: streams.buffer(),
+            resting: Resting::default(),
             streams,
             notices: outlets.notices,
             poller,
@@ -144,8 +146,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     fn let_packets_gather(&mut self) {
         let now = self.io.common.clock.now().boot;
         let turn = std::mem::take(&mut self.turn);
-        if let Some(moment) = self.moderation.after(turn, now) {
-            std::thread::sleep(moment);
+        let gather = self.moderation.after(turn, now);
+        let rest = self.resting.left(now).filter(|_| turn.is_small());
+        if let Some(moment) = gather.max(rest) {
+            std::thread::sleep(moment.min(MOMENT));
         }
     }
 
@@ -315,6 +319,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         }
         let now = self.io.common.clock.now();
         let mut read = 0;
+        self.resting.skip(&mut waiting, now.boot);
         while !waiting.is_empty() && read < TUN_BURST {
             for number in waiting.round() {
                 let taken = self.serve_queue(number, now);
@@ -323,11 +328,13 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                     waiting.remove(number);
                 }
             }
+            self.resting.skip(&mut waiting, now.boot);
         }
         self.flush();
     }
 
-    /// Reads one queue's share of a round. Says how much it gave: less than [`SHARE`] if nothing is left.
+    /// Reads one queue's share of a round. Says how much it gave: less than [`SHARE`] if nothing is left, or
+    /// if it rests from now on.
     fn serve_queue(&mut self, number: usize, now: Now) -> usize {
         let mut read = 0;
         while read < SHARE {
@@ -351,8 +358,13 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             let packet = Inner { bytes: self.frame.content_mut(), header };
             let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
             self.worker.handle_packets([packet], now, &mut outgoing);
+            let rests = self.worker.rests_until(now);
             if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
                 self.flush();
+            }
+            if let Some(until) = rests {
+                self.resting.let_rest(number, until);
+                break;
             }
         }
         read
@@ -521,6 +533,8 @@ const RUN_SEGMENTS: usize = 64;
 const FLUSH_AT: usize = 4 * 65_507;
 /// Bytes read from the TUN device before the sockets have their turn.
 const TUN_BURST: usize = 256 << 10;
+/// The longest sleep while a queue rests: others may need the worker.
+const MOMENT: Duration = Duration::from_micros(120);
 /// Bytes read from one queue before the next has its turn, and one packet more.
 const SHARE: usize = 64 << 10;
 const LEAST_COST: usize = 8 << 10;

@@ -114,6 +114,9 @@ pub enum PushOption {
     AuthToken(Secret),
     /// `auth-token-user`: the user name that belongs to it, in base64.
     AuthTokenUser(String),
+    /// `setenv-safe HANDFAST_RCVBUF`: what the receive buffer of the server's socket holds, as the kernel
+    /// counts it, in bytes. Ours alone say so; to a stock client it is an environment variable.
+    ReceiveBuffer(u32),
     /// `tun-ipv6`, which does nothing.
     TunIpv6,
     /// Any other option: printable text without a comma.

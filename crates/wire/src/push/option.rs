@@ -68,6 +68,7 @@ impl Display for PushOption {
             Self::SessionTimeout(seconds) => write!(f, "session-timeout {seconds}"),
             Self::AuthToken(token) => write!(f, "auth-token {}", token.0.as_str()),
             Self::AuthTokenUser(user) => write!(f, "auth-token-user {user}"),
+            Self::ReceiveBuffer(bytes) => write!(f, "setenv-safe HANDFAST_RCVBUF {bytes}"),
             Self::TunIpv6 => f.write_str("tun-ipv6"),
             Self::Other(text) => f.write_str(text),
         }

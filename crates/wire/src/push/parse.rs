@@ -161,6 +161,10 @@ fn parse_known(name: &str, args: &mut Args<'_>) -> Result<Option<PushOption>, Pu
         "session-timeout" => PushOption::SessionTimeout(args.number()?),
         "auth-token" => PushOption::AuthToken(Secret(Zeroizing::new(args.word()?.to_owned()))),
         "auth-token-user" => PushOption::AuthTokenUser(args.base64()?),
+        "setenv-safe" => match args.word()? {
+            "HANDFAST_RCVBUF" => PushOption::ReceiveBuffer(args.number()?),
+            _ => return Ok(None),
+        },
         "tun-ipv6" => PushOption::TunIpv6,
         _ => return Ok(None),
     }))
@@ -416,6 +420,7 @@ mod tests {
             "session-timeout 3600",
             "auth-token SESS_ID_AT_abc",
             "auth-token-user YWxpY2U=",
+            "setenv-safe HANDFAST_RCVBUF 25165824",
             "tun-ipv6",
         ] {
             let option = PushOption::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -39,6 +39,34 @@ fn a_packet_crosses_from_tun_to_tun_and_back_between_a_server_and_a_client() {
 }
 
 #[test]
+fn a_paced_peer_rests_after_a_burst_and_others_do_not() {
+    let mut rig = Rig::new(WorkerSettings::server(16));
+    rig.add_with(peer(0, 1), PeerSettings { paced: true, ..settings(peer(0, 1).id) });
+    rig.add(peer(1, 1));
+    let full = |id| {
+        let mut crafted = Crafted::between("192.0.2.1", &inner(id));
+        crafted.payload.resize(1300, 7);
+        crafted.bytes()
+    };
+    let burst = (1..100).find(|_| {
+        rig.tun(&full(0));
+        rig.worker.rests_until(rig.now).is_some()
+    });
+    assert!(burst.is_some_and(|packets| packets > 20), "{burst:?}");
+    let until = rig.worker.rests_until(rig.now);
+    (0..100).for_each(|_| rig.tun(&full(1)));
+    assert_eq!(rig.worker.rests_until(rig.now), None, "the other one may be sent more");
+    rig.tun(&full(0));
+    assert!(
+        rig.worker.rests_until(rig.now) > until,
+        "what comes all the same is sent, and counted"
+    );
+    rig.pass(1);
+    assert_eq!(rig.worker.rests_until(rig.now), None);
+    assert_eq!(rig.sent().len(), burst.unwrap() + 101);
+}
+
+#[test]
 fn a_super_packet_leaves_as_segments_in_one_run_and_comes_together_again() {
     let (mut rig, mut fars) = Rig::server(1);
     rig.outbox = Outbox::new(1 << 17, 8, 64);

@@ -82,7 +82,7 @@ fn obeyed(
     let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
     let udp = Arc::new(MemoryUdp::new(&[]));
-    let Rig { worker, orders, mut notices } =
+    let Rig { worker, orders, mut notices, .. } =
         Rig::new(share, Neighbours::new(mailboxes, 0), tun, udp);
     let running = std::thread::spawn(move || worker.run());
     commands.into_iter().for_each(|command| orders.apply(command));
