@@ -68,7 +68,7 @@ impl fmt::Display for Statistics {
         write!(f, "handed over: {}; ", self.figures.handed_over)?;
         match self.figures.offloads {
             Some(offloads) => write!(f, "{offloads}"),
-            None => f.write_str("the data thread does not answer"),
+            None => f.write_str("the data worker does not answer"),
         }
     }
 }
@@ -99,7 +99,7 @@ mod tests {
             Progress::Statistics(Some(Box::new(statistics))).to_string(),
             "statistics: connected to 192.0.2.1:1194 since 2023-11-14 22:13:20 UTC (61 s), keys \
              renewed 12 times; received 0 packets, 0 bytes; sent 0 packets, 0 bytes; dropped: \
-             send_errors 2, tun_errors 1; handed over: 0; the data thread does not answer"
+             send_errors 2, tun_errors 1; handed over: 0; the data worker does not answer"
         );
         assert_eq!(Progress::Statistics(None).to_string(), "statistics: not connected");
     }

@@ -58,7 +58,7 @@ pub(crate) struct ControlDatagram {
 pub(crate) struct Common {
     pub(crate) wrap: Arc<ControlWrap>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The data threads' nice value, where the system allows it: -20 goes first, 19 last.
+    /// The data workers' nice value, where the system allows it: -20 goes first, 19 last.
     pub(crate) nice: i32,
 }
 

@@ -185,7 +185,7 @@ const BYTES: Meaning =
     ("handfast_bytes_total", "Bytes inside the tunnel; in is from the subscribers.");
 const HANDED_OVER: Meaning = (
     "handfast_handed_over_packets_total",
-    "Packets that one data thread read and another handled.",
+    "Packets that one data worker read and another handled.",
 );
 const PACKETS: Meaning =
     ("handfast_packets_total", "Packets inside the tunnel; in is from the subscribers.");

@@ -159,7 +159,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         if self.io.common.nice != 0
             && let Err(error) = rustix::process::setpriority_process(None, self.io.common.nice)
         {
-            tracing::debug!(%error, "a data thread runs at the priority of all others");
+            tracing::debug!(%error, "a data worker runs at the priority of all others");
         }
     }
 
