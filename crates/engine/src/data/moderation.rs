@@ -22,9 +22,11 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Whether there is time to sleep before the next.
-    pub(super) fn is_small(self) -> bool {
-        self.outward + self.inward < SMALL
+    /// How long to sleep while a queue rests for so much longer. The poller would report that queue at once,
+    /// but after a turn with much to do there is no time to sleep, and never time for long: others may need
+    /// the worker.
+    pub(super) fn rest(self, left: Option<Duration>) -> Option<Duration> {
+        left.filter(|_| self.outward + self.inward < SMALL).map(|left| left.min(BULK_PAUSE))
     }
 }
 

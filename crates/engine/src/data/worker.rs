@@ -147,9 +147,8 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         let now = self.io.common.clock.now().boot;
         let turn = std::mem::take(&mut self.turn);
         let gather = self.moderation.after(turn, now);
-        let rest = self.resting.left(now).filter(|_| turn.is_small());
-        if let Some(moment) = gather.max(rest) {
-            std::thread::sleep(moment.min(MOMENT));
+        if let Some(moment) = gather.max(turn.rest(self.resting.left(now))) {
+            std::thread::sleep(moment);
         }
     }
 
@@ -358,11 +357,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             let packet = Inner { bytes: self.frame.content_mut(), header };
             let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
             self.worker.handle_packets([packet], now, &mut outgoing);
-            let rests = self.worker.rests_until(now);
             if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
                 self.flush();
             }
-            if let Some(until) = rests {
+            if let Some(until) = self.worker.rests_until(now) {
                 self.resting.let_rest(number, until);
                 break;
             }
@@ -533,8 +531,6 @@ const RUN_SEGMENTS: usize = 64;
 const FLUSH_AT: usize = 4 * 65_507;
 /// Bytes read from the TUN device before the sockets have their turn.
 const TUN_BURST: usize = 256 << 10;
-/// The longest sleep while a queue rests: others may need the worker.
-const MOMENT: Duration = Duration::from_micros(120);
 /// Bytes read from one queue before the next has its turn, and one packet more.
 const SHARE: usize = 64 << 10;
 const LEAST_COST: usize = 8 << 10;
