@@ -43,6 +43,25 @@ fn routes_name_servers_and_addresses_arrive_at_the_stock_client() {
 }
 
 #[test]
+fn a_push_of_several_messages_arrives_whole_and_without_being_asked_for() {
+    let name = "a_push_of_several_messages_arrives_whole_and_without_being_asked_for";
+    let routes: Vec<_> = (0..120).map(|n| format!("\"10.100.{n}.0/24\"")).collect();
+    let routes = format!(r#"["10.99.0.0/24", "fd99::/64", {}]"#, routes.join(", "));
+    let Some(mut world) = World::start(name, &[("vpn.push.routes", &routes)]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
+    stock.connected();
+    let log = stock.0.log();
+    let (parts, asked) = (log.matches("'PUSH_REPLY,").count(), log.matches("PUSH_REQUEST").count());
+    assert!(parts > 2 && asked == 0, "{parts} parts, asked for {asked} times: {log}");
+    let arrived = (0..120).filter(|n| log.contains(&format!("route 10.100.{n}.0 255.255.255.0")));
+    assert_eq!(arrived.count(), 120, "{log}");
+    for target in inner_addresses(&world) {
+        pings(&world, &alice.host.netns, target);
+    }
+}
+
+#[test]
 fn a_redirected_client_reaches_the_internet_through_the_gateway() {
     let name = "a_redirected_client_reaches_the_internet_through_the_gateway";
     let settings = [("vpn.push.redirect_gateway", "true")];

@@ -79,9 +79,14 @@ impl Generation {
         }
     }
 
-    /// Nothing may be sent for a moment.
+    /// Nothing may be sent for a moment, or is worth a datagram of its own: the verdict on an
+    /// identity is followed by more.
     pub(crate) fn is_held(&self) -> bool {
-        self.step == Step::ExpectInstall
+        match self.step {
+            Step::ExpectInstall => true,
+            Step::ExpectAdmission => !self.key_message_sent,
+            _ => false,
+        }
     }
 
     pub(crate) fn is_first(&self) -> bool {

@@ -27,6 +27,9 @@ impl Session {
             return;
         }
         match (&self.side, self.primary.is_first()) {
+            (Side::Server(server), true) if server.pushes_at_once() => {
+                self.send_key_message_and_push();
+            }
             (Side::Server(_), true) => self.primary.step = Step::ExpectPushRequest,
             (Side::Client(_), true) => self.complete(),
             (Side::Server(_), false) => {
@@ -145,7 +148,7 @@ impl Session {
         }
     }
 
-    fn send_texts(&mut self) {
+    pub(crate) fn send_texts(&mut self) {
         while let Some(text) = self.texts.pop_front() {
             self.primary.tls.send_message(&text);
         }

@@ -238,7 +238,7 @@ impl Session {
     /// The next datagram for the peer. Call until there is none.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Vec<u8>> {
         self.now = now;
-        if self.primary.is_held() {
+        if self.primary.is_held() && !self.is_ended() {
             return None;
         }
         let out = self.primary.reliable.poll(now.boot)?;

@@ -191,7 +191,7 @@ fn captured_packets_of_an_established_session_get_not_one_byte_back() {
     world.renegotiate(Who::Client);
     world.run_for(Duration::from_secs(10));
     let captured = world.to_server.clone();
-    assert!(captured.len() > 8);
+    assert!(captured.len() > 6, "{}", captured.len());
     world.drops.clear();
     let id = world.client.session.id();
     let now = world.now;
@@ -248,8 +248,8 @@ fn a_plain_session_drops_what_is_not_from_its_peer() {
 
 #[test]
 fn noise_inside_a_session_ends_it_with_a_reason_or_not_at_all() {
-    for seed in 0..200 {
-        let mut world = World::new(Setup { plain: true, ..Setup::fine(seed) });
+    for seed in 0..2_000 {
+        let mut world = World::new(Setup { plain: true, forged_acks: true, ..Setup::fine(seed) });
         let mut random = Random::new(seed);
         world.run_for(Duration::from_millis(random.below(30)));
         let (id, server) =

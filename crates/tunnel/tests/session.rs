@@ -25,6 +25,25 @@ fn a_handshake_establishes_both_sides_with_equal_keys() {
 }
 
 #[test]
+fn who_reads_key_message_and_push_in_one_flight_is_connected_a_round_trip_sooner() {
+    let round_trips = |client_version, client_proto| {
+        let mut setup = Setup { client_version, client_proto, ..Setup::fine(15) };
+        setup.weather.delay = Duration::from_millis(50);
+        let mut world = World::new(setup);
+        (1..10).find(|_| {
+            world.run_for(Duration::from_millis(100));
+            world.client.established
+        })
+    };
+    assert_eq!(round_trips("2.6.14", None), Some(3));
+    assert_eq!(round_trips("handfast_0.1.0", None), Some(3));
+    assert_eq!(round_trips("3.11.1", None), Some(4));
+    assert_eq!(round_trips("unheard-of", None), Some(4));
+    // Without bit 2 it has to ask first, which it does after a second.
+    assert_eq!(round_trips("2.6.14", Some("2")), None);
+}
+
+#[test]
 fn either_side_renegotiates_and_the_new_key_takes_over() {
     let mut world = established(Setup::fine(2));
     let server = Who::Server(world.client.session.id());

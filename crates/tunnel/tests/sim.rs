@@ -66,6 +66,7 @@ fn run(seed: u64) -> String {
         tls12: random.chance(0.2),
         plain: random.chance(0.2),
         slow_driver: random.chance(0.7),
+        client_version: if random.chance(0.3) { "3.11.1" } else { "2.6.14" },
         client_proto: Some("6").filter(|_| random.chance(0.2)),
         ..Setup::fine(seed)
     };

@@ -37,10 +37,15 @@ pub struct Setup {
     pub slow_driver: bool,
     pub client_ciphers: Vec<Cipher>,
     pub refuse: bool,
+    /// `IV_VER`.
+    pub client_version: &'static str,
     /// `IV_PROTO` of an older client.
     pub client_proto: Option<&'static str>,
     /// The client's certificate is of another CA.
     pub stranger: bool,
+    /// Somebody forges acknowledgements, which no key prevents where `plain`: a side may seal before
+    /// the other can open, and what it sends till then is lost.
+    pub forged_acks: bool,
 }
 
 impl Setup {
@@ -54,8 +59,10 @@ impl Setup {
             slow_driver: false,
             client_ciphers: Cipher::DEFAULT.to_vec(),
             refuse: false,
+            client_version: "2.6.14",
             client_proto: None,
             stranger: false,
+            forged_acks: false,
         }
     }
 }
@@ -454,6 +461,9 @@ impl World {
             return;
         };
         let theirs = other.keys.get(&key_id).cloned();
+        if theirs.is_none() && self.setup.forged_acks {
+            return;
+        }
         let ours = self.party(who).and_then(|party| party.keys.get(&key_id)).cloned();
         assert_eq!(ours, theirs, "seed {seed}: {who:?} seals with key id {key_id}");
     }
@@ -550,7 +560,7 @@ pub fn configs(setup: &Setup) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         options: "V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,auth SHA256,keysize 256,tls-auth,key-method 2,tls-client".to_owned(),
         username: String::new(),
         password: Zeroizing::default(),
-        version: "0.1.0".to_owned(),
+        version: setup.client_version.to_owned(),
         platform: "linux".to_owned(),
         peer_info: setup.client_proto.map(|proto| ("IV_PROTO".to_owned(), proto.to_owned())).into_iter().collect(),
     };
