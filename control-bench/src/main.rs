@@ -30,7 +30,7 @@ use report::Report;
 )]
 struct Typed {
     /// Rounds of the CPU measurements
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 9)]
     rounds: usize,
     /// Sessions of the memory measurements and of the storms
     #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]

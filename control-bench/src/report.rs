@@ -83,12 +83,16 @@ impl Report {
         }
         text.push_str(
             "\n## Server CPU for a handshake, ms\n\nTLS 1.3, tls-auth, certificates on both sides, \
-             push included; after 20 handshakes that are not counted. Median (least-most) of the rounds. \
-             Handfast's own certificate is the P-256 one for every client that reads it, as here. Each \
-             round starts both servers anew. Handfast looks at the CA's signature when a certificate \
-             first comes after a start, and not again when its device renews keys or comes back. In the \
-             first round the devices connect for the first time ever, which is an event on disk.\n\n\
-             | certificates | how | openvpn | Handfast | Handfast / openvpn |\n|---|---|---|---|---|\n",
+             push included; after 20 handshakes that are not counted. Handfast's own certificate is the \
+             P-256 one for every client that reads it, as here. Each round starts both servers anew. \
+             Handfast looks at the CA's signature when a certificate first comes after a start, and not \
+             again when its device renews keys or comes back. In the first round the devices connect for \
+             the first time ever, which is an event on disk. ",
+        );
+        let rounds = self.cost.first().map_or(0, |cost| cost.handfast.0.len());
+        let _ = writeln!(text, "Median (least-most) of {rounds} rounds.");
+        text.push_str(
+            "\n| certificates | how | openvpn | Handfast | Handfast / openvpn |\n|---|---|---|---|---|\n",
         );
         for cost in &self.cost {
             let _ = writeln!(
