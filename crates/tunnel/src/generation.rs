@@ -34,7 +34,8 @@ pub(crate) struct Generation {
 pub(crate) enum Step {
     /// TLS, then the peer's key message.
     ExpectKeyMessage,
-    /// Server: the driver's verdict on the identity.
+    /// Server: the driver's verdict on the identity. Where our key message still waits as well, nothing
+    /// is sent: what follows the verdict brings the acknowledgements.
     ExpectAdmission,
     /// Client: the push.
     ExpectPushReply,
@@ -79,8 +80,7 @@ impl Generation {
         }
     }
 
-    /// Nothing may be sent for a moment, or is worth a datagram of its own: the verdict on an
-    /// identity is followed by more.
+    /// Nothing is sent for a moment; each step says why.
     pub(crate) fn is_held(&self) -> bool {
         match self.step {
             Step::ExpectInstall => true,
