@@ -44,16 +44,19 @@ fn each_tls_version_and_key_type_of_the_gateway_carries_pings() {
     let alice = world.subscriber("alice", "unified");
     let rsa = "TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384";
     let ecdsa = "TLS-ECDHE-ECDSA-WITH-CHACHA20-POLY1305-SHA256";
-    let cases: [(&str, &[&str]); 4] = [
-        ("TLSv1.3", &[]),
+    let aes = "TLS_AES_256_GCM_SHA384";
+    let cases: [(&str, &[&str]); 5] = [
+        ("TLSv1.3, cipher TLSv1.3 TLS_CHACHA20_POLY1305_SHA256", &[]),
+        ("TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384", &["--tls-ciphersuites", aes]),
         ("TLSv1.2", &["--tls-version-max", "1.2"]),
         ("TLSv1.2", &["--tls-version-max", "1.2", "--tls-cipher", rsa]),
         ("TLSv1.2", &["--tls-version-max", "1.2", "--tls-cipher", ecdsa]),
     ];
-    for (version, more) in cases {
+    for (says, more) in cases {
         let stock = connected(&world, &alice, more);
-        let said = format!("Control Channel: {version}");
+        let said = format!("Control Channel: {says}");
         assert!(stock.said(&said) > 0, "{more:?}\n{}", stock.0.log());
+        let version = &says[..7];
         let session = &world.sessions()[0];
         let shown = session["tls"].as_str().unwrap_or_default();
         assert!(shown.ends_with(&version[4..]), "{session}");

@@ -17,11 +17,15 @@ use pki::{
     resolver_of_one, server_config,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::cipher_suite::{
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     AlertDescription, ClientConfig, ClientConnection, ConnectionCommon, DigitallySignedStruct,
     Error, HandshakeKind, ServerConfig, ServerConnection, SideData, SignatureScheme,
+    SupportedCipherSuite,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use x509_parser::prelude::FromDer;
@@ -48,6 +52,23 @@ fn nothing_is_resumed_and_no_server_name_is_sent() {
         assert_eq!(client.unwrap().handshake_kind(), Some(HandshakeKind::Full));
         assert_eq!(server.unwrap().server_name(), None);
     }
+}
+
+#[test]
+fn chacha20_is_taken_from_whoever_offers_it_and_aes_from_others() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let suite = |offered: &[SupportedCipherSuite]| {
+        let client = world.client_that_offers(offered, own(&phone));
+        let (_, server) = connect(&Arc::new(client), &Arc::new(world.server()));
+        server.unwrap().negotiated_cipher_suite().unwrap().suite()
+    };
+    let [chacha20, aes256, aes128] =
+        [TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_AES_128_GCM_SHA256];
+    assert_eq!(suite(&[aes256, aes128, chacha20]), chacha20.suite());
+    assert_eq!(suite(&[aes128, aes256]), aes256.suite());
+    let ours = world.client(Some(own(&phone)));
+    assert_eq!(ours.crypto_provider().cipher_suites[0], chacha20);
 }
 
 #[test]
@@ -427,6 +448,21 @@ impl World {
         // A clock that stands still: what is looked at here is the gateway's judgement.
         let time = Arc::new(ClockTime(Arc::new(VirtualClock::new(boot(NOW)))));
         client_config(self.server_rule(), identity, time).unwrap()
+    }
+
+    fn client_that_offers(
+        &self,
+        suites: &[SupportedCipherSuite],
+        identity: Arc<CertifiedKey>,
+    ) -> ClientConfig {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.cipher_suites = suites.to_vec();
+        ClientConfig::builder_with_details(Arc::new(provider), self.time())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(self.server_rule())
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
     }
 
     fn handshake(&self, identity: Option<Arc<CertifiedKey>>, version: Version) -> Ended {

@@ -2,7 +2,12 @@
 
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
-use x509_parser::certificate::X509Certificate;
+use x509_parser::certificate::{X509Certificate, X509CertificateParser};
+use x509_parser::der_parser::Oid;
+use x509_parser::error::X509Error;
+use x509_parser::extensions::{ExtendedKeyUsage, KeyUsage};
+use x509_parser::nom::Parser as _;
+use x509_parser::oid_registry::{OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE};
 use x509_parser::prelude::{FromDer, X509Name};
 
 use crate::{Purpose, Refusal, Serial, Timestamp};
@@ -30,20 +35,22 @@ pub(crate) struct Leaf {
 
 impl Leaf {
     pub(crate) fn read(der: &[u8]) -> Result<Self, Refusal> {
-        let (rest, cert) = X509Certificate::from_der(der).map_err(|_| Refusal::Malformed)?;
+        // Only two of the extensions matter here.
+        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+        let (rest, cert) = parser.parse(der).map_err(|_| Refusal::Malformed)?;
         if !rest.is_empty() {
             return Err(Refusal::Malformed);
         }
-        let eku = cert.extended_key_usage().map_err(|_| Refusal::Malformed)?;
-        let usage = cert.key_usage().map_err(|_| Refusal::Malformed)?;
+        let eku: Option<ExtendedKeyUsage<'_>> = extension(&cert, &OID_X509_EXT_EXTENDED_KEY_USAGE)?;
+        let usage: Option<KeyUsage> = extension(&cert, &OID_X509_EXT_KEY_USAGE)?;
         Ok(Self {
             serial: Serial::from_bytes(cert.raw_serial()).map_err(|_| Refusal::Malformed)?,
             issuer: cert.issuer().as_raw().to_vec(),
             not_before: Timestamp::from_asn1(cert.validity().not_before),
             not_after: Timestamp::from_asn1(cert.validity().not_after),
-            client_auth: eku.as_ref().is_some_and(|eku| eku.value.client_auth),
-            server_auth: eku.as_ref().is_some_and(|eku| eku.value.server_auth),
-            digital_signature: usage.is_none_or(|usage| usage.value.digital_signature()),
+            client_auth: eku.as_ref().is_some_and(|eku| eku.client_auth),
+            server_auth: eku.as_ref().is_some_and(|eku| eku.server_auth),
+            digital_signature: usage.is_none_or(|usage| usage.digital_signature()),
         })
     }
 
@@ -55,6 +62,19 @@ impl Leaf {
             Purpose::Server => self.server_auth,
         };
         if meant && self.digital_signature { Ok(()) } else { Err(Refusal::WrongUsage { needed }) }
+    }
+}
+
+/// The extension's value, where there is one.
+fn extension<'a, T: FromDer<'a, X509Error>>(
+    certificate: &X509Certificate<'a>,
+    oid: &Oid<'_>,
+) -> Result<Option<T>, Refusal> {
+    let found = certificate.get_extension_unique(oid).map_err(|_| Refusal::Malformed)?;
+    let Some(found) = found else { return Ok(None) };
+    match T::from_der(found.value) {
+        Ok(([], value)) => Ok(Some(value)),
+        _ => Err(Refusal::Malformed),
     }
 }
 
