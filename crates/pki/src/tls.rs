@@ -28,7 +28,8 @@ impl TimeProvider for ClockTime {
     }
 }
 
-/// The gateway's side: certificates by `resolver`, clients checked by `verifier`.
+/// The gateway's side: certificates by `resolver`, clients checked by `verifier`, and of the ciphers that a
+/// client offers the first of ours.
 pub fn server_config(
     resolver: Arc<dyn ResolvesServerCert>,
     verifier: Arc<dyn ClientCertVerifier>,
