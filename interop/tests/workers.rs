@@ -6,10 +6,12 @@
 //!   bob   (worker 1) --+
 //! ```
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use interop::{FileServer, Own, Ping, Stock, Subscriber, World};
+use interop::{FileServer, Own, Ping, Stock, Subscriber, World, wait_until};
 use sysio::lab::Host;
 
 #[test]
@@ -72,6 +74,43 @@ fn what_one_workers_peer_sends_to_anothers_arrives() {
     let before = world.figure(HANDED_OVER);
     fetch(&bob.host, address.parse().expect("an address"), &alice.host);
     assert!(world.figure(HANDED_OVER) > before);
+}
+
+#[test]
+fn workers_keep_to_a_processor_each_where_there_are_as_many_unless_told_otherwise() {
+    let name = "workers_keep_to_a_processor_each_where_there_are_as_many";
+    let processors = rustix::thread::sched_getaffinity(None).expect("our processors").count();
+    let workers = processors.to_string();
+    let Some(mut world) = World::start(name, &[("vpn.workers", &workers)]) else { return };
+    assert!(world.log().contains("affinity=true"), "{}", world.log());
+    // Threads bind themselves, a moment after the gateway answers.
+    let each_has_one = || {
+        let found = processors_of_workers(&world);
+        let all: BTreeSet<_> = found.iter().filter_map(|list| list.parse::<u32>().ok()).collect();
+        all.len() == found.len() && found.len() == processors as usize
+    };
+    let has_one = wait_until(Duration::from_secs(5), each_has_one);
+    assert!(has_one, "{:?}", processors_of_workers(&world));
+    world.bring_down();
+    world.without = "affinity";
+    world.bring_up();
+    assert!(world.log().contains("affinity=false"), "{}", world.log());
+    let found: BTreeSet<_> = processors_of_workers(&world).into_iter().collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+/// Where each data worker may run, as the kernel lists it.
+fn processors_of_workers(world: &World) -> Vec<String> {
+    let id = world.up.as_ref().expect("a running gateway").id();
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("its threads");
+    let statuses =
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    let workers = statuses.filter(|status| status.starts_with("Name:\tdata "));
+    let list = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        line.map(|list| list.trim().to_owned())
+    };
+    workers.filter_map(list).collect()
 }
 
 fn both_fetch(world: &World, alice: &Subscriber, bob: &Subscriber) {

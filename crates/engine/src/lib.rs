@@ -22,6 +22,7 @@
 //! and sweeps the registered sessions at every change, so that no session outlives its right.
 
 mod admission;
+mod affinity;
 mod client;
 mod control;
 mod data;

@@ -1,8 +1,8 @@
-//! What the kernel is asked to do in one piece, and what it gave.
+//! What the kernel is asked to do in one piece, or where, and what it gave.
 //!
 //! Everything works without any of it, slower. The environment variable [`SWITCH`] leaves parts out,
 //! to try that or to get around a driver's bug: a comma-separated list of `tun`, `tun-udp`, `gso`,
-//! `gro`, `steering` and `queues`, or `all`.
+//! `gro`, `steering`, `queues` and `affinity`, or `all`.
 
 use std::fmt;
 
@@ -24,11 +24,14 @@ pub struct Offloads {
     pub steering: bool,
     /// Queues of the TUN device for each worker (IFF_MULTI_QUEUE).
     pub queues: bool,
+    /// Each worker on a processor of its own, where there are as many (sched_setaffinity).
+    pub affinity: bool,
 }
 
 impl Offloads {
     /// What can be left out by name.
-    pub const PARTS: [&str; 7] = ["tun", "tun-udp", "gso", "gro", "steering", "queues", "all"];
+    pub const PARTS: [&str; 8] =
+        ["tun", "tun-udp", "gso", "gro", "steering", "queues", "affinity", "all"];
 
     /// Everything but what the environment leaves out.
     pub fn wanted() -> Self {
@@ -55,6 +58,7 @@ impl Offloads {
             gro: !off("gro"),
             steering: !off("steering"),
             queues: !off("queues"),
+            affinity: !off("affinity"),
         }
     }
 
@@ -66,6 +70,7 @@ impl Offloads {
             gro: self.gro && other.gro,
             steering: self.steering && other.steering,
             queues: self.queues && other.queues,
+            affinity: self.affinity && other.affinity,
         }
     }
 
@@ -117,6 +122,7 @@ mod tests {
             gro: true,
             steering: true,
             queues: true,
+            affinity: true,
         };
         assert_eq!(Offloads::without(&[""]), all);
         assert_eq!(Offloads::without(&["gso", "tun-udp"]).tun, TunOffload::Tcp);
@@ -128,6 +134,7 @@ mod tests {
             gro: false,
             steering: false,
             queues: false,
+            affinity: false,
         };
         assert_eq!(Offloads::without(&["all"]), none);
     }

@@ -15,7 +15,7 @@ use super::streams::{StreamOrder, StreamSources};
 use super::tun_queues::TunQueues;
 use super::{Common, DataHandle, DataIo, Outlets, Part, Passenger, make_one, transmit};
 use crate::figures::DataFigures;
-use crate::{Offloads, steering};
+use crate::{Offloads, affinity, steering};
 
 /// The handles of all workers. Dropping the last one stops them.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ impl DataPlane {
         let mut offloads = io.wanted.set_up(&io.queues[0], sockets);
         offloads.steering = io.steer();
         offloads.queues = io.queues.len() >= usize::from(owners);
+        let processors = io.wanted.affinity.then(|| affinity::one_each(owners)).flatten();
+        offloads.affinity = processors.is_some();
         // TCP connections come to their owners anyway.
         let with_passenger = offloads.steering && !io.groups.is_empty();
         let count = usize::from(owners) + usize::from(with_passenger);
@@ -60,7 +62,13 @@ impl DataPlane {
             workers.push(handle);
             if index < usize::from(owners) {
                 let thread = std::thread::Builder::new().name(format!("data {index}"));
-                threads.push(thread.spawn(move || worker.run())?);
+                let own = processors.as_ref().map(|all| all[index]);
+                threads.push(thread.spawn(move || {
+                    if let Some(own) = &own {
+                        affinity::keep_to(own);
+                    }
+                    worker.run();
+                })?);
             } else {
                 passenger = Some(Passenger::new(worker)?);
             }
@@ -69,7 +77,8 @@ impl DataPlane {
         let buffers = io.groups.iter().flatten().next().map(|socket| socket.buffers());
         tracing::info!(
             workers = owners, tun = ?offloads.tun, gso = offloads.gso, gro = offloads.gro,
-            steering = offloads.steering, queues = io.queues.len(), ?buffers, "the data path"
+            steering = offloads.steering, queues = io.queues.len(), affinity = offloads.affinity, ?buffers,
+            "the data path"
         );
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
         let sockets = io.groups.iter().filter_map(first).collect();

@@ -152,9 +152,14 @@ impl<T: TunIo> Rig<T> {
         let clock = VirtualClock::new(START);
         let key = StaticKey::from_bytes(&[7; 256]);
         let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
-        let tun_offload = TunOffload::TcpAndUdp;
-        let offloads =
-            Offloads { tun: tun_offload, gso: true, gro: true, steering: true, queues: true };
+        let offloads = Offloads {
+            tun: TunOffload::TcpAndUdp,
+            gso: true,
+            gro: true,
+            steering: true,
+            queues: true,
+            affinity: false,
+        };
         let common = Common {
             wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
             clock: Arc::new(clock.clone()),

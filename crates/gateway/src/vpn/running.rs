@@ -94,11 +94,12 @@ impl Running for RunningServer {
     }
 }
 
-/// How packets are carried, in one line: `2 threads, ..., steered`.
+/// How packets are carried, in one line: `2 threads with a processor each, ..., steered`.
 fn data_path(data: &DataFigures) -> String {
     let Some(offloads) = data.offloads else { return "not running".to_owned() };
     let threads = match data.workers {
         1 => "1 thread".to_owned(),
+        workers if offloads.affinity => format!("{workers} threads with a processor each"),
         workers => format!("{workers} threads"),
     };
     let shared = match (data.workers, offloads.steering, offloads.queues) {
