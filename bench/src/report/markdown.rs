@@ -102,8 +102,9 @@ Written by `cargo xtask bench vpn`; `vpn.json` holds every single figure. Ratios
 round, and the median of those is shown. A cell of the first tables is the median, (least-most), and
 its ratio to openvpn / to wireguard-go. CPU is that of the whole machine without what it spends while
 the tunnel is idle, except where a side is named: that is the side's program alone. Up is from the
-client to the server. Two namespaces on one veth pair, nothing pinned, cubic for all; openvpn without
-kernel offload, AES-256-GCM, MTU 1500; no NAT on any gateway.
+client to the server. Two namespaces on one veth pair, cubic for all, nothing pinned but what a program
+pins itself (Handfast's gateway its data workers); openvpn without kernel offload, AES-256-GCM, MTU 1500;
+no NAT on any gateway.
 
 | | |
 |---|---|
