@@ -11,8 +11,15 @@ use sysio::Netns;
 use crate::{Program, wait_until};
 
 /// A ping that runs while other things happen.
+///
+/// The program gives up the last answer after two of the longest round trips or one interval, which a
+/// busy machine outlasts without having lost a thing. So it sends some more, which don't count.
 #[derive(Debug)]
-pub struct Ping(Program);
+pub struct Ping {
+    program: Program,
+    /// The pings that count, from the first on.
+    count: u32,
+}
 
 /// What a ping counted.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,10 +50,11 @@ impl Ping {
     ) -> std::io::Result<Self> {
         let mut command = Command::new("ping");
         settle(netns, target);
-        command.args(["-D", "-n", "-c", &count.to_string()]);
+        let more = GRACE.as_millis().div_ceil(interval.as_millis().max(1)) as u32;
+        command.args(["-D", "-n", "-c", &(count + more).to_string()]);
         command.args(["-i", &format!("{:.3}", interval.as_secs_f64())]);
         command.args(["-W", "2", &target.to_string()]);
-        Ok(Self(Program::start(netns, command, log)?))
+        Ok(Self { program: Program::start(netns, command, log)?, count })
     }
 
     /// Sends `count` pings, one each `interval`, and counts the answers.
@@ -58,22 +66,20 @@ impl Ping {
         log: &Path,
     ) -> PingReport {
         let ping = Self::start(netns, target, count, interval, log).expect("ping starts");
-        ping.finish(interval * count * 3 + Duration::from_secs(10))
+        ping.finish((interval * count + GRACE) * 3 + Duration::from_secs(10))
     }
 
     /// Waits for the last ping and reads the count.
     pub fn finish(mut self, limit: Duration) -> PingReport {
-        self.0.ends(limit);
-        self.0.signal("INT");
-        self.0.ends(Duration::from_secs(3));
-        parse(&self.0.log())
+        self.program.ends(limit);
+        self.stop()
     }
 
     /// Ends it now and reads the count.
     pub fn stop(mut self) -> PingReport {
-        self.0.signal("INT");
-        self.0.ends(Duration::from_secs(3));
-        parse(&self.0.log())
+        self.program.signal("INT");
+        self.program.ends(Duration::from_secs(3));
+        parse(&self.program.log(), self.count)
     }
 }
 
@@ -94,22 +100,27 @@ fn is_tentative(line: &str) -> bool {
     flags.is_some_and(|f| u32::from_str_radix(f, 16).is_ok_and(|f| f & IFA_F_TENTATIVE != 0))
 }
 
-fn parse(log: &str) -> PingReport {
+/// Reads what `ping -D` wrote of the first `count` pings.
+fn parse(log: &str, count: u32) -> PingReport {
     let mut report = PingReport { sent: 0, received: 0, last_answer: None };
     for line in log.lines() {
         if let Some(rest) = line.strip_prefix('[')
             && line.contains("bytes from")
         {
             report.last_answer = rest.split(']').next().and_then(|t| t.parse().ok());
+            let number = line.split_once("icmp_seq=").and_then(|(_, rest)| rest.split(' ').next());
+            let counts = number.and_then(|n| n.parse().ok()).is_some_and(|n: u32| n <= count);
+            report.received += u32::from(counts && !line.ends_with("(DUP!)"));
         }
-        if let Some((sent, rest)) = line.split_once(" packets transmitted, ") {
-            report.sent = sent.trim().parse().unwrap_or(0);
-            let received = rest.split(' ').next();
-            report.received = received.and_then(|n| n.parse().ok()).unwrap_or(0);
+        if let Some((sent, _)) = line.split_once(" packets transmitted, ") {
+            report.sent = sent.trim().parse().unwrap_or(0).min(count);
         }
     }
     report
 }
+
+/// How long an answer may take.
+const GRACE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
@@ -120,8 +131,21 @@ mod tests {
         let log = "[1763000000.250000] 64 bytes from 10.71.0.1: icmp_seq=1 ttl=64 time=0.2 ms\n\
                    \n--- 10.71.0.1 ping statistics ---\n\
                    3 packets transmitted, 1 received, 66% packet loss, time 2003ms\n";
-        let report = parse(log);
+        let report = parse(log, 3);
         assert_eq!((report.sent, report.received, report.lost()), (3, 1, 2));
         assert_eq!(report.last_answer, Some(1_763_000_000.25));
+    }
+
+    #[test]
+    fn an_answer_to_what_was_sent_for_its_time_does_not_count() {
+        let log = "[1763000000.250000] 64 bytes from 10.71.0.1: icmp_seq=1 ttl=64 time=0.2 ms\n\
+                   [1763000000.260000] 64 bytes from 10.71.0.1: icmp_seq=3 ttl=64 time=0.2 ms\n\
+                   [1763000000.270000] 64 bytes from 10.71.0.1: icmp_seq=2 ttl=64 time=21 ms\n\
+                   [1763000000.270000] 64 bytes from 10.71.0.1: icmp_seq=2 ttl=64 time=21 ms (DUP!)\n\
+                   \n--- 10.71.0.1 ping statistics ---\n\
+                   4 packets transmitted, 3 received, +1 duplicates, 25% packet loss, time 32ms\n";
+        let report = parse(log, 2);
+        assert_eq!((report.sent, report.received, report.lost()), (2, 2, 0));
+        assert_eq!(parse(log, 4).lost(), 1);
     }
 }
