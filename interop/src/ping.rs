@@ -12,8 +12,9 @@ use crate::{Program, wait_until};
 
 /// A ping that runs while other things happen.
 ///
-/// The program gives up the last answer after two of the longest round trips or one interval, which a
-/// busy machine outlasts without having lost a thing. So it sends some more, which don't count.
+/// The program waits for its last answer two of the longest round trips, or one interval where that is
+/// longer: a busy machine takes more without having lost a thing. So it sends some pings more, which
+/// don't count.
 #[derive(Debug)]
 pub struct Ping {
     program: Program,
@@ -119,7 +120,7 @@ fn parse(log: &str, count: u32) -> PingReport {
     report
 }
 
-/// How long an answer may take.
+/// How long the answer to the last ping that counts may take.
 const GRACE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]

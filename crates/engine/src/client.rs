@@ -100,7 +100,7 @@ impl Client {
         };
         let io = PlaneIo {
             owners: 1,
-            wanted: Offloads { steering: false, ..Offloads::wanted() },
+            wanted: Offloads { steering: false, affinity: false, ..Offloads::wanted() },
             queues,
             groups,
             streams: vec![StreamSources { listeners: Vec::new(), connected }],

@@ -1,4 +1,4 @@
-//! What the kernel is asked to do in one piece, or where, and what it gave.
+//! What the data path asks of the kernel, and what it gave.
 //!
 //! Everything works without any of it, slower. The environment variable [`SWITCH`] leaves parts out,
 //! to try that or to get around a driver's bug: a comma-separated list of `tun`, `tun-udp`, `gso`,
