@@ -8,10 +8,13 @@
 //! /etc/resolv.conf can't split: with it, all names are asked of the tunnel's servers, and the C
 //! library asks the first three of them.
 
+use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+
+use crate::undo::Undo;
 
 mod error;
 mod resolv_conf;
@@ -126,6 +129,16 @@ impl Dns {
             State::ResolvConf(rewritten) => rewritten.put_back(),
             State::Released => Ok(()),
         }
+    }
+}
+
+impl Undo for Dns {
+    fn what(&self) -> String {
+        "the change of the name servers".to_owned()
+    }
+
+    fn undo(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.put_back()?)
     }
 }
 

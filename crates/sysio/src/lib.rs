@@ -20,10 +20,11 @@ mod sysctl;
 mod tcp;
 mod tun;
 mod udp;
+mod undo;
 
 pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName};
 pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
-pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatRules, NatTable};
+pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatHold, NatRules, NatTable};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;
 pub use packet::Packet;
@@ -40,3 +41,4 @@ pub use udp::{
     BindError, BpfInstruction, Received, RecvError, SendError, SendOutcome, Transmit, UdpSocket,
     normalise,
 };
+pub use undo::{NotUndone, Undo, UndoStack};

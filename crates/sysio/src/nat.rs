@@ -8,11 +8,13 @@
 //!
 //! The program `nft` is run on the calling thread and hence in its network namespace.
 
+use std::error::Error;
 use std::fmt::{self, Display};
 
 use serde_json::{Value, json};
 
 use crate::Network;
+use crate::undo::Undo;
 
 mod program;
 
@@ -59,6 +61,14 @@ impl NatTable {
     pub fn apply(&self, rules: &NatRules) -> Result<Vec<ForwardBlocker>, NatError> {
         nft(&["-f", "-"], &self.ruleset(rules).to_string())?;
         self.forward_blockers(&rules.tun)
+    }
+
+    /// The same, for as long as the result lives.
+    pub fn hold(&self, rules: &NatRules) -> Result<(NatHold, Vec<ForwardBlocker>), NatError> {
+        nft(&["-f", "-"], &self.ruleset(rules).to_string())?;
+        let hold = NatHold { table: self.clone(), held: true };
+        let blockers = self.forward_blockers(&rules.tun)?;
+        Ok((hold, blockers))
     }
 
     /// Removes the table if it is there.
@@ -123,6 +133,33 @@ impl NatTable {
         json!({ "add": { "rule": {
             "family": "inet", "table": self.0, "chain": chain, "expr": expressions,
         } } })
+    }
+}
+
+/// A table in force. Dropping it removes the table.
+#[derive(Debug)]
+pub struct NatHold {
+    table: NatTable,
+    held: bool,
+}
+
+impl Undo for NatHold {
+    fn what(&self) -> String {
+        format!("the firewall table inet {}", self.table.0)
+    }
+
+    fn undo(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if std::mem::take(&mut self.held) {
+            self.table.remove()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for NatHold {
+    fn drop(&mut self) {
+        // The next start replaces a table that stays.
+        let _ = self.undo();
     }
 }
 

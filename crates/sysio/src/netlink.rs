@@ -1,7 +1,7 @@
 //! Links, addresses and routes of one network namespace, over rtnetlink.
 //!
-//! It does what it is told and remembers nothing: undoing is the caller's business. To be made and
-//! used inside a tokio runtime.
+//! It does what it is told; what is to be undone later is asked for with `_hold`, which yields a
+//! guard. To be made and used inside a tokio runtime.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,10 +15,12 @@ use crate::{Netns, NetnsError};
 
 mod address;
 mod error;
+mod hold;
 mod route;
 
 pub use address::Address;
 pub use error::{NetlinkError, NetlinkErrorKind};
+pub use hold::{AddressHold, RouteHold};
 pub use route::{DefaultRoute, IpFamily, Route, RouteLookup};
 
 use error::During;

@@ -12,6 +12,7 @@
 //!
 //! All calls work on the calling thread's network namespace.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::netns::network_id;
+use crate::undo::Undo;
 
 mod error;
 mod forwarding;
@@ -177,6 +179,17 @@ impl SysctlHold {
         crate::durable::remove(&self.path).map_err(|error| self.ledger.error(error))?;
         self.lock = None;
         Ok(())
+    }
+}
+
+impl Undo for SysctlHold {
+    fn what(&self) -> String {
+        let keys: Vec<_> = self.changes().iter().map(|change| change.key.to_string()).collect();
+        format!("the change of {}", keys.join(" and "))
+    }
+
+    fn undo(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.put_back()?)
     }
 }
 
