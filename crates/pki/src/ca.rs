@@ -16,7 +16,9 @@ use x509_parser::prelude::FromDer;
 
 use crate::profile::{CertificateRequest, Validity, ca_params};
 use crate::signer::{SignAnswer, SignError, SignRequest, Signer, Signing};
-use crate::{CrlRequest, KeyError, KeyType, PrivateKey, PublicKey, Serial, Timestamp, pem};
+use crate::{
+    CrlRequest, IssuerId, KeyError, KeyType, PrivateKey, PublicKey, Serial, Timestamp, pem,
+};
 
 /// What a new CA is made of.
 #[derive(Clone, Debug)]
@@ -101,6 +103,11 @@ impl CaCertificate {
     /// Its own serial number.
     pub fn serial(&self) -> Serial {
         self.serial
+    }
+
+    /// What certificates that it issues are known by, beside their serial numbers.
+    pub fn issuer_id(&self) -> IssuerId {
+        IssuerId::of_name(&self.subject)
     }
 
     /// The subject, in DER.

@@ -9,6 +9,7 @@
 //! reason, never an acceptance.
 
 mod ca;
+mod certificate_id;
 mod crl;
 mod csr;
 #[doc(hidden)]
@@ -27,6 +28,7 @@ mod tls;
 mod verify;
 
 pub use ca::{CaCertificate, CaError, LocalSigner, NewCa};
+pub use certificate_id::{CertificateId, IssuerId};
 pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest, Revocation};
 pub use csr::{Csr, CsrError};
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};

@@ -11,6 +11,7 @@ mod server;
 use std::fmt::Debug;
 
 pub use gateway::GatewayVerifier;
+pub(crate) use leaf::Leaf;
 pub use leaf::leaf_serial;
 pub use path::AnchorError;
 pub use server::{NameRule, ServerNameVerifier};
