@@ -53,7 +53,7 @@ pub trait PacketSink<'b> {
 
     /// A data packet of a peer that the worker with the index `owner` has. False if it was not taken,
     /// and is lost; so it is where there is one worker only.
-    fn elsewhere(&mut self, _owner: u16, _endpoint: &Endpoint, _datagram: &'b mut [u8]) -> bool {
+    fn hand_off(&mut self, _owner: u16, _endpoint: &Endpoint, _datagram: &'b mut [u8]) -> bool {
         false
     }
 }
@@ -69,7 +69,7 @@ pub trait DatagramSink {
 
     /// A packet, not sealed yet, for a peer that the worker with the index `owner` has. False if it
     /// was not taken, and is lost; so it is where there is one worker only.
-    fn elsewhere(&mut self, _owner: u16, _packet: &Packet<'_>) -> bool {
+    fn hand_off(&mut self, _owner: u16, _packet: &Packet<'_>) -> bool {
         false
     }
 }

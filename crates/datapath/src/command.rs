@@ -13,7 +13,7 @@ use wire::data::DataHeader;
 use wire::key_material::{KeyMaterial, Role};
 use wire::{KeyId, PeerId};
 
-use crate::{Endpoint, IpNet, PeerCounters, Share};
+use crate::{Endpoint, IpNet, PeerCounters, Shard};
 
 /// One owner of a slot in the peer table. Generations of a slot only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ pub struct PeerSettings {
     pub keep_alive: KeepAlive,
     /// Follow the peer to a new address once it proved itself there (P_DATA_V2 only).
     pub float: bool,
-    /// Its receive buffer is small: [`Worker::rests_until`](crate::Worker::rests_until) says when it has
+    /// Its receive buffer is small: [`Worker::paused_until`](crate::Worker::paused_until) says when it has
     /// been sent enough at once.
     pub paced: bool,
 }
@@ -169,7 +169,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whom it concerns.
+    /// The peer that it concerns.
     pub fn peer(&self) -> PeerRef {
         match *self {
             Command::PeerNew { peer, .. }
@@ -227,15 +227,15 @@ pub enum Notice {
         /// Which peer.
         peer: PeerRef,
     },
-    /// A worker that doesn't own the peer made a mistake over a command about it, and may hand none of
-    /// its packets on. Its owner has it still. Never said by this crate: whoever drives it does.
-    Stumbled {
+    /// A command about the peer panicked in a worker that doesn't own it, and that may hand none of its
+    /// packets on. Its owner has it still. Never said by this crate: the shell that drives it does.
+    WorkerPanicked {
         /// Which peer.
         peer: PeerRef,
     },
     /// A command had no effect.
     Refused {
-        /// Whom it concerned.
+        /// The peer that it concerned.
         peer: PeerRef,
         /// Why.
         why: CommandRefused,
@@ -249,8 +249,8 @@ pub enum CommandRefused {
     NoSuchPeer,
     /// The slot is beyond [`WorkerSettings::slots`].
     NoSuchSlot,
-    /// The slot belongs to another worker's share, or, for a route, to this one's.
-    WrongShare,
+    /// The slot belongs to another worker's shard, or, for a route, to this one's.
+    WrongShard,
     /// The slot has an owner.
     SlotTaken,
     /// The slot had this generation or a later one before.
@@ -268,7 +268,7 @@ impl fmt::Display for CommandRefused {
         f.write_str(match self {
             CommandRefused::NoSuchPeer => "the command names a peer that doesn't exist (any more)",
             CommandRefused::NoSuchSlot => "the command names a slot beyond the worker's table",
-            CommandRefused::WrongShare => "the command names a slot of another worker's share",
+            CommandRefused::WrongShard => "the command names a slot of another worker's shard",
             CommandRefused::SlotTaken => "the slot still belongs to another peer",
             CommandRefused::OldGeneration => "the slot has seen a later generation",
             CommandRefused::KeyTaken => "a key with that id is installed already",
@@ -310,14 +310,14 @@ pub struct WorkerSettings {
     pub slots: u32,
     /// Traffic between peers.
     pub peer_to_peer: PeerToPeer,
-    /// Which of the slots are this worker's.
-    pub share: Share,
+    /// The slots that are this worker's.
+    pub shard: Shard,
 }
 
 impl WorkerSettings {
     /// A server of up to `slots` peers whose traffic among themselves is the kernel's matter.
     pub fn server(slots: u32) -> Self {
-        Self { side: Side::Server, slots, peer_to_peer: PeerToPeer::default(), share: Share::WHOLE }
+        Self { side: Side::Server, slots, peer_to_peer: PeerToPeer::default(), shard: Shard::WHOLE }
     }
 
     /// A client: its one peer is the server.
@@ -326,7 +326,7 @@ impl WorkerSettings {
             side: Side::Client,
             slots: 1,
             peer_to_peer: PeerToPeer::default(),
-            share: Share::WHOLE,
+            shard: Shard::WHOLE,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Figures that a worker keeps: plain numbers, read between batches, summed by whoever asks.
+//! Figures that a worker keeps: plain numbers, read between batches, summed by the shell.
 
 use std::fmt;
 use std::ops::AddAssign;

@@ -1,5 +1,5 @@
 //! Faults on purpose, for tests: a panic where a packet of one peer is opened, cut, sealed or joined, or
-//! where a command about it is obeyed.
+//! where a command about it is executed.
 //!
 //! Without the feature `fault-injection` there is nothing here but a function that does nothing. Only
 //! tests may ask for the feature; `cargo xtask check` refuses any other dependency that does.
@@ -17,11 +17,11 @@ pub enum Place {
     Seal,
     /// It is being joined with others, or written.
     Coalesce,
-    /// A command about the peer is about to be obeyed, and then again: it has been.
+    /// A command about the peer is about to be executed, and then again: it has been.
     Command,
 }
 
-/// Whoever handles a packet of `peer`, or a command about it, says where.
+/// Says where a packet of `peer`, or a command about it, is at work.
 ///
 /// # Panics
 /// If a test asked for it. Never without the feature.
@@ -42,7 +42,7 @@ mod injected {
     use super::Place;
     use crate::PeerRef;
 
-    /// Faults that wait: where, for whom, and how many packets pass before.
+    /// Faults that wait: where, for which peer, and how many packets pass before.
     static FAULTS: Mutex<Vec<(Place, PeerRef, u32)>> = Mutex::new(Vec::new());
     /// How many wait. While none does, workers share nothing that any of them writes, as without the
     /// feature.

@@ -5,7 +5,7 @@
 //! Linux's own `ovpn` driver. It knows nothing of TLS, sockets, clocks or threads: a [`Worker`] is
 //! told about peers and keys by [`Command`]s, is fed batches, and answers through sinks and
 //! [`Notice`]s. One worker owns its peers alone, so there is no lock, and after a peer or a key is
-//! installed a packet costs no allocation. Of several workers each has its [`Share`] of the peers, and
+//! installed a packet costs no allocation. Of several workers each has its [`Shard`] of the peers, and
 //! hands on what belongs to another's. Limits and rules have one place, [`Rules`], which are asked once for
 //! each run of a peer's packets.
 //!
@@ -20,7 +20,6 @@ mod batch;
 pub mod bench;
 mod command;
 mod counters;
-mod elsewhere;
 mod endpoint;
 #[doc(hidden)]
 pub mod fault;
@@ -34,10 +33,11 @@ pub mod offload;
 mod outbox;
 mod pace;
 mod peer;
+mod remote_peers;
 mod replay;
 mod routes;
 mod rules;
-mod share;
+mod shard;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -56,6 +56,6 @@ pub use keys::{
 pub use net::{IpNet, IpNetError};
 pub use outbox::{Outbox, Run};
 pub use replay::{ReplayWindow, Replayed};
-pub use rules::{Direction, PeerRun, Rules, Verdict};
-pub use share::Share;
+pub use rules::{Decision, Direction, PeerRun, Rules};
+pub use shard::Shard;
 pub use worker::{Deadline, TimeoutReason, Worker};

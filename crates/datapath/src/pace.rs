@@ -20,7 +20,7 @@ impl Pace {
     }
 
     /// When to send more; `None` at once.
-    pub(crate) fn rests_until(&self, boot: Duration) -> Option<Duration> {
+    pub(crate) fn paused_until(&self, boot: Duration) -> Option<Duration> {
         (self.clear_at > boot + time_of(BURST)).then_some(self.clear_at)
     }
 }
@@ -45,12 +45,12 @@ mod tests {
         let (mut pace, start) = (Pace::default(), Duration::from_secs(7));
         let packets = (1..).find(|_| {
             pace.sent(1428, start);
-            pace.rests_until(start).is_some()
+            pace.paused_until(start).is_some()
         });
         assert_eq!(packets, Some(BURST / 1428 + 1));
-        let until = pace.rests_until(start).unwrap();
+        let until = pace.paused_until(start).unwrap();
         assert!(until - start > Duration::from_micros(60), "{:?}", until - start);
-        assert_eq!(pace.rests_until(until), None);
+        assert_eq!(pace.paused_until(until), None);
     }
 
     #[test]
@@ -59,7 +59,7 @@ mod tests {
         for packet in 0..10_000 {
             let boot = Duration::from_micros(3 * packet);
             pace.sent(1428, boot);
-            assert_eq!(pace.rests_until(boot), None);
+            assert_eq!(pace.paused_until(boot), None);
         }
     }
 
@@ -67,9 +67,9 @@ mod tests {
     fn a_burst_of_small_packets_is_bounded_by_their_number() {
         let mut pace = Pace::default();
         (0..BURST / LEAST).for_each(|_| pace.sent(92, Duration::ZERO));
-        assert_eq!(pace.rests_until(Duration::ZERO), None);
+        assert_eq!(pace.paused_until(Duration::ZERO), None);
         pace.sent(92, Duration::ZERO);
-        assert!(pace.rests_until(Duration::ZERO).is_some());
+        assert!(pace.paused_until(Duration::ZERO).is_some());
     }
 
     #[test]
@@ -77,6 +77,6 @@ mod tests {
         let mut pace = Pace::default();
         let late = Duration::from_secs(3600);
         (0..=BURST / 1428).for_each(|_| pace.sent(1428, late));
-        assert!(pace.rests_until(late).is_some());
+        assert!(pace.paused_until(late).is_some());
     }
 }

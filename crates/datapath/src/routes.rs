@@ -18,7 +18,7 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// Gives `net` to `slot`, whoever had it: the newest claim wins, since a peer that comes back
+    /// Gives `net` to `slot`, whichever slot had it: the newest claim wins, since a peer that comes back
     /// does so before its former self is gone.
     pub(crate) fn insert(&mut self, net: IpNet, slot: u32) {
         let lengths = self.family_mut(net.address());

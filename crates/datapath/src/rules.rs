@@ -4,8 +4,8 @@
 //! run if they say so. What a limit is and how it is kept is theirs: nothing here counts, waits or knows
 //! a rule. Without them the packet path is as it is.
 //!
-//! Invariant: nobody is judged by what isn't proven to be theirs. What comes from a peer is judged after
-//! its tag, its packet id and its source were checked; pings, goodbyes and control packets aren't judged.
+//! Invariant: no peer answers for what isn't proven to be its own. What comes from a peer is decided on
+//! after its tag, its packet id and its source were checked; pings, goodbyes and control packets aren't asked about.
 
 use std::fmt::Debug;
 
@@ -16,7 +16,7 @@ use crate::PeerRef;
 /// Packets of one peer that came one after the other in one batch, one direction only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerRun {
-    /// Whose they are, or for whom.
+    /// The peer that sent them, or that they are for.
     pub peer: PeerRef,
     /// Which way they go.
     pub direction: Direction,
@@ -37,15 +37,15 @@ pub enum Direction {
 
 /// What becomes of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// It goes on.
     Pass,
     /// Every packet of it is dropped, and counted as [`DropCause::ByRule`](crate::DropCause::ByRule).
     Drop,
 }
 
-/// Judges runs of packets. Called by the packet path, so it must not block.
+/// Decides on runs of packets. Called by the packet path, so it must not block.
 pub trait Rules: Debug + Send {
     /// Whether these may pass.
-    fn judge(&mut self, run: &PeerRun, now: Now) -> Verdict;
+    fn decide(&mut self, run: &PeerRun, now: Now) -> Decision;
 }

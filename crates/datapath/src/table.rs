@@ -77,7 +77,7 @@ impl Table {
         self.by_remote.get(&endpoint.key()).copied()
     }
 
-    /// Moves a peer, taking the address from whoever had it.
+    /// Moves a peer, taking the address from the peer that had it.
     pub(crate) fn move_to(&mut self, slot: u32, endpoint: Endpoint) {
         let Some(peer) = self.at(slot) else { return };
         let before = peer.endpoint.key();

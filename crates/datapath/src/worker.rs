@@ -9,14 +9,15 @@
 //! 3. Drain [`Worker::poll_notice`] after each of these, and pass the notices on.
 //! 4. Sleep until IO or [`Worker::poll_timeout`], then call [`Worker::handle_timeout`].
 //!
-//! Should a call panic, [`Worker::serving`] names the peer whose packet did it, or about whom the
-//! command was: apply its `PeerDel` and go on.
+//! Should a call panic, [`Worker::current_peer`] names the peer whose packet or command did
+//! it: apply its `PeerDel` and go on.
 //!
 //! Invariant: nothing is opened or sealed for a peer once its `PeerDel` was applied.
 
 mod commands;
+mod delivery;
+mod filter;
 mod inbound;
-mod judging;
 mod outbound;
 mod timers;
 
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use clock::Now;
 
-use crate::elsewhere::Elsewhere;
+use crate::remote_peers::RemotePeers;
 use crate::routes::Routes;
 use crate::table::Table;
 use crate::{Drops, Notice, PeerCounters, PeerRef, Rules, WorkerSettings};
@@ -37,12 +38,12 @@ pub use timers::{Deadline, TimeoutReason};
 pub struct Worker {
     settings: WorkerSettings,
     table: Table,
-    elsewhere: Elsewhere,
+    remote_peers: RemotePeers,
     routes: Routes,
     timers: timers::Timers,
     notices: VecDeque<Queued>,
     drops: Drops,
-    serving: Option<PeerRef>,
+    current_peer: Option<PeerRef>,
     rules: Option<Box<dyn Rules>>,
 }
 
@@ -52,17 +53,17 @@ impl Worker {
         Self {
             settings,
             table: Table::new(settings.slots),
-            elsewhere: Elsewhere::default(),
+            remote_peers: RemotePeers::default(),
             routes: Routes::default(),
             timers: timers::Timers::default(),
             notices: VecDeque::new(),
             drops: Drops::default(),
-            serving: None,
+            current_peer: None,
             rules: None,
         }
     }
 
-    /// Lets these judge what passes from the next batch on; nobody, if there are none.
+    /// Lets these decide what passes from the next batch on; all does, if there are none.
     pub fn set_rules(&mut self, rules: Option<Box<dyn Rules>>) {
         self.rules = rules;
     }
@@ -97,22 +98,21 @@ impl Worker {
         self.drops
     }
 
-    /// The peer whose packet is, or was last, being handled, or about whom a command is being obeyed;
-    /// none while it isn't known whose it is. What a sink does with packets that it kept is the sink's
-    /// to tell.
-    pub fn serving(&self) -> Option<PeerRef> {
-        self.serving
+    /// The peer of the packet or the command that is being handled, or of the packet that was last; none
+    /// while the peer isn't known. What a sink does with packets that it kept is the sink's to tell.
+    pub fn current_peer(&self) -> Option<PeerRef> {
+        self.current_peer
     }
 
-    /// When the peer that was served last may be sent more without overrunning it; `None` at once. Only
-    /// [paced](crate::PeerSettings::paced) peers rest, and what is handed in all the same is sent.
-    pub fn rests_until(&self, now: Now) -> Option<Duration> {
-        self.table.find(self.serving?)?.pace.rests_until(now.boot)
+    /// When the current peer may be sent more without overrunning it; `None` at once. Only
+    /// [paced](crate::PeerSettings::paced) peers are paused, and what is handed in all the same is sent.
+    pub fn paused_until(&self, now: Now) -> Option<Duration> {
+        self.table.find(self.current_peer?)?.pace.paused_until(now.boot)
     }
 
-    /// What comes next is about nobody, until a packet or a command says about whom.
-    pub fn serve_nobody(&mut self) {
-        self.serving = None;
+    /// What comes next is about no peer, until a packet or a command names one.
+    pub fn clear_current_peer(&mut self) {
+        self.current_peer = None;
     }
 }
 

@@ -214,7 +214,7 @@ impl ClientTask {
                 if in_data
                     && !self.session.negotiated().is_some_and(|negotiated| negotiated.exit_notify)
                 {
-                    self.data.farewell(server_peer());
+                    self.data.send_exit(server_peer());
                 }
                 self.session.close(Close::Exit, now);
             }
@@ -243,7 +243,7 @@ impl ClientTask {
             Notice::Expired { .. } => self.end(Ending::PingTimeout),
             Notice::Exit { .. } => self.end(Ending::Session(EndReason::PeerExit)),
             // The data worker deletes on its own only whom it stumbled over.
-            Notice::Deleted { .. } | Notice::Stumbled { .. } => self.end(Ending::Panicked),
+            Notice::Deleted { .. } | Notice::WorkerPanicked { .. } => self.end(Ending::Panicked),
             Notice::Float { .. } | Notice::Refused { .. } => {}
         }
     }

@@ -151,7 +151,7 @@ impl Drop for Control {
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
         let (outlet, from_sessions) = mpsc::unbounded_channel();
-        let peer_ids = PeerIds::new(slots(parts.max_sessions), parts.data.share());
+        let peer_ids = PeerIds::new(slots(parts.max_sessions), parts.data.shard());
         Self {
             parts,
             connections: BTreeMap::new(),
@@ -299,7 +299,7 @@ impl Control {
             Notice::Deleted { peer, counters } => self.deleted(peer, counters),
             Notice::Float { peer, endpoint } => self.float(peer, endpoint),
             Notice::Expired { peer } => self.end_peer(peer, Ending::PingTimeout),
-            Notice::Stumbled { peer } => self.end_peer(peer, Ending::Panicked),
+            Notice::WorkerPanicked { peer } => self.end_peer(peer, Ending::Panicked),
             Notice::Exit { peer } => {
                 self.end_peer(peer, Ending::Session(tunnel::EndReason::PeerExit));
             }

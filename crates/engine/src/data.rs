@@ -98,7 +98,7 @@ struct DataHandle {
 #[derive(Debug)]
 enum Order {
     Apply(Box<Command>),
-    Farewell(PeerRef),
+    SendExit(PeerRef),
     Stream(StreamId, StreamOrder),
     Figures(oneshot::Sender<DataFigures>),
     Stop,
@@ -118,8 +118,8 @@ impl DataHandle {
     }
 
     /// Says goodbye to a peer in the data channel.
-    fn farewell(&self, peer: PeerRef) {
-        self.order(Order::Farewell(peer));
+    fn send_exit(&self, peer: PeerRef) {
+        self.order(Order::SendExit(peer));
     }
 
     /// Asks something of a TCP connection.
@@ -185,7 +185,7 @@ fn make_one(
     let sources = std::mem::take(&mut io.streams);
     let streams = Streams::new(
         part.index as u16,
-        part.settings.share.of(),
+        part.settings.shard.of(),
         sources,
         &poller,
         outlets.ended_streams.clone(),

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use datapath::{PeerRef, Share};
+use datapath::{PeerRef, Shard};
 use wire::PeerId;
 
 /// Free and used slots.
 #[derive(Debug)]
 pub(crate) struct PeerIds {
     generations: Vec<u32>,
-    shares: Vec<WorkerSlots>,
-    share: Share,
+    shards: Vec<WorkerSlots>,
+    shard: Shard,
     limit: u32,
 }
 
@@ -26,11 +26,11 @@ struct WorkerSlots {
 }
 
 impl PeerIds {
-    /// At most `limit` peers at once, spread over the workers of `share`.
-    pub(crate) fn new(limit: u32, share: Share) -> Self {
+    /// At most `limit` peers at once, spread over the workers of `shard`.
+    pub(crate) fn new(limit: u32, shard: Shard) -> Self {
         let slots = |next| WorkerSlots { free: BTreeSet::new(), next, taken: 0 };
-        let shares = (0..u32::from(share.of())).map(slots).collect();
-        Self { generations: Vec::new(), shares, share, limit }
+        let shards = (0..u32::from(shard.of())).map(slots).collect();
+        Self { generations: Vec::new(), shards, shard, limit }
     }
 
     /// A slot for a new peer, or `None` when all are taken. Who came over a TCP connection belongs to
@@ -38,12 +38,12 @@ impl PeerIds {
     pub(crate) fn take(&mut self, worker: Option<u16>) -> Option<PeerRef> {
         let has_room = |slots: &&mut WorkerSlots| !slots.free.is_empty() || slots.next < self.limit;
         let slots = match worker {
-            Some(worker) => self.shares.get_mut(usize::from(worker)).filter(has_room)?,
-            None => self.shares.iter_mut().filter(has_room).min_by_key(|slots| slots.taken)?,
+            Some(worker) => self.shards.get_mut(usize::from(worker)).filter(has_room)?,
+            None => self.shards.iter_mut().filter(has_room).min_by_key(|slots| slots.taken)?,
         };
         let slot = slots.free.pop_first().unwrap_or_else(|| {
             let slot = slots.next;
-            slots.next += u32::from(self.share.of());
+            slots.next += u32::from(self.shard.of());
             slot
         });
         slots.taken += 1;
@@ -58,11 +58,11 @@ impl PeerIds {
     /// The worker has confirmed that `peer` is gone.
     pub(crate) fn give_back(&mut self, peer: PeerRef) {
         let slot = peer.id.get();
-        let owner = usize::from(self.share.owner(slot));
+        let owner = usize::from(self.shard.owner(slot));
         if self.generations.get(slot as usize) == Some(&peer.generation)
-            && self.shares[owner].free.insert(slot)
+            && self.shards[owner].free.insert(slot)
         {
-            self.shares[owner].taken -= 1;
+            self.shards[owner].taken -= 1;
         }
     }
 }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_was_given_back_comes_again_with_another_generation() {
-        let mut ids = PeerIds::new(2, Share::WHOLE);
+        let mut ids = PeerIds::new(2, Shard::WHOLE);
         let first = ids.take(None).unwrap();
         let second = ids.take(None).unwrap();
         assert_eq!((first.id.get(), second.id.get()), (0, 1));
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_worker_with_the_fewest_peers_gets_the_next() {
-        let mut ids = PeerIds::new(7, Share::new(0, 3).unwrap());
+        let mut ids = PeerIds::new(7, Shard::new(0, 3).unwrap());
         let taken: Vec<_> = (0..7).map(|_| ids.take(None).unwrap()).collect();
         let slots: Vec<_> = taken.iter().map(|peer| peer.id.get()).collect();
         assert_eq!(slots, [0, 1, 2, 3, 4, 5, 6]);
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn whose_worker_is_settled_gets_a_slot_of_that_worker_or_none() {
-        let mut ids = PeerIds::new(3, Share::new(0, 2).unwrap());
+        let mut ids = PeerIds::new(3, Shard::new(0, 2).unwrap());
         assert_eq!(ids.take(Some(1)).unwrap().id.get(), 1);
         assert_eq!(ids.take(Some(1)), None);
         assert_eq!(ids.take(Some(2)), None);
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn giving_back_twice_frees_one_slot() {
-        let mut ids = PeerIds::new(1, Share::WHOLE);
+        let mut ids = PeerIds::new(1, Shard::WHOLE);
         let only = ids.take(None).unwrap();
         ids.give_back(only);
         ids.give_back(only);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use clock::Clock;
-use datapath::{PeerToPeer, Share, Side, WorkerSettings};
+use datapath::{PeerToPeer, Shard, Side, WorkerSettings};
 use sysio::{TcpListener, Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel::{Gate, GateSettings, ServerConfig};
@@ -116,7 +116,7 @@ impl Server {
             side: Side::Server,
             slots: slots(settings.max_sessions),
             peer_to_peer: settings.peer_to_peer,
-            share: Share::WHOLE,
+            shard: Shard::WHOLE,
         };
         let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;

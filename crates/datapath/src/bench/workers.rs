@@ -1,4 +1,4 @@
-//! A whole worker. The cipher's own instructions are left out of these counts by whoever counts.
+//! A whole worker. The cipher's own instructions are left out of these counts by the benchmark.
 
 use std::hint::black_box;
 

@@ -21,7 +21,7 @@ pub struct Joined<'a, 'b> {
     pub first: &'a [u8],
     /// The payloads behind the headers; none for a single packet.
     pub payloads: &'a [&'b [u8]],
-    /// The packets as they came, for who can't write them joined.
+    /// The packets as they came, for a sink that can't write them joined.
     pub packets: &'a [&'b [u8]],
 }
 

@@ -1,7 +1,7 @@
 //! One packet as the kernel gave it, into the packets that it stands for.
 //!
 //! Nothing is copied but headers: a segment's headers are written over the end of the segment
-//! before, which whoever takes the segments has sealed by then.
+//! before, which is sealed by then.
 
 use std::fmt;
 

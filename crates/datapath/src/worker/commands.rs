@@ -1,4 +1,4 @@
-//! How commands change the table. A command that can't be obeyed changes nothing and is answered by
+//! How commands change the table. A command that can't be executed changes nothing and is answered by
 //! [`Notice::Refused`].
 
 use clock::Now;
@@ -15,16 +15,16 @@ impl Worker {
     /// Applies one command. What comes of it is told by notices.
     pub fn apply(&mut self, command: Command, now: Now) {
         let peer = command.peer();
-        self.serving = Some(peer);
+        self.current_peer = Some(peer);
         fault::pass(Place::Command, peer);
-        if let Err(why) = self.obey(command, now) {
+        if let Err(why) = self.execute(command, now) {
             self.notify(Notice::Refused { peer, why });
         }
         fault::pass(Place::Command, peer);
-        self.serving = None;
+        self.current_peer = None;
     }
 
-    fn obey(&mut self, command: Command, now: Now) -> Result<(), CommandRefused> {
+    fn execute(&mut self, command: Command, now: Now) -> Result<(), CommandRefused> {
         match command {
             Command::PeerNew { peer, endpoint, settings } => {
                 self.peer_new(peer, endpoint, settings, now)
@@ -51,8 +51,8 @@ impl Worker {
         settings: PeerSettings,
         now: Now,
     ) -> Result<(), CommandRefused> {
-        if !self.settings.share.owns(peer.id.get()) {
-            return Err(CommandRefused::WrongShare);
+        if !self.settings.shard.owns(peer.id.get()) {
+            return Err(CommandRefused::WrongShard);
         }
         let nets: Vec<IpNet> = settings.nets().collect();
         self.table.insert(Peer::new(peer, endpoint, settings, now.boot))?;
@@ -110,10 +110,10 @@ impl Worker {
         sender: Option<Endpoint>,
     ) -> Result<(), CommandRefused> {
         let slot = peer.id.get();
-        if self.settings.share.owns(slot) {
-            return Err(CommandRefused::WrongShare);
+        if self.settings.shard.owns(slot) {
+            return Err(CommandRefused::WrongShard);
         }
-        let former = self.elsewhere.insert(slot, networks.clone(), sender);
+        let former = self.remote_peers.insert(slot, networks.clone(), sender);
         former.into_iter().for_each(|net| self.routes.remove(net, slot));
         networks.into_iter().for_each(|net| self.routes.insert(net, slot));
         Ok(())
@@ -121,7 +121,7 @@ impl Worker {
 
     fn route_del(&mut self, peer: PeerRef) -> Result<(), CommandRefused> {
         let slot = peer.id.get();
-        let former = self.elsewhere.remove(slot);
+        let former = self.remote_peers.remove(slot);
         former.into_iter().for_each(|net| self.routes.remove(net, slot));
         Ok(())
     }

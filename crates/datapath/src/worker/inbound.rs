@@ -8,12 +8,12 @@ use std::time::Duration;
 use clock::Now;
 use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 
-use super::judging::Judged;
+use super::delivery::{Accepted, Delivery, Unfiltered};
+use super::filter::Filtered;
 use super::{Queued, Worker};
 use crate::ip::Inner;
 use crate::{
-    Datagram, DatagramSink, DropCause, Endpoint, Notice, Packet, PacketSink, PeerRef, PeerToPeer,
-    Side, mss,
+    Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerRef, PeerToPeer, Side, mss,
 };
 
 impl Worker {
@@ -27,23 +27,23 @@ impl Worker {
         to_udp: &mut impl DatagramSink,
     ) {
         if self.rules.is_some() {
-            let mut judged = Judged::new(inward, to_udp);
-            self.handle_all(batch, now, &mut judged);
-            return judged.settle(self, now);
+            let mut filtered = Filtered::new(inward, to_udp);
+            self.handle_all(batch, now, &mut filtered);
+            return filtered.settle(self, now);
         }
-        self.handle_all(batch, now, &mut AtOnce { inward, to_udp });
+        self.handle_all(batch, now, &mut Unfiltered { inward, to_udp });
     }
 
     fn handle_all<'b>(
         &mut self,
         batch: impl IntoIterator<Item = Datagram<'b>>,
         now: Now,
-        onward: &mut impl Onward<'b>,
+        delivery: &mut impl Delivery<'b>,
     ) {
         for Datagram { endpoint, bytes, stride } in batch {
             let stride = if stride == 0 { bytes.len() } else { stride };
             for datagram in bytes.chunks_mut(stride.max(1)) {
-                self.handle_datagram(&endpoint, datagram, now, onward);
+                self.handle_datagram(&endpoint, datagram, now, delivery);
             }
         }
     }
@@ -53,13 +53,13 @@ impl Worker {
         endpoint: &Endpoint,
         datagram: &'b mut [u8],
         now: Now,
-        onward: &mut impl Onward<'b>,
+        delivery: &mut impl Delivery<'b>,
     ) {
-        self.serving = None;
+        self.current_peer = None;
         let done = match parse_header(datagram) {
-            Ok(header) => self.handle_data(endpoint, header, datagram, now, onward),
+            Ok(header) => self.handle_data(endpoint, header, datagram, now, delivery),
             Err(DataHeaderError::NotData(_)) => {
-                return onward.inward().control(endpoint, datagram);
+                return delivery.inward().control(endpoint, datagram);
             }
             Err(DataHeaderError::Truncated) => Err(DropCause::TooShort),
         };
@@ -74,16 +74,16 @@ impl Worker {
         header: DataHeader,
         datagram: &'b mut [u8],
         now: Now,
-        onward: &mut impl Onward<'b>,
+        delivery: &mut impl Delivery<'b>,
     ) -> Result<(), DropCause> {
         let slot = self.sender(endpoint, header).ok_or(DropCause::UnknownPeer)?;
-        let share = self.settings.share;
-        if !share.owns(slot) {
-            let taken = onward.inward().elsewhere(share.owner(slot), endpoint, datagram);
+        let shard = self.settings.shard;
+        if !shard.owns(slot) {
+            let taken = delivery.inward().hand_off(shard.owner(slot), endpoint, datagram);
             return if taken { Ok(()) } else { Err(DropCause::HandOver) };
         }
         let packet = self.open(slot, endpoint, header, datagram, now)?;
-        self.take(slot, packet, now, onward)
+        self.handle_payload(slot, packet, now, delivery)
     }
 
     /// Everything up to an authentic payload whose sender is where it may be.
@@ -96,7 +96,7 @@ impl Worker {
         now: Now,
     ) -> Result<&'b mut [u8], DropCause> {
         let peer = self.table.at(slot).ok_or(DropCause::UnknownPeer)?;
-        self.serving = Some(peer.reference);
+        self.current_peer = Some(peer.reference);
         let notices = &mut self.notices;
         let mut notify = |notice| notices.push_back(Queued::Notice(notice));
         let opened = peer.open(header, datagram, &mut notify)?;
@@ -117,7 +117,7 @@ impl Worker {
             }
             // A server that answers from elsewhere is followed if the profile says float.
             (Side::Client, DataHeader::V2 { .. }) => self.table.slot_at(endpoint).or(Some(0)),
-            _ => self.table.slot_at(endpoint).or_else(|| self.elsewhere.slot_at(endpoint)),
+            _ => self.table.slot_at(endpoint).or_else(|| self.remote_peers.slot_at(endpoint)),
         }
     }
 
@@ -132,7 +132,7 @@ impl Worker {
         let taken = self.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
         let Some(peer) = self.table.at(slot) else { return Ok(()) };
         let same_remote = peer.endpoint.key() == endpoint.key();
-        // Whoever speaks TCP stays on its connection, and nobody moves to another's.
+        // A peer over TCP stays on its connection, and none moves to another's.
         let bound = peer.endpoint.stream().is_some() || endpoint.stream().is_some();
         if !same_remote && (taken || bound || !peer.settings.float) {
             return Err(DropCause::FloatRefused);
@@ -160,18 +160,18 @@ impl Worker {
     }
 
     /// What becomes of an authentic payload.
-    fn take<'b>(
+    fn handle_payload<'b>(
         &mut self,
         slot: u32,
         packet: &'b mut [u8],
         now: Now,
-        onward: &mut impl Onward<'b>,
+        delivery: &mut impl Delivery<'b>,
     ) -> Result<(), DropCause> {
         match Payload::classify(packet) {
             Payload::Packet => {}
             Payload::Ping => return Ok(()),
             Payload::Occ(occ) => {
-                self.take_occ(slot, occ);
+                self.handle_occ(slot, occ);
                 return Ok(());
             }
         }
@@ -181,30 +181,11 @@ impl Worker {
             return Err(DropCause::PeerToPeer);
         }
         let peer = self.name(slot)?;
-        onward.accepted(self, Accepted { peer, packet, to }, now)
-    }
-
-    /// Hands a packet on, inward or to the other peer that it is for.
-    pub(super) fn deliver<'b>(
-        &mut self,
-        accepted: Accepted<'b>,
-        now: Now,
-        inward: &mut impl PacketSink<'b>,
-        to_udp: &mut impl DatagramSink,
-    ) -> Result<(), DropCause> {
-        let Accepted { peer, packet, to } = accepted;
-        match to {
-            None => inward.packet(peer, packet),
-            Some(other) if self.settings.share.owns(other) => {
-                self.pass_on(other, packet, now, to_udp)?;
-            }
-            Some(other) => self.hand_over(other, &Packet::plain(packet), to_udp)?,
-        }
-        Ok(())
+        delivery.accepted(self, Accepted { peer, packet, to }, now)
     }
 
     /// Of stock's options messages only the goodbye matters (protocol section 11.2).
-    fn take_occ(&mut self, slot: u32, occ: Occ) {
+    fn handle_occ(&mut self, slot: u32, occ: Occ) {
         let Some(peer) = self.table.at(slot) else { return };
         if occ == Occ::Exit && !std::mem::replace(&mut peer.said_exit, true) {
             let peer = peer.reference;
@@ -237,49 +218,6 @@ impl Worker {
             return None;
         }
         self.routes.find(inner.destination).filter(|other| *other != slot)
-    }
-}
-
-/// A packet that its peer may send.
-pub(super) struct Accepted<'b> {
-    pub(super) peer: PeerRef,
-    pub(super) packet: &'b mut [u8],
-    /// The slot of the other peer that it is for, unless that is the kernel's matter.
-    pub(super) to: Option<u32>,
-}
-
-/// The way of what was received.
-pub(super) trait Onward<'b> {
-    /// Takes control packets, and packets of other workers' peers.
-    fn inward(&mut self) -> &mut impl PacketSink<'b>;
-
-    /// Takes a packet that its peer may send.
-    fn accepted(
-        &mut self,
-        worker: &mut Worker,
-        accepted: Accepted<'b>,
-        now: Now,
-    ) -> Result<(), DropCause>;
-}
-
-/// Nobody judges: every packet goes on as it comes.
-struct AtOnce<'s, I, U> {
-    inward: &'s mut I,
-    to_udp: &'s mut U,
-}
-
-impl<'b, I: PacketSink<'b>, U: DatagramSink> Onward<'b> for AtOnce<'_, I, U> {
-    fn inward(&mut self) -> &mut impl PacketSink<'b> {
-        self.inward
-    }
-
-    fn accepted(
-        &mut self,
-        worker: &mut Worker,
-        accepted: Accepted<'b>,
-        now: Now,
-    ) -> Result<(), DropCause> {
-        worker.deliver(accepted, now, self.inward, self.to_udp)
     }
 }
 

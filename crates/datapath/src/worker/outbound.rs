@@ -30,17 +30,17 @@ impl Worker {
         now: Now,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
-        self.serving = None;
+        self.current_peer = None;
         let inner = Inner::parse(packet.bytes).ok_or(DropCause::NotIp)?;
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
         }
         let slot = self.routes.find(inner.destination).ok_or(DropCause::NoRoute)?;
-        if !self.settings.share.owns(slot) {
-            return self.hand_over(slot, &packet, to_udp);
+        if !self.settings.shard.owns(slot) {
+            return self.hand_off(slot, &packet, to_udp);
         }
         let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
-        self.serving = Some(peer);
+        self.current_peer = Some(peer);
         let Packet { bytes, header } = packet;
         if self.rules.is_some() && !self.may_pass(peer, bytes, &header, now) {
             return Ok(());
@@ -55,14 +55,14 @@ impl Worker {
     }
 
     /// Leaves a packet to the worker that owns its peer.
-    pub(super) fn hand_over(
+    pub(super) fn hand_off(
         &self,
         slot: u32,
         packet: &Packet<'_>,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
-        let owner = self.settings.share.owner(slot);
-        if to_udp.elsewhere(owner, packet) { Ok(()) } else { Err(DropCause::HandOver) }
+        let owner = self.settings.shard.owner(slot);
+        if to_udp.hand_off(owner, packet) { Ok(()) } else { Err(DropCause::HandOver) }
     }
 
     /// Seals for one peer what another sent.
@@ -91,7 +91,7 @@ impl Worker {
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
         let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?;
-        self.serving = Some(peer.reference);
+        self.current_peer = Some(peer.reference);
         mss::clamp(packet, peer.settings.mss);
         let notices = &mut self.notices;
         let mut notify = |notice| notices.push_back(Queued::Notice(notice));

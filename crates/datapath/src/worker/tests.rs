@@ -8,7 +8,7 @@ mod moving;
 mod owners;
 mod renewal;
 mod rules;
-mod sharing;
+mod shards;
 mod traffic;
 
 use std::time::Duration;
@@ -106,8 +106,8 @@ impl Rig {
         self.worker.handle_timeout(self.now, &mut self.outbox);
     }
 
-    fn farewell(&mut self, peer: PeerRef) {
-        self.worker.farewell(peer, self.now, &mut self.outbox);
+    fn send_exit(&mut self, peer: PeerRef) {
+        self.worker.send_exit(peer, self.now, &mut self.outbox);
     }
 
     fn notices(&mut self) -> Vec<Notice> {
@@ -136,7 +136,7 @@ impl Rig {
 struct Collected {
     packets: Vec<Vec<u8>>,
     control: Vec<(Endpoint, Vec<u8>)>,
-    elsewhere: Vec<(u16, Endpoint, Vec<u8>)>,
+    handed_off: Vec<(u16, Endpoint, Vec<u8>)>,
     refuses: bool,
 }
 
@@ -149,9 +149,9 @@ impl<'b> PacketSink<'b> for Collected {
         self.control.push((*endpoint, datagram.to_vec()));
     }
 
-    fn elsewhere(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
+    fn hand_off(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
         if !self.refuses {
-            self.elsewhere.push((owner, *endpoint, datagram.to_vec()));
+            self.handed_off.push((owner, *endpoint, datagram.to_vec()));
         }
         !self.refuses
     }

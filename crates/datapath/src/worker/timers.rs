@@ -42,7 +42,7 @@ impl Worker {
         while let Some(slot) = self.timers.pop_due(now.boot) {
             if let Some(peer) = self.table.at(slot) {
                 peer.alive.armed = None;
-                self.serving = Some(peer.reference);
+                self.current_peer = Some(peer.reference);
             }
             self.ping_if_due(slot, now, to_udp);
             self.expire_if_due(slot, now);
@@ -57,19 +57,25 @@ impl Worker {
         }
         // Whether or not it leaves: the next one is due a period later, not at once.
         peer.alive.last_tx = now.boot;
-        self.say(slot, &PING, now, to_udp);
+        self.send_message(slot, &PING, now, to_udp);
     }
 
     /// Says goodbye in the data channel, for a peer that does not take it in the control channel.
-    pub fn farewell(&mut self, peer: PeerRef, now: Now, to_udp: &mut impl DatagramSink) {
+    pub fn send_exit(&mut self, peer: PeerRef, now: Now, to_udp: &mut impl DatagramSink) {
         if self.table.named(peer).is_some() {
-            self.say(peer.id.get(), &OCC_EXIT, now, to_udp);
+            self.send_message(peer.id.get(), &OCC_EXIT, now, to_udp);
         }
     }
 
-    fn say(&mut self, slot: u32, message: &[u8], now: Now, to_udp: &mut impl DatagramSink) {
+    fn send_message(
+        &mut self,
+        slot: u32,
+        message: &[u8],
+        now: Now,
+        to_udp: &mut impl DatagramSink,
+    ) {
         let Some(peer) = self.table.at(slot) else { return };
-        self.serving = Some(peer.reference);
+        self.current_peer = Some(peer.reference);
         let notices = &mut self.notices;
         let mut notify = |notice| notices.push_back(Queued::Notice(notice));
         if let Err(cause) = peer.seal(message, now.boot, to_udp, &mut notify) {

@@ -155,7 +155,7 @@ impl<'b, T: TunIo> PacketSink<'b> for Inward<'_, 'b, T> {
         }
     }
 
-    fn elsewhere(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
+    fn hand_off(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
         self.neighbours.is_some_and(|others| others.datagram(owner, endpoint, datagram))
     }
 }

@@ -20,7 +20,7 @@ impl DatagramSink for Outgoing<'_> {
         self.outbox.commit();
     }
 
-    fn elsewhere(&mut self, owner: u16, packet: &Packet<'_>) -> bool {
+    fn hand_off(&mut self, owner: u16, packet: &Packet<'_>) -> bool {
         self.neighbours.packet(owner, packet)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use datapath::{
-    Carrier, Command, Endpoint, IpNet, PeerRef, PeerSettings, Share, StreamId, WorkerSettings,
+    Carrier, Command, Endpoint, IpNet, PeerRef, PeerSettings, Shard, StreamId, WorkerSettings,
 };
 use sysio::{Poller, Transmit, Tun, UdpSocket};
 
@@ -24,7 +24,7 @@ pub(crate) struct DataPlane {
     /// A socket for each address listened on, to answer from.
     sockets: Arc<[Arc<UdpSocket>]>,
     /// How the workers that own peers share them; one more may read the control packets.
-    share: Share,
+    shard: Shard,
     receive_buffer: Option<u32>,
 }
 
@@ -51,10 +51,10 @@ impl DataPlane {
         let mailboxes = Mailboxes::new(pollers.iter().map(Poller::waker));
         let (mut workers, mut threads, mut passenger) = (Vec::new(), Vec::new(), None);
         for (index, poller) in pollers.into_iter().enumerate() {
-            let share = Share::new(index as u16, owners).unwrap_or(Share::WHOLE);
+            let shard = Shard::new(index as u16, owners).unwrap_or(Shard::WHOLE);
             let part = Part {
                 index,
-                settings: WorkerSettings { share, ..settings },
+                settings: WorkerSettings { shard, ..settings },
                 neighbours: Neighbours::new(Arc::clone(&mailboxes), index),
             };
             let (handle, worker) =
@@ -73,7 +73,7 @@ impl DataPlane {
                 passenger = Some(Passenger::new(worker)?);
             }
         }
-        let share = Share::new(0, owners).unwrap_or(Share::WHOLE);
+        let shard = Shard::new(0, owners).unwrap_or(Shard::WHOLE);
         let buffers = io.groups.iter().flatten().next().map(|socket| socket.buffers());
         tracing::info!(
             workers = owners, tun = ?offloads.tun, gso = offloads.gso, gro = offloads.gro,
@@ -83,7 +83,7 @@ impl DataPlane {
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
         let sockets = io.groups.iter().filter_map(first).collect();
         let receive_buffer = buffers.map(|(receive, _)| receive as u32);
-        let plane = Self { workers: workers.into(), sockets, share, receive_buffer };
+        let plane = Self { workers: workers.into(), sockets, shard, receive_buffer };
         Ok((plane, threads, passenger))
     }
 
@@ -132,8 +132,8 @@ impl DataPlane {
     }
 
     /// Says goodbye to a peer in the data channel.
-    pub(crate) fn farewell(&self, peer: PeerRef) {
-        self.owner(peer).farewell(peer);
+    pub(crate) fn send_exit(&self, peer: PeerRef) {
+        self.owner(peer).send_exit(peer);
     }
 
     /// What the receive buffer of a UDP socket holds, as the kernel counts it, in bytes; `None` over TCP alone.
@@ -142,8 +142,8 @@ impl DataPlane {
     }
 
     /// How the workers share the peers.
-    pub(crate) fn share(&self) -> Share {
-        self.share
+    pub(crate) fn shard(&self) -> Shard {
+        self.shard
     }
 
     /// Reads every worker's figures between two batches.
@@ -161,11 +161,11 @@ impl DataPlane {
     }
 
     fn owner(&self, peer: PeerRef) -> &DataHandle {
-        &self.workers[usize::from(self.share.owner(peer.id.get()))]
+        &self.workers[usize::from(self.shard.owner(peer.id.get()))]
     }
 
     fn others(&self, peer: PeerRef) -> impl Iterator<Item = &DataHandle> {
-        let owner = usize::from(self.share.owner(peer.id.get()));
+        let owner = usize::from(self.shard.owner(peer.id.get()));
         self.workers.iter().enumerate().filter(move |(at, _)| *at != owner).map(|(_, other)| other)
     }
 }

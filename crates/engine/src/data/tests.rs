@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use clock::{Now, VirtualClock};
 use datapath::{
     Command, DataKeys, Endpoint, Header, KeepAlive, Mss, Notice, PeerRef, PeerSettings, SealKey,
-    Share, WorkerSettings,
+    Shard, WorkerSettings,
 };
 use sysio::{
     Packet, Poller, Ready, Received, RecvError, SendError, Transmit, TunIoError, TunOffload,
@@ -58,7 +58,7 @@ fn a_packet_does_not_wait_behind_all_of_another_flow() {
     let queues = TunQueues::share(&[Arc::clone(&backlog), Arc::clone(&single)], 0, 1).unwrap();
     let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let udp = Arc::new(MemoryUdp::new(&[0]));
-    let mut worker = Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp).worker;
+    let mut worker = Rig::new(Shard::WHOLE, Neighbours::new(mailboxes, 0), queues, udp).worker;
     let commands = set_up(PeerRef { id: id(0), generation: 1 });
     commands.into_iter().for_each(|command| worker.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
@@ -78,7 +78,7 @@ fn what_waits_for_a_peer_that_was_sent_enough_stays_in_its_queue_and_holds_up_no
     let queues = TunQueues::share(&[Arc::clone(&stock), Arc::clone(&ours)], 0, 1).unwrap();
     let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
     let udp = Arc::new(MemoryUdp::new(&[0]));
-    let rig = Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), queues, udp);
+    let rig = Rig::new(Shard::WHOLE, Neighbours::new(mailboxes, 0), queues, udp);
     let (mut worker, clock) = (rig.worker, rig.clock);
     for (slot, paced) in [(0, true), (1, false)] {
         let peer = PeerRef { id: id(slot), generation: 1 };
@@ -117,12 +117,12 @@ fn moved(workers: u16) -> u64 {
 }
 
 fn run(index: u16, of: u16, neighbours: Neighbours, start: &Barrier) -> u64 {
-    let share = Share::new(index, of).expect("workers");
-    let peers: Vec<u32> = (0..PEERS * u32::from(of)).filter(|slot| share.owns(*slot)).collect();
+    let shard = Shard::new(index, of).expect("workers");
+    let peers: Vec<u32> = (0..PEERS * u32::from(of)).filter(|slot| shard.owns(*slot)).collect();
     let tun = Arc::new(MemoryTun::new(&peers));
     let udp = Arc::new(MemoryUdp::new(&peers));
     let queue = TunQueues::one(Arc::clone(&tun));
-    let mut worker = Rig::new(share, neighbours, queue, Arc::clone(&udp)).worker;
+    let mut worker = Rig::new(shard, neighbours, queue, Arc::clone(&udp)).worker;
     let commands = |slot: &u32| set_up(PeerRef { id: id(*slot), generation: 1 });
     peers.iter().flat_map(commands).for_each(|command| worker.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
@@ -148,7 +148,7 @@ struct Rig<T: TunIo> {
 }
 
 impl<T: TunIo> Rig<T> {
-    fn new(share: Share, neighbours: Neighbours, tun: TunQueues<T>, udp: Arc<MemoryUdp>) -> Self {
+    fn new(shard: Shard, neighbours: Neighbours, tun: TunQueues<T>, udp: Arc<MemoryUdp>) -> Self {
         let clock = VirtualClock::new(START);
         let key = StaticKey::from_bytes(&[7; 256]);
         let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
@@ -174,9 +174,9 @@ impl<T: TunIo> Rig<T> {
         let (ended_streams, _) = mpsc::unbounded_channel();
         let outlets =
             Outlets { control, notices: notices_out, ended_streams: ended_streams.clone() };
-        let streams = Streams::new(0, share.of(), StreamSources::default(), &poller, ended_streams)
+        let streams = Streams::new(0, shard.of(), StreamSources::default(), &poller, ended_streams)
             .expect("no streams");
-        let settings = WorkerSettings { share, ..WorkerSettings::server(1 << 16) };
+        let settings = WorkerSettings { shard, ..WorkerSettings::server(1 << 16) };
         let part = Part { index: 0, settings, neighbours };
         let (orders, inbox) = channel();
         let orders = DataHandle { orders, waker: poller.waker() };

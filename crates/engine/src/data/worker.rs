@@ -14,7 +14,7 @@ use clock::Now;
 use datapath::offload::VirtioHeader;
 use datapath::{
     Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef,
-    Share, Worker,
+    Shard, Worker,
 };
 use sysio::{Packet, Poller, PollerEvents, Ready, Received, Transmit, Tun, UdpSocket};
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ use crate::figures::DataFigures;
 
 pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     worker: Worker,
-    share: Share,
+    shard: Shard,
     neighbours: Neighbours,
     parcels: Vec<Parcel>,
     io: DataIo<T, U>,
@@ -75,7 +75,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             if io.offloads.gro { (JOINED_SLOTS, SUPER) } else { (SLOTS, LARGEST) };
         Self {
             worker: Worker::new(part.settings),
-            share: part.settings.share,
+            shard: part.settings.shard,
             neighbours: part.neighbours,
             parcels: Vec::with_capacity(PARCELS_AT_ONCE),
             inside: Inside::new(
@@ -202,7 +202,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             self.outbox.clear();
         }
         self.streams.drop_the_served(&self.poller);
-        let peer = self.inside.take_stumbled().or(self.worker.serving());
+        let peer = self.inside.take_stumbled().or(self.worker.current_peer());
         tracing::error!(?peer, "a packet or a command made us stumble; its peer is closed");
         if let Some(peer) = peer {
             self.take_away(peer);
@@ -211,8 +211,8 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
 
     /// Takes a peer away whatever state our mistake left it in, and sees that its session is told.
     fn take_away(&mut self, peer: PeerRef) {
-        let mut notice = Notice::Stumbled { peer };
-        if self.share.owns(peer.id.get()) {
+        let mut notice = Notice::WorkerPanicked { peer };
+        if self.shard.owns(peer.id.get()) {
             let was_there = self.worker.peer_counters(peer).is_some();
             let work = || self.apply(Command::PeerDel { peer });
             let went_well = catch_unwind(AssertUnwindSafe(work)).is_ok();
@@ -255,12 +255,12 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
 
     fn carry_out(&mut self, order: Order) {
         // Whoever was served last has nothing to do with it.
-        self.worker.serve_nobody();
+        self.worker.clear_current_peer();
         let now = self.io.common.clock.now();
         match order {
             Order::Apply(command) => self.apply(*command),
-            Order::Farewell(peer) => {
-                self.worker.farewell(peer, now, &mut self.outbox);
+            Order::SendExit(peer) => {
+                self.worker.send_exit(peer, now, &mut self.outbox);
                 self.flush();
             }
             Order::Stream(stream, order) => self.streams.obey(stream, order, now, &self.poller),
@@ -304,7 +304,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 gso: self.io.sockets.iter().all(|(socket, _)| socket.joins_sent()),
                 ..self.io.offloads
             }),
-            workers: self.share.of(),
+            workers: self.shard.of(),
             streams: self.streams.figures(),
             ..self.inside.figures()
         }
@@ -360,7 +360,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
                 self.flush();
             }
-            if let Some(until) = self.worker.rests_until(now) {
+            if let Some(until) = self.worker.paused_until(now) {
                 self.resting.let_rest(number, until);
                 break;
             }

@@ -1,4 +1,4 @@
-//! A panic while a packet of one peer is opened, cut or sealed: `serving` names that peer and no other,
+//! A panic while a packet of one peer is opened, cut or sealed: `current_peer` names that peer and no other,
 //! and once it is deleted the worker goes on for all others.
 //!
 //! Faults wait in one place for the whole test program, so each test has a generation of its own.
@@ -15,7 +15,7 @@ fn a_panic_while_opening_is_the_end_of_that_peer_alone() {
     fault::inject(Place::Open, ill, 1);
     let batch: Vec<_> = (0..6).map(|n| (n % 2, fars[n as usize % 2].hello())).collect();
     let panicked = receive(&mut rig, &batch);
-    assert!(panicked && rig.worker.serving() == Some(ill));
+    assert!(panicked && rig.worker.current_peer() == Some(ill));
     assert_eq!(rig.packets(), [from_peer(0), from_peer(1)], "what came before went on");
     only_one_ended(&mut rig, &mut fars, ill, well);
 }
@@ -25,7 +25,7 @@ fn a_panic_while_sealing_is_the_end_of_that_peer_alone_and_gives_its_room_back()
     let (mut rig, mut fars, [ill, well]) = two_peers(902);
     fault::inject(Place::Seal, ill, 1);
     let panicked = caught(|| [1, 0, 1, 0, 1].into_iter().for_each(|n| rig.tun(&to_peer(n))));
-    assert!(panicked && rig.worker.serving() == Some(ill));
+    assert!(panicked && rig.worker.current_peer() == Some(ill));
     let sent: Vec<_> = rig.sent().into_iter().map(|(to, _)| to).collect();
     assert_eq!(sent, [home(1), home(0), home(1)], "whole datagrams, and only those");
     only_one_ended(&mut rig, &mut fars, ill, well);
@@ -45,7 +45,7 @@ fn a_panic_between_segments_is_the_end_of_that_peer_alone() {
         let mut bytes = crafted.bytes();
         let packet = Packet { bytes: &mut bytes, header };
         let panicked = caught(|| rig.worker.handle_packets([packet], rig.now, &mut rig.outbox));
-        assert!(panicked && rig.worker.serving() == Some(ill));
+        assert!(panicked && rig.worker.current_peer() == Some(ill));
         let sent = rig.sent();
         assert_eq!(sent.len(), 1 + before as usize);
         only_one_ended(&mut rig, &mut fars, ill, well);
@@ -62,24 +62,24 @@ fn a_panic_while_a_ping_is_sealed_is_the_end_of_that_peer_alone() {
     }
     fault::inject(Place::Seal, ill, 0);
     rig.pass(11);
-    assert!(caught(|| rig.timeout()) && rig.worker.serving() == Some(ill));
+    assert!(caught(|| rig.timeout()) && rig.worker.current_peer() == Some(ill));
     rig.apply(Command::PeerDel { peer: ill });
     rig.timeout();
     assert_eq!(rig.sent().len(), 1, "the other one is pinged in its time");
 }
 
 #[test]
-fn before_it_is_known_whose_a_packet_is_nobody_is_served() {
+fn before_it_is_known_whose_a_packet_is_no_peer_is_current() {
     let (mut rig, mut fars, [_, well]) = two_peers(912);
     let hello = fars[1].hello();
     rig.udp(home(1), &hello);
-    assert_eq!(rig.worker.serving(), Some(well));
+    assert_eq!(rig.worker.current_peer(), Some(well));
     rig.udp(home(1), &[0x38; 40]);
-    assert_eq!(rig.worker.serving(), None);
+    assert_eq!(rig.worker.current_peer(), None);
     rig.tun(&to_peer(1));
-    assert_eq!(rig.worker.serving(), Some(well));
+    assert_eq!(rig.worker.current_peer(), Some(well));
     rig.tun(&[0x45; 10]);
-    assert_eq!(rig.worker.serving(), None);
+    assert_eq!(rig.worker.current_peer(), None);
 }
 
 /// The peers 0 and 1 of this generation.

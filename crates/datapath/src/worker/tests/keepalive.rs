@@ -158,9 +158,9 @@ fn due_in(rig: &Rig) -> Option<u64> {
 #[test]
 fn a_farewell_leaves_under_the_sealing_key_and_only_to_a_living_peer() {
     let (mut rig, mut far) = kept_alive(None, None);
-    rig.farewell(peer(0, 2));
+    rig.send_exit(peer(0, 2));
     assert!(rig.sent().is_empty());
-    rig.farewell(peer(0, 1));
+    rig.send_exit(peer(0, 1));
     let sent = rig.sent();
     assert_eq!(far.open(&sent[0].1), wire::data::OCC_EXIT);
 }

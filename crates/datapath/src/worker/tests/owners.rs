@@ -235,13 +235,13 @@ fn an_outer_address_belongs_to_the_latest_peer_that_was_made_there() {
 }
 
 #[test]
-fn the_peer_being_served_is_known_to_whoever_has_to_end_it() {
+fn the_current_peer_is_known_to_the_shell_that_has_to_end_it() {
     let (mut rig, mut fars) = Rig::server(2);
     let hello = fars[1].hello();
     rig.udp(home(1), &hello);
-    assert_eq!(rig.worker.serving(), Some(peer(1, 1)));
+    assert_eq!(rig.worker.current_peer(), Some(peer(1, 1)));
     rig.tun(&to_peer(0));
-    assert_eq!(rig.worker.serving(), Some(peer(0, 1)));
+    assert_eq!(rig.worker.current_peer(), Some(peer(0, 1)));
 }
 
 fn late_commands(old: PeerRef, far: &Far) -> Vec<Command> {

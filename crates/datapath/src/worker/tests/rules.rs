@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::offload::{Segmentation, VirtioHeader};
-use crate::{Direction, PeerRun, Rules, Verdict};
+use crate::{Decision, Direction, PeerRun, Rules};
 
 #[test]
 fn a_run_of_one_peer_is_judged_once_and_dropped_whole_and_nobody_elses_is() {
@@ -135,10 +135,10 @@ fn a_panic_of_the_rules_is_blamed_on_the_run_that_they_judged() {
     let batch = all.iter_mut().map(|(id, bytes)| Datagram::single(home(*id), bytes));
     let work = || rig.worker.handle_datagrams(batch, rig.now, &mut rig.inward, &mut rig.outbox);
     assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
-    assert_eq!(rig.worker.serving(), Some(peer(0, 1)));
+    assert_eq!(rig.worker.current_peer(), Some(peer(0, 1)));
     let work = || rig.tun(&to_peer(1));
     assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
-    assert_eq!(rig.worker.serving(), Some(peer(1, 1)));
+    assert_eq!(rig.worker.current_peer(), Some(peer(1, 1)));
 }
 
 /// Rules against whatever concerns the peer in this slot, and what they were asked.
@@ -171,9 +171,9 @@ struct Against {
 }
 
 impl Rules for Against {
-    fn judge(&mut self, run: &PeerRun, _: Now) -> Verdict {
+    fn decide(&mut self, run: &PeerRun, _: Now) -> Decision {
         self.asked.0.lock().unwrap().push(*run);
-        if run.peer.id.get() == self.slot { Verdict::Drop } else { Verdict::Pass }
+        if run.peer.id.get() == self.slot { Decision::Drop } else { Decision::Pass }
     }
 }
 
@@ -181,7 +181,7 @@ impl Rules for Against {
 struct Panicking;
 
 impl Rules for Panicking {
-    fn judge(&mut self, _: &PeerRun, _: Now) -> Verdict {
+    fn decide(&mut self, _: &PeerRun, _: Now) -> Decision {
         panic!("a rule's own mistake");
     }
 }

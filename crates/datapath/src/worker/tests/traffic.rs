@@ -50,19 +50,19 @@ fn a_paced_peer_rests_after_a_burst_and_others_do_not() {
     };
     let burst = (1..100).find(|_| {
         rig.tun(&full(0));
-        rig.worker.rests_until(rig.now).is_some()
+        rig.worker.paused_until(rig.now).is_some()
     });
     assert!(burst.is_some_and(|packets| packets > 20), "{burst:?}");
-    let until = rig.worker.rests_until(rig.now);
+    let until = rig.worker.paused_until(rig.now);
     (0..100).for_each(|_| rig.tun(&full(1)));
-    assert_eq!(rig.worker.rests_until(rig.now), None, "the other one may be sent more");
+    assert_eq!(rig.worker.paused_until(rig.now), None, "the other one may be sent more");
     rig.tun(&full(0));
     assert!(
-        rig.worker.rests_until(rig.now) > until,
+        rig.worker.paused_until(rig.now) > until,
         "what comes all the same is sent, and counted"
     );
     rig.pass(1);
-    assert_eq!(rig.worker.rests_until(rig.now), None);
+    assert_eq!(rig.worker.paused_until(rig.now), None);
     assert_eq!(rig.sent().len(), burst.unwrap() + 101);
 }
 

@@ -29,7 +29,7 @@ fn a_panic_over_any_command_ends_the_peer_that_it_is_about_and_no_other() {
         let [ill, well] = [0, 1].map(|slot| peer(slot, 5000 + before));
         fault::inject(Place::Command, ill, before);
         let gone = |notice: &Notice| matches!(notice, Notice::Deleted { peer, .. } if *peer == ill);
-        let figures = obeyed(Share::WHOLE, set_up(well).into_iter().chain(script(ill)), gone);
+        let figures = obeyed(Shard::WHOLE, set_up(well).into_iter().chain(script(ill)), gone);
         assert!(!fault::waits(Place::Command, ill), "it was met");
         let left: Vec<_> = figures.peers.iter().map(|(peer, _)| *peer).collect();
         assert_eq!(left, [well], "{before} before");
@@ -38,14 +38,14 @@ fn a_panic_over_any_command_ends_the_peer_that_it_is_about_and_no_other() {
 
 #[test]
 fn a_panic_over_a_route_to_anothers_peer_is_told_since_its_owner_still_has_it() {
-    let share = Share::new(0, 2).expect("two workers");
+    let shard = Shard::new(0, 2).expect("two workers");
     for before in [0, 1] {
         let ill = peer(1, 6000 + before);
         fault::inject(Place::Command, ill, before);
         let networks = vec![IpNet::host(address(1).into())];
         let command = Command::RouteNew { peer: ill, networks, sender: None };
-        let told = |notice: &Notice| *notice == Notice::Stumbled { peer: ill };
-        obeyed(share, [command], told);
+        let told = |notice: &Notice| *notice == Notice::WorkerPanicked { peer: ill };
+        obeyed(shard, [command], told);
     }
 }
 
@@ -55,7 +55,7 @@ fn a_packet_that_is_read_after_a_key_was_handed_over_finds_it_in_place() {
     let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
     let udp = Arc::new(MemoryUdp::new(&[0]));
     let Rig { mut worker, orders, .. } =
-        Rig::new(Share::WHOLE, Neighbours::new(mailboxes, 0), tun, udp);
+        Rig::new(Shard::WHOLE, Neighbours::new(mailboxes, 0), tun, udp);
     set_up(peer(0, 1)).into_iter().for_each(|command| orders.apply(command));
     // In the midst of a turn: it looked for commands before these came.
     worker.serve(&[Ready::Fd { token: FIRST_SOCKET, readable: true, writable: false }]);
@@ -70,12 +70,12 @@ fn a_command_that_can_wait_is_obeyed_before_long_though_no_packet_comes() {
     assert!(can_wait(&command));
     let refused =
         |notice: &Notice| matches!(notice, Notice::Refused { peer, .. } if *peer == stranger);
-    obeyed(Share::WHOLE, [command], refused);
+    obeyed(Shard::WHOLE, [command], refused);
 }
 
 /// Lets a worker obey these, and waits for a notice. What it counted afterwards.
 fn obeyed(
-    share: Share,
+    shard: Shard,
     commands: impl IntoIterator<Item = Command>,
     awaited: impl Fn(&Notice) -> bool,
 ) -> DataFigures {
@@ -83,7 +83,7 @@ fn obeyed(
     let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
     let udp = Arc::new(MemoryUdp::new(&[]));
     let Rig { worker, orders, mut notices, .. } =
-        Rig::new(share, Neighbours::new(mailboxes, 0), tun, udp);
+        Rig::new(shard, Neighbours::new(mailboxes, 0), tun, udp);
     let running = std::thread::spawn(move || worker.run());
     commands.into_iter().for_each(|command| orders.apply(command));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();

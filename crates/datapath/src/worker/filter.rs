@@ -1,23 +1,23 @@
-//! Where rules are asked: what comes from the network waits for the verdict on its run, what comes from
+//! Where rules are asked: what comes from the network waits for the decision on its run, what comes from
 //! the TUN device is one run as it is read. Not here: what becomes of packets without rules.
 
 use clock::Now;
 
 use super::Worker;
-use super::inbound::{Accepted, Onward};
+use super::delivery::{Accepted, Delivery};
 use crate::offload::{self, VirtioHeader};
-use crate::rules::{Direction, PeerRun, Verdict};
+use crate::rules::{Decision, Direction, PeerRun};
 use crate::{DatagramSink, DropCause, PacketSink, PeerRef};
 
 /// Packets of a run go on behind its last one; control packets don't wait.
-pub(super) struct Judged<'s, 'b, I, U> {
+pub(super) struct Filtered<'s, 'b, I, U> {
     inward: &'s mut I,
     to_udp: &'s mut U,
     held: [Option<Accepted<'b>>; HELD],
     len: usize,
 }
 
-impl<'s, 'b, I: PacketSink<'b>, U: DatagramSink> Judged<'s, 'b, I, U> {
+impl<'s, 'b, I: PacketSink<'b>, U: DatagramSink> Filtered<'s, 'b, I, U> {
     pub(super) fn new(inward: &'s mut I, to_udp: &'s mut U) -> Self {
         Self { inward, to_udp, held: [const { None }; HELD], len: 0 }
     }
@@ -25,14 +25,14 @@ impl<'s, 'b, I: PacketSink<'b>, U: DatagramSink> Judged<'s, 'b, I, U> {
     /// Asks about what is held, and lets all of it go on or none. Nothing waits beyond a batch.
     pub(super) fn settle(&mut self, worker: &mut Worker, now: Now) {
         let Some(run) = self.run() else { return };
-        worker.serving = Some(run.peer);
-        let verdict = worker.judge(&run, now);
+        worker.current_peer = Some(run.peer);
+        let decision = worker.decide(&run, now);
         let len = std::mem::take(&mut self.len);
         for accepted in self.held[..len].iter_mut().filter_map(Option::take) {
-            if verdict == Verdict::Drop {
+            if decision == Decision::Drop {
                 continue;
             }
-            worker.serving = Some(run.peer);
+            worker.current_peer = Some(run.peer);
             if let Err(cause) = worker.deliver(accepted, now, self.inward, self.to_udp) {
                 worker.drops.count(cause);
             }
@@ -55,7 +55,7 @@ impl<'s, 'b, I: PacketSink<'b>, U: DatagramSink> Judged<'s, 'b, I, U> {
     }
 }
 
-impl<'b, I: PacketSink<'b>, U: DatagramSink> Onward<'b> for Judged<'_, 'b, I, U> {
+impl<'b, I: PacketSink<'b>, U: DatagramSink> Delivery<'b> for Filtered<'_, 'b, I, U> {
     fn inward(&mut self) -> &mut impl PacketSink<'b> {
         self.inward
     }
@@ -68,7 +68,7 @@ impl<'b, I: PacketSink<'b>, U: DatagramSink> Onward<'b> for Judged<'_, 'b, I, U>
     ) -> Result<(), DropCause> {
         if !self.continues(accepted.peer) {
             self.settle(worker, now);
-            worker.serving = Some(accepted.peer);
+            worker.current_peer = Some(accepted.peer);
         }
         self.held[self.len] = Some(accepted);
         self.len += 1;
@@ -89,17 +89,17 @@ impl Worker {
     ) -> bool {
         let (packets, bytes) = (offload::count(packet, header), packet.len() as u64);
         let run = PeerRun { peer, direction: Direction::ToPeer, packets, bytes };
-        self.judge(&run, now) == Verdict::Pass
+        self.decide(&run, now) == Decision::Pass
     }
 
-    fn judge(&mut self, run: &PeerRun, now: Now) -> Verdict {
-        let verdict = self.rules.as_mut().map_or(Verdict::Pass, |rules| rules.judge(run, now));
-        if verdict == Verdict::Drop {
+    fn decide(&mut self, run: &PeerRun, now: Now) -> Decision {
+        let decision = self.rules.as_mut().map_or(Decision::Pass, |rules| rules.decide(run, now));
+        if decision == Decision::Drop {
             self.drops.count_all(DropCause::ByRule, run.packets);
         }
-        verdict
+        decision
     }
 }
 
-/// What the kernel joins of one sender at most; a longer run is judged in parts.
+/// What the kernel joins of one sender at most; a longer run is filtered in parts.
 const HELD: usize = 64;

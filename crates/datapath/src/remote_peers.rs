@@ -8,7 +8,7 @@ use crate::{Endpoint, IpNet};
 /// Peers that other workers own, by slot. Generations don't matter here: the messages about one
 /// slot come in order, and the owner checks whatever it is handed.
 #[derive(Debug, Default)]
-pub(crate) struct Elsewhere {
+pub(crate) struct RemotePeers {
     peers: BTreeMap<u32, Route>,
     by_remote: BTreeMap<RemoteKey, u32>,
 }
@@ -19,7 +19,7 @@ struct Route {
     sender: Option<RemoteKey>,
 }
 
-impl Elsewhere {
+impl RemotePeers {
     /// Puts a peer in its slot; returns the networks that the slot had before.
     pub(crate) fn insert(
         &mut self,

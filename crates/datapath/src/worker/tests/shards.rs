@@ -1,7 +1,7 @@
 //! Two workers beside each other: what isn't one's own is handed to its owner, and only once.
 
 use super::*;
-use crate::{CommandRefused, DatagramSink, Share};
+use crate::{CommandRefused, DatagramSink, Shard};
 
 #[test]
 fn a_packet_from_the_tun_device_goes_to_the_worker_that_owns_its_destination() {
@@ -20,7 +20,7 @@ fn a_datagram_of_anothers_peer_goes_to_its_owner_as_it_came() {
     let mut far = Far::new(1, Header::V2(peer(1, 1).id), key_id(0), 1);
     let sealed = far.hello();
     rig.udp(home(1), &sealed);
-    assert_eq!(rig.inward.elsewhere, [(1, home(1), sealed)]);
+    assert_eq!(rig.inward.handed_off, [(1, home(1), sealed)]);
     assert!(rig.packets().is_empty());
 }
 
@@ -32,10 +32,10 @@ fn a_datagram_without_a_peer_id_finds_its_owner_by_its_sender() {
     let mut far = Far::new(1, Header::V1, key_id(0), 3);
     let sealed = far.hello();
     rig.udp(home(3), &sealed);
-    assert_eq!(rig.inward.elsewhere, [(1, home(3), sealed.clone())]);
+    assert_eq!(rig.inward.handed_off, [(1, home(3), sealed.clone())]);
     rig.apply(Command::RouteDel { peer: peer(3, 1) });
     rig.udp(home(3), &sealed);
-    assert_eq!(rig.inward.elsewhere.len(), 1);
+    assert_eq!(rig.inward.handed_off.len(), 1);
     assert_eq!(rig.drops(DropCause::UnknownPeer), 1);
 }
 
@@ -56,7 +56,7 @@ fn a_peer_id_beyond_the_table_is_nobodys() {
     let mut far = Far::new(1, Header::V2(PeerId::new(17).unwrap()), key_id(0), 1);
     let sealed = far.hello();
     rig.udp(home(1), &sealed);
-    assert!(rig.inward.elsewhere.is_empty());
+    assert!(rig.inward.handed_off.is_empty());
     assert_eq!(rig.drops(DropCause::UnknownPeer), 1);
 }
 
@@ -97,7 +97,7 @@ fn a_peer_of_another_share_and_a_route_to_an_own_one_are_refused() {
     let mut refused = |command: Command| {
         let peer = command.peer();
         rig.apply(command);
-        assert_eq!(rig.notices(), [Notice::Refused { peer, why: CommandRefused::WrongShare }]);
+        assert_eq!(rig.notices(), [Notice::Refused { peer, why: CommandRefused::WrongShard }]);
     };
     refused(Command::PeerNew {
         peer: peer(1, 3),
@@ -110,10 +110,10 @@ fn a_peer_of_another_share_and_a_route_to_an_own_one_are_refused() {
 impl Rig {
     /// The first of two workers, which knows that peer 1 is the other's.
     fn shared() -> Self {
-        let share = Share::new(0, 2).unwrap();
+        let shard = Shard::new(0, 2).unwrap();
         let peer_to_peer = PeerToPeer::Direct;
         let mut rig =
-            Self::new(WorkerSettings { share, peer_to_peer, ..WorkerSettings::server(16) });
+            Self::new(WorkerSettings { shard, peer_to_peer, ..WorkerSettings::server(16) });
         let networks = settings(peer(1, 1).id).nets().collect();
         rig.apply(Command::RouteNew { peer: peer(1, 1), networks, sender: None });
         rig
@@ -133,7 +133,7 @@ impl DatagramSink for Passing {
 
     fn commit(&mut self) {}
 
-    fn elsewhere(&mut self, owner: u16, packet: &Packet<'_>) -> bool {
+    fn hand_off(&mut self, owner: u16, packet: &Packet<'_>) -> bool {
         self.packets.push((owner, packet.bytes.to_vec()));
         true
     }

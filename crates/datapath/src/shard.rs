@@ -1,18 +1,18 @@
-//! Several workers side by side: whose peers are whose, without asking.
+//! Several workers side by side: which of them owns a peer is known without asking.
 //!
 //! The server gives out the peer-ids, so a peer's owner is its peer-id modulo the number of workers.
 //! The same rule steers datagrams to sockets before anybody has read them.
 
 /// One worker's part of all peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct Shard {
     index: u16,
     of: u16,
 }
 
-impl Share {
+impl Shard {
     /// The only worker.
-    pub const WHOLE: Share = Share { index: 0, of: 1 };
+    pub const WHOLE: Shard = Shard { index: 0, of: 1 };
 
     /// Worker `index` of `of`. An index of `of` or more owns nothing: it only hands on. `None` if
     /// there are no workers.
@@ -44,15 +44,15 @@ mod tests {
     #[test]
     fn every_slot_has_exactly_one_owner() {
         for slot in 0..100 {
-            let owners = (0..4).filter(|index| Share::new(*index, 3).unwrap().owns(slot)).count();
+            let owners = (0..4).filter(|index| Shard::new(*index, 3).unwrap().owns(slot)).count();
             assert_eq!(owners, 1);
         }
     }
 
     #[test]
     fn a_worker_behind_the_last_owns_nothing() {
-        let watcher = Share::new(2, 2).unwrap();
+        let watcher = Shard::new(2, 2).unwrap();
         assert!((0..100).all(|slot| !watcher.owns(slot)));
-        assert_eq!(Share::new(0, 0), None);
+        assert_eq!(Shard::new(0, 0), None);
     }
 }
