@@ -16,6 +16,26 @@ use wire::push::PushOption;
 
 use crate::Ending;
 
+/// How far the records that admissions are decided by have come: the number of the last change. The
+/// same from the commit to the closed session, and back to the command that waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(u64);
+
+impl Revision {
+    /// Before the first change.
+    pub const NONE: Revision = Revision(0);
+
+    /// The change with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number of the change.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
 /// Whose certificate it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -52,13 +72,13 @@ pub trait Admission: Debug + Send + Sync + 'static {
     /// The reason why not.
     fn standing(&self, identity: &Identity) -> Result<(), Refusal>;
 
-    /// The number of the latest change. Whenever it moves, the engine sweeps its sessions if the change
-    /// [`may have ended`](Admission::may_have_ended) an admission.
-    fn changes(&self) -> watch::Receiver<i64>;
+    /// The latest revision of what admissions are decided by. Whenever it moves, the engine sweeps its
+    /// sessions if the change [`may have ended`](Admission::may_have_ended) an admission.
+    fn revisions(&self) -> watch::Receiver<Revision>;
 
-    /// Whether a change behind number `after` may have ended an admission. Said too often it costs time,
-    /// and said too rarely it leaves sessions open.
-    fn may_have_ended(&self, after: i64) -> bool {
+    /// Whether a change behind revision `after` may have ended an admission. Said too often it costs
+    /// time, and said too rarely it leaves sessions open.
+    fn may_have_ended(&self, after: Revision) -> bool {
         let _ = after;
         true
     }
@@ -121,6 +141,14 @@ pub enum Report {
         info: SessionInfo,
         /// Why.
         ending: Ending,
+    },
+    /// The effects of a revision on sessions are complete: every session that it or an earlier one
+    /// ended is closed, and its data worker has confirmed it.
+    Swept {
+        /// The last revision that was looked at.
+        through: Revision,
+        /// Whose sessions were closed since the last such report, one for each session.
+        closed: Vec<Identity>,
     },
     /// A connection that never became a session.
     Refused {

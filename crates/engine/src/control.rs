@@ -39,7 +39,7 @@ use crate::pool::{Seat, SessionPool};
 use crate::server::Kick;
 use crate::session::{Birth, ConnectionId, DropTally, FromSession, ToSession};
 use crate::sources::{Source, Sources};
-use crate::{Admission, Ending, Identity, Report, SessionInfo};
+use crate::{Admission, Ending, Identity, Report, Revision, SessionInfo};
 
 /// What others ask of the control task.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct Inlets {
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedReceiver<StreamEnded>,
     pub(crate) asks: mpsc::Receiver<Ask>,
-    pub(crate) changes: watch::Receiver<i64>,
+    pub(crate) revisions: watch::Receiver<Revision>,
 }
 
 /// What the control task works with.
@@ -78,7 +78,6 @@ pub(crate) struct ControlParts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) max_sessions: u32,
-    pub(crate) swept: watch::Sender<i64>,
     /// Where sessions' tasks run, and this one.
     pub(crate) pool: SessionPool,
 }
@@ -98,8 +97,8 @@ pub(crate) struct Control {
     from_sessions: mpsc::UnboundedReceiver<(ConnectionId, FromSession)>,
     next_id: ConnectionId,
     sweep: Option<Sweep>,
-    /// The last change that was looked at.
-    change: i64,
+    /// The last revision that was looked at.
+    revision: Revision,
     figures: ControlFigures,
     drops: DropTally,
 }
@@ -137,8 +136,10 @@ struct Registered {
 
 /// A sweep whose closed peers the data worker has not all confirmed.
 struct Sweep {
-    change: i64,
+    through: Revision,
     waiting: BTreeSet<PeerRef>,
+    /// Whose sessions it closed.
+    closed: Vec<Identity>,
 }
 
 /// Nobody sweeps without a control task, so nothing is forwarded without it either.
@@ -167,7 +168,7 @@ impl Control {
             from_sessions,
             next_id: 1,
             sweep: None,
-            change: 0,
+            revision: Revision::NONE,
             figures: ControlFigures::default(),
             drops: DropTally::default(),
         }
@@ -175,12 +176,12 @@ impl Control {
 
     /// Runs until told to stop. Changes and ends are looked at before new datagrams.
     pub(crate) async fn run(mut self, mut inlets: Inlets) {
-        self.sweep(*inlets.changes.borrow_and_update());
+        self.sweep(*inlets.revisions.borrow_and_update());
         loop {
             tokio::select! {
                 biased;
-                changed = inlets.changes.changed() => match changed {
-                    Ok(()) => self.sweep(*inlets.changes.borrow_and_update()),
+                changed = inlets.revisions.changed() => match changed {
+                    Ok(()) => self.sweep(*inlets.revisions.borrow_and_update()),
                     Err(_) => return,
                 },
                 notice = inlets.notices.recv() => match notice {

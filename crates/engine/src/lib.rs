@@ -39,7 +39,7 @@ mod session;
 mod sources;
 mod steering;
 
-pub use admission::{Admission, Admitted, Identity, Report, SessionInfo};
+pub use admission::{Admission, Admitted, Identity, Report, Revision, SessionInfo};
 pub use client::{Client, ClientEvent, ClientSettings, Link};
 pub use data::{QUEUES_PER_WORKER, StreamEnd};
 pub use ending::Ending;

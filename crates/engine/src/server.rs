@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use clock::Clock;
 use datapath::{PeerToPeer, Shard, Side, WorkerSettings};
 use sysio::{TcpListener, Tun, UdpSocket};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
 use crate::control::{Ask, Control, ControlParts, Inlets};
@@ -74,7 +74,6 @@ impl ServerIo {
 pub struct Server {
     asks: mpsc::Sender<Ask>,
     data: DataPlane,
-    swept: watch::Receiver<i64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -125,10 +124,9 @@ impl Server {
             .map_err(StartError::DataWorker)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (asks, asks_in) = mpsc::channel(ASKS);
-        let (swept_out, swept) = watch::channel(0);
-        let changes = admission.changes();
+        let revisions = admission.revisions();
         let inlets =
-            Inlets { passenger, datagrams, notices, ended_streams, asks: asks_in, changes };
+            Inlets { passenger, datagrams, notices, ended_streams, asks: asks_in, revisions };
         let tunnel_tcp =
             ServerConfig { options: settings.tcp_options, ..ServerConfig::clone(&settings.tunnel) };
         let parts = ControlParts {
@@ -140,18 +138,11 @@ impl Server {
             clock,
             admission,
             max_sessions: settings.max_sessions,
-            swept: swept_out,
             pool,
         };
         let control = Control::new(parts).run(inlets);
         control_thread.run(control).map_err(StartError::SessionPool)?;
-        Ok(Server { asks, data, swept, threads: Mutex::new(threads) })
-    }
-
-    /// The number of the last change whose effects on sessions are complete: every session that it
-    /// ended is closed, and its data worker has confirmed it.
-    pub fn swept(&self) -> watch::Receiver<i64> {
-        self.swept.clone()
+        Ok(Server { asks, data, threads: Mutex::new(threads) })
     }
 
     /// Waits until the server has ended, which it does of its own accord only when it is broken.

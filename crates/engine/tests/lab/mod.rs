@@ -11,8 +11,8 @@ use std::time::Duration;
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
 use engine::{
-    Admission, Admitted, Client, ClientSettings, DataSettings, Identity, Link, Report, Server,
-    ServerIo, ServerSettings,
+    Admission, Admitted, Client, ClientSettings, DataSettings, Identity, Link, Report, Revision,
+    Server, ServerIo, ServerSettings,
 };
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -73,9 +73,10 @@ impl Lab {
             Some(Flip::WithinAdmission(nth)) => nth,
             _ => 0,
         };
-        let (changes, _) = watch::channel(0);
+        let (changes, _) = watch::channel(Revision::NONE);
+        let (swept, _) = watch::channel(Revision::NONE);
         let (admissions, devices) = (AtomicUsize::new(0), Mutex::default());
-        let door = Arc::new(Door { changes, within, admissions, devices });
+        let door = Arc::new(Door { changes, swept, within, admissions, devices });
         let settings = ServerSettings {
             tunnel: Arc::new(server_config()),
             tcp_options: String::new(),
@@ -94,13 +95,13 @@ impl Lab {
     }
 
     pub(crate) fn has_flipped(&self) -> bool {
-        *self.door.changes.borrow() > 0
+        *self.door.changes.borrow() > Revision::NONE
     }
 
     /// Waits until the engine says that the revocation is complete.
     pub(crate) async fn swept(&self) {
-        let mut swept = self.server.swept();
-        let done = swept.wait_for(|change| *change > 0);
+        let mut swept = self.door.swept.subscribe();
+        let done = swept.wait_for(|through| *through > Revision::NONE);
         let done = tokio::time::timeout(Duration::from_secs(5), done).await;
         done.expect("a sweep ends in time").expect("the server runs");
     }
@@ -172,7 +173,8 @@ impl Lab {
 /// Knows every device of its CA, until all are revoked.
 #[derive(Debug)]
 struct Door {
-    changes: watch::Sender<i64>,
+    changes: watch::Sender<Revision>,
+    swept: watch::Sender<Revision>,
     within: usize,
     admissions: AtomicUsize,
     /// In the order of their first admission, which says their addresses.
@@ -181,13 +183,17 @@ struct Door {
 
 impl Door {
     fn revoke(&self) {
-        self.changes.send_replace(1);
+        self.changes.send_replace(Revision::new(1));
     }
 
     fn verdict(&self) -> Result<(), Refusal> {
         let reason = pki::RevocationReason::KeyCompromise;
         let at = Timestamp::from_unix_secs(1_790_000_000);
-        if *self.changes.borrow() > 0 { Err(Refusal::Revoked { at, reason }) } else { Ok(()) }
+        if *self.changes.borrow() > Revision::NONE {
+            Err(Refusal::Revoked { at, reason })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -227,11 +233,15 @@ impl Admission for Door {
         self.verdict()
     }
 
-    fn changes(&self) -> watch::Receiver<i64> {
+    fn revisions(&self) -> watch::Receiver<Revision> {
         self.changes.subscribe()
     }
 
-    fn report(&self, _: Report) {}
+    fn report(&self, report: Report) {
+        if let Report::Swept { through, .. } = report {
+            self.swept.send_replace(through);
+        }
+    }
 }
 
 fn identity(serial: Serial, number: u8) -> Identity {

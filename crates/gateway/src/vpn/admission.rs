@@ -3,10 +3,10 @@
 //! Answers come from the live view, which is memory. What a report leads to in the store is done by a
 //! task of its own, so that the engine never waits for a disk.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
-use engine::{Admission, Admitted, Ending, Identity, Report, SessionInfo};
-use pki::{Refusal, Serial};
+use engine::{Admission, Admitted, Ending, Identity, Report, Revision, SessionInfo};
+use pki::Refusal;
 use store::EventId;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use tunnel::Hello;
 
 use crate::admin::answer::RefusalEntry;
 use crate::admin::protocol::DeviceName;
+use crate::effects::Sweeper;
 use crate::gateway::Gateway;
 use crate::metrics::seconds;
 use crate::vpn::push;
@@ -22,8 +23,8 @@ use crate::vpn::push;
 #[derive(Debug)]
 pub(crate) struct Door {
     gateway: Weak<Gateway>,
-    changes: watch::Sender<i64>,
-    withdrawn: Mutex<Vec<Serial>>,
+    revisions: watch::Sender<Revision>,
+    sweeper: Sweeper,
     /// For what reports lead to: they come on the engine's own threads.
     runtime: Handle,
 }
@@ -32,24 +33,19 @@ impl Door {
     /// Follows the gateway's changes on a task of its own. Needs a tokio runtime.
     pub(crate) fn new(gateway: &Arc<Gateway>) -> Arc<Self> {
         let mut source = gateway.live().changes();
-        let (changes, _) = watch::channel(source.borrow_and_update().get());
+        let (revisions, _) = watch::channel(revision(*source.borrow_and_update()));
         let door = Self {
             gateway: Arc::downgrade(gateway),
-            changes: changes.clone(),
-            withdrawn: Mutex::default(),
+            revisions: revisions.clone(),
+            sweeper: gateway.effects().register("the VPN's sessions"),
             runtime: Handle::current(),
         };
         tokio::spawn(async move {
             while source.changed().await.is_ok() {
-                changes.send_replace(source.borrow_and_update().get());
+                revisions.send_replace(revision(*source.borrow_and_update()));
             }
         });
         Arc::new(door)
-    }
-
-    /// Serials of the sessions that sweeps have closed since this was asked last.
-    pub(crate) fn take_withdrawn(&self) -> Vec<Serial> {
-        std::mem::take(&mut self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn opened(&self, gateway: &Arc<Gateway>, info: SessionInfo) {
@@ -73,7 +69,7 @@ impl Door {
         });
     }
 
-    fn closed(&self, gateway: &Gateway, info: &SessionInfo, ending: &Ending) {
+    fn closed(gateway: &Gateway, info: &SessionInfo, ending: &Ending) {
         tracing::info!(
             session = info.number,
             user = info.identity.user,
@@ -84,9 +80,6 @@ impl Door {
             "disconnected: {ending}"
         );
         if let Ending::Withdrawn(_) = ending {
-            let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
-            withdrawn.push(info.identity.serial);
-            drop(withdrawn);
             gateway.metrics().refused(entry(gateway, info.source, Some(&info.identity), ending));
         }
     }
@@ -127,23 +120,27 @@ impl Admission for Door {
         self.gateway.upgrade().ok_or(Refusal::NotInStore)?.live().standing(&identity.serial)
     }
 
-    fn changes(&self) -> watch::Receiver<i64> {
-        self.changes.subscribe()
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.revisions.subscribe()
     }
 
-    fn may_have_ended(&self, after: i64) -> bool {
+    fn may_have_ended(&self, after: Revision) -> bool {
         self.gateway
             .upgrade()
-            .is_none_or(|gateway| gateway.live().snapshot().withdrawn() > event(after))
+            .is_none_or(|gateway| gateway.live().snapshot().withdrawn() > EventId::new(after.get()))
     }
 
     fn report(&self, report: Report) {
         let Some(gateway) = self.gateway.upgrade() else { return };
         match report {
             Report::Opened(info) => self.opened(&gateway, info),
-            Report::Closed { info, ending } => self.closed(&gateway, &info, &ending),
+            Report::Closed { info, ending } => Self::closed(&gateway, &info, &ending),
             Report::Refused { source, whom, ending } => {
                 self.refused(&gateway, source, whom.as_ref(), &ending);
+            }
+            Report::Swept { through, closed } => {
+                let closed = closed.into_iter().map(|identity| identity.serial);
+                self.sweeper.swept(EventId::new(through.get()), closed);
             }
             Report::Renegotiated { number } => tracing::debug!(session = number, "keys renewed"),
             Report::Floated { number, to } => {
@@ -173,7 +170,7 @@ fn addresses(info: &SessionInfo) -> String {
     info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// The event that the engine's number of a change stands for.
-pub(crate) fn event(change: i64) -> EventId {
-    EventId::new(change.unsigned_abs())
+/// An event as the engine knows it.
+fn revision(event: EventId) -> Revision {
+    Revision::new(event.get().unsigned_abs())
 }

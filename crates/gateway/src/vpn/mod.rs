@@ -27,7 +27,7 @@ use crate::admin::failure::{Failure, FailureKind};
 use crate::config::{Config, Listen, Transport};
 use crate::gateway::Gateway;
 
-use admission::{Door, event};
+use admission::Door;
 use network::TunnelNetwork;
 use running::RunningServer;
 
@@ -36,7 +36,6 @@ use running::RunningServer;
 pub struct Vpn {
     server: Arc<Server>,
     network: TunnelNetwork,
-    sweeping: tokio::task::AbortHandle,
 }
 
 impl Vpn {
@@ -65,8 +64,7 @@ impl Vpn {
         let settings = settings(gateway, &config)?;
         let offloads = Offloads::wanted_but(&config.vpn.without);
         let network = network::set_up(gateway.data(), state, &config, offloads, workers).await?;
-        let door = Door::new(gateway);
-        let admission = Arc::clone(&door) as Arc<dyn engine::Admission>;
+        let admission = Door::new(gateway);
         let io = ServerIo {
             workers,
             offloads,
@@ -85,10 +83,9 @@ impl Vpn {
             }
         };
         let server = Arc::new(server);
-        let sweeping = sweep(gateway, &server, door);
         let running = RunningServer { server: Arc::clone(&server), clock, ports };
         gateway.attach(Arc::new(running));
-        Ok(Self { server, network, sweeping })
+        Ok(Self { server, network })
     }
 
     /// Waits until the door has closed by itself, which it does only when something is broken.
@@ -104,26 +101,8 @@ impl Vpn {
     /// Closes the door and undoes what [`Vpn::start`] did.
     pub async fn stop(self) {
         self.server.stop().await;
-        self.sweeping.abort();
         self.network.take_down().await;
     }
-}
-
-/// Tells the gateway how far its changes have come.
-fn sweep(
-    gateway: &Arc<Gateway>,
-    server: &Arc<Server>,
-    door: Arc<Door>,
-) -> tokio::task::AbortHandle {
-    let sweeper = gateway.effects().register("the VPN's sessions");
-    let mut swept = server.swept();
-    let task = tokio::spawn(async move {
-        while swept.changed().await.is_ok() {
-            let change = *swept.borrow_and_update();
-            sweeper.swept(event(change), door.take_withdrawn());
-        }
-    });
-    task.abort_handle()
 }
 
 /// Threads that own peers: as configured, or one for each core.
