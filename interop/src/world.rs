@@ -156,6 +156,15 @@ impl World {
         Subscriber { host, folder }
     }
 
+    /// Starts another gateway on the same machine, of another data folder.
+    pub fn another(&self, data: &Path) -> Program {
+        let mut command = Command::new(binary());
+        command.arg("--data").arg(data);
+        command.args(["up", "--public", &self.gateway.v4[0].to_string()]);
+        let log = self.folder.join("another.log");
+        Program::start(&self.gateway.netns, command, &log).expect("the gateway starts")
+    }
+
     /// The value of a counter in `status --json`, under `refusals` or `drops`.
     pub fn counted(&self, code: &str) -> u64 {
         let status = self.json(&["status"]);

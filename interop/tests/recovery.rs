@@ -60,6 +60,24 @@ fn a_kill_then_a_start_without_nat_puts_forwarding_back() {
 }
 
 #[test]
+fn a_start_that_fails_after_the_rules_were_set_leaves_nothing_behind() {
+    let name = "a_start_that_fails_after_the_rules_were_set_leaves_nothing_behind";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    world.bring_down();
+    let untouched = traces(&world);
+    let too_long = world.file(&"d".repeat(110));
+    let occupied = world.file("occupied");
+    fs::create_dir_all(occupied.join("control.sock/by a folder")).expect("folders");
+    for data in [too_long, occupied] {
+        let mut program = world.another(&data);
+        let ended = program.ends(Duration::from_secs(20));
+        assert!(ended.is_some_and(|status| !status.success()), "{}", program.log());
+        assert!(program.log().contains("the control socket could not be made"));
+        assert_eq!(traces(&world), untouched, "{}", data.display());
+    }
+}
+
+#[test]
 fn a_stopping_gateway_tells_its_clients_and_they_come_back_to_the_next_one() {
     let name = "a_stopping_gateway_tells_its_clients_and_they_come_back_to_the_next_one";
     let settings = [("vpn.push.routes", r#"["10.99.0.0/24"]"#)];

@@ -74,14 +74,9 @@ impl Vpn {
             tcp: doors.tcp,
         };
         let started = Server::start(io, settings, admission, Arc::clone(&clock));
-        let server = match started {
-            Ok(server) => server,
-            Err(error) => {
-                network.take_down().await;
-                let failure = Failure::new(FailureKind::Environment, error.to_string());
-                return Err(failure.caused_by(&error));
-            }
-        };
+        let server = started.map_err(|error| {
+            Failure::new(FailureKind::Environment, error.to_string()).caused_by(&error)
+        })?;
         let server = Arc::new(server);
         let running = RunningServer { server: Arc::clone(&server), clock, ports };
         gateway.attach(Arc::new(running));

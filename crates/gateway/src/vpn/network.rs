@@ -1,7 +1,9 @@
 //! This machine's side of the tunnel: interface, addresses, forwarding, NAT; and all of it undone.
 //!
-//! Forwarding is recorded before it is changed, so that a gateway that was killed is cleaned up after
-//! at its next start. The NAT table is ours alone and replaced as a whole, which is cleaning up too.
+//! Whatever is made has a guard from that moment on, so that a start that fails at any later step, here
+//! or elsewhere, leaves nothing behind. Forwarding is recorded before it is changed, so that a gateway
+//! that was killed is cleaned up after at its next start. The NAT table is ours alone and replaced as
+//! a whole, which is cleaning up too.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -11,20 +13,19 @@ use engine::Offloads;
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
-    Forwarding, NAT_TABLE, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlLedger,
-    Tun, enable_forwarding,
+    NAT_TABLE, NatHold, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlHold,
+    SysctlLedger, Tun, UndoStack, enable_forwarding,
 };
 
 use crate::admin::failure::{Failure, FailureKind};
 use crate::config::Config;
 use crate::data::DataDir;
 
-/// What was set up, to be undone.
+/// What was set up. Dropping it undoes it.
 #[derive(Debug)]
 pub(crate) struct TunnelNetwork {
     pub(crate) queues: Vec<Arc<Tun>>,
-    forwarding: Option<Forwarding>,
-    nat: Option<NatTable>,
+    made: UndoStack,
 }
 
 /// Makes the interface and everything around it.
@@ -46,29 +47,25 @@ pub(crate) async fn set_up(
         .map_err(|e| failed("the tunnel's interface could not be set up", &*e))?;
     let name = tun.name().to_owned();
     let queues = queues.into_iter().map(Arc::new).collect();
-    let mut network = TunnelNetwork { queues, forwarding: None, nat: None };
+    let mut made = UndoStack::default();
     if config.vpn.nat {
-        network.forwarding = Some(forward(&ledger, config).await?);
-        network.nat = masquerade(name, config).await;
+        made.push(forward(&ledger, config).await?);
+        if let Some(table) = masquerade(name, config).await {
+            made.push(table);
+        }
     } else {
         remove_left_over(&name).await;
     }
-    Ok(network)
+    Ok(TunnelNetwork { queues, made })
 }
 
 impl TunnelNetwork {
-    /// Puts everything back. The interface goes with its last user.
+    /// Puts everything back, and says what stays. The interface goes with its last user.
     pub(crate) async fn take_down(self) {
-        if let Some(forwarding) = self.forwarding
-            && let Err(error) = forwarding.hold.release()
-        {
-            tracing::error!(%error, "forwarding could not be put back");
-        }
-        if let Some(table) = self.nat {
-            let removed = tokio::task::spawn_blocking(move || table.remove()).await;
-            if let Ok(Err(error)) = removed {
-                tracing::error!(%error, "the NAT table could not be removed");
-            }
+        let made = self.made;
+        let stays = tokio::task::spawn_blocking(move || made.undo()).await;
+        for error in stays.into_iter().flatten() {
+            tracing::error!("{error}");
         }
     }
 }
@@ -115,7 +112,7 @@ async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error:
     Ok(())
 }
 
-async fn forward(ledger: &SysctlLedger, config: &Config) -> Result<Forwarding, Failure> {
+async fn forward(ledger: &SysctlLedger, config: &Config) -> Result<SysctlHold, Failure> {
     let uplink = match Netlink::open() {
         Ok(netlink) => netlink.default_route(IpFamily::V6).await.ok().flatten(),
         Err(_) => None,
@@ -126,20 +123,18 @@ async fn forward(ledger: &SysctlLedger, config: &Config) -> Result<Forwarding, F
     if forwarding.ipv6_missing {
         tracing::warn!("this kernel has no IPv6; IPv6 is not forwarded");
     }
-    Ok(forwarding)
+    Ok(forwarding.hold)
 }
 
 /// Subscribers reach the gateway itself without NAT, so its lack is said and not fatal.
-async fn masquerade(tun: String, config: &Config) -> Option<NatTable> {
+async fn masquerade(tun: String, config: &Config) -> Option<NatHold> {
     let mut sources = network(config.vpn.network.address().into(), config.vpn.network.bits());
     if let Some(net6) = config.vpn.network6 {
         sources.extend(network(net6.address().into(), net6.bits()));
     }
     let table = table(&tun);
     let rules = NatRules { tun, sources, masquerade: true };
-    let applied =
-        tokio::task::spawn_blocking(move || table.apply(&rules).map(|blockers| (table, blockers)));
-    match applied.await {
+    match tokio::task::spawn_blocking(move || table.hold(&rules)).await {
         Ok(Ok((table, blockers))) => {
             for blocker in blockers {
                 tracing::warn!(%blocker, "tunnel traffic may be dropped");
