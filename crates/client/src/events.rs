@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pki::Timestamp;
@@ -71,6 +72,16 @@ pub enum Warning {
         line: usize,
         /// Its name.
         directive: String,
+    },
+    /// A data cipher that is none of ours, and that counts for old servers only.
+    CipherPassedOver {
+        /// Its line in the profile.
+        line: usize,
+    },
+    /// Other users of this machine may read a secret.
+    Exposed {
+        /// The file that holds it.
+        path: PathBuf,
     },
     /// The own certificate ends soon.
     ExpiresSoon {
@@ -154,6 +165,16 @@ impl fmt::Display for Warning {
             Self::PassedOver { line, directive } => {
                 write!(f, "`{directive}` in line {line} of the profile has no effect here")
             }
+            Self::CipherPassedOver { line } => write!(
+                f,
+                "the `cipher` in line {line} of the profile has no effect here: no cipher with CBC is \
+                 spoken, the server has to allow one of `data-ciphers`"
+            ),
+            Self::Exposed { path } => write!(
+                f,
+                "{0} holds a key, and other users of this machine may read it: chmod 600 {0}",
+                path.display()
+            ),
             Self::ExpiresSoon { at } => {
                 write!(f, "your certificate expires on {at}; fetch a new profile before that")
             }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use client::{Family, Profile, ProfileError, ProfileErrorKind, TunName, Warning};
@@ -83,6 +84,69 @@ fn a_damaged_key_file_is_named() {
     let text = profile(&["a"], &authority.pem(), &authority.device());
     let cut = text.replace("-----END OpenVPN Static key V1-----", "");
     assert!(matches!(parse(&cut).unwrap_err().kind, ProfileErrorKind::BadStaticKey(_)));
+}
+
+#[test]
+fn no_word_of_a_file_that_is_no_profile_is_shown() {
+    for text in [
+        "root:$6$salt$hash:19000:0:99999:7:::\n",
+        "hunter2\n",
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n",
+        "<secret>\n",
+        "\"open quote\n",
+        "",
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(matches!(error.kind, ProfileErrorKind::NotAProfile), "{text}: {error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+        let words = text.split_whitespace().filter(|word| word.len() > 5);
+        for word in words {
+            assert!(!error.to_string().contains(word), "{error}");
+        }
+    }
+}
+
+#[test]
+fn profiles_are_read_from_any_encoding_and_with_any_margins() {
+    let authority = Authority::new();
+    let text = profile(&["192.0.2.1"], &authority.pem(), &authority.device());
+    let utf16 = |mark: [u8; 2], unit: fn(u16) -> [u8; 2]| {
+        mark.into_iter().chain(text.encode_utf16().flat_map(unit)).collect::<Vec<u8>>()
+    };
+    for bytes in [
+        utf16([0xff, 0xfe], u16::to_le_bytes),
+        utf16([0xfe, 0xff], u16::to_be_bytes),
+        format!("\u{feff}{text}").into_bytes(),
+        text.replace('\n', "\r\n").into_bytes(),
+        text.replace('\n', "\r").into_bytes(),
+        text.replace('\n', " \t\n").into_bytes(),
+        text.replace('\n', "\n\t ").into_bytes(),
+    ] {
+        Profile::parse("/etc/vpn/test.ovpn".as_ref(), &bytes, &SystemClock).unwrap();
+    }
+    let odd = [0xff, 0xfe, b'c', 0, 0x00, 0xd8, b'x'];
+    assert!(Profile::parse("/etc/vpn/test.ovpn".as_ref(), &odd, &SystemClock).is_err());
+}
+
+#[test]
+fn a_key_that_others_may_read_is_warned_of() {
+    let authority = Authority::new();
+    let device = authority.device();
+    let folder = Folder::new("exposed");
+    let whole = folder.write("whole.ovpn", &profile(&["a"], &authority.pem(), &device));
+    folder.write("vpn.crt", &device.cert);
+    let key = folder.write("vpn.key", &device.key);
+    let split =
+        format!("client\nremote a\ncert vpn.crt\nkey vpn.key\n<ca>\n{}</ca>\n", authority.pem());
+    let split = folder.write("split.ovpn", &split);
+    for (file, secret) in [(&whole, &whole), (&split, &key)] {
+        for (mode, warned) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+            std::fs::set_permissions(secret, PermissionsExt::from_mode(mode)).unwrap();
+            let warnings = Profile::load(file, &SystemClock).unwrap().warnings;
+            let exposed = Warning::Exposed { path: secret.clone() };
+            assert_eq!(warnings.contains(&exposed), warned, "{mode:o} {warnings:?}");
+        }
+    }
 }
 
 #[test]

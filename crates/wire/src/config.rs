@@ -260,7 +260,8 @@ impl fmt::Display for ConfigError {
             ConfigErrorKind::NotUtf8 => f.write_str("the file is not UTF-8"),
             ConfigErrorKind::OpenBlock(name) => write!(f, "<{name}> has no </{name}>"),
             ConfigErrorKind::EndWithoutBlock(name) => write!(f, "</{name}> has no <{name}>"),
-            ConfigErrorKind::BadName(name) => write!(f, "{name:?} is not the name of a directive"),
+            // The word itself may be a line of a key.
+            ConfigErrorKind::BadName(_) => f.write_str("no directive has a name like this"),
             ConfigErrorKind::Words(kind) => kind.fmt(f),
         }
     }

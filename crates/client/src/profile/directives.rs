@@ -15,7 +15,7 @@ use wire::static_key::KeyDirection;
 use wire::tls_auth::AuthDigest;
 
 use super::material::{self, Material};
-use super::tables::{HARMLESS, LIKE_PUSHED, PASSED_OVER, UNSUPPORTED};
+use super::tables::{HARMLESS, LIKE_PUSHED, PASSED_OVER, PER_SERVER, UNSUPPORTED};
 use super::values::{Family, Filter, MssLimit, Remote, TunName};
 use super::{NotYet, Profile, ProfileError, ProfileErrorKind, RetrySettings, Timers};
 use crate::Warning;
@@ -47,7 +47,7 @@ pub(super) struct Reader<'a> {
     route_nopull: bool,
     may_be_unknown: Vec<String>,
     all_may_be_unknown: bool,
-    warnings: Vec<Warning>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// A remote before the defaults that stand outside of it are known.
@@ -93,7 +93,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn take_all(&mut self, directives: &[Directive]) -> Result<(), ProfileError> {
-        directives.iter().try_for_each(|directive| self.take(directive))
+        let wrong = directives.iter().filter_map(|directive| self.take(directive).err());
+        let mut wrong = wrong.collect::<Vec<_>>().into_iter();
+        let Some(mut first) = wrong.next() else { return Ok(()) };
+        first.more = wrong.filter_map(|error| Some((error.line?, error.kind))).collect();
+        Err(first)
     }
 
     fn take(&mut self, d: &Directive) -> Result<(), ProfileError> {
@@ -133,6 +137,8 @@ impl<'a> Reader<'a> {
             "ignore-unknown-option" => self.may_be_unknown.extend(d.args.iter().cloned()),
             "route-nopull" => self.route_nopull = true,
             "pull-filter" => self.take_filter(d)?,
+            "cipher" => self.take_cipher(d),
+            "comp-lzo" | "compress" if is_stub(d) => self.pass_over(d),
             name if LIKE_PUSHED.contains(&name) => self.take_option(d)?,
             name if HARMLESS.contains(&name) => {}
             name if PASSED_OVER.contains(&name) => self.pass_over(d),
@@ -165,11 +171,10 @@ impl<'a> Reader<'a> {
                 "remote" => remote = Some(self.remote(d)?),
                 "proto" => proto = Some(self.proto(d, arg(d, 0))?),
                 "port" | "rport" => port = Some(self.number(d, 0, "port NUMBER")?),
-                "nobind"
-                | "float"
-                | "explicit-exit-notify"
-                | "connect-timeout"
-                | "server-poll-timeout" => {}
+                "connect-timeout" | "server-poll-timeout" => {}
+                name if HARMLESS.contains(&name) => {}
+                name if PASSED_OVER.contains(&name) => self.pass_over(d),
+                name if PER_SERVER.contains(&name) => return self.not_yet(d, NotYet::PerServer),
                 name => return self.refuse(d, name),
             }
         }
@@ -265,11 +270,18 @@ impl<'a> Reader<'a> {
     }
 
     fn cipher_list(&self, d: &Directive) -> Result<Vec<Cipher>, ProfileError> {
-        let known = Cipher::parse_list(arg(d, 0).unwrap_or_default());
-        if known.is_empty() {
+        let Some(list) = arg(d, 0) else {
             return self.bad(d, "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305");
+        };
+        let known = Cipher::parse_list(list);
+        if known.is_empty() { self.not_yet(d, NotYet::Cipher) } else { Ok(known) }
+    }
+
+    /// Only servers without negotiation heed it; the others choose from `data-ciphers`.
+    fn take_cipher(&mut self, d: &Directive) {
+        if arg(d, 0).is_some_and(|name| Cipher::parse_list(name).is_empty()) {
+            self.warnings.push(Warning::CipherPassedOver { line: d.line });
         }
-        Ok(known)
     }
 
     fn name_rule(&self, d: &Directive) -> Result<NameRule, ProfileError> {
@@ -370,19 +382,27 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn material(&self, d: &Directive, what: &'static str) -> Result<Material, ProfileError> {
+    fn material(&mut self, d: &Directive, what: &'static str) -> Result<Material, ProfileError> {
         if let Some(block) = &d.block {
-            return Ok(Material { line: d.line, text: block.text.clone() });
+            return Ok(Material { line: d.line, text: material::without_margins(&block.text) });
         }
         match arg(d, 0) {
             Some("[inline]") | None => self.fail(d, ProfileErrorKind::NoMaterial(what)),
             Some(path) => {
                 let path = self.beside(path);
+                self.warn_if_exposed(what, &path);
                 let text = material::read(&path).map_err(|source| {
                     self.error(d, ProfileErrorKind::FileUnreadable { what, path, source })
                 })?;
-                Ok(Material { line: d.line, text })
+                Ok(Material { line: d.line, text: material::without_margins(&text) })
             }
+        }
+    }
+
+    /// A secret that other users of this machine may read.
+    fn warn_if_exposed(&mut self, what: &'static str, path: &Path) {
+        if SECRETS.contains(&what) && material::is_exposed(path) {
+            self.warnings.push(Warning::Exposed { path: path.to_owned() });
         }
     }
 
@@ -490,6 +510,16 @@ impl Reader<'_> {
     }
 }
 
+/// Compression that compresses nothing. A server that frames its packets for it says so when it is
+/// connected to.
+fn is_stub(d: &Directive) -> bool {
+    match (d.name.as_str(), arg(d, 0)) {
+        ("comp-lzo", Some(word)) => word == "no",
+        ("compress", word) => word.is_none_or(|word| STUBS.contains(&word)),
+        _ => false,
+    }
+}
+
 fn arg(d: &Directive, index: usize) -> Option<&str> {
     d.args.get(index).map(String::as_str)
 }
@@ -509,6 +539,8 @@ fn shuffle(remotes: &mut [Remote]) {
 }
 
 const DEFAULT_PORT: u16 = 1194;
+const STUBS: [&str; 3] = ["stub", "stub-v2", "migrate"];
+pub(super) const SECRETS: [&str; 2] = ["key", "tls-auth"];
 const DNS_SCRIPTS: [&str; 3] =
     ["update-resolv-conf", "update-systemd-resolved", "update-systemd-resolved.sh"];
 /// `setenv` names that are told to the server.

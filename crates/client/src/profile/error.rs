@@ -17,6 +17,8 @@ pub struct ProfileError {
     pub line: Option<usize>,
     /// What is wrong.
     pub kind: ProfileErrorKind,
+    /// What else is wrong, in the order of its lines.
+    pub more: Vec<(usize, ProfileErrorKind)>,
 }
 
 /// What is wrong with a profile.
@@ -24,6 +26,8 @@ pub struct ProfileError {
 pub enum ProfileErrorKind {
     /// It can't be read.
     Unreadable(io::Error),
+    /// Nothing in it is of a profile; none of its words is shown, since it may hold secrets.
+    NotAProfile,
     /// It does not follow the grammar.
     Grammar(ConfigError),
     /// A directive that no client knows.
@@ -84,6 +88,10 @@ pub enum NotYet {
     Script,
     /// Compression, or the framing for it.
     Compression,
+    /// Data ciphers that are none of ours.
+    Cipher,
+    /// A setting for one of several servers.
+    PerServer,
     /// Keys in other places than PEM text.
     KeyStore,
     /// A narrower or another check of certificates or TLS.
@@ -111,6 +119,13 @@ impl NotYet {
                 "compression is not supported, as it betrays what is encrypted; remove the line \
                  here and at the server"
             }
+            Self::Cipher => {
+                "none of these data ciphers is spoken here, and none with CBC; write `data-ciphers \
+                 AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305`, of which the server must allow one"
+            }
+            Self::PerServer => {
+                "it is read outside of <connection> blocks only, for all servers; move it there"
+            }
             Self::KeyStore => "put ca, cert and key into the profile as PEM text, or beside it",
             Self::TlsPolicy => "it would narrow what is accepted and can't be honoured; remove it",
             Self::Other => "remove the line, if the server does not need it",
@@ -120,7 +135,7 @@ impl NotYet {
 
 impl ProfileError {
     pub(crate) fn new(file: &Path, line: Option<usize>, kind: ProfileErrorKind) -> Self {
-        Self { file: file.to_owned(), line, kind }
+        Self { file: file.to_owned(), line, kind, more: Vec::new() }
     }
 }
 
@@ -130,7 +145,14 @@ impl fmt::Display for ProfileError {
         if let Some(line) = self.line {
             write!(f, ", line {line}")?;
         }
-        write!(f, ": {}", self.kind)
+        write!(f, ": {}", self.kind)?;
+        for (line, kind) in self.more.iter().take(MOST_SHOWN) {
+            write!(f, "; line {line}: {kind}")?;
+        }
+        match self.more.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            rest => write!(f, "; and {rest} lines more"),
+        }
     }
 }
 
@@ -140,7 +162,13 @@ impl fmt::Display for ProfileErrorKind {
             Self::Unreadable(error) => {
                 write!(f, "the profile can't be read ({error}); check the path and its permissions")
             }
+            Self::NotAProfile => f.write_str(
+                "this is no OpenVPN profile; give the .ovpn file that whoever runs the gateway made",
+            ),
             Self::Grammar(error) => error.fmt(f),
+            Self::Unknown(name) if !is_plain(name) => {
+                f.write_str("this is no directive of a client; remove the line")
+            }
             Self::Unknown(name) => write!(
                 f,
                 "{name:?} is no directive of a client; correct it, or put `setenv opt ` before it \
@@ -177,6 +205,15 @@ impl fmt::Display for ProfileErrorKind {
         }
     }
 }
+
+/// A word that could be a directive of another program; a line of a key is none.
+fn is_plain(name: &str) -> bool {
+    let letters = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    letters && name.len() <= LONGEST_NAME
+}
+
+const MOST_SHOWN: usize = 20;
+const LONGEST_NAME: usize = 32;
 
 impl Error for ProfileError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {

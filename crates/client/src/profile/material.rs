@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,22 @@ pub(super) fn read(path: &Path) -> io::Result<Zeroizing<String>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 128 KiB"));
     }
     Ok(text)
+}
+
+/// The text without the blanks and tabs that mail programs and editors put around lines.
+pub(super) fn without_margins(text: &str) -> Zeroizing<String> {
+    let mut clean = Zeroizing::new(String::with_capacity(text.len() + 1));
+    for line in text.lines() {
+        clean.push_str(line.trim());
+        clean.push('\n');
+    }
+    clean
+}
+
+/// Whether other users of this machine may read a file.
+pub(super) fn is_exposed(path: &Path) -> bool {
+    let others = |data: std::fs::Metadata| data.is_file() && data.permissions().mode() & 0o077 != 0;
+    std::fs::metadata(path).is_ok_and(others)
 }
 
 pub(super) fn authorities(

@@ -7,6 +7,7 @@ mod directives;
 mod error;
 mod material;
 mod tables;
+mod text;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use pki::NameRule;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use wire::cipher::Cipher;
+use wire::config::Directive;
 use wire::push::PushOption;
 use wire::static_key::{KeyDirection, StaticKey};
 use wire::tls_auth::AuthDigest;
@@ -29,7 +31,7 @@ pub use values::{Family, MssLimit, Remote, TunName};
 
 pub(crate) use values::Filter;
 
-use directives::Reader;
+use directives::{Reader, SECRETS};
 
 /// What a profile says, ready for use.
 #[derive(Debug)]
@@ -129,7 +131,13 @@ impl Profile {
         let bytes = std::fs::read(file).map(zeroize::Zeroizing::new);
         let bytes = bytes
             .map_err(|error| ProfileError::new(file, None, ProfileErrorKind::Unreadable(error)))?;
-        Self::parse(file, &bytes, clock)
+        let directives = text::directives(file, &bytes)?;
+        let mut profile = Self::assemble(file, &directives, clock)?;
+        let inside = |d: &Directive| d.block.is_some() && SECRETS.contains(&d.name.as_str());
+        if directives.iter().any(inside) && material::is_exposed(file) {
+            profile.warnings.push(Warning::Exposed { path: file.to_owned() });
+        }
+        Ok(profile)
     }
 
     /// Reads a profile's text; `file` tells where other files are looked for.
@@ -137,10 +145,16 @@ impl Profile {
     /// # Errors
     /// With the file, the line and the mend.
     pub fn parse(file: &Path, bytes: &[u8], clock: &dyn Clock) -> Result<Self, ProfileError> {
-        let directives = wire::config::parse_bytes(bytes)
-            .map_err(|error| ProfileError::new(file, None, ProfileErrorKind::Grammar(error)))?;
+        Self::assemble(file, &text::directives(file, bytes)?, clock)
+    }
+
+    fn assemble(
+        file: &Path,
+        directives: &[Directive],
+        clock: &dyn Clock,
+    ) -> Result<Self, ProfileError> {
         let mut reader = Reader::new(file);
-        reader.take_all(&directives)?;
+        reader.take_all(directives)?;
         reader.finish(clock.now().into())
     }
 }

@@ -66,6 +66,33 @@ pub(super) const HARMLESS: &[&str] = &[
     "nice",
     "replay-window",
     "allow-recursive-routing",
+    "comp-noadapt",
+    "tun-ipv6",
+    "echo",
+    "suppress-timestamps",
+    "machine-readable-output",
+    "errors-to-stderr",
+    "mlock",
+    "tcp-nodelay",
+    "tcp-queue-limit",
+    "bcast-buffers",
+    "max-routes",
+    "dh",
+    "ecdh-curve",
+    "prng",
+    "replay-persist",
+    "multihome",
+    "opt-verify",
+    "force-tls-key-material-export",
+    "route-ipv6-gateway",
+    "dev-node",
+    "tap-sleep",
+    "pause-exit",
+    "show-net-up",
+    "allow-nonadmin",
+    "service",
+    "dhcp-pre-release",
+    "rdns-internal",
 ];
 
 /// What changes how the program runs but not whom it trusts: said, and passed over.
@@ -101,7 +128,30 @@ pub(super) const PASSED_OVER: &[&str] = &[
     "remote-random-hostname",
     "up-restart",
     "down-pre",
+    "engine",
+    "providers",
+    "bind-dev",
+    "setcon",
+    "management",
+    "management-client",
+    "management-client-user",
+    "management-client-group",
+    "management-client-auth",
+    "management-client-pf",
+    "management-external-cert",
+    "management-forget-disconnect",
+    "management-hold",
+    "management-log-cache",
+    "management-query-passwords",
+    "management-query-proxy",
+    "management-query-remote",
+    "management-signal",
+    "management-up-down",
 ];
+
+/// What stock clients also take for one server alone, inside of `<connection>`.
+pub(super) const PER_SERVER: &[&str] =
+    &["connect-retry", "connect-retry-max", "key-direction", "mssfix", "tls-auth", "tun-mtu"];
 
 /// What is refused, with its reason.
 pub(super) const UNSUPPORTED: &[(&[&str], NotYet)] = &[
@@ -122,7 +172,7 @@ pub(super) const UNSUPPORTED: &[(&[&str], NotYet)] = &[
         ],
         NotYet::Script,
     ),
-    (&["compress", "comp-lzo", "comp-noadapt"], NotYet::Compression),
+    (&["compress", "comp-lzo"], NotYet::Compression),
     (&["pkcs12", "cryptoapicert", "capath", "pkcs11-id", "pkcs11-providers"], NotYet::KeyStore),
     (
         &[
@@ -154,7 +204,6 @@ pub(super) const UNSUPPORTED: &[(&[&str], NotYet)] = &[
             "chroot",
             "cd",
             "config",
-            "management",
             "lladdr",
             "client-nat",
             "tls-server",

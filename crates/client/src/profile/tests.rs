@@ -16,6 +16,10 @@ fn a_directive_of_another_way_or_protection_names_line_and_mend() {
         ("dev tap\n", NotYet::Tap, 1),
         ("up /usr/local/bin/mine\n", NotYet::Script, 1),
         ("comp-lzo\n", NotYet::Compression, 1),
+        ("comp-lzo yes\n", NotYet::Compression, 1),
+        ("compress lz4-v2\n", NotYet::Compression, 1),
+        ("data-ciphers AES-256-CBC\n", NotYet::Cipher, 1),
+        ("data-ciphers BF-CBC\n", NotYet::Cipher, 1),
         ("setenv opt tls-cipher X\n", NotYet::TlsPolicy, 1),
         ("tls-version-min 1.3\n", NotYet::TlsPolicy, 1),
     ] {
@@ -66,7 +70,7 @@ fn wrong_arguments_show_how_it_is_written() {
         "port 70000\n",
         "key-direction 2\n",
         "auth MD5\n",
-        "data-ciphers BF-CBC\n",
+        "data-ciphers\n",
         "remote-cert-tls client\n",
         "verify-x509-name x cn\n",
         "tun-mtu 60\n",
@@ -94,6 +98,58 @@ fn remotes_take_defaults_from_outside_and_blocks_replace_them() {
     let blocks = "remote outside\n<connection>\nremote inside 8\n</connection>\n";
     let remotes = read(blocks).unwrap().remotes();
     assert_eq!((remotes.len(), remotes[0].host.as_str(), remotes[0].port), (1, "inside", 8));
+}
+
+#[test]
+fn all_wrong_lines_are_named_at_once() {
+    let error = fails("client\ndev tap\nremote a\nhttp-proxy b 80\nport x\n");
+    assert_eq!(error.line, Some(2));
+    assert_eq!(error.more.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [4, 5]);
+    let text = error.to_string();
+    assert!(text.contains("line 2: `dev`") && text.contains("; line 4: `http-proxy`"), "{text}");
+    let many = fails(&"dev tap\n".repeat(500)).to_string();
+    assert!(many.contains("and 479 lines more") && many.len() < 4000, "{many}");
+}
+
+#[test]
+fn what_stock_clients_take_without_consequence_is_taken() {
+    for text in [
+        "comp-lzo no\n",
+        "compress\n",
+        "compress stub-v2\n",
+        "allow-compression no\n",
+        "tun-ipv6\n",
+        "management 127.0.0.1 7505\n",
+        "management-hold\n",
+        "echo hello\n",
+        "cipher AES-256-CBC\n",
+        "suppress-timestamps\n",
+        "<connection>\nremote a\nnobind\nlport 0\nlink-mtu 1500\n</connection>\n",
+    ] {
+        read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let inside = fails("<connection>\nremote a\nmssfix 1300\n</connection>\n");
+    assert!(matches!(inside.kind, ProfileErrorKind::NotYet(_, NotYet::PerServer)), "{inside}");
+}
+
+#[test]
+fn a_cipher_that_is_not_spoken_is_told_and_one_that_is_is_not() {
+    let warned = |text: &str| !read(text).unwrap().warnings.is_empty();
+    assert!(warned("cipher AES-256-CBC\n") && warned("cipher BF-CBC\n"));
+    assert!(!warned("cipher AES-256-GCM\n"));
+}
+
+#[test]
+fn an_unknown_word_that_may_be_a_secret_is_not_shown() {
+    for secret in ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "Tr0ub4dor", "3"] {
+        let error = fails(&format!("client\n{secret}\n"));
+        assert!(matches!(error.kind, ProfileErrorKind::Unknown(_)), "{error}");
+        assert!(secret == "3" || !error.to_string().contains(secret), "{error}");
+    }
+    for secret in ["hunter2=", "-----BEGIN_PRIVATE_KEY", "AbC/dEf+"] {
+        let error = wire::config::parse(&format!("client\n{secret}\n")).unwrap_err();
+        assert!(!error.to_string().contains(secret.trim_start_matches('-')), "{error}");
+    }
 }
 
 #[test]

@@ -57,6 +57,10 @@ fn say(progress: Progress) {
     let _ = writeln!(stdout, "{progress}").and_then(|()| stdout.flush());
 }
 
+fn failure_says(error: &ClientError, cause: &dyn std::error::Error) -> bool {
+    error.to_string().contains(&cause.to_string())
+}
+
 fn failure(error: &ClientError) -> Failure {
     let kind = match error.kind() {
         ErrorKind::Profile => FailureKind::Configuration,
@@ -67,8 +71,10 @@ fn failure(error: &ClientError) -> Failure {
         ErrorKind::Incompatible => FailureKind::Failed,
     };
     let mut failure = Failure::new(kind, error.to_string());
-    if let Some(source) = std::error::Error::source(error) {
-        failure = failure.caused_by(source);
+    // Many messages hold their cause; nothing is said twice.
+    let cause = std::error::Error::source(error);
+    if let Some(cause) = cause.filter(|cause| !failure_says(error, *cause)) {
+        failure = failure.caused_by(cause);
     }
     error.hints().iter().fold(failure, |failure, hint| failure.hint(*hint))
 }
