@@ -77,12 +77,14 @@ pub enum DnsMethod {
 #[derive(Debug)]
 pub struct Dns {
     state: State,
+    settings: DnsSettings,
+    backup: PathBuf,
 }
 
 #[derive(Debug)]
 enum State {
-    Resolved { interface: String },
-    ResolvConf(resolv_conf::Rewritten),
+    Resolved { former: Vec<IpAddr> },
+    ResolvConf(Box<resolv_conf::Rewritten>),
     Released,
 }
 
@@ -92,17 +94,41 @@ impl Dns {
         if !crate::interface::is_name(&settings.interface) {
             return Err(DnsError::BadInterface(settings.interface.clone()));
         }
+        let of = |state| Self { state, settings: settings.clone(), backup: backup.to_owned() };
         if resolvectl::is_in_charge() {
+            let former = resolvectl::name_servers();
             match resolvectl::apply(settings) {
                 Err(DnsError::NotInstalled) => {}
-                result => {
-                    let interface = settings.interface.clone();
-                    return result.map(|()| Self { state: State::Resolved { interface } });
-                }
+                result => return result.map(|()| of(State::Resolved { former })),
             }
         }
         let rewritten = resolv_conf::apply(settings, Path::new(RESOLV_CONF), backup)?;
-        Ok(Self { state: State::ResolvConf(rewritten) })
+        Ok(of(State::ResolvConf(Box::new(rewritten))))
+    }
+
+    /// Looks whether the settings are still in force, and puts them in force again where another
+    /// program (DHCP, a network manager) has overwritten them; what that program wrote is what comes
+    /// back at the end. Whether it had to. To be called now and then.
+    pub fn keep(&mut self) -> Result<bool, DnsError> {
+        let resolved = matches!(self.state, State::Resolved { .. });
+        if resolved != resolvectl::is_in_charge() {
+            self.put_back()?;
+            *self = Self::apply(&self.settings, &self.backup)?;
+            return Ok(true);
+        }
+        match &mut self.state {
+            State::ResolvConf(rewritten) => rewritten.keep(&self.settings, Path::new(RESOLV_CONF)),
+            State::Resolved { .. } | State::Released => Ok(false),
+        }
+    }
+
+    /// The servers that would be asked without these settings.
+    pub fn former_servers(&self) -> Vec<IpAddr> {
+        match &self.state {
+            State::Resolved { former } => former.clone(),
+            State::ResolvConf(rewritten) => rewritten.former_servers(),
+            State::Released => name_servers(),
+        }
     }
 
     /// Puts back what a killed process left in /etc/resolv.conf. Whether there was something.
@@ -125,11 +151,19 @@ impl Dns {
 
     fn put_back(&mut self) -> Result<(), DnsError> {
         match std::mem::replace(&mut self.state, State::Released) {
-            State::Resolved { interface } => resolvectl::revert(&interface),
+            State::Resolved { .. } => resolvectl::revert(&self.settings.interface),
             State::ResolvConf(rewritten) => rewritten.put_back(),
             State::Released => Ok(()),
         }
     }
+}
+
+/// The servers that names are asked of at this moment.
+pub fn name_servers() -> Vec<IpAddr> {
+    if resolvectl::is_in_charge() {
+        return resolvectl::name_servers();
+    }
+    resolv_conf::servers_in(&std::fs::read(RESOLV_CONF).unwrap_or_default())
 }
 
 impl Undo for Dns {

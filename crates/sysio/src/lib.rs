@@ -22,7 +22,7 @@ mod tun;
 mod udp;
 mod undo;
 
-pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName};
+pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName, name_servers};
 pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
 pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatHold, NatRules, NatTable};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};

@@ -17,11 +17,13 @@ mod address;
 mod error;
 mod hold;
 mod route;
+mod watch;
 
 pub use address::Address;
 pub use error::{NetlinkError, NetlinkErrorKind};
 pub use hold::{AddressHold, RouteHold};
 pub use route::{DefaultRoute, IpFamily, Route, RouteLookup};
+pub use watch::NetworkWatch;
 
 use error::During;
 

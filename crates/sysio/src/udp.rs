@@ -62,14 +62,33 @@ impl UdpSocket {
     /// need no route look-up of their own, and only the peer's are received.
     pub fn connect(peer: SocketAddr) -> Result<Self, BindError> {
         let peer = normalise(peer);
-        let any: IpAddr = match peer {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let mut bound = Self::bind_exactly((any, 0).into())?;
+        let mut bound = Self::bind_exactly((any_address(peer), 0).into())?;
         bound.socket.connect(&SockAddr::from(peer)).map_err(|e| BindError::new(peer, e))?;
         bound.connected = true;
         Ok(bound)
+    }
+
+    /// A socket for one peer whose datagrams leave by one interface, whatever the routes of others say;
+    /// that interface's own routes decide how.
+    pub fn connect_by(peer: SocketAddr, interface: &str) -> Result<Self, BindError> {
+        let peer = normalise(peer);
+        let mut bound = Self::bind_exactly((any_address(peer), 0).into())?;
+        let device = bound.socket.bind_device(Some(interface.as_bytes()));
+        device.map_err(|e| BindError::new(peer, e))?;
+        bound.socket.connect(&SockAddr::from(peer)).map_err(|e| BindError::new(peer, e))?;
+        bound.connected = true;
+        Ok(bound)
+    }
+
+    /// Connects a connected socket to its peer anew, from the address and a port that the kernel
+    /// chooses by the routes of this moment. Where nothing leads there it stays without a peer, and
+    /// sends fail, until the next call.
+    pub fn reconnect(&self, peer: SocketAddr) -> Result<(), BindError> {
+        let peer = normalise(peer);
+        let failed = |error| BindError::new(peer, error);
+        // Without it the kernel would keep the former address.
+        rustix::net::connect_unspec(&self.socket).map_err(|errno| failed(errno.into()))?;
+        self.socket.connect(&SockAddr::from(peer)).map_err(failed)
     }
 
     /// Whether `[::]` was asked for and IPv4 alone is listened on, since this machine has no IPv6.
@@ -249,6 +268,13 @@ impl AsFd for UdpSocket {
 impl From<UdpSocket> for OwnedFd {
     fn from(socket: UdpSocket) -> OwnedFd {
         socket.socket.into()
+    }
+}
+
+fn any_address(peer: SocketAddr) -> IpAddr {
+    match peer {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

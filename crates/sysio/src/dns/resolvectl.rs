@@ -1,6 +1,7 @@
 //! Settings by systemd-resolved.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,11 @@ use super::{DnsError, DnsSettings, RESOLV_CONF};
 pub(super) fn is_in_charge() -> bool {
     let place = std::fs::canonicalize(RESOLV_CONF);
     place.is_ok_and(|place| place.starts_with(RUNTIME_FOLDER)) && Path::new(SOCKET).exists()
+}
+
+/// All servers that systemd-resolved knows of.
+pub(super) fn name_servers() -> Vec<IpAddr> {
+    super::resolv_conf::servers_in(&std::fs::read(ALL_SERVERS).unwrap_or_default())
 }
 
 pub(super) fn apply(settings: &DnsSettings) -> Result<(), DnsError> {
@@ -59,6 +65,7 @@ fn run<'a>(
 
 const PROGRAM: &str = "resolvectl";
 const RUNTIME_FOLDER: &str = "/run/systemd/resolve";
+const ALL_SERVERS: &str = "/run/systemd/resolve/resolv.conf";
 const SOCKET: &str = "/run/systemd/resolve/io.systemd.Resolve";
 /// Its word for "route every domain here".
 const EVERY_NAME: &str = "~.";
