@@ -10,11 +10,11 @@ use std::time::Duration;
 use interop::Program;
 use serde::Serialize;
 
+use crate::figures::Figures;
 use crate::keys::Kind;
 use crate::machine::Machine;
 use crate::ours::Ours;
 use crate::process::cpu_ms;
-use crate::report::{Figures, announce};
 use crate::stock::Stock;
 
 /// One kind of certificates, both servers.
@@ -40,10 +40,10 @@ pub(crate) fn measure(machine: &mut Machine, rounds: usize) -> Result<Vec<Cost>,
             let server = ours.up(machine)?;
             let handfast = every_way(machine, &server, &ours.profiles, WE_PART)?;
             Ours::down(server);
-            announce(&format!(
+            eprintln!(
                 "{} round {round} of {rounds}: openvpn {openvpn:.2?} ms, handfast {handfast:.2?} ms",
                 kind.name(),
-            ));
+            );
             for (cost, (openvpn, handfast)) in
                 ways.iter_mut().zip(openvpn.into_iter().zip(handfast))
             {

@@ -6,6 +6,7 @@
 //! never fails on a figure.
 
 mod cost;
+mod figures;
 mod keys;
 mod machine;
 mod memory;

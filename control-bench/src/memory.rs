@@ -12,7 +12,6 @@ use crate::keys::Kind;
 use crate::machine::Machine;
 use crate::ours::Ours;
 use crate::process::memory_kb;
-use crate::report::announce;
 use crate::stock::Stock;
 
 /// One number of sessions, both servers.
@@ -43,14 +42,14 @@ pub(crate) fn measure(
     for sessions in idle.iter().copied() {
         let server = ours.up(machine)?;
         let handfast = size(machine, &server, &ours.profiles, sessions)
-            .inspect_err(|error| announce(&format!("handfast, {sessions} sessions: {error}")));
+            .inspect_err(|error| eprintln!("handfast, {sessions} sessions: {error}"));
         Ours::down(server);
         let server = stock.up(machine)?;
         let openvpn = size(machine, &server, &stock.profile, sessions)
-            .inspect_err(|error| announce(&format!("openvpn, {sessions} sessions: {error}")));
+            .inspect_err(|error| eprintln!("openvpn, {sessions} sessions: {error}"));
         drop(server);
         let memory = Memory { sessions, openvpn: openvpn.ok(), handfast: handfast.ok() };
-        announce(&format!("{memory:?}"));
+        eprintln!("{memory:?}");
         all.push(memory);
     }
     Ok(all)

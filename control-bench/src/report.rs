@@ -22,24 +22,6 @@ pub(crate) struct Report {
     pub(crate) storms: Vec<Storm>,
 }
 
-/// The rounds of one measurement.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Figures(pub(crate) Vec<f64>);
-
-impl Figures {
-    pub(crate) fn median(&self) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-    }
-
-    fn spread(&self) -> String {
-        let least = self.0.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = self.0.iter().copied().fold(0.0, f64::max);
-        format!("{:.2} ({least:.2}-{most:.2})", self.median())
-    }
-}
-
 impl Report {
     pub(crate) fn of_this_machine() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -152,11 +134,6 @@ impl Report {
             );
         }
     }
-}
-
-/// Says how far the run is.
-pub(crate) fn announce(what: &str) {
-    eprintln!("{what}");
 }
 
 fn versions() -> String {

@@ -12,7 +12,6 @@ use crate::keys::Kind;
 use crate::machine::Machine;
 use crate::ours::Ours;
 use crate::process::{cpu_ms, sent_bytes};
-use crate::report::announce;
 
 /// One storm on our gateway.
 #[derive(Debug, Serialize)]
@@ -44,12 +43,11 @@ pub(crate) fn measure(
     let mut all = Vec::new();
     for sessions in storms.iter().copied() {
         let server = ours.up(machine)?;
-        let storm = storm(machine, &server, &ours, sessions).inspect_err(|error| {
-            announce(&format!("{sessions} sessions: {error}\n{}", server.log()))
-        });
+        let storm = storm(machine, &server, &ours, sessions)
+            .inspect_err(|error| eprintln!("{sessions} sessions: {error}\n{}", server.log()));
         Ours::down(server);
         let storm = storm?;
-        announce(&format!("{storm:?}"));
+        eprintln!("{storm:?}");
         all.push(storm);
     }
     Ok(all)

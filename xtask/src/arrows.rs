@@ -1,8 +1,7 @@
 //! Holds the crate arrows of ARCHITECTURE.md: a dependency that is not drawn there fails the check.
 
-use std::process::Command;
-
-use crate::steps::Failed;
+use crate::failed::Failed;
+use crate::workspace;
 
 /// Who may depend on whom, the lowest first. What only tests depend on is not held.
 const DRAWN: &[(&str, &[&str])] = &[
@@ -31,22 +30,16 @@ const FOR_TESTS: &str = "fault-injection";
 
 /// Compares the workspace's dependencies with the drawn arrows.
 pub(crate) fn check() -> Result<(), Failed> {
-    let listed = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .output()
-        .map_err(|e| Failed::new(format!("cargo metadata did not start: {e}")))?;
-    let metadata: serde_json::Value = serde_json::from_slice(&listed.stdout)
-        .map_err(|e| Failed::new(format!("cargo metadata printed no JSON: {e}")))?;
-    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
-    let ours: Vec<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
+    let packages = workspace::packages()?;
+    let ours: Vec<&str> = packages.iter().map(|p| p.name.as_str()).collect();
     let mut undrawn = Vec::new();
     for package in &packages {
-        let name = package["name"].as_str().unwrap_or_default();
+        let name = package.name.as_str();
         let Some((_, allowed)) = DRAWN.iter().find(|(crate_name, _)| *crate_name == name) else {
             undrawn.push(format!("crate `{name}` is not drawn"));
             continue;
         };
-        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+        for dependency in &package.dependencies {
             let target = dependency["name"].as_str().unwrap_or_default();
             let for_tests = dependency["kind"].as_str() == Some("dev");
             let mut features = dependency["features"].as_array().into_iter().flatten();

@@ -9,8 +9,9 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::peers;
-use crate::steps::{Failed, run};
+use crate::command::run;
+use crate::failed::Failed;
+use crate::{peers, workspace};
 
 /// What can be typed behind `bench vpn`.
 #[derive(Args)]
@@ -55,7 +56,7 @@ pub(crate) fn vpn(typed: &Vpn) -> Result<(), Failed> {
     peers::provide_for_bench(!typed.no_install)?;
     let packages = ["--package", "handfast", "--package", "vpn-bench"];
     run("cargo", &[&["build", "--release", "--quiet"][..], &packages].concat())?;
-    let target = target_folder()?;
+    let target = workspace::target_folder()?;
     let text = |path: PathBuf| path.display().to_string();
     let mut arguments = vec!["--handfast".to_owned(), text(target.join("release/handfast"))];
     if let Some(root) = sid(&target, !typed.no_install) {
@@ -88,19 +89,6 @@ impl Vpn {
         let usual = if whole { "docs/performance".into() } else { target.join("bench-vpn") };
         self.out.clone().unwrap_or(usual)
     }
-}
-
-fn target_folder() -> Result<PathBuf, Failed> {
-    let listed = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .output()
-        .map_err(|e| Failed::new(format!("cargo metadata did not start: {e}")))?;
-    let metadata: serde_json::Value = serde_json::from_slice(&listed.stdout)
-        .map_err(|e| Failed::new(format!("cargo metadata printed no JSON: {e}")))?;
-    let folder = metadata["target_directory"].as_str();
-    folder
-        .map(PathBuf::from)
-        .ok_or_else(|| Failed::new("cargo metadata names no folder".to_owned()))
 }
 
 /// The root of a Debian sid with the current peers, made if it is not there. `None` where it can't be

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
 use std::time::Instant;
 
-use crate::steps::{Failed, run};
+use crate::command::run;
+use crate::failed::Failed;
 
 /// Explores every target, or only one, for so many seconds each.
 pub(crate) fn explore(seconds: u64, only: Option<&str>) -> Result<(), Failed> {

@@ -5,10 +5,14 @@
 
 mod arrows;
 mod bench;
+mod circles;
+mod command;
 mod explore;
+mod failed;
 mod micro;
 mod peers;
 mod steps;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -23,7 +27,7 @@ struct Typed {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Formatting, lints, crate arrows: quick enough for every save
+    /// Formatting, lints, crate arrows, circles of files: quick enough for every save
     Check,
     /// Everything a change has to pass: unit tests, simulation, command line, store, interop
     Test {

@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::command::run;
+use crate::failed::Failed;
 use crate::peers;
-use crate::steps::{Failed, run};
 
 /// Prints the table; with `save` it becomes the baseline.
 pub(crate) fn micro(save: bool) -> Result<(), Failed> {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::steps::{Failed, run};
+use crate::command::run;
+use crate::failed::Failed;
 
 /// Program looked for, Debian package, what it is for.
 const PEERS: &[(&str, &str, &str)] = &[

@@ -1,33 +1,19 @@
 //! What each command does, step by step.
 
-use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::command::{run, run_with};
 use crate::explore::explore;
-use crate::{arrows, peers};
-
-/// A step that failed, in one sentence.
-#[derive(Debug)]
-pub(crate) struct Failed(String);
-
-impl Failed {
-    pub(crate) fn new(what: String) -> Self {
-        Failed(what)
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::failed::Failed;
+use crate::{arrows, circles, peers};
 
 pub(crate) fn check() -> Result<(), Failed> {
     run("cargo", &["fmt", "--all", "--check"])?;
     run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
-    arrows::check()
+    arrows::check()?;
+    circles::check()
 }
 
 pub(crate) fn test(install: bool) -> Result<(), Failed> {
@@ -144,23 +130,4 @@ fn deny() -> Result<(), Failed> {
         run("cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
     }
     run("cargo", &["deny", "check", "bans", "licenses", "sources"])
-}
-
-pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<(), Failed> {
-    run_with(program, arguments, &[])
-}
-
-fn run_with(
-    program: &str,
-    arguments: &[&str],
-    environment: &[(&str, String)],
-) -> Result<(), Failed> {
-    let line = format!("{program} {}", arguments.join(" "));
-    println!("==> {line}");
-    let status = Command::new(program)
-        .args(arguments)
-        .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
-        .status()
-        .map_err(|e| Failed::new(format!("`{program}` did not start: {e}")))?;
-    if status.success() { Ok(()) } else { Err(Failed::new(format!("`{line}`: {status}"))) }
 }

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use interop::Program;
 
-use super::list::{Parts, Transport, Version};
-use super::{SOON, Tunnel, Workshop, expect_line, openvpn};
+use super::list::{Parts, Transport};
+use super::{SOON, Tunnel, Workshop, expect_line};
 use crate::error::BenchError;
 use crate::interrupt;
 use crate::topology::{SERVER, Topology};
@@ -25,19 +25,6 @@ pub(super) fn pair(
     let server = gateway.start(topology, workshop)?;
     let profile = gateway.profile(topology, workshop)?;
     let client = client(topology, workshop, &profile, parts.without)?;
-    Ok(Tunnel { address: ADDRESS, server: vec![server], client: vec![client] })
-}
-
-/// Our gateway with the installed `openvpn` as client.
-pub(super) fn with_stock_client(
-    topology: &Topology,
-    workshop: &Workshop,
-) -> Result<Tunnel, BenchError> {
-    let gateway = Gateway::of(workshop, &Parts::DEFAULT)?;
-    let server = gateway.start(topology, workshop)?;
-    let profile = gateway.profile(topology, workshop)?;
-    let command = openvpn::program(workshop, Version::Installed)?;
-    let client = openvpn::client(&topology.client, command, &profile)?;
     Ok(Tunnel { address: ADDRESS, server: vec![server], client: vec![client] })
 }
 
@@ -59,13 +46,14 @@ pub(super) fn client(
     Ok(program)
 }
 
-struct Gateway {
+/// A gateway of ours with a data folder for one configuration.
+pub(super) struct Gateway {
     folder: PathBuf,
     parts: Parts,
 }
 
 impl Gateway {
-    fn of(workshop: &Workshop, parts: &Parts) -> Result<Self, BenchError> {
+    pub(super) fn of(workshop: &Workshop, parts: &Parts) -> Result<Self, BenchError> {
         let transport = match parts.transport {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
@@ -88,7 +76,11 @@ impl Gateway {
         self.folder.join("data")
     }
 
-    fn start(&self, topology: &Topology, workshop: &Workshop) -> Result<Program, BenchError> {
+    pub(super) fn start(
+        &self,
+        topology: &Topology,
+        workshop: &Workshop,
+    ) -> Result<Program, BenchError> {
         let mut command = self.command(workshop);
         command.arg("up").arg("--state").arg(workshop.folder("gateway-state")?);
         command.env("HANDFAST_WITHOUT", self.parts.without);
@@ -106,7 +98,11 @@ impl Gateway {
     }
 
     /// The profile of the one user, made the first time.
-    fn profile(&self, topology: &Topology, workshop: &Workshop) -> Result<PathBuf, BenchError> {
+    pub(super) fn profile(
+        &self,
+        topology: &Topology,
+        workshop: &Workshop,
+    ) -> Result<PathBuf, BenchError> {
         let folder = self.folder.join("profile");
         if !folder.exists() {
             self.order(topology, workshop, &["user", "add", "alice"])?;
@@ -144,5 +140,6 @@ impl Gateway {
     }
 }
 
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 71, 0, 1);
+/// The gateway's own address inside the tunnel.
+pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 71, 0, 1);
 const UP: &str = "the gateway is up";

@@ -5,6 +5,7 @@
 
 mod handfast;
 mod list;
+mod mixed;
 mod openvpn;
 mod trust;
 mod wireguard;
@@ -47,8 +48,8 @@ impl Tunnel {
             }
             Ends::WireGuardGo => wireguard::pair(topology, workshop)?,
             Ends::Handfast(parts) => handfast::pair(topology, workshop, parts)?,
-            Ends::HandfastWithStockClient => handfast::with_stock_client(topology, workshop)?,
-            Ends::StockWithHandfastClient => openvpn::with_handfast_client(topology, workshop)?,
+            Ends::HandfastWithStockClient => mixed::stock_client(topology, workshop)?,
+            Ends::StockWithHandfastClient => mixed::stock_server(topology, workshop)?,
         };
         tunnel.answers(topology)?;
         Ok(tunnel)

@@ -9,7 +9,7 @@ use interop::Program;
 use sysio::Netns;
 
 use super::list::{Transport, Version};
-use super::{Tunnel, Workshop, expect_line, handfast, trust};
+use super::{Tunnel, Workshop, expect_line, trust};
 use crate::error::BenchError;
 use crate::topology::{SERVER, Topology};
 
@@ -23,17 +23,6 @@ pub(super) fn pair(
     let server = server(topology, workshop, version, transport)?;
     let profile = profile(workshop, transport)?;
     let client = client(&topology.client, program(workshop, version)?, &profile)?;
-    Ok(Tunnel { address: ADDRESS, server: vec![server], client: vec![client] })
-}
-
-/// The installed `openvpn` as server for `handfast connect`.
-pub(super) fn with_handfast_client(
-    topology: &Topology,
-    workshop: &Workshop,
-) -> Result<Tunnel, BenchError> {
-    let server = server(topology, workshop, Version::Installed, Transport::Udp)?;
-    let profile = profile(workshop, Transport::Udp)?;
-    let client = handfast::client(topology, workshop, &profile, "")?;
     Ok(Tunnel { address: ADDRESS, server: vec![server], client: vec![client] })
 }
 
@@ -60,7 +49,8 @@ pub(super) fn program(workshop: &Workshop, version: Version) -> Result<Command, 
     }
 }
 
-fn server(
+/// Starts an `openvpn` server and waits until it listens.
+pub(super) fn server(
     topology: &Topology,
     workshop: &Workshop,
     version: Version,
@@ -88,7 +78,7 @@ fn server(
 }
 
 /// A profile that `openvpn` and `handfast connect` both read.
-fn profile(workshop: &Workshop, transport: Transport) -> Result<PathBuf, BenchError> {
+pub(super) fn profile(workshop: &Workshop, transport: Transport) -> Result<PathBuf, BenchError> {
     let folder = trust::folder(workshop)?;
     let proto = match transport {
         Transport::Udp => "udp",
@@ -104,6 +94,7 @@ fn profile(workshop: &Workshop, transport: Transport) -> Result<PathBuf, BenchEr
     Ok(path)
 }
 
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 1);
+/// The server's own address inside the tunnel.
+pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 1);
 const PORT: u16 = 1195;
 const COMPLETED: &str = "Initialization Sequence Completed";

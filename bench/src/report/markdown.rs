@@ -1,7 +1,6 @@
 //! The page that people read.
 
-use std::fmt::Write;
-
+use super::text::{figure_text, line, ratio_text};
 use super::{Report, Table, summary};
 
 /// The whole page; `plots` are the names of the files beside it.
@@ -73,28 +72,6 @@ fn write_table(page: &mut String, table: &Table) {
     }
 }
 
-pub(super) fn figure_text(figure: f64) -> String {
-    match figure.abs() {
-        0.0 => "0".to_owned(),
-        large if large >= 100.0 => format!("{figure:.0}"),
-        medium if medium >= 10.0 => format!("{figure:.1}"),
-        one if one >= 1.0 => format!("{figure:.2}"),
-        _ => format!("{figure:.3}"),
-    }
-}
-
-pub(super) fn ratio_text(ratio: Option<f64>) -> String {
-    match ratio {
-        Some(ratio) if ratio.is_finite() => format!("{ratio:.2}x"),
-        _ => "-".to_owned(),
-    }
-}
-
-pub(super) fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string does not fail.
-    let _ = writeln!(page, "{text}");
-}
-
 const HEAD: &str = "\
 # The benchmark's last run
 
@@ -109,14 +86,3 @@ no NAT on any gateway.
 | | |
 |---|---|
 ";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_have_three_digits_that_mean_something() {
-        let texts = [0.0, 0.0123, 0.5, 8.321, 12.34, 473_000.4].map(figure_text);
-        assert_eq!(texts, ["0", "0.012", "0.500", "8.32", "12.3", "473000"]);
-    }
-}

@@ -4,6 +4,7 @@ mod markdown;
 mod statistics;
 mod summary;
 mod svg;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fs;

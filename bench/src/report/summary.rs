@@ -1,8 +1,8 @@
 //! The page's first tables: one row for each contestant, one column for each measurement.
 
 use super::Table;
-use super::markdown::{figure_text, line, ratio_text};
 use super::statistics::Row;
+use super::text::{figure_text, line, ratio_text};
 use crate::contestants::LIST;
 use crate::topology::Mode;
 
