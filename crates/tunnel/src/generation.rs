@@ -16,6 +16,7 @@ use crate::tls::Tls;
 /// A handshake and what came of it.
 pub(crate) struct Generation {
     pub(crate) key_id: KeyId,
+    pub(crate) begun_by: Initiator,
     pub(crate) started: Duration,
     /// When the present step has taken too long.
     pub(crate) deadline: Option<Duration>,
@@ -27,6 +28,13 @@ pub(crate) struct Generation {
     pub(crate) key_message_received: bool,
     /// Both key messages went over and ours is acknowledged: text messages may leave.
     pub(crate) active: bool,
+}
+
+/// Which side sent the first reset of a generation, as far as this side knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Initiator {
+    Us,
+    Peer,
 }
 
 /// What a generation waits for.
@@ -61,6 +69,7 @@ pub(crate) struct Sources {
 impl Generation {
     pub(crate) fn new(
         key_id: KeyId,
+        begun_by: Initiator,
         reliable: Reliable,
         tls: Tls,
         started: Duration,
@@ -68,6 +77,7 @@ impl Generation {
     ) -> Self {
         Self {
             key_id,
+            begun_by,
             started,
             deadline: Some(started + window),
             reliable,
@@ -91,6 +101,12 @@ impl Generation {
 
     pub(crate) fn is_first(&self) -> bool {
         self.key_id == KeyId::FIRST
+    }
+
+    /// True if the peer may go on with TLS in place of a reset (section 4.5): version 3 answers our
+    /// soft reset so.
+    pub(crate) fn may_open_with_tls(&self) -> bool {
+        self.begun_by == Initiator::Us && !self.is_first()
     }
 
     pub(crate) fn is_complete(&self) -> bool {

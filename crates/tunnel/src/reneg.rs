@@ -13,7 +13,7 @@ use wire::{KeyId, Opcode};
 
 use crate::dropped::DropReason;
 use crate::event::RenegotiateReason;
-use crate::generation::{Generation, Step};
+use crate::generation::{Generation, Initiator, Step};
 use crate::reliable::{PIGGYBACKED_ACKS, Reliable};
 use crate::session::{Life, Session, Side};
 use crate::tls::Tls;
@@ -28,7 +28,7 @@ impl Session {
     pub fn renegotiate(&mut self, _why: RenegotiateReason, now: Now) {
         self.now = now;
         if self.is_established() && self.primary.is_complete() {
-            self.begin_generation(self.free_key_id());
+            self.begin_generation(self.free_key_id(), Initiator::Us);
             self.advance();
         }
     }
@@ -48,7 +48,7 @@ impl Session {
         if !self.is_established() {
             return Err(DropReason::RenegotiationTooSoon);
         }
-        self.begin_generation(packet.key_id);
+        self.begin_generation(packet.key_id, Initiator::Peer);
         self.primary.reliable.receive(packet, self.now.boot)
     }
 
@@ -58,24 +58,25 @@ impl Session {
         if self.keys.sealing == Some(next) { next.next() } else { next }
     }
 
-    pub(crate) fn begin_generation(&mut self, key_id: KeyId) {
+    pub(crate) fn begin_generation(&mut self, key_id: KeyId, begun_by: Initiator) {
         let switched = self.keys.switch_at_once(self.now.boot);
         self.report_switch(switched);
         let retired = self.keys.begin(key_id, self.now.boot + self.timing.tran_window);
         self.report_retired(retired);
         self.renegotiate_at = None;
         self.texts.clear();
-        self.primary = self.new_generation(key_id);
+        self.primary = self.new_generation(key_id, begun_by);
     }
 
-    pub(crate) fn new_generation(&self, key_id: KeyId) -> Generation {
+    pub(crate) fn new_generation(&self, key_id: KeyId, begun_by: Initiator) -> Generation {
         let room = self.wrapping.payload_room(self.timing.max_control_datagram, PIGGYBACKED_ACKS);
         let reliable = Reliable::with_reset(Opcode::CONTROL_SOFT_RESET_V1, room);
         let tls = match &self.side {
             Side::Server(server) => Tls::server(&server.config.tls),
             Side::Client(client) => Tls::client(&client.config.tls),
         };
-        Generation::new(key_id, reliable, tls, self.now.boot, self.timing.hand_window)
+        let window = self.timing.hand_window;
+        Generation::new(key_id, begun_by, reliable, tls, self.now.boot, window)
     }
 
     pub(crate) fn schedule_renegotiation(&mut self) {

@@ -18,7 +18,7 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::end::EndReason;
 use crate::entropy::{Entropy, Seed};
 use crate::event::{Event, NewKey};
-use crate::generation::{Generation, Step};
+use crate::generation::{Generation, Initiator, Step};
 use crate::keys::{HeldKey, Keys};
 use crate::reliable::Reliable;
 use crate::server::ServerSide;
@@ -68,6 +68,7 @@ impl Session {
         let timing = config.timing.clone();
         let primary = Generation::new(
             state.key_id,
+            Initiator::Us,
             Reliable::after_gate(0),
             Tls::server(&config.tls),
             now.boot,
@@ -102,6 +103,7 @@ impl Session {
         let timing = config.timing.clone();
         let primary = Generation::new(
             state.key_id,
+            Initiator::Us,
             Reliable::after_gate(0),
             Tls::client(&config.tls),
             now.boot,
@@ -128,7 +130,7 @@ impl Session {
         // not know which packet ids are used up and would use nonces twice. Its data waits for the
         // generation that begins here.
         self.keys.sealing = state.sealing;
-        self.begin_generation(self.free_key_id());
+        self.begin_generation(self.free_key_id(), Initiator::Us);
         self.advance();
     }
 

@@ -22,7 +22,7 @@ use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::entropy::{Entropy, Seed};
 use crate::event::{Event, Negotiated};
-use crate::generation::Generation;
+use crate::generation::{Generation, Initiator};
 use crate::keys::Keys;
 use crate::reliable::{PIGGYBACKED_ACKS, Reliable};
 use crate::server::ServerSide;
@@ -87,7 +87,14 @@ impl Session {
             wrapping.payload_room(timing.max_control_datagram, PIGGYBACKED_ACKS),
         );
         let tls = Tls::server(&config.tls);
-        let primary = Generation::new(KeyId::FIRST, reliable, tls, now.boot, timing.hand_window);
+        let primary = Generation::new(
+            KeyId::FIRST,
+            Initiator::Peer,
+            reliable,
+            tls,
+            now.boot,
+            timing.hand_window,
+        );
         let side = Side::Server(Box::new(ServerSide::new(config)));
         let entropy = Entropy::new(&seed);
         let mut session =
@@ -106,7 +113,14 @@ impl Session {
         let room = wrapping.payload_room(timing.max_control_datagram, PIGGYBACKED_ACKS);
         let reliable = Reliable::with_reset(Opcode::CONTROL_HARD_RESET_CLIENT_V2, room);
         let tls = Tls::client(&config.tls);
-        let primary = Generation::new(KeyId::FIRST, reliable, tls, now.boot, timing.hand_window);
+        let primary = Generation::new(
+            KeyId::FIRST,
+            Initiator::Us,
+            reliable,
+            tls,
+            now.boot,
+            timing.hand_window,
+        );
         let side = Side::Client(Box::new(ClientSide::new(config)));
         let mut entropy = Entropy::new(&seed);
         let id = entropy.session_id();
@@ -222,7 +236,12 @@ impl Session {
             _ => return Err(DropReason::UnexpectedOpcode),
         };
         let is_first = packet.message_id == Some(MessageId::FIRST);
-        if is_first == reset { Ok(()) } else { Err(DropReason::BadMessageId) }
+        let unannounced = packet.key_id == self.primary.key_id && self.primary.may_open_with_tls();
+        if is_first == reset || (is_first && unannounced) {
+            Ok(())
+        } else {
+            Err(DropReason::BadMessageId)
+        }
     }
 
     fn route(&mut self, packet: ControlPacket) -> Result<(), DropReason> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clock::Now;
 use testkit::Random;
-use tunnel::{DropReason, Gate, GateSettings, Verdict};
+use tunnel::{DropReason, Gate, GateSettings, RenegotiateReason, Verdict};
 use wire::control::{Acks, ControlPacket};
 use wire::static_key::{KeyDirection, StaticKey};
 use wire::tls_auth::{AuthDigest, ControlWrap, ReplayStamp, TlsAuth};
@@ -244,6 +244,32 @@ fn a_plain_session_drops_what_is_not_from_its_peer() {
     }
     assert!(server.session.is_established());
     assert_eq!(server.session.handle_datagram(&[0x20; 3000], now), Err(DropReason::Malformed));
+}
+
+#[test]
+fn tls_bytes_are_message_0_only_of_a_generation_that_began_here() {
+    let hello = |id, key_id| {
+        ControlPacket::message(Opcode::CONTROL_V1, key_id, id, MessageId(0), vec![22; 40]).encode()
+    };
+    for ours in [true, false] {
+        let mut world = World::new(Setup { plain: true, ..Setup::fine(22) });
+        world.run_for(Duration::from_secs(3));
+        let (id, now, next) = (world.client.session.id(), world.now, KeyId::FIRST.next());
+        let server = &mut world.servers.get_mut(&id).expect("a session").session;
+        let first = server.handle_datagram(&hello(id, KeyId::FIRST), now);
+        assert_eq!(first, Err(DropReason::BadMessageId));
+        let early = server.handle_datagram(&hello(id, next), now);
+        assert_eq!(early, Err(DropReason::BadMessageId));
+        if ours {
+            server.renegotiate(RenegotiateReason::Requested, now);
+        } else {
+            let opcode = Opcode::CONTROL_SOFT_RESET_V1;
+            let reset = ControlPacket::message(opcode, next, id, MessageId(0), Vec::new());
+            server.handle_datagram(&reset.encode(), now).expect("a renegotiation");
+        }
+        let expected = if ours { Ok(()) } else { Err(DropReason::BadMessageId) };
+        assert_eq!(server.handle_datagram(&hello(id, next), now), expected, "ours: {ours}");
+    }
 }
 
 #[test]

@@ -61,6 +61,57 @@ fn either_side_renegotiates_and_the_new_key_takes_over() {
 }
 
 #[test]
+fn renegotiations_with_a_peer_as_version_3_lose_no_packet() {
+    for (client_as_version_three, server_as_version_three) in [(true, false), (false, true)] {
+        for by_server in [true, false] {
+            let mut setup =
+                Setup { client_as_version_three, server_as_version_three, ..Setup::fine(18) };
+            setup.weather.delay = Duration::from_millis(20);
+            let mut world = established(setup);
+            let server = Who::Server(world.client.session.id());
+            for round in 1..=20 {
+                world.renegotiate(if by_server { server } else { Who::Client });
+                (0..200).for_each(|_| {
+                    world.run_for(Duration::from_millis(40));
+                    world.exchange_data();
+                });
+                for party in [&world.client, world.server().expect("a session")] {
+                    assert_eq!(party.renegotiated.len(), round, "by server: {by_server}");
+                }
+            }
+            world.run_for(Duration::from_secs(1));
+            assert_eq!((world.data_sent, world.data_opened), (8_000, 8_000));
+            assert_eq!(world.drops.len(), 0, "{:?}", world.drops);
+        }
+    }
+}
+
+#[test]
+fn a_renegotiation_begun_by_the_server_takes_a_peer_as_version_3_no_more_round_trips() {
+    let mut setup = Setup { client_as_version_three: true, ..Setup::fine(19) };
+    setup.weather.delay = Duration::from_millis(20);
+    let mut world = established(setup);
+    world.renegotiate(Who::Server(world.client.session.id()));
+    world.run_for(Duration::from_millis(200));
+    assert_eq!(world.server().expect("a session").renegotiated.len(), 1);
+}
+
+#[test]
+fn simultaneous_renegotiations_with_a_peer_as_version_3_are_one() {
+    for millis in [0, 10, 19, 25, 45] {
+        let mut setup = Setup { client_as_version_three: true, ..Setup::fine(23) };
+        setup.weather.delay = Duration::from_millis(20);
+        let mut world = established(setup);
+        world.renegotiate(Who::Client);
+        world.run_for(Duration::from_millis(millis));
+        world.renegotiate(Who::Server(world.client.session.id()));
+        world.run_for(Duration::from_secs(8));
+        assert_eq!(world.client.renegotiated.len(), 1, "{millis} ms apart");
+        assert_eq!(world.server().expect("a session").keys, world.client.keys);
+    }
+}
+
+#[test]
 fn simultaneous_renegotiations_are_one() {
     let mut world = established(Setup::fine(3));
     let server = Who::Server(world.client.session.id());

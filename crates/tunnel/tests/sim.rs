@@ -1,5 +1,5 @@
 //! Many seeds of both cores over a network that loses up to 30 %, doubles, delays and reorders, with
-//! slow drivers, renegotiations from both sides, and sides that are saved, dropped and restored.
+//! slow drivers, renegotiations from both sides, sides that answer as version 3 does, and sides that are saved, dropped and restored.
 //!
 //! Every handshake must complete or end with a typed reason; whoever seals with a key must find the
 //! other side opening with it. `HANDFAST_SIM_SEEDS` sets how many seeds are run (default 40) and
@@ -68,6 +68,8 @@ fn run(seed: u64) -> String {
         slow_driver: random.chance(0.7),
         client_version: if random.chance(0.3) { "3.11.1" } else { "2.6.14" },
         client_proto: Some("6").filter(|_| random.chance(0.2)),
+        client_as_version_three: random.chance(0.3),
+        server_as_version_three: random.chance(0.2),
         ..Setup::fine(seed)
     };
     let mut world = World::new(setup);

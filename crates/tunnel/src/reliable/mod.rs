@@ -68,7 +68,16 @@ impl Reliable {
         }
         // A duplicate is acknowledged again: the first acknowledgement may be lost.
         self.acks.add(id.0);
-        self.receive.store(id.0, packet.payload);
+        if packet.opcode != Opcode::CONTROL_V1 {
+            self.receive.pass_reset();
+        } else {
+            if id == MessageId::FIRST {
+                // Nobody begins TLS unasked, so our reset has arrived, whatever became of its
+                // acknowledgement.
+                self.send.acknowledge(0, now);
+            }
+            self.receive.store(id.0, packet.payload);
+        }
         Ok(())
     }
 
@@ -150,6 +159,16 @@ mod tests {
         assert_eq!((out.opcode, out.message_id), (Opcode::CONTROL_V1, Some(MessageId(1))));
         assert!(out.acks.contains(MessageId(1)) && out.acks.contains(MessageId(0)));
         assert_eq!(reliable.poll(NOW), None);
+    }
+
+    #[test]
+    fn tls_bytes_as_message_0_acknowledge_our_reset() {
+        let mut reliable = Reliable::with_reset(Opcode::CONTROL_SOFT_RESET_V1, 100);
+        let _reset = reliable.poll(NOW);
+        let hello = ControlPacket { opcode: Opcode::CONTROL_V1, ..message(0) };
+        reliable.receive(hello, NOW).expect("taken");
+        assert!(reliable.reset_acknowledged() && reliable.all_acknowledged());
+        assert_eq!(reliable.next_chunk(), Some(vec![0]));
     }
 
     #[test]

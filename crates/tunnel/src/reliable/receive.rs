@@ -22,12 +22,17 @@ impl ReceiveWindow {
         id < self.next.saturating_add(WINDOW)
     }
 
-    /// Keeps a message unless it is a duplicate. The reset has no payload, so it counts on arrival.
+    /// Keeps a message unless it is a duplicate.
     pub(crate) fn store(&mut self, id: u32, payload: Vec<u8>) {
         if id >= self.next && self.takes(id) {
             self.stored.entry(id).or_insert(payload);
         }
-        if self.next == 0 && self.stored.remove(&0).is_some() {
+    }
+
+    /// Message 0 was a reset. It has no payload, so it counts on arrival, unless TLS bytes took its
+    /// place before.
+    pub(crate) fn pass_reset(&mut self) {
+        if self.next == 0 && !self.stored.contains_key(&0) {
             self.next = 1;
         }
     }
@@ -71,7 +76,20 @@ mod tests {
         let mut window = ReceiveWindow::from(0);
         window.store(1, vec![1]);
         assert_eq!(window.pop(), None);
-        window.store(0, Vec::new());
+        window.pass_reset();
         assert_eq!((window.next, window.pop()), (1, Some(vec![1])));
+    }
+
+    #[test]
+    fn what_comes_first_is_message_0_and_the_other_a_duplicate() {
+        let mut window = ReceiveWindow::from(0);
+        window.store(0, vec![7]);
+        window.pass_reset();
+        assert_eq!((window.pop(), window.pop()), (Some(vec![7]), None));
+        let mut window = ReceiveWindow::from(0);
+        window.pass_reset();
+        window.store(0, vec![7]);
+        window.store(1, vec![1]);
+        assert_eq!((window.pop(), window.pop()), (Some(vec![1]), None));
     }
 }

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test includes it and uses a part")]
 
+mod version3;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -22,6 +24,8 @@ use wire::static_key::{KeyDirection, StaticKey};
 use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
 use wire::{KeyId, PeerId, SessionId};
 use zeroize::Zeroizing;
+
+use version3::VersionThree;
 
 pub const START: Now =
     Now { boot: Duration::from_secs(1_000), wall: Duration::from_secs(1_790_000_000) };
@@ -41,6 +45,10 @@ pub struct Setup {
     pub client_version: &'static str,
     /// `IV_PROTO` of an older client.
     pub client_proto: Option<&'static str>,
+    /// The client answers a soft reset as version 3 does.
+    pub client_as_version_three: bool,
+    /// The server answers a soft reset as version 3 does.
+    pub server_as_version_three: bool,
     /// The client's certificate is of another CA.
     pub stranger: bool,
     /// Somebody forges acknowledgements, which no key prevents where `plain`: a side may seal before
@@ -61,6 +69,8 @@ impl Setup {
             refuse: false,
             client_version: "2.6.14",
             client_proto: None,
+            client_as_version_three: false,
+            server_as_version_three: false,
             stranger: false,
             forged_acks: false,
         }
@@ -80,6 +90,7 @@ pub struct Party {
     pub retired: Vec<KeyId>,
     pub pushed: usize,
     pub admissions: usize,
+    version_three: Option<VersionThree>,
     seen: Option<KeyId>,
     incarnation: u64,
 }
@@ -109,8 +120,8 @@ pub struct World {
     pub client: Party,
     pub servers: BTreeMap<SessionId, Party>,
     pub drops: BTreeMap<DropReason, usize>,
+    pub data_sent: usize,
     pub data_opened: usize,
-    pub data_lost: usize,
     pub to_server: Vec<Vec<u8>>,
     pub setup: Setup,
     client_config: Arc<ClientConfig>,
@@ -133,8 +144,8 @@ impl World {
             client: Party::new(session, 0),
             servers: BTreeMap::new(),
             drops: BTreeMap::new(),
+            data_sent: 0,
             data_opened: 0,
-            data_lost: 0,
             to_server: Vec::new(),
             network: Network::new(setup.weather, random.bits()),
             setup,
@@ -144,8 +155,19 @@ impl World {
             tasks: BTreeMap::new(),
             counter: 0,
         };
+        world.client.version_three =
+            world.setup.client_as_version_three.then(|| world.version_three(Who::Client));
         world.drain(Who::Client);
         world
+    }
+
+    fn version_three(&self, who: Who) -> VersionThree {
+        let server = Arc::clone(&self.server_config.wrap);
+        let client = Arc::clone(&self.client_config.wrap);
+        match who {
+            Who::Client => VersionThree::new(client, server),
+            Who::Server(_) => VersionThree::new(server, client),
+        }
     }
 
     /// The server's side of the client's present session.
@@ -244,9 +266,11 @@ impl World {
         let id = self.client.session.id();
         let now = self.now.boot;
         if let Some((key_id, key)) = self.client.seal() {
+            self.data_sent += 1;
             self.network.send(now, Parcel::Data { to: Who::Server(id), key_id, key });
         }
         if let Some((key_id, key)) = self.server().and_then(Party::seal) {
+            self.data_sent += 1;
             self.network.send(now, Parcel::Data { to: Who::Client, key_id, key });
         }
     }
@@ -268,7 +292,7 @@ impl World {
             match parcel {
                 Parcel::ToServer(datagram) => self.deliver_to_server(&datagram),
                 Parcel::ToClient(datagram) => {
-                    let taken = self.client.session.handle_datagram(&datagram, self.now);
+                    let taken = self.client.take(&datagram, self.now);
                     self.count(taken);
                     self.drain(Who::Client);
                 }
@@ -281,7 +305,7 @@ impl World {
         let id =
             SessionId::new(*datagram[1..].first_chunk().expect("long enough")).expect("not zero");
         if let Some(party) = self.servers.get_mut(&id) {
-            let taken = party.session.handle_datagram(datagram, self.now);
+            let taken = party.take(datagram, self.now);
             self.count(taken);
         } else {
             match self.gate.handle(remote(), datagram, self.now) {
@@ -294,7 +318,10 @@ impl World {
                     let (config, seed) = (Arc::clone(&self.server_config), self.random.seed());
                     let session = Session::server(config, *accepted, seed, self.now);
                     self.counter += 1;
-                    self.servers.insert(id, Party::new(session, self.counter << 32));
+                    let mut party = Party::new(session, self.counter << 32);
+                    let as_three = self.setup.server_as_version_three;
+                    party.version_three = as_three.then(|| self.version_three(Who::Server(id)));
+                    self.servers.insert(id, party);
                 }
             }
         }
@@ -382,7 +409,7 @@ impl World {
         let now = self.now;
         loop {
             let Some(party) = self.party(who) else { return };
-            if let Some(datagram) = party.session.poll_transmit(now) {
+            if let Some(datagram) = party.next_datagram(now) {
                 assert!(
                     datagram.len() + 48 <= 1250,
                     "a control datagram of {} bytes",
@@ -488,8 +515,23 @@ impl Party {
             retired: Vec::new(),
             pushed: 0,
             admissions: 0,
+            version_three: None,
             seen: None,
             incarnation,
+        }
+    }
+
+    fn take(&mut self, datagram: &[u8], now: Now) -> Result<(), DropReason> {
+        match &mut self.version_three {
+            Some(rewriting) => rewriting.hand_in(&mut self.session, datagram, now),
+            None => self.session.handle_datagram(datagram, now),
+        }
+    }
+
+    fn next_datagram(&mut self, now: Now) -> Option<Vec<u8>> {
+        match &mut self.version_three {
+            Some(rewriting) => rewriting.hand_out(&mut self.session, now),
+            None => self.session.poll_transmit(now),
         }
     }
 
