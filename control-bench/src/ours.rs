@@ -10,17 +10,19 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::names::DeviceName;
+use admin::permission::Caller;
+use admin::request::Request;
+use admin::response::Response;
+use admin::secret::SecretText;
 use clock::SystemClock;
 use futures_util::StreamExt as _;
-use gateway::admin::protocol::{DeviceName, Request, Response};
-use gateway::admin::secret::SecretText;
 use gateway::control::Execute as _;
 use gateway::data::DataDir;
 use gateway::profile::System;
 use gateway::profile::render::{Identity, unified};
 use gateway::{FirstStart, Gateway};
 use interop::{Program, wait_until};
-use store::Actor;
 
 use crate::keys::{Kind, openssl};
 use crate::machine::Machine;
@@ -129,7 +131,7 @@ impl Ours {
 }
 
 async fn ask(gateway: &Gateway, request: Request) -> Result<Response, Box<dyn Error>> {
-    Ok(gateway.execute(&Actor::Gateway, request).await?)
+    Ok(gateway.execute(&Caller::Local { uid: 0, name: None }, request).await?)
 }
 
 const USER: &str = "crowd";

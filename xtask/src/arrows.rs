@@ -6,6 +6,7 @@ use crate::workspace;
 /// Who may depend on whom, the lowest first. What only tests depend on is not held.
 const DRAWN: &[(&str, &[&str])] = &[
     ("clock", &[]),
+    ("admin", &[]),
     ("wire", &[]),
     ("sysio", &[]),
     ("pki", &["clock"]),
@@ -13,15 +14,21 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("datapath", &["clock", "wire"]),
     ("store", &["clock", "pki"]),
     ("engine", &["clock", "wire", "tunnel", "datapath", "pki", "sysio"]),
-    ("gateway", &["clock", "wire", "tunnel", "datapath", "pki", "sysio", "store", "engine"]),
+    (
+        "gateway",
+        &["admin", "clock", "wire", "tunnel", "datapath", "pki", "sysio", "store", "engine"],
+    ),
     ("client", &["clock", "wire", "tunnel", "pki", "sysio", "engine"]),
     ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "client"]),
-    ("handfast", &["clock", "sysio", "store", "engine", "gateway", "client", "load"]),
+    ("handfast", &["admin", "clock", "sysio", "engine", "gateway", "client", "load"]),
     ("testkit", &[]),
     ("interop", &["sysio"]),
     ("vpn-bench", &["sysio", "interop"]),
-    ("control-bench", &["clock", "sysio", "store", "gateway", "interop"]),
-    ("fuzz-targets", &["clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"]),
+    ("control-bench", &["admin", "clock", "sysio", "gateway", "interop"]),
+    (
+        "fuzz-targets",
+        &["admin", "clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -8,13 +8,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::failure::{Failure, FailureKind};
+use admin::permission::Caller;
+use admin::protocol::Reply;
+use admin::request::Request;
 use clock::Clock;
-use store::Actor;
 use tokio::time::sleep;
 
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::{Reply, Request};
-use crate::control::{Client, Execute, own_actor};
+use crate::control::{Client, Execute, own_user};
 use crate::data::{DataDir, DataError, Lock};
 use crate::failures::from_data;
 use crate::gateway::Gateway;
@@ -26,7 +27,7 @@ pub struct Admin(Way);
 #[derive(Debug)]
 enum Way {
     Socket(Client),
-    Here(Box<Gateway>, Actor),
+    Here(Box<Gateway>, Caller),
 }
 
 impl Admin {
@@ -39,7 +40,7 @@ impl Admin {
             match Lock::take(data) {
                 Ok(lock) => {
                     let gateway = Gateway::assemble(data.clone(), clock, lock).await?;
-                    return Ok(Self(Way::Here(Box::new(gateway), own_actor())));
+                    return Ok(Self(Way::Here(Box::new(gateway), own_user())));
                 }
                 // Held by others, or not ours to open: then a gateway has to answer.
                 Err(error) => match Client::connect(&data.socket()).await {
@@ -64,7 +65,7 @@ impl Admin {
     pub async fn call(&mut self, request: Request) -> Reply {
         match &mut self.0 {
             Way::Socket(client) => client.call(request).await,
-            Way::Here(gateway, actor) => gateway.execute(actor, request).await,
+            Way::Here(gateway, caller) => gateway.execute(caller, request).await,
         }
     }
 

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use pki::Serial;
 use store::EventId;
-
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 

@@ -1,13 +1,122 @@
-//! The one place where errors of the store become failures that a person reads.
+//! The edge: the one place where errors become failures that a person reads, with exit code, cause and
+//! hints.
 
+use admin::failure::{Failure, FailureKind};
 use store::StoreError;
 
-use crate::admin::failure::{Failure, FailureKind};
+use crate::authority::AuthorityError;
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::error::GatewayError;
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        match &error {
+            GatewayError::Store(error) => from_store(error),
+            GatewayError::Authority(error) => from_authority(error),
+            GatewayError::Data(error) => from_data(error),
+            GatewayError::Config(error) => from_config(error),
+            other => with_causes(explained(other), other),
+        }
+        .hints(hints(&error))
+    }
+}
+
+fn explained(error: &GatewayError) -> Failure {
+    let failure = Failure::new(kind(error), error.to_string());
+    match error {
+        GatewayError::RecordsGone { records, ca, .. } => failure.because(format!(
+            "{} says that there was a CA, and {} has none",
+            ca.display(),
+            records.display()
+        )),
+        GatewayError::LongName { .. } => {
+            failure.because("a certificate holds user and device as one name")
+        }
+        _ => failure,
+    }
+}
+
+fn kind(error: &GatewayError) -> FailureKind {
+    use GatewayError as E;
+    match error {
+        E::BadName { .. } | E::LongName { .. } => FailureKind::Usage,
+        E::NothingToRevoke { .. } | E::Disabled { .. } | E::Revoked { .. } | E::Expired { .. } => {
+            FailureKind::Conflict
+        }
+        E::NoPublicName { .. } => FailureKind::Configuration,
+        E::NotRunning { .. } => FailureKind::NotRunning,
+        E::NoSuchSession => FailureKind::NotFound,
+        E::RecordsGone { .. } => FailureKind::Environment,
+        E::Store(_)
+        | E::Authority(_)
+        | E::Data(_)
+        | E::Config(_)
+        | E::Anchor(_)
+        | E::Tls(_)
+        | E::NoCrl => FailureKind::Failed,
+    }
+}
+
+fn hints(error: &GatewayError) -> Vec<String> {
+    use GatewayError as E;
+    let again = |device| format!("make a new one: handfast profile {device} --renew");
+    match error {
+        E::RecordsGone { records, ca, .. } => vec![
+            format!("restore {} from a backup", records.display()),
+            format!(
+                "or remove {} to begin anew: every device needs a new profile then",
+                ca.display()
+            ),
+        ],
+        E::LongName { .. } => vec!["choose shorter names".into()],
+        E::NothingToRevoke { .. } => vec![
+            "its first profile would issue one; `handfast user disable` keeps the user out".into(),
+        ],
+        E::Disabled { device } => {
+            vec![format!("let it in again first: handfast user enable {}", device.user)]
+        }
+        E::Revoked { device, .. } => vec![format!("if it may come back, {}", again(device))],
+        E::Expired { device, .. } => vec![again(device)],
+        E::NoPublicName { file } => vec![format!("put names into {}", file.display())],
+        E::NotRunning { .. } => vec!["start one: handfast up".into()],
+        E::NoSuchSession => vec!["see who is connected: handfast sessions".into()],
+        E::NoCrl => vec!["start the gateway once: handfast up".into()],
+        E::Store(_)
+        | E::Authority(_)
+        | E::Data(_)
+        | E::Config(_)
+        | E::Anchor(_)
+        | E::Tls(_)
+        | E::BadName { .. } => Vec::new(),
+    }
+}
+
+/// The authority's refusal.
+fn from_authority(error: &AuthorityError) -> Failure {
+    let kind = match error {
+        AuthorityError::Store(error) => return from_store(error),
+        AuthorityError::Csr(_)
+        | AuthorityError::Sign(
+            pki::SignError::ReservedName(_)
+            | pki::SignError::BadName(_)
+            | pki::SignError::NameTooLong(_),
+        ) => FailureKind::Usage,
+        AuthorityError::Sign(pki::SignError::BadPublicUrl(_)) => FailureKind::Configuration,
+        _ => FailureKind::Failed,
+    };
+    Failure::new(kind, error.to_string())
+}
+
+fn with_causes(failure: Failure, error: &dyn std::error::Error) -> Failure {
+    match error.source() {
+        Some(source) => failure.caused_by(source),
+        None => failure,
+    }
+}
 
 /// A store's refusal, with the kind that fixes the exit code.
-pub(crate) fn from_store(error: &StoreError) -> Failure {
+fn from_store(error: &StoreError) -> Failure {
     use StoreError as E;
     let kind = match error {
         E::UserUnknown(_)
@@ -25,13 +134,7 @@ pub(crate) fn from_store(error: &StoreError) -> Failure {
         E::DiskFull(_) | E::ReadOnly(_) | E::File { .. } => FailureKind::Environment,
         _ => FailureKind::Failed,
     };
-    let mut failure = sentence(kind, &error.to_string());
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        failure = failure.because(error.to_string());
-        cause = error.source();
-    }
-    failure
+    with_causes(sentence(kind, &error.to_string()), error)
 }
 
 /// The store's sentences are of the form "the misdeed; what to do".
@@ -54,18 +157,10 @@ pub(crate) fn from_data(error: &DataError) -> Failure {
         }
         _ => FailureKind::Environment,
     };
-    let failure = Failure::new(kind, error.to_string()).hint(error.hint());
-    match std::error::Error::source(error) {
-        Some(source) => failure.caused_by(source),
-        None => failure,
-    }
+    with_causes(Failure::new(kind, error.to_string()).hint(error.hint()), error)
 }
 
 /// The settings' refusal.
-pub(crate) fn from_config(error: &ConfigError) -> Failure {
-    let failure = Failure::new(FailureKind::Configuration, error.to_string());
-    match std::error::Error::source(error) {
-        Some(source) => failure.caused_by(source),
-        None => failure,
-    }
+fn from_config(error: &ConfigError) -> Failure {
+    with_causes(Failure::new(FailureKind::Configuration, error.to_string()), error)
 }

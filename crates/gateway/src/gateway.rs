@@ -12,12 +12,11 @@ use pki::{ClockTime, GatewayVerifier};
 use store::{Actor, EventKind, Options, Store, StoreError};
 use tokio::task::AbortHandle;
 
-use crate::admin::failure::{Failure, FailureKind};
 use crate::authority::Authority;
 use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
 use crate::data::{DataDir, DataError, Lock};
 use crate::effects::Effects;
-use crate::failures::{from_config, from_data};
+use crate::error::GatewayError;
 use crate::live::{Addressing, Live};
 use crate::metrics::Metrics;
 use crate::random;
@@ -53,9 +52,9 @@ impl Gateway {
         data: DataDir,
         clock: Arc<dyn Clock>,
         first: FirstStart,
-    ) -> Result<Self, Failure> {
-        data.prepare().map_err(|e| from_data(&e))?;
-        let lock = lock(&data).await.map_err(|e| from_data(&e))?;
+    ) -> Result<Self, GatewayError> {
+        data.prepare()?;
+        let lock = lock(&data).await?;
         let named = first.public.clone();
         if !data.config().exists() {
             write_config(&data, first)?;
@@ -76,8 +75,8 @@ impl Gateway {
     }
 
     /// Opens a folder that a first start made before.
-    pub async fn open(data: DataDir, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let lock = Lock::take(&data).map_err(|e| from_data(&e))?;
+    pub async fn open(data: DataDir, clock: Arc<dyn Clock>) -> Result<Self, GatewayError> {
+        let lock = Lock::take(&data)?;
         Self::assemble(data, clock, lock).await
     }
 
@@ -86,21 +85,23 @@ impl Gateway {
         data: DataDir,
         clock: Arc<dyn Clock>,
         lock: Lock,
-    ) -> Result<Self, Failure> {
-        let config = Arc::new(Config::load(&data.config()).map_err(|e| from_config(&e))?);
+    ) -> Result<Self, GatewayError> {
+        let config = Arc::new(Config::load(&data.config())?);
         let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
         let options = Options { lease_last: addressing.last_host(), ..Options::default() };
         let store = open_store(&data, &clock, &options).await?;
         let had_records = data.ca_certificate().exists();
         if had_records && store.ca_generation_list().await?.is_empty() {
-            return Err(records_are_gone(&data));
+            // A new CA in the place of a lost one would lock every device out, without a word.
+            let (folder, records) = (data.path().to_owned(), data.store());
+            return Err(GatewayError::RecordsGone { folder, records, ca: data.ca_certificate() });
         }
         let authority =
             Authority::open(store.clone(), Arc::clone(&clock), Arc::clone(&config)).await?;
         if !had_records {
             tracing::info!(ca = authority.generation().subject, "the CA was made");
             let pem = authority.ca_pem();
-            data.write_whole(&data.ca_certificate(), pem.as_bytes()).map_err(|e| from_data(&e))?;
+            data.write_whole(&data.ca_certificate(), pem.as_bytes())?;
         }
         let live = Live::new(store.clone(), config);
         Ok(Self {
@@ -120,7 +121,7 @@ impl Gateway {
 
     /// Notes the start in the log and keeps up from here on: CRL, gateway certificates,
     /// superseded certificates, clock jumps. For the running gateway.
-    pub async fn run(self: &Arc<Self>) -> Result<(), Failure> {
+    pub async fn run(self: &Arc<Self>) -> Result<(), GatewayError> {
         let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
         self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STARTED, payload).await?;
         let task = crate::keeper::keep(Arc::downgrade(self), Arc::clone(&self.clock));
@@ -130,7 +131,7 @@ impl Gateway {
     }
 
     /// Notes the stop in the log.
-    pub async fn stopping(&self) -> Result<(), Failure> {
+    pub async fn stopping(&self) -> Result<(), GatewayError> {
         let payload = serde_json::json!({});
         self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STOPPED, payload).await?;
         Ok(())
@@ -143,14 +144,14 @@ impl Gateway {
     }
 
     /// Does what is due at this moment. The running gateway's keeper does it every minute.
-    pub async fn upkeep(&self) -> Result<(), Failure> {
+    pub async fn upkeep(&self) -> Result<(), GatewayError> {
         Ok(self.authority.upkeep().await?)
     }
 
     /// Reads the settings again. Where they are wrong the former ones stay in force; networks stay
     /// as they are until the next start, because the tunnel's interface has them.
-    pub async fn reload(&self) -> Result<Arc<Config>, Failure> {
-        let mut config = Config::load(&self.data.config()).map_err(|e| from_config(&e))?;
+    pub async fn reload(&self) -> Result<Arc<Config>, GatewayError> {
+        let mut config = Config::load(&self.data.config())?;
         let before = self.config();
         let waiting = before.only_at_start(&config);
         if !waiting.is_empty() {
@@ -168,16 +169,12 @@ impl Gateway {
     }
 
     /// The TLS settings of the VPN door: both certificates, clients by the CA and the live view.
-    pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>, Failure> {
-        let failed = |e: &dyn std::error::Error| {
-            Failure::new(FailureKind::Failed, "TLS can't be set up").caused_by(e)
-        };
+    pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>, GatewayError> {
         let roster = Arc::new(self.live.clone());
         let cas = [self.authority.ca().der().clone()];
-        let verifier = GatewayVerifier::new(&cas, roster).map_err(|e| failed(&e))?;
+        let verifier = GatewayVerifier::new(&cas, roster)?;
         let time = Arc::new(ClockTime(Arc::clone(&self.clock)));
-        let tls = pki::server_config(self.authority.resolver(), verifier, time);
-        tls.map(Arc::new).map_err(|e| failed(&e))
+        Ok(Arc::new(pki::server_config(self.authority.resolver(), verifier, time)?))
     }
 
     /// Whether a session of this certificate came up before; another one changes nothing.
@@ -186,7 +183,7 @@ impl Gateway {
     }
 
     /// A session of this certificate came up: a superseded one before it is revoked.
-    pub async fn session_established(&self, serial: &pki::Serial) -> Result<(), Failure> {
+    pub async fn session_established(&self, serial: &pki::Serial) -> Result<(), GatewayError> {
         let connected = self.store.certificate_mark_connected(serial).await?;
         if !connected.revoked.is_empty() {
             self.authority.crl_catch_up().await?;
@@ -284,25 +281,8 @@ async fn open_store(
     Store::open_with(&data.store(), Arc::clone(clock), options.clone())
 }
 
-/// A new CA in the place of a lost one would lock every device out, without a word.
-fn records_are_gone(data: &DataDir) -> Failure {
-    let message = format!("the records of {} are gone", data.path().display());
-    let (store, ca) = (data.store(), data.ca_certificate());
-    Failure::new(FailureKind::Environment, message)
-        .because(format!(
-            "{} says that there was a CA, and {} has none",
-            ca.display(),
-            store.display()
-        ))
-        .hint(format!("restore {} from a backup", store.display()))
-        .hint(format!(
-            "or remove {} to begin anew: every device needs a new profile then",
-            ca.display()
-        ))
-}
-
 /// The settings of a first start. A file that is there is somebody's choice and is kept.
-fn write_config(data: &DataDir, first: FirstStart) -> Result<(), Failure> {
+fn write_config(data: &DataDir, first: FirstStart) -> Result<(), GatewayError> {
     let public_url = first.public.as_ref().map(PublicUrl::of);
     let named = first.public.or_else(|| default_address().map(PublicName::from));
     let text = FirstConfig {
@@ -311,7 +291,7 @@ fn write_config(data: &DataDir, first: FirstStart) -> Result<(), Failure> {
         network6: Some(random_ula(random::bytes()?)),
     }
     .text();
-    data.write_whole(&data.config(), text.as_bytes()).map_err(|e| from_data(&e))
+    Ok(data.write_whole(&data.config(), text.as_bytes())?)
 }
 
 /// The address packets to the world leave from. Connecting a UDP socket sends nothing.

@@ -6,7 +6,6 @@
 //! How it degrades: a change that is committed stays committed, whatever fails after it; the answer
 //! then names the effect that is missing, and the keeper tries again every minute.
 
-pub mod admin;
 pub mod config;
 pub mod control;
 pub mod data;
@@ -19,11 +18,13 @@ pub mod vpn;
 
 pub use authority::{Authority, AuthorityError};
 pub use connect::Admin;
+pub use error::GatewayError;
 pub use gateway::{FirstStart, Gateway};
 
 mod authority;
 mod check;
 mod connect;
+mod error;
 mod failures;
 mod gateway;
 mod keeper;

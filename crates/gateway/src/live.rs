@@ -11,13 +11,13 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use admin::names::DeviceName;
 use arc_swap::ArcSwap;
 use pki::{Refusal, Roster, Standing};
 use store::{EventId, Snapshot, Store};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::admin::protocol::DeviceName;
 use crate::config::{Config, Net4, Net6};
 use crate::operations::views::device_name;
 

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::admin::answer::RefusalEntry;
-use crate::admin::figures::{Figure, FigureKind};
-use crate::admin::timestamp::Timestamp;
+use admin::metrics::{Metric, MetricKind};
+use admin::response::RefusalEntry;
+use admin::timestamp::Timestamp;
+
 use crate::running::Tally;
 
 /// What is counted here.
@@ -81,7 +82,7 @@ impl Metrics {
     }
 
     /// Everything, for `status`.
-    pub fn figures(&self, tally: &Tally, gauges: &Gauges) -> Vec<Figure> {
+    pub fn figures(&self, tally: &Tally, gauges: &Gauges) -> Vec<Metric> {
         let mut sheet = Sheet::default();
         for (reason, count) in self.refusals() {
             sheet.counter(REFUSALS, &[("reason", &reason)], count);
@@ -110,7 +111,7 @@ type Meaning = (&'static str, &'static str);
 
 #[derive(Default)]
 struct Sheet {
-    figures: Vec<Figure>,
+    figures: Vec<Metric>,
 }
 
 impl Sheet {
@@ -150,23 +151,23 @@ impl Sheet {
     }
 
     fn counter(&mut self, meaning: Meaning, labels: &[(&str, &str)], count: u64) {
-        self.push(meaning, FigureKind::Counter, labels, count as f64);
+        self.push(meaning, MetricKind::Counter, labels, count as f64);
     }
 
     fn gauge(&mut self, meaning: Meaning, labels: &[(&str, &str)], value: f64) {
-        self.push(meaning, FigureKind::Gauge, labels, value);
+        self.push(meaning, MetricKind::Gauge, labels, value);
     }
 
-    fn push(&mut self, meaning: Meaning, kind: FigureKind, labels: &[(&str, &str)], value: f64) {
+    fn push(&mut self, meaning: Meaning, kind: MetricKind, labels: &[(&str, &str)], value: f64) {
         let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (name, help) = (meaning.0.to_owned(), meaning.1.to_owned());
-        self.figures.push(Figure { name, help, kind, labels, value });
+        self.figures.push(Metric { name, help, kind, labels, value });
     }
 }
 
 /// The figures of a moment, for tests and for anybody who wants one of them.
-pub fn figure<'a>(figures: &'a [Figure], name: &str, label: Option<&str>) -> Option<&'a Figure> {
-    let fits = |f: &&Figure| f.labels.iter().any(|(_, v)| Some(v.as_str()) == label);
+pub fn figure<'a>(figures: &'a [Metric], name: &str, label: Option<&str>) -> Option<&'a Metric> {
+    let fits = |f: &&Metric| f.labels.iter().any(|(_, v)| Some(v.as_str()) == label);
     figures.iter().filter(|f| f.name == name).find(|f| label.is_none() || fits(f))
 }
 
@@ -205,7 +206,7 @@ const EXPIRY: Meaning =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::figures::prometheus;
+    use admin::metrics::prometheus;
 
     fn entry(source: &str, reason: &str, at: i64) -> RefusalEntry {
         RefusalEntry {

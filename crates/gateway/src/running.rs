@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::Pin;
 
-use crate::admin::answer::Session;
-use crate::admin::protocol::{DeviceName, KickTarget};
+use admin::names::DeviceName;
+use admin::request::KickTarget;
+use admin::response::Session;
 
 /// An answer that comes later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

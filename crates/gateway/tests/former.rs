@@ -8,16 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use admin::names::DeviceName;
+use admin::permission::Caller;
+use admin::protocol::Reply;
+use admin::request::Request;
+use admin::response::Response;
+use admin::response::{DeviceState, Level};
 use clock::{Clock, Now, VirtualClock};
 use gateway::Gateway;
-use gateway::admin::answer::{DeviceState, Level};
-use gateway::admin::protocol::{DeviceName, Reply, Request, Response};
 use gateway::control::Execute;
 use gateway::data::DataDir;
 use pki::{ClockTime, NameRule, Refusal, RevocationReason, ServerNameVerifier};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
-use store::Actor;
 
 #[tokio::test]
 async fn a_folder_of_format_1_opens_twice_with_everything_that_was_in_it() {
@@ -82,7 +85,7 @@ const DEVICES: [(&str, DeviceState); 8] = [
 const NOW: u64 = 1_795_892_000;
 
 async fn ask(gateway: &Gateway, request: Request) -> Reply {
-    gateway.execute(&Actor::Local { uid: 0, name: None }, request).await
+    gateway.execute(&Caller::Local { uid: 0, name: None }, request).await
 }
 
 async fn state_of(gateway: &Gateway, device: &str) -> DeviceState {

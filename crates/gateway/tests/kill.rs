@@ -10,13 +10,16 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::names::DeviceName;
+use admin::permission::Caller;
+use admin::request::Request;
+use admin::response::DeviceState;
+use admin::response::Response;
+use admin::revoke_reason::RevokeReason;
 use clock::SystemClock;
-use gateway::admin::answer::DeviceState;
-use gateway::admin::protocol::{DeviceName, Request, Response, RevokeReason};
 use gateway::control::Execute;
 use gateway::data::DataDir;
 use gateway::{FirstStart, Gateway};
-use store::Actor;
 
 #[tokio::test]
 async fn every_acknowledged_change_survives_a_kill_at_any_moment() {
@@ -106,8 +109,8 @@ async fn open(folder: &std::path::Path) -> Gateway {
 }
 
 async fn ask(gateway: &Gateway, request: Request) -> Response {
-    let actor = Actor::Local { uid: 0, name: None };
-    gateway.execute(&actor, request).await.expect("done")
+    let caller = Caller::Local { uid: 0, name: None };
+    gateway.execute(&caller, request).await.expect("done")
 }
 
 async fn users(gateway: &Gateway) -> BTreeSet<String> {

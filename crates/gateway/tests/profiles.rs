@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use gateway::admin::answer::{
+use admin::names::DeviceName;
+use admin::response::{
     Certificate, CertificateState, KeyMaterial, ProfileCommon, ProfileMaterial, Remote,
 };
-use gateway::admin::protocol::DeviceName;
-use gateway::admin::secret::SecretText;
-use gateway::admin::timestamp::Timestamp;
+use admin::secret::SecretText;
+use admin::timestamp::Timestamp;
 use gateway::config::Transport;
 use gateway::profile::write::{SkipReason, Wanted, WriteError, prepare};
 use gateway::profile::{Form, System};

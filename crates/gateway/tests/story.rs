@@ -9,16 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use clock::{Clock, Now, SystemClock, VirtualClock};
-use gateway::admin::answer::{
+use admin::failure::FailureKind;
+use admin::names::DeviceName;
+use admin::permission::Caller;
+use admin::protocol::Reply;
+use admin::request::Request;
+use admin::response::Response;
+use admin::response::{
     CertificateState, Changed, CrlDetail, DeviceState, KeyMaterial, Level, ProfileMaterial,
 };
-use gateway::admin::failure::FailureKind;
-use gateway::admin::protocol::{DeviceName, Reply, Request, Response, RevokeReason};
+use admin::revoke_reason::RevokeReason;
+use clock::{Clock, Now, SystemClock, VirtualClock};
 use gateway::control::{ControlServer, Execute};
 use gateway::data::DataDir;
 use gateway::{Admin, FirstStart, Gateway};
-use store::Actor;
 
 #[tokio::test]
 async fn an_empty_folder_becomes_a_gateway_whose_revocations_openssl_sees() {
@@ -396,8 +400,8 @@ fn profile_request(user: &str, renew: bool) -> Request {
 }
 
 async fn ask(gateway: &Gateway, request: Request) -> Reply {
-    let actor = Actor::Local { uid: 0, name: Some("tester".into()) };
-    gateway.execute(&actor, request).await
+    let caller = Caller::Local { uid: 0, name: Some("tester".into()) };
+    gateway.execute(&caller, request).await
 }
 
 async fn profile(gateway: &Gateway, user: &str, renew: bool) -> ProfileMaterial {

@@ -1,6 +1,6 @@
 //! A failure as it is printed: what happened, why, what to do.
 
-use gateway::admin::failure::Failure;
+use admin::failure::Failure;
 
 use crate::show::table::visible;
 
@@ -24,7 +24,7 @@ pub(crate) fn json(failure: &Failure) -> String {
 
 #[cfg(test)]
 mod tests {
-    use gateway::admin::failure::FailureKind;
+    use admin::failure::FailureKind;
 
     use super::*;
 

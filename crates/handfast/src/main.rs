@@ -7,8 +7,8 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use admin::failure::Failure;
 use clap::Parser as _;
-use gateway::admin::failure::Failure;
 
 mod args;
 mod complaint;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use ::gateway::admin::protocol::{Call, DeviceName, Reply};
 use ::gateway::config::Config;
+use admin::names::DeviceName;
+use admin::protocol::{Call, Reply};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::fuzzing::Target;

@@ -3,9 +3,6 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
-use crate::admin::failure::{Failure, FailureKind};
-use crate::failures::from_store;
-
 /// Nothing was handed out; what was recorded stays recorded.
 #[derive(Debug)]
 pub enum AuthorityError {
@@ -64,23 +61,6 @@ impl Error for AuthorityError {
             Self::Identity(error) => error.source(),
             Self::TlsAuth | Self::KeyMissing { .. } | Self::Random => None,
         }
-    }
-}
-
-impl From<AuthorityError> for Failure {
-    fn from(error: AuthorityError) -> Self {
-        let kind = match &error {
-            AuthorityError::Store(error) => return from_store(error),
-            AuthorityError::Csr(_)
-            | AuthorityError::Sign(
-                pki::SignError::ReservedName(_)
-                | pki::SignError::BadName(_)
-                | pki::SignError::NameTooLong(_),
-            ) => FailureKind::Usage,
-            AuthorityError::Sign(pki::SignError::BadPublicUrl(_)) => FailureKind::Configuration,
-            _ => FailureKind::Failed,
-        };
-        Failure::new(kind, error.to_string())
     }
 }
 

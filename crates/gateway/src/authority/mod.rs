@@ -20,11 +20,12 @@ use wire::static_key::StaticKey;
 
 pub use error::AuthorityError;
 
-use crate::admin::answer::KeyMaterial;
-use crate::admin::secret::SecretText;
+use admin::response::KeyMaterial;
+use admin::secret::SecretText;
+use leaves::Leaves;
+
 use crate::config::{Config, KeyType};
 use crate::random;
-use leaves::Leaves;
 
 mod crl;
 pub(crate) mod describe;

@@ -7,8 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use admin::response::Finding;
+
 use super::{bad, good, warning};
-use crate::admin::answer::Finding;
 use crate::config::{Config, Listen, Transport};
 use crate::data::own_uid;
 use crate::gateway::Gateway;

@@ -2,7 +2,8 @@
 //!
 //! Looking changes nothing. A finding that is not good says what was seen and what to do.
 
-use crate::admin::answer::{CheckReport, Finding, Level};
+use admin::response::{CheckReport, Finding, Level};
+
 use crate::gateway::Gateway;
 
 mod machine;

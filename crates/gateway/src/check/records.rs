@@ -1,9 +1,9 @@
 //! The records and what is made of them: event chain, CA, CRL, certificates near their end.
 
+use admin::response::Finding;
 use pki::{CaCertificate, Crl, Timestamp};
 
 use super::{bad, good, warning};
-use crate::admin::answer::Finding;
 use crate::gateway::Gateway;
 use crate::metrics::seconds;
 use crate::operations::views::{current, device_name};

@@ -10,10 +10,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use admin::transport::Transport;
 pub use error::{ConfigError, Place, Problem};
 pub use network::{Net4, Net6, NetworkError};
 pub use template::{FirstConfig, random_ula};
-pub use values::{Listen, PublicName, PublicUrl, Transport, ValueError};
+pub use values::{Listen, PublicName, PublicUrl, ValueError};
 
 mod error;
 mod network;

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use admin::transport::Transport;
 use serde::{Deserialize, Serialize};
 
 /// A socket to listen on, `udp:[::]:1194`.
@@ -14,26 +15,6 @@ pub struct Listen {
     pub transport: Transport,
     /// Where.
     pub address: SocketAddr,
-}
-
-/// What carries the tunnel's packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// One packet per datagram.
-    Udp,
-    /// Packets in a TCP connection, each behind its length.
-    Tcp,
-}
-
-impl Transport {
-    /// As it is written: `udp`, `tcp`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        }
-    }
 }
 
 /// A DNS name or an address by which the outside reaches the gateway.

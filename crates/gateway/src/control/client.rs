@@ -3,13 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use admin::failure::{Failure, FailureKind};
+use admin::protocol::{Call, Reply};
+use admin::request::Request;
 use tokio::io::{AsyncWriteExt, BufStream};
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use super::line::read_line;
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::{Call, Reply, Request};
 
 /// A connection to a running gateway.
 #[derive(Debug)]

@@ -2,28 +2,28 @@
 
 use std::fs;
 
-use store::Actor;
+use admin::permission::Caller;
 use tokio::net::UnixStream;
 
 use crate::data::{HANDFAST_GROUP, group_id, own_uid, user_name};
 
 /// The caller, if it may give commands; else its user id.
-pub(super) fn caller(stream: &UnixStream) -> std::io::Result<Result<Actor, u32>> {
+pub(super) fn caller(stream: &UnixStream) -> std::io::Result<Result<Caller, u32>> {
     let peer = stream.peer_cred()?;
     let (uid, gid) = (peer.uid(), peer.gid());
     if uid == 0 || uid == own_uid() || in_group(gid, peer.pid()) {
-        return Ok(Ok(actor(uid)));
+        return Ok(Ok(local(uid)));
     }
     Ok(Err(uid))
 }
 
 /// The person at this process' own keyboard.
-pub(crate) fn own_actor() -> Actor {
-    actor(own_uid())
+pub(crate) fn own_user() -> Caller {
+    local(own_uid())
 }
 
-fn actor(uid: u32) -> Actor {
-    Actor::Local { uid, name: user_name(uid) }
+fn local(uid: u32) -> Caller {
+    Caller::Local { uid, name: user_name(uid) }
 }
 
 /// The caller's further groups stand in /proc. A caller that is gone by now is refused; another

@@ -8,8 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::failure::{Failure, FailureKind};
+use admin::permission::Caller;
+use admin::protocol::{Call, Reply, VERSION};
+use admin::request::Request;
 use serde::Deserialize;
-use store::Actor;
 use tokio::io::{AsyncWriteExt, BufStream};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -19,16 +22,14 @@ use zeroize::Zeroizing;
 
 use super::line::read_line;
 use super::peer;
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::{Call, Reply, Request, VERSION};
 use crate::data::{DataDir, shares};
 
 /// Executes requests; what stands behind the socket.
 pub trait Execute: Send + Sync + 'static {
-    /// Does what `actor` asks.
+    /// Does what `caller` asks, where it may.
     fn execute<'a>(
         &'a self,
-        actor: &'a Actor,
+        caller: &'a Caller,
         request: Request,
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 }
@@ -104,13 +105,13 @@ async fn converse(stream: UnixStream, behind: &impl Execute) -> io::Result<()> {
             Ok(Ok(None)) | Err(_) => return Ok(()),
             Ok(Err(error)) => return Err(error),
         };
-        let actor = match &caller {
-            Ok(actor) => actor,
+        let caller = match &caller {
+            Ok(caller) => caller,
             Err(uid) => return answer(&mut stream, &Err(forbidden(*uid))).await,
         };
         let reply = match read_call(&line) {
             Err(failure) => Err(failure),
-            Ok(request) => behind.execute(actor, request).await,
+            Ok(request) => behind.execute(caller, request).await,
         };
         answer(&mut stream, &reply).await?;
     }

@@ -4,14 +4,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use store::Actor;
+use admin::failure::{Failure, FailureKind};
+use admin::permission::Caller;
+use admin::protocol::Reply;
+use admin::request::Request;
+use admin::response::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::server::Execute;
 use super::{Client, ControlServer};
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::{Reply, Request, Response};
 use crate::data::{DataDir, own_uid};
 use crate::testing::TempFolder;
 
@@ -74,16 +76,15 @@ struct Scripted;
 impl Execute for Scripted {
     fn execute<'a>(
         &'a self,
-        actor: &'a Actor,
+        caller: &'a Caller,
         request: Request,
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
         Box::pin(async move {
-            match (request, actor) {
+            match (request, caller) {
                 (Request::UserList, _) => Ok(Response::Users(vec![])),
-                (_, Actor::Local { uid, .. }) => {
+                (_, Caller::Local { uid, .. }) => {
                     Err(Failure::new(FailureKind::Failed, format!("uid {uid} asked")))
                 }
-                (_, Actor::Gateway) => unreachable!("callers are people"),
             }
         })
     }

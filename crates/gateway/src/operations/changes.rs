@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use admin::response::Changed;
+use admin::timestamp::Timestamp;
 use store::{Event, EventId, Revocation, Serial, UserName};
 
-use crate::admin::answer::Changed;
-use crate::admin::failure::Failure;
-use crate::admin::timestamp::Timestamp;
 use crate::effects::Mark;
+use crate::error::GatewayError;
 use crate::gateway::Gateway;
 
 /// What is known before a change: the certificates it concerns, and which sessions were closed.
@@ -29,7 +29,7 @@ impl Gateway {
         before: Before,
         event: Option<Event>,
         revoked: &[Revocation],
-    ) -> Result<Changed, Failure> {
+    ) -> Result<Changed, GatewayError> {
         let mut changed = Changed {
             event: event.as_ref().map(|e| number(e.id)),
             at: event.as_ref().map(|e| milliseconds(e.at_ms)),
@@ -68,7 +68,7 @@ impl Gateway {
         &self,
         kind: &str,
         user: &UserName,
-    ) -> Result<Option<Event>, Failure> {
+    ) -> Result<Option<Event>, GatewayError> {
         let through = number(self.store().snapshot().through());
         let after = EventId::new(through.saturating_sub(LOOK_BACK));
         let events = self.store().event_list(after, LOOK_BACK as usize).await?;
@@ -79,7 +79,10 @@ impl Gateway {
     }
 
     /// The event of the first of these revocations.
-    pub(super) async fn event_of(&self, revoked: &[Revocation]) -> Result<Option<Event>, Failure> {
+    pub(super) async fn event_of(
+        &self,
+        revoked: &[Revocation],
+    ) -> Result<Option<Event>, GatewayError> {
         let Some(first) = revoked.iter().map(|r| r.event).min() else { return Ok(None) };
         let before = EventId::new(number(first).saturating_sub(1));
         Ok(self.store().event_list(before, 1).await?.into_iter().next())

@@ -1,12 +1,13 @@
 //! Devices: recorded, listed, renewed by CSR, revoked.
 
+use admin::names::DeviceName;
+use admin::response::{Changed, Device, DeviceDetail};
+use admin::revoke_reason::RevokeReason;
 use store::Actor;
 
 use super::{device_names, fits_a_certificate, user_name};
-use crate::admin::answer::{Changed, Device, DeviceDetail};
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::{DeviceName, RevokeReason};
 use crate::authority::KeyFrom;
+use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::operations::views::reason_to_store;
 
@@ -16,7 +17,7 @@ impl Gateway {
         actor: &Actor,
         name: &DeviceName,
         csr_pem: Option<&str>,
-    ) -> Result<DeviceDetail, Failure> {
+    ) -> Result<DeviceDetail, GatewayError> {
         let (user, device) = device_names(name)?;
         fits_a_certificate(user.as_str(), device.as_str())?;
         // A bad CSR is found before anything is recorded.
@@ -28,7 +29,10 @@ impl Gateway {
         self.device_show(name).await
     }
 
-    pub(super) async fn device_list(&self, user: Option<&str>) -> Result<Vec<Device>, Failure> {
+    pub(super) async fn device_list(
+        &self,
+        user: Option<&str>,
+    ) -> Result<Vec<Device>, GatewayError> {
         let user = user.map(user_name).transpose()?;
         let details = match user {
             Some(user) => self.store().user_show(&user).await?.devices,
@@ -39,7 +43,10 @@ impl Gateway {
             .await)
     }
 
-    pub(super) async fn device_show(&self, name: &DeviceName) -> Result<DeviceDetail, Failure> {
+    pub(super) async fn device_show(
+        &self,
+        name: &DeviceName,
+    ) -> Result<DeviceDetail, GatewayError> {
         let (user, device) = device_names(name)?;
         let detail = self.store().device_show(&user, &device).await?;
         Ok(self.look(|viewer| viewer.device_detail(&detail)).await)
@@ -50,7 +57,7 @@ impl Gateway {
         actor: &Actor,
         name: &DeviceName,
         csr_pem: &str,
-    ) -> Result<DeviceDetail, Failure> {
+    ) -> Result<DeviceDetail, GatewayError> {
         let (user, device) = device_names(name)?;
         let detail = self.store().device_show(&user, &device).await?;
         let csr = self.authority().read_csr(csr_pem)?;
@@ -64,14 +71,11 @@ impl Gateway {
         actor: &Actor,
         name: &DeviceName,
         reason: RevokeReason,
-    ) -> Result<Changed, Failure> {
+    ) -> Result<Changed, GatewayError> {
         let (user, device) = device_names(name)?;
         let before = self.store().device_show(&user, &device).await?;
         if before.certificates.is_empty() {
-            let message = format!("device {name} has no certificate: there is nothing to revoke");
-            return Err(Failure::new(FailureKind::Conflict, message).hint(
-                "its first profile would issue one; `handfast user disable` keeps the user out",
-            ));
+            return Err(GatewayError::NothingToRevoke { device: name.clone() });
         }
         let touched = before.certificates.iter().map(|c| c.serial).collect();
         let change = self.before_change(touched);
@@ -85,7 +89,7 @@ impl Gateway {
     }
 
     /// Every device with its certificates, by user and name.
-    pub(crate) async fn all_devices(&self) -> Result<Vec<store::DeviceDetail>, Failure> {
+    pub(crate) async fn all_devices(&self) -> Result<Vec<store::DeviceDetail>, GatewayError> {
         let devices = self.store().device_list(None).await?;
         let mut certificates = by_device(self.store().certificate_list().await?);
         Ok(devices

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use admin::response::{Event, EventPage};
 use serde_json::Value;
 use store::EventId;
 use tokio::time::timeout;
 
 use super::changes::{milliseconds, number};
-use crate::admin::answer::{Event, EventPage};
-use crate::admin::failure::Failure;
+use crate::error::GatewayError;
 use crate::gateway::Gateway;
 
 impl Gateway {
@@ -18,7 +18,7 @@ impl Gateway {
         after: Option<u64>,
         limit: u32,
         wait_ms: u64,
-    ) -> Result<EventPage, Failure> {
+    ) -> Result<EventPage, GatewayError> {
         let limit = limit.clamp(1, MOST);
         let mut changes = self.live().changes();
         let after = match after {
@@ -34,11 +34,11 @@ impl Gateway {
         self.page(after, limit).await
     }
 
-    async fn latest(&self) -> Result<u64, Failure> {
+    async fn latest(&self) -> Result<u64, GatewayError> {
         Ok(number(self.store().event_latest().await?))
     }
 
-    async fn page(&self, after: u64, limit: u32) -> Result<EventPage, Failure> {
+    async fn page(&self, after: u64, limit: u32) -> Result<EventPage, GatewayError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let events = self.store().event_list(EventId::new(after), limit).await?;
         Ok(EventPage { events: events.into_iter().map(event).collect() })

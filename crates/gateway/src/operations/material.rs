@@ -1,15 +1,15 @@
 //! What a device's profiles are made of: the common part, the certificate and, once, its key.
 
+use admin::names::DeviceName;
+use admin::response::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
+use admin::timestamp::Timestamp;
 use store::{Actor, DeviceDetail};
 
 use super::device_names;
-use super::views::{current, reason};
-use crate::admin::answer::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::DeviceName;
-use crate::admin::timestamp::Timestamp;
+use super::views::current;
 use crate::authority::{Issued, KeyFrom};
 use crate::config::{Config, PublicName};
+use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::metrics::seconds;
 
@@ -19,7 +19,7 @@ impl Gateway {
         actor: &Actor,
         name: &DeviceName,
         renew: bool,
-    ) -> Result<ProfileMaterial, Failure> {
+    ) -> Result<ProfileMaterial, GatewayError> {
         let (user, device) = device_names(name)?;
         // One at a time, so that two first profiles of a device don't make two keys.
         let _one = self.authority().one_at_a_time().await;
@@ -44,48 +44,46 @@ impl Gateway {
         actor: &Actor,
         detail: &DeviceDetail,
         supersedes_within: Option<u64>,
-    ) -> Result<(store::Certificate, KeyMaterial), Failure> {
+    ) -> Result<(store::Certificate, KeyMaterial), GatewayError> {
         let Issued { certificate, key } =
             self.authority().issue(actor, &detail.device, KeyFrom::New, supersedes_within).await?;
         let key = key.map_or(KeyMaterial::OnDevice, |pem| KeyMaterial::Made { pem });
         Ok((certificate, key))
     }
 
-    fn plan(&self, name: &DeviceName, detail: &DeviceDetail, renew: bool) -> Result<Plan, Failure> {
+    fn plan(
+        &self,
+        name: &DeviceName,
+        detail: &DeviceDetail,
+        renew: bool,
+    ) -> Result<Plan, GatewayError> {
         let user_enabled =
             self.store().snapshot().user(detail.device.user).is_none_or(|user| user.enabled);
         if !user_enabled || !detail.device.enabled {
-            return Err(refused(format!("{name} is disabled"))
-                .hint(format!("let it in again first: handfast user enable {}", name.user)));
+            return Err(GatewayError::Disabled { device: name.clone() });
         }
         let Some(current) = current(&detail.certificates) else { return Ok(Plan::Make) };
         if renew {
             return Ok(Plan::Renew);
         }
-        let again = || format!("make a new one: handfast profile {name} --renew");
+        let device = name.clone();
         if let Some(revocation) = &current.revocation {
-            let (date, why) = (seconds(revocation.at).date(), reason(revocation.reason).word());
-            let message = format!("the certificate of {name} was revoked on {date} ({why})");
-            return Err(refused(message).hint(format!("if it may come back, {}", again())));
+            let (at, reason) = (revocation.at, revocation.reason);
+            return Err(GatewayError::Revoked { device, at, reason });
         }
         if current.not_after < self.now() {
-            let date = seconds(current.not_after).date();
-            return Err(
-                refused(format!("the certificate of {name} expired on {date}")).hint(again())
-            );
+            return Err(GatewayError::Expired { device, at: current.not_after });
         }
         Ok(Plan::HandOut(Box::new(current.clone())))
     }
 
     /// What all profiles share.
-    pub(crate) fn profile_common(&self) -> Result<ProfileCommon, Failure> {
+    pub(crate) fn profile_common(&self) -> Result<ProfileCommon, GatewayError> {
         let policy = self.live().policy();
         let config = &policy.config;
         let remotes = remotes(config);
         if remotes.is_empty() {
-            let message = "profiles would point nowhere: public.names is empty";
-            return Err(Failure::new(FailureKind::Configuration, message)
-                .hint(format!("put names into {}", self.data().config().display())));
+            return Err(GatewayError::NoPublicName { file: self.data().config() });
         }
         Ok(ProfileCommon {
             ca_pem: self.authority().ca_pem(),
@@ -130,8 +128,4 @@ fn superseded_by(detail: &DeviceDetail, serial: &store::Serial) -> Option<(Strin
         .iter()
         .find(|c| c.superseded_by.as_ref() == Some(serial) && c.revocation.is_none())?;
     Some((waiting.serial.to_string(), seconds(waiting.supersede_at?)))
-}
-
-fn refused(message: String) -> Failure {
-    Failure::new(FailureKind::Conflict, message)
 }

@@ -7,14 +7,18 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 
+use admin::failure::{Failure, FailureKind};
+use admin::names::DeviceName;
+use admin::permission::{Caller, Permission};
+use admin::protocol::Reply;
+use admin::request::Request;
+use admin::response::Response;
 use store::{Actor, UserName};
-
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::{DeviceName, Reply, Request, Response};
-use crate::control::Execute;
-use crate::failures::from_store;
-use crate::gateway::Gateway;
 use views::Viewer;
+
+use crate::control::Execute;
+use crate::error::GatewayError;
+use crate::gateway::Gateway;
 
 mod changes;
 mod devices;
@@ -27,83 +31,54 @@ pub(crate) mod views;
 impl Execute for Gateway {
     fn execute<'a>(
         &'a self,
-        actor: &'a Actor,
+        caller: &'a Caller,
         request: Request,
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
         Box::pin(async move {
-            match &request {
-                Request::UserAdd { .. }
-                | Request::UserList
-                | Request::UserShow { .. }
-                | Request::UserDisable { .. }
-                | Request::UserEnable { .. }
-                | Request::UserRemove { .. } => self.about_users(actor, request).await,
-                Request::DeviceAdd { .. }
-                | Request::DeviceList { .. }
-                | Request::DeviceShow { .. }
-                | Request::DeviceRenew { .. }
-                | Request::DeviceRevoke { .. }
-                | Request::ProfileMaterial { .. } => self.about_devices(actor, request).await,
-                _ => self.about_the_gateway(actor, request).await,
+            if !caller.may(Permission::of(&request)) {
+                return Err(not_allowed(caller));
             }
+            Ok(self.carry_out(&author(caller), request).await?)
         })
     }
 }
 
 impl Gateway {
-    async fn about_users(&self, actor: &Actor, request: Request) -> Reply {
+    async fn carry_out(&self, by: &Actor, request: Request) -> Result<Response, GatewayError> {
+        use Request as Q;
+        use Response as R;
         match request {
-            Request::UserAdd { name } => self.user_add(actor, &name).await.map(Response::User),
-            Request::UserList => self.user_list().await.map(Response::Users),
-            Request::UserShow { name } => self.user_show(&name).await.map(Response::User),
-            Request::UserDisable { name } => {
-                self.user_set_enabled(actor, &name, false).await.map(Response::Changed)
+            Q::UserAdd { name } => self.user_add(by, &name).await.map(R::User),
+            Q::UserList => self.user_list().await.map(R::Users),
+            Q::UserShow { name } => self.user_show(&name).await.map(R::User),
+            Q::UserDisable { name } => {
+                self.user_set_enabled(by, &name, false).await.map(R::Changed)
             }
-            Request::UserEnable { name } => {
-                self.user_set_enabled(actor, &name, true).await.map(Response::Changed)
+            Q::UserEnable { name } => self.user_set_enabled(by, &name, true).await.map(R::Changed),
+            Q::UserRemove { name } => self.user_remove(by, &name).await.map(R::Changed),
+            Q::DeviceAdd { device, csr_pem } => {
+                self.device_add(by, &device, csr_pem.as_deref()).await.map(R::Device)
             }
-            Request::UserRemove { name } => {
-                self.user_remove(actor, &name).await.map(Response::Changed)
+            Q::DeviceList { user } => self.device_list(user.as_deref()).await.map(R::Devices),
+            Q::DeviceShow { device } => self.device_show(&device).await.map(R::Device),
+            Q::DeviceRenew { device, csr_pem } => {
+                self.device_renew(by, &device, &csr_pem).await.map(R::Device)
             }
-            other => Err(misdirected(&other)),
-        }
-    }
-
-    async fn about_devices(&self, actor: &Actor, request: Request) -> Reply {
-        match request {
-            Request::DeviceAdd { device, csr_pem } => {
-                self.device_add(actor, &device, csr_pem.as_deref()).await.map(Response::Device)
+            Q::DeviceRevoke { device, reason } => {
+                self.device_revoke(by, &device, reason).await.map(R::Changed)
             }
-            Request::DeviceList { user } => {
-                self.device_list(user.as_deref()).await.map(Response::Devices)
+            Q::ProfileMaterial { device, renew } => {
+                self.profile_material(by, &device, renew).await.map(Box::new).map(R::Profile)
             }
-            Request::DeviceShow { device } => self.device_show(&device).await.map(Response::Device),
-            Request::DeviceRenew { device, csr_pem } => {
-                self.device_renew(actor, &device, &csr_pem).await.map(Response::Device)
+            Q::CrlShow => self.crl_show().await.map(R::Crl),
+            Q::CaShow => self.ca_show().await.map(R::Ca),
+            Q::Status => self.status().await.map(Box::new).map(R::Status),
+            Q::Sessions => self.sessions().await.map(R::Sessions),
+            Q::Kick { target } => self.kick(by, &target).await.map(R::Kicked),
+            Q::Events { after, limit, wait_ms } => {
+                self.events(after, limit, wait_ms).await.map(R::Events)
             }
-            Request::DeviceRevoke { device, reason } => {
-                self.device_revoke(actor, &device, reason).await.map(Response::Changed)
-            }
-            Request::ProfileMaterial { device, renew } => {
-                let material = self.profile_material(actor, &device, renew).await?;
-                Ok(Response::Profile(Box::new(material)))
-            }
-            other => Err(misdirected(&other)),
-        }
-    }
-
-    async fn about_the_gateway(&self, actor: &Actor, request: Request) -> Reply {
-        match request {
-            Request::CrlShow => self.crl_show().await.map(Response::Crl),
-            Request::CaShow => self.ca_show().await.map(Response::Ca),
-            Request::Status => self.status().await.map(|s| Response::Status(Box::new(s))),
-            Request::Sessions => Ok(Response::Sessions(self.running()?.sessions().await)),
-            Request::Kick { target } => self.kick(actor, &target).await.map(Response::Kicked),
-            Request::Events { after, limit, wait_ms } => {
-                self.events(after, limit, wait_ms).await.map(Response::Events)
-            }
-            Request::Check => Ok(Response::Check(self.check().await)),
-            other => Err(misdirected(&other)),
+            Q::Check => Ok(R::Check(self.check().await)),
         }
     }
 
@@ -126,39 +101,38 @@ impl Gateway {
 }
 
 /// A user's name, checked.
-fn user_name(name: &str) -> Result<UserName, Failure> {
-    UserName::new(name).map_err(|e| bad_name(name, &e))
+fn user_name(name: &str) -> Result<UserName, GatewayError> {
+    UserName::new(name).map_err(|e| bad_name(name, e))
 }
 
 /// A device's full name, checked.
-fn device_names(name: &DeviceName) -> Result<(UserName, store::DeviceName), Failure> {
-    let device = store::DeviceName::new(&name.device).map_err(|e| bad_name(&name.device, &e))?;
+fn device_names(name: &DeviceName) -> Result<(UserName, store::DeviceName), GatewayError> {
+    let device = store::DeviceName::new(&name.device).map_err(|e| bad_name(&name.device, e))?;
     Ok((user_name(&name.user)?, device))
 }
 
 /// Both names of a device that is to be added: a certificate holds them as one common name.
-fn fits_a_certificate(user: &str, device: &str) -> Result<(), Failure> {
+fn fits_a_certificate(user: &str, device: &str) -> Result<(), GatewayError> {
     if user.len() + 1 + device.len() <= LONGEST_COMMON_NAME {
         return Ok(());
     }
-    let message = format!("{user}/{device} is longer than {LONGEST_COMMON_NAME} characters");
-    Err(Failure::new(FailureKind::Usage, message)
-        .because("a certificate holds user and device as one name")
-        .hint("choose shorter names"))
+    let device = DeviceName { user: user.to_owned(), device: device.to_owned() };
+    Err(GatewayError::LongName { device, longest: LONGEST_COMMON_NAME })
 }
 
-fn bad_name(name: &str, error: &store::NameError) -> Failure {
-    Failure::new(FailureKind::Usage, format!("{name:?} can't be a name")).caused_by(error)
+fn bad_name(name: &str, error: store::NameError) -> GatewayError {
+    GatewayError::BadName { name: name.to_owned(), error }
 }
 
-fn misdirected(request: &Request) -> Failure {
-    Failure::new(FailureKind::Failed, format!("nobody here answers {request:?}"))
-}
-
-impl From<store::StoreError> for Failure {
-    fn from(error: store::StoreError) -> Self {
-        from_store(&error)
+/// Whom the log names for what this caller changes.
+fn author(caller: &Caller) -> Actor {
+    match caller {
+        Caller::Local { uid, name } => Actor::Local { uid: *uid, name: name.clone() },
     }
+}
+
+fn not_allowed(caller: &Caller) -> Failure {
+    Failure::new(FailureKind::Forbidden, format!("{caller} may not ask for this"))
 }
 
 /// ub-common-name of RFC 5280.

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use admin::request::KickTarget;
+use admin::response::{
+    CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry, Kicked, Level, Session, Status,
+};
 use store::{Actor, EventKind};
 
 use super::changes::number;
 use super::views::{current, device_name, holder_name, reason};
-use crate::admin::answer::{
-    CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry, Kicked, Level, Status,
-};
-use crate::admin::failure::{Failure, FailureKind};
-use crate::admin::protocol::KickTarget;
 use crate::authority::describe;
+use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::metrics::{Gauges, seconds};
 use crate::operations::material::remotes;
@@ -20,14 +20,16 @@ use crate::running::{Running, Tally};
 
 impl Gateway {
     /// The running VPN, or why there is none.
-    pub(super) fn running(&self) -> Result<Arc<dyn Running>, Failure> {
-        self.attached().ok_or_else(|| {
-            let message = format!("no gateway runs on {}", self.data().path().display());
-            Failure::new(FailureKind::NotRunning, message).hint("start one: handfast up")
-        })
+    pub(super) fn running(&self) -> Result<Arc<dyn Running>, GatewayError> {
+        let folder = || self.data().path().to_owned();
+        self.attached().ok_or_else(|| GatewayError::NotRunning { folder: folder() })
     }
 
-    pub(super) async fn status(&self) -> Result<Status, Failure> {
+    pub(super) async fn sessions(&self) -> Result<Vec<Session>, GatewayError> {
+        Ok(self.running()?.sessions().await)
+    }
+
+    pub(super) async fn status(&self) -> Result<Status, GatewayError> {
         let tally = self.running()?.tally().await;
         let policy = self.live().policy();
         let vpn = &policy.config.vpn;
@@ -61,7 +63,7 @@ impl Gateway {
     }
 
     /// Everything that is counted, for who publishes it.
-    pub async fn figures(&self) -> Result<Vec<crate::admin::figures::Figure>, Failure> {
+    pub async fn figures(&self) -> Result<Vec<admin::metrics::Metric>, GatewayError> {
         let tally = match self.attached() {
             Some(running) => running.tally().await,
             None => Tally::default(),
@@ -89,7 +91,7 @@ impl Gateway {
         );
     }
 
-    async fn gauges(&self) -> Result<Gauges, Failure> {
+    async fn gauges(&self) -> Result<Gauges, GatewayError> {
         let snapshot = self.store().snapshot();
         let crl = snapshot.crl(self.authority().generation().id).cloned();
         let revoked = snapshot.certificates().filter(|c| c.revoked.is_some()).count();
@@ -129,12 +131,15 @@ impl Gateway {
         .collect()
     }
 
-    pub(super) async fn kick(&self, actor: &Actor, target: &KickTarget) -> Result<Kicked, Failure> {
+    pub(super) async fn kick(
+        &self,
+        actor: &Actor,
+        target: &KickTarget,
+    ) -> Result<Kicked, GatewayError> {
         let running = self.running()?;
         let sessions = running.kick(target).await;
         if sessions.is_empty() {
-            return Err(Failure::new(FailureKind::NotFound, "no such session is open")
-                .hint("see who is connected: handfast sessions"));
+            return Err(GatewayError::NoSuchSession);
         }
         for device in &sessions {
             let details = serde_json::json!({ "user": device.user, "device": device.device });
@@ -143,13 +148,10 @@ impl Gateway {
         Ok(Kicked { sessions })
     }
 
-    pub(super) async fn crl_show(&self) -> Result<CrlDetail, Failure> {
+    pub(super) async fn crl_show(&self) -> Result<CrlDetail, GatewayError> {
         let generation = self.authority().generation();
         let (revocations, _) = self.store().revocation_list(generation.id).await?;
-        let crl = self.store().crl_latest(generation.id).await?.ok_or_else(|| {
-            Failure::new(FailureKind::Failed, "no CRL was signed yet")
-                .hint("start the gateway once: handfast up")
-        })?;
+        let crl = self.store().crl_latest(generation.id).await?.ok_or(GatewayError::NoCrl)?;
         let snapshot = self.store().snapshot();
         let entries = revocations.iter().filter(|r| r.event <= crl.through).map(|r| CrlEntry {
             serial: r.serial.to_string(),
@@ -167,7 +169,7 @@ impl Gateway {
         })
     }
 
-    pub(super) async fn ca_show(&self) -> Result<CaDetail, Failure> {
+    pub(super) async fn ca_show(&self) -> Result<CaDetail, GatewayError> {
         let generation = self.authority().generation();
         let snapshot = self.store().snapshot();
         let ours = || snapshot.certificates().filter(|c| c.issued_by == generation.id);

@@ -1,14 +1,18 @@
 //! Users: added with their first device, listed, kept out, let in again, removed.
 
+use admin::response::{Changed, User, UserDetail};
 use store::{Actor, DeviceName, Serial};
 
 use super::{fits_a_certificate, user_name};
-use crate::admin::answer::{Changed, User, UserDetail};
-use crate::admin::failure::Failure;
+use crate::error::GatewayError;
 use crate::gateway::Gateway;
 
 impl Gateway {
-    pub(super) async fn user_add(&self, actor: &Actor, name: &str) -> Result<UserDetail, Failure> {
+    pub(super) async fn user_add(
+        &self,
+        actor: &Actor,
+        name: &str,
+    ) -> Result<UserDetail, GatewayError> {
         let name = user_name(name)?;
         let first = DeviceName::default_device();
         fits_a_certificate(name.as_str(), first.as_str())?;
@@ -16,12 +20,12 @@ impl Gateway {
         Ok(self.look(|viewer| viewer.user_detail(&detail)).await)
     }
 
-    pub(super) async fn user_list(&self) -> Result<Vec<User>, Failure> {
+    pub(super) async fn user_list(&self) -> Result<Vec<User>, GatewayError> {
         let users = self.store().user_list().await?;
         Ok(self.look(|viewer| users.iter().map(|u| viewer.user(u)).collect()).await)
     }
 
-    pub(super) async fn user_show(&self, name: &str) -> Result<UserDetail, Failure> {
+    pub(super) async fn user_show(&self, name: &str) -> Result<UserDetail, GatewayError> {
         let detail = self.store().user_show(&user_name(name)?).await?;
         Ok(self.look(|viewer| viewer.user_detail(&detail)).await)
     }
@@ -31,7 +35,7 @@ impl Gateway {
         actor: &Actor,
         name: &str,
         enabled: bool,
-    ) -> Result<Changed, Failure> {
+    ) -> Result<Changed, GatewayError> {
         let name = user_name(name)?;
         let before = self.store().user_show(&name).await?;
         if before.user.enabled == enabled {
@@ -44,7 +48,11 @@ impl Gateway {
         self.after_change(change, event, &[]).await
     }
 
-    pub(super) async fn user_remove(&self, actor: &Actor, name: &str) -> Result<Changed, Failure> {
+    pub(super) async fn user_remove(
+        &self,
+        actor: &Actor,
+        name: &str,
+    ) -> Result<Changed, GatewayError> {
         let name = user_name(name)?;
         let before = self.store().user_show(&name).await?;
         let change = self.before_change(serials(&before));

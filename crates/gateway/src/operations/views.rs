@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use store::{CertificateEntry, Snapshot};
-
-use crate::admin::answer::{
+use admin::names::DeviceName;
+use admin::response::{
     Certificate, CertificateState, Device, DeviceDetail, DeviceState, User, UserDetail,
 };
-use crate::admin::protocol::{DeviceName, RevokeReason};
-use crate::admin::timestamp::Timestamp;
+use admin::revoke_reason::RevokeReason;
+use admin::timestamp::Timestamp;
+use store::{CertificateEntry, Snapshot};
+
 use crate::authority::describe;
 use crate::live::Addressing;
 use crate::metrics::seconds;

@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::admin::secret::SecretText;
+use admin::secret::SecretText;
 
 /// A folder with files that wait to be put in place.
 #[derive(Debug)]

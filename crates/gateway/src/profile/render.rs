@@ -5,10 +5,11 @@
 
 use std::fmt::Write as _;
 
+use admin::names::DeviceName;
+use admin::response::ProfileCommon;
+use admin::secret::SecretText;
+
 use super::{SPLIT_CERTIFICATE, SPLIT_KEY, System};
-use crate::admin::answer::ProfileCommon;
-use crate::admin::protocol::DeviceName;
-use crate::admin::secret::SecretText;
 use crate::config::Transport;
 
 /// What of a device goes into a unified profile.
@@ -216,7 +217,7 @@ impl std::error::Error for RenderError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::answer::Remote;
+    use admin::response::Remote;
 
     #[test]
     fn every_profile_checks_the_server_and_carries_the_key_direction() {

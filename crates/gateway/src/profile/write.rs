@@ -7,14 +7,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use admin::names::DeviceName;
+use admin::response::{Certificate, KeyMaterial, ProfileMaterial};
+use admin::secret::SecretText;
 use serde::Serialize;
 
 use super::folder::{Folder, Replace};
 use super::render::{self, Identity, RenderError};
 use super::{Form, SPLIT_CERTIFICATE, SPLIT_KEY, System};
-use crate::admin::answer::{Certificate, KeyMaterial, ProfileMaterial};
-use crate::admin::protocol::DeviceName;
-use crate::admin::secret::SecretText;
 
 /// What is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 
 use std::sync::{Arc, Weak};
 
+use admin::names::DeviceName;
+use admin::response::RefusalEntry;
 use engine::{Admission, Admitted, Ending, Identity, Report, Revision, SessionInfo};
 use pki::Refusal;
 use store::EventId;
@@ -12,8 +14,6 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tunnel::Hello;
 
-use crate::admin::answer::RefusalEntry;
-use crate::admin::protocol::DeviceName;
 use crate::effects::Sweeper;
 use crate::gateway::Gateway;
 use crate::metrics::seconds;
@@ -63,8 +63,8 @@ impl Door {
         }
         let gateway = Arc::clone(gateway);
         self.runtime.spawn(async move {
-            if let Err(failure) = gateway.session_established(&info.identity.serial).await {
-                tracing::error!(failure = %failure.message, "the connection was not recorded");
+            if let Err(error) = gateway.session_established(&info.identity.serial).await {
+                tracing::error!(%error, "the connection was not recorded");
             }
         });
     }

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::failure::{Failure, FailureKind};
 use clock::Clock;
 use datapath::PeerToPeer;
 use engine::{DataSettings, Offloads, Server, ServerIo, ServerSettings};
@@ -23,7 +24,6 @@ use wire::options::Options;
 use wire::static_key::KeyDirection;
 use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
 
-use crate::admin::failure::{Failure, FailureKind};
 use crate::config::{Config, Listen, Transport};
 use crate::gateway::Gateway;
 

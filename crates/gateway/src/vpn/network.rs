@@ -9,15 +9,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use admin::failure::{Failure, FailureKind};
 use engine::Offloads;
-
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
     NAT_TABLE, NatHold, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlHold,
     SysctlLedger, Tun, UndoStack, enable_forwarding,
 };
 
-use crate::admin::failure::{Failure, FailureKind};
 use crate::config::Config;
 use crate::data::DataDir;
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use admin::names::DeviceName;
+use admin::request::KickTarget;
+use admin::response::Session;
 use clock::Clock;
 use engine::{DataFigures, Kick, Server, SessionInfo};
 use tunnel::DropReason;
 
-use crate::admin::answer::Session;
-use crate::admin::protocol::{DeviceName, KickTarget};
 use crate::config::Transport;
 use crate::metrics::seconds;
 use crate::running::{Later, Running, Tally};

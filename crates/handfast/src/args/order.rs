@@ -5,15 +5,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::protocol::{DeviceName, KickTarget, Request, RevokeReason, check_name};
+use admin::failure::{Failure, FailureKind};
+use admin::names::{DeviceName, check_name};
+use admin::request::{KickTarget, Request};
+use admin::revoke_reason::RevokeReason;
 use gateway::config::PublicName;
 use gateway::profile::{Form, System};
 
-use crate::run::{BenchOptions, ConnectOptions};
-
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, Typed};
+use crate::run::{BenchOptions, ConnectOptions};
 
 /// One order.
 #[derive(Debug, PartialEq, Eq)]

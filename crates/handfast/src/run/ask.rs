@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use admin::failure::{Failure, FailureKind};
+use admin::protocol::Reply;
+use admin::request::Request;
 use clock::SystemClock;
 use gateway::Admin;
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::protocol::{Reply, Request};
 use gateway::data::DataDir;
 use tokio::runtime::{Builder, Runtime};
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::figures;
-use gateway::admin::protocol::{Request, Response};
+use admin::failure::{Failure, FailureKind};
+use admin::metrics;
+use admin::request::Request;
+use admin::response::Response;
 
 use super::{Output, ask, unexpected};
 
@@ -46,7 +47,7 @@ pub(crate) fn ca_export(data: &Path, json: bool, out: Option<&Path>) -> Result<O
 
 pub(crate) fn prometheus(data: &Path) -> Result<Output, Failure> {
     match ask::ask(data, Request::Status)? {
-        Response::Status(status) => Ok(Output::done(figures::prometheus(&status.figures))),
+        Response::Status(status) => Ok(Output::done(metrics::prometheus(&status.figures))),
         _ => Err(unexpected()),
     }
 }

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::failure::{Failure, FailureKind};
 use clock::{Clock, SystemClock};
-use gateway::admin::failure::{Failure, FailureKind};
 use load::{LoadError, PacketSettings, Progress, Settings};
 
-use crate::show;
-
 use super::Output;
+use crate::show;
 
 /// What `bench` was told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use admin::failure::{Failure, FailureKind};
 use client::{ClientError, ConnectSettings, ErrorKind, Profile, Progress};
 use clock::{Clock, SystemClock};
-use gateway::admin::failure::{Failure, FailureKind};
 
 use super::Output;
 

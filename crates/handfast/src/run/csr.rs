@@ -3,8 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::protocol::{DeviceName, Request};
+use admin::failure::{Failure, FailureKind};
+use admin::names::DeviceName;
+use admin::request::Request;
 
 /// The request that carries this CSR.
 pub(crate) fn request(csr: &Path, renew: bool, device: DeviceName) -> Result<Request, Failure> {

@@ -3,8 +3,9 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::protocol::{Request, Response};
+use admin::failure::{Failure, FailureKind};
+use admin::request::Request;
+use admin::response::Response;
 
 use super::ask::Line;
 use super::{Output, unexpected};

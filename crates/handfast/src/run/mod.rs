@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use admin::failure::Failure;
+use admin::request::Request;
+use admin::response::Response;
+use admin::timestamp::Timestamp;
 use clock::{Clock as _, SystemClock};
-use gateway::admin::failure::Failure;
-use gateway::admin::protocol::{Request, Response};
-use gateway::admin::timestamp::Timestamp;
 use serde::Serialize;
 
 use crate::args::order::{Action, Order};
@@ -83,7 +84,7 @@ fn ask_and_show(data: &Path, json: bool, request: Request) -> Result<Output, Fai
     if let Response::Check(report) = &response
         && show::check::is_bad(report)
     {
-        output.exit_code = gateway::admin::failure::FailureKind::FindingsBad.exit_code();
+        output.exit_code = admin::failure::FailureKind::FindingsBad.exit_code();
     }
     Ok(output)
 }
@@ -98,7 +99,6 @@ fn as_json(response: &Response) -> Output {
         Response::Changed(answer) => Output::json(answer),
         Response::Crl(answer) => Output::json(answer),
         Response::Ca(answer) => Output::json(answer),
-        Response::Certificate(answer) => Output::json(answer),
         Response::Status(answer) => Output::json(answer),
         Response::Sessions(answer) => Output::json(answer),
         Response::Kicked(answer) => Output::json(answer),
@@ -111,7 +111,7 @@ fn as_json(response: &Response) -> Output {
 
 /// An answer of another kind than was asked for: the gateway is of another make.
 fn unexpected() -> Failure {
-    use gateway::admin::failure::FailureKind;
+    use admin::failure::FailureKind;
     Failure::new(FailureKind::Failed, "the gateway answered something else than was asked")
         .hint("restart the gateway, so that it runs the version that is installed")
 }

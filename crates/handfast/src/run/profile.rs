@@ -4,9 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use gateway::admin::answer::{KeyMaterial, ProfileMaterial};
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::protocol::{DeviceName, Request, Response};
+use admin::failure::{Failure, FailureKind};
+use admin::names::DeviceName;
+use admin::request::Request;
+use admin::response::Response;
+use admin::response::{KeyMaterial, ProfileMaterial};
 use gateway::profile::render::RenderError;
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
 use serde::Serialize;

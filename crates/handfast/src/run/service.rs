@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gateway::admin::failure::{Failure, FailureKind};
+use admin::failure::{Failure, FailureKind};
 use gateway::config::PublicName;
 
 use super::Output;

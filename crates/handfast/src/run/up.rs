@@ -9,8 +9,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use admin::failure::{Failure, FailureKind};
 use clock::{Clock, SystemClock};
-use gateway::admin::failure::{Failure, FailureKind};
 use gateway::config::PublicName;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
@@ -89,11 +89,10 @@ async fn reload(gateway: &Gateway) {
         Ok(_) => tracing::info!(
             "settings were read again; sessions stay; sockets, networks and timers change at the next start"
         ),
-        Err(failure) => tracing::error!(
-            cause = failure.cause.join(": "),
-            "{}; the former settings stay in force",
-            failure.message
-        ),
+        Err(error) => {
+            let failure = Failure::from(error);
+            tracing::error!("{failure}; the former settings stay in force");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The CA and its CRL in words.
 
-use gateway::admin::answer::{CaDetail, CrlDetail};
-use gateway::admin::timestamp::Timestamp;
+use admin::response::{CaDetail, CrlDetail};
+use admin::timestamp::Timestamp;
 
 use super::table::{Table, fields};
 use super::time;

@@ -1,7 +1,7 @@
 //! Changes in words: what was done, and which effect is still missing.
 
-use gateway::admin::answer::Changed;
-use gateway::admin::protocol::Request;
+use admin::request::Request;
+use admin::response::Changed;
 
 use super::count;
 
@@ -53,7 +53,8 @@ fn words(request: &Request) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use gateway::admin::protocol::{DeviceName, RevokeReason};
+    use admin::names::DeviceName;
+    use admin::revoke_reason::RevokeReason;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Findings in words, the mend below each.
 
-use gateway::admin::answer::{CheckReport, Level};
+use admin::response::{CheckReport, Level};
 
 use super::table::visible;
 

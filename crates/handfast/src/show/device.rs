@@ -1,7 +1,7 @@
 //! Devices and their certificates in words.
 
-use gateway::admin::answer::{Certificate, CertificateState, Device, DeviceDetail, DeviceState};
-use gateway::admin::timestamp::Timestamp;
+use admin::response::{Certificate, CertificateState, Device, DeviceDetail, DeviceState};
+use admin::timestamp::Timestamp;
 
 use super::table::{Table, fields};
 use super::{list, time, yes_no};

@@ -1,6 +1,6 @@
 //! Events in words.
 
-use gateway::admin::answer::Event;
+use admin::response::Event;
 
 use super::table::{Table, visible};
 

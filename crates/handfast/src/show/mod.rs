@@ -1,7 +1,8 @@
 //! Answers as text for people. `--json` prints the answer itself, so nothing here is for programs.
 
-use gateway::admin::protocol::{Request, Response};
-use gateway::admin::timestamp::Timestamp;
+use admin::request::Request;
+use admin::response::Response;
+use admin::timestamp::Timestamp;
 
 pub(crate) mod authority;
 pub(crate) mod bench;
@@ -33,7 +34,6 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp) -> St
         (_, Response::Kicked(kicked)) => session::kicked(kicked),
         (_, Response::Events(page)) => event::listing(&page.events),
         (_, Response::Check(report)) => check::text(report),
-        (_, Response::Certificate(certificate)) => certificate.pem.clone(),
         // Profiles are written to files, never printed: they hold keys.
         (_, Response::Profile(material)) => format!("{}\n", material.name),
     }

@@ -1,7 +1,7 @@
 //! Sessions in words.
 
-use gateway::admin::answer::{Kicked, Session};
-use gateway::admin::timestamp::Timestamp;
+use admin::response::{Kicked, Session};
+use admin::timestamp::Timestamp;
 
 use super::table::Table;
 use super::{count, list, time};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gateway::admin::answer::Status;
-use gateway::admin::timestamp::Timestamp;
+use admin::response::Status;
+use admin::timestamp::Timestamp;
 
 use super::table::{Table, fields, visible};
 use super::{list, time};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::admin::timestamp::Timestamp;
+use admin::timestamp::Timestamp;
 
 /// `2027-11-22 (in 364 days)`.
 pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {

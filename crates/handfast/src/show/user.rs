@@ -1,7 +1,7 @@
 //! Users in words.
 
-use gateway::admin::answer::{User, UserDetail};
-use gateway::admin::timestamp::Timestamp;
+use admin::response::{User, UserDetail};
+use admin::timestamp::Timestamp;
 
 use super::table::{Table, fields};
 use super::{device, list, time};

@@ -6,11 +6,12 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::sync::Arc;
 
+use admin::names::DeviceName;
+use admin::request::KickTarget;
+use admin::response::Session;
+use admin::timestamp::Timestamp;
 use clock::{Clock as _, SystemClock};
 use gateway::Gateway;
-use gateway::admin::answer::Session;
-use gateway::admin::protocol::{DeviceName, KickTarget};
-use gateway::admin::timestamp::Timestamp;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
 use gateway::running::{Later, Tally};

@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 use std::time::Instant;
 
-use gateway::admin::failure::Failure;
+use admin::failure::Failure;
 
 use super::machine::Machine;
 use super::stage::{Stage, Traces, running};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use admin::failure::{Failure, FailureKind};
 use aws_lc_rs::digest::{Context, SHA256, digest};
-use gateway::admin::failure::{Failure, FailureKind};
 use sysio::Netns;
 
 use super::stop::Stop;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use gateway::admin::failure::{Failure, FailureKind};
+use admin::failure::{Failure, FailureKind};
 
 /// A folder that nobody else may enter; it goes with its value.
 #[derive(Debug)]

@@ -1,14 +1,16 @@
 //! The gateway as an operator runs it: the binary, a settings file, commands.
 
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use std::os::unix::net::UnixDatagram;
-
-use gateway::admin::answer::{Changed, Session, Status};
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::protocol::{DeviceName, Request, Response, RevokeReason};
+use admin::failure::{Failure, FailureKind};
+use admin::names::DeviceName;
+use admin::request::Request;
+use admin::response::Response;
+use admin::response::{Changed, Session, Status};
+use admin::revoke_reason::RevokeReason;
 use gateway::profile::{Form, System};
 use sysio::lab::Host;
 

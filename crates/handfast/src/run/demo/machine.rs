@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use gateway::admin::failure::{Failure, FailureKind};
+use admin::failure::{Failure, FailureKind};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::stop::Stop;

@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use gateway::admin::failure::{Failure, FailureKind};
+use admin::failure::{Failure, FailureKind};
 
 use self::folder::Folder;
 use self::machine::Machine;

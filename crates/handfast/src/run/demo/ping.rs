@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use admin::failure::{Failure, FailureKind};
+use admin::timestamp::Timestamp;
 use clock::{Clock as _, SystemClock};
-use gateway::admin::failure::{Failure, FailureKind};
-use gateway::admin::timestamp::Timestamp;
 use socket2::{Domain, Protocol, Socket, Type};
 use sysio::Netns;
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use gateway::admin::answer::Session;
-use gateway::admin::failure::Failure;
-use gateway::admin::timestamp::Timestamp;
+use admin::failure::Failure;
+use admin::response::Session;
+use admin::timestamp::Timestamp;
 
 use super::addresses::FILES_V4;
 use super::gateway_program::{GatewayProgram, RENEGOTIATE};

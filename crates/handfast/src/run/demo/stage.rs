@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use gateway::admin::failure::{Failure, FailureKind};
+use admin::failure::{Failure, FailureKind};
 use sysio::lab::{Host, Lab};
 
 use super::file::Served;

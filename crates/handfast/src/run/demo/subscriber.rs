@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use gateway::admin::answer::Session;
-use gateway::admin::failure::Failure;
+use admin::failure::Failure;
+use admin::response::Session;
 use sysio::lab::Host;
 
 use super::addresses::GATEWAY_INSIDE;

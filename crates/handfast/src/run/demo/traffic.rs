@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::admin::failure::Failure;
+use admin::failure::Failure;
 
 use super::addresses::{FILES_V4, FILES_V6};
 use super::file;

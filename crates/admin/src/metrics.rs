@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 /// One figure with its labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
+pub struct Metric {
     /// Full metric name: `handfast_refusals_total`.
     pub name: String,
     /// One line on what it counts; the same for every figure of that name.
     pub help: String,
     /// How it moves.
-    pub kind: FigureKind,
+    pub kind: MetricKind,
     /// Label names and values.
     pub labels: Vec<(String, String)>,
     /// The value.
@@ -22,7 +22,7 @@ pub struct Figure {
 /// How a figure moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FigureKind {
+pub enum MetricKind {
     /// Only up.
     Counter,
     /// Up and down.
@@ -30,7 +30,7 @@ pub enum FigureKind {
 }
 
 /// The figures in Prometheus' text format. Figures of one name must stand together.
-pub fn prometheus(figures: &[Figure]) -> String {
+pub fn prometheus(figures: &[Metric]) -> String {
     let mut text = String::new();
     let mut last = "";
     for figure in figures {
@@ -43,16 +43,16 @@ pub fn prometheus(figures: &[Figure]) -> String {
     text
 }
 
-fn write_head(text: &mut String, figure: &Figure) {
+fn write_head(text: &mut String, figure: &Metric) {
     let kind = match figure.kind {
-        FigureKind::Counter => "counter",
-        FigureKind::Gauge => "gauge",
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
     };
     let help = figure.help.replace('\\', "\\\\").replace('\n', "\\n");
     let _ = writeln!(text, "# HELP {} {help}\n# TYPE {} {kind}", figure.name, figure.name);
 }
 
-fn write_line(text: &mut String, figure: &Figure) {
+fn write_line(text: &mut String, figure: &Metric) {
     text.push_str(&figure.name);
     for (at, (name, value)) in figure.labels.iter().enumerate() {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn figures_of_one_name_share_a_head_and_labels_are_escaped() {
-        let figure = |reason: &str, value| Figure {
+        let figure = |reason: &str, value| Metric {
             name: "handfast_refusals_total".into(),
             help: "Refused connections.".into(),
-            kind: FigureKind::Counter,
+            kind: MetricKind::Counter,
             labels: vec![("reason".into(), reason.into())],
             value,
         };

@@ -7,11 +7,44 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Figure;
-use super::protocol::{DeviceName, RevokeReason};
-use super::secret::SecretText;
-use super::timestamp::Timestamp;
-use crate::config::Transport;
+use crate::metrics::Metric;
+use crate::names::DeviceName;
+use crate::revoke_reason::RevokeReason;
+use crate::secret::SecretText;
+use crate::timestamp::Timestamp;
+use crate::transport::Transport;
+
+/// What a request is answered with where it succeeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "answer", rename_all = "snake_case")]
+pub enum Response {
+    /// Users, for a listing.
+    Users(Vec<User>),
+    /// One user.
+    User(UserDetail),
+    /// Devices, for a listing.
+    Devices(Vec<Device>),
+    /// One device.
+    Device(DeviceDetail),
+    /// A change and its effects.
+    Changed(Changed),
+    /// What profiles are made of.
+    Profile(Box<ProfileMaterial>),
+    /// The CRL.
+    Crl(CrlDetail),
+    /// The CA.
+    Ca(CaDetail),
+    /// State and figures.
+    Status(Box<Status>),
+    /// Sessions, for a listing.
+    Sessions(Vec<Session>),
+    /// What a kick closed.
+    Kicked(Kicked),
+    /// Events.
+    Events(EventPage),
+    /// Findings.
+    Check(CheckReport),
+}
 
 /// A user, in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -291,7 +324,7 @@ pub struct Status {
     /// How packets are carried: threads, and what the kernel does in one piece.
     pub data_path: String,
     /// Everything that is counted, for Prometheus.
-    pub figures: Vec<Figure>,
+    pub figures: Vec<Metric>,
     /// What the operator should know, one sentence each.
     pub warnings: Vec<String>,
 }

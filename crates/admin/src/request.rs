@@ -1,0 +1,74 @@
+//! What an operator can ask of a gateway, as plain values.
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::DeviceName;
+use crate::revoke_reason::RevokeReason;
+
+/// Everything an operator can ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the sentence on a variant names its fields")]
+pub enum Request {
+    /// Record a user and the first device, `NAME/default`. Answer: `User`.
+    UserAdd { name: String },
+    /// All users by name. Answer: `Users`.
+    UserList,
+    /// One user with its devices. Answer: `User`.
+    UserShow { name: String },
+    /// Refuse the user's devices from now on and close their sessions. Answer: `Changed`.
+    UserDisable { name: String },
+    /// Let a disabled user in again. Answer: `Changed`.
+    UserEnable { name: String },
+    /// Revoke every certificate of the user, then forget user and devices. Answer: `Changed`.
+    UserRemove { name: String },
+    /// Record a device; with a CSR its certificate is issued at once. Answer: `Device`.
+    DeviceAdd { device: DeviceName, csr_pem: Option<String> },
+    /// All devices, or one user's. Answer: `Devices`.
+    DeviceList { user: Option<String> },
+    /// One device with its certificates. Answer: `Device`.
+    DeviceShow { device: DeviceName },
+    /// Issue a certificate for the key in this CSR, superseding the present one.
+    /// (Without a CSR a renewal is `ProfileMaterial { renew: true }`.) Answer: `Device`.
+    DeviceRenew { device: DeviceName, csr_pem: String },
+    /// Revoke every valid certificate of the device and close its session. Answer: `Changed`.
+    DeviceRevoke { device: DeviceName, reason: RevokeReason },
+    /// What the device's profiles are made of. Makes key and certificate where there is none yet,
+    /// or with `renew` new ones. Answer: `Profile`.
+    ProfileMaterial { device: DeviceName, renew: bool },
+    /// The present CRL. Answer: `Crl`.
+    CrlShow,
+    /// The CA. Answer: `Ca`.
+    CaShow,
+    /// Figures and state. Answer: `Status`.
+    Status,
+    /// Who is connected. Answer: `Sessions`.
+    Sessions,
+    /// Close sessions without revoking anything: the client may come back. Answer: `Kicked`.
+    Kick { target: KickTarget },
+    /// Events in commit order. With `wait_ms` the answer waits that long for a first one.
+    /// Answer: `Events`.
+    Events {
+        /// Only events with a greater id.
+        after: Option<u64>,
+        /// At most so many; the newest ones where `after` is not given.
+        limit: u32,
+        /// How long to wait where there is none yet.
+        wait_ms: u64,
+    },
+    /// Verify the event chain, CRL, CA, configuration and environment. Answer: `Check`.
+    Check,
+}
+
+/// Whose sessions a kick closes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the sentence on a variant names its fields")]
+pub enum KickTarget {
+    /// Every session of a user.
+    User { name: String },
+    /// One device's.
+    Device { device: DeviceName },
+    /// One session by its number in `sessions`.
+    Session { id: u64 },
+}

@@ -1,0 +1,175 @@
+//! Why the gateway did not do what it was asked for: one variant for each misdeed.
+//!
+//! No words for people here and no exit codes: `failures.rs` makes both, at the edge.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+
+use admin::names::DeviceName;
+use pki::{AnchorError, RevocationReason};
+use store::{NameError, StoreError};
+
+use crate::authority::AuthorityError;
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::metrics::seconds;
+use crate::operations::views::reason as revoke_reason;
+
+/// Nothing was changed, unless the variant says otherwise.
+#[derive(Debug)]
+pub enum GatewayError {
+    /// The records could not be read or changed.
+    Store(StoreError),
+    /// The CA could not do it.
+    Authority(AuthorityError),
+    /// The data folder can't be used.
+    Data(DataError),
+    /// The settings are wrong.
+    Config(ConfigError),
+    /// The CA's certificate can't be trusted by TLS.
+    Anchor(AnchorError),
+    /// TLS could not be set up.
+    Tls(rustls::Error),
+    /// There was a CA in this folder, and its records are gone.
+    RecordsGone {
+        /// The folder.
+        folder: PathBuf,
+        /// Where the records were.
+        records: PathBuf,
+        /// The CA's certificate, which is there.
+        ca: PathBuf,
+    },
+    /// A text that cannot name a user or a device.
+    BadName {
+        /// The text.
+        name: String,
+        /// Why not.
+        error: NameError,
+    },
+    /// User and device together do not fit a certificate's common name.
+    LongName {
+        /// Both names.
+        device: DeviceName,
+        /// How long both may be.
+        longest: usize,
+    },
+    /// The device never had a certificate, so that none can be revoked.
+    NothingToRevoke {
+        /// Which.
+        device: DeviceName,
+    },
+    /// The device or its user is kept out, so that no profile is made.
+    Disabled {
+        /// Which.
+        device: DeviceName,
+    },
+    /// The device's certificate was revoked, so that no profile is made of it.
+    Revoked {
+        /// Which.
+        device: DeviceName,
+        /// When, seconds.
+        at: u64,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// The device's certificate has run out, so that no profile is made of it.
+    Expired {
+        /// Which.
+        device: DeviceName,
+        /// When, seconds.
+        at: u64,
+    },
+    /// Profiles would point nowhere.
+    NoPublicName {
+        /// The settings.
+        file: PathBuf,
+    },
+    /// Only a running gateway knows.
+    NotRunning {
+        /// The folder on which none runs.
+        folder: PathBuf,
+    },
+    /// No session fits what was named.
+    NoSuchSession,
+    /// The CA has not signed a CRL yet.
+    NoCrl,
+}
+
+impl Display for GatewayError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Authority(error) => error.fmt(f),
+            Self::Data(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::Anchor(_) | Self::Tls(_) => f.write_str("TLS can't be set up"),
+            Self::RecordsGone { folder, .. } => {
+                write!(f, "the records of {} are gone", folder.display())
+            }
+            Self::BadName { name, .. } => write!(f, "{name:?} can't be a name"),
+            Self::LongName { device, longest } => {
+                write!(f, "{device} is longer than {longest} characters")
+            }
+            Self::NothingToRevoke { device } => {
+                write!(f, "device {device} has no certificate: there is nothing to revoke")
+            }
+            Self::Disabled { device } => write!(f, "{device} is disabled"),
+            Self::Revoked { device, at, reason } => {
+                let (date, why) = (seconds(*at).date(), revoke_reason(*reason).word());
+                write!(f, "the certificate of {device} was revoked on {date} ({why})")
+            }
+            Self::Expired { device, at } => {
+                write!(f, "the certificate of {device} expired on {}", seconds(*at).date())
+            }
+            Self::NoPublicName { .. } => {
+                f.write_str("profiles would point nowhere: public.names is empty")
+            }
+            Self::NotRunning { folder } => write!(f, "no gateway runs on {}", folder.display()),
+            Self::NoSuchSession => f.write_str("no such session is open"),
+            Self::NoCrl => f.write_str("no CRL was signed yet"),
+        }
+    }
+}
+
+impl Error for GatewayError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Authority(error) => error.source(),
+            Self::Data(error) => error.source(),
+            Self::Config(error) => error.source(),
+            Self::Anchor(error) => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::BadName { error, .. } => Some(error),
+            Self::RecordsGone { .. }
+            | Self::LongName { .. }
+            | Self::NothingToRevoke { .. }
+            | Self::Disabled { .. }
+            | Self::Revoked { .. }
+            | Self::Expired { .. }
+            | Self::NoPublicName { .. }
+            | Self::NotRunning { .. }
+            | Self::NoSuchSession
+            | Self::NoCrl => None,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($source:ty)),*) => {$(
+        impl From<$source> for GatewayError {
+            fn from(error: $source) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+from!(
+    Store(StoreError),
+    Authority(AuthorityError),
+    Data(DataError),
+    Config(ConfigError),
+    Anchor(AnchorError),
+    Tls(rustls::Error)
+);
