@@ -21,7 +21,8 @@ use wire::peer_info::PeerInfo;
 use wire::push::{PushOption, PushReply};
 
 use crate::data::{
-    CLIENT_STREAM, Common, ControlDatagram, DataPlane, Outlets, PlaneIo, StreamEnded, StreamSources,
+    CLIENT_STREAM, Common, ControlDatagram, DataPlane, PlaneIo, StreamEnded, StreamSources,
+    WorkerOutputs,
 };
 use crate::entropy::fresh_seed;
 use crate::grant::server_settings;
@@ -110,8 +111,8 @@ impl Client {
                 nice: settings.nice,
             },
         };
-        let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
-        let (data, _thread, _) = DataPlane::start(WorkerSettings::client(), io, outlets)
+        let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
+        let (data, _thread, _) = DataPlane::start(WorkerSettings::client(), io, outputs)
             .map_err(StartError::DataWorker)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;
         let mut tunnel = ClientConfig::clone(&settings.tunnel);
@@ -242,7 +243,7 @@ impl ClientTask {
             }
             Notice::Expired { .. } => self.end(Ending::PingTimeout),
             Notice::Exit { .. } => self.end(Ending::Session(EndReason::PeerExit)),
-            // The data worker deletes on its own only whom it stumbled over.
+            // The data worker deletes on its own only a peer over which it panicked.
             Notice::Deleted { .. } | Notice::WorkerPanicked { .. } => self.end(Ending::Panicked),
             Notice::Float { .. } | Notice::Refused { .. } => {}
         }

@@ -29,7 +29,7 @@ use tunnel::{Accepted, DropReason, Gate, Verdict};
 use wire::SessionId;
 use wire::control::ControlHeader;
 
-use crate::data::{ControlDatagram, DataPlane, Passenger, StreamEnded, StreamOrder};
+use crate::data::{ControlDatagram, ControlReceiver, DataPlane, StreamEnded, StreamOrder};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::grant::DataSettings;
@@ -59,7 +59,7 @@ pub(crate) enum Ask {
 /// The queues that the control task waits for.
 pub(crate) struct Inlets {
     /// Reads datagrams, where the kernel tells them from data packets; else the data workers do.
-    pub(crate) passenger: Option<Passenger>,
+    pub(crate) passenger: Option<ControlReceiver>,
     pub(crate) datagrams: mpsc::Receiver<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedReceiver<StreamEnded>,
@@ -358,7 +358,7 @@ impl Control {
 }
 
 /// The passenger's next turn; `None` where there is none.
-async fn ride(passenger: &mut Option<Passenger>) -> Option<ControlFlow<(), bool>> {
+async fn ride(passenger: &mut Option<ControlReceiver>) -> Option<ControlFlow<(), bool>> {
     Some(passenger.as_mut()?.turn().await)
 }
 

@@ -1,5 +1,5 @@
 //! The data workers: threads that own peers, and read and write the TUN device and the sockets; and one
-//! that owns none, reads what isn't a data packet, and rides on the control task's thread.
+//! that owns none and reads what isn't a data packet, on the control task's thread.
 //!
 //! Each runs to completion: a batch is read, opened or sealed, and written before the next is looked
 //! at. Control packets leave it authenticated, through a bounded queue that drops when full, so that
@@ -19,12 +19,11 @@ use sysio::{Interest, Poller, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
 use wire::tls_auth::ControlWrap;
 
-mod inward;
+mod control_receiver;
+mod handoff;
+mod ingress;
 mod moderation;
-mod neighbours;
-mod outgoing;
 mod packet_io;
-mod passenger;
 mod plane;
 mod streams;
 #[cfg(test)]
@@ -32,13 +31,13 @@ mod tests;
 mod tun_queues;
 mod worker;
 
-pub(crate) use self::passenger::Passenger;
+pub(crate) use self::control_receiver::ControlReceiver;
 pub(crate) use self::plane::{DataPlane, PlaneIo};
 pub use self::streams::StreamEnd;
 pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
 pub use self::tun_queues::QUEUES_PER_WORKER;
 
-use self::neighbours::Neighbours;
+use self::handoff::Handoff;
 use self::packet_io::{TunIo, UdpIo};
 use self::streams::Streams;
 use self::tun_queues::TunQueues;
@@ -77,12 +76,12 @@ struct DataIo<T: TunIo = Tun, U: UdpIo = UdpSocket> {
 struct Part {
     index: usize,
     settings: WorkerSettings,
-    neighbours: Neighbours,
+    handoff: Handoff,
 }
 
 /// Where what the data workers do not handle goes.
 #[derive(Clone)]
-pub(crate) struct Outlets {
+pub(crate) struct WorkerOutputs {
     pub(crate) control: mpsc::Sender<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedSender<StreamEnded>,
@@ -106,7 +105,7 @@ enum Order {
 
 impl DataHandle {
     /// Hands a command over. Applied before any packet that is read after this; a thread that sleeps is
-    /// woken at once only where somebody waits for its answer or something has to stop, since a wake-up
+    /// woken at once only where an answer is waited for or something has to stop, since a wake-up
     /// costs more than the command does.
     fn apply(&self, command: Command) {
         let can_wait = can_wait(&command);
@@ -140,7 +139,7 @@ impl DataHandle {
     }
 
     fn order(&self, order: Order) {
-        // A thread that is gone needs no orders; whoever waits for an answer gets none.
+        // A thread that is gone needs no orders, and gives no answers.
         if self.orders.send(order).is_ok() {
             self.waker.wake();
         }
@@ -169,7 +168,7 @@ const SOON: Duration = Duration::from_millis(100);
 fn make_one(
     part: Part,
     mut io: DataIo,
-    outlets: Outlets,
+    outputs: WorkerOutputs,
     poller: Poller,
 ) -> io::Result<(DataHandle, DataWorker)> {
     if io.reads_tun {
@@ -188,11 +187,11 @@ fn make_one(
         part.settings.shard.of(),
         sources,
         &poller,
-        outlets.ended_streams.clone(),
+        outputs.ended_streams.clone(),
     )?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };
-    Ok((handle, DataWorker::new(part, io, streams, outlets, poller, inbox)))
+    Ok((handle, DataWorker::new(part, io, streams, outputs, poller, inbox)))
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
 use crate::control::{Ask, Control, ControlParts, Inlets};
-use crate::data::{Common, DataPlane, Outlets, PlaneIo, StreamSources};
+use crate::data::{Common, DataPlane, PlaneIo, StreamSources, WorkerOutputs};
 use crate::entropy::fresh_seed;
 use crate::peers::slots;
 use crate::pool::SessionPool;
@@ -117,10 +117,10 @@ impl Server {
             peer_to_peer: settings.peer_to_peer,
             shard: Shard::WHOLE,
         };
-        let outlets = Outlets { control, notices: notices_out, ended_streams: streams_out };
+        let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
         let (data, threads, passenger) = control_thread
-            .within(|| DataPlane::start(worker, io, outlets))
+            .within(|| DataPlane::start(worker, io, outputs))
             .map_err(StartError::DataWorker)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (asks, asks_in) = mpsc::channel(ASKS);

@@ -12,17 +12,16 @@ use clock::{Clock, Now};
 use datapath::{Command, Endpoint, Notice, PeerRef};
 use tokio::sync::mpsc;
 use tunnel::{
-    Accepted, Close, DropReason, Event, Grant, Hello, NewKey, Refusal, RenegotiateReason, Seed,
-    ServerConfig, Session,
+    Accepted, Close, DropReason, Event, NewKey, RenegotiateReason, Seed, ServerConfig, Session,
 };
-use wire::cipher::Cipher;
 
 use crate::Ending;
 use crate::data::{DataPlane, StreamEnd};
 use crate::inbox::{Inbox, Message};
 
-/// Tells connections of this process apart; never used twice.
-pub(crate) type ConnectionId = u64;
+pub(crate) mod message;
+
+pub(crate) use self::message::{ConnectionId, FromSession, ToSession};
 
 /// Dropped control datagrams by reason, counted by all session tasks together.
 #[derive(Clone, Debug, Default)]
@@ -41,36 +40,6 @@ impl DropTally {
         // A count is never left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a session's task is told.
-#[derive(Debug)]
-pub(crate) enum ToSession {
-    /// The answer to an admission: in, as this peer.
-    Admitted(PeerRef, Box<Grant>),
-    /// The answer to an admission: out.
-    Refused(Refusal),
-    /// Something the data worker said about its peer.
-    Notice(Notice),
-    /// Its peer is at another address.
-    Moved(Endpoint),
-    /// Renew the keys.
-    Renegotiate(RenegotiateReason),
-    /// End, in this way.
-    Close(Close),
-}
-
-/// What a session's task tells the control task.
-#[derive(Debug)]
-pub(crate) enum FromSession {
-    /// Somebody with a good certificate asks to be let in.
-    Admission(Box<Hello>),
-    /// Data flows.
-    Established(Option<Cipher>),
-    /// Keys were renewed.
-    Renegotiated,
-    /// It is over; the task lingers for the peer's last acknowledgements.
-    Ended(Ending),
 }
 
 /// What a session is made of. It is made by its own task, since the first packet may hold all that a

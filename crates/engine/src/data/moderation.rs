@@ -1,12 +1,12 @@
 //! When to let packets gather before the next look, as network cards moderate their interrupts.
 //!
 //! A thread that wakes for every packet spends more on waking than on packets, and takes the processor
-//! from whoever is about to send the next. So in a busy tunnel it sleeps a moment before it looks again
+//! from the program that is about to send the next. So in a busy tunnel it sleeps a moment before it looks again
 //! when it has sent a few packets, or received a few large ones from a peer that sends them one by one
 //! (a stock peer does): then there are more to send at once, and more to write at once to the TUN
 //! device, which the receiver acknowledges at once. After it received small ones it goes on:
 //! acknowledgements call for what comes next, and a sleep there costs a flow to a stock peer a fifth.
-//! Nobody waits in a quiet tunnel, nor where packets come by the dozen.
+//! No packet waits in a quiet tunnel, nor where packets come by the dozen.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// How long to sleep while a queue rests for so much longer. The poller would report that queue at once,
+    /// How long to sleep while a queue is paused for so much longer. The poller would report that queue at once,
     /// but after a turn with much to do there is no time to sleep, and never time for long: others may need
     /// the worker.
-    pub(super) fn rest(self, left: Option<Duration>) -> Option<Duration> {
+    pub(super) fn pause(self, left: Option<Duration>) -> Option<Duration> {
         left.filter(|_| self.outward + self.inward < SMALL).map(|left| left.min(BULK_PAUSE))
     }
 }

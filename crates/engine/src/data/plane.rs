@@ -10,10 +10,10 @@ use datapath::{
 };
 use sysio::{Poller, Transmit, Tun, UdpSocket};
 
-use super::neighbours::{Mailboxes, Neighbours};
+use super::handoff::{Handoff, HandoffQueues};
 use super::streams::{StreamOrder, StreamSources};
 use super::tun_queues::TunQueues;
-use super::{Common, DataHandle, DataIo, Outlets, Part, Passenger, make_one, transmit};
+use super::{Common, ControlReceiver, DataHandle, DataIo, Part, WorkerOutputs, make_one, transmit};
 use crate::figures::DataFigures;
 use crate::{Offloads, affinity, steering};
 
@@ -30,13 +30,13 @@ pub(crate) struct DataPlane {
 
 impl DataPlane {
     /// Starts one worker for each part of `io`, and where the kernel steers datagrams, makes one that owns
-    /// no peers and reads what isn't steered to an owner. That one is a passenger of the thread whose
-    /// runtime this is called in.
+    /// no peers and reads what isn't steered to an owner. That one runs on the thread with the runtime
+    /// that this is called in.
     pub(crate) fn start(
         settings: WorkerSettings,
         mut io: PlaneIo,
-        outlets: Outlets,
-    ) -> io::Result<(Self, Vec<JoinHandle<()>>, Option<Passenger>)> {
+        outputs: WorkerOutputs,
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>, Option<ControlReceiver>)> {
         let owners = io.owners.max(1);
         let sockets = io.groups.iter().flatten().map(|socket| &**socket);
         let mut offloads = io.wanted.set_up(&io.queues[0], sockets);
@@ -45,20 +45,20 @@ impl DataPlane {
         let processors = io.wanted.affinity.then(|| affinity::one_each(owners)).flatten();
         offloads.affinity = processors.is_some();
         // TCP connections come to their owners anyway.
-        let with_passenger = offloads.steering && !io.groups.is_empty();
-        let count = usize::from(owners) + usize::from(with_passenger);
+        let with_receiver = offloads.steering && !io.groups.is_empty();
+        let count = usize::from(owners) + usize::from(with_receiver);
         let pollers = (0..count).map(|_| Poller::new()).collect::<io::Result<Vec<_>>>()?;
-        let mailboxes = Mailboxes::new(pollers.iter().map(Poller::waker));
-        let (mut workers, mut threads, mut passenger) = (Vec::new(), Vec::new(), None);
+        let queues = HandoffQueues::new(pollers.iter().map(Poller::waker));
+        let (mut workers, mut threads, mut receiver) = (Vec::new(), Vec::new(), None);
         for (index, poller) in pollers.into_iter().enumerate() {
             let shard = Shard::new(index as u16, owners).unwrap_or(Shard::WHOLE);
             let part = Part {
                 index,
                 settings: WorkerSettings { shard, ..settings },
-                neighbours: Neighbours::new(Arc::clone(&mailboxes), index),
+                handoff: Handoff::new(Arc::clone(&queues), index),
             };
             let (handle, worker) =
-                make_one(part, io.part(index, offloads), outlets.clone(), poller)?;
+                make_one(part, io.part(index, offloads), outputs.clone(), poller)?;
             workers.push(handle);
             if index < usize::from(owners) {
                 let thread = std::thread::Builder::new().name(format!("data {index}"));
@@ -70,7 +70,7 @@ impl DataPlane {
                     worker.run();
                 })?);
             } else {
-                passenger = Some(Passenger::new(worker)?);
+                receiver = Some(ControlReceiver::new(worker)?);
             }
         }
         let shard = Shard::new(0, owners).unwrap_or(Shard::WHOLE);
@@ -84,7 +84,7 @@ impl DataPlane {
         let sockets = io.groups.iter().filter_map(first).collect();
         let receive_buffer = buffers.map(|(receive, _)| receive as u32);
         let plane = Self { workers: workers.into(), sockets, shard, receive_buffer };
-        Ok((plane, threads, passenger))
+        Ok((plane, threads, receiver))
     }
 
     /// Hands a command over. Applied by the peer's owner before its next batch.
@@ -235,7 +235,7 @@ impl PlaneIo {
         steers
     }
 
-    /// The part of one worker. Who has no queue or socket of its own writes to the first, and reads
+    /// The part of one worker. One without a queue or a socket of its own writes to the first, and reads
     /// none.
     fn part(&mut self, index: usize, offloads: Offloads) -> DataIo {
         let owns_peers = index < usize::from(self.owners.max(1));

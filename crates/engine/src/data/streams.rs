@@ -1,4 +1,4 @@
-//! The data worker's TCP connections: who came, what they sent, who has to go.
+//! The data worker's TCP connections: those that came, what they brought, which have to go.
 //!
 //! A connection is a stranger's until the control task adopts it, which it does once a cookie came
 //! back over it. Until then it may send a little, control packets only, for a few seconds; strangers
@@ -26,7 +26,7 @@ mod connection;
 mod end;
 mod strangers;
 
-use connection::{Connection, Priority, Standing};
+use connection::{Connection, Phase, Priority};
 pub use end::StreamEnd;
 use strangers::Strangers;
 
@@ -73,10 +73,10 @@ pub(super) struct Streams {
     strangers: Strangers,
     /// When which connection has to be gone.
     due: BTreeSet<(Duration, u64)>,
-    /// No descriptor is left: nobody is let in before this.
+    /// No descriptor is left: no connection is taken before this.
     paused_until: Option<Duration>,
-    /// Whose packets, or an order about whom, are being handled.
-    serving: Option<usize>,
+    /// The one of the packets or the order that is being handled.
+    current: Option<usize>,
     figures: StreamFigures,
     ended: mpsc::UnboundedSender<StreamEnded>,
 }
@@ -106,13 +106,13 @@ impl Streams {
             strangers: Strangers::new(workers),
             due: BTreeSet::new(),
             paused_until: None,
-            serving: None,
+            current: None,
             figures: StreamFigures::default(),
             ended,
         };
         streams.listen(poller)?;
         if let Some(socket) = sources.connected {
-            streams.take(socket, Standing::Adopted, None, poller)?;
+            streams.take(socket, Phase::Adopted, None, poller)?;
         }
         Ok(streams)
     }
@@ -139,7 +139,7 @@ impl Streams {
         {
             self.due.remove(&(at, serial));
             let Some(slot) = self.by_serial.get(&serial).copied() else { continue };
-            let stranger = self.at(slot).is_some_and(|c| c.standing.is_stranger());
+            let stranger = self.at(slot).is_some_and(|c| c.phase.is_stranger());
             self.end(slot, if stranger { StreamEnd::TooSlow } else { StreamEnd::Closed }, poller);
         }
         if self.paused_until.is_some_and(|until| until <= now.boot) {
@@ -150,13 +150,13 @@ impl Streams {
         }
     }
 
-    /// Takes in who waits at a listener, so many that others have their turn as well.
+    /// Takes what waits at a listener, so many that others have their turn as well.
     pub(super) fn accept(&mut self, index: usize, now: Now, poller: &Poller) {
         let mut made_room = false;
         for _ in 0..ACCEPT_BURST {
             let Some(listener) = self.listeners.get(index) else { return };
             match listener.accept() {
-                // Without a descriptor to spare the kernel complains even where nobody waits.
+                // Without a descriptor to spare the kernel complains even where none waits.
                 Ok(Some(socket)) if made_room => return self.let_in(socket, now, poller),
                 Ok(Some(socket)) => self.let_in(socket, now, poller),
                 Ok(None) => return,
@@ -174,7 +174,13 @@ impl Streams {
         }
     }
 
-    pub(super) fn obey(&mut self, id: StreamId, order: StreamOrder, now: Now, poller: &Poller) {
+    pub(super) fn handle_order(
+        &mut self,
+        id: StreamId,
+        order: StreamOrder,
+        now: Now,
+        poller: &Poller,
+    ) {
         let Some(slot) =
             self.by_serial.get(&id.serial).copied().filter(|_| id.worker == self.worker)
         else {
@@ -183,14 +189,14 @@ impl Streams {
             }
             return;
         };
-        self.serving = Some(slot);
+        self.current = Some(slot);
         match order {
             StreamOrder::Adopt => self.adopt(slot),
             StreamOrder::Send(packet) => self.send_control(slot, &packet, poller),
             StreamOrder::Expire => self.set_due(slot, now.boot + LINGER),
             StreamOrder::Close => self.close(slot, now, poller),
         }
-        self.serving = None;
+        self.current = None;
     }
 
     /// Sends packets that stand behind their lengths.
@@ -210,16 +216,16 @@ impl Streams {
         self.watch(slot, poller);
     }
 
-    /// Ends the connection whose packets were being handled when something went wrong with us: what
-    /// was read of it is lost.
-    pub(super) fn drop_the_served(&mut self, poller: &Poller) {
-        if let Some(slot) = self.serving.take() {
-            self.end(slot, StreamEnd::OurMistake, poller);
+    /// Ends the connection of the packets that were being handled when that panicked: what was read of
+    /// it is lost.
+    pub(super) fn drop_current(&mut self, poller: &Poller) {
+        if let Some(slot) = self.current.take() {
+            self.end(slot, StreamEnd::InternalError, poller);
         }
     }
 
     /// Gives every connection what waits for it, as far as that goes at once.
-    pub(super) fn say_goodbye(&mut self) {
+    pub(super) fn finish_sending(&mut self) {
         for connection in self.slots.iter_mut().flatten() {
             // Whatever is not taken is lost with the process.
             let _ = connection.write();
@@ -235,15 +241,15 @@ impl Streams {
         poller: &Poller,
     ) -> Option<Reading> {
         let connection = self.at(slot)?;
-        let stranger = connection.standing.is_stranger();
+        let stranger = connection.phase.is_stranger();
         match connection.read(buffer) {
-            Ok((_, StreamRead::Bytes(_))) if connection.standing == Standing::Closing => {
+            Ok((_, StreamRead::Bytes(_))) if connection.phase == Phase::Closing => {
                 connection.forget_received();
                 None
             }
             Ok((len, StreamRead::Bytes(_))) => {
                 let endpoint = connection.endpoint;
-                self.serving = Some(slot);
+                self.current = Some(slot);
                 Some(Reading { endpoint, len, stranger })
             }
             Ok((_, StreamRead::Nothing)) => None,
@@ -258,7 +264,6 @@ impl Streams {
         }
     }
 
-    /// What was read has been handled; this is left, or why nothing more is read.
     /// The packets in what was read.
     pub(super) fn frames(received: &mut [u8], stranger: bool) -> Reads<'_> {
         let most = if stranger { STRANGERS_FRAME } else { MAX_FRAME };
@@ -267,11 +272,11 @@ impl Streams {
 
     /// The packets of a read were handled.
     pub(super) fn took(&mut self, slot: usize, left: Result<&[u8], StreamEnd>, poller: &Poller) {
-        self.serving = None;
+        self.current = None;
         let Some(connection) = self.at(slot) else { return };
         match left {
             Err(why) => self.end(slot, why, poller),
-            Ok(_) if connection.standing.said_too_much() => {
+            Ok(_) if connection.phase.said_too_much() => {
                 self.end(slot, StreamEnd::TooMuch, poller);
             }
             Ok(rest) => connection.keep(rest),
@@ -283,7 +288,7 @@ impl Streams {
         for serial in self.strangers.make_room(remote.ip()) {
             self.end_serial(serial, StreamEnd::Evicted, poller);
         }
-        match self.take(socket, Standing::Stranger { heard: 0 }, Some(due), poller) {
+        match self.take(socket, Phase::Stranger { heard: 0 }, Some(due), poller) {
             Ok(serial) => self.strangers.insert(remote.ip(), serial),
             Err(error) => tracing::debug!(%error, "a connection can't be waited for"),
         }
@@ -292,7 +297,7 @@ impl Streams {
     fn take(
         &mut self,
         socket: TcpStream,
-        standing: Standing,
+        phase: Phase,
         due: Option<Duration>,
         poller: &Poller,
     ) -> std::io::Result<u64> {
@@ -307,7 +312,7 @@ impl Streams {
         let (remote, local): (SocketAddr, _) = (socket.remote(), Some(socket.local().ip()));
         let carrier = Carrier::Tcp(StreamId { worker: self.worker, serial });
         let endpoint = Endpoint { carrier, remote, local, ifindex: 0 };
-        let connection = Connection::new(serial, endpoint, socket, standing, due);
+        let connection = Connection::new(serial, endpoint, socket, phase, due);
         match self.slots.get_mut(slot) {
             Some(free) => *free = Some(connection),
             None => self.slots.push(Some(connection)),
@@ -319,10 +324,10 @@ impl Streams {
 
     fn adopt(&mut self, slot: usize) {
         let Some(connection) = self.at(slot) else { return };
-        if !connection.standing.is_stranger() {
+        if !connection.phase.is_stranger() {
             return;
         }
-        connection.standing = Standing::Adopted;
+        connection.phase = Phase::Adopted;
         let (serial, source, due) =
             (connection.serial, connection.endpoint.remote.ip(), connection.due.take());
         self.strangers.remove(source, serial);
@@ -351,12 +356,12 @@ impl Streams {
         self.set_due(slot, now.boot + LINGER);
         let Some(connection) = self.at(slot) else { return };
         let (serial, source) = (connection.serial, connection.endpoint.remote.ip());
-        connection.standing = Standing::Closing;
+        connection.phase = Phase::Closing;
         self.strangers.remove(source, serial);
         self.write(slot, poller);
     }
 
-    /// The earlier time counts, so that nobody stays by being closed twice.
+    /// The earlier time counts, so that none stays by being closed twice.
     fn set_due(&mut self, slot: usize, at: Duration) {
         let Some(connection) = self.at(slot) else { return };
         let serial = connection.serial;
@@ -402,13 +407,13 @@ impl Streams {
             *self.figures.ended.entry(why.code()).or_default() += 1;
         }
         tracing::debug!(remote = %gone.endpoint.remote, %why, "a TCP connection ended");
-        if gone.standing == Standing::Adopted && why != StreamEnd::Closed {
+        if gone.phase == Phase::Adopted && why != StreamEnd::Closed {
             self.tell(StreamId { worker: self.worker, serial: gone.serial }, why);
         }
     }
 
     fn tell(&self, stream: StreamId, why: StreamEnd) {
-        // Without a control task there is nobody left to tell.
+        // Without a control task there is none left to tell.
         let _ = self.ended.send(StreamEnded { stream, why });
     }
 
@@ -486,6 +491,6 @@ const STRANGER: Duration = Duration::from_secs(10);
 const STRANGERS_FRAME: usize = 2048;
 /// How long a connection stays for the end of what was sent.
 const LINGER: Duration = Duration::from_millis(800);
-/// How long nobody is let in where no descriptor is left.
+/// How long no connection is taken where no descriptor is left.
 const PAUSE: Duration = Duration::from_millis(500);
 const ACCEPT_BURST: usize = 64;

@@ -27,12 +27,12 @@ use wire::static_key::{KeyDirection, StaticKey};
 use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
 use wire::{KeyId, PeerId};
 
-use super::neighbours::{Mailboxes, Neighbours};
+use super::handoff::{Handoff, HandoffQueues};
 use super::packet_io::{TunIo, UdpIo};
 use super::streams::{StreamSources, Streams};
 use super::tun_queues::TunQueues;
 use super::worker::DataWorker;
-use super::{Common, DataHandle, DataIo, FIRST_SOCKET, FIRST_TUN, Outlets, Part};
+use super::{Common, DataHandle, DataIo, FIRST_SOCKET, FIRST_TUN, Part, WorkerOutputs};
 use crate::Offloads;
 
 mod commands;
@@ -56,9 +56,9 @@ fn a_packet_does_not_wait_behind_all_of_another_flow() {
     let backlog = Backlog::of((0..100).map(|_| bulk()));
     let single = Backlog::of([tcp([192, 0, 2, 2], address(0), 3)]);
     let queues = TunQueues::share(&[Arc::clone(&backlog), Arc::clone(&single)], 0, 1).unwrap();
-    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
+    let handoffs = HandoffQueues::new([Poller::new().expect("epoll").waker()]);
     let udp = Arc::new(MemoryUdp::new(&[0]));
-    let mut worker = Rig::new(Shard::WHOLE, Neighbours::new(mailboxes, 0), queues, udp).worker;
+    let mut worker = Rig::new(Shard::WHOLE, Handoff::new(handoffs, 0), queues, udp).worker;
     let commands = set_up(PeerRef { id: id(0), generation: 1 });
     commands.into_iter().for_each(|command| worker.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
@@ -76,9 +76,9 @@ fn what_waits_for_a_peer_that_was_sent_enough_stays_in_its_queue_and_holds_up_no
     let to = |slot| Backlog::of((0..10).map(|_| tcp([192, 0, 2, 1], address(slot), SUPER)));
     let (stock, ours) = (to(0), to(1));
     let queues = TunQueues::share(&[Arc::clone(&stock), Arc::clone(&ours)], 0, 1).unwrap();
-    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
+    let handoffs = HandoffQueues::new([Poller::new().expect("epoll").waker()]);
     let udp = Arc::new(MemoryUdp::new(&[0]));
-    let rig = Rig::new(Shard::WHOLE, Neighbours::new(mailboxes, 0), queues, udp);
+    let rig = Rig::new(Shard::WHOLE, Handoff::new(handoffs, 0), queues, udp);
     let (mut worker, clock) = (rig.worker, rig.clock);
     for (slot, paced) in [(0, true), (1, false)] {
         let peer = PeerRef { id: id(slot), generation: 1 };
@@ -93,7 +93,7 @@ fn what_waits_for_a_peer_that_was_sent_enough_stays_in_its_queue_and_holds_up_no
     while ours.left() > 0 {
         worker.serve(&both);
     }
-    assert_eq!(stock.left(), 9, "its rest lasts");
+    assert_eq!(stock.left(), 9, "its pause lasts");
     for left in (0..9).rev() {
         clock.advance(Duration::from_micros(200));
         worker.serve(&both);
@@ -104,25 +104,25 @@ fn what_waits_for_a_peer_that_was_sent_enough_stays_in_its_queue_and_holds_up_no
 
 /// The bytes that so many workers move in a moment, each on a thread of its own.
 fn moved(workers: u16) -> u64 {
-    let mailboxes = Mailboxes::new((0..workers).map(|_| Poller::new().expect("epoll").waker()));
+    let handoffs = HandoffQueues::new((0..workers).map(|_| Poller::new().expect("epoll").waker()));
     let start = Arc::new(Barrier::new(workers.into()));
     let threads: Vec<_> = (0..workers)
         .map(|index| {
-            let neighbours = Neighbours::new(Arc::clone(&mailboxes), index.into());
+            let handoff = Handoff::new(Arc::clone(&handoffs), index.into());
             let start = Arc::clone(&start);
-            std::thread::spawn(move || run(index, workers, neighbours, &start))
+            std::thread::spawn(move || run(index, workers, handoff, &start))
         })
         .collect();
     threads.into_iter().map(|thread| thread.join().expect("a worker")).sum()
 }
 
-fn run(index: u16, of: u16, neighbours: Neighbours, start: &Barrier) -> u64 {
+fn run(index: u16, of: u16, handoff: Handoff, start: &Barrier) -> u64 {
     let shard = Shard::new(index, of).expect("workers");
     let peers: Vec<u32> = (0..PEERS * u32::from(of)).filter(|slot| shard.owns(*slot)).collect();
     let tun = Arc::new(MemoryTun::new(&peers));
     let udp = Arc::new(MemoryUdp::new(&peers));
     let queue = TunQueues::one(Arc::clone(&tun));
-    let mut worker = Rig::new(shard, neighbours, queue, Arc::clone(&udp)).worker;
+    let mut worker = Rig::new(shard, handoff, queue, Arc::clone(&udp)).worker;
     let commands = |slot: &u32| set_up(PeerRef { id: id(*slot), generation: 1 });
     peers.iter().flat_map(commands).for_each(|command| worker.apply(command));
     let readable = |token| Ready::Fd { token, readable: true, writable: false };
@@ -148,7 +148,7 @@ struct Rig<T: TunIo> {
 }
 
 impl<T: TunIo> Rig<T> {
-    fn new(shard: Shard, neighbours: Neighbours, tun: TunQueues<T>, udp: Arc<MemoryUdp>) -> Self {
+    fn new(shard: Shard, handoff: Handoff, tun: TunQueues<T>, udp: Arc<MemoryUdp>) -> Self {
         let clock = VirtualClock::new(START);
         let key = StaticKey::from_bytes(&[7; 256]);
         let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
@@ -172,15 +172,15 @@ impl<T: TunIo> Rig<T> {
         let (control, _) = mpsc::channel(1);
         let (notices_out, notices) = mpsc::unbounded_channel();
         let (ended_streams, _) = mpsc::unbounded_channel();
-        let outlets =
-            Outlets { control, notices: notices_out, ended_streams: ended_streams.clone() };
+        let outputs =
+            WorkerOutputs { control, notices: notices_out, ended_streams: ended_streams.clone() };
         let streams = Streams::new(0, shard.of(), StreamSources::default(), &poller, ended_streams)
             .expect("no streams");
         let settings = WorkerSettings { shard, ..WorkerSettings::server(1 << 16) };
-        let part = Part { index: 0, settings, neighbours };
+        let part = Part { index: 0, settings, handoff };
         let (orders, inbox) = channel();
         let orders = DataHandle { orders, waker: poller.waker() };
-        let worker = DataWorker::new(part, io, streams, outlets, poller, inbox);
+        let worker = DataWorker::new(part, io, streams, outputs, poller, inbox);
         Self { worker, orders, notices, clock }
     }
 }

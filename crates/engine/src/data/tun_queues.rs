@@ -1,7 +1,7 @@
 //! A worker's queues of the TUN device, which share out the wait before it.
 //!
 //! Packets that the worker hasn't read yet wait in the device. In one queue, a ping or a keystroke would
-//! wait behind megabytes of somebody's download. So a worker has several, and picks one for each flow
+//! wait behind megabytes of a download. So a worker has several, and picks one for each flow
 //! by a hash when it writes the flow's packets: the kernel remembers the queue that a flow was written
 //! to, and its answers come out of the same one. They are read in turns.
 //!
@@ -92,25 +92,25 @@ impl Waiting {
 /// Queues that are left alone for a moment: what waits in one is likely for a peer that was sent as much
 /// as it takes at once. The kernel keeps it, and makes its sender slow down.
 #[derive(Debug, Default)]
-pub(super) struct Resting {
-    /// On the boot clock; zero where nothing rests.
+pub(super) struct Paused {
+    /// On the boot clock; zero where it isn't paused.
     until: [Duration; QUEUES_PER_WORKER],
 }
 
-impl Resting {
-    pub(super) fn let_rest(&mut self, number: usize, until: Duration) {
+impl Paused {
+    pub(super) fn pause(&mut self, number: usize, until: Duration) {
         if let Some(present) = self.until.get_mut(number) {
             *present = until;
         }
     }
 
-    /// Removes those that rest.
+    /// Removes those that are paused.
     pub(super) fn skip(&self, waiting: &mut Waiting, now: Duration) {
-        let resting = self.until.iter().enumerate().filter(|(_, until)| **until > now);
-        resting.for_each(|(number, _)| waiting.remove(number));
+        let paused = self.until.iter().enumerate().filter(|(_, until)| **until > now);
+        paused.for_each(|(number, _)| waiting.remove(number));
     }
 
-    /// How long until the next may be read; `None` if nothing rests.
+    /// How long until the next may be read; `None` if none is paused.
     pub(super) fn left(&self, now: Duration) -> Option<Duration> {
         self.until
             .iter()

@@ -19,15 +19,15 @@ use datapath::{
 use sysio::{Packet, Poller, PollerEvents, Ready, Received, Transmit, Tun, UdpSocket};
 use tokio::sync::mpsc;
 
-use super::inward::Inside;
+use super::handoff::{Contents, Egress, HandedOff, Handoff};
+use super::ingress::Ingress;
 use super::moderation::{FEW, Moderation, Turn};
-use super::neighbours::{Contents, Neighbours, Parcel};
-use super::outgoing::Outgoing;
 use super::packet_io::{TunIo, UdpIo};
 use super::streams::{Reading, Streams};
-use super::tun_queues::{Resting, Waiting};
+use super::tun_queues::{Paused, Waiting};
 use super::{
-    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, Order, Outlets, Part, transmit,
+    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, Order, Part, WorkerOutputs,
+    transmit,
 };
 use crate::Offloads;
 use crate::figures::DataFigures;
@@ -35,17 +35,17 @@ use crate::figures::DataFigures;
 pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     worker: Worker,
     shard: Shard,
-    neighbours: Neighbours,
-    parcels: Vec<Parcel>,
+    handoff: Handoff,
+    handed_off: Vec<HandedOff>,
     io: DataIo<T, U>,
-    inside: Inside<T>,
-    resting: Resting,
+    ingress: Ingress<T>,
+    paused: Paused,
     streams: Streams,
     notices: mpsc::UnboundedSender<Notice>,
     poller: Poller,
     ready: Vec<Ready>,
     inbox: Receiver<Order>,
-    /// It was told to stop, or there is nobody left to tell it anything.
+    /// It was told to stop, or nothing is left that could tell it anything.
     is_over: bool,
     /// A socket gave as much as was taken at once.
     may_hold_more: bool,
@@ -67,7 +67,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         part: Part,
         io: DataIo<T, U>,
         streams: Streams,
-        outlets: Outlets,
+        outputs: WorkerOutputs,
         poller: Poller,
         inbox: Receiver<Order>,
     ) -> Self {
@@ -76,19 +76,19 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         Self {
             worker: Worker::new(part.settings),
             shard: part.settings.shard,
-            neighbours: part.neighbours,
-            parcels: Vec::with_capacity(PARCELS_AT_ONCE),
-            inside: Inside::new(
+            handoff: part.handoff,
+            handed_off: Vec::with_capacity(HANDED_OFF_AT_ONCE),
+            ingress: Ingress::new(
                 Arc::clone(&io.tun),
                 io.offloads.tun,
                 Arc::clone(&io.common.wrap),
-                outlets.control,
+                outputs.control,
             ),
             io,
             stream_buffer: streams.buffer(),
-            resting: Resting::default(),
+            paused: Paused::default(),
             streams,
-            notices: outlets.notices,
+            notices: outputs.notices,
             poller,
             ready: Vec::new(),
             inbox,
@@ -119,11 +119,11 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> ControlFlow<(), bool> {
         let mut ready = std::mem::take(&mut self.ready);
         let failed = self.poller.wait(&mut ready, timeout).is_err();
-        self.obey();
-        if failed || self.is_over || self.neighbours.are_over() {
+        self.handle_orders();
+        if failed || self.is_over || self.handoff.are_over() {
             return Break(());
         }
-        // Parcels that a panic kept us from wait in a mailbox for which nobody wakes us again.
+        // What a panic left in the queue of what others handed over has no other wake-up.
         if !self.survives(&ready) {
             self.survives(&[]);
         }
@@ -147,7 +147,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         let now = self.io.common.clock.now().boot;
         let turn = std::mem::take(&mut self.turn);
         let gather = self.moderation.after(turn, now);
-        if let Some(moment) = gather.max(turn.rest(self.resting.left(now))) {
+        if let Some(moment) = gather.max(turn.pause(self.paused.left(now))) {
             std::thread::sleep(moment);
         }
     }
@@ -172,8 +172,8 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 Ready::Woken => {}
             }
         }
-        while self.serve_parcels() == PARCELS_AT_ONCE {}
-        self.neighbours.wake();
+        while self.serve_handed_off() == HANDED_OFF_AT_ONCE {}
+        self.handoff.wake();
         let now = self.io.common.clock.now();
         if self.worker.poll_timeout().is_some_and(|due| due.at <= now.boot) {
             self.worker.handle_timeout(now, &mut self.outbox);
@@ -191,26 +191,26 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> bool {
         let went_well = catch_unwind(AssertUnwindSafe(|| work(self))).is_ok();
         if !went_well {
-            self.drop_the_served();
+            self.drop_current_peer();
         }
         went_well
     }
 
-    fn drop_the_served(&mut self) {
+    fn drop_current_peer(&mut self) {
         // What was sealed before is whole; a flush that panics itself takes it along.
         if catch_unwind(AssertUnwindSafe(|| self.flush())).is_err() {
             self.outbox.clear();
         }
-        self.streams.drop_the_served(&self.poller);
-        let peer = self.inside.take_stumbled().or(self.worker.current_peer());
-        tracing::error!(?peer, "a packet or a command made us stumble; its peer is closed");
+        self.streams.drop_current(&self.poller);
+        let peer = self.ingress.take_panicked().or(self.worker.current_peer());
+        tracing::error!(?peer, "an internal error over a packet or a command; its peer is closed");
         if let Some(peer) = peer {
-            self.take_away(peer);
+            self.remove_peer(peer);
         }
     }
 
-    /// Takes a peer away whatever state our mistake left it in, and sees that its session is told.
-    fn take_away(&mut self, peer: PeerRef) {
+    /// Removes a peer whatever state the panic left it in, and sees that its session is told.
+    fn remove_peer(&mut self, peer: PeerRef) {
         let mut notice = Notice::WorkerPanicked { peer };
         if self.shard.owns(peer.id.get()) {
             let was_there = self.worker.peer_counters(peer).is_some();
@@ -225,7 +225,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             }
             notice = Notice::Deleted { peer, counters: PeerCounters::default() };
         }
-        // Without a control task there is nobody left to tell.
+        // Without a control task there is none left to tell.
         let _ = self.notices.send(notice);
     }
 
@@ -235,26 +235,26 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         Some(due.saturating_sub(self.io.common.clock.now().boot))
     }
 
-    /// Obeys every waiting order; one that makes us stumble costs what it is about, and no other.
+    /// Handles every waiting order; one that panics costs what it is about, and no other.
     ///
-    /// Called between reading datagrams and looking at them, too: whoever may use a key was told so after
+    /// Called between reading datagrams and looking at them, too: a peer that may use a key was told so after
     /// the key was handed over, so its packets find the key in place. Over TCP that message comes to the
     /// peer through here, behind the key.
-    fn obey(&mut self) {
+    fn handle_orders(&mut self) {
         while !self.is_over {
             match self.inbox.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
-                    self.guarded(|this| this.streams.say_goodbye());
+                    self.guarded(|this| this.streams.finish_sending());
                     self.is_over = true;
                 }
-                Ok(order) => _ = self.guarded(|this| this.carry_out(order)),
+                Ok(order) => _ = self.guarded(|this| this.handle_order(order)),
                 Err(TryRecvError::Empty) => return self.pass_notices(),
             }
         }
     }
 
-    fn carry_out(&mut self, order: Order) {
-        // Whoever was served last has nothing to do with it.
+    fn handle_order(&mut self, order: Order) {
+        // The peer of the last packet has nothing to do with it.
         self.worker.clear_current_peer();
         let now = self.io.common.clock.now();
         match order {
@@ -263,8 +263,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 self.worker.send_exit(peer, now, &mut self.outbox);
                 self.flush();
             }
-            Order::Stream(stream, order) => self.streams.obey(stream, order, now, &self.poller),
-            // Whoever asked may have gone.
+            Order::Stream(stream, order) => {
+                self.streams.handle_order(stream, order, now, &self.poller)
+            }
+            // The asking task may have gone.
             Order::Figures(answer) => drop(answer.send(self.figures())),
             Order::Stop => {}
         }
@@ -276,7 +278,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 self.peers.insert(*peer);
             }
             Command::PeerDel { peer } => {
-                // Once, should the first attempt have been ours to stumble over.
+                // Once, should the first attempt have panicked.
                 if self.peers.remove(peer)
                     && let Some(counters) = self.worker.peer_counters(*peer)
                 {
@@ -298,15 +300,15 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             peers,
             total,
             send_errors: self.send_errors,
-            handed_over: self.neighbours.handed_over(),
+            handed_over: self.handoff.handed_over(),
             offloads: Some(Offloads {
-                tun: self.inside.joins(),
+                tun: self.ingress.joins(),
                 gso: self.io.sockets.iter().all(|(socket, _)| socket.joins_sent()),
                 ..self.io.offloads
             }),
             workers: self.shard.of(),
             streams: self.streams.figures(),
-            ..self.inside.figures()
+            ..self.ingress.figures()
         }
     }
 
@@ -318,7 +320,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         }
         let now = self.io.common.clock.now();
         let mut read = 0;
-        self.resting.skip(&mut waiting, now.boot);
+        self.paused.skip(&mut waiting, now.boot);
         while !waiting.is_empty() && read < TUN_BURST {
             for number in waiting.round() {
                 let taken = self.serve_queue(number, now);
@@ -327,13 +329,13 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                     waiting.remove(number);
                 }
             }
-            self.resting.skip(&mut waiting, now.boot);
+            self.paused.skip(&mut waiting, now.boot);
         }
         self.flush();
     }
 
     /// Reads one queue's share of a round. Says how much it gave: less than [`SHARE`] if nothing is left, or
-    /// if it rests from now on.
+    /// if it is paused from now on.
     fn serve_queue(&mut self, number: usize, now: Now) -> usize {
         let mut read = 0;
         while read < SHARE {
@@ -351,17 +353,17 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             read += self.frame.len().max(LEAST_COST);
             self.turn.outward += self.frame.len().div_ceil(USUAL) as u32;
             let Ok(header) = header else {
-                self.inside.count_tun_error();
+                self.ingress.count_tun_error();
                 continue;
             };
             let packet = Inner { bytes: self.frame.content_mut(), header };
-            let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
-            self.worker.handle_packets([packet], now, &mut outgoing);
+            let mut egress = Egress { outbox: &mut self.outbox, handoff: &self.handoff };
+            self.worker.handle_packets([packet], now, &mut egress);
             if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
                 self.flush();
             }
             if let Some(until) = self.worker.paused_until(now) {
-                self.resting.let_rest(number, until);
+                self.paused.pause(number, until);
                 break;
             }
         }
@@ -378,7 +380,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             }
         };
         self.may_hold_more |= count == self.received.len();
-        self.obey();
+        self.handle_orders();
         let now = self.io.common.clock.now();
         for slot in &self.received[..count] {
             self.turn.inward += datagrams_in(slot);
@@ -393,9 +395,9 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             };
             Datagram { endpoint, stride: slot.stride, bytes: slot.packet.content_mut() }
         });
-        let mut inward = self.inside.begin(Some(&self.neighbours), now);
-        let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
-        self.worker.handle_datagrams(batch, now, &mut inward, &mut outgoing);
+        let mut inward = self.ingress.begin(Some(&self.handoff), now);
+        let mut egress = Egress { outbox: &mut self.outbox, handoff: &self.handoff };
+        self.worker.handle_datagrams(batch, now, &mut inward, &mut egress);
         inward.finish();
         self.flush();
     }
@@ -429,9 +431,9 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
         let mut frames = Streams::frames(received, stranger);
         let batch = frames.by_ref().map(|bytes| Datagram::single(endpoint, bytes));
-        let mut inward = self.inside.begin(Some(&self.neighbours), now);
-        let mut outgoing = Outgoing { outbox: &mut self.outbox, neighbours: &self.neighbours };
-        self.worker.handle_datagrams(batch, now, &mut inward, &mut outgoing);
+        let mut inward = self.ingress.begin(Some(&self.handoff), now);
+        let mut egress = Egress { outbox: &mut self.outbox, handoff: &self.handoff };
+        self.worker.handle_datagrams(batch, now, &mut inward, &mut egress);
         let forged = inward.finish();
         self.streams.took(slot, frames.finish(forged), &self.poller);
         self.flush();
@@ -440,24 +442,24 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     /// Handles what others read of this worker's peers, and says how much that was. None of it is
     /// handed on again: should two workers ever disagree about an owner, a packet is lost and doesn't
     /// go round.
-    fn serve_parcels(&mut self) -> usize {
-        let mut parcels = std::mem::take(&mut self.parcels);
-        parcels.extend(std::iter::from_fn(|| self.neighbours.take()).take(PARCELS_AT_ONCE));
-        if !parcels.is_empty() {
-            self.obey();
-            self.handle_parcels(&mut parcels);
+    fn serve_handed_off(&mut self) -> usize {
+        let mut handed_off = std::mem::take(&mut self.handed_off);
+        handed_off.extend(std::iter::from_fn(|| self.handoff.take()).take(HANDED_OFF_AT_ONCE));
+        if !handed_off.is_empty() {
+            self.handle_orders();
+            self.handle_handed_off(&mut handed_off);
         }
-        let count = parcels.len();
-        parcels.drain(..).for_each(|parcel| self.neighbours.give_back(parcel));
-        self.parcels = parcels;
+        let count = handed_off.len();
+        handed_off.drain(..).for_each(|packet| self.handoff.give_back(packet));
+        self.handed_off = handed_off;
         count
     }
 
-    fn handle_parcels(&mut self, parcels: &mut [Parcel]) {
+    fn handle_handed_off(&mut self, handed_off: &mut [HandedOff]) {
         let now = self.io.common.clock.now();
-        let mut inward = self.inside.begin(None, now);
-        for parcel in parcels {
-            match parcel.contents() {
+        let mut inward = self.ingress.begin(None, now);
+        for packet in handed_off {
+            match packet.contents() {
                 Contents::Datagram(datagram) => {
                     let outbox = &mut self.outbox;
                     self.worker.handle_datagrams([datagram], now, &mut inward, outbox);
@@ -496,7 +498,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
 
     fn pass_notices(&mut self) {
         while let Some(notice) = self.worker.poll_notice() {
-            // Without a control task there is nobody left to tell.
+            // Without a control task there is none left to tell.
             let _ = self.notices.send(notice);
         }
     }
@@ -515,7 +517,7 @@ fn sleep_exactly() {
 /// Datagrams taken at once where each comes on its own.
 const SLOTS: usize = 64;
 /// The same where the kernel joins them, and some come on their own all the same. More gained nothing, and
-/// these fit the cache. Nobody sleeps while there may be more.
+/// these fit the cache. There is no sleep while there may be more.
 const JOINED_SLOTS: usize = 16;
 const _: () = assert!(JOINED_SLOTS >= FEW as usize);
 /// The largest datagram taken where each comes on its own: an Ethernet jumbo frame and what wraps it.
@@ -534,7 +536,7 @@ const TUN_BURST: usize = 256 << 10;
 /// Bytes read from one queue before the next has its turn, and one packet more.
 const SHARE: usize = 64 << 10;
 const LEAST_COST: usize = 8 << 10;
-/// What a packet of bulk data takes, where nobody says it.
+/// What a packet of bulk data takes, where that isn't known.
 const USUAL: usize = 1400;
 /// Packets of other workers handled as one batch; so many segments join at most.
-const PARCELS_AT_ONCE: usize = 64;
+const HANDED_OFF_AT_ONCE: usize = 64;

@@ -16,7 +16,7 @@ use wire::stream::{count, left_of_frame, whole_frames};
 pub(super) struct Connection {
     pub(super) serial: u64,
     pub(super) endpoint: Endpoint,
-    pub(super) standing: Standing,
+    pub(super) phase: Phase,
     /// When it has to be gone.
     pub(super) due: Option<Duration>,
     socket: TcpStream,
@@ -28,8 +28,8 @@ pub(super) struct Connection {
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nobody's yet; so many bytes came.
+pub(super) enum Phase {
+    /// Without a session; so many bytes came.
     Stranger { heard: usize },
     /// A session's.
     Adopted,
@@ -46,13 +46,13 @@ pub(super) enum Priority {
     Control,
 }
 
-impl Standing {
+impl Phase {
     pub(super) fn is_stranger(self) -> bool {
-        matches!(self, Standing::Stranger { .. })
+        matches!(self, Phase::Stranger { .. })
     }
 
     pub(super) fn said_too_much(self) -> bool {
-        matches!(self, Standing::Stranger { heard } if heard > STRANGERS_BYTES)
+        matches!(self, Phase::Stranger { heard } if heard > STRANGERS_BYTES)
     }
 }
 
@@ -61,13 +61,13 @@ impl Connection {
         serial: u64,
         endpoint: Endpoint,
         socket: TcpStream,
-        standing: Standing,
+        phase: Phase,
         due: Option<Duration>,
     ) -> Self {
         Self {
             serial,
             endpoint,
-            standing,
+            phase,
             due,
             socket,
             begun: Vec::new(),
@@ -84,15 +84,15 @@ impl Connection {
         let Some((front, room)) = buffer.split_at_mut_checked(begun) else {
             return Err(io::ErrorKind::InvalidData.into());
         };
-        let room = match self.standing {
-            Standing::Stranger { .. } => room.get_mut(..STRANGERS_BYTES).unwrap_or_default(),
+        let room = match self.phase {
+            Phase::Stranger { .. } => room.get_mut(..STRANGERS_BYTES).unwrap_or_default(),
             _ => room,
         };
         let read = self.socket.recv(room)?;
         let StreamRead::Bytes(count) = read else { return Ok((0, read)) };
         front.copy_from_slice(&self.begun);
         self.begun = Vec::new();
-        if let Standing::Stranger { heard } = &mut self.standing {
+        if let Phase::Stranger { heard } = &mut self.phase {
             *heard += count;
         }
         Ok((begun + count, read))
@@ -127,7 +127,7 @@ impl Connection {
             let sent = self.socket.send(self.waiting.bytes())?;
             self.waiting.sent(sent);
         }
-        if self.standing == Standing::Closing {
+        if self.phase == Phase::Closing {
             self.finish_sending();
         }
         Ok(())
@@ -239,7 +239,7 @@ mod tests {
             peer.read_to_end(&mut all).unwrap();
             all
         });
-        connection.standing = Standing::Closing;
+        connection.phase = Phase::Closing;
         while !connection.said_finish {
             connection.write().unwrap();
         }
@@ -289,6 +289,6 @@ mod tests {
         };
         let carrier = Carrier::Tcp(StreamId { worker: 0, serial: 1 });
         let endpoint = Endpoint { carrier, ..Endpoint::new(0, socket.remote()) };
-        (Connection::new(1, endpoint, socket, Standing::Adopted, None), peer)
+        (Connection::new(1, endpoint, socket, Phase::Adopted, None), peer)
     }
 }

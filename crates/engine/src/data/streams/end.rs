@@ -28,8 +28,8 @@ pub enum StreamEnd {
     Closed,
     /// It was gone before its session began.
     Gone,
-    /// Our fault: handling its packets panicked.
-    OurMistake,
+    /// Handling its packets panicked.
+    InternalError,
 }
 
 impl StreamEnd {
@@ -52,7 +52,7 @@ impl StreamEnd {
             StreamEnd::Evicted => "tcp_evicted",
             StreamEnd::Closed => "tcp_closed",
             StreamEnd::Gone => "tcp_gone_before_session",
-            StreamEnd::OurMistake => "internal_error",
+            StreamEnd::InternalError => "internal_error",
         }
     }
 }
@@ -73,8 +73,8 @@ impl fmt::Display for StreamEnd {
             StreamEnd::Evicted => "the TCP connection had no session, and its place was needed",
             StreamEnd::Closed => "the TCP connection was closed with its session",
             StreamEnd::Gone => "the TCP connection was gone before its session began",
-            StreamEnd::OurMistake => {
-                "the program made a mistake with a TCP connection's packets; please report the log"
+            StreamEnd::InternalError => {
+                "an internal error ended the TCP connection; please report the log"
             }
         })
     }

@@ -1,4 +1,4 @@
-//! Connections without a session: how many, of whom, and who has to make room.
+//! Connections without a session: how many, of which sources, and which of them has to make room.
 //!
 //! Serial numbers grow, so the smallest is the oldest.
 
@@ -35,12 +35,12 @@ impl Strangers {
         self.by_age.first().copied()
     }
 
-    /// Who has to go before another one of `source` comes: the oldest of that source if it has its
+    /// Those that have to go before another one of `source` comes: the oldest of that source if it has its
     /// share, the oldest of all if there are too many.
     pub(super) fn make_room(&self, source: IpAddr) -> Vec<u64> {
-        let whose = of(source);
+        let source = of(source);
         let own =
-            || self.by_source.range((whose, 0)..=(whose, u64::MAX)).map(|(_, serial)| *serial);
+            || self.by_source.range((source, 0)..=(source, u64::MAX)).map(|(_, serial)| *serial);
         if own().count() >= self.most_of_a_source {
             return own().take(1).collect();
         }

@@ -1,4 +1,4 @@
-//! A panic while a worker obeys a command: the peer that it is about is gone, whatever had been done of
+//! A panic while a worker applies a command: the peer that it is about is gone, whatever had been done of
 //! the command, and the worker goes on.
 
 use datapath::IpNet;
@@ -29,7 +29,7 @@ fn a_panic_over_any_command_ends_the_peer_that_it_is_about_and_no_other() {
         let [ill, well] = [0, 1].map(|slot| peer(slot, 5000 + before));
         fault::inject(Place::Command, ill, before);
         let gone = |notice: &Notice| matches!(notice, Notice::Deleted { peer, .. } if *peer == ill);
-        let figures = obeyed(Shard::WHOLE, set_up(well).into_iter().chain(script(ill)), gone);
+        let figures = applied(Shard::WHOLE, set_up(well).into_iter().chain(script(ill)), gone);
         assert!(!fault::waits(Place::Command, ill), "it was met");
         let left: Vec<_> = figures.peers.iter().map(|(peer, _)| *peer).collect();
         assert_eq!(left, [well], "{before} before");
@@ -45,17 +45,17 @@ fn a_panic_over_a_route_to_anothers_peer_is_told_since_its_owner_still_has_it() 
         let networks = vec![IpNet::host(address(1).into())];
         let command = Command::RouteNew { peer: ill, networks, sender: None };
         let told = |notice: &Notice| *notice == Notice::WorkerPanicked { peer: ill };
-        obeyed(shard, [command], told);
+        applied(shard, [command], told);
     }
 }
 
 #[test]
 fn a_packet_that_is_read_after_a_key_was_handed_over_finds_it_in_place() {
-    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
+    let handoffs = HandoffQueues::new([Poller::new().expect("epoll").waker()]);
     let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
     let udp = Arc::new(MemoryUdp::new(&[0]));
     let Rig { mut worker, orders, .. } =
-        Rig::new(Shard::WHOLE, Neighbours::new(mailboxes, 0), tun, udp);
+        Rig::new(Shard::WHOLE, Handoff::new(handoffs, 0), tun, udp);
     set_up(peer(0, 1)).into_iter().for_each(|command| orders.apply(command));
     // In the midst of a turn: it looked for commands before these came.
     worker.serve(&[Ready::Fd { token: FIRST_SOCKET, readable: true, writable: false }]);
@@ -64,26 +64,26 @@ fn a_packet_that_is_read_after_a_key_was_handed_over_finds_it_in_place() {
 }
 
 #[test]
-fn a_command_that_can_wait_is_obeyed_before_long_though_no_packet_comes() {
+fn a_command_that_can_wait_is_applied_before_long_though_no_packet_comes() {
     let stranger = peer(3, 1);
     let command = Command::KeySwap { peer: stranger, key_id: KeyId::FIRST };
     assert!(can_wait(&command));
     let refused =
         |notice: &Notice| matches!(notice, Notice::Refused { peer, .. } if *peer == stranger);
-    obeyed(Shard::WHOLE, [command], refused);
+    applied(Shard::WHOLE, [command], refused);
 }
 
-/// Lets a worker obey these, and waits for a notice. What it counted afterwards.
-fn obeyed(
+/// Lets a worker apply these, and waits for a notice. What it counted afterwards.
+fn applied(
     shard: Shard,
     commands: impl IntoIterator<Item = Command>,
     awaited: impl Fn(&Notice) -> bool,
 ) -> DataFigures {
-    let mailboxes = Mailboxes::new([Poller::new().expect("epoll").waker()]);
+    let handoffs = HandoffQueues::new([Poller::new().expect("epoll").waker()]);
     let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
     let udp = Arc::new(MemoryUdp::new(&[]));
     let Rig { worker, orders, mut notices, .. } =
-        Rig::new(shard, Neighbours::new(mailboxes, 0), tun, udp);
+        Rig::new(shard, Handoff::new(handoffs, 0), tun, udp);
     let running = std::thread::spawn(move || worker.run());
     commands.into_iter().for_each(|command| orders.apply(command));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();

@@ -1,4 +1,4 @@
-//! The worker without peers, which reads what isn't a data packet. It has no thread of its own but rides
+//! The worker without peers, which reads what isn't a data packet. It has no thread of its own but runs
 //! on the control task's: a client that connects sends five packets and more, and to wake another
 //! thread for each costs as much as the arithmetic of its handshake. Without peers and connections it has
 //! no deadlines.
@@ -12,13 +12,13 @@ use sysio::PollerEvents;
 use super::worker::DataWorker;
 
 /// A worker that takes its turns when it is asked to.
-pub(crate) struct Passenger {
+pub(crate) struct ControlReceiver {
     worker: DataWorker,
     events: PollerEvents,
 }
 
-impl Passenger {
-    /// A passenger of the thread whose runtime this is called in.
+impl ControlReceiver {
+    /// Runs on the thread with the runtime that this is called in.
     pub(super) fn new(worker: DataWorker) -> io::Result<Self> {
         Ok(Self { events: worker.events()?, worker })
     }

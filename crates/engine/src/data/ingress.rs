@@ -12,13 +12,13 @@ use tokio::sync::mpsc;
 use wire::tls_auth::{ControlWrap, Suspect};
 
 use super::ControlDatagram;
-use super::neighbours::Neighbours;
+use super::handoff::Handoff;
 use super::packet_io::TunIo;
 use super::tun_queues::TunQueues;
 use crate::figures::DataFigures;
 
 /// What a worker's batches share on their way in.
-pub(super) struct Inside<T> {
+pub(super) struct Ingress<T> {
     tun: Arc<TunQueues<T>>,
     wrap: Arc<ControlWrap>,
     control: mpsc::Sender<ControlDatagram>,
@@ -29,7 +29,7 @@ pub(super) struct Inside<T> {
     figures: DataFigures,
 }
 
-impl<T: TunIo> Inside<T> {
+impl<T: TunIo> Ingress<T> {
     pub(super) fn new(
         tun: Arc<TunQueues<T>>,
         joins: TunOffload,
@@ -47,19 +47,19 @@ impl<T: TunIo> Inside<T> {
         }
     }
 
-    /// Begins a batch. `neighbours` take what belongs to other workers; there are none for what those
+    /// Begins a batch. `handoff` takes what belongs to other workers; there are none for what those
     /// had handed over.
     pub(super) fn begin<'t, 'b>(
         &'t mut self,
-        neighbours: Option<&'t Neighbours>,
+        handoff: Option<&'t Handoff>,
         now: Now,
-    ) -> Inward<'t, 'b, T> {
-        Inward {
+    ) -> IngressBatch<'t, 'b, T> {
+        IngressBatch {
             coalescer: Coalescer::new(self.joining.allowed()),
             writer: TunWriter { tun: &*self.tun, joining: &mut self.joining, errors: 0 },
             wrap: &self.wrap,
             control: &self.control,
-            neighbours,
+            handoff,
             figures: &mut self.figures,
             diagnosis: &mut self.diagnosis,
             forged_on_stream: false,
@@ -70,7 +70,7 @@ impl<T: TunIo> Inside<T> {
     }
 
     /// Whose packets were being joined when that panicked.
-    pub(super) fn take_stumbled(&mut self) -> Option<PeerRef> {
+    pub(super) fn take_panicked(&mut self) -> Option<PeerRef> {
         self.joining_for.take()
     }
 
@@ -90,12 +90,12 @@ impl<T: TunIo> Inside<T> {
 }
 
 /// Takes the content of one batch.
-pub(super) struct Inward<'t, 'b, T> {
+pub(super) struct IngressBatch<'t, 'b, T> {
     coalescer: Coalescer<'b>,
     writer: TunWriter<'t, T>,
     wrap: &'t ControlWrap,
     control: &'t mpsc::Sender<ControlDatagram>,
-    neighbours: Option<&'t Neighbours>,
+    handoff: Option<&'t Handoff>,
     figures: &'t mut DataFigures,
     diagnosis: &'t mut Diagnosis,
     /// A control packet of a TCP connection failed the check: nothing of it is looked at any more.
@@ -106,7 +106,7 @@ pub(super) struct Inward<'t, 'b, T> {
     owner: Option<PeerRef>,
 }
 
-impl<T: TunIo> Inward<'_, '_, T> {
+impl<T: TunIo> IngressBatch<'_, '_, T> {
     /// Writes what still waits for more of its flow: nothing waits beyond a batch. Says whether a
     /// TCP connection brought a control packet that failed the check.
     pub(super) fn finish(mut self) -> bool {
@@ -115,7 +115,7 @@ impl<T: TunIo> Inward<'_, '_, T> {
         self.forged_on_stream
     }
 
-    /// Writes what waits. Should that panic, it is its owner's end, whoever is being served.
+    /// Writes what waits. Should that panic, it is its owner's end, and not the current peer's.
     fn flush_owner(&mut self) {
         let Some(owner) = self.owner.take() else { return };
         *self.joining_for = Some(owner);
@@ -125,7 +125,7 @@ impl<T: TunIo> Inward<'_, '_, T> {
     }
 }
 
-impl<'b, T: TunIo> PacketSink<'b> for Inward<'_, 'b, T> {
+impl<'b, T: TunIo> PacketSink<'b> for IngressBatch<'_, 'b, T> {
     /// Packets of different peers are never of one flow, so nothing is lost by not trying.
     fn packet(&mut self, peer: PeerRef, packet: &'b mut [u8]) {
         if self.owner != Some(peer) {
@@ -156,7 +156,7 @@ impl<'b, T: TunIo> PacketSink<'b> for Inward<'_, 'b, T> {
     }
 
     fn hand_off(&mut self, owner: u16, endpoint: &Endpoint, datagram: &'b mut [u8]) -> bool {
-        self.neighbours.is_some_and(|others| others.datagram(owner, endpoint, datagram))
+        self.handoff.is_some_and(|others| others.datagram(owner, endpoint, datagram))
     }
 }
 
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn when_writing_panics_its_owner_is_named_and_not_who_is_served() {
+    fn when_writing_panics_its_owner_is_named_and_not_the_current_peer() {
         let pair =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (near, _far) = pair.unwrap();
@@ -300,18 +300,18 @@ mod tests {
         let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
         let wrap = Arc::new(ControlWrap::TlsAuth(Box::new(auth)));
         let (control, _datagrams) = mpsc::channel(1);
-        let mut inside = Inside::new(tun, TunOffload::TcpAndUdp, wrap, control);
+        let mut ingress = Ingress::new(tun, TunOffload::TcpAndUdp, wrap, control);
         let mut packets = [segment(), segment(), segment()];
         let [first, second, other] = &mut packets;
         let now = Now { boot: Default::default(), wall: Default::default() };
-        let mut inward = inside.begin(None, now);
+        let mut inward = ingress.begin(None, now);
         let [ill, well] = [1, 2].map(|id| PeerRef { id: PeerId::new(id).unwrap(), generation: 9 });
         fault::inject(Place::Coalesce, ill, 0);
         let pushed = [(ill, &mut first[..]), (ill, &mut second[..]), (well, &mut other[..])];
         let push_all = || pushed.into_iter().for_each(|(peer, packet)| inward.packet(peer, packet));
         let panicked = catch_unwind(AssertUnwindSafe(push_all));
         assert!(panicked.is_err());
-        assert_eq!(inside.take_stumbled(), Some(ill));
+        assert_eq!(ingress.take_panicked(), Some(ill));
     }
 
     /// A TCP segment of four bytes.
