@@ -1,4 +1,4 @@
-//! Linux system calls behind safe types: TUN, UDP, TCP, polling, routes, NAT rules, sysctls, namespaces.
+//! Linux system calls behind safe types: TUN, UDP, TCP, polling, routes, firewall rules, sysctls, namespaces.
 //!
 //! This is the one crate of the workspace where `unsafe` is allowed. It holds no protocol decision:
 //! bytes and addresses go in and out, and every failure has a type that says what would mend it.
@@ -7,10 +7,10 @@
 
 mod dns;
 mod durable;
+mod firewall;
 mod interface;
 pub mod lab;
 mod lock;
-mod nat;
 pub mod netlink;
 mod netns;
 mod network;
@@ -23,8 +23,11 @@ mod udp;
 mod undo;
 
 pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName, name_servers};
+pub use firewall::{
+    FIREWALL_TABLE, FirewallError, FirewallHold, FirewallRules, FirewallTable, ForwardBlocker,
+    TUNNEL_GROUP,
+};
 pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
-pub use nat::{ForwardBlocker, NAT_TABLE, NatError, NatHold, NatRules, NatTable};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;
 pub use packet::Packet;

@@ -87,6 +87,9 @@ impl Netlink {
         if let Some(txqueuelen) = change.txqueuelen {
             message = message.txqueuelen(txqueuelen);
         }
+        if let Some(group) = change.group {
+            message = message.link_group(group);
+        }
         self.link_change(message, "change an interface").await
     }
 
@@ -138,6 +141,8 @@ pub struct LinkChange {
     pub mtu: Option<u16>,
     /// How many packets may wait to be sent.
     pub txqueuelen: Option<u32>,
+    /// The group of interfaces that it belongs to, which firewall rules can name.
+    pub group: Option<u32>,
 }
 
 /// An interface.
@@ -153,18 +158,21 @@ pub struct Link {
     pub mtu: u32,
     /// How many packets may wait to be sent.
     pub txqueuelen: u32,
+    /// The group of interfaces that it belongs to.
+    pub group: u32,
 }
 
 impl Link {
     fn from_message(message: LinkMessage) -> Self {
         let up = message.header.flags.contains(LinkFlags::Up);
         let index = message.header.index;
-        let mut link = Self { index, name: String::new(), up, mtu: 0, txqueuelen: 0 };
+        let mut link = Self { index, name: String::new(), up, mtu: 0, txqueuelen: 0, group: 0 };
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::TxQueueLen(len) => link.txqueuelen = len,
+                LinkAttribute::Group(group) => link.group = group,
                 _ => {}
             }
         }

@@ -83,7 +83,8 @@ impl SysctlLedger {
                 changes.push(SysctlChange { key: key.clone(), before, after: (*value).to_owned() });
             }
         }
-        let hold = self.write(Record::of(changes, shelf.namespace)?)?;
+        let wanted = wanted.iter().map(|(key, value)| (key.clone(), (*value).to_owned())).collect();
+        let hold = self.write(Record::of(changes, shelf.namespace)?, wanted)?;
         for dead in shelf.dead() {
             for change in dead.record.changes.iter().rev() {
                 let taken_over = hold.record.changes.iter().any(|own| own.key == change.key);
@@ -101,7 +102,18 @@ impl SysctlLedger {
         Ok(hold)
     }
 
-    fn write(&self, record: Record) -> Result<SysctlHold, SysctlError> {
+    /// What a setting was before anybody who is in the ledger changed it.
+    pub fn original(&self, key: &Sysctl) -> Result<String, SysctlError> {
+        let _lock = self.lock()?;
+        let shelf = self.read()?;
+        shelf.before(key).map_or_else(|| key.read(), |before| Ok(before.clone()))
+    }
+
+    fn write(
+        &self,
+        record: Record,
+        wanted: Vec<(Sysctl, String)>,
+    ) -> Result<SysctlHold, SysctlError> {
         let path = self.folder.join(record::file_name(&record));
         let content = record.encode()?;
         let lock = crate::durable::replace(&path, &content, 0o600, |file| {
@@ -109,7 +121,7 @@ impl SysctlLedger {
         });
         let lock = lock.map_err(|error| self.error(error))?;
         let ledger = Self { folder: self.folder.clone() };
-        Ok(SysctlHold { ledger, record, path, lock: Some(lock) })
+        Ok(SysctlHold { ledger, record, wanted, path, lock: Some(lock) })
     }
 
     fn read(&self) -> Result<Shelf, SysctlError> {
@@ -142,6 +154,8 @@ impl SysctlLedger {
 pub struct SysctlHold {
     ledger: SysctlLedger,
     record: Record,
+    /// All that was asked for, changed or not.
+    wanted: Vec<(Sysctl, String)>,
     path: PathBuf,
     /// Its lock says that the holder lives; `None` once released.
     lock: Option<File>,
@@ -151,6 +165,29 @@ impl SysctlHold {
     /// What is held, with what it was. Settings that were as wanted are not among them.
     pub fn changes(&self) -> &[SysctlChange] {
         &self.record.changes
+    }
+
+    /// The settings that somebody has changed since.
+    pub fn lost(&self) -> Result<Vec<Sysctl>, SysctlError> {
+        let mut lost = Vec::new();
+        for (key, value) in &self.wanted {
+            match key.read() {
+                Ok(present) if present == *value => {}
+                // It went with its interface.
+                Err(SysctlError::Missing { .. }) => {}
+                read => lost.push(read.map(|_| key.clone())?),
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Makes all settings as they were asked for once more.
+    pub fn restore(&self) -> Result<(), SysctlError> {
+        for key in self.lost()? {
+            let wanted = self.wanted.iter().find(|(other, _)| *other == key);
+            wanted.map_or(Ok(()), |(key, value)| key.write(value))?;
+        }
+        Ok(())
     }
 
     /// Puts back what nobody else holds and nobody else has changed since.

@@ -15,7 +15,9 @@ use std::process::Command;
 
 use support::{ip, netns};
 use sysio::netlink::Netlink;
-use sysio::{NatError, NatRules, NatTable, Netns, Network, SysctlLedger, enable_forwarding};
+use sysio::{
+    FirewallError, FirewallRules, FirewallTable, Netns, Network, SysctlLedger, enable_forwarding,
+};
 
 #[tokio::test]
 async fn subscribers_reach_the_outside_with_the_gateways_address_and_only_while_it_is_up() {
@@ -45,14 +47,16 @@ async fn subscribers_reach_the_outside_with_the_gateways_address_and_only_while_
     let folder = Folder(std::env::temp_dir().join(format!("sysio-gw-{}", std::process::id())));
     let ledger = SysctlLedger::open(&folder.0).unwrap();
     let held = gateway.run(|| enable_forwarding(&ledger, true, Some("eth0"))).unwrap().unwrap();
-    match gateway.run(|| NatTable::default().apply(&rules())).unwrap() {
-        Err(error @ NatError::NotInstalled) => return println!("SKIP forwarding and NAT: {error}"),
-        applied => assert_eq!(applied.unwrap(), []),
-    }
+    let table = match gateway.run(|| FirewallTable::default().hold(&rules())).unwrap() {
+        Err(error @ FirewallError::NotInstalled) => {
+            return println!("SKIP forwarding and NAT: {error}");
+        }
+        table => table.unwrap(),
+    };
     assert_eq!(targets.map(|target| reaches(&subscriber, target)), [true, true]);
 
     gateway.run(|| held.hold.release()).unwrap().unwrap();
-    gateway.run(|| NatTable::default().remove()).unwrap().unwrap();
+    gateway.run(|| drop(table)).unwrap();
     assert_eq!(targets.map(|target| reaches(&subscriber, target)), [false, false]);
 }
 
@@ -70,10 +74,17 @@ fn reaches(netns: &Netns, target: &str) -> bool {
     netns.output(ping).unwrap().status.success()
 }
 
-fn rules() -> NatRules {
+fn rules() -> FirewallRules {
     let network = |address: &str, bits| Network::new(address.parse().unwrap(), bits).unwrap();
-    let sources = vec![network("10.71.0.0", 16), network("fd71::", 64)];
-    NatRules { tun: "hf0".to_owned(), sources, masquerade: true }
+    FirewallRules {
+        tun: "hf0".to_owned(),
+        inner: vec![network("10.71.0.0", 16), network("fd71::", 64)],
+        own: Vec::new(),
+        allow_in: Vec::new(),
+        client_to_client: false,
+        masquerade: true,
+        tunnels_only: Vec::new(),
+    }
 }
 
 struct Folder(PathBuf);

@@ -17,10 +17,11 @@ async fn what_is_set_on_a_link_is_read_back() {
     let tun = netns.run(|| Tun::create("hf0", 1400, TunOffload::None)).unwrap().unwrap();
     let netlink = Netlink::open_in(&netns).unwrap();
     let index = netlink.link_index("hf0").await.unwrap();
-    let change = LinkChange { up: Some(true), mtu: Some(1380), txqueuelen: Some(128) };
+    let change =
+        LinkChange { up: Some(true), mtu: Some(1380), txqueuelen: Some(128), group: Some(7) };
     netlink.link_set(index, change).await.unwrap();
     let link = netlink.link(index).await.unwrap();
-    assert_eq!((link.up, link.mtu, link.txqueuelen), (true, 1380, 128));
+    assert_eq!((link.up, link.mtu, link.txqueuelen, link.group), (true, 1380, 128, 7));
     assert_eq!(netlink.link_list().await.unwrap().len(), 2);
 
     for (address, bits) in [("10.9.0.1", 24), ("fd09::1", 64)] {

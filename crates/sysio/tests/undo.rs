@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use support::{ip, netns, run};
 use sysio::netlink::{LinkChange, Netlink, Route};
 use sysio::{
-    NatError, NatRules, NatTable, Network, SysctlLedger, Tun, TunOffload, UndoStack,
+    FirewallError, FirewallRules, FirewallTable, Network, SysctlLedger, Tun, TunOffload, UndoStack,
     enable_forwarding,
 };
 
@@ -29,7 +29,7 @@ fn whatever_was_set_up_before_a_step_failed_is_undone_when_the_stack_is_dropped(
     for way in ["dropped", "undone"] {
         let made = netns.run(|| set_up(&folder.0)).unwrap();
         let stack = match made {
-            Err(error @ NatError::NotInstalled) => return println!("SKIP undo: {error}"),
+            Err(error @ FirewallError::NotInstalled) => return println!("SKIP undo: {error}"),
             made => made.unwrap(),
         };
         for (before, now) in untouched.iter().zip(state()) {
@@ -63,14 +63,21 @@ async fn a_route_that_went_with_its_interface_is_undone_already() {
 }
 
 /// Forwarding, rules, an address and a route of hf0.
-fn set_up(folder: &std::path::Path) -> Result<UndoStack, NatError> {
+fn set_up(folder: &std::path::Path) -> Result<UndoStack, FirewallError> {
     let mut stack = UndoStack::default();
     let ledger = SysctlLedger::open(folder).unwrap();
     stack.push(enable_forwarding(&ledger, true, None).unwrap().hold);
     let network = |text: &str| Network::new(text.parse().unwrap(), 16).unwrap();
-    let rules =
-        NatRules { tun: "hf0".to_owned(), sources: vec![network("10.9.0.0")], masquerade: true };
-    stack.push(NatTable::default().hold(&rules)?.0);
+    let rules = FirewallRules {
+        tun: "hf0".to_owned(),
+        inner: vec![network("10.9.0.0")],
+        own: Vec::new(),
+        allow_in: Vec::new(),
+        client_to_client: false,
+        masquerade: true,
+        tunnels_only: Vec::new(),
+    };
+    stack.push(FirewallTable::default().hold(&rules)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let netlink = Netlink::open().unwrap();

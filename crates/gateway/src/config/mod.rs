@@ -65,6 +65,8 @@ pub struct Vpn {
     pub nat: bool,
     /// Whether subscribers reach each other.
     pub client_to_client: bool,
+    /// IPv4 and IPv6 networks outside whose hosts may begin flows to subscribers.
+    pub allow_in: Vec<String>,
     /// Seconds of silence before a ping is sent.
     pub ping: u32,
     /// Seconds without a packet before the peer is held for gone.
@@ -176,6 +178,7 @@ impl Config {
             ("vpn.network6", old.network6 != now.network6),
             ("vpn.nat", old.nat != now.nat),
             ("vpn.client_to_client", old.client_to_client != now.client_to_client),
+            ("vpn.allow_in", old.allow_in != now.allow_in),
             ("vpn.ping", old.ping != now.ping),
             ("vpn.ping_restart", old.ping_restart != now.ping_restart),
             ("vpn.reneg_sec", old.reneg_sec != now.reneg_sec),
@@ -203,6 +206,20 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Networks outside that may begin flows to subscribers. They were checked when the file was
+    /// parsed.
+    pub(crate) fn allow_in(&self) -> Vec<sysio::Network> {
+        let network = |text: &String| {
+            let v4 = text.parse::<Net4>().map(|net| (net.address().into(), net.bits()));
+            let v6 = text.parse::<Net6>().map(|net| (net.address().into(), net.bits()));
+            let (address, bits) = v4.or(v6).ok()?;
+            sysio::Network::new(address, bits)
+        };
+        self.vpn.allow_in.iter().filter_map(network).collect()
+    }
+}
+
 impl Vpn {
     /// Half as many as a TUN device may have queues.
     pub const MOST_WORKERS: u16 = 128;
@@ -217,6 +234,7 @@ impl Default for Vpn {
             network6: None,
             nat: true,
             client_to_client: false,
+            allow_in: Vec::new(),
             ping: 10,
             ping_restart: 60,
             reneg_sec: 3600,
@@ -349,6 +367,20 @@ mod tests {
         config.ca.public_url = Some("http://x.example".parse().expect("a url"));
         let table = toml::Table::try_from(&config).expect("serialises");
         schema::assert_matches(&table);
+    }
+
+    #[test]
+    fn networks_that_may_begin_are_checked_and_need_the_gateways_firewall() {
+        assert_eq!(
+            error("[vpn]\nallow_in = [\"192.168.1.7/24\"]\n"),
+            "/d/handfast.toml:2:12: vpn.allow_in: 192.168.1.7/24 has bits set behind its prefix; \
+             write 192.168.1.0/24"
+        );
+        assert_eq!(
+            error("[vpn]\nnat = false\nallow_in = [\"192.168.1.0/24\"]\n"),
+            "/d/handfast.toml:3:12: vpn.allow_in stands beside vpn.nat = false, which leaves the \
+             firewall to you; allow them there"
+        );
     }
 
     #[test]

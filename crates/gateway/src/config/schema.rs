@@ -27,6 +27,7 @@ const VPN: Section = Section {
         "network6",
         "nat",
         "client_to_client",
+        "allow_in",
         "ping",
         "ping_restart",
         "reneg_sec",

@@ -79,6 +79,11 @@ impl FirstConfig {
         writeln!(out, "client_to_client = {}", vpn.client_to_client)?;
         writeln!(
             out,
+            "# Networks outside whose hosts may reach subscribers without being asked first."
+        )?;
+        writeln!(out, "allow_in = {}", list(&vpn.allow_in))?;
+        writeln!(
+            out,
             "# Seconds of silence before a ping, and before the other side is held for gone."
         )?;
         writeln!(out, "ping = {}\nping_restart = {}", vpn.ping, vpn.ping_restart)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{CIPHERS, Config, ConfigError, DIGESTS, Net4, Net6, Place, Problem};
+use super::{CIPHERS, Config, ConfigError, DIGESTS, Net4, Net6, NetworkError, Place, Problem};
 
 /// A value that can't be meant: its path in the file, and what to do.
 pub(super) struct Finding {
@@ -44,6 +44,7 @@ pub(super) fn together(config: &Config) -> Result<(), Finding> {
     networks(config)?;
     times(config)?;
     sizes(config)?;
+    begins(config)?;
     pushes(config)?;
     lifetimes(config)
 }
@@ -184,14 +185,30 @@ fn sizes(config: &Config) -> Result<(), Finding> {
     Ok(())
 }
 
+fn begins(config: &Config) -> Result<(), Finding> {
+    let vpn = &config.vpn;
+    if let Some(error) = vpn.allow_in.iter().find_map(|network| no_network(network)) {
+        return refuse(&["vpn", "allow_in"], format!("vpn.allow_in: {error}"));
+    }
+    if !vpn.nat && !vpn.allow_in.is_empty() {
+        let message = "vpn.allow_in stands beside vpn.nat = false, which leaves the firewall to \
+                       you; allow them there";
+        return refuse(&["vpn", "allow_in"], message.to_owned());
+    }
+    Ok(())
+}
+
+/// Why a text is a network of neither family.
+fn no_network(text: &str) -> Option<NetworkError> {
+    let error = text.parse::<Net4>().err()?;
+    let as6 = text.parse::<Net6>().err()?;
+    Some(if text.contains(':') { as6 } else { error })
+}
+
 fn pushes(config: &Config) -> Result<(), Finding> {
     let push = &config.vpn.push;
-    for route in &push.routes {
-        let as6 = route.parse::<Net6>();
-        if let (Err(error), true) = (route.parse::<Net4>(), as6.is_err()) {
-            let error = if route.contains(':') { as6.err().unwrap_or(error) } else { error };
-            return refuse(&["vpn", "push", "routes"], format!("vpn.push.routes: {error}"));
-        }
+    if let Some(error) = push.routes.iter().find_map(|route| no_network(route)) {
+        return refuse(&["vpn", "push", "routes"], format!("vpn.push.routes: {error}"));
     }
     let bad_domain = |d: &&String| d.is_empty() || !d.bytes().all(|b| b.is_ascii_graphic());
     match push.dns_search.iter().find(bad_domain) {

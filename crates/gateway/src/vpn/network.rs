@@ -2,8 +2,8 @@
 //!
 //! Whatever is made has a guard from that moment on, so that a start that fails at any later step, here
 //! or elsewhere, leaves nothing behind. Forwarding is recorded before it is changed, so that a gateway
-//! that was killed is cleaned up after at its next start. The NAT table is ours alone and replaced as
-//! a whole, which is cleaning up too.
+//! that was killed is cleaned up after at its next start. The firewall table is ours alone and replaced
+//! as a whole, which is cleaning up too.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,19 @@ use admin::failure::{Failure, FailureKind};
 use engine::Offloads;
 use sysio::netlink::{IpFamily, LinkChange, Netlink};
 use sysio::{
-    NAT_TABLE, NatHold, NatRules, NatTable, Network, SYSCTL_LEDGER, SysctlError, SysctlHold,
-    SysctlLedger, Tun, UndoStack, enable_forwarding,
+    FirewallHold, FirewallRules, FirewallTable, Network, SYSCTL_LEDGER, Sysctl, SysctlError,
+    SysctlHold, SysctlLedger, TUNNEL_GROUP, Tun, UndoStack, enable_forwarding,
 };
 
 use crate::config::Config;
 use crate::data::DataDir;
 
-/// What was set up. Dropping it undoes it.
+/// What was set up. Dropping it undoes it, forwarding before the fences around it.
 #[derive(Debug)]
 pub(crate) struct TunnelNetwork {
     pub(crate) queues: Vec<Arc<Tun>>,
-    made: UndoStack,
+    forwarding: Option<SysctlHold>,
+    firewall: Option<FirewallHold>,
 }
 
 /// Makes the interface and everything around it.
@@ -46,22 +47,30 @@ pub(crate) async fn set_up(
         .map_err(|e| failed("the tunnel's interface could not be set up", &*e))?;
     let name = tun.name().to_owned();
     let queues = queues.into_iter().map(Arc::new).collect();
-    let mut made = UndoStack::default();
+    let mut network = TunnelNetwork { queues, forwarding: None, firewall: None };
     if config.vpn.nat {
-        made.push(forward(&ledger, config).await?);
-        if let Some(table) = masquerade(name, config).await {
-            made.push(table);
+        let before = forwarded_before(&ledger, config);
+        network.firewall = fence(&name, config, &before).await;
+        // Without the fences it would open subscribers and the machine's other networks.
+        if network.firewall.is_some() {
+            network.forwarding = Some(forward(&ledger, config).await?);
         }
     } else {
         remove_left_over(&name).await;
     }
-    Ok(TunnelNetwork { queues, made })
+    Ok(network)
 }
 
 impl TunnelNetwork {
     /// Puts everything back, and says what stays. The interface goes with its last user.
     pub(crate) async fn take_down(self) {
-        let made = self.made;
+        let mut made = UndoStack::default();
+        if let Some(firewall) = self.firewall {
+            made.push(firewall);
+        }
+        if let Some(forwarding) = self.forwarding {
+            made.push(forwarding);
+        }
         let stays = tokio::task::spawn_blocking(move || made.undo()).await;
         for error in stays.into_iter().flatten() {
             tracing::error!("{error}");
@@ -98,7 +107,7 @@ fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
 async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let netlink = Netlink::open()?;
     let index = netlink.link_index(tun.name()).await?;
-    let up = LinkChange { up: Some(true), ..LinkChange::default() };
+    let up = LinkChange { up: Some(true), group: Some(TUNNEL_GROUP), ..LinkChange::default() };
     netlink.link_set(index, up).await?;
     let net = config.vpn.network;
     netlink.address_add(index, net.gateway().into(), net.bits()).await?;
@@ -125,47 +134,65 @@ async fn forward(ledger: &SysctlLedger, config: &Config) -> Result<SysctlHold, F
     Ok(forwarding.hold)
 }
 
-/// Subscribers reach the gateway itself without NAT, so its lack is said and not fatal.
-async fn masquerade(tun: String, config: &Config) -> Option<NatHold> {
-    let mut sources = network(config.vpn.network.address().into(), config.vpn.network.bits());
-    if let Some(net6) = config.vpn.network6 {
-        sources.extend(network(net6.address().into(), net6.bits()));
-    }
-    let table = table(&tun);
-    let rules = NatRules { tun, sources, masquerade: true };
-    match tokio::task::spawn_blocking(move || table.hold(&rules)).await {
-        Ok(Ok((table, blockers))) => {
+/// The families that this machine forwarded before a gateway came.
+fn forwarded_before(ledger: &SysctlLedger, config: &Config) -> Vec<IpFamily> {
+    let on = |key: &Sysctl| ledger.original(key).is_ok_and(|value| value != "0");
+    let families = [(IpFamily::V4, Sysctl::Ipv4Forward), (IpFamily::V6, Sysctl::Ipv6Forward)];
+    // What is not ours to switch on stays as it is.
+    let ours = |family: &IpFamily| *family == IpFamily::V4 || config.vpn.network6.is_some();
+    families.into_iter().filter(|(family, key)| !ours(family) || on(key)).map(|(f, _)| f).collect()
+}
+
+/// Subscribers reach the gateway itself without, so its lack is said and not fatal.
+async fn fence(tun: &str, config: &Config, before: &[IpFamily]) -> Option<FirewallHold> {
+    let (table, rules) = (FirewallTable::of_interface(tun), rules(tun, config, before));
+    let made = tokio::task::spawn_blocking(move || {
+        let hold = table.hold(&rules)?;
+        Ok::<_, sysio::FirewallError>((hold, table.blockers(&rules.tun)?))
+    });
+    match made.await {
+        Ok(Ok((hold, blockers))) => {
             for blocker in blockers {
                 tracing::warn!(%blocker, "tunnel traffic may be dropped");
             }
-            Some(table)
+            Some(hold)
         }
         Ok(Err(error)) => {
-            tracing::warn!(%error, "no NAT: subscribers reach the gateway only");
+            tracing::warn!(%error, "no NAT and no forwarding: subscribers reach the gateway only");
             None
         }
         Err(_) => None,
     }
 }
 
-/// A gateway that was killed while it translated left its table; this one would not replace it.
-async fn remove_left_over(interface: &str) {
-    let table = table(interface);
-    let removed = tokio::task::spawn_blocking(move || table.remove()).await;
-    if let Ok(Err(error)) = removed {
-        // Without nft there is no table of ours either.
-        tracing::debug!(%error, "no left-over NAT table removed");
+fn rules(tun: &str, config: &Config, before: &[IpFamily]) -> FirewallRules {
+    let vpn = &config.vpn;
+    let mut inner = network(vpn.network.address().into(), vpn.network.bits());
+    let mut own: Vec<IpAddr> = vec![vpn.network.gateway().into()];
+    if let Some(net6) = vpn.network6 {
+        inner.extend(network(net6.address().into(), net6.bits()));
+        own.push(net6.gateway().into());
+    }
+    let families = [IpFamily::V4, IpFamily::V6].into_iter();
+    FirewallRules {
+        tun: tun.to_owned(),
+        inner,
+        own,
+        allow_in: config.allow_in(),
+        client_to_client: vpn.client_to_client,
+        masquerade: true,
+        tunnels_only: families.filter(|family| !before.contains(family)).collect(),
     }
 }
 
-/// One table for each interface, so that gateways on one machine leave each other's alone.
-fn table(interface: &str) -> NatTable {
-    if interface == NAT_TABLE {
-        return NatTable::default();
+/// A gateway that was killed while it translated left its table; this one would not replace it.
+async fn remove_left_over(interface: &str) {
+    let table = FirewallTable::of_interface(interface);
+    let removed = tokio::task::spawn_blocking(move || table.remove()).await;
+    if let Ok(Err(error)) = removed {
+        // Without nft there is no table of ours either.
+        tracing::debug!(%error, "no left-over firewall table removed");
     }
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let name: String = interface.chars().map(plain).collect();
-    NatTable::named(&format!("{NAT_TABLE}_{name}")).unwrap_or_default()
 }
 
 fn network(address: IpAddr, bits: u8) -> Vec<Network> {

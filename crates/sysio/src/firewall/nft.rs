@@ -4,13 +4,15 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
-/// Why the NAT rules are not in place.
+/// Why the rules are not in place.
 #[derive(Debug)]
-pub enum NatError {
+pub enum FirewallError {
     /// There is no `nft` program.
     NotInstalled,
     /// This process may not change firewall rules.
     Denied,
+    /// There is no such table.
+    NoSuchTable,
     /// `nft` refused; what it said.
     Refused(String),
     /// `nft` wrote something that is not its documented JSON.
@@ -19,7 +21,7 @@ pub enum NatError {
     Io(io::Error),
 }
 
-impl Display for NatError {
+impl Display for FirewallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotInstalled => f.write_str(
@@ -29,6 +31,7 @@ impl Display for NatError {
             Self::Denied => f.write_str(
                 "this process may not change firewall rules: run as root or with CAP_NET_ADMIN",
             ),
+            Self::NoSuchTable => f.write_str("there is no such firewall table"),
             Self::Refused(said) => write!(f, "nft refused the rules: {said}"),
             Self::Output(_) => f.write_str("nft answered with something that is not its JSON"),
             Self::Io(_) => f.write_str("nft could not be run"),
@@ -36,7 +39,7 @@ impl Display for NatError {
     }
 }
 
-impl std::error::Error for NatError {
+impl std::error::Error for FirewallError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Output(source) => Some(source),
@@ -47,34 +50,37 @@ impl std::error::Error for NatError {
 }
 
 /// Runs `nft -j` with these arguments and this input, and returns its output.
-pub(super) fn nft(arguments: &[&str], input: &str) -> Result<String, NatError> {
+pub(super) fn nft(arguments: &[&str], input: &str) -> Result<String, FirewallError> {
     for program in PLACES {
         match run(program, arguments, input) {
-            Err(NatError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(FirewallError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             result => return result,
         }
     }
-    Err(NatError::NotInstalled)
+    Err(FirewallError::NotInstalled)
 }
 
-fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, NatError> {
+fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, FirewallError> {
     let mut command = Command::new(program);
     command.arg("-j").args(arguments).env("LC_ALL", "C");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(NatError::Io)?;
+    let mut child = command.spawn().map_err(FirewallError::Io)?;
     // A program that ended early says why on its error output; a broken pipe adds nothing.
     if let Some(mut stdin) = child.stdin.take() {
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().map_err(NatError::Io)?;
+    let output = child.wait_with_output().map_err(FirewallError::Io)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     if said.contains("Operation not permitted") {
-        return Err(NatError::Denied);
+        return Err(FirewallError::Denied);
     }
-    Err(NatError::Refused(said.lines().next().unwrap_or("no reason given").to_owned()))
+    if arguments.first() == Some(&"list") && said.contains("No such file or directory") {
+        return Err(FirewallError::NoSuchTable);
+    }
+    Err(FirewallError::Refused(said.lines().next().unwrap_or("no reason given").to_owned()))
 }
 
 /// Ordinary users and services often have no sbin in their search path.
