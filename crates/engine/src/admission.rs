@@ -1,9 +1,10 @@
 //! Who may in, and what they get. The engine asks; whoever composes it knows.
 //!
-//! The gateway answers from its snapshot of the store. Nothing here waits: an answer that needs a
-//! database has no place on a handshake's path.
+//! A request is a value that is answered at once or later; until then its session waits, and nothing else
+//! does. Whatever the answer says, the engine registers the session first and then asks once more whether
+//! it still holds, so a late answer lets nobody in whose right is gone.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -58,19 +59,83 @@ pub struct Admitted {
     pub push: Vec<PushOption>,
 }
 
-/// Decides about peers. Implementations answer from memory.
-pub trait Admission: Debug + Send + Sync + 'static {
-    /// May this peer in? Asked at the first negotiation and at every renegotiation.
-    ///
-    /// # Errors
-    /// The reason why not, which is counted, logged, and told to the peer.
-    fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal>;
+/// A peer that asks to be let in, or to stay, and the way to answer. Dropping it refuses the peer.
+pub struct AdmissionRequest {
+    hello: Box<Hello>,
+    answer: Box<dyn FnMut(Decision) + Send>,
+    is_answered: bool,
+}
 
-    /// Does an earlier admission still hold?
+/// The answer to an [`AdmissionRequest`].
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// In.
+    Admitted(Box<Admitted>),
+    /// Out, and why.
+    Denied(Refusal),
+    /// Not known yet. The peer is out if nothing follows in this time.
+    Pending { at_most: Duration },
+    /// The request was dropped.
+    Unanswered,
+}
+
+impl AdmissionRequest {
+    pub(crate) fn new(hello: Box<Hello>, answer: impl FnMut(Decision) + Send + 'static) -> Self {
+        Self { hello, answer: Box::new(answer), is_answered: false }
+    }
+
+    /// What the peer brings: its certificates, which the TLS verifier has accepted, and what it says.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Lets the peer in, or stay.
+    pub fn admit(self, admitted: Admitted) {
+        self.decide(Decision::Admitted(Box::new(admitted)));
+    }
+
+    /// Keeps the peer out. The reason is counted, logged, and told to the peer.
+    pub fn deny(self, why: Refusal) {
+        self.decide(Decision::Denied(why));
+    }
+
+    /// The answer follows within this time. A peer that is not yet in gives up after the hand-window at
+    /// the latest.
+    pub fn pending(&mut self, at_most: Duration) {
+        (self.answer)(Decision::Pending { at_most });
+    }
+
+    fn decide(mut self, decision: Decision) {
+        self.is_answered = true;
+        (self.answer)(decision);
+    }
+}
+
+impl Drop for AdmissionRequest {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            (self.answer)(Decision::Unanswered);
+        }
+    }
+}
+
+impl Debug for AdmissionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdmissionRequest").field("hello", &self.hello).finish_non_exhaustive()
+    }
+}
+
+/// Decides about peers.
+pub trait Admission: Debug + Send + Sync + 'static {
+    /// May this peer in? Asked at the first negotiation and at every renegotiation, on the time of the
+    /// session's own task; answered by the request's own calls, now or later.
+    fn admit(&self, request: AdmissionRequest);
+
+    /// Does an earlier admission still hold? Answered from memory: the control task waits.
     ///
     /// # Errors
     /// The reason why not.
-    fn standing(&self, identity: &Identity) -> Result<(), Refusal>;
+    fn recheck(&self, identity: &Identity) -> Result<(), Refusal>;
 
     /// The latest revision of what admissions are decided by. Whenever it moves, the engine sweeps its
     /// sessions if the change [`may have ended`](Admission::may_have_ended) an admission.

@@ -1,49 +1,34 @@
-//! The control task: who is connected, who is asking, and who has to go.
+//! The control task: drives the session registry, which decides, and carries out what it decides.
 //!
-//! One task owns the gate, the table of connections and the peer-ids, so that registering a session
-//! and sweeping all sessions can't interleave. It waits for nothing but its queues.
-//!
-//! Order of an end: the data worker is told first, so that a closed peer's traffic stops whatever
-//! its session's task does; then the task, which says goodbye and lingers for the last
-//! acknowledgements, so that they don't look like a new connection.
-//!
-//! This file holds the tables and the way in; who is let in is in [`admit`], sweeps in [`sweep`], ends in
-//! [`ends`], questions in [`asks`].
+//! One task, so that registering a session and sweeping all sessions can't interleave. It waits for
+//! nothing but its queues. Everything that it learns goes to the [`Registry`], or first to the gate where
+//! it comes from a stranger; and after each message it does what the registry wants done, in order.
 
-mod admit;
-mod asks;
-mod ends;
-mod sweep;
-
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::collections::HashMap;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock::{Clock, Now};
-use datapath::{Endpoint, Notice, PeerRef, StreamId};
-use pki::Refusal;
+use datapath::{Endpoint, Notice, PeerRef};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tunnel::{Accepted, DropReason, Gate, Verdict};
-use wire::SessionId;
 use wire::control::ControlHeader;
 
-use crate::data::{ControlDatagram, ControlReceiver, DataPlane, StreamEnded, StreamOrder};
+use crate::data::{ControlDatagram, ControlReceiver, DataPlane, StreamEnded};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
-use crate::grant::DataSettings;
 use crate::inbox::{Inlet, inbox};
-use crate::peers::{PeerIds, slots};
-use crate::pool::{Seat, SessionPool};
-use crate::server::Kick;
-use crate::session::{Birth, ConnectionId, DropTally, FromSession, ToSession};
-use crate::sources::{Source, Sources};
-use crate::{Admission, Ending, Identity, Report, Revision, SessionInfo};
+use crate::messages::{ConnectionId, SessionEvent};
+use crate::pool::{SessionPool, ThreadSlot};
+use crate::registry::{Effect, Registry, RegistrySettings};
+use crate::session::{DropTally, SessionSpec};
+use crate::{Admission, Identity, Kick, Revision, SessionInfo};
 
 /// What others ask of the control task.
 #[derive(Debug)]
-pub(crate) enum Ask {
+pub(crate) enum Request {
     /// Who is connected, without counters.
     Sessions(oneshot::Sender<Vec<(PeerRef, SessionInfo)>>),
     /// What was counted.
@@ -52,18 +37,18 @@ pub(crate) enum Ask {
     Kick(Kick, oneshot::Sender<Vec<Identity>>),
     /// Renew everybody's keys.
     RenegotiateAll,
-    /// Say goodbye to everybody and end.
-    Stop(oneshot::Sender<()>),
 }
 
 /// The queues that the control task waits for.
-pub(crate) struct Inlets {
+pub(crate) struct ControlInputs {
     /// Reads datagrams, where the kernel tells them from data packets; else the data workers do.
-    pub(crate) passenger: Option<ControlReceiver>,
+    pub(crate) receiver: Option<ControlReceiver>,
     pub(crate) datagrams: mpsc::Receiver<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedReceiver<StreamEnded>,
-    pub(crate) asks: mpsc::Receiver<Ask>,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    /// Say goodbye to everybody, end, and answer.
+    pub(crate) stop: mpsc::Receiver<oneshot::Sender<()>>,
     pub(crate) revisions: watch::Receiver<Revision>,
 }
 
@@ -73,73 +58,30 @@ pub(crate) struct ControlParts {
     pub(crate) tunnel: Arc<tunnel::ServerConfig>,
     /// The same for sessions over TCP.
     pub(crate) tunnel_tcp: Arc<tunnel::ServerConfig>,
-    pub(crate) data_settings: DataSettings,
+    pub(crate) registry: RegistrySettings,
     pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
-    pub(crate) max_sessions: u32,
     /// Where sessions' tasks run, and this one.
     pub(crate) pool: SessionPool,
 }
 
 pub(crate) struct Control {
     parts: ControlParts,
-    connections: BTreeMap<ConnectionId, Connection>,
-    by_sender: HashMap<Sender, ConnectionId>,
-    by_stream: BTreeSet<(StreamId, ConnectionId)>,
-    by_peer: BTreeMap<PeerRef, ConnectionId>,
-    by_device: HashMap<(String, String), ConnectionId>,
-    peer_ids: PeerIds,
-    sources: Sources,
+    registry: Registry,
+    running: HashMap<ConnectionId, RunningSession>,
     tasks: JoinSet<()>,
     task_ids: HashMap<tokio::task::Id, ConnectionId>,
-    outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
-    from_sessions: mpsc::UnboundedReceiver<(ConnectionId, FromSession)>,
-    next_id: ConnectionId,
-    sweep: Option<Sweep>,
-    /// The last revision that was looked at.
-    revision: Revision,
-    figures: ControlFigures,
+    outlet: mpsc::UnboundedSender<(ConnectionId, SessionEvent)>,
+    events: mpsc::UnboundedReceiver<(ConnectionId, SessionEvent)>,
     drops: DropTally,
 }
 
-/// What tells two connections apart: the TCP connection, if it is one, the address, and the
-/// client's session.
-type Sender = (Option<StreamId>, SocketAddr, SessionId);
-
-/// A connection from its proven cookie to the end of its task.
-struct Connection {
+/// The way to a session's task.
+struct RunningSession {
     inlet: Inlet,
-    remote: SocketAddr,
-    client_session: SessionId,
-    endpoint: Endpoint,
-    /// Where its handshake came from.
-    source: Source,
-    /// The thread of its task.
-    seat: Seat,
-    admitted: Option<Registered>,
-    ended: bool,
-}
-
-impl Connection {
-    fn sender(&self) -> Sender {
-        (self.endpoint.stream(), self.remote, self.client_session)
-    }
-}
-
-/// An admitted connection.
-struct Registered {
-    peer: PeerRef,
-    info: SessionInfo,
-    established: bool,
-}
-
-/// A sweep whose closed peers the data worker has not all confirmed.
-struct Sweep {
-    through: Revision,
-    waiting: BTreeSet<PeerRef>,
-    /// Whose sessions it closed.
-    closed: Vec<Identity>,
+    /// The thread of its task, as long as it shakes hands.
+    slot: Option<ThreadSlot>,
 }
 
 /// Nobody sweeps without a control task, so nothing is forwarded without it either.
@@ -151,63 +93,99 @@ impl Drop for Control {
 
 impl Control {
     pub(crate) fn new(parts: ControlParts) -> Self {
-        let (outlet, from_sessions) = mpsc::unbounded_channel();
-        let peer_ids = PeerIds::new(slots(parts.max_sessions), parts.data.shard());
+        let (outlet, events) = mpsc::unbounded_channel();
         Self {
+            registry: Registry::new(parts.registry),
             parts,
-            connections: BTreeMap::new(),
-            by_sender: HashMap::new(),
-            by_stream: BTreeSet::new(),
-            by_peer: BTreeMap::new(),
-            by_device: HashMap::new(),
-            peer_ids,
-            sources: Sources::of(MAX_HANDSHAKES),
+            running: HashMap::new(),
             tasks: JoinSet::new(),
             task_ids: HashMap::new(),
             outlet,
-            from_sessions,
-            next_id: 1,
-            sweep: None,
-            revision: Revision::NONE,
-            figures: ControlFigures::default(),
+            events,
             drops: DropTally::default(),
         }
     }
 
     /// Runs until told to stop. Changes and ends are looked at before new datagrams.
-    pub(crate) async fn run(mut self, mut inlets: Inlets) {
-        self.sweep(*inlets.revisions.borrow_and_update());
+    pub(crate) async fn run(mut self, mut inputs: ControlInputs) {
+        self.sweep(*inputs.revisions.borrow_and_update());
         loop {
+            let due = self.time_left();
             tokio::select! {
                 biased;
-                changed = inlets.revisions.changed() => match changed {
-                    Ok(()) => self.sweep(*inlets.revisions.borrow_and_update()),
+                changed = inputs.revisions.changed() => match changed {
+                    Ok(()) => self.sweep(*inputs.revisions.borrow_and_update()),
                     Err(_) => return,
                 },
-                notice = inlets.notices.recv() => match notice {
-                    Some(notice) => self.take_notice(notice),
+                notice = inputs.notices.recv() => match notice {
+                    Some(notice) => self.registry.handle_notice(notice),
                     // Without the data worker there is nothing to control.
                     None => return,
                 },
-                Some(ended) = inlets.ended_streams.recv() => {
+                Some(ended) = inputs.ended_streams.recv() => {
                     // What came over it before is looked at before.
-                    self.take_those_here(&mut inlets.datagrams);
-                    self.stream_ended(&ended);
+                    self.take_those_here(&mut inputs.datagrams);
+                    self.registry.handle_stream_ended(&ended);
                 },
-                Some((id, what)) = self.from_sessions.recv() => self.hear(id, what),
-                Some(ended) = self.tasks.join_next_with_id() => self.bury(ended),
-                ask = inlets.asks.recv() => match ask {
-                    Some(Ask::Stop(done)) => return self.stop(done).await,
-                    Some(ask) => self.answer(ask),
+                Some((id, event)) = self.events.recv() => self.on_session_event(id, event),
+                Some(ended) = self.tasks.join_next_with_id() => self.reap(&ended),
+                Some(done) = inputs.stop.recv() => return self.stop(done).await,
+                request = inputs.requests.recv() => match request {
+                    Some(request) => self.answer(request),
                     None => return,
                 },
-                Some(datagram) = inlets.datagrams.recv() => self.take_datagram(datagram),
-                Some(turn) = ride(&mut inlets.passenger) => match turn {
+                () = sleep(due) => self.registry.handle_timeout(self.parts.clock.now()),
+                Some(datagram) = inputs.datagrams.recv() => self.take_datagram(datagram),
+                Some(turn) = next_turn(&mut inputs.receiver) => match turn {
                     Continue(false) => {}
                     // A flood must not keep this thread from its sessions.
                     Continue(true) => tokio::task::yield_now().await,
                     Break(()) => return,
                 },
+            }
+            self.carry_out();
+        }
+    }
+
+    fn sweep(&mut self, revision: Revision) {
+        let admission = &self.parts.admission;
+        let may_have_ended = admission.may_have_ended(self.registry.revision());
+        let recheck = |identity: &Identity| admission.recheck(identity);
+        self.registry.handle_revision(revision, may_have_ended, &recheck);
+        self.carry_out();
+    }
+
+    fn on_session_event(&mut self, id: ConnectionId, event: SessionEvent) {
+        let now = self.parts.clock.now();
+        let recheck = |identity: &Identity| self.parts.admission.recheck(identity);
+        self.registry.handle_session_event(id, event, now, &recheck);
+        self.carry_out();
+    }
+
+    /// Does what the registry wants done.
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.registry.poll_effect() {
+            match effect {
+                Effect::Data(command) => self.parts.data.apply(command),
+                Effect::Stream(stream, order) => self.parts.data.stream(stream, order),
+                Effect::Report(report) => self.parts.admission.report(report),
+                Effect::Tell(id, message) => {
+                    if let Some(session) = self.running.get(&id) {
+                        session.inlet.order(message);
+                    }
+                }
+                Effect::StreamEnded(id, why) => {
+                    if let Some(session) = self.running.get(&id) {
+                        session.inlet.stream_ended(why);
+                    }
+                }
+                Effect::HandshakeOver(id) => {
+                    let session = self.running.get_mut(&id);
+                    if let Some(slot) = session.and_then(|session| session.slot.take()) {
+                        self.parts.pool.end(slot);
+                    }
+                }
+                Effect::Forget(id) => drop(self.running.remove(&id)),
             }
         }
     }
@@ -222,47 +200,38 @@ impl Control {
 
     fn take_datagram(&mut self, datagram: ControlDatagram) {
         let Ok(header) = ControlHeader::parse(&datagram.bytes) else {
-            return self.count_drop(DropReason::Malformed);
+            return self.drops.count(DropReason::Malformed);
         };
         let endpoint = datagram.endpoint;
-        let sender = (endpoint.stream(), endpoint.remote, header.session_id);
-        if let Some(connection) =
-            self.by_sender.get(&sender).and_then(|id| self.connections.get(id))
-        {
-            return connection.inlet.datagram(datagram.bytes);
+        let id = self.registry.session_at(&endpoint, header.session_id);
+        if let Some(session) = id.and_then(|id| self.running.get(&id)) {
+            return session.inlet.datagram(datagram.bytes);
         }
-        let source = Source::of(datagram.endpoint.remote.ip());
-        if self.handshakes() >= MAX_HANDSHAKES || !self.sources.has_room(source) {
+        if !self.registry.has_room(endpoint.remote.ip()) {
             // Before the gate, which would spend the cookie: the client asks again and comes in later.
-            return self.count_drop(DropReason::Busy);
+            return self.drops.count(DropReason::Busy);
         }
         let now = self.parts.clock.now();
-        match self.parts.gate.handle(datagram.endpoint.remote, &datagram.bytes, now) {
-            Verdict::Drop(reason) => self.count_drop(reason),
+        match self.parts.gate.handle(endpoint.remote, &datagram.bytes, now) {
+            Verdict::Drop(reason) => self.drops.count(reason),
             Verdict::Answer(answer) => {
-                self.figures.stateless_answers += 1;
-                self.parts.data.send_control(&datagram.endpoint, vec![answer]);
+                self.registry.handle_stateless_answer();
+                self.parts.data.send_control(&endpoint, vec![answer]);
             }
-            Verdict::Accept(accepted) => self.open(accepted, datagram.endpoint, now),
+            Verdict::Accept(accepted) => self.open(accepted, endpoint, now),
         }
     }
 
     fn open(&mut self, accepted: Box<Accepted>, endpoint: Endpoint, now: Now) {
         let Ok(seed) = fresh_seed() else { return };
-        let id = self.next_id;
-        self.next_id += 1;
-        self.figures.handshakes_begun += 1;
-        let client_session = accepted.client_session_id();
+        let id = self.registry.open(endpoint, accepted.client_session_id());
+        self.carry_out();
         let tunnel = match endpoint.stream() {
             None => &self.parts.tunnel,
-            Some(stream) => {
-                self.by_stream.insert((stream, id));
-                self.parts.data.stream(stream, StreamOrder::Adopt);
-                &self.parts.tunnel_tcp
-            }
+            Some(_) => &self.parts.tunnel_tcp,
         };
         let (inlet, inbox) = inbox();
-        let birth = Birth {
+        let spec = SessionSpec {
             id,
             tunnel: Arc::clone(tunnel),
             accepted,
@@ -271,101 +240,77 @@ impl Control {
             endpoint,
             data: self.parts.data.clone(),
             clock: Arc::clone(&self.parts.clock),
+            admission: Arc::clone(&self.parts.admission),
             inbox,
             drops: self.drops.clone(),
             outlet: self.outlet.clone(),
         };
-        let (seat, thread) = self.parts.pool.begin();
-        let handle = self.tasks.spawn_on(birth.run(), thread);
+        let (slot, thread) = self.parts.pool.begin();
+        let handle = self.tasks.spawn_on(spec.run(), thread);
         self.task_ids.insert(handle.id(), id);
-        let remote = endpoint.remote;
-        let source = Source::of(remote.ip());
-        self.sources.begin(source);
-        let connection = Connection {
-            inlet,
-            remote,
-            client_session,
-            endpoint,
-            source,
-            seat,
-            admitted: None,
-            ended: false,
+        self.running.insert(id, RunningSession { inlet, slot: Some(slot) });
+    }
+
+    /// A session's task is over.
+    fn reap(&mut self, ended: &Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        let task = match ended {
+            Ok((task, ())) => *task,
+            Err(error) => error.id(),
         };
-        self.by_sender.insert(connection.sender(), id);
-        self.connections.insert(id, connection);
+        let Some(id) = self.task_ids.remove(&task) else { return };
+        // What the task said before it ended may not have been heard yet.
+        while let Ok((id, event)) = self.events.try_recv() {
+            self.on_session_event(id, event);
+        }
+        self.registry.handle_task_ended(id);
     }
 
-    fn take_notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::Deleted { peer, counters } => self.deleted(peer, counters),
-            Notice::Float { peer, endpoint } => self.float(peer, endpoint),
-            Notice::Expired { peer } => self.end_peer(peer, Ending::PingTimeout),
-            Notice::WorkerPanicked { peer } => self.end_peer(peer, Ending::Panicked),
-            Notice::Exit { peer } => {
-                self.end_peer(peer, Ending::Session(tunnel::EndReason::PeerExit));
+    fn answer(&mut self, request: Request) {
+        // Whoever asked may have gone.
+        match request {
+            Request::Sessions(answer) => drop(answer.send(self.registry.sessions())),
+            Request::Figures(answer) => {
+                let control_drops = self.drops.snapshot();
+                let figures = ControlFigures { control_drops, ..self.registry.figures() };
+                drop(answer.send(figures));
             }
-            Notice::FirstUse { peer, .. } | Notice::KeysNearlyUsedUp { peer, .. } => {
-                if let Some(id) = self.by_peer.get(&peer).copied() {
-                    self.tell(id, ToSession::Notice(notice));
-                }
+            Request::Kick(whom, answer) => {
+                let kicked = self.registry.kick(&whom);
+                // Their data has stopped by the time that this is known.
+                self.carry_out();
+                drop(answer.send(kicked));
             }
-            Notice::Refused { peer, why } => {
-                tracing::debug!(?peer, %why, "a command had no effect");
-            }
+            Request::RenegotiateAll => self.registry.renegotiate_all(),
         }
     }
 
-    fn float(&mut self, peer: PeerRef, endpoint: Endpoint) {
-        let Some(id) = self.by_peer.get(&peer).copied() else { return };
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        self.by_sender.remove(&connection.sender());
-        connection.remote = endpoint.remote;
-        connection.endpoint = endpoint;
-        self.by_sender.insert(connection.sender(), id);
-        if let Some(registered) = &mut connection.admitted {
-            registered.info.source = endpoint.remote;
-            let number = registered.info.number;
-            self.parts.admission.report(Report::Floated { number, to: endpoint.remote });
-        }
-        self.tell(id, ToSession::Moved(endpoint));
+    async fn stop(mut self, done: oneshot::Sender<()>) {
+        self.registry.stop();
+        self.carry_out();
+        let last_messages = async { while self.tasks.join_next().await.is_some() {} };
+        // A peer that does not acknowledge the last message does not hold up the stop.
+        let _ = tokio::time::timeout(LAST_MESSAGES, last_messages).await;
+        let _ = done.send(());
     }
 
-    /// Connections that have not come as far as an admission, or linger after their end.
-    fn handshakes(&self) -> usize {
-        self.connections.len().saturating_sub(self.by_peer.len())
-    }
-
-    fn live(&self) -> impl Iterator<Item = (ConnectionId, &Registered)> {
-        self.connections
-            .iter()
-            .filter(|(_, connection)| !connection.ended)
-            .filter_map(|(id, connection)| Some((*id, connection.admitted.as_ref()?)))
-    }
-
-    fn registered(&mut self, id: ConnectionId) -> Option<&mut Registered> {
-        self.connections.get_mut(&id).filter(|c| !c.ended)?.admitted.as_mut()
-    }
-
-    fn tell(&self, id: ConnectionId, order: ToSession) {
-        if let Some(connection) = self.connections.get(&id) {
-            connection.inlet.order(order);
-        }
-    }
-
-    fn count_drop(&mut self, reason: DropReason) {
-        self.drops.count(reason);
+    fn time_left(&self) -> Option<Duration> {
+        let due = self.registry.poll_timeout()?;
+        Some(due.saturating_sub(self.parts.clock.now().boot))
     }
 }
 
-/// The passenger's next turn; `None` where there is none.
-async fn ride(passenger: &mut Option<ControlReceiver>) -> Option<ControlFlow<(), bool>> {
-    Some(passenger.as_mut()?.turn().await)
+/// The next turn of the control receiver; `None` where there is none.
+async fn next_turn(receiver: &mut Option<ControlReceiver>) -> Option<ControlFlow<(), bool>> {
+    Some(receiver.as_mut()?.turn().await)
 }
 
-/// A refusal as the peer is told it: one line of bounded length.
-fn told(refusal: &Refusal) -> String {
-    refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
+async fn sleep(due: Option<Duration>) {
+    match due {
+        Some(due) => tokio::time::sleep(due).await,
+        None => std::future::pending().await,
+    }
 }
 
+const LAST_MESSAGES: Duration = Duration::from_secs(2);
 /// Connections between cookie and admission.
-const MAX_HANDSHAKES: usize = 4096;
+pub(crate) const MAX_HANDSHAKES: usize = 4096;

@@ -28,6 +28,8 @@ pub enum Ending {
     Shutdown,
     /// No room for another session.
     Full,
+    /// The admission was not decided in time, or was given up.
+    Undecided,
     /// Our fault: the session's task panicked.
     Panicked,
 }
@@ -48,6 +50,7 @@ impl Ending {
             Ending::PingTimeout => "ping_timeout",
             Ending::Shutdown => "shutdown",
             Ending::Full => "no_free_address_or_slot",
+            Ending::Undecided => "admission_undecided",
             Ending::Panicked => "internal_error",
         }
     }
@@ -77,11 +80,12 @@ impl fmt::Display for Ending {
                 f.write_str("nothing came from the peer for the time of ping-restart")
             }
             Ending::Shutdown => f.write_str("the gateway stopped"),
-            Ending::Full => {
-                f.write_str("the gateway has no room for another session; raise vpn.max_sessions")
-            }
+            Ending::Full => f.write_str(
+                "there is no room for another session; raise the limit of sessions, or close some",
+            ),
+            Ending::Undecided => f.write_str("whether to let the peer in was not decided in time"),
             Ending::Panicked => {
-                f.write_str("a mistake of ours ended this session; please report the log")
+                f.write_str("an internal error ended this session; please report the log")
             }
         }
     }

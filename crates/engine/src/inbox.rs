@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::data::StreamEnd;
-use crate::session::message::ToSession;
+use crate::messages::ToSession;
 
 /// Both ends of a new inbox.
 pub(crate) fn inbox() -> (Inlet, Inbox) {

@@ -7,7 +7,7 @@
 //!  UDP, TCP, TUN  <->    data workers (datapath::Worker)       a thread each, no async runtime
 //!                             | control packets, notices  ^ commands
 //!                             v                            |
-//!                         control task (Gate, table of sessions, sweeps)
+//!                         control task (drives the gate and the session registry)
 //!                             | packets, answers          ^ admission, ends
 //!                             v                            |
 //!                         session tasks (tunnel::Session), one each; they and the control task
@@ -18,8 +18,9 @@
 //! session that panics ends alone; a queue to a session that does not keep up drops packets, which
 //! the peer sends again.
 //!
-//! One invariant above all: the control task registers a session before its admission is answered,
-//! and sweeps the registered sessions at every change, so that no session outlives its right.
+//! One invariant above all: a session is registered before it is told that it is let in, and the
+//! registered sessions are swept at every change, so that none outlives its right. What decides that is a
+//! core without tasks or sockets (`registry`), which a model test drives at random.
 
 mod admission;
 mod affinity;
@@ -31,19 +32,23 @@ mod entropy;
 mod figures;
 mod grant;
 mod inbox;
+mod messages;
 mod offload;
-mod peers;
 mod pool;
+mod registry;
 mod server;
 mod session;
-mod sources;
 mod steering;
 
-pub use admission::{Admission, Admitted, Identity, Report, Revision, SessionInfo};
+pub(crate) use admission::Decision;
+pub use admission::{
+    Admission, AdmissionRequest, Admitted, Identity, Report, Revision, SessionInfo,
+};
 pub use client::{Client, ClientEvent, ClientSettings, Link};
 pub use data::{QUEUES_PER_WORKER, StreamEnd};
 pub use ending::Ending;
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;
 pub use offload::Offloads;
-pub use server::{Kick, Server, ServerIo, ServerSettings, StartError};
+pub use registry::Kick;
+pub use server::{Server, ServerIo, ServerSettings, StartError};

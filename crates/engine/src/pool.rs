@@ -27,7 +27,7 @@ pub(crate) struct SessionPool {
 
 /// The thread that a session's task runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seat(usize);
+pub(crate) struct ThreadSlot(usize);
 
 /// The first thread, not started yet. Sessions that are put there wait until it is.
 #[derive(Debug)]
@@ -58,16 +58,16 @@ impl SessionPool {
 
     /// Where to spawn the next session: where the fewest handshakes are under way, and among equals
     /// beside the control task.
-    pub(crate) fn begin(&mut self) -> (Seat, &Handle) {
+    pub(crate) fn begin(&mut self) -> (ThreadSlot, &Handle) {
         let fewest = self.threads.iter().enumerate().min_by_key(|(_, thread)| thread.handshakes);
         let at = fewest.map_or(0, |(at, _)| at);
         self.threads[at].handshakes += 1;
-        (Seat(at), &self.threads[at].runtime)
+        (ThreadSlot(at), &self.threads[at].runtime)
     }
 
     /// A handshake is over, or a session now.
-    pub(crate) fn end(&mut self, seat: Seat) {
-        self.threads[seat.0].handshakes -= 1;
+    pub(crate) fn end(&mut self, slot: ThreadSlot) {
+        self.threads[slot.0].handshakes -= 1;
     }
 }
 
@@ -174,9 +174,9 @@ mod tests {
     fn a_handshake_alone_is_beside_the_control_task_and_many_are_spread() {
         let (mut pool, _control) = SessionPool::start().unwrap();
         let (first, _) = pool.begin();
-        assert_eq!(first, Seat(0));
+        assert_eq!(first, ThreadSlot(0));
         pool.end(first);
         let seats: Vec<_> = (0..pool.threads.len()).map(|_| pool.begin().0).collect();
-        assert_eq!(seats, (0..pool.threads.len()).map(Seat).collect::<Vec<_>>());
+        assert_eq!(seats, (0..pool.threads.len()).map(ThreadSlot).collect::<Vec<_>>());
     }
 }

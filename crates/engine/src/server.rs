@@ -12,12 +12,12 @@ use sysio::{TcpListener, Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
-use crate::control::{Ask, Control, ControlParts, Inlets};
+use crate::control::{Control, ControlInputs, ControlParts, MAX_HANDSHAKES, Request};
 use crate::data::{Common, DataPlane, PlaneIo, StreamSources, WorkerOutputs};
 use crate::entropy::fresh_seed;
-use crate::peers::slots;
 use crate::pool::SessionPool;
-use crate::{Admission, DataSettings, Figures, Identity, Offloads, SessionInfo};
+use crate::registry::{RegistrySettings, slots};
+use crate::{Admission, DataSettings, Figures, Identity, Kick, Offloads, SessionInfo};
 
 /// What a server is made with.
 #[derive(Clone, Debug)]
@@ -72,20 +72,10 @@ impl ServerIo {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Sender<Request>,
+    stop: mpsc::Sender<oneshot::Sender<()>>,
     data: DataPlane,
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// Which sessions to close.
-#[derive(Clone, Debug)]
-pub enum Kick {
-    /// The session with this number.
-    Number(u64),
-    /// All of a user.
-    User(String),
-    /// Those of one device: user, device.
-    Device(String, String),
 }
 
 impl Server {
@@ -119,40 +109,53 @@ impl Server {
         };
         let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
-        let (data, threads, passenger) = control_thread
+        let (data, threads, receiver) = control_thread
             .within(|| DataPlane::start(worker, io, outputs))
             .map_err(StartError::DataWorker)?;
         let secret = fresh_seed().map_err(StartError::Entropy)?;
-        let (asks, asks_in) = mpsc::channel(ASKS);
+        let (requests, requests_in) = mpsc::channel(REQUESTS);
+        let (stop, stop_in) = mpsc::channel(1);
         let revisions = admission.revisions();
-        let inlets =
-            Inlets { passenger, datagrams, notices, ended_streams, asks: asks_in, revisions };
+        let inputs = ControlInputs {
+            receiver,
+            datagrams,
+            notices,
+            ended_streams,
+            requests: requests_in,
+            stop: stop_in,
+            revisions,
+        };
         let tunnel_tcp =
             ServerConfig { options: settings.tcp_options, ..ServerConfig::clone(&settings.tunnel) };
         let parts = ControlParts {
             gate: Gate::new(wrap, secret, settings.gate),
             tunnel: settings.tunnel,
             tunnel_tcp: Arc::new(tunnel_tcp),
-            data_settings: settings.data,
+            registry: RegistrySettings {
+                max_sessions: settings.max_sessions,
+                max_handshakes: MAX_HANDSHAKES,
+                shard: data.shard(),
+                data: settings.data,
+                receive_buffer: data.receive_buffer(),
+            },
             data: data.clone(),
             clock,
             admission,
-            max_sessions: settings.max_sessions,
             pool,
         };
-        let control = Control::new(parts).run(inlets);
+        let control = Control::new(parts).run(inputs);
         control_thread.run(control).map_err(StartError::SessionPool)?;
-        Ok(Server { asks, data, threads: Mutex::new(threads) })
+        Ok(Server { requests, stop, data, threads: Mutex::new(threads) })
     }
 
     /// Waits until the server has ended, which it does of its own accord only when it is broken.
     pub async fn ended(&self) {
-        self.asks.closed().await;
+        self.requests.closed().await;
     }
 
     /// Everybody who is connected, with counters.
     pub async fn sessions(&self) -> Vec<SessionInfo> {
-        let listed = self.ask(Ask::Sessions).await.unwrap_or_default();
+        let listed = self.ask(Request::Sessions).await.unwrap_or_default();
         let figures = self.data.figures().await;
         let counters: BTreeMap<_, _> = figures.peers.into_iter().collect();
         let with_counters = listed.into_iter().map(|(peer, mut info)| {
@@ -164,24 +167,28 @@ impl Server {
 
     /// What was counted since the start.
     pub async fn figures(&self) -> Figures {
-        let control = self.ask(Ask::Figures).await.unwrap_or_default();
+        let control = self.ask(Request::Figures).await.unwrap_or_default();
         Figures { data: self.data.figures().await, control }
     }
 
     /// Closes sessions; their clients may come back. Says whose they were.
     pub async fn kick(&self, whom: Kick) -> Vec<Identity> {
-        self.ask(|answer| Ask::Kick(whom, answer)).await.unwrap_or_default()
+        self.ask(|answer| Request::Kick(whom, answer)).await.unwrap_or_default()
     }
 
     /// Renews the keys of every session.
     pub async fn renegotiate_all(&self) {
         // A control task that is gone has no sessions.
-        let _ = self.asks.send(Ask::RenegotiateAll).await;
+        let _ = self.requests.send(Request::RenegotiateAll).await;
     }
 
     /// Says goodbye to everybody and ends.
     pub async fn stop(&self) {
-        let _ = self.ask(Ask::Stop).await;
+        let (done, stopped) = oneshot::channel();
+        if self.stop.send(done).await.is_ok() {
+            // Without an answer the control task has ended by itself.
+            let _ = stopped.await;
+        }
         self.data.stop();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -191,9 +198,9 @@ impl Server {
         }
     }
 
-    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        self.asks.send(make(answer)).await.ok()?;
+        self.requests.send(make(answer)).await.ok()?;
         answered.await.ok()
     }
 }
@@ -245,4 +252,4 @@ impl std::error::Error for StartError {
 
 /// Authenticated control datagrams between the data worker and the control task.
 const CONTROL_QUEUE: usize = 4096;
-const ASKS: usize = 16;
+const REQUESTS: usize = 16;

@@ -12,16 +12,14 @@ use clock::{Clock, Now};
 use datapath::{Command, Endpoint, Notice, PeerRef};
 use tokio::sync::mpsc;
 use tunnel::{
-    Accepted, Close, DropReason, Event, NewKey, RenegotiateReason, Seed, ServerConfig, Session,
+    Accepted, Close, DropReason, Event, Hello, NewKey, RenegotiateReason, Seed, ServerConfig,
+    Session,
 };
 
-use crate::Ending;
 use crate::data::{DataPlane, StreamEnd};
 use crate::inbox::{Inbox, Message};
-
-pub(crate) mod message;
-
-pub(crate) use self::message::{ConnectionId, FromSession, ToSession};
+use crate::messages::{About, ConnectionId, SessionEvent, ToSession};
+use crate::{Admission, AdmissionRequest, Ending};
 
 /// Dropped control datagrams by reason, counted by all session tasks together.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +42,7 @@ impl DropTally {
 
 /// What a session is made of. It is made by its own task, since the first packet may hold all that a
 /// handshake's arithmetic needs, which is nothing for the control task.
-pub(crate) struct Birth {
+pub(crate) struct SessionSpec {
     pub(crate) id: ConnectionId,
     pub(crate) tunnel: Arc<ServerConfig>,
     pub(crate) accepted: Box<Accepted>,
@@ -54,12 +52,13 @@ pub(crate) struct Birth {
     pub(crate) endpoint: Endpoint,
     pub(crate) data: DataPlane,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) admission: Arc<dyn Admission>,
     pub(crate) inbox: Inbox,
     pub(crate) drops: DropTally,
-    pub(crate) outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
+    pub(crate) outlet: mpsc::UnboundedSender<(ConnectionId, SessionEvent)>,
 }
 
-impl Birth {
+impl SessionSpec {
     /// Makes the session and runs it to its end.
     pub(crate) async fn run(self) {
         self.task().run().await;
@@ -72,6 +71,8 @@ impl Birth {
             endpoint: self.endpoint,
             data: self.data,
             clock: self.clock,
+            admission: self.admission,
+            asked: 0,
             inbox: self.inbox,
             drops: self.drops,
             outlet: self.outlet,
@@ -88,9 +89,12 @@ struct SessionTask {
     endpoint: Endpoint,
     data: DataPlane,
     clock: Arc<dyn Clock>,
+    admission: Arc<dyn Admission>,
+    /// How often the admission was asked.
+    asked: u64,
     inbox: Inbox,
     drops: DropTally,
-    outlet: mpsc::UnboundedSender<(ConnectionId, FromSession)>,
+    outlet: mpsc::UnboundedSender<(ConnectionId, SessionEvent)>,
     peer: Option<PeerRef>,
     /// When the data plane was told last that the peer is alive.
     heard: Duration,
@@ -144,7 +148,7 @@ impl SessionTask {
 
     /// If a goodbye came before, that was the end, and this is not heard.
     fn end_with_stream(&mut self, why: StreamEnd) {
-        self.tell(FromSession::Ended(Ending::Connection(why)));
+        self.tell(SessionEvent::Ended(Ending::Connection(why)));
         self.session.close(Close::Replaced, self.clock.now());
     }
 
@@ -196,22 +200,35 @@ impl SessionTask {
 
     fn act_on(&mut self, event: Event) -> bool {
         match event {
-            Event::Admission(hello) => self.tell(FromSession::Admission(hello)),
+            Event::Admission(hello) => self.ask(hello),
             Event::KeyReady(key) => self.install(*key),
             Event::KeyActive(key_id) => self.with_peer(|peer| Command::KeySwap { peer, key_id }),
             Event::KeyRetired(key_id) => self.with_peer(|peer| Command::KeyDel { peer, key_id }),
             Event::Established => {
                 let cipher = self.session.negotiated().map(|negotiated| negotiated.cipher);
-                self.tell(FromSession::Established(cipher));
+                self.tell(SessionEvent::Established(cipher));
             }
-            Event::Renegotiated(_) => self.tell(FromSession::Renegotiated),
+            Event::Renegotiated(_) => self.tell(SessionEvent::Renegotiated),
             Event::Ended(reason) => {
-                self.tell(FromSession::Ended(Ending::Session(reason)));
+                self.tell(SessionEvent::Ended(Ending::Session(reason)));
                 return true;
             }
             Event::Pushed(_) => {}
         }
         false
+    }
+
+    /// Asks on this task's time, and the answer goes to the control task, which registers the session
+    /// before this one hears of it.
+    fn ask(&mut self, hello: Box<Hello>) {
+        self.asked += 1;
+        let attempt = self.asked;
+        self.tell(SessionEvent::Asked { attempt, about: About::of(&hello) });
+        let (id, outlet) = (self.id, self.outlet.clone());
+        self.admission.admit(AdmissionRequest::new(hello, move |decision| {
+            // Without a control task there is nothing to be let into.
+            let _ = outlet.send((id, SessionEvent::Decided { attempt, decision }));
+        }));
     }
 
     fn install(&mut self, key: NewKey) {
@@ -227,7 +244,7 @@ impl SessionTask {
         }
     }
 
-    fn tell(&self, what: FromSession) {
+    fn tell(&self, what: SessionEvent) {
         // Without a control task the process is stopping, and the inbox will end this task.
         let _ = self.outlet.send((self.id, what));
     }

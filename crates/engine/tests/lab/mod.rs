@@ -11,8 +11,8 @@ use std::time::Duration;
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
 use engine::{
-    Admission, Admitted, Client, ClientSettings, DataSettings, Identity, Link, Report, Revision,
-    Server, ServerIo, ServerSettings,
+    Admission, AdmissionRequest, Admitted, Client, ClientSettings, DataSettings, Identity, Link,
+    Report, Revision, Server, ServerIo, ServerSettings,
 };
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -209,8 +209,8 @@ impl Door {
     }
 }
 
-impl Admission for Door {
-    fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal> {
+impl Door {
+    fn decide(&self, hello: &Hello) -> Result<Admitted, Refusal> {
         self.verdict()?;
         let serial = pki::leaf_serial(hello.chain.first().ok_or(Refusal::NoCertificate)?)?;
         if self.admissions.fetch_add(1, Ordering::Relaxed) + 1 == self.within {
@@ -228,11 +228,19 @@ impl Admission for Door {
             ],
         })
     }
+}
 
-    fn standing(&self, _: &Identity) -> Result<(), Refusal> {
-        self.verdict()
+impl Admission for Door {
+    fn admit(&self, request: AdmissionRequest) {
+        match self.decide(request.hello()) {
+            Ok(admitted) => request.admit(admitted),
+            Err(refusal) => request.deny(refusal),
+        }
     }
 
+    fn recheck(&self, _: &Identity) -> Result<(), Refusal> {
+        self.verdict()
+    }
     fn revisions(&self) -> watch::Receiver<Revision> {
         self.changes.subscribe()
     }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Weak};
 
 use admin::names::DeviceName;
 use admin::response::RefusalEntry;
-use engine::{Admission, Admitted, Ending, Identity, Report, Revision, SessionInfo};
+use engine::{
+    Admission, AdmissionRequest, Admitted, Ending, Identity, Report, Revision, SessionInfo,
+};
 use pki::Refusal;
 use store::EventId;
 use tokio::runtime::Handle;
@@ -96,8 +98,8 @@ impl Door {
     }
 }
 
-impl Admission for Door {
-    fn admit(&self, hello: &Hello) -> Result<Admitted, Refusal> {
+impl Door {
+    fn decide(&self, hello: &Hello) -> Result<Admitted, Refusal> {
         let gateway = self.gateway.upgrade().ok_or(Refusal::NotInStore)?;
         let leaf = hello.chain.first().ok_or(Refusal::NoCertificate)?;
         let serial = pki::leaf_serial(leaf)?;
@@ -115,8 +117,17 @@ impl Admission for Door {
             addresses: inner,
         })
     }
+}
 
-    fn standing(&self, identity: &Identity) -> Result<(), Refusal> {
+impl Admission for Door {
+    fn admit(&self, request: AdmissionRequest) {
+        match self.decide(request.hello()) {
+            Ok(admitted) => request.admit(admitted),
+            Err(refusal) => request.deny(refusal),
+        }
+    }
+
+    fn recheck(&self, identity: &Identity) -> Result<(), Refusal> {
         self.gateway.upgrade().ok_or(Refusal::NotInStore)?.live().standing(&identity.serial)
     }
 

@@ -55,6 +55,12 @@ impl PeerIds {
         Some(PeerRef { id: PeerId::new(slot)?, generation: self.generations[at] })
     }
 
+    /// How many are taken.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.shards.iter().map(|slots| slots.taken as usize).sum()
+    }
+
     /// The worker has confirmed that `peer` is gone.
     pub(crate) fn give_back(&mut self, peer: PeerRef) {
         let slot = peer.id.get();

@@ -10,7 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Debug)]
 pub(crate) struct Sources {
     counts: HashMap<Source, usize>,
-    most: usize,
+    under_way: usize,
+    places: usize,
 }
 
 /// A network that counts as one.
@@ -20,22 +21,30 @@ pub(crate) struct Source(IpAddr);
 impl Sources {
     /// For so many places in all.
     pub(crate) fn of(places: usize) -> Self {
-        Self { counts: HashMap::new(), most: places / 4 * 3 }
+        Self { counts: HashMap::new(), under_way: 0, places }
     }
 
     /// Whether another one may begin.
     pub(crate) fn has_room(&self, source: Source) -> bool {
-        self.counts.get(&source).is_none_or(|count| *count < self.most)
+        let most = self.places / 4 * 3;
+        self.under_way < self.places && self.counts.get(&source).is_none_or(|count| *count < most)
+    }
+
+    /// How many there are.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way
     }
 
     /// One begins.
     pub(crate) fn begin(&mut self, source: Source) {
+        self.under_way += 1;
         *self.counts.entry(source).or_default() += 1;
     }
 
     /// One is over, or a session now.
     pub(crate) fn end(&mut self, source: Source) {
         if let Some(count) = self.counts.get_mut(&source) {
+            self.under_way -= 1;
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&source);

@@ -1,0 +1,75 @@
+//! What the control task and a session's task tell each other. Values only.
+
+use datapath::{Endpoint, Notice, PeerRef};
+use tunnel::{Close, Grant, Hello, Refusal, RenegotiateReason};
+use wire::cipher::Cipher;
+use wire::peer_info::PeerInfo;
+
+use crate::{Decision, Ending};
+
+/// Tells connections of this process apart; never used twice.
+pub(crate) type ConnectionId = u64;
+
+/// What a session's task is told.
+#[derive(Debug)]
+pub(crate) enum ToSession {
+    /// The answer to an admission: in, as this peer.
+    Admitted(PeerRef, Box<Grant>),
+    /// The answer to an admission: out.
+    Refused(Refusal),
+    /// Something the data worker said about its peer.
+    Notice(Notice),
+    /// Its peer is at another address.
+    Moved(Endpoint),
+    /// Renew the keys.
+    Renegotiate(RenegotiateReason),
+    /// End, in this way.
+    Close(Close),
+}
+
+/// What the control task hears of a session.
+#[derive(Debug)]
+pub(crate) enum SessionEvent {
+    /// A peer with a good certificate asks to be let in. Its admission is asked, and answers later.
+    Asked {
+        /// Which of this session's questions.
+        attempt: u64,
+        /// What the peer says about itself.
+        about: About,
+    },
+    /// The admission's answer.
+    Decided {
+        /// To which question.
+        attempt: u64,
+        /// The answer.
+        decision: Decision,
+    },
+    /// Data flows.
+    Established(Option<Cipher>),
+    /// Keys were renewed.
+    Renegotiated,
+    /// It is over; the task lingers for the peer's last acknowledgements.
+    Ended(Ending),
+}
+
+/// What a session is made ready with, of all that a peer says about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    /// The version of the control channel's TLS.
+    pub(crate) tls: &'static str,
+    /// What the peer's program says about itself.
+    pub(crate) peer_info: PeerInfo,
+}
+
+impl About {
+    pub(crate) fn of(hello: &Hello) -> Self {
+        Self { tls: hello.tls, peer_info: hello.peer_info.clone() }
+    }
+
+    /// What a client calls itself: `OpenVPN 2.6.14 linux`.
+    pub(crate) fn client_name(&self) -> String {
+        let [version, platform] =
+            ["IV_VER", "IV_PLAT"].map(|name| self.peer_info.get(name).unwrap_or("?"));
+        format!("{version} {platform}")
+    }
+}

@@ -1,0 +1,130 @@
+//! Ends of connections: each once, data first, then the session's task.
+
+use datapath::{Command, PeerRef};
+use tunnel::Close;
+
+use super::{Effect, Registered, Registry, device};
+use crate::data::{StreamEnded, StreamOrder};
+use crate::messages::{ConnectionId, ToSession};
+use crate::{Ending, Identity, Report};
+
+/// Which sessions to close.
+#[derive(Clone, Debug)]
+pub enum Kick {
+    /// The session with this number.
+    Number(u64),
+    /// All of a user.
+    User(String),
+    /// Those of one device: user, device.
+    Device(String, String),
+}
+
+impl Registry {
+    /// A TCP connection is gone, and what lives on it ends once it has seen what came before: that may be
+    /// its last message.
+    pub(crate) fn handle_stream_ended(&mut self, ended: &StreamEnded) {
+        let of_it = (ended.stream, 0)..=(ended.stream, ConnectionId::MAX);
+        for (_, id) in self.by_stream.range(of_it) {
+            self.effects.push_back(Effect::StreamEnded(*id, ended.why));
+        }
+    }
+
+    /// A session's task is over: its last acknowledgements are in, or it panicked. What it said before
+    /// has been handed in.
+    pub(crate) fn handle_task_ended(&mut self, id: ConnectionId) {
+        // Without a word it panicked; and no connection is forgotten whose peer was not deleted.
+        self.end(id, Ending::Panicked, None);
+        self.forget_sender(id);
+        let Some(connection) = self.connections.remove(&id) else { return };
+        if connection.admitted.is_none() {
+            self.sources.end(connection.source);
+            self.effects.push_back(Effect::HandshakeOver(id));
+        }
+        if let Some(stream) = connection.endpoint.stream() {
+            self.by_stream.remove(&(stream, id));
+            self.effects.push_back(Effect::Stream(stream, StreamOrder::Close));
+        }
+        self.effects.push_back(Effect::Forget(id));
+    }
+
+    /// Closes the sessions that match; says whose they were.
+    pub(crate) fn kick(&mut self, whom: &Kick) -> Vec<Identity> {
+        let matching = self.live().filter(|(id, registered)| whom.matches(*id, registered));
+        let kicked: Vec<_> =
+            matching.map(|(id, registered)| (id, registered.info.identity.clone())).collect();
+        for (id, _) in &kicked {
+            let close = ToSession::Close(Close::Restart("closed by an administrator".to_owned()));
+            self.end(*id, Ending::Kicked, Some(close));
+        }
+        kicked.into_iter().map(|(_, identity)| identity).collect()
+    }
+
+    /// Ends every connection.
+    pub(crate) fn stop(&mut self) {
+        let ids: Vec<_> = self.connections.keys().copied().collect();
+        for id in ids {
+            let close = ToSession::Close(Close::Restart("the gateway is stopping".to_owned()));
+            self.end(id, Ending::Shutdown, Some(close));
+        }
+    }
+
+    pub(super) fn end_peer(&mut self, peer: PeerRef, ending: Ending) {
+        if let Some(id) = self.by_peer.get(&peer).copied() {
+            self.end(id, ending, Some(ToSession::Close(Close::Replaced)));
+        }
+    }
+
+    /// A data worker has confirmed that a peer is gone.
+    pub(super) fn deleted(&mut self, peer: PeerRef) {
+        if let Some(id) = self.by_peer.remove(&peer) {
+            // A worker deletes on its own only a peer over which it panicked.
+            self.end(id, Ending::Panicked, Some(ToSession::Close(Close::Replaced)));
+        }
+        self.peer_ids.give_back(peer);
+        self.confirm_deleted(peer);
+    }
+
+    /// Ends a connection once: data first, then the session's task.
+    pub(super) fn end(&mut self, id: ConnectionId, ending: Ending, message: Option<ToSession>) {
+        self.forget_question(id);
+        let Some(connection) = self.living(id) else { return };
+        connection.ended = true;
+        let (stream, source) = (connection.endpoint.stream(), connection.endpoint.remote);
+        let registered =
+            connection.admitted.as_ref().map(|r| (r.peer, r.info.clone(), r.established));
+        if let Some(stream) = stream {
+            self.effects.push_back(Effect::Stream(stream, StreamOrder::Expire));
+        }
+        *self.figures.endings.entry(ending.code()).or_default() += 1;
+        let report = match registered {
+            Some((peer, info, established)) => {
+                self.effects.push_back(Effect::Data(Command::PeerDel { peer }));
+                let device = device(&info.identity);
+                if self.by_device.get(&device) == Some(&id) {
+                    self.by_device.remove(&device);
+                }
+                if established {
+                    Report::Closed { info, ending }
+                } else {
+                    Report::Refused { source, ending, whom: Some(info.identity) }
+                }
+            }
+            None => Report::Refused { source, ending, whom: None },
+        };
+        self.report(report);
+        if let Some(message) = message {
+            self.tell(id, message);
+        }
+    }
+}
+
+impl Kick {
+    fn matches(&self, id: ConnectionId, registered: &Registered) -> bool {
+        let identity = &registered.info.identity;
+        match self {
+            Kick::Number(number) => id == *number,
+            Kick::User(user) => identity.user == *user,
+            Kick::Device(user, device) => identity.user == *user && identity.device == *device,
+        }
+    }
+}

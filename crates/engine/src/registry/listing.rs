@@ -1,0 +1,33 @@
+//! What others ask of the registry, answered from its tables.
+
+use datapath::PeerRef;
+use tunnel::RenegotiateReason;
+
+use super::Registry;
+use crate::SessionInfo;
+use crate::figures::ControlFigures;
+use crate::messages::ToSession;
+
+impl Registry {
+    /// Everybody who is connected, without counters.
+    pub(crate) fn sessions(&self) -> Vec<(PeerRef, SessionInfo)> {
+        self.live().map(|(_, registered)| (registered.peer, registered.info.clone())).collect()
+    }
+
+    /// What was counted here.
+    pub(crate) fn figures(&self) -> ControlFigures {
+        let mut figures = self.figures.clone();
+        figures.sessions =
+            self.live().filter(|(_, registered)| registered.established).count() as u64;
+        figures.handshakes_now = self.sources.under_way() as u64;
+        figures
+    }
+
+    /// Renews the keys of every session.
+    pub(crate) fn renegotiate_all(&mut self) {
+        let ids: Vec<_> = self.live().map(|(id, _)| id).collect();
+        for id in ids {
+            self.tell(id, ToSession::Renegotiate(RenegotiateReason::Requested));
+        }
+    }
+}

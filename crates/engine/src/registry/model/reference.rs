@@ -1,0 +1,141 @@
+//! What the registry should have decided, said as simply as it can be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use datapath::{Endpoint, PeerRef, StreamId};
+use wire::SessionId;
+
+use crate::messages::ConnectionId;
+use crate::registry::sources::Source;
+
+/// A device and which of its certificates.
+pub(super) type Holder = (u8, u8);
+
+#[derive(Debug, Default)]
+pub(super) struct Reference {
+    pub(super) connections: BTreeMap<ConnectionId, Expected>,
+    /// Certificates that were revoked, and by which revision.
+    pub(super) revoked: BTreeMap<Holder, u64>,
+    /// What the last step must have led to.
+    pub(super) ends: BTreeSet<(ConnectionId, &'static str)>,
+    pub(super) grants: BTreeSet<ConnectionId>,
+}
+
+/// One connection as it should be.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) endpoint: Endpoint,
+    pub(super) client_session: SessionId,
+    pub(super) source: Source,
+    /// Which attempt is unanswered, and until when.
+    pub(super) question: Option<(u64, Duration)>,
+    pub(super) holder: Option<Holder>,
+    pub(super) peer: Option<PeerRef>,
+    pub(super) established: bool,
+    pub(super) ended: bool,
+    pub(super) said: Said,
+}
+
+/// How often the registry said what it may say once for each connection.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) opened: u32,
+    pub(super) over: u32,
+    pub(super) last_message: u32,
+    pub(super) handshake_over: u32,
+    pub(super) adopt: u32,
+    pub(super) expire: u32,
+    pub(super) close: u32,
+}
+
+impl Reference {
+    pub(super) fn end(&mut self, id: ConnectionId, why: &'static str) {
+        let Some(connection) = self.connections.get_mut(&id).filter(|c| !c.ended) else { return };
+        connection.ended = true;
+        connection.question = None;
+        self.ends.insert((id, why));
+    }
+
+    pub(super) fn admitted(&mut self, id: ConnectionId, holder: Holder, max_sessions: usize) {
+        let Some(present) = self.answered(id) else { return };
+        match present {
+            Some(same) if same == holder => {}
+            Some(_) => return self.end(id, "replaced"),
+            None => {
+                let older = self.session_of(holder.0);
+                if older.is_none() && self.sessions() >= max_sessions {
+                    return self.end(id, "no_free_address_or_slot");
+                }
+                older.into_iter().for_each(|older| self.end(older, "replaced"));
+                self.expected(id).holder = Some(holder);
+            }
+        }
+        if self.revoked.contains_key(&holder) {
+            self.end(id, "revoked");
+        } else {
+            self.grants.insert(id);
+        }
+    }
+
+    pub(super) fn denied(&mut self, id: ConnectionId, why: &'static str) {
+        if self.answered(id).is_some() {
+            self.end(id, why);
+        }
+    }
+
+    /// The question is answered; whose session it is by now. `None` if nobody waits for it.
+    fn answered(&mut self, id: ConnectionId) -> Option<Option<Holder>> {
+        let connection = self.connections.get_mut(&id).filter(|c| !c.ended)?;
+        connection.question.take()?;
+        Some(connection.holder)
+    }
+
+    pub(super) fn swept(&mut self) -> Vec<ConnectionId> {
+        let withdrawn: Vec<_> = self
+            .live()
+            .filter(|(_, holder)| self.revoked.contains_key(holder))
+            .map(|(id, _)| id)
+            .collect();
+        withdrawn.iter().for_each(|id| self.end(*id, "revoked"));
+        withdrawn
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = (ConnectionId, Holder)> {
+        let living = self.connections.iter().filter(|(_, connection)| !connection.ended);
+        living.filter_map(|(id, connection)| Some((*id, connection.holder?)))
+    }
+
+    pub(super) fn sessions(&self) -> usize {
+        self.live().count()
+    }
+
+    fn session_of(&self, device: u8) -> Option<ConnectionId> {
+        self.live().find(|(_, holder)| holder.0 == device).map(|(id, _)| id)
+    }
+
+    pub(super) fn of_peer(&self, peer: PeerRef) -> Option<ConnectionId> {
+        let mut connections = self.connections.iter();
+        connections.find(|(_, connection)| connection.peer == Some(peer)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn of_stream(&self, stream: StreamId) -> Option<ConnectionId> {
+        let mut connections = self.connections.iter();
+        connections.find(|(_, c)| c.endpoint.stream() == Some(stream)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn at(&self, remote: std::net::SocketAddr) -> Option<ConnectionId> {
+        let mut connections = self.connections.iter();
+        connections.find(|(_, c)| c.endpoint.remote == remote).map(|(id, _)| *id)
+    }
+
+    /// Handshakes of one source, or of all.
+    pub(super) fn handshakes(&self, of: Option<Source>) -> usize {
+        let shaking = self.connections.values().filter(|connection| connection.holder.is_none());
+        shaking.filter(|connection| of.is_none_or(|of| connection.source == of)).count()
+    }
+
+    pub(super) fn expected(&mut self, id: ConnectionId) -> &mut Expected {
+        self.connections.get_mut(&id).expect("a connection that there is")
+    }
+}
