@@ -1,15 +1,13 @@
 //! `cargo xtask bench`: builds what is compared, provides the peers, and starts the benchmark.
 //!
-//! Peers that are newer than the machine's own come from Debian sid, unpacked into the build folder
-//! with the machine's own mirror; they are used as they are and never updated.
+//! Peers that are newer than the machine's own come from Debian sid.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use clap::Args;
 
 use crate::command::run;
+use crate::debian::SID;
 use crate::failed::Failed;
 use crate::{peers, workspace};
 
@@ -59,7 +57,7 @@ pub(crate) fn vpn(typed: &Vpn) -> Result<(), Failed> {
     let target = workspace::target_folder()?;
     let text = |path: PathBuf| path.display().to_string();
     let mut arguments = vec!["--handfast".to_owned(), text(target.join("release/handfast"))];
-    if let Some(root) = sid(&target, !typed.no_install) {
+    if let Some(root) = SID.provide(!typed.no_install)? {
         arguments.extend(["--sid".to_owned(), text(root)]);
     }
     arguments.extend(["--out".to_owned(), text(typed.report_folder(&target))]);
@@ -89,50 +87,4 @@ impl Vpn {
         let usual = if whole { "docs/performance".into() } else { target.join("bench-vpn") };
         self.out.clone().unwrap_or(usual)
     }
-}
-
-/// The root of a Debian sid with the current peers, made if it is not there. `None` where it can't be
-/// had; what needs it then skips itself by name.
-fn sid(target: &Path, install: bool) -> Option<PathBuf> {
-    let root = target.join("peers/sid");
-    if root.exists() {
-        return Some(root);
-    }
-    if !install || !peers::is_root() || !peers::on_path("debootstrap") {
-        println!("missing: a Debian sid with openvpn and wireguard-go: needs root and debootstrap");
-        return None;
-    }
-    let Some(mirror) = mirror() else {
-        println!("missing: a Debian sid: apt on this machine names no Debian mirror");
-        return None;
-    };
-    // Only a whole one gets the name.
-    let unfinished = target.join("peers/sid.unfinished");
-    let begin = fs::remove_dir_all(&unfinished).or_else(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => fs::create_dir_all(&unfinished),
-        _ => Err(e),
-    });
-    let made = begin.map_err(|e| Failed::new(e.to_string())).and_then(|()| {
-        let include = "--include=openvpn,wireguard-go";
-        let folder = unfinished.display().to_string();
-        run("debootstrap", &["--variant=minbase", include, "sid", &folder, &mirror])?;
-        fs::rename(&unfinished, &root).map_err(|e| Failed::new(e.to_string()))
-    });
-    match made {
-        Ok(()) => Some(root),
-        Err(failed) => {
-            println!("missing: a Debian sid with openvpn and wireguard-go: {failed}");
-            None
-        }
-    }
-}
-
-/// The mirror of Debian's main archive that apt on this machine is set up with.
-fn mirror() -> Option<String> {
-    let listed = Command::new("apt-get")
-        .args(["indextargets", "--format", "$(REPO_URI)"])
-        .args(["Created-By: Packages", "Origin: Debian", "Label: Debian"])
-        .output()
-        .ok()?;
-    String::from_utf8_lossy(&listed.stdout).lines().next().map(str::to_owned)
 }

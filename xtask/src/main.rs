@@ -7,11 +7,13 @@ mod arrows;
 mod bench;
 mod circles;
 mod command;
+mod debian;
 mod explore;
 mod failed;
 mod micro;
 mod peers;
 mod steps;
+mod suite;
 mod workspace;
 
 use std::process::ExitCode;
@@ -48,7 +50,8 @@ enum Command {
     Interop {
         /// Only tests whose name contains this
         filter: Option<String>,
-        /// Also the long runs: floods, 60-second renegotiations, big files
+        /// Also the long runs (floods, 60-second renegotiations, big files), and OpenVPN 3 from another
+        /// Debian, which is unpacked into the build folder the first time
         #[arg(long)]
         long: bool,
         /// Do not install missing peers

@@ -1,13 +1,17 @@
 //! The programs that tests talk to, and how a Debian machine gets them.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::command::run;
 use crate::failed::Failed;
+use crate::workspace;
 
-/// Program looked for, Debian package, what it is for.
-const PEERS: &[(&str, &str, &str)] = &[
+/// Program, Debian package, what it is for.
+type Peer = (&'static str, &'static str, &'static str);
+
+/// What the tests talk to.
+const PEERS: &[Peer] = &[
     ("openvpn", "openvpn", "the stock client and server"),
     ("nft", "nftables", "NAT and forwarding rules"),
     ("ip", "iproute2", "looking at namespaces"),
@@ -19,15 +23,24 @@ const PEERS: &[(&str, &str, &str)] = &[
     ("iperf3", "iperf3", "throughput"),
 ];
 
+/// What unpacks another Debian.
+const DEBOOTSTRAP: Peer = ("debootstrap", "debootstrap", "peers from another Debian");
+
 /// What only the benchmark needs.
-const BENCH_PEERS: &[(&str, &str, &str)] = &[
-    ("ethtool", "ethtool", "links that treat packets as network cards do"),
-    ("debootstrap", "debootstrap", "current openvpn and wireguard-go from Debian sid"),
-];
+const BENCH_PEERS: &[Peer] =
+    &[("ethtool", "ethtool", "links that treat packets as network cards do"), DEBOOTSTRAP];
+
+/// What makes an environment for a program from PyPI.
+const VENV: Peer = ("python3 with venv", "python3-venv", "the linter of certificates");
 
 /// Makes the peers available. What cannot be had is printed, and its tests skip themselves by name.
 pub(crate) fn provide(install: bool) -> Result<(), Failed> {
     provide_all(PEERS, install)
+}
+
+/// The same with what long runs need.
+pub(crate) fn provide_for_long(install: bool) -> Result<(), Failed> {
+    provide_all(&[PEERS, &[DEBOOTSTRAP]].concat(), install)
 }
 
 /// The same for the benchmark.
@@ -35,18 +48,19 @@ pub(crate) fn provide_for_bench(install: bool) -> Result<(), Failed> {
     provide_all(&[PEERS, BENCH_PEERS].concat(), install)
 }
 
-fn provide_all(peers: &[(&str, &str, &str)], install: bool) -> Result<(), Failed> {
-    let missing: Vec<_> = peers.iter().filter(|(program, ..)| !on_path(program)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
+fn provide_all(peers: &[Peer], install: bool) -> Result<(), Failed> {
+    let missing: Vec<Peer> = peers.iter().filter(|(name, ..)| !on_path(name)).copied().collect();
+    if missing.is_empty() { Ok(()) } else { install_all(&missing, install) }
+}
+
+/// Installs these, or says how to.
+fn install_all(missing: &[Peer], install: bool) -> Result<(), Failed> {
     let packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
-    let by_hand = format!("apt-get install -y {}", packages.join(" "));
     if !install || !is_root() || !on_path("apt-get") {
         for (program, package, purpose) in missing {
             println!("missing: {program} (package {package}): {purpose}");
         }
-        println!("to have them: {by_hand}   (as root)");
+        println!("to have them: apt-get install -y {}   (as root)", packages.join(" "));
         return Ok(());
     }
     println!("installing what the tests talk to: {}", packages.join(" "));
@@ -58,29 +72,37 @@ fn provide_all(peers: &[(&str, &str, &str)], install: bool) -> Result<(), Failed
 
 /// The linter of certificates and CRLs, from PyPI into the build folder. `None` where it can't be had:
 /// its test then skips itself by name.
-pub(crate) fn pkilint(install: bool) -> Option<PathBuf> {
-    let folder = PathBuf::from("target/pkilint");
+pub(crate) fn pkilint(install: bool) -> Result<Option<PathBuf>, Failed> {
+    let folder = workspace::target_folder()?.join("pkilint");
     let programs = folder.join("bin");
     if programs.join("lint_pkix_cert").exists() {
-        return programs.canonicalize().ok();
+        return Ok(Some(programs));
     }
-    if !install || !on_path("python3") {
-        return None;
-    }
-    println!("installing what lints certificates: pkilint");
-    let venv = Command::new("python3").args(["-m", "venv"]).arg(&folder).status();
-    let done =
-        |status: std::io::Result<std::process::ExitStatus>| status.is_ok_and(|s| s.success());
-    if !done(venv) {
-        println!("missing: a Python with venv (package python3-venv): certificates are not linted");
-        return None;
-    }
-    let pip = Command::new(programs.join("pip")).args(["install", "--quiet", "pkilint"]).status();
-    if !done(pip) {
+    if !install {
         println!("missing: pkilint (PyPI): certificates are not linted");
-        return None;
+        return Ok(None);
     }
-    programs.canonicalize().ok()
+    if !makes_environments() {
+        install_all(&[VENV], install)?;
+    }
+    println!("installing what lints certificates into the build folder: pkilint");
+    let succeeds = |mut command: Command| command.status().is_ok_and(|status| status.success());
+    let mut environment = Command::new("python3");
+    environment.args(["-m", "venv"]).arg(&folder);
+    let mut pip = Command::new(programs.join("pip"));
+    pip.args(["install", "--quiet", "pkilint"]);
+    if makes_environments() && succeeds(environment) && succeeds(pip) {
+        return Ok(Some(programs));
+    }
+    println!("missing: pkilint (PyPI, by Python's venv): certificates are not linted");
+    Ok(None)
+}
+
+/// Debian's Python comes without what fills an environment of its own.
+fn makes_environments() -> bool {
+    let mut python = Command::new("python3");
+    python.args(["-c", "import ensurepip, venv"]).stderr(Stdio::null());
+    python.status().is_ok_and(|status| status.success())
 }
 
 /// Is there a program of this name?

@@ -1,12 +1,13 @@
 //! What each command does, step by step.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::command::{run, run_with};
+use crate::debian::TRIXIE;
 use crate::explore::explore;
 use crate::failed::Failed;
+use crate::suite::Suite;
 use crate::{arrows, circles, peers};
 
 pub(crate) fn check() -> Result<(), Failed> {
@@ -17,16 +18,20 @@ pub(crate) fn check() -> Result<(), Failed> {
 }
 
 pub(crate) fn test(install: bool) -> Result<(), Failed> {
+    println!(
+        "unit tests, simulation, command line, store, then stock OpenVPN against ours: about 20 minutes \
+         on two cores, the first build included"
+    );
     peers::provide(install)?;
+    let linter = peers::pkilint(install)?.map(|folder| folder.display().to_string());
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
-    let mut skips = Skips::default();
-    let units = ["test", "--workspace", "--exclude", "interop", "--", "--show-output"];
-    let linter = peers::pkilint(install).map(|folder| folder.display().to_string());
+    let mut suite = Suite::begin();
+    let mut units = vec!["test", "--workspace", "--exclude", "interop", "--no-fail-fast"];
+    units.extend(["--", "--show-output"]);
     let environment: Vec<_> = linter.into_iter().map(|folder| ("PKILINT_DIR", folder)).collect();
-    skips.run("cargo", &units, &environment)?;
-    interop_cases(None, false, &mut skips)?;
-    skips.say();
-    Ok(())
+    suite.run("cargo", &units, &environment)?;
+    interop_cases(None, &["--show-output"], false, &mut suite)?;
+    suite.end()
 }
 
 pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
@@ -38,68 +43,44 @@ pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
 }
 
 pub(crate) fn interop(filter: Option<&str>, long: bool, install: bool) -> Result<(), Failed> {
-    peers::provide(install)?;
+    if long {
+        peers::provide_for_long(install)?;
+        TRIXIE.provide(install)?;
+    } else {
+        peers::provide(install)?;
+    }
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
-    let mut skips = Skips::default();
-    interop_cases(filter, long, &mut skips)?;
-    skips.say();
-    Ok(())
+    let mut suite = Suite::begin();
+    interop_cases(filter, &["--nocapture"], long, &mut suite)?;
+    suite.end()
 }
 
 /// Cases share the machine's two cores with the peers they time, so they run one at a time.
-fn interop_cases(filter: Option<&str>, long: bool, skips: &mut Skips) -> Result<(), Failed> {
-    let mut arguments = vec!["test", "--package", "interop", "--"];
-    arguments.extend(["--test-threads", "1", "--nocapture"]);
+fn interop_cases(
+    filter: Option<&str>,
+    output: &[&str],
+    long: bool,
+    suite: &mut Suite,
+) -> Result<(), Failed> {
+    let mut arguments = vec!["test", "--package", "interop", "--no-fail-fast", "--"];
+    arguments.extend(["--test-threads", "1"]);
+    arguments.extend(output);
     arguments.extend(filter);
-    let long = [("HANDFAST_LONG", if long { "1" } else { "" }.to_owned())];
+    let mut environment = vec![("HANDFAST_LONG", if long { "1" } else { "" }.to_owned())];
+    if let Some(root) = TRIXIE.present()? {
+        environment.push(("HANDFAST_OPENVPN3_ROOT", root.display().to_string()));
+    }
     if peers::is_root() {
-        return skips.run("cargo", &arguments, &long);
+        return suite.run("cargo", &arguments, &environment);
     }
     // An ordinary user is root over namespaces of their own, where the system allows that.
-    let mut inside = vec!["--user", "--map-root-user", "--", "cargo"];
-    inside.extend(arguments);
-    skips.run("unshare", &inside, &long)
-}
-
-/// Tests that were left out, as they said themselves: `SKIP name: reason`.
-#[derive(Debug, Default)]
-struct Skips(Vec<String>);
-
-impl Skips {
-    /// Runs a step, passes its output on, and collects what was skipped.
-    fn run(
-        &mut self,
-        program: &str,
-        arguments: &[&str],
-        environment: &[(&str, String)],
-    ) -> Result<(), Failed> {
-        let line = format!("{program} {}", arguments.join(" "));
-        println!("==> {line}");
-        let mut child = Command::new(program)
-            .args(arguments)
-            .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|e| Failed::new(format!("`{program}` did not start: {e}")))?;
-        for said in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
-            let Ok(said) = said else { break };
-            // A test's own line may stand behind the runner's `test name ... `.
-            if let Some(at) = said.find("SKIP ") {
-                self.0.push(said[at..].to_owned());
-            }
-            println!("{said}");
-        }
-        let status = child.wait().map_err(|e| Failed::new(format!("`{line}`: {e}")))?;
-        if status.success() { Ok(()) } else { Err(Failed::new(format!("`{line}`: {status}"))) }
+    let own = ["--user", "--map-root-user", "--"];
+    let allowed = Command::new("unshare").args(own).arg("true").stderr(Stdio::null()).status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        suite.skip("interop", "needs root, or a system that lets users make user namespaces");
+        return Ok(());
     }
-
-    /// Prints what was left out, and how much.
-    fn say(&self) {
-        for skip in &self.0 {
-            println!("{skip}");
-        }
-        println!("{} skipped", self.0.len());
-    }
+    suite.run("unshare", &[&own[..], &["cargo"], &arguments].concat(), &environment)
 }
 
 pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Failed> {
@@ -124,10 +105,17 @@ pub(crate) fn ci() -> Result<(), Failed> {
     Ok(())
 }
 
+/// What the build rests on: licences, sources, bans, and known weaknesses where their list can be had.
 fn deny() -> Result<(), Failed> {
     let present = Command::new("cargo").args(["deny", "--version"]).output();
     if !present.is_ok_and(|o| o.status.success()) {
         run("cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
     }
-    run("cargo", &["deny", "check", "bans", "licenses", "sources"])
+    run("cargo", &["deny", "check", "bans", "licenses", "sources"])?;
+    let fetched = Command::new("cargo").args(["deny", "fetch", "db"]).output();
+    if !fetched.is_ok_and(|o| o.status.success()) {
+        println!("SKIP advisories: the database of known weaknesses can't be had from here");
+        return Ok(());
+    }
+    run("cargo", &["deny", "check", "--disable-fetch", "advisories"])
 }
