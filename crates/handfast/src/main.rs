@@ -37,7 +37,13 @@ fn print(output: &run::Output) -> ExitCode {
 }
 
 fn fail(failure: &Failure, json: bool) -> ExitCode {
-    let text = if json { complaint::json(failure) } else { complaint::text(failure) };
+    let text = if json { complaint::json(failure) } else { complaint::text(failure, &called()) };
     let _ = io::stderr().lock().write_all(text.as_bytes());
     ExitCode::from(failure.kind.exit_code())
+}
+
+/// How this program was called: by its name, or by a path where the name alone does not find it.
+fn called() -> String {
+    let first = std::env::args_os().next();
+    first.map_or_else(|| "handfast".to_owned(), |name| name.to_string_lossy().into_owned())
 }

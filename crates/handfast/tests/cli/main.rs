@@ -12,6 +12,7 @@ mod service;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -66,6 +67,8 @@ impl Cli {
 
     fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_handfast"));
+        // As somebody types it who has it in the search path.
+        command.arg0("handfast");
         command.args(words.split_whitespace()).stdin(Stdio::null());
         command.env("HANDFAST_DATA", self.path("data")).current_dir(&self.folder);
         command

@@ -20,6 +20,8 @@ pub(super) struct Machine {
     pub(super) openvpn: Option<PathBuf>,
     /// What the gateway sets NAT up with.
     pub(super) nft: Option<PathBuf>,
+    /// The packages that it installed, which stay.
+    pub(super) installed: Vec<&'static str>,
     root: bool,
 }
 
@@ -32,7 +34,7 @@ impl Machine {
         if !has_capabilities() {
             sysio::enter_user_namespace().map_err(|error| no_namespaces(&error))?;
         }
-        Ok(Self { openvpn: None, nft: None, root })
+        Ok(Self { openvpn: None, nft: None, installed: Vec::new(), root })
     }
 
     /// Finds the programs, and installs what is missing where that is possible and allowed.
@@ -52,16 +54,16 @@ impl Machine {
         Ok(())
     }
 
-    fn install(&self, allowed: bool, packages: &[&str], stop: &Stop, teller: &Teller) {
+    fn install(&mut self, allowed: bool, packages: &[&'static str], stop: &Stop, teller: &Teller) {
         let line = format!("apt-get install {}", packages.join(" "));
         match find("apt-get").filter(|_| self.root && allowed) {
             Some(apt) => {
                 let line = format!("  installing: {line} (--no-install forbids it)");
                 teller.plain(&line);
-                if let Err(said) = apt_get(&apt, packages, stop)
-                    && !stop.is_asked()
-                {
-                    teller.plain(&format!("  that failed: {said}"));
+                match apt_get(&apt, packages, stop) {
+                    Ok(()) => self.installed.extend(packages),
+                    Err(_) if stop.is_asked() => {}
+                    Err(said) => teller.plain(&format!("  that failed: {said}")),
                 }
             }
             None if self.root => teller.plain(&format!("  for all of the demo: {line}")),

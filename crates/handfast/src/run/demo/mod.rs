@@ -54,6 +54,10 @@ pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
     machine.complete(options.install, &stop, &teller)?;
     let folder = Folder::make()?;
     let shown = show(&machine, &folder, &stop, &teller);
+    if !machine.installed.is_empty() {
+        let packages = machine.installed.join(" ");
+        teller.plain(&format!("  installed for it, and left: {packages}"));
+    }
     if stop.is_asked() {
         return Err(interrupted());
     }
