@@ -9,7 +9,9 @@
 //! A [`World`] is one gateway with an empty data folder, started as an operator would start it: the
 //! binary, a configuration file, commands. What a test needs and the machine lacks is a named skip.
 
+mod delay;
 mod iperf;
+mod openvpn3;
 mod own;
 mod ping;
 mod process;
@@ -17,7 +19,9 @@ mod stock;
 mod transfer;
 mod world;
 
+pub use delay::Delay;
 pub use iperf::iperf;
+pub use openvpn3::OpenVpn3;
 pub use own::{Own, Said};
 pub use ping::{Ping, PingReport};
 pub use process::{Program, wait_until};

@@ -1,6 +1,6 @@
 //! One gateway, the network around it, and its subscribers.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -56,6 +56,10 @@ impl World {
                 skip(test, &format!("{program} is not installed"));
                 return None;
             }
+        }
+        if let Err(error) = File::options().read(true).write(true).open(TUN) {
+            skip(test, &format!("{TUN} can't be opened: {error}"));
+            return None;
         }
         let mut lab = match Lab::new() {
             Ok(lab) => lab,
@@ -322,6 +326,8 @@ fn fresh_folder(test: &str) -> PathBuf {
     fs::create_dir_all(&folder).expect("a temporary folder");
     folder
 }
+
+const TUN: &str = "/dev/net/tun";
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
