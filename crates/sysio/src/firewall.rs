@@ -17,10 +17,12 @@ use crate::undo::Undo;
 mod blocker;
 mod nft;
 mod rules;
+mod watch;
 
 pub use blocker::ForwardBlocker;
 pub use nft::FirewallError;
 pub use rules::{FirewallRules, TUNNEL_GROUP};
+pub use watch::FirewallWatch;
 
 use nft::nft;
 

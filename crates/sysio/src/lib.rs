@@ -24,8 +24,8 @@ mod undo;
 
 pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName, name_servers};
 pub use firewall::{
-    FIREWALL_TABLE, FirewallError, FirewallHold, FirewallRules, FirewallTable, ForwardBlocker,
-    TUNNEL_GROUP,
+    FIREWALL_TABLE, FirewallError, FirewallHold, FirewallRules, FirewallTable, FirewallWatch,
+    ForwardBlocker, TUNNEL_GROUP,
 };
 pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use tokio::task::JoinHandle;
 
@@ -16,12 +16,14 @@ use crate::{Netns, NetnsError};
 mod address;
 mod error;
 mod hold;
+mod now;
 mod route;
 mod watch;
 
 pub use address::Address;
 pub use error::{NetlinkError, NetlinkErrorKind};
 pub use hold::{AddressHold, RouteHold};
+pub(crate) use now::now;
 pub use route::{DefaultRoute, IpFamily, Route, RouteLookup};
 pub use watch::NetworkWatch;
 
@@ -160,19 +162,36 @@ pub struct Link {
     pub txqueuelen: u32,
     /// The group of interfaces that it belongs to.
     pub group: u32,
+    /// It is a TUN or TAP interface.
+    pub tun: bool,
+    /// Something is at its other end: for a TUN interface, a process that has a queue of it.
+    pub carrier: bool,
 }
 
 impl Link {
     fn from_message(message: LinkMessage) -> Self {
         let up = message.header.flags.contains(LinkFlags::Up);
         let index = message.header.index;
-        let mut link = Self { index, name: String::new(), up, mtu: 0, txqueuelen: 0, group: 0 };
+        let mut link = Self {
+            index,
+            name: String::new(),
+            up,
+            mtu: 0,
+            txqueuelen: 0,
+            group: 0,
+            tun: false,
+            carrier: false,
+        };
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::TxQueueLen(len) => link.txqueuelen = len,
                 LinkAttribute::Group(group) => link.group = group,
+                LinkAttribute::Carrier(carrier) => link.carrier = carrier != 0,
+                LinkAttribute::LinkInfo(infos) => {
+                    link.tun = infos.contains(&LinkInfo::Kind(InfoKind::Tun));
+                }
                 _ => {}
             }
         }

@@ -14,10 +14,13 @@ use crate::Packet;
 use crate::interface::{self, InterfaceRequest};
 
 mod error;
+mod holder;
 mod offload;
 
 pub use error::{TunError, TunIoError};
 pub use offload::{NO_OFFLOAD, TunOffload, VNET_HEADER, VnetHeader};
+
+use offload::Queue;
 
 /// One queue of a TUN interface, or a stand-in for it. All methods take `&self`: the kernel
 /// serialises calls from several threads.
@@ -29,10 +32,11 @@ pub struct Tun {
 }
 
 impl Tun {
-    /// Makes an interface. `pattern` is a name, or one with `%d` for the first free number. Of the
-    /// offload that is wanted the kernel gives what it can; [`Tun::offload`] says what.
+    /// Makes an interface. `pattern` is a name, or one with `%d` for the first free number. One that
+    /// exists is an error, whoever has it: two readers of one interface would share its packets. Of
+    /// the offload that is wanted the kernel gives what it can; [`Tun::offload`] says what.
     pub fn create(pattern: &str, mtu: u16, wanted: TunOffload) -> Result<Self, TunError> {
-        Self::make(pattern, mtu, wanted, false)
+        Self::make(pattern, mtu, wanted, Queue::Only)
     }
 
     /// Makes an interface with several queues, at least one; fewer where the kernel doesn't give as
@@ -46,7 +50,7 @@ impl Tun {
         if count < 2 {
             return Ok(vec![Self::create(pattern, mtu, wanted)?]);
         }
-        let Ok(first) = Self::make(pattern, mtu, wanted, true) else {
+        let Ok(first) = Self::make(pattern, mtu, wanted, Queue::First) else {
             return Ok(vec![Self::create(pattern, mtu, wanted)?]);
         };
         let mut queues = vec![first];
@@ -58,15 +62,10 @@ impl Tun {
         Ok(queues)
     }
 
-    fn make(
-        pattern: &str,
-        mtu: u16,
-        wanted: TunOffload,
-        multi_queue: bool,
-    ) -> Result<Self, TunError> {
+    fn make(pattern: &str, mtu: u16, wanted: TunOffload, queue: Queue) -> Result<Self, TunError> {
         let mut request = InterfaceRequest::named(pattern)
             .ok_or_else(|| TunError::BadName(pattern.to_owned()))?;
-        let (fd, offload) = offload::attach(&mut request, pattern, wanted, multi_queue)?;
+        let (fd, offload) = offload::attach(&mut request, pattern, wanted, queue)?;
         let tun = Self { fd, name: request.name(), offload };
         interface::set_mtu(&tun.name, mtu)
             .map_err(|errno| TunError::Mtu { mtu, source: errno.into() })?;
@@ -76,7 +75,8 @@ impl Tun {
     /// One more queue of this interface, with the same offload.
     fn another_queue(&self) -> Option<Self> {
         let mut request = InterfaceRequest::named(&self.name)?;
-        let (fd, offload) = offload::attach(&mut request, &self.name, self.offload, true).ok()?;
+        let (fd, offload) =
+            offload::attach(&mut request, &self.name, self.offload, Queue::Next).ok()?;
         (offload == self.offload).then(|| Self { fd, name: self.name.clone(), offload })
     }
 

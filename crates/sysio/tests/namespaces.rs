@@ -73,6 +73,31 @@ fn a_second_user_of_a_tun_name_is_told_that_it_is_busy() {
     }
 }
 
+#[test]
+fn nobody_joins_the_queues_of_an_interface_that_another_has_and_who_has_it_is_said() {
+    let Some(netns) = netns() else { return };
+    let queues = || Tun::create_queues("hf0", 1500, TunOffload::TcpAndUdp, 4);
+    let _first = netns.run(queues).unwrap().unwrap();
+    // Whether it is up makes no difference.
+    for state in ["down", "up"] {
+        support::ip(&netns, &format!("link set hf0 {state}"));
+        match netns.run(queues).unwrap() {
+            Err(TunError::Busy { by: Some(holder), .. }) => assert_ne!(holder.pid, 0),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_was_made_to_stay_is_taken_and_one_of_another_kind_is_not() {
+    let Some(netns) = netns() else { return };
+    support::ip(&netns, "tuntap add hf0 mode tun multi_queue");
+    support::ip(&netns, "link add hf1 type veth peer name hf2");
+    let queues = |name| netns.run(|| Tun::create_queues(name, 1400, TunOffload::None, 2)).unwrap();
+    assert_eq!(queues("hf0").unwrap()[0].name(), "hf0");
+    assert!(matches!(queues("hf1"), Err(TunError::OtherKind { .. })));
+}
+
 /// Turns the first echo request for `address` into its reply.
 fn answer_one_ping(tun: &Tun, address: IpAddr) {
     let IpAddr::V4(address) = address else { unreachable!("the tests ping IPv4") };

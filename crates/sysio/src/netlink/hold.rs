@@ -1,12 +1,12 @@
 //! Addresses and routes that go with a guard.
 //!
-//! A guard is often dropped where nothing can be awaited, so that undoing runs on a thread of its
-//! own with a connection of its own, in the calling thread's network namespace.
+//! A guard is often dropped where nothing can be awaited, so that undoing waits for the kernel, in the
+//! calling thread's network namespace.
 
 use std::error::Error;
 use std::net::IpAddr;
-use std::thread;
 
+use super::now::now;
 use super::{Netlink, NetlinkError, NetlinkErrorKind, Route};
 use crate::undo::Undo;
 
@@ -101,24 +101,4 @@ fn unless_gone(result: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
         matches!(kind, Missing | Unreachable | Down)
     };
     result.or_else(|error| if gone(error.kind) { Ok(()) } else { Err(error) })
-}
-
-/// Makes a request and waits for its end, wherever the caller is.
-fn now(
-    request: impl AsyncFnOnce(&Netlink) -> Result<(), NetlinkError> + Send,
-) -> Result<(), NetlinkError> {
-    let failed = |source| NetlinkError::new("reach the kernel's network configuration", source);
-    thread::scope(|scope| {
-        let work = || {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_all().build().map_err(failed)?;
-            runtime.block_on(async {
-                let netlink = Netlink::open().map_err(failed)?;
-                request(&netlink).await
-            })
-        };
-        let thread = thread::Builder::new().name("undo".to_owned()).spawn_scoped(scope, work);
-        let ended = thread.map_err(failed)?.join();
-        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }

@@ -6,6 +6,7 @@ use std::io;
 use rustix::io::Errno;
 
 use super::DEVICE;
+use crate::Holder;
 
 /// Why there is no TUN interface.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub enum TunError {
     Busy {
         /// The name that was asked for.
         name: String,
+        /// Which process has it, where this one may see that.
+        by: Option<Holder>,
         /// What the kernel said.
         source: io::Error,
     },
@@ -61,7 +64,11 @@ impl Display for TunError {
                 "this process may not make a TUN interface: run as root or with CAP_NET_ADMIN \
                  (in a container: `--cap-add NET_ADMIN`)"
             ),
-            Self::Busy { name, .. } => write!(
+            Self::Busy { name, by: Some(holder), .. } => write!(
+                f,
+                "the interface {name} is in use by {holder}: stop that one, or choose another name"
+            ),
+            Self::Busy { name, by: None, .. } => write!(
                 f,
                 "the interface {name} is in use by another process: stop that one, or choose \
                  another name"
@@ -169,7 +176,7 @@ pub(super) fn attach_error(errno: Errno, name: &str) -> TunError {
     let (name, source) = (name.to_owned(), errno.into());
     match errno {
         Errno::PERM | Errno::ACCESS => TunError::CreateDenied(source),
-        Errno::BUSY => TunError::Busy { name, source },
+        Errno::BUSY => TunError::Busy { by: None, name, source },
         Errno::INVAL | Errno::EXIST => TunError::OtherKind { name, source },
         _ => TunError::Other(source),
     }

@@ -6,8 +6,10 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::ioctl::{IntegerSetter, Opcode, opcode};
 
+use super::holder::{Standing, standing};
 use super::{DEVICE, TunError, error};
 use crate::interface::{self, InterfaceCall, InterfaceRequest};
 
@@ -31,15 +33,35 @@ pub enum TunOffload {
     TcpAndUdp,
 }
 
-/// Opens an interface, or with `multi_queue` one more queue of it, with as much offload as the
-/// kernel has.
+/// Which queue of its interface a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// The only one, of an interface that is made with it.
+    Only,
+    /// The first of several, of an interface that is made with it.
+    First,
+    /// One more of an interface that is there.
+    Next,
+}
+
+impl Queue {
+    fn flags(self) -> u16 {
+        match self {
+            Self::Only => IFF_TUN_EXCL,
+            Self::First => IFF_TUN_EXCL | IFF_MULTI_QUEUE,
+            Self::Next => IFF_MULTI_QUEUE,
+        }
+    }
+}
+
+/// Opens a queue of an interface with as much offload as the kernel has.
 pub(super) fn attach(
     request: &mut InterfaceRequest,
     pattern: &str,
     wanted: TunOffload,
-    multi_queue: bool,
+    queue: Queue,
 ) -> Result<(OwnedFd, TunOffload), TunError> {
-    let queues = if multi_queue { IFF_MULTI_QUEUE } else { 0 };
+    let queues = queue.flags();
     if wanted != TunOffload::None
         && let Ok(fd) = open(request, pattern, IFF_VNET_HDR | queues)
         && let Some(given) = give(&fd, wanted)
@@ -56,9 +78,19 @@ fn open(request: &mut InterfaceRequest, pattern: &str, more: u16) -> Result<Owne
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = rustix::fs::open(DEVICE, flags, Mode::empty()).map_err(error::open_error)?;
     request.set_flags(IFF_TUN | IFF_NO_PI | more);
-    interface::call(&fd, InterfaceCall::TunAttach, request)
-        .map_err(|errno| error::attach_error(errno, pattern))?;
-    Ok(fd)
+    match interface::call(&fd, InterfaceCall::TunAttach, request) {
+        Ok(()) => Ok(fd),
+        Err(Errno::BUSY) if more & IFF_TUN_EXCL != 0 => match standing(pattern) {
+            // Somebody made it beforehand for whoever comes.
+            Standing::Unused => open(request, pattern, more & !IFF_TUN_EXCL),
+            Standing::OtherKind => Err(error::attach_error(Errno::INVAL, pattern)),
+            Standing::Used(by) => {
+                let (name, source) = (pattern.to_owned(), Errno::BUSY.into());
+                Err(TunError::Busy { name, by, source })
+            }
+        },
+        Err(errno) => Err(error::attach_error(errno, pattern)),
+    }
 }
 
 /// The most of `wanted` that the kernel agrees to.
@@ -80,6 +112,7 @@ const IFF_TUN: u16 = 0x0001;
 const IFF_NO_PI: u16 = 0x1000;
 const IFF_VNET_HDR: u16 = 0x4000;
 const IFF_MULTI_QUEUE: u16 = 0x0100;
+const IFF_TUN_EXCL: u16 = 0x8000;
 const TUN_SET_OFFLOAD: Opcode = opcode::write::<u32>(b'T', 208);
 const CSUM: usize = 0x01;
 const TSO4: usize = 0x02;
