@@ -1,127 +1,69 @@
-//! Keeps a tunnel up: which server is tried when, and what happens in between.
+//! One connection: from a server's address to the end, and what this machine does meanwhile.
 //!
-//! One loop, no protocol: a round tries every address of every server; a connection that was up is
-//! made again with the same server first. The interface and its routes stay while a connection is
-//! made again, so that nothing leaves beside the tunnel meanwhile.
+//! It decides nothing about what follows. The interface and its routes stay when it is over, so that
+//! nothing leaves beside the tunnel until the next one is up. A machine that changes its network takes
+//! the session along.
 
-use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock::{Clock, Now};
+use clock::Now;
 use engine::{Client, ClientEvent, ClientSettings, Ending, Link};
-use pki::{ClockTime, Refusal, ServerNameVerifier};
+use sysio::netlink::NetworkWatch;
 use sysio::{TcpStream, UdpSocket};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
-use tunnel::{ClientConfig, Timing};
-use wire::key_material::Role;
 use wire::mtu::Transport;
-use wire::options::Options;
 use wire::push::PushReply;
-use wire::tls_auth::{ControlWrap, TlsAuth};
 
-use crate::events::{Connected, EndedBy, Progress};
-use crate::retry::{Backoff, Next, next};
-use crate::statistics::{Asks, Statistics};
-use crate::system::{Plan, System, Wishes, default_state_folder};
-use crate::{ClientError, Profile, ProfileError, ProfileErrorKind, Remote, Warning};
+use crate::events::{Connected, Progress, Warning};
+use crate::retry::{Next, next};
+use crate::settings::ConnectSettings;
+use crate::signals::{Ask, Asks};
+use crate::statistics::Statistics;
+use crate::system::{Plan, System, SystemError, Way, Wishes};
+use crate::tunnel_config::TunnelConfigs;
+use crate::{ClientError, Remote};
 
-/// What a client is run with.
-#[derive(Debug)]
-pub struct ConnectSettings {
-    /// The profile.
-    pub profile: Profile,
-    /// Where what has to be undone is kept.
-    pub state: PathBuf,
-    /// Where the former /etc/resolv.conf is kept.
-    pub dns_backup: PathBuf,
-    /// Whether pushed name servers are set.
-    pub set_dns: bool,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl ConnectSettings {
-    /// The usual places; beside the state for who may not write to them.
-    pub fn new(profile: Profile, clock: Arc<dyn Clock>) -> Self {
-        let state = default_state_folder();
-        let usual = Path::new(sysio::DNS_BACKUP);
-        let writable = usual.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok());
-        let dns_backup = if writable { usual.to_owned() } else { state.join("resolv.conf.backup") };
-        Self { profile, state, dns_backup, set_dns: true, clock }
-    }
-}
-
-/// Completes when this process is asked to end, by SIGTERM, SIGINT or SIGHUP.
-///
-/// # Errors
-/// When signals can't be caught.
-pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
-}
-
-/// Connects and stays connected until `stop` completes or nothing can help. Everything is undone
-/// when it returns. Whoever `asks` meanwhile is told the statistics; while a server's name or address is
-/// looked for, a moment later. To be run on the multi-thread runtime of tokio, in the network namespace that
-/// the tunnel is for.
-///
-/// # Errors
-/// Why it gave up.
-pub async fn run(
-    settings: ConnectSettings,
-    mut progress: impl FnMut(Progress) + Send,
-    stop: impl Future<Output = ()> + Send,
-    asks: Asks,
-) -> Result<(), ClientError> {
-    let profile = &settings.profile;
-    for warning in &profile.warnings {
-        progress(Progress::Warning(warning.clone()));
-    }
-    let tunnel = TunnelConfigs::new(profile, &settings.clock)?;
-    let opened =
-        System::open(profile.tun.pattern(), profile.tun_mtu, &settings.state, &settings.dns_backup);
-    let (system, mended) = opened.await?;
-    mended.into_iter().for_each(|warning| progress(Progress::Warning(warning)));
-    let mut runner = Runner {
-        settings: &settings,
-        tunnel,
-        system,
-        known: BTreeMap::new(),
-        client: None,
-        asks,
-        progress,
-    };
-    let result = tokio::select! {
-        result = runner.work() => result,
-        () = stop => Ok(()),
-    };
-    let by = if result.is_ok() { EndedBy::Request } else { EndedBy::GivingUp };
-    runner.finish(by).await;
-    result
-}
-
-struct Runner<'a, P> {
+/// What connections are made with, one after the other.
+pub(crate) struct Connector<'a, P> {
     settings: &'a ConnectSettings,
     tunnel: TunnelConfigs,
-    system: System,
-    /// Addresses that were found before: a name server behind a broken tunnel finds none.
-    known: BTreeMap<String, Vec<IpAddr>>,
+    pub(crate) system: System,
+    watch: NetworkWatch,
     client: Option<Client>,
+    /// How packets leave for the server that is tried or connected to.
+    way: Option<Way>,
+    names: NamesCheck,
     asks: Asks,
     progress: P,
+    /// What is tried again and again is not told each time.
+    pub(crate) is_quiet: bool,
+}
+
+/// One address to try.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) remote: Remote,
+    pub(crate) address: SocketAddr,
+}
+
+/// How a try ended.
+pub(crate) struct Attempt {
+    pub(crate) next: Next,
+    pub(crate) why: String,
+    pub(crate) was_up: bool,
+    /// The server said nothing, or nothing leads there.
+    pub(crate) was_silent: bool,
+}
+
+/// What happened during a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rested {
+    /// It is over.
+    Whole,
+    /// The network changed, or somebody asked for a connection.
+    Woken,
 }
 
 /// A tunnel that is up: to whom, since when, and how often its keys were renewed.
@@ -132,126 +74,50 @@ struct Up {
     renewals: u64,
 }
 
-/// What sessions are made with: the two differ in the options that servers compare for their logs.
-struct TunnelConfigs {
-    udp: Arc<ClientConfig>,
-    tcp: Arc<ClientConfig>,
+/// When the name servers are looked at next.
+struct NamesCheck {
+    due: Instant,
+    pause: Duration,
 }
 
-/// One address to try.
-#[derive(Clone, Debug)]
-struct Target {
-    remote: Remote,
-    address: SocketAddr,
-}
-
-/// How a try ended.
-struct Attempt {
-    next: Next,
-    why: String,
-    was_up: bool,
-}
-
-/// How a round over all servers ended.
-enum Round {
-    /// A connection was up; go on with this server first.
-    WasUp { first: Option<Target>, next: Next, why: String },
-    /// None came up.
-    Failed { why: String, not_before: Option<Duration>, not_trusted: Option<Refusal> },
-}
-
-impl<P: FnMut(Progress) + Send> Runner<'_, P> {
-    /// Goes on until nothing can help.
-    async fn work(&mut self) -> Result<(), ClientError> {
-        let retry = self.settings.profile.retry;
-        let mut backoff = Backoff::new(retry);
-        let mut first = None;
-        loop {
-            let targets = self.targets(first.take(), backoff.rounds()).await;
-            let pause = match self.round(targets).await? {
-                Round::WasUp { first: same, next, why } => {
-                    backoff.reset();
-                    first = same;
-                    let pause = match next {
-                        Next::AtOnce | Next::OtherServer => Duration::ZERO,
-                        Next::After(pause) => pause,
-                        _ => retry.first,
-                    };
-                    (self.progress)(Progress::Reconnecting { why, pause });
-                    pause
-                }
-                Round::Failed { not_trusted: Some(refusal), .. } => {
-                    return Err(ClientError::ServerNotTrusted(refusal));
-                }
-                Round::Failed { why, not_before, .. } => match backoff.next_round() {
-                    None => return Err(ClientError::GaveUp { rounds: backoff.rounds(), why }),
-                    Some(pause) => {
-                        let pause = not_before.unwrap_or(pause).max(pause);
-                        (self.progress)(Progress::Reconnecting { why, pause });
-                        pause
-                    }
-                },
-            };
-            self.rest(pause).await;
-        }
-    }
-
-    /// Waits, and answers who asks meanwhile.
-    async fn rest(&mut self, pause: Duration) {
-        let over = Instant::now().checked_add(pause);
-        loop {
-            tokio::select! {
-                () = passed(over) => return,
-                () = self.asks.next() => self.tell_statistics(None).await,
-            }
-        }
-    }
-
-    /// Tries one address after the other, until a connection was up.
-    async fn round(&mut self, targets: Vec<Target>) -> Result<Round, ClientError> {
-        let mut why = "no server has an address".to_owned();
-        let mut not_before = None;
-        let (mut refused, mut last_refusal) = (0, None);
-        let count = targets.len();
-        for (index, target) in targets.into_iter().enumerate() {
-            let attempt = self.attempt(&target, index + 1 < count).await?;
-            if attempt.was_up {
-                let first = (!matches!(attempt.next, Next::OtherServer)).then_some(target);
-                return Ok(Round::WasUp { first, next: attempt.next, why: attempt.why });
-            }
-            match attempt.next {
-                Next::GiveUp(error) => return Err(error),
-                Next::NotTrusted(refusal) => {
-                    refused += 1;
-                    last_refusal = Some(refusal);
-                }
-                Next::After(pause) => not_before = Some(pause),
-                Next::AtOnce | Next::OtherServer | Next::Usual => {}
-            }
-            if index + 1 < count {
-                let pause = Duration::ZERO;
-                (self.progress)(Progress::Reconnecting { why: attempt.why.clone(), pause });
-            }
-            why = attempt.why;
-        }
-        Ok(Round::Failed {
-            why,
-            not_before,
-            not_trusted: last_refusal.filter(|_| refused == count),
+impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
+    pub(crate) fn new(
+        settings: &'a ConnectSettings,
+        system: System,
+        asks: Asks,
+        progress: P,
+    ) -> Result<Self, ClientError> {
+        Ok(Self {
+            settings,
+            tunnel: TunnelConfigs::new(&settings.profile, &settings.clock)?,
+            system,
+            watch: NetworkWatch::open().map_err(SystemError::Netlink)?,
+            client: None,
+            way: None,
+            names: NamesCheck { due: Instant::now() + NAMES_PAUSE, pause: NAMES_PAUSE },
+            asks,
+            progress,
+            is_quiet: false,
         })
     }
 
-    /// One connection, from its first packet to its end.
-    async fn attempt(&mut self, target: &Target, others: bool) -> Result<Attempt, ClientError> {
+    /// One connection, from its first packet to its end. `limit` is the wait for an answer.
+    pub(crate) async fn attempt(
+        &mut self,
+        target: &Target,
+        limit: Option<Duration>,
+    ) -> Result<Attempt, ClientError> {
         let (remote, address) = (target.remote.clone(), target.address);
-        (self.progress)(Progress::Connecting { remote, address });
-        let mut warnings = Vec::new();
-        let reachable = self.system.keep_reachable(address.ip(), &mut warnings).await;
-        self.warn(warnings);
-        reachable?;
-        let link = match self.dial(target, others).await {
+        self.tell_of_try(Progress::Connecting { remote, address });
+        match self.system.keep_reachable(address.ip()).await {
+            Err(error) if error.is_denied() => return Err(error.into()),
+            Err(error) => return Ok(Attempt::unreachable(error.to_string())),
+            Ok(()) => {}
+        }
+        self.way = self.system.way_to(address.ip()).await;
+        let link = match self.dial(target, limit).await {
             Ok(link) => link,
-            Err(why) => return Ok(Attempt { next: Next::Usual, why, was_up: false }),
+            Err(why) => return Ok(Attempt::unreachable(why)),
         };
         let client = Client::start(
             self.system.queues(),
@@ -261,13 +127,13 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
             Arc::clone(&self.settings.clock),
         )?;
         self.client = Some(client);
-        let attempt = self.follow(address, others).await;
+        let attempt = self.follow(target, limit).await;
         self.client = None;
         attempt
     }
 
     /// What leads to a server, or why nothing does.
-    async fn dial(&self, target: &Target, others: bool) -> Result<Link, String> {
+    async fn dial(&self, target: &Target, limit: Option<Duration>) -> Result<Link, String> {
         let address = target.address;
         match target.remote.transport {
             Transport::Udp => match UdpSocket::connect(address) {
@@ -275,7 +141,6 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                 Err(error) => Err(format!("{address} can't be reached from here: {error}")),
             },
             Transport::Tcp => {
-                let limit = self.first_packet_limit(others);
                 let limit = limit.unwrap_or(self.settings.profile.timers.hand_window);
                 match timeout(limit, TcpStream::connect(address)).await {
                     Ok(Ok(stream)) => Ok(Link::Tcp(stream)),
@@ -290,22 +155,50 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         }
     }
 
-    async fn follow(&mut self, address: SocketAddr, others: bool) -> Result<Attempt, ClientError> {
-        let limit = self.first_packet_limit(others);
+    async fn follow(
+        &mut self,
+        target: &Target,
+        limit: Option<Duration>,
+    ) -> Result<Attempt, ClientError> {
+        let address = target.address;
         let mut answer_by = limit.and_then(|limit| Instant::now().checked_add(limit));
         let (mut unchanged, mut addresses) = (false, Vec::new());
         let mut up: Option<Up> = None;
+        let mut settled: Option<Instant> = None;
         loop {
             let Some(client) = &mut self.client else { return Ok(Attempt::cut_off(up)) };
             let event = tokio::select! {
                 biased;
                 event = client.event() => event,
-                () = self.asks.next() => {
-                    self.tell_statistics(up).await;
-                    continue;
-                }
+                ask = self.asks.next() => match ask {
+                    Ask::Statistics => {
+                        self.tell_statistics(up).await;
+                        continue;
+                    }
+                    Ask::Reconnect => {
+                        self.say_goodbye().await;
+                        return Ok(Attempt::asked(up));
+                    }
+                },
                 () = passed(answer_by) => {
                     return Ok(Attempt::unanswered(address, limit.unwrap_or_default()));
+                }
+                () = self.watch.changed() => {
+                    settled.get_or_insert(Instant::now() + SETTLES);
+                    continue;
+                }
+                () = passed(settled) => {
+                    settled = None;
+                    match self.take_network(target, up.is_some()).await {
+                        Network::Same => {}
+                        Network::Unsettled => settled = Some(Instant::now() + LOOKS_AGAIN),
+                        Network::Other => return Ok(Attempt::of_another_network(up)),
+                    }
+                    continue;
+                }
+                () = sleep_until(self.names.due) => {
+                    self.keep_names();
+                    continue;
                 }
             };
             match event {
@@ -316,6 +209,7 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                 Some(ClientEvent::Established(cipher)) => {
                     let since = self.settings.clock.now();
                     up = Some(Up { server: address, since, renewals: 0 });
+                    self.is_quiet = false;
                     (self.progress)(Progress::Connected(Connected {
                         server: address,
                         interface: self.system.interface().to_owned(),
@@ -334,6 +228,87 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
                 None => return Ok(Attempt::cut_off(up)),
             }
         }
+    }
+
+    /// The network changed: routes past the tunnel follow, and so does a session over UDP that is up.
+    async fn take_network(&mut self, target: &Target, is_up: bool) -> Network {
+        let server = target.address.ip();
+        if self.system.keep_reachable(server).await.is_err() {
+            // A gateway whose network is not there yet, for instance.
+            return Network::Unsettled;
+        }
+        let Some(way) = self.system.way_to(server).await else {
+            if self.way.take().is_some() {
+                self.warn(vec![Warning::NoNetwork]);
+            }
+            return Network::Same;
+        };
+        let Some(client) = &self.client else { return Network::Same };
+        let stays = match client.local_address() {
+            Some(local) => self.system.has_address(local).await,
+            None => false,
+        };
+        if self.way == Some(way) && stays {
+            return Network::Same;
+        }
+        if target.remote.transport == Transport::Tcp || !is_up {
+            return Network::Other;
+        }
+        if client.rebind().is_err() {
+            return Network::Unsettled;
+        }
+        self.way = Some(way);
+        let interface = self.system.interface_of(way).await.unwrap_or_default();
+        (self.progress)(Progress::Moved { interface });
+        Network::Same
+    }
+
+    /// Waits before another round, and answers who asks meanwhile. A network that comes up or changes
+    /// ends the wait.
+    pub(crate) async fn rest(&mut self, pause: Duration, targets: &[IpAddr]) -> Rested {
+        let over = Instant::now().checked_add(pause);
+        let mut before = self.ways(targets).await;
+        let mut settled = None;
+        loop {
+            tokio::select! {
+                () = passed(over) => return Rested::Whole,
+                ask = self.asks.next() => match ask {
+                    Ask::Statistics => self.tell_statistics(None).await,
+                    Ask::Reconnect => return Rested::Woken,
+                },
+                () = self.watch.changed() => {
+                    settled.get_or_insert(Instant::now() + SETTLES);
+                }
+                () = passed(settled) => {
+                    settled = None;
+                    let ways = self.ways(targets).await;
+                    if ways != before && ways.iter().any(Option::is_some) {
+                        return Rested::Woken;
+                    }
+                    before = ways;
+                }
+                () = sleep_until(self.names.due) => self.keep_names(),
+            }
+        }
+    }
+
+    /// The ways to servers, and to the world, should no server have an address yet.
+    async fn ways(&self, targets: &[IpAddr]) -> Vec<Option<Way>> {
+        let mut ways = Vec::new();
+        for to in targets.iter().copied().chain(ANYWHERE) {
+            ways.push(self.system.way_to(to).await);
+        }
+        ways
+    }
+
+    /// Name servers that others overwrite again and again are set more and more rarely.
+    fn keep_names(&mut self) {
+        let mut warnings = Vec::new();
+        let again = self.system.keep_names(&mut warnings);
+        self.warn(warnings);
+        let longer = self.names.pause.saturating_mul(2).min(LONGEST_NAMES_PAUSE);
+        let pause = if again { longer } else { NAMES_PAUSE };
+        self.names = NamesCheck { due: Instant::now() + pause, pause };
     }
 
     /// Tells what the present connection has carried and lost.
@@ -381,57 +356,6 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         Ok((unchanged?, addresses))
     }
 
-    /// The addresses to try, in order; the server that was up last comes first.
-    async fn targets(&mut self, first: Option<Target>, rounds: u32) -> Vec<Target> {
-        let mut targets: Vec<Target> = first.into_iter().collect();
-        for remote in &self.settings.profile.remotes {
-            for ip in self.addresses(remote, rounds).await {
-                let address = SocketAddr::new(ip, remote.port);
-                let known = |target: &Target| {
-                    target.address == address && target.remote.transport == remote.transport
-                };
-                if !targets.iter().any(known) {
-                    targets.push(Target { remote: remote.clone(), address });
-                }
-            }
-        }
-        targets
-    }
-
-    async fn addresses(&mut self, remote: &Remote, rounds: u32) -> Vec<IpAddr> {
-        if let Ok(ip) = remote.host.parse::<IpAddr>() {
-            return vec![ip];
-        }
-        let known = self.known.get(&remote.host).cloned().unwrap_or_default();
-        // In the first round after a tunnel broke, names may be asked of servers behind it.
-        if self.system.is_set_up() && rounds == 0 && !known.is_empty() {
-            return known;
-        }
-        let found = tokio::net::lookup_host((remote.host.as_str(), remote.port));
-        let why = match timeout(LOOKUP, found).await {
-            Ok(Ok(found)) => {
-                let mut addresses: Vec<IpAddr> =
-                    found.map(|found| found.ip()).filter(|ip| remote.family.has(*ip)).collect();
-                addresses.dedup();
-                if !addresses.is_empty() {
-                    self.known.insert(remote.host.clone(), addresses.clone());
-                    return addresses;
-                }
-                "it has no address of the wanted kind".to_owned()
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no name server answered".to_owned(),
-        };
-        self.warn(vec![Warning::NotFound { remote: remote.clone(), why }]);
-        known
-    }
-
-    /// With other servers to try, a silent one is left soon.
-    fn first_packet_limit(&self, others: bool) -> Option<Duration> {
-        let chosen = self.settings.profile.retry.first_packet.filter(|limit| !limit.is_zero());
-        chosen.or(others.then_some(FIRST_PACKET))
-    }
-
     fn client_settings(&self, server: IpAddr, transport: Transport) -> ClientSettings {
         let profile = &self.settings.profile;
         let tunnel = match transport {
@@ -446,28 +370,41 @@ impl<P: FnMut(Progress) + Send> Runner<'_, P> {
         }
     }
 
-    fn warn(&mut self, warnings: Vec<Warning>) {
+    pub(crate) fn warn(&mut self, warnings: Vec<Warning>) {
         for warning in warnings {
             (self.progress)(Progress::Warning(warning));
         }
     }
 
-    /// Says goodbye and undoes everything.
-    async fn finish(mut self, by: EndedBy) {
-        if let Some(mut client) = self.client.take() {
-            client.close();
-            // A server that does not acknowledge the goodbye does not hold up the end.
-            let _ = timeout(GOODBYE, async { while client.event().await.is_some() {} }).await;
-        }
-        let left = self.system.close().await;
-        let clean = left.is_empty();
-        for warning in left {
-            (self.progress)(Progress::Warning(warning));
-        }
-        if clean {
-            (self.progress)(Progress::Ended(by));
+    /// Tells of one of many tries.
+    pub(crate) fn tell_of_try(&mut self, progress: Progress) {
+        if !self.is_quiet {
+            (self.progress)(progress);
         }
     }
+
+    /// A server that does not acknowledge the goodbye does not hold up the end.
+    pub(crate) async fn say_goodbye(&mut self) {
+        if let Some(mut client) = self.client.take() {
+            client.close();
+            let _ = timeout(GOODBYE, async { while client.event().await.is_some() {} }).await;
+        }
+    }
+
+    /// Undoes everything, and says what stays.
+    pub(crate) async fn close(self) -> (Vec<Warning>, P) {
+        (self.system.close().await, self.progress)
+    }
+}
+
+/// What a change of the network means for a connection.
+enum Network {
+    /// It goes on.
+    Same,
+    /// It can't be told yet.
+    Unsettled,
+    /// It has to be made anew.
+    Other,
 }
 
 impl Attempt {
@@ -479,7 +416,7 @@ impl Attempt {
             Next::AtOnce if up_for.is_some_and(|time| time < SHORT) => Next::Usual,
             next => next,
         };
-        Ok(Self { next, why, was_up })
+        Ok(Self { next, why, was_up, was_silent: false })
     }
 
     fn unanswered(address: SocketAddr, limit: Duration) -> Self {
@@ -488,12 +425,26 @@ impl Attempt {
              tls-auth key be a wrong one)",
             limit.as_secs()
         );
-        Self { next: Next::Usual, why, was_up: false }
+        Self { next: Next::Usual, why, was_up: false, was_silent: true }
+    }
+
+    fn unreachable(why: String) -> Self {
+        Self { next: Next::Usual, why, was_up: false, was_silent: true }
     }
 
     fn cut_off(up: Option<Up>) -> Self {
         let why = "the connection's task ended".to_owned();
-        Self { next: Next::Usual, why, was_up: up.is_some() }
+        Self { next: Next::Usual, why, was_up: up.is_some(), was_silent: false }
+    }
+
+    fn asked(up: Option<Up>) -> Self {
+        let why = "it was asked for by SIGUSR1".to_owned();
+        Self { next: Next::AtOnce, why, was_up: up.is_some(), was_silent: false }
+    }
+
+    fn of_another_network(up: Option<Up>) -> Self {
+        let why = "the network changed".to_owned();
+        Self { next: Next::AtOnce, why, was_up: up.is_some(), was_silent: false }
     }
 }
 
@@ -505,73 +456,20 @@ async fn passed(time: Option<Instant>) {
     }
 }
 
-impl TunnelConfigs {
-    fn new(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<Self, ProfileError> {
-        let udp = tunnel_config(profile, clock)?;
-        let options = options(profile, true).to_string();
-        let tcp = ClientConfig { options, ..udp.clone() };
-        Ok(Self { udp: Arc::new(udp), tcp: Arc::new(tcp) })
-    }
-}
-
-/// What every connection of this profile over UDP is made with.
-///
-/// # Errors
-/// When the profile's CA or identity can't be used.
-pub fn tunnel_config(
-    profile: &Profile,
-    clock: &Arc<dyn Clock>,
-) -> Result<ClientConfig, ProfileError> {
-    let fail = |kind| ProfileError::new(&profile.file, None, kind);
-    let verifier = ServerNameVerifier::new(&profile.ca, profile.name.clone())
-        .map_err(|error| fail(ProfileErrorKind::UnusableCa(error)))?;
-    let time = Arc::new(ClockTime(Arc::clone(clock)));
-    let mut tls = pki::client_config(verifier, Some(Arc::clone(&profile.identity)), time)
-        .map_err(|error| fail(ProfileErrorKind::Tls(error.to_string())))?;
-    tunnel::prepare_client(&mut tls);
-    let wrap = match &profile.tls_auth {
-        Some((key, direction)) => {
-            ControlWrap::TlsAuth(Box::new(TlsAuth::new(key, *direction, profile.auth)))
-        }
-        None => ControlWrap::Plain,
-    };
-    Ok(ClientConfig {
-        tls: Arc::new(tls),
-        wrap: Arc::new(wrap),
-        timing: Timing {
-            hand_window: profile.timers.hand_window,
-            tran_window: profile.timers.tran_window,
-            renegotiate: profile.timers.reneg,
-            ..Timing::default()
-        },
-        ciphers: profile.ciphers.clone(),
-        options: options(profile, false).to_string(),
-        username: String::new(),
-        password: zeroize::Zeroizing::default(),
-        version: concat!("handfast_", env!("CARGO_PKG_VERSION")).to_owned(),
-        platform: "linux".to_owned(),
-        peer_info: profile.peer_info.clone(),
-    })
-}
-
-fn options(profile: &Profile, tcp: bool) -> Options {
-    Options {
-        role: Role::TlsClient,
-        tun_mtu: profile.tun_mtu,
-        tcp,
-        cipher: None,
-        auth: profile.auth,
-        tls_auth: profile.tls_auth.as_ref().map(|(_, direction)| *direction),
-    }
-}
-
 /// The priority of the thread that carries packets, where the system allows it.
 const NICE: i32 = -6;
-/// The longest wait for the resolver.
-const LOOKUP: Duration = Duration::from_secs(10);
-/// The wait for a server's first packet while there are others to try.
-const FIRST_PACKET: Duration = Duration::from_secs(10);
 /// A connection that was up for less than this was none.
 const SHORT: Duration = Duration::from_secs(5);
 /// The wait for the acknowledgement of a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// Changes of a network come in bursts: links, addresses, routes.
+const SETTLES: Duration = Duration::from_millis(250);
+const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+/// How often the name servers are looked at.
+const NAMES_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_NAMES_PAUSE: Duration = Duration::from_secs(60);
+/// Addresses that nobody has, one of each family: the way there is the way to everywhere.
+const ANYWHERE: [IpAddr; 2] = [
+    IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];

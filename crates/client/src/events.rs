@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pki::Timestamp;
+use sysio::Network;
 use wire::cipher::Cipher;
 
 use crate::{Remote, Statistics};
@@ -32,6 +33,11 @@ pub enum Progress {
         why: String,
         /// The pause.
         pause: Duration,
+    },
+    /// This machine changed its network, and the same session goes on from there.
+    Moved {
+        /// The interface that now leads to the server.
+        interface: String,
     },
     /// Something is not as it should be, and it goes on.
     Warning(Warning),
@@ -106,6 +112,14 @@ pub enum Warning {
     },
     /// A setting of this machine could not be made.
     NotSet(String),
+    /// Another program had overwritten the name servers, or another tunnel had them; they are set.
+    NamesSetAgain,
+    /// Another tunnel has the name servers.
+    NamesTaken,
+    /// A network behind the gateway is one that this machine is in, or has another route to.
+    OwnNetwork(Network),
+    /// No network leads to the server.
+    NoNetwork,
     /// What a killed client left behind was mended.
     Mended(String),
     /// What should be undone could not be.
@@ -137,6 +151,9 @@ impl fmt::Display for Progress {
             }
             Self::Reconnecting { why, pause } => {
                 write!(f, "reconnecting in {} s: {why}", pause.as_secs())
+            }
+            Self::Moved { interface } => {
+                write!(f, "the network changed; the connection goes on by {interface}")
             }
             Self::Warning(warning) => write!(f, "warning: {warning}"),
             Self::Ended(_) => {
@@ -187,6 +204,16 @@ impl fmt::Display for Warning {
                 "the profile has no tls-auth key, so strangers can disturb the handshake",
             ),
             Self::OptionIgnored { option, why } => write!(f, "pushed `{option}` is ignored: {why}"),
+            Self::NamesSetAgain => f.write_str("the tunnel's name servers are set again"),
+            Self::NamesTaken => f.write_str(
+                "another tunnel has set the name servers; this one's are set when that one ends",
+            ),
+            Self::OwnNetwork(network) => write!(
+                f,
+                "{network} is also a network of this machine, or another program's route leads there, \
+                 and that route stays: what has such addresses behind the gateway can't be reached"
+            ),
+            Self::NoNetwork => f.write_str("no network leads to the server; waiting for one"),
             Self::NotSet(what) | Self::NotUndone(what) => f.write_str(what),
             Self::Mended(what) => write!(f, "a killed client's leftovers are mended: {what}"),
             Self::NotFound { remote, why } => write!(f, "{remote} was not found: {why}"),

@@ -14,19 +14,27 @@
 mod connection;
 mod error;
 mod events;
+mod names;
 mod profile;
 mod retry;
+mod rounds;
+mod settings;
+mod signals;
 mod statistics;
 mod system;
+mod tunnel_config;
 
-pub use connection::{ConnectSettings, run, stop_signal, tunnel_config};
 pub use error::{ClientError, ErrorKind};
 pub use events::{Connected, EndedBy, Progress, Warning};
 pub use profile::{
     Family, MssLimit, NotYet, Profile, ProfileError, ProfileErrorKind, Remote, TunName,
 };
-pub use statistics::{Asks, Statistics};
+pub use rounds::run;
+pub use settings::ConnectSettings;
+pub use signals::{Asks, stop_signal};
+pub use statistics::Statistics;
 pub use system::{
     NameServers, Outside, Plan, PlanError, RouteChange, SystemError, TunnelAddress,
     default_state_folder,
 };
+pub use tunnel_config::tunnel_config;

@@ -10,36 +10,6 @@ use std::time::Duration;
 
 use engine::DataFigures;
 use pki::Timestamp;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// Asks a running client for its statistics.
-#[derive(Debug)]
-pub struct Asks(Option<Signal>);
-
-impl Asks {
-    /// By SIGUSR2, as OpenVPN is asked.
-    ///
-    /// # Errors
-    /// When signals can't be caught.
-    pub fn by_signal() -> std::io::Result<Self> {
-        Ok(Self(Some(signal(SignalKind::user_defined2())?)))
-    }
-
-    /// Nobody asks.
-    pub fn never() -> Self {
-        Self(None)
-    }
-
-    /// Completes when somebody asks. Asks that come while nobody listens are one.
-    pub(crate) async fn next(&mut self) {
-        if let Some(signal) = &mut self.0
-            && signal.recv().await.is_some()
-        {
-            return;
-        }
-        std::future::pending().await
-    }
-}
 
 /// The statistics of a connection that is up. Display writes one line, with bytes of whole datagrams
 /// and nothing of what is zero.

@@ -1,23 +1,15 @@
 //! Our client and the stock `openvpn` as server, in network namespaces.
-//!
-//! ```text
-//!    server (openvpn, 203.0.113.2) ── router ── client (203.0.113.18)
-//!       10.8.0.1, fd00:8::1      tunnel      10.8.0.2, fd00:8::1000
-//! ```
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use client::{ClientError, ErrorKind, Progress};
-use common::{Authority, Folder, Issued, Running, profile, static_key};
-use interop::{FileServer, Program, wait_until};
-use sysio::NetnsError;
-use sysio::lab::{Host, Lab, LabError};
+use common::world::{SOON, World};
+use common::{Running, profile};
+use interop::{FileServer, wait_until};
 
 #[test]
 fn a_ping_goes_through_and_everything_is_undone() {
@@ -242,105 +234,3 @@ fn what_a_killed_client_leaves_is_mended_by_the_next_and_sigterm_undoes_all() {
     assert!(second.ends(SOON).is_some_and(|status| status.success()), "{}", second.log());
     assert_eq!(world.routes(), before);
 }
-
-struct World {
-    authority: Authority,
-    folder: Folder,
-    server: Host,
-    host: Host,
-    _lab: Lab,
-}
-
-impl World {
-    fn new(test: &str) -> Option<Self> {
-        if Command::new("openvpn").arg("--version").output().is_err() {
-            interop::skip(test, "openvpn is not installed");
-            return None;
-        }
-        let mut lab = match Lab::new() {
-            Ok(lab) => lab,
-            Err(LabError::Netns(NetnsError::Denied(_))) => {
-                interop::skip(test, "network namespaces need root");
-                return None;
-            }
-            Err(error) => panic!("{error}"),
-        };
-        let (server, host) = (lab.host(1).unwrap(), lab.host(1).unwrap());
-        let folder = Folder::new(test);
-        Some(Self { authority: Authority::new(), folder, server, host, _lab: lab })
-    }
-
-    fn serve(&self, identity: &Issued, more: &str) -> Program {
-        let folder = &self.folder;
-        folder.write("ca.pem", &self.authority.pem());
-        folder.write("server.pem", &identity.cert);
-        folder.write("server.key", &identity.key);
-        folder.write("ta.key", &static_key());
-        let config = folder.write("server.conf", &format!("{SERVER}{more}"));
-        let mut command = Command::new("openvpn");
-        command.current_dir(folder.path()).arg("--config").arg(config);
-        let log = folder.path().join("server.log");
-        let mut program = Program::start(&self.server.netns, command, &log).unwrap();
-        let up = program.says("Initialization Sequence Completed", SOON);
-        assert!(up, "{}", program.log());
-        program
-    }
-
-    fn connect(&self, remote: &str) -> Running {
-        self.connect_with(remote, "")
-    }
-
-    fn connect_with(&self, remote: &str, more: &str) -> Running {
-        let text = profile(&[remote], &self.authority.pem(), &self.authority.device());
-        Running::start(&self.host, self.folder.path(), &format!("{more}{text}"))
-    }
-
-    /// The client as a process of its own.
-    fn run_program(&self, log: &str) -> Program {
-        let remote = ["203.0.113.2 1194"];
-        let text = profile(&remote, &self.authority.pem(), &self.authority.device());
-        let file = self.folder.write("program.ovpn", &text);
-        let test = std::env::current_exe().unwrap();
-        let program = test.ancestors().nth(2).unwrap().join("examples/connect");
-        let mut command = Command::new(program);
-        command.arg(file).arg(self.folder.path().join("state"));
-        Program::start(&self.host.netns, command, &self.folder.path().join(log)).unwrap()
-    }
-
-    fn pings(&self, target: &str) -> bool {
-        let printed = self.says("ping", &["-c", "5", "-i", "0.2", "-w", "10", "-q", target]);
-        println!("{printed}");
-        printed.contains(" 0% packet loss")
-    }
-
-    fn routes(&self) -> String {
-        self.says("ip", &["-4", "route"]) + &self.says("ip", &["-6", "route"])
-    }
-
-    fn says(&self, program: &str, arguments: &[&str]) -> String {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(Path::new("/"));
-        let output = self.host.netns.output(command).unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-const SOON: Duration = Duration::from_secs(15);
-const SERVER: &str = "\
-dev tun
-proto udp6
-port 1194
-topology subnet
-server 10.8.0.0 255.255.255.0
-server-ipv6 fd00:8::/64
-ca ca.pem
-cert server.pem
-key server.key
-dh none
-tls-auth ta.key 0
-auth SHA256
-data-ciphers AES-256-GCM
-keepalive 1 10
-verb 4
-suppress-timestamps
-";

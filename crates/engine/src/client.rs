@@ -5,6 +5,7 @@
 //! TUN device may be the same.
 
 use std::iter;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use clock::Clock;
 use datapath::{
     Carrier, Command, Endpoint, Header, IpNet, KeepAlive, Notice, PeerRef, WorkerSettings,
 };
-use sysio::{TcpStream, Tun, UdpSocket};
+use sysio::{BindError, TcpStream, Tun, UdpSocket};
 use tokio::sync::mpsc;
 use tunnel::{ClientConfig, Close, EndReason, Event, NewKey, RenegotiateReason, Session};
 use wire::PeerId;
@@ -71,10 +72,19 @@ pub struct Client {
     events: mpsc::UnboundedReceiver<ClientEvent>,
     orders: mpsc::UnboundedSender<Order>,
     data: DataPlane,
+    place: Place,
+}
+
+/// Where a connection leaves from.
+#[derive(Debug)]
+enum Place {
+    Udp { socket: Arc<UdpSocket>, server: std::net::SocketAddr },
+    Tcp { local: IpAddr },
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Order {
+    Ping,
     Renegotiate,
     Close,
 }
@@ -95,6 +105,7 @@ impl Client {
         let (notices_out, notices) = mpsc::unbounded_channel();
         let (streams_out, ended_streams) = mpsc::unbounded_channel();
         let endpoint = endpoint(&link, server);
+        let place = Place::of(&link, server);
         let (groups, connected) = match link {
             Link::Udp(socket) => (vec![vec![socket]], None),
             Link::Tcp(stream) => (Vec::new(), Some(stream)),
@@ -134,12 +145,34 @@ impl Client {
             ended: false,
         };
         tokio::spawn(task.run(datagrams, notices, ended_streams, orders_in));
-        Ok(Client { events, orders, data })
+        Ok(Client { events, orders, data, place })
     }
 
     /// The next thing that happened; `None` after `Ended`.
     pub async fn event(&mut self) -> Option<ClientEvent> {
         self.events.recv().await
+    }
+
+    /// The address that packets leave from, as far as the kernel says it.
+    pub fn local_address(&self) -> Option<IpAddr> {
+        match &self.place {
+            Place::Udp { socket, .. } => socket.local_addr().ok().map(|local| local.ip()),
+            Place::Tcp { local } => Some(*local),
+        }
+    }
+
+    /// Goes on with the same session from an address and a port that the routes of this moment give,
+    /// and sends a packet from there, by which the server follows. A TCP connection keeps its addresses.
+    ///
+    /// # Errors
+    /// When no route leads to the server. Until a later call succeeds, nothing leaves.
+    pub fn rebind(&self) -> Result<(), BindError> {
+        if let Place::Udp { socket, server } = &self.place {
+            socket.reconnect(*server)?;
+            // A connection that is over follows nowhere.
+            let _ = self.orders.send(Order::Ping);
+        }
+        Ok(())
     }
 
     /// Renews the keys.
@@ -207,6 +240,7 @@ impl ClientTask {
     fn obey(&mut self, order: Order) {
         let now = self.clock.now();
         match order {
+            Order::Ping => self.data.send_ping(server_peer()),
             Order::Renegotiate => self.session.renegotiate(RenegotiateReason::Requested, now),
             Order::Close => {
                 // Servers before 2.6 do not know EXIT in the control channel. Over TCP the end of
@@ -339,6 +373,15 @@ impl ClientTask {
             Some(deadline) => Some(deadline.at.saturating_sub(self.clock.now().boot)),
             None if self.ended => None,
             None => Some(IDLE),
+        }
+    }
+}
+
+impl Place {
+    fn of(link: &Link, server: std::net::SocketAddr) -> Self {
+        match link {
+            Link::Udp(socket) => Self::Udp { socket: Arc::clone(socket), server },
+            Link::Tcp(stream) => Self::Tcp { local: stream.local().ip() },
         }
     }
 }

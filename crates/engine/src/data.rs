@@ -97,6 +97,7 @@ struct DataHandle {
 #[derive(Debug)]
 enum Order {
     Apply(Box<Command>),
+    SendPing(PeerRef),
     SendExit(PeerRef),
     Stream(StreamId, StreamOrder),
     Figures(oneshot::Sender<DataFigures>),
@@ -114,6 +115,11 @@ impl DataHandle {
             return;
         }
         if can_wait { self.waker.wake_within(SOON) } else { self.waker.wake() }
+    }
+
+    /// Sends a peer a ping at once.
+    fn send_ping(&self, peer: PeerRef) {
+        self.order(Order::SendPing(peer));
     }
 
     /// Says goodbye to a peer in the data channel.

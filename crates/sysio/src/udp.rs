@@ -68,18 +68,6 @@ impl UdpSocket {
         Ok(bound)
     }
 
-    /// A socket for one peer whose datagrams leave by one interface, whatever the routes of others say;
-    /// that interface's own routes decide how.
-    pub fn connect_by(peer: SocketAddr, interface: &str) -> Result<Self, BindError> {
-        let peer = normalise(peer);
-        let mut bound = Self::bind_exactly((any_address(peer), 0).into())?;
-        let device = bound.socket.bind_device(Some(interface.as_bytes()));
-        device.map_err(|e| BindError::new(peer, e))?;
-        bound.socket.connect(&SockAddr::from(peer)).map_err(|e| BindError::new(peer, e))?;
-        bound.connected = true;
-        Ok(bound)
-    }
-
     /// Connects a connected socket to its peer anew, from the address and a port that the kernel
     /// chooses by the routes of this moment. Where nothing leads there it stays without a peer, and
     /// sends fail, until the next call.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use sysio::lab::{Host, Lab, LabError};
-use sysio::netlink::{LinkChange, Netlink, NetlinkErrorKind, NetworkWatch, Route};
+use sysio::netlink::{LinkChange, Netlink, NetworkWatch, Route};
 use sysio::{Netns, NetnsError, Network, Packet, Received, Transmit, UdpSocket};
 use tokio::time::timeout;
 
@@ -71,45 +71,6 @@ fn a_socket_that_is_connected_anew_leaves_from_the_address_of_the_moment() {
             assert_eq!(receive(&listening).await.ip(), after.ip());
         });
     }
-}
-
-#[test]
-fn a_socket_of_one_interface_is_not_led_elsewhere_by_narrower_routes() {
-    let Some(mut lab) = lab("a_socket_of_one_interface") else { return };
-    let (server, host) = (lab.host(1).unwrap(), lab.host(1).unwrap());
-    let _behind = lab.host_behind(&host).unwrap();
-    let peer = SocketAddr::new(server.v4[0].into(), 5000);
-    let listening = server.netns.run(|| UdpSocket::bind(peer)).unwrap().unwrap();
-    in_netns(&host.netns, async {
-        let netlink = Netlink::open().unwrap();
-        let wrong = netlink.link_index("lan0").await.unwrap();
-        netlink.route_add(&Route::on_link(Network::host(peer.ip()), wrong)).await.unwrap();
-        let socket = UdpSocket::connect_by(peer, "eth0").unwrap();
-        socket.send(transmit(peer, b"past it")).unwrap();
-        assert_eq!(receive(&listening).await, socket.local_addr().unwrap());
-        assert!(UdpSocket::connect_by(peer, "none0").is_err());
-    });
-}
-
-#[test]
-fn a_network_that_is_made_unreachable_is_refused_at_once_and_reachable_again() {
-    let Some(mut lab) = lab("a_network_that_is_made_unreachable") else { return };
-    let (server, host) = (lab.host(1).unwrap(), lab.host(1).unwrap());
-    in_netns(&host.netns, async {
-        let netlink = Netlink::open().unwrap();
-        for (address, wide) in [
-            (IpAddr::from(server.v6[0]), Network::new("2000::".parse().unwrap(), 4).unwrap()),
-            (server.v4[0].into(), Network::new("128.0.0.0".parse().unwrap(), 1).unwrap()),
-        ] {
-            let peer = SocketAddr::new(address, 5000);
-            netlink.unreachable_add(wide, None).await.unwrap();
-            assert!(UdpSocket::connect(peer).is_err(), "{wide}");
-            let again = netlink.unreachable_add(wide, None).await.unwrap_err();
-            assert_eq!(again.kind, NetlinkErrorKind::Exists);
-            netlink.unreachable_delete(wide, None).await.unwrap();
-            UdpSocket::connect(peer).unwrap();
-        }
-    });
 }
 
 fn other_address(host: &Host, than: IpAddr) -> Option<IpAddr> {

@@ -1,31 +1,38 @@
 //! Carries plans out and undoes them.
 //!
-//! Every change is noted before it is made, so that an end at any moment finds what there is to undo.
+//! Every change goes with a guard: a step that fails, a task that is dropped and a panic undo what was
+//! done before. What does not go with the interface by itself is on record before it is made.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError, NetlinkErrorKind, Route};
-use sysio::{Dns, DnsError, DnsSettings, Network, Tun};
+use sysio::{Dns, DnsError, DnsSettings, Network, Tun, Undo};
+use tokio::task::block_in_place;
 
 use super::SystemError;
+use super::held::{HeldRoute, NotHeld, SharedRecord};
 use super::plan::{NameServers, Outside, Plan, RouteChange, TunnelAddress};
 use super::record::Record;
+use super::way::Way;
 use crate::Warning;
 
-/// The TUN interface and everything that was changed for it.
+/// The TUN interface and everything that was changed for it. Dropping it undoes all: name servers
+/// first, then the routes that do not go with the interface, which goes last.
 pub(crate) struct System {
+    dns: Option<Dns>,
+    /// Another tunnel has the name servers; ours are set when it ends.
+    names_wait: bool,
+    /// The route that keeps the server reachable past the tunnel.
+    past_tunnel: Option<HeldRoute>,
+    /// Other routes that do not go with the interface.
+    outside: Vec<HeldRoute>,
+    plan: Option<Plan>,
     netlink: Netlink,
     queues: Vec<Arc<Tun>>,
     ifindex: u32,
-    record: Record,
-    plan: Option<Plan>,
-    /// Routes that do not go with the interface.
-    outside: Vec<Route>,
-    /// The route that keeps the server reachable past the tunnel; it is among those above.
-    past_tunnel: Option<Route>,
-    dns: Option<Dns>,
+    record: SharedRecord,
     dns_backup: PathBuf,
 }
 
@@ -50,14 +57,15 @@ impl System {
         let (record, mut mended) = Record::open(state, &netlink).await?;
         mended.extend(mend_names(dns_backup));
         let system = Self {
+            dns: None,
+            names_wait: false,
+            past_tunnel: None,
+            outside: Vec::new(),
+            plan: None,
             netlink,
             queues: queues.into_iter().map(Arc::new).collect(),
             ifindex,
-            record,
-            plan: None,
-            outside: Vec::new(),
-            past_tunnel: None,
-            dns: None,
+            record: Arc::new(Mutex::new(record)),
             dns_backup: dns_backup.to_owned(),
         };
         Ok((system, mended))
@@ -80,12 +88,7 @@ impl System {
 
     /// What a plan has to know.
     pub(crate) async fn outside(&self, server: IpAddr) -> Outside {
-        let route = self.netlink.default_route(IpFamily::V4).await.ok().flatten();
-        let gateway = route.and_then(|route| match route.gateway {
-            Some(IpAddr::V4(gateway)) => Some(gateway),
-            _ => None,
-        });
-        Outside { server: Some(server), gateway }
+        Outside { server: Some(server), gateway: self.gateway().await }
     }
 
     /// Puts a plan in force; `true` if the one in force says the same.
@@ -100,9 +103,8 @@ impl System {
         }
         self.take_down(warnings).await;
         self.plan = Some(plan.clone());
-        // While the way to the server is still the one outside.
         if plan.past_tunnel {
-            self.keep_past_tunnel(server, warnings).await?;
+            self.keep_past_tunnel(server).await?;
         }
         let link = LinkChange { up: Some(true), mtu: Some(plan.mtu), ..LinkChange::default() };
         let linked = self.netlink.link_set(self.ifindex, link).await;
@@ -114,28 +116,79 @@ impl System {
             self.add_route(change, warnings).await?;
         }
         if let Some(servers) = &plan.dns {
-            self.set_names(servers.clone(), warnings).await;
+            self.set_names(servers.clone(), warnings);
         }
         Ok(false)
     }
 
-    /// Before a server is tried: its route past a tunnel that is in force must lead there by the
-    /// gateway of today.
-    pub(crate) async fn keep_reachable(
-        &mut self,
-        server: IpAddr,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(), SystemError> {
-        let caught = self.plan.as_ref().is_some_and(|plan| {
-            let routes = plan.routes.iter();
-            routes
-                .filter(|r| matches!(r, RouteChange::Tunnel { .. }))
-                .any(|r| r.network().contains(server))
-        });
-        if let Some(route) = self.past_tunnel.take() {
-            self.remove_outside(&route, warnings).await;
+    /// Before a server is tried, and whenever the network changed: its route past a tunnel that is in
+    /// force leads there by the gateway of today, and so do others past the tunnel.
+    pub(crate) async fn keep_reachable(&mut self, server: IpAddr) -> Result<(), SystemError> {
+        self.follow_gateway().await?;
+        let led_inside = |route: &RouteChange| matches!(route, RouteChange::Tunnel { network, .. } if network.contains(server));
+        if self.plan.as_ref().is_some_and(|plan| plan.routes.iter().any(led_inside)) {
+            return self.keep_past_tunnel(server).await;
         }
-        if caught { self.keep_past_tunnel(server, warnings).await } else { Ok(()) }
+        // What can't be removed is on record.
+        drop(self.past_tunnel.take());
+        Ok(())
+    }
+
+    /// How packets to an address leave, or would leave if there were no tunnel; `None` without a
+    /// network that leads there.
+    pub(crate) async fn way_to(&self, to: IpAddr) -> Option<Way> {
+        let kept = self.past_tunnel.as_ref().map(|kept| *kept.route());
+        let is_kept = kept.is_some_and(|kept| kept.destination.contains(to));
+        let found = self.netlink.route_lookup(to).await.ok();
+        if let Some(found) = found.filter(|found| found.ifindex != self.ifindex && !is_kept) {
+            let (ifindex, gateway) = (found.ifindex, found.gateway);
+            return Some(Way { ifindex, gateway, local: found.local });
+        }
+        let routes = self.routes_outside(to).await;
+        Way::by_routes(routes.iter().filter(|route| Some(**route) != kept), to)
+    }
+
+    /// The name of the interface that a way leads by.
+    pub(crate) async fn interface_of(&self, way: Way) -> Option<String> {
+        self.netlink.link(way.ifindex).await.ok().map(|link| link.name)
+    }
+
+    /// Whether an address is one of this machine's.
+    pub(crate) async fn has_address(&self, address: IpAddr) -> bool {
+        let all = self.netlink.address_list(None).await;
+        // Where the kernel does not say, nothing has changed.
+        all.map_or(true, |all| all.iter().any(|own| own.address == address))
+    }
+
+    /// The name servers that are asked, or would be if there were no tunnel.
+    pub(crate) fn outer_name_servers(&self) -> Vec<IpAddr> {
+        self.dns.as_ref().map_or_else(sysio::name_servers, Dns::former_servers)
+    }
+
+    /// Puts the plan's name servers in force again where another program has overwritten them, or
+    /// another tunnel had them and ended. Whether it had to.
+    pub(crate) fn keep_names(&mut self, warnings: &mut Vec<Warning>) -> bool {
+        if let Some(dns) = &mut self.dns {
+            match block_in_place(|| dns.keep()) {
+                Ok(again) => {
+                    warnings.extend(again.then_some(Warning::NamesSetAgain));
+                    return again;
+                }
+                // Another program took them for good; ours are tried again.
+                Err(_) => (self.dns, self.names_wait) = (None, true),
+            }
+        }
+        let Some(servers) = self.plan.as_ref().and_then(|plan| plan.dns.clone()) else {
+            return false;
+        };
+        if !self.names_wait {
+            return false;
+        }
+        // That they wait was said once.
+        self.set_names(servers, &mut Vec::new());
+        let set = self.dns.is_some();
+        warnings.extend(set.then_some(Warning::NamesSetAgain));
+        set
     }
 
     /// Undoes everything.
@@ -149,24 +202,19 @@ impl System {
             }
             _ => {}
         }
-        if warnings.is_empty() {
-            self.record.close();
-        }
         warnings
     }
 
     async fn take_down(&mut self, warnings: &mut Vec<Warning>) {
-        self.past_tunnel = None;
-        if let Some(dns) = self.dns.take() {
-            let released = tokio::task::spawn_blocking(move || dns.release()).await;
-            if let Ok(Err(error)) = released {
-                warnings
-                    .push(Warning::NotUndone(format!("the name servers stay changed: {error}")));
-            }
+        self.names_wait = false;
+        if let Some(mut dns) = self.dns.take()
+            && let Err(error) = block_in_place(|| dns.undo())
+        {
+            warnings.push(Warning::NotUndone(format!("the name servers stay changed: {error}")));
         }
         let Some(plan) = self.plan.take() else { return };
-        for route in std::mem::take(&mut self.outside) {
-            self.remove_outside(&route, warnings).await;
+        for held in self.past_tunnel.take().into_iter().chain(self.outside.drain(..)) {
+            warnings.extend(block_in_place(|| held.release()));
         }
         for change in &plan.routes {
             if let RouteChange::Tunnel { network, metric } = change {
@@ -179,65 +227,80 @@ impl System {
         }
     }
 
-    async fn keep_past_tunnel(
-        &mut self,
-        server: IpAddr,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(), SystemError> {
-        let Some(route) = self.way_outside(server).await else { return Ok(()) };
-        self.past_tunnel = Some(route);
-        self.add_outside(route, warnings).await
-    }
-
-    /// The route to the server that does not lead into the tunnel; `None` if it needs none of its own.
-    async fn way_outside(&self, server: IpAddr) -> Option<Route> {
-        let destination = Network::host(server);
-        let found = self.netlink.route_lookup(server).await.ok();
-        if let Some(found) = found.filter(|found| found.ifindex != self.ifindex) {
-            let ifindex = Some(found.ifindex);
-            let route =
-                Route { destination, via: found.gateway, ifindex, metric: None, source: None };
-            return (!found.local).then_some(route);
+    /// Holds the route to the server by the way of this moment. Where there is no way, it stays as it
+    /// is; where somebody else has made such a route, that one does.
+    async fn keep_past_tunnel(&mut self, server: IpAddr) -> Result<(), SystemError> {
+        let routes = self.routes_outside(server).await;
+        let kept = self.past_tunnel.as_ref().map(|kept| *kept.route());
+        let Some(way) = self.way_to(server).await else { return Ok(()) };
+        let wanted = way.route_to(server);
+        let of_others =
+            |route: &&Route| route.destination == wanted.destination && Some(**route) != kept;
+        if kept == Some(wanted) && routes.contains(&wanted) {
+            return Ok(());
         }
-        let family = if server.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };
-        let default = self.netlink.default_route(family).await.ok().flatten()?;
-        let (via, ifindex) = (default.gateway, Some(default.ifindex));
-        Some(Route { destination, via, ifindex, metric: None, source: None })
+        // The new one may have the place of the former.
+        drop(self.past_tunnel.take());
+        if way.local || routes.iter().any(|route| of_others(&route)) {
+            return Ok(());
+        }
+        self.past_tunnel = self.hold(&wanted).await?;
+        Ok(())
     }
 
-    async fn add_outside(
-        &mut self,
-        route: Route,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(), SystemError> {
-        self.record.add(&route)?;
-        self.outside.push(route);
-        let Err(error) = self.netlink.route_add(&route).await else { return Ok(()) };
-        // It is not ours to remove.
-        self.outside.retain(|other| *other != route);
-        self.past_tunnel.take_if(|other| *other == route);
-        self.record.remove(&route)?;
-        match error.kind {
-            NetlinkErrorKind::Exists => {
-                warnings.push(exists(route.destination));
-                Ok(())
+    /// Routes past the tunnel that the server asked for lead by the gateway of today.
+    async fn follow_gateway(&mut self) -> Result<(), SystemError> {
+        let Some(today) = self.gateway().await else { return Ok(()) };
+        let Some(mut plan) = self.plan.take() else { return Ok(()) };
+        let mut moved = Vec::new();
+        for change in &mut plan.routes {
+            if let RouteChange::Outside { network, gateway, metric } = change
+                && *gateway != today
+            {
+                *gateway = today;
+                moved.push(outside_route(*network, today, *metric));
             }
-            _ => Err(self.refused(&format!("the route to {}", route.destination), error)),
+        }
+        self.plan = Some(plan);
+        for route in moved {
+            self.outside.retain(|held| held.route().destination != route.destination);
+            let held = self.hold(&route).await?;
+            self.outside.extend(held);
+        }
+        Ok(())
+    }
+
+    /// Makes a route that does not go with the interface; none where there is one already.
+    async fn hold(&self, route: &Route) -> Result<Option<HeldRoute>, SystemError> {
+        match HeldRoute::make(&self.netlink, route, &self.record).await {
+            Ok(held) => Ok(Some(held)),
+            Err(NotHeld::Record(error)) => Err(error),
+            Err(NotHeld::Refused(error)) if error.kind == NetlinkErrorKind::Exists => Ok(None),
+            Err(NotHeld::Refused(error)) => {
+                Err(self.refused(&format!("the route to {}", route.destination), error))
+            }
         }
     }
 
-    async fn remove_outside(&mut self, route: &Route, warnings: &mut Vec<Warning>) {
-        self.outside.retain(|other| other != route);
-        match self.netlink.route_delete(route).await {
-            Err(error) if error.kind != NetlinkErrorKind::Missing && !is_gone(&error) => {
-                let what = format!("the route to {} stays: {error}", route.destination);
-                warnings.push(Warning::NotUndone(what));
-            }
-            _ => {}
+    async fn gateway(&self) -> Option<Ipv4Addr> {
+        let route = self.netlink.default_route(IpFamily::V4).await.ok().flatten()?;
+        match route.gateway? {
+            IpAddr::V4(gateway) => Some(gateway),
+            IpAddr::V6(_) => None,
         }
-        if let Err(error) = self.record.remove(route) {
-            warnings.push(Warning::NotUndone(error.to_string()));
-        }
+    }
+
+    async fn routes_outside(&self, like: IpAddr) -> Vec<Route> {
+        let family = if like.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };
+        let mut routes = self.netlink.route_list(family).await.unwrap_or_default();
+        routes.retain(|route| route.ifindex != Some(self.ifindex));
+        // As ours are compared: the kernel adds what it chose itself.
+        let plain = |route: &mut Route| {
+            route.source = None;
+            route.metric = route.metric.filter(|metric| !DEFAULT_METRICS.contains(metric));
+        };
+        routes.iter_mut().for_each(plain);
+        routes
     }
 
     async fn add_address(
@@ -262,18 +325,24 @@ impl System {
     ) -> Result<(), SystemError> {
         match *change {
             RouteChange::Outside { network, gateway, metric } => {
-                let route = Route { metric, ..Route::by_gateway(network, gateway.into()) };
-                self.add_outside(route, warnings).await
+                let held = self.hold(&outside_route(network, gateway, metric)).await?;
+                warnings.extend(held.is_none().then_some(Warning::OwnNetwork(network)));
+                self.outside.extend(held);
+                Ok(())
             }
             RouteChange::Tunnel { network, metric } => {
                 let added = self.netlink.route_add(&self.tunnel_route(network, metric)).await;
+                if added.as_ref().is_err_and(|error| error.kind == NetlinkErrorKind::Exists) {
+                    warnings.push(Warning::OwnNetwork(network));
+                    return Ok(());
+                }
                 let v6 = network.address().is_ipv6();
                 self.tolerate(added, &format!("the route to {network}"), v6, warnings)
             }
         }
     }
 
-    /// A machine without IPv6 leaks none; a route that is there was made by somebody with a reason.
+    /// A machine without IPv6 leaks none.
     fn tolerate(
         &self,
         result: Result<(), NetlinkError>,
@@ -298,21 +367,22 @@ impl System {
         Route { metric, ..Route::on_link(network, self.ifindex) }
     }
 
-    async fn set_names(&mut self, servers: NameServers, warnings: &mut Vec<Warning>) {
+    fn set_names(&mut self, servers: NameServers, warnings: &mut Vec<Warning>) {
         let settings = DnsSettings {
             interface: self.interface().to_owned(),
             servers: servers.servers,
             search: servers.domains,
             all_names: servers.all_names,
         };
-        let backup = self.dns_backup.clone();
-        let applied = tokio::task::spawn_blocking(move || Dns::apply(&settings, &backup)).await;
-        match applied {
-            Ok(Ok(dns)) => self.dns = Some(dns),
-            Ok(Err(error)) => {
+        match block_in_place(|| Dns::apply(&settings, &self.dns_backup)) {
+            Ok(dns) => (self.dns, self.names_wait) = (Some(dns), false),
+            Err(DnsError::Taken { .. }) => {
+                self.names_wait = true;
+                warnings.push(Warning::NamesTaken);
+            }
+            Err(error) => {
                 warnings.push(Warning::NotSet(format!("the name servers were not set: {error}")));
             }
-            Err(_) => warnings.push(Warning::NotSet("the name servers were not set".to_owned())),
         }
     }
 
@@ -321,19 +391,14 @@ impl System {
     }
 }
 
+fn outside_route(network: Network, gateway: Ipv4Addr, metric: Option<u32>) -> Route {
+    Route { metric, ..Route::by_gateway(network, gateway.into()) }
+}
+
 /// What does not depend on the server's own address.
 fn same_settings(present: &Plan, next: &Plan) -> bool {
     let next = Plan { past_tunnel: present.past_tunnel, ..next.clone() };
     *present == next
-}
-
-fn exists(network: Network) -> Warning {
-    Warning::NotSet(format!("a route to {network} exists already and stays"))
-}
-
-/// The route went with its interface or its gateway's network.
-fn is_gone(error: &NetlinkError) -> bool {
-    matches!(error.kind, NetlinkErrorKind::Unreachable | NetlinkErrorKind::Down)
 }
 
 fn mend_names(backup: &Path) -> Option<Warning> {
@@ -344,3 +409,6 @@ fn mend_names(backup: &Path) -> Option<Warning> {
         Err(error) => Some(Warning::NotUndone(format!("the name servers stay changed: {error}"))),
     }
 }
+
+/// What the kernel gives a route that asks for none, in IPv4 and IPv6.
+const DEFAULT_METRICS: [u32; 2] = [0, 1024];

@@ -134,6 +134,7 @@ impl Plan {
         outside: Outside,
     ) -> Result<(Self, Vec<Warning>), PlanError> {
         let mut planner = Planner::new(wishes, outside);
+        planner.ipv6_may_leave = !wishes.filters_take(&PushOption::BlockIpv6);
         for option in wishes.own.iter().chain(wishes.pushed.iter().filter(|o| wishes.takes(o))) {
             planner.take(option)?;
         }
@@ -146,6 +147,10 @@ impl Wishes<'_> {
         if self.route_nopull && is_route_or_name(option) {
             return false;
         }
+        self.filters_take(option)
+    }
+
+    fn filters_take(&self, option: &PushOption) -> bool {
         if self.filters.is_empty() {
             return true;
         }
@@ -176,6 +181,8 @@ struct Planner {
     ifconfig: Option<(Ipv4Addr, Ipv4Addr)>,
     metric: Option<u32>,
     redirect: Option<RedirectFlags>,
+    /// The profile turns `block-ipv6` away.
+    ipv6_may_leave: bool,
     plain_dns: NameServers,
     dns: Vec<(u8, Vec<DnsServer>)>,
     search: Vec<DomainName>,
@@ -192,6 +199,7 @@ impl Planner {
             ifconfig: None,
             metric: None,
             redirect: None,
+            ipv6_may_leave: false,
             plain_dns: NameServers { all_names: true, ..NameServers::default() },
             dns: Vec::new(),
             search: Vec::new(),
@@ -335,11 +343,17 @@ impl Planner {
     fn redirect(&mut self, flags: RedirectFlags) {
         let v4 = [([0, 0, 0, 0], 1), ([128, 0, 0, 0], 1)];
         let v6 = [(0, 3), (0x2000, 4), (0x3000, 4), (0xfc00, 7)];
-        if !flags.contains(RedirectFlags::NOT_IPV4) {
+        let all_v4 = !flags.contains(RedirectFlags::NOT_IPV4);
+        if all_v4 {
             for (address, bits) in v4 {
                 let network = Network::new(Ipv4Addr::from(address).into(), bits);
                 network.into_iter().for_each(|network| self.tunnel(network, None));
             }
+        }
+        let inside = self.plan.addresses.iter().any(|own| own.address.is_ipv6());
+        if all_v4 && !inside && !flags.contains(RedirectFlags::IPV6) && !self.ipv6_may_leave {
+            // Who wants all traffic in the tunnel wants none beside it.
+            self.plan.block_ipv6 = true;
         }
         if flags.contains(RedirectFlags::IPV6) || self.plan.block_ipv6 {
             for (first, bits) in v6 {
@@ -464,6 +478,35 @@ mod tests {
             ["0.0.0.0/1", "128.0.0.0/1", "::/3", "2000::/4", "3000::/4", "fc00::/7"]
         );
         assert!(plan.past_tunnel);
+    }
+
+    #[test]
+    fn without_an_inner_ipv6_address_redirected_traffic_takes_ipv6_along_to_its_end() {
+        let all_v6 = ["::/3", "2000::/4", "3000::/4", "fc00::/7"];
+        let six = |plan: &Plan| {
+            let all = networks(plan).into_iter();
+            all.filter(|network| network.contains(':')).collect::<Vec<_>>()
+        };
+        let (alone, _) = plan(&[SUBNET[0], SUBNET[1], "redirect-gateway def1"]);
+        assert!(alone.block_ipv6 && six(&alone) == all_v6, "{alone:?}");
+        let (asked, _) = plan(&[SUBNET[0], SUBNET[1], "redirect-gateway def1", "block-ipv6"]);
+        assert!(asked.block_ipv6 && six(&asked) == all_v6, "{asked:?}");
+        let inside = "ifconfig-ipv6 fd00::5/64 fd00::1";
+        let (inside, _) = plan(&[SUBNET[0], SUBNET[1], inside, "redirect-gateway def1"]);
+        assert!(!inside.block_ipv6 && six(&inside).is_empty(), "{inside:?}");
+        let (split, _) = plan(&[SUBNET[0], SUBNET[1], "route 10.9.0.0 255.255.0.0"]);
+        assert!(!split.block_ipv6 && six(&split).is_empty(), "{split:?}");
+        let (only_six, _) = plan(&[SUBNET[0], SUBNET[1], "redirect-gateway !ipv4 def1"]);
+        assert!(!only_six.block_ipv6, "{only_six:?}");
+    }
+
+    #[test]
+    fn a_profile_may_let_ipv6_leave_beside_the_tunnel() {
+        let pushed = options(&[SUBNET[0], SUBNET[1], "redirect-gateway def1", "block-ipv6"]);
+        let filters = [Filter { prefix: "block-ipv6".into(), accept: false }];
+        let wishes = Wishes { filters: &filters, ..wishes(&pushed) };
+        let (plan, _) = Plan::make(wishes, outside()).unwrap();
+        assert!(!plan.block_ipv6 && networks(&plan) == ["0.0.0.0/1", "128.0.0.0/1"], "{plan:?}");
     }
 
     #[test]

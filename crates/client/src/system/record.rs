@@ -84,12 +84,6 @@ impl Record {
         self.write()
     }
 
-    /// Ends the record: there is nothing to undo.
-    pub(super) fn close(self) {
-        // A folder that stays is looked at and removed by the next client.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-
     fn write(&self) -> Result<(), SystemError> {
         let path = self.folder.join(FILE);
         let written = serde_json::to_vec(&self.content).map_err(io::Error::from).and_then(|text| {
@@ -98,6 +92,15 @@ impl Record {
             fs::rename(&next, &path)
         });
         written.map_err(|source| failed(&path, source))
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.content.routes.is_empty() {
+            // A folder that stays is looked at and removed by the next client.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

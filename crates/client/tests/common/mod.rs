@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by several test binaries")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub mod world;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::pin;

@@ -110,6 +110,10 @@ impl Rig {
         self.worker.send_exit(peer, self.now, &mut self.outbox);
     }
 
+    fn send_ping(&mut self, peer: PeerRef) {
+        self.worker.send_ping(peer, self.now, &mut self.outbox);
+    }
+
     fn notices(&mut self) -> Vec<Notice> {
         std::iter::from_fn(|| self.worker.poll_notice()).collect()
     }

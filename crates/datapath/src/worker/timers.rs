@@ -60,6 +60,13 @@ impl Worker {
         self.send_message(slot, &PING, now, to_udp);
     }
 
+    /// Sends a ping at once: where we have moved, the peer follows the first packet from there.
+    pub fn send_ping(&mut self, peer: PeerRef, now: Now, to_udp: &mut impl DatagramSink) {
+        if self.table.named(peer).is_some() {
+            self.send_message(peer.id.get(), &PING, now, to_udp);
+        }
+    }
+
     /// Says goodbye in the data channel, for a peer that does not take it in the control channel.
     pub fn send_exit(&mut self, peer: PeerRef, now: Now, to_udp: &mut impl DatagramSink) {
         if self.table.named(peer).is_some() {

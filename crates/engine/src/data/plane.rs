@@ -131,6 +131,11 @@ impl DataPlane {
         }
     }
 
+    /// Sends a peer a ping at once.
+    pub(crate) fn send_ping(&self, peer: PeerRef) {
+        self.owner(peer).send_ping(peer);
+    }
+
     /// Says goodbye to a peer in the data channel.
     pub(crate) fn send_exit(&self, peer: PeerRef) {
         self.owner(peer).send_exit(peer);

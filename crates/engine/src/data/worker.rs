@@ -259,6 +259,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         let now = self.io.common.clock.now();
         match order {
             Order::Apply(command) => self.apply(*command),
+            Order::SendPing(peer) => {
+                self.worker.send_ping(peer, now, &mut self.outbox);
+                self.flush();
+            }
             Order::SendExit(peer) => {
                 self.worker.send_exit(peer, now, &mut self.outbox);
                 self.flush();

@@ -1,5 +1,5 @@
 //! `handfast connect`: the VPN client in the foreground. SIGUSR2 makes it say what it has carried and
-//! lost.
+//! lost, SIGUSR1 connect anew.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -27,7 +27,10 @@ pub(crate) fn run_connect(options: ConnectOptions) -> Result<Output, Failure> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
         })?;
-    runtime.block_on(connect(options))?;
+    let ended = runtime.block_on(connect(options));
+    // The resolver may still wait for a name server that is gone.
+    runtime.shutdown_background();
+    ended?;
     Ok(Output { text: String::new(), exit_code: 0 })
 }
 

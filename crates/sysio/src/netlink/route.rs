@@ -31,27 +31,6 @@ impl Netlink {
         self.handle.route().del(message).execute().await.during("remove a route")
     }
 
-    /// Makes a network unreachable, unless a narrower route leads there: programs are told at once.
-    pub async fn unreachable_add(
-        &self,
-        network: Network,
-        metric: Option<u32>,
-    ) -> Result<(), NetlinkError> {
-        let message = unreachable(network, metric, "make a network unreachable")?;
-        self.handle.route().add(message).execute().await.during("make a network unreachable")
-    }
-
-    /// Takes back what [`Netlink::unreachable_add`] did.
-    pub async fn unreachable_delete(
-        &self,
-        network: Network,
-        metric: Option<u32>,
-    ) -> Result<(), NetlinkError> {
-        let doing = "make a network reachable again";
-        let message = unreachable(network, metric, doing)?;
-        self.handle.route().del(message).execute().await.during(doing)
-    }
-
     /// The routes that lead into networks; those to our own addresses are not among them.
     pub async fn route_list(&self, family: IpFamily) -> Result<Vec<Route>, NetlinkError> {
         let message = match family {
@@ -167,21 +146,6 @@ impl Route {
         let Hop { gateway: via, ifindex, source, metric } = hop;
         Some(Self { destination, via, ifindex, metric, source })
     }
-}
-
-fn unreachable(
-    network: Network,
-    metric: Option<u32>,
-    doing: &'static str,
-) -> Result<RouteMessage, NetlinkError> {
-    let builder = RouteMessageBuilder::<IpAddr>::new();
-    let builder = builder.destination_prefix(network.address(), network.bits());
-    let mut builder = builder.map_err(|_| NetlinkError::bad_request(doing))?;
-    builder = builder.kind(RouteType::Unreachable);
-    if let Some(metric) = metric {
-        builder = builder.priority(metric);
-    }
-    Ok(builder.build())
 }
 
 /// IPv4 or IPv6.

@@ -156,6 +156,16 @@ fn due_in(rig: &Rig) -> Option<u64> {
 }
 
 #[test]
+fn a_ping_that_is_asked_for_leaves_at_once_and_only_to_a_living_peer() {
+    let (mut rig, mut far) = kept_alive(None, None);
+    rig.send_ping(peer(0, 2));
+    assert!(rig.sent().is_empty());
+    rig.send_ping(peer(0, 1));
+    let sent = rig.sent();
+    assert_eq!(far.open(&sent[0].1), wire::data::PING);
+}
+
+#[test]
 fn a_farewell_leaves_under_the_sealing_key_and_only_to_a_living_peer() {
     let (mut rig, mut far) = kept_alive(None, None);
     rig.send_exit(peer(0, 2));
