@@ -17,7 +17,7 @@ use wire::mtu::Transport;
 use wire::push::PushReply;
 
 use crate::events::{Connected, Progress, Warning};
-use crate::retry::{Next, next};
+use crate::retry::{Next, next, why};
 use crate::settings::ConnectSettings;
 use crate::signals::{Ask, Asks};
 use crate::statistics::Statistics;
@@ -409,7 +409,7 @@ enum Network {
 
 impl Attempt {
     fn ended(ending: &Ending, up_for: Option<Duration>) -> Result<Self, ClientError> {
-        let (why, was_up) = (ending.to_string(), up_for.is_some());
+        let (why, was_up) = (why(ending), up_for.is_some());
         let next = match next(ending) {
             Next::GiveUp(error) => return Err(error),
             // A server that sends everybody away at once is not asked again without a pause.

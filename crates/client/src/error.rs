@@ -6,7 +6,7 @@ use std::fmt;
 use engine::StartError;
 use pki::Refusal;
 use rustls::AlertDescription;
-use tunnel::EndReason;
+use tunnel::{EndReason, PushFault};
 
 use crate::{PlanError, ProfileError, SystemError};
 
@@ -21,6 +21,8 @@ pub enum ClientError {
     Start(StartError),
     /// The server refused us, with its text (empty for none).
     Refused(String),
+    /// The server allows none of our data ciphers, with its text.
+    NoSharedCipher(String),
     /// The server asks for an answer that only a person could give.
     Challenged(String),
     /// The server sent us away, with its text (empty for none).
@@ -73,7 +75,9 @@ impl ClientError {
             | Self::SentAway(_)
             | Self::CertificateRefused(_) => ErrorKind::Refused,
             Self::ServerNotTrusted(_) => ErrorKind::NotTrusted,
-            Self::Incompatible(_) | Self::PushUnusable(_) => ErrorKind::Incompatible,
+            Self::NoSharedCipher(_) | Self::Incompatible(_) | Self::PushUnusable(_) => {
+                ErrorKind::Incompatible
+            }
             Self::GaveUp { .. } => ErrorKind::Unreachable,
         }
     }
@@ -92,6 +96,14 @@ impl ClientError {
             Self::ServerNotTrusted(_) => &[
                 "fetch the profile again, in case the gateway's CA was renewed",
                 "otherwise do not go on: somebody may be posing as the gateway",
+            ],
+            Self::NoSharedCipher(_)
+            | Self::Incompatible(
+                EndReason::NoCommonCipher | EndReason::PushUnusable(PushFault::CipherNotOffered),
+            ) => &[
+                "whoever runs the server has to name AES-256-GCM, AES-128-GCM or CHACHA20-POLY1305 \
+                 in data-ciphers",
+                "ciphers with CBC are not spoken here",
             ],
             Self::Incompatible(_) | Self::PushUnusable(_) => {
                 &["whoever runs the server has to change its settings"]
@@ -119,6 +131,9 @@ impl fmt::Display for ClientError {
             Self::System(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
             Self::Refused(text) => said(f, "the server refused us", text),
+            Self::NoSharedCipher(text) => {
+                said(f, "the server allows none of our data ciphers", text)
+            }
             Self::Challenged(text) => said(f, "the server asks a question", text),
             Self::SentAway(text) => said(f, "the server sent us away", text),
             Self::CertificateRefused(alert) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::Ending;
 use pki::Refusal;
 use rustls::{AlertDescription, Error as TlsError};
-use tunnel::EndReason;
+use tunnel::{EndReason, Progress};
 use wire::message::AuthFailure;
 
 use crate::ClientError;
@@ -37,6 +37,19 @@ pub(crate) fn next(ending: &Ending) -> Next {
     }
 }
 
+/// Why a connection ended, for people. A server that misses a password drops the key message without a
+/// word.
+pub(crate) fn why(ending: &Ending) -> String {
+    match ending {
+        Ending::Session(EndReason::HandshakeTimeout(Progress::NoKeyMessage)) => {
+            "TLS was agreed on, and then the server fell silent: most often it wants a user name and \
+             a password, which are not supported yet"
+                .to_owned()
+        }
+        ending => ending.to_string(),
+    }
+}
+
 fn after_session(reason: &EndReason) -> Next {
     match reason {
         EndReason::AuthFailed(failure) => after_refusal(failure),
@@ -54,6 +67,9 @@ fn after_session(reason: &EndReason) -> Next {
 
 fn after_refusal(failure: &AuthFailure) -> Next {
     match failure {
+        AuthFailure::Denied(text) if text.contains(NO_SHARED_CIPHER) => {
+            Next::GiveUp(ClientError::NoSharedCipher(text.clone()))
+        }
         AuthFailure::Denied(text) => Next::GiveUp(ClientError::Refused(text.clone())),
         AuthFailure::Challenge { text, .. } => Next::GiveUp(ClientError::Challenged(text.clone())),
         AuthFailure::Temporary { backoff: Some(seconds), .. } => {
@@ -125,6 +141,8 @@ impl Backoff {
 }
 
 const EVEN_ROUNDS: u32 = 5;
+/// How stock servers begin this refusal.
+const NO_SHARED_CIPHER: &str = "cipher negotiation failed";
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +172,15 @@ mod tests {
         assert!(matches!(denied, Next::GiveUp(ClientError::Refused(text)) if text == "revoked"));
         let busy = AuthFailure::Temporary { backoff: Some(7), advance: None, text: String::new() };
         assert!(matches!(ended(busy), Next::After(pause) if pause.as_secs() == 7));
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_a_common_cipher_is_none_of_the_certificate() {
+        let text = "Data channel cipher negotiation failed (no shared cipher)";
+        let refused = Ending::Session(EndReason::AuthFailed(AuthFailure::Denied(text.into())));
+        let Next::GiveUp(error) = next(&refused) else { panic!("it is final") };
+        assert!(matches!(error, ClientError::NoSharedCipher(_)), "{error}");
+        assert!(error.hints().iter().all(|hint| !hint.contains("revoked")), "{error}");
     }
 
     #[test]

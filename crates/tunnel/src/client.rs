@@ -249,6 +249,9 @@ impl ClientSide {
 
 /// What the push means for keys and packets (section 8).
 fn agree(own: &[Cipher], server_options: &str, reply: &PushReply) -> Result<Negotiated, EndReason> {
+    if let Some(fault) = foreign_framing(server_options, reply) {
+        return Err(EndReason::PushUnusable(fault));
+    }
     let pushed = reply.options.iter().find_map(|option| match option {
         PushOption::Cipher(name) => Some(name.as_str()),
         _ => None,
@@ -268,6 +271,25 @@ fn agree(own: &[Cipher], server_options: &str, reply: &PushReply) -> Result<Nego
         }
     }
     Ok(negotiated)
+}
+
+/// What a server does to its data packets that would make every one of them unreadable here (sections
+/// 7.3, 10.7 and 10.8). Of all framings for compression, `stub-v2` alone adds nothing.
+fn foreign_framing(server_options: &str, reply: &PushReply) -> Option<PushFault> {
+    let pushed = reply.options.iter().filter_map(|option| match option {
+        PushOption::Other(text) => Some(text.split_ascii_whitespace()),
+        _ => None,
+    });
+    let pushed = pushed.filter_map(|mut words| Some((words.next()?, words.next())));
+    let pushed: Vec<_> = pushed.collect();
+    let is_pushed = |name: &str| pushed.iter().any(|(pushed, _)| *pushed == name);
+    let says = |token: &str| server_options.split(',').any(|said| said == token);
+    if says("mtu-dynamic") || is_pushed("fragment") {
+        return Some(PushFault::Fragments);
+    }
+    let framed = says("comp-lzo") || is_pushed("comp-lzo") || is_pushed("compress");
+    let adds_nothing = pushed.contains(&("compress", Some("stub-v2")));
+    (framed && !adds_nothing).then_some(PushFault::Compression)
 }
 
 fn take_flags(negotiated: &mut Negotiated, flags: &[ProtocolFlag]) -> Result<(), EndReason> {
@@ -309,6 +331,26 @@ fn decode_base64(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_whose_packets_would_be_unreadable_is_told_by_its_options_or_its_push() {
+        let fault = |options: &str, push: &[&str]| {
+            let options_pushed = push.iter().map(|text| PushOption::parse(text).unwrap());
+            let reply = PushReply { options: options_pushed.collect(), refused: Vec::new() };
+            foreign_framing(options, &reply)
+        };
+        let (plain, lzo) = ("V4,dev-type tun,tun-mtu 1500", "V4,dev-type tun,comp-lzo,keydir 0");
+        assert_eq!(fault(plain, &["route 10.0.0.0"]), None);
+        assert_eq!(fault(lzo, &[]), Some(PushFault::Compression));
+        for push in ["comp-lzo no", "comp-lzo", "compress", "compress lz4", "compress lz4-v2"] {
+            assert_eq!(fault(plain, &[push]), Some(PushFault::Compression), "{push}");
+        }
+        for options in [plain, lzo] {
+            assert_eq!(fault(options, &["compress stub-v2"]), None);
+        }
+        assert_eq!(fault("V4,mtu-dynamic,comp-lzo", &[]), Some(PushFault::Fragments));
+        assert_eq!(fault("V4,x-comp-lzo", &[]), None);
+    }
 
     #[test]
     fn a_token_user_is_read_from_base64() {

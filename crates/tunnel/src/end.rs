@@ -104,6 +104,10 @@ pub enum PushFault {
     CipherNotOffered,
     /// A protocol flag that we did not offer changes the packets.
     FlagNotOffered,
+    /// Its data packets are framed for compression.
+    Compression,
+    /// Its data packets are fragments with headers of their own.
+    Fragments,
 }
 
 impl EndReason {
@@ -222,6 +226,13 @@ impl fmt::Display for PushFault {
         f.write_str(match self {
             PushFault::CipherNotOffered => "a cipher that we do not allow",
             PushFault::FlagNotOffered => "a protocol flag that we did not offer",
+            PushFault::Compression => {
+                "its packets are framed for compression, which is not spoken here; it has to leave \
+                 out `comp-lzo` and `compress`, or to push `compress stub-v2`"
+            }
+            PushFault::Fragments => {
+                "it cuts packets by `fragment`, which is not spoken here; it has to leave that out"
+            }
         })
     }
 }

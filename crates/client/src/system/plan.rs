@@ -235,6 +235,8 @@ impl Planner {
             | PushOption::Inactive { .. }
             | PushOption::SessionTimeout(_)
             | PushOption::PingExit(_) => self.ignore(option, "it is not supported yet"),
+            // The session has looked at it: it adds nothing to a packet.
+            PushOption::Other(text) if text.starts_with("compress ") => {}
             PushOption::Other(_) => self.ignore(option, "it is unknown"),
             // The rest concerns the session, or other systems.
             _ => {}
