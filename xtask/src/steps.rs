@@ -8,13 +8,14 @@ use crate::debian::TRIXIE;
 use crate::explore::explore;
 use crate::failed::Failed;
 use crate::suite::Suite;
-use crate::{arrows, circles, peers};
+use crate::{arrows, circles, map, peers};
 
 pub(crate) fn check() -> Result<(), Failed> {
     run("cargo", &["fmt", "--all", "--check"])?;
     run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
     arrows::check()?;
-    circles::check()
+    circles::check()?;
+    map::check()
 }
 
 pub(crate) fn test(install: bool) -> Result<(), Failed> {
