@@ -18,14 +18,14 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 mod keeper;
 mod user;
 
-use keeper::Keeper;
+use keeper::{Keeper, Mounts};
 pub use user::{UserNamespaceError, enter_user_namespace};
 
 /// A network namespace. Children that were spawned in it die with it.
 #[derive(Debug)]
 pub struct Netns {
     network: OwnedFd,
-    mounts: Option<OwnedFd>,
+    mounts: Option<Mounts>,
     keeper: Keeper,
 }
 
@@ -93,7 +93,10 @@ impl Netns {
         if let Some(mounts) = &self.mounts {
             // A thread that shares its working directory and root may not change its mounts.
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)?;
-            move_into_link_name_space(mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
+            move_into_link_name_space(mounts.namespace.as_fd(), Some(LinkNameSpaceType::Mount))?;
+            // The kernel has put the thread at the namespace's root, which is outside of a chroot.
+            rustix::process::fchdir(&mounts.root)?;
+            rustix::process::chroot(".")?;
         }
         let network = self.network.as_fd();
         Ok(move_into_link_name_space(network, Some(LinkNameSpaceType::Network))?)

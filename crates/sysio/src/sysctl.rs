@@ -26,6 +26,7 @@ mod error;
 mod forwarding;
 mod key;
 mod record;
+mod value;
 
 pub use error::SysctlError;
 pub use forwarding::{Forwarding, enable_forwarding};

@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::{NetnsError, namespace_of_this_thread};
@@ -68,15 +69,25 @@ impl Drop for Keeper {
     }
 }
 
+/// Mounts of a namespace's own.
+#[derive(Debug)]
+pub(super) struct Mounts {
+    pub(super) namespace: OwnedFd,
+    /// The directory that is `/` to this process, which in a chroot is not the mounts' own root.
+    pub(super) root: OwnedFd,
+}
+
 /// Gives the calling thread mounts of its own, with `file` over /etc/resolv.conf.
-pub(super) fn hide_resolv_conf(file: &Path) -> io::Result<OwnedFd> {
+pub(super) fn hide_resolv_conf(file: &Path) -> io::Result<Mounts> {
     // On most machines it is a link into /run.
     let place = std::fs::canonicalize("/etc/resolv.conf")?;
     unshare(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&Path>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     mount(Some(file), &place, none, MsFlags::MS_BIND, none)?;
-    namespace_of_this_thread("mnt")
+    let root =
+        rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(Mounts { namespace: namespace_of_this_thread("mnt")?, root })
 }
 
 fn gone() -> NetnsError {

@@ -1,12 +1,8 @@
-//! The kernel settings that are changed, and no others.
+//! The kernel settings that are changed, and no others: their names.
 
 use std::fmt::{self, Display};
-use std::fs;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-
-use super::SysctlError;
 
 /// A kernel setting of the calling thread's network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,28 +14,6 @@ pub enum Sysctl {
     Ipv6Forward,
     /// Heed IPv6 router advertisements on an interface: 0 never, 1 unless forwarding, 2 always.
     AcceptRouterAdvertisements(String),
-}
-
-impl Sysctl {
-    /// The present value.
-    pub fn read(&self) -> Result<String, SysctlError> {
-        let value = fs::read_to_string(self.path()?);
-        Ok(value.map_err(|error| SysctlError::new(self, error))?.trim().to_owned())
-    }
-
-    pub(super) fn write(&self, value: &str) -> Result<(), SysctlError> {
-        fs::write(self.path()?, value).map_err(|error| SysctlError::new(self, error))
-    }
-
-    fn path(&self) -> Result<PathBuf, SysctlError> {
-        // Records are read back from disk, so that names are checked here and not at the making.
-        if let Self::AcceptRouterAdvertisements(interface) = self
-            && !crate::interface::is_name(interface)
-        {
-            return Err(SysctlError::new(self, std::io::ErrorKind::InvalidInput.into()));
-        }
-        Ok(PathBuf::from("/proc/sys").join(self.to_string()))
-    }
 }
 
 impl Display for Sysctl {
