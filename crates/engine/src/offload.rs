@@ -35,14 +35,18 @@ impl Offloads {
 
     /// Everything but what the environment leaves out.
     pub fn wanted() -> Self {
-        Self::wanted_but(&[])
+        Self::wanted_but([])
     }
 
     /// Everything but these parts and what the environment leaves out.
-    pub fn wanted_but(parts: &[String]) -> Self {
+    pub fn wanted_but(parts: impl IntoIterator<Item = &'static str>) -> Self {
         let environment = std::env::var(SWITCH).unwrap_or_default();
         let named = environment.split(',').map(str::trim);
-        Self::without(&named.chain(parts.iter().map(String::as_str)).collect::<Vec<_>>())
+        let mut left_out: Vec<&str> = named.collect();
+        for part in parts {
+            left_out.push(part);
+        }
+        Self::without(&left_out)
     }
 
     fn without(parts: &[&str]) -> Self {

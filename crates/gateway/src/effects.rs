@@ -6,18 +6,18 @@
 //! 1. [`Effects::register`] once at start, for a [`Sweeper`];
 //! 2. wait for [`Live`](crate::live::Live) to change; take its view;
 //! 3. re-check everything that is open against that view and close what may not stay;
-//! 4. when closing is confirmed, [`Sweeper::swept`] with the view's event and what was closed.
+//! 4. when closing is confirmed, [`Sweeper::swept`] with the view's revision and what was closed.
 //!
 //! A command that revokes takes a [`Mark`] before its commit and waits with [`Effects::wait`] for
-//! all sweepers to pass its event. Invariant: a sweeper reports an event only after everything
-//! forbidden by it is closed. It may close more than that, as the view may be ahead of the event.
+//! all sweepers to pass its revision. Invariant: a sweeper reports a revision only after everything
+//! forbidden by it is closed. It may close more than that, as the view may be ahead of it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::Revision;
 use pki::Serial;
-use store::EventId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -45,7 +45,7 @@ pub struct Mark(u64);
 /// The reporting end of one sweeper. Dropping it ends its duty.
 #[derive(Debug)]
 pub struct Sweeper {
-    progress: watch::Sender<EventId>,
+    progress: watch::Sender<Revision>,
     shared: Arc<Shared>,
 }
 
@@ -61,13 +61,13 @@ pub struct Swept {
 #[derive(Debug)]
 struct Watched {
     name: &'static str,
-    progress: watch::Receiver<EventId>,
+    progress: watch::Receiver<Revision>,
 }
 
 impl Effects {
     /// A sweeper called `name` in messages ("the VPN's sessions").
     pub fn register(&self, name: &'static str) -> Sweeper {
-        let (progress, receiver) = watch::channel(EventId::NONE);
+        let (progress, receiver) = watch::channel(Revision::NONE);
         locked(&self.0.watched).push(Watched { name, progress: receiver });
         Sweeper { progress, shared: Arc::clone(&self.0) }
     }
@@ -78,14 +78,14 @@ impl Effects {
         Mark(closed.forgotten + closed.kept.len() as u64)
     }
 
-    /// Waits until every sweeper passed `event`, at most `limit` in all.
-    pub async fn wait(&self, event: EventId, since: Mark, limit: Duration) -> Swept {
+    /// Waits until every sweeper passed `revision`, at most `limit` in all.
+    pub async fn wait(&self, revision: Revision, since: Mark, limit: Duration) -> Swept {
         let end = Instant::now() + limit;
         let mut missing = Vec::new();
         for (name, mut progress) in self.present() {
             // A sweeper that ended took everything it kept open with it, hence no look at the inner
             // result.
-            if timeout_at(end, progress.wait_for(|at| *at >= event)).await.is_err() {
+            if timeout_at(end, progress.wait_for(|at| *at >= revision)).await.is_err() {
                 missing.push(name);
             }
         }
@@ -99,7 +99,7 @@ impl Effects {
     }
 
     /// Copied out, so that no lock is held while waiting.
-    fn present(&self) -> Vec<(&'static str, watch::Receiver<EventId>)> {
+    fn present(&self) -> Vec<(&'static str, watch::Receiver<Revision>)> {
         let mut watched = locked(&self.0.watched);
         watched.retain(|w| w.progress.has_changed().is_ok());
         watched.iter().map(|w| (w.name, w.progress.clone())).collect()
@@ -107,8 +107,8 @@ impl Effects {
 }
 
 impl Sweeper {
-    /// Everything forbidden up to `event` is closed; `closed` was closed by this sweep.
-    pub fn swept(&self, event: EventId, closed: impl IntoIterator<Item = Serial>) {
+    /// Everything forbidden up to `revision` is closed; `closed` was closed by this sweep.
+    pub fn swept(&self, revision: Revision, closed: impl IntoIterator<Item = Serial>) {
         let mut log = locked(&self.shared.closed);
         log.kept.extend(closed);
         let excess = log.kept.len().saturating_sub(REMEMBERED);
@@ -116,8 +116,8 @@ impl Sweeper {
         log.forgotten += excess as u64;
         drop(log);
         self.progress.send_if_modified(|at| {
-            let forward = event > *at;
-            *at = (*at).max(event);
+            let forward = revision > *at;
+            *at = (*at).max(revision);
             forward
         });
     }
@@ -142,16 +142,16 @@ mod tests {
     async fn waiting_ends_when_the_sweeper_passed_the_event() {
         let effects = Effects::default();
         let sweeper = effects.register("sessions");
-        sweeper.swept(EventId::new(5), [serial(1)]);
+        sweeper.swept(Revision::new(5), [serial(1)]);
         let mark = effects.mark();
         let waiting = tokio::spawn({
             let effects = effects.clone();
-            async move { effects.wait(EventId::new(7), mark, Duration::from_secs(5)).await }
+            async move { effects.wait(Revision::new(7), mark, Duration::from_secs(5)).await }
         });
-        sweeper.swept(EventId::new(6), [serial(2)]);
+        sweeper.swept(Revision::new(6), [serial(2)]);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        sweeper.swept(EventId::new(8), [serial(3)]);
+        sweeper.swept(Revision::new(8), [serial(3)]);
         let swept = waiting.await.expect("no panic");
         assert_eq!(swept, Swept { closed: vec![serial(2), serial(3)], missing: vec![] });
     }
@@ -160,7 +160,7 @@ mod tests {
     async fn a_sweeper_that_lags_is_named() {
         let effects = Effects::default();
         let _sweeper = effects.register("sessions");
-        let swept = effects.wait(EventId::new(1), effects.mark(), Duration::from_secs(2)).await;
+        let swept = effects.wait(Revision::new(1), effects.mark(), Duration::from_secs(2)).await;
         assert_eq!(swept.missing, ["sessions"]);
     }
 
@@ -168,7 +168,7 @@ mod tests {
     async fn a_sweeper_that_ended_is_not_waited_for() {
         let effects = Effects::default();
         drop(effects.register("sessions"));
-        let swept = effects.wait(EventId::new(1), effects.mark(), Duration::from_secs(60)).await;
+        let swept = effects.wait(Revision::new(1), effects.mark(), Duration::from_secs(60)).await;
         assert_eq!(swept, Swept::default());
     }
 }

@@ -7,10 +7,12 @@ use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
 use admin::names::DeviceName;
+use authority::AuthorityError;
 use pki::{AnchorError, RevocationReason};
 use store::{NameError, StoreError};
+use vpn::VpnError;
+use wire::push::PushOptionError;
 
-use crate::authority::AuthorityError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::metrics::seconds;
@@ -31,6 +33,17 @@ pub enum GatewayError {
     Anchor(AnchorError),
     /// TLS could not be set up.
     Tls(rustls::Error),
+    /// An option of the settings can't be pushed.
+    Push {
+        /// As it would be pushed.
+        option: String,
+        /// Why not.
+        error: PushOptionError,
+    },
+    /// The tls-auth key in the store can't be read.
+    TlsAuthKey,
+    /// The VPN's door could not be opened.
+    Vpn(VpnError),
     /// There was a CA in this folder, and its records are gone.
     RecordsGone {
         /// The folder.
@@ -104,6 +117,9 @@ impl Display for GatewayError {
             Self::Data(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Anchor(_) | Self::Tls(_) => f.write_str("TLS can't be set up"),
+            Self::Push { option, .. } => write!(f, "`{option}` cannot be pushed"),
+            Self::TlsAuthKey => f.write_str("the tls-auth key in the store can't be read"),
+            Self::Vpn(error) => error.fmt(f),
             Self::RecordsGone { folder, .. } => {
                 write!(f, "the records of {} are gone", folder.display())
             }
@@ -141,8 +157,11 @@ impl Error for GatewayError {
             Self::Config(error) => error.source(),
             Self::Anchor(error) => Some(error),
             Self::Tls(error) => Some(error),
+            Self::Push { error, .. } => Some(error),
+            Self::Vpn(error) => error.source(),
             Self::BadName { error, .. } => Some(error),
-            Self::RecordsGone { .. }
+            Self::TlsAuthKey
+            | Self::RecordsGone { .. }
             | Self::LongName { .. }
             | Self::NothingToRevoke { .. }
             | Self::Disabled { .. }
@@ -171,5 +190,6 @@ from!(
     Data(DataError),
     Config(ConfigError),
     Anchor(AnchorError),
-    Tls(rustls::Error)
+    Tls(rustls::Error),
+    Vpn(VpnError)
 );

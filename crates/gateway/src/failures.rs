@@ -2,9 +2,9 @@
 //! hints.
 
 use admin::failure::{Failure, FailureKind};
+use authority::AuthorityError;
 use store::StoreError;
 
-use crate::authority::AuthorityError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::error::GatewayError;
@@ -44,16 +44,17 @@ fn kind(error: &GatewayError) -> FailureKind {
         E::NothingToRevoke { .. } | E::Disabled { .. } | E::Revoked { .. } | E::Expired { .. } => {
             FailureKind::Conflict
         }
-        E::NoPublicName { .. } => FailureKind::Configuration,
+        E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
         E::NoSuchSession => FailureKind::NotFound,
-        E::RecordsGone { .. } => FailureKind::Environment,
+        E::RecordsGone { .. } | E::Vpn(_) => FailureKind::Environment,
         E::Store(_)
         | E::Authority(_)
         | E::Data(_)
         | E::Config(_)
         | E::Anchor(_)
         | E::Tls(_)
+        | E::TlsAuthKey
         | E::NoCrl => FailureKind::Failed,
     }
 }
@@ -69,6 +70,8 @@ fn hints(error: &GatewayError) -> Vec<String> {
                 ca.display()
             ),
         ],
+        E::Push { .. } => vec!["mend it under [push] in handfast.toml".into()],
+        E::Vpn(error) => error.hint().map(str::to_owned).into_iter().collect(),
         E::LongName { .. } => vec!["choose shorter names".into()],
         E::NothingToRevoke { .. } => vec![
             "its first profile would issue one; `handfast user disable` keeps the user out".into(),
@@ -81,6 +84,7 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::NoPublicName { file } => vec![format!("put names into {}", file.display())],
         E::NotRunning { .. } => vec!["start one: handfast up".into()],
         E::NoSuchSession => vec!["see who is connected: handfast sessions".into()],
+        E::TlsAuthKey => vec!["restore the data folder from a backup".into()],
         E::NoCrl => vec!["start the gateway once: handfast up".into()],
         E::Store(_)
         | E::Authority(_)

@@ -7,20 +7,20 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use authority::Authority;
 use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
 use store::{Actor, EventKind, Options, Store, StoreError};
 use tokio::task::AbortHandle;
+use vpn::PushPolicy;
 
-use crate::authority::Authority;
 use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
 use crate::data::{DataDir, DataError, Lock};
+use crate::doors::Doors;
 use crate::effects::Effects;
 use crate::error::GatewayError;
 use crate::live::{Addressing, Live};
 use crate::metrics::Metrics;
-use crate::random;
-use crate::running::Running;
 
 /// A data folder, owned.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub struct Gateway {
     authority: Arc<Authority>,
     live: Live,
     effects: Effects,
-    metrics: Metrics,
-    running: Mutex<Option<Arc<dyn Running>>>,
+    metrics: Arc<Metrics>,
+    doors: Doors,
     keeper: Mutex<Option<AbortHandle>>,
     started: u64,
     // Last, so that the folder is given up after all else is closed.
@@ -97,13 +97,14 @@ impl Gateway {
             return Err(GatewayError::RecordsGone { folder, records, ca: data.ca_certificate() });
         }
         let authority =
-            Authority::open(store.clone(), Arc::clone(&clock), Arc::clone(&config)).await?;
+            Authority::open(store.clone(), Arc::clone(&clock), config.authority()).await?;
         if !had_records {
             tracing::info!(ca = authority.generation().subject, "the CA was made");
             let pem = authority.ca_pem();
             data.write_whole(&data.ca_certificate(), pem.as_bytes())?;
         }
-        let live = Live::new(store.clone(), config);
+        let push = push_policy(&config)?;
+        let live = Live::new(store.clone(), config, push);
         Ok(Self {
             data,
             started: clock.now().unix_secs(),
@@ -112,8 +113,8 @@ impl Gateway {
             authority: Arc::new(authority),
             live,
             effects: Effects::default(),
-            metrics: Metrics::default(),
-            running: Mutex::new(None),
+            metrics: Arc::default(),
+            doors: Doors::default(),
             keeper: Mutex::new(None),
             _lock: lock,
         })
@@ -145,7 +146,7 @@ impl Gateway {
 
     /// Does what is due at this moment. The running gateway's keeper does it every minute.
     pub async fn upkeep(&self) -> Result<(), GatewayError> {
-        Ok(self.authority.upkeep().await?)
+        Ok(self.authority.maintain().await?)
     }
 
     /// Reads the settings again. Where they are wrong the former ones stay in force; networks stay
@@ -159,10 +160,11 @@ impl Gateway {
         }
         config.vpn.network = before.vpn.network;
         config.vpn.network6 = before.vpn.network6;
+        let push = push_policy(&config)?;
         let config = Arc::new(config);
-        self.live.replace_policy(Arc::clone(&config));
-        self.authority.replace_config(Arc::clone(&config));
-        self.authority.upkeep().await?;
+        self.live.replace_policy(Arc::clone(&config), push);
+        self.authority.replace_settings(config.authority());
+        self.authority.maintain().await?;
         let payload = serde_json::json!({ "at_next_start": waiting });
         self.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
         Ok(config)
@@ -177,28 +179,9 @@ impl Gateway {
         Ok(Arc::new(pki::server_config(self.authority.resolver(), verifier, time)?))
     }
 
-    /// Whether a session of this certificate came up before; another one changes nothing.
-    pub(crate) fn is_known_to_connect(&self, serial: &pki::Serial) -> bool {
-        self.live.snapshot().certificate(serial).is_some_and(|entry| entry.connected)
-    }
-
-    /// A session of this certificate came up: a superseded one before it is revoked.
-    pub async fn session_established(&self, serial: &pki::Serial) -> Result<(), GatewayError> {
-        let connected = self.store.certificate_mark_connected(serial).await?;
-        if !connected.revoked.is_empty() {
-            self.authority.crl_catch_up().await?;
-        }
-        Ok(())
-    }
-
-    /// A VPN runs and answers for sessions and counters from here on.
-    pub fn attach(&self, running: Arc<dyn Running>) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-    }
-
-    /// The running VPN, if one was attached.
-    pub(crate) fn attached(&self) -> Option<Arc<dyn Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The doors that are open.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     /// The folder.
@@ -217,7 +200,7 @@ impl Gateway {
     }
 
     /// The CA at work.
-    pub fn authority(&self) -> &Authority {
+    pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
     }
 
@@ -232,8 +215,13 @@ impl Gateway {
     }
 
     /// Where refusals are counted.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// The clock that everything here goes by.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Wall time, seconds.
@@ -253,6 +241,10 @@ impl Drop for Gateway {
             keeper.abort();
         }
     }
+}
+
+fn push_policy(config: &Config) -> Result<PushPolicy, GatewayError> {
+    PushPolicy::new(&config.vpn).map_err(|(option, error)| GatewayError::Push { option, error })
 }
 
 /// A command may own the folder for a moment; another gateway owns it for long.
@@ -288,7 +280,7 @@ fn write_config(data: &DataDir, first: FirstStart) -> Result<(), GatewayError> {
     let text = FirstConfig {
         names: named.into_iter().collect(),
         public_url,
-        network6: Some(random_ula(random::bytes()?)),
+        network6: Some(random_ula(authority::random_bytes()?)),
     }
     .text();
     Ok(data.write_whole(&data.config(), text.as_bytes())?)

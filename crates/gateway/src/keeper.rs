@@ -24,7 +24,7 @@ pub(crate) async fn keep(gateway: Weak<Gateway>, clock: Arc<dyn Clock>) {
             note_jump(&gateway, seconds).await;
         }
         before = now;
-        if let Err(error) = gateway.authority().upkeep().await {
+        if let Err(error) = gateway.authority().maintain().await {
             tracing::error!(%error, "upkeep failed; it is tried again in a minute");
         }
     }

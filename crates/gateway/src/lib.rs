@@ -9,19 +9,17 @@
 pub mod config;
 pub mod control;
 pub mod data;
+pub mod doors;
 pub mod effects;
 pub mod live;
 pub mod metrics;
 pub mod profile;
-pub mod running;
-pub mod vpn;
+pub mod vpn_door;
 
-pub use authority::{Authority, AuthorityError};
 pub use connect::Admin;
 pub use error::GatewayError;
 pub use gateway::{FirstStart, Gateway};
 
-mod authority;
 mod check;
 mod connect;
 mod error;
@@ -29,7 +27,7 @@ mod failures;
 mod gateway;
 mod keeper;
 mod operations;
-mod random;
+mod tls_auth;
 
 #[cfg(test)]
 mod testing;

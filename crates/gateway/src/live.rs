@@ -13,10 +13,12 @@ use std::sync::Arc;
 
 use admin::names::DeviceName;
 use arc_swap::ArcSwap;
+use engine::Revision;
 use pki::{Refusal, Roster, Standing};
 use store::{EventId, Snapshot, Store};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use vpn::{Member, PushPolicy};
 
 use crate::config::{Config, Net4, Net6};
 use crate::operations::views::device_name;
@@ -29,7 +31,7 @@ pub struct Live(Arc<Shared>);
 struct Shared {
     store: Store,
     policy: ArcSwap<Policy>,
-    changed: watch::Sender<EventId>,
+    changed: watch::Sender<Revision>,
     forwarder: AbortHandle,
 }
 
@@ -38,6 +40,8 @@ struct Shared {
 pub struct Policy {
     /// The networks that leases count in.
     pub addressing: Addressing,
+    /// What those who are let in are pushed.
+    pub push: Arc<PushPolicy>,
     /// The settings as they were read last.
     pub config: Arc<Config>,
 }
@@ -51,27 +55,12 @@ pub struct Addressing {
     pub network6: Option<Net6>,
 }
 
-/// Who was let in, and with what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
-    /// User and device.
-    pub device: DeviceName,
-    /// The certificate it came with.
-    pub serial: pki::Serial,
-    /// Its IPv4 address in the tunnel.
-    pub v4: Ipv4Addr,
-    /// Its IPv6 address in the tunnel.
-    pub v6: Option<Ipv6Addr>,
-    /// The networks that both lie in.
-    pub addressing: Addressing,
-}
-
 impl Live {
     /// The present of `store` under these settings. Needs a tokio runtime.
-    pub fn new(store: Store, config: Arc<Config>) -> Self {
-        let (changed, _) = watch::channel(store.snapshot().through());
+    pub fn new(store: Store, config: Arc<Config>, push: PushPolicy) -> Self {
+        let (changed, _) = watch::channel(revision(store.snapshot().through()));
         let forwarder = tokio::spawn(forward(store.follow(), changed.clone())).abort_handle();
-        let policy = ArcSwap::from_pointee(Policy::of(config));
+        let policy = ArcSwap::from_pointee(Policy::of(config, push));
         Self(Arc::new(Shared { store, policy, changed, forwarder }))
     }
 
@@ -86,13 +75,12 @@ impl Live {
     }
 
     /// Other settings hold from here on; sessions are not touched.
-    pub fn replace_policy(&self, config: Arc<Config>) {
-        self.0.policy.store(Arc::new(Policy::of(config)));
+    pub fn replace_policy(&self, config: Arc<Config>, push: PushPolicy) {
+        self.0.policy.store(Arc::new(Policy::of(config, push)));
     }
 
-    /// Tells when events were committed: the id of the latest one. By then [`Live::snapshot`]
-    /// has them in it.
-    pub fn changes(&self) -> watch::Receiver<EventId> {
+    /// Tells when something was committed. By then [`Live::snapshot`] has it in it.
+    pub fn revisions(&self) -> watch::Receiver<Revision> {
         self.0.changed.subscribe()
     }
 
@@ -108,7 +96,7 @@ impl Live {
     }
 
     /// Lets the holder of a leaf in, whose chain was verified before, with the device's addresses.
-    pub fn admit(&self, serial: &pki::Serial) -> Result<Admitted, Refusal> {
+    pub fn admit(&self, serial: &pki::Serial) -> Result<Member, Refusal> {
         self.standing(serial)?;
         let snapshot = self.snapshot();
         let addressing = self.policy().addressing;
@@ -118,7 +106,8 @@ impl Live {
             .ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
         let (v4, v6) = addressing.of(device.lease);
         let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
-        Ok(Admitted { device: device_name(device), serial: *serial, v4, v6, addressing })
+        let DeviceName { user, device } = device_name(device);
+        Ok(Member { user, device, v4, v6 })
     }
 
     /// The device that a certificate was issued for, for logs and refusals.
@@ -147,16 +136,21 @@ impl Drop for Shared {
     }
 }
 
-async fn forward(mut follower: store::Follower, changed: watch::Sender<EventId>) {
+/// How far the records have come once this event is in them.
+pub(crate) fn revision(event: EventId) -> Revision {
+    Revision::new(event.get().unsigned_abs())
+}
+
+async fn forward(mut follower: store::Follower, changed: watch::Sender<Revision>) {
     while let Some(event) = follower.next().await {
-        changed.send_replace(event);
+        changed.send_replace(revision(event));
     }
 }
 
 impl Policy {
-    fn of(config: Arc<Config>) -> Self {
+    fn of(config: Arc<Config>, push: PushPolicy) -> Self {
         let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
-        Self { addressing, config }
+        Self { addressing, push: Arc::new(push), config }
     }
 }
 

@@ -11,7 +11,7 @@ use admin::metrics::{Metric, MetricKind};
 use admin::response::RefusalEntry;
 use admin::timestamp::Timestamp;
 
-use crate::running::Tally;
+use crate::doors::Counters;
 
 /// What is counted here.
 #[derive(Debug)]
@@ -82,12 +82,12 @@ impl Metrics {
     }
 
     /// Everything, for `status`.
-    pub fn figures(&self, tally: &Tally, gauges: &Gauges) -> Vec<Metric> {
+    pub fn figures(&self, counters: &Counters, gauges: &Gauges) -> Vec<Metric> {
         let mut sheet = Sheet::default();
         for (reason, count) in self.refusals() {
             sheet.counter(REFUSALS, &[("reason", &reason)], count);
         }
-        sheet.tally(tally);
+        sheet.counters(counters);
         sheet.gauges(gauges);
         sheet.figures
     }
@@ -115,23 +115,23 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn tally(&mut self, tally: &Tally) {
-        for (cause, count) in &tally.drops {
+    fn counters(&mut self, counters: &Counters) {
+        for (cause, count) in &counters.drops {
             self.counter(DROPS, &[("cause", cause)], *count);
         }
-        let handshakes = [("begun", tally.handshakes_begun), ("done", tally.handshakes_done)];
+        let handshakes = [("begun", counters.handshakes_begun), ("done", counters.handshakes_done)];
         for (step, count) in handshakes {
             self.counter(HANDSHAKES, &[("step", step)], count);
         }
-        self.counter(RENEGOTIATIONS, &[], tally.renegotiations);
-        for (direction, count) in [("in", tally.bytes_in), ("out", tally.bytes_out)] {
+        self.counter(RENEGOTIATIONS, &[], counters.renegotiations);
+        for (direction, count) in [("in", counters.bytes_in), ("out", counters.bytes_out)] {
             self.counter(BYTES, &[("direction", direction)], count);
         }
-        for (direction, count) in [("in", tally.packets_in), ("out", tally.packets_out)] {
+        for (direction, count) in [("in", counters.packets_in), ("out", counters.packets_out)] {
             self.counter(PACKETS, &[("direction", direction)], count);
         }
-        self.counter(HANDED_OVER, &[], tally.handed_over);
-        self.gauge(SESSIONS, &[], tally.sessions as f64);
+        self.counter(HANDED_OVER, &[], counters.handed_over);
+        self.gauge(SESSIONS, &[], counters.sessions as f64);
     }
 
     fn gauges(&mut self, gauges: &Gauges) {
@@ -234,10 +234,11 @@ mod tests {
 
     #[test]
     fn figures_of_one_name_stand_together() {
-        let tally = Tally { drops: [("replayed", 3), ("wrong_key", 1)].into(), ..Tally::default() };
+        let counters =
+            Counters { drops: [("replayed", 3), ("wrong_key", 1)].into(), ..Counters::default() };
         let expiries = vec![("ca".to_owned(), 864_000), ("gateway".to_owned(), 86_400)];
         let gauges = Gauges { now: 43_200, expiries, ..Gauges::default() };
-        let figures = Metrics::default().figures(&tally, &gauges);
+        let figures = Metrics::default().figures(&counters, &gauges);
         let text = prometheus(&figures);
         let heads: Vec<_> = text.lines().filter(|l| l.starts_with("# TYPE")).collect();
         let mut once = heads.clone();

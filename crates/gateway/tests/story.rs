@@ -91,7 +91,8 @@ async fn a_renewed_device_keeps_its_former_certificate_until_the_new_one_connect
     assert_eq!(superseded, old.certificate.serial);
     assert_eq!(gateway.live().standing(&serial(&old)), Ok(()));
 
-    gateway.session_established(&serial(&new)).await.expect("noted");
+    gateway.store().certificate_mark_connected(&serial(&new)).await.expect("noted");
+    gateway.authority().crl_catch_up().await.expect("signed");
     let refused = gateway.live().standing(&serial(&old)).expect_err("superseded");
     assert_eq!(refused.code(), "revoked");
     assert_eq!(crl(&gateway).await.entries[0].reason, RevokeReason::Superseded);
@@ -123,7 +124,7 @@ async fn the_crl_and_the_gateways_certificates_never_expire_while_it_runs() {
     let clock = virtual_clock();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let gateway = folder.start_p256(&shared).await;
-    let first = gateway.authority().leaves_expire();
+    let first = gateway.authority().server_certificates_expire();
     for _ in 0..200 {
         clock.advance(DAY * 2);
         gateway.upkeep().await.expect("kept up");
@@ -131,7 +132,7 @@ async fn the_crl_and_the_gateways_certificates_never_expire_while_it_runs() {
         let next = crl(&gateway).await.next_update.millis();
         assert!(u128::try_from(next).expect("positive") > now + DAY.as_millis(), "CRL in time");
     }
-    assert!(gateway.authority().leaves_expire() > first, "renewed");
+    assert!(gateway.authority().server_certificates_expire() > first, "renewed");
     let number = crl(&gateway).await.number;
     assert!((90..=110).contains(&number), "signed every four days: {number}");
 }
@@ -192,7 +193,7 @@ async fn disabling_and_removing_a_user_keeps_its_devices_out_at_once() {
     ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
     let alice = profile(&gateway, "alice", false).await;
     let admitted = gateway.live().admit(&serial(&alice)).expect("let in");
-    assert_eq!(admitted.device, device("alice"));
+    assert_eq!((admitted.user.as_str(), admitted.device.as_str()), ("alice", "default"));
     assert_eq!(admitted.v4.to_string(), "10.71.0.2");
     assert!(admitted.v6.is_some());
 
@@ -222,7 +223,7 @@ async fn a_revocation_waits_for_the_sweep_and_counts_the_closed_sessions() {
     let sweeper = gateway.effects().register("the VPN's sessions");
     let live = gateway.live().clone();
     let engine = tokio::spawn(async move {
-        let mut changes = live.changes();
+        let mut changes = live.revisions();
         loop {
             let event = *changes.borrow_and_update();
             let closed = live.standing(&open).is_err();

@@ -45,7 +45,7 @@ pub(super) fn machine(gateway: &Gateway) -> Vec<Finding> {
     let mut findings = vec![folder(gateway.data().path()), clock(gateway), tun(), leases(gateway)];
     findings.extend(forwarding(&config));
     findings.extend(firewall(&config));
-    if gateway.attached().is_none() {
+    if !gateway.doors().is_any_open() {
         findings.extend(config.vpn.listen.iter().map(port));
     }
     findings

@@ -85,7 +85,7 @@ impl Gateway {
 
     fn leaves(&self) -> Finding {
         const SUBJECT: &str = "gateway certificate";
-        let not_after = self.authority().leaves_expire().unwrap_or(0);
+        let not_after = self.authority().server_certificates_expire();
         let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
         let mend = "start the gateway: it renews its own certificates";
         match left {

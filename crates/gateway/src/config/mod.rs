@@ -5,19 +5,17 @@
 //! file, line and column. Every key has a safe default, so an empty file is a valid one.
 
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 pub use admin::transport::Transport;
 pub use error::{ConfigError, Place, Problem};
-pub use network::{Net4, Net6, NetworkError};
 pub use template::{FirstConfig, random_ula};
-pub use values::{Listen, PublicName, PublicUrl, ValueError};
+pub use values::{PublicName, PublicUrl, ValueError};
+pub use vpn::{Listen, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
 mod error;
-mod network;
 mod schema;
 mod template;
 mod validate;
@@ -46,67 +44,6 @@ pub struct Config {
 pub struct Public {
     /// Names or addresses that profiles point to, in the order in which a client tries them.
     pub names: Vec<PublicName>,
-}
-
-/// `[vpn]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Vpn {
-    /// Sockets to listen on.
-    pub listen: Vec<Listen>,
-    /// The name of the tunnel's interface.
-    pub interface: String,
-    /// Inner IPv4 addresses; the first host is the gateway's own.
-    pub network: Net4,
-    /// Inner IPv6 addresses; without it devices get none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub network6: Option<Net6>,
-    /// Whether the gateway sets up forwarding and NAT.
-    pub nat: bool,
-    /// Whether subscribers reach each other.
-    pub client_to_client: bool,
-    /// IPv4 and IPv6 networks outside whose hosts may begin flows to subscribers.
-    pub allow_in: Vec<String>,
-    /// Seconds of silence before a ping is sent.
-    pub ping: u32,
-    /// Seconds without a packet before the peer is held for gone.
-    pub ping_restart: u32,
-    /// Seconds between renegotiations.
-    pub reneg_sec: u32,
-    /// Seconds a handshake may take.
-    pub hand_window: u32,
-    /// Size of packets inside the tunnel.
-    pub tun_mtu: u16,
-    /// Largest UDP payload TCP segments are trimmed for; 0 leaves them alone.
-    pub mssfix: u16,
-    /// Data channel ciphers in order of preference.
-    pub ciphers: Vec<String>,
-    /// Digest of the tls-auth HMAC.
-    pub auth: String,
-    /// Sessions at once.
-    pub max_sessions: u32,
-    /// Threads that carry packets; 0 for one per core.
-    pub workers: u16,
-    /// The nice value of the threads that carry packets.
-    pub nice: i32,
-    /// Parts of the data path to do without, as in [`engine::Offloads::PARTS`].
-    pub without: Vec<String>,
-    /// What subscribers are told.
-    pub push: Push,
-}
-
-/// `[vpn.push]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Push {
-    /// IPv4 and IPv6 networks to reach through the tunnel.
-    pub routes: Vec<String>,
-    /// Name servers to use.
-    pub dns: Vec<IpAddr>,
-    /// Domains to look up there.
-    pub dns_search: Vec<String>,
-    /// Whether all traffic goes through the tunnel.
-    pub redirect_gateway: bool,
 }
 
 /// `[ca]`
@@ -196,58 +133,36 @@ impl Config {
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
-
-    /// Pushed routes, told apart by family. They were checked when the file was parsed.
-    pub fn push_routes(&self) -> (Vec<Net4>, Vec<Net6>) {
-        let routes = &self.vpn.push.routes;
-        let v4 = routes.iter().filter_map(|r| r.parse().ok()).collect();
-        let v6 = routes.iter().filter_map(|r| r.parse().ok()).collect();
-        (v4, v6)
-    }
 }
 
 impl Config {
-    /// Networks outside that may begin flows to subscribers. They were checked when the file was
-    /// parsed.
-    pub(crate) fn allow_in(&self) -> Vec<sysio::Network> {
-        let network = |text: &String| {
-            let v4 = text.parse::<Net4>().map(|net| (net.address().into(), net.bits()));
-            let v6 = text.parse::<Net6>().map(|net| (net.address().into(), net.bits()));
-            let (address, bits) = v4.or(v6).ok()?;
-            sysio::Network::new(address, bits)
-        };
-        self.vpn.allow_in.iter().filter_map(network).collect()
+    /// What the authority is told.
+    pub fn authority(&self) -> authority::Settings {
+        authority::Settings {
+            names: self.public.names.iter().map(|name| name.as_str().to_owned()).collect(),
+            ca_key: self.ca.key_type.of_ca(),
+            ca_days: self.ca.validity_days,
+            publish_at: self.ca.public_url.as_ref().map(|url| url.as_str().to_owned()),
+            crl_days: self.ca.crl_validity_days,
+            server_days: self.ca.gateway_validity_days,
+            device_key: self.device.key_type.of_device(),
+            device_days: self.device.validity_days,
+        }
     }
 }
 
-impl Vpn {
-    /// Half as many as a TUN device may have queues.
-    pub const MOST_WORKERS: u16 = 128;
-}
+impl KeyType {
+    fn of_ca(self) -> pki::KeyType {
+        match self {
+            Self::Rsa => pki::KeyType::Rsa3072,
+            Self::P256 => pki::KeyType::P256,
+        }
+    }
 
-impl Default for Vpn {
-    fn default() -> Self {
-        Self {
-            listen: vec![Listen::default()],
-            interface: "handfast".to_owned(),
-            network: Net4::DEFAULT,
-            network6: None,
-            nat: true,
-            client_to_client: false,
-            allow_in: Vec::new(),
-            ping: 10,
-            ping_restart: 60,
-            reneg_sec: 3600,
-            hand_window: 60,
-            tun_mtu: 1500,
-            mssfix: 1492,
-            ciphers: CIPHERS.iter().map(|c| (*c).to_owned()).collect(),
-            auth: "SHA256".to_owned(),
-            max_sessions: 16_384,
-            workers: 0,
-            nice: -6,
-            without: Vec::new(),
-            push: Push::default(),
+    fn of_device(self) -> pki::KeyType {
+        match self {
+            Self::Rsa => pki::KeyType::Rsa2048,
+            Self::P256 => pki::KeyType::P256,
         }
     }
 }
@@ -269,11 +184,6 @@ impl Default for Device {
         Self { key_type: KeyType::Rsa, validity_days: 365, supersede_days: 7 }
     }
 }
-
-/// The ciphers that the data path knows, best first.
-pub const CIPHERS: [&str; 3] = ["AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"];
-/// The digests that tls-auth knows.
-pub const DIGESTS: [&str; 4] = ["SHA1", "SHA256", "SHA384", "SHA512"];
 
 #[cfg(test)]
 mod tests {
@@ -403,13 +313,5 @@ mod tests {
             error("[vpn]\nlisten = [\"tcp:[::]:1\", \"tcp:[::]:1\"]\n"),
             "/d/handfast.toml:2:10: vpn.listen names tcp:[::]:1 twice"
         );
-    }
-
-    #[test]
-    fn routes_are_told_apart_by_family() {
-        let text = "[vpn.push]\nroutes = [\"10.1.0.0/24\", \"fd00:1::/64\"]\n";
-        let config = Config::parse(Path::new("x"), text).expect("valid");
-        let (v4, v6) = config.push_routes();
-        assert_eq!((v4.len(), v6.len()), (1, 1));
     }
 }

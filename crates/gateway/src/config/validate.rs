@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
+use wire::cipher::Cipher;
 
-use super::{CIPHERS, Config, ConfigError, DIGESTS, Net4, Net6, NetworkError, Place, Problem};
+use super::{Config, ConfigError, Place, Problem};
 
 /// A value that can't be meant: its path in the file, and what to do.
 pub(super) struct Finding {
@@ -68,18 +69,12 @@ fn sockets(config: &Config) -> Result<(), Finding> {
 
 fn names(config: &Config) -> Result<(), Finding> {
     let vpn = &config.vpn;
-    if let Some(cipher) = vpn.ciphers.iter().find(|c| !CIPHERS.contains(&c.as_str())) {
-        let known = CIPHERS.join(", ");
-        let message = format!("vpn.ciphers names `{cipher}`; the data channel knows {known}");
-        return refuse(&["vpn", "ciphers"], message);
-    }
     if vpn.ciphers.is_empty() {
-        let message = format!("vpn.ciphers is empty; choose from {}", CIPHERS.join(", "));
+        let message = format!(
+            "vpn.ciphers is empty; choose from {}",
+            Cipher::DEFAULT.map(Cipher::name).join(", ")
+        );
         return refuse(&["vpn", "ciphers"], message);
-    }
-    if !DIGESTS.contains(&vpn.auth.as_str()) {
-        let message = format!("vpn.auth is `{}`; choose from {}", vpn.auth, DIGESTS.join(", "));
-        return refuse(&["vpn", "auth"], message);
     }
     let name = vpn.interface.as_bytes();
     let fits = (1..=15).contains(&name.len());
@@ -173,11 +168,6 @@ fn sizes(config: &Config) -> Result<(), Finding> {
         let message = format!("vpn.nice is {}; choose -20 (goes first) to 19 (last)", vpn.nice);
         return refuse(&["vpn", "nice"], message);
     }
-    let parts = engine::Offloads::PARTS;
-    if let Some(part) = vpn.without.iter().find(|part| !parts.contains(&part.as_str())) {
-        let message = format!("vpn.without names {part:?}; choose of {}", parts.join(", "));
-        return refuse(&["vpn", "without"], message);
-    }
     if vpn.max_sessions == 0 || vpn.max_sessions > 1_000_000 {
         let message = format!("vpn.max_sessions is {}; choose 1 to 1000000", vpn.max_sessions);
         return refuse(&["vpn", "max_sessions"], message);
@@ -187,9 +177,6 @@ fn sizes(config: &Config) -> Result<(), Finding> {
 
 fn begins(config: &Config) -> Result<(), Finding> {
     let vpn = &config.vpn;
-    if let Some(error) = vpn.allow_in.iter().find_map(|network| no_network(network)) {
-        return refuse(&["vpn", "allow_in"], format!("vpn.allow_in: {error}"));
-    }
     if !vpn.nat && !vpn.allow_in.is_empty() {
         let message = "vpn.allow_in stands beside vpn.nat = false, which leaves the firewall to \
                        you; allow them there";
@@ -198,18 +185,8 @@ fn begins(config: &Config) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Why a text is a network of neither family.
-fn no_network(text: &str) -> Option<NetworkError> {
-    let error = text.parse::<Net4>().err()?;
-    let as6 = text.parse::<Net6>().err()?;
-    Some(if text.contains(':') { as6 } else { error })
-}
-
 fn pushes(config: &Config) -> Result<(), Finding> {
     let push = &config.vpn.push;
-    if let Some(error) = push.routes.iter().find_map(|route| no_network(route)) {
-        return refuse(&["vpn", "push", "routes"], format!("vpn.push.routes: {error}"));
-    }
     let bad_domain = |d: &&String| d.is_empty() || !d.bytes().all(|b| b.is_ascii_graphic());
     match push.dns_search.iter().find(bad_domain) {
         Some(domain) => refuse(

@@ -1,21 +1,10 @@
-//! Single values of the settings that are more than text: addresses to listen on, public names, URLs.
+//! Single values of the settings that are more than text: public names and URLs.
 
 use std::fmt::{self, Display, Formatter};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use admin::transport::Transport;
 use serde::{Deserialize, Serialize};
-
-/// A socket to listen on, `udp:[::]:1194`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Listen {
-    /// What carries the packets.
-    pub transport: Transport,
-    /// Where.
-    pub address: SocketAddr,
-}
 
 /// A DNS name or an address by which the outside reaches the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,21 +19,12 @@ pub struct PublicUrl(String);
 /// Why a text is not the value it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueError {
-    /// Not a listening address.
-    Listen(String),
     /// Neither name nor address.
     PublicName(String),
     /// Not a URL.
     Url(String),
     /// A URL that needs the certificate it is to check.
     UrlNotHttp(String),
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        let address = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 1194);
-        Self { transport: Transport::Udp, address }
-    }
 }
 
 impl PublicName {
@@ -82,18 +62,6 @@ impl PublicUrl {
     /// The text, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl FromStr for Listen {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let known = [Transport::Udp, Transport::Tcp].into_iter().find_map(|transport| {
-            let address = text.strip_prefix(transport.word())?.strip_prefix(':')?;
-            Some(Self { transport, address: address.parse().ok()? })
-        });
-        known.ok_or_else(|| ValueError::Listen(text.to_owned()))
     }
 }
 
@@ -141,10 +109,6 @@ impl FromStr for PublicUrl {
 impl Display for ValueError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen(text) => {
-                write!(f, "`{text}` is not a listening address; write one like `udp:[::]:1194` ")?;
-                f.write_str("or `tcp:[::]:1194`")
-            }
             Self::PublicName(text) => {
                 write!(f, "`{text}` is neither a host name nor an address; write one like ")?;
                 f.write_str("`vpn.example.org` or `203.0.113.7`, without a port")
@@ -161,12 +125,6 @@ impl Display for ValueError {
 }
 
 impl std::error::Error for ValueError {}
-
-impl Display for Listen {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.transport.word(), self.address)
-    }
-}
 
 impl Display for PublicName {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -195,7 +153,7 @@ macro_rules! serde_by_text {
         }
     )*};
 }
-serde_by_text!(Listen, PublicName, PublicUrl);
+serde_by_text!(PublicName, PublicUrl);
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use store::{Event, EventId, Revocation, Serial, UserName};
 use crate::effects::Mark;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
+use crate::live::revision;
 
 /// What is known before a change: the certificates it concerns, and which sessions were closed.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Gateway {
             ..Changed::default()
         };
         // Sessions close while the CRL is signed: neither waits for the other.
-        let through = self.store().snapshot().through();
+        let through = revision(self.store().snapshot().through());
         let sweep = self.effects().wait(through, before.mark, PATIENCE);
         let crl = async {
             match revoked {

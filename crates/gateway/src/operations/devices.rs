@@ -3,10 +3,10 @@
 use admin::names::DeviceName;
 use admin::response::{Changed, Device, DeviceDetail};
 use admin::revoke_reason::RevokeReason;
+use authority::KeyFrom;
 use store::Actor;
 
 use super::{device_names, fits_a_certificate, user_name};
-use crate::authority::KeyFrom;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::operations::views::reason_to_store;

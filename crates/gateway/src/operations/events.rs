@@ -20,7 +20,7 @@ impl Gateway {
         wait_ms: u64,
     ) -> Result<EventPage, GatewayError> {
         let limit = limit.clamp(1, MOST);
-        let mut changes = self.live().changes();
+        let mut changes = self.live().revisions();
         let after = match after {
             Some(after) => after,
             None => self.latest().await?.saturating_sub(limit.into()),
@@ -30,7 +30,7 @@ impl Gateway {
             return Ok(page);
         }
         let wait = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
-        let _ = timeout(wait, changes.wait_for(|at| number(*at) > after)).await;
+        let _ = timeout(wait, changes.wait_for(|at| at.get() > after)).await;
         self.page(after, limit).await
     }
 

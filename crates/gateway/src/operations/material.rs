@@ -2,16 +2,18 @@
 
 use admin::names::DeviceName;
 use admin::response::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
+use admin::secret::SecretText;
 use admin::timestamp::Timestamp;
+use authority::{Issued, KeyFrom, KeyLocation};
 use store::{Actor, DeviceDetail};
 
 use super::device_names;
 use super::views::current;
-use crate::authority::{Issued, KeyFrom};
 use crate::config::{Config, PublicName};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::metrics::seconds;
+use crate::tls_auth;
 
 impl Gateway {
     pub(super) async fn profile_material(
@@ -22,14 +24,17 @@ impl Gateway {
     ) -> Result<ProfileMaterial, GatewayError> {
         let (user, device) = device_names(name)?;
         // One at a time, so that two first profiles of a device don't make two keys.
-        let _one = self.authority().one_at_a_time().await;
+        let _one = self.authority().lock_issuance().await;
         let detail = self.store().device_show(&user, &device).await?;
-        let common = self.profile_common()?;
+        let common = self.profile_common().await?;
         let (certificate, key) = match self.plan(name, &detail, renew)? {
             Plan::Make => self.make(actor, &detail, None).await?,
             Plan::Renew => self.make(actor, &detail, Some(self.supersede_within())).await?,
             Plan::HandOut(certificate) => {
-                let key = self.authority().where_the_key_is(&certificate.serial).await?;
+                let key = match self.authority().key_location(&certificate.serial).await? {
+                    KeyLocation::OnDevice => KeyMaterial::OnDevice,
+                    KeyLocation::HandedOut => KeyMaterial::Gone,
+                };
                 (*certificate, key)
             }
         };
@@ -47,7 +52,9 @@ impl Gateway {
     ) -> Result<(store::Certificate, KeyMaterial), GatewayError> {
         let Issued { certificate, key } =
             self.authority().issue(actor, &detail.device, KeyFrom::New, supersedes_within).await?;
-        let key = key.map_or(KeyMaterial::OnDevice, |pem| KeyMaterial::Made { pem });
+        let key = key.map_or(KeyMaterial::OnDevice, |pem| KeyMaterial::Made {
+            pem: SecretText::new(pem.to_string()),
+        });
         Ok((certificate, key))
     }
 
@@ -78,20 +85,21 @@ impl Gateway {
     }
 
     /// What all profiles share.
-    pub(crate) fn profile_common(&self) -> Result<ProfileCommon, GatewayError> {
+    async fn profile_common(&self) -> Result<ProfileCommon, GatewayError> {
         let policy = self.live().policy();
         let config = &policy.config;
         let remotes = remotes(config);
         if remotes.is_empty() {
             return Err(GatewayError::NoPublicName { file: self.data().config() });
         }
+        let key = tls_auth::key(self.store()).await?;
         Ok(ProfileCommon {
             ca_pem: self.authority().ca_pem(),
-            tls_auth_key: self.authority().tls_auth_text(),
-            auth: config.vpn.auth.clone(),
+            tls_auth_key: SecretText::new(key.to_text().to_string()),
+            auth: config.vpn.auth.name().to_owned(),
             server_name: self.authority().server_name().to_owned(),
             remotes,
-            ciphers: config.vpn.ciphers.clone(),
+            ciphers: config.vpn.ciphers.iter().map(|cipher| cipher.name().to_owned()).collect(),
             pushes_dns: !config.vpn.push.dns.is_empty(),
         })
     }

@@ -84,8 +84,8 @@ impl Gateway {
 
     /// Who is connected, where a VPN runs.
     async fn connected(&self) -> Option<HashSet<DeviceName>> {
-        let running = self.running().ok()?;
-        Some(running.sessions().await.into_iter().map(|s| s.device).collect())
+        let doors = self.running().ok()?;
+        Some(doors.sessions().await.into_iter().map(|s| s.device).collect())
     }
 
     async fn look<T>(&self, at: impl FnOnce(&Viewer<'_>) -> T) -> T {

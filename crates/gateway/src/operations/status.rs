@@ -1,28 +1,29 @@
 //! The gateway itself: status, sessions closed by hand, CA and CRL.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use admin::request::KickTarget;
 use admin::response::{
     CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry, Kicked, Level, Session, Status,
 };
+use authority::describe;
 use store::{Actor, EventKind};
 
 use super::changes::number;
 use super::views::{current, device_name, holder_name, reason};
-use crate::authority::describe;
+use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::metrics::{Gauges, seconds};
 use crate::operations::material::remotes;
-use crate::running::{Running, Tally};
 
 impl Gateway {
-    /// The running VPN, or why there is none.
-    pub(super) fn running(&self) -> Result<Arc<dyn Running>, GatewayError> {
-        let folder = || self.data().path().to_owned();
-        self.attached().ok_or_else(|| GatewayError::NotRunning { folder: folder() })
+    /// The doors, or why none is open.
+    pub(super) fn running(&self) -> Result<&Doors, GatewayError> {
+        if self.doors().is_any_open() {
+            return Ok(self.doors());
+        }
+        Err(GatewayError::NotRunning { folder: self.data().path().to_owned() })
     }
 
     pub(super) async fn sessions(&self) -> Result<Vec<Session>, GatewayError> {
@@ -30,7 +31,7 @@ impl Gateway {
     }
 
     pub(super) async fn status(&self) -> Result<Status, GatewayError> {
-        let tally = self.running()?.tally().await;
+        let counters = self.running()?.counters().await;
         let policy = self.live().policy();
         let vpn = &policy.config.vpn;
         let gauges = self.gauges().await?;
@@ -45,7 +46,7 @@ impl Gateway {
             listen: vpn.listen.iter().map(ToString::to_string).collect(),
             remotes: remotes(&policy.config),
             networks,
-            sessions: small(tally.sessions),
+            sessions: small(counters.sessions),
             users: small(gauges.users),
             devices: small(gauges.devices),
             ca_expires_at: seconds(until("ca").unwrap_or(0)),
@@ -55,38 +56,38 @@ impl Gateway {
             crl_next_update: seconds(gauges.crl_next_update),
             refusals: self.metrics().refusals(),
             last_refusals: self.metrics().last_refusals(),
-            drops: tally.drops.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect(),
-            data_path: tally.data_path.clone(),
-            figures: self.metrics().figures(&tally, &gauges),
+            drops: counters.drops.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect(),
+            data_path: counters.data_path.clone(),
+            figures: self.metrics().figures(&counters, &gauges),
             warnings: self.warnings().await,
         })
     }
 
     /// Everything that is counted, for who publishes it.
     pub async fn figures(&self) -> Result<Vec<admin::metrics::Metric>, GatewayError> {
-        let tally = match self.attached() {
-            Some(running) => running.tally().await,
-            None => Tally::default(),
-        };
-        Ok(self.metrics().figures(&tally, &self.gauges().await?))
+        let counters = self.doors().counters().await;
+        Ok(self.metrics().figures(&counters, &self.gauges().await?))
     }
 
     /// Writes the counters since the start to the log.
     pub async fn log_statistics(&self) {
-        let Some(running) = self.attached() else { return };
-        let tally = running.tally().await;
-        let drops: BTreeMap<_, _> = tally.drops.iter().filter(|(_, count)| **count > 0).collect();
+        if !self.doors().is_any_open() {
+            return;
+        }
+        let counters = self.doors().counters().await;
+        let drops: BTreeMap<_, _> =
+            counters.drops.iter().filter(|(_, count)| **count > 0).collect();
         tracing::info!(
-            sessions = tally.sessions,
-            handshakes = tally.handshakes_done,
-            renegotiations = tally.renegotiations,
-            packets_in = tally.packets_in,
-            bytes_in = tally.bytes_in,
-            packets_out = tally.packets_out,
-            bytes_out = tally.bytes_out,
+            sessions = counters.sessions,
+            handshakes = counters.handshakes_done,
+            renegotiations = counters.renegotiations,
+            packets_in = counters.packets_in,
+            bytes_in = counters.bytes_in,
+            packets_out = counters.packets_out,
+            bytes_out = counters.bytes_out,
             ?drops,
-            handed_over = tally.handed_over,
-            data_path = tally.data_path,
+            handed_over = counters.handed_over,
+            data_path = counters.data_path,
             "statistics"
         );
     }
@@ -110,7 +111,8 @@ impl Gateway {
             gauges.crl_this_update = crl.this_update;
             gauges.crl_next_update = crl.next_update;
         }
-        gauges.expiries.extend(self.authority().leaves_expire().map(|at| ("gateway".into(), at)));
+        let own = self.authority().server_certificates_expire();
+        gauges.expiries.push(("gateway".to_owned(), own));
         for detail in self.all_devices().await? {
             let good = current(&detail.certificates).filter(|c| c.revocation.is_none());
             gauges
@@ -136,8 +138,7 @@ impl Gateway {
         actor: &Actor,
         target: &KickTarget,
     ) -> Result<Kicked, GatewayError> {
-        let running = self.running()?;
-        let sessions = running.kick(target).await;
+        let sessions = self.running()?.kick(target).await;
         if sessions.is_empty() {
             return Err(GatewayError::NoSuchSession);
         }

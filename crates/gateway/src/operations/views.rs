@@ -9,9 +9,9 @@ use admin::response::{
 };
 use admin::revoke_reason::RevokeReason;
 use admin::timestamp::Timestamp;
+use authority::describe;
 use store::{CertificateEntry, Snapshot};
 
-use crate::authority::describe;
 use crate::live::Addressing;
 use crate::metrics::seconds;
 

@@ -14,8 +14,7 @@ use clock::{Clock, SystemClock};
 use gateway::config::PublicName;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
-use gateway::vpn::Vpn;
-use gateway::{FirstStart, Gateway};
+use gateway::{FirstStart, Gateway, vpn_door};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,8 +47,8 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let first = FirstStart { public: options.public };
     let data = DataDir::new(options.data);
-    let gateway = Arc::new(Gateway::start(data.clone(), Arc::clone(&clock), first).await?);
-    let vpn = Vpn::start(&gateway, clock, options.state.as_deref()).await?;
+    let gateway = Arc::new(Gateway::start(data.clone(), clock, first).await?);
+    let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
     gateway.run().await?;
     let control = ControlServer::bind(&data).map_err(|e| {
         Failure::new(FailureKind::Environment, "the control socket could not be made")

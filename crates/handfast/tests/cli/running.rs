@@ -14,7 +14,7 @@ use clock::{Clock as _, SystemClock};
 use gateway::Gateway;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
-use gateway::running::{Later, Tally};
+use gateway::doors::{BoxFuture, Counters, Door};
 use tokio::runtime::Runtime;
 
 use crate::{Cli, squeezed};
@@ -77,18 +77,18 @@ fn events_are_followed_as_they_happen() {
 #[derive(Debug)]
 struct OneSession;
 
-impl gateway::running::Running for OneSession {
-    fn sessions(&self) -> Later<'_, Vec<Session>> {
+impl Door for OneSession {
+    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
         Box::pin(async { vec![session()] })
     }
 
-    fn kick<'a>(&'a self, target: &'a KickTarget) -> Later<'a, Vec<DeviceName>> {
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
         let hit = matches!(target, KickTarget::Session { id: 7 });
         Box::pin(async move { if hit { vec![session().device] } else { vec![] } })
     }
 
-    fn tally(&self) -> Later<'_, Tally> {
-        Box::pin(async { Tally { sessions: 1, ..Tally::default() } })
+    fn counters(&self) -> BoxFuture<'_, Counters> {
+        Box::pin(async { Counters { sessions: 1, ..Counters::default() } })
     }
 }
 
@@ -97,7 +97,7 @@ fn session() -> Session {
     Session {
         id: 7,
         device: DeviceName::parse("alice/phone").unwrap(),
-        transport: gateway::config::Transport::Udp,
+        transport: admin::transport::Transport::Udp,
         source: "192.0.2.1:4000".parse().unwrap(),
         local: None,
         addresses: vec!["10.71.0.2".parse().unwrap()],
@@ -123,7 +123,7 @@ impl Running {
         let data = DataDir::new(cli.path("data"));
         let gateway = runtime.block_on(Gateway::open(data.clone(), Arc::new(SystemClock))).unwrap();
         let server = runtime.block_on(async { ControlServer::bind(&data) }).unwrap();
-        gateway.attach(Arc::new(OneSession));
+        gateway.doors().attach(Arc::new(OneSession));
         runtime.spawn(server.serve(Arc::new(gateway)));
         Self { _runtime: runtime }
     }

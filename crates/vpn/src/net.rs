@@ -22,6 +22,16 @@ pub struct Net6 {
     bits: u8,
 }
 
+/// A network of either family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Net {
+    /// IPv4.
+    V4(Net4),
+    /// IPv6.
+    V6(Net6),
+}
+
 /// Why a text is no network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkError {
@@ -39,6 +49,40 @@ pub enum NetworkError {
         /// The network it lies in.
         network: String,
     },
+}
+
+impl TryFrom<String> for Net {
+    type Error = NetworkError;
+
+    /// A text with a colon is meant as IPv6, and its error is told.
+    fn try_from(text: String) -> Result<Self, NetworkError> {
+        if text.contains(':') { text.parse().map(Self::V6) } else { text.parse().map(Self::V4) }
+    }
+}
+
+impl From<Net> for String {
+    fn from(net: Net) -> Self {
+        net.to_string()
+    }
+}
+
+impl Display for Net {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(net) => Display::fmt(net, f),
+            Self::V6(net) => Display::fmt(net, f),
+        }
+    }
+}
+
+impl Net {
+    /// As the kernel's rules have it.
+    pub(crate) fn outside(self) -> Option<sysio::Network> {
+        match self {
+            Self::V4(net) => sysio::Network::new(net.address().into(), net.bits()),
+            Self::V6(net) => sysio::Network::new(net.address().into(), net.bits()),
+        }
+    }
 }
 
 impl Net4 {

@@ -5,12 +5,13 @@ use std::time::Duration;
 use pki::{CrlRequest, Timestamp};
 use store::{Actor, Crl, EventId, NewCrl, Revocation};
 
-use super::{AuthorityError, DAY, Office};
+use crate::error::AuthorityError;
+use crate::issuer::{DAY, Issuer};
 
-impl Office {
+impl Issuer {
     /// Sees to it that the present CRL lists every revocation and is not past half its life.
     /// Gives its number. Callers that come together share one signature.
-    pub(super) async fn crl_catch_up(&self) -> Result<u64, AuthorityError> {
+    pub(crate) async fn crl_catch_up(&self) -> Result<u64, AuthorityError> {
         let _one = self.signing.lock().await;
         let latest = self.store.crl_latest(self.generation.id).await?;
         let (revocations, through) = self.store.revocation_list(self.generation.id).await?;
@@ -30,7 +31,7 @@ impl Office {
         through: EventId,
     ) -> Result<u64, AuthorityError> {
         let this_update = self.now();
-        let days = u64::from(self.config.load().ca.crl_validity_days);
+        let days = u64::from(self.settings.load().crl_days);
         let next_update = this_update.after(Duration::from_secs(days * DAY));
         let revoked = revocations.iter().map(|r| (r.serial, entry(r))).collect();
         let request = CrlRequest { number, this_update, next_update, revoked };

@@ -9,16 +9,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use admin::failure::{Failure, FailureKind};
 use engine::Offloads;
-use sysio::netlink::{IpFamily, LinkChange, Netlink};
+use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError};
 use sysio::{
-    FirewallHold, FirewallRules, FirewallTable, Network, SYSCTL_LEDGER, Sysctl, SysctlError,
-    SysctlHold, SysctlLedger, TUNNEL_GROUP, Tun, UndoStack, enable_forwarding,
+    FirewallHold, FirewallRules, FirewallTable, Network, Sysctl, SysctlError, SysctlHold,
+    SysctlLedger, TUNNEL_GROUP, Tun, UndoStack, enable_forwarding,
 };
 
-use crate::config::Config;
-use crate::data::DataDir;
+use crate::error::VpnError;
+use crate::settings::Settings;
 
 /// What was set up. Dropping it undoes it, forwarding before the fences around it.
 #[derive(Debug)]
@@ -30,30 +29,27 @@ pub(crate) struct TunnelNetwork {
 
 /// Makes the interface and everything around it.
 pub(crate) async fn set_up(
-    data: &DataDir,
-    state: Option<&Path>,
-    config: &Config,
+    settings: &Settings,
+    undo_places: &[PathBuf],
     offloads: Offloads,
     workers: u16,
-) -> Result<TunnelNetwork, Failure> {
-    let ledger = ledger(data, state)?;
+) -> Result<TunnelNetwork, VpnError> {
+    let ledger = ledger(undo_places)?;
     let count = if offloads.queues { usize::from(workers) * engine::QUEUES_PER_WORKER } else { 1 };
-    let vpn = &config.vpn;
-    let queues = Tun::create_queues(&vpn.interface, vpn.tun_mtu, offloads.tun, count)
-        .map_err(|e| failed("the tunnel's interface could not be made", &e))?;
+    let queues = Tun::create_queues(&settings.interface, settings.tun_mtu, offloads.tun, count)
+        .map_err(VpnError::Interface)?;
     let tun = &queues[0];
-    addresses(tun, config)
-        .await
-        .map_err(|e| failed("the tunnel's interface could not be set up", &*e))?;
+    let netlink = Netlink::open().map_err(VpnError::Netlink)?;
+    addresses(&netlink, tun, settings).await.map_err(VpnError::Addresses)?;
     let name = tun.name().to_owned();
     let queues = queues.into_iter().map(Arc::new).collect();
     let mut network = TunnelNetwork { queues, forwarding: None, firewall: None };
-    if config.vpn.nat {
-        let before = forwarded_before(&ledger, config);
-        network.firewall = fence(&name, config, &before).await;
+    if settings.nat {
+        let before = forwarded_before(&ledger, settings);
+        network.firewall = fence(&name, settings, &before).await;
         // Without the fences it would open subscribers and the machine's other networks.
         if network.firewall.is_some() {
-            network.forwarding = Some(forward(&ledger, config).await?);
+            network.forwarding = Some(forward(&ledger, settings).await?);
         }
     } else {
         remove_left_over(&name).await;
@@ -78,22 +74,16 @@ impl TunnelNetwork {
     }
 }
 
-/// Where the caller says; else in the system's place, so that gateways on one machine know of each
-/// other; else, where we may not write there, in the data folder. Puts back what a killed gateway had
-/// left.
-fn ledger(data: &DataDir, state: Option<&Path>) -> Result<SysctlLedger, Failure> {
-    let places = match state {
-        Some(state) => vec![state.to_owned()],
-        None => vec![PathBuf::from(SYSCTL_LEDGER), data.undo_record()],
-    };
-    let mut failure = Failure::new(FailureKind::Environment, "kernel settings could not be read");
+/// In the first place that can be used. Puts back what a killed gateway had left there.
+fn ledger(places: &[PathBuf]) -> Result<SysctlLedger, VpnError> {
+    let mut errors = Vec::new();
     for place in places {
-        match recovered(&place) {
+        match recovered(place) {
             Ok(ledger) => return Ok(ledger),
-            Err(error) => failure = failure.caused_by(&error),
+            Err(error) => errors.push(error),
         }
     }
-    Err(failure)
+    Err(VpnError::UndoRecord(errors))
 }
 
 fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
@@ -104,14 +94,13 @@ fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
     Ok(ledger)
 }
 
-async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let netlink = Netlink::open()?;
+async fn addresses(netlink: &Netlink, tun: &Tun, settings: &Settings) -> Result<(), NetlinkError> {
     let index = netlink.link_index(tun.name()).await?;
     let up = LinkChange { up: Some(true), group: Some(TUNNEL_GROUP), ..LinkChange::default() };
     netlink.link_set(index, up).await?;
-    let net = config.vpn.network;
+    let net = settings.network;
     netlink.address_add(index, net.gateway().into(), net.bits()).await?;
-    if let Some(net6) = config.vpn.network6
+    if let Some(net6) = settings.network6
         && let Err(error) = netlink.address_add(index, net6.gateway().into(), net6.bits()).await
     {
         // A machine without IPv6 still serves IPv4.
@@ -120,14 +109,14 @@ async fn addresses(tun: &Tun, config: &Config) -> Result<(), Box<dyn std::error:
     Ok(())
 }
 
-async fn forward(ledger: &SysctlLedger, config: &Config) -> Result<SysctlHold, Failure> {
+async fn forward(ledger: &SysctlLedger, settings: &Settings) -> Result<SysctlHold, VpnError> {
     let uplink = match Netlink::open() {
         Ok(netlink) => netlink.default_route(IpFamily::V6).await.ok().flatten(),
         Err(_) => None,
     };
     let uplink = uplink.as_ref().map(|route| route.name.as_str());
-    let forwarding = enable_forwarding(ledger, config.vpn.network6.is_some(), uplink)
-        .map_err(|e| failed("forwarding could not be switched on", &e))?;
+    let forwarding = enable_forwarding(ledger, settings.network6.is_some(), uplink)
+        .map_err(VpnError::Forwarding)?;
     if forwarding.ipv6_missing {
         tracing::warn!("this kernel has no IPv6; IPv6 is not forwarded");
     }
@@ -135,17 +124,17 @@ async fn forward(ledger: &SysctlLedger, config: &Config) -> Result<SysctlHold, F
 }
 
 /// The families that this machine forwarded before a gateway came.
-fn forwarded_before(ledger: &SysctlLedger, config: &Config) -> Vec<IpFamily> {
+fn forwarded_before(ledger: &SysctlLedger, settings: &Settings) -> Vec<IpFamily> {
     let on = |key: &Sysctl| ledger.original(key).is_ok_and(|value| value != "0");
     let families = [(IpFamily::V4, Sysctl::Ipv4Forward), (IpFamily::V6, Sysctl::Ipv6Forward)];
     // What is not ours to switch on stays as it is.
-    let ours = |family: &IpFamily| *family == IpFamily::V4 || config.vpn.network6.is_some();
+    let ours = |family: &IpFamily| *family == IpFamily::V4 || settings.network6.is_some();
     families.into_iter().filter(|(family, key)| !ours(family) || on(key)).map(|(f, _)| f).collect()
 }
 
 /// Subscribers reach the gateway itself without, so its lack is said and not fatal.
-async fn fence(tun: &str, config: &Config, before: &[IpFamily]) -> Option<FirewallHold> {
-    let (table, rules) = (FirewallTable::of_interface(tun), rules(tun, config, before));
+async fn fence(tun: &str, settings: &Settings, before: &[IpFamily]) -> Option<FirewallHold> {
+    let (table, rules) = (FirewallTable::of_interface(tun), rules(tun, settings, before));
     let made = tokio::task::spawn_blocking(move || {
         let hold = table.hold(&rules)?;
         Ok::<_, sysio::FirewallError>((hold, table.blockers(&rules.tun)?))
@@ -165,8 +154,8 @@ async fn fence(tun: &str, config: &Config, before: &[IpFamily]) -> Option<Firewa
     }
 }
 
-fn rules(tun: &str, config: &Config, before: &[IpFamily]) -> FirewallRules {
-    let vpn = &config.vpn;
+fn rules(tun: &str, settings: &Settings, before: &[IpFamily]) -> FirewallRules {
+    let vpn = settings;
     let mut inner = network(vpn.network.address().into(), vpn.network.bits());
     let mut own: Vec<IpAddr> = vec![vpn.network.gateway().into()];
     if let Some(net6) = vpn.network6 {
@@ -178,7 +167,7 @@ fn rules(tun: &str, config: &Config, before: &[IpFamily]) -> FirewallRules {
         tun: tun.to_owned(),
         inner,
         own,
-        allow_in: config.allow_in(),
+        allow_in: settings.allow_in.iter().filter_map(|net| net.outside()).collect(),
         client_to_client: vpn.client_to_client,
         masquerade: true,
         tunnels_only: families.filter(|family| !before.contains(family)).collect(),
@@ -197,8 +186,4 @@ async fn remove_left_over(interface: &str) {
 
 fn network(address: IpAddr, bits: u8) -> Vec<Network> {
     Network::new(address, bits).into_iter().collect()
-}
-
-fn failed(what: &str, error: &dyn std::error::Error) -> Failure {
-    Failure::new(FailureKind::Environment, what).caused_by(error)
 }

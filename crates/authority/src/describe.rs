@@ -10,17 +10,17 @@ use x509_parser::public_key::PublicKey;
 
 /// Facts read from the DER.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub struct Facts {
     /// `rsa2048`, `p256` and so on.
-    pub(crate) key_type: String,
+    pub key_type: String,
     /// SHA-256, lower-case hex.
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
     /// The certificate as PEM.
-    pub(crate) pem: String,
+    pub pem: String,
 }
 
 /// Reads the facts; the store only holds certificates that we made, so they parse.
-pub(crate) fn facts(der: &[u8]) -> Facts {
+pub fn facts(der: &[u8]) -> Facts {
     Facts {
         key_type: key_type(der),
         fingerprint: digest(&SHA256, der).as_ref().iter().map(|b| format!("{b:02x}")).collect(),
@@ -58,7 +58,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
 }
 
 /// PEM with lines of 64 characters (RFC 7468).
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     let text = base64(der);
     let mut pem = format!("-----BEGIN {label}-----\n");
     for line in text.as_bytes().chunks(64) {

@@ -18,8 +18,6 @@ pub enum AuthorityError {
     Sign(pki::SignError),
     /// A certificate of ours and its key don't belong together.
     Identity(pki::IdentityError),
-    /// The tls-auth key in the store can't be read.
-    TlsAuth,
     /// The store lacks the key of a certificate that it has.
     KeyMissing {
         /// The secret's name.
@@ -38,13 +36,9 @@ impl Display for AuthorityError {
             Self::Csr(error) => error.fmt(f),
             Self::Sign(error) => error.fmt(f),
             Self::Identity(error) => write!(f, "the gateway's own certificate: {error}"),
-            Self::TlsAuth => f.write_str(
-                "the tls-auth key in the store can't be read; restore the data folder from a backup",
-            ),
-            Self::KeyMissing { name } => write!(
-                f,
-                "the store has no secret {name:?}; restore the data folder from a backup"
-            ),
+            Self::KeyMissing { name } => {
+                write!(f, "the store has no secret {name:?}; restore the data folder from a backup")
+            }
             Self::Random => f.write_str("the system gave no randomness"),
         }
     }
@@ -59,7 +53,7 @@ impl Error for AuthorityError {
             Self::Csr(error) => error.source(),
             Self::Sign(error) => error.source(),
             Self::Identity(error) => error.source(),
-            Self::TlsAuth | Self::KeyMissing { .. } | Self::Random => None,
+            Self::KeyMissing { .. } | Self::Random => None,
         }
     }
 }

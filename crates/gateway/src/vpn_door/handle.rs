@@ -2,31 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::Session;
+use admin::transport::Transport;
 use clock::Clock;
 use engine::{DataFigures, Kick, Server, SessionInfo};
 use tunnel::DropReason;
 
-use crate::config::Transport;
+use crate::doors::{BoxFuture, Counters, Door};
 use crate::metrics::seconds;
-use crate::running::{Later, Running, Tally};
 
-/// An engine and the clock that its times are told by.
+/// The engine as administration sees it, and the clock that its times are told by.
 #[derive(Debug)]
-pub(crate) struct RunningServer {
-    pub(crate) server: Arc<Server>,
-    pub(crate) clock: Arc<dyn Clock>,
+pub(super) struct VpnHandle {
+    pub(super) server: Arc<Server>,
+    pub(super) clock: Arc<dyn Clock>,
     /// The first port for UDP, and the first for TCP.
-    pub(crate) ports: [u16; 2],
+    pub(super) ports: [u16; 2],
 }
 
-impl RunningServer {
+impl VpnHandle {
     fn session(&self, info: SessionInfo) -> Session {
         let now = self.clock.now();
-        let wall = |boot: std::time::Duration| {
+        let wall = |boot: Duration| {
             seconds(now.wall.saturating_sub(now.boot.saturating_sub(boot)).as_secs())
         };
         let [udp, tcp] = self.ports;
@@ -51,15 +52,15 @@ impl RunningServer {
     }
 }
 
-impl Running for RunningServer {
-    fn sessions(&self) -> Later<'_, Vec<Session>> {
+impl Door for VpnHandle {
+    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
         Box::pin(async {
             let sessions = self.server.sessions().await;
             sessions.into_iter().map(|info| self.session(info)).collect()
         })
     }
 
-    fn kick<'a>(&'a self, target: &'a KickTarget) -> Later<'a, Vec<DeviceName>> {
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
         let whom = match target {
             KickTarget::User { name } => Kick::User(name.clone()),
             KickTarget::Device { device } => {
@@ -73,12 +74,12 @@ impl Running for RunningServer {
         })
     }
 
-    fn tally(&self) -> Later<'_, Tally> {
+    fn counters(&self) -> BoxFuture<'_, Counters> {
         Box::pin(async {
             let figures = self.server.figures().await;
             let data = &figures.data;
             let drops = by_cause(figures.control.control_drops.into_iter(), data.losses());
-            Tally {
+            Counters {
                 sessions: figures.control.sessions,
                 handshakes_begun: figures.control.handshakes_begun,
                 handshakes_done: figures.control.sessions_opened,

@@ -1,0 +1,22 @@
+//! The CA at work: the records on one side, the signer on the other.
+//!
+//! It issues, renews and revokes, and keeps the CRL and the gateway's own certificates fresh. Not here:
+//! any door that uses the certificates, and when to look (whoever composes it does).
+//!
+//! The crate exists so that nothing that talks with clients is near the CA's key. How it degrades: what
+//! is recorded stays recorded, and what could not be signed is signed at the next look.
+
+mod authority;
+mod crl;
+pub mod describe;
+mod error;
+mod issuer;
+mod random;
+mod server_certificates;
+mod settings;
+mod start;
+
+pub use authority::{Authority, Issued, KeyFrom, KeyLocation};
+pub use error::AuthorityError;
+pub use random::bytes as random_bytes;
+pub use settings::Settings;

@@ -1,0 +1,137 @@
+//! The gateway's own certificates: one RSA, one P-256, renewed before they end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pki::{PrivateKey, Profile};
+use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+use store::{Actor, Holder, Secret};
+
+use crate::describe;
+use crate::error::AuthorityError;
+use crate::issuer::{IssueRequest, Issuer, generate, server_key};
+use crate::settings::Settings;
+
+/// Both certificates, in service.
+#[derive(Debug)]
+pub(crate) struct ServerCertificates {
+    rsa: ServerCertificate,
+    p256: ServerCertificate,
+}
+
+/// One certificate of the gateway.
+#[derive(Debug)]
+struct ServerCertificate {
+    identity: Arc<CertifiedKey>,
+    not_after: u64,
+    renew_at: u64,
+    names: BTreeSet<String>,
+}
+
+impl ServerCertificates {
+    /// With their keys: RSA, P-256.
+    pub(crate) fn identities(&self) -> [Arc<CertifiedKey>; 2] {
+        [&self.rsa, &self.p256].map(|certificate| Arc::clone(&certificate.identity))
+    }
+
+    /// When the first of them ends.
+    pub(crate) fn expires_at(&self) -> u64 {
+        self.rsa.not_after.min(self.p256.not_after)
+    }
+}
+
+impl Issuer {
+    /// Both certificates, made anew where they are missing, near their end, or for other names.
+    pub(crate) async fn fresh_certificates(&self) -> Result<ServerCertificates, AuthorityError> {
+        let rsa = self.fresh_certificate(pki::KeyType::Rsa2048).await?;
+        let p256 = self.fresh_certificate(pki::KeyType::P256).await?;
+        Ok(ServerCertificates { rsa, p256 })
+    }
+
+    /// Whether both serve as they are.
+    pub(crate) fn fresh(&self, certificates: &ServerCertificates) -> bool {
+        self.serves(&certificates.rsa) && self.serves(&certificates.p256)
+    }
+
+    async fn fresh_certificate(
+        &self,
+        kind: pki::KeyType,
+    ) -> Result<ServerCertificate, AuthorityError> {
+        let _one = self.issuing.lock().await;
+        if let Some(row) = self.newest_certificate(kind).await? {
+            let certificate = self.load_certificate(&row).await?;
+            if self.serves(&certificate) {
+                return Ok(certificate);
+            }
+        }
+        self.make_certificate(kind).await
+    }
+
+    async fn newest_certificate(
+        &self,
+        kind: pki::KeyType,
+    ) -> Result<Option<store::Certificate>, AuthorityError> {
+        let ours = |c: &store::Certificate| {
+            c.holder == Holder::Gateway
+                && c.revocation.is_none()
+                && c.issued_by == self.generation.id
+                && describe::key_type(&c.der) == kind.name()
+        };
+        Ok(self.store.certificate_list().await?.into_iter().rev().find(ours))
+    }
+
+    /// Not yet in the last third of its life, and for the names that profiles point to.
+    fn serves(&self, certificate: &ServerCertificate) -> bool {
+        let wanted: BTreeSet<_> = names(&self.settings.load()).into_iter().collect();
+        self.now().unix_secs() < certificate.renew_at && wanted.is_subset(&certificate.names)
+    }
+
+    async fn load_certificate(
+        &self,
+        row: &store::Certificate,
+    ) -> Result<ServerCertificate, AuthorityError> {
+        let name = server_key(&row.serial);
+        let secret = self.store.secret_get(&name).await?;
+        let secret = secret.ok_or(AuthorityError::KeyMissing { name })?;
+        let key = PrivateKey::from_pkcs8(secret.expose())?;
+        ServerCertificate::new(row, &key)
+    }
+
+    async fn make_certificate(
+        &self,
+        kind: pki::KeyType,
+    ) -> Result<ServerCertificate, AuthorityError> {
+        let key = generate(kind).await?;
+        let settings = self.settings.load_full();
+        let request = IssueRequest {
+            profile: Profile::Gateway { names: names(&settings) },
+            public_key: key.public_key().clone(),
+            subject: format!("CN={}", pki::RESERVED_GATEWAY_NAME),
+            holder: Holder::Gateway,
+            days: settings.server_days,
+            key: Some(Secret::new(key.pkcs8().to_vec())),
+            supersedes_within: None,
+        };
+        let row = self.sign_and_record(&Actor::Gateway, request).await?;
+        ServerCertificate::new(&row, &key)
+    }
+}
+
+impl ServerCertificate {
+    fn new(row: &store::Certificate, key: &PrivateKey) -> Result<Self, AuthorityError> {
+        let chain = vec![CertificateDer::from(row.der.clone())];
+        let identity = pki::identity(chain, key)?;
+        let third = row.not_after.saturating_sub(row.not_before) / 3;
+        Ok(Self {
+            identity,
+            not_after: row.not_after,
+            renew_at: row.not_after.saturating_sub(third),
+            names: describe::alternative_names(&row.der),
+        })
+    }
+}
+
+fn names(settings: &Settings) -> Vec<String> {
+    settings.names.iter().map(|name| name.to_ascii_lowercase()).collect()
+}

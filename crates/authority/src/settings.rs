@@ -1,0 +1,24 @@
+//! What the authority is told. Plain values: whoever reads a file makes them.
+
+use pki::KeyType;
+
+/// How certificates are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Names and addresses that the gateway's own certificates are for.
+    pub names: Vec<String>,
+    /// The CA's kind of key, chosen when the CA is made.
+    pub ca_key: KeyType,
+    /// How long the CA lives, chosen when the CA is made.
+    pub ca_days: u32,
+    /// The URL under which CRL and OCSP are found; certificates carry it.
+    pub publish_at: Option<String>,
+    /// How long a CRL is valid; a new one is signed at half of it.
+    pub crl_days: u32,
+    /// How long the gateway's own certificates live; new ones are made at two thirds of it.
+    pub server_days: u32,
+    /// Devices' kind of key, where it is made here.
+    pub device_key: KeyType,
+    /// How long a device's certificate lives.
+    pub device_days: u32,
+}

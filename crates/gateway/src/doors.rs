@@ -1,0 +1,160 @@
+//! The doors that are open: what administration asks of them, and commands.
+//!
+//! A door is a value that answers for its sessions and counters. It knows nothing of the gateway, and
+//! the gateway nothing of what stands behind it; several may be open.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use admin::names::DeviceName;
+use admin::request::KickTarget;
+use admin::response::Session;
+
+/// An answer that comes later.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A door that is open.
+pub trait Door: Send + Sync + Debug {
+    /// Who is connected.
+    fn sessions(&self) -> BoxFuture<'_, Vec<Session>>;
+
+    /// Closes sessions, and names them once they are closed.
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>>;
+
+    /// The counters since it was opened.
+    fn counters(&self) -> BoxFuture<'_, Counters>;
+}
+
+/// All that are open.
+#[derive(Debug, Default)]
+pub struct Doors(Mutex<Vec<Arc<dyn Door>>>);
+
+impl Doors {
+    /// This one answers as well from here on.
+    pub fn attach(&self, door: Arc<dyn Door>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(door);
+    }
+
+    /// Whether any is open: only then somebody can be connected.
+    pub fn is_any_open(&self) -> bool {
+        !self.present().is_empty()
+    }
+
+    /// Who is connected, through whichever door.
+    pub async fn sessions(&self) -> Vec<Session> {
+        let mut sessions = Vec::new();
+        for door in self.present() {
+            sessions.extend(door.sessions().await);
+        }
+        sessions
+    }
+
+    /// Closes sessions, and names them once they are closed.
+    pub async fn kick(&self, target: &KickTarget) -> Vec<DeviceName> {
+        let mut kicked = Vec::new();
+        for door in self.present() {
+            kicked.extend(door.kick(target).await);
+        }
+        kicked
+    }
+
+    /// The counters of all doors together.
+    pub async fn counters(&self) -> Counters {
+        let mut all = Counters::default();
+        for door in self.present() {
+            all.add(door.counters().await);
+        }
+        all
+    }
+
+    /// Copied out, so that no lock is held while a door answers.
+    fn present(&self) -> Vec<Arc<dyn Door>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The counters of a door, as plain values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Open sessions.
+    pub sessions: u64,
+    /// Handshakes that got past the address cookie.
+    pub handshakes_begun: u64,
+    /// Handshakes that ended in a session.
+    pub handshakes_done: u64,
+    /// Renegotiations that were completed.
+    pub renegotiations: u64,
+    /// Bytes from subscribers, inside the tunnel.
+    pub bytes_in: u64,
+    /// Bytes to subscribers, inside the tunnel.
+    pub bytes_out: u64,
+    /// Packets from subscribers.
+    pub packets_in: u64,
+    /// Packets to subscribers.
+    pub packets_out: u64,
+    /// Dropped packets by cause.
+    pub drops: BTreeMap<&'static str, u64>,
+    /// How packets are carried: threads, and what the kernel does in one piece.
+    pub data_path: String,
+    /// Packets that one thread read and another handled.
+    pub handed_over: u64,
+}
+
+impl Counters {
+    fn add(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.handshakes_begun += other.handshakes_begun;
+        self.handshakes_done += other.handshakes_done;
+        self.renegotiations += other.renegotiations;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.packets_in += other.packets_in;
+        self.packets_out += other.packets_out;
+        self.handed_over += other.handed_over;
+        for (cause, count) in other.drops {
+            *self.drops.entry(cause).or_default() += count;
+        }
+        if self.data_path.is_empty() {
+            self.data_path = other.data_path;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Scripted(Counters);
+
+    impl Door for Scripted {
+        fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
+            Box::pin(async { Vec::new() })
+        }
+
+        fn kick<'a>(&'a self, _: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+            let kicked = DeviceName::parse("alice").expect("a name");
+            Box::pin(async { vec![kicked] })
+        }
+
+        fn counters(&self) -> BoxFuture<'_, Counters> {
+            Box::pin(async { self.0.clone() })
+        }
+    }
+
+    #[tokio::test]
+    async fn two_doors_answer_as_one() {
+        let doors = Doors::default();
+        assert!(!doors.is_any_open());
+        for count in [2, 3] {
+            let drops = [("replayed", count)].into();
+            let counters = Counters { sessions: count, drops, ..Counters::default() };
+            doors.attach(Arc::new(Scripted(counters)));
+        }
+        let all = doors.counters().await;
+        assert_eq!((all.sessions, all.drops["replayed"]), (5, 5));
+        assert_eq!(doors.kick(&KickTarget::Session { id: 1 }).await.len(), 2);
+    }
+}

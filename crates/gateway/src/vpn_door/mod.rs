@@ -1,0 +1,39 @@
+//! The VPN's door in this gateway: opened with the gateway's records and keys, and answered for.
+//!
+//! Nothing here holds the gateway: the door has the live view, the store and the counters, each by
+//! itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sysio::SYSCTL_LEDGER;
+use vpn::{Keys, Vpn};
+
+use crate::error::GatewayError;
+use crate::gateway::Gateway;
+use crate::tls_auth;
+use handle::VpnHandle;
+use records::Records;
+
+mod handle;
+mod records;
+
+/// Opens the VPN's door and has it answer for its sessions. What has to be undone after a crash is
+/// recorded in `state`; without it in the system's place, so that gateways on one machine know of each
+/// other; else, where we may not write there, in the data folder.
+///
+/// # Errors
+/// When a socket is taken, the interface cannot be made, or the settings cannot be used.
+pub async fn open(gateway: &Gateway, state: Option<&Path>) -> Result<Vpn, GatewayError> {
+    let config = gateway.config();
+    let keys = Keys { tls: gateway.tls()?, tls_auth: tls_auth::key(gateway.store()).await? };
+    let undo_places = match state {
+        Some(state) => vec![state.to_owned()],
+        None => vec![PathBuf::from(SYSCTL_LEDGER), gateway.data().undo_record()],
+    };
+    let records = Arc::new(Records::of(gateway));
+    let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, gateway.clock()).await?;
+    let (server, ports) = (vpn.server(), vpn.ports());
+    gateway.doors().attach(Arc::new(VpnHandle { server, clock: gateway.clock(), ports }));
+    Ok(vpn)
+}

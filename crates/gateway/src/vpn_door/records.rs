@@ -1,0 +1,128 @@
+//! What the door asks of the records, answered from the live view; and what its reports lead to.
+//!
+//! What a report leads to in the store is done by a task of its own, so that the engine never waits for
+//! a disk.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use admin::names::DeviceName;
+use admin::response::RefusalEntry;
+use clock::Clock;
+use engine::{Ending, Identity, Report, Revision};
+use pki::{Refusal, Serial};
+use store::Store;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use vpn::{Directory, Member, PushPolicy};
+
+use crate::effects::Sweeper;
+use crate::gateway::Gateway;
+use crate::live::{Live, revision};
+use crate::metrics::{Metrics, seconds};
+use authority::{Authority, AuthorityError};
+
+/// What the door knows of the records, and where it leaves what happened.
+#[derive(Debug)]
+pub(super) struct Records {
+    live: Live,
+    store: Store,
+    authority: Arc<Authority>,
+    metrics: Arc<Metrics>,
+    sweeper: Sweeper,
+    clock: Arc<dyn Clock>,
+    /// For what reports lead to: they come on the engine's own threads.
+    runtime: Handle,
+}
+
+impl Directory for Records {
+    fn member(&self, serial: &Serial) -> Result<Member, Refusal> {
+        self.live.admit(serial)
+    }
+
+    fn recheck(&self, serial: &Serial) -> Result<(), Refusal> {
+        self.live.standing(serial)
+    }
+
+    fn push(&self) -> Arc<PushPolicy> {
+        Arc::clone(&self.live.policy().push)
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.live.revisions()
+    }
+
+    fn may_have_ended(&self, after: Revision) -> bool {
+        revision(self.live.snapshot().withdrawn()) > after
+    }
+
+    fn report(&self, report: Report) {
+        match report {
+            Report::Opened(info) => self.opened(info.identity.serial),
+            Report::Closed { info, ending } => {
+                if let Ending::Withdrawn(_) = ending {
+                    self.refused(info.source, Some(&info.identity), &ending);
+                }
+            }
+            Report::Refused { source, whom, ending } => {
+                self.refused(source, whom.as_ref(), &ending);
+            }
+            Report::Swept { through, closed } => {
+                self.sweeper.swept(through, closed.into_iter().map(|identity| identity.serial));
+            }
+            Report::Renegotiated { .. } | Report::Floated { .. } => {}
+        }
+    }
+}
+
+impl Records {
+    /// Of this gateway, which they do not hold. Needs a tokio runtime.
+    pub(super) fn of(gateway: &Gateway) -> Self {
+        Self {
+            live: gateway.live().clone(),
+            store: gateway.store().clone(),
+            authority: Arc::clone(gateway.authority()),
+            metrics: Arc::clone(gateway.metrics()),
+            sweeper: gateway.effects().register("the VPN's sessions"),
+            clock: gateway.clock(),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// A session of this certificate came up: a superseded one before it is revoked. Only the first
+    /// session changes anything.
+    fn opened(&self, serial: Serial) {
+        if self.live.snapshot().certificate(&serial).is_some_and(|entry| entry.connected) {
+            return;
+        }
+        let (store, authority) = (self.store.clone(), Arc::clone(&self.authority));
+        self.runtime.spawn(async move {
+            if let Err(error) = note_connected(&store, &authority, &serial).await {
+                tracing::error!(%error, "the connection was not recorded");
+            }
+        });
+    }
+
+    fn refused(&self, source: SocketAddr, whom: Option<&Identity>, ending: &Ending) {
+        let device = whom.map(|id| DeviceName { user: id.user.clone(), device: id.device.clone() });
+        self.metrics.refused(RefusalEntry {
+            at: seconds(self.clock.now().unix_secs()),
+            source,
+            device,
+            reason: ending.code().to_owned(),
+            sentence: ending.to_string(),
+        });
+    }
+}
+
+async fn note_connected(
+    store: &Store,
+    authority: &Authority,
+    serial: &Serial,
+) -> Result<(), AuthorityError> {
+    let connected = store.certificate_mark_connected(serial).await?;
+    if !connected.revoked.is_empty() {
+        authority.crl_catch_up().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! The gateway's answers to the engine: who may in, and the line in the log for what happened to them.
+//!
+//! Answers come from the directory, which is memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use engine::{
+    Admission, AdmissionRequest, Admitted, Ending, Identity, Report, Revision, SessionInfo,
+};
+use pki::Refusal;
+use tokio::sync::watch;
+use tunnel::Hello;
+
+use crate::directory::Directory;
+
+/// Admission by a directory.
+#[derive(Debug)]
+pub(crate) struct GatewayAdmission {
+    directory: Arc<dyn Directory>,
+}
+
+impl GatewayAdmission {
+    /// Admits whom `directory` has.
+    pub(crate) fn new(directory: Arc<dyn Directory>) -> Self {
+        Self { directory }
+    }
+
+    fn decide(&self, hello: &Hello) -> Result<Admitted, Refusal> {
+        let leaf = hello.chain.first().ok_or(Refusal::NoCertificate)?;
+        let serial = pki::leaf_serial(leaf)?;
+        let member = self.directory.member(&serial)?;
+        Ok(Admitted {
+            push: self.directory.push().options(&member),
+            addresses: member.addresses(),
+            identity: Identity { serial, user: member.user, device: member.device },
+        })
+    }
+}
+
+impl Admission for GatewayAdmission {
+    fn admit(&self, request: AdmissionRequest) {
+        match self.decide(request.hello()) {
+            Ok(admitted) => request.admit(admitted),
+            Err(refusal) => request.deny(refusal),
+        }
+    }
+
+    fn recheck(&self, identity: &Identity) -> Result<(), Refusal> {
+        self.directory.recheck(&identity.serial)
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.directory.revisions()
+    }
+
+    fn may_have_ended(&self, after: Revision) -> bool {
+        self.directory.may_have_ended(after)
+    }
+
+    fn report(&self, report: Report) {
+        log(&report);
+        self.directory.report(report);
+    }
+}
+
+fn log(report: &Report) {
+    match report {
+        Report::Opened(info) => tracing::info!(
+            session = info.number,
+            user = info.identity.user,
+            device = info.identity.device,
+            source = %info.source,
+            addresses = %addresses(info),
+            client = info.peer_version,
+            "connected"
+        ),
+        Report::Closed { info, ending } => tracing::info!(
+            session = info.number,
+            user = info.identity.user,
+            device = info.identity.device,
+            source = %info.source,
+            addresses = %addresses(info),
+            reason = ending.code(),
+            "disconnected: {ending}"
+        ),
+        Report::Refused { source, whom, ending } => log_refusal(*source, whom.as_ref(), ending),
+        Report::Renegotiated { number } => tracing::debug!(session = number, "keys renewed"),
+        Report::Floated { number, to } => {
+            tracing::info!(session = number, source = %to, "moved to another address");
+        }
+        Report::Swept { .. } => {}
+    }
+}
+
+fn log_refusal(source: SocketAddr, whom: Option<&Identity>, ending: &Ending) {
+    let reason = ending.code();
+    match whom {
+        Some(Identity { user, device, .. }) => {
+            tracing::info!(%source, user, device, reason, "refused: {ending}");
+        }
+        None => tracing::info!(%source, reason, "refused: {ending}"),
+    }
+}
+
+fn addresses(info: &SessionInfo) -> String {
+    info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,38 @@
+//! What the door asks of whoever knows the records, in its own words.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use engine::{Report, Revision};
+use pki::{Refusal, Serial};
+use tokio::sync::watch;
+
+use crate::member::Member;
+use crate::push::PushPolicy;
+
+/// Knows who may in. Implementations answer from memory.
+pub trait Directory: Debug + Send + Sync + 'static {
+    /// Who has this certificate, and with which addresses; or why it is not let in.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn member(&self, serial: &Serial) -> Result<Member, Refusal>;
+
+    /// Whether an earlier answer still holds.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn recheck(&self, serial: &Serial) -> Result<(), Refusal>;
+
+    /// What members are pushed, at this moment.
+    fn push(&self) -> Arc<PushPolicy>;
+
+    /// Moves with every change of the records.
+    fn revisions(&self) -> watch::Receiver<Revision>;
+
+    /// Whether a change after this revision may have ended somebody's right.
+    fn may_have_ended(&self, after: Revision) -> bool;
+
+    /// Told of what happened to sessions, in order. Must not block.
+    fn report(&self, report: Report);
+}

@@ -1,0 +1,90 @@
+//! Why the door could not be opened. Whatever was made until then is undone.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+
+use engine::StartError;
+use sysio::netlink::NetlinkError;
+use sysio::{BindError, SysctlError, TunError};
+
+use crate::listen::Listen;
+
+/// Nothing is open.
+#[derive(Debug)]
+pub enum VpnError {
+    /// Another program has the UDP port, or this machine has no such address.
+    ListenUdp {
+        /// Where.
+        listen: Listen,
+        /// Why not.
+        error: BindError,
+    },
+    /// The same for TCP.
+    ListenTcp {
+        /// Where.
+        listen: Listen,
+        /// Why not.
+        error: sysio::ListenError,
+    },
+    /// The tunnel's interface could not be made.
+    Interface(TunError),
+    /// The kernel's networking could not be spoken with.
+    Netlink(std::io::Error),
+    /// The tunnel's interface could not be given its addresses.
+    Addresses(NetlinkError),
+    /// No place for what has to be undone could be opened; one error for each place.
+    UndoRecord(Vec<SysctlError>),
+    /// Forwarding could not be switched on.
+    Forwarding(SysctlError),
+    /// The engine did not start.
+    Engine(StartError),
+}
+
+impl VpnError {
+    /// What to do, where it is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::ListenUdp { .. } | Self::ListenTcp { .. } => {
+                Some("stop the other program on that port, or change vpn.listen")
+            }
+            Self::Interface(_)
+            | Self::Netlink(_)
+            | Self::Addresses(_)
+            | Self::UndoRecord(_)
+            | Self::Forwarding(_)
+            | Self::Engine(_) => None,
+        }
+    }
+}
+
+impl Display for VpnError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ListenUdp { listen, .. } | Self::ListenTcp { listen, .. } => {
+                write!(f, "cannot listen on {listen}")
+            }
+            Self::Interface(_) => f.write_str("the tunnel's interface could not be made"),
+            Self::Netlink(_) | Self::Addresses(_) => {
+                f.write_str("the tunnel's interface could not be set up")
+            }
+            Self::UndoRecord(_) => f.write_str("kernel settings could not be read"),
+            Self::Forwarding(_) => f.write_str("forwarding could not be switched on"),
+            Self::Engine(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for VpnError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::ListenUdp { error, .. } => Some(error),
+            Self::ListenTcp { error, .. } => Some(error),
+            Self::Interface(error) => Some(error),
+            Self::Netlink(error) => Some(error),
+            Self::Addresses(error) => Some(error),
+            Self::UndoRecord(errors) => errors.first().map(|error| error as &dyn Error),
+            Self::Forwarding(error) => Some(error),
+            Self::Engine(error) => error.source(),
+        }
+    }
+}

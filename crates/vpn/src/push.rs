@@ -1,0 +1,118 @@
+//! What a device is pushed: its addresses, the timers, and what the settings add.
+//!
+//! All but the addresses is made ready once, when the settings are read, not for each admission.
+
+use std::net::IpAddr;
+
+use admin::transport::Transport;
+use wire::push::{PushOption, PushOptionError, Topology};
+
+use crate::member::Member;
+use crate::net::{Net, Net4, Net6};
+use crate::settings::Settings;
+
+/// What every device is pushed, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct PushPolicy {
+    network: Net4,
+    network6: Option<Net6>,
+    before_addresses: Vec<PushOption>,
+    after_addresses: Vec<PushOption>,
+}
+
+impl PushPolicy {
+    /// From the settings.
+    ///
+    /// # Errors
+    /// The first line that cannot be pushed, and why.
+    pub fn new(settings: &Settings) -> Result<Self, (String, PushOptionError)> {
+        let mut before_addresses = vec![
+            PushOption::RouteGateway(Some(settings.network.gateway())),
+            PushOption::Topology(Topology::Subnet),
+            PushOption::Ping(settings.ping),
+            PushOption::PingRestart(settings.ping_restart),
+        ];
+        for text in texts(settings) {
+            before_addresses.push(PushOption::parse(&text).map_err(|error| (text, error))?);
+        }
+        let mut after_addresses = vec![PushOption::TunMtu(settings.tun_mtu)];
+        // Profiles for TCP as well can't ask for it. The engine leaves it out over TCP.
+        if settings.listen.iter().any(|listen| listen.transport == Transport::Tcp) {
+            after_addresses.push(PushOption::ExplicitExitNotify(1));
+        }
+        let (network, network6) = (settings.network, settings.network6);
+        Ok(Self { network, network6, before_addresses, after_addresses })
+    }
+
+    /// The options for one device; the session adds cipher, peer-id and protocol flags.
+    pub(crate) fn options(&self, member: &Member) -> Vec<PushOption> {
+        let mut options = self.before_addresses.clone();
+        if let (Some(addr), Some(net6)) = (member.v6, self.network6) {
+            let bits = net6.bits().clamp(64, 124);
+            options.push(PushOption::IfconfigV6 { addr, bits, remote: net6.gateway() });
+        }
+        let netmask = self.network.netmask();
+        options.push(PushOption::Ifconfig { local: member.v4, netmask });
+        options.extend(self.after_addresses.iter().cloned());
+        options
+    }
+}
+
+/// As OpenVPN writes them.
+fn texts(settings: &Settings) -> Vec<String> {
+    let push = &settings.push;
+    let mut texts: Vec<String> = push.routes.iter().map(|route| route_text(*route)).collect();
+    if push.redirect_gateway {
+        let flags = if settings.network6.is_some() { "def1 ipv6" } else { "def1" };
+        texts.push(format!("redirect-gateway {flags}"));
+    }
+    texts.extend(push.dns.iter().map(|server| match server {
+        IpAddr::V4(v4) => format!("dhcp-option DNS {v4}"),
+        IpAddr::V6(v6) => format!("dhcp-option DNS6 {v6}"),
+    }));
+    texts
+        .extend(push.dns_search.iter().map(|domain| format!("dhcp-option DOMAIN-SEARCH {domain}")));
+    texts
+}
+
+/// `10.0.0.0/8` becomes `route 10.0.0.0 255.0.0.0`, an IPv6 network `route-ipv6`.
+fn route_text(route: Net) -> String {
+    match route {
+        Net::V4(net) => format!("route {} {}", net.address(), net.netmask()),
+        Net::V6(net) => format!("route-ipv6 {net}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_pushed_in_openvpns_words() {
+        let text = |route: &str| Net::try_from(route.to_owned()).map(route_text).ok();
+        assert_eq!(text("10.99.0.0/24").as_deref(), Some("route 10.99.0.0 255.255.255.0"));
+        assert_eq!(text("fd99::/64").as_deref(), Some("route-ipv6 fd99::/64"));
+        assert_eq!(text("nonsense"), None);
+    }
+
+    #[test]
+    fn a_member_gets_its_own_addresses_between_what_all_get() {
+        let mut settings = Settings::default();
+        settings.push.dns = vec![IpAddr::from([10, 71, 0, 1])];
+        let policy = PushPolicy::new(&settings).expect("it can be pushed");
+        let member = Member {
+            user: "alice".into(),
+            device: "phone".into(),
+            v4: [10, 71, 0, 9].into(),
+            v6: None,
+        };
+        let options: Vec<_> = policy.options(&member).iter().map(ToString::to_string).collect();
+        let at = |text: &str| options.iter().position(|option| option == text);
+        assert!(
+            at("dhcp-option DNS 10.71.0.1") < at("ifconfig 10.71.0.9 255.255.0.0"),
+            "{options:?}"
+        );
+        assert!(at("ifconfig 10.71.0.9 255.255.0.0") < at("tun-mtu 1500"), "{options:?}");
+        assert!(!options.iter().any(|option| option.starts_with("ifconfig-ipv6")), "{options:?}");
+    }
+}
