@@ -1,11 +1,11 @@
 //! What goes in and out of a worker: borrowed bytes, many at a time.
 //!
-//! Buffers belong to the caller. Received bytes are opened where they lie and handed on with the
-//! lifetime of the receive buffer, so a sink may collect them for one gathering write. Packets to
+//! Buffers belong to the caller. Received bytes are opened where they lie, and what continues a flow
+//! waits there for the end of the batch, so that a sink writes many packets in one gathering write. Packets to
 //! send are sealed straight into the room that the sink gives, so that encryption is the only copy.
 
-use crate::offload::VirtioHeader;
-use crate::{Endpoint, PeerRef};
+use crate::Endpoint;
+use crate::offload::{SuperSink, VirtioHeader};
 
 /// What one read of a UDP socket brought: a datagram, or several of one sender that the kernel
 /// joined (GRO), each `stride` bytes long but for the last.
@@ -42,11 +42,9 @@ impl<'b> Packet<'b> {
     }
 }
 
-/// Takes what received datagrams held.
-pub trait PacketSink<'b> {
-    /// An inner packet of a peer for the TUN device, in order.
-    fn packet(&mut self, peer: PeerRef, packet: &'b mut [u8]);
-
+/// Takes what received datagrams held: as a [`SuperSink`] inner packets for the TUN device, in order, joined
+/// as far as [`Worker::set_joining`](crate::Worker::set_joining) allows.
+pub trait PacketSink<'b>: SuperSink {
     /// A datagram that isn't a data packet: the control plane's matter. It comes through here
     /// because the kernel joins datagrams without looking at opcodes.
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]);

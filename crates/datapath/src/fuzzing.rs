@@ -16,7 +16,7 @@ use wire::key_material::{KeyMaterial, Role};
 use wire::{KeyId, PeerId};
 
 use crate::ip::Inner;
-use crate::offload::VirtioHeader;
+use crate::offload::{Joined, SuperSink, VirtioHeader};
 use crate::{
     Command, DataKeys, Datagram, Endpoint, Header, IpNet, KeepAlive, Mss, OpenKey, Outbox, Packet,
     PacketSink, PeerRef, PeerSettings, PeerToPeer, SealKey, Side, Worker, WorkerSettings, mss,
@@ -295,11 +295,13 @@ struct Collected {
     control: usize,
 }
 
-impl<'b> PacketSink<'b> for Collected {
-    fn packet(&mut self, _: PeerRef, packet: &'b mut [u8]) {
-        self.packets.push(packet.to_vec());
+impl SuperSink for Collected {
+    fn write(&mut self, joined: &Joined<'_, '_>) {
+        self.packets.extend(joined.packets.iter().map(|packet| packet.to_vec()));
     }
+}
 
+impl<'b> PacketSink<'b> for Collected {
     fn control(&mut self, _: &Endpoint, datagram: &'b mut [u8]) {
         assert!(parse_header(datagram).is_err(), "a data packet is not the control plane's matter");
         self.control += 1;

@@ -62,6 +62,17 @@ impl Crafted {
         crafted
     }
 
+    /// A TCP segment that carries data on; its checksum is right.
+    pub(crate) fn segment(source: &str, destination: &str, sequence: u32, data: &[u8]) -> Self {
+        let mut crafted = Self::tcp(source, destination, 0x10, &[]);
+        crafted.payload[4..8].copy_from_slice(&sequence.to_be_bytes());
+        crafted.payload[16..18].fill(0);
+        crafted.payload.extend(data);
+        let sum = crafted.transport_sum();
+        crafted.payload[16..18].copy_from_slice(&(!sum).to_be_bytes());
+        crafted
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         use std::net::IpAddr::{V4, V6};
         let len = self.payload.len() as u16;

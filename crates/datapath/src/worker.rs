@@ -18,6 +18,7 @@ mod commands;
 mod delivery;
 mod filter;
 mod inbound;
+mod joining;
 mod outbound;
 mod timers;
 
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use clock::Now;
 
+use crate::offload::Joining;
 use crate::remote_peers::RemotePeers;
 use crate::routes::Routes;
 use crate::table::Table;
@@ -45,6 +47,7 @@ pub struct Worker {
     drops: Drops,
     current_peer: Option<PeerRef>,
     rules: Option<Box<dyn Rules>>,
+    joining: Joining,
 }
 
 impl Worker {
@@ -60,12 +63,18 @@ impl Worker {
             drops: Drops::default(),
             current_peer: None,
             rules: None,
+            joining: Joining::Nothing,
         }
     }
 
     /// Lets these decide what passes from the next batch on; all does, if there are none.
     pub fn set_rules(&mut self, rules: Option<Box<dyn Rules>>) {
         self.rules = rules;
+    }
+
+    /// What the TUN device takes in one piece, from the next batch on; nothing at first.
+    pub fn set_joining(&mut self, joining: Joining) {
+        self.joining = joining;
     }
 
     /// The next notice for the control plane.
@@ -99,7 +108,8 @@ impl Worker {
     }
 
     /// The peer of the packet or the command that is being handled, or of the packet that was last; none
-    /// while the peer isn't known. What a sink does with packets that it kept is the sink's to tell.
+    /// while the peer isn't known. While packets that waited for more of their flow are written, it is
+    /// theirs.
     pub fn current_peer(&self) -> Option<PeerRef> {
         self.current_peer
     }

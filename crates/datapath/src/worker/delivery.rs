@@ -1,11 +1,12 @@
 //! What becomes of a packet that its peer may send: it goes on as it comes, unless rules hold it back.
 //!
-//! Not here: how rules do that (`filter`), and what made the packet one that its peer may send
-//! (`inbound`).
+//! Not here: how rules do that (`filter`), how packets are joined (`joining`), and what made the packet
+//! one that its peer may send (`inbound`).
 
 use clock::Now;
 
 use super::Worker;
+use super::joining::Joiner;
 use crate::{DatagramSink, DropCause, Packet, PacketSink, PeerRef};
 
 /// A packet that its peer may send.
@@ -28,17 +29,20 @@ pub(super) trait Delivery<'b> {
         accepted: Accepted<'b>,
         now: Now,
     ) -> Result<(), DropCause>;
+
+    /// The batch is over: nothing waits any longer.
+    fn finish(self, worker: &mut Worker, now: Now);
 }
 
 /// There are no rules: every packet goes on as it comes.
-pub(super) struct Unfiltered<'s, I, U> {
-    pub(super) inward: &'s mut I,
+pub(super) struct Unfiltered<'s, 'b, I, U> {
+    pub(super) joiner: Joiner<'s, 'b, I>,
     pub(super) to_udp: &'s mut U,
 }
 
-impl<'b, I: PacketSink<'b>, U: DatagramSink> Delivery<'b> for Unfiltered<'_, I, U> {
+impl<'b, I: PacketSink<'b>, U: DatagramSink> Delivery<'b> for Unfiltered<'_, 'b, I, U> {
     fn inward(&mut self) -> &mut impl PacketSink<'b> {
-        self.inward
+        self.joiner.sink()
     }
 
     fn accepted(
@@ -47,7 +51,11 @@ impl<'b, I: PacketSink<'b>, U: DatagramSink> Delivery<'b> for Unfiltered<'_, I, 
         accepted: Accepted<'b>,
         now: Now,
     ) -> Result<(), DropCause> {
-        worker.deliver(accepted, now, self.inward, self.to_udp)
+        worker.deliver(accepted, now, &mut self.joiner, self.to_udp)
+    }
+
+    fn finish(mut self, worker: &mut Worker, _: Now) {
+        self.joiner.flush(worker);
     }
 }
 
@@ -57,12 +65,12 @@ impl Worker {
         &mut self,
         accepted: Accepted<'b>,
         now: Now,
-        inward: &mut impl PacketSink<'b>,
+        joiner: &mut Joiner<'_, 'b, impl PacketSink<'b>>,
         to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
         let Accepted { peer, packet, to } = accepted;
         match to {
-            None => inward.packet(peer, packet),
+            None => joiner.packet(self, peer, packet),
             Some(other) if self.settings.shard.owns(other) => {
                 self.pass_on(other, packet, now, to_udp)?;
             }

@@ -5,25 +5,26 @@ use clock::Now;
 
 use super::Worker;
 use super::delivery::{Accepted, Delivery};
+use super::joining::Joiner;
 use crate::offload::{self, VirtioHeader};
 use crate::rules::{Decision, Direction, PeerRun};
 use crate::{DatagramSink, DropCause, PacketSink, PeerRef};
 
 /// Packets of a run go on behind its last one; control packets don't wait.
 pub(super) struct Filtered<'s, 'b, I, U> {
-    inward: &'s mut I,
+    joiner: Joiner<'s, 'b, I>,
     to_udp: &'s mut U,
     held: [Option<Accepted<'b>>; HELD],
     len: usize,
 }
 
 impl<'s, 'b, I: PacketSink<'b>, U: DatagramSink> Filtered<'s, 'b, I, U> {
-    pub(super) fn new(inward: &'s mut I, to_udp: &'s mut U) -> Self {
-        Self { inward, to_udp, held: [const { None }; HELD], len: 0 }
+    pub(super) fn new(joiner: Joiner<'s, 'b, I>, to_udp: &'s mut U) -> Self {
+        Self { joiner, to_udp, held: [const { None }; HELD], len: 0 }
     }
 
     /// Asks about what is held, and lets all of it go on or none. Nothing waits beyond a batch.
-    pub(super) fn settle(&mut self, worker: &mut Worker, now: Now) {
+    fn settle(&mut self, worker: &mut Worker, now: Now) {
         let Some(run) = self.run() else { return };
         worker.current_peer = Some(run.peer);
         let decision = worker.decide(&run, now);
@@ -33,7 +34,7 @@ impl<'s, 'b, I: PacketSink<'b>, U: DatagramSink> Filtered<'s, 'b, I, U> {
                 continue;
             }
             worker.current_peer = Some(run.peer);
-            if let Err(cause) = worker.deliver(accepted, now, self.inward, self.to_udp) {
+            if let Err(cause) = worker.deliver(accepted, now, &mut self.joiner, self.to_udp) {
                 worker.drops.count(cause);
             }
         }
@@ -57,7 +58,7 @@ impl<'s, 'b, I: PacketSink<'b>, U: DatagramSink> Filtered<'s, 'b, I, U> {
 
 impl<'b, I: PacketSink<'b>, U: DatagramSink> Delivery<'b> for Filtered<'_, 'b, I, U> {
     fn inward(&mut self) -> &mut impl PacketSink<'b> {
-        self.inward
+        self.joiner.sink()
     }
 
     fn accepted(
@@ -73,6 +74,11 @@ impl<'b, I: PacketSink<'b>, U: DatagramSink> Delivery<'b> for Filtered<'_, 'b, I
         self.held[self.len] = Some(accepted);
         self.len += 1;
         Ok(())
+    }
+
+    fn finish(mut self, worker: &mut Worker, now: Now) {
+        self.settle(worker, now);
+        self.joiner.flush(worker);
     }
 }
 

@@ -10,6 +10,7 @@ use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 
 use super::delivery::{Accepted, Delivery, Unfiltered};
 use super::filter::Filtered;
+use super::joining::Joiner;
 use super::{Queued, Worker};
 use crate::ip::Inner;
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
 };
 
 impl Worker {
-    /// Opens received datagrams in place. Inner packets and control packets go to `inward`; what
+    /// Opens received datagrams in place. Inner packets, joined where they continue each other, and
+    /// control packets go to `inward`; what
     /// one peer sent to another goes to `to_udp` (see [`PeerToPeer`]).
     pub fn handle_datagrams<'b>(
         &mut self,
@@ -26,26 +28,27 @@ impl Worker {
         inward: &mut impl PacketSink<'b>,
         to_udp: &mut impl DatagramSink,
     ) {
+        let joiner = Joiner::new(inward, self.joining);
         if self.rules.is_some() {
-            let mut filtered = Filtered::new(inward, to_udp);
-            self.handle_all(batch, now, &mut filtered);
-            return filtered.settle(self, now);
+            self.handle_all(batch, now, Filtered::new(joiner, to_udp));
+        } else {
+            self.handle_all(batch, now, Unfiltered { joiner, to_udp });
         }
-        self.handle_all(batch, now, &mut Unfiltered { inward, to_udp });
     }
 
     fn handle_all<'b>(
         &mut self,
         batch: impl IntoIterator<Item = Datagram<'b>>,
         now: Now,
-        delivery: &mut impl Delivery<'b>,
+        mut delivery: impl Delivery<'b>,
     ) {
         for Datagram { endpoint, bytes, stride } in batch {
             let stride = if stride == 0 { bytes.len() } else { stride };
             for datagram in bytes.chunks_mut(stride.max(1)) {
-                self.handle_datagram(&endpoint, datagram, now, delivery);
+                self.handle_datagram(&endpoint, datagram, now, &mut delivery);
             }
         }
+        delivery.finish(self, now);
     }
 
     fn handle_datagram<'b>(
@@ -175,12 +178,11 @@ impl Worker {
                 return Ok(());
             }
         }
-        let inner = self.checked(slot, packet)?;
+        let (peer, inner) = self.checked(slot, packet)?;
         let to = self.other_peer(slot, &inner);
         if to.is_some() && self.settings.peer_to_peer == PeerToPeer::Refuse {
             return Err(DropCause::PeerToPeer);
         }
-        let peer = self.name(slot)?;
         delivery.accepted(self, Accepted { peer, packet, to }, now)
     }
 
@@ -193,8 +195,8 @@ impl Worker {
         }
     }
 
-    /// The inner packet of a peer that may send it.
-    fn checked(&mut self, slot: u32, packet: &mut [u8]) -> Result<Inner, DropCause> {
+    /// The inner packet of a peer that may send it, and which peer that is.
+    fn checked(&mut self, slot: u32, packet: &mut [u8]) -> Result<(PeerRef, Inner), DropCause> {
         let inner = Inner::parse(packet).ok_or(DropCause::NotIp)?;
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
@@ -205,11 +207,7 @@ impl Worker {
             return Err(DropCause::ForeignSource);
         }
         mss::clamp(packet, peer.settings.mss);
-        Ok(inner)
-    }
-
-    fn name(&mut self, slot: u32) -> Result<PeerRef, DropCause> {
-        self.table.at(slot).map(|peer| peer.reference).ok_or(DropCause::UnknownPeer)
+        Ok((peer.reference, inner))
     }
 
     /// The other peer that a packet is for, unless that is the kernel's matter.

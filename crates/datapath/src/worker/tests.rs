@@ -3,6 +3,7 @@
 
 mod faults;
 mod hostile;
+mod joining;
 mod keepalive;
 mod moving;
 mod owners;
@@ -21,6 +22,7 @@ use wire::{KeyId, PeerId};
 
 use super::Worker;
 use crate::keys::{DataKeys, OpenKey, SealKey};
+use crate::offload::{Joined, SuperSink};
 use crate::testing::{Crafted, Dice};
 use crate::{
     Carrier, Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, Notice, Outbox,
@@ -141,14 +143,18 @@ struct Collected {
     packets: Vec<Vec<u8>>,
     control: Vec<(Endpoint, Vec<u8>)>,
     handed_off: Vec<(u16, Endpoint, Vec<u8>)>,
+    writes: usize,
     refuses: bool,
 }
 
-impl<'b> PacketSink<'b> for Collected {
-    fn packet(&mut self, _: PeerRef, packet: &'b mut [u8]) {
-        self.packets.push(packet.to_vec());
+impl SuperSink for Collected {
+    fn write(&mut self, joined: &Joined<'_, '_>) {
+        self.packets.extend(joined.packets.iter().map(|packet| packet.to_vec()));
+        self.writes += 1;
     }
+}
 
+impl<'b> PacketSink<'b> for Collected {
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]) {
         self.control.push((*endpoint, datagram.to_vec()));
     }

@@ -32,18 +32,20 @@ enum What {
     Packet(VirtioHeader),
 }
 
-/// What was handed over, for the worker.
-pub(super) enum Contents<'b> {
-    Datagram(Datagram<'b>),
-    Packet(Packet<'b>),
-}
-
 impl HandedOff {
-    pub(super) fn contents(&mut self) -> Contents<'_> {
-        let bytes = &mut self.bytes[..];
+    /// The datagram, if it is one.
+    pub(super) fn datagram(&mut self) -> Option<Datagram<'_>> {
         match self.what {
-            What::Datagram(endpoint) => Contents::Datagram(Datagram::single(endpoint, bytes)),
-            What::Packet(header) => Contents::Packet(Packet { bytes, header }),
+            What::Datagram(endpoint) => Some(Datagram::single(endpoint, &mut self.bytes)),
+            What::Packet(_) => None,
+        }
+    }
+
+    /// The packet that is to be sealed, if it is one.
+    pub(super) fn packet(&mut self) -> Option<Packet<'_>> {
+        match self.what {
+            What::Datagram(_) => None,
+            What::Packet(header) => Some(Packet { bytes: &mut self.bytes, header }),
         }
     }
 }
@@ -208,7 +210,7 @@ mod tests {
             let bytes = (round as u32).to_be_bytes();
             assert!(one.datagram(1, &endpoint(), &bytes));
             let mut packet = two.take().unwrap();
-            let Contents::Datagram(datagram) = packet.contents() else { panic!("a datagram") };
+            let datagram = packet.datagram().expect("a datagram");
             assert_eq!((datagram.endpoint, &*datagram.bytes), (endpoint(), &bytes[..]));
             two.give_back(packet);
             assert_eq!(two.queues.by_worker[1].emptied.len(), 1);

@@ -1,12 +1,11 @@
-//! Where what received datagrams held goes: inner packets to the TUN device, joined where they
-//! continue each other; control packets to the control task once their HMAC has checked out.
+//! Where what received datagrams held goes: inner packets to the TUN device, joined as they come out of
+//! the data path's core; control packets to the control task once their HMAC has checked out.
 
 use std::sync::Arc;
 
 use clock::Now;
-use datapath::fault::{self, Place};
-use datapath::offload::{self, Coalescer, Joined, Segmentation, SuperSink};
-use datapath::{Endpoint, PacketSink, PeerRef};
+use datapath::offload::{self, Joined, Segmentation, SuperSink};
+use datapath::{Endpoint, PacketSink};
 use sysio::{NO_OFFLOAD, TunIoError, TunOffload};
 use tokio::sync::mpsc;
 use wire::tls_auth::{ControlWrap, Suspect};
@@ -23,8 +22,6 @@ pub(super) struct Ingress<T> {
     wrap: Arc<ControlWrap>,
     control: mpsc::Sender<ControlDatagram>,
     joining: Joining,
-    /// Whose packets are being joined or written. Persists when that panics.
-    joining_for: Option<PeerRef>,
     diagnosis: Diagnosis,
     figures: DataFigures,
 }
@@ -41,7 +38,6 @@ impl<T: TunIo> Ingress<T> {
             wrap,
             control,
             joining: Joining::new(joins),
-            joining_for: None,
             diagnosis: Diagnosis::default(),
             figures: DataFigures::default(),
         }
@@ -49,13 +45,12 @@ impl<T: TunIo> Ingress<T> {
 
     /// Begins a batch. `handoff` takes what belongs to other workers; there are none for what those
     /// had handed over.
-    pub(super) fn begin<'t, 'b>(
+    pub(super) fn begin<'t>(
         &'t mut self,
         handoff: Option<&'t Handoff>,
         now: Now,
-    ) -> IngressBatch<'t, 'b, T> {
+    ) -> IngressBatch<'t, T> {
         IngressBatch {
-            coalescer: Coalescer::new(self.joining.allowed()),
             writer: TunWriter { tun: &*self.tun, joining: &mut self.joining, errors: 0 },
             wrap: &self.wrap,
             control: &self.control,
@@ -64,17 +59,15 @@ impl<T: TunIo> Ingress<T> {
             diagnosis: &mut self.diagnosis,
             forged_on_stream: false,
             now,
-            joining_for: &mut self.joining_for,
-            owner: None,
         }
     }
 
-    /// Whose packets were being joined when that panicked.
-    pub(super) fn take_panicked(&mut self) -> Option<PeerRef> {
-        self.joining_for.take()
+    /// What may be joined for the device.
+    pub(super) fn allowed(&self) -> offload::Joining {
+        self.joining.allowed
     }
 
-    /// What the device takes joined.
+    /// The same, as what the device was asked for.
     pub(super) fn joins(&self) -> TunOffload {
         self.joining.tun()
     }
@@ -90,8 +83,7 @@ impl<T: TunIo> Ingress<T> {
 }
 
 /// Takes the content of one batch.
-pub(super) struct IngressBatch<'t, 'b, T> {
-    coalescer: Coalescer<'b>,
+pub(super) struct IngressBatch<'t, T> {
     writer: TunWriter<'t, T>,
     wrap: &'t ControlWrap,
     control: &'t mpsc::Sender<ControlDatagram>,
@@ -101,40 +93,23 @@ pub(super) struct IngressBatch<'t, 'b, T> {
     /// A control packet of a TCP connection failed the check: nothing of it is looked at any more.
     forged_on_stream: bool,
     now: Now,
-    joining_for: &'t mut Option<PeerRef>,
-    /// Whose packets wait in the coalescer.
-    owner: Option<PeerRef>,
 }
 
-impl<T: TunIo> IngressBatch<'_, '_, T> {
-    /// Writes what still waits for more of its flow: nothing waits beyond a batch. Says whether a
-    /// TCP connection brought a control packet that failed the check.
-    pub(super) fn finish(mut self) -> bool {
-        self.flush_owner();
+impl<T: TunIo> IngressBatch<'_, T> {
+    /// Ends the batch. Says whether a TCP connection brought a control packet that failed the check.
+    pub(super) fn finish(self) -> bool {
         self.figures.tun_errors += self.writer.errors;
         self.forged_on_stream
     }
+}
 
-    /// Writes what waits. Should that panic, it is its owner's end, and not the current peer's.
-    fn flush_owner(&mut self) {
-        let Some(owner) = self.owner.take() else { return };
-        *self.joining_for = Some(owner);
-        fault::pass(Place::Coalesce, owner);
-        self.coalescer.flush(&mut self.writer);
-        *self.joining_for = None;
+impl<T: TunIo> SuperSink for IngressBatch<'_, T> {
+    fn write(&mut self, joined: &Joined<'_, '_>) {
+        self.writer.write(joined);
     }
 }
 
-impl<'b, T: TunIo> PacketSink<'b> for IngressBatch<'_, 'b, T> {
-    /// Packets of different peers are never of one flow, so nothing is lost by not trying.
-    fn packet(&mut self, peer: PeerRef, packet: &'b mut [u8]) {
-        if self.owner != Some(peer) {
-            self.flush_owner();
-            self.owner = Some(peer);
-        }
-        self.coalescer.push(packet, &mut self.writer);
-    }
-
+impl<'b, T: TunIo> PacketSink<'b> for IngressBatch<'_, T> {
     fn control(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]) {
         if self.forged_on_stream {
             return;
@@ -167,7 +142,7 @@ struct TunWriter<'t, T> {
     errors: u64,
 }
 
-impl<T: TunIo> SuperSink for TunWriter<'_, T> {
+impl<T: TunIo> TunWriter<'_, T> {
     fn write(&mut self, joined: &Joined<'_, '_>) {
         let header = joined.header.encode();
         let outcome =
@@ -182,9 +157,7 @@ impl<T: TunIo> SuperSink for TunWriter<'_, T> {
             Err(error) => self.lost(joined.packets.len(), &error),
         }
     }
-}
 
-impl<T: TunIo> TunWriter<'_, T> {
     fn write_plain(&mut self, packet: &[u8]) {
         if let Err(error) = self.tun.of_flow(packet).send_gathered(&NO_OFFLOAD, packet, &[]) {
             self.lost(1, &error);
@@ -214,10 +187,6 @@ impl Joining {
             TunOffload::TcpAndUdp => offload::Joining::TcpAndUdp,
         };
         Self { allowed, took_tcp: false, took_udp: false }
-    }
-
-    fn allowed(&self) -> offload::Joining {
-        self.allowed
     }
 
     /// The same, as what the device was asked for.
@@ -276,51 +245,3 @@ impl Diagnosis {
 }
 
 const DIAGNOSES_A_SECOND: u32 = 20;
-
-#[cfg(test)]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-    use sysio::Tun;
-    use wire::PeerId;
-    use wire::static_key::{KeyDirection, StaticKey};
-    use wire::tls_auth::{AuthDigest, TlsAuth};
-
-    use super::*;
-
-    #[test]
-    fn when_writing_panics_its_owner_is_named_and_not_the_current_peer() {
-        let pair =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
-        let (near, _far) = pair.unwrap();
-        let tun = Arc::new(Tun::from_fd(near, "near").unwrap());
-        let tun = Arc::new(TunQueues::one(tun));
-        let key = StaticKey::from_bytes(&[7; 256]);
-        let auth = TlsAuth::new(&key, KeyDirection::Normal, AuthDigest::Sha256);
-        let wrap = Arc::new(ControlWrap::TlsAuth(Box::new(auth)));
-        let (control, _datagrams) = mpsc::channel(1);
-        let mut ingress = Ingress::new(tun, TunOffload::TcpAndUdp, wrap, control);
-        let mut packets = [segment(), segment(), segment()];
-        let [first, second, other] = &mut packets;
-        let now = Now { boot: Default::default(), wall: Default::default() };
-        let mut inward = ingress.begin(None, now);
-        let [ill, well] = [1, 2].map(|id| PeerRef { id: PeerId::new(id).unwrap(), generation: 9 });
-        fault::inject(Place::Coalesce, ill, 0);
-        let pushed = [(ill, &mut first[..]), (ill, &mut second[..]), (well, &mut other[..])];
-        let push_all = || pushed.into_iter().for_each(|(peer, packet)| inward.packet(peer, packet));
-        let panicked = catch_unwind(AssertUnwindSafe(push_all));
-        assert!(panicked.is_err());
-        assert_eq!(ingress.take_panicked(), Some(ill));
-    }
-
-    /// A TCP segment of four bytes.
-    fn segment() -> [u8; 44] {
-        let mut segment = [0; 44];
-        segment[0] = 0x45;
-        segment[3] = 44;
-        segment[9] = 6;
-        (segment[32], segment[33]) = (0x50, 0x10);
-        segment
-    }
-}

@@ -19,7 +19,7 @@ use datapath::{
 use sysio::{Packet, Poller, PollerEvents, Ready, Received, Transmit, Tun, UdpSocket};
 use tokio::sync::mpsc;
 
-use super::handoff::{Contents, Egress, HandedOff, Handoff};
+use super::handoff::{Egress, HandedOff, Handoff};
 use super::ingress::Ingress;
 use super::moderation::{FEW, Moderation, Turn};
 use super::packet_io::{TunIo, UdpIo};
@@ -163,6 +163,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     }
 
     pub(super) fn serve(&mut self, ready: &[Ready]) {
+        self.worker.set_joining(self.ingress.allowed());
         self.serve_tun(Waiting::among(ready));
         for event in ready {
             match *event {
@@ -202,7 +203,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             self.outbox.clear();
         }
         self.streams.drop_current(&self.poller);
-        let peer = self.ingress.take_panicked().or(self.worker.current_peer());
+        let peer = self.worker.current_peer();
         tracing::error!(?peer, "an internal error over a packet or a command; its peer is closed");
         if let Some(peer) = peer {
             self.remove_peer(peer);
@@ -461,19 +462,12 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
 
     fn handle_handed_off(&mut self, handed_off: &mut [HandedOff]) {
         let now = self.io.common.clock.now();
-        let mut inward = self.ingress.begin(None, now);
-        for packet in handed_off {
-            match packet.contents() {
-                Contents::Datagram(datagram) => {
-                    let outbox = &mut self.outbox;
-                    self.worker.handle_datagrams([datagram], now, &mut inward, outbox);
-                }
-                Contents::Packet(packet) => {
-                    self.worker.handle_packets([packet], now, &mut self.outbox);
-                }
-            }
-        }
-        inward.finish();
+        let mut batch = self.ingress.begin(None, now);
+        let datagrams = handed_off.iter_mut().filter_map(HandedOff::datagram);
+        self.worker.handle_datagrams(datagrams, now, &mut batch, &mut self.outbox);
+        batch.finish();
+        let packets = handed_off.iter_mut().filter_map(HandedOff::packet);
+        self.worker.handle_packets(packets, now, &mut self.outbox);
         self.flush();
     }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
 use crate::fault::{self, Place};
-use crate::offload::{Segmentation, VirtioHeader};
+use crate::offload::{Joining, Segmentation, VirtioHeader};
 
 #[test]
 fn a_panic_while_opening_is_the_end_of_that_peer_alone() {
@@ -50,6 +50,18 @@ fn a_panic_between_segments_is_the_end_of_that_peer_alone() {
         assert_eq!(sent.len(), 1 + before as usize);
         only_one_ended(&mut rig, &mut fars, ill, well);
     }
+}
+
+#[test]
+fn a_panic_while_what_waited_is_written_is_its_owners_end_and_not_that_of_the_next_packets_peer() {
+    let (mut rig, mut fars, [ill, well]) = two_peers(920);
+    rig.worker.set_joining(Joining::TcpAndUdp);
+    fault::inject(Place::Coalesce, ill, 0);
+    let batch: Vec<_> = [0, 0, 1].map(|n| (n, fars[n as usize].hello())).into();
+    let panicked = receive(&mut rig, &batch);
+    assert!(panicked && rig.worker.current_peer() == Some(ill));
+    rig.packets();
+    only_one_ended(&mut rig, &mut fars, ill, well);
 }
 
 #[test]
