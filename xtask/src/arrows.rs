@@ -32,7 +32,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["clock", "wire", "tunnel", "pki", "sysio", "engine"]),
-    ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "client"]),
+    ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "engine", "client"]),
     ("handfast", &["admin", "clock", "sysio", "engine", "gateway", "client", "load"]),
     ("testkit", &[]),
     ("interop", &["sysio"]),

@@ -4,7 +4,6 @@
 //! wants, and [`ClientEvent::Established`] that data flows. A new connection is a new [`Client`]; the
 //! TUN device may be the same.
 
-use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use datapath::{
 };
 use sysio::{BindError, TcpStream, Tun, UdpSocket};
 use tokio::sync::mpsc;
-use tunnel::{ClientConfig, Close, EndReason, Event, NewKey, RenegotiateReason, Session};
+use tunnel::{ClientConfig, Close, EndReason, RenegotiateReason, Session};
 use wire::PeerId;
 use wire::cipher::Cipher;
 use wire::peer_info::PeerInfo;
@@ -25,6 +24,7 @@ use crate::data::{
     CLIENT_STREAM, Common, ControlDatagram, DataPlane, PlaneIo, StreamEnded, StreamSources,
     WorkerOutputs,
 };
+use crate::driver::{Driver, Happened, KeyChange, Surroundings};
 use crate::entropy::fresh_seed;
 use crate::grant::server_settings;
 use crate::{DataFigures, Ending, Offloads, StartError};
@@ -133,17 +133,16 @@ impl Client {
         let session = Session::client(Arc::new(tunnel), seed, clock.now());
         let (events_out, events) = mpsc::unbounded_channel();
         let (orders, orders_in) = mpsc::unbounded_channel();
-        let task = ClientTask {
-            session,
+        let side = ClientSide {
             settings,
             endpoint,
             data: data.clone(),
             clock,
             events: events_out,
-            answered: false,
             up: false,
             ended: false,
         };
+        let task = ClientTask { driver: Driver::new(session), side, answered: false };
         tokio::spawn(task.run(datagrams, notices, ended_streams, orders_in));
         Ok(Client { events, orders, data, place })
     }
@@ -199,15 +198,9 @@ impl Drop for Client {
 }
 
 struct ClientTask {
-    session: Session,
-    settings: ClientSettings,
-    endpoint: Endpoint,
-    data: DataPlane,
-    clock: Arc<dyn Clock>,
-    events: mpsc::UnboundedSender<ClientEvent>,
+    driver: Driver,
+    side: ClientSide,
     answered: bool,
-    up: bool,
-    ended: bool,
 }
 
 impl ClientTask {
@@ -218,62 +211,63 @@ impl ClientTask {
         mut ended_streams: mpsc::UnboundedReceiver<StreamEnded>,
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
+        let clock = Arc::clone(&self.side.clock);
         loop {
-            self.drain();
-            let Some(wait) = self.time_left() else { break };
+            self.driver.drain(&mut self.side, || clock.now());
+            let Some(wait) = self.driver.time_left(clock.now()) else { break };
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
-                    Some(order) => self.obey(order),
+                    Some(order) => self.handle_order(order),
                     None => break,
                 },
-                Some(notice) = notices.recv() => self.take_notice(notice),
-                Some(datagram) = datagrams.recv() => self.take_datagram(&datagram.bytes),
+                Some(notice) = notices.recv() => self.handle_notice(notice),
+                Some(datagram) = datagrams.recv() => self.handle_datagram(&datagram.bytes),
                 // Behind what came over it before.
                 Some(ended) = ended_streams.recv() => self.end(Ending::Connection(ended.why)),
-                () = tokio::time::sleep(wait) => self.session.handle_timeout(self.clock.now()),
+                () = tokio::time::sleep(wait) => self.driver.handle_timeout(clock.now()),
             }
         }
-        self.data.stop();
+        self.side.data.stop();
     }
 
-    fn obey(&mut self, order: Order) {
-        let now = self.clock.now();
+    fn handle_order(&mut self, order: Order) {
+        let now = self.side.clock.now();
         match order {
-            Order::Ping => self.data.send_ping(server_peer()),
-            Order::Renegotiate => self.session.renegotiate(RenegotiateReason::Requested, now),
+            Order::Ping => self.side.data.send_ping(server_peer()),
+            Order::Renegotiate => self.driver.renegotiate(RenegotiateReason::Requested, now),
             Order::Close => {
                 // Servers before 2.6 do not know EXIT in the control channel. Over TCP the end of
                 // the connection says it.
-                let in_data = self.endpoint.stream().is_none();
+                let in_data = self.side.endpoint.stream().is_none();
                 if in_data
-                    && !self.session.negotiated().is_some_and(|negotiated| negotiated.exit_notify)
+                    && !self.driver.negotiated().is_some_and(|negotiated| negotiated.exit_notify)
                 {
-                    self.data.send_exit(server_peer());
+                    self.side.data.send_exit(server_peer());
                 }
-                self.session.close(Close::Exit, now);
+                self.driver.close(Close::Exit, now);
             }
         }
     }
 
-    fn take_datagram(&mut self, datagram: &[u8]) {
-        match self.session.handle_datagram(datagram, self.clock.now()) {
-            Ok(()) if self.up => self.data.apply(Command::PeerHeard { peer: server_peer() }),
-            Ok(()) if !self.answered && self.session.peer_session_id().is_some() => {
+    fn handle_datagram(&mut self, datagram: &[u8]) {
+        match self.driver.handle_datagram(datagram, self.side.clock.now()) {
+            Ok(()) if self.side.up => {
+                self.side.data.apply(Command::PeerHeard { peer: server_peer() });
+            }
+            Ok(()) if !self.answered && self.driver.peer_session_id().is_some() => {
                 self.answered = true;
-                self.tell(ClientEvent::Answered);
+                self.side.tell(ClientEvent::Answered);
             }
             Ok(()) => {}
             Err(reason) => tracing::trace!(%reason, "a control packet was dropped"),
         }
     }
 
-    fn take_notice(&mut self, notice: Notice) {
-        let now = self.clock.now();
+    fn handle_notice(&mut self, notice: Notice) {
         match notice {
-            Notice::FirstUse { key_id, .. } => self.session.data_seen(key_id, now),
-            Notice::KeysNearlyUsedUp { .. } => {
-                self.session.renegotiate(RenegotiateReason::KeyNearlyUsedUp, now);
+            Notice::FirstUse { .. } | Notice::KeysNearlyUsedUp { .. } => {
+                self.driver.handle_notice(&notice, self.side.clock.now());
             }
             Notice::Expired { .. } => self.end(Ending::PingTimeout),
             Notice::Exit { .. } => self.end(Ending::Session(EndReason::PeerExit)),
@@ -283,45 +277,49 @@ impl ClientTask {
         }
     }
 
-    fn drain(&mut self) {
-        loop {
-            let now = self.clock.now();
-            let waiting: Vec<_> = iter::from_fn(|| self.session.poll_transmit(now)).collect();
-            self.data.send_control(&self.endpoint, waiting);
-            let Some(event) = self.session.poll_event() else { return };
-            self.act_on(event);
-        }
+    fn end(&mut self, ending: Ending) {
+        self.side.end(ending, &mut self.driver);
+    }
+}
+
+/// What a client's session is driven in.
+struct ClientSide {
+    settings: ClientSettings,
+    endpoint: Endpoint,
+    data: DataPlane,
+    clock: Arc<dyn Clock>,
+    events: mpsc::UnboundedSender<ClientEvent>,
+    up: bool,
+    ended: bool,
+}
+
+impl Surroundings for ClientSide {
+    fn send(&mut self, packets: Vec<Vec<u8>>) {
+        self.data.send_control(&self.endpoint, packets);
     }
 
-    fn act_on(&mut self, event: Event) {
-        match event {
-            Event::Pushed(reply) => {
+    fn change_keys(&mut self, change: KeyChange) {
+        self.data.apply(change.command(server_peer()));
+    }
+
+    fn happened(&mut self, what: Happened, session: &mut Session) {
+        match what {
+            Happened::Pushed(reply) => {
                 self.set_up(&reply);
                 self.tell(ClientEvent::Pushed(reply));
             }
-            Event::KeyReady(key) => {
-                let NewKey { key_id, cipher, material, role } = *key;
-                let peer = server_peer();
-                self.data.apply(Command::KeyNew { peer, key_id, cipher, material, role });
-                // What the peer sends on being told is looked at after the command.
-                self.session.key_installed(key_id, self.clock.now());
-            }
-            Event::KeyActive(key_id) => {
-                self.data.apply(Command::KeySwap { peer: server_peer(), key_id })
-            }
-            Event::KeyRetired(key_id) => {
-                self.data.apply(Command::KeyDel { peer: server_peer(), key_id })
-            }
-            Event::Established => {
-                let cipher = self.session.negotiated().map(|negotiated| negotiated.cipher);
+            Happened::Established => {
+                let cipher = session.negotiated().map(|negotiated| negotiated.cipher);
                 self.tell(ClientEvent::Established(cipher));
             }
-            Event::Renegotiated(_) => self.tell(ClientEvent::Renegotiated),
-            Event::Ended(reason) => self.end(Ending::Session(reason)),
-            Event::Admission(_) => {}
+            Happened::Renegotiated => self.tell(ClientEvent::Renegotiated),
+            Happened::Ended(reason) => self.end(Ending::Session(reason), session),
+            Happened::Admission(_) => {}
         }
     }
+}
 
+impl ClientSide {
     /// The server becomes the data worker's one peer.
     fn set_up(&mut self, reply: &PushReply) {
         if self.up {
@@ -354,10 +352,10 @@ impl ClientTask {
         self.up = true;
     }
 
-    fn end(&mut self, ending: Ending) {
+    fn end(&mut self, ending: Ending, session: &mut Session) {
         if !self.ended {
             self.ended = true;
-            self.session.close(Close::Replaced, self.clock.now());
+            session.close(Close::Replaced, self.clock.now());
             self.data.apply(Command::PeerDel { peer: server_peer() });
             self.tell(ClientEvent::Ended(ending));
         }
@@ -366,14 +364,6 @@ impl ClientTask {
     fn tell(&self, event: ClientEvent) {
         // Nobody listens any more: the orders' other end is gone too, which ends the task.
         let _ = self.events.send(event);
-    }
-
-    fn time_left(&self) -> Option<Duration> {
-        match self.session.poll_timeout() {
-            Some(deadline) => Some(deadline.at.saturating_sub(self.clock.now().boot)),
-            None if self.ended => None,
-            None => Some(IDLE),
-        }
     }
 }
 
@@ -408,4 +398,3 @@ fn server_peer() -> PeerRef {
 }
 
 const CONTROL_QUEUE: usize = 64;
-const IDLE: Duration = Duration::from_secs(3600);

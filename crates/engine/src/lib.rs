@@ -27,6 +27,7 @@ mod affinity;
 mod client;
 mod control;
 mod data;
+mod driver;
 mod ending;
 mod entropy;
 mod figures;
@@ -46,6 +47,7 @@ pub use admission::{
 };
 pub use client::{Client, ClientEvent, ClientSettings, Link};
 pub use data::{QUEUES_PER_WORKER, StreamEnd};
+pub use driver::{Driver, Happened, KeyChange, Surroundings};
 pub use ending::Ending;
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;

@@ -228,7 +228,7 @@ impl<'c> Load<'c> {
         let link = Link::begin(subscriber, socket, fresh_seed()?, now)
             .map_err(|error| LoadError::Socket(subscriber.server, error))?;
         self.poller
-            .add(&link.socket, number as u32, Interest::Readable)
+            .add(link.socket(), number as u32, Interest::Readable)
             .map_err(LoadError::System)?;
         self.links.push(Some(Box::new(link)));
         self.opening += 1;
@@ -298,9 +298,9 @@ impl<'c> Load<'c> {
         let now = self.clock.now();
         let Some(link) = self.links.get_mut(number).and_then(Option::as_mut) else { return };
         // An error is what the network said about an earlier datagram.
-        let count = link.socket.recv_batch(&mut self.received).unwrap_or(0);
+        let count = link.socket().recv_batch(&mut self.received).unwrap_or(0);
         for slot in self.received.iter_mut().take(count).filter(|slot| !slot.truncated) {
-            match link.take(slot.packet.content_mut(), self.size, now) {
+            match link.handle_datagram(slot.packet.content_mut(), self.size, now) {
                 Held::Nothing => {}
                 Held::Ping => self.pings_received += 1,
                 Held::Answer => self.answered += 1,
@@ -364,7 +364,7 @@ impl<'c> Load<'c> {
             let number = usize::from(socket);
             let Some(link) = self.links.get(number).and_then(Option::as_ref) else { continue };
             // What the kernel refuses is lost, as on any network.
-            let _ = link.socket.send(transmit(run.endpoint.remote, run.bytes, run.segment));
+            let _ = link.socket().send(transmit(run.endpoint.remote, run.bytes, run.segment));
         }
         self.outbox.clear();
     }
