@@ -21,8 +21,8 @@ use wire::peer_info::PeerInfo;
 use wire::push::{PushOption, PushReply};
 
 use crate::data::{
-    CLIENT_STREAM, Common, ControlDatagram, DataPlane, PlaneIo, StreamEnded, StreamSources,
-    WorkerOutputs,
+    CLIENT_STREAM, Common, ControlDatagram, DataPlane, ForeignStreams, PlaneIo, StreamEnded,
+    StreamSources, WorkerOutputs,
 };
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};
 use crate::entropy::fresh_seed;
@@ -122,7 +122,12 @@ impl Client {
                 nice: settings.nice,
             },
         };
-        let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
+        let outputs = WorkerOutputs {
+            control,
+            notices: notices_out,
+            ended_streams: streams_out,
+            foreign_streams: ForeignStreams::default(),
+        };
         let (data, _thread, _) = DataPlane::start(WorkerSettings::client(), io, outputs)
             .map_err(StartError::DataWorker)?;
         let seed = fresh_seed().map_err(StartError::Entropy)?;

@@ -33,8 +33,8 @@ mod worker;
 
 pub(crate) use self::control_receiver::ControlReceiver;
 pub(crate) use self::plane::{DataPlane, PlaneIo};
-pub use self::streams::StreamEnd;
 pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
+pub use self::streams::{ForeignStream, ForeignStreams, StreamEnd};
 pub use self::tun_queues::QUEUES_PER_WORKER;
 
 use self::handoff::Handoff;
@@ -85,6 +85,7 @@ pub(crate) struct WorkerOutputs {
     pub(crate) control: mpsc::Sender<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedSender<StreamEnded>,
+    pub(crate) foreign_streams: ForeignStreams,
 }
 
 /// A running worker. Dropping the last handle stops it.
@@ -194,6 +195,7 @@ fn make_one(
         sources,
         &poller,
         outputs.ended_streams.clone(),
+        outputs.foreign_streams.clone(),
     )?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };

@@ -46,7 +46,7 @@ pub use admission::{
     Admission, AdmissionRequest, Admitted, Identity, Report, Revision, SessionInfo,
 };
 pub use client::{Client, ClientEvent, ClientSettings, Link};
-pub use data::{QUEUES_PER_WORKER, StreamEnd};
+pub use data::{ForeignStream, ForeignStreams, QUEUES_PER_WORKER, StreamEnd};
 pub use driver::{Driver, Happened, KeyChange, Surroundings};
 pub use ending::Ending;
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};

@@ -17,7 +17,9 @@ use crate::data::{Common, DataPlane, PlaneIo, StreamSources, WorkerOutputs};
 use crate::entropy::fresh_seed;
 use crate::pool::SessionPool;
 use crate::registry::{RegistrySettings, slots};
-use crate::{Admission, DataSettings, Figures, Identity, Kick, Offloads, SessionInfo};
+use crate::{
+    Admission, DataSettings, Figures, ForeignStreams, Identity, Kick, Offloads, SessionInfo,
+};
 
 /// What a server is made with.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct ServerIo {
     pub udp: Vec<Vec<Arc<UdpSocket>>>,
     /// For each address that takes TCP connections, its listeners: one for each worker, or fewer.
     pub tcp: Vec<Vec<TcpListener>>,
+    /// Where a TCP connection goes that begins with another protocol.
+    pub foreign: ForeignStreams,
 }
 
 impl ServerIo {
@@ -65,6 +69,7 @@ impl ServerIo {
             queues: vec![tun],
             udp: udp.into_iter().map(|socket| vec![socket]).collect(),
             tcp: tcp.into_iter().map(|listener| vec![listener]).collect(),
+            foreign: ForeignStreams::default(),
         }
     }
 }
@@ -93,6 +98,7 @@ impl Server {
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
         let (streams_out, ended_streams) = mpsc::unbounded_channel();
+        let foreign_streams = io.foreign;
         let io = PlaneIo {
             owners: io.workers.max(1),
             wanted: io.offloads,
@@ -107,7 +113,12 @@ impl Server {
             peer_to_peer: settings.peer_to_peer,
             shard: Shard::WHOLE,
         };
-        let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
+        let outputs = WorkerOutputs {
+            control,
+            notices: notices_out,
+            ended_streams: streams_out,
+            foreign_streams,
+        };
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
         let (data, threads, receiver) = control_thread
             .within(|| DataPlane::start(worker, io, outputs))

@@ -10,9 +10,7 @@ use std::time::Duration;
 use clock::{Clock, Now};
 use datapath::{Command, Endpoint, PeerRef};
 use tokio::sync::mpsc;
-use tunnel::{
-    Accepted, Close, DropReason, Hello, Seed, ServerConfig, Session,
-};
+use tunnel::{Accepted, Close, DropReason, Hello, Seed, ServerConfig, Session};
 
 use crate::data::{DataPlane, StreamEnd};
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};

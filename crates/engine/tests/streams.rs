@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
-use engine::StreamFigures;
+use engine::{ForeignStream, ForeignStreams, StreamFigures};
 use lab::{Lab, Subscriber, Way};
+use tokio::sync::mpsc;
 use wire::stream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,6 +46,60 @@ async fn each_misdeed_ends_its_connection_under_a_name_of_its_own() {
     tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the session ends at once");
     assert_eq!(lab.server.figures().await.control.endings.get("tcp_empty_frame"), Some(&1));
     assert_eq!(figures(&lab).await.open, 0);
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_protocols_connection_goes_to_its_taker_with_every_byte_and_ready_for_use() {
+    let (taker, mut taken) = mpsc::channel(1);
+    let lab = Lab::start_with(None, Arc::new(SystemClock), ForeignStreams::to(taker));
+    let subscriber = up(&lab).await;
+    // A ClientHello's first bytes announce a packet that is too long for a stranger, and a
+    // WebSocket's, too; a byte alone says nothing.
+    for (first, then) in
+        [(&b"\x16"[..], &b"\x03\x01\x02\x00\x01\x00"[..]), (b"GET ", b"/ HTTP/1.1")]
+    {
+        let mut stranger = TcpStream::connect(lab.tcp).expect("connected");
+        stranger.write_all(first).expect("sent");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stranger.write_all(then).expect("sent");
+        let took = tokio::time::timeout(Duration::from_secs(5), taken.recv()).await;
+        let ForeignStream { stream, received } = took.expect("in time").expect("a connection");
+        assert_eq!(stream.remote(), stranger.local_addr().expect("bound"));
+        let mut stream = std::net::TcpStream::from(stream);
+        stream.set_nonblocking(false).expect("a socket");
+        let mut rest = vec![0; first.len() + then.len() - received.len()];
+        stream.read_exact(&mut rest).expect("what came later");
+        assert_eq!([received, rest].concat(), [first, then].concat());
+        stream.write_all(b"an answer").expect("sent");
+        let mut answer = [0; 9];
+        stranger.read_exact(&mut answer).expect("received");
+        assert_eq!(&answer, b"an answer");
+    }
+    let counted = figures(&lab).await;
+    assert_eq!((counted.handed_out, counted.strangers, counted.open), (2, 0, 1));
+    assert!(counted.ended.is_empty(), "{:?}", counted.ended);
+    drop(subscriber);
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_its_taker_has_no_room_for_and_what_began_as_ours_is_closed_and_counted() {
+    let (taker, mut taken) = mpsc::channel(1);
+    let lab = Lab::start_with(None, Arc::new(SystemClock), ForeignStreams::to(taker));
+    let mut first = TcpStream::connect(lab.tcp).expect("connected");
+    first.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("sent");
+    while figures(&lab).await.handed_out < 1 {}
+    let mut second = TcpStream::connect(lab.tcp).expect("connected");
+    second.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("sent");
+    assert!(is_ended(&mut second));
+    assert_eq!(counted(&lab, "tcp_long_frame").await, 1);
+    assert!(taken.recv().await.is_some());
+    let mut ours = TcpStream::connect(lab.tcp).expect("connected");
+    ours.write_all(&[&framed(&lab::first_packet())[..], b"GET / HTTP/1.1"].concat()).expect("sent");
+    assert!(is_ended(&mut ours));
+    assert_eq!(counted(&lab, "tcp_long_frame").await, 2);
+    assert_eq!(figures(&lab).await.handed_out, 1);
     lab.server.stop().await;
 }
 

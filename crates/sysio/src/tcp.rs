@@ -211,6 +211,13 @@ impl TcpStream {
     }
 }
 
+/// A socket that doesn't block, for other libraries.
+impl From<TcpStream> for std::net::TcpStream {
+    fn from(stream: TcpStream) -> Self {
+        stream.socket.into()
+    }
+}
+
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()

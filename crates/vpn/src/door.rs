@@ -62,6 +62,7 @@ impl Vpn {
             queues: network.queues.clone(),
             udp: listeners.udp,
             tcp: listeners.tcp,
+            foreign: engine::ForeignStreams::default(),
         };
         let admission = Arc::new(GatewayAdmission::new(directory));
         let server = Server::start(io, server_settings(settings, keys), admission, clock)

@@ -3,7 +3,8 @@
 //! A connection is a stranger's until the control task adopts it, which it does once a cookie came
 //! back over it. Until then it may send a little, control packets only, for a few seconds; strangers
 //! are limited in number, for each source and together, and the oldest goes first. So nobody
-//! without the tls-auth key keeps a descriptor for long.
+//! without the tls-auth key keeps a descriptor for long. One that begins with another protocol is handed
+//! out, where that has a taker.
 //!
 //! Invariant: every connection that was adopted, or for which that was asked too late, is reported
 //! once when it is gone, unless the control task itself had it closed.
@@ -24,10 +25,12 @@ use crate::figures::StreamFigures;
 
 mod connection;
 mod end;
+mod foreign;
 mod strangers;
 
 use connection::{Connection, Phase, Priority};
 pub use end::StreamEnd;
+pub use foreign::{ForeignStream, ForeignStreams};
 use strangers::Strangers;
 
 /// A connection that the control task had adopted is gone.
@@ -79,6 +82,7 @@ pub(super) struct Streams {
     current: Option<usize>,
     figures: StreamFigures,
     ended: mpsc::UnboundedSender<StreamEnded>,
+    foreign: ForeignStreams,
 }
 
 /// What was read of a connection.
@@ -86,6 +90,8 @@ pub(super) struct Reading {
     pub(super) endpoint: Endpoint,
     pub(super) len: usize,
     pub(super) stranger: bool,
+    /// It holds everything that ever came over the connection.
+    is_first: bool,
 }
 
 impl Streams {
@@ -95,6 +101,7 @@ impl Streams {
         sources: StreamSources,
         poller: &Poller,
         ended: mpsc::UnboundedSender<StreamEnded>,
+        foreign: ForeignStreams,
     ) -> std::io::Result<Self> {
         let mut streams = Self {
             worker,
@@ -109,6 +116,7 @@ impl Streams {
             current: None,
             figures: StreamFigures::default(),
             ended,
+            foreign,
         };
         streams.listen(poller)?;
         if let Some(socket) = sources.connected {
@@ -249,8 +257,9 @@ impl Streams {
             }
             Ok((len, StreamRead::Bytes(_))) => {
                 let endpoint = connection.endpoint;
+                let is_first = connection.phase == Phase::Stranger { heard: len };
                 self.current = Some(slot);
-                Some(Reading { endpoint, len, stranger })
+                Some(Reading { endpoint, len, stranger, is_first })
             }
             Ok((_, StreamRead::Nothing)) => None,
             Ok((_, StreamRead::End)) => {
@@ -265,22 +274,37 @@ impl Streams {
     }
 
     /// The packets in what was read.
-    pub(super) fn frames(received: &mut [u8], stranger: bool) -> Reads<'_> {
+    pub(super) fn frames<'b>(received: &'b mut [u8], reading: &Reading) -> Reads<'b> {
+        let stranger = reading.stranger;
         let most = if stranger { STRANGERS_FRAME } else { MAX_FRAME };
-        Reads { frames: Frames::new(received).at_most(most), stranger, early_data: false }
+        let frames = Frames::new(received).at_most(most);
+        Reads { frames, stranger, early_data: false, is_first: reading.is_first }
     }
 
     /// The packets of a read were handled.
-    pub(super) fn took(&mut self, slot: usize, left: Result<&[u8], StreamEnd>, poller: &Poller) {
+    pub(super) fn took(&mut self, slot: usize, received: &[u8], left: Left, poller: &Poller) {
         self.current = None;
         let Some(connection) = self.at(slot) else { return };
         match left {
-            Err(why) => self.end(slot, why, poller),
-            Ok(_) if connection.phase.said_too_much() => {
+            Left::Foreign(why) => self.hand_out(slot, received, why, poller),
+            Left::Ended(why) => self.end(slot, why, poller),
+            Left::Begun(_) if connection.phase.said_too_much() => {
                 self.end(slot, StreamEnd::TooMuch, poller);
             }
-            Ok(rest) => connection.keep(rest),
+            Left::Begun(len) => {
+                connection.keep(&received[received.len().saturating_sub(len)..]);
+            }
         }
+    }
+
+    /// Gives a connection away with all that came over it; without a taker, this is its end.
+    fn hand_out(&mut self, slot: usize, received: &[u8], why: StreamEnd, poller: &Poller) {
+        let foreign = self.foreign.clone();
+        let Some(room) = foreign.room() else { return self.end(slot, why, poller) };
+        let Some(gone) = self.remove(slot, poller) else { return };
+        self.figures.handed_out += 1;
+        tracing::debug!(remote = %gone.endpoint.remote, "a TCP connection of another protocol");
+        room.send(ForeignStream { stream: gone.into_socket(), received: received.to_vec() });
     }
 
     fn let_in(&mut self, socket: TcpStream, now: Now, poller: &Poller) {
@@ -394,7 +418,18 @@ impl Streams {
     }
 
     fn end(&mut self, slot: usize, why: StreamEnd, poller: &Poller) {
-        let Some(gone) = self.slots.get_mut(slot).and_then(Option::take) else { return };
+        let Some(gone) = self.remove(slot, poller) else { return };
+        if why.is_fault() {
+            *self.figures.ended.entry(why.code()).or_default() += 1;
+        }
+        tracing::debug!(remote = %gone.endpoint.remote, %why, "a TCP connection ended");
+        if gone.phase == Phase::Adopted && why != StreamEnd::Closed {
+            self.tell(StreamId { worker: self.worker, serial: gone.serial }, why);
+        }
+    }
+
+    fn remove(&mut self, slot: usize, poller: &Poller) -> Option<Connection> {
+        let gone = self.slots.get_mut(slot).and_then(Option::take)?;
         // Closing it takes it out as well.
         let _ = poller.remove(&gone);
         self.free.push(slot);
@@ -403,13 +438,7 @@ impl Streams {
         if let Some(at) = gone.due {
             self.due.remove(&(at, gone.serial));
         }
-        if why.is_fault() {
-            *self.figures.ended.entry(why.code()).or_default() += 1;
-        }
-        tracing::debug!(remote = %gone.endpoint.remote, %why, "a TCP connection ended");
-        if gone.phase == Phase::Adopted && why != StreamEnd::Closed {
-            self.tell(StreamId { worker: self.worker, serial: gone.serial }, why);
-        }
+        Some(gone)
     }
 
     fn tell(&self, stream: StreamId, why: StreamEnd) {
@@ -447,19 +476,32 @@ pub(super) struct Reads<'b> {
     frames: Frames<'b>,
     stranger: bool,
     early_data: bool,
+    /// No packet came over the connection yet.
+    is_first: bool,
 }
 
-impl<'b> Reads<'b> {
-    /// What is left for the next read, or why the connection has to end. `forged`: a control packet
-    /// among them failed its check.
-    pub(super) fn finish(self, forged: bool) -> Result<&'b [u8], StreamEnd> {
-        match self.frames.finish() {
-            _ if self.early_data => Err(StreamEnd::EarlyData),
-            _ if forged => Err(StreamEnd::Forged),
-            Err(FrameError::Empty) => Err(StreamEnd::EmptyFrame),
-            Err(FrameError::TooLong(_)) => Err(StreamEnd::LongFrame),
-            Ok(rest) => Ok(&*rest),
-        }
+/// What becomes of a connection after the packets of a read.
+pub(super) enum Left {
+    /// So many of its last bytes are the beginning of a packet.
+    Begun(usize),
+    /// Its first bytes are no packet; the name under which that is counted.
+    Foreign(StreamEnd),
+    /// It has to end.
+    Ended(StreamEnd),
+}
+
+impl Reads<'_> {
+    /// What is left for the next read, or why none follows. `forged`: a control packet among them
+    /// failed its check.
+    pub(super) fn finish(self, forged: bool) -> Left {
+        let why = match self.frames.finish() {
+            _ if self.early_data => return Left::Ended(StreamEnd::EarlyData),
+            _ if forged => return Left::Ended(StreamEnd::Forged),
+            Err(FrameError::Empty) => StreamEnd::EmptyFrame,
+            Err(FrameError::TooLong(_)) => StreamEnd::LongFrame,
+            Ok(rest) => return Left::Begun(rest.len()),
+        };
+        if self.is_first { Left::Foreign(why) } else { Left::Ended(why) }
     }
 }
 
@@ -468,6 +510,7 @@ impl<'b> Iterator for Reads<'b> {
 
     fn next(&mut self) -> Option<&'b mut [u8]> {
         let packet = self.frames.next()?;
+        self.is_first = false;
         self.early_data |= self.stranger && !is_control(packet);
         (!self.early_data).then_some(packet)
     }

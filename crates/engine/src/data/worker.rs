@@ -430,17 +430,20 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     /// Handles what one read of a connection brings, as one batch.
     fn serve_stream(&mut self, slot: usize) {
         let reading = self.streams.read(slot, &mut self.stream_buffer, &self.poller);
-        let Some(Reading { endpoint, len, stranger }) = reading else { return };
+        let Some(reading) = reading else { return };
+        let Reading { endpoint, len, .. } = reading;
         let now = self.io.common.clock.now();
         self.turn.inward += len.div_ceil(USUAL) as u32;
         let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
-        let mut frames = Streams::frames(received, stranger);
+        let mut frames = Streams::frames(received, &reading);
         let batch = frames.by_ref().map(|bytes| Datagram::single(endpoint, bytes));
         let mut inward = self.ingress.begin(Some(&self.handoff), now);
         let mut egress = Egress { outbox: &mut self.outbox, handoff: &self.handoff };
         self.worker.handle_datagrams(batch, now, &mut inward, &mut egress);
         let forged = inward.finish();
-        self.streams.took(slot, frames.finish(forged), &self.poller);
+        let left = frames.finish(forged);
+        let received = self.stream_buffer.get(..len).unwrap_or_default();
+        self.streams.took(slot, received, left, &self.poller);
         self.flush();
     }
 

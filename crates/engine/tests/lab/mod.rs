@@ -11,8 +11,8 @@ use std::time::Duration;
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
 use engine::{
-    Admission, AdmissionRequest, Admitted, Client, ClientSettings, DataSettings, Identity, Link,
-    Report, Revision, Server, ServerIo, ServerSettings,
+    Admission, AdmissionRequest, Admitted, Client, ClientSettings, DataSettings, ForeignStreams,
+    Identity, Link, Report, Revision, Server, ServerIo, ServerSettings,
 };
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -59,6 +59,14 @@ impl Lab {
     }
 
     pub(crate) fn start_at(flip: Option<Flip>, clock: Arc<dyn Clock>) -> Self {
+        Self::start_with(flip, clock, ForeignStreams::default())
+    }
+
+    pub(crate) fn start_with(
+        flip: Option<Flip>,
+        clock: Arc<dyn Clock>,
+        foreign: ForeignStreams,
+    ) -> Self {
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("a pair");
@@ -68,7 +76,8 @@ impl Lab {
         let udp = socket.local_addr().expect("bound");
         let listener = TcpListener::bind("127.0.0.1:0".parse().expect("v4")).expect("a listener");
         let tcp = listener.local_addr().expect("bound");
-        let io = ServerIo::single(near, vec![Arc::new(socket)], vec![listener]);
+        let single = ServerIo::single(near, vec![Arc::new(socket)], vec![listener]);
+        let io = ServerIo { foreign, ..single };
         let within = match flip {
             Some(Flip::WithinAdmission(nth)) => nth,
             _ => 0,
