@@ -27,4 +27,4 @@ pub use ping::{Ping, PingReport};
 pub use process::{Program, wait_until};
 pub use stock::Stock;
 pub use transfer::{FileServer, Received, segment_sizes};
-pub use world::{Subscriber, World, long, skip};
+pub use world::{Subscriber, World, binary, long, skip};

@@ -305,7 +305,7 @@ fn with_setting(text: &str, key: &str, value: &str) -> String {
 }
 
 /// Beside the test's own binary's folder, or where `HANDFAST_BIN` says.
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("HANDFAST_BIN") {
         return path.into();
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use engine::StartError;
 use pki::Refusal;
 use rustls::AlertDescription;
+use sysio::Holder;
 use tunnel::{EndReason, PushFault};
 
 use crate::{PlanError, ProfileError, SystemError};
@@ -17,6 +18,8 @@ pub enum ClientError {
     Profile(ProfileError),
     /// This machine can't be set up for a tunnel.
     System(SystemError),
+    /// Another client of this machine runs with the same certificate.
+    InUse(Option<Holder>),
     /// A connection could not even begin.
     Start(StartError),
     /// The server refused us, with its text (empty for none).
@@ -69,7 +72,7 @@ impl ClientError {
         match self {
             Self::Profile(_) => ErrorKind::Profile,
             Self::System(error) if error.is_denied() => ErrorKind::Permission,
-            Self::System(_) | Self::Start(_) => ErrorKind::System,
+            Self::System(_) | Self::Start(_) | Self::InUse(_) => ErrorKind::System,
             Self::Refused(_)
             | Self::Challenged(_)
             | Self::SentAway(_)
@@ -89,6 +92,9 @@ impl ClientError {
                 "the certificate may be revoked, expired, or its user disabled",
                 "whoever runs the gateway sees the reason with `handfast status`",
             ],
+            Self::InUse(_) => {
+                &["a gateway lets a device in once; for a second tunnel, ask for a second device"]
+            }
             Self::SentAway(_) => &["whoever runs the server closed this connection"],
             Self::Challenged(_) => {
                 &["a password or a code is asked for, which is not supported yet"]
@@ -129,6 +135,10 @@ impl fmt::Display for ClientError {
         match self {
             Self::Profile(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
+            Self::InUse(holder) => {
+                f.write_str("this profile's certificate is in use on this machine already")?;
+                holder.as_ref().map_or(Ok(()), |holder| write!(f, ", by {holder}"))
+            }
             Self::Start(error) => error.fmt(f),
             Self::Refused(text) => said(f, "the server refused us", text),
             Self::NoSharedCipher(text) => {

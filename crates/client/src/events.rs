@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clock::Now;
 use pki::Timestamp;
 use sysio::Network;
 use wire::cipher::Cipher;
@@ -131,6 +132,13 @@ pub enum Warning {
         /// What the resolver said.
         why: String,
     },
+}
+
+impl Progress {
+    /// The line for people with a moment before it: `2026-11-25 18:20:07 UTC: keys renewed`.
+    pub fn at(&self, now: Now) -> impl fmt::Display {
+        format!("{}: {self}", Timestamp::from(now))
+    }
 }
 
 impl fmt::Display for Progress {

@@ -11,6 +11,7 @@
 //! One invariant: whatever is changed on this machine is undone at the end, and what would outlive a
 //! killed client is on record before it is done.
 
+mod claim;
 mod connection;
 mod error;
 mod events;
@@ -35,6 +36,6 @@ pub use signals::{Asks, stop_signal};
 pub use statistics::Statistics;
 pub use system::{
     NameServers, Outside, Plan, PlanError, RouteChange, SystemError, TunnelAddress,
-    default_state_folder,
+    default_state_folder, mend,
 };
 pub use tunnel_config::tunnel_config;

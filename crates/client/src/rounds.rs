@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use pki::Refusal;
 
+use crate::claim::Claim;
 use crate::connection::{Attempt, Connector, Rested, Target};
 use crate::events::{EndedBy, Progress, Warning};
 use crate::names::{Effort, Names};
@@ -37,6 +38,7 @@ pub async fn run(
     for warning in &profile.warnings {
         progress(Progress::Warning(warning.clone()));
     }
+    let _claim = Claim::take(&settings.state, &profile.identity)?;
     let opened =
         System::open(profile.tun.pattern(), profile.tun_mtu, &settings.state, &settings.dns_backup);
     let (system, mended) = opened.await?;

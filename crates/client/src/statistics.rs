@@ -54,6 +54,7 @@ fn in_words(losses: &BTreeMap<&'static str, u64>) -> String {
 mod tests {
     use super::*;
     use crate::Progress;
+    use clock::Now;
 
     #[test]
     fn statistics_are_one_line_that_names_what_was_lost_and_nothing_else() {
@@ -72,5 +73,8 @@ mod tests {
              send_errors 2, tun_errors 1; handed over: 0; the data worker does not answer"
         );
         assert_eq!(Progress::Statistics(None).to_string(), "statistics: not connected");
+        let now = Now { boot: Duration::ZERO, wall: Duration::from_secs(1_700_000_000) };
+        let line = Progress::Statistics(None).at(now).to_string();
+        assert_eq!(line, "2023-11-14 22:13:20 UTC: statistics: not connected");
     }
 }

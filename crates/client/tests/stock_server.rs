@@ -201,6 +201,30 @@ fn a_refusal_ends_it_with_the_servers_reason() {
 }
 
 #[test]
+fn a_second_client_with_the_same_certificate_is_refused_and_told_who_has_it() {
+    let Some(world) = World::new("same") else { return };
+    let server = world.serve(&world.authority.gateway(), "");
+    let device = world.authority.device();
+    let start = || {
+        let text = profile(&["203.0.113.2 1194"], &world.authority.pem(), &device);
+        Running::start(&world.host, world.folder.path(), &text)
+    };
+    let first = start();
+    assert!(first.connected(), "{}", server.log());
+    let error = start().result(SOON).expect("an end").unwrap_err();
+    assert!(matches!(error, ClientError::InUse(_)), "{error}");
+    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+    assert!(world.pings("10.8.0.1"), "the first goes on");
+    first.stop().unwrap();
+    let again = start();
+    assert!(again.connected(), "{}", server.log());
+    again.stop().unwrap();
+    let other = world.connect("203.0.113.2 1194");
+    assert!(other.connected(), "{}", server.log());
+    other.stop().unwrap();
+}
+
+#[test]
 fn name_servers_are_set_and_put_back() {
     let Some(mut world) = World::new("names") else { return };
     let names = world.folder.write("resolv.conf", "nameserver 192.0.2.53\n");

@@ -14,7 +14,7 @@ use tokio::task::block_in_place;
 use super::SystemError;
 use super::held::{HeldRoute, NotHeld, SharedRecord};
 use super::plan::{NameServers, Outside, Plan, RouteChange, TunnelAddress};
-use super::record::Record;
+use super::record::{Record, mend_all};
 use super::way::Way;
 use crate::Warning;
 
@@ -399,6 +399,17 @@ fn outside_route(network: Network, gateway: Ipv4Addr, metric: Option<u32>) -> Ro
 fn same_settings(present: &Plan, next: &Plan) -> bool {
     let next = Plan { past_tunnel: present.past_tunnel, ..next.clone() };
     *present == next
+}
+
+/// Undoes what killed clients left that kept their records here, and says what that was.
+///
+/// # Errors
+/// When the kernel's network configuration can't be reached.
+pub async fn mend(state: &Path, dns_backup: &Path) -> Result<Vec<Warning>, SystemError> {
+    let netlink = Netlink::open().map_err(SystemError::Netlink)?;
+    let mut mended = mend_all(state, &netlink).await;
+    mended.extend(mend_names(dns_backup));
+    Ok(mended)
 }
 
 fn mend_names(backup: &Path) -> Option<Warning> {

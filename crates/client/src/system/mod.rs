@@ -11,6 +11,7 @@ mod plan;
 mod record;
 mod way;
 
+pub use apply::mend;
 pub use error::SystemError;
 pub use plan::{NameServers, Outside, Plan, PlanError, RouteChange, TunnelAddress};
 pub use record::default_state_folder;

@@ -104,15 +104,20 @@ impl Drop for Record {
     }
 }
 
-async fn mend_all(state: &Path, netlink: &Netlink) -> Vec<Warning> {
+pub(super) async fn mend_all(state: &Path, netlink: &Netlink) -> Vec<Warning> {
     let mut mended = Vec::new();
     let folders = fs::read_dir(state).into_iter().flatten().flatten().map(|entry| entry.path());
-    for folder in folders.filter(|path| path.is_dir()) {
+    for folder in folders.filter(|path| path.is_dir() && !is_hidden(path)) {
         if let Ok(_lock) = FolderLock::acquire(&folder) {
             mend(&folder, netlink, &mut mended).await;
         }
     }
     mended
+}
+
+/// What lies there for other purposes.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 async fn mend(folder: &Path, netlink: &Netlink, mended: &mut Vec<Warning>) {

@@ -14,7 +14,7 @@ use gateway::profile::{Form, System};
 
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, Typed};
-use crate::run::{BenchOptions, ConnectOptions};
+use crate::run::{BenchOptions, ConnectOptions, GuardOptions};
 
 /// One order.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub(crate) enum Action {
     Demo { install: bool },
     /// Run the client.
     Connect(ConnectOptions),
+    /// Undo what a killed client leaves.
+    ConnectGuard(GuardOptions),
     /// Put a server under load.
     Bench(BenchOptions),
     /// Install or remove the service.
@@ -99,7 +101,12 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Up(up) => Action::Up { public: public(up.public)?, state: up.state },
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
         Command::Connect(connect) => {
-            Action::Connect(ConnectOptions { profile: connect.profile, state: connect.state })
+            let typed::Connect { profile, state, timestamps } = connect;
+            Action::Connect(ConnectOptions { profile, state, timestamps })
+        }
+        Command::ConnectGuard(guard) => {
+            let typed::ConnectGuard { state, dns_backup } = guard;
+            Action::ConnectGuard(GuardOptions { state, dns_backup })
         }
         Command::Bench(bench) => Action::Bench(understand_bench(bench)),
         Command::User(command) => Action::Ask(understand_user(command)?),

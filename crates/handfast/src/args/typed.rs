@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Connect to a gateway with a profile
     Connect(Connect),
+    /// Undo what a client leaves that is killed; started by it
+    #[command(hide = true)]
+    ConnectGuard(ConnectGuard),
     /// Many sessions at once against a server, and what it bears
     Bench(Bench),
     /// Users: who may have devices
@@ -86,6 +89,17 @@ pub(crate) struct Connect {
     /// Where what has to be undone is recorded, if not in the usual place
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// Begin each line with the time
+    #[arg(long)]
+    pub(crate) timestamps: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectGuard {
+    /// The client's record
+    pub(crate) state: PathBuf,
+    /// The former /etc/resolv.conf
+    pub(crate) dns_backup: PathBuf,
 }
 
 #[derive(Debug, Args)]

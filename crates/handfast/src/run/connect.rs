@@ -18,6 +18,8 @@ pub(crate) struct ConnectOptions {
     pub(crate) profile: PathBuf,
     /// Where what has to be undone is recorded, where it was typed.
     pub(crate) state: Option<PathBuf>,
+    /// Whether each line begins with the time.
+    pub(crate) timestamps: bool,
 }
 
 /// Runs until it is told to stop, or until trying again can't help.
@@ -46,18 +48,25 @@ async fn connect(options: ConnectOptions) -> Result<(), Failure> {
             ConnectSettings { profile, state, dns_backup, set_dns: true, clock }
         }
     };
+    // Until the end of this function: what is undone by then is not undone again.
+    let _guard = super::guard::start(&settings.state, &settings.dns_backup);
     let deaf = |error: std::io::Error| {
         Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&error)
     };
     let (stop, asks) =
         (client::stop_signal().map_err(deaf)?, client::Asks::by_signal().map_err(deaf)?);
+    let timestamps = options.timestamps;
+    let say = move |progress: Progress| match timestamps {
+        true => say(&progress.at(SystemClock.now())),
+        false => say(&progress),
+    };
     client::run(settings, say, stop, asks).await.map_err(|error| failure(&error))
 }
 
 /// One line for each thing that happened. Nobody may be reading any more.
-fn say(progress: Progress) {
+fn say(line: &dyn std::fmt::Display) {
     let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{progress}").and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 fn failure_says(error: &ClientError, cause: &dyn std::error::Error) -> bool {

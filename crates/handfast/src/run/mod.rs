@@ -19,6 +19,7 @@ mod connect;
 mod csr;
 mod demo;
 mod events;
+mod guard;
 mod log;
 mod profile;
 mod service;
@@ -28,6 +29,7 @@ mod up;
 pub(crate) use bench::BenchOptions;
 pub(crate) use connect::ConnectOptions;
 pub(crate) use demo::DemoOptions;
+pub(crate) use guard::GuardOptions;
 pub(crate) use up::UpOptions;
 
 /// What a command gave.
@@ -69,6 +71,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Up { public, state } => up::run_up(UpOptions { data, public, state }),
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
         Action::Connect(options) => connect::run_connect(options),
+        Action::ConnectGuard(options) => guard::run_guard(&options),
         Action::Bench(options) => bench::run_bench(options, json),
         Action::Service(order) => service::run(order),
     }
