@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use engine::{Client, ClientEvent, ClientSettings, Ending, Link};
+use engine::{Client, ClientEvent, ClientSettings, DisconnectReason, Link};
 use sysio::netlink::NetworkWatch;
 use sysio::{TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -408,7 +408,7 @@ enum Network {
 }
 
 impl Attempt {
-    fn ended(ending: &Ending, up_for: Option<Duration>) -> Result<Self, ClientError> {
+    fn ended(ending: &DisconnectReason, up_for: Option<Duration>) -> Result<Self, ClientError> {
         let (why, was_up) = (why(ending), up_for.is_some());
         let next = match next(ending) {
             Next::GiveUp(error) => return Err(error),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::Ending;
+use engine::DisconnectReason;
 use pki::Refusal;
 use rustls::{AlertDescription, Error as TlsError};
 use tunnel::{EndReason, Progress};
@@ -29,19 +29,19 @@ pub(crate) enum Next {
 }
 
 /// Looks at an end.
-pub(crate) fn next(ending: &Ending) -> Next {
+pub(crate) fn next(ending: &DisconnectReason) -> Next {
     match ending {
-        Ending::Session(reason) => after_session(reason),
-        Ending::PingTimeout | Ending::Connection(_) => Next::AtOnce,
+        DisconnectReason::Session(reason) => after_session(reason),
+        DisconnectReason::PingTimeout | DisconnectReason::Connection(_) => Next::AtOnce,
         _ => Next::Usual,
     }
 }
 
 /// Why a connection ended, for people. A server that misses a password drops the key message without a
 /// word.
-pub(crate) fn why(ending: &Ending) -> String {
+pub(crate) fn why(ending: &DisconnectReason) -> String {
     match ending {
-        Ending::Session(EndReason::HandshakeTimeout(Progress::NoKeyMessage)) => {
+        DisconnectReason::Session(EndReason::HandshakeTimeout(Progress::NoKeyMessage)) => {
             "TLS was agreed on, and then the server fell silent: most often it wants a user name and \
              a password, which are not supported yet"
                 .to_owned()
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_final_and_a_temporary_one_is_not() {
-        let ended = |failure| next(&Ending::Session(EndReason::AuthFailed(failure)));
+        let ended = |failure| next(&DisconnectReason::Session(EndReason::AuthFailed(failure)));
         let denied = ended(AuthFailure::Denied("revoked".into()));
         assert!(matches!(denied, Next::GiveUp(ClientError::Refused(text)) if text == "revoked"));
         let busy = AuthFailure::Temporary { backoff: Some(7), advance: None, text: String::new() };
@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn a_refusal_for_want_of_a_common_cipher_is_none_of_the_certificate() {
         let text = "Data channel cipher negotiation failed (no shared cipher)";
-        let refused = Ending::Session(EndReason::AuthFailed(AuthFailure::Denied(text.into())));
+        let refused =
+            DisconnectReason::Session(EndReason::AuthFailed(AuthFailure::Denied(text.into())));
         let Next::GiveUp(error) = next(&refused) else { panic!("it is final") };
         assert!(matches!(error, ClientError::NoSharedCipher(_)), "{error}");
         assert!(error.hints().iter().all(|hint| !hint.contains("revoked")), "{error}");
@@ -190,12 +191,15 @@ mod tests {
             keep_credentials: true,
             text: String::new(),
         };
-        assert!(matches!(next(&Ending::Session(restart)), Next::AtOnce));
-        assert!(matches!(next(&Ending::PingTimeout), Next::AtOnce));
+        assert!(matches!(next(&DisconnectReason::Session(restart)), Next::AtOnce));
+        assert!(matches!(next(&DisconnectReason::PingTimeout), Next::AtOnce));
         let untrusted = EndReason::TlsFailed(Refusal::UnknownCa.into());
-        assert!(matches!(next(&Ending::Session(untrusted)), Next::NotTrusted(Refusal::UnknownCa)));
+        assert!(matches!(
+            next(&DisconnectReason::Session(untrusted)),
+            Next::NotTrusted(Refusal::UnknownCa)
+        ));
         let revoked = TlsError::AlertReceived(AlertDescription::CertificateRevoked);
-        let revoked = Ending::Session(EndReason::TlsFailed(revoked));
+        let revoked = DisconnectReason::Session(EndReason::TlsFailed(revoked));
         assert!(matches!(next(&revoked), Next::GiveUp(ClientError::CertificateRefused(_))));
     }
 }

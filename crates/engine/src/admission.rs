@@ -9,13 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use datapath::PeerCounters;
-use pki::{Refusal, Serial};
+use pki::Serial;
 use tokio::sync::watch;
 use tunnel::Hello;
 use wire::cipher::Cipher;
 use wire::push::PushOption;
 
-use crate::Ending;
+use crate::{Denied, DisconnectReason};
 
 /// How far the records that admissions are decided by have come: the number of the last change. The
 /// same from the commit to the closed session, and back to the command that waits for it.
@@ -37,21 +37,43 @@ impl Revision {
     }
 }
 
-/// Whose certificate it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The certificate's serial number.
-    pub serial: Serial,
+/// A device of a user, which is what has a session, addresses and a place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Principal {
     /// The user's name.
     pub user: String,
     /// The device's name, within the user.
     pub device: String,
 }
 
+/// What a peer proved itself with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A certificate, by its serial number.
+    Certificate(Serial),
+}
+
+impl Credential {
+    /// The certificate's serial number.
+    pub fn serial(&self) -> Serial {
+        let Credential::Certificate(serial) = self;
+        *serial
+    }
+}
+
+/// Whose session it is, and by what right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose.
+    pub principal: Principal,
+    /// By what.
+    pub credential: Credential,
+}
+
 /// What an admitted peer gets.
 #[derive(Clone, Debug)]
 pub struct Admitted {
-    /// Whose certificate it is.
+    /// Whose session it becomes.
     pub identity: Identity,
     /// The peer's addresses inside the tunnel: what it is pushed, and what it may send from.
     pub addresses: Vec<IpAddr>,
@@ -72,11 +94,9 @@ pub(crate) enum Decision {
     /// In.
     Admitted(Box<Admitted>),
     /// Out, and why.
-    Denied(Refusal),
+    Denied(Denied),
     /// Not known yet. The peer is out if nothing follows in this time.
     Pending { at_most: Duration },
-    /// The request was dropped.
-    Unanswered,
 }
 
 impl AdmissionRequest {
@@ -95,8 +115,8 @@ impl AdmissionRequest {
     }
 
     /// Keeps the peer out. The reason is counted, logged, and told to the peer.
-    pub fn deny(self, why: Refusal) {
-        self.decide(Decision::Denied(why));
+    pub fn deny(self, why: impl Into<Denied>) {
+        self.decide(Decision::Denied(why.into()));
     }
 
     /// The answer follows within this time. A peer that is not yet in gives up after the hand-window at
@@ -114,7 +134,7 @@ impl AdmissionRequest {
 impl Drop for AdmissionRequest {
     fn drop(&mut self) {
         if !self.is_answered {
-            (self.answer)(Decision::Unanswered);
+            (self.answer)(Decision::Denied(Denied::Undecided));
         }
     }
 }
@@ -135,7 +155,7 @@ pub trait Admission: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The reason why not.
-    fn recheck(&self, identity: &Identity) -> Result<(), Refusal>;
+    fn recheck(&self, identity: &Identity) -> Result<(), Denied>;
 
     /// The latest revision of what admissions are decided by. Whenever it moves, the engine sweeps its
     /// sessions if the change [`may have ended`](Admission::may_have_ended) an admission.
@@ -205,7 +225,7 @@ pub enum Report {
         /// The session as it was.
         info: SessionInfo,
         /// Why.
-        ending: Ending,
+        why: DisconnectReason,
     },
     /// The effects of a revision on sessions are complete: every session that it or an earlier one
     /// ended is closed, and its data worker has confirmed it.
@@ -222,6 +242,6 @@ pub enum Report {
         /// Whose it was, if it came far enough to say.
         whom: Option<Identity>,
         /// Why.
-        ending: Ending,
+        why: DisconnectReason,
     },
 }

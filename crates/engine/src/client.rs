@@ -27,7 +27,7 @@ use crate::data::{
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};
 use crate::entropy::fresh_seed;
 use crate::grant::server_settings;
-use crate::{DataFigures, Ending, Offloads, StartError};
+use crate::{DataFigures, DisconnectReason, Offloads, StartError};
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub enum ClientEvent {
     /// Keys were renewed.
     Renegotiated,
     /// It is over; nothing follows.
-    Ended(Ending),
+    Ended(DisconnectReason),
 }
 
 /// What leads to the server.
@@ -229,7 +229,7 @@ impl ClientTask {
                 Some(notice) = notices.recv() => self.handle_notice(notice),
                 Some(datagram) = datagrams.recv() => self.handle_datagram(&datagram.bytes),
                 // Behind what came over it before.
-                Some(ended) = ended_streams.recv() => self.end(Ending::Connection(ended.why)),
+                Some(ended) = ended_streams.recv() => self.end(DisconnectReason::Connection(ended.why)),
                 () = tokio::time::sleep(wait) => self.driver.handle_timeout(clock.now()),
             }
         }
@@ -274,16 +274,18 @@ impl ClientTask {
             Notice::FirstUse { .. } | Notice::KeysNearlyUsedUp { .. } => {
                 self.driver.handle_notice(&notice, self.side.clock.now());
             }
-            Notice::Expired { .. } => self.end(Ending::PingTimeout),
-            Notice::Exit { .. } => self.end(Ending::Session(EndReason::PeerExit)),
+            Notice::Expired { .. } => self.end(DisconnectReason::PingTimeout),
+            Notice::Exit { .. } => self.end(DisconnectReason::Session(EndReason::PeerExit)),
             // The data worker deletes on its own only a peer over which it panicked.
-            Notice::Deleted { .. } | Notice::WorkerPanicked { .. } => self.end(Ending::Panicked),
+            Notice::Deleted { .. } | Notice::WorkerPanicked { .. } => {
+                self.end(DisconnectReason::Panicked)
+            }
             Notice::Float { .. } | Notice::Refused { .. } => {}
         }
     }
 
-    fn end(&mut self, ending: Ending) {
-        self.side.end(ending, &mut self.driver);
+    fn end(&mut self, why: DisconnectReason) {
+        self.side.end(why, &mut self.driver);
     }
 }
 
@@ -318,7 +320,7 @@ impl Surroundings for ClientSide {
                 self.tell(ClientEvent::Established(cipher));
             }
             Happened::Renegotiated => self.tell(ClientEvent::Renegotiated),
-            Happened::Ended(reason) => self.end(Ending::Session(reason), session),
+            Happened::Ended(reason) => self.end(DisconnectReason::Session(reason), session),
             Happened::Admission(_) => {}
         }
     }
@@ -357,12 +359,12 @@ impl ClientSide {
         self.up = true;
     }
 
-    fn end(&mut self, ending: Ending, session: &mut Session) {
+    fn end(&mut self, why: DisconnectReason, session: &mut Session) {
         if !self.ended {
             self.ended = true;
             session.close(Close::Replaced, self.clock.now());
             self.data.apply(Command::PeerDel { peer: server_peer() });
-            self.tell(ClientEvent::Ended(ending));
+            self.tell(ClientEvent::Ended(why));
         }
     }
 

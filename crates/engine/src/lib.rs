@@ -27,8 +27,9 @@ mod affinity;
 mod client;
 mod control;
 mod data;
+mod denied;
+mod disconnect;
 mod driver;
-mod ending;
 mod entropy;
 mod figures;
 mod grant;
@@ -43,12 +44,14 @@ mod steering;
 
 pub(crate) use admission::Decision;
 pub use admission::{
-    Admission, AdmissionRequest, Admitted, Identity, Report, Revision, SessionInfo,
+    Admission, AdmissionRequest, Admitted, Credential, Identity, Principal, Report, Revision,
+    SessionInfo,
 };
 pub use client::{Client, ClientEvent, ClientSettings, Link};
 pub use data::{ForeignStream, ForeignStreams, QUEUES_PER_WORKER, StreamEnd};
+pub use denied::Denied;
+pub use disconnect::DisconnectReason;
 pub use driver::{Driver, Happened, KeyChange, Surroundings};
-pub use ending::Ending;
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;
 pub use offload::Offloads;

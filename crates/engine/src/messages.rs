@@ -5,7 +5,7 @@ use tunnel::{Close, Grant, Hello, Refusal, RenegotiateReason};
 use wire::cipher::Cipher;
 use wire::peer_info::PeerInfo;
 
-use crate::{Decision, Ending};
+use crate::{Decision, DisconnectReason};
 
 /// Tells connections of this process apart; never used twice.
 pub(crate) type ConnectionId = u64;
@@ -49,7 +49,7 @@ pub(crate) enum SessionEvent {
     /// Keys were renewed.
     Renegotiated,
     /// It is over; the task lingers for the peer's last acknowledgements.
-    Ended(Ending),
+    Ended(DisconnectReason),
 }
 
 /// What a session is made ready with, of all that a peer says about itself.

@@ -16,7 +16,7 @@ use crate::data::{DataPlane, StreamEnd};
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};
 use crate::inbox::{Inbox, Message};
 use crate::messages::{About, ConnectionId, SessionEvent, ToSession};
-use crate::{Admission, AdmissionRequest, Ending};
+use crate::{Admission, AdmissionRequest, DisconnectReason};
 
 /// Dropped control datagrams by reason, counted by all session tasks together.
 #[derive(Clone, Debug, Default)]
@@ -145,7 +145,7 @@ impl SessionTask {
 
     /// If a goodbye came before, that was the end, and this is not heard.
     fn end_with_stream(&mut self, why: StreamEnd) {
-        self.side.tell(SessionEvent::Ended(Ending::Connection(why)));
+        self.side.tell(SessionEvent::Ended(DisconnectReason::Connection(why)));
         self.driver.close(Close::Replaced, self.clock.now());
     }
 }
@@ -182,7 +182,7 @@ impl Surroundings for ServerSide {
                 SessionEvent::Established(session.negotiated().map(|negotiated| negotiated.cipher))
             }
             Happened::Renegotiated => SessionEvent::Renegotiated,
-            Happened::Ended(reason) => SessionEvent::Ended(Ending::Session(reason)),
+            Happened::Ended(reason) => SessionEvent::Ended(DisconnectReason::Session(reason)),
             Happened::Pushed(_) => return,
         };
         self.tell(message);

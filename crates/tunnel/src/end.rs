@@ -111,6 +111,24 @@ pub enum PushFault {
 }
 
 impl EndReason {
+    /// The codes that a server's sessions end with, for counters. A refusal has its own.
+    pub const SERVER_CODES: [&'static str; 14] = [
+        "silent_after_our_certificate",
+        "handshake_timeout",
+        "renegotiation_timeout",
+        "tls_failed",
+        "peer_misbehaved",
+        "no_common_cipher",
+        "identity_changed",
+        "peer_exit",
+        "closed",
+        "restored_mid_handshake",
+        "restored_after_its_end",
+        "key_derivation_failed",
+        "own_key_message",
+        "own_push",
+    ];
+
     /// A stable snake_case name for counters.
     pub fn code(&self) -> &'static str {
         match self {

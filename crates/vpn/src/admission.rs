@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use engine::{
-    Admission, AdmissionRequest, Admitted, Ending, Identity, Report, Revision, SessionInfo,
+    Admission, AdmissionRequest, Admitted, Credential, Denied, DisconnectReason, Identity,
+    Principal, Report, Revision, SessionInfo,
 };
 use pki::Refusal;
 use tokio::sync::watch;
@@ -33,7 +34,10 @@ impl GatewayAdmission {
         Ok(Admitted {
             push: self.directory.push().options(&member),
             addresses: member.addresses(),
-            identity: Identity { serial, user: member.user, device: member.device },
+            identity: Identity {
+                principal: Principal { user: member.user, device: member.device },
+                credential: Credential::Certificate(serial),
+            },
         })
     }
 }
@@ -46,8 +50,8 @@ impl Admission for GatewayAdmission {
         }
     }
 
-    fn recheck(&self, identity: &Identity) -> Result<(), Refusal> {
-        self.directory.recheck(&identity.serial)
+    fn recheck(&self, identity: &Identity) -> Result<(), Denied> {
+        Ok(self.directory.recheck(&identity.credential.serial())?)
     }
 
     fn revisions(&self) -> watch::Receiver<Revision> {
@@ -68,23 +72,23 @@ fn log(report: &Report) {
     match report {
         Report::Opened(info) => tracing::info!(
             session = info.number,
-            user = info.identity.user,
-            device = info.identity.device,
+            user = info.identity.principal.user,
+            device = info.identity.principal.device,
             source = %info.source,
             addresses = %addresses(info),
             client = info.peer_version,
             "connected"
         ),
-        Report::Closed { info, ending } => tracing::info!(
+        Report::Closed { info, why } => tracing::info!(
             session = info.number,
-            user = info.identity.user,
-            device = info.identity.device,
+            user = info.identity.principal.user,
+            device = info.identity.principal.device,
             source = %info.source,
             addresses = %addresses(info),
-            reason = ending.code(),
-            "disconnected: {ending}"
+            reason = why.code(),
+            "disconnected: {why}"
         ),
-        Report::Refused { source, whom, ending } => log_refusal(*source, whom.as_ref(), ending),
+        Report::Refused { source, whom, why } => log_refusal(*source, whom.as_ref(), why),
         Report::Renegotiated { number } => tracing::debug!(session = number, "keys renewed"),
         Report::Floated { number, to } => {
             tracing::info!(session = number, source = %to, "moved to another address");
@@ -93,13 +97,13 @@ fn log(report: &Report) {
     }
 }
 
-fn log_refusal(source: SocketAddr, whom: Option<&Identity>, ending: &Ending) {
-    let reason = ending.code();
+fn log_refusal(source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {
+    let reason = why.code();
     match whom {
-        Some(Identity { user, device, .. }) => {
-            tracing::info!(%source, user, device, reason, "refused: {ending}");
+        Some(Identity { principal: Principal { user, device }, .. }) => {
+            tracing::info!(%source, user, device, reason, "refused: {why}");
         }
-        None => tracing::info!(%source, reason, "refused: {ending}"),
+        None => tracing::info!(%source, reason, "refused: {why}"),
     }
 }
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use clock::Now;
 use datapath::{Command, PeerCounters};
-use pki::Refusal;
 use tunnel::Close;
 use wire::cipher::Cipher;
 
-use super::{Asked, Effect, Recheck, Registered, Registry, device, peer_message};
+use super::{Asked, Effect, Recheck, Registered, Registry};
 use crate::grant::{grant, peer_settings};
 use crate::messages::{About, ConnectionId, SessionEvent, ToSession};
-use crate::{Admitted, Decision, Ending, Identity, Report, SessionInfo};
+use crate::{Admitted, Decision, Denied, DisconnectReason, Identity, Report, SessionInfo};
 
 impl Registry {
     /// A session's task, or whoever answers its admission, said something.
@@ -32,7 +31,7 @@ impl Registry {
             }
             SessionEvent::Established(cipher) => self.established(id, cipher),
             SessionEvent::Renegotiated => self.renegotiated(id, now),
-            SessionEvent::Ended(ending) => self.end(id, ending, None),
+            SessionEvent::Ended(why) => self.end(id, why, None),
         }
     }
 
@@ -42,7 +41,7 @@ impl Registry {
             && at <= now.boot
         {
             self.deadlines.remove(&(at, id));
-            self.refuse(id, Ending::Undecided, UNDECIDED);
+            self.refuse(id, Denied::Undecided, DisconnectReason::Refused);
         }
     }
 
@@ -70,13 +69,9 @@ impl Registry {
         match decision {
             Decision::Pending { at_most } => self.postpone(id, now.boot + at_most),
             Decision::Admitted(admitted) => self.admit(id, *admitted, now, recheck),
-            Decision::Denied(refusal) => {
+            Decision::Denied(denied) => {
                 self.forget_question(id);
-                self.refuse_with(id, refusal, Ending::Refused);
-            }
-            Decision::Unanswered => {
-                self.forget_question(id);
-                self.refuse(id, Ending::Undecided, UNDECIDED);
+                self.refuse(id, denied, DisconnectReason::Refused);
             }
         }
     }
@@ -107,7 +102,7 @@ impl Registry {
             // A renewed certificate of the same device connects anew instead.
             Some(_) => {
                 let close = ToSession::Close(Close::Restart(String::new()));
-                self.end(id, Ending::Replaced, Some(close));
+                self.end(id, DisconnectReason::Replaced, Some(close));
             }
         }
     }
@@ -125,8 +120,7 @@ impl Registry {
         let worker = endpoint.stream().map(|stream| stream.worker);
         let has_room = self.has_room_for(&admitted.identity);
         let Some(peer) = has_room.then(|| self.peer_ids.take(worker)).flatten() else {
-            let refusal = tunnel::Refusal { code: "full", told: "the gateway is full".to_owned() };
-            return self.end(id, Ending::Full, Some(ToSession::Refused(refusal)));
+            return self.refuse(id, Denied::Full, DisconnectReason::Refused);
         };
         self.replace_older(id, &admitted.identity);
         let data = &self.settings.data;
@@ -153,20 +147,20 @@ impl Registry {
     ) {
         match recheck(&admitted.identity) {
             Ok(()) => self.grant(id, about, admitted),
-            Err(refusal) => self.refuse_with(id, refusal, Ending::Withdrawn),
+            Err(denied) => self.refuse(id, denied, DisconnectReason::Withdrawn),
         }
     }
 
     /// A device has one session, so devices count; and one that comes back takes nobody's place.
     fn has_room_for(&self, identity: &Identity) -> bool {
-        self.by_device.len() < self.settings.max_sessions as usize
-            || self.by_device.contains_key(&device(identity))
+        self.by_principal.len() < self.settings.max_sessions as usize
+            || self.by_principal.contains_key(&identity.principal)
     }
 
     /// A device has one address, so its older session goes before the new one's peer is made.
     fn replace_older(&mut self, id: ConnectionId, identity: &Identity) {
-        if let Some(older) = self.by_device.insert(device(identity), id) {
-            self.end(older, Ending::Replaced, Some(ToSession::Close(Close::Replaced)));
+        if let Some(older) = self.by_principal.insert(identity.principal.clone(), id) {
+            self.end(older, DisconnectReason::Replaced, Some(ToSession::Close(Close::Replaced)));
         }
     }
 
@@ -179,14 +173,9 @@ impl Registry {
         self.tell(id, ToSession::Admitted(peer, Box::new(grant)));
     }
 
-    fn refuse_with(&mut self, id: ConnectionId, refusal: Refusal, why: fn(Refusal) -> Ending) {
-        let told = tunnel::Refusal { code: refusal.code(), told: peer_message(&refusal) };
-        self.end(id, why(refusal), Some(ToSession::Refused(told)));
-    }
-
-    fn refuse(&mut self, id: ConnectionId, why: Ending, told: &str) {
-        let refusal = tunnel::Refusal { code: why.code(), told: told.to_owned() };
-        self.end(id, why, Some(ToSession::Refused(refusal)));
+    fn refuse(&mut self, id: ConnectionId, denied: Denied, why: fn(Denied) -> DisconnectReason) {
+        let told = tunnel::Refusal { code: denied.code(), told: denied.peer_message() };
+        self.end(id, why(denied), Some(ToSession::Refused(told)));
     }
 
     fn established(&mut self, id: ConnectionId, cipher: Option<Cipher>) {
@@ -234,4 +223,3 @@ fn info(
 
 /// How long an answer may take that was not said to take longer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-const UNDECIDED: &str = "the gateway could not decide in time";

@@ -3,10 +3,10 @@
 use datapath::{Command, PeerRef};
 use tunnel::Close;
 
-use super::{Effect, Registered, Registry, device};
+use super::{Effect, Registered, Registry};
 use crate::data::{StreamEnded, StreamOrder};
 use crate::messages::{ConnectionId, ToSession};
-use crate::{Ending, Identity, Report};
+use crate::{DisconnectReason, Identity, Report};
 
 /// Which sessions to close.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Registry {
     /// has been handed in.
     pub(crate) fn handle_task_ended(&mut self, id: ConnectionId) {
         // Without a word it panicked; and no connection is forgotten whose peer was not deleted.
-        self.end(id, Ending::Panicked, None);
+        self.end(id, DisconnectReason::Panicked, None);
         self.forget_sender(id);
         let Some(connection) = self.connections.remove(&id) else { return };
         if connection.admitted.is_none() {
@@ -54,7 +54,7 @@ impl Registry {
             matching.map(|(id, registered)| (id, registered.info.identity.clone())).collect();
         for (id, _) in &kicked {
             let close = ToSession::Close(Close::Restart("closed by an administrator".to_owned()));
-            self.end(*id, Ending::Kicked, Some(close));
+            self.end(*id, DisconnectReason::Kicked, Some(close));
         }
         kicked.into_iter().map(|(_, identity)| identity).collect()
     }
@@ -64,13 +64,13 @@ impl Registry {
         let ids: Vec<_> = self.connections.keys().copied().collect();
         for id in ids {
             let close = ToSession::Close(Close::Restart("the gateway is stopping".to_owned()));
-            self.end(id, Ending::Shutdown, Some(close));
+            self.end(id, DisconnectReason::Shutdown, Some(close));
         }
     }
 
-    pub(super) fn end_peer(&mut self, peer: PeerRef, ending: Ending) {
+    pub(super) fn end_peer(&mut self, peer: PeerRef, why: DisconnectReason) {
         if let Some(id) = self.by_peer.get(&peer).copied() {
-            self.end(id, ending, Some(ToSession::Close(Close::Replaced)));
+            self.end(id, why, Some(ToSession::Close(Close::Replaced)));
         }
     }
 
@@ -78,14 +78,19 @@ impl Registry {
     pub(super) fn deleted(&mut self, peer: PeerRef) {
         if let Some(id) = self.by_peer.remove(&peer) {
             // A worker deletes on its own only a peer over which it panicked.
-            self.end(id, Ending::Panicked, Some(ToSession::Close(Close::Replaced)));
+            self.end(id, DisconnectReason::Panicked, Some(ToSession::Close(Close::Replaced)));
         }
         self.peer_ids.give_back(peer);
         self.confirm_deleted(peer);
     }
 
     /// Ends a connection once: data first, then the session's task.
-    pub(super) fn end(&mut self, id: ConnectionId, ending: Ending, message: Option<ToSession>) {
+    pub(super) fn end(
+        &mut self,
+        id: ConnectionId,
+        why: DisconnectReason,
+        message: Option<ToSession>,
+    ) {
         self.forget_question(id);
         let Some(connection) = self.living(id) else { return };
         connection.ended = true;
@@ -95,21 +100,21 @@ impl Registry {
         if let Some(stream) = stream {
             self.effects.push_back(Effect::Stream(stream, StreamOrder::Expire));
         }
-        *self.figures.endings.entry(ending.code()).or_default() += 1;
+        *self.figures.endings.entry(why.code()).or_default() += 1;
         let report = match registered {
             Some((peer, info, established)) => {
                 self.effects.push_back(Effect::Data(Command::PeerDel { peer }));
-                let device = device(&info.identity);
-                if self.by_device.get(&device) == Some(&id) {
-                    self.by_device.remove(&device);
+                let principal = &info.identity.principal;
+                if self.by_principal.get(principal) == Some(&id) {
+                    self.by_principal.remove(principal);
                 }
                 if established {
-                    Report::Closed { info, ending }
+                    Report::Closed { info, why }
                 } else {
-                    Report::Refused { source, ending, whom: Some(info.identity) }
+                    Report::Refused { source, why, whom: Some(info.identity) }
                 }
             }
-            None => Report::Refused { source, ending, whom: None },
+            None => Report::Refused { source, why, whom: None },
         };
         self.report(report);
         if let Some(message) = message {
@@ -120,11 +125,11 @@ impl Registry {
 
 impl Kick {
     fn matches(&self, id: ConnectionId, registered: &Registered) -> bool {
-        let identity = &registered.info.identity;
+        let of = &registered.info.identity.principal;
         match self {
             Kick::Number(number) => id == *number,
-            Kick::User(user) => identity.user == *user,
-            Kick::Device(user, device) => identity.user == *user && identity.device == *device,
+            Kick::User(user) => of.user == *user,
+            Kick::Device(user, device) => of.user == *user && of.device == *device,
         }
     }
 }

@@ -4,9 +4,16 @@ use datapath::PeerRef;
 use tunnel::RenegotiateReason;
 
 use super::Registry;
-use crate::SessionInfo;
 use crate::figures::ControlFigures;
 use crate::messages::ToSession;
+use crate::{DisconnectReason, SessionInfo};
+
+/// Every reason is there from the start: a counter that appears with its first count hides that count
+/// from whoever asks for its increase.
+pub(super) fn from_zero() -> ControlFigures {
+    let endings = DisconnectReason::codes().map(|code| (code, 0)).collect();
+    ControlFigures { endings, ..ControlFigures::default() }
+}
 
 impl Registry {
     /// Everybody who is connected, without counters.

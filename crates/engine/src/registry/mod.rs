@@ -34,7 +34,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use datapath::{Command, Endpoint, Notice, PeerRef, Shard, StreamId};
-use pki::Refusal;
 use wire::SessionId;
 
 use self::peer_ids::PeerIds;
@@ -44,7 +43,7 @@ use crate::data::{StreamEnd, StreamOrder};
 use crate::figures::ControlFigures;
 use crate::grant::DataSettings;
 use crate::messages::{About, ConnectionId, ToSession};
-use crate::{Ending, Identity, Report, Revision, SessionInfo};
+use crate::{Denied, DisconnectReason, Identity, Principal, Report, Revision, SessionInfo};
 
 pub use self::ends::Kick;
 pub(crate) use self::peer_ids::slots;
@@ -84,7 +83,7 @@ pub(crate) struct RegistrySettings {
 }
 
 /// The second look: does an earlier admission still hold?
-pub(crate) type Recheck<'a> = &'a dyn Fn(&Identity) -> Result<(), Refusal>;
+pub(crate) type Recheck<'a> = &'a dyn Fn(&Identity) -> Result<(), Denied>;
 
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -93,7 +92,8 @@ pub(crate) struct Registry {
     by_sender: HashMap<Sender, ConnectionId>,
     by_stream: BTreeSet<(StreamId, ConnectionId)>,
     by_peer: BTreeMap<PeerRef, ConnectionId>,
-    by_device: HashMap<Device, ConnectionId>,
+    /// A principal has one session at a time.
+    by_principal: HashMap<Principal, ConnectionId>,
     peer_ids: PeerIds,
     sources: Sources,
     deadlines: BTreeSet<(Duration, ConnectionId)>,
@@ -108,9 +108,6 @@ pub(crate) struct Registry {
 /// What tells two connections apart: the TCP connection, if it is one, the address, and the
 /// client's session.
 type Sender = (Option<StreamId>, SocketAddr, SessionId);
-
-/// User and device: has one session at a time.
-type Device = (String, String);
 
 /// A connection from its proven cookie to the end of its task.
 #[derive(Debug)]
@@ -152,14 +149,14 @@ impl Registry {
             by_sender: HashMap::new(),
             by_stream: BTreeSet::new(),
             by_peer: BTreeMap::new(),
-            by_device: HashMap::new(),
+            by_principal: HashMap::new(),
             peer_ids: PeerIds::new(slots(settings.max_sessions), settings.shard),
             sources: Sources::of(settings.max_handshakes),
             deadlines: BTreeSet::new(),
             next_id: 1,
             sweep: None,
             revision: Revision::NONE,
-            figures: ControlFigures::default(),
+            figures: listing::from_zero(),
             effects: VecDeque::new(),
         }
     }
@@ -222,10 +219,10 @@ impl Registry {
         match notice {
             Notice::Deleted { peer, .. } => self.deleted(peer),
             Notice::Float { peer, endpoint } => self.float(peer, endpoint),
-            Notice::Expired { peer } => self.end_peer(peer, Ending::PingTimeout),
-            Notice::WorkerPanicked { peer } => self.end_peer(peer, Ending::Panicked),
+            Notice::Expired { peer } => self.end_peer(peer, DisconnectReason::PingTimeout),
+            Notice::WorkerPanicked { peer } => self.end_peer(peer, DisconnectReason::Panicked),
             Notice::Exit { peer } => {
-                self.end_peer(peer, Ending::Session(tunnel::EndReason::PeerExit));
+                self.end_peer(peer, DisconnectReason::Session(tunnel::EndReason::PeerExit));
             }
             Notice::FirstUse { peer, .. } | Notice::KeysNearlyUsedUp { peer, .. } => {
                 if let Some(id) = self.by_peer.get(&peer).copied() {
@@ -294,13 +291,4 @@ impl Connection {
 
 fn sender(endpoint: &Endpoint, client_session: SessionId) -> Sender {
     (endpoint.stream(), endpoint.remote, client_session)
-}
-
-fn device(identity: &Identity) -> Device {
-    (identity.user.clone(), identity.device.clone())
-}
-
-/// A refusal as the peer is told it: one line of bounded length.
-fn peer_message(refusal: &Refusal) -> String {
-    refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use datapath::PeerRef;
 use tunnel::Close;
 
-use super::{Recheck, Registry, peer_message};
+use super::{Recheck, Registry};
 use crate::messages::ToSession;
-use crate::{Ending, Identity, Report, Revision};
+use crate::{DisconnectReason, Identity, Report, Revision};
 
 /// A sweep whose closed peers the data workers have not all confirmed.
 #[derive(Debug, Default)]
@@ -49,11 +49,11 @@ impl Registry {
             .collect();
         let mut sweep = self.sweep.take().unwrap_or_default();
         sweep.through = revision;
-        for (id, refusal) in withdrawn {
+        for (id, denied) in withdrawn {
             let session = self.registered(id).filter(|registered| registered.established);
             sweep.closed.extend(session.map(|registered| registered.info.identity.clone()));
-            let close = ToSession::Close(Close::AuthFailed(peer_message(&refusal)));
-            self.end(id, Ending::Withdrawn(refusal), Some(close));
+            let close = ToSession::Close(Close::AuthFailed(denied.peer_message()));
+            self.end(id, DisconnectReason::Withdrawn(denied), Some(close));
         }
         // Those closed by this, and before for another reason, which the data workers have yet to confirm.
         let is_closed = |id| self.connections.get(id).is_none_or(|connection| connection.ended);

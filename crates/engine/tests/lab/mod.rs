@@ -4,15 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
 use engine::{
-    Admission, AdmissionRequest, Admitted, Client, ClientSettings, DataSettings, ForeignStreams,
-    Identity, Link, Report, Revision, Server, ServerIo, ServerSettings,
+    Admission, AdmissionRequest, Admitted, Client, ClientSettings, Credential, DataSettings,
+    Denied, ForeignStreams, Identity, Link, Principal, Report, Revision, Server, ServerIo,
+    ServerSettings,
 };
 use pki::{Refusal, Serial, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -84,8 +85,9 @@ impl Lab {
         };
         let (changes, _) = watch::channel(Revision::NONE);
         let (swept, _) = watch::channel(Revision::NONE);
-        let (admissions, devices) = (AtomicUsize::new(0), Mutex::default());
-        let door = Arc::new(Door { changes, swept, within, admissions, devices });
+        let (admissions, devices, held) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
+        let holds = AtomicBool::new(false);
+        let door = Arc::new(Door { changes, swept, within, admissions, holds, held, devices });
         let settings = ServerSettings {
             tunnel: Arc::new(server_config()),
             tcp_options: String::new(),
@@ -101,6 +103,25 @@ impl Lab {
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
         let server = Server::start(io, settings, admission, clock).expect("a server");
         Self { server, tcp, udp, door, flip, far, packets: AtomicUsize::new(0) }
+    }
+
+    /// Keeps admissions waiting from here on.
+    pub(crate) fn hold_admissions(&self) {
+        self.door.holds.store(true, Ordering::Relaxed);
+    }
+
+    /// An admission that waits.
+    pub(crate) fn held(&self) -> Option<AdmissionRequest> {
+        self.door.held.lock().expect("nobody panics in here").pop()
+    }
+
+    /// What an admission would be answered.
+    pub(crate) fn decide(&self, request: &AdmissionRequest) -> Result<Admitted, Refusal> {
+        self.door.decide(request.hello())
+    }
+
+    pub(crate) fn revoke(&self) {
+        self.door.revoke();
     }
 
     pub(crate) fn has_flipped(&self) -> bool {
@@ -186,6 +207,9 @@ struct Door {
     swept: watch::Sender<Revision>,
     within: usize,
     admissions: AtomicUsize,
+    /// Answers wait for [`Lab::held`].
+    holds: AtomicBool,
+    held: Mutex<Vec<AdmissionRequest>>,
     /// In the order of their first admission, which says their addresses.
     devices: Mutex<Vec<Serial>>,
 }
@@ -240,15 +264,19 @@ impl Door {
 }
 
 impl Admission for Door {
-    fn admit(&self, request: AdmissionRequest) {
+    fn admit(&self, mut request: AdmissionRequest) {
+        if self.holds.load(Ordering::Relaxed) {
+            request.pending(Duration::from_secs(20));
+            return self.held.lock().expect("nobody panics in here").push(request);
+        }
         match self.decide(request.hello()) {
             Ok(admitted) => request.admit(admitted),
             Err(refusal) => request.deny(refusal),
         }
     }
 
-    fn recheck(&self, _: &Identity) -> Result<(), Refusal> {
-        self.verdict()
+    fn recheck(&self, _: &Identity) -> Result<(), Denied> {
+        Ok(self.verdict()?)
     }
     fn revisions(&self) -> watch::Receiver<Revision> {
         self.changes.subscribe()
@@ -262,7 +290,9 @@ impl Admission for Door {
 }
 
 fn identity(serial: Serial, number: u8) -> Identity {
-    Identity { serial, user: "alice".to_owned(), device: DEVICES[usize::from(number)].to_owned() }
+    let device = DEVICES[usize::from(number)].to_owned();
+    let principal = Principal { user: "alice".to_owned(), device };
+    Identity { principal, credential: Credential::Certificate(serial) }
 }
 
 /// A client without a TUN, whose every datagram is a step.
@@ -276,7 +306,7 @@ pub(crate) struct Subscriber {
     pub(crate) unopened: usize,
     /// What had passed when the sweep was confirmed: to the network, to the client.
     pub(crate) passed: Option<(usize, usize)>,
-    ended: bool,
+    pub(crate) ended: bool,
     pub(crate) way: Way,
     session: Session,
     keys: BTreeMap<KeyId, (SealKey, OpenKey)>,
@@ -449,7 +479,7 @@ impl Subscriber {
     }
 
     /// Sends what waits, then takes one datagram or one deadline.
-    async fn turn(&mut self, lab: &Lab, at_most: Duration) {
+    pub(crate) async fn turn(&mut self, lab: &Lab, at_most: Duration) {
         self.drain(lab).await;
         let now = SystemClock.now().boot;
         let due = self.session.poll_timeout().map(|deadline| deadline.at.saturating_sub(now));

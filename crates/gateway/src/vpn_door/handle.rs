@@ -9,7 +9,7 @@ use admin::request::KickTarget;
 use admin::response::Session;
 use admin::transport::Transport;
 use clock::Clock;
-use engine::{DataFigures, Kick, Server, SessionInfo};
+use engine::{DataFigures, Kick, Principal, Server, SessionInfo};
 use tunnel::DropReason;
 
 use crate::doors::{BoxFuture, Counters, Door};
@@ -35,7 +35,7 @@ impl VpnHandle {
             if info.tcp { (Transport::Tcp, tcp) } else { (Transport::Udp, udp) };
         Session {
             id: info.number,
-            device: DeviceName { user: info.identity.user, device: info.identity.device },
+            device: device_name(&info.identity.principal),
             transport,
             source: info.source,
             local: info.local.map(|ip| (ip, port).into()),
@@ -43,13 +43,18 @@ impl VpnHandle {
             cipher: info.cipher.map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             tls: info.tls.to_owned(),
             client: info.peer_version,
-            serial: info.identity.serial.to_string(),
+            serial: info.identity.credential.serial().to_string(),
             since: wall(info.since),
             renegotiated_at: info.renegotiated_at.map(wall),
             bytes_in: info.counters.rx_bytes,
             bytes_out: info.counters.tx_bytes,
         }
     }
+}
+
+/// A device as administration names it.
+pub(super) fn device_name(of: &Principal) -> DeviceName {
+    DeviceName { user: of.user.clone(), device: of.device.clone() }
 }
 
 impl Door for VpnHandle {
@@ -70,7 +75,7 @@ impl Door for VpnHandle {
         };
         Box::pin(async move {
             let kicked = self.server.kick(whom).await;
-            kicked.into_iter().map(|id| DeviceName { user: id.user, device: id.device }).collect()
+            kicked.iter().map(|id| device_name(&id.principal)).collect()
         })
     }
 

@@ -6,16 +6,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use admin::names::DeviceName;
 use admin::response::RefusalEntry;
 use clock::Clock;
-use engine::{Ending, Identity, Report, Revision};
+use engine::{DisconnectReason, Identity, Report, Revision};
 use pki::{Refusal, Serial};
 use store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use vpn::{Directory, Member, PushPolicy};
 
+use super::handle::device_name;
 use crate::effects::Sweeper;
 use crate::gateway::Gateway;
 use crate::live::{Live, revision};
@@ -58,17 +58,18 @@ impl Directory for Records {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Opened(info) => self.opened(info.identity.serial),
-            Report::Closed { info, ending } => {
-                if let Ending::Withdrawn(_) = ending {
-                    self.refused(info.source, Some(&info.identity), &ending);
+            Report::Opened(info) => self.opened(info.identity.credential.serial()),
+            Report::Closed { info, why } => {
+                if let DisconnectReason::Withdrawn(_) = why {
+                    self.refused(info.source, Some(&info.identity), &why);
                 }
             }
-            Report::Refused { source, whom, ending } => {
-                self.refused(source, whom.as_ref(), &ending);
+            Report::Refused { source, whom, why } => {
+                self.refused(source, whom.as_ref(), &why);
             }
             Report::Swept { through, closed } => {
-                self.sweeper.swept(through, closed.into_iter().map(|identity| identity.serial));
+                self.sweeper
+                    .swept(through, closed.iter().map(|identity| identity.credential.serial()));
             }
             Report::Renegotiated { .. } | Report::Floated { .. } => {}
         }
@@ -103,14 +104,14 @@ impl Records {
         });
     }
 
-    fn refused(&self, source: SocketAddr, whom: Option<&Identity>, ending: &Ending) {
-        let device = whom.map(|id| DeviceName { user: id.user.clone(), device: id.device.clone() });
+    fn refused(&self, source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {
+        let device = whom.map(|identity| device_name(&identity.principal));
         self.metrics.refused(RefusalEntry {
             at: seconds(self.clock.now().unix_secs()),
             source,
             device,
-            reason: ending.code().to_owned(),
-            sentence: ending.to_string(),
+            reason: why.code().to_owned(),
+            sentence: why.to_string(),
         });
     }
 }

@@ -33,6 +33,22 @@ pub enum StreamEnd {
 }
 
 impl StreamEnd {
+    /// Every reason, for counters.
+    pub const ALL: [StreamEnd; 12] = [
+        StreamEnd::PeerClosed,
+        StreamEnd::Broken(ErrorKind::Other),
+        StreamEnd::EmptyFrame,
+        StreamEnd::LongFrame,
+        StreamEnd::Forged,
+        StreamEnd::EarlyData,
+        StreamEnd::TooMuch,
+        StreamEnd::TooSlow,
+        StreamEnd::Evicted,
+        StreamEnd::Closed,
+        StreamEnd::Gone,
+        StreamEnd::InternalError,
+    ];
+
     /// Whether it is more than the usual end: something that the peer did wrong, or that was lacking.
     pub fn is_fault(self) -> bool {
         !matches!(self, StreamEnd::PeerClosed | StreamEnd::Closed)

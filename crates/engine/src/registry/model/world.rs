@@ -18,9 +18,13 @@ use super::reference::{Expected, Holder, Reference, Said};
 use crate::data::{StreamEnd, StreamEnded, StreamOrder};
 use crate::grant::DataSettings;
 use crate::messages::{About, ConnectionId, SessionEvent, ToSession};
+use crate::registry::listing::from_zero;
 use crate::registry::sources::Source;
 use crate::registry::{Effect, Registry, RegistrySettings};
-use crate::{Admitted, Decision, Ending, Identity, Kick, Report, Revision};
+use crate::{
+    Admitted, Credential, Decision, Denied, DisconnectReason, Identity, Kick, Principal, Report,
+    Revision,
+};
 
 pub(super) struct World {
     registry: Registry,
@@ -163,14 +167,14 @@ impl World {
 
     fn decide(&mut self, holder: Holder) -> Decision {
         match self.random.below(12) {
-            0 => return Decision::Unanswered,
+            0 => return Decision::Denied(Denied::Undecided),
             // Nothing follows, until the deadline.
             1 => return Decision::Pending { at_most: Duration::from_secs(self.random.below(60)) },
             _ => {}
         }
         match self.records()(&identity(holder)) {
             Ok(()) => Decision::Admitted(Box::new(admitted(holder))),
-            Err(refusal) => Decision::Denied(refusal),
+            Err(denied) => Decision::Denied(denied),
         }
     }
 
@@ -200,8 +204,7 @@ impl World {
                     let holder = holder(&admitted.identity);
                     self.reference.admitted(id, holder, MAX_SESSIONS);
                 }
-                Decision::Denied(_) => self.reference.denied(id, "revoked"),
-                Decision::Unanswered => self.reference.denied(id, "admission_undecided"),
+                Decision::Denied(why) => self.reference.denied(id, why.code()),
             }
         }
         self.hand(id, SessionEvent::Decided { attempt, decision });
@@ -223,7 +226,7 @@ impl World {
     fn session_ends(&mut self) {
         let Some(id) = self.any(|_| true) else { return };
         self.reference.end(id, "peer_exit");
-        self.hand(id, SessionEvent::Ended(Ending::Session(EndReason::PeerExit)));
+        self.hand(id, SessionEvent::Ended(DisconnectReason::Session(EndReason::PeerExit)));
     }
 
     /// A task ends once its session has, or, rarely, by a panic.
@@ -380,12 +383,15 @@ impl World {
             self.drain();
             self.check();
         }
+        let endings = self.registry.figures().endings;
+        assert_eq!(endings.len(), from_zero().endings.len(), "all start from zero");
+        assert_eq!(endings.values().sum::<u64>(), self.registry.figures.handshakes_begun, "ends");
         let registry = &self.registry;
         assert_eq!(self.swept, self.handed_in, "the last revision was never said to be swept");
         assert_eq!(self.closed_reported, self.closed, "whose sessions sweeps closed");
         assert!(registry.sweep.is_none() && registry.connections.is_empty());
         assert!(registry.by_sender.is_empty() && registry.by_stream.is_empty());
-        assert!(registry.by_peer.is_empty() && registry.by_device.is_empty());
+        assert!(registry.by_peer.is_empty() && registry.by_principal.is_empty());
         assert!(registry.deadlines.is_empty() && registry.poll_timeout().is_none());
         assert_eq!((registry.sources.under_way(), registry.peer_ids.taken()), (0, 0));
         assert!(self.plane.living.is_empty(), "a peer outlived its session");
@@ -490,10 +496,10 @@ impl World {
     }
 
     fn reported(&mut self, report: Report) -> Option<(ConnectionId, &'static str)> {
-        let (id, ending, established) = match report {
-            Report::Closed { info, ending } => (info.number, ending, true),
-            Report::Refused { source, ending, .. } => {
-                (self.reference.at(source).expect("its connection"), ending, false)
+        let (id, why, established) = match report {
+            Report::Closed { info, why } => (info.number, why, true),
+            Report::Refused { source, why, .. } => {
+                (self.reference.at(source).expect("its connection"), why, false)
             }
             Report::Opened(info) => {
                 self.reference.expected(info.number).said.opened += 1;
@@ -509,7 +515,7 @@ impl World {
         let expected = self.reference.expected(id);
         assert_eq!(expected.established, established, "{id} ended as what it was not");
         expected.said.over += 1;
-        Some((id, ending.code()))
+        Some((id, why.code()))
     }
 
     fn sweep_reported(&mut self, through: u64) {
@@ -540,7 +546,7 @@ impl World {
         self.registry.handle_session_event(id, event, self.now, &records);
     }
 
-    fn records(&self) -> impl Fn(&Identity) -> Result<(), Refusal> + 'static {
+    fn records(&self) -> impl Fn(&Identity) -> Result<(), Denied> + 'static {
         records(self.reference.revoked.keys().copied().collect())
     }
 
@@ -563,10 +569,10 @@ impl World {
     }
 }
 
-fn records(revoked: BTreeSet<Holder>) -> impl Fn(&Identity) -> Result<(), Refusal> {
+fn records(revoked: BTreeSet<Holder>) -> impl Fn(&Identity) -> Result<(), Denied> {
     let (at, reason) = (Timestamp::from_unix_secs(1_790_000_000), RevocationReason::KeyCompromise);
     move |identity| match revoked.contains(&holder(identity)) {
-        true => Err(Refusal::Revoked { at, reason }),
+        true => Err(Refusal::Revoked { at, reason }.into()),
         false => Ok(()),
     }
 }
@@ -578,12 +584,14 @@ fn admitted(holder: Holder) -> Admitted {
 
 fn identity((device, certificate): Holder) -> Identity {
     let serial = Serial::from_bytes(&[1 + device, certificate]).expect("a serial");
-    let (user, name) = names(device);
-    Identity { serial, user, device: name }
+    let (user, device) = names(device);
+    let principal = Principal { user, device };
+    Identity { principal, credential: Credential::Certificate(serial) }
 }
 
 fn holder(identity: &Identity) -> Holder {
-    match identity.serial.as_bytes() {
+    let Credential::Certificate(serial) = &identity.credential;
+    match serial.as_bytes() {
         [device, certificate] => (device - 1, *certificate),
         other => panic!("{other:?}"),
     }

@@ -1,0 +1,114 @@
+//! Why a connection is over, as the engine knows it: the session's own reason, or one from outside.
+
+use std::fmt;
+
+use pki::Refusal;
+use tunnel::EndReason;
+
+use crate::{Denied, StreamEnd};
+
+/// Why a connection ended.
+#[derive(Clone, Debug)]
+pub enum DisconnectReason {
+    /// The session's own reason.
+    Session(EndReason),
+    /// Admission was refused, at the first negotiation or at a later one.
+    Refused(Denied),
+    /// It was admitted once, and a change took that back.
+    Withdrawn(Denied),
+    /// The same device connected anew.
+    Replaced,
+    /// An administrator closed it.
+    Kicked,
+    /// Its TCP connection ended.
+    Connection(StreamEnd),
+    /// Nothing authentic came for the time of ping-restart.
+    PingTimeout,
+    /// The gateway stops.
+    Shutdown,
+    /// Our fault: the session's task panicked.
+    Panicked,
+}
+
+impl DisconnectReason {
+    /// Every code that a server counts, for counters that start from zero.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        let refusals = pki::Refusal::CODES.into_iter();
+        let streams = StreamEnd::ALL.into_iter().map(StreamEnd::code);
+        refusals.chain(OWN_CODES).chain(EndReason::SERVER_CODES).chain(streams)
+    }
+
+    /// A stable snake_case name for counters and JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            // What the verifier or the admission said is the reason; that it said so inside TLS is not.
+            DisconnectReason::Session(reason) => match refusal_in(reason) {
+                Some(refusal) => refusal.code(),
+                None => reason.code(),
+            },
+            DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
+                denied.code()
+            }
+            DisconnectReason::Replaced => "replaced",
+            DisconnectReason::Kicked => "kicked",
+            DisconnectReason::Connection(end) => end.code(),
+            DisconnectReason::PingTimeout => "ping_timeout",
+            DisconnectReason::Shutdown => "shutdown",
+            DisconnectReason::Panicked => "internal_error",
+        }
+    }
+
+    /// The refusal behind it, if a certificate was the cause.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            DisconnectReason::Session(reason) => refusal_in(reason),
+            DisconnectReason::Refused(Denied::Certificate(refusal))
+            | DisconnectReason::Withdrawn(Denied::Certificate(refusal)) => Some(refusal.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(refusal) = self.refusal() {
+            return refusal.fmt(f);
+        }
+        match self {
+            DisconnectReason::Session(reason) => reason.fmt(f),
+            DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
+                denied.fmt(f)
+            }
+            DisconnectReason::Replaced => f.write_str("the same device connected anew"),
+            DisconnectReason::Kicked => {
+                f.write_str("closed by an administrator; the client may come back")
+            }
+            DisconnectReason::Connection(end) => end.fmt(f),
+            DisconnectReason::PingTimeout => {
+                f.write_str("nothing came from the peer for the time of ping-restart")
+            }
+            DisconnectReason::Shutdown => f.write_str("the gateway stopped"),
+            DisconnectReason::Panicked => {
+                f.write_str("an internal error ended this session; please report the log")
+            }
+        }
+    }
+}
+
+fn refusal_in(reason: &EndReason) -> Option<Refusal> {
+    match reason {
+        EndReason::TlsFailed(error) => pki::refusal_of(error),
+        _ => None,
+    }
+}
+
+/// Those that come from no certificate, no session and no TCP connection.
+const OWN_CODES: [&str; 7] = [
+    "replaced",
+    "kicked",
+    "ping_timeout",
+    "shutdown",
+    "no_free_address_or_slot",
+    "admission_undecided",
+    "internal_error",
+];
