@@ -7,7 +7,8 @@ use pki::{ClockTime, ServerNameVerifier};
 use tunnel::{ClientConfig, Timing};
 use wire::key_material::Role;
 use wire::options::Options;
-use wire::tls_auth::{ControlWrap, TlsAuth};
+use wire::tls_auth::TlsAuth;
+use wire::wrap::ControlWrap;
 
 use crate::{Profile, ProfileError, ProfileErrorKind};
 

@@ -19,6 +19,8 @@ use wire::PeerId;
 use wire::cipher::Cipher;
 use wire::peer_info::PeerInfo;
 use wire::push::{PushOption, PushReply};
+use wire::stranger::StrangerCheck;
+use wire::wrap::Unwrapped;
 
 use crate::data::{
     CLIENT_STREAM, Common, ControlDatagram, DataPlane, ForeignStreams, PlaneIo, StreamEnded,
@@ -117,7 +119,7 @@ impl Client {
             groups,
             streams: vec![StreamSources { listeners: Vec::new(), connected }],
             common: Common {
-                wrap: Arc::clone(&settings.tunnel.wrap),
+                check: StrangerCheck::shared(Arc::clone(&settings.tunnel.wrap)),
                 clock: Arc::clone(&clock),
                 nice: settings.nice,
             },
@@ -227,7 +229,7 @@ impl ClientTask {
                     None => break,
                 },
                 Some(notice) = notices.recv() => self.handle_notice(notice),
-                Some(datagram) = datagrams.recv() => self.handle_datagram(&datagram.bytes),
+                Some(datagram) = datagrams.recv() => self.handle_packet(datagram.unwrapped),
                 // Behind what came over it before.
                 Some(ended) = ended_streams.recv() => self.end(DisconnectReason::Connection(ended.why)),
                 () = tokio::time::sleep(wait) => self.driver.handle_timeout(clock.now()),
@@ -255,8 +257,8 @@ impl ClientTask {
         }
     }
 
-    fn handle_datagram(&mut self, datagram: &[u8]) {
-        match self.driver.handle_datagram(datagram, self.side.clock.now()) {
+    fn handle_packet(&mut self, packet: Unwrapped) {
+        match self.driver.handle(packet, self.side.clock.now()) {
             Ok(()) if self.side.up => {
                 self.side.data.apply(Command::PeerHeard { peer: server_peer() });
             }

@@ -14,7 +14,6 @@ use datapath::{Endpoint, Notice, PeerRef};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tunnel::{Accepted, DropReason, Gate, Verdict};
-use wire::control::ControlHeader;
 
 use crate::data::{ControlDatagram, ControlReceiver, DataPlane, StreamEnded};
 use crate::entropy::fresh_seed;
@@ -199,20 +198,17 @@ impl Control {
     }
 
     fn take_datagram(&mut self, datagram: ControlDatagram) {
-        let Ok(header) = ControlHeader::parse(&datagram.bytes) else {
-            return self.drops.count(DropReason::Malformed);
-        };
-        let endpoint = datagram.endpoint;
-        let id = self.registry.session_at(&endpoint, header.session_id);
+        let ControlDatagram { endpoint, unwrapped } = datagram;
+        let id = self.registry.session_at(&endpoint, unwrapped.packet().session_id);
         if let Some(session) = id.and_then(|id| self.running.get(&id)) {
-            return session.inlet.datagram(datagram.bytes);
+            return session.inlet.packet(unwrapped);
         }
         if !self.registry.has_room(endpoint.remote.ip()) {
             // Before the gate, which would spend the cookie: the client asks again and comes in later.
             return self.drops.count(DropReason::Busy);
         }
         let now = self.parts.clock.now();
-        match self.parts.gate.handle(endpoint.remote, &datagram.bytes, now) {
+        match self.parts.gate.handle(endpoint.remote, unwrapped, now) {
             Verdict::Drop(reason) => self.drops.count(reason),
             Verdict::Answer(answer) => {
                 self.registry.handle_stateless_answer();

@@ -17,7 +17,8 @@ use clock::Clock;
 use datapath::{Command, Endpoint, Notice, PeerRef, StreamId, WorkerSettings};
 use sysio::{Interest, Poller, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
-use wire::tls_auth::ControlWrap;
+use wire::stranger::StrangerCheck;
+use wire::wrap::Unwrapped;
 
 mod control_receiver;
 mod handoff;
@@ -45,17 +46,17 @@ use self::worker::DataWorker;
 use crate::Offloads;
 use crate::figures::DataFigures;
 
-/// An authenticated control datagram on its way to the control task.
+/// A control packet that passed the check, on its way to the control task.
 #[derive(Debug)]
 pub(crate) struct ControlDatagram {
     pub(crate) endpoint: Endpoint,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) unwrapped: Unwrapped,
 }
 
 /// What all workers share.
 #[derive(Clone)]
 pub(crate) struct Common {
-    pub(crate) wrap: Arc<ControlWrap>,
+    pub(crate) check: StrangerCheck,
     pub(crate) clock: Arc<dyn Clock>,
     /// The data workers' nice value, where the system allows it: -20 goes first, 19 last.
     pub(crate) nice: i32,

@@ -1,9 +1,9 @@
-//! What waits for a session's task: orders and control datagrams.
+//! What waits for a session's task: orders and control packets.
 //!
 //! Not a channel of tokio: one reserves room for 32 messages of the largest kind at its birth, and
 //! two of them would be a good part of what an idle session weighs. An empty inbox holds nothing.
 //!
-//! Orders come before datagrams and are never lost; there are a few for each session. Datagrams are
+//! Orders come before packets and are never lost; there are a few for each session. Packets are
 //! bounded: a peer that sends faster than it is served will send again. The end of the TCP connection that
 //! they came over comes behind them, since one may be a goodbye.
 
@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use wire::wrap::Unwrapped;
 
 use crate::data::StreamEnd;
 use crate::messages::ToSession;
@@ -31,8 +32,8 @@ pub(crate) struct Inbox(Arc<Shared>);
 #[derive(Debug)]
 pub(crate) enum Message {
     Order(ToSession),
-    Datagram(Vec<u8>),
-    /// No datagram follows: the TCP connection is gone.
+    Packet(Unwrapped),
+    /// No packet follows: the TCP connection is gone.
     StreamEnded(StreamEnd),
 }
 
@@ -45,7 +46,7 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     orders: VecDeque<ToSession>,
-    datagrams: VecDeque<Vec<u8>>,
+    packets: VecDeque<Unwrapped>,
     stream_ended: Option<StreamEnd>,
     closed: bool,
 }
@@ -57,17 +58,17 @@ impl Inlet {
         self.0.arrived.notify_one();
     }
 
-    /// Hands a datagram over, unless too many wait.
-    pub(crate) fn datagram(&self, datagram: Vec<u8>) {
+    /// Hands a control packet over, unless too many wait.
+    pub(crate) fn packet(&self, packet: Unwrapped) {
         let mut waiting = self.0.lock();
-        if waiting.datagrams.len() < DATAGRAMS {
-            waiting.datagrams.push_back(datagram);
+        if waiting.packets.len() < PACKETS {
+            waiting.packets.push_back(packet);
             drop(waiting);
             self.0.arrived.notify_one();
         }
     }
 
-    /// Says, behind all datagrams, that the TCP connection that they came over is gone.
+    /// Says, behind all packets, that the TCP connection that they came over is gone.
     pub(crate) fn stream_ended(&self, why: StreamEnd) {
         self.0.lock().stream_ended = Some(why);
         self.0.arrived.notify_one();
@@ -93,11 +94,11 @@ impl Inbox {
         }
     }
 
-    /// A datagram that waits, unless an order does, which comes first.
-    pub(crate) fn datagram(&mut self) -> Option<Vec<u8>> {
+    /// A packet that waits, unless an order does, which comes first.
+    pub(crate) fn packet(&mut self) -> Option<Unwrapped> {
         let mut waiting = self.0.lock();
         if waiting.orders.is_empty() && !waiting.closed {
-            waiting.datagrams.pop_front()
+            waiting.packets.pop_front()
         } else {
             None
         }
@@ -120,31 +121,34 @@ impl Waiting {
         if self.closed {
             return Some(None);
         }
-        if let Some(datagram) = self.datagrams.pop_front() {
-            return Some(Some(Message::Datagram(datagram)));
+        if let Some(packet) = self.packets.pop_front() {
+            return Some(Some(Message::Packet(packet)));
         }
         if let Some(why) = self.stream_ended.take() {
             return Some(Some(Message::StreamEnded(why)));
         }
         // What a busy moment needed is given back.
-        (self.orders, self.datagrams) = (VecDeque::new(), VecDeque::new());
+        (self.orders, self.packets) = (VecDeque::new(), VecDeque::new());
         None
     }
 }
 
-/// Control datagrams waiting for one session: its receive window and as many repetitions.
-const DATAGRAMS: usize = 32;
+/// Control packets waiting for one session: its receive window and as many repetitions.
+const PACKETS: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use tunnel::{Close, RenegotiateReason};
+    use wire::control::ControlPacket;
+    use wire::wrap::ControlWrap;
+    use wire::{KeyId, MessageId, Opcode, SessionId};
 
     use super::*;
 
     #[tokio::test]
-    async fn orders_come_before_datagrams_and_are_never_lost() {
+    async fn orders_come_before_packets_and_are_never_lost() {
         let (inlet, mut inbox) = inbox();
-        (0..100).for_each(|n| inlet.datagram(vec![n]));
+        (0..100).for_each(|n| inlet.packet(packet(n)));
         (0..100).for_each(|_| inlet.order(ToSession::Renegotiate(RenegotiateReason::Requested)));
         inlet.order(ToSession::Close(Close::Replaced));
         for _ in 0..100 {
@@ -152,9 +156,9 @@ mod tests {
             assert!(matches!(next, Some(Message::Order(ToSession::Renegotiate(_)))));
         }
         assert!(matches!(inbox.next().await, Some(Message::Order(ToSession::Close(_)))));
-        for n in 0..DATAGRAMS {
+        for n in 0..PACKETS {
             let next = inbox.next().await;
-            assert!(matches!(next, Some(Message::Datagram(bytes)) if bytes == [n as u8]));
+            assert!(matches!(next, Some(Message::Packet(next)) if next == packet(n as u8)));
         }
         drop(inlet);
         assert!(inbox.next().await.is_none());
@@ -166,12 +170,19 @@ mod tests {
         for n in 0..10 {
             let waits = tokio::time::timeout(std::time::Duration::ZERO, inbox.next()).await;
             assert!(waits.is_err());
-            inlet.datagram(vec![n]);
-            assert!(matches!(inbox.next().await, Some(Message::Datagram(bytes)) if bytes == [n]));
+            inlet.packet(packet(n));
+            assert!(matches!(inbox.next().await, Some(Message::Packet(next)) if next == packet(n)));
         }
         inlet.order(ToSession::Close(Close::Replaced));
         drop(inlet);
         assert!(matches!(inbox.next().await, Some(Message::Order(_))));
         assert!(inbox.next().await.is_none());
+    }
+
+    fn packet(n: u8) -> Unwrapped {
+        let session = SessionId::new([1; 8]).unwrap();
+        let (opcode, id) = (Opcode::CONTROL_V1, MessageId(1));
+        let packet = ControlPacket::message(opcode, KeyId::FIRST, session, id, vec![n]);
+        ControlWrap::Plain.open(&packet.encode()).unwrap()
     }
 }

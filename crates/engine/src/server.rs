@@ -94,7 +94,7 @@ impl Server {
         admission: Arc<dyn Admission>,
         clock: Arc<dyn Clock>,
     ) -> Result<Server, StartError> {
-        let wrap = Arc::clone(&settings.tunnel.wrap);
+        let check = settings.tunnel.check.clone();
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
         let (streams_out, ended_streams) = mpsc::unbounded_channel();
@@ -105,7 +105,7 @@ impl Server {
             queues: io.queues,
             groups: io.udp,
             streams: by_worker(io.tcp),
-            common: Common { wrap: Arc::clone(&wrap), clock: Arc::clone(&clock), nice: io.nice },
+            common: Common { check: check.clone(), clock: Arc::clone(&clock), nice: io.nice },
         };
         let worker = WorkerSettings {
             side: Side::Server,
@@ -139,7 +139,7 @@ impl Server {
         let tunnel_tcp =
             ServerConfig { options: settings.tcp_options, ..ServerConfig::clone(&settings.tunnel) };
         let parts = ControlParts {
-            gate: Gate::new(wrap, secret, settings.gate),
+            gate: Gate::new(check, secret, settings.gate),
             tunnel: settings.tunnel,
             tunnel_tcp: Arc::new(tunnel_tcp),
             registry: RegistrySettings {

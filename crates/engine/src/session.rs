@@ -11,6 +11,7 @@ use clock::{Clock, Now};
 use datapath::{Command, Endpoint, PeerRef};
 use tokio::sync::mpsc;
 use tunnel::{Accepted, Close, DropReason, Hello, Seed, ServerConfig, Session};
+use wire::wrap::Unwrapped;
 
 use crate::data::{DataPlane, StreamEnd};
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};
@@ -101,7 +102,7 @@ impl SessionTask {
                 biased;
                 message = self.inbox.next() => match message {
                     Some(Message::Order(order)) => self.handle_order(order),
-                    Some(Message::Datagram(datagram)) => self.handle_datagrams(&datagram),
+                    Some(Message::Packet(packet)) => self.handle_packets(packet),
                     Some(Message::StreamEnded(why)) => self.end_with_stream(why),
                     None => return,
                 },
@@ -128,16 +129,16 @@ impl SessionTask {
     }
 
     /// Handles a few that came together before anything is answered: one packet acknowledges them all.
-    fn handle_datagrams(&mut self, first: &[u8]) {
-        self.handle_datagram(first);
+    fn handle_packets(&mut self, first: Unwrapped) {
+        self.handle_packet(first);
         for _ in 1..TOGETHER {
-            let Some(next) = self.inbox.datagram() else { return };
-            self.handle_datagram(&next);
+            let Some(next) = self.inbox.packet() else { return };
+            self.handle_packet(next);
         }
     }
 
-    fn handle_datagram(&mut self, datagram: &[u8]) {
-        match self.driver.handle_datagram(datagram, self.clock.now()) {
+    fn handle_packet(&mut self, packet: Unwrapped) {
+        match self.driver.handle(packet, self.clock.now()) {
             Ok(()) => self.side.heard(self.clock.now()),
             Err(reason) => self.drops.count(reason),
         }

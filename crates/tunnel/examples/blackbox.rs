@@ -23,7 +23,9 @@ use tunnel::{
 use wire::cipher::Cipher;
 use wire::push::{PushOption, Topology};
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::{AuthDigest, TlsAuth};
+use wire::wrap::ControlWrap;
 use wire::{PeerId, SessionId};
 use zeroize::Zeroizing;
 
@@ -85,7 +87,8 @@ fn run(is_server: bool, args: &[String]) {
     let bind = if is_server { format!("127.0.0.1:{port}") } else { "127.0.0.1:0".to_owned() };
     let socket = UdpSocket::bind(bind).unwrap();
     let clock = SystemClock;
-    let mut gate = Gate::new(Arc::clone(&wrap), seed(), GateSettings::default());
+    let mut gate =
+        Gate::new(StrangerCheck::shared(Arc::clone(&wrap)), seed(), GateSettings::default());
     let mut sessions: BTreeMap<SessionId, (Session, SocketAddr)> = BTreeMap::new();
     let timing = Timing { tran_window: Duration::from_secs(600), ..Timing::default() };
     let name = if is_server { "server" } else { "client" };
@@ -96,9 +99,10 @@ fn run(is_server: bool, args: &[String]) {
     let leaf = PrivateKeyDer::from_pem_file(format!("{dir}/{name}.key")).unwrap();
     let (tls_server, tls_client) = tls(is_server, dir, chain, leaf);
     let server_config = tls_server.map(|tls| {
-        let (wrap, timing, ciphers) = (Arc::clone(&wrap), timing.clone(), Cipher::DEFAULT.to_vec());
+        let check = StrangerCheck::shared(Arc::clone(&wrap));
+        let (timing, ciphers) = (timing.clone(), Cipher::DEFAULT.to_vec());
         let options = "V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,keydir 0,auth SHA256,keysize 256,tls-auth,key-method 2,tls-server";
-        Arc::new(ServerConfig { tls, wrap, timing, ciphers, options: options.to_owned() })
+        Arc::new(ServerConfig { tls, check, timing, ciphers, options: options.to_owned() })
     });
     if let Some(tls) = tls_client {
         let config = ClientConfig {
@@ -155,7 +159,7 @@ fn run(is_server: bool, args: &[String]) {
                 println!("{age:>3} dropped: {reason}");
             }
         } else {
-            match gate.handle(from, datagram, now) {
+            match gate.handle_datagram(from, datagram, now) {
                 Verdict::Drop(reason) => println!("{age:>3} gate: {reason}"),
                 Verdict::Answer(answer) => drop(socket.send_to(&answer, from)),
                 Verdict::Accept(accepted) => {

@@ -1,16 +1,19 @@
 //! A stranger whose cookie came back: the proof that makes a server's session.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use wire::SessionId;
 use wire::control::ControlPacket;
 use wire::tls_auth::ReplayStamp;
+use wire::wrap::ControlWrap;
 
 /// A stranger whose cookie came back. Only the gate makes one.
 #[derive(Debug)]
 pub struct Accepted {
     pub(crate) remote: SocketAddr,
     pub(crate) session_id: SessionId,
+    pub(crate) wrap: Arc<ControlWrap>,
     pub(crate) stamp: Option<ReplayStamp>,
     pub(crate) packet: ControlPacket,
 }

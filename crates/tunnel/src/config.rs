@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wire::cipher::Cipher;
-use wire::tls_auth::ControlWrap;
+use wire::stranger::StrangerCheck;
+use wire::wrap::ControlWrap;
 use zeroize::Zeroizing;
 
 /// Timers and sizes that both roles share.
@@ -37,8 +38,8 @@ impl Default for Timing {
 pub struct ServerConfig {
     /// TLS towards clients, made fit by [`crate::prepare_server`].
     pub tls: Arc<rustls::ServerConfig>,
-    /// Protection of control packets.
-    pub wrap: Arc<ControlWrap>,
+    /// What control packets have to pass.
+    pub check: StrangerCheck,
     /// Timers and sizes.
     pub timing: Timing,
     /// Data ciphers in order of preference; a grant may narrow them.

@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
 use wire::control::{Acks, ControlPacket};
-use wire::tls_auth::{ControlWrap, ReplayStamp};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::ReplayStamp;
+use wire::wrap::Unwrapped;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
 use crate::accepted::Accepted;
@@ -36,7 +37,7 @@ pub enum Verdict {
 
 /// The stateless door of a server.
 pub struct Gate {
-    wrap: Arc<ControlWrap>,
+    check: StrangerCheck,
     cookies: CookieJar,
     limiter: Limiter,
     answered: Seen,
@@ -46,11 +47,11 @@ pub struct Gate {
 
 impl Gate {
     /// A gate with its own secret. Cookies of another gate are worth nothing here.
-    pub fn new(wrap: Arc<ControlWrap>, secret: Seed, settings: GateSettings) -> Self {
+    pub fn new(check: StrangerCheck, secret: Seed, settings: GateSettings) -> Self {
         let mut entropy = Entropy::new(&secret);
         let (per_second, at_once) = (settings.answers_per_second, settings.answers_at_once);
         Self {
-            wrap,
+            check,
             cookies: CookieJar::new(&entropy.array(), settings.hand_window),
             limiter: Limiter::new(&entropy.array(), per_second, at_once),
             answered: Seen::new(&entropy.array()),
@@ -60,20 +61,28 @@ impl Gate {
     }
 
     /// Judges a control packet whose remote address and session id belong to no session.
-    pub fn handle(&mut self, remote: SocketAddr, datagram: &[u8], now: Now) -> Verdict {
-        match self.judge(remote, datagram, now) {
+    pub fn handle(&mut self, remote: SocketAddr, unwrapped: Unwrapped, now: Now) -> Verdict {
+        match self.judge(remote, unwrapped, now) {
             Ok(verdict) => verdict,
             Err(reason) => Verdict::Drop(reason),
+        }
+    }
+
+    /// The same for one that nobody has checked before.
+    pub fn handle_datagram(&mut self, remote: SocketAddr, datagram: &[u8], now: Now) -> Verdict {
+        match self.check.open(datagram) {
+            Ok(unwrapped) => self.handle(remote, unwrapped, now),
+            Err(error) => Verdict::Drop(wrapping::refused(error)),
         }
     }
 
     fn judge(
         &mut self,
         remote: SocketAddr,
-        datagram: &[u8],
+        unwrapped: Unwrapped,
         now: Now,
     ) -> Result<Verdict, DropReason> {
-        let (stamp, packet) = wrapping::open(&self.wrap, datagram)?;
+        let (stamp, packet) = unwrapped.into_parts();
         match packet.opcode {
             Opcode::CONTROL_HARD_RESET_CLIENT_V2 => self.answer(remote, stamp, &packet, now),
             Opcode::CONTROL_V1 | Opcode::ACK_V1 => self.accept(remote, stamp, packet, now),
@@ -103,7 +112,7 @@ impl Gate {
         }
         let cookie = self.cookies.bake(remote, packet.session_id, now.boot);
         let reset = server_reset(cookie, packet.session_id);
-        Ok(Verdict::Answer(self.wrap.seal(ReplayStamp::first(now.unix_secs()), &reset)))
+        Ok(Verdict::Answer(self.check.seal(ReplayStamp::first(now.unix_secs()), &reset)))
     }
 
     fn accept(
@@ -119,7 +128,13 @@ impl Gate {
         }
         self.spend(cookie, packet.session_id, now.boot)?;
         self.limiter.prove(remote.ip(), now.boot);
-        Ok(Verdict::Accept(Box::new(Accepted { remote, session_id: cookie, stamp, packet })))
+        Ok(Verdict::Accept(Box::new(Accepted {
+            remote,
+            session_id: cookie,
+            wrap: self.check.session_wrap(),
+            stamp,
+            packet,
+        })))
     }
 
     /// A captured third packet stays valid for as long as its cookie, also after its session ended.

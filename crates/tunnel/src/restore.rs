@@ -64,7 +64,8 @@ impl Session {
         seed: Seed,
         now: Now,
     ) -> Session {
-        let wrapping = Wrapping::restored(Arc::clone(&config.wrap), state.last_sent, state.replay);
+        let wrap = config.check.session_wrap();
+        let wrapping = Wrapping::restored(wrap, state.last_sent, state.replay);
         let timing = config.timing.clone();
         let primary = Generation::new(
             state.key_id,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clock::Now;
 use wire::control::ControlPacket;
 use wire::key_material::Role;
+use wire::wrap::Unwrapped;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 use zeroize::Zeroizing;
 
@@ -33,7 +34,7 @@ use crate::wrapping::Wrapping;
 ///
 /// Drive it so:
 ///
-/// 1. Call one of `handle_datagram`, `handle_timeout`, `admit`, `refuse`, `key_installed`,
+/// 1. Call one of `handle`, `handle_datagram`, `handle_timeout`, `admit`, `refuse`, `key_installed`,
 ///    `data_seen`, `renegotiate`, `close`. A few datagrams that came together may be handled before 2:
 ///    one packet acknowledges four.
 /// 2. Drain `poll_transmit` and send each datagram to the peer.
@@ -81,7 +82,7 @@ pub(crate) enum Life {
 impl Session {
     /// A server's session from what the gate accepted.
     pub fn server(config: Arc<ServerConfig>, accepted: Accepted, seed: Seed, now: Now) -> Session {
-        let wrapping = Wrapping::after_gate(Arc::clone(&config.wrap), accepted.stamp, now);
+        let wrapping = Wrapping::after_gate(accepted.wrap, accepted.stamp, now);
         let timing = config.timing.clone();
         let reliable = Reliable::after_gate(
             wrapping.payload_room(timing.max_control_datagram, PIGGYBACKED_ACKS),
@@ -194,13 +195,14 @@ impl Session {
         matches!(self.life, Life::Ended)
     }
 
-    /// Takes a control packet from the peer's address. An error says why it had no effect.
-    pub fn handle_datagram(&mut self, datagram: &[u8], now: Now) -> Result<(), DropReason> {
+    /// Takes a control packet from the peer's address whose wrapping was verified with the keys of this
+    /// session. An error says why it had no effect.
+    pub fn handle(&mut self, unwrapped: Unwrapped, now: Now) -> Result<(), DropReason> {
         self.now = now;
         if self.is_ended() {
             return Err(DropReason::SessionEnded);
         }
-        let (stamp, packet) = self.wrapping.open(datagram)?;
+        let (stamp, packet) = unwrapped.into_parts();
         self.check_sender(&packet)?;
         self.check_opcode(&packet)?;
         self.wrapping.check_replay(stamp)?;
@@ -208,6 +210,15 @@ impl Session {
         let taken = self.route(packet);
         self.advance();
         taken
+    }
+
+    /// The same for a datagram that nobody has checked before.
+    pub fn handle_datagram(&mut self, datagram: &[u8], now: Now) -> Result<(), DropReason> {
+        if self.is_ended() {
+            return Err(DropReason::SessionEnded);
+        }
+        let unwrapped = self.wrapping.open(datagram)?;
+        self.handle(unwrapped, now)
     }
 
     fn check_sender(&self, packet: &ControlPacket) -> Result<(), DropReason> {

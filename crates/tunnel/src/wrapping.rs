@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use clock::Now;
 use wire::control::{ControlError, ControlPacket};
-use wire::tls_auth::{ControlReplay, ControlWrap, ReplayStamp, WrapError};
+use wire::tls_auth::{ControlReplay, ReplayStamp};
+use wire::wrap::{ControlWrap, Unwrapped, WrapError};
 
 use crate::dropped::DropReason;
-
-/// Largest control datagram that is looked at. Stock peers stay below 1250.
-pub(crate) const MAX_DATAGRAM: usize = 2048;
 
 /// The wrapping and both replay counters.
 pub(crate) struct Wrapping {
@@ -58,11 +56,8 @@ impl Wrapping {
     }
 
     /// Unwraps without noting the stamp, which waits until the sender is known to be the peer.
-    pub(crate) fn open(
-        &self,
-        datagram: &[u8],
-    ) -> Result<(Option<ReplayStamp>, ControlPacket), DropReason> {
-        open(&self.wrap, datagram)
+    pub(crate) fn open(&self, datagram: &[u8]) -> Result<Unwrapped, DropReason> {
+        self.wrap.open(datagram).map_err(refused)
     }
 
     pub(crate) fn check_replay(&mut self, stamp: Option<ReplayStamp>) -> Result<(), DropReason> {
@@ -89,19 +84,13 @@ impl Wrapping {
     }
 }
 
-/// Unwraps one datagram.
-pub(crate) fn open(
-    wrap: &ControlWrap,
-    datagram: &[u8],
-) -> Result<(Option<ReplayStamp>, ControlPacket), DropReason> {
-    if datagram.len() > MAX_DATAGRAM {
-        return Err(DropReason::Malformed);
-    }
-    wrap.open(datagram).map_err(|error| match error {
+/// What a wrapping's error counts as.
+pub(crate) fn refused(error: WrapError) -> DropReason {
+    match error {
         WrapError::Packet(error) => malformed(error),
         error if error.is_forged() => DropReason::WrongWrapping,
         WrapError::TlsAuth(_) => DropReason::Malformed,
-    })
+    }
 }
 
 fn malformed(error: ControlError) -> DropReason {

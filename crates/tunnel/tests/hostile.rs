@@ -11,7 +11,9 @@ use testkit::Random;
 use tunnel::{DropReason, Gate, GateSettings, RenegotiateReason, Verdict};
 use wire::control::{Acks, ControlPacket};
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{AuthDigest, ControlWrap, ReplayStamp, TlsAuth};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::{AuthDigest, ReplayStamp, TlsAuth};
+use wire::wrap::ControlWrap;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
 use world::{START, Setup, Who, World, remote, wrap};
@@ -23,7 +25,7 @@ fn an_answer_is_twelve_bytes_longer_and_its_cookie_makes_a_session() {
     let answer = client.knock(&mut gate, &reset, START).expect("an answer");
     assert_eq!(answer.len(), reset.len() + 12);
     let third = client.seal(client.third());
-    let Verdict::Accept(accepted) = gate.handle(remote(), &third, START) else {
+    let Verdict::Accept(accepted) = gate.handle_datagram(remote(), &third, START) else {
         panic!("not accepted")
     };
     assert_eq!(accepted.client_session_id(), client.id);
@@ -36,11 +38,11 @@ fn a_replayed_reset_is_answered_once_wherever_it_comes_from() {
     let reset = client.seal(client.reset());
     assert!(client.knock(&mut gate, &reset, START).is_some());
     for from in [remote(), address(9)] {
-        assert_eq!(dropped(gate.handle(from, &reset, START)), DropReason::AlreadyAnswered);
+        assert_eq!(dropped(gate.handle_datagram(from, &reset, START)), DropReason::AlreadyAnswered);
     }
     let repeated = client.seal(client.reset());
     assert!(
-        matches!(gate.handle(remote(), &repeated, START), Verdict::Answer(_)),
+        matches!(gate.handle_datagram(remote(), &repeated, START), Verdict::Answer(_)),
         "a retransmission has a new stamp"
     );
 }
@@ -56,7 +58,8 @@ fn a_cookie_is_good_for_the_slot_and_the_two_that_follow() {
         let reset = client.seal(client.reset());
         client.knock(&mut gate, &reset, baked);
         let third = client.seal(client.third());
-        let verdict = gate.handle(remote(), &third, baked.after(Duration::from_secs(seconds)));
+        let verdict =
+            gate.handle_datagram(remote(), &third, baked.after(Duration::from_secs(seconds)));
         match good {
             true => assert!(matches!(verdict, Verdict::Accept(_)), "after {seconds} s"),
             false => assert_eq!(dropped(verdict), DropReason::WrongCookie, "after {seconds} s"),
@@ -101,12 +104,15 @@ fn a_third_packet_has_to_be_just_right() {
     ];
     for (packet, reason) in wrong {
         let datagram = client.seal(packet.clone());
-        assert_eq!(dropped(gate.handle(remote(), &datagram, START)), reason, "{packet:?}");
+        assert_eq!(dropped(gate.handle_datagram(remote(), &datagram, START)), reason, "{packet:?}");
     }
     let datagram = client.seal(right.clone());
-    assert_eq!(dropped(gate.handle(address(9), &datagram, START)), DropReason::WrongCookie);
-    assert!(matches!(gate.handle(remote(), &datagram, START), Verdict::Accept(_)));
-    assert_eq!(dropped(gate.handle(remote(), &datagram, START)), DropReason::CookieSpent);
+    assert_eq!(
+        dropped(gate.handle_datagram(address(9), &datagram, START)),
+        DropReason::WrongCookie
+    );
+    assert!(matches!(gate.handle_datagram(remote(), &datagram, START), Verdict::Accept(_)));
+    assert_eq!(dropped(gate.handle_datagram(remote(), &datagram, START)), DropReason::CookieSpent);
 }
 
 #[test]
@@ -117,7 +123,7 @@ fn an_ack_alone_may_be_the_third_packet() {
     let server = client.server.expect("answered");
     let ack = ControlPacket::ack(KeyId::FIRST, client.id, Acks::from_iter([MessageId(0)]), server);
     let datagram = client.seal(ack);
-    assert!(matches!(gate.handle(remote(), &datagram, START), Verdict::Accept(_)));
+    assert!(matches!(gate.handle_datagram(remote(), &datagram, START), Verdict::Accept(_)));
 }
 
 #[test]
@@ -134,7 +140,10 @@ fn a_wrong_key_direction_or_digest_is_never_answered() {
         let client = Client::new(6);
         let wrap = ControlWrap::TlsAuth(Box::new(TlsAuth::new(key, direction, digest)));
         let datagram = wrap.seal(ReplayStamp::first(START.unix_secs()), &client.reset());
-        assert_eq!(dropped(gate.handle(remote(), &datagram, START)), DropReason::WrongWrapping);
+        assert_eq!(
+            dropped(gate.handle_datagram(remote(), &datagram, START)),
+            DropReason::WrongWrapping
+        );
     }
 }
 
@@ -146,7 +155,7 @@ fn a_flood_of_resets_is_limited_by_prefix_and_not_for_the_proven() {
         let mut client = Client::new(1_000 + u64::from(n));
         let reset = client.seal(client.reset());
         answers += u32::from(matches!(
-            gate.handle(address(1_000 + n as u16), &reset, START),
+            gate.handle_datagram(address(1_000 + n as u16), &reset, START),
             Verdict::Answer(_)
         ));
     }
@@ -154,16 +163,19 @@ fn a_flood_of_resets_is_limited_by_prefix_and_not_for_the_proven() {
     let mut proven = Client::new(7);
     let elsewhere: SocketAddr = "198.51.100.1:5000".parse().expect("an address");
     let reset = proven.seal(proven.reset());
-    let Verdict::Answer(answer) = gate.handle(elsewhere, &reset, START) else {
+    let Verdict::Answer(answer) = gate.handle_datagram(elsewhere, &reset, START) else {
         panic!("another prefix")
     };
     proven.learn(&answer);
     let third = proven.seal(proven.third());
-    assert!(matches!(gate.handle(elsewhere, &third, START), Verdict::Accept(_)));
+    assert!(matches!(gate.handle_datagram(elsewhere, &third, START), Verdict::Accept(_)));
     for n in 0..500 {
         let mut client = Client::new(50_000 + n);
         let reset = client.seal(client.reset());
-        assert!(matches!(gate.handle(elsewhere, &reset, START), Verdict::Answer(_)), "{n}");
+        assert!(
+            matches!(gate.handle_datagram(elsewhere, &reset, START), Verdict::Answer(_)),
+            "{n}"
+        );
     }
 }
 
@@ -172,15 +184,15 @@ fn random_truncated_and_damaged_packets_are_never_answered() {
     let (mut gate, mut client, mut random) = (gate(), Client::new(8), Random::new(8));
     let reset = client.seal(client.reset());
     for len in 0..reset.len() {
-        assert!(matches!(gate.handle(remote(), &reset[..len], START), Verdict::Drop(_)));
+        assert!(matches!(gate.handle_datagram(remote(), &reset[..len], START), Verdict::Drop(_)));
     }
     for _ in 0..5_000 {
         let mut bad = reset.clone();
         let at = random.below(bad.len() as u64) as usize;
         bad[at] ^= 1 << random.below(8);
-        assert!(matches!(gate.handle(remote(), &bad, START), Verdict::Drop(_)));
+        assert!(matches!(gate.handle_datagram(remote(), &bad, START), Verdict::Drop(_)));
         let noise: Vec<u8> = (0..random.below(1500)).map(|_| random.bits() as u8).collect();
-        assert!(matches!(gate.handle(remote(), &noise, START), Verdict::Drop(_)));
+        assert!(matches!(gate.handle_datagram(remote(), &noise, START), Verdict::Drop(_)));
     }
 }
 
@@ -200,11 +212,11 @@ fn captured_packets_of_an_established_session_get_not_one_byte_back() {
         assert_eq!(server.session.handle_datagram(datagram, now), Err(DropReason::Replayed));
         assert!(server.session.poll_transmit(now).is_none());
         assert!(
-            matches!(world.gate.handle(remote(), datagram, now), Verdict::Drop(_)),
+            matches!(world.gate.handle_datagram(remote(), datagram, now), Verdict::Drop(_)),
             "at the gate"
         );
         assert!(
-            matches!(world.gate.handle(address(9), datagram, now), Verdict::Drop(_)),
+            matches!(world.gate.handle_datagram(address(9), datagram, now), Verdict::Drop(_)),
             "from elsewhere"
         );
     }
@@ -339,13 +351,15 @@ impl Client {
     }
 
     fn knock(&mut self, gate: &mut Gate, reset: &[u8], now: Now) -> Option<Vec<u8>> {
-        let Verdict::Answer(answer) = gate.handle(remote(), reset, now) else { return None };
+        let Verdict::Answer(answer) = gate.handle_datagram(remote(), reset, now) else {
+            return None;
+        };
         self.learn(&answer);
         Some(answer)
     }
 
     fn learn(&mut self, answer: &[u8]) {
-        let (stamp, packet) = self.wrap.open(answer).expect("the server's key");
+        let (stamp, packet) = self.wrap.open(answer).expect("the server's key").into_parts();
         assert_eq!(stamp.map(|stamp| stamp.id), Some(1));
         assert_eq!(packet.acked_session, Some(self.id));
         self.server = Some(packet.session_id);
@@ -353,7 +367,7 @@ impl Client {
 }
 
 fn gate() -> Gate {
-    Gate::new(wrap(KeyDirection::Normal), [7; 32], GateSettings::default())
+    Gate::new(StrangerCheck::shared(wrap(KeyDirection::Normal)), [7; 32], GateSettings::default())
 }
 
 fn address(port: u16) -> SocketAddr {

@@ -11,7 +11,9 @@ use tunnel::{GateSettings, ServerConfig, Timing};
 use wire::key_material::Role;
 use wire::options::Options;
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{ControlWrap, TlsAuth};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::TlsAuth;
+use wire::wrap::ControlWrap;
 
 use crate::admission::GatewayAdmission;
 use crate::directory::Directory;
@@ -115,7 +117,7 @@ fn server_settings(settings: &Settings, keys: Keys) -> ServerSettings {
     };
     let tunnel = ServerConfig {
         tls: keys.tls,
-        wrap: Arc::new(ControlWrap::TlsAuth(Box::new(tls_auth))),
+        check: StrangerCheck::shared(Arc::new(ControlWrap::TlsAuth(Box::new(tls_auth)))),
         timing,
         ciphers: settings.ciphers.clone(),
         options: options.to_string(),

@@ -270,6 +270,8 @@ impl FromIterator<MessageId> for Acks {
 pub enum ControlError {
     /// It ends in the middle of a field.
     Truncated,
+    /// It has more bytes than any control packet.
+    TooLong(usize),
     /// It is not of the control channel.
     NotControl(Opcode),
     /// The peer speaks key method 1, dead since OpenVPN 2.5.
@@ -296,6 +298,7 @@ impl fmt::Display for ControlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("the peer's control packet is cut off"),
+            Self::TooLong(len) => write!(f, "the peer's control packet has {len} bytes"),
             Self::NotControl(opcode) => write!(f, "{opcode} is not a control packet"),
             Self::KeyMethodOne => {
                 f.write_str("the peer uses key method 1, which is no longer spoken")

@@ -25,14 +25,15 @@ pub mod peer_info;
 pub mod prf;
 pub mod push;
 pub mod static_key;
+pub mod stranger;
 pub mod stream;
 pub mod tls_auth;
+pub mod wrap;
 
 mod header;
 mod reader;
 mod replay;
 mod words;
-mod wrap;
 
 #[cfg(test)]
 mod testing;

@@ -19,7 +19,6 @@ use crate::reader::{Reader, TooShort};
 use crate::static_key::{KeyDirection, StaticKey};
 
 pub use crate::replay::{ControlReplay, ReplayStamp, Replayed};
-pub use crate::wrap::{ControlWrap, Suspect, WrapError};
 
 /// Bytes of replay id and time.
 const STAMP_LEN: usize = 4 + 4;
@@ -231,6 +230,31 @@ fn other(pair: KeyPair) -> KeyPair {
     match pair {
         KeyPair::First => KeyPair::Second,
         KeyPair::Second => KeyPair::First,
+    }
+}
+
+/// What about our shared secret the sender of a forged packet has wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Suspect {
+    /// Another static key; or it is a stranger, or the packet was damaged.
+    Key,
+    /// Our key and digest with a direction that doesn't mirror ours; or our own packet came back.
+    KeyDirection,
+    /// Our key with another `auth` digest.
+    Digest(AuthDigest),
+}
+
+impl fmt::Display for Suspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key => f.write_str("the peer has another tls-auth key: give it the present profile"),
+            Self::KeyDirection => {
+                f.write_str("the peer has our tls-auth key with the wrong key-direction: it must be the opposite of ours")
+            }
+            Self::Digest(digest) => {
+                write!(f, "the peer has our tls-auth key with \"auth {digest}\": it must name the same digest as we do")
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! How control packets of a connection are wrapped: not at all, or by tls-auth.
+//! How control packets of a session are wrapped: not at all, or by tls-auth.
 //!
-//! One type with the same two verbs for each, so that a further wrapping changes no caller.
+//! One type with the same two verbs for each, so that a further wrapping changes no caller. What it
+//! opened leaves as an [`Unwrapped`], which nothing else makes: who holds one need not verify again.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +9,38 @@ use std::fmt;
 use crate::control::{ControlError, ControlPacket};
 use crate::header::split_first_byte;
 use crate::replay::ReplayStamp;
-use crate::tls_auth::{AuthDigest, TlsAuth, TlsAuthError};
+use crate::tls_auth::{Suspect, TlsAuth, TlsAuthError};
+
+/// Largest control datagram that is looked at. Stock peers stay below 1250.
+const MAX_DATAGRAM: usize = 2048;
+
+/// A control packet whose wrapping was verified. Its stamp may still be a replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwrapped {
+    stamp: Option<ReplayStamp>,
+    packet: ControlPacket,
+}
+
+impl Unwrapped {
+    fn verified(stamp: Option<ReplayStamp>, packet: ControlPacket) -> Self {
+        Self { stamp, packet }
+    }
+
+    /// The stamp, which still has to pass a [`crate::tls_auth::ControlReplay`]; a plain packet has none.
+    pub fn stamp(&self) -> Option<ReplayStamp> {
+        self.stamp
+    }
+
+    /// The packet.
+    pub fn packet(&self) -> &ControlPacket {
+        &self.packet
+    }
+
+    /// Both.
+    pub fn into_parts(self) -> (Option<ReplayStamp>, ControlPacket) {
+        (self.stamp, self.packet)
+    }
+}
 
 /// A wrapping of the control channel.
 #[derive(Debug)]
@@ -28,19 +60,21 @@ impl ControlWrap {
         }
     }
 
-    /// Verifies and unwraps a packet; the stamp, if there is one, still has to pass a
-    /// [`crate::tls_auth::ControlReplay`].
-    pub fn open(&self, datagram: &[u8]) -> Result<(Option<ReplayStamp>, ControlPacket), WrapError> {
+    /// Verifies and unwraps a packet.
+    pub fn open(&self, datagram: &[u8]) -> Result<Unwrapped, WrapError> {
+        if datagram.len() > MAX_DATAGRAM {
+            return Err(ControlError::TooLong(datagram.len()).into());
+        }
         match self {
             Self::TlsAuth(auth) => {
                 let (stamp, packet) = auth.open(datagram)?;
-                Ok((Some(stamp), packet))
+                Ok(Unwrapped::verified(Some(stamp), packet))
             }
             Self::Plain => match split_first_byte(datagram) {
                 Some((opcode, _)) if opcode.carries_wrapped_key() => {
                     Err(ControlError::NeedsWrappedKey(opcode).into())
                 }
-                _ => Ok((None, ControlPacket::parse(datagram)?)),
+                _ => Ok(Unwrapped::verified(None, ControlPacket::parse(datagram)?)),
             },
         }
     }
@@ -64,31 +98,6 @@ impl ControlWrap {
     /// Bytes of a control datagram with `acks` acknowledgements and an empty payload, without IP and UDP.
     pub fn packet_overhead(&self, acks: usize) -> usize {
         crate::control::HEADER_LEN + self.overhead() + crate::control::body_overhead(acks)
-    }
-}
-
-/// What about our shared secret the sender of a forged packet has wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Suspect {
-    /// Another static key; or it is a stranger, or the packet was damaged.
-    Key,
-    /// Our key and digest with a direction that doesn't mirror ours; or our own packet came back.
-    KeyDirection,
-    /// Our key with another `auth` digest.
-    Digest(AuthDigest),
-}
-
-impl fmt::Display for Suspect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key => f.write_str("the peer has another tls-auth key: give it the present profile"),
-            Self::KeyDirection => {
-                f.write_str("the peer has our tls-auth key with the wrong key-direction: it must be the opposite of ours")
-            }
-            Self::Digest(digest) => {
-                write!(f, "the peer has our tls-auth key with \"auth {digest}\": it must name the same digest as we do")
-            }
-        }
     }
 }
 
@@ -146,6 +155,14 @@ mod tests {
     use super::*;
     use crate::header::{KeyId, MessageId, Opcode, SessionId};
     use crate::static_key::{KeyDirection, StaticKey};
+    use crate::tls_auth::AuthDigest;
+
+    #[test]
+    fn what_is_too_long_is_not_looked_at() {
+        let long = vec![0x20; MAX_DATAGRAM + 1];
+        let error = WrapError::Packet(ControlError::TooLong(MAX_DATAGRAM + 1));
+        assert_eq!(ControlWrap::Plain.open(&long), Err(error));
+    }
 
     #[test]
     fn every_wrapping_opens_what_it_sealed_and_counts_its_bytes() {
@@ -163,7 +180,7 @@ mod tests {
         for wrap in [ControlWrap::Plain, ControlWrap::TlsAuth(Box::new(auth))] {
             let sealed = wrap.seal(ReplayStamp::first(5), &packet);
             assert_eq!(sealed.len(), wrap.packet_overhead(1) + 3);
-            assert_eq!(wrap.open(&sealed).unwrap().1, packet);
+            assert_eq!(wrap.open(&sealed).unwrap().packet(), &packet);
         }
     }
 }

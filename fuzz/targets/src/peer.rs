@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use wire::control::{Acks, ControlPacket};
-use wire::tls_auth::{ControlWrap, ReplayStamp};
+use wire::tls_auth::ReplayStamp;
+use wire::wrap::ControlWrap;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
 /// One side of a first negotiation; it never begins another.
@@ -76,7 +77,7 @@ impl Peer {
 
     /// Takes a datagram of the session.
     pub(crate) fn take(&mut self, datagram: &[u8]) {
-        let (_, packet) = self.wrap.open(datagram).expect("the session seals well");
+        let (_, packet) = self.wrap.open(datagram).expect("the session seals well").into_parts();
         let Some(id) = packet.message_id else { return };
         if packet.key_id != KeyId::FIRST {
             return;

@@ -17,7 +17,9 @@ use wire::cipher::Cipher;
 use wire::control::{Acks, ControlPacket};
 use wire::fuzzing::Target;
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{AuthDigest, ControlWrap, ReplayStamp, TlsAuth};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::{AuthDigest, ReplayStamp, TlsAuth};
+use wire::wrap::ControlWrap;
 use wire::{KeyId, MessageId, Opcode, PeerId, SessionId};
 use zeroize::Zeroizing;
 
@@ -45,7 +47,7 @@ fn gate(bytes: &[u8]) {
                 continue;
             }
         };
-        if let Verdict::Answer(answer) = gate.handle(remote(what), &datagram, now) {
+        if let Verdict::Answer(answer) = gate.handle_datagram(remote(what), &datagram, now) {
             assert!(answer.len() <= datagram.len() + 12, "an amplifier");
         }
     }
@@ -214,7 +216,7 @@ fn answer(session: &mut Session, event: Event, now: Now) {
 }
 
 fn new_gate() -> Gate {
-    Gate::new(Arc::clone(&WRAPS.0), [1; 32], GateSettings::default())
+    Gate::new(StrangerCheck::shared(Arc::clone(&WRAPS.0)), [1; 32], GateSettings::default())
 }
 
 /// A stranger who brought its cookie back.
@@ -222,13 +224,13 @@ fn accepted() -> ::tunnel::Accepted {
     let (mut gate, client) = (new_gate(), sid(8));
     let reset = Opcode::CONTROL_HARD_RESET_CLIENT_V2;
     let reset = ControlPacket::message(reset, KeyId::FIRST, client, MessageId::FIRST, Vec::new());
-    let answer = match gate.handle(remote(0), &WRAPS.1.seal(stamp(0), &reset), START) {
-        Verdict::Answer(answer) => WRAPS.1.open(&answer).expect("the keys fit").1,
+    let answer = match gate.handle_datagram(remote(0), &WRAPS.1.seal(stamp(0), &reset), START) {
+        Verdict::Answer(answer) => WRAPS.1.open(&answer).expect("the keys fit").into_parts().1,
         other => panic!("a reset is answered: {other:?}"),
     };
     let acks = Acks::from_iter([MessageId::FIRST]);
     let third = ControlPacket::ack(KeyId::FIRST, client, acks, answer.session_id);
-    match gate.handle(remote(0), &WRAPS.1.seal(stamp(1), &third), START) {
+    match gate.handle_datagram(remote(0), &WRAPS.1.seal(stamp(1), &third), START) {
         Verdict::Accept(accepted) => *accepted,
         other => panic!("the cookie is ours: {other:?}"),
     }
@@ -301,7 +303,7 @@ static CONFIGS: LazyLock<(Arc<ServerConfig>, Arc<ClientConfig>)> = LazyLock::new
     ::tunnel::prepare_client(&mut client);
     let server = ServerConfig {
         tls: Arc::new(server),
-        wrap: Arc::clone(&WRAPS.0),
+        check: StrangerCheck::shared(Arc::clone(&WRAPS.0)),
         timing: Timing::default(),
         ciphers: Cipher::DEFAULT.to_vec(),
         options: "V4,dev-type tun,key-method 2,tls-server".to_owned(),

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use sysio::lab::Host;
 use wire::control::ControlPacket;
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{AuthDigest, ControlWrap, ReplayStamp, TlsAuth};
+use wire::tls_auth::{AuthDigest, ReplayStamp, TlsAuth};
+use wire::wrap::ControlWrap;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
 /// What came back to a sender.

@@ -8,7 +8,8 @@ use datapath::offload::{self, Joined, Segmentation, SuperSink};
 use datapath::{Endpoint, PacketSink};
 use sysio::{NO_OFFLOAD, TunIoError, TunOffload};
 use tokio::sync::mpsc;
-use wire::tls_auth::{ControlWrap, Suspect};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::Suspect;
 
 use super::ControlDatagram;
 use super::handoff::Handoff;
@@ -19,7 +20,7 @@ use crate::figures::DataFigures;
 /// What a worker's batches share on their way in.
 pub(super) struct Ingress<T> {
     tun: Arc<TunQueues<T>>,
-    wrap: Arc<ControlWrap>,
+    check: StrangerCheck,
     control: mpsc::Sender<ControlDatagram>,
     joining: Joining,
     diagnosis: Diagnosis,
@@ -30,12 +31,12 @@ impl<T: TunIo> Ingress<T> {
     pub(super) fn new(
         tun: Arc<TunQueues<T>>,
         joins: TunOffload,
-        wrap: Arc<ControlWrap>,
+        check: StrangerCheck,
         control: mpsc::Sender<ControlDatagram>,
     ) -> Self {
         Self {
             tun,
-            wrap,
+            check,
             control,
             joining: Joining::new(joins),
             diagnosis: Diagnosis::default(),
@@ -52,7 +53,7 @@ impl<T: TunIo> Ingress<T> {
     ) -> IngressBatch<'t, T> {
         IngressBatch {
             writer: TunWriter { tun: &*self.tun, joining: &mut self.joining, errors: 0 },
-            wrap: &self.wrap,
+            check: &self.check,
             control: &self.control,
             handoff,
             figures: &mut self.figures,
@@ -85,7 +86,7 @@ impl<T: TunIo> Ingress<T> {
 /// Takes the content of one batch.
 pub(super) struct IngressBatch<'t, T> {
     writer: TunWriter<'t, T>,
-    wrap: &'t ControlWrap,
+    check: &'t StrangerCheck,
     control: &'t mpsc::Sender<ControlDatagram>,
     handoff: Option<&'t Handoff>,
     figures: &'t mut DataFigures,
@@ -114,19 +115,22 @@ impl<'b, T: TunIo> PacketSink<'b> for IngressBatch<'_, T> {
         if self.forged_on_stream {
             return;
         }
-        if let Err(error) = self.wrap.open(datagram) {
-            self.forged_on_stream = endpoint.stream().is_some();
-            let suspect = if error.is_forged() {
-                self.diagnosis.of(self.wrap, datagram, self.now)
-            } else {
-                "malformed_control"
-            };
-            *self.figures.forged_control.entry(suspect).or_default() += 1;
-            return;
-        }
-        let datagram = ControlDatagram { endpoint: *endpoint, bytes: datagram.to_vec() };
-        if self.control.try_send(datagram).is_err() {
-            self.figures.control_overflow += 1;
+        match self.check.open(datagram) {
+            Ok(unwrapped) => {
+                let datagram = ControlDatagram { endpoint: *endpoint, unwrapped };
+                if self.control.try_send(datagram).is_err() {
+                    self.figures.control_overflow += 1;
+                }
+            }
+            Err(error) => {
+                self.forged_on_stream = endpoint.stream().is_some();
+                let suspect = if error.is_forged() {
+                    self.diagnosis.of(self.check, datagram, self.now)
+                } else {
+                    "malformed_control"
+                };
+                *self.figures.forged_control.entry(suspect).or_default() += 1;
+            }
         }
     }
 
@@ -227,7 +231,7 @@ struct Diagnosis {
 }
 
 impl Diagnosis {
-    fn of(&mut self, wrap: &ControlWrap, datagram: &[u8], now: Now) -> &'static str {
+    fn of(&mut self, check: &StrangerCheck, datagram: &[u8], now: Now) -> &'static str {
         let second = now.boot.as_secs();
         if self.second != second {
             (self.second, self.made) = (second, 0);
@@ -236,7 +240,7 @@ impl Diagnosis {
             return "wrong_tls_auth";
         }
         self.made += 1;
-        match wrap.diagnose(datagram) {
+        match check.diagnose(datagram) {
             Some(Suspect::Key) | None => "wrong_tls_auth_key",
             Some(Suspect::KeyDirection) => "wrong_key_direction",
             Some(Suspect::Digest(_)) => "wrong_auth_digest",

@@ -24,7 +24,9 @@ use wire::cipher::Cipher;
 use wire::data::DataHeader;
 use wire::key_material::{KeyMaterial, Role};
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::{AuthDigest, TlsAuth};
+use wire::wrap::ControlWrap;
 use wire::{KeyId, PeerId};
 
 use super::handoff::{Handoff, HandoffQueues};
@@ -161,7 +163,7 @@ impl<T: TunIo> Rig<T> {
             affinity: false,
         };
         let common = Common {
-            wrap: Arc::new(ControlWrap::TlsAuth(Box::new(auth))),
+            check: StrangerCheck::shared(Arc::new(ControlWrap::TlsAuth(Box::new(auth)))),
             clock: Arc::new(clock.clone()),
             nice: 0,
         };

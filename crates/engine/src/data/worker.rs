@@ -81,7 +81,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             ingress: Ingress::new(
                 Arc::clone(&io.tun),
                 io.offloads.tun,
-                Arc::clone(&io.common.wrap),
+                io.common.check.clone(),
                 outputs.control,
             ),
             io,

@@ -29,7 +29,9 @@ use wire::cipher::Cipher;
 use wire::data::DataHeader;
 use wire::push::{PushOption, Topology};
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::{AuthDigest, TlsAuth};
+use wire::wrap::ControlWrap;
 use wire::{KeyId, PeerId};
 use zeroize::Zeroizing;
 
@@ -595,7 +597,7 @@ fn packet(from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
 fn server_config() -> ServerConfig {
     ServerConfig {
         tls: Arc::clone(&tls().0),
-        wrap: wrap(KeyDirection::Normal),
+        check: StrangerCheck::shared(wrap(KeyDirection::Normal)),
         timing: Timing::default(),
         ciphers: Cipher::DEFAULT.to_vec(),
         options: "V4,dev-type tun,tls-server".to_owned(),

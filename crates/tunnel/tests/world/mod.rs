@@ -21,7 +21,9 @@ use tunnel::{
 use wire::cipher::Cipher;
 use wire::push::{PushOption, Topology};
 use wire::static_key::{KeyDirection, StaticKey};
-use wire::tls_auth::{AuthDigest, ControlWrap, TlsAuth};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::{AuthDigest, TlsAuth};
+use wire::wrap::ControlWrap;
 use wire::{KeyId, PeerId, SessionId};
 use zeroize::Zeroizing;
 
@@ -135,8 +137,7 @@ impl World {
     pub fn new(setup: Setup) -> Self {
         let mut random = Random::new(setup.seed);
         let (server_config, client_config) = configs(&setup);
-        let gate =
-            Gate::new(Arc::clone(&server_config.wrap), random.seed(), GateSettings::default());
+        let gate = Gate::new(server_config.check.clone(), random.seed(), GateSettings::default());
         let session = Session::client(Arc::clone(&client_config), random.seed(), START);
         let mut world = Self {
             now: START,
@@ -162,7 +163,7 @@ impl World {
     }
 
     fn version_three(&self, who: Who) -> VersionThree {
-        let server = Arc::clone(&self.server_config.wrap);
+        let server = self.server_config.check.session_wrap();
         let client = Arc::clone(&self.client_config.wrap);
         match who {
             Who::Client => VersionThree::new(client, server),
@@ -308,7 +309,7 @@ impl World {
             let taken = party.take(datagram, self.now);
             self.count(taken);
         } else {
-            match self.gate.handle(remote(), datagram, self.now) {
+            match self.gate.handle_datagram(remote(), datagram, self.now) {
                 Verdict::Drop(reason) => self.count(Err(reason)),
                 Verdict::Answer(answer) => {
                     assert!(answer.len() <= datagram.len() + 12, "an answer that amplifies");
@@ -589,7 +590,7 @@ pub fn configs(setup: &Setup) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         |direction| if setup.plain { Arc::new(ControlWrap::Plain) } else { wrap(direction) };
     let server = ServerConfig {
         tls: Arc::clone(server),
-        wrap: wrap_for(KeyDirection::Normal),
+        check: StrangerCheck::shared(wrap_for(KeyDirection::Normal)),
         timing: setup.timing.clone(),
         ciphers: Cipher::DEFAULT.to_vec(),
         options: "V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,auth SHA256,keysize 256,tls-auth,key-method 2,tls-server".to_owned(),

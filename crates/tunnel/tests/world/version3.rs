@@ -10,7 +10,8 @@ use std::sync::Arc;
 use clock::Now;
 use tunnel::{DropReason, Session};
 use wire::control::{Acks, ControlPacket};
-use wire::tls_auth::{ControlWrap, ReplayStamp};
+use wire::tls_auth::ReplayStamp;
+use wire::wrap::ControlWrap;
 use wire::{KeyId, MessageId, Opcode};
 
 /// The rewriting of one side.
@@ -35,9 +36,10 @@ impl VersionThree {
         datagram: &[u8],
         now: Now,
     ) -> Result<(), DropReason> {
-        let Ok((stamp, mut packet)) = self.own.open(datagram) else {
+        let Ok(unwrapped) = self.own.open(datagram) else {
             return session.handle_datagram(datagram, now);
         };
+        let (stamp, mut packet) = unwrapped.into_parts();
         if self.generation == (packet.key_id, true) {
             packet.acks = packet.acks.iter().map(|id| MessageId(id.0 + 1)).collect();
         }
@@ -50,7 +52,8 @@ impl VersionThree {
     /// The session's next datagram for the peer.
     pub fn hand_out(&mut self, session: &mut Session, now: Now) -> Option<Vec<u8>> {
         let datagram = session.poll_transmit(now)?;
-        let (stamp, mut packet) = self.peers.open(&datagram).expect("sealed by the session");
+        let unwrapped = self.peers.open(&datagram).expect("sealed by the session");
+        let (stamp, mut packet) = unwrapped.into_parts();
         if packet.opcode == Opcode::CONTROL_SOFT_RESET_V1 {
             self.note_reset(session, &packet, now);
         }
