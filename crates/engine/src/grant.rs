@@ -11,6 +11,7 @@ use wire::peer_info::{IvProto, PeerInfo};
 use wire::push::PushOption;
 
 use crate::Admitted;
+use crate::messages::About;
 
 /// Timers and sizes of the data channel, the same for every peer.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,7 @@ pub(crate) fn server_settings(
 pub(crate) fn grant(
     admitted: &Admitted,
     peer: PeerRef,
-    peer_info: &PeerInfo,
+    about: &About,
     endpoint: &Endpoint,
     receive_buffer: Option<u32>,
 ) -> Grant {
@@ -79,10 +80,11 @@ pub(crate) fn grant(
     if endpoint.stream().is_some() {
         // The end of a TCP connection says it.
         push.retain(|option| !matches!(option, PushOption::ExplicitExitNotify(_)));
-    } else if peer_info.receive_buffer().is_some() {
+    } else if about.peer_info.receive_buffer().is_some() {
         push.extend(receive_buffer.map(PushOption::ReceiveBuffer));
     }
-    Grant { push, peer_id: peer.id, ciphers: Vec::new() }
+    let not_after = about.not_after.map(|at| Duration::from_secs(at.unix_secs()));
+    Grant { push, peer_id: peer.id, ciphers: Vec::new(), not_after }
 }
 
 /// Whether a peer is overrun by what leaves here at once. A stock peer, which doesn't say what its buffer

@@ -59,11 +59,14 @@ pub(crate) struct About {
     pub(crate) tls: &'static str,
     /// What the peer's program says about itself.
     pub(crate) peer_info: PeerInfo,
+    /// When its certificate runs out.
+    pub(crate) not_after: Option<pki::Timestamp>,
 }
 
 impl About {
     pub(crate) fn of(hello: &Hello) -> Self {
-        Self { tls: hello.tls, peer_info: hello.peer_info.clone() }
+        let not_after = hello.chain.first().and_then(|leaf| pki::leaf_not_after(leaf).ok());
+        Self { tls: hello.tls, peer_info: hello.peer_info.clone(), not_after }
     }
 
     /// What a client calls itself: `OpenVPN 2.6.14 linux`.

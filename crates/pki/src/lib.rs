@@ -49,5 +49,6 @@ pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
 };
 pub use verify::{
-    AnchorError, GatewayVerifier, NameRule, Roster, ServerNameVerifier, Standing, leaf_serial,
+    AnchorError, GatewayVerifier, NameRule, Roster, ServerNameVerifier, Standing, leaf_not_after,
+    leaf_serial,
 };

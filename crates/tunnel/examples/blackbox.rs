@@ -224,5 +224,6 @@ fn grant() -> Grant {
         ],
         peer_id: PeerId::new(5).unwrap(),
         ciphers: Vec::new(),
+        not_after: None,
     }
 }

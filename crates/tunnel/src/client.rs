@@ -141,8 +141,7 @@ impl Session {
             client.key_message(source.clone()).encode().map_err(EndReason::OwnKeyMessage)?;
         self.primary.sources.client = Some(source);
         self.primary.key_message_sent = true;
-        self.primary.tls.send_message(&message);
-        Ok(())
+        self.primary.tls.send_message(&message)
     }
 
     pub(crate) fn take_server_key_message(&mut self, message: &[u8]) -> Result<(), EndReason> {

@@ -22,6 +22,14 @@ pub struct Timing {
     pub max_control_datagram: usize,
 }
 
+impl Timing {
+    /// How long a key may seal at most, if keys are renewed by age: a renewal begins at that age, and
+    /// renewal and first negotiation have their windows. Later than any renewal that goes well or fails.
+    pub(crate) fn sealing_life(&self) -> Option<Duration> {
+        (!self.renegotiate.is_zero()).then(|| self.renegotiate + 4 * self.hand_window)
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {

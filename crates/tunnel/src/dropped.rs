@@ -39,13 +39,15 @@ pub enum DropReason {
     Busy,
     /// A renegotiation that follows the last one too closely, or comes before the first key.
     RenegotiationTooSoon,
+    /// Stamped with a time that has not come.
+    AheadOfClock,
     /// The session has ended.
     SessionEnded,
 }
 
 impl DropReason {
     /// Every reason, for counters.
-    pub const ALL: [DropReason; 18] = [
+    pub const ALL: [DropReason; 19] = [
         DropReason::Malformed,
         DropReason::WrongWrapping,
         DropReason::Replayed,
@@ -63,6 +65,7 @@ impl DropReason {
         DropReason::RateLimited,
         DropReason::Busy,
         DropReason::RenegotiationTooSoon,
+        DropReason::AheadOfClock,
         DropReason::SessionEnded,
     ];
 
@@ -86,6 +89,7 @@ impl DropReason {
             DropReason::RateLimited => "rate_limited",
             DropReason::Busy => "busy",
             DropReason::RenegotiationTooSoon => "renegotiation_too_soon",
+            DropReason::AheadOfClock => "ahead_of_clock",
             DropReason::SessionEnded => "session_ended",
         }
     }
@@ -111,6 +115,7 @@ impl fmt::Display for DropReason {
             DropReason::RateLimited => "too many answers to this source",
             DropReason::Busy => "too many handshakes at once",
             DropReason::RenegotiationTooSoon => "a renegotiation too soon",
+            DropReason::AheadOfClock => "stamped with a time that has not come",
             DropReason::SessionEnded => "the session has ended",
         })
     }

@@ -24,6 +24,10 @@ pub enum EndReason {
     NoCommonCipher,
     /// Server: the certificate of a renegotiation is not the one that was admitted.
     IdentityChanged,
+    /// Server: the certificate that the peer was admitted with has run out.
+    CertificateExpired,
+    /// The key that seals has reached its hard end without a newer one.
+    KeyTooOld,
     /// Server: admission was refused.
     Refused(Refusal),
     /// Client: the server refused us.
@@ -55,6 +59,8 @@ pub enum EndReason {
     OwnKeyMessage(KeyMethodError),
     /// Server: our own options cannot be pushed.
     OwnPush(PushEncodeError),
+    /// TLS did not take a message of ours whole.
+    OwnMessageNotTaken,
 }
 
 /// How far a negotiation came.
@@ -80,6 +86,8 @@ pub enum Progress {
     NoPushRequest,
     /// Client: the server never pushed.
     NoPushReply,
+    /// What came on the TLS stream was not the peer's TLS.
+    StreamBroken,
     /// Nothing is missing.
     Complete,
 }
@@ -141,6 +149,8 @@ impl EndReason {
             EndReason::PeerMisbehaved(_) => "peer_misbehaved",
             EndReason::NoCommonCipher => "no_common_cipher",
             EndReason::IdentityChanged => "identity_changed",
+            EndReason::CertificateExpired => "certificate_expired",
+            EndReason::KeyTooOld => "key_too_old",
             EndReason::Refused(refusal) => refusal.code,
             EndReason::AuthFailed(_) => "auth_failed",
             EndReason::PushUnusable(_) => "push_unusable",
@@ -154,6 +164,7 @@ impl EndReason {
             EndReason::KeyDerivationFailed => "key_derivation_failed",
             EndReason::OwnKeyMessage(_) => "own_key_message",
             EndReason::OwnPush(_) => "own_push",
+            EndReason::OwnMessageNotTaken => "own_message_not_taken",
         }
     }
 }
@@ -173,6 +184,12 @@ impl fmt::Display for EndReason {
             EndReason::IdentityChanged => {
                 f.write_str("the peer came back with another certificate in a renegotiation")
             }
+            EndReason::CertificateExpired => {
+                f.write_str("the certificate that the peer was admitted with has run out; issue a new one")
+            }
+            EndReason::KeyTooOld => {
+                f.write_str("the data key reached its greatest age and no newer one came into use")
+            }
             EndReason::Refused(refusal) => write!(f, "refused: {}", refusal.code),
             EndReason::AuthFailed(failure) => write!(f, "the server refused us: {failure}"),
             EndReason::PushUnusable(fault) => write!(f, "the server's push cannot work: {fault}"),
@@ -188,6 +205,9 @@ impl fmt::Display for EndReason {
             EndReason::KeyDerivationFailed => f.write_str("the TLS exporter gave no usable key"),
             EndReason::OwnKeyMessage(error) => write!(f, "our own key message: {error}"),
             EndReason::OwnPush(error) => write!(f, "our own push: {error}"),
+            EndReason::OwnMessageNotTaken => {
+                f.write_str("internal error: TLS did not take a message of ours whole")
+            }
         }
     }
 }
@@ -223,6 +243,7 @@ impl fmt::Display for Progress {
             Progress::Unacknowledged => "the peer did not acknowledge our last messages",
             Progress::NoPushRequest => "the client never asked for its options",
             Progress::NoPushReply => "the server never pushed our options",
+            Progress::StreamBroken => "what came was not the peer's TLS",
             Progress::Complete => "nothing is missing",
         })
     }

@@ -108,6 +108,8 @@ pub struct Grant {
     pub peer_id: PeerId,
     /// Data ciphers in order of preference; empty takes those of the configuration.
     pub ciphers: Vec<Cipher>,
+    /// When the certificate runs out, as time since 1970: the session ends then, if it does not before.
+    pub not_after: Option<Duration>,
 }
 
 /// Server: no to an [`Event::Admission`].
@@ -171,8 +173,10 @@ pub enum TimeoutReason {
     Renegotiate,
     /// The new key becomes the sealing key.
     KeySwitch,
-    /// A replaced key stops opening.
+    /// A replaced key stops opening, or the sealing key is too old.
     KeyExpiry,
+    /// The peer's certificate runs out.
+    CertificateExpiry,
     /// The last message of a closing session was not acknowledged in time.
     Drain,
 }

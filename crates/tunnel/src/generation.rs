@@ -56,6 +56,8 @@ pub(crate) enum Step {
     ExpectAcks,
     /// Nothing.
     Complete,
+    /// The next generation: the TLS connection of this one is of no more use.
+    Broken,
     /// The last text to be acknowledged; the session ends.
     Goodbye,
 }
@@ -101,6 +103,17 @@ impl Generation {
 
     pub(crate) fn is_first(&self) -> bool {
         self.key_id == KeyId::FIRST
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.step == Step::Broken
+    }
+
+    /// Its TLS connection is lost: nothing more is read from it, and what it had to say is not repeated.
+    pub(crate) fn break_off(&mut self, deadline: Duration) {
+        self.step = Step::Broken;
+        self.deadline.get_or_insert(deadline);
+        self.reliable.abandon();
     }
 
     /// True if the peer may go on with TLS in place of a reset (section 4.5): version 3 answers our
@@ -152,6 +165,7 @@ impl Generation {
             Step::ExpectPushRequest if self.active => Progress::NoPushRequest,
             Step::ExpectPushRequest | Step::ExpectAcks | Step::Goodbye => Progress::Unacknowledged,
             Step::Complete => Progress::Complete,
+            Step::Broken => Progress::StreamBroken,
         }
     }
 }

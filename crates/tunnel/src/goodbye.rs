@@ -43,14 +43,30 @@ impl Session {
 
     /// Sends a last text and ends with `reason`.
     pub(crate) fn say_goodbye(&mut self, text: &ControlMessage, reason: EndReason) {
+        if self.primary.is_broken() {
+            return self.end(reason);
+        }
         self.texts.clear();
         self.say(&text.to_string());
         self.life = Life::Draining { until: self.now.boot + DRAIN, reason };
         self.primary.step = Step::Goodbye;
-        if self.role() == Role::TlsServer && self.primary.key_message_received {
-            self.send_server_key_message();
+        let late = self.role() == Role::TlsServer && self.primary.key_message_received;
+        match if late { self.send_server_key_message() } else { Ok(()) } {
+            Ok(()) => self.advance(),
+            Err(reason) => self.fail(reason),
         }
-        self.advance();
+    }
+
+    /// Ends the session at once, with a last text that is sent and not waited for.
+    pub(crate) fn cut_off(&mut self, text: &ControlMessage, reason: EndReason) {
+        if !self.primary.is_complete() {
+            return self.end(reason);
+        }
+        self.say(&text.to_string());
+        match self.send_texts() {
+            Ok(()) => self.end(reason),
+            Err(fault) => self.end(fault),
+        }
     }
 
     pub(crate) fn finish_goodbye(&mut self) {

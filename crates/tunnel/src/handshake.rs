@@ -26,19 +26,23 @@ impl Session {
         {
             return;
         }
+        let mut sent = Ok(());
         match (&self.side, self.primary.is_first()) {
             (Side::Server(server), true) if server.pushes_at_once() => {
-                self.send_key_message_and_push();
+                sent = self.send_key_message_and_push();
             }
             (Side::Server(_), true) => self.primary.step = Step::ExpectPushRequest,
             (Side::Client(_), true) => self.complete(),
             (Side::Server(_), false) => {
                 self.primary.step = Step::ExpectAcks;
-                self.send_server_key_message();
+                sent = self.send_server_key_message();
             }
             (Side::Client(_), false) => self.primary.step = Step::ExpectAcks,
         }
-        self.advance();
+        match sent {
+            Ok(()) => self.advance(),
+            Err(reason) => self.fail(reason),
+        }
     }
 
     /// The data plane opened the first packet under this key.
@@ -59,14 +63,23 @@ impl Session {
 
     /// Does everything that can be done without further input.
     pub(crate) fn advance(&mut self) {
-        if self.is_ended() {
+        if self.is_ended() || self.primary.is_broken() {
             return;
         }
         if let Err(reason) = self.read_chunks().and_then(|()| self.settle()) {
-            // An alert may wait to be sent.
-            self.primary.flush_tls();
-            self.end(reason);
+            self.fail(reason);
         }
+    }
+
+    /// Before a session is up any failure is its end. From then on bytes that are not TLS end their
+    /// generation only: anybody who has the control-channel key may have put them there.
+    pub(crate) fn fail(&mut self, reason: EndReason) {
+        if self.is_established() && self.primary.tls.is_stream_broken() {
+            return self.abandon_generation();
+        }
+        // An alert may wait to be sent.
+        self.primary.flush_tls();
+        self.end(reason);
     }
 
     fn read_chunks(&mut self) -> Result<(), EndReason> {
@@ -116,7 +129,7 @@ impl Session {
         }
         if self.primary.active {
             self.push_if_ready();
-            self.send_texts();
+            self.send_texts()?;
         }
         self.primary.flush_tls();
         if !self.primary.reliable.all_acknowledged() {
@@ -148,10 +161,13 @@ impl Session {
         }
     }
 
-    pub(crate) fn send_texts(&mut self) {
+    /// Each leaves TLS before the next one goes in, which has room for a few dozen only.
+    pub(crate) fn send_texts(&mut self) -> Result<(), EndReason> {
         while let Some(text) = self.texts.pop_front() {
-            self.primary.tls.send_message(&text);
+            self.primary.tls.send_message(&text)?;
+            self.primary.flush_tls();
         }
+        Ok(())
     }
 
     /// Queues a text with its NUL; it leaves once the generation is active.
@@ -164,7 +180,8 @@ impl Session {
         let (client, server) = self.session_pair();
         let material: KeyMaterial = self.primary.derive(negotiated.exporter, client, server)?;
         let (key_id, cipher, role) = (self.primary.key_id, negotiated.cipher, self.role());
-        self.keys.hold(key_id, cipher, material.clone());
+        let seals_until = self.timing.sealing_life().map(|life| self.now.boot + life);
+        self.keys.hold(key_id, cipher, material.clone(), seals_until);
         self.primary.step = Step::ExpectInstall;
         self.events.push_back(Event::KeyReady(Box::new(NewKey { key_id, cipher, material, role })));
         Ok(())

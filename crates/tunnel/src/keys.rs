@@ -2,7 +2,8 @@
 //!
 //! Sealing moves to a new key when its generation is complete and the peer has used it, or a grace
 //! has passed; at once when yet another renegotiation begins (section 4.5). A former key stays for
-//! opening until its transition window ends. Once both sides seal with a key, those before the last
+//! opening until its transition window ends. No key seals beyond its hard end, at which a session that has
+//! no newer one is over. Once both sides seal with a key, those before the last
 //! one have [`IN_FLIGHT`] left. There is one key for an id, so there are never more than eight.
 
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(crate) struct HeldKey {
     pub(crate) material: KeyMaterial,
     /// When it stops opening, if a newer generation has begun and it does not seal.
     pub(crate) expires: Option<Duration>,
+    /// When it must not seal any more, if keys are renewed by age.
+    pub(crate) seals_until: Option<Duration>,
 }
 
 /// A key that will seal.
@@ -42,9 +45,15 @@ pub(crate) struct Switch {
 }
 
 impl Keys {
-    pub(crate) fn hold(&mut self, key_id: KeyId, cipher: Cipher, material: KeyMaterial) {
+    pub(crate) fn hold(
+        &mut self,
+        key_id: KeyId,
+        cipher: Cipher,
+        material: KeyMaterial,
+        seals_until: Option<Duration>,
+    ) {
         self.held.retain(|key| key.key_id != key_id);
-        self.held.push(HeldKey { key_id, cipher, material, expires: None });
+        self.held.push(HeldKey { key_id, cipher, material, expires: None, seals_until });
     }
 
     /// The first data packet under this key was opened.
@@ -109,6 +118,11 @@ impl Keys {
     pub(crate) fn expire(&mut self, now: Duration) -> Vec<KeyId> {
         let sealing = self.sealing;
         self.retire(|key| Some(key.key_id) != sealing && key.expires.is_some_and(|at| at <= now))
+    }
+
+    /// When the sealing key is too old, whatever became of its renewal.
+    pub(crate) fn sealing_ends(&self) -> Option<Duration> {
+        self.held.iter().find(|key| Some(key.key_id) == self.sealing)?.seals_until
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
@@ -178,9 +192,20 @@ mod tests {
         assert!(keys.held.iter().any(|key| key.key_id == id(0)));
     }
 
+    #[test]
+    fn the_sealing_key_has_a_hard_end_that_no_unfinished_renewal_moves() {
+        let mut keys = with_first();
+        assert_eq!(keys.sealing_ends(), Some(LATER));
+        (1..=3).for_each(|n| renew(&mut keys, n));
+        assert_eq!(keys.sealing_ends(), Some(LATER));
+        keys.schedule(id(3), NOW);
+        keys.switch_due(NOW);
+        assert_eq!(keys.sealing_ends(), Some(LATER + Duration::from_secs(3)));
+    }
+
     fn with_first() -> Keys {
         let mut keys = Keys::default();
-        keys.hold(id(0), Cipher::Aes256Gcm, material());
+        keys.hold(id(0), Cipher::Aes256Gcm, material(), Some(LATER));
         keys.schedule(id(0), Duration::ZERO);
         keys.switch_due(NOW);
         keys
@@ -188,7 +213,12 @@ mod tests {
 
     fn renew(keys: &mut Keys, n: u8) {
         keys.begin(id(n), LATER);
-        keys.hold(id(n), Cipher::Aes256Gcm, material());
+        keys.hold(
+            id(n),
+            Cipher::Aes256Gcm,
+            material(),
+            Some(LATER + Duration::from_secs(n.into())),
+        );
     }
 
     fn material() -> KeyMaterial {

@@ -22,12 +22,16 @@ use crate::tls::Tls;
 const MAX_AHEAD: usize = 3;
 /// Least age of a generation that the peer may replace.
 const MIN_AGE: Duration = Duration::from_secs(1);
+/// From the begin of a generation that broke to the next one. Above the peer's own least age; and whoever
+/// breaks one after the other makes us work no more often than that.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Begins a new key generation, unless one is unfinished or there is none yet.
     pub fn renegotiate(&mut self, _why: RenegotiateReason, now: Now) {
         self.now = now;
-        if self.is_established() && self.primary.is_complete() {
+        let over = self.primary.is_complete() || self.primary.is_broken();
+        if self.is_established() && over {
             self.begin_generation(self.free_key_id(), Initiator::Us);
             self.advance();
         }
@@ -65,7 +69,11 @@ impl Session {
         self.report_retired(retired);
         self.renegotiate_at = None;
         self.texts.clear();
+        // Of renegotiations that follow each other unfinished the first one's window counts for all: a peer
+        // that begins and never shows its certificate would else be kept for ever.
+        let first = self.primary.deadline.filter(|_| !self.primary.is_complete());
         self.primary = self.new_generation(key_id, begun_by);
+        self.primary.deadline = self.primary.deadline.min(first.or(self.primary.deadline));
     }
 
     pub(crate) fn new_generation(&self, key_id: KeyId, begun_by: Initiator) -> Generation {
@@ -77,6 +85,14 @@ impl Session {
         };
         let window = self.timing.hand_window;
         Generation::new(key_id, begun_by, reliable, tls, self.now.boot, window)
+    }
+
+    /// The session goes on with the keys it has and tries again. The peer is told nothing: an alert would
+    /// end a TLS connection that is well on its side.
+    pub(crate) fn abandon_generation(&mut self) {
+        self.primary.break_off(self.now.boot + self.timing.hand_window);
+        self.texts.clear();
+        self.renegotiate_at = Some(self.now.boot.max(self.primary.started + RETRY_AFTER));
     }
 
     pub(crate) fn schedule_renegotiation(&mut self) {

@@ -121,10 +121,11 @@ impl Session {
 
     fn resume(&mut self, state: SessionState) {
         let (boot, role) = (self.now.boot, self.role());
+        let seals_until = self.timing.sealing_life().map(|life| boot + life);
         for SavedKey { key_id, cipher, material, left } in state.keys {
             let expires = left.map(|left| boot + left);
             let key = NewKey { key_id, cipher, material: material.clone(), role };
-            self.keys.held.push(HeldKey { key_id, cipher, material, expires });
+            self.keys.held.push(HeldKey { key_id, cipher, material, expires, seals_until });
             self.events.push_back(Event::KeyReady(Box::new(key)));
         }
         // Not said to be active: a data plane that survived seals with it already, and a new one does

@@ -22,6 +22,7 @@ use crate::session::{Life, Session, Side};
 /// A client that asks again sooner has its answer on the way.
 const PUSH_AGAIN_AFTER: Duration = Duration::from_secs(30);
 const NO_SHARED_CIPHER: &str = "Data channel cipher negotiation failed (no shared cipher)";
+const CERTIFICATE_EXPIRED: &str = "The certificate has expired";
 /// How `IV_VER` begins where a push that comes in one flight with the key message was seen to be
 /// read: stock clients 2.5 to 2.7, and ours.
 const READ_AT_ONCE: [&str; 2] = ["2.", "handfast_"];
@@ -35,6 +36,8 @@ pub(crate) struct ServerSide {
     pub(crate) leaf: Option<[u8; 32]>,
     client: Option<Abilities>,
     push: Vec<String>,
+    /// When the admitted certificate runs out, as time since 1970.
+    not_after: Option<Duration>,
     push_requested: bool,
     pushed_at: Option<Duration>,
 }
@@ -69,6 +72,7 @@ impl ServerSide {
             leaf: None,
             client: None,
             push: Vec::new(),
+            not_after: None,
             push_requested: false,
             pushed_at: None,
         }
@@ -86,6 +90,9 @@ impl Session {
         self.now = now;
         if self.primary.step != Step::ExpectAdmission || self.is_ended() {
             return;
+        }
+        if let Side::Server(server) = &mut self.side {
+            server.not_after = grant.not_after;
         }
         match self.grant_key(&grant) {
             Ok(()) => self.advance(),
@@ -110,27 +117,26 @@ impl Session {
             .map_err(|_| EndReason::PeerMisbehaved(Misbehaviour::BadKeyMessage))?;
         self.primary.key_message_received = true;
         if matches!(self.life, Life::Draining { .. }) {
-            self.send_server_key_message();
-            return Ok(());
+            return self.send_server_key_message();
         }
-        self.greet(message);
-        Ok(())
+        self.greet(message)
     }
 
-    fn greet(&mut self, message: ClientKeyMessage) {
+    fn greet(&mut self, message: ClientKeyMessage) -> Result<(), EndReason> {
         let first = self.primary.is_first();
         let chain = self.primary.tls.peer_chain();
         let fingerprint = chain.first().map_or([0; 32], |leaf| sha256(leaf));
         let peer_info = PeerInfo::parse(&message.peer_info);
-        let Side::Server(server) = &mut self.side else { return };
+        let Side::Server(server) = &mut self.side else { return Ok(()) };
         if *server.leaf.get_or_insert(fingerprint) != fingerprint {
-            return self.say_goodbye(&denied(""), EndReason::IdentityChanged);
+            self.say_goodbye(&denied(""), EndReason::IdentityChanged);
+            return Ok(());
         }
         if first {
             server.client = Some(Abilities::of(&peer_info, &message.options));
             // No key comes into use by it: that takes the push. A renegotiation's waits for the key.
             if !server.pushes_at_once() {
-                self.send_server_key_message();
+                self.send_server_key_message()?;
             }
         }
         self.primary.sources.client = Some(message.source);
@@ -144,13 +150,14 @@ impl Session {
             password: message.password,
             renegotiation: !first,
         })));
+        Ok(())
     }
 
     /// Says it once in each generation.
-    pub(crate) fn send_server_key_message(&mut self) {
-        let Side::Server(server) = &self.side else { return };
+    pub(crate) fn send_server_key_message(&mut self) -> Result<(), EndReason> {
+        let Side::Server(server) = &self.side else { return Ok(()) };
         if self.primary.key_message_sent {
-            return;
+            return Ok(());
         }
         let options = server.config.options.clone();
         let source = self.server_source();
@@ -160,8 +167,9 @@ impl Session {
             message.options = PLAIN_OPTIONS.to_owned();
             bytes = message.encode();
         }
-        self.primary.tls.send_message(&bytes.unwrap_or_default());
+        self.primary.tls.send_message(&bytes.map_err(EndReason::OwnKeyMessage)?)?;
         self.primary.key_message_sent = true;
+        Ok(())
     }
 
     /// Drawn once in each generation: a renewed key is derived before the message leaves.
@@ -202,11 +210,11 @@ impl Session {
     }
 
     /// Spares the client a round trip.
-    pub(crate) fn send_key_message_and_push(&mut self) {
+    pub(crate) fn send_key_message_and_push(&mut self) -> Result<(), EndReason> {
         self.primary.step = Step::ExpectAcks;
-        self.send_server_key_message();
+        self.send_server_key_message()?;
         self.push();
-        self.send_texts();
+        self.send_texts()
     }
 
     /// Pushes once the key is installed and the client is ready to read it.
@@ -228,6 +236,16 @@ impl Session {
         for text in server.push.clone() {
             self.say(&text);
         }
+    }
+
+    /// Boot time at which the admitted certificate runs out, by the clock as it is.
+    pub(crate) fn certificate_ends(&self) -> Option<Duration> {
+        let Side::Server(server) = &self.side else { return None };
+        Some(self.now.boot + server.not_after?.saturating_sub(self.now.wall))
+    }
+
+    pub(crate) fn end_with_certificate(&mut self) {
+        self.cut_off(&denied(CERTIFICATE_EXPIRED), EndReason::CertificateExpired);
     }
 
     pub(crate) fn take_text_from_client(&mut self, message: &[u8]) -> Result<(), EndReason> {

@@ -205,7 +205,7 @@ impl Session {
         let (stamp, packet) = unwrapped.into_parts();
         self.check_sender(&packet)?;
         self.check_opcode(&packet)?;
-        self.wrapping.check_replay(stamp)?;
+        self.wrapping.check_replay(stamp, now)?;
         self.peer.get_or_insert(packet.session_id);
         let taken = self.route(packet);
         self.advance();

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use wire::cipher::Cipher;
 use wire::key_material::{KeyMaterial, Role};
-use wire::tls_auth::{ControlReplay, ReplayStamp};
+use wire::tls_auth::{ControlReplay, ReplayStamp, SessionReplay};
 use wire::{KeyId, PeerId, SessionId};
 use zeroize::Zeroizing;
 
 use crate::event::Negotiated;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// More than any push holds.
 const MAX_TEXT: usize = 1 << 20;
 
@@ -26,7 +26,7 @@ pub struct SessionState {
     pub(crate) id: SessionId,
     pub(crate) peer: Option<SessionId>,
     pub(crate) last_sent: Option<ReplayStamp>,
-    pub(crate) replay: ControlReplay,
+    pub(crate) replay: SessionReplay,
     pub(crate) key_id: KeyId,
     pub(crate) negotiated: Option<Negotiated>,
     pub(crate) keys: Vec<SavedKey>,
@@ -98,9 +98,8 @@ impl SessionState {
             out.u32(stamp.id);
             out.u32(stamp.time);
         });
-        out.u32(self.replay.time);
-        out.u32(self.replay.highest);
-        out.u64(self.replay.seen);
+        out.replay(self.replay.first);
+        out.replay(self.replay.later);
         out.u8(self.key_id.get());
         out.option(self.negotiated, Writer::negotiated);
         out.u8(self.keys.len() as u8);
@@ -133,11 +132,7 @@ impl SessionState {
             peer: reader.option(Reader::session_id)?,
             last_sent: reader
                 .option(|reader| Ok(ReplayStamp { id: reader.u32()?, time: reader.u32()? }))?,
-            replay: ControlReplay {
-                time: reader.u32()?,
-                highest: reader.u32()?,
-                seen: reader.u64()?,
-            },
+            replay: SessionReplay { first: reader.replay()?, later: reader.replay()? },
             key_id: reader.key_id()?,
             negotiated: reader.option(Reader::negotiated)?,
             keys: reader.keys()?,
@@ -213,6 +208,12 @@ impl Writer {
         }
     }
 
+    fn replay(&mut self, replay: ControlReplay) {
+        self.u32(replay.time);
+        self.u32(replay.highest);
+        self.u64(replay.seen);
+    }
+
     fn negotiated(&mut self, negotiated: Negotiated) {
         self.u8(cipher_number(negotiated.cipher));
         self.u8(u8::from(negotiated.exporter));
@@ -255,6 +256,10 @@ impl Reader<'_> {
             1 => Ok(true),
             _ => Err(StateError::Damaged),
         }
+    }
+
+    fn replay(&mut self) -> Result<ControlReplay, StateError> {
+        Ok(ControlReplay { time: self.u32()?, highest: self.u32()?, seen: self.u64()? })
     }
 
     fn u32(&mut self) -> Result<u32, StateError> {
@@ -385,7 +390,7 @@ mod tests {
             id: SessionId::new([1; 8]).expect("not zero"),
             peer: SessionId::new([2; 8]),
             last_sent: Some(ReplayStamp { id: 9, time: 1000 }),
-            replay: ControlReplay { time: 1000, highest: 7, seen: 5 },
+            replay: SessionReplay::after(ControlReplay { time: 1000, highest: 7, seen: 5 }),
             key_id: KeyId::FIRST,
             negotiated: Some(Negotiated {
                 cipher: Cipher::ChaCha20Poly1305,

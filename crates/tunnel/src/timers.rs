@@ -26,6 +26,8 @@ impl Session {
                 deadline(self.renegotiate_at, TimeoutReason::Renegotiate),
                 deadline(self.keys.switch.map(|switch| switch.at), TimeoutReason::KeySwitch),
                 deadline(self.keys.next_expiry(), TimeoutReason::KeyExpiry),
+                deadline(self.keys.sealing_ends(), TimeoutReason::KeyExpiry),
+                deadline(self.certificate_ends(), TimeoutReason::CertificateExpiry),
             ]
             .into_iter()
             .flatten()
@@ -49,6 +51,12 @@ impl Session {
         self.switch_if_due();
         let expired = self.keys.expire(now.boot);
         self.report_retired(expired);
+        if due(self.certificate_ends()) {
+            return self.end_with_certificate();
+        }
+        if due(self.keys.sealing_ends()) {
+            return self.end(EndReason::KeyTooOld);
+        }
         if due(self.primary.deadline) {
             return self.end(self.too_long());
         }

@@ -38,18 +38,19 @@ pub(crate) struct Tls {
     side: Result<rustls::Connection, rustls::Error>,
     sent: usize,
     received: usize,
+    stream_broken: bool,
 }
 
 impl Tls {
     pub(crate) fn server(config: &Arc<rustls::ServerConfig>) -> Self {
         let side = rustls::ServerConnection::new(Arc::clone(config)).map(rustls::Connection::from);
-        Self { side, sent: 0, received: 0 }
+        Self { side, sent: 0, received: 0, stream_broken: false }
     }
 
     pub(crate) fn client(config: &Arc<rustls::ClientConfig>) -> Self {
         let side = rustls::ClientConnection::new(Arc::clone(config), nobody())
             .map(rustls::Connection::from);
-        Self { side, sent: 0, received: 0 }
+        Self { side, sent: 0, received: 0, stream_broken: false }
     }
 
     /// Why there is no connection at all: the configuration is at fault.
@@ -65,11 +66,16 @@ impl Tls {
             match side.read_tls(&mut chunk) {
                 // The buffers are drained after each chunk, so only an abuse of them fills up.
                 Ok(0) | Err(_) => {
+                    self.stream_broken = true;
                     return Err(EndReason::PeerMisbehaved(Misbehaviour::MessageTooLong));
                 }
                 Ok(_) => {}
             }
-            side.process_new_packets().map_err(EndReason::TlsFailed)?;
+            let encrypted = !side.is_handshaking();
+            if let Err(error) = side.process_new_packets() {
+                self.stream_broken = !is_the_peers_word(&error, encrypted);
+                return Err(EndReason::TlsFailed(error));
+            }
         }
         Ok(())
     }
@@ -93,12 +99,20 @@ impl Tls {
     }
 
     /// Writes one message as one record. Only after the handshake, as early writes would be merged.
-    pub(crate) fn send_message(&mut self, message: &[u8]) {
+    ///
+    /// The buffer of rustls holds 64 KiB: the caller takes the output of one before it writes another.
+    pub(crate) fn send_message(&mut self, message: &[u8]) -> Result<(), EndReason> {
         debug_assert!(!self.is_handshaking(), "written in the handshake");
-        if let Ok(side) = &mut self.side {
-            // The buffer of rustls holds 64 KiB and is drained in every call of the session.
-            let _written = side.writer().write(message);
+        let side = self.side.as_mut().map_err(|error| EndReason::TlsFailed(error.clone()))?;
+        match side.writer().write(message) {
+            Ok(written) if written == message.len() => Ok(()),
+            _ => Err(EndReason::OwnMessageNotTaken),
         }
+    }
+
+    /// What came was not TLS of the peer, so that it may be anybody's; the connection is of no more use.
+    pub(crate) fn is_stream_broken(&self) -> bool {
+        self.stream_broken
     }
 
     /// TLS bytes for the peer.
@@ -154,6 +168,16 @@ impl Tls {
             Ok(rustls::Connection::Client(_)) if self.received > 0 => Progress::TlsUnfinished,
             _ => Progress::BeforeHello,
         }
+    }
+}
+
+/// A refused certificate, which is the peer's own or was meant to be, and an alert under the keys of a
+/// finished handshake. All else can be put on the line by others.
+fn is_the_peers_word(error: &rustls::Error, encrypted: bool) -> bool {
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => true,
+        rustls::Error::AlertReceived(_) => encrypted,
+        _ => false,
     }
 }
 

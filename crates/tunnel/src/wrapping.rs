@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clock::Now;
 use wire::control::{ControlError, ControlPacket};
-use wire::tls_auth::{ControlReplay, ReplayStamp};
+use wire::tls_auth::{ControlReplay, ReplayStamp, Replayed, SessionReplay};
 use wire::wrap::{ControlWrap, Unwrapped, WrapError};
 
 use crate::dropped::DropReason;
@@ -14,18 +14,18 @@ use crate::dropped::DropReason;
 pub(crate) struct Wrapping {
     wrap: Arc<ControlWrap>,
     last_sent: Option<ReplayStamp>,
-    replay: ControlReplay,
+    replay: SessionReplay,
 }
 
 impl Wrapping {
     pub(crate) fn new(wrap: Arc<ControlWrap>) -> Self {
-        Self { wrap, last_sent: None, replay: ControlReplay::new() }
+        Self { wrap, last_sent: None, replay: SessionReplay::default() }
     }
 
     pub(crate) fn restored(
         wrap: Arc<ControlWrap>,
         last_sent: Option<ReplayStamp>,
-        replay: ControlReplay,
+        replay: SessionReplay,
     ) -> Self {
         Self { wrap, last_sent, replay }
     }
@@ -38,10 +38,12 @@ impl Wrapping {
         now: Now,
     ) -> Self {
         let replay = match accepted {
-            None => ControlReplay::new(),
+            None => SessionReplay::default(),
             // A captured reset has a lower id than the third packet. Nobody needs it any more, and
             // its replay must not be answered, so all lower ids count as seen.
-            Some(stamp) => ControlReplay { time: stamp.time, highest: stamp.id, seen: u64::MAX },
+            Some(ReplayStamp { id, time }) => {
+                SessionReplay::after(ControlReplay { time, highest: id, seen: u64::MAX })
+            }
         };
         Self { wrap, last_sent: Some(ReplayStamp::first(now.unix_secs())), replay }
     }
@@ -60,11 +62,16 @@ impl Wrapping {
         self.wrap.open(datagram).map_err(refused)
     }
 
-    pub(crate) fn check_replay(&mut self, stamp: Option<ReplayStamp>) -> Result<(), DropReason> {
-        match stamp {
-            None => Ok(()),
-            Some(stamp) => self.replay.check_and_set(stamp).map_err(|_| DropReason::Replayed),
-        }
+    pub(crate) fn check_replay(
+        &mut self,
+        stamp: Option<ReplayStamp>,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        let Some(stamp) = stamp else { return Ok(()) };
+        self.replay.check_and_set(stamp, now.unix_secs()).map_err(|replayed| match replayed {
+            Replayed::AheadOfClock => DropReason::AheadOfClock,
+            _ => DropReason::Replayed,
+        })
     }
 
     /// Bytes left for TLS in a datagram with a full set of piggybacked acknowledgements. The outer
@@ -79,7 +86,7 @@ impl Wrapping {
         self.last_sent
     }
 
-    pub(crate) fn replay(&self) -> ControlReplay {
+    pub(crate) fn replay(&self) -> SessionReplay {
         self.replay
     }
 }

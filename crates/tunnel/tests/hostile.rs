@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clock::Now;
 use testkit::Random;
-use tunnel::{DropReason, Gate, GateSettings, RenegotiateReason, Verdict};
+use tunnel::{DropReason, Gate, GateSettings, Progress, RenegotiateReason, Verdict};
 use wire::control::{Acks, ControlPacket};
 use wire::static_key::{KeyDirection, StaticKey};
 use wire::stranger::StrangerCheck;
@@ -281,6 +281,82 @@ fn tls_bytes_are_message_0_only_of_a_generation_that_began_here() {
         }
         let expected = if ours { Ok(()) } else { Err(DropReason::BadMessageId) };
         assert_eq!(server.handle_datagram(&hello(id, next), now), expected, "ours: {ours}");
+    }
+}
+
+#[test]
+fn soft_resets_without_tls_behind_them_keep_no_session() {
+    let mut world = World::new(Setup { plain: true, ..Setup::fine(24) });
+    world.run_for(Duration::from_secs(3));
+    world.cut_the_line();
+    let (id, mut key_id) = (world.client.session.id(), KeyId::FIRST);
+    for _ in 0..3 {
+        world.run_for(Duration::from_secs(20));
+        assert!(world.server().expect("a session").end.is_none());
+        key_id = key_id.next();
+        let opcode = Opcode::CONTROL_SOFT_RESET_V1;
+        let reset = ControlPacket::message(opcode, key_id, id, MessageId(0), Vec::new());
+        world.deliver_to_server(&reset.encode());
+    }
+    assert!(world.drops.is_empty(), "{:?}", world.drops);
+    world.run_for(Duration::from_secs(21));
+    let end = world.server().expect("a session").end.as_ref().expect("ended").code();
+    assert_eq!(end, "renegotiation_timeout");
+}
+
+#[test]
+fn forged_tls_bytes_end_a_generation_and_not_its_session() {
+    for (millis, renegotiating) in [(0, false), (0, true), (15, true), (30, true), (50, true)] {
+        let mut setup = Setup { plain: true, ..Setup::fine(25 + millis) };
+        setup.weather.delay = Duration::from_millis(10);
+        let mut world = World::new(setup);
+        world.run_for(Duration::from_secs(3));
+        let (id, mut key_id) = (world.client.session.id(), KeyId::FIRST);
+        if renegotiating {
+            world.renegotiate(Who::Client);
+            key_id = key_id.next();
+        }
+        world.run_for(Duration::from_millis(millis));
+        for number in 1..10 {
+            let message = MessageId(number);
+            let forged =
+                ControlPacket::message(Opcode::CONTROL_V1, key_id, id, message, vec![0x55; 60]);
+            world.deliver_to_server(&forged.encode());
+        }
+        for _ in 0..15 {
+            world.run_for(Duration::from_secs(1));
+            world.exchange_data();
+        }
+        world.run_for(Duration::from_secs(1));
+        let at = format!("{millis} ms into a renegotiation: {renegotiating}");
+        for party in [&world.client, world.server().expect("a session")] {
+            assert!(party.end.is_none(), "{at}: {:?}", party.end);
+            assert_eq!(party.session.progress(), Progress::Complete, "{at}");
+            assert!(!party.renegotiated.is_empty(), "{at}");
+        }
+        assert_eq!((world.data_sent, world.data_opened), (30, 30), "{at}");
+    }
+}
+
+#[test]
+fn a_stamp_from_the_future_is_refused_and_none_blocks_the_peers_own() {
+    for by_server in [true, false] {
+        let mut world = World::new(Setup::fine(26));
+        world.run_for(Duration::from_secs(30));
+        let (id, now) = (world.client.session.id(), world.now);
+        let server = &mut world.servers.get_mut(&id).expect("a session").session;
+        let acks = Acks::from_iter([MessageId(0)]);
+        let ack = ControlPacket::ack(KeyId::FIRST, id, acks, server.id());
+        let mut take = |seconds: u64| {
+            let stamp = ReplayStamp::first(now.unix_secs() + seconds);
+            server.handle_datagram(&wrap(KeyDirection::Inverse).seal(stamp, &ack), now)
+        };
+        assert_eq!(take(86_400), Err(DropReason::AheadOfClock));
+        assert_eq!((take(0), take(60)), (Ok(()), Ok(())));
+        assert_eq!((take(60), take(0)), (Err(DropReason::Replayed), Err(DropReason::Replayed)));
+        world.renegotiate(if by_server { Who::Server(id) } else { Who::Client });
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(world.server().expect("a session").renegotiated.len(), 1);
     }
 }
 

@@ -155,6 +155,30 @@ fn a_key_is_renewed_by_age_within_the_last_tenth() {
 }
 
 #[test]
+fn a_certificate_that_runs_out_ends_its_session_and_the_client_is_told() {
+    let certificate_life = Some(Duration::from_secs(40));
+    let mut world = established(Setup { certificate_life, ..Setup::fine(30) });
+    world.run_for(Duration::from_secs(27));
+    world.renegotiate(Who::Client);
+    world.run_for(Duration::from_millis(9_900));
+    assert!(world.client.end.is_none() && world.server().expect("a session").end.is_none());
+    world.run_for(Duration::from_millis(200));
+    let server = world.server().expect("a session");
+    assert!(matches!(server.end, Some(EndReason::CertificateExpired)), "{:?}", server.end);
+    assert!(matches!(world.client.end, Some(EndReason::AuthFailed(_))), "{:?}", world.client.end);
+}
+
+#[test]
+fn a_push_of_any_size_that_a_client_takes_arrives_whole() {
+    for client_version in ["2.6.14", "3.11.1"] {
+        let routes = 6_000;
+        let world = established(Setup { routes, client_version, ..Setup::fine(31) });
+        let pushed = world.client.session.pushed().expect("a push");
+        assert!(pushed.options.len() > 6_000, "{}", pushed.options.len());
+    }
+}
+
+#[test]
 fn exit_ends_both_sides() {
     for by_client in [true, false] {
         let mut world = established(Setup::fine(7));

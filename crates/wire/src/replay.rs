@@ -86,6 +86,44 @@ impl ControlReplay {
     }
 }
 
+/// Which stamps of a session's peer have been seen, with room for a peer that begins to count anew.
+///
+/// A later time does not displace the first one: else one packet of anybody who has the key would make
+/// all that the peer sends look old. It is looked at beside the first, and nothing is accepted twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionReplay {
+    /// Stamps with the time of the peer's first packet.
+    pub first: ControlReplay,
+    /// Stamps with the latest time after that.
+    pub later: ControlReplay,
+}
+
+impl SessionReplay {
+    /// Seconds that a peer which counts anew may be ahead of our clock, or of its own first packet if
+    /// its clock is. Machines that set their clocks by the network differ by much less.
+    pub const AHEAD: u64 = 600;
+
+    /// Goes on behind what was seen with the time of the first packet.
+    pub fn after(first: ControlReplay) -> Self {
+        Self { first, later: ControlReplay::new() }
+    }
+
+    /// Notes the stamp of an authenticated packet, or refuses it.
+    pub fn check_and_set(&mut self, stamp: ReplayStamp, unix_secs: u64) -> Result<(), Replayed> {
+        if self.first.highest == 0 || stamp.time == self.first.time {
+            return self.first.check_and_set(stamp);
+        }
+        if stamp.time < self.first.time {
+            return Err(Replayed::OldTime);
+        }
+        let latest = u64::from(self.first.time).max(unix_secs).saturating_add(Self::AHEAD);
+        if u64::from(stamp.time) > latest {
+            return Err(Replayed::AheadOfClock);
+        }
+        self.later.check_and_set(stamp)
+    }
+}
+
 /// An authentic packet came again, or too late to tell: the network's doing, or an attacker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replayed {
@@ -93,6 +131,8 @@ pub enum Replayed {
     ZeroId,
     /// From before the sender's present time stamp.
     OldTime,
+    /// From a time that has not come.
+    AheadOfClock,
     /// Too far behind the newest packet.
     BehindWindow,
     /// Seen before.
@@ -104,6 +144,7 @@ impl fmt::Display for Replayed {
         f.write_str(match self {
             Self::ZeroId => "the control packet has replay id 0",
             Self::OldTime => "the control packet is from before the sender's last start",
+            Self::AheadOfClock => "the control packet is from a time that has not come",
             Self::BehindWindow => "the control packet is too far behind the newest one",
             Self::Duplicate => "the control packet was received before",
         })
@@ -140,6 +181,33 @@ mod tests {
         assert_eq!(replay.check_and_set(stamp(9, 500)), Ok(()));
         assert_eq!(replay.check_and_set(stamp(10, 1)), Ok(()));
         assert_eq!(replay.check_and_set(stamp(9, 501)), Err(Replayed::OldTime));
+    }
+
+    #[test]
+    fn a_later_time_is_taken_beside_the_first_and_displaces_only_other_later_ones() {
+        let mut replay = SessionReplay::default();
+        let mut check = |time, id| replay.check_and_set(stamp(time, id), 1000);
+        assert_eq!((check(900, 1), check(900, 2)), (Ok(()), Ok(())));
+        assert_eq!(check(950, 7), Ok(()), "a peer that counts anew, or somebody else");
+        assert_eq!(check(900, 3), Ok(()), "the first goes on");
+        assert_eq!(check(950, 7), Err(Replayed::Duplicate));
+        assert_eq!(check(960, 1), Ok(()));
+        assert_eq!(check(950, 8), Err(Replayed::OldTime));
+        assert_eq!(check(900, 3), Err(Replayed::Duplicate));
+        assert_eq!(check(899, 9), Err(Replayed::OldTime));
+    }
+
+    #[test]
+    fn a_time_that_has_not_come_is_refused_unless_the_peers_own_clock_is_ahead() {
+        let mut replay = SessionReplay::default();
+        assert_eq!(replay.check_and_set(stamp(900, 1), 1000), Ok(()));
+        assert_eq!(replay.check_and_set(stamp(1601, 1), 1000), Err(Replayed::AheadOfClock));
+        assert_eq!(replay.check_and_set(stamp(1600, 1), 1000), Ok(()));
+        let mut ahead = SessionReplay::default();
+        assert_eq!(ahead.check_and_set(stamp(90_000, 1), 1000), Ok(()));
+        assert_eq!(ahead.check_and_set(stamp(90_000, 2), 1000), Ok(()));
+        assert_eq!(ahead.check_and_set(stamp(90_600, 1), 1000), Ok(()));
+        assert_eq!(ahead.check_and_set(stamp(90_601, 1), 1000), Err(Replayed::AheadOfClock));
     }
 
     #[test]

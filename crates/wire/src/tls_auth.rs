@@ -18,7 +18,7 @@ use crate::key_material::KeyPair;
 use crate::reader::{Reader, TooShort};
 use crate::static_key::{KeyDirection, StaticKey};
 
-pub use crate::replay::{ControlReplay, ReplayStamp, Replayed};
+pub use crate::replay::{ControlReplay, ReplayStamp, Replayed, SessionReplay};
 
 /// Bytes of replay id and time.
 const STAMP_LEN: usize = 4 + 4;

@@ -208,7 +208,8 @@ fn answer(session: &mut Session, event: Event, now: Now) {
         }
         Event::Admission(_) => {
             let peer_id = PeerId::new(5).expect("a small number");
-            session.admit(Grant { push: Vec::new(), peer_id, ciphers: Vec::new() }, now);
+            let (push, ciphers) = (Vec::new(), Vec::new());
+            session.admit(Grant { push, peer_id, ciphers, not_after: None }, now);
         }
         Event::KeyReady(key) => session.key_installed(key.key_id, now),
         _ => {}

@@ -169,7 +169,7 @@ impl Registry {
         let Some(connection) = self.connections.get(&id) else { return };
         let Some(registered) = &connection.admitted else { return };
         let peer = registered.peer;
-        let grant = grant(admitted, peer, &about.peer_info, &connection.endpoint, buffer);
+        let grant = grant(admitted, peer, about, &connection.endpoint, buffer);
         self.tell(id, ToSession::Admitted(peer, Box::new(grant)));
     }
 

@@ -21,6 +21,14 @@ pub fn leaf_serial(end_entity: &CertificateDer<'_>) -> Result<Serial, Refusal> {
     Serial::from_bytes(certificate.serial()).map_err(|_| Refusal::Malformed)
 }
 
+/// The end of a certificate's time, whoever signed it.
+///
+/// # Errors
+/// [`Refusal::Malformed`], where it cannot be read.
+pub fn leaf_not_after(end_entity: &CertificateDer<'_>) -> Result<Timestamp, Refusal> {
+    Leaf::read(end_entity).map(|leaf| leaf.not_after)
+}
+
 /// Facts read from a certificate whose signature may be anyone's.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaf {

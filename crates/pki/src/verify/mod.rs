@@ -12,7 +12,7 @@ use std::fmt::Debug;
 
 pub use gateway::GatewayVerifier;
 pub(crate) use leaf::Leaf;
-pub use leaf::leaf_serial;
+pub use leaf::{leaf_not_after, leaf_serial};
 pub use path::AnchorError;
 pub use server::{NameRule, ServerNameVerifier};
 

@@ -104,6 +104,11 @@ impl Reliable {
         Some(Outgoing { opcode: Opcode::ACK_V1, acks, message_id: None, payload: Vec::new() })
     }
 
+    /// Forgets what is unacknowledged or unsent. What the peer sends is still acknowledged.
+    pub(crate) fn abandon(&mut self) {
+        self.send.clear();
+    }
+
     /// When the earliest retransmission is due.
     pub(crate) fn next_timeout(&self) -> Option<Duration> {
         self.send.next_timeout()

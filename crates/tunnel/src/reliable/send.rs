@@ -86,6 +86,11 @@ impl SendWindow {
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.in_flight.clear();
+        self.waiting = VecDeque::new();
+    }
+
     pub(crate) fn next_timeout(&self) -> Option<Duration> {
         self.in_flight.iter().filter_map(|message| message.due).min()
     }

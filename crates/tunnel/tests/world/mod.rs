@@ -8,7 +8,7 @@
 mod version3;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tunnel::{
     RenegotiateReason, ServerConfig, Session, SessionState, Timing, Verdict,
 };
 use wire::cipher::Cipher;
-use wire::push::{PushOption, Topology};
+use wire::push::{PushOption, RouteTarget, Topology};
 use wire::static_key::{KeyDirection, StaticKey};
 use wire::stranger::StrangerCheck;
 use wire::tls_auth::{AuthDigest, TlsAuth};
@@ -51,6 +51,10 @@ pub struct Setup {
     pub client_as_version_three: bool,
     /// The server answers a soft reset as version 3 does.
     pub server_as_version_three: bool,
+    /// When the client's certificate runs out, from the start on.
+    pub certificate_life: Option<Duration>,
+    /// Further routes in the push.
+    pub routes: u32,
     /// The client's certificate is of another CA.
     pub stranger: bool,
     /// Somebody forges acknowledgements, which no key prevents where `plain`: a side may seal before
@@ -73,6 +77,8 @@ impl Setup {
             client_proto: None,
             client_as_version_three: false,
             server_as_version_three: false,
+            certificate_life: None,
+            routes: 0,
             stranger: false,
             forged_acks: false,
         }
@@ -370,7 +376,7 @@ impl World {
     }
 
     fn admit(&mut self, peer: SessionId, incarnation: u64) {
-        let (now, refuse) = (self.now, self.setup.refuse);
+        let (now, refuse, grant) = (self.now, self.setup.refuse, self.grant());
         let who = Who::Server(peer);
         let Some(party) = self.party(who).filter(|party| party.incarnation == incarnation) else {
             return;
@@ -378,9 +384,21 @@ impl World {
         if refuse {
             party.session.refuse(Refusal { code: "device_disabled", told: "no".to_owned() }, now);
         } else {
-            party.session.admit(grant(), now);
+            party.session.admit(grant, now);
         }
         self.drain(who);
+    }
+
+    fn grant(&self) -> Grant {
+        let mut grant = grant();
+        grant.not_after = self.setup.certificate_life.map(|life| START.wall + life);
+        grant.push.extend((0..self.setup.routes).map(|n| PushOption::Route {
+            network: RouteTarget::Addr((0x0a00_0000 + n).into()),
+            netmask: Some(Ipv4Addr::BROADCAST),
+            gateway: None,
+            metric: None,
+        }));
+        grant
     }
 
     fn time_out(&mut self) {
@@ -560,6 +578,7 @@ pub fn grant() -> Grant {
         ],
         peer_id: PeerId::new(5).expect("small"),
         ciphers: Vec::new(),
+        not_after: None,
     }
 }
 

@@ -151,7 +151,8 @@ impl World {
         let Some(id) = self.any(|c| c.question.is_none() || again) else { return };
         self.attempts += 1;
         let (attempt, now) = (self.attempts, self.now);
-        let about = About { tls: "TLS 1.3", peer_info: PeerInfo::parse("IV_VER=2.6\n") };
+        let about =
+            About { tls: "TLS 1.3", peer_info: PeerInfo::parse("IV_VER=2.6\n"), not_after: None };
         self.hand(id, SessionEvent::Asked { attempt, about });
         let expected = self.reference.expected(id);
         if !expected.ended {
