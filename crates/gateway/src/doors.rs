@@ -23,6 +23,9 @@ pub trait Door: Send + Sync + Debug {
     /// Closes sessions, and names them once they are closed.
     fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>>;
 
+    /// What is not on this machine as it was made for the door, in words.
+    fn changed(&self) -> BoxFuture<'_, Vec<String>>;
+
     /// The counters since it was opened.
     fn counters(&self) -> BoxFuture<'_, Counters>;
 }
@@ -58,6 +61,15 @@ impl Doors {
             kicked.extend(door.kick(target).await);
         }
         kicked
+    }
+
+    /// What is not on this machine as it was made for the doors, in words.
+    pub async fn changed(&self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for door in self.present() {
+            changed.extend(door.changed().await);
+        }
+        changed
     }
 
     /// The counters of all doors together.
@@ -137,6 +149,10 @@ mod tests {
         fn kick<'a>(&'a self, _: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
             let kicked = DeviceName::parse("alice").expect("a name");
             Box::pin(async { vec![kicked] })
+        }
+
+        fn changed(&self) -> BoxFuture<'_, Vec<String>> {
+            Box::pin(async { Vec::new() })
         }
 
         fn counters(&self) -> BoxFuture<'_, Counters> {

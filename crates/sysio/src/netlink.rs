@@ -23,7 +23,7 @@ mod watch;
 pub use address::Address;
 pub use error::{NetlinkError, NetlinkErrorKind};
 pub use hold::{AddressHold, RouteHold};
-pub(crate) use now::now;
+pub use now::now;
 pub use route::{DefaultRoute, IpFamily, Route, RouteLookup};
 pub use watch::NetworkWatch;
 

@@ -19,7 +19,7 @@ use crate::admission::GatewayAdmission;
 use crate::directory::Directory;
 use crate::error::VpnError;
 use crate::listeners::listen;
-use crate::network::{self, TunnelNetwork};
+use crate::network::{self, NetworkView, TunnelNetwork};
 use crate::settings::Settings;
 
 /// A running VPN door.
@@ -75,6 +75,16 @@ impl Vpn {
     /// The engine, for who asks after sessions and counters or closes sessions.
     pub fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server)
+    }
+
+    /// What was set up around the door, for who asks how it is.
+    pub fn network(&self) -> NetworkView {
+        self.network.view()
+    }
+
+    /// Makes on this machine as it was what another program has changed.
+    pub async fn put_back(&self) {
+        self.network.put_back().await;
     }
 
     /// The first port for UDP, and the first for TCP.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
 
 use engine::StartError;
 use sysio::netlink::NetlinkError;
@@ -32,6 +33,15 @@ pub enum VpnError {
     Netlink(std::io::Error),
     /// The tunnel's interface could not be given its addresses.
     Addresses(NetlinkError),
+    /// Another interface of this machine has an inner network, or the gateway's address in it.
+    InnerNetworkTaken {
+        /// The other interface.
+        interface: String,
+        /// Its address.
+        address: IpAddr,
+        /// The bits of its network.
+        bits: u8,
+    },
     /// No place for what has to be undone could be opened; one error for each place.
     UndoRecord(Vec<SysctlError>),
     /// Forwarding could not be switched on.
@@ -47,6 +57,14 @@ impl VpnError {
             Self::ListenUdp { .. } | Self::ListenTcp { .. } => {
                 Some("stop the other program on that port, or change vpn.listen")
             }
+            Self::Interface(TunError::Busy { .. }) => Some(
+                "a second gateway on one machine needs its own vpn.interface, vpn.network, \
+                 vpn.network6 and vpn.listen",
+            ),
+            Self::InnerNetworkTaken { .. } => Some(
+                "a second gateway, or another program's network: choose another vpn.network, and \
+                 vpn.network6 with it",
+            ),
             Self::Interface(_)
             | Self::Netlink(_)
             | Self::Addresses(_)
@@ -67,6 +85,14 @@ impl Display for VpnError {
             Self::Netlink(_) | Self::Addresses(_) => {
                 f.write_str("the tunnel's interface could not be set up")
             }
+            Self::InnerNetworkTaken { interface, address, bits } => {
+                let key = if address.is_ipv4() { "vpn.network" } else { "vpn.network6" };
+                write!(
+                    f,
+                    "{key} is on this machine already: the interface {interface} has \
+                     {address}/{bits}"
+                )
+            }
             Self::UndoRecord(_) => f.write_str("kernel settings could not be read"),
             Self::Forwarding(_) => f.write_str("forwarding could not be switched on"),
             Self::Engine(error) => error.fmt(f),
@@ -82,6 +108,7 @@ impl Error for VpnError {
             Self::Interface(error) => Some(error),
             Self::Netlink(error) => Some(error),
             Self::Addresses(error) => Some(error),
+            Self::InnerNetworkTaken { .. } => None,
             Self::UndoRecord(errors) => errors.first().map(|error| error as &dyn Error),
             Self::Forwarding(error) => Some(error),
             Self::Engine(error) => error.source(),

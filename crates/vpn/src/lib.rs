@@ -27,5 +27,6 @@ pub use error::VpnError;
 pub use listen::{Listen, ListenError};
 pub use member::Member;
 pub use net::{Net, Net4, Net6, NetworkError};
+pub use network::NetworkView;
 pub use push::PushPolicy;
 pub use settings::{Part, Push, Settings};

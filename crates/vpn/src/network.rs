@@ -1,4 +1,5 @@
-//! This machine's side of the tunnel: interface, addresses, forwarding, NAT; and all of it undone.
+//! This machine's side of the tunnel: interface, addresses, forwarding, fences, NAT; kept as they were
+//! made, and all of it undone.
 //!
 //! Whatever is made has a guard from that moment on, so that a start that fails at any later step, here
 //! or elsewhere, leaves nothing behind. Forwarding is recorded before it is changed, so that a gateway
@@ -7,24 +8,29 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::Offloads;
 use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError};
 use sysio::{
     FirewallHold, FirewallRules, FirewallTable, Network, Sysctl, SysctlError, SysctlHold,
-    SysctlLedger, TUNNEL_GROUP, Tun, UndoStack, enable_forwarding,
+    SysctlLedger, TUNNEL_GROUP, Tun, enable_forwarding,
 };
 
 use crate::error::VpnError;
 use crate::settings::Settings;
 
-/// What was set up. Dropping it undoes it, forwarding before the fences around it.
+mod machine;
+mod watch;
+
+use machine::Machine;
+
+/// What was set up, and is kept so. Dropping it undoes it.
 #[derive(Debug)]
 pub(crate) struct TunnelNetwork {
     pub(crate) queues: Vec<Arc<Tun>>,
-    forwarding: Option<SysctlHold>,
-    firewall: Option<FirewallHold>,
+    machine: Arc<Mutex<Machine>>,
+    watching: tokio::task::AbortHandle,
 }
 
 /// Makes the interface and everything around it.
@@ -35,42 +41,70 @@ pub(crate) async fn set_up(
     workers: u16,
 ) -> Result<TunnelNetwork, VpnError> {
     let ledger = ledger(undo_places)?;
+    let netlink = Netlink::open().map_err(VpnError::Netlink)?;
+    inner_networks_are_free(&netlink, &inner_networks(settings)).await?;
     let count = if offloads.queues { usize::from(workers) * engine::QUEUES_PER_WORKER } else { 1 };
     let queues = Tun::create_queues(&settings.interface, settings.tun_mtu, offloads.tun, count)
         .map_err(VpnError::Interface)?;
     let tun = &queues[0];
-    let netlink = Netlink::open().map_err(VpnError::Netlink)?;
-    addresses(&netlink, tun, settings).await.map_err(VpnError::Addresses)?;
-    let name = tun.name().to_owned();
+    let interface = tun.name().to_owned();
+    let (ifindex, addresses) =
+        addresses(&netlink, tun, settings).await.map_err(VpnError::Addresses)?;
     let queues = queues.into_iter().map(Arc::new).collect();
-    let mut network = TunnelNetwork { queues, forwarding: None, firewall: None };
+    let mut machine = Machine { interface, ifindex, addresses, forwarding: None, firewall: None };
     if settings.nat {
         let before = forwarded_before(&ledger, settings);
-        network.firewall = fence(&name, settings, &before).await;
+        machine.firewall = fence(&machine.interface, settings, &before).await;
         // Without the fences it would open subscribers and the machine's other networks.
-        if network.firewall.is_some() {
-            network.forwarding = Some(forward(&ledger, settings).await?);
+        if machine.firewall.is_some() {
+            machine.forwarding = Some(forward(&ledger, settings).await?);
         }
     } else {
-        remove_left_over(&name).await;
+        remove_left_over(&machine.interface).await;
     }
-    Ok(network)
+    let machine = Arc::new(Mutex::new(machine));
+    let watching = tokio::spawn(watch::watch(Arc::clone(&machine))).abort_handle();
+    Ok(TunnelNetwork { queues, machine, watching })
 }
 
 impl TunnelNetwork {
-    /// Puts everything back, and says what stays. The interface goes with its last user.
+    /// For whoever asks how it is.
+    pub(crate) fn view(&self) -> NetworkView {
+        NetworkView(Arc::clone(&self.machine))
+    }
+
+    /// Makes everything as it was made, now.
+    pub(crate) async fn put_back(&self) {
+        watch::mend(&self.machine).await;
+    }
+
+    /// Undoes everything, and says what stays. The interface goes with its last user.
     pub(crate) async fn take_down(self) {
-        let mut made = UndoStack::default();
-        if let Some(firewall) = self.firewall {
-            made.push(firewall);
-        }
-        if let Some(forwarding) = self.forwarding {
-            made.push(forwarding);
-        }
-        let stays = tokio::task::spawn_blocking(move || made.undo()).await;
+        self.watching.abort();
+        let stays = watch::on_machine(&self.machine, Machine::undo).await;
         for error in stays.into_iter().flatten() {
             tracing::error!("{error}");
         }
+    }
+}
+
+/// Looks at what was set up. Keeps nothing of it alive.
+#[derive(Clone, Debug)]
+pub struct NetworkView(Arc<Mutex<Machine>>);
+
+impl NetworkView {
+    /// What is not as it was made, in words.
+    pub async fn changes(&self) -> Vec<String> {
+        watch::changes(&self.0).await.iter().map(ToString::to_string).collect()
+    }
+}
+
+impl Drop for TunnelNetwork {
+    fn drop(&mut self) {
+        self.watching.abort();
+        // The aborted task may hold on to the machine for a while.
+        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        machine.undo();
     }
 }
 
@@ -94,19 +128,52 @@ fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
     Ok(ledger)
 }
 
-async fn addresses(netlink: &Netlink, tun: &Tun, settings: &Settings) -> Result<(), NetlinkError> {
+/// The gateway's inner addresses, with the bits of their networks.
+fn inner_networks(settings: &Settings) -> Vec<(IpAddr, u8)> {
+    let net = settings.network;
+    let v6 = settings.network6.map(|net6| (net6.gateway().into(), net6.bits()));
+    [(net.gateway().into(), net.bits())].into_iter().chain(v6).collect()
+}
+
+/// Two interfaces with the same network would each get half of the answers. One that lies around
+/// ours, as a provider's 10.0.0.0/8 may, does no harm.
+async fn inner_networks_are_free(
+    netlink: &Netlink,
+    inner: &[(IpAddr, u8)],
+) -> Result<(), VpnError> {
+    for present in netlink.address_list(None).await.map_err(VpnError::Addresses)? {
+        let network = Network::new(present.address, present.bits);
+        let same = |(address, bits): &(IpAddr, u8)| {
+            *address == present.address || Network::new(*address, *bits) == network
+        };
+        if inner.iter().any(same) {
+            let link = netlink.link(present.ifindex).await.map_err(VpnError::Addresses)?;
+            let (address, bits) = (present.address, present.bits);
+            return Err(VpnError::InnerNetworkTaken { interface: link.name, address, bits });
+        }
+    }
+    Ok(())
+}
+
+/// Returns the interface's number and the addresses that it got.
+async fn addresses(
+    netlink: &Netlink,
+    tun: &Tun,
+    settings: &Settings,
+) -> Result<(u32, Vec<(IpAddr, u8)>), NetlinkError> {
     let index = netlink.link_index(tun.name()).await?;
     let up = LinkChange { up: Some(true), group: Some(TUNNEL_GROUP), ..LinkChange::default() };
     netlink.link_set(index, up).await?;
-    let net = settings.network;
-    netlink.address_add(index, net.gateway().into(), net.bits()).await?;
-    if let Some(net6) = settings.network6
-        && let Err(error) = netlink.address_add(index, net6.gateway().into(), net6.bits()).await
-    {
-        // A machine without IPv6 still serves IPv4.
-        tracing::warn!(%error, "no IPv6 inside the tunnel");
+    let mut given = Vec::new();
+    for (address, bits) in inner_networks(settings) {
+        match netlink.address_add(index, address, bits).await {
+            Ok(()) => given.push((address, bits)),
+            // A machine without IPv6 still serves IPv4.
+            Err(error) if address.is_ipv6() => tracing::warn!(%error, "no IPv6 inside the tunnel"),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
+    Ok((index, given))
 }
 
 async fn forward(ledger: &SysctlLedger, settings: &Settings) -> Result<SysctlHold, VpnError> {
@@ -155,20 +222,14 @@ async fn fence(tun: &str, settings: &Settings, before: &[IpFamily]) -> Option<Fi
 }
 
 fn rules(tun: &str, settings: &Settings, before: &[IpFamily]) -> FirewallRules {
-    let vpn = settings;
-    let mut inner = network(vpn.network.address().into(), vpn.network.bits());
-    let mut own: Vec<IpAddr> = vec![vpn.network.gateway().into()];
-    if let Some(net6) = vpn.network6 {
-        inner.extend(network(net6.address().into(), net6.bits()));
-        own.push(net6.gateway().into());
-    }
+    let inner = inner_networks(settings);
     let families = [IpFamily::V4, IpFamily::V6].into_iter();
     FirewallRules {
         tun: tun.to_owned(),
-        inner,
-        own,
+        inner: inner.iter().filter_map(|(address, bits)| Network::new(*address, *bits)).collect(),
+        own: inner.iter().map(|(address, _)| *address).collect(),
         allow_in: settings.allow_in.iter().filter_map(|net| net.outside()).collect(),
-        client_to_client: vpn.client_to_client,
+        client_to_client: settings.client_to_client,
         masquerade: true,
         tunnels_only: families.filter(|family| !before.contains(family)).collect(),
     }
@@ -182,8 +243,4 @@ async fn remove_left_over(interface: &str) {
         // Without nft there is no table of ours either.
         tracing::debug!(%error, "no left-over firewall table removed");
     }
-}
-
-fn network(address: IpAddr, bits: u8) -> Vec<Network> {
-    Network::new(address, bits).into_iter().collect()
 }

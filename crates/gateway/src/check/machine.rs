@@ -43,12 +43,25 @@ pub(super) fn settings(gateway: &Gateway) -> Finding {
 pub(super) fn machine(gateway: &Gateway) -> Vec<Finding> {
     let config = gateway.config();
     let mut findings = vec![folder(gateway.data().path()), clock(gateway), tun(), leases(gateway)];
-    findings.extend(forwarding(&config));
     findings.extend(firewall(&config));
     if !gateway.doors().is_any_open() {
+        findings.extend(forwarding(&config));
         findings.extend(config.vpn.listen.iter().map(port));
     }
     findings
+}
+
+/// What a running gateway made on the machine, and what another program has changed of it since.
+pub(super) fn in_force(changed: &[String]) -> Finding {
+    const SUBJECT: &str = "tunnel";
+    if changed.is_empty() {
+        return good(SUBJECT, "interface, addresses, routes, forwarding and firewall are as made");
+    }
+    bad(
+        SUBJECT,
+        changed.join("; "),
+        "it is put back within seconds; if not, the log says why: systemctl reload handfast",
+    )
 }
 
 fn folder(path: &Path) -> Finding {

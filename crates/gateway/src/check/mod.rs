@@ -15,6 +15,9 @@ impl Gateway {
         let mut findings = self.check_records().await;
         findings.push(machine::settings(self));
         findings.extend(machine::machine(self));
+        if self.doors().is_any_open() {
+            findings.push(machine::in_force(&self.doors().changed().await));
+        }
         CheckReport { findings }
     }
 }

@@ -11,6 +11,7 @@ use admin::transport::Transport;
 use clock::Clock;
 use engine::{DataFigures, Kick, Principal, Server, SessionInfo};
 use tunnel::DropReason;
+use vpn::NetworkView;
 
 use crate::doors::{BoxFuture, Counters, Door};
 use crate::metrics::seconds;
@@ -22,6 +23,8 @@ pub(super) struct VpnHandle {
     pub(super) clock: Arc<dyn Clock>,
     /// The first port for UDP, and the first for TCP.
     pub(super) ports: [u16; 2],
+    /// What was set up around it.
+    pub(super) network: NetworkView,
 }
 
 impl VpnHandle {
@@ -77,6 +80,10 @@ impl Door for VpnHandle {
             let kicked = self.server.kick(whom).await;
             kicked.iter().map(|id| device_name(&id.principal)).collect()
         })
+    }
+
+    fn changed(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(self.network.changes())
     }
 
     fn counters(&self) -> BoxFuture<'_, Counters> {

@@ -33,7 +33,8 @@ pub async fn open(gateway: &Gateway, state: Option<&Path>) -> Result<Vpn, Gatewa
     };
     let records = Arc::new(Records::of(gateway));
     let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, gateway.clock()).await?;
-    let (server, ports) = (vpn.server(), vpn.ports());
-    gateway.doors().attach(Arc::new(VpnHandle { server, clock: gateway.clock(), ports }));
+    let (server, ports, network) = (vpn.server(), vpn.ports(), vpn.network());
+    let handle = VpnHandle { server, clock: gateway.clock(), ports, network };
+    gateway.doors().attach(Arc::new(handle));
     Ok(vpn)
 }

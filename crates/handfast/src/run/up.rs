@@ -62,7 +62,10 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let broken = loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Reload => reload(&gateway).await,
+                Asked::Reload => {
+                    reload(&gateway).await;
+                    vpn.put_back().await;
+                }
                 Asked::Statistics => gateway.log_statistics().await,
                 Asked::Stop => break false,
             },

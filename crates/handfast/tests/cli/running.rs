@@ -87,6 +87,10 @@ impl Door for OneSession {
         Box::pin(async move { if hit { vec![session().device] } else { vec![] } })
     }
 
+    fn changed(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
+    }
+
     fn counters(&self) -> BoxFuture<'_, Counters> {
         Box::pin(async { Counters { sessions: 1, ..Counters::default() } })
     }

@@ -8,7 +8,7 @@ use std::thread;
 use super::{Netlink, NetlinkError};
 
 /// Makes a request and waits for its end.
-pub(crate) fn now<T: Send>(
+pub fn now<T: Send>(
     request: impl AsyncFnOnce(&Netlink) -> Result<T, NetlinkError> + Send,
 ) -> Result<T, NetlinkError> {
     let failed = |source| NetlinkError::new("reach the kernel's network configuration", source);

@@ -1,0 +1,237 @@
+//! What was set up on this machine, looked at and put back.
+//!
+//! Other programs flush firewall rules, switch forwarding off, rename interfaces. Looking changes
+//! nothing. Everything here waits for the kernel or for `nft`, some milliseconds, and is called where
+//! that harms nobody. An interface that is gone is told and not made anew: its queues went with it.
+//!
+//! Invariant: what this holds is undone when it is dropped, forwarding before the fences around it.
+
+use std::fmt::{self, Display};
+use std::net::IpAddr;
+
+use sysio::netlink::{LinkChange, Netlink, NetlinkError, NetlinkErrorKind, Route, now};
+use sysio::{
+    FirewallError, FirewallHold, Network, NotUndone, Sysctl, SysctlError, SysctlHold, TUNNEL_GROUP,
+    UndoStack,
+};
+
+/// This machine as the gateway made it.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// The tunnel's interface.
+    pub(crate) interface: String,
+    /// Its number, which it keeps under another name.
+    pub(crate) ifindex: u32,
+    /// The gateway's inner addresses, with the bits of their networks.
+    pub(crate) addresses: Vec<(IpAddr, u8)>,
+    pub(crate) forwarding: Option<SysctlHold>,
+    pub(crate) firewall: Option<FirewallHold>,
+}
+
+/// What is not as it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Gone { interface: String },
+    Renamed { interface: String, to: String },
+    Down { interface: String },
+    OutOfGroup { interface: String },
+    AddressGone { address: IpAddr, bits: u8 },
+    RouteGone { network: Network },
+    Setting(Sysctl),
+    Rules { table: String },
+}
+
+/// Why something stays changed.
+#[derive(Debug)]
+pub(crate) enum PutBackError {
+    Netlink(NetlinkError),
+    Setting(SysctlError),
+    Rules(FirewallError),
+}
+
+impl Machine {
+    /// What is not as it was made. What can't be looked at is not among it.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let mut changes = self.of_interface();
+        let lost = self.forwarding.as_ref().and_then(|hold| hold.lost().ok());
+        changes.extend(lost.into_iter().flatten().map(Change::Setting));
+        if let Some(firewall) = &self.firewall
+            && let Ok(false) = firewall.is_in_force()
+        {
+            changes.push(Change::Rules { table: firewall.table().name().to_owned() });
+        }
+        changes
+    }
+
+    /// Makes as it was what these changes say.
+    pub(crate) fn put_back(&mut self, changes: &[Change]) -> Result<(), PutBackError> {
+        let (ifindex, links) = (self.ifindex, changes.to_vec());
+        now(async move |netlink| {
+            for change in &links {
+                mend_interface(netlink, ifindex, change).await?;
+            }
+            Ok(())
+        })
+        .map_err(PutBackError::Netlink)?;
+        if changes.iter().any(|change| matches!(change, Change::Rules { .. }))
+            && let Some(firewall) = &mut self.firewall
+        {
+            firewall.restore().map_err(PutBackError::Rules)?;
+        }
+        // After the fences around it.
+        if changes.iter().any(|change| matches!(change, Change::Setting(_)))
+            && let Some(forwarding) = &self.forwarding
+        {
+            forwarding.restore().map_err(PutBackError::Setting)?;
+        }
+        Ok(())
+    }
+
+    /// Undoes everything, and says what stays. The interface goes with its last queue.
+    pub(crate) fn undo(&mut self) -> Vec<NotUndone> {
+        let mut made = UndoStack::default();
+        if let Some(firewall) = self.firewall.take() {
+            made.push(firewall);
+        }
+        if let Some(forwarding) = self.forwarding.take() {
+            made.push(forwarding);
+        }
+        made.undo()
+    }
+
+    fn of_interface(&self) -> Vec<Change> {
+        let interface = || self.interface.clone();
+        let (ifindex, wanted) = (self.ifindex, self.addresses.clone());
+        let looked = now(async move |netlink| {
+            let link = netlink.link(ifindex).await?;
+            Ok((link, missing(netlink, ifindex, &wanted).await?))
+        });
+        let (link, missing) = match looked {
+            Ok(looked) => looked,
+            Err(error) if error.kind == NetlinkErrorKind::Missing => {
+                return vec![Change::Gone { interface: interface() }];
+            }
+            Err(_) => return Vec::new(),
+        };
+        let mut changes = Vec::new();
+        if link.name != self.interface {
+            changes.push(Change::Renamed { interface: interface(), to: link.name });
+        }
+        if !link.up {
+            changes.push(Change::Down { interface: interface() });
+        }
+        if link.group != TUNNEL_GROUP {
+            changes.push(Change::OutOfGroup { interface: interface() });
+        }
+        changes.extend(missing);
+        changes
+    }
+}
+
+/// Addresses that the interface does not have, and networks that lead elsewhere.
+async fn missing(
+    netlink: &Netlink,
+    ifindex: u32,
+    wanted: &[(IpAddr, u8)],
+) -> Result<Vec<Change>, NetlinkError> {
+    let present = netlink.address_list(Some(ifindex)).await?;
+    let mut missing = Vec::new();
+    for (address, bits) in wanted {
+        let (address, bits) = (*address, *bits);
+        if !present.iter().any(|other| other.address == address && other.bits == bits) {
+            missing.push(Change::AddressGone { address, bits });
+        } else if !leads_to(netlink, ifindex, neighbour(address)).await
+            && let Some(network) = Network::new(address, bits)
+        {
+            missing.push(Change::RouteGone { network });
+        }
+    }
+    Ok(missing)
+}
+
+async fn leads_to(netlink: &Netlink, ifindex: u32, address: IpAddr) -> bool {
+    netlink.route_lookup(address).await.is_ok_and(|route| route.ifindex == ifindex)
+}
+
+/// Another address of the gateway's inner network: a subscriber's.
+fn neighbour(gateway: IpAddr) -> IpAddr {
+    match gateway {
+        IpAddr::V4(v4) => IpAddr::V4(v4.to_bits().wrapping_add(1).into()),
+        IpAddr::V6(v6) => IpAddr::V6(v6.to_bits().wrapping_add(1).into()),
+    }
+}
+
+async fn mend_interface(
+    netlink: &Netlink,
+    ifindex: u32,
+    change: &Change,
+) -> Result<(), NetlinkError> {
+    let none = LinkChange::default();
+    let mended = match change {
+        Change::Renamed { interface, .. } => netlink.link_rename(ifindex, interface).await,
+        Change::Down { .. } => {
+            netlink.link_set(ifindex, LinkChange { up: Some(true), ..none }).await
+        }
+        Change::OutOfGroup { .. } => {
+            netlink.link_set(ifindex, LinkChange { group: Some(TUNNEL_GROUP), ..none }).await
+        }
+        Change::AddressGone { address, bits } => {
+            netlink.address_add(ifindex, *address, *bits).await
+        }
+        Change::RouteGone { network } => {
+            netlink.route_add(&Route::on_link(*network, ifindex)).await
+        }
+        Change::Gone { .. } | Change::Setting(_) | Change::Rules { .. } => Ok(()),
+    };
+    match mended {
+        // Whoever took it away has brought it back.
+        Err(error) if error.kind == NetlinkErrorKind::Exists => Ok(()),
+        mended => mended,
+    }
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone { interface } => write!(f, "the interface {interface} is gone"),
+            Self::Renamed { interface, to } => {
+                write!(f, "the interface {interface} was renamed to {to}")
+            }
+            Self::Down { interface } => write!(f, "the interface {interface} was taken down"),
+            Self::OutOfGroup { interface } => {
+                write!(f, "the interface {interface} was put into another group")
+            }
+            Self::AddressGone { address, bits } => {
+                write!(f, "the address {address}/{bits} was taken from the interface")
+            }
+            Self::RouteGone { network } => write!(f, "{network} does not lead into the tunnel"),
+            Self::Setting(key) => {
+                let dotted = key.to_string().replace('/', ".");
+                write!(f, "the kernel setting {dotted} was changed")
+            }
+            Self::Rules { table } => {
+                write!(f, "the firewall table inet {table} was changed or removed")
+            }
+        }
+    }
+}
+
+impl Display for PutBackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Netlink(error) => error.fmt(f),
+            Self::Setting(error) => error.fmt(f),
+            Self::Rules(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PutBackError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Netlink(error) => error.source(),
+            Self::Setting(error) => error.source(),
+            Self::Rules(error) => error.source(),
+        }
+    }
+}
