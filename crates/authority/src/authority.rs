@@ -73,8 +73,8 @@ impl Authority {
 
     /// What is due at this moment: superseded certificates, the CRL, the gateway's certificates.
     pub async fn maintain(&self) -> Result<(), AuthorityError> {
-        for revocation in self.issuer.store.certificate_supersede_due().await? {
-            tracing::info!(serial = %revocation.serial, "former certificate revoked: its time is up");
+        for revocation in self.issuer.store.certificate_supersede_due().await?.value {
+            tracing::info!(serial = %revocation.id, "former certificate revoked: its time is up");
         }
         self.crl_catch_up().await?;
         self.renew_certificates().await
@@ -129,7 +129,7 @@ impl Authority {
         };
         let certificate = self.issuer.sign_and_record(actor, request).await?;
         if key.is_none() {
-            let name = on_device_setting(&certificate.serial);
+            let name = on_device_setting(&certificate.id.serial);
             self.issuer.store.setting_set(actor, &name, "csr").await?;
         }
         Ok(Issued { certificate, key })

@@ -33,7 +33,7 @@ impl Issuer {
         let this_update = self.now();
         let days = u64::from(self.settings.load().crl_days);
         let next_update = this_update.after(Duration::from_secs(days * DAY));
-        let revoked = revocations.iter().map(|r| (r.serial, entry(r))).collect();
+        let revoked = revocations.iter().map(|r| (r.id.serial, entry(r))).collect();
         let request = CrlRequest { number, this_update, next_update, revoked };
         let crl = pki::sign_crl(&*self.signer, request).await?;
         let new = NewCrl {

@@ -70,7 +70,7 @@ impl Issuer {
             key: request.key.map(|pkcs8| store::NewKey { name: server_key(&serial), pkcs8 }),
             supersedes_within: request.supersedes_within,
         };
-        Ok(self.store.certificate_record(actor, new).await?)
+        Ok(self.store.certificate_record(actor, new).await?.value)
     }
 
     fn publishing(&self) -> Result<Publishing, AuthorityError> {

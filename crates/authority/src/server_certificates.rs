@@ -91,7 +91,7 @@ impl Issuer {
         &self,
         row: &store::Certificate,
     ) -> Result<ServerCertificate, AuthorityError> {
-        let name = server_key(&row.serial);
+        let name = server_key(&row.id.serial);
         let secret = self.store.secret_get(&name).await?;
         let secret = secret.ok_or(AuthorityError::KeyMissing { name })?;
         let key = PrivateKey::from_pkcs8(secret.expose())?;

@@ -53,6 +53,7 @@ async fn make_ca(
     let signer = made.unwrap_or(Err(pki::CaError::Key(pki::KeyError::GenerationFailed)))?;
     let ca = signer.ca();
     let new = NewCaGeneration {
+        issuer: ca.issuer_id(),
         serial: ca.serial(),
         subject: format!("CN={}", ca.name()),
         not_before: ca.validity().not_before.unix_secs(),
@@ -60,7 +61,7 @@ async fn make_ca(
         der: ca.der().to_vec(),
         key: Some(Secret::new(signer.key().pkcs8().to_vec())),
     };
-    Ok(store.ca_generation_add(&Actor::Gateway, new).await?)
+    Ok(store.ca_generation_add(&Actor::Gateway, new).await?.value)
 }
 
 async fn signer_of(

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use datapath::PeerCounters;
-use pki::Serial;
+use pki::CertificateId;
 use tokio::sync::watch;
 use tunnel::Hello;
 use wire::cipher::Cipher;
@@ -49,15 +49,15 @@ pub struct Principal {
 /// What a peer proved itself with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// A certificate, by its serial number.
-    Certificate(Serial),
+    /// A certificate.
+    Certificate(CertificateId),
 }
 
 impl Credential {
-    /// The certificate's serial number.
-    pub fn serial(&self) -> Serial {
-        let Credential::Certificate(serial) = self;
-        *serial
+    /// Which certificate.
+    pub fn certificate(&self) -> CertificateId {
+        let Credential::Certificate(id) = self;
+        *id
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::Revision;
-use pki::Serial;
+use pki::CertificateId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -31,11 +31,11 @@ struct Shared {
     closed: Mutex<Closed>,
 }
 
-/// Serials of closed sessions, in the order of closing; the oldest ones are forgotten.
+/// Certificates of closed sessions, in the order of closing; the oldest ones are forgotten.
 #[derive(Debug, Default)]
 struct Closed {
     forgotten: u64,
-    kept: VecDeque<Serial>,
+    kept: VecDeque<CertificateId>,
 }
 
 /// A moment among the closings.
@@ -52,8 +52,8 @@ pub struct Sweeper {
 /// What waiting found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Serials of the sessions that were closed since the mark, one for each session.
-    pub closed: Vec<Serial>,
+    /// Certificates of the sessions that were closed since the mark, one for each session.
+    pub closed: Vec<CertificateId>,
     /// Sweepers that did not report in time.
     pub missing: Vec<&'static str>,
 }
@@ -92,7 +92,7 @@ impl Effects {
         Swept { closed: self.closed_since(since), missing }
     }
 
-    fn closed_since(&self, mark: Mark) -> Vec<Serial> {
+    fn closed_since(&self, mark: Mark) -> Vec<CertificateId> {
         let closed = locked(&self.0.closed);
         let skip = usize::try_from(mark.0.saturating_sub(closed.forgotten)).unwrap_or(usize::MAX);
         closed.kept.iter().skip(skip).copied().collect()
@@ -108,7 +108,7 @@ impl Effects {
 
 impl Sweeper {
     /// Everything forbidden up to `revision` is closed; `closed` was closed by this sweep.
-    pub fn swept(&self, revision: Revision, closed: impl IntoIterator<Item = Serial>) {
+    pub fn swept(&self, revision: Revision, closed: impl IntoIterator<Item = CertificateId>) {
         let mut log = locked(&self.shared.closed);
         log.kept.extend(closed);
         let excess = log.kept.len().saturating_sub(REMEMBERED);
@@ -134,26 +134,27 @@ const REMEMBERED: usize = 4096;
 mod tests {
     use super::*;
 
-    fn serial(byte: u8) -> Serial {
-        Serial::from_bytes(&[byte]).expect("a serial")
+    fn certificate(byte: u8) -> CertificateId {
+        let serial = pki::Serial::from_bytes(&[byte]).expect("a serial");
+        CertificateId { issuer: pki::IssuerId::of_name(b"a CA"), serial }
     }
 
     #[tokio::test]
     async fn waiting_ends_when_the_sweeper_passed_the_event() {
         let effects = Effects::default();
         let sweeper = effects.register("sessions");
-        sweeper.swept(Revision::new(5), [serial(1)]);
+        sweeper.swept(Revision::new(5), [certificate(1)]);
         let mark = effects.mark();
         let waiting = tokio::spawn({
             let effects = effects.clone();
             async move { effects.wait(Revision::new(7), mark, Duration::from_secs(5)).await }
         });
-        sweeper.swept(Revision::new(6), [serial(2)]);
+        sweeper.swept(Revision::new(6), [certificate(2)]);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        sweeper.swept(Revision::new(8), [serial(3)]);
+        sweeper.swept(Revision::new(8), [certificate(3)]);
         let swept = waiting.await.expect("no panic");
-        assert_eq!(swept, Swept { closed: vec![serial(2), serial(3)], missing: vec![] });
+        assert_eq!(swept, Swept { closed: vec![certificate(2), certificate(3)], missing: vec![] });
     }
 
     #[tokio::test(start_paused = true)]

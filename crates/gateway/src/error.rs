@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use admin::names::DeviceName;
 use authority::AuthorityError;
 use pki::{AnchorError, RevocationReason};
-use store::{NameError, StoreError};
+use store::{NameError, OpenError, StoreError};
 use vpn::VpnError;
 use wire::push::PushOptionError;
 
@@ -23,6 +23,8 @@ use crate::operations::views::reason as revoke_reason;
 pub enum GatewayError {
     /// The records could not be read or changed.
     Store(StoreError),
+    /// There is no store to ask.
+    Open(OpenError),
     /// The CA could not do it.
     Authority(AuthorityError),
     /// The data folder can't be used.
@@ -113,6 +115,7 @@ impl Display for GatewayError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
+            Self::Open(error) => error.fmt(f),
             Self::Authority(error) => error.fmt(f),
             Self::Data(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
@@ -152,6 +155,7 @@ impl Error for GatewayError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Store(error) => error.source(),
+            Self::Open(error) => error.source(),
             Self::Authority(error) => error.source(),
             Self::Data(error) => error.source(),
             Self::Config(error) => error.source(),
@@ -186,6 +190,7 @@ macro_rules! from {
 }
 from!(
     Store(StoreError),
+    Open(OpenError),
     Authority(AuthorityError),
     Data(DataError),
     Config(ConfigError),

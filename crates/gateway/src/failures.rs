@@ -3,7 +3,7 @@
 
 use admin::failure::{Failure, FailureKind};
 use authority::AuthorityError;
-use store::StoreError;
+use store::{Fault, OpenError, Refused, StoreError};
 
 use crate::config::ConfigError;
 use crate::data::DataError;
@@ -13,6 +13,7 @@ impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         match &error {
             GatewayError::Store(error) => from_store(error),
+            GatewayError::Open(error) => from_open(error),
             GatewayError::Authority(error) => from_authority(error),
             GatewayError::Data(error) => from_data(error),
             GatewayError::Config(error) => from_config(error),
@@ -49,6 +50,7 @@ fn kind(error: &GatewayError) -> FailureKind {
         E::NoSuchSession => FailureKind::NotFound,
         E::RecordsGone { .. } | E::Vpn(_) => FailureKind::Environment,
         E::Store(_)
+        | E::Open(_)
         | E::Authority(_)
         | E::Data(_)
         | E::Config(_)
@@ -87,6 +89,7 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::TlsAuthKey => vec!["restore the data folder from a backup".into()],
         E::NoCrl => vec!["start the gateway once: handfast up".into()],
         E::Store(_)
+        | E::Open(_)
         | E::Authority(_)
         | E::Data(_)
         | E::Config(_)
@@ -121,24 +124,55 @@ fn with_causes(failure: Failure, error: &dyn std::error::Error) -> Failure {
 
 /// A store's refusal, with the kind that fixes the exit code.
 fn from_store(error: &StoreError) -> Failure {
-    use StoreError as E;
     let kind = match error {
-        E::UserUnknown(_)
-        | E::DeviceUnknown(..)
-        | E::DeviceGone
-        | E::CertificateUnknown(_)
-        | E::CaGenerationUnknown(_)
-        | E::Absent(_) => FailureKind::NotFound,
-        E::UserExists(_)
-        | E::DeviceExists(..)
-        | E::CertificateExists(_)
-        | E::CertificateRevoked { .. }
-        | E::AddressesUsedUp { .. } => FailureKind::Conflict,
-        E::Owned { .. } | E::Busy(_) => FailureKind::Busy,
-        E::DiskFull(_) | E::ReadOnly(_) | E::File { .. } => FailureKind::Environment,
-        _ => FailureKind::Failed,
+        StoreError::Refused(refused) => kind_of_refusal(refused),
+        StoreError::Storage(fault) => kind_of_fault(fault),
+        StoreError::Closed => FailureKind::Failed,
     };
     with_causes(sentence(kind, &error.to_string()), error)
+}
+
+/// Why there is no store, with the kind that fixes the exit code.
+fn from_open(error: &OpenError) -> Failure {
+    let kind = match error {
+        OpenError::Absent(_) => FailureKind::NotFound,
+        OpenError::Owned { .. } => FailureKind::Busy,
+        OpenError::File { .. } => FailureKind::Environment,
+        OpenError::Storage(fault) => kind_of_fault(fault),
+        OpenError::SchemaNewer { .. }
+        | OpenError::SchemaOlder { .. }
+        | OpenError::Foreign(_)
+        | OpenError::NoWriteAheadLog(_) => FailureKind::Failed,
+    };
+    with_causes(sentence(kind, &error.to_string()), error)
+}
+
+fn kind_of_refusal(refused: &Refused) -> FailureKind {
+    match refused {
+        Refused::UserUnknown(_)
+        | Refused::DeviceUnknown(..)
+        | Refused::DeviceGone
+        | Refused::CertificateUnknown(_)
+        | Refused::CaGenerationUnknown(_) => FailureKind::NotFound,
+        Refused::UserExists(_)
+        | Refused::DeviceExists(..)
+        | Refused::CertificateExists(_)
+        | Refused::CertificateRevoked { .. }
+        | Refused::AddressesUsedUp { .. } => FailureKind::Conflict,
+        Refused::CaGenerationExists { .. }
+        | Refused::CrlNumberUsed { .. }
+        | Refused::OutOfRange(_) => FailureKind::Failed,
+    }
+}
+
+fn kind_of_fault(fault: &Fault) -> FailureKind {
+    match fault {
+        Fault::Busy(_) => FailureKind::Busy,
+        Fault::DiskFull(_) | Fault::ReadOnly(_) => FailureKind::Environment,
+        Fault::Corrupt(_) | Fault::Io(_) | Fault::Unreadable { .. } | Fault::Database(_) => {
+            FailureKind::Failed
+        }
+    }
 }
 
 /// The store's sentences are of the form "the misdeed; what to do".

@@ -10,7 +10,7 @@ use std::time::Duration;
 use authority::Authority;
 use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
-use store::{Actor, EventKind, Options, Store, StoreError};
+use store::{Actor, EventKind, OpenError, Options, Store};
 use tokio::task::AbortHandle;
 use vpn::PushPolicy;
 
@@ -172,9 +172,9 @@ impl Gateway {
 
     /// The TLS settings of the VPN door: both certificates, clients by the CA and the live view.
     pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>, GatewayError> {
-        let roster = Arc::new(self.live.clone());
+        let records = Arc::new(self.live.clone());
         let cas = [self.authority.ca().der().clone()];
-        let verifier = GatewayVerifier::new(&cas, roster)?;
+        let verifier = GatewayVerifier::new(&cas, records)?;
         let time = Arc::new(ClockTime(Arc::clone(&self.clock)));
         Ok(Arc::new(pki::server_config(self.authority.resolver(), verifier, time)?))
     }
@@ -263,10 +263,10 @@ async fn open_store(
     data: &DataDir,
     clock: &Arc<dyn Clock>,
     options: &Options,
-) -> Result<Store, StoreError> {
+) -> Result<Store, OpenError> {
     for _ in 0..TRIES {
         match Store::open_with(&data.store(), Arc::clone(clock), options.clone()) {
-            Err(StoreError::Owned { .. }) => tokio::time::sleep(PAUSE).await,
+            Err(OpenError::Owned { .. }) => tokio::time::sleep(PAUSE).await,
             other => return other,
         }
     }

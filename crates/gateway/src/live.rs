@@ -5,7 +5,7 @@
 //! acknowledged, so whoever asks here after an acknowledgement sees its effect. Policy (networks,
 //! pushes) comes from the settings and is replaced when they are read again.
 //!
-//! Against the gap between check and sweep: register a session first, then ask [`Live::standing`]
+//! Against the gap between check and sweep: register a session first, then ask [`Live::recheck`]
 //! once more, then sweep at every change.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use admin::names::DeviceName;
 use arc_swap::ArcSwap;
 use engine::Revision;
-use pki::{Refusal, Roster, Standing};
+use pki::{CertificateId, CertificateStatus, Fingerprint, Refusal, StatusSource};
 use store::{EventId, Snapshot, Store};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -84,26 +84,19 @@ impl Live {
         self.0.changed.subscribe()
     }
 
-    /// Whether the certificate of this serial may be used, for sweeps and for the second look.
-    pub fn standing(&self, serial: &pki::Serial) -> Result<(), Refusal> {
-        match Roster::standing(self, serial) {
-            Standing::Good => Ok(()),
-            Standing::Revoked { at, reason } => Err(Refusal::Revoked { at, reason }),
-            Standing::DeviceDisabled => Err(Refusal::DeviceDisabled),
-            Standing::UserDisabled => Err(Refusal::UserDisabled),
-            Standing::Unknown => Err(Refusal::NotInStore),
-        }
+    /// Whether the certificate of this id may be used, for sweeps and for the second look.
+    pub fn recheck(&self, id: &CertificateId) -> Result<(), Refusal> {
+        self.snapshot().status(id).allowed()
     }
 
     /// Lets the holder of a leaf in, whose chain was verified before, with the device's addresses.
-    pub fn admit(&self, serial: &pki::Serial) -> Result<Member, Refusal> {
-        self.standing(serial)?;
+    pub fn admit(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Member, Refusal> {
         let snapshot = self.snapshot();
+        snapshot.status_of(id, fingerprint).allowed()?;
         let addressing = self.policy().addressing;
         // A certificate of ours without a device is the gateway's own or a server's.
-        let (_, device) = snapshot
-            .identity(serial)
-            .ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
+        let (_, device) =
+            snapshot.identity(id).ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
         let (v4, v6) = addressing.of(device.lease);
         let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
         let DeviceName { user, device } = device_name(device);
@@ -111,22 +104,18 @@ impl Live {
     }
 
     /// The device that a certificate was issued for, for logs and refusals.
-    pub fn device_of(&self, serial: &pki::Serial) -> Option<DeviceName> {
-        self.snapshot().identity(serial).map(|(_, device)| device_name(device))
+    pub fn device_of(&self, id: &CertificateId) -> Option<DeviceName> {
+        self.snapshot().identity(id).map(|(_, device)| device_name(device))
     }
 }
 
-impl Roster for Live {
-    fn standing(&self, serial: &pki::Serial) -> Standing {
-        match self.snapshot().standing(serial) {
-            store::Standing::Good => Standing::Good,
-            store::Standing::Revoked { at, reason } => {
-                Standing::Revoked { at: pki::Timestamp::from_unix_secs(at), reason }
-            }
-            store::Standing::UserDisabled => Standing::UserDisabled,
-            store::Standing::DeviceDisabled => Standing::DeviceDisabled,
-            store::Standing::Unknown => Standing::Unknown,
-        }
+impl StatusSource for Live {
+    fn certificate_status(
+        &self,
+        id: &CertificateId,
+        fingerprint: &Fingerprint,
+    ) -> CertificateStatus {
+        self.snapshot().status_of(id, fingerprint)
     }
 }
 
@@ -138,7 +127,7 @@ impl Drop for Shared {
 
 /// How far the records have come once this event is in them.
 pub(crate) fn revision(event: EventId) -> Revision {
-    Revision::new(event.get().unsigned_abs())
+    Revision::new(event.get())
 }
 
 async fn forward(mut follower: store::Follower, changed: watch::Sender<Revision>) {

@@ -23,6 +23,9 @@ use clock::{Clock, Now, SystemClock, VirtualClock};
 use gateway::control::{ControlServer, Execute};
 use gateway::data::DataDir;
 use gateway::{Admin, FirstStart, Gateway};
+use pki::CertificateId;
+use rustls::pki_types::CertificateDer;
+use store::{Actor, EventId, EventKind, Store};
 
 #[tokio::test]
 async fn an_empty_folder_becomes_a_gateway_whose_revocations_openssl_sees() {
@@ -89,14 +92,14 @@ async fn a_renewed_device_keeps_its_former_certificate_until_the_new_one_connect
     let new = profile(&gateway, "alice", true).await;
     let (superseded, _) = new.supersedes.clone().expect("named");
     assert_eq!(superseded, old.certificate.serial);
-    assert_eq!(gateway.live().standing(&serial(&old)), Ok(()));
+    assert_eq!(gateway.live().recheck(&id(&old)), Ok(()));
 
-    gateway.store().certificate_mark_connected(&serial(&new)).await.expect("noted");
+    gateway.store().certificate_mark_connected(&id(&new)).await.expect("noted");
     gateway.authority().crl_catch_up().await.expect("signed");
-    let refused = gateway.live().standing(&serial(&old)).expect_err("superseded");
+    let refused = gateway.live().recheck(&id(&old)).expect_err("superseded");
     assert_eq!(refused.code(), "revoked");
     assert_eq!(crl(&gateway).await.entries[0].reason, RevokeReason::Superseded);
-    assert_eq!(gateway.live().standing(&serial(&new)), Ok(()));
+    assert_eq!(gateway.live().recheck(&id(&new)), Ok(()));
 }
 
 #[tokio::test]
@@ -110,12 +113,12 @@ async fn an_unseen_renewal_revokes_the_former_certificate_after_seven_days() {
     let new = profile(&gateway, "alice", true).await;
     clock.advance(DAY * 6);
     gateway.upkeep().await.expect("kept up");
-    assert_eq!(gateway.live().standing(&serial(&old)), Ok(()));
+    assert_eq!(gateway.live().recheck(&id(&old)), Ok(()));
     clock.advance(DAY + Duration::from_secs(1));
     gateway.upkeep().await.expect("kept up");
-    assert!(gateway.live().standing(&serial(&old)).is_err());
+    assert!(gateway.live().recheck(&id(&old)).is_err());
     assert_eq!(crl(&gateway).await.entries[0].serial, old.certificate.serial);
-    assert_eq!(gateway.live().standing(&serial(&new)), Ok(()));
+    assert_eq!(gateway.live().recheck(&id(&new)), Ok(()));
 }
 
 #[tokio::test]
@@ -187,12 +190,81 @@ async fn a_csr_gets_a_certificate_and_the_gateway_never_has_its_key() {
 }
 
 #[tokio::test]
+async fn a_leaf_with_the_cas_signature_over_a_recorded_serial_is_refused_as_forged() {
+    let folder = Folder::new();
+    let gateway = folder.start_p256(&system()).await;
+    ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
+    let alice = profile(&gateway, "alice", false).await;
+    let ca = gateway.authority().generation();
+    let key = gateway.store().secret_get(&ca.key_name()).await.expect("read").expect("there");
+    let key = pki::PrivateKey::from_pkcs8(key.expose()).expect("a key");
+    let copied = pki::LocalSigner::new(&ca.der, key).expect("a signer");
+    let forged = pki::CertificateRequest {
+        serial: id(&alice).serial,
+        profile: pki::Profile::Device { user: "alice".into(), device: "default".into() },
+        public_key: pki::PrivateKey::generate(pki::KeyType::P256)
+            .expect("made")
+            .public_key()
+            .clone(),
+        validity: pki::Validity::starting(SystemClock.now().into(), DAY),
+        publishing: pki::Publishing::default(),
+    };
+    let forged = pki::issue(&copied, forged).await.expect("signed");
+    let records = Arc::new(gateway.live().clone());
+    let verifier = pki::GatewayVerifier::new(&[gateway.authority().ca().der().clone()], records);
+    let verifier = verifier.expect("a verifier");
+    let now = pki::Timestamp::from(SystemClock.now()).into();
+    assert_eq!(verifier.check(&leaf(&alice), &[], now), Ok(()));
+    assert_eq!(verifier.check(&forged, &[], now), Err(pki::Refusal::Forged));
+    assert_eq!(admit(&gateway, &forged), Err(pki::Refusal::Forged));
+}
+
+#[tokio::test]
+async fn a_change_answers_with_its_own_event_when_300_are_committed_before_the_answer() {
+    let folder = Folder::new();
+    let gateway = Arc::new(folder.start_p256(&system()).await);
+    ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
+    let disabled = tokio::spawn({
+        let gateway = Arc::clone(&gateway);
+        async move { ask(&gateway, Request::UserDisable { name: "alice".into() }).await }
+    });
+    let committed = || gateway.store().snapshot().users().all(|user| !user.enabled);
+    // This thread runs the command as well: while it waits without yielding, the commit is made and
+    // nobody answers to it.
+    while !committed() {
+        tokio::task::yield_now().await;
+        let end = std::time::Instant::now() + Duration::from_millis(50);
+        while std::time::Instant::now() < end && !committed() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+    let store = gateway.store().clone();
+    std::thread::spawn(move || commit_events(&store, 300)).join().expect("no panic");
+    let Response::Changed(changed) = disabled.await.expect("no panic").expect("done") else {
+        panic!("another answer")
+    };
+    let id = changed.event.expect("a change that was made has an event");
+    let events = gateway.store().event_list(EventId::new(id - 1), 1).await.expect("read");
+    assert_eq!(events.first().map(|event| &event.kind), Some(&EventKind::USER_DISABLED));
+}
+
+fn commit_events(store: &Store, count: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        for _ in 0..count {
+            let (kind, payload) = (EventKind::new("storm"), serde_json::json!({}));
+            store.event_append(&Actor::Gateway, kind, payload).await.expect("appended");
+        }
+    });
+}
+
+#[tokio::test]
 async fn disabling_and_removing_a_user_keeps_its_devices_out_at_once() {
     let folder = Folder::new();
     let gateway = folder.start_p256(&system()).await;
     ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
     let alice = profile(&gateway, "alice", false).await;
-    let admitted = gateway.live().admit(&serial(&alice)).expect("let in");
+    let admitted = admit(&gateway, &leaf(&alice)).expect("let in");
     assert_eq!((admitted.user.as_str(), admitted.device.as_str()), ("alice", "default"));
     assert_eq!(admitted.v4.to_string(), "10.71.0.2");
     assert!(admitted.v6.is_some());
@@ -200,15 +272,15 @@ async fn disabling_and_removing_a_user_keeps_its_devices_out_at_once() {
     let disable = Request::UserDisable { name: "alice".into() };
     let Response::Changed(changed) = ask(&gateway, disable).await.expect("done") else { panic!() };
     assert!(changed.event.is_some());
-    let refused = gateway.live().admit(&serial(&alice)).expect_err("kept out");
+    let refused = admit(&gateway, &leaf(&alice)).expect_err("kept out");
     assert_eq!(refused.code(), "user_disabled");
     ask(&gateway, Request::UserEnable { name: "alice".into() }).await.expect("done");
-    assert!(gateway.live().admit(&serial(&alice)).is_ok());
+    assert!(admit(&gateway, &leaf(&alice)).is_ok());
 
     let remove = Request::UserRemove { name: "alice".into() };
     let Response::Changed(changed) = ask(&gateway, remove).await.expect("done") else { panic!() };
     assert_eq!(changed.revoked, std::slice::from_ref(&alice.certificate.serial));
-    let refused = gateway.live().admit(&serial(&alice)).expect_err("kept out");
+    let refused = admit(&gateway, &leaf(&alice)).expect_err("kept out");
     assert_eq!(refused.code(), "revoked");
     assert_eq!(crl(&gateway).await.entries.len(), 1);
 }
@@ -219,14 +291,14 @@ async fn a_revocation_waits_for_the_sweep_and_counts_the_closed_sessions() {
     let gateway = Arc::new(folder.start_p256(&system()).await);
     ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
     let alice = profile(&gateway, "alice", false).await;
-    let open = serial(&alice);
+    let open = id(&alice);
     let sweeper = gateway.effects().register("the VPN's sessions");
     let live = gateway.live().clone();
     let engine = tokio::spawn(async move {
         let mut changes = live.revisions();
         loop {
             let event = *changes.borrow_and_update();
-            let closed = live.standing(&open).is_err();
+            let closed = live.recheck(&open).is_err();
             sweeper.swept(event, closed.then_some(open));
             if closed || changes.changed().await.is_err() {
                 return;
@@ -350,7 +422,7 @@ async fn a_first_start_killed_at_any_moment_is_finished_by_the_next() {
         let gateway = folder.start_p256(&system()).await;
         ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
         let alice = profile(&gateway, "alice", false).await;
-        assert!(gateway.live().admit(&serial(&alice)).is_ok());
+        assert!(admit(&gateway, &leaf(&alice)).is_ok());
         revoke(&gateway, "alice").await;
         assert_eq!(crl(&gateway).await.entries.len(), 1);
         let report = gateway.store().chain_verify().await.expect("read");
@@ -392,8 +464,18 @@ fn device(user: &str) -> DeviceName {
     DeviceName::parse(user).expect("a name")
 }
 
-fn serial(material: &ProfileMaterial) -> pki::Serial {
-    material.certificate.serial.parse().expect("a serial")
+fn admit(gateway: &Gateway, leaf: &CertificateDer<'_>) -> Result<vpn::Member, pki::Refusal> {
+    let id = CertificateId::of(leaf)?;
+    gateway.live().admit(&id, &pki::Fingerprint::of(leaf))
+}
+
+fn leaf(material: &ProfileMaterial) -> CertificateDer<'static> {
+    let found = pki::certificates_from_pem(&material.certificate.pem).expect("a certificate");
+    found.into_iter().next().expect("at least one")
+}
+
+fn id(material: &ProfileMaterial) -> CertificateId {
+    CertificateId::of(&leaf(material)).expect("it has a serial number")
 }
 
 fn profile_request(user: &str, renew: bool) -> Request {

@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::verify::Leaf;
-use crate::{Refusal, Serial};
+use crate::{Refusal, Serial, hex};
 
 /// A CA, as the SHA-256 of its name: the octets of the subject in its own certificate, and of the
 /// issuer in those that it issued.
@@ -41,7 +41,7 @@ impl IssuerId {
 
 impl fmt::Display for IssuerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -59,21 +59,8 @@ impl Serialize for IssuerId {
 
 impl<'de> Deserialize<'de> for IssuerId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        octets(&text).map(Self).ok_or_else(|| {
-            serde::de::Error::custom("the id of an issuer has 64 hexadecimal digits")
-        })
+        hex::deserialize(deserializer).map(Self)
     }
-}
-
-fn octets(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect::<Option<_>>()?;
-    let pairs: Vec<u8> =
-        digits.chunks(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect();
-    pairs.try_into().ok().filter(|_| digits.len() == 64)
 }
 
 /// A certificate of any CA.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    CaCertificate, Crl, Csr, GatewayVerifier, NameRule, PrivateKey, PublicKey, Roster, Serial,
-    ServerNameVerifier, Standing, certificate_to_pem, certificates_from_pem, identity_from_pem,
+    CaCertificate, CertificateId, CertificateStatus, Crl, Csr, Fingerprint, GatewayVerifier,
+    NameRule, PrivateKey, PublicKey, ServerNameVerifier, StatusSource, certificate_to_pem,
+    certificates_from_pem, identity_from_pem,
 };
 
 /// Takes any bytes.
@@ -121,13 +122,13 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
 #[derive(Debug)]
 struct BySerial;
 
-impl Roster for BySerial {
-    fn standing(&self, serial: &Serial) -> Standing {
-        match serial.as_bytes().last().map(|last| last & 7) {
-            Some(1) => Standing::DeviceDisabled,
-            Some(2) => Standing::UserDisabled,
-            Some(3) => Standing::Unknown,
-            _ => Standing::Good,
+impl StatusSource for BySerial {
+    fn certificate_status(&self, id: &CertificateId, _: &Fingerprint) -> CertificateStatus {
+        match id.serial.as_bytes().last().map(|last| last & 7) {
+            Some(1) => CertificateStatus::DeviceDisabled,
+            Some(2) => CertificateStatus::UserDisabled,
+            Some(3) => CertificateStatus::Unknown,
+            _ => CertificateStatus::Good,
         }
     }
 }

@@ -12,8 +12,10 @@ mod ca;
 mod certificate_id;
 mod crl;
 mod csr;
+mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hex;
 mod key;
 mod names;
 mod pem;
@@ -31,6 +33,7 @@ pub use ca::{CaCertificate, CaError, LocalSigner, NewCa};
 pub use certificate_id::{CertificateId, IssuerId};
 pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest, Revocation};
 pub use csr::{Csr, CsrError};
+pub use fingerprint::Fingerprint;
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};
 pub use names::{RESERVED_GATEWAY_NAME, is_reserved_name};
 pub use pem::{
@@ -49,6 +52,6 @@ pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
 };
 pub use verify::{
-    AnchorError, GatewayVerifier, NameRule, Roster, ServerNameVerifier, Standing, leaf_not_after,
-    leaf_serial,
+    AnchorError, CertificateStatus, GatewayVerifier, NameRule, ServerNameVerifier, StatusSource,
+    leaf_not_after,
 };

@@ -49,6 +49,8 @@ pub enum Refusal {
     },
     /// Our CA signed it, but the store does not know its serial.
     NotInStore,
+    /// Our CA's key signed it, and its number is that of another certificate in the store.
+    Forged,
     /// It was issued for something else, as a server's certificate presented by a client.
     WrongUsage {
         /// What it would have to be good for.
@@ -85,7 +87,7 @@ pub enum Purpose {
 
 impl Refusal {
     /// Every code, in a fixed order; what a registry of counters starts from.
-    pub const CODES: [&'static str; 15] = [
+    pub const CODES: [&'static str; 16] = [
         "unknown_ca",
         "bad_signature",
         "malformed",
@@ -95,6 +97,7 @@ impl Refusal {
         "ca_expired",
         "revoked",
         "not_in_store",
+        "forged",
         "wrong_usage",
         "name_mismatch",
         "unsupported_key",
@@ -115,6 +118,7 @@ impl Refusal {
             Self::CaExpired { .. } => "ca_expired",
             Self::Revoked { .. } => "revoked",
             Self::NotInStore => "not_in_store",
+            Self::Forged => "forged",
             Self::WrongUsage { .. } => "wrong_usage",
             Self::NameMismatch { .. } => "name_mismatch",
             Self::UnsupportedKey => "unsupported_key",
@@ -161,6 +165,10 @@ impl fmt::Display for Refusal {
             Self::NotInStore => f.write_str(
                 "the peer's certificate is signed by our CA but not in the store; \
                  restore the store or issue the peer a new one, and suspect a copied CA key",
+            ),
+            Self::Forged => f.write_str(
+                "the peer's certificate is signed with our CA's key and has the number of another \
+                 one in the store; somebody has a copy of that key: make a new CA",
             ),
             Self::WrongUsage { needed: Purpose::Client } => f.write_str(
                 "the peer connects with a certificate that was not issued for clients; \
@@ -219,6 +227,7 @@ impl From<Refusal> for rustls::Error {
             Refusal::CaExpired { .. }
             | Refusal::Revoked { .. }
             | Refusal::NotInStore
+            | Refusal::Forged
             | Refusal::NameMismatch { .. }
             | Refusal::UnsupportedKey
             | Refusal::DeviceDisabled
@@ -338,6 +347,7 @@ mod tests {
             Refusal::CaExpired { at },
             Refusal::Revoked { at, reason: RevocationReason::KeyCompromise },
             Refusal::NotInStore,
+            Refusal::Forged,
             Refusal::WrongUsage { needed: Purpose::Server },
             Refusal::NameMismatch { expected: "a".into(), found: "b".into() },
             Refusal::UnsupportedKey,

@@ -11,10 +11,10 @@ use std::time::Duration;
 use clock::{Now, VirtualClock};
 use common::{Authority, DAY, HOUR, Issued, NOW, device, gateway, now, server};
 use pki::{
-    ClockTime, GatewayVerifier, KeyFamily, KeyType, NameRule, PrivateKey, PublicKey, Purpose,
-    RESERVED_GATEWAY_NAME, Refusal, RevocationReason, Roster, Serial, ServerNameVerifier, Signer,
-    Standing, Timestamp, Validity, client_config, dual_resolver, identity, refusal_of,
-    resolver_of_one, server_config,
+    CertificateId, CertificateStatus, ClockTime, Fingerprint, GatewayVerifier, KeyFamily, KeyType,
+    NameRule, PrivateKey, PublicKey, Purpose, RESERVED_GATEWAY_NAME, Refusal, RevocationReason,
+    Serial, ServerNameVerifier, Signer, StatusSource, Timestamp, Validity, client_config,
+    dual_resolver, identity, refusal_of, resolver_of_one, server_config,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::cipher_suite::{
@@ -125,7 +125,7 @@ fn a_ca_that_only_borrows_our_name_is_told_by_its_signature() {
     let world = World::new();
     let impostor = world.authority.twin(KeyType::P256, now().after(100 * DAY));
     let forged = impostor.issue(device("phone"), KeyType::P256);
-    world.roster.set(forged.serial, Standing::Good);
+    world.records.set(forged.serial, CertificateStatus::Good);
     assert_eq!(world.refusal(Some(own(&forged))), Refusal::BadSignature);
 }
 
@@ -162,7 +162,7 @@ fn a_certificate_that_outlives_its_ca_is_refused_for_the_ca() {
     let longer = world.authority.renewed(at.after(100 * DAY));
     let validity = Validity { not_before: now(), not_after: at.after(50 * DAY) };
     let phone = longer.issue_at(device("phone"), KeyType::P256, validity);
-    world.roster.set(phone.serial, Standing::Good);
+    world.records.set(phone.serial, CertificateStatus::Good);
     world.clock.set_wall(Duration::from_secs(at.unix_secs()) + DAY);
     assert_eq!(world.refusal(Some(own(&phone))), Refusal::CaExpired { at });
 }
@@ -172,14 +172,14 @@ fn a_revoked_certificate_is_refused_with_date_and_reason_even_when_it_is_expired
     let world = World::new();
     let phone = world.device("phone");
     let (at, reason) = (now().before(HOUR), RevocationReason::KeyCompromise);
-    world.roster.set(phone.serial, Standing::Revoked { at, reason });
+    world.records.set(phone.serial, CertificateStatus::Revoked { at, reason });
     assert_eq!(world.refusal(Some(own(&phone))), Refusal::Revoked { at, reason });
     world.clock.set_wall(Duration::from_secs(NOW) + 400 * DAY);
     assert_eq!(world.refusal(Some(own(&phone))), Refusal::Revoked { at, reason });
 }
 
 #[test]
-fn who_passed_before_is_judged_anew_by_time_and_standing() {
+fn who_passed_before_is_judged_anew_by_time_and_status() {
     let world = World::new();
     let phone = world.device("phone");
     let verifier = world.verifier();
@@ -190,9 +190,9 @@ fn who_passed_before_is_judged_anew_by_time_and_standing() {
     let end = now().after(365 * DAY);
     assert_eq!(at(end.after(DAY)), Err(Refusal::Expired { at: end }));
     let (revoked, reason) = (now(), RevocationReason::KeyCompromise);
-    world.roster.set(phone.serial, Standing::Revoked { at: revoked, reason });
+    world.records.set(phone.serial, CertificateStatus::Revoked { at: revoked, reason });
     assert_eq!(at(now()), Err(Refusal::Revoked { at: revoked, reason }));
-    world.roster.set(phone.serial, Standing::UserDisabled);
+    world.records.set(phone.serial, CertificateStatus::UserDisabled);
     assert_eq!(at(now()), Err(Refusal::UserDisabled));
     let stranger = world.authority.twin(KeyType::P256, end).issue(device("phone"), KeyType::P256);
     assert_eq!(verifier.check(&stranger.cert, &[], now().into()), Err(Refusal::BadSignature));
@@ -206,12 +206,22 @@ fn a_certificate_that_the_store_does_not_know_is_refused() {
 }
 
 #[test]
+fn a_certificate_with_the_number_of_another_is_refused_as_forged_even_when_it_is_expired_too() {
+    let world = World::new();
+    let phone = world.device("phone");
+    world.records.set(phone.serial, CertificateStatus::Forged);
+    assert_eq!(world.refusal(Some(own(&phone))), Refusal::Forged);
+    world.clock.set_wall(Duration::from_secs(NOW) + 400 * DAY);
+    assert_eq!(world.refusal(Some(own(&phone))), Refusal::Forged);
+}
+
+#[test]
 fn a_disabled_device_and_a_disabled_user_are_refused() {
     let world = World::new();
     let phone = world.device("phone");
-    world.roster.set(phone.serial, Standing::DeviceDisabled);
+    world.records.set(phone.serial, CertificateStatus::DeviceDisabled);
     assert_eq!(world.refusal(Some(own(&phone))), Refusal::DeviceDisabled);
-    world.roster.set(phone.serial, Standing::UserDisabled);
+    world.records.set(phone.serial, CertificateStatus::UserDisabled);
     assert_eq!(world.refusal(Some(own(&phone))), Refusal::UserDisabled);
 }
 
@@ -219,7 +229,7 @@ fn a_disabled_device_and_a_disabled_user_are_refused() {
 fn a_servers_certificate_does_not_let_its_holder_in_as_a_client() {
     let world = World::new();
     let www = world.authority.issue(server("www.example.com"), KeyType::P256);
-    world.roster.set(www.serial, Standing::Good);
+    world.records.set(www.serial, CertificateStatus::Good);
     let refusal = world.refusal(Some(own(&www)));
     assert_eq!(refusal, Refusal::WrongUsage { needed: Purpose::Client });
 }
@@ -386,10 +396,10 @@ fn a_key_that_is_not_the_certificates_makes_no_identity() {
     assert_eq!(mixed.err(), Some(pki::IdentityError::KeyMismatch));
 }
 
-/// A gateway with its CA, its roster and its clock.
+/// A gateway with its CA, its records and its clock.
 struct World {
     authority: Authority,
-    roster: Arc<Book>,
+    records: Arc<Book>,
     clock: VirtualClock,
     rsa: Issued,
     p256: Issued,
@@ -404,12 +414,12 @@ impl World {
         let rsa = authority.issue_at(gateway(), KeyType::Rsa2048, validity);
         let p256 = authority.issue_at(gateway(), KeyType::P256, validity);
         let clock = VirtualClock::new(boot(NOW));
-        Self { authority, roster: Arc::default(), clock, rsa, p256 }
+        Self { authority, records: Arc::default(), clock, rsa, p256 }
     }
 
     fn device(&self, name: &str) -> Issued {
         let issued = self.authority.issue(device(name), KeyType::P256);
-        self.roster.set(issued.serial, Standing::Good);
+        self.records.set(issued.serial, CertificateStatus::Good);
         issued
     }
 
@@ -418,7 +428,7 @@ impl World {
     }
 
     fn verifier(&self) -> Arc<GatewayVerifier> {
-        GatewayVerifier::new(&[self.authority.ca()], self.roster.clone()).unwrap()
+        GatewayVerifier::new(&[self.authority.ca()], self.records.clone()).unwrap()
     }
 
     fn server_rule(&self) -> Arc<ServerNameVerifier> {
@@ -530,17 +540,18 @@ impl Authority {
 }
 
 #[derive(Debug, Default)]
-struct Book(Mutex<BTreeMap<Serial, Standing>>);
+struct Book(Mutex<BTreeMap<Serial, CertificateStatus>>);
 
 impl Book {
-    fn set(&self, serial: Serial, standing: Standing) {
-        self.0.lock().unwrap().insert(serial, standing);
+    fn set(&self, serial: Serial, status: CertificateStatus) {
+        self.0.lock().unwrap().insert(serial, status);
     }
 }
 
-impl Roster for Book {
-    fn standing(&self, serial: &Serial) -> Standing {
-        self.0.lock().unwrap().get(serial).copied().unwrap_or(Standing::Unknown)
+impl StatusSource for Book {
+    fn certificate_status(&self, id: &CertificateId, _: &Fingerprint) -> CertificateStatus {
+        let known = self.0.lock().unwrap();
+        known.get(&id.serial).copied().unwrap_or(CertificateStatus::Unknown)
     }
 }
 

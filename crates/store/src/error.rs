@@ -1,19 +1,33 @@
-//! Why the store could not do what it was asked for, and what to do.
+//! Why the store could not do what it was asked for, and what to do: one type by whose fault it is.
+//!
+//! [`Refused`] is the caller's: what was asked for can't be. [`Fault`] is the machine's: disk, file
+//! system, database. [`OpenError`] is why there is no store to ask.
 
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pki::Serial;
-use rusqlite::ErrorCode;
 
 use crate::ids::CaGenerationId;
 use crate::names::{DeviceName, UserName};
 
-/// Why a request failed. Nothing of it was changed, with one exception: after [`StoreError::Io`] on
-/// a change, only the next start tells whether the disk has it.
+/// Why a request failed. Nothing of it was changed, with one exception: after [`Fault::Io`] on a
+/// change, only the next start tells whether the disk has it.
 #[derive(Clone, Debug)]
 pub enum StoreError {
+    /// It can't be, as the records are.
+    Refused(Refused),
+    /// What the store stands on failed.
+    Storage(Fault),
+    /// The store was closed.
+    Closed,
+}
+
+/// Why a request can't be met: its author's to mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
     /// There is a user of that name.
     UserExists(UserName),
     /// There is no user of that name.
@@ -40,7 +54,7 @@ pub enum StoreError {
         /// When.
         at: u64,
     },
-    /// A CA generation has that subject or serial number.
+    /// A CA generation has that subject.
     CaGenerationExists {
         /// The subject.
         subject: String,
@@ -56,6 +70,36 @@ pub enum StoreError {
     },
     /// A time or a number is beyond what the database can hold.
     OutOfRange(&'static str),
+}
+
+/// What failed under the store.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The disk, the quota or the file size limit is used up.
+    DiskFull(Cause),
+    /// Another program holds a lock inside the database.
+    Busy(Cause),
+    /// The database is damaged.
+    Corrupt(Cause),
+    /// The database can't be written to.
+    ReadOnly(Cause),
+    /// The disk failed to read or write.
+    Io(Cause),
+    /// A row holds what no release of ours writes.
+    Unreadable {
+        /// Which column of which table.
+        what: &'static str,
+    },
+    /// The database refused for another reason: an internal error.
+    Database(Cause),
+}
+
+/// What the database said.
+pub type Cause = Arc<dyn Error + Send + Sync>;
+
+/// Why a store can't be opened.
+#[derive(Clone, Debug)]
+pub enum OpenError {
     /// Another process owns the data folder.
     Owned {
         /// The lock file.
@@ -90,67 +134,66 @@ pub enum StoreError {
     Foreign(PathBuf),
     /// The file system can't do what the write-ahead log needs.
     NoWriteAheadLog(PathBuf),
-    /// The disk, the quota or the file size limit is used up.
-    DiskFull(Arc<rusqlite::Error>),
-    /// Another program holds a lock inside the database.
-    Busy(Arc<rusqlite::Error>),
-    /// The database is damaged.
-    Corrupt(Arc<rusqlite::Error>),
-    /// The database can't be written to.
-    ReadOnly(Arc<rusqlite::Error>),
-    /// The disk failed to read or write.
-    Io(Arc<rusqlite::Error>),
-    /// A row holds what no release of ours writes.
-    Unreadable {
-        /// Which column of which table.
-        what: &'static str,
-    },
-    /// SQLite refused for another reason: our own mistake.
-    Database(Arc<rusqlite::Error>),
-    /// The store was closed.
-    Closed,
+    /// What the store stands on failed.
+    Storage(Fault),
 }
 
-impl StoreError {
+impl Fault {
     /// Whether the disk, not the request, is at fault: the rest of the batch can't go on either.
-    pub(crate) fn is_storage_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::DiskFull(_) | Self::Busy(_) | Self::Corrupt(_) | Self::ReadOnly(_) | Self::Io(_)
-        )
+    pub(crate) fn ends_the_batch(&self) -> bool {
+        !matches!(self, Self::Unreadable { .. } | Self::Database(_))
     }
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error_code();
-        let error = Arc::new(error);
-        match code {
-            Some(ErrorCode::DiskFull) => Self::DiskFull(error),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly(error),
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Io(error),
-            _ => Self::Database(error),
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        Self::Storage(fault)
+    }
+}
+
+/// Reading all rows refuses nothing, so a refusal here is of a row that names what is not there.
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Storage(fault) => Self::Storage(fault),
+            StoreError::Refused(_) | StoreError::Closed => {
+                Self::Storage(Fault::Unreadable { what: "record" })
+            }
         }
+    }
+}
+
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> Self {
+        Self::Storage(fault)
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_request(f).unwrap_or_else(|| self.fmt_storage(f))
+        match self {
+            Self::Refused(refused) => refused.fmt(f),
+            Self::Storage(fault) => fault.fmt(f),
+            Self::Closed => {
+                f.write_str("the store is closed; the gateway is stopping, repeat once it runs")
+            }
+        }
     }
 }
 
-impl StoreError {
-    fn fmt_request(&self, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
-        Some(match self {
-            Self::UserExists(user) => {
-                write!(
-                    f,
-                    "there is a user `{user}` already; choose another name, or remove that one"
-                )
-            }
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UserExists(user) => write!(
+                f,
+                "there is a user `{user}` already; choose another name, or remove that one"
+            ),
             Self::UserUnknown(user) => {
                 write!(f, "there is no user `{user}`; `handfast user list` shows all")
             }
@@ -170,6 +213,7 @@ impl StoreError {
                 "all addresses up to host number {last} are leased; remove devices that are not \
                  used any more, or make the VPN's IPv4 network larger"
             ),
+            Self::OutOfRange(what) => write!(f, "{what} is out of range; correct the value"),
             Self::CertificateExists(serial) => {
                 write!(f, "a certificate with serial number {serial} is on record; issue a new one")
             }
@@ -182,8 +226,7 @@ impl StoreError {
             }
             Self::CaGenerationExists { subject } => write!(
                 f,
-                "the CA has a generation with the subject `{subject}` or its serial number; give \
-                 the new one others"
+                "the CA has a generation with the subject `{subject}`; give the new one another"
             ),
             Self::CaGenerationUnknown(id) => {
                 write!(f, "the CA has no generation {id}; `handfast ca show` shows which there are")
@@ -193,12 +236,46 @@ impl StoreError {
                 "CRL number {number} is not above the latest one, {latest}; sign with {}",
                 latest.saturating_add(1)
             ),
-            Self::OutOfRange(what) => write!(f, "{what} is out of range; correct the value"),
-            _ => return None,
-        })
+        }
     }
+}
 
-    fn fmt_storage(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DiskFull(_) => f.write_str(
+                "no space is left for the store; free some on the data folder's disk, then repeat: \
+                 nothing was changed",
+            ),
+            Self::Busy(_) => f.write_str(
+                "another program holds a lock inside the store; find it with `fuser`, end it, then \
+                 repeat",
+            ),
+            Self::Corrupt(cause) => {
+                write!(f, "the store is damaged ({cause}); restore the data folder from a backup")
+            }
+            Self::ReadOnly(_) => f.write_str(
+                "the store can't be written to; check the data folder's owner, permissions and mount",
+            ),
+            Self::Io(cause) => write!(
+                f,
+                "the disk under the store failed ({cause}); check the system's log, then start the \
+                 gateway again"
+            ),
+            Self::Unreadable { what } => write!(
+                f,
+                "the store holds an invalid {what}; restore the data folder from a backup"
+            ),
+            Self::Database(cause) => write!(
+                f,
+                "the store refused the request ({cause}); this is an internal error, please report it"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Owned { lock, owner } => write!(
                 f,
@@ -234,47 +311,41 @@ impl StoreError {
                  network file systems); use a local one",
                 path.display()
             ),
-            Self::DiskFull(_) => f.write_str(
-                "no space is left for the store; free some on the data folder's disk, then repeat: \
-                 nothing was changed",
-            ),
-            Self::Busy(_) => f.write_str(
-                "another program holds a lock inside the store; find it with `fuser`, end it, then \
-                 repeat",
-            ),
-            Self::Corrupt(cause) => {
-                write!(f, "the store is damaged ({cause}); restore the data folder from a backup")
-            }
-            Self::ReadOnly(_) => f.write_str(
-                "the store can't be written to; check the data folder's owner, permissions and mount",
-            ),
-            Self::Io(cause) => write!(
-                f,
-                "the disk under the store failed ({cause}); check the system's log, then start the \
-                 gateway again"
-            ),
-            Self::Unreadable { what } => write!(
-                f,
-                "the store holds an invalid {what}; restore the data folder from a backup"
-            ),
-            Self::Database(cause) => {
-                write!(f, "the store refused the request ({cause}); this is a mistake of ours, please report it")
-            }
-            _ => f.write_str("the store is closed; the gateway is stopping, repeat once it runs"),
+            Self::Storage(fault) => fault.fmt(f),
         }
     }
 }
 
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::File { source, .. } => Some(source.as_ref()),
+            Self::Storage(fault) => fault.source(),
+            Self::Refused(_) | Self::Closed => None,
+        }
+    }
+}
+
+impl Error for Refused {}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
             Self::DiskFull(cause)
             | Self::Busy(cause)
             | Self::Corrupt(cause)
             | Self::ReadOnly(cause)
             | Self::Io(cause)
             | Self::Database(cause) => Some(cause.as_ref()),
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source.as_ref()),
+            Self::Storage(fault) => fault.source(),
             _ => None,
         }
     }
@@ -285,22 +356,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlite_codes_become_typed_faults() {
-        let fault = |code| {
-            let cause = rusqlite::ffi::Error::new(code);
-            StoreError::from(rusqlite::Error::SqliteFailure(cause, None))
-        };
-        assert!(matches!(fault(rusqlite::ffi::SQLITE_FULL), StoreError::DiskFull(_)));
-        assert!(matches!(fault(rusqlite::ffi::SQLITE_BUSY), StoreError::Busy(_)));
-        assert!(matches!(fault(rusqlite::ffi::SQLITE_IOERR_FSYNC), StoreError::Io(_)));
-        assert!(matches!(fault(rusqlite::ffi::SQLITE_CORRUPT), StoreError::Corrupt(_)));
-        assert!(matches!(fault(rusqlite::ffi::SQLITE_MISUSE), StoreError::Database(_)));
-    }
-
-    #[test]
     fn an_error_says_what_to_do() {
         let name = UserName::new("alice").unwrap();
-        let text = StoreError::UserUnknown(name).to_string();
+        let text = Refused::UserUnknown(name).to_string();
         assert_eq!(text, "there is no user `alice`; `handfast user list` shows all");
         assert!(StoreError::Closed.to_string().contains("repeat"));
     }

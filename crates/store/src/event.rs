@@ -29,6 +29,13 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventKind(Cow<'static, str>);
 
+impl Event {
+    /// When, in whole seconds since 1970-01-01T00:00:00Z.
+    pub fn at(&self) -> u64 {
+        self.at_ms / 1000
+    }
+}
+
 impl EventKind {
     /// A kind of event; names are `noun_verbed`.
     pub const fn new(name: &'static str) -> Self {

@@ -1,13 +1,13 @@
-//! Typed numbers of rows: users, devices, CA generations and events.
+//! Typed numbers of users, devices, CA generations and events.
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(i64);
 
@@ -17,7 +17,6 @@ macro_rules! row_id {
                 self.0
             }
 
-            #[allow(dead_code, reason = "not every kind of id is read back")]
             pub(crate) fn from_row(id: i64) -> Self {
                 Self(id)
             }
@@ -43,10 +42,10 @@ row_id! {
     /// One generation of the CA: 1 is the first.
     CaGenerationId
 }
-row_id! {
-    /// An event. Ids are dense and in the order of commits: 1 is the first.
-    EventId
-}
+/// An event. Ids are dense and in the order of commits: 1 is the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(u64);
 
 impl EventId {
     /// Before the first event: `event_list(EventId::NONE, ..)` starts at the beginning.
@@ -54,6 +53,23 @@ impl EventId {
 
     /// From a number that a user or another process gave back.
     pub fn new(id: u64) -> Self {
-        Self(i64::try_from(id).unwrap_or(i64::MAX))
+        Self(id)
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The event after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

@@ -1,45 +1,51 @@
-//! The gateway's one truth: records and their events, on SQLite.
+//! The gateway's one truth: records and their events.
 //!
 //! Every change is made in one transaction together with an [`Event`] in an append-only,
 //! hash-chained log, and is acknowledged only after that transaction is on the disk. Readers on hot
 //! paths use the [`Snapshot`], which is built at start and moved on after each commit, before the
-//! acknowledgement; they never touch the database.
+//! acknowledgement; they never touch the database. A change answers with the events that it
+//! committed, and by these events, whoever committed them, snapshots move.
 //!
 //! How it degrades: when the disk is full or the database is damaged, the change that was asked for
-//! fails with a [`StoreError`] that says what to do, the snapshot stays as it was, and whatever was
+//! fails with a [`Fault`] that says what to do, the snapshot stays as it was, and whatever was
 //! acknowledged before is still there.
 
 mod actor;
-mod chain;
-mod change_certificates;
-mod change_users;
+mod backend;
+mod change;
 mod error;
 mod event;
 mod ids;
 mod lock;
 mod names;
+mod options;
+mod outcome;
+mod payload;
 mod reader;
 mod records;
-mod rows;
-mod schema;
 mod secret;
+mod shards;
 mod snapshot;
+mod sqlite;
 mod store;
-mod txn;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-pub use pki::{RevocationReason, Serial, SerialError};
+pub use pki::{CertificateId, CertificateStatus, RevocationReason, Serial, SerialError};
 
 pub use actor::Actor;
-pub use error::StoreError;
+pub use change::Committed;
+pub use error::{Cause, Fault, OpenError, Refused, StoreError};
 pub use event::{ChainFault, ChainReport, Event, EventKind};
 pub use ids::{CaGenerationId, DeviceId, EventId, UserId};
 pub use names::{DeviceName, NameError, UserName};
+pub use options::Options;
 pub use reader::Reader;
 pub use records::{
     CaGeneration, Certificate, Connected, Crl, Device, DeviceDetail, Holder, Lease,
     NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, User, UserDetail,
 };
 pub use secret::Secret;
-pub use snapshot::{CertificateEntry, Snapshot, Standing};
-pub use store::{Follower, Options, Store};
+pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};
+pub use store::{Follower, Store};

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::StoreError;
+use crate::error::OpenError;
 
 /// Held as long as this value lives.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub(crate) struct OwnerLock {
 
 impl OwnerLock {
     /// Takes the lock of the database at `database`, or says who has it.
-    pub(crate) fn take(database: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn take(database: &Path) -> Result<Self, OpenError> {
         let path = lock_path(database);
-        let fault = |source| StoreError::File { path: path.clone(), source: Arc::new(source) };
+        let fault = |source| OpenError::File { path: path.clone(), source: Arc::new(source) };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -32,7 +32,7 @@ impl OwnerLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let owner = read_owner(&mut file);
-                return Err(StoreError::Owned { lock: path, owner });
+                return Err(OpenError::Owned { lock: path, owner });
             }
             Err(TryLockError::Error(source)) => return Err(fault(source)),
         }

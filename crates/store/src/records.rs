@@ -1,7 +1,7 @@
 //! What the rows mean. Times are whole seconds since 1970-01-01T00:00:00Z.
 
-use pki::{RevocationReason, Serial};
-use serde::Serialize;
+use pki::{CertificateId, Fingerprint, IssuerId, RevocationReason, Serial};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::names::{DeviceName, UserName};
@@ -41,7 +41,7 @@ pub struct Device {
 
 /// The addresses that belong to a device from the day it is made until it is removed, as the number
 /// of the host within the gateway's networks: 2 is the first (0 the network, 1 the gateway).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Host number in the IPv4 network.
     pub ipv4: u32,
@@ -82,8 +82,10 @@ pub enum Holder {
 /// A certificate that the CA issued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Certificate {
-    /// Its serial number.
-    pub serial: Serial,
+    /// Who issued it, and its serial number.
+    pub id: CertificateId,
+    /// Which one it is, bit for bit.
+    pub fingerprint: Fingerprint,
     /// Whom it names.
     pub holder: Holder,
     /// Its subject, as text.
@@ -99,7 +101,7 @@ pub struct Certificate {
     /// When it was first used to connect.
     pub connected_at: Option<u64>,
     /// Its successor, if one was issued.
-    pub superseded_by: Option<Serial>,
+    pub superseded_by: Option<CertificateId>,
     /// When it will be revoked as superseded, if its successor does not connect before.
     pub supersede_at: Option<u64>,
     /// Whether and why it was revoked.
@@ -146,7 +148,7 @@ pub struct NewCertificate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Revocation {
     /// Which certificate.
-    pub serial: Serial,
+    pub id: CertificateId,
     /// Which CA generation's CRL has to list it.
     pub issued_by: CaGenerationId,
     /// When.
@@ -171,6 +173,8 @@ pub struct Connected {
 pub struct CaGeneration {
     /// Its number.
     pub id: CaGenerationId,
+    /// What the certificates that it issues are known by.
+    pub issuer: IssuerId,
     /// The serial number of its certificate.
     pub serial: Serial,
     /// Its subject, as text.
@@ -187,6 +191,12 @@ pub struct CaGeneration {
 }
 
 impl CaGeneration {
+    /// What a new one becomes.
+    pub(crate) fn added(id: CaGenerationId, new: NewCaGeneration, added_at: u64) -> Self {
+        let NewCaGeneration { issuer, serial, subject, not_before, not_after, der, .. } = new;
+        Self { id, issuer, serial, subject, not_before, not_after, added_at, der }
+    }
+
     /// The name of the secret that holds its PKCS#8 key.
     pub fn key_name(&self) -> String {
         ca_key_name(self.id)
@@ -200,6 +210,8 @@ pub(crate) fn ca_key_name(generation: CaGenerationId) -> String {
 /// A CA generation to be added, together with its key.
 #[derive(Clone, Debug)]
 pub struct NewCaGeneration {
+    /// What the certificates that it issues are known by.
+    pub issuer: IssuerId,
     /// The serial number of its certificate.
     pub serial: Serial,
     /// Its subject, as text.

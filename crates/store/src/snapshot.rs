@@ -1,15 +1,20 @@
 //! What is true at one moment, in memory: for verifiers, admission and listings on hot paths.
+//!
+//! It is built from the rows once and moves on by events, whoever committed them. Invariant: moved
+//! on by all events up to one, it is what the rows of that moment make.
 
-use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pki::{RevocationReason, Serial};
+use pki::{CertificateId, CertificateStatus, Fingerprint, RevocationReason, Timestamp};
 
+use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
-use crate::names::{DeviceName, UserName};
-use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, Lease, User};
+use crate::payload::{
+    self, CertificatePayload, DevicePayload, RecordedPayload, RevokedPayload, UserPayload,
+};
+use crate::records::{Certificate, Crl, Device, Holder, User};
+use crate::shards::Shards;
 
 /// Immutable; a commit publishes another one. Get one with [`Store::snapshot`](crate::Store::snapshot).
 #[derive(Clone, Debug, Default)]
@@ -17,20 +22,18 @@ pub struct Snapshot {
     through: Option<EventId>,
     withdrawn: Option<EventId>,
     users: Shards<UserId, Arc<User>>,
-    user_names: Shards<UserName, UserId>,
     devices: Shards<DeviceId, Arc<Device>>,
-    device_names: Shards<(UserId, DeviceName), DeviceId>,
-    certificates: Shards<Serial, Arc<CertificateEntry>>,
-    superseded: BTreeMap<Serial, u64>,
-    ca_generations: Vec<Arc<CaGeneration>>,
-    crls: BTreeMap<CaGenerationId, Arc<Crl>>,
+    certificates: Shards<CertificateId, Arc<CertificateEntry>>,
+    crls: BTreeMap<CaGenerationId, CrlEntry>,
 }
 
 /// What the snapshot knows of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateEntry {
-    /// Its serial number.
-    pub serial: Serial,
+    /// Who issued it, and its serial number.
+    pub id: CertificateId,
+    /// Which one it is, bit for bit.
+    pub fingerprint: Fingerprint,
     /// Whom it names.
     pub holder: Holder,
     /// Valid until.
@@ -45,80 +48,83 @@ pub struct CertificateEntry {
     pub supersede_at: Option<u64>,
 }
 
-/// What a certificate's serial number is worth.
+/// What the snapshot knows of a CRL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CrlEntry {
+    /// Whose CRL.
+    pub generation: CaGenerationId,
+    /// Its CRLNumber.
+    pub number: u64,
+    /// thisUpdate.
+    pub this_update: u64,
+    /// nextUpdate.
+    pub next_update: u64,
+    /// Every revocation up to this event is in it.
+    pub through: EventId,
+}
+
+/// An event that does not say what it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The store never heard of it.
-    Unknown,
-    /// It was revoked.
-    Revoked {
-        /// When.
-        at: u64,
-        /// Why.
-        reason: RevocationReason,
-    },
-    /// Its user is disabled.
-    UserDisabled,
-    /// Its device is disabled.
-    DeviceDisabled,
-    /// It may be used.
-    Good,
-}
-
-/// One step from a snapshot to the next.
-#[derive(Clone, Debug)]
-pub(crate) enum Delta {
-    User(User),
-    UserGone(UserId),
-    Device(Device),
-    DeviceGone(DeviceId),
-    Certificate(CertificateEntry),
-    CaGeneration(CaGeneration),
-    Crl(Crl),
-}
-
-impl Delta {
-    /// Whether it may take something away. A certificate that connects for the first time, as in a
-    /// storm of new devices each does, takes nothing.
-    fn may_withdraw(&self) -> bool {
-        match self {
-            Delta::User(_) | Delta::UserGone(_) | Delta::Device(_) | Delta::DeviceGone(_) => true,
-            Delta::Certificate(entry) => entry.revoked.is_some(),
-            Delta::CaGeneration(_) | Delta::Crl(_) => false,
-        }
-    }
-}
+pub(crate) struct Unclear;
 
 impl Snapshot {
+    /// From the rows, as they were after `through`.
+    pub(crate) fn from_rows(
+        users: Vec<User>,
+        devices: Vec<Device>,
+        certificates: &[Certificate],
+        crls: &[Crl],
+        through: EventId,
+    ) -> Self {
+        let mut made = Self { through: Some(through), ..Self::default() };
+        users.into_iter().for_each(|user| made.users.insert(user.id, Arc::new(user)));
+        devices.into_iter().for_each(|device| made.devices.insert(device.id, Arc::new(device)));
+        certificates.iter().for_each(|certificate| {
+            made.certificates.insert(certificate.id, Arc::new(certificate.into()));
+        });
+        made.crls = crls.iter().map(|crl| (crl.generation, crl.into())).collect();
+        // Nobody knows what was withdrawn on the way here.
+        made.withdrawn = made.through;
+        made
+    }
+
     /// The last event that it has in it.
     pub fn through(&self) -> EventId {
         self.through.unwrap_or(EventId::NONE)
     }
 
-    /// The last event, or a later one committed with it, by which a serial may have become worth less
-    /// than it was. None since the start is [`EventId::NONE`].
+    /// The last event by which a certificate may have become worth less than it was. A snapshot that
+    /// was built from the rows, as at a start, takes all events before it for such.
     pub fn withdrawn(&self) -> EventId {
         self.withdrawn.unwrap_or(EventId::NONE)
     }
 
-    /// What this serial is worth. A revocation outweighs everything else.
-    pub fn standing(&self, serial: &Serial) -> Standing {
-        let Some(entry) = self.certificate(serial) else { return Standing::Unknown };
-        if let Some((at, reason)) = entry.revoked {
-            return Standing::Revoked { at, reason };
-        }
-        let Holder::Device(id) = entry.holder else { return Standing::Good };
-        let Some(device) = self.device(id) else { return Standing::DeviceDisabled };
-        match self.user(device.user) {
-            Some(user) if user.enabled && device.enabled => Standing::Good,
-            Some(user) if user.enabled => Standing::DeviceDisabled,
-            _ => Standing::UserDisabled,
+    /// What the certificate of this id is worth that has this fingerprint.
+    pub fn status_of(&self, id: &CertificateId, fingerprint: &Fingerprint) -> CertificateStatus {
+        match self.certificate(id) {
+            Some(entry) if entry.fingerprint != *fingerprint => CertificateStatus::Forged,
+            _ => self.status(id),
         }
     }
 
-    /// A certificate by its serial.
-    pub fn certificate(&self, serial: &Serial) -> Option<&Arc<CertificateEntry>> {
-        self.certificates.get(serial)
+    /// What the certificate of this id is worth. A revocation outweighs everything else.
+    pub fn status(&self, id: &CertificateId) -> CertificateStatus {
+        let Some(entry) = self.certificate(id) else { return CertificateStatus::Unknown };
+        if let Some((at, reason)) = entry.revoked {
+            return CertificateStatus::Revoked { at: Timestamp::from_unix_secs(at), reason };
+        }
+        let Holder::Device(id) = entry.holder else { return CertificateStatus::Good };
+        let Some(device) = self.device(id) else { return CertificateStatus::DeviceDisabled };
+        match self.user(device.user) {
+            Some(user) if user.enabled && device.enabled => CertificateStatus::Good,
+            Some(user) if user.enabled => CertificateStatus::DeviceDisabled,
+            _ => CertificateStatus::UserDisabled,
+        }
+    }
+
+    /// A certificate by its id.
+    pub fn certificate(&self, id: &CertificateId) -> Option<&Arc<CertificateEntry>> {
+        self.certificates.get(id)
     }
 
     /// All certificates, in no order.
@@ -127,8 +133,8 @@ impl Snapshot {
     }
 
     /// The device that a certificate was issued for, with its user.
-    pub fn identity(&self, serial: &Serial) -> Option<(&Arc<User>, &Arc<Device>)> {
-        let Holder::Device(id) = self.certificate(serial)?.holder else { return None };
+    pub fn identity(&self, id: &CertificateId) -> Option<(&Arc<User>, &Arc<Device>)> {
+        let Holder::Device(id) = self.certificate(id)?.holder else { return None };
         let device = self.device(id)?;
         Some((self.user(device.user)?, device))
     }
@@ -136,11 +142,6 @@ impl Snapshot {
     /// A user by id.
     pub fn user(&self, id: UserId) -> Option<&Arc<User>> {
         self.users.get(&id)
-    }
-
-    /// A user by name.
-    pub fn user_named(&self, name: &UserName) -> Option<&Arc<User>> {
-        self.user(*self.user_names.get(name)?)
     }
 
     /// All users, in no order.
@@ -153,89 +154,193 @@ impl Snapshot {
         self.devices.get(&id)
     }
 
-    /// A device by its user's and its own name.
-    pub fn device_named(&self, user: &UserName, device: &DeviceName) -> Option<&Arc<Device>> {
-        let user = *self.user_names.get(user)?;
-        self.device(*self.device_names.get(&(user, device.clone()))?)
-    }
-
     /// All devices, in no order.
     pub fn devices(&self) -> impl Iterator<Item = &Arc<Device>> {
         self.devices.values()
     }
 
-    /// A device's addresses.
-    pub fn lease_of(&self, device: DeviceId) -> Option<Lease> {
-        self.device(device).map(|device| device.lease)
-    }
-
-    /// The generations of the CA, oldest first.
-    pub fn ca_generations(&self) -> &[Arc<CaGeneration>] {
-        &self.ca_generations
-    }
-
     /// The latest CRL of a CA generation.
-    pub fn crl(&self, generation: CaGenerationId) -> Option<&Arc<Crl>> {
+    pub fn crl(&self, generation: CaGenerationId) -> Option<&CrlEntry> {
         self.crls.get(&generation)
     }
 
-    /// When the next superseded certificate is due to be revoked.
-    pub fn supersede_next(&self) -> Option<u64> {
-        self.superseded.values().min().copied()
-    }
-
-    /// The next snapshot. Costs what changed, and a copy of the shards that it is in.
-    pub(crate) fn after(&self, deltas: Vec<Delta>, through: EventId) -> Snapshot {
+    /// The next snapshot: this one moved on by the events that follow on it. Costs what changed, and
+    /// a copy of the shards that it is in.
+    pub(crate) fn after<'a>(
+        &self,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Snapshot, Unclear> {
         let mut next = self.clone();
-        next.through = Some(through);
-        if deltas.iter().any(Delta::may_withdraw) {
-            next.withdrawn = Some(through);
+        for event in events {
+            next.apply(event)?;
+            next.through = Some(event.id);
         }
-        deltas.into_iter().for_each(|delta| next.apply(delta));
-        next
+        Ok(next)
     }
 
-    fn apply(&mut self, delta: Delta) {
-        match delta {
-            Delta::User(user) => {
-                self.user_names.insert(user.name.clone(), user.id);
-                self.users.insert(user.id, Arc::new(user));
-            }
-            Delta::UserGone(id) => {
-                if let Some(user) = self.users.remove(&id) {
-                    self.user_names.remove(&user.name);
-                }
-            }
-            Delta::Device(device) => {
-                self.device_names.insert((device.user, device.name.clone()), device.id);
-                self.devices.insert(device.id, Arc::new(device));
-            }
-            Delta::DeviceGone(id) => {
-                if let Some(device) = self.devices.remove(&id) {
-                    self.device_names.remove(&(device.user, device.name.clone()));
-                }
-            }
-            Delta::Certificate(entry) => self.apply_certificate(entry),
-            Delta::CaGeneration(generation) => self.ca_generations.push(Arc::new(generation)),
-            Delta::Crl(crl) => {
-                self.crls.insert(crl.generation, Arc::new(crl));
-            }
+    fn apply(&mut self, event: &Event) -> Result<(), Unclear> {
+        match &event.kind {
+            kind if *kind == EventKind::USER_ADDED => self.user_added(event),
+            kind if *kind == EventKind::USER_ENABLED => self.user_enabled(event, true),
+            kind if *kind == EventKind::USER_DISABLED => self.user_enabled(event, false),
+            kind if *kind == EventKind::USER_REMOVED => self.user_removed(event),
+            kind if *kind == EventKind::DEVICE_ADDED => self.device_added(event),
+            kind if *kind == EventKind::DEVICE_ENABLED => self.device_enabled(event, true),
+            kind if *kind == EventKind::DEVICE_DISABLED => self.device_enabled(event, false),
+            kind if *kind == EventKind::DEVICE_REMOVED => self.device_removed(event),
+            kind if *kind == EventKind::CERTIFICATE_RECORDED => self.certificate_recorded(event),
+            kind if *kind == EventKind::CERTIFICATE_REVOKED => self.certificate_revoked(event),
+            kind if *kind == EventKind::CERTIFICATE_CONNECTED => self.certificate_connected(event),
+            kind if *kind == EventKind::CRL_SIGNED => self.crl_signed(event),
+            // All others are of no record that is kept here.
+            _ => Ok(()),
         }
     }
 
-    fn apply_certificate(&mut self, entry: CertificateEntry) {
-        match entry.supersede_at {
-            Some(at) if entry.revoked.is_none() => self.superseded.insert(entry.serial, at),
-            _ => self.superseded.remove(&entry.serial),
-        };
-        self.certificates.insert(entry.serial, Arc::new(entry));
+    fn user_added(&mut self, event: &Event) -> Result<(), Unclear> {
+        let UserPayload { user, user_id } = read(event)?;
+        let user = User { id: user_id, name: user, enabled: true, added_at: event.at() };
+        self.users.insert(user_id, Arc::new(user));
+        Ok(())
+    }
+
+    fn user_enabled(&mut self, event: &Event, enabled: bool) -> Result<(), Unclear> {
+        let UserPayload { user_id, .. } = read(event)?;
+        let user = self.users.get(&user_id).ok_or(Unclear)?;
+        let user = User { enabled, ..User::clone(user) };
+        self.users.insert(user_id, Arc::new(user));
+        self.note(event, !enabled);
+        Ok(())
+    }
+
+    fn user_removed(&mut self, event: &Event) -> Result<(), Unclear> {
+        let UserPayload { user_id, .. } = read(event)?;
+        self.users.remove(&user_id);
+        self.note(event, true);
+        Ok(())
+    }
+
+    fn device_added(&mut self, event: &Event) -> Result<(), Unclear> {
+        let payload: DevicePayload = read(event)?;
+        let device = payload.into_device(event.at());
+        self.devices.insert(device.id, Arc::new(device));
+        Ok(())
+    }
+
+    fn device_enabled(&mut self, event: &Event, enabled: bool) -> Result<(), Unclear> {
+        let DevicePayload { device_id, .. } = read(event)?;
+        let device = self.devices.get(&device_id).ok_or(Unclear)?;
+        let device = Device { enabled, ..Device::clone(device) };
+        self.devices.insert(device_id, Arc::new(device));
+        self.note(event, !enabled);
+        Ok(())
+    }
+
+    fn device_removed(&mut self, event: &Event) -> Result<(), Unclear> {
+        let DevicePayload { device_id, .. } = read(event)?;
+        self.devices.remove(&device_id);
+        self.note(event, true);
+        Ok(())
+    }
+
+    fn certificate_recorded(&mut self, event: &Event) -> Result<(), Unclear> {
+        let payload: RecordedPayload = read(event)?;
+        for former in payload.superseded() {
+            self.change_certificate(&former, |entry| {
+                let dates = [entry.supersede_at, payload.supersede_at];
+                entry.supersede_at = dates.into_iter().flatten().min();
+            })?;
+        }
+        let entry = payload.into_entry();
+        self.certificates.insert(entry.id, Arc::new(entry));
+        Ok(())
+    }
+
+    fn certificate_revoked(&mut self, event: &Event) -> Result<(), Unclear> {
+        let payload: RevokedPayload = read(event)?;
+        let revoked = Some((event.at(), payload.reason));
+        self.change_certificate(&payload.certificate.id, |entry| entry.revoked = revoked)?;
+        self.note(event, true);
+        Ok(())
+    }
+
+    fn certificate_connected(&mut self, event: &Event) -> Result<(), Unclear> {
+        let payload: CertificatePayload = read(event)?;
+        self.change_certificate(&payload.id, |entry| entry.connected = true)
+    }
+
+    fn crl_signed(&mut self, event: &Event) -> Result<(), Unclear> {
+        let entry: CrlEntry = read(event)?;
+        self.crls.insert(entry.generation, entry);
+        Ok(())
+    }
+
+    fn change_certificate(
+        &mut self,
+        id: &CertificateId,
+        change: impl FnOnce(&mut CertificateEntry),
+    ) -> Result<(), Unclear> {
+        let mut entry = CertificateEntry::clone(self.certificates.get(id).ok_or(Unclear)?);
+        change(&mut entry);
+        self.certificates.insert(*id, Arc::new(entry));
+        Ok(())
+    }
+
+    /// A certificate that connects for the first time, as in a storm of new devices each does,
+    /// takes nothing away.
+    fn note(&mut self, event: &Event, withdraws: bool) {
+        if withdraws {
+            self.withdrawn = Some(event.id);
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(event: &Event) -> Result<T, Unclear> {
+    payload::of(event).ok_or(Unclear)
+}
+
+impl DevicePayload {
+    /// The device as it was added.
+    pub(crate) fn into_device(self, added_at: u64) -> Device {
+        Device {
+            id: self.device_id,
+            user: self.user_id,
+            user_name: self.user,
+            name: self.device,
+            enabled: true,
+            added_at,
+            lease: self.lease,
+        }
+    }
+}
+
+impl RecordedPayload {
+    fn superseded(&self) -> impl Iterator<Item = CertificateId> {
+        let issuers = self.supersedes_of.iter();
+        issuers
+            .zip(&self.supersedes)
+            .map(|(issuer, serial)| CertificateId { issuer: *issuer, serial: *serial })
+    }
+
+    fn into_entry(self) -> CertificateEntry {
+        CertificateEntry {
+            id: self.certificate.id,
+            fingerprint: self.sha256,
+            holder: self.certificate.holder.to_holder(),
+            not_after: self.not_after,
+            issued_by: self.certificate.issued_by,
+            revoked: None,
+            connected: false,
+            supersede_at: None,
+        }
     }
 }
 
 impl From<&Certificate> for CertificateEntry {
     fn from(certificate: &Certificate) -> Self {
         Self {
-            serial: certificate.serial,
+            id: certificate.id,
+            fingerprint: certificate.fingerprint,
             holder: certificate.holder.clone(),
             not_after: certificate.not_after,
             issued_by: certificate.issued_by,
@@ -246,45 +351,9 @@ impl From<&Certificate> for CertificateEntry {
     }
 }
 
-/// A hash map in parts that are shared between snapshots until one of them changes, so that a
-/// commit does not copy every record.
-#[derive(Clone, Debug)]
-struct Shards<K, V>(Vec<Arc<HashMap<K, V>>>);
-
-/// How many parts. A power of two.
-const SHARDS: usize = 64;
-
-impl<K, V> Default for Shards<K, V> {
-    fn default() -> Self {
-        Self((0..SHARDS).map(|_| Arc::default()).collect())
+impl From<&Crl> for CrlEntry {
+    fn from(crl: &Crl) -> Self {
+        let Crl { generation, number, this_update, next_update, through, .. } = *crl;
+        Self { generation, number, this_update, next_update, through }
     }
-}
-
-impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
-    fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
-    where
-        K: Borrow<Q>,
-    {
-        self.0.get(shard_of(key))?.get(key)
-    }
-
-    fn insert(&mut self, key: K, value: V) {
-        if let Some(shard) = self.0.get_mut(shard_of(&key)) {
-            Arc::make_mut(shard).insert(key, value);
-        }
-    }
-
-    fn remove(&mut self, key: &K) -> Option<V> {
-        Arc::make_mut(self.0.get_mut(shard_of(key))?).remove(key)
-    }
-
-    fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.iter().flat_map(|shard| shard.values())
-    }
-}
-
-/// Keys are our own choice, never a stranger's, so the hash needs no secret.
-fn shard_of<Q: Hash + ?Sized>(key: &Q) -> usize {
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-    usize::try_from(hash % SHARDS as u64).unwrap_or(0)
 }

@@ -6,44 +6,29 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{RevocationReason, Serial};
-use rusqlite::Connection;
+use pki::{CertificateId, RevocationReason};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actor::Actor;
-use crate::error::StoreError;
-use crate::event::EventKind;
+use crate::backend::Writing;
+use crate::change::{Change, Committed, Proposal};
+use crate::error::{OpenError, StoreError};
+use crate::event::{Event, EventKind};
 use crate::ids::EventId;
 use crate::lock::OwnerLock;
 use crate::names::{DeviceName, UserName};
+use crate::options::Options;
+use crate::outcome;
 use crate::reader::{Reader, spawn};
 use crate::records::{
     CaGeneration, Certificate, Connected, Device, NewCaGeneration, NewCertificate, NewCrl,
-    Revocation, User, UserDetail,
+    Revocation, UserDetail,
 };
-use crate::rows;
-use crate::schema;
 use crate::secret::Secret;
-use crate::snapshot::{Delta, Snapshot};
-use crate::txn::Txn;
-use crate::writer::{QUEUE, Request, Work, Writer};
-
-/// What may differ between stores.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The last host number that is leased (for an IPv4 network of n addresses: n - 2).
-    pub lease_last: u32,
-    /// Leaves out every sync: a power cut loses acknowledged changes, or the whole store. For tests
-    /// only, among them the one that shows that such a loss is noticed.
-    pub danger_unsynced: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { lease_last: 65_534, danger_unsynced: false }
-    }
-}
+use crate::snapshot::Snapshot;
+use crate::sqlite::Sqlite;
+use crate::writer::{QUEUE, Request, Writer};
 
 /// The owner's handle: changes, and reads by [`Reader`], which it dereferences to. Clones are
 /// cheap; the store closes when the last one is dropped.
@@ -69,7 +54,7 @@ impl Deref for Store {
 impl Store {
     /// Opens the store at `path` (the database file), makes it where there is none, and becomes its
     /// one owner.
-    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
         Self::open_with(path, clock, Options::default())
     }
 
@@ -78,23 +63,20 @@ impl Store {
         path: &Path,
         clock: Arc<dyn Clock>,
         options: Options,
-    ) -> Result<Store, StoreError> {
+    ) -> Result<Store, OpenError> {
         let lock = OwnerLock::take(path)?;
-        let conn = schema::open_owned(path, !options.danger_unsynced)?;
-        let first = snapshot_of(&conn)?;
+        let backend = Sqlite::open(path, options)?;
+        let first = backend.snapshot()?;
         let (publish, latest) = watch::channel(first.through());
         let snapshot = Arc::new(ArcSwap::from_pointee(first));
         let reader = Reader::open(path)?;
         let (requests, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
-            checkpointed_at: conn.total_changes(),
-            conn,
+            backend: Box::new(backend),
             clock,
-            options,
             snapshot: Arc::clone(&snapshot),
             latest: publish,
             lock,
-            broken: None,
         };
         spawn("store-writer", path, move || writer.run(queue))?;
         Ok(Store { reader, requests, snapshot, latest })
@@ -133,9 +115,9 @@ impl Store {
         actor: &Actor,
         name: &str,
         value: &str,
-    ) -> Result<EventId, StoreError> {
-        let (actor, name, value) = (actor.clone(), name.to_owned(), value.to_owned());
-        self.change(move |txn| txn.setting_set(&actor, &name, &value)).await
+    ) -> Result<Committed<()>, StoreError> {
+        let change = Change::SettingSet { name: name.to_owned(), value: value.to_owned() };
+        self.change(actor, change).await.map(outcome::nothing_more)
     }
 
     /// Stores a secret, in place of a former one of that name. The event has no more than its name
@@ -145,9 +127,9 @@ impl Store {
         actor: &Actor,
         name: &str,
         secret: Secret,
-    ) -> Result<EventId, StoreError> {
-        let (actor, name) = (actor.clone(), name.to_owned());
-        self.change(move |txn| txn.secret_put(&actor, &name, &secret)).await
+    ) -> Result<Committed<()>, StoreError> {
+        let change = Change::SecretPut { name: name.to_owned(), secret };
+        self.change(actor, change).await.map(outcome::nothing_more)
     }
 
     /// Adds a generation of the CA with its key.
@@ -155,9 +137,9 @@ impl Store {
         &self,
         actor: &Actor,
         new: NewCaGeneration,
-    ) -> Result<CaGeneration, StoreError> {
-        let actor = actor.clone();
-        self.change(move |txn| txn.ca_generation_add(&actor, new)).await
+    ) -> Result<Committed<CaGeneration>, StoreError> {
+        let events = self.change(actor, Change::CaGenerationAdd(new.clone())).await?;
+        outcome::ca_generation(new, events)
     }
 
     /// Adds a user, and its first device in the same transaction.
@@ -166,9 +148,9 @@ impl Store {
         actor: &Actor,
         name: &UserName,
         first_device: Option<&DeviceName>,
-    ) -> Result<UserDetail, StoreError> {
-        let (actor, name, device) = (actor.clone(), name.clone(), first_device.cloned());
-        self.change(move |txn| txn.user_add(&actor, &name, device.as_ref())).await
+    ) -> Result<Committed<UserDetail>, StoreError> {
+        let change = Change::UserAdd { name: name.clone(), first_device: first_device.cloned() };
+        outcome::user(self.change(actor, change).await?)
     }
 
     /// Lets a user's devices in, or keeps them out; no event if that is so already.
@@ -177,9 +159,9 @@ impl Store {
         actor: &Actor,
         name: &UserName,
         enabled: bool,
-    ) -> Result<User, StoreError> {
-        let (actor, name) = (actor.clone(), name.clone());
-        self.change(move |txn| txn.user_set_enabled(&actor, &name, enabled)).await
+    ) -> Result<Committed<()>, StoreError> {
+        let change = Change::UserSetEnabled { name: name.clone(), enabled };
+        self.change(actor, change).await.map(outcome::nothing_more)
     }
 
     /// Removes a user and its devices, frees their leases, and revokes their certificates, which
@@ -188,9 +170,9 @@ impl Store {
         &self,
         actor: &Actor,
         name: &UserName,
-    ) -> Result<Vec<Revocation>, StoreError> {
-        let (actor, name) = (actor.clone(), name.clone());
-        self.change(move |txn| txn.user_remove(&actor, &name)).await
+    ) -> Result<Committed<Vec<Revocation>>, StoreError> {
+        let change = Change::UserRemove { name: name.clone() };
+        outcome::revocations(self.change(actor, change).await?)
     }
 
     /// Adds a device, and leases its addresses.
@@ -199,9 +181,9 @@ impl Store {
         actor: &Actor,
         user: &UserName,
         name: &DeviceName,
-    ) -> Result<Device, StoreError> {
-        let (actor, user, name) = (actor.clone(), user.clone(), name.clone());
-        self.change(move |txn| txn.device_add(&actor, &user, &name)).await
+    ) -> Result<Committed<Device>, StoreError> {
+        let change = Change::DeviceAdd { user: user.clone(), device: name.clone() };
+        outcome::device(self.change(actor, change).await?)
     }
 
     /// Lets a device in, or keeps it out; no event if that is so already.
@@ -211,9 +193,10 @@ impl Store {
         user: &UserName,
         name: &DeviceName,
         enabled: bool,
-    ) -> Result<Device, StoreError> {
-        let (actor, user, name) = (actor.clone(), user.clone(), name.clone());
-        self.change(move |txn| txn.device_set_enabled(&actor, &user, &name, enabled)).await
+    ) -> Result<Committed<()>, StoreError> {
+        let (user, device) = (user.clone(), name.clone());
+        let change = Change::DeviceSetEnabled { user, device, enabled };
+        self.change(actor, change).await.map(outcome::nothing_more)
     }
 
     /// Revokes every certificate of the device that is not revoked yet; the device stays.
@@ -223,9 +206,10 @@ impl Store {
         user: &UserName,
         name: &DeviceName,
         reason: RevocationReason,
-    ) -> Result<Vec<Revocation>, StoreError> {
-        let (actor, user, name) = (actor.clone(), user.clone(), name.clone());
-        self.change(move |txn| txn.device_revoke(&actor, &user, &name, reason)).await
+    ) -> Result<Committed<Vec<Revocation>>, StoreError> {
+        let (user, device) = (user.clone(), name.clone());
+        let change = Change::DeviceRevoke { user, device, reason };
+        outcome::revocations(self.change(actor, change).await?)
     }
 
     /// Removes a device, frees its lease, and revokes its certificates, which stay on record.
@@ -234,9 +218,9 @@ impl Store {
         actor: &Actor,
         user: &UserName,
         name: &DeviceName,
-    ) -> Result<Vec<Revocation>, StoreError> {
-        let (actor, user, name) = (actor.clone(), user.clone(), name.clone());
-        self.change(move |txn| txn.device_remove(&actor, &user, &name)).await
+    ) -> Result<Committed<Vec<Revocation>>, StoreError> {
+        let change = Change::DeviceRemove { user: user.clone(), device: name.clone() };
+        outcome::revocations(self.change(actor, change).await?)
     }
 
     /// Records a certificate that the CA issued, before anybody gets it.
@@ -244,45 +228,50 @@ impl Store {
         &self,
         actor: &Actor,
         new: NewCertificate,
-    ) -> Result<Certificate, StoreError> {
-        let actor = actor.clone();
-        self.change(move |txn| txn.certificate_record(&actor, &new)).await
+    ) -> Result<Committed<Certificate>, StoreError> {
+        let change = Change::CertificateRecord(Box::new(new.clone()));
+        outcome::certificate(new, self.change(actor, change).await?)
     }
 
     /// Revokes a certificate.
     pub async fn certificate_revoke(
         &self,
         actor: &Actor,
-        serial: &Serial,
+        id: &CertificateId,
         reason: RevocationReason,
-    ) -> Result<Revocation, StoreError> {
-        let (actor, serial) = (actor.clone(), *serial);
-        self.change(move |txn| txn.certificate_revoke(&actor, &serial, reason)).await
+    ) -> Result<Committed<Revocation>, StoreError> {
+        let change = Change::CertificateRevoke { id: *id, reason };
+        outcome::revocation(self.change(actor, change).await?)
     }
 
     /// Notes that a certificate was used to connect, and the first time revokes those that it
     /// supersedes. Every further time costs a look at the snapshot.
     pub async fn certificate_mark_connected(
         &self,
-        serial: &Serial,
-    ) -> Result<Connected, StoreError> {
-        if self.snapshot.load().certificate(serial).is_some_and(|entry| entry.connected) {
-            return Ok(Connected::default());
+        id: &CertificateId,
+    ) -> Result<Committed<Connected>, StoreError> {
+        if self.snapshot.load().certificate(id).is_some_and(|entry| entry.connected) {
+            return Ok(Committed { value: Connected::default(), events: Vec::new() });
         }
-        let serial = *serial;
-        self.change(move |txn| txn.certificate_mark_connected(&serial)).await
+        let change = Change::CertificateMarkConnected { id: *id };
+        outcome::connected(self.change(&Actor::Gateway, change).await?)
     }
 
-    /// Revokes the superseded certificates whose time is up ([`Snapshot::supersede_next`] tells
-    /// when to ask).
-    pub async fn certificate_supersede_due(&self) -> Result<Vec<Revocation>, StoreError> {
-        self.change(|txn| txn.certificate_supersede_due()).await
+    /// Revokes the superseded certificates whose time is up.
+    pub async fn certificate_supersede_due(
+        &self,
+    ) -> Result<Committed<Vec<Revocation>>, StoreError> {
+        let events = self.change(&Actor::Gateway, Change::CertificateSupersedeDue).await?;
+        outcome::revocations(events)
     }
 
     /// Records a CRL that was signed. Its number has to be above the former one's.
-    pub async fn crl_record(&self, actor: &Actor, crl: NewCrl) -> Result<EventId, StoreError> {
-        let actor = actor.clone();
-        self.change(move |txn| txn.crl_record(&actor, crl)).await
+    pub async fn crl_record(
+        &self,
+        actor: &Actor,
+        crl: NewCrl,
+    ) -> Result<Committed<()>, StoreError> {
+        self.change(actor, Change::CrlRecord(crl)).await.map(outcome::nothing_more)
     }
 
     /// Appends an event that changes no row. The payload is a JSON object without secrets.
@@ -291,31 +280,17 @@ impl Store {
         actor: &Actor,
         kind: EventKind,
         payload: Value,
-    ) -> Result<EventId, StoreError> {
-        let actor = actor.clone();
-        self.change(move |txn| txn.event_append(&actor, &kind, &payload)).await
+    ) -> Result<Committed<()>, StoreError> {
+        let change = Change::EventAppend { kind, payload };
+        self.change(actor, change).await.map(outcome::nothing_more)
     }
 
-    async fn change<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    async fn change(&self, actor: &Actor, change: Change) -> Result<Vec<Event>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Change(Work::boxed(work, reply));
+        let request = Request::Change(Proposal { actor: actor.clone(), change }, reply);
         self.requests.send(request).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
-}
-
-fn snapshot_of(conn: &Connection) -> Result<Snapshot, StoreError> {
-    let users = rows::user_list(conn)?.into_iter().map(Delta::User);
-    let devices = rows::device_list(conn)?.into_iter().map(Delta::Device);
-    let generations = rows::ca_generation_list(conn)?.into_iter().map(Delta::CaGeneration);
-    let crls = rows::crl_list(conn)?.into_iter().map(Delta::Crl);
-    let certificates = rows::certificate_list(conn)?;
-    let certificates = certificates.iter().map(|c| Delta::Certificate(c.into()));
-    let all = users.chain(devices).chain(generations).chain(crls).chain(certificates).collect();
-    Ok(Snapshot::default().after(all, rows::event_latest(conn)?))
 }
 
 /// Follows the log: says that there are new events, and never misses that there are.

@@ -1,27 +1,25 @@
-//! The one writer: a thread that owns the connection for writing.
+//! The one writer: a thread that hands changes to the database and publishes what came of them.
 //!
-//! Requests that are waiting are taken as one batch into one transaction. Each request has a
-//! savepoint of its own, so that one that is refused takes nothing back but itself. After the
-//! commit, in this order: the snapshot is published, followers are told, answers are given. A fault
-//! of the storage fails the whole batch: nothing of it is acknowledged.
+//! Requests that are waiting are taken as one batch into one transaction. After the commit, in this
+//! order: the snapshot is moved on by the events of the log and published, followers are told,
+//! answers are given. A fault of the storage fails the whole batch: nothing of it is acknowledged.
 //!
-//! After a failed sync nobody knows what the disk has: Linux reports it once and may then call the
-//! lost pages clean. So the writer refuses all changes from then on; the next start reads what is
-//! really there.
+//! Invariant: a snapshot moves by events and by nothing else, so that another writer's commits move
+//! it by the same code.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use rusqlite::{Connection, ffi};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::backend::{Batch, Writing};
+use crate::change::Proposal;
 use crate::error::StoreError;
+use crate::event::Event;
 use crate::ids::EventId;
 use crate::lock::OwnerLock;
-use crate::snapshot::{Delta, Snapshot};
-use crate::store::Options;
-use crate::txn::Txn;
+use crate::snapshot::Snapshot;
 
 /// How many requests wait at most; whoever asks beyond that waits for room.
 pub(crate) const QUEUE: usize = 256;
@@ -29,78 +27,22 @@ pub(crate) const QUEUE: usize = 256;
 /// How many requests share a transaction at most.
 const BATCH: usize = 128;
 
-/// After so many changed rows the log is copied into the database.
-const CHECKPOINT_ROWS: u64 = 2_000;
-
 /// What the writer thread is asked.
 pub(crate) enum Request {
-    Change(Box<dyn Change>),
+    Change(Proposal, Reply),
     Stop(oneshot::Sender<()>),
 }
 
-/// A change and where its answer goes.
-pub(crate) trait Change: Send {
-    /// Makes the change; tells the fault of the storage that ends the batch, or whether it was made.
-    fn make(&mut self, txn: &mut Txn<'_>) -> Result<bool, StoreError>;
-
-    /// Answers: with the outcome, or with the fault that kept the batch from being committed.
-    fn answer(self: Box<Self>, fault: Option<StoreError>);
-}
-
-/// [`Change`] from a closure.
-pub(crate) struct Work<T, F> {
-    work: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Work<T, F>
-where
-    T: Send + 'static,
-    F: FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
-{
-    pub(crate) fn boxed(work: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Box<dyn Change> {
-        Box::new(Self { work: Some(work), outcome: None, reply })
-    }
-}
-
-impl<T, F> Change for Work<T, F>
-where
-    T: Send,
-    F: FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send,
-{
-    fn make(&mut self, txn: &mut Txn<'_>) -> Result<bool, StoreError> {
-        let Some(work) = self.work.take() else { return Ok(false) };
-        match work(txn) {
-            Err(fault) if fault.is_storage_fault() => Err(fault),
-            outcome => {
-                let made = outcome.is_ok();
-                self.outcome = Some(outcome);
-                Ok(made)
-            }
-        }
-    }
-
-    fn answer(self: Box<Self>, fault: Option<StoreError>) {
-        let answer = match fault {
-            Some(fault) => Err(fault),
-            None => self.outcome.unwrap_or(Err(StoreError::Closed)),
-        };
-        // Whoever asked may have gone; the change is made all the same.
-        let _ = self.reply.send(answer);
-    }
-}
+/// Where the events of a change go.
+pub(crate) type Reply = oneshot::Sender<Result<Vec<Event>, StoreError>>;
 
 /// The thread's state.
 pub(crate) struct Writer {
-    pub(crate) conn: Connection,
+    pub(crate) backend: Box<dyn Writing>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) options: Options,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) latest: watch::Sender<EventId>,
     pub(crate) lock: OwnerLock,
-    pub(crate) broken: Option<StoreError>,
-    pub(crate) checkpointed_at: u64,
 }
 
 impl Writer {
@@ -109,108 +51,62 @@ impl Writer {
         let mut waiting = Vec::with_capacity(BATCH);
         let mut stops = Vec::new();
         while stops.is_empty() && queue.blocking_recv_many(&mut waiting, BATCH) > 0 {
-            let mut batch = Vec::with_capacity(waiting.len());
+            let (mut proposals, mut replies) = (Vec::new(), Vec::new());
             for request in waiting.drain(..) {
                 match request {
-                    Request::Change(change) => batch.push(change),
+                    Request::Change(proposal, reply) => {
+                        proposals.push(proposal);
+                        replies.push(reply);
+                    }
                     Request::Stop(done) => stops.push(done),
                 }
             }
-            self.serve(batch);
-            self.checkpoint_when_due();
+            self.serve(&proposals, replies);
+            self.backend.rest();
         }
         drop(queue);
-        self.close();
+        self.backend.close();
+        // The next owner may open only once this one has let go of the database.
+        drop(self.lock);
         for done in stops {
             let _ = done.send(());
         }
     }
 
-    fn serve(&mut self, mut batch: Vec<Box<dyn Change>>) {
-        let fault = match self.broken.clone() {
-            Some(fault) => Some(fault),
-            None => self.commit(&mut batch).err(),
-        };
-        if let Some(fault) = &fault {
-            self.take_back(fault);
-        }
-        batch.into_iter().for_each(|change| change.answer(fault.clone()));
-    }
-
-    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
-        // IMMEDIATE: the chain's head is read under the write lock, so ids are in commit order.
-        self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        let mut txn = Txn::new(&self.conn, &self.options, self.clock.now())?;
-        for change in batch {
-            txn.now = self.clock.now();
-            make_or_take_back(&mut txn, change.as_mut())?;
-        }
-        let (deltas, through) = txn.finish();
-        self.conn.execute_batch("COMMIT")?;
-        self.publish(deltas, through);
-        Ok(())
-    }
-
-    fn publish(&self, deltas: Vec<Delta>, through: EventId) {
-        let present = self.snapshot.load();
-        if present.through() == through && deltas.is_empty() {
+    fn serve(&mut self, proposals: &[Proposal], replies: Vec<Reply>) {
+        if proposals.is_empty() {
             return;
         }
-        self.snapshot.store(Arc::new(present.after(deltas, through)));
-        self.latest.send_replace(through);
-    }
-
-    fn take_back(&mut self, fault: &StoreError) {
-        if !self.conn.is_autocommit() {
-            // If even this fails, so will the next BEGIN, and say why.
-            let _ = self.conn.execute_batch("ROLLBACK");
-        }
-        if is_failed_sync(fault) {
-            self.broken = Some(fault.clone());
+        // Whoever asked may have gone; the change is made all the same.
+        match self.commit(proposals) {
+            Ok(batch) => replies.into_iter().zip(batch.outcomes).for_each(|(reply, outcome)| {
+                let _ = reply.send(outcome);
+            }),
+            Err(fault) => replies.into_iter().for_each(|reply| {
+                let _ = reply.send(Err(fault.clone()));
+            }),
         }
     }
 
-    fn checkpoint_when_due(&mut self) {
-        let changed = self.conn.total_changes();
-        if self.broken.is_none() && changed - self.checkpointed_at >= CHECKPOINT_ROWS {
-            self.checkpointed_at = changed;
-            self.checkpoint("PASSIVE");
+    fn commit(&mut self, proposals: &[Proposal]) -> Result<Batch, StoreError> {
+        let known = self.snapshot.load().through();
+        let batch = self.backend.commit(proposals, &*self.clock, known)?;
+        self.publish(&batch)?;
+        Ok(batch)
+    }
+
+    fn publish(&self, batch: &Batch) -> Result<(), StoreError> {
+        let present = self.snapshot.load();
+        let next = match present.after(batch.events()) {
+            Ok(next) => next,
+            // An event of an earlier format does not say enough; the rows always do.
+            Err(_) => self.backend.snapshot()?,
+        };
+        let through = next.through();
+        if through != present.through() {
+            self.snapshot.store(Arc::new(next));
+            self.latest.send_replace(through);
         }
+        Ok(())
     }
-
-    /// Nothing is lost when a checkpoint fails, as the log stays; but a failed sync ends writing.
-    fn checkpoint(&mut self, mode: &str) {
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        if let Err(fault) = self.conn.query_row(&sql, [], |_| Ok(())) {
-            let fault = fault.into();
-            if is_failed_sync(&fault) {
-                self.broken = Some(fault);
-            }
-        }
-    }
-
-    fn close(mut self) {
-        if self.broken.is_none() {
-            self.checkpoint("TRUNCATE");
-        }
-        // The next owner may open only once this connection is gone.
-        drop(self.conn);
-        drop(self.lock);
-    }
-}
-
-fn make_or_take_back(txn: &mut Txn<'_>, change: &mut dyn Change) -> Result<(), StoreError> {
-    let mark = txn.mark();
-    txn.conn.execute_batch("SAVEPOINT change")?;
-    if !change.make(txn)? {
-        txn.conn.execute_batch("ROLLBACK TO change")?;
-        txn.reset(&mark);
-    }
-    Ok(txn.conn.execute_batch("RELEASE change")?)
-}
-
-fn is_failed_sync(fault: &StoreError) -> bool {
-    let StoreError::Io(cause) = fault else { return false };
-    let code = cause.sqlite_error().map(|e| e.extended_code);
-    matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }

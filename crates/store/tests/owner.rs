@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use common::{ADMIN, Folder, clock, open, user};
 use rusqlite::Connection;
-use store::{Reader, Store, StoreError};
+use store::{Fault, OpenError, Reader, Store, StoreError};
 
-fn try_open(folder: &Folder) -> Result<Store, StoreError> {
+fn try_open(folder: &Folder) -> Result<Store, OpenError> {
     Store::open(&folder.database(), Arc::new(clock()))
 }
 
@@ -17,7 +17,7 @@ fn try_open(folder: &Folder) -> Result<Store, StoreError> {
 async fn a_second_owner_is_told_who_the_first_is() {
     let folder = Folder::new();
     let first = open(&folder);
-    let Err(StoreError::Owned { owner, .. }) = try_open(&folder) else { panic!("no owner") };
+    let Err(OpenError::Owned { owner, .. }) = try_open(&folder) else { panic!("no owner") };
     assert!(owner.contains(&format!("process {}", std::process::id())), "{owner}");
     first.close().await;
     try_open(&folder).unwrap().close().await;
@@ -44,7 +44,7 @@ async fn what_was_acknowledged_is_there_after_opening_again() {
     store.close().await;
     let store = open(&folder);
     assert_eq!(store.snapshot().through(), through);
-    assert!(store.snapshot().user_named(&user("alice")).is_some());
+    assert!(store.snapshot().users().any(|u| u.name == user("alice")));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn nobody_else_can_read_the_files() {
 fn a_store_that_is_not_there_is_not_made_by_reading() {
     let folder = Folder::new();
     let absent = Reader::open(&folder.database());
-    assert!(matches!(absent, Err(StoreError::Absent(path)) if path == folder.database()));
+    assert!(matches!(absent, Err(OpenError::Absent(path)) if path == folder.database()));
     assert!(!folder.database().exists());
 }
 
@@ -90,9 +90,9 @@ async fn the_store_of_a_later_release_is_left_alone() {
     let conn = Connection::open(folder.database()).unwrap();
     conn.pragma_update(None, "user_version", 99).unwrap();
     drop(conn);
-    assert!(matches!(try_open(&folder), Err(StoreError::SchemaNewer { found: 99, known: 1 })));
+    assert!(matches!(try_open(&folder), Err(OpenError::SchemaNewer { found: 99, known: 2 })));
     let reading = Reader::open(&folder.database());
-    assert!(matches!(reading, Err(StoreError::SchemaNewer { found: 99, known: 1 })));
+    assert!(matches!(reading, Err(OpenError::SchemaNewer { found: 99, known: 2 })));
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_store_of_an_earlier_release_has_to_be_brought_up_to_date_by_its_owner
     conn.pragma_update(None, "user_version", 0).unwrap();
     drop(conn);
     let reading = Reader::open(&folder.database());
-    assert!(matches!(reading, Err(StoreError::SchemaOlder { found: 0, known: 1 })));
+    assert!(matches!(reading, Err(OpenError::SchemaOlder { found: 0, known: 2 })));
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_lock_inside_the_database_is_told_and_costs_nothing() {
     let stranger = Connection::open(folder.database()).unwrap();
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.user_add(&ADMIN, &user("alice"), None).await;
-    assert!(matches!(refused, Err(StoreError::Busy(_))));
+    assert!(matches!(refused, Err(StoreError::Storage(Fault::Busy(_)))));
     stranger.execute_batch("ROLLBACK").unwrap();
     store.user_add(&ADMIN, &user("alice"), None).await.unwrap();
 }
@@ -123,14 +123,14 @@ fn another_programs_file_is_left_alone() {
     let folder = Folder::new();
     let text = b"these are the notes of somebody else, and they are not a database at all, not one";
     std::fs::write(folder.database(), text.repeat(20)).unwrap();
-    assert!(matches!(try_open(&folder), Err(StoreError::Foreign(_))));
+    assert!(matches!(try_open(&folder), Err(OpenError::Foreign(_))));
     assert_eq!(std::fs::read(folder.database()).unwrap(), text.repeat(20));
 
     let folder = Folder::new();
     let conn = Connection::open(folder.database()).unwrap();
     conn.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     drop(conn);
-    assert!(matches!(try_open(&folder), Err(StoreError::Foreign(_))));
+    assert!(matches!(try_open(&folder), Err(OpenError::Foreign(_))));
 }
 
 #[tokio::test]
@@ -145,6 +145,6 @@ async fn a_damaged_store_is_called_damaged() {
     bytes[4096..].fill(0xa5);
     std::fs::write(folder.database(), bytes).unwrap();
     let error = try_open(&folder).unwrap_err();
-    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert!(matches!(error, OpenError::Storage(Fault::Corrupt(_))), "{error:?}");
     assert!(error.to_string().contains("restore"), "{error}");
 }

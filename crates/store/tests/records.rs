@@ -5,10 +5,13 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{ADMIN, Folder, START, add_ca, clock, device, device_certificate, open, serial, user};
+use common::{
+    ADMIN, Folder, START, add_ca, clock, device, device_certificate, id, open, serial, user,
+};
+use pki::Timestamp;
 use store::{
-    Crl, DeviceName, EventId, EventKind, Options, RevocationReason, Secret, Standing, Store,
-    StoreError,
+    CertificateStatus, Crl, DeviceName, EventId, EventKind, Options, Refused, RevocationReason,
+    Secret, Store, StoreError,
 };
 
 #[tokio::test]
@@ -16,12 +19,11 @@ async fn a_user_comes_with_its_first_device_and_addresses() {
     let folder = Folder::new();
     let store = open(&folder);
     let first = DeviceName::default_device();
-    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap().value;
     assert!(added.user.enabled);
     assert_eq!(added.user.added_at, START);
     let made = &added.devices.first().unwrap().device;
     assert_eq!((made.lease.ipv4, made.lease.ipv6), (2, 2));
-    assert_eq!(store.lease_of(made.id).await.unwrap(), Some(made.lease));
     assert_eq!(store.user_show(&user("alice")).await.unwrap(), added);
     assert_eq!(store.device_list(Some(&user("alice"))).await.unwrap(), std::slice::from_ref(made));
 }
@@ -34,9 +36,9 @@ async fn a_refused_change_leaves_no_trace() {
     store.user_add(&ADMIN, &alice, None).await.unwrap();
     let before = store.snapshot();
     let again = store.user_add(&ADMIN, &alice, Some(&device("laptop"))).await;
-    assert!(matches!(again, Err(StoreError::UserExists(name)) if name == alice));
+    assert!(matches!(again, Err(StoreError::Refused(Refused::UserExists(name))) if name == alice));
     let stranger = store.device_add(&ADMIN, &user("bob"), &device("laptop")).await;
-    assert!(matches!(stranger, Err(StoreError::UserUnknown(_))));
+    assert!(matches!(stranger, Err(StoreError::Refused(Refused::UserUnknown(_)))));
     assert_eq!(store.snapshot().through(), before.through());
     assert_eq!(store.event_latest().await.unwrap(), EventId::new(1));
 }
@@ -49,16 +51,21 @@ async fn an_address_stays_with_its_device_until_that_is_removed() {
     let alice = user("alice");
     store.user_add(&ADMIN, &alice, None).await.unwrap();
     for (name, host) in [("a", 2), ("b", 3), ("c", 4)] {
-        assert_eq!(store.device_add(&ADMIN, &alice, &device(name)).await.unwrap().lease.ipv4, host);
+        let added = store.device_add(&ADMIN, &alice, &device(name)).await.unwrap().value;
+        assert_eq!(added.lease.ipv4, host);
     }
     let full = store.device_add(&ADMIN, &alice, &device("d")).await;
-    assert!(matches!(full, Err(StoreError::AddressesUsedUp { last: 4 })));
-    store.device_set_enabled(&ADMIN, &alice, &device("b"), false).await.unwrap();
+    assert!(matches!(full, Err(StoreError::Refused(Refused::AddressesUsedUp { last: 4 }))));
+    let disabled = store.device_set_enabled(&ADMIN, &alice, &device("b"), false).await.unwrap();
+    assert!(!disabled.is_unchanged());
     assert!(store.device_add(&ADMIN, &alice, &device("d")).await.is_err());
     store.device_remove(&ADMIN, &alice, &device("b")).await.unwrap();
-    assert_eq!(store.device_add(&ADMIN, &alice, &device("d")).await.unwrap().lease.ipv4, 3);
-    store.device_remove(&ADMIN, &alice, &device("a")).await.unwrap();
-    assert_eq!(store.device_add(&ADMIN, &alice, &device("b")).await.unwrap().lease.ipv4, 2);
+    let d = store.device_add(&ADMIN, &alice, &device("d")).await.unwrap().value;
+    assert_eq!(d.lease.ipv4, 3);
+    let removed = store.device_remove(&ADMIN, &alice, &device("a")).await.unwrap();
+    assert_eq!(removed.value, []);
+    let b = store.device_add(&ADMIN, &alice, &device("b")).await.unwrap().value;
+    assert_eq!(b.lease.ipv4, 2);
 }
 
 #[tokio::test]
@@ -67,20 +74,21 @@ async fn removing_a_user_revokes_its_certificates_and_keeps_them_on_record() {
     let store = open(&folder);
     let ca = add_ca(&store).await;
     let (alice, laptop) = (user("alice"), device("laptop"));
-    let added = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap();
-    let id = added.devices.first().unwrap().device.id;
-    store.certificate_record(&ADMIN, device_certificate(7, id, ca.id)).await.unwrap();
-    let revoked = store.user_remove(&ADMIN, &alice).await.unwrap();
-    assert_eq!(revoked.iter().map(|r| r.serial).collect::<Vec<_>>(), [serial(7)]);
-    let on_record = store.certificate_show(&serial(7)).await.unwrap();
+    let added = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap().value;
+    let holder = added.devices.first().unwrap().device.id;
+    store.certificate_record(&ADMIN, device_certificate(7, holder, ca.id)).await.unwrap();
+    let revoked = store.user_remove(&ADMIN, &alice).await.unwrap().value;
+    assert_eq!(revoked.iter().map(|r| r.id).collect::<Vec<_>>(), [id(7)]);
+    let all = store.certificate_list().await.unwrap();
+    let on_record = all.iter().find(|c| c.id == id(7)).unwrap();
     assert_eq!(on_record.revocation, revoked.first().copied());
     assert!(store.user_list().await.unwrap().is_empty());
-    assert!(store.snapshot().device(id).is_none());
+    assert!(store.snapshot().device(holder).is_none());
     // The name is free again, and means another user.
-    let again = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap();
+    let again = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap().value;
     assert_ne!(again.user.id, added.user.id);
-    let gone = store.certificate_record(&ADMIN, device_certificate(8, id, ca.id)).await;
-    assert!(matches!(gone, Err(StoreError::DeviceGone)));
+    let gone = store.certificate_record(&ADMIN, device_certificate(8, holder, ca.id)).await;
+    assert!(matches!(gone, Err(StoreError::Refused(Refused::DeviceGone))));
 }
 
 #[tokio::test]
@@ -89,25 +97,31 @@ async fn a_serial_is_worth_what_its_holder_and_the_store_say() {
     let store = open(&folder);
     let ca = add_ca(&store).await;
     let (alice, laptop) = (user("alice"), device("laptop"));
-    let added = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap();
-    let id = added.devices.first().unwrap().device.id;
-    let standing = || store.snapshot().standing(&serial(7));
-    assert_eq!(standing(), Standing::Unknown);
-    store.certificate_record(&ADMIN, device_certificate(7, id, ca.id)).await.unwrap();
-    assert_eq!(standing(), Standing::Good);
+    let added = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap().value;
+    let holder = added.devices.first().unwrap().device.id;
+    let standing = || store.snapshot().status(&id(7));
+    assert_eq!(standing(), CertificateStatus::Unknown);
+    store.certificate_record(&ADMIN, device_certificate(7, holder, ca.id)).await.unwrap();
+    assert_eq!(standing(), CertificateStatus::Good);
     store.device_set_enabled(&ADMIN, &alice, &laptop, false).await.unwrap();
-    assert_eq!(standing(), Standing::DeviceDisabled);
+    assert_eq!(standing(), CertificateStatus::DeviceDisabled);
     store.user_set_enabled(&ADMIN, &alice, false).await.unwrap();
-    assert_eq!(standing(), Standing::UserDisabled);
+    assert_eq!(standing(), CertificateStatus::UserDisabled);
     let reason = RevocationReason::KeyCompromise;
-    let revoked = store.device_revoke(&ADMIN, &alice, &laptop, reason).await.unwrap();
-    assert_eq!(standing(), Standing::Revoked { at: START, reason });
+    let revoked = store.device_revoke(&ADMIN, &alice, &laptop, reason).await.unwrap().value;
+    assert_eq!(
+        standing(),
+        CertificateStatus::Revoked { at: Timestamp::from_unix_secs(START), reason }
+    );
     assert_eq!(revoked.len(), 1);
     let (listed, through) = store.revocation_list(ca.id).await.unwrap();
     assert_eq!(listed, revoked);
     assert_eq!(through, store.snapshot().through());
-    let again = store.certificate_revoke(&ADMIN, &serial(7), reason).await;
-    assert!(matches!(again, Err(StoreError::CertificateRevoked { at: START, .. })));
+    let again = store.certificate_revoke(&ADMIN, &id(7), reason).await;
+    assert!(matches!(
+        again,
+        Err(StoreError::Refused(Refused::CertificateRevoked { at: START, .. }))
+    ));
 }
 
 #[tokio::test]
@@ -116,22 +130,23 @@ async fn a_renewed_certificate_goes_once_its_successor_has_connected() {
     let store = open(&folder);
     let ca = add_ca(&store).await;
     let first = DeviceName::default_device();
-    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
-    let id = added.devices.first().unwrap().device.id;
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap().value;
+    let holder = added.devices.first().unwrap().device.id;
     for number in [7, 8, 9] {
-        let mut new = device_certificate(number, id, ca.id);
+        let mut new = device_certificate(number, holder, ca.id);
         new.supersedes_within = Some(604_800);
         store.certificate_record(&ADMIN, new).await.unwrap();
     }
-    assert_eq!(store.snapshot().supersede_next(), Some(START + 604_800));
-    let connected = store.certificate_mark_connected(&serial(8)).await.unwrap();
+    let deadline = |number| store.snapshot().certificate(&id(number)).unwrap().supersede_at;
+    assert_eq!(deadline(7), Some(START + 604_800));
+    assert_eq!(deadline(9), None);
+    let connected = store.certificate_mark_connected(&id(8)).await.unwrap().value;
     assert!(connected.first);
-    assert_eq!(connected.revoked.iter().map(|r| r.serial).collect::<Vec<_>>(), [serial(7)]);
-    assert!(!store.certificate_mark_connected(&serial(8)).await.unwrap().first);
-    let connected = store.certificate_mark_connected(&serial(9)).await.unwrap();
-    assert_eq!(connected.revoked.iter().map(|r| r.serial).collect::<Vec<_>>(), [serial(8)]);
-    assert_eq!(store.snapshot().supersede_next(), None);
-    assert_eq!(store.snapshot().standing(&serial(9)), Standing::Good);
+    assert_eq!(connected.revoked.iter().map(|r| r.id).collect::<Vec<_>>(), [id(7)]);
+    assert!(store.certificate_mark_connected(&id(8)).await.unwrap().is_unchanged());
+    let connected = store.certificate_mark_connected(&id(9)).await.unwrap().value;
+    assert_eq!(connected.revoked.iter().map(|r| r.id).collect::<Vec<_>>(), [id(8)]);
+    assert_eq!(store.snapshot().status(&id(9)), CertificateStatus::Good);
 }
 
 #[tokio::test]
@@ -141,19 +156,19 @@ async fn a_renewed_certificate_goes_when_its_time_is_up() {
     let store = Store::open(&folder.database(), Arc::new(clock.clone())).unwrap();
     let ca = add_ca(&store).await;
     let first = DeviceName::default_device();
-    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
-    let id = added.devices.first().unwrap().device.id;
-    store.certificate_record(&ADMIN, device_certificate(7, id, ca.id)).await.unwrap();
-    let mut renewed = device_certificate(8, id, ca.id);
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap().value;
+    let holder = added.devices.first().unwrap().device.id;
+    store.certificate_record(&ADMIN, device_certificate(7, holder, ca.id)).await.unwrap();
+    let mut renewed = device_certificate(8, holder, ca.id);
     renewed.supersedes_within = Some(60);
     store.certificate_record(&ADMIN, renewed).await.unwrap();
     clock.advance(Duration::from_secs(59));
-    assert!(store.certificate_supersede_due().await.unwrap().is_empty());
+    assert!(store.certificate_supersede_due().await.unwrap().is_unchanged());
     clock.advance(Duration::from_secs(1));
-    let due = store.certificate_supersede_due().await.unwrap();
-    assert_eq!(due.first().unwrap().serial, serial(7));
+    let due = store.certificate_supersede_due().await.unwrap().value;
+    assert_eq!(due.first().unwrap().id, id(7));
     assert_eq!(due.first().unwrap().reason, RevocationReason::Superseded);
-    assert!(store.certificate_supersede_due().await.unwrap().is_empty());
+    assert!(store.certificate_supersede_due().await.unwrap().is_unchanged());
 }
 
 #[tokio::test]
@@ -184,10 +199,14 @@ async fn a_crl_is_recorded_once_for_each_number() {
         through: EventId::new(2),
         der: vec![0x30, 3],
     };
-    store.crl_record(&ADMIN, crl(1)).await.unwrap();
-    store.crl_record(&ADMIN, crl(5)).await.unwrap();
+    for number in [1, 5] {
+        assert!(!store.crl_record(&ADMIN, crl(number)).await.unwrap().is_unchanged());
+    }
     let stale = store.crl_record(&ADMIN, crl(5)).await;
-    assert!(matches!(stale, Err(StoreError::CrlNumberUsed { number: 5, latest: 5 })));
+    assert!(matches!(
+        stale,
+        Err(StoreError::Refused(Refused::CrlNumberUsed { number: 5, latest: 5 }))
+    ));
     assert_eq!(store.crl_latest(generation).await.unwrap(), Some(crl(5)));
     assert_eq!(store.snapshot().crl(generation).map(|c| c.number), Some(5));
 }
@@ -197,9 +216,10 @@ async fn a_setting_that_stays_the_same_is_no_event() {
     let folder = Folder::new();
     let store = open(&folder);
     assert_eq!(store.setting_get("vpn.nat").await.unwrap(), None);
-    store.setting_set(&ADMIN, "vpn.nat", "true").await.unwrap();
-    store.setting_set(&ADMIN, "vpn.nat", "true").await.unwrap();
-    store.setting_set(&ADMIN, "vpn.nat", "false").await.unwrap();
+    for (value, unchanged) in [("true", false), ("true", true), ("false", false)] {
+        let set = store.setting_set(&ADMIN, "vpn.nat", value).await.unwrap();
+        assert_eq!(set.is_unchanged(), unchanged);
+    }
     assert_eq!(store.setting_get("vpn.nat").await.unwrap().as_deref(), Some("false"));
     let events = store.event_list(EventId::NONE, 9).await.unwrap();
     assert_eq!(events.iter().filter(|e| e.kind == EventKind::SETTING_SET).count(), 2);
@@ -212,13 +232,17 @@ async fn what_the_ca_never_had_is_refused() {
     let store = open(&folder);
     let ca = add_ca(&store).await;
     let first = DeviceName::default_device();
-    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap();
-    let id = added.devices.first().unwrap().device.id;
-    let new = device_certificate(7, id, ca.id);
+    let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap().value;
+    let holder = added.devices.first().unwrap().device.id;
+    let new = device_certificate(7, holder, ca.id);
     store.certificate_record(&ADMIN, new.clone()).await.unwrap();
     let again = store.certificate_record(&ADMIN, new).await;
-    assert!(matches!(again, Err(StoreError::CertificateExists(s)) if s == serial(7)));
+    assert!(
+        matches!(again, Err(StoreError::Refused(Refused::CertificateExists(s))) if s == serial(7))
+    );
     let reason = RevocationReason::Unspecified;
-    let unknown = store.certificate_revoke(&ADMIN, &serial(99), reason).await;
-    assert!(matches!(unknown, Err(StoreError::CertificateUnknown(s)) if s == serial(99)));
+    let unknown = store.certificate_revoke(&ADMIN, &id(99), reason).await;
+    assert!(
+        matches!(unknown, Err(StoreError::Refused(Refused::CertificateUnknown(s))) if s == serial(99))
+    );
 }

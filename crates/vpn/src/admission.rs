@@ -9,7 +9,7 @@ use engine::{
     Admission, AdmissionRequest, Admitted, Credential, Denied, DisconnectReason, Identity,
     Principal, Report, Revision, SessionInfo,
 };
-use pki::Refusal;
+use pki::{CertificateId, Fingerprint, Refusal};
 use tokio::sync::watch;
 use tunnel::Hello;
 
@@ -29,14 +29,14 @@ impl GatewayAdmission {
 
     fn decide(&self, hello: &Hello) -> Result<Admitted, Refusal> {
         let leaf = hello.chain.first().ok_or(Refusal::NoCertificate)?;
-        let serial = pki::leaf_serial(leaf)?;
-        let member = self.directory.member(&serial)?;
+        let id = CertificateId::of(leaf)?;
+        let member = self.directory.member(&id, &Fingerprint::of(leaf))?;
         Ok(Admitted {
             push: self.directory.push().options(&member),
             addresses: member.addresses(),
             identity: Identity {
                 principal: Principal { user: member.user, device: member.device },
-                credential: Credential::Certificate(serial),
+                credential: Credential::Certificate(id),
             },
         })
     }
@@ -51,7 +51,7 @@ impl Admission for GatewayAdmission {
     }
 
     fn recheck(&self, identity: &Identity) -> Result<(), Denied> {
-        Ok(self.directory.recheck(&identity.credential.serial())?)
+        Ok(self.directory.recheck(&identity.credential.certificate())?)
     }
 
     fn revisions(&self) -> watch::Receiver<Revision> {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use engine::{Report, Revision};
-use pki::{Refusal, Serial};
+use pki::{CertificateId, Fingerprint, Refusal};
 use tokio::sync::watch;
 
 use crate::member::Member;
@@ -12,17 +12,18 @@ use crate::push::PushPolicy;
 
 /// Knows who may in. Implementations answer from memory.
 pub trait Directory: Debug + Send + Sync + 'static {
-    /// Who has this certificate, and with which addresses; or why it is not let in.
+    /// Who has the certificate of this id and fingerprint, and with which addresses; or why it is
+    /// not let in.
     ///
     /// # Errors
     /// The reason why not.
-    fn member(&self, serial: &Serial) -> Result<Member, Refusal>;
+    fn member(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Member, Refusal>;
 
     /// Whether an earlier answer still holds.
     ///
     /// # Errors
     /// The reason why not.
-    fn recheck(&self, serial: &Serial) -> Result<(), Refusal>;
+    fn recheck(&self, id: &CertificateId) -> Result<(), Refusal>;
 
     /// What members are pushed, at this moment.
     fn push(&self) -> Arc<PushPolicy>;

@@ -15,7 +15,7 @@ use engine::{
     Denied, ForeignStreams, Identity, Link, Principal, Report, Revision, Server, ServerIo,
     ServerSettings,
 };
-use pki::{Refusal, Serial, Timestamp};
+use pki::{CertificateId, Refusal, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sysio::{Packet, TcpListener, Tun, UdpSocket};
 use testkit::Authority;
@@ -213,7 +213,7 @@ struct Door {
     holds: AtomicBool,
     held: Mutex<Vec<AdmissionRequest>>,
     /// In the order of their first admission, which says their addresses.
-    devices: Mutex<Vec<Serial>>,
+    devices: Mutex<Vec<CertificateId>>,
 }
 
 impl Door {
@@ -233,11 +233,11 @@ impl Door {
 }
 
 impl Door {
-    fn number_of(&self, serial: Serial) -> u8 {
+    fn number_of(&self, id: CertificateId) -> u8 {
         let mut devices = self.devices.lock().expect("nobody panics in here");
-        let known = devices.iter().position(|device| *device == serial);
+        let known = devices.iter().position(|device| *device == id);
         let number = known.unwrap_or_else(|| {
-            devices.push(serial);
+            devices.push(id);
             devices.len() - 1
         });
         number as u8
@@ -247,15 +247,15 @@ impl Door {
 impl Door {
     fn decide(&self, hello: &Hello) -> Result<Admitted, Refusal> {
         self.verdict()?;
-        let serial = pki::leaf_serial(hello.chain.first().ok_or(Refusal::NoCertificate)?)?;
+        let id = CertificateId::of(hello.chain.first().ok_or(Refusal::NoCertificate)?)?;
         if self.admissions.fetch_add(1, Ordering::Relaxed) + 1 == self.within {
             self.revoke();
         }
-        let number = self.number_of(serial);
+        let number = self.number_of(id);
         let local = std::net::Ipv4Addr::from([10, 71, 0, 2 + number]);
         let netmask = "255.255.255.0".parse().expect("v4");
         Ok(Admitted {
-            identity: identity(serial, number),
+            identity: identity(id, number),
             addresses: vec![local.into()],
             push: vec![
                 PushOption::Topology(Topology::Subnet),
@@ -291,10 +291,10 @@ impl Admission for Door {
     }
 }
 
-fn identity(serial: Serial, number: u8) -> Identity {
+fn identity(id: CertificateId, number: u8) -> Identity {
     let device = DEVICES[usize::from(number)].to_owned();
     let principal = Principal { user: "alice".to_owned(), device };
-    Identity { principal, credential: Credential::Certificate(serial) }
+    Identity { principal, credential: Credential::Certificate(id) }
 }
 
 /// A client without a TUN, whose every datagram is a step.

@@ -63,7 +63,8 @@ impl Gateway {
             Ok(crl) => crl,
             Err(error) => return bad(SUBJECT, error.to_string(), mend),
         };
-        let missing = revocations.iter().filter(|r| !crl.revoked().contains_key(&r.serial)).count();
+        let missing =
+            revocations.iter().filter(|r| !crl.revoked().contains_key(&r.id.serial)).count();
         if missing > 0 {
             return bad(SUBJECT, format!("{missing} revoked certificates are not on it"), mend);
         }

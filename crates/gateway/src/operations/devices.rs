@@ -22,7 +22,7 @@ impl Gateway {
         fits_a_certificate(user.as_str(), device.as_str())?;
         // A bad CSR is found before anything is recorded.
         let csr = csr_pem.map(|pem| self.authority().read_csr(pem)).transpose()?;
-        let added = self.store().device_add(actor, &user, &device).await?;
+        let added = self.store().device_add(actor, &user, &device).await?.value;
         if let Some(csr) = csr {
             self.authority().issue(actor, &added, KeyFrom::Csr(csr), None).await?;
         }
@@ -77,15 +77,14 @@ impl Gateway {
         if before.certificates.is_empty() {
             return Err(GatewayError::NothingToRevoke { device: name.clone() });
         }
-        let touched = before.certificates.iter().map(|c| c.serial).collect();
+        let touched = before.certificates.iter().map(|c| c.id).collect();
         let change = self.before_change(touched);
         let reason = reason_to_store(reason);
-        let revoked = self.store().device_revoke(actor, &user, &device, reason).await?;
-        if revoked.is_empty() {
-            return Ok(Changed::default());
+        let committed = self.store().device_revoke(actor, &user, &device, reason).await?;
+        match committed.events.first() {
+            Some(event) => self.after_change(change, event, &committed.value).await,
+            None => Ok(Changed::default()),
         }
-        let event = self.event_of(&revoked).await?;
-        self.after_change(change, event, &revoked).await
     }
 
     /// Every device with its certificates, by user and name.

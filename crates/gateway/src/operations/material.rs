@@ -31,7 +31,7 @@ impl Gateway {
             Plan::Make => self.make(actor, &detail, None).await?,
             Plan::Renew => self.make(actor, &detail, Some(self.supersede_within())).await?,
             Plan::HandOut(certificate) => {
-                let key = match self.authority().key_location(&certificate.serial).await? {
+                let key = match self.authority().key_location(&certificate.id.serial).await? {
                     KeyLocation::OnDevice => KeyMaterial::OnDevice,
                     KeyLocation::HandedOut => KeyMaterial::Gone,
                 };
@@ -39,7 +39,7 @@ impl Gateway {
             }
         };
         let after = self.store().device_show(&user, &device).await?;
-        let supersedes = superseded_by(&after, &certificate.serial);
+        let supersedes = superseded_by(&after, &certificate.id);
         let certificate = self.look(|viewer| viewer.certificate(&certificate)).await;
         Ok(ProfileMaterial { name: name.clone(), common, certificate, key, supersedes })
     }
@@ -130,10 +130,10 @@ pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
     config.public.names.iter().flat_map(at).collect()
 }
 
-fn superseded_by(detail: &DeviceDetail, serial: &store::Serial) -> Option<(String, Timestamp)> {
+fn superseded_by(detail: &DeviceDetail, id: &store::CertificateId) -> Option<(String, Timestamp)> {
     let waiting = detail
         .certificates
         .iter()
-        .find(|c| c.superseded_by.as_ref() == Some(serial) && c.revocation.is_none())?;
-    Some((waiting.serial.to_string(), seconds(waiting.supersede_at?)))
+        .find(|c| c.superseded_by.as_ref() == Some(id) && c.revocation.is_none())?;
+    Some((waiting.id.to_string(), seconds(waiting.supersede_at?)))
 }

@@ -94,7 +94,7 @@ impl Gateway {
 
     async fn gauges(&self) -> Result<Gauges, GatewayError> {
         let snapshot = self.store().snapshot();
-        let crl = snapshot.crl(self.authority().generation().id).cloned();
+        let crl = snapshot.crl(self.authority().generation().id).copied();
         let revoked = snapshot.certificates().filter(|c| c.revoked.is_some()).count();
         let mut gauges = Gauges {
             now: self.now(),
@@ -155,8 +155,8 @@ impl Gateway {
         let crl = self.store().crl_latest(generation.id).await?.ok_or(GatewayError::NoCrl)?;
         let snapshot = self.store().snapshot();
         let entries = revocations.iter().filter(|r| r.event <= crl.through).map(|r| CrlEntry {
-            serial: r.serial.to_string(),
-            device: snapshot.certificate(&r.serial).and_then(|c| holder_name(&snapshot, c)),
+            serial: r.id.to_string(),
+            device: snapshot.certificate(&r.id).and_then(|c| holder_name(&snapshot, c)),
             revoked_at: seconds(r.at),
             reason: reason(r.reason),
         });

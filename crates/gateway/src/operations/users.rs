@@ -1,7 +1,7 @@
 //! Users: added with their first device, listed, kept out, let in again, removed.
 
 use admin::response::{Changed, User, UserDetail};
-use store::{Actor, DeviceName, Serial};
+use store::{Actor, CertificateId, DeviceName};
 
 use super::{fits_a_certificate, user_name};
 use crate::error::GatewayError;
@@ -16,7 +16,7 @@ impl Gateway {
         let name = user_name(name)?;
         let first = DeviceName::default_device();
         fits_a_certificate(name.as_str(), first.as_str())?;
-        let detail = self.store().user_add(actor, &name, Some(&first)).await?;
+        let detail = self.store().user_add(actor, &name, Some(&first)).await?.value;
         Ok(self.look(|viewer| viewer.user_detail(&detail)).await)
     }
 
@@ -38,14 +38,12 @@ impl Gateway {
     ) -> Result<Changed, GatewayError> {
         let name = user_name(name)?;
         let before = self.store().user_show(&name).await?;
-        if before.user.enabled == enabled {
-            return Ok(Changed::default());
+        let change = self.before_change(certificates(&before));
+        let committed = self.store().user_set_enabled(actor, &name, enabled).await?;
+        match committed.events.last() {
+            Some(event) => self.after_change(change, event, &[]).await,
+            None => Ok(Changed::default()),
         }
-        let change = self.before_change(serials(&before));
-        self.store().user_set_enabled(actor, &name, enabled).await?;
-        let what = if enabled { "user_enabled" } else { "user_disabled" };
-        let event = self.last_event_of(what, &name).await?;
-        self.after_change(change, event, &[]).await
     }
 
     pub(super) async fn user_remove(
@@ -55,13 +53,15 @@ impl Gateway {
     ) -> Result<Changed, GatewayError> {
         let name = user_name(name)?;
         let before = self.store().user_show(&name).await?;
-        let change = self.before_change(serials(&before));
-        let revoked = self.store().user_remove(actor, &name).await?;
-        let event = self.last_event_of("user_removed", &name).await?;
-        self.after_change(change, event, &revoked).await
+        let change = self.before_change(certificates(&before));
+        let committed = self.store().user_remove(actor, &name).await?;
+        match committed.events.last() {
+            Some(event) => self.after_change(change, event, &committed.value).await,
+            None => Ok(Changed::default()),
+        }
     }
 }
 
-fn serials(detail: &store::UserDetail) -> Vec<Serial> {
-    detail.devices.iter().flat_map(|d| d.certificates.iter().map(|c| c.serial)).collect()
+fn certificates(detail: &store::UserDetail) -> Vec<CertificateId> {
+    detail.devices.iter().flat_map(|d| d.certificates.iter().map(|c| c.id)).collect()
 }

@@ -61,7 +61,7 @@ impl Viewer<'_> {
             device: Device {
                 state: self.state(device, current),
                 addresses: self.addresses(device),
-                serial: current.map(|c| c.serial.to_string()),
+                serial: current.map(|c| c.id.to_string()),
                 expires_at: current.map(|c| seconds(c.not_after)),
                 connected: self.connected.as_ref().map(|all| all.contains(&name)),
                 last_seen_at: last_seen(&detail.certificates),
@@ -76,7 +76,7 @@ impl Viewer<'_> {
     pub(super) fn certificate(&self, certificate: &store::Certificate) -> Certificate {
         let facts = describe::facts(&certificate.der);
         Certificate {
-            serial: certificate.serial.to_string(),
+            serial: certificate.id.to_string(),
             subject: certificate.subject.clone(),
             key_type: facts.key_type,
             not_before: seconds(certificate.not_before),
@@ -129,7 +129,7 @@ pub(crate) fn device_name(device: &store::Device) -> DeviceName {
 
 /// The device that a certificate was issued for, while both are on record.
 pub(crate) fn holder_name(snapshot: &Snapshot, entry: &CertificateEntry) -> Option<DeviceName> {
-    snapshot.identity(&entry.serial).map(|(_, device)| device_name(device))
+    snapshot.identity(&entry.id).map(|(_, device)| device_name(device))
 }
 
 /// The store's reason in the words of the protocol.

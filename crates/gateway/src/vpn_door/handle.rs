@@ -46,7 +46,7 @@ impl VpnHandle {
             cipher: info.cipher.map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             tls: info.tls.to_owned(),
             client: info.peer_version,
-            serial: info.identity.credential.serial().to_string(),
+            serial: info.identity.credential.certificate().to_string(),
             since: wall(info.since),
             renegotiated_at: info.renegotiated_at.map(wall),
             bytes_in: info.counters.rx_bytes,

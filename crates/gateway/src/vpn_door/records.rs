@@ -9,7 +9,7 @@ use std::sync::Arc;
 use admin::response::RefusalEntry;
 use clock::Clock;
 use engine::{DisconnectReason, Identity, Report, Revision};
-use pki::{Refusal, Serial};
+use pki::{CertificateId, Fingerprint, Refusal};
 use store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -36,12 +36,12 @@ pub(super) struct Records {
 }
 
 impl Directory for Records {
-    fn member(&self, serial: &Serial) -> Result<Member, Refusal> {
-        self.live.admit(serial)
+    fn member(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Member, Refusal> {
+        self.live.admit(id, fingerprint)
     }
 
-    fn recheck(&self, serial: &Serial) -> Result<(), Refusal> {
-        self.live.standing(serial)
+    fn recheck(&self, id: &CertificateId) -> Result<(), Refusal> {
+        self.live.recheck(id)
     }
 
     fn push(&self) -> Arc<PushPolicy> {
@@ -58,7 +58,7 @@ impl Directory for Records {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Opened(info) => self.opened(info.identity.credential.serial()),
+            Report::Opened(info) => self.opened(info.identity.credential.certificate()),
             Report::Closed { info, why } => {
                 if let DisconnectReason::Withdrawn(_) = why {
                     self.refused(info.source, Some(&info.identity), &why);
@@ -68,8 +68,10 @@ impl Directory for Records {
                 self.refused(source, whom.as_ref(), &why);
             }
             Report::Swept { through, closed } => {
-                self.sweeper
-                    .swept(through, closed.iter().map(|identity| identity.credential.serial()));
+                self.sweeper.swept(
+                    through,
+                    closed.iter().map(|identity| identity.credential.certificate()),
+                );
             }
             Report::Renegotiated { .. } | Report::Floated { .. } => {}
         }
@@ -92,13 +94,13 @@ impl Records {
 
     /// A session of this certificate came up: a superseded one before it is revoked. Only the first
     /// session changes anything.
-    fn opened(&self, serial: Serial) {
-        if self.live.snapshot().certificate(&serial).is_some_and(|entry| entry.connected) {
+    fn opened(&self, id: CertificateId) {
+        if self.live.snapshot().certificate(&id).is_some_and(|entry| entry.connected) {
             return;
         }
         let (store, authority) = (self.store.clone(), Arc::clone(&self.authority));
         self.runtime.spawn(async move {
-            if let Err(error) = note_connected(&store, &authority, &serial).await {
+            if let Err(error) = note_connected(&store, &authority, &id).await {
                 tracing::error!(%error, "the connection was not recorded");
             }
         });
@@ -119,10 +121,10 @@ impl Records {
 async fn note_connected(
     store: &Store,
     authority: &Authority,
-    serial: &Serial,
+    id: &CertificateId,
 ) -> Result<(), AuthorityError> {
-    let connected = store.certificate_mark_connected(serial).await?;
-    if !connected.revoked.is_empty() {
+    let connected = store.certificate_mark_connected(id).await?;
+    if !connected.value.revoked.is_empty() {
         authority.crl_catch_up().await?;
     }
     Ok(())

@@ -15,31 +15,31 @@ use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::leaf::Leaf;
-use super::passed::{Facts, Fingerprint, Passed};
+use super::passed::{Facts, Passed};
 use super::path::{AnchorError, Anchors, Presented};
-use super::{Roster, Standing};
-use crate::{Purpose, Refusal, Serial};
+use super::{CertificateStatus, StatusSource};
+use crate::{CertificateId, Fingerprint, Purpose, Refusal};
 
-/// Demands a client certificate of our CA, for clients, in its time, and in good standing.
+/// Demands a client certificate of our CA, for clients, in its time, and good by the records.
 #[derive(Debug)]
 pub struct GatewayVerifier {
     anchors: Anchors,
     passed: Passed,
     hints: Vec<DistinguishedName>,
-    roster: Arc<dyn Roster>,
+    source: Arc<dyn StatusSource>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl GatewayVerifier {
-    /// A verifier that trusts these CAs and asks this roster.
+    /// A verifier that trusts these CAs and asks this source.
     pub fn new(
         cas: &[CertificateDer<'_>],
-        roster: Arc<dyn Roster>,
+        source: Arc<dyn StatusSource>,
     ) -> Result<Arc<Self>, AnchorError> {
         let anchors = Anchors::new(cas)?;
         let hints = anchors.subjects().map(|der| der.to_vec().into()).collect();
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Ok(Arc::new(Self { anchors, passed: Passed::default(), hints, roster, algorithms }))
+        Ok(Arc::new(Self { anchors, passed: Passed::default(), hints, source, algorithms }))
     }
 
     /// What the handshake checks, to be asked once more at any later moment.
@@ -49,27 +49,28 @@ impl GatewayVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Refusal> {
-        let (serial, in_time) = self.path(end_entity, intermediates, now)?;
-        match (self.roster.standing(&serial), in_time) {
-            (Standing::Revoked { at, reason }, _) => Err(Refusal::Revoked { at, reason }),
+        let fingerprint = Fingerprint::of(end_entity);
+        let (id, in_time) = self.path(end_entity, &fingerprint, intermediates, now)?;
+        match (self.source.certificate_status(&id, &fingerprint), in_time) {
+            // A copied key of the CA and a revocation outweigh that it is expired as well.
+            (status @ (CertificateStatus::Forged | CertificateStatus::Revoked { .. }), _) => {
+                status.allowed()
+            }
             (_, Err(time)) => Err(time),
-            (Standing::Unknown, Ok(())) => Err(Refusal::NotInStore),
-            (Standing::DeviceDisabled, Ok(())) => Err(Refusal::DeviceDisabled),
-            (Standing::UserDisabled, Ok(())) => Err(Refusal::UserDisabled),
-            (Standing::Good, Ok(())) => Ok(()),
+            (status, Ok(())) => status.allowed(),
         }
     }
 
-    /// The serial of a certificate of ours for clients, and whether it is in its time.
+    /// The id of a certificate of ours for clients, and whether it is in its time.
     fn path(
         &self,
         end_entity: &CertificateDer<'_>,
+        fingerprint: &Fingerprint,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(Serial, Result<(), Refusal>), Refusal> {
-        let fingerprint = Fingerprint::of(end_entity);
-        if let Some(facts) = self.passed.find(fingerprint) {
-            return Ok((facts.serial, facts.in_time(now)));
+    ) -> Result<(CertificateId, Result<(), Refusal>), Refusal> {
+        if let Some(facts) = self.passed.find(*fingerprint) {
+            return Ok((facts.id, facts.in_time(now)));
         }
         let leaf = Leaf::read(end_entity)?;
         let presented = Presented { end_entity, intermediates };
@@ -78,15 +79,15 @@ impl GatewayVerifier {
                 // Whoever needs intermediates is checked with them, whose time passes too.
                 if intermediates.is_empty() {
                     let facts = Facts::of(&leaf, self.anchors.ca_not_after(&leaf));
-                    self.passed.insert(fingerprint, facts);
+                    self.passed.insert(*fingerprint, facts);
                 }
-                Ok((leaf.serial, Ok(())))
+                Ok((leaf.id(), Ok(())))
             }
             Err(
                 time @ (Refusal::Expired { .. }
                 | Refusal::NotYetValid { .. }
                 | Refusal::CaExpired { .. }),
-            ) => Ok((leaf.serial, Err(time))),
+            ) => Ok((leaf.id(), Err(time))),
             Err(other) => Err(other),
         }
     }

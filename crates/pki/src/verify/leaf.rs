@@ -1,7 +1,6 @@
 //! What a verifier wants to know of an end-entity certificate, beyond what webpki tells.
 
 use rustls::pki_types::CertificateDer;
-use webpki::EndEntityCert;
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::der_parser::Oid;
 use x509_parser::error::X509Error;
@@ -11,15 +10,6 @@ use x509_parser::oid_registry::{OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KE
 use x509_parser::prelude::{FromDer, X509Name};
 
 use crate::{CertificateId, IssuerId, Purpose, Refusal, Serial, Timestamp};
-
-/// The serial number of a certificate, whoever signed it.
-///
-/// # Errors
-/// [`Refusal::Malformed`], where it cannot be read.
-pub fn leaf_serial(end_entity: &CertificateDer<'_>) -> Result<Serial, Refusal> {
-    let certificate = EndEntityCert::try_from(end_entity).map_err(|_| Refusal::Malformed)?;
-    Serial::from_bytes(certificate.serial()).map_err(|_| Refusal::Malformed)
-}
 
 /// The end of a certificate's time, whoever signed it.
 ///

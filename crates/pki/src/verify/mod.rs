@@ -1,6 +1,6 @@
-//! Does this certificate open this door? Path, purpose, time and standing, each with its reason.
+//! Does this certificate open this door? Path, purpose, time and status, each with its reason.
 //!
-//! Not a revocation store: who is known and who is revoked is asked of a [`Roster`].
+//! Not a revocation store: who is known and who is revoked is asked of a [`StatusSource`].
 
 mod gateway;
 mod leaf;
@@ -12,23 +12,27 @@ use std::fmt::Debug;
 
 pub use gateway::GatewayVerifier;
 pub(crate) use leaf::Leaf;
-pub use leaf::{leaf_not_after, leaf_serial};
+pub use leaf::leaf_not_after;
 pub use path::AnchorError;
 pub use server::{NameRule, ServerNameVerifier};
 
-use crate::{RevocationReason, Serial, Timestamp};
+use crate::{CertificateId, Fingerprint, Refusal, RevocationReason, Timestamp};
 
 /// What is known of issued certificates at this moment.
 ///
 /// Called on the path of every handshake, so it answers from memory.
-pub trait Roster: Send + Sync + Debug {
-    /// Where the certificate of this serial stands.
-    fn standing(&self, serial: &Serial) -> Standing;
+pub trait StatusSource: Send + Sync + Debug {
+    /// The status of the certificate of this id, which has this fingerprint.
+    fn certificate_status(
+        &self,
+        id: &CertificateId,
+        fingerprint: &Fingerprint,
+    ) -> CertificateStatus;
 }
 
-/// Where a certificate stands with whoever issued it.
+/// What a certificate is worth to whoever issued it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum CertificateStatus {
     /// It was issued and holds.
     Good,
     /// It was revoked.
@@ -44,4 +48,23 @@ pub enum Standing {
     UserDisabled,
     /// Nothing is known of it.
     Unknown,
+    /// Another certificate is known by its id.
+    Forged,
+}
+
+impl CertificateStatus {
+    /// Whether it may be used.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn allowed(self) -> Result<(), Refusal> {
+        match self {
+            Self::Good => Ok(()),
+            Self::Revoked { at, reason } => Err(Refusal::Revoked { at, reason }),
+            Self::DeviceDisabled => Err(Refusal::DeviceDisabled),
+            Self::UserDisabled => Err(Refusal::UserDisabled),
+            Self::Unknown => Err(Refusal::NotInStore),
+            Self::Forged => Err(Refusal::Forged),
+        }
+    }
 }

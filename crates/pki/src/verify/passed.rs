@@ -2,17 +2,16 @@
 //! renews its keys, costs no second look at the CA's signature.
 //!
 //! By the hash of the whole certificate, so what is found here is what was checked, bit for bit. Time
-//! and standing change and are never remembered. Only certificates of the CA get in, and there is a
+//! and status change and are never remembered. Only certificates of the CA get in, and there is a
 //! limit to them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::UnixTime;
 
 use super::leaf::Leaf;
-use crate::{Refusal, Serial, Timestamp};
+use crate::{CertificateId, Fingerprint, Refusal, Timestamp};
 
 /// The certificates that one set of anchors let pass, for one purpose.
 #[derive(Debug, Default)]
@@ -21,15 +20,11 @@ pub(super) struct Passed(Mutex<BTreeMap<Fingerprint, Facts>>);
 /// What is needed of a certificate when it comes again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
-    pub(super) serial: Serial,
+    pub(super) id: CertificateId,
     not_before: Timestamp,
     not_after: Timestamp,
     ca_not_after: Option<Timestamp>,
 }
-
-/// SHA-256 of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fingerprint([u8; 32]);
 
 impl Passed {
     pub(super) fn find(&self, fingerprint: Fingerprint) -> Option<Facts> {
@@ -54,8 +49,8 @@ impl Passed {
 
 impl Facts {
     pub(super) fn of(leaf: &Leaf, ca_not_after: Option<Timestamp>) -> Self {
-        let Leaf { serial, not_before, not_after, .. } = *leaf;
-        Self { serial, not_before, not_after, ca_not_after }
+        let Leaf { not_before, not_after, .. } = *leaf;
+        Self { id: leaf.id(), not_before, not_after, ca_not_after }
     }
 
     /// Whether certificate and CA are in their time.
@@ -77,14 +72,6 @@ impl Facts {
     }
 }
 
-impl Fingerprint {
-    pub(super) fn of(certificate: &CertificateDer<'_>) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, certificate).as_ref());
-        Self(bytes)
-    }
-}
-
 /// About two megabytes of them.
 const MOST: usize = 16_384;
 
@@ -96,10 +83,9 @@ mod tests {
     fn too_many_are_forgotten_and_not_kept() {
         let passed = Passed::default();
         let at = Timestamp::from_unix_secs;
-        let serial = Serial::from_bytes(&[7]).unwrap();
-        let facts =
-            Facts { serial, not_before: at(1), not_after: at(9), ca_not_after: Some(at(8)) };
-        let fingerprint = |n: usize| Fingerprint::of(&CertificateDer::from(&n.to_be_bytes()[..]));
+        let id = id();
+        let facts = Facts { id, not_before: at(1), not_after: at(9), ca_not_after: Some(at(8)) };
+        let fingerprint = |n: usize| Fingerprint::of(&n.to_be_bytes());
         (0..=MOST).for_each(|n| passed.insert(fingerprint(n), facts));
         assert_eq!(passed.lock().len(), 1);
         assert!(passed.find(fingerprint(MOST)).is_some());
@@ -109,14 +95,18 @@ mod tests {
     #[test]
     fn time_is_looked_at_each_time() {
         let at = Timestamp::from_unix_secs;
-        let serial = Serial::from_bytes(&[7]).unwrap();
-        let facts =
-            Facts { serial, not_before: at(10), not_after: at(90), ca_not_after: Some(at(80)) };
+        let id = id();
+        let facts = Facts { id, not_before: at(10), not_after: at(90), ca_not_after: Some(at(80)) };
         let when = |secs| facts.in_time(at(secs).into());
         assert_eq!(when(9), Err(Refusal::NotYetValid { at: at(10) }));
         assert_eq!(when(10), Ok(()));
         assert_eq!(when(80), Ok(()));
         assert_eq!(when(81), Err(Refusal::CaExpired { at: at(80) }));
         assert_eq!(when(91), Err(Refusal::Expired { at: at(90) }));
+    }
+
+    fn id() -> CertificateId {
+        let serial = crate::Serial::from_bytes(&[7]).unwrap();
+        CertificateId { issuer: crate::IssuerId::of_name(b"a CA"), serial }
     }
 }

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clock::SystemClock;
-use store::{DeviceName, Options, RevocationReason, Store, StoreError, UserName};
+use store::{
+    CaGenerationId, DeviceName, OpenError, Options, RevocationReason, Store, StoreError, UserName,
+};
 
-use super::{ADMIN, add_ca, device_certificate, serial};
+use super::{ADMIN, add_ca, device_certificate, device_of, id};
 
 /// What a child is to do, handed over in its environment.
 #[derive(Clone, Debug)]
@@ -107,23 +109,24 @@ impl Acknowledged {
 
     async fn compare_with(&self, database: &Path) -> Result<(), String> {
         let fault = |e: StoreError| format!("{e} ({e:?})");
-        let store = Store::open(database, Arc::new(SystemClock)).map_err(fault)?;
+        let not_open = |e: OpenError| format!("{e} ({e:?})");
+        let store = Store::open(database, Arc::new(SystemClock)).map_err(not_open)?;
         let snapshot = store.snapshot();
         for name in &self.users {
             let name = UserName::new(name).unwrap();
-            let device = snapshot.device_named(&name, &DeviceName::default_device());
-            if snapshot.user_named(&name).is_none() || device.is_none() {
+            let device = device_of(&snapshot, &name, &DeviceName::default_device());
+            if device.is_none() {
                 return Err(format!("user {name} was acknowledged and is not there"));
             }
         }
         for generation in store.ca_generation_list().await.map_err(fault)? {
             let (list, _) = store.revocation_list(generation.id).await.map_err(fault)?;
-            let listed: BTreeSet<String> = list.iter().map(|r| r.serial.to_string()).collect();
+            let listed: BTreeSet<String> = list.iter().map(|r| r.id.to_string()).collect();
             if let Some(missing) = self.revoked.difference(&listed).next() {
                 return Err(format!("revocation of {missing} was acknowledged and is not there"));
             }
         }
-        let report = store.chain_verify().await.map_err(fault)?;
+        let report = store.chain_verify().await.map_err(not_open)?;
         store.close().await;
         report.fault.map_or(Ok(()), |fault| Err(fault.to_string()))
     }
@@ -156,9 +159,10 @@ pub(crate) fn main() {
 
 async fn change_all(store: &Store, base: u64, users: u64, patient: bool) {
     const TASKS: u64 = 8;
-    if store.snapshot().ca_generations().is_empty() {
-        add_ca(store).await;
-    }
+    let generation = match store.ca_generation_list().await.unwrap().first() {
+        Some(generation) => generation.id,
+        None => add_ca(store).await.id,
+    };
     let next = Arc::new(AtomicU64::new(0));
     let tasks = tokio::task::LocalSet::new();
     for _ in 0..TASKS {
@@ -169,12 +173,13 @@ async fn change_all(store: &Store, base: u64, users: u64, patient: bool) {
                 if number >= users {
                     break;
                 }
-                match change(&store, base + number + 100).await {
+                match change(&store, generation, base + number + 100).await {
                     Ok(()) => {}
-                    Err(fault) => {
+                    Err(StoreError::Storage(fault)) => {
                         println!("fault {fault:?}");
                         assert!(patient, "{fault}");
                     }
+                    Err(other) => panic!("{other}"),
                 }
             }
         });
@@ -182,17 +187,16 @@ async fn change_all(store: &Store, base: u64, users: u64, patient: bool) {
     tasks.await;
 }
 
-async fn change(store: &Store, number: u64) -> Result<(), StoreError> {
+async fn change(store: &Store, generation: CaGenerationId, number: u64) -> Result<(), StoreError> {
     let name = UserName::new(&format!("user-{number}")).unwrap();
     let added = store.user_add(&ADMIN, &name, Some(&DeviceName::default_device())).await?;
     println!("ack-user {name}");
     if number.is_multiple_of(2) {
-        let device = added.devices.first().unwrap().device.id;
-        let generation = store.snapshot().ca_generations().first().unwrap().id;
+        let device = added.value.devices.first().unwrap().device.id;
         store.certificate_record(&ADMIN, device_certificate(number, device, generation)).await?;
         let reason = RevocationReason::KeyCompromise;
-        let revocation = store.certificate_revoke(&ADMIN, &serial(number), reason).await?;
-        println!("ack-revoke {}", revocation.serial);
+        let revocation = store.certificate_revoke(&ADMIN, &id(number), reason).await?;
+        println!("ack-revoke {}", revocation.value.id);
     }
     Ok(())
 }

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clock::{Now, VirtualClock};
+use pki::IssuerId;
 use store::{
-    Actor, CaGeneration, CaGenerationId, DeviceId, DeviceName, Holder, NewCaGeneration,
-    NewCertificate, Secret, Serial, Store, UserName,
+    Actor, CaGeneration, CaGenerationId, CertificateId, DeviceId, DeviceName, Holder,
+    NewCaGeneration, NewCertificate, Secret, Serial, Snapshot, Store, UserName,
 };
 
 /// A folder that goes away with this value.
@@ -88,9 +89,15 @@ pub(crate) fn serial(number: u64) -> Serial {
     Serial::from_bytes(&number.to_be_bytes()).unwrap()
 }
 
+/// The id of a certificate of the first CA generation.
+pub(crate) fn id(number: u64) -> CertificateId {
+    CertificateId { issuer: IssuerId::of_name(b"Handfast CA 1"), serial: serial(number) }
+}
+
 /// Adds the first CA generation.
 pub(crate) async fn add_ca(store: &Store) -> CaGeneration {
     let new = NewCaGeneration {
+        issuer: id(1).issuer,
         serial: serial(1),
         subject: "CN=Handfast CA 1".into(),
         not_before: START,
@@ -98,7 +105,17 @@ pub(crate) async fn add_ca(store: &Store) -> CaGeneration {
         der: vec![0x30, 1],
         key: Some(Secret::new(b"the key of the CA".to_vec())),
     };
-    store.ca_generation_add(&ADMIN, new).await.unwrap()
+    store.ca_generation_add(&ADMIN, new).await.unwrap().value
+}
+
+/// A device of a snapshot by its names.
+pub(crate) fn device_of(
+    snapshot: &Snapshot,
+    user: &UserName,
+    name: &DeviceName,
+) -> Option<DeviceId> {
+    let named = |d: &&Arc<store::Device>| d.user_name == *user && d.name == *name;
+    snapshot.devices().find(named).map(|device| device.id)
 }
 
 /// A certificate for a device, as the CA would issue it.
@@ -114,7 +131,7 @@ pub(crate) fn device_certificate(
         not_before: START,
         not_after: START + 31_536_000,
         issued_by,
-        der: vec![0x30, 2],
+        der: number.to_be_bytes().to_vec(),
         key: None,
         supersedes_within: None,
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clock::Now;
 use datapath::{Carrier, Command, Endpoint, Notice, PeerCounters, PeerRef, Shard, StreamId};
-use pki::{Refusal, RevocationReason, Serial, Timestamp};
+use pki::{CertificateId, IssuerId, Refusal, RevocationReason, Serial, Timestamp};
 use testkit::Random;
 use tunnel::{Close, EndReason};
 use wire::SessionId;
@@ -587,12 +587,12 @@ fn identity((device, certificate): Holder) -> Identity {
     let serial = Serial::from_bytes(&[1 + device, certificate]).expect("a serial");
     let (user, device) = names(device);
     let principal = Principal { user, device };
-    Identity { principal, credential: Credential::Certificate(serial) }
+    let id = CertificateId { issuer: IssuerId::of_name(b"a CA"), serial };
+    Identity { principal, credential: Credential::Certificate(id) }
 }
 
 fn holder(identity: &Identity) -> Holder {
-    let Credential::Certificate(serial) = &identity.credential;
-    match serial.as_bytes() {
+    match identity.credential.certificate().serial.as_bytes() {
         [device, certificate] => (device - 1, *certificate),
         other => panic!("{other:?}"),
     }

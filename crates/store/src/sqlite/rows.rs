@@ -1,11 +1,10 @@
 //! Rows to records: the queries that the reader and the writer share.
 
-use std::collections::BTreeMap;
-
-use pki::{RevocationReason, Serial};
+use pki::{CertificateId, Fingerprint, IssuerId, RevocationReason, Serial};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 
-use crate::error::StoreError;
+use super::column::event_id;
+use crate::error::{Fault, Refused, StoreError};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::names::{DeviceName, UserName};
 use crate::records::{
@@ -23,12 +22,15 @@ const DEVICE: &str = "SELECT d.id, d.user, u.name, d.name, d.enabled, d.added_at
      WHERE d.removed_at IS NULL";
 
 const CERTIFICATE: &str = "SELECT c.serial, c.holder, c.device, c.other, c.subject, c.not_before, \
-     c.not_after, c.issued_by, c.recorded_at, c.connected_at, c.superseded_by, c.supersede_at, \
-     r.at, r.reason, r.event, c.der \
-     FROM certificates c LEFT JOIN revocations r ON r.serial = c.serial";
+     c.not_after, c.issued_by, c.recorded_at, c.connected_at, s.serial, c.supersede_at, \
+     r.at, r.reason, r.event, c.der, g.issuer, sg.issuer, c.hash \
+     FROM certificates c JOIN ca_generations g ON g.id = c.issued_by \
+     LEFT JOIN revocations r ON r.certificate = c.id \
+     LEFT JOIN certificates s ON s.id = c.superseded_by \
+     LEFT JOIN ca_generations sg ON sg.id = s.issued_by";
 
 const CA_GENERATION: &str =
-    "SELECT id, serial, subject, not_before, not_after, added_at, der FROM ca_generations";
+    "SELECT id, serial, subject, not_before, not_after, added_at, der, issuer FROM ca_generations";
 
 const CRL: &str = "SELECT generation, number, this_update, next_update, through, der FROM crls";
 
@@ -38,7 +40,7 @@ pub(crate) fn user_list(conn: &Connection) -> Found<Vec<User>> {
 
 pub(crate) fn user_named(conn: &Connection, name: &UserName) -> Found<User> {
     first(conn, &format!("{USER} AND name = ?"), [name.as_str()], user)?
-        .ok_or_else(|| StoreError::UserUnknown(name.clone()))
+        .ok_or_else(|| Refused::UserUnknown(name.clone()).into())
 }
 
 pub(crate) fn user_detail(conn: &Connection, name: &UserName) -> Found<UserDetail> {
@@ -66,7 +68,7 @@ pub(crate) fn device_named(
     let id = user_named(conn, owner)?.id;
     let sql = format!("{DEVICE} AND d.user = ? AND d.name = ?");
     first(conn, &sql, params![id.get(), name.as_str()], device)?
-        .ok_or_else(|| StoreError::DeviceUnknown(owner.clone(), name.clone()))
+        .ok_or_else(|| Refused::DeviceUnknown(owner.clone(), name.clone()).into())
 }
 
 pub(crate) fn device_by_id(conn: &Connection, id: DeviceId) -> Found<Option<Device>> {
@@ -86,10 +88,6 @@ fn with_certificates(conn: &Connection, device: Device) -> Found<DeviceDetail> {
     Ok(DeviceDetail { device, certificates })
 }
 
-pub(crate) fn lease_of(conn: &Connection, device: DeviceId) -> Found<Option<Lease>> {
-    first(conn, "SELECT ipv4, ipv6 FROM leases WHERE device = ?", [device.get()], |r| lease(r, 0))
-}
-
 pub(crate) fn certificate_list(conn: &Connection) -> Found<Vec<Certificate>> {
     list(conn, &format!("{CERTIFICATE} ORDER BY c.id"), [], certificate_row)
 }
@@ -99,37 +97,45 @@ pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<
     list(conn, &sql, [device.get()], certificate_row)
 }
 
-pub(crate) fn certificate(conn: &Connection, serial: &Serial) -> Found<Certificate> {
-    first(conn, &format!("{CERTIFICATE} WHERE c.serial = ?"), [serial.as_bytes()], certificate_row)?
-        .ok_or(StoreError::CertificateUnknown(*serial))
+pub(crate) fn certificate(conn: &Connection, id: &CertificateId) -> Found<Certificate> {
+    let sql = format!("{CERTIFICATE} WHERE g.issuer = ? AND c.serial = ?");
+    first(conn, &sql, params![id.issuer.as_bytes(), id.serial.as_bytes()], certificate_row)?
+        .ok_or(Refused::CertificateUnknown(id.serial).into())
 }
 
 /// The other certificates of `of`'s holder that are not revoked.
-pub(crate) fn certificates_beside(conn: &Connection, of: &Serial) -> Found<Vec<Certificate>> {
-    let sql = format!(
-        "{CERTIFICATE} JOIN certificates n ON n.serial = ? AND n.holder = c.holder \
-         AND n.device IS c.device AND n.other IS c.other AND n.id <> c.id \
-         WHERE r.serial IS NULL ORDER BY c.id"
-    );
-    list(conn, &sql, [of.as_bytes()], certificate_row)
+pub(crate) fn certificates_beside(
+    conn: &Connection,
+    of: &CertificateId,
+) -> Found<Vec<Certificate>> {
+    of_the_same_holder(conn, of, "n.id <> c.id")
 }
 
 /// Certificates that were recorded before `of`, for the same holder, and have been superseded.
 pub(crate) fn certificates_superseded_before(
     conn: &Connection,
-    of: &Serial,
+    of: &CertificateId,
+) -> Found<Vec<Certificate>> {
+    of_the_same_holder(conn, of, "n.id > c.id AND c.superseded_by IS NOT NULL")
+}
+
+fn of_the_same_holder(
+    conn: &Connection,
+    of: &CertificateId,
+    which: &str,
 ) -> Found<Vec<Certificate>> {
     let sql = format!(
-        "{CERTIFICATE} JOIN certificates n ON n.serial = ? AND n.holder = c.holder \
-         AND n.device IS c.device AND n.other IS c.other AND n.id > c.id \
-         WHERE r.serial IS NULL AND c.superseded_by IS NOT NULL ORDER BY c.id"
+        "{CERTIFICATE} JOIN ca_generations ng ON ng.issuer = ? \
+         JOIN certificates n ON n.issued_by = ng.id AND n.serial = ? AND n.holder = c.holder \
+         AND n.device IS c.device AND n.other IS c.other AND {which} \
+         WHERE r.event IS NULL ORDER BY c.id"
     );
-    list(conn, &sql, [of.as_bytes()], certificate_row)
+    list(conn, &sql, params![of.issuer.as_bytes(), of.serial.as_bytes()], certificate_row)
 }
 
 /// Certificates whose time to be superseded has come.
 pub(crate) fn certificates_due(conn: &Connection, now: i64) -> Found<Vec<Certificate>> {
-    let sql = format!("{CERTIFICATE} WHERE c.supersede_at <= ? AND r.serial IS NULL ORDER BY c.id");
+    let sql = format!("{CERTIFICATE} WHERE c.supersede_at <= ? AND r.event IS NULL ORDER BY c.id");
     list(conn, &sql, [now], certificate_row)
 }
 
@@ -139,15 +145,16 @@ pub(crate) fn revocation_list(
 ) -> Found<(Vec<Revocation>, EventId)> {
     // One read transaction, so that the list and the event fit together.
     let txn = conn.unchecked_transaction()?;
-    let sql = "SELECT r.serial, c.issued_by, r.at, r.reason, r.event FROM revocations r \
-         JOIN certificates c ON c.serial = r.serial WHERE c.issued_by = ? ORDER BY r.event";
+    let sql = "SELECT c.serial, c.issued_by, r.at, r.reason, r.event, g.issuer FROM revocations r \
+         JOIN certificates c ON c.id = r.certificate JOIN ca_generations g ON g.id = c.issued_by \
+         WHERE c.issued_by = ? ORDER BY r.event";
     let revocations = list(&txn, sql, [generation.get()], |row| {
         Ok(Revocation {
-            serial: serial(row, 0)?,
+            id: CertificateId { issuer: issuer(row, 5)?, serial: serial(row, 0)? },
             issued_by: CaGenerationId::from_row(row.get(1)?),
             at: number(row, 2, "time of a revocation")?,
             reason: reason(row, 3)?,
-            event: EventId::from_row(row.get(4)?),
+            event: event_id(row, 4)?,
         })
     })?;
     Ok((revocations, event_latest(&txn)?))
@@ -169,12 +176,6 @@ pub(crate) fn setting(conn: &Connection, name: &str) -> Found<Option<String>> {
     first(conn, "SELECT value FROM settings WHERE name = ?", [name], |row| Ok(row.get(0)?))
 }
 
-pub(crate) fn setting_list(conn: &Connection) -> Found<BTreeMap<String, String>> {
-    let pairs =
-        list(conn, "SELECT name, value FROM settings", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(pairs.into_iter().collect())
-}
-
 pub(crate) fn secret(conn: &Connection, name: &str) -> Found<Option<Secret>> {
     first(conn, "SELECT value FROM secrets WHERE name = ?", [name], |row| {
         Ok(Secret::new(row.get(0)?))
@@ -182,8 +183,8 @@ pub(crate) fn secret(conn: &Connection, name: &str) -> Found<Option<Secret>> {
 }
 
 pub(crate) fn event_latest(conn: &Connection) -> Found<EventId> {
-    let id = first(conn, "SELECT event FROM chain_head", [], |row| Ok(row.get(0)?))?;
-    id.map(EventId::from_row).ok_or(StoreError::Unreadable { what: "head of the event chain" })
+    let id = first(conn, "SELECT event FROM chain_head", [], |row| Ok(event_id(row, 0)?))?;
+    id.ok_or(Fault::Unreadable { what: "head of the event chain" }.into())
 }
 
 fn list<T, P: Params>(
@@ -226,8 +227,7 @@ fn device(row: &Row<'_>) -> Found<Device> {
         id: DeviceId::from_row(row.get(0)?),
         user: UserId::from_row(row.get(1)?),
         user_name: user_name(row, 2)?,
-        name: DeviceName::new(&name)
-            .map_err(|_| StoreError::Unreadable { what: "name of a device" })?,
+        name: DeviceName::new(&name).map_err(|_| Fault::Unreadable { what: "name of a device" })?,
         enabled: row.get(4)?,
         added_at: number(row, 5, "time of a device")?,
         lease: lease(row, 6)?,
@@ -243,9 +243,10 @@ fn lease(row: &Row<'_>, at: usize) -> Found<Lease> {
 
 fn certificate_row(row: &Row<'_>) -> Found<Certificate> {
     let issued_by = CaGenerationId::from_row(row.get(7)?);
-    let serial = serial(row, 0)?;
+    let id = CertificateId { issuer: issuer(row, 16)?, serial: serial(row, 0)? };
     Ok(Certificate {
-        serial,
+        id,
+        fingerprint: Fingerprint::from_bytes(row.get(18)?),
         holder: holder(row)?,
         subject: row.get(4)?,
         not_before: number(row, 5, "start of a certificate")?,
@@ -253,24 +254,30 @@ fn certificate_row(row: &Row<'_>) -> Found<Certificate> {
         issued_by,
         recorded_at: number(row, 8, "time of a certificate")?,
         connected_at: maybe_number(row, 9, "first use of a certificate")?,
-        superseded_by: row
-            .get::<_, Option<Vec<u8>>>(10)?
-            .map(|bytes| parse_serial(&bytes))
-            .transpose()?,
+        superseded_by: successor(row)?,
         supersede_at: maybe_number(row, 11, "deadline of a certificate")?,
-        revocation: revocation_of(row, serial, issued_by)?,
+        revocation: revocation_of(row, id, issued_by)?,
         der: row.get(15)?,
     })
 }
 
+fn successor(row: &Row<'_>) -> Found<Option<CertificateId>> {
+    let Some(bytes) = row.get::<_, Option<Vec<u8>>>(10)? else { return Ok(None) };
+    Ok(Some(CertificateId { issuer: issuer(row, 17)?, serial: parse_serial(&bytes)? }))
+}
+
+fn issuer(row: &Row<'_>, at: usize) -> Found<IssuerId> {
+    Ok(IssuerId::from_bytes(row.get(at)?))
+}
+
 fn revocation_of(
     row: &Row<'_>,
-    serial: Serial,
+    id: CertificateId,
     issued_by: CaGenerationId,
 ) -> Found<Option<Revocation>> {
     let Some(at) = maybe_number(row, 12, "time of a revocation")? else { return Ok(None) };
-    let event = EventId::from_row(row.get(14)?);
-    Ok(Some(Revocation { serial, issued_by, at, reason: reason(row, 13)?, event }))
+    let event = event_id(row, 14)?;
+    Ok(Some(Revocation { id, issued_by, at, reason: reason(row, 13)?, event }))
 }
 
 fn holder(row: &Row<'_>) -> Found<Holder> {
@@ -278,13 +285,14 @@ fn holder(row: &Row<'_>) -> Found<Holder> {
         ("device", Some(id), None) => Ok(Holder::Device(DeviceId::from_row(id))),
         ("gateway", None, None) => Ok(Holder::Gateway),
         ("other", None, Some(name)) => Ok(Holder::Other(name)),
-        _ => Err(StoreError::Unreadable { what: "holder of a certificate" }),
+        _ => Err(Fault::Unreadable { what: "holder of a certificate" }.into()),
     }
 }
 
 fn ca_generation(row: &Row<'_>) -> Found<CaGeneration> {
     Ok(CaGeneration {
         id: CaGenerationId::from_row(row.get(0)?),
+        issuer: issuer(row, 7)?,
         serial: serial(row, 1)?,
         subject: row.get(2)?,
         not_before: number(row, 3, "start of a CA generation")?,
@@ -300,14 +308,14 @@ fn crl(row: &Row<'_>) -> Found<Crl> {
         number: number(row, 1, "number of a CRL")?,
         this_update: number(row, 2, "thisUpdate of a CRL")?,
         next_update: number(row, 3, "nextUpdate of a CRL")?,
-        through: EventId::from_row(row.get(4)?),
+        through: event_id(row, 4)?,
         der: row.get(5)?,
     })
 }
 
 fn user_name(row: &Row<'_>, at: usize) -> Found<UserName> {
     let name: String = row.get(at)?;
-    UserName::new(&name).map_err(|_| StoreError::Unreadable { what: "name of a user" })
+    UserName::new(&name).map_err(|_| Fault::Unreadable { what: "name of a user" }.into())
 }
 
 fn serial(row: &Row<'_>, at: usize) -> Found<Serial> {
@@ -315,19 +323,19 @@ fn serial(row: &Row<'_>, at: usize) -> Found<Serial> {
 }
 
 fn parse_serial(bytes: &[u8]) -> Found<Serial> {
-    Serial::from_bytes(bytes).map_err(|_| StoreError::Unreadable { what: "serial number" })
+    Serial::from_bytes(bytes).map_err(|_| Fault::Unreadable { what: "serial number" }.into())
 }
 
 fn reason(row: &Row<'_>, at: usize) -> Found<RevocationReason> {
     RevocationReason::from_code(number(row, at, "reason of a revocation")?)
-        .ok_or(StoreError::Unreadable { what: "reason of a revocation" })
+        .ok_or(Fault::Unreadable { what: "reason of a revocation" }.into())
 }
 
 fn number<T: TryFrom<i64>>(row: &Row<'_>, at: usize, what: &'static str) -> Found<T> {
-    T::try_from(row.get(at)?).map_err(|_| StoreError::Unreadable { what })
+    T::try_from(row.get(at)?).map_err(|_| Fault::Unreadable { what }.into())
 }
 
 fn maybe_number(row: &Row<'_>, at: usize, what: &'static str) -> Found<Option<u64>> {
     let value: Option<i64> = row.get(at)?;
-    value.map(|v| u64::try_from(v).map_err(|_| StoreError::Unreadable { what })).transpose()
+    value.map(|v| u64::try_from(v).map_err(|_| Fault::Unreadable { what }.into())).transpose()
 }

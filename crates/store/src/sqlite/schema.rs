@@ -10,37 +10,29 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::error::StoreError;
-
-/// "HfSt": tells our databases from other programs'.
-const APPLICATION_ID: i32 = 0x4866_5374;
+use super::migration::{APPLICATION_ID, VERSION, migrate, version};
+use crate::error::OpenError;
 
 /// How long to wait for a lock inside the database, which only a stranger can hold for long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Step n brings version n to n + 1. Steps are never changed once released.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
-
-/// The version that this release reads and writes.
-const VERSION: u32 = MIGRATIONS.len() as u32;
-
 /// Opens for writing: makes the file where there is none, and brings the tables up to date.
-pub(crate) fn open_owned(path: &Path, synced: bool) -> Result<Connection, StoreError> {
+pub(crate) fn open_owned(path: &Path, synced: bool) -> Result<Connection, OpenError> {
     make_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags)?;
     identify(&conn, path)?;
     set_up(&conn, path, synced)?;
-    migrate(&mut conn, &MIGRATIONS)?;
+    migrate(&mut conn)?;
     Ok(conn)
 }
 
 /// Opens for reading, beside the owner or without one.
-pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     if !path.exists() {
-        return Err(StoreError::Absent(path.to_owned()));
+        return Err(OpenError::Absent(path.to_owned()));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
@@ -48,15 +40,15 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     identify(&conn, path)?;
     let found = version(&conn)?;
     if found < VERSION {
-        return Err(StoreError::SchemaOlder { found, known: VERSION });
+        return Err(OpenError::SchemaOlder { found, known: VERSION });
     }
     conn.pragma_update(None, "query_only", true)?;
     Ok(conn)
 }
 
 /// The database holds private keys: it is made with mode 0600, which SQLite gives its log as well.
-fn make_file(path: &Path) -> Result<(), StoreError> {
-    let fault = |source| StoreError::File { path: path.to_owned(), source: Arc::new(source) };
+fn make_file(path: &Path) -> Result<(), OpenError> {
+    let fault = |source| OpenError::File { path: path.to_owned(), source: Arc::new(source) };
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Ok(_) => sync_folder(path).map_err(fault),
@@ -71,31 +63,31 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-fn identify(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+fn identify(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     let id = conn.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
     let id = match id {
         Err(e) if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
-            return Err(StoreError::Foreign(path.to_owned()));
+            return Err(OpenError::Foreign(path.to_owned()));
         }
         id => id?,
     };
     let empty = version(conn)? == 0 && table_count(conn)? == 0;
     if id != APPLICATION_ID && !empty {
-        return Err(StoreError::Foreign(path.to_owned()));
+        return Err(OpenError::Foreign(path.to_owned()));
     }
     let found = version(conn)?;
     if found > VERSION {
-        return Err(StoreError::SchemaNewer { found, known: VERSION });
+        return Err(OpenError::SchemaNewer { found, known: VERSION });
     }
     Ok(())
 }
 
-fn set_up(conn: &Connection, path: &Path, synced: bool) -> Result<(), StoreError> {
+fn set_up(conn: &Connection, path: &Path, synced: bool) -> Result<(), OpenError> {
     conn.busy_timeout(PATIENCE)?;
     conn.set_prepared_statement_cache_capacity(64);
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))?;
     if mode != "wal" {
-        return Err(StoreError::NoWriteAheadLog(path.to_owned()));
+        return Err(OpenError::NoWriteAheadLog(path.to_owned()));
     }
     conn.pragma_update(None, "synchronous", if synced { "FULL" } else { "OFF" })?;
     conn.pragma_update(None, "foreign_keys", true)?;
@@ -109,23 +101,6 @@ fn set_up(conn: &Connection, path: &Path, synced: bool) -> Result<(), StoreError
     Ok(())
 }
 
-fn migrate(conn: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
-    let txn = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&txn)?;
-    for (step, sql) in (1u32..).zip(steps) {
-        if step > found {
-            txn.execute_batch(sql)?;
-            txn.pragma_update(None, "application_id", APPLICATION_ID)?;
-            txn.pragma_update(None, "user_version", step)?;
-        }
-    }
-    Ok(txn.commit()?)
-}
-
-fn version(conn: &Connection) -> Result<u32, StoreError> {
-    Ok(conn.pragma_query_value(None, "user_version", |row| row.get(0))?)
-}
-
-fn table_count(conn: &Connection) -> Result<i64, StoreError> {
+fn table_count(conn: &Connection) -> Result<i64, OpenError> {
     Ok(conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?)
 }

@@ -6,8 +6,11 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 
-use crate::error::StoreError;
+use super::column::{column, event_id, row_id};
+use crate::actor::Actor;
+use crate::error::{Fault, StoreError};
 use crate::event::{ChainFault, ChainReport, Event, EventKind};
 use crate::ids::EventId;
 
@@ -52,37 +55,43 @@ impl Head {
     const START: Head = Head { event: EventId::NONE, hash: [0; 32] };
 
     /// The recorded head. Read inside a transaction that holds the write lock, before appending.
-    pub(crate) fn read(conn: &Connection) -> Result<Self, StoreError> {
+    pub(crate) fn read(conn: &Connection) -> Result<Self, Fault> {
         let mut statement = conn.prepare_cached("SELECT event, hash FROM chain_head")?;
-        Ok(statement.query_row([], |row| {
-            Ok(Self { event: EventId::from_row(row.get(0)?), hash: row.get(1)? })
-        })?)
+        Ok(statement
+            .query_row([], |row| Ok(Self { event: event_id(row, 0)?, hash: row.get(1)? }))?)
     }
 
     /// Appends an event and moves the head on to it.
     pub(crate) fn append_in_txn(
         &mut self,
         conn: &Connection,
-        at_ms: i64,
-        actor: &str,
+        at_ms: u64,
+        actor: &Actor,
         kind: &EventKind,
-        payload: &str,
-    ) -> Result<EventId, StoreError> {
-        let id = self.event.get() + 1;
-        let entry = Entry { id, at_ms, actor, kind: kind.as_str(), payload };
+        payload: Value,
+    ) -> Result<Event, StoreError> {
+        let event = self.event.next();
+        let (actor, text) = (actor.to_string(), payload.to_string());
+        let entry = Entry {
+            id: row_id(event)?,
+            at_ms: column(at_ms, "the system's time")?,
+            actor: &actor,
+            kind: kind.as_str(),
+            payload: &text,
+        };
         let hash = entry.hash(&self.hash);
         conn.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)")?.execute(params![
-            id,
-            at_ms,
-            actor,
-            kind.as_str(),
-            payload,
+            entry.id,
+            entry.at_ms,
+            entry.actor,
+            entry.kind,
+            entry.payload,
             hash
         ])?;
         conn.prepare_cached("UPDATE chain_head SET event = ?, hash = ?")?
-            .execute(params![id, hash])?;
-        *self = Self { event: EventId::from_row(id), hash };
-        Ok(self.event)
+            .execute(params![entry.id, hash])?;
+        *self = Self { event, hash };
+        Ok(Event { id: event, at_ms, actor, kind: kind.clone(), payload, hash: hex(&hash) })
     }
 }
 
@@ -91,12 +100,13 @@ pub(crate) fn event_list(
     conn: &Connection,
     after: EventId,
     limit: usize,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<Vec<Event>, Fault> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
     let mut statement = conn.prepare_cached(
         "SELECT id, at_ms, actor, kind, payload, hash FROM events WHERE id > ? ORDER BY id LIMIT ?",
     )?;
-    let mut rows = statement.query(params![after.get(), limit])?;
+    let mut rows = statement.query(params![after, limit])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push(event(row)?);
@@ -104,11 +114,11 @@ pub(crate) fn event_list(
     Ok(events)
 }
 
-fn event(row: &Row<'_>) -> Result<Event, StoreError> {
+fn event(row: &Row<'_>) -> Result<Event, Fault> {
     let payload: String = row.get(4)?;
-    let unreadable = |what| StoreError::Unreadable { what };
+    let unreadable = |what| Fault::Unreadable { what };
     Ok(Event {
-        id: EventId::from_row(row.get(0)?),
+        id: event_id(row, 0)?,
         at_ms: row.get::<_, i64>(1)?.try_into().map_err(|_| unreadable("time of an event"))?,
         actor: row.get(2)?,
         kind: EventKind::from_row(row.get(3)?),
@@ -118,24 +128,24 @@ fn event(row: &Row<'_>) -> Result<Event, StoreError> {
 }
 
 /// Recomputes every hash, in one read transaction.
-pub(crate) fn verify(conn: &Connection) -> Result<ChainReport, StoreError> {
+pub(crate) fn verify(conn: &Connection) -> Result<ChainReport, Fault> {
     let txn = conn.unchecked_transaction()?;
     let mut good = Head::START;
     let fault = match walk(&txn, &mut good)? {
         Some(fault) => Some(fault),
         None => compare_with_head(&txn, &good)?,
     };
-    Ok(ChainReport { events: good.event.get().unsigned_abs(), head: hex(&good.hash), fault })
+    Ok(ChainReport { events: good.event.get(), head: hex(&good.hash), fault })
 }
 
-fn walk(conn: &Connection, good: &mut Head) -> Result<Option<ChainFault>, StoreError> {
+fn walk(conn: &Connection, good: &mut Head) -> Result<Option<ChainFault>, Fault> {
     let mut statement =
         conn.prepare("SELECT id, at_ms, actor, kind, payload, hash FROM events ORDER BY id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let expected = EventId::from_row(good.event.get() + 1);
+        let expected = good.event.next();
         let id: i64 = row.get(0)?;
-        if id != expected.get() {
+        if u64::try_from(id) != Ok(expected.get()) {
             return Ok(Some(ChainFault::Missing { event: expected }));
         }
         match follows(row, id, &good.hash) {
@@ -156,23 +166,22 @@ fn follows(row: &Row<'_>, id: i64, former: &Hash) -> Option<Hash> {
     (entry.hash(former) == stored).then_some(stored)
 }
 
-fn compare_with_head(conn: &Connection, good: &Head) -> Result<Option<ChainFault>, StoreError> {
-    let after = |id: EventId| EventId::from_row(id.get() + 1);
+fn compare_with_head(conn: &Connection, good: &Head) -> Result<Option<ChainFault>, Fault> {
     let recorded = conn
         .query_row("SELECT event, hash FROM chain_head", [], |row| {
-            Ok((EventId::from_row(row.get(0)?), row.get::<_, Hash>(1)?))
+            Ok((event_id(row, 0)?, row.get::<_, Hash>(1)?))
         })
         .optional()?;
     Ok(match recorded {
         Some((event, _)) if event > good.event => {
-            Some(ChainFault::Missing { event: after(good.event) })
+            Some(ChainFault::Missing { event: good.event.next() })
         }
         Some((event, _)) if event < good.event => {
-            Some(ChainFault::BeyondHead { event: after(event) })
+            Some(ChainFault::BeyondHead { event: event.next() })
         }
         Some((event, hash)) if hash != good.hash => Some(ChainFault::Altered { event }),
         Some(_) => None,
-        None => Some(ChainFault::BeyondHead { event: after(EventId::NONE) }),
+        None => Some(ChainFault::BeyondHead { event: EventId::NONE.next() }),
     })
 }
 

@@ -2,94 +2,76 @@
 
 use pki::RevocationReason;
 use rusqlite::{OptionalExtension, params};
-use serde_json::json;
 
+use super::rows;
+use super::txn::Txn;
 use crate::actor::Actor;
-use crate::error::StoreError;
+use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
 use crate::names::{DeviceName, UserName};
-use crate::records::{Device, Revocation, User, UserDetail};
-use crate::rows;
-use crate::snapshot::Delta;
-use crate::txn::Txn;
+use crate::payload::{DevicePayload, UserPayload};
 
 /// 0 is the network, 1 the gateway.
 const LEASE_FIRST: u32 = 2;
 
 impl Txn<'_> {
-    pub(crate) fn user_add(
+    pub(super) fn user_add(
         &mut self,
         actor: &Actor,
         name: &UserName,
         first_device: Option<&DeviceName>,
-    ) -> Result<UserDetail, StoreError> {
+    ) -> Result<(), StoreError> {
         match rows::user_named(self.conn, name) {
-            Ok(_) => return Err(StoreError::UserExists(name.clone())),
-            Err(StoreError::UserUnknown(_)) => {}
+            Ok(_) => return Err(Refused::UserExists(name.clone()).into()),
+            Err(StoreError::Refused(Refused::UserUnknown(_))) => {}
             Err(fault) => return Err(fault),
         }
         self.conn
             .prepare_cached("INSERT INTO users (name, enabled, added_at) VALUES (?, 1, ?)")?
             .execute(params![name.as_str(), self.secs()?])?;
         let user = rows::user_named(self.conn, name)?;
-        let payload = json!({ "user": user.name, "user_id": user.id });
-        self.event_append(actor, &EventKind::USER_ADDED, &payload)?;
-        self.learn(Delta::User(user));
-        if let Some(device) = first_device {
-            self.device_add(actor, name, device)?;
-        }
-        rows::user_detail(self.conn, name)
+        self.record(actor, &EventKind::USER_ADDED, &UserPayload::from(&user))?;
+        first_device.map_or(Ok(()), |device| self.device_add(actor, name, device))
     }
 
-    pub(crate) fn user_set_enabled(
+    pub(super) fn user_set_enabled(
         &mut self,
         actor: &Actor,
         name: &UserName,
         enabled: bool,
-    ) -> Result<User, StoreError> {
+    ) -> Result<(), StoreError> {
         let user = rows::user_named(self.conn, name)?;
         if user.enabled == enabled {
-            return Ok(user);
+            return Ok(());
         }
         self.conn
             .prepare_cached("UPDATE users SET enabled = ? WHERE id = ?")?
             .execute(params![enabled, user.id.get()])?;
         let kind = if enabled { EventKind::USER_ENABLED } else { EventKind::USER_DISABLED };
-        self.event_append(actor, &kind, &json!({ "user": user.name, "user_id": user.id }))?;
-        let user = User { enabled, ..user };
-        self.learn(Delta::User(user.clone()));
-        Ok(user)
+        self.record(actor, &kind, &UserPayload::from(&user)).map(drop)
     }
 
-    pub(crate) fn user_remove(
-        &mut self,
-        actor: &Actor,
-        name: &UserName,
-    ) -> Result<Vec<Revocation>, StoreError> {
+    pub(super) fn user_remove(&mut self, actor: &Actor, name: &UserName) -> Result<(), StoreError> {
         let user = rows::user_named(self.conn, name)?;
-        let mut revoked = Vec::new();
         for device in rows::devices_of(self.conn, user.id)? {
-            revoked.extend(self.device_remove(actor, name, &device.name)?);
+            self.device_remove(actor, name, &device.name)?;
         }
         self.conn
             .prepare_cached("UPDATE users SET removed_at = ? WHERE id = ?")?
             .execute(params![self.secs()?, user.id.get()])?;
-        let payload = json!({ "user": user.name, "user_id": user.id });
-        self.event_append(actor, &EventKind::USER_REMOVED, &payload)?;
-        self.learn(Delta::UserGone(user.id));
-        Ok(revoked)
+        self.record(actor, &EventKind::USER_REMOVED, &UserPayload::from(&user)).map(drop)
     }
 
-    pub(crate) fn device_add(
+    pub(super) fn device_add(
         &mut self,
         actor: &Actor,
         owner: &UserName,
         name: &DeviceName,
-    ) -> Result<Device, StoreError> {
+    ) -> Result<(), StoreError> {
         let user = rows::user_named(self.conn, owner)?;
         match rows::device_named(self.conn, owner, name) {
-            Ok(_) => return Err(StoreError::DeviceExists(owner.clone(), name.clone())),
-            Err(StoreError::DeviceUnknown(..)) => {}
+            Ok(_) => return Err(Refused::DeviceExists(owner.clone(), name.clone()).into()),
+            Err(StoreError::Refused(Refused::DeviceUnknown(..))) => {}
             Err(fault) => return Err(fault),
         }
         self.conn
@@ -99,55 +81,49 @@ impl Txn<'_> {
             .execute(params![user.id.get(), name.as_str(), self.secs()?])?;
         self.lease_add(self.conn.last_insert_rowid())?;
         let device = rows::device_named(self.conn, owner, name)?;
-        self.event_append(actor, &EventKind::DEVICE_ADDED, &describe(&device))?;
-        self.learn(Delta::Device(device.clone()));
-        Ok(device)
+        self.record(actor, &EventKind::DEVICE_ADDED, &DevicePayload::from(&device)).map(drop)
     }
 
-    pub(crate) fn device_set_enabled(
+    pub(super) fn device_set_enabled(
         &mut self,
         actor: &Actor,
         owner: &UserName,
         name: &DeviceName,
         enabled: bool,
-    ) -> Result<Device, StoreError> {
+    ) -> Result<(), StoreError> {
         let device = rows::device_named(self.conn, owner, name)?;
         if device.enabled == enabled {
-            return Ok(device);
+            return Ok(());
         }
         self.conn
             .prepare_cached("UPDATE devices SET enabled = ? WHERE id = ?")?
             .execute(params![enabled, device.id.get()])?;
         let kind = if enabled { EventKind::DEVICE_ENABLED } else { EventKind::DEVICE_DISABLED };
-        let device = Device { enabled, ..device };
-        self.event_append(actor, &kind, &describe(&device))?;
-        self.learn(Delta::Device(device.clone()));
-        Ok(device)
+        self.record(actor, &kind, &DevicePayload::from(&device)).map(drop)
     }
 
-    pub(crate) fn device_revoke(
+    pub(super) fn device_revoke(
         &mut self,
         actor: &Actor,
         owner: &UserName,
         name: &DeviceName,
         reason: RevocationReason,
-    ) -> Result<Vec<Revocation>, StoreError> {
+    ) -> Result<(), StoreError> {
         let device = rows::device_named(self.conn, owner, name)?;
         rows::certificates_of(self.conn, device.id)?
             .into_iter()
             .filter(|certificate| certificate.revocation.is_none())
-            .map(|certificate| self.revoke_in_txn(actor, certificate, reason))
-            .collect()
+            .try_for_each(|certificate| self.revoke_in_txn(actor, &certificate, reason))
     }
 
-    pub(crate) fn device_remove(
+    pub(super) fn device_remove(
         &mut self,
         actor: &Actor,
         owner: &UserName,
         name: &DeviceName,
-    ) -> Result<Vec<Revocation>, StoreError> {
+    ) -> Result<(), StoreError> {
         let reason = RevocationReason::CessationOfOperation;
-        let revoked = self.device_revoke(actor, owner, name, reason)?;
+        self.device_revoke(actor, owner, name, reason)?;
         let device = rows::device_named(self.conn, owner, name)?;
         self.conn
             .prepare_cached("DELETE FROM leases WHERE device = ?")?
@@ -155,9 +131,7 @@ impl Txn<'_> {
         self.conn
             .prepare_cached("UPDATE devices SET removed_at = ? WHERE id = ?")?
             .execute(params![self.secs()?, device.id.get()])?;
-        self.event_append(actor, &EventKind::DEVICE_REMOVED, &describe(&device))?;
-        self.learn(Delta::DeviceGone(device.id));
-        Ok(revoked)
+        self.record(actor, &EventKind::DEVICE_REMOVED, &DevicePayload::from(&device)).map(drop)
     }
 
     fn lease_add(&mut self, device: i64) -> Result<(), StoreError> {
@@ -179,7 +153,7 @@ impl Txn<'_> {
         match top {
             None if LEASE_FIRST <= last => Ok(LEASE_FIRST),
             Some(top) if top < last => Ok(top + 1),
-            _ => self.lease_gap()?.ok_or(StoreError::AddressesUsedUp { last }),
+            _ => self.lease_gap()?.ok_or(Refused::AddressesUsedUp { last }.into()),
         }
     }
 
@@ -191,14 +165,4 @@ impl Txn<'_> {
         let last = self.options.lease_last;
         Ok(statement.query_row([LEASE_FIRST, last], |row| row.get(0)).optional()?)
     }
-}
-
-fn describe(device: &Device) -> serde_json::Value {
-    json!({
-        "user": device.user_name,
-        "user_id": device.user,
-        "device": device.name,
-        "device_id": device.id,
-        "lease": device.lease,
-    })
 }

@@ -1,0 +1,63 @@
+//! Changes as values, and what is answered to one: its events.
+//!
+//! A change says what is wanted, with the names that its author used; a backend makes it whole or
+//! refuses it. What it did is told by the events alone.
+
+use pki::{CertificateId, RevocationReason};
+use serde_json::Value;
+
+use crate::actor::Actor;
+use crate::event::{Event, EventKind};
+use crate::ids::EventId;
+use crate::names::{DeviceName, UserName};
+use crate::records::{NewCaGeneration, NewCertificate, NewCrl};
+use crate::secret::Secret;
+
+/// What somebody wants changed.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    SettingSet { name: String, value: String },
+    SecretPut { name: String, secret: Secret },
+    CaGenerationAdd(NewCaGeneration),
+    UserAdd { name: UserName, first_device: Option<DeviceName> },
+    UserSetEnabled { name: UserName, enabled: bool },
+    UserRemove { name: UserName },
+    DeviceAdd { user: UserName, device: DeviceName },
+    DeviceSetEnabled { user: UserName, device: DeviceName, enabled: bool },
+    DeviceRevoke { user: UserName, device: DeviceName, reason: RevocationReason },
+    DeviceRemove { user: UserName, device: DeviceName },
+    CertificateRecord(Box<NewCertificate>),
+    CertificateRevoke { id: CertificateId, reason: RevocationReason },
+    CertificateMarkConnected { id: CertificateId },
+    CertificateSupersedeDue,
+    CrlRecord(NewCrl),
+    EventAppend { kind: EventKind, payload: Value },
+}
+
+/// A change and its author.
+#[derive(Clone, Debug)]
+pub(crate) struct Proposal {
+    pub(crate) actor: Actor,
+    pub(crate) change: Change,
+}
+
+/// What a change committed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Committed<T> {
+    /// What came of it.
+    pub value: T,
+    /// Its own events, in their order; none where everything was so already.
+    pub events: Vec<Event>,
+}
+
+impl<T> Committed<T> {
+    /// Whether everything was so already.
+    pub fn is_unchanged(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The last of its events: a snapshot that reaches through it has all of them.
+    pub fn through(&self) -> Option<EventId> {
+        self.events.last().map(|event| event.id)
+    }
+}

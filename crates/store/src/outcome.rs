@@ -1,0 +1,112 @@
+//! What came of a change, read from its events and from nothing else.
+
+use crate::change::Committed;
+use crate::error::{Fault, StoreError};
+use crate::event::{Event, EventKind};
+use crate::payload::{
+    self, AddedGeneration, DevicePayload, RecordedPayload, RevokedPayload, UserPayload,
+};
+use crate::records::{
+    CaGeneration, Certificate, Connected, Device, DeviceDetail, NewCaGeneration, NewCertificate,
+    Revocation, User, UserDetail,
+};
+
+/// The events are all there is to say.
+pub(crate) fn nothing_more(events: Vec<Event>) -> Committed<()> {
+    Committed { value: (), events }
+}
+
+pub(crate) fn ca_generation(
+    new: NewCaGeneration,
+    events: Vec<Event>,
+) -> Result<Committed<CaGeneration>, StoreError> {
+    let event = last(&events, &EventKind::CA_GENERATION_ADDED)?;
+    let AddedGeneration { id } = read(event)?;
+    let value = CaGeneration::added(id, new, event.at());
+    Ok(Committed { value, events })
+}
+
+/// A user that was added, with its first device.
+pub(crate) fn user(events: Vec<Event>) -> Result<Committed<UserDetail>, StoreError> {
+    let event = last(&events, &EventKind::USER_ADDED)?;
+    let UserPayload { user, user_id } = read(event)?;
+    let user = User { id: user_id, name: user, enabled: true, added_at: event.at() };
+    let devices = of_kind(&events, &EventKind::DEVICE_ADDED)
+        .map(|event| Ok(DeviceDetail { device: added_device(event)?, certificates: Vec::new() }))
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Committed { value: UserDetail { user, devices }, events })
+}
+
+pub(crate) fn device(events: Vec<Event>) -> Result<Committed<Device>, StoreError> {
+    let value = added_device(last(&events, &EventKind::DEVICE_ADDED)?)?;
+    Ok(Committed { value, events })
+}
+
+pub(crate) fn certificate(
+    new: NewCertificate,
+    events: Vec<Event>,
+) -> Result<Committed<Certificate>, StoreError> {
+    let event = last(&events, &EventKind::CERTIFICATE_RECORDED)?;
+    let RecordedPayload { certificate, sha256, .. } = read(event)?;
+    let value = Certificate {
+        id: certificate.id,
+        fingerprint: sha256,
+        holder: new.holder,
+        subject: new.subject,
+        not_before: new.not_before,
+        not_after: new.not_after,
+        issued_by: new.issued_by,
+        recorded_at: event.at(),
+        connected_at: None,
+        superseded_by: None,
+        supersede_at: None,
+        revocation: None,
+        der: new.der,
+    };
+    Ok(Committed { value, events })
+}
+
+pub(crate) fn revocation(events: Vec<Event>) -> Result<Committed<Revocation>, StoreError> {
+    let value = revoked(last(&events, &EventKind::CERTIFICATE_REVOKED)?)?;
+    Ok(Committed { value, events })
+}
+
+pub(crate) fn revocations(events: Vec<Event>) -> Result<Committed<Vec<Revocation>>, StoreError> {
+    let value = all_revoked(&events)?;
+    Ok(Committed { value, events })
+}
+
+pub(crate) fn connected(events: Vec<Event>) -> Result<Committed<Connected>, StoreError> {
+    let first = of_kind(&events, &EventKind::CERTIFICATE_CONNECTED).next().is_some();
+    let value = Connected { first, revoked: all_revoked(&events)? };
+    Ok(Committed { value, events })
+}
+
+fn added_device(event: &Event) -> Result<Device, StoreError> {
+    Ok(read::<DevicePayload>(event)?.into_device(event.at()))
+}
+
+fn all_revoked(events: &[Event]) -> Result<Vec<Revocation>, StoreError> {
+    of_kind(events, &EventKind::CERTIFICATE_REVOKED).map(revoked).collect()
+}
+
+fn revoked(event: &Event) -> Result<Revocation, StoreError> {
+    let RevokedPayload { certificate, reason } = read(event)?;
+    let (id, issued_by) = (certificate.id, certificate.issued_by);
+    Ok(Revocation { id, issued_by, at: event.at(), reason, event: event.id })
+}
+
+fn of_kind<'a>(events: &'a [Event], kind: &'a EventKind) -> impl Iterator<Item = &'a Event> {
+    events.iter().filter(move |event| event.kind == *kind)
+}
+
+fn last<'a>(events: &'a [Event], kind: &EventKind) -> Result<&'a Event, StoreError> {
+    events.iter().rfind(|event| event.kind == *kind).ok_or(UNANSWERED.into())
+}
+
+fn read<T: serde::de::DeserializeOwned>(event: &Event) -> Result<T, StoreError> {
+    payload::of(event).ok_or(UNANSWERED.into())
+}
+
+/// A backend that commits a change and tells something else of it.
+const UNANSWERED: Fault = Fault::Unreadable { what: "answer to a change" };

@@ -1,0 +1,170 @@
+//! What the events about records carry: enough to repeat them on a snapshot, and the names of the
+//! time, as the log has to make sense by itself.
+//!
+//! Payloads have a version. Those without one (written before version 2) read well but do not say
+//! enough; whoever meets one builds anew from the rows. Fields are only ever added.
+
+use pki::{CertificateId, Fingerprint, IssuerId, RevocationReason, Serial};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::Event;
+use crate::ids::{CaGenerationId, DeviceId, UserId};
+use crate::names::{DeviceName, UserName};
+use crate::records::{Certificate, Device, Holder, Lease, User};
+
+/// The version of the payloads that this release writes.
+const VERSION: u32 = 2;
+
+/// About a user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UserPayload {
+    pub(crate) user: UserName,
+    pub(crate) user_id: UserId,
+}
+
+/// About a device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DevicePayload {
+    pub(crate) user: UserName,
+    pub(crate) user_id: UserId,
+    pub(crate) device: DeviceName,
+    pub(crate) device_id: DeviceId,
+    pub(crate) lease: Lease,
+}
+
+/// The number that a CA generation got.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct AddedGeneration {
+    pub(crate) id: CaGenerationId,
+}
+
+/// Which certificate, and whose it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CertificatePayload {
+    #[serde(flatten)]
+    pub(crate) id: CertificateId,
+    pub(crate) issued_by: CaGenerationId,
+    pub(crate) subject: String,
+    #[serde(flatten)]
+    pub(crate) holder: HolderPayload,
+}
+
+/// Whose a certificate is. `holder` is for readers of the log; `device_id` or `other` decide.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct HolderPayload {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<UserName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceName>,
+}
+
+/// A certificate that was recorded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RecordedPayload {
+    #[serde(flatten)]
+    pub(crate) certificate: CertificatePayload,
+    pub(crate) sha256: Fingerprint,
+    pub(crate) not_after: u64,
+    /// Those that it takes the place of, at `supersede_at` at the latest.
+    pub(crate) supersedes: Vec<Serial>,
+    /// Who issued each of those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
+    pub(crate) supersedes_of: Vec<IssuerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) supersede_at: Option<u64>,
+}
+
+/// A certificate that was revoked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RevokedPayload {
+    #[serde(flatten)]
+    pub(crate) certificate: CertificatePayload,
+    pub(crate) reason: RevocationReason,
+}
+
+impl From<&User> for UserPayload {
+    fn from(user: &User) -> Self {
+        Self { user: user.name.clone(), user_id: user.id }
+    }
+}
+
+impl From<&Device> for DevicePayload {
+    fn from(device: &Device) -> Self {
+        Self {
+            user: device.user_name.clone(),
+            user_id: device.user,
+            device: device.name.clone(),
+            device_id: device.id,
+            lease: device.lease,
+        }
+    }
+}
+
+impl CertificatePayload {
+    /// `device` is the holder, where that is one that is still there.
+    pub(crate) fn new(certificate: &Certificate, device: Option<&Device>) -> Self {
+        Self {
+            id: certificate.id,
+            issued_by: certificate.issued_by,
+            subject: certificate.subject.clone(),
+            holder: HolderPayload::new(&certificate.holder, device),
+        }
+    }
+}
+
+impl HolderPayload {
+    fn new(holder: &Holder, device: Option<&Device>) -> Self {
+        match holder {
+            Holder::Gateway => Self { holder: Some(GATEWAY.to_owned()), ..Self::default() },
+            Holder::Other(name) => {
+                let name = Some(name.clone());
+                Self { holder: name.clone(), other: name, ..Self::default() }
+            }
+            Holder::Device(id) => Self {
+                device_id: Some(*id),
+                user: device.map(|device| device.user_name.clone()),
+                device: device.map(|device| device.name.clone()),
+                ..Self::default()
+            },
+        }
+    }
+
+    pub(crate) fn to_holder(&self) -> Holder {
+        match (self.device_id, &self.other) {
+            (Some(id), _) => Holder::Device(id),
+            (None, Some(name)) => Holder::Other(name.clone()),
+            (None, None) => Holder::Gateway,
+        }
+    }
+}
+
+const GATEWAY: &str = "gateway";
+
+/// A payload as it is stored.
+pub(crate) fn to_value(payload: &impl Serialize) -> Value {
+    let mut value = serde_json::to_value(payload).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        fields.insert(VERSION_FIELD.to_owned(), VERSION.into());
+    }
+    value
+}
+
+/// The payload of an event, where it says enough and can be read.
+pub(crate) fn of<T: DeserializeOwned>(event: &Event) -> Option<T> {
+    if event.payload.get(VERSION_FIELD)?.as_u64()? != u64::from(VERSION) {
+        return None;
+    }
+    T::deserialize(&event.payload).ok()
+}
+
+/// The field that says which version a payload is of.
+const VERSION_FIELD: &str = "v";

@@ -1,0 +1,245 @@
+//! The store on SQLite: the one implementation of [`Writing`] and [`Reading`].
+//!
+//! A batch is one transaction, in which each change has a savepoint of its own, so that one that is
+//! refused takes nothing back but itself.
+//!
+//! After a failed sync nobody knows what the disk has: Linux reports it once and may then call the
+//! lost pages clean. So all changes are refused from then on; the next start reads what is really
+//! there.
+
+mod certificates;
+mod chain;
+mod column;
+mod error;
+mod migration;
+mod rows;
+mod schema;
+mod txn;
+mod users;
+
+use std::path::Path;
+
+use clock::Clock;
+use rusqlite::Connection;
+
+use crate::backend::{Batch, Reading, Writing};
+use crate::change::Proposal;
+use crate::error::{Fault, OpenError, StoreError};
+use crate::event::{ChainReport, Event};
+use crate::ids::{CaGenerationId, EventId};
+use crate::names::{DeviceName, UserName};
+use crate::options::Options;
+use crate::records::{
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,
+};
+use crate::secret::Secret;
+use crate::snapshot::Snapshot;
+use error::is_failed_sync;
+use txn::Txn;
+
+/// After so many changed rows the log is copied into the database.
+const CHECKPOINT_ROWS: u64 = 2_000;
+
+/// The connection for writing.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    conn: Connection,
+    options: Options,
+    broken: Option<Fault>,
+    checkpointed_at: u64,
+}
+
+impl Sqlite {
+    /// Opens the database, makes it where there is none, and brings its tables up to date. The
+    /// caller holds the owner's lock.
+    pub(crate) fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let conn = schema::open_owned(path, !options.danger_unsynced)?;
+        Ok(Self { checkpointed_at: conn.total_changes(), conn, options, broken: None })
+    }
+
+    fn transact(
+        &self,
+        proposals: &[Proposal],
+        clock: &dyn Clock,
+        known: EventId,
+    ) -> Result<Batch, Fault> {
+        // IMMEDIATE: the chain's head is read under the write lock, so ids are in commit order.
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        let mut txn = Txn::new(&self.conn, &self.options, clock.now())?;
+        let missed = match txn.head() > known {
+            true => chain::event_list(&self.conn, known, usize::MAX)?,
+            false => Vec::new(),
+        };
+        let mut outcomes = Vec::with_capacity(proposals.len());
+        for proposal in proposals {
+            txn.now = clock.now();
+            outcomes.push(make_or_take_back(&mut txn, proposal)?);
+        }
+        self.conn.execute_batch("COMMIT")?;
+        Ok(Batch { missed, outcomes })
+    }
+
+    fn take_back(&mut self, fault: &Fault) {
+        if !self.conn.is_autocommit() {
+            // If even this fails, so will the next BEGIN, and say why.
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        if is_failed_sync(fault) {
+            self.broken = Some(fault.clone());
+        }
+    }
+
+    /// Nothing is lost when a checkpoint fails, as the log stays; but a failed sync ends writing.
+    fn checkpoint(&mut self, mode: &str) {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        if let Err(fault) = self.conn.query_row(&sql, [], |_| Ok(())) {
+            let fault = fault.into();
+            if is_failed_sync(&fault) {
+                self.broken = Some(fault);
+            }
+        }
+    }
+}
+
+impl Writing for Sqlite {
+    fn commit(
+        &mut self,
+        proposals: &[Proposal],
+        clock: &dyn Clock,
+        known: EventId,
+    ) -> Result<Batch, Fault> {
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
+        let done = self.transact(proposals, clock, known);
+        if let Err(fault) = &done {
+            self.take_back(fault);
+        }
+        done
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        // One read transaction, so that the rows and the event fit together.
+        let txn = self.conn.unchecked_transaction()?;
+        Ok(Snapshot::from_rows(
+            rows::user_list(&txn)?,
+            rows::device_list(&txn)?,
+            &rows::certificate_list(&txn)?,
+            &rows::crl_list(&txn)?,
+            rows::event_latest(&txn)?,
+        ))
+    }
+
+    fn rest(&mut self) {
+        let changed = self.conn.total_changes();
+        if self.broken.is_none() && changed - self.checkpointed_at >= CHECKPOINT_ROWS {
+            self.checkpointed_at = changed;
+            self.checkpoint("PASSIVE");
+        }
+    }
+
+    fn close(mut self: Box<Self>) {
+        if self.broken.is_none() {
+            self.checkpoint("TRUNCATE");
+        }
+    }
+}
+
+/// The events of a change, or why there are none; a fault that ends the batch.
+fn make_or_take_back(
+    txn: &mut Txn<'_>,
+    proposal: &Proposal,
+) -> Result<Result<Vec<Event>, StoreError>, Fault> {
+    let mark = txn.mark();
+    txn.conn.execute_batch("SAVEPOINT change")?;
+    let made = txn.apply(&proposal.actor, &proposal.change);
+    if let Err(StoreError::Storage(fault)) = &made
+        && fault.ends_the_batch()
+    {
+        return Err(fault.clone());
+    }
+    if made.is_err() {
+        txn.conn.execute_batch("ROLLBACK TO change")?;
+        txn.reset(&mark);
+    }
+    txn.conn.execute_batch("RELEASE change")?;
+    Ok(made.map(|()| txn.take_events()))
+}
+
+/// A connection for reading.
+#[derive(Debug)]
+pub(crate) struct ReadOnly {
+    conn: Connection,
+}
+
+impl ReadOnly {
+    /// Opens the database, beside its owner or without one.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self { conn: schema::open_read_only(path)? })
+    }
+
+    /// Recomputes every hash of the log.
+    pub(crate) fn chain_verify(&self) -> Result<ChainReport, Fault> {
+        chain::verify(&self.conn)
+    }
+}
+
+impl Reading for ReadOnly {
+    fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        rows::setting(&self.conn, name)
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<Secret>, StoreError> {
+        rows::secret(&self.conn, name)
+    }
+
+    fn ca_generation_list(&self) -> Result<Vec<CaGeneration>, StoreError> {
+        rows::ca_generation_list(&self.conn)
+    }
+
+    fn user_list(&self) -> Result<Vec<User>, StoreError> {
+        rows::user_list(&self.conn)
+    }
+
+    fn user_detail(&self, name: &UserName) -> Result<UserDetail, StoreError> {
+        rows::user_detail(&self.conn, name)
+    }
+
+    fn device_list(&self, user: Option<&UserName>) -> Result<Vec<Device>, StoreError> {
+        match user {
+            None => rows::device_list(&self.conn),
+            Some(name) => rows::devices_of(&self.conn, rows::user_named(&self.conn, name)?.id),
+        }
+    }
+
+    fn device_detail(
+        &self,
+        user: &UserName,
+        name: &DeviceName,
+    ) -> Result<DeviceDetail, StoreError> {
+        rows::device_detail(&self.conn, user, name)
+    }
+
+    fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError> {
+        rows::certificate_list(&self.conn)
+    }
+
+    fn revocation_list(
+        &self,
+        generation: CaGenerationId,
+    ) -> Result<(Vec<Revocation>, EventId), StoreError> {
+        rows::revocation_list(&self.conn, generation)
+    }
+
+    fn crl_latest(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError> {
+        rows::crl_latest(&self.conn, generation)
+    }
+
+    fn event_list(&self, after: EventId, limit: usize) -> Result<Vec<Event>, StoreError> {
+        Ok(chain::event_list(&self.conn, after, limit)?)
+    }
+
+    fn event_latest(&self) -> Result<EventId, StoreError> {
+        rows::event_latest(&self.conn)
+    }
+}
