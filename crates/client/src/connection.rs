@@ -9,21 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use engine::{Client, ClientEvent, ClientSettings, DisconnectReason, Link};
+use engine::{Client, ClientEvent, ClientSettings, Link};
 use sysio::netlink::NetworkWatch;
 use sysio::{TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep_until, timeout};
+use wire::cipher::Cipher;
 use wire::mtu::Transport;
 use wire::push::PushReply;
 
+use crate::ClientError;
+use crate::attempt::{Attempt, Target};
 use crate::events::{Connected, Progress, Warning};
-use crate::retry::{Next, next, why};
 use crate::settings::ConnectSettings;
 use crate::signals::{Ask, Asks};
 use crate::statistics::Statistics;
 use crate::system::{Plan, System, SystemError, Way, Wishes};
 use crate::tunnel_config::TunnelConfigs;
-use crate::{ClientError, Remote};
 
 /// What connections are made with, one after the other.
 pub(crate) struct Connector<'a, P> {
@@ -41,22 +42,6 @@ pub(crate) struct Connector<'a, P> {
     pub(crate) is_quiet: bool,
 }
 
-/// One address to try.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) remote: Remote,
-    pub(crate) address: SocketAddr,
-}
-
-/// How a try ended.
-pub(crate) struct Attempt {
-    pub(crate) next: Next,
-    pub(crate) why: String,
-    pub(crate) was_up: bool,
-    /// The server said nothing, or nothing leads there.
-    pub(crate) was_silent: bool,
-}
-
 /// What happened during a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rested {
@@ -66,12 +51,43 @@ pub(crate) enum Rested {
     Woken,
 }
 
+/// A connection that is followed, from its first packet on.
+struct Followed<'t> {
+    target: &'t Target,
+    /// When the server must have answered.
+    answer_by: Option<Instant>,
+    /// When a change of the network has come to rest.
+    settled: Option<Instant>,
+    unchanged: bool,
+    addresses: Vec<IpAddr>,
+    up: Option<Up>,
+}
+
+impl<'t> Followed<'t> {
+    fn new(target: &'t Target, limit: Option<Duration>) -> Self {
+        let answer_by = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let (settled, up, addresses) = (None, None, Vec::new());
+        Self { target, answer_by, settled, unchanged: false, addresses, up }
+    }
+}
+
 /// A tunnel that is up: to whom, since when, and how often its keys were renewed.
 #[derive(Clone, Copy, Debug)]
 struct Up {
     server: SocketAddr,
     since: Now,
     renewals: u64,
+}
+
+/// What is looked at next.
+enum Turn {
+    /// Something happened to the connection; none, if its task is gone.
+    Event(Option<ClientEvent>),
+    Ask(Ask),
+    Unanswered,
+    NetworkChanged,
+    NetworkSettled,
+    NamesDue,
 }
 
 /// When the name servers are looked at next.
@@ -160,78 +176,104 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
         target: &Target,
         limit: Option<Duration>,
     ) -> Result<Attempt, ClientError> {
-        let address = target.address;
-        let mut answer_by = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let (mut unchanged, mut addresses) = (false, Vec::new());
-        let mut up: Option<Up> = None;
-        let mut settled: Option<Instant> = None;
+        let mut followed = Followed::new(target, limit);
         loop {
-            let Some(client) = &mut self.client else { return Ok(Attempt::cut_off(up)) };
-            let event = tokio::select! {
-                biased;
-                event = client.event() => event,
-                ask = self.asks.next() => match ask {
-                    Ask::Statistics => {
-                        self.tell_statistics(up).await;
-                        continue;
-                    }
-                    Ask::Reconnect => {
-                        self.say_goodbye().await;
-                        return Ok(Attempt::asked(up));
-                    }
-                },
-                () = passed(answer_by) => {
-                    return Ok(Attempt::unanswered(address, limit.unwrap_or_default()));
+            let ended = match self.turn(&followed).await {
+                Turn::Event(event) => self.take_event(event, &mut followed).await?,
+                Turn::Ask(Ask::Statistics) => {
+                    self.tell_statistics(followed.up).await;
+                    None
                 }
-                () = self.watch.changed() => {
-                    settled.get_or_insert(Instant::now() + SETTLES);
-                    continue;
+                Turn::Ask(Ask::Reconnect) => {
+                    self.say_goodbye().await;
+                    Some(Attempt::asked(followed.up.is_some()))
                 }
-                () = passed(settled) => {
-                    settled = None;
-                    match self.take_network(target, up.is_some()).await {
-                        Network::Same => {}
-                        Network::Unsettled => settled = Some(Instant::now() + LOOKS_AGAIN),
-                        Network::Other => return Ok(Attempt::of_another_network(up)),
-                    }
-                    continue;
+                Turn::Unanswered => {
+                    Some(Attempt::unanswered(target.address, limit.unwrap_or_default()))
                 }
-                () = sleep_until(self.names.due) => {
+                Turn::NetworkChanged => {
+                    followed.settled.get_or_insert(Instant::now() + SETTLES);
+                    None
+                }
+                Turn::NetworkSettled => self.take_network(&mut followed).await,
+                Turn::NamesDue => {
                     self.keep_names();
-                    continue;
+                    None
                 }
             };
-            match event {
-                Some(ClientEvent::Answered) => answer_by = None,
-                Some(ClientEvent::Pushed(reply)) => {
-                    (unchanged, addresses) = self.set_up(&reply, address.ip()).await?;
-                }
-                Some(ClientEvent::Established(cipher)) => {
-                    let since = self.settings.clock.now();
-                    up = Some(Up { server: address, since, renewals: 0 });
-                    self.is_quiet = false;
-                    (self.progress)(Progress::Connected(Connected {
-                        server: address,
-                        interface: self.system.interface().to_owned(),
-                        addresses: addresses.clone(),
-                        cipher,
-                        unchanged,
-                    }));
-                }
-                Some(ClientEvent::Renegotiated) => {
-                    up.iter_mut().for_each(|up| up.renewals += 1);
-                    (self.progress)(Progress::Renegotiated);
-                }
-                Some(ClientEvent::Ended(ending)) => {
-                    return Attempt::ended(&ending, up.map(|up| self.time_since(up.since)));
-                }
-                None => return Ok(Attempt::cut_off(up)),
+            if let Some(attempt) = ended {
+                return Ok(attempt);
             }
         }
     }
 
-    /// The network changed: routes past the tunnel follow, and so does a session over UDP that is up.
-    async fn take_network(&mut self, target: &Target, is_up: bool) -> Network {
+    /// Waits for what has to be looked at next.
+    async fn turn(&mut self, followed: &Followed<'_>) -> Turn {
+        let Some(client) = &mut self.client else { return Turn::Event(None) };
+        tokio::select! {
+            biased;
+            event = client.event() => Turn::Event(event),
+            ask = self.asks.next() => Turn::Ask(ask),
+            () = passed(followed.answer_by) => Turn::Unanswered,
+            () = self.watch.changed() => Turn::NetworkChanged,
+            () = passed(followed.settled) => Turn::NetworkSettled,
+            () = sleep_until(self.names.due) => Turn::NamesDue,
+        }
+    }
+
+    async fn take_event(
+        &mut self,
+        event: Option<ClientEvent>,
+        followed: &mut Followed<'_>,
+    ) -> Result<Option<Attempt>, ClientError> {
+        match event {
+            Some(ClientEvent::Answered) => followed.answer_by = None,
+            Some(ClientEvent::Pushed(reply)) => {
+                let server = followed.target.address.ip();
+                (followed.unchanged, followed.addresses) = self.set_up(&reply, server).await?;
+            }
+            Some(ClientEvent::Established(cipher)) => self.take_established(cipher, followed),
+            Some(ClientEvent::Renegotiated) => {
+                followed.up.iter_mut().for_each(|up| up.renewals += 1);
+                (self.progress)(Progress::Renegotiated);
+            }
+            Some(ClientEvent::Ended(ending)) => {
+                let up_for = followed.up.map(|up| self.time_since(up.since));
+                return Attempt::ended(&ending, up_for).map(Some);
+            }
+            None => return Ok(Some(Attempt::cut_off(followed.up.is_some()))),
+        }
+        Ok(None)
+    }
+
+    fn take_established(&mut self, cipher: Option<Cipher>, followed: &mut Followed<'_>) {
+        let (server, since) = (followed.target.address, self.settings.clock.now());
+        followed.up = Some(Up { server, since, renewals: 0 });
+        self.is_quiet = false;
+        (self.progress)(Progress::Connected(Connected {
+            server,
+            interface: self.system.interface().to_owned(),
+            addresses: followed.addresses.clone(),
+            cipher,
+            unchanged: followed.unchanged,
+        }));
+    }
+
+    /// The network has changed and come to rest.
+    async fn take_network(&mut self, followed: &mut Followed<'_>) -> Option<Attempt> {
+        followed.settled = None;
+        match self.follow_network(followed.target, followed.up.is_some()).await {
+            Network::Same => None,
+            Network::Unsettled => {
+                followed.settled = Some(Instant::now() + LOOKS_AGAIN);
+                None
+            }
+            Network::Other => Some(Attempt::of_another_network(followed.up.is_some())),
+        }
+    }
+
+    /// Routes past the tunnel follow the network, and so does a session over UDP that is up.
+    async fn follow_network(&mut self, target: &Target, is_up: bool) -> Network {
         let server = target.address.ip();
         if self.system.keep_reachable(server).await.is_err() {
             // A gateway whose network is not there yet, for instance.
@@ -407,47 +449,6 @@ enum Network {
     Other,
 }
 
-impl Attempt {
-    fn ended(ending: &DisconnectReason, up_for: Option<Duration>) -> Result<Self, ClientError> {
-        let (why, was_up) = (why(ending), up_for.is_some());
-        let next = match next(ending) {
-            Next::GiveUp(error) => return Err(error),
-            // A server that sends everybody away at once is not asked again without a pause.
-            Next::AtOnce if up_for.is_some_and(|time| time < SHORT) => Next::Usual,
-            next => next,
-        };
-        Ok(Self { next, why, was_up, was_silent: false })
-    }
-
-    fn unanswered(address: SocketAddr, limit: Duration) -> Self {
-        let why = format!(
-            "{address} did not answer for {} s (it may be off, a firewall may be in between, or the \
-             tls-auth key be a wrong one)",
-            limit.as_secs()
-        );
-        Self { next: Next::Usual, why, was_up: false, was_silent: true }
-    }
-
-    fn unreachable(why: String) -> Self {
-        Self { next: Next::Usual, why, was_up: false, was_silent: true }
-    }
-
-    fn cut_off(up: Option<Up>) -> Self {
-        let why = "the connection's task ended".to_owned();
-        Self { next: Next::Usual, why, was_up: up.is_some(), was_silent: false }
-    }
-
-    fn asked(up: Option<Up>) -> Self {
-        let why = "it was asked for by SIGUSR1".to_owned();
-        Self { next: Next::AtOnce, why, was_up: up.is_some(), was_silent: false }
-    }
-
-    fn of_another_network(up: Option<Up>) -> Self {
-        let why = "the network changed".to_owned();
-        Self { next: Next::AtOnce, why, was_up: up.is_some(), was_silent: false }
-    }
-}
-
 /// Completes at this time; never, if there is none.
 async fn passed(time: Option<Instant>) {
     match time {
@@ -458,8 +459,6 @@ async fn passed(time: Option<Instant>) {
 
 /// The priority of the thread that carries packets, where the system allows it.
 const NICE: i32 = -6;
-/// A connection that was up for less than this was none.
-const SHORT: Duration = Duration::from_secs(5);
 /// The wait for the acknowledgement of a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Changes of a network come in bursts: links, addresses, routes.

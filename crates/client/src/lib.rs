@@ -11,6 +11,7 @@
 //! One invariant: whatever is changed on this machine is undone at the end, and what would outlive a
 //! killed client is on record before it is done.
 
+mod attempt;
 mod claim;
 mod connection;
 mod error;

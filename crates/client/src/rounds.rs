@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use pki::Refusal;
 
+use crate::attempt::{Attempt, Target};
 use crate::claim::Claim;
-use crate::connection::{Attempt, Connector, Rested, Target};
+use crate::connection::{Connector, Rested};
 use crate::events::{EndedBy, Progress, Warning};
 use crate::names::{Effort, Names};
 use crate::retry::{Backoff, Next};

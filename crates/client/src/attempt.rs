@@ -1,0 +1,72 @@
+//! A try to connect to one address, and how it ended.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use engine::DisconnectReason;
+
+use crate::retry::{Next, next, why};
+use crate::{ClientError, Remote};
+
+/// One address to try.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) remote: Remote,
+    pub(crate) address: SocketAddr,
+}
+
+/// How a try ended.
+pub(crate) struct Attempt {
+    pub(crate) next: Next,
+    pub(crate) why: String,
+    pub(crate) was_up: bool,
+    /// The server said nothing, or nothing leads there.
+    pub(crate) was_silent: bool,
+}
+
+impl Attempt {
+    pub(crate) fn ended(
+        ending: &DisconnectReason,
+        up_for: Option<Duration>,
+    ) -> Result<Self, ClientError> {
+        let (why, was_up) = (why(ending), up_for.is_some());
+        let next = match next(ending) {
+            Next::GiveUp(error) => return Err(error),
+            // A server that sends everybody away at once is not asked again without a pause.
+            Next::AtOnce if up_for.is_some_and(|time| time < SHORT) => Next::Usual,
+            next => next,
+        };
+        Ok(Self { next, why, was_up, was_silent: false })
+    }
+
+    pub(crate) fn unanswered(address: SocketAddr, limit: Duration) -> Self {
+        let why = format!(
+            "{address} did not answer for {} s (it may be off, a firewall may be in between, or the \
+             tls-auth key be a wrong one)",
+            limit.as_secs()
+        );
+        Self { next: Next::Usual, why, was_up: false, was_silent: true }
+    }
+
+    pub(crate) fn unreachable(why: String) -> Self {
+        Self { next: Next::Usual, why, was_up: false, was_silent: true }
+    }
+
+    pub(crate) fn cut_off(was_up: bool) -> Self {
+        let why = "the connection's task ended".to_owned();
+        Self { next: Next::Usual, why, was_up, was_silent: false }
+    }
+
+    pub(crate) fn asked(was_up: bool) -> Self {
+        let why = "it was asked for by SIGUSR1".to_owned();
+        Self { next: Next::AtOnce, why, was_up, was_silent: false }
+    }
+
+    pub(crate) fn of_another_network(was_up: bool) -> Self {
+        let why = "the network changed".to_owned();
+        Self { next: Next::AtOnce, why, was_up, was_silent: false }
+    }
+}
+
+/// A connection that was up for less than this was none.
+const SHORT: Duration = Duration::from_secs(5);
