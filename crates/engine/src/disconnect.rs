@@ -20,6 +20,8 @@ pub enum DisconnectReason {
     Replaced,
     /// An administrator closed it.
     Kicked,
+    /// It had shown no certificate, and its place was needed.
+    MadeRoom,
     /// Its TCP connection ended.
     Connection(StreamEnd),
     /// Nothing authentic came for the time of ping-restart.
@@ -51,6 +53,7 @@ impl DisconnectReason {
             }
             DisconnectReason::Replaced => "replaced",
             DisconnectReason::Kicked => "kicked",
+            DisconnectReason::MadeRoom => "made_room",
             DisconnectReason::Connection(end) => end.code(),
             DisconnectReason::PingTimeout => "ping_timeout",
             DisconnectReason::Shutdown => "shutdown",
@@ -83,6 +86,9 @@ impl fmt::Display for DisconnectReason {
             DisconnectReason::Kicked => {
                 f.write_str("closed by an administrator; the client may come back")
             }
+            DisconnectReason::MadeRoom => {
+                f.write_str("it showed no certificate, and its place was needed")
+            }
             DisconnectReason::Connection(end) => end.fmt(f),
             DisconnectReason::PingTimeout => {
                 f.write_str("nothing came from the peer for the time of ping-restart")
@@ -103,7 +109,8 @@ fn refusal_in(reason: &EndReason) -> Option<Refusal> {
 }
 
 /// Those that come from no certificate, no session and no TCP connection.
-const OWN_CODES: [&str; 7] = [
+const OWN_CODES: [&str; 8] = [
+    "made_room",
     "replaced",
     "kicked",
     "ping_timeout",

@@ -50,6 +50,8 @@ impl Registry {
         let deadline = now.boot + ANSWER_WITHIN;
         let Some(connection) = self.living(id) else { return };
         connection.asked = Some(Asked { attempt, about, deadline });
+        let of = connection.source;
+        self.sources.settle(of, id);
         self.deadlines.insert((deadline, id));
     }
 
@@ -116,7 +118,7 @@ impl Registry {
         recheck: Recheck<'_>,
     ) {
         let Some(connection) = self.connections.get(&id) else { return };
-        let (endpoint, source) = (connection.endpoint, connection.source);
+        let endpoint = connection.endpoint;
         let worker = endpoint.stream().map(|stream| stream.worker);
         let has_room = self.has_room_for(&admitted.identity);
         let Some(peer) = has_room.then(|| self.peer_ids.take(worker)).flatten() else {
@@ -129,7 +131,7 @@ impl Registry {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.admitted = Some(Registered { peer, info, established: false });
         }
-        self.sources.end(source);
+        self.leave_place(id);
         self.effects.push_back(Effect::HandshakeOver(id));
         self.by_peer.insert(peer, id);
         self.effects.push_back(Effect::Data(Command::PeerNew { peer, endpoint, settings }));

@@ -35,9 +35,10 @@ impl Registry {
         // Without a word it panicked; and no connection is forgotten whose peer was not deleted.
         self.end(id, DisconnectReason::Panicked, None);
         self.forget_sender(id);
+        let had_place = self.leave_place(id);
         let Some(connection) = self.connections.remove(&id) else { return };
         if connection.admitted.is_none() {
-            self.sources.end(connection.source);
+            self.leaving -= usize::from(!had_place);
             self.effects.push_back(Effect::HandshakeOver(id));
         }
         if let Some(stream) = connection.endpoint.stream() {
@@ -94,9 +95,11 @@ impl Registry {
         self.forget_question(id);
         let Some(connection) = self.living(id) else { return };
         connection.ended = true;
+        let of = connection.source;
         let (stream, source) = (connection.endpoint.stream(), connection.endpoint.remote);
         let registered =
             connection.admitted.as_ref().map(|r| (r.peer, r.info.clone(), r.established));
+        self.sources.settle(of, id);
         if let Some(stream) = stream {
             self.effects.push_back(Effect::Stream(stream, StreamOrder::Expire));
         }

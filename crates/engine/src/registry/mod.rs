@@ -96,6 +96,8 @@ pub(crate) struct Registry {
     by_principal: HashMap<Principal, ConnectionId>,
     peer_ids: PeerIds,
     sources: Sources,
+    /// Those that made room and whose tasks have not ended.
+    leaving: usize,
     deadlines: BTreeSet<(Duration, ConnectionId)>,
     next_id: ConnectionId,
     sweep: Option<Sweep>,
@@ -116,6 +118,8 @@ struct Connection {
     client_session: SessionId,
     /// Where its handshake came from.
     source: Source,
+    /// It counts among the handshakes.
+    has_place: bool,
     /// An admission that was asked for and is not answered.
     asked: Option<Asked>,
     admitted: Option<Registered>,
@@ -152,6 +156,7 @@ impl Registry {
             by_principal: HashMap::new(),
             peer_ids: PeerIds::new(slots(settings.max_sessions), settings.shard),
             sources: Sources::of(settings.max_handshakes),
+            leaving: 0,
             deadlines: BTreeSet::new(),
             next_id: 1,
             sweep: None,
@@ -182,7 +187,7 @@ impl Registry {
 
     /// Whether a handshake from there may begin.
     pub(crate) fn has_room(&self, source: IpAddr) -> bool {
-        self.sources.has_room(Source::of(source))
+        self.sources.has_room(Source::of(source)) && self.leaving < self.settings.max_handshakes
     }
 
     /// A reset was answered, and nothing is kept of it.
@@ -192,6 +197,8 @@ impl Registry {
 
     /// A connection whose cookie came back. Its task is to be begun under this number.
     pub(crate) fn open(&mut self, endpoint: Endpoint, client_session: SessionId) -> ConnectionId {
+        let source = Source::of(endpoint.remote.ip());
+        self.make_room(source);
         let id = self.next_id;
         self.next_id += 1;
         self.figures.handshakes_begun += 1;
@@ -199,19 +206,40 @@ impl Registry {
             self.by_stream.insert((stream, id));
             self.effects.push_back(Effect::Stream(stream, StreamOrder::Adopt));
         }
-        let source = Source::of(endpoint.remote.ip());
-        self.sources.begin(source);
+        self.sources.begin(source, id);
         self.by_sender.insert(sender(&endpoint, client_session), id);
         let connection = Connection {
             endpoint,
             client_session,
             source,
+            has_place: true,
             asked: None,
             admitted: None,
             ended: false,
         };
         self.connections.insert(id, connection);
         id
+    }
+
+    /// Where all places are taken, the one that [`Sources`] names goes.
+    fn make_room(&mut self, source: Source) {
+        if let Some(id) = self.sources.makes_room(source) {
+            let close = ToSession::Close(tunnel::Close::Replaced);
+            self.end(id, DisconnectReason::MadeRoom, Some(close));
+            if self.leave_place(id) {
+                self.leaving += 1;
+            }
+        }
+    }
+
+    /// The connection counts among the handshakes no more; whether it did.
+    fn leave_place(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let had_place = std::mem::replace(&mut connection.has_place, false);
+        if had_place {
+            self.sources.end(connection.source, id);
+        }
+        had_place
     }
 
     /// A data worker said something about one of its peers.

@@ -29,6 +29,10 @@ pub(super) struct Expected {
     pub(super) client_session: SessionId,
     pub(super) source: Source,
     /// Which attempt is unanswered, and until when.
+    /// It counts among the handshakes.
+    pub(super) has_place: bool,
+    /// It asked, which takes a certificate.
+    pub(super) proven: bool,
     pub(super) question: Option<(u64, Duration)>,
     pub(super) holder: Option<Holder>,
     pub(super) peer: Option<PeerRef>,
@@ -68,7 +72,8 @@ impl Reference {
                     return self.end(id, "no_free_address_or_slot");
                 }
                 older.into_iter().for_each(|older| self.end(older, "replaced"));
-                self.expected(id).holder = Some(holder);
+                let expected = self.expected(id);
+                (expected.holder, expected.has_place) = (Some(holder), false);
             }
         }
         if self.revoked.contains_key(&holder) {
@@ -129,9 +134,33 @@ impl Reference {
         connections.find(|(_, c)| c.endpoint.remote == remote).map(|(id, _)| *id)
     }
 
+    /// The handshake that has to go for one from there, where all places are taken.
+    pub(super) fn makes_room(&self, source: Source, places: usize) -> Option<ConnectionId> {
+        if self.handshakes(None) < places {
+            return None;
+        }
+        let mut unproven: BTreeMap<Source, Vec<ConnectionId>> = BTreeMap::new();
+        for (id, connection) in &self.connections {
+            if connection.has_place && !connection.proven && !connection.ended {
+                unproven.entry(connection.source).or_default().push(*id);
+            }
+        }
+        let fullest = unproven.values().max_by_key(|ids| ids.len())?;
+        let has_so_many_more = fullest.len() > 2 * (self.handshakes(Some(source)) + 1);
+        has_so_many_more.then(|| fullest[0])
+    }
+
+    /// Whether a handshake from there may begin.
+    pub(super) fn has_room(&self, source: Source, places: usize) -> bool {
+        let gone = |c: &&Expected| !c.has_place && c.holder.is_none();
+        self.handshakes(Some(source)) < places / 4 * 3
+            && (self.handshakes(None) < places || self.makes_room(source, places).is_some())
+            && self.connections.values().filter(gone).count() < places
+    }
+
     /// Handshakes of one source, or of all.
     pub(super) fn handshakes(&self, of: Option<Source>) -> usize {
-        let shaking = self.connections.values().filter(|connection| connection.holder.is_none());
+        let shaking = self.connections.values().filter(|connection| connection.has_place);
         shaking.filter(|connection| of.is_none_or(|of| connection.source == of)).count()
     }
 

@@ -93,8 +93,8 @@ impl World {
     /// Something happens.
     pub(super) fn step(&mut self) {
         match self.random.below(64) {
-            0..8 => self.open(),
-            8..16 => self.ask(),
+            0..12 => self.open(),
+            12..16 => self.ask(),
             16..20 => self.answer_later(),
             20..30 => self.answer(),
             30..36 => self.establish(),
@@ -122,6 +122,10 @@ impl World {
         if self.is_stopped || !self.registry.has_room(source.into()) {
             return;
         }
+        if let Some(id) = self.reference.makes_room(Source::of(source.into()), MAX_HANDSHAKES) {
+            self.reference.end(id, "made_room");
+            self.reference.expected(id).has_place = false;
+        }
         self.ports += 1;
         let mut endpoint = Endpoint::new(0, SocketAddr::new(source.into(), self.ports));
         if self.random.below(3) == 0 {
@@ -135,6 +139,8 @@ impl World {
             endpoint,
             client_session,
             source: Source::of(source.into()),
+            has_place: true,
+            proven: false,
             question: None,
             holder: None,
             peer: None,
@@ -157,6 +163,7 @@ impl World {
         let expected = self.reference.expected(id);
         if !expected.ended {
             expected.question = Some((attempt, now.boot + Duration::from_secs(30)));
+            expected.proven = true;
         }
         let holder = match expected.holder {
             Some(holder) if self.random.below(8) > 0 => holder,
@@ -414,8 +421,7 @@ impl World {
         assert_eq!(registry.sources.under_way(), reference.handshakes(None), "handshakes");
         for n in 0..3 {
             let source: IpAddr = Ipv4Addr::new(10, n, 0, 9).into();
-            let has_room = reference.handshakes(None) < MAX_HANDSHAKES
-                && reference.handshakes(Some(Source::of(source))) < MAX_HANDSHAKES / 4 * 3;
+            let has_room = reference.has_room(Source::of(source), MAX_HANDSHAKES);
             assert_eq!(registry.has_room(source), has_room, "room for {source}");
         }
         for (id, connection) in &reference.connections {
@@ -605,4 +611,4 @@ fn names(device: u8) -> (String, String) {
 
 const DEVICES: u64 = 6;
 const MAX_SESSIONS: usize = 4;
-const MAX_HANDSHAKES: usize = 8;
+const MAX_HANDSHAKES: usize = 12;
