@@ -199,10 +199,16 @@ impl World {
         self.up.as_ref().map(Program::log).unwrap_or_default()
     }
 
-    fn launch(&self) -> Program {
+    /// How the gateway is started.
+    pub fn up_command(&self) -> Command {
         let mut command = self.command();
         command.args(["up", "--public", &self.gateway.v4[0].to_string()]);
         command.env("HANDFAST_WITHOUT", self.without);
+        command
+    }
+
+    fn launch(&self) -> Program {
+        let command = self.up_command();
         Program::start(&self.gateway.netns, command, &self.folder.join("gateway.log"))
             .expect("the gateway starts")
     }

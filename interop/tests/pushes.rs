@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use interop::{Ping, Stock, World};
+use interop::{Ping, Stock, World, wait_until};
 
 #[test]
 fn routes_name_servers_and_addresses_arrive_at_the_stock_client() {
@@ -84,6 +84,42 @@ fn a_redirected_client_reaches_the_internet_through_the_gateway() {
     }
     let through = world.sessions()[0]["bytes_in"].as_u64().unwrap_or(0) - before;
     assert!(through >= 2 * 50 * 84, "only {through} bytes went through the tunnel");
+}
+
+#[test]
+fn ipv6_does_not_go_beside_a_tunnel_that_carries_everything_unless_it_is_let() {
+    let name = "ipv6_does_not_go_beside_a_tunnel_that_carries_everything_unless_it_is_let";
+    let settings = [("vpn.push.redirect_gateway", "true")];
+    let Some(mut world) = World::start(name, &settings) else { return };
+    let (alice, site) = (world.subscriber("alice", "unified"), world.host());
+    let target = IpAddr::from(site.v6[0]);
+    let goes = |world: &World| {
+        let log = world.file("beside.log");
+        let interval = Duration::from_millis(200);
+        Ping::run(&alice.host.netns, target, 5, interval, &log).received > 0
+    };
+    assert!(wait_until(Duration::from_secs(10), || goes(&world)));
+    for (block, older, beside) in [
+        ("true", &[][..], false),
+        // As a client before 2.5, which does not know the option.
+        ("true", &["--pull-filter", "ignore", "block-ipv6"][..], false),
+        ("false", &[][..], true),
+    ] {
+        world.bring_down();
+        let path = world.data().join("handfast.toml");
+        let text = std::fs::read_to_string(&path).expect("a configuration");
+        let lines = text.lines().filter(|line| !line.starts_with("network6"));
+        let lines = lines.map(|line| match line.starts_with("block_ipv6") {
+            true => format!("block_ipv6 = {block}\n"),
+            false => format!("{line}\n"),
+        });
+        std::fs::write(&path, lines.collect::<String>()).expect("it is written");
+        world.bring_up();
+        let profile = alice.profile_to(&world.gateway.v4[0].to_string());
+        let mut stock = Stock::start(&alice.host, &profile, older);
+        stock.connected();
+        assert_eq!(goes(&world), beside, "{block} {older:?}: {}", stock.0.log());
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) struct ThreadSlot(usize);
 
 /// The first thread, not started yet. Sessions that are put there wait until it is.
 #[derive(Debug)]
-pub(crate) struct ControlThread(Runtime);
+pub(crate) struct ControlThread(Detached);
 
 #[derive(Debug)]
 struct SessionThread {
@@ -74,7 +74,7 @@ impl SessionPool {
 impl ControlThread {
     /// Calls `make` in the thread's runtime, so that what it makes is waited for there.
     pub(crate) fn within<T>(&self, make: impl FnOnce() -> T) -> T {
-        let _inside = self.0.enter();
+        let _inside = self.0.handle().enter();
         make()
     }
 
@@ -85,8 +85,8 @@ impl ControlThread {
 }
 
 impl SessionThread {
-    fn of(runtime: &Runtime) -> Self {
-        Self { runtime: runtime.handle().clone(), handshakes: 0 }
+    fn of(runtime: &Detached) -> Self {
+        Self { runtime: runtime.handle(), handshakes: 0 }
     }
 }
 
@@ -97,20 +97,48 @@ impl Drop for SessionPool {
     }
 }
 
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().event_interval(TURNS).build()
+/// A runtime that goes without waiting for its tasks: a start that fails is dropped by a task of
+/// another runtime, which must not wait.
+#[derive(Debug)]
+struct Detached(Option<Runtime>);
+
+impl Detached {
+    fn handle(&self) -> Handle {
+        let runtime = self.0.as_ref().expect("it is taken out when it is dropped only");
+        runtime.handle().clone()
+    }
+
+    /// Runs a task to its end on the calling thread. Spawned: to wake what is blocked on, its own
+    /// thread goes through the kernel.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            let _ = runtime.block_on(runtime.spawn(task));
+        }
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn runtime() -> io::Result<Detached> {
+    let runtime = Builder::new_current_thread().enable_all().event_interval(TURNS).build()?;
+    Ok(Detached(Some(runtime)))
 }
 
 fn run(
     name: String,
-    runtime: Runtime,
+    runtime: Detached,
     task: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let thread = std::thread::Builder::new().name(name);
     thread.spawn(move || {
         step_back();
-        // Spawned: to wake what is blocked on, its own thread goes through the kernel.
-        let _ = runtime.block_on(runtime.spawn(task));
+        runtime.run(task);
     })?;
     Ok(())
 }

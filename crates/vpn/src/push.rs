@@ -63,8 +63,12 @@ fn texts(settings: &Settings) -> Vec<String> {
     let push = &settings.push;
     let mut texts: Vec<String> = push.routes.iter().map(|route| route_text(*route)).collect();
     if push.redirect_gateway {
-        let flags = if settings.network6.is_some() { "def1 ipv6" } else { "def1" };
+        let takes6 = settings.network6.is_some() || blocks_ipv6(settings);
+        let flags = if takes6 { "def1 ipv6" } else { "def1" };
         texts.push(format!("redirect-gateway {flags}"));
+    }
+    if blocks_ipv6(settings) {
+        texts.extend([NO_IPV6.to_owned(), "block-ipv6".to_owned()]);
     }
     texts.extend(push.dns.iter().map(|server| match server {
         IpAddr::V4(v4) => format!("dhcp-option DNS {v4}"),
@@ -74,6 +78,16 @@ fn texts(settings: &Settings) -> Vec<String> {
         .extend(push.dns_search.iter().map(|domain| format!("dhcp-option DOMAIN-SEARCH {domain}")));
     texts
 }
+
+/// Without IPv6 inside it would go beside a tunnel that is to carry everything. Clients from 2.5 on
+/// answer it themselves; earlier ones need an address to send it into the tunnel, where it ends.
+fn blocks_ipv6(settings: &Settings) -> bool {
+    let push = &settings.push;
+    push.redirect_gateway && push.block_ipv6 && settings.network6.is_none()
+}
+
+/// An address that nobody has: no packet from it passes the gateway.
+const NO_IPV6: &str = "ifconfig-ipv6 fd48:616e:6466:6173::2/64 fd48:616e:6466:6173::1";
 
 /// `10.0.0.0/8` becomes `route 10.0.0.0 255.0.0.0`, an IPv6 network `route-ipv6`.
 fn route_text(route: Net) -> String {
@@ -93,6 +107,24 @@ mod tests {
         assert_eq!(text("10.99.0.0/24").as_deref(), Some("route 10.99.0.0 255.255.255.0"));
         assert_eq!(text("fd99::/64").as_deref(), Some("route-ipv6 fd99::/64"));
         assert_eq!(text("nonsense"), None);
+    }
+
+    #[test]
+    fn ipv6_is_taken_along_or_blocked_where_everything_is_redirected() {
+        let pushed = |redirect: bool, block: bool, network6: Option<&str>| {
+            let mut settings = Settings::default();
+            settings.push.redirect_gateway = redirect;
+            settings.push.block_ipv6 = block;
+            settings.network6 = network6.map(|net| net.parse().expect("a network"));
+            let policy = PushPolicy::new(&settings).expect("it can be pushed");
+            let options: Vec<_> = policy.before_addresses.iter().map(ToString::to_string).collect();
+            let has = |start: &str| options.iter().any(|option| option.starts_with(start));
+            [has("redirect-gateway def1 ipv6"), has("block-ipv6"), has("ifconfig-ipv6 ")]
+        };
+        assert_eq!(pushed(true, true, None), [true, true, true]);
+        assert_eq!(pushed(true, true, Some("fd71::/64")), [true, false, false]);
+        assert_eq!(pushed(true, false, None), [false, false, false]);
+        assert_eq!(pushed(false, true, None), [false, false, false]);
     }
 
     #[test]

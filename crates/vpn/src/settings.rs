@@ -64,7 +64,7 @@ pub struct Settings {
 }
 
 /// What subscribers are told: `[vpn.push]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Push {
     /// IPv4 and IPv6 networks to reach through the tunnel.
@@ -75,6 +75,20 @@ pub struct Push {
     pub dns_search: Vec<String>,
     /// Whether all traffic goes through the tunnel.
     pub redirect_gateway: bool,
+    /// Whether IPv6 is kept from going beside a tunnel that carries everything and has none inside.
+    pub block_ipv6: bool,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self {
+            routes: Vec::new(),
+            dns: Vec::new(),
+            dns_search: Vec::new(),
+            redirect_gateway: false,
+            block_ipv6: true,
+        }
+    }
 }
 
 /// A part of the data path that can be done without, one of [`Offloads::PARTS`].

@@ -45,7 +45,7 @@ const VPN: Section = Section {
 };
 const PUSH: Section = Section {
     name: "push",
-    keys: &["routes", "dns", "dns_search", "redirect_gateway"],
+    keys: &["routes", "dns", "dns_search", "redirect_gateway", "block_ipv6"],
     sections: &[],
 };
 const CA: Section = Section {

@@ -125,6 +125,8 @@ impl FirstConfig {
         writeln!(out, "dns = []\ndns_search = []")?;
         writeln!(out, "# Send all traffic of subscribers through the tunnel.")?;
         writeln!(out, "redirect_gateway = {}", vpn.push.redirect_gateway)?;
+        writeln!(out, "# Without IPv6 inside: keep theirs from going beside such a tunnel.")?;
+        writeln!(out, "block_ipv6 = {}", vpn.push.block_ipv6)?;
         writeln!(out, "\n[ca]")?;
         writeln!(
             out,

@@ -1,11 +1,13 @@
 //! The answering end of the control socket.
 
+use std::collections::VecDeque;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
@@ -15,8 +17,7 @@ use admin::request::Request;
 use serde::Deserialize;
 use tokio::io::{AsyncWriteExt, BufStream};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -56,21 +57,25 @@ impl ControlServer {
     }
 
     /// Answers until the future is dropped; calls under way end with it.
+    ///
+    /// Who only holds on to a connection must not keep others from calling: where there are too many,
+    /// the oldest that has no call under way makes room.
     pub async fn serve(self, behind: Arc<impl Execute>) {
-        let room = Arc::new(Semaphore::new(CALLERS));
-        let mut callers = JoinSet::new();
+        let mut tasks = JoinSet::new();
+        let mut callers = Callers::default();
         loop {
-            while callers.try_join_next().is_some() {}
-            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+            while tasks.try_join_next().is_some() {}
+            if !callers.have_room() {
+                // Every one of them is being served.
+                tasks.join_next().await;
+                continue;
+            }
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let behind = Arc::clone(&behind);
-                    callers.spawn(async move {
-                        let _permit = permit;
-                        if let Err(error) = converse(stream, &*behind).await {
-                            tracing::debug!(%error, "a caller of the control socket went away");
-                        }
-                    });
+                    let busy = Arc::new(AtomicBool::new(false));
+                    let task = converse(stream, behind, Arc::clone(&busy));
+                    callers.push(tasks.spawn(task), busy);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the control socket could not take a call");
@@ -78,6 +83,28 @@ impl ControlServer {
                 }
             }
         }
+    }
+}
+
+/// Those who are connected, the oldest first.
+#[derive(Default)]
+struct Callers(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
+
+impl Callers {
+    fn push(&mut self, task: AbortHandle, busy: Arc<AtomicBool>) {
+        self.0.push_back((task, busy));
+    }
+
+    /// Makes room for one more where there is none. `false` if nobody can be sent away.
+    fn have_room(&mut self) -> bool {
+        self.0.retain(|(task, _)| !task.is_finished());
+        if self.0.len() < CALLERS {
+            return true;
+        }
+        let idle = self.0.iter().position(|(_, busy)| !busy.load(Ordering::Acquire));
+        let Some((task, _)) = idle.and_then(|at| self.0.remove(at)) else { return false };
+        task.abort();
+        true
     }
 }
 
@@ -93,7 +120,18 @@ fn narrow(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-async fn converse(stream: UnixStream, behind: &impl Execute) -> io::Result<()> {
+/// `busy` while a call is under way, which is neither waited for nor answered then.
+async fn converse(stream: UnixStream, behind: Arc<impl Execute>, busy: Arc<AtomicBool>) {
+    if let Err(error) = answer_calls(stream, &*behind, &busy).await {
+        tracing::debug!(%error, "a caller of the control socket went away");
+    }
+}
+
+async fn answer_calls(
+    stream: UnixStream,
+    behind: &impl Execute,
+    busy: &AtomicBool,
+) -> io::Result<()> {
     let caller = peer::caller(&stream)?;
     let mut stream = BufStream::new(stream);
     loop {
@@ -111,9 +149,15 @@ async fn converse(stream: UnixStream, behind: &impl Execute) -> io::Result<()> {
         };
         let reply = match read_call(&line) {
             Err(failure) => Err(failure),
-            Ok(request) => behind.execute(caller, request).await,
+            Ok(request) => {
+                busy.store(true, Ordering::Release);
+                let reply = behind.execute(caller, request).await;
+                busy.store(false, Ordering::Release);
+                reply
+            }
         };
-        answer(&mut stream, &reply).await?;
+        // Nor does one who reads nothing stay for ever.
+        timeout(PATIENCE, answer(&mut stream, &reply)).await.map_err(io::Error::from)??;
     }
 }
 

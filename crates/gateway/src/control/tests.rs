@@ -3,10 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 use admin::permission::Caller;
-use admin::protocol::Reply;
+use admin::protocol::{Call, Reply};
 use admin::request::Request;
 use admin::response::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,6 +55,26 @@ async fn nonsense_another_version_and_endless_lines_are_answered_with_a_failure(
     assert!(endless.contains("too long"), "{endless}");
 }
 
+#[tokio::test]
+async fn callers_who_say_nothing_or_read_nothing_keep_nobody_from_calling() {
+    let (data, _temp, _server) = serve();
+    let mut held = Vec::new();
+    for _ in 0..70 {
+        held.push(UnixStream::connect(data.socket()).await.expect("connected"));
+    }
+    let call = serde_json::to_string(&Call::new(Request::Check)).expect("JSON") + "\n";
+    for _ in 0..70 {
+        let mut deaf = UnixStream::connect(data.socket()).await.expect("connected");
+        deaf.write_all(call.as_bytes()).await.expect("sent");
+        held.push(deaf);
+    }
+    for _ in 0..3 {
+        let mut client = Client::connect(&data.socket()).await.expect("connected");
+        let answer = tokio::time::timeout(Duration::from_secs(5), client.call(Request::UserList));
+        assert_eq!(answer.await.expect("in time"), Ok(Response::Users(vec![])));
+    }
+}
+
 async fn raw(data: &DataDir, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(data.socket()).await.expect("connected");
     stream.write_all(bytes).await.expect("sent");
@@ -81,6 +102,10 @@ impl Execute for Scripted {
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
         Box::pin(async move {
             match (request, caller) {
+                // More than a socket holds.
+                (Request::Check, _) => {
+                    Err(Failure::new(FailureKind::Failed, "x".repeat(300 * 1024)))
+                }
                 (Request::UserList, _) => Ok(Response::Users(vec![])),
                 (_, Caller::Local { uid, .. }) => {
                     Err(Failure::new(FailureKind::Failed, format!("uid {uid} asked")))

@@ -25,6 +25,7 @@ pub(crate) struct ConnectOptions {
 /// Runs until it is told to stop, or until trying again can't help.
 pub(crate) fn run_connect(options: ConnectOptions) -> Result<Output, Failure> {
     super::log::start("warn");
+    super::process::keep_memory_private();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)

@@ -21,6 +21,7 @@ mod demo;
 mod events;
 mod guard;
 mod log;
+mod process;
 mod profile;
 mod service;
 mod unit;

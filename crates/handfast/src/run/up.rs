@@ -2,8 +2,8 @@
 //!
 //! 1. own the folder (the first start makes it), open the door, then take commands: whoever gets an
 //!    answer gets it from a gateway that serves;
-//! 2. SIGHUP reads the settings again, SIGUSR2 writes the counters to the log, SIGTERM and SIGINT stop
-//!    it;
+//! 2. SIGHUP reads the settings again, SIGUSR2 writes the counters to the log, SIGTERM, SIGINT and
+//!    SIGQUIT stop it, and any other that may be ignored is;
 //! 3. everything is undone in the opposite order.
 
 use std::path::PathBuf;
@@ -34,6 +34,8 @@ pub(crate) struct UpOptions {
 /// Runs until it is told to stop.
 pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
     super::log::start("info");
+    super::process::keep_memory_private();
+    super::process::room_for_a_gateway()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
@@ -110,6 +112,7 @@ struct Signals {
     statistics: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -119,11 +122,16 @@ impl Signals {
                 Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&e)
             })
         };
+        for number in HARMLESS {
+            // A signal that was listened to once ends nobody from then on. Some may not exist here.
+            let _ = signal(SignalKind::from_raw(number));
+        }
         Ok(Self {
             hangup: listen(SignalKind::hangup())?,
             statistics: listen(SignalKind::user_defined2())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            quit: listen(SignalKind::quit())?,
         })
     }
 
@@ -133,6 +141,7 @@ impl Signals {
             _ = self.statistics.recv() => Asked::Statistics,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.quit.recv() => Asked::Stop,
         }
     }
 }
@@ -143,3 +152,8 @@ fn notify(state: NotifyState<'_>) {
         tracing::warn!(%error, "the service manager could not be told");
     }
 }
+
+/// Signals that end a process unless it listens, and that others send by habit, as to a stock server
+/// (SIGUSR1), or the system over a log or a clock: SIGUSR1, SIGALRM, SIGSTKFLT, SIGXCPU, SIGXFSZ,
+/// SIGVTALRM, SIGPROF, SIGIO, SIGPWR, and the first and last that are free for any use.
+const HARMLESS: [i32; 11] = [10, 14, 16, 24, 25, 26, 27, 29, 30, 34, 64];
