@@ -114,28 +114,8 @@ pub enum Command {
         /// What it may do from now on.
         settings: Option<PeerSettings>,
     },
-    /// A valid control packet came from the peer: it is alive.
-    PeerHeard {
-        /// Which peer.
-        peer: PeerRef,
-    },
     /// The peer is closed. Once this is applied nothing is sealed or opened for it ever again.
     PeerDel {
-        /// Which peer.
-        peer: PeerRef,
-    },
-    /// A peer of another worker comes into being or changes; its packets are handed on to its owner.
-    RouteNew {
-        /// Which peer.
-        peer: PeerRef,
-        /// Its own addresses and the networks behind it.
-        networks: Vec<IpNet>,
-        /// Where it sends from, which tells its packets that don't name a slot (P_DATA_V1). `None` where
-        /// such packets can't come to another worker.
-        sender: Option<Endpoint>,
-    },
-    /// A peer of another worker is gone.
-    RouteDel {
         /// Which peer.
         peer: PeerRef,
     },
@@ -174,13 +154,40 @@ impl Command {
         match *self {
             Command::PeerNew { peer, .. }
             | Command::PeerSet { peer, .. }
-            | Command::PeerHeard { peer }
             | Command::PeerDel { peer }
-            | Command::RouteNew { peer, .. }
-            | Command::RouteDel { peer }
             | Command::KeyNew { peer, .. }
             | Command::KeySwap { peer, .. }
             | Command::KeyDel { peer, .. } => peer,
+        }
+    }
+}
+
+/// What a worker is told of another one's peer, to hand its packets on. Not the control plane's to say:
+/// whatever shares out peers among workers does.
+#[derive(Clone, Debug)]
+pub enum RouteChange {
+    /// The peer comes into being; its packets are handed on to its owner.
+    New {
+        /// Which peer.
+        peer: PeerRef,
+        /// Its own addresses and the networks behind it.
+        networks: Vec<IpNet>,
+        /// Where it sends from, which tells its packets that don't name a slot (P_DATA_V1). `None` where
+        /// such packets can't come to another worker.
+        sender: Option<Endpoint>,
+    },
+    /// It is gone.
+    Del {
+        /// Which peer.
+        peer: PeerRef,
+    },
+}
+
+impl RouteChange {
+    /// The peer that it concerns.
+    pub fn peer(&self) -> PeerRef {
+        match *self {
+            RouteChange::New { peer, .. } | RouteChange::Del { peer } => peer,
         }
     }
 }

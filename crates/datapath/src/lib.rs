@@ -46,7 +46,7 @@ mod worker;
 pub use batch::{Datagram, DatagramSink, Packet, PacketSink};
 pub use command::{
     Command, CommandRefused, Header, KeepAlive, Mss, Notice, PeerRef, PeerSettings, PeerToPeer,
-    Side, WorkerSettings,
+    RouteChange, Side, WorkerSettings,
 };
 pub use counters::{DropCause, Drops, PeerCounters};
 pub use endpoint::{Carrier, Endpoint, StreamId};

@@ -23,8 +23,8 @@ use wire::stranger::StrangerCheck;
 use wire::wrap::Unwrapped;
 
 use crate::data::{
-    CLIENT_STREAM, Common, ControlDatagram, DataPlane, ForeignStreams, PlaneIo, StreamEnded,
-    StreamSources, WorkerOutputs,
+    CLIENT_STREAM, Common, ControlDatagram, ForeignStreams, PlaneIo, SharedPlane, StreamEnded,
+    StreamSources, UserSpace, WorkerOutputs,
 };
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};
 use crate::entropy::fresh_seed;
@@ -73,7 +73,7 @@ pub enum Link {
 pub struct Client {
     events: mpsc::UnboundedReceiver<ClientEvent>,
     orders: mpsc::UnboundedSender<Order>,
-    data: DataPlane,
+    data: SharedPlane,
     place: Place,
 }
 
@@ -130,8 +130,9 @@ impl Client {
             ended_streams: streams_out,
             foreign_streams: ForeignStreams::default(),
         };
-        let (data, _thread, _) = DataPlane::start(WorkerSettings::client(), io, outputs)
+        let (data, _thread, _) = UserSpace::start(WorkerSettings::client(), io, outputs)
             .map_err(StartError::DataWorker)?;
+        let data: SharedPlane = Arc::new(data);
         let seed = fresh_seed().map_err(StartError::Entropy)?;
         let mut tunnel = ClientConfig::clone(&settings.tunnel);
         if let Some(bytes) = data.receive_buffer() {
@@ -260,7 +261,7 @@ impl ClientTask {
     fn handle_packet(&mut self, packet: Unwrapped) {
         match self.driver.handle(packet, self.side.clock.now()) {
             Ok(()) if self.side.up => {
-                self.side.data.apply(Command::PeerHeard { peer: server_peer() });
+                self.side.data.heard(server_peer());
             }
             Ok(()) if !self.answered && self.driver.peer_session_id().is_some() => {
                 self.answered = true;
@@ -295,7 +296,7 @@ impl ClientTask {
 struct ClientSide {
     settings: ClientSettings,
     endpoint: Endpoint,
-    data: DataPlane,
+    data: SharedPlane,
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
     up: bool,

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tunnel::{Accepted, DropReason, Gate, Verdict};
 
-use crate::data::{ControlDatagram, ControlReceiver, DataPlane, StreamEnded};
+use crate::data::{ControlDatagram, ControlReceiver, SharedPlane, StreamEnded};
 use crate::entropy::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::inbox::{Inlet, inbox};
@@ -58,7 +58,7 @@ pub(crate) struct ControlParts {
     /// The same for sessions over TCP.
     pub(crate) tunnel_tcp: Arc<tunnel::ServerConfig>,
     pub(crate) registry: RegistrySettings,
-    pub(crate) data: DataPlane,
+    pub(crate) data: SharedPlane,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
     /// Where sessions' tasks run, and this one.

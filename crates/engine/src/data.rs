@@ -14,7 +14,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use clock::Clock;
-use datapath::{Command, Endpoint, Notice, PeerRef, StreamId, WorkerSettings};
+use datapath::{Command, Endpoint, Notice, PeerRef, RouteChange, StreamId, WorkerSettings};
 use sysio::{Interest, Poller, Transmit, Tun, UdpSocket, Waker};
 use tokio::sync::{mpsc, oneshot};
 use wire::stranger::StrangerCheck;
@@ -30,13 +30,16 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod tun_queues;
+mod user_space;
 mod worker;
 
 pub(crate) use self::control_receiver::ControlReceiver;
-pub(crate) use self::plane::{DataPlane, PlaneIo};
-pub(crate) use self::streams::{CLIENT_STREAM, StreamEnded, StreamOrder, StreamSources};
+pub use self::plane::{DataPlane, PlaneOutputs, SharedPlane};
+pub(crate) use self::streams::{CLIENT_STREAM, StreamSources};
 pub use self::streams::{ForeignStream, ForeignStreams, StreamEnd};
+pub use self::streams::{StreamEnded, StreamOrder};
 pub use self::tun_queues::QUEUES_PER_WORKER;
+pub(crate) use self::user_space::{PlaneIo, UserSpace};
 
 use self::handoff::Handoff;
 use self::packet_io::{TunIo, UdpIo};
@@ -48,9 +51,11 @@ use crate::figures::DataFigures;
 
 /// A control packet that passed the check, on its way to the control task.
 #[derive(Debug)]
-pub(crate) struct ControlDatagram {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) unwrapped: Unwrapped,
+pub struct ControlDatagram {
+    /// Where it came from.
+    pub endpoint: Endpoint,
+    /// What it held.
+    pub unwrapped: Unwrapped,
 }
 
 /// What all workers share.
@@ -100,6 +105,8 @@ struct DataHandle {
 enum Order {
     Apply(Box<Command>),
     SendPing(PeerRef),
+    ApplyRoute(RouteChange),
+    Heard(PeerRef),
     SendExit(PeerRef),
     Stream(StreamId, StreamOrder),
     Figures(oneshot::Sender<DataFigures>),
@@ -112,11 +119,18 @@ impl DataHandle {
     /// costs more than the command does.
     fn apply(&self, command: Command) {
         let can_wait = can_wait(&command);
-        if self.orders.send(Order::Apply(Box::new(command))).is_err() {
-            // A thread that is gone needs no commands.
-            return;
-        }
-        if can_wait { self.waker.wake_within(SOON) } else { self.waker.wake() }
+        self.give(Order::Apply(Box::new(command)), can_wait);
+    }
+
+    /// The same for what it is told of another worker's peer.
+    fn apply_route(&self, change: RouteChange) {
+        let can_wait = matches!(change, RouteChange::New { .. });
+        self.give(Order::ApplyRoute(change), can_wait);
+    }
+
+    /// A sign of life of a peer.
+    fn heard(&self, peer: PeerRef) {
+        self.give(Order::Heard(peer), true);
     }
 
     /// Sends a peer a ping at once.
@@ -147,9 +161,15 @@ impl DataHandle {
     }
 
     fn order(&self, order: Order) {
+        self.give(order, false);
+    }
+
+    fn give(&self, order: Order, can_wait: bool) {
         // A thread that is gone needs no orders, and gives no answers.
-        if self.orders.send(order).is_ok() {
-            self.waker.wake();
+        match self.orders.send(order) {
+            Ok(()) if can_wait => self.waker.wake_within(SOON),
+            Ok(()) => self.waker.wake(),
+            Err(_) => {}
         }
     }
 }
@@ -157,15 +177,8 @@ impl DataHandle {
 /// Whether a command has no effect before the next packet but on deadlines, which are seconds away.
 fn can_wait(command: &Command) -> bool {
     match command {
-        Command::PeerNew { .. }
-        | Command::PeerHeard { .. }
-        | Command::RouteNew { .. }
-        | Command::KeyNew { .. }
-        | Command::KeySwap { .. } => true,
-        Command::PeerSet { .. }
-        | Command::PeerDel { .. }
-        | Command::RouteDel { .. }
-        | Command::KeyDel { .. } => false,
+        Command::PeerNew { .. } | Command::KeyNew { .. } | Command::KeySwap { .. } => true,
+        Command::PeerSet { .. } | Command::PeerDel { .. } | Command::KeyDel { .. } => false,
     }
 }
 

@@ -48,7 +48,10 @@ pub use admission::{
     SessionInfo,
 };
 pub use client::{Client, ClientEvent, ClientSettings, Link};
-pub use data::{ForeignStream, ForeignStreams, QUEUES_PER_WORKER, StreamEnd};
+pub use data::{
+    ControlDatagram, DataPlane, ForeignStream, ForeignStreams, PlaneOutputs, QUEUES_PER_WORKER,
+    SharedPlane, StreamEnd, StreamEnded, StreamOrder,
+};
 pub use denied::Denied;
 pub use disconnect::DisconnectReason;
 pub use driver::{Driver, Happened, KeyChange, Surroundings};

@@ -13,9 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use tunnel::{Gate, GateSettings, ServerConfig};
 
 use crate::control::{Control, ControlInputs, ControlParts, MAX_HANDSHAKES, Request};
-use crate::data::{Common, DataPlane, PlaneIo, StreamSources, WorkerOutputs};
+use crate::data::{
+    Common, ControlReceiver, PlaneIo, PlaneOutputs, SharedPlane, StreamSources, UserSpace,
+    WorkerOutputs,
+};
 use crate::entropy::fresh_seed;
-use crate::pool::SessionPool;
+use crate::pool::{ControlThread, SessionPool};
 use crate::registry::{RegistrySettings, slots};
 use crate::{
     Admission, DataSettings, Figures, ForeignStreams, Identity, Kick, Offloads, SessionInfo,
@@ -79,7 +82,7 @@ impl ServerIo {
 pub struct Server {
     requests: mpsc::Sender<Request>,
     stop: mpsc::Sender<oneshot::Sender<()>>,
-    data: DataPlane,
+    data: SharedPlane,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -105,7 +108,7 @@ impl Server {
             queues: io.queues,
             groups: io.udp,
             streams: by_worker(io.tcp),
-            common: Common { check: check.clone(), clock: Arc::clone(&clock), nice: io.nice },
+            common: Common { check, clock: Arc::clone(&clock), nice: io.nice },
         };
         let worker = WorkerSettings {
             side: Side::Server,
@@ -121,17 +124,51 @@ impl Server {
         };
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
         let (data, threads, receiver) = control_thread
-            .within(|| DataPlane::start(worker, io, outputs))
+            .within(|| UserSpace::start(worker, io, outputs))
             .map_err(StartError::DataWorker)?;
+        let base = Base {
+            data: Arc::new(data),
+            outputs: PlaneOutputs { control: datagrams, notices, ended_streams },
+            receiver,
+            threads,
+        };
+        Self::begin(base, (pool, control_thread), settings, admission, clock)
+    }
+
+    /// Starts a server on another data plane than the one in user space.
+    ///
+    /// # Errors
+    /// When a thread cannot be started or the kernel has no randomness.
+    pub fn start_on(
+        data: SharedPlane,
+        outputs: PlaneOutputs,
+        settings: ServerSettings,
+        admission: Arc<dyn Admission>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Server, StartError> {
+        let pool = SessionPool::start().map_err(StartError::SessionPool)?;
+        let base = Base { data, outputs, receiver: None, threads: Vec::new() };
+        Self::begin(base, pool, settings, admission, clock)
+    }
+
+    fn begin(
+        base: Base,
+        (pool, control_thread): (SessionPool, ControlThread),
+        settings: ServerSettings,
+        admission: Arc<dyn Admission>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Server, StartError> {
+        let Base { data, outputs, receiver, threads } = base;
+        let check = settings.tunnel.check.clone();
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (requests, requests_in) = mpsc::channel(REQUESTS);
         let (stop, stop_in) = mpsc::channel(1);
         let revisions = admission.revisions();
         let inputs = ControlInputs {
             receiver,
-            datagrams,
-            notices,
-            ended_streams,
+            datagrams: outputs.control,
+            notices: outputs.notices,
+            ended_streams: outputs.ended_streams,
             requests: requests_in,
             stop: stop_in,
             revisions,
@@ -149,7 +186,7 @@ impl Server {
                 data: settings.data,
                 receive_buffer: data.receive_buffer(),
             },
-            data: data.clone(),
+            data: Arc::clone(&data),
             clock,
             admission,
             pool,
@@ -214,6 +251,14 @@ impl Server {
         self.requests.send(make(answer)).await.ok()?;
         answered.await.ok()
     }
+}
+
+/// What a server stands on.
+struct Base {
+    data: SharedPlane,
+    outputs: PlaneOutputs,
+    receiver: Option<ControlReceiver>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// The first listener of every address to the first worker, and so on.

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clock::{Clock, Now};
-use datapath::{Command, Endpoint, PeerRef};
+use datapath::{Endpoint, PeerRef};
 use tokio::sync::mpsc;
 use tunnel::{Accepted, Close, DropReason, Hello, Seed, ServerConfig, Session};
 use wire::wrap::Unwrapped;
 
-use crate::data::{DataPlane, StreamEnd};
+use crate::data::{SharedPlane, StreamEnd};
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};
 use crate::inbox::{Inbox, Message};
 use crate::messages::{About, ConnectionId, SessionEvent, ToSession};
@@ -48,7 +48,7 @@ pub(crate) struct SessionSpec {
     /// When the gate accepted it.
     pub(crate) at: Now,
     pub(crate) endpoint: Endpoint,
-    pub(crate) data: DataPlane,
+    pub(crate) data: SharedPlane,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) inbox: Inbox,
@@ -155,7 +155,7 @@ impl SessionTask {
 struct ServerSide {
     id: ConnectionId,
     endpoint: Endpoint,
-    data: DataPlane,
+    data: SharedPlane,
     outlet: mpsc::UnboundedSender<(ConnectionId, SessionEvent)>,
     admission: Arc<dyn Admission>,
     /// How often the admission was asked.
@@ -198,7 +198,7 @@ impl ServerSide {
             && now.boot >= self.heard + HEARD
         {
             self.heard = now.boot;
-            self.data.apply(Command::PeerHeard { peer });
+            self.data.heard(peer);
         }
     }
 

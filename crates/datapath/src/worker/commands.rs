@@ -9,15 +9,33 @@ use wire::key_material::{KeyMaterial, Role};
 use super::{Queued, Worker};
 use crate::fault::{self, Place};
 use crate::peer::Peer;
-use crate::{Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings};
+use crate::{
+    Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings, RouteChange,
+};
 
 impl Worker {
     /// Applies one command. What comes of it is told by notices.
     pub fn apply(&mut self, command: Command, now: Now) {
-        let peer = command.peer();
+        self.about(command.peer(), |worker| worker.execute(command, now));
+    }
+
+    /// A valid control packet came from the peer: it is alive.
+    pub fn heard(&mut self, peer: PeerRef, now: Now) {
+        self.about(peer, |worker| worker.peer_heard(peer, now));
+    }
+
+    /// Learns of another worker's peer.
+    pub fn apply_route(&mut self, change: RouteChange) {
+        self.about(change.peer(), |worker| match change {
+            RouteChange::New { peer, networks, sender } => worker.route_new(peer, networks, sender),
+            RouteChange::Del { peer } => worker.route_del(peer),
+        });
+    }
+
+    fn about(&mut self, peer: PeerRef, work: impl FnOnce(&mut Self) -> Result<(), CommandRefused>) {
         self.current_peer = Some(peer);
         fault::pass(Place::Command, peer);
-        if let Err(why) = self.execute(command, now) {
+        if let Err(why) = work(self) {
             self.notify(Notice::Refused { peer, why });
         }
         fault::pass(Place::Command, peer);
@@ -32,10 +50,7 @@ impl Worker {
             Command::PeerSet { peer, endpoint, settings } => {
                 self.peer_set(peer, endpoint, settings)
             }
-            Command::PeerHeard { peer } => self.peer_heard(peer, now),
             Command::PeerDel { peer } => self.peer_del(peer),
-            Command::RouteNew { peer, networks, sender } => self.route_new(peer, networks, sender),
-            Command::RouteDel { peer } => self.route_del(peer),
             Command::KeyNew { peer, key_id, cipher, material, role } => {
                 self.key_new(peer, key_id, cipher, &material, role)
             }

@@ -35,14 +35,16 @@ use strangers::Strangers;
 
 /// A connection that the control task had adopted is gone.
 #[derive(Debug)]
-pub(crate) struct StreamEnded {
-    pub(crate) stream: StreamId,
-    pub(crate) why: StreamEnd,
+pub struct StreamEnded {
+    /// Which one.
+    pub stream: StreamId,
+    /// Why.
+    pub why: StreamEnd,
 }
 
 /// What the control plane asks of one connection.
 #[derive(Debug)]
-pub(crate) enum StreamOrder {
+pub enum StreamOrder {
     /// A session lives on it from here on.
     Adopt,
     /// Send this control packet.

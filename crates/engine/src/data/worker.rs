@@ -264,6 +264,8 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 self.worker.send_ping(peer, now, &mut self.outbox);
                 self.flush();
             }
+            Order::ApplyRoute(change) => self.worker.apply_route(change),
+            Order::Heard(peer) => self.worker.heard(peer, now),
             Order::SendExit(peer) => {
                 self.worker.send_exit(peer, now, &mut self.outbox);
                 self.flush();

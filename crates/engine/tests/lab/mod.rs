@@ -85,25 +85,9 @@ impl Lab {
             Some(Flip::WithinAdmission(nth)) => nth,
             _ => 0,
         };
-        let (changes, _) = watch::channel(Revision::NONE);
-        let (swept, _) = watch::channel(Revision::NONE);
-        let (admissions, devices, held) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
-        let holds = AtomicBool::new(false);
-        let door = Arc::new(Door { changes, swept, within, admissions, holds, held, devices });
-        let settings = ServerSettings {
-            tunnel: Arc::new(server_config()),
-            tcp_options: String::new(),
-            gate: GateSettings::default(),
-            data: DataSettings {
-                ping: Duration::from_secs(60),
-                ping_restart: Duration::from_secs(120),
-                mssfix: 0,
-            },
-            max_sessions: 4,
-            peer_to_peer: PeerToPeer::Refuse,
-        };
+        let door = Arc::new(Door::new(within));
         let admission = Arc::clone(&door) as Arc<dyn Admission>;
-        let server = Server::start(io, settings, admission, clock).expect("a server");
+        let server = Server::start(io, settings(), admission, clock).expect("a server");
         Self { server, tcp, udp, door, flip, far, packets: AtomicUsize::new(0) }
     }
 
@@ -204,7 +188,7 @@ impl Lab {
 
 /// Knows every device of its CA, until all are revoked.
 #[derive(Debug)]
-struct Door {
+pub(crate) struct Door {
     changes: watch::Sender<Revision>,
     swept: watch::Sender<Revision>,
     within: usize,
@@ -217,7 +201,19 @@ struct Door {
 }
 
 impl Door {
-    fn revoke(&self) {
+    pub(crate) fn new(within: usize) -> Self {
+        let (changes, _) = watch::channel(Revision::NONE);
+        let (swept, _) = watch::channel(Revision::NONE);
+        let (admissions, devices, held) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
+        let holds = AtomicBool::new(false);
+        Self { changes, swept, within, admissions, holds, held, devices }
+    }
+
+    pub(crate) fn is_swept(&self) -> bool {
+        *self.swept.borrow() > Revision::NONE
+    }
+
+    pub(crate) fn revoke(&self) {
         self.changes.send_replace(Revision::new(1));
     }
 
@@ -387,7 +383,7 @@ impl Subscriber {
 
     /// Connects with one of the certificates.
     pub(crate) fn with_certificate(way: Way, device: usize) -> Self {
-        let session = Session::client(Arc::new(client_config(device)), seed(), SystemClock.now());
+        let session = client_session(device);
         Self {
             steps: 0,
             established: false,
@@ -578,7 +574,7 @@ impl Subscriber {
 
 /// The first packet of a client.
 pub(crate) fn first_packet() -> Vec<u8> {
-    let mut session = Session::client(Arc::new(client_config(0)), seed(), SystemClock.now());
+    let mut session = client_session(0);
     session.poll_transmit(SystemClock.now()).expect("a reset")
 }
 
@@ -592,6 +588,26 @@ fn packet(from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
     packet[12..16].copy_from_slice(&from);
     packet[16..20].copy_from_slice(&to);
     packet
+}
+
+pub(crate) fn settings() -> ServerSettings {
+    ServerSettings {
+        tunnel: Arc::new(server_config()),
+        tcp_options: String::new(),
+        gate: GateSettings::default(),
+        data: DataSettings {
+            ping: Duration::from_secs(60),
+            ping_restart: Duration::from_secs(120),
+            mssfix: 0,
+        },
+        max_sessions: 4,
+        peer_to_peer: PeerToPeer::Refuse,
+    }
+}
+
+/// The session of a client with one of the certificates.
+pub(crate) fn client_session(device: usize) -> Session {
+    Session::client(Arc::new(client_config(device)), seed(), SystemClock.now())
 }
 
 fn server_config() -> ServerConfig {

@@ -92,7 +92,7 @@ fn forged_and_replayed_packets_are_no_sign_of_life_but_a_control_packet_is() {
     rig.udp(home(0), &hello);
     rig.notices();
     rig.pass(30);
-    rig.apply(Command::PeerHeard { peer: peer(0, 1) });
+    rig.worker.heard(peer(0, 1), rig.now);
     rig.pass(45);
     rig.udp(home(0), &hello);
     rig.udp(home(0), &[0x48, 0, 0, 0].repeat(10));

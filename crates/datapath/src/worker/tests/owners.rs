@@ -250,7 +250,6 @@ fn late_commands(old: PeerRef, far: &Far) -> Vec<Command> {
         Command::KeyNew { peer: old, key_id, cipher, material, role: Role::TlsServer },
         Command::KeySwap { peer: old, key_id },
         Command::PeerSet { peer: old, endpoint: Some(home(9)), settings: Some(settings(old.id)) },
-        Command::PeerHeard { peer: old },
         Command::KeyDel { peer: old, key_id },
         Command::PeerDel { peer: old },
     ]

@@ -1,7 +1,7 @@
 //! Two workers beside each other: what isn't one's own is handed to its owner, and only once.
 
 use super::*;
-use crate::{CommandRefused, DatagramSink, Shard};
+use crate::{CommandRefused, DatagramSink, RouteChange, Shard};
 
 #[test]
 fn a_packet_from_the_tun_device_goes_to_the_worker_that_owns_its_destination() {
@@ -28,12 +28,12 @@ fn a_datagram_of_anothers_peer_goes_to_its_owner_as_it_came() {
 fn a_datagram_without_a_peer_id_finds_its_owner_by_its_sender() {
     let mut rig = Rig::shared();
     let networks = vec![IpNet::host("10.8.0.5".parse().unwrap())];
-    rig.apply(Command::RouteNew { peer: peer(3, 1), networks, sender: Some(home(3)) });
+    rig.worker.apply_route(RouteChange::New { peer: peer(3, 1), networks, sender: Some(home(3)) });
     let mut far = Far::new(1, Header::V1, key_id(0), 3);
     let sealed = far.hello();
     rig.udp(home(3), &sealed);
     assert_eq!(rig.inward.handed_off, [(1, home(3), sealed.clone())]);
-    rig.apply(Command::RouteDel { peer: peer(3, 1) });
+    rig.worker.apply_route(RouteChange::Del { peer: peer(3, 1) });
     rig.udp(home(3), &sealed);
     assert_eq!(rig.inward.handed_off.len(), 1);
     assert_eq!(rig.drops(DropCause::UnknownPeer), 1);
@@ -80,13 +80,13 @@ fn traffic_between_peers_of_two_workers_is_checked_by_the_senders_and_sealed_by_
 fn a_route_that_changes_or_goes_takes_its_networks_along() {
     let mut rig = Rig::shared();
     let networks = vec![IpNet::host("10.8.0.99".parse().unwrap())];
-    rig.apply(Command::RouteNew { peer: peer(1, 2), networks, sender: None });
+    rig.worker.apply_route(RouteChange::New { peer: peer(1, 2), networks, sender: None });
     rig.tun(&to_peer(1));
     assert_eq!(rig.drops(DropCause::NoRoute), 1);
     let moved = Crafted::between("192.0.2.1", "10.8.0.99").bytes();
     rig.tun(&moved);
     assert_eq!(rig.drops(DropCause::HandOver), 1);
-    rig.apply(Command::RouteDel { peer: peer(1, 2) });
+    rig.worker.apply_route(RouteChange::Del { peer: peer(1, 2) });
     rig.tun(&moved);
     assert_eq!(rig.drops(DropCause::NoRoute), 2);
 }
@@ -94,17 +94,13 @@ fn a_route_that_changes_or_goes_takes_its_networks_along() {
 #[test]
 fn a_peer_of_another_share_and_a_route_to_an_own_one_are_refused() {
     let mut rig = Rig::shared();
-    let mut refused = |command: Command| {
-        let peer = command.peer();
-        rig.apply(command);
-        assert_eq!(rig.notices(), [Notice::Refused { peer, why: CommandRefused::WrongShard }]);
-    };
-    refused(Command::PeerNew {
-        peer: peer(1, 3),
-        endpoint: home(1),
-        settings: settings(peer(1, 3).id),
-    });
-    refused(Command::RouteNew { peer: peer(0, 3), networks: vec![], sender: None });
+    let refused = |peer| [Notice::Refused { peer, why: CommandRefused::WrongShard }];
+    let (others, own) = (peer(1, 3), peer(0, 3));
+    let settings = settings(others.id);
+    rig.apply(Command::PeerNew { peer: others, endpoint: home(1), settings });
+    assert_eq!(rig.notices(), refused(others));
+    rig.worker.apply_route(RouteChange::New { peer: own, networks: vec![], sender: None });
+    assert_eq!(rig.notices(), refused(own));
 }
 
 impl Rig {
@@ -115,7 +111,7 @@ impl Rig {
         let mut rig =
             Self::new(WorkerSettings { shard, peer_to_peer, ..WorkerSettings::server(16) });
         let networks = settings(peer(1, 1).id).nets().collect();
-        rig.apply(Command::RouteNew { peer: peer(1, 1), networks, sender: None });
+        rig.worker.apply_route(RouteChange::New { peer: peer(1, 1), networks, sender: None });
         rig
     }
 }

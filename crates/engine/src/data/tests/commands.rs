@@ -1,8 +1,8 @@
 //! A panic while a worker applies a command: the peer that it is about is gone, whatever had been done of
 //! the command, and the worker goes on.
 
-use datapath::IpNet;
 use datapath::fault::{self, Place};
+use datapath::{IpNet, RouteChange};
 
 use super::*;
 use crate::data::can_wait;
@@ -15,7 +15,6 @@ fn a_panic_over_any_command_ends_the_peer_that_it_is_about_and_no_other() {
         let (cipher, role, next) = (Cipher::Aes256Gcm, Role::TlsServer, KeyId::FIRST.next());
         let material = material(7);
         let renewal = [
-            Command::PeerHeard { peer },
             Command::PeerSet { peer, endpoint: None, settings: Some(settings(peer.id)) },
             Command::KeyNew { peer, key_id: next, cipher, material, role },
             Command::KeySwap { peer, key_id: next },
@@ -29,7 +28,8 @@ fn a_panic_over_any_command_ends_the_peer_that_it_is_about_and_no_other() {
         let [ill, well] = [0, 1].map(|slot| peer(slot, 5000 + before));
         fault::inject(Place::Command, ill, before);
         let gone = |notice: &Notice| matches!(notice, Notice::Deleted { peer, .. } if *peer == ill);
-        let figures = applied(Shard::WHOLE, set_up(well).into_iter().chain(script(ill)), gone);
+        let commands = set_up(well).into_iter().chain(script(ill));
+        let figures = applied(Shard::WHOLE, |to| commands.for_each(|one| to.apply(one)), gone);
         assert!(!fault::waits(Place::Command, ill), "it was met");
         let left: Vec<_> = figures.peers.iter().map(|(peer, _)| *peer).collect();
         assert_eq!(left, [well], "{before} before");
@@ -43,9 +43,9 @@ fn a_panic_over_a_route_to_anothers_peer_is_told_since_its_owner_still_has_it() 
         let ill = peer(1, 6000 + before);
         fault::inject(Place::Command, ill, before);
         let networks = vec![IpNet::host(address(1).into())];
-        let command = Command::RouteNew { peer: ill, networks, sender: None };
+        let change = RouteChange::New { peer: ill, networks, sender: None };
         let told = |notice: &Notice| *notice == Notice::WorkerPanicked { peer: ill };
-        applied(shard, [command], told);
+        applied(shard, |to| to.apply_route(change), told);
     }
 }
 
@@ -70,13 +70,13 @@ fn a_command_that_can_wait_is_applied_before_long_though_no_packet_comes() {
     assert!(can_wait(&command));
     let refused =
         |notice: &Notice| matches!(notice, Notice::Refused { peer, .. } if *peer == stranger);
-    applied(Shard::WHOLE, [command], refused);
+    applied(Shard::WHOLE, |to| to.apply(command), refused);
 }
 
-/// Lets a worker apply these, and waits for a notice. What it counted afterwards.
+/// Lets a worker apply what it is given, and waits for a notice. What it counted afterwards.
 fn applied(
     shard: Shard,
-    commands: impl IntoIterator<Item = Command>,
+    give: impl FnOnce(&DataHandle),
     awaited: impl Fn(&Notice) -> bool,
 ) -> DataFigures {
     let handoffs = HandoffQueues::new([Poller::new().expect("epoll").waker()]);
@@ -85,7 +85,7 @@ fn applied(
     let Rig { worker, orders, mut notices, .. } =
         Rig::new(shard, Handoff::new(handoffs, 0), tun, udp);
     let running = std::thread::spawn(move || worker.run());
-    commands.into_iter().for_each(|command| orders.apply(command));
+    give(&orders);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let figures = runtime.expect("a runtime").block_on(async {
         let notice = async { while !awaited(&notices.recv().await.expect("the worker runs")) {} };

@@ -1,0 +1,243 @@
+//! The control task over a data plane in memory, without a TUN device, a socket or a worker: what it asks
+//! of any data plane, and in which order.
+
+mod lab;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clock::{Clock, SystemClock};
+use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef, Shard, StreamId};
+use engine::{
+    ControlDatagram, DataFigures, DataPlane, Driver, Happened, KeyChange, Kick, PlaneOutputs,
+    Server, StreamOrder, Surroundings,
+};
+use lab::Door;
+use tokio::sync::mpsc;
+use tunnel::Session;
+use wire::stranger::StrangerCheck;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_over_any_data_plane_is_a_peer_a_key_that_opens_then_one_that_seals_and_is_deleted()
+ {
+    let mut rig = Rig::start();
+    let mut client = Client::new(0);
+    client.connect(&mut rig).await;
+    let [session] = &rig.server.sessions().await[..] else { panic!("one session") };
+    assert_eq!(session.source, home().remote);
+    assert_eq!(rig.memory.verbs(), ["peer new", "key new", "key swap"]);
+    let kicked = rig.server.kick(Kick::Number(session.number)).await;
+    assert_eq!(kicked.len(), 1);
+    assert_eq!(rig.memory.verbs(), ["peer new", "key new", "key swap", "peer del"]);
+    rig.server.stop().await;
+    assert!(rig.memory.stopped.load(Ordering::Relaxed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_is_complete_when_the_data_plane_has_confirmed_the_deletion() {
+    let mut rig = Rig::start();
+    rig.memory.confirms.store(false, Ordering::Relaxed);
+    let mut client = Client::new(0);
+    client.connect(&mut rig).await;
+    rig.door.revoke();
+    let deleted = async {
+        while rig.memory.verbs().last() != Some(&"peer del") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), deleted).await.expect("it is deleted");
+    assert!(!rig.door.is_swept(), "nobody has confirmed it");
+    rig.memory.confirm();
+    let swept = async {
+        while !rig.door.is_swept() {
+            tokio::time::sleep(Duration::from_millis(1)).await
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), swept).await.expect("it is swept");
+    rig.server.stop().await;
+}
+
+/// A server over [`Memory`].
+struct Rig {
+    server: Server,
+    door: Arc<Door>,
+    memory: Arc<Memory>,
+    control: mpsc::Sender<ControlDatagram>,
+    check: StrangerCheck,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let (control, control_in) = mpsc::channel(64);
+        let (notices, notices_in) = mpsc::unbounded_channel();
+        let (_, ended_streams) = mpsc::unbounded_channel();
+        let outputs = PlaneOutputs { control: control_in, notices: notices_in, ended_streams };
+        let memory = Arc::new(Memory {
+            commands: Mutex::default(),
+            sent: Mutex::default(),
+            notices,
+            confirms: AtomicBool::new(true),
+            stopped: AtomicBool::new(false),
+        });
+        let door = Arc::new(Door::new(0));
+        let (data, admission) = (Arc::clone(&memory), Arc::clone(&door));
+        let clock = Arc::new(SystemClock);
+        let settings = lab::settings();
+        let check = settings.tunnel.check.clone();
+        let server = Server::start_on(data, outputs, settings, admission, clock);
+        Self { server: server.expect("a server"), door, memory, control, check }
+    }
+}
+
+/// A data plane that moves nothing and remembers what it was asked.
+#[derive(Debug)]
+struct Memory {
+    commands: Mutex<Vec<Command>>,
+    sent: Mutex<VecDeque<Vec<u8>>>,
+    notices: mpsc::UnboundedSender<Notice>,
+    /// Whether it confirms deletions at once.
+    confirms: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl Memory {
+    fn verbs(&self) -> Vec<&'static str> {
+        let commands = self.commands.lock().expect("nobody panics in here");
+        commands
+            .iter()
+            .map(|command| match command {
+                Command::PeerNew { .. } => "peer new",
+                Command::PeerSet { .. } => "peer set",
+                Command::PeerDel { .. } => "peer del",
+                Command::KeyNew { .. } => "key new",
+                Command::KeySwap { .. } => "key swap",
+                Command::KeyDel { .. } => "key del",
+            })
+            .collect()
+    }
+
+    fn confirm(&self) {
+        for command in &*self.commands.lock().expect("nobody panics in here") {
+            if let Command::PeerDel { peer } = *command {
+                let counters = PeerCounters::default();
+                let _ = self.notices.send(Notice::Deleted { peer, counters });
+            }
+        }
+    }
+}
+
+impl DataPlane for Memory {
+    fn apply(&self, command: Command) {
+        self.commands.lock().expect("nobody panics in here").push(command);
+        if self.confirms.load(Ordering::Relaxed) {
+            self.confirm();
+        }
+    }
+
+    fn heard(&self, _: PeerRef) {}
+
+    fn send_control(&self, endpoint: &Endpoint, packets: Vec<Vec<u8>>) {
+        assert_eq!(*endpoint, home());
+        self.sent.lock().expect("nobody panics in here").extend(packets);
+    }
+
+    fn stream(&self, _: StreamId, _: StreamOrder) {}
+
+    fn send_ping(&self, _: PeerRef) {}
+
+    fn send_exit(&self, _: PeerRef) {}
+
+    fn shard(&self) -> Shard {
+        Shard::WHOLE
+    }
+
+    fn receive_buffer(&self) -> Option<u32> {
+        None
+    }
+
+    fn figures(&self) -> Pin<Box<dyn Future<Output = DataFigures> + Send + '_>> {
+        Box::pin(async { DataFigures::default() })
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A client whose packets go straight to the server's control task.
+struct Client {
+    driver: Driver,
+    side: Side,
+}
+
+#[derive(Default)]
+struct Side {
+    waiting: Vec<Vec<u8>>,
+    established: bool,
+}
+
+impl Client {
+    fn new(device: usize) -> Self {
+        Self { driver: Driver::new(lab::client_session(device)), side: Side::default() }
+    }
+
+    /// Until data may flow, and the server was told that the client's does.
+    async fn connect(&mut self, rig: &mut Rig) {
+        let handshake = async {
+            while !self.side.established || rig.server.figures().await.control.sessions < 1 {
+                self.turn(rig).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), handshake).await.expect("a session");
+    }
+
+    async fn turn(&mut self, rig: &Rig) {
+        let now = || SystemClock.now();
+        self.driver.drain(&mut self.side, now);
+        for bytes in self.side.waiting.drain(..) {
+            let unwrapped = rig.check.open(&bytes).expect("ours");
+            let datagram = ControlDatagram { endpoint: home(), unwrapped };
+            rig.control.send(datagram).await.expect("the server runs");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        while let Some(packet) = rig.memory.sent.lock().expect("nobody panics in here").pop_front()
+        {
+            let _ = self.driver.handle_datagram(&packet, now());
+        }
+        self.use_newest_key(rig);
+        if self.driver.poll_timeout().is_some_and(|due| due.at <= now().boot) {
+            self.driver.handle_timeout(now());
+        }
+    }
+
+    /// Both sides see the other's first data packet under a key as soon as it is there.
+    fn use_newest_key(&mut self, rig: &Rig) {
+        let mut commands = rig.memory.commands.lock().expect("nobody panics in here");
+        for command in commands.iter_mut() {
+            if let Command::KeyNew { peer, key_id, .. } = *command {
+                let _ = rig.memory.notices.send(Notice::FirstUse { peer, key_id });
+                self.driver.data_seen(key_id, SystemClock.now());
+            }
+        }
+    }
+}
+
+impl Surroundings for Side {
+    fn send(&mut self, packets: Vec<Vec<u8>>) {
+        self.waiting.extend(packets);
+    }
+
+    fn change_keys(&mut self, _: KeyChange) {}
+
+    fn happened(&mut self, what: Happened, _: &mut Session) {
+        self.established |= matches!(what, Happened::Established);
+    }
+}
+
+fn home() -> Endpoint {
+    Endpoint::new(0, ([198, 51, 100, 7], 40_000).into())
+}
