@@ -57,6 +57,28 @@ impl Mss {
     pub const UNTOUCHED: Mss = Mss { v4: u16::MAX, v6: u16::MAX };
 }
 
+/// The same by what the outer packets go over: IPv6's headers take more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MssByUnderlay {
+    /// Over IPv4.
+    pub v4: Mss,
+    /// Over IPv6.
+    pub v6: Mss,
+}
+
+impl MssByUnderlay {
+    /// Leaves every SYN as it is.
+    pub const UNTOUCHED: MssByUnderlay = MssByUnderlay { v4: Mss::UNTOUCHED, v6: Mss::UNTOUCHED };
+
+    /// The limits on the path to this endpoint.
+    pub fn over(self, endpoint: &Endpoint) -> Mss {
+        match endpoint.remote.ip().to_canonical() {
+            IpAddr::V4(_) => self.v4,
+            IpAddr::V6(_) => self.v6,
+        }
+    }
+}
+
 /// Protocol section 11.1. `None` turns that half off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeepAlive {
@@ -76,7 +98,7 @@ pub struct PeerSettings {
     /// Networks behind it. On a client: everything (0.0.0.0/0 and ::/0).
     pub networks: Vec<IpNet>,
     /// Limits for SYNs in both directions.
-    pub mss: Mss,
+    pub mss: MssByUnderlay,
     /// Ping and expiry.
     pub keep_alive: KeepAlive,
     /// Follow the peer to a new address once it proved itself there (P_DATA_V2 only).
@@ -215,6 +237,12 @@ pub enum Notice {
         peer: PeerRef,
         /// Where it is.
         endpoint: Endpoint,
+    },
+    /// The peer comes back, again and again, to an address that it had just left: its packets are copied
+    /// on their way, or come over two paths. Said once.
+    Flapping {
+        /// Which peer.
+        peer: PeerRef,
     },
     /// Nothing authentic came for the time of ping-restart. Said once; the peer stays until deleted.
     Expired {

@@ -18,8 +18,9 @@ use wire::{KeyId, PeerId};
 use crate::ip::Inner;
 use crate::offload::{Joined, SuperSink, VirtioHeader};
 use crate::{
-    Command, DataKeys, Datagram, Endpoint, Header, IpNet, KeepAlive, Mss, OpenKey, Outbox, Packet,
-    PacketSink, PeerRef, PeerSettings, PeerToPeer, SealKey, Side, Worker, WorkerSettings, mss,
+    Command, DataKeys, Datagram, Endpoint, Header, IpNet, KeepAlive, Mss, MssByUnderlay, OpenKey,
+    Outbox, Packet, PacketSink, PeerRef, PeerSettings, PeerToPeer, SealKey, Side, Worker,
+    WorkerSettings, mss,
 };
 
 pub use self::offload::{coalesce, split};
@@ -229,7 +230,7 @@ impl Rig {
             header: if number & 4 == 0 { Header::V2(id(number)) } else { Header::V1 },
             addresses: addresses(number).to_vec(),
             networks,
-            mss: Mss { v4: 1200, v6: 1180 },
+            mss: MssByUnderlay { v4: Mss { v4: 1200, v6: 1180 }, v6: Mss { v4: 1180, v6: 1160 } },
             keep_alive: KeepAlive {
                 ping: Some(Duration::from_secs(10)),
                 ping_restart: Some(Duration::from_secs(60)),

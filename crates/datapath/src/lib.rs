@@ -27,6 +27,7 @@ pub mod fault;
 pub mod fuzzing;
 mod ip;
 mod keys;
+mod moves;
 mod mss;
 mod net;
 pub mod offload;
@@ -45,8 +46,8 @@ mod worker;
 
 pub use batch::{Datagram, DatagramSink, Packet, PacketSink};
 pub use command::{
-    Command, CommandRefused, Header, KeepAlive, Mss, Notice, PeerRef, PeerSettings, PeerToPeer,
-    RouteChange, Side, WorkerSettings,
+    Command, CommandRefused, Header, KeepAlive, Mss, MssByUnderlay, Notice, PeerRef, PeerSettings,
+    PeerToPeer, RouteChange, Side, WorkerSettings,
 };
 pub use counters::{DropCause, Drops, PeerCounters};
 pub use endpoint::{Carrier, Endpoint, StreamId};

@@ -10,9 +10,10 @@ use wire::data::DataHeader;
 
 use crate::fault::{self, Place};
 use crate::keys::{NEARLY_USED_UP, OpenError, OpenKey, Opened, SealError, SealKey};
+use crate::moves::Moves;
 use crate::pace::Pace;
 use crate::{
-    DatagramSink, DropCause, Endpoint, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
+    DatagramSink, DropCause, Endpoint, Mss, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
 };
 
 #[derive(Debug)]
@@ -25,8 +26,9 @@ pub(crate) struct Peer {
     pub(crate) alive: Alive,
     /// A notice of its last move waits to be polled.
     pub(crate) float_waits: bool,
-    /// When it was followed to another address last.
-    pub(crate) floated_at: Option<Duration>,
+    pub(crate) moves: Moves,
+    /// The limits for SYNs on the path to where it is.
+    pub(crate) mss: Mss,
     pub(crate) said_exit: bool,
     pub(crate) pace: Pace,
 }
@@ -38,6 +40,7 @@ impl Peer {
         settings: PeerSettings,
         boot: Duration,
     ) -> Self {
+        let mss = settings.mss.over(&endpoint);
         Self {
             reference,
             endpoint,
@@ -46,7 +49,8 @@ impl Peer {
             counters: PeerCounters::default(),
             alive: Alive { last_rx: boot, last_tx: boot, expired: false, armed: None },
             float_waits: false,
-            floated_at: None,
+            moves: Moves::default(),
+            mss,
             said_exit: false,
             pace: Pace::default(),
         }

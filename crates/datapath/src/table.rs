@@ -82,6 +82,7 @@ impl Table {
         let Some(peer) = self.at(slot) else { return };
         let before = peer.endpoint.key();
         peer.endpoint = endpoint;
+        peer.mss = peer.settings.mss.over(&endpoint);
         if before != endpoint.key() {
             self.disown(before, slot);
         }

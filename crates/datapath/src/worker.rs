@@ -45,6 +45,7 @@ pub struct Worker {
     timers: timers::Timers,
     notices: VecDeque<Queued>,
     drops: Drops,
+    returns: u64,
     current_peer: Option<PeerRef>,
     rules: Option<Box<dyn Rules>>,
     joining: Joining,
@@ -61,6 +62,7 @@ impl Worker {
             timers: timers::Timers::default(),
             notices: VecDeque::new(),
             drops: Drops::default(),
+            returns: 0,
             current_peer: None,
             rules: None,
             joining: Joining::Nothing,
@@ -105,6 +107,11 @@ impl Worker {
     /// Drops by cause since the worker was made.
     pub fn drops(&self) -> Drops {
         self.drops
+    }
+
+    /// How often a peer came back at once to an address that it seemed to have left.
+    pub fn returns(&self) -> u64 {
+        self.returns
     }
 
     /// The peer of the packet or the command that is being handled, or of the packet that was last; none

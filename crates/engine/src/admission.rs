@@ -220,6 +220,12 @@ pub enum Report {
         /// Where it is.
         to: SocketAddr,
     },
+    /// It is followed to and fro between two addresses: its packets are copied on their way, or come over
+    /// two paths. Said once; its moves are not reported after this.
+    Flapping {
+        /// The session's number.
+        number: u64,
+    },
     /// It ended.
     Closed {
         /// The session as it was.

@@ -283,7 +283,7 @@ impl ClientTask {
             Notice::Deleted { .. } | Notice::WorkerPanicked { .. } => {
                 self.end(DisconnectReason::Panicked)
             }
-            Notice::Float { .. } | Notice::Refused { .. } => {}
+            Notice::Float { .. } | Notice::Flapping { .. } | Notice::Refused { .. } => {}
         }
     }
 

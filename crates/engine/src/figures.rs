@@ -25,6 +25,8 @@ pub struct DataFigures {
     pub tun_errors: u64,
     /// Packets that one worker read and another handled. Few, where steering works.
     pub handed_over: u64,
+    /// How often a peer came back at once to an address that it seemed to have left.
+    pub returns: u64,
     /// What is done in one piece, as far as the kernel has not refused it since the start.
     pub offloads: Option<Offloads>,
     /// Workers that own peers.
@@ -61,6 +63,7 @@ impl DataFigures {
         self.send_errors += more.send_errors;
         self.tun_errors += more.tun_errors;
         self.handed_over += more.handed_over;
+        self.returns += more.returns;
         self.workers = self.workers.max(more.workers);
         self.offloads = match (self.offloads, more.offloads) {
             (Some(one), Some(other)) => Some(one.both(other)),

@@ -1,10 +1,9 @@
 //! From an admission to what the two cores are told: peer settings for the data worker, a grant for
 //! the session.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use datapath::{Endpoint, Header, IpNet, KeepAlive, Mss, PeerRef, PeerSettings};
+use datapath::{Endpoint, Header, IpNet, KeepAlive, Mss, MssByUnderlay, PeerRef, PeerSettings};
 use tunnel::Grant;
 use wire::mtu::{Encapsulation, MssFix, Transport, Underlay};
 use wire::peer_info::{IvProto, PeerInfo};
@@ -93,19 +92,18 @@ fn is_paced(endpoint: &Endpoint, receive_buffer: Option<u32>) -> bool {
     endpoint.stream().is_none() && receive_buffer.is_none_or(|bytes| bytes < ROOMY)
 }
 
-fn mss(header: Header, endpoint: &Endpoint, mssfix: u16) -> Mss {
+fn mss(header: Header, endpoint: &Endpoint, mssfix: u16) -> MssByUnderlay {
     if mssfix == 0 {
-        return Mss::UNTOUCHED;
+        return MssByUnderlay::UNTOUCHED;
     }
     let transport = if endpoint.stream().is_some() { Transport::Tcp } else { Transport::Udp };
     let v2 = matches!(header, Header::V2(_));
     let encapsulation = Encapsulation { v2, transport, ..Encapsulation::USUAL };
-    let underlay = match endpoint.remote.ip().to_canonical() {
-        IpAddr::V4(_) => Underlay::V4,
-        IpAddr::V6(_) => Underlay::V6,
+    let over = |underlay| {
+        let limits = MssFix::Mtu(mssfix).mss(encapsulation, underlay);
+        Mss { v4: limits.v4, v6: limits.v6 }
     };
-    let limits = MssFix::Mtu(mssfix).mss(encapsulation, underlay);
-    Mss { v4: limits.v4, v6: limits.v6 }
+    MssByUnderlay { v4: over(Underlay::V4), v6: over(Underlay::V6) }
 }
 
 /// A receive buffer that takes what our workers send at once, and some more while the peer wakes.

@@ -112,6 +112,8 @@ pub struct Counters {
     pub data_path: String,
     /// Packets that one thread read and another handled.
     pub handed_over: u64,
+    /// How often a peer came back at once to an address that it seemed to have left.
+    pub address_returns: u64,
 }
 
 impl Counters {
@@ -125,6 +127,7 @@ impl Counters {
         self.packets_in += other.packets_in;
         self.packets_out += other.packets_out;
         self.handed_over += other.handed_over;
+        self.address_returns += other.address_returns;
         for (cause, count) in other.drops {
             *self.drops.entry(cause).or_default() += count;
         }

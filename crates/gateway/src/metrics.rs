@@ -131,6 +131,7 @@ impl Sheet {
             self.counter(PACKETS, &[("direction", direction)], count);
         }
         self.counter(HANDED_OVER, &[], counters.handed_over);
+        self.counter(ADDRESS_RETURNS, &[], counters.address_returns);
         self.gauge(SESSIONS, &[], counters.sessions as f64);
     }
 
@@ -187,6 +188,10 @@ const BYTES: Meaning =
 const HANDED_OVER: Meaning = (
     "handfast_handed_over_packets_total",
     "Packets that one data worker read and another handled.",
+);
+const ADDRESS_RETURNS: Meaning = (
+    "handfast_address_returns_total",
+    "How often a session came back at once to an address that it seemed to have left: its packets are copied on their way, or come over two paths.",
 );
 const PACKETS: Meaning =
     ("handfast_packets_total", "Packets inside the tunnel; in is from the subscribers.");

@@ -93,6 +93,11 @@ fn log(report: &Report) {
         Report::Floated { number, to } => {
             tracing::info!(session = number, source = %to, "moved to another address");
         }
+        Report::Flapping { number } => tracing::warn!(
+            session = number,
+            "its packets come from two addresses by turns: copied on their way, or over two paths; it is \
+             answered where the last one came from, and not logged again"
+        ),
         Report::Swept { .. } => {}
     }
 }

@@ -11,8 +11,8 @@ use wire::{KeyId, PeerId};
 
 use crate::offload::{Joined, Segmentation, SuperSink, VirtioHeader};
 use crate::{
-    Command, DataKeys, Endpoint, Header, KeepAlive, Mss, OpenKey, PacketSink, PeerRef,
-    PeerSettings, SealKey, Worker, WorkerSettings,
+    Command, DataKeys, Endpoint, Header, KeepAlive, Mss, MssByUnderlay, OpenKey, PacketSink,
+    PeerRef, PeerSettings, SealKey, Worker, WorkerSettings,
 };
 
 /// The moment at which everything happens.
@@ -46,7 +46,7 @@ pub(super) fn settings(number: u32) -> PeerSettings {
         header: Header::V2(peer_id(number)),
         addresses: vec![inner(number).into()],
         networks: Vec::new(),
-        mss: Mss { v4: 1400, v6: 1380 },
+        mss: MssByUnderlay { v4: Mss { v4: 1400, v6: 1380 }, v6: Mss { v4: 1380, v6: 1360 } },
         keep_alive: KeepAlive::default(),
         float: true,
         paced: false,

@@ -92,6 +92,7 @@ impl Worker {
                 found.settings.nets().for_each(|net| routes.remove(net, slot));
                 settings.nets().for_each(|net| routes.insert(net, slot));
             }
+            found.mss = settings.mss.over(&found.endpoint);
             found.settings = settings;
         }
         if let Some(endpoint) = endpoint {

@@ -3,8 +3,6 @@
 //! Order matters: nothing a datagram says is believed before its tag and its packet id were
 //! checked, least of all where its sender is (protocol section 13.1).
 
-use std::time::Duration;
-
 use clock::Now;
 use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 
@@ -13,6 +11,7 @@ use super::filter::Filtered;
 use super::joining::Joiner;
 use super::{Queued, Worker};
 use crate::ip::Inner;
+use crate::moves::Move;
 use crate::{
     Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerRef, PeerToPeer, Side, mss,
 };
@@ -149,12 +148,16 @@ impl Worker {
         if !newest || taken || peer.endpoint == endpoint {
             return Ok(());
         }
-        // A peer that hops between two addresses must not keep the control plane busy.
-        if peer.floated_at.is_some_and(|at| now.boot < at + BETWEEN_FLOATS) {
-            return Ok(());
-        }
-        peer.floated_at = Some(now.boot);
         let reference = peer.reference;
+        match peer.moves.follow(peer.endpoint.key(), endpoint.key(), now.boot) {
+            Move::Refused => return Ok(()),
+            Move::Away => {}
+            Move::Back { flaps } => {
+                self.returns += 1;
+                let notice = flaps.then_some(Notice::Flapping { peer: reference });
+                self.notices.extend(notice.map(Queued::Notice));
+            }
+        }
         if !std::mem::replace(&mut peer.float_waits, true) {
             self.notices.push_back(Queued::Float(reference));
         }
@@ -206,7 +209,7 @@ impl Worker {
         if !own && self.routes.find(inner.source) != Some(slot) {
             return Err(DropCause::ForeignSource);
         }
-        mss::clamp(packet, peer.settings.mss);
+        mss::clamp(packet, peer.mss);
         Ok((peer.reference, inner))
     }
 
@@ -218,6 +221,3 @@ impl Worker {
         self.routes.find(inner.destination).filter(|other| *other != slot)
     }
 }
-
-/// A peer is followed to another address at most this often.
-const BETWEEN_FLOATS: Duration = Duration::from_secs(1);

@@ -92,7 +92,7 @@ impl Worker {
     ) -> Result<(), DropCause> {
         let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?;
         self.current_peer = Some(peer.reference);
-        mss::clamp(packet, peer.settings.mss);
+        mss::clamp(packet, peer.mss);
         let notices = &mut self.notices;
         let mut notify = |notice| notices.push_back(Queued::Notice(notice));
         peer.seal(packet, now.boot, to_udp, &mut notify)

@@ -25,8 +25,9 @@ use crate::keys::{DataKeys, OpenKey, SealKey};
 use crate::offload::{Joined, SuperSink};
 use crate::testing::{Crafted, Dice};
 use crate::{
-    Carrier, Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, Notice, Outbox,
-    Packet, PacketSink, PeerRef, PeerSettings, PeerToPeer, StreamId, WorkerSettings,
+    Carrier, Command, Datagram, DropCause, Endpoint, Header, IpNet, KeepAlive, Mss, MssByUnderlay,
+    Notice, Outbox, Packet, PacketSink, PeerRef, PeerSettings, PeerToPeer, StreamId,
+    WorkerSettings,
 };
 
 /// A worker with its surroundings.
@@ -219,7 +220,7 @@ fn settings(id: PeerId) -> PeerSettings {
         header: Header::V2(id),
         addresses: vec![inner(id.get()).parse().unwrap(), inner6(id.get()).parse().unwrap()],
         networks: vec![],
-        mss: Mss { v4: 1400, v6: 1380 },
+        mss: MssByUnderlay { v4: Mss { v4: 1400, v6: 1380 }, v6: Mss { v4: 1380, v6: 1360 } },
         keep_alive: KeepAlive::default(),
         float: true,
         paced: false,

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use clock::{Now, VirtualClock};
 use datapath::{
-    Command, DataKeys, Endpoint, Header, KeepAlive, Mss, Notice, PeerRef, PeerSettings, SealKey,
-    Shard, WorkerSettings,
+    Command, DataKeys, Endpoint, Header, KeepAlive, MssByUnderlay, Notice, PeerRef, PeerSettings,
+    SealKey, Shard, WorkerSettings,
 };
 use sysio::{
     Packet, Poller, Ready, Received, RecvError, SendError, Transmit, TunIoError, TunOffload,
@@ -218,7 +218,7 @@ fn settings(id: PeerId) -> PeerSettings {
         header: Header::V2(id),
         addresses: vec![address(id.get()).into()],
         networks: Vec::new(),
-        mss: Mss::UNTOUCHED,
+        mss: MssByUnderlay::UNTOUCHED,
         keep_alive: KeepAlive::default(),
         float: true,
         paced: false,

@@ -308,6 +308,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             total,
             send_errors: self.send_errors,
             handed_over: self.handoff.handed_over(),
+            returns: self.worker.returns(),
             offloads: Some(Offloads {
                 tun: self.ingress.joins(),
                 gso: self.io.sockets.iter().all(|(socket, _)| socket.joins_sent()),

@@ -129,7 +129,7 @@ impl Registry {
         let settings = peer_settings(admitted, peer, &about.peer_info, &endpoint, data);
         let info = info(id, about, admitted, &endpoint, now);
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.admitted = Some(Registered { peer, info, established: false });
+            connection.admitted = Some(Registered { peer, info, established: false, flaps: false });
         }
         self.leave_place(id);
         self.effects.push_back(Effect::HandshakeOver(id));

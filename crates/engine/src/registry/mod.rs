@@ -143,6 +143,8 @@ struct Registered {
     peer: PeerRef,
     info: SessionInfo,
     established: bool,
+    /// It is followed to and fro, and its moves are not reported.
+    flaps: bool,
 }
 
 impl Registry {
@@ -247,6 +249,7 @@ impl Registry {
         match notice {
             Notice::Deleted { peer, .. } => self.deleted(peer),
             Notice::Float { peer, endpoint } => self.float(peer, endpoint),
+            Notice::Flapping { peer } => self.flapping(peer),
             Notice::Expired { peer } => self.end_peer(peer, DisconnectReason::PingTimeout),
             Notice::WorkerPanicked { peer } => self.end_peer(peer, DisconnectReason::Panicked),
             Notice::Exit { peer } => {
@@ -263,6 +266,16 @@ impl Registry {
         }
     }
 
+    /// Its moves are not reported any more.
+    fn flapping(&mut self, peer: PeerRef) {
+        let id = self.by_peer.get(&peer).copied();
+        let connection = id.and_then(|id| self.connections.get_mut(&id));
+        let Some(registered) = connection.and_then(|found| found.admitted.as_mut()) else { return };
+        registered.flaps = true;
+        let number = registered.info.number;
+        self.report(Report::Flapping { number });
+    }
+
     fn float(&mut self, peer: PeerRef, endpoint: Endpoint) {
         let Some(id) = self.by_peer.get(&peer).copied() else { return };
         self.forget_sender(id);
@@ -271,8 +284,10 @@ impl Registry {
         self.by_sender.insert(connection.sender(), id);
         if let Some(registered) = &mut connection.admitted {
             registered.info.source = endpoint.remote;
-            let number = registered.info.number;
-            self.report(Report::Floated { number, to: endpoint.remote });
+            let (number, flaps) = (registered.info.number, registered.flaps);
+            if !flaps {
+                self.report(Report::Floated { number, to: endpoint.remote });
+            }
         }
         self.tell(id, ToSession::Moved(endpoint));
     }

@@ -103,6 +103,7 @@ impl Door for VpnHandle {
                 drops,
                 data_path: data_path(data),
                 handed_over: data.handed_over,
+                address_returns: data.returns,
             }
         })
     }

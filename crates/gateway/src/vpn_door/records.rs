@@ -73,7 +73,7 @@ impl Directory for Records {
                     closed.iter().map(|identity| identity.credential.certificate()),
                 );
             }
-            Report::Renegotiated { .. } | Report::Floated { .. } => {}
+            Report::Renegotiated { .. } | Report::Floated { .. } | Report::Flapping { .. } => {}
         }
     }
 }

@@ -115,6 +115,77 @@ fn a_peer_that_moves_with_every_packet_is_followed_once_a_second() {
 }
 
 #[test]
+fn a_copied_datagram_diverts_a_peer_no_longer_than_until_its_next_own_packet() {
+    let (mut rig, mut fars) = Rig::server(1);
+    for second in 0..20 {
+        // The copy is faster than what it is a copy of.
+        let hello = fars[0].hello();
+        rig.udp(at(ELSEWHERE), &hello);
+        rig.udp(home(0), &hello);
+        let hello = fars[0].hello();
+        rig.udp(home(0), &hello);
+        rig.tun(&to_peer(0));
+        assert_eq!(rig.sent()[0].0, home(0), "second {second}");
+        rig.pass(1);
+    }
+    let notices = rig.notices();
+    let flapping = Notice::Flapping { peer: peer(0, 1) };
+    assert_eq!(notices.iter().filter(|notice| **notice == flapping).count(), 1, "said once");
+    assert_eq!(rig.worker.returns(), 20);
+}
+
+#[test]
+fn a_peer_that_just_moved_is_not_held_at_its_former_address_by_a_copy_from_there() {
+    let (mut rig, mut fars) = Rig::server(1);
+    let hello = fars[0].hello();
+    rig.udp(at(ELSEWHERE), &hello);
+    for _ in 0..20 {
+        for from in [home(0), at(ELSEWHERE)] {
+            let hello = fars[0].hello();
+            rig.udp(from, &hello);
+        }
+        rig.tun(&to_peer(0));
+        assert_eq!(rig.sent()[0].0, at(ELSEWHERE));
+        rig.pass(1);
+    }
+}
+
+#[test]
+fn a_peer_that_hops_between_two_addresses_is_followed_a_few_times_a_second_and_ends_where_it_was() {
+    let (mut rig, mut fars) = Rig::server(1);
+    for hop in 0..100 {
+        let from = if hop % 2 == 0 { at(ELSEWHERE) } else { home(0) };
+        let hello = fars[0].hello();
+        rig.udp(from, &hello);
+    }
+    assert!(rig.worker.returns() < 8, "{}", rig.worker.returns());
+    rig.tun(&to_peer(0));
+    assert_eq!(rig.sent()[0].0, home(0));
+    let float = |notice: &&Notice| matches!(notice, Notice::Float { .. });
+    assert_eq!(rig.notices().iter().filter(float).count(), 1, "read once, told once");
+}
+
+#[test]
+fn the_limit_for_syns_follows_a_peer_between_ipv4_and_ipv6_underneath() {
+    let (mut rig, mut fars) = Rig::server(1);
+    let limits = |rig: &mut Rig| {
+        rig.tun(&Crafted::tcp("192.0.2.1", &inner(0), 2, &[2, 4, 0x05, 0xb4]).bytes());
+        rig.sent().pop().expect("sealed").1
+    };
+    let announced = |packet: Vec<u8>| packet[packet.len() - 2..].to_vec();
+    let over_v4 = limits(&mut rig);
+    assert_eq!(announced(fars[0].open(&over_v4)), 1400u16.to_be_bytes());
+    let hello = fars[0].hello();
+    rig.udp(at("[2001:db8::7]:5555"), &hello);
+    let over_v6 = limits(&mut rig);
+    assert_eq!(announced(fars[0].open(&over_v6)), 1380u16.to_be_bytes());
+    let own = fars[0].seal(&Crafted::tcp(&inner(0), "192.0.2.1", 2, &[2, 4, 0x05, 0xb4]).bytes());
+    rig.packets();
+    rig.udp(at("[2001:db8::7]:5555"), &own);
+    assert_eq!(announced(rig.packets().remove(0)), 1380u16.to_be_bytes());
+}
+
+#[test]
 fn an_ipv4_address_and_its_mapped_form_are_one_sender() {
     let mut rig = Rig::new(WorkerSettings::server(4));
     let v1 = PeerSettings { header: Header::V1, ..settings(peer(0, 1).id) };

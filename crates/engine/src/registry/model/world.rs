@@ -517,7 +517,9 @@ impl World {
                 self.closed_reported.extend(closed.iter().map(holder));
                 return None;
             }
-            Report::Renegotiated { .. } | Report::Floated { .. } => return None,
+            Report::Renegotiated { .. } | Report::Floated { .. } | Report::Flapping { .. } => {
+                return None;
+            }
         };
         let expected = self.reference.expected(id);
         assert_eq!(expected.established, established, "{id} ended as what it was not");
