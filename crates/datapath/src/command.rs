@@ -1,5 +1,5 @@
 //! The messages between the control plane and a worker. The verbs are those of Linux's `ovpn`
-//! driver: peer new, set, delete; key new, swap, delete; and back: float, expired, used up.
+//! driver: peer new, delete; key new, swap, delete; and back: float, expired, used up.
 //!
 //! Invariant: a message names a peer by [`PeerRef`], and one with another generation than the
 //! living peer's has no effect.
@@ -127,15 +127,6 @@ pub enum Command {
         /// What it may do.
         settings: PeerSettings,
     },
-    /// Replaces what is `Some`.
-    PeerSet {
-        /// Which peer.
-        peer: PeerRef,
-        /// Where it is from now on.
-        endpoint: Option<Endpoint>,
-        /// What it may do from now on.
-        settings: Option<PeerSettings>,
-    },
     /// The peer is closed. Once this is applied nothing is sealed or opened for it ever again.
     PeerDel {
         /// Which peer.
@@ -175,7 +166,6 @@ impl Command {
     pub fn peer(&self) -> PeerRef {
         match *self {
             Command::PeerNew { peer, .. }
-            | Command::PeerSet { peer, .. }
             | Command::PeerDel { peer }
             | Command::KeyNew { peer, .. }
             | Command::KeySwap { peer, .. }

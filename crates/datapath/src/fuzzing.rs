@@ -201,10 +201,6 @@ impl Rig {
             9 => self.apply(Command::KeySwap { peer: named, key_id }),
             10 => self.apply(Command::KeyDel { peer: named, key_id }),
             11 => self.worker.heard(named, self.now),
-            12 => {
-                let settings = Some(self.settings(input.byte()));
-                self.apply(Command::PeerSet { peer: named, endpoint: Some(from), settings });
-            }
             _ => while self.worker.poll_notice().is_some() {},
         }
     }

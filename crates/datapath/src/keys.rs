@@ -91,32 +91,6 @@ impl SealKey {
         Ok(())
     }
 
-    /// Seals in place: `packet` is headroom of the header's overhead, then the plaintext.
-    pub fn seal_in_place(
-        &mut self,
-        header: DataHeader,
-        packet: &mut [u8],
-    ) -> Result<(), SealError> {
-        let len = packet.len().checked_sub(overhead(header)).filter(|len| *len > 0);
-        let len = len.ok_or(SealError::WrongLength)?;
-        let packet_id = self.packet_id_for(len)?;
-        let (head, body) = packet.split_at_mut(overhead(header) - TAG);
-        write_head(header, packet_id, head);
-        let (tag, text) = body.split_at_mut(TAG);
-        let made = self
-            .key
-            .key
-            .seal_in_place_separate_tag(
-                self.key.nonce(packet_id),
-                Aad::from(associated(header, head)),
-                text,
-            )
-            .map_err(|_| SealError::WrongLength)?;
-        tag.copy_from_slice(made.as_ref());
-        self.sealed(packet_id, len);
-        Ok(())
-    }
-
     /// How much is spent of the packet ids or of what the cipher bears, whichever is more: 0 to 32
     /// thirty-seconds.
     pub fn spent(&self) -> u8 {

@@ -26,8 +26,7 @@ use crate::data::{
     CLIENT_STREAM, Common, ControlDatagram, ForeignStreams, PlaneIo, SharedPlane, StreamEnded,
     StreamSources, UserSpace, WorkerOutputs,
 };
-use crate::driver::{Driver, Happened, KeyChange, Surroundings};
-use crate::entropy::fresh_seed;
+use crate::driver::{Driver, Happened, KeyChange, Surroundings, fresh_seed};
 use crate::grant::server_settings;
 use crate::{DataFigures, DisconnectReason, Offloads, StartError};
 

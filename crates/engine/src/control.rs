@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tunnel::{Accepted, DropReason, Gate, Verdict};
 
 use crate::data::{ControlDatagram, ControlReceiver, SharedPlane, StreamEnded};
-use crate::entropy::fresh_seed;
+use crate::driver::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::inbox::{Inlet, inbox};
 use crate::messages::{ConnectionId, SessionEvent};

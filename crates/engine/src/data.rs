@@ -178,7 +178,7 @@ impl DataHandle {
 fn can_wait(command: &Command) -> bool {
     match command {
         Command::PeerNew { .. } | Command::KeyNew { .. } | Command::KeySwap { .. } => true,
-        Command::PeerSet { .. } | Command::PeerDel { .. } | Command::KeyDel { .. } => false,
+        Command::PeerDel { .. } | Command::KeyDel { .. } => false,
     }
 }
 

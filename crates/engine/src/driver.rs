@@ -8,13 +8,14 @@
 //!
 //! Invariant: a key is installed before the session learns that it is, and so before the peer does.
 
+use std::io;
 use std::iter;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use clock::Now;
 use datapath::{Command, Notice, PeerRef};
-use tunnel::{EndReason, Event, Hello, NewKey, RenegotiateReason, Session};
+use tunnel::{EndReason, Event, Hello, NewKey, RenegotiateReason, Seed, Session};
 use wire::KeyId;
 use wire::push::PushReply;
 
@@ -68,6 +69,19 @@ pub enum Happened {
     Renegotiated,
     /// As [`Event::Ended`].
     Ended(EndReason),
+}
+
+/// A seed for a session, from the kernel.
+///
+/// # Errors
+/// When it has no randomness.
+pub fn fresh_seed() -> io::Result<Seed> {
+    let mut bytes = Seed::default();
+    let filled = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())?;
+    if filled < bytes.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
 }
 
 /// A session and how far its life has come. What it is told goes to the session itself.

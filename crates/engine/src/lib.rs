@@ -30,7 +30,6 @@ mod data;
 mod denied;
 mod disconnect;
 mod driver;
-mod entropy;
 mod figures;
 mod grant;
 mod inbox;
@@ -54,7 +53,7 @@ pub use data::{
 };
 pub use denied::Denied;
 pub use disconnect::DisconnectReason;
-pub use driver::{Driver, Happened, KeyChange, Surroundings};
+pub use driver::{Driver, Happened, KeyChange, Surroundings, fresh_seed};
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;
 pub use offload::Offloads;

@@ -17,7 +17,7 @@ use crate::data::{
     Common, ControlReceiver, PlaneIo, PlaneOutputs, SharedPlane, StreamSources, UserSpace,
     WorkerOutputs,
 };
-use crate::entropy::fresh_seed;
+use crate::driver::fresh_seed;
 use crate::pool::{ControlThread, SessionPool};
 use crate::registry::{RegistrySettings, slots};
 use crate::{

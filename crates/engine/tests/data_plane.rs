@@ -111,7 +111,6 @@ impl Memory {
             .iter()
             .map(|command| match command {
                 Command::PeerNew { .. } => "peer new",
-                Command::PeerSet { .. } => "peer set",
                 Command::PeerDel { .. } => "peer del",
                 Command::KeyNew { .. } => "key new",
                 Command::KeySwap { .. } => "key swap",

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use clock::{Clock, Now};
 use datapath::{Carrier, Outbox};
-use rustix::rand::{GetRandomFlags, getrandom};
+use engine::fresh_seed;
 use sysio::{Interest, Packet, Poller, Ready, Received};
-use tunnel::Seed;
 
 use crate::link::{Happened, Held, Link, transmit};
 use crate::report::rate;
@@ -225,7 +224,7 @@ impl<'c> Load<'c> {
         let number = self.links.len();
         // Enough for the ports of one address.
         let socket = number as u16;
-        let link = Link::begin(subscriber, socket, fresh_seed()?, now)
+        let link = Link::begin(subscriber, socket, fresh_seed().map_err(LoadError::System)?, now)
             .map_err(|error| LoadError::Socket(subscriber.server, error))?;
         self.poller
             .add(link.socket(), number as u32, Interest::Readable)
@@ -367,16 +366,6 @@ impl<'c> Load<'c> {
             let _ = link.socket().send(transmit(run.endpoint.remote, run.bytes, run.segment));
         }
         self.outbox.clear();
-    }
-}
-
-fn fresh_seed() -> Result<Seed, LoadError> {
-    let mut seed = Seed::default();
-    let filled = getrandom(&mut seed[..], GetRandomFlags::empty());
-    match filled {
-        Ok(filled) if filled == seed.len() => Ok(seed),
-        Ok(_) => Err(LoadError::System(std::io::ErrorKind::UnexpectedEof.into())),
-        Err(error) => Err(LoadError::System(error.into())),
     }
 }
 

@@ -47,9 +47,6 @@ impl Worker {
             Command::PeerNew { peer, endpoint, settings } => {
                 self.peer_new(peer, endpoint, settings, now)
             }
-            Command::PeerSet { peer, endpoint, settings } => {
-                self.peer_set(peer, endpoint, settings)
-            }
             Command::PeerDel { peer } => self.peer_del(peer),
             Command::KeyNew { peer, key_id, cipher, material, role } => {
                 self.key_new(peer, key_id, cipher, &material, role)
@@ -73,31 +70,6 @@ impl Worker {
         self.table.insert(Peer::new(peer, endpoint, settings, now.boot))?;
         let slot = peer.id.get();
         nets.into_iter().for_each(|net| self.routes.insert(net, slot));
-        self.rearm(slot);
-        Ok(())
-    }
-
-    fn peer_set(
-        &mut self,
-        peer: PeerRef,
-        endpoint: Option<Endpoint>,
-        settings: Option<PeerSettings>,
-    ) -> Result<(), CommandRefused> {
-        let slot = peer.id.get();
-        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
-        if let Some(settings) = settings {
-            // What stays is not claimed again: it may have gone to a successor.
-            if !found.settings.nets().eq(settings.nets()) {
-                let routes = &mut self.routes;
-                found.settings.nets().for_each(|net| routes.remove(net, slot));
-                settings.nets().for_each(|net| routes.insert(net, slot));
-            }
-            found.mss = settings.mss.over(&found.endpoint);
-            found.settings = settings;
-        }
-        if let Some(endpoint) = endpoint {
-            self.table.move_to(slot, endpoint);
-        }
         self.rearm(slot);
         Ok(())
     }

@@ -63,8 +63,11 @@ impl Rig {
     }
 
     fn add_with(&mut self, peer: PeerRef, settings: PeerSettings) -> Far {
+        self.add_at(peer, home(peer.id.get()), settings)
+    }
+
+    fn add_at(&mut self, peer: PeerRef, endpoint: Endpoint, settings: PeerSettings) -> Far {
         let header = settings.header;
-        let endpoint = home(peer.id.get());
         self.apply(Command::PeerNew { peer, endpoint, settings });
         let far = self.key(peer, KeyId::FIRST, header);
         self.apply(Command::KeySwap { peer, key_id: KeyId::FIRST });

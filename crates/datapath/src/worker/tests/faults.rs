@@ -66,12 +66,13 @@ fn a_panic_while_what_waited_is_written_is_its_owners_end_and_not_that_of_the_ne
 
 #[test]
 fn a_panic_while_a_ping_is_sealed_is_the_end_of_that_peer_alone() {
-    let (mut rig, _, [ill, well]) = two_peers(910);
-    let pings = KeepAlive { ping: Some(Duration::from_secs(10)), ping_restart: None };
-    for peer in [ill, well] {
-        let settings = PeerSettings { keep_alive: pings, ..settings(peer.id) };
-        rig.apply(Command::PeerSet { peer, endpoint: None, settings: Some(settings) });
-    }
+    let mut rig = Rig::new(WorkerSettings::server(16));
+    let keep_alive = KeepAlive { ping: Some(Duration::from_secs(10)), ping_restart: None };
+    let [ill, _] = [0, 1].map(|id| {
+        let peer = peer(id, 910);
+        rig.add_with(peer, PeerSettings { keep_alive, ..settings(peer.id) });
+        peer
+    });
     fault::inject(Place::Seal, ill, 0);
     rig.pass(11);
     assert!(caught(|| rig.timeout()) && rig.worker.current_peer() == Some(ill));

@@ -196,13 +196,17 @@ fn an_ipv4_address_and_its_mapped_form_are_one_sender() {
 }
 
 #[test]
-fn whoever_speaks_tcp_stays_and_nobody_moves_to_a_connection() {
+fn a_peer_over_tcp_stays_there_and_none_moves_to_a_connection() {
     let stream = |serial| Endpoint {
         carrier: Carrier::Tcp(StreamId { worker: 0, serial }),
         ..at(ELSEWHERE)
     };
-    let (mut rig, mut fars) = Rig::server(2);
-    rig.apply(Command::PeerSet { peer: peer(0, 1), endpoint: Some(stream(1)), settings: None });
+    let mut rig = Rig::new(WorkerSettings::server(4));
+    let places = [stream(1), home(1)];
+    let mut fars = [0, 1].map(|id| {
+        let peer = peer(id, 1);
+        rig.add_at(peer, places[id as usize], settings(peer.id))
+    });
     for (who, from) in [(0, stream(2)), (0, at(ELSEWHERE)), (0, home(0)), (1, stream(1))] {
         let hello = fars[who].hello();
         rig.udp(from, &hello);

@@ -187,25 +187,10 @@ fn keys_nearly_used_up_are_told_at_half_and_each_further_share_for_either_direct
 }
 
 #[test]
-fn new_settings_move_the_inner_addresses() {
-    let (mut rig, _) = Rig::server(1);
-    let other =
-        PeerSettings { addresses: vec!["10.8.0.77".parse().unwrap()], ..settings(peer(0, 1).id) };
-    rig.apply(Command::PeerSet { peer: peer(0, 1), endpoint: None, settings: Some(other) });
-    rig.tun(&to_peer(0));
-    assert_eq!(rig.drops(DropCause::NoRoute), 1);
-    rig.tun(&Crafted::between("192.0.2.1", "10.8.0.77").bytes());
-    assert_eq!(rig.sent().len(), 1);
-}
-
-#[test]
 fn an_inner_address_belongs_to_the_latest_claim_until_that_peer_is_gone() {
     let (mut rig, _) = Rig::server(1);
-    let shared = settings(peer(0, 1).id);
-    let again = PeerSettings { header: Header::V2(peer(1, 1).id), ..shared.clone() };
+    let again = PeerSettings { header: Header::V2(peer(1, 1).id), ..settings(peer(0, 1).id) };
     rig.add_with(peer(1, 1), again);
-    // The former self gets other timers, but no address back.
-    rig.apply(Command::PeerSet { peer: peer(0, 1), endpoint: None, settings: Some(shared) });
     rig.tun(&to_peer(0));
     assert_eq!(rig.sent()[0].0, home(1));
     rig.apply(Command::PeerDel { peer: peer(0, 1) });
@@ -221,8 +206,7 @@ fn an_outer_address_belongs_to_the_latest_peer_that_was_made_there() {
     let mut rig = Rig::new(WorkerSettings::server(4));
     let v1 = |id| PeerSettings { header: Header::V1, ..settings(peer(id, 1).id) };
     let mut old = rig.add_with(peer(0, 1), v1(0));
-    let mut new = rig.add_with(peer(1, 1), v1(1));
-    rig.apply(Command::PeerSet { peer: peer(1, 1), endpoint: Some(home(0)), settings: None });
+    let mut new = rig.add_at(peer(1, 1), home(0), v1(1));
     for (far, heard) in [(&mut old, 0), (&mut new, 1)] {
         let hello = far.hello();
         rig.udp(home(0), &hello);
@@ -249,7 +233,6 @@ fn late_commands(old: PeerRef, far: &Far) -> Vec<Command> {
     vec![
         Command::KeyNew { peer: old, key_id, cipher, material, role: Role::TlsServer },
         Command::KeySwap { peer: old, key_id },
-        Command::PeerSet { peer: old, endpoint: Some(home(9)), settings: Some(settings(old.id)) },
         Command::KeyDel { peer: old, key_id },
         Command::PeerDel { peer: old },
     ]

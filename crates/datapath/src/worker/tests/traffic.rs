@@ -128,16 +128,13 @@ fn what_is_no_data_packet_is_handed_to_the_control_plane_untouched() {
 
 #[test]
 fn joined_datagrams_are_taken_apart_whatever_they_are() {
-    let (mut rig, mut fars) = Rig::server(2);
+    let (mut rig, mut fars) = Rig::server(1);
+    let mut far = rig.add_at(peer(1, 1), home(7), settings(peer(1, 1).id));
     let mut joined = fars[0].hello();
     let stride = joined.len();
     joined.extend([0x20].repeat(stride));
-    joined.extend(fars[1].seal(&Crafted::between("10.8.0.3", "192.0.2.1").bytes()));
+    joined.extend(far.seal(&Crafted::between("10.8.0.3", "192.0.2.1").bytes()));
     joined.extend(fars[0].seal(b"\x45short"));
-    rig.worker.apply(
-        Command::PeerSet { peer: peer(1, 1), endpoint: Some(home(7)), settings: None },
-        rig.now,
-    );
     rig.udp_joined(home(0), &joined, stride);
     assert_eq!(rig.packets(), [from_peer(0)]);
     assert_eq!(rig.inward.control, [(home(0), [0x20].repeat(stride))]);
