@@ -7,7 +7,7 @@ use wire::key_method::KeyMethodError;
 use wire::message::AuthFailure;
 use wire::push::PushEncodeError;
 
-use crate::event::{Close, Refusal};
+use crate::closing::{Close, Refusal};
 
 /// Why a session ended.
 #[derive(Clone, Debug)]

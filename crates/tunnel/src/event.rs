@@ -112,15 +112,6 @@ pub struct Grant {
     pub not_after: Option<Duration>,
 }
 
-/// Server: no to an [`Event::Admission`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Stable snake_case reason for counters.
-    pub code: &'static str,
-    /// Text behind `AUTH_FAILED,`; empty sends none.
-    pub told: String,
-}
-
 /// Why a renegotiation is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenegotiateReason {
@@ -134,21 +125,6 @@ pub enum RenegotiateReason {
     Restored,
     /// The peer began it.
     Peer,
-}
-
-/// How to end a session from this side.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// `EXIT`, if negotiated.
-    Exit,
-    /// `RESTART`: the client reconnects. The text may be empty.
-    Restart(String),
-    /// `HALT`: the client stays away. The text may be empty.
-    Halt(String),
-    /// `AUTH_FAILED`. The text may be empty.
-    AuthFailed(String),
-    /// Says nothing: another session has taken this one's place.
-    Replaced,
 }
 
 /// When `handle_timeout` wants to be called, and what for.

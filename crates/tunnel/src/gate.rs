@@ -5,16 +5,16 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
 use wire::control::{Acks, ControlPacket};
 use wire::stranger::StrangerCheck;
 use wire::tls_auth::ReplayStamp;
-use wire::wrap::Unwrapped;
+use wire::wrap::{ControlWrap, Unwrapped};
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
-use crate::accepted::Accepted;
 use crate::bloom::Seen;
 use crate::config::GateSettings;
 use crate::cookie::CookieJar;
@@ -157,6 +157,33 @@ impl Gate {
         }
         self.spent.insert(&item);
         Ok(())
+    }
+}
+
+/// A stranger whose cookie came back. Only the gate makes one.
+#[derive(Debug)]
+pub struct Accepted {
+    pub(crate) remote: SocketAddr,
+    pub(crate) session_id: SessionId,
+    pub(crate) wrap: Arc<ControlWrap>,
+    pub(crate) stamp: Option<ReplayStamp>,
+    pub(crate) packet: ControlPacket,
+}
+
+impl Accepted {
+    /// Where it comes from.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// The server's session id, which is the cookie.
+    pub fn session_id(&self) -> SessionId {
+        self.session_id
+    }
+
+    /// The client's session id. With the remote address it names the session from here on.
+    pub fn client_session_id(&self) -> SessionId {
+        self.packet.session_id
     }
 }
 

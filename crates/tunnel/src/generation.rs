@@ -22,7 +22,7 @@ pub(crate) struct Generation {
     pub(crate) deadline: Option<Duration>,
     pub(crate) reliable: Reliable,
     pub(crate) tls: Tls,
-    pub(crate) step: Step,
+    pub(crate) state: HandshakeState,
     pub(crate) sources: Sources,
     pub(crate) key_message_sent: bool,
     pub(crate) key_message_received: bool,
@@ -39,7 +39,7 @@ pub(crate) enum Initiator {
 
 /// What a generation waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum HandshakeState {
     /// TLS, then the peer's key message.
     ExpectKeyMessage,
     /// Server: the driver's verdict on the identity. Where our key message still waits as well, nothing
@@ -59,7 +59,7 @@ pub(crate) enum Step {
     /// The next generation: the TLS connection of this one is of no more use.
     Broken,
     /// The last text to be acknowledged; the session ends.
-    Goodbye,
+    Closing,
 }
 
 /// Both sides' contributions to the PRF.
@@ -84,7 +84,7 @@ impl Generation {
             deadline: Some(started + window),
             reliable,
             tls,
-            step: Step::ExpectKeyMessage,
+            state: HandshakeState::ExpectKeyMessage,
             sources: Sources { client: None, server: None },
             key_message_sent: false,
             key_message_received: false,
@@ -94,9 +94,9 @@ impl Generation {
 
     /// Nothing is sent for a moment; each step says why.
     pub(crate) fn is_held(&self) -> bool {
-        match self.step {
-            Step::ExpectInstall => true,
-            Step::ExpectAdmission => !self.key_message_sent,
+        match self.state {
+            HandshakeState::ExpectInstall => true,
+            HandshakeState::ExpectAdmission => !self.key_message_sent,
             _ => false,
         }
     }
@@ -106,12 +106,12 @@ impl Generation {
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.step == Step::Broken
+        self.state == HandshakeState::Broken
     }
 
     /// Its TLS connection is lost: nothing more is read from it, and what it had to say is not repeated.
     pub(crate) fn break_off(&mut self, deadline: Duration) {
-        self.step = Step::Broken;
+        self.state = HandshakeState::Broken;
         self.deadline.get_or_insert(deadline);
         self.reliable.abandon();
     }
@@ -123,7 +123,7 @@ impl Generation {
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        self.step == Step::Complete
+        self.state == HandshakeState::Complete
     }
 
     /// Moves TLS bytes to the send window, once both resets have arrived.
@@ -154,18 +154,20 @@ impl Generation {
 
     /// How far it came.
     pub(crate) fn progress(&self) -> Progress {
-        match self.step {
-            Step::ExpectKeyMessage if !self.reliable.reset_acknowledged() => {
+        match self.state {
+            HandshakeState::ExpectKeyMessage if !self.reliable.reset_acknowledged() => {
                 Progress::ResetUnanswered
             }
-            Step::ExpectKeyMessage => self.tls.progress(),
-            Step::ExpectAdmission => Progress::AwaitingAdmission,
-            Step::ExpectInstall => Progress::AwaitingInstall,
-            Step::ExpectPushReply => Progress::NoPushReply,
-            Step::ExpectPushRequest if self.active => Progress::NoPushRequest,
-            Step::ExpectPushRequest | Step::ExpectAcks | Step::Goodbye => Progress::Unacknowledged,
-            Step::Complete => Progress::Complete,
-            Step::Broken => Progress::StreamBroken,
+            HandshakeState::ExpectKeyMessage => self.tls.progress(),
+            HandshakeState::ExpectAdmission => Progress::AwaitingAdmission,
+            HandshakeState::ExpectInstall => Progress::AwaitingInstall,
+            HandshakeState::ExpectPushReply => Progress::NoPushReply,
+            HandshakeState::ExpectPushRequest if self.active => Progress::NoPushRequest,
+            HandshakeState::ExpectPushRequest
+            | HandshakeState::ExpectAcks
+            | HandshakeState::Closing => Progress::Unacknowledged,
+            HandshakeState::Complete => Progress::Complete,
+            HandshakeState::Broken => Progress::StreamBroken,
         }
     }
 }

@@ -12,9 +12,8 @@
 //! One invariant above all: the control packet that lets the peer use a key leaves only after
 //! [`Session::key_installed`] said that the data plane opens with it.
 
-mod accepted;
 mod bloom;
-mod client;
+mod closing;
 mod config;
 mod cookie;
 mod dropped;
@@ -23,30 +22,23 @@ mod entropy;
 mod event;
 mod gate;
 mod generation;
-mod goodbye;
-mod handshake;
 mod keys;
 mod limit;
 mod reliable;
-mod reneg;
-mod restore;
-mod server;
 mod session;
 mod state;
-mod timers;
 mod tls;
 mod wrapping;
 
-pub use accepted::Accepted;
+pub use closing::{Close, Refusal};
 pub use config::{ClientConfig, GateSettings, ServerConfig, Timing};
 pub use dropped::DropReason;
 pub use end::{EndReason, Misbehaviour, Progress, PushFault};
 pub use entropy::Seed;
 pub use event::{
-    Close, Deadline, Event, Grant, Hello, Negotiated, NewKey, Refusal, RenegotiateReason,
-    TimeoutReason,
+    Deadline, Event, Grant, Hello, Negotiated, NewKey, RenegotiateReason, TimeoutReason,
 };
-pub use gate::{Gate, Verdict};
+pub use gate::{Accepted, Gate, Verdict};
 pub use session::Session;
 pub use state::{SessionState, StateError};
 pub use tls::{prepare_client, prepare_server};

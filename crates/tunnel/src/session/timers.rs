@@ -6,7 +6,7 @@ use clock::Now;
 
 use crate::end::EndReason;
 use crate::event::{Deadline, RenegotiateReason, TimeoutReason};
-use crate::session::{Life, Session, Side};
+use crate::session::{Phase, Session, Side};
 
 impl Session {
     /// When `handle_timeout` is to be called next.
@@ -14,12 +14,12 @@ impl Session {
         let deadline = |at: Option<std::time::Duration>, why| at.map(|at| Deadline { at, why });
         let repeat = self.primary.reliable.next_timeout().filter(|_| !self.primary.is_held());
         let repeat = deadline(repeat, TimeoutReason::Retransmit);
-        match &self.life {
-            Life::Ended => None,
-            Life::Draining { until, .. } => {
+        match &self.phase {
+            Phase::Ended => None,
+            Phase::Draining { until, .. } => {
                 repeat.into_iter().chain(deadline(Some(*until), TimeoutReason::Drain)).min()
             }
-            Life::Opening | Life::Established => [
+            Phase::Opening | Phase::Established => [
                 repeat,
                 deadline(self.primary.deadline, TimeoutReason::HandWindow),
                 deadline(self.next_push_request(), TimeoutReason::PushRequest),
@@ -38,11 +38,11 @@ impl Session {
     /// Does what is due. Calling it early does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
-        match &self.life {
-            Life::Ended => {}
-            Life::Draining { until, .. } if *until <= now.boot => self.finish_goodbye(),
-            Life::Draining { .. } => {}
-            Life::Opening | Life::Established => self.handle_due(now),
+        match &self.phase {
+            Phase::Ended => {}
+            Phase::Draining { until, .. } if *until <= now.boot => self.finish_closing(),
+            Phase::Draining { .. } => {}
+            Phase::Opening | Phase::Established => self.handle_due(now),
         }
     }
 
@@ -71,8 +71,8 @@ impl Session {
     }
 
     fn too_long(&self) -> EndReason {
-        match self.life {
-            Life::Opening => EndReason::HandshakeTimeout(self.progress()),
+        match self.phase {
+            Phase::Opening => EndReason::HandshakeTimeout(self.progress()),
             _ => EndReason::RenegotiationTimeout(self.progress()),
         }
     }

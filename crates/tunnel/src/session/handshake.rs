@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::end::EndReason;
 use crate::event::{Event, Negotiated, NewKey};
-use crate::generation::Step;
-use crate::session::{Life, Session, Side};
+use crate::generation::HandshakeState;
+use crate::session::{Phase, Session, Side};
 
 /// How long the peer may take to use a new key before we seal with it unasked.
 const SWITCH_GRACE: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ impl Session {
     pub fn key_installed(&mut self, key_id: KeyId, now: Now) {
         self.now = now;
         if key_id != self.primary.key_id
-            || self.primary.step != Step::ExpectInstall
+            || self.primary.state != HandshakeState::ExpectInstall
             || self.is_ended()
         {
             return;
@@ -31,13 +31,13 @@ impl Session {
             (Side::Server(server), true) if server.pushes_at_once() => {
                 sent = self.send_key_message_and_push();
             }
-            (Side::Server(_), true) => self.primary.step = Step::ExpectPushRequest,
+            (Side::Server(_), true) => self.primary.state = HandshakeState::ExpectPushRequest,
             (Side::Client(_), true) => self.complete(),
             (Side::Server(_), false) => {
-                self.primary.step = Step::ExpectAcks;
+                self.primary.state = HandshakeState::ExpectAcks;
                 sent = self.send_server_key_message();
             }
-            (Side::Client(_), false) => self.primary.step = Step::ExpectAcks,
+            (Side::Client(_), false) => self.primary.state = HandshakeState::ExpectAcks,
         }
         match sent {
             Ok(()) => self.advance(),
@@ -54,7 +54,7 @@ impl Session {
         self.keys.note_seen(key_id, now.boot);
         // Who seals with the key has all that we sent and opens with it, whatever became of the
         // acknowledgements.
-        if key_id == self.primary.key_id && self.primary.step == Step::ExpectAcks {
+        if key_id == self.primary.key_id && self.primary.state == HandshakeState::ExpectAcks {
             self.complete();
         }
         self.switch_if_due();
@@ -88,7 +88,7 @@ impl Session {
         }
         while let Some(chunk) = self.primary.reliable.next_chunk() {
             self.primary.tls.receive(&chunk)?;
-            self.say_key_message()?;
+            self.send_key_message_if_due()?;
             while let Some(message) = self.primary.tls.next_message()? {
                 self.take_message(&message)?;
                 if self.is_ended() {
@@ -109,7 +109,7 @@ impl Session {
     }
 
     /// A client speaks first, as soon as TLS is up.
-    fn say_key_message(&mut self) -> Result<(), EndReason> {
+    fn send_key_message_if_due(&mut self) -> Result<(), EndReason> {
         let due = !self.primary.key_message_sent && !self.primary.tls.is_handshaking();
         match self.side {
             Side::Client(_) if due => self.send_client_key_message(),
@@ -135,9 +135,11 @@ impl Session {
         if !self.primary.reliable.all_acknowledged() {
             return Ok(());
         }
-        match self.primary.step {
-            Step::ExpectAcks if self.primary.active => self.complete(),
-            Step::Goodbye if self.primary.active && self.texts.is_empty() => self.finish_goodbye(),
+        match self.primary.state {
+            HandshakeState::ExpectAcks if self.primary.active => self.complete(),
+            HandshakeState::Closing if self.primary.active && self.texts.is_empty() => {
+                self.finish_closing()
+            }
             _ => {}
         }
         Ok(())
@@ -171,7 +173,7 @@ impl Session {
     }
 
     /// Queues a text with its NUL; it leaves once the generation is active.
-    pub(crate) fn say(&mut self, text: &str) {
+    pub(crate) fn queue_message(&mut self, text: &str) {
         self.texts.push_back(Zeroizing::new(encode_text(text)));
     }
 
@@ -182,7 +184,7 @@ impl Session {
         let (key_id, cipher, role) = (self.primary.key_id, negotiated.cipher, self.role());
         let seals_until = self.timing.sealing_life().map(|life| self.now.boot + life);
         self.keys.hold(key_id, cipher, material.clone(), seals_until);
-        self.primary.step = Step::ExpectInstall;
+        self.primary.state = HandshakeState::ExpectInstall;
         self.events.push_back(Event::KeyReady(Box::new(NewKey { key_id, cipher, material, role })));
         Ok(())
     }
@@ -190,13 +192,13 @@ impl Session {
     /// The generation is done: its key may seal, at once or soon.
     pub(crate) fn complete(&mut self) {
         let (key_id, boot) = (self.primary.key_id, self.now.boot);
-        self.primary.step = Step::Complete;
+        self.primary.state = HandshakeState::Complete;
         self.primary.deadline = None;
         self.schedule_renegotiation();
         if self.primary.is_first() {
             self.keys.schedule(key_id, Duration::ZERO);
             self.switch_if_due();
-            self.life = Life::Established;
+            self.phase = Phase::Established;
             self.events.push_back(Event::Established);
         } else {
             self.events.push_back(Event::Renegotiated(key_id));

@@ -12,12 +12,13 @@ use wire::peer_info::{IvProto, PeerInfo};
 use wire::push::{ProtocolFlag, PushEncodeError, PushOption, PushReply};
 use zeroize::Zeroizing;
 
+use crate::closing::Refusal;
 use crate::config::ServerConfig;
 use crate::end::{EndReason, Misbehaviour};
-use crate::event::{Event, Grant, Hello, Negotiated, Refusal};
-use crate::generation::Step;
-use crate::goodbye::denied;
-use crate::session::{Life, Session, Side};
+use crate::event::{Event, Grant, Hello, Negotiated};
+use crate::generation::HandshakeState;
+use crate::session::close::denied;
+use crate::session::{Phase, Session, Side};
 
 /// A client that asks again sooner has its answer on the way.
 const PUSH_AGAIN_AFTER: Duration = Duration::from_secs(30);
@@ -88,7 +89,7 @@ impl Session {
     /// Server: yes to an `Admission`.
     pub fn admit(&mut self, grant: Grant, now: Now) {
         self.now = now;
-        if self.primary.step != Step::ExpectAdmission || self.is_ended() {
+        if self.primary.state != HandshakeState::ExpectAdmission || self.is_ended() {
             return;
         }
         if let Side::Server(server) = &mut self.side {
@@ -97,7 +98,7 @@ impl Session {
         match self.grant_key(&grant) {
             Ok(()) => self.advance(),
             Err(reason @ EndReason::NoCommonCipher) => {
-                self.say_goodbye(&denied(NO_SHARED_CIPHER), reason);
+                self.close_with(&denied(NO_SHARED_CIPHER), reason);
             }
             Err(reason) => self.end(reason),
         }
@@ -106,17 +107,17 @@ impl Session {
     /// Server: no to an `Admission`.
     pub fn refuse(&mut self, refusal: Refusal, now: Now) {
         self.now = now;
-        if self.primary.step != Step::ExpectAdmission || self.is_ended() {
+        if self.primary.state != HandshakeState::ExpectAdmission || self.is_ended() {
             return;
         }
-        self.say_goodbye(&denied(&refusal.told), EndReason::Refused(refusal));
+        self.close_with(&denied(&refusal.told), EndReason::Refused(refusal));
     }
 
     pub(crate) fn take_client_key_message(&mut self, message: &[u8]) -> Result<(), EndReason> {
         let message = ClientKeyMessage::parse(message)
             .map_err(|_| EndReason::PeerMisbehaved(Misbehaviour::BadKeyMessage))?;
         self.primary.key_message_received = true;
-        if matches!(self.life, Life::Draining { .. }) {
+        if matches!(self.phase, Phase::Draining { .. }) {
             return self.send_server_key_message();
         }
         self.greet(message)
@@ -129,7 +130,7 @@ impl Session {
         let peer_info = PeerInfo::parse(&message.peer_info);
         let Side::Server(server) = &mut self.side else { return Ok(()) };
         if *server.leaf.get_or_insert(fingerprint) != fingerprint {
-            self.say_goodbye(&denied(""), EndReason::IdentityChanged);
+            self.close_with(&denied(""), EndReason::IdentityChanged);
             return Ok(());
         }
         if first {
@@ -140,7 +141,7 @@ impl Session {
             }
         }
         self.primary.sources.client = Some(message.source);
-        self.primary.step = Step::ExpectAdmission;
+        self.primary.state = HandshakeState::ExpectAdmission;
         self.events.push_back(Event::Admission(Box::new(Hello {
             chain,
             tls: self.primary.tls.version(),
@@ -211,7 +212,7 @@ impl Session {
 
     /// Spares the client a round trip.
     pub(crate) fn send_key_message_and_push(&mut self) -> Result<(), EndReason> {
-        self.primary.step = Step::ExpectAcks;
+        self.primary.state = HandshakeState::ExpectAcks;
         self.send_server_key_message()?;
         self.push();
         self.send_texts()
@@ -224,8 +225,10 @@ impl Session {
             .client
             .as_ref()
             .is_some_and(|client| client.proto.contains(IvProto::REQUEST_PUSH));
-        if self.primary.step == Step::ExpectPushRequest && (early || server.push_requested) {
-            self.primary.step = Step::ExpectAcks;
+        if self.primary.state == HandshakeState::ExpectPushRequest
+            && (early || server.push_requested)
+        {
+            self.primary.state = HandshakeState::ExpectAcks;
             self.push();
         }
     }
@@ -234,7 +237,7 @@ impl Session {
         let Side::Server(server) = &mut self.side else { return };
         server.pushed_at = Some(self.now.boot);
         for text in server.push.clone() {
-            self.say(&text);
+            self.queue_message(&text);
         }
     }
 
@@ -264,7 +267,7 @@ impl Session {
         server.push_requested = true;
         let stale =
             server.pushed_at.is_some_and(|at| self.now.boot.saturating_sub(at) >= PUSH_AGAIN_AFTER);
-        if stale && matches!(self.life, Life::Opening | Life::Established) {
+        if stale && matches!(self.phase, Phase::Opening | Phase::Established) {
             self.push();
         }
     }

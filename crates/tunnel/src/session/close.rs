@@ -9,10 +9,10 @@ use clock::Now;
 use wire::key_material::Role;
 use wire::message::{AuthFailure, ControlMessage};
 
+use crate::closing::Close;
 use crate::end::EndReason;
-use crate::event::Close;
-use crate::generation::Step;
-use crate::session::{Life, Session};
+use crate::generation::HandshakeState;
+use crate::session::{Phase, Session};
 
 /// How long the last text may take to be acknowledged.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ impl Session {
     /// Ends the session. `Ended` follows once the peer has acknowledged, or after 5 seconds.
     pub fn close(&mut self, how: Close, now: Now) {
         self.now = now;
-        if !matches!(self.life, Life::Opening | Life::Established) {
+        if !matches!(self.phase, Phase::Opening | Phase::Established) {
             return;
         }
         let exit_notify = self.negotiated.is_some_and(|negotiated| negotiated.exit_notify);
@@ -36,20 +36,20 @@ impl Session {
             Close::AuthFailed(text) => Some(denied(text)),
         };
         match text {
-            Some(text) => self.say_goodbye(&text, EndReason::Closed(how)),
+            Some(text) => self.close_with(&text, EndReason::Closed(how)),
             None => self.end(EndReason::Closed(how)),
         }
     }
 
     /// Sends a last text and ends with `reason`.
-    pub(crate) fn say_goodbye(&mut self, text: &ControlMessage, reason: EndReason) {
+    pub(crate) fn close_with(&mut self, text: &ControlMessage, reason: EndReason) {
         if self.primary.is_broken() {
             return self.end(reason);
         }
         self.texts.clear();
-        self.say(&text.to_string());
-        self.life = Life::Draining { until: self.now.boot + DRAIN, reason };
-        self.primary.step = Step::Goodbye;
+        self.queue_message(&text.to_string());
+        self.phase = Phase::Draining { until: self.now.boot + DRAIN, reason };
+        self.primary.state = HandshakeState::Closing;
         let late = self.role() == Role::TlsServer && self.primary.key_message_received;
         match if late { self.send_server_key_message() } else { Ok(()) } {
             Ok(()) => self.advance(),
@@ -62,15 +62,15 @@ impl Session {
         if !self.primary.is_complete() {
             return self.end(reason);
         }
-        self.say(&text.to_string());
+        self.queue_message(&text.to_string());
         match self.send_texts() {
             Ok(()) => self.end(reason),
             Err(fault) => self.end(fault),
         }
     }
 
-    pub(crate) fn finish_goodbye(&mut self) {
-        if let Life::Draining { reason, .. } = &self.life {
+    pub(crate) fn finish_closing(&mut self) {
+        if let Phase::Draining { reason, .. } = &self.phase {
             let reason = reason.clone();
             self.end(reason);
         }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::config::ClientConfig;
 use crate::end::{EndReason, Misbehaviour, PushFault};
 use crate::event::{Event, Negotiated};
-use crate::generation::Step;
+use crate::generation::HandshakeState;
 use crate::session::{Session, Side};
 use crate::state::SessionState;
 
@@ -149,7 +149,7 @@ impl Session {
             .map_err(|_| EndReason::PeerMisbehaved(Misbehaviour::BadKeyMessage))?;
         self.primary.key_message_received = true;
         self.primary.sources.server = Some(message.source);
-        if self.primary.step == Step::Goodbye {
+        if self.primary.state == HandshakeState::Closing {
             return Ok(());
         }
         let Side::Client(client) = &mut self.side else { return Ok(()) };
@@ -157,7 +157,7 @@ impl Session {
             Some(negotiated) => self.offer_key(negotiated),
             None => {
                 client.server_options = message.options;
-                self.primary.step = Step::ExpectPushReply;
+                self.primary.state = HandshakeState::ExpectPushReply;
                 Ok(())
             }
         }
@@ -168,13 +168,13 @@ impl Session {
         let boot = self.now.boot;
         let on_its_way = !self.primary.reliable.all_acknowledged();
         let Side::Client(client) = &mut self.side else { return };
-        if self.primary.step != Step::ExpectPushReply {
+        if self.primary.state != HandshakeState::ExpectPushReply {
             client.next_request = None;
             return;
         }
         client.ask_for_push(boot);
         if !on_its_way {
-            self.say("PUSH_REQUEST");
+            self.queue_message("PUSH_REQUEST");
         }
     }
 
@@ -200,7 +200,7 @@ impl Session {
 
     /// The user has to do something elsewhere first (section 9.4).
     fn wait_for_authentication(&mut self, timeout: Option<u32>) {
-        if self.primary.step != Step::ExpectPushReply {
+        if self.primary.state != HandshakeState::ExpectPushReply {
             return;
         }
         let most = self.timing.hand_window.max(self.timing.renegotiate / 2);
@@ -211,7 +211,7 @@ impl Session {
     }
 
     fn take_push(&mut self, part: PushPart) -> Result<(), EndReason> {
-        let expected = self.primary.step == Step::ExpectPushReply;
+        let expected = self.primary.state == HandshakeState::ExpectPushReply;
         let Side::Client(client) = &mut self.side else { return Ok(()) };
         let reply = client.collector.add(part);
         let reply = reply.map_err(|_| EndReason::PeerMisbehaved(Misbehaviour::PushTooLong))?;

@@ -1,8 +1,17 @@
 //! One OpenVPN connection of either role: what its driver calls, in which order.
 //!
-//! This file holds the state and the way in and out. The steps of a handshake are in
-//! [`crate::handshake`], each role's messages in [`crate::server`] and [`crate::client`], new
-//! generations in [`crate::reneg`], the end in [`crate::goodbye`].
+//! This file holds the state and the way in and out. What both roles do to bring a key into use is in
+//! [`handshake`], each role's messages are in [`server`] and [`client`], new generations in [`reneg`],
+//! deadlines in [`timers`], the end in [`close`], a saved session in [`restore`]. Those rest on this
+//! file, and it holds their parts together.
+
+mod client;
+mod close;
+mod handshake;
+mod reneg;
+mod restore;
+mod server;
+mod timers;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,19 +25,20 @@ use wire::wrap::Unwrapped;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 use zeroize::Zeroizing;
 
-use crate::accepted::Accepted;
-use crate::client::ClientSide;
 use crate::config::{ClientConfig, ServerConfig, Timing};
 use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::entropy::{Entropy, Seed};
 use crate::event::{Event, Negotiated};
+use crate::gate::Accepted;
 use crate::generation::{Generation, Initiator};
 use crate::keys::Keys;
 use crate::reliable::{PIGGYBACKED_ACKS, Reliable};
-use crate::server::ServerSide;
 use crate::tls::Tls;
 use crate::wrapping::Wrapping;
+
+use client::ClientSide;
+use server::ServerSide;
 
 /// One OpenVPN connection.
 ///
@@ -54,7 +64,7 @@ pub struct Session {
     pub(crate) primary: Generation,
     pub(crate) keys: Keys,
     pub(crate) negotiated: Option<Negotiated>,
-    pub(crate) life: Life,
+    pub(crate) phase: Phase,
     pub(crate) renegotiate_at: Option<Duration>,
     pub(crate) texts: VecDeque<Zeroizing<Vec<u8>>>,
     pub(crate) events: VecDeque<Event>,
@@ -68,7 +78,7 @@ pub(crate) enum Side {
 }
 
 /// Where a session stands as a whole.
-pub(crate) enum Life {
+pub(crate) enum Phase {
     /// Before its first key is in use.
     Opening,
     /// In use, renegotiating or not.
@@ -149,7 +159,7 @@ impl Session {
             primary,
             keys: Keys::default(),
             negotiated: None,
-            life: Life::Opening,
+            phase: Phase::Opening,
             renegotiate_at: None,
             texts: VecDeque::new(),
             events: VecDeque::new(),
@@ -187,12 +197,12 @@ impl Session {
 
     /// True from `Established` until the end begins.
     pub fn is_established(&self) -> bool {
-        matches!(self.life, Life::Established)
+        matches!(self.phase, Phase::Established)
     }
 
     /// True from `Ended` on.
     pub fn is_ended(&self) -> bool {
-        matches!(self.life, Life::Ended)
+        matches!(self.phase, Phase::Ended)
     }
 
     /// Takes a control packet from the peer's address whose wrapping was verified with the keys of this
@@ -300,7 +310,7 @@ impl Session {
 
     pub(crate) fn end(&mut self, reason: EndReason) {
         if !self.is_ended() {
-            self.life = Life::Ended;
+            self.phase = Phase::Ended;
             self.events.push_back(Event::Ended(reason));
         }
     }
@@ -313,7 +323,7 @@ impl fmt::Debug for Session {
             .field("id", &self.id)
             .field("peer", &self.peer)
             .field("key_id", &self.primary.key_id)
-            .field("step", &self.primary.step)
+            .field("state", &self.primary.state)
             .finish_non_exhaustive()
     }
 }

@@ -13,16 +13,16 @@ use wire::key_material::Role;
 use wire::push::PushReply;
 use zeroize::Zeroizing;
 
-use crate::client::ClientSide;
 use crate::config::{ClientConfig, ServerConfig};
 use crate::end::EndReason;
 use crate::entropy::{Entropy, Seed};
 use crate::event::{Event, NewKey};
-use crate::generation::{Generation, Initiator, Step};
+use crate::generation::{Generation, HandshakeState, Initiator};
 use crate::keys::{HeldKey, Keys};
 use crate::reliable::Reliable;
-use crate::server::ServerSide;
-use crate::session::{Life, Session, Side};
+use crate::session::client::ClientSide;
+use crate::session::server::ServerSide;
+use crate::session::{Phase, Session, Side};
 use crate::state::{SavedKey, SessionState, Stage};
 use crate::tls::Tls;
 use crate::wrapping::Wrapping;
@@ -138,18 +138,18 @@ impl Session {
 
     /// A server that has pushed may go on: its client either has all it needs, or gives up by itself.
     fn stage(&self) -> Stage {
-        match self.life {
-            Life::Opening if self.has_pushed() => Stage::Established,
-            Life::Opening => Stage::Opening,
-            Life::Established => Stage::Established,
-            Life::Draining { .. } | Life::Ended => Stage::Over,
+        match self.phase {
+            Phase::Opening if self.has_pushed() => Stage::Established,
+            Phase::Opening => Stage::Opening,
+            Phase::Established => Stage::Established,
+            Phase::Draining { .. } | Phase::Ended => Stage::Over,
         }
     }
 
     fn has_pushed(&self) -> bool {
         self.role() == Role::TlsServer
             && self.primary.is_first()
-            && self.primary.step == Step::ExpectAcks
+            && self.primary.state == HandshakeState::ExpectAcks
     }
 
     /// The restored session begins a generation, which makes a complete one seal.
@@ -186,7 +186,7 @@ impl Session {
             primary,
             keys: Keys::default(),
             negotiated: state.negotiated,
-            life: Life::Established,
+            phase: Phase::Established,
             renegotiate_at: None,
             texts: VecDeque::new(),
             events: VecDeque::new(),

@@ -13,9 +13,9 @@ use wire::{KeyId, Opcode};
 
 use crate::dropped::DropReason;
 use crate::event::RenegotiateReason;
-use crate::generation::{Generation, Initiator, Step};
+use crate::generation::{Generation, HandshakeState, Initiator};
 use crate::reliable::{PIGGYBACKED_ACKS, Reliable};
-use crate::session::{Life, Session, Side};
+use crate::session::{Phase, Session, Side};
 use crate::tls::Tls;
 
 /// Ids that a peer's soft reset may be ahead of ours.
@@ -46,7 +46,8 @@ impl Session {
             return Err(DropReason::RenegotiationTooSoon);
         }
         // A client that goes on to the next key has its push, whatever became of the acknowledgement.
-        if matches!(self.life, Life::Opening) && self.primary.step == Step::ExpectAcks {
+        if matches!(self.phase, Phase::Opening) && self.primary.state == HandshakeState::ExpectAcks
+        {
             self.complete();
         }
         if !self.is_established() {
