@@ -109,7 +109,9 @@ impl Driver {
                 Event::KeyReady(key) => {
                     let key_id = key.key_id;
                     around.change_keys(KeyChange::Install(key));
-                    self.session.key_installed(key_id, now());
+                    if let Err(why) = self.session.key_installed(key_id, now()) {
+                        tracing::debug!(%why, "a key was installed too late");
+                    }
                     continue;
                 }
                 Event::KeyActive(id) => {

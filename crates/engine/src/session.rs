@@ -10,7 +10,7 @@ use std::time::Duration;
 use clock::{Clock, Now};
 use datapath::{Endpoint, PeerRef};
 use tokio::sync::mpsc;
-use tunnel::{Accepted, Close, DropReason, Hello, Seed, ServerConfig, Session};
+use tunnel::{Accepted, Close, DropReason, Hello, NotAwaited, Seed, ServerConfig, Session};
 use wire::wrap::Unwrapped;
 
 use crate::data::{SharedPlane, StreamEnd};
@@ -118,9 +118,9 @@ impl SessionTask {
                 self.side.peer = Some(peer);
                 // The data worker counts from the peer's making.
                 self.side.heard = now.boot;
-                self.driver.admit(*grant, now);
+                note_late(self.driver.admit(*grant, now));
             }
-            ToSession::Refused(refusal) => self.driver.refuse(refusal, now),
+            ToSession::Refused(refusal) => note_late(self.driver.refuse(refusal, now)),
             ToSession::Notice(notice) => self.driver.handle_notice(&notice, now),
             ToSession::Moved(endpoint) => self.side.endpoint = endpoint,
             ToSession::Renegotiate(why) => self.driver.renegotiate(why, now),
@@ -148,6 +148,13 @@ impl SessionTask {
     fn end_with_stream(&mut self, why: StreamEnd) {
         self.side.tell(SessionEvent::Ended(DisconnectReason::Connection(why)));
         self.driver.close(Close::Replaced, self.clock.now());
+    }
+}
+
+/// The peer may have begun anew or be gone by the time an admission is decided.
+fn note_late(answer: Result<(), NotAwaited>) {
+    if let Err(why) = answer {
+        tracing::debug!(%why, "an admission was decided too late");
     }
 }
 

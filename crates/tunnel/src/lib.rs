@@ -24,6 +24,7 @@ mod gate;
 mod generation;
 mod keys;
 mod limit;
+mod not_awaited;
 mod reliable;
 mod session;
 mod state;
@@ -39,6 +40,7 @@ pub use event::{
     Deadline, Event, Grant, Hello, Negotiated, NewKey, RenegotiateReason, TimeoutReason,
 };
 pub use gate::{Accepted, Gate, Verdict};
+pub use not_awaited::NotAwaited;
 pub use session::Session;
 pub use state::{SessionState, StateError};
 pub use tls::{prepare_client, prepare_server};

@@ -4,7 +4,8 @@ mod world;
 
 use std::time::Duration;
 
-use tunnel::{Close, EndReason, Progress};
+use tunnel::{Close, EndReason, NotAwaited, Progress, Refusal};
+use wire::KeyId;
 use wire::cipher::Cipher;
 
 use world::{Setup, Who, World};
@@ -176,6 +177,23 @@ fn a_push_of_any_size_that_a_client_takes_arrives_whole() {
         let pushed = world.client.session.pushed().expect("a push");
         assert!(pushed.options.len() > 6_000, "{}", pushed.options.len());
     }
+}
+
+#[test]
+fn an_answer_that_is_not_awaited_is_an_error_and_has_no_effect() {
+    let mut world = established(Setup::fine(32));
+    let (id, now) = (world.client.session.id(), world.now);
+    let refusal = || Refusal { code: "device_disabled", told: String::new() };
+    let client = &mut world.client.session;
+    assert_eq!(client.admit(world::grant(), now), Err(NotAwaited::Admission));
+    let server = &mut world.servers.get_mut(&id).expect("a session").session;
+    assert_eq!(server.admit(world::grant(), now), Err(NotAwaited::Admission));
+    assert_eq!(server.refuse(refusal(), now), Err(NotAwaited::Admission));
+    assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::Key));
+    assert!(server.is_established() && server.poll_event().is_none());
+    server.close(Close::Replaced, now);
+    assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::SessionEnded));
+    assert_eq!(server.refuse(refusal(), now), Err(NotAwaited::SessionEnded));
 }
 
 #[test]

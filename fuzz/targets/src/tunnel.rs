@@ -172,7 +172,7 @@ fn nudge(session: &mut Session, what: u8, now: &mut Now) {
         0 => session.renegotiate(RenegotiateReason::Requested, *now),
         1 => session.close(Close::Exit, *now),
         2 => session.data_seen(KeyId::FIRST, *now),
-        3 => session.key_installed(KeyId::FIRST, *now),
+        3 => drop(session.key_installed(KeyId::FIRST, *now)),
         more => {
             *now = now.after(Duration::from_secs(1 << (2 * (more - 4))));
             session.handle_timeout(*now);
@@ -200,18 +200,20 @@ fn drain(session: &mut Session, now: Now, mut sent: impl FnMut(Vec<u8>)) {
     panic!("the session never falls silent");
 }
 
+/// The session may have gone on, or be over, behind the event.
 fn answer(session: &mut Session, event: Event, now: Now) {
     match event {
         Event::Admission(hello) if hello.username == "mallory" => {
             let refusal = Refusal { code: "refused", told: hello.username };
-            session.refuse(refusal, now);
+            let _may_be_late = session.refuse(refusal, now);
         }
         Event::Admission(_) => {
             let peer_id = PeerId::new(5).expect("a small number");
             let (push, ciphers) = (Vec::new(), Vec::new());
-            session.admit(Grant { push, peer_id, ciphers, not_after: None }, now);
+            let grant = Grant { push, peer_id, ciphers, not_after: None };
+            let _may_be_late = session.admit(grant, now);
         }
-        Event::KeyReady(key) => session.key_installed(key.key_id, now),
+        Event::KeyReady(key) => drop(session.key_installed(key.key_id, now)),
         _ => {}
     }
 }

@@ -517,7 +517,7 @@ impl Subscriber {
             Event::KeyReady(key) => {
                 let pair = DataKeys::derive(key.cipher, &key.material, key.role);
                 self.keys.insert(key.key_id, pair.expect("keys"));
-                self.session.key_installed(key.key_id, SystemClock.now());
+                let _may_be_late = self.session.key_installed(key.key_id, SystemClock.now());
             }
             Event::KeyActive(key_id) => self.sealing = Some(key_id),
             Event::Established => self.established = true,

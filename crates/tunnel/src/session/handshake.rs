@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::end::EndReason;
 use crate::event::{Event, Negotiated, NewKey};
 use crate::generation::HandshakeState;
+use crate::not_awaited::NotAwaited;
 use crate::session::{Phase, Session, Side};
 
 /// How long the peer may take to use a new key before we seal with it unasked.
@@ -18,13 +19,13 @@ const SWITCH_GRACE: Duration = Duration::from_secs(5);
 
 impl Session {
     /// The data plane opens with this key. Only then leaves what lets the peer use it.
-    pub fn key_installed(&mut self, key_id: KeyId, now: Now) {
+    pub fn key_installed(&mut self, key_id: KeyId, now: Now) -> Result<(), NotAwaited> {
         self.now = now;
-        if key_id != self.primary.key_id
-            || self.primary.state != HandshakeState::ExpectInstall
-            || self.is_ended()
-        {
-            return;
+        if self.is_ended() {
+            return Err(NotAwaited::SessionEnded);
+        }
+        if key_id != self.primary.key_id || self.primary.state != HandshakeState::ExpectInstall {
+            return Err(NotAwaited::Key);
         }
         let mut sent = Ok(());
         match (&self.side, self.primary.is_first()) {
@@ -43,6 +44,7 @@ impl Session {
             Ok(()) => self.advance(),
             Err(reason) => self.fail(reason),
         }
+        Ok(())
     }
 
     /// The data plane opened the first packet under this key.

@@ -49,7 +49,8 @@ use server::ServerSide;
 ///    one packet acknowledges four.
 /// 2. Drain `poll_transmit` and send each datagram to the peer.
 /// 3. Drain `poll_event`. Answer `Admission` with `admit` or `refuse` and `KeyReady` with
-///    `key_installed`, each of which begins again at 1; the answer may come at any later time.
+///    `key_installed`, each of which begins again at 1; the answer may come at any later time, and
+///    is refused by a [`crate::NotAwaited`] where the session has gone on or is over.
 /// 4. Arm a timer for `poll_timeout`.
 ///
 /// After `Ended`, drain `poll_transmit` once more (it may hold a last acknowledgement or alert) and

@@ -17,6 +17,7 @@ use crate::config::ServerConfig;
 use crate::end::{EndReason, Misbehaviour};
 use crate::event::{Event, Grant, Hello, Negotiated};
 use crate::generation::HandshakeState;
+use crate::not_awaited::NotAwaited;
 use crate::session::close::denied;
 use crate::session::{Phase, Session, Side};
 
@@ -87,11 +88,9 @@ impl ServerSide {
 
 impl Session {
     /// Server: yes to an `Admission`.
-    pub fn admit(&mut self, grant: Grant, now: Now) {
+    pub fn admit(&mut self, grant: Grant, now: Now) -> Result<(), NotAwaited> {
         self.now = now;
-        if self.primary.state != HandshakeState::ExpectAdmission || self.is_ended() {
-            return;
-        }
+        self.check_admission_is_open()?;
         if let Side::Server(server) = &mut self.side {
             server.not_after = grant.not_after;
         }
@@ -102,15 +101,23 @@ impl Session {
             }
             Err(reason) => self.end(reason),
         }
+        Ok(())
     }
 
     /// Server: no to an `Admission`.
-    pub fn refuse(&mut self, refusal: Refusal, now: Now) {
+    pub fn refuse(&mut self, refusal: Refusal, now: Now) -> Result<(), NotAwaited> {
         self.now = now;
-        if self.primary.state != HandshakeState::ExpectAdmission || self.is_ended() {
-            return;
-        }
+        self.check_admission_is_open()?;
         self.close_with(&denied(&refusal.told), EndReason::Refused(refusal));
+        Ok(())
+    }
+
+    fn check_admission_is_open(&self) -> Result<(), NotAwaited> {
+        match self.primary.state {
+            _ if self.is_ended() => Err(NotAwaited::SessionEnded),
+            HandshakeState::ExpectAdmission => Ok(()),
+            _ => Err(NotAwaited::Admission),
+        }
     }
 
     pub(crate) fn take_client_key_message(&mut self, message: &[u8]) -> Result<(), EndReason> {

@@ -367,7 +367,7 @@ impl World {
                         self.party(who).filter(|party| party.incarnation == incarnation)
                     {
                         party.keys.insert(key_id, key);
-                        party.session.key_installed(key_id, now);
+                        let _may_be_late = party.session.key_installed(key_id, now);
                         self.drain(who);
                     }
                 }
@@ -382,9 +382,10 @@ impl World {
             return;
         };
         if refuse {
-            party.session.refuse(Refusal { code: "device_disabled", told: "no".to_owned() }, now);
+            let refusal = Refusal { code: "device_disabled", told: "no".to_owned() };
+            let _may_be_late = party.session.refuse(refusal, now);
         } else {
-            party.session.admit(grant, now);
+            let _may_be_late = party.session.admit(grant, now);
         }
         self.drain(who);
     }
