@@ -122,11 +122,10 @@ impl ServerCertificate {
     fn new(row: &store::Certificate, key: &PrivateKey) -> Result<Self, AuthorityError> {
         let chain = vec![CertificateDer::from(row.der.clone())];
         let identity = pki::identity(chain, key)?;
-        let third = row.not_after.saturating_sub(row.not_before) / 3;
         Ok(Self {
             identity,
             not_after: row.not_after,
-            renew_at: row.not_after.saturating_sub(third),
+            renew_at: renewal(row.recorded_at, row.not_after),
             names: describe::alternative_names(&row.der),
         })
     }
@@ -134,4 +133,20 @@ impl ServerCertificate {
 
 fn names(settings: &Settings) -> Vec<String> {
     settings.names.iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
+/// At two thirds of its life, which began when it was issued and not where its validity reaches back to.
+fn renewal(issued: u64, not_after: u64) -> u64 {
+    not_after.saturating_sub(not_after.saturating_sub(issued) / 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_three_days_is_renewed_two_days_after_its_issue() {
+        let (day, issued) = (86_400, 1_700_000_000);
+        assert_eq!(renewal(issued, issued + 3 * day), issued + 2 * day);
+    }
 }

@@ -22,8 +22,9 @@ pub const CA_LIFETIME: Duration = Duration::from_secs(3652 * DAY);
 pub const DEVICE_LIFETIME: Duration = Duration::from_secs(365 * DAY);
 /// How long the gateway's own certificates and those of other servers are valid by default.
 pub const SERVER_LIFETIME: Duration = Duration::from_secs(365 * DAY);
-/// How far validity reaches back before the moment of issue, for peers whose clocks are slow.
-pub const CLOCK_SKEW: Duration = Duration::from_secs(3600);
+/// How far validity reaches back before the moment of issue: for peers whose clock is slow, or in the wrong
+/// zone, or was set from a file of yesterday for want of a battery.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(25 * 3600);
 
 /// Whom a certificate is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -308,6 +309,13 @@ mod tests {
         let device = |n| Profile::Device { user: "u".repeat(n), device: "d".into() };
         assert!(subject(&device(62)).is_ok());
         assert!(matches!(subject(&device(63)), Err(SignError::NameTooLong(_))));
+    }
+
+    #[test]
+    fn a_clock_that_is_a_day_and_a_time_zone_late_takes_a_fresh_certificate() {
+        let now = Timestamp::from_unix_secs(1_700_000_000);
+        let late = now.before(Duration::from_secs(25 * 3600));
+        assert!(Validity::starting(now, DEVICE_LIFETIME).not_before <= late);
     }
 
     #[test]

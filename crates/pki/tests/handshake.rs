@@ -11,10 +11,10 @@ use std::time::Duration;
 use clock::{Now, VirtualClock};
 use common::{Authority, DAY, HOUR, Issued, NOW, device, gateway, now, server};
 use pki::{
-    CertificateId, CertificateStatus, ClockTime, Fingerprint, GatewayVerifier, KeyFamily, KeyType,
-    NameRule, PrivateKey, PublicKey, Purpose, RESERVED_GATEWAY_NAME, Refusal, RevocationReason,
-    Serial, ServerNameVerifier, Signer, StatusSource, Timestamp, Validity, client_config,
-    dual_resolver, identity, refusal_of, resolver_of_one, server_config,
+    CLOCK_SKEW, CertificateId, CertificateStatus, ClockTime, Fingerprint, GatewayVerifier,
+    KeyFamily, KeyType, NameRule, PrivateKey, PublicKey, Purpose, RESERVED_GATEWAY_NAME, Refusal,
+    RevocationReason, Serial, ServerNameVerifier, Signer, StatusSource, Timestamp, Validity,
+    client_config, dual_resolver, identity, refusal_of, resolver_of_one, server_config,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::cipher_suite::{
@@ -150,8 +150,9 @@ fn an_expired_certificate_is_refused_with_its_date() {
 fn a_certificate_from_the_future_is_refused_with_its_date() {
     let world = World::new();
     let phone = world.device("phone");
-    world.clock.set_wall(Duration::from_secs(NOW) - 2 * HOUR);
-    assert_eq!(world.refusal(Some(own(&phone))), Refusal::NotYetValid { at: now().before(HOUR) });
+    world.clock.set_wall(Duration::from_secs(NOW) - CLOCK_SKEW - HOUR);
+    let at = now().before(CLOCK_SKEW);
+    assert_eq!(world.refusal(Some(own(&phone))), Refusal::NotYetValid { at });
 }
 
 #[test]
@@ -186,7 +187,8 @@ fn who_passed_before_is_judged_anew_by_time_and_status() {
     let at = |time: Timestamp| verifier.check(&phone.cert, &[], time.into());
     assert_eq!(at(now()), Ok(()));
     assert_eq!(at(now()), Ok(()));
-    assert_eq!(at(now().before(2 * HOUR)), Err(Refusal::NotYetValid { at: now().before(HOUR) }));
+    let begin = now().before(CLOCK_SKEW);
+    assert_eq!(at(begin.before(HOUR)), Err(Refusal::NotYetValid { at: begin }));
     let end = now().after(365 * DAY);
     assert_eq!(at(end.after(DAY)), Err(Refusal::Expired { at: end }));
     let (revoked, reason) = (now(), RevocationReason::KeyCompromise);

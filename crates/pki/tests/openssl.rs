@@ -105,7 +105,7 @@ fn openssl_reads_the_extensions_that_the_profiles_promise() {
     assert_contains(&text, "Subject: CN = alice/pc");
     assert_contains(&text, "critical\n                Digital Signature\n");
     assert_contains(&text, "TLS Web Client Authentication\n");
-    assert_contains(&text, "Not Before: Jan 15 07:00:00 2027 GMT");
+    assert_contains(&text, "Not Before: Jan 14 07:00:00 2027 GMT");
 }
 
 #[test]
