@@ -4,6 +4,7 @@
 //! for every user of its system.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use admin::names::DeviceName;
 use admin::response::ProfileCommon;
@@ -95,7 +96,9 @@ fn write_remotes(
             false => writeln!(text, "remote {host} {port}"),
         };
     }
-    if mixed && !system.is_mobile() {
+    // A name may stand for several addresses.
+    let is_name = first.host.parse::<IpAddr>().is_err();
+    if (common.remotes.len() > 1 || is_name) && !system.is_mobile() {
         // By itself the version 2 core waits two minutes for a server that does not answer; the
         // version 3 core waits for ten seconds.
         text.push_str("server-poll-timeout 10\n");
@@ -311,7 +314,21 @@ mod tests {
         let tcp = ProfileCommon { remotes: both[1..].to_vec(), ..common() };
         let text = unified_text(System::Linux, &tcp);
         assert!(text.contains("\nproto tcp-client\nremote vpn.example.net 1194\n"), "{text}");
-        assert!(!text.contains("explicit-exit-notify") && !text.contains("poll-timeout"));
+        assert!(!text.contains("explicit-exit-notify"));
+    }
+
+    #[test]
+    fn wherever_a_second_address_may_be_tried_the_first_is_left_after_ten_seconds() {
+        let [name, other, v4, v6] =
+            ["vpn.example.net", "gate.example.net", "192.0.2.1", "2001:db8::1"]
+                .map(|host| remote(host, Transport::Udp));
+        let polls = |remotes: &[&Remote]| {
+            let remotes = remotes.iter().map(|remote| (*remote).clone()).collect();
+            let text = unified_text(System::Linux, &ProfileCommon { remotes, ..common() });
+            text.contains("\nserver-poll-timeout 10\n")
+        };
+        assert!(polls(&[&name]) && polls(&[&name, &other]) && polls(&[&v4, &v6]));
+        assert!(!polls(&[&v4]) && !polls(&[&v6]));
     }
 
     fn remote(host: &str, transport: Transport) -> Remote {
