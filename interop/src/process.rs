@@ -22,6 +22,7 @@ impl Program {
         let out = File::create(log)?;
         let err = out.try_clone()?;
         command.stdin(Stdio::null()).stdout(out).stderr(err);
+        find_in_sbin(&mut command);
         let child = netns.spawn(command).map_err(io::Error::other)?;
         Ok(Self { child, log: log.to_owned() })
     }
@@ -65,6 +66,18 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Ordinary users of Debian have no sbin in their search path, where `openvpn` is.
+fn find_in_sbin(command: &mut Command) {
+    if command.get_envs().any(|(name, _)| name == "PATH") {
+        return;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    if let Ok(whole) = std::env::join_paths(std::env::split_paths(&path).chain(sbin)) {
+        command.env("PATH", whole);
     }
 }
 
