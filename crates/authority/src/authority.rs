@@ -56,7 +56,7 @@ pub enum KeyLocation {
 }
 
 impl Authority {
-    /// The authority over `store`. What is missing is made: CA, the gateway's own certificates, CRL;
+    /// The authority over `store`. What is missing is made: CA, the gateway's own certificates;
     /// what is due is renewed.
     pub async fn open(
         store: Store,
@@ -65,23 +65,21 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let issuer = start::issuer(store, clock, settings).await?;
         let certificates = issuer.fresh_certificates().await?;
-        issuer.crl_catch_up().await?;
         let [rsa, p256] = certificates.identities();
         let resolver = dual_resolver(rsa, p256);
         Ok(Self { issuer, certificates: ArcSwap::from_pointee(certificates), resolver })
     }
 
-    /// What is due at this moment: superseded certificates, the CRL, the gateway's certificates.
+    /// What is due at this moment: superseded certificates, the gateway's own certificates.
     pub async fn maintain(&self) -> Result<(), AuthorityError> {
         for revocation in self.issuer.store.certificate_supersede_due().await?.value {
             tracing::info!(serial = %revocation.id, "former certificate revoked: its time is up");
         }
-        self.crl_catch_up().await?;
         self.renew_certificates().await
     }
 
     /// Sees to it that the present CRL lists every revocation and is not past half its life.
-    /// Gives its number.
+    /// Gives its number. Whoever projects the records calls it, nobody else.
     pub async fn crl_catch_up(&self) -> Result<u64, AuthorityError> {
         self.issuer.crl_catch_up().await
     }

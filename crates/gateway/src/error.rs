@@ -15,8 +15,7 @@ use wire::push::PushOptionError;
 
 use crate::config::ConfigError;
 use crate::data::DataError;
-use crate::metrics::seconds;
-use crate::operations::views::reason as revoke_reason;
+use crate::words::{revoke_reason, seconds};
 
 /// Nothing was changed, unless the variant says otherwise.
 #[derive(Debug)]

@@ -11,16 +11,17 @@ use authority::Authority;
 use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
 use store::{Actor, EventKind, OpenError, Options, Store};
-use tokio::task::AbortHandle;
 use vpn::PushPolicy;
 
 use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
+use crate::crl_projection::CrlProjection;
 use crate::data::{DataDir, DataError, Lock};
 use crate::doors::Doors;
-use crate::effects::Effects;
 use crate::error::GatewayError;
 use crate::live::{Addressing, Live};
+use crate::maintenance::{Looked, Maintenance};
 use crate::metrics::Metrics;
+use crate::projections::Projections;
 
 /// A data folder, owned.
 #[derive(Debug)]
@@ -30,10 +31,11 @@ pub struct Gateway {
     store: Store,
     authority: Arc<Authority>,
     live: Live,
-    effects: Effects,
+    projections: Projections,
     metrics: Arc<Metrics>,
     doors: Doors,
-    keeper: Mutex<Option<AbortHandle>>,
+    crl: Arc<CrlProjection>,
+    maintenance: Mutex<Option<Maintenance>>,
     started: u64,
     // Last, so that the folder is given up after all else is closed.
     _lock: Lock,
@@ -105,29 +107,32 @@ impl Gateway {
         }
         let push = push_policy(&config)?;
         let live = Live::new(store.clone(), config, push);
+        let authority = Arc::new(authority);
+        let projections = Projections::default();
+        let crl = CrlProjection::start(Arc::clone(&authority), live.clone(), &projections).await?;
         Ok(Self {
             data,
             started: clock.now().unix_secs(),
             clock,
             store,
-            authority: Arc::new(authority),
+            authority,
             live,
-            effects: Effects::default(),
+            projections,
             metrics: Arc::default(),
             doors: Doors::default(),
-            keeper: Mutex::new(None),
+            crl: Arc::new(crl),
+            maintenance: Mutex::new(None),
             _lock: lock,
         })
     }
 
-    /// Notes the start in the log and keeps up from here on: CRL, gateway certificates,
-    /// superseded certificates, clock jumps. For the running gateway.
-    pub async fn run(self: &Arc<Self>) -> Result<(), GatewayError> {
+    /// Notes the start in the log and looks every minute from here on at what is due: the gateway's
+    /// certificates, superseded certificates, clock jumps. For the running gateway.
+    pub async fn run(&self) -> Result<(), GatewayError> {
         let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
         self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STARTED, payload).await?;
-        let task = crate::keeper::keep(Arc::downgrade(self), Arc::clone(&self.clock));
-        let handle = tokio::spawn(task).abort_handle();
-        *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        let maintenance = Maintenance::start(self.looked());
+        *self.maintenance.lock().unwrap_or_else(PoisonError::into_inner) = Some(maintenance);
         Ok(())
     }
 
@@ -144,9 +149,18 @@ impl Gateway {
         self.store.clone().close().await;
     }
 
-    /// Does what is due at this moment. The running gateway's keeper does it every minute.
-    pub async fn upkeep(&self) -> Result<(), GatewayError> {
-        Ok(self.authority.maintain().await?)
+    /// Does what is due at this moment, as a running gateway does every minute.
+    pub async fn maintain(&self) -> Result<(), GatewayError> {
+        Ok(self.looked().look().await?)
+    }
+
+    fn looked(&self) -> Looked {
+        Looked {
+            store: self.store.clone(),
+            authority: Arc::clone(&self.authority),
+            crl: Arc::clone(&self.crl),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// Reads the settings again. Where they are wrong the former ones stay in force; networks stay
@@ -164,7 +178,7 @@ impl Gateway {
         let config = Arc::new(config);
         self.live.replace_policy(Arc::clone(&config), push);
         self.authority.replace_settings(config.authority());
-        self.authority.maintain().await?;
+        self.maintain().await?;
         let payload = serde_json::json!({ "at_next_start": waiting });
         self.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
         Ok(config)
@@ -209,9 +223,9 @@ impl Gateway {
         &self.live
     }
 
-    /// Where sweepers register.
-    pub fn effects(&self) -> &Effects {
-        &self.effects
+    /// What is kept in step with the records.
+    pub fn projections(&self) -> &Projections {
+        &self.projections
     }
 
     /// Where refusals are counted.
@@ -231,15 +245,6 @@ impl Gateway {
 
     pub(crate) fn started(&self) -> u64 {
         self.started
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(keeper) = keeper {
-            keeper.abort();
-        }
     }
 }
 

@@ -4,16 +4,16 @@
 //! store is the only truth; everything else here is a projection of it or a change to it.
 //!
 //! How it degrades: a change that is committed stays committed, whatever fails after it; the answer
-//! then names the effect that is missing, and the keeper tries again every minute.
+//! then names the effect that is missing, and it is tried again every minute.
 
 pub mod config;
 pub mod control;
 pub mod data;
 pub mod doors;
-pub mod effects;
 pub mod live;
 pub mod metrics;
 pub mod profile;
+pub mod projections;
 pub mod vpn_door;
 
 pub use connect::Admin;
@@ -22,12 +22,14 @@ pub use gateway::{FirstStart, Gateway};
 
 mod check;
 mod connect;
+mod crl_projection;
 mod error;
 mod failures;
 mod gateway;
-mod keeper;
+mod maintenance;
 mod operations;
 mod tls_auth;
+mod words;
 
 #[cfg(test)]
 mod testing;

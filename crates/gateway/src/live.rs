@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 use vpn::{Member, PushPolicy};
 
 use crate::config::{Config, Net4, Net6};
-use crate::operations::views::device_name;
+use crate::words::device_name;
 
 /// The present, shared by all readers. Clones are cheap.
 #[derive(Clone, Debug)]

@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use admin::metrics::{Metric, MetricKind};
 use admin::response::RefusalEntry;
-use admin::timestamp::Timestamp;
 
 use crate::doors::Counters;
 
@@ -172,11 +171,6 @@ pub fn figure<'a>(figures: &'a [Metric], name: &str, label: Option<&str>) -> Opt
     figures.iter().filter(|f| f.name == name).find(|f| label.is_none() || fits(f))
 }
 
-/// A wall time of the store.
-pub(crate) fn seconds(at: u64) -> Timestamp {
-    Timestamp::from_secs(i64::try_from(at).unwrap_or(i64::MAX))
-}
-
 const LAST: usize = 50;
 
 const REFUSALS: Meaning = ("handfast_refusals_total", "Refused connections by reason.");
@@ -212,6 +206,7 @@ const EXPIRY: Meaning =
 mod tests {
     use super::*;
     use admin::metrics::prometheus;
+    use admin::timestamp::Timestamp;
 
     fn entry(source: &str, reason: &str, at: i64) -> RefusalEntry {
         RefusalEntry {

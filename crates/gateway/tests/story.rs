@@ -20,8 +20,10 @@ use admin::response::{
 };
 use admin::revoke_reason::RevokeReason;
 use clock::{Clock, Now, SystemClock, VirtualClock};
+use engine::Revision;
 use gateway::control::{ControlServer, Execute};
 use gateway::data::DataDir;
+use gateway::projections::Name;
 use gateway::{Admin, FirstStart, Gateway};
 use pki::CertificateId;
 use rustls::pki_types::CertificateDer;
@@ -95,7 +97,7 @@ async fn a_renewed_device_keeps_its_former_certificate_until_the_new_one_connect
     assert_eq!(gateway.live().recheck(&id(&old)), Ok(()));
 
     gateway.store().certificate_mark_connected(&id(&new)).await.expect("noted");
-    gateway.authority().crl_catch_up().await.expect("signed");
+    settled(&gateway).await;
     let refused = gateway.live().recheck(&id(&old)).expect_err("superseded");
     assert_eq!(refused.code(), "revoked");
     assert_eq!(crl(&gateway).await.entries[0].reason, RevokeReason::Superseded);
@@ -112,10 +114,10 @@ async fn an_unseen_renewal_revokes_the_former_certificate_after_seven_days() {
     let old = profile(&gateway, "alice", false).await;
     let new = profile(&gateway, "alice", true).await;
     clock.advance(DAY * 6);
-    gateway.upkeep().await.expect("kept up");
+    gateway.maintain().await.expect("kept up");
     assert_eq!(gateway.live().recheck(&id(&old)), Ok(()));
     clock.advance(DAY + Duration::from_secs(1));
-    gateway.upkeep().await.expect("kept up");
+    gateway.maintain().await.expect("kept up");
     assert!(gateway.live().recheck(&id(&old)).is_err());
     assert_eq!(crl(&gateway).await.entries[0].serial, old.certificate.serial);
     assert_eq!(gateway.live().recheck(&id(&new)), Ok(()));
@@ -130,7 +132,7 @@ async fn the_crl_and_the_gateways_certificates_never_expire_while_it_runs() {
     let first = gateway.authority().server_certificates_expire();
     for _ in 0..200 {
         clock.advance(DAY * 2);
-        gateway.upkeep().await.expect("kept up");
+        gateway.maintain().await.expect("kept up");
         let now = clock.now().wall.as_millis();
         let next = crl(&gateway).await.next_update.millis();
         assert!(u128::try_from(next).expect("positive") > now + DAY.as_millis(), "CRL in time");
@@ -292,14 +294,15 @@ async fn a_revocation_waits_for_the_sweep_and_counts_the_closed_sessions() {
     ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
     let alice = profile(&gateway, "alice", false).await;
     let open = id(&alice);
-    let sweeper = gateway.effects().register("the VPN's sessions");
+    let name = Name { of: "the VPN's sessions", lack: "did not close" };
+    let sessions = gateway.projections().register(name);
     let live = gateway.live().clone();
     let engine = tokio::spawn(async move {
         let mut changes = live.revisions();
         loop {
-            let event = *changes.borrow_and_update();
+            let revision = *changes.borrow_and_update();
             let closed = live.recheck(&open).is_err();
-            sweeper.swept(event, closed.then_some(open));
+            sessions.passed(revision, closed.then_some(open));
             if closed || changes.changed().await.is_err() {
                 return;
             }
@@ -480,6 +483,15 @@ fn id(material: &ProfileMaterial) -> CertificateId {
 
 fn profile_request(user: &str, renew: bool) -> Request {
     Request::ProfileMaterial { device: device(user), renew }
+}
+
+/// Waits until everything is in step with the records.
+async fn settled(gateway: &Gateway) {
+    let through = gateway.store().snapshot().through().get();
+    let projections = gateway.projections();
+    let limit = Duration::from_secs(10);
+    let outcome = projections.wait(Revision::new(through), projections.mark(), limit).await;
+    assert_eq!(outcome.missing, []);
 }
 
 async fn ask(gateway: &Gateway, request: Request) -> Reply {

@@ -32,6 +32,7 @@ pub struct Settings {
     /// Whether subscribers reach each other.
     pub client_to_client: bool,
     /// Networks outside whose hosts may begin flows to subscribers.
+    #[serde(deserialize_with = "by_name::allow_in")]
     pub allow_in: Vec<Net>,
     /// Seconds of silence before a ping is sent.
     pub ping: u32,
@@ -68,6 +69,7 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields)]
 pub struct Push {
     /// IPv4 and IPv6 networks to reach through the tunnel.
+    #[serde(deserialize_with = "by_name::routes")]
     pub routes: Vec<Net>,
     /// Name servers to use.
     pub dns: Vec<IpAddr>,
@@ -174,6 +176,23 @@ mod by_name {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use wire::cipher::Cipher;
+
+    use crate::net::Net;
+
+    pub(super) fn allow_in<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<Net>, D::Error> {
+        nets("vpn.allow_in", from)
+    }
+
+    pub(super) fn routes<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<Net>, D::Error> {
+        nets("vpn.push.routes", from)
+    }
+
+    fn nets<'d, D: Deserializer<'d>>(key: &str, from: D) -> Result<Vec<Net>, D::Error> {
+        let net = |text: String| {
+            Net::try_from(text).map_err(|error| D::Error::custom(format!("{key}: {error}")))
+        };
+        Vec::<String>::deserialize(from)?.into_iter().map(net).collect()
+    }
 
     pub(super) fn serialize<S: Serializer>(ciphers: &[Cipher], to: S) -> Result<S::Ok, S::Error> {
         ciphers.iter().map(|cipher| cipher.name()).collect::<Vec<_>>().serialize(to)

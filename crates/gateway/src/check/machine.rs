@@ -13,7 +13,7 @@ use super::{bad, good, warning};
 use crate::config::{Config, Listen, Transport};
 use crate::data::own_uid;
 use crate::gateway::Gateway;
-use crate::operations::views::device_name;
+use crate::words::{device_name, seconds};
 
 /// The settings file: read again, as an edit since the start would be.
 pub(super) fn settings(gateway: &Gateway) -> Finding {
@@ -111,7 +111,7 @@ fn clock(gateway: &Gateway) -> Finding {
     if now < added {
         return bad(SUBJECT, "it is before the day on which the CA was made", MEND);
     }
-    good(SUBJECT, format!("{} UTC", crate::metrics::seconds(now).to_seconds()))
+    good(SUBJECT, format!("{} UTC", seconds(now).to_seconds()))
 }
 
 fn tun() -> Finding {

@@ -5,8 +5,8 @@ use pki::{CaCertificate, Crl, Timestamp};
 
 use super::{bad, good, warning};
 use crate::gateway::Gateway;
-use crate::metrics::seconds;
-use crate::operations::views::{current, device_name};
+use crate::operations::views::current;
+use crate::words::{device_name, seconds};
 
 impl Gateway {
     /// What is found in the records.

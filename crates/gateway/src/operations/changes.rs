@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use admin::response::Changed;
-use admin::timestamp::Timestamp;
-use store::{CertificateId, Event, EventId, Revocation};
+use store::{CertificateId, Event, Revocation};
 
-use crate::effects::Mark;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::live::revision;
+use crate::projections::Mark;
+use crate::words::{milliseconds, number};
 
 /// What is known before a change: the certificates it concerns, and which sessions were closed.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Before {
 impl Gateway {
     /// Before a change to these certificates' standing.
     pub(super) fn before_change(&self, touched: Vec<CertificateId>) -> Before {
-        Before { touched, mark: self.effects().mark() }
+        Before { touched, mark: self.projections().mark() }
     }
 
     /// Brings about the effects of what was committed; `told` is the event that the answer names.
@@ -37,42 +37,23 @@ impl Gateway {
             revoked: revoked.iter().map(|r| r.id.to_string()).collect(),
             ..Changed::default()
         };
-        // Sessions close while the CRL is signed: neither waits for the other.
         let through = revision(self.store().snapshot().through());
-        let sweep = self.effects().wait(through, before.mark, PATIENCE);
-        let crl = async {
-            match revoked {
-                [] => None,
-                _ => Some(self.authority().crl_catch_up().await),
-            }
-        };
-        let (swept, crl) = tokio::join!(sweep, crl);
+        let outcome = self.projections().wait(through, before.mark, PATIENCE).await;
         let ours = |id: &&CertificateId| before.touched.contains(*id);
         changed.sessions_closed =
-            u32::try_from(swept.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
-        for name in swept.missing {
-            let seconds = PATIENCE.as_secs();
-            changed.pending.push(format!("{name} did not close within {seconds} s"));
-        }
-        match crl {
-            None => {}
-            Some(Ok(number)) => changed.crl_number = Some(number),
-            Some(Err(error)) => {
-                changed.pending.push(format!("the CRL could not be signed: {error}"));
-            }
+            u32::try_from(outcome.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
+        changed.pending = outcome.missing.iter().map(ToString::to_string).collect();
+        if !revoked.is_empty() {
+            let generation = self.authority().generation().id;
+            let snapshot = self.store().snapshot();
+            let crl = snapshot.crl(generation);
+            let shows = |crl: &&store::CrlEntry| {
+                revoked.iter().all(|revocation| revocation.event <= crl.through)
+            };
+            changed.crl_number = crl.filter(shows).map(|crl| crl.number);
         }
         Ok(changed)
     }
-}
-
-/// An event's id as a number.
-pub(super) fn number(event: EventId) -> u64 {
-    event.get()
-}
-
-/// An event's time.
-pub(super) fn milliseconds(at: u64) -> Timestamp {
-    Timestamp::from_millis(i64::try_from(at).unwrap_or(i64::MAX))
 }
 
 /// How long a command waits for effects before it says that they are missing.

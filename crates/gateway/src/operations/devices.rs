@@ -6,10 +6,10 @@ use admin::revoke_reason::RevokeReason;
 use authority::KeyFrom;
 use store::Actor;
 
-use super::{device_names, fits_a_certificate, user_name};
+use super::names::{device_names, fits_a_certificate, user_name};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
-use crate::operations::views::reason_to_store;
+use crate::words::revocation_reason;
 
 impl Gateway {
     pub(super) async fn device_add(
@@ -79,7 +79,7 @@ impl Gateway {
         }
         let touched = before.certificates.iter().map(|c| c.id).collect();
         let change = self.before_change(touched);
-        let reason = reason_to_store(reason);
+        let reason = revocation_reason(reason);
         let committed = self.store().device_revoke(actor, &user, &device, reason).await?;
         match committed.events.first() {
             Some(event) => self.after_change(change, event, &committed.value).await,

@@ -8,9 +8,9 @@ use serde_json::Value;
 use store::EventId;
 use tokio::time::timeout;
 
-use super::changes::{milliseconds, number};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
+use crate::words::{milliseconds, number};
 
 impl Gateway {
     pub(super) async fn events(

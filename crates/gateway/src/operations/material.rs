@@ -7,13 +7,13 @@ use admin::timestamp::Timestamp;
 use authority::{Issued, KeyFrom, KeyLocation};
 use store::{Actor, DeviceDetail};
 
-use super::device_names;
+use super::names::device_names;
 use super::views::current;
 use crate::config::{Config, PublicName};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
-use crate::metrics::seconds;
 use crate::tls_auth;
+use crate::words::seconds;
 
 impl Gateway {
     pub(super) async fn profile_material(

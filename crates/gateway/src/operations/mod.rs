@@ -13,7 +13,7 @@ use admin::permission::{Caller, Permission};
 use admin::protocol::Reply;
 use admin::request::Request;
 use admin::response::Response;
-use store::{Actor, UserName};
+use store::Actor;
 use views::Viewer;
 
 use crate::control::Execute;
@@ -24,6 +24,7 @@ mod changes;
 mod devices;
 mod events;
 mod material;
+mod names;
 mod status;
 mod users;
 pub(crate) mod views;
@@ -100,30 +101,6 @@ impl Gateway {
     }
 }
 
-/// A user's name, checked.
-fn user_name(name: &str) -> Result<UserName, GatewayError> {
-    UserName::new(name).map_err(|e| bad_name(name, e))
-}
-
-/// A device's full name, checked.
-fn device_names(name: &DeviceName) -> Result<(UserName, store::DeviceName), GatewayError> {
-    let device = store::DeviceName::new(&name.device).map_err(|e| bad_name(&name.device, e))?;
-    Ok((user_name(&name.user)?, device))
-}
-
-/// Both names of a device that is to be added: a certificate holds them as one common name.
-fn fits_a_certificate(user: &str, device: &str) -> Result<(), GatewayError> {
-    if user.len() + 1 + device.len() <= LONGEST_COMMON_NAME {
-        return Ok(());
-    }
-    let device = DeviceName { user: user.to_owned(), device: device.to_owned() };
-    Err(GatewayError::LongName { device, longest: LONGEST_COMMON_NAME })
-}
-
-fn bad_name(name: &str, error: store::NameError) -> GatewayError {
-    GatewayError::BadName { name: name.to_owned(), error }
-}
-
 /// Whom the log names for what this caller changes.
 fn author(caller: &Caller) -> Actor {
     match caller {
@@ -134,6 +111,3 @@ fn author(caller: &Caller) -> Actor {
 fn not_allowed(caller: &Caller) -> Failure {
     Failure::new(FailureKind::Forbidden, format!("{caller} may not ask for this"))
 }
-
-/// ub-common-name of RFC 5280.
-const LONGEST_COMMON_NAME: usize = 64;

@@ -9,13 +9,13 @@ use admin::response::{
 use authority::describe;
 use store::{Actor, EventKind};
 
-use super::changes::number;
-use super::views::{current, device_name, holder_name, reason};
+use super::views::current;
 use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
-use crate::metrics::{Gauges, seconds};
+use crate::metrics::Gauges;
 use crate::operations::material::remotes;
+use crate::words::{device_name, holder_name, number, revoke_reason, seconds};
 
 impl Gateway {
     /// The doors, or why none is open.
@@ -158,7 +158,7 @@ impl Gateway {
             serial: r.id.to_string(),
             device: snapshot.certificate(&r.id).and_then(|c| holder_name(&snapshot, c)),
             revoked_at: seconds(r.at),
-            reason: reason(r.reason),
+            reason: revoke_reason(r.reason),
         });
         Ok(CrlDetail {
             number: crl.number,

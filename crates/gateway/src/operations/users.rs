@@ -3,7 +3,7 @@
 use admin::response::{Changed, User, UserDetail};
 use store::{Actor, CertificateId, DeviceName};
 
-use super::{fits_a_certificate, user_name};
+use super::names::{fits_a_certificate, user_name};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 

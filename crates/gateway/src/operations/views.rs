@@ -7,13 +7,12 @@ use admin::names::DeviceName;
 use admin::response::{
     Certificate, CertificateState, Device, DeviceDetail, DeviceState, User, UserDetail,
 };
-use admin::revoke_reason::RevokeReason;
 use admin::timestamp::Timestamp;
 use authority::describe;
-use store::{CertificateEntry, Snapshot};
+use store::Snapshot;
 
 use crate::live::Addressing;
-use crate::metrics::seconds;
+use crate::words::{device_name, revoke_reason, seconds};
 
 /// What a listing needs beside the rows.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ impl Viewer<'_> {
         match (&certificate.revocation, certificate.supersede_at) {
             (Some(revocation), _) => CertificateState::Revoked {
                 at: seconds(revocation.at),
-                reason: reason(revocation.reason),
+                reason: revoke_reason(revocation.reason),
             },
             _ if certificate.not_after < self.now => CertificateState::Expired,
             (None, Some(until)) => CertificateState::Superseding { until: seconds(until) },
@@ -120,27 +119,6 @@ impl Viewer<'_> {
 pub(crate) fn current(certificates: &[store::Certificate]) -> Option<&store::Certificate> {
     let newest_good = certificates.iter().rev().find(|c| c.revocation.is_none());
     newest_good.or_else(|| certificates.last())
-}
-
-/// A device's full name.
-pub(crate) fn device_name(device: &store::Device) -> DeviceName {
-    DeviceName { user: device.user_name.to_string(), device: device.name.to_string() }
-}
-
-/// The device that a certificate was issued for, while both are on record.
-pub(crate) fn holder_name(snapshot: &Snapshot, entry: &CertificateEntry) -> Option<DeviceName> {
-    snapshot.identity(&entry.id).map(|(_, device)| device_name(device))
-}
-
-/// The store's reason in the words of the protocol.
-pub(crate) fn reason(reason: pki::RevocationReason) -> RevokeReason {
-    let same = |r: &RevokeReason| r.code() == reason.code();
-    RevokeReason::ALL.into_iter().find(same).unwrap_or_default()
-}
-
-/// The protocol's reason in the words of the store.
-pub(crate) fn reason_to_store(reason: RevokeReason) -> pki::RevocationReason {
-    pki::RevocationReason::from_code(reason.code()).unwrap_or_default()
 }
 
 fn last_seen(certificates: &[store::Certificate]) -> Option<Timestamp> {

@@ -14,7 +14,7 @@ use tunnel::DropReason;
 use vpn::NetworkView;
 
 use crate::doors::{BoxFuture, Counters, Door};
-use crate::metrics::seconds;
+use crate::words::seconds;
 
 /// The engine as administration sees it, and the clock that its times are told by.
 #[derive(Debug)]

@@ -6,14 +6,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use handle::VpnHandle;
+use records::Records;
 use sysio::SYSCTL_LEDGER;
 use vpn::{Keys, Vpn};
 
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::tls_auth;
-use handle::VpnHandle;
-use records::Records;
 
 mod handle;
 mod records;

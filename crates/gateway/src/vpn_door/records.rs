@@ -16,20 +16,19 @@ use tokio::sync::watch;
 use vpn::{Directory, Member, PushPolicy};
 
 use super::handle::device_name;
-use crate::effects::Sweeper;
 use crate::gateway::Gateway;
 use crate::live::{Live, revision};
-use crate::metrics::{Metrics, seconds};
-use authority::{Authority, AuthorityError};
+use crate::metrics::Metrics;
+use crate::projections::{Name, Projection};
+use crate::words::seconds;
 
 /// What the door knows of the records, and where it leaves what happened.
 #[derive(Debug)]
 pub(super) struct Records {
     live: Live,
     store: Store,
-    authority: Arc<Authority>,
     metrics: Arc<Metrics>,
-    sweeper: Sweeper,
+    sessions: Projection,
     clock: Arc<dyn Clock>,
     /// For what reports lead to: they come on the engine's own threads.
     runtime: Handle,
@@ -68,10 +67,8 @@ impl Directory for Records {
                 self.refused(source, whom.as_ref(), &why);
             }
             Report::Swept { through, closed } => {
-                self.sweeper.swept(
-                    through,
-                    closed.iter().map(|identity| identity.credential.certificate()),
-                );
+                let closed = closed.iter().map(|identity| identity.credential.certificate());
+                self.sessions.passed(through, closed);
             }
             Report::Renegotiated { .. } | Report::Floated { .. } | Report::Flapping { .. } => {}
         }
@@ -84,9 +81,8 @@ impl Records {
         Self {
             live: gateway.live().clone(),
             store: gateway.store().clone(),
-            authority: Arc::clone(gateway.authority()),
             metrics: Arc::clone(gateway.metrics()),
-            sweeper: gateway.effects().register("the VPN's sessions"),
+            sessions: gateway.projections().register(NAME),
             clock: gateway.clock(),
             runtime: Handle::current(),
         }
@@ -98,9 +94,9 @@ impl Records {
         if self.live.snapshot().certificate(&id).is_some_and(|entry| entry.connected) {
             return;
         }
-        let (store, authority) = (self.store.clone(), Arc::clone(&self.authority));
+        let store = self.store.clone();
         self.runtime.spawn(async move {
-            if let Err(error) = note_connected(&store, &authority, &id).await {
+            if let Err(error) = store.certificate_mark_connected(&id).await {
                 tracing::error!(%error, "the connection was not recorded");
             }
         });
@@ -118,14 +114,4 @@ impl Records {
     }
 }
 
-async fn note_connected(
-    store: &Store,
-    authority: &Authority,
-    id: &CertificateId,
-) -> Result<(), AuthorityError> {
-    let connected = store.certificate_mark_connected(id).await?;
-    if !connected.value.revoked.is_empty() {
-        authority.crl_catch_up().await?;
-    }
-    Ok(())
-}
+const NAME: Name = Name { of: "the VPN's sessions", lack: "did not close" };

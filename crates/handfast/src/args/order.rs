@@ -2,6 +2,7 @@
 //!
 //! No IO: what has to be read from files is named here and read when the order is run.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use admin::request::{KickTarget, Request};
 use admin::revoke_reason::RevokeReason;
 use gateway::config::PublicName;
 use gateway::profile::{Form, System};
+use load::PacketSettings;
 
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, Typed};
-use crate::run::{BenchOptions, ConnectOptions, GuardOptions};
 
 /// One order.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +50,11 @@ pub(crate) enum Action {
     /// Show the demo.
     Demo { install: bool },
     /// Run the client.
-    Connect(ConnectOptions),
+    Connect(ConnectOrder),
     /// Undo what a killed client leaves.
-    ConnectGuard(GuardOptions),
+    ConnectGuard(GuardOrder),
     /// Put a server under load.
-    Bench(BenchOptions),
+    Bench(BenchOrder),
     /// Install or remove the service.
     Service(ServiceOrder),
 }
@@ -76,6 +77,45 @@ pub(crate) struct ServiceOrder {
     pub(crate) data: PathBuf,
     pub(crate) dry_run: bool,
     pub(crate) root: Option<PathBuf>,
+}
+
+/// Which server to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConnectOrder {
+    /// The profile.
+    pub(crate) profile: PathBuf,
+    /// Where what has to be undone is recorded, where it was typed.
+    pub(crate) state: Option<PathBuf>,
+    /// Whether each line begins with the time.
+    pub(crate) timestamps: bool,
+}
+
+/// Whose changes are undone, by where they are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GuardOrder {
+    /// Where the client keeps its record.
+    pub(crate) state: PathBuf,
+    /// Where it keeps the former /etc/resolv.conf.
+    pub(crate) dns_backup: PathBuf,
+}
+
+/// Which load to put on which server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BenchOrder {
+    /// A folder of profiles, or one.
+    pub(crate) profiles: PathBuf,
+    /// The server, where it was typed.
+    pub(crate) server: Option<SocketAddr>,
+    /// Sessions, where they were typed.
+    pub(crate) sessions: Option<usize>,
+    /// Handshakes at once.
+    pub(crate) at_once: usize,
+    /// New sessions a second.
+    pub(crate) rate: Option<u32>,
+    /// How long to hold them.
+    pub(crate) hold: Duration,
+    /// What to send through them.
+    pub(crate) packets: Option<PacketSettings>,
 }
 
 impl Order {
@@ -102,11 +142,11 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
         Command::Connect(connect) => {
             let typed::Connect { profile, state, timestamps } = connect;
-            Action::Connect(ConnectOptions { profile, state, timestamps })
+            Action::Connect(ConnectOrder { profile, state, timestamps })
         }
         Command::ConnectGuard(guard) => {
             let typed::ConnectGuard { state, dns_backup } = guard;
-            Action::ConnectGuard(GuardOptions { state, dns_backup })
+            Action::ConnectGuard(GuardOrder { state, dns_backup })
         }
         Command::Bench(bench) => Action::Bench(understand_bench(bench)),
         Command::User(command) => Action::Ask(understand_user(command)?),
@@ -130,15 +170,15 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
     })
 }
 
-fn understand_bench(bench: typed::Bench) -> BenchOptions {
+fn understand_bench(bench: typed::Bench) -> BenchOrder {
     let seconds = |n: u32| Duration::from_secs(n.into());
-    let packets = (bench.packets > 0).then(|| load::PacketSettings {
+    let packets = (bench.packets > 0).then(|| PacketSettings {
         sizes: bench.size,
         time: seconds(bench.packets),
         rate: bench.packet_rate,
         to: bench.to,
     });
-    BenchOptions {
+    BenchOrder {
         profiles: bench.profiles,
         server: bench.server,
         sessions: bench.sessions.map(usize::from),

@@ -8,7 +8,8 @@ use admin::metrics;
 use admin::request::Request;
 use admin::response::Response;
 
-use super::{Output, ask, unexpected};
+use super::ask;
+use super::output::{Output, unexpected};
 
 pub(crate) fn crl_pem(data: &Path) -> Result<Output, Failure> {
     match ask::ask(data, Request::CrlShow)? {

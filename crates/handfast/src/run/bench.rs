@@ -1,39 +1,18 @@
 //! `handfast bench`: many sessions against a server, from this one process.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 use clock::{Clock, SystemClock};
-use load::{LoadError, PacketSettings, Progress, Settings};
+use load::{LoadError, Progress, Settings};
 
-use super::Output;
+use super::output::Output;
+use crate::args::order::BenchOrder;
 use crate::show;
 
-/// What `bench` was told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BenchOptions {
-    /// A folder of profiles, or one.
-    pub(crate) profiles: PathBuf,
-    /// The server, where it was typed.
-    pub(crate) server: Option<SocketAddr>,
-    /// Sessions, where they were typed.
-    pub(crate) sessions: Option<usize>,
-    /// Handshakes at once.
-    pub(crate) at_once: usize,
-    /// New sessions a second.
-    pub(crate) rate: Option<u32>,
-    /// How long to hold them.
-    pub(crate) hold: Duration,
-    /// What to send through them.
-    pub(crate) packets: Option<PacketSettings>,
-}
-
 /// Runs to its end. Progress goes to stderr, the figures to stdout.
-pub(crate) fn run_bench(options: BenchOptions, json: bool) -> Result<Output, Failure> {
+pub(crate) fn run_bench(options: BenchOrder, json: bool) -> Result<Output, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let subscribers =
         load::read_profiles(&options.profiles, options.sessions, options.server, &clock)

@@ -2,28 +2,17 @@
 //! lost, SIGUSR1 connect anew.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use admin::failure::{Failure, FailureKind};
 use client::{ClientError, ConnectSettings, ErrorKind, Profile, Progress};
 use clock::{Clock, SystemClock};
 
-use super::Output;
-
-/// What `connect` was told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConnectOptions {
-    /// The profile.
-    pub(crate) profile: PathBuf,
-    /// Where what has to be undone is recorded, where it was typed.
-    pub(crate) state: Option<PathBuf>,
-    /// Whether each line begins with the time.
-    pub(crate) timestamps: bool,
-}
+use super::output::Output;
+use crate::args::order::ConnectOrder;
 
 /// Runs until it is told to stop, or until trying again can't help.
-pub(crate) fn run_connect(options: ConnectOptions) -> Result<Output, Failure> {
+pub(crate) fn run_connect(options: ConnectOrder) -> Result<Output, Failure> {
     super::log::start("warn");
     super::process::keep_memory_private();
     let runtime =
@@ -37,7 +26,7 @@ pub(crate) fn run_connect(options: ConnectOptions) -> Result<Output, Failure> {
     Ok(Output { text: String::new(), exit_code: 0 })
 }
 
-async fn connect(options: ConnectOptions) -> Result<(), Failure> {
+async fn connect(options: ConnectOrder) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let profile =
         Profile::load(&options.profile, &*clock).map_err(|e| failure(&ClientError::from(e)))?;

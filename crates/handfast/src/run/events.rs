@@ -8,7 +8,7 @@ use admin::request::Request;
 use admin::response::Response;
 
 use super::ask::Line;
-use super::{Output, unexpected};
+use super::output::{Output, unexpected};
 use crate::show;
 
 pub(crate) fn follow(

@@ -6,22 +6,14 @@
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 
-use super::Output;
-
-/// Whose changes are undone, by where they are recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GuardOptions {
-    /// Where the client keeps its record.
-    pub(crate) state: PathBuf,
-    /// Where it keeps the former /etc/resolv.conf.
-    pub(crate) dns_backup: PathBuf,
-}
+use super::output::Output;
+use crate::args::order::GuardOrder;
 
 /// Starts a guard. It waits for as long as the result lives; without one, the next client mends what a
 /// killed one leaves.
@@ -33,7 +25,7 @@ pub(super) fn start(state: &Path, dns_backup: &Path) -> Option<Child> {
 }
 
 /// Waits until the client is gone and undoes what it left.
-pub(crate) fn run_guard(options: &GuardOptions) -> Result<Output, Failure> {
+pub(crate) fn run_guard(options: &GuardOrder) -> Result<Output, Failure> {
     let failed = |error: io::Error| {
         Failure::new(FailureKind::Environment, "no runtime to undo with").caused_by(&error)
     };

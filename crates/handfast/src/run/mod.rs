@@ -7,7 +7,6 @@ use admin::request::Request;
 use admin::response::Response;
 use admin::timestamp::Timestamp;
 use clock::{Clock as _, SystemClock};
-use serde::Serialize;
 
 use crate::args::order::{Action, Order};
 use crate::show;
@@ -21,40 +20,17 @@ mod demo;
 mod events;
 mod guard;
 mod log;
+mod output;
 mod process;
 mod profile;
 mod service;
 mod unit;
 mod up;
 
-pub(crate) use bench::BenchOptions;
-pub(crate) use connect::ConnectOptions;
-pub(crate) use demo::DemoOptions;
-pub(crate) use guard::GuardOptions;
-pub(crate) use up::UpOptions;
+pub(crate) use output::Output;
 
-/// What a command gave.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Output {
-    /// For stdout.
-    pub(crate) text: String,
-    /// 0 except where the text itself is bad news.
-    pub(crate) exit_code: u8,
-}
-
-impl Output {
-    /// A command that did what was asked.
-    pub(crate) fn done(text: impl Into<String>) -> Self {
-        Self { text: text.into(), exit_code: 0 }
-    }
-
-    /// An answer as JSON.
-    fn json(answer: &impl Serialize) -> Self {
-        // Answers are plain values with string keys, which always have a JSON form.
-        let text = serde_json::to_string_pretty(answer).unwrap_or_default();
-        Self::done(text + "\n")
-    }
-}
+use demo::DemoOptions;
+use up::UpOptions;
 
 /// Carries an order out.
 pub(crate) fn run(order: Order) -> Result<Output, Failure> {
@@ -111,13 +87,6 @@ fn as_json(response: &Response) -> Output {
         // Holds keys; its command prints what was written instead.
         Response::Profile(answer) => Output::json(&answer.name),
     }
-}
-
-/// An answer of another kind than was asked for: the gateway is of another make.
-fn unexpected() -> Failure {
-    use admin::failure::FailureKind;
-    Failure::new(FailureKind::Failed, "the gateway answered something else than was asked")
-        .hint("restart the gateway, so that it runs the version that is installed")
 }
 
 fn now() -> Timestamp {

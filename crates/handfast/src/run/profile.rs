@@ -14,9 +14,9 @@ use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, 
 use serde::Serialize;
 
 use super::ask::Line;
-use super::{Output, unexpected};
+use super::output::{Output, unexpected};
 use crate::args::order::ProfileOrder;
-use crate::show::count;
+use crate::show::words::count;
 
 pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output, Failure> {
     let device = order.device.clone();

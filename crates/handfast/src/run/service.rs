@@ -8,7 +8,7 @@ use std::process::Command;
 use admin::failure::{Failure, FailureKind};
 use gateway::config::PublicName;
 
-use super::Output;
+use super::output::Output;
 use super::unit::{SYSUSERS, Unit};
 use crate::args::order::ServiceOrder;
 

@@ -18,7 +18,7 @@ use gateway::{FirstStart, Gateway, vpn_door};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Output;
+use super::output::Output;
 
 /// What `up` was told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use load::{ConnectFigures, HoldFigures, PacketFigures, Report};
 
-use super::count;
+use super::words::count;
 
 /// One line for each phase, and one for each packet size.
 pub(crate) fn text(report: &Report) -> String {

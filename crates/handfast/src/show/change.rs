@@ -3,7 +3,7 @@
 use admin::request::Request;
 use admin::response::Changed;
 
-use super::count;
+use super::words::count;
 
 pub(crate) fn text(request: &Request, changed: &Changed) -> String {
     let (done, already) = words(request);

@@ -4,7 +4,8 @@ use admin::response::{Certificate, CertificateState, Device, DeviceDetail, Devic
 use admin::timestamp::Timestamp;
 
 use super::table::{Table, fields};
-use super::{list, time, yes_no};
+use super::time;
+use super::words::{list, yes_no};
 
 pub(crate) fn added(detail: &DeviceDetail) -> String {
     let device = &detail.device;

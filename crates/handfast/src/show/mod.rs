@@ -15,6 +15,7 @@ pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod user;
+pub(crate) mod words;
 
 /// The answer to a request, in words.
 pub(crate) fn text(request: &Request, response: &Response, now: Timestamp) -> String {
@@ -37,26 +38,4 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp) -> St
         // Profiles are written to files, never printed: they hold keys.
         (_, Response::Profile(material)) => format!("{}\n", material.name),
     }
-}
-
-/// `1 session`, `2 sessions`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// `yes`, `no`, or a dash where it can't be known.
-pub(crate) fn yes_no(known: Option<bool>) -> String {
-    match known {
-        Some(true) => "yes".into(),
-        Some(false) => "no".into(),
-        None => "-".into(),
-    }
-}
-
-/// Joined by comma, or a dash.
-pub(crate) fn list<T: ToString>(items: &[T]) -> String {
-    if items.is_empty() {
-        return "-".into();
-    }
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }

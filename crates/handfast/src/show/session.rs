@@ -4,7 +4,8 @@ use admin::response::{Kicked, Session};
 use admin::timestamp::Timestamp;
 
 use super::table::Table;
-use super::{count, list, time};
+use super::time;
+use super::words::{count, list};
 
 pub(crate) fn listing(sessions: &[Session], now: Timestamp) -> String {
     if sessions.is_empty() {

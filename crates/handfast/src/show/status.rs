@@ -6,7 +6,8 @@ use admin::response::Status;
 use admin::timestamp::Timestamp;
 
 use super::table::{Table, fields, visible};
-use super::{list, time};
+use super::time;
+use super::words::list;
 
 pub(crate) fn text(status: &Status, now: Timestamp) -> String {
     let mut text = fields(&[

@@ -4,7 +4,8 @@ use admin::response::{User, UserDetail};
 use admin::timestamp::Timestamp;
 
 use super::table::{Table, fields};
-use super::{device, list, time};
+use super::words::list;
+use super::{device, time};
 
 pub(crate) fn added(detail: &UserDetail) -> String {
     let name = &detail.user.name;

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use admin::failure::Failure;
 
+use super::limits::{PATIENCE, unseen};
 use super::machine::Machine;
 use super::stage::{Stage, Traces, running};
 use super::stop::Stop;
 use super::tell::{Teller, time};
-use super::{PATIENCE, unseen};
 
 pub(super) fn show(
     stage: &mut Stage,

@@ -15,12 +15,13 @@ use gateway::profile::{Form, System};
 use sysio::lab::Host;
 
 use super::super::ask::ask;
-use super::super::{profile, unexpected};
+use super::super::output::unexpected;
+use super::super::profile;
 use super::addresses::{ROUTES, TUNNEL_V4, TUNNEL_V6};
 use super::folder::Folder;
+use super::limits::{PATIENCE, unseen};
 use super::program::{Program, handfast};
 use super::stop::Stop;
-use super::{PATIENCE, unseen};
 use crate::args::order::ProfileOrder;
 
 /// A running `handfast up`.

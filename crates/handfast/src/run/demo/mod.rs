@@ -10,22 +10,22 @@
 //! lives in namespaces without names, child processes and one folder; whatever way the demo ends,
 //! they go with it.
 
-use std::time::Duration;
-
-use admin::failure::{Failure, FailureKind};
+use admin::failure::Failure;
 
 use self::folder::Folder;
+use self::limits::interrupted;
 use self::machine::Machine;
 use self::stage::Stage;
 use self::stop::Stop;
 use self::tell::Teller;
-use super::Output;
+use super::output::Output;
 
 mod addresses;
 mod ending;
 mod file;
 mod folder;
 mod gateway_program;
+mod limits;
 mod machine;
 mod ping;
 mod program;
@@ -82,15 +82,3 @@ fn show(machine: &Machine, folder: &Folder, stop: &Stop, teller: &Teller) -> Res
     revocation::show(stage, stop, teller)?;
     ending::show(stage, machine, stop, teller)
 }
-
-/// A step whose outcome was not what it has to be.
-fn unseen(what: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::Failed, what)
-}
-
-fn interrupted() -> Failure {
-    Failure::new(FailureKind::Interrupted, "the demo was interrupted; nothing of it is left")
-}
-
-/// How long a step may take that takes a second on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);

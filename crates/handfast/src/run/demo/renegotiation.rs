@@ -8,11 +8,11 @@ use admin::timestamp::Timestamp;
 
 use super::addresses::FILES_V4;
 use super::gateway_program::{GatewayProgram, RENEGOTIATE};
+use super::limits::unseen;
 use super::ping::Ping;
 use super::stage::{Stage, running, step};
 use super::stop::Stop;
 use super::tell::{Teller, time};
-use super::unseen;
 
 pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
     let gateway = running(&mut stage.gateway)?;

@@ -8,12 +8,12 @@ use admin::timestamp::Timestamp;
 
 use super::addresses::FILES_V4;
 use super::gateway_program::GatewayProgram;
+use super::limits::{PATIENCE, unseen};
 use super::ping::{Ping, Report};
 use super::stage::{Stage, running};
 use super::stop::Stop;
 use super::subscriber::Subscriber;
 use super::tell::{Teller, time};
-use super::{PATIENCE, unseen};
 
 pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
     let gateway = running(&mut stage.gateway)?;

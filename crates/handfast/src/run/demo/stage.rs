@@ -126,7 +126,7 @@ fn add_subscribers(
 pub(super) fn running(
     gateway: &mut Option<GatewayProgram>,
 ) -> Result<&mut GatewayProgram, Failure> {
-    gateway.as_mut().ok_or_else(|| super::unseen("the gateway was stopped already"))
+    gateway.as_mut().ok_or_else(|| super::limits::unseen("the gateway was stopped already"))
 }
 
 /// The step's name on alice's line, as hers is the first.

@@ -11,7 +11,7 @@ use admin::failure::{Failure, FailureKind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::interrupted;
+use super::limits::interrupted;
 
 /// Whether somebody wants the demo to stop.
 #[derive(Debug)]

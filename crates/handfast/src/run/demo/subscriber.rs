@@ -11,10 +11,10 @@ use sysio::lab::Host;
 use super::addresses::GATEWAY_INSIDE;
 use super::folder::Folder;
 use super::gateway_program::GatewayProgram;
+use super::limits::{PATIENCE, unseen};
 use super::ping::Ping;
 use super::program::{Program, handfast};
 use super::stop::Stop;
-use super::{PATIENCE, unseen};
 
 /// Which program somebody connects with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use admin::failure::Failure;
 
 use super::addresses::{FILES_V4, FILES_V6};
 use super::file;
+use super::limits::unseen;
 use super::ping::Ping;
 use super::stage::{Stage, step};
 use super::stop::Stop;
 use super::tell::Teller;
-use super::unseen;
 
 /// Pings to the host behind the gateway.
 pub(super) fn pings(stage: &Stage, stop: &Stop, teller: &Teller) -> Result<(), Failure> {

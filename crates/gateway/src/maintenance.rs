@@ -1,41 +1,75 @@
-//! The running gateway's own duties, on time: CRL, own certificates, superseded certificates.
+//! The running gateway's own duties, on time: own certificates, superseded certificates, clock jumps.
 //!
 //! Looks once a minute. Deadlines are in wall time, so looking also catches up after the clock was
 //! set or the machine slept; a jump of more than a minute is an event. What a command changes has
-//! its effects with that command and does not wait for the keeper.
+//! its effects with that command and does not wait for this.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use authority::{Authority, AuthorityError};
 use clock::{Clock, Now};
 use serde_json::json;
-use store::{Actor, EventKind};
+use store::{Actor, EventKind, Store};
+use tokio::task::AbortHandle;
 
-use crate::gateway::Gateway;
+use crate::crl_projection::CrlProjection;
 
-/// Runs until the gateway is gone.
-pub(crate) async fn keep(gateway: Weak<Gateway>, clock: Arc<dyn Clock>) {
-    let mut before = clock.now();
+/// The task. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Maintenance(AbortHandle);
+
+/// What is looked after.
+#[derive(Clone, Debug)]
+pub(crate) struct Looked {
+    pub(crate) store: Store,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) crl: Arc<CrlProjection>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Maintenance {
+    /// Needs a tokio runtime.
+    pub(crate) fn start(at: Looked) -> Self {
+        Self(tokio::spawn(keep(at)).abort_handle())
+    }
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Looked {
+    /// Does what is due at this moment.
+    pub(crate) async fn look(&self) -> Result<(), AuthorityError> {
+        self.authority.maintain().await?;
+        self.crl.look().await;
+        Ok(())
+    }
+}
+
+async fn keep(at: Looked) {
+    let mut before = at.clock.now();
     loop {
         tokio::time::sleep(LOOK).await;
-        let Some(gateway) = gateway.upgrade() else { return };
-        let now = clock.now();
+        let now = at.clock.now();
         if let Some(seconds) = jump(before, now) {
-            note_jump(&gateway, seconds).await;
+            note_jump(&at.store, seconds).await;
         }
         before = now;
-        if let Err(error) = gateway.authority().maintain().await {
-            tracing::error!(%error, "upkeep failed; it is tried again in a minute");
+        if let Err(error) = at.look().await {
+            tracing::error!(%error, "maintenance failed; it is tried again in a minute");
         }
     }
 }
 
-async fn note_jump(gateway: &Gateway, seconds: i64) {
+async fn note_jump(store: &Store, seconds: i64) {
     tracing::warn!(seconds, "the wall clock jumped");
     let payload = json!({ "seconds": seconds });
-    let noted =
-        gateway.store().event_append(&Actor::Gateway, EventKind::CLOCK_JUMPED, payload).await;
-    if let Err(error) = noted {
+    if let Err(error) = store.event_append(&Actor::Gateway, EventKind::CLOCK_JUMPED, payload).await
+    {
         tracing::error!(%error, "the jump could not be recorded");
     }
 }

@@ -1,0 +1,253 @@
+//! What is kept in step with the records on this machine, and how far each has come.
+//!
+//! A projection is the CRL, the sessions of a door, and whatever comes to be made of the records later:
+//!
+//! 1. [`Projections::register`] once at start, for a [`Projection`];
+//! 2. wait for [`Live`](crate::live::Live) to change; take its view;
+//! 3. bring about what it says: sign what is missing, close what may not stay;
+//! 4. when that is done, [`Projection::passed`] with the view's revision; where it can't be,
+//!    [`Projection::failed`], and try again later.
+//!
+//! A command that changes something takes a [`Mark`] before its commit and waits with
+//! [`Projections::wait`] for all of them to pass its revision. Invariant: a projection passes a revision
+//! only after all that the revision demands is in force. It may be more than that, as the view may be
+//! ahead of it.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Display, Formatter};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use engine::Revision;
+use pki::CertificateId;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+/// All projections, and how far they have come.
+#[derive(Clone, Debug, Default)]
+pub struct Projections(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    registered: Mutex<Vec<Registered>>,
+    closed: Mutex<Closed>,
+}
+
+/// Certificates of closed sessions, in the order of closing; the oldest ones are forgotten.
+#[derive(Debug, Default)]
+struct Closed {
+    forgotten: u64,
+    kept: VecDeque<CertificateId>,
+}
+
+/// A moment among the closings.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
+/// What a projection is called, and how its lack is said: "the VPN's sessions" "did not close".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// What it is.
+    pub of: &'static str,
+    /// What did not happen where it lags.
+    pub lack: &'static str,
+}
+
+/// The reporting end of one projection. Dropping it ends its duty.
+#[derive(Debug)]
+pub struct Projection {
+    progress: watch::Sender<Progress>,
+    shared: Arc<Shared>,
+}
+
+/// What waiting found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Certificates of the sessions that were closed since the mark, one for each session.
+    pub closed: Vec<CertificateId>,
+    /// Projections that did not pass in time.
+    pub missing: Vec<Missing>,
+}
+
+/// A projection that did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Which.
+    pub name: Name,
+    /// Why, where it failed; else it was not done in time.
+    pub fault: Option<String>,
+    limit: Duration,
+}
+
+#[derive(Debug)]
+struct Registered {
+    name: Name,
+    progress: watch::Receiver<Progress>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    through: Revision,
+    failed: Option<(Revision, String)>,
+}
+
+impl Projections {
+    /// A projection of this name.
+    pub fn register(&self, name: Name) -> Projection {
+        let (progress, receiver) = watch::channel(Progress::default());
+        locked(&self.0.registered).push(Registered { name, progress: receiver });
+        Projection { progress, shared: Arc::clone(&self.0) }
+    }
+
+    /// The present moment, for [`Projections::wait`] to count from.
+    pub fn mark(&self) -> Mark {
+        let closed = locked(&self.0.closed);
+        Mark(closed.forgotten + closed.kept.len() as u64)
+    }
+
+    /// Waits until every projection passed `revision` or failed at it, at most `limit` in all.
+    pub async fn wait(&self, revision: Revision, since: Mark, limit: Duration) -> Outcome {
+        let end = Instant::now() + limit;
+        let mut missing = Vec::new();
+        for (name, mut progress) in self.present() {
+            let settled = |p: &Progress| p.through >= revision || p.fault_at(revision).is_some();
+            let fault = match timeout_at(end, progress.wait_for(settled)).await {
+                Ok(Ok(progress)) if progress.through >= revision => continue,
+                Ok(Ok(progress)) => progress.fault_at(revision).map(str::to_owned),
+                // One that ended took everything it kept up with it.
+                Ok(Err(_)) => continue,
+                Err(_) => None,
+            };
+            missing.push(Missing { name, fault, limit });
+        }
+        Outcome { closed: self.closed_since(since), missing }
+    }
+
+    fn closed_since(&self, mark: Mark) -> Vec<CertificateId> {
+        let closed = locked(&self.0.closed);
+        let skip = usize::try_from(mark.0.saturating_sub(closed.forgotten)).unwrap_or(usize::MAX);
+        closed.kept.iter().skip(skip).copied().collect()
+    }
+
+    /// Copied out, so that no lock is held while waiting.
+    fn present(&self) -> Vec<(Name, watch::Receiver<Progress>)> {
+        let mut registered = locked(&self.0.registered);
+        registered.retain(|one| one.progress.has_changed().is_ok());
+        registered.iter().map(|one| (one.name, one.progress.clone())).collect()
+    }
+}
+
+impl Projection {
+    /// Everything that `revision` demands is in force; `closed` was closed for it.
+    pub fn passed(&self, revision: Revision, closed: impl IntoIterator<Item = CertificateId>) {
+        let mut log = locked(&self.shared.closed);
+        log.kept.extend(closed);
+        let excess = log.kept.len().saturating_sub(REMEMBERED);
+        log.kept.drain(..excess);
+        log.forgotten += excess as u64;
+        drop(log);
+        self.progress.send_if_modified(|progress| {
+            let forward = revision > progress.through;
+            progress.through = progress.through.max(revision);
+            forward
+        });
+    }
+
+    /// What `revision` demands could not be brought about.
+    pub fn failed(&self, revision: Revision, why: String) {
+        self.progress.send_modify(|progress| progress.failed = Some((revision, why)));
+    }
+}
+
+impl Progress {
+    /// Why `revision` was tried without success.
+    fn fault_at(&self, revision: Revision) -> Option<&str> {
+        let (tried, why) = self.failed.as_ref()?;
+        (*tried >= revision).then_some(why.as_str())
+    }
+}
+
+impl Display for Missing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Name { of, lack } = self.name;
+        match &self.fault {
+            Some(fault) => write!(f, "{of} {lack}: {fault}"),
+            None => write!(f, "{of} {lack} within {} s", self.limit.as_secs()),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closed sessions remembered for commands that ask how many there were.
+const REMEMBERED: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSIONS: Name = Name { of: "sessions", lack: "did not close" };
+
+    fn certificate(byte: u8) -> CertificateId {
+        let serial = pki::Serial::from_bytes(&[byte]).expect("a serial");
+        CertificateId { issuer: pki::IssuerId::of_name(b"a CA"), serial }
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_when_the_projection_passed_the_event() {
+        let projections = Projections::default();
+        let projection = projections.register(SESSIONS);
+        projection.passed(Revision::new(5), [certificate(1)]);
+        let mark = projections.mark();
+        let waiting = tokio::spawn({
+            let projections = projections.clone();
+            async move { projections.wait(Revision::new(7), mark, Duration::from_secs(5)).await }
+        });
+        projection.passed(Revision::new(6), [certificate(2)]);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        projection.passed(Revision::new(8), [certificate(3)]);
+        let outcome = waiting.await.expect("no panic");
+        assert_eq!(
+            outcome,
+            Outcome { closed: vec![certificate(2), certificate(3)], missing: vec![] }
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_projection_that_lags_is_named() {
+        let projections = Projections::default();
+        let _projection = projections.register(SESSIONS);
+        let outcome =
+            projections.wait(Revision::new(1), projections.mark(), Duration::from_secs(2)).await;
+        let said: Vec<_> = outcome.missing.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["sessions did not close within 2 s"]);
+    }
+
+    #[tokio::test]
+    async fn a_projection_that_ended_is_not_waited_for() {
+        let projections = Projections::default();
+        drop(projections.register(SESSIONS));
+        let outcome =
+            projections.wait(Revision::new(1), projections.mark(), Duration::from_secs(60)).await;
+        assert_eq!(outcome, Outcome::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_failed_is_named_with_the_reason_until_it_passes() {
+        let projections = Projections::default();
+        let crl = projections.register(Name { of: "the CRL", lack: "could not be signed" });
+        crl.failed(Revision::new(3), "the disk is full".to_owned());
+        let wait = |revision| {
+            projections.wait(Revision::new(revision), projections.mark(), Duration::from_secs(2))
+        };
+        let outcome = wait(3).await;
+        assert_eq!(outcome.missing[0].to_string(), "the CRL could not be signed: the disk is full");
+        // It was not tried for a later one: that may still pass.
+        assert_eq!(wait(4).await.missing[0].fault, None);
+        crl.passed(Revision::new(4), []);
+        assert_eq!(wait(4).await, Outcome::default());
+    }
+}
