@@ -108,6 +108,8 @@ pub struct Counters {
     pub packets_out: u64,
     /// Dropped packets by cause.
     pub drops: BTreeMap<&'static str, u64>,
+    /// Connections that ended, refused ones included, by reason; all reasons from zero.
+    pub endings: BTreeMap<&'static str, u64>,
     /// How packets are carried: threads, and what the kernel does in one piece.
     pub data_path: String,
     /// Packets that one thread read and another handled.
@@ -130,6 +132,9 @@ impl Counters {
         self.address_returns += other.address_returns;
         for (cause, count) in other.drops {
             *self.drops.entry(cause).or_default() += count;
+        }
+        for (reason, count) in other.endings {
+            *self.endings.entry(reason).or_default() += count;
         }
         if self.data_path.is_empty() {
             self.data_path = other.data_path;

@@ -118,6 +118,9 @@ impl Sheet {
         for (cause, count) in &counters.drops {
             self.counter(DROPS, &[("cause", cause)], *count);
         }
+        for (reason, count) in &counters.endings {
+            self.counter(ENDINGS, &[("reason", reason)], *count);
+        }
         let handshakes = [("begun", counters.handshakes_begun), ("done", counters.handshakes_done)];
         for (step, count) in handshakes {
             self.counter(HANDSHAKES, &[("step", step)], count);
@@ -175,6 +178,8 @@ const LAST: usize = 50;
 
 const REFUSALS: Meaning = ("handfast_refusals_total", "Refused connections by reason.");
 const DROPS: Meaning = ("handfast_drops_total", "Dropped packets by cause.");
+const ENDINGS: Meaning =
+    ("handfast_endings_total", "Ended connections by reason, refused ones included.");
 const HANDSHAKES: Meaning = ("handfast_handshakes_total", "Handshakes by how far they came.");
 const RENEGOTIATIONS: Meaning = ("handfast_renegotiations_total", "Completed renegotiations.");
 const BYTES: Meaning =
@@ -236,6 +241,7 @@ mod tests {
     fn figures_of_one_name_stand_together() {
         let counters =
             Counters { drops: [("replayed", 3), ("wrong_key", 1)].into(), ..Counters::default() };
+        let counters = Counters { endings: [("kicked", 0), ("replaced", 2)].into(), ..counters };
         let expiries = vec![("ca".to_owned(), 864_000), ("gateway".to_owned(), 86_400)];
         let gauges = Gauges { now: 43_200, expiries, ..Gauges::default() };
         let figures = Metrics::default().figures(&counters, &gauges);
@@ -246,6 +252,7 @@ mod tests {
         once.dedup();
         assert_eq!(heads.len(), once.len(), "{text}");
         assert!(text.contains("handfast_drops_total{cause=\"replayed\"} 3\n"), "{text}");
+        assert!(text.contains("handfast_endings_total{reason=\"kicked\"} 0\n"), "{text}");
         assert!(
             text.contains("handfast_certificate_valid_days{certificate=\"ca\"} 9.5\n"),
             "{text}"

@@ -123,7 +123,7 @@ fn ledger(places: &[PathBuf]) -> Result<SysctlLedger, VpnError> {
 fn recovered(place: &Path) -> Result<SysctlLedger, SysctlError> {
     let ledger = SysctlLedger::open(place)?;
     for change in ledger.recover()? {
-        tracing::warn!(setting = ?change, "put back what a killed gateway had changed");
+        tracing::warn!(setting = %change, "put back what a killed gateway had changed");
     }
     Ok(ledger)
 }

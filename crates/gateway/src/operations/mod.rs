@@ -13,6 +13,7 @@ use admin::permission::{Caller, Permission};
 use admin::protocol::Reply;
 use admin::request::Request;
 use admin::response::Response;
+use journal::Deed;
 use store::Actor;
 use views::Viewer;
 
@@ -23,6 +24,7 @@ use crate::gateway::Gateway;
 mod changes;
 mod devices;
 mod events;
+mod journal;
 mod material;
 mod names;
 mod status;
@@ -39,7 +41,12 @@ impl Execute for Gateway {
             if !caller.may(Permission::of(&request)) {
                 return Err(not_allowed(caller));
             }
-            Ok(self.carry_out(&author(caller), request).await?)
+            let (by, deed) = (author(caller), Deed::of(&request));
+            let response = self.carry_out(&by, request).await?;
+            if changed_something(&response) {
+                journal::note(&by, deed);
+            }
+            Ok(response)
         })
     }
 }
@@ -99,6 +106,11 @@ impl Gateway {
             connected,
         })
     }
+}
+
+/// What was so already is no deed.
+fn changed_something(response: &Response) -> bool {
+    !matches!(response, Response::Changed(changed) if changed.event.is_none())
 }
 
 /// Whom the log names for what this caller changes.

@@ -101,6 +101,7 @@ impl Door for VpnHandle {
                 packets_in: figures.data.total.rx_packets,
                 packets_out: figures.data.total.tx_packets,
                 drops,
+                endings: figures.control.endings,
                 data_path: data_path(data),
                 handed_over: data.handed_over,
                 address_returns: data.returns,

@@ -1,5 +1,6 @@
 //! What a holder changed, on disk.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,13 @@ pub struct SysctlChange {
     pub before: String,
     /// What it was made.
     pub after: String,
+}
+
+impl fmt::Display for SysctlChange {
+    /// `net/ipv4/ip_forward 0`: what it is again once the change is undone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.key, self.before)
+    }
 }
 
 impl SysctlChange {
