@@ -12,6 +12,7 @@ use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
 use store::{Actor, EventKind, OpenError, Options, Store};
 use vpn::PushPolicy;
+use wire::static_key::StaticKey;
 
 use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
 use crate::crl_projection::CrlProjection;
@@ -22,6 +23,7 @@ use crate::live::{Addressing, Live};
 use crate::maintenance::{Looked, Maintenance};
 use crate::metrics::Metrics;
 use crate::projections::Projections;
+use crate::tls_auth;
 
 /// A data folder, owned.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub struct Gateway {
     clock: Arc<dyn Clock>,
     store: Store,
     authority: Arc<Authority>,
+    tls_auth: StaticKey,
     live: Live,
     projections: Projections,
     metrics: Arc<Metrics>,
@@ -107,6 +110,7 @@ impl Gateway {
         }
         let push = push_policy(&config)?;
         let live = Live::new(store.clone(), config, push);
+        let tls_auth = tls_auth::key(&store).await?;
         let authority = Arc::new(authority);
         let projections = Projections::default();
         let crl = CrlProjection::start(Arc::clone(&authority), live.clone(), &projections).await?;
@@ -116,6 +120,7 @@ impl Gateway {
             clock,
             store,
             authority,
+            tls_auth,
             live,
             projections,
             metrics: Arc::default(),
@@ -216,6 +221,11 @@ impl Gateway {
     /// The CA at work.
     pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
+    }
+
+    /// The key of the VPN's control channel.
+    pub(crate) fn tls_auth(&self) -> &StaticKey {
+        &self.tls_auth
     }
 
     /// What holds at this moment.

@@ -12,7 +12,6 @@ use super::views::current;
 use crate::config::{Config, PublicName};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
-use crate::tls_auth;
 use crate::words::seconds;
 
 impl Gateway {
@@ -26,7 +25,7 @@ impl Gateway {
         // One at a time, so that two first profiles of a device don't make two keys.
         let _one = self.authority().lock_issuance().await;
         let detail = self.store().device_show(&user, &device).await?;
-        let common = self.profile_common().await?;
+        let common = self.profile_common()?;
         let (certificate, key) = match self.plan(name, &detail, renew)? {
             Plan::Make => self.make(actor, &detail, None).await?,
             Plan::Renew => self.make(actor, &detail, Some(self.supersede_within())).await?,
@@ -85,17 +84,16 @@ impl Gateway {
     }
 
     /// What all profiles share.
-    async fn profile_common(&self) -> Result<ProfileCommon, GatewayError> {
+    fn profile_common(&self) -> Result<ProfileCommon, GatewayError> {
         let policy = self.live().policy();
         let config = &policy.config;
         let remotes = remotes(config);
         if remotes.is_empty() {
             return Err(GatewayError::NoPublicName { file: self.data().config() });
         }
-        let key = tls_auth::key(self.store()).await?;
         Ok(ProfileCommon {
             ca_pem: self.authority().ca_pem(),
-            tls_auth_key: SecretText::new(key.to_text().to_string()),
+            tls_auth_key: SecretText::new(self.tls_auth().to_text().to_string()),
             auth: config.vpn.auth.name().to_owned(),
             server_name: self.authority().server_name().to_owned(),
             remotes,

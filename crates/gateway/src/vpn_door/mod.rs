@@ -13,7 +13,6 @@ use vpn::{Keys, Vpn};
 
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
-use crate::tls_auth;
 
 mod handle;
 mod records;
@@ -26,7 +25,7 @@ mod records;
 /// When a socket is taken, the interface cannot be made, or the settings cannot be used.
 pub async fn open(gateway: &Gateway, state: Option<&Path>) -> Result<Vpn, GatewayError> {
     let config = gateway.config();
-    let keys = Keys { tls: gateway.tls()?, tls_auth: tls_auth::key(gateway.store()).await? };
+    let keys = Keys { tls: gateway.tls()?, tls_auth: gateway.tls_auth().clone() };
     let undo_places = match state {
         Some(state) => vec![state.to_owned()],
         None => vec![PathBuf::from(SYSCTL_LEDGER), gateway.data().undo_record()],
