@@ -39,7 +39,8 @@ fn the_tables_of_reasons_have_every_code_and_no_other() {
     let endings = [
         codes_in("pki/src/refusal.rs"),
         codes_in("tunnel/src/end.rs"),
-        codes_in("engine/src/ending.rs"),
+        codes_in("engine/src/disconnect.rs"),
+        codes_in("engine/src/denied.rs"),
     ];
     assert_codes("| reason | what it means | what to do |", endings.concat());
     let drops = [
@@ -175,6 +176,9 @@ fn changed(key: &str, value: &Value) -> Value {
         (_, Value::Bool(on)) => json!(!on),
         (_, Value::Number(n)) => json!(n.as_i64().unwrap() + 1),
         ("vpn.allow_in", _) => json!(["10.0.0.0/8"]),
+        ("vpn.auth", _) => json!("SHA512"),
+        ("vpn.ciphers", _) => json!(["AES-128-GCM"]),
+        ("vpn.without", _) => json!(["gro"]),
         ("vpn.push.dns", _) => json!(["10.0.0.1"]),
         ("vpn.listen", _) => json!(["udp:[::]:1195"]),
         ("vpn.push.routes", _) => json!(["10.0.0.0/8"]),
