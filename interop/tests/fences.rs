@@ -24,7 +24,11 @@ fn a_host_beside_the_gateway_reaches_no_subscriber_and_poses_as_none() {
             run(&world.gateway, &["sysctl", "-qw", &setting]);
         }
         for (address, posed) in alices.iter().zip(&bobs) {
-            run(&world.lan, &["ip", "addr", "replace", &posed.to_string(), "dev", "lo"]);
+            let posed_text = posed.to_string();
+            let mut words = vec!["ip", "addr", "replace", &posed_text, "dev", "lo"];
+            // Of use at once.
+            words.extend(posed.is_ipv6().then_some("nodad"));
+            run(&world.lan, &words);
             let posing = arrives(&alice.host, &world.lan, Some(*posed), *address);
             assert!(!posing, "rp_filter {rp_filter}, {posed} to {address}");
         }
