@@ -120,7 +120,10 @@ pub enum PushFault {
 
 impl EndReason {
     /// The codes that a server's sessions end with, for counters. A refusal has its own.
-    pub const SERVER_CODES: [&'static str; 14] = [
+    pub const SERVER_CODES: [&'static str; 17] = [
+        "certificate_expired",
+        "key_too_old",
+        "own_message_not_taken",
         "silent_after_our_certificate",
         "handshake_timeout",
         "renegotiation_timeout",
@@ -137,7 +140,8 @@ impl EndReason {
         "own_push",
     ];
 
-    /// A stable snake_case name for counters.
+    /// A stable snake_case name for counters. One that a server may give stands in
+    /// [`EndReason::SERVER_CODES`] too.
     pub fn code(&self) -> &'static str {
         match self {
             EndReason::HandshakeTimeout(Progress::SilentAfterOurCertificate) => {
