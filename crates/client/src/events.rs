@@ -10,7 +10,8 @@ use pki::Timestamp;
 use sysio::Network;
 use wire::cipher::Cipher;
 
-use crate::{Remote, Statistics};
+use crate::Statistics;
+use crate::profile::values::Remote;
 
 /// Something that happened.
 #[derive(Clone, Debug)]

@@ -1,37 +1,18 @@
-//! A CA: its certificate, and a signer that keeps its key in this process.
+//! A CA's certificate.
 //!
 //! Each generation has a subject and a key id of its own, so that two generations can be trusted at
 //! the same time and every certificate says which one issued it.
 
 use std::error::Error;
 use std::fmt;
-use std::future::ready;
-use std::time::Duration;
 
-use rcgen::Issuer;
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use crate::profile::{CertificateRequest, Validity, ca_params};
-use crate::signer::{SignAnswer, SignError, SignRequest, Signer, Signing};
-use crate::{
-    CrlRequest, IssuerId, KeyError, KeyType, PrivateKey, PublicKey, Serial, Timestamp, pem,
-};
-
-/// What a new CA is made of.
-#[derive(Clone, Debug)]
-pub struct NewCa {
-    /// Its key; RSA-3072 by default, because every client can read it.
-    pub key_type: KeyType,
-    /// Its serial number; [`Serial::from_random`] makes one.
-    pub serial: Serial,
-    /// The present moment.
-    pub now: Timestamp,
-    /// How long it shall be valid; [`crate::CA_LIFETIME`] by default.
-    pub lifetime: Duration,
-}
+use crate::profile::Validity;
+use crate::{IssuerId, KeyError, Serial, Timestamp, pem};
 
 /// A CA's certificate, read and found to be one.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,86 +117,6 @@ impl fmt::Debug for CaCertificate {
     }
 }
 
-/// Signs with a key that lies in this process' memory.
-#[derive(Debug)]
-pub struct LocalSigner {
-    ca: CaCertificate,
-    issuer: Issuer<'static, PrivateKey>,
-}
-
-impl LocalSigner {
-    /// Makes a new CA.
-    pub fn create(new: &NewCa) -> Result<Self, CaError> {
-        let key = PrivateKey::generate(new.key_type).map_err(CaError::Key)?;
-        let key_id = key.public_key().key_id();
-        let name = format!("Handfast CA {}", tag_of(key_id));
-        let validity = Validity::starting(new.now, new.lifetime);
-        let params = ca_params(new.serial, &name, key_id, validity);
-        let cert = params.self_signed(&key).map_err(|_| CaError::SigningFailed)?;
-        Self::new(cert.der(), key)
-    }
-
-    /// A CA that exists already.
-    pub fn new(certificate: &[u8], key: PrivateKey) -> Result<Self, CaError> {
-        let ca = CaCertificate::from_der(certificate)?;
-        if ca.spki() != key.public_key().spki() {
-            return Err(CaError::KeyMismatch);
-        }
-        let issuer =
-            Issuer::from_ca_cert_der(ca.der(), key).map_err(|_| CaError::UnsupportedSubject)?;
-        Ok(Self { ca, issuer })
-    }
-
-    /// The CA's key, for whoever keeps it.
-    pub fn key(&self) -> &PrivateKey {
-        self.issuer.key()
-    }
-
-    /// Signs at once.
-    pub fn sign_now(&self, request: SignRequest) -> Result<SignAnswer, SignError> {
-        match request {
-            SignRequest::Certificate(request) => {
-                self.certificate(&request).map(SignAnswer::Certificate)
-            }
-            SignRequest::Crl(request) => self.crl(&request).map(SignAnswer::Crl),
-        }
-    }
-
-    fn certificate(&self, request: &CertificateRequest) -> Result<Vec<u8>, SignError> {
-        let params = request.to_params(self.ca.validity())?;
-        let key = encoder_key(&request.public_key)?;
-        let cert = params.signed_by(&key, &self.issuer).map_err(|_| SignError::SigningFailed)?;
-        self.check_issuer(cert.der())?;
-        Ok(cert.der().to_vec())
-    }
-
-    fn crl(&self, request: &CrlRequest) -> Result<Vec<u8>, SignError> {
-        let params = request.to_params(self.ca.key_id())?;
-        let crl = params.signed_by(&self.issuer).map_err(|_| SignError::SigningFailed)?;
-        Ok(crl.der().to_vec())
-    }
-
-    /// Readers compare issuer names octet by octet, and rcgen writes the name anew from its parts.
-    fn check_issuer(&self, der: &[u8]) -> Result<(), SignError> {
-        let (_, cert) = X509Certificate::from_der(der).map_err(|_| SignError::SigningFailed)?;
-        if cert.issuer().as_raw() == self.ca.subject() {
-            Ok(())
-        } else {
-            Err(SignError::SigningFailed)
-        }
-    }
-}
-
-impl Signer for LocalSigner {
-    fn ca(&self) -> &CaCertificate {
-        &self.ca
-    }
-
-    fn sign(&self, request: SignRequest) -> Signing<'_> {
-        Box::pin(ready(self.sign_now(request)))
-    }
-}
-
 /// Why a CA cannot be made or used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaError {
@@ -263,13 +164,9 @@ impl Error for CaError {
     }
 }
 
-fn tag_of(key_id: &[u8]) -> String {
+/// The beginning of a key id, as people write it.
+pub(crate) fn tag_of(key_id: &[u8]) -> String {
     key_id.iter().take(4).map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn encoder_key(key: &PublicKey) -> Result<rcgen::SubjectPublicKeyInfo, SignError> {
-    rcgen::SubjectPublicKeyInfo::from_der(key.spki())
-        .map_err(|_| SignError::Key(crate::KeyRefused::Malformed))
 }
 
 fn subject_key_id(cert: &X509Certificate<'_>) -> Option<Vec<u8>> {

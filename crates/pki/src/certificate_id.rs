@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::verify::Leaf;
+use crate::verify::leaf::Leaf;
 use crate::{Refusal, Serial, hex};
 
 /// A CA, as the SHA-256 of its name: the octets of the subject in its own certificate, and of the
@@ -82,6 +82,12 @@ impl CertificateId {
     /// [`Refusal::Malformed`], where it cannot be read.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, Refusal> {
         Ok(Leaf::read(certificate)?.id())
+    }
+}
+
+impl Leaf {
+    pub(crate) fn id(&self) -> CertificateId {
+        CertificateId { issuer: IssuerId::of_name(&self.issuer), serial: self.serial }
     }
 }
 

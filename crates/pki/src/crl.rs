@@ -17,8 +17,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::X509Version;
 
 use crate::pem::{self, PemError};
+use crate::sign_error::SignError;
 use crate::signature::{self, SignatureFault};
-use crate::signer::SignError;
 use crate::{CaCertificate, RevocationReason, Serial, Timestamp};
 
 /// How long a list is valid by default. It is signed again at half of that.

@@ -16,29 +16,32 @@ mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hex;
+mod identity;
 mod key;
+mod local_signer;
 mod names;
 mod pem;
 mod profile;
 mod refusal;
 mod revocation;
 mod serial;
+mod sign_error;
 mod signature;
 mod signer;
 mod timestamp;
 mod tls;
 mod verify;
 
-pub use ca::{CaCertificate, CaError, LocalSigner, NewCa};
+pub use ca::{CaCertificate, CaError};
 pub use certificate_id::{CertificateId, IssuerId};
 pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest, Revocation};
 pub use csr::{Csr, CsrError};
 pub use fingerprint::Fingerprint;
+pub use identity::{IdentityError, identity, identity_from_pem};
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};
+pub use local_signer::{LocalSigner, NewCa};
 pub use names::{RESERVED_GATEWAY_NAME, is_reserved_name};
-pub use pem::{
-    IdentityError, PemError, certificate_to_pem, certificates_from_pem, identity, identity_from_pem,
-};
+pub use pem::{PemError, certificate_to_pem, certificates_from_pem};
 pub use profile::{
     CA_LIFETIME, CLOCK_SKEW, CertificateRequest, DEVICE_LIFETIME, Profile, Publishing,
     SERVER_LIFETIME, Validity,
@@ -46,7 +49,8 @@ pub use profile::{
 pub use refusal::{Purpose, Refusal, refusal_of};
 pub use revocation::RevocationReason;
 pub use serial::{Serial, SerialError};
-pub use signer::{SignAnswer, SignError, SignRequest, Signer, Signing, issue, sign_crl};
+pub use sign_error::SignError;
+pub use signer::{SignAnswer, SignRequest, Signer, Signing, issue, sign_crl};
 pub use timestamp::Timestamp;
 pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,

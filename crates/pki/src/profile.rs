@@ -13,7 +13,7 @@ use rcgen::{
 use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, RESERVED_GATEWAY_NAME, is_reserved_name};
-use crate::signer::SignError;
+use crate::sign_error::SignError;
 use crate::{KeyFamily, PublicKey, Serial, Timestamp};
 
 /// How long a CA certificate is valid by default.

@@ -25,9 +25,6 @@ use crate::workspace;
 use graph::{Edge, knots};
 use tree::Tree;
 
-/// Crates that still have a circle. One that has none left fails the check until it is taken off.
-const EXCUSED: &[&str] = &["client", "pki"];
-
 /// The text of each file of a crate by its path.
 type Sources = BTreeMap<PathBuf, String>;
 
@@ -35,25 +32,15 @@ type Sources = BTreeMap<PathBuf, String>;
 pub(crate) fn check() -> Result<(), Failed> {
     let mut wrong = Vec::new();
     for package in workspace::packages()? {
-        let found = circles(&sources(&package.folder)?)?;
-        let excused = EXCUSED.contains(&package.name.as_str());
-        wrong.extend(complaints(&package.name, &found, excused));
+        for circle in circles(&sources(&package.folder)?)? {
+            wrong.push(format!(
+                "files of `{}` that rest on each other; move what both need to one of them that does not \
+                 need the other, or to a file of its own:{circle}",
+                package.name
+            ));
+        }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failed::new(wrong.join("\n"))) }
-}
-
-/// What is wrong with a crate that has these circles.
-fn complaints(crate_name: &str, circles: &[String], excused: bool) -> Vec<String> {
-    match (excused, circles) {
-        (true, []) => vec![format!(
-            "`{crate_name}` has no circle of files left: take it off EXCUSED in xtask/src/circles/mod.rs"
-        )],
-        (true, _) => Vec::new(),
-        (false, circles) => circles.iter().map(|circle| format!(
-            "files of `{crate_name}` that rest on each other; move what both need to one of them that \
-             does not need the other, or to a file of its own:{circle}"
-        )).collect(),
-    }
 }
 
 /// The circles of one crate, each in words: a line for each file that rests on another of them.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Sources, circles, complaints};
+use super::{Sources, circles};
 
 #[test]
 fn two_files_that_use_each_other_are_a_circle_and_the_message_names_them_and_what_they_take() {
@@ -73,15 +73,6 @@ fn who_passes_a_name_on_is_rested_on_as_well_as_who_defines_it() {
         "\n  src/random.rs -> src/office/mod.rs (OfficeError)",
     ];
     assert_eq!(found, [both.concat()]);
-}
-
-#[test]
-fn an_excused_crate_without_a_circle_is_named_so_that_it_is_excused_no_longer() {
-    let circle = ["\n  a -> b (B)".to_owned()];
-    assert!(complaints("wire", &circle, true).is_empty());
-    assert!(complaints("wire", &[], true)[0].contains("take it off EXCUSED"));
-    assert!(complaints("wire", &circle, false)[0].ends_with("\n  a -> b (B)"));
-    assert!(complaints("wire", &[], false).is_empty());
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod error;
 mod material;
 mod tables;
 mod text;
-mod values;
+pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use x509_parser::nom::Parser as _;
 use x509_parser::oid_registry::{OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE};
 use x509_parser::prelude::{FromDer, X509Name};
 
-use crate::{CertificateId, IssuerId, Purpose, Refusal, Serial, Timestamp};
+use crate::{Purpose, Refusal, Serial, Timestamp};
 
 /// The end of a certificate's time, whoever signed it.
 ///
@@ -50,10 +50,6 @@ impl Leaf {
             server_auth: eku.as_ref().is_some_and(|eku| eku.server_auth),
             digital_signature: usage.is_none_or(|usage| usage.digital_signature()),
         })
-    }
-
-    pub(crate) fn id(&self) -> CertificateId {
-        CertificateId { issuer: IssuerId::of_name(&self.issuer), serial: self.serial }
     }
 
     /// Both an extended key usage that says so and, where a key usage is present, the right to sign

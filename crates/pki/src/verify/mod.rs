@@ -3,7 +3,7 @@
 //! Not a revocation store: who is known and who is revoked is asked of a [`StatusSource`].
 
 mod gateway;
-mod leaf;
+pub(crate) mod leaf;
 mod passed;
 mod path;
 mod server;
@@ -11,7 +11,6 @@ mod server;
 use std::fmt::Debug;
 
 pub use gateway::GatewayVerifier;
-pub(crate) use leaf::Leaf;
 pub use leaf::leaf_not_after;
 pub use path::AnchorError;
 pub use server::{NameRule, ServerNameVerifier};
