@@ -8,6 +8,7 @@ use admin::failure::{Failure, FailureKind};
 use client::{ClientError, ConnectSettings, ErrorKind, Profile, Progress};
 use clock::{Clock, SystemClock};
 
+use super::guard::Guard;
 use super::output::Output;
 use crate::args::order::ConnectOrder;
 
@@ -38,8 +39,7 @@ async fn connect(options: ConnectOrder) -> Result<(), Failure> {
             ConnectSettings { profile, state, dns_backup, set_dns: true, clock }
         }
     };
-    // Until the end of this function: what is undone by then is not undone again.
-    let _guard = super::guard::start(&settings.state, &settings.dns_backup);
+    let guard = Guard::start(&settings.state, &settings.dns_backup);
     let deaf = |error: std::io::Error| {
         Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&error)
     };
@@ -50,7 +50,11 @@ async fn connect(options: ConnectOrder) -> Result<(), Failure> {
         true => say(&progress.at(SystemClock.now())),
         false => say(&progress),
     };
-    client::run(settings, say, stop, asks).await.map_err(|error| failure(&error))
+    let ended = client::run(settings, say, stop, asks).await;
+    if let Some(guard) = guard {
+        guard.dismiss();
+    }
+    ended.map_err(|error| failure(&error))
 }
 
 /// One line for each thing that happened. Nobody may be reading any more.

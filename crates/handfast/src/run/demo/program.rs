@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use admin::failure::{Failure, FailureKind};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,7 +14,7 @@ use sysio::Netns;
 
 use super::stop::Stop;
 
-/// A running program. Dropping it kills it.
+/// A running program. Dropping it ends it, in good order where it lets itself be asked.
 #[derive(Debug)]
 pub(super) struct Program {
     name: &'static str,
@@ -67,6 +68,12 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        // What a client changed is undone by itself; after a kill another process of it does that later.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let end = Instant::now() + LAST_GRACE;
+        while self.ended().is_none() && Instant::now() < end {
+            thread::sleep(PAUSE);
+        }
         // Both fail only where it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -82,3 +89,5 @@ pub(super) fn handfast() -> Result<PathBuf, Failure> {
 }
 
 const GRACE: Duration = Duration::from_secs(10);
+const LAST_GRACE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
