@@ -33,7 +33,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ),
     ("client", &["clock", "wire", "tunnel", "pki", "sysio", "engine"]),
     ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "engine", "client"]),
-    ("handfast", &["admin", "clock", "sysio", "engine", "gateway", "client", "load"]),
+    ("handfast", &["admin", "clock", "pki", "sysio", "engine", "gateway", "client", "load"]),
     ("testkit", &[]),
     ("interop", &["sysio"]),
     ("vpn-bench", &["sysio", "interop"]),

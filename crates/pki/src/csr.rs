@@ -1,6 +1,9 @@
 //! Certificate signing requests, of which only the public key is taken.
 //!
 //! What a request wishes for (names, usages, lifetimes) is read by nobody: the profile decides.
+//!
+//! openssl writes requests as PEM. Others begin it with `NEW CERTIFICATE REQUEST` (RFC 7468, section 7),
+//! indent its lines, write it behind a byte order mark or in UTF-16, or write plain DER; all are read.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +13,7 @@ use rustls_pki_types::pem::PemObject;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
-use crate::pem::PemError;
+use crate::pem::{self, PemError};
 use crate::signature::{self, SignatureFault};
 use crate::{KeyRefused, PublicKey};
 
@@ -23,7 +26,7 @@ pub struct Csr {
 impl Csr {
     /// Reads and checks a request in PEM text.
     pub fn from_pem(text: &str) -> Result<Self, CsrError> {
-        let der = CertificateSigningRequestDer::from_pem_slice(text.as_bytes())
+        let der = CertificateSigningRequestDer::from_pem_slice(usual(text).as_bytes())
             .map_err(|error| CsrError::Pem(error.into()))?;
         Self::from_der(&der)
     }
@@ -53,6 +56,33 @@ impl Csr {
         &self.public_key
     }
 }
+
+/// The file of a request as text for [`Csr::from_pem`]. Of what is no request the text is given as it is;
+/// `None`: it is neither text nor a request in DER.
+pub fn csr_text(file: &[u8]) -> Option<String> {
+    if matches!(X509CertificationRequest::from_der(file), Ok(([], _))) {
+        return Some(pem::encode(LABEL, file).to_string());
+    }
+    match file {
+        [0xff, 0xfe, rest @ ..] => from_utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => from_utf16(rest, u16::from_be_bytes),
+        _ => str::from_utf8(file).ok().map(str::to_owned),
+    }
+}
+
+fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
+    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    char::decode_utf16(units).collect::<Result<_, _>>().ok()
+}
+
+/// PEM as openssl writes it: no mark, no margins, the usual label.
+fn usual(text: &str) -> String {
+    let text = text.trim_start_matches('\u{feff}').replace('\r', "\n");
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("\n").replace("NEW CERTIFICATE REQUEST-----", "CERTIFICATE REQUEST-----")
+}
+
+const LABEL: &str = "CERTIFICATE REQUEST";
 
 /// Why a request is not taken; always the sender's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +123,41 @@ impl Error for CsrError {
             Self::Pem(error) => Some(error),
             Self::Key(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &str =
+        "-----BEGIN CERTIFICATE REQUEST-----\nAAECAw==\n-----END CERTIFICATE REQUEST-----\n";
+
+    #[test]
+    fn labels_margins_and_line_ends_of_other_makers_become_the_usual_ones() {
+        let new = REQUEST.replace(" CERTIFICATE", " NEW CERTIFICATE");
+        let forms = [
+            REQUEST.replace('\n', "\r\n"),
+            REQUEST.replace('\n', "\r"),
+            REQUEST.replace('\n', "\n\n\t "),
+            format!("\u{feff}{new}"),
+            format!("\n{}", new.replace('\n', "  \r\n")),
+        ];
+        for form in forms {
+            assert_eq!(usual(&form), REQUEST.trim_end(), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_read_by_its_mark_and_one_of_other_bytes_is_no_text() {
+        let little: Vec<u8> = REQUEST.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = REQUEST.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(csr_text(&[&[0xff, 0xfe], &little[..]].concat()).as_deref(), Some(REQUEST));
+        assert_eq!(csr_text(&[&[0xfe, 0xff], &big[..]].concat()).as_deref(), Some(REQUEST));
+        assert_eq!(csr_text(REQUEST.as_bytes()).as_deref(), Some(REQUEST));
+        for broken in [&[0x30, 0x82, 0xff][..], &[0xff, 0xfe, 0x00, 0xd8, 0x41, 0x00]] {
+            assert_eq!(csr_text(broken), None);
         }
     }
 }

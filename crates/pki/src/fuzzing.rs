@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use crate::{
     CaCertificate, CertificateId, CertificateStatus, Crl, Csr, Fingerprint, GatewayVerifier,
     NameRule, PrivateKey, PublicKey, ServerNameVerifier, StatusSource, certificate_to_pem,
-    certificates_from_pem, identity_from_pem,
+    certificates_from_pem, csr_text, identity_from_pem,
 };
 
 /// Takes any bytes.
@@ -32,6 +32,11 @@ pub fn csr(bytes: &[u8]) {
     if let Ok(request) = Csr::from_der(bytes) {
         let spki = request.public_key().spki();
         assert_eq!(PublicKey::from_spki(spki).as_ref(), Ok(request.public_key()));
+    }
+    if let Some(text) = csr_text(bytes) {
+        // A request in DER is the same request as text.
+        let taken = Csr::from_pem(&text);
+        assert!(Csr::from_der(bytes).is_err() || taken == Csr::from_der(bytes));
     }
     let _ = Csr::from_pem(&String::from_utf8_lossy(bytes));
     let _ = PublicKey::from_spki(bytes);

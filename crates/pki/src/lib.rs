@@ -35,7 +35,7 @@ mod verify;
 pub use ca::{CaCertificate, CaError};
 pub use certificate_id::{CertificateId, IssuerId};
 pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest, Revocation};
-pub use csr::{Csr, CsrError};
+pub use csr::{Csr, CsrError, csr_text};
 pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, identity, identity_from_pem};
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};

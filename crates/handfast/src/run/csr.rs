@@ -20,18 +20,18 @@ pub(crate) fn request(csr: &Path, renew: bool, device: DeviceName) -> Result<Req
 }
 
 fn read(csr: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = if csr == Path::new("-") {
-        std::io::stdin().take(LARGEST).read_to_string(&mut text)
+        std::io::stdin().take(LARGEST).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(csr).and_then(|file| file.take(LARGEST).read_to_string(&mut text))
+        std::fs::File::open(csr).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
     };
     read.map_err(|error| {
         Failure::new(FailureKind::Failed, format!("{} can't be read", csr.display()))
             .caused_by(&error)
             .hint("name the file with the certificate request: `--csr FILE`")
     })?;
-    Ok(text)
+    pki::csr_text(&bytes).ok_or_else(|| not_a_csr(csr, ""))
 }
 
 fn not_a_csr(csr: &Path, text: &str) -> Failure {

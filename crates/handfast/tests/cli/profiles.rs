@@ -148,6 +148,39 @@ fn a_device_that_keeps_its_key_sends_a_csr() {
     assert!(complaint.code != 0 && complaint.err.starts_with("error: "), "{complaint:?}");
 }
 
+#[test]
+fn requests_that_other_programs_write_are_taken() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    make_csr(&cli, "usual.csr");
+    let usual = fs::read_to_string(cli.path("usual.csr")).unwrap();
+    let new = usual.replace(" CERTIFICATE", " NEW CERTIFICATE").replace('\n', "\r\n");
+    let utf_16 = format!("\u{feff}{usual}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(cli.path("der.csr"), der(&cli, "usual.csr")).unwrap();
+    let forms: [(&str, Vec<u8>); 4] = [
+        ("new", new.into_bytes()),
+        ("mark", format!("\u{feff}{usual}").into_bytes()),
+        ("utf-16", utf_16),
+        ("margin", usual.replace('\n', "\n\t").into_bytes()),
+    ];
+    for (name, bytes) in &forms {
+        fs::write(cli.path(&format!("{name}.csr")), bytes).unwrap();
+    }
+    for name in ["new", "mark", "utf-16", "margin", "der"] {
+        let added = cli.ok(&format!("device add alice/{name} --csr {name}.csr"));
+        assert!(added.starts_with(&format!("added device alice/{name} ")), "{added}");
+    }
+    fs::write(cli.path("noise.csr"), [0x30, 0x82, 0xff, 0xfe]).unwrap();
+    let complaint = cli.fails(2, "device add alice/noise --csr noise.csr");
+    assert!(complaint.starts_with("error: noise.csr is no certificate request\n"), "{complaint}");
+}
+
+fn der(cli: &Cli, name: &str) -> Vec<u8> {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-outform", "DER", "-in", name]).current_dir(cli.path(""));
+    openssl.output().unwrap().stdout
+}
+
 fn make_csr(cli: &Cli, name: &str) {
     let made = Command::new("openssl")
         .args(["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=phone"])
