@@ -80,7 +80,8 @@ impl World {
 
     /// The client as a process of its own.
     pub fn run_program(&self, log: &str) -> Program {
-        self.run_program_by(&[], log)
+        // A test that was started by nohup would have it ignore the hangup.
+        self.run_program_by(&["env", "--default-signal=HUP"], log)
     }
 
     /// The same, started by another program.
@@ -90,15 +91,8 @@ impl World {
         let file = self.folder.write("program.ovpn", &text);
         let test = std::env::current_exe().unwrap();
         let program = test.ancestors().nth(2).unwrap().join("examples/connect");
-        let mut command = match starter {
-            [] => Command::new(program),
-            [first, rest @ ..] => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(program);
-                command
-            }
-        };
-        command.arg(file).arg(self.folder.path().join("state"));
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(program).arg(file).arg(self.folder.path().join("state"));
         Program::start(&self.host.netns, command, &self.folder.path().join(log)).unwrap()
     }
 
