@@ -1,7 +1,7 @@
 //! The project's own commands: `cargo xtask check | test | sim | interop | fuzz | bench | ci`.
 //!
 //! CI runs these and nothing else, so whatever passes here passes there. Each step says what it
-//! runs before it runs it, and the first one that fails ends the run with its exit code.
+//! runs before it runs it. Tests go on behind one that fails; any other step that fails ends the run.
 
 mod arrows;
 mod bench;

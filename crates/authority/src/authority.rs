@@ -3,7 +3,7 @@
 //! Every certificate is recorded before it is handed out, so that none exists that the store does
 //! not know. The CRL is a projection of the recorded revocations: [`Authority::crl_catch_up`] signs
 //! a new one whenever the present one lacks a revocation or is past half its life, and may be
-//! called at any time by anybody.
+//! called at any time.
 
 use std::sync::Arc;
 

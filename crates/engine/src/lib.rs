@@ -18,9 +18,12 @@
 //! session that panics ends alone; a queue to a session that does not keep up drops packets, which
 //! the peer sends again.
 //!
+//! The data workers are one [`DataPlane`], in user space; [`Server::start_on`] takes any other.
+//!
 //! One invariant above all: a session is registered before it is told that it is let in, and the
-//! registered sessions are swept at every change, so that none outlives its right. What decides that is a
-//! core without tasks or sockets (`registry`), which a model test drives at random.
+//! registered sessions are swept at every change that may have ended a right, so that none outlives its
+//! own. What decides that is a core without tasks or sockets (`registry`), which a model test drives at
+//! random.
 
 mod admission;
 mod affinity;

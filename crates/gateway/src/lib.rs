@@ -1,10 +1,12 @@
-//! The gateway put together: store, CA, publishing, control socket and the operations on them.
+//! The gateway put together: settings, store, CA, doors, profiles, control socket and the operations on
+//! them.
 //!
-//! Not here: the wording of the command line (`handfast`) and the running VPN (`engine`). The
-//! store is the only truth; everything else here is a projection of it or a change to it.
+//! Not here: the tables of the command line (`handfast`), the CA at work (`authority`) and the VPN
+//! (`vpn`). The store is the only truth about users, devices and certificates; what follows it registers
+//! with [`projections`].
 //!
 //! How it degrades: a change that is committed stays committed, whatever fails after it; the answer
-//! then names the effect that is missing, and it is tried again every minute.
+//! then names the effect that is missing. The CRL is tried again every minute.
 
 pub mod config;
 pub mod control;

@@ -6,7 +6,7 @@
 //! pushes) comes from the settings and is replaced when they are read again.
 //!
 //! Against the gap between check and sweep: register a session first, then ask [`Live::recheck`]
-//! once more, then sweep at every change.
+//! once more, then sweep at every change that withdrew something.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;

@@ -4,8 +4,8 @@
 //! order: the snapshot is moved on by the events of the log and published, followers are told,
 //! answers are given. A fault of the storage fails the whole batch: nothing of it is acknowledged.
 //!
-//! Invariant: a snapshot moves by events and by nothing else, so that another writer's commits move
-//! it by the same code.
+//! Invariant: a snapshot moves by events, so that another writer's commits move it by the same code. Where
+//! an event says too little, as those of format 1 do, it is built from the rows anew.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! What a server checks of a control packet before it keeps anything for its sender.
+//! What is checked of each control packet where it is read, before anything is kept for its sender.
 //!
-//! It is stateless and shared by everything that reads from the network. It is not the wrapping of a
-//! session: what passes it begins a session with a [`ControlWrap`] of its own, which happens to hold
-//! the same keys where all clients share one.
+//! It is stateless and shared by everything that reads from the network, and opens the packets of
+//! sessions as well, whose keys are the shared ones. It is not the wrapping of a session: what passes it
+//! begins a session with the [`ControlWrap`] that it is given here. Where each client has a key, that is
+//! another one, and packets behind the first have to be opened by who knows the session.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! How control packets of a session are wrapped: not at all, or by tls-auth.
 //!
-//! One type with the same two verbs for each, so that a further wrapping changes no caller. What it
-//! opened leaves as an [`Unwrapped`], which nothing else makes: who holds one need not verify again.
+//! One type with the same two verbs for each, so that a further wrapping with one key for all changes no
+//! caller. What it opened leaves as an [`Unwrapped`], which nothing else makes: who holds one need not
+//! verify again.
 
 use std::error::Error;
 use std::fmt;

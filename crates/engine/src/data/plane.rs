@@ -1,8 +1,9 @@
 //! What the control plane asks of a data plane, whoever moves the packets.
 //!
 //! User space is one ([`super::user_space`]): workers that share out the peers among themselves. Another
-//! may stand behind it, as the kernel; so peers are named by slot and generation, the verbs are those of
-//! Linux's `ovpn` driver, and nothing here speaks of workers' hand-overs, TUN queues or sockets.
+//! may stand behind it, as the kernel; so peers are named by slot and generation, the verbs are close to
+//! those of Linux's `ovpn` driver (a peer has up to three keys here, and one is named to seal with), and
+//! how workers hand packets over is not asked of it. `tests/data_plane.rs` has one in memory.
 //!
 //! Invariant: what a peer sends on being told of a key is looked at after the command that installs the
 //! key, and nothing is opened or sealed for a peer once its `PeerDel` was answered.

@@ -136,7 +136,7 @@ impl FirstConfig {
         writeln!(out, "validity_days = {}", ca.validity_days)?;
         writeln!(
             out,
-            "# Where CRL and OCSP are published; stands in every certificate. Plain http: they are signed."
+            "# Where CRL and OCSP are to be found; stands in every certificate. Plain http: they are signed."
         )?;
         match &ca.public_url {
             Some(url) => writeln!(out, "public_url = \"{url}\"")?,
