@@ -73,7 +73,9 @@ impl Tls {
             }
             let encrypted = !side.is_handshaking();
             if let Err(error) = side.process_new_packets() {
-                self.stream_broken = !is_the_peers_word(&error, encrypted);
+                let certificate_encrypted =
+                    side.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+                self.stream_broken = !is_the_peers_word(&error, encrypted, certificate_encrypted);
                 return Err(EndReason::TlsFailed(error));
             }
         }
@@ -171,11 +173,14 @@ impl Tls {
     }
 }
 
-/// A refused certificate, which is the peer's own or was meant to be, and an alert under the keys of a
-/// finished handshake. All else can be put on the line by others.
-fn is_the_peers_word(error: &rustls::Error, encrypted: bool) -> bool {
+/// An alert under the keys of a finished handshake, and a refused certificate where it came encrypted, as
+/// in TLS 1.3: before, it stands in the clear and is judged before any proof of its key. All else can be
+/// put on the line by others.
+fn is_the_peers_word(error: &rustls::Error, encrypted: bool, certificate_encrypted: bool) -> bool {
     match error {
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => true,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            certificate_encrypted
+        }
         rustls::Error::AlertReceived(_) => encrypted,
         _ => false,
     }

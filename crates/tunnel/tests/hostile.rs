@@ -338,6 +338,49 @@ fn forged_tls_bytes_end_a_generation_and_not_its_session() {
     }
 }
 
+/// A renegotiation that the client never began, in TLS 1.2: there a certificate comes in the clear, and that
+/// there is none is seen before anybody has proved to be the peer.
+#[test]
+fn a_forged_handshake_without_a_certificate_ends_no_session() {
+    let mut world = World::new(Setup { plain: true, tls12: true, ..Setup::fine(31) });
+    world.run_for(Duration::from_secs(3));
+    let (id, key_id) = (world.client.session.id(), KeyId::FIRST.next());
+    let reset =
+        ControlPacket::message(Opcode::CONTROL_SOFT_RESET_V1, key_id, id, MessageId(0), Vec::new());
+    world.deliver_to_server(&reset.encode());
+    let bytes = [tls_12_hello(), record(&[11, 0, 0, 3, 0, 0, 0])].concat();
+    let hello = ControlPacket::message(Opcode::CONTROL_V1, key_id, id, MessageId(1), bytes);
+    world.deliver_to_server(&hello.encode());
+    for _ in 0..15 {
+        world.run_for(Duration::from_secs(1));
+        world.exchange_data();
+    }
+    world.run_for(Duration::from_secs(1));
+    for party in [&world.client, world.server().expect("a session")] {
+        assert!(party.end.is_none(), "{:?}", party.end);
+        assert_eq!(party.session.progress(), Progress::Complete);
+    }
+    assert_eq!((world.data_sent, world.data_opened), (30, 30));
+}
+
+/// A ClientHello that knows TLS 1.2 alone (RFC 5246, section 7.4.1.2).
+fn tls_12_hello() -> Vec<u8> {
+    let suites = [0, 4, 0xc0, 0x2b, 0xc0, 0x2f];
+    let groups = [0, 10, 0, 6, 0, 4, 0, 0x1d, 0, 0x17];
+    let signatures = [0, 13, 0, 8, 0, 6, 4, 3, 8, 4, 4, 1];
+    let (points, master_secret) = ([0, 11, 0, 2, 1, 0], [0, 23, 0, 0]);
+    let extensions = [&groups[..], &signatures, &points, &master_secret].concat();
+    let length = u16::try_from(extensions.len()).expect("short").to_be_bytes();
+    let body = [&[3, 3][..], &[7; 32], &[0], &suites, &[1, 0], &length, &extensions].concat();
+    let length = u16::try_from(body.len()).expect("short").to_be_bytes();
+    record(&[&[1, 0], &length[..], &body].concat())
+}
+
+fn record(handshake: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(handshake.len()).expect("short").to_be_bytes();
+    [&[22, 3, 3], &length[..], handshake].concat()
+}
+
 #[test]
 fn a_stamp_from_the_future_is_refused_and_none_blocks_the_peers_own() {
     for by_server in [true, false] {
