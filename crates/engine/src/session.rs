@@ -120,7 +120,13 @@ impl SessionTask {
                 self.side.heard = now.boot;
                 note_late(self.driver.admit(*grant, now));
             }
-            ToSession::Refused(refusal) => note_late(self.driver.refuse(refusal, now)),
+            ToSession::Refused(refusal) => {
+                let told = refusal.told.clone();
+                // The session has gone on to another generation; its peer is gone all the same.
+                if self.driver.refuse(refusal, now).is_err() {
+                    self.driver.close(Close::AuthFailed(told), now);
+                }
+            }
             ToSession::Notice(notice) => self.driver.handle_notice(&notice, now),
             ToSession::Moved(endpoint) => self.side.endpoint = endpoint,
             ToSession::Renegotiate(why) => self.driver.renegotiate(why, now),
