@@ -60,6 +60,10 @@ fn a_second_gateway_is_told_what_to_change_and_leaves_the_first_whole() {
             vec!["vpn.network is on this machine already: the interface handfast has 10.71.0.1/16"],
         ),
         (
+            vec![("network", r#""10.64.0.0/12""#)],
+            vec!["vpn.network is on this machine already: the interface handfast has 10.71.0.1/16"],
+        ),
+        (
             vec![("network", r#""10.72.0.0/16""#)],
             vec!["the interface handfast is in use by handfast (process ", &pid, "vpn.interface"],
         ),

@@ -75,7 +75,7 @@ impl TunnelNetwork {
 
     /// Makes everything as it was made, now.
     pub(crate) async fn put_back(&self) {
-        watch::mend(&self.machine).await;
+        watch::mend(&self.machine, &mut Vec::new()).await;
     }
 
     /// Undoes everything, and says what stays. The interface goes with its last user.
@@ -135,18 +135,19 @@ fn inner_networks(settings: &Settings) -> Vec<(IpAddr, u8)> {
     [(net.gateway().into(), net.bits())].into_iter().chain(v6).collect()
 }
 
-/// Two interfaces with the same network would each get half of the answers. One that lies around
-/// ours, as a provider's 10.0.0.0/8 may, does no harm.
+/// Two interfaces with the same network would each get half of the answers, and the fences keep out a
+/// network that lies inside ours. One that lies around ours, as a provider's 10.0.0.0/8 may, does no harm.
 async fn inner_networks_are_free(
     netlink: &Netlink,
     inner: &[(IpAddr, u8)],
 ) -> Result<(), VpnError> {
     for present in netlink.address_list(None).await.map_err(VpnError::Addresses)? {
-        let network = Network::new(present.address, present.bits);
-        let same = |(address, bits): &(IpAddr, u8)| {
-            *address == present.address || Network::new(*address, *bits) == network
+        let overlaps = |(address, bits): &(IpAddr, u8)| {
+            let ours = Network::new(*address, *bits);
+            let inside = ours.is_some_and(|ours| ours.contains(present.address));
+            *address == present.address || (inside && present.bits >= *bits)
         };
-        if inner.iter().any(same) {
+        if inner.iter().any(overlaps) {
             let link = netlink.link(present.ifindex).await.map_err(VpnError::Addresses)?;
             let (address, bits) = (present.address, present.bits);
             return Err(VpnError::InnerNetworkTaken { interface: link.name, address, bits });

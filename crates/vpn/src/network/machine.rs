@@ -63,28 +63,39 @@ impl Machine {
         changes
     }
 
-    /// Makes as it was what these changes say.
+    /// Makes as it was what these changes say. One that can't be undone does not keep the others; the
+    /// first error is told.
     pub(crate) fn put_back(&mut self, changes: &[Change]) -> Result<(), PutBackError> {
-        let (ifindex, links) = (self.ifindex, changes.to_vec());
-        now(async move |netlink| {
-            for change in &links {
-                mend_interface(netlink, ifindex, change).await?;
-            }
-            Ok(())
-        })
-        .map_err(PutBackError::Netlink)?;
+        let fences = self.put_back_fences(changes);
+        fences.and(self.put_back_interface(changes))
+    }
+
+    /// Rules first, and forwarding only behind them.
+    fn put_back_fences(&mut self, changes: &[Change]) -> Result<(), PutBackError> {
         if changes.iter().any(|change| matches!(change, Change::Rules { .. }))
             && let Some(firewall) = &mut self.firewall
         {
             firewall.restore().map_err(PutBackError::Rules)?;
         }
-        // After the fences around it.
         if changes.iter().any(|change| matches!(change, Change::Setting(_)))
             && let Some(forwarding) = &self.forwarding
         {
             forwarding.restore().map_err(PutBackError::Setting)?;
         }
         Ok(())
+    }
+
+    fn put_back_interface(&self, changes: &[Change]) -> Result<(), PutBackError> {
+        let (ifindex, changes) = (self.ifindex, changes.to_vec());
+        let mended = now(async move |netlink| {
+            let mut first = Ok(());
+            for change in &changes {
+                let mended = mend_interface(netlink, ifindex, change).await;
+                first = first.and(mended);
+            }
+            first
+        });
+        mended.map_err(PutBackError::Netlink)
     }
 
     /// Undoes everything, and says what stays. The interface goes with its last queue.
@@ -168,7 +179,7 @@ async fn mend_interface(
 ) -> Result<(), NetlinkError> {
     let none = LinkChange::default();
     let mended = match change {
-        Change::Renamed { interface, .. } => netlink.link_rename(ifindex, interface).await,
+        Change::Renamed { interface, .. } => rename(netlink, ifindex, interface).await,
         Change::Down { .. } => {
             netlink.link_set(ifindex, LinkChange { up: Some(true), ..none }).await
         }
@@ -188,6 +199,15 @@ async fn mend_interface(
         Err(error) if error.kind == NetlinkErrorKind::Exists => Ok(()),
         mended => mended,
     }
+}
+
+/// Kernels before 6.2 rename no interface that is up. What goes with it is missed at the next look.
+async fn rename(netlink: &Netlink, ifindex: u32, name: &str) -> Result<(), NetlinkError> {
+    let Err(refused) = netlink.link_rename(ifindex, name).await else { return Ok(()) };
+    let up = |up| LinkChange { up: Some(up), ..LinkChange::default() };
+    netlink.link_set(ifindex, up(false)).await.map_err(|_| refused)?;
+    let renamed = netlink.link_rename(ifindex, name).await;
+    netlink.link_set(ifindex, up(true)).await.and(renamed)
 }
 
 impl Display for Change {

@@ -3,7 +3,8 @@
 //! 1. the kernel's word that links, addresses, routes, forwarding or firewall rules changed, or a
 //!    minute's silence, leads to a look;
 //! 2. what is not as it was made is put back, in one go and with one line in the log;
-//! 3. whoever changes it again at once is answered ever more rarely, at least once a minute.
+//! 3. whoever changes it again at once is answered ever more rarely, at least once a minute; what can't be
+//!    put back is said once, and tried at every look.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,12 +13,12 @@ use sysio::FirewallWatch;
 use sysio::netlink::NetworkWatch;
 use tokio::time::sleep;
 
-use super::machine::{Change, Machine, PutBackError};
+use super::machine::{Change, Machine};
 
 /// Watches until it is aborted.
 pub(super) async fn watch(machine: Arc<Mutex<Machine>>) {
     let (mut rules, mut links) = (FirewallWatch::open().ok(), NetworkWatch::open().ok());
-    let mut pause = SHORTEST;
+    let (mut pause, mut stays) = (SHORTEST, Vec::new());
     loop {
         tokio::select! {
             () = heard(rules.as_mut().map(FirewallWatch::changed)) => {}
@@ -26,7 +27,7 @@ pub(super) async fn watch(machine: Arc<Mutex<Machine>>) {
         }
         // One change comes in several words.
         sleep(SETTLED).await;
-        while mend(&machine).await {
+        while mend(&machine, &mut stays).await {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
         }
@@ -34,19 +35,37 @@ pub(super) async fn watch(machine: Arc<Mutex<Machine>>) {
     }
 }
 
-/// Looks, puts back what is not as it was made, and says so. Whether there was anything to put back.
-pub(super) async fn mend(machine: &Arc<Mutex<Machine>>) -> bool {
-    let mended = on_machine(machine, |machine| {
+/// Looks, puts back what is not as it was made, and says so. Whether anything was put back. `told` is what
+/// could not be, as it was said last.
+pub(super) async fn mend(machine: &Arc<Mutex<Machine>>, told: &mut Vec<Change>) -> bool {
+    let looked = on_machine(machine, |machine| {
         let changes = machine.changes();
-        let result = machine.put_back(&changes);
-        (changes, result)
+        match machine.put_back(&changes) {
+            Ok(()) => (changes, None),
+            Err(error) => {
+                let stays = machine.changes();
+                let mended = changes.into_iter().filter(|change| !stays.contains(change)).collect();
+                (mended, Some((stays, error)))
+            }
+        }
     });
-    let Some((changes, result)) = mended.await else { return false };
+    let Some((mended, failed)) = looked.await else { return false };
+    let stays = match failed {
+        Some((stays, error)) => {
+            if stays != *told {
+                let changes = words(&stays);
+                tracing::error!(changes, %error, "what another program has changed can't be put back");
+            }
+            stays
+        }
+        None => Vec::new(),
+    };
+    *told = stays;
     // The engine ends with its interface, and says so.
-    if changes.is_empty() || matches!(changes[..], [Change::Gone { .. }]) {
+    if mended.is_empty() || matches!(mended[..], [Change::Gone { .. }]) {
         return false;
     }
-    say(&changes, result);
+    tracing::warn!(changes = words(&mended), "put back what another program had changed");
     true
 }
 
@@ -65,14 +84,8 @@ pub(super) async fn on_machine<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-fn say(changes: &[Change], result: Result<(), PutBackError>) {
-    let changes = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    match result {
-        Ok(()) => tracing::warn!(changes, "put back what another program had changed"),
-        Err(error) => {
-            tracing::error!(changes, %error, "what another program has changed can't be put back");
-        }
-    }
+fn words(changes: &[Change]) -> String {
+    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 async fn heard(word: Option<impl Future<Output = ()>>) {
