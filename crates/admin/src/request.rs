@@ -60,6 +60,13 @@ pub enum Request {
     Check,
 }
 
+impl Request {
+    /// Whether its answer may wait for something to happen.
+    pub fn waits(&self) -> bool {
+        matches!(self, Request::Events { wait_ms, .. } if *wait_ms > 0)
+    }
+}
+
 /// Whose sessions a kick closes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]

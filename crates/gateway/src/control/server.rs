@@ -66,8 +66,8 @@ impl ControlServer {
         loop {
             while tasks.try_join_next().is_some() {}
             if !callers.have_room() {
-                // Every one of them is being served.
-                tasks.join_next().await;
+                // Every one of them is being served. One may be idle in a moment without ending.
+                let _ = timeout(PAUSE, tasks.join_next()).await;
                 continue;
             }
             match self.listener.accept().await {
@@ -150,7 +150,8 @@ async fn answer_calls(
         let reply = match read_call(&line) {
             Err(failure) => Err(failure),
             Ok(request) => {
-                busy.store(true, Ordering::Release);
+                // Who waits for news holds on to a connection, and no more.
+                busy.store(!request.waits(), Ordering::Release);
                 let reply = behind.execute(caller, request).await;
                 busy.store(false, Ordering::Release);
                 reply
