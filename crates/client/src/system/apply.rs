@@ -251,21 +251,23 @@ impl System {
     /// Routes past the tunnel that the server asked for lead by the gateway of today.
     async fn follow_gateway(&mut self) -> Result<(), SystemError> {
         let Some(today) = self.gateway().await else { return Ok(()) };
-        let Some(mut plan) = self.plan.take() else { return Ok(()) };
-        let mut moved = Vec::new();
-        for change in &mut plan.routes {
-            if let RouteChange::Outside { network, gateway, metric } = change
-                && *gateway != today
-            {
-                *gateway = today;
-                moved.push(outside_route(*network, today, *metric));
+        for at in 0..self.plan.as_ref().map_or(0, |plan| plan.routes.len()) {
+            let Some(change) = self.plan.as_ref().and_then(|plan| plan.routes.get(at)) else {
+                break;
+            };
+            let RouteChange::Outside { network, gateway, metric } = *change else { continue };
+            if gateway == today {
+                continue;
             }
-        }
-        self.plan = Some(plan);
-        for route in moved {
+            let route = outside_route(network, today, metric);
             self.outside.retain(|held| held.route().destination != route.destination);
             let held = self.hold(&route).await?;
             self.outside.extend(held);
+            // Where the route can't be made yet, the next look tries again.
+            let change = self.plan.as_mut().and_then(|plan| plan.routes.get_mut(at));
+            if let Some(RouteChange::Outside { gateway, .. }) = change {
+                *gateway = today;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, absolute};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub(super) struct Guard(Child);
 impl Guard {
     /// Starts one; without one, the next client mends what a killed one leaves.
     pub(super) fn start(state: &Path, dns_backup: &Path) -> Option<Self> {
+        let (state, dns_backup) = (absolute(state).ok()?, absolute(dns_backup).ok()?);
         let mut command = Command::new("/proc/self/exe");
         command.arg0("handfast").arg(COMMAND).arg(state).arg(dns_backup);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
