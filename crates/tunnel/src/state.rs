@@ -132,7 +132,11 @@ impl SessionState {
             peer: reader.option(Reader::session_id)?,
             last_sent: reader
                 .option(|reader| Ok(ReplayStamp { id: reader.u32()?, time: reader.u32()? }))?,
-            replay: SessionReplay { first: reader.replay()?, later: reader.replay()? },
+            replay: SessionReplay {
+                first: reader.replay()?,
+                later: reader.replay()?,
+                ..SessionReplay::default()
+            },
             key_id: reader.key_id()?,
             negotiated: reader.option(Reader::negotiated)?,
             keys: reader.keys()?,

@@ -67,6 +67,11 @@ impl ControlReplay {
         self.check_id(stamp.id)
     }
 
+    /// Whether taking this id would make all others of this window look old.
+    fn would_jump(&self, id: u32) -> bool {
+        self.highest != 0 && id.saturating_sub(self.highest) >= Self::WINDOW
+    }
+
     fn check_id(&mut self, id: u32) -> Result<(), Replayed> {
         if let Some(ahead) = id.checked_sub(self.highest).filter(|ahead| *ahead > 0) {
             self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
@@ -88,14 +93,18 @@ impl ControlReplay {
 
 /// Which stamps of a session's peer have been seen, with room for a peer that begins to count anew.
 ///
-/// A later time does not displace the first one: else one packet of anybody who has the key would make
-/// all that the peer sends look old. It is looked at beside the first, and nothing is accepted twice.
+/// A later time does not displace the first one, and neither does an id far ahead of the others: else one
+/// packet of anybody who has the key would make all that the peer sends look old. Both are looked at beside
+/// the first, and no stamp is accepted twice, but for one that was far ahead and is reached by the peer's own
+/// count later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionReplay {
     /// Stamps with the time of the peer's first packet.
     pub first: ControlReplay,
     /// Stamps with the latest time after that.
     pub later: ControlReplay,
+    /// Ids far ahead of the peer's own, with the first time. A saved session forgets them.
+    pub ahead: ControlReplay,
 }
 
 impl SessionReplay {
@@ -105,13 +114,15 @@ impl SessionReplay {
 
     /// Goes on behind what was seen with the time of the first packet.
     pub fn after(first: ControlReplay) -> Self {
-        Self { first, later: ControlReplay::new() }
+        Self { first, ..Self::default() }
     }
 
     /// Notes the stamp of an authenticated packet, or refuses it.
     pub fn check_and_set(&mut self, stamp: ReplayStamp, unix_secs: u64) -> Result<(), Replayed> {
         if self.first.highest == 0 || stamp.time == self.first.time {
-            return self.first.check_and_set(stamp);
+            let window =
+                if self.first.would_jump(stamp.id) { &mut self.ahead } else { &mut self.first };
+            return window.check_and_set(stamp);
         }
         if stamp.time < self.first.time {
             return Err(Replayed::OldTime);
@@ -195,6 +206,17 @@ mod tests {
         assert_eq!(check(950, 8), Err(Replayed::OldTime));
         assert_eq!(check(900, 3), Err(Replayed::Duplicate));
         assert_eq!(check(899, 9), Err(Replayed::OldTime));
+    }
+
+    #[test]
+    fn an_id_far_ahead_is_taken_beside_the_peers_own() {
+        let mut replay = SessionReplay::default();
+        let mut check = |id| replay.check_and_set(stamp(900, id), 1000);
+        assert_eq!((check(1), check(u32::MAX)), (Ok(()), Ok(())));
+        assert_eq!((check(2), check(64)), (Ok(()), Ok(())), "the peer's own go on");
+        assert_eq!(check(u32::MAX), Err(Replayed::Duplicate));
+        assert_eq!(check(64 + 200), Err(Replayed::BehindWindow), "of those far ahead");
+        assert_eq!((check(127), check(190)), (Ok(()), Ok(())));
     }
 
     #[test]
