@@ -54,6 +54,11 @@ pub(crate) async fn set_up(
     let mut machine = Machine { interface, ifindex, addresses, forwarding: None, firewall: None };
     if settings.nat {
         let before = forwarded_before(&ledger, settings);
+        if !before.contains(&IpFamily::V4) {
+            tracing::info!(
+                "this machine forwarded nothing before: between its other networks it still does not"
+            );
+        }
         machine.firewall = fence(&machine.interface, settings, &before).await;
         // Without the fences it would open subscribers and the machine's other networks.
         if machine.firewall.is_some() {

@@ -58,6 +58,8 @@ const TEMPLATE: &str = "\
 [Unit]
 Description=Handfast secure-access gateway
 After=network-online.target nss-lookup.target
+# What switches forwarding on for itself: a machine that forwards nothing yet forwards for tunnels alone.
+After=docker.service podman.service libvirtd.service
 Wants=network-online.target
 
 [Service]
