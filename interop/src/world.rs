@@ -1,6 +1,7 @@
 //! One gateway, the network around it, and its subscribers.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -278,6 +279,8 @@ impl Subscriber {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("copy-{number}.conf"));
         fs::write(&path, copy).expect("a profile is written");
+        // It holds a key, as the profile does.
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a profile of its own");
         path
     }
 }
