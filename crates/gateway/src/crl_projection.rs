@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::live::{Live, revision};
+use crate::current_view::{CurrentView, revision};
 use crate::projections::{Name, Projection, Projections};
 
 /// The projection's task, and the way to have it look at once. Dropping it ends the task.
@@ -24,14 +24,14 @@ impl CrlProjection {
     /// Signs what is missing, then follows the records. Needs a tokio runtime.
     pub(crate) async fn start(
         authority: Arc<Authority>,
-        live: Live,
+        view: CurrentView,
         projections: &Projections,
     ) -> Result<Self, AuthorityError> {
         let projection = projections.register(NAME);
         let (looks, asked) = mpsc::channel(1);
         // Before the first look, so that nothing comes between the two unseen.
-        let revisions = live.revisions();
-        let mut follower = Follower { authority, live, projection, looked: Revision::NONE };
+        let revisions = view.revisions();
+        let mut follower = Follower { authority, view, projection, looked: Revision::NONE };
         follower.catch_up().await?;
         let task = tokio::spawn(follower.follow(revisions, asked)).abort_handle();
         Ok(Self { task, looks })
@@ -54,7 +54,7 @@ impl Drop for CrlProjection {
 
 struct Follower {
     authority: Arc<Authority>,
-    live: Live,
+    view: CurrentView,
     projection: Projection,
     /// Up to here all revocations are on the CRL.
     looked: Revision,
@@ -91,7 +91,7 @@ impl Follower {
 
     /// Whether something was withdrawn that the CRL was not compared with.
     fn lacks_some(&self) -> bool {
-        revision(self.live.snapshot().withdrawn()) > self.looked
+        revision(self.view.snapshot().withdrawn()) > self.looked
     }
 
     async fn catch_up(&mut self) -> Result<(), AuthorityError> {
@@ -110,7 +110,7 @@ impl Follower {
     }
 
     fn present(&self) -> Revision {
-        revision(self.live.snapshot().through())
+        revision(self.view.snapshot().through())
     }
 }
 

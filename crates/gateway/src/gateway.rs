@@ -1,4 +1,4 @@
-//! Everything over one data folder, put together: lock, settings, store, authority, live view.
+//! Everything over one data folder, put together: lock, settings, store, authority, current view.
 //!
 //! Whoever holds a [`Gateway`] owns the folder, be it the running gateway or a single command.
 //! Opening it finishes what a killed first start left undone.
@@ -12,34 +12,26 @@ use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
 use store::{Actor, EventKind, OpenError, Options, Store};
 use vpn::PushPolicy;
-use wire::static_key::StaticKey;
 
 use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
+use crate::context::Context;
 use crate::crl_projection::CrlProjection;
+use crate::current_view::{Addressing, CurrentView};
 use crate::data::{DataDir, DataError, Lock};
 use crate::doors::Doors;
 use crate::error::GatewayError;
-use crate::live::{Addressing, Live};
+
 use crate::maintenance::{Looked, Maintenance};
-use crate::metrics::Metrics;
+use crate::operations::status::Overview;
 use crate::projections::Projections;
 use crate::tls_auth;
 
 /// A data folder, owned.
 #[derive(Debug)]
 pub struct Gateway {
-    data: DataDir,
-    clock: Arc<dyn Clock>,
-    store: Store,
-    authority: Arc<Authority>,
-    tls_auth: StaticKey,
-    live: Live,
-    projections: Projections,
-    metrics: Arc<Metrics>,
-    doors: Doors,
+    at: Context,
     crl: Arc<CrlProjection>,
     maintenance: Mutex<Option<Maintenance>>,
-    started: u64,
     // Last, so that the folder is given up after all else is closed.
     _lock: Lock,
 }
@@ -73,7 +65,7 @@ impl Gateway {
     fn warn_of_another_name(&self, named: Option<&PublicName>) {
         let config = self.config();
         if let Some(name) = named.filter(|name| !config.public.names.contains(name)) {
-            let file = self.data.config();
+            let file = self.at.data.config();
             let file = file.display();
             tracing::warn!(%name, %file, "profiles do not point to this name: add it to public.names");
         }
@@ -109,33 +101,33 @@ impl Gateway {
             data.write_whole(&data.ca_certificate(), pem.as_bytes())?;
         }
         let push = push_policy(&config)?;
-        let live = Live::new(store.clone(), config, push);
+        let view = CurrentView::new(store.clone(), config, push);
         let tls_auth = tls_auth::key(&store).await?;
         let authority = Arc::new(authority);
         let projections = Projections::default();
-        let crl = CrlProjection::start(Arc::clone(&authority), live.clone(), &projections).await?;
-        Ok(Self {
+        let crl = CrlProjection::start(Arc::clone(&authority), view.clone(), &projections).await?;
+        let started = clock.now().unix_secs();
+        let (metrics, doors) = (Arc::default(), Doors::default());
+        let at = Context {
             data,
-            started: clock.now().unix_secs(),
             clock,
             store,
             authority,
             tls_auth,
-            live,
+            view,
             projections,
-            metrics: Arc::default(),
-            doors: Doors::default(),
-            crl: Arc::new(crl),
-            maintenance: Mutex::new(None),
-            _lock: lock,
-        })
+            metrics,
+            doors,
+            started,
+        };
+        Ok(Self { at, crl: Arc::new(crl), maintenance: Mutex::new(None), _lock: lock })
     }
 
     /// Notes the start in the log and looks every minute from here on at what is due: the gateway's
     /// certificates, superseded certificates, clock jumps. For the running gateway.
     pub async fn run(&self) -> Result<(), GatewayError> {
         let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
-        self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STARTED, payload).await?;
+        self.at.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STARTED, payload).await?;
         let maintenance = Maintenance::start(self.looked());
         *self.maintenance.lock().unwrap_or_else(PoisonError::into_inner) = Some(maintenance);
         Ok(())
@@ -144,14 +136,14 @@ impl Gateway {
     /// Notes the stop in the log.
     pub async fn stopping(&self) -> Result<(), GatewayError> {
         let payload = serde_json::json!({});
-        self.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STOPPED, payload).await?;
+        self.at.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STOPPED, payload).await?;
         Ok(())
     }
 
     /// Closes the store after everything is on the disk. The folder is given up when the last
     /// holder of this value drops it.
     pub async fn close(&self) {
-        self.store.clone().close().await;
+        self.at.store.clone().close().await;
     }
 
     /// Does what is due at this moment, as a running gateway does every minute.
@@ -161,17 +153,17 @@ impl Gateway {
 
     fn looked(&self) -> Looked {
         Looked {
-            store: self.store.clone(),
-            authority: Arc::clone(&self.authority),
+            store: self.at.store.clone(),
+            authority: Arc::clone(&self.at.authority),
             crl: Arc::clone(&self.crl),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&self.at.clock),
         }
     }
 
     /// Reads the settings again. Where they are wrong the former ones stay in force; networks stay
     /// as they are until the next start, because the tunnel's interface has them.
     pub async fn reload(&self) -> Result<Arc<Config>, GatewayError> {
-        let mut config = Config::load(&self.data.config())?;
+        let mut config = Config::load(&self.at.data.config())?;
         let before = self.config();
         let waiting = before.only_at_start(&config);
         if !waiting.is_empty() {
@@ -181,80 +173,66 @@ impl Gateway {
         config.vpn.network6 = before.vpn.network6;
         let push = push_policy(&config)?;
         let config = Arc::new(config);
-        self.live.replace_policy(Arc::clone(&config), push);
-        self.authority.replace_settings(config.authority());
+        self.at.view.replace_policy(Arc::clone(&config), push);
+        self.at.authority.replace_settings(config.authority());
         self.maintain().await?;
         let payload = serde_json::json!({ "at_next_start": waiting });
-        self.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
+        self.at.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
         Ok(config)
     }
 
-    /// The TLS settings of the VPN door: both certificates, clients by the CA and the live view.
+    /// The TLS settings of the VPN door: both certificates, clients by the CA and the current view.
     pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>, GatewayError> {
-        let records = Arc::new(self.live.clone());
-        let cas = [self.authority.ca().der().clone()];
+        let records = Arc::new(self.at.view.clone());
+        let cas = [self.at.authority.ca().der().clone()];
         let verifier = GatewayVerifier::new(&cas, records)?;
-        let time = Arc::new(ClockTime(Arc::clone(&self.clock)));
-        Ok(Arc::new(pki::server_config(self.authority.resolver(), verifier, time)?))
+        let time = Arc::new(ClockTime(Arc::clone(&self.at.clock)));
+        Ok(Arc::new(pki::server_config(self.at.authority.resolver(), verifier, time)?))
+    }
+
+    /// Writes the counters since the start to the log.
+    pub async fn log_statistics(&self) {
+        Overview { at: &self.at }.log_statistics().await;
     }
 
     /// The doors that are open.
     pub fn doors(&self) -> &Doors {
-        &self.doors
+        &self.at.doors
     }
 
     /// The folder.
     pub fn data(&self) -> &DataDir {
-        &self.data
+        &self.at.data
     }
 
     /// The settings as they were read last.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.live.policy().config)
+        self.at.config()
     }
 
     /// The records.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.at.store
     }
 
     /// The CA at work.
     pub fn authority(&self) -> &Arc<Authority> {
-        &self.authority
-    }
-
-    /// The key of the VPN's control channel.
-    pub(crate) fn tls_auth(&self) -> &StaticKey {
-        &self.tls_auth
+        &self.at.authority
     }
 
     /// What holds at this moment.
-    pub fn live(&self) -> &Live {
-        &self.live
+    pub fn view(&self) -> &CurrentView {
+        &self.at.view
     }
 
     /// What is kept in step with the records.
     pub fn projections(&self) -> &Projections {
-        &self.projections
+        &self.at.projections
     }
 
-    /// Where refusals are counted.
-    pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
-    }
-
-    /// The clock that everything here goes by.
-    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
-    }
-
-    /// Wall time, seconds.
-    pub(crate) fn now(&self) -> u64 {
-        self.clock.now().unix_secs()
-    }
-
-    pub(crate) fn started(&self) -> u64 {
-        self.started
+    /// What operations and doors work on.
+    pub(crate) fn context(&self) -> &Context {
+        &self.at
     }
 }
 

@@ -10,9 +10,9 @@
 
 pub mod config;
 pub mod control;
+pub mod current_view;
 pub mod data;
 pub mod doors;
-pub mod live;
 pub mod metrics;
 pub mod profile;
 pub mod projections;
@@ -24,6 +24,7 @@ pub use gateway::{FirstStart, Gateway};
 
 mod check;
 mod connect;
+mod context;
 mod crl_projection;
 mod error;
 mod failures;

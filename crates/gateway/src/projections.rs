@@ -3,7 +3,7 @@
 //! A projection is the CRL, the sessions of a door, and whatever comes to be made of the records later:
 //!
 //! 1. [`Projections::register`] once at start, for a [`Projection`];
-//! 2. wait for [`Live`](crate::live::Live) to change; take its view;
+//! 2. wait for [`CurrentView`](crate::current_view::CurrentView) to change; take its view;
 //! 3. bring about what it says: sign what is missing, close what may not stay;
 //! 4. when that is done, [`Projection::passed`] with the view's revision; where it can't be,
 //!    [`Projection::failed`], and try again later.

@@ -94,14 +94,14 @@ async fn a_renewed_device_keeps_its_former_certificate_until_the_new_one_connect
     let new = profile(&gateway, "alice", true).await;
     let (superseded, _) = new.supersedes.clone().expect("named");
     assert_eq!(superseded, old.certificate.serial);
-    assert_eq!(gateway.live().recheck(&id(&old)), Ok(()));
+    assert_eq!(gateway.view().recheck(&id(&old)), Ok(()));
 
     gateway.store().certificate_mark_connected(&id(&new)).await.expect("noted");
     settled(&gateway).await;
-    let refused = gateway.live().recheck(&id(&old)).expect_err("superseded");
+    let refused = gateway.view().recheck(&id(&old)).expect_err("superseded");
     assert_eq!(refused.code(), "revoked");
     assert_eq!(crl(&gateway).await.entries[0].reason, RevokeReason::Superseded);
-    assert_eq!(gateway.live().recheck(&id(&new)), Ok(()));
+    assert_eq!(gateway.view().recheck(&id(&new)), Ok(()));
 }
 
 #[tokio::test]
@@ -115,12 +115,12 @@ async fn an_unseen_renewal_revokes_the_former_certificate_after_seven_days() {
     let new = profile(&gateway, "alice", true).await;
     clock.advance(DAY * 6);
     gateway.maintain().await.expect("kept up");
-    assert_eq!(gateway.live().recheck(&id(&old)), Ok(()));
+    assert_eq!(gateway.view().recheck(&id(&old)), Ok(()));
     clock.advance(DAY + Duration::from_secs(1));
     gateway.maintain().await.expect("kept up");
-    assert!(gateway.live().recheck(&id(&old)).is_err());
+    assert!(gateway.view().recheck(&id(&old)).is_err());
     assert_eq!(crl(&gateway).await.entries[0].serial, old.certificate.serial);
-    assert_eq!(gateway.live().recheck(&id(&new)), Ok(()));
+    assert_eq!(gateway.view().recheck(&id(&new)), Ok(()));
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn a_leaf_with_the_cas_signature_over_a_recorded_serial_is_refused_as_forg
         publishing: pki::Publishing::default(),
     };
     let forged = pki::issue(&copied, forged).await.expect("signed");
-    let records = Arc::new(gateway.live().clone());
+    let records = Arc::new(gateway.view().clone());
     let verifier = pki::GatewayVerifier::new(&[gateway.authority().ca().der().clone()], records);
     let verifier = verifier.expect("a verifier");
     let now = pki::Timestamp::from(SystemClock.now()).into();
@@ -296,12 +296,12 @@ async fn a_revocation_waits_for_the_sweep_and_counts_the_closed_sessions() {
     let open = id(&alice);
     let name = Name { of: "the VPN's sessions", lack: "did not close" };
     let sessions = gateway.projections().register(name);
-    let live = gateway.live().clone();
+    let view = gateway.view().clone();
     let engine = tokio::spawn(async move {
-        let mut changes = live.revisions();
+        let mut changes = view.revisions();
         loop {
             let revision = *changes.borrow_and_update();
-            let closed = live.recheck(&open).is_err();
+            let closed = view.recheck(&open).is_err();
             sessions.passed(revision, closed.then_some(open));
             if closed || changes.changed().await.is_err() {
                 return;
@@ -469,7 +469,7 @@ fn device(user: &str) -> DeviceName {
 
 fn admit(gateway: &Gateway, leaf: &CertificateDer<'_>) -> Result<vpn::Member, pki::Refusal> {
     let id = CertificateId::of(leaf)?;
-    gateway.live().admit(&id, &pki::Fingerprint::of(leaf))
+    gateway.view().admit(&id, &pki::Fingerprint::of(leaf))
 }
 
 fn leaf(material: &ProfileMaterial) -> CertificateDer<'static> {

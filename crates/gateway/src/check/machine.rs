@@ -11,14 +11,14 @@ use admin::response::Finding;
 
 use super::{bad, good, warning};
 use crate::config::{Config, Listen, Transport};
+use crate::context::Context;
 use crate::data::own_uid;
-use crate::gateway::Gateway;
 use crate::words::{device_name, seconds};
 
 /// The settings file: read again, as an edit since the start would be.
-pub(super) fn settings(gateway: &Gateway) -> Finding {
+pub(super) fn settings(at: &Context) -> Finding {
     const SUBJECT: &str = "settings";
-    let path = gateway.data().config();
+    let path = at.data.config();
     match Config::load(&path) {
         Err(error) => bad(SUBJECT, error.to_string(), format!("edit {}", path.display())),
         Ok(config) if config.public.names.is_empty() => warning(
@@ -26,8 +26,8 @@ pub(super) fn settings(gateway: &Gateway) -> Finding {
             "public.names is empty, so that profiles would point nowhere",
             format!("put the gateway's host name or address into {}", path.display()),
         ),
-        Ok(config) if config != *gateway.config() => {
-            let waiting = gateway.config().only_at_start(&config);
+        Ok(config) if config != *at.config() => {
+            let waiting = at.config().only_at_start(&config);
             let mend = match waiting.as_slice() {
                 [] => "have the gateway read it again: kill -HUP, or systemctl reload handfast"
                     .to_owned(),
@@ -40,11 +40,11 @@ pub(super) fn settings(gateway: &Gateway) -> Finding {
 }
 
 /// Everything that does not depend on the records.
-pub(super) fn machine(gateway: &Gateway) -> Vec<Finding> {
-    let config = gateway.config();
-    let mut findings = vec![folder(gateway.data().path()), clock(gateway), tun(), leases(gateway)];
+pub(super) fn machine(at: &Context) -> Vec<Finding> {
+    let config = at.config();
+    let mut findings = vec![folder(at.data.path()), clock(at), tun(), leases(at)];
     findings.extend(firewall(&config));
-    if !gateway.doors().is_any_open() {
+    if !at.doors.is_any_open() {
         findings.extend(forwarding(&config));
         findings.extend(config.vpn.listen.iter().map(port));
     }
@@ -100,11 +100,11 @@ fn folder(path: &Path) -> Finding {
 }
 
 /// A clock before this version was built, or before the last event, is wrong.
-fn clock(gateway: &Gateway) -> Finding {
+fn clock(at: &Context) -> Finding {
     const SUBJECT: &str = "clock";
     const MEND: &str = "set the clock, and let NTP keep it: timedatectl set-ntp true";
-    let now = gateway.now();
-    let added = gateway.authority().generation().added_at;
+    let now = at.now();
+    let added = at.authority.generation().added_at;
     if now < BUILT_AFTER {
         return bad(SUBJECT, "it is years behind", MEND);
     }
@@ -133,10 +133,10 @@ fn tun() -> Finding {
 }
 
 /// A network that was narrowed after addresses were leased leaves devices without one.
-fn leases(gateway: &Gateway) -> Finding {
+fn leases(at: &Context) -> Finding {
     const SUBJECT: &str = "addresses";
-    let addressing = gateway.live().policy().addressing;
-    let snapshot = gateway.store().snapshot();
+    let addressing = at.view.policy().addressing;
+    let snapshot = at.store.snapshot();
     let outside = |d: &&Arc<store::Device>| addressing.of(d.lease).0.is_none();
     let without: Vec<_> =
         snapshot.devices().filter(outside).map(|d| device_name(d).to_string()).collect();

@@ -4,22 +4,22 @@
 
 use admin::response::{CheckReport, Finding, Level};
 
-use crate::gateway::Gateway;
+use crate::context::Context;
 
 mod machine;
 mod records;
 
-impl Gateway {
-    /// Everything, in the order in which a person would look.
-    pub(crate) async fn check(&self) -> CheckReport {
-        let mut findings = self.check_records().await;
-        findings.push(machine::settings(self));
-        findings.extend(machine::machine(self));
-        if self.doors().is_any_open() {
-            findings.push(machine::in_force(&self.doors().changed().await));
-        }
-        CheckReport { findings }
+pub(crate) use records::RecordsCheck;
+
+/// Everything, in the order in which a person would look.
+pub(crate) async fn check(at: &Context) -> CheckReport {
+    let mut findings = RecordsCheck { at }.findings().await;
+    findings.push(machine::settings(at));
+    findings.extend(machine::machine(at));
+    if at.doors.is_any_open() {
+        findings.push(machine::in_force(&at.doors.changed().await));
     }
+    CheckReport { findings }
 }
 
 fn good(subject: &str, seen: impl Into<String>) -> Finding {

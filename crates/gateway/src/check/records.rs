@@ -4,13 +4,20 @@ use admin::response::Finding;
 use pki::{CaCertificate, Crl, Timestamp};
 
 use super::{bad, good, warning};
-use crate::gateway::Gateway;
+use crate::context::Context;
+use crate::operations::devices::Devices;
 use crate::operations::views::current;
 use crate::words::{device_name, seconds};
 
-impl Gateway {
-    /// What is found in the records.
-    pub(crate) async fn check_records(&self) -> Vec<Finding> {
+/// The records of these handles, looked at.
+#[derive(Debug)]
+pub(crate) struct RecordsCheck<'a> {
+    pub(crate) at: &'a Context,
+}
+
+impl RecordsCheck<'_> {
+    /// What is found in them.
+    pub(crate) async fn findings(&self) -> Vec<Finding> {
         let mut findings = vec![self.event_chain().await, self.ca_life(), self.crl().await];
         findings.push(self.leaves());
         findings.push(self.device_certificates().await);
@@ -19,7 +26,7 @@ impl Gateway {
 
     async fn event_chain(&self) -> Finding {
         const SUBJECT: &str = "event chain";
-        match self.store().chain_verify().await {
+        match self.at.store.chain_verify().await {
             Ok(report) => match report.fault {
                 None => good(SUBJECT, format!("{} events, every hash is right", report.events)),
                 Some(fault) => bad(
@@ -38,7 +45,7 @@ impl Gateway {
 
     fn ca_life(&self) -> Finding {
         const SUBJECT: &str = "CA";
-        let not_after = self.authority().generation().not_after;
+        let not_after = self.at.authority.generation().not_after;
         let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
         let mend = "make a new CA while the old one still holds, and hand out new profiles";
         match left {
@@ -52,14 +59,14 @@ impl Gateway {
         const SUBJECT: &str = "CRL";
         let mend =
             "start the gateway, or run any command that changes something: it is signed then";
-        let generation = self.authority().generation();
-        let listed = self.store().revocation_list(generation.id).await;
-        let latest = self.store().crl_latest(generation.id).await;
+        let generation = self.at.authority.generation();
+        let listed = self.at.store.revocation_list(generation.id).await;
+        let latest = self.at.store.crl_latest(generation.id).await;
         let (Ok((revocations, _)), Ok(latest)) = (listed, latest) else {
             return bad(SUBJECT, "it can't be read", "restore the data folder from a backup");
         };
         let Some(row) = latest else { return bad(SUBJECT, "there is none", mend) };
-        let crl = match readable(&row.der, self.authority().ca()) {
+        let crl = match readable(&row.der, self.at.authority.ca()) {
             Ok(crl) => crl,
             Err(error) => return bad(SUBJECT, error.to_string(), mend),
         };
@@ -68,7 +75,7 @@ impl Gateway {
         if missing > 0 {
             return bad(SUBJECT, format!("{missing} revoked certificates are not on it"), mend);
         }
-        let now = Timestamp::from_unix_secs(self.now());
+        let now = Timestamp::from_unix_secs(self.at.now());
         let until = crl.next_update();
         if crl.is_expired(now) {
             return bad(SUBJECT, format!("it expired on {until}"), mend);
@@ -86,7 +93,7 @@ impl Gateway {
 
     fn leaves(&self) -> Finding {
         const SUBJECT: &str = "gateway certificate";
-        let not_after = self.authority().server_certificates_expire();
+        let not_after = self.at.authority.server_certificates_expire();
         let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
         let mend = "start the gateway: it renews its own certificates";
         match left {
@@ -98,7 +105,7 @@ impl Gateway {
 
     async fn device_certificates(&self) -> Finding {
         const SUBJECT: &str = "device certificates";
-        let Ok(devices) = self.all_devices().await else {
+        let Ok(devices) = Devices { at: self.at }.all().await else {
             return bad(SUBJECT, "they can't be read", "restore the data folder from a backup");
         };
         let mut ending = Vec::new();
@@ -127,7 +134,7 @@ impl Gateway {
 
     fn days_until(&self, at: u64) -> i64 {
         let seconds = i64::try_from(at).unwrap_or(i64::MAX);
-        seconds.saturating_sub(i64::try_from(self.now()).unwrap_or(i64::MAX)).div_euclid(86_400)
+        seconds.saturating_sub(i64::try_from(self.at.now()).unwrap_or(i64::MAX)).div_euclid(86_400)
     }
 }
 

@@ -5,29 +5,29 @@ use std::time::Duration;
 use admin::response::Changed;
 use store::{CertificateId, Event, Revocation};
 
+use crate::context::Context;
+use crate::current_view::revision;
 use crate::error::GatewayError;
-use crate::gateway::Gateway;
-use crate::live::revision;
 use crate::projections::Mark;
 use crate::words::{milliseconds, number};
 
 /// What is known before a change: the certificates it concerns, and which sessions were closed.
 #[derive(Debug)]
-pub(super) struct Before {
+pub(super) struct Before<'a> {
+    at: &'a Context,
     touched: Vec<CertificateId>,
     mark: Mark,
 }
 
-impl Gateway {
-    /// Before a change to these certificates' standing.
-    pub(super) fn before_change(&self, touched: Vec<CertificateId>) -> Before {
-        Before { touched, mark: self.projections().mark() }
+impl<'a> Before<'a> {
+    /// A change to these certificates' standing.
+    pub(super) fn of(at: &'a Context, touched: Vec<CertificateId>) -> Self {
+        Self { at, touched, mark: at.projections.mark() }
     }
 
     /// Brings about the effects of what was committed; `told` is the event that the answer names.
-    pub(super) async fn after_change(
-        &self,
-        before: Before,
+    pub(super) async fn after(
+        self,
         told: &Event,
         revoked: &[Revocation],
     ) -> Result<Changed, GatewayError> {
@@ -37,15 +37,15 @@ impl Gateway {
             revoked: revoked.iter().map(|r| r.id.to_string()).collect(),
             ..Changed::default()
         };
-        let through = revision(self.store().snapshot().through());
-        let outcome = self.projections().wait(through, before.mark, PATIENCE).await;
-        let ours = |id: &&CertificateId| before.touched.contains(*id);
+        let through = revision(self.at.store.snapshot().through());
+        let outcome = self.at.projections.wait(through, self.mark, PATIENCE).await;
+        let ours = |id: &&CertificateId| self.touched.contains(*id);
         changed.sessions_closed =
             u32::try_from(outcome.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
         changed.pending = outcome.missing.iter().map(ToString::to_string).collect();
         if !revoked.is_empty() {
-            let generation = self.authority().generation().id;
-            let snapshot = self.store().snapshot();
+            let generation = self.at.authority.generation().id;
+            let snapshot = self.at.store.snapshot();
             let crl = snapshot.crl(generation);
             let shows = |crl: &&store::CrlEntry| {
                 revoked.iter().all(|revocation| revocation.event <= crl.through)

@@ -8,11 +8,17 @@ use serde_json::Value;
 use store::EventId;
 use tokio::time::timeout;
 
+use crate::context::Context;
 use crate::error::GatewayError;
-use crate::gateway::Gateway;
 use crate::words::{milliseconds, number};
 
-impl Gateway {
+/// The log of these records.
+#[derive(Debug)]
+pub(super) struct Log<'a> {
+    pub(super) at: &'a Context,
+}
+
+impl Log<'_> {
     pub(super) async fn events(
         &self,
         after: Option<u64>,
@@ -20,7 +26,7 @@ impl Gateway {
         wait_ms: u64,
     ) -> Result<EventPage, GatewayError> {
         let limit = limit.clamp(1, MOST);
-        let mut changes = self.live().revisions();
+        let mut changes = self.at.view.revisions();
         let after = match after {
             Some(after) => after,
             None => self.latest().await?.saturating_sub(limit.into()),
@@ -35,12 +41,12 @@ impl Gateway {
     }
 
     async fn latest(&self) -> Result<u64, GatewayError> {
-        Ok(number(self.store().event_latest().await?))
+        Ok(number(self.at.store.event_latest().await?))
     }
 
     async fn page(&self, after: u64, limit: u32) -> Result<EventPage, GatewayError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let events = self.store().event_list(EventId::new(after), limit).await?;
+        let events = self.at.store.event_list(EventId::new(after), limit).await?;
         Ok(EventPage { events: events.into_iter().map(event).collect() })
     }
 }

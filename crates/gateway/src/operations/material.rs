@@ -8,14 +8,20 @@ use authority::{Issued, KeyFrom, KeyLocation};
 use store::{Actor, DeviceDetail};
 
 use super::names::device_names;
-use super::views::current;
+use super::views::{current, look};
 use crate::config::{Config, PublicName};
+use crate::context::Context;
 use crate::error::GatewayError;
-use crate::gateway::Gateway;
 use crate::words::seconds;
 
-impl Gateway {
-    pub(super) async fn profile_material(
+/// What profiles of these records' devices are made of.
+#[derive(Debug)]
+pub(super) struct Material<'a> {
+    pub(super) at: &'a Context,
+}
+
+impl Material<'_> {
+    pub(super) async fn of(
         &self,
         actor: &Actor,
         name: &DeviceName,
@@ -23,23 +29,23 @@ impl Gateway {
     ) -> Result<ProfileMaterial, GatewayError> {
         let (user, device) = device_names(name)?;
         // One at a time, so that two first profiles of a device don't make two keys.
-        let _one = self.authority().lock_issuance().await;
-        let detail = self.store().device_show(&user, &device).await?;
-        let common = self.profile_common()?;
+        let _one = self.at.authority.lock_issuance().await;
+        let detail = self.at.store.device_show(&user, &device).await?;
+        let common = self.common()?;
         let (certificate, key) = match self.plan(name, &detail, renew)? {
             Plan::Make => self.make(actor, &detail, None).await?,
-            Plan::Renew => self.make(actor, &detail, Some(self.supersede_within())).await?,
+            Plan::Renew => self.make(actor, &detail, Some(supersede_within(self.at))).await?,
             Plan::HandOut(certificate) => {
-                let key = match self.authority().key_location(&certificate.id.serial).await? {
+                let key = match self.at.authority.key_location(&certificate.id.serial).await? {
                     KeyLocation::OnDevice => KeyMaterial::OnDevice,
                     KeyLocation::HandedOut => KeyMaterial::Gone,
                 };
                 (*certificate, key)
             }
         };
-        let after = self.store().device_show(&user, &device).await?;
+        let after = self.at.store.device_show(&user, &device).await?;
         let supersedes = superseded_by(&after, &certificate.id);
-        let certificate = self.look(|viewer| viewer.certificate(&certificate)).await;
+        let certificate = look(self.at, |viewer| viewer.certificate(&certificate)).await;
         Ok(ProfileMaterial { name: name.clone(), common, certificate, key, supersedes })
     }
 
@@ -50,7 +56,7 @@ impl Gateway {
         supersedes_within: Option<u64>,
     ) -> Result<(store::Certificate, KeyMaterial), GatewayError> {
         let Issued { certificate, key } =
-            self.authority().issue(actor, &detail.device, KeyFrom::New, supersedes_within).await?;
+            self.at.authority.issue(actor, &detail.device, KeyFrom::New, supersedes_within).await?;
         let key = key.map_or(KeyMaterial::OnDevice, |pem| KeyMaterial::Made {
             pem: SecretText::new(pem.to_string()),
         });
@@ -64,7 +70,7 @@ impl Gateway {
         renew: bool,
     ) -> Result<Plan, GatewayError> {
         let user_enabled =
-            self.store().snapshot().user(detail.device.user).is_none_or(|user| user.enabled);
+            self.at.store.snapshot().user(detail.device.user).is_none_or(|user| user.enabled);
         if !user_enabled || !detail.device.enabled {
             return Err(GatewayError::Disabled { device: name.clone() });
         }
@@ -77,35 +83,35 @@ impl Gateway {
             let (at, reason) = (revocation.at, revocation.reason);
             return Err(GatewayError::Revoked { device, at, reason });
         }
-        if current.not_after < self.now() {
+        if current.not_after < self.at.now() {
             return Err(GatewayError::Expired { device, at: current.not_after });
         }
         Ok(Plan::HandOut(Box::new(current.clone())))
     }
 
     /// What all profiles share.
-    fn profile_common(&self) -> Result<ProfileCommon, GatewayError> {
-        let policy = self.live().policy();
+    fn common(&self) -> Result<ProfileCommon, GatewayError> {
+        let policy = self.at.view.policy();
         let config = &policy.config;
         let remotes = remotes(config);
         if remotes.is_empty() {
-            return Err(GatewayError::NoPublicName { file: self.data().config() });
+            return Err(GatewayError::NoPublicName { file: self.at.data.config() });
         }
         Ok(ProfileCommon {
-            ca_pem: self.authority().ca_pem(),
-            tls_auth_key: SecretText::new(self.tls_auth().to_text().to_string()),
+            ca_pem: self.at.authority.ca_pem(),
+            tls_auth_key: SecretText::new(self.at.tls_auth.to_text().to_string()),
             auth: config.vpn.auth.name().to_owned(),
-            server_name: self.authority().server_name().to_owned(),
+            server_name: self.at.authority.server_name().to_owned(),
             remotes,
             ciphers: config.vpn.ciphers.iter().map(|cipher| cipher.name().to_owned()).collect(),
             pushes_dns: !config.vpn.push.dns.is_empty(),
         })
     }
+}
 
-    /// Seconds after which a renewed device's former certificate is revoked at the latest.
-    pub(super) fn supersede_within(&self) -> u64 {
-        u64::from(self.live().policy().config.device.supersede_days) * 86_400
-    }
+/// Seconds after which a renewed device's former certificate is revoked at the latest.
+pub(super) fn supersede_within(at: &Context) -> u64 {
+    u64::from(at.config().device.supersede_days) * 86_400
 }
 
 /// What a profile needs done.

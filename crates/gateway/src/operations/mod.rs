@@ -4,30 +4,38 @@
 //! Every change follows one order: commit, then the effects on this machine (the CRL re-signed,
 //! sessions closed), then the answer, which names what is still missing.
 
-use std::collections::HashSet;
 use std::pin::Pin;
 
 use admin::failure::{Failure, FailureKind};
-use admin::names::DeviceName;
 use admin::permission::{Caller, Permission};
 use admin::protocol::Reply;
 use admin::request::Request;
 use admin::response::Response;
+use ca::Ca;
+use devices::Devices;
+use events::Log;
 use journal::Deed;
+use material::Material;
+use sessions::Sessions;
+use status::Overview;
 use store::Actor;
-use views::Viewer;
+use users::Users;
 
+use crate::check::check;
+use crate::context::Context;
 use crate::control::Execute;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 
+mod ca;
 mod changes;
-mod devices;
+pub(crate) mod devices;
 mod events;
 mod journal;
 mod material;
 mod names;
-mod status;
+mod sessions;
+pub(crate) mod status;
 mod users;
 pub(crate) mod views;
 
@@ -42,7 +50,7 @@ impl Execute for Gateway {
                 return Err(not_allowed(caller));
             }
             let (by, deed) = (author(caller), Deed::of(&request));
-            let response = self.carry_out(&by, request).await?;
+            let response = carry_out(self.context(), &by, request).await?;
             if changed_something(&response) {
                 journal::note(&by, deed);
             }
@@ -51,60 +59,39 @@ impl Execute for Gateway {
     }
 }
 
-impl Gateway {
-    async fn carry_out(&self, by: &Actor, request: Request) -> Result<Response, GatewayError> {
-        use Request as Q;
-        use Response as R;
-        match request {
-            Q::UserAdd { name } => self.user_add(by, &name).await.map(R::User),
-            Q::UserList => self.user_list().await.map(R::Users),
-            Q::UserShow { name } => self.user_show(&name).await.map(R::User),
-            Q::UserDisable { name } => {
-                self.user_set_enabled(by, &name, false).await.map(R::Changed)
-            }
-            Q::UserEnable { name } => self.user_set_enabled(by, &name, true).await.map(R::Changed),
-            Q::UserRemove { name } => self.user_remove(by, &name).await.map(R::Changed),
-            Q::DeviceAdd { device, csr_pem } => {
-                self.device_add(by, &device, csr_pem.as_deref()).await.map(R::Device)
-            }
-            Q::DeviceList { user } => self.device_list(user.as_deref()).await.map(R::Devices),
-            Q::DeviceShow { device } => self.device_show(&device).await.map(R::Device),
-            Q::DeviceRenew { device, csr_pem } => {
-                self.device_renew(by, &device, &csr_pem).await.map(R::Device)
-            }
-            Q::DeviceRevoke { device, reason } => {
-                self.device_revoke(by, &device, reason).await.map(R::Changed)
-            }
-            Q::ProfileMaterial { device, renew } => {
-                self.profile_material(by, &device, renew).await.map(Box::new).map(R::Profile)
-            }
-            Q::CrlShow => self.crl_show().await.map(R::Crl),
-            Q::CaShow => self.ca_show().await.map(R::Ca),
-            Q::Status => self.status().await.map(Box::new).map(R::Status),
-            Q::Sessions => self.sessions().await.map(R::Sessions),
-            Q::Kick { target } => self.kick(by, &target).await.map(R::Kicked),
-            Q::Events { after, limit, wait_ms } => {
-                self.events(after, limit, wait_ms).await.map(R::Events)
-            }
-            Q::Check => Ok(R::Check(self.check().await)),
+async fn carry_out(at: &Context, by: &Actor, request: Request) -> Result<Response, GatewayError> {
+    use Request as Q;
+    use Response as R;
+    match request {
+        Q::UserAdd { name } => Users { at }.add(by, &name).await.map(R::User),
+        Q::UserList => Users { at }.list().await.map(R::Users),
+        Q::UserShow { name } => Users { at }.show(&name).await.map(R::User),
+        Q::UserDisable { name } => Users { at }.set_enabled(by, &name, false).await.map(R::Changed),
+        Q::UserEnable { name } => Users { at }.set_enabled(by, &name, true).await.map(R::Changed),
+        Q::UserRemove { name } => Users { at }.remove(by, &name).await.map(R::Changed),
+        Q::DeviceAdd { device, csr_pem } => {
+            Devices { at }.add(by, &device, csr_pem.as_deref()).await.map(R::Device)
         }
-    }
-
-    /// Who is connected, where a VPN runs.
-    async fn connected(&self) -> Option<HashSet<DeviceName>> {
-        let doors = self.running().ok()?;
-        Some(doors.sessions().await.into_iter().map(|s| s.device).collect())
-    }
-
-    async fn look<T>(&self, at: impl FnOnce(&Viewer<'_>) -> T) -> T {
-        let connected = self.connected().await;
-        let snapshot = self.store().snapshot();
-        at(&Viewer {
-            snapshot: &snapshot,
-            now: self.now(),
-            addressing: self.live().policy().addressing,
-            connected,
-        })
+        Q::DeviceList { user } => Devices { at }.list(user.as_deref()).await.map(R::Devices),
+        Q::DeviceShow { device } => Devices { at }.show(&device).await.map(R::Device),
+        Q::DeviceRenew { device, csr_pem } => {
+            Devices { at }.renew(by, &device, &csr_pem).await.map(R::Device)
+        }
+        Q::DeviceRevoke { device, reason } => {
+            Devices { at }.revoke(by, &device, reason).await.map(R::Changed)
+        }
+        Q::ProfileMaterial { device, renew } => {
+            Material { at }.of(by, &device, renew).await.map(Box::new).map(R::Profile)
+        }
+        Q::CrlShow => Ca { at }.crl().await.map(R::Crl),
+        Q::CaShow => Ca { at }.show().await.map(R::Ca),
+        Q::Status => Overview { at }.status().await.map(Box::new).map(R::Status),
+        Q::Sessions => Sessions { at }.list().await.map(R::Sessions),
+        Q::Kick { target } => Sessions { at }.kick(by, &target).await.map(R::Kicked),
+        Q::Events { after, limit, wait_ms } => {
+            Log { at }.events(after, limit, wait_ms).await.map(R::Events)
+        }
+        Q::Check => Ok(R::Check(check(at).await)),
     }
 }
 

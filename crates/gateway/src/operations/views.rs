@@ -11,7 +11,8 @@ use admin::timestamp::Timestamp;
 use authority::describe;
 use store::Snapshot;
 
-use crate::live::Addressing;
+use crate::context::Context;
+use crate::current_view::Addressing;
 use crate::words::{device_name, revoke_reason, seconds};
 
 /// What a listing needs beside the rows.
@@ -25,6 +26,20 @@ pub(super) struct Viewer<'a> {
     pub(super) addressing: Addressing,
     /// Who is connected; nothing where no gateway runs.
     pub(super) connected: Option<HashSet<DeviceName>>,
+}
+
+/// Looks at the present of these records.
+pub(super) async fn look<T>(at: &Context, view: impl FnOnce(&Viewer<'_>) -> T) -> T {
+    let connected = connected(at).await;
+    let snapshot = at.store.snapshot();
+    let addressing = at.view.policy().addressing;
+    view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected })
+}
+
+/// Who is connected, where a VPN runs.
+async fn connected(at: &Context) -> Option<HashSet<DeviceName>> {
+    let doors = at.running().ok()?;
+    Some(doors.sessions().await.into_iter().map(|s| s.device).collect())
 }
 
 impl Viewer<'_> {

@@ -1,6 +1,6 @@
 //! The VPN's door in this gateway: opened with the gateway's records and keys, and answered for.
 //!
-//! Nothing here holds the gateway: the door has the live view, the store and the counters, each by
+//! Nothing here holds the gateway: the door has the current view, the store and the counters, each by
 //! itself.
 
 use std::path::{Path, PathBuf};
@@ -25,15 +25,16 @@ mod records;
 /// When a socket is taken, the interface cannot be made, or the settings cannot be used.
 pub async fn open(gateway: &Gateway, state: Option<&Path>) -> Result<Vpn, GatewayError> {
     let config = gateway.config();
-    let keys = Keys { tls: gateway.tls()?, tls_auth: gateway.tls_auth().clone() };
+    let at = gateway.context();
+    let keys = Keys { tls: gateway.tls()?, tls_auth: at.tls_auth.clone() };
     let undo_places = match state {
         Some(state) => vec![state.to_owned()],
-        None => vec![PathBuf::from(SYSCTL_LEDGER), gateway.data().undo_record()],
+        None => vec![PathBuf::from(SYSCTL_LEDGER), at.data.undo_record()],
     };
-    let records = Arc::new(Records::of(gateway));
-    let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, gateway.clock()).await?;
+    let records = Arc::new(Records::of(at));
+    let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, Arc::clone(&at.clock)).await?;
     let (server, ports, network) = (vpn.server(), vpn.ports(), vpn.network());
-    let handle = VpnHandle { server, clock: gateway.clock(), ports, network };
-    gateway.doors().attach(Arc::new(handle));
+    let handle = VpnHandle { server, clock: Arc::clone(&at.clock), ports, network };
+    at.doors.attach(Arc::new(handle));
     Ok(vpn)
 }

@@ -1,4 +1,4 @@
-//! What the door asks of the records, answered from the live view; and what its reports lead to.
+//! What the door asks of the records, answered from the current view; and what its reports lead to.
 //!
 //! What a report leads to in the store is done by a task of its own, so that the engine never waits for
 //! a disk.
@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use vpn::{Directory, Member, PushPolicy};
 
 use super::handle::device_name;
-use crate::gateway::Gateway;
-use crate::live::{Live, revision};
+use crate::context::Context;
+use crate::current_view::{CurrentView, revision};
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
 use crate::words::seconds;
@@ -25,7 +25,7 @@ use crate::words::seconds;
 /// What the door knows of the records, and where it leaves what happened.
 #[derive(Debug)]
 pub(super) struct Records {
-    live: Live,
+    view: CurrentView,
     store: Store,
     metrics: Arc<Metrics>,
     sessions: Projection,
@@ -36,23 +36,23 @@ pub(super) struct Records {
 
 impl Directory for Records {
     fn member(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Member, Refusal> {
-        self.live.admit(id, fingerprint)
+        self.view.admit(id, fingerprint)
     }
 
     fn recheck(&self, id: &CertificateId) -> Result<(), Refusal> {
-        self.live.recheck(id)
+        self.view.recheck(id)
     }
 
     fn push(&self) -> Arc<PushPolicy> {
-        Arc::clone(&self.live.policy().push)
+        Arc::clone(&self.view.policy().push)
     }
 
     fn revisions(&self) -> watch::Receiver<Revision> {
-        self.live.revisions()
+        self.view.revisions()
     }
 
     fn may_have_ended(&self, after: Revision) -> bool {
-        revision(self.live.snapshot().withdrawn()) > after
+        revision(self.view.snapshot().withdrawn()) > after
     }
 
     fn report(&self, report: Report) {
@@ -76,14 +76,14 @@ impl Directory for Records {
 }
 
 impl Records {
-    /// Of this gateway, which they do not hold. Needs a tokio runtime.
-    pub(super) fn of(gateway: &Gateway) -> Self {
+    /// Of these handles. Needs a tokio runtime.
+    pub(super) fn of(at: &Context) -> Self {
         Self {
-            live: gateway.live().clone(),
-            store: gateway.store().clone(),
-            metrics: Arc::clone(gateway.metrics()),
-            sessions: gateway.projections().register(NAME),
-            clock: gateway.clock(),
+            view: at.view.clone(),
+            store: at.store.clone(),
+            metrics: Arc::clone(&at.metrics),
+            sessions: at.projections.register(NAME),
+            clock: Arc::clone(&at.clock),
             runtime: Handle::current(),
         }
     }
@@ -91,7 +91,7 @@ impl Records {
     /// A session of this certificate came up: a superseded one before it is revoked. Only the first
     /// session changes anything.
     fn opened(&self, id: CertificateId) {
-        if self.live.snapshot().certificate(&id).is_some_and(|entry| entry.connected) {
+        if self.view.snapshot().certificate(&id).is_some_and(|entry| entry.connected) {
             return;
         }
         let store = self.store.clone();

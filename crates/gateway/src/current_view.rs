@@ -5,7 +5,7 @@
 //! acknowledged, so whoever asks here after an acknowledgement sees its effect. Policy (networks,
 //! pushes) comes from the settings and is replaced when they are read again.
 //!
-//! Against the gap between check and sweep: register a session first, then ask [`Live::recheck`]
+//! Against the gap between check and sweep: register a session first, then ask [`CurrentView::recheck`]
 //! once more, then sweep at every change that withdrew something.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -25,7 +25,7 @@ use crate::words::device_name;
 
 /// The present, shared by all readers. Clones are cheap.
 #[derive(Clone, Debug)]
-pub struct Live(Arc<Shared>);
+pub struct CurrentView(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -55,7 +55,7 @@ pub struct Addressing {
     pub network6: Option<Net6>,
 }
 
-impl Live {
+impl CurrentView {
     /// The present of `store` under these settings. Needs a tokio runtime.
     pub fn new(store: Store, config: Arc<Config>, push: PushPolicy) -> Self {
         let (changed, _) = watch::channel(revision(store.snapshot().through()));
@@ -79,7 +79,7 @@ impl Live {
         self.0.policy.store(Arc::new(Policy::of(config, push)));
     }
 
-    /// Tells when something was committed. By then [`Live::snapshot`] has it in it.
+    /// Tells when something was committed. By then [`CurrentView::snapshot`] has it in it.
     pub fn revisions(&self) -> watch::Receiver<Revision> {
         self.0.changed.subscribe()
     }
@@ -109,7 +109,7 @@ impl Live {
     }
 }
 
-impl StatusSource for Live {
+impl StatusSource for CurrentView {
     fn certificate_status(
         &self,
         id: &CertificateId,

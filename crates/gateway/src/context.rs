@@ -1,0 +1,56 @@
+//! What operations, checks and doors work on: the handles of one data folder, as plain values.
+//!
+//! Not here: deeds, which each subject has for itself, and the folder's lock, which
+//! [`Gateway`](crate::Gateway) holds. Invariant: all handles are of the same folder.
+
+use std::sync::Arc;
+
+use authority::Authority;
+use clock::Clock;
+use store::Store;
+use wire::static_key::StaticKey;
+
+use crate::config::Config;
+use crate::current_view::CurrentView;
+use crate::data::DataDir;
+use crate::doors::Doors;
+use crate::error::GatewayError;
+use crate::metrics::Metrics;
+use crate::projections::Projections;
+
+/// The handles of one data folder.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) data: DataDir,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Store,
+    pub(crate) authority: Arc<Authority>,
+    /// The key of the VPN's control channel.
+    pub(crate) tls_auth: StaticKey,
+    pub(crate) view: CurrentView,
+    pub(crate) projections: Projections,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) doors: Doors,
+    /// When it was opened, wall time in seconds.
+    pub(crate) started: u64,
+}
+
+impl Context {
+    /// Wall time, seconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now().unix_secs()
+    }
+
+    /// The settings as they were read last.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.view.policy().config)
+    }
+
+    /// The doors, or why none is open.
+    pub(crate) fn running(&self) -> Result<&Doors, GatewayError> {
+        if self.doors.is_any_open() {
+            return Ok(&self.doors);
+        }
+        Err(GatewayError::NotRunning { folder: self.data.path().to_owned() })
+    }
+}
