@@ -1,4 +1,4 @@
-//! What a session tells its driver and what the driver answers. Values only, no behaviour.
+//! What a session tells its driver and what the driver answers. Values only.
 
 use std::fmt;
 use std::time::Duration;
@@ -155,4 +155,18 @@ pub enum TimeoutReason {
     CertificateExpiry,
     /// The last message of a closing session was not acknowledged in time.
     Drain,
+}
+
+impl TimeoutReason {
+    /// Every reason.
+    pub const ALL: [TimeoutReason; 8] = [
+        TimeoutReason::Retransmit,
+        TimeoutReason::HandWindow,
+        TimeoutReason::PushRequest,
+        TimeoutReason::Renegotiate,
+        TimeoutReason::KeySwitch,
+        TimeoutReason::KeyExpiry,
+        TimeoutReason::CertificateExpiry,
+        TimeoutReason::Drain,
+    ];
 }

@@ -1,129 +1,73 @@
-//! One key generation: one reliability state, one TLS connection, one pair of key messages.
+//! One key generation: a TLS connection over a reliability state of its own, and the texts that wait
+//! for it.
 //!
 //! A session has one current generation. An older one lives on as data keys alone ([`crate::keys`]).
+//! How far its handshake is, is the session's to know: here is only what carries it.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::time::Duration;
 
 use wire::KeyId;
-use wire::key_material::KeyMaterial;
-use wire::key_method::{ClientKeySource, ServerKeySource};
-use wire::{SessionId, prf};
+use wire::message::encode_text;
+use zeroize::Zeroizing;
 
 use crate::end::{EndReason, Progress};
 use crate::reliable::Reliable;
 use crate::tls::Tls;
 
-/// A handshake and what came of it.
+/// What carries one handshake and the texts after it.
 pub(crate) struct Generation {
     pub(crate) key_id: KeyId,
-    pub(crate) begun_by: Initiator,
-    pub(crate) started: Duration,
-    /// When the present step has taken too long.
-    pub(crate) deadline: Option<Duration>,
     pub(crate) reliable: Reliable,
     pub(crate) tls: Tls,
-    pub(crate) state: HandshakeState,
-    pub(crate) sources: Sources,
-    pub(crate) key_message_sent: bool,
-    pub(crate) key_message_received: bool,
-    /// Both key messages went over and ours is acknowledged: text messages may leave.
-    pub(crate) active: bool,
+    pub(crate) started: Duration,
+    /// When what is unfinished has taken too long.
+    pub(crate) deadline: Option<Duration>,
+    begun: Begun,
+    texts: Texts,
 }
 
-/// Which side sent the first reset of a generation, as far as this side knows.
+/// How a generation began, as far as this side knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Initiator {
-    Us,
-    Peer,
+pub(crate) enum Begun {
+    /// By hard resets, as the first of a session.
+    First,
+    /// By a soft reset of ours.
+    ByUs,
+    /// By a soft reset of the peer.
+    ByPeer,
 }
 
-/// What a generation waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HandshakeState {
-    /// TLS, then the peer's key message.
-    ExpectKeyMessage,
-    /// Server: the driver's verdict on the identity. Where our key message still waits as well, nothing
-    /// is sent: what follows the verdict brings the acknowledgements.
-    ExpectAdmission,
-    /// Client: the push.
-    ExpectPushReply,
-    /// The data plane to open with the key. Nothing is sent, acknowledgements included: with the
-    /// next packet the peer may begin to use the key.
-    ExpectInstall,
-    /// Server: the client to be ready for its push.
-    ExpectPushRequest,
-    /// Acknowledgements of our last messages.
-    ExpectAcks,
-    /// Nothing.
-    Complete,
-    /// The next generation: the TLS connection of this one is of no more use.
-    Broken,
-    /// The last text to be acknowledged; the session ends.
-    Closing,
-}
-
-/// Both sides' contributions to the PRF.
-pub(crate) struct Sources {
-    pub(crate) client: Option<ClientKeySource>,
-    pub(crate) server: Option<ServerKeySource>,
+/// Texts for the peer, who reads them once both key messages are over and ours is acknowledged.
+enum Texts {
+    Held(VecDeque<Zeroizing<Vec<u8>>>),
+    Open,
 }
 
 impl Generation {
     pub(crate) fn new(
         key_id: KeyId,
-        begun_by: Initiator,
+        begun: Begun,
         reliable: Reliable,
         tls: Tls,
         started: Duration,
         window: Duration,
     ) -> Self {
-        Self {
-            key_id,
-            begun_by,
-            started,
-            deadline: Some(started + window),
-            reliable,
-            tls,
-            state: HandshakeState::ExpectKeyMessage,
-            sources: Sources { client: None, server: None },
-            key_message_sent: false,
-            key_message_received: false,
-            active: false,
-        }
+        let (deadline, texts) = (Some(started + window), Texts::Held(VecDeque::new()));
+        Self { key_id, reliable, tls, started, deadline, begun, texts }
     }
 
-    /// Nothing is sent for a moment; each step says why.
-    pub(crate) fn is_held(&self) -> bool {
-        match self.state {
-            HandshakeState::ExpectInstall => true,
-            HandshakeState::ExpectAdmission => !self.key_message_sent,
-            _ => false,
-        }
-    }
-
-    pub(crate) fn is_first(&self) -> bool {
-        self.key_id == KeyId::FIRST
-    }
-
-    pub(crate) fn is_broken(&self) -> bool {
-        self.state == HandshakeState::Broken
+    /// True if the peer may go on with TLS in place of a reset: version 3 answers our soft reset so.
+    pub(crate) fn may_open_with_tls(&self) -> bool {
+        self.begun == Begun::ByUs
     }
 
     /// Its TLS connection is lost: nothing more is read from it, and what it had to say is not repeated.
     pub(crate) fn break_off(&mut self, deadline: Duration) {
-        self.state = HandshakeState::Broken;
         self.deadline.get_or_insert(deadline);
         self.reliable.abandon();
-    }
-
-    /// True if the peer may go on with TLS in place of a reset (section 4.5): version 3 answers our
-    /// soft reset so.
-    pub(crate) fn may_open_with_tls(&self) -> bool {
-        self.begun_by == Initiator::Us && !self.is_first()
-    }
-
-    pub(crate) fn is_complete(&self) -> bool {
-        self.state == HandshakeState::Complete
+        self.texts = Texts::Held(VecDeque::new());
     }
 
     /// Moves TLS bytes to the send window, once both resets have arrived.
@@ -134,40 +78,64 @@ impl Generation {
         }
     }
 
-    /// Data keys by the exporter, or by the PRF with the ids of the hard reset.
-    pub(crate) fn derive(
-        &self,
-        exporter: bool,
-        client: SessionId,
-        server: SessionId,
-    ) -> Result<KeyMaterial, EndReason> {
-        if exporter {
-            return self.tls.export();
+    /// Says a text as soon as the peer reads it.
+    pub(crate) fn say(&mut self, text: &str) -> Result<(), EndReason> {
+        match &mut self.texts {
+            Texts::Held(waiting) => waiting.push_back(Zeroizing::new(encode_text(text))),
+            Texts::Open => self.say_at_once(text)?,
         }
-        let (Some(from_client), Some(from_server)) = (&self.sources.client, &self.sources.server)
-        else {
-            return Err(EndReason::KeyDerivationFailed);
-        };
-        prf::expand(from_client, from_server, client, server)
-            .map_err(|_| EndReason::KeyDerivationFailed)
+        Ok(())
     }
 
-    /// How far it came.
-    pub(crate) fn progress(&self) -> Progress {
-        match self.state {
-            HandshakeState::ExpectKeyMessage if !self.reliable.reset_acknowledged() => {
-                Progress::ResetUnanswered
+    /// Says this text instead of all that wait.
+    pub(crate) fn say_last(&mut self, text: &str) -> Result<(), EndReason> {
+        if let Texts::Held(waiting) = &mut self.texts {
+            waiting.clear();
+        }
+        self.say(text)
+    }
+
+    /// Says a text to a peer that is known to read it, or that is not waited for.
+    pub(crate) fn say_at_once(&mut self, text: &str) -> Result<(), EndReason> {
+        self.say_bytes(&Zeroizing::new(encode_text(text)))
+    }
+
+    /// Each leaves TLS before the next one goes in, which has room for a few dozen only.
+    fn say_bytes(&mut self, text: &[u8]) -> Result<(), EndReason> {
+        self.tls.send_message(text)?;
+        self.flush_tls();
+        Ok(())
+    }
+
+    /// Both key messages are over: lets texts go if ours is acknowledged, and says whether it was so
+    /// just now.
+    pub(crate) fn open_texts(&mut self) -> Result<bool, EndReason> {
+        if !self.reliable.all_acknowledged() {
+            return Ok(false);
+        }
+        match mem::replace(&mut self.texts, Texts::Open) {
+            Texts::Open => Ok(false),
+            Texts::Held(waiting) => {
+                waiting.iter().try_for_each(|text| self.say_bytes(text))?;
+                Ok(true)
             }
-            HandshakeState::ExpectKeyMessage => self.tls.progress(),
-            HandshakeState::ExpectAdmission => Progress::AwaitingAdmission,
-            HandshakeState::ExpectInstall => Progress::AwaitingInstall,
-            HandshakeState::ExpectPushReply => Progress::NoPushReply,
-            HandshakeState::ExpectPushRequest if self.active => Progress::NoPushRequest,
-            HandshakeState::ExpectPushRequest
-            | HandshakeState::ExpectAcks
-            | HandshakeState::Closing => Progress::Unacknowledged,
-            HandshakeState::Complete => Progress::Complete,
-            HandshakeState::Broken => Progress::StreamBroken,
+        }
+    }
+
+    pub(crate) fn texts_are_open(&self) -> bool {
+        matches!(self.texts, Texts::Open)
+    }
+
+    /// The peer has all that we said.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.texts_are_open() && self.reliable.all_acknowledged()
+    }
+
+    /// How far TLS came, for a handshake that waits for nothing else.
+    pub(crate) fn progress(&self) -> Progress {
+        match self.reliable.reset_acknowledged() {
+            true => self.tls.progress(),
+            false => Progress::ResetUnanswered,
         }
     }
 }

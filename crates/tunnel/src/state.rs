@@ -28,9 +28,14 @@ pub struct SessionState {
     pub(crate) last_sent: Option<ReplayStamp>,
     pub(crate) replay: SessionReplay,
     pub(crate) key_id: KeyId,
-    pub(crate) negotiated: Option<Negotiated>,
     pub(crate) keys: Vec<SavedKey>,
     pub(crate) sealing: Option<KeyId>,
+    pub(crate) side: SavedSide,
+}
+
+/// What only one role has of it.
+#[derive(Default)]
+pub(crate) struct SavedSide {
     pub(crate) leaf: Option<[u8; 32]>,
     pub(crate) auth_token: Zeroizing<String>,
     pub(crate) auth_user: String,
@@ -41,7 +46,7 @@ pub struct SessionState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Opening,
-    Established,
+    Established(Negotiated),
     Over,
 }
 
@@ -69,27 +74,29 @@ impl SessionState {
         self.peer
     }
 
-    /// What both sides agreed on.
+    /// What both sides agreed on, if it goes on when restored.
     pub fn negotiated(&self) -> Option<Negotiated> {
-        self.negotiated
+        match self.stage {
+            Stage::Established(negotiated) => Some(negotiated),
+            Stage::Opening | Stage::Over => None,
+        }
     }
 
     /// True if it goes on when restored; else a client starts over and a server's session ends.
     pub fn is_established(&self) -> bool {
-        self.stage == Stage::Established
+        matches!(self.stage, Stage::Established(_))
     }
 
     /// The bytes to store. Secret.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let texts: usize = self.pushed.iter().map(|text| text.len() + 4).sum();
-        let size = 256 + self.keys.len() * (KeyMaterial::LEN + 32) + self.auth_token.len() + texts;
         // Sized at once, so that no secret stays behind in a buffer that was outgrown.
-        let mut out = Writer(Zeroizing::new(Vec::with_capacity(size + self.auth_user.len())));
+        let size = 256 + self.keys.len() * (KeyMaterial::LEN + 32) + self.side.len();
+        let mut out = Writer(Zeroizing::new(Vec::with_capacity(size)));
         out.u8(VERSION);
         out.u8(u8::from(self.role == Role::TlsServer));
         out.u8(match self.stage {
             Stage::Opening => 0,
-            Stage::Established => 1,
+            Stage::Established(_) => 1,
             Stage::Over => 2,
         });
         out.bytes(self.id.as_bytes());
@@ -101,15 +108,11 @@ impl SessionState {
         out.replay(self.replay.first);
         out.replay(self.replay.later);
         out.u8(self.key_id.get());
-        out.option(self.negotiated, Writer::negotiated);
+        out.option(self.negotiated(), Writer::negotiated);
         out.u8(self.keys.len() as u8);
         self.keys.iter().for_each(|key| out.key(key));
         out.option(self.sealing, |out, key_id| out.u8(key_id.get()));
-        out.option(self.leaf, |out, leaf| out.bytes(&leaf));
-        out.text(&self.auth_token);
-        out.text(&self.auth_user);
-        out.u32(self.pushed.len() as u32);
-        self.pushed.iter().for_each(|text| out.text(text));
+        out.side(&self.side);
         out.0
     }
 
@@ -120,33 +123,32 @@ impl SessionState {
             VERSION => {}
             other => return Err(StateError::UnknownVersion(other)),
         }
-        let state = Self {
-            role: if reader.bool()? { Role::TlsServer } else { Role::TlsClient },
-            stage: match reader.u8()? {
-                0 => Stage::Opening,
-                1 => Stage::Established,
-                2 => Stage::Over,
-                _ => return Err(StateError::Damaged),
-            },
-            id: reader.session_id()?,
-            peer: reader.option(Reader::session_id)?,
-            last_sent: reader
-                .option(|reader| Ok(ReplayStamp { id: reader.u32()?, time: reader.u32()? }))?,
-            replay: SessionReplay {
-                first: reader.replay()?,
-                later: reader.replay()?,
-                ..SessionReplay::default()
-            },
-            key_id: reader.key_id()?,
-            negotiated: reader.option(Reader::negotiated)?,
-            keys: reader.keys()?,
-            sealing: reader.option(Reader::key_id)?,
-            leaf: reader.option(Reader::array)?,
-            auth_token: Zeroizing::new(reader.text()?),
-            auth_user: reader.text()?,
-            pushed: reader.texts()?,
+        let role = if reader.bool()? { Role::TlsServer } else { Role::TlsClient };
+        let stage = reader.u8()?;
+        let id = reader.session_id()?;
+        let peer = reader.option(Reader::session_id)?;
+        let last_sent = reader.option(Reader::stamp)?;
+        let (first, later) = (reader.replay()?, reader.replay()?);
+        let replay = SessionReplay { first, later, ..SessionReplay::default() };
+        let key_id = reader.key_id()?;
+        let stage = match (stage, reader.option(Reader::negotiated)?) {
+            (0, None) => Stage::Opening,
+            (1, Some(negotiated)) => Stage::Established(negotiated),
+            (2, None) => Stage::Over,
+            _ => return Err(StateError::Damaged),
         };
+        let (keys, sealing) = (reader.keys()?, reader.option(Reader::key_id)?);
+        let side = reader.side()?;
+        let state = Self { role, stage, id, peer, last_sent, replay, key_id, keys, sealing, side };
         if reader.0.is_empty() { Ok(state) } else { Err(StateError::Damaged) }
+    }
+}
+
+impl SavedSide {
+    /// Bytes that it takes at most, without what has a fixed size.
+    fn len(&self) -> usize {
+        let texts: usize = self.pushed.iter().map(|text| text.len() + 4).sum();
+        self.auth_token.len() + self.auth_user.len() + texts
     }
 }
 
@@ -212,6 +214,14 @@ impl Writer {
         }
     }
 
+    fn side(&mut self, side: &SavedSide) {
+        self.option(side.leaf, |out, leaf| out.bytes(&leaf));
+        self.text(&side.auth_token);
+        self.text(&side.auth_user);
+        self.u32(side.pushed.len() as u32);
+        side.pushed.iter().for_each(|text| self.text(text));
+    }
+
     fn replay(&mut self, replay: ControlReplay) {
         self.u32(replay.time);
         self.u32(replay.highest);
@@ -260,6 +270,19 @@ impl Reader<'_> {
             1 => Ok(true),
             _ => Err(StateError::Damaged),
         }
+    }
+
+    fn side(&mut self) -> Result<SavedSide, StateError> {
+        Ok(SavedSide {
+            leaf: self.option(Reader::array)?,
+            auth_token: Zeroizing::new(self.text()?),
+            auth_user: self.text()?,
+            pushed: self.texts()?,
+        })
+    }
+
+    fn stamp(&mut self) -> Result<ReplayStamp, StateError> {
+        Ok(ReplayStamp { id: self.u32()?, time: self.u32()? })
     }
 
     fn replay(&mut self) -> Result<ControlReplay, StateError> {
@@ -355,7 +378,7 @@ mod tests {
         let bytes = state().encode();
         let again = SessionState::decode(&bytes).expect("own bytes");
         assert_eq!(*again.encode(), *bytes);
-        assert_eq!(again.negotiated(), state().negotiated);
+        assert_eq!(again.negotiated(), state().negotiated());
     }
 
     #[test]
@@ -390,24 +413,25 @@ mod tests {
         };
         SessionState {
             role: Role::TlsServer,
-            stage: Stage::Established,
-            id: SessionId::new([1; 8]).expect("not zero"),
-            peer: SessionId::new([2; 8]),
-            last_sent: Some(ReplayStamp { id: 9, time: 1000 }),
-            replay: SessionReplay::after(ControlReplay { time: 1000, highest: 7, seen: 5 }),
-            key_id: KeyId::FIRST,
-            negotiated: Some(Negotiated {
+            stage: Stage::Established(Negotiated {
                 cipher: Cipher::ChaCha20Poly1305,
                 exporter: true,
                 exit_notify: true,
                 peer_id: PeerId::new(3),
             }),
+            id: SessionId::new([1; 8]).expect("not zero"),
+            peer: SessionId::new([2; 8]),
+            last_sent: Some(ReplayStamp { id: 9, time: 1000 }),
+            replay: SessionReplay::after(ControlReplay { time: 1000, highest: 7, seen: 5 }),
+            key_id: KeyId::FIRST,
             keys: vec![key(0, Some(Duration::from_secs(9))), key(1, None)],
             sealing: Some(KeyId::FIRST),
-            leaf: Some([8; 32]),
-            auth_token: Zeroizing::new("token".to_owned()),
-            auth_user: "user".to_owned(),
-            pushed: vec![Zeroizing::new("PUSH_REPLY,ping 10".to_owned())],
+            side: SavedSide {
+                leaf: Some([8; 32]),
+                auth_token: Zeroizing::new("token".to_owned()),
+                auth_user: "user".to_owned(),
+                pushed: vec![Zeroizing::new("PUSH_REPLY,ping 10".to_owned())],
+            },
         }
     }
 }

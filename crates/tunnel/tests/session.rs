@@ -197,6 +197,28 @@ fn an_answer_that_is_not_awaited_is_an_error_and_has_no_effect() {
 }
 
 #[test]
+fn an_answer_counts_once_and_in_its_own_step_alone() {
+    let mut world = World::new(Setup { slow_driver: true, ..Setup::fine(33) });
+    while world
+        .server()
+        .is_none_or(|server| server.session.progress() != Progress::AwaitingAdmission)
+    {
+        world.run_for(Duration::from_millis(1));
+    }
+    let (id, now) = (world.client.session.id(), world.now);
+    let server = &mut world.servers.get_mut(&id).expect("a session").session;
+    assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::Key));
+    assert_eq!(server.admit(world::grant(), now), Ok(()));
+    assert_eq!(server.admit(world::grant(), now), Err(NotAwaited::Admission));
+    let refusal = Refusal { code: "device_disabled", told: String::new() };
+    assert_eq!(server.refuse(refusal, now), Err(NotAwaited::Admission));
+    assert_eq!(server.progress(), Progress::AwaitingInstall);
+    assert_eq!(server.key_installed(KeyId::FIRST.next(), now), Err(NotAwaited::Key));
+    assert_eq!(server.key_installed(KeyId::FIRST, now), Ok(()));
+    assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::Key));
+}
+
+#[test]
 fn exit_ends_both_sides() {
     for by_client in [true, false] {
         let mut world = established(Setup::fine(7));

@@ -1,43 +1,51 @@
 //! One OpenVPN connection of either role: what its driver calls, in which order.
 //!
-//! This file holds the state and the way in and out. What both roles do to bring a key into use is in
-//! [`handshake`], each role's messages are in [`server`] and [`client`], new generations in [`reneg`],
-//! deadlines in [`timers`], the end in [`close`], a saved session in [`restore`]. Those rest on this
-//! file, and it holds their parts together.
+//! This file is the way in and out. What is due when is in [`machine`], for both roles; where a session
+//! stands in [`phase`]; the steps of its handshakes, each a type that owns what it needs, in [`server`]
+//! and [`client`], after the rules in [`handshake`]; what every step works with in [`self::core`] and [`link`].
+//! Deadlines are in [`timers`], the rules for new generations in [`reneg`], last words in [`close`], a
+//! saved session in [`restore`].
 
 mod client;
 mod close;
+mod core;
 mod handshake;
+mod link;
+mod machine;
+mod phase;
 mod reneg;
 mod restore;
 mod server;
 mod timers;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clock::Now;
-use wire::control::ControlPacket;
 use wire::key_material::Role;
+use wire::push::PushReply;
 use wire::wrap::Unwrapped;
-use wire::{KeyId, MessageId, Opcode, SessionId};
-use zeroize::Zeroizing;
+use wire::{KeyId, Opcode, SessionId};
 
+use crate::closing::{Close, Refusal};
 use crate::config::{ClientConfig, ServerConfig, Timing};
 use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::entropy::{Entropy, Seed};
-use crate::event::{Event, Negotiated};
+use crate::event::{Deadline, Event, Grant, Negotiated, RenegotiateReason};
 use crate::gate::Accepted;
-use crate::generation::{Generation, Initiator};
-use crate::keys::Keys;
-use crate::reliable::{PIGGYBACKED_ACKS, Reliable};
-use crate::tls::Tls;
+use crate::generation::{Begun, Generation};
+use crate::not_awaited::NotAwaited;
+use crate::reliable::Reliable;
+use crate::state::{SessionState, Stage};
 use crate::wrapping::Wrapping;
 
+use self::core::Core;
 use client::ClientSide;
+use close::denied;
+use link::Link;
+use machine::Machine;
+use phase::Phase;
 use server::ServerSide;
 
 /// One OpenVPN connection.
@@ -56,171 +64,170 @@ use server::ServerSide;
 /// After `Ended`, drain `poll_transmit` once more (it may hold a last acknowledgement or alert) and
 /// drop the session.
 pub struct Session {
-    pub(crate) side: Side,
-    pub(crate) id: SessionId,
-    pub(crate) peer: Option<SessionId>,
-    pub(crate) wrapping: Wrapping,
-    pub(crate) entropy: Entropy,
-    pub(crate) timing: Timing,
-    pub(crate) primary: Generation,
-    pub(crate) keys: Keys,
-    pub(crate) negotiated: Option<Negotiated>,
-    pub(crate) phase: Phase,
-    pub(crate) renegotiate_at: Option<Duration>,
-    pub(crate) texts: VecDeque<Zeroizing<Vec<u8>>>,
-    pub(crate) events: VecDeque<Event>,
-    pub(crate) now: Now,
+    machine: EitherMachine,
 }
 
-/// What only one role has.
-pub(crate) enum Side {
-    Server(Box<ServerSide>),
-    Client(Box<ClientSide>),
+enum EitherMachine {
+    Server(Machine<ServerSide>),
+    Client(Machine<ClientSide>),
 }
 
-/// Where a session stands as a whole.
-pub(crate) enum Phase {
-    /// Before its first key is in use.
-    Opening,
-    /// In use, renegotiating or not.
-    Established,
-    /// Saying goodbye.
-    Draining { until: Duration, reason: EndReason },
-    /// Over.
-    Ended,
+/// What both roles do alike.
+macro_rules! either {
+    ($session:ident, $machine:ident => $what:expr) => {
+        match &$session.machine {
+            EitherMachine::Server($machine) => $what,
+            EitherMachine::Client($machine) => $what,
+        }
+    };
+    (mut $session:ident, $machine:ident => $what:expr) => {
+        match &mut $session.machine {
+            EitherMachine::Server($machine) => $what,
+            EitherMachine::Client($machine) => $what,
+        }
+    };
+}
+
+impl From<Machine<ServerSide>> for Session {
+    fn from(machine: Machine<ServerSide>) -> Self {
+        Self { machine: EitherMachine::Server(machine) }
+    }
+}
+
+impl From<Machine<ClientSide>> for Session {
+    fn from(machine: Machine<ClientSide>) -> Self {
+        Self { machine: EitherMachine::Client(machine) }
+    }
 }
 
 impl Session {
     /// A server's session from what the gate accepted.
     pub fn server(config: Arc<ServerConfig>, accepted: Accepted, seed: Seed, now: Now) -> Session {
-        let wrapping = Wrapping::after_gate(accepted.wrap, accepted.stamp, now);
-        let timing = config.timing.clone();
-        let reliable = Reliable::after_gate(
-            wrapping.payload_room(timing.max_control_datagram, PIGGYBACKED_ACKS),
-        );
-        let tls = Tls::server(&config.tls);
-        let primary = Generation::new(
-            KeyId::FIRST,
-            Initiator::Peer,
-            reliable,
-            tls,
-            now.boot,
-            timing.hand_window,
-        );
-        let side = Side::Server(Box::new(ServerSide::new(config)));
-        let entropy = Entropy::new(&seed);
-        let mut session =
-            Self::begin(side, accepted.session_id, wrapping, entropy, timing, primary, now);
-        session.peer = Some(accepted.packet.session_id);
+        let (wrapping, timing) =
+            (Wrapping::after_gate(accepted.wrap, accepted.stamp, now), config.timing.clone());
+        let link = Link::new(accepted.session_id, Some(accepted.packet.session_id), wrapping);
+        let mut reliable = Reliable::after_gate(link.room(timing.max_control_datagram));
         // The gate has checked sender and cookie, and no window can be full.
-        let _taken = session.primary.reliable.receive(accepted.packet, now.boot);
-        session.advance();
-        session
+        let _taken = reliable.receive(accepted.packet, now.boot);
+        let side = ServerSide::new(config);
+        Self::begin(side, link, reliable, Entropy::new(&seed), timing, now).into()
     }
 
     /// A client's session; its first datagram waits in `poll_transmit`.
     pub fn client(config: Arc<ClientConfig>, seed: Seed, now: Now) -> Session {
-        let wrapping = Wrapping::new(Arc::clone(&config.wrap));
-        let timing = config.timing.clone();
-        let room = wrapping.payload_room(timing.max_control_datagram, PIGGYBACKED_ACKS);
-        let reliable = Reliable::with_reset(Opcode::CONTROL_HARD_RESET_CLIENT_V2, room);
-        let tls = Tls::client(&config.tls);
-        let primary = Generation::new(
-            KeyId::FIRST,
-            Initiator::Us,
-            reliable,
-            tls,
-            now.boot,
-            timing.hand_window,
-        );
-        let side = Side::Client(Box::new(ClientSide::new(config)));
+        let (wrapping, timing) = (Wrapping::new(Arc::clone(&config.wrap)), config.timing.clone());
         let mut entropy = Entropy::new(&seed);
-        let id = entropy.session_id();
-        let mut session = Self::begin(side, id, wrapping, entropy, timing, primary, now);
-        session.advance();
-        session
+        let link = Link::new(entropy.session_id(), None, wrapping);
+        let room = link.room(timing.max_control_datagram);
+        let reliable = Reliable::with_reset(Opcode::CONTROL_HARD_RESET_CLIENT_V2, room);
+        Self::begin(ClientSide::new(config), link, reliable, entropy, timing, now).into()
     }
 
-    fn begin(
-        side: Side,
-        id: SessionId,
-        wrapping: Wrapping,
+    fn begin<R: handshake::Role>(
+        side: R,
+        link: Link,
+        reliable: Reliable,
         entropy: Entropy,
         timing: Timing,
-        primary: Generation,
+        now: Now,
+    ) -> Machine<R> {
+        let (begun, window) = (Begun::First, timing.hand_window);
+        let generation =
+            Generation::new(KeyId::FIRST, begun, reliable, side.tls(), now.boot, window);
+        let core = Core::new(R::TLS, link, generation, entropy, timing, now);
+        let mut machine = Machine { side, core, phase: Phase::Opening(R::opening()) };
+        machine.advance();
+        machine
+    }
+
+    /// A server's session from its saved state.
+    ///
+    /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
+    /// that lost them, and a renegotiation begins. If not, it ends.
+    pub fn restore_server(
+        config: Arc<ServerConfig>,
+        state: SessionState,
+        seed: Seed,
         now: Now,
     ) -> Session {
-        Session {
-            side,
-            id,
-            peer: None,
-            wrapping,
-            entropy,
-            timing,
-            primary,
-            keys: Keys::default(),
-            negotiated: None,
-            phase: Phase::Opening,
-            renegotiate_at: None,
-            texts: VecDeque::new(),
-            events: VecDeque::new(),
-            now,
+        let wrap = config.check.session_wrap();
+        let wrapping = Wrapping::restored(wrap, state.last_sent, state.replay);
+        let timing = config.timing.clone();
+        let side = ServerSide::restored(config, &state.side);
+        restore::revive(side, state, wrapping, timing, seed, now).into()
+    }
+
+    /// A client's session from its saved state.
+    ///
+    /// If it was established, events give its data keys (`KeyReady`, `KeyActive`) for a data plane
+    /// that lost them, and a renegotiation begins. If not, it starts over with a new session id.
+    pub fn restore_client(
+        config: Arc<ClientConfig>,
+        state: SessionState,
+        seed: Seed,
+        now: Now,
+    ) -> Session {
+        if state.stage == Stage::Opening {
+            return Session::client(config, seed, now);
         }
+        let wrapping = Wrapping::restored(Arc::clone(&config.wrap), state.last_sent, state.replay);
+        let timing = config.timing.clone();
+        let side = ClientSide::restored(config, &state.side);
+        restore::revive(side, state, wrapping, timing, seed, now).into()
+    }
+
+    /// Everything that a restored session needs, as of the last call with a time.
+    pub fn save(&self) -> SessionState {
+        either!(self, machine => restore::save(machine))
     }
 
     /// Server or client.
     pub fn role(&self) -> Role {
-        match self.side {
-            Side::Server(_) => Role::TlsServer,
-            Side::Client(_) => Role::TlsClient,
-        }
+        either!(self, machine => machine.core.role)
     }
 
     /// Our session id.
     pub fn id(&self) -> SessionId {
-        self.id
+        either!(self, machine => machine.core.link.id())
     }
 
     /// The peer's session id, once it is known.
     pub fn peer_session_id(&self) -> Option<SessionId> {
-        self.peer
+        either!(self, machine => machine.core.link.peer())
     }
 
-    /// What both sides agreed on, once they did.
+    /// What both sides agreed on, from then until the end begins.
     pub fn negotiated(&self) -> Option<Negotiated> {
-        self.negotiated
+        either!(self, machine => machine.phase.negotiated())
+    }
+
+    /// Client: the push that is in force, also after a restore.
+    pub fn pushed(&self) -> Option<&PushReply> {
+        match &self.machine {
+            EitherMachine::Client(machine) => machine.side.pushed(),
+            EitherMachine::Server(_) => None,
+        }
     }
 
     /// How far the current negotiation came.
     pub fn progress(&self) -> Progress {
-        self.primary.progress()
+        either!(self, machine => machine.phase.progress(&machine.core.generation))
     }
 
     /// True from `Established` until the end begins.
     pub fn is_established(&self) -> bool {
-        matches!(self.phase, Phase::Established)
+        either!(self, machine => matches!(machine.phase, Phase::Up(_)))
     }
 
     /// True from `Ended` on.
     pub fn is_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ended)
+        either!(self, machine => machine.is_ended())
     }
 
     /// Takes a control packet from the peer's address whose wrapping was verified with the keys of this
     /// session. An error says why it had no effect.
     pub fn handle(&mut self, unwrapped: Unwrapped, now: Now) -> Result<(), DropReason> {
-        self.now = now;
-        if self.is_ended() {
-            return Err(DropReason::SessionEnded);
-        }
-        let (stamp, packet) = unwrapped.into_parts();
-        self.check_sender(&packet)?;
-        self.check_opcode(&packet)?;
-        self.wrapping.check_replay(stamp, now)?;
-        self.peer.get_or_insert(packet.session_id);
-        let taken = self.route(packet);
-        self.advance();
-        taken
+        either!(mut self, machine => machine.handle(unwrapped, now))
     }
 
     /// The same for a datagram that nobody has checked before.
@@ -228,92 +235,71 @@ impl Session {
         if self.is_ended() {
             return Err(DropReason::SessionEnded);
         }
-        let unwrapped = self.wrapping.open(datagram)?;
+        let unwrapped = either!(self, machine => machine.core.link.open(datagram))?;
         self.handle(unwrapped, now)
-    }
-
-    fn check_sender(&self, packet: &ControlPacket) -> Result<(), DropReason> {
-        if packet.acked_session.is_some_and(|acked| acked != self.id) {
-            return Err(DropReason::WrongAckedSession);
-        }
-        match self.peer {
-            Some(peer) if peer == packet.session_id => Ok(()),
-            Some(_) => Err(DropReason::WrongSession),
-            // The client's first answer: a reset that acknowledges ours.
-            None if packet.opcode != Opcode::CONTROL_HARD_RESET_SERVER_V2 => {
-                Err(DropReason::UnexpectedOpcode)
-            }
-            None if packet.acks.contains(MessageId::FIRST) => Ok(()),
-            None => Err(DropReason::WrongAckedSession),
-        }
-    }
-
-    fn check_opcode(&self, packet: &ControlPacket) -> Result<(), DropReason> {
-        let reset = match packet.opcode {
-            Opcode::ACK_V1 => return Ok(()),
-            Opcode::CONTROL_V1 => false,
-            Opcode::CONTROL_SOFT_RESET_V1 if packet.key_id != KeyId::FIRST => true,
-            Opcode::CONTROL_HARD_RESET_CLIENT_V2 if self.role() == Role::TlsServer => true,
-            Opcode::CONTROL_HARD_RESET_SERVER_V2 if self.role() == Role::TlsClient => true,
-            _ => return Err(DropReason::UnexpectedOpcode),
-        };
-        let is_first = packet.message_id == Some(MessageId::FIRST);
-        let unannounced = packet.key_id == self.primary.key_id && self.primary.may_open_with_tls();
-        if is_first == reset || (is_first && unannounced) {
-            Ok(())
-        } else {
-            Err(DropReason::BadMessageId)
-        }
-    }
-
-    fn route(&mut self, packet: ControlPacket) -> Result<(), DropReason> {
-        if packet.key_id == self.primary.key_id {
-            self.primary.reliable.receive(packet, self.now.boot)
-        } else if packet.opcode == Opcode::CONTROL_SOFT_RESET_V1 {
-            self.peer_renegotiates(packet)
-        } else {
-            Err(DropReason::KeyIdOutOfSync)
-        }
     }
 
     /// The next datagram for the peer. Call until there is none.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Vec<u8>> {
-        self.now = now;
-        if self.primary.is_held() && !self.is_ended() {
-            return None;
-        }
-        let out = self.primary.reliable.poll(now.boot)?;
-        let packet = ControlPacket {
-            opcode: out.opcode,
-            key_id: self.primary.key_id,
-            session_id: self.id,
-            acks: out.acks,
-            acked_session: self.peer.filter(|_| !out.acks.is_empty()),
-            message_id: out.message_id,
-            payload: out.payload,
-        };
-        Some(self.wrapping.seal(&packet, now))
+        either!(mut self, machine => machine.poll_transmit(now))
     }
 
     /// The next event. Call until there is none.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        either!(mut self, machine => machine.core.events.pop_front())
     }
 
-    /// Both hard-reset ids as (client, server), which the PRF mixes in.
-    pub(crate) fn session_pair(&self) -> (SessionId, SessionId) {
-        let peer = self.peer.unwrap_or(self.id);
-        match self.role() {
-            Role::TlsClient => (self.id, peer),
-            Role::TlsServer => (peer, self.id),
+    /// When `handle_timeout` is to be called next.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        either!(self, machine => machine.agenda().earliest())
+    }
+
+    /// Does what is due. Calling it early does no harm.
+    pub fn handle_timeout(&mut self, now: Now) {
+        either!(mut self, machine => machine.handle_timeout(now));
+    }
+
+    /// Server: yes to an `Admission`.
+    pub fn admit(&mut self, grant: Grant, now: Now) -> Result<(), NotAwaited> {
+        let what = NotAwaited::Admission;
+        match &mut self.machine {
+            EitherMachine::Server(machine) => machine
+                .answer(what, now, |phase, side, core| server::admit(&grant, phase, side, core)),
+            EitherMachine::Client(machine) => Err(machine.not_awaited(what)),
         }
     }
 
-    pub(crate) fn end(&mut self, reason: EndReason) {
-        if !self.is_ended() {
-            self.phase = Phase::Ended;
-            self.events.push_back(Event::Ended(reason));
+    /// Server: no to an `Admission`.
+    pub fn refuse(&mut self, refusal: Refusal, now: Now) -> Result<(), NotAwaited> {
+        match &mut self.machine {
+            EitherMachine::Server(machine) if server::awaits_admission(&machine.phase) => {
+                machine.core.now = now;
+                machine.close_with(denied(&refusal.told), EndReason::Refused(refusal));
+                Ok(())
+            }
+            EitherMachine::Server(machine) => Err(machine.not_awaited(NotAwaited::Admission)),
+            EitherMachine::Client(machine) => Err(machine.not_awaited(NotAwaited::Admission)),
         }
+    }
+
+    /// The data plane opens with this key. Only then leaves what lets the peer use it.
+    pub fn key_installed(&mut self, key_id: KeyId, now: Now) -> Result<(), NotAwaited> {
+        either!(mut self, machine => machine.key_installed(key_id, now))
+    }
+
+    /// The data plane opened the first packet under this key.
+    pub fn data_seen(&mut self, key_id: KeyId, now: Now) {
+        either!(mut self, machine => machine.data_seen(key_id, now));
+    }
+
+    /// Begins a new key generation, unless one is unfinished or there is none yet.
+    pub fn renegotiate(&mut self, _why: RenegotiateReason, now: Now) {
+        either!(mut self, machine => machine.renegotiate(now));
+    }
+
+    /// Ends the session. `Ended` follows once the peer has acknowledged, or after 5 seconds.
+    pub fn close(&mut self, how: Close, now: Now) {
+        either!(mut self, machine => machine.close(how, now));
     }
 }
 
@@ -321,10 +307,10 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("role", &self.role())
-            .field("id", &self.id)
-            .field("peer", &self.peer)
-            .field("key_id", &self.primary.key_id)
-            .field("state", &self.primary.state)
+            .field("id", &self.id())
+            .field("peer", &self.peer_session_id())
+            .field("key_id", &either!(self, machine => machine.core.generation.key_id))
+            .field("progress", &self.progress())
             .finish_non_exhaustive()
     }
 }

@@ -1,86 +1,62 @@
-//! All deadlines of a session, each with its reason.
+//! What a session waits for, by reason.
 //!
 //! Acknowledgements and first transmissions have no timer: they wait in `poll_transmit`.
 
-use clock::Now;
+use std::time::Duration;
 
-use crate::end::EndReason;
-use crate::event::{Deadline, RenegotiateReason, TimeoutReason};
-use crate::session::{Phase, Session, Side};
+use crate::event::{Deadline, TimeoutReason};
 
-impl Session {
-    /// When `handle_timeout` is to be called next.
-    pub fn poll_timeout(&self) -> Option<Deadline> {
-        let deadline = |at: Option<std::time::Duration>, why| at.map(|at| Deadline { at, why });
-        let repeat = self.primary.reliable.next_timeout().filter(|_| !self.primary.is_held());
-        let repeat = deadline(repeat, TimeoutReason::Retransmit);
-        match &self.phase {
-            Phase::Ended => None,
-            Phase::Draining { until, .. } => {
-                repeat.into_iter().chain(deadline(Some(*until), TimeoutReason::Drain)).min()
-            }
-            Phase::Opening | Phase::Established => [
-                repeat,
-                deadline(self.primary.deadline, TimeoutReason::HandWindow),
-                deadline(self.next_push_request(), TimeoutReason::PushRequest),
-                deadline(self.renegotiate_at, TimeoutReason::Renegotiate),
-                deadline(self.keys.switch.map(|switch| switch.at), TimeoutReason::KeySwitch),
-                deadline(self.keys.next_expiry(), TimeoutReason::KeyExpiry),
-                deadline(self.keys.sealing_ends(), TimeoutReason::KeyExpiry),
-                deadline(self.certificate_ends(), TimeoutReason::CertificateExpiry),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
+/// The deadlines of one moment, at most one for each reason.
+#[derive(Default)]
+pub(crate) struct Agenda {
+    at: [Option<Duration>; TimeoutReason::ALL.len()],
+}
+
+impl Agenda {
+    /// Adds a deadline; of two with one reason the earlier counts.
+    pub(crate) fn with(mut self, why: TimeoutReason, at: Option<Duration>) -> Self {
+        let entries = TimeoutReason::ALL.iter().zip(&mut self.at);
+        for (_, entry) in entries.filter(|(reason, _)| **reason == why) {
+            *entry = match (*entry, at) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
         }
+        self
     }
 
-    /// Does what is due. Calling it early does no harm.
-    pub fn handle_timeout(&mut self, now: Now) {
-        self.now = now;
-        match &self.phase {
-            Phase::Ended => {}
-            Phase::Draining { until, .. } if *until <= now.boot => self.finish_closing(),
-            Phase::Draining { .. } => {}
-            Phase::Opening | Phase::Established => self.handle_due(now),
-        }
+    pub(crate) fn earliest(&self) -> Option<Deadline> {
+        self.deadlines().min()
     }
 
-    fn handle_due(&mut self, now: Now) {
-        let due = |at: Option<std::time::Duration>| at.is_some_and(|at| at <= now.boot);
-        self.switch_if_due();
-        let expired = self.keys.expire(now.boot);
-        self.report_retired(expired);
-        if due(self.certificate_ends()) {
-            return self.end_with_certificate();
-        }
-        if due(self.keys.sealing_ends()) {
-            return self.end(EndReason::KeyTooOld);
-        }
-        if due(self.primary.deadline) {
-            return self.end(self.too_long());
-        }
-        if due(self.next_push_request()) {
-            self.request_push();
-        }
-        if due(self.renegotiate_at) {
-            self.renegotiate_at = None;
-            self.renegotiate(RenegotiateReason::Age, now);
-        }
-        self.advance();
+    pub(crate) fn is_due(&self, why: TimeoutReason, now: Duration) -> bool {
+        self.deadlines().any(|deadline| deadline.why == why && deadline.at <= now)
     }
 
-    fn too_long(&self) -> EndReason {
-        match self.phase {
-            Phase::Opening => EndReason::HandshakeTimeout(self.progress()),
-            _ => EndReason::RenegotiationTimeout(self.progress()),
-        }
+    fn deadlines(&self) -> impl Iterator<Item = Deadline> {
+        let entries = TimeoutReason::ALL.into_iter().zip(self.at);
+        entries.filter_map(|(why, at)| at.map(|at| Deadline { at, why }))
     }
+}
 
-    fn next_push_request(&self) -> Option<std::time::Duration> {
-        match &self.side {
-            Side::Client(client) => client.next_request(),
-            Side::Server(_) => None,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_comes_first_and_each_is_due_by_its_own_time() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        let agenda = Agenda::default()
+            .with(TimeoutReason::KeyExpiry, seconds(9))
+            .with(TimeoutReason::KeyExpiry, seconds(5))
+            .with(TimeoutReason::KeyExpiry, None)
+            .with(TimeoutReason::Renegotiate, seconds(7));
+        let five = Duration::from_secs(5);
+        let earliest = Deadline { at: five, why: TimeoutReason::KeyExpiry };
+        assert_eq!(agenda.earliest(), Some(earliest));
+        assert!(agenda.is_due(TimeoutReason::KeyExpiry, five));
+        assert!(!agenda.is_due(TimeoutReason::Renegotiate, five));
+        assert!(!agenda.is_due(TimeoutReason::Drain, five));
+        assert_eq!(Agenda::default().earliest(), None);
     }
 }
