@@ -1,4 +1,4 @@
-//! The stateless cookie (section 5.1): a server session id that proves an address.
+//! The stateless cookie: a server session id that proves an address.
 //!
 //! It is a MAC over time slot, address and client session id, so nothing is kept until a third
 //! packet brings it back.

@@ -1,4 +1,4 @@
-//! The stateless door of a server (section 5): nothing is kept for a stranger.
+//! The stateless door of a server: nothing is kept for a stranger.
 //!
 //! A reset is answered with a session id that is a cookie; the packet that brings it back makes a
 //! session. What memory there is has a fixed size: answered resets, spent cookies, token buckets.
@@ -193,7 +193,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The checks of section 5.2 that need no secret; gives what the packet says is our session id.
+/// The checks of a third packet that need no secret; gives what the packet says is our session id.
 fn third_packet(packet: &ControlPacket) -> Result<SessionId, DropReason> {
     let cookie = packet.acked_session.ok_or(DropReason::NoCookie)?;
     if packet.key_id != KeyId::FIRST {

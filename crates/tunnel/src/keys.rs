@@ -1,7 +1,7 @@
 //! The data keys of a session: which ones the data plane opens with, which one it seals with.
 //!
 //! Sealing moves to a new key when its generation is complete and the peer has used it, or a grace
-//! has passed; at once when yet another renegotiation begins (section 4.5). A former key stays for
+//! has passed; at once when yet another renegotiation begins. A former key stays for
 //! opening until its transition window ends. No key seals beyond its hard end, at which a session that has
 //! no newer one is over. Once both sides seal with a key, those before the last
 //! one have [`IN_FLIGHT`] left. There is one key for an id, so there are never more than eight.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::end::{EndReason, Misbehaviour, Progress};
 
-/// Longest message in one record (section 6.1).
+/// Longest message in one record.
 pub(crate) const MAX_MESSAGE: usize = 2048;
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-OpenVPN-datakeys";
 /// More than a HelloRetryRequest, less than a certificate.
@@ -149,7 +149,7 @@ impl Tls {
         chain.unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect()
     }
 
-    /// 256 bytes by the exporter, without context (section 7.2).
+    /// 256 bytes by the exporter, without context.
     pub(crate) fn export(&self) -> Result<KeyMaterial, EndReason> {
         let mut bytes = Zeroizing::new([0; KeyMaterial::LEN]);
         let side = self.side.as_ref().map_err(|error| EndReason::TlsFailed(error.clone()))?;

@@ -1,4 +1,4 @@
-//! The data channel's ciphers, and the choice of one (section 8).
+//! The data channel's ciphers, and the choice of one.
 //!
 //! The server's order decides. A name that nobody here implements is skipped, never an error: lists of
 //! peers hold what they hold.

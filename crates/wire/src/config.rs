@@ -1,4 +1,4 @@
-//! The grammar of `.ovpn` files: directives, quotes, comments, inline blocks (section 15.1).
+//! The grammar of `.ovpn` files: directives, quotes, comments, inline blocks.
 //!
 //! What a directive means is not known here. Every error names line and column; block contents, which
 //! are often secret, are wiped when dropped and not shown by `Debug`.

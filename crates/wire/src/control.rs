@@ -6,7 +6,7 @@
 //!         | message id u32 | payload                    (both absent in ACK_V1)
 //! ```
 //!
-//! A [`ControlPacket`] that came from a parser obeys section 2 of the protocol notes: at most eight
+//! A [`ControlPacket`] that came from a parser holds to what the protocol allows: at most eight
 //! acks, no all-zero session id, a hard reset with key id 0 only.
 
 use std::error::Error;
@@ -111,7 +111,7 @@ impl ControlPacket {
         }
     }
 
-    /// The packet without wrapping (section 2.3).
+    /// The packet without wrapping.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.encoded_len());
         out.push(self.first_byte());

@@ -1,4 +1,4 @@
-//! Data packets in clear: their headers, and the payloads that are not the user's (sections 10.1, 11).
+//! Data packets in clear: their headers, and the payloads that are not the user's.
 
 use std::error::Error;
 use std::fmt;

@@ -56,7 +56,7 @@ pub struct KeySlices<'a> {
 }
 
 impl KeySlices<'_> {
-    /// The eight bytes behind the packet id in an AEAD nonce (section 10.2).
+    /// The eight bytes behind the packet id in an AEAD nonce.
     pub fn implicit_iv(&self) -> [u8; 8] {
         let [a, b, c, d, e, f, g, h, ..] = *self.hmac;
         [a, b, c, d, e, f, g, h]

@@ -1,4 +1,4 @@
-//! The key-method-2 message: what each side says first inside TLS (section 6.2).
+//! The key-method-2 message: what each side says first inside TLS.
 //!
 //! ```text
 //! u32 0 | u8 2 | pre_master (48, client only) | random1 (32) | random2 (32)

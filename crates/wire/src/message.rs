@@ -1,4 +1,4 @@
-//! Text messages on the control channel (section 9).
+//! Text messages on the control channel.
 //!
 //! Each is text and one NUL in a TLS record of its own; newer peers put several into one record. A
 //! message with control characters is refused, so nothing that a peer says can confuse a log.

@@ -1,4 +1,4 @@
-//! MTU arithmetic: what encapsulation costs, and the MSS that follows (section 12).
+//! MTU arithmetic: what encapsulation costs, and the MSS that follows.
 //!
 //! All values are derived from the layouts here, on one page.
 

@@ -1,4 +1,4 @@
-//! The options string that both sides compare for their logs (section 6.3).
+//! The options string that both sides compare for their logs.
 //!
 //! Nothing in it is enforced: of a peer's string only `cipher` and `comp-lzo` have a use. Ours is made
 //! such that a stock peer finds nothing to warn about.

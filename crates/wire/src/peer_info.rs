@@ -1,4 +1,4 @@
-//! What a client says about itself: `NAME=value` lines (section 6.4).
+//! What a client says about itself: `NAME=value` lines.
 //!
 //! Names and values of a parsed [`PeerInfo`] are harmless: other characters are replaced or the line is
 //! dropped, as in the reference, so that they may go into logs and environments.

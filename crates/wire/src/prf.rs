@@ -1,4 +1,4 @@
-//! The TLS 1.0 pseudo-random function, and data-channel keys made with it (section 7.1).
+//! The TLS 1.0 pseudo-random function, and data-channel keys made with it.
 //!
 //! For peers that know no TLS exporter. The function is the one of TLS 1.0 whatever version of TLS the
 //! control channel speaks; MD5 has no other use in Handfast.

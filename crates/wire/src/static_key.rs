@@ -36,7 +36,7 @@ impl StaticKey {
         slices(&self.0, pair)
     }
 
-    /// Reads a key file (section 2.5): text before the first line is ignored, data behind 256 bytes too.
+    /// Reads a key file: text before the first line is ignored, data behind 256 bytes too.
     pub fn parse(text: &str) -> Result<Self, StaticKeyError> {
         let mut lines = text.lines().enumerate();
         if !lines.by_ref().any(|(_, line)| line.trim() == BEGIN) {

@@ -1,4 +1,4 @@
-//! Packets in a TCP stream: each behind its length (section 1).
+//! Packets in a TCP stream: each behind its length.
 //!
 //! Only the framing; what a packet is, others know. Invariant: nothing is ever waited for beyond
 //! [`MAX_FRAME`] bytes, and a stream that once broke the framing is read no further, since nothing

@@ -1,4 +1,4 @@
-//! tls-auth: an HMAC over every control packet, so that strangers get no answer at all (section 2.4).
+//! tls-auth: an HMAC over every control packet, so that strangers get no answer at all.
 //!
 //! ```text
 //! wire:       byte0 | own session id (8) | HMAC (n) | replay id u32 | replay time u32 | body

@@ -1,4 +1,4 @@
-//! Splits a line of configuration, or a pushed option, into words (section 15.1).
+//! Splits a line of configuration, or a pushed option, into words.
 //!
 //! Quotes and comments begin only at the start of a word. A backslash escapes a backslash, a double
 //! quote or white space, and nothing else; inside single quotes it is an ordinary character.

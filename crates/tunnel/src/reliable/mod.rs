@@ -1,4 +1,4 @@
-//! The reliability layer of one key generation (section 3): both windows and the acknowledgements.
+//! The reliability layer of one key generation: both windows and the acknowledgements.
 //!
 //! It knows packets and times, not TLS and not wrapping. Every buffer in it is bounded by a window.
 

@@ -1,6 +1,6 @@
 //! Cuts the TLS stream into messages and repeats them until they are acknowledged.
 //!
-//! Timers (section 3): a message is due at once, then after 2, 4 and 8 seconds, and every 8 seconds
+//! Timers: a message is due at once, then after 2, 4 and 8 seconds, and every 8 seconds
 //! from there. Stock doubles without end; the cap costs a few packets on a dead path and saves a
 //! handshake on a lossy one. A message that three later ones overtook is due at once.
 

@@ -1,4 +1,4 @@
-//! What a server tells a client to set up: pushed options as strict types (sections 9.1, 9.2).
+//! What a server tells a client to set up: pushed options as strict types.
 //!
 //! Addresses are addresses and names are names before they leave this module, so nothing pushed can
 //! reach a shell or a file as text. The one exception, [`PushOption::Other`], is printable text that is

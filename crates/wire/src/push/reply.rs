@@ -1,4 +1,4 @@
-//! Push replies: one text message, or several joined by `push-continuation` (section 9.1).
+//! Push replies: one text message, or several joined by `push-continuation`.
 //!
 //! Both directions are bounded: a message never exceeds what stock clients read, and what a server
 //! pushes in parts never exceeds [`PushCollector::MAX_BYTES`].
