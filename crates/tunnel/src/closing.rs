@@ -21,5 +21,5 @@ pub struct Refusal {
     /// Stable snake_case reason for counters.
     pub code: &'static str,
     /// Text behind `AUTH_FAILED,`; empty sends none.
-    pub told: String,
+    pub peer_message: String,
 }

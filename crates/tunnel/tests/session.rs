@@ -183,7 +183,7 @@ fn a_push_of_any_size_that_a_client_takes_arrives_whole() {
 fn an_answer_that_is_not_awaited_is_an_error_and_has_no_effect() {
     let mut world = established(Setup::fine(32));
     let (id, now) = (world.client.session.id(), world.now);
-    let refusal = || Refusal { code: "device_disabled", told: String::new() };
+    let refusal = || Refusal { code: "device_disabled", peer_message: String::new() };
     let client = &mut world.client.session;
     assert_eq!(client.admit(world::grant(), now), Err(NotAwaited::Admission));
     let server = &mut world.servers.get_mut(&id).expect("a session").session;
@@ -210,7 +210,7 @@ fn an_answer_counts_once_and_in_its_own_step_alone() {
     assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::Key));
     assert_eq!(server.admit(world::grant(), now), Ok(()));
     assert_eq!(server.admit(world::grant(), now), Err(NotAwaited::Admission));
-    let refusal = Refusal { code: "device_disabled", told: String::new() };
+    let refusal = Refusal { code: "device_disabled", peer_message: String::new() };
     assert_eq!(server.refuse(refusal, now), Err(NotAwaited::Admission));
     assert_eq!(server.progress(), Progress::AwaitingInstall);
     assert_eq!(server.key_installed(KeyId::FIRST.next(), now), Err(NotAwaited::Key));

@@ -176,8 +176,9 @@ impl Registry {
     }
 
     fn refuse(&mut self, id: ConnectionId, denied: Denied, why: fn(Denied) -> DisconnectReason) {
-        let told = tunnel::Refusal { code: denied.code(), told: denied.peer_message() };
-        self.end(id, why(denied), Some(ToSession::Refused(told)));
+        let (code, peer_message) = (denied.code(), denied.peer_message());
+        let refusal = tunnel::Refusal { code, peer_message };
+        self.end(id, why(denied), Some(ToSession::Refused(refusal)));
     }
 
     fn established(&mut self, id: ConnectionId, cipher: Option<Cipher>) {

@@ -274,7 +274,7 @@ impl Session {
         match &mut self.machine {
             EitherMachine::Server(machine) if server::awaits_admission(&machine.phase) => {
                 machine.core.now = now;
-                machine.close_with(denied(&refusal.told), EndReason::Refused(refusal));
+                machine.close_with(denied(&refusal.peer_message), EndReason::Refused(refusal));
                 Ok(())
             }
             EitherMachine::Server(machine) => Err(machine.not_awaited(NotAwaited::Admission)),

@@ -382,7 +382,7 @@ impl World {
             return;
         };
         if refuse {
-            let refusal = Refusal { code: "device_disabled", told: "no".to_owned() };
+            let refusal = Refusal { code: "device_disabled", peer_message: "no".to_owned() };
             let _may_be_late = party.session.refuse(refusal, now);
         } else {
             let _may_be_late = party.session.admit(grant, now);
