@@ -279,3 +279,77 @@ impl fmt::Display for PushFault {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+
+    #[test]
+    fn the_codes_of_a_servers_ends_are_those_that_its_reasons_have() {
+        let mut listed = EndReason::SERVER_CODES.to_vec();
+        let mut given: Vec<&str> =
+            every_reason().filter(ends_a_server).map(|end| end.code()).collect();
+        listed.sort_unstable();
+        given.sort_unstable();
+        given.dedup();
+        assert_eq!(listed, given);
+    }
+
+    /// A refusal has its own code, and that another session took the place is counted by whoever closed.
+    fn ends_a_server(reason: &EndReason) -> bool {
+        !matches!(
+            reason,
+            EndReason::Refused(_)
+                | EndReason::Closed(Close::Replaced)
+                | EndReason::AuthFailed(_)
+                | EndReason::PushUnusable(_)
+                | EndReason::PeerRestart { .. }
+                | EndReason::PeerHalt(_)
+        )
+    }
+
+    fn every_reason() -> impl Iterator<Item = EndReason> {
+        let silent = EndReason::HandshakeTimeout(Progress::SilentAfterOurCertificate);
+        let replaced = EndReason::Closed(Close::Replaced);
+        iter::successors(Some(EndReason::HandshakeTimeout(Progress::BeforeHello)), following)
+            .chain([silent, replaced])
+    }
+
+    /// A chain through all variants: a new one does not compile before it has its place here.
+    fn following(reason: &EndReason) -> Option<EndReason> {
+        let refusal = Refusal { code: "device_disabled", peer_message: String::new() };
+        Some(match reason {
+            EndReason::HandshakeTimeout(_) => {
+                EndReason::RenegotiationTimeout(Progress::BeforeHello)
+            }
+            EndReason::RenegotiationTimeout(_) => {
+                EndReason::TlsFailed(rustls::Error::HandshakeNotComplete)
+            }
+            EndReason::TlsFailed(_) => EndReason::PeerMisbehaved(Misbehaviour::BadKeyMessage),
+            EndReason::PeerMisbehaved(_) => EndReason::NoCommonCipher,
+            EndReason::NoCommonCipher => EndReason::IdentityChanged,
+            EndReason::IdentityChanged => EndReason::CertificateExpired,
+            EndReason::CertificateExpired => EndReason::KeyTooOld,
+            EndReason::KeyTooOld => EndReason::Refused(refusal),
+            EndReason::Refused(_) => EndReason::AuthFailed(AuthFailure::Denied(String::new())),
+            EndReason::AuthFailed(_) => EndReason::PushUnusable(PushFault::Fragments),
+            EndReason::PushUnusable(_) => EndReason::PeerExit,
+            EndReason::PeerExit => EndReason::PeerRestart {
+                keep_credentials: false,
+                next_server: false,
+                text: String::new(),
+            },
+            EndReason::PeerRestart { .. } => EndReason::PeerHalt(String::new()),
+            EndReason::PeerHalt(_) => EndReason::Closed(Close::Exit),
+            EndReason::Closed(_) => EndReason::RestoredMidHandshake,
+            EndReason::RestoredMidHandshake => EndReason::RestoredAfterItsEnd,
+            EndReason::RestoredAfterItsEnd => EndReason::KeyDerivationFailed,
+            EndReason::KeyDerivationFailed => EndReason::OwnKeyMessage(KeyMethodError::BadStart),
+            EndReason::OwnKeyMessage(_) => EndReason::OwnPush(PushEncodeError::Empty),
+            EndReason::OwnPush(_) => EndReason::OwnMessageNotTaken,
+            EndReason::OwnMessageNotTaken => return None,
+        })
+    }
+}
