@@ -82,6 +82,10 @@ impl Wrapping {
         max_datagram.saturating_sub(IPV6_AND_UDP + self.wrap.packet_overhead(acks)).max(AT_LEAST)
     }
 
+    pub(crate) fn wrap(&self) -> Arc<ControlWrap> {
+        Arc::clone(&self.wrap)
+    }
+
     pub(crate) fn last_sent(&self) -> Option<ReplayStamp> {
         self.last_sent
     }

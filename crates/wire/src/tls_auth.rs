@@ -115,6 +115,11 @@ impl TlsAuth {
         self.digest.tag_len() + STAMP_LEN
     }
 
+    /// The static key, to be kept with a session. Secret.
+    pub fn key(&self) -> &StaticKey {
+        &self.source
+    }
+
     /// The digest.
     pub fn digest(&self) -> AuthDigest {
         self.digest

@@ -150,11 +150,9 @@ impl Session {
         seed: Seed,
         now: Now,
     ) -> Session {
-        let wrap = config.check.session_wrap();
-        let wrapping = Wrapping::restored(wrap, state.last_sent, state.replay);
         let timing = config.timing.clone();
         let side = ServerSide::restored(config, &state.side);
-        restore::revive(side, state, wrapping, timing, seed, now).into()
+        restore::revive(side, state, timing, seed, now).into()
     }
 
     /// A client's session from its saved state.
@@ -170,10 +168,9 @@ impl Session {
         if state.stage == Stage::Opening {
             return Session::client(config, seed, now);
         }
-        let wrapping = Wrapping::restored(Arc::clone(&config.wrap), state.last_sent, state.replay);
         let timing = config.timing.clone();
         let side = ClientSide::restored(config, &state.side);
-        restore::revive(side, state, wrapping, timing, seed, now).into()
+        restore::revive(side, state, timing, seed, now).into()
     }
 
     /// Everything that a restored session needs, as of the last call with a time.

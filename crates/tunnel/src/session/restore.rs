@@ -31,6 +31,7 @@ pub(crate) fn save<R: Role>(machine: &Machine<R>) -> SessionState {
         stage: stage(phase),
         id: core.link.id(),
         peer: core.link.peer(),
+        wrap: wrapping.wrap(),
         last_sent: wrapping.last_sent(),
         replay: wrapping.replay(),
         key_id: core.generation.key_id,
@@ -74,11 +75,11 @@ fn save_key(key: &HeldKey, boot: Duration) -> SavedKey {
 pub(crate) fn revive<R: Role>(
     side: R,
     state: SessionState,
-    wrapping: Wrapping,
     timing: Timing,
     seed: Seed,
     now: Now,
 ) -> Machine<R> {
+    let wrapping = Wrapping::restored(state.wrap, state.last_sent, state.replay);
     let link = Link::new(state.id, state.peer, wrapping);
     let core = Core::restored(R::TLS, link, state.key_id, side.tls(), seed, timing, now);
     let mut machine = Machine { side, core, phase: Phase::Ended };

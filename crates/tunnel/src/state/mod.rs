@@ -1,23 +1,30 @@
 //! A session as plain data: what a restart or another machine needs to go on.
 //!
-//! Data keys, counters and the agreement are in it; TLS is not, so a restored session renegotiates at
+//! Data keys, the control channel's keys, counters and the agreement are in it; TLS is not, so a restored session renegotiates at
 //! once. Times are kept as what is left of them. The encoding has a version and is wiped when dropped.
+
+mod codec;
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::cipher::Cipher;
 use wire::key_material::{KeyMaterial, Role};
-use wire::tls_auth::{ControlReplay, ReplayStamp, SessionReplay};
-use wire::{KeyId, PeerId, SessionId};
+use wire::static_key::StaticKey;
+use wire::tls_auth::{ReplayStamp, SessionReplay};
+use wire::wrap::ControlWrap;
+use wire::{KeyId, SessionId};
 use zeroize::Zeroizing;
 
 use crate::event::Negotiated;
 
-const VERSION: u8 = 2;
-/// More than any push holds.
-const MAX_TEXT: usize = 1 << 20;
+use codec::{Reader, Writer};
+
+const VERSION: u8 = 3;
+/// Without keys and texts.
+const FIXED_SIZE: usize = 256 + StaticKey::LEN;
 
 /// A saved session. Holds secrets.
 pub struct SessionState {
@@ -25,6 +32,8 @@ pub struct SessionState {
     pub(crate) stage: Stage,
     pub(crate) id: SessionId,
     pub(crate) peer: Option<SessionId>,
+    /// The session's own, which need not be that of others.
+    pub(crate) wrap: Arc<ControlWrap>,
     pub(crate) last_sent: Option<ReplayStamp>,
     pub(crate) replay: SessionReplay,
     pub(crate) key_id: KeyId,
@@ -90,7 +99,7 @@ impl SessionState {
     /// The bytes to store. Secret.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         // Sized at once, so that no secret stays behind in a buffer that was outgrown.
-        let size = 256 + self.keys.len() * (KeyMaterial::LEN + 32) + self.side.len();
+        let size = FIXED_SIZE + self.keys.len() * (KeyMaterial::LEN + 32) + self.side.len();
         let mut out = Writer(Zeroizing::new(Vec::with_capacity(size)));
         out.u8(VERSION);
         out.u8(u8::from(self.role == Role::TlsServer));
@@ -101,6 +110,7 @@ impl SessionState {
         });
         out.bytes(self.id.as_bytes());
         out.option(self.peer, |out, peer| out.bytes(peer.as_bytes()));
+        out.wrap(&self.wrap);
         out.option(self.last_sent, |out, stamp| {
             out.u32(stamp.id);
             out.u32(stamp.time);
@@ -127,6 +137,7 @@ impl SessionState {
         let stage = reader.u8()?;
         let id = reader.session_id()?;
         let peer = reader.option(Reader::session_id)?;
+        let wrap = Arc::new(reader.wrap()?);
         let last_sent = reader.option(Reader::stamp)?;
         let (first, later) = (reader.replay()?, reader.replay()?);
         let replay = SessionReplay { first, later, ..SessionReplay::default() };
@@ -139,7 +150,8 @@ impl SessionState {
         };
         let (keys, sealing) = (reader.keys()?, reader.option(Reader::key_id)?);
         let side = reader.side()?;
-        let state = Self { role, stage, id, peer, last_sent, replay, key_id, keys, sealing, side };
+        let state =
+            Self { role, stage, id, peer, wrap, last_sent, replay, key_id, keys, sealing, side };
         if reader.0.is_empty() { Ok(state) } else { Err(StateError::Damaged) }
     }
 }
@@ -183,194 +195,12 @@ impl fmt::Display for StateError {
 
 impl Error for StateError {}
 
-struct Writer(Zeroizing<Vec<u8>>);
-
-impl Writer {
-    fn u8(&mut self, value: u8) {
-        self.0.push(value);
-    }
-
-    fn u32(&mut self, value: u32) {
-        self.bytes(&value.to_be_bytes());
-    }
-
-    fn u64(&mut self, value: u64) {
-        self.bytes(&value.to_be_bytes());
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.u32(text.len() as u32);
-        self.bytes(text.as_bytes());
-    }
-
-    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
-        self.u8(u8::from(value.is_some()));
-        if let Some(value) = value {
-            write(self, value);
-        }
-    }
-
-    fn side(&mut self, side: &SavedSide) {
-        self.option(side.leaf, |out, leaf| out.bytes(&leaf));
-        self.text(&side.auth_token);
-        self.text(&side.auth_user);
-        self.u32(side.pushed.len() as u32);
-        side.pushed.iter().for_each(|text| self.text(text));
-    }
-
-    fn replay(&mut self, replay: ControlReplay) {
-        self.u32(replay.time);
-        self.u32(replay.highest);
-        self.u64(replay.seen);
-    }
-
-    fn negotiated(&mut self, negotiated: Negotiated) {
-        self.u8(cipher_number(negotiated.cipher));
-        self.u8(u8::from(negotiated.exporter));
-        self.u8(u8::from(negotiated.exit_notify));
-        self.option(negotiated.peer_id, |out, id| out.u32(id.get()));
-    }
-
-    fn key(&mut self, key: &SavedKey) {
-        self.u8(key.key_id.get());
-        self.u8(cipher_number(key.cipher));
-        self.bytes(key.material.as_bytes());
-        self.option(key.left, |out, left| out.u64(left.as_millis().try_into().unwrap_or(u64::MAX)));
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take(&mut self, len: usize) -> Result<&[u8], StateError> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or(StateError::Damaged)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], StateError> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(StateError::Damaged)?;
-        let taken = *taken;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn u8(&mut self) -> Result<u8, StateError> {
-        let [byte] = self.array()?;
-        Ok(byte)
-    }
-
-    fn bool(&mut self) -> Result<bool, StateError> {
-        match self.u8()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(StateError::Damaged),
-        }
-    }
-
-    fn side(&mut self) -> Result<SavedSide, StateError> {
-        Ok(SavedSide {
-            leaf: self.option(Reader::array)?,
-            auth_token: Zeroizing::new(self.text()?),
-            auth_user: self.text()?,
-            pushed: self.texts()?,
-        })
-    }
-
-    fn stamp(&mut self) -> Result<ReplayStamp, StateError> {
-        Ok(ReplayStamp { id: self.u32()?, time: self.u32()? })
-    }
-
-    fn replay(&mut self) -> Result<ControlReplay, StateError> {
-        Ok(ControlReplay { time: self.u32()?, highest: self.u32()?, seen: self.u64()? })
-    }
-
-    fn u32(&mut self) -> Result<u32, StateError> {
-        Ok(u32::from_be_bytes(self.array()?))
-    }
-
-    fn u64(&mut self) -> Result<u64, StateError> {
-        Ok(u64::from_be_bytes(self.array()?))
-    }
-
-    fn option<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, StateError>,
-    ) -> Result<Option<T>, StateError> {
-        if self.bool()? { read(self).map(Some) } else { Ok(None) }
-    }
-
-    fn text(&mut self) -> Result<String, StateError> {
-        let len = self.u32()? as usize;
-        if len > MAX_TEXT {
-            return Err(StateError::Damaged);
-        }
-        let bytes = self.take(len)?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| StateError::Damaged)
-    }
-
-    fn texts(&mut self) -> Result<Vec<Zeroizing<String>>, StateError> {
-        let count = self.u32()?;
-        (0..count).map(|_| self.text().map(Zeroizing::new)).collect()
-    }
-
-    fn session_id(&mut self) -> Result<SessionId, StateError> {
-        SessionId::new(self.array()?).ok_or(StateError::Damaged)
-    }
-
-    fn key_id(&mut self) -> Result<KeyId, StateError> {
-        KeyId::new(self.u8()?).ok_or(StateError::Damaged)
-    }
-
-    fn cipher(&mut self) -> Result<Cipher, StateError> {
-        let number = self.u8()?;
-        Cipher::DEFAULT
-            .into_iter()
-            .find(|cipher| cipher_number(*cipher) == number)
-            .ok_or(StateError::Damaged)
-    }
-
-    fn negotiated(&mut self) -> Result<Negotiated, StateError> {
-        Ok(Negotiated {
-            cipher: self.cipher()?,
-            exporter: self.bool()?,
-            exit_notify: self.bool()?,
-            peer_id: self.option(|reader| PeerId::new(reader.u32()?).ok_or(StateError::Damaged))?,
-        })
-    }
-
-    fn keys(&mut self) -> Result<Vec<SavedKey>, StateError> {
-        let count = self.u8()?;
-        (0..count).map(|_| self.key()).collect()
-    }
-
-    fn key(&mut self) -> Result<SavedKey, StateError> {
-        Ok(SavedKey {
-            key_id: self.key_id()?,
-            cipher: self.cipher()?,
-            material: {
-                let bytes = Zeroizing::new(self.array()?);
-                KeyMaterial::from_bytes(&bytes).map_err(|_| StateError::Damaged)?
-            },
-            left: self.option(|reader| Ok(Duration::from_millis(reader.u64()?)))?,
-        })
-    }
-}
-
-fn cipher_number(cipher: Cipher) -> u8 {
-    match cipher {
-        Cipher::Aes256Gcm => 1,
-        Cipher::Aes128Gcm => 2,
-        Cipher::ChaCha20Poly1305 => 3,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use wire::PeerId;
+    use wire::static_key::KeyDirection;
+    use wire::tls_auth::{AuthDigest, ControlReplay, TlsAuth};
+
     use super::*;
 
     #[test]
@@ -398,9 +228,34 @@ mod tests {
     }
 
     #[test]
+    fn the_wrapping_of_a_session_comes_back_whatever_it_is() {
+        let stamp = ReplayStamp { id: 1, time: 1000 };
+        let id = SessionId::new([1; 8]).expect("not zero");
+        let packet = wire::control::ControlPacket::ack(
+            KeyId::FIRST,
+            id,
+            wire::control::Acks::from_iter([wire::MessageId::FIRST]),
+            id,
+        );
+        let directions = [KeyDirection::Bidirectional, KeyDirection::Normal, KeyDirection::Inverse];
+        let auth = |direction| AuthDigest::ALL.map(|digest| tls_auth(direction, digest));
+        for wrap in directions.into_iter().flat_map(auth).chain([ControlWrap::Plain]) {
+            let sealed = wrap.seal(stamp, &packet);
+            let bytes = SessionState { wrap: Arc::new(wrap), ..state() }.encode();
+            let again = SessionState::decode(&bytes).expect("own bytes");
+            assert_eq!(again.wrap.seal(stamp, &packet), sealed, "{:?}", again.wrap);
+        }
+    }
+
+    #[test]
     fn debug_output_shows_no_secret() {
         let text = format!("{:?}", state());
         assert!(!text.contains("token"), "{text}");
+    }
+
+    fn tls_auth(direction: KeyDirection, digest: AuthDigest) -> ControlWrap {
+        let key = StaticKey::from_bytes(&std::array::from_fn(|n| n as u8));
+        ControlWrap::TlsAuth(Box::new(TlsAuth::new(&key, direction, digest)))
     }
 
     fn state() -> SessionState {
@@ -421,6 +276,7 @@ mod tests {
             }),
             id: SessionId::new([1; 8]).expect("not zero"),
             peer: SessionId::new([2; 8]),
+            wrap: Arc::new(tls_auth(KeyDirection::Normal, AuthDigest::Sha256)),
             last_sent: Some(ReplayStamp { id: 9, time: 1000 }),
             replay: SessionReplay::after(ControlReplay { time: 1000, highest: 7, seen: 5 }),
             key_id: KeyId::FIRST,
