@@ -30,6 +30,7 @@ mod keys;
 mod moves;
 mod mss;
 mod net;
+mod notices;
 pub mod offload;
 mod outbox;
 mod pace;

@@ -11,6 +11,7 @@ use wire::data::DataHeader;
 use crate::fault::{self, Place};
 use crate::keys::{NEARLY_USED_UP, OpenError, OpenKey, Opened, SealError, SealKey};
 use crate::moves::Moves;
+use crate::notices::Notices;
 use crate::pace::Pace;
 use crate::{
     DatagramSink, DropCause, Endpoint, Mss, Notice, PeerCounters, PeerRef, PeerSettings, Replayed,
@@ -61,7 +62,7 @@ impl Peer {
         &mut self,
         header: DataHeader,
         datagram: &'b mut [u8],
-        notify: &mut impl FnMut(Notice),
+        notices: &mut Notices,
     ) -> Result<Opened<'b>, DropCause> {
         let len = datagram.len() as u64;
         let key_id = header.key_id();
@@ -72,9 +73,9 @@ impl Peer {
         self.counters.rx_bytes += len;
         if !key.used {
             key.used = true;
-            notify(Notice::FirstUse { peer: self.reference, key_id });
+            notices.push(Notice::FirstUse { peer: self.reference, key_id });
         }
-        key.warn(key.open.spent(), self.reference, notify);
+        key.warn(key.open.spent(), self.reference, notices);
         Ok(opened)
     }
 
@@ -84,7 +85,7 @@ impl Peer {
         plaintext: &[u8],
         boot: Duration,
         to_udp: &mut impl DatagramSink,
-        notify: &mut impl FnMut(Notice),
+        notices: &mut Notices,
     ) -> Result<(), DropCause> {
         let key = self.keys.sealing().ok_or(DropCause::NoSealKey)?;
         let header = self.settings.header.with_key(key.id);
@@ -99,7 +100,7 @@ impl Peer {
         if self.settings.paced {
             self.pace.sent(len, boot);
         }
-        key.warn(key.seal.spent(), self.reference, notify);
+        key.warn(key.seal.spent(), self.reference, notices);
         Ok(())
     }
 }
@@ -159,10 +160,10 @@ pub(crate) struct Key {
 
 impl Key {
     /// From half on with each further share, since a renegotiation may fail.
-    fn warn(&mut self, spent: u8, peer: PeerRef, notify: &mut impl FnMut(Notice)) {
+    fn warn(&mut self, spent: u8, peer: PeerRef, notices: &mut Notices) {
         if spent > self.warned_at {
             self.warned_at = spent;
-            notify(Notice::KeysNearlyUsedUp { peer, key_id: self.id });
+            notices.push(Notice::KeysNearlyUsedUp { peer, key_id: self.id });
         }
     }
 }

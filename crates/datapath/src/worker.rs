@@ -15,38 +15,41 @@
 //! Invariant: nothing is opened or sealed for a peer once its `PeerDel` was applied.
 
 mod commands;
-mod delivery;
+mod core;
 mod filter;
+mod held;
 mod inbound;
 mod joining;
+mod onward;
 mod outbound;
 mod timers;
+mod upkeep;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use clock::Now;
 
+use self::commands::Commands;
+use self::core::Core;
+use self::filter::Filter;
+use self::held::Held;
+use self::inbound::Inbound;
+use self::joining::Joiner;
+use self::onward::{Onward, Open};
+use self::outbound::Outbound;
+pub use self::timers::{Deadline, TimeoutReason};
+use self::upkeep::Upkeep;
+use crate::notices::Queued;
 use crate::offload::Joining;
-use crate::remote_peers::RemotePeers;
-use crate::routes::Routes;
-use crate::table::Table;
-use crate::{Drops, Notice, PeerCounters, PeerRef, Rules, WorkerSettings};
-
-pub use timers::{Deadline, TimeoutReason};
+use crate::{
+    Command, Datagram, DatagramSink, Drops, Notice, Packet, PacketSink, PeerCounters, PeerRef,
+    RouteChange, Rules, WorkerSettings,
+};
 
 /// See the module's text for how to drive it.
 #[derive(Debug)]
 pub struct Worker {
-    settings: WorkerSettings,
-    table: Table,
-    remote_peers: RemotePeers,
-    routes: Routes,
-    timers: timers::Timers,
-    notices: VecDeque<Queued>,
-    drops: Drops,
-    returns: u64,
-    current_peer: Option<PeerRef>,
+    core: Core,
     rules: Option<Box<dyn Rules>>,
     joining: Joining,
 }
@@ -54,19 +57,7 @@ pub struct Worker {
 impl Worker {
     /// A worker without peers.
     pub fn new(settings: WorkerSettings) -> Self {
-        Self {
-            settings,
-            table: Table::new(settings.slots),
-            remote_peers: RemotePeers::default(),
-            routes: Routes::default(),
-            timers: timers::Timers::default(),
-            notices: VecDeque::new(),
-            drops: Drops::default(),
-            returns: 0,
-            current_peer: None,
-            rules: None,
-            joining: Joining::Nothing,
-        }
+        Self { core: Core::new(settings), rules: None, joining: Joining::Nothing }
     }
 
     /// Lets these decide what passes from the next batch on; all does, if there are none.
@@ -79,13 +70,82 @@ impl Worker {
         self.joining = joining;
     }
 
+    /// Applies one command. What comes of it is told by notices.
+    pub fn apply(&mut self, command: Command, now: Now) {
+        Commands(&mut self.core).apply(command, now);
+    }
+
+    /// A valid control packet came from the peer: it is alive.
+    pub fn heard(&mut self, peer: PeerRef, now: Now) {
+        Commands(&mut self.core).heard(peer, now);
+    }
+
+    /// Learns of another worker's peer.
+    pub fn apply_route(&mut self, change: RouteChange) {
+        Commands(&mut self.core).apply_route(change);
+    }
+
+    /// Opens received datagrams in place. Inner packets, joined where they continue each other, and
+    /// control packets go to `inward`; what
+    /// one peer sent to another goes to `to_udp` (see [`PeerToPeer`](crate::PeerToPeer)).
+    pub fn handle_datagrams<'b>(
+        &mut self,
+        batch: impl IntoIterator<Item = Datagram<'b>>,
+        now: Now,
+        inward: &mut impl PacketSink<'b>,
+        to_udp: &mut impl DatagramSink,
+    ) {
+        let Self { core, rules, joining } = self;
+        let filter = Filter::new(rules);
+        let is_filtered = filter.is_there();
+        let joiner = Joiner::new(inward, *joining);
+        let onward = Onward { joiner, outbound: Outbound { filter, to_udp } };
+        if is_filtered {
+            Inbound { core, onward, gate: Held::new(), now }.handle_datagrams(batch);
+        } else {
+            Inbound { core, onward, gate: Open, now }.handle_datagrams(batch);
+        }
+    }
+
+    /// Seals packets from the TUN device for the peers that own their destinations.
+    pub fn handle_packets<'b>(
+        &mut self,
+        batch: impl IntoIterator<Item = Packet<'b>>,
+        now: Now,
+        to_udp: &mut impl DatagramSink,
+    ) {
+        let filter = Filter::new(&mut self.rules);
+        Outbound { filter, to_udp }.handle_packets(&mut self.core, batch, now);
+    }
+
+    /// The next moment that needs [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        let at = self.core.timers.first()?;
+        Some(Deadline { at, why: TimeoutReason::KeepAlive })
+    }
+
+    /// Sends the pings that are due and tells which peers have expired.
+    pub fn handle_timeout(&mut self, now: Now, to_udp: &mut impl DatagramSink) {
+        Upkeep { core: &mut self.core, to_udp, now }.handle_timeout();
+    }
+
+    /// Sends a ping at once: where we have moved, the peer follows the first packet from there.
+    pub fn send_ping(&mut self, peer: PeerRef, now: Now, to_udp: &mut impl DatagramSink) {
+        Upkeep { core: &mut self.core, to_udp, now }.send_ping(peer);
+    }
+
+    /// Says goodbye in the data channel, for a peer that does not take it in the control channel.
+    pub fn send_exit(&mut self, peer: PeerRef, now: Now, to_udp: &mut impl DatagramSink) {
+        Upkeep { core: &mut self.core, to_udp, now }.send_exit(peer);
+    }
+
     /// The next notice for the control plane.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         loop {
-            match self.notices.pop_front()? {
+            match self.core.notices.pop()? {
                 Queued::Notice(notice) => return Some(notice),
                 Queued::Float(peer) => {
-                    if let Some(found) = self.table.named(peer) {
+                    if let Some(found) = self.core.table.named(peer) {
                         found.float_waits = false;
                         return Some(Notice::Float { peer, endpoint: found.endpoint });
                     }
@@ -96,49 +156,41 @@ impl Worker {
 
     /// A living peer's totals.
     pub fn peer_counters(&self, peer: PeerRef) -> Option<PeerCounters> {
-        self.table.find(peer).map(|found| found.counters)
+        self.core.table.find(peer).map(|found| found.counters)
     }
 
     /// The totals of every living peer, by slot.
     pub fn peers(&self) -> impl Iterator<Item = (PeerRef, PeerCounters)> {
-        self.table.peers().map(|peer| (peer.reference, peer.counters))
+        self.core.table.peers().map(|peer| (peer.reference, peer.counters))
     }
 
     /// Drops by cause since the worker was made.
     pub fn drops(&self) -> Drops {
-        self.drops
+        self.core.drops
     }
 
     /// How often a peer came back at once to an address that it seemed to have left.
     pub fn returns(&self) -> u64 {
-        self.returns
+        self.core.returns
     }
 
     /// The peer of the packet or the command that is being handled, or of the packet that was last; none
     /// while the peer isn't known. While packets that waited for more of their flow are written, it is
     /// theirs.
     pub fn current_peer(&self) -> Option<PeerRef> {
-        self.current_peer
+        self.core.current_peer
     }
 
     /// When the current peer may be sent more without overrunning it; `None` at once. Only
     /// [paced](crate::PeerSettings::paced) peers are paused, and what is handed in all the same is sent.
     pub fn paused_until(&self, now: Now) -> Option<Duration> {
-        self.table.find(self.current_peer?)?.pace.paused_until(now.boot)
+        self.core.table.find(self.core.current_peer?)?.pace.paused_until(now.boot)
     }
 
     /// What comes next is about no peer, until a packet or a command names one.
     pub fn clear_current_peer(&mut self) {
-        self.current_peer = None;
+        self.core.current_peer = None;
     }
-}
-
-/// Notices wait here. A peer that moves to and fro with every packet fills one place, not the
-/// queue: where it is gets read when the notice is.
-#[derive(Debug)]
-enum Queued {
-    Notice(Notice),
-    Float(PeerRef),
 }
 
 #[cfg(test)]

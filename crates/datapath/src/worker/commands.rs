@@ -6,40 +6,40 @@ use wire::KeyId;
 use wire::cipher::Cipher;
 use wire::key_material::{KeyMaterial, Role};
 
-use super::{Queued, Worker};
+use super::core::Core;
 use crate::fault::{self, Place};
 use crate::peer::Peer;
 use crate::{
     Command, CommandRefused, DataKeys, Endpoint, IpNet, Notice, PeerRef, PeerSettings, RouteChange,
 };
 
-impl Worker {
-    /// Applies one command. What comes of it is told by notices.
-    pub fn apply(&mut self, command: Command, now: Now) {
-        self.about(command.peer(), |worker| worker.execute(command, now));
+/// Carries commands out.
+pub(super) struct Commands<'w>(pub(super) &'w mut Core);
+
+impl Commands<'_> {
+    pub(super) fn apply(&mut self, command: Command, now: Now) {
+        self.about(command.peer(), |this| this.execute(command, now));
     }
 
-    /// A valid control packet came from the peer: it is alive.
-    pub fn heard(&mut self, peer: PeerRef, now: Now) {
-        self.about(peer, |worker| worker.peer_heard(peer, now));
+    pub(super) fn heard(&mut self, peer: PeerRef, now: Now) {
+        self.about(peer, |this| this.peer_heard(peer, now));
     }
 
-    /// Learns of another worker's peer.
-    pub fn apply_route(&mut self, change: RouteChange) {
-        self.about(change.peer(), |worker| match change {
-            RouteChange::New { peer, networks, sender } => worker.route_new(peer, networks, sender),
-            RouteChange::Del { peer } => worker.route_del(peer),
+    pub(super) fn apply_route(&mut self, change: RouteChange) {
+        self.about(change.peer(), |this| match change {
+            RouteChange::New { peer, networks, sender } => this.route_new(peer, networks, sender),
+            RouteChange::Del { peer } => this.route_del(peer),
         });
     }
 
     fn about(&mut self, peer: PeerRef, work: impl FnOnce(&mut Self) -> Result<(), CommandRefused>) {
-        self.current_peer = Some(peer);
+        self.0.current_peer = Some(peer);
         fault::pass(Place::Command, peer);
         if let Err(why) = work(self) {
-            self.notify(Notice::Refused { peer, why });
+            self.0.notices.push(Notice::Refused { peer, why });
         }
         fault::pass(Place::Command, peer);
-        self.current_peer = None;
+        self.0.current_peer = None;
     }
 
     fn execute(&mut self, command: Command, now: Now) -> Result<(), CommandRefused> {
@@ -63,31 +63,31 @@ impl Worker {
         settings: PeerSettings,
         now: Now,
     ) -> Result<(), CommandRefused> {
-        if !self.settings.shard.owns(peer.id.get()) {
+        if !self.0.settings.shard.owns(peer.id.get()) {
             return Err(CommandRefused::WrongShard);
         }
         let nets: Vec<IpNet> = settings.nets().collect();
-        self.table.insert(Peer::new(peer, endpoint, settings, now.boot))?;
+        self.0.table.insert(Peer::new(peer, endpoint, settings, now.boot))?;
         let slot = peer.id.get();
-        nets.into_iter().for_each(|net| self.routes.insert(net, slot));
-        self.rearm(slot);
+        nets.into_iter().for_each(|net| self.0.routes.insert(net, slot));
+        self.0.rearm(slot);
         Ok(())
     }
 
     fn peer_heard(&mut self, peer: PeerRef, now: Now) -> Result<(), CommandRefused> {
-        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let found = self.0.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
         if found.alive.heard(now.boot) {
-            self.rearm(peer.id.get());
+            self.0.rearm(peer.id.get());
         }
         Ok(())
     }
 
     fn peer_del(&mut self, peer: PeerRef) -> Result<(), CommandRefused> {
-        let gone = self.table.remove(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let gone = self.0.table.remove(peer).ok_or(CommandRefused::NoSuchPeer)?;
         let slot = peer.id.get();
-        gone.settings.nets().for_each(|net| self.routes.remove(net, slot));
-        self.timers.disarm(slot, gone.alive.armed);
-        self.notify(Notice::Deleted { peer, counters: gone.counters });
+        gone.settings.nets().for_each(|net| self.0.routes.remove(net, slot));
+        self.0.timers.disarm(slot, gone.alive.armed);
+        self.0.notices.push(Notice::Deleted { peer, counters: gone.counters });
         Ok(())
     }
 
@@ -98,19 +98,19 @@ impl Worker {
         sender: Option<Endpoint>,
     ) -> Result<(), CommandRefused> {
         let slot = peer.id.get();
-        if self.settings.shard.owns(slot) {
+        if self.0.settings.shard.owns(slot) {
             return Err(CommandRefused::WrongShard);
         }
-        let former = self.remote_peers.insert(slot, networks.clone(), sender);
-        former.into_iter().for_each(|net| self.routes.remove(net, slot));
-        networks.into_iter().for_each(|net| self.routes.insert(net, slot));
+        let former = self.0.remote_peers.insert(slot, networks.clone(), sender);
+        former.into_iter().for_each(|net| self.0.routes.remove(net, slot));
+        networks.into_iter().for_each(|net| self.0.routes.insert(net, slot));
         Ok(())
     }
 
     fn route_del(&mut self, peer: PeerRef) -> Result<(), CommandRefused> {
         let slot = peer.id.get();
-        let former = self.remote_peers.remove(slot);
-        former.into_iter().for_each(|net| self.routes.remove(net, slot));
+        let former = self.0.remote_peers.remove(slot);
+        former.into_iter().for_each(|net| self.0.routes.remove(net, slot));
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Worker {
         material: &KeyMaterial,
         role: Role,
     ) -> Result<(), CommandRefused> {
-        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let found = self.0.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
         if found.keys.has(key_id) {
             return Err(CommandRefused::KeyTaken);
         }
@@ -133,7 +133,7 @@ impl Worker {
     }
 
     fn key_swap(&mut self, peer: PeerRef, key_id: KeyId, now: Now) -> Result<(), CommandRefused> {
-        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let found = self.0.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
         let could_seal = found.keys.can_seal();
         if !found.keys.swap_to(key_id) {
             return Err(CommandRefused::NoSuchKey);
@@ -142,16 +142,12 @@ impl Worker {
         if !could_seal {
             found.alive.last_tx = now.boot;
         }
-        self.rearm(peer.id.get());
+        self.0.rearm(peer.id.get());
         Ok(())
     }
 
     fn key_del(&mut self, peer: PeerRef, key_id: KeyId) -> Result<(), CommandRefused> {
-        let found = self.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
+        let found = self.0.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
         if found.keys.delete(key_id) { Ok(()) } else { Err(CommandRefused::NoSuchKey) }
-    }
-
-    fn notify(&mut self, notice: Notice) {
-        self.notices.push_back(Queued::Notice(notice));
     }
 }

@@ -6,133 +6,101 @@
 use clock::Now;
 use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
 
-use super::delivery::{Accepted, Delivery, Unfiltered};
-use super::filter::Filtered;
-use super::joining::Joiner;
-use super::{Queued, Worker};
+use super::core::Core;
+use super::onward::{Accepted, Gate, Onward};
 use crate::ip::Inner;
 use crate::moves::Move;
 use crate::{
     Datagram, DatagramSink, DropCause, Endpoint, Notice, PacketSink, PeerRef, PeerToPeer, Side, mss,
 };
 
-impl Worker {
-    /// Opens received datagrams in place. Inner packets, joined where they continue each other, and
-    /// control packets go to `inward`; what
-    /// one peer sent to another goes to `to_udp` (see [`PeerToPeer`]).
-    pub fn handle_datagrams<'b>(
-        &mut self,
-        batch: impl IntoIterator<Item = Datagram<'b>>,
-        now: Now,
-        inward: &mut impl PacketSink<'b>,
-        to_udp: &mut impl DatagramSink,
-    ) {
-        let joiner = Joiner::new(inward, self.joining);
-        if self.rules.is_some() {
-            self.handle_all(batch, now, Filtered::new(joiner, to_udp));
-        } else {
-            self.handle_all(batch, now, Unfiltered { joiner, to_udp });
-        }
-    }
+/// Opens one batch.
+pub(super) struct Inbound<'w, 'b, I, U, G> {
+    pub(super) core: &'w mut Core,
+    pub(super) onward: Onward<'w, 'b, I, U>,
+    pub(super) gate: G,
+    pub(super) now: Now,
+}
 
-    fn handle_all<'b>(
-        &mut self,
-        batch: impl IntoIterator<Item = Datagram<'b>>,
-        now: Now,
-        mut delivery: impl Delivery<'b>,
-    ) {
+impl<'b, I: PacketSink<'b>, U: DatagramSink, G: Gate<'b>> Inbound<'_, 'b, I, U, G> {
+    pub(super) fn handle_datagrams(mut self, batch: impl IntoIterator<Item = Datagram<'b>>) {
         for Datagram { endpoint, bytes, stride } in batch {
             let stride = if stride == 0 { bytes.len() } else { stride };
             for datagram in bytes.chunks_mut(stride.max(1)) {
-                self.handle_datagram(&endpoint, datagram, now, &mut delivery);
+                self.handle_datagram(&endpoint, datagram);
             }
         }
-        delivery.finish(self, now);
+        self.gate.settle(self.core, &mut self.onward, self.now);
+        self.onward.joiner.flush(self.core);
     }
 
-    fn handle_datagram<'b>(
-        &mut self,
-        endpoint: &Endpoint,
-        datagram: &'b mut [u8],
-        now: Now,
-        delivery: &mut impl Delivery<'b>,
-    ) {
-        self.current_peer = None;
+    fn handle_datagram(&mut self, endpoint: &Endpoint, datagram: &'b mut [u8]) {
+        self.core.current_peer = None;
         let done = match parse_header(datagram) {
-            Ok(header) => self.handle_data(endpoint, header, datagram, now, delivery),
+            Ok(header) => self.handle_data(endpoint, header, datagram),
             Err(DataHeaderError::NotData(_)) => {
-                return delivery.inward().control(endpoint, datagram);
+                return self.onward.inward().control(endpoint, datagram);
             }
             Err(DataHeaderError::Truncated) => Err(DropCause::TooShort),
         };
         if let Err(cause) = done {
-            self.drops.count(cause);
+            self.core.drops.count(cause);
         }
     }
 
-    fn handle_data<'b>(
+    fn handle_data(
         &mut self,
         endpoint: &Endpoint,
         header: DataHeader,
         datagram: &'b mut [u8],
-        now: Now,
-        delivery: &mut impl Delivery<'b>,
     ) -> Result<(), DropCause> {
         let slot = self.sender(endpoint, header).ok_or(DropCause::UnknownPeer)?;
-        let shard = self.settings.shard;
+        let shard = self.core.settings.shard;
         if !shard.owns(slot) {
-            let taken = delivery.inward().hand_off(shard.owner(slot), endpoint, datagram);
+            let taken = self.onward.inward().hand_off(shard.owner(slot), endpoint, datagram);
             return if taken { Ok(()) } else { Err(DropCause::HandOver) };
         }
-        let packet = self.open(slot, endpoint, header, datagram, now)?;
-        self.handle_payload(slot, packet, now, delivery)
+        let packet = self.open(slot, endpoint, header, datagram)?;
+        self.handle_payload(slot, packet)
     }
 
     /// Everything up to an authentic payload whose sender is where it may be.
-    fn open<'b>(
+    fn open(
         &mut self,
         slot: u32,
         endpoint: &Endpoint,
         header: DataHeader,
         datagram: &'b mut [u8],
-        now: Now,
     ) -> Result<&'b mut [u8], DropCause> {
-        let peer = self.table.at(slot).ok_or(DropCause::UnknownPeer)?;
-        self.current_peer = Some(peer.reference);
-        let notices = &mut self.notices;
-        let mut notify = |notice| notices.push_back(Queued::Notice(notice));
-        let opened = peer.open(header, datagram, &mut notify)?;
+        let peer = self.core.table.at(slot).ok_or(DropCause::UnknownPeer)?;
+        self.core.current_peer = Some(peer.reference);
+        let opened = peer.open(header, datagram, &mut self.core.notices)?;
         let moved = peer.endpoint != *endpoint;
-        if peer.alive.heard(now.boot) {
-            self.rearm(slot);
+        if peer.alive.heard(self.now.boot) {
+            self.core.timers.rearm(slot, peer);
         }
         if moved {
-            self.follow(slot, endpoint, opened.newest, now)?;
+            self.follow(slot, endpoint, opened.newest)?;
         }
         Ok(opened.plaintext)
     }
 
     fn sender(&self, endpoint: &Endpoint, header: DataHeader) -> Option<u32> {
-        match (self.settings.side, header) {
+        let Core { settings, table, remote_peers, .. } = &*self.core;
+        match (settings.side, header) {
             (Side::Server, DataHeader::V2 { peer_id, .. }) if !peer_id.is_unset() => {
-                Some(peer_id.get()).filter(|slot| *slot < self.settings.slots)
+                Some(peer_id.get()).filter(|slot| *slot < settings.slots)
             }
             // A server that answers from elsewhere is followed if the profile says float.
-            (Side::Client, DataHeader::V2 { .. }) => self.table.slot_at(endpoint).or(Some(0)),
-            _ => self.table.slot_at(endpoint).or_else(|| self.remote_peers.slot_at(endpoint)),
+            (Side::Client, DataHeader::V2 { .. }) => table.slot_at(endpoint).or(Some(0)),
+            _ => table.slot_at(endpoint).or_else(|| remote_peers.slot_at(endpoint)),
         }
     }
 
     /// An authentic packet came from another endpoint than the known one.
-    fn follow(
-        &mut self,
-        slot: u32,
-        endpoint: &Endpoint,
-        newest: bool,
-        now: Now,
-    ) -> Result<(), DropCause> {
-        let taken = self.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
-        let Some(peer) = self.table.at(slot) else { return Ok(()) };
+    fn follow(&mut self, slot: u32, endpoint: &Endpoint, newest: bool) -> Result<(), DropCause> {
+        let taken = self.core.table.slot_at(endpoint).is_some_and(|owner| owner != slot);
+        let Some(peer) = self.core.table.at(slot) else { return Ok(()) };
         let same_remote = peer.endpoint.key() == endpoint.key();
         // A peer over TCP stays on its connection, and none moves to another's.
         let bound = peer.endpoint.stream().is_some() || endpoint.stream().is_some();
@@ -149,30 +117,25 @@ impl Worker {
             return Ok(());
         }
         let reference = peer.reference;
-        match peer.moves.follow(peer.endpoint.key(), endpoint.key(), now.boot) {
+        match peer.moves.follow(peer.endpoint.key(), endpoint.key(), self.now.boot) {
             Move::Refused => return Ok(()),
             Move::Away => {}
             Move::Back { flaps } => {
-                self.returns += 1;
-                let notice = flaps.then_some(Notice::Flapping { peer: reference });
-                self.notices.extend(notice.map(Queued::Notice));
+                self.core.returns += 1;
+                if flaps {
+                    self.core.notices.push(Notice::Flapping { peer: reference });
+                }
             }
         }
         if !std::mem::replace(&mut peer.float_waits, true) {
-            self.notices.push_back(Queued::Float(reference));
+            self.core.notices.push_float(reference);
         }
-        self.table.move_to(slot, endpoint);
+        self.core.table.move_to(slot, endpoint);
         Ok(())
     }
 
     /// What becomes of an authentic payload.
-    fn handle_payload<'b>(
-        &mut self,
-        slot: u32,
-        packet: &'b mut [u8],
-        now: Now,
-        delivery: &mut impl Delivery<'b>,
-    ) -> Result<(), DropCause> {
+    fn handle_payload(&mut self, slot: u32, packet: &'b mut [u8]) -> Result<(), DropCause> {
         match Payload::classify(packet) {
             Payload::Packet => {}
             Payload::Ping => return Ok(()),
@@ -183,18 +146,18 @@ impl Worker {
         }
         let (peer, inner) = self.checked(slot, packet)?;
         let to = self.other_peer(slot, &inner);
-        if to.is_some() && self.settings.peer_to_peer == PeerToPeer::Refuse {
+        if to.is_some() && self.core.settings.peer_to_peer == PeerToPeer::Refuse {
             return Err(DropCause::PeerToPeer);
         }
-        delivery.accepted(self, Accepted { peer, packet, to }, now)
+        let accepted = Accepted { peer, packet, to };
+        self.gate.accepted(self.core, accepted, &mut self.onward, self.now)
     }
 
     /// Of stock's options messages only the goodbye matters (protocol section 11.2).
     fn handle_occ(&mut self, slot: u32, occ: Occ) {
-        let Some(peer) = self.table.at(slot) else { return };
+        let Some(peer) = self.core.table.at(slot) else { return };
         if occ == Occ::Exit && !std::mem::replace(&mut peer.said_exit, true) {
-            let peer = peer.reference;
-            self.notices.push_back(Queued::Notice(Notice::Exit { peer }));
+            self.core.notices.push(Notice::Exit { peer: peer.reference });
         }
     }
 
@@ -204,9 +167,9 @@ impl Worker {
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
         }
-        let peer = self.table.at(slot).ok_or(DropCause::UnknownPeer)?;
+        let peer = self.core.table.at(slot).ok_or(DropCause::UnknownPeer)?;
         let own = peer.settings.addresses.contains(&inner.source);
-        if !own && self.routes.find(inner.source) != Some(slot) {
+        if !own && self.core.routes.find(inner.source) != Some(slot) {
             return Err(DropCause::ForeignSource);
         }
         mss::clamp(packet, peer.mss);
@@ -215,9 +178,9 @@ impl Worker {
 
     /// The other peer that a packet is for, unless that is the kernel's matter.
     fn other_peer(&self, slot: u32, inner: &Inner) -> Option<u32> {
-        if self.settings.peer_to_peer == PeerToPeer::ViaKernel {
+        if self.core.settings.peer_to_peer == PeerToPeer::ViaKernel {
             return None;
         }
-        self.routes.find(inner.destination).filter(|other| *other != slot)
+        self.core.routes.find(inner.destination).filter(|other| *other != slot)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Invariant: nothing waits beyond the call that brought it.
 
-use super::Worker;
+use super::core::Core;
 use crate::fault::{self, Place};
 use crate::offload::{Coalescer, Joined, Joining, VirtioHeader};
 use crate::{PacketSink, PeerRef};
@@ -29,9 +29,9 @@ impl<'s, 'b, I: PacketSink<'b>> Joiner<'s, 'b, I> {
     }
 
     /// Packets of different peers are never of one flow, so nothing is lost by not trying.
-    pub(super) fn packet(&mut self, worker: &mut Worker, peer: PeerRef, packet: &'b [u8]) {
+    pub(super) fn packet(&mut self, core: &mut Core, peer: PeerRef, packet: &'b [u8]) {
         if self.coalescer.is_some() && self.owner != Some(peer) {
-            self.flush(worker);
+            self.flush(core);
             self.owner = Some(peer);
         }
         match &mut self.coalescer {
@@ -51,13 +51,13 @@ impl<'s, 'b, I: PacketSink<'b>> Joiner<'s, 'b, I> {
 
     /// Lets the sink write what waits. Should that panic, it is its owner's end, whichever peer's packet
     /// came next.
-    pub(super) fn flush(&mut self, worker: &mut Worker) {
+    pub(super) fn flush(&mut self, core: &mut Core) {
         let (Some(owner), Some(coalescer)) = (self.owner.take(), &mut self.coalescer) else {
             return;
         };
-        let current = worker.current_peer.replace(owner);
+        let current = core.current_peer.replace(owner);
         fault::pass(Place::Coalesce, owner);
         coalescer.flush(self.sink);
-        worker.current_peer = current;
+        core.current_peer = current;
     }
 }

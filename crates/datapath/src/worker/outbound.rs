@@ -1,24 +1,33 @@
-//! From the TUN device: find the peer that owns the destination, and seal for it.
+//! To peers: find the one that owns the destination, ask the rules, and seal for it.
+//!
+//! What comes from the TUN device goes this way, and what one peer sends to another takes its last step.
 
 use clock::Now;
 
-use super::{Queued, Worker};
+use super::core::Core;
+use super::filter::Filter;
 use crate::fault::{self, Place};
 use crate::ip::Inner;
 use crate::offload::{VirtioHeader, split};
-use crate::{DatagramSink, DropCause, Packet, mss};
+use crate::{DatagramSink, DropCause, Packet};
 
-impl Worker {
+/// The way to the peers.
+pub(super) struct Outbound<'s, U> {
+    pub(super) filter: Filter<'s>,
+    pub(super) to_udp: &'s mut U,
+}
+
+impl<U: DatagramSink> Outbound<'_, U> {
     /// Seals packets from the TUN device for the peers that own their destinations.
-    pub fn handle_packets<'b>(
+    pub(super) fn handle_packets<'b>(
         &mut self,
+        core: &mut Core,
         batch: impl IntoIterator<Item = Packet<'b>>,
         now: Now,
-        to_udp: &mut impl DatagramSink,
     ) {
         for packet in batch {
-            if let Err(cause) = self.handle_packet(packet, now, to_udp) {
-                self.drops.count(cause);
+            if let Err(cause) = self.handle_packet(core, packet, now) {
+                core.drops.count(cause);
             }
         }
     }
@@ -26,75 +35,48 @@ impl Worker {
     /// One look-up serves all segments: they differ in what lies behind their addresses.
     fn handle_packet(
         &mut self,
+        core: &mut Core,
         packet: Packet<'_>,
         now: Now,
-        to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
-        self.current_peer = None;
+        core.current_peer = None;
         let inner = Inner::parse(packet.bytes).ok_or(DropCause::NotIp)?;
         if inner.is_link_local() {
             return Err(DropCause::LinkLocal);
         }
-        let slot = self.routes.find(inner.destination).ok_or(DropCause::NoRoute)?;
-        if !self.settings.shard.owns(slot) {
-            return self.hand_off(slot, &packet, to_udp);
+        let slot = core.routes.find(inner.destination).ok_or(DropCause::NoRoute)?;
+        if !core.settings.shard.owns(slot) {
+            return core.hand_off(slot, &packet, self.to_udp);
         }
-        let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
-        self.current_peer = Some(peer);
+        let peer = core.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
+        core.current_peer = Some(peer);
         let Packet { bytes, header } = packet;
-        if self.rules.is_some() && !self.may_pass(peer, bytes, &header, now) {
+        if self.filter.stops(peer, bytes, &header, &mut core.drops, now) {
             return Ok(());
         }
         let seal = |segment: &mut [u8]| {
             fault::pass(Place::Split, peer);
-            if let Err(cause) = self.seal_for(slot, segment, now, to_udp) {
-                self.drops.count(cause);
+            if let Err(cause) = core.seal_for(slot, segment, now, self.to_udp) {
+                core.drops.count(cause);
             }
         };
         split(bytes, &header, seal).map_err(|_| DropCause::BadOffload)
     }
 
-    /// Leaves a packet to the worker that owns its peer.
-    pub(super) fn hand_off(
-        &self,
-        slot: u32,
-        packet: &Packet<'_>,
-        to_udp: &mut impl DatagramSink,
-    ) -> Result<(), DropCause> {
-        let owner = self.settings.shard.owner(slot);
-        if to_udp.hand_off(owner, packet) { Ok(()) } else { Err(DropCause::HandOver) }
-    }
-
     /// Seals for one peer what another sent.
     pub(super) fn pass_on(
         &mut self,
+        core: &mut Core,
         slot: u32,
         packet: &mut [u8],
         now: Now,
-        to_udp: &mut impl DatagramSink,
     ) -> Result<(), DropCause> {
-        if self.rules.is_some() {
-            let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
-            if !self.may_pass(peer, packet, &VirtioHeader::PLAIN, now) {
+        if self.filter.is_there() {
+            let peer = core.table.at(slot).ok_or(DropCause::NoRoute)?.reference;
+            if self.filter.stops(peer, packet, &VirtioHeader::PLAIN, &mut core.drops, now) {
                 return Ok(());
             }
         }
-        self.seal_for(slot, packet, now, to_udp)
-    }
-
-    /// Seals a packet for a peer, with the segment size that its path bears.
-    pub(super) fn seal_for(
-        &mut self,
-        slot: u32,
-        packet: &mut [u8],
-        now: Now,
-        to_udp: &mut impl DatagramSink,
-    ) -> Result<(), DropCause> {
-        let peer = self.table.at(slot).ok_or(DropCause::NoRoute)?;
-        self.current_peer = Some(peer.reference);
-        mss::clamp(packet, peer.mss);
-        let notices = &mut self.notices;
-        let mut notify = |notice| notices.push_back(Queued::Notice(notice));
-        peer.seal(packet, now.boot, to_udp, &mut notify)
+        core.seal_for(slot, packet, now, self.to_udp)
     }
 }

@@ -177,7 +177,7 @@ fn keys_nearly_used_up_are_told_at_half_and_each_further_share_for_either_direct
     assert_eq!(rig.notices(), std::slice::from_ref(&notice));
 
     let (mut rig, _) = Rig::server(1);
-    rig.worker.table.at(0).unwrap().keys.sealing().unwrap().seal.set_next_id(u32::MAX);
+    rig.worker.core.table.at(0).unwrap().keys.sealing().unwrap().seal.set_next_id(u32::MAX);
     rig.tun(&to_peer(0));
     assert_eq!(rig.notices(), [notice]);
     rig.sent();
