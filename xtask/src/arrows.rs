@@ -6,6 +6,7 @@ use crate::workspace;
 /// Who may depend on whom, the lowest first. What only tests depend on is not held.
 const DRAWN: &[(&str, &[&str])] = &[
     ("clock", &[]),
+    ("sources", &[]),
     ("admin", &[]),
     ("wire", &[]),
     ("sysio", &[]),
@@ -13,9 +14,9 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("tunnel", &["clock", "wire"]),
     ("datapath", &["clock", "wire"]),
     ("store", &["clock", "pki"]),
-    ("engine", &["clock", "wire", "tunnel", "datapath", "pki", "sysio"]),
+    ("engine", &["clock", "sources", "wire", "tunnel", "datapath", "pki", "sysio"]),
     ("authority", &["clock", "pki", "store"]),
-    ("vpn", &["admin", "clock", "wire", "tunnel", "datapath", "pki", "sysio", "engine"]),
+    ("vpn", &["admin", "clock", "sources", "wire", "tunnel", "datapath", "pki", "sysio", "engine"]),
     (
         "gateway",
         &[

@@ -1,30 +1,31 @@
-//! The gateway's answers to the engine: who may in, and the line in the log for what happened to them.
+//! The gateway's answers to the engine: who may in. What happened to them goes to the log and the directory.
 //!
 //! Answers come from the directory, which is memory.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use engine::{
-    Admission, AdmissionRequest, Admitted, Credential, Denied, DisconnectReason, Identity,
-    Principal, Report, Revision, SessionInfo,
+    Admission, AdmissionRequest, Admitted, Credential, Denied, Identity, Principal, Report,
+    Revision,
 };
 use pki::{CertificateId, Fingerprint, Refusal};
 use tokio::sync::watch;
 use tunnel::Hello;
 
 use crate::directory::Directory;
+use crate::session_log::SessionLog;
 
 /// Admission by a directory.
 #[derive(Debug)]
 pub(crate) struct GatewayAdmission {
     directory: Arc<dyn Directory>,
+    log: Arc<SessionLog>,
 }
 
 impl GatewayAdmission {
     /// Admits whom `directory` has.
-    pub(crate) fn new(directory: Arc<dyn Directory>) -> Self {
-        Self { directory }
+    pub(crate) fn new(directory: Arc<dyn Directory>, log: Arc<SessionLog>) -> Self {
+        Self { directory, log }
     }
 
     fn decide(&self, hello: &Hello) -> Result<Admitted, Refusal> {
@@ -63,55 +64,7 @@ impl Admission for GatewayAdmission {
     }
 
     fn report(&self, report: Report) {
-        log(&report);
+        self.log.write(&report);
         self.directory.report(report);
     }
-}
-
-fn log(report: &Report) {
-    match report {
-        Report::Opened(info) => tracing::info!(
-            session = info.number,
-            user = info.identity.principal.user,
-            device = info.identity.principal.device,
-            source = %info.source,
-            addresses = %addresses(info),
-            client = info.peer_version,
-            "connected"
-        ),
-        Report::Closed { info, why } => tracing::info!(
-            session = info.number,
-            user = info.identity.principal.user,
-            device = info.identity.principal.device,
-            source = %info.source,
-            addresses = %addresses(info),
-            reason = why.code(),
-            "disconnected: {why}"
-        ),
-        Report::Refused { source, whom, why } => log_refusal(*source, whom.as_ref(), why),
-        Report::Renegotiated { number } => tracing::debug!(session = number, "keys renewed"),
-        Report::Floated { number, to } => {
-            tracing::info!(session = number, source = %to, "moved to another address");
-        }
-        Report::Flapping { number } => tracing::warn!(
-            session = number,
-            "its packets come from two addresses by turns: copied on their way, or over two paths; it is \
-             answered where the last one came from, and not logged again"
-        ),
-        Report::Swept { .. } => {}
-    }
-}
-
-fn log_refusal(source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {
-    let reason = why.code();
-    match whom {
-        Some(Identity { principal: Principal { user, device }, .. }) => {
-            tracing::info!(%source, user, device, reason, "refused: {why}");
-        }
-        None => tracing::info!(%source, reason, "refused: {why}"),
-    }
-}
-
-fn addresses(info: &SessionInfo) -> String {
-    info.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

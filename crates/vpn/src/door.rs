@@ -20,6 +20,7 @@ use crate::directory::Directory;
 use crate::error::VpnError;
 use crate::listeners::listen;
 use crate::network::{self, NetworkView, TunnelNetwork};
+use crate::session_log::SessionLog;
 use crate::settings::Settings;
 
 /// A running VPN door.
@@ -28,6 +29,7 @@ pub struct Vpn {
     server: Arc<Server>,
     network: TunnelNetwork,
     ports: [u16; 2],
+    log: Arc<SessionLog>,
 }
 
 /// What the door proves itself with.
@@ -66,10 +68,11 @@ impl Vpn {
             tcp: listeners.tcp,
             foreign: engine::ForeignStreams::default(),
         };
-        let admission = Arc::new(GatewayAdmission::new(directory));
+        let log = Arc::new(SessionLog::new(Arc::clone(&clock)));
+        let admission = Arc::new(GatewayAdmission::new(directory, Arc::clone(&log)));
         let server = Server::start(io, server_settings(settings, keys), admission, clock)
             .map_err(VpnError::Engine)?;
-        Ok(Self { server: Arc::new(server), network, ports })
+        Ok(Self { server: Arc::new(server), network, ports, log })
     }
 
     /// The engine, for who asks after sessions and counters or closes sessions.
@@ -105,6 +108,7 @@ impl Vpn {
     /// Closes the door and undoes what [`Vpn::start`] did.
     pub async fn stop(self) {
         self.server.stop().await;
+        self.log.finish();
         self.network.take_down().await;
     }
 }

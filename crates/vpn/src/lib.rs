@@ -19,6 +19,7 @@ mod member;
 mod net;
 mod network;
 mod push;
+mod session_log;
 mod settings;
 
 pub use directory::Directory;
