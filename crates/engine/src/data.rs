@@ -23,9 +23,11 @@ use wire::wrap::Unwrapped;
 mod control_receiver;
 mod handoff;
 mod ingress;
+mod ledger;
 mod moderation;
 mod packet_io;
 mod plane;
+mod sending;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -97,7 +99,7 @@ pub(crate) struct WorkerOutputs {
 /// A running worker. Dropping the last handle stops it.
 #[derive(Clone, Debug)]
 struct DataHandle {
-    orders: Sender<Order>,
+    orders: Sender<Message>,
     waker: Waker,
 }
 
@@ -110,6 +112,12 @@ enum Order {
     SendExit(PeerRef),
     Stream(StreamId, StreamOrder),
     Figures(oneshot::Sender<DataFigures>),
+}
+
+/// What is sent to a worker.
+#[derive(Debug)]
+enum Message {
+    Order(Order),
     Stop,
 }
 
@@ -157,7 +165,7 @@ impl DataHandle {
 
     /// Ends the thread after the present batch.
     fn stop(&self) {
-        self.order(Order::Stop);
+        self.send(Message::Stop, false);
     }
 
     fn order(&self, order: Order) {
@@ -165,8 +173,12 @@ impl DataHandle {
     }
 
     fn give(&self, order: Order, can_wait: bool) {
+        self.send(Message::Order(order), can_wait);
+    }
+
+    fn send(&self, message: Message, can_wait: bool) {
         // A thread that is gone needs no orders, and gives no answers.
-        match self.orders.send(order) {
+        match self.orders.send(message) {
             Ok(()) if can_wait => self.waker.wake_within(SOON),
             Ok(()) => self.waker.wake(),
             Err(_) => {}

@@ -205,7 +205,7 @@ fn send_run(socket: &UdpSocket, endpoint: &Endpoint, run: &[Vec<u8>]) {
     };
     if let Err(error) = sent {
         // It is sent again when its acknowledgement does not come.
-        tracing::debug!(%error, "sending control packets");
+        tracing::trace!(%error, "sending control packets");
     }
 }
 

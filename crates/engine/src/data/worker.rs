@@ -1,36 +1,35 @@
 //! One data worker: reads a batch, opens or seals it, writes it, and looks at the next. Most have a thread
 //! of their own to do so.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use clock::Now;
 use datapath::offload::VirtioHeader;
-use datapath::{
-    Carrier, Command, Datagram, Endpoint, Notice, Outbox, Packet as Inner, PeerCounters, PeerRef,
-    Shard, Worker,
-};
-use sysio::{Packet, Poller, PollerEvents, Ready, Received, Transmit, Tun, UdpSocket};
+use datapath::{Carrier, Command, Datagram, Endpoint, Notice, Packet as Inner, Shard, Worker};
+use sysio::{Packet, Poller, PollerEvents, Ready, Received, Tun, UdpSocket};
 use tokio::sync::mpsc;
 
-use super::handoff::{Egress, HandedOff, Handoff};
+use super::handoff::{HandedOff, Handoff};
 use super::ingress::Ingress;
+use super::ledger::Ledger;
 use super::moderation::{FEW, Moderation, Turn};
 use super::packet_io::{TunIo, UdpIo};
+use super::sending::Sending;
 use super::streams::{Reading, Streams};
 use super::tun_queues::{Paused, Waiting};
 use super::{
-    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, Order, Part, WorkerOutputs,
-    transmit,
+    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, Message, Order, Part,
+    WorkerOutputs,
 };
 use crate::Offloads;
 use crate::figures::DataFigures;
+
+mod containment;
 
 pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     worker: Worker,
@@ -44,7 +43,7 @@ pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     notices: mpsc::UnboundedSender<Notice>,
     poller: Poller,
     ready: Vec<Ready>,
-    inbox: Receiver<Order>,
+    inbox: Receiver<Message>,
     /// It was told to stop, or nothing is left that could tell it anything.
     is_over: bool,
     /// A socket gave as much as was taken at once.
@@ -52,13 +51,10 @@ pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     stream_buffer: Vec<u8>,
     received: Vec<Received>,
     frame: Packet,
-    outbox: Outbox,
+    sending: Sending,
     moderation: Moderation,
     turn: Turn,
-    peers: BTreeSet<PeerRef>,
-    /// What gone peers had sent and been sent.
-    total: PeerCounters,
-    send_errors: u64,
+    ledger: Ledger,
     tun_is_gone: bool,
 }
 
@@ -69,7 +65,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         streams: Streams,
         outputs: WorkerOutputs,
         poller: Poller,
-        inbox: Receiver<Order>,
+        inbox: Receiver<Message>,
     ) -> Self {
         let (slots, largest) =
             if io.offloads.gro { (JOINED_SLOTS, SUPER) } else { (SLOTS, LARGEST) };
@@ -96,12 +92,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             may_hold_more: false,
             received: (0..slots).map(|_| Received::new(Packet::new(0, largest))).collect(),
             frame: Packet::new(0, SUPER),
-            outbox: Outbox::new(OUTBOX, RUNS, RUN_SEGMENTS),
+            sending: Sending::new(),
             moderation: Moderation::default(),
             turn: Turn::default(),
-            peers: BTreeSet::new(),
-            total: PeerCounters::default(),
-            send_errors: 0,
+            ledger: Ledger::default(),
             tun_is_gone: false,
         }
     }
@@ -177,57 +171,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         self.handoff.wake();
         let now = self.io.common.clock.now();
         if self.worker.poll_timeout().is_some_and(|due| due.at <= now.boot) {
-            self.worker.handle_timeout(now, &mut self.outbox);
+            self.worker.handle_timeout(now, &mut self.sending.outbox);
             self.flush();
         }
         self.streams.handle_timeout(now, &self.poller);
-    }
-
-    /// Serves, and says whether that went well. The worker stays usable after a panic; the peer that it
-    /// was serving goes.
-    fn survives(&mut self, ready: &[Ready]) -> bool {
-        self.guarded(|this| this.serve(ready))
-    }
-
-    fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> bool {
-        let went_well = catch_unwind(AssertUnwindSafe(|| work(self))).is_ok();
-        if !went_well {
-            self.drop_current_peer();
-        }
-        went_well
-    }
-
-    fn drop_current_peer(&mut self) {
-        // What was sealed before is whole; a flush that panics itself takes it along.
-        if catch_unwind(AssertUnwindSafe(|| self.flush())).is_err() {
-            self.outbox.clear();
-        }
-        self.streams.drop_current(&self.poller);
-        let peer = self.worker.current_peer();
-        tracing::error!(?peer, "an internal error over a packet or a command; its peer is closed");
-        if let Some(peer) = peer {
-            self.remove_peer(peer);
-        }
-    }
-
-    /// Removes a peer whatever state the panic left it in, and sees that its session is told.
-    fn remove_peer(&mut self, peer: PeerRef) {
-        let mut notice = Notice::WorkerPanicked { peer };
-        if self.shard.owns(peer.id.get()) {
-            let was_there = self.worker.peer_counters(peer).is_some();
-            let work = || self.apply(Command::PeerDel { peer });
-            let went_well = catch_unwind(AssertUnwindSafe(work)).is_ok();
-            if self.worker.peer_counters(peer).is_some() {
-                return tracing::error!(?peer, "nor can it be closed; please report the log");
-            }
-            if was_there && went_well {
-                // The worker's own notice says so.
-                return;
-            }
-            notice = Notice::Deleted { peer, counters: PeerCounters::default() };
-        }
-        // Without a control task there is none left to tell.
-        let _ = self.notices.send(notice);
     }
 
     fn time_left(&self) -> Option<Duration> {
@@ -244,11 +191,11 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     fn handle_orders(&mut self) {
         while !self.is_over {
             match self.inbox.try_recv() {
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
                     self.guarded(|this| this.streams.finish_sending());
                     self.is_over = true;
                 }
-                Ok(order) => _ = self.guarded(|this| this.handle_order(order)),
+                Ok(Message::Order(order)) => _ = self.guarded(|this| this.handle_order(order)),
                 Err(TryRecvError::Empty) => return self.pass_notices(),
             }
         }
@@ -261,13 +208,13 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         match order {
             Order::Apply(command) => self.apply(*command),
             Order::SendPing(peer) => {
-                self.worker.send_ping(peer, now, &mut self.outbox);
+                self.worker.send_ping(peer, now, &mut self.sending.outbox);
                 self.flush();
             }
             Order::ApplyRoute(change) => self.worker.apply_route(change),
             Order::Heard(peer) => self.worker.heard(peer, now),
             Order::SendExit(peer) => {
-                self.worker.send_exit(peer, now, &mut self.outbox);
+                self.worker.send_exit(peer, now, &mut self.sending.outbox);
                 self.flush();
             }
             Order::Stream(stream, order) => {
@@ -275,38 +222,21 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             }
             // The asking task may have gone.
             Order::Figures(answer) => drop(answer.send(self.figures())),
-            Order::Stop => {}
         }
     }
 
     pub(super) fn apply(&mut self, command: Command) {
-        match &command {
-            Command::PeerNew { peer, .. } => {
-                self.peers.insert(*peer);
-            }
-            Command::PeerDel { peer } => {
-                // Once, should the first attempt have panicked.
-                if self.peers.remove(peer)
-                    && let Some(counters) = self.worker.peer_counters(*peer)
-                {
-                    self.total += counters;
-                }
-            }
-            _ => {}
-        }
+        self.ledger.before(&command, &self.worker);
         self.worker.apply(command, self.io.common.clock.now());
     }
 
     pub(super) fn figures(&self) -> DataFigures {
-        let counters = |peer: &PeerRef| Some((*peer, self.worker.peer_counters(*peer)?));
-        let peers: Vec<_> = self.peers.iter().filter_map(counters).collect();
-        let mut total = self.total;
-        peers.iter().for_each(|(_, counters)| total += *counters);
+        let (peers, total) = self.ledger.read(&self.worker);
         DataFigures {
             drops: self.worker.drops(),
             peers,
             total,
-            send_errors: self.send_errors,
+            send_errors: self.sending.errors(),
             handed_over: self.handoff.handed_over(),
             returns: self.worker.returns(),
             offloads: Some(Offloads {
@@ -365,9 +295,9 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 continue;
             };
             let packet = Inner { bytes: self.frame.content_mut(), header };
-            let mut egress = Egress { outbox: &mut self.outbox, handoff: &self.handoff };
+            let mut egress = self.sending.egress(&self.handoff);
             self.worker.handle_packets([packet], now, &mut egress);
-            if self.outbox.len() >= FLUSH_AT || self.outbox.runs().len() >= RUNS / 2 {
+            if self.sending.is_much() {
                 self.flush();
             }
             if let Some(until) = self.worker.paused_until(now) {
@@ -383,7 +313,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         let count = match socket.recv_batch(&mut self.received) {
             Ok(count) => count,
             Err(error) => {
-                tracing::debug!(%error, "reading a UDP socket");
+                tracing::trace!(%error, "reading a UDP socket");
                 return;
             }
         };
@@ -404,7 +334,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             Datagram { endpoint, stride: slot.stride, bytes: slot.packet.content_mut() }
         });
         let mut inward = self.ingress.begin(Some(&self.handoff), now);
-        let mut egress = Egress { outbox: &mut self.outbox, handoff: &self.handoff };
+        let mut egress = self.sending.egress(&self.handoff);
         self.worker.handle_datagrams(batch, now, &mut inward, &mut egress);
         inward.finish();
         self.flush();
@@ -438,10 +368,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         let now = self.io.common.clock.now();
         self.turn.inward += len.div_ceil(USUAL) as u32;
         let received = self.stream_buffer.get_mut(..len).unwrap_or_default();
-        let mut frames = Streams::frames(received, &reading);
+        let mut frames = reading.packets(received);
         let batch = frames.by_ref().map(|bytes| Datagram::single(endpoint, bytes));
         let mut inward = self.ingress.begin(Some(&self.handoff), now);
-        let mut egress = Egress { outbox: &mut self.outbox, handoff: &self.handoff };
+        let mut egress = self.sending.egress(&self.handoff);
         self.worker.handle_datagrams(batch, now, &mut inward, &mut egress);
         let forged = inward.finish();
         let left = frames.finish(forged);
@@ -470,34 +400,15 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         let now = self.io.common.clock.now();
         let mut batch = self.ingress.begin(None, now);
         let datagrams = handed_off.iter_mut().filter_map(HandedOff::datagram);
-        self.worker.handle_datagrams(datagrams, now, &mut batch, &mut self.outbox);
+        self.worker.handle_datagrams(datagrams, now, &mut batch, &mut self.sending.outbox);
         batch.finish();
         let packets = handed_off.iter_mut().filter_map(HandedOff::packet);
-        self.worker.handle_packets(packets, now, &mut self.outbox);
+        self.worker.handle_packets(packets, now, &mut self.sending.outbox);
         self.flush();
     }
 
     fn flush(&mut self) {
-        for run in self.outbox.runs() {
-            let index = match run.endpoint.carrier {
-                Carrier::Udp(index) => usize::from(index),
-                Carrier::Tcp(stream) => {
-                    self.streams.send(stream, run.bytes, &self.poller);
-                    continue;
-                }
-            };
-            let Some((socket, _)) = self.io.sockets.get(index) else { continue };
-            let joined = socket.joins_sent();
-            let datagrams = Transmit { segment: run.segment, ..transmit(&run.endpoint, run.bytes) };
-            if let Err(error) = socket.send(datagrams) {
-                self.send_errors += run.bytes.len().div_ceil(run.segment) as u64;
-                tracing::trace!(%error, "sending data packets");
-            }
-            if joined && !socket.joins_sent() {
-                tracing::info!("the kernel refuses joined datagrams here: each is sent on its own");
-            }
-        }
-        self.outbox.clear();
+        self.sending.flush(&self.io.sockets, &mut self.streams, &self.poller);
     }
 
     fn pass_notices(&mut self) {
@@ -528,13 +439,6 @@ const _: () = assert!(JOINED_SLOTS >= FEW as usize);
 const LARGEST: usize = 9216;
 /// Joined datagrams, or a super-packet with its headers.
 const SUPER: usize = 65_535 + 40;
-/// Between a full batch from one peer to another and what fits the cache.
-const OUTBOX: usize = 768 << 10;
-const RUNS: usize = 512;
-/// What every kernel with UDP_SEGMENT takes.
-const RUN_SEGMENTS: usize = 64;
-/// Four full sends.
-const FLUSH_AT: usize = 4 * 65_507;
 /// Bytes read from the TUN device before the sockets have their turn.
 const TUN_BURST: usize = 256 << 10;
 /// Bytes read from one queue before the next has its turn, and one packet more.

@@ -3,7 +3,9 @@
 //! Serial numbers grow, so the smallest is the oldest.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+
+use sources::Source;
 
 /// Connections without a session.
 #[derive(Debug)]
@@ -11,7 +13,7 @@ pub(super) struct Strangers {
     most: usize,
     most_of_a_source: usize,
     by_age: BTreeSet<u64>,
-    by_source: BTreeSet<(IpAddr, u64)>,
+    by_source: BTreeSet<(Source, u64)>,
 }
 
 impl Strangers {
@@ -38,7 +40,7 @@ impl Strangers {
     /// Those that have to go before another one of `source` comes: the oldest of that source if it has its
     /// share, the oldest of all if there are too many.
     pub(super) fn make_room(&self, source: IpAddr) -> Vec<u64> {
-        let source = of(source);
+        let source = Source::host(source);
         let own =
             || self.by_source.range((source, 0)..=(source, u64::MAX)).map(|(_, serial)| *serial);
         if own().count() >= self.most_of_a_source {
@@ -49,21 +51,13 @@ impl Strangers {
 
     pub(super) fn insert(&mut self, source: IpAddr, serial: u64) {
         self.by_age.insert(serial);
-        self.by_source.insert((of(source), serial));
+        self.by_source.insert((Source::host(source), serial));
     }
 
     pub(super) fn remove(&mut self, source: IpAddr, serial: u64) {
         if self.by_age.remove(&serial) {
-            self.by_source.remove(&(of(source), serial));
+            self.by_source.remove(&(Source::host(source), serial));
         }
-    }
-}
-
-/// Whoever has one IPv6 address has its /64.
-fn of(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-        v4 => v4,
     }
 }
 
@@ -76,6 +70,8 @@ const LEAST: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]
