@@ -10,7 +10,7 @@ use clock::Clock;
 use datapath::{PeerToPeer, Shard, Side, WorkerSettings};
 use sysio::{TcpListener, Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
-use tunnel::{Gate, GateSettings, ServerConfig};
+use tunnel::{Gate, GateSettings, ServerConfig, ServerTls};
 
 use crate::control::{Control, ControlInputs, ControlParts, MAX_HANDSHAKES, Request};
 use crate::data::{
@@ -82,6 +82,7 @@ impl ServerIo {
 pub struct Server {
     requests: mpsc::Sender<Request>,
     stop: mpsc::Sender<oneshot::Sender<()>>,
+    tls: ServerTls,
     data: SharedPlane,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -159,7 +160,7 @@ impl Server {
         clock: Arc<dyn Clock>,
     ) -> Result<Server, StartError> {
         let Base { data, outputs, receiver, threads } = base;
-        let check = settings.tunnel.check.clone();
+        let (check, tls) = (settings.tunnel.check.clone(), settings.tunnel.tls.clone());
         let secret = fresh_seed().map_err(StartError::Entropy)?;
         let (requests, requests_in) = mpsc::channel(REQUESTS);
         let (stop, stop_in) = mpsc::channel(1);
@@ -193,7 +194,7 @@ impl Server {
         };
         let control = Control::new(parts).run(inputs);
         control_thread.run(control).map_err(StartError::SessionPool)?;
-        Ok(Server { requests, stop, data, threads: Mutex::new(threads) })
+        Ok(Server { requests, stop, tls, data, threads: Mutex::new(threads) })
     }
 
     /// Waits until the server has ended, which it does of its own accord only when it is broken.
@@ -222,6 +223,13 @@ impl Server {
     /// Closes sessions; their clients may come back. Says whose they were.
     pub async fn kick(&self, whom: Kick) -> Vec<Identity> {
         self.ask(|answer| Request::Kick(whom, answer)).await.unwrap_or_default()
+    }
+
+    /// Another chain of our own, other trust anchors, or both hold from here on: for handshakes and
+    /// renegotiations that begin after this. Nobody's session ends by it; whoever must not stay is closed
+    /// by a revision that says so.
+    pub fn replace_tls(&self, tls: Arc<rustls::ServerConfig>) {
+        self.tls.replace(tls);
     }
 
     /// Renews the keys of every session.

@@ -102,7 +102,7 @@ fn run(is_server: bool, args: &[String]) {
         let check = StrangerCheck::shared(Arc::clone(&wrap));
         let (timing, ciphers) = (timing.clone(), Cipher::DEFAULT.to_vec());
         let options = "V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,keydir 0,auth SHA256,keysize 256,tls-auth,key-method 2,tls-server";
-        Arc::new(ServerConfig { tls, check, timing, ciphers, options: options.to_owned() })
+        Arc::new(ServerConfig { tls: tls.into(), check, timing, ciphers, options: options.to_owned() })
     });
     if let Some(tls) = tls_client {
         let config = ClientConfig {

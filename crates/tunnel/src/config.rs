@@ -1,8 +1,12 @@
 //! What a session is told at its birth: TLS, wrapping, timers, ciphers. No addresses, no files.
+//!
+//! Nothing of it changes under a session but [`ServerTls`], which is read once for each handshake.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use wire::cipher::Cipher;
 use wire::stranger::StrangerCheck;
 use wire::wrap::ControlWrap;
@@ -45,7 +49,7 @@ impl Default for Timing {
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// TLS towards clients, made fit by [`crate::prepare_server`].
-    pub tls: Arc<rustls::ServerConfig>,
+    pub tls: ServerTls,
     /// What control packets have to pass.
     pub check: StrangerCheck,
     /// Timers and sizes.
@@ -54,6 +58,36 @@ pub struct ServerConfig {
     pub ciphers: Vec<Cipher>,
     /// The options string of the key message. Peers compare it for warnings only.
     pub options: String,
+}
+
+/// A server's TLS: its own certificates, and whose it accepts. Clones are one, and what replaces it holds
+/// for all of them: first handshakes and renegotiations that begin from then on use it, those under way
+/// end as they began, and keys in use stay.
+#[derive(Clone)]
+pub struct ServerTls(Arc<ArcSwap<rustls::ServerConfig>>);
+
+impl ServerTls {
+    /// Another one, made fit by [`crate::prepare_server`], holds from here on.
+    pub fn replace(&self, tls: Arc<rustls::ServerConfig>) {
+        self.0.store(tls);
+    }
+
+    /// What a handshake that begins is made with.
+    pub fn present(&self) -> Arc<rustls::ServerConfig> {
+        self.0.load_full()
+    }
+}
+
+impl From<Arc<rustls::ServerConfig>> for ServerTls {
+    fn from(tls: Arc<rustls::ServerConfig>) -> Self {
+        Self(Arc::new(ArcSwap::new(tls)))
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
 }
 
 /// What a client's session needs.

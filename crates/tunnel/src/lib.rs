@@ -32,7 +32,7 @@ mod tls;
 mod wrapping;
 
 pub use closing::{Close, Refusal};
-pub use config::{ClientConfig, GateSettings, ServerConfig, Timing};
+pub use config::{ClientConfig, GateSettings, ServerConfig, ServerTls, Timing};
 pub use dropped::DropReason;
 pub use end::{EndReason, Misbehaviour, Progress, PushFault};
 pub use entropy::Seed;

@@ -12,6 +12,7 @@ use rustls::server::NoServerSessionStorage;
 use wire::key_material::KeyMaterial;
 use zeroize::Zeroizing;
 
+use crate::config::ServerTls;
 use crate::end::{EndReason, Misbehaviour, Progress};
 
 /// Longest message in one record.
@@ -42,8 +43,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    pub(crate) fn server(config: &Arc<rustls::ServerConfig>) -> Self {
-        let side = rustls::ServerConnection::new(Arc::clone(config)).map(rustls::Connection::from);
+    pub(crate) fn server(tls: &ServerTls) -> Self {
+        let side = rustls::ServerConnection::new(tls.present()).map(rustls::Connection::from);
         Self { side, sent: 0, received: 0, stream_broken: false }
     }
 

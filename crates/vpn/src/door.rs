@@ -130,7 +130,7 @@ fn server_settings(settings: &Settings, keys: Keys) -> ServerSettings {
         ..Timing::default()
     };
     let tunnel = ServerConfig {
-        tls: keys.tls,
+        tls: keys.tls.into(),
         check: StrangerCheck::shared(Arc::new(ControlWrap::TlsAuth(Box::new(tls_auth)))),
         timing,
         ciphers: settings.ciphers.clone(),

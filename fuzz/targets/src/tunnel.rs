@@ -86,7 +86,7 @@ fn server_messages(bytes: &[u8]) {
 /// A client's session after a whole TLS handshake: chunks are what the server says inside.
 fn client_messages(bytes: &[u8]) {
     let session = Session::client(Arc::clone(&CONFIGS.1), [3; 32], START);
-    let peer = Peer::server(&CONFIGS.0.tls, &WRAPS.0, sid(7), session.id());
+    let peer = Peer::server(&CONFIGS.0.tls.present(), &WRAPS.0, sid(7), session.id());
     talk(session, peer, bytes);
 }
 
@@ -305,7 +305,7 @@ static CONFIGS: LazyLock<(Arc<ServerConfig>, Arc<ClientConfig>)> = LazyLock::new
     ::tunnel::prepare_server(&mut server);
     ::tunnel::prepare_client(&mut client);
     let server = ServerConfig {
-        tls: Arc::new(server),
+        tls: Arc::new(server).into(),
         check: StrangerCheck::shared(Arc::clone(&WRAPS.0)),
         timing: Timing::default(),
         ciphers: Cipher::DEFAULT.to_vec(),

@@ -383,7 +383,17 @@ impl Subscriber {
 
     /// Connects with one of the certificates.
     pub(crate) fn with_certificate(way: Way, device: usize) -> Self {
-        let session = client_session(device);
+        Self::of_session(way, client_session(device))
+    }
+
+    /// Connects with TLS of its own.
+    pub(crate) fn with_tls(way: Way, mut tls: rustls::ClientConfig) -> Self {
+        tunnel::prepare_client(&mut tls);
+        let config = ClientConfig { tls: Arc::new(tls), ..client_config(0) };
+        Self::of_session(way, Session::client(Arc::new(config), seed(), SystemClock.now()))
+    }
+
+    fn of_session(way: Way, session: Session) -> Self {
         Self {
             steps: 0,
             established: false,
@@ -612,7 +622,7 @@ pub(crate) fn client_session(device: usize) -> Session {
 
 fn server_config() -> ServerConfig {
     ServerConfig {
-        tls: Arc::clone(&tls().0),
+        tls: Arc::clone(&tls().0).into(),
         check: StrangerCheck::shared(wrap(KeyDirection::Normal)),
         timing: Timing::default(),
         ciphers: Cipher::DEFAULT.to_vec(),
@@ -640,10 +650,16 @@ const DEVICES: [&str; 5] = ["phone", "tablet", "laptop", "desktop", "watch"];
 
 type Tls = (Arc<rustls::ServerConfig>, [Arc<rustls::ClientConfig>; DEVICES.len()]);
 
+/// The CA of all the lab's certificates.
+pub(crate) fn authority() -> &'static Authority {
+    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(|| Authority::new("a CA"))
+}
+
 fn tls() -> &'static Tls {
     static TLS: OnceLock<Tls> = OnceLock::new();
     TLS.get_or_init(|| {
-        let authority = Authority::new("a CA");
+        let authority = authority();
         let versions = [&rustls::version::TLS13];
         let mut server = authority.server_config(authority.server(), &versions);
         tunnel::prepare_server(&mut server);

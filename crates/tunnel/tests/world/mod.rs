@@ -609,7 +609,7 @@ pub fn configs(setup: &Setup) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let wrap_for =
         |direction| if setup.plain { Arc::new(ControlWrap::Plain) } else { wrap(direction) };
     let server = ServerConfig {
-        tls: Arc::clone(server),
+        tls: Arc::clone(server).into(),
         check: StrangerCheck::shared(wrap_for(KeyDirection::Normal)),
         timing: setup.timing.clone(),
         ciphers: Cipher::DEFAULT.to_vec(),
