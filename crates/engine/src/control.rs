@@ -74,6 +74,8 @@ pub(crate) struct Control {
     outlet: mpsc::UnboundedSender<(ConnectionId, SessionEvent)>,
     events: mpsc::UnboundedReceiver<(ConnectionId, SessionEvent)>,
     drops: DropTally,
+    /// Resets that were answered, and of which nothing is kept.
+    stateless_answers: u64,
 }
 
 /// The way to a session's task.
@@ -102,6 +104,7 @@ impl Control {
             outlet,
             events,
             drops: DropTally::default(),
+            stateless_answers: 0,
         }
     }
 
@@ -211,7 +214,7 @@ impl Control {
         match self.parts.gate.handle(endpoint.remote, unwrapped, now) {
             Verdict::Drop(reason) => self.drops.count(reason),
             Verdict::Answer(answer) => {
-                self.registry.handle_stateless_answer();
+                self.stateless_answers += 1;
                 self.parts.data.send_control(&endpoint, vec![answer]);
             }
             Verdict::Accept(accepted) => self.open(accepted, endpoint, now),
@@ -266,9 +269,7 @@ impl Control {
         match request {
             Request::Sessions(answer) => drop(answer.send(self.registry.sessions())),
             Request::Figures(answer) => {
-                let control_drops = self.drops.snapshot();
-                let figures = ControlFigures { control_drops, ..self.registry.figures() };
-                drop(answer.send(figures));
+                drop(answer.send(self.figures()));
             }
             Request::Kick(whom, answer) => {
                 let kicked = self.registry.kick(&whom);
@@ -277,6 +278,14 @@ impl Control {
                 drop(answer.send(kicked));
             }
             Request::RenegotiateAll => self.registry.renegotiate_all(),
+        }
+    }
+
+    fn figures(&self) -> ControlFigures {
+        ControlFigures {
+            control_drops: self.drops.snapshot(),
+            stateless_answers: self.stateless_answers,
+            ..self.registry.figures()
         }
     }
 

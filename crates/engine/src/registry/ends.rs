@@ -1,9 +1,10 @@
 //! Ends of connections: each once, data first, then the session's task.
 
-use datapath::{Command, PeerRef};
+use datapath::Command;
 use tunnel::Close;
 
-use super::{Effect, Registered, Registry};
+use super::connections::Registered;
+use super::{Effect, Registry};
 use crate::data::{StreamEnded, StreamOrder};
 use crate::messages::{ConnectionId, ToSession};
 use crate::{DisconnectReason, Identity, Report};
@@ -23,9 +24,8 @@ impl Registry {
     /// A TCP connection is gone, and what lives on it ends once it has seen what came before: that may be
     /// its last message.
     pub(crate) fn handle_stream_ended(&mut self, ended: &StreamEnded) {
-        let of_it = (ended.stream, 0)..=(ended.stream, ConnectionId::MAX);
-        for (_, id) in self.by_stream.range(of_it) {
-            self.effects.push_back(Effect::StreamEnded(*id, ended.why));
+        for id in self.connections.over(ended.stream) {
+            self.effects.push(Effect::StreamEnded(id, ended.why));
         }
     }
 
@@ -34,25 +34,20 @@ impl Registry {
     pub(crate) fn handle_task_ended(&mut self, id: ConnectionId) {
         // Without a word it panicked; and no connection is forgotten whose peer was not deleted.
         self.end(id, DisconnectReason::Panicked, None);
-        self.forget_sender(id);
-        let had_place = self.leave_place(id);
-        let Some(connection) = self.connections.remove(&id) else { return };
+        self.places.forget(id);
+        let Some(connection) = self.connections.remove(id) else { return };
         if connection.admitted.is_none() {
-            self.leaving -= usize::from(!had_place);
-            self.effects.push_back(Effect::HandshakeOver(id));
+            self.effects.push(Effect::HandshakeOver(id));
         }
-        if let Some(stream) = connection.endpoint.stream() {
-            self.by_stream.remove(&(stream, id));
-            self.effects.push_back(Effect::Stream(stream, StreamOrder::Close));
-        }
-        self.effects.push_back(Effect::Forget(id));
+        self.effects.stream(connection.endpoint.stream(), StreamOrder::Close);
+        self.effects.push(Effect::Forget(id));
     }
 
     /// Closes the sessions that match; says whose they were.
     pub(crate) fn kick(&mut self, whom: &Kick) -> Vec<Identity> {
-        let matching = self.live().filter(|(id, registered)| whom.matches(*id, registered));
+        let matching = self.connections.sessions().filter(|(id, of)| whom.matches(*id, of));
         let kicked: Vec<_> =
-            matching.map(|(id, registered)| (id, registered.info.identity.clone())).collect();
+            matching.map(|(id, session)| (id, session.info.identity.clone())).collect();
         for (id, _) in &kicked {
             let close = ToSession::Close(Close::Restart("closed by an administrator".to_owned()));
             self.end(*id, DisconnectReason::Kicked, Some(close));
@@ -62,27 +57,10 @@ impl Registry {
 
     /// Ends every connection.
     pub(crate) fn stop(&mut self) {
-        let ids: Vec<_> = self.connections.keys().copied().collect();
-        for id in ids {
+        for id in self.connections.ids() {
             let close = ToSession::Close(Close::Restart("the gateway is stopping".to_owned()));
             self.end(id, DisconnectReason::Shutdown, Some(close));
         }
-    }
-
-    pub(super) fn end_peer(&mut self, peer: PeerRef, why: DisconnectReason) {
-        if let Some(id) = self.by_peer.get(&peer).copied() {
-            self.end(id, why, Some(ToSession::Close(Close::Replaced)));
-        }
-    }
-
-    /// A data worker has confirmed that a peer is gone.
-    pub(super) fn deleted(&mut self, peer: PeerRef) {
-        if let Some(id) = self.by_peer.remove(&peer) {
-            // A worker deletes on its own only a peer over which it panicked.
-            self.end(id, DisconnectReason::Panicked, Some(ToSession::Close(Close::Replaced)));
-        }
-        self.peer_ids.give_back(peer);
-        self.confirm_deleted(peer);
     }
 
     /// Ends a connection once: data first, then the session's task.
@@ -92,43 +70,31 @@ impl Registry {
         why: DisconnectReason,
         message: Option<ToSession>,
     ) {
-        self.forget_question(id);
-        let Some(connection) = self.living(id) else { return };
-        connection.ended = true;
-        let of = connection.source;
-        let (stream, source) = (connection.endpoint.stream(), connection.endpoint.remote);
-        let registered =
-            connection.admitted.as_ref().map(|r| (r.peer, r.info.clone(), r.established));
-        self.sources.settle(of, id);
-        if let Some(stream) = stream {
-            self.effects.push_back(Effect::Stream(stream, StreamOrder::Expire));
-        }
+        self.questions.take(id);
+        let Some((endpoint, session)) = self.connections.end(id) else { return };
+        self.places.settle(id);
+        self.effects.stream(endpoint.stream(), StreamOrder::Expire);
         *self.figures.endings.entry(why.code()).or_default() += 1;
-        let report = match registered {
-            Some((peer, info, established)) => {
-                self.effects.push_back(Effect::Data(Command::PeerDel { peer }));
-                let principal = &info.identity.principal;
-                if self.by_principal.get(principal) == Some(&id) {
-                    self.by_principal.remove(principal);
-                }
-                if established {
-                    Report::Closed { info, why }
-                } else {
-                    Report::Refused { source, why, whom: Some(info.identity) }
-                }
+        if let Some(Registered { peer, .. }) = session {
+            self.effects.data(Command::PeerDel { peer });
+        }
+        let source = endpoint.remote;
+        self.effects.report(match session {
+            Some(Registered { info, established: true, .. }) => Report::Closed { info, why },
+            Some(Registered { info, .. }) => {
+                Report::Refused { source, why, whom: Some(info.identity) }
             }
             None => Report::Refused { source, why, whom: None },
-        };
-        self.report(report);
+        });
         if let Some(message) = message {
-            self.tell(id, message);
+            self.effects.tell(id, message);
         }
     }
 }
 
 impl Kick {
-    fn matches(&self, id: ConnectionId, registered: &Registered) -> bool {
-        let of = &registered.info.identity.principal;
+    fn matches(&self, id: ConnectionId, session: &Registered) -> bool {
+        let of = &session.info.identity.principal;
         match self {
             Kick::Number(number) => id == *number,
             Kick::User(user) => of.user == *user,

@@ -18,23 +18,24 @@ pub(super) fn from_zero() -> ControlFigures {
 impl Registry {
     /// Everybody who is connected, without counters.
     pub(crate) fn sessions(&self) -> Vec<(PeerRef, SessionInfo)> {
-        self.live().map(|(_, registered)| (registered.peer, registered.info.clone())).collect()
+        let sessions = self.connections.sessions();
+        sessions.map(|(_, session)| (session.peer, session.info.clone())).collect()
     }
 
     /// What was counted here.
     pub(crate) fn figures(&self) -> ControlFigures {
-        let mut figures = self.figures.clone();
-        figures.sessions =
-            self.live().filter(|(_, registered)| registered.established).count() as u64;
-        figures.handshakes_now = self.sources.under_way() as u64;
-        figures
+        let established = self.connections.sessions().filter(|(_, session)| session.established);
+        ControlFigures {
+            sessions: established.count() as u64,
+            handshakes_now: self.places.taken() as u64,
+            ..self.figures.clone()
+        }
     }
 
     /// Renews the keys of every session.
     pub(crate) fn renegotiate_all(&mut self) {
-        let ids: Vec<_> = self.live().map(|(id, _)| id).collect();
-        for id in ids {
-            self.tell(id, ToSession::Renegotiate(RenegotiateReason::Requested));
+        for (id, _) in self.connections.sessions() {
+            self.effects.tell(id, ToSession::Renegotiate(RenegotiateReason::Requested));
         }
     }
 }

@@ -58,11 +58,6 @@ impl Sources {
         self.by_source.get(fullest)?.unproven.first().copied()
     }
 
-    /// How many there are.
-    pub(crate) fn under_way(&self) -> usize {
-        self.under_way
-    }
-
     /// One begins.
     pub(crate) fn begin(&mut self, source: Source, id: ConnectionId) {
         self.under_way += 1;

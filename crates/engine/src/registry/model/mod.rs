@@ -7,8 +7,10 @@
 //! `HANDFAST_REGISTRY_STEPS` of how many steps (default 120), and `HANDFAST_REGISTRY_FIRST` the first
 //! seed. A failing seed is named.
 
+mod devices;
 mod plane;
 mod reference;
+mod view;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -45,5 +47,5 @@ fn run(seed: u64, steps: u64) -> u64 {
         world.check();
     }
     world.come_to_rest();
-    world.opened()
+    world.opened
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use datapath::{Endpoint, PeerRef, StreamId};
 use wire::SessionId;
 
+use super::devices::Records;
 use crate::messages::ConnectionId;
 use crate::registry::sources::Source;
 
@@ -15,8 +16,6 @@ pub(super) type Holder = (u8, u8);
 #[derive(Debug, Default)]
 pub(super) struct Reference {
     pub(super) connections: BTreeMap<ConnectionId, Expected>,
-    /// Certificates that were revoked, and by which revision.
-    pub(super) revoked: BTreeMap<Holder, u64>,
     /// What the last step must have led to.
     pub(super) ends: BTreeSet<(ConnectionId, &'static str)>,
     pub(super) grants: BTreeSet<ConnectionId>,
@@ -28,11 +27,11 @@ pub(super) struct Expected {
     pub(super) endpoint: Endpoint,
     pub(super) client_session: SessionId,
     pub(super) source: Source,
-    /// Which attempt is unanswered, and until when.
     /// It counts among the handshakes.
     pub(super) has_place: bool,
     /// It asked, which takes a certificate.
     pub(super) proven: bool,
+    /// Which attempt is unanswered, and until when.
     pub(super) question: Option<(u64, Duration)>,
     pub(super) holder: Option<Holder>,
     pub(super) peer: Option<PeerRef>,
@@ -61,7 +60,13 @@ impl Reference {
         self.ends.insert((id, why));
     }
 
-    pub(super) fn admitted(&mut self, id: ConnectionId, holder: Holder, max_sessions: usize) {
+    pub(super) fn admitted(
+        &mut self,
+        id: ConnectionId,
+        holder: Holder,
+        max_sessions: usize,
+        records: &Records,
+    ) {
         let Some(present) = self.answered(id) else { return };
         match present {
             Some(same) if same == holder => {}
@@ -76,11 +81,23 @@ impl Reference {
                 (expected.holder, expected.has_place) = (Some(holder), false);
             }
         }
-        if self.revoked.contains_key(&holder) {
+        if records.revoked.contains_key(&holder) {
             self.end(id, "revoked");
         } else {
             self.grants.insert(id);
         }
+    }
+
+    /// Whether this question waits for its answer.
+    pub(super) fn waits(&self, id: ConnectionId, attempt: u64) -> bool {
+        let question = self.connections.get(&id).and_then(|connection| connection.question);
+        question.is_some_and(|(waiting, _)| waiting == attempt)
+    }
+
+    /// Whose question was not answered in time.
+    pub(super) fn overdue(&self, boot: Duration) -> Vec<ConnectionId> {
+        let late = |c: &Expected| c.question.is_some_and(|(_, deadline)| deadline <= boot);
+        self.connections.iter().filter(|(_, c)| late(c)).map(|(id, _)| *id).collect()
     }
 
     pub(super) fn denied(&mut self, id: ConnectionId, why: &'static str) {
@@ -96,10 +113,10 @@ impl Reference {
         Some(connection.holder)
     }
 
-    pub(super) fn swept(&mut self) -> Vec<ConnectionId> {
+    pub(super) fn swept(&mut self, records: &Records) -> Vec<ConnectionId> {
         let withdrawn: Vec<_> = self
             .live()
-            .filter(|(_, holder)| self.revoked.contains_key(holder))
+            .filter(|(_, holder)| records.revoked.contains_key(holder))
             .map(|(id, _)| id)
             .collect();
         withdrawn.iter().for_each(|id| self.end(*id, "revoked"));
