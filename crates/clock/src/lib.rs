@@ -4,13 +4,18 @@
 //! them at start: [`SystemClock`] in the product, [`VirtualClock`] in tests.
 //!
 //! Boot time carries deadlines (it never jumps and counts suspended time), wall time carries
-//! validity (certificates, CRLs, the event log).
+//! validity (certificates, CRLs, the event log). A [`Revision`] orders changes of the records, whatever
+//! either clock does.
+
+mod revision;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+
+pub use revision::Revision;
 
 /// One reading of both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

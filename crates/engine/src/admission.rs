@@ -8,6 +8,7 @@ use std::fmt::{self, Debug};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use clock::Revision;
 use datapath::PeerCounters;
 use pki::CertificateId;
 use tokio::sync::watch;
@@ -16,26 +17,6 @@ use wire::cipher::Cipher;
 use wire::push::PushOption;
 
 use crate::{Denied, DisconnectReason};
-
-/// How far the records that admissions are decided by have come: the number of the last change. The
-/// same from the commit to the closed session, and back to the command that waits for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Revision(u64);
-
-impl Revision {
-    /// Before the first change.
-    pub const NONE: Revision = Revision(0);
-
-    /// The change with this number.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number of the change.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-}
 
 /// A device of a user, which is what has a session, addresses and a place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -46,10 +46,10 @@ mod steering;
 
 pub(crate) use admission::Decision;
 pub use admission::{
-    Admission, AdmissionRequest, Admitted, Credential, Identity, Principal, Report, Revision,
-    SessionInfo,
+    Admission, AdmissionRequest, Admitted, Credential, Identity, Principal, Report, SessionInfo,
 };
 pub use client::{Client, ClientEvent, ClientSettings, Link};
+pub use clock::Revision;
 pub use data::{
     ControlDatagram, DataPlane, ForeignStream, ForeignStreams, PlaneOutputs, QUEUES_PER_WORKER,
     SharedPlane, StreamEnd, StreamEnded, StreamOrder,

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::current_view::{CurrentView, revision};
+use crate::current_view::CurrentView;
 use crate::projections::{Name, Projection, Projections};
 
 /// The projection's task, and the way to have it look at once. Dropping it ends the task.
@@ -91,7 +91,7 @@ impl Follower {
 
     /// Whether something was withdrawn that the CRL was not compared with.
     fn lacks_some(&self) -> bool {
-        revision(self.view.snapshot().withdrawn()) > self.looked
+        self.view.snapshot().withdrawn().revision() > self.looked
     }
 
     async fn catch_up(&mut self) -> Result<(), AuthorityError> {
@@ -110,7 +110,7 @@ impl Follower {
     }
 
     fn present(&self) -> Revision {
-        revision(self.view.snapshot().through())
+        self.view.snapshot().through().revision()
     }
 }
 

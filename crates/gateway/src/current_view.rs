@@ -15,9 +15,8 @@ use admin::names::DeviceName;
 use arc_swap::ArcSwap;
 use engine::Revision;
 use pki::{CertificateId, CertificateStatus, Fingerprint, Refusal, StatusSource};
-use store::{EventId, Snapshot, Store};
+use store::{Snapshot, Store};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use vpn::{Member, PushPolicy};
 
 use crate::config::{Config, Net4, Net6};
@@ -31,8 +30,6 @@ pub struct CurrentView(Arc<Shared>);
 struct Shared {
     store: Store,
     policy: ArcSwap<Policy>,
-    changed: watch::Sender<Revision>,
-    forwarder: AbortHandle,
 }
 
 /// What the settings say about those who are let in.
@@ -56,12 +53,10 @@ pub struct Addressing {
 }
 
 impl CurrentView {
-    /// The present of `store` under these settings. Needs a tokio runtime.
+    /// The present of `store` under these settings.
     pub fn new(store: Store, config: Arc<Config>, push: PushPolicy) -> Self {
-        let (changed, _) = watch::channel(revision(store.snapshot().through()));
-        let forwarder = tokio::spawn(forward(store.follow(), changed.clone())).abort_handle();
         let policy = ArcSwap::from_pointee(Policy::of(config, push));
-        Self(Arc::new(Shared { store, policy, changed, forwarder }))
+        Self(Arc::new(Shared { store, policy }))
     }
 
     /// The records as they are.
@@ -81,7 +76,7 @@ impl CurrentView {
 
     /// Tells when something was committed. By then [`CurrentView::snapshot`] has it in it.
     pub fn revisions(&self) -> watch::Receiver<Revision> {
-        self.0.changed.subscribe()
+        self.0.store.revisions()
     }
 
     /// Whether the certificate of this id may be used, for sweeps and for the second look.
@@ -116,23 +111,6 @@ impl StatusSource for CurrentView {
         fingerprint: &Fingerprint,
     ) -> CertificateStatus {
         self.snapshot().status_of(id, fingerprint)
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.forwarder.abort();
-    }
-}
-
-/// How far the records have come once this event is in them.
-pub(crate) fn revision(event: EventId) -> Revision {
-    Revision::new(event.get())
-}
-
-async fn forward(mut follower: store::Follower, changed: watch::Sender<Revision>) {
-    while let Some(event) = follower.next().await {
-        changed.send_replace(revision(event));
     }
 }
 

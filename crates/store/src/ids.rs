@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use clock::Revision;
 use serde::{Deserialize, Serialize};
 
 macro_rules! row_id {
@@ -59,6 +60,11 @@ impl EventId {
     /// The number.
     pub fn get(self) -> u64 {
         self.0
+    }
+
+    /// How far the records have come once this event is in them.
+    pub fn revision(self) -> Revision {
+        Revision::new(self.0)
     }
 
     /// The event after this one.

@@ -48,4 +48,4 @@ pub use records::{
 };
 pub use secret::Secret;
 pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};
-pub use store::{Follower, Store};
+pub use store::Store;

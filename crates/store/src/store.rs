@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use clock::Clock;
+use clock::{Clock, Revision};
 use pki::{CertificateId, RevocationReason};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,7 +15,6 @@ use crate::backend::Writing;
 use crate::change::{Change, Committed, Proposal};
 use crate::error::{OpenError, StoreError};
 use crate::event::{Event, EventKind};
-use crate::ids::EventId;
 use crate::lock::OwnerLock;
 use crate::names::{DeviceName, UserName};
 use crate::options::Options;
@@ -40,7 +39,7 @@ pub struct Store {
     reader: Reader,
     requests: mpsc::Sender<Request>,
     snapshot: Arc<ArcSwap<Snapshot>>,
-    latest: watch::Receiver<EventId>,
+    latest: watch::Receiver<Revision>,
 }
 
 impl Deref for Store {
@@ -67,7 +66,7 @@ impl Store {
         let lock = OwnerLock::take(path)?;
         let backend = Sqlite::open(path, options)?;
         let first = backend.snapshot()?;
-        let (publish, latest) = watch::channel(first.through());
+        let (publish, latest) = watch::channel(first.through().revision());
         let snapshot = Arc::new(ArcSwap::from_pointee(first));
         let reader = Reader::open(path)?;
         let (requests, queue) = mpsc::channel(QUEUE);
@@ -92,11 +91,12 @@ impl Store {
         Arc::clone(&self.snapshot)
     }
 
-    /// Follows the log from the present on.
-    pub fn follow(&self) -> Follower {
-        let mut latest = self.latest.clone();
-        latest.mark_unchanged();
-        Follower { latest }
+    /// How far the records have come, as it moves: by then [`Store::snapshot`] has it in it. Nothing
+    /// follows once the store is closed.
+    pub fn revisions(&self) -> watch::Receiver<Revision> {
+        let mut from_here_on = self.latest.clone();
+        from_here_on.mark_unchanged();
+        from_here_on
     }
 
     /// Finishes what was asked for before, closes the database and frees the lock. Other handles
@@ -290,20 +290,5 @@ impl Store {
         let request = Request::Change(Proposal { actor: actor.clone(), change }, reply);
         self.requests.send(request).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
-    }
-}
-
-/// Follows the log: says that there are new events, and never misses that there are.
-#[derive(Debug)]
-pub struct Follower {
-    latest: watch::Receiver<EventId>,
-}
-
-impl Follower {
-    /// Waits until there are events that this follower was not told of, and gives the id of the
-    /// latest one; `None` once the store is closed. Then read them with `event_list`.
-    pub async fn next(&mut self) -> Option<EventId> {
-        self.latest.changed().await.ok()?;
-        Some(*self.latest.borrow_and_update())
     }
 }

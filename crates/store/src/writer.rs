@@ -10,14 +10,13 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use clock::Clock;
+use clock::{Clock, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::backend::{Batch, Writing};
 use crate::change::Proposal;
 use crate::error::StoreError;
 use crate::event::Event;
-use crate::ids::EventId;
 use crate::lock::OwnerLock;
 use crate::snapshot::Snapshot;
 
@@ -41,7 +40,7 @@ pub(crate) struct Writer {
     pub(crate) backend: Box<dyn Writing>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(crate) latest: watch::Sender<EventId>,
+    pub(crate) latest: watch::Sender<Revision>,
     pub(crate) lock: OwnerLock,
 }
 
@@ -105,7 +104,7 @@ impl Writer {
         let through = next.through();
         if through != present.through() {
             self.snapshot.store(Arc::new(next));
-            self.latest.send_replace(through);
+            self.latest.send_replace(through.revision());
         }
         Ok(())
     }

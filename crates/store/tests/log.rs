@@ -14,12 +14,13 @@ async fn a_follower_misses_nothing() {
     const CHANGES: usize = 300;
     let folder = Folder::new();
     let store = open(&folder);
-    let mut follower = store.follow();
+    let mut revisions = store.revisions();
     let following = store.clone();
     let seen = tokio::spawn(async move {
         let mut seen = Vec::new();
         while seen.len() < CHANGES {
-            let latest = follower.next().await.unwrap();
+            revisions.changed().await.unwrap();
+            let latest = EventId::new(revisions.borrow_and_update().get());
             let after = seen.last().copied().unwrap_or(EventId::NONE);
             let events = following.event_list(after, CHANGES).await.unwrap();
             assert!(events.last().unwrap().id >= latest);
@@ -49,9 +50,9 @@ async fn a_follower_misses_nothing() {
 async fn a_follower_is_told_when_the_store_closes() {
     let folder = Folder::new();
     let store = open(&folder);
-    let mut follower = store.follow();
+    let mut revisions = store.revisions();
     store.close().await;
-    assert_eq!(follower.next().await, None);
+    assert!(revisions.changed().await.is_err());
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use admin::response::Changed;
 use store::{CertificateId, Event, Revocation};
 
 use crate::context::Context;
-use crate::current_view::revision;
 use crate::error::GatewayError;
 use crate::projections::Mark;
 use crate::words::{milliseconds, number};
@@ -37,7 +36,7 @@ impl<'a> Before<'a> {
             revoked: revoked.iter().map(|r| r.id.to_string()).collect(),
             ..Changed::default()
         };
-        let through = revision(self.at.store.snapshot().through());
+        let through = self.at.store.snapshot().through().revision();
         let outcome = self.at.projections.wait(through, self.mark, PATIENCE).await;
         let ours = |id: &&CertificateId| self.touched.contains(*id);
         changed.sessions_closed =

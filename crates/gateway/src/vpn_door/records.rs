@@ -17,7 +17,7 @@ use vpn::{Directory, Member, PushPolicy};
 
 use super::handle::device_name;
 use crate::context::Context;
-use crate::current_view::{CurrentView, revision};
+use crate::current_view::CurrentView;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
 use crate::words::seconds;
@@ -52,7 +52,7 @@ impl Directory for Records {
     }
 
     fn may_have_ended(&self, after: Revision) -> bool {
-        revision(self.view.snapshot().withdrawn()) > after
+        self.view.snapshot().withdrawn().revision() > after
     }
 
     fn report(&self, report: Report) {
