@@ -24,19 +24,7 @@ pub(crate) struct Generation {
     pub(crate) started: Duration,
     /// When what is unfinished has taken too long.
     pub(crate) deadline: Option<Duration>,
-    begun: Begun,
     texts: Texts,
-}
-
-/// How a generation began, as far as this side knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begun {
-    /// By hard resets, as the first of a session.
-    First,
-    /// By a soft reset of ours.
-    ByUs,
-    /// By a soft reset of the peer.
-    ByPeer,
 }
 
 /// Texts for the peer, who reads them once both key messages are over and ours is acknowledged.
@@ -48,19 +36,29 @@ enum Texts {
 impl Generation {
     pub(crate) fn new(
         key_id: KeyId,
-        begun: Begun,
         reliable: Reliable,
         tls: Tls,
         started: Duration,
         window: Duration,
     ) -> Self {
         let (deadline, texts) = (Some(started + window), Texts::Held(VecDeque::new()));
-        Self { key_id, reliable, tls, started, deadline, begun, texts }
+        Self { key_id, reliable, tls, started, deadline, texts }
     }
 
-    /// True if the peer may go on with TLS in place of a reset: version 3 answers our soft reset so.
+    /// True if the peer may go on with TLS in place of a reset: version 3 answers a soft reset so, also
+    /// where ours was the answer to one that the peer never sent.
     pub(crate) fn may_open_with_tls(&self) -> bool {
-        self.begun == Begun::ByUs
+        self.key_id != KeyId::FIRST
+    }
+
+    /// What came on the TLS stream is not TLS of the peer. Begins it anew if nothing of ours has left,
+    /// so that the peer notices nothing; else there is no way back.
+    pub(crate) fn begin_tls_anew(&mut self, tls: impl FnOnce() -> Tls) -> bool {
+        let rewound = self.reliable.rewind();
+        if rewound {
+            self.tls = tls();
+        }
+        rewound
     }
 
     /// Its TLS connection is lost: nothing more is read from it, and what it had to say is not repeated.
@@ -74,6 +72,9 @@ impl Generation {
     pub(crate) fn flush_tls(&mut self) {
         if self.reliable.reset_acknowledged() {
             let bytes = self.tls.take_output();
+            if !bytes.is_empty() {
+                self.reliable.settle();
+            }
             self.reliable.write(&bytes);
         }
     }

@@ -6,6 +6,7 @@ mod acks;
 mod receive;
 mod send;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use wire::control::{Acks, ControlPacket};
@@ -25,6 +26,9 @@ pub(crate) struct Reliable {
     send: SendWindow,
     receive: ReceiveWindow,
     acks: AckList,
+    /// Messages that nobody has vouched for, and that are not acknowledged meanwhile: see
+    /// [`Reliable::settle`].
+    doubtful: Option<BTreeSet<u32>>,
 }
 
 /// A packet to be addressed and wrapped.
@@ -39,18 +43,22 @@ pub(crate) struct Outgoing {
 impl Reliable {
     /// Begins with our reset as message 0; the peer's message 0 is awaited.
     pub(crate) fn with_reset(reset: Opcode, room: usize) -> Self {
-        Self {
-            send: SendWindow::with_reset(reset, room),
-            receive: ReceiveWindow::from(0),
-            acks: AckList::new(),
-        }
+        let (send, receive) = (SendWindow::with_reset(reset, room), ReceiveWindow::from(0));
+        Self { send, receive, acks: AckList::new(), doubtful: None }
+    }
+
+    /// The same for a session that is up, which bytes of anybody must not disturb.
+    pub(crate) fn with_soft_reset(room: usize) -> Self {
+        let doubtful = Some(BTreeSet::new());
+        Self { doubtful, ..Self::with_reset(Opcode::CONTROL_SOFT_RESET_V1, room) }
     }
 
     /// Both resets went through the gate: each side goes on with message 1.
     pub(crate) fn after_gate(room: usize) -> Self {
         let mut acks = AckList::new();
         acks.note_sent(0);
-        Self { send: SendWindow::after_gate(room), receive: ReceiveWindow::from(1), acks }
+        let (send, receive) = (SendWindow::after_gate(room), ReceiveWindow::from(1));
+        Self { send, receive, acks, doubtful: None }
     }
 
     /// Takes acknowledgements and message of a packet of this generation.
@@ -66,11 +74,16 @@ impl Reliable {
         if !self.receive.takes(id.0) {
             return Err(DropReason::BeyondWindow);
         }
-        // A duplicate is acknowledged again: the first acknowledgement may be lost.
-        self.acks.add(id.0);
         if packet.opcode != Opcode::CONTROL_V1 {
+            self.acks.add(id.0);
             self.receive.pass_reset();
         } else {
+            match &mut self.doubtful {
+                // A duplicate is acknowledged again: the first acknowledgement may be lost.
+                None => self.acks.add(id.0),
+                // No more than the window holds.
+                Some(doubtful) => drop(doubtful.insert(id.0)),
+            }
             if id == MessageId::FIRST {
                 // Nobody begins TLS unasked, so our reset has arrived, whatever became of its
                 // acknowledgement.
@@ -79,6 +92,24 @@ impl Reliable {
             self.receive.store(id.0, packet.payload);
         }
         Ok(())
+    }
+
+    /// TLS has understood what was delivered, and speaks: the peer says nothing more before it has heard
+    /// that, so what waits in the window is not its own.
+    pub(crate) fn settle(&mut self) {
+        let Some(doubtful) = self.doubtful.take() else { return };
+        let delivered = doubtful.into_iter().filter(|id| self.receive.was_delivered(*id));
+        delivered.for_each(|id| self.acks.add(id));
+        self.receive.forget_stored();
+    }
+
+    /// What was delivered was not the peer's TLS. As nothing of it was acknowledged, the peer sends its
+    /// own again. False if TLS has spoken since, after which there is no way back.
+    pub(crate) fn rewind(&mut self) -> bool {
+        let Some(doubtful) = &mut self.doubtful else { return false };
+        doubtful.clear();
+        self.receive.rewind();
+        true
     }
 
     /// The next chunk of TLS in order; resets carry none.
@@ -184,6 +215,24 @@ mod tests {
         }
         let chunks: Vec<_> = std::iter::from_fn(|| reliable.next_chunk()).collect();
         assert_eq!(chunks, [vec![1], vec![2], vec![3]]);
+    }
+
+    #[test]
+    fn what_is_doubtful_is_not_acknowledged_before_tls_speaks_and_then_only_if_it_was_delivered() {
+        let mut reliable = Reliable::with_soft_reset(100);
+        let _reset = reliable.poll(NOW);
+        for id in [0, 1, 3] {
+            reliable.receive(message(id), NOW).expect("taken");
+        }
+        let acks = reliable.poll(NOW).expect("for the reset").acks;
+        assert!(acks.contains(MessageId(0)) && !acks.contains(MessageId(1)));
+        assert_eq!(reliable.next_chunk(), Some(vec![1]));
+        reliable.settle();
+        let acks = reliable.poll(NOW).expect("for the message").acks;
+        assert!(acks.contains(MessageId(1)) && !acks.contains(MessageId(3)));
+        assert!(!reliable.rewind());
+        reliable.receive(message(3), NOW).expect("taken again");
+        assert!(reliable.poll(NOW).expect("at once").acks.contains(MessageId(3)));
     }
 
     fn message(id: u32) -> ControlPacket {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use clock::Now;
 use wire::key_material::{KeyMaterial, Role};
 use wire::key_method::{ClientKeySource, ServerKeySource};
-use wire::{KeyId, Opcode, prf};
+use wire::{KeyId, prf};
 
 use crate::config::Timing;
 use crate::end::EndReason;
 use crate::entropy::{Entropy, Seed};
 use crate::event::{Event, Negotiated, NewKey};
-use crate::generation::{Begun, Generation};
+use crate::generation::Generation;
 use crate::keys::Keys;
 use crate::reliable::Reliable;
 use crate::session::link::Link;
@@ -61,8 +61,7 @@ impl Core {
         now: Now,
     ) -> Self {
         let (nothing, window) = (Reliable::after_gate(0), timing.hand_window);
-        let begun = Begun::ByUs;
-        let generation = Generation::new(key_id, begun, nothing, tls, now.boot, window);
+        let generation = Generation::new(key_id, nothing, tls, now.boot, window);
         Self::new(role, link, generation, Entropy::new(&seed), timing, now)
     }
 
@@ -76,19 +75,19 @@ impl Core {
     }
 
     /// Replaces the generation by a new one, which begins with a soft reset.
-    pub(crate) fn begin_generation(&mut self, key_id: KeyId, begun: Begun, tls: Tls) {
+    pub(crate) fn begin_generation(&mut self, key_id: KeyId, tls: Tls) {
         let boot = self.now.boot;
         let switched = self.keys.switch_at_once(boot);
         self.report_switch(switched);
         let retired = self.keys.begin(key_id, boot + self.timing.tran_window);
         self.report_retired(retired);
         let room = self.link.room(self.timing.max_control_datagram);
-        let reliable = Reliable::with_reset(Opcode::CONTROL_SOFT_RESET_V1, room);
+        let reliable = Reliable::with_soft_reset(room);
         // Of renegotiations that follow each other unfinished the first one's window counts for all: a peer
         // that begins and never shows its certificate would else be kept for ever.
         let first = self.generation.deadline;
         let window = self.timing.hand_window;
-        self.generation = Generation::new(key_id, begun, reliable, tls, boot, window);
+        self.generation = Generation::new(key_id, reliable, tls, boot, window);
         self.generation.deadline = self.generation.deadline.min(first.or(self.generation.deadline));
     }
 

@@ -15,7 +15,6 @@ use crate::closing::Close;
 use crate::dropped::DropReason;
 use crate::end::EndReason;
 use crate::event::{Event, TimeoutReason};
-use crate::generation::Begun;
 use crate::not_awaited::NotAwaited;
 use crate::session::close::{CERTIFICATE_EXPIRED, DRAIN, denied, last_text};
 use crate::session::core::Core;
@@ -89,18 +88,14 @@ impl<R: Role> Machine<R> {
             return Err(DropReason::RenegotiationTooSoon);
         }
         self.change(Phase::outlived);
-        if self.begin_generation(key_id, Begun::ByPeer) {
-            Ok(())
-        } else {
-            Err(DropReason::RenegotiationTooSoon)
-        }
+        if self.begin_generation(key_id) { Ok(()) } else { Err(DropReason::RenegotiationTooSoon) }
     }
 
     /// Only a session that is up can; says whether it did.
-    fn begin_generation(&mut self, key_id: KeyId, begun: Begun) -> bool {
+    fn begin_generation(&mut self, key_id: KeyId) -> bool {
         let Phase::Up(up) = &mut self.phase else { return false };
         up.renewal = Renewal::Runs(R::renewing(up.negotiated));
-        self.core.begin_generation(key_id, begun, self.side.tls());
+        self.core.begin_generation(key_id, self.side.tls());
         true
     }
 
@@ -113,7 +108,7 @@ impl<R: Role> Machine<R> {
 
     /// Whatever became of the last one.
     pub(crate) fn begin_our_generation(&mut self) {
-        self.begin_generation(self.core.free_key_id(), Begun::ByUs);
+        self.begin_generation(self.core.free_key_id());
         self.advance();
     }
 
@@ -251,6 +246,9 @@ impl<R: Role> Machine<R> {
                 // The session goes on with the keys it has and tries again. The peer is told nothing: an
                 // alert would end a TLS connection that is well on its side.
                 let core = &mut self.core;
+                if core.generation.begin_tls_anew(|| self.side.tls()) {
+                    return;
+                }
                 let retry_at = core.now.boot.max(core.generation.started + RETRY_AFTER);
                 up.renewal = Renewal::Broken { retry_at };
                 core.generation.break_off(core.now.boot + core.timing.hand_window);

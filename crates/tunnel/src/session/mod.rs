@@ -34,7 +34,7 @@ use crate::end::{EndReason, Progress};
 use crate::entropy::{Entropy, Seed};
 use crate::event::{Deadline, Event, Grant, Negotiated, RenegotiateReason};
 use crate::gate::Accepted;
-use crate::generation::{Begun, Generation};
+use crate::generation::Generation;
 use crate::not_awaited::NotAwaited;
 use crate::reliable::Reliable;
 use crate::state::{SessionState, Stage};
@@ -131,9 +131,8 @@ impl Session {
         timing: Timing,
         now: Now,
     ) -> Machine<R> {
-        let (begun, window) = (Begun::First, timing.hand_window);
-        let generation =
-            Generation::new(KeyId::FIRST, begun, reliable, side.tls(), now.boot, window);
+        let window = timing.hand_window;
+        let generation = Generation::new(KeyId::FIRST, reliable, side.tls(), now.boot, window);
         let core = Core::new(R::TLS, link, generation, entropy, timing, now);
         let mut machine = Machine { side, core, phase: Phase::Opening(R::opening()) };
         machine.advance();

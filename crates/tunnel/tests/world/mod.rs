@@ -15,8 +15,8 @@ use std::time::Duration;
 use clock::Now;
 use testkit::{Authority, Network, Random, Weather};
 use tunnel::{
-    ClientConfig, Close, DropReason, EndReason, Event, Gate, GateSettings, Grant, Refusal,
-    RenegotiateReason, ServerConfig, Session, SessionState, Timing, Verdict,
+    ClientConfig, Close, DropReason, EndReason, Event, Gate, GateSettings, Grant, Progress,
+    Refusal, RenegotiateReason, ServerConfig, Session, SessionState, Timing, Verdict,
 };
 use wire::cipher::Cipher;
 use wire::push::{PushOption, RouteTarget, Topology};
@@ -24,7 +24,7 @@ use wire::static_key::{KeyDirection, StaticKey};
 use wire::stranger::StrangerCheck;
 use wire::tls_auth::{AuthDigest, TlsAuth};
 use wire::wrap::ControlWrap;
-use wire::{KeyId, PeerId, SessionId};
+use wire::{KeyId, Opcode, PeerId, SessionId};
 use zeroize::Zeroizing;
 
 use version3::VersionThree;
@@ -51,6 +51,11 @@ pub struct Setup {
     pub client_as_version_three: bool,
     /// The server answers a soft reset as version 3 does.
     pub server_as_version_three: bool,
+    /// The client follows no soft reset but that of its next key id, and none before it has finished a
+    /// generation, as stock does.
+    pub client_as_stock: bool,
+    /// The same for the server.
+    pub server_as_stock: bool,
     /// When the client's certificate runs out, from the start on.
     pub certificate_life: Option<Duration>,
     /// Further routes in the push.
@@ -77,6 +82,8 @@ impl Setup {
             client_proto: None,
             client_as_version_three: false,
             server_as_version_three: false,
+            client_as_stock: false,
+            server_as_stock: false,
             certificate_life: None,
             routes: 0,
             stranger: false,
@@ -99,6 +106,9 @@ pub struct Party {
     pub pushed: usize,
     pub admissions: usize,
     version_three: Option<VersionThree>,
+    as_stock: bool,
+    /// The generation of the last packet that it sent.
+    generation: KeyId,
     seen: Option<KeyId>,
     incarnation: u64,
 }
@@ -164,6 +174,7 @@ impl World {
         };
         world.client.version_three =
             world.setup.client_as_version_three.then(|| world.version_three(Who::Client));
+        world.client.as_stock = world.setup.client_as_stock;
         world.drain(Who::Client);
         world
     }
@@ -298,14 +309,16 @@ impl World {
         while let Some(parcel) = self.network.receive(self.now.boot) {
             match parcel {
                 Parcel::ToServer(datagram) => self.deliver_to_server(&datagram),
-                Parcel::ToClient(datagram) => {
-                    let taken = self.client.take(&datagram, self.now);
-                    self.count(taken);
-                    self.drain(Who::Client);
-                }
+                Parcel::ToClient(datagram) => self.deliver_to_client(&datagram),
                 Parcel::Data { to, key_id, key } => self.open(to, key_id, &key),
             }
         }
+    }
+
+    pub fn deliver_to_client(&mut self, datagram: &[u8]) {
+        let taken = self.client.take(datagram, self.now);
+        self.count(taken);
+        self.drain(Who::Client);
     }
 
     pub fn deliver_to_server(&mut self, datagram: &[u8]) {
@@ -327,6 +340,7 @@ impl World {
                     self.counter += 1;
                     let mut party = Party::new(session, self.counter << 32);
                     let as_three = self.setup.server_as_version_three;
+                    party.as_stock = self.setup.server_as_stock;
                     party.version_three = as_three.then(|| self.version_three(Who::Server(id)));
                     self.servers.insert(id, party);
                 }
@@ -536,23 +550,42 @@ impl Party {
             pushed: 0,
             admissions: 0,
             version_three: None,
+            as_stock: false,
+            generation: KeyId::FIRST,
             seen: None,
             incarnation,
         }
     }
 
     fn take(&mut self, datagram: &[u8], now: Now) -> Result<(), DropReason> {
+        if self.as_stock && !self.would_follow(datagram) {
+            return Err(DropReason::KeyIdOutOfSync);
+        }
         match &mut self.version_three {
             Some(rewriting) => rewriting.hand_in(&mut self.session, datagram, now),
             None => self.session.handle_datagram(datagram, now),
         }
     }
 
+    fn would_follow(&self, datagram: &[u8]) -> bool {
+        let finished = self.session.progress() == Progress::Complete;
+        let next = if finished { self.generation.next() } else { self.generation };
+        match wire::split_first_byte(datagram) {
+            Some((Opcode::CONTROL_SOFT_RESET_V1, key_id)) => {
+                key_id == next || key_id == self.generation
+            }
+            _ => true,
+        }
+    }
+
     fn next_datagram(&mut self, now: Now) -> Option<Vec<u8>> {
-        match &mut self.version_three {
+        let datagram = match &mut self.version_three {
             Some(rewriting) => rewriting.hand_out(&mut self.session, now),
             None => self.session.poll_transmit(now),
-        }
+        }?;
+        let (_, key_id) = wire::split_first_byte(&datagram).expect("a packet");
+        self.generation = key_id;
+        Some(datagram)
     }
 
     fn is_in_use(&self) -> bool {
