@@ -1,9 +1,10 @@
 //! What users and devices are called, and which texts can be such names.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
-/// A device by its full name, `USER/DEVICE`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A device by its full name, `USER/DEVICE`, which programs get beside its parts as `id`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct DeviceName {
     /// The user it belongs to.
     pub user: String,
@@ -24,6 +25,16 @@ impl DeviceName {
         check_name(user)?;
         check_name(device)?;
         Ok(Self { user: user.to_owned(), device: device.to_owned() })
+    }
+}
+
+impl Serialize for DeviceName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut parts = serializer.serialize_struct("DeviceName", 3)?;
+        parts.serialize_field("id", &self.to_string())?;
+        parts.serialize_field("user", &self.user)?;
+        parts.serialize_field("device", &self.device)?;
+        parts.end()
     }
 }
 

@@ -10,6 +10,7 @@ use admin::failure::{Failure, FailureKind};
 use admin::names::{DeviceName, check_name};
 use admin::request::{KickTarget, Request};
 use admin::revoke_reason::RevokeReason;
+use clap_complete::Shell;
 use gateway::config::PublicName;
 use gateway::profile::{Form, System};
 use load::PacketSettings;
@@ -24,6 +25,8 @@ pub(crate) struct Order {
     pub(crate) data: PathBuf,
     /// Whether answers are printed as JSON.
     pub(crate) json: bool,
+    /// Whether tables may be wider than a terminal.
+    pub(crate) wide: bool,
     /// What to do.
     pub(crate) action: Action,
 }
@@ -33,6 +36,8 @@ pub(crate) struct Order {
 pub(crate) enum Action {
     /// Ask the gateway or the store and print the answer.
     Ask(Request),
+    /// As above; only what fits is printed.
+    List { request: Request, only: Only },
     /// As above; the request is completed by a CSR.
     AskWithCsr { csr: PathBuf, renew: bool, device: DeviceName },
     /// Write profiles.
@@ -57,6 +62,25 @@ pub(crate) enum Action {
     Bench(BenchOrder),
     /// Install or remove the service.
     Service(ServiceOrder),
+    /// Print what makes a shell complete this command line.
+    Completions { shell: Shell },
+    /// Write manual pages.
+    Manual { out: PathBuf },
+}
+
+/// What of a listing to show; all of it has to hold.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Only {
+    /// How the name begins.
+    pub(crate) begins: String,
+    /// Connected ones.
+    pub(crate) connected: bool,
+    /// Disabled ones.
+    pub(crate) disabled: bool,
+    /// Those that never connected.
+    pub(crate) never_connected: bool,
+    /// Those whose certificate is over within so many days.
+    pub(crate) expiring: Option<u32>,
 }
 
 /// Which profiles to write.
@@ -126,13 +150,14 @@ impl Order {
             let data = typed.data.or_else(|| place.data.clone().map(PathBuf::from));
             let data = data.unwrap_or_else(|| SYSTEM_FOLDER.into());
             let action = Action::Service(understand_service(command, data.clone())?);
-            return Ok(Self { data, json: typed.json, action });
+            return Ok(Self { data, json: typed.json, wide: typed.wide, action });
         }
         let data = match typed.data {
             Some(data) => data,
             None => place.data_folder().ok_or_else(no_data_folder)?,
         };
-        Ok(Self { data, json: typed.json, action: understand_command(typed.command)? })
+        let (json, wide) = (typed.json, typed.wide);
+        Ok(Self { data, json, wide, action: understand_command(typed.command)? })
     }
 }
 
@@ -149,6 +174,9 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
             Action::ConnectGuard(GuardOrder { state, dns_backup })
         }
         Command::Bench(bench) => Action::Bench(understand_bench(bench)),
+        Command::User(typed::User::List { only }) => {
+            Action::List { request: Request::UserList, only: only_users(only) }
+        }
         Command::User(command) => Action::Ask(understand_user(command)?),
         Command::Device(command) => understand_device(command)?,
         Command::Profile(profile) => {
@@ -164,6 +192,8 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Kick(kick) => Action::Ask(Request::Kick { target: kick_target(kick)? }),
         Command::Events(events) => understand_events(&events),
         Command::Check => Action::Ask(Request::Check),
+        Command::Completions { shell } => Action::Completions { shell },
+        Command::Manual { out } => Action::Manual { out },
         Command::Service(command) => {
             Action::Service(understand_service(command, SYSTEM_FOLDER.into())?)
         }
@@ -192,7 +222,7 @@ fn understand_bench(bench: typed::Bench) -> BenchOrder {
 fn understand_user(command: typed::User) -> Result<Request, Failure> {
     Ok(match command {
         typed::User::Add { name } => Request::UserAdd { name: user_name(name)? },
-        typed::User::List => Request::UserList,
+        typed::User::List { .. } => Request::UserList,
         typed::User::Show { name } => Request::UserShow { name: user_name(name)? },
         typed::User::Disable { name } => Request::UserDisable { name: user_name(name)? },
         typed::User::Enable { name } => Request::UserEnable { name: user_name(name)? },
@@ -215,8 +245,9 @@ fn understand_device(command: typed::Device) -> Result<Action, Failure> {
                 }
             }
         }
-        typed::Device::List { user } => {
-            Action::Ask(Request::DeviceList { user: user.map(user_name).transpose()? })
+        typed::Device::List { user, only } => {
+            let request = Request::DeviceList { user: user.map(user_name).transpose()? };
+            Action::List { request, only: only_devices(only) }
         }
         typed::Device::Show { device } => {
             Action::Ask(Request::DeviceShow { device: device_name(&device)? })
@@ -232,6 +263,16 @@ fn understand_device(command: typed::Device) -> Result<Action, Failure> {
             reason: revoke_reason(reason),
         }),
     })
+}
+
+fn only_users(only: typed::OnlyUsers) -> Only {
+    let typed::OnlyUsers { begins, connected, disabled } = only;
+    Only { begins: begins.unwrap_or_default(), connected, disabled, ..Only::default() }
+}
+
+fn only_devices(only: typed::OnlyDevices) -> Only {
+    let typed::OnlyDevices { begins, connected, disabled, never_connected, expiring } = only;
+    Only { begins: begins.unwrap_or_default(), connected, disabled, never_connected, expiring }
 }
 
 fn understand_events(events: &typed::Events) -> Action {

@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// A secure-access gateway: one certificate per device opens every door.
 #[derive(Debug, Parser)]
-#[command(name = "handfast", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "handfast", version, max_term_width = 80)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, \
     5 forbidden, 6 no gateway runs,\n7 configuration, 8 no /dev/net/tun, 9 environment, 10 check \
     found something, 11 refused, 12 unreachable,\n13 data folder in use, 130 interrupted.")]
@@ -18,6 +19,9 @@ pub(crate) struct Typed {
     /// Print the answer as JSON, failures too
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Show listings whole, however wide they are
+    #[arg(long, global = true)]
+    pub(crate) wide: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -62,6 +66,14 @@ pub(crate) enum Command {
     /// The gateway as a systemd service
     #[command(subcommand)]
     Service(Service),
+    /// Print what makes a shell complete this command line
+    Completions { shell: Shell },
+    /// Write manual pages of all commands
+    Manual {
+        /// Where to write to
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -141,8 +153,11 @@ pub(crate) struct Bench {
 pub(crate) enum User {
     /// Add a user and the first device, NAME/default
     Add { name: String },
-    /// List all users
-    List,
+    /// List all users, or those that fit
+    List {
+        #[command(flatten)]
+        only: OnlyUsers,
+    },
     /// Show a user and its devices
     Show { name: String },
     /// Refuse a user from now on, and close what is open; records stay
@@ -163,8 +178,12 @@ pub(crate) enum Device {
         #[arg(long, value_name = "FILE")]
         csr: Option<PathBuf>,
     },
-    /// List all devices, or one user's
-    List { user: Option<String> },
+    /// List all devices, one user's, or those that fit
+    List {
+        user: Option<String>,
+        #[command(flatten)]
+        only: OnlyDevices,
+    },
     /// Show a device and its certificates
     Show {
         #[arg(value_name = "USER[/DEVICE]")]
@@ -188,6 +207,40 @@ pub(crate) enum Device {
         #[arg(long, value_enum, default_value_t = Reason::Unspecified)]
         reason: Reason,
     },
+}
+
+/// Which users to list; all that is typed has to hold.
+#[derive(Debug, Args)]
+pub(crate) struct OnlyUsers {
+    /// Whose name begins so
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) begins: Option<String>,
+    /// Who is connected
+    #[arg(long)]
+    pub(crate) connected: bool,
+    /// Who is disabled
+    #[arg(long)]
+    pub(crate) disabled: bool,
+}
+
+/// Which devices to list; all that is typed has to hold.
+#[derive(Debug, Args)]
+pub(crate) struct OnlyDevices {
+    /// Whose name, USER/DEVICE, begins so
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) begins: Option<String>,
+    /// That are connected
+    #[arg(long)]
+    pub(crate) connected: bool,
+    /// That are disabled, or whose users are
+    #[arg(long)]
+    pub(crate) disabled: bool,
+    /// That never connected
+    #[arg(long)]
+    pub(crate) never_connected: bool,
+    /// Whose certificate is over, or ends within so many days
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expiring: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -14,9 +14,14 @@ pub(crate) fn start(level: &str) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Lines { to: io::stderr(), lost: &LOST })
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(io::stderr().is_terminal() && !no_color())
         .with_target(false)
         .init();
+}
+
+/// Whether somebody wants no colour (no-color.org): any value that is not empty.
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Takes every line, whether it can be written or not.

@@ -8,8 +8,8 @@ use admin::response::Response;
 use admin::timestamp::Timestamp;
 use clock::{Clock as _, SystemClock};
 
-use crate::args::order::{Action, Order};
-use crate::show;
+use crate::args::order::{Action, Only, Order};
+use crate::show::{self, table::Width};
 
 mod ask;
 mod authority;
@@ -19,10 +19,12 @@ mod csr;
 mod demo;
 mod events;
 mod guard;
+mod listing;
 mod log;
 mod output;
 mod process;
 mod profile;
+mod reference;
 mod service;
 mod unit;
 mod up;
@@ -34,11 +36,13 @@ use up::UpOptions;
 
 /// Carries an order out.
 pub(crate) fn run(order: Order) -> Result<Output, Failure> {
-    let Order { data, json, action } = order;
+    let Order { data, json, wide, action } = order;
+    let form = Form { json, width: if wide { Width::Whole } else { Width::Terminal } };
     match action {
-        Action::Ask(request) => ask_and_show(&data, json, request),
+        Action::Ask(request) => ask_and_show(&data, form, request),
+        Action::List { request, only } => list(&data, form, &request, &only),
         Action::AskWithCsr { csr, renew, device } => {
-            ask_and_show(&data, json, csr::request(&csr, renew, device)?)
+            ask_and_show(&data, form, csr::request(&csr, renew, device)?)
         }
         Action::Profile(order) => profile::run(&data, json, order),
         Action::CrlPem => authority::crl_pem(&data),
@@ -51,16 +55,38 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::ConnectGuard(options) => guard::run_guard(&options),
         Action::Bench(options) => bench::run_bench(options, json),
         Action::Service(order) => service::run(order),
+        Action::Completions { shell } => Ok(reference::completions(shell)),
+        Action::Manual { out } => reference::manual(&out),
     }
 }
 
-fn ask_and_show(data: &Path, json: bool, request: Request) -> Result<Output, Failure> {
+/// In which form an answer is printed.
+#[derive(Clone, Copy)]
+struct Form {
+    json: bool,
+    width: Width,
+}
+
+impl Form {
+    fn output(self, request: &Request, response: &Response) -> Output {
+        if self.json {
+            return as_json(response);
+        }
+        Output::done(show::text(request, response, now(), self.width))
+    }
+}
+
+fn list(data: &Path, form: Form, request: &Request, only: &Only) -> Result<Output, Failure> {
+    let answer = listing::select(ask::ask(data, request.clone())?, only, now())?;
+    if listing::is_empty(&answer) && *only != Only::default() && !form.json {
+        return Ok(Output::done("none fits\n"));
+    }
+    Ok(form.output(request, &answer))
+}
+
+fn ask_and_show(data: &Path, form: Form, request: Request) -> Result<Output, Failure> {
     let response = ask::ask(data, request.clone())?;
-    let mut output = if json {
-        as_json(&response)
-    } else {
-        Output::done(show::text(&request, &response, now()))
-    };
+    let mut output = form.output(&request, &response);
     if let Response::Check(report) = &response
         && show::check::is_bad(report)
     {

@@ -9,6 +9,7 @@ use admin::names::DeviceName;
 use admin::request::Request;
 use admin::response::Response;
 use admin::response::{KeyMaterial, ProfileMaterial};
+use admin::timestamp::Timestamp;
 use gateway::profile::render::RenderError;
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
 use serde::Serialize;
@@ -44,9 +45,9 @@ struct Summary {
     skipped: Vec<Skipped>,
     key: KeyWord,
     serial: String,
-    expires_at: String,
+    expires_at: Timestamp,
     supersedes: Option<String>,
-    superseded_revoked_by: Option<String>,
+    superseded_revoked_by: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,9 +70,9 @@ impl Summary {
                 KeyMaterial::OnDevice => KeyWord::OnDevice,
             },
             serial: material.certificate.serial.clone(),
-            expires_at: material.certificate.not_after.date(),
+            expires_at: material.certificate.not_after,
             supersedes: material.supersedes.as_ref().map(|(serial, _)| serial.clone()),
-            superseded_revoked_by: material.supersedes.as_ref().map(|(_, at)| at.date()),
+            superseded_revoked_by: material.supersedes.as_ref().map(|(_, at)| *at),
         }
     }
 }
@@ -83,10 +84,12 @@ fn text(summary: &Summary, out: &Path) -> String {
     for file in &summary.files {
         text.push_str(&format!("  {}\n", file.file_name().unwrap_or_default().display()));
     }
-    text.push_str(&format!("certificate {}, valid until {}\n", summary.serial, summary.expires_at));
+    let until = summary.expires_at.date();
+    text.push_str(&format!("certificate {}, valid until {until}\n", summary.serial));
     if let (Some(serial), Some(by)) = (&summary.supersedes, &summary.superseded_revoked_by) {
         text.push_str(&format!(
-            "the former one, {serial}, is revoked when this one connects, at the latest on {by}\n"
+            "the former one, {serial}, is revoked when this one connects, at the latest on {}\n",
+            by.date()
         ));
     }
     text.push_str(&key_note(summary));

@@ -1,11 +1,13 @@
 //! Devices and their certificates in words.
 
+use std::net::IpAddr;
+
 use admin::response::{Certificate, CertificateState, Device, DeviceDetail, DeviceState};
 use admin::timestamp::Timestamp;
 
-use super::table::{Table, fields};
+use super::table::{Table, Width, fields};
 use super::time;
-use super::words::{list, yes_no};
+use super::words::{list, total, yes_no};
 
 pub(crate) fn added(detail: &DeviceDetail) -> String {
     let device = &detail.device;
@@ -40,7 +42,7 @@ fn issued(certificate: &Certificate) -> String {
     format!("issued certificate {serial}, valid until {until}\n")
 }
 
-pub(crate) fn listing(devices: &[Device]) -> String {
+pub(crate) fn listing(devices: &[Device], width: Width) -> String {
     if devices.is_empty() {
         return "no devices yet; add one: handfast device add USER/DEVICE\n".into();
     }
@@ -51,12 +53,28 @@ pub(crate) fn listing(devices: &[Device]) -> String {
             device.name.to_string(),
             state_word(device.state).into(),
             yes_no(device.connected),
-            list(&device.addresses),
+            list(inner(&device.addresses, width)),
             device.expires_at.map_or("-".into(), Timestamp::date),
-            device.last_seen_at.map_or("never".into(), Timestamp::to_seconds),
+            device.last_seen_at.map_or("never".into(), |at| seen(at, width)),
         ]);
     }
-    table.text()
+    let connected = devices.iter().filter(|device| device.connected == Some(true)).count();
+    table.text_in(width) + &total(devices.len(), "device", devices[0].connected.map(|_| connected))
+}
+
+/// Every address, or the first one, which is the IPv4 one.
+pub(super) fn inner(addresses: &[IpAddr], width: Width) -> &[IpAddr] {
+    match width {
+        Width::Whole => addresses,
+        Width::Terminal => &addresses[..addresses.len().min(1)],
+    }
+}
+
+fn seen(at: Timestamp, width: Width) -> String {
+    match width {
+        Width::Whole => at.to_seconds(),
+        Width::Terminal => at.date(),
+    }
 }
 
 pub(crate) fn detail(detail: &DeviceDetail, now: Timestamp) -> String {

@@ -2,9 +2,9 @@
 
 use admin::response::Event;
 
-use super::table::{Table, visible};
+use super::table::{Table, Width, visible};
 
-pub(crate) fn listing(events: &[Event]) -> String {
+pub(crate) fn listing(events: &[Event], width: Width) -> String {
     if events.is_empty() {
         return "no events\n".into();
     }
@@ -12,14 +12,17 @@ pub(crate) fn listing(events: &[Event]) -> String {
     for event in events {
         table.row([
             event.id.to_string(),
-            at(event),
+            match width {
+                Width::Whole => at(event),
+                Width::Terminal => event.at.to_seconds(),
+            },
             event.what.clone(),
             event.subject.clone(),
             event.actor.clone(),
             details(event),
         ]);
     }
-    table.text()
+    table.text_in(width)
 }
 
 /// One event on a line of its own, for following.

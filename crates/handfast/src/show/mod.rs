@@ -17,23 +17,25 @@ pub(crate) mod time;
 pub(crate) mod user;
 pub(crate) mod words;
 
+use table::Width;
+
 /// The answer to a request, in words.
-pub(crate) fn text(request: &Request, response: &Response, now: Timestamp) -> String {
+pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width: Width) -> String {
     match (request, response) {
         (Request::UserAdd { .. }, Response::User(user)) => user::added(user),
-        (_, Response::Users(users)) => user::listing(users),
-        (_, Response::User(user)) => user::detail(user, now),
+        (_, Response::Users(users)) => user::listing(users, width),
+        (_, Response::User(user)) => user::detail(user, now, width),
         (Request::DeviceAdd { .. }, Response::Device(device)) => device::added(device),
         (Request::DeviceRenew { .. }, Response::Device(device)) => device::renewed(device),
-        (_, Response::Devices(devices)) => device::listing(devices),
+        (_, Response::Devices(devices)) => device::listing(devices, width),
         (_, Response::Device(device)) => device::detail(device, now),
         (_, Response::Changed(changed)) => change::text(request, changed),
         (_, Response::Crl(crl)) => authority::crl(crl, now),
         (_, Response::Ca(ca)) => authority::ca(ca, now),
-        (_, Response::Status(status)) => status::text(status, now),
-        (_, Response::Sessions(sessions)) => session::listing(sessions, now),
+        (_, Response::Status(status)) => status::text(status, now, width),
+        (_, Response::Sessions(sessions)) => session::listing(sessions, now, width),
         (_, Response::Kicked(kicked)) => session::kicked(kicked),
-        (_, Response::Events(page)) => event::listing(&page.events),
+        (_, Response::Events(page)) => event::listing(&page.events, width),
         (_, Response::Check(report)) => check::text(report),
         // Profiles are written to files, never printed: they hold keys.
         (_, Response::Profile(material)) => format!("{}\n", material.name),

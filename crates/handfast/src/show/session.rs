@@ -3,14 +3,39 @@
 use admin::response::{Kicked, Session};
 use admin::timestamp::Timestamp;
 
-use super::table::Table;
-use super::time;
-use super::words::{count, list};
+use super::table::{Table, Width};
+use super::words::{count, list, total};
+use super::{device, time};
 
-pub(crate) fn listing(sessions: &[Session], now: Timestamp) -> String {
+pub(crate) fn listing(sessions: &[Session], now: Timestamp, width: Width) -> String {
     if sessions.is_empty() {
         return "nobody is connected\n".into();
     }
+    let text = match width {
+        Width::Whole => whole(sessions, now),
+        Width::Terminal => narrow(sessions, now),
+    };
+    text + &total(sessions.len(), "session", None)
+}
+
+/// What is looked at first.
+fn narrow(sessions: &[Session], now: Timestamp) -> String {
+    let mut table = Table::new(&["ID", "DEVICE", "SOURCE", "ADDRESS", "FOR", "IN", "OUT"]);
+    for session in sessions {
+        table.row([
+            session.id.to_string(),
+            session.device.to_string(),
+            source(session),
+            list(device::inner(&session.addresses, Width::Terminal)),
+            time::length(now.since(session.since)),
+            time::bytes(session.bytes_in),
+            time::bytes(session.bytes_out),
+        ]);
+    }
+    table.text_in(Width::Terminal)
+}
+
+fn whole(sessions: &[Session], now: Timestamp) -> String {
     let mut table = Table::new(&[
         "ID",
         "DEVICE",
@@ -27,7 +52,7 @@ pub(crate) fn listing(sessions: &[Session], now: Timestamp) -> String {
         table.row([
             session.id.to_string(),
             session.device.to_string(),
-            format!("{}:{}", session.transport.word(), session.source),
+            source(session),
             list(&session.addresses),
             session.client.clone(),
             session.cipher.clone(),
@@ -38,6 +63,10 @@ pub(crate) fn listing(sessions: &[Session], now: Timestamp) -> String {
         ]);
     }
     table.text()
+}
+
+fn source(session: &Session) -> String {
+    format!("{}:{}", session.transport.word(), session.source)
 }
 
 pub(crate) fn kicked(kicked: &Kicked) -> String {

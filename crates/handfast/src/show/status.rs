@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use admin::response::Status;
 use admin::timestamp::Timestamp;
 
-use super::table::{Table, fields, visible};
+use super::table::{Table, Width, fields, visible};
 use super::time;
 use super::words::list;
 
-pub(crate) fn text(status: &Status, now: Timestamp) -> String {
+pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
     let mut text = fields(&[
         ("gateway", gateway(status, now)),
         ("data", status.data.clone()),
@@ -30,7 +30,7 @@ pub(crate) fn text(status: &Status, now: Timestamp) -> String {
     }
     if !status.last_refusals.is_empty() {
         text.push('\n');
-        text.push_str(&refusals(status));
+        text.push_str(&refusals(status, width));
     }
     text
 }
@@ -67,7 +67,7 @@ fn counts(counts: &BTreeMap<String, u64>) -> String {
     if seen.is_empty() { "none".into() } else { seen.join(", ") }
 }
 
-fn refusals(status: &Status) -> String {
+fn refusals(status: &Status, width: Width) -> String {
     let mut table = Table::new(&["REFUSED AT (UTC)", "SOURCE", "DEVICE", "REASON", "MEANING"]);
     for refusal in &status.last_refusals {
         table.row([
@@ -78,5 +78,5 @@ fn refusals(status: &Status) -> String {
             refusal.sentence.clone(),
         ]);
     }
-    table.text()
+    table.text_in(width)
 }

@@ -3,8 +3,8 @@
 use admin::response::{User, UserDetail};
 use admin::timestamp::Timestamp;
 
-use super::table::{Table, fields};
-use super::words::list;
+use super::table::{Table, Width, fields};
+use super::words::{list, total};
 use super::{device, time};
 
 pub(crate) fn added(detail: &UserDetail) -> String {
@@ -17,7 +17,7 @@ pub(crate) fn added(detail: &UserDetail) -> String {
     format!("added user {name}\n{devices}next: handfast profile {name} --out DIR\n")
 }
 
-pub(crate) fn listing(users: &[User]) -> String {
+pub(crate) fn listing(users: &[User], width: Width) -> String {
     if users.is_empty() {
         return "no users yet; add one: handfast user add NAME\n".into();
     }
@@ -31,17 +31,18 @@ pub(crate) fn listing(users: &[User]) -> String {
             user.added_at.date(),
         ]);
     }
-    table.text()
+    let connected = users.iter().filter(|user| user.connected > Some(0)).count();
+    table.text_in(width) + &total(users.len(), "user", users[0].connected.map(|_| connected))
 }
 
-pub(crate) fn detail(detail: &UserDetail, now: Timestamp) -> String {
+pub(crate) fn detail(detail: &UserDetail, now: Timestamp, width: Width) -> String {
     let user = &detail.user;
     let head = fields(&[
         ("user", user.name.clone()),
         ("state", state(user).into()),
         ("added", time::moment(user.added_at, now)),
     ]);
-    format!("{head}\n{}", device::listing(&detail.device_list))
+    format!("{head}\n{}", device::listing(&detail.device_list, width))
 }
 
 fn state(user: &User) -> &'static str {

@@ -5,6 +5,15 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A line below a table of several rows: `3 devices, 1 connected`.
+pub(crate) fn total(rows: usize, noun: &str, connected: Option<usize>) -> String {
+    match connected {
+        _ if rows < 2 => String::new(),
+        Some(connected) => format!("{}, {connected} connected\n", count(rows, noun)),
+        None => format!("{}\n", count(rows, noun)),
+    }
+}
+
 /// `yes`, `no`, or a dash where it can't be known.
 pub(crate) fn yes_no(known: Option<bool>) -> String {
     match known {

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod limits;
+mod listings;
 mod mistakes;
 mod profiles;
 mod records;
 mod running;
+mod schema;
 mod service;
 
 use std::fs;

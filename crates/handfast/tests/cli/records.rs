@@ -29,7 +29,7 @@ fn a_user_comes_with_a_first_device() {
          added [DATE] [TIME] (just now)\n\
          \n\
          DEVICE STATE CONNECTED ADDRESSES EXPIRES LAST SEEN\n\
-         alice/default new - 10.71.0.2, [ULA]::2 - never\n"
+         alice/default new - 10.71.0.2 - never\n"
     );
 }
 
@@ -82,8 +82,9 @@ fn a_device_goes_from_new_to_revoked() {
     assert_eq!(
         squeezed(&cli.ok("device list alice")),
         "DEVICE STATE CONNECTED ADDRESSES EXPIRES LAST SEEN\n\
-         alice/default new - 10.71.0.2, [ULA]::2 - never\n\
-         alice/phone revoked - 10.71.0.3, [ULA]::3 [DATE] never\n"
+         alice/default new - 10.71.0.2 - never\n\
+         alice/phone revoked - 10.71.0.3 [DATE] never\n\
+         2 devices\n"
     );
     assert!(squeezed(&cli.ok("device show alice/phone")).ends_with(
         "CERTIFICATE KEY VALID FROM VALID UNTIL STATE\n\
@@ -173,7 +174,7 @@ fn every_change_is_an_event_with_its_author() {
         ["certificate_recorded alice/default", "certificate_revoked alice/default"]
     );
     assert!(events[0]["actor"].as_str().unwrap().starts_with("uid:"));
-    let listed = squeezed(&cli.ok(&format!("events --after {before} --limit 1")));
+    let listed = squeezed(&cli.ok(&format!("events --after {before} --limit 1 --wide")));
     assert!(listed.starts_with("ID AT (UTC) WHAT SUBJECT BY DETAILS\n"), "{listed}");
     assert!(listed.contains("certificate_recorded alice/default"), "{listed}");
 }

@@ -2,8 +2,8 @@
 //!
 //! The gateway is the real one without its VPN, run inside the test.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use admin::names::DeviceName;
@@ -42,6 +42,11 @@ fn status_sessions_and_figures_are_answered() {
     assert!(status.contains("\nsessions     1\n"), "{status}");
     assert_eq!(
         squeezed(&cli.ok("sessions")),
+        "ID DEVICE SOURCE ADDRESS FOR IN OUT\n\
+         7 alice/phone udp:192.0.2.1:4000 10.71.0.2 5 minutes 1.5 MB 12 B\n"
+    );
+    assert_eq!(
+        squeezed(&cli.ok("sessions --wide")),
         "ID DEVICE SOURCE ADDRESSES CLIENT CIPHER TLS FOR IN OUT\n\
          7 alice/phone udp:192.0.2.1:4000 10.71.0.2 OpenVPN 2.6.14?[2Jlinux AES-256-GCM TLSv1.3 \
          5 minutes 1.5 MB 12 B\n"
@@ -55,6 +60,30 @@ fn status_sessions_and_figures_are_answered() {
     let figures = cli.ok("status --prometheus");
     assert!(figures.contains("# TYPE handfast_"), "{figures}");
     assert!(cli.ok("status --json").contains("\"sessions\": 1,"));
+}
+
+#[test]
+fn prometheus_own_tool_finds_nothing_to_say_about_the_figures() {
+    let program = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
+    let mut promtool = Command::new(program);
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped());
+    let spawned = promtool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let Ok(mut promtool) = spawned else {
+        println!("SKIP prometheus_own_tool_finds_nothing_to_say_about_the_figures: no promtool");
+        return;
+    };
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files");
+    // Its own letters, with nothing replaced.
+    let figures = cli.command("status --prometheus").output().unwrap().stdout;
+    let text = String::from_utf8_lossy(&figures).into_owned();
+    let build = format!("handfast_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&build), "{text}");
+    promtool.stdin.take().unwrap().write_all(&figures).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
 }
 
 #[test]
@@ -117,12 +146,12 @@ fn session() -> Session {
 }
 
 /// A gateway that answers until it is dropped.
-struct Running {
+pub(crate) struct Running {
     _runtime: Runtime,
 }
 
 impl Running {
-    fn on(cli: &Cli) -> Self {
+    pub(crate) fn on(cli: &Cli) -> Self {
         let runtime = Runtime::new().unwrap();
         let data = DataDir::new(cli.path("data"));
         let gateway = runtime.block_on(Gateway::open(data.clone(), Arc::new(SystemClock))).unwrap();

@@ -1,0 +1,144 @@
+//! Which rows of a listing are shown, and in which order: alice/phone2 before alice/phone10.
+//!
+//! The same rows in text and in JSON.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use admin::failure::{Failure, FailureKind};
+use admin::response::{Device, DeviceState, Response, User};
+use admin::timestamp::Timestamp;
+
+use crate::args::order::Only;
+
+/// The answer with the rows that fit, sorted by name.
+pub(crate) fn select(answer: Response, only: &Only, now: Timestamp) -> Result<Response, Failure> {
+    Ok(match answer {
+        Response::Users(mut users) => {
+            known(only, users.iter().all(|user| user.connected.is_some()))?;
+            users.retain(|user| user_fits(user, only));
+            users.sort_by(|a, b| natural(&a.name, &b.name));
+            Response::Users(users)
+        }
+        Response::Devices(mut devices) => {
+            known(only, devices.iter().all(|device| device.connected.is_some()))?;
+            devices.retain(|device| device_fits(device, only, now));
+            devices.sort_by(|a, b| natural(&a.name.to_string(), &b.name.to_string()));
+            Response::Devices(devices)
+        }
+        other => other,
+    })
+}
+
+fn user_fits(user: &User, only: &Only) -> bool {
+    user.name.starts_with(&only.begins)
+        && (!only.connected || user.connected > Some(0))
+        && (!only.disabled || user.disabled)
+}
+
+fn device_fits(device: &Device, only: &Only, now: Timestamp) -> bool {
+    let ends_within = |days: u32| {
+        let limit = Duration::from_secs(u64::from(days) * 86_400);
+        device.expires_at.is_some_and(|at| at.since(now) <= limit)
+    };
+    device.name.to_string().starts_with(&only.begins)
+        && (!only.connected || device.connected == Some(true))
+        && (!only.disabled || device.state == DeviceState::Disabled)
+        && (!only.never_connected || device.last_seen_at.is_none())
+        && only.expiring.is_none_or(ends_within)
+}
+
+fn known(only: &Only, connected: bool) -> Result<(), Failure> {
+    if !only.connected || connected {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::NotRunning,
+        "who is connected is known to a running gateway only",
+    )
+    .hint("start it: `handfast up`, or leave out --connected"))
+}
+
+/// Whether nothing is left of it.
+pub(crate) fn is_empty(answer: &Response) -> bool {
+    match answer {
+        Response::Users(users) => users.is_empty(),
+        Response::Devices(devices) => devices.is_empty(),
+        _ => false,
+    }
+}
+
+/// Digits by their value, everything else by its letters.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    loop {
+        let ((one, rest_one), (two, rest_two)) = (part(left), part(right));
+        let ordering = match (number(one), number(two)) {
+            (Some(one), Some(two)) => one.cmp(&two),
+            _ => one.cmp(two),
+        };
+        if ordering.is_ne() {
+            return ordering;
+        }
+        if rest_one.is_empty() || rest_two.is_empty() {
+            // What is equal so far, as 07 and 7 are, differs as text.
+            return rest_one.len().cmp(&rest_two.len()).then_with(|| a.cmp(b));
+        }
+        (left, right) = (rest_one, rest_two);
+    }
+}
+
+/// The digits that a text begins with, or what stands before its first digit.
+fn part(text: &str) -> (&str, &str) {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// A number by how long it is, then by its digits: no limit to its value.
+fn number(part: &str) -> Option<(usize, &str)> {
+    let digits = part.trim_start_matches('0');
+    part.starts_with(|c: char| c.is_ascii_digit()).then_some((digits.len(), digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_are_sorted_by_their_value() {
+        let mut names = [
+            "bob/pc",
+            "alice/phone10",
+            "alice/phone2",
+            "alice/phone",
+            "alice/phone02",
+            "al/99999999999999999999999",
+            "al/100",
+        ];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(
+            names,
+            [
+                "al/100",
+                "al/99999999999999999999999",
+                "alice/phone",
+                "alice/phone02",
+                "alice/phone2",
+                "alice/phone10",
+                "bob/pc"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_order_is_the_same_from_both_sides() {
+        let names = ["a", "a0", "a00", "a1", "a01b", "a1b", "a1b2", "", "1", "01", "b"];
+        for a in names {
+            for b in names {
+                assert_eq!(natural(a, b), natural(b, a).reverse(), "{a} {b}");
+                assert_eq!(natural(a, b).is_eq(), a == b, "{a} {b}");
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! docs/json-schema.json against what the commands print with `--json`: every field is there that it names,
+//! every field that is there is named, and no definition is left unseen.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use admin::names::DeviceName;
+use admin::response::RefusalEntry;
+use admin::timestamp::Timestamp;
+use serde_json::Value;
+
+use crate::Cli;
+use crate::running::Running;
+
+#[test]
+fn every_json_answer_is_as_the_schema_says() {
+    let cli = Cli::with_data();
+    let gateway = Running::on(&cli);
+    let schema = Schema::read();
+    for (command, words) in [
+        ("user add", "user add alice"),
+        ("user add", "user add bob"),
+        ("device add", "device add alice/phone"),
+        ("profile", "profile alice --out files"),
+        ("profile", "profile alice/phone --out split --form split"),
+        ("profile", "profile alice --renew --out again"),
+        ("device renew", "device renew alice --out third"),
+        ("device show", "device show alice"),
+        ("device revoke", "device revoke alice/phone --reason key-compromise"),
+        ("device show", "device show alice/phone"),
+        ("device list", "device list"),
+        ("user disable", "user disable bob"),
+        ("user disable", "user disable bob"),
+        ("user enable", "user enable bob"),
+        ("user list", "user list"),
+        ("user show", "user show alice"),
+        ("crl show", "crl show"),
+        ("ca show", "ca show"),
+        ("ca export", "ca export"),
+        ("status", "status"),
+        ("sessions", "sessions"),
+        ("kick", "kick --session 7"),
+        ("events", "events"),
+        ("user remove", "user remove alice"),
+    ] {
+        let output = cli.command(&format!("{words} --json")).output().unwrap();
+        assert!(output.status.success(), "{words}: {output:?}");
+        schema.holds(command, &serde_json::from_slice(&output.stdout).unwrap());
+    }
+    let check = cli.command("check --json").output().unwrap().stdout;
+    schema.holds("check", &serde_json::from_slice(&check).unwrap());
+    let failed = cli.command("user add alice/phone --json").output().unwrap();
+    schema.holds("a failure", &serde_json::from_slice(&failed.stderr).unwrap());
+    schema.holds("events --follow", &first_event(&cli));
+    drop(gateway);
+    schema.holds_for("Refusal", &refusal());
+    schema.has_been_seen_whole();
+}
+
+/// Nobody is refused here, so it comes from the type.
+fn refusal() -> Value {
+    let entry = RefusalEntry {
+        at: Timestamp::from_secs(1_795_000_000),
+        source: "192.0.2.9:4000".parse().unwrap(),
+        device: Some(DeviceName::parse("alice/phone").unwrap()),
+        reason: "revoked".into(),
+        sentence: "the peer's certificate was revoked".into(),
+    };
+    serde_json::to_value(entry).unwrap()
+}
+
+/// A line of those who follow.
+fn first_event(cli: &Cli) -> Value {
+    let mut command = cli.command("events --follow --json --limit 1");
+    let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(following.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    following.kill().unwrap();
+    following.wait().unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+/// The part of JSON Schema that the document uses. Properties that it does not name are mistakes here;
+/// to its readers they are fields of a later version.
+struct Schema {
+    whole: Value,
+    seen: RefCell<BTreeSet<String>>,
+}
+
+impl Schema {
+    fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/json-schema.json");
+        let whole = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        Self { whole, seen: RefCell::default() }
+    }
+
+    fn holds(&self, command: &str, answer: &Value) {
+        let rule = &self.whole["commands"][command];
+        assert!(rule.is_object(), "the schema has no command `{command}`");
+        self.seen.borrow_mut().insert(command.to_owned());
+        if let Err(fault) = self.fits(rule, answer, "") {
+            panic!("{command} --json{fault}\n{answer:#}");
+        }
+    }
+
+    fn holds_for(&self, name: &str, value: &Value) {
+        let rule = serde_json::json!({ "$ref": format!("#/$defs/{name}") });
+        self.fits(&rule, value, name).unwrap();
+    }
+
+    fn has_been_seen_whole(&self) {
+        for part in ["commands", "$defs"] {
+            for name in self.whole[part].as_object().unwrap().keys() {
+                assert!(self.seen.borrow().contains(name), "nothing printed what `{name}` says");
+            }
+        }
+    }
+
+    fn fits(&self, rule: &Value, value: &Value, at: &str) -> Result<(), String> {
+        if let Some(name) = rule["$ref"].as_str() {
+            let name = name.strip_prefix("#/$defs/").unwrap();
+            self.seen.borrow_mut().insert(name.to_owned());
+            return self.fits(&self.whole["$defs"][name], value, at);
+        }
+        if let Some(rules) = rule["anyOf"].as_array() {
+            let fits = rules.iter().any(|rule| self.fits(rule, value, at).is_ok());
+            return if fits { Ok(()) } else { Err(format!("{at}: {value} is none of {rule}")) };
+        }
+        if let Some(words) = rule["enum"].as_array() {
+            return if words.contains(value) { Ok(()) } else { Err(format!("{at}: {value}")) };
+        }
+        match rule["type"].as_str() {
+            Some("null") if value.is_null() => Ok(()),
+            Some("boolean") if value.is_boolean() => Ok(()),
+            Some("integer") if value.is_i64() || value.is_u64() => Ok(()),
+            Some("number") if value.is_number() => Ok(()),
+            Some("string") if value.is_string() => Ok(()),
+            Some("array") if value.is_array() => {
+                let items = value.as_array().unwrap().iter().enumerate();
+                items.into_iter().try_for_each(|(number, item)| {
+                    self.fits(&rule["items"], item, &format!("{at}[{number}]"))
+                })
+            }
+            Some("object") if value.is_object() => self.has_fields(rule, value, at),
+            other => Err(format!("{at}: {value} is no {}", other.unwrap_or("known thing"))),
+        }
+    }
+
+    fn has_fields(&self, rule: &Value, value: &Value, at: &str) -> Result<(), String> {
+        let missing = rule["required"].as_array().into_iter().flatten();
+        if let Some(name) = missing.filter_map(Value::as_str).find(|name| value.get(name).is_none())
+        {
+            return Err(format!("{at}: `{name}` is missing"));
+        }
+        for (name, value) in value.as_object().unwrap() {
+            let at = format!("{at}.{name}");
+            match rule["properties"].get(name) {
+                Some(rule) => self.fits(rule, value, &at)?,
+                None if rule["additionalProperties"].is_object() => {
+                    self.fits(&rule["additionalProperties"], value, &at)?;
+                }
+                None => return Err(format!("{at} is not in docs/json-schema.json")),
+            }
+        }
+        Ok(())
+    }
+}
