@@ -21,6 +21,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use steps::Interop;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's own commands")]
 struct Typed {
@@ -55,6 +57,9 @@ enum Command {
         /// Debian, which is unpacked into the build folder the first time
         #[arg(long)]
         long: bool,
+        /// Write what was measured into docs/operation.md, instead of holding it against what is there
+        #[arg(long)]
+        write: bool,
         /// Do not install missing peers
         #[arg(long)]
         no_install: bool,
@@ -100,8 +105,8 @@ fn main() -> ExitCode {
         Command::Check => steps::check(),
         Command::Test { no_install } => steps::test(!no_install),
         Command::Sim { seeds, first } => steps::sim(seeds, first),
-        Command::Interop { filter, long, no_install } => {
-            steps::interop(filter.as_deref(), long, !no_install)
+        Command::Interop { filter, long, write, no_install } => {
+            steps::interop(Interop { filter: filter.as_deref(), long, write }, !no_install)
         }
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
         Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),

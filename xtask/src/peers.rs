@@ -98,6 +98,30 @@ pub(crate) fn pkilint(install: bool) -> Result<Option<PathBuf>, Failed> {
     Ok(None)
 }
 
+/// Prometheus' own checker of figures, from Debian's package into the build folder; nothing is installed.
+/// `None` where it can't be had: its test then skips itself by name.
+pub(crate) fn promtool(install: bool) -> Result<Option<PathBuf>, Failed> {
+    let folder = workspace::target_folder()?.join("peers/prometheus");
+    let program = folder.join("usr/bin/promtool");
+    if program.exists() {
+        return Ok(Some(program));
+    }
+    let fetched = install && on_path("apt-get") && on_path("dpkg-deb") && {
+        println!("fetching what checks figures into the build folder: promtool");
+        let script = "mkdir -p \"$0\" && cd \"$0\" && apt-get download -qq prometheus && \
+                      dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && \
+                      rm prometheus_*.deb";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).arg(&folder).stderr(Stdio::null());
+        shell.status().is_ok_and(|status| status.success())
+    };
+    if fetched && program.exists() {
+        return Ok(Some(program));
+    }
+    println!("missing: promtool (Debian's package prometheus): figures are not checked by it");
+    Ok(None)
+}
+
 /// Debian's Python comes without what fills an environment of its own.
 fn makes_environments() -> bool {
     let mut python = Command::new("python3");

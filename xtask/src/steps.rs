@@ -29,9 +29,12 @@ pub(crate) fn test(install: bool) -> Result<(), Failed> {
     let mut suite = Suite::begin();
     let mut units = vec!["test", "--workspace", "--exclude", "interop", "--no-fail-fast"];
     units.extend(["--", "--show-output"]);
-    let environment: Vec<_> = linter.into_iter().map(|folder| ("PKILINT_DIR", folder)).collect();
+    let checker = peers::promtool(install)?.map(|program| program.display().to_string());
+    let linter = linter.map(|folder| ("PKILINT_DIR", folder));
+    let checker = checker.map(|program| ("PROMTOOL", program));
+    let environment: Vec<_> = linter.into_iter().chain(checker).collect();
     suite.run("cargo", &units, &environment)?;
-    interop_cases(None, &["--show-output"], false, &mut suite)?;
+    interop_cases(&Interop::default(), &["--show-output"], &mut suite)?;
     suite.end()
 }
 
@@ -43,8 +46,19 @@ pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
     )
 }
 
-pub(crate) fn interop(filter: Option<&str>, long: bool, install: bool) -> Result<(), Failed> {
-    if long {
+/// Which of the cases beside stock OpenVPN, and how.
+#[derive(Default)]
+pub(crate) struct Interop<'a> {
+    /// Only those whose name contains this.
+    pub(crate) filter: Option<&'a str>,
+    /// Also what takes long.
+    pub(crate) long: bool,
+    /// Whether measured tables are written into the documents.
+    pub(crate) write: bool,
+}
+
+pub(crate) fn interop(which: Interop<'_>, install: bool) -> Result<(), Failed> {
+    if which.long {
         peers::provide_for_long(install)?;
         TRIXIE.provide(install)?;
     } else {
@@ -52,22 +66,19 @@ pub(crate) fn interop(filter: Option<&str>, long: bool, install: bool) -> Result
     }
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
     let mut suite = Suite::begin();
-    interop_cases(filter, &["--nocapture"], long, &mut suite)?;
+    interop_cases(&which, &["--nocapture"], &mut suite)?;
     suite.end()
 }
 
 /// Cases share the machine's two cores with the peers they time, so they run one at a time.
-fn interop_cases(
-    filter: Option<&str>,
-    output: &[&str],
-    long: bool,
-    suite: &mut Suite,
-) -> Result<(), Failed> {
+fn interop_cases(which: &Interop<'_>, output: &[&str], suite: &mut Suite) -> Result<(), Failed> {
     let mut arguments = vec!["test", "--package", "interop", "--no-fail-fast", "--"];
     arguments.extend(["--test-threads", "1"]);
     arguments.extend(output);
-    arguments.extend(filter);
-    let mut environment = vec![("HANDFAST_LONG", if long { "1" } else { "" }.to_owned())];
+    arguments.extend(which.filter);
+    let flag = |set: bool| if set { "1" } else { "" }.to_owned();
+    let mut environment =
+        vec![("HANDFAST_LONG", flag(which.long)), ("HANDFAST_WRITE", flag(which.write))];
     if let Some(root) = TRIXIE.present()? {
         environment.push(("HANDFAST_OPENVPN3_ROOT", root.display().to_string()));
     }

@@ -138,6 +138,7 @@ impl Sheet {
     }
 
     fn gauges(&mut self, gauges: &Gauges) {
+        self.gauge(BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         let seconds_until = |at: u64| at as f64 - gauges.now as f64;
         self.gauge(UPTIME, &[], gauges.now.saturating_sub(gauges.started) as f64);
         self.gauge(USERS, &[], gauges.users as f64);
@@ -148,8 +149,7 @@ impl Sheet {
         self.gauge(CRL_LEFT, &[], seconds_until(gauges.crl_next_update));
         self.gauge(REVOKED, &[], gauges.revoked as f64);
         for (whose, at) in &gauges.expiries {
-            let days = (seconds_until(*at) / 86_400.0 * 100.0).round() / 100.0;
-            self.gauge(EXPIRY, &[("certificate", whose)], days);
+            self.gauge(EXPIRY, &[("certificate", whose)], seconds_until(*at));
         }
     }
 
@@ -204,8 +204,11 @@ const CRL_AGE: Meaning = ("handfast_crl_age_seconds", "Time since the present CR
 const CRL_LEFT: Meaning =
     ("handfast_crl_valid_seconds", "Time until the present CRL must be replaced.");
 const REVOKED: Meaning = ("handfast_revoked_certificates", "Revoked certificates on the CRL.");
-const EXPIRY: Meaning =
-    ("handfast_certificate_valid_days", "Days until a certificate ends; below zero it has ended.");
+const EXPIRY: Meaning = (
+    "handfast_certificate_valid_seconds",
+    "Time until a certificate ends; below zero it has ended.",
+);
+const BUILD: Meaning = ("handfast_build_info", "Always 1; its label is the version that runs.");
 
 #[cfg(test)]
 mod tests {
@@ -254,10 +257,10 @@ mod tests {
         assert!(text.contains("handfast_drops_total{cause=\"replayed\"} 3\n"), "{text}");
         assert!(text.contains("handfast_endings_total{reason=\"kicked\"} 0\n"), "{text}");
         assert!(
-            text.contains("handfast_certificate_valid_days{certificate=\"ca\"} 9.5\n"),
+            text.contains("handfast_certificate_valid_seconds{certificate=\"ca\"} 820800\n"),
             "{text}"
         );
-        let gateway = figure(&figures, "handfast_certificate_valid_days", Some("gateway"));
-        assert_eq!(gateway.map(|f| f.value), Some(0.5));
+        let gateway = figure(&figures, "handfast_certificate_valid_seconds", Some("gateway"));
+        assert_eq!(gateway.map(|f| f.value), Some(43_200.0));
     }
 }
