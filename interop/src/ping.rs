@@ -31,6 +31,10 @@ pub struct PingReport {
     pub received: u32,
     /// When the last answer came, in seconds since 1970.
     pub last_answer: Option<f64>,
+    /// The longest time between two answers.
+    pub silence: Duration,
+    /// Which request was the last to be answered, from 1.
+    pub last: u32,
 }
 
 impl PingReport {
@@ -103,15 +107,22 @@ fn is_tentative(line: &str) -> bool {
 
 /// Reads what `ping -D` wrote of the first `count` pings.
 fn parse(log: &str, count: u32) -> PingReport {
-    let mut report = PingReport { sent: 0, received: 0, last_answer: None };
+    let silence = Duration::ZERO;
+    let mut report = PingReport { sent: 0, received: 0, last_answer: None, silence, last: 0 };
     for line in log.lines() {
         if let Some(rest) = line.strip_prefix('[')
             && line.contains("bytes from")
         {
-            report.last_answer = rest.split(']').next().and_then(|t| t.parse().ok());
+            let at: Option<f64> = rest.split(']').next().and_then(|t| t.parse().ok());
             let number = line.split_once("icmp_seq=").and_then(|(_, rest)| rest.split(' ').next());
-            let counts = number.and_then(|n| n.parse().ok()).is_some_and(|n: u32| n <= count);
-            report.received += u32::from(counts && !line.ends_with("(DUP!)"));
+            let number = number.and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
+            report.received += u32::from(number <= count && !line.ends_with("(DUP!)"));
+            if let (Some(before), Some(at)) = (report.last_answer, at) {
+                let between = Duration::try_from_secs_f64(at - before).unwrap_or_default();
+                report.silence = report.silence.max(between);
+            }
+            report.last_answer = at;
+            report.last = number;
         }
         if let Some((sent, _)) = line.split_once(" packets transmitted, ") {
             report.sent = sent.trim().parse().unwrap_or(0).min(count);
@@ -148,5 +159,18 @@ mod tests {
         let report = parse(log, 2);
         assert_eq!((report.sent, report.received, report.lost()), (2, 2, 0));
         assert_eq!(parse(log, 4).lost(), 1);
+    }
+
+    #[test]
+    fn the_longest_time_between_two_answers_is_found() {
+        let line = |at: &str, number: u32| {
+            format!(
+                "[1763000000.{at}] 64 bytes from 10.71.0.1: icmp_seq={number} ttl=64 time=1 ms\n"
+            )
+        };
+        let log = [line("100000", 1), line("120000", 2), line("870000", 9), line("890000", 10)];
+        let report = parse(&log.concat(), 10);
+        assert_eq!(report.silence.as_millis(), 750);
+        assert_eq!(report.last, 10);
     }
 }

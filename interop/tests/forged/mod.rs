@@ -14,7 +14,7 @@ use pki::{
     CertificateRequest, KeyType, LocalSigner, NewCa, PrivateKey, Profile, Publishing, Serial,
     Signer, Timestamp, Validity, certificate_to_pem, issue,
 };
-use store::Store;
+use store::{Actor, DeviceName, Holder, NewCertificate, Store, UserName};
 
 /// A day, in seconds.
 pub(crate) const DAY: i64 = 86_400;
@@ -26,6 +26,9 @@ pub(crate) struct Forger(LocalSigner);
 pub(crate) struct Pair {
     pub(crate) certificate: String,
     pub(crate) key: String,
+    pub(crate) serial: Serial,
+    pub(crate) validity: Validity,
+    der: Vec<u8>,
 }
 
 impl Forger {
@@ -67,8 +70,9 @@ impl Forger {
         let mut serial = [0; 16];
         rustix::rand::getrandom(&mut serial, rustix::rand::GetRandomFlags::empty())
             .expect("randomness");
+        let serial = Serial::from_random(serial);
         let request = CertificateRequest {
-            serial: Serial::from_random(serial),
+            serial,
             profile,
             public_key: key.public_key().clone(),
             validity,
@@ -76,8 +80,38 @@ impl Forger {
         };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let der = runtime.block_on(issue(&self.0, request)).expect("a certificate");
-        Pair { certificate: certificate_to_pem(&der), key: key.to_pem().to_string() }
+        let (certificate, key) = (certificate_to_pem(&der), key.to_pem().to_string());
+        Pair { certificate, key, serial, validity, der: der.to_vec() }
     }
+}
+
+/// A certificate of a user's first device that runs out after so many seconds, issued with the gateway's
+/// own key and recorded as the gateway would. The gateway must be down.
+pub(crate) fn recorded(data: &Path, user: &str, seconds: i64) -> Pair {
+    let profile = Profile::Device { user: user.into(), device: "default".into() };
+    let pair = Forger::with_the_key_of(data).issue(profile, (-3000, seconds));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&data.join("handfast.db"), Arc::new(SystemClock));
+        let store = store.expect("the store opens");
+        let generation = store.ca_generation_list().await.expect("a list").pop();
+        let names = (UserName::new(user).expect("a name"), DeviceName::default_device());
+        let device = store.device_show(&names.0, &names.1).await.expect("a device").device;
+        let new = NewCertificate {
+            serial: pair.serial,
+            holder: Holder::Device(device.id),
+            subject: format!("CN={user}/default"),
+            not_before: pair.validity.not_before.unix_secs(),
+            not_after: pair.validity.not_after.unix_secs(),
+            issued_by: generation.expect("a CA").id,
+            der: pair.der.clone(),
+            key: None,
+            supersedes_within: None,
+        };
+        store.certificate_record(&Actor::Gateway, new).await.expect("it is recorded");
+        store.close().await;
+    });
+    pair
 }
 
 /// A stock server with a certificate of the same CA for another name.
