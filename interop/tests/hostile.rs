@@ -6,11 +6,11 @@
 mod flood;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use interop::{Ping, Stock, World};
 
-use flood::{Answers, Relay, Resets, answers_of, distorted, flood, overflowed, resident};
+use flood::{Answers, HalfOpen, Relay, Resets, answers_of, distorted, flood, overflowed, resident};
 
 const MEGABYTE: i64 = 1024;
 
@@ -136,6 +136,42 @@ fn resets_whose_cookie_never_comes_back_leave_nothing_behind() {
     assert!(grown < MEGABYTE, "{grown} kB");
     let begun = world.figure("handfast_handshakes_total");
     assert!(begun.abs() < f64::EPSILON, "{begun} handshakes");
+}
+
+/// Ten tries of a login while half-open handshakes come from ten networks, with the tls-auth key, faster
+/// than all places are filled in a second.
+#[test]
+fn half_open_handshakes_from_ten_networks_keep_no_new_login_waiting() {
+    let name = "half_open_handshakes_from_ten_networks_keep_no_new_login_waiting";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    let profile = std::fs::read_to_string(alice.profile()).expect("a profile");
+    let rate = if long() { 10_000 } else { 5_000 };
+    let attack = HalfOpen::start(&world.gateway, &profile, 10, rate);
+    std::thread::sleep(Duration::from_secs(3));
+    let mut took = Vec::new();
+    for _ in 0..10 {
+        let start = Instant::now();
+        let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
+        let limit = Duration::from_secs(10);
+        let up = stock.0.says("Initialization Sequence Completed", limit);
+        took.push(if up { start.elapsed() } else { limit });
+        // Dead without a goodbye: the next try has to take the session over.
+        stock.0.signal("KILL");
+        stock.0.ends(Duration::from_secs(3));
+    }
+    let tally = attack.end();
+    let in_time = took.iter().filter(|took| **took <= Duration::from_secs(5)).count();
+    took.sort();
+    println!(
+        "FIGURE half-open from 10 networks: {:.0} resets/s, {} cookies came back; logins took {took:.1?}, \
+         {in_time} of {} within 5 s",
+        tally.rate(),
+        tally.completed,
+        took.len()
+    );
+    assert!(tally.rate() > f64::from(rate) / 2.0, "{tally:?}");
+    assert!(in_time >= 9, "{took:?}");
 }
 
 /// Everything that a client sent from its first packet on; replayed once from its own address.

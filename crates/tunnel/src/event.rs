@@ -143,6 +143,8 @@ pub enum TimeoutReason {
     Retransmit,
     /// The negotiation has taken too long.
     HandWindow,
+    /// Server: no complete ClientHello came.
+    ClientHello,
     /// The client repeats its PUSH_REQUEST.
     PushRequest,
     /// The key is due for renewal.
@@ -159,9 +161,10 @@ pub enum TimeoutReason {
 
 impl TimeoutReason {
     /// Every reason.
-    pub const ALL: [TimeoutReason; 8] = [
+    pub const ALL: [TimeoutReason; 9] = [
         TimeoutReason::Retransmit,
         TimeoutReason::HandWindow,
+        TimeoutReason::ClientHello,
         TimeoutReason::PushRequest,
         TimeoutReason::Renegotiate,
         TimeoutReason::KeySwitch,

@@ -4,11 +4,16 @@ mod world;
 
 use std::time::Duration;
 
-use tunnel::{Close, EndReason, NotAwaited, Progress, Refusal};
-use wire::KeyId;
+use tunnel::{
+    Close, EndReason, Event, Gate, GateSettings, NotAwaited, Progress, Refusal, Session,
+    TimeoutReason, Verdict,
+};
 use wire::cipher::Cipher;
+use wire::control::{Acks, ControlPacket};
+use wire::static_key::KeyDirection;
+use wire::{KeyId, MessageId};
 
-use world::{Setup, Who, World};
+use world::{START, Setup, Who, World, configs, remote, wrap};
 
 #[test]
 fn a_handshake_establishes_both_sides_with_equal_keys() {
@@ -341,6 +346,35 @@ fn silence_after_our_certificate_is_a_reason_of_its_own() {
     let end = world.server().expect("a session").end.clone().expect("ended");
     assert_eq!(end.code(), "silent_after_our_certificate");
     assert!(end.to_string().contains("may not trust our CA"), "{end}");
+}
+
+#[test]
+fn who_proves_an_address_and_says_nothing_keeps_its_place_for_ten_seconds() {
+    let now = START;
+    let (server, client) = configs(&Setup::fine(15));
+    let mut gate = Gate::new(server.check.clone(), [1; 32], GateSettings::default());
+    let reset = Session::client(client, [2; 32], now).poll_transmit(now).expect("a reset");
+    let Verdict::Answer(answer) = gate.handle_datagram(remote(), &reset, now) else { panic!() };
+    let (stamp, answer) = wrap(KeyDirection::Inverse).open(&answer).expect("ours").into_parts();
+    let client = answer.acked_session.expect("the client's id");
+    let acks = Acks::from_iter([MessageId::FIRST]);
+    let third = ControlPacket::ack(KeyId::FIRST, client, acks, answer.session_id);
+    let third = wrap(KeyDirection::Inverse).seal(stamp.expect("tls-auth"), &third);
+    let Verdict::Accept(accepted) = gate.handle_datagram(remote(), &third, now) else { panic!() };
+    let mut session = Session::server(server, *accepted, [3; 32], now);
+    let ended = |session: &mut Session| {
+        std::iter::from_fn(|| session.poll_event()).find_map(|event| match event {
+            Event::Ended(reason) => Some(reason),
+            _ => None,
+        })
+    };
+    session.handle_timeout(now.after(Duration::from_millis(9_999)));
+    assert!(ended(&mut session).is_none());
+    let due = session.poll_timeout().expect("a deadline");
+    assert_eq!((due.at, due.why), (now.boot + Duration::from_secs(10), TimeoutReason::ClientHello));
+    session.handle_timeout(now.after(Duration::from_secs(10)));
+    let end = ended(&mut session);
+    assert!(matches!(end, Some(EndReason::HandshakeTimeout(Progress::BeforeHello))), "{end:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A bounded, paced generator of hostile datagrams, and a relay that records what passes.
 
+mod half_open;
+
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -8,11 +10,13 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use sysio::lab::Host;
-use wire::control::ControlPacket;
+use wire::control::{Acks, ControlPacket};
 use wire::static_key::{KeyDirection, StaticKey};
 use wire::tls_auth::{AuthDigest, ReplayStamp, TlsAuth};
 use wire::wrap::ControlWrap;
 use wire::{KeyId, MessageId, Opcode, SessionId};
+
+pub(crate) use half_open::HalfOpen;
 
 /// What came back to a sender.
 #[derive(Debug, Default)]
@@ -126,6 +130,18 @@ impl Resets {
         let reset =
             ControlPacket::message(opcode, KeyId::FIRST, session, MessageId::FIRST, Vec::new());
         self.wrap.seal(ReplayStamp::first(now()), &reset)
+    }
+}
+
+impl Resets {
+    /// What brings back the cookie of the answer to a reset, and nothing else.
+    pub(crate) fn third(&self, answer: &[u8]) -> Option<Vec<u8>> {
+        let (_, answer) = self.wrap.open(answer).ok()?.into_parts();
+        let client = answer.acked_session?;
+        let acks = Acks::from_iter([MessageId::FIRST]);
+        let third = ControlPacket::ack(KeyId::FIRST, client, acks, answer.session_id);
+        let stamp = ReplayStamp { id: 2, ..ReplayStamp::first(now()) };
+        Some(self.wrap.seal(stamp, &third))
     }
 }
 

@@ -4,16 +4,18 @@
 //! more can be done without another one.
 
 use std::mem;
+use std::time::Duration;
 
 use clock::Now;
 use wire::control::ControlPacket;
+use wire::key_material::Role as TlsRole;
 use wire::message::ControlMessage;
 use wire::wrap::Unwrapped;
 use wire::{KeyId, MessageId, Opcode};
 
 use crate::closing::Close;
 use crate::dropped::DropReason;
-use crate::end::EndReason;
+use crate::end::{EndReason, Progress};
 use crate::event::{Event, TimeoutReason};
 use crate::not_awaited::NotAwaited;
 use crate::session::close::{CERTIFICATE_EXPIRED, DRAIN, denied, last_text};
@@ -324,6 +326,7 @@ impl<R: Role> Machine<R> {
             Phase::Opening(_) | Phase::Up(_) => agenda
                 .with(TimeoutReason::Retransmit, repeat)
                 .with(TimeoutReason::HandWindow, generation.deadline)
+                .with(TimeoutReason::ClientHello, self.hello_missing())
                 .with(TimeoutReason::PushRequest, self.phase.asks_again_at())
                 .with(TimeoutReason::Renegotiate, self.phase.renews_at())
                 .with(TimeoutReason::KeySwitch, keys.switch.map(|switch| switch.at))
@@ -331,6 +334,15 @@ impl<R: Role> Machine<R> {
                 .with(TimeoutReason::KeyExpiry, keys.sealing_ends())
                 .with(TimeoutReason::CertificateExpiry, self.side.certificate_ends(self.core.now)),
         }
+    }
+
+    /// A server's place is not for a stranger who proves an address and says nothing.
+    fn hello_missing(&self) -> Option<Duration> {
+        let generation = &self.core.generation;
+        let is_a_stranger = R::TLS == TlsRole::TlsServer
+            && matches!(self.phase, Phase::Opening(_))
+            && generation.tls.progress() == Progress::BeforeHello;
+        is_a_stranger.then(|| generation.started + HELLO_WITHIN)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Now) {
@@ -357,7 +369,7 @@ impl<R: Role> Machine<R> {
         if due(TimeoutReason::KeyExpiry) {
             return self.end(EndReason::KeyTooOld);
         }
-        if due(TimeoutReason::HandWindow) {
+        if due(TimeoutReason::HandWindow) || due(TimeoutReason::ClientHello) {
             return self.end(self.phase.too_long(&self.core.generation));
         }
         if due(TimeoutReason::PushRequest)
@@ -371,3 +383,7 @@ impl<R: Role> Machine<R> {
         self.advance();
     }
 }
+
+/// From the cookie's return to a complete ClientHello, which is on its way by then. A peer that loses one
+/// of its first packets twice has repeated it within 6 s.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
