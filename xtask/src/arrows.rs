@@ -11,7 +11,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("sysio", &[]),
     ("pki", &["clock"]),
-    ("tunnel", &["clock", "wire"]),
+    ("tunnel", &["clock", "sources", "wire"]),
     ("datapath", &["clock", "wire"]),
     ("store", &["clock", "pki"]),
     ("engine", &["clock", "sources", "wire", "tunnel", "datapath", "pki", "sysio"]),

@@ -23,6 +23,26 @@ impl Source {
         Self::of(address, 32, 64)
     }
 
+    /// What an organisation has: an IPv4 /16, or an IPv6 /48.
+    pub fn holding(address: IpAddr) -> Self {
+        Self::of(address, 16, 48)
+    }
+
+    /// What a provider has, or whoever becomes one: an IPv4 /8, or an IPv6 /32.
+    pub fn provider(address: IpAddr) -> Self {
+        Self::of(address, 8, 32)
+    }
+
+    /// The octets that are the same for all of it.
+    pub fn octets(&self) -> Vec<u8> {
+        let mut octets = match self.address {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        octets.truncate(usize::from(self.bits / 8));
+        octets
+    }
+
     /// Of these many leading bits.
     fn of(address: IpAddr, v4_bits: u8, v6_bits: u8) -> Self {
         match address.to_canonical() {
@@ -64,6 +84,23 @@ mod tests {
         assert_ne!(host("192.0.2.1"), host("192.0.2.2"));
         assert_eq!(host("2001:db8::1"), host("2001:db8::2:0:0:1"));
         assert_ne!(host("2001:db8::1"), host("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn a_wider_network_has_all_of_a_narrower_one_and_more() {
+        let widest_first = |text: &str| {
+            let of: IpAddr = text.parse().unwrap();
+            [Source::provider(of), Source::holding(of), Source::network(of), Source::host(of)]
+                .map(|source| source.to_string())
+        };
+        let v4 = ["192.0.0.0/8", "192.0.0.0/16", "192.0.2.0/24", "192.0.2.7/32"];
+        assert_eq!(widest_first("192.0.2.7"), v4);
+        let v6 =
+            ["2001:db8::/32", "2001:db8:a::/48", "2001:db8:a:bb00::/56", "2001:db8:a:bbcc::/64"];
+        assert_eq!(widest_first("2001:db8:a:bbcc::1"), v6);
+        let of = |text: &str| Source::network(text.parse().unwrap()).octets();
+        assert_eq!(of("192.0.2.7"), [192, 0, 2]);
+        assert_eq!(of("2001:db8:a:bbcc::1"), [0x20, 1, 0x0d, 0xb8, 0, 0x0a, 0xbb]);
     }
 
     #[test]

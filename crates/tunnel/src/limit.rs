@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use sources::Source;
 
 use crate::entropy::Seed;
 
@@ -75,7 +76,7 @@ impl Limiter {
     }
 
     fn take_token(&mut self, source: IpAddr, boot: Duration) -> bool {
-        let owner = self.hash(b"prefix", &prefix(source));
+        let owner = self.hash(b"prefix", &Source::network(source).octets());
         let (per_second, at_once) = (self.per_second, self.at_once);
         let Some(set) = self.buckets.get_mut(owner as usize % SETS) else { return false };
         set.iter_mut().for_each(|bucket| bucket.refill(boot, per_second, at_once));
@@ -113,13 +114,6 @@ impl Bucket {
         self.tokens = rest;
         true
     }
-}
-
-/// IPv4 /24, IPv6 /56.
-fn prefix(source: IpAddr) -> Vec<u8> {
-    let mut octets = octets(source);
-    octets.truncate(if octets.len() == 4 { 3 } else { 7 });
-    octets
 }
 
 fn octets(source: IpAddr) -> Vec<u8> {

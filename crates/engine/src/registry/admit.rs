@@ -31,6 +31,7 @@ impl Registry {
             SessionEvent::Established(cipher) => {
                 self.figures.sessions_opened += 1;
                 if let Some(info) = self.connections.session(id).map(|of| of.establish(cipher)) {
+                    self.places.remember(info.source.ip());
                     self.effects.report(Report::Opened(info));
                 }
             }

@@ -31,7 +31,8 @@ mod model;
 mod peer_ids;
 mod places;
 mod questions;
-mod sources;
+mod regulars;
+mod shares;
 mod sweep;
 
 use std::net::IpAddr;

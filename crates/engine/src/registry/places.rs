@@ -1,20 +1,23 @@
-//! The places for handshakes: who holds one, who may have one, and whose oldest gives way.
+//! The places for handshakes: who holds one, who may have one, and which gives way.
 //!
 //! A connection holds a place from its beginning until it is admitted, gone, or had to make room. One that
-//! made room counts until its task has ended, so that tasks are bounded as well.
+//! made room counts until its task has ended, so that tasks are bounded as well. An eighth of the places is
+//! kept for hosts that had a session lately.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::sources::{Source, Sources};
+use super::regulars::Regulars;
+use super::shares::{Room, Shares};
 use crate::messages::ConnectionId;
 
 /// All places.
 #[derive(Debug)]
 pub(super) struct Places {
     most: usize,
-    sources: Sources,
-    holders: BTreeMap<ConnectionId, Source>,
+    shares: Shares,
+    regulars: Regulars,
+    holders: BTreeMap<ConnectionId, IpAddr>,
     /// Those that made room and whose tasks have not ended.
     leaving: BTreeSet<ConnectionId>,
 }
@@ -22,38 +25,50 @@ pub(super) struct Places {
 impl Places {
     /// So many.
     pub(super) fn of(most: usize) -> Self {
-        let (holders, leaving) = (BTreeMap::new(), BTreeSet::new());
-        Self { most, sources: Sources::of(most), holders, leaving }
+        Self {
+            most,
+            shares: Shares::default(),
+            regulars: Regulars::of(REGULARS),
+            holders: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+        }
     }
 
     /// Whether a handshake from there may begin.
     pub(super) fn has_room(&self, from: IpAddr) -> bool {
-        self.sources.has_room(Source::of(from)) && self.leaving.len() < self.most
+        self.leaving.len() < self.most && self.room(from) != Room::None
     }
 
     /// The connection that has to go before one from there takes a place.
     pub(super) fn makes_room(&self, from: IpAddr) -> Option<ConnectionId> {
-        self.sources.makes_room(Source::of(from))
+        match self.room(from) {
+            Room::InPlaceOf(id) => Some(id),
+            Room::Free | Room::None => None,
+        }
     }
 
     pub(super) fn take(&mut self, from: IpAddr, id: ConnectionId) {
-        let source = Source::of(from);
-        self.sources.begin(source, id);
-        self.holders.insert(id, source);
+        self.shares.begin(from, id);
+        self.holders.insert(id, from);
     }
 
     /// It has shown a certificate, or has ended: it makes room for nobody.
     pub(super) fn settle(&mut self, id: ConnectionId) {
-        if let Some(source) = self.holders.get(&id) {
-            self.sources.settle(*source, id);
+        if let Some(from) = self.holders.get(&id) {
+            self.shares.settle(*from, id);
         }
     }
 
     /// It is a session.
     pub(super) fn leave(&mut self, id: ConnectionId) {
-        if let Some(source) = self.holders.remove(&id) {
-            self.sources.end(source, id);
+        if let Some(from) = self.holders.remove(&id) {
+            self.shares.end(from, id);
         }
+    }
+
+    /// Data flows to there.
+    pub(super) fn remember(&mut self, host: IpAddr) {
+        self.regulars.remember(host);
     }
 
     /// It makes room, while its task has yet to end.
@@ -72,4 +87,14 @@ impl Places {
     pub(super) fn taken(&self) -> usize {
         self.holders.len()
     }
+
+    fn room(&self, from: IpAddr) -> Room {
+        let kept = if self.regulars.has(from) { 0 } else { self.most / KEPT };
+        self.shares.room(from, self.most - kept)
+    }
 }
+
+/// One in so many places is kept.
+const KEPT: usize = 8;
+/// Hosts that are remembered, somewhat over a megabyte of them.
+const REGULARS: usize = 8192;

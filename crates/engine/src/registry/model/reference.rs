@@ -1,14 +1,16 @@
 //! What the registry should have decided, said as simply as it can be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use datapath::{Endpoint, PeerRef, StreamId};
+use sources::Source;
 use wire::SessionId;
 
 use super::devices::Records;
 use crate::messages::ConnectionId;
-use crate::registry::sources::Source;
+use crate::registry::shares::Room;
 
 /// A device and which of its certificates.
 pub(super) type Holder = (u8, u8);
@@ -19,6 +21,8 @@ pub(super) struct Reference {
     /// What the last step must have led to.
     pub(super) ends: BTreeSet<(ConnectionId, &'static str)>,
     pub(super) grants: BTreeSet<ConnectionId>,
+    /// Hosts that had a session.
+    pub(super) regulars: BTreeSet<Source>,
 }
 
 /// One connection as it should be.
@@ -26,7 +30,8 @@ pub(super) struct Reference {
 pub(super) struct Expected {
     pub(super) endpoint: Endpoint,
     pub(super) client_session: SessionId,
-    pub(super) source: Source,
+    /// Where its handshake came from.
+    pub(super) from: IpAddr,
     /// It counts among the handshakes.
     pub(super) has_place: bool,
     /// It asked, which takes a certificate.
@@ -38,6 +43,21 @@ pub(super) struct Expected {
     pub(super) established: bool,
     pub(super) ended: bool,
     pub(super) said: Said,
+}
+
+impl Expected {
+    fn is_in(&self, network: &Source) -> bool {
+        networks(self.from).contains(network)
+    }
+
+    fn may_give_way(&self) -> bool {
+        self.has_place && !self.proven && !self.ended
+    }
+}
+
+/// The widest first.
+fn networks(of: IpAddr) -> [Source; 4] {
+    [Source::provider(of), Source::holding(of), Source::network(of), Source::host(of)]
 }
 
 /// How often the registry said what it may say once for each connection.
@@ -151,34 +171,57 @@ impl Reference {
         connections.find(|(_, c)| c.endpoint.remote == remote).map(|(id, _)| *id)
     }
 
-    /// The handshake that has to go for one from there, where all places are taken.
-    pub(super) fn makes_room(&self, source: Source, places: usize) -> Option<ConnectionId> {
-        if self.handshakes(None) < places {
-            return None;
+    /// Where a handshake from there may begin.
+    pub(super) fn room(&self, from: IpAddr, most: usize) -> Room {
+        let is_regular = self.regulars.contains(&Source::host(from));
+        let places = if is_regular { most } else { most - most / 8 };
+        let free = places.saturating_sub(self.handshakes(None));
+        let path = networks(from);
+        let has_its_share = |at: &usize| {
+            let share = ((4 - at) * free).max(places / 64).max(1);
+            self.handshakes(Some(path[*at])) >= share
+        };
+        match (0..path.len()).rev().find(has_its_share) {
+            Some(at) => self.in_place_of(&path, at + 1),
+            None if free == 0 => self.in_place_of(&path, 0),
+            None => Room::Free,
         }
-        let mut unproven: BTreeMap<Source, Vec<ConnectionId>> = BTreeMap::new();
-        for (id, connection) in &self.connections {
-            if connection.has_place && !connection.proven && !connection.ended {
-                unproven.entry(connection.source).or_default().push(*id);
+    }
+
+    fn in_place_of(&self, path: &[Source; 4], from: usize) -> Room {
+        let mut within: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.may_give_way()).collect();
+        within.retain(|(_, c)| path[..from].iter().all(|network| c.is_in(network)));
+        let mut is_compared = false;
+        for (at, own) in path.iter().enumerate().skip(from) {
+            let mut sizes: BTreeMap<Source, usize> = BTreeMap::new();
+            within.iter().for_each(|(_, c)| *sizes.entry(networks(c.from)[at]).or_default() += 1);
+            let Some((fullest, most)) = sizes.iter().max_by_key(|(of, size)| (**size, **of)) else {
+                return Room::None;
+            };
+            if !is_compared && fullest != own {
+                is_compared = true;
+                if *most <= 2 * (self.handshakes(Some(*own)) + 1) {
+                    return Room::None;
+                }
             }
+            within.retain(|(_, c)| c.is_in(fullest));
         }
-        let fullest = unproven.values().max_by_key(|ids| ids.len())?;
-        let has_so_many_more = fullest.len() > 2 * (self.handshakes(Some(source)) + 1);
-        has_so_many_more.then(|| fullest[0])
+        let oldest = within.first().filter(|_| is_compared);
+        oldest.map_or(Room::None, |(id, _)| Room::InPlaceOf(**id))
     }
 
     /// Whether a handshake from there may begin.
-    pub(super) fn has_room(&self, source: Source, places: usize) -> bool {
-        let gone = |c: &&Expected| !c.has_place && c.holder.is_none();
-        self.handshakes(Some(source)) < places / 4 * 3
-            && (self.handshakes(None) < places || self.makes_room(source, places).is_some())
-            && self.connections.values().filter(gone).count() < places
+    pub(super) fn has_room(&self, from: IpAddr, most: usize) -> bool {
+        let leaving = |c: &&Expected| !c.has_place && c.holder.is_none();
+        self.room(from, most) != Room::None
+            && self.connections.values().filter(leaving).count() < most
     }
 
-    /// Handshakes of one source, or of all.
+    /// Handshakes of one network, or of all.
     pub(super) fn handshakes(&self, of: Option<Source>) -> usize {
         let shaking = self.connections.values().filter(|connection| connection.has_place);
-        shaking.filter(|connection| of.is_none_or(|of| connection.source == of)).count()
+        shaking.filter(|connection| of.is_none_or(|of| connection.is_in(&of))).count()
     }
 
     pub(super) fn expected(&mut self, id: ConnectionId) -> &mut Expected {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clock::Now;
 use datapath::{Carrier, Endpoint, Notice, PeerCounters, PeerRef, Shard, StreamId};
+use sources::Source;
 use testkit::Random;
 use tunnel::EndReason;
 use wire::SessionId;
@@ -18,7 +19,7 @@ use crate::data::{StreamEnd, StreamEnded};
 use crate::grant::DataSettings;
 use crate::messages::{About, ConnectionId, SessionEvent};
 use crate::registry::listing::from_zero;
-use crate::registry::sources::Source;
+use crate::registry::shares::Room;
 use crate::registry::{Effect, Registry, RegistrySettings};
 use crate::{Decision, Denied, DisconnectReason, Identity, Kick, Revision};
 
@@ -97,17 +98,17 @@ impl World {
     }
 
     fn open(&mut self) {
-        let source = Ipv4Addr::new(10, self.random.below(3) as u8, 0, self.random.below(4) as u8);
-        if self.is_stopped || !self.registry.has_room(source.into()) {
+        let mut part = |of| self.random.below(of) as u8;
+        let from = IpAddr::from([10 + part(2), part(2), part(2), part(3)]);
+        if self.is_stopped || !self.registry.has_room(from) {
             return;
         }
-        let of = Source::of(source.into());
-        if let Some(id) = self.view.reference.makes_room(of, MAX_HANDSHAKES) {
+        if let Room::InPlaceOf(id) = self.view.reference.room(from, MAX_HANDSHAKES) {
             self.view.reference.end(id, "made_room");
             self.view.reference.expected(id).has_place = false;
         }
         self.ports += 1;
-        let mut endpoint = Endpoint::new(0, SocketAddr::new(source.into(), self.ports));
+        let mut endpoint = Endpoint::new(0, SocketAddr::new(from, self.ports));
         if self.random.below(3) == 0 {
             let worker = self.random.below(self.registry.settings.shard.of().into()) as u16;
             endpoint.carrier = Carrier::Tcp(StreamId { worker, serial: self.ports.into() });
@@ -118,7 +119,7 @@ impl World {
         let expected = Expected {
             endpoint,
             client_session,
-            source: of,
+            from,
             has_place: true,
             proven: false,
             question: None,
@@ -200,7 +201,10 @@ impl World {
     fn establish(&mut self) {
         let ready = |c: &Expected| c.holder.is_some() && !c.established && !c.ended;
         let Some(id) = self.any(ready) else { return };
-        self.view.reference.expected(id).established = true;
+        let expected = self.view.reference.expected(id);
+        expected.established = true;
+        let host = Source::host(expected.endpoint.remote.ip());
+        self.view.reference.regulars.insert(host);
         self.opened += 1;
         self.hand(id, SessionEvent::Established(None));
     }
@@ -400,10 +404,9 @@ impl World {
         assert!(listed.len() <= MAX_SESSIONS);
         assert_eq!(registry.peer_ids.taken(), self.view.plane.taken(), "slots taken");
         assert_eq!(registry.places.taken(), reference.handshakes(None), "handshakes");
-        for n in 0..3 {
-            let source: IpAddr = Ipv4Addr::new(10, n, 0, 9).into();
-            let has_room = reference.has_room(Source::of(source), MAX_HANDSHAKES);
-            assert_eq!(registry.has_room(source), has_room, "room for {source}");
+        for from in [[10, 0, 0, 0], [10, 0, 0, 9], [10, 1, 9, 0], [11, 9, 0, 0], [12, 0, 0, 0]] {
+            let has_room = reference.has_room(from.into(), MAX_HANDSHAKES);
+            assert_eq!(registry.has_room(from.into()), has_room, "room for {from:?}");
         }
         for (id, connection) in &reference.connections {
             let found = registry.session_at(&connection.endpoint, connection.client_session);
