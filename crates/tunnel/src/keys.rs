@@ -120,6 +120,11 @@ impl Keys {
         self.retire(|key| Some(key.key_id) != sealing && key.expires.is_some_and(|at| at <= now))
     }
 
+    /// The key of the last generation that was finished.
+    pub(crate) fn newest(&self) -> Option<KeyId> {
+        self.switch.map(|switch| switch.key_id).or(self.sealing)
+    }
+
     /// When the sealing key is too old, whatever became of its renewal.
     pub(crate) fn sealing_ends(&self) -> Option<Duration> {
         self.held.iter().find(|key| Some(key.key_id) == self.sealing)?.seals_until

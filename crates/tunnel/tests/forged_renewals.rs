@@ -9,7 +9,7 @@ mod world;
 use std::time::Duration;
 
 use tunnel::Progress;
-use wire::control::ControlPacket;
+use wire::control::{Acks, ControlPacket};
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
 use world::{Setup, Who, World};
@@ -84,6 +84,48 @@ fn a_renewal_of_the_clients_own_goes_through_garbage_before_its_hello() {
         messages(id, &garbage).for_each(|datagram| world.deliver_to_server(&datagram));
         assert_renewed(world, what);
     }
+}
+
+#[test]
+fn a_forged_reset_of_a_key_id_further_ahead_ends_no_session() {
+    for (ahead, client_as_version_three) in [(2, false), (3, false), (2, true)] {
+        let setup = Setup { client_as_version_three, server_as_stock: false, ..stock(46) };
+        let mut world = established(setup);
+        let (id, key_id) = (world.client.session.id(), KeyId::new(ahead).expect("small"));
+        let opcode = Opcode::CONTROL_SOFT_RESET_V1;
+        let reset = ControlPacket::message(opcode, key_id, id, MessageId(0), Vec::new());
+        world.deliver_to_server(&reset.encode());
+        assert_renewed(world, &format!("by {ahead}, as version 3: {client_as_version_three}"));
+    }
+}
+
+/// Nothing tells a forged hello from the client's own, so that the generation is lost on our side. A client
+/// that has not heard of it takes our next reset for the one that it thinks is next, to which we go back.
+#[test]
+fn a_renewal_that_is_forged_with_a_hello_and_broken_before_the_client_heard_of_it_goes_through() {
+    let mut world = established(Setup { server_as_stock: false, ..stock(47) });
+    let (id, now) = (world.client.session.id(), world.now);
+    let server = &mut world.party(Who::Server(id)).expect("a session").session;
+    let acks = Acks::from_iter([MessageId(0)]);
+    let ack = ControlPacket::ack(KeyId::FIRST.next(), id, acks, server.id()).encode();
+    let chunks = [hello(), vec![0x55; 60]];
+    for datagram in [reset(id), ack].into_iter().chain(messages(id, &chunks)) {
+        server.handle_datagram(&datagram, now).expect("taken");
+        // Lost on its way.
+        while server.poll_transmit(now).is_some() {}
+    }
+    assert_eq!(server.progress(), Progress::StreamBroken);
+    assert_renewed(world, "with a hello");
+}
+
+/// A ClientHello as any client makes it.
+fn hello() -> Vec<u8> {
+    let client = world::authority().client_config(None, &[&rustls::version::TLS13]);
+    let nobody = std::net::IpAddr::from([192, 0, 2, 9]).into();
+    let mut client = rustls::ClientConnection::new(client.into(), nobody).expect("a client");
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).expect("into memory");
+    bytes
 }
 
 /// What is put in the place of TLS, as messages from the first one on.

@@ -18,6 +18,7 @@ use crate::generation::Generation;
 use crate::keys::Keys;
 use crate::reliable::Reliable;
 use crate::session::link::Link;
+use crate::session::reneg::BACK_AFTER;
 use crate::tls::Tls;
 
 /// How long the peer may take to use a new key before we seal with it unasked.
@@ -89,6 +90,15 @@ impl Core {
         let window = self.timing.hand_window;
         self.generation = Generation::new(key_id, reliable, tls, boot, window);
         self.generation.deadline = self.generation.deadline.min(first.or(self.generation.deadline));
+    }
+
+    /// The generation that the peer is known to have reached. One of ours that it has not answered may be none
+    /// of its: stock goes on to its own next id, whatever the id of the reset that made it do so.
+    pub(crate) fn peers_last_key_id(&self) -> KeyId {
+        let age = self.now.boot.saturating_sub(self.generation.started);
+        let unanswered = !self.generation.reliable.reset_acknowledged() && age >= BACK_AFTER;
+        let finished = self.keys.newest().filter(|_| unanswered);
+        finished.unwrap_or(self.generation.key_id)
     }
 
     /// The id after ours; not that of the sealing key, should six renegotiations have failed since.

@@ -83,7 +83,7 @@ impl<R: Role> Machine<R> {
     fn follow_to(&mut self, key_id: KeyId) -> Result<(), DropReason> {
         let (core, boot) = (&self.core, self.core.now.boot);
         let in_use = core.keys.sealing == Some(key_id) && core.keys.switch.is_none();
-        if in_use || !is_ahead(core.generation.key_id, key_id) {
+        if in_use || !is_ahead(core.peers_last_key_id(), key_id) {
             return Err(DropReason::KeyIdOutOfSync);
         }
         if boot.saturating_sub(core.generation.started) < MIN_AGE {

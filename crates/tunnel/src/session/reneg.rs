@@ -3,7 +3,8 @@
 //! A soft reset with the id after ours begins a generation even while ours is unfinished: a peer
 //! that was restored from its saved state cannot go on with a TLS connection it has lost. Up to
 //! [`MAX_AHEAD`] ids are taken, since a peer may have been restored more than once; a late packet of
-//! a former generation is further ahead than that, as ids go round.
+//! a former generation is further ahead than that, as ids go round. What counts as ours is the last one that
+//! the peer is known to have reached.
 
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ pub(crate) const MIN_AGE: Duration = Duration::from_secs(1);
 /// From the begin of a generation that broke to the next one. Above the peer's own least age; and whoever
 /// breaks one after the other makes us work no more often than that.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Least age of an unanswered generation that is given up for one with a lower id. A peer that goes forward has
+/// heard our reset twice till then; two that went back at once would pass each other for ever.
+pub(crate) const BACK_AFTER: Duration = Duration::from_secs(5);
 
 pub(crate) fn is_ahead(ours: KeyId, theirs: KeyId) -> bool {
     let mut id = ours;

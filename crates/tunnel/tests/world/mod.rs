@@ -51,8 +51,8 @@ pub struct Setup {
     pub client_as_version_three: bool,
     /// The server answers a soft reset as version 3 does.
     pub server_as_version_three: bool,
-    /// The client follows no soft reset but that of its next key id, and none before it has finished a
-    /// generation, as stock does.
+    /// The client begins its own next generation by any soft reset, and follows to no other key id, nor to
+    /// any before it has finished a generation, as stock does.
     pub client_as_stock: bool,
     /// The same for the server.
     pub server_as_stock: bool,
@@ -559,6 +559,8 @@ impl Party {
 
     fn take(&mut self, datagram: &[u8], now: Now) -> Result<(), DropReason> {
         if self.as_stock && !self.would_follow(datagram) {
+            // Whatever its id, the reset makes it begin its own next one.
+            self.session.renegotiate(RenegotiateReason::Peer, now);
             return Err(DropReason::KeyIdOutOfSync);
         }
         match &mut self.version_three {
