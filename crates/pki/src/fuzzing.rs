@@ -10,19 +10,21 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
     CaCertificate, CertificateId, CertificateStatus, Crl, Csr, Fingerprint, GatewayVerifier,
-    NameRule, PrivateKey, PublicKey, ServerNameVerifier, StatusSource, certificate_to_pem,
-    certificates_from_pem, csr_text, identity_from_pem,
+    NameRule, PrivateKey, PublicKey, ServerNameVerifier, StatusSource, Timestamp,
+    certificate_to_pem, certificates_from_pem, csr_text, identity_from_pem, ocsp,
 };
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("csr", csr),
     ("crl", crl),
     ("ca_certificate", ca_certificate),
     ("chain", chain),
+    ("ocsp_request", ocsp_request),
+    ("ocsp_response", ocsp_response),
     ("pem", pem),
     ("private_key", private_key),
 ];
@@ -77,6 +79,30 @@ pub fn chain(bytes: &[u8]) {
     let _ = KNOWN.gateway.check(leaf, above, now).map_err(|refusal| refusal.to_string());
     for server in &KNOWN.servers {
         let _ = server.check(leaf, above, now).map_err(|refusal| refusal.to_string());
+    }
+}
+
+/// OCSP requests, which the responder answers, and whose answer is judged.
+pub fn ocsp_request(bytes: &[u8]) {
+    let reply = ocsp::respond(&[], &Nothing, bytes, Timestamp::from_unix_secs(AT.as_secs()), AT);
+    ocsp::OcspResponse::from_der(&reply.der).expect_err("no CA is answered for");
+    let Ok(request) = ocsp::OcspRequest::from_der(bytes) else { return };
+    let again = ocsp::OcspRequest::from_der(&request.to_der());
+    assert_eq!(again.as_ref(), Ok(&request));
+    for id in request.ids() {
+        let _ = id.is_of(&KNOWN.ca);
+    }
+}
+
+/// OCSP responses, fetched or stapled.
+pub fn ocsp_response(bytes: &[u8]) {
+    let Ok(response) = ocsp::OcspResponse::from_der(bytes) else { return };
+    let serials = response.answers().iter().filter_map(|answer| answer.id.serial());
+    for serial in serials.take(8) {
+        let now = Timestamp::from_unix_secs(AT.as_secs());
+        let issuer = &KNOWN.ca;
+        let expected = ocsp::OcspExpected { issuer, serial, nonce: None, now };
+        let _ = ocsp::check(bytes, &expected).map_err(|error| error.to_string());
     }
 }
 
@@ -135,5 +161,14 @@ impl StatusSource for BySerial {
             Some(3) => CertificateStatus::Unknown,
             _ => CertificateStatus::Good,
         }
+    }
+}
+
+#[derive(Debug)]
+struct Nothing;
+
+impl ocsp::OcspRecords for Nothing {
+    fn ocsp_status(&self, _: &CertificateId) -> ocsp::OcspStatus {
+        ocsp::OcspStatus::Unknown
     }
 }

@@ -148,7 +148,7 @@ impl PrivateKey {
 
     /// SHA-256 with PKCS#1 1.5 or ECDSA, as certificates and CRLs are signed.
     #[expect(clippy::disallowed_methods, reason = "signing draws on aws-lc-rs' own randomness")]
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {
         let random = SystemRandom::new();
         match &self.pair {
             Pair::Rsa(pair) => {

@@ -20,6 +20,7 @@ mod identity;
 mod key;
 mod local_signer;
 mod names;
+pub mod ocsp;
 mod pem;
 mod profile;
 mod refusal;
@@ -43,8 +44,8 @@ pub use local_signer::{LocalSigner, NewCa};
 pub use names::{RESERVED_GATEWAY_NAME, is_reserved_name};
 pub use pem::{PemError, certificate_to_pem, certificates_from_pem};
 pub use profile::{
-    CA_LIFETIME, CLOCK_SKEW, CertificateRequest, DEVICE_LIFETIME, Profile, Publishing,
-    SERVER_LIFETIME, Validity,
+    CA_LIFETIME, CLOCK_SKEW, CertificateRequest, DEVICE_LIFETIME, OCSP_SIGNER_LIFETIME, Profile,
+    Publishing, SERVER_LIFETIME, Validity,
 };
 pub use refusal::{Purpose, Refusal, refusal_of};
 pub use revocation::RevocationReason;

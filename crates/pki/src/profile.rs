@@ -22,6 +22,8 @@ pub const CA_LIFETIME: Duration = Duration::from_secs(3652 * DAY);
 pub const DEVICE_LIFETIME: Duration = Duration::from_secs(365 * DAY);
 /// How long the gateway's own certificates and those of other servers are valid by default.
 pub const SERVER_LIFETIME: Duration = Duration::from_secs(365 * DAY);
+/// How long the certificate of whoever signs OCSP answers is valid by default.
+pub const OCSP_SIGNER_LIFETIME: Duration = Duration::from_secs(14 * DAY);
 /// How far validity reaches back before the moment of issue: for peers whose clock is slow, or in the wrong
 /// zone, or was set from a file of yesterday for want of a battery.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(25 * 3600);
@@ -46,6 +48,12 @@ pub enum Profile {
     Server {
         /// Host names and IP addresses, at least one.
         names: Vec<String>,
+    },
+    /// Whoever signs the CA's OCSP answers, in its name (RFC 6960 section 4.2.2.2). It says of itself that
+    /// nobody need ask whether it was revoked, so it has to be short-lived.
+    OcspSigner {
+        /// Its common name.
+        name: String,
     },
 }
 
@@ -139,7 +147,9 @@ impl CertificateRequest {
         if let Some(url) = &self.publishing.crl_url {
             params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.clone()] }];
         }
-        if let Some(url) = &self.publishing.ocsp_url {
+        if let Profile::OcspSigner { .. } = self.profile {
+            params.custom_extensions = vec![no_check()];
+        } else if let Some(url) = &self.publishing.ocsp_url {
             params.custom_extensions = vec![ocsp_access(url)];
         }
         Ok(params)
@@ -189,6 +199,7 @@ fn subject(profile: &Profile) -> Result<(String, Vec<HostName>), SignError> {
             (hosts.first().ok_or(SignError::NoName)?.to_string(), hosts)
         }
         Profile::Device { user, device } => (device_common_name(user, device)?, Vec::new()),
+        Profile::OcspSigner { name } => (signer_name(name)?, Vec::new()),
     };
     if common_name.chars().count() > MAX_COMMON_NAME {
         return Err(SignError::NameTooLong(common_name));
@@ -207,6 +218,18 @@ fn device_common_name(user: &str, device: &str) -> Result<String, SignError> {
         }
     }
     Ok(format!("{user}/{device}"))
+}
+
+/// A slash makes a device's name, and no signer's.
+fn signer_name(name: &str) -> Result<String, SignError> {
+    if is_reserved_name(name) {
+        return Err(SignError::ReservedName(name.to_owned()));
+    }
+    let odd = |c: char| c == '/' || c.is_control();
+    if name.is_empty() || name.contains(odd) {
+        return Err(SignError::BadName(name.to_owned()));
+    }
+    Ok(name.to_owned())
 }
 
 fn free_hosts(names: &[String]) -> Result<Vec<HostName>, SignError> {
@@ -243,7 +266,13 @@ fn purpose(profile: &Profile) -> ExtendedKeyUsagePurpose {
     match profile {
         Profile::Device { .. } => ExtendedKeyUsagePurpose::ClientAuth,
         Profile::Gateway { .. } | Profile::Server { .. } => ExtendedKeyUsagePurpose::ServerAuth,
+        Profile::OcspSigner { .. } => ExtendedKeyUsagePurpose::OcspSigning,
     }
+}
+
+/// id-pkix-ocsp-nocheck, which is NULL; RFC 6960 section 4.2.2.2.1.
+fn no_check() -> CustomExtension {
+    CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0])
 }
 
 /// authorityInfoAccess with one OCSP location; RFC 5280 section 4.2.2.1.

@@ -1,4 +1,4 @@
-//! Checks of signatures on what is not a certificate: requests and revocation lists.
+//! Checks of signatures on what is not a certificate: requests, revocation lists, OCSP responses.
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::{RawPublicKeyEntity, aws_lc_rs as alg};
@@ -23,10 +23,20 @@ pub(crate) fn verify(
     if signature.unused_bits != 0 {
         return Err(SignatureFault::Wrong);
     }
+    verify_octets(&algorithm.algorithm.to_id_string(), spki, message, &signature.data)
+}
+
+/// The same for an algorithm by its object identifier, in figures and dots.
+pub(crate) fn verify_octets(
+    algorithm: &str,
+    spki: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureFault> {
     let spki = SubjectPublicKeyInfoDer::from(spki);
     let key = RawPublicKeyEntity::try_from(&spki).map_err(|_| SignatureFault::Unsupported)?;
-    for candidate in candidates(&algorithm.algorithm.to_id_string()) {
-        match key.verify_signature(candidate, message, &signature.data) {
+    for candidate in candidates(algorithm) {
+        match key.verify_signature(candidate, message, signature) {
             Ok(()) => return Ok(()),
             Err(webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)) => {}
             Err(_) => return Err(SignatureFault::Wrong),

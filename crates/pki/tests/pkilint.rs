@@ -9,13 +9,18 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use common::{Authority, Folder, device, gateway, server};
-use pki::{KeyType, RevocationReason, Signer, certificate_to_pem};
+use pki::ocsp::{
+    CertId, CertIdHash, Nonce, OcspAuthority, OcspRecords, OcspRequest, OcspSigner, OcspStatus,
+    respond,
+};
+use pki::{
+    CertificateId, KeyType, Profile, Revocation, RevocationReason, Signer, certificate_to_pem,
+};
 
 #[test]
 fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
     let (Some(lint_cert), Some(lint_crl)) = (find("lint_pkix_cert"), find("lint_crl")) else {
-        println!("SKIP pkilint: lint_pkix_cert is not on the PATH; pip install pkilint");
-        return;
+        return skip();
     };
     let folder = Folder::new("pkilint");
     for key_type in [KeyType::Rsa3072, KeyType::P256] {
@@ -27,6 +32,7 @@ fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
             ("gateway-p256", authority.issue(gateway(), KeyType::P256).cert),
             ("server", authority.issue(server("www.example.com"), KeyType::P256).cert),
             ("device", phone.cert),
+            ("ocsp-signer", authority.issue(ocsp_signer(), KeyType::P256).cert),
         ];
         for (name, cert) in certificates {
             let file = folder.write(name, certificate_to_pem(&cert));
@@ -43,6 +49,48 @@ fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
             common::now().before(25 * common::HOUR)
         );
     }
+}
+
+#[test]
+fn pkilint_finds_nothing_wrong_in_ocsp_answers() {
+    let Some(lint_ocsp) = find("lint_ocsp_response") else { return skip() };
+    let folder = Folder::new("pkilint-ocsp");
+    for key_type in [KeyType::Rsa2048, KeyType::P256] {
+        let authority = Authority::published(key_type);
+        let phone = authority.issue(device("phone"), KeyType::P256);
+        let ca = authority.signer.ca().clone();
+        let signer = authority.issue(ocsp_signer(), key_type);
+        let signer = OcspSigner::new(signer.cert, signer.key).unwrap();
+        let ocsp = [OcspAuthority { ca, signer }];
+        let at = common::now().before(common::HOUR);
+        let revocation = Revocation { at, reason: RevocationReason::Superseded };
+        for status in [OcspStatus::Good, OcspStatus::Revoked(revocation), OcspStatus::Unknown] {
+            let id = CertId::new(CertIdHash::Sha256, &ocsp[0].ca, phone.serial);
+            let request = OcspRequest::new(id, Some(Nonce::from_random([1; 32]))).to_der();
+            let reply = respond(&ocsp, &Always(status), &request, common::now(), common::HOUR);
+            let file = folder.write("response", reply.der);
+            assert_clean(
+                Command::new(&lint_ocsp).args(["lint", "-s", "NOTICE", &file]),
+                "response",
+            );
+        }
+    }
+}
+
+struct Always(OcspStatus);
+
+impl OcspRecords for Always {
+    fn ocsp_status(&self, _: &CertificateId) -> OcspStatus {
+        self.0
+    }
+}
+
+fn ocsp_signer() -> Profile {
+    Profile::OcspSigner { name: "OCSP of the test".into() }
+}
+
+fn skip() {
+    println!("SKIP pkilint: its programs are not on the PATH; pip install pkilint");
 }
 
 /// pkilint exits with the number of findings and writes nothing when there is none.

@@ -38,7 +38,11 @@ pub struct Issued {
 
 impl Authority {
     pub fn new(key_type: KeyType) -> Self {
-        let new = NewCa { key_type, serial: next_serial(), now: now(), lifetime: CA_LIFETIME };
+        Self::new_at(key_type, now())
+    }
+
+    pub fn new_at(key_type: KeyType, now: Timestamp) -> Self {
+        let new = NewCa { key_type, serial: next_serial(), now, lifetime: CA_LIFETIME };
         let signer = LocalSigner::create(&new).unwrap();
         Self { signer, publishing: Publishing::default() }
     }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use pki::ocsp::{
+    CertId, CertIdHash, Nonce, OcspAuthority, OcspRecords, OcspRequest, OcspSigner, OcspStatus,
+    Unsuccessful, respond,
+};
 use pki::{
-    CA_LIFETIME, CertificateRequest, CrlRequest, DEVICE_LIFETIME, KeyType, LocalSigner, NewCa,
-    PrivateKey, Profile, Publishing, Revocation, RevocationReason, Serial, SignAnswer, SignRequest,
-    Signer, Timestamp, Validity,
+    CA_LIFETIME, CertificateId, CertificateRequest, CrlRequest, DEVICE_LIFETIME, KeyType,
+    LocalSigner, NewCa, PrivateKey, Profile, Publishing, Revocation, RevocationReason, Serial,
+    SignAnswer, SignRequest, Signer, Timestamp, Validity,
 };
 
 use super::{fuzz, seed};
@@ -27,6 +31,7 @@ pub(crate) fn write() {
     seed("pki_pem", "ca", signer.ca().to_pem());
     leaves(&signer, &ca);
     lists(&signer);
+    ocsp(&signer);
     keys();
 }
 
@@ -77,6 +82,65 @@ fn lists(signer: &LocalSigner) {
         };
         seed("pki_crl", name, &der);
         seed("pki_crl", &format!("{name}.pem"), pki::Crl::from_der(&der).unwrap().to_pem());
+    }
+}
+
+/// Questions about two certificates, and answers by whoever the CA appointed and by somebody else.
+fn ocsp(signer: &LocalSigner) {
+    let device = Profile::Device { user: "mallory".into(), device: "phone".into() };
+    let appointed = Profile::OcspSigner { name: "OCSP".into() };
+    for (who, profile) in [("appointed", appointed), ("device", device)] {
+        let ocsp = [authority(signer, profile)];
+        for (name, number) in [("good", 4), ("revoked", 7), ("unknown", 3)] {
+            let id = |hash| CertId::new(hash, signer.ca(), serial(number));
+            let nonce = Nonce::from_random([7; 32]);
+            let requests = [
+                ("sha1", OcspRequest::new(id(CertIdHash::Sha1), None)),
+                ("sha256-nonce", OcspRequest::new(id(CertIdHash::Sha256), Some(nonce))),
+                ("both", OcspRequest::of_many(vec![id(CertIdHash::Sha1), id(CertIdHash::Sha256)])),
+            ];
+            for (form, request) in requests {
+                let asked = request.to_der();
+                seed("pki_ocsp_request", &format!("{name}-{form}"), &asked);
+                let hour = Duration::from_secs(3600);
+                let reply = respond(&ocsp, &ByNumber, &asked, now(), hour);
+                seed("pki_ocsp_response", &format!("{who}-{name}-{form}"), reply.der);
+            }
+        }
+    }
+    seed("pki_ocsp_response", "unauthorized", Unsuccessful::Unauthorized.to_der());
+}
+
+fn authority(signer: &LocalSigner, profile: Profile) -> OcspAuthority {
+    let key = PrivateKey::generate(KeyType::P256).unwrap();
+    let request = CertificateRequest {
+        serial: serial(20),
+        profile,
+        public_key: key.public_key().clone(),
+        validity: Validity::starting(now(), DEVICE_LIFETIME),
+        publishing: Publishing::default(),
+    };
+    let Ok(SignAnswer::Certificate(der)) =
+        signer.sign_now(SignRequest::Certificate(Box::new(request)))
+    else {
+        panic!("the signer issues")
+    };
+    let signer_of_answers = OcspSigner::new(der.into(), key).unwrap();
+    OcspAuthority { ca: signer.ca().clone(), signer: signer_of_answers }
+}
+
+struct ByNumber;
+
+impl OcspRecords for ByNumber {
+    fn ocsp_status(&self, id: &CertificateId) -> OcspStatus {
+        match id.serial.as_bytes().last() {
+            Some(4) => OcspStatus::Good,
+            Some(7) => OcspStatus::Revoked(Revocation {
+                at: now(),
+                reason: RevocationReason::KeyCompromise,
+            }),
+            _ => OcspStatus::Unknown,
+        }
     }
 }
 
