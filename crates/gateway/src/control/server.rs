@@ -1,7 +1,7 @@
 //! The answering end of the control socket.
 
 use std::collections::VecDeque;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use admin::failure::{Failure, FailureKind};
 use admin::permission::Caller;
 use admin::protocol::{Call, Reply, VERSION};
 use admin::request::Request;
+use rustix::io::Errno;
 use serde::Deserialize;
 use tokio::io::{AsyncWriteExt, BufStream};
 use tokio::net::{UnixListener, UnixStream};
@@ -40,6 +41,7 @@ pub trait Execute: Send + Sync + 'static {
 pub struct ControlServer {
     listener: UnixListener,
     path: PathBuf,
+    spare: Spare,
 }
 
 impl ControlServer {
@@ -53,18 +55,21 @@ impl ControlServer {
         }
         let listener = UnixListener::bind(&path)?;
         narrow(&path)?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, path, spare: Spare::take()? })
     }
 
     /// Answers until the future is dropped; calls under way end with it.
     ///
     /// Who only holds on to a connection must not keep others from calling: where there are too many,
-    /// the oldest that has no call under way makes room.
-    pub async fn serve(self, behind: Arc<impl Execute>) {
+    /// the oldest that has no call under way makes room. Nor must sessions over TCP that took every
+    /// descriptor keep a revocation out: one is kept for a call.
+    pub async fn serve(mut self, behind: Arc<impl Execute>) {
         let mut tasks = JoinSet::new();
         let mut callers = Callers::default();
         loop {
-            while tasks.try_join_next().is_some() {}
+            while tasks.try_join_next().is_some() {
+                self.spare.take_again();
+            }
             if !callers.have_room() {
                 // Every one of them is being served. One may be idle in a moment without ending.
                 let _ = timeout(PAUSE, tasks.join_next()).await;
@@ -77,6 +82,7 @@ impl ControlServer {
                     let task = converse(stream, behind, Arc::clone(&busy));
                     callers.push(tasks.spawn(task), busy);
                 }
+                Err(error) if no_descriptor(&error) && self.spare.give_up() => {}
                 Err(error) => {
                     tracing::warn!(%error, "the control socket could not take a call");
                     tokio::time::sleep(PAUSE).await;
@@ -84,6 +90,32 @@ impl ControlServer {
             }
         }
     }
+}
+
+/// A descriptor that is of no use but to be closed when a call needs one.
+#[derive(Debug)]
+struct Spare(Option<File>);
+
+impl Spare {
+    fn take() -> io::Result<Self> {
+        Ok(Self(Some(File::open("/dev/null")?)))
+    }
+
+    /// Closes it. `false` where it is closed already.
+    fn give_up(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+
+    /// Takes one again, if there is one.
+    fn take_again(&mut self) {
+        if self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+}
+
+fn no_descriptor(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Those who are connected, the oldest first.
