@@ -3,9 +3,12 @@
 //! Nothing that would change what is protected is passed over in silence: what this client does not
 //! do is an error that names the line and the mend. Paths are relative to the profile.
 
+mod arguments;
 mod directives;
 mod error;
+mod line;
 mod material;
+mod servers;
 mod tables;
 mod text;
 pub(crate) mod values;

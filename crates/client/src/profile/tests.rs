@@ -85,18 +85,23 @@ fn wrong_arguments_show_how_it_is_written() {
 
 #[test]
 fn remotes_take_defaults_from_outside_and_blocks_replace_them() {
-    let mut reader = read("proto udp4\nremote a\nport 500\nremote [2001:db8::1] 7 udp6\n").unwrap();
-    let remotes = reader.remotes();
+    let reader = read("proto udp4\nremote a\nport 500\nremote [2001:db8::1] 7 udp6\n").unwrap();
+    let remotes = reader.servers.complete();
     assert_eq!((remotes[0].port, remotes[0].family), (500, Family::V4));
     assert_eq!(remotes[1].to_string(), "[2001:db8::1]:7");
     assert_eq!(remotes[1].family, Family::V6);
     let each = "proto tcp4\nremote a\nremote b 7 udp\nremote c 8 tcp6-client\n";
-    let found: Vec<_> =
-        read(each).unwrap().remotes().into_iter().map(|r| (r.transport, r.family)).collect();
+    let found: Vec<_> = read(each)
+        .unwrap()
+        .servers
+        .complete()
+        .into_iter()
+        .map(|r| (r.transport, r.family))
+        .collect();
     let (tcp, udp) = (Transport::Tcp, Transport::Udp);
     assert_eq!(found, [(tcp, Family::V4), (udp, Family::Any), (tcp, Family::V6)]);
     let blocks = "remote outside\n<connection>\nremote inside 8\n</connection>\n";
-    let remotes = read(blocks).unwrap().remotes();
+    let remotes = read(blocks).unwrap().servers.complete();
     assert_eq!((remotes.len(), remotes[0].host.as_str(), remotes[0].port), (1, "inside", 8));
 }
 

@@ -8,6 +8,7 @@ mod apply;
 mod error;
 mod held;
 mod plan;
+mod planner;
 mod record;
 mod way;
 
