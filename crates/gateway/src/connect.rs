@@ -4,11 +4,13 @@
 //! The lock tells which: a folder whose lock is free has no gateway, whatever socket a dead one
 //! left behind.
 
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::failure::{Failure, FailureKind};
 use admin::permission::Caller;
 use admin::protocol::Reply;
 use admin::request::Request;
@@ -17,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::control::{Client, Execute, own_user};
 use crate::data::{DataDir, DataError, Lock};
-use crate::failures::from_data;
+use crate::error::GatewayError;
 use crate::gateway::Gateway;
 
 /// A way to have requests executed.
@@ -30,30 +32,51 @@ enum Way {
     Here(Box<Gateway>, Caller),
 }
 
+/// Why there is no way to a data folder.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// No first start has made it.
+    NoGateway(PathBuf),
+    /// It belongs to others, and a running gateway does not listen to this user.
+    Forbidden {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said of the control socket.
+        source: io::Error,
+    },
+    /// Its owner holds the lock and answers nobody.
+    Silent(DataError),
+    /// It can't be used.
+    Data(DataError),
+    /// What lies in it can't be opened.
+    Open(Box<GatewayError>),
+}
+
 impl Admin {
     /// Finds the way to `data`. A folder that no first start made is an error.
-    pub async fn connect_or_open(data: &DataDir, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub async fn connect_or_open(
+        data: &DataDir,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConnectError> {
         if data.is_empty() {
-            return Err(no_folder(data));
+            return Err(ConnectError::NoGateway(data.path().to_owned()));
         }
         for _ in 0..TRIES {
             match Lock::take(data) {
                 Ok(lock) => {
-                    let gateway = Gateway::assemble(data.clone(), clock, lock).await?;
+                    let gateway = Gateway::assemble(data.clone(), clock, lock).await;
+                    let gateway = gateway.map_err(|error| ConnectError::Open(Box::new(error)))?;
                     return Ok(Self(Way::Here(Box::new(gateway), own_user())));
                 }
                 // Held by others, or not ours to open: then a gateway has to answer.
                 Err(error) => match Client::connect(&data.socket()).await {
                     Ok(client) => return Ok(Self(Way::Socket(client))),
-                    Err(refused) => give_up_or_wait(data, &error, &refused)?,
+                    Err(refused) => give_up_or_wait(data, error, refused)?,
                 },
             }
             sleep(PAUSE).await;
         }
-        let path = data.path().to_owned();
-        Err(from_data(&DataError::Busy { path, holder: None })
-            .because("it holds the lock, but no gateway answers on the control socket")
-            .hint("if it is a gateway that just starts, try again in a moment"))
+        Err(ConnectError::Silent(DataError::Busy { path: data.path().to_owned(), holder: None }))
     }
 
     /// Whether a running gateway answers.
@@ -78,34 +101,45 @@ impl Admin {
 }
 
 /// Whether the owner may still be on its way up or down.
-fn give_up_or_wait(data: &DataDir, lock: &DataError, socket: &io::Error) -> Result<(), Failure> {
+fn give_up_or_wait(data: &DataDir, lock: DataError, socket: io::Error) -> Result<(), ConnectError> {
+    let folder = data.path().to_owned();
     match lock {
         DataError::Busy { .. } if socket.kind() == io::ErrorKind::PermissionDenied => {
-            Err(forbidden(data, socket))
+            Err(ConnectError::Forbidden { folder, source: socket })
         }
         DataError::Busy { .. } => Ok(()),
         DataError::Folder { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            Err(no_folder(data))
+            Err(ConnectError::NoGateway(folder))
         }
         DataError::Folder { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            Err(forbidden(data, socket))
+            Err(ConnectError::Forbidden { folder, source: socket })
         }
-        other => Err(from_data(other)),
+        other => Err(ConnectError::Data(other)),
     }
 }
 
-fn no_folder(data: &DataDir) -> Failure {
-    let message = format!("there is no gateway in {}", data.path().display());
-    Failure::new(FailureKind::NotFound, message)
-        .hint("start it once, which makes CA, keys and settings: handfast up")
-        .hint("or name another folder with --data or HANDFAST_DATA")
+impl Display for ConnectError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoGateway(folder) => write!(f, "there is no gateway in {}", folder.display()),
+            Self::Forbidden { folder, .. } => {
+                write!(f, "this user may not command the gateway in {}", folder.display())
+            }
+            Self::Silent(error) | Self::Data(error) => error.fmt(f),
+            Self::Open(error) => error.fmt(f),
+        }
+    }
 }
 
-fn forbidden(data: &DataDir, error: &io::Error) -> Failure {
-    let message = format!("this user may not command the gateway in {}", data.path().display());
-    Failure::new(FailureKind::Forbidden, message)
-        .caused_by(error)
-        .hint("run as root, or have root add you to the group `handfast`")
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoGateway(_) => None,
+            Self::Forbidden { source, .. } => Some(source),
+            Self::Silent(error) | Self::Data(error) => error.source(),
+            Self::Open(error) => error.source(),
+        }
+    }
 }
 
 const TRIES: u32 = 100;

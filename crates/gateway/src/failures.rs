@@ -6,6 +6,7 @@ use authority::AuthorityError;
 use store::{Fault, OpenError, Refused, StoreError};
 
 use crate::config::ConfigError;
+use crate::connect::ConnectError;
 use crate::data::DataError;
 use crate::error::GatewayError;
 
@@ -20,6 +21,25 @@ impl From<GatewayError> for Failure {
             other => with_causes(explained(other), other),
         }
         .hints(hints(&error))
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Open(error) => (*error).into(),
+            ConnectError::Data(error) => from_data(&error),
+            ConnectError::Silent(error) => from_data(&error)
+                .because("it holds the lock, but no gateway answers on the control socket")
+                .hint("if it is a gateway that just starts, try again in a moment"),
+            ConnectError::NoGateway(_) => Self::new(FailureKind::NotFound, error.to_string())
+                .hint("start it once, which makes CA, keys and settings: handfast up")
+                .hint("or name another folder with --data or HANDFAST_DATA"),
+            ConnectError::Forbidden { .. } => {
+                with_causes(Self::new(FailureKind::Forbidden, error.to_string()), &error)
+                    .hint("run as root, or have root add you to the group `handfast`")
+            }
+        }
     }
 }
 
@@ -184,7 +204,7 @@ fn sentence(kind: FailureKind, text: &str) -> Failure {
 }
 
 /// The data folder's refusal.
-pub(crate) fn from_data(error: &DataError) -> Failure {
+fn from_data(error: &DataError) -> Failure {
     let kind = match error {
         DataError::Busy { .. } => FailureKind::Busy,
         DataError::WrongOwner { .. } => FailureKind::Forbidden,

@@ -18,7 +18,7 @@ pub mod profile;
 pub mod projections;
 pub mod vpn_door;
 
-pub use connect::Admin;
+pub use connect::{Admin, ConnectError};
 pub use error::GatewayError;
 pub use gateway::{FirstStart, Gateway};
 

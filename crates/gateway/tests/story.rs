@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use admin::failure::FailureKind;
+use admin::failure::{Failure, FailureKind};
 use admin::names::DeviceName;
 use admin::permission::Caller;
 use admin::protocol::Reply;
@@ -318,7 +318,7 @@ async fn a_revocation_waits_for_the_sweep_and_counts_the_closed_sessions() {
 async fn a_command_goes_through_the_running_gateway_and_else_straight_to_the_store() {
     let folder = Folder::new();
     let nothing = Admin::connect_or_open(&folder.data(), system()).await.expect_err("no gateway");
-    assert_eq!(nothing.kind, FailureKind::NotFound);
+    assert_eq!(Failure::from(nothing).kind, FailureKind::NotFound);
     let gateway = Arc::new(folder.start_p256(&system()).await);
     let server = ControlServer::bind(&folder.data()).expect("bound");
     let serving = tokio::spawn(server.serve(Arc::clone(&gateway)));
@@ -380,7 +380,7 @@ async fn the_stranger_asks() {
     let Some(path) = std::env::var_os(VICTIM) else { return };
     let failure = match Admin::connect_or_open(&DataDir::new(path), system()).await {
         Ok(mut admin) => admin.call(Request::UserList).await.expect_err("not for strangers"),
-        Err(failure) => failure,
+        Err(refused) => Failure::from(refused),
     };
     println!("kind {:?}: {failure}", failure.kind);
 }
