@@ -139,7 +139,7 @@ impl Config {
     /// What the authority is told.
     pub fn authority(&self) -> authority::Settings {
         authority::Settings {
-            names: self.public.names.iter().map(|name| name.as_str().to_owned()).collect(),
+            names: self.public.names.iter().map(|name| name.host().to_owned()).collect(),
             ca_key: self.ca.key_type.of_ca(),
             ca_days: self.ca.validity_days,
             publish_at: self.ca.public_url.as_ref().map(|url| url.as_str().to_owned()),

@@ -47,7 +47,8 @@ impl FirstConfig {
         let (vpn, ca, device) = (&config.vpn, &config.ca, &config.device);
         writeln!(out, "{HEAD}")?;
         writeln!(out, "[public]")?;
-        writeln!(out, "# Host names or addresses that profiles point to, tried in this order.")?;
+        writeln!(out, "# Host names or addresses that profiles point to, tried in this order. Where clients need another")?;
+        writeln!(out, "# port than the listening one: \"vpn.example.org:443\"; for TCP alone: \"tcp:vpn.example.org:443\".")?;
         writeln!(out, "names = {}", list(&config.public.names))?;
         writeln!(out, "\n[vpn]")?;
         writeln!(

@@ -61,8 +61,23 @@ fn sockets(config: &Config) -> Result<(), Finding> {
                        [\"udp:[::]:1194\"]";
         return refuse(&["vpn", "listen"], message.to_owned());
     }
-    match listen.iter().enumerate().find(|(at, one)| listen[..*at].contains(one)) {
-        Some((_, twice)) => refuse(&["vpn", "listen"], format!("vpn.listen names {twice} twice")),
+    if let Some((_, twice)) = listen.iter().enumerate().find(|(at, one)| listen[..*at].contains(one))
+    {
+        return refuse(&["vpn", "listen"], format!("vpn.listen names {twice} twice"));
+    }
+    let unheard = config.public.names.iter().find_map(|name| {
+        let transport = name.transport()?;
+        let heard = listen.iter().any(|listen| listen.transport == transport);
+        (!heard).then(|| (name, transport.word()))
+    });
+    match unheard {
+        Some((name, word)) => {
+            let message = format!(
+                "public.names has {name}, and nothing in vpn.listen is {word}: add a \"{word}:\" \
+                 socket there, or leave out the \"{word}:\" here"
+            );
+            refuse(&["public", "names"], message)
+        }
         None => Ok(()),
     }
 }

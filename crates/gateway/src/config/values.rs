@@ -2,14 +2,22 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use admin::transport::Transport;
 use serde::{Deserialize, Serialize};
 
-/// A DNS name or an address by which the outside reaches the gateway.
+/// A DNS name or an address by which the outside reaches the gateway; with the port, and what carries
+/// the packets, where they are other than those that are listened on: `vpn.example.org`,
+/// `vpn.example.org:443`, `tcp:[2001:db8::1]:443`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PublicName(String);
+pub struct PublicName {
+    transport: Option<Transport>,
+    host: String,
+    port: Option<NonZeroU16>,
+}
 
 /// The `http://` address under which CRL and OCSP are, or will be, found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,28 +36,51 @@ pub enum ValueError {
 }
 
 impl PublicName {
-    /// The text, without brackets around IPv6.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The name or address alone, without brackets around IPv6.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// The address, if it is one.
     pub fn address(&self) -> Option<IpAddr> {
-        self.0.parse().ok()
+        self.host.parse().ok()
+    }
+
+    /// The only transport that is reached by it, where it says one.
+    pub fn transport(&self) -> Option<Transport> {
+        self.transport
+    }
+
+    /// The port that the outside sees, where it says one.
+    pub fn port(&self) -> Option<u16> {
+        self.port.map(NonZeroU16::get)
     }
 
     /// As it stands in a URL: IPv6 in brackets.
     pub fn in_url(&self) -> String {
         match self.address() {
             Some(IpAddr::V6(address)) => format!("[{address}]"),
-            _ => self.0.clone(),
+            _ => self.host.clone(),
         }
+    }
+
+    fn of_host(text: &str) -> Option<Self> {
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+        let is_host = bare.parse::<IpAddr>().is_ok() || is_dns_name(text);
+        is_host.then(|| Self { transport: None, host: bare.to_owned(), port: None })
+    }
+
+    fn of_host_and_port(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        // Without brackets, the last part of an IPv6 address would pass for a port.
+        let named = Self::of_host(host).filter(|_| !host.contains(':') || host.ends_with(']'))?;
+        Some(Self { port: Some(port.parse().ok()?), ..named })
     }
 }
 
 impl From<IpAddr> for PublicName {
     fn from(address: IpAddr) -> Self {
-        Self(address.to_string())
+        Self { transport: None, host: address.to_string(), port: None }
     }
 }
 
@@ -69,11 +100,14 @@ impl FromStr for PublicName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-        if bare.parse::<IpAddr>().is_ok() || is_dns_name(text) {
-            return Ok(Self(bare.to_owned()));
-        }
-        Err(ValueError::PublicName(text.to_owned()))
+        let prefixed = [Transport::Udp, Transport::Tcp].into_iter().find_map(|transport| {
+            let rest = text.strip_prefix(transport.word())?.strip_prefix(':')?;
+            Some((Some(transport), rest))
+        });
+        let (transport, rest) = prefixed.unwrap_or((None, text));
+        let named = Self::of_host(rest).or_else(|| Self::of_host_and_port(rest));
+        let named = named.ok_or_else(|| ValueError::PublicName(text.to_owned()))?;
+        Ok(Self { transport, ..named })
     }
 }
 
@@ -111,7 +145,11 @@ impl Display for ValueError {
         match self {
             Self::PublicName(text) => {
                 write!(f, "`{text}` is neither a host name nor an address; write one like ")?;
-                f.write_str("`vpn.example.org` or `203.0.113.7`, without a port")
+                f.write_str("`vpn.example.org`, `203.0.113.7` or `[2001:db8::1]`, where clients ")?;
+                f.write_str(
+                    "need another port than the listening one with it, `vpn.example.org:443`, ",
+                )?;
+                f.write_str("and for one transport alone as `tcp:vpn.example.org:443`")
             }
             Self::Url(text) => {
                 write!(f, "`{text}` is not a URL; write one like `http://vpn.example.org`")
@@ -128,7 +166,13 @@ impl std::error::Error for ValueError {}
 
 impl Display for PublicName {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        if let Some(transport) = self.transport {
+            write!(f, "{}:", transport.word())?;
+        }
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.in_url()),
+            None => f.write_str(&self.host),
+        }
     }
 }
 
@@ -164,9 +208,27 @@ mod tests {
         for good in ["vpn.example.org", "203.0.113.7", "fd00::1", "[fd00::1]", "localhost"] {
             assert!(good.parse::<PublicName>().is_ok(), "{good}");
         }
-        for bad in ["", "a b", "203.0.113.700", "x:1194", "http://x", "-a.b", "a..b"] {
+        let ports =
+            ["x:", "x:0", "x:65536", ":443", "udp:1194", "[fd00::1]443", "x:443:443", "icmp:x"];
+        let hosts = ["", "a b", "203.0.113.700", "http://x", "-a.b", "a..b", "tcp:"];
+        for bad in ports.into_iter().chain(hosts) {
             assert!(bad.parse::<PublicName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_port_and_a_transport_may_stand_beside_the_name_and_are_written_as_they_were_read() {
+        let parts = |text: &str| {
+            let name: PublicName = text.parse().expect("a name");
+            assert_eq!(name.to_string().parse(), Ok(name.clone()));
+            (name.transport(), name.host().to_owned(), name.port())
+        };
+        let (udp, tcp) = (Some(Transport::Udp), Some(Transport::Tcp));
+        assert_eq!(parts("vpn.example.org:443"), (None, "vpn.example.org".into(), Some(443)));
+        assert_eq!(parts("tcp:203.0.113.7:443"), (tcp, "203.0.113.7".into(), Some(443)));
+        assert_eq!(parts("udp:[fd00::1]:53"), (udp, "fd00::1".into(), Some(53)));
+        assert_eq!(parts("tcp:fd00::1:443"), (tcp, "fd00::1:443".into(), None));
+        assert_eq!(parts("tcp.example.org"), (None, "tcp.example.org".into(), None));
     }
 
     #[test]

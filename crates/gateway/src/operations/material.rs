@@ -121,15 +121,26 @@ enum Plan {
     HandOut(Box<store::Certificate>),
 }
 
-/// Every public name with every port that is listened on, in the order of both.
+/// Every public name with every port that it is reached at, in the order of both: the port that it says,
+/// else those that are listened on.
 pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
-    let mut doors: Vec<_> =
-        config.vpn.listen.iter().map(|l| (l.address.port(), l.transport)).collect();
-    doors.dedup();
-    let at = |host: &PublicName| {
-        let host = host.to_string();
-        let remote = |&(port, transport)| Remote { host: host.clone(), port, transport };
-        doors.iter().map(remote).collect::<Vec<_>>()
+    let listened = |name: &PublicName| {
+        let wanted = name.transport();
+        let doors = config.vpn.listen.iter().map(|l| (l.address.port(), l.transport));
+        let doors = doors.filter(|(_, transport)| wanted.is_none_or(|wanted| wanted == *transport));
+        let mut seen = Vec::new();
+        for (port, transport) in doors {
+            let door = (name.port().unwrap_or(port), transport);
+            if !seen.contains(&door) {
+                seen.push(door);
+            }
+        }
+        seen
+    };
+    let at = |name: &PublicName| {
+        let host = name.host().to_owned();
+        let remote = |(port, transport)| Remote { host: host.clone(), port, transport };
+        listened(name).into_iter().map(remote).collect::<Vec<_>>()
     };
     config.public.names.iter().flat_map(at).collect()
 }
@@ -140,4 +151,30 @@ fn superseded_by(detail: &DeviceDetail, id: &store::CertificateId) -> Option<(St
         .iter()
         .find(|c| c.superseded_by.as_ref() == Some(id) && c.revocation.is_none())?;
     Some((waiting.id.to_string(), seconds(waiting.supersede_at?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_port_is_reached_there_and_others_where_the_gateway_listens() {
+        let found = |names: &[&str], listen: &[&str]| -> Vec<String> {
+            let mut config = Config::default();
+            config.public.names = names.iter().map(|name| name.parse().expect("a name")).collect();
+            config.vpn.listen = listen.iter().map(|l| l.parse().expect("a socket")).collect();
+            let said = |r: Remote| format!("{} {} {}", r.host, r.port, r.transport.word());
+            remotes(&config).into_iter().map(said).collect()
+        };
+        let both = ["udp:[::]:1194", "tcp:[::]:1194", "tcp:[::]:8443"];
+        assert_eq!(
+            found(&["a.example", "b.example:443"], &both[..2]),
+            ["a.example 1194 udp", "a.example 1194 tcp", "b.example 443 udp", "b.example 443 tcp"]
+        );
+        assert_eq!(
+            found(&["udp:a.example", "tcp:[fd00::1]:443"], &both),
+            ["a.example 1194 udp", "fd00::1 443 tcp"]
+        );
+        assert_eq!(found(&["tcp:a.example"], &both), ["a.example 1194 tcp", "a.example 8443 tcp"]);
+    }
 }

@@ -363,6 +363,7 @@ fn public(name: Option<String>) -> Result<Option<PublicName>, Failure> {
             let message = format!("{name:?} is neither a host name nor an address");
             Failure::new(FailureKind::Usage, message)
                 .hint("give what clients reach this machine by: `--public vpn.example.net`")
+                .hint("with a port, where theirs is another: `--public vpn.example.net:443`")
         })
     };
     name.map(parse).transpose()
@@ -436,6 +437,7 @@ mod tests {
     fn a_public_name_cannot_carry_anything_else() {
         assert!(action(&["up", "--public", "vpn.example.net"]).is_ok());
         assert!(action(&["up", "--public", "[2001:db8::1]"]).is_ok());
+        assert!(action(&["up", "--public", "vpn.example.net:443"]).is_ok());
         assert!(action(&["up", "--public", "a b"]).is_err());
         assert!(action(&["up", "--public="]).is_err());
     }

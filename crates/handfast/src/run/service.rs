@@ -38,11 +38,8 @@ fn install(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
     if order.root.is_none() && !order.dry_run {
         check_reachable(&binary)?;
     }
-    let unit = Unit {
-        binary: &binary,
-        data: &order.data,
-        public: order.public.as_ref().map(PublicName::as_str),
-    };
+    let public = order.public.as_ref().map(PublicName::to_string);
+    let unit = Unit { binary: &binary, data: &order.data, public: public.as_deref() };
     let text = unit.text().map_err(|path| bad_path(&path))?;
     let at = |path: &str| in_image(order.root.as_deref(), path);
     let mut plan = vec![
