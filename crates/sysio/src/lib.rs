@@ -8,6 +8,7 @@
 mod dns;
 mod durable;
 mod firewall;
+mod folder;
 mod interface;
 pub mod lab;
 mod lock;
@@ -27,6 +28,7 @@ pub use firewall::{
     FIREWALL_TABLE, FirewallError, FirewallHold, FirewallRules, FirewallTable, FirewallWatch,
     ForwardBlocker, TUNNEL_GROUP,
 };
+pub use folder::{Folder, FolderError};
 pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;

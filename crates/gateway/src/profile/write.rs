@@ -4,15 +4,15 @@
 //! identity, or one that can't be told, is never replaced; a certificate is never put beside a key
 //! that it does not belong to.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use admin::names::DeviceName;
 use admin::response::{Certificate, KeyMaterial, ProfileMaterial};
 use admin::secret::SecretText;
 use serde::Serialize;
+use sysio::FolderError;
 
-use super::folder::{Folder, Replace};
+use super::folder::{Folder, NotPlaced};
 use super::render::{self, Identity, RenderError};
 use super::{Form, SPLIT_CERTIFICATE, SPLIT_KEY, System};
 
@@ -32,6 +32,18 @@ pub struct Wanted {
 impl Wanted {
     fn unified_name(&self, system: System) -> String {
         format!("{}-{}-{}.ovpn", self.name.user, self.name.device, system.word())
+    }
+
+    /// Every file that may be written.
+    fn all_files(&self) -> Vec<String> {
+        let split = self.systems.iter().filter(|system| !system.is_mobile());
+        let split = split.map(|system| split_name(*system));
+        let of_identity = [SPLIT_CERTIFICATE, SPLIT_KEY].map(str::to_owned);
+        match self.form {
+            // Where the key is gone, the common files are written instead.
+            Form::Unified => self.identity_files().into_iter().chain(split).collect(),
+            Form::Split => split.chain(of_identity).collect(),
+        }
     }
 
     /// Every file that could hold an identity.
@@ -88,6 +100,10 @@ pub fn prepare(
     let folder = Folder::open(path)
         .map_err(|source| WriteError::Folder { path: path.to_owned(), source })?;
     let prepared = Prepared { folder, wanted, known };
+    for name in prepared.wanted.all_files() {
+        // A link or a pipe there would be found when the key is made already.
+        prepared.lies_there(&name)?;
+    }
     for name in prepared.wanted.identity_files() {
         prepared.guard(&name)?;
     }
@@ -117,9 +133,13 @@ impl Prepared {
                 self.stage(SPLIT_CERTIFICATE, &certificate, &mut written)?;
             }
         }
-        let path = self.folder.target("");
-        self.folder.commit().map_err(|source| WriteError::Folder { path, source })?;
+        self.folder.commit().map_err(WriteError::NotPlaced)?;
         Ok(written)
+    }
+
+    fn lies_there(&self, name: &str) -> Result<bool, WriteError> {
+        let path = self.folder.target(name);
+        self.folder.has(name).map_err(|source| WriteError::Folder { path, source })
     }
 
     /// Refuses a file that holds an identity other than this device's.
@@ -138,7 +158,7 @@ impl Prepared {
     fn guard_lone_key(&self) -> Result<(), WriteError> {
         let key = self.folder.target(SPLIT_KEY);
         let makes = self.wanted.makes_key && self.wanted.form == Form::Split;
-        if makes && key.exists() && !self.folder.target(SPLIT_CERTIFICATE).exists() {
+        if makes && self.lies_there(SPLIT_KEY)? && !self.lies_there(SPLIT_CERTIFICATE)? {
             return Err(WriteError::OtherDevice { path: key });
         }
         Ok(())
@@ -171,7 +191,7 @@ impl Prepared {
                 continue;
             }
             let text = render::split(system, &material.common)?;
-            self.stage(&format!("handfast-{}.ovpn", system.word()), &text, written)?;
+            self.stage(&split_name(system), &text, written)?;
         }
         Ok(())
     }
@@ -194,13 +214,15 @@ impl Prepared {
         written: &mut Written,
     ) -> Result<(), WriteError> {
         let path = self.folder.target(name);
-        let replace = if path.exists() { Replace::Allowed } else { Replace::Never };
-        self.folder
-            .stage(name, text, replace)
-            .map_err(|source| WriteError::Folder { path: path.clone(), source })?;
+        let staged = self.folder.stage(name, text);
+        staged.map_err(|source| WriteError::Folder { path: path.clone(), source })?;
         written.files.push(path);
         Ok(())
     }
+}
+
+fn split_name(system: System) -> String {
+    format!("handfast-{}.ovpn", system.word())
 }
 
 /// Whether the first certificate of a device in a file is one of these.
@@ -226,9 +248,11 @@ pub enum WriteError {
     Folder {
         /// Which.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// Why not.
+        source: FolderError,
     },
+    /// Files were written and could not be given their names.
+    NotPlaced(NotPlaced),
     /// A file lies there that holds another device's identity, or one that can't be told.
     OtherDevice {
         /// Which.
@@ -248,6 +272,9 @@ impl std::fmt::Display for WriteError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Folder { path, .. } => write!(f, "{} can't be written", path.display()),
+            Self::NotPlaced(NotPlaced { kept, .. }) => {
+                write!(f, "what was written stays as {}, and could not be renamed", kept.display())
+            }
             Self::OtherDevice { path } => {
                 write!(f, "{} does not belong to this device", path.display())
             }
@@ -259,7 +286,7 @@ impl std::fmt::Display for WriteError {
 impl std::error::Error for WriteError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Folder { source, .. } => Some(source),
+            Self::Folder { source, .. } | Self::NotPlaced(NotPlaced { source, .. }) => Some(source),
             Self::Render(error) => Some(error),
             Self::OtherDevice { .. } => None,
         }

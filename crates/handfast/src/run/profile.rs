@@ -10,9 +10,11 @@ use admin::request::Request;
 use admin::response::Response;
 use admin::response::{KeyMaterial, ProfileMaterial};
 use admin::timestamp::Timestamp;
+use gateway::profile::folder::NotPlaced;
 use gateway::profile::render::RenderError;
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
 use serde::Serialize;
+use sysio::FolderError;
 
 use super::ask::Line;
 use super::output::{Output, unexpected};
@@ -141,8 +143,14 @@ fn before_the_key(error: &WriteError, device: &DeviceName) -> Failure {
         WriteError::OtherDevice { .. } => failure
             .hint(format!("write to another folder: `handfast profile {device} --out DIR`"))
             .hint("or move that file away first"),
+        WriteError::Folder { source: FolderError::Link(_) | FolderError::NotPlain(_), .. } => {
+            failure.hint("move it away first, or write to another folder: `--out DIR`")
+        }
+        WriteError::Folder { source: FolderError::OthersWrite(_), .. } => {
+            failure.hint("name a folder that only you may write to: `--out DIR`")
+        }
         WriteError::Folder { .. } => failure.hint("name a folder you may write to: `--out DIR`"),
-        WriteError::Render(_) => failure,
+        WriteError::NotPlaced(_) | WriteError::Render(_) => failure,
     }
 }
 
@@ -150,6 +158,9 @@ fn before_the_key(error: &WriteError, device: &DeviceName) -> Failure {
 fn after_the_key(error: &WriteError, material: &ProfileMaterial) -> Failure {
     let failure = failure(error);
     match material.key {
+        KeyMaterial::Made { .. } if matches!(error, WriteError::NotPlaced(_)) => {
+            failure.hint("the new private key is in it: move it to its place by hand")
+        }
         KeyMaterial::Made { .. } => failure
             .because("the new private key could not be written and is not kept")
             .hint(format!(
@@ -162,8 +173,12 @@ fn after_the_key(error: &WriteError, material: &ProfileMaterial) -> Failure {
 
 fn failure(error: &WriteError) -> Failure {
     match error {
-        WriteError::Folder { source, .. } => {
-            Failure::new(FailureKind::Failed, error.to_string()).caused_by(source)
+        WriteError::Folder { source, .. } | WriteError::NotPlaced(NotPlaced { source, .. }) => {
+            let failure = Failure::new(FailureKind::Failed, error.to_string());
+            match source {
+                FolderError::Io { source, .. } => failure.caused_by(source),
+                other => failure.caused_by(other),
+            }
         }
         WriteError::OtherDevice { .. } => Failure::new(FailureKind::Conflict, error.to_string())
             .because("it would be replaced, and with it perhaps the only copy of a key"),

@@ -1,12 +1,14 @@
 //! `handfast service install|remove`: unit and user, in this system or in an image of one.
+//!
+//! Invariant: in an image nothing is touched beyond it, whatever links it has.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use admin::failure::{Failure, FailureKind};
 use gateway::config::PublicName;
+use sysio::{Folder, FolderError};
 
 use super::output::Output;
 use super::unit::{SYSUSERS, Unit};
@@ -18,7 +20,7 @@ pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
     for step in &plan {
         text.push_str(&step.words(order.dry_run));
         if !order.dry_run {
-            step.take()?;
+            step.take(order.root.as_deref().unwrap_or(Path::new("/")))?;
         }
     }
     Ok(Output::done(text))
@@ -96,42 +98,59 @@ impl Step {
         }
     }
 
-    fn take(&self) -> Result<(), Failure> {
+    fn take(&self, root: &Path) -> Result<(), Failure> {
         match self {
             Self::Write { path, text } => {
-                write(path, text).map_err(|error| no_access(path, &error))
+                write(root, path, text).map_err(|error| no_access(path, &error))
             }
             Self::Link { path, target } => {
-                link(path, target).map_err(|error| no_access(path, &error))
+                link(root, path, target).map_err(|error| no_access(path, &error))
             }
-            Self::Delete { path } => delete(path).map_err(|error| no_access(path, &error)),
+            Self::Delete { path } => delete(root, path).map_err(|error| no_access(path, &error)),
             Self::Run { program, arguments } => execute(program, arguments),
         }
     }
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    make_parent(path)?;
-    let temporary = path.with_extension("new");
-    fs::write(&temporary, text)?;
-    fs::rename(&temporary, path)
+fn write(root: &Path, path: &Path, text: &str) -> Result<(), FolderError> {
+    let (folder, name) = place(root, path)?;
+    folder.has_file(&name)?;
+    let temporary = format!(".{name}.new");
+    let mut file = folder.create(&temporary, 0o644)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|source| FolderError::Io { path: path.to_owned(), source })?;
+    folder.rename(&temporary, &name)?;
+    folder.sync()
 }
 
-fn link(path: &Path, target: &Path) -> io::Result<()> {
-    make_parent(path)?;
-    delete(path)?;
-    std::os::unix::fs::symlink(target, path)
+fn link(root: &Path, path: &Path, target: &Path) -> Result<(), FolderError> {
+    let (folder, name) = place(root, path)?;
+    folder.link(&name, target)
 }
 
-fn delete(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+/// What is not there is not there: no folder is made for it.
+fn delete(root: &Path, path: &Path) -> Result<(), FolderError> {
+    if !path.parent().is_some_and(Path::exists) {
+        return Ok(());
     }
+    let (folder, name) = place(root, path)?;
+    folder.remove(&name)
 }
 
-fn make_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)
+/// The folder of a file below `root`, made where it is missing, and the file's name there.
+fn place(root: &Path, path: &Path) -> Result<(Folder, String), FolderError> {
+    let inner = path.strip_prefix(root).unwrap_or(path);
+    let names = inner.components().filter_map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    let mut names: Vec<&str> = names.collect();
+    let name = names.pop().unwrap_or_default().to_owned();
+    let mut folder = Folder::make(root, 0o755)?;
+    for name in names {
+        folder = folder.enter(name, 0o755)?;
+    }
+    Ok((folder, name))
 }
 
 fn execute(program: &str, arguments: &[&str]) -> Result<(), Failure> {
@@ -177,14 +196,20 @@ fn bad_path(path: &str) -> Failure {
         .hint("use another folder")
 }
 
-fn no_access(path: &Path, error: &io::Error) -> Failure {
-    let kind = match error.kind() {
-        io::ErrorKind::PermissionDenied => FailureKind::Forbidden,
-        _ => FailureKind::Failed,
-    };
-    Failure::new(kind, format!("{} can't be written", path.display()))
-        .caused_by(error)
-        .hint("run as root, or look at it first with --dry-run")
+fn no_access(path: &Path, error: &FolderError) -> Failure {
+    let failure = |kind| Failure::new(kind, format!("{} can't be written", path.display()));
+    match error {
+        FolderError::Io { source, .. } => {
+            let kind = match source.kind() {
+                io::ErrorKind::PermissionDenied => FailureKind::Forbidden,
+                _ => FailureKind::Failed,
+            };
+            failure(kind).caused_by(source).hint("run as root, or look at it first with --dry-run")
+        }
+        other => failure(FailureKind::Forbidden)
+            .caused_by(other)
+            .hint("mend that first: what is written there would land elsewhere, or be changed"),
+    }
 }
 
 fn command(program: &'static str, arguments: &[&'static str]) -> Step {

@@ -1,7 +1,7 @@
 //! Profiles from the outside: what is written, what is said of it, and what is refused.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use crate::{Cli, names_in};
@@ -189,4 +189,45 @@ fn make_csr(cli: &Cli, name: &str) {
         .output()
         .expect("openssl is not installed: apt-get install openssl");
     assert!(made.status.success());
+}
+
+#[test]
+fn links_and_pipes_in_the_folder_are_refused_before_a_key_is_made() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    let (victim, profile) = (cli.path("victim"), cli.path("out/alice-default-linux.ovpn"));
+    fs::write(&victim, "precious").unwrap();
+    fs::create_dir(cli.path("out")).unwrap();
+    symlink(&victim, &profile).unwrap();
+    let said = cli.fails(1, "profile alice --out out --os linux");
+    assert!(said.contains("cause: out/alice-default-linux.ovpn is a link, which is not"), "{said}");
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    fs::remove_file(&profile).unwrap();
+    assert!(Command::new("mkfifo").arg(&profile).status().unwrap().success());
+    let said = cli.fails(1, "profile alice --out out --os linux");
+    assert!(said.contains("cause: out/alice-default-linux.ovpn is no plain file\n"), "{said}");
+    fs::remove_file(&profile).unwrap();
+    symlink(&victim, cli.path("out/vpn.key")).unwrap();
+    let said = cli.fails(1, "profile alice --out out --os linux --form split");
+    assert!(said.contains("cause: out/vpn.key is a link, which is not followed\n"), "{said}");
+    let said = cli.ok("profile alice --out out --os linux");
+    assert!(said.contains("the private key is in these files and nowhere else"), "{said}");
+}
+
+#[test]
+fn a_folder_that_others_may_write_to_gets_no_key() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    let open = |mode| {
+        fs::set_permissions(cli.path("out"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::create_dir(cli.path("out")).unwrap();
+    open(0o777);
+    for out in ["out", "out/inner"] {
+        let said = cli.fails(1, &format!("profile alice --out {out} --os linux"));
+        assert!(said.contains("other users may write to"), "{said}");
+        assert!(said.contains("hint:  name a folder that only you may write to"), "{said}");
+    }
+    open(0o755);
+    cli.ok("profile alice --out out --os linux");
 }

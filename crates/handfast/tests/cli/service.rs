@@ -1,6 +1,7 @@
 //! The systemd unit: what is written where, and systemd's own judgement of it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -111,4 +112,24 @@ pub(crate) fn hand_over(folder: &Path) {
             hand_over(&path);
         }
     }
+}
+
+#[test]
+fn an_image_whose_links_lead_out_of_it_is_left_alone() {
+    let cli = Cli::new();
+    let victim = cli.path("outside/victim");
+    fs::create_dir_all(cli.path("outside")).unwrap();
+    fs::write(&victim, "precious").unwrap();
+    fs::create_dir_all(cli.path("image/etc")).unwrap();
+    symlink(cli.path("outside"), cli.path("image/etc/systemd")).unwrap();
+    let install = "service install --data /var/lib/handfast --root image";
+    let said = cli.fails(5, install);
+    assert!(said.contains("cause: image/etc/systemd is a link, which is not followed\n"), "{said}");
+    assert_eq!(crate::names_in(&cli.path("outside")), ["victim"]);
+    fs::remove_file(cli.path("image/etc/systemd")).unwrap();
+    fs::create_dir_all(cli.path("image/etc/systemd/system")).unwrap();
+    symlink(&victim, cli.path(UNIT)).unwrap();
+    let said = cli.fails(5, install);
+    assert!(said.contains("handfast.service is a link, which is not followed\n"), "{said}");
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
 }
