@@ -48,6 +48,13 @@ impl Attempt {
         Self { next: Next::Usual, why, was_up: false, was_silent: true }
     }
 
+    /// Its machine answered in its place.
+    pub(crate) fn refused(address: SocketAddr) -> Self {
+        Self::unreachable(format!(
+            "nobody listens at {address}: the gateway is off, or it is another port"
+        ))
+    }
+
     pub(crate) fn unreachable(why: String) -> Self {
         Self { next: Next::Usual, why, was_up: false, was_silent: true }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Connector<'a, P> {
     pub(crate) system: System,
     watch: NetworkWatch,
     client: Option<Client>,
+    /// What leads to the server over UDP.
+    socket: Option<Arc<UdpSocket>>,
     /// How packets leave for the server that is tried or connected to.
     way: Option<Way>,
     names: NamesCheck,
@@ -56,6 +58,7 @@ struct Followed<'t> {
     target: &'t Target,
     /// When the server must have answered.
     answer_by: Option<Instant>,
+    answered: bool,
     /// When a change of the network has come to rest.
     settled: Option<Instant>,
     unchanged: bool,
@@ -67,7 +70,7 @@ impl<'t> Followed<'t> {
     fn new(target: &'t Target, limit: Option<Duration>) -> Self {
         let answer_by = limit.and_then(|limit| Instant::now().checked_add(limit));
         let (settled, up, addresses) = (None, None, Vec::new());
-        Self { target, answer_by, settled, unchanged: false, addresses, up }
+        Self { target, answer_by, answered: false, settled, unchanged: false, addresses, up }
     }
 }
 
@@ -85,6 +88,8 @@ enum Turn {
     Event(Option<ClientEvent>),
     Ask(Ask),
     Unanswered,
+    /// Nobody listens there.
+    Refused,
     NetworkChanged,
     NetworkSettled,
     NamesDue,
@@ -109,6 +114,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             system,
             watch: NetworkWatch::open().map_err(SystemError::Netlink)?,
             client: None,
+            socket: None,
             way: None,
             names: NamesCheck { due: Instant::now() + NAMES_PAUSE, pause: NAMES_PAUSE },
             asks,
@@ -134,6 +140,10 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
         let link = match self.dial(target, limit).await {
             Ok(link) => link,
             Err(why) => return Ok(Attempt::unreachable(why)),
+        };
+        self.socket = match &link {
+            Link::Udp(socket) => Some(Arc::clone(socket)),
+            Link::Tcp(_) => None,
         };
         let client = Client::start(
             self.system.queues(),
@@ -191,6 +201,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
                 Turn::Unanswered => {
                     Some(Attempt::unanswered(target.address, limit.unwrap_or_default()))
                 }
+                Turn::Refused => Some(Attempt::refused(target.address)),
                 Turn::NetworkChanged => {
                     followed.settled.get_or_insert(Instant::now() + SETTLES);
                     None
@@ -215,6 +226,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             event = client.event() => Turn::Event(event),
             ask = self.asks.next() => Turn::Ask(ask),
             () = passed(followed.answer_by) => Turn::Unanswered,
+            () = refused(self.socket.as_deref()), if !followed.answered => Turn::Refused,
             () = self.watch.changed() => Turn::NetworkChanged,
             () = passed(followed.settled) => Turn::NetworkSettled,
             () = sleep_until(self.names.due) => Turn::NamesDue,
@@ -227,7 +239,9 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
         followed: &mut Followed<'_>,
     ) -> Result<Option<Attempt>, ClientError> {
         match event {
-            Some(ClientEvent::Answered) => followed.answer_by = None,
+            Some(ClientEvent::Answered) => {
+                (followed.answer_by, followed.answered) = (None, true);
+            }
             Some(ClientEvent::Pushed(reply)) => {
                 let server = followed.target.address.ip();
                 (followed.unchanged, followed.addresses) = self.set_up(&reply, server).await?;
@@ -457,6 +471,16 @@ async fn passed(time: Option<Instant>) {
     }
 }
 
+/// Completes when the server's machine has said that nobody listens there.
+async fn refused(socket: Option<&UdpSocket>) {
+    let Some(socket) = socket else { return std::future::pending().await };
+    while !socket.was_refused() {
+        tokio::time::sleep(REFUSAL_LOOK).await;
+    }
+}
+
+/// How often it is looked whether the server's machine refused.
+const REFUSAL_LOOK: Duration = Duration::from_millis(100);
 /// The priority of the thread that carries packets, where the system allows it.
 const NICE: i32 = -6;
 /// The wait for the acknowledgement of a goodbye.

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use client::{ClientError, ErrorKind, Progress};
+use client::{ClientError, ErrorKind, Progress, Warning};
 use common::world::{SOON, World};
 use common::{Running, profile};
 use interop::{FileServer, wait_until};
@@ -187,6 +187,35 @@ fn a_server_that_does_not_answer_is_given_up_as_the_profile_says() {
     let error = client.result(SOON).expect("an end").unwrap_err();
     assert!(matches!(error, ClientError::GaveUp { rounds: 1, .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Unreachable);
+}
+
+#[test]
+fn a_port_that_nobody_listens_at_is_noticed_at_once() {
+    let Some(world) = World::new("closed") else { return };
+    let more = "connect-retry-max 1\nserver-poll-timeout 10\n";
+    let mut client = world.connect_with("203.0.113.2 1194", more);
+    let error = client.result(Duration::from_secs(5)).expect("an end").unwrap_err();
+    assert!(error.to_string().contains("nobody listens at 203.0.113.2:1194"), "{error}");
+}
+
+#[test]
+fn a_pushed_network_that_this_machine_is_in_is_explained_and_stays_in_reach() {
+    let Some(world) = World::new("own-network") else { return };
+    // As DHCP clients make it; a route into the tunnel has a better metric.
+    world.says("ip", &["route", "add", "203.0.113.16/28", "dev", "eth0", "metric", "100"]);
+    world.says("ip", &["route", "del", "203.0.113.16/28", "dev", "eth0", "metric", "0"]);
+    let more = "push \"route 203.0.113.16 255.255.255.240\"\n";
+    let server = world.serve(&world.authority.gateway(), more);
+    let client = world.connect("203.0.113.2 1194");
+    assert!(client.connected(), "{}", server.log());
+    let own = |told: &Progress| {
+        matches!(told, Progress::Warning(Warning::OwnNetwork(network))
+            if network.to_string() == "203.0.113.16/28")
+    };
+    assert_eq!(client.count(own), 1);
+    let way = world.says("ip", &["route", "get", "203.0.113.17"]);
+    assert!(way.contains("dev eth0"), "{way}");
+    client.stop().unwrap();
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct UdpSocket {
     ipv6_was_off: bool,
     /// The kernel takes several datagrams in one buffer, as far as is known.
     gso: AtomicBool,
+    /// The peer's machine has said that nobody listens there.
+    refused: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +74,19 @@ impl UdpSocket {
     /// chooses by the routes of this moment. Where nothing leads there it stays without a peer, and
     /// sends fail, until the next call.
     pub fn reconnect(&self, peer: SocketAddr) -> Result<(), BindError> {
+        self.refused.store(false, Ordering::Relaxed);
         let peer = normalise(peer);
         let failed = |error| BindError::new(peer, error);
         // Without it the kernel would keep the former address.
         rustix::net::connect_unspec(&self.socket).map_err(|errno| failed(errno.into()))?;
         self.socket.connect(&SockAddr::from(peer)).map_err(failed)
+    }
+
+    /// Whether the machine of the peer that it is connected to has answered that nobody listens there (ICMP
+    /// port unreachable). Anybody on the way can say so: it is a reason to look elsewhere, not to end what
+    /// has proved itself.
+    pub fn was_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Whether `[::]` was asked for and IPv4 alone is listened on, since this machine has no IPv6.
@@ -121,7 +131,10 @@ impl UdpSocket {
                 Ok(count) => total += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
-                Err(errno) if total == 0 => return Err(RecvError::from_errno(errno)),
+                Err(errno) if total == 0 => {
+                    self.note_refusal(errno == Errno::CONNREFUSED);
+                    return Err(RecvError::from_errno(errno));
+                }
                 // The kernel gives a queued error to one call only, so this one is lost to the
                 // caller; a lasting one comes back with the next call.
                 Err(_) => break,
@@ -183,8 +196,17 @@ impl UdpSocket {
         match send() {
             // What a connected socket reports first is the ICMP answer to an earlier datagram; the
             // one at hand was not tried.
-            Err(SendError::PeerRefused) if self.connected => send(),
+            Err(SendError::PeerRefused) if self.connected => {
+                self.note_refusal(true);
+                send()
+            }
             outcome => outcome,
+        }
+    }
+
+    fn note_refusal(&self, is_one: bool) {
+        if is_one && self.connected {
+            self.refused.store(true, Ordering::Relaxed);
         }
     }
 
@@ -240,8 +262,8 @@ impl UdpSocket {
             setsockopt(&socket, sockopt::ReusePort, &true)?;
         }
         socket.bind(&SockAddr::from(address))?;
-        let gso = AtomicBool::new(true);
-        let bound = Self { socket, family, connected: false, ipv6_was_off: false, gso };
+        let (gso, refused) = (AtomicBool::new(true), AtomicBool::new(false));
+        let bound = Self { socket, family, connected: false, ipv6_was_off: false, gso, refused };
         bound.set_buffers(DEFAULT_BUFFER)?;
         Ok(bound)
     }

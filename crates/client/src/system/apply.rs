@@ -332,6 +332,10 @@ impl System {
                 self.outside.extend(held);
                 Ok(())
             }
+            RouteChange::Tunnel { network, .. } if self.is_own_network(network).await => {
+                warnings.push(Warning::OwnNetwork(network));
+                Ok(())
+            }
             RouteChange::Tunnel { network, metric } => {
                 let added = self.netlink.route_add(&self.tunnel_route(network, metric)).await;
                 if added.as_ref().is_err_and(|error| error.kind == NetlinkErrorKind::Exists) {
@@ -342,6 +346,16 @@ impl System {
                 self.tolerate(added, &format!("the route to {network}"), v6, warnings)
             }
         }
+    }
+
+    /// Whether this machine is in that very network. A route into the tunnel would win over the one that is
+    /// there, by its metric, and take what is around here away.
+    async fn is_own_network(&self, network: Network) -> bool {
+        let all = self.netlink.address_list(None).await.unwrap_or_default();
+        let outside = all.iter().filter(|own| own.ifindex != self.ifindex && own.bits > 0);
+        outside
+            .filter_map(|own| Network::new(own.address, own.bits))
+            .any(|own| own == network && own != Network::host(network.address()))
     }
 
     /// A machine without IPv6 leaks none.
