@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use sysio::NetnsError;
 use sysio::lab::{Host, Lab, LabError};
+use sysio::{Netns, NetnsError};
 
 use crate::{Program, wait_until};
 
@@ -143,6 +143,35 @@ impl World {
     /// Another host at the router.
     pub fn host(&mut self) -> Host {
         self.lab.host(1).expect("a host")
+    }
+
+    /// A host that reaches the router by a link of `mtu` bytes in the middle, behind a router of its own that
+    /// translates its address. Nobody on the way tells that a packet is too large.
+    pub fn host_behind_a_narrow_link(&mut self, mtu: u16) -> (Host, Host) {
+        let front = self.host();
+        let host = self.lab.host_behind(&front).expect("a host behind");
+        let number = (front.v4[0].octets()[3] - 2) / 16 + 1;
+        let narrow = |netns: &Netns, interface: &str| {
+            let mtu = mtu.to_string();
+            let rules = "add table inet quiet; \
+                         add chain inet quiet out { type filter hook output priority 0; }; \
+                         add rule inet quiet out icmp type destination-unreachable drop; \
+                         add rule inet quiet out icmpv6 type packet-too-big drop";
+            run(netns, "ip", &["link", "set", interface, "mtu", &mtu]);
+            run(netns, "nft", &[rules]);
+        };
+        narrow(self.lab.router(), &format!("to-{number}"));
+        narrow(&front.netns, "eth0");
+        let translates = "add table inet home; \
+                          add chain inet home post { type nat hook postrouting priority 100; }; \
+                          add rule inet home post oifname eth0 masquerade";
+        run(&front.netns, "nft", &[translates]);
+        let forward = || {
+            fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+            fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
+        };
+        front.netns.run(forward).expect("a thread").expect("it forwards");
+        (host, front)
     }
 
     /// A host with a fresh Linux profile of `user` or `user/device` (made if new), in `form`.
@@ -283,6 +312,13 @@ impl Subscriber {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a profile of its own");
         path
     }
+}
+
+fn run(netns: &Netns, program: &str, arguments: &[&str]) {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let output = netns.output(command).expect("it starts");
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
 }
 
 /// Replaces `key = …` in its table, or adds it there.

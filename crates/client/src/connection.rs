@@ -421,6 +421,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
         ClientSettings {
             tunnel: Arc::clone(tunnel),
             mssfix: profile.mssfix.outer_limit(profile.tun_mtu, server, transport),
+            mssfix_df: profile.mssfix.uncut_limit(),
             nice: NICE,
             ping_restart: profile.timers.ping_restart,
         }

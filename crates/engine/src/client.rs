@@ -35,8 +35,10 @@ use crate::{DataFigures, DisconnectReason, Offloads, StartError};
 pub struct ClientSettings {
     /// For the session.
     pub tunnel: Arc<ClientConfig>,
-    /// As for a server's peers; 0 leaves SYNs alone.
+    /// As [`crate::DataSettings::mssfix`].
     pub mssfix: u16,
+    /// As [`crate::DataSettings::mssfix_df`].
+    pub mssfix_df: u16,
     /// As [`crate::ServerIo::nice`].
     pub nice: i32,
     /// Nothing came for this long: the server is gone. Replaced by what is pushed.
@@ -346,9 +348,9 @@ impl ClientSide {
                 _ => {}
             }
         }
-        let limit = self.settings.mssfix;
+        let limits = [self.settings.mssfix, self.settings.mssfix_df];
         let mut settings =
-            server_settings(header, &self.endpoint, keep_alive, limit, receive_buffer);
+            server_settings(header, &self.endpoint, keep_alive, limits, receive_buffer);
         if reply.options.contains(&PushOption::BlockIpv6) {
             // Packets for a network that nobody has are dropped.
             settings.networks.retain(|network| *network != IpNet::ALL_V6);

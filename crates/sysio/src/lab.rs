@@ -54,6 +54,11 @@ impl Lab {
         Ok(Self { router, runtime, hosts: 0 })
     }
 
+    /// Between all hosts: packets from one to another are forwarded there.
+    pub fn router(&self) -> &Netns {
+        &self.router
+    }
+
     /// A host with `addresses` addresses of each family, at most 13.
     pub fn host(&mut self, addresses: u8) -> Result<Host, LabError> {
         self.hosts += 1;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
-use rustix::net::sockopt as rustix_sockopt;
+use rustix::net::sockopt::{self as rustix_sockopt, Ipv4PathMtuDiscovery};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::Packet;
@@ -257,6 +257,9 @@ impl UdpSocket {
                 setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
             }
         }
+        // A router with a narrow link cuts what is too large for it; with "don't fragment" it would drop it,
+        // and where its word of that is filtered nobody would ever know.
+        rustix_sockopt::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DONT)?;
         socket.set_nonblocking(true)?;
         if shared {
             setsockopt(&socket, sockopt::ReusePort, &true)?;

@@ -146,6 +146,7 @@ fn server_settings(settings: &Settings, keys: Keys) -> ServerSettings {
             // As stock: the server waits twice as long as it tells the clients to.
             ping_restart: seconds(settings.ping_restart) * 2,
             mssfix: settings.mssfix,
+            mssfix_df: settings.mssfix_df,
         },
         max_sessions: settings.max_sessions,
         peer_to_peer: if settings.client_to_client {

@@ -44,8 +44,10 @@ pub struct Settings {
     pub hand_window: u32,
     /// Size of packets inside the tunnel.
     pub tun_mtu: u16,
-    /// Largest UDP payload TCP segments are trimmed for; 0 leaves them alone.
+    /// Largest outer packet that TCP inside is trimmed for; 0 leaves it alone.
     pub mssfix: u16,
+    /// The same for what no router may cut: packets of stock clients, and all over IPv6; 0: as `mssfix`.
+    pub mssfix_df: u16,
     /// Data channel ciphers in order of preference.
     #[serde(with = "by_name")]
     pub ciphers: Vec<Cipher>,
@@ -128,6 +130,7 @@ impl Default for Settings {
             hand_window: 60,
             tun_mtu: 1500,
             mssfix: 1492,
+            mssfix_df: 1400,
             ciphers: Cipher::DEFAULT.to_vec(),
             auth: AuthDigest::default(),
             max_sessions: 16_384,

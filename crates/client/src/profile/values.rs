@@ -104,7 +104,19 @@ impl MssLimit {
             Self::Fixed(limit) => fixed(limit),
         }
     }
+
+    /// The limit for packets that no router may cut, where the profile says nothing of sizes; 0 for none of
+    /// its own.
+    pub fn uncut_limit(self) -> u16 {
+        match self {
+            Self::Default => UNCUT,
+            Self::Off | Self::Mtu(_) | Self::Link(_) | Self::Fixed(_) => 0,
+        }
+    }
 }
+
+/// Most paths bear it, also those that filter the word that a packet is too large.
+const UNCUT: u16 = 1400;
 
 /// `pull-filter`: what happens to pushed options that begin with a text. The first that fits counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

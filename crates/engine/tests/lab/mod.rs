@@ -169,6 +169,7 @@ impl Lab {
         let settings = ClientSettings {
             tunnel: Arc::new(client_config(device)),
             mssfix: 0,
+            mssfix_df: 0,
             nice: 0,
             ping_restart: Duration::from_secs(120),
         };
@@ -609,6 +610,7 @@ pub(crate) fn settings() -> ServerSettings {
             ping: Duration::from_secs(60),
             ping_restart: Duration::from_secs(120),
             mssfix: 0,
+            mssfix_df: 0,
         },
         max_sessions: 4,
         peer_to_peer: PeerToPeer::Refuse,

@@ -122,6 +122,7 @@ impl Config {
             ("vpn.hand_window", old.hand_window != now.hand_window),
             ("vpn.tun_mtu", old.tun_mtu != now.tun_mtu),
             ("vpn.mssfix", old.mssfix != now.mssfix),
+            ("vpn.mssfix_df", old.mssfix_df != now.mssfix_df),
             ("vpn.ciphers", old.ciphers != now.ciphers),
             ("vpn.auth", old.auth != now.auth),
             ("vpn.max_sessions", old.max_sessions != now.max_sessions),

@@ -34,6 +34,7 @@ const VPN: Section = Section {
         "hand_window",
         "tun_mtu",
         "mssfix",
+        "mssfix_df",
         "ciphers",
         "auth",
         "max_sessions",

@@ -47,8 +47,14 @@ impl FirstConfig {
         let (vpn, ca, device) = (&config.vpn, &config.ca, &config.device);
         writeln!(out, "{HEAD}")?;
         writeln!(out, "[public]")?;
-        writeln!(out, "# Host names or addresses that profiles point to, tried in this order. Where clients need another")?;
-        writeln!(out, "# port than the listening one: \"vpn.example.org:443\"; for TCP alone: \"tcp:vpn.example.org:443\".")?;
+        writeln!(
+            out,
+            "# Host names or addresses that profiles point to, tried in this order. Where clients need another"
+        )?;
+        writeln!(
+            out,
+            "# port than the listening one: \"vpn.example.org:443\"; for TCP alone: \"tcp:vpn.example.org:443\"."
+        )?;
         writeln!(out, "names = {}", list(&config.public.names))?;
         writeln!(out, "\n[vpn]")?;
         writeln!(
@@ -97,6 +103,11 @@ impl FirstConfig {
             "# Largest packet inside, and the outer size TCP is trimmed for (0: not at all)."
         )?;
         writeln!(out, "tun_mtu = {}\nmssfix = {}", vpn.tun_mtu, vpn.mssfix)?;
+        writeln!(
+            out,
+            "# That size where no router may cut packets: from stock clients, and over IPv6."
+        )?;
+        writeln!(out, "mssfix_df = {}", vpn.mssfix_df)?;
         writeln!(out, "# Data channel ciphers, best first.")?;
         writeln!(out, "ciphers = {}", list(&vpn.ciphers))?;
         writeln!(

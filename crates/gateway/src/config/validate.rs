@@ -61,7 +61,8 @@ fn sockets(config: &Config) -> Result<(), Finding> {
                        [\"udp:[::]:1194\"]";
         return refuse(&["vpn", "listen"], message.to_owned());
     }
-    if let Some((_, twice)) = listen.iter().enumerate().find(|(at, one)| listen[..*at].contains(one))
+    if let Some((_, twice)) =
+        listen.iter().enumerate().find(|(at, one)| listen[..*at].contains(one))
     {
         return refuse(&["vpn", "listen"], format!("vpn.listen names {twice} twice"));
     }
@@ -173,6 +174,11 @@ fn sizes(config: &Config) -> Result<(), Finding> {
     if vpn.mssfix != 0 && !(576..=9000).contains(&vpn.mssfix) {
         let message = format!("vpn.mssfix is {}; choose 576 to 9000, or 0 for none", vpn.mssfix);
         return refuse(&["vpn", "mssfix"], message);
+    }
+    if vpn.mssfix_df != 0 && !(576..=9000).contains(&vpn.mssfix_df) {
+        let message =
+            format!("vpn.mssfix_df is {}; choose 576 to 9000, or 0 for vpn.mssfix", vpn.mssfix_df);
+        return refuse(&["vpn", "mssfix_df"], message);
     }
     let most = super::Vpn::MOST_WORKERS;
     if vpn.workers > most {

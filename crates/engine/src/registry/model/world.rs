@@ -52,6 +52,7 @@ impl World {
                 ping: Duration::from_secs(10),
                 ping_restart: Duration::from_secs(60),
                 mssfix: 1492,
+                mssfix_df: 0,
             },
             receive_buffer: None,
         };
