@@ -53,7 +53,8 @@ pub struct Name {
     pub lack: &'static str,
 }
 
-/// The reporting end of one projection. Dropping it ends its duty.
+/// The reporting end of one projection. Dropping it ends its duty, unless a panic drops it: what it kept up
+/// is lacking from then on, and whoever waits is told.
 #[derive(Debug)]
 pub struct Projection {
     progress: watch::Sender<Progress>,
@@ -88,6 +89,7 @@ struct Registered {
 #[derive(Clone, Debug, Default)]
 struct Progress {
     through: Revision,
+    broken: bool,
     failed: Option<(Revision, String)>,
 }
 
@@ -111,10 +113,11 @@ impl Projections {
         let mut missing = Vec::new();
         for (name, mut progress) in self.present() {
             let settled = |p: &Progress| p.through >= revision || p.fault_at(revision).is_some();
+            // One that broke has said all that it will.
             let fault = match timeout_at(end, progress.wait_for(settled)).await {
                 Ok(Ok(progress)) if progress.through >= revision => continue,
                 Ok(Ok(progress)) => progress.fault_at(revision).map(str::to_owned),
-                // One that ended took everything it kept up with it.
+                // One that ended in good order took everything it kept up with it.
                 Ok(Err(_)) => continue,
                 Err(_) => None,
             };
@@ -132,7 +135,7 @@ impl Projections {
     /// Copied out, so that no lock is held while waiting.
     fn present(&self) -> Vec<(Name, watch::Receiver<Progress>)> {
         let mut registered = locked(&self.0.registered);
-        registered.retain(|one| one.progress.has_changed().is_ok());
+        registered.retain(|one| one.progress.has_changed().is_ok() || one.progress.borrow().broken);
         registered.iter().map(|one| (one.name, one.progress.clone())).collect()
     }
 }
@@ -159,9 +162,20 @@ impl Projection {
     }
 }
 
+impl Drop for Projection {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.progress.send_modify(|progress| progress.broken = true);
+        }
+    }
+}
+
 impl Progress {
     /// Why `revision` was tried without success.
     fn fault_at(&self, revision: Revision) -> Option<&str> {
+        if self.broken {
+            return Some(BROKEN);
+        }
         let (tried, why) = self.failed.as_ref()?;
         (*tried >= revision).then_some(why.as_str())
     }
@@ -181,6 +195,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+const BROKEN: &str = "internal error: what does it has ended; restart the gateway";
 /// Closed sessions remembered for commands that ask how many there were.
 const REMEMBERED: usize = 4096;
 
@@ -234,6 +249,28 @@ mod tests {
             projections.wait(Revision::new(1), projections.mark(), Duration::from_secs(60)).await;
         assert_eq!(outcome, Outcome::default());
     }
+
+    #[tokio::test]
+    async fn a_projection_whose_task_panicked_is_named_at_once_and_for_good() {
+        let projections = Projections::default();
+        let projection = projections.register(SESSIONS);
+        projection.passed(Revision::new(3), []);
+        let task = tokio::spawn(async move {
+            let projection = projection;
+            tokio::task::yield_now().await;
+            projection.passed(Revision::new(4), []);
+            std::panic::resume_unwind(Box::new("a mistake"));
+        });
+        assert!(task.await.is_err());
+        for _ in 0..2 {
+            let wait = |to| projections.wait(Revision::new(to), projections.mark(), MINUTE);
+            assert_eq!(wait(4).await, Outcome::default(), "what it had done is done");
+            let missing = wait(5).await.missing;
+            assert_eq!(missing[0].fault.as_deref(), Some(BROKEN));
+        }
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
     async fn one_that_failed_is_named_with_the_reason_until_it_passes() {
