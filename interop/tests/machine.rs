@@ -44,6 +44,55 @@ fn whatever_another_program_changes_on_the_machine_is_put_back_within_five_secon
 }
 
 #[test]
+fn policy_routes_around_the_tunnel_are_no_change_to_put_back() {
+    let name = "policy_routes_around_the_tunnel_are_no_change_to_put_back";
+    let Some(world) = World::start(name, &[]) else { return };
+    run(&world, "ip route add unreachable default table 77");
+    run(&world, "ip rule add to 10.71.0.0/16 lookup 77 priority 77");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(put_back(&world), 0, "{}", world.log());
+    assert!(world.handfast(&["check"]).contains("are as made"));
+}
+
+#[test]
+fn the_table_of_a_killed_gateway_goes_though_the_next_one_has_another_interface() {
+    let name = "the_table_of_a_killed_gateway_goes_though_the_next_one_has_another_interface";
+    let Some(mut world) = World::start(name, &[("vpn.push.routes", ROUTES)]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    let mut killed = world.up.take().expect("a gateway");
+    killed.signal("KILL");
+    killed.ends(Duration::from_secs(5));
+    assert!(rules(&world).contains("table inet handfast "), "{}", rules(&world));
+    set(&world.data(), "interface", r#""hf-new""#);
+    world.bring_up();
+    assert!(!rules(&world).contains("table inet handfast "), "{}", rules(&world));
+    assert!(world.log().contains("removed the firewall table of a killed gateway"));
+    let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
+    stock.connected();
+    assert!(reaches(&alice, &world), "{}", world.log());
+}
+
+#[test]
+fn an_interface_that_was_made_beforehand_serves_one_gateway_after_the_other() {
+    let name = "an_interface_that_was_made_beforehand_serves_one_gateway_after_the_other";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    world.bring_down();
+    run(&world, "ip tuntap add handfast mode tun multi_queue");
+    for _ in 0..2 {
+        world.bring_up();
+        assert!(run(&world, "ip -br addr show handfast").contains("10.71.0.1/16"));
+        world.bring_down();
+        assert!(!run(&world, "ip -br addr show handfast").contains("10.71.0.1/16"));
+    }
+    world.bring_up();
+    let mut killed = world.up.take().expect("a gateway");
+    killed.signal("KILL");
+    killed.ends(Duration::from_secs(5));
+    world.bring_up();
+    world.bring_down();
+}
+
+#[test]
 fn a_second_gateway_is_told_what_to_change_and_leaves_the_first_whole() {
     let name = "a_second_gateway_is_told_what_to_change_and_leaves_the_first_whole";
     let Some(mut world) = World::start(name, &[("vpn.push.routes", ROUTES)]) else { return };

@@ -219,6 +219,25 @@ fn a_pushed_network_that_this_machine_is_in_is_explained_and_stays_in_reach() {
 }
 
 #[test]
+fn an_interface_that_was_made_beforehand_serves_again_and_again() {
+    let Some(world) = World::new("beforehand") else { return };
+    let server = world.serve(&world.authority.gateway(), "push \"route 10.20.0.0 255.255.0.0\"\n");
+    world.says("ip", &["tuntap", "add", "tun7", "mode", "tun"]);
+    let (link, routes) = (|| world.says("ip", &["-br", "addr", "show", "tun7"]), world.routes());
+    for _ in 0..2 {
+        let text =
+            profile(&["203.0.113.2 1194"], &world.authority.pem(), &world.authority.device());
+        let text = text.replace("dev tun\n", "dev tun7\n");
+        let client = Running::start(&world.host, world.folder.path(), &text);
+        assert!(client.connected(), "{}", server.log());
+        assert!(link().contains("10.8.0."), "{}", link());
+        client.stop().unwrap();
+        assert!(link().contains("tun7") && !link().contains("10.8.0."), "{}", link());
+        assert_eq!(world.routes(), routes);
+    }
+}
+
+#[test]
 fn a_refusal_ends_it_with_the_servers_reason() {
     let Some(world) = World::new("refusal") else { return };
     let more = "script-security 2\nclient-connect /bin/false\n";

@@ -12,6 +12,7 @@ use std::error::Error;
 
 use serde_json::Value;
 
+use crate::netlink::{NetlinkErrorKind, now};
 use crate::undo::Undo;
 
 mod blocker;
@@ -53,15 +54,32 @@ impl FirewallTable {
         Self(format!("{FIREWALL_TABLE}_{}", letters.collect::<String>()))
     }
 
+    /// Tables of gateways that are gone: their interfaces went with them, or nobody has them.
+    pub fn left_over() -> Result<Vec<Self>, FirewallError> {
+        let listing = listing(&["list", "tables", "inet"])?;
+        let names = objects(&listing).iter().filter_map(|object| object["table"]["name"].as_str());
+        let tables = names.map(|name| Self(name.to_owned()));
+        Ok(tables.filter(|table| table.interface().is_some_and(|name| !is_alive(&name))).collect())
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.0
     }
 
+    /// The interface whose gateway's table it would be; none for a table of somebody else.
+    fn interface(&self) -> Option<String> {
+        let name = match self.0.strip_prefix(FIREWALL_TABLE)? {
+            "" => FIREWALL_TABLE.to_owned(),
+            rest => decoded(rest.strip_prefix('_')?)?,
+        };
+        (Self::of_interface(&name) == *self).then_some(name)
+    }
+
     /// Makes the table do what `rules` say and nothing else, whatever it did before.
     pub fn hold(&self, rules: &FirewallRules) -> Result<FirewallHold, FirewallError> {
         let (table, rules) = (self.clone(), rules.clone());
-        let mut hold = FirewallHold { table, rules, in_force: Value::Null };
+        let mut hold = FirewallHold { table, rules, is_made: false, in_force: Value::Null };
         hold.restore()?;
         Ok(hold)
     }
@@ -93,7 +111,9 @@ impl FirewallTable {
 pub struct FirewallHold {
     table: FirewallTable,
     rules: FirewallRules,
-    /// What it looked like when it was made; `Null` once it is removed.
+    /// There is something to remove.
+    is_made: bool,
+    /// What it looked like when it was made.
     in_force: Value,
 }
 
@@ -106,6 +126,8 @@ impl FirewallHold {
     /// Makes it as it was made.
     pub fn restore(&mut self) -> Result<(), FirewallError> {
         nft(&["-f", "-"], &self.rules.commands(&self.table.0).to_string())?;
+        // Before the look at it, which may fail.
+        self.is_made = true;
         self.in_force = self.table.listed()?;
         Ok(())
     }
@@ -122,7 +144,7 @@ impl Undo for FirewallHold {
     }
 
     fn undo(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        if !std::mem::take(&mut self.in_force).is_null() {
+        if std::mem::take(&mut self.is_made) {
             self.table.remove()?;
         }
         Ok(())
@@ -133,6 +155,30 @@ impl Drop for FirewallHold {
     fn drop(&mut self) {
         // The next start replaces a table that stays.
         let _ = self.undo();
+    }
+}
+
+/// What [`FirewallTable::of_interface`] made of an interface's name.
+fn decoded(text: &str) -> Option<String> {
+    let (mut bytes, mut name) = (text.bytes(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        name.push(match byte {
+            b'_' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            letter => letter,
+        });
+    }
+    String::from_utf8(name).ok()
+}
+
+/// Whether a process has the interface. One that can't be looked at may be alive.
+fn is_alive(interface: &str) -> bool {
+    let looked = now(async |netlink| netlink.link(netlink.link_index(interface).await?).await);
+    match looked {
+        Ok(link) => link.carrier || !link.tun,
+        Err(error) => error.kind != NetlinkErrorKind::Missing,
     }
 }
 
@@ -162,6 +208,7 @@ mod tests {
         let tables = names.map(|name| FirewallTable::of_interface(name).0);
         for (index, table) in tables.iter().enumerate() {
             assert!(!tables[..index].contains(table), "{table}");
+            assert_eq!(FirewallTable(table.clone()).interface().as_deref(), Some(names[index]));
             assert!(table.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
         }
         assert_eq!(tables[..2], ["handfast", "handfast_hf0"]);

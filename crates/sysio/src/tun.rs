@@ -20,7 +20,7 @@ mod offload;
 pub use error::{TunError, TunIoError};
 pub use offload::{NO_OFFLOAD, TunOffload, VNET_HEADER, VnetHeader};
 
-use offload::Queue;
+use offload::{Attached, Queue};
 
 /// One queue of a TUN interface, or a stand-in for it. All methods take `&self`: the kernel
 /// serialises calls from several threads.
@@ -29,6 +29,7 @@ pub struct Tun {
     fd: OwnedFd,
     name: String,
     offload: TunOffload,
+    was_there: bool,
 }
 
 impl Tun {
@@ -65,8 +66,9 @@ impl Tun {
     fn make(pattern: &str, mtu: u16, wanted: TunOffload, queue: Queue) -> Result<Self, TunError> {
         let mut request = InterfaceRequest::named(pattern)
             .ok_or_else(|| TunError::BadName(pattern.to_owned()))?;
-        let (fd, offload) = offload::attach(&mut request, pattern, wanted, queue)?;
-        let tun = Self { fd, name: request.name(), offload };
+        let Attached { fd, offload, was_there } =
+            offload::attach(&mut request, pattern, wanted, queue)?;
+        let tun = Self { fd, name: request.name(), offload, was_there };
         interface::set_mtu(&tun.name, mtu)
             .map_err(|errno| TunError::Mtu { mtu, source: errno.into() })?;
         Ok(tun)
@@ -75,9 +77,10 @@ impl Tun {
     /// One more queue of this interface, with the same offload.
     fn another_queue(&self) -> Option<Self> {
         let mut request = InterfaceRequest::named(&self.name)?;
-        let (fd, offload) =
+        let Attached { fd, offload, .. } =
             offload::attach(&mut request, &self.name, self.offload, Queue::Next).ok()?;
-        (offload == self.offload).then(|| Self { fd, name: self.name.clone(), offload })
+        let (name, was_there) = (self.name.clone(), self.was_there);
+        (offload == self.offload).then(|| Self { fd, name, offload, was_there })
     }
 
     /// Takes a descriptor that yields and takes one packet per call: a packet-preserving socket
@@ -85,7 +88,13 @@ impl Tun {
     pub fn from_fd(fd: OwnedFd, name: &str) -> io::Result<Self> {
         let flags = rustix::fs::fcntl_getfl(&fd)?;
         rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
-        Ok(Self { fd, name: name.to_owned(), offload: TunOffload::None })
+        Ok(Self { fd, name: name.to_owned(), offload: TunOffload::None, was_there: true })
+    }
+
+    /// Whether somebody had made the interface beforehand, for it to stay. It outlives its queues, with all
+    /// that it was given.
+    pub fn was_there(&self) -> bool {
+        self.was_there
     }
 
     /// What the kernel leaves to us and takes from us.

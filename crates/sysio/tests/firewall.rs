@@ -4,8 +4,14 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
 use support::{netns, run};
-use sysio::{FirewallError, FirewallHold, FirewallRules, FirewallTable, Netns, Network};
+use sysio::{
+    FirewallError, FirewallHold, FirewallRules, FirewallTable, Netns, Network, Tun, TunOffload,
+};
 
 #[test]
 fn holding_twice_equals_holding_once_and_removing_twice_is_fine() {
@@ -47,6 +53,60 @@ fn a_table_that_was_flushed_deleted_or_changed_is_told_and_restored() {
     // A table of somebody else is none of our business.
     run(&netns, "nft add table ip filter");
     assert!(in_force(&held));
+}
+
+#[test]
+fn tables_whose_gateways_are_gone_are_found_and_no_others() {
+    let Some(netns) = netns() else { return };
+    let Some(gone) = hold(&netns, "hf-gone") else { return };
+    let alive = netns.run(|| Tun::create("hf1", 1400, TunOffload::None)).unwrap();
+    if alive.is_err() {
+        println!("SKIP tables_whose_gateways_are_gone: no TUN interface");
+        return;
+    }
+    let living = hold(&netns, "hf1").unwrap();
+    run(&netns, "ip tuntap add hf2 mode tun");
+    let unused = hold(&netns, "hf2").unwrap();
+    for table in ["handfast_x_y", "handfastish", "filter"] {
+        run(&netns, &format!("nft add table inet {table}"));
+    }
+    let found = netns.run(FirewallTable::left_over).unwrap().unwrap();
+    let mut names: Vec<&str> = found.iter().map(FirewallTable::name).collect();
+    names.sort_unstable();
+    assert_eq!(names, [unused.table().name(), gone.table().name()]);
+    netns.run(|| drop((gone, living, unused))).unwrap();
+}
+
+#[test]
+fn a_table_that_can_be_made_and_not_listed_does_not_stay() {
+    let Some(netns) = netns() else { return };
+    let Some(held) = hold(&netns, "hf0") else { return };
+    netns.run(|| drop(held)).unwrap();
+    let folder = std::env::temp_dir().join(format!("sysio-nft-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("nft");
+    let script = "#!/bin/sh\ncase \"$*\" in *list*) exit 1;; esac\nPATH=$REAL exec nft \"$@\"\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let real = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "makes_a_table_with_an_nft_that_lists_nothing", "--nocapture"]);
+    child.env("BLIND", "1").env("REAL", &real).env("PATH", format!("{}:{real}", folder.display()));
+    let output = netns.output(child).unwrap();
+    fs::remove_dir_all(folder).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("refused: "), "{output:?}");
+    assert_eq!(run(&netns, "nft list ruleset"), "");
+}
+
+/// Run by the test above; on its own it does nothing.
+#[test]
+fn makes_a_table_with_an_nft_that_lists_nothing() {
+    if std::env::var_os("BLIND").is_none() {
+        return;
+    }
+    let refused = FirewallTable::of_interface("hf0").hold(&rules("hf0")).unwrap_err();
+    println!("refused: {refused}");
 }
 
 #[test]

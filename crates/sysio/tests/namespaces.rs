@@ -94,7 +94,11 @@ fn an_interface_that_was_made_to_stay_is_taken_and_one_of_another_kind_is_not() 
     support::ip(&netns, "tuntap add hf0 mode tun multi_queue");
     support::ip(&netns, "link add hf1 type veth peer name hf2");
     let queues = |name| netns.run(|| Tun::create_queues(name, 1400, TunOffload::None, 2)).unwrap();
-    assert_eq!(queues("hf0").unwrap()[0].name(), "hf0");
+    let taken = queues("hf0").unwrap();
+    assert_eq!((taken[0].name(), taken[0].was_there()), ("hf0", true));
+    drop(taken);
+    assert!(queues("hf0").unwrap()[0].was_there(), "it is there still");
+    assert!(!queues("hf3").unwrap()[0].was_there());
     assert!(matches!(queues("hf1"), Err(TunError::OtherKind { .. })));
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::Offloads;
-use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError};
+use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError, NetlinkErrorKind};
 use sysio::{
     FirewallHold, FirewallRules, FirewallTable, Network, Sysctl, SysctlError, SysctlHold,
     SysctlLedger, TUNNEL_GROUP, Tun, enable_forwarding,
@@ -42,7 +42,7 @@ pub(crate) async fn set_up(
 ) -> Result<TunnelNetwork, VpnError> {
     let ledger = ledger(undo_places)?;
     let netlink = Netlink::open().map_err(VpnError::Netlink)?;
-    inner_networks_are_free(&netlink, &inner_networks(settings)).await?;
+    inner_networks_are_free(&netlink, settings).await?;
     let count = if offloads.queues { usize::from(workers) * engine::QUEUES_PER_WORKER } else { 1 };
     let queues = Tun::create_queues(&settings.interface, settings.tun_mtu, offloads.tun, count)
         .map_err(VpnError::Interface)?;
@@ -50,8 +50,11 @@ pub(crate) async fn set_up(
     let interface = tun.name().to_owned();
     let (ifindex, addresses) =
         addresses(&netlink, tun, settings).await.map_err(VpnError::Addresses)?;
+    let outlives_us = tun.was_there();
     let queues = queues.into_iter().map(Arc::new).collect();
-    let mut machine = Machine { interface, ifindex, addresses, forwarding: None, firewall: None };
+    let (forwarding, firewall) = (None, None);
+    let mut machine = Machine { interface, ifindex, addresses, outlives_us, forwarding, firewall };
+    remove_left_over(&machine.interface, settings.nat).await;
     if settings.nat {
         let before = forwarded_before(&ledger, settings);
         if !before.contains(&IpFamily::V4) {
@@ -64,8 +67,6 @@ pub(crate) async fn set_up(
         if machine.firewall.is_some() {
             machine.forwarding = Some(forward(&ledger, settings).await?);
         }
-    } else {
-        remove_left_over(&machine.interface).await;
     }
     let machine = Arc::new(Mutex::new(machine));
     let watching = tokio::spawn(watch::watch(Arc::clone(&machine))).abort_handle();
@@ -141,11 +142,10 @@ fn inner_networks(settings: &Settings) -> Vec<(IpAddr, u8)> {
 }
 
 /// Two interfaces with the same network would each get half of the answers, and the fences keep out a
-/// network that lies inside ours. One that lies around ours, as a provider's 10.0.0.0/8 may, does no harm.
-async fn inner_networks_are_free(
-    netlink: &Netlink,
-    inner: &[(IpAddr, u8)],
-) -> Result<(), VpnError> {
+/// network that lies inside ours. One that lies around ours, as a provider's 10.0.0.0/8 may, does no harm;
+/// nor does what a killed gateway left on an interface that was made to stay, and that nobody has.
+async fn inner_networks_are_free(netlink: &Netlink, settings: &Settings) -> Result<(), VpnError> {
+    let inner = inner_networks(settings);
     for present in netlink.address_list(None).await.map_err(VpnError::Addresses)? {
         let overlaps = |(address, bits): &(IpAddr, u8)| {
             let ours = Network::new(*address, *bits);
@@ -154,6 +154,9 @@ async fn inner_networks_are_free(
         };
         if inner.iter().any(overlaps) {
             let link = netlink.link(present.ifindex).await.map_err(VpnError::Addresses)?;
+            if link.name == settings.interface && link.tun && !link.carrier {
+                continue;
+            }
             let (address, bits) = (present.address, present.bits);
             return Err(VpnError::InnerNetworkTaken { interface: link.name, address, bits });
         }
@@ -174,6 +177,7 @@ async fn addresses(
     for (address, bits) in inner_networks(settings) {
         match netlink.address_add(index, address, bits).await {
             Ok(()) => given.push((address, bits)),
+            Err(error) if error.kind == NetlinkErrorKind::Exists => given.push((address, bits)),
             // A machine without IPv6 still serves IPv4.
             Err(error) if address.is_ipv6() => tracing::warn!(%error, "no IPv6 inside the tunnel"),
             Err(error) => return Err(error),
@@ -241,12 +245,32 @@ fn rules(tun: &str, settings: &Settings, before: &[IpFamily]) -> FirewallRules {
     }
 }
 
-/// A gateway that was killed while it translated left its table; this one would not replace it.
-async fn remove_left_over(interface: &str) {
-    let table = FirewallTable::of_interface(interface);
-    let removed = tokio::task::spawn_blocking(move || table.remove()).await;
-    if let Ok(Err(error)) = removed {
+/// A gateway that was killed left its table, which drops what is not its own tunnel's: all whose gateways
+/// are gone are removed, and that of our own interface where none is to take its place.
+async fn remove_left_over(interface: &str, replaces: bool) {
+    let own = FirewallTable::of_interface(interface);
+    let removed = tokio::task::spawn_blocking(move || {
+        let mut tables = FirewallTable::left_over()?;
+        tables.retain(|table| *table != own);
+        for table in &tables {
+            table.remove()?;
+        }
+        if !replaces {
+            own.remove()?;
+        }
+        Ok::<_, sysio::FirewallError>(tables)
+    });
+    match removed.await {
+        Ok(Ok(tables)) => {
+            for table in tables {
+                tracing::warn!(
+                    table = table.name(),
+                    "removed the firewall table of a killed gateway"
+                );
+            }
+        }
         // Without nft there is no table of ours either.
-        tracing::debug!(%error, "no left-over firewall table removed");
+        Ok(Err(error)) => tracing::debug!(%error, "no left-over firewall table removed"),
+        Err(_) => {}
     }
 }

@@ -54,35 +54,51 @@ impl Queue {
     }
 }
 
+/// A queue of an interface.
+pub(super) struct Attached {
+    pub(super) fd: OwnedFd,
+    pub(super) offload: TunOffload,
+    /// Somebody had made the interface beforehand.
+    pub(super) was_there: bool,
+}
+
 /// Opens a queue of an interface with as much offload as the kernel has.
 pub(super) fn attach(
     request: &mut InterfaceRequest,
     pattern: &str,
     wanted: TunOffload,
     queue: Queue,
-) -> Result<(OwnedFd, TunOffload), TunError> {
+) -> Result<Attached, TunError> {
     let queues = queue.flags();
     if wanted != TunOffload::None
-        && let Ok(fd) = open(request, pattern, IFF_VNET_HDR | queues)
-        && let Some(given) = give(&fd, wanted)
+        && let Ok((fd, was_there)) = open(request, pattern, IFF_VNET_HDR | queues)
+        && let Some(offload) = give(&fd, wanted)
     {
-        return Ok((fd, given));
+        return Ok(Attached { fd, offload, was_there });
     }
     // An interface is named by the first attempt, whatever came of it.
     *request =
         InterfaceRequest::named(pattern).ok_or_else(|| TunError::BadName(pattern.to_owned()))?;
-    Ok((open(request, pattern, queues)?, TunOffload::None))
+    let (fd, was_there) = open(request, pattern, queues)?;
+    Ok(Attached { fd, offload: TunOffload::None, was_there })
 }
 
-fn open(request: &mut InterfaceRequest, pattern: &str, more: u16) -> Result<OwnedFd, TunError> {
+/// The descriptor, and whether somebody had made the interface beforehand.
+fn open(
+    request: &mut InterfaceRequest,
+    pattern: &str,
+    more: u16,
+) -> Result<(OwnedFd, bool), TunError> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = rustix::fs::open(DEVICE, flags, Mode::empty()).map_err(error::open_error)?;
     request.set_flags(IFF_TUN | IFF_NO_PI | more);
     match interface::call(&fd, InterfaceCall::TunAttach, request) {
-        Ok(()) => Ok(fd),
+        Ok(()) => Ok((fd, false)),
         Err(Errno::BUSY) if more & IFF_TUN_EXCL != 0 => match standing(pattern) {
             // Somebody made it beforehand for whoever comes.
-            Standing::Unused => open(request, pattern, more & !IFF_TUN_EXCL),
+            Standing::Unused => {
+                open(request, pattern, more & !IFF_TUN_EXCL).map(|(fd, _)| (fd, true))
+            }
             Standing::OtherKind => Err(error::attach_error(Errno::INVAL, pattern)),
             Standing::Used(by) => {
                 let (name, source) = (pattern.to_owned(), Errno::BUSY.into());

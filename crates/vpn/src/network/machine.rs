@@ -9,7 +9,7 @@
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
-use sysio::netlink::{LinkChange, Netlink, NetlinkError, NetlinkErrorKind, Route, now};
+use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError, NetlinkErrorKind, Route, now};
 use sysio::{
     FirewallError, FirewallHold, Network, NotUndone, Sysctl, SysctlError, SysctlHold, TUNNEL_GROUP,
     UndoStack,
@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) ifindex: u32,
     /// The gateway's inner addresses, with the bits of their networks.
     pub(crate) addresses: Vec<(IpAddr, u8)>,
+    /// Somebody made the interface beforehand: it stays when its queues are closed.
+    pub(crate) outlives_us: bool,
     pub(crate) forwarding: Option<SysctlHold>,
     pub(crate) firewall: Option<FirewallHold>,
 }
@@ -98,8 +100,12 @@ impl Machine {
         mended.map_err(PutBackError::Netlink)
     }
 
-    /// Undoes everything, and says what stays. The interface goes with its last queue.
+    /// Undoes everything, and says what stays. The interface goes with its last queue, or is left as it was
+    /// found.
     pub(crate) fn undo(&mut self) -> Vec<NotUndone> {
+        if std::mem::take(&mut self.outlives_us) {
+            self.strip_interface();
+        }
         let mut made = UndoStack::default();
         if let Some(firewall) = self.firewall.take() {
             made.push(firewall);
@@ -108,6 +114,18 @@ impl Machine {
             made.push(forwarding);
         }
         made.undo()
+    }
+
+    /// Takes from the interface what was given to it. The next start finds it the same, whatever stays.
+    fn strip_interface(&mut self) {
+        let (ifindex, addresses) = (self.ifindex, std::mem::take(&mut self.addresses));
+        let _ = now(async move |netlink| {
+            for (address, bits) in addresses {
+                let _ = netlink.address_delete(ifindex, address, bits).await;
+            }
+            let change = LinkChange { up: Some(false), group: Some(0), ..LinkChange::default() };
+            netlink.link_set(ifindex, change).await
+        });
     }
 
     fn of_interface(&self) -> Vec<Change> {
@@ -139,7 +157,8 @@ impl Machine {
     }
 }
 
-/// Addresses that the interface does not have, and networks that lead elsewhere.
+/// Addresses that the interface does not have, and networks without the route that came with them. Where
+/// policy rules send such packets elsewhere, that is their maker's choice and was put there for a reason.
 async fn missing(
     netlink: &Netlink,
     ifindex: u32,
@@ -151,8 +170,8 @@ async fn missing(
         let (address, bits) = (*address, *bits);
         if !present.iter().any(|other| other.address == address && other.bits == bits) {
             missing.push(Change::AddressGone { address, bits });
-        } else if !leads_to(netlink, ifindex, neighbour(address)).await
-            && let Some(network) = Network::new(address, bits)
+        } else if let Some(network) = Network::new(address, bits)
+            && !has_route(netlink, ifindex, network).await?
         {
             missing.push(Change::RouteGone { network });
         }
@@ -160,16 +179,14 @@ async fn missing(
     Ok(missing)
 }
 
-async fn leads_to(netlink: &Netlink, ifindex: u32, address: IpAddr) -> bool {
-    netlink.route_lookup(address).await.is_ok_and(|route| route.ifindex == ifindex)
-}
-
-/// Another address of the gateway's inner network: a subscriber's.
-fn neighbour(gateway: IpAddr) -> IpAddr {
-    match gateway {
-        IpAddr::V4(v4) => IpAddr::V4(v4.to_bits().wrapping_add(1).into()),
-        IpAddr::V6(v6) => IpAddr::V6(v6.to_bits().wrapping_add(1).into()),
-    }
+async fn has_route(
+    netlink: &Netlink,
+    ifindex: u32,
+    network: Network,
+) -> Result<bool, NetlinkError> {
+    let family = if network.address().is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };
+    let routes = netlink.route_list(family).await?;
+    Ok(routes.iter().any(|route| route.destination == network && route.ifindex == Some(ifindex)))
 }
 
 async fn mend_interface(
