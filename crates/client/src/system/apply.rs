@@ -12,7 +12,7 @@ use sysio::{Dns, DnsError, DnsSettings, Network, Tun, Undo};
 use tokio::task::block_in_place;
 
 use super::SystemError;
-use super::held::{HeldRoute, NotHeld, SharedRecord};
+use super::held::{HeldRoute, Making, NotHeld, SharedRecord};
 use super::plan::{NameServers, Outside, Plan, RouteChange, TunnelAddress};
 use super::record::{Record, mend_all};
 use super::way::Way;
@@ -29,10 +29,11 @@ pub(crate) struct System {
     /// Other routes that do not go with the interface.
     outside: Vec<HeldRoute>,
     plan: Option<Plan>,
-    netlink: Netlink,
+    netlink: Arc<Netlink>,
     queues: Vec<Arc<Tun>>,
     ifindex: u32,
     record: SharedRecord,
+    making: Making,
     dns_backup: PathBuf,
 }
 
@@ -62,10 +63,11 @@ impl System {
             past_tunnel: None,
             outside: Vec::new(),
             plan: None,
-            netlink,
+            netlink: Arc::new(netlink),
             queues: queues.into_iter().map(Arc::new).collect(),
             ifindex,
             record: Arc::new(Mutex::new(record)),
+            making: Making::default(),
             dns_backup: dns_backup.to_owned(),
         };
         Ok((system, mended))
@@ -195,8 +197,18 @@ impl System {
     pub(crate) async fn close(mut self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         self.take_down(&mut warnings).await;
-        // The data worker may hold the interface a moment longer; it must not outlive this call.
-        match self.netlink.link_delete(self.ifindex).await {
+        // A route that was given up on while it was made is undone by whoever makes it.
+        drop(self.making.lock().await);
+        let gone = match self.queues[0].was_there() {
+            // Made beforehand to stay, it is left as it was found.
+            true => {
+                let down = LinkChange { up: Some(false), ..LinkChange::default() };
+                self.netlink.link_set(self.ifindex, down).await
+            }
+            // The data worker may hold the interface a moment longer; it must not outlive this call.
+            false => self.netlink.link_delete(self.ifindex).await,
+        };
+        match gone {
             Err(error) if error.kind != NetlinkErrorKind::Missing => {
                 warnings.push(Warning::NotUndone(format!("{}: {error}", self.interface())));
             }
@@ -274,7 +286,7 @@ impl System {
 
     /// Makes a route that does not go with the interface; none where there is one already.
     async fn hold(&self, route: &Route) -> Result<Option<HeldRoute>, SystemError> {
-        match HeldRoute::make(&self.netlink, route, &self.record).await {
+        match HeldRoute::make(&self.netlink, route, &self.record, &self.making).await {
             Ok(held) => Ok(Some(held)),
             Err(NotHeld::Record(error)) => Err(error),
             Err(NotHeld::Refused(error)) if error.kind == NetlinkErrorKind::Exists => Ok(None),

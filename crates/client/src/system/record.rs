@@ -84,6 +84,12 @@ impl Record {
         self.write()
     }
 
+    /// Whether nothing would be left behind.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.content.routes.is_empty()
+    }
+
     fn write(&self) -> Result<(), SystemError> {
         let path = self.folder.join(FILE);
         let written = serde_json::to_vec(&self.content).map_err(io::Error::from).and_then(|text| {
