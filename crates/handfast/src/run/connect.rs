@@ -15,7 +15,6 @@ use crate::args::order::ConnectOrder;
 /// Runs until it is told to stop, or until trying again can't help.
 pub(crate) fn run_connect(options: ConnectOrder) -> Result<Output, Failure> {
     super::log::start("warn");
-    super::process::keep_memory_private();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)

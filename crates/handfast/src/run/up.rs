@@ -34,7 +34,6 @@ pub(crate) struct UpOptions {
 /// Runs until it is told to stop.
 pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
     super::log::start("info");
-    super::process::keep_memory_private();
     super::process::room_for_a_gateway()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {

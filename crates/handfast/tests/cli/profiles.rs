@@ -231,3 +231,24 @@ fn a_folder_that_others_may_write_to_gets_no_key() {
     open(0o755);
     cli.ok("profile alice --out out --os linux");
 }
+
+#[test]
+fn a_command_that_may_see_keys_leaves_no_core_file() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    // It waits for its input, so that it can be looked at.
+    let mut command = cli.command("device add alice/laptop --csr -");
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let limit = || {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        line.split_whitespace().skip(4).take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let began = std::time::Instant::now();
+    while limit() != ["0", "0"] && began.elapsed().as_secs() < 5 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(limit(), ["0", "0"]);
+    drop(child.stdin.take());
+    assert!(!child.wait().unwrap().success());
+}
