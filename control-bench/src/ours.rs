@@ -55,7 +55,7 @@ impl Ours {
         count: usize,
     ) -> Result<(), Box<dyn Error>> {
         let public = machine.server.v4[0].to_string().parse()?;
-        let first = FirstStart { public: Some(public) };
+        let first = FirstStart { public: Some(public), ..FirstStart::default() };
         let clock = Arc::new(SystemClock);
         let gateway = Gateway::start(DataDir::new(&self.data), clock, first).await?;
         let folder = self.data.parent().unwrap_or(&self.data);

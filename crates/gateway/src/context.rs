@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) doors: Doors,
     /// When it was opened, wall time in seconds.
     pub(crate) started: u64,
+    /// The settings that hold where new ones take effect at a start only.
+    pub(crate) at_start: Arc<Config>,
 }
 
 impl Context {
@@ -44,6 +46,11 @@ impl Context {
     /// The settings as they were read last.
     pub(crate) fn config(&self) -> Arc<Config> {
         Arc::clone(&self.view.policy().config)
+    }
+
+    /// The keys whose values in these settings wait for the next start.
+    pub(crate) fn only_at_start(&self, config: &Config) -> Vec<&'static str> {
+        self.at_start.only_at_start(config)
     }
 
     /// The doors, or why none is open.

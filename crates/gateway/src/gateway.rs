@@ -3,7 +3,7 @@
 //! Whoever holds a [`Gateway`] owns the folder, be it the running gateway or a single command.
 //! Opening it finishes what a killed first start left undone.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use pki::{ClockTime, GatewayVerifier};
 use store::{Actor, EventKind, OpenError, Options, Store};
 use vpn::PushPolicy;
 
-use crate::config::{Config, FirstConfig, PublicName, PublicUrl, random_ula};
+use crate::config::{
+    Config, FirstConfig, Listen, Net, PublicName, PublicUrl, Push, Transport, random_ula,
+};
 use crate::context::Context;
 use crate::crl_projection::CrlProjection;
 use crate::current_view::{Addressing, CurrentView};
@@ -36,11 +38,51 @@ pub struct Gateway {
     _lock: Lock,
 }
 
-/// What the first start is told on the command line.
-#[derive(Clone, Debug, Default)]
+/// What the first start is told on the command line, for the settings that it writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirstStart {
     /// The name that profiles point to; without it, the address of the default route's interface.
     pub public: Option<PublicName>,
+    /// Sockets; without any, the usual one.
+    pub listen: Vec<Listen>,
+    /// TCP too, at the ports of UDP.
+    pub tcp: bool,
+    /// Networks behind the gateway.
+    pub routes: Vec<Net>,
+    /// Name servers for clients.
+    pub dns: Vec<IpAddr>,
+    /// All traffic of clients goes through the tunnel.
+    pub full_tunnel: bool,
+}
+
+impl FirstStart {
+    /// The sockets, where something was said of them.
+    fn sockets(&self) -> Vec<Listen> {
+        let usual = (self.tcp && self.listen.is_empty()).then(Listen::default);
+        let mut sockets: Vec<_> = self.listen.iter().copied().chain(usual).collect();
+        if self.tcp {
+            let tcp = |socket: &Listen| Listen { transport: Transport::Tcp, ..*socket };
+            let more: Vec<_> =
+                sockets.iter().map(tcp).filter(|tcp| !sockets.contains(tcp)).collect();
+            sockets.extend(more);
+        }
+        sockets
+    }
+
+    /// The keys of which these settings say something else.
+    fn differing(&self, config: &Config) -> Vec<&'static str> {
+        let (vpn, push) = (&config.vpn, &config.vpn.push);
+        let sockets = self.sockets();
+        let names = &config.public.names;
+        let differs = [
+            ("public.names", self.public.as_ref().is_some_and(|name| !names.contains(name))),
+            ("vpn.listen", !sockets.is_empty() && sockets != vpn.listen),
+            ("vpn.push.routes", self.routes.iter().any(|route| !push.routes.contains(route))),
+            ("vpn.push.dns", self.dns.iter().any(|server| !push.dns.contains(server))),
+            ("vpn.push.redirect_gateway", self.full_tunnel && !push.redirect_gateway),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
 }
 
 impl Gateway {
@@ -52,23 +94,22 @@ impl Gateway {
     ) -> Result<Self, GatewayError> {
         data.prepare()?;
         let lock = lock(&data).await?;
-        let named = first.public.clone();
         if !data.config().exists() {
-            write_config(&data, first)?;
+            write_config(&data, &first)?;
         }
         let gateway = Self::assemble(data, clock, lock).await?;
-        gateway.warn_of_another_name(named.as_ref());
-        Ok(gateway)
-    }
-
-    /// The settings are the administrator's own; a start does not rewrite them.
-    fn warn_of_another_name(&self, named: Option<&PublicName>) {
-        let config = self.config();
-        if let Some(name) = named.filter(|name| !config.public.names.contains(name)) {
-            let file = self.at.data.config();
+        // The settings are the administrator's own; a start does not rewrite them.
+        let differing = first.differing(&gateway.config());
+        if !differing.is_empty() {
+            let (keys, file) = (differing.join(", "), gateway.at.data.config());
             let file = file.display();
-            tracing::warn!(%name, %file, "profiles do not point to this name: add it to public.names");
+            tracing::warn!(
+                keys, %file,
+                "what was typed counts at the first start only, and the settings say otherwise: \
+                 handfast config set KEY VALUE"
+            );
         }
+        Ok(gateway)
     }
 
     /// Opens a folder that a first start made before.
@@ -101,7 +142,7 @@ impl Gateway {
             data.write_whole(&data.ca_certificate(), pem.as_bytes())?;
         }
         let push = push_policy(&config)?;
-        let view = CurrentView::new(store.clone(), config, push);
+        let view = CurrentView::new(store.clone(), Arc::clone(&config), push);
         let tls_auth = tls_auth::key(&store).await?;
         let authority = Arc::new(authority);
         let projections = Projections::default();
@@ -119,6 +160,7 @@ impl Gateway {
             metrics,
             doors,
             started,
+            at_start: config,
         };
         Ok(Self { at, crl: Arc::new(crl), maintenance: Mutex::new(None), _lock: lock })
     }
@@ -165,7 +207,7 @@ impl Gateway {
     pub async fn reload(&self) -> Result<Arc<Config>, GatewayError> {
         let mut config = Config::load(&self.at.data.config())?;
         let before = self.config();
-        let waiting = before.only_at_start(&config);
+        let waiting = self.at.only_at_start(&config);
         if !waiting.is_empty() {
             tracing::warn!(keys = waiting.join(", "), "changed; takes effect at the next start");
         }
@@ -267,20 +309,27 @@ async fn open_store(
 }
 
 /// The settings of a first start. A file that is there is somebody's choice and is kept.
-fn write_config(data: &DataDir, first: FirstStart) -> Result<(), GatewayError> {
+fn write_config(data: &DataDir, first: &FirstStart) -> Result<(), GatewayError> {
     let public_url = first.public.as_ref().map(PublicUrl::of);
-    let named = first.public.or_else(|| default_address().map(PublicName::from));
+    let named = first.public.clone().or_else(|| default_address().map(PublicName::from));
     let text = FirstConfig {
         names: named.into_iter().collect(),
         public_url,
         network6: Some(random_ula(authority::random_bytes()?)),
+        listen: first.sockets(),
+        push: Push {
+            routes: first.routes.clone(),
+            dns: first.dns.clone(),
+            redirect_gateway: first.full_tunnel,
+            ..Push::default()
+        },
     }
     .text();
     Ok(data.write_whole(&data.config(), text.as_bytes())?)
 }
 
 /// The address packets to the world leave from. Connecting a UDP socket sends nothing.
-fn default_address() -> Option<std::net::IpAddr> {
+fn default_address() -> Option<IpAddr> {
     let towards = |from: &str, to: &str| {
         let socket = UdpSocket::bind(from).ok()?;
         socket.connect(to).ok()?;

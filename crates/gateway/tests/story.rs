@@ -585,9 +585,8 @@ impl Folder {
 
     async fn start(&self, clock: &Arc<dyn Clock>) -> Gateway {
         let public = Some("vpn.example.org".parse().expect("a name"));
-        Gateway::start(self.data(), Arc::clone(clock), FirstStart { public })
-            .await
-            .expect("started")
+        let first = FirstStart { public, ..FirstStart::default() };
+        Gateway::start(self.data(), Arc::clone(clock), first).await.expect("started")
     }
 
     /// A gateway that makes its keys quickly.

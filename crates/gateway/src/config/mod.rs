@@ -13,7 +13,7 @@ pub use admin::transport::Transport;
 pub use error::{ConfigError, Place, Problem};
 pub use template::{FirstConfig, random_ula};
 pub use values::{PublicName, PublicUrl, ValueError};
-pub use vpn::{Listen, Net4, Net6, NetworkError, Push, Settings as Vpn};
+pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
 mod error;
 mod schema;

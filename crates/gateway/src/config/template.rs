@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::Ipv6Addr;
 
-use super::{Config, KeyType, Net6, PublicName, PublicUrl};
+use super::{Config, KeyType, Listen, Net6, PublicName, PublicUrl, Push};
 
 /// What the first start knows and the file should say.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,10 @@ pub struct FirstConfig {
     pub public_url: Option<PublicUrl>,
     /// The random IPv6 network.
     pub network6: Option<Net6>,
+    /// Sockets; without any, the usual one.
+    pub listen: Vec<Listen>,
+    /// What clients are told.
+    pub push: Push,
 }
 
 /// A unique local /64 from random bytes (RFC 4193 section 3.2: fd, 40 random bits, a subnet).
@@ -40,11 +44,16 @@ impl FirstConfig {
         config.public.names.clone_from(&self.names);
         config.ca.public_url.clone_from(&self.public_url);
         config.vpn.network6 = self.network6;
+        config.vpn.push = self.push.clone();
+        if !self.listen.is_empty() {
+            config.vpn.listen.clone_from(&self.listen);
+        }
         config
     }
 
     fn write(&self, out: &mut String, config: &Config) -> std::fmt::Result {
-        let (vpn, ca, device) = (&config.vpn, &config.ca, &config.device);
+        let (vpn, push) = (&config.vpn, &config.vpn.push);
+        let (ca, device) = (&config.ca, &config.device);
         writeln!(out, "{HEAD}")?;
         writeln!(out, "[public]")?;
         writeln!(
@@ -132,13 +141,13 @@ impl FirstConfig {
         writeln!(out, "without = {}", list(&vpn.without))?;
         writeln!(out, "\n[vpn.push]")?;
         writeln!(out, "# Networks behind the gateway, IPv4 or IPv6: [\"192.168.10.0/24\"].")?;
-        writeln!(out, "routes = []")?;
+        writeln!(out, "routes = {}", list(&push.routes))?;
         writeln!(out, "# Name servers, and domains to look up there.")?;
-        writeln!(out, "dns = []\ndns_search = []")?;
+        writeln!(out, "dns = {}\ndns_search = {}", list(&push.dns), list(&push.dns_search))?;
         writeln!(out, "# Send all traffic of subscribers through the tunnel.")?;
-        writeln!(out, "redirect_gateway = {}", vpn.push.redirect_gateway)?;
+        writeln!(out, "redirect_gateway = {}", push.redirect_gateway)?;
         writeln!(out, "# Without IPv6 inside: keep theirs from going beside such a tunnel.")?;
-        writeln!(out, "block_ipv6 = {}", vpn.push.block_ipv6)?;
+        writeln!(out, "block_ipv6 = {}", push.block_ipv6)?;
         writeln!(out, "\n[ca]")?;
         writeln!(
             out,
@@ -202,6 +211,13 @@ mod tests {
             public_url: Some(PublicUrl::of(&name)),
             names: vec![name],
             network6: Some(random_ula([1, 2, 3, 4, 5, 6, 7, 8])),
+            listen: vec!["udp:[::]:443".parse().expect("a socket")],
+            push: Push {
+                routes: vec!["10.99.0.0/24".to_owned().try_into().expect("a network")],
+                dns: vec![[10, 71, 0, 1].into()],
+                redirect_gateway: true,
+                ..Push::default()
+            },
         };
         let parsed = Config::parse(Path::new("x"), &first.text()).expect("our own file is valid");
         assert_eq!(parsed, first.config());

@@ -11,7 +11,8 @@ use admin::names::{DeviceName, check_name};
 use admin::request::{KickTarget, Request};
 use admin::revoke_reason::RevokeReason;
 use clap_complete::Shell;
-use gateway::config::PublicName;
+use gateway::FirstStart;
+use gateway::config::{Listen, Net, PublicName};
 use gateway::profile::{Form, System};
 use load::PacketSettings;
 
@@ -51,7 +52,7 @@ pub(crate) enum Action {
     /// Follow the events.
     FollowEvents { after: Option<u64>, limit: u32 },
     /// Run the gateway.
-    Up { public: Option<PublicName>, state: Option<PathBuf> },
+    Up { first: FirstStart, state: Option<PathBuf> },
     /// Show the demo.
     Demo { install: bool },
     /// Run the client.
@@ -97,7 +98,7 @@ pub(crate) struct ProfileOrder {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServiceOrder {
     pub(crate) install: bool,
-    pub(crate) public: Option<PublicName>,
+    pub(crate) first: FirstStart,
     pub(crate) data: PathBuf,
     pub(crate) dry_run: bool,
     pub(crate) root: Option<PathBuf>,
@@ -163,7 +164,7 @@ impl Order {
 
 fn understand_command(command: Command) -> Result<Action, Failure> {
     Ok(match command {
-        Command::Up(up) => Action::Up { public: public(up.public)?, state: up.state },
+        Command::Up(up) => Action::Up { first: first_start(up.first)?, state: up.state },
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
         Command::Connect(connect) => {
             let typed::Connect { profile, state, timestamps } = connect;
@@ -284,12 +285,11 @@ fn understand_events(events: &typed::Events) -> Action {
 }
 
 fn understand_service(command: typed::Service, data: PathBuf) -> Result<ServiceOrder, Failure> {
-    let (install, name, how) = match command {
-        typed::Service::Install { public, how } => (true, public, how),
-        typed::Service::Remove { how } => (false, None, how),
+    let (install, first, how) = match command {
+        typed::Service::Install { first, how } => (true, first_start(first)?, how),
+        typed::Service::Remove { how } => (false, FirstStart::default(), how),
     };
-    let public = public(name)?;
-    Ok(ServiceOrder { install, public, data, dry_run: how.dry_run, root: how.root })
+    Ok(ServiceOrder { install, first, data, dry_run: how.dry_run, root: how.root })
 }
 
 fn profile_order(device: &str, renew: bool, files: typed::Files) -> Result<ProfileOrder, Failure> {
@@ -354,6 +354,24 @@ fn user_name(name: String) -> Result<String, Failure> {
 
 fn device_name(text: &str) -> Result<DeviceName, Failure> {
     DeviceName::parse(text).map_err(|error| bad_name(text, &error))
+}
+
+fn first_start(typed: typed::First) -> Result<FirstStart, Failure> {
+    let listen = typed.listen.iter().map(|text| text.parse::<Listen>());
+    let routes = typed.routes.into_iter().map(Net::try_from);
+    Ok(FirstStart {
+        public: public(typed.public)?,
+        listen: listen.collect::<Result<_, _>>().map_err(|error| wrong(&error))?,
+        tcp: typed.tcp,
+        routes: routes.collect::<Result<_, _>>().map_err(|error| wrong(&error))?,
+        dns: typed.dns,
+        full_tunnel: typed.full_tunnel,
+    })
+}
+
+/// What says itself what would be right.
+fn wrong(error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Usage, error.to_string())
 }
 
 /// A host name or an address, as it goes into profiles and onto the service's command line.
@@ -431,6 +449,17 @@ mod tests {
         assert!(profile(&["device", "renew", "alice", "--out", "/x"]).renew);
         let with = action(&["device", "renew", "alice", "--csr", "a.csr"]).unwrap();
         assert!(matches!(with, Action::AskWithCsr { renew: true, .. }));
+    }
+
+    #[test]
+    fn what_the_first_start_is_told_is_checked_before_anything_is_made() {
+        let typed = ["up", "--listen", "udp:[::]:443", "--tcp", "--route", "10.9.0.0/16,fd09::/64"];
+        let Action::Up { first, .. } = action(&typed).unwrap() else { panic!("it is up") };
+        assert_eq!((first.listen.len(), first.tcp, first.routes.len()), (1, true, 2));
+        for wrong in [["--listen", "443"], ["--route", "10.9.0.1/16"], ["--public", "a b"]] {
+            let refused = action(&[&["up"], &wrong[..]].concat()).unwrap_err();
+            assert_eq!(refused.kind, FailureKind::Usage, "{wrong:?}");
+        }
     }
 
     #[test]

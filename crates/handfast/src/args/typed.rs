@@ -1,6 +1,6 @@
 //! What was typed: the command line as clap reads it. Nothing is checked beyond its form.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -78,12 +78,34 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// What profiles point to [default: the address of the default route's interface]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) public: Option<String>,
+    #[command(flatten)]
+    pub(crate) first: First,
     /// Where changed kernel settings are recorded, if not in the usual place
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// What the first start writes into the settings; later ones go by those.
+#[derive(Debug, Args)]
+pub(crate) struct First {
+    /// What profiles point to [default: the address of the default route's interface]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) public: Option<String>,
+    /// First start: listen here [default: udp:[::]:1194]
+    #[arg(long, value_name = "udp:ADDRESS:PORT", value_delimiter = ',')]
+    pub(crate) listen: Vec<String>,
+    /// First start: listen on TCP too, at the ports of UDP
+    #[arg(long)]
+    pub(crate) tcp: bool,
+    /// First start: networks that clients reach through the tunnel
+    #[arg(long = "route", value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) routes: Vec<String>,
+    /// First start: name servers for clients
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) dns: Vec<IpAddr>,
+    /// First start: all traffic of clients goes through the tunnel
+    #[arg(long)]
+    pub(crate) full_tunnel: bool,
 }
 
 #[derive(Debug, Args)]
@@ -350,9 +372,8 @@ pub(crate) struct Events {
 pub(crate) enum Service {
     /// Write a hardened systemd unit and start it
     Install {
-        /// What profiles point to [default: the address of the default route's interface]
-        #[arg(long, value_name = "NAME")]
-        public: Option<String>,
+        #[command(flatten)]
+        first: First,
         #[command(flatten)]
         how: ServiceHow,
     },

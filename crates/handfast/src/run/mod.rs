@@ -54,7 +54,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::Prometheus => authority::prometheus(&data),
         Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),
-        Action::Up { public, state } => up::run_up(UpOptions { data, public, state }),
+        Action::Up { first, state } => up::run_up(UpOptions { data, first, state }),
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
         Action::Connect(options) => connect::run_connect(options),
         Action::ConnectGuard(options) => guard::run_guard(&options),

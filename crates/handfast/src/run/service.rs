@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use admin::failure::{Failure, FailureKind};
-use gateway::config::PublicName;
+use gateway::FirstStart;
+use gateway::data::DataDir;
 use sysio::{Folder, FolderError};
 
 use super::output::Output;
@@ -16,6 +17,8 @@ use crate::args::order::ServiceOrder;
 
 pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
     let plan = if order.install { install(&order)? } else { remove(&order) };
+    let is_new = order.install && order.root.is_none() && !order.dry_run;
+    let is_first = is_new && !DataDir::new(&order.data).config().exists();
     let mut text = String::new();
     for step in &plan {
         text.push_str(&step.words(order.dry_run));
@@ -23,7 +26,24 @@ pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
             step.take(order.root.as_deref().unwrap_or(Path::new("/")))?;
         }
     }
+    if is_first {
+        text.push_str(&super::up::next_steps(&order.data));
+        text.push('\n');
+    }
     Ok(Output::done(text))
+}
+
+/// What `up` is told, as words of its command line.
+fn arguments(first: &FirstStart) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut say = |option: &str, value: String| words.extend([option.to_owned(), value]);
+    first.public.iter().for_each(|name| say("--public", name.to_string()));
+    first.listen.iter().for_each(|socket| say("--listen", socket.to_string()));
+    first.routes.iter().for_each(|route| say("--route", route.to_string()));
+    first.dns.iter().for_each(|server| say("--dns", server.to_string()));
+    words.extend(first.tcp.then(|| "--tcp".to_owned()));
+    words.extend(first.full_tunnel.then(|| "--full-tunnel".to_owned()));
+    words
 }
 
 /// One thing to do.
@@ -40,8 +60,8 @@ fn install(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
     if order.root.is_none() && !order.dry_run {
         check_reachable(&binary)?;
     }
-    let public = order.public.as_ref().map(PublicName::to_string);
-    let unit = Unit { binary: &binary, data: &order.data, public: public.as_deref() };
+    let arguments = arguments(&order.first);
+    let unit = Unit { binary: &binary, data: &order.data, arguments: &arguments };
     let text = unit.text().map_err(|path| bad_path(&path))?;
     let at = |path: &str| in_image(order.root.as_deref(), path);
     let mut plan = vec![

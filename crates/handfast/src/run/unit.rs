@@ -13,8 +13,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) binary: &'a Path,
     /// The data folder.
     pub(crate) data: &'a Path,
-    /// What profiles point to.
-    pub(crate) public: Option<&'a str>,
+    /// What the first start is told, in words without blanks.
+    pub(crate) arguments: &'a [String],
 }
 
 impl Unit<'_> {
@@ -22,7 +22,7 @@ impl Unit<'_> {
     pub(crate) fn text(&self) -> Result<String, String> {
         let binary = plain(self.binary)?;
         let data = plain(self.data)?;
-        let public = self.public.map_or(String::new(), |name| format!(" --public {name}"));
+        let more: String = self.arguments.iter().map(|word| format!(" {word}")).collect();
         let folder = if self.data == Path::new(SYSTEM_FOLDER) {
             "# Made where it is missing, and handed to the user above where root has made it.\n\
              StateDirectory=handfast\n\
@@ -32,7 +32,7 @@ impl Unit<'_> {
             format!("ReadWritePaths={data}")
         };
         Ok(TEMPLATE
-            .replace("@EXEC@", &format!("{binary} --data {data} up{public}"))
+            .replace("@EXEC@", &format!("{binary} --data {data} up{more}"))
             .replace("@FOLDER@", &folder))
     }
 }
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_service_gets_two_capabilities_and_the_tun_device_and_no_more() {
-        let text = unit("/var/lib/handfast", Some("vpn.example.net")).unwrap();
+        let text = unit("/var/lib/handfast", &["--public", "vpn.example.net"]).unwrap();
         let value = |key: &str| -> Vec<String> {
             let lines = text.lines().filter_map(|line| line.strip_prefix(key));
             lines.map(str::to_owned).collect()
@@ -142,20 +142,21 @@ mod tests {
 
     #[test]
     fn another_data_folder_is_the_only_place_that_may_be_written() {
-        let text = unit("/srv/handfast", None).unwrap();
+        let text = unit("/srv/handfast", &[]).unwrap();
         assert!(text.contains("\nReadWritePaths=/srv/handfast\n"));
         assert!(!text.contains("StateDirectory"));
     }
 
     #[test]
     fn a_path_that_systemd_would_read_otherwise_is_refused() {
-        assert!(unit("/srv/my data", None).is_err());
-        assert!(unit("/srv/%n", None).is_err());
-        assert!(unit("relative", None).is_err());
+        assert!(unit("/srv/my data", &[]).is_err());
+        assert!(unit("/srv/%n", &[]).is_err());
+        assert!(unit("relative", &[]).is_err());
     }
 
-    fn unit(data: &str, public: Option<&str>) -> Result<String, String> {
+    fn unit(data: &str, words: &[&str]) -> Result<String, String> {
         let binary = Path::new("/usr/local/bin/handfast");
-        Unit { binary, data: Path::new(data), public }.text()
+        let arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Unit { binary, data: Path::new(data), arguments: &arguments }.text()
     }
 }

@@ -6,12 +6,11 @@
 //!    SIGQUIT stop it, and any other that may be ignored is;
 //! 3. everything is undone in the opposite order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use admin::failure::{Failure, FailureKind};
 use clock::{Clock, SystemClock};
-use gateway::config::PublicName;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
 use gateway::{FirstStart, Gateway, vpn_door};
@@ -19,14 +18,15 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::Output;
+use crate::args::place::SYSTEM_FOLDER;
 
 /// What `up` was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UpOptions {
     /// The data folder, made where it is missing.
     pub(crate) data: PathBuf,
-    /// What profiles point to, where it was typed.
-    pub(crate) public: Option<PublicName>,
+    /// What goes into the settings that a first start writes.
+    pub(crate) first: FirstStart,
     /// Where what has to be undone is recorded, where it was typed.
     pub(crate) state: Option<PathBuf>,
 }
@@ -46,9 +46,9 @@ pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
 async fn serve(options: UpOptions) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut signals = Signals::new()?;
-    let first = FirstStart { public: options.public };
     let data = DataDir::new(options.data);
-    let gateway = Arc::new(Gateway::start(data.clone(), clock, first).await?);
+    let is_first = !data.config().exists();
+    let gateway = Arc::new(Gateway::start(data.clone(), clock, options.first).await?);
     let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
     gateway.run().await?;
     let control = ControlServer::bind(&data).map_err(|e| {
@@ -59,6 +59,9 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let commands = tokio::spawn(control.serve(Arc::clone(&gateway)));
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
     tracing::info!(listen = listening.join(" "), data = %data.path().display(), "the gateway is up");
+    if is_first {
+        tracing::info!("{}", next_steps(data.path()));
+    }
     notify(NotifyState::Ready);
     let broken = loop {
         tokio::select! {
@@ -85,6 +88,16 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     }
     tracing::info!("the gateway has stopped");
     Ok(())
+}
+
+/// What to do after the first start.
+pub(crate) fn next_steps(data: &Path) -> String {
+    let here = if data == Path::new(SYSTEM_FOLDER) {
+        String::new()
+    } else {
+        format!(" --data {}", data.display())
+    };
+    format!("next: handfast{here} user add NAME, then handfast{here} profile NAME --out FOLDER")
 }
 
 async fn reload(gateway: &Gateway) {

@@ -116,7 +116,8 @@ impl Drop for Cli {
 fn first_start() -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first-start");
     let _ = fs::remove_dir_all(&path);
-    let first = FirstStart { public: Some("vpn.example.net".parse().unwrap()) };
+    let public = Some("vpn.example.net".parse().unwrap());
+    let first = FirstStart { public, ..FirstStart::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let started = Gateway::start(DataDir::new(&path), Arc::new(SystemClock), first);
     drop(runtime.block_on(started).unwrap());
