@@ -45,14 +45,17 @@ impl Permission {
             | Request::Status
             | Request::Sessions
             | Request::Events { .. }
-            | Request::Check => Self::Read,
+            | Request::Check
+            | Request::ConfigShow => Self::Read,
             Request::UserAdd { .. }
             | Request::UserDisable { .. }
             | Request::UserEnable { .. }
             | Request::UserRemove { .. }
             | Request::DeviceAdd { .. }
             | Request::DeviceRenew { .. }
-            | Request::DeviceRevoke { .. } => Self::Change,
+            | Request::DeviceRevoke { .. }
+            | Request::ConfigSet { .. }
+            | Request::Reload => Self::Change,
             Request::Kick { .. } => Self::Disconnect,
             Request::ProfileMaterial { .. } => Self::Keys,
         }

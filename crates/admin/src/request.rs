@@ -58,6 +58,13 @@ pub enum Request {
     },
     /// Verify the event chain, CRL, CA, configuration and environment. Answer: `Check`.
     Check,
+    /// The settings as the file has them. Answer: `Settings`.
+    ConfigShow,
+    /// Write other values for one key into the settings file: none for an empty list, or for a key that is
+    /// left out. Answer: `Settings`, with this key alone.
+    ConfigSet { key: String, values: Vec<String> },
+    /// Read the settings file again. Answer: `Reloaded`.
+    Reload,
 }
 
 impl Request {

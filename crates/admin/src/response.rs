@@ -44,6 +44,49 @@ pub enum Response {
     Events(EventPage),
     /// Findings.
     Check(CheckReport),
+    /// Settings.
+    Settings(Settings),
+    /// The settings were read again.
+    Reloaded(Reloaded),
+}
+
+/// Settings, as their file has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The file.
+    pub file: String,
+    /// Its keys.
+    pub settings: Vec<Setting>,
+}
+
+/// A key of the settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// With its sections: `vpn.push.routes`.
+    pub key: String,
+    /// As TOML writes it; nothing, where it is left out.
+    pub value: Option<String>,
+    /// Whether it is what an empty file would mean.
+    pub is_default: bool,
+    /// What brings it into force; nothing, where it is.
+    pub waits_for: Option<TakesEffect>,
+}
+
+/// What brings a setting into force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakesEffect {
+    /// Reading the file again.
+    Reload,
+    /// The next start of the gateway.
+    Start,
+}
+
+/// The settings were read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Keys whose values wait for the next start.
+    pub waiting: Vec<String>,
 }
 
 /// A user, in a listing.
@@ -299,6 +342,12 @@ pub struct Status {
     pub remotes: Vec<Remote>,
     /// The networks it hands addresses out of.
     pub networks: Vec<String>,
+    /// What clients are told beyond their addresses, in OpenVPN's words.
+    #[serde(default)]
+    pub pushes: Vec<String>,
+    /// Keys of the settings file whose values wait for the next start.
+    #[serde(default)]
+    pub waiting: Vec<String>,
     /// Open sessions.
     pub sessions: u32,
     /// Users, devices.

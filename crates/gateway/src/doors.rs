@@ -26,6 +26,9 @@ pub trait Door: Send + Sync + Debug {
     /// What is not on this machine as it was made for the door, in words.
     fn changed(&self) -> BoxFuture<'_, Vec<String>>;
 
+    /// Makes all of that as it was made, now.
+    fn put_back(&self) -> BoxFuture<'_, ()>;
+
     /// The counters since it was opened.
     fn counters(&self) -> BoxFuture<'_, Counters>;
 }
@@ -70,6 +73,13 @@ impl Doors {
             changed.extend(door.changed().await);
         }
         changed
+    }
+
+    /// Makes all of that as it was made, now.
+    pub async fn put_back(&self) {
+        for door in self.present() {
+            door.put_back().await;
+        }
     }
 
     /// The counters of all doors together.
@@ -161,6 +171,10 @@ mod tests {
 
         fn changed(&self) -> BoxFuture<'_, Vec<String>> {
             Box::pin(async { Vec::new() })
+        }
+
+        fn put_back(&self) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
         }
 
         fn counters(&self) -> BoxFuture<'_, Counters> {

@@ -13,7 +13,7 @@ use store::{NameError, OpenError, StoreError};
 use vpn::VpnError;
 use wire::push::PushOptionError;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, EditError};
 use crate::data::DataError;
 use crate::words::{revoke_reason, seconds};
 
@@ -30,6 +30,8 @@ pub enum GatewayError {
     Data(DataError),
     /// The settings are wrong.
     Config(ConfigError),
+    /// A key was not set.
+    Setting(EditError),
     /// The CA's certificate can't be trusted by TLS.
     Anchor(AnchorError),
     /// TLS could not be set up.
@@ -118,6 +120,7 @@ impl Display for GatewayError {
             Self::Authority(error) => error.fmt(f),
             Self::Data(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
+            Self::Setting(error) => error.fmt(f),
             Self::Anchor(_) | Self::Tls(_) => f.write_str("TLS can't be set up"),
             Self::Push { option, .. } => write!(f, "`{option}` cannot be pushed"),
             Self::TlsAuthKey => f.write_str("the tls-auth key in the store can't be read"),
@@ -158,6 +161,7 @@ impl Error for GatewayError {
             Self::Authority(error) => error.source(),
             Self::Data(error) => error.source(),
             Self::Config(error) => error.source(),
+            Self::Setting(error) => error.source(),
             Self::Anchor(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Push { error, .. } => Some(error),
@@ -193,6 +197,7 @@ from!(
     Authority(AuthorityError),
     Data(DataError),
     Config(ConfigError),
+    Setting(EditError),
     Anchor(AnchorError),
     Tls(rustls::Error),
     Vpn(VpnError)

@@ -5,7 +5,7 @@ use admin::failure::{Failure, FailureKind};
 use authority::AuthorityError;
 use store::{Fault, OpenError, Refused, StoreError};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, EditError};
 use crate::connect::ConnectError;
 use crate::data::DataError;
 use crate::error::GatewayError;
@@ -17,7 +17,9 @@ impl From<GatewayError> for Failure {
             GatewayError::Open(error) => from_open(error),
             GatewayError::Authority(error) => from_authority(error),
             GatewayError::Data(error) => from_data(error),
-            GatewayError::Config(error) => from_config(error),
+            GatewayError::Config(error) | GatewayError::Setting(EditError::Config(error)) => {
+                from_config(error)
+            }
             other => with_causes(explained(other), other),
         }
         .hints(hints(&error))
@@ -61,7 +63,7 @@ fn explained(error: &GatewayError) -> Failure {
 fn kind(error: &GatewayError) -> FailureKind {
     use GatewayError as E;
     match error {
-        E::BadName { .. } | E::LongName { .. } => FailureKind::Usage,
+        E::BadName { .. } | E::LongName { .. } | E::Setting(_) => FailureKind::Usage,
         E::NothingToRevoke { .. } | E::Disabled { .. } | E::Revoked { .. } | E::Expired { .. } => {
             FailureKind::Conflict
         }
@@ -105,6 +107,9 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::Expired { device, .. } => vec![again(device)],
         E::NoPublicName { file } => vec![format!("put names into {}", file.display())],
         E::NotRunning { .. } => vec!["start one: handfast up".into()],
+        E::Setting(EditError::UnknownKey { .. }) => {
+            vec!["all keys and their values: handfast config show".into()]
+        }
         E::NoSuchSession => vec!["see who is connected: handfast sessions".into()],
         E::TlsAuthKey => vec!["restore the data folder from a backup".into()],
         E::NoCrl => vec!["start the gateway once: handfast up".into()],
@@ -113,6 +118,7 @@ fn hints(error: &GatewayError) -> Vec<String> {
         | E::Authority(_)
         | E::Data(_)
         | E::Config(_)
+        | E::Setting(_)
         | E::Anchor(_)
         | E::Tls(_)
         | E::BadName { .. } => Vec::new(),

@@ -7,6 +7,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use admin::response::Reloaded;
 use authority::Authority;
 use clock::Clock;
 use pki::{ClockTime, GatewayVerifier};
@@ -223,6 +224,15 @@ impl Gateway {
         Ok(config)
     }
 
+    /// Reads the settings again, as at a hangup, and puts back what others have changed on the machine.
+    pub(crate) async fn reload_and_mend(&self) -> Result<Reloaded, GatewayError> {
+        self.at.running()?;
+        self.reload().await?;
+        self.at.doors.put_back().await;
+        let waiting = self.at.only_at_start(&Config::load(&self.at.data.config())?);
+        Ok(Reloaded { waiting: waiting.into_iter().map(str::to_owned).collect() })
+    }
+
     /// The TLS settings of the VPN door: both certificates, clients by the CA and the current view.
     pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>, GatewayError> {
         let records = Arc::new(self.at.view.clone());
@@ -278,7 +288,8 @@ impl Gateway {
     }
 }
 
-fn push_policy(config: &Config) -> Result<PushPolicy, GatewayError> {
+/// What these settings push, if all of it can be.
+pub(crate) fn push_policy(config: &Config) -> Result<PushPolicy, GatewayError> {
     PushPolicy::new(&config.vpn).map_err(|(option, error)| GatewayError::Push { option, error })
 }
 

@@ -94,7 +94,7 @@ impl TunnelNetwork {
     }
 }
 
-/// Looks at what was set up. Keeps nothing of it alive.
+/// Looks at what was set up, and has it mended. Keeps nothing of it alive.
 #[derive(Clone, Debug)]
 pub struct NetworkView(Arc<Mutex<Machine>>);
 
@@ -102,6 +102,11 @@ impl NetworkView {
     /// What is not as it was made, in words.
     pub async fn changes(&self) -> Vec<String> {
         watch::changes(&self.0).await.iter().map(ToString::to_string).collect()
+    }
+
+    /// Makes everything as it was made, now.
+    pub async fn put_back(&self) {
+        watch::mend(&self.0, &mut Vec::new()).await;
     }
 }
 

@@ -18,6 +18,8 @@ pub struct PushPolicy {
     network6: Option<Net6>,
     before_addresses: Vec<PushOption>,
     after_addresses: Vec<PushOption>,
+    /// What the settings add, in OpenVPN's words.
+    said: Vec<String>,
 }
 
 impl PushPolicy {
@@ -41,7 +43,13 @@ impl PushPolicy {
             after_addresses.push(PushOption::ExplicitExitNotify(1));
         }
         let (network, network6) = (settings.network, settings.network6);
-        Ok(Self { network, network6, before_addresses, after_addresses })
+        let said = texts(settings);
+        Ok(Self { network, network6, before_addresses, after_addresses, said })
+    }
+
+    /// What the settings add to addresses and timers, in OpenVPN's words.
+    pub fn said(&self) -> &[String] {
+        &self.said
     }
 
     /// The options for one device; the session adds cipher, peer-id and protocol flags.

@@ -27,15 +27,29 @@ pub(super) fn settings(at: &Context) -> Finding {
             format!("put the gateway's host name or address into {}", path.display()),
         ),
         Ok(config) if config != *at.config() => {
-            let waiting = at.config().only_at_start(&config);
+            let waiting = at.only_at_start(&config);
             let mend = match waiting.as_slice() {
-                [] => "have the gateway read it again: kill -HUP, or systemctl reload handfast"
-                    .to_owned(),
+                [] => "have the gateway read it again: handfast reload".to_owned(),
                 keys => format!("restart the gateway for {}", keys.join(", ")),
             };
             warning(SUBJECT, "the file was changed since it was read", mend)
         }
-        Ok(_) => good(SUBJECT, format!("{} is right", path.display())),
+        Ok(config) => match at.only_at_start(&config).as_slice() {
+            [] => good(SUBJECT, format!("{} is right", path.display())),
+            keys => warning(
+                SUBJECT,
+                format!("changed since the start and not in force: {}", keys.join(", ")),
+                "restart the gateway: systemctl restart handfast",
+            ),
+        },
+    }
+}
+
+/// What every client is told beyond its addresses.
+pub(super) fn pushes(at: &Context) -> Finding {
+    match at.view.policy().push.said() {
+        [] => good("pushes", "nothing but addresses: clients reach the gateway itself"),
+        options => good("pushes", options.join(", ")),
     }
 }
 

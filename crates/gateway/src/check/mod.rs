@@ -15,6 +15,7 @@ pub(crate) use records::RecordsCheck;
 pub(crate) async fn check(at: &Context) -> CheckReport {
     let mut findings = RecordsCheck { at }.findings().await;
     findings.push(machine::settings(at));
+    findings.push(machine::pushes(at));
     findings.extend(machine::machine(at));
     if at.doors.is_any_open() {
         findings.push(machine::in_force(&at.doors.changed().await));

@@ -10,11 +10,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use admin::transport::Transport;
+pub use edit::{EditError, Setting, set};
 pub use error::{ConfigError, Place, Problem};
 pub use template::{FirstConfig, random_ula};
 pub use values::{PublicName, PublicUrl, ValueError};
 pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
+mod edit;
 mod error;
 mod schema;
 mod template;

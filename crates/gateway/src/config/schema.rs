@@ -104,7 +104,7 @@ fn problem(section: &Section, path: &str, key: &str) -> Problem {
     Problem::UnknownKey {
         section: path.to_owned(),
         key: key.to_owned(),
-        nearest: nearest(key, &known),
+        nearest: nearest_key(key, &known),
         known,
     }
 }
@@ -120,7 +120,7 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// The known name that is at most a third of its letters away from `word`.
-fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(super) fn nearest_key<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let near = known.iter().map(|k| (distance(word, k), *k)).min()?;
     (near.0 <= near.1.len().div_ceil(3)).then_some(near.1)
 }
@@ -174,6 +174,6 @@ mod tests {
 
     #[test]
     fn a_word_like_no_key_has_no_nearest_one() {
-        assert_eq!(nearest("zebra", &["network", "nat"]), None);
+        assert_eq!(nearest_key("zebra", &["network", "nat"]), None);
     }
 }

@@ -37,6 +37,8 @@ impl Deed {
                 ("profile handed out", device.to_string())
             }
             Request::Kick { target } => ("sessions closed", kicked(target)),
+            Request::ConfigSet { key, .. } => ("setting changed", key.clone()),
+            Request::Reload => ("settings read again", String::new()),
             Request::UserList
             | Request::UserShow { .. }
             | Request::DeviceList { .. }
@@ -46,7 +48,8 @@ impl Deed {
             | Request::Status
             | Request::Sessions
             | Request::Events { .. }
-            | Request::Check => return None,
+            | Request::Check
+            | Request::ConfigShow => return None,
         };
         Some(Self { what, subject })
     }

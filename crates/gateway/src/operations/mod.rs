@@ -17,12 +17,12 @@ use events::Log;
 use journal::Deed;
 use material::Material;
 use sessions::Sessions;
+use settings::SettingsFile;
 use status::Overview;
 use store::Actor;
 use users::Users;
 
 use crate::check::check;
-use crate::context::Context;
 use crate::control::Execute;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
@@ -35,6 +35,7 @@ mod journal;
 mod material;
 mod names;
 mod sessions;
+mod settings;
 pub(crate) mod status;
 mod users;
 pub(crate) mod views;
@@ -50,7 +51,7 @@ impl Execute for Gateway {
                 return Err(not_allowed(caller));
             }
             let (by, deed) = (author(caller), Deed::of(&request));
-            let response = carry_out(self.context(), &by, request).await?;
+            let response = carry_out(self, &by, request).await?;
             if changed_something(&response) {
                 journal::note(&by, deed);
             }
@@ -59,9 +60,14 @@ impl Execute for Gateway {
     }
 }
 
-async fn carry_out(at: &Context, by: &Actor, request: Request) -> Result<Response, GatewayError> {
+async fn carry_out(
+    gateway: &Gateway,
+    by: &Actor,
+    request: Request,
+) -> Result<Response, GatewayError> {
     use Request as Q;
     use Response as R;
+    let at = gateway.context();
     match request {
         Q::UserAdd { name } => Users { at }.add(by, &name).await.map(R::User),
         Q::UserList => Users { at }.list().await.map(R::Users),
@@ -92,6 +98,9 @@ async fn carry_out(at: &Context, by: &Actor, request: Request) -> Result<Respons
             Log { at }.events(after, limit, wait_ms).await.map(R::Events)
         }
         Q::Check => Ok(R::Check(check(at).await)),
+        Q::ConfigShow => SettingsFile { at }.show().map(R::Settings),
+        Q::ConfigSet { key, values } => SettingsFile { at }.set(&key, &values).map(R::Settings),
+        Q::Reload => gateway.reload_and_mend().await.map(R::Reloaded),
     }
 }
 

@@ -8,6 +8,7 @@ use super::devices::Devices;
 use super::material::remotes;
 use super::views::current;
 use crate::check::RecordsCheck;
+use crate::config::Config;
 use crate::context::Context;
 use crate::error::GatewayError;
 use crate::metrics::Gauges;
@@ -36,6 +37,8 @@ impl Overview<'_> {
             listen: vpn.listen.iter().map(ToString::to_string).collect(),
             remotes: remotes(&policy.config),
             networks,
+            pushes: policy.push.said().to_vec(),
+            waiting: self.waiting().into_iter().map(str::to_owned).collect(),
             sessions: small(counters.sessions),
             users: small(gauges.users),
             devices: small(gauges.devices),
@@ -51,6 +54,12 @@ impl Overview<'_> {
             figures: self.at.metrics.figures(&counters, &gauges),
             warnings: self.warnings().await,
         })
+    }
+
+    /// What of the settings file waits for the next start, where it can be read.
+    fn waiting(&self) -> Vec<&'static str> {
+        let file = Config::load(&self.at.data.config());
+        file.map(|file| self.at.only_at_start(&file)).unwrap_or_default()
     }
 
     /// Writes the counters since the start to the log.

@@ -86,6 +86,10 @@ impl Door for VpnHandle {
         Box::pin(self.network.changes())
     }
 
+    fn put_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.network.put_back())
+    }
+
     fn counters(&self) -> BoxFuture<'_, Counters> {
         Box::pin(async {
             let figures = self.server.figures().await;

@@ -193,6 +193,11 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Kick(kick) => Action::Ask(Request::Kick { target: kick_target(kick)? }),
         Command::Events(events) => understand_events(&events),
         Command::Check => Action::Ask(Request::Check),
+        Command::Config(typed::Config::Show) => Action::Ask(Request::ConfigShow),
+        Command::Config(typed::Config::Set { key, values }) => {
+            Action::Ask(Request::ConfigSet { key, values })
+        }
+        Command::Reload => Action::Ask(Request::Reload),
         Command::Completions { shell } => Action::Completions { shell },
         Command::Manual { out } => Action::Manual { out },
         Command::Service(command) => {

@@ -63,6 +63,11 @@ pub(crate) enum Command {
     Events(Events),
     /// Check data, configuration and environment, with the mend for each finding
     Check,
+    /// The gateway's settings: show them, or set one and keep the rest of the file
+    #[command(subcommand)]
+    Config(Config),
+    /// Have the running gateway read its settings again; sessions stay
+    Reload,
     /// The gateway as a systemd service
     #[command(subcommand)]
     Service(Service),
@@ -366,6 +371,20 @@ pub(crate) struct Events {
     /// Go on as they happen, with --json one event a line
     #[arg(long)]
     pub(crate) follow: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show every key, its value, and what is not in force yet
+    Show,
+    /// Set one key: `config set vpn.push.routes 192.168.10.0/24 10.9.0.0/16`
+    Set {
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// Several for a list; none for an empty list, or to leave the key out
+        #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+        values: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

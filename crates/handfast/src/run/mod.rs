@@ -115,6 +115,8 @@ fn as_json(response: &Response) -> Output {
         Response::Kicked(answer) => Output::json(answer),
         Response::Events(answer) => Output::json(&answer.events),
         Response::Check(answer) => Output::json(&answer.findings),
+        Response::Settings(answer) => Output::json(answer),
+        Response::Reloaded(answer) => Output::json(answer),
         // Holds keys; its command prints what was written instead.
         Response::Profile(answer) => Output::json(&answer.name),
     }

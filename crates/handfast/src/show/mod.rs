@@ -11,6 +11,7 @@ pub(crate) mod check;
 pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod session;
+pub(crate) mod settings;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod time;
@@ -37,6 +38,9 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         (_, Response::Kicked(kicked)) => session::kicked(kicked),
         (_, Response::Events(page)) => event::listing(&page.events, width),
         (_, Response::Check(report)) => check::text(report),
+        (Request::ConfigSet { .. }, Response::Settings(settings)) => settings::changed(settings),
+        (_, Response::Settings(settings)) => settings::listing(settings),
+        (_, Response::Reloaded(reloaded)) => settings::reloaded(reloaded),
         // Profiles are written to files, never printed: they hold keys.
         (_, Response::Profile(material)) => format!("{}\n", material.name),
     }

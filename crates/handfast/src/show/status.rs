@@ -16,6 +16,7 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
         ("listening", list(&status.listen)),
         ("reached at", reached_at(status)),
         ("networks", list(&status.networks)),
+        ("pushes", list(&status.pushes)),
         ("users", format!("{}, devices {}", status.users, status.devices)),
         ("sessions", status.sessions.to_string()),
         ("data path", status.data_path.clone()),
@@ -25,6 +26,9 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
         ("refusals", counts(&status.refusals)),
         ("drops", counts(&status.drops)),
     ]);
+    if !status.waiting.is_empty() {
+        text.push_str(&format!("waiting for the next start: {}\n", list(&status.waiting)));
+    }
     for warning in &status.warnings {
         text.push_str(&format!("warning: {}\n", visible(warning)));
     }

@@ -144,3 +144,23 @@ fn a_device_without_a_certificate_is_not_said_to_be_revoked() {
     let said = cli.fails(4, "device revoke carol");
     assert!(said.contains("nothing to revoke"), "{said}");
 }
+
+#[test]
+fn a_setting_that_is_wrong_is_refused_and_the_file_stays_as_it_was() {
+    let cli = Cli::with_data();
+    let file = cli.path("data/handfast.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        cli.fails(2, "config set vpn.push.rutes 10.9.0.0/16"),
+        "error: there is no key `vpn.push.rutes`; did you mean `vpn.push.routes`?\n\
+         hint:  all keys and their values: handfast config show\n"
+    );
+    let said = cli.fails(7, "config set vpn.ping 0");
+    assert!(said.contains("vpn.ping is 0 s; choose 1 to 3600"), "{said}");
+    cli.fails(2, "config set vpn.nat perhaps");
+    cli.fails(6, "reload");
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    cli.ok("config set vpn.ping 7");
+    let lines = |text: &str| text.lines().filter(|line| !line.starts_with("ping =")).count();
+    assert_eq!(lines(&fs::read_to_string(&file).unwrap()), lines(&before));
+}

@@ -87,6 +87,39 @@ fn prometheus_own_tool_finds_nothing_to_say_about_the_figures() {
 }
 
 #[test]
+fn settings_are_set_read_again_and_what_waits_for_a_start_is_named() {
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    assert_eq!(
+        cli.ok("config set vpn.push.routes 192.168.10.0/24 10.9.0.0/16"),
+        "vpn.push.routes = [\"192.168.10.0/24\", \"10.9.0.0/16\"]\n\
+         not in force yet: handfast reload\n"
+    );
+    assert_eq!(
+        cli.ok("config set vpn.ping 7"),
+        "vpn.ping = 7\nnot in force yet: it waits for the gateway's next start\n"
+    );
+    let shown = cli.ok("config show");
+    assert!(shown.contains("\"10.9.0.0/16\"]  # not in force: handfast reload\n"), "{shown}");
+    assert!(cli.ok("check").contains("the file was changed since it was read"));
+    for _ in 0..2 {
+        assert_eq!(
+            cli.ok("reload"),
+            "settings were read again; sessions stay\nwaiting for the next start: vpn.ping\n"
+        );
+    }
+    let checked = cli.ok("check");
+    assert!(checked.contains("changed since the start and not in force: vpn.ping\n"), "{checked}");
+    assert!(checked.contains("route 192.168.10.0 255.255.255.0, route 10.9.0.0"), "{checked}");
+    let status = squeezed(&cli.ok("status"));
+    assert!(status.contains("\npushes route 192.168.10.0 255.255.255.0"), "{status}");
+    assert!(status.contains("\nwaiting for the next start: vpn.ping\n"), "{status}");
+    let shown = cli.ok("config show");
+    assert!(shown.contains("vpn.ping = 7  # not in force: it waits"), "{shown}");
+    assert!(!shown.contains("handfast reload"), "{shown}");
+}
+
+#[test]
 fn events_are_followed_as_they_happen() {
     let cli = Cli::with_data();
     let _gateway = Running::on(&cli);
@@ -118,6 +151,10 @@ impl Door for OneSession {
 
     fn changed(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async { Vec::new() })
+    }
+
+    fn put_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 
     fn counters(&self) -> BoxFuture<'_, Counters> {

@@ -46,6 +46,9 @@ fn every_json_answer_is_as_the_schema_says() {
         ("kick", "kick --session 7"),
         ("events", "events"),
         ("user remove", "user remove alice"),
+        ("config set", "config set vpn.ping 7"),
+        ("config show", "config show"),
+        ("reload", "reload"),
     ] {
         let output = cli.command(&format!("{words} --json")).output().unwrap();
         assert!(output.status.success(), "{words}: {output:?}");

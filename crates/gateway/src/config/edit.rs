@@ -1,0 +1,256 @@
+//! One key of `handfast.toml` given another value; all else in the file stays, comments too.
+//!
+//! Text in, text out: it reads and writes no file. Invariant: what comes out was read again, and is valid.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+
+use toml_edit::{Array, DocumentMut, Item, Table, Value};
+
+use super::schema::nearest_key;
+use super::{Config, ConfigError, PublicUrl};
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The key with its sections: `vpn.push.routes`.
+    pub key: String,
+    /// The value as the file would have it; nothing, where it is optional and left out.
+    pub value: Option<String>,
+}
+
+/// Why a key was not set.
+#[derive(Debug)]
+pub enum EditError {
+    /// There is no such key.
+    UnknownKey {
+        /// What was asked for.
+        key: String,
+        /// The known key that looks most like it.
+        nearest: Option<String>,
+    },
+    /// It takes no such value.
+    BadValue {
+        /// The key.
+        key: String,
+        /// What it takes.
+        wanted: &'static str,
+    },
+    /// The file would not be valid with it, or is not so already.
+    Config(ConfigError),
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    List,
+    Number,
+    Switch,
+    Text,
+}
+
+impl Config {
+    /// Every key with its value, in the order of their names.
+    pub fn settings(&self) -> Vec<Setting> {
+        let present = leaves(self);
+        let value = |key: &str| {
+            let found = present.iter().find(|(name, _)| name == key);
+            found.map(|(_, value)| value.to_string())
+        };
+        let all = leaves(&with_all_keys()).into_iter();
+        all.map(|(key, _)| Setting { value: value(&key), key }).collect()
+    }
+}
+
+/// The file's text with another value for a key: none for an empty list, or for a key that is left out.
+///
+/// # Errors
+/// When the key or the value is wrong, alone or beside the others.
+pub fn set(file: &Path, text: &str, key: &str, values: &[String]) -> Result<String, EditError> {
+    let kind = kind_of(key)?;
+    let Ok(mut document) = text.parse::<DocumentMut>() else {
+        let wrong = Config::parse(file, text).err();
+        return Err(wrong.map_or_else(|| bad(key, "a file in TOML"), EditError::Config));
+    };
+    let (sections, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut table: &mut Table = document.as_table_mut();
+    for section in sections.split('.') {
+        let inner = table.entry(section).or_insert_with(|| Item::Table(Table::new()));
+        table = inner.as_table_mut().ok_or_else(|| bad(key, "a section of its own"))?;
+    }
+    match value(key, kind, values)? {
+        None => drop(table.remove(name)),
+        Some(value) => put(table, name, value),
+    }
+    let text = document.to_string();
+    Config::parse(file, &text).map_err(EditError::Config)?;
+    Ok(text)
+}
+
+/// In the place of the former value, whose comments stay.
+fn put(table: &mut Table, name: &str, mut value: Value) {
+    match table.get_mut(name) {
+        Some(item) => {
+            if let Some(former) = item.as_value() {
+                *value.decor_mut() = former.decor().clone();
+            }
+            *item = Item::Value(value);
+        }
+        None => drop(table.insert(name, Item::Value(value))),
+    }
+}
+
+fn value(key: &str, kind: Kind, values: &[String]) -> Result<Option<Value>, EditError> {
+    let one = || match values {
+        [one] => Ok(one.as_str()),
+        _ => Err(bad(key, "one value")),
+    };
+    Ok(Some(match kind {
+        Kind::List => Value::Array(values.iter().map(String::as_str).collect::<Array>()),
+        _ if values.is_empty() && OPTIONAL.contains(&key) => return Ok(None),
+        Kind::Number => {
+            let number = one()?.parse::<i64>();
+            number.map_err(|_| bad(key, "a number"))?.into()
+        }
+        Kind::Switch => {
+            let switch = one()?.parse::<bool>();
+            switch.map_err(|_| bad(key, "true or false"))?.into()
+        }
+        Kind::Text => one()?.into(),
+    }))
+}
+
+fn bad(key: &str, wanted: &'static str) -> EditError {
+    EditError::BadValue { key: key.to_owned(), wanted }
+}
+
+fn kind_of(key: &str) -> Result<Kind, EditError> {
+    let all = leaves(&with_all_keys());
+    let Some((_, value)) = all.iter().find(|(name, _)| name == key) else {
+        let known: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        let nearest = nearest_key(key, &known).map(str::to_owned);
+        return Err(EditError::UnknownKey { key: key.to_owned(), nearest });
+    };
+    Ok(match value {
+        toml::Value::Array(_) => Kind::List,
+        toml::Value::Integer(_) => Kind::Number,
+        toml::Value::Boolean(_) => Kind::Switch,
+        _ => Kind::Text,
+    })
+}
+
+/// With the keys that may be left out.
+fn with_all_keys() -> Config {
+    let mut config = Config::default();
+    config.vpn.network6 = Some(super::random_ula([0; 8]));
+    config.ca.public_url = "http://vpn.example.org".parse::<PublicUrl>().ok();
+    config
+}
+
+fn leaves(config: &Config) -> Vec<(String, toml::Value)> {
+    let mut found = Vec::new();
+    // Settings are made of what TOML has.
+    if let Ok(table) = toml::Table::try_from(config) {
+        gather(&table, "", &mut found);
+    }
+    found
+}
+
+fn gather(table: &toml::Table, path: &str, found: &mut Vec<(String, toml::Value)>) {
+    for (name, value) in table {
+        let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match value {
+            toml::Value::Table(inner) => gather(inner, &key, found),
+            value => found.push((key, value.clone())),
+        }
+    }
+}
+
+impl Display for EditError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { key, nearest: Some(nearest) } => {
+                write!(f, "there is no key `{key}`; did you mean `{nearest}`?")
+            }
+            Self::UnknownKey { key, nearest: None } => write!(f, "there is no key `{key}`"),
+            Self::BadValue { key, wanted } => write!(f, "{key} takes {wanted}"),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for EditError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Config(error) => error.source(),
+            Self::UnknownKey { .. } | Self::BadValue { .. } => None,
+        }
+    }
+}
+
+/// Keys that may be left out.
+const OPTIONAL: [&str; 2] = ["vpn.network6", "ca.public_url"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FirstConfig;
+
+    #[test]
+    fn a_key_is_set_where_it_stands_and_every_comment_stays() {
+        let text = FirstConfig::default().text().replace("nat = true", "nat = true # ours");
+        let all = [
+            ("vpn.push.routes", vec!["10.9.0.0/16", "fd09::/64"]),
+            ("vpn.nat", vec!["false"]),
+            ("vpn.ping", vec!["7"]),
+            ("vpn.interface", vec!["hf1"]),
+            ("vpn.network6", vec!["fd09:1::/64"]),
+            ("public.names", vec![]),
+        ];
+        let mut edited = text.clone();
+        for (key, values) in all {
+            edited = set_in(&edited, key, &values).expect("set");
+        }
+        let comments = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter_map(|line| Some(line.split_once('#')?.1.to_owned()));
+            lines.collect()
+        };
+        assert_eq!(comments(&edited), comments(&text));
+        assert!(edited.contains("nat = false # ours\n"), "{edited}");
+        let config = Config::parse(Path::new("x"), &edited).expect("valid");
+        assert_eq!((config.vpn.ping, config.vpn.nat, config.vpn.push.routes.len()), (7, false, 2));
+        let without = set_in(&edited, "vpn.network6", &[]).expect("left out");
+        assert_eq!(Config::parse(Path::new("x"), &without).expect("valid").vpn.network6, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_nothing_comes_out() {
+        let text = FirstConfig::default().text();
+        let said = |key: &str, values: &[&str]| set_in(&text, key, values).unwrap_err().to_string();
+        assert_eq!(
+            said("vpn.push.route", &["10.9.0.0/16"]),
+            "there is no key `vpn.push.route`; did you mean `vpn.push.routes`?"
+        );
+        assert_eq!(said("vpn.nat", &["maybe"]), "vpn.nat takes true or false");
+        assert_eq!(said("vpn.ping", &["1", "2"]), "vpn.ping takes one value");
+        assert!(said("vpn.ping", &["0"]).contains("vpn.ping is 0 s; choose 1 to 3600"));
+        assert!(said("vpn.push.routes", &["10.9.0.1/16"]).contains("10.9.0.0/16"));
+    }
+
+    #[test]
+    fn every_key_is_listed_with_its_value() {
+        let settings = Config::default().settings();
+        let value = |key: &str| {
+            settings.iter().find(|setting| setting.key == key).expect("listed").value.clone()
+        };
+        assert_eq!(value("vpn.listen").as_deref(), Some(r#"["udp:[::]:1194"]"#));
+        assert_eq!(value("vpn.push.redirect_gateway").as_deref(), Some("false"));
+        assert_eq!(value("vpn.network6"), None);
+    }
+
+    fn set_in(text: &str, key: &str, values: &[&str]) -> Result<String, EditError> {
+        let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+        set(Path::new("/d/handfast.toml"), text, key, &values)
+    }
+}

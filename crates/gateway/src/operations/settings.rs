@@ -1,0 +1,65 @@
+//! The settings file over the control socket: shown, and one key set.
+//!
+//! What is in force comes from elsewhere: a reload, or a start. Invariant: a file that would not be valid is
+//! not written.
+
+use std::path::Path;
+
+use admin::response::{Setting, Settings, TakesEffect};
+
+use crate::config::{Config, ConfigError, set};
+use crate::context::Context;
+use crate::error::GatewayError;
+use crate::gateway::push_policy;
+
+/// The settings file of what these handles are of.
+pub(super) struct SettingsFile<'a> {
+    pub(super) at: &'a Context,
+}
+
+impl SettingsFile<'_> {
+    /// What it says, and what of that is not in force.
+    pub(super) fn show(&self) -> Result<Settings, GatewayError> {
+        let file = Config::load(&self.at.data.config())?;
+        Ok(self.described(&file, |_| true))
+    }
+
+    /// Writes another value for a key into it.
+    pub(super) fn set(&self, key: &str, values: &[String]) -> Result<Settings, GatewayError> {
+        let path = self.at.data.config();
+        let text = set(&path, &read(&path)?, key, values)?;
+        let config = Config::parse(&path, &text)?;
+        push_policy(&config)?;
+        self.at.data.write_whole(&path, text.as_bytes())?;
+        Ok(self.described(&config, |name| name == key))
+    }
+
+    fn described(&self, file: &Config, is_wanted: impl Fn(&str) -> bool) -> Settings {
+        let (present, defaults) = (self.at.config().settings(), Config::default().settings());
+        let described = file.settings().into_iter().zip(present).zip(defaults);
+        let wanted = described.filter(|((setting, _), _)| is_wanted(&setting.key));
+        let settings = wanted.map(|((setting, before), default)| Setting {
+            is_default: setting.value == default.value,
+            waits_for: self.waits_for(file, &setting.key, setting.value != before.value),
+            key: setting.key,
+            value: setting.value,
+        });
+        let file = self.at.data.config().display().to_string();
+        Settings { file, settings: settings.collect() }
+    }
+
+    fn waits_for(&self, file: &Config, key: &str, is_unread: bool) -> Option<TakesEffect> {
+        let is_running = self.at.doors.is_any_open();
+        let at_start = self.at.only_at_start(file).contains(&key);
+        match (is_running, at_start, is_unread) {
+            (true, true, _) | (false, _, true) => Some(TakesEffect::Start),
+            (true, false, true) => Some(TakesEffect::Reload),
+            (_, _, false) => None,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })
+}
