@@ -98,10 +98,19 @@ pub(crate) struct ProfileOrder {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServiceOrder {
     pub(crate) install: bool,
-    pub(crate) first: FirstStart,
+    pub(crate) what: Serviced,
     pub(crate) data: PathBuf,
     pub(crate) dry_run: bool,
     pub(crate) root: Option<PathBuf>,
+}
+
+/// Whose unit it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Serviced {
+    /// The gateway's, and what its first start is told.
+    Gateway(FirstStart),
+    /// The clients'.
+    Client,
 }
 
 /// Which server to connect to.
@@ -290,11 +299,14 @@ fn understand_events(events: &typed::Events) -> Action {
 }
 
 fn understand_service(command: typed::Service, data: PathBuf) -> Result<ServiceOrder, Failure> {
-    let (install, first, how) = match command {
-        typed::Service::Install { first, how } => (true, first_start(first)?, how),
-        typed::Service::Remove { how } => (false, FirstStart::default(), how),
+    let gateway = Serviced::Gateway;
+    let (install, what, how) = match command {
+        typed::Service::Install { first, how } => (true, gateway(first_start(first)?), how),
+        typed::Service::Remove { how } => (false, gateway(FirstStart::default()), how),
+        typed::Service::InstallClient { how } => (true, Serviced::Client, how),
+        typed::Service::RemoveClient { how } => (false, Serviced::Client, how),
     };
-    Ok(ServiceOrder { install, first, data, dry_run: how.dry_run, root: how.root })
+    Ok(ServiceOrder { install, what, data, dry_run: how.dry_run, root: how.root })
 }
 
 fn profile_order(device: &str, renew: bool, files: typed::Files) -> Result<ProfileOrder, Failure> {

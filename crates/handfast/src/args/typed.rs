@@ -401,6 +401,16 @@ pub(crate) enum Service {
         #[command(flatten)]
         how: ServiceHow,
     },
+    /// Write the unit of clients that are always connected, handfast-connect@NAME
+    InstallClient {
+        #[command(flatten)]
+        how: ServiceHow,
+    },
+    /// Take that unit away; clients that run go on until they are stopped
+    RemoveClient {
+        #[command(flatten)]
+        how: ServiceHow,
+    },
 }
 
 #[derive(Debug, Args)]

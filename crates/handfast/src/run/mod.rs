@@ -14,6 +14,7 @@ use crate::show::{self, table::Width};
 mod ask;
 mod authority;
 mod bench;
+mod client_unit;
 mod connect;
 mod csr;
 mod demo;

@@ -11,14 +11,19 @@ use gateway::FirstStart;
 use gateway::data::DataDir;
 use sysio::{Folder, FolderError};
 
+use super::client_unit;
 use super::output::Output;
 use super::unit::{SYSUSERS, Unit};
-use crate::args::order::ServiceOrder;
+use crate::args::order::{ServiceOrder, Serviced};
 
 pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
-    let plan = if order.install { install(&order)? } else { remove(&order) };
-    let is_new = order.install && order.root.is_none() && !order.dry_run;
-    let is_first = is_new && !DataDir::new(&order.data).config().exists();
+    let plan = match (&order.what, order.install) {
+        (Serviced::Gateway(first), true) => install(&order, first)?,
+        (Serviced::Gateway(_), false) => remove(&order),
+        (Serviced::Client, true) => install_client(&order)?,
+        (Serviced::Client, false) => remove_client(&order),
+    };
+    let next = next_steps(&order);
     let mut text = String::new();
     for step in &plan {
         text.push_str(&step.words(order.dry_run));
@@ -26,11 +31,18 @@ pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
             step.take(order.root.as_deref().unwrap_or(Path::new("/")))?;
         }
     }
-    if is_first {
-        text.push_str(&super::up::next_steps(&order.data));
-        text.push('\n');
-    }
+    text.push_str(&next);
     Ok(Output::done(text))
+}
+
+/// What to do when that is done; nothing where it was done before.
+fn next_steps(order: &ServiceOrder) -> String {
+    match order.what {
+        _ if !order.install || order.dry_run || order.root.is_some() => String::new(),
+        Serviced::Client => client_unit::NEXT.to_owned(),
+        Serviced::Gateway(_) if DataDir::new(&order.data).config().exists() => String::new(),
+        Serviced::Gateway(_) => super::up::next_steps(&order.data) + "\n",
+    }
 }
 
 /// What `up` is told, as words of its command line.
@@ -55,12 +67,12 @@ enum Step {
     Run { program: &'static str, arguments: Vec<&'static str> },
 }
 
-fn install(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
+fn install(order: &ServiceOrder, first: &FirstStart) -> Result<Vec<Step>, Failure> {
     let binary = this_binary()?;
     if order.root.is_none() && !order.dry_run {
         check_reachable(&binary)?;
     }
-    let arguments = arguments(&order.first);
+    let arguments = arguments(first);
     let unit = Unit { binary: &binary, data: &order.data, arguments: &arguments };
     let text = unit.text().map_err(|path| bad_path(&path))?;
     let at = |path: &str| in_image(order.root.as_deref(), path);
@@ -93,6 +105,25 @@ fn remove(order: &ServiceOrder) -> Vec<Step> {
     }
     plan.extend(files);
     plan.push(command("systemctl", &["daemon-reload"]));
+    plan
+}
+
+fn install_client(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
+    let binary = this_binary()?;
+    if order.root.is_none() && !order.dry_run {
+        check_reachable(&binary)?;
+    }
+    let text = client_unit::text(&binary).map_err(|path| bad_path(&path))?;
+    let path = in_image(order.root.as_deref(), CLIENT_UNIT_FILE);
+    let mut plan = vec![Step::Write { path, text }];
+    plan.extend(order.root.is_none().then(|| command("systemctl", &["daemon-reload"])));
+    Ok(plan)
+}
+
+fn remove_client(order: &ServiceOrder) -> Vec<Step> {
+    let path = in_image(order.root.as_deref(), CLIENT_UNIT_FILE);
+    let mut plan = vec![Step::Delete { path }];
+    plan.extend(order.root.is_none().then(|| command("systemctl", &["daemon-reload"])));
     plan
 }
 
@@ -243,6 +274,7 @@ fn in_image(root: Option<&Path>, path: &str) -> PathBuf {
     }
 }
 
+const CLIENT_UNIT_FILE: &str = "/etc/systemd/system/handfast-connect@.service";
 const UNIT_FILE: &str = "/etc/systemd/system/handfast.service";
 const WANTS_LINK: &str = "/etc/systemd/system/multi-user.target.wants/handfast.service";
 const SYSUSERS_FILE: &str = "/etc/sysusers.d/handfast.conf";

@@ -38,7 +38,7 @@ impl Unit<'_> {
 }
 
 /// systemd expands `%` and `$`, and splits at white space; a path with those is not worth quoting.
-fn plain(path: &Path) -> Result<String, String> {
+pub(super) fn plain(path: &Path) -> Result<String, String> {
     let text = path.display().to_string();
     let fits = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
     match path.is_absolute() && text.chars().all(fits) {

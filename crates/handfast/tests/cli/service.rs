@@ -51,6 +51,23 @@ fn systemd_finds_no_fault_with_the_unit() {
 }
 
 #[test]
+fn the_clients_unit_is_written_found_good_by_systemd_and_removed() {
+    let cli = Cli::new();
+    let said = cli.ok("service install-client --root image");
+    assert_eq!(said, "wrote image/etc/systemd/system/handfast-connect@.service\n");
+    let unit = cli.path("image/etc/systemd/system/handfast-connect@.service");
+    match Command::new("systemd-analyze").arg("verify").arg(&unit).output() {
+        Err(_) => println!("SKIP systemd-analyze is not installed"),
+        Ok(verdict) => {
+            let said = String::from_utf8_lossy(&verdict.stderr);
+            assert!(verdict.status.success() && said.is_empty(), "{said}");
+        }
+    }
+    cli.ok("service remove-client --root image");
+    assert!(!unit.exists());
+}
+
+#[test]
 fn a_data_folder_that_systemd_would_misread_is_refused() {
     assert_eq!(
         Cli::new().fails(2, "service install --dry-run --data /srv/50%"),
