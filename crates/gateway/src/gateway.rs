@@ -3,7 +3,6 @@
 //! Whoever holds a [`Gateway`] owns the folder, be it the running gateway or a single command.
 //! Opening it finishes what a killed first start left undone.
 
-use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,16 +13,14 @@ use pki::{ClockTime, GatewayVerifier};
 use store::{Actor, EventKind, OpenError, Options, Store};
 use vpn::PushPolicy;
 
-use crate::config::{
-    Config, FirstConfig, Listen, Net, PublicName, PublicUrl, Push, Transport, random_ula,
-};
+use crate::config::Config;
 use crate::context::Context;
 use crate::crl_projection::CrlProjection;
 use crate::current_view::{Addressing, CurrentView};
 use crate::data::{DataDir, DataError, Lock};
 use crate::doors::Doors;
 use crate::error::GatewayError;
-
+use crate::first_start::FirstStart;
 use crate::maintenance::{Looked, Maintenance};
 use crate::operations::status::Overview;
 use crate::projections::Projections;
@@ -39,53 +36,6 @@ pub struct Gateway {
     _lock: Lock,
 }
 
-/// What the first start is told on the command line, for the settings that it writes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FirstStart {
-    /// The name that profiles point to; without it, the address of the default route's interface.
-    pub public: Option<PublicName>,
-    /// Sockets; without any, the usual one.
-    pub listen: Vec<Listen>,
-    /// TCP too, at the ports of UDP.
-    pub tcp: bool,
-    /// Networks behind the gateway.
-    pub routes: Vec<Net>,
-    /// Name servers for clients.
-    pub dns: Vec<IpAddr>,
-    /// All traffic of clients goes through the tunnel.
-    pub full_tunnel: bool,
-}
-
-impl FirstStart {
-    /// The sockets, where something was said of them.
-    fn sockets(&self) -> Vec<Listen> {
-        let usual = (self.tcp && self.listen.is_empty()).then(Listen::default);
-        let mut sockets: Vec<_> = self.listen.iter().copied().chain(usual).collect();
-        if self.tcp {
-            let tcp = |socket: &Listen| Listen { transport: Transport::Tcp, ..*socket };
-            let more: Vec<_> =
-                sockets.iter().map(tcp).filter(|tcp| !sockets.contains(tcp)).collect();
-            sockets.extend(more);
-        }
-        sockets
-    }
-
-    /// The keys of which these settings say something else.
-    fn differing(&self, config: &Config) -> Vec<&'static str> {
-        let (vpn, push) = (&config.vpn, &config.vpn.push);
-        let sockets = self.sockets();
-        let names = &config.public.names;
-        let differs = [
-            ("public.names", self.public.as_ref().is_some_and(|name| !names.contains(name))),
-            ("vpn.listen", !sockets.is_empty() && sockets != vpn.listen),
-            ("vpn.push.routes", self.routes.iter().any(|route| !push.routes.contains(route))),
-            ("vpn.push.dns", self.dns.iter().any(|server| !push.dns.contains(server))),
-            ("vpn.push.redirect_gateway", self.full_tunnel && !push.redirect_gateway),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
-    }
-}
-
 impl Gateway {
     /// Opens the folder; makes it, with CA, keys and settings, where there is none.
     pub async fn start(
@@ -96,7 +46,7 @@ impl Gateway {
         data.prepare()?;
         let lock = lock(&data).await?;
         if !data.config().exists() {
-            write_config(&data, &first)?;
+            first.write_settings(&data)?;
         }
         let gateway = Self::assemble(data, clock, lock).await?;
         // The settings are the administrator's own; a start does not rewrite them.
@@ -317,37 +267,6 @@ async fn open_store(
         }
     }
     Store::open_with(&data.store(), Arc::clone(clock), options.clone())
-}
-
-/// The settings of a first start. A file that is there is somebody's choice and is kept.
-fn write_config(data: &DataDir, first: &FirstStart) -> Result<(), GatewayError> {
-    let public_url = first.public.as_ref().map(PublicUrl::of);
-    let named = first.public.clone().or_else(|| default_address().map(PublicName::from));
-    let text = FirstConfig {
-        names: named.into_iter().collect(),
-        public_url,
-        network6: Some(random_ula(authority::random_bytes()?)),
-        listen: first.sockets(),
-        push: Push {
-            routes: first.routes.clone(),
-            dns: first.dns.clone(),
-            redirect_gateway: first.full_tunnel,
-            ..Push::default()
-        },
-    }
-    .text();
-    Ok(data.write_whole(&data.config(), text.as_bytes())?)
-}
-
-/// The address packets to the world leave from. Connecting a UDP socket sends nothing.
-fn default_address() -> Option<IpAddr> {
-    let towards = |from: &str, to: &str| {
-        let socket = UdpSocket::bind(from).ok()?;
-        socket.connect(to).ok()?;
-        Some(socket.local_addr().ok()?.ip())
-    };
-    // Documentation addresses (RFC 5737, RFC 3849): routed by the default route, owned by nobody.
-    towards("0.0.0.0:0", "192.0.2.1:9").or_else(|| towards("[::]:0", "[2001:db8::1]:9"))
 }
 
 const TRIES: u32 = 60;

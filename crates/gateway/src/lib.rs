@@ -20,7 +20,8 @@ pub mod vpn_door;
 
 pub use connect::{Admin, ConnectError};
 pub use error::GatewayError;
-pub use gateway::{FirstStart, Gateway};
+pub use first_start::FirstStart;
+pub use gateway::Gateway;
 
 mod check;
 mod connect;
@@ -28,6 +29,7 @@ mod context;
 mod crl_projection;
 mod error;
 mod failures;
+mod first_start;
 mod gateway;
 mod maintenance;
 mod operations;

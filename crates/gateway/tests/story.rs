@@ -315,6 +315,31 @@ async fn a_revocation_waits_for_the_sweep_and_counts_the_closed_sessions() {
 }
 
 #[tokio::test]
+async fn what_the_first_start_is_told_stands_in_the_settings_and_a_later_one_changes_nothing() {
+    let folder = Folder::new();
+    let told = FirstStart {
+        public: Some("vpn.example.org:443".parse().expect("a name")),
+        listen: vec!["udp:127.0.0.1:443".parse().expect("a socket")],
+        tcp: true,
+        routes: vec!["10.9.0.0/16".to_owned().try_into().expect("a network")],
+        dns: vec![[10, 71, 0, 1].into()],
+        full_tunnel: true,
+    };
+    let gateway = Gateway::start(folder.data(), system(), told).await.expect("started");
+    let vpn = gateway.config().vpn.clone();
+    let listen: Vec<String> = vpn.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["udp:127.0.0.1:443", "tcp:127.0.0.1:443"]);
+    assert_eq!((vpn.push.routes.len(), vpn.push.dns.len()), (1, 1));
+    assert!(vpn.push.redirect_gateway);
+    let settings = fs::read_to_string(folder.data().config()).expect("settings");
+    gateway.close().await;
+    drop(gateway);
+    let other = FirstStart { tcp: true, ..FirstStart::default() };
+    Gateway::start(folder.data(), system(), other).await.expect("started").close().await;
+    assert_eq!(fs::read_to_string(folder.data().config()).expect("settings"), settings);
+}
+
+#[tokio::test]
 async fn a_command_goes_through_the_running_gateway_and_else_straight_to_the_store() {
     let folder = Folder::new();
     let nothing = Admin::connect_or_open(&folder.data(), system()).await.expect_err("no gateway");
