@@ -382,7 +382,7 @@ pub(crate) enum Config {
         #[arg(value_name = "KEY")]
         key: String,
         /// Several for a list; none for an empty list, or to leave the key out
-        #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+        #[arg(value_name = "VALUE", allow_negative_numbers = true)]
         values: Vec<String>,
     },
 }
