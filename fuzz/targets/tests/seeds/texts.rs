@@ -12,6 +12,7 @@ pub(crate) fn write() {
         names: vec!["vpn.example.com".parse().unwrap(), "192.0.2.1".parse().unwrap()],
         public_url: Some("http://vpn.example.com:8080".parse().unwrap()),
         network6: Some(random_ula([7; 8])),
+        ..FirstConfig::default()
     };
     seed("gateway_config", "first-start", first.text());
 }
