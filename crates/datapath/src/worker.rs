@@ -96,7 +96,7 @@ impl Worker {
         to_udp: &mut impl DatagramSink,
     ) {
         let Self { core, rules, joining } = self;
-        let filter = Filter::new(rules);
+        let filter = Filter(rules);
         let is_filtered = filter.is_there();
         let joiner = Joiner::new(inward, *joining);
         let onward = Onward { joiner, outbound: Outbound { filter, to_udp } };
@@ -114,7 +114,7 @@ impl Worker {
         now: Now,
         to_udp: &mut impl DatagramSink,
     ) {
-        let filter = Filter::new(&mut self.rules);
+        let filter = Filter(&mut self.rules);
         Outbound { filter, to_udp }.handle_packets(&mut self.core, batch, now);
     }
 

@@ -10,13 +10,9 @@ use crate::rules::{Decision, Direction, PeerRun};
 use crate::{DropCause, Drops, PeerRef, Rules};
 
 /// A worker's rules, if it has any.
-pub(super) struct Filter<'r>(Option<&'r mut (dyn Rules + 'static)>);
+pub(super) struct Filter<'r>(pub(super) &'r mut Option<Box<dyn Rules>>);
 
-impl<'r> Filter<'r> {
-    pub(super) fn new(rules: &'r mut Option<Box<dyn Rules>>) -> Self {
-        Self(rules.as_deref_mut())
-    }
-
+impl Filter<'_> {
     pub(super) fn is_there(&self) -> bool {
         self.0.is_some()
     }
