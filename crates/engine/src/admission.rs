@@ -27,19 +27,12 @@ pub struct Principal {
     pub device: String,
 }
 
-/// What a peer proved itself with.
+/// What a peer proved itself with. Matched where it is used, so that another kind is decided about at each
+/// such place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// A certificate.
     Certificate(CertificateId),
-}
-
-impl Credential {
-    /// Which certificate.
-    pub fn certificate(&self) -> CertificateId {
-        let Credential::Certificate(id) = self;
-        *id
-    }
 }
 
 /// Whose session it is, and by what right.

@@ -5,9 +5,9 @@
 use sysio::BpfInstruction;
 
 /// For `owners` workers, in the order of their sockets, and one socket more for everything that
-/// isn't a data packet (protocol section 2: opcode in the upper five bits of the first byte; section
-/// 10.1: P_DATA_V2 is opcode 9, and its peer-id the next three bytes). P_DATA_V1, opcode 6, doesn't say
-/// whose it is; the first worker knows by the sender.
+/// isn't a data packet. The upper five bits of a packet's first byte are its opcode; P_DATA_V2 is opcode
+/// 9, and its peer-id the next three bytes. P_DATA_V1, opcode 6, doesn't say whose it is; the first worker
+/// knows by the sender.
 pub(crate) fn program(owners: u16) -> [BpfInstruction; 10] {
     let owners = u32::from(owners.max(1));
     [

@@ -52,7 +52,9 @@ impl Admission for GatewayAdmission {
     }
 
     fn recheck(&self, identity: &Identity) -> Result<(), Denied> {
-        Ok(self.directory.recheck(&identity.credential.certificate())?)
+        match &identity.credential {
+            Credential::Certificate(id) => Ok(self.directory.recheck(id)?),
+        }
     }
 
     fn revisions(&self) -> watch::Receiver<Revision> {

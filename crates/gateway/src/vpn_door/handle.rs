@@ -9,7 +9,7 @@ use admin::request::KickTarget;
 use admin::response::Session;
 use admin::transport::Transport;
 use clock::Clock;
-use engine::{DataFigures, Kick, Principal, Server, SessionInfo};
+use engine::{Credential, DataFigures, Kick, Principal, Server, SessionInfo};
 use tunnel::DropReason;
 use vpn::NetworkView;
 
@@ -46,7 +46,9 @@ impl VpnHandle {
             cipher: info.cipher.map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             tls: info.tls.to_owned(),
             client: info.peer_version,
-            serial: info.identity.credential.certificate().to_string(),
+            serial: match info.identity.credential {
+                Credential::Certificate(id) => id.to_string(),
+            },
             since: wall(info.since),
             renegotiated_at: info.renegotiated_at.map(wall),
             bytes_in: info.counters.rx_bytes,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use admin::response::RefusalEntry;
 use clock::Clock;
-use engine::{DisconnectReason, Identity, Report, Revision};
+use engine::{Credential, DisconnectReason, Identity, Report, Revision};
 use pki::{CertificateId, Fingerprint, Refusal};
 use store::Store;
 use tokio::runtime::Handle;
@@ -57,7 +57,9 @@ impl Directory for Records {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Opened(info) => self.opened(info.identity.credential.certificate()),
+            Report::Opened(info) => match info.identity.credential {
+                Credential::Certificate(id) => self.opened(id),
+            },
             Report::Closed { info, why } => {
                 if let DisconnectReason::Withdrawn(_) = why {
                     self.refused(info.source, Some(&info.identity), &why);
@@ -67,8 +69,10 @@ impl Directory for Records {
                 self.refused(source, whom.as_ref(), &why);
             }
             Report::Swept { through, closed } => {
-                let closed = closed.iter().map(|identity| identity.credential.certificate());
-                self.sessions.passed(through, closed);
+                let certificates = closed.iter().map(|identity| match identity.credential {
+                    Credential::Certificate(id) => id,
+                });
+                self.sessions.passed(through, certificates);
             }
             Report::Renegotiated { .. } | Report::Floated { .. } | Report::Flapping { .. } => {}
         }

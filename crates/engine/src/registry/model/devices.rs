@@ -52,7 +52,8 @@ pub(super) fn identity((device, certificate): Holder) -> Identity {
 }
 
 pub(super) fn holder(identity: &Identity) -> Holder {
-    match identity.credential.certificate().serial.as_bytes() {
+    let Credential::Certificate(id) = identity.credential;
+    match id.serial.as_bytes() {
         [device, certificate] => (device - 1, *certificate),
         other => panic!("{other:?}"),
     }
