@@ -98,3 +98,32 @@ impl Places {
 const KEPT: usize = 8;
 /// Hosts that are remembered, somewhat over a megabyte of them.
 const REGULARS: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_made_room_count_until_their_tasks_have_ended() {
+        let mut places = Places::of(2);
+        let from = IpAddr::from([192, 0, 2, 1]);
+        (1..=2).for_each(|id| places.take(IpAddr::from([10 + id as u8, 0, 0, 1]), id));
+        (1..=2).for_each(|id| places.make_room(id));
+        assert_eq!(places.taken(), 0);
+        assert!(!places.has_room(from), "two tasks are still there");
+        places.forget(1);
+        assert!(places.has_room(from));
+    }
+
+    #[test]
+    fn some_places_are_kept_for_hosts_that_had_a_session() {
+        let mut places = Places::of(64);
+        let (stranger, regular) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([198, 51, 100, 1]));
+        places.remember(regular);
+        for id in 0..56 {
+            places.take(IpAddr::from([10 + id as u8, 0, 0, 1]), id);
+        }
+        assert!(!places.has_room(stranger), "all but the eighth are taken, by one each");
+        assert!(places.has_room(regular) && places.makes_room(regular).is_none());
+    }
+}
