@@ -1,8 +1,9 @@
 //! How the places for handshakes are shared among the networks that they come from.
 //!
 //! Whoever has the tls-auth key can begin handshakes from every address that is theirs, which may be one,
-//! or a provider's. So what a network may have depends on what is free: a host as many places as are
-//! free, a wider network some times as many. However many take all that they may, some places stay
+//! or a provider's. So what a network may have depends on what is free: a host three times as many
+//! places as are free, three quarters where it is alone, since many may come back from behind one address at
+//! once; a wider network somewhat more. However many take all that they may, some places stay
 //! free, and a network that has few is let in at once; what goes beyond is turned away before it costs
 //! anything. Where a network has its share, or all places are taken, a newcomer takes the place of the
 //! oldest handshake without a certificate in that network's fullest part, as long as that part has more
@@ -153,7 +154,7 @@ fn path(from: IpAddr) -> [Source; 4] {
 
 /// What the network at this depth of a path may have.
 fn share(at: usize, free: usize, places: usize) -> usize {
-    let times = [4, 3, 2, 1];
+    let times = [6, 5, 4, 3];
     (times[at] * free).max(places / SMALLEST).max(1)
 }
 
@@ -167,14 +168,14 @@ mod tests {
     const PLACES: usize = 4096;
 
     #[test]
-    fn one_host_leaves_half_of_the_places_and_a_provider_a_fifth() {
+    fn one_host_leaves_a_quarter_of_the_places_and_a_provider_a_seventh() {
         let mut shares = Shares::default();
-        assert_eq!(fill(&mut shares, |_| "10.0.0.1".parse().unwrap()), PLACES / 2);
+        assert_eq!(fill(&mut shares, |_| "10.0.0.1".parse().unwrap()), PLACES * 3 / 4);
         assert_eq!(shares.room(ip("10.0.0.1"), PLACES), Room::None);
         assert_eq!(shares.room(ip("10.0.0.2"), PLACES), Room::Free, "its neighbour");
         let mut shares = Shares::default();
         let provider = |n: usize| IpAddr::from([10, (n >> 8) as u8, n as u8, 1]);
-        assert_eq!(fill(&mut shares, provider), PLACES * 4 / 5 + 1);
+        assert_eq!(fill(&mut shares, provider), PLACES * 6 / 7 + 1);
         assert_eq!(shares.room(ip("11.0.0.1"), PLACES), Room::Free);
     }
 
@@ -182,7 +183,7 @@ mod tests {
     fn whatever_ten_hosts_take_a_newcomer_finds_a_free_place() {
         let mut shares = Shares::default();
         let taken = fill(&mut shares, |n| IpAddr::from([10 + (n % 10) as u8, 0, 0, 1]));
-        assert!(taken < PLACES * 10 / 11 + 20, "{taken}");
+        assert!(taken < PLACES * 30 / 31 + 20, "{taken}");
         assert_eq!(shares.room(ip("192.0.2.1"), PLACES), Room::Free);
     }
 
@@ -193,7 +194,7 @@ mod tests {
             let n = u128::from((n as u32).wrapping_mul(0x9e37_79b9));
             IpAddr::from(std::net::Ipv6Addr::from_bits(0x2001_0db8 << 96 | n << 64 | 1))
         };
-        assert_eq!(fill(&mut shares, any), PLACES * 4 / 5 + 1);
+        assert_eq!(fill(&mut shares, any), PLACES * 6 / 7 + 1);
         assert_eq!(shares.room(ip("2001:db9::1"), PLACES), Room::Free);
     }
 

@@ -178,7 +178,7 @@ impl Reference {
         let free = places.saturating_sub(self.handshakes(None));
         let path = networks(from);
         let has_its_share = |at: &usize| {
-            let share = ((4 - at) * free).max(places / 64).max(1);
+            let share = ((6 - at) * free).max(places / 64).max(1);
             self.handshakes(Some(path[*at])) >= share
         };
         match (0..path.len()).rev().find(has_its_share) {
