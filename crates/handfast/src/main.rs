@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use admin::failure::Failure;
+use admin::failure::{Failure, FailureKind};
 use clap::Parser as _;
 
 mod args;
@@ -20,20 +20,26 @@ fn main() -> ExitCode {
     let json = typed.json;
     let done = args::order::Order::understand(typed, &args::place::Place::of_this_process())
         .and_then(run::run);
-    match done {
-        Ok(output) => print(&output),
+    match done.and_then(|output| print(&output)) {
+        Ok(exit_code) => exit_code,
         Err(failure) => fail(&failure, json),
     }
 }
 
 /// Prints what a command gave. A reader that went away, `head` for one, is no failure.
-fn print(output: &run::Output) -> ExitCode {
+fn print(output: &run::Output) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(output.text.as_bytes()).and_then(|()| stdout.flush());
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::from(output.exit_code),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unprinted(&error)),
+        _ => Ok(ExitCode::from(output.exit_code)),
     }
+}
+
+fn unprinted(error: &io::Error) -> Failure {
+    Failure::new(FailureKind::Failed, "the answer could not be written to standard output")
+        .caused_by(error)
+        .hint("what was asked is done all the same; make room, or print it elsewhere")
 }
 
 fn fail(failure: &Failure, json: bool) -> ExitCode {

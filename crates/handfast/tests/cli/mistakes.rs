@@ -26,6 +26,20 @@ fn a_name_that_cannot_be_used_is_explained() {
 }
 
 #[test]
+fn an_answer_that_can_not_be_written_is_said_and_one_that_nobody_reads_is_no_failure() {
+    let cli = Cli::with_data();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = cli.command("crl show --pem").stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.starts_with("error: the answer could not be written") && said.contains("hint:"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = cli.command("crl show --pem").stdout(writer).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
 fn a_device_needs_a_name_of_its_own() {
     assert_eq!(
         Cli::new().fails(2, "device add alice"),
