@@ -165,7 +165,7 @@ pub struct SessionInfo {
     pub cipher: Option<Cipher>,
     /// The TLS version of the control channel.
     pub tls: &'static str,
-    /// What the peer calls itself (IV_VER, IV_PLAT).
+    /// What the peer calls itself (IV_VER, IV_PLAT, IV_GUI_VER).
     pub peer_version: String,
     /// When it was admitted, since the machine booted.
     pub since: Duration,

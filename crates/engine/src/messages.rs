@@ -69,10 +69,31 @@ impl About {
         Self { tls: hello.tls, peer_info: hello.peer_info.clone(), not_after }
     }
 
-    /// What a client calls itself: `OpenVPN 2.6.14 linux`.
+    /// What a client calls itself: `2.6.14 linux`, and behind it the program that it is the engine of, where
+    /// it says so: `3.11.7 android (net.openvpn.connect.android_3.5.1)`.
     pub(crate) fn client_name(&self) -> String {
         let [version, platform] =
             ["IV_VER", "IV_PLAT"].map(|name| self.peer_info.get(name).unwrap_or("?"));
-        format!("{version} {platform}")
+        match self.peer_info.get("IV_GUI_VER") {
+            Some(program) => format!("{version} {platform} ({program})"),
+            None => format!("{version} {platform}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_named_with_the_program_around_it() {
+        let name = |lines: &str| {
+            let peer_info = PeerInfo::parse(lines);
+            About { tls: "TLS 1.3", peer_info, not_after: None }.client_name()
+        };
+        assert_eq!(name("IV_VER=2.6.14\nIV_PLAT=linux\n"), "2.6.14 linux");
+        let connect = "IV_VER=3.11.7\nIV_PLAT=ios\nIV_GUI_VER=net.openvpn.connect.ios_3.5.1\n";
+        assert_eq!(name(connect), "3.11.7 ios (net.openvpn.connect.ios_3.5.1)");
+        assert_eq!(name(""), "? ?");
     }
 }

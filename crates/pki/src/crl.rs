@@ -19,7 +19,7 @@ use x509_parser::x509::X509Version;
 use crate::pem::{self, PemError};
 use crate::sign_error::SignError;
 use crate::signature::{self, SignatureFault};
-use crate::{CaCertificate, RevocationReason, Serial, Timestamp};
+use crate::{CaCertificate, Revocation, RevocationReason, Serial, Timestamp};
 
 /// How long a list is valid by default. It is signed again at half of that.
 pub const CRL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -35,15 +35,6 @@ pub struct CrlRequest {
     pub next_update: Timestamp,
     /// What was revoked, by serial number.
     pub revoked: BTreeMap<Serial, Revocation>,
-}
-
-/// One entry of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Revocation {
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: RevocationReason,
 }
 
 impl CrlRequest {

@@ -35,7 +35,7 @@ mod verify;
 
 pub use ca::{CaCertificate, CaError};
 pub use certificate_id::{CertificateId, IssuerId};
-pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest, Revocation};
+pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest};
 pub use csr::{Csr, CsrError, csr_text};
 pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, identity, identity_from_pem};
@@ -48,7 +48,7 @@ pub use profile::{
     Publishing, SERVER_LIFETIME, Validity,
 };
 pub use refusal::{Purpose, Refusal, refusal_of};
-pub use revocation::RevocationReason;
+pub use revocation::{Revocation, RevocationReason};
 pub use serial::{Serial, SerialError};
 pub use sign_error::SignError;
 pub use signer::{SignAnswer, SignRequest, Signer, Signing, issue, sign_crl};

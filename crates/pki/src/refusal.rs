@@ -2,7 +2,7 @@
 //!
 //! A verifier hands its refusal to rustls, which carries it as an error; [`refusal_of`] takes it
 //! back out. Where rustls has an error of its own that loses nothing, that one is used, because the
-//! alert that the peer sees depends on it.
+//! alert that the peer sees depends on it; so is that of a revocation, although it loses date and reason.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustls::{CertificateError, ExtendedKeyPurpose, OtherError};
 
-use crate::{RevocationReason, Timestamp};
+use crate::{Revocation, RevocationReason, Timestamp};
 
 /// Why a certificate does not open this door. Displays as one sentence: what is wrong, whose it is
 /// to mend, and how.
@@ -42,10 +42,9 @@ pub enum Refusal {
     },
     /// It was revoked.
     Revoked {
-        /// When.
-        at: Timestamp,
-        /// Why.
-        reason: RevocationReason,
+        /// When and why. A TLS connection that failed over it does not carry that, since the alert that
+        /// tells the peer has no room for it.
+        revocation: Option<Revocation>,
     },
     /// Our CA signed it, but the store does not know its serial.
     NotInStore,
@@ -144,7 +143,8 @@ impl fmt::Display for Refusal {
                 "the peer's certificate breaks the rules of X.509; issue the peer a new one",
             ),
             Self::NoCertificate => f.write_str(
-                "the peer presented no certificate; put `cert` and `key` into its profile",
+                "the peer presented no certificate: it has none, or one of another CA, which some \
+                 programs then keep to themselves; give the peer a profile of this gateway",
             ),
             Self::Expired { at } => {
                 write!(f, "the peer's certificate expired on {at}; renew it, or mend a wrong clock")
@@ -157,11 +157,13 @@ impl fmt::Display for Refusal {
             Self::CaExpired { at } => {
                 write!(f, "the CA's own certificate expired on {at}; roll the CA over")
             }
-            Self::Revoked { at, reason } => write!(
-                f,
-                "the peer's certificate was revoked on {at} ({reason}); if the peer may come back, \
-                 issue it a new one"
-            ),
+            Self::Revoked { revocation } => {
+                f.write_str("the peer's certificate was revoked")?;
+                if let Some(Revocation { at, reason }) = revocation {
+                    write!(f, " on {at} ({reason})")?;
+                }
+                f.write_str("; if the peer may come back, issue it a new one")
+            }
             Self::NotInStore => f.write_str(
                 "the peer's certificate is signed by our CA but not in the store; \
                  restore the store or issue the peer a new one, and suspect a copied CA key",
@@ -224,6 +226,7 @@ impl From<Refusal> for rustls::Error {
                 required: needed.into(),
                 presented: Vec::new(),
             },
+            Refusal::Revoked { revocation } if !is_held(revocation) => CertificateError::Revoked,
             Refusal::CaExpired { .. }
             | Refusal::Revoked { .. }
             | Refusal::NotInStore
@@ -234,6 +237,11 @@ impl From<Refusal> for rustls::Error {
             | Refusal::UserDisabled => CertificateError::Other(OtherError(Arc::new(refusal))),
         })
     }
+}
+
+/// Suspended, which may end: the peer is to come back, and not to give its profile up.
+fn is_held(revocation: Option<Revocation>) -> bool {
+    revocation.is_some_and(|why| why.reason == RevocationReason::CertificateHold)
 }
 
 impl From<Purpose> for ExtendedKeyPurpose {
@@ -262,6 +270,7 @@ fn refusal_of_certificate(error: &CertificateError) -> Refusal {
             inner.downcast_ref::<Refusal>().cloned().unwrap_or(Refusal::Malformed)
         }
         CertificateError::UnknownIssuer => Refusal::UnknownCa,
+        CertificateError::Revoked => Refusal::Revoked { revocation: None },
         CertificateError::BadSignature => Refusal::BadSignature,
         CertificateError::ExpiredContext { not_after, .. } => {
             Refusal::Expired { at: (*not_after).into() }
@@ -298,6 +307,8 @@ mod tests {
             let error = rustls::Error::from(refusal.clone());
             assert_eq!(refusal_of(&error), Some(refusal));
         }
+        let error = rustls::Error::from(revoked(RevocationReason::KeyCompromise));
+        assert_eq!(refusal_of(&error), Some(Refusal::Revoked { revocation: None }));
     }
 
     #[test]
@@ -327,12 +338,25 @@ mod tests {
             alert(Refusal::WrongUsage { needed: Purpose::Client }),
             AlertDescription::UnsupportedCertificate
         );
+        for reason in [RevocationReason::KeyCompromise, RevocationReason::Superseded] {
+            assert_eq!(alert(revoked(reason)), AlertDescription::CertificateRevoked);
+        }
+        // What may be lifted again is no reason for a peer to give its certificate up.
+        let held = revoked(RevocationReason::CertificateHold);
+        for refusal in [held, Refusal::DeviceDisabled, Refusal::UserDisabled] {
+            assert_eq!(alert(refusal), AlertDescription::CertificateUnknown);
+        }
     }
 
     #[test]
     fn an_alert_from_the_peer_is_no_refusal_of_ours() {
         let error = rustls::Error::AlertReceived(AlertDescription::UnknownCA);
         assert_eq!(refusal_of(&error), None);
+    }
+
+    fn revoked(reason: RevocationReason) -> Refusal {
+        let at = Timestamp::from_unix_secs(1_700_000_000);
+        Refusal::Revoked { revocation: Some(Revocation { at, reason }) }
     }
 
     fn one_of_each() -> Vec<Refusal> {
@@ -345,7 +369,7 @@ mod tests {
             Refusal::Expired { at },
             Refusal::NotYetValid { at },
             Refusal::CaExpired { at },
-            Refusal::Revoked { at, reason: RevocationReason::KeyCompromise },
+            revoked(RevocationReason::CertificateHold),
             Refusal::NotInStore,
             Refusal::Forged,
             Refusal::WrongUsage { needed: Purpose::Server },

@@ -1,8 +1,19 @@
-//! Why a certificate was revoked, in the words and numbers of RFC 5280 section 5.3.1.
+//! When and why a certificate was revoked, in the words and numbers of RFC 5280 section 5.3.1.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// That a certificate was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RevocationReason,
+}
 
 /// A revocation reason. `removeFromCRL` is absent: it belongs to delta CRLs alone.
 #[derive(

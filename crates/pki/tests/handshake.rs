@@ -13,8 +13,8 @@ use common::{Authority, DAY, HOUR, Issued, NOW, device, gateway, now, server};
 use pki::{
     CLOCK_SKEW, CertificateId, CertificateStatus, ClockTime, Fingerprint, GatewayVerifier,
     KeyFamily, KeyType, NameRule, PrivateKey, PublicKey, Purpose, RESERVED_GATEWAY_NAME, Refusal,
-    RevocationReason, Serial, ServerNameVerifier, Signer, StatusSource, Timestamp, Validity,
-    client_config, dual_resolver, identity, refusal_of, resolver_of_one, server_config,
+    Revocation, RevocationReason, Serial, ServerNameVerifier, Signer, StatusSource, Timestamp,
+    Validity, client_config, dual_resolver, identity, refusal_of, resolver_of_one, server_config,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::cipher_suite::{
@@ -174,9 +174,46 @@ fn a_revoked_certificate_is_refused_with_date_and_reason_even_when_it_is_expired
     let phone = world.device("phone");
     let (at, reason) = (now().before(HOUR), RevocationReason::KeyCompromise);
     world.records.set(phone.serial, CertificateStatus::Revoked { at, reason });
-    assert_eq!(world.refusal(Some(own(&phone))), Refusal::Revoked { at, reason });
+    let revoked = Refusal::Revoked { revocation: Some(Revocation { at, reason }) };
+    for at in [now(), now().after(400 * DAY)] {
+        assert_eq!(world.verifier().check(&phone.cert, &[], at.into()), Err(revoked.clone()));
+        world.clock.set_wall(Duration::from_secs(at.unix_secs()));
+        // The alert has no room for date and reason.
+        let told = Refusal::Revoked { revocation: None };
+        assert_eq!(world.refusal(Some(own(&phone))), told);
+    }
+}
+
+#[test]
+fn who_is_refused_hears_the_alert_that_fits() {
+    let world = World::new();
+    let (at, phone) = (now().before(HOUR), world.device("phone"));
+    let heard = |issued: &Issued| {
+        let [one, two] = VERSIONS.map(|version| {
+            let (client, _) = world.handshake(Some(own(issued)), version);
+            match client.expect_err("refused") {
+                Error::AlertReceived(alert) => alert,
+                other => panic!("no alert: {other}"),
+            }
+        });
+        assert_eq!(one, two);
+        one
+    };
+    let stranger = Authority::new(KeyType::P256).issue(device("phone"), KeyType::P256);
+    assert_eq!(heard(&stranger), AlertDescription::UnknownCA);
+    let revoked = |reason| CertificateStatus::Revoked { at, reason };
+    for (status, alert) in [
+        (revoked(RevocationReason::KeyCompromise), AlertDescription::CertificateRevoked),
+        (revoked(RevocationReason::CertificateHold), AlertDescription::CertificateUnknown),
+        (CertificateStatus::DeviceDisabled, AlertDescription::CertificateUnknown),
+        (CertificateStatus::UserDisabled, AlertDescription::CertificateUnknown),
+    ] {
+        world.records.set(phone.serial, status);
+        assert_eq!(heard(&phone), alert, "{status:?}");
+    }
+    world.records.set(phone.serial, CertificateStatus::Good);
     world.clock.set_wall(Duration::from_secs(NOW) + 400 * DAY);
-    assert_eq!(world.refusal(Some(own(&phone))), Refusal::Revoked { at, reason });
+    assert_eq!(heard(&phone), AlertDescription::CertificateExpired);
 }
 
 #[test]
@@ -193,7 +230,8 @@ fn who_passed_before_is_judged_anew_by_time_and_status() {
     assert_eq!(at(end.after(DAY)), Err(Refusal::Expired { at: end }));
     let (revoked, reason) = (now(), RevocationReason::KeyCompromise);
     world.records.set(phone.serial, CertificateStatus::Revoked { at: revoked, reason });
-    assert_eq!(at(now()), Err(Refusal::Revoked { at: revoked, reason }));
+    let revocation = Some(Revocation { at: revoked, reason });
+    assert_eq!(at(now()), Err(Refusal::Revoked { revocation }));
     world.records.set(phone.serial, CertificateStatus::UserDisabled);
     assert_eq!(at(now()), Err(Refusal::UserDisabled));
     let stranger = world.authority.twin(KeyType::P256, end).issue(device("phone"), KeyType::P256);
@@ -339,7 +377,8 @@ fn a_client_with_a_list_refuses_what_is_on_it_and_a_list_past_its_time() {
     let verifier = ServerNameVerifier::with_crl(&cas, NameRule::Any, crl).unwrap();
     let at = |time: Timestamp, cert: &CertificateDer<'_>| verifier.check(cert, &[], time.into());
     assert_eq!(at(now(), &good.cert), Ok(()));
-    let revoked = Refusal::Revoked { at: now().before(HOUR), reason: RevocationReason::Superseded };
+    let entry = Revocation { at: now().before(HOUR), reason: RevocationReason::Superseded };
+    let revoked = Refusal::Revoked { revocation: Some(entry) };
     assert_eq!(at(now(), &bad.cert), Err(revoked));
     let late = next_update.after(HOUR);
     assert_eq!(at(late, &good.cert), Err(Refusal::CrlExpired { at: next_update }));

@@ -222,7 +222,7 @@ impl Door {
         let reason = pki::RevocationReason::KeyCompromise;
         let at = Timestamp::from_unix_secs(1_790_000_000);
         if *self.changes.borrow() > Revision::NONE {
-            Err(Refusal::Revoked { at, reason })
+            Err(Refusal::Revoked { revocation: Some(pki::Revocation { at, reason }) })
         } else {
             Ok(())
         }

@@ -15,7 +15,7 @@ pub use leaf::leaf_not_after;
 pub use path::AnchorError;
 pub use server::{NameRule, ServerNameVerifier};
 
-use crate::{CertificateId, Fingerprint, Refusal, RevocationReason, Timestamp};
+use crate::{CertificateId, Fingerprint, Refusal, Revocation, RevocationReason, Timestamp};
 
 /// What is known of issued certificates at this moment.
 ///
@@ -59,7 +59,9 @@ impl CertificateStatus {
     pub fn allowed(self) -> Result<(), Refusal> {
         match self {
             Self::Good => Ok(()),
-            Self::Revoked { at, reason } => Err(Refusal::Revoked { at, reason }),
+            Self::Revoked { at, reason } => {
+                Err(Refusal::Revoked { revocation: Some(Revocation { at, reason }) })
+            }
             Self::DeviceDisabled => Err(Refusal::DeviceDisabled),
             Self::UserDisabled => Err(Refusal::UserDisabled),
             Self::Unknown => Err(Refusal::NotInStore),

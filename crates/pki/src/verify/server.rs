@@ -109,7 +109,7 @@ impl ServerNameVerifier {
             return Ok(());
         };
         match crl.revoked().get(&leaf.serial) {
-            Some(entry) => Err(Refusal::Revoked { at: entry.at, reason: entry.reason }),
+            Some(entry) => Err(Refusal::Revoked { revocation: Some(*entry) }),
             None if crl.is_expired(now) => Err(Refusal::CrlExpired { at: crl.next_update() }),
             None => Ok(()),
         }

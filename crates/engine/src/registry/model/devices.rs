@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use pki::{CertificateId, IssuerId, Refusal, RevocationReason, Serial, Timestamp};
+use pki::{CertificateId, IssuerId, Refusal, Revocation, RevocationReason, Serial, Timestamp};
 
 use super::reference::Holder;
 use crate::{Admitted, Credential, Denied, Identity, Principal};
@@ -26,8 +26,9 @@ impl Records {
 
     pub(super) fn recheck(&self, identity: &Identity) -> Result<(), Denied> {
         let at = Timestamp::from_unix_secs(1_790_000_000);
+        let revocation = Revocation { at, reason: RevocationReason::KeyCompromise };
         match self.revoked.contains_key(&holder(identity)) {
-            true => Err(Refusal::Revoked { at, reason: RevocationReason::KeyCompromise }.into()),
+            true => Err(Refusal::Revoked { revocation: Some(revocation) }.into()),
             false => Ok(()),
         }
     }
