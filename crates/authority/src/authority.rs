@@ -1,29 +1,30 @@
 //! The CA at work: the records on one side, the signer on the other.
 //!
 //! Every certificate is recorded before it is handed out, so that none exists that the store does
-//! not know. The CRL is a projection of the recorded revocations: [`Authority::crl_catch_up`] signs
-//! a new one whenever the present one lacks a revocation or is past half its life, and may be
+//! not know. CRLs are projections of the recorded revocations: [`Authority::crls_catch_up`] signs
+//! a new one whenever an issuer's present one lacks a revocation or is past half its life, and may be
 //! called at any time.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{CaCertificate, Csr, DualResolver, Profile, dual_resolver};
-use store::{Actor, CaGeneration, Holder, Store};
+use pki::{Csr, DualResolver, Profile, dual_resolver};
+use store::{Actor, CaGenerationId, CertificateId, Holder, Store};
 use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
 use crate::error::AuthorityError;
-use crate::issuer::{IssueRequest, Issuer, generate};
+use crate::issuance::{Issuance, IssueRequest, generate};
+use crate::issuer::{Issuer, Issuers, Signs};
 use crate::server_certificates::ServerCertificates;
 use crate::settings::Settings;
-use crate::start;
+use crate::start::{self, NewIssuer};
 
 /// Issues, renews, revokes; keeps CRL and the gateway's own certificates fresh.
 #[derive(Debug)]
 pub struct Authority {
-    issuer: Issuer,
+    issuance: Issuance,
     certificates: ArcSwap<ServerCertificates>,
     resolver: Arc<DualResolver>,
 }
@@ -63,32 +64,65 @@ impl Authority {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Result<Self, AuthorityError> {
-        let issuer = start::issuer(store, clock, settings).await?;
-        let certificates = issuer.fresh_certificates().await?;
+        let issuance = start::issuance(store, clock, settings).await?;
+        let certificates = issuance.fresh_certificates().await?;
         let [rsa, p256] = certificates.identities();
         let resolver = dual_resolver(rsa, p256);
-        Ok(Self { issuer, certificates: ArcSwap::from_pointee(certificates), resolver })
+        Ok(Self { issuance, certificates: ArcSwap::from_pointee(certificates), resolver })
     }
 
     /// What is due at this moment: superseded certificates, the gateway's own certificates.
     pub async fn maintain(&self) -> Result<(), AuthorityError> {
-        for revocation in self.issuer.store.certificate_supersede_due().await?.value {
+        for revocation in self.issuance.store.certificate_supersede_due().await?.value {
             tracing::info!(serial = %revocation.id, "former certificate revoked: its time is up");
         }
         self.renew_certificates().await
     }
 
-    /// Sees to it that the present CRL lists every revocation and is not past half its life.
-    /// Gives its number. Whoever projects the records calls it, nobody else.
-    pub async fn crl_catch_up(&self) -> Result<u64, AuthorityError> {
-        self.issuer.crl_catch_up().await
+    /// Sees to it that each issuer's present CRL lists every revocation and is not past half its life.
+    /// Whoever projects the records calls it, nobody else.
+    pub async fn crls_catch_up(&self) -> Result<(), AuthorityError> {
+        self.issuance.crls_catch_up().await
+    }
+
+    /// Makes another CA, which is trusted from here on and signs nothing but its CRL. Doors have to be
+    /// given the longer list, and profiles that are made from then on have it.
+    pub async fn issuer_add(
+        &self,
+        actor: &Actor,
+        new: NewIssuer,
+    ) -> Result<Arc<Issuer>, AuthorityError> {
+        let issuance = &self.issuance;
+        let _one = issuance.signing.lock().await;
+        let row = start::make_ca(&issuance.store, actor, issuance.now(), new).await?;
+        let issuer = Arc::new(start::issuer(&issuance.store, row).await?);
+        let more = issuance.issuers.load().with(Arc::clone(&issuer));
+        issuance.issuers.store(Arc::new(more));
+        Ok(issuer)
+    }
+
+    /// From here on, and after every start, this CA signs such certificates. The gateway's own ones are
+    /// made anew at once.
+    pub async fn sign_by(
+        &self,
+        actor: &Actor,
+        issuer: CaGenerationId,
+        what: Signs,
+    ) -> Result<(), AuthorityError> {
+        let issuance = &self.issuance;
+        let one = issuance.signing.lock().await;
+        let other = issuance.issuers.load().signed_by(issuer, what)?;
+        issuance.store.setting_set(actor, what.setting(), &issuer.to_string()).await?;
+        issuance.issuers.store(Arc::new(other));
+        drop(one);
+        self.renew_certificates().await
     }
 
     async fn renew_certificates(&self) -> Result<(), AuthorityError> {
-        if self.issuer.fresh(&self.certificates.load()) {
+        if self.issuance.fresh(&self.certificates.load()) {
             return Ok(());
         }
-        let certificates = self.issuer.fresh_certificates().await?;
+        let certificates = self.issuance.fresh_certificates().await?;
         tracing::info!("the gateway's own certificates were renewed");
         let [rsa, p256] = certificates.identities();
         self.resolver.replace(rsa, p256);
@@ -105,7 +139,8 @@ impl Authority {
         key_from: KeyFrom,
         supersedes_within: Option<u64>,
     ) -> Result<Issued, AuthorityError> {
-        let settings = self.issuer.settings.load_full();
+        let issuers = self.issuers();
+        let settings = self.issuance.settings.load_full();
         let (public_key, key) = match key_from {
             KeyFrom::Csr(csr) => (csr.public_key().clone(), None),
             KeyFrom::New => {
@@ -125,10 +160,11 @@ impl Authority {
             key: None,
             supersedes_within,
         };
-        let certificate = self.issuer.sign_and_record(actor, request).await?;
+        let certificate =
+            self.issuance.sign_and_record(actor, issuers.signing(Signs::Devices), request).await?;
         if key.is_none() {
-            let name = on_device_setting(&certificate.id.serial);
-            self.issuer.store.setting_set(actor, &name, "csr").await?;
+            let name = on_device_setting(&certificate.id);
+            self.issuance.store.setting_set(actor, &name, "csr").await?;
         }
         Ok(Issued { certificate, key })
     }
@@ -140,36 +176,26 @@ impl Authority {
 
     /// Held while somebody looks whether there is a certificate and makes one if not.
     pub async fn lock_issuance(&self) -> MutexGuard<'_, ()> {
-        self.issuer.issuing.lock().await
+        self.issuance.issuing.lock().await
     }
 
     /// Why the key of a certificate issued earlier can't be handed out.
-    pub async fn key_location(
-        &self,
-        serial: &store::Serial,
-    ) -> Result<KeyLocation, AuthorityError> {
-        let on_device = self.issuer.store.setting_get(&on_device_setting(serial)).await?.is_some();
+    pub async fn key_location(&self, id: &CertificateId) -> Result<KeyLocation, AuthorityError> {
+        let mut on_device = false;
+        for name in [on_device_setting(id), former_on_device_setting(id)] {
+            on_device |= self.issuance.store.setting_get(&name).await?.is_some();
+        }
         Ok(if on_device { KeyLocation::OnDevice } else { KeyLocation::HandedOut })
     }
 
     /// Other settings hold for what is issued from here on.
     pub fn replace_settings(&self, settings: Settings) {
-        self.issuer.settings.store(Arc::new(settings));
+        self.issuance.settings.store(Arc::new(settings));
     }
 
-    /// The CA's own certificate.
-    pub fn ca(&self) -> &CaCertificate {
-        self.issuer.signer.ca()
-    }
-
-    /// The CA certificate that profiles trust, PEM.
-    pub fn ca_pem(&self) -> String {
-        self.ca().to_pem()
-    }
-
-    /// The row of the CA's present generation.
-    pub fn generation(&self) -> &CaGeneration {
-        &self.issuer.generation
+    /// The CAs that are trusted here.
+    pub fn issuers(&self) -> Arc<Issuers> {
+        self.issuance.issuers.load_full()
     }
 
     /// The name that only the gateway's certificates have.
@@ -189,6 +215,12 @@ impl Authority {
 }
 
 /// The setting that says that a certificate's key was made elsewhere.
-fn on_device_setting(serial: &store::Serial) -> String {
-    format!("certificate/{serial}/key")
+fn on_device_setting(id: &CertificateId) -> String {
+    format!("certificate/{}/{}/key", id.issuer, id.serial)
+}
+
+/// The same, as it was called while there was one issuer. Only serial numbers that were drawn at random
+/// here have it, and no other CA's certificate has such a one.
+fn former_on_device_setting(id: &CertificateId) -> String {
+    format!("certificate/{}/key", id.serial)
 }

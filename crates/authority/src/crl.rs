@@ -1,4 +1,5 @@
-//! The CRL: signed anew at every revocation and at half its life, without anyone asking.
+//! The CRLs, one of each issuer: signed anew at every revocation and at half their life, without anyone
+//! asking.
 
 use std::time::Duration;
 
@@ -6,38 +7,50 @@ use pki::{CrlRequest, Timestamp};
 use store::{Actor, Crl, EventId, NewCrl, Revocation};
 
 use crate::error::AuthorityError;
-use crate::issuer::{DAY, Issuer};
+use crate::issuance::{DAY, Issuance};
+use crate::issuer::Issuer;
 
-impl Issuer {
-    /// Sees to it that the present CRL lists every revocation and is not past half its life.
-    /// Gives its number. Callers that come together share one signature.
-    pub(crate) async fn crl_catch_up(&self) -> Result<u64, AuthorityError> {
+impl Issuance {
+    /// Sees to it that the present CRL of each issuer that can sign lists every revocation of its
+    /// certificates and is not past half its life. Callers that come together share the signatures.
+    pub(crate) async fn crls_catch_up(&self) -> Result<(), AuthorityError> {
         let _one = self.signing.lock().await;
-        let latest = self.store.crl_latest(self.generation.id).await?;
-        let (revocations, through) = self.store.revocation_list(self.generation.id).await?;
+        let mut outcome = Ok(());
+        for issuer in self.issuers.load().all().iter().filter(|issuer| issuer.can_sign()) {
+            // One that fails keeps no other from being signed.
+            outcome = outcome.and(self.crl_catch_up(issuer).await);
+        }
+        outcome
+    }
+
+    async fn crl_catch_up(&self, issuer: &Issuer) -> Result<(), AuthorityError> {
+        let generation = issuer.generation().id;
+        let latest = self.store.crl_latest(generation).await?;
+        let (revocations, through) = self.store.revocation_list(generation).await?;
         match latest {
-            Some(crl) if complete(&crl, &revocations) && !self.is_due(&crl) => Ok(crl.number),
+            Some(crl) if complete(&crl, &revocations) && !self.is_due(&crl) => Ok(()),
             latest => {
                 let number = latest.map_or(1, |crl| crl.number + 1);
-                self.sign_crl(number, &revocations, through).await
+                self.sign_crl(issuer, number, &revocations, through).await
             }
         }
     }
 
     async fn sign_crl(
         &self,
+        issuer: &Issuer,
         number: u64,
         revocations: &[Revocation],
         through: EventId,
-    ) -> Result<u64, AuthorityError> {
+    ) -> Result<(), AuthorityError> {
         let this_update = self.now();
         let days = u64::from(self.settings.load().crl_days);
         let next_update = this_update.after(Duration::from_secs(days * DAY));
         let revoked = revocations.iter().map(|r| (r.id.serial, entry(r))).collect();
         let request = CrlRequest { number, this_update, next_update, revoked };
-        let crl = pki::sign_crl(&*self.signer, request).await?;
+        let crl = pki::sign_crl(&**issuer.signer()?, request).await?;
         let new = NewCrl {
-            generation: self.generation.id,
+            generation: issuer.generation().id,
             number,
             this_update: this_update.unix_secs(),
             next_update: next_update.unix_secs(),
@@ -45,8 +58,9 @@ impl Issuer {
             der: crl.der().to_vec(),
         };
         self.store.crl_record(&Actor::Gateway, new).await?;
-        tracing::info!(number, revoked = revocations.len(), "CRL signed");
-        Ok(number)
+        let of = &issuer.generation().subject;
+        tracing::info!(of, number, revoked = revocations.len(), "CRL signed");
+        Ok(())
     }
 
     /// Half its life is over, or it is dated into a future that a wrong clock believed in.

@@ -23,6 +23,15 @@ pub enum AuthorityError {
         /// The secret's name.
         name: String,
     },
+    /// There is no such CA.
+    UnknownIssuer(store::CaGenerationId),
+    /// There is no CA at all.
+    NoIssuer,
+    /// The number of the CA that signs, as recorded, is none.
+    BadRole {
+        /// The setting that has it.
+        setting: &'static str,
+    },
     /// The system gave no randomness.
     Random,
 }
@@ -39,6 +48,12 @@ impl Display for AuthorityError {
             Self::KeyMissing { name } => {
                 write!(f, "the store has no secret {name:?}; restore the data folder from a backup")
             }
+            Self::UnknownIssuer(id) => write!(f, "the CA has no generation {id}"),
+            Self::NoIssuer => f.write_str("there is no CA"),
+            Self::BadRole { setting } => write!(
+                f,
+                "the store's setting {setting:?} names no CA; restore the data folder from a backup"
+            ),
             Self::Random => f.write_str("the system gave no randomness"),
         }
     }
@@ -53,7 +68,11 @@ impl Error for AuthorityError {
             Self::Csr(error) => error.source(),
             Self::Sign(error) => error.source(),
             Self::Identity(error) => error.source(),
-            Self::KeyMissing { .. } | Self::Random => None,
+            Self::KeyMissing { .. }
+            | Self::UnknownIssuer(_)
+            | Self::NoIssuer
+            | Self::BadRole { .. }
+            | Self::Random => None,
         }
     }
 }

@@ -1,102 +1,153 @@
-//! What every signature needs: the records, the signer, the time, the settings. What is signed is
-//! recorded before anybody gets it.
+//! The CAs that are trusted here: each with its certificate, its row and, where it can sign, its signer.
+//!
+//! One of them signs the devices' certificates and one the gateway's own, which need not be the same
+//! while devices with former profiles trust the former one only. Invariant: a list is never empty, both
+//! of these are in it, and both can sign.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use clock::Clock;
-use pki::{
-    CertificateRequest, KeyType, PrivateKey, Profile, PublicKey, Publishing, Signer, Timestamp,
-    Validity,
-};
-use store::{Actor, CaGeneration, Holder, NewCertificate, Store};
-use tokio::sync::Mutex;
+use pki::{CaCertificate, Signer};
+use store::{CaGeneration, CaGenerationId};
 
 use crate::error::AuthorityError;
-use crate::random;
-use crate::settings::Settings;
 
-/// What every signature needs: the records, the signer, the time, the settings.
-#[derive(Debug)]
-pub(crate) struct Issuer {
-    pub(crate) store: Store,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) signer: Arc<dyn Signer>,
-    pub(crate) generation: CaGeneration,
-    pub(crate) settings: ArcSwap<Settings>,
-    pub(crate) issuing: Mutex<()>,
-    pub(crate) signing: Mutex<()>,
+/// A CA that is trusted here.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    generation: CaGeneration,
+    certificate: CaCertificate,
+    signer: Option<Arc<dyn Signer>>,
 }
 
-/// A certificate to be signed and recorded.
-#[derive(Debug)]
-pub(crate) struct IssueRequest {
-    pub(crate) profile: Profile,
-    pub(crate) public_key: PublicKey,
-    pub(crate) subject: String,
-    pub(crate) holder: Holder,
-    pub(crate) days: u32,
-    pub(crate) key: Option<store::Secret>,
-    pub(crate) supersedes_within: Option<u64>,
+/// All CAs that are trusted here, in the order in which they were added.
+#[derive(Clone, Debug)]
+pub struct Issuers {
+    all: Vec<Arc<Issuer>>,
+    devices: CaGenerationId,
+    gateway: CaGenerationId,
+}
+
+/// What a CA signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signs {
+    /// The certificates of devices.
+    Devices,
+    /// The gateway's own certificates. Devices whose profile lacks this CA stay away from then on.
+    Gateway,
 }
 
 impl Issuer {
-    /// Signs, and records before it gives.
-    pub(crate) async fn sign_and_record(
-        &self,
-        actor: &Actor,
-        request: IssueRequest,
-    ) -> Result<store::Certificate, AuthorityError> {
-        let serial = pki::Serial::from_random(random::bytes()?);
-        let lifetime = Duration::from_secs(u64::from(request.days) * DAY);
-        let validity = Validity::starting(self.now(), lifetime).within(self.signer.ca().validity());
-        let unsigned = CertificateRequest {
-            serial,
-            profile: request.profile,
-            public_key: request.public_key,
-            validity,
-            publishing: self.publishing()?,
+    /// The CA of this row, with the signer that has its key, where there is one.
+    pub(crate) fn new(
+        generation: CaGeneration,
+        signer: Option<Arc<dyn Signer>>,
+    ) -> Result<Self, AuthorityError> {
+        let certificate = match &signer {
+            Some(signer) => signer.ca().clone(),
+            None => CaCertificate::from_der(&generation.der)?,
         };
-        let der = pki::issue(&*self.signer, unsigned).await?;
-        let new = NewCertificate {
-            serial,
-            holder: request.holder,
-            subject: request.subject,
-            not_before: validity.not_before.unix_secs(),
-            not_after: validity.not_after.unix_secs(),
-            issued_by: self.generation.id,
-            der: der.to_vec(),
-            key: request.key.map(|pkcs8| store::NewKey { name: server_key(&serial), pkcs8 }),
-            supersedes_within: request.supersedes_within,
-        };
-        Ok(self.store.certificate_record(actor, new).await?.value)
+        Ok(Self { generation, certificate, signer })
     }
 
-    fn publishing(&self) -> Result<Publishing, AuthorityError> {
-        match &self.settings.load().publish_at {
-            None => Ok(Publishing::default()),
-            Some(url) => Ok(Publishing::at(url, &self.signer.ca().tag())?),
+    /// Its row.
+    pub fn generation(&self) -> &CaGeneration {
+        &self.generation
+    }
+
+    /// Its own certificate.
+    pub fn certificate(&self) -> &CaCertificate {
+        &self.certificate
+    }
+
+    /// Whether its key can be used here. Else others sign its CRL.
+    pub fn can_sign(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    pub(crate) fn signer(&self) -> Result<&Arc<dyn Signer>, AuthorityError> {
+        let missing = || AuthorityError::KeyMissing { name: self.generation.key_name() };
+        self.signer.as_ref().ok_or_else(missing)
+    }
+}
+
+impl Issuers {
+    /// These; the first one that can sign signs what nobody was named for.
+    pub(crate) fn new(
+        all: Vec<Arc<Issuer>>,
+        devices: Option<CaGenerationId>,
+        gateway: Option<CaGenerationId>,
+    ) -> Result<Self, AuthorityError> {
+        let first = all.first().ok_or(AuthorityError::NoIssuer)?;
+        let first = all.iter().find(|issuer| issuer.can_sign()).unwrap_or(first);
+        let first = first.generation.id;
+        let list =
+            Self { devices: devices.unwrap_or(first), gateway: gateway.unwrap_or(first), all };
+        for id in [list.devices, list.gateway] {
+            list.find(id)?.signer()?;
+        }
+        Ok(list)
+    }
+
+    /// These and one more, which signs nothing but its CRL yet.
+    pub(crate) fn with(&self, issuer: Arc<Issuer>) -> Self {
+        let mut more = self.clone();
+        more.all.push(issuer);
+        more
+    }
+
+    /// The same, with another one for what it is to sign.
+    pub(crate) fn signed_by(
+        &self,
+        id: CaGenerationId,
+        what: Signs,
+    ) -> Result<Self, AuthorityError> {
+        self.find(id)?.signer()?;
+        let mut other = self.clone();
+        match what {
+            Signs::Devices => other.devices = id,
+            Signs::Gateway => other.gateway = id,
+        }
+        Ok(other)
+    }
+
+    /// All, the oldest first.
+    pub fn all(&self) -> &[Arc<Issuer>] {
+        &self.all
+    }
+
+    /// The one that signs these certificates.
+    pub fn signing(&self, what: Signs) -> &Arc<Issuer> {
+        let id = match what {
+            Signs::Devices => self.devices,
+            Signs::Gateway => self.gateway,
+        };
+        // Both were found when the list was made.
+        self.find(id).unwrap_or(&self.all[0])
+    }
+
+    /// The one of this row.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, id: CaGenerationId) -> Result<&Arc<Issuer>, AuthorityError> {
+        let found = self.all.iter().find(|issuer| issuer.generation.id == id);
+        found.ok_or(AuthorityError::UnknownIssuer(id))
+    }
+
+    /// All their certificates, PEM, the gateway's own issuer first: what profiles trust.
+    pub fn to_pem(&self) -> String {
+        let first = self.signing(Signs::Gateway);
+        let others = self.all.iter().filter(|issuer| !Arc::ptr_eq(issuer, first));
+        std::iter::once(first).chain(others).map(|issuer| issuer.certificate.to_pem()).collect()
+    }
+}
+
+impl Signs {
+    /// The setting that holds the number of the CA that does.
+    pub(crate) fn setting(self) -> &'static str {
+        match self {
+            Self::Devices => "ca/signs-devices",
+            Self::Gateway => "ca/signs-gateway",
         }
     }
-
-    /// Wall time.
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from(self.clock.now())
-    }
 }
-
-/// Making an RSA key takes the better part of a second, which no other task should wait for.
-pub(crate) async fn generate(kind: KeyType) -> Result<PrivateKey, AuthorityError> {
-    match tokio::task::spawn_blocking(move || PrivateKey::generate(kind)).await {
-        Ok(made) => Ok(made?),
-        Err(_) => Err(AuthorityError::Key(pki::KeyError::GenerationFailed)),
-    }
-}
-
-/// The secret with a gateway certificate's key.
-pub(crate) fn server_key(serial: &store::Serial) -> String {
-    format!("gateway/{serial}")
-}
-
-pub(crate) const DAY: u64 = 86_400;

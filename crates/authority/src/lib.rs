@@ -1,7 +1,7 @@
 //! The CA at work: the records on one side, the signer on the other.
 //!
-//! It issues, renews and revokes, and keeps the CRL and the gateway's own certificates fresh. Not here:
-//! any door that uses the certificates, and when to look (whoever composes it does).
+//! It issues, renews and revokes, and keeps each issuer's CRL and the gateway's own certificates fresh. Not
+//! here: any door that uses the certificates, and when to look (whoever composes it does).
 //!
 //! The crate exists so that nothing that talks with clients is near the CA's key. How it degrades: what
 //! is recorded stays recorded, and what could not be signed is signed at the next look.
@@ -10,6 +10,7 @@ mod authority;
 mod crl;
 pub mod describe;
 mod error;
+mod issuance;
 mod issuer;
 mod random;
 mod server_certificates;
@@ -18,5 +19,7 @@ mod start;
 
 pub use authority::{Authority, Issued, KeyFrom, KeyLocation};
 pub use error::AuthorityError;
+pub use issuer::{Issuer, Issuers, Signs};
 pub use random::bytes as random_bytes;
 pub use settings::Settings;
+pub use start::NewIssuer;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use pki::{PrivateKey, Profile};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
-use store::{Actor, Holder, Secret};
+use store::{Actor, CaGenerationId, Holder, Secret};
 
 use crate::describe;
 use crate::error::AuthorityError;
-use crate::issuer::{IssueRequest, Issuer, generate, server_key};
+use crate::issuance::{Issuance, IssueRequest, generate, server_key};
+use crate::issuer::Signs;
 use crate::settings::Settings;
 
 /// Both certificates, in service.
@@ -24,6 +25,7 @@ pub(crate) struct ServerCertificates {
 #[derive(Debug)]
 struct ServerCertificate {
     identity: Arc<CertifiedKey>,
+    issued_by: CaGenerationId,
     not_after: u64,
     renew_at: u64,
     names: BTreeSet<String>,
@@ -41,7 +43,7 @@ impl ServerCertificates {
     }
 }
 
-impl Issuer {
+impl Issuance {
     /// Both certificates, made anew where they are missing, near their end, or for other names.
     pub(crate) async fn fresh_certificates(&self) -> Result<ServerCertificates, AuthorityError> {
         let rsa = self.fresh_certificate(pki::KeyType::Rsa2048).await?;
@@ -72,19 +74,27 @@ impl Issuer {
         &self,
         kind: pki::KeyType,
     ) -> Result<Option<store::Certificate>, AuthorityError> {
+        let issued_by = self.own_issuer();
         let ours = |c: &store::Certificate| {
             c.holder == Holder::Gateway
                 && c.revocation.is_none()
-                && c.issued_by == self.generation.id
+                && c.issued_by == issued_by
                 && describe::key_type(&c.der) == kind.name()
         };
         Ok(self.store.certificate_list().await?.into_iter().rev().find(ours))
     }
 
-    /// Not yet in the last third of its life, and for the names that profiles point to.
+    /// Which CA the gateway's own certificates have to be of.
+    fn own_issuer(&self) -> CaGenerationId {
+        self.issuers.load().signing(Signs::Gateway).generation().id
+    }
+
+    /// Of the right CA, not yet in the last third of its life, and for the names that profiles point to.
     fn serves(&self, certificate: &ServerCertificate) -> bool {
         let wanted: BTreeSet<_> = names(&self.settings.load()).into_iter().collect();
-        self.now().unix_secs() < certificate.renew_at && wanted.is_subset(&certificate.names)
+        certificate.issued_by == self.own_issuer()
+            && self.now().unix_secs() < certificate.renew_at
+            && wanted.is_subset(&certificate.names)
     }
 
     async fn load_certificate(
@@ -113,7 +123,9 @@ impl Issuer {
             key: Some(Secret::new(key.pkcs8().to_vec())),
             supersedes_within: None,
         };
-        let row = self.sign_and_record(&Actor::Gateway, request).await?;
+        let issuers = self.issuers.load_full();
+        let issuer = issuers.signing(Signs::Gateway);
+        let row = self.sign_and_record(&Actor::Gateway, issuer, request).await?;
         ServerCertificate::new(&row, &key)
     }
 }
@@ -124,6 +136,7 @@ impl ServerCertificate {
         let identity = pki::identity(chain, key)?;
         Ok(Self {
             identity,
+            issued_by: row.issued_by,
             not_after: row.not_after,
             renew_at: renewal(row.recorded_at, row.not_after),
             names: describe::alternative_names(&row.der),

@@ -1,5 +1,5 @@
-//! The CRL, kept in step with the recorded revocations and signed anew at half its life: the one place
-//! from which it is signed.
+//! The CRLs of all issuers, kept in step with the recorded revocations and signed anew at half their
+//! life: the one place from which they are signed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,8 +96,8 @@ impl Follower {
 
     async fn catch_up(&mut self) -> Result<(), AuthorityError> {
         let present = self.present();
-        match self.authority.crl_catch_up().await {
-            Ok(_) => {
+        match self.authority.crls_catch_up().await {
+            Ok(()) => {
                 self.looked = present;
                 self.projection.passed(present, []);
                 Ok(())

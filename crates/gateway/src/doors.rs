@@ -23,6 +23,12 @@ pub trait Door: Send + Sync + Debug {
     /// Closes sessions, and names them once they are closed.
     fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>>;
 
+    /// Other certificates of ours, or other CAs, hold from here on. Sessions stay. A door that speaks no
+    /// TLS has nothing to do.
+    fn replace_tls(&self, tls: &Arc<rustls::ServerConfig>) {
+        let _ = tls;
+    }
+
     /// What is not on this machine as it was made for the door, in words.
     fn changed(&self) -> BoxFuture<'_, Vec<String>>;
 
@@ -64,6 +70,13 @@ impl Doors {
             kicked.extend(door.kick(target).await);
         }
         kicked
+    }
+
+    /// Other certificates of ours, or other CAs, hold from here on for all doors. Sessions stay.
+    pub fn replace_tls(&self, tls: &Arc<rustls::ServerConfig>) {
+        for door in self.present() {
+            door.replace_tls(tls);
+        }
     }
 
     /// What is not on this machine as it was made for the doors, in words.

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use admin::response::Reloaded;
-use authority::Authority;
+use authority::{Authority, Issuer, NewIssuer, Signs};
 use clock::Clock;
-use pki::{ClockTime, GatewayVerifier};
-use store::{Actor, EventKind, OpenError, Options, Store};
+use store::{Actor, CaGenerationId, EventKind, OpenError, Options, Store};
 use vpn::PushPolicy;
 
 use crate::config::Config;
@@ -88,10 +87,11 @@ impl Gateway {
         let authority =
             Authority::open(store.clone(), Arc::clone(&clock), config.authority()).await?;
         if !had_records {
-            tracing::info!(ca = authority.generation().subject, "the CA was made");
-            let pem = authority.ca_pem();
-            data.write_whole(&data.ca_certificate(), pem.as_bytes())?;
+            let issuers = authority.issuers();
+            let ca = &issuers.signing(Signs::Gateway).generation().subject;
+            tracing::info!(ca, "the CA was made");
         }
+        write_cas(&data, &authority)?;
         let push = push_policy(&config)?;
         let view = CurrentView::new(store.clone(), Arc::clone(&config), push);
         let tls_auth = tls_auth::key(&store).await?;
@@ -183,13 +183,39 @@ impl Gateway {
         Ok(Reloaded { waiting: waiting.into_iter().map(str::to_owned).collect() })
     }
 
-    /// The TLS settings of the VPN door: both certificates, clients by the CA and the current view.
+    /// The TLS settings of the VPN door: both certificates, clients by the CAs and the current view.
     pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>, GatewayError> {
-        let records = Arc::new(self.at.view.clone());
-        let cas = [self.at.authority.ca().der().clone()];
-        let verifier = GatewayVerifier::new(&cas, records)?;
-        let time = Arc::new(ClockTime(Arc::clone(&self.at.clock)));
-        Ok(Arc::new(pki::server_config(self.at.authority.resolver(), verifier, time)?))
+        crate::tls::config(&self.at)
+    }
+
+    /// Makes another CA, which is trusted from here on by every door that is open or opens. It signs
+    /// nothing but its CRL until [`Gateway::sign_by`] says so; profiles that are made from here on have it.
+    pub async fn issuer_add(
+        &self,
+        actor: &Actor,
+        new: NewIssuer,
+    ) -> Result<Arc<Issuer>, GatewayError> {
+        let added = self.at.authority.issuer_add(actor, new).await?;
+        self.issuers_changed().await?;
+        Ok(added)
+    }
+
+    /// From here on this CA signs the certificates of devices, or the gateway's own. Sessions stay.
+    pub async fn sign_by(
+        &self,
+        actor: &Actor,
+        issuer: CaGenerationId,
+        what: Signs,
+    ) -> Result<(), GatewayError> {
+        self.at.authority.sign_by(actor, issuer, what).await?;
+        self.issuers_changed().await
+    }
+
+    async fn issuers_changed(&self) -> Result<(), GatewayError> {
+        self.at.doors.replace_tls(&self.tls()?);
+        write_cas(&self.at.data, &self.at.authority)?;
+        self.crl.look().await;
+        Ok(())
     }
 
     /// Writes the counters since the start to the log.
@@ -236,6 +262,15 @@ impl Gateway {
     pub(crate) fn context(&self) -> &Context {
         &self.at
     }
+}
+
+/// The certificates of the CAs, for people and for other programs. A file that has them already stays.
+fn write_cas(data: &DataDir, authority: &Authority) -> Result<(), DataError> {
+    let (file, pem) = (data.ca_certificate(), authority.issuers().to_pem());
+    if std::fs::read(&file).is_ok_and(|there| there == pem.as_bytes()) {
+        return Ok(());
+    }
+    data.write_whole(&file, pem.as_bytes())
 }
 
 /// What these settings push, if all of it can be.

@@ -6,7 +6,7 @@
 //! with [`projections`].
 //!
 //! How it degrades: a change that is committed stays committed, whatever fails after it; the answer
-//! then names the effect that is missing. The CRL is tried again every minute.
+//! then names the effect that is missing. The CRLs are tried again every minute.
 
 pub mod config;
 pub mod control;
@@ -33,6 +33,7 @@ mod first_start;
 mod gateway;
 mod maintenance;
 mod operations;
+mod tls;
 mod tls_auth;
 mod words;
 

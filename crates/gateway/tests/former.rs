@@ -27,7 +27,7 @@ async fn a_folder_of_format_1_opens_twice_with_everything_that_was_in_it() {
     let folder = Folder::of_format_1();
     for _ in 0..2 {
         let gateway = folder.open().await;
-        assert_eq!(gateway.authority().ca_pem(), folder.read("data/ca.crt"));
+        assert_eq!(gateway.authority().issuers().to_pem(), folder.read("data/ca.crt"));
         for (device, state) in DEVICES {
             assert_eq!(state_of(&gateway, device).await, state, "{device}");
         }

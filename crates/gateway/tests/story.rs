@@ -197,7 +197,8 @@ async fn a_leaf_with_the_cas_signature_over_a_recorded_serial_is_refused_as_forg
     let gateway = folder.start_p256(&system()).await;
     ask(&gateway, Request::UserAdd { name: "alice".into() }).await.expect("added");
     let alice = profile(&gateway, "alice", false).await;
-    let ca = gateway.authority().generation();
+    let issuers = gateway.authority().issuers();
+    let ca = issuers.all()[0].generation();
     let key = gateway.store().secret_get(&ca.key_name()).await.expect("read").expect("there");
     let key = pki::PrivateKey::from_pkcs8(key.expose()).expect("a key");
     let copied = pki::LocalSigner::new(&ca.der, key).expect("a signer");
@@ -213,7 +214,8 @@ async fn a_leaf_with_the_cas_signature_over_a_recorded_serial_is_refused_as_forg
     };
     let forged = pki::issue(&copied, forged).await.expect("signed");
     let records = Arc::new(gateway.view().clone());
-    let verifier = pki::GatewayVerifier::new(&[gateway.authority().ca().der().clone()], records);
+    let verifier =
+        pki::GatewayVerifier::new(&[issuers.all()[0].certificate().der().clone()], records);
     let verifier = verifier.expect("a verifier");
     let now = pki::Timestamp::from(SystemClock.now()).into();
     assert_eq!(verifier.check(&leaf(&alice), &[], now), Ok(()));

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use admin::response::Finding;
+use authority::Signs;
 
 use super::{bad, good, warning};
 use crate::config::{Config, Listen, Transport};
@@ -118,7 +119,7 @@ fn clock(at: &Context) -> Finding {
     const SUBJECT: &str = "clock";
     const MEND: &str = "set the clock, and let NTP keep it: timedatectl set-ntp true";
     let now = at.now();
-    let added = at.authority.generation().added_at;
+    let added = at.authority.issuers().signing(Signs::Devices).generation().added_at;
     if now < BUILT_AFTER {
         return bad(SUBJECT, "it is years behind", MEND);
     }

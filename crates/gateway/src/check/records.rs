@@ -1,6 +1,7 @@
 //! The records and what is made of them: event chain, CA, CRL, certificates near their end.
 
 use admin::response::Finding;
+use authority::{Issuer, Issuers};
 use pki::{CaCertificate, Crl, Timestamp};
 
 use super::{bad, good, warning};
@@ -18,7 +19,12 @@ pub(crate) struct RecordsCheck<'a> {
 impl RecordsCheck<'_> {
     /// What is found in them.
     pub(crate) async fn findings(&self) -> Vec<Finding> {
-        let mut findings = vec![self.event_chain().await, self.ca_life(), self.crl().await];
+        let mut findings = vec![self.event_chain().await];
+        let issuers = self.at.authority.issuers();
+        for issuer in issuers.all() {
+            findings.push(self.ca_life(&issuers, issuer));
+            findings.push(self.crl(&issuers, issuer).await);
+        }
         findings.push(self.leaves());
         findings.push(self.device_certificates().await);
         findings
@@ -43,50 +49,53 @@ impl RecordsCheck<'_> {
         }
     }
 
-    fn ca_life(&self) -> Finding {
-        const SUBJECT: &str = "CA";
-        let not_after = self.at.authority.generation().not_after;
+    fn ca_life(&self, issuers: &Issuers, issuer: &Issuer) -> Finding {
+        let subject = &which("CA", issuers, issuer);
+        let not_after = issuer.generation().not_after;
         let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
         let mend = "make a new CA while the old one still holds, and hand out new profiles";
         match left {
-            ..=0 => bad(SUBJECT, format!("its certificate expired on {date}"), mend),
-            1..=365 => warning(SUBJECT, format!("it expires on {date}, in {left} days"), mend),
-            _ => good(SUBJECT, format!("valid until {date}")),
+            ..=0 => bad(subject, format!("its certificate expired on {date}"), mend),
+            1..=365 => warning(subject, format!("it expires on {date}, in {left} days"), mend),
+            _ => good(subject, format!("valid until {date}")),
         }
     }
 
-    async fn crl(&self) -> Finding {
-        const SUBJECT: &str = "CRL";
+    async fn crl(&self, issuers: &Issuers, issuer: &Issuer) -> Finding {
+        let subject = &which("CRL", issuers, issuer);
+        if !issuer.can_sign() {
+            return good(subject, "it is signed elsewhere, where the CA's key is");
+        }
         let mend =
             "start the gateway, or run any command that changes something: it is signed then";
-        let generation = self.at.authority.generation();
+        let generation = issuer.generation();
         let listed = self.at.store.revocation_list(generation.id).await;
         let latest = self.at.store.crl_latest(generation.id).await;
         let (Ok((revocations, _)), Ok(latest)) = (listed, latest) else {
-            return bad(SUBJECT, "it can't be read", "restore the data folder from a backup");
+            return bad(subject, "it can't be read", "restore the data folder from a backup");
         };
-        let Some(row) = latest else { return bad(SUBJECT, "there is none", mend) };
-        let crl = match readable(&row.der, self.at.authority.ca()) {
+        let Some(row) = latest else { return bad(subject, "there is none", mend) };
+        let crl = match readable(&row.der, issuer.certificate()) {
             Ok(crl) => crl,
-            Err(error) => return bad(SUBJECT, error.to_string(), mend),
+            Err(error) => return bad(subject, error.to_string(), mend),
         };
         let missing =
             revocations.iter().filter(|r| !crl.revoked().contains_key(&r.id.serial)).count();
         if missing > 0 {
-            return bad(SUBJECT, format!("{missing} revoked certificates are not on it"), mend);
+            return bad(subject, format!("{missing} revoked certificates are not on it"), mend);
         }
         let now = Timestamp::from_unix_secs(self.at.now());
         let until = crl.next_update();
         if crl.is_expired(now) {
-            return bad(SUBJECT, format!("it expired on {until}"), mend);
+            return bad(subject, format!("it expired on {until}"), mend);
         }
         if crl.is_due(now) {
-            return warning(SUBJECT, format!("past half its life; it expires on {until}"), mend);
+            return warning(subject, format!("past half its life; it expires on {until}"), mend);
         }
         let hours = crl.age(now).as_secs() / 3600;
         let number = row.number;
         good(
-            SUBJECT,
+            subject,
             format!("number {number}, {hours} h old, {} entries, until {until}", revocations.len()),
         )
     }
@@ -135,6 +144,14 @@ impl RecordsCheck<'_> {
     fn days_until(&self, at: u64) -> i64 {
         let seconds = i64::try_from(at).unwrap_or(i64::MAX);
         seconds.saturating_sub(i64::try_from(self.at.now()).unwrap_or(i64::MAX)).div_euclid(86_400)
+    }
+}
+
+/// A subject, with the CA's name where there are several.
+fn which(subject: &str, issuers: &Issuers, issuer: &Issuer) -> String {
+    match issuers.all() {
+        [_] => subject.to_owned(),
+        _ => format!("{subject} ({})", issuer.generation().subject),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The CA and its CRL, shown.
 
 use admin::response::{CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry};
-use authority::describe;
+use authority::{Signs, describe};
 
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -14,10 +14,31 @@ pub(super) struct Ca<'a> {
 }
 
 impl Ca<'_> {
+    /// The present CRL of the CA that signs devices' certificates, and after it those of the others.
     pub(super) async fn crl(&self) -> Result<CrlDetail, GatewayError> {
-        let generation = self.at.authority.generation();
-        let (revocations, _) = self.at.store.revocation_list(generation.id).await?;
+        let issuers = self.at.authority.issuers();
+        let generation = issuers.signing(Signs::Devices).generation();
         let crl = self.at.store.crl_latest(generation.id).await?.ok_or(GatewayError::NoCrl)?;
+        let mut detail = CrlDetail {
+            number: crl.number,
+            issuer: generation.subject.clone(),
+            this_update: seconds(crl.this_update),
+            next_update: seconds(crl.next_update),
+            entries: self.entries(&crl).await?,
+            pem: describe::pem("X509 CRL", &crl.der),
+        };
+        for other in issuers.all().iter().map(|issuer| issuer.generation().id) {
+            let crl = self.at.store.crl_latest(other).await?;
+            let Some(crl) = crl.filter(|_| other != generation.id) else { continue };
+            detail.entries.extend(self.entries(&crl).await?);
+            detail.pem.push_str(&describe::pem("X509 CRL", &crl.der));
+        }
+        Ok(detail)
+    }
+
+    /// What a CRL lists, with whose the certificates were.
+    async fn entries(&self, crl: &store::Crl) -> Result<Vec<CrlEntry>, GatewayError> {
+        let (revocations, _) = self.at.store.revocation_list(crl.generation).await?;
         let snapshot = self.at.store.snapshot();
         let entries = revocations.iter().filter(|r| r.event <= crl.through).map(|r| CrlEntry {
             serial: r.id.to_string(),
@@ -25,18 +46,12 @@ impl Ca<'_> {
             revoked_at: seconds(r.at),
             reason: revoke_reason(r.reason),
         });
-        Ok(CrlDetail {
-            number: crl.number,
-            issuer: generation.subject.clone(),
-            this_update: seconds(crl.this_update),
-            next_update: seconds(crl.next_update),
-            entries: entries.collect(),
-            pem: describe::pem("X509 CRL", &crl.der),
-        })
+        Ok(entries.collect())
     }
 
     pub(super) async fn show(&self) -> Result<CaDetail, GatewayError> {
-        let generation = self.at.authority.generation();
+        let issuers = self.at.authority.issuers();
+        let generation = issuers.signing(Signs::Devices).generation();
         let snapshot = self.at.store.snapshot();
         let ours = || snapshot.certificates().filter(|c| c.issued_by == generation.id);
         let facts = describe::facts(&generation.der);

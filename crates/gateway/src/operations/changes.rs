@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use admin::response::Changed;
-use store::{CertificateId, Event, Revocation};
+use store::{CertificateId, Event, Revocation, Snapshot};
 
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -42,17 +42,19 @@ impl<'a> Before<'a> {
         changed.sessions_closed =
             u32::try_from(outcome.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);
         changed.pending = outcome.missing.iter().map(ToString::to_string).collect();
-        if !revoked.is_empty() {
-            let generation = self.at.authority.generation().id;
-            let snapshot = self.at.store.snapshot();
-            let crl = snapshot.crl(generation);
-            let shows = |crl: &&store::CrlEntry| {
-                revoked.iter().all(|revocation| revocation.event <= crl.through)
-            };
-            changed.crl_number = crl.filter(shows).map(|crl| crl.number);
-        }
+        changed.crl_number = shown_by(&self.at.store.snapshot(), revoked);
         Ok(changed)
     }
+}
+
+/// The number of the CRL that shows what was revoked: where several issuers' do, the first one's.
+fn shown_by(snapshot: &Snapshot, revoked: &[Revocation]) -> Option<u64> {
+    let crl_of = |revocation: &Revocation| {
+        let crl = snapshot.crl(revocation.issued_by)?;
+        (revocation.event <= crl.through).then_some(crl.number)
+    };
+    let numbers: Option<Vec<_>> = revoked.iter().map(crl_of).collect();
+    numbers?.first().copied()
 }
 
 /// How long a command waits for effects before it says that they are missing.

@@ -36,7 +36,7 @@ impl Material<'_> {
             Plan::Make => self.make(actor, &detail, None).await?,
             Plan::Renew => self.make(actor, &detail, Some(supersede_within(self.at))).await?,
             Plan::HandOut(certificate) => {
-                let key = match self.at.authority.key_location(&certificate.id.serial).await? {
+                let key = match self.at.authority.key_location(&certificate.id).await? {
                     KeyLocation::OnDevice => KeyMaterial::OnDevice,
                     KeyLocation::HandedOut => KeyMaterial::Gone,
                 };
@@ -98,7 +98,7 @@ impl Material<'_> {
             return Err(GatewayError::NoPublicName { file: self.at.data.config() });
         }
         Ok(ProfileCommon {
-            ca_pem: self.at.authority.ca_pem(),
+            ca_pem: self.at.authority.issuers().to_pem(),
             tls_auth_key: SecretText::new(self.at.tls_auth.to_text().to_string()),
             auth: config.vpn.auth.name().to_owned(),
             server_name: self.at.authority.server_name().to_owned(),

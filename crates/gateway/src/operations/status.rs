@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use admin::response::{Level, Status};
+use authority::Signs;
 
 use super::devices::Devices;
 use super::material::remotes;
@@ -87,7 +88,9 @@ impl Overview<'_> {
 
     async fn gauges(&self) -> Result<Gauges, GatewayError> {
         let snapshot = self.at.store.snapshot();
-        let crl = snapshot.crl(self.at.authority.generation().id).copied();
+        let issuers = self.at.authority.issuers();
+        let ca = issuers.signing(Signs::Devices).generation();
+        let crl = snapshot.crl(ca.id).copied();
         let revoked = snapshot.certificates().filter(|c| c.revoked.is_some()).count();
         let mut gauges = Gauges {
             now: self.at.now(),
@@ -96,7 +99,7 @@ impl Overview<'_> {
             devices: snapshot.devices().count() as u64,
             events: number(snapshot.through()),
             revoked: revoked as u64,
-            expiries: vec![("ca".to_owned(), self.at.authority.generation().not_after)],
+            expiries: vec![("ca".to_owned(), ca.not_after)],
             ..Gauges::default()
         };
         if let Some(crl) = crl {

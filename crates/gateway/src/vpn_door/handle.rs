@@ -84,6 +84,10 @@ impl Door for VpnHandle {
         })
     }
 
+    fn replace_tls(&self, tls: &Arc<rustls::ServerConfig>) {
+        self.server.replace_tls(Arc::clone(tls));
+    }
+
     fn changed(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(self.network.changes())
     }
