@@ -35,6 +35,15 @@ pub struct Gateway {
     _lock: Lock,
 }
 
+/// Settings that were read again and are in force.
+#[derive(Debug)]
+pub struct InForce {
+    /// The changed keys that take effect at the next start.
+    pub waiting: Vec<&'static str>,
+    /// What should have followed and did not.
+    pub unfinished: Option<GatewayError>,
+}
+
 impl Gateway {
     /// Opens the folder; makes it, with CA, keys and settings, where there is none.
     pub async fn start(
@@ -153,32 +162,41 @@ impl Gateway {
         }
     }
 
-    /// Reads the settings again. Where they are wrong the former ones stay in force; networks stay
-    /// as they are until the next start, because the tunnel's interface has them.
-    pub async fn reload(&self) -> Result<Arc<Config>, GatewayError> {
+    /// Reads the settings again. Networks stay as they are until the next start, because the tunnel's
+    /// interface has them.
+    ///
+    /// # Errors
+    /// When the settings are wrong: the former ones stay in force.
+    pub async fn reload(&self) -> Result<InForce, GatewayError> {
         let mut config = Config::load(&self.at.data.config())?;
         let before = self.config();
         let waiting = self.at.only_at_start(&config);
-        if !waiting.is_empty() {
-            tracing::warn!(keys = waiting.join(", "), "changed; takes effect at the next start");
-        }
         config.vpn.network = before.vpn.network;
         config.vpn.network6 = before.vpn.network6;
         let push = push_policy(&config)?;
         let config = Arc::new(config);
         self.at.view.replace_policy(Arc::clone(&config), push);
         self.at.authority.replace_settings(config.authority());
+        let unfinished = self.after_reload(&waiting).await.err();
+        Ok(InForce { waiting, unfinished })
+    }
+
+    /// Certificates for other names, and the event.
+    async fn after_reload(&self, waiting: &[&'static str]) -> Result<(), GatewayError> {
         self.maintain().await?;
         let payload = serde_json::json!({ "at_next_start": waiting });
         self.at.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
-        Ok(config)
+        Ok(())
     }
 
     /// Reads the settings again, as at a hangup, and puts back what others have changed on the machine.
     pub(crate) async fn reload_and_mend(&self) -> Result<Reloaded, GatewayError> {
         self.at.running()?;
-        self.reload().await?;
+        let in_force = self.reload().await?;
         self.at.doors.put_back().await;
+        if let Some(error) = in_force.unfinished {
+            return Err(error);
+        }
         let waiting = self.at.only_at_start(&Config::load(&self.at.data.config())?);
         Ok(Reloaded { waiting: waiting.into_iter().map(str::to_owned).collect() })
     }

@@ -21,7 +21,7 @@ pub mod vpn_door;
 pub use connect::{Admin, ConnectError};
 pub use error::GatewayError;
 pub use first_start::FirstStart;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, InForce};
 
 mod check;
 mod connect;

@@ -163,6 +163,27 @@ async fn a_crl_that_expired_while_nothing_ran_is_signed_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn a_reload_keeps_the_former_settings_only_where_the_new_ones_are_wrong() {
+    let folder = Folder::new();
+    let gateway = folder.start_p256(&system()).await;
+    let settings = |text: &str| {
+        let data = folder.data();
+        data.write_whole(&data.config(), text.as_bytes()).expect("written");
+    };
+    let name = || gateway.config().public.names[0].to_string();
+    settings("[public]\nnames = [\"vpn.example.org\"]\nnonsense = 1\n");
+    gateway.reload().await.expect_err("there is no such key");
+    assert_eq!(name(), "vpn.example.org");
+
+    settings("[public]\nnames = [\"other.example.org\"]\n[vpn]\nnat = false\n");
+    gateway.close().await;
+    let reloaded = gateway.reload().await.expect("the settings are right");
+    assert!(reloaded.waiting.contains(&"vpn.nat"), "{reloaded:?}");
+    assert!(reloaded.unfinished.is_some(), "the records are closed");
+    assert_eq!(name(), "other.example.org");
+}
+
+#[tokio::test]
 async fn a_csr_gets_a_certificate_and_the_gateway_never_has_its_key() {
     let folder = Folder::new();
     let gateway = folder.start_p256(&system()).await;

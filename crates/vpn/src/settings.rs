@@ -105,7 +105,7 @@ impl Settings {
     pub const MOST_WORKERS: u16 = 128;
 
     /// Threads that own peers: as many as are set, or one for each core.
-    pub(crate) fn workers(&self) -> u16 {
+    pub fn workers(&self) -> u16 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         match self.workers {
             0 => u16::try_from(cores).unwrap_or(u16::MAX).min(Self::MOST_WORKERS),

@@ -1,5 +1,6 @@
 //! The machine: what the kernel lets us do, what stands in the way.
 
+use std::error::Error as _;
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
@@ -21,7 +22,10 @@ pub(super) fn settings(at: &Context) -> Finding {
     const SUBJECT: &str = "settings";
     let path = at.data.config();
     match Config::load(&path) {
-        Err(error) => bad(SUBJECT, error.to_string(), format!("edit {}", path.display())),
+        Err(error) => {
+            let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+            bad(SUBJECT, format!("{error}{why}"), format!("edit {}", path.display()))
+        }
         Ok(config) if config.public.names.is_empty() => warning(
             SUBJECT,
             "public.names is empty, so that profiles would point nowhere",

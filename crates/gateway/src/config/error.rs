@@ -87,9 +87,7 @@ impl Place {
 impl Display for ConfigError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable { file, source } => {
-                write!(f, "{} can't be read: {source}", file.display())
-            }
+            Self::Unreadable { file, .. } => write!(f, "{} can't be read", file.display()),
             Self::Wrong { place, problem } => write!(f, "{place}: {problem}"),
         }
     }

@@ -16,15 +16,15 @@ pub(crate) fn keep_memory_private() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Whether a gateway can start and serve with what this process may have. Without, it would fail
-/// somewhere on the way, in the words of that place.
-pub(crate) fn room_for_a_gateway() -> Result<(), Failure> {
+/// Whether a gateway whose packets `workers` threads carry can start and serve with what this process may
+/// have. Without, it would fail somewhere on the way, in the words of that place.
+pub(crate) fn room_for_a_gateway(workers: u16) -> Result<(), Failure> {
     let files = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: files.maximum, maximum: files.maximum };
     let _ = setrlimit(Resource::Nofile, raised);
     let enough = |limit: Option<u64>, needed: u64| limit.is_none_or(|limit| limit >= needed);
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let needed = FILES + cores * FILES_PER_CORE;
+    let needed = files_needed(workers, cores);
     if !enough(files.maximum, needed) {
         let allowed = files.maximum.unwrap_or(0);
         return Err(Failure::new(
@@ -48,9 +48,27 @@ pub(crate) fn room_for_a_gateway() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Handshakes have a thread on each core, however many carry packets.
+fn files_needed(workers: u16, cores: u64) -> u64 {
+    FILES + u64::from(workers) * FILES_PER_WORKER + cores * FILES_PER_RUNTIME
+}
+
 /// Database, sockets, runtime and commands.
 const FILES: u64 = 64;
-/// Queues, sockets and a runtime for each thread that carries packets, and for one of handshakes.
-const FILES_PER_CORE: u64 = 24;
+/// Queues, sockets and a poller for each thread that carries packets.
+const FILES_PER_WORKER: u64 = 20;
+/// A poller and what wakes it.
+const FILES_PER_RUNTIME: u64 = 4;
 /// Addresses, of which most stay without memory behind them.
 const MEMORY: u64 = 128 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_were_set_are_counted_and_not_the_cores_alone() {
+        assert_eq!(files_needed(2, 2), 112);
+        assert!(files_needed(32, 2) > files_needed(2, 32));
+    }
+}

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use admin::failure::{Failure, FailureKind};
 use clock::{Clock, SystemClock};
+use gateway::config::Config;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
 use gateway::{FirstStart, Gateway, vpn_door};
@@ -34,13 +35,19 @@ pub(crate) struct UpOptions {
 /// Runs until it is told to stop.
 pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
     super::log::start("info");
-    super::process::room_for_a_gateway()?;
+    super::process::room_for_a_gateway(workers(&options))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
         })?;
     runtime.block_on(serve(options))?;
     Ok(Output { text: String::new(), exit_code: 0 })
+}
+
+/// How many threads will carry packets. Settings that can't be read stop the start later, by name.
+fn workers(options: &UpOptions) -> u16 {
+    let settings = Config::load(&DataDir::new(&options.data).config()).unwrap_or_default();
+    settings.vpn.workers()
 }
 
 async fn serve(options: UpOptions) -> Result<(), Failure> {
@@ -101,14 +108,26 @@ pub(crate) fn next_steps(data: &Path) -> String {
 }
 
 async fn reload(gateway: &Gateway) {
-    match gateway.reload().await {
-        Ok(_) => tracing::info!(
-            "settings were read again; sessions stay; sockets, networks and timers change at the next start"
-        ),
+    let reloaded = match gateway.reload().await {
+        Ok(reloaded) => reloaded,
         Err(error) => {
             let failure = Failure::from(error);
             tracing::error!("{failure}; the former settings stay in force");
+            return;
         }
+    };
+    tracing::info!(
+        "settings were read again; sessions stay; sockets, networks and timers change at the next start"
+    );
+    if !reloaded.waiting.is_empty() {
+        tracing::warn!(
+            keys = reloaded.waiting.join(", "),
+            "changed; takes effect at the next start"
+        );
+    }
+    if let Some(error) = reloaded.unfinished {
+        let failure = Failure::from(error);
+        tracing::error!("{failure}; the new settings are in force, and this is tried again");
     }
 }
 
