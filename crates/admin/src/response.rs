@@ -370,6 +370,9 @@ pub struct Status {
     pub last_refusals: Vec<RefusalEntry>,
     /// Dropped packets by cause.
     pub drops: BTreeMap<String, u64>,
+    /// Connections that ended, refused ones included, by reason.
+    #[serde(default)]
+    pub endings: BTreeMap<String, u64>,
     /// How packets are carried: threads, and what the kernel does in one piece.
     pub data_path: String,
     /// Everything that is counted, for Prometheus.

@@ -17,6 +17,7 @@ use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::metrics::Metrics;
 use crate::projections::Projections;
+use crate::replacements::Replacements;
 
 /// The handles of one data folder.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub(crate) view: CurrentView,
     pub(crate) projections: Projections,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) replacements: Arc<Replacements>,
     pub(crate) doors: Doors,
     /// When it was opened, wall time in seconds.
     pub(crate) started: u64,

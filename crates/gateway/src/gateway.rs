@@ -108,7 +108,7 @@ impl Gateway {
         let projections = Projections::default();
         let crl = CrlProjection::start(Arc::clone(&authority), view.clone(), &projections).await?;
         let started = clock.now().unix_secs();
-        let (metrics, doors) = (Arc::default(), Doors::default());
+        let (metrics, replacements, doors) = (Arc::default(), Arc::default(), Doors::default());
         let at = Context {
             data,
             clock,
@@ -118,6 +118,7 @@ impl Gateway {
             view,
             projections,
             metrics,
+            replacements,
             doors,
             started,
             at_start: config,

@@ -33,6 +33,7 @@ mod first_start;
 mod gateway;
 mod maintenance;
 mod operations;
+mod replacements;
 mod tls;
 mod tls_auth;
 mod words;

@@ -8,8 +8,10 @@ use crate::context::Context;
 
 mod machine;
 mod records;
+mod sessions;
 
 pub(crate) use records::RecordsCheck;
+pub(crate) use sessions::shared_profiles;
 
 /// Everything, in the order in which a person would look.
 pub(crate) async fn check(at: &Context) -> CheckReport {
@@ -19,6 +21,7 @@ pub(crate) async fn check(at: &Context) -> CheckReport {
     findings.extend(machine::machine(at));
     if at.doors.is_any_open() {
         findings.push(machine::in_force(&at.doors.changed().await));
+        findings.push(shared_profiles(at));
     }
     CheckReport { findings }
 }

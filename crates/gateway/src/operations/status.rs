@@ -8,7 +8,7 @@ use authority::Signs;
 use super::devices::Devices;
 use super::material::remotes;
 use super::views::current;
-use crate::check::RecordsCheck;
+use crate::check::{RecordsCheck, shared_profiles};
 use crate::config::Config;
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -51,6 +51,7 @@ impl Overview<'_> {
             refusals: self.at.metrics.refusals(),
             last_refusals: self.at.metrics.last_refusals(),
             drops: counters.drops.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect(),
+            endings: counters.endings.iter().map(|(r, n)| ((*r).to_owned(), *n)).collect(),
             data_path: counters.data_path.clone(),
             figures: self.at.metrics.figures(&counters, &gauges),
             warnings: self.warnings().await,
@@ -121,7 +122,8 @@ impl Overview<'_> {
 
     /// What `check` finds worth a warning that concerns the running gateway.
     async fn warnings(&self) -> Vec<String> {
-        let findings = RecordsCheck { at: self.at }.findings().await;
+        let mut findings = RecordsCheck { at: self.at }.findings().await;
+        findings.push(shared_profiles(self.at));
         let bad = findings.into_iter().filter(|f| f.level != Level::Good);
         bad.map(|f| match f.mend {
             Some(mend) => format!("{}: {}; {mend}", f.subject, f.seen),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use admin::response::RefusalEntry;
 use clock::Clock;
-use engine::{Credential, DisconnectReason, Identity, Report, Revision};
+use engine::{Credential, DisconnectReason, Identity, Report, Revision, SessionInfo};
 use pki::{CertificateId, Fingerprint, Refusal};
 use store::Store;
 use tokio::runtime::Handle;
@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
+use crate::replacements::Replacements;
 use crate::words::seconds;
 
 /// What the door knows of the records, and where it leaves what happened.
@@ -28,6 +29,7 @@ pub(super) struct Records {
     view: CurrentView,
     store: Store,
     metrics: Arc<Metrics>,
+    replacements: Arc<Replacements>,
     sessions: Projection,
     clock: Arc<dyn Clock>,
     /// For what reports lead to: they come on the engine's own threads.
@@ -60,11 +62,7 @@ impl Directory for Records {
             Report::Opened(info) => match info.identity.credential {
                 Credential::Certificate(id) => self.opened(id),
             },
-            Report::Closed { info, why } => {
-                if let DisconnectReason::Withdrawn(_) = why {
-                    self.refused(info.source, Some(&info.identity), &why);
-                }
-            }
+            Report::Closed { info, why } => self.ended(&info, &why),
             Report::Refused { source, whom, why } => {
                 self.refused(source, whom.as_ref(), &why);
             }
@@ -86,6 +84,7 @@ impl Records {
             view: at.view.clone(),
             store: at.store.clone(),
             metrics: Arc::clone(&at.metrics),
+            replacements: Arc::clone(&at.replacements),
             sessions: at.projections.register(NAME),
             clock: Arc::clone(&at.clock),
             runtime: Handle::current(),
@@ -104,6 +103,18 @@ impl Records {
                 tracing::error!(%error, "the connection was not recorded");
             }
         });
+    }
+
+    fn ended(&self, info: &SessionInfo, why: &DisconnectReason) {
+        match why {
+            DisconnectReason::Withdrawn(_) => self.refused(info.source, Some(&info.identity), why),
+            DisconnectReason::Replaced => {
+                let device = device_name(&info.identity.principal);
+                let now = self.clock.now().unix_secs();
+                self.replacements.note(&device, info.source.ip(), now);
+            }
+            _ => {}
+        }
     }
 
     fn refused(&self, source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {

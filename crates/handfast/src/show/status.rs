@@ -24,6 +24,7 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
         ("certificate", format!("valid until {}", time::day(status.server_expires_at, now))),
         ("CRL", crl(status, now)),
         ("refusals", counts(&status.refusals)),
+        ("ended", counts(&status.endings)),
         ("drops", counts(&status.drops)),
     ]);
     if !status.waiting.is_empty() {
