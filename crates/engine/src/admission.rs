@@ -10,39 +10,12 @@ use std::time::Duration;
 
 use clock::Revision;
 use datapath::PeerCounters;
-use pki::CertificateId;
 use tokio::sync::watch;
 use tunnel::Hello;
 use wire::cipher::Cipher;
 use wire::push::PushOption;
 
-use crate::{Denied, DisconnectReason};
-
-/// A device of a user, which is what has a session, addresses and a place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Principal {
-    /// The user's name.
-    pub user: String,
-    /// The device's name, within the user.
-    pub device: String,
-}
-
-/// What a peer proved itself with. Matched where it is used, so that another kind is decided about at each
-/// such place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credential {
-    /// A certificate.
-    Certificate(CertificateId),
-}
-
-/// Whose session it is, and by what right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Whose.
-    pub principal: Principal,
-    /// By what.
-    pub credential: Credential,
-}
+use crate::{Denied, DisconnectReason, Identity};
 
 /// What an admitted peer gets.
 #[derive(Clone, Debug)]

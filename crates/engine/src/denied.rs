@@ -3,36 +3,90 @@
 use std::fmt;
 
 use pki::Refusal;
+use wire::options::Framing;
+
+use crate::Identity;
 
 /// Why a peer is not let in, or may not stay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// Its certificate does not open this door.
     Certificate(Refusal),
+    /// What its data packets are made of is not read here, by its own options.
+    Framing(Framing),
     /// There is no room for another session.
     Full,
     /// It was not decided in time, or the request was given up.
     Undecided,
+    /// For this reason, and it is known whose it is.
+    Known {
+        /// Whose.
+        whom: Box<Identity>,
+        /// Why not.
+        why: Box<Denied>,
+    },
 }
 
 impl Denied {
+    /// This, of a peer that is known.
+    #[must_use]
+    pub fn of(self, whom: Identity) -> Self {
+        Denied::Known { whom: Box::new(whom), why: Box::new(self) }
+    }
+
+    /// Whose it is, where that is known.
+    pub fn whom(&self) -> Option<&Identity> {
+        match self {
+            Denied::Known { whom, .. } => Some(whom),
+            _ => None,
+        }
+    }
+
+    /// The refusal behind it, if a certificate is the cause.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Denied::Certificate(refusal) => Some(refusal),
+            Denied::Known { why, .. } => why.refusal(),
+            Denied::Framing(_) | Denied::Full | Denied::Undecided => None,
+        }
+    }
+
     /// A stable snake_case name for counters and JSON.
     pub fn code(&self) -> &'static str {
         match self {
             Denied::Certificate(refusal) => refusal.code(),
+            Denied::Framing(Framing::Ethernet) => "client_dev_tap",
+            Denied::Framing(Framing::Fragments) => "client_fragment",
+            Denied::Framing(Framing::Compression) => "client_compression",
+            Denied::Known { why, .. } => why.code(),
             Denied::Full => "no_free_address_or_slot",
             Denied::Undecided => "admission_undecided",
         }
     }
 
-    /// What the peer is told: one line of bounded length.
+    /// What the person at the peer is told: what is wrong, and what to say to whom. One line of bounded
+    /// length.
     pub(crate) fn peer_message(&self) -> String {
         match self {
             Denied::Certificate(refusal) => {
-                refusal.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
+                refusal.for_peer().chars().filter(|c| !c.is_control()).take(200).collect()
             }
-            Denied::Full => "the gateway is full".to_owned(),
-            Denied::Undecided => "the gateway could not decide in time".to_owned(),
+            Denied::Framing(framing) => format!(
+                "your profile has {}, which this VPN does not speak; remove that line, or ask its \
+                 administrator for a new profile",
+                framing.directive()
+            ),
+            Denied::Full => {
+                "this VPN has no room for another connection; try again later, or tell its \
+                 administrator"
+                    .to_owned()
+            }
+            Denied::Undecided => {
+                "this VPN could not decide in time whether to let you in; try again, or tell its \
+                 administrator"
+                    .to_owned()
+            }
+            Denied::Known { why, .. } => why.peer_message(),
         }
     }
 }
@@ -41,6 +95,13 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Denied::Certificate(refusal) => fmt::Display::fmt(refusal, f),
+            Denied::Framing(framing) => write!(
+                f,
+                "the client is configured with `{}`, so that none of its packets could be read here; \
+                 remove that line from its profile",
+                framing.directive()
+            ),
+            Denied::Known { why, .. } => why.fmt(f),
             Denied::Full => f.write_str(
                 "there is no room for another session; raise the limit of sessions, or close some",
             ),
@@ -52,5 +113,38 @@ impl fmt::Display for Denied {
 impl From<Refusal> for Denied {
     fn from(refusal: Refusal) -> Self {
         Denied::Certificate(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credential, Principal};
+
+    #[test]
+    fn a_denial_of_somebody_known_is_the_same_denial() {
+        let serial = pki::Serial::from_bytes(&[7]).unwrap();
+        let id = pki::CertificateId { issuer: pki::IssuerId::of_name(b"a CA"), serial };
+        let whom = Identity {
+            principal: Principal { user: "alice".into(), device: "phone".into() },
+            credential: Credential::Certificate(id),
+        };
+        for denied in [Denied::Certificate(Refusal::UserDisabled), Denied::Full] {
+            let known = denied.clone().of(whom.clone());
+            assert_eq!((known.code(), known.whom()), (denied.code(), Some(&whom)));
+            assert_eq!(known.peer_message(), denied.peer_message());
+            assert_eq!(known.to_string(), denied.to_string());
+            assert_eq!(known.refusal(), denied.refusal());
+        }
+    }
+
+    #[test]
+    fn the_person_and_the_log_are_told_the_line_of_the_profile() {
+        for framing in Framing::ALL {
+            let denied = Denied::Framing(framing);
+            assert!(denied.to_string().contains(framing.directive()), "{denied}");
+            let told = denied.peer_message();
+            assert!(told.contains(framing.directive()) && told.contains("administrator"), "{told}");
+        }
     }
 }

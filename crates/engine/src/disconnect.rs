@@ -2,16 +2,18 @@
 
 use std::fmt;
 
-use pki::Refusal;
+use pki::{Refusal, RefusedCertificate};
 use tunnel::EndReason;
 
-use crate::{Denied, StreamEnd};
+use crate::{Denied, Identity, StreamEnd};
 
 /// Why a connection ended.
 #[derive(Clone, Debug)]
 pub enum DisconnectReason {
     /// The session's own reason.
     Session(EndReason),
+    /// The TLS verifier refused this certificate.
+    RefusedInTls(Box<RefusedCertificate>),
     /// Admission was refused, at the first negotiation or at a later one.
     Refused(Denied),
     /// It was admitted once, and a change took that back.
@@ -48,6 +50,7 @@ impl DisconnectReason {
                 Some(refusal) => refusal.code(),
                 None => reason.code(),
             },
+            DisconnectReason::RefusedInTls(refused) => refused.refusal.code(),
             DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
                 denied.code()
             }
@@ -65,8 +68,28 @@ impl DisconnectReason {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             DisconnectReason::Session(reason) => refusal_in(reason),
-            DisconnectReason::Refused(Denied::Certificate(refusal))
-            | DisconnectReason::Withdrawn(Denied::Certificate(refusal)) => Some(refusal.clone()),
+            DisconnectReason::RefusedInTls(refused) => Some(refused.refusal.clone()),
+            DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
+                denied.refusal().cloned()
+            }
+            _ => None,
+        }
+    }
+
+    /// The certificate that was refused inside TLS, by which one may look up whose it is.
+    pub fn refused_certificate(&self) -> Option<&RefusedCertificate> {
+        match self {
+            DisconnectReason::RefusedInTls(refused) => Some(refused),
+            _ => None,
+        }
+    }
+
+    /// Whose connection it was, where the admission knew.
+    pub fn whom(&self) -> Option<&Identity> {
+        match self {
+            DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
+                denied.whom()
+            }
             _ => None,
         }
     }
@@ -79,6 +102,7 @@ impl fmt::Display for DisconnectReason {
         }
         match self {
             DisconnectReason::Session(reason) => reason.fmt(f),
+            DisconnectReason::RefusedInTls(refused) => refused.refusal.fmt(f),
             DisconnectReason::Refused(denied) | DisconnectReason::Withdrawn(denied) => {
                 denied.fmt(f)
             }
@@ -109,7 +133,10 @@ fn refusal_in(reason: &EndReason) -> Option<Refusal> {
 }
 
 /// Those that come from no certificate, no session and no TCP connection.
-const OWN_CODES: [&str; 8] = [
+const OWN_CODES: [&str; 11] = [
+    "client_dev_tap",
+    "client_fragment",
+    "client_compression",
     "made_room",
     "replaced",
     "kicked",

@@ -35,6 +35,7 @@ mod disconnect;
 mod driver;
 mod figures;
 mod grant;
+mod identity;
 mod inbox;
 mod messages;
 mod offload;
@@ -45,9 +46,7 @@ mod session;
 mod steering;
 
 pub(crate) use admission::Decision;
-pub use admission::{
-    Admission, AdmissionRequest, Admitted, Credential, Identity, Principal, Report, SessionInfo,
-};
+pub use admission::{Admission, AdmissionRequest, Admitted, Report, SessionInfo};
 pub use client::{Client, ClientEvent, ClientSettings, Link};
 pub use clock::Revision;
 pub use data::{
@@ -59,6 +58,7 @@ pub use disconnect::DisconnectReason;
 pub use driver::{Driver, Happened, KeyChange, Surroundings, fresh_seed};
 pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;
+pub use identity::{Credential, Identity, Principal};
 pub use offload::Offloads;
 pub use registry::Kick;
 pub use server::{Server, ServerIo, ServerSettings, StartError};

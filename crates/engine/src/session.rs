@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use clock::{Clock, Now};
 use datapath::{Endpoint, PeerRef};
+use pki::RefusedCertificate;
 use tokio::sync::mpsc;
-use tunnel::{Accepted, Close, DropReason, Hello, NotAwaited, Seed, ServerConfig, Session};
+use tunnel::{
+    Accepted, Close, DropReason, EndReason, Hello, NotAwaited, Seed, ServerConfig, Session,
+};
 use wire::wrap::Unwrapped;
 
 use crate::data::{SharedPlane, StreamEnd};
@@ -74,6 +77,7 @@ impl SessionSpec {
                 admission: self.admission,
                 asked: 0,
                 peer: None,
+                refused: None,
                 heard: Duration::ZERO,
             },
             clock: self.clock,
@@ -97,6 +101,7 @@ impl SessionTask {
     async fn run(mut self: Box<Self>) {
         loop {
             self.driver.drain(&mut self.side, || self.clock.now());
+            self.side.refused = None;
             let Some(wait) = self.driver.time_left(self.clock.now()) else { return };
             tokio::select! {
                 biased;
@@ -144,7 +149,10 @@ impl SessionTask {
     }
 
     fn handle_packet(&mut self, packet: Unwrapped) {
-        match self.driver.handle(packet, self.clock.now()) {
+        let now = self.clock.now();
+        let (handled, refused) = pki::refused_within(|| self.driver.handle(packet, now));
+        self.side.refused = refused.map(Box::new).or(self.side.refused.take());
+        match handled {
             Ok(()) => self.side.heard(self.clock.now()),
             Err(reason) => self.drops.count(reason),
         }
@@ -174,6 +182,8 @@ struct ServerSide {
     /// How often the admission was asked.
     asked: u64,
     peer: Option<PeerRef>,
+    /// The certificate that the TLS verifier refused in this turn.
+    refused: Option<Box<RefusedCertificate>>,
     /// When the data plane was told last that the peer is alive.
     heard: Duration,
 }
@@ -196,7 +206,7 @@ impl Surroundings for ServerSide {
                 SessionEvent::Established(session.negotiated().map(|negotiated| negotiated.cipher))
             }
             Happened::Renegotiated => SessionEvent::Renegotiated,
-            Happened::Ended(reason) => SessionEvent::Ended(DisconnectReason::Session(reason)),
+            Happened::Ended(reason) => SessionEvent::Ended(self.why(reason)),
             Happened::Pushed(_) => return,
         };
         self.tell(message);
@@ -212,6 +222,15 @@ impl ServerSide {
         {
             self.heard = now.boot;
             self.data.heard(peer);
+        }
+    }
+
+    /// A refusal inside TLS, with the certificate that rustls has no room for.
+    fn why(&mut self, reason: EndReason) -> DisconnectReason {
+        let in_tls = matches!(reason, EndReason::TlsFailed(rustls::Error::InvalidCertificate(_)));
+        match self.refused.take() {
+            Some(refused) if in_tls => DisconnectReason::RefusedInTls(refused),
+            _ => DisconnectReason::Session(reason),
         }
     }
 

@@ -98,9 +98,11 @@ impl CurrentView {
         Ok(Member { user, device, v4, v6 })
     }
 
-    /// The device that a certificate was issued for, for logs and refusals.
-    pub fn device_of(&self, id: &CertificateId) -> Option<DeviceName> {
-        self.snapshot().identity(id).map(|(_, device)| device_name(device))
+    /// The device that this very certificate was issued for, for logs and refusals.
+    pub fn device_of(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Option<DeviceName> {
+        let snapshot = self.snapshot();
+        snapshot.certificate(id).filter(|entry| entry.fingerprint == *fingerprint)?;
+        snapshot.identity(id).map(|(_, device)| device_name(device))
     }
 }
 

@@ -57,6 +57,6 @@ pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
 };
 pub use verify::{
-    AnchorError, CertificateStatus, GatewayVerifier, NameRule, ServerNameVerifier, StatusSource,
-    leaf_not_after,
+    AnchorError, CertificateStatus, GatewayVerifier, NameRule, RefusedCertificate,
+    ServerNameVerifier, StatusSource, leaf_not_after, refused_within,
 };

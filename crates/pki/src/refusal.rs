@@ -126,6 +126,50 @@ impl Refusal {
             Self::UserDisabled => "user_disabled",
         }
     }
+
+    /// For the person at the peer, where [`Display`](fmt::Display) is for who runs this side: what is wrong
+    /// in that person's words, and what to say to whom.
+    pub fn for_peer(&self) -> String {
+        match self {
+            Self::UnknownCa => {
+                "this VPN does not know your certificate; ask its administrator for a new profile"
+                    .into()
+            }
+            Self::NoCertificate => {
+                "your profile has no certificate; ask this VPN's administrator for a new profile"
+                    .into()
+            }
+            Self::BadSignature
+            | Self::Malformed
+            | Self::NotInStore
+            | Self::Forged
+            | Self::WrongUsage { .. }
+            | Self::NameMismatch { .. }
+            | Self::UnsupportedKey => "your certificate can't be used with this VPN; ask its \
+                                       administrator for a new profile"
+                .into(),
+            Self::Expired { at } => format!(
+                "your certificate expired on {at}; ask this VPN's administrator for a new profile"
+            ),
+            Self::NotYetValid { at } => format!(
+                "your certificate is not valid before {at}; tell this VPN's administrator that a \
+                 clock is wrong"
+            ),
+            Self::Revoked { .. } => {
+                "your certificate was revoked; ask this VPN's administrator for a new profile"
+                    .into()
+            }
+            Self::CaExpired { .. } | Self::CrlExpired { .. } => {
+                "a certificate of this VPN is out of date; tell its administrator".into()
+            }
+            Self::DeviceDisabled => {
+                "this device is disabled; ask this VPN's administrator to let it in".into()
+            }
+            Self::UserDisabled => {
+                "your access is disabled; ask this VPN's administrator to let you in".into()
+            }
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -322,6 +366,15 @@ mod tests {
         for refusal in one_of_each() {
             let sentence = refusal.to_string();
             assert!(sentence.contains("; "), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn the_person_at_the_peer_is_told_whom_to_ask_and_no_command() {
+        for refusal in one_of_each() {
+            let text = refusal.for_peer();
+            assert!(text.contains("administrator") && text.contains("VPN"), "{text}");
+            assert!(!text.contains('`') && text.len() < 150, "{text}");
         }
     }
 

@@ -8,9 +8,11 @@ use engine::{
     Admission, AdmissionRequest, Admitted, Credential, Denied, Identity, Principal, Report,
     Revision,
 };
-use pki::{CertificateId, Fingerprint, Refusal};
+use pki::{CertificateId, Fingerprint, Refusal, RefusedCertificate};
 use tokio::sync::watch;
 use tunnel::Hello;
+use wire::options::Framing;
+use wire::push::PushOption;
 
 use crate::directory::Directory;
 use crate::session_log::SessionLog;
@@ -28,26 +30,87 @@ impl GatewayAdmission {
         Self { directory, log }
     }
 
-    fn decide(&self, hello: &Hello) -> Result<Admitted, Refusal> {
+    fn decide(&self, hello: &Hello) -> Result<Admitted, Denied> {
         let leaf = hello.chain.first().ok_or(Refusal::NoCertificate)?;
-        let id = CertificateId::of(leaf)?;
-        let member = self.directory.member(&id, &Fingerprint::of(leaf))?;
-        Ok(Admitted {
-            push: self.directory.push().options(&member),
-            addresses: member.addresses(),
-            identity: Identity {
-                principal: Principal { user: member.user, device: member.device },
-                credential: Credential::Certificate(id),
-            },
-        })
+        let (id, fingerprint) = (CertificateId::of(leaf)?, Fingerprint::of(leaf));
+        let credential = Credential::Certificate(id);
+        let member = self.directory.member(&id, &fingerprint).map_err(|refusal| {
+            let denied = Denied::from(refusal);
+            match self.directory.holder(&id, &fingerprint) {
+                Some(principal) => {
+                    denied.of(Identity { principal, credential: credential.clone() })
+                }
+                None => denied,
+            }
+        })?;
+        let principal = Principal { user: member.user.clone(), device: member.device.clone() };
+        let identity = Identity { principal, credential };
+        let mut push = self.directory.push().options(&member);
+        match Framing::of(&hello.options) {
+            None => {}
+            Some(Framing::Compression) if takes_the_stub(hello) => push.push(stub()),
+            Some(framing) => return Err(Denied::Framing(framing).of(identity)),
+        }
+        Ok(Admitted { push, addresses: member.addresses(), identity })
     }
+
+    /// With whose connection it was, where the certificate says it that was refused inside TLS.
+    fn named(&self, report: Report) -> Report {
+        let Report::Refused { source, whom: None, why } = report else { return report };
+        let whom = why.whom().cloned();
+        let whom = whom.or_else(|| self.holder(why.refused_certificate()?));
+        Report::Refused { source, whom, why }
+    }
+
+    fn holder(&self, refused: &RefusedCertificate) -> Option<Identity> {
+        let on_record = self.directory.holder(&refused.id, &refused.fingerprint);
+        let principal = on_record.or_else(|| named_in(refused))?;
+        Some(Identity { principal, credential: Credential::Certificate(refused.id) })
+    }
+}
+
+/// A device that was removed is in its certificate still. What somebody wrote with a copied key is no
+/// name of anybody.
+fn named_in(refused: &RefusedCertificate) -> Option<Principal> {
+    if refused.refusal == Refusal::Forged {
+        return None;
+    }
+    let (user, device) = refused.name.as_deref()?.split_once('/')?;
+    Some(Principal { user: user.to_owned(), device: device.to_owned() })
+}
+
+/// A client that was configured for compression can be told to leave its packets as they are.
+fn takes_the_stub(hello: &Hello) -> bool {
+    hello.peer_info.get("IV_COMP_STUBv2") == Some("1")
+}
+
+/// Once for a session: its profile serves, and should not have the line.
+fn note_a_stub(hello: &Hello, admitted: &Admitted) {
+    if hello.renegotiation || Framing::of(&hello.options).is_none() {
+        return;
+    }
+    let Principal { user, device } = &admitted.identity.principal;
+    tracing::info!(
+        user,
+        device,
+        line = Framing::Compression.directive(),
+        "the client is configured for compression and is told to do without; remove the line from its \
+         profile"
+    );
+}
+
+fn stub() -> PushOption {
+    PushOption::Other("compress stub-v2".to_owned())
 }
 
 impl Admission for GatewayAdmission {
     fn admit(&self, request: AdmissionRequest) {
         match self.decide(request.hello()) {
-            Ok(admitted) => request.admit(admitted),
-            Err(refusal) => request.deny(refusal),
+            Ok(admitted) => {
+                note_a_stub(request.hello(), &admitted);
+                request.admit(admitted);
+            }
+            Err(denied) => request.deny(denied),
         }
     }
 
@@ -66,6 +129,7 @@ impl Admission for GatewayAdmission {
     }
 
     fn report(&self, report: Report) {
+        let report = self.named(report);
         self.log.write(&report);
         self.directory.report(report);
     }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use engine::{Report, Revision};
+use engine::{Principal, Report, Revision};
 use pki::{CertificateId, Fingerprint, Refusal};
 use tokio::sync::watch;
 
@@ -18,6 +18,10 @@ pub trait Directory: Debug + Send + Sync + 'static {
     /// # Errors
     /// The reason why not.
     fn member(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Member, Refusal>;
+
+    /// Whose the certificate of this id and fingerprint is, let in or not; nothing where it is not on
+    /// record, or its device is not any more.
+    fn holder(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Option<Principal>;
 
     /// Whether an earlier answer still holds.
     ///

@@ -1,7 +1,7 @@
 //! The options string that both sides compare for their logs.
 //!
-//! Nothing in it is enforced: of a peer's string only `cipher` and `comp-lzo` have a use. Ours is made
-//! such that a stock peer finds nothing to warn about.
+//! Of a peer's string `cipher` has a use, and what says that its data packets can't be read here. Ours is
+//! made such that a stock peer finds nothing to warn about.
 
 use std::fmt;
 
@@ -66,7 +66,49 @@ pub fn cipher_token(options: &str) -> Option<&str> {
 
 /// True if the peer frames its packets for compression.
 pub fn has_compression(options: &str) -> bool {
-    options.split(',').any(|token| token == "comp-lzo")
+    has(options, "comp-lzo")
+}
+
+/// What a peer does to its data packets that is not spoken here, so that none would be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Frames of Ethernet (`dev tap`).
+    Ethernet,
+    /// Fragments with headers of their own (`fragment`).
+    Fragments,
+    /// A byte for compression (`comp-lzo`, `compress`).
+    Compression,
+}
+
+impl Framing {
+    /// All of them.
+    pub const ALL: [Framing; 3] = [Framing::Ethernet, Framing::Fragments, Framing::Compression];
+
+    /// By the peer's options string: the one that is hardest to do without.
+    pub fn of(options: &str) -> Option<Framing> {
+        Framing::ALL.into_iter().find(|framing| has(options, framing.token()))
+    }
+
+    /// The line of a configuration that turns it on, as its owner knows it.
+    pub fn directive(self) -> &'static str {
+        match self {
+            Framing::Ethernet => "dev tap",
+            Framing::Fragments => "fragment",
+            Framing::Compression => "comp-lzo or compress",
+        }
+    }
+
+    fn token(self) -> &'static str {
+        match self {
+            Framing::Ethernet => "dev-type tap",
+            Framing::Fragments => "mtu-dynamic",
+            Framing::Compression => "comp-lzo",
+        }
+    }
+}
+
+fn has(options: &str, token: &str) -> bool {
+    options.split(',').any(|one| one == token)
 }
 
 #[cfg(test)]
@@ -110,5 +152,14 @@ mod tests {
         assert!(has_compression(options));
         assert_eq!(cipher_token("V4,ciphers x,cipher "), None);
         assert!(!has_compression("V4,comp-lzo yes"));
+    }
+
+    #[test]
+    fn what_makes_data_packets_unreadable_is_found_whole_words_only() {
+        let framing = |options| Framing::of(options);
+        assert_eq!(framing("V4,dev-type tun,comp-lzo,key-method 2"), Some(Framing::Compression));
+        assert_eq!(framing("V4,dev-type tun,comp-lzo,mtu-dynamic"), Some(Framing::Fragments));
+        assert_eq!(framing("V4,dev-type tap,link-mtu 1581"), Some(Framing::Ethernet));
+        assert_eq!(framing("V4,dev-type tun,comp-lzo no,mtu-dynamic-x"), None);
     }
 }

@@ -6,9 +6,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use admin::names::DeviceName;
 use admin::response::RefusalEntry;
 use clock::Clock;
-use engine::{Credential, DisconnectReason, Identity, Report, Revision, SessionInfo};
+use engine::{Credential, DisconnectReason, Identity, Principal, Report, Revision, SessionInfo};
 use pki::{CertificateId, Fingerprint, Refusal};
 use store::Store;
 use tokio::runtime::Handle;
@@ -39,6 +40,11 @@ pub(super) struct Records {
 impl Directory for Records {
     fn member(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Member, Refusal> {
         self.view.admit(id, fingerprint)
+    }
+
+    fn holder(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Option<Principal> {
+        let DeviceName { user, device } = self.view.device_of(id, fingerprint)?;
+        Some(Principal { user, device })
     }
 
     fn recheck(&self, id: &CertificateId) -> Result<(), Refusal> {

@@ -14,16 +14,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use admin::names::DeviceName;
 use admin::permission::Caller;
 use admin::request::Request;
-use admin::response::{Changed, CrlDetail, KeyMaterial, ProfileMaterial, Response};
+use admin::response::{
+    Changed, CrlDetail, KeyMaterial, ProfileMaterial, RefusalEntry, Response, Status,
+};
 use admin::revoke_reason::RevokeReason;
 use authority::{Issuer, NewIssuer, Signs};
-use clock::{Clock, SystemClock};
+use clock::{Clock, Now, SystemClock};
 use engine::{Client, ClientEvent, ClientSettings, DisconnectReason, Link};
 use gateway::control::Execute;
 use gateway::data::DataDir;
@@ -37,6 +39,7 @@ use tokio::time::timeout;
 use tunnel::{ClientConfig, Timing};
 use vpn::Vpn;
 use wire::cipher::Cipher;
+use wire::push::PushOption;
 use wire::static_key::{KeyDirection, StaticKey};
 use wire::tls_auth::{AuthDigest, TlsAuth};
 use wire::wrap::ControlWrap;
@@ -70,6 +73,7 @@ pub(crate) fn inside(test: &str, story: impl Future<Output = ()> + Send) {
 pub(crate) struct House {
     pub(crate) folder: Folder,
     pub(crate) gateway: Gateway,
+    clock: Arc<Shifted>,
     vpn: Vpn,
 }
 
@@ -83,11 +87,13 @@ impl House {
     }
 
     async fn open(folder: Folder) -> Self {
-        let gateway = Gateway::start(folder.data(), clock(), gateway::FirstStart::default());
+        let clock = Arc::<Shifted>::default();
+        let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+        let gateway = Gateway::start(folder.data(), shared, gateway::FirstStart::default());
         let gateway = gateway.await.expect("started");
         let state = folder.0.join("state");
         let vpn = vpn_door::open(&gateway, Some(&state)).await.expect("the door opens");
-        Self { folder, gateway, vpn }
+        Self { folder, gateway, clock, vpn }
     }
 
     pub(crate) async fn stop(self) -> Folder {
@@ -98,6 +104,22 @@ impl House {
 
     pub(crate) async fn restart(self) -> Self {
         Self::open(self.stop().await).await
+    }
+
+    /// So many days go by for the gateway and for everybody.
+    pub(crate) async fn pass(&self, days: u64) {
+        self.clock.0.fetch_add(days * 86_400, Ordering::Relaxed);
+        self.gateway.maintain().await.expect("kept up");
+    }
+
+    pub(crate) async fn status(&self) -> Status {
+        let Response::Status(status) = self.ask(Request::Status).await else { panic!("no status") };
+        *status
+    }
+
+    /// The last refusal, as `status` shows it.
+    pub(crate) async fn last_refusal(&self) -> RefusalEntry {
+        self.status().await.last_refusals.first().expect("somebody was refused").clone()
     }
 
     pub(crate) fn first(&self) -> Arc<Issuer> {
@@ -164,23 +186,41 @@ impl House {
         material: &ProfileMaterial,
         cas: &str,
     ) -> Result<Subscriber, DisconnectReason> {
+        self.try_connect_as(material, cas, OPTIONS, &[]).await
+    }
+
+    /// The same, with other words about itself.
+    pub(crate) async fn try_connect_as(
+        &self,
+        material: &ProfileMaterial,
+        cas: &str,
+        options: &str,
+        peer_info: &[(&str, &str)],
+    ) -> Result<Subscriber, DisconnectReason> {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let mut tunnel = client_config(material, cas, Arc::clone(&clock));
+        tunnel.options = options.to_owned();
+        let lines = peer_info.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        tunnel.peer_info = lines.collect();
         let (near, far) = UnixDatagram::pair().expect("a pair");
         let [near, far] =
             [near, far].map(|end| Tun::from_fd(OwnedFd::from(end), "none").expect("a TUN"));
         let server: SocketAddr = DOOR.parse().expect("an address");
         let link = Link::Udp(Arc::new(UdpSocket::connect(server).expect("a socket")));
         let settings = ClientSettings {
-            tunnel: Arc::new(client_config(material, cas)),
+            tunnel: Arc::new(tunnel),
             mssfix: 0,
             mssfix_df: 0,
             nice: 0,
             ping_restart: Duration::from_secs(120),
         };
-        let client = Client::start(vec![Arc::new(near)], link, server, settings, clock());
-        let mut subscriber = Subscriber { client: client.expect("a client"), _far: far };
+        let client = Client::start(vec![Arc::new(near)], link, server, settings, clock);
+        let client = client.expect("a client");
+        let mut subscriber = Subscriber { client, pushed: Vec::new(), _far: far };
         loop {
             match subscriber.next().await {
                 ClientEvent::Established(_) => return Ok(subscriber),
+                ClientEvent::Pushed(reply) => subscriber.pushed = reply.options.clone(),
                 ClientEvent::Ended(why) => return Err(why),
                 _ => {}
             }
@@ -192,6 +232,7 @@ impl House {
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     client: Client,
+    pub(crate) pushed: Vec<PushOption>,
     _far: Tun,
 }
 
@@ -211,13 +252,13 @@ impl Subscriber {
     }
 }
 
-fn client_config(material: &ProfileMaterial, cas: &str) -> ClientConfig {
+fn client_config(material: &ProfileMaterial, cas: &str, clock: Arc<dyn Clock>) -> ClientConfig {
     let KeyMaterial::Made { pem: key } = &material.key else { panic!("no key") };
     let own = pki::identity_from_pem(&material.certificate.pem, key.expose()).expect("they fit");
     let cas = pki::certificates_from_pem(cas).expect("CAs");
     let rule = NameRule::Name(pki::RESERVED_GATEWAY_NAME.into());
     let verifier = ServerNameVerifier::new(&cas, rule).expect("a verifier");
-    let time = Arc::new(ClockTime(clock()));
+    let time = Arc::new(ClockTime(clock));
     let mut tls = pki::client_config(verifier, Some(own), time).expect("settings");
     tunnel::prepare_client(&mut tls);
     let key = StaticKey::parse(material.common.tls_auth_key.expose()).expect("a key");
@@ -227,7 +268,7 @@ fn client_config(material: &ProfileMaterial, cas: &str) -> ClientConfig {
         wrap: Arc::new(ControlWrap::TlsAuth(Box::new(wrap))),
         timing: Timing::default(),
         ciphers: Cipher::DEFAULT.to_vec(),
-        options: "V4,dev-type tun,tls-client".to_owned(),
+        options: OPTIONS.to_owned(),
         username: String::new(),
         password: Zeroizing::default(),
         version: "0.1.0".to_owned(),
@@ -245,9 +286,18 @@ pub(crate) fn device(user: &str) -> DeviceName {
     DeviceName::parse(user).expect("a name")
 }
 
-fn clock() -> Arc<dyn Clock> {
-    Arc::new(SystemClock)
+/// The system's clock, and so many seconds later by the wall.
+#[derive(Debug, Default)]
+struct Shifted(AtomicU64);
+
+impl Clock for Shifted {
+    fn now(&self) -> Now {
+        let now = SystemClock.now();
+        Now { wall: now.wall + Duration::from_secs(self.0.load(Ordering::Relaxed)), ..now }
+    }
 }
+
+const OPTIONS: &str = "V4,dev-type tun,tls-client";
 
 /// Keys that are made quickly, and nothing set up beside the interface.
 const SETTINGS: &str = "\
@@ -261,6 +311,7 @@ workers = 1
 key_type = \"p256\"
 [device]
 key_type = \"p256\"
+validity_days = 30
 ";
 
 pub(crate) struct Folder(pub(crate) PathBuf);

@@ -17,6 +17,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use super::leaf::Leaf;
 use super::passed::{Facts, Passed};
 use super::path::{AnchorError, Anchors, Presented};
+use super::refused::{self, RefusedCertificate};
 use super::{CertificateStatus, StatusSource};
 use crate::{CertificateId, Fingerprint, Purpose, Refusal};
 
@@ -51,14 +52,17 @@ impl GatewayVerifier {
     ) -> Result<(), Refusal> {
         let fingerprint = Fingerprint::of(end_entity);
         let (id, in_time) = self.path(end_entity, &fingerprint, intermediates, now)?;
-        match (self.source.certificate_status(&id, &fingerprint), in_time) {
+        let judged = match (self.source.certificate_status(&id, &fingerprint), in_time) {
             // A copied key of the CA and a revocation outweigh that it is expired as well.
             (status @ (CertificateStatus::Forged | CertificateStatus::Revoked { .. }), _) => {
                 status.allowed()
             }
             (_, Err(time)) => Err(time),
             (status, Ok(())) => status.allowed(),
-        }
+        };
+        judged.inspect_err(|refusal| {
+            refused::note(|| RefusedCertificate::new(id, fingerprint, end_entity, refusal.clone()));
+        })
     }
 
     /// The id of a certificate of ours for clients, and whether it is in its time.

@@ -6,6 +6,7 @@ mod gateway;
 pub(crate) mod leaf;
 mod passed;
 mod path;
+mod refused;
 mod server;
 
 use std::fmt::Debug;
@@ -13,6 +14,7 @@ use std::fmt::Debug;
 pub use gateway::GatewayVerifier;
 pub use leaf::leaf_not_after;
 pub use path::AnchorError;
+pub use refused::{RefusedCertificate, refused_within};
 pub use server::{NameRule, ServerNameVerifier};
 
 use crate::{CertificateId, Fingerprint, Refusal, Revocation, RevocationReason, Timestamp};
