@@ -124,6 +124,7 @@ fn what_stock_clients_take_without_consequence_is_taken() {
         "compress stub-v2\n",
         "allow-compression no\n",
         "tun-ipv6\n",
+        "persist-remote-ip\npersist-local-ip\npreresolve\n",
         "management 127.0.0.1 7505\n",
         "management-hold\n",
         "echo hello\n",
