@@ -65,7 +65,7 @@ impl Ours {
         openssl(folder, &request)?;
         let csr = fs::read_to_string(folder.join("csr.pem"))?;
         let key = SecretText::new(fs::read_to_string(folder.join("key.pem"))?);
-        ask(&gateway, Request::UserAdd { name: USER.to_owned() }).await?;
+        ask(&gateway, Request::UserAdd { name: USER.parse()? }).await?;
         let made = futures_util::stream::iter(0..count)
             .map(|number| self.device(&gateway, number, &csr, &key))
             .buffer_unordered(AT_ONCE);
@@ -82,7 +82,7 @@ impl Ours {
         csr: &str,
         key: &SecretText,
     ) -> Result<(), Box<dyn Error>> {
-        let device = DeviceName { user: USER.to_owned(), device: format!("d{number}") };
+        let device = DeviceName::parse(&format!("{USER}/d{number}"))?;
         let add = Request::DeviceAdd { device: device.clone(), csr_pem: Some(csr.to_owned()) };
         ask(gateway, add).await?;
         let material = ask(gateway, Request::ProfileMaterial { device, renew: false }).await?;

@@ -5,7 +5,7 @@
 //! words a person reads (`handfast`) and whatever carries a request out (`gateway`).
 //!
 //! The crate exists so that a command line, a portal or a test can speak with a gateway without
-//! knowing how it is built: it rests on nothing of ours.
+//! knowing how it is built: it rests on the words that all share (`names`, moments of `clock`) alone.
 
 pub mod failure;
 pub mod metrics;
@@ -14,7 +14,5 @@ pub mod permission;
 pub mod protocol;
 pub mod request;
 pub mod response;
-pub mod revoke_reason;
 pub mod secret;
-pub mod timestamp;
 pub mod transport;

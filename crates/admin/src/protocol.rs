@@ -12,7 +12,7 @@ use crate::response::Response;
 
 /// The version of this protocol. A gateway refuses a call of another version, as the binary was
 /// replaced while it was running.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One call, as it goes over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,15 +35,16 @@ pub type Reply = Result<Response, Failure>;
 
 #[cfg(test)]
 mod tests {
+    use names::RevocationReason;
+
     use super::*;
     use crate::names::DeviceName;
-    use crate::revoke_reason::RevokeReason;
 
     #[test]
     fn a_call_survives_the_way_over_the_socket() {
         let call = Call::new(Request::DeviceRevoke {
             device: DeviceName::parse("alice/phone").unwrap(),
-            reason: RevokeReason::KeyCompromise,
+            reason: RevocationReason::KeyCompromise,
         });
         let line = serde_json::to_string(&call).unwrap();
         assert!(!line.contains('\n'));

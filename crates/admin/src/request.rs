@@ -1,9 +1,9 @@
 //! What an operator can ask of a gateway, as plain values.
 
+use names::{RevocationReason, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::names::DeviceName;
-use crate::revoke_reason::RevokeReason;
 
 /// Everything an operator can ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,28 +11,28 @@ use crate::revoke_reason::RevokeReason;
 #[expect(missing_docs, reason = "the sentence on a variant names its fields")]
 pub enum Request {
     /// Record a user and the first device, `NAME/default`. Answer: `User`.
-    UserAdd { name: String },
+    UserAdd { name: UserName },
     /// All users by name. Answer: `Users`.
     UserList,
     /// One user with its devices. Answer: `User`.
-    UserShow { name: String },
+    UserShow { name: UserName },
     /// Refuse the user's devices from now on and close their sessions. Answer: `Changed`.
-    UserDisable { name: String },
+    UserDisable { name: UserName },
     /// Let a disabled user in again. Answer: `Changed`.
-    UserEnable { name: String },
+    UserEnable { name: UserName },
     /// Revoke every certificate of the user, then forget user and devices. Answer: `Changed`.
-    UserRemove { name: String },
+    UserRemove { name: UserName },
     /// Record a device; with a CSR its certificate is issued at once. Answer: `Device`.
     DeviceAdd { device: DeviceName, csr_pem: Option<String> },
     /// All devices, or one user's. Answer: `Devices`.
-    DeviceList { user: Option<String> },
+    DeviceList { user: Option<UserName> },
     /// One device with its certificates. Answer: `Device`.
     DeviceShow { device: DeviceName },
     /// Issue a certificate for the key in this CSR, superseding the present one.
     /// (Without a CSR a renewal is `ProfileMaterial { renew: true }`.) Answer: `Device`.
     DeviceRenew { device: DeviceName, csr_pem: String },
     /// Revoke every valid certificate of the device and close its session. Answer: `Changed`.
-    DeviceRevoke { device: DeviceName, reason: RevokeReason },
+    DeviceRevoke { device: DeviceName, reason: RevocationReason },
     /// What the device's profiles are made of. Makes key and certificate where there is none yet,
     /// or with `renew` new ones. Answer: `Profile`.
     ProfileMaterial { device: DeviceName, renew: bool },
@@ -80,7 +80,7 @@ impl Request {
 #[expect(missing_docs, reason = "the sentence on a variant names its fields")]
 pub enum KickTarget {
     /// Every session of a user.
-    User { name: String },
+    User { name: UserName },
     /// One device's.
     Device { device: DeviceName },
     /// One session by its number in `sessions`.

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use clock::Timestamp;
+use names::{RevocationReason, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metric;
 use crate::names::DeviceName;
-use crate::revoke_reason::RevokeReason;
 use crate::secret::SecretText;
-use crate::timestamp::Timestamp;
 use crate::transport::Transport;
 
 /// What a request is answered with where it succeeds.
@@ -93,7 +93,7 @@ pub struct Reloaded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The name.
-    pub name: String,
+    pub name: UserName,
     /// Disabled users are refused, their records stay.
     pub disabled: bool,
     /// How many devices are recorded.
@@ -200,7 +200,7 @@ pub enum CertificateState {
         /// When.
         at: Timestamp,
         /// Why.
-        reason: RevokeReason,
+        reason: RevocationReason,
     },
 }
 
@@ -309,7 +309,7 @@ pub struct CrlEntry {
     /// When it was revoked.
     pub revoked_at: Timestamp,
     /// Why.
-    pub reason: RevokeReason,
+    pub reason: RevocationReason,
 }
 
 /// The CA.

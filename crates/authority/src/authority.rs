@@ -6,10 +6,11 @@
 //! called at any time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{Csr, DualResolver, Profile, dual_resolver};
+use pki::{Csr, DualResolver, Profile, Timestamp, dual_resolver};
 use store::{Actor, CaGenerationId, CertificateId, Holder, Store};
 use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
@@ -131,13 +132,13 @@ impl Authority {
     }
 
     /// Issues a device its certificate. `supersedes_within`: the former ones are revoked once this
-    /// one connected, or after so many seconds.
+    /// one connected, or after so long.
     pub async fn issue(
         &self,
         actor: &Actor,
         device: &store::Device,
         key_from: KeyFrom,
-        supersedes_within: Option<u64>,
+        supersedes_within: Option<Duration>,
     ) -> Result<Issued, AuthorityError> {
         let issuers = self.issuers();
         let settings = self.issuance.settings.load_full();
@@ -209,7 +210,7 @@ impl Authority {
     }
 
     /// When the first of the gateway's own certificates ends.
-    pub fn server_certificates_expire(&self) -> u64 {
+    pub fn server_certificates_expire(&self) -> Timestamp {
         self.certificates.load().expires_at()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pki::{CrlRequest, Timestamp};
+use pki::CrlRequest;
 use store::{Actor, Crl, EventId, NewCrl, Revocation};
 
 use crate::error::AuthorityError;
@@ -52,8 +52,8 @@ impl Issuance {
         let new = NewCrl {
             generation: issuer.generation().id,
             number,
-            this_update: this_update.unix_secs(),
-            next_update: next_update.unix_secs(),
+            this_update,
+            next_update,
             through,
             der: crl.der().to_vec(),
         };
@@ -65,9 +65,9 @@ impl Issuance {
 
     /// Half its life is over, or it is dated into a future that a wrong clock believed in.
     fn is_due(&self, crl: &Crl) -> bool {
-        let now = self.now().unix_secs();
-        let half = crl.next_update.saturating_sub(crl.this_update) / 2;
-        now >= crl.this_update.saturating_add(half) || now < crl.this_update
+        let now = self.now();
+        let half = crl.next_update.since(crl.this_update) / 2;
+        now >= crl.this_update.after(half) || now < crl.this_update
     }
 }
 
@@ -76,5 +76,5 @@ fn complete(crl: &Crl, revocations: &[Revocation]) -> bool {
 }
 
 fn entry(revocation: &Revocation) -> pki::Revocation {
-    pki::Revocation { at: Timestamp::from_unix_secs(revocation.at), reason: revocation.reason }
+    pki::Revocation { at: revocation.at, reason: revocation.reason }
 }

@@ -40,7 +40,7 @@ pub(crate) struct IssueRequest {
     pub(crate) holder: Holder,
     pub(crate) days: u32,
     pub(crate) key: Option<store::Secret>,
-    pub(crate) supersedes_within: Option<u64>,
+    pub(crate) supersedes_within: Option<Duration>,
 }
 
 impl Issuance {
@@ -67,8 +67,8 @@ impl Issuance {
             serial,
             holder: request.holder,
             subject: request.subject,
-            not_before: validity.not_before.unix_secs(),
-            not_after: validity.not_after.unix_secs(),
+            not_before: validity.not_before,
+            not_after: validity.not_after,
             issued_by: issuer.generation().id,
             der: der.to_vec(),
             key: request.key.map(|pkcs8| store::NewKey { name: server_key(&serial), pkcs8 }),

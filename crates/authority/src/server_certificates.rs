@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pki::{PrivateKey, Profile};
+use pki::{PrivateKey, Profile, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use store::{Actor, CaGenerationId, Holder, Secret};
@@ -26,8 +26,8 @@ pub(crate) struct ServerCertificates {
 struct ServerCertificate {
     identity: Arc<CertifiedKey>,
     issued_by: CaGenerationId,
-    not_after: u64,
-    renew_at: u64,
+    not_after: Timestamp,
+    renew_at: Timestamp,
     names: BTreeSet<String>,
 }
 
@@ -38,7 +38,7 @@ impl ServerCertificates {
     }
 
     /// When the first of them ends.
-    pub(crate) fn expires_at(&self) -> u64 {
+    pub(crate) fn expires_at(&self) -> Timestamp {
         self.rsa.not_after.min(self.p256.not_after)
     }
 }
@@ -93,7 +93,7 @@ impl Issuance {
     fn serves(&self, certificate: &ServerCertificate) -> bool {
         let wanted: BTreeSet<_> = names(&self.settings.load()).into_iter().collect();
         certificate.issued_by == self.own_issuer()
-            && self.now().unix_secs() < certificate.renew_at
+            && self.now() < certificate.renew_at
             && wanted.is_subset(&certificate.names)
     }
 
@@ -149,17 +149,20 @@ fn names(settings: &Settings) -> Vec<String> {
 }
 
 /// At two thirds of its life, which began when it was issued and not where its validity reaches back to.
-fn renewal(issued: u64, not_after: u64) -> u64 {
-    not_after.saturating_sub(not_after.saturating_sub(issued) / 3)
+fn renewal(issued: Timestamp, not_after: Timestamp) -> Timestamp {
+    not_after.before(not_after.since(issued) / 3)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_certificate_of_three_days_is_renewed_two_days_after_its_issue() {
-        let (day, issued) = (86_400, 1_700_000_000);
-        assert_eq!(renewal(issued, issued + 3 * day), issued + 2 * day);
+        let issued = Timestamp::from_unix_secs(1_700_000_000);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(renewal(issued, issued.after(3 * day)), issued.after(2 * day));
     }
 }

@@ -73,8 +73,8 @@ pub(crate) async fn make_ca(
         issuer: ca.issuer_id(),
         serial: ca.serial(),
         subject: format!("CN={}", ca.name()),
-        not_before: ca.validity().not_before.unix_secs(),
-        not_after: ca.validity().not_after.unix_secs(),
+        not_before: ca.validity().not_before,
+        not_after: ca.validity().not_after,
         der: ca.der().to_vec(),
         key: Some(Secret::new(signer.key().pkcs8().to_vec())),
     };

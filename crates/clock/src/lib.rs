@@ -4,10 +4,11 @@
 //! them at start: [`SystemClock`] in the product, [`VirtualClock`] in tests.
 //!
 //! Boot time carries deadlines (it never jumps and counts suspended time), wall time carries
-//! validity (certificates, CRLs, the event log). A [`Revision`] orders changes of the records, whatever
-//! either clock does.
+//! validity (certificates, CRLs, the event log); a moment of it is a [`Timestamp`]. A [`Revision`] orders
+//! changes of the records, whatever either clock does.
 
 mod revision;
+mod timestamp;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 pub use revision::Revision;
+pub use timestamp::{Timestamp, unix_secs};
 
 /// One reading of both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

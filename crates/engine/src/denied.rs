@@ -126,7 +126,10 @@ mod tests {
         let serial = pki::Serial::from_bytes(&[7]).unwrap();
         let id = pki::CertificateId { issuer: pki::IssuerId::of_name(b"a CA"), serial };
         let whom = Identity {
-            principal: Principal { user: "alice".into(), device: "phone".into() },
+            principal: Principal {
+                user: "alice".parse().expect("a name"),
+                device: "phone".parse().expect("a name"),
+            },
             credential: Credential::Certificate(id),
         };
         for denied in [Denied::Certificate(Refusal::UserDisabled), Denied::Full] {

@@ -15,10 +15,11 @@ use admin::permission::Caller;
 use admin::protocol::Reply;
 use admin::request::Request;
 use clock::Clock;
+use store::{FolderLock, LockError};
 use tokio::time::sleep;
 
 use crate::control::{Client, Execute, own_user};
-use crate::data::{DataDir, DataError, Lock};
+use crate::data::DataDir;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 
@@ -45,9 +46,9 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// Its owner holds the lock and answers nobody.
-    Silent(DataError),
+    Silent(LockError),
     /// It can't be used.
-    Data(DataError),
+    Lock(LockError),
     /// What lies in it can't be opened.
     Open(Box<GatewayError>),
 }
@@ -62,7 +63,7 @@ impl Admin {
             return Err(ConnectError::NoGateway(data.path().to_owned()));
         }
         for _ in 0..TRIES {
-            match Lock::take(data) {
+            match FolderLock::take(data.path()) {
                 Ok(lock) => {
                     let gateway = Gateway::assemble(data.clone(), clock, lock).await;
                     let gateway = gateway.map_err(|error| ConnectError::Open(Box::new(error)))?;
@@ -76,7 +77,8 @@ impl Admin {
             }
             sleep(PAUSE).await;
         }
-        Err(ConnectError::Silent(DataError::Busy { path: data.path().to_owned(), holder: None }))
+        let folder = data.path().to_owned();
+        Err(ConnectError::Silent(LockError::Held { folder, holder: None }))
     }
 
     /// Whether a running gateway answers.
@@ -101,20 +103,20 @@ impl Admin {
 }
 
 /// Whether the owner may still be on its way up or down.
-fn give_up_or_wait(data: &DataDir, lock: DataError, socket: io::Error) -> Result<(), ConnectError> {
+fn give_up_or_wait(data: &DataDir, lock: LockError, socket: io::Error) -> Result<(), ConnectError> {
     let folder = data.path().to_owned();
-    match lock {
-        DataError::Busy { .. } if socket.kind() == io::ErrorKind::PermissionDenied => {
+    match &lock {
+        LockError::Held { .. } if socket.kind() == io::ErrorKind::PermissionDenied => {
             Err(ConnectError::Forbidden { folder, source: socket })
         }
-        DataError::Busy { .. } => Ok(()),
-        DataError::Folder { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+        LockError::Held { .. } => Ok(()),
+        LockError::Unusable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             Err(ConnectError::NoGateway(folder))
         }
-        DataError::Folder { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+        LockError::Unusable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             Err(ConnectError::Forbidden { folder, source: socket })
         }
-        other => Err(ConnectError::Data(other)),
+        LockError::Unusable { .. } => Err(ConnectError::Lock(lock)),
     }
 }
 
@@ -125,7 +127,7 @@ impl Display for ConnectError {
             Self::Forbidden { folder, .. } => {
                 write!(f, "this user may not command the gateway in {}", folder.display())
             }
-            Self::Silent(error) | Self::Data(error) => error.fmt(f),
+            Self::Silent(error) | Self::Lock(error) => error.fmt(f),
             Self::Open(error) => error.fmt(f),
         }
     }
@@ -136,7 +138,7 @@ impl Error for ConnectError {
         match self {
             Self::NoGateway(_) => None,
             Self::Forbidden { source, .. } => Some(source),
-            Self::Silent(error) | Self::Data(error) => error.source(),
+            Self::Silent(error) | Self::Lock(error) => error.source(),
             Self::Open(error) => error.source(),
         }
     }

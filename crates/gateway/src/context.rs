@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use authority::Authority;
-use clock::Clock;
+use clock::{Clock, Timestamp};
 use store::Store;
 use wire::static_key::StaticKey;
 
@@ -33,16 +33,16 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) replacements: Arc<Replacements>,
     pub(crate) doors: Doors,
-    /// When it was opened, wall time in seconds.
-    pub(crate) started: u64,
+    /// When it was opened.
+    pub(crate) started: Timestamp,
     /// The settings that hold where new ones take effect at a start only.
     pub(crate) at_start: Arc<Config>,
 }
 
 impl Context {
-    /// Wall time, seconds.
-    pub(crate) fn now(&self) -> u64 {
-        self.clock.now().unix_secs()
+    /// Wall time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().into()
     }
 
     /// The settings as they were read last.

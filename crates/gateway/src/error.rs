@@ -8,14 +8,15 @@ use std::path::PathBuf;
 
 use admin::names::DeviceName;
 use authority::AuthorityError;
-use pki::{AnchorError, RevocationReason};
-use store::{NameError, OpenError, StoreError};
+use clock::Timestamp;
+use names::RevocationReason;
+use pki::AnchorError;
+use store::{LockError, OpenError, StoreError};
 use vpn::VpnError;
 use wire::push::PushOptionError;
 
 use crate::config::{ConfigError, EditError};
 use crate::data::DataError;
-use crate::words::{revoke_reason, seconds};
 
 /// Nothing was changed, unless the variant says otherwise.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub enum GatewayError {
     Open(OpenError),
     /// The CA could not do it.
     Authority(AuthorityError),
+    /// Another process works in the data folder, or its lock can't be used.
+    Lock(LockError),
     /// The data folder can't be used.
     Data(DataError),
     /// The settings are wrong.
@@ -56,13 +59,6 @@ pub enum GatewayError {
         /// The CA's certificate, which is there.
         ca: PathBuf,
     },
-    /// A text that cannot name a user or a device.
-    BadName {
-        /// The text.
-        name: String,
-        /// Why not.
-        error: NameError,
-    },
     /// User and device together do not fit a certificate's common name.
     LongName {
         /// Both names.
@@ -84,8 +80,8 @@ pub enum GatewayError {
     Revoked {
         /// Which.
         device: DeviceName,
-        /// When, seconds.
-        at: u64,
+        /// When.
+        at: Timestamp,
         /// Why.
         reason: RevocationReason,
     },
@@ -93,8 +89,8 @@ pub enum GatewayError {
     Expired {
         /// Which.
         device: DeviceName,
-        /// When, seconds.
-        at: u64,
+        /// When.
+        at: Timestamp,
     },
     /// Profiles would point nowhere.
     NoPublicName {
@@ -118,6 +114,7 @@ impl Display for GatewayError {
             Self::Store(error) => error.fmt(f),
             Self::Open(error) => error.fmt(f),
             Self::Authority(error) => error.fmt(f),
+            Self::Lock(error) => error.fmt(f),
             Self::Data(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Setting(error) => error.fmt(f),
@@ -128,7 +125,6 @@ impl Display for GatewayError {
             Self::RecordsGone { folder, .. } => {
                 write!(f, "the records of {} are gone", folder.display())
             }
-            Self::BadName { name, .. } => write!(f, "{name:?} can't be a name"),
             Self::LongName { device, longest } => {
                 write!(f, "{device} is longer than {longest} characters")
             }
@@ -137,11 +133,11 @@ impl Display for GatewayError {
             }
             Self::Disabled { device } => write!(f, "{device} is disabled"),
             Self::Revoked { device, at, reason } => {
-                let (date, why) = (seconds(*at).date(), revoke_reason(*reason).word());
+                let (date, why) = (at.date(), reason.word());
                 write!(f, "the certificate of {device} was revoked on {date} ({why})")
             }
             Self::Expired { device, at } => {
-                write!(f, "the certificate of {device} expired on {}", seconds(*at).date())
+                write!(f, "the certificate of {device} expired on {}", at.date())
             }
             Self::NoPublicName { .. } => {
                 f.write_str("profiles would point nowhere: public.names is empty")
@@ -159,6 +155,7 @@ impl Error for GatewayError {
             Self::Store(error) => error.source(),
             Self::Open(error) => error.source(),
             Self::Authority(error) => error.source(),
+            Self::Lock(error) => error.source(),
             Self::Data(error) => error.source(),
             Self::Config(error) => error.source(),
             Self::Setting(error) => error.source(),
@@ -166,7 +163,6 @@ impl Error for GatewayError {
             Self::Tls(error) => Some(error),
             Self::Push { error, .. } => Some(error),
             Self::Vpn(error) => error.source(),
-            Self::BadName { error, .. } => Some(error),
             Self::TlsAuthKey
             | Self::RecordsGone { .. }
             | Self::LongName { .. }
@@ -195,6 +191,7 @@ from!(
     Store(StoreError),
     Open(OpenError),
     Authority(AuthorityError),
+    Lock(LockError),
     Data(DataError),
     Config(ConfigError),
     Setting(EditError),

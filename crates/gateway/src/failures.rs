@@ -3,7 +3,7 @@
 
 use admin::failure::{Failure, FailureKind};
 use authority::AuthorityError;
-use store::{Fault, OpenError, Refused, StoreError};
+use store::{Fault, LockError, OpenError, Refused, StoreError};
 
 use crate::config::{ConfigError, EditError};
 use crate::connect::ConnectError;
@@ -16,6 +16,7 @@ impl From<GatewayError> for Failure {
             GatewayError::Store(error) => from_store(error),
             GatewayError::Open(error) => from_open(error),
             GatewayError::Authority(error) => from_authority(error),
+            GatewayError::Lock(error) => from_lock(error),
             GatewayError::Data(error) => from_data(error),
             GatewayError::Config(error) | GatewayError::Setting(EditError::Config(error)) => {
                 from_config(error)
@@ -30,8 +31,8 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Open(error) => (*error).into(),
-            ConnectError::Data(error) => from_data(&error),
-            ConnectError::Silent(error) => from_data(&error)
+            ConnectError::Lock(error) => from_lock(&error),
+            ConnectError::Silent(error) => from_lock(&error)
                 .because("it holds the lock, but no gateway answers on the control socket")
                 .hint("if it is a gateway that just starts, try again in a moment"),
             ConnectError::NoGateway(_) => Self::new(FailureKind::NotFound, error.to_string())
@@ -63,7 +64,7 @@ fn explained(error: &GatewayError) -> Failure {
 fn kind(error: &GatewayError) -> FailureKind {
     use GatewayError as E;
     match error {
-        E::BadName { .. } | E::LongName { .. } | E::Setting(_) => FailureKind::Usage,
+        E::LongName { .. } | E::Setting(_) => FailureKind::Usage,
         E::NothingToRevoke { .. } | E::Disabled { .. } | E::Revoked { .. } | E::Expired { .. } => {
             FailureKind::Conflict
         }
@@ -74,6 +75,7 @@ fn kind(error: &GatewayError) -> FailureKind {
         E::Store(_)
         | E::Open(_)
         | E::Authority(_)
+        | E::Lock(_)
         | E::Data(_)
         | E::Config(_)
         | E::Anchor(_)
@@ -116,12 +118,12 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::Store(_)
         | E::Open(_)
         | E::Authority(_)
+        | E::Lock(_)
         | E::Data(_)
         | E::Config(_)
         | E::Setting(_)
         | E::Anchor(_)
-        | E::Tls(_)
-        | E::BadName { .. } => Vec::new(),
+        | E::Tls(_) => Vec::new(),
     }
 }
 
@@ -162,7 +164,7 @@ fn from_store(error: &StoreError) -> Failure {
 fn from_open(error: &OpenError) -> Failure {
     let kind = match error {
         OpenError::Absent(_) => FailureKind::NotFound,
-        OpenError::Owned { .. } => FailureKind::Busy,
+        OpenError::Locked(error) => return from_lock(error),
         OpenError::File { .. } => FailureKind::Environment,
         OpenError::Storage(fault) => kind_of_fault(fault),
         OpenError::SchemaNewer { .. }
@@ -209,10 +211,23 @@ fn sentence(kind: FailureKind, text: &str) -> Failure {
     }
 }
 
+/// Another owner of the data folder.
+pub(crate) fn from_lock(error: &LockError) -> Failure {
+    let kind = match error {
+        LockError::Held { .. } => FailureKind::Busy,
+        LockError::Unusable { source, .. }
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            FailureKind::Forbidden
+        }
+        LockError::Unusable { .. } => FailureKind::Environment,
+    };
+    with_causes(Failure::new(kind, error.to_string()).hint(error.hint()), error)
+}
+
 /// The data folder's refusal.
 fn from_data(error: &DataError) -> Failure {
     let kind = match error {
-        DataError::Busy { .. } => FailureKind::Busy,
         DataError::WrongOwner { .. } => FailureKind::Forbidden,
         DataError::Folder { source, .. }
             if source.kind() == std::io::ErrorKind::PermissionDenied =>

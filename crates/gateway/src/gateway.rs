@@ -9,14 +9,14 @@ use std::time::Duration;
 use admin::response::Reloaded;
 use authority::{Authority, Issuer, NewIssuer, Signs};
 use clock::Clock;
-use store::{Actor, CaGenerationId, EventKind, OpenError, Options, Store};
+use store::{Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store};
 use vpn::PushPolicy;
 
 use crate::config::Config;
 use crate::context::Context;
 use crate::crl_projection::CrlProjection;
 use crate::current_view::{Addressing, CurrentView};
-use crate::data::{DataDir, DataError, Lock};
+use crate::data::{DataDir, DataError};
 use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::first_start::FirstStart;
@@ -32,7 +32,7 @@ pub struct Gateway {
     crl: Arc<CrlProjection>,
     maintenance: Mutex<Option<Maintenance>>,
     // Last, so that the folder is given up after all else is closed.
-    _lock: Lock,
+    _lock: FolderLock,
 }
 
 /// Settings that were read again and are in force.
@@ -73,7 +73,7 @@ impl Gateway {
 
     /// Opens a folder that a first start made before.
     pub async fn open(data: DataDir, clock: Arc<dyn Clock>) -> Result<Self, GatewayError> {
-        let lock = Lock::take(&data)?;
+        let lock = FolderLock::take(data.path())?;
         Self::assemble(data, clock, lock).await
     }
 
@@ -81,12 +81,13 @@ impl Gateway {
     pub(crate) async fn assemble(
         data: DataDir,
         clock: Arc<dyn Clock>,
-        lock: Lock,
+        lock: FolderLock,
     ) -> Result<Self, GatewayError> {
         let config = Arc::new(Config::load(&data.config())?);
         let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
         let options = Options { lease_last: addressing.last_host(), ..Options::default() };
-        let store = open_store(&data, &clock, &options).await?;
+        let store =
+            Store::open_in_taken_folder(&data.store(), Arc::clone(&clock), options, lock.clone())?;
         let had_records = data.ca_certificate().exists();
         if had_records && store.ca_generation_list().await?.is_empty() {
             // A new CA in the place of a lost one would lock every device out, without a word.
@@ -107,7 +108,7 @@ impl Gateway {
         let authority = Arc::new(authority);
         let projections = Projections::default();
         let crl = CrlProjection::start(Arc::clone(&authority), view.clone(), &projections).await?;
-        let started = clock.now().unix_secs();
+        let started = clock.now().into();
         let (metrics, replacements, doors) = (Arc::default(), Arc::default(), Doors::default());
         let at = Context {
             data,
@@ -298,29 +299,14 @@ pub(crate) fn push_policy(config: &Config) -> Result<PushPolicy, GatewayError> {
 }
 
 /// A command may own the folder for a moment; another gateway owns it for long.
-async fn lock(data: &DataDir) -> Result<Lock, DataError> {
+async fn lock(data: &DataDir) -> Result<FolderLock, LockError> {
     for _ in 0..TRIES {
-        match Lock::take(data) {
-            Err(DataError::Busy { .. }) => tokio::time::sleep(PAUSE).await,
+        match FolderLock::take(data.path()) {
+            Err(LockError::Held { .. }) => tokio::time::sleep(PAUSE).await,
             other => return other,
         }
     }
-    Lock::take(data)
-}
-
-/// A former owner that just gave the folder up may be closing its store still.
-async fn open_store(
-    data: &DataDir,
-    clock: &Arc<dyn Clock>,
-    options: &Options,
-) -> Result<Store, OpenError> {
-    for _ in 0..TRIES {
-        match Store::open_with(&data.store(), Arc::clone(clock), options.clone()) {
-            Err(OpenError::Owned { .. }) => tokio::time::sleep(PAUSE).await,
-            other => return other,
-        }
-    }
-    Store::open_with(&data.store(), Arc::clone(clock), options.clone())
+    FolderLock::take(data.path())
 }
 
 const TRIES: u32 = 60;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use admin::metrics::{Metric, MetricKind};
 use admin::response::RefusalEntry;
+use clock::Timestamp;
 
 use crate::doors::Counters;
 
@@ -26,9 +27,9 @@ struct Counted {
 #[derive(Clone, Debug, Default)]
 pub struct Gauges {
     /// Wall time.
-    pub now: u64,
+    pub now: Timestamp,
     /// When the gateway started.
-    pub started: u64,
+    pub started: Timestamp,
     /// Recorded users.
     pub users: u64,
     /// Recorded devices.
@@ -38,13 +39,13 @@ pub struct Gauges {
     /// The CRL's number.
     pub crl_number: u64,
     /// When the CRL was signed.
-    pub crl_this_update: u64,
+    pub crl_this_update: Timestamp,
     /// When it must be replaced.
-    pub crl_next_update: u64,
+    pub crl_next_update: Timestamp,
     /// Revoked certificates on it.
     pub revoked: u64,
     /// Whose certificate ends when: `ca`, `gateway`, `alice/phone`.
-    pub expiries: Vec<(String, u64)>,
+    pub expiries: Vec<(String, Timestamp)>,
 }
 
 impl Default for Metrics {
@@ -139,8 +140,8 @@ impl Sheet {
 
     fn gauges(&mut self, gauges: &Gauges) {
         self.gauge(BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-        let seconds_until = |at: u64| at as f64 - gauges.now as f64;
-        self.gauge(UPTIME, &[], gauges.now.saturating_sub(gauges.started) as f64);
+        let seconds_until = |at: Timestamp| at.unix_secs() as f64 - gauges.now.unix_secs() as f64;
+        self.gauge(UPTIME, &[], gauges.now.since(gauges.started).as_secs() as f64);
         self.gauge(USERS, &[], gauges.users as f64);
         self.gauge(DEVICES, &[], gauges.devices as f64);
         self.counter(EVENTS, &[], gauges.events);
@@ -214,11 +215,10 @@ const BUILD: Meaning = ("handfast_build_info", "Always 1; its label is the versi
 mod tests {
     use super::*;
     use admin::metrics::prometheus;
-    use admin::timestamp::Timestamp;
 
-    fn entry(source: &str, reason: &str, at: i64) -> RefusalEntry {
+    fn entry(source: &str, reason: &str, at: u64) -> RefusalEntry {
         RefusalEntry {
-            at: Timestamp::from_secs(at),
+            at: Timestamp::from_unix_secs(at),
             source: source.parse().expect("an address"),
             device: None,
             reason: reason.to_owned(),
@@ -245,8 +245,9 @@ mod tests {
         let counters =
             Counters { drops: [("replayed", 3), ("wrong_key", 1)].into(), ..Counters::default() };
         let counters = Counters { endings: [("kicked", 0), ("replaced", 2)].into(), ..counters };
-        let expiries = vec![("ca".to_owned(), 864_000), ("gateway".to_owned(), 86_400)];
-        let gauges = Gauges { now: 43_200, expiries, ..Gauges::default() };
+        let at = Timestamp::from_unix_secs;
+        let expiries = vec![("ca".to_owned(), at(864_000)), ("gateway".to_owned(), at(86_400))];
+        let gauges = Gauges { now: at(43_200), expiries, ..Gauges::default() };
         let figures = Metrics::default().figures(&counters, &gauges);
         let text = prometheus(&figures);
         let heads: Vec<_> = text.lines().filter(|l| l.starts_with("# TYPE")).collect();

@@ -8,8 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use admin::names::DeviceName;
+use clock::Timestamp;
 
 /// Which sessions were replaced lately, by device.
 #[derive(Debug, Default)]
@@ -29,16 +31,16 @@ pub(crate) struct TakenInTurn {
 /// When a session was replaced, and where it had come from.
 #[derive(Clone, Copy, Debug)]
 struct Replaced {
-    at: u64,
+    at: Timestamp,
     source: IpAddr,
 }
 
 impl Replacements {
-    /// How long a replacement counts, seconds.
-    pub(crate) const WINDOW: u64 = 600;
+    /// How long a replacement counts.
+    pub(crate) const WINDOW: Duration = Duration::from_secs(600);
 
     /// A session of this device, from there, was replaced at this wall time.
-    pub(crate) fn note(&self, device: &DeviceName, source: IpAddr, at: u64) {
+    pub(crate) fn note(&self, device: &DeviceName, source: IpAddr, at: Timestamp) {
         let mut of = self.locked();
         of.retain(|_, replaced| replaced.back().is_some_and(|last| is_recent(*last, at)));
         if of.len() >= DEVICES && !of.contains_key(device) {
@@ -51,7 +53,7 @@ impl Replacements {
     }
 
     /// The devices that were replaced too often for a client that moves about, by name.
-    pub(crate) fn taken_in_turn(&self, now: u64) -> Vec<TakenInTurn> {
+    pub(crate) fn taken_in_turn(&self, now: Timestamp) -> Vec<TakenInTurn> {
         let of = self.locked();
         let judge = |(device, replaced): (&DeviceName, &VecDeque<Replaced>)| {
             let recent: Vec<_> = replaced.iter().filter(|one| is_recent(**one, now)).collect();
@@ -68,8 +70,8 @@ impl Replacements {
 }
 
 /// A clock that was set back makes nothing older.
-fn is_recent(one: Replaced, now: u64) -> bool {
-    now.saturating_sub(one.at) <= Replacements::WINDOW
+fn is_recent(one: Replaced, now: Timestamp) -> bool {
+    now.since(one.at) <= Replacements::WINDOW
 }
 
 /// Two machines take turns about once a minute by the usual timers; a client on its way between networks
@@ -88,6 +90,11 @@ mod tests {
         DeviceName::parse(name).expect("a name")
     }
 
+    /// So many seconds after a moment.
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_secs(1_790_000_000 + seconds)
+    }
+
     fn source(last: u8) -> IpAddr {
         [192, 0, 2, last].into()
     }
@@ -96,21 +103,21 @@ mod tests {
     fn a_device_that_is_replaced_again_and_again_is_named_with_its_sources() {
         let replacements = Replacements::default();
         for turn in 0..6_u8 {
-            replacements.note(&device("alice"), source(turn % 2), 1000 + 60 * u64::from(turn));
+            replacements.note(&device("alice"), source(turn % 2), at(60 * u64::from(turn)));
         }
-        let named = replacements.taken_in_turn(1300);
+        let named = replacements.taken_in_turn(at(300));
         assert_eq!(named.len(), 1, "{named:?}");
         assert_eq!((named[0].times, named[0].sources.len()), (6, 2));
         assert_eq!(named[0].device, device("alice"));
-        assert_eq!(replacements.taken_in_turn(1300 + Replacements::WINDOW + 1), []);
+        assert_eq!(replacements.taken_in_turn(at(301).after(Replacements::WINDOW)), []);
     }
 
     #[test]
     fn a_client_that_comes_back_now_and_then_is_not() {
         let replacements = Replacements::default();
         for time in 0..20 {
-            replacements.note(&device("bob"), source(1), 1000 + 300 * time);
-            assert_eq!(replacements.taken_in_turn(1000 + 300 * time), []);
+            replacements.note(&device("bob"), source(1), at(300 * time));
+            assert_eq!(replacements.taken_in_turn(at(300 * time)), []);
         }
     }
 
@@ -118,14 +125,14 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let replacements = Replacements::default();
         for number in 0..2 * DEVICES {
-            replacements.note(&device(&format!("user{number}")), source(1), 1000);
+            replacements.note(&device(&format!("user{number}")), source(1), at(0));
         }
         for _ in 0..2 * TIMES {
-            replacements.note(&device("user0"), source(1), 1000);
+            replacements.note(&device("user0"), source(1), at(0));
         }
         assert_eq!(replacements.locked().len(), DEVICES);
-        assert_eq!(replacements.taken_in_turn(1000)[0].times, TIMES);
-        replacements.note(&device("late"), source(1), 1000 + Replacements::WINDOW + 1);
+        assert_eq!(replacements.taken_in_turn(at(0))[0].times, TIMES);
+        replacements.note(&device("late"), source(1), at(1).after(Replacements::WINDOW));
         assert_eq!(replacements.locked().len(), 1, "old ones make room");
     }
 }

@@ -93,8 +93,7 @@ async fn ask(gateway: &Gateway, request: Request) -> Reply {
 }
 
 async fn state_of(gateway: &Gateway, device: &str) -> DeviceState {
-    let (user, device) = device.split_once('/').expect("a full name");
-    let device = DeviceName { user: user.into(), device: device.into() };
+    let device = DeviceName::parse(device).expect("a full name");
     match ask(gateway, Request::DeviceShow { device }).await.expect("there") {
         Response::Device(detail) => detail.device.state,
         other => panic!("{other:?}"),

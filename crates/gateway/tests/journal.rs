@@ -28,7 +28,7 @@ async fn a_change_is_in_the_journal_with_who_made_it_and_a_question_or_a_refusal
     let gateway =
         Gateway::start(data, Arc::new(SystemClock), FirstStart::default()).await.expect("started");
     let root = Caller::Local { uid: 0, name: Some("root".into()) };
-    let alice = || "alice".to_owned();
+    let alice = || "alice".parse().expect("a name");
     gateway.execute(&root, Request::UserAdd { name: alice() }).await.expect("added");
     gateway.execute(&root, Request::UserList).await.expect("listed");
     gateway.execute(&root, Request::UserDisable { name: alice() }).await.expect("disabled");

@@ -15,11 +15,11 @@ use admin::permission::Caller;
 use admin::request::Request;
 use admin::response::DeviceState;
 use admin::response::Response;
-use admin::revoke_reason::RevokeReason;
 use clock::SystemClock;
 use gateway::control::Execute;
 use gateway::data::DataDir;
 use gateway::{FirstStart, Gateway};
+use names::RevocationReason;
 
 #[tokio::test]
 async fn every_acknowledged_change_survives_a_kill_at_any_moment() {
@@ -57,11 +57,11 @@ async fn the_victim_adds_and_revokes() {
     let gateway = open(&PathBuf::from(path)).await;
     for number in 0.. {
         let user = format!("u{round}-{number}");
-        ask(&gateway, Request::UserAdd { name: user.clone() }).await;
+        ask(&gateway, Request::UserAdd { name: user.parse().expect("a name") }).await;
         println!("\nadded {user}");
-        let device = DeviceName { user, device: "default".into() };
+        let device = DeviceName::parse(&user).expect("a name");
         ask(&gateway, Request::ProfileMaterial { device: device.clone(), renew: false }).await;
-        let reason = RevokeReason::KeyCompromise;
+        let reason = RevocationReason::KeyCompromise;
         let revoke = Request::DeviceRevoke { device, reason };
         let Response::Changed(changed) = ask(&gateway, revoke).await else { panic!() };
         assert!(changed.pending.is_empty(), "{changed:?}");
@@ -115,7 +115,7 @@ async fn ask(gateway: &Gateway, request: Request) -> Response {
 
 async fn users(gateway: &Gateway) -> BTreeSet<String> {
     let Response::Users(users) = ask(gateway, Request::UserList).await else { panic!() };
-    users.into_iter().map(|user| user.name).collect()
+    users.into_iter().map(|user| user.name.to_string()).collect()
 }
 
 async fn crl(gateway: &Gateway) -> BTreeSet<String> {

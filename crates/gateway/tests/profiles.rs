@@ -16,7 +16,7 @@ use admin::response::{
     Certificate, CertificateState, KeyMaterial, ProfileCommon, ProfileMaterial, Remote,
 };
 use admin::secret::SecretText;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 use gateway::config::Transport;
 use gateway::profile::write::{SkipReason, Wanted, WriteError, prepare};
 use gateway::profile::{Form, System};
@@ -194,14 +194,14 @@ fn device(user: &str, device: &str) -> ProfileMaterial {
     let parameters = rcgen::CertificateParams::new(vec![]).unwrap();
     let certificate = parameters.self_signed(&key).unwrap();
     ProfileMaterial {
-        name: DeviceName { user: user.into(), device: device.into() },
+        name: DeviceName { user: user.parse().unwrap(), device: device.parse().unwrap() },
         common: common(&certificate.pem()),
         certificate: Certificate {
             serial: "01".into(),
             subject: format!("CN={user}"),
             key_type: "p256".into(),
-            not_before: Timestamp::from_secs(0),
-            not_after: Timestamp::from_secs(1),
+            not_before: Timestamp::from_unix_secs(0),
+            not_after: Timestamp::from_unix_secs(1),
             state: CertificateState::Valid,
             fingerprint: String::new(),
             pem: certificate.pem(),

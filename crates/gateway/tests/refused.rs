@@ -19,8 +19,8 @@ fn whoever_is_refused_inside_tls_is_named() {
             house.add("dave").await,
         ];
         house.revoke("alice").await;
-        house.ask(Request::UserDisable { name: "bob".into() }).await;
-        house.ask(Request::UserRemove { name: "carol".into() }).await;
+        house.ask(Request::UserDisable { name: "bob".parse().expect("a name") }).await;
+        house.ask(Request::UserRemove { name: "carol".parse().expect("a name") }).await;
         refused(&house, &alice, "revoked").await;
         refused(&house, &bob, "user_disabled").await;
         refused(&house, &carol, "revoked").await;

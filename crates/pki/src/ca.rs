@@ -12,7 +12,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
 use crate::profile::Validity;
-use crate::{IssuerId, KeyError, Serial, Timestamp, pem};
+use crate::{IssuerId, KeyError, Serial, moment, pem};
 
 /// A CA's certificate, read and found to be one.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,8 +48,8 @@ impl CaCertificate {
             key_id: subject_key_id(&cert).ok_or(CaError::NoKeyId)?,
             spki: cert.public_key().raw.to_vec(),
             validity: Validity {
-                not_before: Timestamp::from_asn1(cert.validity().not_before),
-                not_after: Timestamp::from_asn1(cert.validity().not_after),
+                not_before: moment::from_asn1(cert.validity().not_before),
+                not_after: moment::from_asn1(cert.validity().not_after),
             },
             serial: Serial::from_bytes(cert.raw_serial()).map_err(|_| CaError::Malformed)?,
         })

@@ -16,6 +16,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::X509Version;
 
+use crate::moment::{from_asn1, to_date_time};
 use crate::pem::{self, PemError};
 use crate::sign_error::SignError;
 use crate::signature::{self, SignatureFault};
@@ -46,8 +47,8 @@ impl CrlRequest {
             return Err(SignError::EmptyCrlValidity);
         }
         Ok(CertificateRevocationListParams {
-            this_update: self.this_update.to_date_time(),
-            next_update: self.next_update.to_date_time(),
+            this_update: to_date_time(self.this_update),
+            next_update: to_date_time(self.next_update),
             crl_number: self.number.into(),
             issuing_distribution_point: None,
             revoked_certs: self.revoked.iter().map(entry_params).collect(),
@@ -59,9 +60,23 @@ impl CrlRequest {
 fn entry_params((serial, revocation): (&Serial, &Revocation)) -> RevokedCertParams {
     RevokedCertParams {
         serial_number: serial.as_bytes().to_vec().into(),
-        revocation_time: revocation.at.to_date_time(),
-        reason_code: Some(revocation.reason.for_crl()),
+        revocation_time: to_date_time(revocation.at),
+        reason_code: Some(reason_code(revocation.reason)),
         invalidity_date: None,
+    }
+}
+
+fn reason_code(reason: RevocationReason) -> rcgen::RevocationReason {
+    match reason {
+        RevocationReason::Unspecified => rcgen::RevocationReason::Unspecified,
+        RevocationReason::KeyCompromise => rcgen::RevocationReason::KeyCompromise,
+        RevocationReason::CaCompromise => rcgen::RevocationReason::CaCompromise,
+        RevocationReason::AffiliationChanged => rcgen::RevocationReason::AffiliationChanged,
+        RevocationReason::Superseded => rcgen::RevocationReason::Superseded,
+        RevocationReason::CessationOfOperation => rcgen::RevocationReason::CessationOfOperation,
+        RevocationReason::CertificateHold => rcgen::RevocationReason::CertificateHold,
+        RevocationReason::PrivilegeWithdrawn => rcgen::RevocationReason::PrivilegeWithdrawn,
+        RevocationReason::AaCompromise => rcgen::RevocationReason::AaCompromise,
     }
 }
 
@@ -91,8 +106,8 @@ impl Crl {
             der: der.to_vec(),
             issuer: crl.issuer().as_raw().to_vec(),
             number: number.transpose().map_err(|_| CrlError::Malformed)?,
-            this_update: Timestamp::from_asn1(crl.last_update()),
-            next_update: Timestamp::from_asn1(crl.next_update().ok_or(CrlError::NoNextUpdate)?),
+            this_update: from_asn1(crl.last_update()),
+            next_update: from_asn1(crl.next_update().ok_or(CrlError::NoNextUpdate)?),
             revoked: read_entries(&crl)?,
         })
     }
@@ -258,7 +273,7 @@ fn read_entries(
             let serial = Serial::from_bytes(entry.raw_serial()).map_err(|_| CrlError::Malformed)?;
             let code = entry.reason_code().map(|(_, reason)| reason.0);
             let reason = code.and_then(RevocationReason::from_code).unwrap_or_default();
-            let at = Timestamp::from_asn1(entry.revocation_date);
+            let at = from_asn1(entry.revocation_date);
             Ok((serial, Revocation { at, reason }))
         })
         .collect()

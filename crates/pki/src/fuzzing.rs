@@ -50,7 +50,7 @@ pub fn crl(bytes: &[u8]) {
     let Ok(list) = Crl::from_der(bytes) else { return };
     assert_eq!(Crl::from_pem(&list.to_pem()).as_ref(), Ok(&list));
     let _ = list.verify(&KNOWN.ca);
-    let now = UnixTime::since_unix_epoch(AT).into();
+    let now = crate::Timestamp::from_wall(AT);
     let _ = (list.age(now), list.renew_at(), list.is_due(now), list.is_expired(now));
     let _ = format!("{list:?}");
 }

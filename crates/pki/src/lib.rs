@@ -16,10 +16,11 @@ mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hex;
+mod host_name;
 mod identity;
 mod key;
 mod local_signer;
-mod names;
+mod moment;
 pub mod ocsp;
 mod pem;
 mod profile;
@@ -29,9 +30,11 @@ mod serial;
 mod sign_error;
 mod signature;
 mod signer;
-mod timestamp;
 mod tls;
 mod verify;
+
+pub use clock::Timestamp;
+pub use names::{RESERVED_GATEWAY_NAME, RevocationReason, is_reserved_name};
 
 pub use ca::{CaCertificate, CaError};
 pub use certificate_id::{CertificateId, IssuerId};
@@ -41,18 +44,16 @@ pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, identity, identity_from_pem};
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};
 pub use local_signer::{LocalSigner, NewCa};
-pub use names::{RESERVED_GATEWAY_NAME, is_reserved_name};
-pub use pem::{PemError, certificate_to_pem, certificates_from_pem};
+pub use pem::{PemError, certificate_to_pem, certificates_from_pem, to_pem};
 pub use profile::{
     CA_LIFETIME, CLOCK_SKEW, CertificateRequest, DEVICE_LIFETIME, OCSP_SIGNER_LIFETIME, Profile,
     Publishing, SERVER_LIFETIME, Validity,
 };
 pub use refusal::{Purpose, Refusal, refusal_of};
-pub use revocation::{Revocation, RevocationReason};
+pub use revocation::Revocation;
 pub use serial::{Serial, SerialError};
 pub use sign_error::SignError;
 pub use signer::{SignAnswer, SignRequest, Signer, Signing, issue, sign_crl};
-pub use timestamp::Timestamp;
 pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
 };

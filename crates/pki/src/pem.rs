@@ -20,6 +20,11 @@ pub fn certificate_to_pem(der: &CertificateDer<'_>) -> String {
     encode("CERTIFICATE", der).to_string()
 }
 
+/// Octets that are no secret as PEM text under this label.
+pub fn to_pem(label: &str, der: &[u8]) -> String {
+    encode(label, der).to_string()
+}
+
 /// Why a PEM text was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PemError {
@@ -109,6 +114,16 @@ mod tests {
             let read = certificates_from_pem(&text).unwrap();
             assert_eq!(read[0].as_ref(), der);
             assert!(text.lines().all(|line| line.len() <= LINE));
+        }
+    }
+
+    #[test]
+    fn base64_pads_as_rfc_4648_shows() {
+        for (plain, text) in
+            [("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            let lines = encode("CERTIFICATE", plain.as_bytes());
+            assert_eq!(lines.lines().nth(1), Some(text));
         }
     }
 

@@ -12,9 +12,10 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::names::{HostName, RESERVED_GATEWAY_NAME, is_reserved_name};
+use crate::host_name::HostName;
+use crate::moment::to_date_time;
 use crate::sign_error::SignError;
-use crate::{KeyFamily, PublicKey, Serial, Timestamp};
+use crate::{KeyFamily, PublicKey, RESERVED_GATEWAY_NAME, Serial, Timestamp, is_reserved_name};
 
 /// How long a CA certificate is valid by default.
 pub const CA_LIFETIME: Duration = Duration::from_secs(3652 * DAY);
@@ -181,8 +182,8 @@ fn base_params(
     params.distinguished_name = name;
     params.serial_number = Some(serial.as_bytes().to_vec().into());
     params.key_identifier_method = KeyIdMethod::PreSpecified(key_id.to_vec());
-    params.not_before = validity.not_before.to_date_time();
-    params.not_after = validity.not_after.to_date_time();
+    params.not_before = to_date_time(validity.not_before);
+    params.not_after = to_date_time(validity.not_after);
     params
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustls::{CertificateError, ExtendedKeyPurpose, OtherError};
 
+use crate::moment::{from_unix_time, to_unix_time};
 use crate::{Revocation, RevocationReason, Timestamp};
 
 /// Why a certificate does not open this door. Displays as one sentence: what is wrong, whose it is
@@ -256,15 +257,17 @@ impl From<Refusal> for rustls::Error {
             Refusal::BadSignature => CertificateError::BadSignature,
             Refusal::Malformed => CertificateError::BadEncoding,
             Refusal::NoCertificate => return Self::NoCertificatesPresented,
-            Refusal::Expired { at } => {
-                CertificateError::ExpiredContext { time: at.into(), not_after: at.into() }
-            }
-            Refusal::NotYetValid { at } => {
-                CertificateError::NotValidYetContext { time: at.into(), not_before: at.into() }
-            }
+            Refusal::Expired { at } => CertificateError::ExpiredContext {
+                time: to_unix_time(at),
+                not_after: to_unix_time(at),
+            },
+            Refusal::NotYetValid { at } => CertificateError::NotValidYetContext {
+                time: to_unix_time(at),
+                not_before: to_unix_time(at),
+            },
             Refusal::CrlExpired { at } => CertificateError::ExpiredRevocationListContext {
-                time: at.into(),
-                next_update: at.into(),
+                time: to_unix_time(at),
+                next_update: to_unix_time(at),
             },
             Refusal::WrongUsage { needed } => CertificateError::InvalidPurposeContext {
                 required: needed.into(),
@@ -317,13 +320,13 @@ fn refusal_of_certificate(error: &CertificateError) -> Refusal {
         CertificateError::Revoked => Refusal::Revoked { revocation: None },
         CertificateError::BadSignature => Refusal::BadSignature,
         CertificateError::ExpiredContext { not_after, .. } => {
-            Refusal::Expired { at: (*not_after).into() }
+            Refusal::Expired { at: from_unix_time(*not_after) }
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            Refusal::NotYetValid { at: (*not_before).into() }
+            Refusal::NotYetValid { at: from_unix_time(*not_before) }
         }
         CertificateError::ExpiredRevocationListContext { next_update, .. } => {
-            Refusal::CrlExpired { at: (*next_update).into() }
+            Refusal::CrlExpired { at: from_unix_time(*next_update) }
         }
         CertificateError::InvalidPurposeContext { required, .. } => Refusal::WrongUsage {
             needed: match required {

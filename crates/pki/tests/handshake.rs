@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{Now, VirtualClock};
-use common::{Authority, DAY, HOUR, Issued, NOW, device, gateway, now, server};
+use common::{Authority, DAY, HOUR, Issued, NOW, device, gateway, now, server, tls_time};
 use pki::{
     CLOCK_SKEW, CertificateId, CertificateStatus, ClockTime, Fingerprint, GatewayVerifier,
     KeyFamily, KeyType, NameRule, PrivateKey, PublicKey, Purpose, RESERVED_GATEWAY_NAME, Refusal,
@@ -176,7 +176,7 @@ fn a_revoked_certificate_is_refused_with_date_and_reason_even_when_it_is_expired
     world.records.set(phone.serial, CertificateStatus::Revoked { at, reason });
     let revoked = Refusal::Revoked { revocation: Some(Revocation { at, reason }) };
     for at in [now(), now().after(400 * DAY)] {
-        assert_eq!(world.verifier().check(&phone.cert, &[], at.into()), Err(revoked.clone()));
+        assert_eq!(world.verifier().check(&phone.cert, &[], tls_time(at)), Err(revoked.clone()));
         world.clock.set_wall(Duration::from_secs(at.unix_secs()));
         // The alert has no room for date and reason.
         let told = Refusal::Revoked { revocation: None };
@@ -221,7 +221,7 @@ fn who_passed_before_is_judged_anew_by_time_and_status() {
     let world = World::new();
     let phone = world.device("phone");
     let verifier = world.verifier();
-    let at = |time: Timestamp| verifier.check(&phone.cert, &[], time.into());
+    let at = |time: Timestamp| verifier.check(&phone.cert, &[], tls_time(time));
     assert_eq!(at(now()), Ok(()));
     assert_eq!(at(now()), Ok(()));
     let begin = now().before(CLOCK_SKEW);
@@ -235,7 +235,7 @@ fn who_passed_before_is_judged_anew_by_time_and_status() {
     world.records.set(phone.serial, CertificateStatus::UserDisabled);
     assert_eq!(at(now()), Err(Refusal::UserDisabled));
     let stranger = world.authority.twin(KeyType::P256, end).issue(device("phone"), KeyType::P256);
-    assert_eq!(verifier.check(&stranger.cert, &[], now().into()), Err(Refusal::BadSignature));
+    assert_eq!(verifier.check(&stranger.cert, &[], tls_time(now())), Err(Refusal::BadSignature));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_client_with_a_list_refuses_what_is_on_it_and_a_list_past_its_time() {
     let next_update = crl.next_update();
     let cas = [world.authority.ca()];
     let verifier = ServerNameVerifier::with_crl(&cas, NameRule::Any, crl).unwrap();
-    let at = |time: Timestamp, cert: &CertificateDer<'_>| verifier.check(cert, &[], time.into());
+    let at = |time: Timestamp, cert: &CertificateDer<'_>| verifier.check(cert, &[], tls_time(time));
     assert_eq!(at(now(), &good.cert), Ok(()));
     let entry = Revocation { at: now().before(HOUR), reason: RevocationReason::Superseded };
     let revoked = Refusal::Revoked { revocation: Some(entry) };

@@ -4,12 +4,12 @@
 //! snapshots being published or of who waits for an answer. One database is behind them: `sqlite`.
 
 use clock::Clock;
+use names::{DeviceName, UserName};
 
 use crate::change::Proposal;
 use crate::error::{Fault, StoreError};
 use crate::event::Event;
 use crate::ids::{CaGenerationId, EventId};
-use crate::names::{DeviceName, UserName};
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,
 };

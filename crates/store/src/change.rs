@@ -3,13 +3,13 @@
 //! A change says what is wanted, with the names that its author used; a backend makes it whole or
 //! refuses it. What it did is told by the events alone.
 
-use pki::{CertificateId, RevocationReason};
+use names::{DeviceName, RevocationReason, UserName};
+use pki::CertificateId;
 use serde_json::Value;
 
 use crate::actor::Actor;
 use crate::event::{Event, EventKind};
 use crate::ids::EventId;
-use crate::names::{DeviceName, UserName};
 use crate::records::{NewCaGeneration, NewCertificate, NewCrl};
 use crate::secret::Secret;
 

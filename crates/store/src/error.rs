@@ -8,10 +8,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clock::Timestamp;
+use names::{DeviceName, UserName};
 use pki::Serial;
 
 use crate::ids::CaGenerationId;
-use crate::names::{DeviceName, UserName};
+use crate::lock::LockError;
 
 /// Why a request failed. Nothing of it was changed, with one exception: after [`Fault::Io`] on a
 /// change, only the next start tells whether the disk has it.
@@ -52,7 +54,7 @@ pub enum Refused {
         /// Which.
         serial: Serial,
         /// When.
-        at: u64,
+        at: Timestamp,
     },
     /// A CA generation has that subject.
     CaGenerationExists {
@@ -100,13 +102,8 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 /// Why a store can't be opened.
 #[derive(Clone, Debug)]
 pub enum OpenError {
-    /// Another process owns the data folder.
-    Owned {
-        /// The lock file.
-        lock: PathBuf,
-        /// What the owner wrote into it.
-        owner: String,
-    },
+    /// The data folder could not be taken.
+    Locked(LockError),
     /// There is no store yet.
     Absent(PathBuf),
     /// A file or folder could not be used.
@@ -166,6 +163,12 @@ impl From<StoreError> for OpenError {
                 Self::Storage(Fault::Unreadable { what: "record" })
             }
         }
+    }
+}
+
+impl From<LockError> for OpenError {
+    fn from(error: LockError) -> Self {
+        Self::Locked(error)
     }
 }
 
@@ -277,11 +280,7 @@ impl fmt::Display for Fault {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Owned { lock, owner } => write!(
-                f,
-                "the data folder is in use by {owner} (lock {}); stop it, or let it do the work",
-                lock.display()
-            ),
+            Self::Locked(error) => error.fmt(f),
             Self::Absent(path) => write!(
                 f,
                 "there is no store at {}; `handfast up` makes one, or name another folder with --data",
@@ -345,6 +344,7 @@ impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source.as_ref()),
+            Self::Locked(error) => error.source(),
             Self::Storage(fault) => fault.source(),
             _ => None,
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use clock::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -13,8 +14,8 @@ use crate::ids::EventId;
 pub struct Event {
     /// Its place in the order of commits.
     pub id: EventId,
-    /// When, in milliseconds since 1970-01-01T00:00:00Z.
-    pub at_ms: u64,
+    /// When, to the millisecond.
+    pub at: Timestamp,
     /// Who (see [`Actor`](crate::Actor)).
     pub actor: String,
     /// What.
@@ -30,9 +31,9 @@ pub struct Event {
 pub struct EventKind(Cow<'static, str>);
 
 impl Event {
-    /// When, in whole seconds since 1970-01-01T00:00:00Z.
-    pub fn at(&self) -> u64 {
-        self.at_ms / 1000
+    /// When, to the second, as the records of what it changed have it.
+    pub fn second(&self) -> Timestamp {
+        self.at.whole_second()
     }
 }
 

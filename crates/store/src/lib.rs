@@ -17,7 +17,6 @@ mod error;
 mod event;
 mod ids;
 mod lock;
-mod names;
 mod options;
 mod outcome;
 mod payload;
@@ -32,14 +31,16 @@ mod store;
 mod tests;
 mod writer;
 
-pub use pki::{CertificateId, CertificateStatus, RevocationReason, Serial, SerialError};
+pub use clock::Timestamp;
+pub use names::{DeviceName, NameError, RevocationReason, UserName};
+pub use pki::{CertificateId, CertificateStatus, Serial, SerialError};
 
 pub use actor::Actor;
 pub use change::Committed;
 pub use error::{Cause, Fault, OpenError, Refused, StoreError};
 pub use event::{ChainFault, ChainReport, Event, EventKind};
 pub use ids::{CaGenerationId, DeviceId, EventId, UserId};
-pub use names::{DeviceName, NameError, UserName};
+pub use lock::{FolderLock, LockError};
 pub use options::Options;
 pub use reader::Reader;
 pub use records::{

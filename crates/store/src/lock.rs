@@ -1,64 +1,136 @@
-//! One owner: the lock file beside the database. The kernel frees it when its holder dies, so a
-//! lock that can be taken tells that whatever the last owner left behind is dead.
+//! One owner of a data folder: an advisory lock on a file in it, which the kernel frees when its holder
+//! dies.
+//!
+//! So the lock, not a socket or a process number that lies about, tells whether a gateway runs, and one
+//! that can be taken tells that whatever the last owner left behind is dead. Invariant: whoever writes to
+//! the folder holds a copy, the store's writer until it has closed the database.
+//!
+//! Releases before format 3 locked the database by a file of its own as well, and held that one a moment
+//! longer than the folder's; it is honoured, then removed.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::error::Error;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::OpenError;
-
-/// Held as long as this value lives.
-#[derive(Debug)]
-pub(crate) struct OwnerLock {
-    _file: File,
+/// The right to change what is in a folder. Copies share it: the folder is free when the last one is gone.
+#[derive(Clone, Debug)]
+pub struct FolderLock {
+    _file: Arc<File>,
 }
 
-impl OwnerLock {
-    /// Takes the lock of the database at `database`, or says who has it.
-    pub(crate) fn take(database: &Path) -> Result<Self, OpenError> {
-        let path = lock_path(database);
-        let fault = |source| OpenError::File { path: path.clone(), source: Arc::new(source) };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(fault)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let owner = read_owner(&mut file);
-                return Err(OpenError::Owned { lock: path, owner });
-            }
-            Err(TryLockError::Error(source)) => return Err(fault(source)),
+impl FolderLock {
+    /// Takes the folder, or says who has it.
+    pub fn take(folder: &Path) -> Result<Self, LockError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(folder.join(FILE)).map_err(unusable(folder))?;
+        lock(&mut file, folder)?;
+        pass_a_former_release(folder)?;
+        // For people and messages only; who reads it knows that it may be stale.
+        let _ = note_holder(&mut file);
+        Ok(Self { _file: Arc::new(file) })
+    }
+}
+
+fn lock(file: &mut File, folder: &Path) -> Result<(), LockError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            Err(LockError::Held { folder: folder.to_owned(), holder: holder(file) })
         }
-        write_owner(&mut file).map_err(fault)?;
-        Ok(Self { _file: file })
+        Err(TryLockError::Error(source)) => Err(unusable(folder)(source)),
     }
 }
 
-fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
+/// One that is closing has let go of the folder's lock already.
+fn pass_a_former_release(folder: &Path) -> Result<(), LockError> {
+    let path = folder.join(FORMER);
+    let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unusable(folder)(error)),
+    };
+    lock(&mut file, folder)?;
+    fs::remove_file(&path).map_err(unusable(folder))
 }
 
-fn read_owner(file: &mut File) -> String {
-    let mut text = String::new();
-    match file.take(256).read_to_string(&mut text) {
-        Ok(n) if n > 0 => text.trim().to_owned(),
-        _ => "another process".to_owned(),
-    }
+fn unusable(folder: &Path) -> impl FnOnce(io::Error) -> LockError {
+    |source| LockError::Unusable { folder: folder.to_owned(), source: Arc::new(source) }
 }
 
-fn write_owner(file: &mut File) -> std::io::Result<()> {
-    let program = std::env::current_exe().ok();
-    let program = program.as_deref().and_then(Path::file_name).unwrap_or_default();
+fn note_holder(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "process {} ({})", std::process::id(), program.display())
+    writeln!(file, "{}", std::process::id())
 }
+
+/// The process, as it left its number: alone, or in former releases as `process 7 (handfast)`.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(64).read_to_string(&mut text).ok()?;
+    text.split_whitespace().find_map(|word| word.parse().ok())
+}
+
+/// Why a folder could not be taken.
+#[derive(Clone, Debug)]
+pub enum LockError {
+    /// Another process has it.
+    Held {
+        /// The folder.
+        folder: PathBuf,
+        /// The process, where it left its number.
+        holder: Option<u32>,
+    },
+    /// Its lock's file could not be made or read.
+    Unusable {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+}
+
+impl LockError {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => "wait for it to finish, or stop it",
+            Self::Unusable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                "run as root, join the group `handfast`, or name another folder with --data"
+            }
+            Self::Unusable { .. } => "name another folder with --data or HANDFAST_DATA",
+        }
+    }
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { folder, holder: Some(pid) } => {
+                write!(f, "process {pid} holds the data folder {}", folder.display())
+            }
+            Self::Held { folder, holder: None } => {
+                write!(f, "another process holds the data folder {}", folder.display())
+            }
+            Self::Unusable { folder, .. } => {
+                write!(f, "the data folder {} can't be used", folder.display())
+            }
+        }
+    }
+}
+
+impl Error for LockError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Held { .. } => None,
+            Self::Unusable { source, .. } => Some(source.as_ref()),
+        }
+    }
+}
+
+const FILE: &str = "lock";
+const FORMER: &str = "handfast.db.lock";

@@ -22,7 +22,7 @@ pub(crate) fn ca_generation(
 ) -> Result<Committed<CaGeneration>, StoreError> {
     let event = last(&events, &EventKind::CA_GENERATION_ADDED)?;
     let AddedGeneration { id } = read(event)?;
-    let value = CaGeneration::added(id, new, event.at());
+    let value = CaGeneration::added(id, new, event.second());
     Ok(Committed { value, events })
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn ca_generation(
 pub(crate) fn user(events: Vec<Event>) -> Result<Committed<UserDetail>, StoreError> {
     let event = last(&events, &EventKind::USER_ADDED)?;
     let UserPayload { user, user_id } = read(event)?;
-    let user = User { id: user_id, name: user, enabled: true, added_at: event.at() };
+    let user = User { id: user_id, name: user, enabled: true, added_at: event.second() };
     let devices = of_kind(&events, &EventKind::DEVICE_ADDED)
         .map(|event| Ok(DeviceDetail { device: added_device(event)?, certificates: Vec::new() }))
         .collect::<Result<_, StoreError>>()?;
@@ -56,7 +56,7 @@ pub(crate) fn certificate(
         not_before: new.not_before,
         not_after: new.not_after,
         issued_by: new.issued_by,
-        recorded_at: event.at(),
+        recorded_at: event.second(),
         connected_at: None,
         superseded_by: None,
         supersede_at: None,
@@ -83,7 +83,7 @@ pub(crate) fn connected(events: Vec<Event>) -> Result<Committed<Connected>, Stor
 }
 
 fn added_device(event: &Event) -> Result<Device, StoreError> {
-    Ok(read::<DevicePayload>(event)?.into_device(event.at()))
+    Ok(read::<DevicePayload>(event)?.into_device(event.second()))
 }
 
 fn all_revoked(events: &[Event]) -> Result<Vec<Revocation>, StoreError> {
@@ -93,7 +93,7 @@ fn all_revoked(events: &[Event]) -> Result<Vec<Revocation>, StoreError> {
 fn revoked(event: &Event) -> Result<Revocation, StoreError> {
     let RevokedPayload { certificate, reason } = read(event)?;
     let (id, issued_by) = (certificate.id, certificate.issued_by);
-    Ok(Revocation { id, issued_by, at: event.at(), reason, event: event.id })
+    Ok(Revocation { id, issued_by, at: event.second(), reason, event: event.id })
 }
 
 fn of_kind<'a>(events: &'a [Event], kind: &'a EventKind) -> impl Iterator<Item = &'a Event> {

@@ -4,14 +4,15 @@
 //! Payloads have a version. Those without one (written before version 2) read well but do not say
 //! enough; whoever meets one builds anew from the rows. Fields are only ever added.
 
-use pki::{CertificateId, Fingerprint, IssuerId, RevocationReason, Serial};
+use clock::{Timestamp, unix_secs};
+use names::{DeviceName, RevocationReason, UserName};
+use pki::{CertificateId, Fingerprint, IssuerId, Serial};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::Event;
 use crate::ids::{CaGenerationId, DeviceId, UserId};
-use crate::names::{DeviceName, UserName};
 use crate::records::{Certificate, Device, Holder, Lease, User};
 
 /// The version of the payloads that this release writes.
@@ -72,7 +73,8 @@ pub(crate) struct RecordedPayload {
     #[serde(flatten)]
     pub(crate) certificate: CertificatePayload,
     pub(crate) sha256: Fingerprint,
-    pub(crate) not_after: u64,
+    #[serde(with = "unix_secs")]
+    pub(crate) not_after: Timestamp,
     /// Those that it takes the place of, at `supersede_at` at the latest.
     pub(crate) supersedes: Vec<Serial>,
     /// Who issued each of those.
@@ -80,7 +82,8 @@ pub(crate) struct RecordedPayload {
     #[serde(default)]
     pub(crate) supersedes_of: Vec<IssuerId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) supersede_at: Option<u64>,
+    #[serde(with = "unix_secs::option", default)]
+    pub(crate) supersede_at: Option<Timestamp>,
 }
 
 /// A certificate that was revoked.

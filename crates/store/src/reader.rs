@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use names::{DeviceName, UserName};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backend::Reading;
 use crate::error::{OpenError, StoreError};
 use crate::event::{ChainReport, Event};
 use crate::ids::{CaGenerationId, EventId};
-use crate::names::{DeviceName, UserName};
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,
 };

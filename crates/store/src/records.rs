@@ -1,10 +1,13 @@
-//! What the rows mean. Times are whole seconds since 1970-01-01T00:00:00Z.
+//! What the rows mean. Times are whole seconds.
 
-use pki::{CertificateId, Fingerprint, IssuerId, RevocationReason, Serial};
+use std::time::Duration;
+
+use clock::{Timestamp, unix_secs};
+use names::{DeviceName, RevocationReason, UserName};
+use pki::{CertificateId, Fingerprint, IssuerId, Serial};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
-use crate::names::{DeviceName, UserName};
 use crate::secret::Secret;
 
 /// A person or a service with devices.
@@ -17,7 +20,7 @@ pub struct User {
     /// Whether its devices may connect.
     pub enabled: bool,
     /// When it was added.
-    pub added_at: u64,
+    pub added_at: Timestamp,
 }
 
 /// One device of a user.
@@ -34,7 +37,7 @@ pub struct Device {
     /// Whether it may connect (its user has to be enabled as well).
     pub enabled: bool,
     /// When it was added.
-    pub added_at: u64,
+    pub added_at: Timestamp,
     /// Its addresses.
     pub lease: Lease,
 }
@@ -91,19 +94,19 @@ pub struct Certificate {
     /// Its subject, as text.
     pub subject: String,
     /// Valid from.
-    pub not_before: u64,
+    pub not_before: Timestamp,
     /// Valid until.
-    pub not_after: u64,
+    pub not_after: Timestamp,
     /// The CA generation that signed it.
     pub issued_by: CaGenerationId,
     /// When it was recorded.
-    pub recorded_at: u64,
+    pub recorded_at: Timestamp,
     /// When it was first used to connect.
-    pub connected_at: Option<u64>,
+    pub connected_at: Option<Timestamp>,
     /// Its successor, if one was issued.
     pub superseded_by: Option<CertificateId>,
     /// When it will be revoked as superseded, if its successor does not connect before.
-    pub supersede_at: Option<u64>,
+    pub supersede_at: Option<Timestamp>,
     /// Whether and why it was revoked.
     pub revocation: Option<Revocation>,
     /// The certificate itself.
@@ -130,18 +133,18 @@ pub struct NewCertificate {
     /// Its subject, as text.
     pub subject: String,
     /// Valid from.
-    pub not_before: u64,
+    pub not_before: Timestamp,
     /// Valid until.
-    pub not_after: u64,
+    pub not_after: Timestamp,
     /// The CA generation that signed it.
     pub issued_by: CaGenerationId,
     /// The certificate itself.
     pub der: Vec<u8>,
     /// Its key, where the gateway keeps it (its own leaves).
     pub key: Option<NewKey>,
-    /// `Some(seconds)`: every other certificate of this holder that is not revoked is superseded by
-    /// this one: revoked once this one has connected, or after so many seconds at the latest.
-    pub supersedes_within: Option<u64>,
+    /// Every other certificate of this holder that is not revoked is superseded by
+    /// this one: revoked once this one has connected, or after so long at the latest.
+    pub supersedes_within: Option<Duration>,
 }
 
 /// A certificate's revocation.
@@ -152,7 +155,7 @@ pub struct Revocation {
     /// Which CA generation's CRL has to list it.
     pub issued_by: CaGenerationId,
     /// When.
-    pub at: u64,
+    pub at: Timestamp,
     /// Why.
     pub reason: RevocationReason,
     /// The event that says so.
@@ -180,11 +183,14 @@ pub struct CaGeneration {
     /// Its subject, as text.
     pub subject: String,
     /// Valid from.
-    pub not_before: u64,
+    #[serde(with = "unix_secs")]
+    pub not_before: Timestamp,
     /// Valid until.
-    pub not_after: u64,
+    #[serde(with = "unix_secs")]
+    pub not_after: Timestamp,
     /// When it was added.
-    pub added_at: u64,
+    #[serde(with = "unix_secs")]
+    pub added_at: Timestamp,
     /// Its certificate.
     #[serde(skip)]
     pub der: Vec<u8>,
@@ -192,7 +198,7 @@ pub struct CaGeneration {
 
 impl CaGeneration {
     /// What a new one becomes.
-    pub(crate) fn added(id: CaGenerationId, new: NewCaGeneration, added_at: u64) -> Self {
+    pub(crate) fn added(id: CaGenerationId, new: NewCaGeneration, added_at: Timestamp) -> Self {
         let NewCaGeneration { issuer, serial, subject, not_before, not_after, der, .. } = new;
         Self { id, issuer, serial, subject, not_before, not_after, added_at, der }
     }
@@ -217,9 +223,9 @@ pub struct NewCaGeneration {
     /// Its subject, as text.
     pub subject: String,
     /// Valid from.
-    pub not_before: u64,
+    pub not_before: Timestamp,
     /// Valid until.
-    pub not_after: u64,
+    pub not_after: Timestamp,
     /// Its certificate.
     pub der: Vec<u8>,
     /// Its PKCS#8 key, kept as the secret `ca/<generation>`; none where a signer elsewhere has it.
@@ -234,9 +240,9 @@ pub struct Crl {
     /// Its CRLNumber.
     pub number: u64,
     /// thisUpdate.
-    pub this_update: u64,
+    pub this_update: Timestamp,
     /// nextUpdate.
-    pub next_update: u64,
+    pub next_update: Timestamp,
     /// Every revocation up to this event is in it.
     pub through: EventId,
     /// The CRL itself.

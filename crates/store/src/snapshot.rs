@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pki::{CertificateId, CertificateStatus, Fingerprint, RevocationReason, Timestamp};
+use clock::{Timestamp, unix_secs};
+use names::RevocationReason;
+use pki::{CertificateId, CertificateStatus, Fingerprint};
 
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
@@ -37,15 +39,15 @@ pub struct CertificateEntry {
     /// Whom it names.
     pub holder: Holder,
     /// Valid until.
-    pub not_after: u64,
+    pub not_after: Timestamp,
     /// The CA generation that signed it.
     pub issued_by: CaGenerationId,
     /// When and why it was revoked.
-    pub revoked: Option<(u64, RevocationReason)>,
+    pub revoked: Option<(Timestamp, RevocationReason)>,
     /// Whether it was ever used to connect.
     pub connected: bool,
     /// When it will be revoked as superseded.
-    pub supersede_at: Option<u64>,
+    pub supersede_at: Option<Timestamp>,
 }
 
 /// What the snapshot knows of a CRL.
@@ -56,9 +58,11 @@ pub struct CrlEntry {
     /// Its CRLNumber.
     pub number: u64,
     /// thisUpdate.
-    pub this_update: u64,
+    #[serde(with = "unix_secs")]
+    pub this_update: Timestamp,
     /// nextUpdate.
-    pub next_update: u64,
+    #[serde(with = "unix_secs")]
+    pub next_update: Timestamp,
     /// Every revocation up to this event is in it.
     pub through: EventId,
 }
@@ -111,7 +115,7 @@ impl Snapshot {
     pub fn status(&self, id: &CertificateId) -> CertificateStatus {
         let Some(entry) = self.certificate(id) else { return CertificateStatus::Unknown };
         if let Some((at, reason)) = entry.revoked {
-            return CertificateStatus::Revoked { at: Timestamp::from_unix_secs(at), reason };
+            return CertificateStatus::Revoked { at, reason };
         }
         let Holder::Device(id) = entry.holder else { return CertificateStatus::Good };
         let Some(device) = self.device(id) else { return CertificateStatus::DeviceDisabled };
@@ -199,7 +203,7 @@ impl Snapshot {
 
     fn user_added(&mut self, event: &Event) -> Result<(), Unclear> {
         let UserPayload { user, user_id } = read(event)?;
-        let user = User { id: user_id, name: user, enabled: true, added_at: event.at() };
+        let user = User { id: user_id, name: user, enabled: true, added_at: event.second() };
         self.users.insert(user_id, Arc::new(user));
         Ok(())
     }
@@ -222,7 +226,7 @@ impl Snapshot {
 
     fn device_added(&mut self, event: &Event) -> Result<(), Unclear> {
         let payload: DevicePayload = read(event)?;
-        let device = payload.into_device(event.at());
+        let device = payload.into_device(event.second());
         self.devices.insert(device.id, Arc::new(device));
         Ok(())
     }
@@ -258,7 +262,7 @@ impl Snapshot {
 
     fn certificate_revoked(&mut self, event: &Event) -> Result<(), Unclear> {
         let payload: RevokedPayload = read(event)?;
-        let revoked = Some((event.at(), payload.reason));
+        let revoked = Some((event.second(), payload.reason));
         self.change_certificate(&payload.certificate.id, |entry| entry.revoked = revoked)?;
         self.note(event, true);
         Ok(())
@@ -301,7 +305,7 @@ fn read<T: serde::de::DeserializeOwned>(event: &Event) -> Result<T, Unclear> {
 
 impl DevicePayload {
     /// The device as it was added.
-    pub(crate) fn into_device(self, added_at: u64) -> Device {
+    pub(crate) fn into_device(self, added_at: Timestamp) -> Device {
         Device {
             id: self.device_id,
             user: self.user_id,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::{Clock, Revision};
-use pki::{CertificateId, RevocationReason};
+use names::{DeviceName, RevocationReason, UserName};
+use pki::CertificateId;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -15,8 +16,7 @@ use crate::backend::Writing;
 use crate::change::{Change, Committed, Proposal};
 use crate::error::{OpenError, StoreError};
 use crate::event::{Event, EventKind};
-use crate::lock::OwnerLock;
-use crate::names::{DeviceName, UserName};
+use crate::lock::FolderLock;
 use crate::options::Options;
 use crate::outcome;
 use crate::reader::{Reader, spawn};
@@ -51,8 +51,8 @@ impl Deref for Store {
 }
 
 impl Store {
-    /// Opens the store at `path` (the database file), makes it where there is none, and becomes its
-    /// one owner.
+    /// Takes the folder of `path` (the database file), and opens the store in it, which is made where
+    /// there is none.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
         Self::open_with(path, clock, Options::default())
     }
@@ -63,7 +63,17 @@ impl Store {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Store, OpenError> {
-        let lock = OwnerLock::take(path)?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::open_in_taken_folder(path, clock, options, FolderLock::take(folder)?)
+    }
+
+    /// The same in a folder that the caller took; it is held until the store is closed.
+    pub fn open_in_taken_folder(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        lock: FolderLock,
+    ) -> Result<Store, OpenError> {
         let backend = Sqlite::open(path, options)?;
         let first = backend.snapshot()?;
         let (publish, latest) = watch::channel(first.through().revision());

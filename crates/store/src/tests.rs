@@ -36,7 +36,7 @@ async fn another_writers_commits_move_the_snapshot() {
     store.user_add(&Actor::Gateway, &user, None).await.unwrap();
     let snapshot = store.snapshot();
     assert_eq!(described(&snapshot), described(&other.snapshot().unwrap()));
-    let (at, reason) = (Timestamp::from_unix_secs(NOW), RevocationReason::KeyCompromise);
+    let (at, reason) = (later(0), RevocationReason::KeyCompromise);
     assert_eq!(snapshot.status(&id(11)), CertificateStatus::Revoked { at, reason });
     assert_eq!(snapshot.status(&id(8)), CertificateStatus::DeviceDisabled);
     assert!(snapshot.withdrawn() > EventId::NONE);
@@ -96,8 +96,8 @@ fn ca() -> NewCaGeneration {
         issuer: id(1).issuer,
         serial: serial(1),
         subject: "CN=a CA".into(),
-        not_before: NOW,
-        not_after: NOW + 1000,
+        not_before: later(0),
+        not_after: later(1000),
         der: vec![0x30, 1],
         key: None,
     }
@@ -107,20 +107,21 @@ fn crl() -> crate::NewCrl {
     crate::NewCrl {
         generation: CaGenerationId::from_row(1),
         number: 1,
-        this_update: NOW,
-        next_update: NOW + 100,
+        this_update: later(0),
+        next_update: later(100),
         through: EventId::new(4),
         der: vec![0x30, 3],
     }
 }
 
 fn record(number: u64, device: i64, supersedes_within: Option<u64>) -> Change {
+    let supersedes_within = supersedes_within.map(Duration::from_secs);
     Change::CertificateRecord(Box::new(NewCertificate {
         serial: serial(number),
         holder: Holder::Device(DeviceId::from_row(device)),
         subject: format!("CN={number}"),
-        not_before: NOW,
-        not_after: NOW + 1000,
+        not_before: later(0),
+        not_after: later(1000),
         issued_by: CaGenerationId::from_row(1),
         der: number.to_be_bytes().to_vec(),
         key: None,
@@ -145,6 +146,10 @@ fn id(number: u64) -> CertificateId {
 
 fn serial(number: u64) -> Serial {
     Serial::from_bytes(&number.to_be_bytes()).unwrap()
+}
+
+fn later(seconds: u64) -> Timestamp {
+    Timestamp::from_unix_secs(NOW + seconds)
 }
 
 const NOW: u64 = 1_800_000_000;

@@ -17,7 +17,7 @@ use crate::backend::{Batch, Writing};
 use crate::change::Proposal;
 use crate::error::StoreError;
 use crate::event::Event;
-use crate::lock::OwnerLock;
+use crate::lock::FolderLock;
 use crate::snapshot::Snapshot;
 
 /// How many requests wait at most; whoever asks beyond that waits for room.
@@ -41,7 +41,7 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) latest: watch::Sender<Revision>,
-    pub(crate) lock: OwnerLock,
+    pub(crate) lock: FolderLock,
 }
 
 impl Writer {

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{
     ADMIN, Folder, Seeded, add_ca, device, device_certificate, device_of, id, open, user,
 };
@@ -85,7 +87,7 @@ async fn change(store: &Store, seeded: &mut Seeded, ca: CaGenerationId, number: 
             let snapshot = store.snapshot();
             let Some(holder) = device_of(&snapshot, &name, &own) else { return };
             let mut new = device_certificate(number, holder, ca);
-            new.supersedes_within = enabled.then_some(600);
+            new.supersedes_within = enabled.then_some(Duration::from_secs(600));
             let recorded = store.certificate_record(&ADMIN, new).await;
             recorded.expect("a new serial for a device on record");
         }

@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use common::{ADMIN, Folder, clock, open, user};
 use rusqlite::Connection;
-use store::{Fault, OpenError, Reader, Store, StoreError};
+use store::{Fault, FolderLock, LockError, OpenError, Options, Reader, Store, StoreError};
 
 fn try_open(folder: &Folder) -> Result<Store, OpenError> {
     Store::open(&folder.database(), Arc::new(clock()))
@@ -17,10 +18,41 @@ fn try_open(folder: &Folder) -> Result<Store, OpenError> {
 async fn a_second_owner_is_told_who_the_first_is() {
     let folder = Folder::new();
     let first = open(&folder);
-    let Err(OpenError::Owned { owner, .. }) = try_open(&folder) else { panic!("no owner") };
-    assert!(owner.contains(&format!("process {}", std::process::id())), "{owner}");
+    let Err(OpenError::Locked(LockError::Held { holder, .. })) = try_open(&folder) else {
+        panic!("no owner")
+    };
+    assert_eq!(holder, Some(std::process::id()));
     first.close().await;
     try_open(&folder).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn the_lock_of_a_former_release_that_is_closing_is_honoured_and_then_removed() {
+    let folder = Folder::new();
+    let former = folder.path().join("handfast.db.lock");
+    std::fs::write(&former, "process 7 (handfast)\n").unwrap();
+    let held = File::open(&former).unwrap();
+    held.try_lock().unwrap();
+    let Err(OpenError::Locked(LockError::Held { holder, .. })) = try_open(&folder) else {
+        panic!("no owner")
+    };
+    assert_eq!(holder, Some(7));
+    drop(held);
+    try_open(&folder).unwrap().close().await;
+    assert!(!former.exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_was_taken_is_free_only_when_store_and_taker_have_let_go() {
+    let folder = Folder::new();
+    let lock = FolderLock::take(folder.path()).unwrap();
+    let (database, clock) = (folder.database(), Arc::new(clock()));
+    let options = Options::default();
+    let store = Store::open_in_taken_folder(&database, clock, options, lock.clone()).unwrap();
+    drop(lock);
+    assert!(FolderLock::take(folder.path()).is_err());
+    store.close().await;
+    FolderLock::take(folder.path()).unwrap();
 }
 
 #[tokio::test]
@@ -80,7 +112,8 @@ fn a_store_that_is_not_there_is_not_made_by_reading() {
 fn a_folder_that_is_not_there_is_named() {
     let nowhere = Folder::new().database();
     let error = Store::open(&nowhere, Arc::new(clock())).unwrap_err();
-    assert!(error.to_string().starts_with(nowhere.to_str().unwrap()), "{error}");
+    let folder = nowhere.parent().unwrap().display().to_string();
+    assert_eq!(error.to_string(), format!("the data folder {folder} can't be used"));
 }
 
 #[tokio::test]

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{
-    ADMIN, Folder, START, add_ca, clock, device, device_certificate, id, open, serial, user,
+    ADMIN, Folder, add_ca, clock, device, device_certificate, id, later, open, serial, user,
 };
-use pki::Timestamp;
 use store::{
     CertificateStatus, Crl, DeviceName, EventId, EventKind, Options, Refused, RevocationReason,
     Secret, Store, StoreError,
@@ -21,7 +20,7 @@ async fn a_user_comes_with_its_first_device_and_addresses() {
     let first = DeviceName::default_device();
     let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap().value;
     assert!(added.user.enabled);
-    assert_eq!(added.user.added_at, START);
+    assert_eq!(added.user.added_at, later(0));
     let made = &added.devices.first().unwrap().device;
     assert_eq!((made.lease.ipv4, made.lease.ipv6), (2, 2));
     assert_eq!(store.user_show(&user("alice")).await.unwrap(), added);
@@ -109,10 +108,7 @@ async fn a_serial_is_worth_what_its_holder_and_the_store_say() {
     assert_eq!(standing(), CertificateStatus::UserDisabled);
     let reason = RevocationReason::KeyCompromise;
     let revoked = store.device_revoke(&ADMIN, &alice, &laptop, reason).await.unwrap().value;
-    assert_eq!(
-        standing(),
-        CertificateStatus::Revoked { at: Timestamp::from_unix_secs(START), reason }
-    );
+    assert_eq!(standing(), CertificateStatus::Revoked { at: later(0), reason });
     assert_eq!(revoked.len(), 1);
     let (listed, through) = store.revocation_list(ca.id).await.unwrap();
     assert_eq!(listed, revoked);
@@ -120,7 +116,7 @@ async fn a_serial_is_worth_what_its_holder_and_the_store_say() {
     let again = store.certificate_revoke(&ADMIN, &id(7), reason).await;
     assert!(matches!(
         again,
-        Err(StoreError::Refused(Refused::CertificateRevoked { at: START, .. }))
+        Err(StoreError::Refused(Refused::CertificateRevoked { at, .. })) if at == later(0)
     ));
 }
 
@@ -134,11 +130,11 @@ async fn a_renewed_certificate_goes_once_its_successor_has_connected() {
     let holder = added.devices.first().unwrap().device.id;
     for number in [7, 8, 9] {
         let mut new = device_certificate(number, holder, ca.id);
-        new.supersedes_within = Some(604_800);
+        new.supersedes_within = Some(Duration::from_secs(604_800));
         store.certificate_record(&ADMIN, new).await.unwrap();
     }
     let deadline = |number| store.snapshot().certificate(&id(number)).unwrap().supersede_at;
-    assert_eq!(deadline(7), Some(START + 604_800));
+    assert_eq!(deadline(7), Some(later(604_800)));
     assert_eq!(deadline(9), None);
     let connected = store.certificate_mark_connected(&id(8)).await.unwrap().value;
     assert!(connected.first);
@@ -160,7 +156,7 @@ async fn a_renewed_certificate_goes_when_its_time_is_up() {
     let holder = added.devices.first().unwrap().device.id;
     store.certificate_record(&ADMIN, device_certificate(7, holder, ca.id)).await.unwrap();
     let mut renewed = device_certificate(8, holder, ca.id);
-    renewed.supersedes_within = Some(60);
+    renewed.supersedes_within = Some(Duration::from_secs(60));
     store.certificate_record(&ADMIN, renewed).await.unwrap();
     clock.advance(Duration::from_secs(59));
     assert!(store.certificate_supersede_due().await.unwrap().is_unchanged());
@@ -194,8 +190,8 @@ async fn a_crl_is_recorded_once_for_each_number() {
     let crl = |number| Crl {
         generation,
         number,
-        this_update: START,
-        next_update: START + 604_800,
+        this_update: later(0),
+        next_update: later(604_800),
         through: EventId::new(2),
         der: vec![0x30, 3],
     };

@@ -76,7 +76,7 @@ fn named_in(refused: &RefusedCertificate) -> Option<Principal> {
         return None;
     }
     let (user, device) = refused.name.as_deref()?.split_once('/')?;
-    Some(Principal { user: user.to_owned(), device: device.to_owned() })
+    Some(Principal { user: user.parse().ok()?, device: device.parse().ok()? })
 }
 
 /// A client that was configured for compression can be told to leave its packets as they are.
@@ -91,8 +91,8 @@ fn note_a_stub(hello: &Hello, admitted: &Admitted) {
     }
     let Principal { user, device } = &admitted.identity.principal;
     tracing::info!(
-        user,
-        device,
+        user = user.as_str(),
+        device = device.as_str(),
         line = Framing::Compression.directive(),
         "the client is configured for compression and is told to do without; remove the line from its \
          profile"

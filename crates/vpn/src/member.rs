@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use names::{DeviceName, UserName};
+
 /// A device that is let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The user's name.
-    pub user: String,
+    pub user: UserName,
     /// The device's name, within the user.
-    pub device: String,
+    pub device: DeviceName,
     /// Its IPv4 address in the tunnel.
     pub v4: Ipv4Addr,
     /// Its IPv6 address in the tunnel.

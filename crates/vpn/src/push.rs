@@ -141,8 +141,8 @@ mod tests {
         settings.push.dns = vec![IpAddr::from([10, 71, 0, 1])];
         let policy = PushPolicy::new(&settings).expect("it can be pushed");
         let member = Member {
-            user: "alice".into(),
-            device: "phone".into(),
+            user: "alice".parse().expect("a name"),
+            device: "phone".parse().expect("a name"),
             v4: [10, 71, 0, 9].into(),
             v6: None,
         };

@@ -180,8 +180,8 @@ impl Line {
         match self {
             Self::Connected(info) => tracing::info!(
                 session = info.number,
-                user = info.identity.principal.user,
-                device = info.identity.principal.device,
+                user = info.identity.principal.user.as_str(),
+                device = info.identity.principal.device.as_str(),
                 source = %info.source,
                 addresses = %addresses(info),
                 client = info.peer_version,
@@ -189,8 +189,8 @@ impl Line {
             ),
             Self::Disconnected { info, why } => tracing::info!(
                 session = info.number,
-                user = info.identity.principal.user,
-                device = info.identity.principal.device,
+                user = info.identity.principal.user.as_str(),
+                device = info.identity.principal.device.as_str(),
                 source = %info.source,
                 addresses = %addresses(info),
                 reason = why.code(),
@@ -214,6 +214,7 @@ fn write_refusal(source: SocketAddr, whom: Option<&Identity>, why: &DisconnectRe
     let reason = why.code();
     match whom {
         Some(Identity { principal: Principal { user, device }, .. }) => {
+            let (user, device) = (user.as_str(), device.as_str());
             tracing::info!(%source, user, device, reason, "refused: {why}");
         }
         None => tracing::info!(%source, reason, "refused: {why}"),

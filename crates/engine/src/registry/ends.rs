@@ -1,6 +1,7 @@
 //! Ends of connections: each once, data first, then the session's task.
 
 use datapath::Command;
+use names::{DeviceName, UserName};
 use tunnel::Close;
 
 use super::connections::Registered;
@@ -15,9 +16,9 @@ pub enum Kick {
     /// The session with this number.
     Number(u64),
     /// All of a user.
-    User(String),
+    User(UserName),
     /// Those of one device: user, device.
-    Device(String, String),
+    Device(UserName, DeviceName),
 }
 
 impl Registry {

@@ -289,8 +289,8 @@ impl Admission for Door {
 }
 
 fn identity(id: CertificateId, number: u8) -> Identity {
-    let device = DEVICES[usize::from(number)].to_owned();
-    let principal = Principal { user: "alice".to_owned(), device };
+    let device = DEVICES[usize::from(number)].parse().expect("a name");
+    let principal = Principal { user: "alice".parse().expect("a name"), device };
     Identity { principal, credential: Credential::Certificate(id) }
 }
 

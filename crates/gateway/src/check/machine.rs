@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use admin::response::Finding;
 use authority::Signs;
+use clock::Timestamp;
 
 use super::{bad, good, warning};
 use crate::config::{Config, Listen, Transport};
 use crate::context::Context;
 use crate::data::own_uid;
-use crate::words::{device_name, seconds};
+use crate::words::device_name;
 
 /// The settings file: read again, as an edit since the start would be.
 pub(super) fn settings(at: &Context) -> Finding {
@@ -130,7 +131,7 @@ fn clock(at: &Context) -> Finding {
     if now < added {
         return bad(SUBJECT, "it is before the day on which the CA was made", MEND);
     }
-    good(SUBJECT, format!("{} UTC", seconds(now).to_seconds()))
+    good(SUBJECT, now.to_string())
 }
 
 fn tun() -> Finding {
@@ -254,4 +255,4 @@ fn ipv6_is_off() -> bool {
 }
 
 /// 2026-01-01.
-const BUILT_AFTER: u64 = 1_767_225_600;
+const BUILT_AFTER: Timestamp = Timestamp::from_unix_secs(1_767_225_600);

@@ -2,13 +2,14 @@
 
 use admin::response::Finding;
 use authority::{Issuer, Issuers};
-use pki::{CaCertificate, Crl, Timestamp};
+use clock::Timestamp;
+use pki::{CaCertificate, Crl};
 
 use super::{bad, good, warning};
 use crate::context::Context;
 use crate::operations::devices::Devices;
 use crate::operations::views::current;
-use crate::words::{device_name, seconds};
+use crate::words::device_name;
 
 /// The records of these handles, looked at.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl RecordsCheck<'_> {
     fn ca_life(&self, issuers: &Issuers, issuer: &Issuer) -> Finding {
         let subject = &which("CA", issuers, issuer);
         let not_after = issuer.generation().not_after;
-        let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
+        let (date, left) = (not_after.date(), self.days_until(not_after));
         let mend = "make a new CA while the old one still holds, and hand out new profiles";
         match left {
             ..=0 => bad(subject, format!("its certificate expired on {date}"), mend),
@@ -84,7 +85,7 @@ impl RecordsCheck<'_> {
         if missing > 0 {
             return bad(subject, format!("{missing} revoked certificates are not on it"), mend);
         }
-        let now = Timestamp::from_unix_secs(self.at.now());
+        let now = self.at.now();
         let until = crl.next_update();
         if crl.is_expired(now) {
             return bad(subject, format!("it expired on {until}"), mend);
@@ -103,7 +104,7 @@ impl RecordsCheck<'_> {
     fn leaves(&self) -> Finding {
         const SUBJECT: &str = "gateway certificate";
         let not_after = self.at.authority.server_certificates_expire();
-        let (date, left) = (seconds(not_after).date(), self.days_until(not_after));
+        let (date, left) = (not_after.date(), self.days_until(not_after));
         let mend = "start the gateway: it renews its own certificates";
         match left {
             ..=0 => bad(SUBJECT, format!("it expired on {date}"), mend),
@@ -124,7 +125,7 @@ impl RecordsCheck<'_> {
             let Some(certificate) = good else { continue };
             in_use += 1;
             if self.days_until(certificate.not_after) <= SOON {
-                let date = seconds(certificate.not_after).date();
+                let date = certificate.not_after.date();
                 ending.push(format!("{} on {date}", device_name(&detail.device)));
             }
         }
@@ -141,9 +142,10 @@ impl RecordsCheck<'_> {
         )
     }
 
-    fn days_until(&self, at: u64) -> i64 {
-        let seconds = i64::try_from(at).unwrap_or(i64::MAX);
-        seconds.saturating_sub(i64::try_from(self.at.now()).unwrap_or(i64::MAX)).div_euclid(86_400)
+    /// Whole days, below zero where it is over.
+    fn days_until(&self, at: Timestamp) -> i64 {
+        let seconds = |at: Timestamp| i64::try_from(at.unix_secs()).unwrap_or(i64::MAX);
+        seconds(at).saturating_sub(seconds(self.at.now())).div_euclid(86_400)
     }
 }
 

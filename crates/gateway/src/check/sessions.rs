@@ -25,7 +25,7 @@ pub(crate) fn shared_profiles(at: &Context) -> Finding {
 }
 
 fn seen(TakenInTurn { device, times, sources }: &TakenInTurn) -> String {
-    let minutes = Replacements::WINDOW / 60;
+    let minutes = Replacements::WINDOW.as_secs() / 60;
     let sources: Vec<_> = sources.iter().map(ToString::to_string).collect();
     let from = sources.join(" and ");
     format!("{device} was replaced by itself {times} times within {minutes} min, from {from}")

@@ -29,13 +29,6 @@ pub enum DataError {
         /// Who we are.
         us: u32,
     },
-    /// Another process works in it.
-    Busy {
-        /// The folder.
-        path: PathBuf,
-        /// The process, where it left its number.
-        holder: Option<u32>,
-    },
     /// A file could not be written.
     Write {
         /// The file.
@@ -58,7 +51,6 @@ impl DataError {
             Self::WrongOwner { path, us, .. } => {
                 format!("run as its owner, or `chown -R {us} {}`", path.display())
             }
-            Self::Busy { .. } => "wait for it to finish, or stop it".into(),
             Self::Write { .. } => "see that the disk has room and is writable".into(),
         }
     }
@@ -76,12 +68,6 @@ impl Display for DataError {
                 "the data folder {} belongs to uid {owner}, this process is uid {us}",
                 path.display()
             ),
-            Self::Busy { path, holder: Some(pid) } => {
-                write!(f, "process {pid} holds the data folder {}", path.display())
-            }
-            Self::Busy { path, holder: None } => {
-                write!(f, "another process holds the data folder {}", path.display())
-            }
             Self::Write { path, .. } => write!(f, "{} can't be written", path.display()),
         }
     }
@@ -91,7 +77,7 @@ impl Error for DataError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Folder { source, .. } | Self::Write { source, .. } => Some(source),
-            Self::NotAFolder { .. } | Self::WrongOwner { .. } | Self::Busy { .. } => None,
+            Self::NotAFolder { .. } | Self::WrongOwner { .. } => None,
         }
     }
 }

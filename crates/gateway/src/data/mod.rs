@@ -2,7 +2,7 @@
 //!
 //! The folder and what is in it are readable by the owner alone. Where the group `handfast`
 //! exists its members may pass through the folder to the control socket, nothing else.
-//! Invariant: whoever changes anything in the folder holds its [`Lock`].
+//! Invariant: whoever changes anything in the folder holds its [`FolderLock`](store::FolderLock).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 pub use error::DataError;
 pub(crate) use group::shares;
 pub use group::{HANDFAST_GROUP, group_id, user_name};
-pub use lock::Lock;
 
 use crate::config;
 
 mod error;
 mod group;
-mod lock;
 
 /// The layout of a data folder. Creating the value touches nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +43,6 @@ impl DataDir {
     /// The records and their events.
     pub fn store(&self) -> PathBuf {
         self.path.join("handfast.db")
-    }
-
-    /// Held by whoever owns the folder at the moment.
-    pub fn lock_file(&self) -> PathBuf {
-        self.path.join("lock")
     }
 
     /// Where a running gateway takes commands.

@@ -5,7 +5,7 @@ use authority::{Signs, describe};
 
 use crate::context::Context;
 use crate::error::GatewayError;
-use crate::words::{holder_name, revoke_reason, seconds};
+use crate::words::holder_name;
 
 /// The CA of these records.
 #[derive(Debug)]
@@ -22,16 +22,16 @@ impl Ca<'_> {
         let mut detail = CrlDetail {
             number: crl.number,
             issuer: generation.subject.clone(),
-            this_update: seconds(crl.this_update),
-            next_update: seconds(crl.next_update),
+            this_update: crl.this_update,
+            next_update: crl.next_update,
             entries: self.entries(&crl).await?,
-            pem: describe::pem("X509 CRL", &crl.der),
+            pem: pki::to_pem("X509 CRL", &crl.der),
         };
         for other in issuers.all().iter().map(|issuer| issuer.generation().id) {
             let crl = self.at.store.crl_latest(other).await?;
             let Some(crl) = crl.filter(|_| other != generation.id) else { continue };
             detail.entries.extend(self.entries(&crl).await?);
-            detail.pem.push_str(&describe::pem("X509 CRL", &crl.der));
+            detail.pem.push_str(&pki::to_pem("X509 CRL", &crl.der));
         }
         Ok(detail)
     }
@@ -43,8 +43,8 @@ impl Ca<'_> {
         let entries = revocations.iter().filter(|r| r.event <= crl.through).map(|r| CrlEntry {
             serial: r.id.to_string(),
             device: snapshot.certificate(&r.id).and_then(|c| holder_name(&snapshot, c)),
-            revoked_at: seconds(r.at),
-            reason: revoke_reason(r.reason),
+            revoked_at: r.at,
+            reason: r.reason,
         });
         Ok(entries.collect())
     }
@@ -62,8 +62,8 @@ impl Ca<'_> {
                 serial: generation.serial.to_string(),
                 subject: generation.subject.clone(),
                 key_type: facts.key_type,
-                not_before: seconds(generation.not_before),
-                not_after: seconds(generation.not_after),
+                not_before: generation.not_before,
+                not_after: generation.not_after,
                 state: if expired { CertificateState::Expired } else { CertificateState::Valid },
                 fingerprint: facts.fingerprint,
                 pem: facts.pem,

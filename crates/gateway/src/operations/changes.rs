@@ -8,7 +8,7 @@ use store::{CertificateId, Event, Revocation, Snapshot};
 use crate::context::Context;
 use crate::error::GatewayError;
 use crate::projections::Mark;
-use crate::words::{milliseconds, number};
+use crate::words::number;
 
 /// What is known before a change: the certificates it concerns, and which sessions were closed.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<'a> Before<'a> {
     ) -> Result<Changed, GatewayError> {
         let mut changed = Changed {
             event: Some(number(told.id)),
-            at: Some(milliseconds(told.at_ms)),
+            at: Some(told.at),
             revoked: revoked.iter().map(|r| r.id.to_string()).collect(),
             ..Changed::default()
         };

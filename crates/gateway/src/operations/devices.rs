@@ -2,17 +2,16 @@
 
 use admin::names::DeviceName;
 use admin::response::{Changed, Device, DeviceDetail};
-use admin::revoke_reason::RevokeReason;
 use authority::KeyFrom;
+use names::{RevocationReason, UserName};
 use store::Actor;
 
 use super::changes::Before;
 use super::material::supersede_within;
-use super::names::{device_names, fits_a_certificate, user_name};
+use super::names::fits_a_certificate;
 use super::views::look;
 use crate::context::Context;
 use crate::error::GatewayError;
-use crate::words::revocation_reason;
 
 /// The devices of these records.
 #[derive(Debug)]
@@ -27,21 +26,19 @@ impl Devices<'_> {
         name: &DeviceName,
         csr_pem: Option<&str>,
     ) -> Result<DeviceDetail, GatewayError> {
-        let (user, device) = device_names(name)?;
-        fits_a_certificate(user.as_str(), device.as_str())?;
+        fits_a_certificate(name)?;
         // A bad CSR is found before anything is recorded.
         let csr = csr_pem.map(|pem| self.at.authority.read_csr(pem)).transpose()?;
-        let added = self.at.store.device_add(actor, &user, &device).await?.value;
+        let added = self.at.store.device_add(actor, &name.user, &name.device).await?.value;
         if let Some(csr) = csr {
             self.at.authority.issue(actor, &added, KeyFrom::Csr(csr), None).await?;
         }
         self.show(name).await
     }
 
-    pub(super) async fn list(&self, user: Option<&str>) -> Result<Vec<Device>, GatewayError> {
-        let user = user.map(user_name).transpose()?;
+    pub(super) async fn list(&self, user: Option<&UserName>) -> Result<Vec<Device>, GatewayError> {
         let details = match user {
-            Some(user) => self.at.store.user_show(&user).await?.devices,
+            Some(user) => self.at.store.user_show(user).await?.devices,
             None => self.all().await?,
         };
         Ok(look(self.at, |viewer| details.iter().map(|d| viewer.device_detail(d).device).collect())
@@ -49,8 +46,7 @@ impl Devices<'_> {
     }
 
     pub(super) async fn show(&self, name: &DeviceName) -> Result<DeviceDetail, GatewayError> {
-        let (user, device) = device_names(name)?;
-        let detail = self.at.store.device_show(&user, &device).await?;
+        let detail = self.at.store.device_show(&name.user, &name.device).await?;
         Ok(look(self.at, |viewer| viewer.device_detail(&detail)).await)
     }
 
@@ -60,8 +56,7 @@ impl Devices<'_> {
         name: &DeviceName,
         csr_pem: &str,
     ) -> Result<DeviceDetail, GatewayError> {
-        let (user, device) = device_names(name)?;
-        let detail = self.at.store.device_show(&user, &device).await?;
+        let detail = self.at.store.device_show(&name.user, &name.device).await?;
         let csr = self.at.authority.read_csr(csr_pem)?;
         let within = Some(supersede_within(self.at));
         self.at.authority.issue(actor, &detail.device, KeyFrom::Csr(csr), within).await?;
@@ -72,17 +67,16 @@ impl Devices<'_> {
         &self,
         actor: &Actor,
         name: &DeviceName,
-        reason: RevokeReason,
+        reason: RevocationReason,
     ) -> Result<Changed, GatewayError> {
-        let (user, device) = device_names(name)?;
-        let before = self.at.store.device_show(&user, &device).await?;
+        let before = self.at.store.device_show(&name.user, &name.device).await?;
         if before.certificates.is_empty() {
             return Err(GatewayError::NothingToRevoke { device: name.clone() });
         }
         let touched = before.certificates.iter().map(|c| c.id).collect();
         let change = Before::of(self.at, touched);
-        let reason = revocation_reason(reason);
-        let committed = self.at.store.device_revoke(actor, &user, &device, reason).await?;
+        let committed =
+            self.at.store.device_revoke(actor, &name.user, &name.device, reason).await?;
         match committed.events.first() {
             Some(event) => change.after(event, &committed.value).await,
             None => Ok(Changed::default()),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::context::Context;
 use crate::error::GatewayError;
-use crate::words::{milliseconds, number};
+use crate::words::number;
 
 /// The log of these records.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ fn event(event: store::Event) -> Event {
     let details = flat(&event.payload);
     Event {
         id: number(event.id),
-        at: milliseconds(event.at_ms),
+        at: event.at,
         actor: event.actor,
         what: event.kind.as_str().to_owned(),
         subject: subject(&details),

@@ -27,10 +27,10 @@ impl Deed {
             return None;
         }
         let (what, subject) = match request {
-            Request::UserAdd { name } => ("user added", name.clone()),
-            Request::UserDisable { name } => ("user disabled", name.clone()),
-            Request::UserEnable { name } => ("user enabled", name.clone()),
-            Request::UserRemove { name } => ("user removed", name.clone()),
+            Request::UserAdd { name } => ("user added", name.to_string()),
+            Request::UserDisable { name } => ("user disabled", name.to_string()),
+            Request::UserEnable { name } => ("user enabled", name.to_string()),
+            Request::UserRemove { name } => ("user removed", name.to_string()),
             Request::DeviceAdd { device, .. } => ("device added", device.to_string()),
             Request::DeviceRenew { device, .. } => ("device renewed", device.to_string()),
             Request::DeviceRevoke { device, .. } => ("device revoked", device.to_string()),
@@ -52,7 +52,7 @@ impl Deed {
 
 fn kicked(target: &KickTarget) -> String {
     match target {
-        KickTarget::User { name } => name.clone(),
+        KickTarget::User { name } => name.to_string(),
         KickTarget::Device { device } => device.to_string(),
         KickTarget::Session { id } => format!("session {id}"),
     }

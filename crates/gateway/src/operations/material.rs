@@ -1,18 +1,18 @@
 //! What a device's profiles are made of: the common part, the certificate and, once, its key.
 
+use std::time::Duration;
+
 use admin::names::DeviceName;
 use admin::response::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
 use admin::secret::SecretText;
-use admin::timestamp::Timestamp;
 use authority::{Issued, KeyFrom, KeyLocation};
+use clock::Timestamp;
 use store::{Actor, DeviceDetail};
 
-use super::names::device_names;
 use super::views::{current, look};
 use crate::config::{Config, PublicName};
 use crate::context::Context;
 use crate::error::GatewayError;
-use crate::words::seconds;
 
 /// What profiles of these records' devices are made of.
 #[derive(Debug)]
@@ -27,10 +27,9 @@ impl Material<'_> {
         name: &DeviceName,
         renew: bool,
     ) -> Result<ProfileMaterial, GatewayError> {
-        let (user, device) = device_names(name)?;
         // One at a time, so that two first profiles of a device don't make two keys.
         let _one = self.at.authority.lock_issuance().await;
-        let detail = self.at.store.device_show(&user, &device).await?;
+        let detail = self.at.store.device_show(&name.user, &name.device).await?;
         let common = self.common()?;
         let (certificate, key) = match self.plan(name, &detail, renew)? {
             Plan::Make => self.make(actor, &detail, None).await?,
@@ -43,7 +42,7 @@ impl Material<'_> {
                 (*certificate, key)
             }
         };
-        let after = self.at.store.device_show(&user, &device).await?;
+        let after = self.at.store.device_show(&name.user, &name.device).await?;
         let supersedes = superseded_by(&after, &certificate.id);
         let certificate = look(self.at, |viewer| viewer.certificate(&certificate)).await;
         Ok(ProfileMaterial { name: name.clone(), common, certificate, key, supersedes })
@@ -53,7 +52,7 @@ impl Material<'_> {
         &self,
         actor: &Actor,
         detail: &DeviceDetail,
-        supersedes_within: Option<u64>,
+        supersedes_within: Option<Duration>,
     ) -> Result<(store::Certificate, KeyMaterial), GatewayError> {
         let Issued { certificate, key } =
             self.at.authority.issue(actor, &detail.device, KeyFrom::New, supersedes_within).await?;
@@ -109,9 +108,9 @@ impl Material<'_> {
     }
 }
 
-/// Seconds after which a renewed device's former certificate is revoked at the latest.
-pub(super) fn supersede_within(at: &Context) -> u64 {
-    u64::from(at.config().device.supersede_days) * 86_400
+/// After how long a renewed device's former certificate is revoked at the latest.
+pub(super) fn supersede_within(at: &Context) -> Duration {
+    Duration::from_secs(u64::from(at.config().device.supersede_days) * 86_400)
 }
 
 /// What a profile needs done.
@@ -150,7 +149,7 @@ fn superseded_by(detail: &DeviceDetail, id: &store::CertificateId) -> Option<(St
         .certificates
         .iter()
         .find(|c| c.superseded_by.as_ref() == Some(id) && c.revocation.is_none())?;
-    Some((waiting.id.to_string(), seconds(waiting.supersede_at?)))
+    Some((waiting.id.to_string(), waiting.supersede_at?))
 }
 
 #[cfg(test)]

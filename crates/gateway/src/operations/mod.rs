@@ -78,7 +78,7 @@ async fn carry_out(
         Q::DeviceAdd { device, csr_pem } => {
             Devices { at }.add(by, &device, csr_pem.as_deref()).await.map(R::Device)
         }
-        Q::DeviceList { user } => Devices { at }.list(user.as_deref()).await.map(R::Devices),
+        Q::DeviceList { user } => Devices { at }.list(user.as_ref()).await.map(R::Devices),
         Q::DeviceShow { device } => Devices { at }.show(&device).await.map(R::Device),
         Q::DeviceRenew { device, csr_pem } => {
             Devices { at }.renew(by, &device, &csr_pem).await.map(R::Device)

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::GatewayError;
 use crate::metrics::Gauges;
-use crate::words::{device_name, number, seconds};
+use crate::words::{device_name, number};
 
 /// The state of what these handles are of.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Overview<'_> {
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            started_at: seconds(gauges.started),
+            started_at: gauges.started,
             data: self.at.data.path().display().to_string(),
             listen: vpn.listen.iter().map(ToString::to_string).collect(),
             remotes: remotes(&policy.config),
@@ -43,11 +43,11 @@ impl Overview<'_> {
             sessions: small(counters.sessions),
             users: small(gauges.users),
             devices: small(gauges.devices),
-            ca_expires_at: seconds(until("ca").unwrap_or(0)),
-            server_expires_at: seconds(until("gateway").unwrap_or(0)),
+            ca_expires_at: until("ca").unwrap_or_default(),
+            server_expires_at: until("gateway").unwrap_or_default(),
             crl_number: gauges.crl_number,
-            crl_signed_at: seconds(gauges.crl_this_update),
-            crl_next_update: seconds(gauges.crl_next_update),
+            crl_signed_at: gauges.crl_this_update,
+            crl_next_update: gauges.crl_next_update,
             refusals: self.at.metrics.refusals(),
             last_refusals: self.at.metrics.last_refusals(),
             drops: counters.drops.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect(),

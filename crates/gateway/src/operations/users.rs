@@ -1,10 +1,12 @@
 //! Users: added with their first device, listed, kept out, let in again, removed.
 
+use ::names::UserName;
+use admin::names::DeviceName;
 use admin::response::{Changed, User, UserDetail};
-use store::{Actor, CertificateId, DeviceName};
+use store::{Actor, CertificateId};
 
 use super::changes::Before;
-use super::names::{fits_a_certificate, user_name};
+use super::names::fits_a_certificate;
 use super::views::look;
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -16,11 +18,14 @@ pub(super) struct Users<'a> {
 }
 
 impl Users<'_> {
-    pub(super) async fn add(&self, actor: &Actor, name: &str) -> Result<UserDetail, GatewayError> {
-        let name = user_name(name)?;
-        let first = DeviceName::default_device();
-        fits_a_certificate(name.as_str(), first.as_str())?;
-        let detail = self.at.store.user_add(actor, &name, Some(&first)).await?.value;
+    pub(super) async fn add(
+        &self,
+        actor: &Actor,
+        name: &UserName,
+    ) -> Result<UserDetail, GatewayError> {
+        let first = DeviceName { user: name.clone(), device: names::DeviceName::default_device() };
+        fits_a_certificate(&first)?;
+        let detail = self.at.store.user_add(actor, name, Some(&first.device)).await?.value;
         Ok(look(self.at, |viewer| viewer.user_detail(&detail)).await)
     }
 
@@ -29,32 +34,34 @@ impl Users<'_> {
         Ok(look(self.at, |viewer| users.iter().map(|u| viewer.user(u)).collect()).await)
     }
 
-    pub(super) async fn show(&self, name: &str) -> Result<UserDetail, GatewayError> {
-        let detail = self.at.store.user_show(&user_name(name)?).await?;
+    pub(super) async fn show(&self, name: &UserName) -> Result<UserDetail, GatewayError> {
+        let detail = self.at.store.user_show(name).await?;
         Ok(look(self.at, |viewer| viewer.user_detail(&detail)).await)
     }
 
     pub(super) async fn set_enabled(
         &self,
         actor: &Actor,
-        name: &str,
+        name: &UserName,
         enabled: bool,
     ) -> Result<Changed, GatewayError> {
-        let name = user_name(name)?;
-        let before = self.at.store.user_show(&name).await?;
+        let before = self.at.store.user_show(name).await?;
         let change = Before::of(self.at, certificates(&before));
-        let committed = self.at.store.user_set_enabled(actor, &name, enabled).await?;
+        let committed = self.at.store.user_set_enabled(actor, name, enabled).await?;
         match committed.events.last() {
             Some(event) => change.after(event, &[]).await,
             None => Ok(Changed::default()),
         }
     }
 
-    pub(super) async fn remove(&self, actor: &Actor, name: &str) -> Result<Changed, GatewayError> {
-        let name = user_name(name)?;
-        let before = self.at.store.user_show(&name).await?;
+    pub(super) async fn remove(
+        &self,
+        actor: &Actor,
+        name: &UserName,
+    ) -> Result<Changed, GatewayError> {
+        let before = self.at.store.user_show(name).await?;
         let change = Before::of(self.at, certificates(&before));
-        let committed = self.at.store.user_remove(actor, &name).await?;
+        let committed = self.at.store.user_remove(actor, name).await?;
         match committed.events.last() {
             Some(event) => change.after(event, &committed.value).await,
             None => Ok(Changed::default()),

@@ -7,21 +7,21 @@ use admin::names::DeviceName;
 use admin::response::{
     Certificate, CertificateState, Device, DeviceDetail, DeviceState, User, UserDetail,
 };
-use admin::timestamp::Timestamp;
 use authority::describe;
+use clock::Timestamp;
 use store::Snapshot;
 
 use crate::context::Context;
 use crate::current_view::Addressing;
-use crate::words::{device_name, revoke_reason, seconds};
+use crate::words::device_name;
 
 /// What a listing needs beside the rows.
 #[derive(Debug)]
 pub(super) struct Viewer<'a> {
     /// The present.
     pub(super) snapshot: &'a Snapshot,
-    /// Wall time, seconds.
-    pub(super) now: u64,
+    /// Wall time.
+    pub(super) now: Timestamp,
     /// The networks that leases count in.
     pub(super) addressing: Addressing,
     /// Who is connected; nothing where no gateway runs.
@@ -49,12 +49,12 @@ impl Viewer<'_> {
         let devices = self.snapshot.devices().filter(mine).count();
         let connected = self.connected.as_ref();
         User {
-            name: user.name.to_string(),
+            name: user.name.clone(),
             disabled: !user.enabled,
             devices: count(devices),
             connected: connected
-                .map(|all| count(all.iter().filter(|d| d.user == user.name.as_str()).count())),
-            added_at: seconds(user.added_at),
+                .map(|all| count(all.iter().filter(|d| d.user == user.name).count())),
+            added_at: user.added_at,
         }
     }
 
@@ -76,10 +76,10 @@ impl Viewer<'_> {
                 state: self.state(device, current),
                 addresses: self.addresses(device),
                 serial: current.map(|c| c.id.to_string()),
-                expires_at: current.map(|c| seconds(c.not_after)),
+                expires_at: current.map(|c| c.not_after),
                 connected: self.connected.as_ref().map(|all| all.contains(&name)),
                 last_seen_at: last_seen(&detail.certificates),
-                added_at: seconds(device.added_at),
+                added_at: device.added_at,
                 name,
             },
             certificates: detail.certificates.iter().rev().map(|c| self.certificate(c)).collect(),
@@ -93,8 +93,8 @@ impl Viewer<'_> {
             serial: certificate.id.to_string(),
             subject: certificate.subject.clone(),
             key_type: facts.key_type,
-            not_before: seconds(certificate.not_before),
-            not_after: seconds(certificate.not_after),
+            not_before: certificate.not_before,
+            not_after: certificate.not_after,
             state: self.certificate_state(certificate),
             fingerprint: facts.fingerprint,
             pem: facts.pem,
@@ -103,12 +103,11 @@ impl Viewer<'_> {
 
     fn certificate_state(&self, certificate: &store::Certificate) -> CertificateState {
         match (&certificate.revocation, certificate.supersede_at) {
-            (Some(revocation), _) => CertificateState::Revoked {
-                at: seconds(revocation.at),
-                reason: revoke_reason(revocation.reason),
-            },
+            (Some(revocation), _) => {
+                CertificateState::Revoked { at: revocation.at, reason: revocation.reason }
+            }
             _ if certificate.not_after < self.now => CertificateState::Expired,
-            (None, Some(until)) => CertificateState::Superseding { until: seconds(until) },
+            (None, Some(until)) => CertificateState::Superseding { until },
             (None, None) => CertificateState::Valid,
         }
     }
@@ -137,7 +136,7 @@ pub(crate) fn current(certificates: &[store::Certificate]) -> Option<&store::Cer
 }
 
 fn last_seen(certificates: &[store::Certificate]) -> Option<Timestamp> {
-    certificates.iter().filter_map(|c| c.connected_at).max().map(seconds)
+    certificates.iter().filter_map(|c| c.connected_at).max()
 }
 
 fn count(number: usize) -> u32 {

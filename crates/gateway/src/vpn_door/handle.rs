@@ -8,13 +8,12 @@ use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::Session;
 use admin::transport::Transport;
-use clock::Clock;
+use clock::{Clock, Timestamp};
 use engine::{Credential, DataFigures, Kick, Principal, Server, SessionInfo};
 use tunnel::DropReason;
 use vpn::NetworkView;
 
 use crate::doors::{BoxFuture, Counters, Door};
-use crate::words::seconds;
 
 /// The engine as administration sees it, and the clock that its times are told by.
 #[derive(Debug)]
@@ -31,7 +30,8 @@ impl VpnHandle {
     fn session(&self, info: SessionInfo) -> Session {
         let now = self.clock.now();
         let wall = |boot: Duration| {
-            seconds(now.wall.saturating_sub(now.boot.saturating_sub(boot)).as_secs())
+            let wall = now.wall.saturating_sub(now.boot.saturating_sub(boot));
+            Timestamp::from_wall(wall).whole_second()
         };
         let [udp, tcp] = self.ports;
         let (transport, port) =

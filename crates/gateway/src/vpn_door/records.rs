@@ -22,7 +22,6 @@ use crate::current_view::CurrentView;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
 use crate::replacements::Replacements;
-use crate::words::seconds;
 
 /// What the door knows of the records, and where it leaves what happened.
 #[derive(Debug)]
@@ -116,7 +115,7 @@ impl Records {
             DisconnectReason::Withdrawn(_) => self.refused(info.source, Some(&info.identity), why),
             DisconnectReason::Replaced => {
                 let device = device_name(&info.identity.principal);
-                let now = self.clock.now().unix_secs();
+                let now = self.clock.now().into();
                 self.replacements.note(&device, info.source.ip(), now);
             }
             _ => {}
@@ -126,7 +125,7 @@ impl Records {
     fn refused(&self, source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {
         let device = whom.map(|identity| device_name(&identity.principal));
         self.metrics.refused(RefusalEntry {
-            at: seconds(self.clock.now().unix_secs()),
+            at: self.clock.now().into(),
             source,
             device,
             reason: why.code().to_owned(),

@@ -23,13 +23,13 @@ use admin::request::Request;
 use admin::response::{
     Changed, CrlDetail, KeyMaterial, ProfileMaterial, RefusalEntry, Response, Status,
 };
-use admin::revoke_reason::RevokeReason;
 use authority::{Issuer, NewIssuer, Signs};
 use clock::{Clock, Now, SystemClock};
 use engine::{Client, ClientEvent, ClientSettings, DisconnectReason, Link};
 use gateway::control::Execute;
 use gateway::data::DataDir;
 use gateway::{Gateway, vpn_door};
+use names::RevocationReason;
 use pki::{CertificateId, ClockTime, Crl, KeyType, NameRule, ServerNameVerifier};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -143,14 +143,14 @@ impl House {
 
     /// A user with a device, and what its profile is made of.
     pub(crate) async fn add(&self, user: &str) -> ProfileMaterial {
-        self.ask(Request::UserAdd { name: user.into() }).await;
+        self.ask(Request::UserAdd { name: user.parse().expect("a name") }).await;
         let request = Request::ProfileMaterial { device: device(user), renew: false };
         let Response::Profile(material) = self.ask(request).await else { panic!("no profile") };
         *material
     }
 
     pub(crate) async fn revoke(&self, user: &str) -> Changed {
-        let reason = RevokeReason::KeyCompromise;
+        let reason = RevocationReason::KeyCompromise;
         let request = Request::DeviceRevoke { device: device(user), reason };
         let Response::Changed(changed) = self.ask(request).await else { panic!("no change") };
         changed
@@ -159,7 +159,8 @@ impl House {
     /// Whose sessions are open, by name.
     pub(crate) async fn connected(&self) -> Vec<String> {
         let Response::Sessions(sessions) = self.ask(Request::Sessions).await else { panic!() };
-        let mut users: Vec<_> = sessions.into_iter().map(|session| session.device.user).collect();
+        let mut users: Vec<_> =
+            sessions.iter().map(|session| session.device.user.to_string()).collect();
         users.sort_unstable();
         users
     }

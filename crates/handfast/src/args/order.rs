@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
-use admin::names::{DeviceName, check_name};
+use admin::names::DeviceName;
 use admin::request::{KickTarget, Request};
-use admin::revoke_reason::RevokeReason;
 use clap_complete::Shell;
 use gateway::FirstStart;
 use gateway::config::{Listen, Net, PublicName};
 use gateway::profile::{Form, System};
 use load::PacketSettings;
+use names::{NameError, RevocationReason, UserName};
 
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, Typed};
@@ -348,25 +348,24 @@ fn kick_target(kick: typed::Kick) -> Result<KickTarget, Failure> {
     })
 }
 
-fn revoke_reason(reason: Reason) -> RevokeReason {
+fn revoke_reason(reason: Reason) -> RevocationReason {
     match reason {
-        Reason::Unspecified => RevokeReason::Unspecified,
-        Reason::KeyCompromise => RevokeReason::KeyCompromise,
-        Reason::AffiliationChanged => RevokeReason::AffiliationChanged,
-        Reason::Superseded => RevokeReason::Superseded,
-        Reason::CessationOfOperation => RevokeReason::CessationOfOperation,
-        Reason::PrivilegeWithdrawn => RevokeReason::PrivilegeWithdrawn,
+        Reason::Unspecified => RevocationReason::Unspecified,
+        Reason::KeyCompromise => RevocationReason::KeyCompromise,
+        Reason::AffiliationChanged => RevocationReason::AffiliationChanged,
+        Reason::Superseded => RevocationReason::Superseded,
+        Reason::CessationOfOperation => RevocationReason::CessationOfOperation,
+        Reason::PrivilegeWithdrawn => RevocationReason::PrivilegeWithdrawn,
     }
 }
 
-fn user_name(name: String) -> Result<String, Failure> {
+fn user_name(name: String) -> Result<UserName, Failure> {
     if let Some((user, device)) = name.split_once('/') {
         let message = format!("{name:?} names a device, this command takes a user");
         return Err(Failure::new(FailureKind::Usage, message)
             .hint(format!("the user is {user:?}; for {device:?} see `handfast device --help`")));
     }
-    check_name(&name).map_err(|error| bad_name(&name, &error))?;
-    Ok(name)
+    UserName::new(&name).map_err(|error| bad_name(&name, &error))
 }
 
 fn device_name(text: &str) -> Result<DeviceName, Failure> {
@@ -404,10 +403,10 @@ fn public(name: Option<String>) -> Result<Option<PublicName>, Failure> {
     name.map(parse).transpose()
 }
 
-fn bad_name(text: &str, error: &dyn std::error::Error) -> Failure {
+fn bad_name(text: &str, error: &NameError) -> Failure {
     Failure::new(FailureKind::Usage, format!("{text:?} can't be used as a name"))
         .caused_by(error)
-        .hint("names have letters, digits and . _ - @, and start with a letter or a digit")
+        .hint(error.hint())
         .hint("a device is named USER/DEVICE: alice/phone")
 }
 
@@ -438,7 +437,7 @@ mod tests {
     #[test]
     fn a_user_and_a_device_are_told_apart() {
         let kick = |target: &str| action(&["kick", target]).unwrap();
-        let user = KickTarget::User { name: "alice".into() };
+        let user = KickTarget::User { name: "alice".parse().expect("a name") };
         assert_eq!(kick("alice"), Action::Ask(Request::Kick { target: user }));
         let device = KickTarget::Device { device: DeviceName::parse("alice/phone").unwrap() };
         assert_eq!(kick("alice/phone"), Action::Ask(Request::Kick { target: device }));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 use admin::response::{Device, DeviceState, Response, User};
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use crate::args::order::Only;
 
@@ -17,7 +17,7 @@ pub(crate) fn select(answer: Response, only: &Only, now: Timestamp) -> Result<Re
         Response::Users(mut users) => {
             known(only, users.iter().all(|user| user.connected.is_some()))?;
             users.retain(|user| user_fits(user, only));
-            users.sort_by(|a, b| natural(&a.name, &b.name));
+            users.sort_by(|a, b| natural(a.name.as_str(), b.name.as_str()));
             Response::Users(users)
         }
         Response::Devices(mut devices) => {
@@ -31,7 +31,7 @@ pub(crate) fn select(answer: Response, only: &Only, now: Timestamp) -> Result<Re
 }
 
 fn user_fits(user: &User, only: &Only) -> bool {
-    user.name.starts_with(&only.begins)
+    user.name.as_str().starts_with(&only.begins)
         && (!only.connected || user.connected > Some(0))
         && (!only.disabled || user.disabled)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use admin::failure::Failure;
 use admin::request::Request;
 use admin::response::Response;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
 
 use crate::args::order::{Action, Only, Order};

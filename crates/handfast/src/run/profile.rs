@@ -9,7 +9,7 @@ use admin::names::DeviceName;
 use admin::request::Request;
 use admin::response::Response;
 use admin::response::{KeyMaterial, ProfileMaterial};
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 use gateway::profile::folder::NotPlaced;
 use gateway::profile::render::RenderError;
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};

@@ -1,7 +1,7 @@
 //! The CA and its CRL in words.
 
 use admin::response::{CaDetail, CrlDetail};
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use super::table::{Table, fields};
 use super::time;

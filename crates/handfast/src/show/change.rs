@@ -54,14 +54,14 @@ fn words(request: &Request) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use admin::names::DeviceName;
-    use admin::revoke_reason::RevokeReason;
+    use names::RevocationReason;
 
     use super::*;
 
     #[test]
     fn a_revocation_tells_its_effects_and_what_is_missing() {
         let device = DeviceName::parse("alice/phone").unwrap();
-        let request = Request::DeviceRevoke { device, reason: RevokeReason::KeyCompromise };
+        let request = Request::DeviceRevoke { device, reason: RevocationReason::KeyCompromise };
         let changed = Changed {
             event: Some(7),
             revoked: vec!["0a".into()],

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use admin::response::{Certificate, CertificateState, Device, DeviceDetail, DeviceState};
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use super::table::{Table, Width, fields};
 use super::time;

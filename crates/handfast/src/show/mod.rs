@@ -2,7 +2,7 @@
 
 use admin::request::Request;
 use admin::response::Response;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 pub(crate) mod authority;
 pub(crate) mod bench;

@@ -1,7 +1,7 @@
 //! Sessions in words.
 
 use admin::response::{Kicked, Session};
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use super::table::{Table, Width};
 use super::words::{count, list, total};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use admin::response::Status;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use super::table::{Table, Width, fields, visible};
 use super::time;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 /// `2027-11-22 (in 364 days)`.
 pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {
@@ -60,8 +60,11 @@ mod tests {
 
     #[test]
     fn distances_use_the_largest_sensible_unit() {
-        let now = Timestamp::from_secs(10_000_000);
-        let at = |secs: i64| distance(Timestamp::from_secs(10_000_000 + secs), now);
+        let now = Timestamp::from_unix_secs(10_000_000);
+        let at = |secs: i64| {
+            let by = Duration::from_secs(secs.unsigned_abs());
+            distance(if secs < 0 { now.before(by) } else { now.after(by) }, now)
+        };
         assert_eq!(at(1), "in 1 second");
         assert_eq!(at(-119), "119 seconds ago");
         assert_eq!(at(7_200), "in 2 hours");

@@ -1,7 +1,7 @@
 //! Users in words.
 
 use admin::response::{User, UserDetail};
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use super::table::{Table, Width, fields};
 use super::words::{list, total};
@@ -24,7 +24,7 @@ pub(crate) fn listing(users: &[User], width: Width) -> String {
     let mut table = Table::new(&["USER", "STATE", "DEVICES", "CONNECTED", "ADDED"]);
     for user in users {
         table.row([
-            user.name.clone(),
+            user.name.to_string(),
             state(user).into(),
             user.devices.to_string(),
             user.connected.map_or("-".into(), |n| n.to_string()),
@@ -38,7 +38,7 @@ pub(crate) fn listing(users: &[User], width: Width) -> String {
 pub(crate) fn detail(detail: &UserDetail, now: Timestamp, width: Width) -> String {
     let user = &detail.user;
     let head = fields(&[
-        ("user", user.name.clone()),
+        ("user", user.name.to_string()),
         ("state", state(user).into()),
         ("added", time::moment(user.added_at, now)),
     ]);

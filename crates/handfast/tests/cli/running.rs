@@ -9,7 +9,7 @@ use std::sync::Arc;
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::Session;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
 use gateway::Gateway;
 use gateway::control::ControlServer;

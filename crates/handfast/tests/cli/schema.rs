@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use admin::names::DeviceName;
 use admin::response::RefusalEntry;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 use serde_json::Value;
 
 use crate::Cli;
@@ -67,7 +67,7 @@ fn every_json_answer_is_as_the_schema_says() {
 /// Nobody is refused here, so it comes from the type.
 fn refusal() -> Value {
     let entry = RefusalEntry {
-        at: Timestamp::from_secs(1_795_000_000),
+        at: Timestamp::from_unix_secs(1_795_000_000),
         source: "192.0.2.9:4000".parse().unwrap(),
         device: Some(DeviceName::parse("alice/phone").unwrap()),
         reason: "revoked".into(),

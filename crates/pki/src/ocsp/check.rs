@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::CertificateDer;
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::{Oid, oid};
@@ -19,7 +19,7 @@ use super::cert_id;
 use super::nonce::Nonce;
 use super::response::{CertAnswer, OcspResponse, OcspStatus, ResponseError};
 use crate::signature::{self, SignatureFault};
-use crate::{CaCertificate, Serial, Timestamp};
+use crate::{CaCertificate, Serial, Timestamp, moment};
 
 /// How far another machine's clock may be off.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
@@ -103,7 +103,7 @@ fn check_delegate(
     let leaf = EndEntityCert::try_from(certificate).map_err(|_| OcspError::BadDelegate)?;
     let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
     let usage = KeyUsage::required(OCSP_SIGNING);
-    let at = UnixTime::from(now);
+    let at = moment::to_unix_time(now);
     leaf.verify_for_usage(algorithms.all, &[anchor], &[], at, usage, None, None)
         .map_err(delegate_error)?;
     let usage = parsed.key_usage().map_err(|_| OcspError::BadDelegate)?;
@@ -117,9 +117,11 @@ fn check_delegate(
 fn delegate_error(error: webpki::Error) -> OcspError {
     use webpki::Error as E;
     match error {
-        E::CertExpired { not_after, .. } => OcspError::DelegateExpired { at: not_after.into() },
+        E::CertExpired { not_after, .. } => {
+            OcspError::DelegateExpired { at: moment::from_unix_time(not_after) }
+        }
         E::CertNotValidYet { not_before, .. } => {
-            OcspError::DelegateNotYetValid { at: not_before.into() }
+            OcspError::DelegateNotYetValid { at: moment::from_unix_time(not_before) }
         }
         E::UnknownIssuer | E::InvalidSignatureForPublicKey | E::CaUsedAsEndEntity => {
             OcspError::NotAppointed

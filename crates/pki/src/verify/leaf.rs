@@ -9,7 +9,7 @@ use x509_parser::nom::Parser as _;
 use x509_parser::oid_registry::{OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE};
 use x509_parser::prelude::{FromDer, X509Name};
 
-use crate::{Purpose, Refusal, Serial, Timestamp};
+use crate::{Purpose, Refusal, Serial, Timestamp, moment};
 
 /// The end of a certificate's time, whoever signed it.
 ///
@@ -44,8 +44,8 @@ impl Leaf {
         Ok(Self {
             serial: Serial::from_bytes(cert.raw_serial()).map_err(|_| Refusal::Malformed)?,
             issuer: cert.issuer().as_raw().to_vec(),
-            not_before: Timestamp::from_asn1(cert.validity().not_before),
-            not_after: Timestamp::from_asn1(cert.validity().not_after),
+            not_before: moment::from_asn1(cert.validity().not_before),
+            not_after: moment::from_asn1(cert.validity().not_after),
             client_auth: eku.as_ref().is_some_and(|eku| eku.client_auth),
             server_auth: eku.as_ref().is_some_and(|eku| eku.server_auth),
             digital_signature: usage.is_none_or(|usage| usage.digital_signature()),

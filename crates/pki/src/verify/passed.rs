@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustls_pki_types::UnixTime;
 
 use super::leaf::Leaf;
-use crate::{CertificateId, Fingerprint, Refusal, Timestamp};
+use crate::{CertificateId, Fingerprint, Refusal, Timestamp, moment};
 
 /// The certificates that one set of anchors let pass, for one purpose.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Facts {
     /// # Errors
     /// The same reasons, in the same order, as where the path is looked at.
     pub(super) fn in_time(&self, now: UnixTime) -> Result<(), Refusal> {
-        let now = Timestamp::from(now);
+        let now = moment::from_unix_time(now);
         if now < self.not_before {
             return Err(Refusal::NotYetValid { at: self.not_before });
         }
@@ -97,7 +97,7 @@ mod tests {
         let at = Timestamp::from_unix_secs;
         let id = id();
         let facts = Facts { id, not_before: at(10), not_after: at(90), ca_not_after: Some(at(80)) };
-        let when = |secs| facts.in_time(at(secs).into());
+        let when = |secs| facts.in_time(moment::to_unix_time(at(secs)));
         assert_eq!(when(9), Err(Refusal::NotYetValid { at: at(10) }));
         assert_eq!(when(10), Ok(()));
         assert_eq!(when(80), Ok(()));

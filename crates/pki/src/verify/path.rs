@@ -14,7 +14,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::leaf::Leaf;
-use crate::{Purpose, Refusal, Timestamp};
+use crate::{Purpose, Refusal, Timestamp, moment};
 
 /// The CAs that a door trusts.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Anchors {
     /// webpki does not look at an anchor's own validity.
     fn check_ca_time(&self, leaf: &Leaf, now: UnixTime) -> Result<(), Refusal> {
         match self.ca_not_after(leaf) {
-            Some(at) if Timestamp::from(now) > at => Err(Refusal::CaExpired { at }),
+            Some(at) if moment::from_unix_time(now) > at => Err(Refusal::CaExpired { at }),
             _ => Ok(()),
         }
     }
@@ -111,8 +111,12 @@ impl Anchors {
     fn refusal(&self, error: webpki::Error, leaf: &Leaf, needed: Purpose) -> Refusal {
         use webpki::Error as E;
         match error {
-            E::CertExpired { not_after, .. } => Refusal::Expired { at: not_after.into() },
-            E::CertNotValidYet { not_before, .. } => Refusal::NotYetValid { at: not_before.into() },
+            E::CertExpired { not_after, .. } => {
+                Refusal::Expired { at: moment::from_unix_time(not_after) }
+            }
+            E::CertNotValidYet { not_before, .. } => {
+                Refusal::NotYetValid { at: moment::from_unix_time(not_before) }
+            }
             E::UnknownIssuer => Refusal::UnknownCa,
             E::InvalidSignatureForPublicKey => Refusal::BadSignature,
             E::RequiredEkuNotFoundContext(_) => Refusal::WrongUsage { needed },
@@ -179,7 +183,7 @@ fn known_ca(ca: &CertificateDer<'_>) -> Result<KnownCa, AnchorError> {
     }
     Ok(KnownCa {
         subject: cert.subject().as_raw().to_vec(),
-        not_after: Timestamp::from_asn1(cert.validity().not_after),
+        not_after: moment::from_asn1(cert.validity().not_after),
     })
 }
 
@@ -191,7 +195,7 @@ fn may_hide_a_stranger(refusal: &Refusal) -> bool {
 }
 
 fn now_within(leaf: &Leaf, now: UnixTime) -> UnixTime {
-    Timestamp::from(now).max(leaf.not_before).min(leaf.not_after).into()
+    moment::to_unix_time(moment::from_unix_time(now).max(leaf.not_before).min(leaf.not_after))
 }
 
 /// For the second call alone.

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::leaf::{Leaf, LeafName};
 use super::path::{AnchorError, Anchors, Presented};
-use crate::{CaCertificate, Crl, Purpose, Refusal, Timestamp};
+use crate::{CaCertificate, Crl, Purpose, Refusal, Timestamp, moment};
 
 /// Which server is the right one, as `verify-x509-name` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl ServerNameVerifier {
         let leaf = Leaf::read(end_entity)?;
         let presented = Presented { end_entity, intermediates };
         self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Server, now)?;
-        self.check_crl(&leaf, now.into())?;
+        self.check_crl(&leaf, moment::from_unix_time(now))?;
         self.rule.check(end_entity)
     }
 

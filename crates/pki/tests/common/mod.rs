@@ -16,7 +16,7 @@ use pki::{
     PrivateKey, Profile, PublicKey, Publishing, Revocation, RevocationReason, Serial, Signer,
     Timestamp, Validity,
 };
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 /// 2027-01-15; tests pass the time to whoever asks for it.
 pub const NOW: u64 = 1_800_000_000;
@@ -98,6 +98,11 @@ impl Authority {
 
 pub fn now() -> Timestamp {
     Timestamp::from_unix_secs(NOW)
+}
+
+/// As TLS hands it to a verifier.
+pub fn tls_time(at: Timestamp) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(at.unix_secs()))
 }
 
 pub fn device(name: &str) -> Profile {

@@ -1,10 +1,12 @@
 //! Changes of certificates, their revocations, the CA's generations, CRLs and secrets.
 
-use pki::{CertificateId, Fingerprint, IssuerId, RevocationReason};
+use clock::Timestamp;
+use names::RevocationReason;
+use pki::{CertificateId, Fingerprint, IssuerId};
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
-use super::column::{column, row_id};
+use super::column::{column, row_id, seconds};
 use super::rows;
 use super::txn::Txn;
 use crate::actor::Actor;
@@ -52,8 +54,8 @@ impl Txn<'_> {
                 new.issuer.as_bytes(),
                 new.serial.as_bytes(),
                 new.subject,
-                column(new.not_before, "the start of a certificate")?,
-                column(new.not_after, "the end of a certificate")?,
+                seconds(new.not_before)?,
+                seconds(new.not_after)?,
                 self.secs()?,
                 new.der,
             ])?;
@@ -61,7 +63,7 @@ impl Txn<'_> {
         if let Some(key) = &new.key {
             self.secret_put(actor, &ca_key_name(id), key)?;
         }
-        let added = CaGeneration::added(id, new.clone(), self.now.unix_secs());
+        let added = CaGeneration::added(id, new.clone(), self.now.into());
         self.record(actor, &EventKind::CA_GENERATION_ADDED, &added).map(drop)
     }
 
@@ -78,7 +80,7 @@ impl Txn<'_> {
             self.secret_put(actor, &key.name, &key.pkcs8)?;
         }
         let supersede_at =
-            new.supersedes_within.map(|within| self.now.unix_secs().saturating_add(within));
+            new.supersedes_within.map(|within| Timestamp::from(self.now).after(within));
         let superseded = match supersede_at {
             Some(deadline) => self.supersede(&id, deadline)?,
             None => Vec::new(),
@@ -144,8 +146,8 @@ impl Txn<'_> {
             .execute(params![
                 crl.generation.get(),
                 column(crl.number, "the number of a CRL")?,
-                column(crl.this_update, "thisUpdate of a CRL")?,
-                column(crl.next_update, "nextUpdate of a CRL")?,
+                seconds(crl.this_update)?,
+                seconds(crl.next_update)?,
                 row_id(crl.through)?,
                 crl.der,
             ])?;
@@ -222,8 +224,8 @@ impl Txn<'_> {
                 device,
                 other,
                 new.subject,
-                column(new.not_before, "the start of a certificate")?,
-                column(new.not_after, "the end of a certificate")?,
+                seconds(new.not_before)?,
+                seconds(new.not_after)?,
                 new.issued_by.get(),
                 self.secs()?,
                 new.der,
@@ -235,7 +237,7 @@ impl Txn<'_> {
     fn supersede(
         &self,
         by: &CertificateId,
-        deadline: u64,
+        deadline: Timestamp,
     ) -> Result<Vec<CertificateId>, StoreError> {
         let others = rows::certificates_beside(self.conn, by)?;
         for former in &others {
@@ -247,7 +249,7 @@ impl Txn<'_> {
                      WHERE g.issuer = ? AND c.serial = ?)) WHERE issued_by = ? AND serial = ?",
                 )?
                 .execute(params![
-                    column(at, "the time to supersede")?,
+                    seconds(at)?,
                     by.issuer.as_bytes(),
                     by.serial.as_bytes(),
                     former.issued_by.get(),

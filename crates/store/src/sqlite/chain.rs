@@ -5,6 +5,7 @@
 //! payload is hashed as the text that is stored. The recorded head tells when the tail was cut off.
 
 use aws_lc_rs::digest::{Context, SHA256};
+use clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ impl Head {
     pub(crate) fn append_in_txn(
         &mut self,
         conn: &Connection,
-        at_ms: u64,
+        at: Timestamp,
         actor: &Actor,
         kind: &EventKind,
         payload: Value,
@@ -74,7 +75,7 @@ impl Head {
         let (actor, text) = (actor.to_string(), payload.to_string());
         let entry = Entry {
             id: row_id(event)?,
-            at_ms: column(at_ms, "the system's time")?,
+            at_ms: column(at.millis(), "the system's time")?,
             actor: &actor,
             kind: kind.as_str(),
             payload: &text,
@@ -91,7 +92,7 @@ impl Head {
         conn.prepare_cached("UPDATE chain_head SET event = ?, hash = ?")?
             .execute(params![entry.id, hash])?;
         *self = Self { event, hash };
-        Ok(Event { id: event, at_ms, actor, kind: kind.clone(), payload, hash: hex(&hash) })
+        Ok(Event { id: event, at, actor, kind: kind.clone(), payload, hash: hex(&hash) })
     }
 }
 
@@ -119,7 +120,9 @@ fn event(row: &Row<'_>) -> Result<Event, Fault> {
     let unreadable = |what| Fault::Unreadable { what };
     Ok(Event {
         id: event_id(row, 0)?,
-        at_ms: row.get::<_, i64>(1)?.try_into().map_err(|_| unreadable("time of an event"))?,
+        at: u64::try_from(row.get::<_, i64>(1)?)
+            .map(Timestamp::from_millis)
+            .map_err(|_| unreadable("time of an event"))?,
         actor: row.get(2)?,
         kind: EventKind::from_row(row.get(3)?),
         payload: serde_json::from_str(&payload).map_err(|_| unreadable("payload of an event"))?,

@@ -1,5 +1,6 @@
 //! Numbers as SQLite's columns hold them, which have 63 bits and a sign.
 
+use clock::Timestamp;
 use rusqlite::Row;
 
 use crate::error::Refused;
@@ -8,6 +9,11 @@ use crate::ids::EventId;
 /// A number as a column holds it.
 pub(super) fn column(value: u64, what: &'static str) -> Result<i64, Refused> {
     i64::try_from(value).map_err(|_| Refused::OutOfRange(what))
+}
+
+/// A moment as a column holds it.
+pub(super) fn seconds(at: Timestamp) -> Result<i64, Refused> {
+    column(at.unix_secs(), "a time")
 }
 
 /// An event's id from its column.

@@ -20,6 +20,7 @@ mod users;
 use std::path::Path;
 
 use clock::Clock;
+use names::{DeviceName, UserName};
 use rusqlite::Connection;
 
 use crate::backend::{Batch, Reading, Writing};
@@ -27,7 +28,6 @@ use crate::change::Proposal;
 use crate::error::{Fault, OpenError, StoreError};
 use crate::event::{ChainReport, Event};
 use crate::ids::{CaGenerationId, EventId};
-use crate::names::{DeviceName, UserName};
 use crate::options::Options;
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,

@@ -1,12 +1,14 @@
 //! Rows to records: the queries that the reader and the writer share.
 
-use pki::{CertificateId, Fingerprint, IssuerId, RevocationReason, Serial};
+use clock::Timestamp;
+use names::RevocationReason;
+use names::{DeviceName, UserName};
+use pki::{CertificateId, Fingerprint, IssuerId, Serial};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 
 use super::column::event_id;
 use crate::error::{Fault, Refused, StoreError};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
-use crate::names::{DeviceName, UserName};
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, Revocation, User,
     UserDetail,
@@ -152,7 +154,7 @@ pub(crate) fn revocation_list(
         Ok(Revocation {
             id: CertificateId { issuer: issuer(row, 5)?, serial: serial(row, 0)? },
             issued_by: CaGenerationId::from_row(row.get(1)?),
-            at: number(row, 2, "time of a revocation")?,
+            at: moment(row, 2, "time of a revocation")?,
             reason: reason(row, 3)?,
             event: event_id(row, 4)?,
         })
@@ -217,7 +219,7 @@ fn user(row: &Row<'_>) -> Found<User> {
         id: UserId::from_row(row.get(0)?),
         name: user_name(row, 1)?,
         enabled: row.get(2)?,
-        added_at: number(row, 3, "time of a user")?,
+        added_at: moment(row, 3, "time of a user")?,
     })
 }
 
@@ -229,7 +231,7 @@ fn device(row: &Row<'_>) -> Found<Device> {
         user_name: user_name(row, 2)?,
         name: DeviceName::new(&name).map_err(|_| Fault::Unreadable { what: "name of a device" })?,
         enabled: row.get(4)?,
-        added_at: number(row, 5, "time of a device")?,
+        added_at: moment(row, 5, "time of a device")?,
         lease: lease(row, 6)?,
     })
 }
@@ -249,13 +251,13 @@ fn certificate_row(row: &Row<'_>) -> Found<Certificate> {
         fingerprint: Fingerprint::from_bytes(row.get(18)?),
         holder: holder(row)?,
         subject: row.get(4)?,
-        not_before: number(row, 5, "start of a certificate")?,
-        not_after: number(row, 6, "end of a certificate")?,
+        not_before: moment(row, 5, "start of a certificate")?,
+        not_after: moment(row, 6, "end of a certificate")?,
         issued_by,
-        recorded_at: number(row, 8, "time of a certificate")?,
-        connected_at: maybe_number(row, 9, "first use of a certificate")?,
+        recorded_at: moment(row, 8, "time of a certificate")?,
+        connected_at: maybe_moment(row, 9, "first use of a certificate")?,
         superseded_by: successor(row)?,
-        supersede_at: maybe_number(row, 11, "deadline of a certificate")?,
+        supersede_at: maybe_moment(row, 11, "deadline of a certificate")?,
         revocation: revocation_of(row, id, issued_by)?,
         der: row.get(15)?,
     })
@@ -275,7 +277,7 @@ fn revocation_of(
     id: CertificateId,
     issued_by: CaGenerationId,
 ) -> Found<Option<Revocation>> {
-    let Some(at) = maybe_number(row, 12, "time of a revocation")? else { return Ok(None) };
+    let Some(at) = maybe_moment(row, 12, "time of a revocation")? else { return Ok(None) };
     let event = event_id(row, 14)?;
     Ok(Some(Revocation { id, issued_by, at, reason: reason(row, 13)?, event }))
 }
@@ -295,9 +297,9 @@ fn ca_generation(row: &Row<'_>) -> Found<CaGeneration> {
         issuer: issuer(row, 7)?,
         serial: serial(row, 1)?,
         subject: row.get(2)?,
-        not_before: number(row, 3, "start of a CA generation")?,
-        not_after: number(row, 4, "end of a CA generation")?,
-        added_at: number(row, 5, "time of a CA generation")?,
+        not_before: moment(row, 3, "start of a CA generation")?,
+        not_after: moment(row, 4, "end of a CA generation")?,
+        added_at: moment(row, 5, "time of a CA generation")?,
         der: row.get(6)?,
     })
 }
@@ -306,8 +308,8 @@ fn crl(row: &Row<'_>) -> Found<Crl> {
     Ok(Crl {
         generation: CaGenerationId::from_row(row.get(0)?),
         number: number(row, 1, "number of a CRL")?,
-        this_update: number(row, 2, "thisUpdate of a CRL")?,
-        next_update: number(row, 3, "nextUpdate of a CRL")?,
+        this_update: moment(row, 2, "thisUpdate of a CRL")?,
+        next_update: moment(row, 3, "nextUpdate of a CRL")?,
         through: event_id(row, 4)?,
         der: row.get(5)?,
     })
@@ -335,7 +337,11 @@ fn number<T: TryFrom<i64>>(row: &Row<'_>, at: usize, what: &'static str) -> Foun
     T::try_from(row.get(at)?).map_err(|_| Fault::Unreadable { what }.into())
 }
 
-fn maybe_number(row: &Row<'_>, at: usize, what: &'static str) -> Found<Option<u64>> {
+fn moment(row: &Row<'_>, at: usize, what: &'static str) -> Found<Timestamp> {
+    number(row, at, what).map(Timestamp::from_unix_secs)
+}
+
+fn maybe_moment(row: &Row<'_>, at: usize, what: &'static str) -> Found<Option<Timestamp>> {
     let value: Option<i64> = row.get(at)?;
-    value.map(|v| u64::try_from(v).map_err(|_| Fault::Unreadable { what }.into())).transpose()
+    value.map(|_| moment(row, at, what)).transpose()
 }

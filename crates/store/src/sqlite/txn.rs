@@ -1,12 +1,12 @@
 //! The open transaction: the connection, the time, the head of the chain, and the events of the
 //! change at hand.
 
-use clock::Now;
+use clock::{Now, Timestamp};
 use rusqlite::Connection;
 use serde::Serialize;
 
 use super::chain::Head;
-use super::column::column;
+use super::column::seconds;
 use super::rows;
 use crate::actor::Actor;
 use crate::change::Change;
@@ -84,9 +84,9 @@ impl<'c> Txn<'c> {
         }
     }
 
-    /// Whole seconds of wall time.
+    /// Wall time as rows have it.
     pub(super) fn secs(&self) -> Result<i64, Refused> {
-        column(self.now.unix_secs(), "the system's time")
+        seconds(self.now.into())
     }
 
     /// Appends the event of a change to records.
@@ -105,9 +105,8 @@ impl<'c> Txn<'c> {
         kind: &EventKind,
         payload: serde_json::Value,
     ) -> Result<EventId, StoreError> {
-        let at_ms = u64::try_from(self.now.wall.as_millis())
-            .map_err(|_| Refused::OutOfRange("the system's time"))?;
-        let event = self.head.append_in_txn(self.conn, at_ms, actor, kind, payload)?;
+        let at = Timestamp::from_wall(self.now.wall);
+        let event = self.head.append_in_txn(self.conn, at, actor, kind, payload)?;
         let id = event.id;
         self.events.push(event);
         Ok(id)

@@ -1,6 +1,6 @@
 //! Changes of users and devices, and the leases that come and go with devices.
 
-use pki::RevocationReason;
+use names::{DeviceName, RevocationReason, UserName};
 use rusqlite::{OptionalExtension, params};
 
 use super::rows;
@@ -8,7 +8,6 @@ use super::txn::Txn;
 use crate::actor::Actor;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
-use crate::names::{DeviceName, UserName};
 use crate::payload::{DevicePayload, UserPayload};
 
 /// 0 is the network, 1 the gateway.

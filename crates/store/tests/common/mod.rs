@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use clock::{Now, VirtualClock};
+use clock::{Now, Timestamp, VirtualClock};
 use pki::IssuerId;
 use store::{
     Actor, CaGeneration, CaGenerationId, CertificateId, DeviceId, DeviceName, Holder,
@@ -67,6 +67,11 @@ impl Seeded {
 
 pub(crate) const START: u64 = 1_800_000_000;
 
+/// So many seconds after the start.
+pub(crate) fn later(seconds: u64) -> Timestamp {
+    Timestamp::from_unix_secs(START + seconds)
+}
+
 pub(crate) fn clock() -> VirtualClock {
     VirtualClock::new(Now { boot: Duration::from_secs(100), wall: Duration::from_secs(START) })
 }
@@ -100,8 +105,8 @@ pub(crate) async fn add_ca(store: &Store) -> CaGeneration {
         issuer: id(1).issuer,
         serial: serial(1),
         subject: "CN=Handfast CA 1".into(),
-        not_before: START,
-        not_after: START + 315_360_000,
+        not_before: later(0),
+        not_after: later(315_360_000),
         der: vec![0x30, 1],
         key: Some(Secret::new(b"the key of the CA".to_vec())),
     };
@@ -128,8 +133,8 @@ pub(crate) fn device_certificate(
         serial: serial(number),
         holder: Holder::Device(device),
         subject: format!("CN=device {device}"),
-        not_before: START,
-        not_after: START + 31_536_000,
+        not_before: later(0),
+        not_after: later(31_536_000),
         issued_by,
         der: number.to_be_bytes().to_vec(),
         key: None,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use names::{DeviceName, UserName};
 use pki::{CertificateId, IssuerId, Refusal, Revocation, RevocationReason, Serial, Timestamp};
 
 use super::reference::Holder;
@@ -61,8 +62,9 @@ pub(super) fn holder(identity: &Identity) -> Holder {
 }
 
 /// Two devices for each user.
-pub(super) fn names(device: u8) -> (String, String) {
-    (format!("user{}", device / 2), format!("device{device}"))
+pub(super) fn names(device: u8) -> (UserName, DeviceName) {
+    let user = UserName::new(&format!("user{}", device / 2)).expect("a name");
+    (user, DeviceName::new(&format!("device{device}")).expect("a name"))
 }
 
 pub(super) const DEVICES: u64 = 6;

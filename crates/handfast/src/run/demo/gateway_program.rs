@@ -10,8 +10,8 @@ use admin::names::DeviceName;
 use admin::request::Request;
 use admin::response::Response;
 use admin::response::{Changed, Session, Status};
-use admin::revoke_reason::RevokeReason;
 use gateway::profile::{Form, System};
+use names::RevocationReason;
 use sysio::lab::Host;
 
 use super::super::ask::ask;
@@ -70,7 +70,7 @@ impl GatewayProgram {
 
     /// `user add` and `profile`: gives the profile's path.
     pub(super) fn subscribe(&self, user: &str, out: &Path) -> Result<PathBuf, Failure> {
-        ask(&self.data, Request::UserAdd { name: user.to_owned() })?;
+        ask(&self.data, Request::UserAdd { name: device(user)?.user })?;
         let order = ProfileOrder {
             device: device(user)?,
             renew: false,
@@ -96,7 +96,7 @@ impl GatewayProgram {
 
     /// The session of a user in `sessions`.
     pub(super) fn session(&mut self, user: &str) -> Result<Option<Session>, Failure> {
-        Ok(self.sessions()?.into_iter().find(|session| session.device.user == user))
+        Ok(self.sessions()?.into_iter().find(|session| session.device.user.as_str() == user))
     }
 
     /// `status`.
@@ -111,7 +111,7 @@ impl GatewayProgram {
     /// `device revoke`.
     pub(super) fn revoke(&self, user: &str) -> Result<Changed, Failure> {
         let device = device(user)?;
-        let request = Request::DeviceRevoke { device, reason: RevokeReason::KeyCompromise };
+        let request = Request::DeviceRevoke { device, reason: RevocationReason::KeyCompromise };
         match ask(&self.data, request)? {
             Response::Changed(changed) => Ok(changed),
             _ => Err(unexpected()),

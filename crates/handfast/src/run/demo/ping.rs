@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use admin::failure::{Failure, FailureKind};
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
 use socket2::{Domain, Protocol, Socket, Type};
 use sysio::Netns;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use admin::failure::Failure;
 use admin::response::Session;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use super::addresses::FILES_V4;
 use super::gateway_program::{GatewayProgram, RENEGOTIATE};
@@ -85,7 +85,7 @@ mod tests {
     fn one_renewal_told_differently_counts_once() {
         let mut renewals = Renewals { name: "alice", count: 0, last: None };
         for second in [None, Some(100), Some(101), Some(100), Some(105), Some(104)] {
-            renewals.look(second.map(Timestamp::from_secs));
+            renewals.look(second.map(Timestamp::from_unix_secs));
         }
         assert_eq!(renewals.count, 2);
     }

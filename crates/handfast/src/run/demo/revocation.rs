@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use admin::failure::Failure;
 use admin::response::RefusalEntry;
-use admin::timestamp::Timestamp;
+use clock::Timestamp;
 
 use super::addresses::FILES_V4;
 use super::gateway_program::GatewayProgram;
@@ -59,8 +59,11 @@ fn silence(report: &Report, at: Timestamp) -> Result<String, Failure> {
     if report.lost() == 0 {
         return Err(unseen("no ping of bob's was left without an answer"));
     }
-    // Negative: the last answer came before the event was on the disk.
-    Ok(format!("{} ms", last.millis() - at.millis()))
+    if last < at {
+        // The last answer came before the event was on the disk.
+        return Ok(format!("-{} ms", at.since(last).as_millis()));
+    }
+    Ok(format!("{} ms", after.as_millis()))
 }
 
 /// Starts bob's client anew, until the gateway has refused it.
@@ -81,7 +84,7 @@ fn reconnect(
     let refused = stop.wait_for(PATIENCE, || {
         let (revoked, mut last) = count(gateway)?;
         last.retain(|entry| {
-            let whose = entry.device.as_ref().is_some_and(|device| device.user == "bob");
+            let whose = entry.device.as_ref().is_some_and(|device| device.user.as_str() == "bob");
             whose && entry.reason == REVOKED
         });
         Ok(if revoked > before { last.into_iter().next() } else { None })
@@ -108,7 +111,7 @@ mod tests {
 
     #[test]
     fn answers_long_after_the_event_are_no_revocation() {
-        let at = Timestamp::from_secs(100);
+        let at = Timestamp::from_unix_secs(100);
         let report = |millis| Report {
             sent: 9,
             answered: 5,

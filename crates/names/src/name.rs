@@ -6,11 +6,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::is_reserved_name;
+
 /// The longest name, in bytes. A common name may have 64 characters (RFC 5280, ub-common-name).
 const MAX: usize = 64;
 
 /// Names that would be mistaken for something else in a path, a listing or an event.
-const RESERVED: [&str; 7] = [".", "..", "all", "ca", "crl", "gateway", "handfast"];
+const RESERVED: [&str; 5] = ["all", "ca", "crl", "gateway", "handfast"];
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
@@ -70,7 +72,7 @@ impl DeviceName {
     }
 }
 
-/// Why a name can't be taken.
+/// Why a text can't name a user or a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameError {
     /// Nothing at all.
@@ -80,14 +82,14 @@ pub enum NameError {
         /// How many it has.
         length: usize,
     },
-    /// A character other than letters, digits, `.`, `_`, `-` and `@`.
-    Character {
-        /// The first such character.
-        found: char,
-    },
     /// Does not begin with a letter or a digit.
     Start {
         /// What it begins with.
+        found: char,
+    },
+    /// A character other than letters, digits, `.`, `_`, `-` and `@`.
+    Character {
+        /// The first such character.
         found: char,
     },
     /// Means something else already.
@@ -97,21 +99,32 @@ pub enum NameError {
     },
 }
 
+impl NameError {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Reserved { .. } => "choose another one",
+            Self::Empty | Self::TooLong { .. } | Self::Start { .. } | Self::Character { .. } => {
+                "names have letters, digits and . _ - @, and start with a letter or a digit"
+            }
+        }
+    }
+}
+
 fn check(name: &str) -> Result<(), NameError> {
     let first = name.chars().next().ok_or(NameError::Empty)?;
+    if name.len() > MAX {
+        return Err(NameError::TooLong { length: name.chars().count() });
+    }
+    // A leading `-` reads as an option, a leading `.` hides a file or leaves its folder.
+    if !first.is_ascii_alphanumeric() {
+        return Err(NameError::Start { found: first });
+    }
     if let Some(found) = name.chars().find(|c| !allowed(*c)) {
         return Err(NameError::Character { found });
     }
-    if name.len() > MAX {
-        return Err(NameError::TooLong { length: name.len() });
-    }
-    let reserved = RESERVED.contains(&name.to_ascii_lowercase().as_str());
-    if reserved || pki::is_reserved_name(name) {
+    if RESERVED.contains(&name.to_ascii_lowercase().as_str()) || is_reserved_name(name) {
         return Err(NameError::Reserved { name: name.to_owned() });
-    }
-    // A leading `-` reads as an option, a leading `.` hides a file.
-    if !first.is_ascii_alphanumeric() {
-        return Err(NameError::Start { found: first });
     }
     Ok(())
 }
@@ -123,20 +136,13 @@ fn allowed(c: char) -> bool {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the name is empty; give one of 1 to 64 characters"),
-            Self::TooLong { length } => {
-                write!(f, "the name has {length} characters; shorten it to at most {MAX}")
-            }
-            Self::Character { found } => write!(
-                f,
-                "the name has {found:?} in it; use letters, digits, `.`, `_`, `-` and `@` only"
-            ),
+            Self::Empty => f.write_str("a name is empty"),
+            Self::TooLong { .. } => write!(f, "a name has more than {MAX} characters"),
             Self::Start { found } => {
-                write!(f, "the name begins with {found:?}; begin it with a letter or a digit")
+                write!(f, "a name starts with {found:?} instead of a letter or digit")
             }
-            Self::Reserved { name } => {
-                write!(f, "the name `{name}` is reserved; choose another one")
-            }
+            Self::Character { found } => write!(f, "a name has the character {found:?}"),
+            Self::Reserved { name } => write!(f, "the name {name:?} is reserved"),
         }
     }
 }
@@ -146,6 +152,7 @@ impl std::error::Error for NameError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RESERVED_GATEWAY_NAME;
 
     #[test]
     fn usual_names_are_taken() {
@@ -163,9 +170,20 @@ mod tests {
         assert_eq!(UserName::new("alicé"), Err(NameError::Character { found: 'é' }));
         assert_eq!(UserName::new("a\nb"), Err(NameError::Character { found: '\n' }));
         assert_eq!(UserName::new("-rf"), Err(NameError::Start { found: '-' }));
-        assert_eq!(UserName::new(".."), Err(NameError::Reserved { name: "..".into() }));
-        let gateway = pki::RESERVED_GATEWAY_NAME;
-        assert!(matches!(UserName::new(gateway), Err(NameError::Reserved { .. })));
-        assert_eq!(DeviceName::new("Gateway"), Err(NameError::Reserved { name: "Gateway".into() }));
+        assert_eq!(UserName::new(".."), Err(NameError::Start { found: '.' }));
+        for name in [RESERVED_GATEWAY_NAME, "all", "Gateway"] {
+            let reserved = NameError::Reserved { name: name.into() };
+            assert_eq!(UserName::new(name), Err(reserved.clone()));
+            assert_eq!(DeviceName::new(name), Err(reserved));
+        }
+    }
+
+    #[test]
+    fn a_name_that_comes_as_json_goes_by_the_same_rule() {
+        let read = |text: &str| serde_json::from_str::<UserName>(text);
+        assert_eq!(read(r#""alice""#).unwrap(), UserName::new("alice").unwrap());
+        for text in [r#""../alice""#, r#""all""#, r#""a\nb""#, r#""""#] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 }
