@@ -1,17 +1,23 @@
 //! What the store asks of a database: changes made whole and in order, and a few questions.
 //!
 //! [`Writing`] is used by one thread, the writer's; [`Reading`] by another. Neither knows of
-//! snapshots being published or of who waits for an answer. One database is behind them: `sqlite`.
+//! snapshots being published or of who waits for an answer. Inside a batch the rules (`rules`) ask by
+//! [`Lookup`] and write by [`Edit`]: a database brings statements and decides nothing. One is behind
+//! them: `sqlite`.
 
-use clock::Clock;
+use clock::{Clock, Timestamp};
 use names::{DeviceName, UserName};
+use pki::{CertificateId, IssuerId};
+use serde_json::Value;
 
+use crate::actor::Actor;
 use crate::change::Proposal;
 use crate::error::{Fault, StoreError};
-use crate::event::Event;
-use crate::ids::{CaGenerationId, EventId};
+use crate::event::{Event, EventKind};
+use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Lease, NewCaGeneration, NewCertificate,
+    NewCrl, Revocation, User, UserDetail,
 };
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
@@ -74,4 +80,83 @@ pub(crate) trait Reading {
     fn crl_latest(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError>;
     fn event_list(&self, after: EventId, limit: usize) -> Result<Vec<Event>, StoreError>;
     fn event_latest(&self) -> Result<EventId, StoreError>;
+}
+
+/// What the rules of a change look up. Each answer has all that the transaction has changed so far.
+pub(crate) trait Lookup {
+    fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
+    fn user(&self, name: &UserName) -> Result<Option<User>, StoreError>;
+    fn device(&self, user: UserId, name: &DeviceName) -> Result<Option<Device>, StoreError>;
+    fn device_by_id(&self, id: DeviceId) -> Result<Option<Device>, StoreError>;
+    /// A user's, by name.
+    fn devices_of(&self, user: UserId) -> Result<Vec<Device>, StoreError>;
+    fn certificate(&self, id: &CertificateId) -> Result<Option<Certificate>, StoreError>;
+    /// A device's, oldest first.
+    fn certificates_of(&self, device: DeviceId) -> Result<Vec<Certificate>, StoreError>;
+    /// The other certificates of `of`'s holder that are not revoked.
+    fn certificates_beside(&self, of: &CertificateId) -> Result<Vec<Certificate>, StoreError>;
+    /// Those among them that were recorded before `of` and have been superseded.
+    fn certificates_superseded_before(
+        &self,
+        of: &CertificateId,
+    ) -> Result<Vec<Certificate>, StoreError>;
+    /// Those that are not revoked and whose time to be superseded has come.
+    fn certificates_due(&self, now: Timestamp) -> Result<Vec<Certificate>, StoreError>;
+    /// What the certificates of a generation are known by.
+    fn issuer(&self, generation: CaGenerationId) -> Result<Option<IssuerId>, StoreError>;
+    /// The generation whose certificates are known so.
+    fn generation(&self, issuer: &IssuerId) -> Result<Option<CaGenerationId>, StoreError>;
+    fn crl(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError>;
+    /// The highest host number that is leased.
+    fn lease_highest(&self) -> Result<Option<u32>, StoreError>;
+    /// The lowest free one in this range.
+    fn lease_gap(&self, first: u32, last: u32) -> Result<Option<u32>, StoreError>;
+}
+
+/// What the rules of a change write. Nothing is decided here.
+pub(crate) trait Edit {
+    fn setting_put(&mut self, name: &str, value: &str) -> Result<(), StoreError>;
+    fn secret_put(&mut self, name: &str, secret: &Secret) -> Result<(), StoreError>;
+    fn generation_insert(
+        &mut self,
+        new: &NewCaGeneration,
+        at: Timestamp,
+    ) -> Result<CaGenerationId, StoreError>;
+    fn user_insert(&mut self, name: &UserName, at: Timestamp) -> Result<UserId, StoreError>;
+    fn user_set_enabled(&mut self, id: UserId, enabled: bool) -> Result<(), StoreError>;
+    fn user_set_removed(&mut self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
+    fn device_insert(
+        &mut self,
+        user: UserId,
+        name: &DeviceName,
+        at: Timestamp,
+    ) -> Result<DeviceId, StoreError>;
+    fn device_set_enabled(&mut self, id: DeviceId, enabled: bool) -> Result<(), StoreError>;
+    fn device_set_removed(&mut self, id: DeviceId, at: Timestamp) -> Result<(), StoreError>;
+    fn lease_insert(&mut self, device: DeviceId, lease: Lease) -> Result<(), StoreError>;
+    fn lease_delete(&mut self, device: DeviceId) -> Result<(), StoreError>;
+    fn certificate_insert(&mut self, new: &NewCertificate, at: Timestamp)
+    -> Result<(), StoreError>;
+    fn certificate_set_connected(
+        &mut self,
+        id: &CertificateId,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// The former one gets a deadline, and a successor where it has none.
+    fn certificate_set_superseded(
+        &mut self,
+        former: &CertificateId,
+        by: &CertificateId,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    fn revocation_insert(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
+    fn crl_put(&mut self, crl: &NewCrl) -> Result<(), StoreError>;
+    /// Appends to the log, bound to the event before.
+    fn event_append(
+        &mut self,
+        at: Timestamp,
+        actor: &Actor,
+        kind: &EventKind,
+        payload: Value,
+    ) -> Result<EventId, StoreError>;
 }

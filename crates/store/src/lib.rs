@@ -12,6 +12,7 @@
 
 mod actor;
 mod backend;
+mod chain;
 mod change;
 mod error;
 mod event;
@@ -22,6 +23,7 @@ mod outcome;
 mod payload;
 mod reader;
 mod records;
+mod rules;
 mod secret;
 mod shards;
 mod snapshot;

@@ -1,55 +1,23 @@
-//! The hash chain over the events: how an event's hash is made, appended and checked.
+//! The events' table: appended to with the hash of the chain, listed, and checked row by row.
 //!
-//! hash = SHA-256(domain, former hash, id, time, actor, kind, payload), numbers as 8 bytes
-//! big-endian, texts each after their length, so that no two events have the same encoding. The
-//! payload is hashed as the text that is stored. The recorded head tells when the tail was cut off.
+//! Invariant: the recorded head is that of the last event; it tells when the tail was cut off.
 
-use aws_lc_rs::digest::{Context, SHA256};
 use clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::column::{column, event_id, row_id};
 use crate::actor::Actor;
+use crate::chain::{Entry, Hash, hex};
 use crate::error::{Fault, StoreError};
 use crate::event::{ChainFault, ChainReport, Event, EventKind};
 use crate::ids::EventId;
-
-type Hash = [u8; 32];
-
-const DOMAIN: &[u8] = b"handfast event 1\0";
 
 /// The chain's last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) event: EventId,
     hash: Hash,
-}
-
-/// An event's content, as it is hashed and stored.
-struct Entry<'a> {
-    id: i64,
-    at_ms: i64,
-    actor: &'a str,
-    kind: &'a str,
-    payload: &'a str,
-}
-
-impl Entry<'_> {
-    fn hash(&self, former: &Hash) -> Hash {
-        let mut context = Context::new(&SHA256);
-        context.update(DOMAIN);
-        context.update(former);
-        context.update(&self.id.to_be_bytes());
-        context.update(&self.at_ms.to_be_bytes());
-        for text in [self.actor, self.kind, self.payload] {
-            context.update(&(text.len() as u64).to_be_bytes());
-            context.update(text.as_bytes());
-        }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
-        hash
-    }
 }
 
 impl Head {
@@ -186,8 +154,4 @@ fn compare_with_head(conn: &Connection, good: &Head) -> Result<Option<ChainFault
         Some(_) => None,
         None => Some(ChainFault::BeyondHead { event: EventId::NONE.next() }),
     })
-}
-
-fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

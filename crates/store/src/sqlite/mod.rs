@@ -1,4 +1,5 @@
-//! The store on SQLite: the one implementation of [`Writing`] and [`Reading`].
+//! The store on SQLite: the one implementation of [`Writing`] and [`Reading`]. Statements and transactions;
+//! what a change may do is decided by the rules.
 //!
 //! A batch is one transaction, in which each change has a savepoint of its own, so that one that is
 //! refused takes nothing back but itself.
@@ -7,19 +8,18 @@
 //! lost pages clean. So all changes are refused from then on; the next start reads what is really
 //! there.
 
-mod certificates;
 mod chain;
 mod column;
 mod error;
+mod lookup;
 mod migration;
 mod rows;
 mod schema;
 mod txn;
-mod users;
 
 use std::path::Path;
 
-use clock::Clock;
+use clock::{Clock, Now};
 use names::{DeviceName, UserName};
 use rusqlite::Connection;
 
@@ -32,9 +32,11 @@ use crate::options::Options;
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,
 };
+use crate::rules::Rules;
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 use error::is_failed_sync;
+use lookup::Rows;
 use txn::Txn;
 
 /// After so many changed rows the log is copied into the database.
@@ -65,18 +67,40 @@ impl Sqlite {
     ) -> Result<Batch, Fault> {
         // IMMEDIATE: the chain's head is read under the write lock, so ids are in commit order.
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        let mut txn = Txn::new(&self.conn, &self.options, clock.now())?;
+        let mut txn = Txn::new(&self.conn)?;
         let missed = match txn.head() > known {
             true => chain::event_list(&self.conn, known, usize::MAX)?,
             false => Vec::new(),
         };
         let mut outcomes = Vec::with_capacity(proposals.len());
         for proposal in proposals {
-            txn.now = clock.now();
-            outcomes.push(make_or_take_back(&mut txn, proposal)?);
+            outcomes.push(self.make_or_take_back(&mut txn, proposal, clock.now())?);
         }
         self.conn.execute_batch("COMMIT")?;
         Ok(Batch { missed, outcomes })
+    }
+
+    /// The events of a change, or why there are none; a fault that ends the batch.
+    fn make_or_take_back(
+        &self,
+        txn: &mut Txn<'_>,
+        proposal: &Proposal,
+        now: Now,
+    ) -> Result<Result<Vec<Event>, StoreError>, Fault> {
+        let mark = txn.mark();
+        self.conn.execute_batch("SAVEPOINT change")?;
+        let made = Rules::make(proposal, &Rows(&self.conn), txn, &self.options, now);
+        if let Err(StoreError::Storage(fault)) = &made
+            && fault.ends_the_batch()
+        {
+            return Err(fault.clone());
+        }
+        if made.is_err() {
+            self.conn.execute_batch("ROLLBACK TO change")?;
+            txn.reset(&mark);
+        }
+        self.conn.execute_batch("RELEASE change")?;
+        Ok(made.map(|()| txn.take_events()))
     }
 
     fn take_back(&mut self, fault: &Fault) {
@@ -143,27 +167,6 @@ impl Writing for Sqlite {
             self.checkpoint("TRUNCATE");
         }
     }
-}
-
-/// The events of a change, or why there are none; a fault that ends the batch.
-fn make_or_take_back(
-    txn: &mut Txn<'_>,
-    proposal: &Proposal,
-) -> Result<Result<Vec<Event>, StoreError>, Fault> {
-    let mark = txn.mark();
-    txn.conn.execute_batch("SAVEPOINT change")?;
-    let made = txn.apply(&proposal.actor, &proposal.change);
-    if let Err(StoreError::Storage(fault)) = &made
-        && fault.ends_the_batch()
-    {
-        return Err(fault.clone());
-    }
-    if made.is_err() {
-        txn.conn.execute_batch("ROLLBACK TO change")?;
-        txn.reset(&mark);
-    }
-    txn.conn.execute_batch("RELEASE change")?;
-    Ok(made.map(|()| txn.take_events()))
 }
 
 /// A connection for reading.

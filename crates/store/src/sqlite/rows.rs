@@ -37,12 +37,15 @@ const CA_GENERATION: &str =
 const CRL: &str = "SELECT generation, number, this_update, next_update, through, der FROM crls";
 
 pub(crate) fn user_list(conn: &Connection) -> Found<Vec<User>> {
-    list(conn, &format!("{USER} ORDER BY name"), [], user)
+    list(conn, &format!("{USER} ORDER BY name"), [], user_row)
+}
+
+pub(crate) fn user(conn: &Connection, name: &UserName) -> Found<Option<User>> {
+    first(conn, &format!("{USER} AND name = ?"), [name.as_str()], user_row)
 }
 
 pub(crate) fn user_named(conn: &Connection, name: &UserName) -> Found<User> {
-    first(conn, &format!("{USER} AND name = ?"), [name.as_str()], user)?
-        .ok_or_else(|| Refused::UserUnknown(name.clone()).into())
+    user(conn, name)?.ok_or_else(|| Refused::UserUnknown(name.clone()).into())
 }
 
 pub(crate) fn user_detail(conn: &Connection, name: &UserName) -> Found<UserDetail> {
@@ -55,26 +58,25 @@ pub(crate) fn user_detail(conn: &Connection, name: &UserName) -> Found<UserDetai
 }
 
 pub(crate) fn device_list(conn: &Connection) -> Found<Vec<Device>> {
-    list(conn, &format!("{DEVICE} ORDER BY u.name, d.name"), [], device)
+    list(conn, &format!("{DEVICE} ORDER BY u.name, d.name"), [], device_row)
 }
 
 pub(crate) fn devices_of(conn: &Connection, owner: UserId) -> Found<Vec<Device>> {
-    list(conn, &format!("{DEVICE} AND d.user = ? ORDER BY d.name"), [owner.get()], device)
+    list(conn, &format!("{DEVICE} AND d.user = ? ORDER BY d.name"), [owner.get()], device_row)
 }
 
-pub(crate) fn device_named(
-    conn: &Connection,
-    owner: &UserName,
-    name: &DeviceName,
-) -> Found<Device> {
-    let id = user_named(conn, owner)?.id;
+pub(crate) fn device(conn: &Connection, user: UserId, name: &DeviceName) -> Found<Option<Device>> {
     let sql = format!("{DEVICE} AND d.user = ? AND d.name = ?");
-    first(conn, &sql, params![id.get(), name.as_str()], device)?
+    first(conn, &sql, params![user.get(), name.as_str()], device_row)
+}
+
+fn device_named(conn: &Connection, owner: &UserName, name: &DeviceName) -> Found<Device> {
+    device(conn, user_named(conn, owner)?.id, name)?
         .ok_or_else(|| Refused::DeviceUnknown(owner.clone(), name.clone()).into())
 }
 
 pub(crate) fn device_by_id(conn: &Connection, id: DeviceId) -> Found<Option<Device>> {
-    first(conn, &format!("{DEVICE} AND d.id = ?"), [id.get()], device)
+    first(conn, &format!("{DEVICE} AND d.id = ?"), [id.get()], device_row)
 }
 
 pub(crate) fn device_detail(
@@ -99,10 +101,9 @@ pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<
     list(conn, &sql, [device.get()], certificate_row)
 }
 
-pub(crate) fn certificate(conn: &Connection, id: &CertificateId) -> Found<Certificate> {
+pub(crate) fn certificate(conn: &Connection, id: &CertificateId) -> Found<Option<Certificate>> {
     let sql = format!("{CERTIFICATE} WHERE g.issuer = ? AND c.serial = ?");
-    first(conn, &sql, params![id.issuer.as_bytes(), id.serial.as_bytes()], certificate_row)?
-        .ok_or(Refused::CertificateUnknown(id.serial).into())
+    first(conn, &sql, params![id.issuer.as_bytes(), id.serial.as_bytes()], certificate_row)
 }
 
 /// The other certificates of `of`'s holder that are not revoked.
@@ -166,6 +167,29 @@ pub(crate) fn ca_generation_list(conn: &Connection) -> Found<Vec<CaGeneration>> 
     list(conn, &format!("{CA_GENERATION} ORDER BY id"), [], ca_generation)
 }
 
+/// What the certificates of a generation are known by.
+pub(crate) fn issuer_of(conn: &Connection, id: CaGenerationId) -> Found<Option<IssuerId>> {
+    let sql = "SELECT issuer FROM ca_generations WHERE id = ?";
+    first(conn, sql, [id.get()], |row| issuer(row, 0))
+}
+
+/// The generation whose certificates are known so.
+pub(crate) fn generation_of(conn: &Connection, of: &IssuerId) -> Found<Option<CaGenerationId>> {
+    let sql = "SELECT id FROM ca_generations WHERE issuer = ?";
+    first(conn, sql, [of.as_bytes()], |row| Ok(CaGenerationId::from_row(row.get(0)?)))
+}
+
+pub(crate) fn lease_highest(conn: &Connection) -> Found<Option<u32>> {
+    Ok(first(conn, "SELECT max(ipv4) FROM leases", [], |row| Ok(row.get(0)?))?.flatten())
+}
+
+/// The lowest host number in this range that is not leased.
+pub(crate) fn lease_gap(conn: &Connection, from: u32, last: u32) -> Found<Option<u32>> {
+    let sql = "SELECT h FROM (SELECT ?1 AS h UNION SELECT ipv4 + 1 FROM leases) \
+         WHERE h BETWEEN ?1 AND ?2 AND h NOT IN (SELECT ipv4 FROM leases) ORDER BY h LIMIT 1";
+    first(conn, sql, [from, last], |row| Ok(row.get(0)?))
+}
+
 pub(crate) fn crl_list(conn: &Connection) -> Found<Vec<Crl>> {
     list(conn, CRL, [], crl)
 }
@@ -214,7 +238,7 @@ fn first<T, P: Params>(
     statement.query_row(params, |row| Ok(read(row))).optional()?.transpose()
 }
 
-fn user(row: &Row<'_>) -> Found<User> {
+fn user_row(row: &Row<'_>) -> Found<User> {
     Ok(User {
         id: UserId::from_row(row.get(0)?),
         name: user_name(row, 1)?,
@@ -223,7 +247,7 @@ fn user(row: &Row<'_>) -> Found<User> {
     })
 }
 
-fn device(row: &Row<'_>) -> Found<Device> {
+fn device_row(row: &Row<'_>) -> Found<Device> {
     let name: String = row.get(3)?;
     Ok(Device {
         id: DeviceId::from_row(row.get(0)?),

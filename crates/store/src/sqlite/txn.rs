@@ -1,26 +1,25 @@
-//! The open transaction: the connection, the time, the head of the chain, and the events of the
-//! change at hand.
+//! The open transaction: the connection, the head of the chain, and the events of the change at hand;
+//! and the statements by which the rules write.
 
-use clock::{Now, Timestamp};
-use rusqlite::Connection;
-use serde::Serialize;
+use clock::Timestamp;
+use names::{DeviceName, UserName};
+use pki::{CertificateId, Fingerprint};
+use rusqlite::{Connection, Params, params};
+use serde_json::Value;
 
 use super::chain::Head;
-use super::column::seconds;
-use super::rows;
+use super::column::{column, row_id, seconds};
 use crate::actor::Actor;
-use crate::change::Change;
-use crate::error::{Fault, Refused, StoreError};
+use crate::backend::Edit;
+use crate::error::{Fault, StoreError};
 use crate::event::{Event, EventKind};
-use crate::ids::EventId;
-use crate::options::Options;
-use crate::payload;
+use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
+use crate::records::{Holder, Lease, NewCaGeneration, NewCertificate, NewCrl, Revocation};
+use crate::secret::Secret;
 
-/// Changes are methods of this type, one file per resource.
+/// Writes inside the transaction that is open.
 pub(super) struct Txn<'c> {
-    pub(super) conn: &'c Connection,
-    pub(super) options: &'c Options,
-    pub(super) now: Now,
+    conn: &'c Connection,
     head: Head,
     events: Vec<Event>,
 }
@@ -30,8 +29,8 @@ pub(super) struct Mark(Head);
 
 impl<'c> Txn<'c> {
     /// The connection has an open transaction that holds the write lock.
-    pub(super) fn new(conn: &'c Connection, options: &'c Options, now: Now) -> Result<Self, Fault> {
-        Ok(Self { conn, options, now, head: Head::read(conn)?, events: Vec::new() })
+    pub(super) fn new(conn: &'c Connection) -> Result<Self, Fault> {
+        Ok(Self { conn, head: Head::read(conn)?, events: Vec::new() })
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -52,77 +51,204 @@ impl<'c> Txn<'c> {
         std::mem::take(&mut self.events)
     }
 
-    /// Makes a change.
-    pub(super) fn apply(&mut self, actor: &Actor, change: &Change) -> Result<(), StoreError> {
-        match change {
-            Change::SettingSet { name, value } => self.setting_set(actor, name, value),
-            Change::SecretPut { name, secret } => self.secret_put(actor, name, secret),
-            Change::CaGenerationAdd(new) => self.ca_generation_add(actor, new),
-            Change::UserAdd { name, first_device } => {
-                self.user_add(actor, name, first_device.as_ref())
-            }
-            Change::UserSetEnabled { name, enabled } => {
-                self.user_set_enabled(actor, name, *enabled)
-            }
-            Change::UserRemove { name } => self.user_remove(actor, name),
-            Change::DeviceAdd { user, device } => self.device_add(actor, user, device),
-            Change::DeviceSetEnabled { user, device, enabled } => {
-                self.device_set_enabled(actor, user, device, *enabled)
-            }
-            Change::DeviceRevoke { user, device, reason } => {
-                self.device_revoke(actor, user, device, *reason)
-            }
-            Change::DeviceRemove { user, device } => self.device_remove(actor, user, device),
-            Change::CertificateRecord(new) => self.certificate_record(actor, new),
-            Change::CertificateRevoke { id, reason } => self.certificate_revoke(actor, id, *reason),
-            Change::CertificateMarkConnected { id } => self.certificate_mark_connected(actor, id),
-            Change::CertificateSupersedeDue => self.certificate_supersede_due(actor),
-            Change::CrlRecord(crl) => self.crl_record(actor, crl),
-            Change::EventAppend { kind, payload } => {
-                self.event_append(actor, kind, payload.clone()).map(drop)
-            }
-        }
+    fn execute(&self, sql: &str, params: impl Params) -> Result<(), StoreError> {
+        self.conn.prepare_cached(sql)?.execute(params)?;
+        Ok(())
     }
 
-    /// Wall time as rows have it.
-    pub(super) fn secs(&self) -> Result<i64, Refused> {
-        seconds(self.now.into())
+    /// The row's number.
+    fn insert(&self, sql: &str, params: impl Params) -> Result<i64, StoreError> {
+        Ok(self.conn.prepare_cached(sql)?.insert(params)?)
+    }
+}
+
+impl Edit for Txn<'_> {
+    fn setting_put(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO settings VALUES (?, ?) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [name, value],
+        )
     }
 
-    /// Appends the event of a change to records.
-    pub(super) fn record(
+    fn secret_put(&mut self, name: &str, secret: &Secret) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO secrets VALUES (?, ?) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![name, secret.expose()],
+        )
+    }
+
+    fn generation_insert(
         &mut self,
-        actor: &Actor,
-        kind: &EventKind,
-        payload: &impl Serialize,
-    ) -> Result<EventId, StoreError> {
-        self.event_append(actor, kind, payload::to_value(payload))
+        new: &NewCaGeneration,
+        at: Timestamp,
+    ) -> Result<CaGenerationId, StoreError> {
+        let id = self.insert(
+            "INSERT INTO ca_generations \
+             (issuer, serial, subject, not_before, not_after, added_at, der) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                new.issuer.as_bytes(),
+                new.serial.as_bytes(),
+                new.subject,
+                seconds(new.not_before)?,
+                seconds(new.not_after)?,
+                seconds(at)?,
+                new.der,
+            ],
+        )?;
+        Ok(CaGenerationId::from_row(id))
+    }
+
+    fn user_insert(&mut self, name: &UserName, at: Timestamp) -> Result<UserId, StoreError> {
+        let sql = "INSERT INTO users (name, enabled, added_at) VALUES (?, 1, ?)";
+        self.insert(sql, params![name.as_str(), seconds(at)?]).map(UserId::from_row)
+    }
+
+    fn user_set_enabled(&mut self, id: UserId, enabled: bool) -> Result<(), StoreError> {
+        self.execute("UPDATE users SET enabled = ? WHERE id = ?", params![enabled, id.get()])
+    }
+
+    fn user_set_removed(&mut self, id: UserId, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE users SET removed_at = ? WHERE id = ?";
+        self.execute(sql, [seconds(at)?, id.get()])
+    }
+
+    fn device_insert(
+        &mut self,
+        user: UserId,
+        name: &DeviceName,
+        at: Timestamp,
+    ) -> Result<DeviceId, StoreError> {
+        let sql = "INSERT INTO devices (user, name, enabled, added_at) VALUES (?, ?, 1, ?)";
+        let id = self.insert(sql, params![user.get(), name.as_str(), seconds(at)?])?;
+        Ok(DeviceId::from_row(id))
+    }
+
+    fn device_set_enabled(&mut self, id: DeviceId, enabled: bool) -> Result<(), StoreError> {
+        self.execute("UPDATE devices SET enabled = ? WHERE id = ?", params![enabled, id.get()])
+    }
+
+    fn device_set_removed(&mut self, id: DeviceId, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE devices SET removed_at = ? WHERE id = ?";
+        self.execute(sql, [seconds(at)?, id.get()])
+    }
+
+    fn lease_insert(&mut self, device: DeviceId, lease: Lease) -> Result<(), StoreError> {
+        let sql = "INSERT INTO leases (device, ipv4, ipv6) VALUES (?, ?, ?)";
+        let ipv6 = column(lease.ipv6, "an IPv6 host number")?;
+        self.execute(sql, params![device.get(), lease.ipv4, ipv6])
+    }
+
+    fn lease_delete(&mut self, device: DeviceId) -> Result<(), StoreError> {
+        self.execute("DELETE FROM leases WHERE device = ?", [device.get()])
+    }
+
+    fn certificate_insert(
+        &mut self,
+        new: &NewCertificate,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (holder, device, other) = match &new.holder {
+            Holder::Device(id) => ("device", Some(id.get()), None),
+            Holder::Gateway => ("gateway", None, None),
+            Holder::Other(name) => ("other", None, Some(name)),
+        };
+        self.execute(
+            "INSERT INTO certificates (serial, hash, holder, device, other, subject, not_before, \
+             not_after, issued_by, recorded_at, der) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                new.serial.as_bytes(),
+                Fingerprint::of(&new.der).as_bytes(),
+                holder,
+                device,
+                other,
+                new.subject,
+                seconds(new.not_before)?,
+                seconds(new.not_after)?,
+                new.issued_by.get(),
+                seconds(at)?,
+                new.der,
+            ],
+        )
+    }
+
+    fn certificate_set_connected(
+        &mut self,
+        id: &CertificateId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            &format!("UPDATE certificates SET connected_at = ? WHERE id = {BY_ID}"),
+            params![seconds(at)?, id.issuer.as_bytes(), id.serial.as_bytes()],
+        )
+    }
+
+    fn certificate_set_superseded(
+        &mut self,
+        former: &CertificateId,
+        by: &CertificateId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            &format!(
+                "UPDATE certificates SET supersede_at = ?, \
+                 superseded_by = coalesce(superseded_by, {BY_ID}) WHERE id = {BY_ID}"
+            ),
+            params![
+                seconds(at)?,
+                by.issuer.as_bytes(),
+                by.serial.as_bytes(),
+                former.issuer.as_bytes(),
+                former.serial.as_bytes(),
+            ],
+        )
+    }
+
+    fn revocation_insert(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        self.execute(
+            &format!(
+                "INSERT INTO revocations (event, at, reason, certificate) VALUES (?, ?, ?, {BY_ID})"
+            ),
+            params![
+                row_id(revocation.event)?,
+                seconds(revocation.at)?,
+                revocation.reason.code(),
+                revocation.id.issuer.as_bytes(),
+                revocation.id.serial.as_bytes(),
+            ],
+        )
+    }
+
+    fn crl_put(&mut self, crl: &NewCrl) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT OR REPLACE INTO crls VALUES (?, ?, ?, ?, ?, ?)",
+            params![
+                crl.generation.get(),
+                column(crl.number, "the number of a CRL")?,
+                seconds(crl.this_update)?,
+                seconds(crl.next_update)?,
+                row_id(crl.through)?,
+                crl.der,
+            ],
+        )
     }
 
     fn event_append(
         &mut self,
+        at: Timestamp,
         actor: &Actor,
         kind: &EventKind,
-        payload: serde_json::Value,
+        payload: Value,
     ) -> Result<EventId, StoreError> {
-        let at = Timestamp::from_wall(self.now.wall);
         let event = self.head.append_in_txn(self.conn, at, actor, kind, payload)?;
         let id = event.id;
         self.events.push(event);
         Ok(id)
     }
-
-    fn setting_set(&mut self, actor: &Actor, name: &str, value: &str) -> Result<(), StoreError> {
-        if rows::setting(self.conn, name)?.as_deref() == Some(value) {
-            return Ok(());
-        }
-        self.conn
-            .prepare_cached(
-                "INSERT INTO settings VALUES (?, ?) \
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            )?
-            .execute([name, value])?;
-        let payload = serde_json::json!({ "name": name, "value": value });
-        self.record(actor, &EventKind::SETTING_SET, &payload).map(drop)
-    }
 }
+
+/// The row of the certificate that is named by issuer and serial number.
+const BY_ID: &str = "(SELECT c.id FROM certificates c JOIN ca_generations g ON g.id = c.issued_by \
+     WHERE g.issuer = ? AND c.serial = ?)";

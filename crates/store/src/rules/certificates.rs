@@ -1,0 +1,171 @@
+//! Certificates, their revocations, the CA's generations, CRLs and secrets.
+
+use clock::Timestamp;
+use names::RevocationReason;
+use pki::{CertificateId, IssuerId};
+use serde_json::json;
+
+use super::{Rules, there};
+use crate::error::{Refused, StoreError};
+use crate::event::EventKind;
+use crate::ids::CaGenerationId;
+use crate::payload::{CertificatePayload, RecordedPayload, RevokedPayload};
+use crate::records::{
+    CaGeneration, Certificate, Holder, NewCaGeneration, NewCertificate, NewCrl, Revocation,
+    ca_key_name,
+};
+use crate::secret::Secret;
+use crate::snapshot::CrlEntry;
+
+impl Rules<'_> {
+    pub(super) fn secret_put(&mut self, name: &str, secret: &Secret) -> Result<(), StoreError> {
+        self.edit.secret_put(name, secret)?;
+        let payload = json!({ "name": name, "bytes": secret.expose().len() });
+        self.record(&EventKind::SECRET_PUT, &payload).map(drop)
+    }
+
+    pub(super) fn ca_generation_add(&mut self, new: &NewCaGeneration) -> Result<(), StoreError> {
+        if self.lookup.generation(&new.issuer)?.is_some() {
+            return Err(Refused::CaGenerationExists { subject: new.subject.clone() }.into());
+        }
+        let id = self.edit.generation_insert(new, self.at())?;
+        if let Some(key) = &new.key {
+            self.secret_put(&ca_key_name(id), key)?;
+        }
+        let added = CaGeneration::added(id, new.clone(), self.at());
+        self.record(&EventKind::CA_GENERATION_ADDED, &added).map(drop)
+    }
+
+    pub(super) fn certificate_record(&mut self, new: &NewCertificate) -> Result<(), StoreError> {
+        let id = CertificateId { issuer: self.issuer(new.issued_by)?, serial: new.serial };
+        self.check_new(new, &id)?;
+        self.edit.certificate_insert(new, self.at())?;
+        if let Some(key) = &new.key {
+            self.secret_put(&key.name, &key.pkcs8)?;
+        }
+        let supersede_at = new.supersedes_within.map(|within| self.at().after(within));
+        let superseded = match supersede_at {
+            Some(deadline) => self.supersede(&id, deadline)?,
+            None => Vec::new(),
+        };
+        let recorded = self.certificate(&id)?;
+        let payload = RecordedPayload {
+            certificate: self.describe(&recorded)?,
+            sha256: recorded.fingerprint,
+            not_after: recorded.not_after,
+            supersedes: superseded.iter().map(|former| former.serial).collect(),
+            supersedes_of: superseded.iter().map(|former| former.issuer).collect(),
+            supersede_at,
+        };
+        self.record(&EventKind::CERTIFICATE_RECORDED, &payload).map(drop)
+    }
+
+    pub(super) fn certificate_revoke(
+        &mut self,
+        id: &CertificateId,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError> {
+        let certificate = self.unrevoked(id)?;
+        self.revoke(&certificate, reason)
+    }
+
+    pub(super) fn certificate_mark_connected(
+        &mut self,
+        id: &CertificateId,
+    ) -> Result<(), StoreError> {
+        let certificate = self.unrevoked(id)?;
+        if certificate.connected_at.is_some() {
+            return Ok(());
+        }
+        self.edit.certificate_set_connected(id, self.at())?;
+        let payload = self.describe(&certificate)?;
+        self.record(&EventKind::CERTIFICATE_CONNECTED, &payload)?;
+        let former = self.lookup.certificates_superseded_before(id)?;
+        self.revoke_superseded(&former)
+    }
+
+    pub(super) fn certificate_supersede_due(&mut self) -> Result<(), StoreError> {
+        let due = self.lookup.certificates_due(self.at())?;
+        self.revoke_superseded(&due)
+    }
+
+    pub(super) fn crl_record(&mut self, crl: &NewCrl) -> Result<(), StoreError> {
+        self.issuer(crl.generation)?;
+        if let Some(latest) = self.lookup.crl(crl.generation)?
+            && crl.number <= latest.number
+        {
+            let (number, latest) = (crl.number, latest.number);
+            return Err(Refused::CrlNumberUsed { number, latest }.into());
+        }
+        self.edit.crl_put(crl)?;
+        self.record(&EventKind::CRL_SIGNED, &CrlEntry::from(crl)).map(drop)
+    }
+
+    /// Revokes a certificate that is known not to be revoked.
+    pub(super) fn revoke(
+        &mut self,
+        certificate: &Certificate,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError> {
+        let payload = RevokedPayload { certificate: self.describe(certificate)?, reason };
+        let event = self.record(&EventKind::CERTIFICATE_REVOKED, &payload)?;
+        let (id, issued_by) = (certificate.id, certificate.issued_by);
+        let revocation = Revocation { id, issued_by, at: self.at(), reason, event };
+        self.edit.revocation_insert(&revocation)
+    }
+
+    fn check_new(&self, new: &NewCertificate, id: &CertificateId) -> Result<(), StoreError> {
+        if let Holder::Device(id) = new.holder {
+            there(self.lookup.device_by_id(id)?, || Refused::DeviceGone)?;
+        }
+        match self.lookup.certificate(id)? {
+            Some(_) => Err(Refused::CertificateExists(new.serial).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Marks the holder's other certificates; those that were marked before keep the nearer date.
+    fn supersede(
+        &mut self,
+        by: &CertificateId,
+        deadline: Timestamp,
+    ) -> Result<Vec<CertificateId>, StoreError> {
+        let others = self.lookup.certificates_beside(by)?;
+        for former in &others {
+            let at = former.supersede_at.map_or(deadline, |earlier| earlier.min(deadline));
+            self.edit.certificate_set_superseded(&former.id, by, at)?;
+        }
+        Ok(others.into_iter().map(|former| former.id).collect())
+    }
+
+    fn revoke_superseded(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
+        certificates.iter().try_for_each(|former| self.revoke(former, RevocationReason::Superseded))
+    }
+
+    fn unrevoked(&self, id: &CertificateId) -> Result<Certificate, StoreError> {
+        let certificate = self.certificate(id)?;
+        match certificate.revocation {
+            Some(Revocation { at, .. }) => {
+                Err(Refused::CertificateRevoked { serial: id.serial, at }.into())
+            }
+            None => Ok(certificate),
+        }
+    }
+
+    fn certificate(&self, id: &CertificateId) -> Result<Certificate, StoreError> {
+        there(self.lookup.certificate(id)?, || Refused::CertificateUnknown(id.serial))
+    }
+
+    fn issuer(&self, generation: CaGenerationId) -> Result<IssuerId, StoreError> {
+        there(self.lookup.issuer(generation)?, || Refused::CaGenerationUnknown(generation))
+    }
+
+    /// For events: the names are those of the time.
+    fn describe(&self, certificate: &Certificate) -> Result<CertificatePayload, StoreError> {
+        let device = match certificate.holder {
+            Holder::Device(id) => self.lookup.device_by_id(id)?,
+            Holder::Gateway | Holder::Other(_) => None,
+        };
+        Ok(CertificatePayload::new(certificate, device.as_ref()))
+    }
+}

@@ -1,0 +1,81 @@
+//! Devices: added with their addresses, kept out, let in, revoked, removed.
+
+use names::{DeviceName, RevocationReason, UserName};
+
+use super::{Rules, there};
+use crate::error::{Refused, StoreError};
+use crate::event::EventKind;
+use crate::payload::DevicePayload;
+use crate::records::Device;
+
+impl Rules<'_> {
+    pub(super) fn device_add(
+        &mut self,
+        owner: &UserName,
+        name: &DeviceName,
+    ) -> Result<(), StoreError> {
+        let user = self.user(owner)?.id;
+        if self.lookup.device(user, name)?.is_some() {
+            return Err(Refused::DeviceExists(owner.clone(), name.clone()).into());
+        }
+        let id = self.edit.device_insert(user, name, self.at())?;
+        let lease = self.lease_free()?;
+        self.edit.lease_insert(id, lease)?;
+        let payload = DevicePayload {
+            user: owner.clone(),
+            user_id: user,
+            device: name.clone(),
+            device_id: id,
+            lease,
+        };
+        self.record(&EventKind::DEVICE_ADDED, &payload).map(drop)
+    }
+
+    pub(super) fn device_set_enabled(
+        &mut self,
+        owner: &UserName,
+        name: &DeviceName,
+        enabled: bool,
+    ) -> Result<(), StoreError> {
+        let device = self.device(owner, name)?;
+        if device.enabled == enabled {
+            return Ok(());
+        }
+        self.edit.device_set_enabled(device.id, enabled)?;
+        let kind = if enabled { EventKind::DEVICE_ENABLED } else { EventKind::DEVICE_DISABLED };
+        self.record(&kind, &DevicePayload::from(&device)).map(drop)
+    }
+
+    pub(super) fn device_revoke(
+        &mut self,
+        owner: &UserName,
+        name: &DeviceName,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError> {
+        let device = self.device(owner, name)?;
+        self.lookup
+            .certificates_of(device.id)?
+            .iter()
+            .filter(|certificate| certificate.revocation.is_none())
+            .try_for_each(|certificate| self.revoke(certificate, reason))
+    }
+
+    pub(super) fn device_remove(
+        &mut self,
+        owner: &UserName,
+        name: &DeviceName,
+    ) -> Result<(), StoreError> {
+        self.device_revoke(owner, name, RevocationReason::CessationOfOperation)?;
+        let device = self.device(owner, name)?;
+        self.edit.lease_delete(device.id)?;
+        self.edit.device_set_removed(device.id, self.at())?;
+        self.record(&EventKind::DEVICE_REMOVED, &DevicePayload::from(&device)).map(drop)
+    }
+
+    fn device(&self, owner: &UserName, name: &DeviceName) -> Result<Device, StoreError> {
+        let user = self.user(owner)?.id;
+        there(self.lookup.device(user, name)?, || {
+            Refused::DeviceUnknown(owner.clone(), name.clone())
+        })
+    }
+}
