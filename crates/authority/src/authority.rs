@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use clock::Clock;
 use pki::{Csr, DualResolver, Profile, Timestamp, dual_resolver};
-use store::{Actor, CaGenerationId, CertificateId, Holder, Store};
+use store::{Actor, CaGenerationId, CertificateId, DeviceId, Holder, Refused, Store};
 use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
@@ -170,9 +170,21 @@ impl Authority {
         Ok(Issued { certificate, key })
     }
 
-    /// Reads and checks a request for a certificate.
-    pub fn read_csr(&self, pem: &str) -> Result<Csr, AuthorityError> {
-        Ok(Csr::from_pem(pem)?)
+    /// Reads and checks a request for a certificate of this device, or of one that is to be added: it is
+    /// signed by its key, and the key is nobody else's.
+    pub async fn read_csr(
+        &self,
+        pem: &str,
+        device: Option<DeviceId>,
+    ) -> Result<Csr, AuthorityError> {
+        let csr = Csr::from_pem(pem)?;
+        let of_a_ca = |issuer: &Arc<Issuer>| issuer.certificate().spki() == csr.public_key().spki();
+        if self.issuers().all().iter().any(of_a_ca) {
+            let refused = Refused::KeyOfAnother { whose: "the CA".to_owned() };
+            return Err(AuthorityError::Store(refused.into()));
+        }
+        self.issuance.store.key_check(csr.public_key().id(), device).await?;
+        Ok(csr)
     }
 
     /// Held while somebody looks whether there is a certificate and makes one if not.

@@ -55,6 +55,7 @@ impl Issuance {
         let serial = pki::Serial::from_random(random::bytes()?);
         let lifetime = Duration::from_secs(u64::from(request.days) * DAY);
         let validity = Validity::starting(self.now(), lifetime).within(signer.ca().validity());
+        let key = request.public_key.id();
         let unsigned = CertificateRequest {
             serial,
             profile: request.profile,
@@ -70,6 +71,7 @@ impl Issuance {
             not_before: validity.not_before,
             not_after: validity.not_after,
             issued_by: issuer.generation().id,
+            public_key: key,
             der: der.to_vec(),
             key: request.key.map(|pkcs8| store::NewKey { name: server_key(&serial), pkcs8 }),
             supersedes_within: request.supersedes_within,

@@ -186,6 +186,8 @@ fn kind_of_refusal(refused: &Refused) -> FailureKind {
         | Refused::DeviceExists(..)
         | Refused::CertificateExists(_)
         | Refused::CertificateRevoked { .. }
+        | Refused::KeyCompromised { .. }
+        | Refused::KeyOfAnother { .. }
         | Refused::AddressesUsedUp { .. } => FailureKind::Conflict,
         Refused::CaGenerationExists { .. }
         | Refused::CrlNumberUsed { .. }

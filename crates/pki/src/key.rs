@@ -277,6 +277,8 @@ pub enum KeyRefused {
     Weak(usize),
     /// It is RSA with more bits than peers can check.
     TooLong(usize),
+    /// It is a point written in its short form: the same key would have two hashes.
+    Compressed,
     /// It is of another kind.
     Unsupported,
 }
@@ -293,6 +295,10 @@ impl fmt::Display for KeyRefused {
                 f,
                 "the key is RSA of {bits} bits, which peers do not check; \
                  use {MAX_RSA_BITS} or fewer"
+            ),
+            Self::Compressed => f.write_str(
+                "the key is a compressed point, which few peers read; write it uncompressed: \
+                 `openssl ec -conv_form uncompressed`",
             ),
             Self::Unsupported => f.write_str(
                 "the key is of a kind that is not certified; use RSA, P-256, P-384 or Ed25519",
@@ -360,6 +366,9 @@ fn family_of(spki: &SubjectPublicKeyInfo<'_>) -> Result<KeyFamily, KeyRefused> {
 }
 
 fn curve_of(spki: &SubjectPublicKeyInfo<'_>) -> Result<KeyFamily, KeyRefused> {
+    if spki.subject_public_key.data.first() != Some(&UNCOMPRESSED) {
+        return Err(KeyRefused::Compressed);
+    }
     let parameters = spki.algorithm.parameters.as_ref().ok_or(KeyRefused::Malformed)?;
     let curve = parameters.as_oid().map_err(|_| KeyRefused::Unsupported)?;
     match curve.to_id_string().as_str() {
@@ -375,6 +384,8 @@ fn significant_bits(modulus: &[u8]) -> usize {
     (modulus.len() - zeros) * 8 - first.leading_zeros() as usize
 }
 
+/// The first octet of a point with both coordinates (SEC 1, section 2.3.3).
+const UNCOMPRESSED: u8 = 4;
 const KEY_ID_OCTETS: usize = 20;
 const MIN_RSA_BITS: usize = 2048;
 const MAX_RSA_BITS: usize = 8192;
@@ -407,6 +418,16 @@ mod tests {
     fn what_is_no_key_is_refused() {
         assert!(matches!(PrivateKey::from_pkcs8(b"no"), Err(KeyError::Unreadable)));
         assert_eq!(PublicKey::from_spki(b"no"), Err(KeyRefused::Malformed));
+    }
+
+    #[test]
+    fn a_key_in_another_spelling_is_refused() {
+        let key = PrivateKey::generate(KeyType::P256).unwrap();
+        let spki = key.public_key().spki();
+        let (algorithm, point) = (&spki[2..23], &spki[26..]);
+        let sign = 2 | (point[64] & 1);
+        let short = [&[0x30, 0x39], algorithm, &[0x03, 0x22, 0x00, sign], &point[1..33]].concat();
+        assert_eq!(PublicKey::from_spki(&short), Err(KeyRefused::Compressed));
     }
 
     #[test]

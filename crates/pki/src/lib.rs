@@ -19,6 +19,7 @@ mod hex;
 mod host_name;
 mod identity;
 mod key;
+mod key_id;
 mod local_signer;
 mod moment;
 pub mod ocsp;
@@ -43,6 +44,7 @@ pub use csr::{Csr, CsrError, csr_text};
 pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, identity, identity_from_pem};
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};
+pub use key_id::KeyId;
 pub use local_signer::{LocalSigner, NewCa};
 pub use pem::{PemError, certificate_to_pem, certificates_from_pem, to_pem};
 pub use profile::{

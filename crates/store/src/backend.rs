@@ -7,7 +7,7 @@
 
 use clock::{Clock, Timestamp};
 use names::{DeviceName, UserName};
-use pki::{CertificateId, IssuerId};
+use pki::{CertificateId, IssuerId, KeyId};
 use serde_json::Value;
 
 use crate::actor::Actor;
@@ -16,8 +16,8 @@ use crate::error::{Fault, StoreError};
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Lease, NewCaGeneration, NewCertificate,
-    NewCrl, Revocation, User, UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, NewCaGeneration,
+    NewCertificate, NewCrl, Revocation, User, UserDetail,
 };
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
@@ -77,6 +77,8 @@ pub(crate) trait Reading {
         &self,
         generation: CaGenerationId,
     ) -> Result<(Vec<Revocation>, EventId), StoreError>;
+    /// Whether a certificate for this key may be issued to this holder, or to a new one.
+    fn key_check(&self, key: &KeyId, holder: Option<&Holder>) -> Result<(), StoreError>;
     fn crl_latest(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError>;
     fn event_list(&self, after: EventId, limit: usize) -> Result<Vec<Event>, StoreError>;
     fn event_latest(&self) -> Result<EventId, StoreError>;
@@ -93,6 +95,8 @@ pub(crate) trait Lookup {
     fn certificate(&self, id: &CertificateId) -> Result<Option<Certificate>, StoreError>;
     /// A device's, oldest first.
     fn certificates_of(&self, device: DeviceId) -> Result<Vec<Certificate>, StoreError>;
+    /// Those for this key, whoever holds them, oldest first.
+    fn certificates_with_key(&self, key: &KeyId) -> Result<Vec<Certificate>, StoreError>;
     /// The other certificates of `of`'s holder that are not revoked.
     fn certificates_beside(&self, of: &CertificateId) -> Result<Vec<Certificate>, StoreError>;
     /// Those among them that were recorded before `of` and have been superseded.

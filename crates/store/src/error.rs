@@ -56,6 +56,18 @@ pub enum Refused {
         /// When.
         at: Timestamp,
     },
+    /// The key of the certificate was revoked as compromised.
+    KeyCompromised {
+        /// Whose it was.
+        whose: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The key of the certificate belongs to another holder.
+    KeyOfAnother {
+        /// Whose it is.
+        whose: String,
+    },
     /// A CA generation has that subject.
     CaGenerationExists {
         /// The subject.
@@ -227,6 +239,16 @@ impl fmt::Display for Refused {
             Self::CertificateRevoked { serial, .. } => {
                 write!(f, "the certificate {serial} is revoked already; nothing is left to do")
             }
+            Self::KeyCompromised { whose, at } => write!(
+                f,
+                "this key was revoked as compromised on {} (it was that of {whose}); make a new one: \
+                 whoever has the old one could use the new certificate",
+                at.date()
+            ),
+            Self::KeyOfAnother { whose } => write!(
+                f,
+                "this key is that of {whose}; make a key for each device, and a request with it"
+            ),
             Self::CaGenerationExists { subject } => write!(
                 f,
                 "the CA has a generation with the subject `{subject}`; give the new one another"

@@ -61,6 +61,7 @@ pub(crate) fn certificate(
         superseded_by: None,
         supersede_at: None,
         revocation: None,
+        public_key: new.public_key,
         der: new.der,
     };
     Ok(Committed { value, events })

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::thread;
 
 use names::{DeviceName, UserName};
+use pki::KeyId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backend::Reading;
 use crate::error::{OpenError, StoreError};
 use crate::event::{ChainReport, Event};
-use crate::ids::{CaGenerationId, EventId};
+use crate::ids::{CaGenerationId, DeviceId, EventId};
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Revocation, User, UserDetail,
 };
 use crate::secret::Secret;
 use crate::sqlite;
@@ -86,6 +87,13 @@ impl Reader {
     /// All certificates, oldest first.
     pub async fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError> {
         self.read(|records| records.certificate_list()).await
+    }
+
+    /// Whether a certificate for this key may be issued to this device, or to one that is to be added;
+    /// [`Refused`](crate::Refused) says whose it is. Recording the certificate asks the same.
+    pub async fn key_check(&self, key: KeyId, device: Option<DeviceId>) -> Result<(), StoreError> {
+        let holder = device.map(Holder::Device);
+        self.read(move |records| records.key_check(&key, holder.as_ref())).await
     }
 
     /// What the CRL of a CA generation has to list, in the order of revocation, and the last event

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clock::{Timestamp, unix_secs};
 use names::{DeviceName, RevocationReason, UserName};
-use pki::{CertificateId, Fingerprint, IssuerId, Serial};
+use pki::{CertificateId, Fingerprint, IssuerId, KeyId, Serial};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
@@ -109,6 +109,8 @@ pub struct Certificate {
     pub supersede_at: Option<Timestamp>,
     /// Whether and why it was revoked.
     pub revocation: Option<Revocation>,
+    /// The key that it is for.
+    pub public_key: KeyId,
     /// The certificate itself.
     #[serde(skip)]
     pub der: Vec<u8>,
@@ -138,9 +140,11 @@ pub struct NewCertificate {
     pub not_after: Timestamp,
     /// The CA generation that signed it.
     pub issued_by: CaGenerationId,
+    /// The key that it is for.
+    pub public_key: KeyId,
     /// The certificate itself.
     pub der: Vec<u8>,
-    /// Its key, where the gateway keeps it (its own leaves).
+    /// Its private key, where the gateway keeps it (its own leaves).
     pub key: Option<NewKey>,
     /// Every other certificate of this holder that is not revoked is superseded by
     /// this one: revoked once this one has connected, or after so long at the latest.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Now, VirtualClock};
-use pki::{CertificateId, CertificateStatus, IssuerId, RevocationReason, Timestamp};
+use pki::{CertificateId, CertificateStatus, IssuerId, KeyId, RevocationReason, Timestamp};
 
 use crate::backend::Writing;
 use crate::change::{Change, Proposal};
@@ -123,6 +123,7 @@ fn record(number: u64, device: i64, supersedes_within: Option<u64>) -> Change {
         not_before: later(0),
         not_after: later(1000),
         issued_by: CaGenerationId::from_row(1),
+        public_key: KeyId::of_spki(&number.to_be_bytes()),
         der: number.to_be_bytes().to_vec(),
         key: None,
         supersedes_within,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{Folder, clock};
-use pki::{CertificateId, CertificateStatus, RevocationReason};
+use pki::{CertificateId, CertificateStatus, KeyId, RevocationReason};
 use rusqlite::Connection;
 use store::{ChainReport, EventId, Store};
 
@@ -24,6 +24,7 @@ async fn a_store_of_format_1_opens_twice_with_all_its_records() {
         for certificate in &certificates {
             let der = certificate.der.clone().into();
             assert_eq!(CertificateId::of(&der), Ok(certificate.id));
+            assert_eq!(KeyId::of_certificate(&der), Ok(certificate.public_key));
         }
         let generation = store.ca_generation_list().await.unwrap().remove(0);
         let (revoked, _) = store.revocation_list(generation.id).await.unwrap();

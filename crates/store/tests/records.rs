@@ -9,8 +9,8 @@ use common::{
     ADMIN, Folder, add_ca, clock, device, device_certificate, id, later, open, serial, user,
 };
 use store::{
-    CertificateStatus, Crl, DeviceName, EventId, EventKind, Options, Refused, RevocationReason,
-    Secret, Store, StoreError,
+    CaGenerationId, CertificateStatus, Crl, DeviceId, DeviceName, EventId, EventKind, Holder,
+    NewCertificate, Options, Refused, RevocationReason, Secret, Store, StoreError,
 };
 
 #[tokio::test]
@@ -241,4 +241,79 @@ async fn what_the_ca_never_had_is_refused() {
     assert!(
         matches!(unknown, Err(StoreError::Refused(Refused::CertificateUnknown(s))) if s == serial(99))
     );
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_as_compromised_is_never_certified_again() {
+    let folder = Folder::new();
+    let (store, ca) = with_ca(&folder).await;
+    let phone = added(&store, "alice", "phone").await;
+    store.certificate_record(&ADMIN, device_certificate(7, phone, ca)).await.unwrap();
+    let reason = RevocationReason::KeyCompromise;
+    store.certificate_revoke(&ADMIN, &id(7), reason).await.unwrap();
+    let same_key = |number, holder| NewCertificate {
+        public_key: device_certificate(7, holder, ca).public_key,
+        ..device_certificate(number, holder, ca)
+    };
+    let compromised = Refused::KeyCompromised { whose: "alice/phone".into(), at: later(0) };
+    let refused = |result: Result<_, StoreError>| match result {
+        Err(StoreError::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    };
+    let again = store.certificate_record(&ADMIN, same_key(8, phone)).await.map(drop);
+    assert_eq!(refused(again), compromised);
+    // Nor under another name, nor once the device is gone.
+    store.device_remove(&ADMIN, &user("alice"), &device("phone")).await.unwrap();
+    let tablet = added(&store, "alice", "tablet").await;
+    let again = store.certificate_record(&ADMIN, same_key(9, tablet)).await.map(drop);
+    let of_the_time = Refused::KeyCompromised { whose: "device 1".into(), at: later(0) };
+    assert_eq!(refused(again), of_the_time);
+    let key = same_key(9, tablet).public_key;
+    assert_eq!(refused(store.key_check(key, None).await), of_the_time);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_holder_and_may_be_certified_for_it_again() {
+    let folder = Folder::new();
+    let (store, ca) = with_ca(&folder).await;
+    let phone = added(&store, "alice", "phone").await;
+    let tablet = added(&store, "bob", "tablet").await;
+    let first = device_certificate(7, phone, ca);
+    let key = first.public_key;
+    store.certificate_record(&ADMIN, first).await.unwrap();
+    let same_key = |number, holder| NewCertificate {
+        public_key: key,
+        ..device_certificate(number, holder, ca)
+    };
+    let taken = store.certificate_record(&ADMIN, same_key(8, tablet)).await.map(drop);
+    let of_phone = Refused::KeyOfAnother { whose: "alice/phone".into() };
+    assert!(matches!(taken, Err(StoreError::Refused(refused)) if refused == of_phone));
+    let renewed =
+        NewCertificate { supersedes_within: Some(Duration::from_secs(60)), ..same_key(9, phone) };
+    store.certificate_record(&ADMIN, renewed).await.unwrap();
+    assert!(store.key_check(key, Some(phone)).await.is_ok());
+    assert!(store.key_check(key, Some(tablet)).await.is_err());
+    // Removed without a compromise: it is nobody's.
+    store.device_remove(&ADMIN, &user("alice"), &device("phone")).await.unwrap();
+    store.certificate_record(&ADMIN, same_key(10, tablet)).await.unwrap();
+
+    let own = NewCertificate { holder: Holder::Gateway, ..device_certificate(11, tablet, ca) };
+    let key = own.public_key;
+    store.certificate_record(&ADMIN, own).await.unwrap();
+    let of_gateway = Refused::KeyOfAnother { whose: "the gateway".into() };
+    let taken = store.key_check(key, Some(tablet)).await;
+    assert!(matches!(taken, Err(StoreError::Refused(refused)) if refused == of_gateway));
+}
+
+/// A store that knows one CA.
+async fn with_ca(folder: &Folder) -> (Store, CaGenerationId) {
+    let store = open(folder);
+    let ca = add_ca(&store).await.id;
+    (store, ca)
+}
+
+/// A device of a user, who is added where there is none.
+async fn added(store: &Store, owner: &str, name: &str) -> DeviceId {
+    let _ = store.user_add(&ADMIN, &user(owner), None).await;
+    store.device_add(&ADMIN, &user(owner), &device(name)).await.expect("a new name").value.id
 }

@@ -28,7 +28,10 @@ impl Devices<'_> {
     ) -> Result<DeviceDetail, GatewayError> {
         fits_a_certificate(name)?;
         // A bad CSR is found before anything is recorded.
-        let csr = csr_pem.map(|pem| self.at.authority.read_csr(pem)).transpose()?;
+        let csr = match csr_pem {
+            Some(pem) => Some(self.at.authority.read_csr(pem, None).await?),
+            None => None,
+        };
         let added = self.at.store.device_add(actor, &name.user, &name.device).await?.value;
         if let Some(csr) = csr {
             self.at.authority.issue(actor, &added, KeyFrom::Csr(csr), None).await?;
@@ -57,7 +60,7 @@ impl Devices<'_> {
         csr_pem: &str,
     ) -> Result<DeviceDetail, GatewayError> {
         let detail = self.at.store.device_show(&name.user, &name.device).await?;
-        let csr = self.at.authority.read_csr(csr_pem)?;
+        let csr = self.at.authority.read_csr(csr_pem, Some(detail.device.id)).await?;
         let within = Some(supersede_within(self.at));
         self.at.authority.issue(actor, &detail.device, KeyFrom::Csr(csr), within).await?;
         self.show(name).await

@@ -166,13 +166,36 @@ fn requests_that_other_programs_write_are_taken() {
     for (name, bytes) in &forms {
         fs::write(cli.path(&format!("{name}.csr")), bytes).unwrap();
     }
-    for name in ["new", "mark", "utf-16", "margin", "der"] {
-        let added = cli.ok(&format!("device add alice/{name} --csr {name}.csr"));
-        assert!(added.starts_with(&format!("added device alice/{name} ")), "{added}");
+    let added = cli.ok("device add alice/phone --csr new.csr");
+    assert!(added.starts_with("added device alice/phone "), "{added}");
+    for name in ["mark", "utf-16", "margin", "der"] {
+        let renewed = cli.ok(&format!("device renew alice/phone --csr {name}.csr"));
+        assert!(renewed.starts_with("renewed device alice/phone\n"), "{renewed}");
     }
     fs::write(cli.path("noise.csr"), [0x30, 0x82, 0xff, 0xfe]).unwrap();
     let complaint = cli.fails(2, "device add alice/noise --csr noise.csr");
     assert!(complaint.starts_with("error: noise.csr is no certificate request\n"), "{complaint}");
+}
+
+#[test]
+fn a_key_is_certified_for_one_device_and_never_after_it_was_compromised() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    make_csr(&cli, "own.csr");
+    cli.ok("device add alice/phone --csr own.csr");
+    assert_eq!(
+        cli.fails(4, "device add alice/tablet --csr own.csr"),
+        "error: this key is that of alice/phone\n\
+         hint:  make a key for each device, and a request with it\n"
+    );
+    cli.fails(3, "device show alice/tablet");
+    cli.ok("device revoke alice/phone --reason key-compromise");
+    for again in ["device renew alice/phone", "device add alice/tablet"] {
+        let complaint = cli.fails(4, &format!("{again} --csr own.csr"));
+        let said =
+            "error: this key was revoked as compromised on [DATE] (it was that of alice/phone)\n";
+        assert!(complaint.starts_with(said), "{complaint}");
+    }
 }
 
 fn der(cli: &Cli, name: &str) -> Vec<u8> {

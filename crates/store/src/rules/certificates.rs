@@ -5,7 +5,7 @@ use names::RevocationReason;
 use pki::{CertificateId, IssuerId};
 use serde_json::json;
 
-use super::{Rules, there};
+use super::{Rules, check_key, there};
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
 use crate::ids::CaGenerationId;
@@ -118,6 +118,7 @@ impl Rules<'_> {
         if let Holder::Device(id) = new.holder {
             there(self.lookup.device_by_id(id)?, || Refused::DeviceGone)?;
         }
+        check_key(self.lookup, &new.public_key, Some(&new.holder))?;
         match self.lookup.certificate(id)? {
             Some(_) => Err(Refused::CertificateExists(new.serial).into()),
             None => Ok(()),

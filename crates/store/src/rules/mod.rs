@@ -19,8 +19,11 @@ use crate::payload;
 
 mod certificates;
 mod devices;
+mod keys;
 mod leases;
 mod users;
+
+pub(crate) use keys::check_key;
 
 /// The rules at work on one change.
 pub(crate) struct Rules<'a> {

@@ -2,7 +2,7 @@
 
 use clock::Timestamp;
 use names::{DeviceName, UserName};
-use pki::{CertificateId, IssuerId};
+use pki::{CertificateId, IssuerId, KeyId};
 use rusqlite::Connection;
 
 use super::column::seconds;
@@ -42,6 +42,10 @@ impl Lookup for Rows<'_> {
 
     fn certificates_of(&self, device: DeviceId) -> Result<Vec<Certificate>, StoreError> {
         rows::certificates_of(self.0, device)
+    }
+
+    fn certificates_with_key(&self, key: &KeyId) -> Result<Vec<Certificate>, StoreError> {
+        rows::certificates_with_key(self.0, key)
     }
 
     fn certificates_beside(&self, of: &CertificateId) -> Result<Vec<Certificate>, StoreError> {

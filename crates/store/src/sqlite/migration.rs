@@ -3,7 +3,7 @@
 //! All steps that a database needs are one transaction: killed in the middle, it has its former
 //! format still. The log is not touched. Steps are never changed once released.
 
-use pki::{CaCertificate, Fingerprint};
+use pki::{CaCertificate, Fingerprint, KeyId};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::{Fault, OpenError};
@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4866_5374;
 pub(super) const VERSION: u32 = STEPS.len() as u32;
 
 /// Step n brings version n to n + 1.
-const STEPS: [Step; 2] = [step_1, step_2];
+const STEPS: [Step; 3] = [step_1, step_2, step_3];
 
 /// Works inside the transaction that is open.
 type Step = fn(&Connection) -> Result<(), OpenError>;
@@ -48,6 +48,20 @@ fn step_2(conn: &Connection) -> Result<(), OpenError> {
     copy_generations(conn)?;
     copy_certificates(conn)?;
     Ok(conn.execute_batch(include_str!("schema_2_end.sql"))?)
+}
+
+fn step_3(conn: &Connection) -> Result<(), OpenError> {
+    conn.execute_batch(include_str!("schema_3.sql"))?;
+    let mut rows = conn.prepare("SELECT id, der FROM certificates")?;
+    let mut set = conn.prepare("UPDATE certificates SET public_key = ?2 WHERE id = ?1")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, der): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let key = KeyId::of_certificate(&der.into())
+            .map_err(|_| Fault::Unreadable { what: "certificate" })?;
+        set.execute(params![id, key.as_bytes()])?;
+    }
+    Ok(())
 }
 
 fn copy_generations(conn: &Connection) -> Result<(), OpenError> {

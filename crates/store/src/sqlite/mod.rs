@@ -21,6 +21,7 @@ use std::path::Path;
 
 use clock::{Clock, Now};
 use names::{DeviceName, UserName};
+use pki::KeyId;
 use rusqlite::Connection;
 
 use crate::backend::{Batch, Reading, Writing};
@@ -30,9 +31,9 @@ use crate::event::{ChainReport, Event};
 use crate::ids::{CaGenerationId, EventId};
 use crate::options::Options;
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Revocation, User, UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Revocation, User, UserDetail,
 };
-use crate::rules::Rules;
+use crate::rules::{Rules, check_key};
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 use error::is_failed_sync;
@@ -225,6 +226,10 @@ impl Reading for ReadOnly {
 
     fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError> {
         rows::certificate_list(&self.conn)
+    }
+
+    fn key_check(&self, key: &KeyId, holder: Option<&Holder>) -> Result<(), StoreError> {
+        check_key(&Rows(&self.conn), key, holder)
     }
 
     fn revocation_list(

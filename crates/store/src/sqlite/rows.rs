@@ -3,7 +3,7 @@
 use clock::Timestamp;
 use names::RevocationReason;
 use names::{DeviceName, UserName};
-use pki::{CertificateId, Fingerprint, IssuerId, Serial};
+use pki::{CertificateId, Fingerprint, IssuerId, KeyId, Serial};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 
 use super::column::event_id;
@@ -25,7 +25,7 @@ const DEVICE: &str = "SELECT d.id, d.user, u.name, d.name, d.enabled, d.added_at
 
 const CERTIFICATE: &str = "SELECT c.serial, c.holder, c.device, c.other, c.subject, c.not_before, \
      c.not_after, c.issued_by, c.recorded_at, c.connected_at, s.serial, c.supersede_at, \
-     r.at, r.reason, r.event, c.der, g.issuer, sg.issuer, c.hash \
+     r.at, r.reason, r.event, c.der, g.issuer, sg.issuer, c.hash, c.public_key \
      FROM certificates c JOIN ca_generations g ON g.id = c.issued_by \
      LEFT JOIN revocations r ON r.certificate = c.id \
      LEFT JOIN certificates s ON s.id = c.superseded_by \
@@ -104,6 +104,12 @@ pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<
 pub(crate) fn certificate(conn: &Connection, id: &CertificateId) -> Found<Option<Certificate>> {
     let sql = format!("{CERTIFICATE} WHERE g.issuer = ? AND c.serial = ?");
     first(conn, &sql, params![id.issuer.as_bytes(), id.serial.as_bytes()], certificate_row)
+}
+
+/// Those for this key, whoever holds them, oldest first.
+pub(crate) fn certificates_with_key(conn: &Connection, key: &KeyId) -> Found<Vec<Certificate>> {
+    let sql = format!("{CERTIFICATE} WHERE c.public_key = ? ORDER BY c.id");
+    list(conn, &sql, [key.as_bytes()], certificate_row)
 }
 
 /// The other certificates of `of`'s holder that are not revoked.
@@ -283,6 +289,7 @@ fn certificate_row(row: &Row<'_>) -> Found<Certificate> {
         superseded_by: successor(row)?,
         supersede_at: maybe_moment(row, 11, "deadline of a certificate")?,
         revocation: revocation_of(row, id, issued_by)?,
+        public_key: KeyId::from_bytes(row.get(19)?),
         der: row.get(15)?,
     })
 }

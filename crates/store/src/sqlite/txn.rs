@@ -157,7 +157,8 @@ impl Edit for Txn<'_> {
         };
         self.execute(
             "INSERT INTO certificates (serial, hash, holder, device, other, subject, not_before, \
-             not_after, issued_by, recorded_at, der) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             not_after, issued_by, recorded_at, public_key, der) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 new.serial.as_bytes(),
                 Fingerprint::of(&new.der).as_bytes(),
@@ -169,6 +170,7 @@ impl Edit for Txn<'_> {
                 seconds(new.not_after)?,
                 new.issued_by.get(),
                 seconds(at)?,
+                new.public_key.as_bytes(),
                 new.der,
             ],
         )

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clock::{Now, Timestamp, VirtualClock};
-use pki::IssuerId;
+use pki::{IssuerId, KeyId};
 use store::{
     Actor, CaGeneration, CaGenerationId, CertificateId, DeviceId, DeviceName, Holder,
     NewCaGeneration, NewCertificate, Secret, Serial, Snapshot, Store, UserName,
@@ -136,6 +136,7 @@ pub(crate) fn device_certificate(
         not_before: later(0),
         not_after: later(31_536_000),
         issued_by,
+        public_key: KeyId::of_spki(&number.to_be_bytes()),
         der: number.to_be_bytes().to_vec(),
         key: None,
         supersedes_within: None,
