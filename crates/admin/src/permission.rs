@@ -50,12 +50,16 @@ impl Permission {
             Request::UserAdd { .. }
             | Request::UserDisable { .. }
             | Request::UserEnable { .. }
+            | Request::UserRename { .. }
             | Request::UserRemove { .. }
             | Request::DeviceAdd { .. }
             | Request::DeviceRenew { .. }
             | Request::DeviceRevoke { .. }
             | Request::ConfigSet { .. }
-            | Request::Reload => Self::Change,
+            | Request::Reload
+            | Request::DeviceDisable { .. }
+            | Request::DeviceEnable { .. }
+            | Request::DeviceRemove { .. } => Self::Change,
             Request::Kick { .. } => Self::Disconnect,
             Request::ProfileMaterial { .. } => Self::Keys,
         }

@@ -20,6 +20,8 @@ pub enum Request {
     UserDisable { name: UserName },
     /// Let a disabled user in again. Answer: `Changed`.
     UserEnable { name: UserName },
+    /// Give the user another name, under which its devices come back. Answer: `Changed`.
+    UserRename { name: UserName, to: UserName },
     /// Revoke every certificate of the user, then forget user and devices. Answer: `Changed`.
     UserRemove { name: UserName },
     /// Record a device; with a CSR its certificate is issued at once. Answer: `Device`.
@@ -33,6 +35,13 @@ pub enum Request {
     DeviceRenew { device: DeviceName, csr_pem: String },
     /// Revoke every valid certificate of the device and close its session. Answer: `Changed`.
     DeviceRevoke { device: DeviceName, reason: RevocationReason },
+    /// Refuse the device from now on and close its session. Answer: `Changed`.
+    DeviceDisable { device: DeviceName },
+    /// Let a disabled device in again. Answer: `Changed`.
+    DeviceEnable { device: DeviceName },
+    /// Revoke every certificate of the device, then forget it: name and addresses are free again.
+    /// Answer: `Changed`.
+    DeviceRemove { device: DeviceName },
     /// What the device's profiles are made of. Makes key and certificate where there is none yet,
     /// or with `renew` new ones. Answer: `Profile`.
     ProfileMaterial { device: DeviceName, renew: bool },

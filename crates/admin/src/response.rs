@@ -147,7 +147,7 @@ pub enum DeviceState {
     Expired,
     /// Its last certificate is revoked.
     Revoked,
-    /// Its user is disabled.
+    /// It or its user is disabled.
     Disabled,
 }
 

@@ -75,6 +75,8 @@ pub enum GatewayError {
     Disabled {
         /// Which.
         device: DeviceName,
+        /// Whether it is its user that is disabled.
+        user: bool,
     },
     /// The device's certificate was revoked, so that no profile is made of it.
     Revoked {
@@ -131,7 +133,7 @@ impl Display for GatewayError {
             Self::NothingToRevoke { device } => {
                 write!(f, "device {device} has no certificate: there is nothing to revoke")
             }
-            Self::Disabled { device } => write!(f, "{device} is disabled"),
+            Self::Disabled { device, .. } => write!(f, "{device} is disabled"),
             Self::Revoked { device, at, reason } => {
                 let (date, why) = (at.date(), reason.word());
                 write!(f, "the certificate of {device} was revoked on {date} ({why})")

@@ -102,8 +102,11 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::NothingToRevoke { .. } => vec![
             "its first profile would issue one; `handfast user disable` keeps the user out".into(),
         ],
-        E::Disabled { device } => {
+        E::Disabled { device, user: true } => {
             vec![format!("let it in again first: handfast user enable {}", device.user)]
+        }
+        E::Disabled { device, user: false } => {
+            vec![format!("let it in again first: handfast device enable {device}")]
         }
         E::Revoked { device, .. } => vec![format!("if it may come back, {}", again(device))],
         E::Expired { device, .. } => vec![again(device)],

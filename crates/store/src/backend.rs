@@ -128,6 +128,7 @@ pub(crate) trait Edit {
     ) -> Result<CaGenerationId, StoreError>;
     fn user_insert(&mut self, name: &UserName, at: Timestamp) -> Result<UserId, StoreError>;
     fn user_set_enabled(&mut self, id: UserId, enabled: bool) -> Result<(), StoreError>;
+    fn user_set_name(&mut self, id: UserId, name: &UserName) -> Result<(), StoreError>;
     fn user_set_removed(&mut self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
     fn device_insert(
         &mut self,

@@ -22,6 +22,7 @@ pub(crate) enum Change {
     UserAdd { name: UserName, first_device: Option<DeviceName> },
     UserSetEnabled { name: UserName, enabled: bool },
     UserRemove { name: UserName },
+    UserRename { name: UserName, to: UserName },
     DeviceAdd { user: UserName, device: DeviceName },
     DeviceSetEnabled { user: UserName, device: DeviceName, enabled: bool },
     DeviceRevoke { user: UserName, device: DeviceName, reason: RevocationReason },

@@ -74,6 +74,8 @@ kinds! {
     USER_ENABLED = "user_enabled";
     /// A user was disabled.
     USER_DISABLED = "user_disabled";
+    /// A user got another name; certificates keep the former one until they are renewed.
+    USER_RENAMED = "user_renamed";
     /// A user was removed, with all devices.
     USER_REMOVED = "user_removed";
     /// A device was added and got its lease.

@@ -25,6 +25,14 @@ pub(crate) struct UserPayload {
     pub(crate) user_id: UserId,
 }
 
+/// A user with another name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RenamedPayload {
+    pub(crate) user: UserName,
+    pub(crate) user_id: UserId,
+    pub(crate) former: UserName,
+}
+
 /// About a device.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DevicePayload {

@@ -13,7 +13,8 @@ use pki::{CertificateId, CertificateStatus, Fingerprint};
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::payload::{
-    self, CertificatePayload, DevicePayload, RecordedPayload, RevokedPayload, UserPayload,
+    self, CertificatePayload, DevicePayload, RecordedPayload, RenamedPayload, RevokedPayload,
+    UserPayload,
 };
 use crate::records::{Certificate, Crl, Device, Holder, User};
 use crate::shards::Shards;
@@ -187,6 +188,7 @@ impl Snapshot {
             kind if *kind == EventKind::USER_ADDED => self.user_added(event),
             kind if *kind == EventKind::USER_ENABLED => self.user_enabled(event, true),
             kind if *kind == EventKind::USER_DISABLED => self.user_enabled(event, false),
+            kind if *kind == EventKind::USER_RENAMED => self.user_renamed(event),
             kind if *kind == EventKind::USER_REMOVED => self.user_removed(event),
             kind if *kind == EventKind::DEVICE_ADDED => self.device_added(event),
             kind if *kind == EventKind::DEVICE_ENABLED => self.device_enabled(event, true),
@@ -214,6 +216,19 @@ impl Snapshot {
         let user = User { enabled, ..User::clone(user) };
         self.users.insert(user_id, Arc::new(user));
         self.note(event, !enabled);
+        Ok(())
+    }
+
+    fn user_renamed(&mut self, event: &Event) -> Result<(), Unclear> {
+        let RenamedPayload { user: name, user_id, .. } = read(event)?;
+        let user = self.users.get(&user_id).ok_or(Unclear)?;
+        let user = User { name: name.clone(), ..User::clone(user) };
+        self.users.insert(user_id, Arc::new(user));
+        let own: Vec<_> = self.devices.values().filter(|d| d.user == user_id).cloned().collect();
+        for device in own {
+            let device = Device { user_name: name.clone(), ..Device::clone(&device) };
+            self.devices.insert(device.id, Arc::new(device));
+        }
         Ok(())
     }
 

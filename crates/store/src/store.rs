@@ -174,6 +174,18 @@ impl Store {
         self.change(actor, change).await.map(outcome::nothing_more)
     }
 
+    /// Gives a user another name; no event if it has that one. Certificates keep the former name until
+    /// they are renewed: the records decide.
+    pub async fn user_rename(
+        &self,
+        actor: &Actor,
+        name: &UserName,
+        to: &UserName,
+    ) -> Result<Committed<()>, StoreError> {
+        let change = Change::UserRename { name: name.clone(), to: to.clone() };
+        self.change(actor, change).await.map(outcome::nothing_more)
+    }
+
     /// Removes a user and its devices, frees their leases, and revokes their certificates, which
     /// stay on record.
     pub async fn user_remove(

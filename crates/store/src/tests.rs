@@ -85,7 +85,9 @@ fn everything() -> Vec<Change> {
         Change::UserSetEnabled { name: alice.clone(), enabled: true },
         Change::DeviceSetEnabled { user: alice.clone(), device: laptop, enabled: false },
         Change::DeviceRevoke { user: alice, device: phone, reason },
-        Change::UserRemove { name: bob },
+        Change::UserRename { name: bob, to: user("robert") },
+        Change::UserRemove { name: user("robert") },
+        Change::UserRename { name: user("alice"), to: user("alicia") },
         Change::CrlRecord(crl()),
         Change::SettingSet { name: "a".into(), value: "b".into() },
     ]

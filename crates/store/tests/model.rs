@@ -81,6 +81,10 @@ async fn change(store: &Store, seeded: &mut Seeded, ca: CaGenerationId, number: 
         5 => drop(store.device_set_enabled(&ADMIN, &name, &own, enabled).await),
         6 => drop(store.device_remove(&ADMIN, &name, &own).await),
         7 if seeded.below(3) == 0 => drop(store.user_remove(&ADMIN, &name).await),
+        7 => {
+            let to = user(&format!("user-{}", seeded.below(4)));
+            drop(store.user_rename(&ADMIN, &name, &to).await);
+        }
         8 => drop(store.certificate_revoke(&ADMIN, &any, reason).await),
         9 => drop(store.certificate_mark_connected(&any).await),
         _ => {

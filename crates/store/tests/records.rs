@@ -317,3 +317,27 @@ async fn added(store: &Store, owner: &str, name: &str) -> DeviceId {
     let _ = store.user_add(&ADMIN, &user(owner), None).await;
     store.device_add(&ADMIN, &user(owner), &device(name)).await.expect("a new name").value.id
 }
+
+#[tokio::test]
+async fn a_user_with_another_name_keeps_devices_and_certificates() {
+    let folder = Folder::new();
+    let (store, ca) = with_ca(&folder).await;
+    let phone = added(&store, "alice", "phone").await;
+    store.certificate_record(&ADMIN, device_certificate(7, phone, ca)).await.unwrap();
+    let (alice, alicia) = (user("alice"), user("alicia"));
+    store.user_rename(&ADMIN, &alice, &alicia).await.unwrap();
+    assert!(store.user_rename(&ADMIN, &alicia, &alicia).await.unwrap().is_unchanged());
+    let gone = store.user_show(&alice).await;
+    assert!(matches!(gone, Err(StoreError::Refused(Refused::UserUnknown(_)))));
+    let shown = store.device_show(&alicia, &device("phone")).await.unwrap();
+    assert_eq!(shown.device.user_name, alicia);
+    assert_eq!(shown.certificates.len(), 1);
+    let snapshot = store.snapshot();
+    let (owner, device) = snapshot.identity(&id(7)).unwrap();
+    assert_eq!((&owner.name, &device.user_name), (&alicia, &alicia));
+    assert_eq!(snapshot.status(&id(7)), CertificateStatus::Good);
+    // The former name is free, and one that is taken is not given.
+    added(&store, "alice", "phone").await;
+    let taken = store.user_rename(&ADMIN, &alicia, &alice).await;
+    assert!(matches!(taken, Err(StoreError::Refused(Refused::UserExists(name))) if name == alice));
+}

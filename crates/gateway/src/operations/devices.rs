@@ -1,4 +1,4 @@
-//! Devices: recorded, listed, renewed by CSR, revoked.
+//! Devices: recorded, listed, renewed by CSR, revoked, kept out, let in again, removed.
 
 use admin::names::DeviceName;
 use admin::response::{Changed, Device, DeviceDetail};
@@ -84,6 +84,39 @@ impl Devices<'_> {
             Some(event) => change.after(event, &committed.value).await,
             None => Ok(Changed::default()),
         }
+    }
+
+    pub(super) async fn set_enabled(
+        &self,
+        actor: &Actor,
+        name: &DeviceName,
+        enabled: bool,
+    ) -> Result<Changed, GatewayError> {
+        let change = self.before_change(name).await?;
+        let (user, device) = (&name.user, &name.device);
+        let committed = self.at.store.device_set_enabled(actor, user, device, enabled).await?;
+        match committed.events.last() {
+            Some(event) => change.after(event, &[]).await,
+            None => Ok(Changed::default()),
+        }
+    }
+
+    pub(super) async fn remove(
+        &self,
+        actor: &Actor,
+        name: &DeviceName,
+    ) -> Result<Changed, GatewayError> {
+        let change = self.before_change(name).await?;
+        let committed = self.at.store.device_remove(actor, &name.user, &name.device).await?;
+        match committed.events.last() {
+            Some(event) => change.after(event, &committed.value).await,
+            None => Ok(Changed::default()),
+        }
+    }
+
+    async fn before_change(&self, name: &DeviceName) -> Result<Before<'_>, GatewayError> {
+        let detail = self.at.store.device_show(&name.user, &name.device).await?;
+        Ok(Before::of(self.at, detail.certificates.iter().map(|c| c.id).collect()))
     }
 
     /// Every device with its certificates, by user and name.

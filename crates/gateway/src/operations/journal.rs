@@ -30,10 +30,14 @@ impl Deed {
             Request::UserAdd { name } => ("user added", name.to_string()),
             Request::UserDisable { name } => ("user disabled", name.to_string()),
             Request::UserEnable { name } => ("user enabled", name.to_string()),
+            Request::UserRename { name, to } => ("user renamed", format!("{name} to {to}")),
             Request::UserRemove { name } => ("user removed", name.to_string()),
             Request::DeviceAdd { device, .. } => ("device added", device.to_string()),
             Request::DeviceRenew { device, .. } => ("device renewed", device.to_string()),
             Request::DeviceRevoke { device, .. } => ("device revoked", device.to_string()),
+            Request::DeviceDisable { device } => ("device disabled", device.to_string()),
+            Request::DeviceEnable { device } => ("device enabled", device.to_string()),
+            Request::DeviceRemove { device } => ("device removed", device.to_string()),
             Request::ProfileMaterial { device, renew: true } => {
                 ("profile renewed", device.to_string())
             }

@@ -74,6 +74,7 @@ async fn carry_out(
         Q::UserShow { name } => Users { at }.show(&name).await.map(R::User),
         Q::UserDisable { name } => Users { at }.set_enabled(by, &name, false).await.map(R::Changed),
         Q::UserEnable { name } => Users { at }.set_enabled(by, &name, true).await.map(R::Changed),
+        Q::UserRename { name, to } => Users { at }.rename(by, &name, &to).await.map(R::Changed),
         Q::UserRemove { name } => Users { at }.remove(by, &name).await.map(R::Changed),
         Q::DeviceAdd { device, csr_pem } => {
             Devices { at }.add(by, &device, csr_pem.as_deref()).await.map(R::Device)
@@ -86,6 +87,13 @@ async fn carry_out(
         Q::DeviceRevoke { device, reason } => {
             Devices { at }.revoke(by, &device, reason).await.map(R::Changed)
         }
+        Q::DeviceDisable { device } => {
+            Devices { at }.set_enabled(by, &device, false).await.map(R::Changed)
+        }
+        Q::DeviceEnable { device } => {
+            Devices { at }.set_enabled(by, &device, true).await.map(R::Changed)
+        }
+        Q::DeviceRemove { device } => Devices { at }.remove(by, &device).await.map(R::Changed),
         Q::ProfileMaterial { device, renew } => {
             Material { at }.of(by, &device, renew).await.map(Box::new).map(R::Profile)
         }

@@ -1,7 +1,8 @@
-//! Users: added with their first device, listed, kept out, let in again, removed.
+//! Users: added with their first device, listed, kept out, let in again, renamed, removed.
 
 use ::names::UserName;
 use admin::names::DeviceName;
+use admin::request::KickTarget;
 use admin::response::{Changed, User, UserDetail};
 use store::{Actor, CertificateId};
 
@@ -52,6 +53,27 @@ impl Users<'_> {
             Some(event) => change.after(event, &[]).await,
             None => Ok(Changed::default()),
         }
+    }
+
+    /// Open sessions have the former name, and are closed: their clients come back under the other one.
+    pub(super) async fn rename(
+        &self,
+        actor: &Actor,
+        name: &UserName,
+        to: &UserName,
+    ) -> Result<Changed, GatewayError> {
+        let before = self.at.store.user_show(name).await?;
+        for device in &before.devices {
+            let device = device.device.name.clone();
+            fits_a_certificate(&DeviceName { user: to.clone(), device })?;
+        }
+        let change = Before::of(self.at, certificates(&before));
+        let committed = self.at.store.user_rename(actor, name, to).await?;
+        let Some(event) = committed.events.last() else { return Ok(Changed::default()) };
+        let closed = self.at.doors.kick(&KickTarget::User { name: name.clone() }).await;
+        let mut changed = change.after(event, &[]).await?;
+        changed.sessions_closed = u32::try_from(closed.len()).unwrap_or(u32::MAX);
+        Ok(changed)
     }
 
     pub(super) async fn remove(

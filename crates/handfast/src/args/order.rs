@@ -241,6 +241,9 @@ fn understand_user(command: typed::User) -> Result<Request, Failure> {
         typed::User::Show { name } => Request::UserShow { name: user_name(name)? },
         typed::User::Disable { name } => Request::UserDisable { name: user_name(name)? },
         typed::User::Enable { name } => Request::UserEnable { name: user_name(name)? },
+        typed::User::Rename { name, to } => {
+            Request::UserRename { name: user_name(name)?, to: user_name(to)? }
+        }
         typed::User::Remove { name } => Request::UserRemove { name: user_name(name)? },
     })
 }
@@ -277,6 +280,18 @@ fn understand_device(command: typed::Device) -> Result<Action, Failure> {
             device: device_name(&device)?,
             reason: revoke_reason(reason),
         }),
+        typed::Device::Disable { device } => {
+            Action::Ask(Request::DeviceDisable { device: device_name(&device)? })
+        }
+        typed::Device::Enable { device } => {
+            Action::Ask(Request::DeviceEnable { device: device_name(&device)? })
+        }
+        typed::Device::Remove { device } if !device.contains('/') => {
+            return Err(whole_user_or_device(&device));
+        }
+        typed::Device::Remove { device } => {
+            Action::Ask(Request::DeviceRemove { device: device_name(&device)? })
+        }
     })
 }
 
@@ -408,6 +423,13 @@ fn bad_name(text: &str, error: &NameError) -> Failure {
         .caused_by(error)
         .hint(error.hint())
         .hint("a device is named USER/DEVICE: alice/phone")
+}
+
+/// What is forgotten is named whole.
+fn whole_user_or_device(user: &str) -> Failure {
+    Failure::new(FailureKind::Usage, format!("{user:?} names no device"))
+        .hint(format!("name the device: `handfast device remove {user}/default`"))
+        .hint(format!("or remove the user with all devices: `handfast user remove {user}`"))
 }
 
 fn device_without_name(user: &str) -> Failure {

@@ -191,6 +191,12 @@ pub(crate) enum User {
     Disable { name: String },
     /// Let a disabled user in again
     Enable { name: String },
+    /// Give a user another name; certificates keep the former one until they are renewed
+    Rename {
+        name: String,
+        #[arg(value_name = "NEW_NAME")]
+        to: String,
+    },
     /// Revoke everything a user has, and forget it
     Remove { name: String },
 }
@@ -233,6 +239,21 @@ pub(crate) enum Device {
         /// Why; it stands in the CRL
         #[arg(long, value_enum, default_value_t = Reason::Unspecified)]
         reason: Reason,
+    },
+    /// Refuse a device from now on, and close its session; records stay
+    Disable {
+        #[arg(value_name = "USER[/DEVICE]")]
+        device: String,
+    },
+    /// Let a disabled device in again
+    Enable {
+        #[arg(value_name = "USER[/DEVICE]")]
+        device: String,
+    },
+    /// Revoke a device's certificates, and forget it; its name and addresses are free again
+    Remove {
+        #[arg(value_name = "USER/DEVICE")]
+        device: String,
     },
 }
 

@@ -41,11 +41,23 @@ fn words(request: &Request) -> (String, String) {
         Request::UserEnable { name } => {
             (format!("enabled user {name}"), format!("user {name} is enabled"))
         }
+        Request::UserRename { name, to } => {
+            (format!("renamed user {name} to {to}"), format!("user {name} has that name"))
+        }
         Request::UserRemove { name } => {
             (format!("removed user {name}"), format!("user {name} is removed"))
         }
         Request::DeviceRevoke { device, .. } => {
             (format!("revoked device {device}"), format!("device {device} is revoked"))
+        }
+        Request::DeviceDisable { device } => {
+            (format!("disabled device {device}"), format!("device {device} is disabled"))
+        }
+        Request::DeviceEnable { device } => {
+            (format!("enabled device {device}"), format!("device {device} is enabled"))
+        }
+        Request::DeviceRemove { device } => {
+            (format!("removed device {device}"), format!("device {device} is removed"))
         }
         _ => ("done".into(), "it is so".into()),
     }

@@ -252,3 +252,49 @@ fn openssl(cli: &Cli, arguments: &[&str]) -> String {
     let output = run.expect("openssl is not installed: apt-get install openssl");
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
+
+#[test]
+fn a_device_is_disabled_enabled_and_removed_and_its_name_used_again() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    cli.ok("device add alice/phone");
+    cli.ok("profile alice/phone --out files");
+    assert_eq!(cli.ok("device disable alice/phone"), "disabled device alice/phone\n");
+    let again = "device alice/phone is disabled already; nothing was changed\n";
+    assert_eq!(cli.ok("device disable alice/phone"), again);
+    assert!(cli.ok("device show alice/phone").contains("disabled"));
+    let refused = cli.fails(4, "profile alice/phone --renew --out more");
+    assert!(refused.contains("handfast device enable alice/phone\n"), "{refused}");
+    assert!(cli.ok("device show alice").contains("new"), "the others are as before");
+    assert_eq!(cli.ok("device enable alice/phone"), "enabled device alice/phone\n");
+    assert_eq!(
+        cli.ok("device remove alice/phone"),
+        "removed device alice/phone: 1 certificate revoked, CRL 2 signed\n\
+         revoked certificate [SERIAL]\n"
+    );
+    cli.fails(3, "device show alice/phone");
+    assert_eq!(
+        cli.ok("device add alice/phone"),
+        "added device alice/phone with 10.71.0.3, [ULA]::3\n\
+         next: handfast profile alice/phone --out DIR\n"
+    );
+    let whole = cli.fails(2, "device remove alice");
+    assert!(whole.contains("handfast user remove alice"), "{whole}");
+}
+
+#[test]
+fn a_user_is_renamed_with_all_devices() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    cli.ok("user add bob");
+    cli.ok("profile alice --out files");
+    assert_eq!(cli.ok("user rename alice alicia"), "renamed user alice to alicia\n");
+    assert_eq!(
+        cli.ok("user rename alicia alicia"),
+        "user alicia has that name already; nothing was changed\n"
+    );
+    assert!(cli.ok("device show alicia").contains("active"));
+    cli.fails(3, "user show alice");
+    cli.fails(4, "user rename bob alicia");
+    cli.fails(2, "user rename bob all");
+}

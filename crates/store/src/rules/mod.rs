@@ -58,6 +58,7 @@ impl<'a> Rules<'a> {
             Change::UserAdd { name, first_device } => self.user_add(name, first_device.as_ref()),
             Change::UserSetEnabled { name, enabled } => self.user_set_enabled(name, *enabled),
             Change::UserRemove { name } => self.user_remove(name),
+            Change::UserRename { name, to } => self.user_rename(name, to),
             Change::DeviceAdd { user, device } => self.device_add(user, device),
             Change::DeviceSetEnabled { user, device, enabled } => {
                 self.device_set_enabled(user, device, *enabled)

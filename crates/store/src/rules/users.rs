@@ -1,11 +1,11 @@
-//! Users: added with their first device, kept out, let in, removed.
+//! Users: added with their first device, kept out, let in, renamed, removed.
 
 use names::{DeviceName, UserName};
 
 use super::{Rules, there};
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
-use crate::payload::UserPayload;
+use crate::payload::{RenamedPayload, UserPayload};
 use crate::records::User;
 
 impl Rules<'_> {
@@ -14,9 +14,7 @@ impl Rules<'_> {
         name: &UserName,
         first_device: Option<&DeviceName>,
     ) -> Result<(), StoreError> {
-        if self.lookup.user(name)?.is_some() {
-            return Err(Refused::UserExists(name.clone()).into());
-        }
+        self.name_is_free(name)?;
         let id = self.edit.user_insert(name, self.at())?;
         let payload = UserPayload { user: name.clone(), user_id: id };
         self.record(&EventKind::USER_ADDED, &payload)?;
@@ -37,6 +35,17 @@ impl Rules<'_> {
         self.record(&kind, &UserPayload::from(&user)).map(drop)
     }
 
+    pub(super) fn user_rename(&mut self, name: &UserName, to: &UserName) -> Result<(), StoreError> {
+        let user = self.user(name)?;
+        if name == to {
+            return Ok(());
+        }
+        self.name_is_free(to)?;
+        self.edit.user_set_name(user.id, to)?;
+        let payload = RenamedPayload { user: to.clone(), user_id: user.id, former: name.clone() };
+        self.record(&EventKind::USER_RENAMED, &payload).map(drop)
+    }
+
     pub(super) fn user_remove(&mut self, name: &UserName) -> Result<(), StoreError> {
         let user = self.user(name)?;
         for device in self.lookup.devices_of(user.id)? {
@@ -44,6 +53,13 @@ impl Rules<'_> {
         }
         self.edit.user_set_removed(user.id, self.at())?;
         self.record(&EventKind::USER_REMOVED, &UserPayload::from(&user)).map(drop)
+    }
+
+    fn name_is_free(&self, name: &UserName) -> Result<(), StoreError> {
+        match self.lookup.user(name)? {
+            Some(_) => Err(Refused::UserExists(name.clone()).into()),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn user(&self, name: &UserName) -> Result<User, StoreError> {

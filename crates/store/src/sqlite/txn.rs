@@ -110,6 +110,11 @@ impl Edit for Txn<'_> {
         self.execute("UPDATE users SET enabled = ? WHERE id = ?", params![enabled, id.get()])
     }
 
+    fn user_set_name(&mut self, id: UserId, name: &UserName) -> Result<(), StoreError> {
+        let sql = "UPDATE users SET name = ? WHERE id = ?";
+        self.execute(sql, params![name.as_str(), id.get()])
+    }
+
     fn user_set_removed(&mut self, id: UserId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE users SET removed_at = ? WHERE id = ?";
         self.execute(sql, [seconds(at)?, id.get()])
