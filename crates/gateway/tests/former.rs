@@ -44,7 +44,7 @@ async fn a_folder_of_format_1_opens_twice_with_everything_that_was_in_it() {
         let Response::Check(report) = ask(&gateway, Request::Check).await.expect("checked") else {
             panic!("no report");
         };
-        for subject in ["event chain", "CA", "CRL", "device certificates"] {
+        for subject in ["event chain", "records", "CA", "CRL", "device certificates"] {
             let finding = report.findings.iter().find(|f| f.subject == subject).expect(subject);
             assert_eq!(finding.level, Level::Good, "{finding:?}");
         }

@@ -163,7 +163,9 @@ async fn a_crl_that_expired_while_nothing_ran_is_signed_at_the_next_start() {
     let report = ask(&gateway, Request::Check).await.expect("checked");
     let Response::Check(report) = report else { panic!("{report:?}") };
     let of = |subject: &str| report.findings.iter().find(|f| f.subject == subject).cloned();
-    for subject in ["CRL", "event chain", "CA", "settings", "data folder", "gateway certificate"] {
+    for subject in
+        ["CRL", "event chain", "records", "CA", "settings", "data folder", "gateway certificate"]
+    {
         let finding = of(subject).expect(subject);
         assert_eq!(finding.level, Level::Good, "{finding:?}");
     }

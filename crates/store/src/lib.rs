@@ -11,6 +11,7 @@
 //! acknowledged before is still there.
 
 mod actor;
+mod audit;
 mod backend;
 mod chain;
 mod change;
@@ -38,6 +39,7 @@ pub use names::{DeviceName, NameError, RevocationReason, UserName};
 pub use pki::{CertificateId, CertificateStatus, Serial, SerialError};
 
 pub use actor::Actor;
+pub use audit::Difference;
 pub use change::Committed;
 pub use error::{Cause, Fault, OpenError, Refused, StoreError};
 pub use event::{ChainFault, ChainReport, Event, EventKind};

@@ -6,12 +6,12 @@
 
 use clock::{Timestamp, unix_secs};
 use names::{DeviceName, RevocationReason, UserName};
-use pki::{CertificateId, Fingerprint, IssuerId, Serial};
+use pki::{CertificateId, Fingerprint, IssuerId, KeyId, Serial};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, UserId};
 use crate::records::{Certificate, Device, Holder, Lease, User};
 
@@ -81,6 +81,9 @@ pub(crate) struct RecordedPayload {
     #[serde(flatten)]
     pub(crate) certificate: CertificatePayload,
     pub(crate) sha256: Fingerprint,
+    /// Which key it is for; absent in events from before keys were known by their hash.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) key: Option<KeyId>,
     #[serde(with = "unix_secs")]
     pub(crate) not_after: Timestamp,
     /// Those that it takes the place of, at `supersede_at` at the latest.
@@ -179,3 +182,91 @@ pub(crate) fn of<T: DeserializeOwned>(event: &Event) -> Option<T> {
 
 /// The field that says which version a payload is of.
 const VERSION_FIELD: &str = "v";
+
+/// An event that says less than events of today.
+pub(crate) struct Legacy(Option<LegacyCertificate>);
+
+/// What every event about a certificate has said.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LegacyCertificate {
+    pub(crate) issued_by: CaGenerationId,
+    pub(crate) serial: Serial,
+    #[serde(default)]
+    supersedes: Vec<Serial>,
+    #[serde(default)]
+    supersede_at: Option<u64>,
+}
+
+impl Legacy {
+    /// Where it is about a certificate.
+    pub(crate) fn certificate(&self) -> Option<&LegacyCertificate> {
+        self.0.as_ref()
+    }
+}
+
+impl LegacyCertificate {
+    /// Those whose end it announces without a date.
+    pub(crate) fn undated(&self) -> impl Iterator<Item = &Serial> {
+        self.supersedes.iter().filter(|_| self.supersede_at.is_none())
+    }
+}
+
+/// Where the event is of a former version, or lacks a field that was added since.
+pub(crate) fn legacy(event: &Event) -> Option<Legacy> {
+    let current = event.payload.get(VERSION_FIELD).is_some();
+    let lacks_key =
+        event.kind == EventKind::CERTIFICATE_RECORDED && event.payload.get("key").is_none();
+    if current && !lacks_key {
+        return None;
+    }
+    Some(Legacy(LegacyCertificate::deserialize(&event.payload).ok()))
+}
+
+/// Adds to a former event what it leaves out: who issued the certificate, and from its row what that is.
+pub(crate) fn complete(event: &mut Event, issuer: Option<IssuerId>, row: Option<&Certificate>) {
+    let Value::Object(fields) = &mut event.payload else { return };
+    let was_unversioned = fields.insert(VERSION_FIELD.to_owned(), VERSION.into()).is_none();
+    let mut add = |name: &str, value: Value| {
+        fields.entry(name).or_insert(value);
+    };
+    if let Some(issuer) = issuer {
+        add("issuer", Value::String(issuer.to_string()));
+    }
+    if let Some(row) = row {
+        add("sha256", Value::String(row.fingerprint.to_string()));
+        add("key", Value::String(row.public_key.to_string()));
+    }
+    if !was_unversioned {
+        return;
+    }
+    if let (Some(issuer), Some(Value::Array(former))) = (issuer, fields.get("supersedes")) {
+        let of = vec![Value::String(issuer.to_string()); former.len()];
+        fields.insert("supersedes_of".to_owned(), Value::Array(of));
+    }
+    let other = fields.get("holder").filter(|holder| *holder != GATEWAY).cloned();
+    if let (Some(other), None) = (other, fields.get("device_id")) {
+        fields.entry("other").or_insert(other);
+    }
+}
+
+/// The generation that an event added, with the serial number of its certificate.
+pub(crate) fn generation_of(event: &Event) -> Option<(CaGenerationId, Serial)> {
+    #[derive(Deserialize)]
+    struct Added {
+        id: CaGenerationId,
+        serial: Serial,
+    }
+    let Added { id, serial } = Added::deserialize(&event.payload).ok()?;
+    Some((id, serial))
+}
+
+/// The setting that an event set, and its value.
+pub(crate) fn setting_of(event: &Event) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Set {
+        name: String,
+        value: String,
+    }
+    let Set { name, value } = Set::deserialize(&event.payload).ok()?;
+    Some((name, value))
+}

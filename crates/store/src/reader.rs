@@ -9,6 +9,7 @@ use names::{DeviceName, UserName};
 use pki::KeyId;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::audit::Difference;
 use crate::backend::Reading;
 use crate::error::{OpenError, StoreError};
 use crate::event::{ChainReport, Event};
@@ -129,6 +130,19 @@ impl Reader {
             let report = sqlite::ReadOnly::open(&path)
                 .and_then(|records| records.chain_verify().map_err(OpenError::Storage));
             let _ = reply.send(report);
+        })?;
+        answer.await.unwrap_or(Err(OpenError::Absent(self.path.to_path_buf())))
+    }
+
+    /// Where the records are not what the log says: somebody changed them beside the store. Takes its
+    /// time, on a thread of its own.
+    pub async fn audit(&self) -> Result<Vec<Difference>, OpenError> {
+        let (reply, answer) = oneshot::channel();
+        let path = Arc::clone(&self.path);
+        spawn("store-audit", &self.path, move || {
+            let differences = sqlite::ReadOnly::open(&path)
+                .and_then(|records| records.audit().map_err(OpenError::from));
+            let _ = reply.send(differences);
         })?;
         answer.await.unwrap_or(Err(OpenError::Absent(self.path.to_path_buf())))
     }

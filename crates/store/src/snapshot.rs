@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clock::{Timestamp, unix_secs};
 use names::RevocationReason;
-use pki::{CertificateId, CertificateStatus, Fingerprint};
+use pki::{CertificateId, CertificateStatus, Fingerprint, KeyId};
 
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
@@ -37,6 +37,8 @@ pub struct CertificateEntry {
     pub id: CertificateId,
     /// Which one it is, bit for bit.
     pub fingerprint: Fingerprint,
+    /// The key that it is for.
+    pub public_key: KeyId,
     /// Whom it names.
     pub holder: Holder,
     /// Valid until.
@@ -177,10 +179,16 @@ impl Snapshot {
     ) -> Result<Snapshot, Unclear> {
         let mut next = self.clone();
         for event in events {
-            next.apply(event)?;
-            next.through = Some(event.id);
+            next.fold(event)?;
         }
         Ok(next)
+    }
+
+    /// Moves this one on by an event, for whoever builds one from the log.
+    pub(crate) fn fold(&mut self, event: &Event) -> Result<(), Unclear> {
+        self.apply(event)?;
+        self.through = Some(event.id);
+        Ok(())
     }
 
     fn apply(&mut self, event: &Event) -> Result<(), Unclear> {
@@ -270,7 +278,7 @@ impl Snapshot {
                 entry.supersede_at = dates.into_iter().flatten().min();
             })?;
         }
-        let entry = payload.into_entry();
+        let entry = payload.into_entry().ok_or(Unclear)?;
         self.certificates.insert(entry.id, Arc::new(entry));
         Ok(())
     }
@@ -341,17 +349,19 @@ impl RecordedPayload {
             .map(|(issuer, serial)| CertificateId { issuer: *issuer, serial: *serial })
     }
 
-    fn into_entry(self) -> CertificateEntry {
-        CertificateEntry {
+    /// Nothing where it does not say which key it is for.
+    fn into_entry(self) -> Option<CertificateEntry> {
+        Some(CertificateEntry {
             id: self.certificate.id,
             fingerprint: self.sha256,
+            public_key: self.key?,
             holder: self.certificate.holder.to_holder(),
             not_after: self.not_after,
             issued_by: self.certificate.issued_by,
             revoked: None,
             connected: false,
             supersede_at: None,
-        }
+        })
     }
 }
 
@@ -360,6 +370,7 @@ impl From<&Certificate> for CertificateEntry {
         Self {
             id: certificate.id,
             fingerprint: certificate.fingerprint,
+            public_key: certificate.public_key,
             holder: certificate.holder.clone(),
             not_after: certificate.not_after,
             issued_by: certificate.issued_by,

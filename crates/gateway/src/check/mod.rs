@@ -16,6 +16,7 @@ pub(crate) use sessions::shared_profiles;
 /// Everything, in the order in which a person would look.
 pub(crate) async fn check(at: &Context) -> CheckReport {
     let mut findings = RecordsCheck { at }.findings().await;
+    findings.insert(1, RecordsCheck { at }.audit().await);
     findings.push(machine::settings(at));
     findings.push(machine::pushes(at));
     findings.extend(machine::machine(at));

@@ -1,5 +1,7 @@
 //! The records and what is made of them: event chain, CA, CRL, certificates near their end.
 
+use std::collections::BTreeSet;
+
 use admin::response::Finding;
 use authority::{Issuer, Issuers};
 use clock::Timestamp;
@@ -50,6 +52,25 @@ impl RecordsCheck<'_> {
         }
     }
 
+    /// The rows beside the log.
+    pub(crate) async fn audit(&self) -> Finding {
+        const SUBJECT: &str = "records";
+        let differences = match self.at.store.audit().await {
+            Ok(differences) => differences,
+            Err(error) => {
+                let seen = format!("they can't be read: {error}");
+                return bad(SUBJECT, seen, "restore the data folder from a backup");
+            }
+        };
+        if differences.is_empty() {
+            return good(SUBJECT, "they are what the log says");
+        }
+        let more = differences.len().saturating_sub(NAMED);
+        let named: Vec<_> = differences.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        bad(SUBJECT, format!("{}{more}", named.join("; ")), CHANGED_BESIDE_US)
+    }
+
     fn ca_life(&self, issuers: &Issuers, issuer: &Issuer) -> Finding {
         let subject = &which("CA", issuers, issuer);
         let not_after = issuer.generation().not_after;
@@ -84,6 +105,18 @@ impl RecordsCheck<'_> {
             revocations.iter().filter(|r| !crl.revoked().contains_key(&r.id.serial)).count();
         if missing > 0 {
             return bad(subject, format!("{missing} revoked certificates are not on it"), mend);
+        }
+        let known: BTreeSet<_> = revocations.iter().map(|r| r.id.serial).collect();
+        if let Some(extra) = crl.revoked().keys().find(|serial| !known.contains(serial)) {
+            return bad(
+                subject,
+                format!("the certificate {extra} is on it, and not revoked in the records"),
+                CHANGED_BESIDE_US,
+            );
+        }
+        if crl.number() != Some(row.number) {
+            let seen = format!("the records say number {}, and it has another", row.number);
+            return bad(subject, seen, CHANGED_BESIDE_US);
         }
         let now = self.at.now();
         let until = crl.next_update();
@@ -163,5 +196,7 @@ fn readable(der: &[u8], ca: &CaCertificate) -> Result<Crl, pki::CrlError> {
     Ok(crl)
 }
 
+const CHANGED_BESIDE_US: &str = "somebody changed the database beside handfast: keep the data folder as evidence \
+     and restore it from a backup; until then revoke or disable again what the log says";
 const SOON: i64 = 30;
 const NAMED: usize = 5;

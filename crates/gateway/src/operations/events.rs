@@ -84,7 +84,7 @@ fn flat(payload: &Value) -> BTreeMap<String, String> {
 }
 
 /// Fields for programs that repeat events on records; people have the serial number.
-const FOR_PROGRAMS: [&str; 4] = ["v", "issuer", "sha256", "supersedes_of"];
+const FOR_PROGRAMS: [&str; 5] = ["v", "issuer", "sha256", "key", "supersedes_of"];
 const MOST: u32 = 10_000;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 

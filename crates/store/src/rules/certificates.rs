@@ -52,6 +52,7 @@ impl Rules<'_> {
         let payload = RecordedPayload {
             certificate: self.describe(&recorded)?,
             sha256: recorded.fingerprint,
+            key: Some(recorded.public_key),
             not_after: recorded.not_after,
             supersedes: superseded.iter().map(|former| former.serial).collect(),
             supersedes_of: superseded.iter().map(|former| former.issuer).collect(),

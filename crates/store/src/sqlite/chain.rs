@@ -83,6 +83,20 @@ pub(crate) fn event_list(
     Ok(events)
 }
 
+/// All events in their order, one at a time.
+pub(crate) fn for_each_event(
+    conn: &Connection,
+    mut handle: impl FnMut(Event),
+) -> Result<(), Fault> {
+    let mut statement =
+        conn.prepare("SELECT id, at_ms, actor, kind, payload, hash FROM events ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        handle(event(row)?);
+    }
+    Ok(())
+}
+
 fn event(row: &Row<'_>) -> Result<Event, Fault> {
     let payload: String = row.get(4)?;
     let unreadable = |what| Fault::Unreadable { what };

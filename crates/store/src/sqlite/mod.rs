@@ -24,6 +24,7 @@ use names::{DeviceName, UserName};
 use pki::KeyId;
 use rusqlite::Connection;
 
+use crate::audit::{self, Audit, Difference};
 use crate::backend::{Batch, Reading, Writing};
 use crate::change::Proposal;
 use crate::error::{Fault, OpenError, StoreError};
@@ -185,6 +186,22 @@ impl ReadOnly {
     /// Recomputes every hash of the log.
     pub(crate) fn chain_verify(&self) -> Result<ChainReport, Fault> {
         chain::verify(&self.conn)
+    }
+
+    /// Compares the rows with what the log makes of its events, in one read transaction.
+    pub(crate) fn audit(&self) -> Result<Vec<Difference>, StoreError> {
+        let txn = self.conn.unchecked_transaction()?;
+        let rows = audit::Rows {
+            users: rows::user_list(&txn)?,
+            devices: rows::device_list(&txn)?,
+            certificates: rows::certificate_list(&txn)?,
+            generations: rows::ca_generation_list(&txn)?,
+            crls: rows::crl_list(&txn)?,
+            settings: rows::setting_list(&txn)?,
+        };
+        let mut audit = Audit::of(&rows);
+        chain::for_each_event(&txn, |event| audit.handle(event))?;
+        Ok(audit.differences())
     }
 }
 

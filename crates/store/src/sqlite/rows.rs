@@ -1,5 +1,7 @@
 //! Rows to records: the queries that the reader and the writer share.
 
+use std::collections::BTreeMap;
+
 use clock::Timestamp;
 use names::RevocationReason;
 use names::{DeviceName, UserName};
@@ -206,6 +208,12 @@ pub(crate) fn crl_latest(conn: &Connection, generation: CaGenerationId) -> Found
 
 pub(crate) fn setting(conn: &Connection, name: &str) -> Found<Option<String>> {
     first(conn, "SELECT value FROM settings WHERE name = ?", [name], |row| Ok(row.get(0)?))
+}
+
+pub(crate) fn setting_list(conn: &Connection) -> Found<BTreeMap<String, String>> {
+    let all =
+        list(conn, "SELECT name, value FROM settings", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(all.into_iter().collect())
 }
 
 pub(crate) fn secret(conn: &Connection, name: &str) -> Found<Option<Secret>> {

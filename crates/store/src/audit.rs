@@ -1,0 +1,276 @@
+//! Whether the records are what the log says: its events are folded, and compared with the rows.
+//!
+//! The log is chained by hashes and append-only; the rows are what decides who is let in. Whoever changes a
+//! row beside the store (a revocation deleted, a user enabled, a certificate moved to another device) leaves
+//! the log as it was. Not here: whether the log itself is whole ([`chain_verify`](crate::Reader::chain_verify)).
+//!
+//! Events of format 1 say less: what they leave out (hashes, keys, dates of succession) is taken from the
+//! rows, so nothing is found there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use pki::{CertificateId, Fingerprint, IssuerId, Serial};
+
+use crate::event::{Event, EventKind};
+use crate::ids::CaGenerationId;
+use crate::payload;
+use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, User};
+use crate::snapshot::{CertificateEntry, Snapshot};
+
+/// Something that the rows say otherwise than the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Of what: `user alice`, `certificate 0A12 of alice/phone`.
+    pub of: String,
+    /// What the rows say.
+    pub records: String,
+    /// What the log says.
+    pub log: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the records say {}, the log says {}", self.of, self.records, self.log)
+    }
+}
+
+/// The rows of one moment.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) users: Vec<User>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) generations: Vec<CaGeneration>,
+    pub(crate) crls: Vec<Crl>,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// The log, folded.
+pub(crate) struct Audit<'a> {
+    rows: &'a Rows,
+    by_number: HashMap<(CaGenerationId, Serial), &'a Certificate>,
+    issuers: BTreeMap<CaGenerationId, IssuerId>,
+    log: Snapshot,
+    generations: BTreeMap<CaGenerationId, Serial>,
+    settings: BTreeMap<String, String>,
+    undated: BTreeSet<CertificateId>,
+    unclear: Vec<Difference>,
+}
+
+impl<'a> Audit<'a> {
+    /// Of these rows.
+    pub(crate) fn of(rows: &'a Rows) -> Self {
+        let number = |c: &'a Certificate| ((c.issued_by, c.id.serial), c);
+        Self {
+            rows,
+            by_number: rows.certificates.iter().map(number).collect(),
+            issuers: rows.generations.iter().map(|g| (g.id, g.issuer)).collect(),
+            log: Snapshot::default(),
+            generations: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            undated: BTreeSet::new(),
+            unclear: Vec::new(),
+        }
+    }
+
+    /// The log goes on with this event.
+    pub(crate) fn handle(&mut self, mut event: Event) {
+        if event.kind == EventKind::CA_GENERATION_ADDED {
+            self.generations.extend(payload::generation_of(&event));
+        } else if event.kind == EventKind::SETTING_SET {
+            self.settings.extend(payload::setting_of(&event));
+        }
+        self.complete(&mut event);
+        if self.log.fold(&event).is_err() {
+            self.unclear.push(Difference {
+                of: format!("event {} ({})", event.id, event.kind),
+                records: "nothing that it could be about".to_owned(),
+                log: "that it changed a record".to_owned(),
+            });
+        }
+    }
+
+    /// What an event leaves out that was written before events said everything.
+    fn complete(&mut self, event: &mut Event) {
+        let Some(legacy) = payload::legacy(event) else { return };
+        let certificate = legacy.certificate();
+        let issuer = certificate.and_then(|c| self.issuers.get(&c.issued_by)).copied();
+        let row = certificate.and_then(|c| self.by_number.get(&(c.issued_by, c.serial)).copied());
+        if let (Some(certificate), Some(issuer)) = (certificate, issuer) {
+            let id = |serial: &Serial| CertificateId { issuer, serial: *serial };
+            self.undated.extend(certificate.undated().map(id));
+        }
+        payload::complete(event, issuer, row);
+    }
+
+    /// Where the rows differ, in the order of what weighs most.
+    pub(crate) fn differences(mut self) -> Vec<Difference> {
+        let mut found = std::mem::take(&mut self.unclear);
+        self.certificates(&mut found);
+        self.users(&mut found);
+        self.devices(&mut found);
+        self.authority(&mut found);
+        found
+    }
+
+    fn certificates(&self, found: &mut Vec<Difference>) {
+        for row in &self.rows.certificates {
+            let of = self.name_of(&CertificateEntry::from(row));
+            let Some(log) = self.log.certificate(&row.id) else {
+                found.push(unknown(of, "that it was issued"));
+                continue;
+            };
+            if Fingerprint::of(&row.der) != row.fingerprint {
+                found.push(differ(of.clone(), "another certificate", "what its hash is of"));
+            }
+            let dated = CertificateEntry { supersede_at: row.supersede_at, ..(**log).clone() };
+            let log = if self.undated.contains(&row.id) { &dated } else { &**log };
+            found.extend(certificate(&of, &CertificateEntry::from(row), log));
+        }
+        let known: BTreeSet<_> = self.rows.certificates.iter().map(|row| row.id).collect();
+        for log in self.log.certificates().filter(|log| !known.contains(&log.id)) {
+            found.push(missing(self.name_of(log), "that it was issued"));
+        }
+    }
+
+    fn users(&self, found: &mut Vec<Difference>) {
+        for row in &self.rows.users {
+            let of = format!("user {}", row.name);
+            match self.log.user(row.id) {
+                None => found.push(unknown(of, "that it was added")),
+                Some(log) if log.name != row.name => {
+                    let [here, there] =
+                        [row, &**log].map(|u| format!("that its name is {}", u.name));
+                    found.push(differ(of, here, there));
+                }
+                Some(log) => found.extend(flag(of, row.enabled, log.enabled)),
+            }
+        }
+        let known: BTreeSet<_> = self.rows.users.iter().map(|row| row.id).collect();
+        for log in self.log.users().filter(|log| !known.contains(&log.id)) {
+            found.push(missing(format!("user {}", log.name), "that it was added"));
+        }
+    }
+
+    fn devices(&self, found: &mut Vec<Difference>) {
+        for row in &self.rows.devices {
+            let of = format!("device {}/{}", row.user_name, row.name);
+            match self.log.device(row.id) {
+                None => found.push(unknown(of, "that it was added")),
+                Some(log) if (log.user, &log.name) != (row.user, &row.name) => {
+                    let there = format!("that it is {}/{}", log.user_name, log.name);
+                    found.push(differ(of, "that it is this one", there));
+                }
+                Some(log) if log.lease != row.lease => {
+                    let [here, there] =
+                        [row, &**log].map(|d| format!("host number {}", d.lease.ipv4));
+                    found.push(differ(of, here, there));
+                }
+                Some(log) => found.extend(flag(of, row.enabled, log.enabled)),
+            }
+        }
+        let known: BTreeSet<_> = self.rows.devices.iter().map(|row| row.id).collect();
+        for log in self.log.devices().filter(|log| !known.contains(&log.id)) {
+            let of = format!("device {}/{}", log.user_name, log.name);
+            found.push(missing(of, "that it was added"));
+        }
+    }
+
+    /// The CA's generations, CRLs and settings.
+    fn authority(&self, found: &mut Vec<Difference>) {
+        let rows: BTreeMap<_, _> = self.rows.generations.iter().map(|g| (g.id, g.serial)).collect();
+        if rows != self.generations {
+            let [here, there] =
+                [&rows, &self.generations].map(|all| format!("{} generations", all.len()));
+            found.push(differ("the CA".to_owned(), here, format!("{there}, or others")));
+        }
+        for row in &self.rows.crls {
+            let log = self.log.crl(row.generation);
+            if log != Some(&row.into()) {
+                let there = log.map_or("none".to_owned(), |log| format!("number {}", log.number));
+                found.push(differ("the CRL".to_owned(), format!("number {}", row.number), there));
+            }
+        }
+        if self.rows.settings != self.settings {
+            let of = "the settings in the records".to_owned();
+            found.push(differ(of, "other values", "what was set"));
+        }
+    }
+
+    /// With its device by the name of the log, where there is one.
+    fn name_of(&self, entry: &CertificateEntry) -> String {
+        let serial = entry.id.serial;
+        match &entry.holder {
+            Holder::Gateway => format!("certificate {serial} of the gateway"),
+            Holder::Other(name) => format!("certificate {serial} of {name}"),
+            Holder::Device(id) => match self.log.device(*id) {
+                Some(device) => {
+                    format!("certificate {serial} of {}/{}", device.user_name, device.name)
+                }
+                None => format!("certificate {serial}"),
+            },
+        }
+    }
+}
+
+/// A certificate that both have.
+fn certificate(of: &str, row: &CertificateEntry, log: &CertificateEntry) -> Option<Difference> {
+    let differ = |records: String, log: String| Some(differ(of.to_owned(), records, log));
+    let worth = |entry: &CertificateEntry| match entry.revoked {
+        Some((at, reason)) => format!("revoked on {} ({})", at.date(), reason.word()),
+        None => "not revoked".to_owned(),
+    };
+    if row.revoked != log.revoked {
+        return differ(worth(row), worth(log));
+    }
+    if row.holder != log.holder {
+        return differ(holder(&row.holder), holder(&log.holder));
+    }
+    if row.fingerprint != log.fingerprint || row.public_key != log.public_key {
+        return differ("another certificate or key".to_owned(), "what was issued".to_owned());
+    }
+    if row.not_after != log.not_after {
+        return differ(row.not_after.to_string(), log.not_after.to_string());
+    }
+    if row.supersede_at != log.supersede_at {
+        let until = |entry: &CertificateEntry| match entry.supersede_at {
+            Some(at) => format!("that its successor takes its place on {}", at.date()),
+            None => "no date for its successor".to_owned(),
+        };
+        return differ(until(row), until(log));
+    }
+    if row.connected != log.connected {
+        let used = |entry: &CertificateEntry| match entry.connected {
+            true => "that it has connected".to_owned(),
+            false => "that it has not connected".to_owned(),
+        };
+        return differ(used(row), used(log));
+    }
+    None
+}
+
+fn holder(holder: &Holder) -> String {
+    match holder {
+        Holder::Gateway => "that it is the gateway's".to_owned(),
+        Holder::Other(name) => format!("that it is that of {name}"),
+        Holder::Device(id) => format!("that it is that of device {id}"),
+    }
+}
+
+fn flag(of: String, row: bool, log: bool) -> Option<Difference> {
+    let word = |enabled| if enabled { "enabled" } else { "disabled" };
+    (row != log).then(|| differ(of, word(row), word(log)))
+}
+
+fn unknown(of: String, log: &str) -> Difference {
+    differ(of, log, "nothing of it, or that it is gone")
+}
+
+fn missing(of: String, log: &str) -> Difference {
+    differ(of, "nothing of it", log)
+}
+
+fn differ(of: String, records: impl Into<String>, log: impl Into<String>) -> Difference {
+    Difference { of, records: records.into(), log: log.into() }
+}
