@@ -52,6 +52,15 @@ pub(crate) trait Writing: Send {
         known: EventId,
     ) -> Result<Batch, Fault>;
 
+    /// What [`Writing::commit`] of the same would add to the log: worked out in memory and taken back,
+    /// so that the disk has no part in it.
+    fn rehearse(
+        &mut self,
+        proposals: &[Proposal],
+        clock: &dyn Clock,
+        known: EventId,
+    ) -> Result<Batch, Fault>;
+
     /// The records as they are, from the rows.
     fn snapshot(&self) -> Result<Snapshot, StoreError>;
 

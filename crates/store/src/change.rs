@@ -1,8 +1,9 @@
-//! Changes as values, and what is answered to one: its events.
+//! Changes as values, and what is answered to one: its events, and whether the disk has them.
 //!
 //! A change says what is wanted, with the names that its author used; a backend makes it whole or
 //! refuses it. What it did is told by the events alone.
 
+use clock::Now;
 use names::{DeviceName, RevocationReason, UserName};
 use pki::CertificateId;
 use serde_json::Value;
@@ -40,6 +41,38 @@ pub(crate) enum Change {
 pub(crate) struct Proposal {
     pub(crate) actor: Actor,
     pub(crate) change: Change,
+    /// When it was taken, where it is made later than that.
+    pub(crate) at: Option<Now>,
+}
+
+/// What was made of a change.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) events: Vec<Event>,
+    pub(crate) on_disk: bool,
+}
+
+impl Change {
+    /// Whether it takes a right away, or tells of that: it is in force at once, whatever the disk says.
+    pub(crate) fn withdraws(&self) -> bool {
+        match self {
+            Self::UserSetEnabled { enabled, .. } | Self::DeviceSetEnabled { enabled, .. } => {
+                !enabled
+            }
+            Self::UserRemove { .. }
+            | Self::DeviceRevoke { .. }
+            | Self::DeviceRemove { .. }
+            | Self::CertificateRevoke { .. }
+            | Self::CertificateSupersedeDue => true,
+            Self::EventAppend { kind, .. } => *kind == EventKind::SESSION_KICKED,
+            _ => false,
+        }
+    }
+
+    /// Whether the reserve is given up for it on a full disk: what withdraws, and the CRL that shows it.
+    pub(crate) fn may_take_the_reserve(&self) -> bool {
+        self.withdraws() || matches!(self, Self::CrlRecord(_))
+    }
 }
 
 /// What a change committed.
@@ -49,6 +82,9 @@ pub struct Committed<T> {
     pub value: T,
     /// Its own events, in their order; none where everything was so already.
     pub events: Vec<Event>,
+    /// Whether the disk has it. A change that withdraws a right is in force also where the disk does not
+    /// take it; it is written as soon as that does, and lost if the process ends before.
+    pub on_disk: bool,
 }
 
 impl<T> Committed<T> {

@@ -148,6 +148,11 @@ pub enum OpenError {
 }
 
 impl Fault {
+    /// Whether the same is lacking.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
     /// Whether the disk, not the request, is at fault: the rest of the batch can't go on either.
     pub(crate) fn ends_the_batch(&self) -> bool {
         !matches!(self, Self::Unreadable { .. } | Self::Database(_))

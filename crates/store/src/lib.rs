@@ -8,7 +8,8 @@
 //!
 //! How it degrades: when the disk is full or the database is damaged, the change that was asked for
 //! fails with a [`Fault`] that says what to do, the snapshot stays as it was, and whatever was
-//! acknowledged before is still there.
+//! acknowledged before is still there. A change that withdraws a right is made all the same, in memory,
+//! and [`Committed::on_disk`] and [`Waiting`] say so until the disk has it.
 
 mod actor;
 mod audit;
@@ -24,6 +25,8 @@ mod outcome;
 mod payload;
 mod reader;
 mod records;
+mod request;
+mod reserve;
 mod rules;
 mod secret;
 mod shards;
@@ -32,6 +35,7 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod writer;
 
 pub use clock::Timestamp;
@@ -54,3 +58,4 @@ pub use records::{
 pub use secret::Secret;
 pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};
 pub use store::Store;
+pub use waiting::Waiting;

@@ -27,7 +27,13 @@ impl FolderLock {
     pub fn take(folder: &Path) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(folder.join(FILE)).map_err(unusable(folder))?;
+        let path = folder.join(FILE);
+        let mut file = match options.open(&path) {
+            // It can be held there too.
+            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => File::open(&path),
+            opened => opened,
+        }
+        .map_err(unusable(folder))?;
         lock(&mut file, folder)?;
         pass_a_former_release(folder)?;
         // For people and messages only; who reads it knows that it may be stale.
@@ -49,13 +55,15 @@ fn lock(file: &mut File, folder: &Path) -> Result<(), LockError> {
 /// One that is closing has let go of the folder's lock already.
 fn pass_a_former_release(folder: &Path) -> Result<(), LockError> {
     let path = folder.join(FORMER);
-    let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
+    let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unusable(folder)(error)),
     };
     lock(&mut file, folder)?;
-    fs::remove_file(&path).map_err(unusable(folder))
+    // On a disk that can't be written it stays, and is passed again.
+    let _ = fs::remove_file(&path);
+    Ok(())
 }
 
 fn unusable(folder: &Path) -> impl FnOnce(io::Error) -> LockError {

@@ -8,10 +8,12 @@ pub struct Options {
     /// Leaves out every sync: a power cut loses acknowledged changes, or the whole store. For tests
     /// only, among them the one that shows that such a loss is noticed.
     pub danger_unsynced: bool,
+    /// Bytes that are kept free beside the database, for revocations on a full disk.
+    pub reserve: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { lease_last: 65_534, danger_unsynced: false }
+        Self { lease_last: 65_534, danger_unsynced: false, reserve: 1 << 20 }
     }
 }

@@ -1,6 +1,6 @@
 //! What came of a change, read from its events and from nothing else.
 
-use crate::change::Committed;
+use crate::change::{Committed, Made};
 use crate::error::{Fault, StoreError};
 use crate::event::{Event, EventKind};
 use crate::payload::{
@@ -12,41 +12,41 @@ use crate::records::{
 };
 
 /// The events are all there is to say.
-pub(crate) fn nothing_more(events: Vec<Event>) -> Committed<()> {
-    Committed { value: (), events }
+pub(crate) fn nothing_more(made: Made) -> Committed<()> {
+    with((), made)
 }
 
 pub(crate) fn ca_generation(
     new: NewCaGeneration,
-    events: Vec<Event>,
+    made: Made,
 ) -> Result<Committed<CaGeneration>, StoreError> {
-    let event = last(&events, &EventKind::CA_GENERATION_ADDED)?;
+    let event = last(&made.events, &EventKind::CA_GENERATION_ADDED)?;
     let AddedGeneration { id } = read(event)?;
     let value = CaGeneration::added(id, new, event.second());
-    Ok(Committed { value, events })
+    Ok(with(value, made))
 }
 
 /// A user that was added, with its first device.
-pub(crate) fn user(events: Vec<Event>) -> Result<Committed<UserDetail>, StoreError> {
-    let event = last(&events, &EventKind::USER_ADDED)?;
+pub(crate) fn user(made: Made) -> Result<Committed<UserDetail>, StoreError> {
+    let event = last(&made.events, &EventKind::USER_ADDED)?;
     let UserPayload { user, user_id } = read(event)?;
     let user = User { id: user_id, name: user, enabled: true, added_at: event.second() };
-    let devices = of_kind(&events, &EventKind::DEVICE_ADDED)
+    let devices = of_kind(&made.events, &EventKind::DEVICE_ADDED)
         .map(|event| Ok(DeviceDetail { device: added_device(event)?, certificates: Vec::new() }))
         .collect::<Result<_, StoreError>>()?;
-    Ok(Committed { value: UserDetail { user, devices }, events })
+    Ok(with(UserDetail { user, devices }, made))
 }
 
-pub(crate) fn device(events: Vec<Event>) -> Result<Committed<Device>, StoreError> {
-    let value = added_device(last(&events, &EventKind::DEVICE_ADDED)?)?;
-    Ok(Committed { value, events })
+pub(crate) fn device(made: Made) -> Result<Committed<Device>, StoreError> {
+    let value = added_device(last(&made.events, &EventKind::DEVICE_ADDED)?)?;
+    Ok(with(value, made))
 }
 
 pub(crate) fn certificate(
     new: NewCertificate,
-    events: Vec<Event>,
+    made: Made,
 ) -> Result<Committed<Certificate>, StoreError> {
-    let event = last(&events, &EventKind::CERTIFICATE_RECORDED)?;
+    let event = last(&made.events, &EventKind::CERTIFICATE_RECORDED)?;
     let RecordedPayload { certificate, sha256, .. } = read(event)?;
     let value = Certificate {
         id: certificate.id,
@@ -64,23 +64,27 @@ pub(crate) fn certificate(
         public_key: new.public_key,
         der: new.der,
     };
-    Ok(Committed { value, events })
+    Ok(with(value, made))
 }
 
-pub(crate) fn revocation(events: Vec<Event>) -> Result<Committed<Revocation>, StoreError> {
-    let value = revoked(last(&events, &EventKind::CERTIFICATE_REVOKED)?)?;
-    Ok(Committed { value, events })
+pub(crate) fn revocation(made: Made) -> Result<Committed<Revocation>, StoreError> {
+    let value = revoked(last(&made.events, &EventKind::CERTIFICATE_REVOKED)?)?;
+    Ok(with(value, made))
 }
 
-pub(crate) fn revocations(events: Vec<Event>) -> Result<Committed<Vec<Revocation>>, StoreError> {
-    let value = all_revoked(&events)?;
-    Ok(Committed { value, events })
+pub(crate) fn revocations(made: Made) -> Result<Committed<Vec<Revocation>>, StoreError> {
+    let value = all_revoked(&made.events)?;
+    Ok(with(value, made))
 }
 
-pub(crate) fn connected(events: Vec<Event>) -> Result<Committed<Connected>, StoreError> {
-    let first = of_kind(&events, &EventKind::CERTIFICATE_CONNECTED).next().is_some();
-    let value = Connected { first, revoked: all_revoked(&events)? };
-    Ok(Committed { value, events })
+pub(crate) fn connected(made: Made) -> Result<Committed<Connected>, StoreError> {
+    let first = of_kind(&made.events, &EventKind::CERTIFICATE_CONNECTED).next().is_some();
+    let value = Connected { first, revoked: all_revoked(&made.events)? };
+    Ok(with(value, made))
+}
+
+fn with<T>(value: T, made: Made) -> Committed<T> {
+    Committed { value, events: made.events, on_disk: made.on_disk }
 }
 
 fn added_device(event: &Event) -> Result<Device, StoreError> {

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actor::Actor;
 use crate::backend::Writing;
-use crate::change::{Change, Committed, Proposal};
-use crate::error::{OpenError, StoreError};
-use crate::event::{Event, EventKind};
+use crate::change::{Change, Committed, Made, Proposal};
+use crate::error::{Fault, OpenError, StoreError};
+use crate::event::EventKind;
 use crate::lock::FolderLock;
 use crate::options::Options;
 use crate::outcome;
@@ -24,22 +24,27 @@ use crate::records::{
     CaGeneration, Certificate, Connected, Device, NewCaGeneration, NewCertificate, NewCrl,
     Revocation, UserDetail,
 };
+use crate::request::Request;
+use crate::reserve::Reserve;
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
-use crate::writer::{QUEUE, Request, Writer};
+use crate::waiting::{Backlog, Waiting};
+use crate::writer::{QUEUE, Writer};
 
 /// The owner's handle: changes, and reads by [`Reader`], which it dereferences to. Clones are
 /// cheap; the store closes when the last one is dropped.
 ///
 /// Every method that changes something returns after the change is on the disk and in the
-/// [`snapshot`](Store::snapshot).
+/// [`snapshot`](Store::snapshot), or with an error. What withdraws a right is made also where the disk does
+/// not take it, which [`Committed::on_disk`] says.
 #[derive(Clone, Debug)]
 pub struct Store {
     reader: Reader,
     requests: mpsc::Sender<Request>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     latest: watch::Receiver<Revision>,
+    waiting: watch::Receiver<Waiting>,
 }
 
 impl Deref for Store {
@@ -74,21 +79,36 @@ impl Store {
         options: Options,
         lock: FolderLock,
     ) -> Result<Store, OpenError> {
-        let backend = Sqlite::open(path, options)?;
-        let first = backend.snapshot()?;
+        let mut reserve = Reserve::beside(path, options.reserve);
+        let backend = open_with_room(path, &options, &mut reserve)?;
+        Self::over(path, clock, Box::new(backend), reserve, lock)
+    }
+
+    /// Over a database that is open for writing already.
+    pub(crate) fn over(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        backend: Box<dyn Writing>,
+        mut reserve: Reserve,
+        lock: FolderLock,
+    ) -> Result<Store, OpenError> {
+        let first = Arc::new(backend.snapshot()?);
         let (publish, latest) = watch::channel(first.through().revision());
-        let snapshot = Arc::new(ArcSwap::from_pointee(first));
+        let snapshot = Arc::new(ArcSwap::new(Arc::clone(&first)));
         let reader = Reader::open(path)?;
+        reserve.fill();
         let (requests, queue) = mpsc::channel(QUEUE);
+        let (backlog, waiting) = Backlog::new(first, reserve, requests.downgrade(), path)?;
         let writer = Writer {
-            backend: Box::new(backend),
+            backlog,
+            backend,
             clock,
             snapshot: Arc::clone(&snapshot),
             latest: publish,
             lock,
         };
         spawn("store-writer", path, move || writer.run(queue))?;
-        Ok(Store { reader, requests, snapshot, latest })
+        Ok(Store { reader, requests, snapshot, latest, waiting })
     }
 
     /// What is true at the moment. Cheap; never touches the database.
@@ -109,13 +129,19 @@ impl Store {
         from_here_on
     }
 
+    /// How far the disk is behind what is in force.
+    pub fn waiting(&self) -> watch::Receiver<Waiting> {
+        self.waiting.clone()
+    }
+
     /// Finishes what was asked for before, closes the database and frees the lock. Other handles
     /// get [`StoreError::Closed`] from then on. Dropping the last handle does the same without
-    /// waiting.
-    pub async fn close(self) {
+    /// waiting. Gives the number of changes that waited for the disk to the end, and are lost.
+    pub async fn close(self) -> usize {
         let (done, closed) = oneshot::channel();
-        if self.requests.send(Request::Stop(done)).await.is_ok() {
-            let _ = closed.await;
+        match self.requests.send(Request::Stop(done)).await {
+            Ok(()) => closed.await.unwrap_or_default(),
+            Err(_) => 0,
         }
     }
 
@@ -273,7 +299,8 @@ impl Store {
         id: &CertificateId,
     ) -> Result<Committed<Connected>, StoreError> {
         if self.snapshot.load().certificate(id).is_some_and(|entry| entry.connected) {
-            return Ok(Committed { value: Connected::default(), events: Vec::new() });
+            let value = Connected::default();
+            return Ok(Committed { value, events: Vec::new(), on_disk: true });
         }
         let change = Change::CertificateMarkConnected { id: *id };
         outcome::connected(self.change(&Actor::Gateway, change).await?)
@@ -283,8 +310,8 @@ impl Store {
     pub async fn certificate_supersede_due(
         &self,
     ) -> Result<Committed<Vec<Revocation>>, StoreError> {
-        let events = self.change(&Actor::Gateway, Change::CertificateSupersedeDue).await?;
-        outcome::revocations(events)
+        let made = self.change(&Actor::Gateway, Change::CertificateSupersedeDue).await?;
+        outcome::revocations(made)
     }
 
     /// Records a CRL that was signed. Its number has to be above the former one's.
@@ -307,10 +334,25 @@ impl Store {
         self.change(actor, change).await.map(outcome::nothing_more)
     }
 
-    async fn change(&self, actor: &Actor, change: Change) -> Result<Vec<Event>, StoreError> {
+    async fn change(&self, actor: &Actor, change: Change) -> Result<Made, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Change(Proposal { actor: actor.clone(), change }, reply);
+        let proposal = Proposal { actor: actor.clone(), change, at: None };
+        let request = Request::Change(Box::new(proposal), reply);
         self.requests.send(request).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// A full disk may have no room for the files that SQLite works with.
+fn open_with_room(
+    path: &Path,
+    options: &Options,
+    reserve: &mut Reserve,
+) -> Result<Sqlite, OpenError> {
+    loop {
+        match Sqlite::open(path, options.clone()) {
+            Err(OpenError::Storage(Fault::DiskFull(_) | Fault::Io(_))) if reserve.give_up() => {}
+            other => return other,
+        }
     }
 }

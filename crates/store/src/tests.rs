@@ -26,7 +26,7 @@ async fn another_writers_commits_move_the_snapshot() {
     // Behind the back of the owner's lock, as a second gateway on a shared database would be.
     let mut other = Sqlite::open(&folder.database(), Options::default()).unwrap();
     for change in everything() {
-        let proposal = Proposal { actor: Actor::Gateway, change };
+        let proposal = Proposal { actor: Actor::Gateway, change, at: None };
         let batch = other.commit(&[proposal], &clock(), EventId::NONE).unwrap();
         assert!(batch.outcomes.iter().all(Result::is_ok), "{:?}", batch.outcomes);
     }
@@ -51,7 +51,7 @@ async fn an_event_that_says_too_little_has_the_snapshot_built_from_the_rows() {
         kind: EventKind::USER_DISABLED,
         payload: serde_json::json!({ "user": "somebody", "user_id": 1 }),
     };
-    let proposal = Proposal { actor: Actor::Gateway, change: old };
+    let proposal = Proposal { actor: Actor::Gateway, change: old, at: None };
     other.commit(&[proposal], &clock(), EventId::NONE).unwrap();
     let user = UserName::new("own").unwrap();
     store.user_add(&Actor::Gateway, &user, None).await.unwrap();

@@ -7,6 +7,8 @@
 //! After a failed sync nobody knows what the disk has: Linux reports it once and may then call the
 //! lost pages clean. So all changes are refused from then on; the next start reads what is really
 //! there.
+//!
+//! A disk that is read-only from the start is worked on from a copy in memory.
 
 mod chain;
 mod column;
@@ -17,7 +19,9 @@ mod rows;
 mod schema;
 mod txn;
 
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use clock::{Clock, Now};
 use names::{DeviceName, UserName};
@@ -27,7 +31,7 @@ use rusqlite::Connection;
 use crate::audit::{self, Audit, Difference};
 use crate::backend::{Batch, Reading, Writing};
 use crate::change::Proposal;
-use crate::error::{Fault, OpenError, StoreError};
+use crate::error::{Cause, Fault, OpenError, StoreError};
 use crate::event::{ChainReport, Event};
 use crate::ids::{CaGenerationId, EventId};
 use crate::options::Options;
@@ -53,12 +57,22 @@ pub(crate) struct Sqlite {
     checkpointed_at: u64,
 }
 
+/// How a transaction ends that nothing went wrong in.
+#[derive(Clone, Copy)]
+enum End {
+    Commit,
+    TakeBack,
+}
+
 impl Sqlite {
     /// Opens the database, makes it where there is none, and brings its tables up to date. The
-    /// caller holds the owner's lock.
+    /// caller holds the owner's lock. On a disk that can't be written nothing is ever committed.
     pub(crate) fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let conn = schema::open_owned(path, !options.danger_unsynced)?;
-        Ok(Self { checkpointed_at: conn.total_changes(), conn, options, broken: None })
+        let (conn, broken) = match schema::is_read_only(path) {
+            true => (schema::open_copy(path)?, Some(Fault::ReadOnly(read_only()))),
+            false => (schema::open_owned(path, !options.danger_unsynced)?, None),
+        };
+        Ok(Self { checkpointed_at: conn.total_changes(), conn, options, broken })
     }
 
     fn transact(
@@ -66,6 +80,7 @@ impl Sqlite {
         proposals: &[Proposal],
         clock: &dyn Clock,
         known: EventId,
+        end: End,
     ) -> Result<Batch, Fault> {
         // IMMEDIATE: the chain's head is read under the write lock, so ids are in commit order.
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
@@ -76,9 +91,13 @@ impl Sqlite {
         };
         let mut outcomes = Vec::with_capacity(proposals.len());
         for proposal in proposals {
-            outcomes.push(self.make_or_take_back(&mut txn, proposal, clock.now())?);
+            let now = proposal.at.unwrap_or_else(|| clock.now());
+            outcomes.push(self.make_or_take_back(&mut txn, proposal, now)?);
         }
-        self.conn.execute_batch("COMMIT")?;
+        self.conn.execute_batch(match end {
+            End::Commit => "COMMIT",
+            End::TakeBack => "ROLLBACK",
+        })?;
         Ok(Batch { missed, outcomes })
     }
 
@@ -137,10 +156,26 @@ impl Writing for Sqlite {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
-        let done = self.transact(proposals, clock, known);
+        let done = self.transact(proposals, clock, known, End::Commit);
         if let Err(fault) = &done {
             self.take_back(fault);
         }
+        done
+    }
+
+    fn rehearse(
+        &mut self,
+        proposals: &[Proposal],
+        clock: &dyn Clock,
+        known: EventId,
+    ) -> Result<Batch, Fault> {
+        // Else the changed pages would be written as soon as there are many.
+        self.conn.pragma_update(None, "cache_spill", false)?;
+        let done = self.transact(proposals, clock, known, End::TakeBack);
+        if !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        self.conn.pragma_update(None, "cache_spill", true)?;
         done
     }
 
@@ -171,6 +206,10 @@ impl Writing for Sqlite {
     }
 }
 
+fn read_only() -> Cause {
+    Arc::new(io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
+}
+
 /// A connection for reading.
 #[derive(Debug)]
 pub(crate) struct ReadOnly {
@@ -180,7 +219,11 @@ pub(crate) struct ReadOnly {
 impl ReadOnly {
     /// Opens the database, beside its owner or without one.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { conn: schema::open_read_only(path)? })
+        let conn = match schema::is_read_only(path) {
+            true => schema::open_copy(path)?,
+            false => schema::open_read_only(path)?,
+        };
+        Ok(Self { conn })
     }
 
     /// Recomputes every hash of the log.

@@ -4,19 +4,26 @@
 //! naming them, and an id is never used again. CRLs are kept only in their latest state, as the log
 //! tells of all.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::migration::{APPLICATION_ID, VERSION, migrate, version};
 use crate::error::OpenError;
 
 /// How long to wait for a lock inside the database, which only a stranger can hold for long.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much of a copy is made between two looks at the database's lock.
+const PAGES_AT_ONCE: i32 = 4096;
 
 /// Opens for writing: makes the file where there is none, and brings the tables up to date.
 pub(crate) fn open_owned(path: &Path, synced: bool) -> Result<Connection, OpenError> {
@@ -27,6 +34,54 @@ pub(crate) fn open_owned(path: &Path, synced: bool) -> Result<Connection, OpenEr
     set_up(&conn, path, synced)?;
     migrate(&mut conn)?;
     Ok(conn)
+}
+
+/// Opens a copy, in memory, of a database on a disk that can't be written: SQLite's log wants files
+/// beside the database. The caller holds the owner's lock, as none is taken here.
+pub(crate) fn open_copy(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Absent(path.to_owned()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let source = match has_log(path) {
+        true => Connection::open_with_flags_and_vfs(path, flags, c"unix-none")?,
+        false => Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)?,
+    };
+    // The log's index is kept in memory then, and not in a file.
+    source.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    identify(&source, path)?;
+    let found = version(&source)?;
+    if found < VERSION {
+        return Err(OpenError::SchemaOlder { found, known: VERSION });
+    }
+    let mut copy = Connection::open_in_memory()?;
+    Backup::new(&source, &mut copy)?.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None)?;
+    copy.pragma_update(None, "foreign_keys", true)?;
+    Ok(copy)
+}
+
+/// Whether the disk with this file takes no writes.
+pub(crate) fn is_read_only(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|disk| disk.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
+/// The file as one that nobody changes.
+fn immutable(path: &Path) -> PathBuf {
+    let mut uri = OsString::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'?' | b'#' | b'%' => uri.push(format!("%{byte:02X}")),
+            byte => uri.push(OsStr::from_bytes(&[*byte])),
+        }
+    }
+    uri.push("?immutable=1");
+    uri.into()
 }
 
 /// Opens for reading, beside the owner or without one.

@@ -196,7 +196,10 @@ async fn change(store: &Store, generation: CaGenerationId, number: u64) -> Resul
         store.certificate_record(&ADMIN, device_certificate(number, device, generation)).await?;
         let reason = RevocationReason::KeyCompromise;
         let revocation = store.certificate_revoke(&ADMIN, &id(number), reason).await?;
-        println!("ack-revoke {}", revocation.value.id);
+        // What waits for the disk is told as that.
+        if revocation.on_disk {
+            println!("ack-revoke {}", revocation.value.id);
+        }
     }
     Ok(())
 }

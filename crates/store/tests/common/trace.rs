@@ -86,6 +86,10 @@ fn step(call: &str) -> Option<Step> {
     }
     let arguments = arguments.trim_end().strip_suffix(')')?;
     let fields: Vec<&str> = arguments.split(", ").collect();
+    // The room that is kept free holds nothing.
+    if arguments.contains(&escaped(".reserve")) {
+        return None;
+    }
     let number = |at: usize| fields[at].parse::<usize>().unwrap();
     let path = || file_of(fields[0]);
     match name {
@@ -107,6 +111,11 @@ fn step(call: &str) -> Option<Step> {
         "unlink" => Some(Step::Unlink { path: quoted(fields[0]) }),
         _ => panic!("the simulation does not know this call: {call}"),
     }
+}
+
+/// As `strace -xx` writes it.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
 }
 
 /// `5</path>`
