@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sysio::lab::{Host, Lab, LabError};
-use sysio::{Netns, NetnsError};
+use sysio::{Netns, NetnsError, SmallDisk};
 
 use crate::{Program, wait_until};
 
@@ -25,6 +25,8 @@ pub struct World {
     /// What `handfast up` does without when it is started next (`HANDFAST_WITHOUT`).
     pub without: &'static str,
     lab: Lab,
+    /// Under the data folder, where it has one of its own.
+    disk: Option<SmallDisk>,
     folder: PathBuf,
     settings: Vec<(String, String)>,
 }
@@ -52,6 +54,30 @@ impl World {
     /// A gateway with an empty data folder and these settings (`"vpn.ping"`, `"1"`), up and answering.
     /// `None`, said by name, where this machine cannot do it.
     pub fn start(test: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        let mut world = Self::make(test, settings)?;
+        world.bring_up();
+        Some(world)
+    }
+
+    /// The same with a disk of so many bytes under the data folder.
+    pub fn start_on_disk(test: &str, bytes: u64) -> Option<Self> {
+        if let Err(error) = SmallDisk::private_mounts() {
+            skip(test, &format!("mounts of its own need root: {error}"));
+            return None;
+        }
+        let mut world = Self::make(test, &[])?;
+        fs::create_dir(world.data()).expect("a data folder");
+        world.disk = Some(SmallDisk::mount(&world.data(), bytes).expect("a disk"));
+        world.bring_up();
+        Some(world)
+    }
+
+    /// The disk under the data folder.
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("a disk of its own")
+    }
+
+    fn make(test: &str, settings: &[(&str, &str)]) -> Option<Self> {
         for program in ["openvpn", "ping", "nft"] {
             if !on_path(program) {
                 skip(test, &format!("{program} is not installed"));
@@ -75,9 +101,8 @@ impl World {
         let folder = fresh_folder(test);
         let settings =
             settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let mut world = Self { gateway, lan, up: None, without: "", lab, folder, settings };
-        world.bring_up();
-        Some(world)
+        let (up, disk) = (None, None);
+        Some(Self { gateway, lan, up, without: "", lab, disk, folder, settings })
     }
 
     /// Starts the gateway, again if it ran before.
@@ -237,7 +262,8 @@ impl World {
         command
     }
 
-    fn launch(&self) -> Program {
+    /// Starts the gateway without waiting for its answer.
+    pub fn launch(&self) -> Program {
         let command = self.up_command();
         Program::start(&self.gateway.netns, command, &self.folder.join("gateway.log"))
             .expect("the gateway starts")
@@ -266,6 +292,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.up = None;
+        self.disk = None;
         if std::thread::panicking() {
             println!("what the world left behind is in {}", self.folder.display());
         } else {

@@ -99,6 +99,8 @@ pub enum FailureKind {
     Unreachable,
     /// Another process holds the data folder.
     Busy,
+    /// It is in force, but the disk did not take it yet.
+    NotOnDisk,
     /// Stopped by a signal.
     Interrupted,
 }
@@ -120,6 +122,7 @@ impl FailureKind {
             Self::Refused => 11,
             Self::Unreachable => 12,
             Self::Busy => 13,
+            Self::NotOnDisk => 14,
             Self::Interrupted => 130,
         }
     }

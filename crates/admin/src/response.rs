@@ -219,6 +219,9 @@ pub struct Changed {
     pub crl_number: Option<u64>,
     /// Effects that are still missing, one sentence each; empty when all is done.
     pub pending: Vec<String>,
+    /// Why the disk does not have it yet, though it is in force; nothing where the disk has it.
+    #[serde(default)]
+    pub held: Option<String>,
 }
 
 /// What a device's profiles are made of.
@@ -375,6 +378,12 @@ pub struct Status {
     pub endings: BTreeMap<String, u64>,
     /// How packets are carried: threads, and what the kernel does in one piece.
     pub data_path: String,
+    /// Changes that are in force and that the disk did not take yet.
+    #[serde(default)]
+    pub not_on_disk: u32,
+    /// Free bytes on the data folder's disk, where the system tells.
+    #[serde(default)]
+    pub disk_free: Option<u64>,
     /// Everything that is counted, for Prometheus.
     pub figures: Vec<Metric>,
     /// What the operator should know, one sentence each.
@@ -434,6 +443,20 @@ pub struct Session {
 pub struct Kicked {
     /// The sessions, by device.
     pub sessions: Vec<DeviceName>,
+    /// Why the event log on the disk does not tell of it yet; nothing where it does.
+    #[serde(default)]
+    pub held: Option<String>,
+}
+
+impl Response {
+    /// Why what was done is in force and not on the disk; nothing where it is on the disk.
+    pub fn held(&self) -> Option<&str> {
+        match self {
+            Self::Changed(changed) => changed.held.as_deref(),
+            Self::Kicked(kicked) => kicked.held.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// Events in commit order.

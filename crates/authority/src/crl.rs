@@ -15,6 +15,10 @@ impl Issuance {
     /// certificates and is not past half its life. Callers that come together share the signatures.
     pub(crate) async fn crls_catch_up(&self) -> Result<(), AuthorityError> {
         let _one = self.signing.lock().await;
+        // A CRL tells of what is recorded; it would lack what is in force beyond that.
+        if self.store.waiting().borrow().changes > 0 {
+            return Err(AuthorityError::Waiting);
+        }
         let mut outcome = Ok(());
         for issuer in self.issuers.load().all().iter().filter(|issuer| issuer.can_sign()) {
             // One that fails keeps no other from being signed.

@@ -23,6 +23,8 @@ pub enum AuthorityError {
         /// The secret's name.
         name: String,
     },
+    /// The records are behind what is in force.
+    Waiting,
     /// There is no such CA.
     UnknownIssuer(store::CaGenerationId),
     /// There is no CA at all.
@@ -36,6 +38,13 @@ pub enum AuthorityError {
     Random,
 }
 
+impl AuthorityError {
+    /// Whether it is the disk's fault alone, and may pass.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Waiting | Self::Store(store::StoreError::Storage(_)))
+    }
+}
+
 impl Display for AuthorityError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,6 +56,9 @@ impl Display for AuthorityError {
             Self::Identity(error) => write!(f, "the gateway's own certificate: {error}"),
             Self::KeyMissing { name } => {
                 write!(f, "the store has no secret {name:?}; restore the data folder from a backup")
+            }
+            Self::Waiting => {
+                f.write_str("the disk has not taken a revocation yet; make room on it")
             }
             Self::UnknownIssuer(id) => write!(f, "the CA has no generation {id}"),
             Self::NoIssuer => f.write_str("there is no CA"),
@@ -69,6 +81,7 @@ impl Error for AuthorityError {
             Self::Sign(error) => error.source(),
             Self::Identity(error) => error.source(),
             Self::KeyMissing { .. }
+            | Self::Waiting
             | Self::UnknownIssuer(_)
             | Self::NoIssuer
             | Self::BadRole { .. }

@@ -61,13 +61,19 @@ impl Issuance {
         kind: pki::KeyType,
     ) -> Result<ServerCertificate, AuthorityError> {
         let _one = self.issuing.lock().await;
-        if let Some(row) = self.newest_certificate(kind).await? {
-            let certificate = self.load_certificate(&row).await?;
-            if self.serves(&certificate) {
-                return Ok(certificate);
-            }
+        let row = self.newest_certificate(kind).await?;
+        let Some(row) = row else { return self.make_certificate(kind).await };
+        let former = self.load_certificate(&row).await?;
+        if self.serves(&former) {
+            return Ok(former);
         }
-        self.make_certificate(kind).await
+        match self.make_certificate(kind).await {
+            Err(error) if error.is_of_the_disk() && self.now() < former.not_after => {
+                tracing::error!(%error, "the gateway's own certificate stays the former one");
+                Ok(former)
+            }
+            made => made,
+        }
     }
 
     async fn newest_certificate(

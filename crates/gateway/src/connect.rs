@@ -11,9 +11,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::failure::{Failure, FailureKind};
 use admin::permission::Caller;
 use admin::protocol::Reply;
 use admin::request::Request;
+use admin::response::Response;
 use clock::Clock;
 use store::{FolderLock, LockError};
 use tokio::time::sleep;
@@ -90,7 +92,7 @@ impl Admin {
     pub async fn call(&mut self, request: Request) -> Reply {
         match &mut self.0 {
             Way::Socket(client) => client.call(request).await,
-            Way::Here(gateway, caller) => gateway.execute(caller, request).await,
+            Way::Here(gateway, caller) => gateway.execute(caller, request).await.and_then(on_disk),
         }
     }
 
@@ -100,6 +102,14 @@ impl Admin {
             gateway.close().await;
         }
     }
+}
+
+/// A command ends at once, and with it what is in memory alone.
+fn on_disk(response: Response) -> Reply {
+    let Some(why) = response.held() else { return Ok(response) };
+    Err(Failure::new(FailureKind::Environment, "it could not be recorded")
+        .because(why)
+        .hint("no gateway runs that would hold it in memory: make room on the disk, then repeat"))
 }
 
 /// Whether the owner may still be on its way up or down.

@@ -32,7 +32,13 @@ impl CrlProjection {
         // Before the first look, so that nothing comes between the two unseen.
         let revisions = view.revisions();
         let mut follower = Follower { authority, view, projection, looked: Revision::NONE };
-        follower.catch_up().await?;
+        match follower.catch_up().await {
+            // Who is let in does not hang on it.
+            Err(error) if error.is_of_the_disk() => {
+                tracing::error!(%error, "the CRL could not be signed; it is tried again");
+            }
+            done => done?,
+        }
         let task = tokio::spawn(follower.follow(revisions, asked)).abort_handle();
         Ok(Self { task, looks })
     }

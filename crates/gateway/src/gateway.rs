@@ -9,7 +9,7 @@ use std::time::Duration;
 use admin::response::Reloaded;
 use authority::{Authority, Issuer, NewIssuer, Signs};
 use clock::Clock;
-use store::{Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store};
+use store::{Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError};
 use vpn::PushPolicy;
 
 use crate::config::Config;
@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::crl_projection::CrlProjection;
 use crate::current_view::{Addressing, CurrentView};
 use crate::data::{DataDir, DataError};
+use crate::disk::DiskWatch;
 use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::first_start::FirstStart;
@@ -31,6 +32,7 @@ pub struct Gateway {
     at: Context,
     crl: Arc<CrlProjection>,
     maintenance: Mutex<Option<Maintenance>>,
+    _disk: DiskWatch,
     // Last, so that the folder is given up after all else is closed.
     _lock: FolderLock,
 }
@@ -110,6 +112,7 @@ impl Gateway {
         let crl = CrlProjection::start(Arc::clone(&authority), view.clone(), &projections).await?;
         let started = clock.now().into();
         let (metrics, replacements, doors) = (Arc::default(), Arc::default(), Doors::default());
+        let disk = DiskWatch::start(&store);
         let at = Context {
             data,
             clock,
@@ -124,14 +127,15 @@ impl Gateway {
             started,
             at_start: config,
         };
-        Ok(Self { at, crl: Arc::new(crl), maintenance: Mutex::new(None), _lock: lock })
+        let (crl, maintenance) = (Arc::new(crl), Mutex::new(None));
+        Ok(Self { at, crl, maintenance, _disk: disk, _lock: lock })
     }
 
     /// Notes the start in the log and looks every minute from here on at what is due: the gateway's
     /// certificates, superseded certificates, clock jumps. For the running gateway.
     pub async fn run(&self) -> Result<(), GatewayError> {
         let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
-        self.at.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STARTED, payload).await?;
+        self.tell(EventKind::GATEWAY_STARTED, payload).await?;
         let maintenance = Maintenance::start(self.looked());
         *self.maintenance.lock().unwrap_or_else(PoisonError::into_inner) = Some(maintenance);
         Ok(())
@@ -139,15 +143,27 @@ impl Gateway {
 
     /// Notes the stop in the log.
     pub async fn stopping(&self) -> Result<(), GatewayError> {
-        let payload = serde_json::json!({});
-        self.at.store.event_append(&Actor::Gateway, EventKind::GATEWAY_STOPPED, payload).await?;
-        Ok(())
+        self.tell(EventKind::GATEWAY_STOPPED, serde_json::json!({})).await
+    }
+
+    /// Has the event log tell of the gateway itself, which goes on where the disk does not take that.
+    async fn tell(&self, kind: EventKind, payload: serde_json::Value) -> Result<(), GatewayError> {
+        match self.at.store.event_append(&Actor::Gateway, kind.clone(), payload).await {
+            Err(StoreError::Storage(fault)) => {
+                tracing::error!(error = %fault, event = %kind, "the event log does not tell of this");
+                Ok(())
+            }
+            told => Ok(told.map(drop)?),
+        }
     }
 
     /// Closes the store after everything is on the disk. The folder is given up when the last
     /// holder of this value drops it.
     pub async fn close(&self) {
-        self.at.store.clone().close().await;
+        let lost = self.at.store.clone().close().await;
+        if lost > 0 {
+            tracing::error!(lost, "changes that were in force never came to the disk: repeat them");
+        }
     }
 
     /// Does what is due at this moment, as a running gateway does every minute.
@@ -185,10 +201,14 @@ impl Gateway {
 
     /// Certificates for other names, and the event.
     async fn after_reload(&self, waiting: &[&'static str]) -> Result<(), GatewayError> {
-        self.maintain().await?;
+        match self.maintain().await {
+            Err(GatewayError::Authority(error)) if error.is_of_the_disk() => {
+                tracing::error!(%error, "maintenance failed; it is tried again in a minute");
+            }
+            done => done?,
+        }
         let payload = serde_json::json!({ "at_next_start": waiting });
-        self.at.store.event_append(&Actor::Gateway, EventKind::CONFIG_RELOADED, payload).await?;
-        Ok(())
+        self.tell(EventKind::CONFIG_RELOADED, payload).await
     }
 
     /// Reads the settings again, as at a hangup, and puts back what others have changed on the machine.

@@ -27,6 +27,7 @@ mod check;
 mod connect;
 mod context;
 mod crl_projection;
+mod disk;
 mod error;
 mod failures;
 mod first_start;

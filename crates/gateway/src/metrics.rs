@@ -46,6 +46,10 @@ pub struct Gauges {
     pub revoked: u64,
     /// Whose certificate ends when: `ca`, `gateway`, `alice/phone`.
     pub expiries: Vec<(String, Timestamp)>,
+    /// How far the disk is behind.
+    pub waiting: store::Waiting,
+    /// Free bytes on the data folder's disk, where the system tells.
+    pub disk_free: Option<u64>,
 }
 
 impl Default for Metrics {
@@ -149,6 +153,12 @@ impl Sheet {
         self.gauge(CRL_AGE, &[], -seconds_until(gauges.crl_this_update));
         self.gauge(CRL_LEFT, &[], seconds_until(gauges.crl_next_update));
         self.gauge(REVOKED, &[], gauges.revoked as f64);
+        self.gauge(NOT_ON_DISK, &[], gauges.waiting.changes as f64);
+        self.gauge(DISK_REFUSES, &[], f64::from(u8::from(gauges.waiting.fault.is_some())));
+        self.gauge(DISK_RESERVE, &[], gauges.waiting.reserve as f64);
+        if let Some(free) = gauges.disk_free {
+            self.gauge(DISK_FREE, &[], free as f64);
+        }
         for (whose, at) in &gauges.expiries {
             self.gauge(EXPIRY, &[("certificate", whose)], seconds_until(*at));
         }
@@ -205,6 +215,16 @@ const CRL_AGE: Meaning = ("handfast_crl_age_seconds", "Time since the present CR
 const CRL_LEFT: Meaning =
     ("handfast_crl_valid_seconds", "Time until the present CRL must be replaced.");
 const REVOKED: Meaning = ("handfast_revoked_certificates", "Revoked certificates on the CRL.");
+const NOT_ON_DISK: Meaning = (
+    "handfast_changes_not_on_disk",
+    "Changes that are in force and that the disk did not take yet.",
+);
+const DISK_REFUSES: Meaning =
+    ("handfast_disk_refuses", "1 where the disk refused the last change, 0 where it took it.");
+const DISK_RESERVE: Meaning =
+    ("handfast_disk_reserve_bytes", "Room kept free for revocations on a full disk.");
+const DISK_FREE: Meaning =
+    ("handfast_disk_free_bytes", "Free room on the disk with the data folder.");
 const EXPIRY: Meaning = (
     "handfast_certificate_valid_seconds",
     "Time until a certificate ends; below zero it has ended.",

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::sleep;
 use std::time::Duration;
 
+use clock::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::change::Proposal;
@@ -36,7 +37,7 @@ pub struct Waiting {
     /// How many changes that had waited were written, since the store was opened.
     pub written: u64,
     /// When the last of them was.
-    pub written_at: Option<u64>,
+    pub written_at: Option<Timestamp>,
     /// Bytes kept free for revocations on a full disk.
     pub reserve: u64,
 }
@@ -77,7 +78,7 @@ impl Backlog {
     }
 
     /// Everything is on the disk.
-    pub(crate) fn written(&mut self, at: u64) {
+    pub(crate) fn written(&mut self, at: Timestamp) {
         let count = self.proposals.drain(..).count() as u64;
         let reserve = self.reserve.bytes();
         self.state.send_if_modified(|state| {

@@ -149,7 +149,7 @@ impl Writer {
         let waited = self.backlog.proposals.len();
         let batch = self.backend.commit(&all, &*self.clock, known)?;
         // Who sees the snapshot has to find that the disk has it.
-        self.backlog.written(self.clock.now().unix_secs());
+        self.backlog.written(self.clock.now().into());
         self.publish(&batch, waited > 0)?;
         Ok(batch.outcomes.into_iter().skip(waited).collect())
     }

@@ -6,6 +6,7 @@ use admin::response::{CheckReport, Finding, Level};
 
 use crate::context::Context;
 
+mod disk;
 mod machine;
 mod records;
 mod sessions;

@@ -7,6 +7,7 @@ use authority::{Issuer, Issuers};
 use clock::Timestamp;
 use pki::{CaCertificate, Crl};
 
+use super::disk::disk;
 use super::{bad, good, warning};
 use crate::context::Context;
 use crate::operations::devices::Devices;
@@ -28,7 +29,7 @@ impl RecordsCheck<'_> {
             findings.push(self.ca_life(&issuers, issuer));
             findings.push(self.crl(&issuers, issuer).await);
         }
-        findings.push(self.leaves());
+        findings.extend([disk(self.at), self.leaves()]);
         findings.push(self.device_certificates().await);
         findings
     }

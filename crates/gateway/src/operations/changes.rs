@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use admin::response::Changed;
-use store::{CertificateId, Event, Revocation, Snapshot};
+use store::{CertificateId, Committed, Event, Revocation, Snapshot};
 
 use crate::context::Context;
+use crate::disk;
 use crate::error::GatewayError;
 use crate::projections::Mark;
 use crate::words::number;
@@ -24,13 +25,18 @@ impl<'a> Before<'a> {
         Self { at, touched, mark: at.projections.mark() }
     }
 
-    /// Brings about the effects of what was committed; `told` is the event that the answer names.
-    pub(super) async fn after(
+    /// Brings about the effects of what was committed; `told` is the event that the answer names, none
+    /// where everything was so already.
+    pub(super) async fn after<T>(
         self,
-        told: &Event,
+        committed: &Committed<T>,
+        told: Option<&Event>,
         revoked: &[Revocation],
     ) -> Result<Changed, GatewayError> {
+        let held = held(self.at, committed);
+        let Some(told) = told else { return Ok(Changed { held, ..Changed::default() }) };
         let mut changed = Changed {
+            held,
             event: Some(number(told.id)),
             at: Some(told.at),
             revoked: revoked.iter().map(|r| r.id.to_string()).collect(),
@@ -45,6 +51,11 @@ impl<'a> Before<'a> {
         changed.crl_number = shown_by(&self.at.store.snapshot(), revoked);
         Ok(changed)
     }
+}
+
+/// Why this is in force and not on the disk; nothing where it is on the disk.
+pub(super) fn held<T>(at: &Context, committed: &Committed<T>) -> Option<String> {
+    (!committed.on_disk).then(|| disk::held(&at.store.waiting().borrow()))
 }
 
 /// The number of the CRL that shows what was revoked: where several issuers' do, the first one's.

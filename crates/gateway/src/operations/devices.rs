@@ -78,12 +78,9 @@ impl Devices<'_> {
         }
         let touched = before.certificates.iter().map(|c| c.id).collect();
         let change = Before::of(self.at, touched);
-        let committed =
-            self.at.store.device_revoke(actor, &name.user, &name.device, reason).await?;
-        match committed.events.first() {
-            Some(event) => change.after(event, &committed.value).await,
-            None => Ok(Changed::default()),
-        }
+        let (user, device) = (&name.user, &name.device);
+        let committed = self.at.store.device_revoke(actor, user, device, reason).await?;
+        change.after(&committed, committed.events.first(), &committed.value).await
     }
 
     pub(super) async fn set_enabled(
@@ -95,10 +92,7 @@ impl Devices<'_> {
         let change = self.before_change(name).await?;
         let (user, device) = (&name.user, &name.device);
         let committed = self.at.store.device_set_enabled(actor, user, device, enabled).await?;
-        match committed.events.last() {
-            Some(event) => change.after(event, &[]).await,
-            None => Ok(Changed::default()),
-        }
+        change.after(&committed, committed.events.last(), &[]).await
     }
 
     pub(super) async fn remove(
@@ -108,10 +102,7 @@ impl Devices<'_> {
     ) -> Result<Changed, GatewayError> {
         let change = self.before_change(name).await?;
         let committed = self.at.store.device_remove(actor, &name.user, &name.device).await?;
-        match committed.events.last() {
-            Some(event) => change.after(event, &committed.value).await,
-            None => Ok(Changed::default()),
-        }
+        change.after(&committed, committed.events.last(), &committed.value).await
     }
 
     async fn before_change(&self, name: &DeviceName) -> Result<Before<'_>, GatewayError> {

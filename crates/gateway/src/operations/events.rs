@@ -37,6 +37,9 @@ impl Log<'_> {
         }
         let wait = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
         let _ = timeout(wait, changes.wait_for(|at| at.get() > after)).await;
+        // What waits for the disk is no news yet, and whoever follows would ask again at once.
+        let mut behind = self.at.store.waiting();
+        let _ = timeout(LONGEST_PAUSE.min(wait), behind.wait_for(|w| w.changes == 0)).await;
         self.page(after, limit).await
     }
 
@@ -86,6 +89,7 @@ fn flat(payload: &Value) -> BTreeMap<String, String> {
 /// Fields for programs that repeat events on records; people have the serial number.
 const FOR_PROGRAMS: [&str; 5] = ["v", "issuer", "sha256", "key", "supersedes_of"];
 const MOST: u32 = 10_000;
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use admin::request::KickTarget;
 use admin::response::{Kicked, Session};
 use store::{Actor, EventKind};
 
+use super::changes::held;
 use crate::context::Context;
 use crate::error::GatewayError;
 
@@ -27,15 +28,22 @@ impl Sessions<'_> {
         if sessions.is_empty() {
             return Err(GatewayError::NoSuchSession);
         }
+        let mut why = None;
         for device in &sessions {
             let details = serde_json::json!({ "user": device.user, "device": device.device });
             let noted = self.at.store.event_append(actor, EventKind::SESSION_KICKED, details).await;
-            if let Err(error) = noted {
-                // They are closed whatever the disk says.
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "a session was closed that the event log does not tell of");
+            match noted {
+                Ok(committed) => why = held(self.at, &committed).or(why),
+                Err(error) => {
+                    // They are closed whatever the disk says.
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(
+                        error,
+                        "a session was closed that the event log does not tell of"
+                    );
+                }
             }
         }
-        Ok(Kicked { sessions })
+        Ok(Kicked { sessions, held: why })
     }
 }

@@ -11,6 +11,7 @@ use super::views::current;
 use crate::check::{RecordsCheck, shared_profiles};
 use crate::config::Config;
 use crate::context::Context;
+use crate::disk::Space;
 use crate::error::GatewayError;
 use crate::metrics::Gauges;
 use crate::words::{device_name, number};
@@ -54,6 +55,8 @@ impl Overview<'_> {
             endings: counters.endings.iter().map(|(r, n)| ((*r).to_owned(), *n)).collect(),
             data_path: counters.data_path.clone(),
             figures: self.at.metrics.figures(&counters, &gauges),
+            not_on_disk: small(gauges.waiting.changes as u64),
+            disk_free: gauges.disk_free,
             warnings: self.warnings().await,
         })
     }
@@ -101,6 +104,8 @@ impl Overview<'_> {
             events: number(snapshot.through()),
             revoked: revoked as u64,
             expiries: vec![("ca".to_owned(), ca.not_after)],
+            waiting: self.at.store.waiting().borrow().clone(),
+            disk_free: Space::under(self.at.data.path()).map(|space| space.free),
             ..Gauges::default()
         };
         if let Some(crl) = crl {

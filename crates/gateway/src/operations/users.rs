@@ -49,10 +49,7 @@ impl Users<'_> {
         let before = self.at.store.user_show(name).await?;
         let change = Before::of(self.at, certificates(&before));
         let committed = self.at.store.user_set_enabled(actor, name, enabled).await?;
-        match committed.events.last() {
-            Some(event) => change.after(event, &[]).await,
-            None => Ok(Changed::default()),
-        }
+        change.after(&committed, committed.events.last(), &[]).await
     }
 
     /// Open sessions have the former name, and are closed: their clients come back under the other one.
@@ -69,9 +66,11 @@ impl Users<'_> {
         }
         let change = Before::of(self.at, certificates(&before));
         let committed = self.at.store.user_rename(actor, name, to).await?;
-        let Some(event) = committed.events.last() else { return Ok(Changed::default()) };
+        if committed.is_unchanged() {
+            return Ok(Changed::default());
+        }
         let closed = self.at.doors.kick(&KickTarget::User { name: name.clone() }).await;
-        let mut changed = change.after(event, &[]).await?;
+        let mut changed = change.after(&committed, committed.events.last(), &[]).await?;
         changed.sessions_closed = u32::try_from(closed.len()).unwrap_or(u32::MAX);
         Ok(changed)
     }
@@ -84,10 +83,7 @@ impl Users<'_> {
         let before = self.at.store.user_show(name).await?;
         let change = Before::of(self.at, certificates(&before));
         let committed = self.at.store.user_remove(actor, name).await?;
-        match committed.events.last() {
-            Some(event) => change.after(event, &committed.value).await,
-            None => Ok(Changed::default()),
-        }
+        change.after(&committed, committed.events.last(), &committed.value).await
     }
 }
 

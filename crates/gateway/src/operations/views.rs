@@ -50,7 +50,7 @@ impl Viewer<'_> {
         let connected = self.connected.as_ref();
         User {
             name: user.name.clone(),
-            disabled: !user.enabled,
+            disabled: !self.enabled(user.id).unwrap_or(user.enabled),
             devices: count(devices),
             connected: connected
                 .map(|all| count(all.iter().filter(|d| d.user == user.name).count())),
@@ -102,10 +102,8 @@ impl Viewer<'_> {
     }
 
     fn certificate_state(&self, certificate: &store::Certificate) -> CertificateState {
-        match (&certificate.revocation, certificate.supersede_at) {
-            (Some(revocation), _) => {
-                CertificateState::Revoked { at: revocation.at, reason: revocation.reason }
-            }
+        match (self.revoked(certificate), certificate.supersede_at) {
+            (Some((at, reason)), _) => CertificateState::Revoked { at, reason },
             _ if certificate.not_after < self.now => CertificateState::Expired,
             (None, Some(until)) => CertificateState::Superseding { until },
             (None, None) => CertificateState::Valid,
@@ -113,14 +111,28 @@ impl Viewer<'_> {
     }
 
     fn state(&self, device: &store::Device, current: Option<&store::Certificate>) -> DeviceState {
-        let user_enabled = self.snapshot.user(device.user).is_none_or(|user| user.enabled);
+        let user_enabled = self.enabled(device.user).unwrap_or(true);
+        let enabled = self.snapshot.device(device.id).map_or(device.enabled, |now| now.enabled);
         match current {
-            _ if !user_enabled || !device.enabled => DeviceState::Disabled,
+            _ if !user_enabled || !enabled => DeviceState::Disabled,
             None => DeviceState::New,
-            Some(c) if c.revocation.is_some() => DeviceState::Revoked,
+            Some(c) if self.revoked(c).is_some() => DeviceState::Revoked,
             Some(c) if c.not_after < self.now => DeviceState::Expired,
             Some(_) => DeviceState::Active,
         }
+    }
+
+    /// The present knows also what the disk has not taken yet.
+    fn revoked(
+        &self,
+        certificate: &store::Certificate,
+    ) -> Option<(Timestamp, store::RevocationReason)> {
+        let present = self.snapshot.certificate(&certificate.id).and_then(|entry| entry.revoked);
+        present.or(certificate.revocation.map(|revocation| (revocation.at, revocation.reason)))
+    }
+
+    fn enabled(&self, user: store::UserId) -> Option<bool> {
+        self.snapshot.user(user).map(|user| user.enabled)
     }
 
     fn addresses(&self, device: &store::Device) -> Vec<IpAddr> {

@@ -11,7 +11,7 @@ use clap_complete::Shell;
 #[command(name = "handfast", version, max_term_width = 80)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, \
     5 forbidden, 6 no gateway runs,\n7 configuration, 8 no /dev/net/tun, 9 environment, 10 check \
-    found something, 11 refused, 12 unreachable,\n13 data folder in use, 130 interrupted.")]
+    found something, 11 refused, 12 unreachable,\n13 data folder in use, 14 in force but not on the disk yet, 130 interrupted.")]
 pub(crate) struct Typed {
     /// The data folder [default: HANDFAST_DATA, or the system's state folder]
     #[arg(long, global = true, value_name = "DIR")]

@@ -98,6 +98,9 @@ fn ask_and_show(data: &Path, form: Form, request: Request) -> Result<Output, Fai
     {
         output.exit_code = admin::failure::FailureKind::FindingsBad.exit_code();
     }
+    if response.held().is_some() {
+        output.exit_code = admin::failure::FailureKind::NotOnDisk.exit_code();
+    }
     Ok(output)
 }
 

@@ -6,6 +6,7 @@
 //!    SIGQUIT stop it, and any other that may be ignored is;
 //! 3. everything is undone in the opposite order.
 
+use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,12 +59,7 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let gateway = Arc::new(Gateway::start(data.clone(), clock, options.first).await?);
     let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
     gateway.run().await?;
-    let control = ControlServer::bind(&data).map_err(|e| {
-        Failure::new(FailureKind::Environment, "the control socket could not be made")
-            .caused_by(&e)
-            .hint("a socket's path has at most 107 bytes: if that is it, choose a shorter --data")
-    })?;
-    let commands = tokio::spawn(control.serve(Arc::clone(&gateway)));
+    let commands = bind(&data)?.map(|control| tokio::spawn(control.serve(Arc::clone(&gateway))));
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
     tracing::info!(listen = listening.join(" "), data = %data.path().display(), "the gateway is up");
     if is_first {
@@ -84,7 +80,9 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
         }
     };
     notify(NotifyState::Stopping);
-    commands.abort();
+    if let Some(commands) = commands {
+        commands.abort();
+    }
     vpn.stop().await;
     gateway.stopping().await?;
     gateway.close().await;
@@ -95,6 +93,25 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     }
     tracing::info!("the gateway has stopped");
     Ok(())
+}
+
+/// The place for commands. Without it subscribers are served all the same, where it is the disk that has
+/// none.
+fn bind(data: &DataDir) -> Result<Option<ControlServer>, Failure> {
+    match ControlServer::bind(data) {
+        Ok(control) => Ok(Some(control)),
+        Err(error) if matches!(error.kind(), ReadOnlyFilesystem | StorageFull) => {
+            tracing::error!(%error, "no command reaches this gateway: make its disk writable, and restart it");
+            Ok(None)
+        }
+        Err(error) => {
+            Err(Failure::new(FailureKind::Environment, "the control socket could not be made")
+                .caused_by(&error)
+                .hint(
+                    "a socket's path has at most 107 bytes: if that is it, choose a shorter --data",
+                ))
+        }
+    }
 }
 
 /// What to do after the first start.

@@ -8,7 +8,8 @@ use super::words::count;
 pub(crate) fn text(request: &Request, changed: &Changed) -> String {
     let (done, already) = words(request);
     if changed.event.is_none() {
-        return format!("{already} already; nothing was changed\n");
+        let held = changed.held.as_deref().map(held).unwrap_or_default();
+        return format!("{already} already; nothing was changed\n{held}");
     }
     let mut effects = Vec::new();
     if !changed.revoked.is_empty() {
@@ -26,10 +27,19 @@ pub(crate) fn text(request: &Request, changed: &Changed) -> String {
     for serial in &changed.revoked {
         text.push_str(&format!("revoked certificate {serial}\n"));
     }
+    text.push_str(&changed.held.as_deref().map(held).unwrap_or_default());
     for pending in &changed.pending {
         text.push_str(&format!("still missing: {pending}\n"));
     }
     text
+}
+
+/// What is said of a change that is in force and not on the disk.
+pub(super) fn held(why: &str) -> String {
+    format!(
+        "not on the disk yet: {why}; it is in force, is written as soon as the disk takes it, and is lost \
+         if the gateway ends before\n"
+    )
 }
 
 /// What was done, and how it reads where it was so before.
@@ -66,9 +76,24 @@ fn words(request: &Request) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use admin::names::DeviceName;
-    use names::RevocationReason;
+    use names::{RevocationReason, UserName};
 
     use super::*;
+
+    #[test]
+    fn a_change_that_waits_for_the_disk_says_so() {
+        let request = Request::UserDisable { name: UserName::new("alice").unwrap() };
+        let held = Some("no space is left".to_owned());
+        let changed = Changed { event: Some(7), held: held.clone(), ..Changed::default() };
+        let text_of = |changed| text(&request, &changed);
+        let said = text_of(changed);
+        assert!(
+            said.starts_with("disabled user alice\nnot on the disk yet: no space is left;"),
+            "{said}"
+        );
+        let said = text_of(Changed { held, ..Changed::default() });
+        assert!(said.contains("nothing was changed\nnot on the disk yet"), "{said}");
+    }
 
     #[test]
     fn a_revocation_tells_its_effects_and_what_is_missing() {

@@ -73,5 +73,7 @@ pub(crate) fn kicked(kicked: &Kicked) -> String {
     if kicked.sessions.is_empty() {
         return "no session was open; nothing was closed\n".into();
     }
-    format!("closed {}: {}\n", count(kicked.sessions.len(), "session"), list(&kicked.sessions))
+    let closed = count(kicked.sessions.len(), "session");
+    let held = kicked.held.as_deref().map(super::change::held).unwrap_or_default();
+    format!("closed {closed}: {}\n{held}", list(&kicked.sessions))
 }

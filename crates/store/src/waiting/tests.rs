@@ -15,7 +15,7 @@ use crate::backend::{Batch, Writing};
 use crate::change::Proposal;
 use crate::error::{Fault, StoreError};
 use crate::ids::EventId;
-use crate::lock::OwnerLock;
+use crate::lock::FolderLock;
 use crate::reserve::Reserve;
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
@@ -145,7 +145,7 @@ impl Disk {
 
     fn store(&self, folder: &Folder) -> Store {
         let path = folder.database();
-        let lock = OwnerLock::take(&path).unwrap();
+        let lock = FolderLock::take(&folder.0).unwrap();
         let inner = Sqlite::open(&path, Options::default()).unwrap();
         let backend = Unwilling { inner, disk: self.clone() };
         let reserve = Reserve::beside(&path, 0);
