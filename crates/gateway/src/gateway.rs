@@ -88,13 +88,14 @@ impl Gateway {
         let config = Arc::new(Config::load(&data.config())?);
         let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
         let options = Options { lease_last: addressing.last_host(), ..Options::default() };
+        let had_records = data.ca_certificate().exists();
+        if had_records && !data.store().exists() {
+            return Err(records_gone(&data));
+        }
         let store =
             Store::open_in_taken_folder(&data.store(), Arc::clone(&clock), options, lock.clone())?;
-        let had_records = data.ca_certificate().exists();
         if had_records && store.ca_generation_list().await?.is_empty() {
-            // A new CA in the place of a lost one would lock every device out, without a word.
-            let (folder, records) = (data.path().to_owned(), data.store());
-            return Err(GatewayError::RecordsGone { folder, records, ca: data.ca_certificate() });
+            return Err(records_gone(&data));
         }
         let authority =
             Authority::open(store.clone(), Arc::clone(&clock), config.authority()).await?;
@@ -302,6 +303,12 @@ impl Gateway {
     pub(crate) fn context(&self) -> &Context {
         &self.at
     }
+}
+
+/// A new CA in the place of a lost one would lock every device out, without a word.
+fn records_gone(data: &DataDir) -> GatewayError {
+    let (folder, records) = (data.path().to_owned(), data.store());
+    GatewayError::RecordsGone { folder, records, ca: data.ca_certificate() }
 }
 
 /// The certificates of the CAs, for people and for other programs. A file that has them already stays.

@@ -8,6 +8,7 @@
 //! How it degrades: a change that is committed stays committed, whatever fails after it; the answer
 //! then names the effect that is missing. The CRLs are tried again every minute.
 
+pub mod backup;
 pub mod config;
 pub mod control;
 pub mod current_view;

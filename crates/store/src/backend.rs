@@ -5,7 +5,7 @@
 //! [`Lookup`] and write by [`Edit`]: a database brings statements and decides nothing. One is behind
 //! them: `sqlite`.
 
-use clock::{Clock, Timestamp};
+use clock::{Clock, Now, Timestamp};
 use names::{DeviceName, UserName};
 use pki::{CertificateId, IssuerId, KeyId};
 use serde_json::Value;
@@ -64,8 +64,8 @@ pub(crate) trait Writing: Send {
     /// The records as they are, from the rows.
     fn snapshot(&self) -> Result<Snapshot, StoreError>;
 
-    /// Called between batches: time for what is not urgent.
-    fn rest(&mut self);
+    /// Called between batches: time for what is not urgent. Whether something is left to do in a while.
+    fn rest(&mut self, now: Now) -> bool;
 
     /// Leaves everything in order. Nobody has the database open for writing after that.
     fn close(self: Box<Self>);

@@ -14,8 +14,10 @@
 mod actor;
 mod audit;
 mod backend;
+mod backup;
 mod chain;
 mod change;
+mod copy;
 mod error;
 mod event;
 mod ids;
@@ -44,7 +46,9 @@ pub use pki::{CertificateId, CertificateStatus, Serial, SerialError};
 
 pub use actor::Actor;
 pub use audit::Difference;
+pub use backup::{Restoring, backup, restore};
 pub use change::Committed;
+pub use copy::{Beside, CopyError};
 pub use error::{Cause, Fault, OpenError, Refused, StoreError};
 pub use event::{ChainFault, ChainReport, Event, EventKind};
 pub use ids::{CaGenerationId, DeviceId, EventId, UserId};

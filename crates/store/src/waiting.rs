@@ -25,7 +25,7 @@ use crate::snapshot::Snapshot;
 mod tests;
 
 /// How many changes wait at most; others are refused as they would be without a memory.
-pub(crate) const MOST: usize = 1024;
+pub(crate) const MOST: usize = 512;
 
 /// How far the disk is behind. Get it with [`Store::waiting`](crate::Store::waiting).
 #[derive(Clone, Debug, Default)]
@@ -116,9 +116,13 @@ impl Backlog {
 
     fn remind_if(&self, lacking: bool) {
         if lacking {
-            // One reminder that is under way already is as good.
-            let _ = self.retry.try_send(());
+            self.remind();
         }
+    }
+
+    /// Has the writer wake up in a moment. One reminder that is under way already is as good.
+    pub(crate) fn remind(&self) {
+        let _ = self.retry.try_send(());
     }
 }
 

@@ -61,7 +61,9 @@ impl Writer {
                 }
             }
             self.serve(asked);
-            self.backend.rest();
+            if self.backend.rest(self.clock.now()) {
+                self.backlog.remind();
+            }
         }
         drop(queue);
         self.serve(Vec::new());

@@ -51,6 +51,10 @@ pub(crate) enum Action {
     Prometheus,
     /// Follow the events.
     FollowEvents { after: Option<u64>, limit: u32 },
+    /// Copy the data folder into one file.
+    Backup { to: PathBuf },
+    /// Make the data folder from such a file.
+    Restore { from: PathBuf },
     /// Run the gateway.
     Up { first: FirstStart, state: Option<PathBuf> },
     /// Show the demo.
@@ -209,6 +213,8 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Reload => Action::Ask(Request::Reload),
         Command::Completions { shell } => Action::Completions { shell },
         Command::Manual { out } => Action::Manual { out },
+        Command::Backup { file } => Action::Backup { to: file },
+        Command::Restore { file } => Action::Restore { from: file },
         Command::Service(command) => {
             Action::Service(understand_service(command, SYSTEM_FOLDER.into())?)
         }

@@ -68,6 +68,18 @@ pub(crate) enum Command {
     Config(Config),
     /// Have the running gateway read its settings again; sessions stay
     Reload,
+    /// Copy everything, the CA's key with it, into one new file; also while the gateway runs
+    Backup {
+        /// The file to make
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Make an empty data folder from such a file
+    Restore {
+        /// The file to read
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// The gateway as a systemd service
     #[command(subcommand)]
     Service(Service),

@@ -13,6 +13,7 @@ use crate::show::{self, table::Width};
 
 mod ask;
 mod authority;
+mod backup;
 mod bench;
 mod client_unit;
 mod connect;
@@ -55,6 +56,8 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::Prometheus => authority::prometheus(&data),
         Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),
+        Action::Backup { to } => backup::back_up(&data, json, &to),
+        Action::Restore { from } => backup::restore(&data, json, &from),
         Action::Up { first, state } => up::run_up(UpOptions { data, first, state }),
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
         Action::Connect(options) => connect::run_connect(options),

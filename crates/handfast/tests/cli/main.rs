@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+mod backup;
 mod limits;
 mod listings;
 mod mistakes;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{ErrorCode, ffi};
 
+use crate::copy::CopyError;
 use crate::error::{Cause, Fault, OpenError, StoreError};
 
 impl From<rusqlite::Error> for Fault {
@@ -30,6 +31,12 @@ impl From<rusqlite::Error> for StoreError {
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Storage(error.into())
+    }
+}
+
+impl From<rusqlite::Error> for CopyError {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::from(error).into()
     }
 }
 

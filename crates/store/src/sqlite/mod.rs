@@ -12,6 +12,7 @@
 
 mod chain;
 mod column;
+mod copy;
 mod error;
 mod lookup;
 mod migration;
@@ -22,6 +23,7 @@ mod txn;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock::{Clock, Now};
 use names::{DeviceName, UserName};
@@ -41,12 +43,15 @@ use crate::records::{
 use crate::rules::{Rules, check_key};
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
+pub use copy::Restoring;
+pub(crate) use copy::{backup, restore};
 use error::is_failed_sync;
 use lookup::Rows;
 use txn::Txn;
 
-/// After so many changed rows the log is copied into the database.
+/// After so many changed rows the log is copied into the database, or after so much time with any.
 const CHECKPOINT_ROWS: u64 = 2_000;
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(30);
 
 /// The connection for writing.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub(crate) struct Sqlite {
     options: Options,
     broken: Option<Fault>,
     checkpointed_at: u64,
+    /// When the first row was changed that only the log has.
+    changed_since: Option<Duration>,
 }
 
 /// How a transaction ends that nothing went wrong in.
@@ -72,7 +79,8 @@ impl Sqlite {
             true => (schema::open_copy(path)?, Some(Fault::ReadOnly(read_only()))),
             false => (schema::open_owned(path, !options.danger_unsynced)?, None),
         };
-        Ok(Self { checkpointed_at: conn.total_changes(), conn, options, broken })
+        let checkpointed_at = conn.total_changes();
+        Ok(Self { checkpointed_at, changed_since: None, conn, options, broken })
     }
 
     fn transact(
@@ -191,12 +199,20 @@ impl Writing for Sqlite {
         ))
     }
 
-    fn rest(&mut self) {
+    fn rest(&mut self, now: Now) -> bool {
         let changed = self.conn.total_changes();
-        if self.broken.is_none() && changed - self.checkpointed_at >= CHECKPOINT_ROWS {
-            self.checkpointed_at = changed;
-            self.checkpoint("PASSIVE");
+        if self.broken.is_some() || changed == self.checkpointed_at {
+            return false;
         }
+        let since = *self.changed_since.get_or_insert(now.boot);
+        let rows = changed - self.checkpointed_at;
+        if rows < CHECKPOINT_ROWS && now.boot.saturating_sub(since) < CHECKPOINT_AFTER {
+            return true;
+        }
+        self.checkpointed_at = changed;
+        self.changed_since = None;
+        self.checkpoint("PASSIVE");
+        false
     }
 
     fn close(mut self: Box<Self>) {
@@ -219,11 +235,7 @@ pub(crate) struct ReadOnly {
 impl ReadOnly {
     /// Opens the database, beside its owner or without one.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let conn = match schema::is_read_only(path) {
-            true => schema::open_copy(path)?,
-            false => schema::open_read_only(path)?,
-        };
-        Ok(Self { conn })
+        Ok(Self { conn: schema::open_to_read(path)? })
     }
 
     /// Recomputes every hash of the log.

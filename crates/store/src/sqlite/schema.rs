@@ -39,6 +39,19 @@ pub(crate) fn open_owned(path: &Path, synced: bool) -> Result<Connection, OpenEr
 /// Opens a copy, in memory, of a database on a disk that can't be written: SQLite's log wants files
 /// beside the database. The caller holds the owner's lock, as none is taken here.
 pub(crate) fn open_copy(path: &Path) -> Result<Connection, OpenError> {
+    let source = open_source(path)?;
+    let found = version(&source)?;
+    if found < VERSION {
+        return Err(OpenError::SchemaOlder { found, known: VERSION });
+    }
+    let mut copy = Connection::open_in_memory()?;
+    Backup::new(&source, &mut copy)?.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None)?;
+    copy.pragma_update(None, "foreign_keys", true)?;
+    Ok(copy)
+}
+
+/// Opens what nobody has open, and makes no file beside it.
+pub(crate) fn open_source(path: &Path) -> Result<Connection, OpenError> {
     if !path.exists() {
         return Err(OpenError::Absent(path.to_owned()));
     }
@@ -50,14 +63,15 @@ pub(crate) fn open_copy(path: &Path) -> Result<Connection, OpenError> {
     // The log's index is kept in memory then, and not in a file.
     source.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     identify(&source, path)?;
-    let found = version(&source)?;
-    if found < VERSION {
-        return Err(OpenError::SchemaOlder { found, known: VERSION });
+    Ok(source)
+}
+
+/// Opens for reading, whatever the disk.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    match is_read_only(path) {
+        true => open_copy(path),
+        false => open_read_only(path),
     }
-    let mut copy = Connection::open_in_memory()?;
-    Backup::new(&source, &mut copy)?.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None)?;
-    copy.pragma_update(None, "foreign_keys", true)?;
-    Ok(copy)
 }
 
 /// Whether the disk with this file takes no writes.
@@ -113,7 +127,7 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
 }
 
 /// A file is there after a power cut only once its folder was synced.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder)?.sync_all()
 }

@@ -184,8 +184,8 @@ impl Writing for Unwilling {
         self.inner.snapshot()
     }
 
-    fn rest(&mut self) {
-        self.inner.rest();
+    fn rest(&mut self, now: Now) -> bool {
+        self.inner.rest(now)
     }
 
     fn close(self: Box<Self>) {

@@ -1,0 +1,105 @@
+//! `backup` and `restore`: the data folder in one file, and back into an empty one.
+//!
+//! A backup is made beside a running gateway, by whoever may read the folder; a restore makes a folder that
+//! nobody owns yet. Invariant: a folder that was half restored has no records, so that nothing starts on it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use admin::failure::{Failure, FailureKind};
+use store::{Beside, CopyError, FolderLock};
+
+use crate::data::DataDir;
+use crate::error::GatewayError;
+
+/// Copies the folder's records and settings into the new file `to`.
+///
+/// # Errors
+/// When the folder can't be read or the file can't be written. Then there is no such file.
+pub fn back_up(data: &DataDir, to: &Path) -> Result<(), Failure> {
+    let files = [data.config(), data.ca_certificate()];
+    let beside: Result<Vec<_>, _> = files.iter().map(|path| read(path)).collect();
+    store::backup(&data.store(), to, &beside?).map_err(|error| failure(&error))
+}
+
+/// Makes the folder from the backup `from`.
+///
+/// # Errors
+/// When there is something in the folder, or `from` is no whole backup.
+pub fn restore(data: &DataDir, from: &Path) -> Result<(), Failure> {
+    let made = |error: crate::data::DataError| Failure::from(GatewayError::from(error));
+    data.prepare().map_err(made)?;
+    let _lock =
+        FolderLock::take(data.path()).map_err(|error| Failure::from(GatewayError::from(error)))?;
+    look_for_others(data)?;
+    let restoring = store::restore(from, &data.store()).map_err(|error| failure(&error))?;
+    // First what tells that there were records: a start without them is refused from here on.
+    for path in [data.ca_certificate(), data.config()] {
+        let content = restoring.beside.iter().find(|file| Some(&*file.name) == name(&path));
+        let Some(Beside { content, .. }) = content else { continue };
+        data.write_whole(&path, content).map_err(made)?;
+    }
+    restoring.finish().map_err(|error| failure(&error))
+}
+
+/// Nothing of somebody's may stand in the folder; what a killed restore left may.
+fn look_for_others(data: &DataDir) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        let message = format!("{} can't be read", data.path().display());
+        Failure::new(FailureKind::Environment, message).caused_by(&error)
+    };
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(data.path()).map_err(failed)? {
+        names.insert(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
+    }
+    let half_done = names.contains(HALF_DONE);
+    let ours = |name: &String| {
+        LOCKS.contains(&name.as_str()) || half_done && REMAINS.iter().any(|r| name.starts_with(r))
+    };
+    match names.iter().find(|name| !ours(name)) {
+        None => Ok(()),
+        Some(one) => {
+            let message = format!("{} is not empty: {one} is in it", data.path().display());
+            Err(Failure::new(FailureKind::Conflict, message)
+                .hint("name an empty folder with --data, or move away what is in this one"))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Beside, Failure> {
+    let content = fs::read(path).map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => FailureKind::Forbidden,
+            std::io::ErrorKind::NotFound => FailureKind::NotFound,
+            _ => FailureKind::Environment,
+        };
+        Failure::new(kind, format!("{} can't be read", path.display()))
+            .caused_by(&error)
+            .hint("a backup has the CA's key in it: make it as root, or as the gateway's own user")
+    })?;
+    Ok(Beside { name: name(path).unwrap_or_default().to_owned(), content })
+}
+
+fn name(path: &Path) -> Option<&str> {
+    path.file_name().and_then(|name| name.to_str())
+}
+
+fn failure(error: &CopyError) -> Failure {
+    let kind = match error {
+        CopyError::Open(error) => return GatewayError::from(error.clone()).into(),
+        CopyError::Exists(_) => FailureKind::Conflict,
+        CopyError::File { .. } => FailureKind::Environment,
+        CopyError::NotACopy(_) | CopyError::Damaged(_) => FailureKind::Failed,
+    };
+    let failure = Failure::new(kind, error.to_string()).hint(error.mend());
+    match std::error::Error::source(error) {
+        Some(source) => failure.caused_by(source),
+        None => failure,
+    }
+}
+
+/// There while a restore is under way, and after it was killed.
+const HALF_DONE: &str = "handfast.db.restoring";
+const REMAINS: [&str; 3] = [HALF_DONE, "ca.crt", "handfast.toml"];
+const LOCKS: [&str; 2] = ["lock", "handfast.db.lock"];
