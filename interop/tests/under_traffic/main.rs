@@ -52,6 +52,69 @@ fn what_another_program_takes_from_the_gateways_machine_is_put_back_under_traffi
 }
 
 #[test]
+fn a_disk_that_takes_nothing_harms_nobody_who_may_stay_under_traffic() {
+    let name = "a_disk_that_takes_nothing_harms_nobody_who_may_stay_under_traffic";
+    let Some(mut stage) = Stage::on_small_disk(name) else { return };
+    stage.world.handfast(&["user", "add", "carol"]);
+    stage.world.handfast(&["user", "add", "dave"]);
+    stage.connect(None);
+    for (situation, said, user, exit_code) in [
+        (
+            "the gateway's disk is full, and a user is disabled",
+            "nothing is missing: it is written with the room that was kept for it",
+            "carol",
+            0,
+        ),
+        (
+            "the disk takes nothing at all, and a user is disabled",
+            "command: `not on the disk yet`, exit code 14; gateway: `in force, but not on the disk`",
+            "dave",
+            14,
+        ),
+    ] {
+        let disabled =
+            |stage: &Stage| stage.world.json(&["user", "show", user])["disabled"] == true;
+        let (stock, own) = stage.under_traffic(
+            |stage| {
+                stage.world.disk().fill().expect("filled");
+                if exit_code != 0 {
+                    stage.world.disk().eat("handfast.db.reserve").expect("no room is kept");
+                }
+                take_the_last_room(stage);
+                let output = stage.world.try_handfast(&["user", "disable", user]);
+                assert_eq!(output.status.code(), Some(exit_code), "{output:?}");
+            },
+            UNHURT,
+            disabled,
+        );
+        Row { situation, stock, own, bound: UNHURT, said }.holds();
+    }
+    assert_eq!(stage.gateway_said("in force, but not on the disk"), 1, "{}", stage.logs());
+}
+
+#[test]
+fn a_gateway_that_starts_on_a_read_only_disk_serves_both_clients_under_traffic() {
+    let name = "a_gateway_that_starts_on_a_read_only_disk_serves_both_clients_under_traffic";
+    let Some(mut stage) = Stage::on_small_disk(name) else { return };
+    stage.world.bring_down();
+    stage.world.disk().set_read_only(true).expect("read-only");
+    let up = stage.world.launch();
+    assert!(wait_until(Duration::from_secs(20), || up.log().contains("the gateway is up")));
+    stage.world.up = Some(up);
+    stage.connect(None);
+    let said = "no command reaches this gateway";
+    let (stock, own) = stage.under_traffic(|_| {}, UNHURT, |stage| stage.gateway_said(said) == 1);
+    Row {
+        situation: "the gateway is started on a read-only disk",
+        stock,
+        own,
+        bound: UNHURT,
+        said: "gateway: `no command reaches this gateway`",
+    }
+    .holds();
+}
+
+#[test]
 fn a_log_whose_reader_goes_away_harms_nobody_under_traffic() {
     let name = "a_log_whose_reader_goes_away_harms_nobody_under_traffic";
     let Some(mut stage) = Stage::new(name, &[]) else { return };
@@ -220,6 +283,15 @@ fn a_name_that_moves_is_followed_by_both_clients_under_traffic() {
         said: "both clients: the time without an answer, then `connected` to the new address",
     }
     .holds();
+}
+
+/// The log of the database may have room of its own.
+fn take_the_last_room(stage: &Stage) {
+    let refused = |number: &u32| {
+        let user = format!("u{number}");
+        !stage.world.try_handfast(&["user", "add", &user]).status.success()
+    };
+    assert!((0..2000).any(|number| refused(&number)), "the disk takes everything");
 }
 
 /// A second way from a client's host to the world: another router, with NAT, by `up2`.

@@ -1,9 +1,9 @@
-//! A gateway, a stock client and ours, each of which pings the host behind the gateway while something
+//! A gateway, a stock client and ours, each of which pings the host behind the gateway, or the gateway, while something
 //! happens to them.
 //!
 //! Invariant: what is reported ended well: both clients were answered again at the end.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -18,16 +18,28 @@ pub(crate) struct Stage {
     pub(crate) own_host: Subscriber,
     pub(crate) stock: Option<Stock>,
     pub(crate) own: Option<Own>,
+    target: IpAddr,
 }
 
 impl Stage {
     /// A gateway and two subscribers, not connected yet. `None`, said by name, where this machine can't.
     pub(crate) fn new(test: &str, settings: &[(&str, &str)]) -> Option<Self> {
         let routes = [("vpn.push.routes", r#"["10.99.0.0/24"]"#)];
-        let mut world = World::start(test, &[&routes[..], settings].concat())?;
+        let world = World::start(test, &[&routes[..], settings].concat())?;
+        let target = world.lan.v4[0].into();
+        Some(Self::with_subscribers(world, target))
+    }
+
+    /// The same on a small disk of its own. No route is pushed, so the gateway itself is pinged.
+    pub(crate) fn on_small_disk(test: &str) -> Option<Self> {
+        let world = World::start_on_disk(test, SMALL)?;
+        Some(Self::with_subscribers(world, INSIDE))
+    }
+
+    fn with_subscribers(mut world: World, target: IpAddr) -> Self {
         let stock_host = world.subscriber("alice", "unified");
         let own_host = world.subscriber("bob", "unified");
-        Some(Self { world, stock_host, own_host, stock: None, own: None })
+        Self { world, stock_host, own_host, stock: None, own: None, target }
     }
 
     /// Connects both, by profiles with these lines for the gateway's address, or by their own.
@@ -49,7 +61,7 @@ impl Stage {
         limit: Duration,
         mut over: impl FnMut(&Self) -> bool,
     ) -> (PingReport, PingReport) {
-        let target: IpAddr = self.world.lan.v4[0].into();
+        let target = self.target;
         let start = |who: &Subscriber| {
             let log = who.folder.join("ping.log");
             let count = (limit + 2 * AROUND).as_millis() / INTERVAL.as_millis();
@@ -95,6 +107,10 @@ pub(crate) fn run(host: &Host, line: &[&str]) {
     assert!(output.status.success(), "{line:?}: {output:?}");
 }
 
+/// Bytes of a small disk.
+const SMALL: u64 = 24 << 20;
+/// The gateway, from inside.
+const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 71, 0, 1));
 /// What goes on before and after.
 const AROUND: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_millis(20);
