@@ -17,6 +17,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("store", &["clock", "names", "pki"]),
     ("engine", &["clock", "names", "sources", "wire", "tunnel", "datapath", "pki", "sysio"]),
     ("authority", &["clock", "pki", "store"]),
+    ("publish", &["clock", "pki"]),
     (
         "vpn",
         &[
@@ -33,6 +34,7 @@ const DRAWN: &[(&str, &[&str])] = &[
             "wire",
             "tunnel",
             "pki",
+            "publish",
             "sysio",
             "store",
             "engine",

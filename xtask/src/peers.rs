@@ -17,6 +17,7 @@ const PEERS: &[Peer] = &[
     ("ip", "iproute2", "looking at namespaces"),
     ("ping", "iputils-ping", "pings through the tunnel"),
     ("openssl", "openssl", "an independent reader of certificates and CRLs"),
+    ("curl", "curl", "what the CA publishes over HTTP"),
     ("sysctl", "procps", "kernel settings in the documents' examples"),
     ("faketime", "faketime", "peers whose clock is wrong"),
     ("strace", "strace", "power cuts: what reached the disk and in which order"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
+use pki::ocsp::OcspSigner;
 use pki::{Csr, DualResolver, Profile, Timestamp, dual_resolver};
 use store::{Actor, CaGenerationId, CertificateId, DeviceId, Holder, Refused, Store};
 use tokio::sync::MutexGuard;
@@ -84,6 +85,17 @@ impl Authority {
     /// Whoever projects the records calls it, nobody else.
     pub async fn crls_catch_up(&self) -> Result<(), AuthorityError> {
         self.issuance.crls_catch_up().await
+    }
+
+    /// Somebody new to sign this CA's OCSP answers. The key lives as long as the value does.
+    pub async fn ocsp_signer(&self, issuer: &Issuer) -> Result<OcspSigner, AuthorityError> {
+        self.issuance.ocsp_signer(issuer).await
+    }
+
+    /// The latest CRL of this CA.
+    pub async fn crl(&self, issuer: &Issuer) -> Result<Option<pki::Crl>, AuthorityError> {
+        let latest = self.issuance.store.crl_latest(issuer.generation().id).await?;
+        Ok(latest.map(|crl| pki::Crl::from_der(&crl.der)).transpose()?)
     }
 
     /// Makes another CA, which is trusted from here on and signs nothing but its CRL. Doors have to be

@@ -14,6 +14,8 @@ pub enum AuthorityError {
     Key(pki::KeyError),
     /// The request for a certificate can't be taken: its sender's fault.
     Csr(pki::CsrError),
+    /// A CRL that was recorded can't be read.
+    Crl(pki::CrlError),
     /// The signer refused.
     Sign(pki::SignError),
     /// A certificate of ours and its key don't belong together.
@@ -52,6 +54,7 @@ impl Display for AuthorityError {
             Self::Ca(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),
             Self::Csr(error) => error.fmt(f),
+            Self::Crl(error) => write!(f, "the recorded CRL: {error}"),
             Self::Sign(error) => error.fmt(f),
             Self::Identity(error) => write!(f, "the gateway's own certificate: {error}"),
             Self::KeyMissing { name } => {
@@ -78,6 +81,7 @@ impl Error for AuthorityError {
             Self::Ca(error) => error.source(),
             Self::Key(error) => error.source(),
             Self::Csr(error) => error.source(),
+            Self::Crl(error) => error.source(),
             Self::Sign(error) => error.source(),
             Self::Identity(error) => error.source(),
             Self::KeyMissing { .. }
@@ -104,6 +108,7 @@ from!(
     Ca(pki::CaError),
     Key(pki::KeyError),
     Csr(pki::CsrError),
+    Crl(pki::CrlError),
     Sign(pki::SignError),
     Identity(pki::IdentityError)
 );

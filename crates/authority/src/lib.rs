@@ -12,6 +12,7 @@ pub mod describe;
 mod error;
 mod issuance;
 mod issuer;
+mod ocsp;
 mod random;
 mod server_certificates;
 mod settings;

@@ -35,6 +35,11 @@ pub trait Door: Send + Sync + Debug {
     /// Makes all of that as it was made, now.
     fn put_back(&self) -> BoxFuture<'_, ()>;
 
+    /// Where it was to listen and could not, in words.
+    fn unheard(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The counters since it was opened.
     fn counters(&self) -> BoxFuture<'_, Counters>;
 }
@@ -93,6 +98,11 @@ impl Doors {
         for door in self.present() {
             door.put_back().await;
         }
+    }
+
+    /// Where doors were to listen and could not, in words.
+    pub fn unheard(&self) -> Vec<String> {
+        self.present().iter().flat_map(|door| door.unheard()).collect()
     }
 
     /// The counters of all doors together.

@@ -17,6 +17,7 @@ pub mod doors;
 pub mod metrics;
 pub mod profile;
 pub mod projections;
+pub mod publishing;
 pub mod vpn_door;
 
 pub use connect::{Admin, ConnectError};

@@ -41,6 +41,11 @@ fn the_examples_of_the_command_line_run() {
 }
 
 #[test]
+fn the_examples_of_the_ca_run() {
+    run("docs/ca.md");
+}
+
+#[test]
 fn the_examples_of_operation_run() {
     run("docs/operation.md");
 }
@@ -165,8 +170,15 @@ fn root() -> PathBuf {
 }
 
 /// The documents whose examples have a test above.
-const RUN: [&str; 6] =
-    ["README.md", "command-line.md", "operation.md", "profiles.md", "connect.md", "bench.md"];
+const RUN: [&str; 7] = [
+    "README.md",
+    "ca.md",
+    "command-line.md",
+    "operation.md",
+    "profiles.md",
+    "connect.md",
+    "bench.md",
+];
 
 /// The machine: system folders that nobody else sees, somebody else's firewall, and the service
 /// running, which says that the firewall is in its way.

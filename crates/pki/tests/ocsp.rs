@@ -89,7 +89,7 @@ impl World {
             never_recorded: issue(device("never-recorded")),
             ocsp: OcspAuthority {
                 ca: authority.signer.ca().clone(),
-                signer: OcspSigner::new(signer.cert, signer.key).unwrap(),
+                signer: OcspSigner::new(signer.cert, signer.key).unwrap().into(),
             },
             revocation: Revocation { at: now.before(common::HOUR), reason },
             folder,

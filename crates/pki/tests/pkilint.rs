@@ -60,7 +60,7 @@ fn pkilint_finds_nothing_wrong_in_ocsp_answers() {
         let phone = authority.issue(device("phone"), KeyType::P256);
         let ca = authority.signer.ca().clone();
         let signer = authority.issue(ocsp_signer(), key_type);
-        let signer = OcspSigner::new(signer.cert, signer.key).unwrap();
+        let signer = OcspSigner::new(signer.cert, signer.key).unwrap().into();
         let ocsp = [OcspAuthority { ca, signer }];
         let at = common::now().before(common::HOUR);
         let revocation = Revocation { at, reason: RevocationReason::Superseded };

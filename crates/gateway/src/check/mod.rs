@@ -24,8 +24,15 @@ pub(crate) async fn check(at: &Context) -> CheckReport {
     if at.doors.is_any_open() {
         findings.push(machine::in_force(&at.doors.changed().await));
         findings.push(shared_profiles(at));
+        findings.extend(unheard(at.doors.unheard()));
     }
     CheckReport { findings }
+}
+
+/// Where a door could not listen: it serves elsewhere, or not at all.
+fn unheard(faults: Vec<String>) -> impl Iterator<Item = Finding> {
+    const MEND: &str = "end the other program, or set publish.listen and start again";
+    faults.into_iter().map(|fault| warning("publishing", fault, MEND))
 }
 
 fn good(subject: &str, seen: impl Into<String>) -> Finding {

@@ -5,6 +5,7 @@
 //! file, line and column. Every key has a safe default, so an empty file is a valid one.
 
 use std::fs;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct Config {
     pub public: Public,
     /// The VPN door.
     pub vpn: Vpn,
+    /// What the CA says to everybody.
+    pub publish: Publish,
     /// The certificate authority.
     pub ca: Ca,
     /// What devices' certificates look like.
@@ -46,6 +49,14 @@ pub struct Config {
 pub struct Public {
     /// Names or addresses that profiles point to, in the order in which a client tries them.
     pub names: Vec<PublicName>,
+}
+
+/// `[publish]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Publish {
+    /// Where CRL, OCSP and CA certificate are handed out, over plain HTTP.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// `[ca]`
@@ -131,6 +142,7 @@ impl Config {
             ("vpn.workers", old.workers != now.workers),
             ("vpn.nice", old.nice != now.nice),
             ("vpn.without", old.without != now.without),
+            ("publish.listen", self.publish.listen != new.publish.listen),
             ("ca.key_type", self.ca.key_type != new.ca.key_type),
             ("ca.validity_days", self.ca.validity_days != new.ca.validity_days),
         ];
@@ -167,6 +179,12 @@ impl KeyType {
             Self::Rsa => pki::KeyType::Rsa2048,
             Self::P256 => pki::KeyType::P256,
         }
+    }
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self { listen: vec![(Ipv6Addr::UNSPECIFIED, 80).into()] }
     }
 }
 
@@ -222,7 +240,7 @@ mod tests {
     fn an_unknown_section_far_from_any_lists_the_known_ones() {
         assert_eq!(
             error("[zebra]\n"),
-            "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, \
+            "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
              `ca`, `device`"
         );
     }

@@ -16,7 +16,7 @@ struct Section {
     sections: &'static [Section],
 }
 
-const TOP: Section = Section { name: "", keys: &[], sections: &[PUBLIC, VPN, CA, DEVICE] };
+const TOP: Section = Section { name: "", keys: &[], sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE] };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
     name: "vpn",
@@ -49,6 +49,7 @@ const PUSH: Section = Section {
     keys: &["routes", "dns", "dns_search", "redirect_gateway", "block_ipv6"],
     sections: &[],
 };
+const PUBLISH: Section = Section { name: "publish", keys: &["listen"], sections: &[] };
 const CA: Section = Section {
     name: "ca",
     keys: &[

@@ -1,9 +1,10 @@
 //! The text of `handfast.toml` on the first start: every key, its default, and what it is for.
 
-use std::fmt::Write;
 use std::net::Ipv6Addr;
 
-use super::{Config, KeyType, Listen, Net6, PublicName, PublicUrl, Push};
+use super::{
+    Ca, Config, Device, KeyType, Listen, Net6, Public, PublicName, PublicUrl, Publish, Push, Vpn,
+};
 
 /// What the first start knows and the file should say.
 #[derive(Clone, Debug, Default)]
@@ -32,10 +33,16 @@ impl FirstConfig {
     /// The file's text.
     pub fn text(&self) -> String {
         let config = self.config();
-        let mut text = String::new();
-        // Writing to a String does not fail.
-        let _ = self.write(&mut text, &config);
-        text
+        let sections = [
+            HEAD.to_owned(),
+            public(&config.public),
+            vpn(&config.vpn),
+            push(&config.vpn.push),
+            publish(&config.publish),
+            ca(&config.ca),
+            device(&config.device),
+        ];
+        sections.join("\n")
     }
 
     /// What the text says, as values.
@@ -50,135 +57,173 @@ impl FirstConfig {
         }
         config
     }
+}
 
-    fn write(&self, out: &mut String, config: &Config) -> std::fmt::Result {
-        let (vpn, push) = (&config.vpn, &config.vpn.push);
-        let (ca, device) = (&config.ca, &config.device);
-        writeln!(out, "{HEAD}")?;
-        writeln!(out, "[public]")?;
-        writeln!(
-            out,
-            "# Host names or addresses that profiles point to, tried in this order. Where clients need another"
-        )?;
-        writeln!(
-            out,
-            "# port than the listening one: \"vpn.example.org:443\"; for TCP alone: \"tcp:vpn.example.org:443\"."
-        )?;
-        writeln!(out, "names = {}", list(&config.public.names))?;
-        writeln!(out, "\n[vpn]")?;
-        writeln!(
-            out,
-            "# Sockets. [::] takes IPv4 as well. For networks that let no UDP through, add \"tcp:[::]:1194\"."
-        )?;
-        writeln!(out, "listen = {}", list(&vpn.listen))?;
-        writeln!(out, "# The tunnel's interface.")?;
-        writeln!(out, "interface = \"{}\"", vpn.interface)?;
-        writeln!(
-            out,
-            "# Addresses inside the tunnel; the first is the gateway's. A device keeps its own."
-        )?;
-        writeln!(out, "network = \"{}\"", vpn.network)?;
-        writeln!(
-            out,
-            "# The same for IPv6, a random private /64. Without the line: no IPv6 inside."
-        )?;
-        match vpn.network6 {
-            Some(net) => writeln!(out, "network6 = \"{net}\"")?,
-            None => writeln!(out, "# network6 = \"fd12:3456:789a:1::/64\"")?,
-        }
-        writeln!(
-            out,
-            "# Switch forwarding on and translate addresses; undone at stop. With false, both are yours."
-        )?;
-        writeln!(out, "nat = {}", vpn.nat)?;
-        writeln!(out, "# Whether subscribers reach each other.")?;
-        writeln!(out, "client_to_client = {}", vpn.client_to_client)?;
-        writeln!(
-            out,
-            "# Networks outside whose hosts may reach subscribers without being asked first."
-        )?;
-        writeln!(out, "allow_in = {}", list(&vpn.allow_in))?;
-        writeln!(
-            out,
-            "# Seconds of silence before a ping, and before the other side is held for gone."
-        )?;
-        writeln!(out, "ping = {}\nping_restart = {}", vpn.ping, vpn.ping_restart)?;
-        writeln!(out, "# Seconds between renegotiations of keys.")?;
-        writeln!(out, "reneg_sec = {}", vpn.reneg_sec)?;
-        writeln!(out, "# Seconds a handshake may take.")?;
-        writeln!(out, "hand_window = {}", vpn.hand_window)?;
-        writeln!(
-            out,
-            "# Largest packet inside, and the outer size TCP is trimmed for (0: not at all)."
-        )?;
-        writeln!(out, "tun_mtu = {}\nmssfix = {}", vpn.tun_mtu, vpn.mssfix)?;
-        writeln!(
-            out,
-            "# That size where no router may cut packets: from stock clients, and over IPv6."
-        )?;
-        writeln!(out, "mssfix_df = {}", vpn.mssfix_df)?;
-        writeln!(out, "# Data channel ciphers, best first.")?;
-        writeln!(out, "ciphers = {}", list(&vpn.ciphers))?;
-        writeln!(
-            out,
-            "# Digest of the tls-auth key: SHA1, SHA256, SHA384 or SHA512. Profiles carry it."
-        )?;
-        writeln!(out, "auth = \"{}\"", vpn.auth)?;
-        writeln!(out, "# Sessions at once.")?;
-        writeln!(out, "max_sessions = {}", vpn.max_sessions)?;
-        writeln!(out, "# Threads that carry packets (0: one per core).")?;
-        writeln!(out, "workers = {}", vpn.workers)?;
-        writeln!(
-            out,
-            "# Their nice value, where the system allows it (0: as all other programs)."
-        )?;
-        writeln!(out, "nice = {}", vpn.nice)?;
-        writeln!(
-            out,
-            "# Speed-ups to do without, where a driver has a bug: {}.",
-            engine::Offloads::PARTS.join(", ")
-        )?;
-        writeln!(out, "without = {}", list(&vpn.without))?;
-        writeln!(out, "\n[vpn.push]")?;
-        writeln!(out, "# Networks behind the gateway, IPv4 or IPv6: [\"192.168.10.0/24\"].")?;
-        writeln!(out, "routes = {}", list(&push.routes))?;
-        writeln!(out, "# Name servers, and domains to look up there.")?;
-        writeln!(out, "dns = {}\ndns_search = {}", list(&push.dns), list(&push.dns_search))?;
-        writeln!(out, "# Send all traffic of subscribers through the tunnel.")?;
-        writeln!(out, "redirect_gateway = {}", push.redirect_gateway)?;
-        writeln!(out, "# Without IPv6 inside: keep theirs from going beside such a tunnel.")?;
-        writeln!(out, "block_ipv6 = {}", push.block_ipv6)?;
-        writeln!(out, "\n[ca]")?;
-        writeln!(
-            out,
-            "# \"rsa\" (every client reads it) or \"p256\". Key type and validity were fixed when the CA was made."
-        )?;
-        writeln!(out, "key_type = {}", key_type(ca.key_type))?;
-        writeln!(out, "validity_days = {}", ca.validity_days)?;
-        writeln!(
-            out,
-            "# Where CRL and OCSP are to be found; stands in every certificate. Plain http: they are signed."
-        )?;
-        match &ca.public_url {
-            Some(url) => writeln!(out, "public_url = \"{url}\"")?,
-            None => writeln!(out, "# public_url = \"http://vpn.example.org\"")?,
-        }
-        writeln!(
-            out,
-            "# A CRL's life; a new one is signed at half of it and at every revocation."
-        )?;
-        writeln!(out, "crl_validity_days = {}", ca.crl_validity_days)?;
-        writeln!(out, "# Life of the gateway's own certificates; renewed by themselves.")?;
-        writeln!(out, "gateway_validity_days = {}", ca.gateway_validity_days)?;
-        writeln!(out, "\n[device]")?;
-        writeln!(out, "key_type = {}", key_type(device.key_type))?;
-        writeln!(out, "validity_days = {}", device.validity_days)?;
-        writeln!(
-            out,
-            "# After a renewal the former certificate is revoked once the new one connected, or after this."
-        )?;
-        writeln!(out, "supersede_days = {}", device.supersede_days)
-    }
+fn public(public: &Public) -> String {
+    format!(
+        "[public]
+# Host names or addresses that profiles point to, tried in this order. Where clients need another
+# port than the listening one: \"vpn.example.org:443\"; for TCP alone: \"tcp:vpn.example.org:443\".
+names = {}
+",
+        list(&public.names)
+    )
+}
+
+fn vpn(vpn: &Vpn) -> String {
+    [networks(vpn), sessions(vpn), workers(vpn)].concat()
+}
+
+/// Where it listens, and what lies inside.
+fn networks(vpn: &Vpn) -> String {
+    let network6 = match vpn.network6 {
+        Some(net) => format!("network6 = \"{net}\""),
+        None => "# network6 = \"fd12:3456:789a:1::/64\"".to_owned(),
+    };
+    format!(
+        "[vpn]
+# Sockets. [::] takes IPv4 as well. For networks that let no UDP through, add \"tcp:[::]:1194\".
+listen = {}
+# The tunnel's interface.
+interface = \"{}\"
+# Addresses inside the tunnel; the first is the gateway's. A device keeps its own.
+network = \"{}\"
+# The same for IPv6, a random private /64. Without the line: no IPv6 inside.
+{network6}
+# Switch forwarding on and translate addresses; undone at stop. With false, both are yours.
+nat = {}
+# Whether subscribers reach each other.
+client_to_client = {}
+# Networks outside whose hosts may reach subscribers without being asked first.
+allow_in = {}
+",
+        list(&vpn.listen),
+        vpn.interface,
+        vpn.network,
+        vpn.nat,
+        vpn.client_to_client,
+        list(&vpn.allow_in)
+    )
+}
+
+/// Timers, sizes, ciphers, places.
+fn sessions(vpn: &Vpn) -> String {
+    format!(
+        "# Seconds of silence before a ping, and before the other side is held for gone.
+ping = {}
+ping_restart = {}
+# Seconds between renegotiations of keys.
+reneg_sec = {}
+# Seconds a handshake may take.
+hand_window = {}
+# Largest packet inside, and the outer size TCP is trimmed for (0: not at all).
+tun_mtu = {}
+mssfix = {}
+# That size where no router may cut packets: from stock clients, and over IPv6.
+mssfix_df = {}
+# Data channel ciphers, best first.
+ciphers = {}
+# Digest of the tls-auth key: SHA1, SHA256, SHA384 or SHA512. Profiles carry it.
+auth = \"{}\"
+# Sessions at once.
+max_sessions = {}
+",
+        vpn.ping,
+        vpn.ping_restart,
+        vpn.reneg_sec,
+        vpn.hand_window,
+        vpn.tun_mtu,
+        vpn.mssfix,
+        vpn.mssfix_df,
+        list(&vpn.ciphers),
+        vpn.auth,
+        vpn.max_sessions
+    )
+}
+
+fn workers(vpn: &Vpn) -> String {
+    format!(
+        "# Threads that carry packets (0: one per core).
+workers = {}
+# Their nice value, where the system allows it (0: as all other programs).
+nice = {}
+# Speed-ups to do without, where a driver has a bug: {}.
+without = {}
+",
+        vpn.workers,
+        vpn.nice,
+        engine::Offloads::PARTS.join(", "),
+        list(&vpn.without)
+    )
+}
+
+fn push(push: &Push) -> String {
+    format!(
+        "[vpn.push]
+# Networks behind the gateway, IPv4 or IPv6: [\"192.168.10.0/24\"].
+routes = {}
+# Name servers, and domains to look up there.
+dns = {}
+dns_search = {}
+# Send all traffic of subscribers through the tunnel.
+redirect_gateway = {}
+# Without IPv6 inside: keep theirs from going beside such a tunnel.
+block_ipv6 = {}
+",
+        list(&push.routes),
+        list(&push.dns),
+        list(&push.dns_search),
+        push.redirect_gateway,
+        push.block_ipv6
+    )
+}
+
+fn publish(publish: &Publish) -> String {
+    format!(
+        "[publish]
+# Where CRL, OCSP answers and CA certificate are handed out. Plain http: they are signed.
+listen = {}
+",
+        list(&publish.listen)
+    )
+}
+
+fn ca(ca: &Ca) -> String {
+    let public_url = match &ca.public_url {
+        Some(url) => format!("public_url = \"{url}\""),
+        None => "# public_url = \"http://vpn.example.org\"".to_owned(),
+    };
+    format!(
+        "[ca]
+# \"rsa\" (every client reads it) or \"p256\". Key type and validity were fixed when the CA was made.
+key_type = {}
+validity_days = {}
+# Where CRL and OCSP are to be found; stands in every certificate.
+{public_url}
+# A CRL's life; a new one is signed at half of it and at every revocation.
+crl_validity_days = {}
+# Life of the gateway's own certificates; renewed by themselves.
+gateway_validity_days = {}
+",
+        key_type(ca.key_type),
+        ca.validity_days,
+        ca.crl_validity_days,
+        ca.gateway_validity_days
+    )
+}
+
+fn device(device: &Device) -> String {
+    format!(
+        "[device]
+key_type = {}
+validity_days = {}
+# After a renewal the former certificate is revoked once the new one connected, or after this.
+supersede_days = {}
+",
+        key_type(device.key_type),
+        device.validity_days,
+        device.supersede_days
+    )
 }
 
 fn key_type(key_type: KeyType) -> &'static str {

@@ -15,7 +15,7 @@ use clock::{Clock, SystemClock};
 use gateway::config::Config;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
-use gateway::{FirstStart, Gateway, vpn_door};
+use gateway::{FirstStart, Gateway, publishing, vpn_door};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -58,6 +58,7 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let is_first = !data.config().exists();
     let gateway = Arc::new(Gateway::start(data.clone(), clock, options.first).await?);
     let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
+    let published = publishing::open(&gateway).await;
     gateway.run().await?;
     let commands = bind(&data)?.map(|control| tokio::spawn(control.serve(Arc::clone(&gateway))));
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -83,6 +84,7 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     if let Some(commands) = commands {
         commands.abort();
     }
+    drop(published);
     vpn.stop().await;
     gateway.stopping().await?;
     gateway.close().await;

@@ -2,6 +2,7 @@
 //!
 //! It keeps nothing between two calls. Who may cache an answer, and until when, it says with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -69,7 +70,7 @@ pub struct OcspAuthority {
     /// Its certificate.
     pub ca: CaCertificate,
     /// Who signs for it.
-    pub signer: OcspSigner,
+    pub signer: Arc<OcspSigner>,
 }
 
 /// What is sent back.

@@ -232,7 +232,7 @@ impl Responder {
         let profile = Profile::OcspSigner { name: "OCSP".into() };
         let validity = Validity::starting(now(), OCSP_SIGNER_LIFETIME);
         let authority =
-            OcspAuthority { signer: ocsp_signer(&signer, key_type, profile, validity), ca };
+            OcspAuthority { signer: ocsp_signer(&signer, key_type, profile, validity).into(), ca };
         let status = [(GOOD, OcspStatus::Good), (REVOKED, OcspStatus::Revoked(revocation()))];
         let id =
             |serial| CertificateId { issuer: authority.ca.issuer_id(), serial: number(serial) };
@@ -279,7 +279,8 @@ impl Responder {
     /// An answer signed with the key of a certificate of this profile.
     fn signed_by_one_of(&self, profile: Profile, validity: Validity) -> Vec<u8> {
         let signer = ocsp_signer(&self.signer, KeyType::P256, profile, validity);
-        OcspAuthority { ca: self.ca().clone(), signer }.signer_of(&[self.good_answer()])
+        OcspAuthority { ca: self.ca().clone(), signer: signer.into() }
+            .signer_of(&[self.good_answer()])
     }
 }
 

@@ -125,7 +125,7 @@ fn authority(signer: &LocalSigner, profile: Profile) -> OcspAuthority {
     else {
         panic!("the signer issues")
     };
-    let signer_of_answers = OcspSigner::new(der.into(), key).unwrap();
+    let signer_of_answers = OcspSigner::new(der.into(), key).unwrap().into();
     OcspAuthority { ca: signer.ca().clone(), signer: signer_of_answers }
 }
 

@@ -1,0 +1,32 @@
+//! Who signs an issuer's OCSP answers: a key that is made here and lives in memory alone, and a short-lived
+//! certificate in which the issuer appoints it.
+
+use pki::ocsp::OcspSigner;
+use pki::{KeyType, Profile};
+use store::{Actor, Holder};
+
+use crate::error::AuthorityError;
+use crate::issuance::{Issuance, IssueRequest, generate};
+use crate::issuer::Issuer;
+
+impl Issuance {
+    /// Somebody new to sign this CA's OCSP answers, recorded like every certificate.
+    pub(crate) async fn ocsp_signer(&self, issuer: &Issuer) -> Result<OcspSigner, AuthorityError> {
+        let key = generate(KeyType::P256).await?;
+        let name = format!("OCSP {}", issuer.certificate().tag());
+        let request = IssueRequest {
+            profile: Profile::OcspSigner { name: name.clone() },
+            public_key: key.public_key().clone(),
+            subject: format!("CN={name}"),
+            holder: Holder::Other(name),
+            days: DAYS,
+            key: None,
+            supersedes_within: None,
+        };
+        let certificate = self.sign_and_record(&Actor::Gateway, issuer, request).await?;
+        Ok(OcspSigner::new(certificate.der.into(), key)?)
+    }
+}
+
+/// Nobody asks whether such a certificate was revoked, so it has to end soon.
+const DAYS: u32 = 14;

@@ -1,0 +1,235 @@
+//! What this gateway's CAs publish, over plain HTTP: CRLs, CA certificates, OCSP answers.
+//!
+//! A projection of the records: a CRL that was signed anew is handed out at once, and OCSP answers come from
+//! the current view. A port that can't be had is said, in the log and by `check`, and stops nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::names::DeviceName;
+use admin::request::KickTarget;
+use admin::response::Session;
+use authority::{Authority, AuthorityError, Issuer};
+use engine::Revision;
+use pki::ocsp::{OcspRecords, OcspSigner, OcspStatus};
+use pki::{CertificateId, Crl, Revocation, Timestamp};
+use publish::{IssuerPublication, Listener, Publication, Service};
+use store::CaGenerationId;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::current_view::CurrentView;
+use crate::doors::{BoxFuture, Counters, Door};
+use crate::gateway::Gateway;
+use crate::projections::{Name, Projection};
+
+/// What is open for the public. Dropping it closes it.
+#[derive(Debug)]
+pub struct Publishing {
+    follower: AbortHandle,
+    _listeners: Vec<Listener>,
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+/// Publishes at the addresses that the settings name, as many of them as can be had. Needs a tokio runtime.
+pub async fn open(gateway: &Gateway) -> Publishing {
+    let at = gateway.context();
+    let records = Arc::new(ViewRecords(at.view.clone()));
+    let service = Arc::new(Service::new(records, Arc::clone(&at.clock)));
+    // Before the first look, so that nothing comes between the two unseen.
+    let revisions = at.view.revisions();
+    let mut follower = Follower {
+        authority: Arc::clone(&at.authority),
+        view: at.view.clone(),
+        clock: Arc::clone(&at.clock),
+        service: Arc::clone(&service),
+        projection: at.projections.register(NAME),
+        shown: BTreeMap::new(),
+    };
+    follower.look().await;
+    let (listeners, faults) = listen(&at.config().publish.listen, &service);
+    at.doors.attach(Arc::new(PublishDoor { faults }));
+    let follower = tokio::spawn(follower.follow(revisions)).abort_handle();
+    Publishing { follower, _listeners: listeners }
+}
+
+/// Those that can be had, and why the others can't.
+fn listen(addresses: &[SocketAddr], service: &Arc<Service>) -> (Vec<Listener>, Vec<String>) {
+    let mut listeners = Vec::new();
+    let mut faults = Vec::new();
+    for address in addresses {
+        match Listener::bind(*address, Arc::clone(service)) {
+            Ok(listener) => {
+                tracing::info!(listen = %listener.address(), "CRL and OCSP are published");
+                listeners.push(listener);
+            }
+            Err(error) => {
+                tracing::warn!("{error}; end it, or set publish.listen");
+                faults.push(error.to_string());
+            }
+        }
+    }
+    (listeners, faults)
+}
+
+/// The records, as OCSP asks for them.
+#[derive(Debug)]
+struct ViewRecords(CurrentView);
+
+impl OcspRecords for ViewRecords {
+    fn ocsp_status(&self, id: &CertificateId) -> OcspStatus {
+        match self.0.snapshot().certificate(id).map(|entry| entry.revoked) {
+            None => OcspStatus::Unknown,
+            Some(None) => OcspStatus::Good,
+            Some(Some((at, reason))) => OcspStatus::Revoked(Revocation { at, reason }),
+        }
+    }
+}
+
+impl publish::Records for ViewRecords {
+    fn revision(&self) -> u64 {
+        self.0.snapshot().through().revision().get()
+    }
+}
+
+/// What is shown of a CA.
+#[derive(Debug, Default)]
+struct Shown {
+    crl: Option<Crl>,
+    /// Missing where none could be made, as on a full disk: its certificate has to be recorded.
+    signer: Option<Arc<OcspSigner>>,
+    /// When another signer is due, though this one still serves.
+    renew_at: Timestamp,
+}
+
+struct Follower {
+    authority: Arc<Authority>,
+    view: CurrentView,
+    clock: Arc<dyn clock::Clock>,
+    service: Arc<Service>,
+    projection: Projection,
+    shown: BTreeMap<CaGenerationId, Shown>,
+}
+
+impl Follower {
+    async fn follow(mut self, mut revisions: watch::Receiver<Revision>) {
+        loop {
+            tokio::select! {
+                changed = revisions.changed() => if changed.is_err() { return },
+                () = sleep(LOOK) => {}
+            }
+            self.look().await;
+        }
+    }
+
+    /// Publishes what is not shown yet.
+    async fn look(&mut self) {
+        let present = self.view.snapshot().through().revision();
+        match self.catch_up().await {
+            Ok(()) => self.projection.passed(present, []),
+            Err(error) => {
+                tracing::error!(%error, "what the CA publishes lags; it is tried again");
+                self.projection.failed(present, error.to_string());
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), AuthorityError> {
+        let issuers = self.authority.issuers();
+        let issuers: Vec<_> = issuers.all().iter().filter(|issuer| issuer.can_sign()).collect();
+        let mut news = false;
+        let mut outcome = Ok(());
+        for issuer in &issuers {
+            // One that lags keeps no other from being shown, nor a signer that lacks a CRL.
+            news |= self.new_crl(issuer).await.unwrap_or_else(|error| failed(&mut outcome, error));
+            news |=
+                self.new_signer(issuer).await.unwrap_or_else(|error| failed(&mut outcome, error));
+        }
+        if news {
+            let of = |issuer: &&Arc<Issuer>| {
+                let shown = self.shown.get(&issuer.generation().id)?;
+                let (crl, signer) = (shown.crl.as_ref(), shown.signer.clone());
+                Some(IssuerPublication::new(issuer.certificate(), crl, signer))
+            };
+            self.service.publish(Publication::new(issuers.iter().filter_map(of).collect()));
+        }
+        outcome
+    }
+
+    /// Whether this CA has a CRL that is not shown yet, which it is from here on.
+    async fn new_crl(&mut self, issuer: &Issuer) -> Result<bool, AuthorityError> {
+        let id = issuer.generation().id;
+        let latest = self.view.snapshot().crl(id).map(|crl| crl.number);
+        let shown = self.shown.entry(id).or_default();
+        if shown.crl.as_ref().and_then(Crl::number) == latest {
+            return Ok(false);
+        }
+        shown.crl = self.authority.crl(issuer).await?;
+        Ok(true)
+    }
+
+    /// Whether this CA was due for another signer, which it has from here on.
+    async fn new_signer(&mut self, issuer: &Issuer) -> Result<bool, AuthorityError> {
+        let now = Timestamp::from(self.clock.now());
+        let shown = self.shown.entry(issuer.generation().id).or_default();
+        if shown.signer.is_some() && now < shown.renew_at {
+            return Ok(false);
+        }
+        let signer = self.authority.ocsp_signer(issuer).await?;
+        shown.renew_at = now.after(signer.not_after().since(now) * 2 / 3);
+        shown.signer = Some(Arc::new(signer));
+        Ok(true)
+    }
+}
+
+/// Keeps the first error; nothing new came of what failed.
+fn failed(outcome: &mut Result<(), AuthorityError>, error: AuthorityError) -> bool {
+    if outcome.is_ok() {
+        *outcome = Err(error);
+    }
+    false
+}
+
+/// Nobody connects here for longer than an answer; administration hears what can't be had.
+#[derive(Debug)]
+struct PublishDoor {
+    faults: Vec<String>,
+}
+
+impl Door for PublishDoor {
+    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn kick<'a>(&'a self, _: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn changed(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn put_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn unheard(&self) -> Vec<String> {
+        self.faults.clone()
+    }
+
+    fn counters(&self) -> BoxFuture<'_, Counters> {
+        Box::pin(async { Counters::default() })
+    }
+}
+
+const NAME: Name = Name { of: "what the CA publishes", lack: "lags" };
+/// A wall clock may be set, so that no timer can wait for two thirds of a signer's life.
+const LOOK: Duration = Duration::from_secs(60);

@@ -1,0 +1,78 @@
+//! Signed answers that are given again, until they are at half their life or something has changed.
+//!
+//! Only such as [`pki::ocsp::respond`] calls reusable, of which there are as many as the records have
+//! certificates.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pki::Timestamp;
+
+use crate::document::Document;
+
+/// Answers by the octets of their request.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// What the answers rest on; another one makes all of them void.
+    basis: Basis,
+    by_request: HashMap<Vec<u8>, (Arc<Document>, Timestamp)>,
+}
+
+/// The records' revision, and how often something else was published.
+pub(crate) type Basis = (u64, u64);
+
+impl Answers {
+    /// The answer to this request, where there is one and it is not to be signed anew.
+    pub(crate) fn get(
+        &self,
+        basis: Basis,
+        request: &[u8],
+        now: Timestamp,
+    ) -> Option<Arc<Document>> {
+        let kept = self.locked();
+        let (answer, refresh_at) = kept.by_request.get(request)?;
+        (kept.basis == basis && now < *refresh_at && now >= answer.last_modified)
+            .then(|| Arc::clone(answer))
+    }
+
+    /// Keeps an answer until half its life.
+    pub(crate) fn keep(&self, basis: Basis, request: Vec<u8>, answer: Arc<Document>) {
+        let life = answer.fresh_until.since(answer.last_modified);
+        let refresh_at = answer.last_modified.after(life / 2);
+        let mut kept = self.locked();
+        if kept.basis != basis || kept.by_request.len() >= MOST_KEPT {
+            kept.by_request.clear();
+            kept.basis = basis;
+        }
+        kept.by_request.insert(request, (answer, refresh_at));
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// With requests of a hundred octets and answers of a thousand this is some 70 MB.
+const MOST_KEPT: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_given_again_until_half_its_life_or_a_change() {
+        let answers = Answers::default();
+        let at = |seconds| Timestamp::from_unix_secs(1_800_000_000_u64 + seconds);
+        let document = Document::new("application/ocsp-response", vec![1], at(0), at(3600));
+        assert!(answers.get((1, 0), b"asked", at(0)).is_none());
+        answers.keep((1, 0), b"asked".to_vec(), Arc::new(document));
+        assert!(answers.get((1, 0), b"asked", at(1799)).is_some());
+        assert!(answers.get((1, 0), b"asked", at(1800)).is_none());
+        assert!(answers.get((2, 0), b"asked", at(1)).is_none());
+        assert!(answers.get((1, 1), b"asked", at(1)).is_none());
+        assert!(answers.get((1, 0), b"other", at(1)).is_none());
+    }
+}

@@ -1,0 +1,22 @@
+//! What a CA says to everybody: its certificate, its CRL, and OCSP answers, over plain HTTP.
+//!
+//! Plain, and never redirected to HTTPS: who is about to check a certificate can't need TLS to do it, and
+//! everything here is signed. [`Service`] turns requests into responses and knows no network, so that it
+//! can be mounted on any listener; [`Listener`] is a thin one of its own.
+//!
+//! Not here: where CRLs and signers come from, which whoever composes the gateway puts in by
+//! [`Service::publish`]. How it degrades: where there is nothing to publish it answers 404 or
+//! `unauthorized`, and it drops its oldest connections where there are too many; nothing here can stop the
+//! gateway.
+
+mod answers;
+mod document;
+mod listener;
+mod publication;
+mod service;
+#[cfg(test)]
+mod testing;
+
+pub use listener::{BindError, Listener};
+pub use publication::{IssuerPublication, Publication, Records};
+pub use service::{Counts, Service};

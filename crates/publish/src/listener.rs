@@ -1,0 +1,204 @@
+//! A thin listener for the [`Service`]: HTTP/1.1 in the clear, bounded in every direction.
+//!
+//! Whoever is slow harms nobody: a connection has seconds for its request and a minute in all, and where
+//! there are too many the oldest one makes room.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pki::ocsp::LONGEST_REQUEST;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{sleep, timeout};
+
+use crate::service::{Asked, Service};
+
+/// A socket that answers. Dropping it ends it and its connections.
+#[derive(Debug)]
+pub struct Listener {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+/// Why an address can't be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    /// Which.
+    pub address: SocketAddr,
+    source: io::Error,
+}
+
+impl Listener {
+    /// Listens at `address`. Needs a tokio runtime.
+    pub fn bind(address: SocketAddr, service: Arc<Service>) -> Result<Self, BindError> {
+        let fail = |source| BindError { address, source };
+        let socket = listen(address).map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        Ok(Self { address, task: tokio::spawn(serve(socket, service)) })
+    }
+
+    /// Where it listens, with the port that was chosen where none was named.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// `[::]` takes IPv4 as well, and is IPv4 alone where the machine has no IPv6.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let any = address.is_ipv6() && address.ip().is_unspecified();
+    match listen_at(address) {
+        Err(error) if any && error.raw_os_error() == Some(NO_IPV6) => {
+            listen_at((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        outcome => outcome,
+    }
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn serve(socket: TcpListener, service: Arc<Service>) {
+    let mut open = Connections::default();
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                let task = tokio::spawn(timeout(LONGEST, connection(stream, Arc::clone(&service))));
+                open.add(task.abort_handle());
+            }
+            // Most likely no descriptors are left; they may be, a moment later.
+            Err(error) => {
+                tracing::warn!(%error, "a connection to what the CA publishes was not taken");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Those that are open, the oldest first; dropping it ends them.
+#[derive(Debug, Default)]
+struct Connections(VecDeque<AbortHandle>);
+
+impl Connections {
+    fn add(&mut self, connection: AbortHandle) {
+        if self.0.len() >= MOST_CONNECTIONS {
+            self.0.retain(|one| !one.is_finished());
+        }
+        if self.0.len() >= MOST_CONNECTIONS
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+        self.0.push_back(connection);
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+async fn connection(stream: TcpStream, service: Arc<Service>) {
+    let answer = service_fn(|request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(answer(&service, request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(FOR_A_HEAD)
+        .max_buf_size(LONGEST_HEAD)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+    if let Err(error) = served {
+        tracing::trace!(%error, "a connection to what the CA publishes broke");
+    }
+}
+
+async fn answer(service: &Service, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let body = match head.method {
+        Method::POST => match timeout(FOR_A_BODY, Limited::new(body, LONGEST_REQUEST).collect())
+            .await
+        {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => {
+                return service.refuse(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long\n");
+            }
+            Err(_) => {
+                return service.refuse(StatusCode::REQUEST_TIMEOUT, "the request did not come\n");
+            }
+        },
+        _ => Bytes::new(),
+    };
+    let (method, path) = (&head.method, head.uri.path());
+    service.respond(&Asked { method, path, headers: &head.headers, body: &body })
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "another program listens on TCP {address}, so CRL and OCSP are not published there"
+            ),
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "this user may not listen on TCP {address}, so CRL and OCSP are not published there"
+            ),
+            _ => write!(f, "CRL and OCSP are not published on TCP {address}: {}", self.source),
+        }
+    }
+}
+
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// EAFNOSUPPORT.
+const NO_IPV6: i32 = 97;
+const BACKLOG: i32 = 1024;
+/// A thousand connections are some 40 MB at worst.
+const MOST_CONNECTIONS: usize = 1024;
+const LONGEST: Duration = Duration::from_secs(60);
+const FOR_A_HEAD: Duration = Duration::from_secs(5);
+const FOR_A_BODY: Duration = Duration::from_secs(5);
+/// A request by GET stands in its first line.
+const LONGEST_HEAD: usize = 32 * 1024;
+const MOST_HEADERS: usize = 64;
+const PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::*;
+use crate::testing::World;
+
+#[tokio::test]
+async fn a_crl_comes_over_the_network_and_a_head_without_it() {
+    let world = World::new();
+    let listener = listen_for(&world);
+    let path = format!("/ca/{}.crl", world.ca().tag());
+    let answer = exchange(&listener, &format!("GET {path} HTTP/1.1\r\n{END}")).await;
+    let (head, body) = split(&answer);
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(pki::Crl::from_der(body).unwrap().verify(world.ca()).is_ok());
+    let answer = exchange(&listener, &format!("HEAD {path} HTTP/1.1\r\n{END}")).await;
+    let (head, nothing) = split(&answer);
+    assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+    assert!(nothing.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused_before_it_has_come() {
+    let world = World::new();
+    let listener = listen_for(&world);
+    let path = format!("/ca/{}/ocsp", world.ca().tag());
+    let octets = LONGEST_REQUEST + 1;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nContent-Type: application/ocsp-request\r\n\
+         Content-Length: {octets}\r\n{END}"
+    );
+    let answer = exchange(&listener, &(head + &"x".repeat(octets))).await;
+    assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn whoever_is_slow_is_cut_off_and_keeps_nobody_from_an_answer() {
+    let world = World::new();
+    let listener = listen_for(&world);
+    let began = Instant::now();
+    let mut slow = Vec::new();
+    for _ in 0..MOST_CONNECTIONS + 50 {
+        let mut stream = TcpStream::connect(listener.address()).await.unwrap();
+        stream.write_all(b"GET /").await.unwrap();
+        slow.push(stream);
+    }
+    let path = format!("/ca/{}.crt", world.ca().tag());
+    let answer = exchange(&listener, &format!("GET {path} HTTP/1.1\r\n{END}")).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    // The first ones made room; the last ones have their seconds.
+    let mut rest = Vec::new();
+    slow[0].read_to_end(&mut rest).await.ok();
+    slow.last_mut().unwrap().read_to_end(&mut rest).await.ok();
+    assert!(began.elapsed() < 4 * FOR_A_HEAD);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_and_any_address_takes_both_families() {
+    let world = World::new();
+    let first = listen_for(&world);
+    let error = Listener::bind(first.address(), Arc::clone(&world.service)).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("another program listens on TCP 127.0.0.1:"), "{said}");
+    let any: SocketAddr = ([0; 8], 0).into();
+    let any = Listener::bind(any, Arc::clone(&world.service)).unwrap();
+    let four: SocketAddr = ([127, 0, 0, 1], any.address().port()).into();
+    assert!(TcpStream::connect(four).await.is_ok());
+}
+
+fn listen_for(world: &World) -> Listener {
+    Listener::bind(([127, 0, 0, 1], 0).into(), Arc::clone(&world.service)).unwrap()
+}
+
+async fn exchange(listener: &Listener, request: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(listener.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A reset after the answer is the end of it as well.
+    let _ = stream.read_to_end(&mut answer).await;
+    answer
+}
+
+fn split(answer: &[u8]) -> (String, &[u8]) {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    (String::from_utf8_lossy(&answer[..end]).into_owned(), &answer[end..])
+}
+
+const END: &str = "Host: ca.example\r\nConnection: close\r\n\r\n";

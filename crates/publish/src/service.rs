@@ -1,0 +1,301 @@
+//! Requests in, responses out; no network.
+//!
+//! | path | method | what |
+//! |---|---|---|
+//! | `/ca/TAG.crl` | GET, HEAD | the CRL, DER |
+//! | `/ca/TAG.crt` | GET, HEAD | the CA's certificate, DER |
+//! | `/ca/TAG/ocsp` | POST | an OCSP request in the body (RFC 6960 appendix A) |
+//! | `/ca/TAG/ocsp/BASE64` | GET, HEAD | the same in the path, which caches keep (RFC 5019) |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use clock::Clock;
+use data_encoding::{BASE64, BASE64_NOPAD};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body_util::Full;
+use percent_encoding::percent_decode_str;
+use pki::Timestamp;
+use pki::ocsp::{LONGEST_REQUEST, OcspReply, respond};
+
+use crate::answers::{Answers, Basis};
+use crate::document::Document;
+use crate::publication::{IssuerPublication, Publication, Records};
+
+/// Answers requests from what is published and from the records.
+#[derive(Debug)]
+pub struct Service {
+    publication: ArcSwap<Publication>,
+    /// How often something else was published.
+    publications: AtomicU64,
+    records: Arc<dyn Records>,
+    clock: Arc<dyn Clock>,
+    answers: Answers,
+    counts: Counters,
+}
+
+/// How many requests were answered, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// CRLs and CA certificates handed out.
+    pub documents: u64,
+    /// OCSP answers signed for their request.
+    pub ocsp_signed: u64,
+    /// OCSP answers given again.
+    pub ocsp_again: u64,
+    /// Requests that were refused: no such thing, wrong method, no request.
+    pub refused: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    documents: AtomicU64,
+    ocsp_signed: AtomicU64,
+    ocsp_again: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What was asked, as far as it matters here.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+}
+
+impl Service {
+    /// One that publishes nothing yet.
+    pub fn new(records: Arc<dyn Records>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            publication: ArcSwap::default(),
+            publications: AtomicU64::new(0),
+            records,
+            clock,
+            answers: Answers::default(),
+            counts: Counters::default(),
+        }
+    }
+
+    /// This is published from here on.
+    pub fn publish(&self, publication: Publication) {
+        self.publication.store(Arc::new(publication));
+        self.publications.fetch_add(1, Ordering::Release);
+    }
+
+    /// The counts since it was made.
+    pub fn counts(&self) -> Counts {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            documents: of(&self.counts.documents),
+            ocsp_signed: of(&self.counts.ocsp_signed),
+            ocsp_again: of(&self.counts.ocsp_again),
+            refused: of(&self.counts.refused),
+        }
+    }
+
+    pub(crate) fn respond(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
+        // Before the publication is read: what is put in its place meanwhile makes the answer void.
+        let published = self.publications.load(Ordering::Acquire);
+        let publication = self.publication.load();
+        let Some((issuer, thing)) = route(&publication, asked.path) else {
+            return self.refuse(StatusCode::NOT_FOUND, NOTHING_HERE);
+        };
+        match thing {
+            Thing::Certificate => self.hand_out(asked, Some(issuer.certificate())),
+            Thing::Crl => self.hand_out(asked, issuer.crl()),
+            Thing::OcspByPost if asked.method == Method::POST => self.by_post(asked, issuer),
+            Thing::OcspByPost => self.wrong_method("POST"),
+            Thing::OcspByGet(request) => self.by_get(asked, issuer, request, published),
+        }
+    }
+
+    fn hand_out(&self, asked: &Asked<'_>, document: Option<&Document>) -> Response<Full<Bytes>> {
+        if !is_read(asked.method) {
+            return self.wrong_method("GET, HEAD");
+        }
+        let Some(document) = document else {
+            return self.refuse(StatusCode::SERVICE_UNAVAILABLE, "there is none at present\n");
+        };
+        self.counts.documents.fetch_add(1, Ordering::Relaxed);
+        cached(asked, document, self.now())
+    }
+
+    fn by_post(&self, asked: &Asked<'_>, issuer: &IssuerPublication) -> Response<Full<Bytes>> {
+        let kind = asked.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
+        if kind.is_none_or(|kind| !kind.eq_ignore_ascii_case(OCSP_REQUEST)) {
+            let why = "the body has to be an application/ocsp-request\n";
+            return self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+        }
+        let published = self.publications.load(Ordering::Acquire);
+        let document = self.answer(issuer, asked.body, published);
+        let mut response = plain(StatusCode::OK, document.octets.clone(), OCSP_RESPONSE);
+        put(&mut response, header::CACHE_CONTROL, "no-store");
+        response
+    }
+
+    fn by_get(
+        &self,
+        asked: &Asked<'_>,
+        issuer: &IssuerPublication,
+        request: &str,
+        published: u64,
+    ) -> Response<Full<Bytes>> {
+        if !is_read(asked.method) {
+            return self.wrong_method("GET, HEAD");
+        }
+        let Some(request) = decode(request) else {
+            let why = "the last part of the path has to be an OCSP request in base64\n";
+            return self.refuse(StatusCode::BAD_REQUEST, why);
+        };
+        let document = self.answer(issuer, &request, published);
+        cached(asked, &document, self.now())
+    }
+
+    fn answer(&self, issuer: &IssuerPublication, request: &[u8], published: u64) -> Arc<Document> {
+        // Before the records are read, so that a change meanwhile makes the answer void.
+        let basis: Basis = (self.records.revision(), published);
+        let now = self.now();
+        if let Some(kept) = self.answers.get(basis, request, now) {
+            self.counts.ocsp_again.fetch_add(1, Ordering::Relaxed);
+            return kept;
+        }
+        self.counts.ocsp_signed.fetch_add(1, Ordering::Relaxed);
+        let reply = respond(issuer.ocsp(), &*self.records, request, now, OCSP_LIFETIME);
+        let keeps = reply.reusable_until.is_some();
+        let document = Arc::new(document(reply, now));
+        if keeps {
+            self.answers.keep(basis, request.to_vec(), Arc::clone(&document));
+        }
+        document
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from(self.clock.now())
+    }
+
+    fn wrong_method(&self, allowed: &'static str) -> Response<Full<Bytes>> {
+        let mut response =
+            self.refuse(StatusCode::METHOD_NOT_ALLOWED, "another method is needed\n");
+        put(&mut response, header::ALLOW, allowed);
+        response
+    }
+
+    pub(crate) fn refuse(&self, status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        plain(status, Bytes::from_static(why.as_bytes()), "text/plain; charset=utf-8")
+    }
+}
+
+enum Thing<'a> {
+    Certificate,
+    Crl,
+    OcspByPost,
+    /// The request as it stands in the path.
+    OcspByGet(&'a str),
+}
+
+fn route<'p, 'a>(
+    publication: &'p Publication,
+    path: &'a str,
+) -> Option<(&'p IssuerPublication, Thing<'a>)> {
+    let name = path.strip_prefix("/ca/")?;
+    let (tag, thing) = match name.split_once('/') {
+        None => name
+            .strip_suffix(".crl")
+            .map(|tag| (tag, Thing::Crl))
+            .or_else(|| name.strip_suffix(".crt").map(|tag| (tag, Thing::Certificate)))?,
+        Some((tag, "ocsp" | "ocsp/")) => (tag, Thing::OcspByPost),
+        Some((tag, rest)) => (tag, Thing::OcspByGet(rest.strip_prefix("ocsp/")?)),
+    };
+    publication.issuer(tag).map(|issuer| (issuer, thing))
+}
+
+/// Base64 with what a path may not hold written as `%2B` and the like, padded or not. Some clients write a
+/// slash as it is, which makes a path of several parts.
+fn decode(request: &str) -> Option<Vec<u8>> {
+    if request.len() > LONGEST_REQUEST * 2 {
+        return None;
+    }
+    let text: Vec<u8> = percent_decode_str(request).collect();
+    let unpadded = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(&text);
+    BASE64.decode(&text).or_else(|_| BASE64_NOPAD.decode(unpadded)).ok()
+}
+
+fn document(reply: OcspReply, now: Timestamp) -> Document {
+    let fresh_until = reply.reusable_until.unwrap_or(now);
+    Document::new(OCSP_RESPONSE, reply.der, now, fresh_until)
+}
+
+/// The document, or only that it is still the same one.
+fn cached(asked: &Asked<'_>, document: &Document, now: Timestamp) -> Response<Full<Bytes>> {
+    let mut response = if is_same(asked.headers, document) {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        plain(StatusCode::OK, document.octets.clone(), document.content_type)
+    };
+    let fresh = document.fresh_until.since(now).min(LONGEST_CACHED).as_secs();
+    let caching = match fresh {
+        0 => "no-cache".to_owned(),
+        fresh => format!("max-age={fresh}, public, no-transform, must-revalidate"),
+    };
+    put(&mut response, header::CACHE_CONTROL, &caching);
+    put(&mut response, header::ETAG, &document.etag);
+    put(&mut response, header::LAST_MODIFIED, &http_date(document.last_modified));
+    put(&mut response, header::EXPIRES, &http_date(document.fresh_until));
+    response
+}
+
+/// If-None-Match outweighs If-Modified-Since; RFC 9110 section 13.1.3.
+fn is_same(headers: &HeaderMap, document: &Document) -> bool {
+    if let Some(tags) = headers.get(header::IF_NONE_MATCH) {
+        let tags = tags.to_str().unwrap_or_default();
+        return tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == document.etag);
+    }
+    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
+    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+    since.is_some_and(|since| since >= system_time(document.last_modified))
+}
+
+fn plain(status: StatusCode, octets: Bytes, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(octets));
+    *response.status_mut() = status;
+    put(&mut response, header::CONTENT_TYPE, content_type);
+    response
+}
+
+fn put(response: &mut Response<Full<Bytes>>, name: HeaderName, value: &str) {
+    let value = HeaderValue::from_str(value).expect("what is written here is plain ASCII");
+    response.headers_mut().insert(name, value);
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn http_date(at: Timestamp) -> String {
+    httpdate::fmt_http_date(system_time(at))
+}
+
+fn system_time(at: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(at.unix_secs())
+}
+
+const OCSP_REQUEST: &str = "application/ocsp-request";
+const OCSP_RESPONSE: &str = "application/ocsp-response";
+const NOTHING_HERE: &str = "nothing is published here; certificates name the addresses\n";
+/// How long an OCSP answer holds. Whoever has one believes it that long.
+const OCSP_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long anything is kept by caches in between, though it holds longer: what was revoked shall be known
+/// soon.
+const LONGEST_CACHED: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;
