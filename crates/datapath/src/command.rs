@@ -24,7 +24,7 @@ pub struct PeerRef {
     pub generation: u32,
 }
 
-/// The header of the packets sent to a peer (protocol section 10.1). Either is always accepted.
+/// The header of the packets sent to a peer. Either is always accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// P_DATA_V1: the peer finds us by address.
@@ -79,7 +79,7 @@ impl MssByUnderlay {
     }
 }
 
-/// Protocol section 11.1. `None` turns that half off.
+/// `None` turns that half off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeepAlive {
     /// A ping leaves when no data packet left for this long.

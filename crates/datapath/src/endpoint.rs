@@ -20,7 +20,7 @@ pub struct Endpoint {
 pub enum Carrier {
     /// Datagrams through this one of the shell's sockets.
     Udp(u16),
-    /// A TCP connection, each packet behind its length (protocol section 1).
+    /// A TCP connection, each packet behind its length.
     Tcp(StreamId),
 }
 

@@ -347,10 +347,10 @@ const TAG: usize = 16;
 /// An id in thirty-seconds of all ids.
 const ID_SHARE: u32 = u32::BITS - 5;
 /// In thirty-seconds: renegotiate from here on. Stock waits for packet id 0xff000000 and 7/8 of what
-/// the cipher bears (sections 10.2 and 10.5), which at 40 Gbit/s leaves 5 and 27 seconds: less than a
-/// negotiation may take. Half leaves 107.
+/// the cipher bears, which at 40 Gbit/s leaves 5 and 27 seconds: less than a negotiation may take. Half leaves
+/// 107.
 pub(crate) const NEARLY_USED_UP: u8 = 16;
-/// Section 10.5: packets + blocks under one AES-GCM key.
+/// Packets + blocks under one AES-GCM key.
 const GCM_LIMIT: u64 = (1 << 36) - 1;
 /// Section 10.5: wrong tags under one key.
 const MAX_FORGED: u64 = 1 << 36;

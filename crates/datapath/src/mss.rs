@@ -1,4 +1,4 @@
-//! Lowers the segment size that a TCP SYN announces (protocol section 12, mssfix), so that the
+//! Lowers the segment size that a TCP SYN announces (mssfix), so that the
 //! segments fit the tunnel without fragments.
 //!
 //! Invariant: a packet that isn't a whole, unfragmented TCP SYN with a larger MSS keeps every byte,

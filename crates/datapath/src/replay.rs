@@ -1,4 +1,4 @@
-//! Which packet ids were seen: a sliding window of bits (protocol section 10.6, RFC 6479).
+//! Which packet ids were seen: a sliding window of bits (RFC 6479).
 //!
 //! The window is longer than stock's 64 because our own sealing and the network in between may
 //! reorder whole bursts. Ids never wrap: a key ends before they could.

@@ -101,8 +101,6 @@ pub enum Misbehaviour {
     BadKeyMessage,
     /// Pushed more than the limits allow.
     PushTooLong,
-    /// A control packet that is neither a reset nor TLS in that place.
-    UnexpectedReset,
 }
 
 /// What was wrong with a push.
@@ -259,7 +257,6 @@ impl fmt::Display for Misbehaviour {
             Misbehaviour::MessageTooLong => "a message above 2048 bytes",
             Misbehaviour::BadKeyMessage => "a key message that does not parse",
             Misbehaviour::PushTooLong => "a push above all limits",
-            Misbehaviour::UnexpectedReset => "a reset in the middle of a negotiation",
         })
     }
 }

@@ -122,7 +122,7 @@ pub fn peer_info(bytes: &[u8]) {
     let info = PeerInfo::parse(&text);
     assert_eq!(PeerInfo::parse(&info.encode()), info);
     assert!(info.iter().all(|(_, value)| value.bytes().all(|byte| byte.is_ascii_graphic())));
-    let _ = (info.cipher_offer(&text), options::has_compression(&text));
+    let _ = (info.cipher_offer(&text), options::Framing::of(&text));
 }
 
 /// One pushed option.

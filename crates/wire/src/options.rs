@@ -64,11 +64,6 @@ pub fn cipher_token(options: &str) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// True if the peer frames its packets for compression.
-pub fn has_compression(options: &str) -> bool {
-    has(options, "comp-lzo")
-}
-
 /// What a peer does to its data packets that is not spoken here, so that none would be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -146,12 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn only_cipher_and_comp_lzo_are_read() {
+    fn the_cipher_is_read_as_a_whole_word() {
         let options = "V4,dev-type tun,comp-lzo,cipher AES-256-GCM,auth SHA1";
         assert_eq!(cipher_token(options), Some("AES-256-GCM"));
-        assert!(has_compression(options));
         assert_eq!(cipher_token("V4,ciphers x,cipher "), None);
-        assert!(!has_compression("V4,comp-lzo yes"));
     }
 
     #[test]

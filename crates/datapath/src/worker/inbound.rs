@@ -1,7 +1,7 @@
 //! From the network: find the peer, open, follow it, check what it sends, pass it on.
 //!
 //! Order matters: nothing a datagram says is believed before its tag and its packet id were
-//! checked, least of all where its sender is (protocol section 13.1).
+//! checked, least of all where its sender is.
 
 use clock::Now;
 use wire::data::{DataHeader, DataHeaderError, Occ, Payload, parse_header};
@@ -153,7 +153,7 @@ impl<'b, I: PacketSink<'b>, U: DatagramSink, G: Gate<'b>> Inbound<'_, 'b, I, U, 
         self.gate.accepted(self.core, accepted, &mut self.onward, self.now)
     }
 
-    /// Of stock's options messages only the goodbye matters (protocol section 11.2).
+    /// Of stock's options messages only the goodbye matters.
     fn handle_occ(&mut self, slot: u32, occ: Occ) {
         let Some(peer) = self.core.table.at(slot) else { return };
         if occ == Occ::Exit && !std::mem::replace(&mut peer.said_exit, true) {

@@ -1,4 +1,4 @@
-//! When to look at a peer again: for its ping or its expiry (protocol section 11.1).
+//! When to look at a peer again: for its ping or its expiry.
 //!
 //! Each peer has at most one entry, armed for the earliest thing that could become due by its clock marks.
 //! Packets only move the marks; an entry that fires too early looks at them and is armed again. So a busy

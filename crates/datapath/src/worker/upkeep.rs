@@ -1,5 +1,5 @@
 //! The tunnel's own messages, sent when they are due or asked for: pings and goodbyes; and which peers have
-//! expired (protocol section 11). Not here: when to look (`timers`).
+//! expired. Not here: when to look (`timers`).
 
 use clock::Now;
 use wire::data::{OCC_EXIT, PING};

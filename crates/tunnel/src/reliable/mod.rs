@@ -21,6 +21,10 @@ use send::SendWindow;
 /// Acknowledgements that ride on a packet with a message.
 pub(crate) const PIGGYBACKED_ACKS: usize = 4;
 
+/// Messages that are delivered before any is acknowledged. Stock's former versions send no more than these
+/// before they hear something: a longer hello would never end.
+const UNHEARD: usize = 4;
+
 /// One generation's reliability state.
 pub(crate) struct Reliable {
     send: SendWindow,
@@ -81,7 +85,7 @@ impl Reliable {
             match &mut self.doubtful {
                 // A duplicate is acknowledged again: the first acknowledgement may be lost.
                 None => self.acks.add(id.0),
-                // No more than the window holds.
+                // No more than the window holds, and [`UNHEARD`].
                 Some(doubtful) => drop(doubtful.insert(id.0)),
             }
             if id == MessageId::FIRST {
@@ -114,7 +118,13 @@ impl Reliable {
 
     /// The next chunk of TLS in order; resets carry none.
     pub(crate) fn next_chunk(&mut self) -> Option<Vec<u8>> {
-        self.receive.pop()
+        let chunk = self.receive.pop()?;
+        let delivered =
+            |ids: &BTreeSet<u32>| ids.iter().filter(|id| self.receive.was_delivered(**id)).count();
+        if self.doubtful.as_ref().is_some_and(|ids| delivered(ids) >= UNHEARD) {
+            self.doubtful.take().into_iter().flatten().for_each(|id| self.acks.add(id));
+        }
+        Some(chunk)
     }
 
     /// Queues TLS bytes.
@@ -233,6 +243,25 @@ mod tests {
         assert!(!reliable.rewind());
         reliable.receive(message(3), NOW).expect("taken again");
         assert!(reliable.poll(NOW).expect("at once").acks.contains(MessageId(3)));
+    }
+
+    #[test]
+    fn a_hello_of_many_small_packets_is_acknowledged_though_tls_can_not_have_understood_it() {
+        let mut reliable = Reliable::with_soft_reset(100);
+        let _reset = reliable.poll(NOW);
+        for id in 0..4 {
+            reliable.receive(message(id), NOW).expect("taken");
+            while reliable.next_chunk().is_some() {}
+        }
+        assert!(!reliable.poll(NOW).expect("for the reset").acks.contains(MessageId(1)));
+        reliable.receive(message(4), NOW).expect("taken");
+        while reliable.next_chunk().is_some() {}
+        let acks = reliable.poll(NOW).expect("for the messages").acks;
+        assert!((1..=4).all(|id| acks.contains(MessageId(id))));
+        // From here on each is acknowledged as it comes, and nothing is kept for it.
+        reliable.receive(message(5), NOW).expect("taken");
+        assert!(reliable.poll(NOW).expect("at once").acks.contains(MessageId(5)));
+        assert!(reliable.doubtful.is_none());
     }
 
     fn message(id: u32) -> ControlPacket {

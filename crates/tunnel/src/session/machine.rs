@@ -385,5 +385,5 @@ impl<R: Role> Machine<R> {
 }
 
 /// From the cookie's return to a complete ClientHello, which is on its way by then. A peer that loses one
-/// of its first packets twice has repeated it within 6 s.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// of its first packets three times has repeated it within 14 s.
+const HELLO_WITHIN: Duration = Duration::from_secs(15);

@@ -1,7 +1,7 @@
 //! A session as plain data: what a restart or another machine needs to go on.
 //!
-//! Data keys, the control channel's keys, counters and the agreement are in it; TLS is not, so a restored session renegotiates at
-//! once. Times are kept as what is left of them. The encoding has a version and is wiped when dropped.
+//! Data keys, the control channel's keys, counters and the agreement are in it; TLS is not, so a restored
+//! session renegotiates at once. Times are kept as what is left of them. The encoding has a version and is wiped when dropped.
 
 mod codec;
 

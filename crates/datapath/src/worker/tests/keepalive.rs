@@ -1,4 +1,4 @@
-//! Pings, expiry, and goodbyes in the data channel (protocol section 11).
+//! Pings, expiry, and goodbyes in the data channel.
 
 use super::*;
 use crate::TimeoutReason;

@@ -1,4 +1,4 @@
-//! Float: a peer is followed only after it proved itself (protocol section 13.1).
+//! Float: a peer is followed only after it proved itself.
 
 use super::*;
 
