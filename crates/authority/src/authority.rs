@@ -136,7 +136,9 @@ impl Authority {
             return Ok(());
         }
         let certificates = self.issuance.fresh_certificates().await?;
-        tracing::info!("the gateway's own certificates were renewed");
+        if self.issuance.fresh(&certificates) {
+            tracing::info!("the gateway's own certificates were renewed");
+        }
         let [rsa, p256] = certificates.identities();
         self.resolver.replace(rsa, p256);
         self.certificates.store(Arc::new(certificates));

@@ -2,11 +2,11 @@
 //! certificate in which the issuer appoints it.
 
 use pki::ocsp::OcspSigner;
-use pki::{KeyType, Profile};
+use pki::{KeyType, OCSP_SIGNER_LIFETIME, Profile};
 use store::{Actor, Holder};
 
 use crate::error::AuthorityError;
-use crate::issuance::{Issuance, IssueRequest, generate};
+use crate::issuance::{DAY, Issuance, IssueRequest, generate};
 use crate::issuer::Issuer;
 
 impl Issuance {
@@ -29,4 +29,4 @@ impl Issuance {
 }
 
 /// Nobody asks whether such a certificate was revoked, so it has to end soon.
-const DAYS: u32 = 14;
+const DAYS: u32 = (OCSP_SIGNER_LIFETIME.as_secs() / DAY) as u32;

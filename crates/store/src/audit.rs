@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use pki::{CertificateId, Fingerprint, IssuerId, Serial};
+use pki::{CertificateId, Fingerprint, IssuerId, KeyId, Serial};
 
 use crate::event::{Event, EventKind};
 use crate::ids::CaGenerationId;
@@ -124,6 +124,10 @@ impl<'a> Audit<'a> {
             if Fingerprint::of(&row.der) != row.fingerprint {
                 found.push(differ(of.clone(), "another certificate", "what its hash is of"));
             }
+            let key = KeyId::of_certificate(&row.der.as_slice().into());
+            if key.is_ok_and(|key| key != row.public_key) {
+                found.push(differ(of.clone(), "another key", "the one in the certificate"));
+            }
             let dated = CertificateEntry { supersede_at: row.supersede_at, ..(**log).clone() };
             let log = if self.undated.contains(&row.id) { &dated } else { &**log };
             found.extend(certificate(&of, &CertificateEntry::from(row), log));
@@ -190,6 +194,12 @@ impl<'a> Audit<'a> {
             if log != Some(&row.into()) {
                 let there = log.map_or("none".to_owned(), |log| format!("number {}", log.number));
                 found.push(differ("the CRL".to_owned(), format!("number {}", row.number), there));
+            }
+        }
+        let known: BTreeSet<_> = self.rows.crls.iter().map(|row| row.generation).collect();
+        for generation in self.generations.keys().filter(|id| !known.contains(id)) {
+            if self.log.crl(*generation).is_some() {
+                found.push(missing("the CRL".to_owned(), "that it was signed"));
             }
         }
         if self.rows.settings != self.settings {

@@ -69,9 +69,11 @@ impl Change {
         }
     }
 
-    /// Whether the reserve is given up for it on a full disk: what withdraws, and the CRL that shows it.
+    /// Whether the reserve is given up for it on a full disk: what withdraws, a first
+    /// connection that does so with a former certificate, and the CRL that shows it.
     pub(crate) fn may_take_the_reserve(&self) -> bool {
-        self.withdraws() || matches!(self, Self::CrlRecord(_))
+        self.withdraws()
+            || matches!(self, Self::CrlRecord(_) | Self::CertificateMarkConnected { .. })
     }
 }
 

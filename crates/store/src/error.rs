@@ -195,150 +195,186 @@ impl From<Fault> for OpenError {
     }
 }
 
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl StoreError {
+    /// What happened, and whose fault it is.
+    pub fn message(&self) -> String {
         match self {
-            Self::Refused(refused) => refused.fmt(f),
-            Self::Storage(fault) => fault.fmt(f),
-            Self::Closed => {
-                f.write_str("the store is closed; the gateway is stopping, repeat once it runs")
+            Self::Refused(refused) => refused.message(),
+            Self::Storage(fault) => fault.message(),
+            Self::Closed => "the store is closed".to_owned(),
+        }
+    }
+
+    /// What to do.
+    pub fn mend(&self) -> String {
+        match self {
+            Self::Refused(refused) => refused.mend(),
+            Self::Storage(fault) => fault.mend().to_owned(),
+            Self::Closed => "the gateway is stopping, repeat once it runs".to_owned(),
+        }
+    }
+}
+
+impl Refused {
+    /// What happened.
+    pub fn message(&self) -> String {
+        match self {
+            Self::UserExists(user) => format!("there is a user `{user}` already"),
+            Self::UserUnknown(user) => format!("there is no user `{user}`"),
+            Self::DeviceExists(user, device) => {
+                format!("`{user}` has a device `{device}` already")
+            }
+            Self::DeviceUnknown(user, device) => format!("`{user}` has no device `{device}`"),
+            Self::DeviceGone => "the device was removed in the meantime".to_owned(),
+            Self::AddressesUsedUp { last } => {
+                format!("all addresses up to host number {last} are leased")
+            }
+            Self::OutOfRange(what) => format!("{what} is out of range"),
+            Self::CertificateExists(serial) => {
+                format!("a certificate with serial number {serial} is on record")
+            }
+            Self::CertificateUnknown(serial) => {
+                format!("no certificate has serial number {serial}")
+            }
+            Self::CertificateRevoked { serial, .. } => {
+                format!("the certificate {serial} is revoked already")
+            }
+            Self::KeyCompromised { whose, at } => {
+                let on = at.date();
+                format!("this key was revoked as compromised on {on} (it was that of {whose})")
+            }
+            Self::KeyOfAnother { whose } => format!("this key is that of {whose}"),
+            Self::CaGenerationExists { subject } => {
+                format!("the CA has a generation with the subject `{subject}`")
+            }
+            Self::CaGenerationUnknown(id) => format!("the CA has no generation {id}"),
+            Self::CrlNumberUsed { number, latest } => {
+                format!("CRL number {number} is not above the latest one, {latest}")
             }
         }
+    }
+
+    /// What to do.
+    pub fn mend(&self) -> String {
+        let text = match self {
+            Self::UserExists(_) | Self::DeviceExists(..) => {
+                "choose another name, or remove that one"
+            }
+            Self::UserUnknown(_) => "`handfast user list` shows all",
+            Self::DeviceUnknown(user, _) => {
+                return format!("`handfast device list {user}` shows all");
+            }
+            Self::DeviceGone => "add it again first",
+            Self::AddressesUsedUp { .. } => {
+                "remove devices that are not used any more, or make the VPN's IPv4 network larger"
+            }
+            Self::OutOfRange(_) => "correct the value",
+            Self::CertificateExists(_) => "issue a new one",
+            Self::CertificateUnknown(_) => "`handfast device show` lists a device's",
+            Self::CertificateRevoked { .. } => "nothing is left to do",
+            Self::KeyCompromised { .. } => {
+                "make a new one: whoever has the old one could use the new certificate"
+            }
+            Self::KeyOfAnother { .. } => "make a key for each device, and a request with it",
+            Self::CaGenerationExists { .. } => "give the new one another",
+            Self::CaGenerationUnknown(_) => "`handfast ca show` shows which there are",
+            Self::CrlNumberUsed { latest, .. } => {
+                return format!("sign with {}", latest.saturating_add(1));
+            }
+        };
+        text.to_owned()
+    }
+}
+
+impl Fault {
+    /// What happened.
+    pub fn message(&self) -> String {
+        match self {
+            Self::DiskFull(_) => "no space is left for the store".to_owned(),
+            Self::Busy(_) => "another program holds a lock inside the store".to_owned(),
+            Self::Corrupt(cause) => format!("the store is damaged ({cause})"),
+            Self::ReadOnly(_) => "the store can't be written to".to_owned(),
+            Self::Io(cause) => format!("the disk under the store failed ({cause})"),
+            Self::Unreadable { what } => format!("the store holds an invalid {what}"),
+            Self::Database(cause) => format!("the store refused the request ({cause})"),
+        }
+    }
+
+    /// What to do.
+    pub fn mend(&self) -> &'static str {
+        match self {
+            Self::DiskFull(_) => {
+                "free some on the data folder's disk, then repeat: nothing was changed"
+            }
+            Self::Busy(_) => "find it with `fuser`, end it, then repeat",
+            Self::Corrupt(_) | Self::Unreadable { .. } => "restore the data folder from a backup",
+            Self::ReadOnly(_) => "check the data folder's owner, permissions and mount",
+            Self::Io(_) => "check the system's log, then start the gateway again",
+            Self::Database(_) => "this is an internal error, please report it",
+        }
+    }
+}
+
+impl OpenError {
+    /// What happened.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Locked(error) => error.to_string(),
+            Self::Absent(path) => format!("there is no store at {}", path.display()),
+            Self::File { path, source } => format!("{}: {source}", path.display()),
+            Self::SchemaNewer { found, known } => {
+                format!("the store has format {found}, this release knows {known}")
+            }
+            Self::SchemaOlder { found, known } => {
+                format!("the store has format {found}, this release reads {known}")
+            }
+            Self::Foreign(path) => format!("{} is not a Handfast store", path.display()),
+            Self::NoWriteAheadLog(path) => format!(
+                "the file system of {} can't hold the store (no shared memory or locks, as on \
+                 network file systems)",
+                path.display()
+            ),
+            Self::Storage(fault) => fault.message(),
+        }
+    }
+
+    /// What to do; nothing, where the owner of the store has to be asked.
+    pub fn mend(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Locked(_) => return None,
+            Self::Absent(_) => "`handfast up` makes one, or name another folder with --data",
+            Self::File { .. } => "check its owner and permissions",
+            Self::SchemaNewer { .. } => "use the release that wrote it or a later one",
+            Self::SchemaOlder { .. } => "start the gateway once to bring it up to date",
+            Self::Foreign(_) => "name another folder with --data",
+            Self::NoWriteAheadLog(_) => "use a local one",
+            Self::Storage(fault) => fault.mend(),
+        })
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.message(), self.mend())
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UserExists(user) => write!(
-                f,
-                "there is a user `{user}` already; choose another name, or remove that one"
-            ),
-            Self::UserUnknown(user) => {
-                write!(f, "there is no user `{user}`; `handfast user list` shows all")
-            }
-            Self::DeviceExists(user, device) => write!(
-                f,
-                "`{user}` has a device `{device}` already; choose another name, or remove that one"
-            ),
-            Self::DeviceUnknown(user, device) => write!(
-                f,
-                "`{user}` has no device `{device}`; `handfast device list {user}` shows all"
-            ),
-            Self::DeviceGone => {
-                f.write_str("the device was removed in the meantime; add it again first")
-            }
-            Self::AddressesUsedUp { last } => write!(
-                f,
-                "all addresses up to host number {last} are leased; remove devices that are not \
-                 used any more, or make the VPN's IPv4 network larger"
-            ),
-            Self::OutOfRange(what) => write!(f, "{what} is out of range; correct the value"),
-            Self::CertificateExists(serial) => {
-                write!(f, "a certificate with serial number {serial} is on record; issue a new one")
-            }
-            Self::CertificateUnknown(serial) => write!(
-                f,
-                "no certificate has serial number {serial}; `handfast device show` lists a device's"
-            ),
-            Self::CertificateRevoked { serial, .. } => {
-                write!(f, "the certificate {serial} is revoked already; nothing is left to do")
-            }
-            Self::KeyCompromised { whose, at } => write!(
-                f,
-                "this key was revoked as compromised on {} (it was that of {whose}); make a new one: \
-                 whoever has the old one could use the new certificate",
-                at.date()
-            ),
-            Self::KeyOfAnother { whose } => write!(
-                f,
-                "this key is that of {whose}; make a key for each device, and a request with it"
-            ),
-            Self::CaGenerationExists { subject } => write!(
-                f,
-                "the CA has a generation with the subject `{subject}`; give the new one another"
-            ),
-            Self::CaGenerationUnknown(id) => {
-                write!(f, "the CA has no generation {id}; `handfast ca show` shows which there are")
-            }
-            Self::CrlNumberUsed { number, latest } => write!(
-                f,
-                "CRL number {number} is not above the latest one, {latest}; sign with {}",
-                latest.saturating_add(1)
-            ),
-        }
+        write!(f, "{}; {}", self.message(), self.mend())
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DiskFull(_) => f.write_str(
-                "no space is left for the store; free some on the data folder's disk, then repeat: \
-                 nothing was changed",
-            ),
-            Self::Busy(_) => f.write_str(
-                "another program holds a lock inside the store; find it with `fuser`, end it, then \
-                 repeat",
-            ),
-            Self::Corrupt(cause) => {
-                write!(f, "the store is damaged ({cause}); restore the data folder from a backup")
-            }
-            Self::ReadOnly(_) => f.write_str(
-                "the store can't be written to; check the data folder's owner, permissions and mount",
-            ),
-            Self::Io(cause) => write!(
-                f,
-                "the disk under the store failed ({cause}); check the system's log, then start the \
-                 gateway again"
-            ),
-            Self::Unreadable { what } => write!(
-                f,
-                "the store holds an invalid {what}; restore the data folder from a backup"
-            ),
-            Self::Database(cause) => write!(
-                f,
-                "the store refused the request ({cause}); this is an internal error, please report it"
-            ),
-        }
+        write!(f, "{}; {}", self.message(), self.mend())
     }
 }
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Locked(error) => error.fmt(f),
-            Self::Absent(path) => write!(
-                f,
-                "there is no store at {}; `handfast up` makes one, or name another folder with --data",
-                path.display()
-            ),
-            Self::File { path, source } => {
-                write!(f, "{}: {source}; check its owner and permissions", path.display())
-            }
-            Self::SchemaNewer { found, known } => write!(
-                f,
-                "the store has format {found}, this release knows {known}; use the release that \
-                 wrote it or a later one"
-            ),
-            Self::SchemaOlder { found, known } => write!(
-                f,
-                "the store has format {found}, this release reads {known}; start the gateway once \
-                 to bring it up to date"
-            ),
-            Self::Foreign(path) => write!(
-                f,
-                "{} is not a Handfast store; name another folder with --data",
-                path.display()
-            ),
-            Self::NoWriteAheadLog(path) => write!(
-                f,
-                "the file system of {} can't hold the store (no shared memory or locks, as on \
-                 network file systems); use a local one",
-                path.display()
-            ),
-            Self::Storage(fault) => fault.fmt(f),
-        }
+        f.write_str(&self.message())?;
+        self.mend().map_or(Ok(()), |mend| write!(f, "; {mend}"))
     }
 }
 

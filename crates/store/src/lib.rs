@@ -9,7 +9,7 @@
 //! How it degrades: when the disk is full or the database is damaged, the change that was asked for
 //! fails with a [`Fault`] that says what to do, the snapshot stays as it was, and whatever was
 //! acknowledged before is still there. A change that withdraws a right is made all the same, in memory,
-//! and [`Committed::on_disk`] and [`Waiting`] say so until the disk has it.
+//! where the database can still be read, and [`Committed::on_disk`] and [`Waiting`] say so until the disk has it.
 
 mod actor;
 mod audit;

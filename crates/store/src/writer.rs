@@ -119,6 +119,10 @@ impl Writer {
     fn hold(&mut self, mut asked: Vec<Asked>, fault: &Fault) {
         let room = MOST.saturating_sub(self.backlog.proposals.len()).min(asked.len());
         refuse(asked.split_off(room), &fault.clone().into());
+        if asked.is_empty() {
+            // What waits is in force already. Followers that are woken for nothing would try again at once.
+            return self.backlog.stands(fault);
+        }
         let now = self.clock.now();
         asked.iter_mut().for_each(|(proposal, _)| proposal.at = Some(now));
         let Some((next, outcomes)) = self.rehearse(&asked) else {

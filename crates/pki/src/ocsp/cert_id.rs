@@ -77,15 +77,6 @@ impl CertId {
         if negative { None } else { Serial::from_bytes(octets).ok() }
     }
 
-    /// Whether the same certificate is named by the same hash, however its parameters are written.
-    pub fn same_as(&self, other: &Self) -> bool {
-        let (one, other) = (&self.0, &other.0);
-        one.hash_algorithm.algorithm == other.hash_algorithm.algorithm
-            && one.issuer_name_hash == other.issuer_name_hash
-            && one.issuer_key_hash == other.issuer_key_hash
-            && one.serial_number == other.serial_number
-    }
-
     pub(super) fn from_asn1(id: asn1::CertId) -> Self {
         Self(id)
     }

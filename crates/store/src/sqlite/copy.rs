@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,15 +90,21 @@ fn look_at(source: &Connection, from: &Path) -> Result<(), CopyError> {
 struct Partial {
     path: PathBuf,
     place: PathBuf,
+    /// The file as it was made: another process may have put its own under the same name.
+    made: File,
 }
 
 impl Partial {
     fn make(place: &Path, ending: &str) -> Result<Self, CopyError> {
-        let partial = Self { path: with_ending(place, ending), place: place.to_owned() };
-        partial.remove().map_err(|error| partial.fault(error))?;
-        let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial.path);
-        new.map_err(|error| partial.fault(error))?;
-        Ok(partial)
+        let path = with_ending(place, ending);
+        let new = || {
+            remove(&path)?;
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
+        };
+        match new() {
+            Ok(made) => Ok(Self { path, place: place.to_owned(), made }),
+            Err(source) => Err(CopyError::File { path, source: Arc::new(source) }),
+        }
     }
 
     /// All of the source, as of one moment.
@@ -117,7 +123,11 @@ impl Partial {
 
     fn finish(self) -> Result<(), CopyError> {
         let put = || -> io::Result<()> {
-            File::open(&self.path)?.sync_all()?;
+            self.made.sync_all()?;
+            let (ours, there) = (self.made.metadata()?, fs::symlink_metadata(&self.path)?);
+            if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
             renameat_with(CWD, &self.path, CWD, &self.place, RenameFlags::NOREPLACE)?;
             sync_folder(&self.place)
         };
@@ -125,16 +135,6 @@ impl Partial {
             ErrorKind::AlreadyExists => CopyError::Exists(self.place.clone()),
             _ => self.fault(error),
         })
-    }
-
-    fn remove(&self) -> io::Result<()> {
-        for ending in ["", "-journal", "-wal", "-shm"] {
-            match fs::remove_file(with_ending(&self.path, ending)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     fn fault(&self, source: io::Error) -> CopyError {
@@ -145,8 +145,19 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         // After its end there is nothing of that name; and what fails here is removed the next time.
-        let _ = self.remove();
+        let _ = remove(&self.path);
     }
+}
+
+/// The database file of this name, and what SQLite keeps beside it.
+fn remove(path: &Path) -> io::Result<()> {
+    for ending in ["", "-journal", "-wal", "-shm"] {
+        match fs::remove_file(with_ending(path, ending)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn close(copy: Connection) -> Result<(), CopyError> {

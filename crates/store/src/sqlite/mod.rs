@@ -119,8 +119,9 @@ impl Sqlite {
         let mark = txn.mark();
         self.conn.execute_batch("SAVEPOINT change")?;
         let made = Rules::make(proposal, &Rows(&self.conn), txn, &self.options, now);
+        // What is in force from memory already has to be written, or stay where it is.
         if let Err(StoreError::Storage(fault)) = &made
-            && fault.ends_the_batch()
+            && (fault.ends_the_batch() || proposal.at.is_some())
         {
             return Err(fault.clone());
         }
