@@ -216,6 +216,7 @@ impl Streams {
             let _ = connection.write();
             connection.finish_sending();
         }
+        self.log.finish();
     }
 
     /// Reads once into `buffer`, behind what the last read had left.

@@ -72,7 +72,9 @@ impl Registry {
             return;
         }
         match decision {
-            Decision::Pending { at_most } => self.questions.postpone(id, now.boot + at_most),
+            Decision::Pending { at_most } => {
+                self.questions.postpone(id, now.boot.saturating_add(at_most))
+            }
             Decision::Admitted(admitted) => self.admit(id, *admitted, now, recheck),
             Decision::Denied(denied) => self.refuse(id, denied, DisconnectReason::Refused),
         }
@@ -108,7 +110,8 @@ impl Registry {
         let has_room = self.connections.has_room_for(principal, most);
         let worker = endpoint.stream().map(|stream| stream.worker);
         let Some(peer) = has_room.then(|| self.peer_ids.take(worker)).flatten() else {
-            return self.refuse(id, Denied::Full, DisconnectReason::Refused);
+            let full = Denied::Full.of(admitted.identity.clone());
+            return self.refuse(id, full, DisconnectReason::Refused);
         };
         // A device has one address, so its older session goes before the new one's peer is made.
         if let Some(older) = self.connections.take_over(principal, id) {

@@ -4,7 +4,8 @@
 //! or a provider's. So what a network may have depends on what is free: a host three times as many
 //! places as are free, three quarters where it is alone, since many may come back from behind one address at
 //! once; a wider network somewhat more. However many take all that they may, some places stay
-//! free, and a network that has few is let in at once; what goes beyond is turned away before it costs
+//! free, and a network that has few is let in at once, unless the wider one around it has its share in
+//! parts that have as few each; what goes beyond is turned away before it costs
 //! anything. Where a network has its share, or all places are taken, a newcomer takes the place of the
 //! oldest handshake without a certificate in that network's fullest part, as long as that part has more
 //! than twice as many as the newcomer's own.
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_32_of_ipv6_shuts_out_neither_others_nor_the_same_providers_customers() {
+    fn who_has_a_32_of_ipv6_shuts_out_its_own_neighbours_and_no_other_provider() {
         let mut shares = Shares::default();
         let any = |n: usize| {
             let n = u128::from((n as u32).wrapping_mul(0x9e37_79b9));
@@ -196,6 +197,7 @@ mod tests {
         };
         assert_eq!(fill(&mut shares, any), PLACES * 6 / 7 + 1);
         assert_eq!(shares.room(ip("2001:db9::1"), PLACES), Room::Free);
+        assert_eq!(shares.room(ip("2001:db8:1234:5678::1"), PLACES), Room::None, "a neighbour");
     }
 
     #[test]

@@ -68,6 +68,13 @@ impl StreamLog {
         }
     }
 
+    /// Writes all that was held back: there is no later.
+    pub(super) fn finish(&mut self) {
+        while let Some(repeated) = self.lines.poll_rest() {
+            write_again(&repeated);
+        }
+    }
+
     fn debug(&mut self, remote: SocketAddr, what: &'static str, line: impl FnOnce() -> Line) {
         if tracing::enabled!(Level::DEBUG) {
             self.note((Some(Source::network(remote.ip())), what), line());
