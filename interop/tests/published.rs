@@ -29,7 +29,7 @@ fn a_taken_port_is_said_by_check_and_the_gateway_serves() {
     let taken = "[\"203.0.113.2:1195\", \"203.0.113.2:1195\"]";
     let Some(mut world) = World::start(name, &[("publish.listen", taken)]) else { return };
     let said = String::from_utf8_lossy(&world.try_handfast(&["check"]).stdout).into_owned();
-    assert!(said.contains("another program listens on TCP 203.0.113.2:1195"), "{said}");
+    assert!(said.contains("TCP 203.0.113.2:1195 is taken"), "{said}");
     assert!(said.contains("set publish.listen"), "{said}");
     let alice = world.subscriber("alice", "unified");
     let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);

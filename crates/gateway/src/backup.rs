@@ -1,7 +1,8 @@
 //! `backup` and `restore`: the data folder in one file, and back into an empty one.
 //!
 //! A backup is made beside a running gateway, by whoever may read the folder; a restore makes a folder that
-//! nobody owns yet. Invariant: a folder that was half restored has no records, so that nothing starts on it.
+//! nobody owns yet. Invariant: a folder that was half restored has no records and a mark, so that nothing
+//! starts on it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,12 +36,26 @@ pub fn restore(data: &DataDir, from: &Path) -> Result<(), Failure> {
     look_for_others(data)?;
     let restoring = store::restore(from, &data.store()).map_err(|error| failure(&error))?;
     // First what tells that there were records: a start without them is refused from here on.
-    for path in [data.ca_certificate(), data.config()] {
-        let content = restoring.beside.iter().find(|file| Some(&*file.name) == name(&path));
-        let Some(Beside { content, .. }) = content else { continue };
-        data.write_whole(&path, content).map_err(made)?;
+    let beside = [data.ca_certificate(), data.config()];
+    let write = || {
+        for path in &beside {
+            let content = restoring.beside.iter().find(|file| Some(&*file.name) == name(path));
+            let Some(Beside { content, .. }) = content else { continue };
+            data.write_whole(path, content).map_err(made)?;
+        }
+        Ok(())
+    };
+    let done = write().and_then(|()| restoring.finish().map_err(|error| failure(&error)));
+    if done.is_err() {
+        // So that it can be repeated. What can't be removed is named then.
+        beside.iter().for_each(|path| drop(fs::remove_file(path)));
     }
-    restoring.finish().map_err(|error| failure(&error))
+    done
+}
+
+/// Whether a restore into this folder was begun and not finished.
+pub(crate) fn is_half_done(data: &DataDir) -> bool {
+    data.path().join(HALF_DONE).exists()
 }
 
 /// Nothing of somebody's may stand in the folder; what a killed restore left may.
@@ -74,9 +89,14 @@ fn read(path: &Path) -> Result<Beside, Failure> {
             std::io::ErrorKind::NotFound => FailureKind::NotFound,
             _ => FailureKind::Environment,
         };
-        Failure::new(kind, format!("{} can't be read", path.display()))
-            .caused_by(&error)
-            .hint("a backup has the CA's key in it: make it as root, or as the gateway's own user")
+        let failure =
+            Failure::new(kind, format!("{} can't be read", path.display())).caused_by(&error);
+        match kind {
+            FailureKind::Forbidden => failure.hint(
+                "a backup has the CA's key in it: make it as root, or as the gateway's own user",
+            ),
+            _ => failure,
+        }
     })?;
     Ok(Beside { name: name(path).unwrap_or_default().to_owned(), content })
 }

@@ -3,14 +3,14 @@
 //! Not here: deeds, which each subject has for itself, and the folder's lock, which
 //! [`Gateway`](crate::Gateway) holds. Invariant: all handles are of the same folder.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use authority::Authority;
 use clock::{Clock, Timestamp};
 use store::Store;
 use wire::static_key::StaticKey;
 
-use crate::config::Config;
+use crate::config::{Config, Vpn};
 use crate::current_view::CurrentView;
 use crate::data::DataDir;
 use crate::doors::Doors;
@@ -35,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) doors: Doors,
     /// When it was opened.
     pub(crate) started: Timestamp,
+    /// Held while the settings file is read, changed and written.
+    pub(crate) settings_file: Mutex<()>,
     /// The settings that hold where new ones take effect at a start only.
     pub(crate) at_start: Arc<Config>,
 }
@@ -53,6 +55,12 @@ impl Context {
     /// The keys whose values in these settings wait for the next start.
     pub(crate) fn only_at_start(&self, config: &Config) -> Vec<&'static str> {
         self.at_start.only_at_start(config)
+    }
+
+    /// What a reload of these settings puts in force: the VPN stays what it was started as, but for its pushes.
+    pub(crate) fn after_reload(&self, file: Config) -> Config {
+        let vpn = Vpn { push: file.vpn.push, ..self.at_start.vpn.clone() };
+        Config { vpn, ..file }
     }
 
     /// The doors, or why none is open.

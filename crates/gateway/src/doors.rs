@@ -35,13 +35,22 @@ pub trait Door: Send + Sync + Debug {
     /// Makes all of that as it was made, now.
     fn put_back(&self) -> BoxFuture<'_, ()>;
 
-    /// Where it was to listen and could not, in words.
-    fn unheard(&self) -> Vec<String> {
+    /// Where it was to listen and could not.
+    fn unheard(&self) -> Vec<Unheard> {
         Vec::new()
     }
 
     /// The counters since it was opened.
     fn counters(&self) -> BoxFuture<'_, Counters>;
+}
+
+/// An address that a door was to listen at and could not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheard {
+    /// What the matter is.
+    pub what: String,
+    /// What to do.
+    pub mend: &'static str,
 }
 
 /// All that are open.
@@ -100,8 +109,8 @@ impl Doors {
         }
     }
 
-    /// Where doors were to listen and could not, in words.
-    pub fn unheard(&self) -> Vec<String> {
+    /// Where doors were to listen and could not.
+    pub fn unheard(&self) -> Vec<Unheard> {
         self.present().iter().flat_map(|door| door.unheard()).collect()
     }
 

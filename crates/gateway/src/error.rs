@@ -50,6 +50,11 @@ pub enum GatewayError {
     TlsAuthKey,
     /// The VPN's door could not be opened.
     Vpn(VpnError),
+    /// A restore into this folder was not finished.
+    HalfRestored {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// There was a CA in this folder, and its records are gone.
     RecordsGone {
         /// The folder.
@@ -124,6 +129,9 @@ impl Display for GatewayError {
             Self::Push { option, .. } => write!(f, "`{option}` cannot be pushed"),
             Self::TlsAuthKey => f.write_str("the tls-auth key in the store can't be read"),
             Self::Vpn(error) => error.fmt(f),
+            Self::HalfRestored { folder } => {
+                write!(f, "a restore into {} was not finished", folder.display())
+            }
             Self::RecordsGone { folder, .. } => {
                 write!(f, "the records of {} are gone", folder.display())
             }
@@ -166,6 +174,7 @@ impl Error for GatewayError {
             Self::Push { error, .. } => Some(error),
             Self::Vpn(error) => error.source(),
             Self::TlsAuthKey
+            | Self::HalfRestored { .. }
             | Self::RecordsGone { .. }
             | Self::LongName { .. }
             | Self::NothingToRevoke { .. }

@@ -71,7 +71,7 @@ fn kind(error: &GatewayError) -> FailureKind {
         E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
         E::NoSuchSession => FailureKind::NotFound,
-        E::RecordsGone { .. } | E::Vpn(_) => FailureKind::Environment,
+        E::HalfRestored { .. } | E::RecordsGone { .. } | E::Vpn(_) => FailureKind::Environment,
         E::Store(_)
         | E::Open(_)
         | E::Authority(_)
@@ -89,19 +89,21 @@ fn hints(error: &GatewayError) -> Vec<String> {
     use GatewayError as E;
     let again = |device| format!("make a new one: handfast profile {device} --renew");
     match error {
+        E::HalfRestored { .. } => vec!["repeat it: handfast restore FILE".into()],
         E::RecordsGone { records, ca, .. } => vec![
-            format!("restore {} from a backup", records.display()),
+            format!("put {} back from a copy of this folder", records.display()),
+            "or move the folder away and make it anew: handfast restore FILE".to_owned(),
             format!(
                 "or remove {} to begin anew: every device needs a new profile then",
                 ca.display()
             ),
         ],
-        E::Push { .. } => vec!["mend it under [push] in handfast.toml".into()],
+        E::Push { .. } => vec!["mend it under [vpn.push] in handfast.toml".into()],
         E::Vpn(error) => error.hint().map(str::to_owned).into_iter().collect(),
         E::LongName { .. } => vec!["choose shorter names".into()],
-        E::NothingToRevoke { .. } => vec![
-            "its first profile would issue one; `handfast user disable` keeps the user out".into(),
-        ],
+        E::NothingToRevoke { .. } => {
+            vec!["its first profile would issue one; `handfast device disable` keeps it out".into()]
+        }
         E::Disabled { device, user: true } => {
             vec![format!("let it in again first: handfast user enable {}", device.user)]
         }
@@ -160,7 +162,7 @@ fn from_store(error: &StoreError) -> Failure {
         StoreError::Storage(fault) => kind_of_fault(fault),
         StoreError::Closed => FailureKind::Failed,
     };
-    with_causes(sentence(kind, &error.to_string()), error)
+    with_causes(Failure::new(kind, error.message()).hint(error.mend()), error)
 }
 
 /// Why there is no store, with the kind that fixes the exit code.
@@ -175,7 +177,12 @@ fn from_open(error: &OpenError) -> Failure {
         | OpenError::Foreign(_)
         | OpenError::NoWriteAheadLog(_) => FailureKind::Failed,
     };
-    with_causes(sentence(kind, &error.to_string()), error)
+    let failure = Failure::new(kind, error.message());
+    let failure = match error.mend() {
+        Some(mend) => failure.hint(mend),
+        None => failure,
+    };
+    with_causes(failure, error)
 }
 
 fn kind_of_refusal(refused: &Refused) -> FailureKind {
@@ -205,14 +212,6 @@ fn kind_of_fault(fault: &Fault) -> FailureKind {
         Fault::Corrupt(_) | Fault::Io(_) | Fault::Unreadable { .. } | Fault::Database(_) => {
             FailureKind::Failed
         }
-    }
-}
-
-/// The store's sentences are of the form "the misdeed; what to do".
-fn sentence(kind: FailureKind, text: &str) -> Failure {
-    match text.split_once("; ") {
-        Some((message, hint)) => Failure::new(kind, message).hint(hint),
-        None => Failure::new(kind, text),
     }
 }
 

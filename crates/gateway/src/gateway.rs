@@ -12,6 +12,7 @@ use clock::Clock;
 use store::{Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError};
 use vpn::PushPolicy;
 
+use crate::backup;
 use crate::config::Config;
 use crate::context::Context;
 use crate::crl_projection::CrlProjection;
@@ -55,6 +56,10 @@ impl Gateway {
     ) -> Result<Self, GatewayError> {
         data.prepare()?;
         let lock = lock(&data).await?;
+        if backup::is_half_done(&data) {
+            // A new CA in the place of the one that is being restored would lock every device out.
+            return Err(GatewayError::HalfRestored { folder: data.path().to_owned() });
+        }
         if !data.config().exists() {
             first.write_settings(&data)?;
         }
@@ -126,6 +131,7 @@ impl Gateway {
             replacements,
             doors,
             started,
+            settings_file: Mutex::default(),
             at_start: config,
         };
         let (crl, maintenance) = (Arc::new(crl), Mutex::new(None));
@@ -181,17 +187,15 @@ impl Gateway {
         }
     }
 
-    /// Reads the settings again. Networks stay as they are until the next start, because the tunnel's
-    /// interface has them.
+    /// Reads the settings again. What the VPN was started with stays as it is until the next start: pushes and
+    /// profiles have to fit what is in force.
     ///
     /// # Errors
     /// When the settings are wrong: the former ones stay in force.
     pub async fn reload(&self) -> Result<InForce, GatewayError> {
-        let mut config = Config::load(&self.at.data.config())?;
-        let before = self.config();
-        let waiting = self.at.only_at_start(&config);
-        config.vpn.network = before.vpn.network;
-        config.vpn.network6 = before.vpn.network6;
+        let file = Config::load(&self.at.data.config())?;
+        let waiting = self.at.only_at_start(&file);
+        let config = self.at.after_reload(file);
         let push = push_policy(&config)?;
         let config = Arc::new(config);
         self.at.view.replace_policy(Arc::clone(&config), push);
@@ -220,8 +224,7 @@ impl Gateway {
         if let Some(error) = in_force.unfinished {
             return Err(error);
         }
-        let waiting = self.at.only_at_start(&Config::load(&self.at.data.config())?);
-        Ok(Reloaded { waiting: waiting.into_iter().map(str::to_owned).collect() })
+        Ok(Reloaded { waiting: in_force.waiting.into_iter().map(str::to_owned).collect() })
     }
 
     /// The TLS settings of the VPN door: both certificates, clients by the CAs and the current view.

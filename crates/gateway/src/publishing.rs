@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::current_view::CurrentView;
-use crate::doors::{BoxFuture, Counters, Door};
+use crate::doors::{BoxFuture, Counters, Door, Unheard};
 use crate::gateway::Gateway;
 use crate::projections::{Name, Projection};
 
@@ -62,7 +62,7 @@ pub async fn open(gateway: &Gateway) -> Publishing {
 }
 
 /// Those that can be had, and why the others can't.
-fn listen(addresses: &[SocketAddr], service: &Arc<Service>) -> (Vec<Listener>, Vec<String>) {
+fn listen(addresses: &[SocketAddr], service: &Arc<Service>) -> (Vec<Listener>, Vec<Unheard>) {
     let mut listeners = Vec::new();
     let mut faults = Vec::new();
     for address in addresses {
@@ -72,8 +72,8 @@ fn listen(addresses: &[SocketAddr], service: &Arc<Service>) -> (Vec<Listener>, V
                 listeners.push(listener);
             }
             Err(error) => {
-                tracing::warn!("{error}; end it, or set publish.listen");
-                faults.push(error.to_string());
+                tracing::warn!("{error}; {}", error.mend());
+                faults.push(Unheard { what: error.to_string(), mend: error.mend() });
             }
         }
     }
@@ -183,10 +183,20 @@ impl Follower {
         if shown.signer.is_some() && now < shown.renew_at {
             return Ok(false);
         }
-        let signer = self.authority.ocsp_signer(issuer).await?;
-        shown.renew_at = now.after(signer.not_after().since(now) * 2 / 3);
-        shown.signer = Some(Arc::new(signer));
-        Ok(true)
+        match (self.authority.ocsp_signer(issuer).await, &shown.signer) {
+            (Ok(signer), _) => {
+                shown.renew_at = now.after(signer.not_after().since(now) * 2 / 3);
+                shown.signer = Some(Arc::new(signer));
+                Ok(true)
+            }
+            (Err(error), Some(former)) if now < former.not_after() => {
+                let until = former.not_after();
+                tracing::warn!(%error, %until, "no new OCSP signer; the former one serves on");
+                shown.renew_at = now.after(LOOK);
+                Ok(false)
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 }
 
@@ -201,7 +211,7 @@ fn failed(outcome: &mut Result<(), AuthorityError>, error: AuthorityError) -> bo
 /// Nobody connects here for longer than an answer; administration hears what can't be had.
 #[derive(Debug)]
 struct PublishDoor {
-    faults: Vec<String>,
+    faults: Vec<Unheard>,
 }
 
 impl Door for PublishDoor {
@@ -221,7 +231,7 @@ impl Door for PublishDoor {
         Box::pin(async {})
     }
 
-    fn unheard(&self) -> Vec<String> {
+    fn unheard(&self) -> Vec<Unheard> {
         self.faults.clone()
     }
 

@@ -135,7 +135,7 @@ impl Demo {
         fs::create_dir_all(folder.join("tmp")).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_handfast"), folder.join("handfast")).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::set_permissions(folder.join("tmp"), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(folder.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
         Some(Self { folder, _turn: turn })
     }
 

@@ -1,7 +1,7 @@
 //! Signed answers that are given again, until they are at half their life or something has changed.
 //!
-//! Only such as [`pki::ocsp::respond`] calls reusable, of which there are as many as the records have
-//! certificates.
+//! Only such as [`pki::ocsp::respond`] calls reusable, for requests that are no longer than those that ask for
+//! a certificate or two: one certificate can be asked for in any number of long ways.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +40,9 @@ impl Answers {
 
     /// Keeps an answer until half its life.
     pub(crate) fn keep(&self, basis: Basis, request: Vec<u8>, answer: Arc<Document>) {
+        if request.len() > LONGEST_KEPT {
+            return;
+        }
         let life = answer.fresh_until.since(answer.last_modified);
         let refresh_at = answer.last_modified.after(life / 2);
         let mut kept = self.locked();
@@ -55,8 +58,10 @@ impl Answers {
     }
 }
 
-/// With requests of a hundred octets and answers of a thousand this is some 70 MB.
-const MOST_KEPT: usize = 65_536;
+/// A certificate by SHA-1 takes some 80 octets, by SHA-256 some 110.
+const LONGEST_KEPT: usize = 256;
+/// With answers of two thousand octets at most this is less than 20 MB.
+const MOST_KEPT: usize = 8_192;
 
 #[cfg(test)]
 mod tests {
@@ -74,5 +79,19 @@ mod tests {
         assert!(answers.get((2, 0), b"asked", at(1)).is_none());
         assert!(answers.get((1, 1), b"asked", at(1)).is_none());
         assert!(answers.get((1, 0), b"other", at(1)).is_none());
+    }
+
+    #[test]
+    fn long_and_many_requests_fill_no_memory() {
+        let answers = Answers::default();
+        let now = Timestamp::from_unix_secs(1_800_000_000);
+        let later = now.after(std::time::Duration::from_secs(3600));
+        let document = Arc::new(Document::new("application/ocsp-response", vec![1], now, later));
+        answers.keep((1, 0), vec![7; LONGEST_KEPT + 1], Arc::clone(&document));
+        assert!(answers.get((1, 0), &[7; LONGEST_KEPT + 1], now).is_none());
+        for number in 0..MOST_KEPT + 10 {
+            answers.keep((1, 0), number.to_be_bytes().to_vec(), Arc::clone(&document));
+        }
+        assert!(answers.locked().by_request.len() <= MOST_KEPT);
     }
 }

@@ -19,4 +19,4 @@ mod testing;
 
 pub use listener::{BindError, Listener};
 pub use publication::{IssuerPublication, Publication, Records};
-pub use service::{Counts, Service};
+pub use service::Service;

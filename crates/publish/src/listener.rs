@@ -164,14 +164,26 @@ async fn answer(service: &Service, request: Request<Incoming>) -> Response<Full<
     service.respond(&Asked { method, path, headers: &head.headers, body: &body })
 }
 
+impl BindError {
+    /// What to do.
+    pub fn mend(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => "end what has it, or set publish.listen",
+            io::ErrorKind::PermissionDenied => {
+                "run as root or with CAP_NET_BIND_SERVICE, or set publish.listen"
+            }
+            _ => "set publish.listen to an address of this machine",
+        }
+    }
+}
+
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address;
         match self.source.kind() {
-            io::ErrorKind::AddrInUse => write!(
-                f,
-                "another program listens on TCP {address}, so CRL and OCSP are not published there"
-            ),
+            io::ErrorKind::AddrInUse => {
+                write!(f, "TCP {address} is taken, so CRL and OCSP are not published there")
+            }
             io::ErrorKind::PermissionDenied => write!(
                 f,
                 "this user may not listen on TCP {address}, so CRL and OCSP are not published there"

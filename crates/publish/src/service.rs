@@ -35,28 +35,6 @@ pub struct Service {
     records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
     answers: Answers,
-    counts: Counters,
-}
-
-/// How many requests were answered, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// CRLs and CA certificates handed out.
-    pub documents: u64,
-    /// OCSP answers signed for their request.
-    pub ocsp_signed: u64,
-    /// OCSP answers given again.
-    pub ocsp_again: u64,
-    /// Requests that were refused: no such thing, wrong method, no request.
-    pub refused: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    documents: AtomicU64,
-    ocsp_signed: AtomicU64,
-    ocsp_again: AtomicU64,
-    refused: AtomicU64,
 }
 
 /// What was asked, as far as it matters here.
@@ -77,7 +55,6 @@ impl Service {
             records,
             clock,
             answers: Answers::default(),
-            counts: Counters::default(),
         }
     }
 
@@ -85,17 +62,6 @@ impl Service {
     pub fn publish(&self, publication: Publication) {
         self.publication.store(Arc::new(publication));
         self.publications.fetch_add(1, Ordering::Release);
-    }
-
-    /// The counts since it was made.
-    pub fn counts(&self) -> Counts {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Counts {
-            documents: of(&self.counts.documents),
-            ocsp_signed: of(&self.counts.ocsp_signed),
-            ocsp_again: of(&self.counts.ocsp_again),
-            refused: of(&self.counts.refused),
-        }
     }
 
     pub(crate) fn respond(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
@@ -108,7 +74,9 @@ impl Service {
         match thing {
             Thing::Certificate => self.hand_out(asked, Some(issuer.certificate())),
             Thing::Crl => self.hand_out(asked, issuer.crl()),
-            Thing::OcspByPost if asked.method == Method::POST => self.by_post(asked, issuer),
+            Thing::OcspByPost if asked.method == Method::POST => {
+                self.by_post(asked, issuer, published)
+            }
             Thing::OcspByPost => self.wrong_method("POST"),
             Thing::OcspByGet(request) => self.by_get(asked, issuer, request, published),
         }
@@ -121,18 +89,21 @@ impl Service {
         let Some(document) = document else {
             return self.refuse(StatusCode::SERVICE_UNAVAILABLE, "there is none at present\n");
         };
-        self.counts.documents.fetch_add(1, Ordering::Relaxed);
         cached(asked, document, self.now())
     }
 
-    fn by_post(&self, asked: &Asked<'_>, issuer: &IssuerPublication) -> Response<Full<Bytes>> {
+    fn by_post(
+        &self,
+        asked: &Asked<'_>,
+        issuer: &IssuerPublication,
+        published: u64,
+    ) -> Response<Full<Bytes>> {
         let kind = asked.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
         if kind.is_none_or(|kind| !kind.eq_ignore_ascii_case(OCSP_REQUEST)) {
             let why = "the body has to be an application/ocsp-request\n";
             return self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
         }
-        let published = self.publications.load(Ordering::Acquire);
         let document = self.answer(issuer, asked.body, published);
         let mut response = plain(StatusCode::OK, document.octets.clone(), OCSP_RESPONSE);
         put(&mut response, header::CACHE_CONTROL, "no-store");
@@ -162,10 +133,8 @@ impl Service {
         let basis: Basis = (self.records.revision(), published);
         let now = self.now();
         if let Some(kept) = self.answers.get(basis, request, now) {
-            self.counts.ocsp_again.fetch_add(1, Ordering::Relaxed);
             return kept;
         }
-        self.counts.ocsp_signed.fetch_add(1, Ordering::Relaxed);
         let reply = respond(issuer.ocsp(), &*self.records, request, now, OCSP_LIFETIME);
         let keeps = reply.reusable_until.is_some();
         let document = Arc::new(document(reply, now));
@@ -187,7 +156,6 @@ impl Service {
     }
 
     pub(crate) fn refuse(&self, status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
-        self.counts.refused.fetch_add(1, Ordering::Relaxed);
         plain(status, Bytes::from_static(why.as_bytes()), "text/plain; charset=utf-8")
     }
 }
@@ -253,15 +221,11 @@ fn cached(asked: &Asked<'_>, document: &Document, now: Timestamp) -> Response<Fu
     response
 }
 
-/// If-None-Match outweighs If-Modified-Since; RFC 9110 section 13.1.3.
+/// By the tag alone: two CRLs may be of one second, and a clock may have been set back.
 fn is_same(headers: &HeaderMap, document: &Document) -> bool {
-    if let Some(tags) = headers.get(header::IF_NONE_MATCH) {
-        let tags = tags.to_str().unwrap_or_default();
-        return tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == document.etag);
-    }
-    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
-    since.is_some_and(|since| since >= system_time(document.last_modified))
+    let tags = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    let is_ours = |tag: &str| tag == "*" || tag == document.etag;
+    tags.is_some_and(|tags| tags.split(',').map(str::trim).any(is_ours))
 }
 
 fn plain(status: StatusCode, octets: Bytes, content_type: &'static str) -> Response<Full<Bytes>> {
@@ -281,11 +245,7 @@ fn is_read(method: &Method) -> bool {
 }
 
 fn http_date(at: Timestamp) -> String {
-    httpdate::fmt_http_date(system_time(at))
-}
-
-fn system_time(at: Timestamp) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(at.unix_secs())
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(at.unix_secs()))
 }
 
 const OCSP_REQUEST: &str = "application/ocsp-request";

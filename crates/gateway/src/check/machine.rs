@@ -32,7 +32,7 @@ pub(super) fn settings(at: &Context) -> Finding {
             "public.names is empty, so that profiles would point nowhere",
             format!("put the gateway's host name or address into {}", path.display()),
         ),
-        Ok(config) if config != *at.config() => {
+        Ok(config) if at.after_reload(config.clone()) != *at.config() => {
             let waiting = at.only_at_start(&config);
             let mend = match waiting.as_slice() {
                 [] => "have the gateway read it again: handfast reload".to_owned(),

@@ -5,6 +5,7 @@
 use admin::response::{CheckReport, Finding, Level};
 
 use crate::context::Context;
+use crate::doors::Unheard;
 
 mod disk;
 mod machine;
@@ -30,9 +31,8 @@ pub(crate) async fn check(at: &Context) -> CheckReport {
 }
 
 /// Where a door could not listen: it serves elsewhere, or not at all.
-fn unheard(faults: Vec<String>) -> impl Iterator<Item = Finding> {
-    const MEND: &str = "end the other program, or set publish.listen and start again";
-    faults.into_iter().map(|fault| warning("publishing", fault, MEND))
+fn unheard(faults: Vec<Unheard>) -> impl Iterator<Item = Finding> {
+    faults.into_iter().map(|fault| warning("publishing", fault.what, fault.mend))
 }
 
 fn good(subject: &str, seen: impl Into<String>) -> Finding {

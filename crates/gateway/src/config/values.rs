@@ -19,7 +19,7 @@ pub struct PublicName {
     port: Option<NonZeroU16>,
 }
 
-/// The `http://` address under which CRL and OCSP are, or will be, found.
+/// The `http://` address under which CRL and OCSP are found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicUrl(String);
@@ -85,7 +85,7 @@ impl From<IpAddr> for PublicName {
 }
 
 impl PublicUrl {
-    /// The address on which `name` would publish.
+    /// The address at which `name` publishes.
     pub fn of(name: &PublicName) -> Self {
         Self(format!("http://{}", name.in_url()))
     }

@@ -96,7 +96,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// Writes a file whole or not at all, readable by the owner alone.
+    /// Writes a file whole or not at all, readable by the folder's owner alone, also where root writes it.
     pub fn write_whole(&self, path: &Path, text: &[u8]) -> Result<(), DataError> {
         let failed = |source| DataError::Write { path: path.to_owned(), source };
         let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -106,6 +106,10 @@ impl DataDir {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600);
             let mut file = options.open(&temporary)?;
+            if own_uid() == 0 {
+                let folder = fs::metadata(&self.path)?;
+                std::os::unix::fs::fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
+            }
             file.write_all(text)?;
             file.sync_all()?;
             fs::rename(&temporary, path)?;

@@ -43,7 +43,12 @@ impl<'a> Before<'a> {
             ..Changed::default()
         };
         let through = self.at.store.snapshot().through().revision();
-        let outcome = self.at.projections.wait(through, self.mark, PATIENCE).await;
+        let mut outcome = self.at.projections.wait(through, self.mark, PATIENCE).await;
+        if !revoked.is_empty() && outcome.missing.is_empty() {
+            // The CRL that was signed for it is a change of its own, which has to be handed out as well.
+            let signed = self.at.store.snapshot().through().revision();
+            outcome = self.at.projections.wait(signed, self.mark, PATIENCE).await;
+        }
         let ours = |id: &&CertificateId| self.touched.contains(*id);
         changed.sessions_closed =
             u32::try_from(outcome.closed.iter().filter(ours).count()).unwrap_or(u32::MAX);

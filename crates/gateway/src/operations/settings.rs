@@ -4,6 +4,7 @@
 //! not written.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use admin::response::{Setting, Settings, TakesEffect};
 
@@ -26,6 +27,7 @@ impl SettingsFile<'_> {
 
     /// Writes another value for a key into it.
     pub(super) fn set(&self, key: &str, values: &[String]) -> Result<Settings, GatewayError> {
+        let _one = self.at.settings_file.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.at.data.config();
         let text = set(&path, &read(&path)?, key, values)?;
         let config = Config::parse(&path, &text)?;

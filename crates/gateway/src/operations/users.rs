@@ -69,8 +69,11 @@ impl Users<'_> {
         if committed.is_unchanged() {
             return Ok(Changed::default());
         }
-        let closed = self.at.doors.kick(&KickTarget::User { name: name.clone() }).await;
+        let former = KickTarget::User { name: name.clone() };
+        let mut closed = self.at.doors.kick(&former).await;
         let mut changed = change.after(&committed, committed.events.last(), &[]).await?;
+        // Who was admitted under the former name meanwhile.
+        closed.extend(self.at.doors.kick(&former).await);
         changed.sessions_closed = u32::try_from(closed.len()).unwrap_or(u32::MAX);
         Ok(changed)
     }

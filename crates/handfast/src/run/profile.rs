@@ -187,8 +187,7 @@ fn failure(error: &WriteError) -> Failure {
                 Failure::new(FailureKind::Configuration, error.to_string()).caused_by(render);
             match render {
                 RenderError::NoRemote => failure.hint(
-                    "say what clients reach this gateway by: `handfast up --public NAME`, or \
-                     `public` in handfast.toml",
+                    "say what clients reach this gateway by: handfast config set public.names NAME",
                 ),
                 _ => failure.hint("mend the setting in handfast.toml"),
             }
