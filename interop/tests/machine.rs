@@ -197,8 +197,12 @@ fn run(world: &World, line: &str) -> String {
 fn set(data: &std::path::Path, key: &str, value: &str) {
     let path = data.join("handfast.toml");
     let text = fs::read_to_string(&path).expect("a configuration");
+    // The first of that name is the VPN's.
+    let mut is_open = true;
     let lines = text.lines().map(|line| match line.split_once(" = ") {
-        Some((present, _)) if present == key => format!("{key} = {value}\n"),
+        Some((present, _)) if present == key && std::mem::take(&mut is_open) => {
+            format!("{key} = {value}\n")
+        }
         _ => format!("{line}\n"),
     });
     fs::write(&path, lines.collect::<String>()).expect("the configuration is written");
