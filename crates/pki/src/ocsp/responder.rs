@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use der::Decode;
+use der::asn1::Any;
 use rustls_pki_types::CertificateDer;
 
 use super::cert_id::{self, CertId};
@@ -39,6 +41,8 @@ impl OcspSigner {
         key: PrivateKey,
     ) -> Result<Self, IdentityError> {
         identity(vec![certificate.clone()], &key)?;
+        // It is sent along as DER, which is stricter than what readers of certificates take.
+        Any::from_der(&certificate).map_err(|_| IdentityError::UnreadableCertificate)?;
         let leaf = Leaf::read(&certificate).map_err(|_| IdentityError::UnreadableCertificate)?;
         let key_hash = cert_id::responder_key_hash(key.public_key().spki());
         Ok(Self { certificate, key, key_hash, not_after: leaf.not_after })

@@ -92,7 +92,7 @@ pub(super) fn signed(
         tbs_response_data: Any::from_der(to_be_signed).expect("it was written here"),
         signature_algorithm: signature_algorithm(family)?,
         signature: BitString::from_bytes(signature).expect("a signature is short"),
-        certs: Some(vec![Any::from_der(certificate).expect("it was read as a certificate")]),
+        certs: Some(vec![Any::from_der(certificate).expect("an `OcspSigner` has DER")]),
     };
     let response = asn1::OcspResponse {
         status: ResponseStatus::Successful,

@@ -6,8 +6,10 @@ use std::net::Ipv4Addr;
 use names::{DeviceName, UserName};
 use pki::{CertificateId, IssuerId, Refusal, Revocation, RevocationReason, Serial, Timestamp};
 
-use super::reference::Holder;
 use crate::{Admitted, Credential, Denied, Identity, Principal};
+
+/// A device and which of its certificates.
+pub(super) type Holder = (u8, u8);
 
 /// Which certificates were revoked, by which revision.
 #[derive(Clone, Debug, Default)]

@@ -8,12 +8,9 @@ use datapath::{Endpoint, PeerRef, StreamId};
 use sources::Source;
 use wire::SessionId;
 
-use super::devices::Records;
+use super::devices::{Holder, Records};
 use crate::messages::ConnectionId;
 use crate::registry::shares::Room;
-
-/// A device and which of its certificates.
-pub(super) type Holder = (u8, u8);
 
 #[derive(Debug, Default)]
 pub(super) struct Reference {

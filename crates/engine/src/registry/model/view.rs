@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use datapath::{Command, PeerRef, Shard, StreamId};
 use tunnel::Close;
 
-use super::devices::{Records, holder};
+use super::devices::{Holder, Records, holder};
 use super::plane::Plane;
-use super::reference::{Holder, Reference};
+use super::reference::Reference;
 use crate::data::StreamOrder;
 use crate::messages::{ConnectionId, ToSession};
 use crate::registry::Effect;

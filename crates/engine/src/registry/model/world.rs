@@ -12,8 +12,8 @@ use tunnel::EndReason;
 use wire::SessionId;
 use wire::peer_info::PeerInfo;
 
-use super::devices::{DEVICES, Records, admitted, holder, identity, names};
-use super::reference::{Expected, Holder, Said};
+use super::devices::{DEVICES, Holder, Records, admitted, holder, identity, names};
+use super::reference::{Expected, Said};
 use super::view::View;
 use crate::data::{StreamEnd, StreamEnded};
 use crate::grant::DataSettings;
