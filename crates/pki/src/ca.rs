@@ -136,6 +136,8 @@ pub enum CaError {
     Key(KeyError),
     /// The key did not sign the certificate.
     SigningFailed,
+    /// The new certificate breaks a rule.
+    Rule(crate::lint::Rule),
 }
 
 impl fmt::Display for CaError {
@@ -150,6 +152,9 @@ impl fmt::Display for CaError {
                 "the CA's key does not belong to its certificate; restore both from one backup"
             }
             Self::Key(error) => return write!(f, "the CA's key: {error}"),
+            Self::Rule(rule) => {
+                return write!(f, "internal error: no CA was made, since {rule}; please report it");
+            }
             Self::SigningFailed => "the new CA's key did not sign its certificate",
         })
     }

@@ -61,14 +61,15 @@ fn entry_params((serial, revocation): (&Serial, &Revocation)) -> RevokedCertPara
     RevokedCertParams {
         serial_number: serial.as_bytes().to_vec().into(),
         revocation_time: to_date_time(revocation.at),
-        reason_code: Some(reason_code(revocation.reason)),
+        reason_code: reason_code(revocation.reason),
         invalidity_date: None,
     }
 }
 
-fn reason_code(reason: RevocationReason) -> rcgen::RevocationReason {
-    match reason {
-        RevocationReason::Unspecified => rcgen::RevocationReason::Unspecified,
+/// `unspecified` is said by saying nothing; RFC 5280 section 5.3.1.
+fn reason_code(reason: RevocationReason) -> Option<rcgen::RevocationReason> {
+    Some(match reason {
+        RevocationReason::Unspecified => return None,
         RevocationReason::KeyCompromise => rcgen::RevocationReason::KeyCompromise,
         RevocationReason::CaCompromise => rcgen::RevocationReason::CaCompromise,
         RevocationReason::AffiliationChanged => rcgen::RevocationReason::AffiliationChanged,
@@ -77,7 +78,7 @@ fn reason_code(reason: RevocationReason) -> rcgen::RevocationReason {
         RevocationReason::CertificateHold => rcgen::RevocationReason::CertificateHold,
         RevocationReason::PrivilegeWithdrawn => rcgen::RevocationReason::PrivilegeWithdrawn,
         RevocationReason::AaCompromise => rcgen::RevocationReason::AaCompromise,
-    }
+    })
 }
 
 /// A signed list, read. Whose signature it is, [`Crl::verify`] tells.

@@ -20,6 +20,7 @@ mod host_name;
 mod identity;
 mod key;
 mod key_id;
+pub mod lint;
 mod local_signer;
 mod moment;
 pub mod ocsp;

@@ -4,15 +4,13 @@ use std::future::ready;
 use std::time::Duration;
 
 use rcgen::Issuer;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 
 use crate::ca::tag_of;
 use crate::profile::{Validity, ca_params};
 use crate::signer::{SignAnswer, SignRequest, Signer, Signing};
 use crate::{
     CaCertificate, CaError, CertificateRequest, CrlRequest, KeyType, PrivateKey, PublicKey, Serial,
-    SignError, Timestamp,
+    SignError, Timestamp, lint,
 };
 
 /// What a new CA is made of.
@@ -44,7 +42,9 @@ impl LocalSigner {
         let validity = Validity::starting(new.now, new.lifetime);
         let params = ca_params(new.serial, &name, key_id, validity);
         let cert = params.self_signed(&key).map_err(|_| CaError::SigningFailed)?;
-        Self::new(cert.der(), key)
+        let own = Self::new(cert.der(), key)?;
+        lint::certificate(cert.der(), lint::Role::Ca, &own.ca).map_err(CaError::Rule)?;
+        Ok(own)
     }
 
     /// A CA that exists already.
@@ -77,24 +77,16 @@ impl LocalSigner {
         let params = request.to_params(self.ca.validity())?;
         let key = encoder_key(&request.public_key)?;
         let cert = params.signed_by(&key, &self.issuer).map_err(|_| SignError::SigningFailed)?;
-        self.check_issuer(cert.der())?;
+        lint::certificate(cert.der(), (&request.profile).into(), &self.ca)
+            .map_err(SignError::Rule)?;
         Ok(cert.der().to_vec())
     }
 
     fn crl(&self, request: &CrlRequest) -> Result<Vec<u8>, SignError> {
         let params = request.to_params(self.ca.key_id())?;
         let crl = params.signed_by(&self.issuer).map_err(|_| SignError::SigningFailed)?;
+        lint::crl(crl.der(), &self.ca).map_err(SignError::Rule)?;
         Ok(crl.der().to_vec())
-    }
-
-    /// Readers compare issuer names octet by octet, and rcgen writes the name anew from its parts.
-    fn check_issuer(&self, der: &[u8]) -> Result<(), SignError> {
-        let (_, cert) = X509Certificate::from_der(der).map_err(|_| SignError::SigningFailed)?;
-        if cert.issuer().as_raw() == self.ca.subject() {
-            Ok(())
-        } else {
-            Err(SignError::SigningFailed)
-        }
     }
 }
 

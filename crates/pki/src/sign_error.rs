@@ -28,6 +28,8 @@ pub enum SignError {
 
     /// The CA's key did not sign.
     SigningFailed,
+    /// What was signed breaks a rule and is not handed out.
+    Rule(crate::lint::Rule),
     /// The signer answered something else than it was asked.
     WrongAnswer,
     /// The signer cannot be reached.
@@ -61,6 +63,10 @@ impl fmt::Display for SignError {
             }
             Self::Key(error) => fmt::Display::fmt(error, f),
             Self::SigningFailed => f.write_str("the CA's key did not sign; check the CA's key"),
+            Self::Rule(rule) => write!(
+                f,
+                "internal error: what was signed is not handed out, since {rule}; please report it"
+            ),
             Self::WrongAnswer => f.write_str("the signer answered something it was not asked"),
             Self::Unreachable => f.write_str("the signer cannot be reached; check that it runs"),
         }
@@ -71,6 +77,7 @@ impl Error for SignError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Key(error) => Some(error),
+            Self::Rule(rule) => Some(rule),
             _ => None,
         }
     }
