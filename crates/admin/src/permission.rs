@@ -44,6 +44,7 @@ impl Permission {
             | Request::CaShow
             | Request::Status
             | Request::Sessions
+            | Request::SessionHistory(_)
             | Request::Events { .. }
             | Request::Check
             | Request::ConfigShow => Self::Read,

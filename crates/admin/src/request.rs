@@ -1,5 +1,8 @@
 //! What an operator can ask of a gateway, as plain values.
 
+use std::net::IpAddr;
+
+use clock::Timestamp;
 use names::{RevocationReason, UserName};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +56,8 @@ pub enum Request {
     Status,
     /// Who is connected. Answer: `Sessions`.
     Sessions,
+    /// Sessions on record, the newest first. Answer: `History`.
+    SessionHistory(HistoryQuery),
     /// Close sessions without revoking anything: the client may come back. Answer: `Kicked`.
     Kick { target: KickTarget },
     /// Events in commit order. With `wait_ms` the answer waits that long for a first one.
@@ -81,6 +86,21 @@ impl Request {
     pub fn waits(&self) -> bool {
         matches!(self, Request::Events { wait_ms, .. } if *wait_ms > 0)
     }
+}
+
+/// Which sessions of the past are asked for: those for which all of this holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryQuery {
+    /// A user's.
+    pub user: Option<UserName>,
+    /// A device's.
+    pub device: Option<DeviceName>,
+    /// Those that were open at that time or later.
+    pub since: Option<Timestamp>,
+    /// The one that had this address inside at that time.
+    pub address: Option<(IpAddr, Timestamp)>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// Whose sessions a kick closes.

@@ -38,6 +38,8 @@ pub enum Response {
     Status(Box<Status>),
     /// Sessions, for a listing.
     Sessions(Vec<Session>),
+    /// Sessions on record, for a listing.
+    History(Vec<PastSession>),
     /// What a kick closed.
     Kicked(Kicked),
     /// Events.
@@ -436,6 +438,33 @@ pub struct Session {
     pub bytes_in: u64,
     /// Bytes to the client, inside the tunnel.
     pub bytes_out: u64,
+}
+
+/// A session on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastSession {
+    /// The number that it had.
+    pub id: u64,
+    /// Whose it was.
+    pub device: DeviceName,
+    /// What carried its packets.
+    pub transport: Transport,
+    /// Where it came from, at last.
+    pub source: SocketAddr,
+    /// Its tunnel addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The client, from its peer info.
+    pub client: String,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it ended, or until when the bytes are counted where it is open.
+    pub seen_at: Timestamp,
+    /// Bytes from the client, inside the tunnel.
+    pub bytes_in: u64,
+    /// Bytes to the client, inside the tunnel.
+    pub bytes_out: u64,
+    /// The code of the reason why it ended; nothing where it is open.
+    pub ended: Option<String>,
 }
 
 /// What a kick closed.

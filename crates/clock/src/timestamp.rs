@@ -82,6 +82,14 @@ impl Timestamp {
         format!("{}.{:03}Z", self.to_seconds().replacen(' ', "T", 1), self.0 % 1000)
     }
 
+    /// What people write: a day, or a day and a time, in UTC. Seconds, `T` and `Z` may be left out.
+    pub fn from_words(text: &str) -> Option<Self> {
+        let text = text.trim_end_matches('Z');
+        let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
+        let seconds = if time.matches(':').count() == 1 { ":00" } else { "" };
+        Self::parse(&format!("{date}T{time}{seconds}Z"))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
         let (time, millis) = time.split_once('.').unwrap_or((time, "0"));
@@ -212,6 +220,18 @@ mod tests {
         assert_eq!(Timestamp::from_millis(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
         let leap = Timestamp::from_millis(1_709_210_096_007);
         assert_eq!(leap.to_rfc3339(), "2024-02-29T12:34:56.007Z");
+    }
+
+    #[test]
+    fn what_people_write_is_understood() {
+        let moment = Some(Timestamp::from_unix_secs(1_709_210_040));
+        for text in ["2024-02-29 12:34", "2024-02-29T12:34:00Z", "2024-02-29 12:34:00"] {
+            assert_eq!(Timestamp::from_words(text), moment, "{text}");
+        }
+        let day = Timestamp::from_words("2024-02-29").map(|time| time.to_seconds());
+        assert_eq!(day.as_deref(), Some("2024-02-29 00:00:00"));
+        assert_eq!(Timestamp::from_words("yesterday"), None);
+        assert_eq!(Timestamp::from_words("2024-02-29 25:00"), None);
     }
 
     #[test]

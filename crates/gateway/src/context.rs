@@ -15,6 +15,7 @@ use crate::current_view::CurrentView;
 use crate::data::DataDir;
 use crate::doors::Doors;
 use crate::error::GatewayError;
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::projections::Projections;
 use crate::replacements::Replacements;
@@ -33,6 +34,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) replacements: Arc<Replacements>,
     pub(crate) doors: Doors,
+    pub(crate) history: History,
     /// When it was opened.
     pub(crate) started: Timestamp,
     /// Held while the settings file is read, changed and written.

@@ -53,9 +53,9 @@ pub struct Unheard {
     pub mend: &'static str,
 }
 
-/// All that are open.
-#[derive(Debug, Default)]
-pub struct Doors(Mutex<Vec<Arc<dyn Door>>>);
+/// All that are open. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Doors(Arc<Mutex<Vec<Arc<dyn Door>>>>);
 
 impl Doors {
     /// This one answers as well from here on.

@@ -22,6 +22,7 @@ use crate::disk::DiskWatch;
 use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::first_start::FirstStart;
+use crate::history::{History, Keeping};
 use crate::maintenance::{Looked, Maintenance};
 use crate::operations::status::Overview;
 use crate::projections::Projections;
@@ -32,7 +33,7 @@ use crate::tls_auth;
 pub struct Gateway {
     at: Context,
     crl: Arc<CrlProjection>,
-    maintenance: Mutex<Option<Maintenance>>,
+    maintenance: Mutex<Option<(Maintenance, Keeping)>>,
     _disk: DiskWatch,
     // Last, so that the folder is given up after all else is closed.
     _lock: FolderLock,
@@ -119,6 +120,7 @@ impl Gateway {
         let started = clock.now().into();
         let (metrics, replacements, doors) = (Arc::default(), Arc::default(), Doors::default());
         let disk = DiskWatch::start(&store);
+        let history = History::new(store.clone(), Arc::clone(&clock));
         let at = Context {
             data,
             clock,
@@ -130,6 +132,7 @@ impl Gateway {
             metrics,
             replacements,
             doors,
+            history,
             started,
             settings_file: Mutex::default(),
             at_start: config,
@@ -143,13 +146,16 @@ impl Gateway {
     pub async fn run(&self) -> Result<(), GatewayError> {
         let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
         self.tell(EventKind::GATEWAY_STARTED, payload).await?;
-        let maintenance = Maintenance::start(self.looked());
+        self.at.history.begin().await;
+        let keeping = self.at.history.keep(self.at.doors.clone());
+        let maintenance = (Maintenance::start(self.looked()), keeping);
         *self.maintenance.lock().unwrap_or_else(PoisonError::into_inner) = Some(maintenance);
         Ok(())
     }
 
     /// Notes the stop in the log.
     pub async fn stopping(&self) -> Result<(), GatewayError> {
+        self.at.history.write().await;
         self.tell(EventKind::GATEWAY_STOPPED, serde_json::json!({})).await
     }
 
@@ -184,6 +190,8 @@ impl Gateway {
             authority: Arc::clone(&self.at.authority),
             crl: Arc::clone(&self.crl),
             clock: Arc::clone(&self.at.clock),
+            history: self.at.history.clone(),
+            view: self.at.view.clone(),
         }
     }
 

@@ -34,6 +34,7 @@ mod error;
 mod failures;
 mod first_start;
 mod gateway;
+mod history;
 mod maintenance;
 mod operations;
 mod replacements;

@@ -14,6 +14,8 @@ use store::{Actor, EventKind, Store};
 use tokio::task::AbortHandle;
 
 use crate::crl_projection::CrlProjection;
+use crate::current_view::CurrentView;
+use crate::history::History;
 
 /// The task. Dropping it ends it.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Looked {
     pub(crate) authority: Arc<Authority>,
     pub(crate) crl: Arc<CrlProjection>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) history: History,
+    pub(crate) view: CurrentView,
 }
 
 impl Maintenance {
@@ -46,6 +50,7 @@ impl Looked {
     pub(crate) async fn look(&self) -> Result<(), AuthorityError> {
         self.authority.maintain().await?;
         self.crl.look().await;
+        self.history.forget(self.view.policy().config.sessions.keep_days).await;
         Ok(())
     }
 }

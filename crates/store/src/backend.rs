@@ -5,6 +5,8 @@
 //! [`Lookup`] and write by [`Edit`]: a database brings statements and decides nothing. One is behind
 //! them: `sqlite`.
 
+use std::collections::HashMap;
+
 use clock::{Clock, Now, Timestamp};
 use names::{DeviceName, UserName};
 use pki::{CertificateId, IssuerId, KeyId};
@@ -20,6 +22,7 @@ use crate::records::{
     NewCertificate, NewCrl, Revocation, User, UserDetail,
 };
 use crate::secret::Secret;
+use crate::sessions::{SessionNote, SessionQuery, SessionRecord};
 use crate::snapshot::Snapshot;
 
 /// What a committed batch added to the log.
@@ -91,6 +94,8 @@ pub(crate) trait Reading {
     fn crl_latest(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError>;
     fn event_list(&self, after: EventId, limit: usize) -> Result<Vec<Event>, StoreError>;
     fn event_latest(&self) -> Result<EventId, StoreError>;
+    fn session_list(&self, query: &SessionQuery) -> Result<Vec<SessionRecord>, StoreError>;
+    fn seen_list(&self) -> Result<HashMap<DeviceId, Timestamp>, StoreError>;
 }
 
 /// What the rules of a change look up. Each answer has all that the transaction has changed so far.
@@ -165,6 +170,12 @@ pub(crate) trait Edit {
     ) -> Result<(), StoreError>;
     fn revocation_insert(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
     fn crl_put(&mut self, crl: &NewCrl) -> Result<(), StoreError>;
+    /// How a session is; takes the place of what was noted of it before.
+    fn session_put(&mut self, note: &SessionNote) -> Result<(), StoreError>;
+    /// Ends the record of those that are open.
+    fn sessions_end(&mut self, why: &str) -> Result<(), StoreError>;
+    /// Some of those that ended and were opened before a time, and of the oldest beyond so many.
+    fn sessions_delete(&mut self, before: Timestamp, most: u64) -> Result<(), StoreError>;
     /// Appends to the log, bound to the event before.
     fn event_append(
         &mut self,

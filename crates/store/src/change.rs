@@ -3,7 +3,9 @@
 //! A change says what is wanted, with the names that its author used; a backend makes it whole or
 //! refuses it. What it did is told by the events alone.
 
-use clock::Now;
+use std::sync::Arc;
+
+use clock::{Now, Timestamp};
 use names::{DeviceName, RevocationReason, UserName};
 use pki::CertificateId;
 use serde_json::Value;
@@ -13,6 +15,7 @@ use crate::event::{Event, EventKind};
 use crate::ids::EventId;
 use crate::records::{NewCaGeneration, NewCertificate, NewCrl};
 use crate::secret::Secret;
+use crate::sessions::SessionNote;
 
 /// What somebody wants changed.
 #[derive(Clone, Debug)]
@@ -34,6 +37,9 @@ pub(crate) enum Change {
     CertificateSupersedeDue,
     CrlRecord(NewCrl),
     EventAppend { kind: EventKind, payload: Value },
+    SessionsNote(Arc<[SessionNote]>),
+    SessionsEnd { why: &'static str },
+    SessionsForget { before: Timestamp, most: u64 },
 }
 
 /// A change and its author.

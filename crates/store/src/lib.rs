@@ -31,6 +31,7 @@ mod request;
 mod reserve;
 mod rules;
 mod secret;
+mod sessions;
 mod shards;
 mod snapshot;
 mod sqlite;
@@ -60,6 +61,7 @@ pub use records::{
     NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, User, UserDetail,
 };
 pub use secret::Secret;
+pub use sessions::{SessionNote, SessionQuery, SessionRecord};
 pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};
 pub use store::Store;
 pub use waiting::Waiting;

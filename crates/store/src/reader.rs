@@ -1,10 +1,12 @@
 //! Reads what is committed, on a thread and a connection of their own, so that a long read never
 //! keeps a change waiting.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use clock::Timestamp;
 use names::{DeviceName, UserName};
 use pki::KeyId;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +20,7 @@ use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Revocation, User, UserDetail,
 };
 use crate::secret::Secret;
+use crate::sessions::{SessionQuery, SessionRecord};
 use crate::sqlite;
 
 /// How many reads wait at most.
@@ -119,6 +122,19 @@ impl Reader {
     /// The id of the last event.
     pub async fn event_latest(&self) -> Result<EventId, StoreError> {
         self.read(|records| records.event_latest()).await
+    }
+
+    /// Sessions on record, the newest first.
+    pub async fn session_list(
+        &self,
+        query: SessionQuery,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        self.read(move |records| records.session_list(&query)).await
+    }
+
+    /// When each device was seen last.
+    pub async fn seen_list(&self) -> Result<HashMap<DeviceId, Timestamp>, StoreError> {
+        self.read(|records| records.seen_list()).await
     }
 
     /// Recomputes every hash, and names the first event that is not what was written. Takes its

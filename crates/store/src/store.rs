@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use clock::{Clock, Revision};
+use clock::{Clock, Revision, Timestamp};
 use names::{DeviceName, RevocationReason, UserName};
 use pki::CertificateId;
 use serde_json::Value;
@@ -27,6 +27,7 @@ use crate::records::{
 use crate::request::Request;
 use crate::reserve::Reserve;
 use crate::secret::Secret;
+use crate::sessions::SessionNote;
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
 use crate::waiting::{Backlog, Waiting};
@@ -332,6 +333,22 @@ impl Store {
     ) -> Result<Committed<()>, StoreError> {
         let change = Change::EventAppend { kind, payload };
         self.change(actor, change).await.map(outcome::nothing_more)
+    }
+
+    /// Notes how sessions are, or were at their end. No event tells of it.
+    pub async fn sessions_note(&self, notes: Arc<[SessionNote]>) -> Result<(), StoreError> {
+        self.change(&Actor::Gateway, Change::SessionsNote(notes)).await.map(drop)
+    }
+
+    /// Ends the record of sessions whose end nobody noted, by this reason.
+    pub async fn sessions_end(&self, why: &'static str) -> Result<(), StoreError> {
+        self.change(&Actor::Gateway, Change::SessionsEnd { why }).await.map(drop)
+    }
+
+    /// Forgets sessions that were opened before a time, and the oldest where there are more
+    /// than `most`: some thousands at once, so that it is to be asked again and again.
+    pub async fn sessions_forget(&self, before: Timestamp, most: u64) -> Result<(), StoreError> {
+        self.change(&Actor::Gateway, Change::SessionsForget { before, most }).await.map(drop)
     }
 
     async fn change(&self, actor: &Actor, change: Change) -> Result<Made, StoreError> {

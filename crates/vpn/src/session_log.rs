@@ -30,14 +30,15 @@ impl SessionLog {
     pub(crate) fn write(&self, report: &Report) {
         let Some(line) = Line::of(report) else { return };
         let mut lines = lock(&self.lines);
-        let first = lines.note(line, self.clock.now().boot);
+        let now = self.clock.now().boot;
+        let first = lines.note(line, now);
         let is_watched = std::mem::replace(&mut lines.is_watched, true);
         drop(lines);
         if !is_watched {
             tokio::spawn(write_repeated(Arc::downgrade(&self.lines), Arc::clone(&self.clock)));
         }
         if let Some(line) = first {
-            line.write();
+            line.write(now);
         }
     }
 
@@ -176,7 +177,8 @@ impl Line {
         Key { whose, what }
     }
 
-    fn write(&self) {
+    /// `boot` is the time since the machine booted.
+    fn write(&self, boot: Duration) {
         match self {
             Self::Connected(info) => tracing::info!(
                 session = info.number,
@@ -193,6 +195,9 @@ impl Line {
                 device = info.identity.principal.device.as_str(),
                 source = %info.source,
                 addresses = %addresses(info),
+                seconds = boot.saturating_sub(info.since).as_secs(),
+                bytes_in = info.counters.rx_bytes,
+                bytes_out = info.counters.tx_bytes,
                 reason = why.code(),
                 "disconnected: {why}"
             ),

@@ -41,6 +41,8 @@ pub struct Config {
     pub ca: Ca,
     /// What devices' certificates look like.
     pub device: Device,
+    /// What is kept of sessions.
+    pub sessions: Sessions,
 }
 
 /// `[public]`
@@ -74,6 +76,14 @@ pub struct Ca {
     pub crl_validity_days: u32,
     /// How long the gateway's own certificates live; new ones are made at two thirds of it.
     pub gateway_validity_days: u32,
+}
+
+/// `[sessions]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// How many days the record of a session is kept.
+    pub keep_days: u32,
 }
 
 /// `[device]`
@@ -200,6 +210,12 @@ impl Default for Ca {
     }
 }
 
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { keep_days: 90 }
+    }
+}
+
 impl Default for Device {
     fn default() -> Self {
         Self { key_type: KeyType::Rsa, validity_days: 365, supersede_days: 7 }
@@ -241,7 +257,7 @@ mod tests {
         assert_eq!(
             error("[zebra]\n"),
             "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
-             `ca`, `device`"
+             `ca`, `device`, `sessions`"
         );
     }
 

@@ -16,7 +16,8 @@ struct Section {
     sections: &'static [Section],
 }
 
-const TOP: Section = Section { name: "", keys: &[], sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE] };
+const TOP: Section =
+    Section { name: "", keys: &[], sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS] };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
     name: "vpn",
@@ -66,6 +67,8 @@ const DEVICE: Section = Section {
     keys: &["key_type", "validity_days", "supersede_days"],
     sections: &[],
 };
+
+const SESSIONS: Section = Section { name: "sessions", keys: &["keep_days"], sections: &[] };
 
 /// Refuses the first key of `text` that is in no list.
 pub(super) fn known_keys_only(file: &Path, text: &str) -> Result<(), ConfigError> {

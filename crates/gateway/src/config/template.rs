@@ -3,7 +3,8 @@
 use std::net::Ipv6Addr;
 
 use super::{
-    Ca, Config, Device, KeyType, Listen, Net6, Public, PublicName, PublicUrl, Publish, Push, Vpn,
+    Ca, Config, Device, KeyType, Listen, Net6, Public, PublicName, PublicUrl, Publish, Push,
+    Sessions, Vpn,
 };
 
 /// What the first start knows and the file should say.
@@ -41,6 +42,7 @@ impl FirstConfig {
             publish(&config.publish),
             ca(&config.ca),
             device(&config.device),
+            history(&config.sessions),
         ];
         sections.join("\n")
     }
@@ -223,6 +225,16 @@ supersede_days = {}
         key_type(device.key_type),
         device.validity_days,
         device.supersede_days
+    )
+}
+
+fn history(sessions: &Sessions) -> String {
+    format!(
+        "[sessions]
+# How many days the record of a session is kept.
+keep_days = {}
+",
+        sessions.keep_days
     )
 }
 

@@ -222,12 +222,13 @@ fn pushes(config: &Config) -> Result<(), Finding> {
 
 fn lifetimes(config: &Config) -> Result<(), Finding> {
     let (ca, device) = (&config.ca, &config.device);
-    let limits: [(&'static [&'static str], u32, u32, u32); 5] = [
+    let limits: [(&'static [&'static str], u32, u32, u32); 6] = [
         (&["ca", "validity_days"], ca.validity_days, 30, 36_500),
         (&["ca", "crl_validity_days"], ca.crl_validity_days, 1, 365),
         (&["ca", "gateway_validity_days"], ca.gateway_validity_days, 7, 825),
         (&["device", "validity_days"], device.validity_days, 1, 3650),
         (&["device", "supersede_days"], device.supersede_days, 1, 90),
+        (&["sessions", "keep_days"], config.sessions.keep_days, 1, 3650),
     ];
     for (path, days, least, most) in limits {
         if !(least..=most).contains(&days) {

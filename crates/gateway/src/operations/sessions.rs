@@ -1,8 +1,10 @@
 //! Sessions: listed, and closed by hand.
 
-use admin::request::KickTarget;
-use admin::response::{Kicked, Session};
-use store::{Actor, EventKind};
+use admin::names::DeviceName;
+use admin::request::{HistoryQuery, KickTarget};
+use admin::response::{Kicked, PastSession, Session};
+use admin::transport::Transport;
+use store::{Actor, EventKind, SessionQuery, SessionRecord};
 
 use super::changes::held;
 use crate::context::Context;
@@ -17,6 +19,23 @@ pub(super) struct Sessions<'a> {
 impl Sessions<'_> {
     pub(super) async fn list(&self) -> Result<Vec<Session>, GatewayError> {
         Ok(self.at.running()?.sessions().await)
+    }
+
+    /// Those on record, the newest first.
+    pub(super) async fn history(
+        &self,
+        asked: &HistoryQuery,
+    ) -> Result<Vec<PastSession>, GatewayError> {
+        let device = asked.device.as_ref();
+        let query = SessionQuery {
+            user: device.map(|device| &device.user).or(asked.user.as_ref()).cloned(),
+            device: device.map(|device| device.device.clone()),
+            since: asked.since.unwrap_or_default(),
+            address: asked.address,
+            limit: asked.limit.clamp(1, MOST),
+        };
+        self.at.history.write().await;
+        Ok(self.at.store.session_list(query).await?.into_iter().map(past).collect())
     }
 
     pub(super) async fn kick(
@@ -47,3 +66,21 @@ impl Sessions<'_> {
         Ok(Kicked { sessions, held: why })
     }
 }
+
+fn past(record: SessionRecord) -> PastSession {
+    PastSession {
+        id: record.number,
+        device: DeviceName { user: record.user, device: record.device },
+        transport: if record.tcp { Transport::Tcp } else { Transport::Udp },
+        source: record.source,
+        addresses: record.addresses,
+        client: record.client,
+        opened_at: record.opened,
+        seen_at: record.seen,
+        bytes_in: record.bytes_in,
+        bytes_out: record.bytes_out,
+        ended: record.ended,
+    }
+}
+
+const MOST: u32 = 10_000;

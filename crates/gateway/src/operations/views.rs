@@ -1,6 +1,6 @@
 //! The store's rows as the answers that listings print. No decision is taken here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use admin::names::DeviceName;
@@ -9,7 +9,7 @@ use admin::response::{
 };
 use authority::describe;
 use clock::Timestamp;
-use store::Snapshot;
+use store::{DeviceId, Snapshot};
 
 use crate::context::Context;
 use crate::current_view::Addressing;
@@ -26,6 +26,8 @@ pub(super) struct Viewer<'a> {
     pub(super) addressing: Addressing,
     /// Who is connected; nothing where no gateway runs.
     pub(super) connected: Option<HashSet<DeviceName>>,
+    /// When each device was seen last, as it is on record.
+    pub(super) seen: HashMap<DeviceId, Timestamp>,
 }
 
 /// Looks at the present of these records.
@@ -33,7 +35,10 @@ pub(super) async fn look<T>(at: &Context, view: impl FnOnce(&Viewer<'_>) -> T) -
     let connected = connected(at).await;
     let snapshot = at.store.snapshot();
     let addressing = at.view.policy().addressing;
-    view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected })
+    at.history.write().await;
+    // A listing without it is better than none.
+    let seen = at.store.seen_list().await.unwrap_or_default();
+    view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected, seen })
 }
 
 /// Who is connected, where a VPN runs.
@@ -71,14 +76,15 @@ impl Viewer<'_> {
         let device = &detail.device;
         let current = current(&detail.certificates);
         let name = device_name(device);
+        let connected = self.connected.as_ref().map(|all| all.contains(&name));
         DeviceDetail {
             device: Device {
                 state: self.state(device, current),
                 addresses: self.addresses(device),
                 serial: current.map(|c| c.id.to_string()),
                 expires_at: current.map(|c| c.not_after),
-                connected: self.connected.as_ref().map(|all| all.contains(&name)),
-                last_seen_at: last_seen(&detail.certificates),
+                connected,
+                last_seen_at: self.last_seen(device.id, connected),
                 added_at: device.added_at,
                 name,
             },
@@ -135,6 +141,14 @@ impl Viewer<'_> {
         self.snapshot.user(user).map(|user| user.enabled)
     }
 
+    /// The record is behind by minutes where the device is connected.
+    fn last_seen(&self, device: DeviceId, connected: Option<bool>) -> Option<Timestamp> {
+        match connected {
+            Some(true) => Some(self.now),
+            _ => self.seen.get(&device).copied(),
+        }
+    }
+
     fn addresses(&self, device: &store::Device) -> Vec<IpAddr> {
         let (v4, v6) = self.addressing.of(device.lease);
         v4.map(IpAddr::from).into_iter().chain(v6.map(IpAddr::from)).collect()
@@ -145,10 +159,6 @@ impl Viewer<'_> {
 pub(crate) fn current(certificates: &[store::Certificate]) -> Option<&store::Certificate> {
     let newest_good = certificates.iter().rev().find(|c| c.revocation.is_none());
     newest_good.or_else(|| certificates.last())
-}
-
-fn last_seen(certificates: &[store::Certificate]) -> Option<Timestamp> {
-    certificates.iter().filter_map(|c| c.connected_at).max()
 }
 
 fn count(number: usize) -> u32 {

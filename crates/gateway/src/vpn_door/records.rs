@@ -19,6 +19,7 @@ use vpn::{Directory, Member, PushPolicy};
 use super::handle::device_name;
 use crate::context::Context;
 use crate::current_view::CurrentView;
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
 use crate::replacements::Replacements;
@@ -30,6 +31,7 @@ pub(super) struct Records {
     store: Store,
     metrics: Arc<Metrics>,
     replacements: Arc<Replacements>,
+    history: History,
     sessions: Projection,
     clock: Arc<dyn Clock>,
     /// For what reports lead to: they come on the engine's own threads.
@@ -64,10 +66,16 @@ impl Directory for Records {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Opened(info) => match info.identity.credential {
-                Credential::Certificate(id) => self.opened(id),
-            },
-            Report::Closed { info, why } => self.ended(&info, &why),
+            Report::Opened(info) => {
+                self.history.opened(&info);
+                match info.identity.credential {
+                    Credential::Certificate(id) => self.opened(id),
+                }
+            }
+            Report::Closed { info, why } => {
+                self.history.closed(&info, why.code());
+                self.ended(&info, &why);
+            }
             Report::Refused { source, whom, why } => {
                 self.refused(source, whom.as_ref(), &why);
             }
@@ -90,6 +98,7 @@ impl Records {
             store: at.store.clone(),
             metrics: Arc::clone(&at.metrics),
             replacements: Arc::clone(&at.replacements),
+            history: at.history.clone(),
             sessions: at.projections.register(NAME),
             clock: Arc::clone(&at.clock),
             runtime: Handle::current(),

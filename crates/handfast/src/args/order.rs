@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 use admin::names::DeviceName;
-use admin::request::{KickTarget, Request};
+use admin::request::{HistoryQuery, KickTarget, Request};
 use clap_complete::Shell;
+use clock::Timestamp;
 use gateway::FirstStart;
 use gateway::config::{Listen, Net, PublicName};
 use gateway::profile::{Form, System};
@@ -202,7 +203,10 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Ca(typed::Ca::Export { out }) => Action::CaExport { out },
         Command::Status(status) if status.prometheus => Action::Prometheus,
         Command::Status(_) => Action::Ask(Request::Status),
-        Command::Sessions => Action::Ask(Request::Sessions),
+        Command::Sessions(sessions) if !sessions.history => Action::Ask(Request::Sessions),
+        Command::Sessions(sessions) => {
+            Action::Ask(Request::SessionHistory(understand_history(sessions)?))
+        }
         Command::Kick(kick) => Action::Ask(Request::Kick { target: kick_target(kick)? }),
         Command::Events(events) => understand_events(&events),
         Command::Check => Action::Ask(Request::Check),
@@ -238,6 +242,25 @@ fn understand_bench(bench: typed::Bench) -> BenchOrder {
         hold: seconds(bench.hold),
         packets,
     }
+}
+
+fn understand_history(typed: typed::Sessions) -> Result<HistoryQuery, Failure> {
+    let (user, device) = match typed.whose {
+        Some(whose) if whose.contains('/') => (None, Some(device_name(&whose)?)),
+        Some(whose) => (Some(user_name(whose)?), None),
+        None => (None, None),
+    };
+    let since = typed.since.as_deref().map(time).transpose()?;
+    let at = typed.at.as_deref().map(time).transpose()?;
+    let address = typed.address.zip(at);
+    Ok(HistoryQuery { user, device, since, address, limit: typed.limit })
+}
+
+fn time(typed: &str) -> Result<Timestamp, Failure> {
+    Timestamp::from_words(typed).ok_or_else(|| {
+        Failure::new(FailureKind::Usage, format!("{typed:?} is no time"))
+            .hint("write it in UTC: 2026-11-24, \"2026-11-24 15:00\" or 2026-11-24T15:00:00Z")
+    })
 }
 
 fn understand_user(command: typed::User) -> Result<Request, Failure> {

@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// How the running gateway is
     Status(Status),
     /// Who is connected
-    Sessions,
+    Sessions(Sessions),
     /// Close sessions; the clients may come back
     Kick(Kick),
     /// What happened: the append-only log of changes
@@ -380,6 +380,28 @@ pub(crate) struct Status {
     /// The figures in Prometheus' text format
     #[arg(long, conflicts_with = "json")]
     pub(crate) prometheus: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    /// Those of the past too, the newest first
+    #[arg(long)]
+    pub(crate) history: bool,
+    /// Only one user's or one device's
+    #[arg(value_name = "USER[/DEVICE]", requires = "history")]
+    pub(crate) whose: Option<String>,
+    /// Only those that were open at that time (UTC) or later
+    #[arg(long, value_name = "TIME", requires = "history")]
+    pub(crate) since: Option<String>,
+    /// Only who had this address inside the tunnel, with --at
+    #[arg(long, value_name = "ADDRESS", requires = "history", requires = "at")]
+    pub(crate) address: Option<IpAddr>,
+    /// The time (UTC): "2026-11-24 15:00"
+    #[arg(long, value_name = "TIME", requires = "address")]
+    pub(crate) at: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, requires = "history")]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,7 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         (_, Response::Ca(ca)) => authority::ca(ca, now),
         (_, Response::Status(status)) => status::text(status, now, width),
         (_, Response::Sessions(sessions)) => session::listing(sessions, now, width),
+        (_, Response::History(sessions)) => session::history(sessions, width),
         (_, Response::Kicked(kicked)) => session::kicked(kicked),
         (_, Response::Events(page)) => event::listing(&page.events, width),
         (_, Response::Check(report)) => check::text(report),

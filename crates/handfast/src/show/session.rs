@@ -1,6 +1,6 @@
 //! Sessions in words.
 
-use admin::response::{Kicked, Session};
+use admin::response::{Kicked, PastSession, Session};
 use clock::Timestamp;
 
 use super::table::{Table, Width};
@@ -67,6 +67,61 @@ fn whole(sessions: &[Session], now: Timestamp) -> String {
 
 fn source(session: &Session) -> String {
     format!("{}:{}", session.transport.word(), session.source)
+}
+
+pub(crate) fn history(sessions: &[PastSession], width: Width) -> String {
+    if sessions.is_empty() {
+        return "no session is on record for that\n".into();
+    }
+    let text = match width {
+        Width::Whole => whole_history(sessions),
+        Width::Terminal => narrow_history(sessions),
+    };
+    text + &total(sessions.len(), "session", None)
+}
+
+fn narrow_history(sessions: &[PastSession]) -> String {
+    let mut table = Table::new(&["DEVICE", "OPENED (UTC)", "FOR", "ADDRESS", "IN", "OUT", "ENDED"]);
+    for session in sessions {
+        table.row([
+            session.device.to_string(),
+            session.opened_at.to_seconds(),
+            time::length(session.seen_at.since(session.opened_at)),
+            list(device::inner(&session.addresses, Width::Terminal)),
+            time::bytes(session.bytes_in),
+            time::bytes(session.bytes_out),
+            session.ended.clone().unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    table.text_in(Width::Terminal)
+}
+
+fn whole_history(sessions: &[PastSession]) -> String {
+    let mut table = Table::new(&[
+        "DEVICE",
+        "OPENED (UTC)",
+        "SEEN (UTC)",
+        "SOURCE",
+        "ADDRESSES",
+        "CLIENT",
+        "IN",
+        "OUT",
+        "ENDED",
+    ]);
+    for session in sessions {
+        table.row([
+            session.device.to_string(),
+            session.opened_at.to_seconds(),
+            session.seen_at.to_seconds(),
+            format!("{}:{}", session.transport.word(), session.source),
+            list(&session.addresses),
+            session.client.clone(),
+            time::bytes(session.bytes_in),
+            time::bytes(session.bytes_out),
+            session.ended.clone().unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    table.text()
 }
 
 pub(crate) fn kicked(kicked: &Kicked) -> String {

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use admin::names::DeviceName;
-use admin::response::RefusalEntry;
+use admin::response::{PastSession, RefusalEntry};
+use admin::transport::Transport;
 use clock::Timestamp;
 use serde_json::Value;
 
@@ -43,6 +44,7 @@ fn every_json_answer_is_as_the_schema_says() {
         ("ca export", "ca export"),
         ("status", "status"),
         ("sessions", "sessions"),
+        ("sessions --history", "sessions --history"),
         ("kick", "kick --session 7"),
         ("events", "events"),
         ("user remove", "user remove alice"),
@@ -61,6 +63,7 @@ fn every_json_answer_is_as_the_schema_says() {
     schema.holds("events --follow", &first_event(&cli));
     drop(gateway);
     schema.holds_for("Refusal", &refusal());
+    schema.holds_for("PastSession", &past_session());
     schema.has_been_seen_whole();
 }
 
@@ -74,6 +77,25 @@ fn refusal() -> Value {
         sentence: "the peer's certificate was revoked".into(),
     };
     serde_json::to_value(entry).unwrap()
+}
+
+/// Nor does anybody come and go.
+fn past_session() -> Value {
+    let moment = Timestamp::from_unix_secs(1_795_000_000);
+    let past = PastSession {
+        id: 7,
+        device: DeviceName::parse("alice/phone").unwrap(),
+        transport: Transport::Udp,
+        source: "192.0.2.9:4000".parse().unwrap(),
+        addresses: vec!["10.71.0.2".parse().unwrap()],
+        client: "OpenVPN 2.6.14 linux".into(),
+        opened_at: moment,
+        seen_at: moment,
+        bytes_in: 1,
+        bytes_out: 2,
+        ended: Some("peer_exit".into()),
+    };
+    serde_json::to_value(past).unwrap()
 }
 
 /// A line of those who follow.

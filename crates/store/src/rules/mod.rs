@@ -72,6 +72,12 @@ impl<'a> Rules<'a> {
             Change::CertificateMarkConnected { id } => self.certificate_mark_connected(id),
             Change::CertificateSupersedeDue => self.certificate_supersede_due(),
             Change::CrlRecord(crl) => self.crl_record(crl),
+            // What is recorded of sessions is no record that rights rest on: no rule, and no event.
+            Change::SessionsNote(notes) => {
+                notes.iter().try_for_each(|note| self.edit.session_put(note))
+            }
+            Change::SessionsEnd { why } => self.edit.sessions_end(why),
+            Change::SessionsForget { before, most } => self.edit.sessions_delete(*before, *most),
             Change::EventAppend { kind, payload } => {
                 self.event_append(kind, payload.clone()).map(drop)
             }

@@ -18,14 +18,16 @@ mod lookup;
 mod migration;
 mod rows;
 mod schema;
+mod sessions;
 mod txn;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock::{Clock, Now};
+use clock::{Clock, Now, Timestamp};
 use names::{DeviceName, UserName};
 use pki::KeyId;
 use rusqlite::Connection;
@@ -35,13 +37,14 @@ use crate::backend::{Batch, Reading, Writing};
 use crate::change::Proposal;
 use crate::error::{Cause, Fault, OpenError, StoreError};
 use crate::event::{ChainReport, Event};
-use crate::ids::{CaGenerationId, EventId};
+use crate::ids::{CaGenerationId, DeviceId, EventId};
 use crate::options::Options;
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Revocation, User, UserDetail,
 };
 use crate::rules::{Rules, check_key};
 use crate::secret::Secret;
+use crate::sessions::{SessionQuery, SessionRecord};
 use crate::snapshot::Snapshot;
 pub use copy::Restoring;
 pub(crate) use copy::{backup, restore};
@@ -322,5 +325,13 @@ impl Reading for ReadOnly {
 
     fn event_latest(&self) -> Result<EventId, StoreError> {
         rows::event_latest(&self.conn)
+    }
+
+    fn session_list(&self, query: &SessionQuery) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::session_list(&self.conn, query)
+    }
+
+    fn seen_list(&self) -> Result<HashMap<DeviceId, Timestamp>, StoreError> {
+        sessions::seen_list(&self.conn)
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::chain::Head;
 use super::column::{column, row_id, seconds};
+use super::sessions;
 use crate::actor::Actor;
 use crate::backend::Edit;
 use crate::error::{Fault, StoreError};
@@ -16,6 +17,7 @@ use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::records::{Holder, Lease, NewCaGeneration, NewCertificate, NewCrl, Revocation};
 use crate::secret::Secret;
+use crate::sessions::SessionNote;
 
 /// Writes inside the transaction that is open.
 pub(super) struct Txn<'c> {
@@ -240,6 +242,18 @@ impl Edit for Txn<'_> {
                 crl.der,
             ],
         )
+    }
+
+    fn session_put(&mut self, note: &SessionNote) -> Result<(), StoreError> {
+        sessions::put(self.conn, note)
+    }
+
+    fn sessions_end(&mut self, why: &str) -> Result<(), StoreError> {
+        self.execute("UPDATE sessions SET ended = ? WHERE ended IS NULL", [why])
+    }
+
+    fn sessions_delete(&mut self, before: Timestamp, most: u64) -> Result<(), StoreError> {
+        sessions::delete(self.conn, before, most)
     }
 
     fn event_append(

@@ -1,0 +1,216 @@
+//! Sessions leave a record: when they open, now and then, and when they end.
+//!
+//! What doors report is gathered and written in batches, so that a thousand connections cost one sync of
+//! the disk and none waits for it. A gateway that is killed loses the last seconds. Invariant: memory is
+//! bounded; what does not fit is counted and said.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use clock::{Clock, Now, Timestamp};
+use engine::{Credential, SessionInfo};
+use store::{DeviceId, SessionNote, Store};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::doors::Doors;
+
+/// Where doors leave what they report. Clones are cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct History(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    gathered: Mutex<Gathered>,
+    /// How many notes were left out.
+    lost: AtomicU64,
+    much: Notify,
+    /// Held while something is written: whether the disk refused what was to be written last.
+    failing: tokio::sync::Mutex<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    /// Open sessions by number: as they were noted when they opened.
+    open: HashMap<u64, SessionNote>,
+    notes: VecDeque<SessionNote>,
+}
+
+impl History {
+    /// Of these records. Nothing is written before [`History::keep`].
+    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let (gathered, lost, much, failing) = Default::default();
+        Self(Arc::new(Shared { store, clock, gathered, lost, much, failing }))
+    }
+
+    /// A session came up.
+    pub(crate) fn opened(&self, info: &SessionInfo) {
+        let Some(device) = self.device(info) else { return };
+        let now = self.0.clock.now();
+        let note = SessionNote {
+            opened: opened(now, info.since),
+            number: info.number,
+            device,
+            source: info.source,
+            tcp: info.tcp,
+            addresses: info.addresses.clone(),
+            client: info.peer_version.clone(),
+            seen: now.into(),
+            bytes_in: info.counters.rx_bytes,
+            bytes_out: info.counters.tx_bytes,
+            ended: None,
+        };
+        let mut gathered = self.gathered();
+        gathered.open.insert(info.number, note.clone());
+        self.push(gathered, note);
+    }
+
+    /// A session ended, by the reason of this code.
+    pub(crate) fn closed(&self, info: &SessionInfo, why: &str) {
+        let mut gathered = self.gathered();
+        // One that never came up was refused, which is told elsewhere.
+        let Some(opened) = gathered.open.remove(&info.number) else { return };
+        let note = SessionNote { ended: Some(why.to_owned()), ..self.later(opened, info) };
+        self.push(gathered, note);
+    }
+
+    fn later(&self, opened: SessionNote, info: &SessionInfo) -> SessionNote {
+        SessionNote {
+            source: info.source,
+            seen: self.0.clock.now().into(),
+            bytes_in: info.counters.rx_bytes,
+            bytes_out: info.counters.tx_bytes,
+            ..opened
+        }
+    }
+
+    fn push(&self, mut gathered: MutexGuard<'_, Gathered>, note: SessionNote) {
+        if gathered.notes.len() >= MOST {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        gathered.notes.push_back(note);
+        if gathered.notes.len() == MANY {
+            self.0.much.notify_one();
+        }
+    }
+
+    fn device(&self, info: &SessionInfo) -> Option<DeviceId> {
+        let snapshot = self.0.store.snapshot();
+        let Credential::Certificate(id) = &info.identity.credential;
+        let certificate = snapshot.certificate(id)?;
+        match certificate.holder {
+            store::Holder::Device(device) => Some(device),
+            _ => None,
+        }
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.0.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what was gathered. What the disk does not take goes on waiting.
+    pub(crate) async fn write(&self) {
+        // One at a time, so that a later note of a session is never written before a former one.
+        let mut failing = self.0.failing.lock().await;
+        loop {
+            let notes: Arc<[_]> = self.gathered().notes.iter().take(BATCH).cloned().collect();
+            if notes.is_empty() {
+                break;
+            }
+            if let Err(error) = self.0.store.sessions_note(Arc::clone(&notes)).await {
+                if !std::mem::replace(&mut *failing, true) {
+                    tracing::error!(%error, "sessions leave no record until the disk takes it");
+                }
+                return;
+            }
+            self.gathered().notes.drain(..notes.len());
+        }
+        let lost = self.0.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::error!(notes = lost, "sessions left no record: the disk was behind too far");
+        }
+        if std::mem::take(&mut *failing) {
+            tracing::info!("sessions leave a record again");
+        }
+    }
+
+    /// Notes what open sessions have carried so far.
+    async fn note_open(&self, doors: &Doors) {
+        let now = self.0.clock.now().into();
+        for session in doors.sessions().await {
+            let gathered = self.gathered();
+            let Some(opened) = gathered.open.get(&session.id).cloned() else { continue };
+            let (bytes_in, bytes_out) = (session.bytes_in, session.bytes_out);
+            let note =
+                SessionNote { source: session.source, seen: now, bytes_in, bytes_out, ..opened };
+            self.push(gathered, note);
+        }
+    }
+
+    /// Ends the record of what a killed gateway left open, before a session of this one opens.
+    pub(crate) async fn begin(&self) {
+        if let Err(error) = self.0.store.sessions_end("gateway_ended").await {
+            tracing::error!(%error, "the record of former sessions stays open");
+        }
+    }
+
+    /// Lets go of what is older than so many days, and of the oldest where there is too much.
+    pub(crate) async fn forget(&self, days: u32) {
+        let now = Timestamp::from(self.0.clock.now());
+        let before = now.before(Duration::from_secs(u64::from(days) * 86_400));
+        if let Err(error) = self.0.store.sessions_forget(before, ROWS).await {
+            tracing::error!(%error, "the record of old sessions stays");
+        }
+    }
+
+    /// Writes by itself from here on, and notes now and then what open sessions carry. Needs a tokio
+    /// runtime.
+    pub(crate) fn keep(&self, doors: Doors) -> Keeping {
+        let history = self.clone();
+        Keeping(tokio::spawn(async move { history.write_for_ever(&doors).await }).abort_handle())
+    }
+
+    async fn write_for_ever(&self, doors: &Doors) {
+        let mut looked = Instant::now();
+        loop {
+            let _ = timeout(PAUSE, self.0.much.notified()).await;
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.note_open(doors).await;
+            }
+            self.write().await;
+        }
+    }
+}
+
+/// The task that writes. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Keeping(AbortHandle);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn opened(now: Now, since: Duration) -> Timestamp {
+    Timestamp::from_wall(now.wall).before(now.boot.saturating_sub(since))
+}
+
+/// Between two writes, where there is little to write.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Between two looks at what open sessions carry.
+const LOOK: Duration = Duration::from_secs(300);
+/// So many sessions are on record at most: about 300 MB.
+const ROWS: u64 = 1_000_000;
+/// So many notes are written at once.
+const MANY: usize = 1_000;
+const BATCH: usize = 4_000;
+/// So many notes wait at most; 16,384 sessions that open and close twice.
+const MOST: usize = 65_536;

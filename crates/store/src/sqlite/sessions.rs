@@ -1,0 +1,149 @@
+//! Sessions as they leave a record, and when each device was seen last: rows without events, which no
+//! snapshot knows.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use clock::Timestamp;
+use names::{DeviceName, UserName};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params, params_from_iter};
+
+use super::column::{column, seconds};
+use crate::error::{Fault, StoreError};
+use crate::ids::DeviceId;
+use crate::sessions::{SessionNote, SessionQuery, SessionRecord};
+
+/// How a session is, and that its device was seen.
+pub(super) fn put(conn: &Connection, note: &SessionNote) -> Result<(), StoreError> {
+    let address = |v4: bool| note.addresses.iter().find(|ip| ip.is_ipv4() == v4);
+    let seen = seconds(note.seen)?;
+    conn.prepare_cached(PUT)?.execute(params![
+        column(note.opened.millis(), "the time of a session")?,
+        column(note.number, "the number of a session")?,
+        note.device.get(),
+        note.source.to_string(),
+        note.tcp,
+        address(true).map(IpAddr::to_string),
+        address(false).map(IpAddr::to_string),
+        note.client,
+        seen,
+        column(note.bytes_in, "the bytes of a session")?,
+        column(note.bytes_out, "the bytes of a session")?,
+        note.ended,
+    ])?;
+    conn.prepare_cached(SEE)?.execute([note.device.get(), seen])?;
+    Ok(())
+}
+
+/// Takes little at once: what is left over goes the next time.
+pub(super) fn delete(conn: &Connection, before: Timestamp, most: u64) -> Result<(), StoreError> {
+    let count: i64 = conn.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
+    let excess = count.saturating_sub(column(most, "the number of sessions")?).max(0);
+    let before = column(before.millis(), "the age of a session")?;
+    conn.prepare_cached(DELETE_OLD)?.execute([before, AT_ONCE])?;
+    conn.prepare_cached(DELETE_EXCESS)?.execute([excess.min(AT_ONCE)])?;
+    Ok(())
+}
+
+/// The newest first.
+pub(super) fn session_list(
+    conn: &Connection,
+    query: &SessionQuery,
+) -> Result<Vec<SessionRecord>, StoreError> {
+    let (mut conditions, mut values) = (vec!["s.seen >= ?"], Vec::new());
+    values.push(Value::from(seconds(query.since)?));
+    if let Some(user) = &query.user {
+        conditions.push(OF_USER);
+        values.push(Value::from(user.to_string()));
+    }
+    if let Some(device) = &query.device {
+        conditions.push("d.name = ?");
+        values.push(Value::from(device.to_string()));
+    }
+    if let Some((address, at)) = &query.address {
+        conditions.push(match address {
+            IpAddr::V4(_) => "s.ipv4 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL)",
+            IpAddr::V6(_) => "s.ipv6 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL)",
+        });
+        let until = column(at.whole_second().millis() + 999, "a time")?;
+        values.extend([address.to_string().into(), until.into(), seconds(*at)?.into()]);
+    }
+    values.push(Value::from(i64::from(query.limit)));
+    let sql = format!(
+        "SELECT s.opened_ms, s.number, u.name, d.name, s.source, s.tcp, s.ipv4, s.ipv6, s.client, s.seen, \
+         s.bytes_in, s.bytes_out, s.ended FROM sessions s JOIN devices d ON d.id = s.device \
+         JOIN users u ON u.id = d.user WHERE {} ORDER BY s.opened_ms DESC, s.number DESC LIMIT ?",
+        conditions.join(" AND ")
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(record(row)?);
+    }
+    Ok(records)
+}
+
+/// When each device was seen last.
+pub(super) fn seen_list(conn: &Connection) -> Result<HashMap<DeviceId, Timestamp>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT device, at FROM seen")?;
+    let mut rows = statement.query([])?;
+    let mut seen = HashMap::new();
+    while let Some(row) = rows.next()? {
+        seen.insert(DeviceId::from_row(row.get(0)?), second(row, 1)?);
+    }
+    Ok(seen)
+}
+
+fn record(row: &Row<'_>) -> Result<SessionRecord, StoreError> {
+    let unreadable = || Fault::Unreadable { what: "record of a session" };
+    let text = |at: usize| row.get::<_, String>(at);
+    let address = |at: usize| -> Result<Option<IpAddr>, StoreError> {
+        let text: Option<String> = row.get(at)?;
+        Ok(text.map(|text| text.parse().map_err(|_| unreadable())).transpose()?)
+    };
+    Ok(SessionRecord {
+        opened: Timestamp::from_millis(number(row, 0)?),
+        number: number(row, 1)?,
+        user: UserName::new(&text(2)?).map_err(|_| unreadable())?,
+        device: DeviceName::new(&text(3)?).map_err(|_| unreadable())?,
+        source: text(4)?.parse().map_err(|_| unreadable())?,
+        tcp: row.get(5)?,
+        addresses: [address(6)?, address(7)?].into_iter().flatten().collect(),
+        client: text(8)?,
+        seen: second(row, 9)?,
+        bytes_in: number(row, 10)?,
+        bytes_out: number(row, 11)?,
+        ended: row.get(12)?,
+    })
+}
+
+fn second(row: &Row<'_>, at: usize) -> Result<Timestamp, StoreError> {
+    Ok(Timestamp::from_unix_secs(number(row, at)?))
+}
+
+fn number(row: &Row<'_>, at: usize) -> Result<u64, StoreError> {
+    let number: i64 = row.get(at)?;
+    Ok(u64::try_from(number).map_err(|_| Fault::Unreadable { what: "record of a session" })?)
+}
+
+const AT_ONCE: i64 = 5_000;
+
+const PUT: &str = "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     ON CONFLICT (opened_ms, number) DO UPDATE SET source = excluded.source, \
+     seen = excluded.seen, bytes_in = excluded.bytes_in, bytes_out = excluded.bytes_out, \
+     ended = coalesce(excluded.ended, ended)";
+
+const SEE: &str = "INSERT INTO seen VALUES (?, ?) \
+     ON CONFLICT (device) DO UPDATE SET at = max(at, excluded.at)";
+
+const DELETE_OLD: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (\
+     SELECT opened_ms, number FROM sessions WHERE opened_ms < ? AND ended IS NOT NULL \
+     ORDER BY opened_ms LIMIT ?)";
+
+const DELETE_EXCESS: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (\
+     SELECT opened_ms, number FROM sessions ORDER BY opened_ms LIMIT ?)";
+
+const OF_USER: &str =
+    "s.device IN (SELECT d.id FROM devices d JOIN users u ON u.id = d.user WHERE u.name = ?)";

@@ -1,0 +1,101 @@
+//! Sessions on record: noted in batches, found by device, time and address, forgotten in time.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use std::net::IpAddr;
+
+use clock::Timestamp;
+use common::{ADMIN, Folder, open, user};
+use store::{DeviceId, DeviceName, SessionNote, SessionQuery, Store};
+
+#[tokio::test]
+async fn a_session_is_found_by_its_device_its_time_and_its_address() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let (alice, bob) = (device(&store, "alice").await, device(&store, "bob").await);
+    let events = store.event_latest().await.unwrap();
+    let (early, late) = (note(alice, 1, 1_000), note(bob, 2, 5_000));
+    let ended =
+        SessionNote { seen: at(1_600), bytes_in: 7, ended: Some("kicked".into()), ..early.clone() };
+    store.sessions_note([early, late.clone()].into()).await.unwrap();
+    store.sessions_note([ended].into()).await.unwrap();
+    assert_eq!(store.event_latest().await.unwrap(), events, "no event tells of sessions");
+
+    let all = store.session_list(query()).await.unwrap();
+    assert_eq!(all.iter().map(|one| one.number).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!((all[1].bytes_in, all[1].ended.as_deref()), (7, Some("kicked")));
+    assert_eq!((all[0].user.as_str(), all[0].ended.as_deref()), ("bob", None));
+    let of_alice = SessionQuery { user: Some(user("alice")), ..query() };
+    assert_eq!(numbers(&store, of_alice).await, [1]);
+    let none = DeviceName::new("none").unwrap();
+    let of_none = SessionQuery { user: Some(user("alice")), device: Some(none), ..query() };
+    assert_eq!(numbers(&store, of_none).await, [0; 0]);
+    assert_eq!(numbers(&store, SessionQuery { since: at(2_000), ..query() }).await, [2]);
+    let had =
+        |address: &str, time| SessionQuery { address: Some((ip(address), at(time))), ..query() };
+    assert_eq!(numbers(&store, had("10.71.0.1", 1_500)).await, [1]);
+    assert_eq!(numbers(&store, had("fd00::1", 1_000)).await, [1]);
+    assert_eq!(numbers(&store, had("10.71.0.1", 1_601)).await, [0; 0]);
+    assert_eq!(numbers(&store, had("10.71.0.1", 999)).await, [0; 0]);
+    assert_eq!(numbers(&store, had("10.71.0.2", 9_000)).await, [2], "an open one has it still");
+
+    let seen = store.seen_list().await.unwrap();
+    assert_eq!((seen[&alice], seen[&bob]), (at(1_600), at(5_000)));
+}
+
+#[tokio::test]
+async fn what_nobody_ended_is_ended_and_what_is_old_or_too_much_goes() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let alice = device(&store, "alice").await;
+    store.sessions_note((1..=10).map(|n| note(alice, n, n * 1_000)).collect()).await.unwrap();
+    store.sessions_forget(at(3_500), 100).await.unwrap();
+    assert_eq!(store.session_list(query()).await.unwrap().len(), 10, "open ones stay");
+    store.sessions_end("gateway_ended").await.unwrap();
+    let all = store.session_list(query()).await.unwrap();
+    assert!(all.iter().all(|one| one.ended.as_deref() == Some("gateway_ended")));
+    store.sessions_forget(at(3_500), 100).await.unwrap();
+    assert_eq!(numbers(&store, query()).await, [10, 9, 8, 7, 6, 5, 4]);
+    store.sessions_forget(at(0), 3).await.unwrap();
+    assert_eq!(numbers(&store, query()).await, [10, 9, 8]);
+    assert_eq!(store.seen_list().await.unwrap()[&alice], at(10_000));
+}
+
+async fn numbers(store: &Store, query: SessionQuery) -> Vec<u64> {
+    store.session_list(query).await.unwrap().iter().map(|one| one.number).collect()
+}
+
+async fn device(store: &Store, name: &str) -> DeviceId {
+    let first = DeviceName::default_device();
+    store.user_add(&ADMIN, &user(name), Some(&first)).await.unwrap().value.devices[0].device.id
+}
+
+fn note(device: DeviceId, number: u64, time: u64) -> SessionNote {
+    SessionNote {
+        opened: at(time),
+        number,
+        device,
+        source: "192.0.2.7:4000".parse().unwrap(),
+        tcp: false,
+        addresses: vec![ip(&format!("10.71.0.{number}")), ip(&format!("fd00::{number:x}"))],
+        client: "OpenVPN 2.6.14 linux".into(),
+        seen: at(time),
+        bytes_in: 0,
+        bytes_out: 0,
+        ended: None,
+    }
+}
+
+fn at(time: u64) -> Timestamp {
+    Timestamp::from_unix_secs(time)
+}
+
+fn query() -> SessionQuery {
+    SessionQuery { limit: 100, ..SessionQuery::default() }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
