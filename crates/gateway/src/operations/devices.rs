@@ -44,8 +44,7 @@ impl Devices<'_> {
             Some(user) => self.at.store.user_show(user).await?.devices,
             None => self.all().await?,
         };
-        Ok(look(self.at, |viewer| details.iter().map(|d| viewer.device_detail(d).device).collect())
-            .await)
+        Ok(look(self.at, |viewer| details.iter().map(|d| viewer.device(d)).collect()).await)
     }
 
     pub(super) async fn show(&self, name: &DeviceName) -> Result<DeviceDetail, GatewayError> {

@@ -67,27 +67,32 @@ impl Viewer<'_> {
     pub(super) fn user_detail(&self, detail: &store::UserDetail) -> UserDetail {
         UserDetail {
             user: User { devices: count(detail.devices.len()), ..self.user(&detail.user) },
-            device_list: detail.devices.iter().map(|d| self.device_detail(d).device).collect(),
+            device_list: detail.devices.iter().map(|d| self.device(d)).collect(),
+        }
+    }
+
+    /// A device, without a look into its certificates, so that thousands cost little.
+    pub(super) fn device(&self, detail: &store::DeviceDetail) -> Device {
+        let device = &detail.device;
+        let current = current(&detail.certificates);
+        let name = device_name(device);
+        let connected = self.connected.as_ref().map(|all| all.contains(&name));
+        Device {
+            state: self.state(device, current),
+            addresses: self.addresses(device),
+            serial: current.map(|c| c.id.to_string()),
+            expires_at: current.map(|c| c.not_after),
+            connected,
+            last_seen_at: self.last_seen(device.id, connected),
+            added_at: device.added_at,
+            name,
         }
     }
 
     /// A device with its certificates, the newest first.
     pub(super) fn device_detail(&self, detail: &store::DeviceDetail) -> DeviceDetail {
-        let device = &detail.device;
-        let current = current(&detail.certificates);
-        let name = device_name(device);
-        let connected = self.connected.as_ref().map(|all| all.contains(&name));
         DeviceDetail {
-            device: Device {
-                state: self.state(device, current),
-                addresses: self.addresses(device),
-                serial: current.map(|c| c.id.to_string()),
-                expires_at: current.map(|c| c.not_after),
-                connected,
-                last_seen_at: self.last_seen(device.id, connected),
-                added_at: device.added_at,
-                name,
-            },
+            device: self.device(detail),
             certificates: detail.certificates.iter().rev().map(|c| self.certificate(c)).collect(),
         }
     }
