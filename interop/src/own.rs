@@ -20,11 +20,21 @@ impl Own {
         Self::start_without("", host, profile)
     }
 
+    /// The same, with further arguments.
+    pub fn start_with(arguments: &[&str], host: &Host, profile: &Path) -> Self {
+        Self::start_as("", arguments, host, profile)
+    }
+
     /// The same, without parts of the offload (`HANDFAST_WITHOUT`).
     pub fn start_without(parts: &str, host: &Host, profile: &Path) -> Self {
+        Self::start_as(parts, &[], host, profile)
+    }
+
+    fn start_as(parts: &str, arguments: &[&str], host: &Host, profile: &Path) -> Self {
         let folder = profile.parent().unwrap_or(Path::new("."));
         let mut command = Command::new(binary());
         command.arg("connect").arg(profile).arg("--state").arg(folder.join("state"));
+        command.args(arguments);
         command.env("HANDFAST_WITHOUT", parts);
         match Program::start(&host.netns, command, &folder.join("connect.log")) {
             Ok(program) => Self(program),

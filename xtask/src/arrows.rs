@@ -18,6 +18,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("engine", &["clock", "names", "sources", "wire", "tunnel", "datapath", "pki", "sysio"]),
     ("authority", &["clock", "pki", "store"]),
     ("publish", &["clock", "pki"]),
+    ("ask", &["clock", "pki"]),
     (
         "vpn",
         &[
@@ -42,7 +43,7 @@ const DRAWN: &[(&str, &[&str])] = &[
             "vpn",
         ],
     ),
-    ("client", &["clock", "wire", "tunnel", "pki", "sysio", "engine"]),
+    ("client", &["clock", "wire", "tunnel", "pki", "ask", "sysio", "engine"]),
     ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "engine", "client"]),
     (
         "handfast",

@@ -13,7 +13,7 @@ use clock::Clock;
 use pki::ocsp::OcspSigner;
 use pki::{Csr, DualResolver, Profile, Timestamp, dual_resolver};
 use store::{Actor, CaGenerationId, CertificateId, DeviceId, Holder, Refused, Store};
-use tokio::sync::MutexGuard;
+use tokio::sync::{MutexGuard, Notify};
 use zeroize::Zeroizing;
 
 use crate::error::AuthorityError;
@@ -29,6 +29,7 @@ pub struct Authority {
     issuance: Issuance,
     certificates: ArcSwap<ServerCertificates>,
     resolver: Arc<DualResolver>,
+    renewed: Notify,
 }
 
 /// Where the key of a certificate comes from.
@@ -70,7 +71,8 @@ impl Authority {
         let certificates = issuance.fresh_certificates().await?;
         let [rsa, p256] = certificates.identities();
         let resolver = dual_resolver(rsa, p256);
-        Ok(Self { issuance, certificates: ArcSwap::from_pointee(certificates), resolver })
+        let certificates = ArcSwap::from_pointee(certificates);
+        Ok(Self { issuance, certificates, resolver, renewed: Notify::new() })
     }
 
     /// What is due at this moment: superseded certificates, the gateway's own certificates.
@@ -142,6 +144,7 @@ impl Authority {
         let [rsa, p256] = certificates.identities();
         self.resolver.replace(rsa, p256);
         self.certificates.store(Arc::new(certificates));
+        self.renewed.notify_one();
         Ok(())
     }
 
@@ -233,6 +236,12 @@ impl Authority {
     /// The gateway's own certificates for TLS; renewed ones are put into it by themselves.
     pub fn resolver(&self) -> Arc<DualResolver> {
         Arc::clone(&self.resolver)
+    }
+
+    /// Completes once others of the gateway's own certificates are in service than when it completed last. For
+    /// one who waits.
+    pub async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     /// When the first of the gateway's own certificates ends.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine::DisconnectReason;
 
 use crate::retry::{Next, next, why};
+use crate::standing::Unsettled;
 use crate::{ClientError, Remote};
 
 /// One address to try.
@@ -64,6 +65,18 @@ impl Attempt {
         Self { next: Next::Usual, why, was_up, was_silent: false }
     }
 
+    /// The server's certificate is not to be trusted, or not yet.
+    pub(crate) fn unsettled(unsettled: Unsettled, was_up: bool) -> Self {
+        let (next, why) = match unsettled {
+            Unsettled::Revoked(refusal) => {
+                let why = format!("the server is not trusted: {refusal}");
+                (Next::NotTrusted(refusal), why)
+            }
+            Unsettled::NotKnown(why) => (Next::Usual, format!("{NOT_KNOWN}: {why}")),
+        };
+        Self { next, why, was_up, was_silent: false }
+    }
+
     pub(crate) fn asked(was_up: bool) -> Self {
         let why = "it was asked for by SIGUSR1".to_owned();
         Self { next: Next::AtOnce, why, was_up, was_silent: false }
@@ -75,5 +88,7 @@ impl Attempt {
     }
 }
 
+const NOT_KNOWN: &str = "it could not be found out whether the server's certificate was revoked, so nothing \
+                         was sent (--revocation=prefer would go on)";
 /// A connection that was up for less than this was none.
 const SHORT: Duration = Duration::from_secs(5);

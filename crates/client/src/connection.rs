@@ -22,6 +22,7 @@ use crate::attempt::{Attempt, Target};
 use crate::events::{Connected, Progress, Warning};
 use crate::settings::ConnectSettings;
 use crate::signals::{Ask, Asks};
+use crate::standing::ServerCheck;
 use crate::statistics::Statistics;
 use crate::system::{Plan, System, SystemError, Way, Wishes};
 use crate::tunnel_config::TunnelConfigs;
@@ -38,6 +39,7 @@ pub(crate) struct Connector<'a, P> {
     /// How packets leave for the server that is tried or connected to.
     way: Option<Way>,
     names: NamesCheck,
+    standing: ServerCheck,
     asks: Asks,
     progress: P,
     /// What is tried again and again is not told each time.
@@ -93,6 +95,7 @@ enum Turn {
     NetworkChanged,
     NetworkSettled,
     NamesDue,
+    StandingDue,
 }
 
 /// When the name servers are looked at next.
@@ -108,15 +111,18 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
         asks: Asks,
         progress: P,
     ) -> Result<Self, ClientError> {
+        let standing = ServerCheck::new(settings);
+        let standings = standing.standings();
         Ok(Self {
             settings,
-            tunnel: TunnelConfigs::new(&settings.profile, &settings.clock)?,
+            tunnel: TunnelConfigs::new(&settings.profile, &settings.clock, standings)?,
             system,
             watch: NetworkWatch::open().map_err(SystemError::Netlink)?,
             client: None,
             socket: None,
             way: None,
             names: NamesCheck { due: Instant::now() + NAMES_PAUSE, pause: NAMES_PAUSE },
+            standing,
             asks,
             progress,
             is_quiet: false,
@@ -145,6 +151,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             Link::Udp(socket) => Some(Arc::clone(socket)),
             Link::Tcp(_) => None,
         };
+        self.standing.begin();
         let client = Client::start(
             self.system.queues(),
             link,
@@ -211,6 +218,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
                     self.keep_names();
                     None
                 }
+                Turn::StandingDue => self.take_standing(&followed, BESIDE_DATA).await,
             };
             if let Some(attempt) = ended {
                 return Ok(attempt);
@@ -230,6 +238,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             () = self.watch.changed() => Turn::NetworkChanged,
             () = passed(followed.settled) => Turn::NetworkSettled,
             () = sleep_until(self.names.due) => Turn::NamesDue,
+            () = passed(self.standing.due()) => Turn::StandingDue,
         }
     }
 
@@ -243,6 +252,10 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
                 (followed.answer_by, followed.answered) = (None, true);
             }
             Some(ClientEvent::Pushed(reply)) => {
+                if let Some(refused) = self.take_standing(followed, BEFORE_DATA).await {
+                    return Ok(Some(refused));
+                }
+                self.client.iter().for_each(Client::pass_data);
                 let server = followed.target.address.ip();
                 (followed.unchanged, followed.addresses) = self.set_up(&reply, server).await?;
             }
@@ -250,6 +263,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             Some(ClientEvent::Renegotiated) => {
                 followed.up.iter_mut().for_each(|up| up.renewals += 1);
                 (self.progress)(Progress::Renegotiated);
+                return Ok(self.take_standing(followed, BESIDE_DATA).await);
             }
             Some(ClientEvent::Ended(ending)) => {
                 let up_for = followed.up.map(|up| self.time_since(up.since));
@@ -258,6 +272,21 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             None => return Ok(Some(Attempt::cut_off(followed.up.is_some()))),
         }
         Ok(None)
+    }
+
+    /// Whether the server's certificate still holds; where the connection is not to go on, how it ends. The
+    /// session and the data that pass already go on meanwhile.
+    async fn take_standing(&mut self, followed: &Followed<'_>, limit: Duration) -> Option<Attempt> {
+        match self.standing.look(&self.system, limit).await {
+            Ok(warnings) => {
+                self.warn(warnings);
+                None
+            }
+            Err(unsettled) => {
+                self.say_goodbye().await;
+                Some(Attempt::unsettled(unsettled, followed.up.is_some()))
+            }
+        }
     }
 
     fn take_established(&mut self, cipher: Option<Cipher>, followed: &mut Followed<'_>) {
@@ -424,6 +453,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             mssfix_df: profile.mssfix.uncut_limit(),
             nice: NICE,
             ping_restart: profile.timers.ping_restart,
+            holds_data: self.standing.holds_data(),
         }
     }
 
@@ -484,6 +514,10 @@ async fn refused(socket: Option<&UdpSocket>) {
 const REFUSAL_LOOK: Duration = Duration::from_millis(100);
 /// The priority of the thread that carries packets, where the system allows it.
 const NICE: i32 = -6;
+/// How long it is asked whether a server's certificate was revoked, while data wait.
+const BEFORE_DATA: Duration = Duration::from_secs(15);
+/// The same while they pass: what is known is not stale yet.
+const BESIDE_DATA: Duration = Duration::from_secs(5);
 /// The wait for the acknowledgement of a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Changes of a network come in bursts: links, addresses, routes.

@@ -126,6 +126,19 @@ pub enum Warning {
     Mended(String),
     /// What should be undone could not be.
     NotUndone(String),
+    /// Nobody could be asked whether the server's certificate was revoked: it names no address, and the server
+    /// sent nothing along that counts.
+    NobodyToAsk {
+        /// Why what it sent along does not count.
+        staple: Option<String>,
+    },
+    /// Nobody answered whether the server's certificate was revoked, and the settings let it pass.
+    StandingNotKnown {
+        /// What was tried.
+        why: String,
+    },
+    /// By the settings nobody looks whether the server's certificate was revoked.
+    StandingNotLookedAt,
     /// A server's name was not found.
     NotFound {
         /// As the profile names it.
@@ -225,6 +238,22 @@ impl fmt::Display for Warning {
             Self::NoNetwork => f.write_str("no network leads to the server; waiting for one"),
             Self::NotSet(what) | Self::NotUndone(what) => f.write_str(what),
             Self::Mended(what) => write!(f, "a killed client's leftovers are mended: {what}"),
+            Self::NobodyToAsk { staple } => {
+                f.write_str(
+                    "whether the server's certificate was revoked can't be asked: it names no address",
+                )?;
+                staple
+                    .as_ref()
+                    .map_or(Ok(()), |why| write!(f, "; what the server sent along: {why}"))
+            }
+            Self::StandingNotKnown { why } => write!(
+                f,
+                "it is not known whether the server's certificate was revoked, and the connection goes on all \
+                 the same: {why}"
+            ),
+            Self::StandingNotLookedAt => {
+                f.write_str("nobody looks whether the server's certificate was revoked")
+            }
             Self::NotFound { remote, why } => write!(f, "{remote} was not found: {why}"),
         }
     }

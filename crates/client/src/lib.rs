@@ -1,7 +1,7 @@
 //! The VPN client: a profile, a connection that comes back by itself, and this machine's settings.
 //!
-//! The crate exists to compose: `wire::config` reads the grammar, `pki` checks certificates, `engine`
-//! runs a connection, `sysio` talks to the kernel. What is decided here is which server is tried when
+//! The crate exists to compose: `wire::config` reads the grammar, `pki` checks certificates, `ask` asks
+//! whether they still hold, `engine` runs a connection, `sysio` talks to the kernel. What is decided here is which server is tried when
 //! ([`run`]), and what of a server's wishes becomes an address, a route or a name server
 //! ([`Plan`]). No script is ever run and nothing pushed reaches a shell or a file as text.
 //!
@@ -22,6 +22,7 @@ mod retry;
 mod rounds;
 mod settings;
 mod signals;
+mod standing;
 mod statistics;
 mod system;
 mod tunnel_config;
@@ -32,7 +33,7 @@ pub use profile::{
     Family, MssLimit, NotYet, Profile, ProfileError, ProfileErrorKind, Remote, TunName,
 };
 pub use rounds::run;
-pub use settings::ConnectSettings;
+pub use settings::{ConnectSettings, Revocation};
 pub use signals::{Asks, stop_signal};
 pub use statistics::Statistics;
 pub use system::{

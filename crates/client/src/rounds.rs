@@ -17,7 +17,7 @@ use crate::connection::{Connector, Rested};
 use crate::events::{EndedBy, Progress, Warning};
 use crate::names::{Effort, Names};
 use crate::retry::{Backoff, Next};
-use crate::settings::ConnectSettings;
+use crate::settings::{ConnectSettings, Revocation};
 use crate::signals::Asks;
 use crate::system::System;
 use crate::{ClientError, Profile};
@@ -38,6 +38,9 @@ pub async fn run(
     let profile = &settings.profile;
     for warning in &profile.warnings {
         progress(Progress::Warning(warning.clone()));
+    }
+    if settings.revocation == Revocation::Off {
+        progress(Progress::Warning(Warning::StandingNotLookedAt));
     }
     let _claim = Claim::take(&settings.state, &profile.identity)?;
     let opened =

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use clock::Clock;
-use pki::{ClockTime, ServerNameVerifier};
+use pki::standing::Standings;
+use pki::{AnchorError, ClockTime, ServerNameVerifier};
 use tunnel::{ClientConfig, Timing};
 use wire::key_material::Role;
 use wire::options::Options;
@@ -19,15 +20,26 @@ pub(crate) struct TunnelConfigs {
 }
 
 impl TunnelConfigs {
-    pub(crate) fn new(profile: &Profile, clock: &Arc<dyn Clock>) -> Result<Self, ProfileError> {
-        let udp = tunnel_config(profile, clock)?;
+    /// Servers have to be in good standing, where some are given.
+    pub(crate) fn new(
+        profile: &Profile,
+        clock: &Arc<dyn Clock>,
+        standings: Option<Arc<Standings>>,
+    ) -> Result<Self, ProfileError> {
+        let name = profile.name.clone();
+        let verifier = match standings {
+            Some(standings) => ServerNameVerifier::with_standings(&profile.ca, name, standings),
+            None => ServerNameVerifier::new(&profile.ca, name),
+        };
+        let udp = config_with(verifier, profile, clock)?;
         let options = options(profile, true).to_string();
         let tcp = ClientConfig { options, ..udp.clone() };
         Ok(Self { udp: Arc::new(udp), tcp: Arc::new(tcp) })
     }
 }
 
-/// What every connection of this profile over UDP is made with.
+/// What every connection of this profile over UDP is made with. Whether the server's certificate was revoked is
+/// not looked at.
 ///
 /// # Errors
 /// When the profile's CA or identity can't be used.
@@ -35,9 +47,16 @@ pub fn tunnel_config(
     profile: &Profile,
     clock: &Arc<dyn Clock>,
 ) -> Result<ClientConfig, ProfileError> {
+    config_with(ServerNameVerifier::new(&profile.ca, profile.name.clone()), profile, clock)
+}
+
+fn config_with(
+    verifier: Result<Arc<ServerNameVerifier>, AnchorError>,
+    profile: &Profile,
+    clock: &Arc<dyn Clock>,
+) -> Result<ClientConfig, ProfileError> {
     let fail = |kind| ProfileError::new(&profile.file, None, kind);
-    let verifier = ServerNameVerifier::new(&profile.ca, profile.name.clone())
-        .map_err(|error| fail(ProfileErrorKind::UnusableCa(error)))?;
+    let verifier = verifier.map_err(|error| fail(ProfileErrorKind::UnusableCa(error)))?;
     let time = Arc::new(ClockTime(Arc::clone(clock)));
     let mut tls = pki::client_config(verifier, Some(Arc::clone(&profile.identity)), time)
         .map_err(|error| fail(ProfileErrorKind::Tls(error.to_string())))?;

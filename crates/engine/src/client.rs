@@ -43,6 +43,9 @@ pub struct ClientSettings {
     pub nice: i32,
     /// Nothing came for this long: the server is gone. Replaced by what is pushed.
     pub ping_restart: Duration,
+    /// Whether data wait, both ways, until [`Client::pass_data`]: for who has something to find out about the
+    /// server first.
+    pub holds_data: bool,
 }
 
 /// What happened to the connection.
@@ -50,7 +53,7 @@ pub struct ClientSettings {
 pub enum ClientEvent {
     /// The server's first valid packet came.
     Answered,
-    /// What the server wants set up. Comes before `Established`.
+    /// What the server wants set up. Comes before `Established`; by then the server has proved its name.
     Pushed(Box<PushReply>),
     /// Data flows.
     Established(Option<Cipher>),
@@ -87,6 +90,7 @@ enum Place {
 
 #[derive(Clone, Copy, Debug)]
 enum Order {
+    PassData,
     Ping,
     Renegotiate,
     Close,
@@ -143,6 +147,7 @@ impl Client {
         let (events_out, events) = mpsc::unbounded_channel();
         let (orders, orders_in) = mpsc::unbounded_channel();
         let side = ClientSide {
+            held: settings.holds_data.then(Vec::new),
             settings,
             endpoint,
             data: data.clone(),
@@ -181,6 +186,12 @@ impl Client {
             let _ = self.orders.send(Order::Ping);
         }
         Ok(())
+    }
+
+    /// Data that were held pass from here on, as [`ClientSettings::holds_data`] says.
+    pub fn pass_data(&self) {
+        // A connection that is over has no data.
+        let _ = self.orders.send(Order::PassData);
     }
 
     /// Renews the keys.
@@ -243,6 +254,7 @@ impl ClientTask {
     fn handle_order(&mut self, order: Order) {
         let now = self.side.clock.now();
         match order {
+            Order::PassData => self.side.pass_data(),
             Order::Ping => self.side.data.send_ping(server_peer()),
             Order::Renegotiate => self.driver.renegotiate(RenegotiateReason::Requested, now),
             Order::Close => {
@@ -300,6 +312,8 @@ struct ClientSide {
     data: SharedPlane,
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ClientEvent>,
+    /// What the data worker is not told yet: without a peer it carries nothing.
+    held: Option<Vec<Command>>,
     up: bool,
     ended: bool,
 }
@@ -310,7 +324,7 @@ impl Surroundings for ClientSide {
     }
 
     fn change_keys(&mut self, change: KeyChange) {
-        self.data.apply(change.command(server_peer()));
+        self.apply(change.command(server_peer()));
     }
 
     fn happened(&mut self, what: Happened, session: &mut Session) {
@@ -331,6 +345,19 @@ impl Surroundings for ClientSide {
 }
 
 impl ClientSide {
+    /// A session has a few keys at most, however long its data are held.
+    fn apply(&mut self, command: Command) {
+        match &mut self.held {
+            Some(held) => held.push(command),
+            None => self.data.apply(command),
+        }
+    }
+
+    fn pass_data(&mut self) {
+        let held = self.held.take().unwrap_or_default();
+        held.into_iter().for_each(|command| self.data.apply(command));
+    }
+
     /// The server becomes the data worker's one peer.
     fn set_up(&mut self, reply: &PushReply) {
         if self.up {
@@ -355,11 +382,7 @@ impl ClientSide {
             // Packets for a network that nobody has are dropped.
             settings.networks.retain(|network| *network != IpNet::ALL_V6);
         }
-        self.data.apply(Command::PeerNew {
-            peer: server_peer(),
-            endpoint: self.endpoint,
-            settings,
-        });
+        self.apply(Command::PeerNew { peer: server_peer(), endpoint: self.endpoint, settings });
         self.up = true;
     }
 
@@ -367,7 +390,7 @@ impl ClientSide {
         if !self.ended {
             self.ended = true;
             session.close(Close::Replaced, self.clock.now());
-            self.data.apply(Command::PeerDel { peer: server_peer() });
+            self.apply(Command::PeerDel { peer: server_peer() });
             self.tell(ClientEvent::Ended(why));
         }
     }

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod profile;
 pub mod projections;
 pub mod publishing;
+mod stapling;
 pub mod vpn_door;
 
 pub use connect::{Admin, ConnectError};

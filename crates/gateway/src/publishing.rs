@@ -1,4 +1,5 @@
-//! What this gateway's CAs publish, over plain HTTP: CRLs, CA certificates, OCSP answers.
+//! What this gateway's CAs publish, over plain HTTP: CRLs, CA certificates, OCSP answers; and the answers that
+//! go along with its own certificates in TLS.
 //!
 //! A projection of the records: a CRL that was signed anew is handed out at once, and OCSP answers come from
 //! the current view. A port that can't be had is said, in the log and by `check`, and stops nothing.
@@ -25,6 +26,7 @@ use crate::current_view::CurrentView;
 use crate::doors::{BoxFuture, Counters, Door, Unheard};
 use crate::gateway::Gateway;
 use crate::projections::{Name, Projection};
+use crate::stapling::Stapler;
 
 /// What is open for the public. Dropping it closes it.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl Drop for Publishing {
 pub async fn open(gateway: &Gateway) -> Publishing {
     let at = gateway.context();
     let records = Arc::new(ViewRecords(at.view.clone()));
-    let service = Arc::new(Service::new(records, Arc::clone(&at.clock)));
+    let service = Arc::new(Service::new(Arc::clone(&records) as _, Arc::clone(&at.clock)));
     // Before the first look, so that nothing comes between the two unseen.
     let revisions = at.view.revisions();
     let mut follower = Follower {
@@ -51,6 +53,8 @@ pub async fn open(gateway: &Gateway) -> Publishing {
         view: at.view.clone(),
         clock: Arc::clone(&at.clock),
         service: Arc::clone(&service),
+        stapler: Stapler::new(at.authority.resolver()),
+        records,
         projection: at.projections.register(NAME),
         shown: BTreeMap::new(),
     };
@@ -115,15 +119,19 @@ struct Follower {
     view: CurrentView,
     clock: Arc<dyn clock::Clock>,
     service: Arc<Service>,
+    stapler: Stapler,
+    records: Arc<ViewRecords>,
     projection: Projection,
     shown: BTreeMap<CaGenerationId, Shown>,
 }
 
 impl Follower {
     async fn follow(mut self, mut revisions: watch::Receiver<Revision>) {
+        let authority = Arc::clone(&self.authority);
         loop {
             tokio::select! {
                 changed = revisions.changed() => if changed.is_err() { return },
+                () = authority.renewed() => {}
                 () = sleep(LOOK) => {}
             }
             self.look().await;
@@ -161,7 +169,17 @@ impl Follower {
             };
             self.service.publish(Publication::new(issuers.iter().filter_map(of).collect()));
         }
+        self.staple(&issuers);
         outcome
+    }
+
+    fn staple(&mut self, issuers: &[&Arc<Issuer>]) {
+        let signer = |issuer: &&Arc<Issuer>| {
+            let signer = self.shown.get(&issuer.generation().id)?.signer.clone()?;
+            Some((issuer.certificate().clone(), signer))
+        };
+        let signers: Vec<_> = issuers.iter().filter_map(signer).collect();
+        self.stapler.look(&signers, &*self.records, self.clock.now().into());
     }
 
     /// Whether this CA has a CRL that is not shown yet, which it is from here on.

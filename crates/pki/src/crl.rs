@@ -192,6 +192,12 @@ impl Crl {
         now >= self.renew_at() || now < self.this_update
     }
 
+    /// Whether the other one was signed after it: a CA never goes back, in number or time.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let number = self.number.zip(other.number).is_some_and(|(own, other)| own < other);
+        number || self.this_update < other.this_update
+    }
+
     /// Whether readers refuse it for its age.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now > self.next_update

@@ -32,6 +32,7 @@ mod serial;
 mod sign_error;
 mod signature;
 mod signer;
+pub mod standing;
 mod tls;
 mod verify;
 

@@ -16,7 +16,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ClientConfig, ServerConfig, SignatureScheme};
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 /// Our clock, for rustls.
 #[derive(Clone, Debug)]
@@ -98,10 +98,44 @@ struct Pair {
 }
 
 impl DualResolver {
-    /// Puts renewed certificates into service; handshakes that began keep the former ones.
+    /// Puts renewed certificates into service; handshakes that began keep the former ones. One that stays
+    /// keeps what is stapled to it.
     pub fn replace(&self, rsa: Arc<CertifiedKey>, p256: Arc<CertifiedKey>) {
-        self.0.store(Arc::new(Pair { rsa, p256 }));
+        self.0.rcu(|former| {
+            let keep = |new: &Arc<CertifiedKey>, former: &Arc<CertifiedKey>| {
+                let same = new.cert.first() == former.cert.first();
+                if same && new.ocsp.is_none() {
+                    stapled(new, former.ocsp.clone())
+                } else {
+                    Arc::clone(new)
+                }
+            };
+            Pair { rsa: keep(&rsa, &former.rsa), p256: keep(&p256, &former.p256) }
+        });
     }
+
+    /// The certificates in service.
+    pub fn certificates(&self) -> [CertificateDer<'static>; 2] {
+        let pair = self.0.load();
+        // An identity has a certificate.
+        [&pair.rsa, &pair.p256].map(|one| one.cert[0].clone())
+    }
+
+    /// Sends this OCSP response along with a certificate from here on, if it still is in service, to clients
+    /// that ask for one; none, and nothing is sent along.
+    pub fn staple(&self, certificate: &CertificateDer<'_>, response: Option<&[u8]>) {
+        self.0.rcu(|pair| {
+            let of = |one: &Arc<CertifiedKey>| match one.cert.first() {
+                Some(own) if own == certificate => stapled(one, response.map(<[u8]>::to_vec)),
+                _ => Arc::clone(one),
+            };
+            Pair { rsa: of(&pair.rsa), p256: of(&pair.p256) }
+        });
+    }
+}
+
+fn stapled(one: &Arc<CertifiedKey>, ocsp: Option<Vec<u8>>) -> Arc<CertifiedKey> {
+    Arc::new(CertifiedKey { cert: one.cert.clone(), key: Arc::clone(&one.key), ocsp })
 }
 
 impl ResolvesServerCert for DualResolver {

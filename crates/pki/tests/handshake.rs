@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clock::{Now, VirtualClock};
 use common::{Authority, DAY, HOUR, Issued, NOW, device, gateway, now, server, tls_time};
+use pki::ocsp::{OcspError, ResponseError};
+use pki::standing::{NotTaken, Standings};
 use pki::{
     CLOCK_SKEW, CertificateId, CertificateStatus, ClockTime, Fingerprint, GatewayVerifier,
     KeyFamily, KeyType, NameRule, PrivateKey, PublicKey, Purpose, RESERVED_GATEWAY_NAME, Refusal,
@@ -435,6 +437,34 @@ fn a_key_that_is_not_the_certificates_makes_no_identity() {
     assert!(pki::identity_from_pem(&chain, &one.key.to_pem()).is_ok());
     let mixed = pki::identity_from_pem(&chain, &two.key.to_pem());
     assert_eq!(mixed.err(), Some(pki::IdentityError::KeyMismatch));
+}
+
+#[test]
+fn what_is_stapled_reaches_a_client_that_asks_over_both_versions_of_tls_and_stays_at_a_renewal() {
+    let world = World::new();
+    let resolver = dual_resolver(own(&world.rsa), own(&world.p256));
+    resolver.staple(&world.p256.cert, Some(b"an answer"));
+    resolver.replace(own(&world.rsa), own(&world.p256));
+    assert_eq!(resolver.certificates(), [world.rsa.cert.clone(), world.p256.cert.clone()]);
+    let stapled = |version| {
+        let mut server = world.server_with(version);
+        server.cert_resolver = resolver.clone();
+        let standings = Arc::new(Standings::new(&[world.authority.ca()]));
+        let verifier = ServerNameVerifier::with_standings(
+            &[world.authority.ca()],
+            NameRule::Any,
+            Arc::clone(&standings),
+        );
+        let identity = Some(own(&world.device("phone")));
+        let client = client_config(verifier.unwrap(), identity, world.time()).unwrap();
+        let (client, _) = connect(&Arc::new(client), &Arc::new(server));
+        assert!(client.is_ok());
+        standings.shown().pop().expect("it was shown").staple
+    };
+    let no_answer = NotTaken::Ocsp(OcspError::Response(ResponseError::Malformed));
+    assert_eq!(VERSIONS.map(stapled), [Some(no_answer), Some(no_answer)]);
+    resolver.staple(&world.p256.cert, None);
+    assert_eq!(VERSIONS.map(stapled), [None, None]);
 }
 
 /// A gateway with its CA, its records and its clock.

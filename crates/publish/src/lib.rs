@@ -19,4 +19,4 @@ mod testing;
 
 pub use listener::{BindError, Listener};
 pub use publication::{IssuerPublication, Publication, Records};
-pub use service::Service;
+pub use service::{OCSP_LIFETIME, Service};

@@ -252,7 +252,7 @@ const OCSP_REQUEST: &str = "application/ocsp-request";
 const OCSP_RESPONSE: &str = "application/ocsp-response";
 const NOTHING_HERE: &str = "nothing is published here; certificates name the addresses\n";
 /// How long an OCSP answer holds. Whoever has one believes it that long.
-const OCSP_LIFETIME: Duration = Duration::from_secs(3600);
+pub const OCSP_LIFETIME: Duration = Duration::from_secs(3600);
 /// How long anything is kept by caches in between, though it holds longer: what was revoked shall be known
 /// soon.
 const LONGEST_CACHED: Duration = Duration::from_secs(60);

@@ -3,16 +3,23 @@
 #![allow(dead_code, reason = "each test includes it and uses a part")]
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use interop::{Program, Subscriber, World};
+use pki::ocsp::{
+    CertId, CertIdHash, OcspAuthority, OcspRecords, OcspRequest, OcspSigner, OcspStatus, respond,
+};
 use pki::{
-    CertificateRequest, KeyType, LocalSigner, NewCa, PrivateKey, Profile, Publishing, Serial,
-    Signer, Timestamp, Validity, certificate_to_pem, issue,
+    CertificateId, CertificateRequest, CrlRequest, KeyType, LocalSigner, NewCa, PrivateKey,
+    Profile, Publishing, Revocation, RevocationReason, Serial, Signer, Timestamp, Validity,
+    certificate_to_pem, issue, sign_crl,
 };
 use store::{Actor, DeviceName, Holder, NewCertificate, Store, UserName};
 
@@ -64,7 +71,17 @@ impl Forger {
     }
 
     /// A certificate, valid between these seconds from now, and its key.
-    pub(crate) fn issue(&self, profile: Profile, (from, until): (i64, i64)) -> Pair {
+    pub(crate) fn issue(&self, profile: Profile, validity: (i64, i64)) -> Pair {
+        self.issue_naming(profile, validity, Publishing::default())
+    }
+
+    /// The same, which says where its standing is published.
+    pub(crate) fn issue_naming(
+        &self,
+        profile: Profile,
+        (from, until): (i64, i64),
+        publishing: Publishing,
+    ) -> Pair {
         let key = PrivateKey::generate(KeyType::P256).expect("a key");
         let validity = Validity { not_before: at(from), not_after: at(until) };
         let mut serial = [0; 16];
@@ -76,13 +93,78 @@ impl Forger {
             profile,
             public_key: key.public_key().clone(),
             validity,
-            publishing: Publishing::default(),
+            publishing,
         };
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let der = runtime.block_on(issue(&self.0, request)).expect("a certificate");
         let (certificate, key) = (certificate_to_pem(&der), key.to_pem().to_string());
         Pair { certificate, key, serial, validity, der: der.to_vec() }
     }
+}
+
+impl Forger {
+    /// The beginning of the CA's key identifier, as its addresses have it.
+    pub(crate) fn tag(&self) -> String {
+        self.0.ca().tag()
+    }
+
+    /// A CRL between these seconds from now that revokes these.
+    pub(crate) fn crl(&self, from: i64, until: i64, revoked: &[Serial]) -> Vec<u8> {
+        let revocation = Revocation { at: at(from), reason: RevocationReason::KeyCompromise };
+        let request = CrlRequest {
+            number: 1_000_000,
+            this_update: at(from),
+            next_update: at(until),
+            revoked: revoked.iter().map(|serial| (*serial, revocation)).collect(),
+        };
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(sign_crl(&self.0, request)).expect("a CRL").der().to_vec()
+    }
+
+    /// A `good` about this certificate, signed by one of this profile.
+    pub(crate) fn ocsp(&self, signer: Profile, about: &Pair) -> Vec<u8> {
+        let pair = self.issue(signer, (-3000, DAY));
+        let key = PrivateKey::from_pem(&pair.key).expect("a key");
+        let signer = OcspSigner::new(pair.der.into(), key).expect("they fit").into();
+        let ca = self.0.ca().clone();
+        let id = CertId::new(CertIdHash::Sha1, &ca, about.serial);
+        let request = OcspRequest::new(id, None).to_der();
+        let authority = OcspAuthority { ca, signer };
+        respond(&[authority], &AllGood, &request, now(), Duration::from_secs(3600)).der
+    }
+}
+
+/// Records that have nothing against anybody.
+struct AllGood;
+
+impl OcspRecords for AllGood {
+    fn ocsp_status(&self, _: &CertificateId) -> OcspStatus {
+        OcspStatus::Good
+    }
+}
+
+/// Writes a certificate into the records, as the gateway would. The gateway must be down.
+pub(crate) fn record(data: &Path, pair: &Pair, holder: Holder) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&data.join("handfast.db"), Arc::new(SystemClock));
+        let store = store.expect("the store opens");
+        let generation = store.ca_generation_list().await.expect("a list").pop();
+        let new = NewCertificate {
+            serial: pair.serial,
+            holder,
+            subject: format!("CN={}", pki::RESERVED_GATEWAY_NAME),
+            not_before: pair.validity.not_before,
+            not_after: pair.validity.not_after,
+            issued_by: generation.expect("a CA").id,
+            public_key: pki::KeyId::of_certificate(&pair.der.clone().into()).expect("a key"),
+            der: pair.der.clone(),
+            key: None,
+            supersedes_within: None,
+        };
+        store.certificate_record(&Actor::Gateway, new).await.expect("it is recorded");
+        store.close().await;
+    });
 }
 
 /// A certificate of a user's first device that runs out after so many seconds, issued with the gateway's
@@ -119,6 +201,11 @@ pub(crate) fn recorded(data: &Path, user: &str, seconds: i64) -> Pair {
 pub(crate) fn impostor(world: &World, alice: &Subscriber) -> Program {
     let profile = Profile::Server { names: vec!["impostor.example".into()] };
     let pair = Forger::with_the_key_of(&world.data()).issue(profile, (-3000, 30 * DAY));
+    posing(world, alice, &pair, 1194)
+}
+
+/// A stock server with this certificate, which poses as the gateway on its machine.
+pub(crate) fn posing(world: &World, alice: &Subscriber, pair: &Pair, port: u16) -> Program {
     let text = fs::read_to_string(alice.profile()).expect("a profile");
     let block = |name: &str| {
         let (open, close) = (format!("<{name}>"), format!("</{name}>\n"));
@@ -127,21 +214,84 @@ pub(crate) fn impostor(world: &World, alice: &Subscriber) -> Program {
     };
     let config = format!(
         "dev tun\ntls-server\nmode server\ntopology subnet\nserver 10.72.0.0 255.255.255.0\n\
-         port 1194\nproto udp\ndh none\nauth SHA256\nkey-direction 0\n{}{}\
+         port {port}\nproto udp\ndh none\nauth SHA256\nkey-direction 0\n{}{}\
          <cert>\n{}</cert>\n<key>\n{}</key>\n",
         block("ca"),
         block("tls-auth"),
         pair.certificate,
         pair.key
     );
-    let path = world.file("impostor.conf");
+    let path = world.file(&format!("impostor-{port}.conf"));
     fs::write(&path, config).expect("written");
     let mut command = Command::new("openvpn");
     command.arg("--config").arg(&path);
-    let log = world.file("impostor.log");
+    let log = world.file(&format!("impostor-{port}.log"));
     let mut server = Program::start(&world.gateway.netns, command, &log).expect("openvpn starts");
     assert!(server.says("Initialization Sequence", Duration::from_secs(10)), "{}", server.log());
     server
+}
+
+/// Revokes in the records. The gateway must be down.
+pub(crate) fn revoke(world: &World, which: impl Fn(&store::Certificate) -> bool) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&world.data().join("handfast.db"), Arc::new(SystemClock));
+        let store = store.expect("the store opens");
+        let all = store.certificate_list().await.expect("a list");
+        let mut some = false;
+        for certificate in all.iter().filter(|one| which(one)) {
+            let reason = RevocationReason::KeyCompromise;
+            let revoked = store.certificate_revoke(&Actor::Gateway, &certificate.id, reason).await;
+            revoked.expect("it is revoked");
+            some = true;
+        }
+        assert!(some, "there is one to revoke");
+        store.close().await;
+    });
+}
+
+/// Answers everybody with this, until it is dropped.
+pub(crate) struct Responder {
+    alive: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        // The port is free when it returns.
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Over HTTP, as an answer that is one.
+pub(crate) fn responder(world: &World, port: u16, body: Vec<u8>) -> Responder {
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+    answer.extend(body);
+    raw_responder(world, port, answer)
+}
+
+/// With these octets, whatever was asked.
+pub(crate) fn raw_responder(world: &World, port: u16, answer: Vec<u8>) -> Responder {
+    let (alive, dropped) = mpsc::channel::<()>();
+    let listen = move || {
+        let listener = TcpListener::bind(("203.0.113.2", port)).expect("a listener");
+        listener.set_nonblocking(true).expect("a listener");
+        while dropped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            let Ok((mut stream, _)) = listener.accept() else {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            };
+            let _ = stream.set_nonblocking(false);
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(&answer);
+        }
+    };
+    let thread = world.gateway.netns.spawn_thread("responder", listen).expect("a thread");
+    std::thread::sleep(Duration::from_millis(50));
+    Responder { alive: Some(alive), thread: Some(thread) }
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -172,6 +172,7 @@ impl Lab {
             mssfix_df: 0,
             nice: 0,
             ping_restart: Duration::from_secs(120),
+            holds_data: false,
         };
         let client = Client::start(vec![near], link, self.udp, settings, Arc::new(SystemClock));
         (client.expect("a client"), far)

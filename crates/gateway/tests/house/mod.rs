@@ -214,6 +214,7 @@ impl House {
             mssfix_df: 0,
             nice: 0,
             ping_restart: Duration::from_secs(120),
+            holds_data: false,
         };
         let client = Client::start(vec![Arc::new(near)], link, server, settings, clock);
         let client = client.expect("a client");

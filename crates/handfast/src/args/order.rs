@@ -10,6 +10,7 @@ use admin::failure::{Failure, FailureKind};
 use admin::names::DeviceName;
 use admin::request::{HistoryQuery, KickTarget, Request};
 use clap_complete::Shell;
+use client::Revocation;
 use clock::Timestamp;
 use gateway::FirstStart;
 use gateway::config::{Listen, Net, PublicName};
@@ -18,7 +19,7 @@ use load::PacketSettings;
 use names::{NameError, RevocationReason, UserName};
 
 use super::place::{Place, SYSTEM_FOLDER};
-use super::typed::{self, Command, FormWord, Os, Reason, Typed};
+use super::typed::{self, Command, FormWord, Os, Reason, RevocationWord, Typed};
 
 /// One order.
 #[derive(Debug, PartialEq, Eq)]
@@ -127,6 +128,8 @@ pub(crate) struct ConnectOrder {
     pub(crate) state: Option<PathBuf>,
     /// Whether each line begins with the time.
     pub(crate) timestamps: bool,
+    /// What is done about a server's certificate that may have been revoked.
+    pub(crate) revocation: Revocation,
 }
 
 /// Whose changes are undone, by where they are recorded.
@@ -181,8 +184,13 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Up(up) => Action::Up { first: first_start(up.first)?, state: up.state },
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
         Command::Connect(connect) => {
-            let typed::Connect { profile, state, timestamps } = connect;
-            Action::Connect(ConnectOrder { profile, state, timestamps })
+            let typed::Connect { profile, state, timestamps, revocation } = connect;
+            let revocation = match revocation {
+                RevocationWord::Require => Revocation::Require,
+                RevocationWord::Prefer => Revocation::Prefer,
+                RevocationWord::Off => Revocation::Off,
+            };
+            Action::Connect(ConnectOrder { profile, state, timestamps, revocation })
         }
         Command::ConnectGuard(guard) => {
             let typed::ConnectGuard { state, dns_backup } = guard;

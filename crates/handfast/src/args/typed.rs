@@ -143,6 +143,19 @@ pub(crate) struct Connect {
     /// Begin each line with the time
     #[arg(long)]
     pub(crate) timestamps: bool,
+    /// Whether the server's CA has to say that its certificate still holds
+    #[arg(long, value_enum, default_value_t = RevocationWord::Require)]
+    pub(crate) revocation: RevocationWord,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RevocationWord {
+    /// Wherever the certificate names an address for that
+    Require,
+    /// The same, but go on with a warning where nobody answers
+    Prefer,
+    /// Don't look
+    Off,
 }
 
 #[derive(Debug, Args)]

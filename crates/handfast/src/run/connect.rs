@@ -30,14 +30,16 @@ async fn connect(options: ConnectOrder) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let profile =
         Profile::load(&options.profile, &*clock).map_err(|e| failure(&ClientError::from(e)))?;
-    let settings = match options.state {
+    let mut settings = match options.state {
         None => ConnectSettings::new(profile, clock),
         // The usual places are not even made then.
         Some(state) => {
             let dns_backup = state.join("resolv.conf.backup");
-            ConnectSettings { profile, state, dns_backup, set_dns: true, clock }
+            let revocation = options.revocation;
+            ConnectSettings { profile, state, dns_backup, set_dns: true, revocation, clock }
         }
     };
+    settings.revocation = options.revocation;
     let guard = Guard::start(&settings.state, &settings.dns_backup);
     let deaf = |error: std::io::Error| {
         Failure::new(FailureKind::Environment, "signals cannot be heard").caused_by(&error)

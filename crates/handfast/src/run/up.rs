@@ -57,8 +57,9 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     let data = DataDir::new(options.data);
     let is_first = !data.config().exists();
     let gateway = Arc::new(Gateway::start(data.clone(), clock, options.first).await?);
-    let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
+    // First, so that no client comes before there is something to staple.
     let published = publishing::open(&gateway).await;
+    let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
     gateway.run().await?;
     let commands = bind(&data)?.map(|control| tokio::spawn(control.serve(Arc::clone(&gateway))));
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();

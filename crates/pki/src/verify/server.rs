@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::leaf::{Leaf, LeafName};
 use super::path::{AnchorError, Anchors, Presented};
+use crate::standing::Standings;
 use crate::{CaCertificate, Crl, Purpose, Refusal, Timestamp, moment};
 
 /// Which server is the right one, as `verify-x509-name` says it.
@@ -55,6 +56,7 @@ pub struct ServerNameVerifier {
     anchors: Anchors,
     rule: NameRule,
     crl: Option<Crl>,
+    standings: Option<Arc<Standings>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -62,6 +64,17 @@ impl ServerNameVerifier {
     /// A verifier that trusts these CAs and wants a server that fits the rule.
     pub fn new(cas: &[CertificateDer<'_>], rule: NameRule) -> Result<Arc<Self>, AnchorError> {
         Ok(Arc::new(Self::build(cas, rule, None)?))
+    }
+
+    /// The same, and by these standings the server's certificate must not be revoked. Where they know nothing of
+    /// it and nothing is stapled, the handshake passes, and what was shown is for whoever drives them to settle.
+    pub fn with_standings(
+        cas: &[CertificateDer<'_>],
+        rule: NameRule,
+        standings: Arc<Standings>,
+    ) -> Result<Arc<Self>, AnchorError> {
+        let standings = Some(standings);
+        Ok(Arc::new(Self { standings, ..Self::build(cas, rule, None)? }))
     }
 
     /// The same, and the server must not be on this list, which one of the CAs has to have signed.
@@ -87,7 +100,7 @@ impl ServerNameVerifier {
         crl: Option<Crl>,
     ) -> Result<Self, AnchorError> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Ok(Self { anchors: Anchors::new(cas)?, rule, crl, algorithms })
+        Ok(Self { anchors: Anchors::new(cas)?, rule, crl, standings: None, algorithms })
     }
 
     /// What the handshake checks, to be asked once more at any later moment.
@@ -122,10 +135,18 @@ impl ServerCertVerifier for ServerNameVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.check(end_entity, intermediates, now)?;
+        if let Some(standings) = &self.standings {
+            standings.show(
+                end_entity,
+                intermediates,
+                ocsp_response,
+                moment::from_unix_time(now),
+            )?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 

@@ -1,0 +1,126 @@
+//! What CAs said, kept from one run to the next: as files of this user alone in the state folder, bounded in
+//! number and size.
+//!
+//! They are as they came from the CA, and checked anew when they are read: whoever can write them can at most
+//! have the CA asked again. A folder that can't be written to costs the same.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use ask::LONGEST_CRL;
+use clock::Timestamp;
+use pki::ocsp::LONGEST_RESPONSE;
+use pki::standing::{NotTaken, Said, Standings};
+use pki::{CertificateId, IssuerId, Serial};
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Kept(PathBuf);
+
+impl Kept {
+    pub(super) fn in_state(state: &Path) -> Self {
+        Self(state.join(FOLDER))
+    }
+
+    /// Tells the standings what is there. What does not count any more is removed; what other CAs said is for
+    /// other profiles.
+    pub(super) fn recall(&self, standings: &Standings, now: Timestamp) {
+        for (path, _) in self.files() {
+            let recalled = match read(&path) {
+                Ok(said) => standings.recall(&said, now),
+                Err(_) => Err(NotTaken::Unknown),
+            };
+            match recalled {
+                Ok(()) | Err(NotTaken::NoIssuer | NotTaken::Older { .. }) => {}
+                Err(_) => remove(&path),
+            }
+        }
+        // It was read from where it is kept.
+        standings.news();
+    }
+
+    /// Keeps this, in the place of what was said of the same before.
+    pub(super) fn keep(&self, news: &[Said]) {
+        if news.is_empty() {
+            return;
+        }
+        for said in news {
+            if let Err(error) = self.write(said) {
+                tracing::debug!(%error, "what a CA said is not kept");
+            }
+        }
+        self.forget_the_oldest();
+    }
+
+    fn write(&self, said: &Said) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        let (name, der) = match said {
+            Said::Ocsp { id, der } => (format!("{}-{}.{OCSP}", id.issuer, id.serial), der),
+            Said::Crl { issuer, der } => (format!("{issuer}.{CRL}"), der),
+        };
+        let next = self.0.join(format!(".next-{}", std::process::id()));
+        // Left by one that was killed, or put there by somebody else.
+        remove(&next);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+        file.write_all(der)?;
+        fs::rename(&next, self.0.join(name))
+    }
+
+    fn forget_the_oldest(&self) {
+        let mut files = self.files();
+        files.sort_by_key(|(_, written)| *written);
+        let many = files.len().saturating_sub(MOST_FILES);
+        files.iter().take(many).for_each(|(path, _)| remove(path));
+    }
+
+    fn files(&self) -> Vec<(PathBuf, SystemTime)> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let files = entries.filter_map(|entry| {
+            let written = entry.metadata().ok().filter(|data| data.is_file())?.modified().ok()?;
+            Some((entry.path(), written))
+        });
+        files.take(MOST_FILES * 2).collect()
+    }
+}
+
+fn read(path: &Path) -> io::Result<Said> {
+    let no_name = || io::Error::from(io::ErrorKind::InvalidInput);
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(no_name)?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some(OCSP) => {
+            let (issuer, serial) = stem.split_once('-').ok_or_else(no_name)?;
+            let serial = serial.parse::<Serial>().map_err(|_| no_name())?;
+            let id = CertificateId { issuer: issuer_id(issuer).ok_or_else(no_name)?, serial };
+            Ok(Said::Ocsp { id, der: octets(path, LONGEST_RESPONSE)? })
+        }
+        Some(CRL) => {
+            let issuer = issuer_id(stem).ok_or_else(no_name)?;
+            Ok(Said::Crl { issuer, der: octets(path, LONGEST_CRL)? })
+        }
+        _ => Err(no_name()),
+    }
+}
+
+fn issuer_id(text: &str) -> Option<IssuerId> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
+}
+
+fn octets(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(most as u64).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+fn remove(path: &Path) {
+    // What stays is looked at again next time.
+    let _ = fs::remove_file(path);
+}
+
+/// Beside the records of running clients, which look at no name that begins with a dot.
+const FOLDER: &str = ".answers";
+const OCSP: &str = "ocsp";
+const CRL: &str = "crl";
+const MOST_FILES: usize = 64;
