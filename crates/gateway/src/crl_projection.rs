@@ -27,7 +27,7 @@ impl CrlProjection {
         view: CurrentView,
         projections: &Projections,
     ) -> Result<Self, AuthorityError> {
-        let projection = projections.register(NAME);
+        let projection = projections.register_behind(NAME);
         let (looks, asked) = mpsc::channel(1);
         // Before the first look, so that nothing comes between the two unseen.
         let revisions = view.revisions();
@@ -85,9 +85,12 @@ impl Follower {
             let present = self.present();
             if !asked_to && !self.lacks_some() {
                 self.projection.passed(present, []);
-            } else if let Err(error) = self.catch_up().await {
-                // Whoever waits is told; and it is tried again at the next look.
-                tracing::error!(%error, "the CRL could not be signed; it is tried again");
+            } else {
+                self.projection.turn(present).await;
+                if let Err(error) = self.catch_up().await {
+                    // Whoever waits is told; and it is tried again at the next look.
+                    tracing::error!(%error, "the CRL could not be signed; it is tried again");
+                }
             }
             if let Some(done) = done {
                 let _ = done.send(());

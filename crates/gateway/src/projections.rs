@@ -8,6 +8,10 @@
 //! 4. when that is done, [`Projection::passed`] with the view's revision; where it can't be,
 //!    [`Projection::failed`], and try again later.
 //!
+//! What only shows others what happened, as a CRL does, registers behind those that take rights back
+//! ([`Projections::register_behind`]) and gives way to them ([`Projection::turn`]): a signature is milliseconds of
+//! arithmetic, beside which the thread that closes sessions would wait for a core.
+//!
 //! A command that changes something takes a [`Mark`] before its commit and waits with
 //! [`Projections::wait`] for all of them to pass its revision. Invariant: a projection passes a revision
 //! only after all that the revision demands is in force. It may be more than that, as the view may be
@@ -21,7 +25,7 @@ use std::time::Duration;
 use engine::Revision;
 use pki::CertificateId;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// All projections, and how far they have come.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +87,17 @@ pub struct Missing {
 #[derive(Debug)]
 struct Registered {
     name: Name,
+    rank: Rank,
     progress: watch::Receiver<Progress>,
+}
+
+/// Whose effects come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    /// They take rights back.
+    First,
+    /// They show it.
+    Behind,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -94,10 +108,19 @@ struct Progress {
 }
 
 impl Projections {
-    /// A projection of this name.
+    /// A projection of this name that takes rights back.
     pub fn register(&self, name: Name) -> Projection {
+        self.register_as(Rank::First, name)
+    }
+
+    /// One that shows others what happened, and waits for its [`Projection::turn`].
+    pub fn register_behind(&self, name: Name) -> Projection {
+        self.register_as(Rank::Behind, name)
+    }
+
+    fn register_as(&self, rank: Rank, name: Name) -> Projection {
         let (progress, receiver) = watch::channel(Progress::default());
-        locked(&self.0.registered).push(Registered { name, progress: receiver });
+        locked(&self.0.registered).push(Registered { name, rank, progress: receiver });
         Projection { progress, shared: Arc::clone(&self.0) }
     }
 
@@ -140,6 +163,15 @@ impl Projections {
     }
 }
 
+impl Shared {
+    /// How far those have come that take rights back. Copied out, so that no lock is held while waiting.
+    fn first(&self) -> Vec<watch::Receiver<Progress>> {
+        let registered = locked(&self.registered);
+        let first = registered.iter().filter(|one| one.rank == Rank::First);
+        first.map(|one| one.progress.clone()).collect()
+    }
+}
+
 impl Projection {
     /// Everything that `revision` demands is in force; `closed` was closed for it.
     pub fn passed(&self, revision: Revision, closed: impl IntoIterator<Item = CertificateId>) {
@@ -154,6 +186,20 @@ impl Projection {
             progress.through = progress.through.max(revision);
             forward
         });
+    }
+
+    /// Waits until those that take rights back have come to `revision`, and for one that hangs no longer than
+    /// a moment: whoever changed something is told of it.
+    pub async fn turn(&self, revision: Revision) {
+        let all = async {
+            for mut progress in self.shared.first() {
+                let settled =
+                    |p: &Progress| p.through >= revision || p.fault_at(revision).is_some();
+                // One that has ended keeps nobody waiting.
+                let _ = progress.wait_for(settled).await;
+            }
+        };
+        let _ = timeout(MOMENT, all).await;
     }
 
     /// What `revision` demands could not be brought about.
@@ -196,6 +242,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 const BROKEN: &str = "internal error: what does it has ended; restart the gateway";
+/// How long what is shown gives way: a sweep of all sessions takes a few milliseconds.
+const MOMENT: Duration = Duration::from_millis(250);
 /// Closed sessions remembered for commands that ask how many there were.
 const REMEMBERED: usize = 4096;
 
@@ -239,6 +287,25 @@ mod tests {
             projections.wait(Revision::new(1), projections.mark(), Duration::from_secs(2)).await;
         let said: Vec<_> = outcome.missing.iter().map(ToString::to_string).collect();
         assert_eq!(said, ["sessions did not close within 2 s"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_shows_a_change_waits_until_rights_are_taken_back_and_not_for_ever() {
+        let projections = Projections::default();
+        let sessions = projections.register(SESSIONS);
+        let [shown, _other] = [(); 2].map(|()| projections.register_behind(SESSIONS));
+        let turn = tokio::spawn(async move {
+            shown.turn(Revision::new(4)).await;
+            (Instant::now(), shown)
+        });
+        tokio::time::sleep(MOMENT / 2).await;
+        assert!(!turn.is_finished(), "sessions may be open");
+        let closed_at = Instant::now();
+        sessions.passed(Revision::new(4), []);
+        let (turn, shown) = turn.await.expect("no panic");
+        assert_eq!(turn, closed_at, "it waits for nobody of its own rank");
+        shown.turn(Revision::new(5)).await;
+        assert_eq!(Instant::now(), closed_at + MOMENT, "though the sessions hang");
     }
 
     #[tokio::test]

@@ -55,7 +55,7 @@ pub async fn open(gateway: &Gateway) -> Publishing {
         service: Arc::clone(&service),
         stapler: Stapler::new(at.authority.resolver()),
         records,
-        projection: at.projections.register(NAME),
+        projection: at.projections.register_behind(NAME),
         shown: BTreeMap::new(),
     };
     follower.look().await;
@@ -141,6 +141,7 @@ impl Follower {
     /// Publishes what is not shown yet.
     async fn look(&mut self) {
         let present = self.view.snapshot().through().revision();
+        self.projection.turn(present).await;
         match self.catch_up().await {
             Ok(()) => self.projection.passed(present, []),
             Err(error) => {
