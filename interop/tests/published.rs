@@ -14,6 +14,17 @@ fn openssl_asks_where_the_certificate_says_and_hears_of_a_revocation_within_a_se
     let good = asker.ocsp("-nonce");
     assert!(good.contains("Response verify OK") && good.contains("vpn.crt: good"), "{good}");
 
+    let disabled = world.handfast(&["user", "disable", "alice"]);
+    assert!(disabled.contains("1 certificate put on hold"), "{disabled}");
+    println!("FIGURE {}", disabled.lines().nth(1).unwrap_or_default());
+    let held = asker.ocsp("-no_nonce");
+    assert!(held.contains("vpn.crt: revoked") && held.contains("certificateHold"), "{held}");
+    assert!(asker.lists(&alice), "the CRL over HTTP lacks the hold");
+    world.handfast(&["user", "enable", "alice"]);
+    let good = asker.ocsp("-nonce");
+    assert!(good.contains("vpn.crt: good"), "{good}");
+    assert!(!asker.lists(&alice), "the CRL over HTTP has the hold still");
+
     world.handfast(&["device", "revoke", "alice/default", "--reason", "key-compromise"]);
     let revoked = Instant::now();
     let said = asker.ocsp("-no_nonce");

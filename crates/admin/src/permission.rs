@@ -40,6 +40,8 @@ impl Permission {
             | Request::UserShow { .. }
             | Request::DeviceList { .. }
             | Request::DeviceShow { .. }
+            | Request::CertList
+            | Request::CertShow { .. }
             | Request::CrlShow
             | Request::CaShow
             | Request::Status
@@ -56,6 +58,9 @@ impl Permission {
             | Request::DeviceAdd { .. }
             | Request::DeviceRenew { .. }
             | Request::DeviceRevoke { .. }
+            | Request::CertIssue { .. }
+            | Request::CertRenew { .. }
+            | Request::CertRevoke { .. }
             | Request::ConfigSet { .. }
             | Request::Reload
             | Request::DeviceDisable { .. }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clock::Timestamp;
-use names::{RevocationReason, UserName};
+use names::{CertificateName, RevocationReason, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::names::DeviceName;
@@ -48,6 +48,29 @@ pub enum Request {
     /// What the device's profiles are made of. Makes key and certificate where there is none yet,
     /// or with `renew` new ones. Answer: `Profile`.
     ProfileMaterial { device: DeviceName, renew: bool },
+    /// Issue a certificate under a name, to a server or to whatever else is no device, for the key in this CSR.
+    /// Answer: `Named`.
+    CertIssue {
+        /// The name, a server's first host name.
+        name: CertificateName,
+        /// What for.
+        usage: CertificateUsage,
+        /// Further host names and addresses of a server.
+        hosts: Vec<String>,
+        /// How long it lives; as the settings say where nothing is said.
+        days: Option<u32>,
+        /// The key.
+        csr_pem: String,
+    },
+    /// All names that have certificates. Answer: `NamedList`.
+    CertList,
+    /// One of them with its certificates. Answer: `Named`.
+    CertShow { name: CertificateName },
+    /// Issue a certificate like the present one for the key in this CSR; the present one is revoked some days
+    /// later. Answer: `Named`.
+    CertRenew { name: CertificateName, csr_pem: String },
+    /// Revoke every valid certificate that this name has. Answer: `Changed`.
+    CertRevoke { name: CertificateName, reason: RevocationReason },
     /// The present CRL. Answer: `Crl`.
     CrlShow,
     /// The CA. Answer: `Ca`.
@@ -101,6 +124,16 @@ pub struct HistoryQuery {
     pub address: Option<(IpAddr, Timestamp)>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// What a certificate under a name is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateUsage {
+    /// To be reached.
+    Server,
+    /// To reach others.
+    Client,
 }
 
 /// Whose sessions a kick closes.

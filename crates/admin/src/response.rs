@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use clock::Timestamp;
-use names::{RevocationReason, UserName};
+use names::{CertificateName, RevocationReason, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metric;
 use crate::names::DeviceName;
+use crate::request::CertificateUsage;
 use crate::secret::SecretText;
 use crate::transport::Transport;
 
@@ -26,6 +27,10 @@ pub enum Response {
     Devices(Vec<Device>),
     /// One device.
     Device(DeviceDetail),
+    /// Names that have certificates, for a listing.
+    NamedList(Vec<Named>),
+    /// One of them.
+    Named(NamedDetail),
     /// A change and its effects.
     Changed(Changed),
     /// What profiles are made of.
@@ -197,6 +202,11 @@ pub enum CertificateState {
     },
     /// Run out.
     Expired,
+    /// Suspended with its device or user; good again once both are enabled.
+    OnHold {
+        /// Since when.
+        at: Timestamp,
+    },
     /// Revoked.
     Revoked {
         /// When.
@@ -204,6 +214,33 @@ pub enum CertificateState {
         /// Why.
         reason: RevocationReason,
     },
+}
+
+/// A server, or whatever else is no device and has certificates, in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its name.
+    pub name: CertificateName,
+    /// What its certificate is good for.
+    pub usage: CertificateUsage,
+    /// Host names and addresses in it.
+    pub hosts: Vec<String>,
+    /// Serial of the certificate in use.
+    pub serial: String,
+    /// Where that one stands.
+    pub state: CertificateState,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// The same with all its certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedDetail {
+    /// What a listing has.
+    #[serde(flatten)]
+    pub named: Named,
+    /// All its certificates, the newest first.
+    pub certificates: Vec<Certificate>,
 }
 
 /// A change that is committed, and what it did on this machine.
@@ -215,15 +252,33 @@ pub struct Changed {
     pub at: Option<Timestamp>,
     /// Serials that were revoked by it.
     pub revoked: Vec<String>,
+    /// Serials that it put on hold.
+    #[serde(default)]
+    pub on_hold: Vec<String>,
+    /// Serials whose hold it lifted.
+    #[serde(default)]
+    pub off_hold: Vec<String>,
     /// How many sessions it closed.
     pub sessions_closed: u32,
     /// The number of the CRL that shows it.
     pub crl_number: Option<u64>,
+    /// Effects that are in force, each with how long after the commit it was.
+    #[serde(default)]
+    pub effects: Vec<Effect>,
     /// Effects that are still missing, one sentence each; empty when all is done.
     pub pending: Vec<String>,
     /// Why the disk does not have it yet, though it is in force; nothing where the disk has it.
     #[serde(default)]
     pub held: Option<String>,
+}
+
+/// Something that followed the records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// What: `crl`, `published`, `vpn_sessions` and so on.
+    pub of: String,
+    /// How long after the commit it was in force, in milliseconds.
+    pub after_ms: u64,
 }
 
 /// What a device's profiles are made of.
@@ -363,6 +418,9 @@ pub struct Status {
     pub ca_expires_at: Timestamp,
     /// When the gateway's own certificates end (the earlier one).
     pub server_expires_at: Timestamp,
+    /// How long after their commits the effects of changes were in force, since the start.
+    #[serde(default)]
+    pub effects: BTreeMap<String, EffectDelay>,
     /// The CRL's number.
     pub crl_number: u64,
     /// When the CRL was signed.
@@ -390,6 +448,17 @@ pub struct Status {
     pub figures: Vec<Metric>,
     /// What the operator should know, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// How long an effect of changes took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectDelay {
+    /// How often it was measured.
+    pub measured: u64,
+    /// The last time, in milliseconds.
+    pub last_ms: u64,
+    /// The longest time, in milliseconds.
+    pub worst_ms: u64,
 }
 
 /// A refused connection.

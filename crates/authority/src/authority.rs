@@ -12,13 +12,14 @@ use arc_swap::ArcSwap;
 use clock::Clock;
 use pki::ocsp::OcspSigner;
 use pki::{Csr, DualResolver, Profile, Timestamp, dual_resolver};
-use store::{Actor, CaGenerationId, CertificateId, DeviceId, Holder, Refused, Store};
+use store::{Actor, CaGenerationId, CertificateId, Holder, Refused, Store};
 use tokio::sync::{MutexGuard, Notify};
 use zeroize::Zeroizing;
 
 use crate::error::AuthorityError;
 use crate::issuance::{Issuance, IssueRequest, generate};
 use crate::issuer::{Issuer, Issuers, Signs};
+use crate::named::NamedRequest;
 use crate::server_certificates::ServerCertificates;
 use crate::settings::Settings;
 use crate::start::{self, NewIssuer};
@@ -187,20 +188,27 @@ impl Authority {
         Ok(Issued { certificate, key })
     }
 
-    /// Reads and checks a request for a certificate of this device, or of one that is to be added: it is
-    /// signed by its key, and the key is nobody else's.
-    pub async fn read_csr(
+    /// Issues a server its certificate, or whatever else is no device. `supersedes_within`: the former ones
+    /// are revoked after so long.
+    pub async fn issue_named(
         &self,
-        pem: &str,
-        device: Option<DeviceId>,
-    ) -> Result<Csr, AuthorityError> {
+        actor: &Actor,
+        request: NamedRequest,
+        supersedes_within: Option<Duration>,
+    ) -> Result<store::Certificate, AuthorityError> {
+        self.issuance.issue_named(actor, request, supersedes_within).await
+    }
+
+    /// Reads and checks a request for a certificate of this holder, or of a device that is to be added: it is
+    /// signed by its key, and the key is nobody else's.
+    pub async fn read_csr(&self, pem: &str, holder: Option<Holder>) -> Result<Csr, AuthorityError> {
         let csr = Csr::from_pem(pem)?;
         let of_a_ca = |issuer: &Arc<Issuer>| issuer.certificate().spki() == csr.public_key().spki();
         if self.issuers().all().iter().any(of_a_ca) {
             let refused = Refused::KeyOfAnother { whose: "the CA".to_owned() };
             return Err(AuthorityError::Store(refused.into()));
         }
-        self.issuance.store.key_check(csr.public_key().id(), device).await?;
+        self.issuance.store.key_check(csr.public_key().id(), holder).await?;
         Ok(csr)
     }
 

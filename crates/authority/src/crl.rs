@@ -1,10 +1,13 @@
-//! The CRLs, one of each issuer: signed anew at every revocation and at half their life, without anyone
-//! asking.
+//! The CRLs, one of each issuer: signed anew at every revocation, at every hold and its end, and at half their
+//! life, without anyone asking.
+//!
+//! Whether one is due is told by what it lists: a hold that was lifted leaves no trace in the records.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pki::CrlRequest;
-use store::{Actor, Crl, EventId, NewCrl, Revocation};
+use pki::{CrlRequest, Revocation, RevocationReason, Serial};
+use store::{Actor, EventId, Listed, NewCrl};
 
 use crate::error::AuthorityError;
 use crate::issuance::{DAY, Issuance};
@@ -30,27 +33,34 @@ impl Issuance {
     async fn crl_catch_up(&self, issuer: &Issuer) -> Result<(), AuthorityError> {
         let generation = issuer.generation().id;
         let latest = self.store.crl_latest(generation).await?;
-        let (revocations, through) = self.store.revocation_list(generation).await?;
-        match latest {
-            Some(crl) if complete(&crl, &revocations) && !self.is_due(&crl) => Ok(()),
-            latest => {
-                let number = latest.map_or(1, |crl| crl.number + 1);
-                self.sign_crl(issuer, number, &revocations, through).await
-            }
+        let Listed { revocations, holds, through } = self.store.listed(generation).await?;
+        let revoked = revocations
+            .iter()
+            .map(|r| (r.id.serial, Revocation { at: r.at, reason: r.reason }))
+            .chain(holds.iter().map(|hold| (hold.id.serial, on_hold(hold))))
+            .collect();
+        if let Some(crl) = &latest
+            && let Ok(crl) = pki::Crl::from_der(&crl.der)
+            && *crl.revoked() == revoked
+            && !crl.is_due(self.now())
+        {
+            return Ok(());
         }
+        let number = latest.map_or(1, |crl| crl.number + 1);
+        self.sign_crl(issuer, number, revoked, through).await
     }
 
     async fn sign_crl(
         &self,
         issuer: &Issuer,
         number: u64,
-        revocations: &[Revocation],
+        revoked: BTreeMap<Serial, Revocation>,
         through: EventId,
     ) -> Result<(), AuthorityError> {
         let this_update = self.now();
         let days = u64::from(self.settings.load().crl_days);
         let next_update = this_update.after(Duration::from_secs(days * DAY));
-        let revoked = revocations.iter().map(|r| (r.id.serial, entry(r))).collect();
+        let listed = revoked.len();
         let request = CrlRequest { number, this_update, next_update, revoked };
         let crl = pki::sign_crl(&**issuer.signer()?, request).await?;
         let new = NewCrl {
@@ -63,22 +73,11 @@ impl Issuance {
         };
         self.store.crl_record(&Actor::Gateway, new).await?;
         let of = &issuer.generation().subject;
-        tracing::info!(of, number, revoked = revocations.len(), "CRL signed");
+        tracing::info!(of, number, revoked = listed, "CRL signed");
         Ok(())
     }
-
-    /// Half its life is over, or it is dated into a future that a wrong clock believed in.
-    fn is_due(&self, crl: &Crl) -> bool {
-        let now = self.now();
-        let half = crl.next_update.since(crl.this_update) / 2;
-        now >= crl.this_update.after(half) || now < crl.this_update
-    }
 }
 
-fn complete(crl: &Crl, revocations: &[Revocation]) -> bool {
-    revocations.iter().all(|revocation| revocation.event <= crl.through)
-}
-
-fn entry(revocation: &Revocation) -> pki::Revocation {
-    pki::Revocation { at: revocation.at, reason: revocation.reason }
+fn on_hold(hold: &store::Hold) -> Revocation {
+    Revocation { at: hold.at, reason: RevocationReason::CertificateHold }
 }

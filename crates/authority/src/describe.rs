@@ -38,8 +38,15 @@ pub(crate) fn key_type(der: &[u8]) -> String {
     }
 }
 
+/// Whether a certificate is one for servers, by its extended key usage.
+pub fn is_for_servers(der: &[u8]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
+    let usage = certificate.extended_key_usage();
+    usage.is_ok_and(|usage| usage.is_some_and(|usage| usage.value.server_auth))
+}
+
 /// The alternative names of a certificate, DNS names in lower case, addresses as text.
-pub(crate) fn alternative_names(der: &[u8]) -> BTreeSet<String> {
+pub fn alternative_names(der: &[u8]) -> BTreeSet<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return BTreeSet::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return BTreeSet::new() };
     let text = |name: &GeneralName<'_>| match name {

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
+use crate::not_in_profile::NotInProfile;
+
 /// Nothing was handed out; what was recorded stays recorded.
 #[derive(Debug)]
 pub enum AuthorityError {
@@ -16,6 +18,8 @@ pub enum AuthorityError {
     Csr(pki::CsrError),
     /// A CRL that was recorded can't be read.
     Crl(pki::CrlError),
+    /// The settings allow no such certificate.
+    Profile(NotInProfile),
     /// The signer refused.
     Sign(pki::SignError),
     /// A certificate of ours and its key don't belong together.
@@ -55,6 +59,7 @@ impl Display for AuthorityError {
             Self::Key(error) => error.fmt(f),
             Self::Csr(error) => error.fmt(f),
             Self::Crl(error) => write!(f, "the recorded CRL: {error}"),
+            Self::Profile(error) => error.fmt(f),
             Self::Sign(error) => error.fmt(f),
             Self::Identity(error) => write!(f, "the gateway's own certificate: {error}"),
             Self::KeyMissing { name } => {
@@ -84,7 +89,8 @@ impl Error for AuthorityError {
             Self::Crl(error) => error.source(),
             Self::Sign(error) => error.source(),
             Self::Identity(error) => error.source(),
-            Self::KeyMissing { .. }
+            Self::Profile(_)
+            | Self::KeyMissing { .. }
             | Self::Waiting
             | Self::UnknownIssuer(_)
             | Self::NoIssuer
@@ -109,6 +115,7 @@ from!(
     Key(pki::KeyError),
     Csr(pki::CsrError),
     Crl(pki::CrlError),
+    Profile(NotInProfile),
     Sign(pki::SignError),
     Identity(pki::IdentityError)
 );

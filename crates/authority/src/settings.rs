@@ -2,6 +2,17 @@
 
 use pki::KeyType;
 
+/// What may be certified under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedProfile {
+    /// How long such a certificate lives at most, and where nothing else is asked for.
+    pub days: u32,
+    /// Kinds of key: `rsa`, `p256`, `p384`, `ed25519`.
+    pub keys: Vec<String>,
+    /// Domains and addresses that servers' names have to be, or be below; any, where there are none.
+    pub domains: Vec<String>,
+}
+
 /// How certificates are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -21,4 +32,6 @@ pub struct Settings {
     pub device_key: KeyType,
     /// How long a device's certificate lives.
     pub device_days: u32,
+    /// What the certificates of servers look like, and of whatever else is no device.
+    pub named: NamedProfile,
 }

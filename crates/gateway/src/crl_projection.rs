@@ -62,7 +62,7 @@ struct Follower {
     authority: Arc<Authority>,
     view: CurrentView,
     projection: Projection,
-    /// Up to here all revocations are on the CRL.
+    /// Up to here the CRL says all that it has to.
     looked: Revision,
 }
 
@@ -98,9 +98,9 @@ impl Follower {
         }
     }
 
-    /// Whether something was withdrawn that the CRL was not compared with.
+    /// Whether a standing changed that the CRL was not compared with.
     fn lacks_some(&self) -> bool {
-        self.view.snapshot().withdrawn().revision() > self.looked
+        self.view.snapshot().standing_changed().revision() > self.looked
     }
 
     async fn catch_up(&mut self) -> Result<(), AuthorityError> {
@@ -123,6 +123,7 @@ impl Follower {
     }
 }
 
-const NAME: Name = Name { of: "the CRL", lack: "could not be signed" };
+const NAME: Name =
+    Name { code: "crl", of: "the CRL", lack: "could not be signed", follows_the_crl: false };
 /// A wall clock may be set, so that no timer can wait for half the CRL's life.
 const LOOK: Duration = Duration::from_secs(60);

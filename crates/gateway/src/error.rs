@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use admin::names::DeviceName;
 use authority::AuthorityError;
 use clock::Timestamp;
-use names::RevocationReason;
+use names::{CertificateName, RevocationReason};
 use pki::AnchorError;
 use store::{LockError, OpenError, StoreError};
 use vpn::VpnError;
@@ -99,6 +99,13 @@ pub enum GatewayError {
         /// When.
         at: Timestamp,
     },
+    /// The name has a certificate that holds.
+    NameHasCertificate {
+        /// Which.
+        name: CertificateName,
+        /// Until when.
+        until: Timestamp,
+    },
     /// Profiles would point nowhere.
     NoPublicName {
         /// The settings.
@@ -149,6 +156,9 @@ impl Display for GatewayError {
             Self::Expired { device, at } => {
                 write!(f, "the certificate of {device} expired on {}", at.date())
             }
+            Self::NameHasCertificate { name, until } => {
+                write!(f, "{name} has a certificate that holds until {}", until.date())
+            }
             Self::NoPublicName { .. } => {
                 f.write_str("profiles would point nowhere: public.names is empty")
             }
@@ -181,6 +191,7 @@ impl Error for GatewayError {
             | Self::Disabled { .. }
             | Self::Revoked { .. }
             | Self::Expired { .. }
+            | Self::NameHasCertificate { .. }
             | Self::NoPublicName { .. }
             | Self::NotRunning { .. }
             | Self::NoSuchSession

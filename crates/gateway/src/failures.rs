@@ -65,9 +65,11 @@ fn kind(error: &GatewayError) -> FailureKind {
     use GatewayError as E;
     match error {
         E::LongName { .. } | E::Setting(_) => FailureKind::Usage,
-        E::NothingToRevoke { .. } | E::Disabled { .. } | E::Revoked { .. } | E::Expired { .. } => {
-            FailureKind::Conflict
-        }
+        E::NothingToRevoke { .. }
+        | E::Disabled { .. }
+        | E::Revoked { .. }
+        | E::Expired { .. }
+        | E::NameHasCertificate { .. } => FailureKind::Conflict,
         E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
         E::NoSuchSession => FailureKind::NotFound,
@@ -112,6 +114,10 @@ fn hints(error: &GatewayError) -> Vec<String> {
         }
         E::Revoked { device, .. } => vec![format!("if it may come back, {}", again(device))],
         E::Expired { device, .. } => vec![again(device)],
+        E::NameHasCertificate { name, .. } => vec![
+            format!("renew it: handfast cert renew {name}"),
+            format!("or revoke it first: handfast cert revoke {name}"),
+        ],
         E::NoPublicName { file } => vec![format!("put names into {}", file.display())],
         E::NotRunning { .. } => vec!["start one: handfast up".into()],
         E::Setting(EditError::UnknownKey { .. }) => {
@@ -137,10 +143,12 @@ fn from_authority(error: &AuthorityError) -> Failure {
     let kind = match error {
         AuthorityError::Store(error) => return from_store(error),
         AuthorityError::Csr(_)
+        | AuthorityError::Profile(_)
         | AuthorityError::Sign(
             pki::SignError::ReservedName(_)
             | pki::SignError::BadName(_)
-            | pki::SignError::NameTooLong(_),
+            | pki::SignError::NameTooLong(_)
+            | pki::SignError::NoName,
         ) => FailureKind::Usage,
         AuthorityError::Sign(pki::SignError::BadPublicUrl(_)) => FailureKind::Configuration,
         _ => FailureKind::Failed,
@@ -191,6 +199,7 @@ fn kind_of_refusal(refused: &Refused) -> FailureKind {
         | Refused::DeviceUnknown(..)
         | Refused::DeviceGone
         | Refused::CertificateUnknown(_)
+        | Refused::NameUnknown(_)
         | Refused::CaGenerationUnknown(_) => FailureKind::NotFound,
         Refused::UserExists(_)
         | Refused::DeviceExists(..)

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use admin::metrics::{Metric, MetricKind};
 use admin::response::RefusalEntry;
@@ -21,6 +22,20 @@ pub struct Metrics(Mutex<Counted>);
 struct Counted {
     refusals: BTreeMap<String, u64>,
     last: VecDeque<RefusalEntry>,
+    effects: BTreeMap<&'static str, EffectDelay>,
+}
+
+/// How long after their commits an effect of changes was in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EffectDelay {
+    /// How often it was measured.
+    pub count: u64,
+    /// All of it.
+    pub total: Duration,
+    /// The last one.
+    pub last: Duration,
+    /// The longest one.
+    pub worst: Duration,
 }
 
 /// The gauges, as they are when somebody looks.
@@ -55,7 +70,7 @@ pub struct Gauges {
 impl Default for Metrics {
     fn default() -> Self {
         let refusals = pki::Refusal::CODES.iter().map(|code| ((*code).to_owned(), 0)).collect();
-        Self(Mutex::new(Counted { refusals, last: VecDeque::new() }))
+        Self(Mutex::new(Counted { refusals, ..Counted::default() }))
     }
 }
 
@@ -73,6 +88,21 @@ impl Metrics {
         counted.last.retain(|e| !repeats(e));
         counted.last.truncate(LAST - 1);
         counted.last.push_front(entry);
+    }
+
+    /// An effect of a change was in force so long after its commit.
+    pub fn effect(&self, of: &'static str, delay: Duration) {
+        let mut counted = self.counted();
+        let known = counted.effects.entry(of).or_default();
+        known.count += 1;
+        known.total += delay;
+        known.last = delay;
+        known.worst = known.worst.max(delay);
+    }
+
+    /// Delays of changes' effects, since the start.
+    pub fn effects(&self) -> BTreeMap<&'static str, EffectDelay> {
+        self.counted().effects.clone()
     }
 
     /// Refusals by the reason's code.
@@ -93,6 +123,7 @@ impl Metrics {
         }
         sheet.counters(counters);
         sheet.gauges(gauges);
+        sheet.effects(&self.effects());
         sheet.figures
     }
 
@@ -164,6 +195,19 @@ impl Sheet {
         }
     }
 
+    fn effects(&mut self, effects: &BTreeMap<&'static str, EffectDelay>) {
+        for (of, delay) in effects {
+            self.counter(EFFECTS, &[("effect", of)], delay.count);
+        }
+        for (of, delay) in effects {
+            let total = delay.total.as_secs_f64();
+            self.push(EFFECT_DELAY, MetricKind::Counter, &[("effect", of)], total);
+        }
+        for (of, delay) in effects {
+            self.gauge(EFFECT_WORST, &[("effect", of)], delay.worst.as_secs_f64());
+        }
+    }
+
     fn counter(&mut self, meaning: Meaning, labels: &[(&str, &str)], count: u64) {
         self.push(meaning, MetricKind::Counter, labels, count as f64);
     }
@@ -228,6 +272,16 @@ const DISK_FREE: Meaning =
 const EXPIRY: Meaning = (
     "handfast_certificate_valid_seconds",
     "Time until a certificate ends; below zero it has ended.",
+);
+const EFFECTS: Meaning =
+    ("handfast_effects_total", "Effects of changes that were measured: CRL, publishing, sessions.");
+const EFFECT_DELAY: Meaning = (
+    "handfast_effect_delay_seconds_total",
+    "Time from commits to their effects, all of it; over the number of effects it is the mean.",
+);
+const EFFECT_WORST: Meaning = (
+    "handfast_effect_delay_worst_seconds",
+    "The longest time from a commit to its effect since the start.",
 );
 const BUILD: Meaning = ("handfast_build_info", "Always 1; its label is the version that runs.");
 

@@ -51,10 +51,14 @@ pub struct Mark(u64);
 /// What a projection is called, and how its lack is said: "the VPN's sessions" "did not close".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
+    /// Its word for programs: `vpn_sessions`.
+    pub code: &'static str,
     /// What it is.
     pub of: &'static str,
     /// What did not happen where it lags.
     pub lack: &'static str,
+    /// Whether it hands out the CRL, which is signed first.
+    pub follows_the_crl: bool,
 }
 
 /// The reporting end of one projection. Dropping it ends its duty, unless a panic drops it: what it kept up
@@ -70,8 +74,12 @@ pub struct Projection {
 pub struct Outcome {
     /// Certificates of the sessions that were closed since the mark, one for each session.
     pub closed: Vec<CertificateId>,
+    /// Projections that passed, and how long after the beginning of the wait that was at the latest.
+    pub passed: Vec<(Name, Duration)>,
     /// Projections that did not pass in time.
     pub missing: Vec<Missing>,
+    /// How long the wait was.
+    pub took: Duration,
 }
 
 /// A projection that did not pass.
@@ -103,6 +111,8 @@ enum Rank {
 #[derive(Clone, Debug, Default)]
 struct Progress {
     through: Revision,
+    /// When it came so far.
+    at: Option<Instant>,
     broken: bool,
     failed: Option<(Revision, String)>,
 }
@@ -132,13 +142,19 @@ impl Projections {
 
     /// Waits until every projection passed `revision` or failed at it, at most `limit` in all.
     pub async fn wait(&self, revision: Revision, since: Mark, limit: Duration) -> Outcome {
-        let end = Instant::now() + limit;
+        let begin = Instant::now();
+        let end = begin + limit;
         let mut missing = Vec::new();
+        let mut passed = Vec::new();
         for (name, mut progress) in self.present() {
             let settled = |p: &Progress| p.through >= revision || p.fault_at(revision).is_some();
             // One that broke has said all that it will.
             let fault = match timeout_at(end, progress.wait_for(settled)).await {
-                Ok(Ok(progress)) if progress.through >= revision => continue,
+                Ok(Ok(progress)) if progress.through >= revision => {
+                    let at = progress.at.unwrap_or(begin);
+                    passed.push((name, at.saturating_duration_since(begin)));
+                    continue;
+                }
                 Ok(Ok(progress)) => progress.fault_at(revision).map(str::to_owned),
                 // One that ended in good order took everything it kept up with it.
                 Ok(Err(_)) => continue,
@@ -146,7 +162,7 @@ impl Projections {
             };
             missing.push(Missing { name, fault, limit });
         }
-        Outcome { closed: self.closed_since(since), missing }
+        Outcome { closed: self.closed_since(since), passed, missing, took: begin.elapsed() }
     }
 
     fn closed_since(&self, mark: Mark) -> Vec<CertificateId> {
@@ -183,7 +199,9 @@ impl Projection {
         drop(log);
         self.progress.send_if_modified(|progress| {
             let forward = revision > progress.through;
-            progress.through = progress.through.max(revision);
+            if forward {
+                (progress.through, progress.at) = (revision, Some(Instant::now()));
+            }
             forward
         });
     }
@@ -229,7 +247,7 @@ impl Progress {
 
 impl Display for Missing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Name { of, lack } = self.name;
+        let Name { of, lack, .. } = self.name;
         match &self.fault {
             Some(fault) => write!(f, "{of} {lack}: {fault}"),
             None => write!(f, "{of} {lack} within {} s", self.limit.as_secs()),
@@ -251,7 +269,8 @@ const REMEMBERED: usize = 4096;
 mod tests {
     use super::*;
 
-    const SESSIONS: Name = Name { of: "sessions", lack: "did not close" };
+    const SESSIONS: Name =
+        Name { code: "sessions", of: "sessions", lack: "did not close", follows_the_crl: false };
 
     fn certificate(byte: u8) -> CertificateId {
         let serial = pki::Serial::from_bytes(&[byte]).expect("a serial");
@@ -273,10 +292,25 @@ mod tests {
         assert!(!waiting.is_finished());
         projection.passed(Revision::new(8), [certificate(3)]);
         let outcome = waiting.await.expect("no panic");
-        assert_eq!(
-            outcome,
-            Outcome { closed: vec![certificate(2), certificate(3)], missing: vec![] }
-        );
+        assert_eq!(outcome.closed, [certificate(2), certificate(3)]);
+        assert_eq!(outcome.missing, []);
+        assert_eq!(outcome.passed[0].0, SESSIONS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_long_each_took_is_measured_from_the_beginning_of_the_wait() {
+        let projections = Projections::default();
+        let projection = projections.register(SESSIONS);
+        let wait = projections.wait(Revision::new(7), projections.mark(), MINUTE);
+        let pass = async {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            projection.passed(Revision::new(7), []);
+        };
+        let (outcome, ()) = tokio::join!(wait, pass);
+        assert_eq!(outcome.passed, [(SESSIONS, Duration::from_millis(250))]);
+        // What was in force before anybody waited took no time.
+        let outcome = projections.wait(Revision::new(6), projections.mark(), MINUTE).await;
+        assert_eq!(outcome.passed, [(SESSIONS, Duration::ZERO)]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -314,7 +348,7 @@ mod tests {
         drop(projections.register(SESSIONS));
         let outcome =
             projections.wait(Revision::new(1), projections.mark(), Duration::from_secs(60)).await;
-        assert_eq!(outcome, Outcome::default());
+        assert_eq!(outcome.missing, []);
     }
 
     #[tokio::test]
@@ -331,7 +365,7 @@ mod tests {
         assert!(task.await.is_err());
         for _ in 0..2 {
             let wait = |to| projections.wait(Revision::new(to), projections.mark(), MINUTE);
-            assert_eq!(wait(4).await, Outcome::default(), "what it had done is done");
+            assert_eq!(wait(4).await.missing, [], "what it had done is done");
             let missing = wait(5).await.missing;
             assert_eq!(missing[0].fault.as_deref(), Some(BROKEN));
         }
@@ -342,7 +376,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_failed_is_named_with_the_reason_until_it_passes() {
         let projections = Projections::default();
-        let crl = projections.register(Name { of: "the CRL", lack: "could not be signed" });
+        let name = Name { of: "the CRL", lack: "could not be signed", ..SESSIONS };
+        let crl = projections.register(name);
         crl.failed(Revision::new(3), "the disk is full".to_owned());
         let wait = |revision| {
             projections.wait(Revision::new(revision), projections.mark(), Duration::from_secs(2))
@@ -352,6 +387,6 @@ mod tests {
         // It was not tried for a later one: that may still pass.
         assert_eq!(wait(4).await.missing[0].fault, None);
         crl.passed(Revision::new(4), []);
-        assert_eq!(wait(4).await, Outcome::default());
+        assert_eq!(wait(4).await.missing, []);
     }
 }

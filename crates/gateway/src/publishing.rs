@@ -90,10 +90,11 @@ struct ViewRecords(CurrentView);
 
 impl OcspRecords for ViewRecords {
     fn ocsp_status(&self, id: &CertificateId) -> OcspStatus {
-        match self.0.snapshot().certificate(id).map(|entry| entry.revoked) {
-            None => OcspStatus::Unknown,
-            Some(None) => OcspStatus::Good,
-            Some(Some((at, reason))) => OcspStatus::Revoked(Revocation { at, reason }),
+        let snapshot = self.0.snapshot();
+        let Some(entry) = snapshot.certificate(id) else { return OcspStatus::Unknown };
+        match snapshot.standing(entry) {
+            None => OcspStatus::Good,
+            Some((at, reason)) => OcspStatus::Revoked(Revocation { at, reason }),
         }
     }
 }
@@ -259,6 +260,7 @@ impl Door for PublishDoor {
     }
 }
 
-const NAME: Name = Name { of: "what the CA publishes", lack: "lags" };
+const NAME: Name =
+    Name { code: "published", of: "what the CA publishes", lack: "lags", follows_the_crl: true };
 /// A wall clock may be set, so that no timer can wait for two thirds of a signer's life.
 const LOOK: Duration = Duration::from_secs(60);

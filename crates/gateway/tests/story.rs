@@ -71,6 +71,55 @@ async fn an_empty_folder_becomes_a_gateway_whose_revocations_openssl_sees() {
 }
 
 #[tokio::test]
+async fn openssl_refuses_who_is_disabled_and_takes_who_is_enabled_again() {
+    let folder = Folder::new();
+    let gateway = folder.start_p256(&system()).await;
+    let name: names::UserName = "alice".parse().expect("a name");
+    ask(&gateway, Request::UserAdd { name: name.clone() }).await.expect("added");
+    let alice = profile(&gateway, "alice", false).await;
+    folder.write("ca.pem", &alice.common.ca_pem);
+    folder.write("alice.pem", &alice.certificate.pem);
+    let verify = "verify -x509_strict -crl_check -CAfile ca.pem -CRLfile crl.pem alice.pem";
+    let change = async |request| {
+        let Ok(Response::Changed(changed)) = ask(&gateway, request).await else { panic!("no") };
+        folder.write("crl.pem", &crl(&gateway).await.pem);
+        changed
+    };
+
+    let changed = change(Request::UserDisable { name: name.clone() }).await;
+    assert_eq!((changed.on_hold, changed.crl_number), (vec![serial(&alice)], Some(2)));
+    assert_eq!(crl(&gateway).await.entries[0].reason, RevocationReason::CertificateHold);
+    let refused = openssl(&folder, verify).expect_err("alice is on hold");
+    assert!(refused.contains("certificate revoked"), "{refused}");
+    let again = change(Request::UserDisable { name: name.clone() }).await;
+    assert_eq!(again, Changed::default(), "it was so already");
+    let twice = change(Request::DeviceDisable { device: device("alice") }).await;
+    assert_eq!((twice.on_hold, twice.crl_number), (vec![], None), "it is on hold already");
+    let half = change(Request::UserEnable { name: name.clone() }).await;
+    assert_eq!(half.off_hold, Vec::<String>::new(), "its device is disabled still");
+    openssl(&folder, verify).expect_err("alice is on hold");
+
+    let changed = change(Request::DeviceEnable { device: device("alice") }).await;
+    assert_eq!(changed.off_hold, [serial(&alice)]);
+    assert_eq!(crl(&gateway).await.entries, []);
+    openssl(&folder, verify).expect("alice is good again");
+
+    // Held, then revoked: no way back, and a removed device is on the list still.
+    change(Request::DeviceDisable { device: device("alice") }).await;
+    assert_eq!(revoke(&gateway, "alice").await.revoked, [serial(&alice)]);
+    change(Request::DeviceEnable { device: device("alice") }).await;
+    openssl(&folder, verify).expect_err("alice is revoked");
+    change(Request::UserRemove { name: name.clone() }).await;
+    ask(&gateway, Request::UserAdd { name }).await.expect("the name is free again");
+    openssl(&folder, verify).expect_err("alice is revoked");
+    assert_eq!(crl(&gateway).await.entries[0].reason, RevocationReason::KeyCompromise);
+}
+
+fn serial(material: &ProfileMaterial) -> String {
+    material.certificate.serial.clone()
+}
+
+#[tokio::test]
 async fn a_key_is_handed_out_once() {
     let folder = Folder::new();
     let gateway = folder.start_p256(&system()).await;
@@ -270,7 +319,7 @@ async fn a_change_answers_with_its_own_event_when_300_are_committed_before_the_a
             ask(&gateway, Request::UserDisable { name: "alice".parse().expect("a name") }).await
         }
     });
-    let committed = || gateway.store().snapshot().users().all(|user| !user.enabled);
+    let committed = || gateway.store().snapshot().users().all(|user| !user.enabled());
     // This thread runs the command as well: while it waits without yielding, the commit is made and
     // nobody answers to it.
     while !committed() {
@@ -340,7 +389,8 @@ async fn a_revocation_waits_for_the_sweep_and_counts_the_closed_sessions() {
         .expect("added");
     let alice = profile(&gateway, "alice", false).await;
     let open = id(&alice);
-    let name = Name { of: "the VPN's sessions", lack: "did not close" };
+    let (code, of, lack) = ("vpn_sessions", "the VPN's sessions", "did not close");
+    let name = Name { code, of, lack, follows_the_crl: false };
     let sessions = gateway.projections().register(name);
     let view = gateway.view().clone();
     let engine = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! What users, devices, the gateway and the reasons of a revocation are called.
+//! What users, devices, servers, the gateway and the reasons of a revocation are called.
 //!
 //! These words stand in certificates, records, events, requests and on the command line alike, so each has
 //! one type and one rule here, and whatever reads it from outside (arguments, JSON, rows) goes by it. Not
@@ -11,6 +11,6 @@ mod name;
 mod reserved;
 mod revocation_reason;
 
-pub use name::{DeviceName, NameError, UserName};
+pub use name::{CertificateName, DeviceName, NameError, UserName};
 pub use reserved::{RESERVED_GATEWAY_NAME, is_reserved_name};
 pub use revocation_reason::RevocationReason;

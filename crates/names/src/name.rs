@@ -1,4 +1,4 @@
-//! Names of users and devices: parsed once, then known to be fit for a certificate's subject, a
+//! Names of users, devices and whatever else has certificates: parsed once, then known to be fit for a certificate's subject, a
 //! file name and a log line.
 
 use std::fmt;
@@ -65,6 +65,11 @@ name! {
     DeviceName
 }
 
+name! {
+    /// The name under which a server, or whatever else is no device, has its certificates.
+    CertificateName
+}
+
 impl DeviceName {
     /// The name of the device that is made together with a user.
     pub fn default_device() -> Self {
@@ -72,7 +77,7 @@ impl DeviceName {
     }
 }
 
-/// Why a text can't name a user or a device.
+/// Why a text can't name a user, a device or a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameError {
     /// Nothing at all.

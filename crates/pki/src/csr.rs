@@ -15,7 +15,7 @@ use x509_parser::prelude::FromDer;
 
 use crate::pem::{self, PemError};
 use crate::signature::{self, SignatureFault};
-use crate::{KeyRefused, PublicKey};
+use crate::{KeyError, KeyRefused, PrivateKey, PublicKey};
 
 /// A request whose sender proved to have the private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,13 @@ impl Csr {
             SignatureFault::Wrong => CsrError::KeyMismatch,
         })?;
         Ok(Self { public_key })
+    }
+
+    /// A request that is signed by this key, as PEM. It names nobody: whoever issues certificates knows for whom.
+    pub fn pem_for(key: &PrivateKey) -> Result<String, KeyError> {
+        let params = rcgen::CertificateParams::default();
+        let der = params.serialize_request(key).map_err(|_| KeyError::GenerationFailed)?;
+        Ok(pem::encode(LABEL, der.der()).to_string())
     }
 
     /// The key to be certified.
@@ -133,6 +140,13 @@ mod tests {
 
     const REQUEST: &str =
         "-----BEGIN CERTIFICATE REQUEST-----\nAAECAw==\n-----END CERTIFICATE REQUEST-----\n";
+
+    #[test]
+    fn a_request_of_ours_is_read_with_the_key_that_signed_it() {
+        let key = PrivateKey::generate(crate::KeyType::P256).unwrap();
+        let request = Csr::from_pem(&Csr::pem_for(&key).unwrap()).unwrap();
+        assert_eq!(request.public_key(), key.public_key());
+    }
 
     #[test]
     fn labels_margins_and_line_ends_of_other_makers_become_the_usual_ones() {

@@ -50,6 +50,11 @@ pub enum Profile {
         /// Host names and IP addresses, at least one.
         names: Vec<String>,
     },
+    /// Any other client; its common name is this name, which no device has.
+    Client {
+        /// Its name.
+        name: String,
+    },
     /// Whoever signs the CA's OCSP answers, in its name (RFC 6960 section 4.2.2.2). It says of itself that
     /// nobody need ask whether it was revoked, so it has to be short-lived.
     OcspSigner {
@@ -200,7 +205,7 @@ fn subject(profile: &Profile) -> Result<(String, Vec<HostName>), SignError> {
             (hosts.first().ok_or(SignError::NoName)?.to_string(), hosts)
         }
         Profile::Device { user, device } => (device_common_name(user, device)?, Vec::new()),
-        Profile::OcspSigner { name } => (signer_name(name)?, Vec::new()),
+        Profile::Client { name } | Profile::OcspSigner { name } => (plain_name(name)?, Vec::new()),
     };
     if common_name.chars().count() > MAX_COMMON_NAME {
         return Err(SignError::NameTooLong(common_name));
@@ -221,8 +226,8 @@ fn device_common_name(user: &str, device: &str) -> Result<String, SignError> {
     Ok(format!("{user}/{device}"))
 }
 
-/// A slash makes a device's name, and no signer's.
-fn signer_name(name: &str) -> Result<String, SignError> {
+/// A slash makes a device's name, and nobody else's.
+fn plain_name(name: &str) -> Result<String, SignError> {
     if is_reserved_name(name) {
         return Err(SignError::ReservedName(name.to_owned()));
     }
@@ -265,7 +270,7 @@ fn key_usages(profile: &Profile, family: KeyFamily) -> Vec<KeyUsagePurpose> {
 
 fn purpose(profile: &Profile) -> ExtendedKeyUsagePurpose {
     match profile {
-        Profile::Device { .. } => ExtendedKeyUsagePurpose::ClientAuth,
+        Profile::Device { .. } | Profile::Client { .. } => ExtendedKeyUsagePurpose::ClientAuth,
         Profile::Gateway { .. } | Profile::Server { .. } => ExtendedKeyUsagePurpose::ServerAuth,
         Profile::OcspSigner { .. } => ExtendedKeyUsagePurpose::OcspSigning,
     }
@@ -332,6 +337,12 @@ mod tests {
     fn a_device_name_cannot_fake_another_users() {
         let device = Profile::Device { user: "alice/laptop".into(), device: "x".into() };
         assert!(matches!(subject(&device), Err(SignError::BadName(_))));
+    }
+
+    #[test]
+    fn a_client_that_is_no_device_cannot_have_a_devices_name() {
+        let client = Profile::Client { name: "alice/phone".into() };
+        assert!(matches!(subject(&client), Err(SignError::BadName(_))));
     }
 
     #[test]

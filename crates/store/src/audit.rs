@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use clock::Timestamp;
 use pki::{CertificateId, Fingerprint, IssuerId, KeyId, Serial};
 
 use crate::event::{Event, EventKind};
@@ -148,7 +149,7 @@ impl<'a> Audit<'a> {
                         [row, &**log].map(|u| format!("that its name is {}", u.name));
                     found.push(differ(of, here, there));
                 }
-                Some(log) => found.extend(flag(of, row.enabled, log.enabled)),
+                Some(log) => found.extend(flag(of, row.disabled_at, log.disabled_at)),
             }
         }
         let known: BTreeSet<_> = self.rows.users.iter().map(|row| row.id).collect();
@@ -171,7 +172,7 @@ impl<'a> Audit<'a> {
                         [row, &**log].map(|d| format!("host number {}", d.lease.ipv4));
                     found.push(differ(of, here, there));
                 }
-                Some(log) => found.extend(flag(of, row.enabled, log.enabled)),
+                Some(log) => found.extend(flag(of, row.disabled_at, log.disabled_at)),
             }
         }
         let known: BTreeSet<_> = self.rows.devices.iter().map(|row| row.id).collect();
@@ -268,9 +269,12 @@ fn holder(holder: &Holder) -> String {
     }
 }
 
-fn flag(of: String, row: bool, log: bool) -> Option<Difference> {
-    let word = |enabled| if enabled { "enabled" } else { "disabled" };
-    (row != log).then(|| differ(of, word(row), word(log)))
+fn flag(of: String, row: Option<Timestamp>, log: Option<Timestamp>) -> Option<Difference> {
+    let [here, there] = [row, log].map(|since| match since {
+        None => "enabled".to_owned(),
+        Some(since) => format!("disabled since {since}"),
+    });
+    (row != log).then(|| differ(of, here, there))
 }
 
 fn unknown(of: String, log: &str) -> Difference {

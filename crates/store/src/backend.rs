@@ -18,7 +18,7 @@ use crate::error::{Fault, StoreError};
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, NewCaGeneration,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, Listed, NewCaGeneration,
     NewCertificate, NewCrl, Revocation, User, UserDetail,
 };
 use crate::secret::Secret;
@@ -85,10 +85,10 @@ pub(crate) trait Reading {
     fn device_detail(&self, user: &UserName, name: &DeviceName)
     -> Result<DeviceDetail, StoreError>;
     fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError>;
-    fn revocation_list(
-        &self,
-        generation: CaGenerationId,
-    ) -> Result<(Vec<Revocation>, EventId), StoreError>;
+    /// Those that this name has, of no device, oldest first.
+    fn certificates_named(&self, name: &str) -> Result<Vec<Certificate>, StoreError>;
+    /// What the CRL of this generation has to list.
+    fn listed(&self, generation: CaGenerationId) -> Result<Listed, StoreError>;
     /// Whether a certificate for this key may be issued to this holder, or to a new one.
     fn key_check(&self, key: &KeyId, holder: Option<&Holder>) -> Result<(), StoreError>;
     fn crl_latest(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError>;
@@ -109,6 +109,8 @@ pub(crate) trait Lookup {
     fn certificate(&self, id: &CertificateId) -> Result<Option<Certificate>, StoreError>;
     /// A device's, oldest first.
     fn certificates_of(&self, device: DeviceId) -> Result<Vec<Certificate>, StoreError>;
+    /// Those that this name has, of no device, oldest first.
+    fn certificates_named(&self, name: &str) -> Result<Vec<Certificate>, StoreError>;
     /// Those for this key, whoever holds them, oldest first.
     fn certificates_with_key(&self, key: &KeyId) -> Result<Vec<Certificate>, StoreError>;
     /// The other certificates of `of`'s holder that are not revoked.
@@ -141,7 +143,8 @@ pub(crate) trait Edit {
         at: Timestamp,
     ) -> Result<CaGenerationId, StoreError>;
     fn user_insert(&mut self, name: &UserName, at: Timestamp) -> Result<UserId, StoreError>;
-    fn user_set_enabled(&mut self, id: UserId, enabled: bool) -> Result<(), StoreError>;
+    fn user_set_disabled(&mut self, id: UserId, since: Option<Timestamp>)
+    -> Result<(), StoreError>;
     fn user_set_name(&mut self, id: UserId, name: &UserName) -> Result<(), StoreError>;
     fn user_set_removed(&mut self, id: UserId, at: Timestamp) -> Result<(), StoreError>;
     fn device_insert(
@@ -150,7 +153,11 @@ pub(crate) trait Edit {
         name: &DeviceName,
         at: Timestamp,
     ) -> Result<DeviceId, StoreError>;
-    fn device_set_enabled(&mut self, id: DeviceId, enabled: bool) -> Result<(), StoreError>;
+    fn device_set_disabled(
+        &mut self,
+        id: DeviceId,
+        since: Option<Timestamp>,
+    ) -> Result<(), StoreError>;
     fn device_set_removed(&mut self, id: DeviceId, at: Timestamp) -> Result<(), StoreError>;
     fn lease_insert(&mut self, device: DeviceId, lease: Lease) -> Result<(), StoreError>;
     fn lease_delete(&mut self, device: DeviceId) -> Result<(), StoreError>;

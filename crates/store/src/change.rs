@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use clock::{Now, Timestamp};
-use names::{DeviceName, RevocationReason, UserName};
+use names::{CertificateName, DeviceName, RevocationReason, UserName};
 use pki::CertificateId;
 use serde_json::Value;
 
@@ -33,6 +33,7 @@ pub(crate) enum Change {
     DeviceRemove { user: UserName, device: DeviceName },
     CertificateRecord(Box<NewCertificate>),
     CertificateRevoke { id: CertificateId, reason: RevocationReason },
+    NameRevoke { name: CertificateName, reason: RevocationReason },
     CertificateMarkConnected { id: CertificateId },
     CertificateSupersedeDue,
     CrlRecord(NewCrl),
@@ -69,6 +70,7 @@ impl Change {
             | Self::DeviceRevoke { .. }
             | Self::DeviceRemove { .. }
             | Self::CertificateRevoke { .. }
+            | Self::NameRevoke { .. }
             | Self::CertificateSupersedeDue => true,
             Self::EventAppend { kind, .. } => *kind == EventKind::SESSION_KICKED,
             _ => false,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clock::Timestamp;
-use names::{DeviceName, UserName};
+use names::{CertificateName, DeviceName, UserName};
 use pki::Serial;
 
 use crate::ids::CaGenerationId;
@@ -49,6 +49,8 @@ pub enum Refused {
     CertificateExists(Serial),
     /// No certificate has that serial number.
     CertificateUnknown(Serial),
+    /// Nothing has a certificate under this name.
+    NameUnknown(CertificateName),
     /// The certificate was revoked before.
     CertificateRevoked {
         /// Which.
@@ -236,6 +238,7 @@ impl Refused {
             Self::CertificateUnknown(serial) => {
                 format!("no certificate has serial number {serial}")
             }
+            Self::NameUnknown(name) => format!("nothing has a certificate as `{name}`"),
             Self::CertificateRevoked { serial, .. } => {
                 format!("the certificate {serial} is revoked already")
             }
@@ -271,6 +274,7 @@ impl Refused {
             Self::OutOfRange(_) => "correct the value",
             Self::CertificateExists(_) => "issue a new one",
             Self::CertificateUnknown(_) => "`handfast device show` lists a device's",
+            Self::NameUnknown(_) => "`handfast cert list` shows all",
             Self::CertificateRevoked { .. } => "nothing is left to do",
             Self::KeyCompromised { .. } => {
                 "make a new one: whoever has the old one could use the new certificate"

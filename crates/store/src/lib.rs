@@ -42,7 +42,7 @@ mod waiting;
 mod writer;
 
 pub use clock::Timestamp;
-pub use names::{DeviceName, NameError, RevocationReason, UserName};
+pub use names::{CertificateName, DeviceName, NameError, RevocationReason, UserName};
 pub use pki::{CertificateId, CertificateStatus, Serial, SerialError};
 
 pub use actor::Actor;
@@ -57,7 +57,7 @@ pub use lock::{FolderLock, LockError};
 pub use options::Options;
 pub use reader::Reader;
 pub use records::{
-    CaGeneration, Certificate, Connected, Crl, Device, DeviceDetail, Holder, Lease,
+    CaGeneration, Certificate, Connected, Crl, Device, DeviceDetail, Hold, Holder, Lease, Listed,
     NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, User, UserDetail,
 };
 pub use secret::Secret;

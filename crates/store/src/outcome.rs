@@ -30,7 +30,7 @@ pub(crate) fn ca_generation(
 pub(crate) fn user(made: Made) -> Result<Committed<UserDetail>, StoreError> {
     let event = last(&made.events, &EventKind::USER_ADDED)?;
     let UserPayload { user, user_id } = read(event)?;
-    let user = User { id: user_id, name: user, enabled: true, added_at: event.second() };
+    let user = User { id: user_id, name: user, disabled_at: None, added_at: event.second() };
     let devices = of_kind(&made.events, &EventKind::DEVICE_ADDED)
         .map(|event| Ok(DeviceDetail { device: added_device(event)?, certificates: Vec::new() }))
         .collect::<Result<_, StoreError>>()?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use clock::Timestamp;
-use names::{DeviceName, UserName};
+use names::{CertificateName, DeviceName, UserName};
 use pki::KeyId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,7 +17,7 @@ use crate::error::{OpenError, StoreError};
 use crate::event::{ChainReport, Event};
 use crate::ids::{CaGenerationId, DeviceId, EventId};
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Revocation, User, UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Listed, User, UserDetail,
 };
 use crate::secret::Secret;
 use crate::sessions::{SessionQuery, SessionRecord};
@@ -93,20 +93,24 @@ impl Reader {
         self.read(|records| records.certificate_list()).await
     }
 
-    /// Whether a certificate for this key may be issued to this device, or to one that is to be added;
+    /// Those that a server has under this name, or whatever else is no device, oldest first.
+    pub async fn certificates_named(
+        &self,
+        name: &CertificateName,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        let name = name.clone();
+        self.read(move |records| records.certificates_named(name.as_str())).await
+    }
+
+    /// Whether a certificate for this key may be issued to this holder, or to one that is to be added;
     /// [`Refused`](crate::Refused) says whose it is. Recording the certificate asks the same.
-    pub async fn key_check(&self, key: KeyId, device: Option<DeviceId>) -> Result<(), StoreError> {
-        let holder = device.map(Holder::Device);
+    pub async fn key_check(&self, key: KeyId, holder: Option<Holder>) -> Result<(), StoreError> {
         self.read(move |records| records.key_check(&key, holder.as_ref())).await
     }
 
-    /// What the CRL of a CA generation has to list, in the order of revocation, and the last event
-    /// that this list takes into account (for [`Crl::through`](crate::Crl::through)).
-    pub async fn revocation_list(
-        &self,
-        generation: CaGenerationId,
-    ) -> Result<(Vec<Revocation>, EventId), StoreError> {
-        self.read(move |records| records.revocation_list(generation)).await
+    /// What the CRL of a CA generation has to list.
+    pub async fn listed(&self, generation: CaGenerationId) -> Result<Listed, StoreError> {
+        self.read(move |records| records.listed(generation)).await
     }
 
     /// The latest CRL of a CA generation.

@@ -17,8 +17,8 @@ pub struct User {
     pub id: UserId,
     /// Its name.
     pub name: UserName,
-    /// Whether its devices may connect.
-    pub enabled: bool,
+    /// Since when its devices may not connect; nothing where they may.
+    pub disabled_at: Option<Timestamp>,
     /// When it was added.
     pub added_at: Timestamp,
 }
@@ -34,12 +34,26 @@ pub struct Device {
     pub user_name: UserName,
     /// Its name.
     pub name: DeviceName,
-    /// Whether it may connect (its user has to be enabled as well).
-    pub enabled: bool,
+    /// Since when it may not connect; nothing where it may (its user has to be enabled as well).
+    pub disabled_at: Option<Timestamp>,
     /// When it was added.
     pub added_at: Timestamp,
     /// Its addresses.
     pub lease: Lease,
+}
+
+impl User {
+    /// Whether its devices may connect.
+    pub fn enabled(&self) -> bool {
+        self.disabled_at.is_none()
+    }
+}
+
+impl Device {
+    /// Whether it may connect, as far as it is concerned.
+    pub fn enabled(&self) -> bool {
+        self.disabled_at.is_none()
+    }
 }
 
 /// The addresses that belong to a device from the day it is made until it is removed, as the number
@@ -164,6 +178,31 @@ pub struct Revocation {
     pub reason: RevocationReason,
     /// The event that says so.
     pub event: EventId,
+}
+
+/// A certificate that is suspended, as long as its device or user is disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// Which certificate.
+    pub id: CertificateId,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// Since when the certificates of a device are on hold: since it or its user was disabled, whichever was first.
+pub(crate) fn hold_since(user: Option<Timestamp>, device: Option<Timestamp>) -> Option<Timestamp> {
+    [user, device].into_iter().flatten().min()
+}
+
+/// What the CRL of a CA generation has to list at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its revoked certificates, in the order of revocation.
+    pub revocations: Vec<Revocation>,
+    /// Those that are suspended and not revoked, in no order.
+    pub holds: Vec<Hold>,
+    /// The last event that is taken into account (for [`Crl::through`]).
+    pub through: EventId,
 }
 
 /// What marking a certificate as connected did.

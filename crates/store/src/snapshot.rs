@@ -16,7 +16,7 @@ use crate::payload::{
     self, CertificatePayload, DevicePayload, RecordedPayload, RenamedPayload, RevokedPayload,
     UserPayload,
 };
-use crate::records::{Certificate, Crl, Device, Holder, User};
+use crate::records::{Certificate, Crl, Device, Holder, User, hold_since};
 use crate::shards::Shards;
 
 /// Immutable; a commit publishes another one. Get one with [`Store::snapshot`](crate::Store::snapshot).
@@ -24,6 +24,7 @@ use crate::shards::Shards;
 pub struct Snapshot {
     through: Option<EventId>,
     withdrawn: Option<EventId>,
+    standing_changed: Option<EventId>,
     users: Shards<UserId, Arc<User>>,
     devices: Shards<DeviceId, Arc<Device>>,
     certificates: Shards<CertificateId, Arc<CertificateEntry>>,
@@ -92,6 +93,7 @@ impl Snapshot {
         made.crls = crls.iter().map(|crl| (crl.generation, crl.into())).collect();
         // Nobody knows what was withdrawn on the way here.
         made.withdrawn = made.through;
+        made.standing_changed = made.through;
         made
     }
 
@@ -104,6 +106,23 @@ impl Snapshot {
     /// was built from the rows, as at a start, takes all events before it for such.
     pub fn withdrawn(&self) -> EventId {
         self.withdrawn.unwrap_or(EventId::NONE)
+    }
+
+    /// The last event by which what the CA says of a certificate may have changed: all that withdraw, and those that
+    /// lift a hold. After a start as [`Snapshot::withdrawn`] has it.
+    pub fn standing_changed(&self) -> EventId {
+        self.standing_changed.unwrap_or(EventId::NONE)
+    }
+
+    /// What CRL and OCSP say against a certificate: since when it is revoked or on hold, and why.
+    pub fn standing(&self, entry: &CertificateEntry) -> Option<(Timestamp, RevocationReason)> {
+        entry.revoked.or_else(|| {
+            let Holder::Device(id) = entry.holder else { return None };
+            let device = self.device(id)?;
+            let user = self.user(device.user)?;
+            let since = hold_since(user.disabled_at, device.disabled_at)?;
+            Some((since, RevocationReason::CertificateHold))
+        })
     }
 
     /// What the certificate of this id is worth that has this fingerprint.
@@ -123,8 +142,8 @@ impl Snapshot {
         let Holder::Device(id) = entry.holder else { return CertificateStatus::Good };
         let Some(device) = self.device(id) else { return CertificateStatus::DeviceDisabled };
         match self.user(device.user) {
-            Some(user) if user.enabled && device.enabled => CertificateStatus::Good,
-            Some(user) if user.enabled => CertificateStatus::DeviceDisabled,
+            Some(user) if user.enabled() && device.enabled() => CertificateStatus::Good,
+            Some(user) if user.enabled() => CertificateStatus::DeviceDisabled,
             _ => CertificateStatus::UserDisabled,
         }
     }
@@ -213,7 +232,7 @@ impl Snapshot {
 
     fn user_added(&mut self, event: &Event) -> Result<(), Unclear> {
         let UserPayload { user, user_id } = read(event)?;
-        let user = User { id: user_id, name: user, enabled: true, added_at: event.second() };
+        let user = User { id: user_id, name: user, disabled_at: None, added_at: event.second() };
         self.users.insert(user_id, Arc::new(user));
         Ok(())
     }
@@ -221,9 +240,10 @@ impl Snapshot {
     fn user_enabled(&mut self, event: &Event, enabled: bool) -> Result<(), Unclear> {
         let UserPayload { user_id, .. } = read(event)?;
         let user = self.users.get(&user_id).ok_or(Unclear)?;
-        let user = User { enabled, ..User::clone(user) };
+        let disabled_at = (!enabled).then(|| event.second());
+        let user = User { disabled_at, ..User::clone(user) };
         self.users.insert(user_id, Arc::new(user));
-        self.note(event, !enabled);
+        self.note_enabled(event, enabled);
         Ok(())
     }
 
@@ -243,7 +263,7 @@ impl Snapshot {
     fn user_removed(&mut self, event: &Event) -> Result<(), Unclear> {
         let UserPayload { user_id, .. } = read(event)?;
         self.users.remove(&user_id);
-        self.note(event, true);
+        self.note_withdrawal(event);
         Ok(())
     }
 
@@ -257,16 +277,17 @@ impl Snapshot {
     fn device_enabled(&mut self, event: &Event, enabled: bool) -> Result<(), Unclear> {
         let DevicePayload { device_id, .. } = read(event)?;
         let device = self.devices.get(&device_id).ok_or(Unclear)?;
-        let device = Device { enabled, ..Device::clone(device) };
+        let disabled_at = (!enabled).then(|| event.second());
+        let device = Device { disabled_at, ..Device::clone(device) };
         self.devices.insert(device_id, Arc::new(device));
-        self.note(event, !enabled);
+        self.note_enabled(event, enabled);
         Ok(())
     }
 
     fn device_removed(&mut self, event: &Event) -> Result<(), Unclear> {
         let DevicePayload { device_id, .. } = read(event)?;
         self.devices.remove(&device_id);
-        self.note(event, true);
+        self.note_withdrawal(event);
         Ok(())
     }
 
@@ -279,6 +300,10 @@ impl Snapshot {
             })?;
         }
         let entry = payload.into_entry().ok_or(Unclear)?;
+        if self.standing(&entry).is_some() {
+            // Its device is disabled, so it is on hold from the first.
+            self.standing_changed = Some(event.id);
+        }
         self.certificates.insert(entry.id, Arc::new(entry));
         Ok(())
     }
@@ -287,7 +312,7 @@ impl Snapshot {
         let payload: RevokedPayload = read(event)?;
         let revoked = Some((event.second(), payload.reason));
         self.change_certificate(&payload.certificate.id, |entry| entry.revoked = revoked)?;
-        self.note(event, true);
+        self.note_withdrawal(event);
         Ok(())
     }
 
@@ -313,10 +338,17 @@ impl Snapshot {
         Ok(())
     }
 
-    /// A certificate that connects for the first time, as in a storm of new devices each does,
-    /// takes nothing away.
-    fn note(&mut self, event: &Event, withdraws: bool) {
-        if withdraws {
+    /// Something was taken away. A certificate that connects for the first time, as in a storm of new devices
+    /// each does, takes nothing.
+    fn note_withdrawal(&mut self, event: &Event) {
+        self.withdrawn = Some(event.id);
+        self.standing_changed = Some(event.id);
+    }
+
+    /// A hold that is lifted takes nothing away, but the CA has to say so.
+    fn note_enabled(&mut self, event: &Event, enabled: bool) {
+        self.standing_changed = Some(event.id);
+        if !enabled {
             self.withdrawn = Some(event.id);
         }
     }
@@ -334,7 +366,7 @@ impl DevicePayload {
             user: self.user_id,
             user_name: self.user,
             name: self.device,
-            enabled: true,
+            disabled_at: None,
             added_at,
             lease: self.lease,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::{Clock, Revision, Timestamp};
-use names::{DeviceName, RevocationReason, UserName};
+use names::{CertificateName, DeviceName, RevocationReason, UserName};
 use pki::CertificateId;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -291,6 +291,18 @@ impl Store {
     ) -> Result<Committed<Revocation>, StoreError> {
         let change = Change::CertificateRevoke { id: *id, reason };
         outcome::revocation(self.change(actor, change).await?)
+    }
+
+    /// Revokes every certificate that a server has under this name, or whatever else is no device, and that
+    /// is not revoked yet.
+    pub async fn name_revoke(
+        &self,
+        actor: &Actor,
+        name: &CertificateName,
+        reason: RevocationReason,
+    ) -> Result<Committed<Vec<Revocation>>, StoreError> {
+        let change = Change::NameRevoke { name: name.clone(), reason };
+        outcome::revocations(self.change(actor, change).await?)
     }
 
     /// Notes that a certificate was used to connect, and the first time revokes those that it

@@ -15,8 +15,8 @@ use crate::records::{Holder, NewCaGeneration, NewCertificate};
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
 use crate::{
-    Actor, CaGenerationId, DeviceId, DeviceName, EventId, EventKind, Options, Serial, Store,
-    UserName,
+    Actor, CaGenerationId, CertificateName, DeviceId, DeviceName, EventId, EventKind, Options,
+    Serial, Store, UserName,
 };
 
 #[tokio::test]
@@ -80,6 +80,8 @@ fn everything() -> Vec<Change> {
         Change::CertificateMarkConnected { id: id(10) },
         record(11, 1, Some(900)),
         Change::CertificateRevoke { id: id(11), reason },
+        named(12, "www.example.org"),
+        Change::NameRevoke { name: CertificateName::new("www.example.org").unwrap(), reason },
         Change::CertificateSupersedeDue,
         Change::UserSetEnabled { name: alice.clone(), enabled: false },
         Change::UserSetEnabled { name: alice.clone(), enabled: true },
@@ -130,6 +132,12 @@ fn record(number: u64, device: i64, supersedes_within: Option<u64>) -> Change {
         key: None,
         supersedes_within,
     }))
+}
+
+fn named(number: u64, name: &str) -> Change {
+    let Change::CertificateRecord(mut new) = record(number, 1, None) else { unreachable!() };
+    new.holder = Holder::Other(name.to_owned());
+    Change::CertificateRecord(new)
 }
 
 fn described(snapshot: &Snapshot) -> Vec<String> {

@@ -55,15 +55,15 @@ const PLANTED: [(&str, &str); 14] = [
         "certificate 08 of alice/phone: the records say revoked on 2027-01-15 (superseded), ",
     ),
     (
-        "UPDATE users SET enabled = 1 WHERE name = 'bob'",
-        "user bob: the records say enabled, the log says disabled",
+        "UPDATE users SET disabled_at = NULL WHERE name = 'bob'",
+        "user bob: the records say enabled, the log says disabled since 2027-01-15",
     ),
     (
         "UPDATE users SET name = 'eve' WHERE name = 'bob'",
         "user eve: the records say that its name is eve",
     ),
     (
-        "UPDATE devices SET enabled = 1 WHERE name = 'tablet'",
+        "UPDATE devices SET disabled_at = NULL WHERE name = 'tablet'",
         "device alice/tablet: the records say enabled",
     ),
     (

@@ -27,8 +27,8 @@ async fn a_store_of_format_1_opens_twice_with_all_its_records() {
             assert_eq!(KeyId::of_certificate(&der), Ok(certificate.public_key));
         }
         let generation = store.ca_generation_list().await.unwrap().remove(0);
-        let (revoked, _) = store.revocation_list(generation.id).await.unwrap();
-        let reasons: Vec<_> = revoked.iter().map(|r| r.reason).collect();
+        let listed = store.listed(generation.id).await.unwrap();
+        let reasons: Vec<_> = listed.revocations.iter().map(|r| r.reason).collect();
         assert_eq!(
             reasons,
             [
@@ -37,6 +37,11 @@ async fn a_store_of_format_1_opens_twice_with_all_its_records() {
                 RevocationReason::CessationOfOperation
             ]
         );
+        // Carol was disabled by event 42, and her certificate is on hold since then.
+        let disabled = store.event_list(EventId::new(41), 1).await.unwrap().remove(0);
+        let holds: Vec<_> = listed.holds.iter().map(|hold| hold.at).collect();
+        assert_eq!(holds, [disabled.second()]);
+        assert_eq!(store.audit().await.unwrap(), []);
         let successor = certificates.iter().find(|c| c.superseded_by.is_some()).unwrap();
         let by = successor.superseded_by.unwrap();
         assert_eq!(store.snapshot().status(&by), CertificateStatus::Good);

@@ -19,6 +19,7 @@ async fn the_snapshot_moved_on_by_changes_equals_the_one_built_at_start() {
             change(&store, &mut seeded, ca, number).await;
         }
         let moved_on = describe(&store.snapshot());
+        assert_eq!(listed(&store, ca).await, standing(&store.snapshot()), "seed {seed}");
         store.close().await;
         let store = open(&folder);
         assert_eq!(moved_on, describe(&store.snapshot()), "seed {seed}");
@@ -41,6 +42,9 @@ async fn whatever_takes_a_right_away_is_a_withdrawal_and_a_first_connect_is_none
             });
             if lost {
                 assert!(after.withdrawn() > before.through(), "seed {seed}, {number}");
+            }
+            if standing(&before) != standing(&after) {
+                assert!(after.standing_changed() > before.through(), "seed {seed}, {number}");
             }
         }
         let mut new = device_certificate(500, holder(&store).await, ca);
@@ -97,6 +101,25 @@ async fn change(store: &Store, seeded: &mut Seeded, ca: CaGenerationId, number: 
         }
     }
 }
+
+/// What the records have the CRL list.
+async fn listed(store: &Store, ca: CaGenerationId) -> Against {
+    let listed = store.listed(ca).await.expect("read");
+    let revoked = listed.revocations.iter().map(|r| (r.id.to_string(), (r.at, r.reason)));
+    let hold = |h: &store::Hold| (h.id.to_string(), (h.at, RevocationReason::CertificateHold));
+    revoked.chain(listed.holds.iter().map(hold)).collect()
+}
+
+/// What the snapshot has OCSP say against certificates.
+fn standing(snapshot: &Snapshot) -> Against {
+    let bad = |entry: &std::sync::Arc<store::CertificateEntry>| {
+        Some((entry.id.to_string(), snapshot.standing(entry)?))
+    };
+    snapshot.certificates().filter_map(bad).collect()
+}
+
+/// Since when and why certificates don't hold, by their names.
+type Against = std::collections::BTreeMap<String, (store::Timestamp, RevocationReason)>;
 
 fn describe(snapshot: &Snapshot) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

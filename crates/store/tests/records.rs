@@ -19,7 +19,7 @@ async fn a_user_comes_with_its_first_device_and_addresses() {
     let store = open(&folder);
     let first = DeviceName::default_device();
     let added = store.user_add(&ADMIN, &user("alice"), Some(&first)).await.unwrap().value;
-    assert!(added.user.enabled);
+    assert!(added.user.enabled());
     assert_eq!(added.user.added_at, later(0));
     let made = &added.devices.first().unwrap().device;
     assert_eq!((made.lease.ipv4, made.lease.ipv6), (2, 2));
@@ -110,9 +110,9 @@ async fn a_serial_is_worth_what_its_holder_and_the_store_say() {
     let revoked = store.device_revoke(&ADMIN, &alice, &laptop, reason).await.unwrap().value;
     assert_eq!(standing(), CertificateStatus::Revoked { at: later(0), reason });
     assert_eq!(revoked.len(), 1);
-    let (listed, through) = store.revocation_list(ca.id).await.unwrap();
-    assert_eq!(listed, revoked);
-    assert_eq!(through, store.snapshot().through());
+    let listed = store.listed(ca.id).await.unwrap();
+    assert_eq!((listed.revocations, listed.holds), (revoked, Vec::new()));
+    assert_eq!(listed.through, store.snapshot().through());
     let again = store.certificate_revoke(&ADMIN, &id(7), reason).await;
     assert!(matches!(
         again,
@@ -291,8 +291,8 @@ async fn a_key_stands_for_one_holder_and_may_be_certified_for_it_again() {
     let renewed =
         NewCertificate { supersedes_within: Some(Duration::from_secs(60)), ..same_key(9, phone) };
     store.certificate_record(&ADMIN, renewed).await.unwrap();
-    assert!(store.key_check(key, Some(phone)).await.is_ok());
-    assert!(store.key_check(key, Some(tablet)).await.is_err());
+    assert!(store.key_check(key, Some(Holder::Device(phone))).await.is_ok());
+    assert!(store.key_check(key, Some(Holder::Device(tablet))).await.is_err());
     // Removed without a compromise: it is nobody's.
     store.device_remove(&ADMIN, &user("alice"), &device("phone")).await.unwrap();
     store.certificate_record(&ADMIN, same_key(10, tablet)).await.unwrap();
@@ -301,7 +301,7 @@ async fn a_key_stands_for_one_holder_and_may_be_certified_for_it_again() {
     let key = own.public_key;
     store.certificate_record(&ADMIN, own).await.unwrap();
     let of_gateway = Refused::KeyOfAnother { whose: "the gateway".into() };
-    let taken = store.key_check(key, Some(tablet)).await;
+    let taken = store.key_check(key, Some(Holder::Device(tablet))).await;
     assert!(matches!(taken, Err(StoreError::Refused(refused)) if refused == of_gateway));
 }
 
@@ -340,4 +340,41 @@ async fn a_user_with_another_name_keeps_devices_and_certificates() {
     added(&store, "alice", "phone").await;
     let taken = store.user_rename(&ADMIN, &alicia, &alice).await;
     assert!(matches!(taken, Err(StoreError::Refused(Refused::UserExists(name))) if name == alice));
+}
+
+#[tokio::test]
+async fn a_certificate_is_on_hold_while_its_device_or_user_is_disabled_and_good_after_both() {
+    let folder = Folder::new();
+    let clock = clock();
+    let store = Store::open(&folder.database(), Arc::new(clock.clone())).unwrap();
+    let ca = add_ca(&store).await;
+    let (alice, laptop) = (user("alice"), device("laptop"));
+    let added = store.user_add(&ADMIN, &alice, Some(&laptop)).await.unwrap().value;
+    let holder = added.devices.first().unwrap().device.id;
+    store.certificate_record(&ADMIN, device_certificate(7, holder, ca.id)).await.unwrap();
+    let holds = async || {
+        let holds = store.listed(ca.id).await.unwrap().holds;
+        let entry = Arc::clone(store.snapshot().certificate(&id(7)).unwrap());
+        let said = store.snapshot().standing(&entry);
+        let hold = holds.first().map(|h| (h.at, RevocationReason::CertificateHold));
+        assert_eq!(hold, said);
+        holds.first().map(|hold| hold.at)
+    };
+    assert_eq!(holds().await, None);
+    store.user_set_enabled(&ADMIN, &alice, false).await.unwrap();
+    clock.advance(Duration::from_secs(10));
+    store.device_set_enabled(&ADMIN, &alice, &laptop, false).await.unwrap();
+    assert_eq!(holds().await, Some(later(0)));
+    store.user_set_enabled(&ADMIN, &alice, true).await.unwrap();
+    assert_eq!(holds().await, Some(later(10)), "the device is disabled still");
+    store.device_set_enabled(&ADMIN, &alice, &laptop, true).await.unwrap();
+    assert_eq!(holds().await, None);
+    // What is revoked is so for good, whatever becomes of the hold that it was on.
+    store.device_set_enabled(&ADMIN, &alice, &laptop, false).await.unwrap();
+    let reason = RevocationReason::KeyCompromise;
+    store.device_revoke(&ADMIN, &alice, &laptop, reason).await.unwrap();
+    assert_eq!(store.listed(ca.id).await.unwrap().holds, []);
+    store.device_set_enabled(&ADMIN, &alice, &laptop, true).await.unwrap();
+    let listed = store.listed(ca.id).await.unwrap();
+    assert_eq!(listed.revocations.first().map(|r| r.reason), Some(reason));
 }

@@ -92,9 +92,9 @@ impl RecordsCheck<'_> {
         let mend =
             "start the gateway, or run any command that changes something: it is signed then";
         let generation = issuer.generation();
-        let listed = self.at.store.revocation_list(generation.id).await;
+        let listed = self.at.store.listed(generation.id).await;
         let latest = self.at.store.crl_latest(generation.id).await;
-        let (Ok((revocations, _)), Ok(latest)) = (listed, latest) else {
+        let (Ok(listed), Ok(latest)) = (listed, latest) else {
             return bad(subject, "it can't be read", "restore the data folder from a backup");
         };
         let Some(row) = latest else { return bad(subject, "there is none", mend) };
@@ -102,12 +102,14 @@ impl RecordsCheck<'_> {
             Ok(crl) => crl,
             Err(error) => return bad(subject, error.to_string(), mend),
         };
-        let missing =
-            revocations.iter().filter(|r| !crl.revoked().contains_key(&r.id.serial)).count();
+        let revoked = listed.revocations.iter().map(|r| r.id.serial);
+        let known: BTreeSet<_> =
+            revoked.chain(listed.holds.iter().map(|hold| hold.id.serial)).collect();
+        let missing = known.iter().filter(|serial| !crl.revoked().contains_key(serial)).count();
         if missing > 0 {
-            return bad(subject, format!("{missing} revoked certificates are not on it"), mend);
+            let seen = format!("{missing} revoked or disabled certificates are not on it");
+            return bad(subject, seen, mend);
         }
-        let known: BTreeSet<_> = revocations.iter().map(|r| r.id.serial).collect();
         if let Some(extra) = crl.revoked().keys().find(|serial| !known.contains(serial)) {
             return bad(
                 subject,
@@ -131,7 +133,7 @@ impl RecordsCheck<'_> {
         let number = row.number;
         good(
             subject,
-            format!("number {number}, {hours} h old, {} entries, until {until}", revocations.len()),
+            format!("number {number}, {hours} h old, {} entries, until {until}", known.len()),
         )
     }
 

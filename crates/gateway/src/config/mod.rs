@@ -4,6 +4,7 @@
 //! is known, every value means something alone and together with the others. Every error names the
 //! file, line and column. Every key has a safe default, so an empty file is a valid one.
 
+use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -43,6 +44,8 @@ pub struct Config {
     pub device: Device,
     /// What is kept of sessions.
     pub sessions: Sessions,
+    /// What the certificates of servers look like, and of whatever else is no device.
+    pub cert: Cert,
 }
 
 /// `[public]`
@@ -97,6 +100,34 @@ pub struct Device {
     /// Days after which a renewed device's former certificate is revoked even if the new one
     /// has not been seen.
     pub supersede_days: u32,
+}
+
+/// `[cert]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cert {
+    /// How long such a certificate lives at most.
+    pub validity_days: u32,
+    /// Days after which a renewed one's former certificate is revoked.
+    pub supersede_days: u32,
+    /// Kinds of key that are certified.
+    pub key_types: Vec<CertifiedKey>,
+    /// Domains and addresses that servers' names have to be in; any, where there are none.
+    pub domains: Vec<String>,
+}
+
+/// A kind of key that is certified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CertifiedKey {
+    /// RSA of 2048 bits and more.
+    Rsa,
+    /// ECDSA on P-256.
+    P256,
+    /// ECDSA on P-384.
+    P384,
+    /// Ed25519.
+    Ed25519,
 }
 
 /// A kind of key.
@@ -172,7 +203,23 @@ impl Config {
             server_days: self.ca.gateway_validity_days,
             device_key: self.device.key_type.of_device(),
             device_days: self.device.validity_days,
+            named: authority::NamedProfile {
+                days: self.cert.validity_days,
+                keys: self.cert.key_types.iter().map(ToString::to_string).collect(),
+                domains: self.cert.domains.clone(),
+            },
         }
+    }
+}
+
+impl Display for CertifiedKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rsa => "rsa",
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::Ed25519 => "ed25519",
+        })
     }
 }
 
@@ -222,6 +269,14 @@ impl Default for Device {
     }
 }
 
+impl Default for Cert {
+    fn default() -> Self {
+        let key_types =
+            vec![CertifiedKey::Rsa, CertifiedKey::P256, CertifiedKey::P384, CertifiedKey::Ed25519];
+        Self { validity_days: 365, supersede_days: 7, key_types, domains: Vec::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +312,7 @@ mod tests {
         assert_eq!(
             error("[zebra]\n"),
             "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
-             `ca`, `device`, `sessions`"
+             `ca`, `device`, `sessions`, `cert`"
         );
     }
 

@@ -17,7 +17,7 @@ struct Section {
 }
 
 const TOP: Section =
-    Section { name: "", keys: &[], sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS] };
+    Section { name: "", keys: &[], sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT] };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
     name: "vpn",
@@ -69,6 +69,11 @@ const DEVICE: Section = Section {
 };
 
 const SESSIONS: Section = Section { name: "sessions", keys: &["keep_days"], sections: &[] };
+const CERT: Section = Section {
+    name: "cert",
+    keys: &["validity_days", "supersede_days", "key_types", "domains"],
+    sections: &[],
+};
 
 /// Refuses the first key of `text` that is in no list.
 pub(super) fn known_keys_only(file: &Path, text: &str) -> Result<(), ConfigError> {

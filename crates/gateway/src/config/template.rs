@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::{
-    Ca, Config, Device, KeyType, Listen, Net6, Public, PublicName, PublicUrl, Publish, Push,
+    Ca, Cert, Config, Device, KeyType, Listen, Net6, Public, PublicName, PublicUrl, Publish, Push,
     Sessions, Vpn,
 };
 
@@ -43,6 +43,7 @@ impl FirstConfig {
             ca(&config.ca),
             device(&config.device),
             history(&config.sessions),
+            cert(&config.cert),
         ];
         sections.join("\n")
     }
@@ -235,6 +236,25 @@ fn history(sessions: &Sessions) -> String {
 keep_days = {}
 ",
         sessions.keep_days
+    )
+}
+
+fn cert(cert: &Cert) -> String {
+    format!(
+        "[cert]
+# Servers, and clients that are no devices (`handfast cert`): how long their certificates live at most.
+validity_days = {}
+# After a renewal the former certificate is revoked after this.
+supersede_days = {}
+# Kinds of key that are certified.
+key_types = {}
+# Domains and addresses that servers' names have to be in. Empty: any.
+domains = {}
+",
+        cert.validity_days,
+        cert.supersede_days,
+        list(&cert.key_types),
+        list(&cert.domains)
     )
 }
 

@@ -221,20 +221,26 @@ fn pushes(config: &Config) -> Result<(), Finding> {
 }
 
 fn lifetimes(config: &Config) -> Result<(), Finding> {
-    let (ca, device) = (&config.ca, &config.device);
-    let limits: [(&'static [&'static str], u32, u32, u32); 6] = [
+    let (ca, device, cert) = (&config.ca, &config.device, &config.cert);
+    let limits: [(&'static [&'static str], u32, u32, u32); 8] = [
         (&["ca", "validity_days"], ca.validity_days, 30, 36_500),
         (&["ca", "crl_validity_days"], ca.crl_validity_days, 1, 365),
         (&["ca", "gateway_validity_days"], ca.gateway_validity_days, 7, 825),
         (&["device", "validity_days"], device.validity_days, 1, 3650),
         (&["device", "supersede_days"], device.supersede_days, 1, 90),
         (&["sessions", "keep_days"], config.sessions.keep_days, 1, 3650),
+        (&["cert", "validity_days"], cert.validity_days, 1, 3650),
+        (&["cert", "supersede_days"], cert.supersede_days, 1, 90),
     ];
     for (path, days, least, most) in limits {
         if !(least..=most).contains(&days) {
             let name = path.join(".");
             return refuse(path, format!("{name} is {days}; choose {least} to {most}"));
         }
+    }
+    if cert.key_types.is_empty() {
+        let message = "cert.key_types is empty; choose from rsa, p256, p384, ed25519";
+        return refuse(&["cert", "key_types"], message.to_owned());
     }
     if device.validity_days > ca.validity_days {
         let message = format!(

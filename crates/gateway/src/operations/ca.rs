@@ -1,7 +1,9 @@
 //! The CA and its CRL, shown.
 
 use admin::response::{CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry};
-use authority::{Signs, describe};
+use authority::{AuthorityError, Signs, describe};
+use pki::{CertificateId, Revocation, Serial};
+use store::CaGeneration;
 
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -24,29 +26,34 @@ impl Ca<'_> {
             issuer: generation.subject.clone(),
             this_update: crl.this_update,
             next_update: crl.next_update,
-            entries: self.entries(&crl).await?,
+            entries: self.entries(generation, &crl)?,
             pem: pki::to_pem("X509 CRL", &crl.der),
         };
-        for other in issuers.all().iter().map(|issuer| issuer.generation().id) {
-            let crl = self.at.store.crl_latest(other).await?;
-            let Some(crl) = crl.filter(|_| other != generation.id) else { continue };
-            detail.entries.extend(self.entries(&crl).await?);
+        for other in issuers.all().iter().map(|issuer| issuer.generation()) {
+            let crl = self.at.store.crl_latest(other.id).await?;
+            let Some(crl) = crl.filter(|_| other.id != generation.id) else { continue };
+            detail.entries.extend(self.entries(other, &crl)?);
             detail.pem.push_str(&pki::to_pem("X509 CRL", &crl.der));
         }
         Ok(detail)
     }
 
     /// What a CRL lists, with whose the certificates were.
-    async fn entries(&self, crl: &store::Crl) -> Result<Vec<CrlEntry>, GatewayError> {
-        let (revocations, _) = self.at.store.revocation_list(crl.generation).await?;
+    fn entries(&self, of: &CaGeneration, crl: &store::Crl) -> Result<Vec<CrlEntry>, GatewayError> {
+        let crl = pki::Crl::from_der(&crl.der).map_err(AuthorityError::from)?;
         let snapshot = self.at.store.snapshot();
-        let entries = revocations.iter().filter(|r| r.event <= crl.through).map(|r| CrlEntry {
-            serial: r.id.to_string(),
-            device: snapshot.certificate(&r.id).and_then(|c| holder_name(&snapshot, c)),
-            revoked_at: r.at,
-            reason: r.reason,
-        });
-        Ok(entries.collect())
+        let entry = |(serial, revocation): (&Serial, &Revocation)| {
+            let id = CertificateId { issuer: of.issuer, serial: *serial };
+            CrlEntry {
+                serial: id.to_string(),
+                device: snapshot.certificate(&id).and_then(|c| holder_name(&snapshot, c)),
+                revoked_at: revocation.at,
+                reason: revocation.reason,
+            }
+        };
+        let mut entries: Vec<_> = crl.revoked().iter().map(entry).collect();
+        entries.sort_by_key(|entry| entry.revoked_at);
+        Ok(entries)
     }
 
     pub(super) async fn show(&self) -> Result<CaDetail, GatewayError> {

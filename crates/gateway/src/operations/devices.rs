@@ -4,7 +4,7 @@ use admin::names::DeviceName;
 use admin::response::{Changed, Device, DeviceDetail};
 use authority::KeyFrom;
 use names::{RevocationReason, UserName};
-use store::Actor;
+use store::{Actor, Holder};
 
 use super::changes::Before;
 use super::material::supersede_within;
@@ -59,7 +59,8 @@ impl Devices<'_> {
         csr_pem: &str,
     ) -> Result<DeviceDetail, GatewayError> {
         let detail = self.at.store.device_show(&name.user, &name.device).await?;
-        let csr = self.at.authority.read_csr(csr_pem, Some(detail.device.id)).await?;
+        let csr =
+            self.at.authority.read_csr(csr_pem, Some(Holder::Device(detail.device.id))).await?;
         let within = Some(supersede_within(self.at));
         self.at.authority.issue(actor, &detail.device, KeyFrom::Csr(csr), within).await?;
         self.show(name).await

@@ -38,6 +38,9 @@ impl Deed {
             Request::DeviceDisable { device } => ("device disabled", device.to_string()),
             Request::DeviceEnable { device } => ("device enabled", device.to_string()),
             Request::DeviceRemove { device } => ("device removed", device.to_string()),
+            Request::CertIssue { name, .. } => ("certificate issued", name.to_string()),
+            Request::CertRenew { name, .. } => ("certificate renewed", name.to_string()),
+            Request::CertRevoke { name, .. } => ("certificate revoked", name.to_string()),
             Request::ProfileMaterial { device, renew: true } => {
                 ("profile renewed", device.to_string())
             }

@@ -69,8 +69,8 @@ impl Material<'_> {
         renew: bool,
     ) -> Result<Plan, GatewayError> {
         let user_enabled =
-            self.at.store.snapshot().user(detail.device.user).is_none_or(|user| user.enabled);
-        if !user_enabled || !detail.device.enabled {
+            self.at.store.snapshot().user(detail.device.user).is_none_or(|user| user.enabled());
+        if !user_enabled || !detail.device.enabled() {
             return Err(GatewayError::Disabled { device: name.clone(), user: !user_enabled });
         }
         let Some(current) = current(&detail.certificates) else { return Ok(Plan::Make) };

@@ -12,6 +12,7 @@ use admin::protocol::Reply;
 use admin::request::Request;
 use admin::response::Response;
 use ca::Ca;
+use certs::{Certs, Wanted};
 use devices::Devices;
 use events::Log;
 use journal::Deed;
@@ -28,6 +29,7 @@ use crate::error::GatewayError;
 use crate::gateway::Gateway;
 
 mod ca;
+pub(crate) mod certs;
 mod changes;
 pub(crate) mod devices;
 mod events;
@@ -96,6 +98,18 @@ async fn carry_out(
         Q::DeviceRemove { device } => Devices { at }.remove(by, &device).await.map(R::Changed),
         Q::ProfileMaterial { device, renew } => {
             Material { at }.of(by, &device, renew).await.map(Box::new).map(R::Profile)
+        }
+        Q::CertIssue { name, usage, hosts, days, csr_pem } => {
+            let wanted = Wanted { name, usage, hosts, days, csr_pem };
+            Certs { at }.issue(by, wanted).await.map(R::Named)
+        }
+        Q::CertList => Certs { at }.list().await.map(R::NamedList),
+        Q::CertShow { name } => Certs { at }.show(&name).await.map(R::Named),
+        Q::CertRenew { name, csr_pem } => {
+            Certs { at }.renew(by, &name, &csr_pem).await.map(R::Named)
+        }
+        Q::CertRevoke { name, reason } => {
+            Certs { at }.revoke(by, &name, reason).await.map(R::Changed)
         }
         Q::CrlShow => Ca { at }.crl().await.map(R::Crl),
         Q::CaShow => Ca { at }.show().await.map(R::Ca),

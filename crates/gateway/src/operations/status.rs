@@ -1,8 +1,9 @@
 //! The gateway's state and figures.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use admin::response::{Level, Status};
+use admin::response::{EffectDelay, Level, Status};
 use authority::Signs;
 
 use super::devices::Devices;
@@ -46,6 +47,7 @@ impl Overview<'_> {
             devices: small(gauges.devices),
             ca_expires_at: until("ca").unwrap_or_default(),
             server_expires_at: until("gateway").unwrap_or_default(),
+            effects: self.effects(),
             crl_number: gauges.crl_number,
             crl_signed_at: gauges.crl_this_update,
             crl_next_update: gauges.crl_next_update,
@@ -59,6 +61,17 @@ impl Overview<'_> {
             disk_free: gauges.disk_free,
             warnings: self.warnings().await,
         })
+    }
+
+    fn effects(&self) -> BTreeMap<String, EffectDelay> {
+        let ms = |delay: Duration| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let said = |delay: crate::metrics::EffectDelay| EffectDelay {
+            measured: delay.count,
+            last_ms: ms(delay.last),
+            worst_ms: ms(delay.worst),
+        };
+        let effects = self.at.metrics.effects();
+        effects.into_iter().map(|(of, delay)| (of.to_owned(), said(delay))).collect()
     }
 
     /// What of the settings file waits for the next start, where it can be read.

@@ -9,7 +9,7 @@ use admin::response::{
 };
 use authority::describe;
 use clock::Timestamp;
-use store::{DeviceId, Snapshot};
+use store::{DeviceId, RevocationReason, Snapshot};
 
 use crate::context::Context;
 use crate::current_view::Addressing;
@@ -55,7 +55,7 @@ impl Viewer<'_> {
         let connected = self.connected.as_ref();
         User {
             name: user.name.clone(),
-            disabled: !self.enabled(user.id).unwrap_or(user.enabled),
+            disabled: !self.enabled(user.id).unwrap_or(user.enabled()),
             devices: count(devices),
             connected: connected
                 .map(|all| count(all.iter().filter(|d| d.user == user.name).count())),
@@ -114,6 +114,7 @@ impl Viewer<'_> {
 
     fn certificate_state(&self, certificate: &store::Certificate) -> CertificateState {
         match (self.revoked(certificate), certificate.supersede_at) {
+            (Some((at, RevocationReason::CertificateHold)), _) => CertificateState::OnHold { at },
             (Some((at, reason)), _) => CertificateState::Revoked { at, reason },
             _ if certificate.not_after < self.now => CertificateState::Expired,
             (None, Some(until)) => CertificateState::Superseding { until },
@@ -123,7 +124,7 @@ impl Viewer<'_> {
 
     fn state(&self, device: &store::Device, current: Option<&store::Certificate>) -> DeviceState {
         let user_enabled = self.enabled(device.user).unwrap_or(true);
-        let enabled = self.snapshot.device(device.id).map_or(device.enabled, |now| now.enabled);
+        let enabled = self.snapshot.device(device.id).map_or(device.enabled(), |now| now.enabled());
         match current {
             _ if !user_enabled || !enabled => DeviceState::Disabled,
             None => DeviceState::New,
@@ -138,12 +139,13 @@ impl Viewer<'_> {
         &self,
         certificate: &store::Certificate,
     ) -> Option<(Timestamp, store::RevocationReason)> {
-        let present = self.snapshot.certificate(&certificate.id).and_then(|entry| entry.revoked);
+        let entry = self.snapshot.certificate(&certificate.id);
+        let present = entry.and_then(|entry| self.snapshot.standing(entry));
         present.or(certificate.revocation.map(|revocation| (revocation.at, revocation.reason)))
     }
 
     fn enabled(&self, user: store::UserId) -> Option<bool> {
-        self.snapshot.user(user).map(|user| user.enabled)
+        self.snapshot.user(user).map(|user| user.enabled())
     }
 
     /// The record is behind by minutes where the device is connected.

@@ -143,4 +143,9 @@ impl Records {
     }
 }
 
-const NAME: Name = Name { of: "the VPN's sessions", lack: "did not close" };
+const NAME: Name = Name {
+    code: "vpn_sessions",
+    of: "the VPN's sessions",
+    lack: "did not close",
+    follows_the_crl: false,
+};

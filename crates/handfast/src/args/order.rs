@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 use admin::names::DeviceName;
-use admin::request::{HistoryQuery, KickTarget, Request};
+use admin::request::{CertificateUsage, HistoryQuery, KickTarget, Request};
 use clap_complete::Shell;
 use client::Revocation;
 use clock::Timestamp;
@@ -16,7 +16,8 @@ use gateway::FirstStart;
 use gateway::config::{Listen, Net, PublicName};
 use gateway::profile::{Form, System};
 use load::PacketSettings;
-use names::{NameError, RevocationReason, UserName};
+use names::{CertificateName, NameError, RevocationReason, UserName};
+use pki::KeyType;
 
 use super::place::{Place, SYSTEM_FOLDER};
 use super::typed::{self, Command, FormWord, Os, Reason, RevocationWord, Typed};
@@ -43,6 +44,8 @@ pub(crate) enum Action {
     List { request: Request, only: Only },
     /// As above; the request is completed by a CSR.
     AskWithCsr { csr: PathBuf, renew: bool, device: DeviceName },
+    /// Have a certificate issued under a name, and write it.
+    Cert(CertOrder),
     /// Write profiles.
     Profile(ProfileOrder),
     /// Print the CRL itself.
@@ -88,6 +91,29 @@ pub(crate) struct Only {
     pub(crate) never_connected: bool,
     /// Those whose certificate is over within so many days.
     pub(crate) expiring: Option<u32>,
+}
+
+/// Which certificate to have issued.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CertOrder {
+    pub(crate) name: CertificateName,
+    pub(crate) wanted: WantedCert,
+    pub(crate) key: CertKey,
+    pub(crate) out: PathBuf,
+}
+
+/// A first one, or one more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum WantedCert {
+    First { usage: CertificateUsage, hosts: Vec<String>, days: Option<u32> },
+    Renewed,
+}
+
+/// Where its key comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum CertKey {
+    Made(KeyType),
+    Csr(PathBuf),
 }
 
 /// Which profiles to write.
@@ -202,6 +228,7 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         }
         Command::User(command) => Action::Ask(understand_user(command)?),
         Command::Device(command) => understand_device(command)?,
+        Command::Cert(command) => understand_cert(command)?,
         Command::Profile(profile) => {
             Action::Profile(profile_order(&profile.device, profile.renew, profile.files)?)
         }
@@ -330,6 +357,56 @@ fn understand_device(command: typed::Device) -> Result<Action, Failure> {
             Action::Ask(Request::DeviceRemove { device: device_name(&device)? })
         }
     })
+}
+
+fn understand_cert(command: typed::Cert) -> Result<Action, Failure> {
+    Ok(match command {
+        typed::Cert::Issue { name, hosts, profile, days, key } => {
+            let usage = match profile {
+                typed::UsageWord::Server => CertificateUsage::Server,
+                typed::UsageWord::Client => CertificateUsage::Client,
+            };
+            if usage == CertificateUsage::Client && !hosts.is_empty() {
+                return Err(hosts_of_a_client());
+            }
+            cert_order(&name, WantedCert::First { usage, hosts, days }, key)?
+        }
+        typed::Cert::Renew { name, key } => cert_order(&name, WantedCert::Renewed, key)?,
+        typed::Cert::List => Action::Ask(Request::CertList),
+        typed::Cert::Show { name } => {
+            Action::Ask(Request::CertShow { name: certificate_name(&name)? })
+        }
+        typed::Cert::Revoke { name, reason } => {
+            let (name, reason) = (certificate_name(&name)?, revoke_reason(reason));
+            Action::Ask(Request::CertRevoke { name, reason })
+        }
+    })
+}
+
+fn cert_order(name: &str, wanted: WantedCert, key: typed::CertKey) -> Result<Action, Failure> {
+    let typed::CertKey { csr, key, out } = key;
+    let made = match key {
+        typed::KeyWord::P256 => KeyType::P256,
+        typed::KeyWord::Rsa2048 => KeyType::Rsa2048,
+        typed::KeyWord::Rsa3072 => KeyType::Rsa3072,
+        typed::KeyWord::Rsa4096 => KeyType::Rsa4096,
+    };
+    let key = csr.map_or(CertKey::Made(made), CertKey::Csr);
+    Ok(Action::Cert(CertOrder { name: certificate_name(name)?, wanted, key, out }))
+}
+
+fn certificate_name(text: &str) -> Result<CertificateName, Failure> {
+    CertificateName::new(text).map_err(|error| {
+        Failure::new(FailureKind::Usage, format!("{text:?} can't be used as a name"))
+            .caused_by(&error)
+            .hint(error.hint())
+            .hint("a device's certificate comes with its profile: `handfast profile USER/DEVICE`")
+    })
+}
+
+fn hosts_of_a_client() -> Failure {
+    Failure::new(FailureKind::Usage, "a client's certificate has no host names")
+        .hint("leave out --san, or --profile client")
 }
 
 fn only_users(only: typed::OnlyUsers) -> Only {

@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Devices: what a user connects with
     #[command(subcommand)]
     Device(Device),
+    /// Certificates of servers, and of whatever else is no device
+    #[command(subcommand)]
+    Cert(Cert),
     /// Write the files a device needs, per operating system
     Profile(Profile),
     /// The list of revoked certificates
@@ -212,7 +215,7 @@ pub(crate) enum User {
     },
     /// Show a user and its devices
     Show { name: String },
-    /// Refuse a user from now on, and close what is open; records stay
+    /// Refuse a user from now on: certificates on hold, sessions closed, records stay
     Disable { name: String },
     /// Let a disabled user in again
     Enable { name: String },
@@ -265,7 +268,7 @@ pub(crate) enum Device {
         #[arg(long, value_enum, default_value_t = Reason::Unspecified)]
         reason: Reason,
     },
-    /// Refuse a device from now on, and close its session; records stay
+    /// Refuse a device from now on: its certificates on hold, its session closed
     Disable {
         #[arg(value_name = "USER[/DEVICE]")]
         device: String,
@@ -314,6 +317,71 @@ pub(crate) struct OnlyDevices {
     /// Whose certificate is over, or ends within so many days
     #[arg(long, value_name = "DAYS")]
     pub(crate) expiring: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cert {
+    /// Issue a certificate; the key is made here, or elsewhere and comes with a CSR
+    Issue {
+        /// A server's host name or address, or what else it is to be called
+        name: String,
+        /// Further host names and addresses of a server
+        #[arg(long = "san", value_name = "HOST", value_delimiter = ',')]
+        hosts: Vec<String>,
+        /// What it is good for: to be reached, or to reach others
+        #[arg(long, value_enum, default_value_t = UsageWord::Server)]
+        profile: UsageWord,
+        /// How long it lives [default: cert.validity_days, which is also the most]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+        days: Option<u32>,
+        #[command(flatten)]
+        key: CertKey,
+    },
+    /// List all names that have certificates
+    List,
+    /// Show a name's certificates
+    Show { name: String },
+    /// Issue one more for the same hosts; the former is revoked some days later
+    Renew {
+        name: String,
+        #[command(flatten)]
+        key: CertKey,
+    },
+    /// Revoke a name's certificates
+    Revoke {
+        name: String,
+        /// Why; it stands in the CRL
+        #[arg(long, value_enum, default_value_t = Reason::Unspecified)]
+        reason: Reason,
+    },
+}
+
+/// Where the key comes from, and where files go.
+#[derive(Debug, Args)]
+pub(crate) struct CertKey {
+    /// Certify the key in this CSR ("-" reads stdin) instead of making one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csr: Option<PathBuf>,
+    /// Which kind of key to make
+    #[arg(long, value_enum, default_value_t = KeyWord::P256, conflicts_with = "csr")]
+    pub(crate) key: KeyWord,
+    /// Where to write NAME.crt and NAME.key
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UsageWord {
+    Server,
+    Client,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyWord {
+    P256,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,14 +9,20 @@ use admin::request::Request;
 
 /// The request that carries this CSR.
 pub(crate) fn request(csr: &Path, renew: bool, device: DeviceName) -> Result<Request, Failure> {
-    let csr_pem = read(csr)?;
-    if !csr_pem.contains("CERTIFICATE REQUEST-----") {
-        return Err(not_a_csr(csr, &csr_pem));
-    }
+    let csr_pem = text(csr)?;
     Ok(match renew {
         true => Request::DeviceRenew { device, csr_pem },
         false => Request::DeviceAdd { device, csr_pem: Some(csr_pem) },
     })
+}
+
+/// The CSR in this file.
+pub(crate) fn text(csr: &Path) -> Result<String, Failure> {
+    let text = read(csr)?;
+    match text.contains("CERTIFICATE REQUEST-----") {
+        true => Ok(text),
+        false => Err(not_a_csr(csr, &text)),
+    }
 }
 
 fn read(csr: &Path) -> Result<String, Failure> {

@@ -15,6 +15,7 @@ mod ask;
 mod authority;
 mod backup;
 mod bench;
+mod cert;
 mod client_unit;
 mod connect;
 mod csr;
@@ -51,6 +52,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::AskWithCsr { csr, renew, device } => {
             ask_and_show(&data, form, csr::request(&csr, renew, device)?)
         }
+        Action::Cert(order) => cert::run(&data, json, order),
         Action::Profile(order) => profile::run(&data, json, order),
         Action::CrlPem => authority::crl_pem(&data),
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
@@ -114,6 +116,8 @@ fn as_json(response: &Response) -> Output {
         Response::User(answer) => Output::json(answer),
         Response::Devices(answer) => Output::json(answer),
         Response::Device(answer) => Output::json(answer),
+        Response::NamedList(answer) => Output::json(answer),
+        Response::Named(answer) => Output::json(answer),
         Response::Changed(answer) => Output::json(answer),
         Response::Crl(answer) => Output::json(answer),
         Response::Ca(answer) => Output::json(answer),

@@ -1,9 +1,9 @@
 //! Changes in words: what was done, and which effect is still missing.
 
 use admin::request::Request;
-use admin::response::Changed;
+use admin::response::{Changed, Effect};
 
-use super::words::count;
+use super::words::{count, effect_word};
 
 pub(crate) fn text(request: &Request, changed: &Changed) -> String {
     let (done, already) = words(request);
@@ -19,6 +19,11 @@ pub(crate) fn text(request: &Request, changed: &Changed) -> String {
         let sessions = usize::try_from(changed.sessions_closed).unwrap_or(usize::MAX);
         effects.push(format!("{} closed", count(sessions, "session")));
     }
+    for (serials, word) in [(&changed.on_hold, "put on hold"), (&changed.off_hold, "good again")] {
+        if !serials.is_empty() {
+            effects.push(format!("{} {word}", count(serials.len(), "certificate")));
+        }
+    }
     if let Some(number) = changed.crl_number {
         effects.push(format!("CRL {number} signed"));
     }
@@ -27,11 +32,22 @@ pub(crate) fn text(request: &Request, changed: &Changed) -> String {
     for serial in &changed.revoked {
         text.push_str(&format!("revoked certificate {serial}\n"));
     }
+    text.push_str(&delays(&changed.effects));
     text.push_str(&changed.held.as_deref().map(held).unwrap_or_default());
     for pending in &changed.pending {
         text.push_str(&format!("still missing: {pending}\n"));
     }
     text
+}
+
+/// When each effect was in force, where a gateway runs that has more than the CRL to follow.
+fn delays(effects: &[Effect]) -> String {
+    if effects.len() < 2 {
+        return String::new();
+    }
+    let said = |effect: &Effect| format!("{} {} ms", effect_word(&effect.of), effect.after_ms);
+    let each: Vec<_> = effects.iter().map(said).collect();
+    format!("in force after: {}\n", each.join(", "))
 }
 
 /// What is said of a change that is in force and not on the disk.
@@ -56,6 +72,9 @@ fn words(request: &Request) -> (String, String) {
         }
         Request::UserRemove { name } => {
             (format!("removed user {name}"), format!("user {name} is removed"))
+        }
+        Request::CertRevoke { name, .. } => {
+            (format!("revoked {name}"), format!("{name} is revoked"))
         }
         Request::DeviceRevoke { device, .. } => {
             (format!("revoked device {device}"), format!("device {device} is revoked"))
@@ -112,6 +131,16 @@ mod tests {
             "revoked device alice/phone: 1 certificate revoked, 1 session closed, CRL 3 signed\n\
              revoked certificate 0a\n\
              still missing: the session of 192.0.2.1:4 is not confirmed closed\n"
+        );
+        let effect = |of: &str, after_ms| Effect { of: of.to_owned(), after_ms };
+        let effects = vec![effect("crl", 4), effect("published", 6), effect("vpn_sessions", 9)];
+        let on_hold = vec!["0a".to_owned(), "0b".to_owned()];
+        let changed = Changed { event: Some(8), on_hold, effects, ..Changed::default() };
+        let device = DeviceName::parse("alice/phone").unwrap();
+        assert_eq!(
+            text(&Request::DeviceDisable { device }, &changed),
+            "disabled device alice/phone: 2 certificates put on hold\n\
+             in force after: CRL 4 ms, CRL and OCSP answers 6 ms, VPN sessions 9 ms\n"
         );
         assert_eq!(
             text(&request, &Changed::default()),

@@ -99,7 +99,7 @@ pub(crate) fn detail(detail: &DeviceDetail, now: Timestamp) -> String {
     text
 }
 
-fn certificates(certificates: &[Certificate]) -> String {
+pub(super) fn certificates(certificates: &[Certificate]) -> String {
     let mut table = Table::new(&["CERTIFICATE", "KEY", "VALID FROM", "VALID UNTIL", "STATE"]);
     for certificate in certificates {
         table.row([
@@ -120,6 +120,7 @@ pub(crate) fn certificate_state(state: CertificateState) -> String {
             format!("superseded, revoked by {}", until.date())
         }
         CertificateState::Expired => "expired".into(),
+        CertificateState::OnHold { at } => format!("on hold since {}", at.to_seconds()),
         CertificateState::Revoked { at, reason } => {
             format!("revoked {} ({})", at.to_seconds(), reason.word())
         }

@@ -6,6 +6,7 @@ use clock::Timestamp;
 
 pub(crate) mod authority;
 pub(crate) mod bench;
+pub(crate) mod cert;
 pub(crate) mod change;
 pub(crate) mod check;
 pub(crate) mod device;
@@ -30,6 +31,8 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         (Request::DeviceRenew { .. }, Response::Device(device)) => device::renewed(device),
         (_, Response::Devices(devices)) => device::listing(devices, width),
         (_, Response::Device(device)) => device::detail(device, now),
+        (_, Response::NamedList(all)) => cert::listing(all, width),
+        (_, Response::Named(named)) => cert::detail(named, now),
         (_, Response::Changed(changed)) => change::text(request, changed),
         (_, Response::Crl(crl)) => authority::crl(crl, now),
         (_, Response::Ca(ca)) => authority::ca(ca, now),

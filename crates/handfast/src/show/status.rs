@@ -7,7 +7,7 @@ use clock::Timestamp;
 
 use super::table::{Table, Width, fields, visible};
 use super::time;
-use super::words::list;
+use super::words::{effect_word, list};
 
 pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
     let mut text = fields(&[
@@ -23,6 +23,7 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
         ("CA", format!("valid until {}", time::day(status.ca_expires_at, now))),
         ("certificate", format!("valid until {}", time::day(status.server_expires_at, now))),
         ("CRL", crl(status, now)),
+        ("changes", changes(status)),
         ("refusals", counts(&status.refusals)),
         ("ended", counts(&status.endings)),
         ("drops", counts(&status.drops)),
@@ -55,6 +56,19 @@ fn reached_at(status: &Status) -> String {
         })
         .collect();
     list(&remotes)
+}
+
+/// How soon changes were in force.
+fn changes(status: &Status) -> String {
+    let each: Vec<String> = status
+        .effects
+        .iter()
+        .map(|(of, delay)| {
+            let of = effect_word(of);
+            format!("{of} after {} ms, at worst {} ms", delay.last_ms, delay.worst_ms)
+        })
+        .collect();
+    list(&each)
 }
 
 fn crl(status: &Status, now: Timestamp) -> String {

@@ -30,3 +30,13 @@ pub(crate) fn list<T: ToString>(items: &[T]) -> String {
     }
     items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
+
+/// What follows a change, by the word that programs have for it.
+pub(super) fn effect_word(code: &str) -> &str {
+    match code {
+        "crl" => "CRL",
+        "published" => "CRL and OCSP answers",
+        "vpn_sessions" => "VPN sessions",
+        other => other,
+    }
+}

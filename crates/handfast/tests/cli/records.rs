@@ -259,17 +259,26 @@ fn a_device_is_disabled_enabled_and_removed_and_its_name_used_again() {
     cli.ok("user add alice");
     cli.ok("device add alice/phone");
     cli.ok("profile alice/phone --out files");
-    assert_eq!(cli.ok("device disable alice/phone"), "disabled device alice/phone\n");
+    assert_eq!(
+        cli.ok("device disable alice/phone"),
+        "disabled device alice/phone: 1 certificate put on hold, CRL 2 signed\n"
+    );
+    assert!(cli.ok("crl show").contains("certificate-hold"));
+    assert!(cli.ok("device show alice/phone").contains("on hold since [DATE]"));
     let again = "device alice/phone is disabled already; nothing was changed\n";
     assert_eq!(cli.ok("device disable alice/phone"), again);
     assert!(cli.ok("device show alice/phone").contains("disabled"));
     let refused = cli.fails(4, "profile alice/phone --renew --out more");
     assert!(refused.contains("handfast device enable alice/phone\n"), "{refused}");
     assert!(cli.ok("device show alice").contains("new"), "the others are as before");
-    assert_eq!(cli.ok("device enable alice/phone"), "enabled device alice/phone\n");
+    assert_eq!(
+        cli.ok("device enable alice/phone"),
+        "enabled device alice/phone: 1 certificate good again, CRL 3 signed\n"
+    );
+    assert!(!cli.ok("crl show").contains("certificate-hold"));
     assert_eq!(
         cli.ok("device remove alice/phone"),
-        "removed device alice/phone: 1 certificate revoked, CRL 2 signed\n\
+        "removed device alice/phone: 1 certificate revoked, CRL 4 signed\n\
          revoked certificate [SERIAL]\n"
     );
     cli.fails(3, "device show alice/phone");

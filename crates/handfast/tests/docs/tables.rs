@@ -182,6 +182,7 @@ fn changed(key: &str, value: &Value) -> Value {
         ("vpn.push.dns", _) => json!(["10.0.0.1"]),
         ("vpn.listen", _) => json!(["udp:[::]:1195"]),
         ("vpn.push.routes", _) => json!(["10.0.0.0/8"]),
+        ("cert.key_types", _) => json!(["p256"]),
         ("publish.listen", _) => json!(["[::]:8080"]),
         (_, Value::Array(_)) => json!(["other.example"]),
         ("vpn.network", _) => json!("10.0.0.0/16"),

@@ -19,7 +19,7 @@ pub enum Role {
     Ca,
     /// A server, the gateway among them.
     Server,
-    /// A subscriber's device.
+    /// A subscriber's device, or another client.
     Client,
     /// Whoever signs OCSP answers.
     OcspSigner,
@@ -29,7 +29,7 @@ impl From<&Profile> for Role {
     fn from(profile: &Profile) -> Self {
         match profile {
             Profile::Gateway { .. } | Profile::Server { .. } => Self::Server,
-            Profile::Device { .. } => Self::Client,
+            Profile::Device { .. } | Profile::Client { .. } => Self::Client,
             Profile::OcspSigner { .. } => Self::OcspSigner,
         }
     }

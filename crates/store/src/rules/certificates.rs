@@ -1,7 +1,7 @@
 //! Certificates, their revocations, the CA's generations, CRLs and secrets.
 
 use clock::Timestamp;
-use names::RevocationReason;
+use names::{CertificateName, RevocationReason};
 use pki::{CertificateId, IssuerId};
 use serde_json::json;
 
@@ -68,6 +68,19 @@ impl Rules<'_> {
     ) -> Result<(), StoreError> {
         let certificate = self.unrevoked(id)?;
         self.revoke(&certificate, reason)
+    }
+
+    pub(super) fn name_revoke(
+        &mut self,
+        name: &CertificateName,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError> {
+        let known = self.lookup.certificates_named(name.as_str())?;
+        if known.is_empty() {
+            return Err(Refused::NameUnknown(name.clone()).into());
+        }
+        let mut unrevoked = known.iter().filter(|certificate| certificate.revocation.is_none());
+        unrevoked.try_for_each(|certificate| self.revoke(certificate, reason))
     }
 
     pub(super) fn certificate_mark_connected(

@@ -38,10 +38,11 @@ impl Rules<'_> {
         enabled: bool,
     ) -> Result<(), StoreError> {
         let device = self.device(owner, name)?;
-        if device.enabled == enabled {
+        if device.enabled() == enabled {
             return Ok(());
         }
-        self.edit.device_set_enabled(device.id, enabled)?;
+        let since = (!enabled).then(|| self.at());
+        self.edit.device_set_disabled(device.id, since)?;
         let kind = if enabled { EventKind::DEVICE_ENABLED } else { EventKind::DEVICE_DISABLED };
         self.record(&kind, &DevicePayload::from(&device)).map(drop)
     }

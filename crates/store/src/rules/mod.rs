@@ -69,6 +69,7 @@ impl<'a> Rules<'a> {
             Change::DeviceRemove { user, device } => self.device_remove(user, device),
             Change::CertificateRecord(new) => self.certificate_record(new),
             Change::CertificateRevoke { id, reason } => self.certificate_revoke(id, *reason),
+            Change::NameRevoke { name, reason } => self.name_revoke(name, *reason),
             Change::CertificateMarkConnected { id } => self.certificate_mark_connected(id),
             Change::CertificateSupersedeDue => self.certificate_supersede_due(),
             Change::CrlRecord(crl) => self.crl_record(crl),

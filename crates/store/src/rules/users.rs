@@ -27,10 +27,11 @@ impl Rules<'_> {
         enabled: bool,
     ) -> Result<(), StoreError> {
         let user = self.user(name)?;
-        if user.enabled == enabled {
+        if user.enabled() == enabled {
             return Ok(());
         }
-        self.edit.user_set_enabled(user.id, enabled)?;
+        let since = (!enabled).then(|| self.at());
+        self.edit.user_set_disabled(user.id, since)?;
         let kind = if enabled { EventKind::USER_ENABLED } else { EventKind::USER_DISABLED };
         self.record(&kind, &UserPayload::from(&user)).map(drop)
     }

@@ -44,6 +44,10 @@ impl Lookup for Rows<'_> {
         rows::certificates_of(self.0, device)
     }
 
+    fn certificates_named(&self, name: &str) -> Result<Vec<Certificate>, StoreError> {
+        rows::certificates_named(self.0, name)
+    }
+
     fn certificates_with_key(&self, key: &KeyId) -> Result<Vec<Certificate>, StoreError> {
         rows::certificates_with_key(self.0, key)
     }

@@ -40,7 +40,7 @@ use crate::event::{ChainReport, Event};
 use crate::ids::{CaGenerationId, DeviceId, EventId};
 use crate::options::Options;
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Revocation, User, UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Listed, User, UserDetail,
 };
 use crate::rules::{Rules, check_key};
 use crate::secret::Secret;
@@ -304,15 +304,16 @@ impl Reading for ReadOnly {
         rows::certificate_list(&self.conn)
     }
 
+    fn certificates_named(&self, name: &str) -> Result<Vec<Certificate>, StoreError> {
+        rows::certificates_named(&self.conn, name)
+    }
+
     fn key_check(&self, key: &KeyId, holder: Option<&Holder>) -> Result<(), StoreError> {
         check_key(&Rows(&self.conn), key, holder)
     }
 
-    fn revocation_list(
-        &self,
-        generation: CaGenerationId,
-    ) -> Result<(Vec<Revocation>, EventId), StoreError> {
-        rows::revocation_list(&self.conn, generation)
+    fn listed(&self, generation: CaGenerationId) -> Result<Listed, StoreError> {
+        rows::listed(&self.conn, generation)
     }
 
     fn crl_latest(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError> {

@@ -12,16 +12,16 @@ use super::column::event_id;
 use crate::error::{Fault, Refused, StoreError};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::records::{
-    CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Lease, Revocation, User,
-    UserDetail,
+    CaGeneration, Certificate, Crl, Device, DeviceDetail, Hold, Holder, Lease, Listed, Revocation,
+    User, UserDetail, hold_since,
 };
 use crate::secret::Secret;
 
 type Found<T> = Result<T, StoreError>;
 
-const USER: &str = "SELECT id, name, enabled, added_at FROM users WHERE removed_at IS NULL";
+const USER: &str = "SELECT id, name, disabled_at, added_at FROM users WHERE removed_at IS NULL";
 
-const DEVICE: &str = "SELECT d.id, d.user, u.name, d.name, d.enabled, d.added_at, l.ipv4, l.ipv6 \
+const DEVICE: &str = "SELECT d.id, d.user, u.name, d.name, d.disabled_at, d.added_at, l.ipv4, l.ipv6 \
      FROM devices d JOIN users u ON u.id = d.user JOIN leases l ON l.device = d.id \
      WHERE d.removed_at IS NULL";
 
@@ -103,6 +103,11 @@ pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<
     list(conn, &sql, [device.get()], certificate_row)
 }
 
+/// A server's, or those of whatever else is no device, oldest first.
+pub(crate) fn certificates_named(conn: &Connection, name: &str) -> Found<Vec<Certificate>> {
+    list(conn, &format!("{CERTIFICATE} WHERE c.other = ? ORDER BY c.id"), [name], certificate_row)
+}
+
 pub(crate) fn certificate(conn: &Connection, id: &CertificateId) -> Found<Option<Certificate>> {
     let sql = format!("{CERTIFICATE} WHERE g.issuer = ? AND c.serial = ?");
     first(conn, &sql, params![id.issuer.as_bytes(), id.serial.as_bytes()], certificate_row)
@@ -150,16 +155,20 @@ pub(crate) fn certificates_due(conn: &Connection, now: i64) -> Found<Vec<Certifi
     list(conn, &sql, [now], certificate_row)
 }
 
-pub(crate) fn revocation_list(
-    conn: &Connection,
-    generation: CaGenerationId,
-) -> Found<(Vec<Revocation>, EventId)> {
-    // One read transaction, so that the list and the event fit together.
+/// What the CRL of a generation has to list.
+pub(crate) fn listed(conn: &Connection, generation: CaGenerationId) -> Found<Listed> {
+    // One read transaction, so that the lists and the event fit together.
     let txn = conn.unchecked_transaction()?;
+    let revocations = revocations(&txn, generation)?;
+    let holds = holds(&txn, generation)?;
+    Ok(Listed { revocations, holds, through: event_latest(&txn)? })
+}
+
+fn revocations(conn: &Connection, generation: CaGenerationId) -> Found<Vec<Revocation>> {
     let sql = "SELECT c.serial, c.issued_by, r.at, r.reason, r.event, g.issuer FROM revocations r \
          JOIN certificates c ON c.id = r.certificate JOIN ca_generations g ON g.id = c.issued_by \
          WHERE c.issued_by = ? ORDER BY r.event";
-    let revocations = list(&txn, sql, [generation.get()], |row| {
+    list(conn, sql, [generation.get()], |row| {
         Ok(Revocation {
             id: CertificateId { issuer: issuer(row, 5)?, serial: serial(row, 0)? },
             issued_by: CaGenerationId::from_row(row.get(1)?),
@@ -167,8 +176,28 @@ pub(crate) fn revocation_list(
             reason: reason(row, 3)?,
             event: event_id(row, 4)?,
         })
-    })?;
-    Ok((revocations, event_latest(&txn)?))
+    })
+}
+
+/// Certificates of devices that are kept out, by themselves or with their user. Those are few, so they are
+/// looked for first.
+fn holds(conn: &Connection, generation: CaGenerationId) -> Found<Vec<Hold>> {
+    let sql = "SELECT c.serial, g.issuer, d.disabled_at, u.disabled_at \
+         FROM (SELECT id FROM devices WHERE disabled_at IS NOT NULL UNION SELECT x.id FROM users y \
+             JOIN devices x ON x.user = y.id AND x.removed_at IS NULL \
+             WHERE y.disabled_at IS NOT NULL) out \
+         CROSS JOIN devices d ON d.id = out.id AND d.removed_at IS NULL \
+         JOIN users u ON u.id = d.user JOIN certificates c ON c.device = d.id \
+         JOIN ca_generations g ON g.id = c.issued_by \
+         LEFT JOIN revocations r ON r.certificate = c.id \
+         WHERE c.issued_by = ? AND r.event IS NULL";
+    list(conn, sql, [generation.get()], |row| {
+        let device = maybe_moment(row, 2, "time of a device")?;
+        let user = maybe_moment(row, 3, "time of a user")?;
+        let id = CertificateId { issuer: issuer(row, 1)?, serial: serial(row, 0)? };
+        let at = hold_since(user, device).unwrap_or_default();
+        Ok(Hold { id, at })
+    })
 }
 
 pub(crate) fn ca_generation_list(conn: &Connection) -> Found<Vec<CaGeneration>> {
@@ -256,7 +285,7 @@ fn user_row(row: &Row<'_>) -> Found<User> {
     Ok(User {
         id: UserId::from_row(row.get(0)?),
         name: user_name(row, 1)?,
-        enabled: row.get(2)?,
+        disabled_at: maybe_moment(row, 2, "time of a user")?,
         added_at: moment(row, 3, "time of a user")?,
     })
 }
@@ -268,7 +297,7 @@ fn device_row(row: &Row<'_>) -> Found<Device> {
         user: UserId::from_row(row.get(1)?),
         user_name: user_name(row, 2)?,
         name: DeviceName::new(&name).map_err(|_| Fault::Unreadable { what: "name of a device" })?,
-        enabled: row.get(4)?,
+        disabled_at: maybe_moment(row, 4, "time of a device")?,
         added_at: moment(row, 5, "time of a device")?,
         lease: lease(row, 6)?,
     })

@@ -104,12 +104,17 @@ impl Edit for Txn<'_> {
     }
 
     fn user_insert(&mut self, name: &UserName, at: Timestamp) -> Result<UserId, StoreError> {
-        let sql = "INSERT INTO users (name, enabled, added_at) VALUES (?, 1, ?)";
+        let sql = "INSERT INTO users (name, added_at) VALUES (?, ?)";
         self.insert(sql, params![name.as_str(), seconds(at)?]).map(UserId::from_row)
     }
 
-    fn user_set_enabled(&mut self, id: UserId, enabled: bool) -> Result<(), StoreError> {
-        self.execute("UPDATE users SET enabled = ? WHERE id = ?", params![enabled, id.get()])
+    fn user_set_disabled(
+        &mut self,
+        id: UserId,
+        since: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let since = since.map(seconds).transpose()?;
+        self.execute("UPDATE users SET disabled_at = ? WHERE id = ?", params![since, id.get()])
     }
 
     fn user_set_name(&mut self, id: UserId, name: &UserName) -> Result<(), StoreError> {
@@ -128,13 +133,18 @@ impl Edit for Txn<'_> {
         name: &DeviceName,
         at: Timestamp,
     ) -> Result<DeviceId, StoreError> {
-        let sql = "INSERT INTO devices (user, name, enabled, added_at) VALUES (?, ?, 1, ?)";
+        let sql = "INSERT INTO devices (user, name, added_at) VALUES (?, ?, ?)";
         let id = self.insert(sql, params![user.get(), name.as_str(), seconds(at)?])?;
         Ok(DeviceId::from_row(id))
     }
 
-    fn device_set_enabled(&mut self, id: DeviceId, enabled: bool) -> Result<(), StoreError> {
-        self.execute("UPDATE devices SET enabled = ? WHERE id = ?", params![enabled, id.get()])
+    fn device_set_disabled(
+        &mut self,
+        id: DeviceId,
+        since: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let since = since.map(seconds).transpose()?;
+        self.execute("UPDATE devices SET disabled_at = ? WHERE id = ?", params![since, id.get()])
     }
 
     fn device_set_removed(&mut self, id: DeviceId, at: Timestamp) -> Result<(), StoreError> {

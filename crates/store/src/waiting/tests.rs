@@ -35,7 +35,7 @@ async fn what_withdraws_is_in_force_at_once_and_written_as_it_was_told_once_the_
     told.extend(not_on_disk(kick(&store).await));
     told.extend(not_on_disk(store.user_remove(&Actor::Gateway, &bob).await));
     let snapshot = store.snapshot();
-    assert!(snapshot.users().all(|user| user.name == alice && !user.enabled), "{snapshot:?}");
+    assert!(snapshot.users().all(|user| user.name == alice && !user.enabled()), "{snapshot:?}");
     assert!(snapshot.withdrawn() > EventId::new(2));
     assert_eq!(store.waiting().borrow().changes, 3);
     assert_eq!(store.event_latest().await.unwrap(), EventId::new(2));
@@ -84,7 +84,7 @@ async fn what_the_disk_never_took_is_counted_at_the_end() {
     not_on_disk(store.user_set_enabled(&Actor::Gateway, &alice, false).await);
     assert_eq!(store.close().await, 1);
     let store = Store::open(&folder.database(), Arc::new(SystemClock)).unwrap();
-    assert!(store.snapshot().users().all(|user| user.enabled), "who knew that?");
+    assert!(store.snapshot().users().all(|user| user.enabled()), "who knew that?");
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ impl Acknowledged {
             }
         }
         for generation in store.ca_generation_list().await.map_err(fault)? {
-            let (list, _) = store.revocation_list(generation.id).await.map_err(fault)?;
+            let list = store.listed(generation.id).await.map_err(fault)?.revocations;
             let listed: BTreeSet<String> = list.iter().map(|r| r.id.to_string()).collect();
             if let Some(missing) = self.revoked.difference(&listed).next() {
                 return Err(format!("revocation of {missing} was acknowledged and is not there"));

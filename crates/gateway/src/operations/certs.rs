@@ -1,0 +1,159 @@
+//! Certificates under names, of servers and of whatever else is no device: issued, listed, renewed, revoked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ::names::{CertificateName, RevocationReason};
+use admin::request::CertificateUsage;
+use admin::response::{Changed, Named, NamedDetail};
+use authority::{NamedRequest, Usage, describe};
+use store::{Actor, Certificate, Holder};
+
+use super::changes::Before;
+use super::views::{Viewer, current, look};
+use crate::context::Context;
+use crate::error::GatewayError;
+
+/// The names of these records that have certificates.
+#[derive(Debug)]
+pub(crate) struct Certs<'a> {
+    pub(crate) at: &'a Context,
+}
+
+/// A first certificate that is wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) name: CertificateName,
+    pub(super) usage: CertificateUsage,
+    pub(super) hosts: Vec<String>,
+    pub(super) days: Option<u32>,
+    pub(super) csr_pem: String,
+}
+
+impl Certs<'_> {
+    pub(super) async fn issue(
+        &self,
+        actor: &Actor,
+        wanted: Wanted,
+    ) -> Result<NamedDetail, GatewayError> {
+        // One at a time, so that a name does not get two first certificates.
+        let _one = self.at.authority.lock_issuance().await;
+        let Wanted { name, usage, hosts, days, csr_pem } = wanted;
+        let known = self.at.store.certificates_named(&name).await?;
+        let now = self.at.now();
+        if let Some(valid) = known.iter().find(|c| c.revocation.is_none() && c.not_after >= now) {
+            return Err(GatewayError::NameHasCertificate { name, until: valid.not_after });
+        }
+        let usage = match usage {
+            CertificateUsage::Server => Usage::Server,
+            CertificateUsage::Client => Usage::Client,
+        };
+        let csr = self.at.authority.read_csr(&csr_pem, Some(holder(&name))).await?;
+        let request = NamedRequest { name: name.clone(), usage, hosts, days, csr };
+        self.at.authority.issue_named(actor, request, None).await?;
+        self.show(&name).await
+    }
+
+    /// For the same hosts and as long as the settings say.
+    pub(super) async fn renew(
+        &self,
+        actor: &Actor,
+        name: &CertificateName,
+        csr_pem: &str,
+    ) -> Result<NamedDetail, GatewayError> {
+        let _one = self.at.authority.lock_issuance().await;
+        let known = self.known(name).await?;
+        let Some(former) = current(&known) else { return Err(unknown(name)) };
+        let usage = match describe::is_for_servers(&former.der) {
+            true => Usage::Server,
+            false => Usage::Client,
+        };
+        let hosts = describe::alternative_names(&former.der).into_iter().collect();
+        let csr = self.at.authority.read_csr(csr_pem, Some(holder(name))).await?;
+        let request = NamedRequest { name: name.clone(), usage, hosts, days: None, csr };
+        let days = self.at.config().cert.supersede_days;
+        let within = Duration::from_secs(u64::from(days) * 86_400);
+        self.at.authority.issue_named(actor, request, Some(within)).await?;
+        self.show(name).await
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Named>, GatewayError> {
+        let all = self.all().await?;
+        Ok(look(self.at, |viewer| {
+            all.iter()
+                .filter_map(|(name, known)| Some(viewer.named(name, current(known)?)))
+                .collect()
+        })
+        .await)
+    }
+
+    pub(super) async fn show(&self, name: &CertificateName) -> Result<NamedDetail, GatewayError> {
+        let known = self.known(name).await?;
+        let detail = look(self.at, |viewer| viewer.named_detail(name, &known)).await;
+        detail.ok_or_else(|| unknown(name))
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        actor: &Actor,
+        name: &CertificateName,
+        reason: RevocationReason,
+    ) -> Result<Changed, GatewayError> {
+        let known = self.known(name).await?;
+        let change = Before::of(self.at, known.iter().map(|c| c.id).collect());
+        let committed = self.at.store.name_revoke(actor, name, reason).await?;
+        change.after(&committed, committed.events.first(), &committed.value).await
+    }
+
+    /// Every name with its certificates. What else is recorded under a name of its own, as who signs OCSP
+    /// answers, has one that nobody can type.
+    pub(crate) async fn all(
+        &self,
+    ) -> Result<BTreeMap<CertificateName, Vec<Certificate>>, GatewayError> {
+        let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for certificate in self.at.store.certificate_list().await? {
+            let Holder::Other(name) = &certificate.holder else { continue };
+            if let Ok(name) = CertificateName::new(name) {
+                all.entry(name).or_default().push(certificate);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn known(&self, name: &CertificateName) -> Result<Vec<Certificate>, GatewayError> {
+        let known = self.at.store.certificates_named(name).await?;
+        if known.is_empty() { Err(unknown(name)) } else { Ok(known) }
+    }
+}
+
+impl Viewer<'_> {
+    /// A name with the certificate that it uses.
+    fn named(&self, name: &CertificateName, current: &Certificate) -> Named {
+        let seen = self.certificate(current);
+        Named {
+            name: name.clone(),
+            usage: match describe::is_for_servers(&current.der) {
+                true => CertificateUsage::Server,
+                false => CertificateUsage::Client,
+            },
+            hosts: describe::alternative_names(&current.der).into_iter().collect(),
+            serial: seen.serial,
+            state: seen.state,
+            expires_at: seen.not_after,
+        }
+    }
+
+    fn named_detail(&self, name: &CertificateName, known: &[Certificate]) -> Option<NamedDetail> {
+        let named = self.named(name, current(known)?);
+        let certificates = known.iter().rev().map(|c| self.certificate(c)).collect();
+        Some(NamedDetail { named, certificates })
+    }
+}
+
+fn holder(name: &CertificateName) -> Holder {
+    Holder::Other(name.to_string())
+}
+
+fn unknown(name: &CertificateName) -> GatewayError {
+    store::StoreError::from(store::Refused::NameUnknown(name.clone())).into()
+}
