@@ -20,6 +20,8 @@ pub enum DisconnectReason {
     Withdrawn(Denied),
     /// The same device connected anew.
     Replaced,
+    /// Its client began another session where it was, which a renewal that failed there makes stock clients do.
+    BegunInPlace,
     /// An administrator closed it.
     Kicked,
     /// It had shown no certificate, and its place was needed.
@@ -55,6 +57,7 @@ impl DisconnectReason {
                 denied.code()
             }
             DisconnectReason::Replaced => "replaced",
+            DisconnectReason::BegunInPlace => "begun_in_place",
             DisconnectReason::Kicked => "kicked",
             DisconnectReason::MadeRoom => "made_room",
             DisconnectReason::Connection(end) => end.code(),
@@ -107,6 +110,9 @@ impl fmt::Display for DisconnectReason {
                 denied.fmt(f)
             }
             DisconnectReason::Replaced => f.write_str("the same device connected anew"),
+            DisconnectReason::BegunInPlace => f.write_str(
+                "the client began another session in place of this one, and is told to restart",
+            ),
             DisconnectReason::Kicked => {
                 f.write_str("closed by an administrator; the client may come back")
             }
@@ -133,12 +139,13 @@ fn refusal_in(reason: &EndReason) -> Option<Refusal> {
 }
 
 /// Those that come from no certificate, no session and no TCP connection.
-const OWN_CODES: [&str; 11] = [
+const OWN_CODES: [&str; 12] = [
     "client_dev_tap",
     "client_fragment",
     "client_compression",
     "made_room",
     "replaced",
+    "begun_in_place",
     "kicked",
     "ping_timeout",
     "shutdown",

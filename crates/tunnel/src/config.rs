@@ -27,10 +27,16 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// How long a key may seal at most, if keys are renewed by age: a renewal begins at that age, and
-    /// renewal and first negotiation have their windows. Later than any renewal that goes well or fails.
+    /// How long a key may seal at most, if keys are renewed by age: a renewal begins at that age and has its
+    /// time.
     pub(crate) fn sealing_life(&self) -> Option<Duration> {
-        (!self.renegotiate.is_zero()).then(|| self.renegotiate + 4 * self.hand_window)
+        (!self.renegotiate.is_zero()).then(|| self.renegotiate + self.renewing_life())
+    }
+
+    /// What renewals may take, all that fail included: enough for a peer that waits one window for a
+    /// generation that somebody broke, and then begins another one.
+    pub(crate) fn renewing_life(&self) -> Duration {
+        4 * self.hand_window
     }
 }
 

@@ -62,8 +62,8 @@ impl Generation {
     }
 
     /// Its TLS connection is lost: nothing more is read from it, and what it had to say is not repeated.
-    pub(crate) fn break_off(&mut self, deadline: Duration) {
-        self.deadline.get_or_insert(deadline);
+    pub(crate) fn break_off(&mut self) {
+        self.deadline = None;
         self.reliable.abandon();
         self.texts = Texts::Held(VecDeque::new());
     }

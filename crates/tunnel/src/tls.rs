@@ -72,11 +72,9 @@ impl Tls {
                 }
                 Ok(_) => {}
             }
-            let encrypted = !side.is_handshaking();
+            let finished = !side.is_handshaking();
             if let Err(error) = side.process_new_packets() {
-                let certificate_encrypted =
-                    side.protocol_version() == Some(ProtocolVersion::TLSv1_3);
-                self.stream_broken = !is_the_peers_word(&error, encrypted, certificate_encrypted);
+                self.stream_broken = !is_the_peers_word(&error, finished);
                 return Err(EndReason::TlsFailed(error));
             }
         }
@@ -113,7 +111,7 @@ impl Tls {
         }
     }
 
-    /// What came was not TLS of the peer, so that it may be anybody's; the connection is of no more use.
+    /// What came is not known to be the peer's, so that it may be anybody's; the connection is of no more use.
     pub(crate) fn is_stream_broken(&self) -> bool {
         self.stream_broken
     }
@@ -174,17 +172,10 @@ impl Tls {
     }
 }
 
-/// An alert under the keys of a finished handshake, and a refused certificate where it came encrypted, as
-/// in TLS 1.3: before, it stands in the clear and is judged before any proof of its key. All else can be
-/// put on the line by others.
-fn is_the_peers_word(error: &rustls::Error, encrypted: bool, certificate_encrypted: bool) -> bool {
-    match error {
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-            certificate_encrypted
-        }
-        rustls::Error::AlertReceived(_) => encrypted,
-        _ => false,
-    }
+/// An alert under the keys of a finished handshake. Before its end nobody has proved to be the peer: whoever
+/// sees our answers may come as far as a certificate that is refused.
+fn is_the_peers_word(error: &rustls::Error, finished: bool) -> bool {
+    finished && matches!(error, rustls::Error::AlertReceived(_))
 }
 
 /// TLS wants a name to expect; OpenVPN has none. The verifier decides by its own policy, and the

@@ -1,5 +1,6 @@
 //! Many seeds of both cores over a network that loses up to 30 %, doubles, delays and reorders, with
-//! slow drivers, renegotiations from both sides, sides that answer as version 3 does, and sides that are saved, dropped and restored.
+//! slow drivers, renegotiations from both sides, sides that answer as version 3 does, sides that are saved,
+//! dropped and restored, and somebody who forges renewals where no key prevents it.
 //!
 //! Every handshake must complete or end with a typed reason; whoever seals with a key must find the
 //! other side opening with it. `HANDFAST_SIM_SEEDS` sets how many seeds are run (default 40) and
@@ -14,11 +15,13 @@ use std::time::Duration;
 use clock::{Clock, SystemClock};
 use testkit::{Random, Weather};
 use tunnel::{Close, EndReason, Timing};
+use wire::control::ControlPacket;
+use wire::{MessageId, Opcode};
 
-use world::{Party, Setup, Who, World};
+use world::{Party, Setup, Who, World, hello};
 
-/// No renegotiation by age, so that the last calm stretch comes to rest.
-const CALM: Duration = Duration::from_secs(200);
+/// No renegotiation by age, so that the last calm stretch comes to rest: longer than what is unfinished is kept.
+const CALM: Duration = Duration::from_secs(300);
 
 #[test]
 fn every_handshake_completes_or_ends_with_a_typed_reason() {
@@ -108,7 +111,31 @@ fn disturb(world: &mut World, random: &mut Random) {
             world.renegotiate(server);
         }
         8 if random.chance(0.2) => world.close(who, Close::Exit),
+        8 | 9 if world.setup.plain => forge_renewal(world, who, random),
         _ => {}
+    }
+}
+
+/// As somebody who sees the ids does from a peer's address: it begins one, and spoils it or not.
+fn forge_renewal(world: &mut World, who: Who, random: &mut Random) {
+    let (Some(server), client) = (world.server(), &world.client) else { return };
+    let (to, from) = match who {
+        Who::Client => (client, server.session.id()),
+        Who::Server(_) => (server, client.session.id()),
+    };
+    let key_id = to.generation.next();
+    let spoils: [Vec<Vec<u8>>; 4] =
+        [vec![], vec![vec![0x55; 60]], vec![hello()], vec![hello(), vec![0x55; 60]]];
+    let chunks = &spoils[random.below(4) as usize];
+    let reset = (Opcode::CONTROL_SOFT_RESET_V1, &Vec::new());
+    let messages = chunks.iter().map(|chunk| (Opcode::CONTROL_V1, chunk));
+    for ((opcode, payload), number) in [reset].into_iter().chain(messages).zip(0..) {
+        let message = MessageId(number);
+        let packet = ControlPacket::message(opcode, key_id, from, message, payload.clone());
+        match who {
+            Who::Client => world.deliver_to_client(&packet.encode()),
+            Who::Server(_) => world.deliver_to_server(&packet.encode()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use interop::wait_until;
 use sysio::lab::Host;
 use wire::control::{Acks, ControlPacket};
 use wire::data::parse_header;
@@ -22,20 +23,41 @@ pub(crate) struct Line {
     gateway: SocketAddr,
     /// The gateway sees the client at this one's address.
     far: UdpSocket,
-    key: TlsKey,
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
+    key: TlsKey,
     over: AtomicBool,
     /// Control packets go no further, in both directions.
     mutes: AtomicBool,
+    /// Messages of a key, from this one on, go no further.
+    withheld: Mutex<Option<(KeyId, MessageId)>>,
     /// The client's control packets.
     control: Mutex<Vec<Vec<u8>>>,
     /// Its data packets of late.
     data: Mutex<Vec<Vec<u8>>>,
     copies: Mutex<Option<Copies>>,
+}
+
+impl State {
+    fn of(profile: &str) -> Self {
+        Self {
+            key: TlsKey::of(profile),
+            over: AtomicBool::default(),
+            mutes: AtomicBool::default(),
+            withheld: Mutex::default(),
+            control: Mutex::default(),
+            data: Mutex::default(),
+            copies: Mutex::default(),
+        }
+    }
+
+    fn withholds(&self, datagram: &[u8]) -> bool {
+        let Some((key_id, from)) = *lock(&self.withheld) else { return false };
+        let packet = self.key.open(datagram).1;
+        packet.key_id == key_id && packet.message_id >= Some(from)
+    }
 }
 
 /// Copies of the client's data packets that come from elsewhere, before the packets themselves do.
@@ -55,14 +77,14 @@ impl Line {
         for socket in [&near, &far] {
             socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time-out");
         }
-        let state = Arc::new(State::default());
+        let state = Arc::new(State::of(profile));
         let client = Arc::new(Mutex::new(None));
         let [near_too, far_too] = [&near, &far].map(|socket| socket.try_clone().expect("a socket"));
         let (seen, from) = (Arc::clone(&state), Arc::clone(&client));
         std::thread::spawn(move || upward(&near_too, &far_too, gateway, &seen, &from));
         let (seen, far_too) = (Arc::clone(&state), far.try_clone().expect("a socket"));
         std::thread::spawn(move || downward(&near, &far_too, &seen, &client));
-        Self { gateway, far, key: TlsKey::of(profile), state }
+        Self { gateway, far, state }
     }
 
     /// Lets no control packet pass from here on.
@@ -87,10 +109,48 @@ impl Line {
         let _ = self.far.send_to(datagram, self.gateway);
     }
 
+    /// Begins a renewal in the client's name, of which the client hears by the gateway's answer, and spoils it.
+    pub(crate) fn take_over(&self, forger: &mut Forger, how: TakenOver) {
+        let key_id = forger.key_id.next();
+        match how {
+            TakenOver::ByAHello => {
+                self.spoof(&forger.soft_reset(key_id));
+                let hello = self.message_of_client(KeyId::FIRST, MessageId(1));
+                let hello = hello.expect("the client has said hello").payload;
+                self.spoof(&forger.message(Opcode::CONTROL_V1, key_id, MessageId(1), hello));
+            }
+            TakenOver::AfterTheHello => {
+                self.withhold(Some((key_id, MessageId(2))));
+                self.spoof(&forger.soft_reset(key_id));
+                let said = || self.message_of_client(key_id, MessageId(1)).is_some();
+                assert!(wait_until(Duration::from_secs(5), said), "the client renews");
+                // The hello goes before.
+                sleep(Duration::from_millis(50));
+                // Its stamps have gone on meanwhile.
+                self.spoof(&self.forger().garbage(key_id, MessageId(2)));
+                sleep(Duration::from_millis(50));
+                self.withhold(None);
+            }
+        }
+    }
+
+    /// Lets no message of this key pass from this one on.
+    fn withhold(&self, from: Option<(KeyId, MessageId)>) {
+        *lock(&self.state.withheld) = from;
+    }
+
+    fn message_of_client(&self, key_id: KeyId, id: MessageId) -> Option<ControlPacket> {
+        let control = lock(&self.state.control);
+        let mut opened = control.iter().map(|datagram| self.state.key.open(datagram).1);
+        opened.find(|packet| packet.key_id == key_id && packet.message_id == Some(id))
+    }
+
     /// What the client's next control packet could look like.
     pub(crate) fn forger(&self) -> Forger {
-        let opened: Vec<_> =
-            lock(&self.state.control).iter().map(|datagram| self.key.open(datagram)).collect();
+        let opened: Vec<_> = lock(&self.state.control)
+            .iter()
+            .map(|datagram| self.state.key.open(datagram))
+            .collect();
         let (stamp, packet) = opened.last().expect("the client has spoken").clone();
         let key_id = opened.iter().map(|(_, packet)| packet.key_id).next_back();
         let key_id = key_id.expect("the client has spoken");
@@ -98,7 +158,7 @@ impl Line {
         let next = of_it.filter_map(|(_, packet)| packet.message_id).map(|id| id.0 + 1).max();
         let gateway = opened.iter().filter_map(|(_, packet)| packet.acked_session).next_back();
         Forger {
-            wrap: self.key.seals(),
+            wrap: self.state.key.seals(),
             stamp,
             session: packet.session_id,
             gateway: gateway.expect("the gateway was acknowledged"),
@@ -112,6 +172,15 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.state.over.store(true, Ordering::Relaxed);
     }
+}
+
+/// What goes into TLS in the client's place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TakenOver {
+    /// A hello, before the client's own.
+    ByAHello,
+    /// Bytes that are no TLS, behind the client's hello and before what it says next.
+    AfterTheHello,
 }
 
 /// Makes packets that are the client's as far as the tls-auth key says.
@@ -216,7 +285,7 @@ fn upward(
             copy_if_due(state, datagram, gateway);
         } else {
             lock(&state.control).push(datagram.to_vec());
-            if state.mutes.load(Ordering::Relaxed) {
+            if state.mutes.load(Ordering::Relaxed) || state.withholds(datagram) {
                 continue;
             }
         }

@@ -106,6 +106,9 @@ impl Registry {
         let Some(connection) = self.connections.living(id) else { return };
         let endpoint = connection.endpoint;
         let principal = &admitted.identity.principal;
+        if let Some(former) = self.connections.at_place_of(principal, &endpoint) {
+            return self.restart(former, id);
+        }
         let most = self.settings.max_sessions as usize;
         let has_room = self.connections.has_room_for(principal, most);
         let worker = endpoint.stream().map(|stream| stream.worker);
@@ -125,6 +128,16 @@ impl Registry {
         self.effects.data(Command::PeerNew { peer, endpoint, settings });
         // Registered: from here on a sweep finds it. What changed before that is caught here.
         self.grant_if_it_holds(id, about, admitted, recheck);
+    }
+
+    /// A stock client whose renewal failed begins another session where it is. It goes on with the peer-id of
+    /// the former one, whatever it is pushed, and often with its key for a minute, so it has to forget both:
+    /// it comes back after a second, and finds no session in its place.
+    fn restart(&mut self, former: ConnectionId, id: ConnectionId) {
+        let why = || DisconnectReason::BegunInPlace;
+        self.end(former, why(), Some(ToSession::Close(Close::Replaced)));
+        let restart = Close::Restart("the renewal of keys failed".to_owned());
+        self.end(id, why(), Some(ToSession::Close(restart)));
     }
 
     /// The second look, as the answer may be old by the time it comes.

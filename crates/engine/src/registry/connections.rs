@@ -90,6 +90,18 @@ impl Connections {
         self.by_principal.insert(principal.clone(), id)
     }
 
+    /// The principal's session, if that is at the same place.
+    pub(super) fn at_place_of(
+        &self,
+        principal: &Principal,
+        endpoint: &Endpoint,
+    ) -> Option<ConnectionId> {
+        let id = *self.by_principal.get(principal)?;
+        let session = self.living(id)?;
+        let place = |of: &Endpoint| (of.remote, of.stream());
+        (place(&session.endpoint) == place(endpoint)).then_some(id)
+    }
+
     /// Principals count, as each has one session; and one that comes back takes nobody's place.
     pub(super) fn has_room_for(&self, principal: &Principal, most: usize) -> bool {
         self.by_principal.len() < most || self.by_principal.contains_key(principal)

@@ -18,7 +18,7 @@ use crate::generation::Generation;
 use crate::keys::Keys;
 use crate::reliable::Reliable;
 use crate::session::link::Link;
-use crate::session::reneg::BACK_AFTER;
+use crate::session::reneg::{BACK_AFTER, retry_after};
 use crate::tls::Tls;
 
 /// How long the peer may take to use a new key before we seal with it unasked.
@@ -33,8 +33,16 @@ pub(crate) struct Core {
     pub(crate) entropy: Entropy,
     pub(crate) timing: Timing,
     pub(crate) events: VecDeque<Event>,
+    unfinished: Option<Unfinished>,
     /// As of the last call with a time.
     pub(crate) now: Now,
+}
+
+/// Generations that followed each other since the last one that was finished.
+struct Unfinished {
+    since: Duration,
+    /// How many were lost.
+    lost: u32,
 }
 
 impl Core {
@@ -47,7 +55,8 @@ impl Core {
         now: Now,
     ) -> Self {
         let (keys, events) = (Keys::default(), VecDeque::new());
-        Self { role, link, generation, keys, entropy, timing, events, now }
+        let unfinished = None;
+        Self { role, link, generation, keys, entropy, timing, events, unfinished, now }
     }
 
     /// One that lost its TLS connection with whatever held it before. A generation takes the place of
@@ -84,12 +93,33 @@ impl Core {
         self.report_retired(retired);
         let room = self.link.room(self.timing.max_control_datagram);
         let reliable = Reliable::with_soft_reset(room);
-        // Of renegotiations that follow each other unfinished the first one's window counts for all: a peer
-        // that begins and never shows its certificate would else be kept for ever.
-        let first = self.generation.deadline;
-        let window = self.timing.hand_window;
-        self.generation = Generation::new(key_id, reliable, tls, boot, window);
-        self.generation.deadline = self.generation.deadline.min(first.or(self.generation.deadline));
+        self.generation = Generation::new(key_id, reliable, tls, boot, self.timing.hand_window);
+        self.unfinished();
+    }
+
+    /// Gives the generation up; the session has its former keys. When the next one is to begin: soon, as the
+    /// peer may be waiting for it, and later each time, as somebody may be breaking each.
+    pub(crate) fn lose_generation(&mut self) -> Duration {
+        self.generation.break_off();
+        let unfinished = self.unfinished();
+        unfinished.lost = unfinished.lost.saturating_add(1);
+        let wait = retry_after(unfinished.lost);
+        self.now.boot.max(self.generation.started + wait)
+    }
+
+    fn unfinished(&mut self) -> &mut Unfinished {
+        self.unfinished.get_or_insert(Unfinished { since: self.now.boot, lost: 0 })
+    }
+
+    /// When a session is over whose peer has not proved itself anew: at the hard end of the key that seals.
+    /// However many generations begin and break till then, a peer that never shows its certificate is kept
+    /// no longer, and one that others disturb has that long to get through.
+    pub(crate) fn proof_ends(&self) -> Option<Duration> {
+        let without_age = || Some(self.unfinished.as_ref()?.since + self.timing.renewing_life());
+        match self.timing.renegotiate {
+            Duration::ZERO => without_age(),
+            _ => self.keys.sealing_ends(),
+        }
     }
 
     /// The generation that the peer is known to have reached. One of ours that it has not answered may be none
@@ -148,6 +178,7 @@ impl Core {
     pub(crate) fn finish_renewal(&mut self) {
         let key_id = self.generation.key_id;
         self.generation.deadline = None;
+        self.unfinished = None;
         self.tell(Event::Renegotiated(key_id));
         self.keys.schedule(key_id, self.now.boot + self.switch_grace());
         self.switch_if_due();

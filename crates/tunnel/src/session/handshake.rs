@@ -131,6 +131,8 @@ pub(crate) enum Stop<P> {
     End(EndReason),
     /// It says goodbye.
     Part(Box<Goodbye<P>>),
+    /// Somebody else has come as far as this in the peer's name.
+    NotThePeer,
 }
 
 /// A last text, what it waits for, and why it is the last.

@@ -22,7 +22,7 @@ use crate::session::close::{CERTIFICATE_EXPIRED, DRAIN, denied, last_text};
 use crate::session::core::Core;
 use crate::session::handshake::{Goodbye, Role, Stop};
 use crate::session::phase::{Answer, Closing, Phase, Renewal, Up};
-use crate::session::reneg::{MIN_AGE, RETRY_AFTER, is_ahead};
+use crate::session::reneg::{MIN_AGE, is_ahead};
 use crate::session::timers::Agenda;
 
 /// A session of one role.
@@ -239,21 +239,17 @@ impl<R: Role> Machine<R> {
         mem::replace(&mut self.phase, Phase::Ended)
     }
 
-    /// Before a session is up any failure is its end. From then on bytes that are not TLS end their
-    /// generation only: anybody who has the control-channel key may have put them there.
+    /// Before a session is up any failure is its end. From then on TLS that fails before the peer has proved
+    /// itself ends its generation only: anybody who has the control-channel key may have begun it.
     pub(crate) fn stop(&mut self, stop: Stop<R::Parting>) {
         match (stop, &mut self.phase) {
             (Stop::Part(goodbye), _) => self.say_goodbye(*goodbye),
+            (Stop::NotThePeer, _) => self.end(EndReason::IdentityChanged),
             (Stop::End(_), Phase::Up(up)) if self.core.generation.tls.is_stream_broken() => {
-                // The session goes on with the keys it has and tries again. The peer is told nothing: an
-                // alert would end a TLS connection that is well on its side.
-                let core = &mut self.core;
-                if core.generation.begin_tls_anew(|| self.side.tls()) {
-                    return;
+                // The peer is told nothing: an alert would end a TLS connection that is well on its side.
+                if !self.core.generation.begin_tls_anew(|| self.side.tls()) {
+                    up.renewal = Renewal::Broken { retry_at: self.core.lose_generation() };
                 }
-                let retry_at = core.now.boot.max(core.generation.started + RETRY_AFTER);
-                up.renewal = Renewal::Broken { retry_at };
-                core.generation.break_off(core.now.boot + core.timing.hand_window);
             }
             (Stop::End(reason), _) => {
                 // An alert may wait to be sent.
@@ -331,7 +327,7 @@ impl<R: Role> Machine<R> {
                 .with(TimeoutReason::Renegotiate, self.phase.renews_at())
                 .with(TimeoutReason::KeySwitch, keys.switch.map(|switch| switch.at))
                 .with(TimeoutReason::KeyExpiry, keys.next_expiry())
-                .with(TimeoutReason::KeyExpiry, keys.sealing_ends())
+                .with(TimeoutReason::KeyExpiry, self.core.proof_ends())
                 .with(TimeoutReason::CertificateExpiry, self.side.certificate_ends(self.core.now)),
         }
     }
@@ -367,10 +363,10 @@ impl<R: Role> Machine<R> {
         }
         // Keys that only open have gone, so what is left is the one that seals.
         if due(TimeoutReason::KeyExpiry) {
-            return self.end(EndReason::KeyTooOld);
+            return self.end(self.phase.too_long(&self.core.generation));
         }
         if due(TimeoutReason::HandWindow) || due(TimeoutReason::ClientHello) {
-            return self.end(self.phase.too_long(&self.core.generation));
+            return self.end_or_lose_generation();
         }
         if due(TimeoutReason::PushRequest)
             && let Err(stop) = self.step(Phase::ask_again)
@@ -379,6 +375,24 @@ impl<R: Role> Machine<R> {
         }
         if due(TimeoutReason::Renegotiate) {
             return self.begin_our_generation();
+        }
+        self.advance();
+    }
+}
+
+impl<R: Role> Machine<R> {
+    /// What is unfinished has taken too long. A session that is up has its former key still.
+    fn end_or_lose_generation(&mut self) {
+        let core = &mut self.core;
+        match &mut self.phase {
+            // The peer knows nothing of it. Another id would be further from the one that it thinks is next.
+            Phase::Up(_) if !core.generation.reliable.reset_acknowledged() => {
+                core.generation.deadline = Some(core.window_from_now());
+            }
+            Phase::Up(up) => {
+                up.renewal = Renewal::Broken { retry_at: core.lose_generation() };
+            }
+            _ => return self.end(self.phase.too_long(&self.core.generation)),
         }
         self.advance();
     }

@@ -93,7 +93,10 @@ impl<R: Role> Phase<R> {
         Ok(match self {
             Phase::Opening(handshake) => Phase::Opening(handshake.message(message, side, core)?),
             Phase::Up(Up { negotiated, renewal: Renewal::Runs(handshake) }) => {
-                let renewal = Renewal::Runs(handshake.message(message, side, core)?);
+                let renewal = match handshake.message(message, side, core) {
+                    Err(Stop::NotThePeer) => Renewal::Broken { retry_at: core.lose_generation() },
+                    stepped => Renewal::Runs(stepped?),
+                };
                 Phase::Up(Up { negotiated, renewal })
             }
             Phase::Up(up) => {
@@ -224,6 +227,7 @@ impl<R: Role> Phase<R> {
         let progress = self.progress(generation);
         match self {
             Phase::Opening(_) => EndReason::HandshakeTimeout(progress),
+            Phase::Up(Up { renewal: Renewal::Rests { .. }, .. }) => EndReason::KeyTooOld,
             _ => EndReason::RenegotiationTimeout(progress),
         }
     }

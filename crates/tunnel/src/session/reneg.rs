@@ -14,13 +14,20 @@ use wire::KeyId;
 const MAX_AHEAD: usize = 3;
 /// Least age of a generation that the peer may replace.
 pub(crate) const MIN_AGE: Duration = Duration::from_secs(1);
-/// From the begin of a generation that broke to the next one. Above the peer's own least age; and whoever
-/// breaks one after the other makes us work no more often than that.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// From the begin of a generation that was lost to the next one, the first time. Above the peer's own least age.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// The same from the fifth time on: whoever breaks one after the other makes us work no more often than that.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(32);
 
 /// Least age of an unanswered generation that is given up for one with a lower id. A peer that goes forward has
 /// heard our reset twice till then; two that went back at once would pass each other for ever.
 pub(crate) const BACK_AFTER: Duration = Duration::from_secs(5);
+
+/// How long after the begin of the last of so many lost generations the next one begins.
+pub(crate) fn retry_after(lost: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(lost.saturating_sub(1));
+    RETRY_AFTER.saturating_mul(doubled).min(RETRY_AFTER_MAX)
+}
 
 pub(crate) fn is_ahead(ours: KeyId, theirs: KeyId) -> bool {
     let mut id = ours;
@@ -33,6 +40,12 @@ pub(crate) fn is_ahead(ours: KeyId, theirs: KeyId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_lost_generation_doubles_the_wait_up_to_half_a_minute() {
+        let waits = [1, 2, 3, 4, 5, 6, u32::MAX].map(|lost| retry_after(lost).as_secs());
+        assert_eq!(waits, [2, 4, 8, 16, 32, 32, 32]);
+    }
 
     #[test]
     fn the_next_ids_are_ahead_and_former_ones_are_not() {

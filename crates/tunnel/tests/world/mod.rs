@@ -108,7 +108,7 @@ pub struct Party {
     version_three: Option<VersionThree>,
     as_stock: bool,
     /// The generation of the last packet that it sent.
-    generation: KeyId,
+    pub generation: KeyId,
     seen: Option<KeyId>,
     incarnation: u64,
 }
@@ -621,6 +621,16 @@ pub fn grant() -> Grant {
 pub fn wrap(direction: KeyDirection) -> Arc<ControlWrap> {
     let key = StaticKey::from_bytes(&std::array::from_fn(|n| n as u8));
     Arc::new(ControlWrap::TlsAuth(Box::new(TlsAuth::new(&key, direction, AuthDigest::Sha256))))
+}
+
+/// A ClientHello as any client makes it.
+pub fn hello() -> Vec<u8> {
+    let client = authority().client_config(None, &[&rustls::version::TLS13]);
+    let nobody = std::net::IpAddr::from([192, 0, 2, 9]).into();
+    let mut client = rustls::ClientConnection::new(client.into(), nobody).expect("a client");
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).expect("into memory");
+    bytes
 }
 
 /// One CA for the whole process: its keys are the only slow thing here.

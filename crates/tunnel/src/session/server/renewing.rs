@@ -8,9 +8,8 @@ use wire::key_method::{ClientKeySource, ServerKeySource};
 use crate::end::{EndReason, Progress};
 use crate::event::{Grant, Negotiated};
 use crate::generation::Generation;
-use crate::session::close::denied;
 use crate::session::core::Core;
-use crate::session::handshake::{Exchange, Goodbye, Handshake, Next, Role, Stop, Unanswered};
+use crate::session::handshake::{Exchange, Handshake, Next, Role, Stop, Unanswered};
 
 use super::greeting::{Greeting, Impostor};
 use super::parting::Parting;
@@ -69,12 +68,7 @@ impl Exchange for Renewing {
         };
         match Greeting::read(message, core, true)?.ask_again(side, core) {
             Ok(from_client) => Ok(Renewing::Admission(ExpectAdmission { negotiated, from_client })),
-            Err(Impostor) => {
-                let source = draw_source(core);
-                side.send_key_message(source, core)?;
-                let (parting, reason) = (Parting::Exchanged, EndReason::IdentityChanged);
-                Err(Stop::Part(Box::new(Goodbye { parting, text: denied(""), reason })))
-            }
+            Err(Impostor) => Err(Stop::NotThePeer),
         }
     }
 
