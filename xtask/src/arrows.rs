@@ -47,7 +47,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "engine", "client"]),
     (
         "handfast",
-        &["admin", "clock", "names", "pki", "sysio", "engine", "gateway", "client", "load"],
+        &["admin", "ask", "clock", "names", "pki", "sysio", "engine", "gateway", "client", "load"],
     ),
     ("testkit", &[]),
     ("interop", &["sysio"]),

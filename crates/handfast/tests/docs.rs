@@ -149,6 +149,8 @@ impl Folder {
         let _ = fs::remove_dir_all(&folder.0);
         fs::create_dir_all(folder.0.join("bin")).unwrap();
         symlink(env!("CARGO_BIN_EXE_handfast"), folder.0.join("bin/handfast")).unwrap();
+        let script = root().join("contrib/crl/handfast-crl").canonicalize().unwrap();
+        symlink(script, folder.0.join("bin/handfast-crl")).unwrap();
         for (program, text) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {
             let program = folder.0.join("bin").join(program);
             fs::write(&program, text).unwrap();

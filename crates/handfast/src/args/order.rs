@@ -50,6 +50,10 @@ pub(crate) enum Action {
     Profile(ProfileOrder),
     /// Print the CRL itself.
     CrlPem,
+    /// Fetch CRLs.
+    CrlFetch(CrlFetchOrder),
+    /// Ask whether a certificate holds.
+    OcspAsk(OcspOrder),
     /// Give the CA's certificate.
     CaExport { out: Option<PathBuf> },
     /// Print the figures for Prometheus.
@@ -145,6 +149,30 @@ pub(crate) enum Serviced {
     Client,
 }
 
+/// Which CRLs to fetch, and what for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CrlFetchOrder {
+    /// Addresses, and files of certificates.
+    pub(crate) what: Vec<String>,
+    /// Whether they are checked.
+    pub(crate) verify: bool,
+    /// The CAs' certificates.
+    pub(crate) ca: Option<PathBuf>,
+    /// The file that is kept fresh.
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Which certificate is in question.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OcspOrder {
+    /// A file, or a server.
+    pub(crate) what: String,
+    /// The CA's certificate.
+    pub(crate) ca: Option<PathBuf>,
+    /// The one responder to ask.
+    pub(crate) url: Option<String>,
+}
+
 /// Which server to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConnectOrder {
@@ -234,6 +262,14 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         }
         Command::Crl(typed::Crl::Show { pem: true }) => Action::CrlPem,
         Command::Crl(typed::Crl::Show { pem: false }) => Action::Ask(Request::CrlShow),
+        Command::Crl(typed::Crl::Fetch(fetch)) => {
+            let typed::CrlFetch { what, verify, ca, out } = fetch;
+            Action::CrlFetch(CrlFetchOrder { what, verify, ca, out })
+        }
+        Command::Ocsp(typed::Ocsp::Ask(asked)) => {
+            let typed::OcspAsk { what, ca, url } = asked;
+            Action::OcspAsk(OcspOrder { what, ca, url })
+        }
         Command::Ca(typed::Ca::Show) => Action::Ask(Request::CaShow),
         Command::Ca(typed::Ca::Export { out }) => Action::CaExport { out },
         Command::Status(status) if status.prometheus => Action::Prometheus,

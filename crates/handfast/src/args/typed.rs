@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// The list of revoked certificates
     #[command(subcommand)]
     Crl(Crl),
+    /// Whether a certificate still holds, asked as a client would
+    #[command(subcommand)]
+    Ocsp(Ocsp),
     /// The CA that signs everything
     #[command(subcommand)]
     Ca(Ca),
@@ -442,6 +445,43 @@ pub(crate) enum Crl {
         #[arg(long, conflicts_with = "json")]
         pem: bool,
     },
+    /// Fetch CRLs from where they are published
+    Fetch(CrlFetch),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CrlFetch {
+    /// Where it is published, or a certificate that says so
+    #[arg(value_name = "URL|CERT", required = true)]
+    pub(crate) what: Vec<String>,
+    /// Take only what a trusted CA signed and is in its time
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// The CAs' certificates [default: the data folder's CA]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Keep this PEM file fresh: of each CA the CRL that was signed last, verified
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ocsp {
+    /// Ask everybody whom a certificate names, and show what each of them says
+    Ask(OcspAsk),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OcspAsk {
+    /// A certificate's file, or a TLS server
+    #[arg(value_name = "CERT|HOST:PORT")]
+    pub(crate) what: String,
+    /// The CA's certificate [default: the data folder's CA, and what the server sends]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Ask this responder, whatever the certificate names
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

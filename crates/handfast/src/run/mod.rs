@@ -18,6 +18,7 @@ mod bench;
 mod cert;
 mod client_unit;
 mod connect;
+mod crl_fetch;
 mod csr;
 mod demo;
 mod events;
@@ -29,6 +30,7 @@ mod process;
 mod profile;
 mod reference;
 mod service;
+mod standing;
 mod unit;
 mod up;
 
@@ -55,6 +57,8 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Cert(order) => cert::run(&data, json, order),
         Action::Profile(order) => profile::run(&data, json, order),
         Action::CrlPem => authority::crl_pem(&data),
+        Action::CrlFetch(order) => crl_fetch::run(&data, json, &order),
+        Action::OcspAsk(order) => standing::ocsp_ask(&data, json, &order),
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::Prometheus => authority::prometheus(&data),
         Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),

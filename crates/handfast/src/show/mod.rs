@@ -13,6 +13,7 @@ pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod session;
 pub(crate) mod settings;
+pub(crate) mod standing;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod time;

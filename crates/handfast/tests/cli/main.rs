@@ -13,6 +13,7 @@ mod records;
 mod running;
 mod schema;
 mod service;
+mod standing;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -3,6 +3,7 @@
 //! The gateway is the real one without its VPN, run inside the test.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use gateway::Gateway;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
 use gateway::doors::{BoxFuture, Counters, Door};
+use gateway::publishing::{self, Publishing};
 use tokio::runtime::Runtime;
 
 use crate::{Cli, squeezed};
@@ -184,17 +186,31 @@ fn session() -> Session {
 
 /// A gateway that answers until it is dropped.
 pub(crate) struct Running {
+    _published: Option<Publishing>,
     _runtime: Runtime,
 }
 
 impl Running {
     pub(crate) fn on(cli: &Cli) -> Self {
+        Self::start(cli, false)
+    }
+
+    /// One that publishes, at an address of this machine that certificates name from here on.
+    pub(crate) fn publishing(cli: &Cli) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        cli.ok(&format!("config set publish.listen {free}"));
+        cli.ok(&format!("config set ca.public_url http://{free}"));
+        Self::start(cli, true)
+    }
+
+    fn start(cli: &Cli, publishes: bool) -> Self {
         let runtime = Runtime::new().unwrap();
         let data = DataDir::new(cli.path("data"));
         let gateway = runtime.block_on(Gateway::open(data.clone(), Arc::new(SystemClock))).unwrap();
+        let published = publishes.then(|| runtime.block_on(publishing::open(&gateway)));
         let server = runtime.block_on(async { ControlServer::bind(&data) }).unwrap();
         gateway.doors().attach(Arc::new(OneSession));
         runtime.spawn(server.serve(Arc::new(gateway)));
-        Self { _runtime: runtime }
+        Self { _published: published, _runtime: runtime }
     }
 }

@@ -20,7 +20,7 @@ use crate::running::Running;
 #[test]
 fn every_json_answer_is_as_the_schema_says() {
     let cli = Cli::with_data();
-    let gateway = Running::on(&cli);
+    let gateway = Running::publishing(&cli);
     let schema = Schema::read();
     for (command, words) in [
         ("user add", "user add alice"),
@@ -28,6 +28,8 @@ fn every_json_answer_is_as_the_schema_says() {
         ("device add", "device add alice/phone"),
         ("profile", "profile alice --out files"),
         ("profile", "profile alice/phone --out split --form split"),
+        ("ocsp ask", "ocsp ask split/vpn.crt"),
+        ("crl fetch", "crl fetch --verify split/vpn.crt"),
         ("profile", "profile alice --renew --out again"),
         ("device renew", "device renew alice --out third"),
         ("device show", "device show alice"),

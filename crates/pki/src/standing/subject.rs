@@ -11,12 +11,14 @@ use x509_parser::extensions::{
 };
 use x509_parser::prelude::FromDer;
 
+use crate::verify::leaf::LeafName;
 use crate::{CaCertificate, CertificateId, Refusal, signature};
 
 /// A certificate whose standing is in question.
 #[derive(Clone, Debug)]
 pub struct Subject {
     id: CertificateId,
+    name: String,
     issuer: Option<CaCertificate>,
     sources: Sources,
 }
@@ -42,12 +44,18 @@ impl Subject {
         let id = CertificateId::of(certificate)?;
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| Refusal::Malformed)?;
         let issuer = candidates.into_iter().find(|ca| is_signed_by(&parsed, ca)).cloned();
-        Ok(Self { id, issuer, sources: Sources::of(&parsed) })
+        let name = LeafName::read(certificate)?.subject;
+        Ok(Self { id, name, issuer, sources: Sources::of(&parsed) })
     }
 
     /// Who issued it, and its number.
     pub fn id(&self) -> CertificateId {
         self.id
+    }
+
+    /// Its subject, as OpenVPN prints it: `C=KG, ST=NA, CN=x`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Who issued it, where that CA's certificate is at hand and may sign what is asked for.

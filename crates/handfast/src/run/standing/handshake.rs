@@ -1,0 +1,110 @@
+//! A TLS handshake with a server, for what it shows: its certificate, the chain, and what it staples. Nothing is
+//! trusted by it, and nothing is sent over it.
+
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use admin::failure::{Failure, FailureKind};
+use clock::SystemClock;
+use pki::ClockTime;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConnection, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+
+use super::Shown;
+
+/// What this server shows.
+pub(super) fn with(host: &str, port: u16) -> Result<Shown, Failure> {
+    let watcher = Arc::new(Watcher::default());
+    let time = Arc::new(ClockTime(Arc::new(SystemClock)));
+    let fail = |error: &TlsError| unreachable(host, port).caused_by(error);
+    let mut config =
+        pki::client_config(Arc::clone(&watcher) as _, None, time).map_err(|e| fail(&e))?;
+    // Public servers hold many certificates, and choose by it.
+    config.enable_sni = true;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+        Failure::new(FailureKind::Usage, format!("{host:?} is no host")).caused_by(&error)
+    })?;
+    let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|e| fail(&e))?;
+    let mut stream = connect(host, port)?;
+    let ended = tls.complete_io(&mut stream);
+    let shown = watcher.shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // A server that wants a certificate of ours has shown its own by then.
+    shown.ok_or_else(|| match ended {
+        Err(error) => unreachable(host, port).caused_by(&error),
+        Ok(_) => unreachable(host, port),
+    })
+}
+
+fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
+    let fail = |error: &std::io::Error| unreachable(host, port).caused_by(error);
+    let address = (host, port).to_socket_addrs().map_err(|e| fail(&e))?.next();
+    let address = address.ok_or_else(|| unreachable(host, port))?;
+    let stream = TcpStream::connect_timeout(&address, LIMIT).map_err(|e| fail(&e))?;
+    stream.set_read_timeout(Some(LIMIT)).map_err(|e| fail(&e))?;
+    stream.set_write_timeout(Some(LIMIT)).map_err(|e| fail(&e))?;
+    Ok(stream)
+}
+
+fn unreachable(host: &str, port: u16) -> Failure {
+    Failure::new(FailureKind::Unreachable, format!("no TLS server showed itself at {host}:{port}"))
+        .hint("a VPN gateway speaks TLS inside its own protocol: name its certificate's file")
+}
+
+/// Takes note of what it sees, and lets everything pass.
+#[derive(Debug, Default)]
+struct Watcher {
+    shown: Mutex<Option<Shown>>,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").field("chain", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for Watcher {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let owned = |der: &CertificateDer<'_>| der.clone().into_owned();
+        let shown = Shown {
+            certificate: owned(end_entity),
+            chain: intermediates.iter().map(owned).collect(),
+            staple: (!ocsp_response.is_empty()).then(|| ocsp_response.to_vec()),
+        };
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(5);

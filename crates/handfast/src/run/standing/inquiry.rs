@@ -1,0 +1,148 @@
+//! Every source of a certificate's standing, asked one after the other, and what each says.
+
+use ask::{HttpAddress, LONGEST_CRL, Question, SystemDial, fetch};
+use clock::{Clock, Timestamp};
+use pki::ocsp::{
+    CertId, CertIdHash, LONGEST_RESPONSE, Nonce, OcspError, OcspExpected, OcspRequest, OcspStatus,
+    OcspVerdict, check,
+};
+use pki::standing::Subject;
+use pki::{CaCertificate, Crl, Revocation, Serial};
+
+use crate::show::standing::{Answer, Said, Source};
+
+/// What is asked about one certificate.
+pub(super) struct Questions<'a> {
+    issuer: &'a CaCertificate,
+    serial: Serial,
+    ocsp: Vec<String>,
+    crl: Vec<String>,
+}
+
+impl<'a> Questions<'a> {
+    /// At the addresses that it names, or at this responder alone. Its issuer has to be known.
+    pub(super) fn new(subject: &'a Subject, url: Option<&str>) -> Self {
+        let issuer = subject.issuer().expect("whoever asks has looked for it");
+        let (ocsp, crl) = match url {
+            Some(url) => (vec![url.to_owned()], Vec::new()),
+            None => (subject.sources().ocsp.clone(), subject.sources().crl.clone()),
+        };
+        Self { issuer, serial: subject.id().serial, ocsp, crl }
+    }
+
+    /// Asks them all.
+    pub(super) async fn ask(&self, staple: Option<&[u8]>, clock: &dyn Clock) -> Vec<Said> {
+        let mut said = Vec::new();
+        if let Some(staple) = staple {
+            said.push(self.stapled(staple, clock.now().into()));
+        }
+        for url in &self.ocsp {
+            said.push(self.by_ocsp(url, clock).await);
+        }
+        for url in &self.crl {
+            said.push(self.by_crl(url, clock).await);
+        }
+        said
+    }
+
+    fn stapled(&self, staple: &[u8], now: Timestamp) -> Said {
+        match check(staple, &self.expected(None, now)) {
+            Ok(verdict) => of_verdict(Source::Staple, None, &verdict, false),
+            Err(error) => Said::none(Source::Staple, None, error.to_string()),
+        }
+    }
+
+    async fn by_ocsp(&self, url: &str, clock: &dyn Clock) -> Said {
+        let none = |why: String| Said::none(Source::Ocsp, Some(url), why);
+        let nonce = match nonce() {
+            Ok(nonce) => nonce,
+            Err(error) => return none(error.to_string()),
+        };
+        let id = CertId::new(CertIdHash::Sha1, self.issuer, self.serial);
+        let request = OcspRequest::new(id, Some(nonce.clone())).to_der();
+        let octets = match get(url, &Question::Ocsp(request), LONGEST_RESPONSE).await {
+            Ok(octets) => octets,
+            Err(why) => return none(why),
+        };
+        let now = clock.now().into();
+        // Many responders sign ahead, and have no answer with a nonce.
+        let (judged, fresh) = match check(&octets, &self.expected(Some(&nonce), now)) {
+            Err(OcspError::NonceMissing) => (check(&octets, &self.expected(None, now)), false),
+            judged => (judged, true),
+        };
+        match judged {
+            Ok(verdict) => of_verdict(Source::Ocsp, Some(url), &verdict, fresh),
+            Err(error) => none(error.to_string()),
+        }
+    }
+
+    async fn by_crl(&self, url: &str, clock: &dyn Clock) -> Said {
+        let none = |why: String| Said::none(Source::Crl, Some(url), why);
+        let octets = match get(url, &Question::Get, LONGEST_CRL).await {
+            Ok(octets) => octets,
+            Err(why) => return none(why),
+        };
+        let crl = match Crl::from_der(&octets).and_then(|crl| crl.verify(self.issuer).map(|()| crl))
+        {
+            Ok(crl) => crl,
+            Err(error) => return none(error.to_string()),
+        };
+        if crl.is_expired(clock.now().into()) {
+            return none(format!(
+                "the revocation list was due for renewal on {}",
+                crl.next_update()
+            ));
+        }
+        let revoked = crl.revoked().get(&self.serial).copied();
+        Said {
+            source: Source::Crl,
+            url: Some(url.to_owned()),
+            answer: if revoked.is_some() { Answer::Revoked } else { Answer::Good },
+            this_update: Some(crl.this_update()),
+            next_update: Some(crl.next_update()),
+            revoked_at: revoked.map(|revoked| revoked.at),
+            reason: revoked.map(|revoked| revoked.reason),
+            fresh: false,
+            problem: None,
+        }
+    }
+
+    fn expected<'b>(&'b self, nonce: Option<&'b Nonce>, now: Timestamp) -> OcspExpected<'b> {
+        OcspExpected { issuer: self.issuer, serial: self.serial, nonce, now }
+    }
+}
+
+fn of_verdict(source: Source, url: Option<&str>, verdict: &OcspVerdict, fresh: bool) -> Said {
+    let (answer, revoked) = match verdict.status {
+        OcspStatus::Good => (Answer::Good, None),
+        OcspStatus::Unknown => (Answer::Unknown, None),
+        OcspStatus::Revoked(Revocation { at, reason }) => (Answer::Revoked, Some((at, reason))),
+    };
+    Said {
+        source,
+        url: url.map(str::to_owned),
+        answer,
+        this_update: Some(verdict.this_update),
+        next_update: Some(verdict.next_update),
+        revoked_at: revoked.map(|(at, _)| at),
+        reason: revoked.map(|(_, reason)| reason),
+        fresh,
+        problem: None,
+    }
+}
+
+/// What lies there, or why it can't be had.
+pub(crate) async fn get(url: &str, question: &Question, most: usize) -> Result<Vec<u8>, String> {
+    let address: HttpAddress = url.parse().map_err(|error: ask::AddressError| error.to_string())?;
+    let octets = fetch(&mut SystemDial, &address, question, most).await;
+    octets.map(Vec::from).map_err(|error| error.to_string())
+}
+
+fn nonce() -> std::io::Result<Nonce> {
+    let mut octets = [0; 32];
+    let filled = rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty())?;
+    match filled {
+        32 => Ok(Nonce::from_random(octets)),
+        _ => Err(std::io::ErrorKind::UnexpectedEof.into()),
+    }
+}

@@ -1,0 +1,116 @@
+//! `handfast ocsp ask`: what a client would find who wants to know whether a certificate still holds. Every
+//! source is asked, though a client leaves off at the first that counts.
+//!
+//! It needs no gateway and no data folder; where there is one, its CA is trusted beside what is named.
+
+mod handshake;
+mod inquiry;
+
+use std::fs;
+use std::path::Path;
+
+use admin::failure::{Failure, FailureKind};
+use admin::request::Request;
+use admin::response::Response;
+use clock::SystemClock;
+use pki::CaCertificate;
+use pki::standing::Subject;
+use rustls::pki_types::CertificateDer;
+
+use super::ask;
+use super::output::Output;
+use crate::args::order::OcspOrder;
+use crate::show::standing::{self, Answer, Inquiry};
+
+use inquiry::Questions;
+
+pub(super) use inquiry::get;
+
+/// A certificate in question, with what came along.
+struct Shown {
+    certificate: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    staple: Option<Vec<u8>>,
+}
+
+/// Asks, and says what came.
+pub(crate) fn ocsp_ask(data: &Path, json: bool, order: &OcspOrder) -> Result<Output, Failure> {
+    let shown = shown(&order.what)?;
+    let mut cas = trusted(order.ca.as_deref(), data)?;
+    let sent = shown.chain.iter().filter_map(|der| CaCertificate::from_der(der).ok());
+    cas.extend(sent);
+    let subject = Subject::of(&shown.certificate, &cas).map_err(|error| {
+        Failure::new(FailureKind::Usage, "the certificate can't be read").caused_by(&error)
+    })?;
+    if subject.issuer().is_none() {
+        return Err(Failure::new(
+            FailureKind::NotFound,
+            "the CA that issued this certificate is not at hand, so no answer could be checked",
+        )
+        .hint("give the CA's certificate: --ca FILE"));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(FailureKind::Environment, "nothing can be asked").caused_by(&error)
+    })?;
+    let questions = Questions::new(&subject, order.url.as_deref());
+    let answers = runtime.block_on(questions.ask(shown.staple.as_deref(), &SystemClock));
+    runtime.shutdown_background();
+    let inquiry = Inquiry::new(&subject, answers);
+    let mut output = match json {
+        true => Output::json(&inquiry),
+        false => Output::done(standing::text(&inquiry)),
+    };
+    output.exit_code = match inquiry.verdict {
+        Answer::Good => 0,
+        Answer::Revoked => FailureKind::Refused.exit_code(),
+        Answer::Unknown | Answer::None => FailureKind::Unreachable.exit_code(),
+    };
+    Ok(output)
+}
+
+/// From a file, or from a TLS server.
+fn shown(what: &str) -> Result<Shown, Failure> {
+    if Path::new(what).exists() {
+        let mut certificates = certificates(Path::new(what))?.into_iter();
+        let Some(certificate) = certificates.next() else { return Err(no_certificate(what)) };
+        return Ok(Shown { certificate, chain: certificates.collect(), staple: None });
+    }
+    let server = what.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = server else {
+        return Err(Failure::new(FailureKind::NotFound, format!("there is no file {what}"))
+            .hint("name a certificate's file, or a TLS server as HOST:PORT"));
+    };
+    handshake::with(host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
+/// The CAs that were named, and else those of the data folder, if there is one that answers.
+pub(super) fn trusted(named: Option<&Path>, data: &Path) -> Result<Vec<CaCertificate>, Failure> {
+    let ders = match named {
+        Some(file) => certificates(file)?,
+        None => match ask::ask(data, Request::CaShow) {
+            Ok(Response::Ca(ca)) => {
+                pki::certificates_from_pem(&ca.certificate.pem).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        },
+    };
+    Ok(ders.iter().filter_map(|der| CaCertificate::from_der(der).ok()).collect())
+}
+
+/// All certificates of a file, PEM or DER.
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let octets = fs::read(file).map_err(|error| {
+        Failure::new(FailureKind::NotFound, format!("{} can't be read", file.display()))
+            .caused_by(&error)
+    })?;
+    match std::str::from_utf8(&octets) {
+        Ok(text) => pki::certificates_from_pem(text)
+            .map_err(|error| no_certificate(&file.display().to_string()).caused_by(&error)),
+        Err(_) => Ok(vec![CertificateDer::from(octets)]),
+    }
+}
+
+fn no_certificate(file: &str) -> Failure {
+    Failure::new(FailureKind::Usage, format!("there is no certificate in {file}"))
+}

@@ -1,0 +1,102 @@
+//! The recipe for clients that ask nobody: a file of CRLs that a timer keeps fresh, by the script that comes with
+//! Handfast and by the command, each with the stock client beside a thief who has a revoked certificate.
+
+mod forged;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use interop::{Program, Stock, Subscriber, World, binary};
+use pki::Profile;
+use store::Holder;
+
+use forged::{DAY, Forger, posing, record, responder, revoke};
+
+#[test]
+fn a_stock_client_with_the_file_refuses_a_revoked_gateway_and_no_worse_list_gets_into_it() {
+    let name =
+        "a_stock_client_with_the_file_refuses_a_revoked_gateway_and_no_worse_list_gets_into_it";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    world.bring_down();
+    let forger = Forger::with_the_key_of(&world.data());
+    let names = Profile::Gateway { names: vec!["203.0.113.2".into()] };
+    let pair = forger.issue(names, (-3000, 30 * DAY));
+    record(&world.data(), &pair, Holder::Other("another gateway".into()));
+    world.bring_up();
+    let thief = posing(&world, &alice, &pair, 1197);
+    let url = format!("http://203.0.113.2/ca/{}.crl", forger.tag());
+    let ca = world.file("ca.pem");
+    fs::write(&ca, forger.ca_pem()).expect("written");
+
+    let keepers: [(&str, Keeper); 2] = [("script", by_script), ("command", by_command)];
+    let folder = world.file("");
+    let out = |way: &str| folder.join(format!("{way}.pem"));
+    for (way, keep) in keepers {
+        assert!(keep(&world, &alice, &ca, &out(way), &url), "{way}");
+        let mut stock = stock(&alice, &out(way));
+        stock.connected();
+    }
+
+    // What is worse is not taken: not a CA's of ours, run out, older.
+    let foreign = Forger::new().crl(-60, DAY, &[]);
+    let stale = forger.crl(-8 * DAY, -DAY, &[]);
+    let older = forger.crl(-8 * DAY, DAY, &[]);
+    for (what, worse) in [("foreign", foreign), ("stale", stale), ("older", older)] {
+        let _server = responder(&world, 8000, worse);
+        for (way, keep) in keepers {
+            let before = fs::read(out(way)).expect("a file");
+            keep(&world, &alice, &ca, &out(way), "http://203.0.113.2:8000/list.crl");
+            assert_eq!(fs::read(out(way)).expect("a file"), before, "{way}, {what}");
+        }
+    }
+    for (way, keep) in keepers {
+        let before = fs::read(out(way)).expect("a file");
+        assert!(!keep(&world, &alice, &ca, &out(way), "http://203.0.113.2:8000/list.crl"));
+        assert_eq!(fs::read(out(way)).expect("a file"), before, "{way}, nobody answers");
+    }
+
+    world.bring_down();
+    revoke(&world, |one| one.holder == Holder::Other("another gateway".into()));
+    world.bring_up();
+    for (way, keep) in keepers {
+        assert!(keep(&world, &alice, &ca, &out(way), &url), "{way}");
+        let mut stock = stock(&alice, &out(way));
+        let refused = stock.0.says("certificate revoked", Duration::from_secs(20));
+        assert!(refused, "{way}: {}\n{}", stock.0.log(), thief.log());
+        assert!(!stock.0.log().contains("Initialization Sequence Completed"));
+    }
+}
+
+type Keeper = fn(&World, &Subscriber, &Path, &Path, &str) -> bool;
+
+/// Whether it ended well.
+fn by_script(world: &World, alice: &Subscriber, ca: &Path, out: &Path, url: &str) -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/crl/handfast-crl");
+    let mut command = Command::new("sh");
+    command.arg(script).arg(ca).arg(out).arg(url);
+    ended_well(world, alice, command)
+}
+
+fn by_command(world: &World, alice: &Subscriber, ca: &Path, out: &Path, url: &str) -> bool {
+    let mut command = Command::new(binary());
+    command.args(["crl", "fetch", "--ca"]).arg(ca).arg("--out").arg(out).arg(url);
+    ended_well(world, alice, command)
+}
+
+fn ended_well(world: &World, alice: &Subscriber, command: Command) -> bool {
+    let log = world.file("keeper.log");
+    let mut keeper = Program::start(&alice.host.netns, command, &log).expect("it starts");
+    let ended = keeper.ends(Duration::from_secs(20));
+    println!("{}", keeper.log());
+    ended.is_some_and(|status| status.success())
+}
+
+/// The stock client, to the thief, with a file of CRLs.
+fn stock(alice: &Subscriber, crl: &Path) -> Stock {
+    let lines = format!("remote 203.0.113.2 1197 udp4\ncrl-verify {}", crl.display());
+    let profile = alice.profile_with(&lines);
+    Stock::start(&alice.host, &profile, &[])
+}
