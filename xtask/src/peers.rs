@@ -18,6 +18,7 @@ const PEERS: &[Peer] = &[
     ("ping", "iputils-ping", "pings through the tunnel"),
     ("openssl", "openssl", "an independent reader of certificates and CRLs"),
     ("curl", "curl", "what the CA publishes over HTTP"),
+    ("ocsptool", "gnutls-bin", "another independent reader of OCSP answers"),
     ("sysctl", "procps", "kernel settings in the documents' examples"),
     ("faketime", "faketime", "peers whose clock is wrong"),
     ("strace", "strace", "power cuts: what reached the disk and in which order"),
