@@ -160,6 +160,15 @@ impl Lab {
 
     /// A client of the engine's own with one of the certificates, and the far end of its TUN.
     pub(crate) fn client(&self, device: usize) -> (Client, Tun) {
+        self.client_with(device, false)
+    }
+
+    /// The same, which holds its data until it is told to let them pass.
+    pub(crate) fn client_that_holds(&self, device: usize) -> (Client, Tun) {
+        self.client_with(device, true)
+    }
+
+    fn client_with(&self, device: usize, holds_data: bool) -> (Client, Tun) {
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("a pair");
@@ -172,7 +181,7 @@ impl Lab {
             mssfix_df: 0,
             nice: 0,
             ping_restart: Duration::from_secs(120),
-            holds_data: false,
+            holds_data,
         };
         let client = Client::start(vec![near], link, self.udp, settings, Arc::new(SystemClock));
         (client.expect("a client"), far)
@@ -591,7 +600,7 @@ pub(crate) fn first_packet() -> Vec<u8> {
 }
 
 /// An IPv4 packet with a protocol that nobody looks into.
-fn packet(from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
+pub(crate) fn packet(from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
     let mut packet = vec![0; 40];
     packet[0] = 0x45;
     packet[3] = 40;
