@@ -1,6 +1,8 @@
 //! Asking as a client would, in words and by exit code.
 
 use std::fs;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::Cli;
@@ -34,6 +36,45 @@ fn who_is_asked_about_a_certificate_and_what_each_says_is_told_and_the_exit_code
     assert_eq!(output.status.code(), Some(12), "{said}");
     assert_eq!(said.matches("no answer: its host was not reached").count(), 2, "{said}");
     assert!(said.ends_with("\nwhether it holds is not known\n"), "{said}");
+}
+
+#[test]
+fn a_tls_server_is_looked_at_for_its_certificate_and_what_it_staples() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!(
+            "SKIP a_tls_server_is_looked_at_for_its_certificate_and_what_it_staples: no openssl"
+        );
+        return;
+    }
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files --form split --os linux");
+    cli.ok("ca export --out ca.crt");
+    let openssl = |words: &str| {
+        let mut command = Command::new("openssl");
+        command.args(words.split_whitespace()).current_dir(cli.path(""));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let url = openssl("x509 -in files/vpn.crt -noout -ocsp_uri").output().unwrap().stdout;
+    let url = String::from_utf8(url).unwrap();
+    let about = "-issuer ca.crt -cert files/vpn.crt -no_nonce -CAfile ca.crt -respout staple.der";
+    let asked = openssl(&format!("ocsp {about} -url {}", url.trim())).output().unwrap();
+    assert!(asked.status.success(), "{asked:?}");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let identity = "-cert files/vpn.crt -key files/vpn.key -status_file staple.der -quiet";
+    let mut server = openssl(&format!("s_server -accept {free} {identity}")).spawn().unwrap();
+    let said = (0..50).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        let output = cli.command(&format!("ocsp ask {free}")).output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let said = said.expect("it answers");
+    assert!(said.contains("CN=alice/default") && said.contains("stapled\n  good, as of"), "{said}");
+    assert_eq!(said.matches("good, as of").count(), 3, "{said}");
 }
 
 #[test]
