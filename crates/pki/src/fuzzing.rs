@@ -3,6 +3,8 @@
 //! Each takes any bytes, must not panic, and checks that what was understood is written and read
 //! again without change. Chains are judged against one fixed CA, so that inputs it has issued pass.
 
+mod exchange;
+
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -14,15 +16,18 @@ use crate::{
     certificate_to_pem, certificates_from_pem, csr_text, identity_from_pem, ocsp,
 };
 
+pub use exchange::ocsp_exchange;
+
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("csr", csr),
     ("crl", crl),
     ("ca_certificate", ca_certificate),
     ("chain", chain),
+    ("ocsp_exchange", ocsp_exchange),
     ("ocsp_request", ocsp_request),
     ("ocsp_response", ocsp_response),
     ("pem", pem),

@@ -77,6 +77,11 @@ impl CertId {
         if negative { None } else { Serial::from_bytes(octets).ok() }
     }
 
+    /// The hashes of the issuer's name and key.
+    pub(crate) fn issuer_hashes(&self) -> (&[u8], &[u8]) {
+        (self.0.issuer_name_hash.as_bytes(), self.0.issuer_key_hash.as_bytes())
+    }
+
     pub(super) fn from_asn1(id: asn1::CertId) -> Self {
         Self(id)
     }

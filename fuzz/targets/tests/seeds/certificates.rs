@@ -102,6 +102,7 @@ fn ocsp(signer: &LocalSigner) {
             for (form, request) in requests {
                 let asked = request.to_der();
                 seed("pki_ocsp_request", &format!("{name}-{form}"), &asked);
+                seed("pki_ocsp_exchange", &format!("{name}-{form}"), &asked);
                 let hour = Duration::from_secs(3600);
                 let reply = respond(&ocsp, &ByNumber, &asked, now(), hour);
                 seed("pki_ocsp_response", &format!("{who}-{name}-{form}"), reply.der);
