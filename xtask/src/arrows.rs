@@ -52,6 +52,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("testkit", &[]),
     ("interop", &["sysio"]),
     ("vpn-bench", &["sysio", "interop"]),
+    ("ca-bench", &["clock", "pki", "publish"]),
     ("control-bench", &["admin", "clock", "sysio", "gateway", "interop"]),
     (
         "fuzz-targets",

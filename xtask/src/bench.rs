@@ -49,6 +49,14 @@ pub(crate) fn control(arguments: &[String]) -> Result<(), Failed> {
     run("cargo", &all)
 }
 
+/// Builds `ca-bench` in release and runs it.
+pub(crate) fn ca(arguments: &[String]) -> Result<(), Failed> {
+    peers::provide_for_ca()?;
+    let mut all = vec!["run", "--release", "--quiet", "--package", "ca-bench", "--"];
+    all.extend(arguments.iter().map(String::as_str));
+    run("cargo", &all)
+}
+
 /// Builds everything in release and runs the benchmark.
 pub(crate) fn vpn(typed: &Vpn) -> Result<(), Failed> {
     peers::provide_for_bench(!typed.no_install)?;

@@ -92,6 +92,12 @@ enum Bench {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// OCSP answers beside openssl's and cfssl's, and a CRL of many revocations
+    Ca {
+        /// For the benchmark itself, after `--`; `-- --help` lists them
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Instructions of each part of the data path, beside the committed baseline
     Micro {
         /// Make this run's counts the baseline
@@ -111,6 +117,7 @@ fn main() -> ExitCode {
         Command::Fuzz { seconds, target } => steps::fuzz(seconds, target.as_deref()),
         Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),
         Command::Bench { of: Bench::Control { arguments } } => bench::control(&arguments),
+        Command::Bench { of: Bench::Ca { arguments } } => bench::ca(&arguments),
         Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
         Command::Ci => steps::ci(),
     };

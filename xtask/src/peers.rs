@@ -32,6 +32,9 @@ const DEBOOTSTRAP: Peer = ("debootstrap", "debootstrap", "peers from another Deb
 const BENCH_PEERS: &[Peer] =
     &[("ethtool", "ethtool", "links that treat packets as network cards do"), DEBOOTSTRAP];
 
+/// What only the benchmark of the CA needs.
+const CA_PEERS: &[Peer] = &[("cfssl", "golang-cfssl", "another OCSP responder")];
+
 /// What makes an environment for a program from PyPI.
 const VENV: Peer = ("python3 with venv", "python3-venv", "the linter of certificates");
 
@@ -43,6 +46,11 @@ pub(crate) fn provide(install: bool) -> Result<(), Failed> {
 /// The same with what long runs need.
 pub(crate) fn provide_for_long(install: bool) -> Result<(), Failed> {
     provide_all(&[PEERS, &[DEBOOTSTRAP]].concat(), install)
+}
+
+/// The same for the benchmark of the CA.
+pub(crate) fn provide_for_ca() -> Result<(), Failed> {
+    provide_all(&[PEERS, CA_PEERS].concat(), true)
 }
 
 /// The same for the benchmark.
