@@ -92,7 +92,9 @@ impl CurrentView {
         // A certificate of ours without a device is the gateway's own or a server's.
         let (_, device) =
             snapshot.identity(id).ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
-        let (v4, v6) = addressing.of(device.lease);
+        // Whoever may connect has some.
+        let lease = device.lease.ok_or(Refusal::DeviceDisabled)?;
+        let (v4, v6) = addressing.of(lease);
         let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
         let DeviceName { user, device } = device_name(device);
         Ok(Member { user, device, v4, v6 })

@@ -192,6 +192,7 @@ impl Gateway {
             clock: Arc::clone(&self.at.clock),
             history: self.at.history.clone(),
             view: self.at.view.clone(),
+            doors: self.at.doors.clone(),
         }
     }
 

@@ -34,6 +34,7 @@ mod disk;
 mod error;
 mod failures;
 mod first_start;
+mod free_addresses;
 mod gateway;
 mod history;
 mod maintenance;

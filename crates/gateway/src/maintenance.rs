@@ -15,6 +15,8 @@ use tokio::task::AbortHandle;
 
 use crate::crl_projection::CrlProjection;
 use crate::current_view::CurrentView;
+use crate::doors::Doors;
+use crate::free_addresses;
 use crate::history::History;
 
 /// The task. Dropping it ends it.
@@ -30,6 +32,7 @@ pub(crate) struct Looked {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) history: History,
     pub(crate) view: CurrentView,
+    pub(crate) doors: Doors,
 }
 
 impl Maintenance {
@@ -50,7 +53,10 @@ impl Looked {
     pub(crate) async fn look(&self) -> Result<(), AuthorityError> {
         self.authority.maintain().await?;
         self.crl.look().await;
-        self.history.forget(self.view.policy().config.sessions.keep_days).await;
+        let config = &self.view.policy().config;
+        self.history.forget(config.sessions.keep_days).await;
+        let now = self.clock.now().into();
+        free_addresses::look(&self.store, &self.doors, &config.device, now).await;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use pki::{CertificateId, Fingerprint, IssuerId, KeyId, Serial};
 use crate::event::{Event, EventKind};
 use crate::ids::CaGenerationId;
 use crate::payload;
-use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, User};
+use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, Lease, User};
 use crate::snapshot::{CertificateEntry, Snapshot};
 
 /// Something that the rows say otherwise than the log.
@@ -168,8 +168,7 @@ impl<'a> Audit<'a> {
                     found.push(differ(of, "that it is this one", there));
                 }
                 Some(log) if log.lease != row.lease => {
-                    let [here, there] =
-                        [row, &**log].map(|d| format!("host number {}", d.lease.ipv4));
+                    let [here, there] = [row.lease, log.lease].map(addresses);
                     found.push(differ(of, here, there));
                 }
                 Some(log) => found.extend(flag(of, row.disabled_at, log.disabled_at)),
@@ -283,6 +282,10 @@ fn unknown(of: String, log: &str) -> Difference {
 
 fn missing(of: String, log: &str) -> Difference {
     differ(of, "nothing of it", log)
+}
+
+fn addresses(lease: Option<Lease>) -> String {
+    lease.map_or("no addresses".to_owned(), |lease| format!("host number {}", lease.ipv4))
 }
 
 fn differ(of: String, records: impl Into<String>, log: impl Into<String>) -> Difference {

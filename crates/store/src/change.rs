@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::actor::Actor;
 use crate::event::{Event, EventKind};
-use crate::ids::EventId;
+use crate::ids::{DeviceId, EventId};
 use crate::records::{NewCaGeneration, NewCertificate, NewCrl};
 use crate::secret::Secret;
 use crate::sessions::SessionNote;
@@ -31,6 +31,7 @@ pub(crate) enum Change {
     DeviceSetEnabled { user: UserName, device: DeviceName, enabled: bool },
     DeviceRevoke { user: UserName, device: DeviceName, reason: RevocationReason },
     DeviceRemove { user: UserName, device: DeviceName },
+    LeasesFree { devices: Vec<DeviceId>, before: Timestamp },
     CertificateRecord(Box<NewCertificate>),
     CertificateRevoke { id: CertificateId, reason: RevocationReason },
     NameRevoke { name: CertificateName, reason: RevocationReason },

@@ -84,6 +84,10 @@ kinds! {
     DEVICE_ENABLED = "device_enabled";
     /// A device was disabled.
     DEVICE_DISABLED = "device_disabled";
+    /// The addresses of a device that was revoked for long came free.
+    DEVICE_ADDRESSES_FREED = "device_addresses_freed";
+    /// A device without addresses got some again, with a new certificate.
+    DEVICE_ADDRESSES_GIVEN = "device_addresses_given";
     /// A device was removed and its lease freed.
     DEVICE_REMOVED = "device_removed";
     /// A certificate was recorded.

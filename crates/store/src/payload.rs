@@ -40,7 +40,9 @@ pub(crate) struct DevicePayload {
     pub(crate) user_id: UserId,
     pub(crate) device: DeviceName,
     pub(crate) device_id: DeviceId,
-    pub(crate) lease: Lease,
+    /// What it has, or had until then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lease: Option<Lease>,
 }
 
 /// The number that a CA generation got.

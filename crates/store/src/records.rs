@@ -38,8 +38,8 @@ pub struct Device {
     pub disabled_at: Option<Timestamp>,
     /// When it was added.
     pub added_at: Timestamp,
-    /// Its addresses.
-    pub lease: Lease,
+    /// Its addresses; none where they came free a while after it was revoked.
+    pub lease: Option<Lease>,
 }
 
 impl User {
@@ -56,7 +56,8 @@ impl Device {
     }
 }
 
-/// The addresses that belong to a device from the day it is made until it is removed, as the number
+/// The addresses that belong to a device from the day it is made until it is removed, or was revoked for
+/// long, as the number
 /// of the host within the gateway's networks: 2 is the first (0 the network, 1 the gateway).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {

@@ -220,6 +220,8 @@ impl Snapshot {
             kind if *kind == EventKind::DEVICE_ADDED => self.device_added(event),
             kind if *kind == EventKind::DEVICE_ENABLED => self.device_enabled(event, true),
             kind if *kind == EventKind::DEVICE_DISABLED => self.device_enabled(event, false),
+            kind if *kind == EventKind::DEVICE_ADDRESSES_FREED => self.device_leased(event, false),
+            kind if *kind == EventKind::DEVICE_ADDRESSES_GIVEN => self.device_leased(event, true),
             kind if *kind == EventKind::DEVICE_REMOVED => self.device_removed(event),
             kind if *kind == EventKind::CERTIFICATE_RECORDED => self.certificate_recorded(event),
             kind if *kind == EventKind::CERTIFICATE_REVOKED => self.certificate_revoked(event),
@@ -281,6 +283,14 @@ impl Snapshot {
         let device = Device { disabled_at, ..Device::clone(device) };
         self.devices.insert(device_id, Arc::new(device));
         self.note_enabled(event, enabled);
+        Ok(())
+    }
+
+    fn device_leased(&mut self, event: &Event, given: bool) -> Result<(), Unclear> {
+        let DevicePayload { device_id, lease, .. } = read(event)?;
+        let device = self.devices.get(&device_id).ok_or(Unclear)?;
+        let device = Device { lease: lease.filter(|_| given), ..Device::clone(device) };
+        self.devices.insert(device_id, Arc::new(device));
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use crate::backend::Writing;
 use crate::change::{Change, Committed, Made, Proposal};
 use crate::error::{Fault, OpenError, StoreError};
 use crate::event::EventKind;
+use crate::ids::DeviceId;
 use crate::lock::FolderLock;
 use crate::options::Options;
 use crate::outcome;
@@ -345,6 +346,17 @@ impl Store {
     ) -> Result<Committed<()>, StoreError> {
         let change = Change::EventAppend { kind, payload };
         self.change(actor, change).await.map(outcome::nothing_more)
+    }
+
+    /// Takes the addresses of those of these devices whose certificates were all revoked before that time;
+    /// with its next certificate such a device gets others.
+    pub async fn leases_free(
+        &self,
+        devices: Vec<DeviceId>,
+        before: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
+        let change = Change::LeasesFree { devices, before };
+        self.change(&Actor::Gateway, change).await.map(outcome::nothing_more)
     }
 
     /// Notes how sessions are, or were at their end. No event tells of it.

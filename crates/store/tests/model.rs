@@ -78,7 +78,11 @@ async fn change(store: &Store, seeded: &mut Seeded, ca: CaGenerationId, number: 
     let enabled = seeded.below(2) == 0;
     let any = id(2 + seeded.next() % number);
     let reason = RevocationReason::Unspecified;
-    match seeded.below(12) {
+    match seeded.below(13) {
+        12 => {
+            let all = store.snapshot().devices().map(|device| device.id).collect();
+            store.leases_free(all, common::later(1)).await.expect("freed");
+        }
         0 | 1 => drop(store.user_add(&ADMIN, &name, Some(&own)).await),
         2 | 3 => drop(store.device_add(&ADMIN, &name, &own).await),
         4 => drop(store.user_set_enabled(&ADMIN, &name, enabled).await),

@@ -10,7 +10,7 @@ use common::{
 };
 use store::{
     CaGenerationId, CertificateStatus, Crl, DeviceId, DeviceName, EventId, EventKind, Holder,
-    NewCertificate, Options, Refused, RevocationReason, Secret, Store, StoreError,
+    Lease, NewCertificate, Options, Refused, RevocationReason, Secret, Store, StoreError,
 };
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_user_comes_with_its_first_device_and_addresses() {
     assert!(added.user.enabled());
     assert_eq!(added.user.added_at, later(0));
     let made = &added.devices.first().unwrap().device;
-    assert_eq!((made.lease.ipv4, made.lease.ipv6), (2, 2));
+    assert_eq!(made.lease, Some(Lease { ipv4: 2, ipv6: 2 }));
     assert_eq!(store.user_show(&user("alice")).await.unwrap(), added);
     assert_eq!(store.device_list(Some(&user("alice"))).await.unwrap(), std::slice::from_ref(made));
 }
@@ -51,7 +51,7 @@ async fn an_address_stays_with_its_device_until_that_is_removed() {
     store.user_add(&ADMIN, &alice, None).await.unwrap();
     for (name, host) in [("a", 2), ("b", 3), ("c", 4)] {
         let added = store.device_add(&ADMIN, &alice, &device(name)).await.unwrap().value;
-        assert_eq!(added.lease.ipv4, host);
+        assert_eq!(added.lease.unwrap().ipv4, host);
     }
     let full = store.device_add(&ADMIN, &alice, &device("d")).await;
     assert!(matches!(full, Err(StoreError::Refused(Refused::AddressesUsedUp { last: 4 }))));
@@ -60,11 +60,11 @@ async fn an_address_stays_with_its_device_until_that_is_removed() {
     assert!(store.device_add(&ADMIN, &alice, &device("d")).await.is_err());
     store.device_remove(&ADMIN, &alice, &device("b")).await.unwrap();
     let d = store.device_add(&ADMIN, &alice, &device("d")).await.unwrap().value;
-    assert_eq!(d.lease.ipv4, 3);
+    assert_eq!(d.lease.unwrap().ipv4, 3);
     let removed = store.device_remove(&ADMIN, &alice, &device("a")).await.unwrap();
     assert_eq!(removed.value, []);
     let b = store.device_add(&ADMIN, &alice, &device("b")).await.unwrap().value;
-    assert_eq!(b.lease.ipv4, 2);
+    assert_eq!(b.lease.unwrap().ipv4, 2);
 }
 
 #[tokio::test]
@@ -377,4 +377,45 @@ async fn a_certificate_is_on_hold_while_its_device_or_user_is_disabled_and_good_
     store.device_set_enabled(&ADMIN, &alice, &laptop, true).await.unwrap();
     let listed = store.listed(ca.id).await.unwrap();
     assert_eq!(listed.revocations.first().map(|r| r.reason), Some(reason));
+}
+
+#[tokio::test]
+async fn addresses_come_free_a_while_after_a_revocation_and_a_renewed_device_gets_others() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await.id;
+    let mut devices = Vec::new();
+    for (number, name) in [(11, "lost"), (12, "kept"), (13, "new")] {
+        let first = Some(device("first"));
+        let added = store.user_add(&ADMIN, &user(name), first.as_ref()).await.unwrap().value;
+        devices.push(added.devices[0].device.id);
+        if name != "new" {
+            let new = device_certificate(number, devices[devices.len() - 1], ca);
+            store.certificate_record(&ADMIN, new).await.unwrap();
+        }
+    }
+    let reason = RevocationReason::KeyCompromise;
+    store.device_revoke(&ADMIN, &user("lost"), &device("first"), reason).await.unwrap();
+    assert!(store.leases_free(devices.clone(), later(0)).await.unwrap().is_unchanged());
+    let freed = store.leases_free(devices.clone(), later(1)).await.unwrap();
+    let kinds: Vec<_> = freed.events.iter().map(|event| event.kind.clone()).collect();
+    assert_eq!(kinds, [EventKind::DEVICE_ADDRESSES_FREED]);
+    assert!(store.leases_free(devices.clone(), later(1)).await.unwrap().is_unchanged());
+    let hosts = |store: &Store| {
+        let snapshot = store.snapshot();
+        let host = |id: &DeviceId| snapshot.device(*id).unwrap().lease.map(|lease| lease.ipv4);
+        devices.iter().map(host).collect::<Vec<_>>()
+    };
+    assert_eq!(hosts(&store), [None, Some(3), Some(4)]);
+    assert_eq!(store.audit().await.unwrap(), []);
+
+    store.certificate_record(&ADMIN, device_certificate(14, devices[0], ca)).await.unwrap();
+    assert_eq!(
+        hosts(&store),
+        [Some(5), Some(3), Some(4)],
+        "the freed one rests while there is room"
+    );
+    assert_eq!(store.audit().await.unwrap(), []);
+    store.close().await;
+    assert_eq!(hosts(&open(&folder)), [Some(5), Some(3), Some(4)]);
 }

@@ -157,7 +157,8 @@ fn leases(at: &Context) -> Finding {
     const SUBJECT: &str = "addresses";
     let addressing = at.view.policy().addressing;
     let snapshot = at.store.snapshot();
-    let outside = |d: &&Arc<store::Device>| addressing.of(d.lease).0.is_none();
+    let is_outside = |lease| addressing.of(lease).0.is_none();
+    let outside = |d: &&Arc<store::Device>| d.lease.is_some_and(is_outside);
     let without: Vec<_> =
         snapshot.devices().filter(outside).map(|d| device_name(d).to_string()).collect();
     match without.first() {

@@ -100,6 +100,8 @@ pub struct Device {
     /// Days after which a renewed device's former certificate is revoked even if the new one
     /// has not been seen.
     pub supersede_days: u32,
+    /// How many days after its revocation a device's addresses come free; 0 for never.
+    pub free_address_days: u32,
 }
 
 /// `[cert]`
@@ -265,7 +267,12 @@ impl Default for Sessions {
 
 impl Default for Device {
     fn default() -> Self {
-        Self { key_type: KeyType::Rsa, validity_days: 365, supersede_days: 7 }
+        Self {
+            key_type: KeyType::Rsa,
+            validity_days: 365,
+            supersede_days: 7,
+            free_address_days: 30,
+        }
     }
 }
 

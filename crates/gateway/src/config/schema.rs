@@ -64,7 +64,7 @@ const CA: Section = Section {
 };
 const DEVICE: Section = Section {
     name: "device",
-    keys: &["key_type", "validity_days", "supersede_days"],
+    keys: &["key_type", "validity_days", "supersede_days", "free_address_days"],
     sections: &[],
 };
 

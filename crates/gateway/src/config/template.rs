@@ -222,10 +222,13 @@ key_type = {}
 validity_days = {}
 # After a renewal the former certificate is revoked once the new one connected, or after this.
 supersede_days = {}
+# The addresses of a device that was revoked come free after so many days (0: never).
+free_address_days = {}
 ",
         key_type(device.key_type),
         device.validity_days,
-        device.supersede_days
+        device.supersede_days,
+        device.free_address_days
     )
 }
 

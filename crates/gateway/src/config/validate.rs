@@ -222,12 +222,13 @@ fn pushes(config: &Config) -> Result<(), Finding> {
 
 fn lifetimes(config: &Config) -> Result<(), Finding> {
     let (ca, device, cert) = (&config.ca, &config.device, &config.cert);
-    let limits: [(&'static [&'static str], u32, u32, u32); 8] = [
+    let limits: [(&'static [&'static str], u32, u32, u32); 9] = [
         (&["ca", "validity_days"], ca.validity_days, 30, 36_500),
         (&["ca", "crl_validity_days"], ca.crl_validity_days, 1, 365),
         (&["ca", "gateway_validity_days"], ca.gateway_validity_days, 7, 825),
         (&["device", "validity_days"], device.validity_days, 1, 3650),
         (&["device", "supersede_days"], device.supersede_days, 1, 90),
+        (&["device", "free_address_days"], device.free_address_days, 0, 3650),
         (&["sessions", "keep_days"], config.sessions.keep_days, 1, 3650),
         (&["cert", "validity_days"], cert.validity_days, 1, 3650),
         (&["cert", "supersede_days"], cert.supersede_days, 1, 90),

@@ -157,7 +157,8 @@ impl Viewer<'_> {
     }
 
     fn addresses(&self, device: &store::Device) -> Vec<IpAddr> {
-        let (v4, v6) = self.addressing.of(device.lease);
+        let Some(lease) = device.lease else { return Vec::new() };
+        let (v4, v6) = self.addressing.of(lease);
         v4.map(IpAddr::from).into_iter().chain(v6.map(IpAddr::from)).collect()
     }
 }

@@ -39,6 +39,9 @@ impl Rules<'_> {
     pub(super) fn certificate_record(&mut self, new: &NewCertificate) -> Result<(), StoreError> {
         let id = CertificateId { issuer: self.issuer(new.issued_by)?, serial: new.serial };
         self.check_new(new, &id)?;
+        if let Holder::Device(device) = new.holder {
+            self.lease_again(device)?;
+        }
         self.edit.certificate_insert(new, self.at())?;
         if let Some(key) = &new.key {
             self.secret_put(&key.name, &key.pkcs8)?;

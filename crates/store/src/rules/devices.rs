@@ -21,6 +21,7 @@ impl Rules<'_> {
         let id = self.edit.device_insert(user, name, self.at())?;
         let lease = self.lease_free()?;
         self.edit.lease_insert(id, lease)?;
+        let lease = Some(lease);
         let payload = DevicePayload {
             user: owner.clone(),
             user_id: user,

@@ -67,6 +67,7 @@ impl<'a> Rules<'a> {
                 self.device_revoke(user, device, *reason)
             }
             Change::DeviceRemove { user, device } => self.device_remove(user, device),
+            Change::LeasesFree { devices, before } => self.leases_free(devices, *before),
             Change::CertificateRecord(new) => self.certificate_record(new),
             Change::CertificateRevoke { id, reason } => self.certificate_revoke(id, *reason),
             Change::NameRevoke { name, reason } => self.name_revoke(name, *reason),

@@ -22,7 +22,7 @@ type Found<T> = Result<T, StoreError>;
 const USER: &str = "SELECT id, name, disabled_at, added_at FROM users WHERE removed_at IS NULL";
 
 const DEVICE: &str = "SELECT d.id, d.user, u.name, d.name, d.disabled_at, d.added_at, l.ipv4, l.ipv6 \
-     FROM devices d JOIN users u ON u.id = d.user JOIN leases l ON l.device = d.id \
+     FROM devices d JOIN users u ON u.id = d.user LEFT JOIN leases l ON l.device = d.id \
      WHERE d.removed_at IS NULL";
 
 const CERTIFICATE: &str = "SELECT c.serial, c.holder, c.device, c.other, c.subject, c.not_before, \
@@ -303,11 +303,14 @@ fn device_row(row: &Row<'_>) -> Found<Device> {
     })
 }
 
-fn lease(row: &Row<'_>, at: usize) -> Found<Lease> {
-    Ok(Lease {
+fn lease(row: &Row<'_>, at: usize) -> Found<Option<Lease>> {
+    if row.get::<_, Option<i64>>(at)?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Lease {
         ipv4: number(row, at, "IPv4 host number of a lease")?,
         ipv6: number(row, at + 1, "IPv6 host number of a lease")?,
-    })
+    }))
 }
 
 fn certificate_row(row: &Row<'_>) -> Found<Certificate> {

@@ -1,0 +1,53 @@
+//! The addresses of a device that was revoked come free after the set time, and not before; with a new
+//! certificate it has others.
+
+mod house;
+
+use std::net::IpAddr;
+
+use admin::names::DeviceName;
+use admin::request::Request;
+use admin::response::{ProfileMaterial, Response};
+
+use house::{House, inside};
+
+#[test]
+fn a_revoked_devices_addresses_come_free_after_the_set_time_and_a_renewed_one_connects_with_others()
+{
+    let test = "a_revoked_devices_addresses_come_free_after_the_set_time";
+    inside(test, async {
+        let house = House::start().await;
+        house.add("alice").await;
+        house.add("bob").await;
+        let (alice, bob) = (addresses(&house, "alice").await, addresses(&house, "bob").await);
+        house.revoke("alice").await;
+        house.pass(29).await;
+        assert_eq!(addresses(&house, "alice").await, alice);
+        house.pass(2).await;
+        assert_eq!(addresses(&house, "alice").await, [] as [IpAddr; 0]);
+        assert_eq!(addresses(&house, "bob").await, bob);
+
+        let again = renewed(&house, "alice").await;
+        let others = addresses(&house, "alice").await;
+        assert!(!others.is_empty() && others != alice, "{others:?}");
+        let subscriber = house.connect(&again).await;
+        assert_eq!(house.connected().await, ["alice"]);
+        drop(subscriber);
+        house.stop().await;
+    });
+}
+
+async fn addresses(house: &House, user: &str) -> Vec<IpAddr> {
+    let device = DeviceName::parse(user).expect("a name");
+    let Response::Device(detail) = house.ask(Request::DeviceShow { device }).await else {
+        panic!("no device")
+    };
+    detail.device.addresses
+}
+
+async fn renewed(house: &House, user: &str) -> ProfileMaterial {
+    let device = DeviceName::parse(user).expect("a name");
+    let request = Request::ProfileMaterial { device, renew: true };
+    let Response::Profile(material) = house.ask(request).await else { panic!("no profile") };
+    *material
+}
