@@ -67,7 +67,7 @@ impl Permission {
             | Request::DeviceEnable { .. }
             | Request::DeviceRemove { .. } => Self::Change,
             Request::Kick { .. } => Self::Disconnect,
-            Request::ProfileMaterial { .. } => Self::Keys,
+            Request::ProfileMaterial { .. } | Request::ProfileAgain { .. } => Self::Keys,
         }
     }
 }

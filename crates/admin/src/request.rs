@@ -48,6 +48,9 @@ pub enum Request {
     /// What the device's profiles are made of. Makes key and certificate where there is none yet,
     /// or with `renew` new ones. Answer: `Profile`.
     ProfileMaterial { device: DeviceName, renew: bool },
+    /// What a profile with the settings of today needs, for a certificate that somebody has with its key
+    /// still. Answer: `Profile`, without a key.
+    ProfileAgain { certificate_pem: String },
     /// Issue a certificate under a name, to a server or to whatever else is no device, for the key in this CSR.
     /// Answer: `Named`.
     CertIssue {

@@ -311,9 +311,6 @@ pub struct ProfileCommon {
     pub remotes: Vec<Remote>,
     /// Data ciphers in order of preference, by OpenVPN's names.
     pub ciphers: Vec<String>,
-    /// Whether the gateway pushes DNS servers.
-    #[serde(default)]
-    pub pushes_dns: bool,
 }
 
 /// An address of the gateway.

@@ -116,6 +116,8 @@ pub enum GatewayError {
         /// The folder on which none runs.
         folder: PathBuf,
     },
+    /// It is none of the certificates on record.
+    UnknownCertificate,
     /// No session fits what was named.
     NoSuchSession,
     /// The CA has not signed a CRL yet.
@@ -163,6 +165,9 @@ impl Display for GatewayError {
                 f.write_str("profiles would point nowhere: public.names is empty")
             }
             Self::NotRunning { folder } => write!(f, "no gateway runs on {}", folder.display()),
+            Self::UnknownCertificate => {
+                f.write_str("the certificate is none that this gateway has on record for a device")
+            }
             Self::NoSuchSession => f.write_str("no such session is open"),
             Self::NoCrl => f.write_str("no CRL was signed yet"),
         }
@@ -194,6 +199,7 @@ impl Error for GatewayError {
             | Self::NameHasCertificate { .. }
             | Self::NoPublicName { .. }
             | Self::NotRunning { .. }
+            | Self::UnknownCertificate
             | Self::NoSuchSession
             | Self::NoCrl => None,
         }

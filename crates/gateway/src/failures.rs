@@ -72,7 +72,7 @@ fn kind(error: &GatewayError) -> FailureKind {
         | E::NameHasCertificate { .. } => FailureKind::Conflict,
         E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
-        E::NoSuchSession => FailureKind::NotFound,
+        E::NoSuchSession | E::UnknownCertificate => FailureKind::NotFound,
         E::HalfRestored { .. } | E::RecordsGone { .. } | E::Vpn(_) => FailureKind::Environment,
         E::Store(_)
         | E::Open(_)
@@ -122,6 +122,9 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::NotRunning { .. } => vec!["start one: handfast up".into()],
         E::Setting(EditError::UnknownKey { .. }) => {
             vec!["all keys and their values: handfast config show".into()]
+        }
+        E::UnknownCertificate => {
+            vec!["make a new key and certificate: handfast profile USER/DEVICE --renew".into()]
         }
         E::NoSuchSession => vec!["see who is connected: handfast sessions".into()],
         E::TlsAuthKey => vec!["restore the data folder from a backup".into()],

@@ -27,15 +27,9 @@ fn stock_openvpn_reads_every_profile() {
         panic!("openvpn is not installed: apt-get install openvpn");
     }
     let (udp, tcp) = (remote(Transport::Udp), remote(Transport::Tcp));
-    for (pushes_dns, remotes) in [
-        (false, vec![udp.clone()]),
-        (true, vec![udp.clone()]),
-        (false, vec![udp, tcp.clone()]),
-        (false, vec![tcp]),
-    ] {
+    for remotes in [vec![udp.clone()], vec![udp, tcp.clone()], vec![tcp]] {
         let dir = Scratch::new();
         let mut alice = device("alice", "phone");
-        alice.common.pushes_dns = pushes_dns;
         alice.common.remotes = remotes;
         write(&dir, &alice, Form::Unified).unwrap();
         write(&dir, &alice, Form::Split).unwrap();
@@ -222,7 +216,6 @@ fn common(ca_pem: &str) -> ProfileCommon {
         server_name: "gateway.handfast.internal".into(),
         remotes: vec![remote(Transport::Udp)],
         ciphers: ["AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"].map(Into::into).into(),
-        pushes_dns: false,
     }
 }
 

@@ -45,7 +45,7 @@ impl GatewayAdmission {
         })?;
         let principal = Principal { user: member.user.clone(), device: member.device.clone() };
         let identity = Identity { principal, credential };
-        let mut push = self.directory.push().options(&member);
+        let mut push = self.directory.push().options(&member, hello.peer_info.get("IV_PLAT"));
         match Framing::of(&hello.options) {
             None => {}
             Some(Framing::Compression) if takes_the_stub(hello) => push.push(stub()),

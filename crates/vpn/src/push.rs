@@ -20,6 +20,9 @@ pub struct PushPolicy {
     after_addresses: Vec<PushOption>,
     /// What the settings add, in OpenVPN's words.
     said: Vec<String>,
+    /// Windows asks the DNS servers of all adapters at once, so that names leak beside the tunnel. Closing
+    /// that is right only where the tunnel brings a DNS server: else no name would resolve at all.
+    pushes_dns: bool,
 }
 
 impl PushPolicy {
@@ -44,7 +47,8 @@ impl PushPolicy {
         }
         let (network, network6) = (settings.network, settings.network6);
         let said = texts(settings);
-        Ok(Self { network, network6, before_addresses, after_addresses, said })
+        let pushes_dns = !settings.push.dns.is_empty();
+        Ok(Self { network, network6, before_addresses, after_addresses, said, pushes_dns })
     }
 
     /// What the settings add to addresses and timers, in OpenVPN's words.
@@ -52,8 +56,9 @@ impl PushPolicy {
         &self.said
     }
 
-    /// The options for one device; the session adds cipher, peer-id and protocol flags.
-    pub(crate) fn options(&self, member: &Member) -> Vec<PushOption> {
+    /// The options for one device; the session adds cipher, peer-id and protocol flags. `platform` is what
+    /// the client says that it runs on (IV_PLAT).
+    pub(crate) fn options(&self, member: &Member, platform: Option<&str>) -> Vec<PushOption> {
         let mut options = self.before_addresses.clone();
         if let (Some(addr), Some(net6)) = (member.v6, self.network6) {
             let bits = net6.bits().clamp(64, 124);
@@ -62,6 +67,9 @@ impl PushPolicy {
         let netmask = self.network.netmask();
         options.push(PushOption::Ifconfig { local: member.v4, netmask });
         options.extend(self.after_addresses.iter().cloned());
+        if self.pushes_dns && platform == Some("win") {
+            options.push(PushOption::BlockOutsideDns);
+        }
         options
     }
 }
@@ -140,13 +148,8 @@ mod tests {
         let mut settings = Settings::default();
         settings.push.dns = vec![IpAddr::from([10, 71, 0, 1])];
         let policy = PushPolicy::new(&settings).expect("it can be pushed");
-        let member = Member {
-            user: "alice".parse().expect("a name"),
-            device: "phone".parse().expect("a name"),
-            v4: [10, 71, 0, 9].into(),
-            v6: None,
-        };
-        let options: Vec<_> = policy.options(&member).iter().map(ToString::to_string).collect();
+        let options: Vec<_> =
+            policy.options(&member(), Some("linux")).iter().map(ToString::to_string).collect();
         let at = |text: &str| options.iter().position(|option| option == text);
         assert!(
             at("dhcp-option DNS 10.71.0.1") < at("ifconfig 10.71.0.9 255.255.0.0"),
@@ -154,5 +157,27 @@ mod tests {
         );
         assert!(at("ifconfig 10.71.0.9 255.255.0.0") < at("tun-mtu 1500"), "{options:?}");
         assert!(!options.iter().any(|option| option.starts_with("ifconfig-ipv6")), "{options:?}");
+    }
+    #[test]
+    fn windows_is_kept_from_asking_beside_the_tunnel_where_it_brings_dns() {
+        let guarded = |dns: &[IpAddr], platform: Option<&str>| {
+            let mut settings = Settings::default();
+            settings.push.dns = dns.to_vec();
+            let policy = PushPolicy::new(&settings).expect("it can be pushed");
+            policy.options(&member(), platform).contains(&PushOption::BlockOutsideDns)
+        };
+        let dns = [IpAddr::from([10, 71, 0, 1])];
+        assert!(guarded(&dns, Some("win")));
+        assert!(!guarded(&[], Some("win")), "no name would resolve");
+        assert!(!guarded(&dns, Some("linux")) && !guarded(&dns, None));
+    }
+
+    fn member() -> Member {
+        Member {
+            user: "alice".parse().expect("a name"),
+            device: "phone".parse().expect("a name"),
+            v4: [10, 71, 0, 9].into(),
+            v6: None,
+        }
     }
 }

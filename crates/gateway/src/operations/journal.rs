@@ -47,6 +47,7 @@ impl Deed {
             Request::ProfileMaterial { device, renew: false } => {
                 ("profile handed out", device.to_string())
             }
+            Request::ProfileAgain { .. } => ("profile written again", String::new()),
             Request::Kick { target } => ("sessions closed", kicked(target)),
             Request::ConfigSet { key, .. } => ("setting changed", key.clone()),
             Request::Reload => ("settings read again", String::new()),

@@ -7,6 +7,7 @@ use admin::response::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
 use admin::secret::SecretText;
 use authority::{Issued, KeyFrom, KeyLocation};
 use clock::Timestamp;
+use pki::{CertificateId, Fingerprint};
 use store::{Actor, DeviceDetail};
 
 use super::views::{current, look};
@@ -48,6 +49,32 @@ impl Material<'_> {
         Ok(ProfileMaterial { name: name.clone(), common, certificate, key, supersedes })
     }
 
+    /// For a certificate that somebody has with its key still.
+    pub(super) async fn again(&self, pem: &str) -> Result<ProfileMaterial, GatewayError> {
+        let (name, detail, certificate) = self.on_record(pem).await?;
+        self.is_enabled(&name, &detail)?;
+        self.is_good(&name, &certificate)?;
+        let common = self.common()?;
+        let certificate = look(self.at, |viewer| viewer.certificate(&certificate)).await;
+        let (key, supersedes) = (KeyMaterial::Gone, None);
+        Ok(ProfileMaterial { name, common, certificate, key, supersedes })
+    }
+
+    /// Bit for bit: whoever has the CA's key could have made another one of the same number.
+    async fn on_record(
+        &self,
+        pem: &str,
+    ) -> Result<(DeviceName, DeviceDetail, store::Certificate), GatewayError> {
+        let unknown = || GatewayError::UnknownCertificate;
+        let chain = pki::certificates_from_pem(pem).map_err(|_| unknown())?;
+        let leaf = chain.first().ok_or_else(unknown)?;
+        let id = CertificateId::of(leaf).map_err(|_| unknown())?;
+        let name = self.at.view.device_of(&id, &Fingerprint::of(leaf)).ok_or_else(unknown)?;
+        let detail = self.at.store.device_show(&name.user, &name.device).await?;
+        let certificate = detail.certificates.iter().find(|c| c.id == id).cloned();
+        Ok((name, detail, certificate.ok_or_else(unknown)?))
+    }
+
     async fn make(
         &self,
         actor: &Actor,
@@ -68,24 +95,38 @@ impl Material<'_> {
         detail: &DeviceDetail,
         renew: bool,
     ) -> Result<Plan, GatewayError> {
+        self.is_enabled(name, detail)?;
+        let Some(current) = current(&detail.certificates) else { return Ok(Plan::Make) };
+        if renew {
+            return Ok(Plan::Renew);
+        }
+        self.is_good(name, current)?;
+        Ok(Plan::HandOut(Box::new(current.clone())))
+    }
+
+    fn is_enabled(&self, name: &DeviceName, detail: &DeviceDetail) -> Result<(), GatewayError> {
         let user_enabled =
             self.at.store.snapshot().user(detail.device.user).is_none_or(|user| user.enabled());
         if !user_enabled || !detail.device.enabled() {
             return Err(GatewayError::Disabled { device: name.clone(), user: !user_enabled });
         }
-        let Some(current) = current(&detail.certificates) else { return Ok(Plan::Make) };
-        if renew {
-            return Ok(Plan::Renew);
-        }
+        Ok(())
+    }
+
+    fn is_good(
+        &self,
+        name: &DeviceName,
+        certificate: &store::Certificate,
+    ) -> Result<(), GatewayError> {
         let device = name.clone();
-        if let Some(revocation) = &current.revocation {
+        if let Some(revocation) = &certificate.revocation {
             let (at, reason) = (revocation.at, revocation.reason);
             return Err(GatewayError::Revoked { device, at, reason });
         }
-        if current.not_after < self.at.now() {
-            return Err(GatewayError::Expired { device, at: current.not_after });
+        if certificate.not_after < self.at.now() {
+            return Err(GatewayError::Expired { device, at: certificate.not_after });
         }
-        Ok(Plan::HandOut(Box::new(current.clone())))
+        Ok(())
     }
 
     /// What all profiles share.
@@ -103,7 +144,6 @@ impl Material<'_> {
             server_name: self.at.authority.server_name().to_owned(),
             remotes,
             ciphers: config.vpn.ciphers.iter().map(|cipher| cipher.name().to_owned()).collect(),
-            pushes_dns: !config.vpn.push.dns.is_empty(),
         })
     }
 }

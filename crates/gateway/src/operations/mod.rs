@@ -99,6 +99,9 @@ async fn carry_out(
         Q::ProfileMaterial { device, renew } => {
             Material { at }.of(by, &device, renew).await.map(Box::new).map(R::Profile)
         }
+        Q::ProfileAgain { certificate_pem } => {
+            Material { at }.again(&certificate_pem).await.map(Box::new).map(R::Profile)
+        }
         Q::CertIssue { name, usage, hosts, days, csr_pem } => {
             let wanted = Wanted { name, usage, hosts, days, csr_pem };
             Certs { at }.issue(by, wanted).await.map(R::Named)

@@ -7,6 +7,7 @@
 //! for each.
 
 pub mod folder;
+pub mod former;
 pub mod render;
 pub mod write;
 

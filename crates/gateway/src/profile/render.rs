@@ -124,23 +124,12 @@ fn write_system(text: &mut String, system: System, common: &ProfileCommon) {
         }
     }
     match system {
-        System::Windows => write_windows_dns(text, common.pushes_dns),
+        // Names that were asked before must not stay as they were. Against DNS beside the tunnel the
+        // gateway pushes its guard, where it pushes DNS. `setenv opt`: other clients don't know it.
+        System::Windows => text.push_str("setenv opt register-dns\n"),
         System::Linux => text.push_str(LINUX_DNS),
         System::Macos | System::Android | System::Ios => {}
     }
-}
-
-/// Windows asks every adapter's DNS servers at once, so that names leak beside the tunnel. Closing
-/// that is right only if the tunnel brings a DNS server: without one no name would resolve at all.
-/// `setenv opt` because other systems' and older clients don't know these directives.
-fn write_windows_dns(text: &mut String, pushes_dns: bool) {
-    text.push_str(if pushes_dns {
-        "setenv opt block-outside-dns\nsetenv opt register-dns\n"
-    } else {
-        "# The gateway pushes no DNS server. Where it does, uncomment these against DNS leaks:\n\
-         ;setenv opt block-outside-dns\n\
-         ;setenv opt register-dns\n"
-    });
 }
 
 /// A script that is not there is a fatal error, hence comments only.
@@ -252,12 +241,11 @@ mod tests {
     }
 
     #[test]
-    fn windows_closes_the_dns_leak_only_where_the_tunnel_brings_dns() {
-        let with = unified_text(System::Windows, &ProfileCommon { pushes_dns: true, ..common() });
-        assert!(with.contains("\nsetenv opt block-outside-dns\n"));
-        let without = unified_text(System::Windows, &common());
-        assert!(!without.contains("\nsetenv opt block-outside-dns\n"));
-        assert!(!unified_text(System::Macos, &common()).contains("block-outside-dns"));
+    fn no_profile_has_the_dns_guard_that_the_gateway_pushes() {
+        for system in System::ALL {
+            assert!(!unified_text(system, &common()).contains("block-outside-dns"), "{system:?}");
+        }
+        assert!(unified_text(System::Windows, &common()).contains("\nsetenv opt register-dns\n"));
     }
 
     #[test]
@@ -353,7 +341,6 @@ mod tests {
                 remote("2001:db8::1", Transport::Udp),
             ],
             ciphers: ["AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"].map(Into::into).into(),
-            pushes_dns: false,
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Action {
     Cert(CertOrder),
     /// Write profiles.
     Profile(ProfileOrder),
+    /// Write them again, for a key that somebody has.
+    ProfileFrom(FormerOrder),
     /// Print the CRL itself.
     CrlPem,
     /// Fetch CRLs.
@@ -125,6 +127,15 @@ pub(crate) enum CertKey {
 pub(crate) struct ProfileOrder {
     pub(crate) device: DeviceName,
     pub(crate) renew: bool,
+    pub(crate) out: PathBuf,
+    pub(crate) systems: Vec<System>,
+    pub(crate) form: Form,
+}
+
+/// From which profile to take the key, and which to write with it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FormerOrder {
+    pub(crate) former: PathBuf,
     pub(crate) out: PathBuf,
     pub(crate) systems: Vec<System>,
     pub(crate) form: Form,
@@ -257,9 +268,7 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::User(command) => Action::Ask(understand_user(command)?),
         Command::Device(command) => understand_device(command)?,
         Command::Cert(command) => understand_cert(command)?,
-        Command::Profile(profile) => {
-            Action::Profile(profile_order(&profile.device, profile.renew, profile.files)?)
-        }
+        Command::Profile(profile) => understand_profile(profile)?,
         Command::Crl(typed::Crl::Show { pem: true }) => Action::CrlPem,
         Command::Crl(typed::Crl::Show { pem: false }) => Action::Ask(Request::CrlShow),
         Command::Crl(typed::Crl::Fetch(fetch)) => {
@@ -474,7 +483,26 @@ fn understand_service(command: typed::Service, data: PathBuf) -> Result<ServiceO
     Ok(ServiceOrder { install, what, data, dry_run: how.dry_run, root: how.root })
 }
 
+fn understand_profile(profile: typed::Profile) -> Result<Action, Failure> {
+    let typed::Profile { device, renew, from, files } = profile;
+    match from {
+        None => {
+            let device = device.unwrap_or_default();
+            Ok(Action::Profile(profile_order(&device, renew, files)?))
+        }
+        Some(former) => {
+            let (systems, form) = systems_and_form(&files)?;
+            Ok(Action::ProfileFrom(FormerOrder { former, out: files.out, systems, form }))
+        }
+    }
+}
+
 fn profile_order(device: &str, renew: bool, files: typed::Files) -> Result<ProfileOrder, Failure> {
+    let (systems, form) = systems_and_form(&files)?;
+    Ok(ProfileOrder { device: device_name(device)?, renew, out: files.out, systems, form })
+}
+
+fn systems_and_form(files: &typed::Files) -> Result<(Vec<System>, Form), Failure> {
     let form = match files.form {
         FormWord::Unified => Form::Unified,
         FormWord::Split => Form::Split,
@@ -483,7 +511,7 @@ fn profile_order(device: &str, renew: bool, files: typed::Files) -> Result<Profi
     if form == Form::Split && systems.iter().all(|system| system.is_mobile()) {
         return Err(split_for_mobile());
     }
-    Ok(ProfileOrder { device: device_name(device)?, renew, out: files.out, systems, form })
+    Ok((systems, form))
 }
 
 fn systems(typed: &[Os]) -> Vec<System> {

@@ -399,11 +399,14 @@ pub(crate) enum Reason {
 
 #[derive(Debug, Args)]
 pub(crate) struct Profile {
-    #[arg(value_name = "USER[/DEVICE]")]
-    pub(crate) device: String,
+    #[arg(value_name = "USER[/DEVICE]", required_unless_present = "from")]
+    pub(crate) device: Option<String>,
     /// Make a new key and certificate; the former is revoked once the new one has connected
     #[arg(long)]
     pub(crate) renew: bool,
+    /// Take key and certificate from a profile that somebody still has; the settings are those of today
+    #[arg(long, value_name = "OLD.ovpn", conflicts_with_all = ["device", "renew"])]
+    pub(crate) from: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) files: Files,
 }

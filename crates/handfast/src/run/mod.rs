@@ -56,6 +56,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         }
         Action::Cert(order) => cert::run(&data, json, order),
         Action::Profile(order) => profile::run(&data, json, order),
+        Action::ProfileFrom(order) => profile::run_from(&data, json, order),
         Action::CrlPem => authority::crl_pem(&data),
         Action::CrlFetch(order) => crl_fetch::run(&data, json, &order),
         Action::OcspAsk(order) => standing::ocsp_ask(&data, json, &order),

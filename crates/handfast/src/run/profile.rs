@@ -11,6 +11,7 @@ use admin::response::Response;
 use admin::response::{KeyMaterial, ProfileMaterial};
 use clock::Timestamp;
 use gateway::profile::folder::NotPlaced;
+use gateway::profile::former::{FormerError, FormerIdentity};
 use gateway::profile::render::RenderError;
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
 use serde::Serialize;
@@ -18,7 +19,7 @@ use sysio::FolderError;
 
 use super::ask::Line;
 use super::output::{Output, unexpected};
-use crate::args::order::ProfileOrder;
+use crate::args::order::{FormerOrder, ProfileOrder};
 use crate::show::words::count;
 
 pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output, Failure> {
@@ -37,6 +38,38 @@ pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output
     line.close();
     let summary = Summary::new(&material, written);
     Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
+}
+
+/// The same with the settings of today, for a key that somebody has still. The key stays here.
+pub(crate) fn run_from(data: &Path, json: bool, order: FormerOrder) -> Result<Output, Failure> {
+    let former = FormerIdentity::read(&order.former).map_err(|error| no_identity(&error))?;
+    let mut line = Line::open(data)?;
+    let request = Request::ProfileAgain { certificate_pem: former.certificate_pem };
+    let Response::Profile(mut material) = line.ask(request)? else { return Err(unexpected()) };
+    let device = material.name.clone();
+    let show = Request::DeviceShow { device: device.clone() };
+    let Response::Device(known) = line.ask(show)? else { return Err(unexpected()) };
+    line.close();
+    material.key = KeyMaterial::Made { pem: former.key_pem };
+    let wanted =
+        Wanted { name: device.clone(), systems: order.systems, form: order.form, makes_key: true };
+    let written = prepare(&order.out, wanted, known.certificates)
+        .and_then(|prepared| prepared.write(&material))
+        .map_err(|error| before_the_key(&error, &device))?;
+    let summary = Summary { key: KeyWord::Former, ..Summary::new(&material, written) };
+    Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
+}
+
+fn no_identity(error: &FormerError) -> Failure {
+    let failure = Failure::new(FailureKind::Usage, error.to_string());
+    let failure = match std::error::Error::source(error) {
+        Some(source) => failure.caused_by(source),
+        None => failure,
+    };
+    failure.hint(
+        "take a profile with key and certificate in it, or with both files beside it; without the key, \
+         make another: handfast profile USER/DEVICE --renew",
+    )
 }
 
 /// What was done, for `--json` too.
@@ -58,6 +91,7 @@ enum KeyWord {
     Made,
     Gone,
     OnDevice,
+    Former,
 }
 
 impl Summary {
@@ -110,6 +144,10 @@ fn key_note(summary: &Summary) -> String {
              common files only\n\
              new key and certificate: handfast profile {device} --renew\n"
         ),
+        KeyWord::Former => {
+            "the private key is the former one: hand these files over safely in place of the old ones\n"
+                .into()
+        }
         KeyWord::OnDevice => {
             format!("the private key is on {device}: put it beside these files as vpn.key\n")
         }

@@ -117,6 +117,60 @@ fn a_revoked_or_disabled_device_gets_no_profile() {
 }
 
 #[test]
+fn a_former_profile_gives_others_with_the_settings_of_today_and_the_same_key() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    cli.ok("profile alice --out one --os linux");
+    cli.ok("config set vpn.listen udp:[::]:1194 tcp:[::]:443");
+    cli.ok("config set public.names tcp:vpn.example.org:443");
+    assert_eq!(
+        cli.ok("profile --from one/alice-default-linux.ovpn --out two --os linux,android"),
+        "wrote 2 files for alice/default to two\n  \
+           alice-default-linux.ovpn\n  \
+           alice-default-android.ovpn\n\
+         certificate [SERIAL], valid until [DATE]\n\
+         the private key is the former one: hand these files over safely in place of the old ones\n"
+    );
+    let block = |name: &str, part: &str| {
+        let text = fs::read_to_string(cli.path(name)).unwrap();
+        text.split_once(&format!("<{part}>")).unwrap().1.split_once("</").unwrap().0.to_owned()
+    };
+    for part in ["key", "cert"] {
+        let former = block("one/alice-default-linux.ovpn", part);
+        assert_eq!(block("two/alice-default-linux.ovpn", part), former);
+        assert_eq!(block("two/alice-default-android.ovpn", part), former);
+    }
+    let text = fs::read_to_string(cli.path("two/alice-default-linux.ovpn")).unwrap();
+    assert!(text.contains("\nproto tcp-client\nremote vpn.example.org 443\n"), "{text}");
+
+    // From the split files too, and for whom it does not serve any more not at all.
+    cli.ok("profile --from two/alice-default-linux.ovpn --out three --form split --os linux");
+    cli.ok("profile --from three/handfast-linux.ovpn --out four --os macos");
+    assert_eq!(
+        block("four/alice-default-macos.ovpn", "key"),
+        block("two/alice-default-linux.ovpn", "key")
+    );
+    fs::remove_file(cli.path("three/vpn.key")).unwrap();
+    let said = cli.fails(2, "profile --from three/handfast-linux.ovpn --out five");
+    assert!(said.contains("vpn.key can't be read"), "{said}");
+    cli.ok("device revoke alice");
+    let said = cli.fails(4, "profile --from one/alice-default-linux.ovpn --out five");
+    assert!(said.contains("revoked"), "{said}");
+    assert!(!cli.path("five").exists());
+}
+
+#[test]
+fn a_profile_of_another_gateway_is_none_of_ours() {
+    let (cli, other) = (Cli::with_data(), Cli::with_data());
+    other.ok("user add alice");
+    other.ok("profile alice --out one --os linux");
+    cli.ok("user add alice");
+    let theirs = other.path("one/alice-default-linux.ovpn");
+    let said = cli.fails(3, &format!("profile --from {} --out two", theirs.display()));
+    assert!(said.contains("none that this gateway has on record"), "{said}");
+}
+
+#[test]
 fn a_device_that_keeps_its_key_sends_a_csr() {
     let cli = Cli::with_data();
     cli.ok("user add alice");
