@@ -574,8 +574,8 @@ pub struct Event {
     pub what: String,
     /// To whom or what: `alice/phone`.
     pub subject: String,
-    /// The rest, by name.
-    pub details: BTreeMap<String, String>,
+    /// The rest, by name: numbers as numbers, moments as everywhere.
+    pub details: BTreeMap<String, serde_json::Value>,
     /// The chain's hash after this event, lower-case hex.
     pub hash: String,
 }

@@ -39,6 +39,8 @@ struct Gathered {
     /// Open sessions by number: as they were noted when they opened.
     open: HashMap<u64, SessionNote>,
     notes: VecDeque<SessionNote>,
+    /// What ended sessions carried since the start: bytes in, bytes out.
+    carried: HashMap<DeviceId, [u64; 2]>,
 }
 
 impl History {
@@ -76,7 +78,14 @@ impl History {
         // One that never came up was refused, which is told elsewhere.
         let Some(opened) = gathered.open.remove(&info.number) else { return };
         let note = SessionNote { ended: Some(why.to_owned()), ..self.later(opened, info) };
+        let carried = gathered.carried.entry(note.device).or_default();
+        *carried = [carried[0] + note.bytes_in, carried[1] + note.bytes_out];
         self.push(gathered, note);
+    }
+
+    /// What the ended sessions of each device carried since the start: bytes in, bytes out.
+    pub(crate) fn carried(&self) -> HashMap<DeviceId, [u64; 2]> {
+        self.gathered().carried.clone()
     }
 
     fn later(&self, opened: SessionNote, info: &SessionInfo) -> SessionNote {

@@ -63,8 +63,21 @@ pub struct Gauges {
     pub expiries: Vec<(String, Timestamp)>,
     /// How far the disk is behind.
     pub waiting: store::Waiting,
+    /// What each device carried, where that is wanted.
+    pub per_device: Vec<DeviceFigures>,
     /// Free bytes on the data folder's disk, where the system tells.
     pub disk_free: Option<u64>,
+}
+
+/// What a device carried since the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFigures {
+    /// `alice/phone`.
+    pub device: String,
+    /// Its open sessions.
+    pub sessions: u64,
+    /// Bytes from it and to it, inside the tunnel.
+    pub bytes: [u64; 2],
 }
 
 impl Default for Metrics {
@@ -193,6 +206,18 @@ impl Sheet {
         for (whose, at) in &gauges.expiries {
             self.gauge(EXPIRY, &[("certificate", whose)], seconds_until(*at));
         }
+        self.per_device(&gauges.per_device);
+    }
+
+    fn per_device(&mut self, devices: &[DeviceFigures]) {
+        for DeviceFigures { device, bytes, .. } in devices {
+            for (direction, count) in ["in", "out"].into_iter().zip(*bytes) {
+                self.counter(DEVICE_BYTES, &[("device", device), ("direction", direction)], count);
+            }
+        }
+        for DeviceFigures { device, sessions, .. } in devices {
+            self.gauge(DEVICE_SESSIONS, &[("device", device)], *sessions as f64);
+        }
     }
 
     fn effects(&mut self, effects: &BTreeMap<&'static str, EffectDelay>) {
@@ -249,6 +274,9 @@ const ADDRESS_RETURNS: Meaning = (
 );
 const PACKETS: Meaning =
     ("handfast_packets_total", "Packets inside the tunnel; in is from the subscribers.");
+const DEVICE_BYTES: Meaning =
+    ("handfast_device_bytes_total", "Bytes of a device inside the tunnel; in is from it.");
+const DEVICE_SESSIONS: Meaning = ("handfast_device_sessions", "Open sessions of a device.");
 const SESSIONS: Meaning = ("handfast_sessions", "Open sessions.");
 const UPTIME: Meaning = ("handfast_uptime_seconds", "Time since the gateway started.");
 const USERS: Meaning = ("handfast_users", "Recorded users.");
@@ -337,5 +365,21 @@ mod tests {
         );
         let gateway = figure(&figures, "handfast_certificate_valid_seconds", Some("gateway"));
         assert_eq!(gateway.map(|f| f.value), Some(43_200.0));
+    }
+    #[test]
+    fn devices_have_figures_of_their_own_where_that_is_wanted() {
+        let phone = DeviceFigures { device: "alice/phone".into(), sessions: 1, bytes: [7, 9] };
+        let gauges = Gauges { per_device: vec![phone], ..Gauges::default() };
+        let figures = Metrics::default().figures(&Counters::default(), &gauges);
+        let text = prometheus(&figures);
+        assert!(
+            text.contains(
+                "handfast_device_bytes_total{device=\"alice/phone\",direction=\"in\"} 7\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("handfast_device_sessions{device=\"alice/phone\"} 1\n"), "{text}");
+        let none = Metrics::default().figures(&Counters::default(), &Gauges::default());
+        assert!(!none.iter().any(|figure| figure.name.starts_with("handfast_device_")));
     }
 }

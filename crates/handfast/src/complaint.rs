@@ -1,6 +1,6 @@
 //! A failure as it is printed: what happened, why, what to do.
 
-use admin::failure::Failure;
+use admin::failure::{Failure, FailureKind};
 
 use crate::show::table::visible;
 
@@ -22,6 +22,24 @@ pub(crate) fn json(failure: &Failure) -> String {
     format!("{value}\n")
 }
 
+/// Of what the reader of arguments says: a sentence, tips, and how the command is used.
+pub(crate) fn of_usage(said: &str) -> Failure {
+    let mut parts = said.split("\n\n");
+    let sentence = one_line(parts.next().unwrap_or_default());
+    let message = sentence.strip_prefix("error: ").unwrap_or(&sentence).to_owned();
+    parts.map(one_line).fold(Failure::new(FailureKind::Usage, message), |failure, part| match part
+        .strip_prefix("tip: ")
+    {
+        Some(tip) => failure.hint(tip),
+        None if part.starts_with("Usage: ") => failure.hint(part),
+        None => failure,
+    })
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn typable(hint: &str, program: &str) -> String {
     let bare = hint.replace("`handfast ", &format!("`{program} "));
     bare.replace("`sudo handfast ", &format!("`sudo {program} "))
@@ -29,8 +47,6 @@ fn typable(hint: &str, program: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use admin::failure::FailureKind;
-
     use super::*;
 
     #[test]
@@ -45,6 +61,17 @@ mod tests {
              hint:  see `handfast user list`\n"
         );
         assert!(json(&failure).contains("\"exit_code\":3"));
+    }
+
+    #[test]
+    fn what_was_typed_wrongly_is_a_failure_like_others() {
+        let said = "error: unexpected argument '--jsn' found\n\n  tip: a similar argument exists: '--json'\n\n\
+                    Usage: handfast user list --json\n\nFor more information, try '--help'.\n";
+        let failure = of_usage(said);
+        assert_eq!(failure.message, "unexpected argument '--jsn' found");
+        let hints = ["a similar argument exists: '--json'", "Usage: handfast user list --json"];
+        assert_eq!(failure.hints, hints);
+        assert_eq!(failure.kind, FailureKind::Usage);
     }
 
     #[test]

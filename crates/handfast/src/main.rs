@@ -16,7 +16,10 @@ mod run;
 mod show;
 
 fn main() -> ExitCode {
-    let typed = args::typed::Typed::parse();
+    let typed = match args::typed::Typed::try_parse() {
+        Ok(typed) => typed,
+        Err(error) => return mistyped(&error),
+    };
     let json = typed.json;
     let done = args::order::Order::understand(typed, &args::place::Place::of_this_process())
         .and_then(run::run);
@@ -24,6 +27,19 @@ fn main() -> ExitCode {
         Ok(exit_code) => exit_code,
         Err(failure) => fail(&failure, json),
     }
+}
+
+/// Help is no failure, and people get clap's own words, in colour.
+fn mistyped(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || !asks_for_json() {
+        error.exit();
+    }
+    fail(&complaint::of_usage(&error.render().to_string()), true)
+}
+
+/// What was typed could not be understood, so its words themselves are looked at.
+fn asks_for_json() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }
 
 /// Prints what a command gave. A reader that went away, `head` for one, is no failure.

@@ -46,6 +46,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// What the certificates of servers look like, and of whatever else is no device.
     pub cert: Cert,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// `[public]`
@@ -87,6 +89,14 @@ pub struct Ca {
 pub struct Sessions {
     /// How many days the record of a session is kept.
     pub keep_days: u32,
+}
+
+/// `[metrics]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Bytes and sessions of each device: as many series as there are devices, with their names.
+    pub per_device: bool,
 }
 
 /// `[device]`
@@ -319,7 +329,7 @@ mod tests {
         assert_eq!(
             error("[zebra]\n"),
             "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
-             `ca`, `device`, `sessions`, `cert`"
+             `ca`, `device`, `sessions`, `cert`, `metrics`"
         );
     }
 

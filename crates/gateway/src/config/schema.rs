@@ -16,8 +16,11 @@ struct Section {
     sections: &'static [Section],
 }
 
-const TOP: Section =
-    Section { name: "", keys: &[], sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT] };
+const TOP: Section = Section {
+    name: "",
+    keys: &[],
+    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS],
+};
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
     name: "vpn",
@@ -68,6 +71,7 @@ const DEVICE: Section = Section {
     sections: &[],
 };
 
+const METRICS: Section = Section { name: "metrics", keys: &["per_device"], sections: &[] };
 const SESSIONS: Section = Section { name: "sessions", keys: &["keep_days"], sections: &[] };
 const CERT: Section = Section {
     name: "cert",

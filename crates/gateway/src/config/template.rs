@@ -3,8 +3,8 @@
 use std::net::Ipv6Addr;
 
 use super::{
-    Ca, Cert, Config, Device, KeyType, Listen, Net6, Public, PublicName, PublicUrl, Publish, Push,
-    Sessions, Vpn,
+    Ca, Cert, Config, Device, KeyType, Listen, Metrics, Net6, Public, PublicName, PublicUrl,
+    Publish, Push, Sessions, Vpn,
 };
 
 /// What the first start knows and the file should say.
@@ -44,6 +44,7 @@ impl FirstConfig {
             device(&config.device),
             history(&config.sessions),
             cert(&config.cert),
+            metrics(config.metrics),
         ];
         sections.join("\n")
     }
@@ -258,6 +259,16 @@ domains = {}
         cert.supersede_days,
         list(&cert.key_types),
         list(&cert.domains)
+    )
+}
+
+fn metrics(metrics: Metrics) -> String {
+    format!(
+        "[metrics]
+# Bytes and sessions of each device in `status --prometheus`, with their names.
+per_device = {}
+",
+        metrics.per_device
     )
 }
 

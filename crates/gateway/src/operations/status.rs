@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::disk::Space;
 use crate::error::GatewayError;
-use crate::metrics::Gauges;
+use crate::metrics::{DeviceFigures, Gauges};
 use crate::words::{device_name, number};
 
 /// The state of what these handles are of.
@@ -135,7 +135,30 @@ impl Overview<'_> {
                 .expiries
                 .extend(good.map(|c| (device_name(&detail.device).to_string(), c.not_after)));
         }
+        if self.at.config().metrics.per_device {
+            gauges.per_device = self.per_device().await;
+        }
         Ok(gauges)
+    }
+
+    /// Of devices that had a session since the start, by name.
+    async fn per_device(&self) -> Vec<DeviceFigures> {
+        let mut figures: BTreeMap<String, DeviceFigures> = BTreeMap::new();
+        let snapshot = self.at.store.snapshot();
+        let carried = self.at.history.carried().into_iter();
+        let ended = carried.filter_map(|(id, bytes)| {
+            snapshot.device(id).map(|device| (device_name(device), 0, bytes))
+        });
+        let open = self.at.doors.sessions().await.into_iter();
+        let open = open.map(|session| (session.device, 1, [session.bytes_in, session.bytes_out]));
+        for (name, sessions, bytes) in ended.chain(open) {
+            let device = name.to_string();
+            let none = DeviceFigures { device: device.clone(), sessions: 0, bytes: [0; 2] };
+            let sum = figures.entry(device).or_insert(none);
+            sum.sessions += sessions;
+            sum.bytes = [sum.bytes[0] + bytes[0], sum.bytes[1] + bytes[1]];
+        }
+        figures.into_values().collect()
     }
 
     /// What `check` finds worth a warning that concerns the running gateway.

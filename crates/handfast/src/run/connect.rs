@@ -11,22 +11,23 @@ use clock::{Clock, SystemClock};
 use super::guard::Guard;
 use super::output::Output;
 use crate::args::order::ConnectOrder;
+use crate::show;
 
 /// Runs until it is told to stop, or until trying again can't help.
-pub(crate) fn run_connect(options: ConnectOrder) -> Result<Output, Failure> {
+pub(crate) fn run_connect(options: ConnectOrder, json: bool) -> Result<Output, Failure> {
     super::log::start("warn");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
         })?;
-    let ended = runtime.block_on(connect(options));
+    let ended = runtime.block_on(connect(options, json));
     // The resolver may still wait for a name server that is gone.
     runtime.shutdown_background();
     ended?;
     Ok(Output { text: String::new(), exit_code: 0 })
 }
 
-async fn connect(options: ConnectOrder) -> Result<(), Failure> {
+async fn connect(options: ConnectOrder, json: bool) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let profile =
         Profile::load(&options.profile, &*clock).map_err(|e| failure(&ClientError::from(e)))?;
@@ -47,9 +48,10 @@ async fn connect(options: ConnectOrder) -> Result<(), Failure> {
     let (stop, asks) =
         (client::stop_signal().map_err(deaf)?, client::Asks::by_signal().map_err(deaf)?);
     let timestamps = options.timestamps;
-    let say = move |progress: Progress| match timestamps {
-        true => say(&progress.at(SystemClock.now())),
-        false => say(&progress),
+    let say = move |progress: Progress| match (json, timestamps) {
+        (true, _) => say(&show::progress::event(&progress, SystemClock.now().into())),
+        (false, true) => say(&progress.at(SystemClock.now())),
+        (false, false) => say(&progress),
     };
     let ended = client::run(settings, say, stop, asks).await;
     if let Some(guard) = guard {

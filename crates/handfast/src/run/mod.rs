@@ -67,7 +67,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Restore { from } => backup::restore(&data, json, &from),
         Action::Up { first, state } => up::run_up(UpOptions { data, first, state }),
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
-        Action::Connect(options) => connect::run_connect(options),
+        Action::Connect(options) => connect::run_connect(options, json),
         Action::ConnectGuard(options) => guard::run_guard(&options),
         Action::Bench(options) => bench::run_bench(options, json),
         Action::Service(order) => service::run(order),

@@ -1,6 +1,7 @@
 //! Events in words.
 
 use admin::response::Event;
+use serde_json::Value;
 
 use super::table::{Table, Width, visible};
 
@@ -45,6 +46,13 @@ fn at(event: &Event) -> String {
 
 fn details(event: &Event) -> String {
     let details: Vec<String> =
-        event.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        event.details.iter().map(|(name, value)| format!("{name}={}", word(value))).collect();
     details.join(" ")
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }

@@ -11,6 +11,7 @@ pub(crate) mod change;
 pub(crate) mod check;
 pub(crate) mod device;
 pub(crate) mod event;
+pub(crate) mod progress;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod standing;

@@ -46,6 +46,14 @@ fn every_json_answer_is_as_the_schema_says() {
         ("device show", "device show bob"),
         ("user disable", "user disable bob"),
         ("user enable", "user enable bob"),
+        ("user add", "user add carol"),
+        ("user rename", "user rename carol dave"),
+        ("device disable", "device disable dave"),
+        ("device enable", "device enable dave"),
+        ("device add", "device add dave/tablet"),
+        ("device remove", "device remove dave/tablet"),
+        ("profile", "profile --from files/alice-default-linux.ovpn --out former"),
+        ("backup", "backup all.backup"),
         ("user list", "user list"),
         ("user show", "user show alice"),
         ("crl show", "crl show"),
@@ -69,7 +77,14 @@ fn every_json_answer_is_as_the_schema_says() {
     schema.holds("check", &serde_json::from_slice(&check).unwrap());
     let failed = cli.command("user add alice/phone --json").output().unwrap();
     schema.holds("a failure", &serde_json::from_slice(&failed.stderr).unwrap());
+    let mistyped = cli.command("user lst --json").output().unwrap();
+    assert_eq!(mistyped.status.code(), Some(2));
+    schema.holds("a failure", &serde_json::from_slice(&mistyped.stderr).unwrap());
+    let restored = cli.command("restore all.backup --json --data second").output().unwrap();
+    schema.holds("restore", &serde_json::from_slice(&restored.stdout).unwrap());
     schema.holds("events --follow", &first_event(&cli));
+    schema.holds("connect", &first_line_of_connect(&cli));
+    schema.holds("bench", &bench_report());
     drop(gateway);
     schema.holds_for("Refusal", &refusal());
     schema.holds_for("PastSession", &past_session());
@@ -105,6 +120,49 @@ fn past_session() -> Value {
         ended: Some("peer_exit".into()),
     };
     serde_json::to_value(past).unwrap()
+}
+
+/// Nobody is put under load.
+fn bench_report() -> Value {
+    let seconds = 1.0;
+    let connect = load::ConnectFigures {
+        begun: 2,
+        connected: 1,
+        failed: [("no_answer".to_owned(), 1)].into(),
+        seconds,
+        per_second: 1.0,
+        handshake_ms: load::Spread::default(),
+    };
+    let hold = load::HoldFigures {
+        seconds,
+        sessions: 1,
+        lost: [("ping_timeout".to_owned(), 1)].into(),
+        pings_sent: 1,
+        pings_received: 1,
+    };
+    let packets = load::PacketFigures {
+        size: 64,
+        seconds,
+        sessions: 1,
+        sent: 2,
+        answered: 1,
+        sent_per_second: 2.0,
+        answered_per_second: 1.0,
+        lost_percent: 50.0,
+    };
+    let report = load::Report { connect, hold: Some(hold), packets: vec![packets] };
+    serde_json::to_value(report).unwrap()
+}
+
+/// Of a client that finds nobody, or may make no tunnel: the first line is that it tries.
+fn first_line_of_connect(cli: &Cli) -> Value {
+    let mut command = cli.command("connect files/alice-default-linux.ovpn --json --state client");
+    let mut client = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(client.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    client.kill().unwrap();
+    client.wait().unwrap();
+    serde_json::from_str(&line).unwrap()
 }
 
 /// A line of those who follow.
