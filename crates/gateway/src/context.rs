@@ -16,6 +16,7 @@ use crate::data::DataDir;
 use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::history::History;
+use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::projections::Projections;
 use crate::replacements::Replacements;
@@ -35,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) replacements: Arc<Replacements>,
     pub(crate) doors: Doors,
     pub(crate) history: History,
+    pub(crate) hooks: Hooks,
     /// When it was opened.
     pub(crate) started: Timestamp,
     /// Held while the settings file is read, changed and written.

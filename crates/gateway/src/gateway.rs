@@ -23,6 +23,7 @@ use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::first_start::FirstStart;
 use crate::history::{History, Keeping};
+use crate::hooks::{Following, Hooks};
 use crate::maintenance::{Looked, Maintenance};
 use crate::operations::status::Overview;
 use crate::projections::Projections;
@@ -33,7 +34,7 @@ use crate::tls_auth;
 pub struct Gateway {
     at: Context,
     crl: Arc<CrlProjection>,
-    maintenance: Mutex<Option<(Maintenance, Keeping)>>,
+    maintenance: Mutex<Option<(Maintenance, Keeping, Following)>>,
     _disk: DiskWatch,
     // Last, so that the folder is given up after all else is closed.
     _lock: FolderLock,
@@ -121,6 +122,7 @@ impl Gateway {
         let (metrics, replacements, doors) = (Arc::default(), Arc::default(), Doors::default());
         let disk = DiskWatch::start(&store);
         let history = History::new(store.clone(), Arc::clone(&clock));
+        let hooks = Hooks::new(data.hooks());
         let at = Context {
             data,
             clock,
@@ -133,6 +135,7 @@ impl Gateway {
             replacements,
             doors,
             history,
+            hooks,
             started,
             settings_file: Mutex::default(),
             at_start: config,
@@ -145,10 +148,12 @@ impl Gateway {
     /// certificates, superseded certificates, clock jumps. For the running gateway.
     pub async fn run(&self) -> Result<(), GatewayError> {
         let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+        let before = self.at.store.event_latest().await?;
         self.tell(EventKind::GATEWAY_STARTED, payload).await?;
+        let following = self.at.hooks.follow(self.at.store.clone(), before);
         self.at.history.begin().await;
         let keeping = self.at.history.keep(self.at.doors.clone());
-        let maintenance = (Maintenance::start(self.looked()), keeping);
+        let maintenance = (Maintenance::start(self.looked()), keeping, following);
         *self.maintenance.lock().unwrap_or_else(PoisonError::into_inner) = Some(maintenance);
         Ok(())
     }

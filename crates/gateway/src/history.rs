@@ -55,7 +55,7 @@ impl History {
         let Some(device) = self.device(info) else { return };
         let now = self.0.clock.now();
         let note = SessionNote {
-            opened: opened(now, info.since),
+            opened: wall_time(now, info.since),
             number: info.number,
             device,
             source: info.source,
@@ -208,7 +208,8 @@ impl Drop for Keeping {
     }
 }
 
-fn opened(now: Now, since: Duration) -> Timestamp {
+/// The wall time of a moment that is known as time since the machine booted.
+pub(crate) fn wall_time(now: Now, since: Duration) -> Timestamp {
     Timestamp::from_wall(now.wall).before(now.boot.saturating_sub(since))
 }
 

@@ -37,11 +37,13 @@ mod first_start;
 mod free_addresses;
 mod gateway;
 mod history;
+mod hooks;
 mod maintenance;
 mod operations;
 mod replacements;
 mod tls;
 mod tls_auth;
+mod told;
 mod words;
 
 #[cfg(test)]

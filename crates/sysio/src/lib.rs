@@ -17,6 +17,7 @@ mod netns;
 mod network;
 mod packet;
 mod poller;
+mod privileges;
 mod small_disk;
 mod sysctl;
 mod tcp;
@@ -35,6 +36,7 @@ pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;
 pub use packet::Packet;
 pub use poller::{Interest, Poller, PollerEvents, Ready, Waker};
+pub use privileges::shed_privileges;
 pub use small_disk::SmallDisk;
 pub use sysctl::{
     Forwarding, SYSCTL_LEDGER, Sysctl, SysctlChange, SysctlError, SysctlHold, SysctlLedger,

@@ -56,6 +56,11 @@ impl DataDir {
         self.path.join("ca.crt")
     }
 
+    /// The administrator's programs, by the event that they are started for.
+    pub fn hooks(&self) -> PathBuf {
+        self.path.join("hooks.d")
+    }
+
     /// What has to be put back after a crash: forwarding, firewall table, routes.
     pub fn undo_record(&self) -> PathBuf {
         self.path.join("undo")

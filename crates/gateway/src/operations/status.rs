@@ -86,8 +86,8 @@ impl Overview<'_> {
             return;
         }
         let counters = self.at.doors.counters().await;
-        let drops: BTreeMap<_, _> =
-            counters.drops.iter().filter(|(_, count)| **count > 0).collect();
+        let drops = counters.drops.iter().filter(|(_, count)| **count > 0);
+        let drops: Vec<_> = drops.map(|(cause, count)| format!("{cause} {count}")).collect();
         tracing::info!(
             sessions = counters.sessions,
             handshakes = counters.handshakes_done,
@@ -96,7 +96,7 @@ impl Overview<'_> {
             bytes_in = counters.bytes_in,
             packets_out = counters.packets_out,
             bytes_out = counters.bytes_out,
-            ?drops,
+            drops = drops.join(", "),
             handed_over = counters.handed_over,
             data_path = counters.data_path,
             "statistics"

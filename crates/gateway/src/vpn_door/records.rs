@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use admin::names::DeviceName;
-use admin::response::RefusalEntry;
+use admin::response::{PastSession, RefusalEntry};
+use admin::transport::Transport;
 use clock::Clock;
 use engine::{Credential, DisconnectReason, Identity, Principal, Report, Revision, SessionInfo};
 use pki::{CertificateId, Fingerprint, Refusal};
+use serde_json::{Value, json};
 use store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -19,7 +21,8 @@ use vpn::{Directory, Member, PushPolicy};
 use super::handle::device_name;
 use crate::context::Context;
 use crate::current_view::CurrentView;
-use crate::history::History;
+use crate::history::{History, wall_time};
+use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
 use crate::replacements::Replacements;
@@ -32,6 +35,7 @@ pub(super) struct Records {
     metrics: Arc<Metrics>,
     replacements: Arc<Replacements>,
     history: History,
+    hooks: Hooks,
     sessions: Projection,
     clock: Arc<dyn Clock>,
     /// For what reports lead to: they come on the engine's own threads.
@@ -68,12 +72,15 @@ impl Directory for Records {
         match report {
             Report::Opened(info) => {
                 self.history.opened(&info);
+                self.hooks.tell("session_opened", || self.told("session_opened", &info, None));
                 match info.identity.credential {
                     Credential::Certificate(id) => self.opened(id),
                 }
             }
             Report::Closed { info, why } => {
                 self.history.closed(&info, why.code());
+                let why_code = Some(why.code());
+                self.hooks.tell("session_closed", || self.told("session_closed", &info, why_code));
                 self.ended(&info, &why);
             }
             Report::Refused { source, whom, why } => {
@@ -99,6 +106,7 @@ impl Records {
             metrics: Arc::clone(&at.metrics),
             replacements: Arc::clone(&at.replacements),
             history: at.history.clone(),
+            hooks: at.hooks.clone(),
             sessions: at.projections.register(NAME),
             clock: Arc::clone(&at.clock),
             runtime: Handle::current(),
@@ -133,13 +141,35 @@ impl Records {
 
     fn refused(&self, source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {
         let device = whom.map(|identity| device_name(&identity.principal));
-        self.metrics.refused(RefusalEntry {
+        let refusal = RefusalEntry {
             at: self.clock.now().into(),
             source,
             device,
             reason: why.code().to_owned(),
             sentence: why.to_string(),
-        });
+        };
+        let what = "connection_refused";
+        self.hooks.tell(what, || json!({ "at": refusal.at, "what": what, "refusal": refusal }));
+        self.metrics.refused(refusal);
+    }
+
+    /// What a hook is told of a session.
+    fn told(&self, what: &str, info: &SessionInfo, ended: Option<&str>) -> Value {
+        let now = self.clock.now();
+        let session = PastSession {
+            id: info.number,
+            device: device_name(&info.identity.principal),
+            transport: if info.tcp { Transport::Tcp } else { Transport::Udp },
+            source: info.source,
+            addresses: info.addresses.clone(),
+            client: info.peer_version.clone(),
+            opened_at: wall_time(now, info.since),
+            seen_at: now.into(),
+            bytes_in: info.counters.rx_bytes,
+            bytes_out: info.counters.tx_bytes,
+            ended: ended.map(str::to_owned),
+        };
+        json!({ "at": session.seen_at, "what": what, "session": session })
     }
 }
 
