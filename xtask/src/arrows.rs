@@ -16,7 +16,8 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("datapath", &["clock", "wire"]),
     ("store", &["clock", "names", "pki"]),
     ("engine", &["clock", "names", "sources", "wire", "tunnel", "datapath", "pki", "sysio"]),
-    ("authority", &["clock", "pki", "store"]),
+    ("signer", &["clock", "pki", "store", "sysio"]),
+    ("authority", &["clock", "pki", "signer", "store"]),
     ("publish", &["clock", "pki"]),
     ("ask", &["clock", "pki"]),
     (
@@ -36,6 +37,7 @@ const DRAWN: &[(&str, &[&str])] = &[
             "tunnel",
             "pki",
             "publish",
+            "signer",
             "sysio",
             "store",
             "engine",
@@ -47,7 +49,10 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("load", &["clock", "wire", "tunnel", "datapath", "sysio", "engine", "client"]),
     (
         "handfast",
-        &["admin", "ask", "clock", "names", "pki", "sysio", "engine", "gateway", "client", "load"],
+        &[
+            "admin", "ask", "clock", "names", "pki", "signer", "sysio", "engine", "gateway",
+            "client", "load",
+        ],
     ),
     ("testkit", &[]),
     ("interop", &["sysio"]),
@@ -56,7 +61,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("control-bench", &["admin", "clock", "sysio", "gateway", "interop"]),
     (
         "fuzz-targets",
-        &["admin", "clock", "wire", "tunnel", "datapath", "pki", "gateway", "testkit"],
+        &["admin", "clock", "wire", "tunnel", "datapath", "pki", "signer", "gateway", "testkit"],
     ),
     ("xtask", &[]),
 ];

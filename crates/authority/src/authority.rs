@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use clock::Clock;
 use pki::ocsp::OcspSigner;
 use pki::{Csr, DualResolver, Profile, Timestamp, dual_resolver};
+use signer::Line;
 use store::{Actor, CaGenerationId, CertificateId, Holder, Refused, Store};
 use tokio::sync::{MutexGuard, Notify};
 use zeroize::Zeroizing;
@@ -61,14 +62,15 @@ pub enum KeyLocation {
 }
 
 impl Authority {
-    /// The authority over `store`. What is missing is made: CA, the gateway's own certificates;
+    /// The authority over `store`, with its keys at the end of `line`. What is missing is made: CA, the gateway's own certificates;
     /// what is due is renewed.
     pub async fn open(
         store: Store,
         clock: Arc<dyn Clock>,
+        line: Arc<Line>,
         settings: Settings,
     ) -> Result<Self, AuthorityError> {
-        let issuance = start::issuance(store, clock, settings).await?;
+        let issuance = start::issuance(store, clock, line, settings).await?;
         let certificates = issuance.fresh_certificates().await?;
         let [rsa, p256] = certificates.identities();
         let resolver = dual_resolver(rsa, p256);
@@ -110,8 +112,8 @@ impl Authority {
     ) -> Result<Arc<Issuer>, AuthorityError> {
         let issuance = &self.issuance;
         let _one = issuance.signing.lock().await;
-        let row = start::make_ca(&issuance.store, actor, issuance.now(), new).await?;
-        let issuer = Arc::new(start::issuer(&issuance.store, row).await?);
+        let row = start::make_ca(&issuance.store, &issuance.line, actor, new).await?;
+        let issuer = Arc::new(start::issuer(&issuance.line, row)?);
         let more = issuance.issuers.load().with(Arc::clone(&issuer));
         issuance.issuers.store(Arc::new(more));
         Ok(issuer)
@@ -229,6 +231,11 @@ impl Authority {
     /// Other settings hold for what is issued from here on.
     pub fn replace_settings(&self, settings: Settings) {
         self.issuance.settings.store(Arc::new(settings));
+    }
+
+    /// The way to the CAs' keys.
+    pub fn signer(&self) -> &Arc<Line> {
+        &self.issuance.line
     }
 
     /// The CAs that are trusted here.

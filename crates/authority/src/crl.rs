@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pki::{CrlRequest, Revocation, RevocationReason, Serial};
+use pki::{CrlRequest, Revocation, RevocationReason, Serial, SignError};
 use store::{Actor, EventId, Listed, NewCrl};
 
 use crate::error::AuthorityError;
@@ -34,7 +34,7 @@ impl Issuance {
         let generation = issuer.generation().id;
         let latest = self.store.crl_latest(generation).await?;
         let Listed { revocations, holds, through } = self.store.listed(generation).await?;
-        let revoked = revocations
+        let revoked: BTreeMap<_, _> = revocations
             .iter()
             .map(|r| (r.id.serial, Revocation { at: r.at, reason: r.reason }))
             .chain(holds.iter().map(|hold| (hold.id.serial, on_hold(hold))))
@@ -47,21 +47,26 @@ impl Issuance {
             return Ok(());
         }
         let number = latest.map_or(1, |crl| crl.number + 1);
-        self.sign_crl(issuer, number, revoked, through).await
+        match self.sign_crl(issuer, number, &revoked, through).await {
+            // It was signed and not recorded: the process ended in between.
+            Err(AuthorityError::Sign(SignError::NumberNotHigher { last })) => {
+                self.sign_crl(issuer, last + 1, &revoked, through).await
+            }
+            signed => signed,
+        }
     }
 
     async fn sign_crl(
         &self,
         issuer: &Issuer,
         number: u64,
-        revoked: BTreeMap<Serial, Revocation>,
+        revoked: &BTreeMap<Serial, Revocation>,
         through: EventId,
     ) -> Result<(), AuthorityError> {
         let this_update = self.now();
         let days = u64::from(self.settings.load().crl_days);
         let next_update = this_update.after(Duration::from_secs(days * DAY));
-        let listed = revoked.len();
-        let request = CrlRequest { number, this_update, next_update, revoked };
+        let request = CrlRequest { number, this_update, next_update, revoked: revoked.clone() };
         let crl = pki::sign_crl(&**issuer.signer()?, request).await?;
         let new = NewCrl {
             generation: issuer.generation().id,
@@ -73,7 +78,7 @@ impl Issuance {
         };
         self.store.crl_record(&Actor::Gateway, new).await?;
         let of = &issuer.generation().subject;
-        tracing::info!(of, number, revoked = listed, "CRL signed");
+        tracing::info!(of, number, revoked = revoked.len(), "CRL signed");
         Ok(())
     }
 }

@@ -49,6 +49,16 @@ impl AuthorityError {
     pub fn is_of_the_disk(&self) -> bool {
         matches!(self, Self::Waiting | Self::Store(store::StoreError::Storage(_)))
     }
+
+    /// Whether it is the signer that can't be had, which may pass.
+    pub fn is_of_the_signer(&self) -> bool {
+        matches!(self, Self::Sign(pki::SignError::Unreachable))
+    }
+
+    /// Whether whoever needs no new signature goes on without.
+    pub fn may_pass(&self) -> bool {
+        self.is_of_the_disk() || self.is_of_the_signer()
+    }
 }
 
 impl Display for AuthorityError {

@@ -10,6 +10,7 @@ use pki::{
     CaCertificate, CertificateRequest, KeyType, PrivateKey, Profile, PublicKey, Publishing,
     Timestamp, Validity,
 };
+use signer::Line;
 use store::{Actor, Holder, NewCertificate, Store};
 use tokio::sync::Mutex;
 
@@ -23,6 +24,7 @@ use crate::settings::Settings;
 pub(crate) struct Issuance {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) line: Arc<Line>,
     pub(crate) issuers: ArcSwap<Issuers>,
     pub(crate) settings: ArcSwap<Settings>,
     /// Held while certificates are looked for and made.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use pki::{CaCertificate, Signer};
+use pki::{CaCertificate, SignError, Signer};
 use store::{CaGeneration, CaGenerationId};
 
 use crate::error::AuthorityError;
@@ -65,8 +65,7 @@ impl Issuer {
     }
 
     pub(crate) fn signer(&self) -> Result<&Arc<dyn Signer>, AuthorityError> {
-        let missing = || AuthorityError::KeyMissing { name: self.generation.key_name() };
-        self.signer.as_ref().ok_or_else(missing)
+        self.signer.as_ref().ok_or(AuthorityError::Sign(SignError::NoSuchCa))
     }
 }
 

@@ -68,7 +68,7 @@ impl Issuance {
             return Ok(former);
         }
         match self.make_certificate(kind).await {
-            Err(error) if error.is_of_the_disk() && self.now() < former.not_after => {
+            Err(error) if error.may_pass() && self.now() < former.not_after => {
                 tracing::error!(%error, "the gateway's own certificate stays the former one");
                 Ok(former)
             }

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{KeyType, LocalSigner, NewCa, PrivateKey, Serial, Signer as _, Timestamp};
-use store::{Actor, CaGeneration, CaGenerationId, NewCaGeneration, Secret, Store};
+use pki::{CaCertificate, KeyType, Serial};
+use signer::Line;
+use signer::protocol::CaWish;
+use store::{Actor, CaGeneration, CaGenerationId, NewCaGeneration, Store};
 use tokio::sync::Mutex;
 
 use crate::error::AuthorityError;
@@ -22,23 +24,21 @@ use crate::settings::Settings;
 pub(crate) async fn issuance(
     store: Store,
     clock: Arc<dyn Clock>,
+    line: Arc<Line>,
     settings: Settings,
 ) -> Result<Issuance, AuthorityError> {
-    let now = Timestamp::from(clock.now());
     let mut generations = store.ca_generation_list().await?;
     if generations.is_empty() {
-        generations.push(make_ca(&store, &Actor::Gateway, now, NewIssuer::of(&settings)).await?);
+        generations.push(first_ca(&store, &line, NewIssuer::of(&settings)).await?);
     }
-    let mut all = Vec::new();
-    for generation in generations {
-        all.push(Arc::new(issuer(&store, generation).await?));
-    }
+    let issuers = generations.into_iter().map(|row| issuer(&line, row).map(Arc::new));
+    let all = issuers.collect::<Result<_, _>>()?;
     let devices = role(&store, Signs::Devices).await?;
     let gateway = role(&store, Signs::Gateway).await?;
     let issuers = ArcSwap::from_pointee(Issuers::new(all, devices, gateway)?);
     let settings = ArcSwap::from_pointee(settings);
     let (issuing, signing) = (Mutex::new(()), Mutex::new(()));
-    Ok(Issuance { store, clock, issuers, settings, issuing, signing })
+    Ok(Issuance { store, clock, line, issuers, settings, issuing, signing })
 }
 
 /// What a CA that is made here is made of.
@@ -56,19 +56,36 @@ impl NewIssuer {
     }
 }
 
-/// Makes a CA and records it with its key.
+/// The first CA. A start that was killed may have made it and not recorded it.
+async fn first_ca(
+    store: &Store,
+    line: &Arc<Line>,
+    new: NewIssuer,
+) -> Result<CaGeneration, AuthorityError> {
+    match line.cas().await?.first() {
+        Some(made) => record(store, &Actor::Gateway, made).await,
+        None => make_ca(store, line, &Actor::Gateway, new).await,
+    }
+}
+
+/// Has a CA made and records it. Its key stays with the signer.
 pub(crate) async fn make_ca(
     store: &Store,
+    line: &Arc<Line>,
     actor: &Actor,
-    now: Timestamp,
     new: NewIssuer,
 ) -> Result<CaGeneration, AuthorityError> {
     let lifetime = Duration::from_secs(u64::from(new.days) * DAY);
-    let (key_type, serial) = (new.key, Serial::from_random(random::bytes()?));
-    let new = NewCa { key_type, serial, now, lifetime };
-    let made = tokio::task::spawn_blocking(move || LocalSigner::create(&new)).await;
-    let signer = made.unwrap_or(Err(pki::CaError::Key(pki::KeyError::GenerationFailed)))?;
-    let ca = signer.ca();
+    let serial = Serial::from_random(random::bytes()?);
+    let made = line.make_ca(CaWish { key_type: new.key, serial, lifetime }).await?;
+    record(store, actor, &made).await
+}
+
+async fn record(
+    store: &Store,
+    actor: &Actor,
+    ca: &CaCertificate,
+) -> Result<CaGeneration, AuthorityError> {
     let new = NewCaGeneration {
         issuer: ca.issuer_id(),
         serial: ca.serial(),
@@ -76,22 +93,15 @@ pub(crate) async fn make_ca(
         not_before: ca.validity().not_before,
         not_after: ca.validity().not_after,
         der: ca.der().to_vec(),
-        key: Some(Secret::new(signer.key().pkcs8().to_vec())),
+        key: None,
     };
     Ok(store.ca_generation_add(actor, new).await?.value)
 }
 
 /// The CA of this row. One whose key is elsewhere is trusted and signs nothing here.
-pub(crate) async fn issuer(
-    store: &Store,
-    generation: CaGeneration,
-) -> Result<Issuer, AuthorityError> {
-    let Some(secret) = store.secret_get(&generation.key_name()).await? else {
-        return Issuer::new(generation, None);
-    };
-    let key = PrivateKey::from_pkcs8(secret.expose())?;
-    let signer = LocalSigner::new(&generation.der, key)?;
-    Issuer::new(generation, Some(Arc::new(signer)))
+pub(crate) fn issuer(line: &Arc<Line>, generation: CaGeneration) -> Result<Issuer, AuthorityError> {
+    let signer = line.signer(&CaCertificate::from_der(&generation.der)?);
+    Issuer::new(generation, signer)
 }
 
 /// Which CA was chosen to sign these certificates, if any was.

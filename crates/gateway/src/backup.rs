@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use admin::failure::{Failure, FailureKind};
 use store::{Beside, CopyError, FolderLock};
@@ -19,8 +20,10 @@ use crate::error::GatewayError;
 /// # Errors
 /// When the folder can't be read or the file can't be written. Then there is no such file.
 pub fn back_up(data: &DataDir, to: &Path) -> Result<(), Failure> {
-    let files = [data.config(), data.ca_certificate()];
-    let beside: Result<Vec<_>, _> = files.iter().map(|path| read(path)).collect();
+    // The signer's first: its lists are then no newer than the records, which hold all that is on them.
+    let mut files = keys(data)?;
+    files.extend([data.config(), data.ca_certificate()]);
+    let beside: Result<Vec<_>, _> = files.iter().map(|path| read(data, path)).collect();
     store::backup(&data.store(), to, &beside?).map_err(|error| failure(&error))
 }
 
@@ -43,12 +46,22 @@ pub fn restore(data: &DataDir, from: &Path) -> Result<(), Failure> {
             let Some(Beside { content, .. }) = content else { continue };
             data.write_whole(path, content).map_err(made)?;
         }
-        Ok(())
+        let key = |file: &&Beside| file.name.starts_with(KEYS);
+        let mut keys = restoring.beside.iter().filter(key).peekable();
+        if keys.peek().is_some() {
+            data.prepare_ca_keys().map_err(made)?;
+        }
+        keys.try_for_each(|Beside { name, content }| {
+            let place = name.strip_prefix(KEYS).and_then(plain);
+            let place = place.ok_or_else(|| strange(from, name))?;
+            data.write_whole(&data.ca_keys().join(place), content).map_err(made)
+        })
     };
     let done = write().and_then(|()| restoring.finish().map_err(|error| failure(&error)));
     if done.is_err() {
         // So that it can be repeated. What can't be removed is named then.
         beside.iter().for_each(|path| drop(fs::remove_file(path)));
+        let _ = fs::remove_dir_all(data.ca_keys());
     }
     done
 }
@@ -82,23 +95,51 @@ fn look_for_others(data: &DataDir) -> Result<(), Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<Beside, Failure> {
-    let content = fs::read(path).map_err(|error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => FailureKind::Forbidden,
-            std::io::ErrorKind::NotFound => FailureKind::NotFound,
-            _ => FailureKind::Environment,
-        };
-        let failure =
-            Failure::new(kind, format!("{} can't be read", path.display())).caused_by(&error);
-        match kind {
-            FailureKind::Forbidden => failure.hint(
-                "a backup has the CA's key in it: make it as root, or as the gateway's own user",
-            ),
-            _ => failure,
-        }
-    })?;
-    Ok(Beside { name: name(path).unwrap_or_default().to_owned(), content })
+/// What the signer keeps, but for what it is writing.
+fn keys(data: &DataDir) -> Result<Vec<PathBuf>, Failure> {
+    let folder = data.ca_keys();
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| unreadable(&folder, &error))?,
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let paths: Result<Vec<_>, _> = paths.collect();
+    let whole = |path: &PathBuf| name(path).and_then(plain).is_some();
+    Ok(paths.map_err(|error| unreadable(&folder, &error))?.into_iter().filter(whole).collect())
+}
+
+/// The name of a file that can stand in a folder, and is no hidden one.
+fn plain(name: &str) -> Option<&str> {
+    (!name.starts_with('.') && !name.contains('/')).then_some(name)
+}
+
+fn strange(from: &Path, name: &str) -> Failure {
+    let message = format!("{} has a key of the name {name:?}", from.display());
+    Failure::new(FailureKind::Failed, message).hint("no backup of ours has one; use another")
+}
+
+fn read(data: &DataDir, path: &Path) -> Result<Beside, Failure> {
+    let content = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let name = name(path).unwrap_or_default();
+    let name = match path.parent() == Some(&data.ca_keys()) {
+        true => format!("{KEYS}{name}"),
+        false => name.to_owned(),
+    };
+    Ok(Beside { name, content })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let kind = match error.kind() {
+        ErrorKind::PermissionDenied => FailureKind::Forbidden,
+        ErrorKind::NotFound => FailureKind::NotFound,
+        _ => FailureKind::Environment,
+    };
+    let failure = Failure::new(kind, format!("{} can't be read", path.display())).caused_by(error);
+    match kind {
+        FailureKind::Forbidden => failure
+            .hint("a backup has the CA's key in it: make it as root, or as the gateway's own user"),
+        _ => failure,
+    }
 }
 
 fn name(path: &Path) -> Option<&str> {
@@ -121,5 +162,7 @@ fn failure(error: &CopyError) -> Failure {
 
 /// There while a restore is under way, and after it was killed.
 const HALF_DONE: &str = "handfast.db.restoring";
-const REMAINS: [&str; 3] = [HALF_DONE, "ca.crt", "handfast.toml"];
+const REMAINS: [&str; 4] = [HALF_DONE, "ca.crt", "ca", "handfast.toml"];
+/// What the names of the signer's files begin with in a backup.
+const KEYS: &str = "ca/";
 const LOCKS: [&str; 2] = ["lock", "handfast.db.lock"];

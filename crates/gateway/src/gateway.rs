@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use admin::response::Reloaded;
-use authority::{Authority, Issuer, NewIssuer, Signs};
+use authority::{Authority, AuthorityError, Issuer, NewIssuer, Signs};
 use clock::Clock;
+use signer::{Line, Place};
 use store::{Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError};
 use vpn::PushPolicy;
 
@@ -99,13 +100,16 @@ impl Gateway {
         if had_records && !data.store().exists() {
             return Err(records_gone(&data));
         }
+        // Before the records are open: a former release kept the CA's key with them.
+        let place = Place { folder: data.ca_keys(), records: data.store() };
+        let line = Line::open(place, Arc::clone(&clock)).await.map_err(AuthorityError::Sign)?;
         let store =
             Store::open_in_taken_folder(&data.store(), Arc::clone(&clock), options, lock.clone())?;
         if had_records && store.ca_generation_list().await?.is_empty() {
             return Err(records_gone(&data));
         }
         let authority =
-            Authority::open(store.clone(), Arc::clone(&clock), config.authority()).await?;
+            Authority::open(store.clone(), Arc::clone(&clock), line, config.authority()).await?;
         if !had_records {
             let issuers = authority.issuers();
             let ca = &issuers.signing(Signs::Gateway).generation().subject;
@@ -221,7 +225,7 @@ impl Gateway {
     /// Certificates for other names, and the event.
     async fn after_reload(&self, waiting: &[&'static str]) -> Result<(), GatewayError> {
         match self.maintain().await {
-            Err(GatewayError::Authority(error)) if error.is_of_the_disk() => {
+            Err(GatewayError::Authority(error)) if error.may_pass() => {
                 tracing::error!(%error, "maintenance failed; it is tried again in a minute");
             }
             done => done?,

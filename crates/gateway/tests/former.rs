@@ -74,6 +74,55 @@ async fn the_devices_of_a_folder_of_format_1_are_let_in_or_refused_as_before() {
     assert_eq!(folder.handshake(&gateway, "carol-default"), Err(Refusal::UserDisabled));
 }
 
+#[tokio::test]
+async fn the_key_of_a_former_folder_is_moved_to_the_signer_and_is_never_in_both_or_neither() {
+    for killed in [Killed::Not, Killed::BeforeItWasForgotten, Killed::BeforeTheFolderHadItsName] {
+        let folder = Folder::of_format_1();
+        let records = folder.path.join("data/handfast.db");
+        let mut keys = store::ca_keys_read(&records).expect("read");
+        let key = keys.pop().expect("a key").pkcs8;
+        if killed != Killed::Not {
+            // As after the first steps: everything is in a folder without its name.
+            folder.open().await.close().await;
+            let data = folder.path.join("data");
+            fs::rename(data.join("ca"), data.join("ca.moving")).expect("renamed");
+            if killed == Killed::BeforeItWasForgotten {
+                let former = former().join("data/handfast.db");
+                fs::copy(former, &records).expect("put back");
+            }
+        }
+        let gateway = folder.open().await;
+        let Response::Crl(crl) = ask(&gateway, Request::CrlShow).await.expect("shown") else {
+            panic!("no CRL");
+        };
+        let device = DeviceName::parse("alice/phone").expect("a name");
+        let reason = names::RevocationReason::KeyCompromise;
+        ask(&gateway, Request::DeviceRevoke { device, reason }).await.expect("revoked");
+        let Response::Crl(after) = ask(&gateway, Request::CrlShow).await.expect("shown") else {
+            panic!("no CRL");
+        };
+        assert_eq!(after.number, crl.number + 1, "{killed:?}");
+        gateway.close().await;
+        assert!(store::ca_keys_read(&records).expect("read").is_empty());
+        for file in fs::read_dir(folder.path.join("data")).expect("listed").flatten() {
+            let Ok(octets) = fs::read(file.path()) else { continue };
+            let found = octets.windows(64).any(|window| key.expose().ends_with(window));
+            assert!(!found, "{killed:?}: {:?}", file.path());
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Killed {
+    Not,
+    BeforeItWasForgotten,
+    BeforeTheFolderHadItsName,
+}
+
+fn former() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/tests/fixtures/89f73ea")
+}
+
 const DEVICES: [(&str, DeviceState); 8] = [
     ("alice/default", DeviceState::Active),
     ("alice/phone", DeviceState::Active),
@@ -115,7 +164,7 @@ impl Folder {
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
         let path = std::env::temp_dir().join(name);
-        let former = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/tests/fixtures/89f73ea");
+        let former = former();
         for part in ["data", "profiles"] {
             fs::create_dir_all(path.join(part)).expect("made");
             for file in fs::read_dir(former.join(part)).expect("there").flatten() {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Serial;
+
 /// Why nothing was signed. The first group is the asker's fault, the second the signer's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,11 +27,39 @@ pub enum SignError {
     EmptyCrlValidity,
     /// The key cannot be certified.
     Key(crate::KeyRefused),
+    /// The key is a CA's, which no other certificate may have.
+    KeyOfACa,
+    /// It would hold for longer than its profile allows.
+    TooLong {
+        /// How many days that is at most.
+        days: u64,
+    },
+    /// It begins at another time than the signer's clock shows.
+    NotNow,
+    /// It has more names, or longer addresses, than a certificate may have here.
+    TooMuch,
+    /// A list's number has to be higher than that of every list before.
+    NumberNotHigher {
+        /// The highest that was signed.
+        last: u64,
+    },
+    /// A list's number is so much higher that none would be left for the lists after it.
+    NumberTooHigh,
+    /// The list lacks a revocation that one before it had for good.
+    RevocationDropped(Serial),
+    /// So much was signed lately that it looks like theft.
+    TooOften,
+    /// The signer keeps no CA with that key.
+    NoSuchCa,
 
     /// The CA's key did not sign.
     SigningFailed,
     /// What was signed breaks a rule and is not handed out.
     Rule(crate::lint::Rule),
+    /// The key of a new CA could not be made.
+    NoNewKey,
+    /// The key of a new CA could not be written down.
+    NotKept,
     /// The signer answered something else than it was asked.
     WrongAnswer,
     /// The signer cannot be reached.
@@ -62,6 +92,35 @@ impl fmt::Display for SignError {
                 f.write_str("a revocation list has to be valid for at least a second")
             }
             Self::Key(error) => fmt::Display::fmt(error, f),
+            Self::KeyOfACa => f.write_str("the key is a CA's; make another for this certificate"),
+            Self::TooLong { days } => {
+                write!(f, "such a certificate holds for {days} days at most; choose fewer")
+            }
+            Self::NotNow => f.write_str(
+                "what is to be signed begins at another time than the signer's clock shows; \
+                 see that the machine's clock is right, and repeat",
+            ),
+            Self::TooMuch => f.write_str("the certificate has too many or too long names"),
+            Self::NumberNotHigher { last } => {
+                write!(f, "the revocation list's number is not higher than {last}, the last one's")
+            }
+            Self::NumberTooHigh => f.write_str("the revocation list's number is far too high"),
+            Self::RevocationDropped(serial) => write!(
+                f,
+                "the revocation list lacks {serial}, which was revoked for good; \
+                 restore the records that have it"
+            ),
+            Self::TooOften => f.write_str(
+                "the CA signed so much lately that it signs no more for a while; \
+                 if nobody asked for that, look who did, else repeat in an hour",
+            ),
+            Self::NoSuchCa => {
+                f.write_str("the signer has no such CA's key; restore it from a backup")
+            }
+            Self::NoNewKey => f.write_str("the machine did not generate a key for the new CA"),
+            Self::NotKept => f.write_str(
+                "the new CA's key could not be written down; make room on the data folder's disk",
+            ),
             Self::SigningFailed => f.write_str("the CA's key did not sign; check the CA's key"),
             Self::Rule(rule) => write!(
                 f,

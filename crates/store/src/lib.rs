@@ -15,6 +15,7 @@ mod actor;
 mod audit;
 mod backend;
 mod backup;
+mod ca_keys;
 mod chain;
 mod change;
 mod copy;
@@ -48,6 +49,7 @@ pub use pki::{CertificateId, CertificateStatus, Serial, SerialError};
 pub use actor::Actor;
 pub use audit::Difference;
 pub use backup::{Restoring, backup, restore};
+pub use ca_keys::{ca_keys_forget, ca_keys_read};
 pub use change::Committed;
 pub use copy::{Beside, CopyError};
 pub use error::{Cause, Fault, OpenError, Refused, StoreError};
@@ -57,8 +59,8 @@ pub use lock::{FolderLock, LockError};
 pub use options::Options;
 pub use reader::Reader;
 pub use records::{
-    CaGeneration, Certificate, Connected, Crl, Device, DeviceDetail, Hold, Holder, Lease, Listed,
-    NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, User, UserDetail,
+    CaGeneration, CaKey, Certificate, Connected, Crl, Device, DeviceDetail, Hold, Holder, Lease,
+    Listed, NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, User, UserDetail,
 };
 pub use secret::Secret;
 pub use sessions::{SessionNote, SessionQuery, SessionRecord};

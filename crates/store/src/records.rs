@@ -276,6 +276,17 @@ pub struct NewCaGeneration {
     pub key: Option<Secret>,
 }
 
+/// A CA whose key is among the records.
+#[derive(Clone, Debug)]
+pub struct CaKey {
+    /// Its certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The last CRL that it signed, DER.
+    pub crl: Option<Vec<u8>>,
+    /// Its key.
+    pub pkcs8: Secret,
+}
+
 /// A CRL as it was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Crl {

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Puts `content` in the place of `path`. `prepare` sees the new file before it gets its name.
-pub(crate) fn replace(
+pub fn replace(
     path: &Path,
     content: &[u8],
     mode: u32,

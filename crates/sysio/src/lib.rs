@@ -18,6 +18,7 @@ mod network;
 mod packet;
 mod poller;
 mod privileges;
+mod signals;
 mod small_disk;
 mod sysctl;
 mod tcp;
@@ -26,6 +27,7 @@ mod udp;
 mod undo;
 
 pub use dns::{DNS_BACKUP, Dns, DnsError, DnsMethod, DnsSettings, DomainName, name_servers};
+pub use durable::replace as replace_file;
 pub use firewall::{
     FIREWALL_TABLE, FirewallError, FirewallHold, FirewallRules, FirewallTable, FirewallWatch,
     ForwardBlocker, TUNNEL_GROUP,
@@ -37,6 +39,7 @@ pub use network::Network;
 pub use packet::Packet;
 pub use poller::{Interest, Poller, PollerEvents, Ready, Waker};
 pub use privileges::shed_privileges;
+pub use signals::outlive_stop_signals;
 pub use small_disk::SmallDisk;
 pub use sysctl::{
     Forwarding, SYSCTL_LEDGER, Sysctl, SysctlChange, SysctlError, SysctlHold, SysctlLedger,

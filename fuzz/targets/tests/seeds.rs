@@ -11,6 +11,8 @@ mod certificates;
 mod joined;
 #[path = "seeds/packets.rs"]
 mod packets;
+#[path = "seeds/signer.rs"]
+mod signer;
 #[path = "seeds/texts.rs"]
 mod texts;
 #[path = "seeds/vectors.rs"]
@@ -27,6 +29,7 @@ fn the_seed_corpora_are_written() {
     packets::write();
     joined::write();
     certificates::write();
+    signer::write();
 }
 
 /// Writes one seed; its name says what it is.

@@ -58,8 +58,11 @@ impl Forger {
             let store = store.expect("the store opens");
             let generation = store.ca_generation_list().await.expect("a list").pop();
             let generation = generation.expect("a CA");
-            let secret = store.secret_get(&generation.key_name()).await.expect("secrets");
-            let key = PrivateKey::from_pkcs8(secret.expect("its key").expose()).expect("a key");
+            let files = std::fs::read_dir(data.join("ca")).expect("the keys' folder").flatten();
+            let mut files = files.map(|entry| entry.path());
+            let file = files.find(|path| path.extension() == Some("pem".as_ref()));
+            let text = std::fs::read_to_string(file.expect("its key")).expect("read");
+            let key = PrivateKey::from_pem(&text).expect("a key");
             store.close().await;
             Self(LocalSigner::new(&generation.der, key).expect("a signer"))
         })

@@ -11,6 +11,7 @@ mod disk;
 mod machine;
 mod records;
 mod sessions;
+mod signer;
 
 pub(crate) use records::RecordsCheck;
 pub(crate) use sessions::shared_profiles;
@@ -19,6 +20,7 @@ pub(crate) use sessions::shared_profiles;
 pub(crate) async fn check(at: &Context) -> CheckReport {
     let mut findings = RecordsCheck { at }.findings().await;
     findings.insert(1, RecordsCheck { at }.audit().await);
+    findings.push(signer::signer(at).await);
     findings.push(machine::settings(at));
     findings.push(machine::pushes(at));
     findings.extend(machine::machine(at));

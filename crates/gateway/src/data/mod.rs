@@ -45,6 +45,11 @@ impl DataDir {
         self.path.join("handfast.db")
     }
 
+    /// The keys of the CAs, which the signer alone reads.
+    pub fn ca_keys(&self) -> PathBuf {
+        self.path.join("ca")
+    }
+
     /// Where a running gateway takes commands.
     pub fn socket(&self) -> PathBuf {
         self.path.join("control.sock")
@@ -101,6 +106,13 @@ impl DataDir {
         Ok(())
     }
 
+    /// Makes the folder of the CAs' keys, for what is put back into it.
+    pub(crate) fn prepare_ca_keys(&self) -> Result<(), DataError> {
+        let path = self.ca_keys();
+        let made = signer::Vault::at(&path).make();
+        made.map_err(|source| DataError::Folder { path, source })
+    }
+
     /// Writes a file whole or not at all, readable by the folder's owner alone, also where root writes it.
     pub fn write_whole(&self, path: &Path, text: &[u8]) -> Result<(), DataError> {
         let failed = |source| DataError::Write { path: path.to_owned(), source };
@@ -118,7 +130,7 @@ impl DataDir {
             file.write_all(text)?;
             file.sync_all()?;
             fs::rename(&temporary, path)?;
-            sync_folder(&self.path)
+            sync_folder(path.parent().unwrap_or(&self.path))
         };
         write().map_err(failed)
     }

@@ -74,6 +74,8 @@ pub(crate) enum Action {
     Connect(ConnectOrder),
     /// Undo what a killed client leaves.
     ConnectGuard(GuardOrder),
+    /// Keep the CA's key.
+    Signer(SignerOrder),
     /// Put a server under load.
     Bench(BenchOrder),
     /// Install or remove the service.
@@ -206,6 +208,17 @@ pub(crate) struct GuardOrder {
     pub(crate) dns_backup: PathBuf,
 }
 
+/// Where the keys are that a signer keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignerOrder {
+    /// Whether it says what it signs.
+    pub(crate) log: bool,
+    /// The folder of the keys.
+    pub(crate) keys: PathBuf,
+    /// The records.
+    pub(crate) records: PathBuf,
+}
+
 /// Which load to put on which server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BenchOrder {
@@ -235,9 +248,11 @@ impl Order {
             let action = Action::Service(understand_service(command, data.clone())?);
             return Ok(Self { data, json: typed.json, wide: typed.wide, action });
         }
-        let data = match typed.data {
-            Some(data) => data,
-            None => place.data_folder().ok_or_else(no_data_folder)?,
+        let data = match (typed.data, &typed.command) {
+            (Some(data), _) => data,
+            // It is told all it needs, whatever the environment says.
+            (None, Command::Signer(signer)) => signer.keys.clone(),
+            (None, _) => place.data_folder().ok_or_else(no_data_folder)?,
         };
         let (json, wide) = (typed.json, typed.wide);
         Ok(Self { data, json, wide, action: understand_command(typed.command)? })
@@ -260,6 +275,9 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::ConnectGuard(guard) => {
             let typed::ConnectGuard { state, dns_backup } = guard;
             Action::ConnectGuard(GuardOrder { state, dns_backup })
+        }
+        Command::Signer(typed::Signer { log, keys, records }) => {
+            Action::Signer(SignerOrder { log, keys, records })
         }
         Command::Bench(bench) => Action::Bench(understand_bench(bench)),
         Command::User(typed::User::List { only }) => {

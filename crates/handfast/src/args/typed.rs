@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Undo what a client leaves that is killed; started by it
     #[command(hide = true)]
     ConnectGuard(ConnectGuard),
+    /// Keep the CA's key, and sign with it; started by the gateway
+    #[command(hide = true)]
+    Signer(Signer),
     /// Many sessions at once against a server, and what it bears
     Bench(Bench),
     /// Users: who may have devices
@@ -170,6 +173,17 @@ pub(crate) struct ConnectGuard {
     pub(crate) state: PathBuf,
     /// The former /etc/resolv.conf
     pub(crate) dns_backup: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Signer {
+    /// Say what is signed
+    #[arg(long)]
+    pub(crate) log: bool,
+    /// Where the keys are
+    pub(crate) keys: PathBuf,
+    /// The records
+    pub(crate) records: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,7 @@ mod process;
 mod profile;
 mod reference;
 mod service;
+mod signer;
 mod standing;
 mod unit;
 mod up;
@@ -47,6 +48,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
     if !matches!(action, Action::Demo { .. }) {
         process::keep_memory_private();
     }
+    signer::declare(matches!(action, Action::Up { .. }));
     let form = Form { json, width: if wide { Width::Whole } else { Width::Terminal } };
     match action {
         Action::Ask(request) => ask_and_show(&data, form, request),
@@ -69,6 +71,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Demo { install } => demo::run_demo(DemoOptions { install }),
         Action::Connect(options) => connect::run_connect(options, json),
         Action::ConnectGuard(options) => guard::run_guard(&options),
+        Action::Signer(order) => signer::run_signer(order),
         Action::Bench(options) => bench::run_bench(options, json),
         Action::Service(order) => service::run(order),
         Action::Completions { shell } => Ok(reference::completions(shell)),

@@ -24,6 +24,8 @@ fn a_backup_comes_back_into_an_empty_folder_and_nowhere_else() {
         let read = |folder: &str| fs::read(cli.path(folder).join(file)).unwrap();
         assert_eq!(read("data"), read("other"), "{file}");
     }
+    // The CA's key came along.
+    cli.ok("profile alice --out new --data other");
     let refused = cli.fails(1, "restore data/handfast.toml --data third");
     assert!(refused.contains("is no backup"), "{refused}");
 }

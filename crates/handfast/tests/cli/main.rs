@@ -56,12 +56,7 @@ impl Cli {
         static MADE: OnceLock<PathBuf> = OnceLock::new();
         let made = MADE.get_or_init(first_start);
         let cli = Self::new();
-        let mode = fs::Permissions::from_mode(0o700);
-        fs::create_dir(cli.path("data")).unwrap();
-        fs::set_permissions(cli.path("data"), mode).unwrap();
-        for name in names_in(made) {
-            fs::copy(made.join(&name), cli.path("data").join(&name)).unwrap();
-        }
+        copy_folder(made, &cli.path("data"));
         cli
     }
 
@@ -129,6 +124,18 @@ fn first_start() -> PathBuf {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     path
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    fs::set_permissions(to, fs::Permissions::from_mode(0o700)).unwrap();
+    for name in names_in(from) {
+        let (from, to) = (from.join(&name), to.join(&name));
+        match from.is_dir() {
+            true => copy_folder(&from, &to),
+            false => drop(fs::copy(from, to).unwrap()),
+        }
+    }
 }
 
 /// Serials, digests, dates and times by their kind.

@@ -10,6 +10,7 @@
 //!
 //! A disk that is read-only from the start is worked on from a copy in memory.
 
+mod ca_keys;
 mod chain;
 mod column;
 mod copy;
@@ -46,6 +47,7 @@ use crate::rules::{Rules, check_key};
 use crate::secret::Secret;
 use crate::sessions::{SessionQuery, SessionRecord};
 use crate::snapshot::Snapshot;
+pub(crate) use ca_keys::{ca_keys_forget, ca_keys_read};
 pub use copy::Restoring;
 pub(crate) use copy::{backup, restore};
 use error::is_failed_sync;

@@ -36,6 +36,15 @@ pub(crate) fn open_owned(path: &Path, synced: bool) -> Result<Connection, OpenEr
     Ok(conn)
 }
 
+/// Opens for writing what is there, and leaves the tables as they are.
+pub(crate) fn open_former(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    identify(&conn, path)?;
+    set_up(&conn, path, true)?;
+    Ok(conn)
+}
+
 /// Opens a copy, in memory, of a database on a disk that can't be written: SQLite's log wants files
 /// beside the database. The caller holds the owner's lock, as none is taken here.
 pub(crate) fn open_copy(path: &Path) -> Result<Connection, OpenError> {

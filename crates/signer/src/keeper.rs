@@ -1,0 +1,126 @@
+//! The keys at work: what is asked for is judged, then signed.
+//!
+//! No I/O and no clock; keys and signatures draw on the randomness of the library that makes them. Whoever
+//! owns a keeper writes down what it made. Invariant: a CA certificate is made for a key that was made here,
+//! never for one that was handed in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clock::Now;
+use pki::{
+    Crl, KeyId, LocalSigner, NewCa, SignAnswer, SignError, SignRequest, Signer as _, Timestamp,
+};
+
+use crate::listed::Listed;
+use crate::protocol::CaWish;
+use crate::rate::Rate;
+use crate::rules;
+
+/// All CAs whose keys are here.
+#[derive(Debug)]
+pub struct Keeper {
+    cas: BTreeMap<KeyId, Ca>,
+    certificates: Rate,
+    lists: Rate,
+    new_cas: Rate,
+}
+
+#[derive(Debug)]
+struct Ca {
+    signer: LocalSigner,
+    listed: Listed,
+}
+
+impl Keeper {
+    /// One without any.
+    pub fn new(now: Now) -> Self {
+        let rate = |most, each| Rate::new(most, each, now.boot);
+        Self {
+            cas: BTreeMap::new(),
+            certificates: rate(CERTIFICATES_AT_ONCE, CERTIFICATE_EACH),
+            lists: rate(LISTS_AT_ONCE, LIST_EACH),
+            new_cas: rate(CAS_AT_ONCE, CA_EACH),
+        }
+    }
+
+    /// Takes a CA with its key, and the last list that it signed, as far as that is known.
+    pub fn add(&mut self, signer: LocalSigner, last: Option<&Crl>) {
+        let id = KeyId::of_spki(signer.ca().spki());
+        let last = last.filter(|crl| crl.verify(signer.ca()).is_ok());
+        let listed = last.map(Listed::of).unwrap_or_default();
+        self.cas.insert(id, Ca { signer, listed });
+    }
+
+    /// The certificates of the CAs.
+    pub fn certificates(&self) -> impl Iterator<Item = &pki::CaCertificate> {
+        self.cas.values().map(|ca| ca.signer.ca())
+    }
+
+    /// Signs, or says why not.
+    ///
+    /// # Errors
+    /// When it is nothing that may be signed; nothing has changed then.
+    pub fn sign(
+        &mut self,
+        ca: &KeyId,
+        request: SignRequest,
+        now: Now,
+    ) -> Result<SignAnswer, SignError> {
+        self.judge(ca, &request, now)?;
+        let ca = self.cas.get_mut(ca).ok_or(SignError::NoSuchCa)?;
+        let SignRequest::Crl(list) = request else { return ca.signer.sign_now(request) };
+        ca.listed.allows(&list)?;
+        let answer = ca.signer.sign_now(SignRequest::Crl(list.clone()))?;
+        ca.listed.becomes(list.number, &list.revoked);
+        Ok(answer)
+    }
+
+    fn judge(&mut self, ca: &KeyId, request: &SignRequest, now: Now) -> Result<(), SignError> {
+        let at = Timestamp::from(now);
+        let allowed = match request {
+            SignRequest::Certificate(request) => {
+                rules::certificate(request, at)?;
+                if self.cas.contains_key(&request.public_key.id()) {
+                    return Err(SignError::KeyOfACa);
+                }
+                &mut self.certificates
+            }
+            SignRequest::Crl(request) => {
+                rules::crl(request, at)?;
+                &mut self.lists
+            }
+        };
+        if !self.cas.contains_key(ca) {
+            return Err(SignError::NoSuchCa);
+        }
+        if allowed.allows(now.boot) { Ok(()) } else { Err(SignError::TooOften) }
+    }
+
+    /// Makes a CA. It is kept once [`Keeper::add`] has it, which is for after it was written down.
+    ///
+    /// # Errors
+    /// When there are many, or no key could be made.
+    pub fn make(&mut self, wish: &CaWish, now: Now) -> Result<LocalSigner, SignError> {
+        if self.cas.len() >= MOST_CAS || !self.new_cas.allows(now.boot) {
+            return Err(SignError::TooOften);
+        }
+        let CaWish { key_type, serial, lifetime } = *wish;
+        let lifetime = lifetime.min(LONGEST_CA);
+        let new = NewCa { key_type, serial, now: now.into(), lifetime };
+        LocalSigner::create(&new).map_err(|_| SignError::NoNewKey)
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// A large house that enrols everybody on one day.
+const CERTIFICATES_AT_ONCE: u32 = 10_000;
+const CERTIFICATE_EACH: Duration = Duration::from_secs(1);
+/// Each revocation makes a list; ten a second for a while are a bad day.
+const LISTS_AT_ONCE: u32 = 10_000;
+const LIST_EACH: Duration = Duration::from_millis(50);
+const CAS_AT_ONCE: u32 = 4;
+const CA_EACH: Duration = DAY;
+const MOST_CAS: usize = 64;
+/// As much as the settings allow.
+const LONGEST_CA: Duration = Duration::from_secs(36_500 * DAY.as_secs());

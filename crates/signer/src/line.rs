@@ -1,0 +1,182 @@
+//! The gateway's end of the line, and what stands for each CA on it.
+//!
+//! The signer is started by the first question, since most commands have none, and again by the question
+//! after its death. Questions wait for each other: the other end has one thread. Invariant: an answer belongs
+//! to the question before it; a line on which that is in doubt is given up.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clock::Clock;
+use pki::{CaCertificate, CaError, KeyId, SignAnswer, SignError, SignRequest, Signer, Signing};
+
+use crate::frame;
+use crate::place::Place;
+use crate::program::start;
+use crate::protocol::{Answer, Ask, CaWish, Lack, Reply};
+use crate::vault::Vault;
+
+/// The way to the keys.
+#[derive(Debug)]
+pub struct Line {
+    place: Place,
+    clock: Arc<dyn Clock>,
+    other: Mutex<Option<OtherEnd>>,
+}
+
+impl Line {
+    /// The way to the keys at this place. Those that an earlier release kept with the records are moved
+    /// first; the records must not be open.
+    ///
+    /// # Errors
+    /// When there is no way.
+    pub async fn open(place: Place, clock: Arc<dyn Clock>) -> Result<Arc<Self>, SignError> {
+        let is_new = !place.folder.exists();
+        let line = Arc::new(Self { place, clock, other: Mutex::default() });
+        if is_new {
+            line.cas().await?;
+        }
+        Ok(line)
+    }
+
+    /// The CAs whose keys the signer has.
+    ///
+    /// # Errors
+    /// When the signer can't be reached.
+    pub async fn cas(self: &Arc<Self>) -> Result<Vec<CaCertificate>, SignError> {
+        let Answer::Cas(all) = self.ask(Ask::Cas).await? else {
+            return Err(SignError::WrongAnswer);
+        };
+        all.iter().map(|der| certificate(der)).collect()
+    }
+
+    /// Makes a CA, whose key stays with the signer.
+    ///
+    /// # Errors
+    /// When it could not be made, or its key not be written down.
+    pub async fn make_ca(self: &Arc<Self>, wish: CaWish) -> Result<CaCertificate, SignError> {
+        match self.ask(Ask::MakeCa(wish)).await? {
+            Answer::Made(der) => certificate(&der),
+            _ => Err(SignError::WrongAnswer),
+        }
+    }
+
+    /// What the signer should have given up and has not.
+    ///
+    /// # Errors
+    /// When the signer can't be reached.
+    pub async fn lacks(self: &Arc<Self>) -> Result<Vec<Lack>, SignError> {
+        match self.ask(Ask::Lacks).await? {
+            Answer::Lacks(lacks) => Ok(lacks),
+            _ => Err(SignError::WrongAnswer),
+        }
+    }
+
+    /// Who signs for this CA, if its key is there.
+    pub fn signer(self: &Arc<Self>, ca: &CaCertificate) -> Option<Arc<dyn Signer>> {
+        let id = KeyId::of_spki(ca.spki());
+        let folder = &self.place.folder;
+        // On a disk that takes nothing the keys may still be where they were, and the signer has them.
+        let is_there = Vault::at(folder).key_file(id).exists() || !folder.exists();
+        is_there.then(|| Arc::new(Remote { line: Arc::clone(self), ca: ca.clone(), id }) as _)
+    }
+
+    async fn ask(self: &Arc<Self>, ask: Ask) -> Reply {
+        let line = Arc::clone(self);
+        // A question that nobody waits for any more is answered all the same, so that the line stays in step.
+        let asked = tokio::task::spawn_blocking(move || line.ask_and_wait(&ask)).await;
+        asked.unwrap_or(Err(SignError::Unreachable))
+    }
+
+    fn ask_and_wait(&self, ask: &Ask) -> Reply {
+        let question = frame::encode(ask).map_err(|_| SignError::TooMuch)?;
+        let mut other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..TRIES {
+            match self.try_once(&mut other, &question) {
+                Ok(reply) => return reply,
+                Err(error) => {
+                    tracing::warn!(%error, "the signer did not answer; it is started anew")
+                }
+            }
+            *other = None;
+        }
+        Err(SignError::Unreachable)
+    }
+
+    fn try_once(&self, other: &mut Option<OtherEnd>, question: &[u8]) -> io::Result<Reply> {
+        let end = match other {
+            Some(end) => end,
+            none => none.insert(OtherEnd::start(&self.place, &self.clock)?),
+        };
+        end.exchange(question)
+    }
+}
+
+fn certificate(der: &[u8]) -> Result<CaCertificate, SignError> {
+    CaCertificate::from_der(der).map_err(|_: CaError| SignError::WrongAnswer)
+}
+
+/// A signer that was started. Dropping it ends it.
+#[derive(Debug)]
+struct OtherEnd {
+    line: UnixStream,
+    process: Option<Child>,
+}
+
+impl OtherEnd {
+    fn start(place: &Place, clock: &Arc<dyn Clock>) -> io::Result<Self> {
+        let (line, far) = UnixStream::pair()?;
+        line.set_read_timeout(Some(PATIENCE))?;
+        line.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { line, process: start(far, place, clock)? })
+    }
+
+    fn exchange(&mut self, question: &[u8]) -> io::Result<Reply> {
+        io::Write::write_all(&mut self.line, question)?;
+        let body = frame::read(&mut self.line)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(frame::decode(&body)?)
+    }
+}
+
+impl Drop for OtherEnd {
+    fn drop(&mut self) {
+        let _ = self.line.shutdown(Shutdown::Both);
+        if let Some(process) = &mut self.process {
+            // It would end by itself; what it writes is there whole or not at all.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// A CA whose key is at the other end.
+#[derive(Debug)]
+struct Remote {
+    line: Arc<Line>,
+    ca: CaCertificate,
+    id: KeyId,
+}
+
+impl Signer for Remote {
+    fn ca(&self) -> &CaCertificate {
+        &self.ca
+    }
+
+    fn sign(&self, request: SignRequest) -> Signing<'_> {
+        Box::pin(async move {
+            match self.line.ask(Ask::Sign { ca: self.id, request }).await? {
+                Answer::Signed(answer) => Ok::<SignAnswer, _>(answer),
+                _ => Err(SignError::WrongAnswer),
+            }
+        })
+    }
+}
+
+/// One for a signer that has died since the last question.
+const TRIES: usize = 2;
+/// The longest RSA key takes some seconds on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);

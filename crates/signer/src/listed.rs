@@ -1,0 +1,56 @@
+//! What a CA has revoked, by the last list that it signed: the memory that no asker can talk out of it.
+//!
+//! Invariant: a revocation that was signed stays on every later list, but for a hold, which may be lifted or
+//! become a revocation for good; and numbers only grow (RFC 5280 section 5.2.3).
+
+use std::collections::BTreeMap;
+
+use pki::{Crl, CrlRequest, Revocation, RevocationReason, Serial, SignError};
+
+/// The last list of one CA.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listed {
+    number: Option<u64>,
+    /// Those that were revoked for good.
+    revoked: Vec<Serial>,
+}
+
+impl Listed {
+    /// The memory of this list, whose signature the caller has checked.
+    pub(crate) fn of(crl: &Crl) -> Self {
+        Self { number: crl.number(), revoked: for_good(crl.revoked()) }
+    }
+
+    /// Whether this list may come after the last one.
+    pub(crate) fn allows(&self, next: &CrlRequest) -> Result<(), SignError> {
+        if let Some(last) = self.number {
+            if next.number <= last {
+                return Err(SignError::NumberNotHigher { last });
+            }
+            if next.number - last > MOST_AHEAD {
+                return Err(SignError::NumberTooHigh);
+            }
+        }
+        let held = |serial: &&Serial| match next.revoked.get(serial) {
+            None => true,
+            Some(entry) => entry.reason == RevocationReason::CertificateHold,
+        };
+        match self.revoked.iter().find(held) {
+            Some(dropped) => Err(SignError::RevocationDropped(*dropped)),
+            None => Ok(()),
+        }
+    }
+
+    /// This list was signed.
+    pub(crate) fn becomes(&mut self, number: u64, revoked: &BTreeMap<Serial, Revocation>) {
+        *self = Self { number: Some(number), revoked: for_good(revoked) };
+    }
+}
+
+fn for_good(revoked: &BTreeMap<Serial, Revocation>) -> Vec<Serial> {
+    let for_good = |entry: &Revocation| entry.reason != RevocationReason::CertificateHold;
+    revoked.iter().filter(|(_, entry)| for_good(entry)).map(|(serial, _)| *serial).collect()
+}
+
+/// A number beyond all others would leave none for the lists after it.
+const MOST_AHEAD: u64 = 1 << 32;

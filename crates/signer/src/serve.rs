@@ -1,0 +1,117 @@
+//! The signer's end of the line: one question after the other, until the asker is gone.
+//!
+//! Not here: what may be signed, which the keeper says. Invariant: a new CA is on the disk before anybody
+//! hears of it. Whoever asks in another form than ours is nobody to serve.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use clock::Clock;
+use pki::{KeyId, Profile, SignAnswer, SignError, SignRequest, Signer as _};
+
+use crate::place::Place;
+use crate::protocol::{Answer, Ask, CaWish, Lack, Reply};
+use crate::vault::Vault;
+use crate::{Keeper, adopt, frame, sandbox};
+
+/// Whose memory the keys are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A process of their own, which goes into its sandbox. It has no other thread.
+    Alone,
+    /// A thread of the asker's.
+    OnAThread,
+}
+
+/// Serves until the other end closes.
+///
+/// # Errors
+/// When there are no keys to serve with, or the other end is none of ours.
+pub fn serve(
+    line: UnixStream,
+    place: &Place,
+    clock: &dyn Clock,
+    standing: Standing,
+) -> io::Result<()> {
+    let mut keeper = Keeper::new(clock.now());
+    let vault = adopt::open(place, &mut keeper)?;
+    let lacks = match standing {
+        Standing::Alone => sandbox::enter(vault.folder()),
+        Standing::OnAThread => vec![Lack::Process],
+    };
+    Serving { keeper, vault, clock, lacks }.answer_all(line)
+}
+
+struct Serving<'a> {
+    keeper: Keeper,
+    vault: Vault,
+    clock: &'a dyn Clock,
+    lacks: Vec<Lack>,
+}
+
+impl Serving<'_> {
+    fn answer_all(mut self, mut line: UnixStream) -> io::Result<()> {
+        while let Some(body) = frame::read(&mut line)? {
+            let reply = self.answer(frame::decode(&body)?);
+            frame::write(&mut line, &reply)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, ask: Ask) -> Reply {
+        match ask {
+            Ask::Cas => {
+                let all = self.keeper.certificates().map(|ca| ca.der().to_vec());
+                Ok(Answer::Cas(all.collect()))
+            }
+            Ask::Sign { ca, request } => self.sign(ca, request).map(Answer::Signed),
+            Ask::MakeCa(wish) => self.make(&wish).map(Answer::Made),
+            Ask::Lacks => Ok(Answer::Lacks(self.lacks.clone())),
+        }
+    }
+
+    fn sign(&mut self, ca: KeyId, request: SignRequest) -> Result<SignAnswer, SignError> {
+        let what = describe(&request);
+        let signed = self.keeper.sign(&ca, request, self.clock.now());
+        match &signed {
+            Ok(_) => tracing::info!(signed = what, "the CA's key signed"),
+            Err(error) => tracing::warn!(%error, refused = what, "the CA's key did not sign"),
+        }
+        if let Ok(SignAnswer::Crl(der)) = &signed
+            && let Err(error) = self.vault.note(ca, der)
+        {
+            // It holds in memory, and the next list is noted again.
+            tracing::error!(%error, "the signer could not write down which CRL it signed");
+        }
+        signed
+    }
+
+    fn make(&mut self, wish: &CaWish) -> Result<Vec<u8>, SignError> {
+        let made = self.keeper.make(wish, self.clock.now())?;
+        if let Err(error) = self.vault.keep(&made) {
+            tracing::error!(%error, "the key of a new CA could not be written down");
+            return Err(SignError::NotKept);
+        }
+        tracing::info!(ca = made.ca().name(), "the signer made a CA");
+        let der = made.ca().der().to_vec();
+        self.keeper.add(made, None);
+        Ok(der)
+    }
+}
+
+fn describe(request: &SignRequest) -> String {
+    let request = match request {
+        SignRequest::Certificate(request) => request,
+        SignRequest::Crl(list) => {
+            return format!("CRL {} with {} revocations", list.number, list.revoked.len());
+        }
+    };
+    let whom = match &request.profile {
+        Profile::Gateway { .. } => "the gateway".to_owned(),
+        Profile::Device { user, device } => format!("{user}/{device}"),
+        Profile::Server { names } => names.join(" "),
+        Profile::Client { name } | Profile::OcspSigner { name } => name.clone(),
+    };
+    let until = request.validity.not_after.date();
+    format!("certificate {} for {whom:?} until {until}", request.serial)
+}

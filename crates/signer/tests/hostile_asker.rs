@@ -1,0 +1,308 @@
+//! Whoever owns the gateway's end of the line, and what they get: no CA certificate, no certificate outside
+//! the profiles, no list that says less than one before.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use clock::{Now, VirtualClock};
+use pki::{
+    CaCertificate, CertificateRequest, Crl, CrlRequest, KeyId, KeyType, PrivateKey, Profile,
+    PublicKey, Publishing, Revocation, RevocationReason, Serial, SignAnswer, SignError,
+    SignRequest, Timestamp, Validity,
+};
+use signer::protocol::{Answer, Ask, CaWish, Reply};
+use signer::{Place, Standing, frame, serve};
+
+#[test]
+fn a_certificate_for_a_key_of_the_askers_is_never_a_cas() {
+    let mut owned = Owned::start();
+    for profile in [gateway(), device(), server(), client(), ocsp_signer()] {
+        let Ok(SignAnswer::Certificate(der)) = owned.certificate(profile.clone()) else {
+            panic!("{profile:?} is what the gateway asks for")
+        };
+        assert!(CaCertificate::from_der(&der).is_err(), "{profile:?}");
+    }
+}
+
+#[test]
+fn a_ca_can_be_had_for_a_key_that_stays_with_the_signer_alone_and_not_by_the_dozen() {
+    let mut owned = Owned::start();
+    let made = (0..20).filter(|_| owned.make_ca().is_ok()).count();
+    assert!(made < 4, "{made}");
+    let own = owned.ca_certificate();
+    let request = request(device(), public_key_of(&own));
+    assert_eq!(owned.sign(request), Err(SignError::KeyOfACa));
+}
+
+#[test]
+fn what_lasts_too_long_or_begins_at_another_time_is_not_signed() {
+    let mut owned = Owned::start();
+    let days = |days: u32| {
+        move |request: &mut CertificateRequest| request.validity.not_after = now().after(DAY * days)
+    };
+    for (profile, most) in
+        [(gateway(), 825), (device(), 3650), (server(), 3650), (ocsp_signer(), 14)]
+    {
+        let asked = owned.changed(profile.clone(), days(most + 2));
+        assert_eq!(asked, Err(SignError::TooLong { days: most.into() }), "{profile:?}");
+    }
+    for begins in [now().after(DAY * 2), now().before(DAY * 4)] {
+        let asked = owned.changed(device(), |request| request.validity.not_before = begins);
+        assert_eq!(asked, Err(SignError::NotNow));
+    }
+}
+
+#[test]
+fn the_gateways_name_and_names_without_end_are_not_certified() {
+    let mut owned = Owned::start();
+    let reserved = Profile::Server { names: vec![pki::RESERVED_GATEWAY_NAME.into()] };
+    assert!(matches!(owned.certificate(reserved), Err(SignError::ReservedName(_))));
+    let names = (0..1000).map(|n| format!("{n}.example")).collect();
+    assert_eq!(owned.certificate(Profile::Server { names }), Err(SignError::TooMuch));
+}
+
+#[test]
+fn a_revocation_stays_on_every_list_and_a_hold_may_be_lifted() {
+    let mut owned = Owned::start();
+    let (gone, held) = (serial(1), serial(2));
+    let both = [(gone, RevocationReason::KeyCompromise), (held, RevocationReason::CertificateHold)];
+    owned.list(1, &both).expect("signed");
+    assert_eq!(owned.list(2, &both[1..]), Err(SignError::RevocationDropped(gone)));
+    let to_hold = [(gone, RevocationReason::CertificateHold)];
+    assert_eq!(owned.list(2, &to_hold), Err(SignError::RevocationDropped(gone)));
+    owned.list(2, &both[..1]).expect("the hold is lifted");
+}
+
+#[test]
+fn a_lists_number_only_grows_also_for_a_signer_that_was_started_anew() {
+    let mut owned = Owned::start();
+    let gone = [(serial(1), RevocationReason::Superseded)];
+    owned.list(7, &gone).expect("signed");
+    for _ in 0..2 {
+        for older in [1, 6, 7] {
+            assert_eq!(owned.list(older, &gone), Err(SignError::NumberNotHigher { last: 7 }));
+        }
+        assert_eq!(owned.list(8, &[]), Err(SignError::RevocationDropped(gone[0].0)));
+        assert_eq!(owned.list(u64::MAX, &gone), Err(SignError::NumberTooHigh));
+        owned = owned.start_anew();
+    }
+    owned.list(8, &gone).expect("signed");
+}
+
+#[test]
+fn thousands_of_questions_are_a_busy_day_and_without_end_they_are_theft() {
+    let mut owned = Owned::start();
+    // What is refused for its name counts as well, and costs no signature.
+    let long = Profile::Device { user: "u".repeat(64), device: "d".into() };
+    let request = request(long, key());
+    let mut asked = 0;
+    while let Err(SignError::NameTooLong(_)) = owned.sign(request.clone()) {
+        asked += 1;
+        assert!(asked < 30_000);
+    }
+    assert_eq!(owned.sign(request), Err(SignError::TooOften));
+    assert!(asked >= 8_000, "{asked}");
+}
+
+#[test]
+fn whoever_speaks_otherwise_is_hung_up_on() {
+    for said in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[1, 0xff, 0xff, 0xff, 0xff],
+        &[2, 0, 0, 0, 1, 0],
+        &[1, 0, 0, 0, 3, 9, 9, 9],
+    ] {
+        let mut owned = Owned::start();
+        owned.line.write_all(said).expect("sent");
+        let mut answer = Vec::new();
+        let _ = owned.line.read_to_end(&mut answer);
+        assert_eq!(answer, [] as [u8; 0], "{said:?}");
+        assert!(owned.serving.take().expect("it ran").join().expect("no panic").is_err());
+    }
+}
+
+#[test]
+fn the_folder_and_its_files_are_the_owners_alone() {
+    let owned = Owned::start();
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&owned.place.folder), 0o700);
+    let files: Vec<_> = fs::read_dir(&owned.place.folder).expect("listed").flatten().collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!(mode(&files[0].path()), 0o600);
+}
+
+/// A signer, and the end of its line that should be a gateway's.
+struct Owned {
+    line: UnixStream,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+    ca: KeyId,
+    place: Place,
+    folder: Arc<Folder>,
+}
+
+/// Gone with the last signer that works in it.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Owned {
+    fn start() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("signer-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        let place = Place { folder: path.join("ca"), records: path.join("handfast.db") };
+        let mut owned = Self::at(place, Arc::new(Folder(path)));
+        owned.make_ca().expect("a CA");
+        owned.ca = KeyId::of_spki(owned.ca_certificate().spki());
+        owned
+    }
+
+    fn at(place: Place, folder: Arc<Folder>) -> Self {
+        let (line, far) = UnixStream::pair().expect("a pair");
+        let there = place.clone();
+        let serving = move || serve(far, &there, &VirtualClock::new(NOW), Standing::OnAThread);
+        let serving = Some(std::thread::spawn(serving));
+        Self { line, serving, ca: KeyId::from_bytes([0; 32]), place, folder }
+    }
+
+    fn start_anew(self) -> Self {
+        let (place, folder, ca) = (self.place.clone(), Arc::clone(&self.folder), self.ca);
+        drop(self);
+        let mut anew = Self::at(place, folder);
+        anew.ca = ca;
+        anew
+    }
+
+    fn ask(&mut self, ask: &Ask) -> Reply {
+        self.line.write_all(&frame::encode(ask).expect("a frame")).expect("sent");
+        let mut header = [0; frame::HEADER];
+        self.line.read_exact(&mut header).expect("an answer");
+        let mut body = vec![0; frame::body_length(header).expect("a length") as usize];
+        self.line.read_exact(&mut body).expect("an answer");
+        frame::decode(&body).expect("a reply")
+    }
+
+    fn make_ca(&mut self) -> Reply {
+        let lifetime = DAY * 3650;
+        self.ask(&Ask::MakeCa(CaWish { key_type: KeyType::P256, serial: serial(9), lifetime }))
+    }
+
+    fn ca_certificate(&mut self) -> CaCertificate {
+        let Ok(Answer::Cas(all)) = self.ask(&Ask::Cas) else { panic!("no list") };
+        CaCertificate::from_der(&all[0]).expect("a CA")
+    }
+
+    fn certificate(&mut self, profile: Profile) -> Result<SignAnswer, SignError> {
+        self.changed(profile, |_| ())
+    }
+
+    fn changed(
+        &mut self,
+        profile: Profile,
+        change: impl FnOnce(&mut CertificateRequest),
+    ) -> Result<SignAnswer, SignError> {
+        let mut request = request(profile, key());
+        change(&mut request);
+        self.sign(request)
+    }
+
+    fn sign(&mut self, request: CertificateRequest) -> Result<SignAnswer, SignError> {
+        self.put(SignRequest::Certificate(Box::new(request)))
+    }
+
+    fn list(
+        &mut self,
+        number: u64,
+        revoked: &[(Serial, RevocationReason)],
+    ) -> Result<Crl, SignError> {
+        let entry =
+            |(serial, reason): &(_, _)| (*serial, Revocation { at: now(), reason: *reason });
+        let revoked: BTreeMap<_, _> = revoked.iter().map(entry).collect();
+        let next_update = now().after(DAY * 7);
+        let request = CrlRequest { number, this_update: now(), next_update, revoked };
+        match self.put(SignRequest::Crl(request))? {
+            SignAnswer::Crl(der) => Ok(Crl::from_der(&der).expect("a list")),
+            SignAnswer::Certificate(_) => panic!("no list"),
+        }
+    }
+
+    fn put(&mut self, request: SignRequest) -> Result<SignAnswer, SignError> {
+        match self.ask(&Ask::Sign { ca: self.ca, request })? {
+            Answer::Signed(answer) => Ok(answer),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _ = self.line.shutdown(std::net::Shutdown::Both);
+        if let Some(serving) = self.serving.take() {
+            let _ = serving.join();
+        }
+    }
+}
+
+fn request(profile: Profile, public_key: PublicKey) -> CertificateRequest {
+    let days = if let Profile::OcspSigner { .. } = profile { 14 } else { 365 };
+    CertificateRequest {
+        serial: serial(3),
+        profile,
+        public_key,
+        validity: Validity::starting(now(), DAY * days),
+        publishing: Publishing::default(),
+    }
+}
+
+fn gateway() -> Profile {
+    Profile::Gateway { names: vec!["vpn.example".into()] }
+}
+
+fn device() -> Profile {
+    Profile::Device { user: "alice".into(), device: "phone".into() }
+}
+
+fn server() -> Profile {
+    Profile::Server { names: vec!["www.example".into()] }
+}
+
+fn client() -> Profile {
+    Profile::Client { name: "robot".into() }
+}
+
+fn ocsp_signer() -> Profile {
+    Profile::OcspSigner { name: "OCSP".into() }
+}
+
+fn key() -> PublicKey {
+    PrivateKey::generate(KeyType::P256).expect("a key").public_key().clone()
+}
+
+fn public_key_of(ca: &CaCertificate) -> PublicKey {
+    PublicKey::from_spki(ca.spki()).expect("a key")
+}
+
+fn serial(number: u8) -> Serial {
+    Serial::from_random([number; 16])
+}
+
+fn now() -> Timestamp {
+    NOW.into()
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// 2027-01-15.
+const NOW: Now = Now { boot: Duration::from_secs(9), wall: Duration::from_secs(1_800_000_000) };
