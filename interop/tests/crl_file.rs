@@ -35,7 +35,7 @@ fn a_stock_client_with_the_file_refuses_a_revoked_gateway_and_no_worse_list_gets
     let folder = world.file("");
     let out = |way: &str| folder.join(format!("{way}.pem"));
     for (way, keep) in keepers {
-        assert!(keep(&world, &alice, &ca, &out(way), &url), "{way}");
+        assert!(keep(&world, &alice, &ca, &out(way), &[&url]), "{way}");
         let mut stock = stock(&alice, &out(way));
         stock.connected();
     }
@@ -48,21 +48,44 @@ fn a_stock_client_with_the_file_refuses_a_revoked_gateway_and_no_worse_list_gets
         let _server = responder(&world, 8000, worse);
         for (way, keep) in keepers {
             let before = fs::read(out(way)).expect("a file");
-            keep(&world, &alice, &ca, &out(way), "http://203.0.113.2:8000/list.crl");
+            keep(&world, &alice, &ca, &out(way), &[ELSEWHERE]);
             assert_eq!(fs::read(out(way)).expect("a file"), before, "{way}, {what}");
         }
     }
     for (way, keep) in keepers {
         let before = fs::read(out(way)).expect("a file");
-        assert!(!keep(&world, &alice, &ca, &out(way), "http://203.0.113.2:8000/list.crl"));
+        assert!(!keep(&world, &alice, &ca, &out(way), &[ELSEWHERE]));
         assert_eq!(fs::read(out(way)).expect("a file"), before, "{way}, nobody answers");
+    }
+
+    // A chain of two CAs needs a list of each. One that is away leaves the other's in place, and its own.
+    let other = Forger::new();
+    let both = world.file("both.pem");
+    fs::write(&both, forger.ca_pem() + &other.ca_pem()).expect("written");
+    let lists = |way: &str| {
+        let text = fs::read_to_string(out(&format!("two-{way}"))).expect("a file");
+        text.matches("BEGIN X509 CRL").count()
+    };
+    for is_there in [true, false] {
+        let _server = is_there.then(|| responder(&world, 8000, other.crl(-60, DAY, &[])));
+        for (way, keep) in keepers {
+            let file = out(&format!("two-{way}"));
+            assert_eq!(keep(&world, &alice, &both, &file, &[ELSEWHERE, &url]), is_there, "{way}");
+            assert_eq!(lists(way), 2, "{way}");
+        }
+    }
+    for (way, keep) in keepers {
+        let file = out(&format!("two-{way}"));
+        fs::remove_file(&file).expect("it is there");
+        assert!(!keep(&world, &alice, &both, &file, &[ELSEWHERE, &url]), "{way}");
+        assert_eq!(lists(way), 1, "{way}: the other one is kept fresh");
     }
 
     world.bring_down();
     revoke(&world, |one| one.holder == Holder::Other("another gateway".into()));
     world.bring_up();
     for (way, keep) in keepers {
-        assert!(keep(&world, &alice, &ca, &out(way), &url), "{way}");
+        assert!(keep(&world, &alice, &ca, &out(way), &[&url]), "{way}");
         let mut stock = stock(&alice, &out(way));
         let refused = stock.0.says("certificate revoked", Duration::from_secs(20));
         assert!(refused, "{way}: {}\n{}", stock.0.log(), thief.log());
@@ -70,19 +93,19 @@ fn a_stock_client_with_the_file_refuses_a_revoked_gateway_and_no_worse_list_gets
     }
 }
 
-type Keeper = fn(&World, &Subscriber, &Path, &Path, &str) -> bool;
+type Keeper = fn(&World, &Subscriber, &Path, &Path, &[&str]) -> bool;
 
 /// Whether it ended well.
-fn by_script(world: &World, alice: &Subscriber, ca: &Path, out: &Path, url: &str) -> bool {
+fn by_script(world: &World, alice: &Subscriber, ca: &Path, out: &Path, urls: &[&str]) -> bool {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/crl/handfast-crl");
     let mut command = Command::new("sh");
-    command.arg(script).arg(ca).arg(out).arg(url);
+    command.arg(script).arg(ca).arg(out).args(urls);
     ended_well(world, alice, command)
 }
 
-fn by_command(world: &World, alice: &Subscriber, ca: &Path, out: &Path, url: &str) -> bool {
+fn by_command(world: &World, alice: &Subscriber, ca: &Path, out: &Path, urls: &[&str]) -> bool {
     let mut command = Command::new(binary());
-    command.args(["crl", "fetch", "--ca"]).arg(ca).arg("--out").arg(out).arg(url);
+    command.args(["crl", "fetch", "--ca"]).arg(ca).arg("--out").arg(out).args(urls);
     ended_well(world, alice, command)
 }
 
@@ -100,3 +123,5 @@ fn stock(alice: &Subscriber, crl: &Path) -> Stock {
     let profile = alice.profile_with(&lines);
     Stock::start(&alice.host, &profile, &[])
 }
+
+const ELSEWHERE: &str = "http://203.0.113.2:8000/list.crl";

@@ -45,19 +45,23 @@ pub(crate) fn run(data: &Path, json: bool, order: &CrlFetchOrder) -> Result<Outp
         .hint("give the CA's certificate: --ca FILE"));
     }
     let now = SystemClock.now().into();
-    let mut lists = Vec::new();
+    let (mut lists, mut failed) = (Vec::new(), None);
     for url in urls(&order.what, &cas)? {
-        let crl = fetch(&url)?;
-        let ca = if checked { Some(check(&crl, &cas, now)?) } else { None };
-        lists.push((url, ca.map(|ca| ca.name().to_owned()), crl));
+        match fetch_one(&url, checked.then_some(cas.as_slice()), now) {
+            Ok((issuer, crl)) => lists.push((url, issuer, crl)),
+            // One host that is away keeps nobody else's list from its place.
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
     }
     if let Some(out) = &order.out {
         let fetched = lists.iter().map(|(_, _, crl)| crl.clone()).collect();
-        let kept = present(out, &cas, now);
-        write(out, &newest(kept, fetched)).map_err(|error| {
+        keep(out, &newest(present(out, &cas), fetched)).map_err(|error| {
             Failure::new(FailureKind::Failed, format!("{} can't be written", out.display()))
                 .caused_by(&error)
         })?;
+    }
+    if let Some(failure) = failed {
+        return Err(failure);
     }
     let shown: Vec<Fetched> =
         lists.into_iter().map(|(url, issuer, crl)| Fetched::new(url, issuer, &crl)).collect();
@@ -65,6 +69,17 @@ pub(crate) fn run(data: &Path, json: bool, order: &CrlFetchOrder) -> Result<Outp
         return Ok(Output::json(&shown));
     }
     Ok(Output::done(shown.iter().map(Fetched::text).collect::<Vec<_>>().join("\n")))
+}
+
+/// With the CA that signed it, where that is looked at.
+fn fetch_one(
+    url: &str,
+    cas: Option<&[CaCertificate]>,
+    now: Timestamp,
+) -> Result<(Option<String>, Crl), Failure> {
+    let crl = fetch(url)?;
+    let issuer = cas.map(|cas| check(&crl, cas, now).map(|ca| ca.name().to_owned()));
+    Ok((issuer.transpose()?, crl))
 }
 
 /// Those that were typed, and those that certificates name.
@@ -133,12 +148,12 @@ fn check<'a>(
     Ok(ca)
 }
 
-/// What the file has, as far as it still counts.
-fn present(out: &Path, cas: &[CaCertificate], now: Timestamp) -> Vec<Crl> {
+/// What the file has of these CAs, run out or not: it stays while nothing better comes.
+fn present(out: &Path, cas: &[CaCertificate]) -> Vec<Crl> {
     let text = fs::read_to_string(out).unwrap_or_default();
     let blocks = text.split_inclusive(END).filter(|block| block.contains(BEGIN));
     let read = blocks.filter_map(|block| Crl::from_pem(block).ok());
-    read.filter(|crl| check(crl, cas, now).is_ok()).collect()
+    read.filter(|crl| cas.iter().any(|ca| crl.verify(ca).is_ok())).collect()
 }
 
 /// Of each CA the one that was signed last.
@@ -154,10 +169,10 @@ fn newest(kept: Vec<Crl>, fetched: Vec<Crl>) -> Vec<Crl> {
     newest
 }
 
-/// In the file's place, whole or not at all.
-fn write(out: &Path, lists: &[Crl]) -> io::Result<()> {
+/// In the file's place, whole or not at all; no list at all takes no file's place.
+fn keep(out: &Path, lists: &[Crl]) -> io::Result<()> {
     let text: String = lists.iter().map(Crl::to_pem).collect();
-    if fs::read_to_string(out).is_ok_and(|present| present == text) {
+    if lists.is_empty() || fs::read_to_string(out).is_ok_and(|present| present == text) {
         return Ok(());
     }
     let mut name = out.file_name().unwrap_or_default().to_owned();
