@@ -44,6 +44,7 @@ impl Permission {
             | Request::CertShow { .. }
             | Request::CrlShow
             | Request::CaShow
+            | Request::RolloverStatus
             | Request::Status
             | Request::Sessions
             | Request::SessionHistory(_)
@@ -61,6 +62,8 @@ impl Permission {
             | Request::CertIssue { .. }
             | Request::CertRenew { .. }
             | Request::CertRevoke { .. }
+            | Request::RolloverStart
+            | Request::RolloverFinish { .. }
             | Request::ConfigSet { .. }
             | Request::Reload
             | Request::DeviceDisable { .. }

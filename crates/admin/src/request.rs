@@ -76,6 +76,12 @@ pub enum Request {
     CertRevoke { name: CertificateName, reason: RevocationReason },
     /// The present CRL. Answer: `Crl`.
     CrlShow,
+    /// Have another CA take the present one's place; both are trusted from then on. Answer: `Rollover`.
+    RolloverStart,
+    /// How far that has come. Answer: `Rollover`.
+    RolloverStatus,
+    /// Trust the former CA no longer; where somebody has not moved only with `force`. Answer: `Rollover`.
+    RolloverFinish { force: bool },
     /// The CA. Answer: `Ca`.
     CaShow,
     /// Figures and state. Answer: `Status`.

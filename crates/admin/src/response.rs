@@ -39,6 +39,8 @@ pub enum Response {
     Crl(CrlDetail),
     /// The CA.
     Ca(CaDetail),
+    /// How far a rollover of the CA has come.
+    Rollover(Rollover),
     /// State and figures.
     Status(Box<Status>),
     /// Sessions, for a listing.
@@ -380,6 +382,43 @@ pub struct CaDetail {
     pub revoked: u64,
     /// The URL its certificates point to, where one is set.
     pub public_url: Option<String>,
+}
+
+/// How far a rollover of the CA has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollover {
+    /// The CA that signs.
+    pub present: CaSummary,
+    /// The one whose place it has taken, while that is trusted still; nothing where none is.
+    pub former: Option<CaSummary>,
+    /// Those that are trusted no longer, and go on telling of what they issued.
+    pub retired: Vec<CaSummary>,
+    /// Who has certificates of the present CA alone.
+    pub moved: u32,
+    /// Who has one of the former that holds still.
+    pub behind: Vec<Behind>,
+}
+
+/// A CA, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaSummary {
+    /// Its subject, as text.
+    pub subject: String,
+    /// What its addresses have in their path.
+    pub tag: String,
+    /// When its certificate ends.
+    pub expires_at: Timestamp,
+}
+
+/// Who has not moved to the present CA yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// A device, or a name that has certificates.
+    pub name: String,
+    /// The certificate of the former CA.
+    pub serial: String,
+    /// When that ends.
+    pub expires_at: Timestamp,
 }
 
 /// The running gateway.

@@ -136,6 +136,22 @@ impl Authority {
         self.renew_certificates().await
     }
 
+    /// Another CA takes the place of the one that signs: both are trusted, and each vouches for the other. What
+    /// doors trust and send has to be made anew, which [`Authority::maintain`] does for the certificates.
+    pub async fn rollover_start(&self, actor: &Actor) -> Result<(), AuthorityError> {
+        self.issuance.rollover_start(actor).await
+    }
+
+    /// The CA whose place another has taken is trusted no longer. Doors have to be given the shorter list.
+    pub async fn rollover_finish(&self, actor: &Actor) -> Result<(), AuthorityError> {
+        self.issuance.rollover_finish(actor).await
+    }
+
+    /// Whether a CA has said all that it has to say: it is trusted no longer, and what it issued is over.
+    pub fn is_over(&self, issuer: &Issuer) -> bool {
+        self.issuance.is_over(issuer)
+    }
+
     async fn renew_certificates(&self) -> Result<(), AuthorityError> {
         if self.issuance.fresh(&self.certificates.load()) {
             return Ok(());

@@ -23,7 +23,13 @@ impl Issuance {
             return Err(AuthorityError::Waiting);
         }
         let mut outcome = Ok(());
-        for issuer in self.issuers.load().all().iter().filter(|issuer| issuer.can_sign()) {
+        for issuer in self
+            .issuers
+            .load()
+            .all()
+            .iter()
+            .filter(|issuer| issuer.can_sign() && !self.is_over(issuer))
+        {
             // One that fails keeps no other from being signed.
             outcome = outcome.and(self.crl_catch_up(issuer).await);
         }

@@ -81,7 +81,7 @@ impl Issuance {
         Ok(self.store.certificate_record(actor, new).await?.value)
     }
 
-    fn publishing(&self, ca: &CaCertificate) -> Result<Publishing, AuthorityError> {
+    pub(crate) fn publishing(&self, ca: &CaCertificate) -> Result<Publishing, AuthorityError> {
         match &self.settings.load().publish_at {
             None => Ok(Publishing::default()),
             Some(url) => Ok(Publishing::at(url, &ca.tag())?),

@@ -1,4 +1,6 @@
-//! The CAs that are trusted here: each with its certificate, its row and, where it can sign, its signer.
+//! The CAs that are at work here: each with its certificate, its row and, where it can sign, its signer.
+//!
+//! A retired one is trusted no longer; it goes on saying what becomes of the certificates that it issued.
 //!
 //! One of them signs the devices' certificates and one the gateway's own, which need not be the same
 //! while devices with former profiles trust the former one only. Invariant: a list is never empty, both
@@ -11,20 +13,22 @@ use store::{CaGeneration, CaGenerationId};
 
 use crate::error::AuthorityError;
 
-/// A CA that is trusted here.
+/// A CA that is at work here.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     generation: CaGeneration,
     certificate: CaCertificate,
     signer: Option<Arc<dyn Signer>>,
+    retired: bool,
 }
 
-/// All CAs that are trusted here, in the order in which they were added.
+/// All CAs that are at work here, in the order in which they were added.
 #[derive(Clone, Debug)]
 pub struct Issuers {
     all: Vec<Arc<Issuer>>,
     devices: CaGenerationId,
     gateway: CaGenerationId,
+    former: Option<CaGenerationId>,
 }
 
 /// What a CA signs.
@@ -46,7 +50,17 @@ impl Issuer {
             Some(signer) => signer.ca().clone(),
             None => CaCertificate::from_der(&generation.der)?,
         };
-        Ok(Self { generation, certificate, signer })
+        Ok(Self { generation, certificate, signer, retired: false })
+    }
+
+    /// The same, and trusted no longer.
+    pub(crate) fn retire(self) -> Self {
+        Self { retired: true, ..self }
+    }
+
+    /// Whether it is trusted no longer.
+    pub fn is_retired(&self) -> bool {
+        self.retired
     }
 
     /// Its row.
@@ -79,8 +93,8 @@ impl Issuers {
         let first = all.first().ok_or(AuthorityError::NoIssuer)?;
         let first = all.iter().find(|issuer| issuer.can_sign()).unwrap_or(first);
         let first = first.generation.id;
-        let list =
-            Self { devices: devices.unwrap_or(first), gateway: gateway.unwrap_or(first), all };
+        let (devices, gateway) = (devices.unwrap_or(first), gateway.unwrap_or(first));
+        let list = Self { devices, gateway, former: None, all };
         for id in [list.devices, list.gateway] {
             list.find(id)?.signer()?;
         }
@@ -109,7 +123,31 @@ impl Issuers {
         Ok(other)
     }
 
-    /// All, the oldest first.
+    /// The same; this one's place was taken by another, or that of none.
+    pub(crate) fn with_former(self, former: Option<CaGenerationId>) -> Self {
+        Self { former, ..self }
+    }
+
+    /// The same without trust in this one, whose place another has taken for good.
+    pub(crate) fn retiring(&self, id: CaGenerationId) -> Self {
+        let retire = |issuer: &Arc<Issuer>| match issuer.generation.id == id {
+            true => Arc::new(Issuer::clone(issuer).retire()),
+            false => Arc::clone(issuer),
+        };
+        Self { all: self.all.iter().map(retire).collect(), former: None, ..self.clone() }
+    }
+
+    /// The one whose place another has taken, while it is trusted still.
+    pub fn former(&self) -> Option<&Arc<Issuer>> {
+        self.former.and_then(|id| self.find(id).ok())
+    }
+
+    /// Those that are trusted.
+    pub fn trusted(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+        self.all.iter().filter(|issuer| !issuer.retired)
+    }
+
+    /// All, retired ones too, the oldest first.
     pub fn all(&self) -> &[Arc<Issuer>] {
         &self.all
     }
@@ -133,10 +171,10 @@ impl Issuers {
         found.ok_or(AuthorityError::UnknownIssuer(id))
     }
 
-    /// All their certificates, PEM, the gateway's own issuer first: what profiles trust.
+    /// The certificates of those that are trusted, PEM, the gateway's own issuer first: what profiles trust.
     pub fn to_pem(&self) -> String {
         let first = self.signing(Signs::Gateway);
-        let others = self.all.iter().filter(|issuer| !Arc::ptr_eq(issuer, first));
+        let others = self.trusted().filter(|issuer| !Arc::ptr_eq(issuer, first));
         std::iter::once(first).chain(others).map(|issuer| issuer.certificate.to_pem()).collect()
     }
 }

@@ -16,6 +16,7 @@ mod named;
 mod not_in_profile;
 mod ocsp;
 mod random;
+mod rollover;
 mod server_certificates;
 mod settings;
 mod start;

@@ -111,7 +111,7 @@ impl Issuance {
         let secret = self.store.secret_get(&name).await?;
         let secret = secret.ok_or(AuthorityError::KeyMissing { name })?;
         let key = PrivateKey::from_pkcs8(secret.expose())?;
-        ServerCertificate::new(row, &key)
+        ServerCertificate::new(row, &key, self.crosses(row.issued_by).await?)
     }
 
     async fn make_certificate(
@@ -132,13 +132,18 @@ impl Issuance {
         let issuers = self.issuers.load_full();
         let issuer = issuers.signing(Signs::Gateway);
         let row = self.sign_and_record(&Actor::Gateway, issuer, request).await?;
-        ServerCertificate::new(&row, &key)
+        ServerCertificate::new(&row, &key, self.crosses(row.issued_by).await?)
     }
 }
 
 impl ServerCertificate {
-    fn new(row: &store::Certificate, key: &PrivateKey) -> Result<Self, AuthorityError> {
-        let chain = vec![CertificateDer::from(row.der.clone())];
+    fn new(
+        row: &store::Certificate,
+        key: &PrivateKey,
+        crosses: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, AuthorityError> {
+        let mut chain = vec![CertificateDer::from(row.der.clone())];
+        chain.extend(crosses);
         let identity = pki::identity(chain, key)?;
         Ok(Self {
             identity,

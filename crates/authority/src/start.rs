@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{CaCertificate, KeyType, Serial};
+use pki::{CLOCK_SKEW, CaCertificate, KeyType, Serial, SignError, Signer, Timestamp};
 use signer::Line;
 use signer::protocol::CaWish;
-use store::{Actor, CaGeneration, CaGenerationId, NewCaGeneration, Store};
+use store::{Actor, CaGeneration, CaGenerationId, NewCaGeneration, RolloverState, Store};
 use tokio::sync::Mutex;
 
+use crate::describe;
 use crate::error::AuthorityError;
 use crate::issuance::{DAY, Issuance};
 use crate::issuer::{Issuer, Issuers, Signs};
@@ -31,11 +32,14 @@ pub(crate) async fn issuance(
     if generations.is_empty() {
         generations.push(first_ca(&store, &line, NewIssuer::of(&settings)).await?);
     }
-    let issuers = generations.into_iter().map(|row| issuer(&line, row).map(Arc::new));
-    let all = issuers.collect::<Result<_, _>>()?;
+    let state = store.rollover().await?;
+    let issuers = generations.into_iter().map(|row| issuer(&line, row));
+    let all = issuers.map(|issuer| issuer.map(|issuer| Arc::new(retired(issuer, &state))));
+    let all = all.collect::<Result<_, _>>()?;
     let devices = role(&store, Signs::Devices).await?;
     let gateway = role(&store, Signs::Gateway).await?;
-    let issuers = ArcSwap::from_pointee(Issuers::new(all, devices, gateway)?);
+    let issuers = Issuers::new(all, devices, gateway)?.with_former(state.former);
+    let issuers = ArcSwap::from_pointee(issuers);
     let settings = ArcSwap::from_pointee(settings);
     let (issuing, signing) = (Mutex::new(()), Mutex::new(()));
     Ok(Issuance { store, clock, line, issuers, settings, issuing, signing })
@@ -51,7 +55,7 @@ pub struct NewIssuer {
 }
 
 impl NewIssuer {
-    fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         Self { key: settings.ca_key, days: settings.ca_days }
     }
 }
@@ -63,8 +67,15 @@ async fn first_ca(
     new: NewIssuer,
 ) -> Result<CaGeneration, AuthorityError> {
     match line.cas().await?.first() {
-        Some(made) => record(store, &Actor::Gateway, made).await,
+        Some(made) => Ok(store.ca_generation_add(&Actor::Gateway, to_record(made)).await?.value),
         None => make_ca(store, line, &Actor::Gateway, new).await,
+    }
+}
+
+fn retired(issuer: Issuer, state: &RolloverState) -> Issuer {
+    match state.retired.contains(&issuer.generation().id) {
+        true => issuer.retire(),
+        false => issuer,
     }
 }
 
@@ -75,18 +86,49 @@ pub(crate) async fn make_ca(
     actor: &Actor,
     new: NewIssuer,
 ) -> Result<CaGeneration, AuthorityError> {
+    let (_, new) = new_ca(line, new).await?;
+    Ok(store.ca_generation_add(actor, new).await?.value)
+}
+
+/// Has a CA made that the records don't know of yet. Its key stays with the signer.
+pub(crate) async fn new_ca(
+    line: &Arc<Line>,
+    new: NewIssuer,
+) -> Result<(Arc<dyn Signer>, NewCaGeneration), AuthorityError> {
     let lifetime = Duration::from_secs(u64::from(new.days) * DAY);
     let serial = Serial::from_random(random::bytes()?);
     let made = line.make_ca(CaWish { key_type: new.key, serial, lifetime }).await?;
-    record(store, actor, &made).await
+    with_signer(line, &made)
 }
 
-async fn record(
+/// One that was made lately and not recorded, as the process ended in between.
+pub(crate) async fn left_over(
     store: &Store,
-    actor: &Actor,
+    line: &Arc<Line>,
+    new: NewIssuer,
+    now: Timestamp,
+) -> Result<Option<(Arc<dyn Signer>, NewCaGeneration)>, AuthorityError> {
+    let known: Vec<_> = store.ca_generation_list().await?.iter().map(|g| g.issuer).collect();
+    let lately = now.before(CLOCK_SKEW + Duration::from_secs(DAY));
+    let fits = |ca: &CaCertificate| {
+        !known.contains(&ca.issuer_id())
+            && ca.validity().not_before >= lately
+            && describe::key_type(ca.der()) == new.key.name()
+    };
+    let found = line.cas().await?.into_iter().find(fits);
+    found.map(|ca| with_signer(line, &ca)).transpose()
+}
+
+fn with_signer(
+    line: &Arc<Line>,
     ca: &CaCertificate,
-) -> Result<CaGeneration, AuthorityError> {
-    let new = NewCaGeneration {
+) -> Result<(Arc<dyn Signer>, NewCaGeneration), AuthorityError> {
+    let signer = line.signer(ca).ok_or(AuthorityError::Sign(SignError::NoSuchCa))?;
+    Ok((signer, to_record(ca)))
+}
+
+fn to_record(ca: &CaCertificate) -> NewCaGeneration {
+    NewCaGeneration {
         issuer: ca.issuer_id(),
         serial: ca.serial(),
         subject: format!("CN={}", ca.name()),
@@ -94,8 +136,7 @@ async fn record(
         not_after: ca.validity().not_after,
         der: ca.der().to_vec(),
         key: None,
-    };
-    Ok(store.ca_generation_add(actor, new).await?.value)
+    }
 }
 
 /// The CA of this row. One whose key is elsewhere is trusted and signs nothing here.

@@ -106,6 +106,13 @@ pub enum GatewayError {
         /// Until when.
         until: Timestamp,
     },
+    /// Somebody has a certificate of the former CA still.
+    NotMoved {
+        /// How many certificates there are.
+        count: usize,
+        /// Whose the first is.
+        first: String,
+    },
     /// Profiles would point nowhere.
     NoPublicName {
         /// The settings.
@@ -158,6 +165,10 @@ impl Display for GatewayError {
             Self::Expired { device, at } => {
                 write!(f, "the certificate of {device} expired on {}", at.date())
             }
+            Self::NotMoved { count, first } => write!(
+                f,
+                "certificates of the former CA that hold still: {count}, the first of {first}"
+            ),
             Self::NameHasCertificate { name, until } => {
                 write!(f, "{name} has a certificate that holds until {}", until.date())
             }
@@ -197,6 +208,7 @@ impl Error for GatewayError {
             | Self::Revoked { .. }
             | Self::Expired { .. }
             | Self::NameHasCertificate { .. }
+            | Self::NotMoved { .. }
             | Self::NoPublicName { .. }
             | Self::NotRunning { .. }
             | Self::UnknownCertificate

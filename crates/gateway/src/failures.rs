@@ -69,7 +69,8 @@ fn kind(error: &GatewayError) -> FailureKind {
         | E::Disabled { .. }
         | E::Revoked { .. }
         | E::Expired { .. }
-        | E::NameHasCertificate { .. } => FailureKind::Conflict,
+        | E::NameHasCertificate { .. }
+        | E::NotMoved { .. } => FailureKind::Conflict,
         E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
         E::NoSuchSession | E::UnknownCertificate => FailureKind::NotFound,
@@ -117,6 +118,11 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::NameHasCertificate { name, .. } => vec![
             format!("renew it: handfast cert renew {name}"),
             format!("or revoke it first: handfast cert revoke {name}"),
+        ],
+        E::NotMoved { .. } => vec![
+            "see who: handfast ca rollover status".into(),
+            "give each a new profile: handfast profile USER/DEVICE --renew --out DIR".into(),
+            "or keep them out: handfast ca rollover finish --force".into(),
         ],
         E::NoPublicName { file } => vec![format!("put names into {}", file.display())],
         E::NotRunning { .. } => vec!["start one: handfast up".into()],
@@ -210,6 +216,8 @@ fn kind_of_refusal(refused: &Refused) -> FailureKind {
         | Refused::CertificateRevoked { .. }
         | Refused::KeyCompromised { .. }
         | Refused::KeyOfAnother { .. }
+        | Refused::RolloverUnderWay
+        | Refused::NoRollover
         | Refused::AddressesUsedUp { .. } => FailureKind::Conflict,
         Refused::CaGenerationExists { .. }
         | Refused::CrlNumberUsed { .. }

@@ -6,7 +6,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use admin::response::Reloaded;
+use admin::request::KickTarget;
+use admin::response::{Reloaded, Rollover};
 use authority::{Authority, AuthorityError, Issuer, NewIssuer, Signs};
 use clock::Clock;
 use signer::{Line, Place};
@@ -26,6 +27,7 @@ use crate::first_start::FirstStart;
 use crate::history::{History, Keeping};
 use crate::hooks::{Following, Hooks};
 use crate::maintenance::{Looked, Maintenance};
+use crate::operations::rollover::RolloverView;
 use crate::operations::status::Overview;
 use crate::projections::Projections;
 use crate::tls_auth;
@@ -271,6 +273,37 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         self.at.authority.sign_by(actor, issuer, what).await?;
         self.issuers_changed().await
+    }
+
+    /// Another CA takes the present one's place. Doors trust both before anybody is sent what the new one signed.
+    pub(crate) async fn rollover_start(&self, actor: &Actor) -> Result<Rollover, GatewayError> {
+        self.at.authority.rollover_start(actor).await?;
+        self.issuers_changed().await?;
+        self.at.authority.maintain().await?;
+        Ok(RolloverView { at: &self.at }.status())
+    }
+
+    /// The former CA is trusted no longer; sessions of those who had not moved are closed.
+    pub(crate) async fn rollover_finish(
+        &self,
+        actor: &Actor,
+        force: bool,
+    ) -> Result<Rollover, GatewayError> {
+        let view = RolloverView { at: &self.at };
+        let behind = view.status().behind;
+        if let Some(first) = behind.first()
+            && !force
+        {
+            let (count, first) = (behind.len(), first.name.clone());
+            return Err(GatewayError::NotMoved { count, first });
+        }
+        let devices = view.devices_behind();
+        self.at.authority.rollover_finish(actor).await?;
+        self.issuers_changed().await?;
+        for device in devices {
+            self.at.doors.kick(&KickTarget::Device { device }).await;
+        }
+        Ok(view.status())
     }
 
     async fn issuers_changed(&self) -> Result<(), GatewayError> {

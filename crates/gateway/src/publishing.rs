@@ -154,7 +154,8 @@ impl Follower {
 
     async fn catch_up(&mut self) -> Result<(), AuthorityError> {
         let issuers = self.authority.issuers();
-        let issuers: Vec<_> = issuers.all().iter().filter(|issuer| issuer.can_sign()).collect();
+        let speaks = |issuer: &&Arc<Issuer>| issuer.can_sign() && !self.authority.is_over(issuer);
+        let issuers: Vec<_> = issuers.all().iter().filter(speaks).collect();
         let mut news = false;
         let mut outcome = Ok(());
         for issuer in &issuers {

@@ -12,7 +12,7 @@ use crate::error::GatewayError;
 /// For the issuers as they are at this moment, and the current view.
 pub(crate) fn config(at: &Context) -> Result<Arc<rustls::ServerConfig>, GatewayError> {
     let issuers = at.authority.issuers();
-    let cas: Vec<_> = issuers.all().iter().map(|ca| ca.certificate().der().clone()).collect();
+    let cas: Vec<_> = issuers.trusted().map(|ca| ca.certificate().der().clone()).collect();
     let verifier = GatewayVerifier::new(&cas, Arc::new(at.view.clone()))?;
     let time = Arc::new(ClockTime(Arc::clone(&at.clock)));
     Ok(Arc::new(pki::server_config(at.authority.resolver(), verifier, time)?))

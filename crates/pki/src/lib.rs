@@ -11,6 +11,7 @@
 mod ca;
 mod certificate_id;
 mod crl;
+mod cross;
 mod csr;
 mod fingerprint;
 #[doc(hidden)]
@@ -42,6 +43,7 @@ pub use names::{RESERVED_GATEWAY_NAME, RevocationReason, is_reserved_name};
 pub use ca::{CaCertificate, CaError};
 pub use certificate_id::{CertificateId, IssuerId};
 pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest};
+pub use cross::CrossRequest;
 pub use csr::{Csr, CsrError, csr_text};
 pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, identity, identity_from_pem};
@@ -57,7 +59,7 @@ pub use refusal::{Purpose, Refusal, refusal_of};
 pub use revocation::Revocation;
 pub use serial::{Serial, SerialError};
 pub use sign_error::SignError;
-pub use signer::{SignAnswer, SignRequest, Signer, Signing, issue, sign_crl};
+pub use signer::{SignAnswer, SignRequest, Signer, Signing, cross_sign, issue, sign_crl};
 pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
 };

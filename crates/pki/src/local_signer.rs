@@ -6,6 +6,7 @@ use std::time::Duration;
 use rcgen::Issuer;
 
 use crate::ca::tag_of;
+use crate::cross::{CrossRequest, cross_params};
 use crate::profile::{Validity, ca_params};
 use crate::signer::{SignAnswer, SignRequest, Signer, Signing};
 use crate::{
@@ -70,6 +71,7 @@ impl LocalSigner {
                 self.certificate(&request).map(SignAnswer::Certificate)
             }
             SignRequest::Crl(request) => self.crl(&request).map(SignAnswer::Crl),
+            SignRequest::Cross(request) => self.cross(&request).map(SignAnswer::Certificate),
         }
     }
 
@@ -80,6 +82,21 @@ impl LocalSigner {
         lint::certificate(cert.der(), (&request.profile).into(), &self.ca)
             .map_err(SignError::Rule)?;
         Ok(cert.der().to_vec())
+    }
+
+    fn cross(&self, request: &CrossRequest) -> Result<Vec<u8>, SignError> {
+        let other = CaCertificate::from_der(&request.other).map_err(|_| SignError::NotACa)?;
+        let params = cross_params(request, &other, self.ca.validity())?;
+        let key = rcgen::SubjectPublicKeyInfo::from_der(other.spki())
+            .map_err(|_| SignError::Key(crate::KeyRefused::Malformed))?;
+        let cert = params.signed_by(&key, &self.issuer).map_err(|_| SignError::SigningFailed)?;
+        lint::certificate(cert.der(), lint::Role::Ca, &self.ca).map_err(SignError::Rule)?;
+        // Its subject is written anew as well, and has to be the other CA's to the octet.
+        let written = CaCertificate::from_der(cert.der()).map_err(|_| SignError::SigningFailed)?;
+        match written.subject() == other.subject() && written.spki() == other.spki() {
+            true => Ok(cert.der().to_vec()),
+            false => Err(SignError::SigningFailed),
+        }
     }
 
     fn crl(&self, request: &CrlRequest) -> Result<Vec<u8>, SignError> {

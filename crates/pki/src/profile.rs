@@ -112,6 +112,18 @@ impl Publishing {
         })
     }
 
+    /// The extensions that say so.
+    pub(crate) fn write(&self, params: &mut CertificateParams) -> Result<(), SignError> {
+        self.check()?;
+        if let Some(url) = &self.crl_url {
+            params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.clone()] }];
+        }
+        if let Some(url) = &self.ocsp_url {
+            params.custom_extensions = vec![ocsp_access(url)];
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), SignError> {
         match self.crl_url.iter().chain(&self.ocsp_url).find(|url| !is_http_url(url)) {
             Some(url) => Err(SignError::BadPublicUrl(url.clone())),
@@ -142,7 +154,6 @@ impl CertificateRequest {
         if validity.not_before >= validity.not_after {
             return Err(SignError::EmptyValidity);
         }
-        self.publishing.check()?;
         let (common_name, hosts) = subject(&self.profile)?;
         let mut params = base_params(self.serial, &common_name, self.public_key.key_id(), validity);
         params.is_ca = IsCa::ExplicitNoCa;
@@ -150,13 +161,9 @@ impl CertificateRequest {
         params.subject_alt_names = hosts.iter().map(alternative_name).collect::<Result<_, _>>()?;
         params.key_usages = key_usages(&self.profile, self.public_key.family());
         params.extended_key_usages = vec![purpose(&self.profile)];
-        if let Some(url) = &self.publishing.crl_url {
-            params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.clone()] }];
-        }
+        self.publishing.write(&mut params)?;
         if let Profile::OcspSigner { .. } = self.profile {
             params.custom_extensions = vec![no_check()];
-        } else if let Some(url) = &self.publishing.ocsp_url {
-            params.custom_extensions = vec![ocsp_access(url)];
         }
         Ok(params)
     }

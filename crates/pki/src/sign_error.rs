@@ -23,6 +23,8 @@ pub enum SignError {
     BadPublicUrl(String),
     /// Nothing is left of the validity within the CA's own.
     EmptyValidity,
+    /// What should be vouched for is no CA.
+    NotACa,
     /// A CRL's next update has to be after this one.
     EmptyCrlValidity,
     /// The key cannot be certified.
@@ -88,6 +90,7 @@ impl fmt::Display for SignError {
             Self::EmptyValidity => f.write_str(
                 "nothing of the wished validity lies within the CA's own; roll the CA over",
             ),
+            Self::NotACa => f.write_str("what a CA is to vouch for is no CA's certificate"),
             Self::EmptyCrlValidity => {
                 f.write_str("a revocation list has to be valid for at least a second")
             }

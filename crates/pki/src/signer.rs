@@ -12,6 +12,7 @@ use std::pin::Pin;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
+use crate::cross::CrossRequest;
 use crate::{CaCertificate, CertificateRequest, Crl, CrlRequest, SignError};
 
 /// Holds a CA's key, or knows who does.
@@ -34,6 +35,8 @@ pub enum SignRequest {
     Certificate(Box<CertificateRequest>),
     /// Sign this revocation list.
     Crl(CrlRequest),
+    /// Vouch for another CA of ours.
+    Cross(Box<CrossRequest>),
 }
 
 /// What a signer answers, in DER.
@@ -57,6 +60,17 @@ pub async fn issue(
     }
 }
 
+/// Has a CA vouch for another.
+pub async fn cross_sign(
+    signer: &dyn Signer,
+    request: CrossRequest,
+) -> Result<CertificateDer<'static>, SignError> {
+    match signer.sign(SignRequest::Cross(Box::new(request))).await? {
+        SignAnswer::Certificate(der) => Ok(der.into()),
+        SignAnswer::Crl(_) => Err(SignError::WrongAnswer),
+    }
+}
+
 /// Has a revocation list signed.
 pub async fn sign_crl(signer: &dyn Signer, request: CrlRequest) -> Result<Crl, SignError> {
     match signer.sign(SignRequest::Crl(request)).await? {
@@ -71,8 +85,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        CA_LIFETIME, DEVICE_LIFETIME, KeyType, LocalSigner, NewCa, PrivateKey, Profile, Publishing,
-        Revocation, RevocationReason, Serial, Timestamp, Validity,
+        CA_LIFETIME, DEVICE_LIFETIME, KeyType, LocalSigner, NameRule, NewCa, PrivateKey, Profile,
+        Publishing, Revocation, RevocationReason, Serial, ServerNameVerifier, Timestamp, Validity,
     };
 
     #[test]
@@ -125,6 +139,48 @@ mod tests {
     }
 
     #[test]
+    fn who_trusts_one_generation_trusts_a_leaf_of_the_next_by_its_cross_certificate() {
+        let (former, next) = (signer(), signer());
+        let request = CrossRequest {
+            serial: Serial::from_random([4; 16]),
+            other: next.ca().der().to_vec(),
+            validity: Validity::starting(now(), CA_LIFETIME + CA_LIFETIME),
+            publishing: Publishing::at("http://vpn.example", &former.ca().tag()).unwrap(),
+        };
+        let answer = former.sign_now(SignRequest::Cross(Box::new(request)));
+        let Ok(SignAnswer::Certificate(cross)) = answer else { panic!("{answer:?}") };
+        let read = CaCertificate::from_der(&cross).unwrap();
+        assert_eq!((read.subject(), read.key_id()), (next.ca().subject(), next.ca().key_id()));
+        assert_eq!(read.validity().not_after, former.ca().validity().not_after);
+        let answer = next.sign_now(SignRequest::Certificate(Box::new(request_for_a_server())));
+        let Ok(SignAnswer::Certificate(leaf)) = answer else { panic!("{answer:?}") };
+        let verifier = |ca: &LocalSigner| {
+            ServerNameVerifier::new(std::slice::from_ref(ca.ca().der()), NameRule::Any).unwrap()
+        };
+        let (leaf, cross) = (leaf.into(), [cross.into()]);
+        let at = crate::moment::to_unix_time(now());
+        assert_eq!(verifier(&former).check(&leaf, &cross, at), Ok(()));
+        assert_eq!(verifier(&next).check(&leaf, &cross, at), Ok(()));
+        assert_eq!(verifier(&next).check(&leaf, &[], at), Ok(()));
+        assert_eq!(verifier(&former).check(&leaf, &[], at), Err(crate::Refusal::UnknownCa));
+    }
+
+    #[test]
+    fn what_is_no_ca_is_not_vouched_for() {
+        let signer = signer();
+        let answer = signer.sign_now(SignRequest::Certificate(Box::new(request())));
+        let Ok(SignAnswer::Certificate(leaf)) = answer else { panic!("{answer:?}") };
+        let request = CrossRequest {
+            serial: Serial::from_random([5; 16]),
+            other: leaf,
+            validity: Validity::starting(now(), CA_LIFETIME),
+            publishing: Publishing::default(),
+        };
+        let answer = signer.sign_now(SignRequest::Cross(Box::new(request)));
+        assert_eq!(answer, Err(SignError::NotACa));
+    }
+
+    #[test]
     fn a_ca_is_taken_up_again_with_its_own_key_alone() {
         let (one, two) = (signer(), signer());
         let key = |signer: &LocalSigner| PrivateKey::from_pkcs8(signer.key().pkcs8()).unwrap();
@@ -144,6 +200,13 @@ mod tests {
             public_key: KEY.with(|key| key.public_key().clone()),
             validity: Validity::starting(now(), DEVICE_LIFETIME),
             publishing: Publishing::default(),
+        }
+    }
+
+    fn request_for_a_server() -> CertificateRequest {
+        CertificateRequest {
+            profile: Profile::Server { names: vec!["vpn.example".into()] },
+            ..request()
         }
     }
 

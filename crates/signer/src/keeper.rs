@@ -2,14 +2,15 @@
 //!
 //! No I/O and no clock; keys and signatures draw on the randomness of the library that makes them. Whoever
 //! owns a keeper writes down what it made. Invariant: a CA certificate is made for a key that was made here,
-//! never for one that was handed in.
+//! never for one that was handed in; and a CA vouches for such others alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clock::Now;
 use pki::{
-    Crl, KeyId, LocalSigner, NewCa, SignAnswer, SignError, SignRequest, Signer as _, Timestamp,
+    CaCertificate, Crl, KeyId, LocalSigner, NewCa, SignAnswer, SignError, SignRequest, Signer as _,
+    Timestamp,
 };
 
 use crate::listed::Listed;
@@ -24,6 +25,7 @@ pub struct Keeper {
     certificates: Rate,
     lists: Rate,
     new_cas: Rate,
+    crosses: Rate,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,7 @@ impl Keeper {
             certificates: rate(CERTIFICATES_AT_ONCE, CERTIFICATE_EACH),
             lists: rate(LISTS_AT_ONCE, LIST_EACH),
             new_cas: rate(CAS_AT_ONCE, CA_EACH),
+            crosses: rate(CROSSES_AT_ONCE, CA_EACH),
         }
     }
 
@@ -53,7 +56,7 @@ impl Keeper {
     }
 
     /// The certificates of the CAs.
-    pub fn certificates(&self) -> impl Iterator<Item = &pki::CaCertificate> {
+    pub fn certificates(&self) -> impl Iterator<Item = &CaCertificate> {
         self.cas.values().map(|ca| ca.signer.ca())
     }
 
@@ -90,11 +93,26 @@ impl Keeper {
                 rules::crl(request, at)?;
                 &mut self.lists
             }
+            SignRequest::Cross(request) => {
+                rules::cross(request, at)?;
+                self.is_here(&request.other)?;
+                &mut self.crosses
+            }
         };
         if !self.cas.contains_key(ca) {
             return Err(SignError::NoSuchCa);
         }
         if allowed.allows(now.boot) { Ok(()) } else { Err(SignError::TooOften) }
+    }
+
+    /// Whether this is the certificate of a CA whose key is here: no other is vouched for.
+    fn is_here(&self, certificate: &[u8]) -> Result<(), SignError> {
+        let other = CaCertificate::from_der(certificate).map_err(|_| SignError::NotACa)?;
+        let known = self.cas.get(&KeyId::of_spki(other.spki()));
+        match known.is_some_and(|known| *known.signer.ca() == other) {
+            true => Ok(()),
+            false => Err(SignError::NoSuchCa),
+        }
     }
 
     /// Makes a CA. It is kept once [`Keeper::add`] has it, which is for after it was written down.
@@ -120,6 +138,8 @@ const CERTIFICATE_EACH: Duration = Duration::from_secs(1);
 const LISTS_AT_ONCE: u32 = 10_000;
 const LIST_EACH: Duration = Duration::from_millis(50);
 const CAS_AT_ONCE: u32 = 4;
+/// Two for each rollover.
+const CROSSES_AT_ONCE: u32 = 8;
 const CA_EACH: Duration = DAY;
 const MOST_CAS: usize = 64;
 /// As much as the settings allow.

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use pki::{
-    CLOCK_SKEW, CertificateRequest, CrlRequest, OCSP_SIGNER_LIFETIME, Profile, SignError, Timestamp,
+    CLOCK_SKEW, CertificateRequest, CrlRequest, CrossRequest, OCSP_SIGNER_LIFETIME, Profile,
+    SignError, Timestamp,
 };
 
 /// Whether a certificate may be signed at this moment, whoever asks.
@@ -22,6 +23,18 @@ pub(crate) fn certificate(request: &CertificateRequest, now: Timestamp) -> Resul
         return Err(SignError::TooLong { days: days.into() });
     }
     size(request)
+}
+
+/// Whether a CA may vouch for another at this moment, as far as time and size go: until which of both ends first.
+pub(crate) fn cross(request: &CrossRequest, now: Timestamp) -> Result<(), SignError> {
+    let urls = request.publishing.crl_url.iter().chain(&request.publishing.ocsp_url);
+    if urls.into_iter().any(|url| url.len() > LONGEST_URL) {
+        return Err(SignError::TooMuch);
+    }
+    match request.validity.not_before > now.after(TOLERANCE) {
+        true => Err(SignError::NotNow),
+        false => Ok(()),
+    }
 }
 
 /// Whether a list may be signed at this moment, as far as its times go.

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 
 use clock::Clock;
-use pki::{KeyId, Profile, SignAnswer, SignError, SignRequest, Signer as _};
+use pki::{CaCertificate, KeyId, Profile, SignAnswer, SignError, SignRequest, Signer as _};
 
 use crate::place::Place;
 use crate::protocol::{Answer, Ask, CaWish, Lack, Reply};
@@ -102,6 +102,11 @@ impl Serving<'_> {
 fn describe(request: &SignRequest) -> String {
     let request = match request {
         SignRequest::Certificate(request) => request,
+        SignRequest::Cross(request) => {
+            let whom = CaCertificate::from_der(&request.other);
+            let whom = whom.map_or("nobody".to_owned(), |ca| ca.name().to_owned());
+            return format!("certificate {} that vouches for {whom:?}", request.serial);
+        }
         SignRequest::Crl(list) => {
             return format!("CRL {} with {} revocations", list.number, list.revoked.len());
         }

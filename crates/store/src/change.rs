@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::actor::Actor;
 use crate::event::{Event, EventKind};
-use crate::ids::{DeviceId, EventId};
-use crate::records::{NewCaGeneration, NewCertificate, NewCrl};
+use crate::ids::{CaGenerationId, DeviceId, EventId};
+use crate::records::{NewCaGeneration, NewCertificate, NewCrl, NewRollover};
 use crate::secret::Secret;
 use crate::sessions::SessionNote;
 
@@ -23,6 +23,8 @@ pub(crate) enum Change {
     SettingSet { name: String, value: String },
     SecretPut { name: String, secret: Secret },
     CaGenerationAdd(NewCaGeneration),
+    RolloverStart(Box<NewRollover>),
+    RolloverFinish { former: CaGenerationId },
     UserAdd { name: UserName, first_device: Option<DeviceName> },
     UserSetEnabled { name: UserName, enabled: bool },
     UserRemove { name: UserName },

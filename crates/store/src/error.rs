@@ -75,6 +75,10 @@ pub enum Refused {
         /// The subject.
         subject: String,
     },
+    /// A rollover of the CA is under way.
+    RolloverUnderWay,
+    /// No rollover of the CA is under way.
+    NoRollover,
     /// There is no such CA generation.
     CaGenerationUnknown(CaGenerationId),
     /// A CRL's number is not above the former one's.
@@ -250,6 +254,8 @@ impl Refused {
             Self::CaGenerationExists { subject } => {
                 format!("the CA has a generation with the subject `{subject}`")
             }
+            Self::RolloverUnderWay => "a rollover of the CA is under way".to_owned(),
+            Self::NoRollover => "no rollover of the CA is under way".to_owned(),
             Self::CaGenerationUnknown(id) => format!("the CA has no generation {id}"),
             Self::CrlNumberUsed { number, latest } => {
                 format!("CRL number {number} is not above the latest one, {latest}")
@@ -281,6 +287,8 @@ impl Refused {
             }
             Self::KeyOfAnother { .. } => "make a key for each device, and a request with it",
             Self::CaGenerationExists { .. } => "give the new one another",
+            Self::RolloverUnderWay => "finish it first: `handfast ca rollover finish`",
+            Self::NoRollover => "begin one: `handfast ca rollover start`",
             Self::CaGenerationUnknown(_) => "`handfast ca show` shows which there are",
             Self::CrlNumberUsed { latest, .. } => {
                 return format!("sign with {}", latest.saturating_add(1));

@@ -68,6 +68,10 @@ kinds! {
     SECRET_PUT = "secret_put";
     /// A CA generation was added.
     CA_GENERATION_ADDED = "ca_generation_added";
+    /// A generation of the CA took the place of another.
+    CA_ROLLOVER_STARTED = "ca_rollover_started";
+    /// A former generation of the CA is trusted no longer.
+    CA_ROLLOVER_FINISHED = "ca_rollover_finished";
     /// A user was added.
     USER_ADDED = "user_added";
     /// A user was enabled.

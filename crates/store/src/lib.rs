@@ -30,6 +30,7 @@ mod reader;
 mod records;
 mod request;
 mod reserve;
+mod rollover;
 mod rules;
 mod secret;
 mod sessions;
@@ -60,8 +61,10 @@ pub use options::Options;
 pub use reader::Reader;
 pub use records::{
     CaGeneration, CaKey, Certificate, Connected, Crl, Device, DeviceDetail, Hold, Holder, Lease,
-    Listed, NewCaGeneration, NewCertificate, NewCrl, NewKey, Revocation, User, UserDetail,
+    Listed, NewCaGeneration, NewCertificate, NewCrl, NewKey, NewRollover, Revocation, User,
+    UserDetail,
 };
+pub use rollover::RolloverState;
 pub use secret::Secret;
 pub use sessions::{SessionNote, SessionQuery, SessionRecord};
 pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};

@@ -13,12 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::Difference;
 use crate::backend::Reading;
-use crate::error::{OpenError, StoreError};
+use crate::error::{Fault, OpenError, StoreError};
 use crate::event::{ChainReport, Event};
 use crate::ids::{CaGenerationId, DeviceId, EventId};
 use crate::records::{
     CaGeneration, Certificate, Crl, Device, DeviceDetail, Holder, Listed, User, UserDetail,
 };
+use crate::rollover::{FORMER, NONE, RolloverState, retired_setting};
 use crate::secret::Secret;
 use crate::sessions::{SessionQuery, SessionRecord};
 use crate::sqlite;
@@ -106,6 +107,24 @@ impl Reader {
     /// [`Refused`](crate::Refused) says whose it is. Recording the certificate asks the same.
     pub async fn key_check(&self, key: KeyId, holder: Option<Holder>) -> Result<(), StoreError> {
         self.read(move |records| records.key_check(&key, holder.as_ref())).await
+    }
+
+    /// How far a rollover has come.
+    pub async fn rollover(&self) -> Result<RolloverState, StoreError> {
+        let former = self.setting_get(FORMER).await?.filter(|former| former != NONE);
+        let mut state = RolloverState::default();
+        for id in self.ca_generation_list().await?.into_iter().map(|generation| generation.id) {
+            if former.as_deref() == Some(id.to_string().as_str()) {
+                state.former = Some(id);
+            }
+            if self.setting_get(&retired_setting(id)).await?.is_some() {
+                state.retired.push(id);
+            }
+        }
+        match former.is_some() == state.former.is_some() {
+            true => Ok(state),
+            false => Err(Fault::Unreadable { what: "state of a rollover" }.into()),
+        }
     }
 
     /// What the CRL of a CA generation has to list.

@@ -287,6 +287,21 @@ pub struct CaKey {
     pub pkcs8: Secret,
 }
 
+/// Another generation of the CA that takes the place of a former one, all of which is recorded together.
+#[derive(Clone, Debug)]
+pub struct NewRollover {
+    /// The generation whose place it takes.
+    pub former: CaGenerationId,
+    /// The new one.
+    pub generation: NewCaGeneration,
+    /// The certificate in which the former one vouches for it.
+    pub by_former: NewCertificate,
+    /// That in which it vouches for the former one; its issuer is the new generation, whatever it says.
+    pub by_new: NewCertificate,
+    /// The settings that hold the number of the generation that signs, each of which becomes the new one's.
+    pub roles: Vec<&'static str>,
+}
+
 /// A CRL as it was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Crl {

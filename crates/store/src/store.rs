@@ -16,14 +16,14 @@ use crate::backend::Writing;
 use crate::change::{Change, Committed, Made, Proposal};
 use crate::error::{Fault, OpenError, StoreError};
 use crate::event::EventKind;
-use crate::ids::DeviceId;
+use crate::ids::{CaGenerationId, DeviceId};
 use crate::lock::FolderLock;
 use crate::options::Options;
 use crate::outcome;
 use crate::reader::{Reader, spawn};
 use crate::records::{
     CaGeneration, Certificate, Connected, Device, NewCaGeneration, NewCertificate, NewCrl,
-    Revocation, UserDetail,
+    NewRollover, Revocation, UserDetail,
 };
 use crate::request::Request;
 use crate::reserve::Reserve;
@@ -178,6 +178,26 @@ impl Store {
     ) -> Result<Committed<CaGeneration>, StoreError> {
         let events = self.change(actor, Change::CaGenerationAdd(new.clone())).await?;
         outcome::ca_generation(new, events)
+    }
+
+    /// Adds a generation of the CA, with its key, that takes a former one's place: it signs from here on, and
+    /// each vouches for the other.
+    pub async fn rollover_start(
+        &self,
+        actor: &Actor,
+        new: NewRollover,
+    ) -> Result<Committed<CaGeneration>, StoreError> {
+        let change = Change::RolloverStart(Box::new(new.clone()));
+        outcome::ca_generation(new.generation, self.change(actor, change).await?)
+    }
+
+    /// The former generation is trusted no longer.
+    pub async fn rollover_finish(
+        &self,
+        actor: &Actor,
+        former: CaGenerationId,
+    ) -> Result<Committed<()>, StoreError> {
+        self.change(actor, Change::RolloverFinish { former }).await.map(outcome::nothing_more)
     }
 
     /// Adds a user, and its first device in the same transaction.

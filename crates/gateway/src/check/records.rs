@@ -74,9 +74,12 @@ impl RecordsCheck<'_> {
 
     fn ca_life(&self, issuers: &Issuers, issuer: &Issuer) -> Finding {
         let subject = &which("CA", issuers, issuer);
+        if issuer.is_retired() {
+            return good(subject, "it is trusted no longer");
+        }
         let not_after = issuer.generation().not_after;
         let (date, left) = (not_after.date(), self.days_until(not_after));
-        let mend = "make a new CA while the old one still holds, and hand out new profiles";
+        let mend = "have another CA take its place while it holds: handfast ca rollover start";
         match left {
             ..=0 => bad(subject, format!("its certificate expired on {date}"), mend),
             1..=365 => warning(subject, format!("it expires on {date}, in {left} days"), mend),
@@ -88,6 +91,9 @@ impl RecordsCheck<'_> {
         let subject = &which("CRL", issuers, issuer);
         if !issuer.can_sign() {
             return good(subject, "it is signed elsewhere, where the CA's key is");
+        }
+        if self.at.authority.is_over(issuer) {
+            return good(subject, "the last certificate that it tells of is over");
         }
         let mend =
             "start the gateway, or run any command that changes something: it is signed then";

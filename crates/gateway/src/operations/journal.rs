@@ -41,6 +41,8 @@ impl Deed {
             Request::CertIssue { name, .. } => ("certificate issued", name.to_string()),
             Request::CertRenew { name, .. } => ("certificate renewed", name.to_string()),
             Request::CertRevoke { name, .. } => ("certificate revoked", name.to_string()),
+            Request::RolloverStart => ("rollover of the CA begun", String::new()),
+            Request::RolloverFinish { .. } => ("rollover of the CA finished", String::new()),
             Request::ProfileMaterial { device, renew: true } => {
                 ("profile renewed", device.to_string())
             }

@@ -17,6 +17,7 @@ use devices::Devices;
 use events::Log;
 use journal::Deed;
 use material::Material;
+use rollover::RolloverView;
 use sessions::Sessions;
 use settings::SettingsFile;
 use status::Overview;
@@ -36,6 +37,7 @@ mod events;
 mod journal;
 mod material;
 mod names;
+pub(crate) mod rollover;
 mod sessions;
 mod settings;
 pub(crate) mod status;
@@ -115,6 +117,9 @@ async fn carry_out(
             Certs { at }.revoke(by, &name, reason).await.map(R::Changed)
         }
         Q::CrlShow => Ca { at }.crl().await.map(R::Crl),
+        Q::RolloverStart => gateway.rollover_start(by).await.map(R::Rollover),
+        Q::RolloverStatus => Ok(R::Rollover(RolloverView { at }.status())),
+        Q::RolloverFinish { force } => gateway.rollover_finish(by, force).await.map(R::Rollover),
         Q::CaShow => Ca { at }.show().await.map(R::Ca),
         Q::Status => Overview { at }.status().await.map(Box::new).map(R::Status),
         Q::Sessions => Sessions { at }.list().await.map(R::Sessions),

@@ -298,6 +298,15 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
             Action::OcspAsk(OcspOrder { what, ca, url })
         }
         Command::Ca(typed::Ca::Show) => Action::Ask(Request::CaShow),
+        Command::Ca(typed::Ca::Rollover(typed::Rollover::Start)) => {
+            Action::Ask(Request::RolloverStart)
+        }
+        Command::Ca(typed::Ca::Rollover(typed::Rollover::Status)) => {
+            Action::Ask(Request::RolloverStatus)
+        }
+        Command::Ca(typed::Ca::Rollover(typed::Rollover::Finish { force })) => {
+            Action::Ask(Request::RolloverFinish { force })
+        }
         Command::Ca(typed::Ca::Export { out }) => Action::CaExport { out },
         Command::Status(status) if status.prometheus => Action::Prometheus,
         Command::Status(_) => Action::Ask(Request::Status),

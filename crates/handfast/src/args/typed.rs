@@ -505,11 +505,28 @@ pub(crate) struct OcspAsk {
 pub(crate) enum Ca {
     /// Show the CA's certificate and figures
     Show,
+    /// Have another CA take this one's place, without locking anybody out
+    #[command(subcommand)]
+    Rollover(Rollover),
     /// Give the CA's certificate as PEM
     Export {
         /// Write it to a file instead of the terminal
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rollover {
+    /// Make another CA, which signs from here on; both are trusted
+    Start,
+    /// Show who has moved to the new CA, and who has not
+    Status,
+    /// Trust the former CA no longer
+    Finish {
+        /// Also where somebody has not moved, who is kept out then
+        #[arg(long)]
+        force: bool,
     },
 }
 

@@ -128,6 +128,7 @@ fn as_json(response: &Response) -> Output {
         Response::Named(answer) => Output::json(answer),
         Response::Changed(answer) => Output::json(answer),
         Response::Crl(answer) => Output::json(answer),
+        Response::Rollover(answer) => Output::json(answer),
         Response::Ca(answer) => Output::json(answer),
         Response::Status(answer) => Output::json(answer),
         Response::Sessions(answer) => Output::json(answer),

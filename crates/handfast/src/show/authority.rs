@@ -1,6 +1,6 @@
 //! The CA and its CRL in words.
 
-use admin::response::{CaDetail, CrlDetail};
+use admin::response::{CaDetail, CaSummary, CrlDetail, Rollover};
 use clock::Timestamp;
 
 use super::table::{Table, fields};
@@ -28,6 +28,36 @@ pub(crate) fn crl(crl: &CrlDetail, now: Timestamp) -> String {
     }
     text.push('\n');
     text.push_str(&table.text());
+    text
+}
+
+/// Who signs, who is trusted still, and who has not moved.
+pub(crate) fn rollover(rollover: &Rollover, now: Timestamp) -> String {
+    let ca = |ca: &CaSummary| {
+        format!("{} ({}), valid until {}", ca.subject, ca.tag, time::day(ca.expires_at, now))
+    };
+    let mut lines = vec![("signs", ca(&rollover.present))];
+    match &rollover.former {
+        Some(former) => lines.push(("trusted too", ca(former))),
+        None => lines.push(("rollover", "none is under way".to_owned())),
+    }
+    lines.extend(rollover.retired.iter().map(|retired| ("trusted no longer", ca(retired))));
+    if rollover.former.is_some() {
+        lines.push(("moved", rollover.moved.to_string()));
+        lines.push(("not moved", rollover.behind.len().to_string()));
+    }
+    let mut text = fields(&lines);
+    if !rollover.behind.is_empty() {
+        let mut table = Table::new(&["NOT MOVED", "CERTIFICATE", "VALID UNTIL"]);
+        for behind in &rollover.behind {
+            let until = behind.expires_at.date();
+            table.row([behind.name.clone(), behind.serial.clone(), until]);
+        }
+        text.push_str(&format!("\n{}", table.text()));
+        text.push_str("next: handfast profile USER/DEVICE --renew --out DIR, for each\n");
+    } else if rollover.former.is_some() {
+        text.push_str("next: handfast ca rollover finish\n");
+    }
     text
 }
 

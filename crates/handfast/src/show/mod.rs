@@ -37,6 +37,7 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         (_, Response::Named(named)) => cert::detail(named, now),
         (_, Response::Changed(changed)) => change::text(request, changed),
         (_, Response::Crl(crl)) => authority::crl(crl, now),
+        (_, Response::Rollover(rollover)) => authority::rollover(rollover, now),
         (_, Response::Ca(ca)) => authority::ca(ca, now),
         (_, Response::Status(status)) => status::text(status, now, width),
         (_, Response::Sessions(sessions)) => session::listing(sessions, now, width),

@@ -174,7 +174,7 @@ impl Rules<'_> {
         there(self.lookup.certificate(id)?, || Refused::CertificateUnknown(id.serial))
     }
 
-    fn issuer(&self, generation: CaGenerationId) -> Result<IssuerId, StoreError> {
+    pub(super) fn issuer(&self, generation: CaGenerationId) -> Result<IssuerId, StoreError> {
         there(self.lookup.issuer(generation)?, || Refused::CaGenerationUnknown(generation))
     }
 

@@ -21,6 +21,7 @@ mod certificates;
 mod devices;
 mod keys;
 mod leases;
+mod rollover;
 mod users;
 
 pub(crate) use keys::check_key;
@@ -55,6 +56,8 @@ impl<'a> Rules<'a> {
             Change::SettingSet { name, value } => self.setting_set(name, value),
             Change::SecretPut { name, secret } => self.secret_put(name, secret),
             Change::CaGenerationAdd(new) => self.ca_generation_add(new),
+            Change::RolloverStart(new) => self.rollover_start(new),
+            Change::RolloverFinish { former } => self.rollover_finish(*former),
             Change::UserAdd { name, first_device } => self.user_add(name, first_device.as_ref()),
             Change::UserSetEnabled { name, enabled } => self.user_set_enabled(name, *enabled),
             Change::UserRemove { name } => self.user_remove(name),
