@@ -7,8 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use interop::{Stock, Subscriber, World};
+use interop::{Own, Stock, Subscriber, World};
 
 #[test]
 fn four_kinds_of_stock_clients_connect_at_every_step_of_a_rollover() {
@@ -17,7 +18,7 @@ fn four_kinds_of_stock_clients_connect_at_every_step_of_a_rollover() {
     let Some(mut world) = World::start(name, &fast) else { return };
     let alice = world.subscriber("alice", "split");
     let old = Kind::of(&alice);
-    connects(&world, &alice, &old, "before");
+    connects(&alice, &old, "before");
 
     world.handfast(&["ca", "rollover", "start"]);
     let status = world.json(&["ca", "rollover", "status"]);
@@ -34,8 +35,15 @@ fn four_kinds_of_stock_clients_connect_at_every_step_of_a_rollover() {
     for restart in [false, true] {
         again(&mut world, restart);
         for (what, who, kind) in &kinds {
-            connects(&world, who, kind, what);
+            connects(who, kind, what);
         }
+    }
+    for profile in [&old.profile, &new.profile] {
+        let who = if profile.starts_with(&alice.folder) { &alice } else { &bob };
+        let mut own = Own::start(&who.host, profile);
+        own.connected();
+        own.0.signal("TERM");
+        assert!(own.0.ends(Duration::from_secs(10)).is_some(), "{}", own.0.log());
     }
     openssl_agrees(&world, &old, &new);
 
@@ -45,15 +53,15 @@ fn four_kinds_of_stock_clients_connect_at_every_step_of_a_rollover() {
     let renew = ["profile", "alice", "--renew", "--out", &out, "--os", "linux", "--form", "split"];
     world.handfast(&renew);
     let alice = Subscriber { folder: PathBuf::from(out), ..alice };
-    connects(&world, &alice, &Kind::of(&alice), "moved");
+    connects(&alice, &Kind::of(&alice), "moved");
     world.handfast(&["ca", "rollover", "finish"]);
     let moved = Kind::of(&alice);
     for restart in [false, true] {
         again(&mut world, restart);
-        connects(&world, &alice, &moved, "new profile, after the end");
+        connects(&alice, &moved, "new profile, after the end");
         // Who has the former CA alone still takes the gateway for what it is.
         let former = moved.with_profile(&old, "old-moved.conf");
-        connects(&world, &alice, &former, "old profile, after the end");
+        connects(&alice, &former, "old profile, after the end");
     }
 }
 
@@ -77,12 +85,12 @@ impl Kind {
     }
 }
 
-fn connects(world: &World, who: &Subscriber, kind: &Kind, what: &str) {
+fn connects(who: &Subscriber, kind: &Kind, what: &str) {
     println!("{what}");
     let mut stock = Stock::start(&who.host, &kind.profile, &[]);
     stock.connected();
-    drop(stock);
-    assert!(world.sessions_become(0, std::time::Duration::from_secs(10)), "{what}");
+    stock.0.signal("TERM");
+    assert!(stock.0.ends(Duration::from_secs(10)).is_some(), "{}", stock.0.log());
 }
 
 fn again(world: &mut World, restart: bool) {

@@ -454,6 +454,9 @@ pub struct Status {
     pub ca_expires_at: Timestamp,
     /// When the gateway's own certificates end (the earlier one).
     pub server_expires_at: Timestamp,
+    /// When the first certificate of those that sign OCSP answers ends; nothing where none was made.
+    #[serde(default)]
+    pub ocsp_expires_at: Option<Timestamp>,
     /// How long after their commits the effects of changes were in force, since the start.
     #[serde(default)]
     pub effects: BTreeMap<String, EffectDelay>,

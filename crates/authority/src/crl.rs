@@ -45,12 +45,18 @@ impl Issuance {
             .map(|r| (r.id.serial, Revocation { at: r.at, reason: r.reason }))
             .chain(holds.iter().map(|hold| (hold.id.serial, on_hold(hold))))
             .collect();
+        let now = self.now();
+        // One that would speak of a time before the CA was made takes the place of a good one for nothing.
+        let early = now < issuer.certificate().validity().not_before;
         if let Some(crl) = &latest
             && let Ok(crl) = pki::Crl::from_der(&crl.der)
             && *crl.revoked() == revoked
-            && !crl.is_due(self.now())
+            && (early || !crl.is_due(now))
         {
             return Ok(());
+        }
+        if early {
+            return Err(AuthorityError::Clock { now });
         }
         let number = latest.map_or(1, |crl| crl.number + 1);
         match self.sign_crl(issuer, number, &revoked, through).await {

@@ -40,11 +40,21 @@ pub enum AuthorityError {
         /// The setting that has it.
         setting: &'static str,
     },
+    /// The clock can't be right, and nothing that is signed by it would hold once it is.
+    Clock {
+        /// What it says.
+        now: clock::Timestamp,
+    },
     /// The system gave no randomness.
     Random,
 }
 
 impl AuthorityError {
+    /// Whether it is a clock's fault that is before or beyond the CA's time, and may pass.
+    pub fn is_of_the_clock(&self) -> bool {
+        matches!(self, Self::Clock { .. } | Self::Sign(pki::SignError::EmptyValidity))
+    }
+
     /// Whether it is the disk's fault alone, and may pass.
     pub fn is_of_the_disk(&self) -> bool {
         matches!(self, Self::Waiting | Self::Store(store::StoreError::Storage(_)))
@@ -84,6 +94,11 @@ impl Display for AuthorityError {
                 f,
                 "the store's setting {setting:?} names no CA; restore the data folder from a backup"
             ),
+            Self::Clock { now } => write!(
+                f,
+                "the clock says {}, and nothing that is signed by it would hold: set the clock",
+                now.date()
+            ),
             Self::Random => f.write_str("the system gave no randomness"),
         }
     }
@@ -105,6 +120,7 @@ impl Error for AuthorityError {
             | Self::UnknownIssuer(_)
             | Self::NoIssuer
             | Self::BadRole { .. }
+            | Self::Clock { .. }
             | Self::Random => None,
         }
     }

@@ -30,6 +30,7 @@ impl Issuance {
         }
         let former = issuers.signing(Signs::Gateway);
         let id = former.generation().id;
+        start::plausible(self.now())?;
         let wish = NewIssuer::of(&self.settings.load());
         let (signer, generation) =
             match start::left_over(&self.store, &self.line, wish, self.now()).await? {

@@ -26,6 +26,7 @@ pub(crate) struct ServerCertificates {
 struct ServerCertificate {
     identity: Arc<CertifiedKey>,
     issued_by: CaGenerationId,
+    not_before: Timestamp,
     not_after: Timestamp,
     renew_at: Timestamp,
     names: BTreeSet<String>,
@@ -68,7 +69,9 @@ impl Issuance {
             return Ok(former);
         }
         match self.make_certificate(kind).await {
-            Err(error) if error.may_pass() && self.now() < former.not_after => {
+            Err(error)
+                if error.may_pass() && self.now() < former.not_after || error.is_of_the_clock() =>
+            {
                 tracing::error!(%error, "the gateway's own certificate stays the former one");
                 Ok(former)
             }
@@ -80,14 +83,18 @@ impl Issuance {
         &self,
         kind: pki::KeyType,
     ) -> Result<Option<store::Certificate>, AuthorityError> {
-        let issued_by = self.own_issuer();
+        let (issued_by, now) = (self.own_issuer(), self.now());
         let ours = |c: &store::Certificate| {
             c.holder == Holder::Gateway
                 && c.revocation.is_none()
                 && c.issued_by == issued_by
                 && describe::key_type(&c.der) == kind.name()
         };
-        Ok(self.store.certificate_list().await?.into_iter().rev().find(ours))
+        let all = self.store.certificate_list().await?.into_iter();
+        let ours: Vec<_> = all.rev().filter(ours).collect();
+        // One that was made by a clock that was ahead serves where there is no other.
+        let begun = ours.iter().position(|c| c.not_before <= now).unwrap_or_default();
+        Ok(ours.into_iter().nth(begun))
     }
 
     /// Which CA the gateway's own certificates have to be of.
@@ -95,10 +102,12 @@ impl Issuance {
         self.issuers.load().signing(Signs::Gateway).generation().id
     }
 
-    /// Of the right CA, not yet in the last third of its life, and for the names that profiles point to.
+    /// Of the right CA, begun, not yet in the last third of its life, and for the names that profiles point to. One
+    /// has not begun where it was made by a clock that was ahead.
     fn serves(&self, certificate: &ServerCertificate) -> bool {
         let wanted: BTreeSet<_> = names(&self.settings.load()).into_iter().collect();
         certificate.issued_by == self.own_issuer()
+            && certificate.not_before <= self.now()
             && self.now() < certificate.renew_at
             && wanted.is_subset(&certificate.names)
     }
@@ -148,6 +157,7 @@ impl ServerCertificate {
         Ok(Self {
             identity,
             issued_by: row.issued_by,
+            not_before: row.not_before,
             not_after: row.not_after,
             renew_at: renewal(row.recorded_at, row.not_after),
             names: describe::alternative_names(&row.der),

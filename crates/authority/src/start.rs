@@ -30,6 +30,7 @@ pub(crate) async fn issuance(
 ) -> Result<Issuance, AuthorityError> {
     let mut generations = store.ca_generation_list().await?;
     if generations.is_empty() {
+        plausible(clock.now().into())?;
         generations.push(first_ca(&store, &line, NewIssuer::of(&settings)).await?);
     }
     let state = store.rollover().await?;
@@ -58,6 +59,11 @@ impl NewIssuer {
     pub(crate) fn of(settings: &Settings) -> Self {
         Self { key: settings.ca_key, days: settings.ca_days }
     }
+}
+
+/// Whether a CA may be made at this moment, as far as the clock can be trusted.
+pub(crate) fn plausible(now: Timestamp) -> Result<(), AuthorityError> {
+    if now < EARLIEST { Err(AuthorityError::Clock { now }) } else { Ok(()) }
 }
 
 /// The first CA. A start that was killed may have made it and not recorded it.
@@ -138,6 +144,9 @@ fn to_record(ca: &CaCertificate) -> NewCaGeneration {
         key: None,
     }
 }
+
+/// No machine on which this runs is set right before 2024.
+const EARLIEST: Timestamp = Timestamp::from_unix_secs(1_704_067_200);
 
 /// The CA of this row. One whose key is elsewhere is trusted and signs nothing here.
 pub(crate) fn issuer(line: &Arc<Line>, generation: CaGeneration) -> Result<Issuer, AuthorityError> {

@@ -34,7 +34,7 @@ impl CrlProjection {
         let mut follower = Follower { authority, view, projection, looked: Revision::NONE };
         match follower.catch_up().await {
             // Who is let in does not hang on it.
-            Err(error) if error.may_pass() => {
+            Err(error) if error.may_pass() || error.is_of_the_clock() => {
                 tracing::error!(%error, "the CRL could not be signed; it is tried again");
             }
             done => done?,

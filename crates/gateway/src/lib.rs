@@ -44,6 +44,7 @@ mod replacements;
 mod tls;
 mod tls_auth;
 mod told;
+mod warnings;
 mod words;
 
 #[cfg(test)]

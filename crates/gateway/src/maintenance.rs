@@ -18,6 +18,7 @@ use crate::current_view::CurrentView;
 use crate::doors::Doors;
 use crate::free_addresses;
 use crate::history::History;
+use crate::warnings;
 
 /// The task. Dropping it ends it.
 #[derive(Debug)]
@@ -53,10 +54,11 @@ impl Looked {
     pub(crate) async fn look(&self) -> Result<(), AuthorityError> {
         self.authority.maintain().await?;
         self.crl.look().await;
-        let config = &self.view.policy().config;
+        let config = Arc::clone(&self.view.policy().config);
         self.history.forget(config.sessions.keep_days).await;
         let now = self.clock.now().into();
         free_addresses::look(&self.store, &self.doors, &config.device, now).await;
+        warnings::look(&self.store, &self.authority, &config, now).await?;
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use admin::response::Session;
 use authority::{Authority, AuthorityError, Issuer};
 use engine::Revision;
 use pki::ocsp::{OcspRecords, OcspSigner, OcspStatus};
-use pki::{CertificateId, Crl, Revocation, Timestamp};
+use pki::{CLOCK_SKEW, CertificateId, Crl, Revocation, Timestamp};
 use publish::{IssuerPublication, Listener, Publication, Service};
 use store::CaGenerationId;
 use tokio::sync::watch;
@@ -111,6 +111,8 @@ struct Shown {
     crl: Option<Crl>,
     /// Missing where none could be made, as on a full disk: its certificate has to be recorded.
     signer: Option<Arc<OcspSigner>>,
+    /// When it was made. Before that it does not serve: the clock was ahead.
+    made_at: Timestamp,
     /// When another signer is due, though this one still serves.
     renew_at: Timestamp,
 }
@@ -201,11 +203,13 @@ impl Follower {
     async fn new_signer(&mut self, issuer: &Issuer) -> Result<bool, AuthorityError> {
         let now = Timestamp::from(self.clock.now());
         let shown = self.shown.entry(issuer.generation().id).or_default();
-        if shown.signer.is_some() && now < shown.renew_at {
+        let begun = shown.made_at <= now.after(CLOCK_SKEW);
+        if shown.signer.is_some() && begun && now < shown.renew_at {
             return Ok(false);
         }
         match (self.authority.ocsp_signer(issuer).await, &shown.signer) {
             (Ok(signer), _) => {
+                shown.made_at = now;
                 shown.renew_at = now.after(signer.not_after().since(now) * 2 / 3);
                 shown.signer = Some(Arc::new(signer));
                 Ok(true)

@@ -90,9 +90,10 @@ async fn a_start_and_a_finish_that_are_killed_at_any_write_are_done_or_were_neve
     let gateway = open(&base.join("finish")).await;
     ask(&gateway, Request::RolloverStart).await;
     gateway.close().await;
-    for (deed, before, after) in [("start", [1, 0], [2, 0]), ("finish", [2, 0], [1, 1])] {
+    let deeds = [("start", 5, [1, 0], [2, 0]), ("finish", 1, [2, 0], [1, 1])];
+    for (deed, stride, before, after) in deeds {
         let (mut kills, mut undone) = (0, 0);
-        for write in (1..).step_by(STRIDE) {
+        for write in (1..).step_by(stride) {
             let folder = base.join("victim");
             let _ = std::fs::remove_dir_all(&folder);
             copy(&base.join(deed), &folder);
@@ -123,9 +124,6 @@ fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").args(["-a"]).args([from, to]).status().expect("cp runs");
     assert!(copied.success(), "{}", from.display());
 }
-
-/// Every so many writes one is killed; 1 takes a while.
-const STRIDE: usize = 5;
 
 /// Run by the test above in a process of its own; on its own it does nothing.
 #[tokio::test]

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use clock::{Now, VirtualClock};
 use pki::{
-    CaCertificate, CertificateRequest, Crl, CrlRequest, KeyId, KeyType, PrivateKey, Profile,
-    PublicKey, Publishing, Revocation, RevocationReason, Serial, SignAnswer, SignError,
-    SignRequest, Timestamp, Validity,
+    CaCertificate, CertificateRequest, Crl, CrlRequest, CrossRequest, KeyId, KeyType, LocalSigner,
+    NewCa, PrivateKey, Profile, PublicKey, Publishing, Revocation, RevocationReason, Serial,
+    SignAnswer, SignError, SignRequest, Signer as _, Timestamp, Validity,
 };
 use signer::protocol::{Answer, Ask, CaWish, Reply};
 use signer::{Place, Standing, frame, serve};
@@ -40,6 +40,30 @@ fn a_ca_can_be_had_for_a_key_that_stays_with_the_signer_alone_and_not_by_the_doz
     let own = owned.ca_certificate();
     let request = request(device(), public_key_of(&own));
     assert_eq!(owned.sign(request), Err(SignError::KeyOfACa));
+}
+
+#[test]
+fn no_ca_is_vouched_for_but_one_whose_key_is_here() {
+    let mut owned = Owned::start();
+    let new =
+        NewCa { key_type: KeyType::P256, serial: serial(8), now: now(), lifetime: DAY * 3650 };
+    let stranger = LocalSigner::create(&new).expect("a CA");
+    let of = |other: &[u8]| {
+        SignRequest::Cross(Box::new(CrossRequest {
+            serial: serial(7),
+            other: other.to_vec(),
+            validity: Validity::starting(now(), DAY * 3650),
+            publishing: Publishing::default(),
+        }))
+    };
+    assert_eq!(owned.put(of(stranger.ca().der())), Err(SignError::NoSuchCa));
+    let Ok(SignAnswer::Certificate(leaf)) = owned.certificate(server()) else { panic!("no leaf") };
+    assert_eq!(owned.put(of(&leaf)), Err(SignError::NotACa));
+    let Ok(Answer::Made(another)) = owned.make_ca() else { panic!("no CA") };
+    let Ok(SignAnswer::Certificate(cross)) = owned.put(of(&another)) else { panic!("no cross") };
+    let [cross, another] =
+        [cross, another].map(|der| CaCertificate::from_der(&der).expect("a CA's"));
+    assert_eq!((cross.subject(), cross.spki()), (another.subject(), another.spki()));
 }
 
 #[test]

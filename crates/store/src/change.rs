@@ -40,6 +40,7 @@ pub(crate) enum Change {
     CertificateMarkConnected { id: CertificateId },
     CertificateSupersedeDue,
     CrlRecord(NewCrl),
+    EventOnce { name: String, value: String, kind: EventKind, payload: Value },
     EventAppend { kind: EventKind, payload: Value },
     SessionsNote(Arc<[SessionNote]>),
     SessionsEnd { why: &'static str },

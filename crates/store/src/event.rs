@@ -98,6 +98,8 @@ kinds! {
     CERTIFICATE_RECORDED = "certificate_recorded";
     /// A certificate was revoked.
     CERTIFICATE_REVOKED = "certificate_revoked";
+    /// A certificate ends soon, and nobody has renewed it.
+    CERTIFICATE_ENDING = "certificate_ending";
     /// A certificate was used to connect for the first time.
     CERTIFICATE_CONNECTED = "certificate_connected";
     /// A CRL was signed.

@@ -395,6 +395,20 @@ impl Store {
         self.change(&Actor::Gateway, Change::SessionsForget { before, most }).await.map(drop)
     }
 
+    /// Appends an event that changes no row, unless this setting says that it was appended before, which it does
+    /// from then on.
+    pub async fn event_once(
+        &self,
+        actor: &Actor,
+        (name, value): (&str, &str),
+        kind: EventKind,
+        payload: Value,
+    ) -> Result<Committed<()>, StoreError> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        let change = Change::EventOnce { name, value, kind, payload };
+        self.change(actor, change).await.map(outcome::nothing_more)
+    }
+
     async fn change(&self, actor: &Actor, change: Change) -> Result<Made, StoreError> {
         let (reply, answer) = oneshot::channel();
         let proposal = Proposal { actor: actor.clone(), change, at: None };

@@ -11,7 +11,7 @@ use pki::{CertificateId, CertificateStatus, IssuerId, KeyId, RevocationReason, T
 
 use crate::backend::Writing;
 use crate::change::{Change, Proposal};
-use crate::records::{Holder, NewCaGeneration, NewCertificate};
+use crate::records::{Holder, NewCaGeneration, NewCertificate, NewRollover};
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
 use crate::{
@@ -92,6 +92,14 @@ fn everything() -> Vec<Change> {
         Change::UserRename { name: user("alice"), to: user("alicia") },
         Change::CrlRecord(crl()),
         Change::SettingSet { name: "a".into(), value: "b".into() },
+        rollover(),
+        Change::RolloverFinish { former: CaGenerationId::from_row(1) },
+        Change::EventOnce {
+            name: "told".into(),
+            value: "once".into(),
+            kind: EventKind::CERTIFICATE_ENDING,
+            payload: serde_json::json!({}),
+        },
     ]
 }
 
@@ -105,6 +113,26 @@ fn ca() -> NewCaGeneration {
         der: vec![0x30, 1],
         key: None,
     }
+}
+
+fn rollover() -> Change {
+    let cross = |number| {
+        let Change::CertificateRecord(mut new) = named(number, "CA") else { unreachable!() };
+        new.holder = Holder::Other(format!("CA {number}"));
+        *new
+    };
+    Change::RolloverStart(Box::new(NewRollover {
+        former: CaGenerationId::from_row(1),
+        generation: NewCaGeneration {
+            issuer: IssuerId::of_name(b"another CA"),
+            serial: serial(2),
+            subject: "CN=another CA".into(),
+            ..ca()
+        },
+        by_former: cross(20),
+        by_new: cross(21),
+        roles: vec!["ca/signs-devices"],
+    }))
 }
 
 fn crl() -> crate::NewCrl {

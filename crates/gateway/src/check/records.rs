@@ -10,6 +10,7 @@ use pki::{CaCertificate, Crl};
 use super::disk::disk;
 use super::{bad, good, warning};
 use crate::context::Context;
+use crate::operations::certs::Certs;
 use crate::operations::devices::Devices;
 use crate::operations::views::current;
 use crate::words::device_name;
@@ -31,7 +32,37 @@ impl RecordsCheck<'_> {
         }
         findings.extend([disk(self.at), self.leaves()]);
         findings.push(self.device_certificates().await);
+        findings.extend(self.named_certificates().await);
         findings
+    }
+
+    /// Nothing where there are none.
+    async fn named_certificates(&self) -> Option<Finding> {
+        const SUBJECT: &str = "certificates by name";
+        let Ok(all) = (Certs { at: self.at }).all().await else {
+            return Some(bad(
+                SUBJECT,
+                "they can't be read",
+                "restore the data folder from a backup",
+            ));
+        };
+        let in_use = all.iter().filter_map(|(name, known)| Some((name, current(known)?)));
+        let in_use: Vec<_> = in_use.filter(|(_, c)| c.revocation.is_none()).collect();
+        let ends_soon = |c: &&(_, &store::Certificate)| self.days_until(c.1.not_after) <= SOON;
+        let ending: Vec<_> = in_use
+            .iter()
+            .filter(ends_soon)
+            .map(|(name, c)| format!("{name} on {}", c.not_after.date()))
+            .collect();
+        if in_use.is_empty() {
+            return None;
+        }
+        if ending.is_empty() {
+            let seen = format!("{} in use, none ends within {SOON} days", in_use.len());
+            return Some(good(SUBJECT, seen));
+        }
+        let mend = "renew each: handfast cert renew NAME --out DIR";
+        Some(warning(SUBJECT, format!("ending: {}", ending.join(", ")), mend))
     }
 
     async fn event_chain(&self) -> Finding {

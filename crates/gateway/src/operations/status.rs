@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use admin::response::{EffectDelay, Level, Status};
-use authority::Signs;
+use authority::{Issuers, Signs};
+use clock::Timestamp;
+use store::{Holder, Snapshot};
 
 use super::devices::Devices;
 use super::material::remotes;
@@ -47,6 +49,12 @@ impl Overview<'_> {
             devices: small(gauges.devices),
             ca_expires_at: until("ca").unwrap_or_default(),
             server_expires_at: until("gateway").unwrap_or_default(),
+            ocsp_expires_at: gauges
+                .expiries
+                .iter()
+                .filter(|(whose, _)| whose.starts_with("OCSP "))
+                .map(|(_, until)| *until)
+                .min(),
             effects: self.effects(),
             crl_number: gauges.crl_number,
             crl_signed_at: gauges.crl_this_update,
@@ -128,6 +136,7 @@ impl Overview<'_> {
         }
         let own = self.at.authority.server_certificates_expire();
         gauges.expiries.push(("gateway".to_owned(), own));
+        gauges.expiries.extend(others(&snapshot, &issuers));
         let devices = Devices { at: self.at }.all().await?;
         for detail in devices {
             let good = current(&detail.certificates).filter(|c| c.revocation.is_none());
@@ -172,6 +181,25 @@ impl Overview<'_> {
         })
         .collect()
     }
+}
+
+/// Every other CA that is trusted, who signs OCSP answers, and what has certificates under a name.
+fn others(snapshot: &Snapshot, issuers: &Issuers) -> Vec<(String, Timestamp)> {
+    let first = issuers.signing(Signs::Devices).generation().id;
+    let mut all: BTreeMap<String, Timestamp> = issuers
+        .trusted()
+        .filter(|issuer| issuer.generation().id != first)
+        .map(|issuer| (format!("ca {}", issuer.certificate().tag()), issuer.generation().not_after))
+        .collect();
+    for entry in snapshot.certificates().filter(|entry| snapshot.standing(entry).is_none()) {
+        let Holder::Other(name) = &entry.holder else { continue };
+        if name.starts_with("CA ") {
+            continue;
+        }
+        let known = all.entry(name.clone()).or_insert(entry.not_after);
+        *known = entry.not_after.max(*known);
+    }
+    all.into_iter().collect()
 }
 
 fn small(number: u64) -> u32 {

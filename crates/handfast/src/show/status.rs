@@ -22,6 +22,7 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
         ("data path", status.data_path.clone()),
         ("CA", format!("valid until {}", time::day(status.ca_expires_at, now))),
         ("certificate", format!("valid until {}", time::day(status.server_expires_at, now))),
+        ("OCSP signer", ocsp(status, now)),
         ("CRL", crl(status, now)),
         ("changes", changes(status)),
         ("refusals", counts(&status.refusals)),
@@ -56,6 +57,11 @@ fn reached_at(status: &Status) -> String {
         })
         .collect();
     list(&remotes)
+}
+
+fn ocsp(status: &Status, now: Timestamp) -> String {
+    let until = status.ocsp_expires_at.map(|until| time::day(until, now));
+    until.map_or("-".into(), |until| format!("valid until {until}"))
 }
 
 /// How soon changes were in force.

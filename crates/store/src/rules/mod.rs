@@ -83,6 +83,13 @@ impl<'a> Rules<'a> {
             }
             Change::SessionsEnd { why } => self.edit.sessions_end(why),
             Change::SessionsForget { before, most } => self.edit.sessions_delete(*before, *most),
+            Change::EventOnce { name, value, kind, payload } => {
+                if self.lookup.setting(name)?.as_deref() == Some(value) {
+                    return Ok(());
+                }
+                self.setting_set(name, value)?;
+                self.event_append(kind, payload.clone()).map(drop)
+            }
             Change::EventAppend { kind, payload } => {
                 self.event_append(kind, payload.clone()).map(drop)
             }

@@ -1,0 +1,153 @@
+//! Warnings of certificates that end: an event and a line in the log, each once, 30, 7 and 1 days before; for a
+//! CA a year before as well.
+//!
+//! The records remember what was said, so that a start does not say it again; where the machine was off, what it
+//! missed is said at once, and only the latest of it. Not here: what renews itself in time, and findings of
+//! `check`, which says how things are at any moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authority::{Authority, AuthorityError};
+use clock::Timestamp;
+use names::CertificateName;
+use serde_json::json;
+use store::{Actor, CertificateEntry, EventKind, Holder, Snapshot, Store};
+
+use crate::config::Config;
+use crate::words::device_name;
+
+/// Whoever ends, and what was to be said of it before.
+#[derive(Debug, PartialEq, Eq)]
+struct Ending {
+    /// The setting that remembers.
+    setting: String,
+    name: String,
+    not_after: Timestamp,
+    /// The nearest threshold that has passed.
+    days: u32,
+}
+
+/// Says what is to be said at this moment.
+pub(crate) async fn look(
+    store: &Store,
+    authority: &Authority,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(), AuthorityError> {
+    for ending in endings(store, authority, config, now).into_iter().take(MOST) {
+        let said = store.setting_get(&ending.setting).await?;
+        // Said once for a nearer threshold, it needs no further one.
+        if said.and_then(|said| said.parse().ok()).is_some_and(|said: u32| said <= ending.days) {
+            continue;
+        }
+        say(store, &ending).await?;
+    }
+    Ok(())
+}
+
+async fn say(store: &Store, ending: &Ending) -> Result<(), AuthorityError> {
+    let Ending { setting, name, not_after, days } = ending;
+    let until = not_after.date();
+    let payload = json!({ "name": name, "days": days, "until": until });
+    let (value, kind) = (days.to_string(), EventKind::CERTIFICATE_ENDING);
+    let once = store.event_once(&Actor::Gateway, (setting, &value), kind, payload).await?;
+    if !once.is_unchanged() {
+        tracing::warn!(name, until, "a certificate ends within {days} days");
+    }
+    Ok(())
+}
+
+/// The nearest ends first.
+fn endings(store: &Store, authority: &Authority, config: &Config, now: Timestamp) -> Vec<Ending> {
+    let snapshot = store.snapshot();
+    let mut all = of_cas(authority, now);
+    for entry in newest(&snapshot).into_values() {
+        let Some((name, life)) = whose(&snapshot, entry, config) else { continue };
+        let Some(days) = threshold(&USUAL, entry.not_after, now, life) else { continue };
+        let setting = format!("warned/{}/{}", entry.id.issuer, entry.id.serial);
+        all.push(Ending { setting, name, not_after: entry.not_after, days });
+    }
+    all.sort_by_key(|ending| ending.not_after);
+    all
+}
+
+fn of_cas(authority: &Authority, now: Timestamp) -> Vec<Ending> {
+    let issuers = authority.issuers();
+    let ending = |issuer: &Arc<authority::Issuer>| {
+        let generation = issuer.generation();
+        let days = threshold(&OF_A_CA, generation.not_after, now, u32::MAX)?;
+        let setting = format!("warned/ca/{}", generation.id);
+        let name = generation.subject.trim_start_matches("CN=").to_owned();
+        Some(Ending { setting, name, not_after: generation.not_after, days })
+    };
+    issuers.trusted().filter_map(ending).collect()
+}
+
+/// The certificate that each holder has and nobody has taken the place of: the one that ends last.
+fn newest(snapshot: &Snapshot) -> BTreeMap<String, &Arc<CertificateEntry>> {
+    let mut newest: BTreeMap<String, &Arc<CertificateEntry>> = BTreeMap::new();
+    for entry in snapshot.certificates().filter(|entry| snapshot.standing(entry).is_none()) {
+        let holder = match &entry.holder {
+            Holder::Device(id) => format!("device {id}"),
+            Holder::Other(name) => format!("name {name}"),
+            // It renews its own, and `check` says where it can't.
+            Holder::Gateway => continue,
+        };
+        let known = newest.entry(holder).or_insert(entry);
+        if known.not_after < entry.not_after {
+            *known = entry;
+        }
+    }
+    newest
+}
+
+/// Its name, and how many days such certificates live; nothing of what renews itself.
+fn whose(snapshot: &Snapshot, entry: &CertificateEntry, config: &Config) -> Option<(String, u32)> {
+    match &entry.holder {
+        Holder::Device(id) => {
+            let device = snapshot.device(*id)?;
+            Some((device_name(device).to_string(), config.device.validity_days))
+        }
+        Holder::Other(name) => {
+            CertificateName::new(name).ok()?;
+            Some((name.clone(), config.cert.validity_days))
+        }
+        Holder::Gateway => None,
+    }
+}
+
+/// The least of these numbers of days that are left at most. What lives no longer than that is not warned of.
+fn threshold(days: &[u32], not_after: Timestamp, now: Timestamp, life: u32) -> Option<u32> {
+    let within = |days: u32| not_after <= now.after(DAY * days);
+    let passed = days.iter().copied().filter(|days| *days < life && within(*days));
+    passed.min().filter(|_| now < not_after)
+}
+
+const USUAL: [u32; 3] = [30, 7, 1];
+const OF_A_CA: [u32; 4] = [365, 30, 7, 1];
+const DAY: Duration = Duration::from_secs(86_400);
+/// A house that enrolled everybody on one day is told by and by.
+const MOST: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_threshold_counts_and_what_is_over_or_short_lived_none() {
+        let now = Timestamp::from_unix_secs(1_800_000_000);
+        let in_days = |days: u32| now.after(DAY * days);
+        let of = |days: u32, life: u32| threshold(&USUAL, in_days(days), now, life);
+        assert_eq!(of(31, 365), None);
+        assert_eq!(of(30, 365), Some(30));
+        assert_eq!(of(8, 365), Some(30));
+        assert_eq!(of(7, 365), Some(7));
+        assert_eq!(of(1, 365), Some(1));
+        assert_eq!(of(0, 365), None, "it is over");
+        assert_eq!(of(20, 30), None, "it lives for 30 days");
+        assert_eq!(of(7, 30), Some(7));
+        assert_eq!(threshold(&OF_A_CA, in_days(300), now, u32::MAX), Some(365));
+    }
+}

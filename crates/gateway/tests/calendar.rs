@@ -1,0 +1,200 @@
+//! What time does to a CA: 400 days go by, and clocks are wrong.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::names::DeviceName;
+use admin::permission::Caller;
+use admin::request::Request;
+use admin::response::{CrlDetail, ProfileMaterial, Response};
+use clock::{Clock, Now, Timestamp, VirtualClock};
+use gateway::control::Execute;
+use gateway::data::DataDir;
+use gateway::{FirstStart, Gateway};
+use store::{EventId, EventKind};
+
+#[tokio::test]
+async fn in_400_days_the_crl_is_never_stale_and_each_warning_comes_once() {
+    let folder = Folder::new("400-days");
+    let clock = at(START);
+    let mut gateway = folder.open(&clock).await.expect("started");
+    for user in ["alice", "bob"] {
+        ask(&gateway, Request::UserAdd { name: user.parse().expect("a name") }).await;
+        profile(&gateway, user, false).await;
+    }
+    let mut number = 0;
+    for day in 1..=400 {
+        clock.advance(DAY);
+        gateway.maintain().await.expect("kept up");
+        let crl = crl(&gateway).await;
+        assert!(crl.next_update > now(&clock).after(DAY) && crl.number >= number, "day {day}");
+        number = crl.number;
+        assert!(gateway.authority().server_certificates_expire() > now(&clock), "day {day}");
+        if day == 340 {
+            profile(&gateway, "bob", true).await;
+        }
+        if day % 40 == 0 {
+            gateway.close().await;
+            drop(gateway);
+            gateway = folder.open(&clock).await.expect("started again");
+        }
+    }
+    let mut said = warnings(&gateway).await;
+    said.sort();
+    let ca = gateway.authority().issuers().all()[0].certificate().name().to_owned();
+    let expected = [
+        (ca, "365"),
+        ("alice/default".to_owned(), "1"),
+        ("alice/default".to_owned(), "30"),
+        ("alice/default".to_owned(), "7"),
+        ("bob/default".to_owned(), "30"),
+    ];
+    assert_eq!(said, expected.map(|(name, days)| (name, days.to_owned())));
+}
+
+#[tokio::test]
+async fn what_was_missed_while_nothing_ran_is_said_once_and_the_latest_of_it_alone() {
+    let folder = Folder::new("missed");
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    ask(&gateway, Request::UserAdd { name: "alice".parse().expect("a name") }).await;
+    profile(&gateway, "alice", false).await;
+    gateway.close().await;
+    drop(gateway);
+    clock.advance(DAY * 362);
+    let gateway = folder.open(&clock).await.expect("started again");
+    for _ in 0..3 {
+        gateway.maintain().await.expect("kept up");
+    }
+    let alice = warnings(&gateway).await.into_iter().filter(|(name, _)| name == "alice/default");
+    assert_eq!(alice.collect::<Vec<_>>(), [("alice/default".to_owned(), "7".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_by_a_day_or_a_year_and_back_leaves_what_holds_at_present() {
+    let folder = Folder::new("jumps");
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    let first = gateway.authority().server_certificates_expire();
+    let mut number = crl(&gateway).await.number;
+    for away in [DAY, DAY * 400] {
+        for wall in [START + away, START] {
+            clock.set_wall(wall);
+            gateway.maintain().await.expect("kept up");
+            let (crl, now) = (crl(&gateway).await, now(&clock));
+            assert!(crl.this_update <= now && now < crl.next_update, "{away:?}, {wall:?}");
+            assert!(crl.number >= number, "numbers never fall");
+            number = crl.number;
+            let until = gateway.authority().server_certificates_expire();
+            assert!(now < until && until <= now.after(DAY * 365), "{away:?}, {wall:?}");
+        }
+        assert_eq!(
+            gateway.authority().server_certificates_expire(),
+            first,
+            "the former one serves"
+        );
+    }
+    // After a start in the wrong year as well.
+    clock.set_wall(START + DAY * 400);
+    gateway.close().await;
+    drop(gateway);
+    let gateway = folder.open(&clock).await.expect("started in the wrong year");
+    clock.set_wall(START);
+    gateway.maintain().await.expect("kept up");
+    assert_eq!(gateway.authority().server_certificates_expire(), first);
+}
+
+#[tokio::test]
+async fn a_machine_that_starts_in_1970_makes_no_ca_and_keeps_the_one_that_it_has() {
+    let folder = Folder::new("1970");
+    let clock = at(Duration::from_secs(100));
+    let refused = folder.open(&clock).await.expect_err("a CA of 1970 would be over");
+    assert!(refused.to_string().contains("the clock says 1970-01-01"), "{refused}");
+    clock.set_wall(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    let (first, list) = (gateway.authority().server_certificates_expire(), crl(&gateway).await);
+    gateway.close().await;
+    drop(gateway);
+
+    clock.set_wall(Duration::from_secs(100));
+    let gateway = folder.open(&clock).await.expect("it starts, and says what is wrong");
+    gateway.maintain().await.expect("kept up");
+    assert_eq!(crl(&gateway).await, list, "no list of 1970 takes the place of a good one");
+    clock.set_wall(START + DAY);
+    gateway.maintain().await.expect("kept up");
+    assert_eq!(gateway.authority().server_certificates_expire(), first);
+    assert!(crl(&gateway).await.next_update > now(&clock));
+}
+
+/// Every warning, with the days that it spoke of.
+async fn warnings(gateway: &Gateway) -> Vec<(String, String)> {
+    let events = gateway.store().event_list(EventId::NONE, 100_000).await.expect("read");
+    let ending = events.into_iter().filter(|event| event.kind == EventKind::CERTIFICATE_ENDING);
+    let text = |value: &serde_json::Value| value.as_str().map_or(value.to_string(), str::to_owned);
+    ending.map(|event| (text(&event.payload["name"]), text(&event.payload["days"]))).collect()
+}
+
+async fn ask(gateway: &Gateway, request: Request) -> Response {
+    let caller = Caller::Local { uid: 0, name: None };
+    gateway.execute(&caller, request).await.expect("done")
+}
+
+async fn profile(gateway: &Gateway, user: &str, renew: bool) -> ProfileMaterial {
+    let device = DeviceName::parse(user).expect("a name");
+    let request = Request::ProfileMaterial { device, renew };
+    let Response::Profile(material) = ask(gateway, request).await else { panic!("no profile") };
+    *material
+}
+
+async fn crl(gateway: &Gateway) -> CrlDetail {
+    let Response::Crl(crl) = ask(gateway, Request::CrlShow).await else { panic!("no CRL") };
+    crl
+}
+
+fn at(wall: Duration) -> VirtualClock {
+    VirtualClock::new(Now { boot: Duration::from_secs(1000), wall })
+}
+
+fn now(clock: &VirtualClock) -> Timestamp {
+    clock.now().into()
+}
+
+const START: Duration = Duration::from_secs(1_790_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+
+const SETTINGS: &str = "\
+[public]
+names = [\"vpn.example.org\"]
+[ca]
+key_type = \"p256\"
+validity_days = 500
+[device]
+key_type = \"p256\"
+";
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("handfast-calendar-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    async fn open(&self, clock: &VirtualClock) -> Result<Gateway, gateway::GatewayError> {
+        let data = DataDir::new(&self.0);
+        data.prepare()?;
+        if !data.config().exists() {
+            data.write_whole(&data.config(), SETTINGS.as_bytes())?;
+        }
+        Gateway::start(data, Arc::new(clock.clone()) as Arc<dyn Clock>, FirstStart::default()).await
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
