@@ -5,7 +5,7 @@
 
 use super::core::Core;
 use crate::fault::{self, Place};
-use crate::offload::{Coalescer, Joined, Joining, VirtioHeader};
+use crate::offload::{Coalescer, Joined, Joining};
 use crate::{PacketSink, PeerRef};
 
 /// Takes the packets of one batch, in order.
@@ -38,13 +38,7 @@ impl<'s, 'b, I: PacketSink<'b>> Joiner<'s, 'b, I> {
             Some(coalescer) => coalescer.push(packet, self.sink),
             None => {
                 fault::pass(Place::Coalesce, peer);
-                let header = VirtioHeader::PLAIN;
-                self.sink.write(&Joined {
-                    header,
-                    first: packet,
-                    payloads: &[],
-                    packets: &[packet],
-                });
+                self.sink.write(&Joined::single(&packet));
             }
         }
     }
