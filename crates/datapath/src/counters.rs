@@ -25,123 +25,76 @@ impl AddAssign for PeerCounters {
     }
 }
 
-/// Why a packet went no further. Every lost packet has exactly one cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DropCause {
-    /// A datagram too short for its header, packet id, tag and one byte.
-    TooShort,
-    /// No peer has that peer-id or that address.
-    UnknownPeer,
-    /// The peer has no key with that id.
-    UnknownKey,
-    /// Packet id 0.
-    PacketIdZero,
-    /// A packet id seen before.
-    Replayed,
-    /// A packet id from before the replay window.
-    TooOld,
-    /// The tag is wrong.
-    Forged,
-    /// The key must not be used any more.
-    KeyUsedUp,
-    /// Authentic, but from an address where the peer may not be.
-    FloatRefused,
-    /// The inner packet isn't IPv4 or IPv6, or is cut off.
-    NotIp,
-    /// The inner source address isn't the peer's.
-    ForeignSource,
-    /// IPv6 link-local chatter that has no business in a routed tunnel. Normal.
-    LinkLocal,
-    /// A packet from the TUN device for which there is no peer.
-    NoRoute,
-    /// Traffic between peers is refused by settings.
-    PeerToPeer,
-    /// The peer has no key to seal with yet.
-    NoSealKey,
-    /// The sink had no room.
-    SinkFull,
-    /// A packet from the TUN device can't be cut as its header says.
-    BadOffload,
-    /// The worker that owns the peer did not keep up with what others hand to it.
-    HandOver,
-    /// A limit or a rule of the peer's was against it.
-    ByRule,
-}
-
-impl DropCause {
-    /// All causes, in the order of the counters.
-    pub const ALL: [DropCause; 19] = [
-        DropCause::TooShort,
-        DropCause::UnknownPeer,
-        DropCause::UnknownKey,
-        DropCause::PacketIdZero,
-        DropCause::Replayed,
-        DropCause::TooOld,
-        DropCause::Forged,
-        DropCause::KeyUsedUp,
-        DropCause::FloatRefused,
-        DropCause::NotIp,
-        DropCause::ForeignSource,
-        DropCause::LinkLocal,
-        DropCause::NoRoute,
-        DropCause::PeerToPeer,
-        DropCause::NoSealKey,
-        DropCause::SinkFull,
-        DropCause::BadOffload,
-        DropCause::HandOver,
-        DropCause::ByRule,
-    ];
-
-    /// A stable name for metrics.
-    pub fn code(self) -> &'static str {
-        match self {
-            DropCause::TooShort => "too_short",
-            DropCause::UnknownPeer => "unknown_peer",
-            DropCause::UnknownKey => "unknown_key",
-            DropCause::PacketIdZero => "packet_id_zero",
-            DropCause::Replayed => "replayed",
-            DropCause::TooOld => "too_old",
-            DropCause::Forged => "forged",
-            DropCause::KeyUsedUp => "key_used_up",
-            DropCause::FloatRefused => "float_refused",
-            DropCause::NotIp => "not_ip",
-            DropCause::ForeignSource => "foreign_source",
-            DropCause::LinkLocal => "link_local",
-            DropCause::NoRoute => "no_route",
-            DropCause::PeerToPeer => "peer_to_peer",
-            DropCause::NoSealKey => "no_seal_key",
-            DropCause::SinkFull => "sink_full",
-            DropCause::BadOffload => "bad_offload",
-            DropCause::HandOver => "hand_over",
-            DropCause::ByRule => "by_rule",
+/// Defines the causes and all that is said of each, so that none can lack its counter, its code or its sentence.
+macro_rules! causes {
+    ($($(#[$what:meta])* $cause:ident: $code:literal, $sentence:literal;)*) => {
+        /// Why a packet went no further. Every lost packet has exactly one cause.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum DropCause {
+            $($(#[$what])* $cause,)*
         }
-    }
+
+        impl DropCause {
+            /// All causes, in the order of the counters.
+            pub const ALL: [DropCause; [$($code),*].len()] = [$(DropCause::$cause),*];
+
+            /// A stable name for metrics.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $(DropCause::$cause => $code,)*
+                }
+            }
+        }
+
+        impl fmt::Display for DropCause {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(DropCause::$cause => $sentence,)*
+                })
+            }
+        }
+    };
 }
 
-impl fmt::Display for DropCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DropCause::TooShort => "a datagram was too short for a data packet",
-            DropCause::UnknownPeer => "no peer has that peer-id or that address",
-            DropCause::UnknownKey => "the peer has no key with that id",
-            DropCause::PacketIdZero => "the packet id was 0",
-            DropCause::Replayed => "the packet id was seen before",
-            DropCause::TooOld => "the packet id was older than the replay window",
-            DropCause::Forged => "the tag was wrong",
-            DropCause::KeyUsedUp => "the key must not be used any more",
-            DropCause::FloatRefused => "the peer may not be at that address",
-            DropCause::NotIp => "the inner packet was not IPv4 or IPv6, or was cut off",
-            DropCause::ForeignSource => "the inner source address was not the peer's",
-            DropCause::LinkLocal => "the inner packet was IPv6 link-local",
-            DropCause::NoRoute => "no peer has the inner destination",
-            DropCause::PeerToPeer => "traffic between peers is refused",
-            DropCause::NoSealKey => "the peer has no key to seal with yet",
-            DropCause::SinkFull => "there was no room to send",
-            DropCause::BadOffload => "the packet could not be cut as its header says",
-            DropCause::HandOver => "the peer's worker did not keep up with the others",
-            DropCause::ByRule => "a limit or a rule of the peer's was against it",
-        })
-    }
+causes! {
+    /// A datagram too short for its header, packet id, tag and one byte.
+    TooShort: "too_short", "a datagram was too short for a data packet";
+    /// No peer has that peer-id or that address.
+    UnknownPeer: "unknown_peer", "no peer has that peer-id or that address";
+    /// The peer has no key with that id.
+    UnknownKey: "unknown_key", "the peer has no key with that id";
+    /// Packet id 0.
+    PacketIdZero: "packet_id_zero", "the packet id was 0";
+    /// A packet id seen before.
+    Replayed: "replayed", "the packet id was seen before";
+    /// A packet id from before the replay window.
+    TooOld: "too_old", "the packet id was older than the replay window";
+    /// The tag is wrong.
+    Forged: "forged", "the tag was wrong";
+    /// The key must not be used any more.
+    KeyUsedUp: "key_used_up", "the key must not be used any more";
+    /// Authentic, but from an address where the peer may not be.
+    FloatRefused: "float_refused", "the peer may not be at that address";
+    /// The inner packet isn't IPv4 or IPv6, or is cut off.
+    NotIp: "not_ip", "the inner packet was not IPv4 or IPv6, or was cut off";
+    /// The inner source address isn't the peer's.
+    ForeignSource: "foreign_source", "the inner source address was not the peer's";
+    /// IPv6 link-local chatter that has no business in a routed tunnel. Normal.
+    LinkLocal: "link_local", "the inner packet was IPv6 link-local";
+    /// A packet from the TUN device for which there is no peer.
+    NoRoute: "no_route", "no peer has the inner destination";
+    /// Traffic between peers is refused by settings.
+    PeerToPeer: "peer_to_peer", "traffic between peers is refused";
+    /// The peer has no key to seal with yet.
+    NoSealKey: "no_seal_key", "the peer has no key to seal with yet";
+    /// The sink had no room.
+    SinkFull: "sink_full", "there was no room to send";
+    /// A packet from the TUN device can't be cut as its header says.
+    BadOffload: "bad_offload", "the packet could not be cut as its header says";
+    /// The worker that owns the peer did not keep up with what others hand to it.
+    HandOver: "hand_over", "the peer's worker did not keep up with the others";
+    /// A limit or a rule of the peer's was against it.
+    ByRule: "by_rule", "a limit or a rule of the peer's was against it";
 }
 
 /// Drops by cause.
@@ -181,7 +134,16 @@ impl AddAssign for Drops {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn no_two_causes_are_called_alike() {
+        let codes: BTreeSet<_> = DropCause::ALL.map(DropCause::code).into();
+        let sentences: BTreeSet<_> = DropCause::ALL.map(|cause| cause.to_string()).into();
+        assert_eq!((codes.len(), sentences.len()), (DropCause::ALL.len(), DropCause::ALL.len()));
+    }
 
     #[test]
     fn every_cause_counts_under_its_own_name() {
