@@ -1,5 +1,5 @@
-//! One generation of data keys: sealing and opening in the classic AEAD format (protocol section
-//! 10.2), with what each direction has to count.
+//! One generation of data keys: sealing and opening in the AEAD format of OpenVPN 2.4 and later
+//! (packet id, tag, ciphertext), with what each direction has to count.
 //!
 //! Invariant: a [`SealKey`] never uses a packet id twice, and never one beyond 0xFFFFFFFF.
 
@@ -352,7 +352,7 @@ const ID_SHARE: u32 = u32::BITS - 5;
 pub(crate) const NEARLY_USED_UP: u8 = 16;
 /// Packets + blocks under one AES-GCM key.
 const GCM_LIMIT: u64 = (1 << 36) - 1;
-/// Section 10.5: wrong tags under one key.
+/// Wrong tags under one key, after which it opens nothing more, as in stock OpenVPN.
 const MAX_FORGED: u64 = 1 << 36;
 
 #[cfg(test)]

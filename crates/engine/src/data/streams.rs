@@ -20,22 +20,22 @@ use wire::stream::{LENGTH, MAX_FRAME};
 use crate::figures::StreamFigures;
 
 mod connection;
-mod connections;
 mod end;
 mod foreign;
 mod listeners;
 mod log;
 mod reading;
 mod strangers;
+mod stream_table;
 
 use connection::{Connection, Phase, Priority};
-use connections::{Connections, FIRST_SERIAL};
 pub use end::StreamEnd;
 pub use foreign::{ForeignStream, ForeignStreams};
 use listeners::Listeners;
 use log::StreamLog;
 pub(super) use reading::{Left, Reading};
 use strangers::Strangers;
+use stream_table::{FIRST_SERIAL, StreamTable};
 
 /// A connection that the control task had adopted is gone.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(crate) const CLIENT_STREAM: StreamId = StreamId { worker: 0, serial: FIRST_S
 pub(super) struct Streams {
     worker: u16,
     listeners: Listeners,
-    connections: Connections,
+    connections: StreamTable,
     strangers: Strangers,
     /// The one of the packets or the order that is being handled.
     current: Option<usize>,
@@ -97,7 +97,7 @@ impl Streams {
         let mut streams = Self {
             worker,
             listeners: Listeners::new(sources.listeners, poller)?,
-            connections: Connections::of(worker),
+            connections: StreamTable::of(worker),
             strangers: Strangers::new(workers),
             current: None,
             figures: StreamFigures::default(),

@@ -20,7 +20,7 @@ pub(super) const FIRST_SERIAL: u64 = 1;
 
 /// See the module's text.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct StreamTable {
     worker: u16,
     slots: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -30,7 +30,7 @@ pub(super) struct Connections {
     due: BTreeSet<(Duration, u64)>,
 }
 
-impl Connections {
+impl StreamTable {
     /// None yet, at the worker of this number.
     pub(super) fn of(worker: u16) -> Self {
         Self {
