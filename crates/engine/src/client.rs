@@ -14,7 +14,7 @@ use datapath::{
 };
 use sysio::{BindError, TcpStream, Tun, UdpSocket};
 use tokio::sync::mpsc;
-use tunnel::{ClientConfig, Close, EndReason, RenegotiateReason, Session};
+use tunnel::{ClientConfig, Close, EndReason, Session};
 use wire::PeerId;
 use wire::cipher::Cipher;
 use wire::peer_info::PeerInfo;
@@ -256,7 +256,7 @@ impl ClientTask {
         match order {
             Order::PassData => self.side.pass_data(),
             Order::Ping => self.side.data.send_ping(server_peer()),
-            Order::Renegotiate => self.driver.renegotiate(RenegotiateReason::Requested, now),
+            Order::Renegotiate => self.driver.renegotiate(now),
             Order::Close => {
                 // Servers before 2.6 do not know EXIT in the control channel. Over TCP the end of
                 // the connection says it.
@@ -389,7 +389,8 @@ impl ClientSide {
     fn end(&mut self, why: DisconnectReason, session: &mut Session) {
         if !self.ended {
             self.ended = true;
-            session.close(Close::Replaced, self.clock.now());
+            // Where it ended by itself, that is why.
+            let _ = session.close(Close::Replaced, self.clock.now());
             self.apply(Command::PeerDel { peer: server_peer() });
             self.tell(ClientEvent::Ended(why));
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clock::Now;
 use datapath::{Command, Notice, PeerRef};
-use tunnel::{EndReason, Event, Hello, NewKey, RenegotiateReason, Seed, Session};
+use tunnel::{Close, EndReason, Event, Hello, NewKey, NotNow, Seed, Session};
 use wire::KeyId;
 use wire::push::PushReply;
 
@@ -138,10 +138,20 @@ impl Driver {
         match *notice {
             Notice::FirstUse { key_id, .. } => self.session.data_seen(key_id, now),
             Notice::KeysNearlyUsedUp { .. } => {
-                self.session.renegotiate(RenegotiateReason::KeyNearlyUsedUp, now);
+                self.renegotiate(now);
             }
             _ => {}
         }
+    }
+
+    /// Has the key renewed; a renewal that is under way is as good.
+    pub fn renegotiate(&mut self, now: Now) {
+        note(self.session.renegotiate(now));
+    }
+
+    /// Ends the session, unless its end has begun.
+    pub fn close(&mut self, how: Close, now: Now) {
+        note(self.session.close(how, now));
     }
 
     /// How long until the session's next deadline; `None` once it has ended and nothing is due. Without
@@ -152,6 +162,12 @@ impl Driver {
             None if self.ended => None,
             None => Some(IDLE),
         }
+    }
+}
+
+fn note(done: Result<(), NotNow>) {
+    if let Err(why) = done {
+        tracing::debug!(%why, "a session was told what it can't do");
     }
 }
 

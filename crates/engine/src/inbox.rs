@@ -138,7 +138,7 @@ const PACKETS: usize = 32;
 
 #[cfg(test)]
 mod tests {
-    use tunnel::{Close, RenegotiateReason};
+    use tunnel::Close;
     use wire::control::ControlPacket;
     use wire::wrap::ControlWrap;
     use wire::{KeyId, MessageId, Opcode, SessionId};
@@ -149,11 +149,11 @@ mod tests {
     async fn orders_come_before_packets_and_are_never_lost() {
         let (inlet, mut inbox) = inbox();
         (0..100).for_each(|n| inlet.packet(packet(n)));
-        (0..100).for_each(|_| inlet.order(ToSession::Renegotiate(RenegotiateReason::Requested)));
+        (0..100).for_each(|_| inlet.order(ToSession::Renegotiate));
         inlet.order(ToSession::Close(Close::Replaced));
         for _ in 0..100 {
             let next = inbox.next().await;
-            assert!(matches!(next, Some(Message::Order(ToSession::Renegotiate(_)))));
+            assert!(matches!(next, Some(Message::Order(ToSession::Renegotiate))));
         }
         assert!(matches!(inbox.next().await, Some(Message::Order(ToSession::Close(_)))));
         for n in 0..PACKETS {

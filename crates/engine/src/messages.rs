@@ -1,7 +1,7 @@
 //! What the control task and a session's task tell each other. Values only.
 
 use datapath::{Endpoint, Notice, PeerRef};
-use tunnel::{Close, Grant, Hello, Refusal, RenegotiateReason};
+use tunnel::{Close, Grant, Hello, Refusal};
 use wire::cipher::Cipher;
 use wire::peer_info::PeerInfo;
 
@@ -22,7 +22,7 @@ pub(crate) enum ToSession {
     /// Its peer is at another address.
     Moved(Endpoint),
     /// Renew the keys.
-    Renegotiate(RenegotiateReason),
+    Renegotiate,
     /// End, in this way.
     Close(Close),
 }

@@ -134,7 +134,7 @@ impl SessionTask {
             }
             ToSession::Notice(notice) => self.driver.handle_notice(&notice, now),
             ToSession::Moved(endpoint) => self.side.endpoint = endpoint,
-            ToSession::Renegotiate(why) => self.driver.renegotiate(why, now),
+            ToSession::Renegotiate => self.driver.renegotiate(now),
             ToSession::Close(how) => self.driver.close(how, now),
         }
     }

@@ -17,8 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use testkit::{Authority, Identity};
 use tunnel::{
-    ClientConfig, Close, Event, Gate, GateSettings, Grant, RenegotiateReason, ServerConfig,
-    Session, Timing, Verdict,
+    ClientConfig, Close, Event, Gate, GateSettings, Grant, ServerConfig, Session, Timing, Verdict,
 };
 use wire::cipher::Cipher;
 use wire::push::{PushOption, Topology};
@@ -128,15 +127,11 @@ fn run(is_server: bool, args: &[String]) {
         let age = (now.boot - begun).as_secs();
         for (session, remote) in sessions.values_mut() {
             if renegotiate.is_some_and(|at| age >= at) && !renegotiated {
-                session.renegotiate(RenegotiateReason::Requested, now);
-                renegotiated = true;
+                renegotiated = session.renegotiate(now).is_ok();
             }
             if age >= seconds && !closed {
-                session.close(
-                    if is_server { Close::Restart(String::new()) } else { Close::Exit },
-                    now,
-                );
-                closed = true;
+                let how = if is_server { Close::Restart(String::new()) } else { Close::Exit };
+                closed = session.close(how, now).is_ok();
             }
             session.handle_timeout(now);
             drive(session, *remote, &socket, age);

@@ -14,6 +14,9 @@ use zeroize::Zeroizing;
 use crate::end::EndReason;
 
 /// Something the driver has to act on or may report.
+///
+/// One type for both roles: all but two are said by either, and one loop drives either. What one role alone
+/// says names it; the other's driver hears nothing of it.
 #[derive(Debug)]
 pub enum Event {
     /// Server: may this identity in (or stay, in a renegotiation)? Answer with
@@ -110,21 +113,6 @@ pub struct Grant {
     pub ciphers: Vec<Cipher>,
     /// When the certificate runs out, as time since 1970: the session ends then, if it does not before.
     pub not_after: Option<Duration>,
-}
-
-/// Why a renegotiation is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RenegotiateReason {
-    /// The key is old enough.
-    Age,
-    /// Packet ids or the cipher's limits are nearly used up.
-    KeyNearlyUsedUp,
-    /// A person or a policy asked for it.
-    Requested,
-    /// The session came back from its saved state.
-    Restored,
-    /// The peer began it.
-    Peer,
 }
 
 /// When `handle_timeout` wants to be called, and what for.

@@ -36,11 +36,9 @@ pub use config::{ClientConfig, GateSettings, ServerConfig, ServerTls, Timing};
 pub use dropped::DropReason;
 pub use end::{EndReason, Misbehaviour, Progress, PushFault};
 pub use entropy::Seed;
-pub use event::{
-    Deadline, Event, Grant, Hello, Negotiated, NewKey, RenegotiateReason, TimeoutReason,
-};
+pub use event::{Deadline, Event, Grant, Hello, Negotiated, NewKey, TimeoutReason};
 pub use gate::{Accepted, Gate, Verdict};
-pub use not_awaited::NotAwaited;
+pub use not_awaited::{NotAwaited, NotNow};
 pub use session::Session;
 pub use state::{SessionState, StateError};
 pub use tls::{prepare_client, prepare_server};

@@ -1,5 +1,5 @@
-//! Why an answer of the driver had no effect. It is no fault by itself: an answer may take its time, and
-//! the peer may have begun another generation meanwhile, or be gone.
+//! Why what the driver said had no effect. It is no fault by itself: an answer may take its time, and the
+//! peer may have begun another generation meanwhile, or be gone.
 
 use std::error::Error;
 use std::fmt;
@@ -15,6 +15,19 @@ pub enum NotAwaited {
     Key,
 }
 
+/// The session is in a step in which this can't be begun; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// It has no key yet that could be renewed.
+    NotUp,
+    /// A renewal is under way, which will do.
+    Renewing,
+    /// It is saying goodbye already.
+    Closing,
+    /// It has ended.
+    Ended,
+}
+
 impl fmt::Display for NotAwaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -25,4 +38,17 @@ impl fmt::Display for NotAwaited {
     }
 }
 
+impl fmt::Display for NotNow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotNow::NotUp => "the session has no key yet",
+            NotNow::Renewing => "its key is being renewed",
+            NotNow::Closing => "the session is closing",
+            NotNow::Ended => "the session has ended",
+        })
+    }
+}
+
 impl Error for NotAwaited {}
+
+impl Error for NotNow {}

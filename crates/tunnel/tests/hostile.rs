@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clock::Now;
 use testkit::Random;
-use tunnel::{DropReason, Gate, GateSettings, Progress, RenegotiateReason, Timing, Verdict};
+use tunnel::{DropReason, Gate, GateSettings, Progress, Timing, Verdict};
 use wire::control::{Acks, ControlPacket};
 use wire::static_key::{KeyDirection, StaticKey};
 use wire::stranger::StrangerCheck;
@@ -273,7 +273,7 @@ fn tls_bytes_are_message_0_of_a_later_generation_whoever_began_it() {
         let early = server.handle_datagram(&hello(id, next), now);
         assert_eq!(early, Err(DropReason::BadMessageId));
         if ours {
-            server.renegotiate(RenegotiateReason::Requested, now);
+            server.renegotiate(now).expect("it is up");
         } else {
             let opcode = Opcode::CONTROL_SOFT_RESET_V1;
             let reset = ControlPacket::message(opcode, next, id, MessageId(0), Vec::new());

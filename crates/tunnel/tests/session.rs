@@ -5,7 +5,7 @@ mod world;
 use std::time::Duration;
 
 use tunnel::{
-    Close, EndReason, Event, Gate, GateSettings, NotAwaited, Progress, Refusal, Session,
+    Close, EndReason, Event, Gate, GateSettings, NotAwaited, NotNow, Progress, Refusal, Session,
     TimeoutReason, Verdict,
 };
 use wire::cipher::Cipher;
@@ -196,7 +196,7 @@ fn an_answer_that_is_not_awaited_is_an_error_and_has_no_effect() {
     assert_eq!(server.refuse(refusal(), now), Err(NotAwaited::Admission));
     assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::Key));
     assert!(server.is_established() && server.poll_event().is_none());
-    server.close(Close::Replaced, now);
+    assert_eq!(server.close(Close::Replaced, now), Ok(()));
     assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::SessionEnded));
     assert_eq!(server.refuse(refusal(), now), Err(NotAwaited::SessionEnded));
 }
@@ -221,6 +221,29 @@ fn an_answer_counts_once_and_in_its_own_step_alone() {
     assert_eq!(server.key_installed(KeyId::FIRST.next(), now), Err(NotAwaited::Key));
     assert_eq!(server.key_installed(KeyId::FIRST, now), Ok(()));
     assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::Key));
+}
+
+#[test]
+fn what_a_session_is_told_in_a_wrong_step_is_refused_by_name_and_changes_nothing() {
+    let mut world = World::new(Setup::fine(34));
+    let now = world.now;
+    assert_eq!(world.client.session.renegotiate(now), Err(NotNow::NotUp));
+    world.run_for(Duration::from_secs(3));
+    let now = world.now;
+    let client = &mut world.client.session;
+    assert_eq!(client.renegotiate(now), Ok(()));
+    assert_eq!(client.renegotiate(now), Err(NotNow::Renewing));
+    assert_eq!(client.close(Close::Exit, now), Ok(()));
+    assert_eq!(client.renegotiate(now), Err(NotNow::Closing));
+    assert_eq!(client.close(Close::Replaced, now), Err(NotNow::Closing));
+    world.run_for(Duration::from_secs(10));
+    let now = world.now;
+    let first = matches!(world.client.end, Some(EndReason::Closed(Close::Exit)));
+    assert!(first, "{:?}", world.client.end);
+    let client = &mut world.client.session;
+    assert_eq!(client.renegotiate(now), Err(NotNow::Ended));
+    assert_eq!(client.close(Close::Exit, now), Err(NotNow::Ended));
+    assert!(client.poll_event().is_none());
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ::tunnel::{
-    ClientConfig, Close, Event, Gate, GateSettings, Grant, Refusal, RenegotiateReason,
-    ServerConfig, Session, SessionState, Timing, Verdict,
+    ClientConfig, Close, Event, Gate, GateSettings, Grant, Refusal, ServerConfig, Session,
+    SessionState, Timing, Verdict,
 };
 use clock::Now;
 use testkit::Authority;
@@ -169,8 +169,8 @@ fn exchange(session: &mut Session, peer: &mut Peer, now: Now) {
 /// What the driver may do at any time.
 fn nudge(session: &mut Session, what: u8, now: &mut Now) {
     match what >> 3 & 7 {
-        0 => session.renegotiate(RenegotiateReason::Requested, *now),
-        1 => session.close(Close::Exit, *now),
+        0 => drop(session.renegotiate(*now)),
+        1 => drop(session.close(Close::Exit, *now)),
         2 => session.data_seen(KeyId::FIRST, *now),
         3 => drop(session.key_installed(KeyId::FIRST, *now)),
         more => {

@@ -1,7 +1,6 @@
 //! What others ask of the registry, answered from its tables.
 
 use datapath::PeerRef;
-use tunnel::RenegotiateReason;
 
 use super::Registry;
 use crate::figures::ControlFigures;
@@ -35,7 +34,7 @@ impl Registry {
     /// Renews the keys of every session.
     pub(crate) fn renegotiate_all(&mut self) {
         for (id, _) in self.connections.sessions() {
-            self.effects.tell(id, ToSession::Renegotiate(RenegotiateReason::Requested));
+            self.effects.tell(id, ToSession::Renegotiate);
         }
     }
 }

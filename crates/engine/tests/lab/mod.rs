@@ -21,10 +21,7 @@ use sysio::{Packet, TcpListener, Tun, UdpSocket};
 use testkit::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
-use tunnel::{
-    ClientConfig, Close, Event, GateSettings, Hello, RenegotiateReason, ServerConfig, Session,
-    Timing,
-};
+use tunnel::{ClientConfig, Close, Event, GateSettings, Hello, ServerConfig, Session, Timing};
 use wire::cipher::Cipher;
 use wire::data::DataHeader;
 use wire::push::{PushOption, Topology};
@@ -431,7 +428,7 @@ impl Subscriber {
 
     pub(crate) fn renegotiate(&mut self) {
         if !self.ended {
-            self.session.renegotiate(RenegotiateReason::Requested, SystemClock.now());
+            self.session.renegotiate(SystemClock.now()).expect("it is up");
         }
     }
 
@@ -480,7 +477,7 @@ impl Subscriber {
 
     /// Says goodbye and closes the TCP connection, all at once.
     pub(crate) async fn leave(mut self) {
-        self.session.close(Close::Exit, SystemClock.now());
+        self.session.close(Close::Exit, SystemClock.now()).expect("it has not ended");
         let packets = std::iter::from_fn(|| self.session.poll_transmit(SystemClock.now()));
         let framed = packets.flat_map(|packet| {
             let length = wire::stream::length(packet.len()).expect("a short packet");

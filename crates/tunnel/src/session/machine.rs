@@ -17,7 +17,7 @@ use crate::closing::Close;
 use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::event::{Event, TimeoutReason};
-use crate::not_awaited::NotAwaited;
+use crate::not_awaited::{NotAwaited, NotNow};
 use crate::session::close::{CERTIFICATE_EXPIRED, DRAIN, denied, last_text};
 use crate::session::core::Core;
 use crate::session::handshake::{Goodbye, Role, Stop};
@@ -101,11 +101,16 @@ impl<R: Role> Machine<R> {
         true
     }
 
-    pub(crate) fn renegotiate(&mut self, now: Now) {
+    pub(crate) fn renegotiate(&mut self, now: Now) -> Result<(), NotNow> {
         self.core.now = now;
-        if matches!(&self.phase, Phase::Up(up) if up.renewal.is_over()) {
-            self.begin_our_generation();
+        match &self.phase {
+            Phase::Up(up) if up.renewal.is_over() => self.begin_our_generation(),
+            Phase::Up(_) => return Err(NotNow::Renewing),
+            Phase::Opening(_) => return Err(NotNow::NotUp),
+            Phase::Closing(_) => return Err(NotNow::Closing),
+            Phase::Ended => return Err(NotNow::Ended),
         }
+        Ok(())
     }
 
     /// Whatever became of the last one.
@@ -259,16 +264,19 @@ impl<R: Role> Machine<R> {
         }
     }
 
-    pub(crate) fn close(&mut self, how: Close, now: Now) {
+    pub(crate) fn close(&mut self, how: Close, now: Now) -> Result<(), NotNow> {
         self.core.now = now;
-        if !matches!(self.phase, Phase::Opening(_) | Phase::Up(_)) {
-            return;
+        match self.phase {
+            Phase::Opening(_) | Phase::Up(_) => {}
+            Phase::Closing(_) => return Err(NotNow::Closing),
+            Phase::Ended => return Err(NotNow::Ended),
         }
         let exit_notify = self.phase.negotiated().is_some_and(|agreed| agreed.exit_notify);
         match last_text(&how, exit_notify) {
             Some(text) => self.close_with(text, EndReason::Closed(how)),
             None => self.end(EndReason::Closed(how)),
         }
+        Ok(())
     }
 
     /// Sends a last text and ends with `reason`.

@@ -32,10 +32,10 @@ use crate::config::{ClientConfig, ServerConfig, Timing};
 use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::entropy::{Entropy, Seed};
-use crate::event::{Deadline, Event, Grant, Negotiated, RenegotiateReason};
+use crate::event::{Deadline, Event, Grant, Negotiated};
 use crate::gate::Accepted;
 use crate::generation::Generation;
-use crate::not_awaited::NotAwaited;
+use crate::not_awaited::{NotAwaited, NotNow};
 use crate::reliable::Reliable;
 use crate::state::{SessionState, Stage};
 use crate::wrapping::Wrapping;
@@ -288,14 +288,15 @@ impl Session {
         either!(mut self, machine => machine.data_seen(key_id, now));
     }
 
-    /// Begins a new key generation, unless one is unfinished or there is none yet.
-    pub fn renegotiate(&mut self, _why: RenegotiateReason, now: Now) {
-        either!(mut self, machine => machine.renegotiate(now));
+    /// Begins a new key generation. An error says why it does not, and nothing has changed.
+    pub fn renegotiate(&mut self, now: Now) -> Result<(), NotNow> {
+        either!(mut self, machine => machine.renegotiate(now))
     }
 
-    /// Ends the session. `Ended` follows once the peer has acknowledged, or after 5 seconds.
-    pub fn close(&mut self, how: Close, now: Now) {
-        either!(mut self, machine => machine.close(how, now));
+    /// Ends the session. `Ended` follows once the peer has acknowledged, or after 5 seconds. An error says
+    /// that its end had begun before, which goes on as it was.
+    pub fn close(&mut self, how: Close, now: Now) -> Result<(), NotNow> {
+        either!(mut self, machine => machine.close(how, now))
     }
 }
 
