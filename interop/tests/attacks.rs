@@ -8,6 +8,8 @@
 //! ```
 //!
 //! Each attack is tried in its smallest form on alice's session, and as a flood as fast as it goes beside bob's.
+//!
+//! Alone: it floods as fast as it can, and bob beside it may lose nothing.
 
 mod line;
 

@@ -2,6 +2,8 @@
 //!
 //! `HANDFAST_LONG=1` sends ten times as much at ten times the pace, which is the figure that counts.
 //! The short variant leaves room for a gateway built without optimisation on a busy machine.
+//!
+//! Alone: it floods, and no packet of a session may be lost meanwhile.
 
 mod flood;
 

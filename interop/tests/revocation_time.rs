@@ -5,6 +5,8 @@
 //! `HANDFAST_BIN=target/release/handfast HANDFAST_SESSIONS=1000 cargo test -p interop --test revocation_time -- --nocapture`
 //!
 //! It asks nothing of the program but its commands and its log, so former builds are measured by it too.
+//!
+//! Alone: it times milliseconds.
 
 use std::fs;
 use std::path::PathBuf;

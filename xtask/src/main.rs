@@ -10,6 +10,7 @@ mod command;
 mod debian;
 mod explore;
 mod failed;
+mod jobs;
 mod map;
 mod micro;
 mod peers;

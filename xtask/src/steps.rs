@@ -1,14 +1,15 @@
 //! What each command does, step by step.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{run, run_with};
 use crate::debian::TRIXIE;
 use crate::explore::explore;
 use crate::failed::Failed;
-use crate::suite::Suite;
-use crate::{arrows, circles, map, peers};
+use crate::jobs::{AT_A_TIME, Environment, INTEROP, Jobs};
+use crate::suite::{Job, Suite};
+use crate::{arrows, circles, jobs, map, peers, suite};
 
 pub(crate) fn check() -> Result<(), Failed> {
     run("cargo", &["fmt", "--all", "--check"])?;
@@ -19,30 +20,49 @@ pub(crate) fn check() -> Result<(), Failed> {
 }
 
 pub(crate) fn test(install: bool) -> Result<(), Failed> {
+    test_with(install, Environment::new())
+}
+
+/// Builds every test at once, with the same features for all, and runs them beside each other or alone.
+fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     println!(
-        "unit tests, simulation, command line, store, then stock OpenVPN against ours: about 20 minutes \
-         on two cores, the first build included"
+        "unit tests, simulation, command line, store, stock OpenVPN against ours: about a quarter \
+         of an hour on two cores, the first build included"
     );
     peers::provide(install)?;
-    let linter = peers::pkilint(install)?.map(|folder| folder.display().to_string());
-    run("cargo", &["build", "--quiet", "--package", "handfast"])?;
+    let linter = peers::pkilint(install)?.map(|folder| ("PKILINT_DIR", folder));
+    let checker = peers::promtool(install)?.map(|program| ("PROMTOOL", program));
+    let mut environment = jobs::surroundings(false, false)?;
+    environment.extend(more);
+    let found = linter.into_iter().chain(checker);
+    environment.extend(found.map(|(name, path)| (name, path.display().to_string())));
+
     let mut suite = Suite::begin();
-    let mut units = vec!["test", "--workspace", "--exclude", "interop", "--no-fail-fast"];
-    units.extend(["--", "--show-output"]);
-    let checker = peers::promtool(install)?.map(|program| program.display().to_string());
-    let linter = linter.map(|folder| ("PKILINT_DIR", folder));
-    let checker = checker.map(|program| ("PROMTOOL", program));
-    let environment: Vec<_> = linter.into_iter().chain(checker).collect();
-    suite.run("cargo", &units, &environment)?;
-    interop_cases(&Interop::default(), &["--show-output"], &mut suite)?;
+    let programs = suite::build()?;
+    let hindrance = jobs::hindrance();
+    if let Some(reason) = hindrance {
+        suite.skip(INTEROP, reason);
+    }
+    let Jobs { mut beside_others, alone } =
+        Jobs::of(programs, hindrance.and(Some(INTEROP)), &environment);
+    beside_others.push(examples());
+    suite.run_jobs(beside_others, AT_A_TIME);
+    suite.run_jobs(alone, 1);
     suite.end()
+}
+
+/// Those in the documentation, which cargo alone can run.
+fn examples() -> Job {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--doc", "--quiet", "--no-fail-fast"]);
+    Job { name: "the documentation's examples".into(), command }
 }
 
 pub(crate) fn sim(seeds: u64, first: u64) -> Result<(), Failed> {
     run_with(
         "cargo",
         &["test", "--release", "--package", "tunnel", "--test", "sim", "--", "--nocapture"],
-        &[("HANDFAST_SIM_SEEDS", seeds.to_string()), ("HANDFAST_SIM_FIRST", first.to_string())],
+        &slice(first, seeds),
     )
 }
 
@@ -66,33 +86,21 @@ pub(crate) fn interop(which: Interop<'_>, install: bool) -> Result<(), Failed> {
     }
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
     let mut suite = Suite::begin();
-    interop_cases(&which, &["--nocapture"], &mut suite)?;
+    interop_cases(&which, &mut suite)?;
     suite.end()
 }
 
-/// Cases share the machine's two cores with the peers they time, so they run one at a time.
-fn interop_cases(which: &Interop<'_>, output: &[&str], suite: &mut Suite) -> Result<(), Failed> {
-    let mut arguments = vec!["test", "--package", "interop", "--no-fail-fast", "--"];
-    arguments.extend(["--test-threads", "1"]);
-    arguments.extend(output);
-    arguments.extend(which.filter);
-    let flag = |set: bool| if set { "1" } else { "" }.to_owned();
-    let mut environment =
-        vec![("HANDFAST_LONG", flag(which.long)), ("HANDFAST_WRITE", flag(which.write))];
-    if let Some(root) = TRIXIE.present()? {
-        environment.push(("HANDFAST_OPENVPN3_ROOT", root.display().to_string()));
-    }
-    if peers::is_root() {
-        return suite.run("cargo", &arguments, &environment);
-    }
-    // An ordinary user is root over namespaces of their own, where the system allows that.
-    let own = ["--user", "--map-root-user", "--"];
-    let allowed = Command::new("unshare").args(own).arg("true").stderr(Stdio::null()).status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        suite.skip("interop", "needs root, or a system that lets users make user namespaces");
+/// What is asked for by name is watched as it goes, so its cases run one at a time and nothing is held back.
+fn interop_cases(which: &Interop<'_>, suite: &mut Suite) -> Result<(), Failed> {
+    if let Some(reason) = jobs::hindrance() {
+        suite.skip(INTEROP, reason);
         return Ok(());
     }
-    suite.run("unshare", &[&own[..], &["cargo"], &arguments].concat(), &environment)
+    let mut command = jobs::as_root("cargo".as_ref());
+    command.args(["test", "--package", INTEROP, "--no-fail-fast", "--", "--nocapture"]);
+    command.args(jobs::ONE_BY_ONE).args(which.filter);
+    command.envs(jobs::surroundings(which.long, which.write)?);
+    suite.run(command)
 }
 
 pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Failed> {
@@ -102,19 +110,24 @@ pub(crate) fn fuzz(seconds: Option<u64>, target: Option<&str>) -> Result<(), Fai
     }
 }
 
+/// The corpora are replayed by `fuzz/targets`, a crate whose tests run with all others.
 pub(crate) fn ci() -> Result<(), Failed> {
     let began = Instant::now();
     check()?;
     deny()?;
-    test(true)?;
-    fuzz(None, None)?;
-    // A different slice of the long simulation every day; the seed range is printed by the run.
+    // A different slice of the simulation every day.
     let day = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs() / 86_400);
-    sim(300, 1 + day * 300)?;
+    let (first, seeds) = (1 + day * SLICE, SLICE);
+    println!("the simulation runs {seeds} seeds from {first} this time");
+    test_with(true, slice(first, seeds))?;
     println!("ci: everything passed in {} s", began.elapsed().as_secs());
     Ok(())
+}
+
+fn slice(first: u64, seeds: u64) -> Environment {
+    vec![("HANDFAST_SIM_SEEDS", seeds.to_string()), ("HANDFAST_SIM_FIRST", first.to_string())]
 }
 
 /// What the build rests on: licences, sources, bans, and known weaknesses where their list can be had.
@@ -131,3 +144,6 @@ fn deny() -> Result<(), Failed> {
     }
     run("cargo", &["deny", "check", "--disable-fetch", "advisories"])
 }
+
+/// Seeds of a day. Without optimisation, and with its checks of every sum, they take some seconds.
+const SLICE: u64 = 300;

@@ -2,6 +2,8 @@
 //!
 //! The binary and the temporary files of each run are in a folder of the test's own, so that whatever
 //! is left can be told from other programs' things.
+//!
+//! Alone: it compares the machine's interfaces, tables and mounts with those before.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 

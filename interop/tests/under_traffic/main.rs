@@ -5,6 +5,8 @@
 //!    stock client ──┐ (a second way out, by `up2`)
 //!    our client   ──┤ router ── gateway ── host behind it, which both ping
 //! ```
+//!
+//! Alone: it times how long traffic stops, and holds that against a table.
 
 mod names;
 mod stage;

@@ -2,6 +2,8 @@
 //!
 //! A step that fails does not hide the ones after it; [`Suite::end`] says whether any did.
 
+mod lanes;
+mod programs;
 mod tally;
 
 use std::io::{BufRead, BufReader};
@@ -13,7 +15,11 @@ use std::time::{Duration, Instant};
 use crate::command::with_sbin;
 use crate::failed::Failed;
 
+use lanes::{Ended, News};
 use tally::Tally;
+
+pub(crate) use lanes::Job;
+pub(crate) use programs::{Program, build};
 
 /// One run of several steps.
 pub(crate) struct Suite {
@@ -27,27 +33,30 @@ impl Suite {
         Self { began: Instant::now(), tally: Tally::default(), failed_steps: Vec::new() }
     }
 
-    /// Runs a step and passes on what its tests say. Fails only where it does not start.
-    pub(crate) fn run(
-        &mut self,
-        program: &str,
-        arguments: &[&str],
-        environment: &[(&str, String)],
-    ) -> Result<(), Failed> {
-        let line = format!("{program} {}", arguments.join(" "));
+    /// Runs a command and passes on what its tests say, as they say it. Fails only where it does not start.
+    pub(crate) fn run(&mut self, command: Command) -> Result<(), Failed> {
+        let line = in_words(&command);
         println!("==> {line}");
-        let mut child = with_sbin(Command::new(program))
-            .args(arguments)
-            .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
+        let mut child = with_sbin(command)
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|e| Failed::new(format!("`{program}` did not start: {e}")))?;
+            .map_err(|e| Failed::new(format!("`{line}` did not start: {e}")))?;
         self.follow(&mut child);
         let status = child.wait().map_err(|e| Failed::new(format!("`{line}`: {e}")))?;
         if !status.success() {
             self.failed_steps.push(format!("`{line}`: {status}"));
         }
         Ok(())
+    }
+
+    /// Runs test programs, so many at a time, and passes on what each one's tests say when it has ended.
+    pub(crate) fn run_jobs(&mut self, jobs: Vec<Job>, at_a_time: usize) {
+        let (sender, news) = channel();
+        thread::scope(|scope| {
+            // Whoever sends is gone with the last job, which ends the news.
+            scope.spawn(move || lanes::run(jobs, at_a_time, &sender));
+            self.follow_jobs(&news);
+        });
     }
 
     /// Leaves a step out.
@@ -66,6 +75,40 @@ impl Suite {
             return Ok(());
         }
         Err(Failed::new(self.failed_steps.join("; ")))
+    }
+
+    fn follow_jobs(&mut self, news: &Receiver<News>) {
+        let mut running = Vec::new();
+        loop {
+            match news.recv_timeout(LONGEST_SILENCE) {
+                Ok(News::Began(name)) => running.push(name),
+                Ok(News::Ended(ended)) => {
+                    running.retain(|name| *name != ended.name);
+                    self.hear_out(&ended);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let seconds = self.began.elapsed().as_secs();
+                    println!("    {seconds} s, still at work: {}", running.join(", "));
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Prints what the tests of a program said.
+    fn hear_out(&mut self, ended: &Ended) {
+        println!("==> {} ({} s)", ended.name, ended.took.as_secs());
+        for line in ended.printed.lines() {
+            if self.tally.hear(line) {
+                println!("{line}");
+            }
+        }
+        match &ended.status {
+            Ok(status) if status.success() => {}
+            Ok(status) => self.failed_steps.push(format!("{}: {status}", ended.name)),
+            Err(why) => self.failed_steps.push(format!("{} did not start: {why}", ended.name)),
+        }
+        self.tally.end_report();
     }
 
     /// Prints what its tests say, and a sign of life where they say nothing for long.
@@ -91,6 +134,11 @@ impl Suite {
             }
         }
     }
+}
+
+fn in_words(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// The lines of a program, read on a thread of their own so that waiting for one can end.

@@ -48,6 +48,12 @@ impl Tally {
         }
     }
 
+    /// A program has ended, with a result of its tests or, where it crashed, without: what is heard next is
+    /// another one's.
+    pub(super) fn end_report(&mut self) {
+        self.turn_to(Section::Runner);
+    }
+
     /// Everything that was left out, in words.
     pub(super) fn skips(&self) -> impl Iterator<Item = &str> {
         self.skips.keys().map(String::as_str)
@@ -158,6 +164,15 @@ mod tests {
     fn several_binaries_add_up() {
         let one = "running 1 test\ntest a ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored";
         assert_eq!(told(&[one, one, one].join("\n")).0.to_string(), "3 passed, 0 skipped");
+    }
+
+    #[test]
+    fn a_program_that_crashed_among_its_failures_hides_nothing_of_the_next() {
+        let mut tally = Tally::default();
+        let _ = ["running 1 test", "failures:", "---- a stdout ----"].map(|line| tally.hear(line));
+        tally.end_report();
+        let _ = ["test b ... ok", "SKIP b: no root"].map(|line| tally.hear(line));
+        assert_eq!(tally.skips().collect::<Vec<_>>(), ["SKIP b: no root"]);
     }
 
     fn told(report: &str) -> (Tally, String) {

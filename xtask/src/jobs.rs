@@ -1,0 +1,99 @@
+//! How a built test program is started: with which arguments, in which surroundings, and beside what.
+//!
+//! Most of the time of the cases beside stock programs is waiting, for pings, key renewals and time-outs, so
+//! those that don't say otherwise run a few at a time (`suite/programs.rs` says how they say so).
+
+use std::process::{Command, Stdio};
+
+use crate::debian::TRIXIE;
+use crate::failed::Failed;
+use crate::peers;
+use crate::suite::{Job, Program};
+
+/// More in the environment of every program.
+pub(crate) type Environment = Vec<(&'static str, String)>;
+
+/// What is run, and how.
+pub(crate) struct Jobs {
+    /// A few at a time.
+    pub(crate) beside_others: Vec<Job>,
+    /// With nothing beside them.
+    pub(crate) alone: Vec<Job>,
+}
+
+impl Jobs {
+    /// All of these programs but those of a crate that can't run here.
+    pub(crate) fn of(
+        programs: Vec<Program>,
+        without: Option<&str>,
+        environment: &Environment,
+    ) -> Self {
+        let (alone, mut beside_others): (Vec<Program>, Vec<Program>) = programs
+            .into_iter()
+            .filter(|program| without != Some(program.package.as_str()))
+            .partition(|program| program.alone);
+        beside_others.sort_by_key(|program| {
+            LONGEST.iter().position(|name| *name == program.package).unwrap_or(LONGEST.len())
+        });
+        let ready = |programs: Vec<Program>| {
+            programs.iter().map(|program| job(program, environment)).collect()
+        };
+        Self { beside_others: ready(beside_others), alone: ready(alone) }
+    }
+}
+
+fn job(program: &Program, environment: &Environment) -> Job {
+    let cases = program.package == INTEROP;
+    let mut command = if cases {
+        as_root(program.executable.as_os_str())
+    } else {
+        Command::new(&program.executable)
+    };
+    command.arg("--show-output").current_dir(&program.folder);
+    if cases {
+        command.args(ONE_BY_ONE);
+    }
+    command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
+    Job { name: program.source.display().to_string(), command }
+}
+
+/// What cases beside stock programs are told, whoever starts them.
+pub(crate) fn surroundings(long: bool, write: bool) -> Result<Environment, Failed> {
+    let flag = |set: bool| if set { "1" } else { "" }.to_owned();
+    let mut environment = vec![("HANDFAST_LONG", flag(long)), ("HANDFAST_WRITE", flag(write))];
+    if let Some(root) = TRIXIE.present()? {
+        environment.push(("HANDFAST_OPENVPN3_ROOT", root.display().to_string()));
+    }
+    Ok(environment)
+}
+
+/// Why the cases can't run here, if they can't. An ordinary user is root over namespaces of their own, where
+/// the system allows that.
+pub(crate) fn hindrance() -> Option<&'static str> {
+    let allowed =
+        || as_root("true".as_ref()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    (!peers::is_root() && !allowed())
+        .then_some("needs root, or a system that lets users make user namespaces")
+}
+
+/// The program as it is for root, and in a user namespace for anybody else.
+pub(crate) fn as_root(program: &std::ffi::OsStr) -> Command {
+    if peers::is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--"]).arg(program);
+    command
+}
+
+/// The cases beside stock programs, in namespaces of their own.
+pub(crate) const INTEROP: &str = "interop";
+
+/// How many programs run beside each other on two cores.
+pub(crate) const AT_A_TIME: usize = 3;
+
+/// Whose programs wait the longest, so that they begin first and the short ones fill the gaps.
+const LONGEST: [&str; 3] = [INTEROP, "client", "engine"];
+
+/// Within a program, cases take the machine's addresses and clocks in turns.
+pub(crate) const ONE_BY_ONE: [&str; 2] = ["--test-threads", "1"];

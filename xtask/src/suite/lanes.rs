@@ -1,0 +1,129 @@
+//! Runs test programs several at a time, or one at a time, and says when each began and how it ended.
+//!
+//! What a program prints is handed on in one piece when it has ended, so that the reports of two that ran
+//! beside each other don't mix.
+
+use std::collections::VecDeque;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::command::with_sbin;
+
+/// A program that is ready to run.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// What it is called in the report.
+    pub(crate) name: String,
+    pub(crate) command: Command,
+}
+
+/// What becomes of the jobs.
+#[derive(Debug)]
+pub(super) enum News {
+    Began(String),
+    Ended(Ended),
+}
+
+/// A job that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) name: String,
+    pub(super) took: Duration,
+    pub(super) printed: String,
+    /// Or why it did not start.
+    pub(super) status: Result<ExitStatus, String>,
+}
+
+/// Runs all of them in their order, so many at a time; returns when the last has ended.
+pub(super) fn run(jobs: Vec<Job>, at_a_time: usize, news: &Sender<News>) {
+    let waiting = Mutex::new(VecDeque::from(jobs));
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.pop_front());
+    thread::scope(|scope| {
+        for _ in 0..at_a_time {
+            scope.spawn(|| {
+                while let Some(job) = next() {
+                    // Who reads the news is gone only when this run is over.
+                    let _ = news.send(News::Began(job.name.clone()));
+                    let _ = news.send(News::Ended(job.run()));
+                }
+            });
+        }
+    });
+}
+
+impl Job {
+    fn run(mut self) -> Ended {
+        let began = Instant::now();
+        self.command.stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = with_sbin(self.command).output();
+        let (printed, status) = match output {
+            Ok(output) => (output.stdout, Ok(output.status)),
+            Err(error) => (Vec::new(), Err(error.to_string())),
+        };
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        Ended { name: self.name, took: began.elapsed(), printed, status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn every_job_runs_once_and_is_told_of() {
+        let (sender, news) = channel();
+        let names = ["one", "two", "three", "four", "five"];
+        run(names.map(said).into(), 2, &sender);
+        drop(sender);
+        let ended: Vec<Ended> = news.into_iter().filter_map(ended).collect();
+        let mut printed: Vec<&str> = ended.iter().map(|ended| ended.printed.trim()).collect();
+        printed.sort_unstable();
+        assert_eq!(printed, ["five", "four", "one", "three", "two"]);
+        assert!(ended.iter().all(|ended| ended.status.as_ref().is_ok_and(ExitStatus::success)));
+    }
+
+    #[test]
+    fn one_at_a_time_keeps_the_order() {
+        let (sender, news) = channel();
+        run(["one", "two", "three"].map(said).into(), 1, &sender);
+        drop(sender);
+        let seen: Vec<String> = news
+            .into_iter()
+            .map(|news| match news {
+                News::Began(name) => format!("began {name}"),
+                News::Ended(ended) => format!("ended {}", ended.name),
+            })
+            .collect();
+        let expected =
+            ["began one", "ended one", "began two", "ended two", "began three", "ended three"];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_program_that_does_not_start_says_why() {
+        let (sender, news) = channel();
+        let missing = Job { name: "gone".into(), command: Command::new("/nowhere/at/all") };
+        run(vec![missing], 1, &sender);
+        drop(sender);
+        let ended: Vec<Ended> = news.into_iter().filter_map(ended).collect();
+        assert!(matches!(&ended[..], [Ended { status: Err(_), .. }]), "{ended:?}");
+    }
+
+    fn said(word: &str) -> Job {
+        let mut command = Command::new("echo");
+        command.arg(word);
+        Job { name: word.to_owned(), command }
+    }
+
+    fn ended(news: News) -> Option<Ended> {
+        match news {
+            News::Began(_) => None,
+            News::Ended(ended) => Some(ended),
+        }
+    }
+}
