@@ -2,14 +2,13 @@
 
 use clock::Timestamp;
 use names::{CertificateName, RevocationReason};
-use pki::{CertificateId, IssuerId};
+use pki::CertificateId;
 use serde_json::json;
 
-use super::{Rules, check_key, there};
+use super::Rules;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
-use crate::ids::CaGenerationId;
-use crate::payload::{CertificatePayload, RecordedPayload, RevokedPayload};
+use crate::payload::{RecordedPayload, RevokedPayload};
 use crate::records::{
     CaGeneration, Certificate, Holder, NewCaGeneration, NewCertificate, NewCrl, Revocation,
     ca_key_name,
@@ -37,8 +36,8 @@ impl Rules<'_> {
     }
 
     pub(super) fn certificate_record(&mut self, new: &NewCertificate) -> Result<(), StoreError> {
-        let id = CertificateId { issuer: self.issuer(new.issued_by)?, serial: new.serial };
-        self.check_new(new, &id)?;
+        let id = CertificateId { issuer: self.known().issuer(new.issued_by)?, serial: new.serial };
+        self.known().check_new(new, &id)?;
         if let Holder::Device(device) = new.holder {
             self.lease_again(device)?;
         }
@@ -51,9 +50,9 @@ impl Rules<'_> {
             Some(deadline) => self.supersede(&id, deadline)?,
             None => Vec::new(),
         };
-        let recorded = self.certificate(&id)?;
+        let recorded = self.known().certificate(&id)?;
         let payload = RecordedPayload {
-            certificate: self.describe(&recorded)?,
+            certificate: self.known().describe(&recorded)?,
             sha256: recorded.fingerprint,
             key: Some(recorded.public_key),
             not_after: recorded.not_after,
@@ -69,7 +68,7 @@ impl Rules<'_> {
         id: &CertificateId,
         reason: RevocationReason,
     ) -> Result<(), StoreError> {
-        let certificate = self.unrevoked(id)?;
+        let certificate = self.known().unrevoked(id)?;
         self.revoke(&certificate, reason)
     }
 
@@ -90,12 +89,12 @@ impl Rules<'_> {
         &mut self,
         id: &CertificateId,
     ) -> Result<(), StoreError> {
-        let certificate = self.unrevoked(id)?;
+        let certificate = self.known().unrevoked(id)?;
         if certificate.connected_at.is_some() {
             return Ok(());
         }
         self.edit.certificate_set_connected(id, self.at())?;
-        let payload = self.describe(&certificate)?;
+        let payload = self.known().describe(&certificate)?;
         self.record(&EventKind::CERTIFICATE_CONNECTED, &payload)?;
         let former = self.lookup.certificates_superseded_before(id)?;
         self.revoke_superseded(&former)
@@ -107,7 +106,7 @@ impl Rules<'_> {
     }
 
     pub(super) fn crl_record(&mut self, crl: &NewCrl) -> Result<(), StoreError> {
-        self.issuer(crl.generation)?;
+        self.known().issuer(crl.generation)?;
         if let Some(latest) = self.lookup.crl(crl.generation)?
             && crl.number <= latest.number
         {
@@ -124,22 +123,11 @@ impl Rules<'_> {
         certificate: &Certificate,
         reason: RevocationReason,
     ) -> Result<(), StoreError> {
-        let payload = RevokedPayload { certificate: self.describe(certificate)?, reason };
+        let payload = RevokedPayload { certificate: self.known().describe(certificate)?, reason };
         let event = self.record(&EventKind::CERTIFICATE_REVOKED, &payload)?;
         let (id, issued_by) = (certificate.id, certificate.issued_by);
         let revocation = Revocation { id, issued_by, at: self.at(), reason, event };
         self.edit.revocation_insert(&revocation)
-    }
-
-    fn check_new(&self, new: &NewCertificate, id: &CertificateId) -> Result<(), StoreError> {
-        if let Holder::Device(id) = new.holder {
-            there(self.lookup.device_by_id(id)?, || Refused::DeviceGone)?;
-        }
-        check_key(self.lookup, &new.public_key, Some(&new.holder))?;
-        match self.lookup.certificate(id)? {
-            Some(_) => Err(Refused::CertificateExists(new.serial).into()),
-            None => Ok(()),
-        }
     }
 
     /// Marks the holder's other certificates; those that were marked before keep the nearer date.
@@ -158,32 +146,5 @@ impl Rules<'_> {
 
     fn revoke_superseded(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
         certificates.iter().try_for_each(|former| self.revoke(former, RevocationReason::Superseded))
-    }
-
-    fn unrevoked(&self, id: &CertificateId) -> Result<Certificate, StoreError> {
-        let certificate = self.certificate(id)?;
-        match certificate.revocation {
-            Some(Revocation { at, .. }) => {
-                Err(Refused::CertificateRevoked { serial: id.serial, at }.into())
-            }
-            None => Ok(certificate),
-        }
-    }
-
-    fn certificate(&self, id: &CertificateId) -> Result<Certificate, StoreError> {
-        there(self.lookup.certificate(id)?, || Refused::CertificateUnknown(id.serial))
-    }
-
-    pub(super) fn issuer(&self, generation: CaGenerationId) -> Result<IssuerId, StoreError> {
-        there(self.lookup.issuer(generation)?, || Refused::CaGenerationUnknown(generation))
-    }
-
-    /// For events: the names are those of the time.
-    fn describe(&self, certificate: &Certificate) -> Result<CertificatePayload, StoreError> {
-        let device = match certificate.holder {
-            Holder::Device(id) => self.lookup.device_by_id(id)?,
-            Holder::Gateway | Holder::Other(_) => None,
-        };
-        Ok(CertificatePayload::new(certificate, device.as_ref()))
     }
 }

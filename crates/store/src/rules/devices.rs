@@ -2,11 +2,11 @@
 
 use names::{DeviceName, RevocationReason, UserName};
 
-use super::{Rules, there};
+use super::Rules;
+use super::leases::lease_free;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
 use crate::payload::DevicePayload;
-use crate::records::Device;
 
 impl Rules<'_> {
     pub(super) fn device_add(
@@ -14,12 +14,12 @@ impl Rules<'_> {
         owner: &UserName,
         name: &DeviceName,
     ) -> Result<(), StoreError> {
-        let user = self.user(owner)?.id;
+        let user = self.known().user(owner)?.id;
         if self.lookup.device(user, name)?.is_some() {
             return Err(Refused::DeviceExists(owner.clone(), name.clone()).into());
         }
         let id = self.edit.device_insert(user, name, self.at())?;
-        let lease = self.lease_free()?;
+        let lease = lease_free(self.lookup, self.options.lease_last)?;
         self.edit.lease_insert(id, lease)?;
         let lease = Some(lease);
         let payload = DevicePayload {
@@ -38,7 +38,7 @@ impl Rules<'_> {
         name: &DeviceName,
         enabled: bool,
     ) -> Result<(), StoreError> {
-        let device = self.device(owner, name)?;
+        let device = self.known().device(owner, name)?;
         if device.enabled() == enabled {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl Rules<'_> {
         name: &DeviceName,
         reason: RevocationReason,
     ) -> Result<(), StoreError> {
-        let device = self.device(owner, name)?;
+        let device = self.known().device(owner, name)?;
         self.lookup
             .certificates_of(device.id)?
             .iter()
@@ -68,16 +68,9 @@ impl Rules<'_> {
         name: &DeviceName,
     ) -> Result<(), StoreError> {
         self.device_revoke(owner, name, RevocationReason::CessationOfOperation)?;
-        let device = self.device(owner, name)?;
+        let device = self.known().device(owner, name)?;
         self.edit.lease_delete(device.id)?;
         self.edit.device_set_removed(device.id, self.at())?;
         self.record(&EventKind::DEVICE_REMOVED, &DevicePayload::from(&device)).map(drop)
-    }
-
-    fn device(&self, owner: &UserName, name: &DeviceName) -> Result<Device, StoreError> {
-        let user = self.user(owner)?.id;
-        there(self.lookup.device(user, name)?, || {
-            Refused::DeviceUnknown(owner.clone(), name.clone())
-        })
     }
 }

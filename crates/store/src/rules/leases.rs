@@ -4,7 +4,9 @@
 
 use clock::Timestamp;
 
-use super::{Rules, there};
+use super::Rules;
+use super::known::there;
+use crate::backend::Lookup;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
 use crate::ids::DeviceId;
@@ -15,18 +17,6 @@ use crate::records::{Device, Lease};
 const FIRST: u32 = 2;
 
 impl Rules<'_> {
-    /// Above all others as long as there is room, so that a freed address rests before it gets
-    /// another owner; then the lowest free one.
-    pub(super) fn lease_free(&self) -> Result<Lease, StoreError> {
-        let last = self.options.lease_last;
-        let host = match self.lookup.lease_highest()? {
-            None if FIRST <= last => FIRST,
-            Some(top) if top < last => top + 1,
-            _ => self.lookup.lease_gap(FIRST, last)?.ok_or(Refused::AddressesUsedUp { last })?,
-        };
-        Ok(Lease { ipv4: host, ipv6: host.into() })
-    }
-
     /// Takes the addresses of those of these devices whose certificates were all revoked before that time.
     pub(super) fn leases_free(
         &mut self,
@@ -36,7 +26,7 @@ impl Rules<'_> {
         for id in devices {
             if let Some(device) = self.lookup.device_by_id(*id)?
                 && device.lease.is_some()
-                && self.is_revoked_since(&device, before)?
+                && self.known().is_revoked_since(&device, before)?
             {
                 self.edit.lease_delete(device.id)?;
                 let payload = DevicePayload::from(&device);
@@ -52,17 +42,20 @@ impl Rules<'_> {
         if device.lease.is_some() {
             return Ok(());
         }
-        let lease = self.lease_free()?;
+        let lease = lease_free(self.lookup, self.options.lease_last)?;
         self.edit.lease_insert(id, lease)?;
         let device = Device { lease: Some(lease), ..device };
         self.record(&EventKind::DEVICE_ADDRESSES_GIVEN, &DevicePayload::from(&device)).map(drop)
     }
+}
 
-    /// One that never had a certificate waits for its first.
-    fn is_revoked_since(&self, device: &Device, before: Timestamp) -> Result<bool, StoreError> {
-        let certificates = self.lookup.certificates_of(device.id)?;
-        let gone = |revoked: Timestamp| revoked < before;
-        Ok(!certificates.is_empty()
-            && certificates.iter().all(|c| c.revocation.is_some_and(|r| gone(r.at))))
-    }
+/// Above all others as long as there is room, so that a freed address rests before it gets
+/// another owner; then the lowest free one.
+pub(super) fn lease_free(lookup: &dyn Lookup, last: u32) -> Result<Lease, StoreError> {
+    let host = match lookup.lease_highest()? {
+        None if FIRST <= last => FIRST,
+        Some(top) if top < last => top + 1,
+        _ => lookup.lease_gap(FIRST, last)?.ok_or(Refused::AddressesUsedUp { last })?,
+    };
+    Ok(Lease { ipv4: host, ipv6: host.into() })
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::actor::Actor;
 use crate::backend::{Edit, Lookup};
 use crate::change::{Change, Proposal};
-use crate::error::{Refused, StoreError};
+use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::ids::EventId;
 use crate::options::Options;
@@ -20,11 +20,13 @@ use crate::payload;
 mod certificates;
 mod devices;
 mod keys;
+mod known;
 mod leases;
 mod rollover;
 mod users;
 
 pub(crate) use keys::check_key;
+use known::Known;
 
 /// The rules at work on one change.
 pub(crate) struct Rules<'a> {
@@ -119,13 +121,12 @@ impl<'a> Rules<'a> {
         self.edit.event_append(at, self.actor, kind, payload)
     }
 
+    fn known(&self) -> Known<'a> {
+        Known(self.lookup)
+    }
+
     /// The time that records have.
     fn at(&self) -> Timestamp {
         self.now.into()
     }
-}
-
-/// What was named has to be there.
-fn there<T>(found: Option<T>, refused: impl FnOnce() -> Refused) -> Result<T, StoreError> {
-    found.ok_or_else(|| refused().into())
 }

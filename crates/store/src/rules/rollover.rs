@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Rules, there};
+use super::Rules;
+use super::known::there;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
 use crate::ids::CaGenerationId;
@@ -11,7 +12,7 @@ use crate::rollover::{FORMER, NONE, retired_setting};
 
 impl Rules<'_> {
     pub(super) fn rollover_start(&mut self, new: &NewRollover) -> Result<(), StoreError> {
-        self.issuer(new.former)?;
+        self.known().issuer(new.former)?;
         if let Some(former) = self.lookup.setting(FORMER)?
             && former != NONE
         {

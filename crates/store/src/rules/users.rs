@@ -2,11 +2,10 @@
 
 use names::{DeviceName, UserName};
 
-use super::{Rules, there};
-use crate::error::{Refused, StoreError};
+use super::Rules;
+use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::payload::{RenamedPayload, UserPayload};
-use crate::records::User;
 
 impl Rules<'_> {
     pub(super) fn user_add(
@@ -14,7 +13,7 @@ impl Rules<'_> {
         name: &UserName,
         first_device: Option<&DeviceName>,
     ) -> Result<(), StoreError> {
-        self.name_is_free(name)?;
+        self.known().name_is_free(name)?;
         let id = self.edit.user_insert(name, self.at())?;
         let payload = UserPayload { user: name.clone(), user_id: id };
         self.record(&EventKind::USER_ADDED, &payload)?;
@@ -26,7 +25,7 @@ impl Rules<'_> {
         name: &UserName,
         enabled: bool,
     ) -> Result<(), StoreError> {
-        let user = self.user(name)?;
+        let user = self.known().user(name)?;
         if user.enabled() == enabled {
             return Ok(());
         }
@@ -37,33 +36,22 @@ impl Rules<'_> {
     }
 
     pub(super) fn user_rename(&mut self, name: &UserName, to: &UserName) -> Result<(), StoreError> {
-        let user = self.user(name)?;
+        let user = self.known().user(name)?;
         if name == to {
             return Ok(());
         }
-        self.name_is_free(to)?;
+        self.known().name_is_free(to)?;
         self.edit.user_set_name(user.id, to)?;
         let payload = RenamedPayload { user: to.clone(), user_id: user.id, former: name.clone() };
         self.record(&EventKind::USER_RENAMED, &payload).map(drop)
     }
 
     pub(super) fn user_remove(&mut self, name: &UserName) -> Result<(), StoreError> {
-        let user = self.user(name)?;
+        let user = self.known().user(name)?;
         for device in self.lookup.devices_of(user.id)? {
             self.device_remove(name, &device.name)?;
         }
         self.edit.user_set_removed(user.id, self.at())?;
         self.record(&EventKind::USER_REMOVED, &UserPayload::from(&user)).map(drop)
-    }
-
-    fn name_is_free(&self, name: &UserName) -> Result<(), StoreError> {
-        match self.lookup.user(name)? {
-            Some(_) => Err(Refused::UserExists(name.clone()).into()),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn user(&self, name: &UserName) -> Result<User, StoreError> {
-        there(self.lookup.user(name)?, || Refused::UserUnknown(name.clone()))
     }
 }
