@@ -140,6 +140,9 @@ pub struct Device {
     pub connected: Option<bool>,
     /// When it last connected.
     pub last_seen_at: Option<Timestamp>,
+    /// Whether its profile has former settings; nothing where that is not known.
+    #[serde(default)]
+    pub profile_outdated: Option<bool>,
     /// When it was added.
     pub added_at: Timestamp,
 }
@@ -487,6 +490,9 @@ pub struct Status {
     pub figures: Vec<Metric>,
     /// What the operator should know, one sentence each.
     pub warnings: Vec<String>,
+    /// Devices whose profiles have former settings.
+    #[serde(default)]
+    pub outdated_profiles: Vec<DeviceName>,
 }
 
 /// How long an effect of changes took.

@@ -16,6 +16,7 @@ use crate::ids::{CaGenerationId, DeviceId, EventId};
 use crate::records::{NewCaGeneration, NewCertificate, NewCrl, NewRollover};
 use crate::secret::Secret;
 use crate::sessions::SessionNote;
+use crate::settings_mark::SettingsMark;
 
 /// What somebody wants changed.
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ pub(crate) enum Change {
     CrlRecord(NewCrl),
     EventOnce { name: String, value: String, kind: EventKind, payload: Value },
     EventAppend { kind: EventKind, payload: Value },
+    ProfileNote { device: DeviceId, settings: SettingsMark },
     SessionsNote(Arc<[SessionNote]>),
     SessionsEnd { why: &'static str },
     SessionsForget { before: Timestamp, most: u64 },

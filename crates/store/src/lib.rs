@@ -34,6 +34,7 @@ mod rollover;
 mod rules;
 mod secret;
 mod sessions;
+mod settings_mark;
 mod shards;
 mod snapshot;
 mod sqlite;
@@ -67,6 +68,7 @@ pub use records::{
 pub use rollover::RolloverState;
 pub use secret::Secret;
 pub use sessions::{SessionNote, SessionQuery, SessionRecord};
+pub use settings_mark::SettingsMark;
 pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};
 pub use store::Store;
 pub use waiting::Waiting;

@@ -22,6 +22,7 @@ use crate::records::{
 use crate::rollover::{FORMER, NONE, RolloverState, retired_setting};
 use crate::secret::Secret;
 use crate::sessions::{SessionQuery, SessionRecord};
+use crate::settings_mark::SettingsMark;
 use crate::sqlite;
 
 /// How many reads wait at most.
@@ -153,6 +154,11 @@ impl Reader {
         query: SessionQuery,
     ) -> Result<Vec<SessionRecord>, StoreError> {
         self.read(move |records| records.session_list(&query)).await
+    }
+
+    /// With which settings each device's profile was written last, where that is known.
+    pub async fn profile_list(&self) -> Result<HashMap<DeviceId, SettingsMark>, StoreError> {
+        self.read(|records| records.profile_list()).await
     }
 
     /// When each device was seen last.

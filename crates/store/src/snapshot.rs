@@ -3,7 +3,7 @@
 //! It is built from the rows once and moves on by events, whoever committed them. Invariant: moved
 //! on by all events up to one, it is what the rows of that moment make.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use clock::{Timestamp, unix_secs};
@@ -46,6 +46,8 @@ pub struct CertificateEntry {
     pub not_after: Timestamp,
     /// The CA generation that signed it.
     pub issued_by: CaGenerationId,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
     /// When and why it was revoked.
     pub revoked: Option<(Timestamp, RevocationReason)>,
     /// Whether it was ever used to connect.
@@ -156,6 +158,22 @@ impl Snapshot {
     /// All certificates, in no order.
     pub fn certificates(&self) -> impl Iterator<Item = &Arc<CertificateEntry>> {
         self.certificates.values()
+    }
+
+    /// The certificate that each device uses, or used last: the newest good one, else the newest.
+    pub fn current_certificates(&self) -> HashMap<DeviceId, &Arc<CertificateEntry>> {
+        let mut current: HashMap<DeviceId, &Arc<CertificateEntry>> = HashMap::new();
+        let rank = |entry: &CertificateEntry| {
+            (entry.revoked.is_none(), entry.recorded_at, entry.not_after, entry.id)
+        };
+        for entry in self.certificates() {
+            let Holder::Device(device) = entry.holder else { continue };
+            let known = current.entry(device).or_insert(entry);
+            if rank(entry) > rank(known) {
+                *known = entry;
+            }
+        }
+        current
     }
 
     /// The device that a certificate was issued for, with its user.
@@ -309,7 +327,7 @@ impl Snapshot {
                 entry.supersede_at = dates.into_iter().flatten().min();
             })?;
         }
-        let entry = payload.into_entry().ok_or(Unclear)?;
+        let entry = payload.into_entry(event.second()).ok_or(Unclear)?;
         if self.standing(&entry).is_some() {
             // Its device is disabled, so it is on hold from the first.
             self.standing_changed = Some(event.id);
@@ -392,7 +410,7 @@ impl RecordedPayload {
     }
 
     /// Nothing where it does not say which key it is for.
-    fn into_entry(self) -> Option<CertificateEntry> {
+    fn into_entry(self, recorded_at: Timestamp) -> Option<CertificateEntry> {
         Some(CertificateEntry {
             id: self.certificate.id,
             fingerprint: self.sha256,
@@ -400,6 +418,7 @@ impl RecordedPayload {
             holder: self.certificate.holder.to_holder(),
             not_after: self.not_after,
             issued_by: self.certificate.issued_by,
+            recorded_at,
             revoked: None,
             connected: false,
             supersede_at: None,
@@ -416,6 +435,7 @@ impl From<&Certificate> for CertificateEntry {
             holder: certificate.holder.clone(),
             not_after: certificate.not_after,
             issued_by: certificate.issued_by,
+            recorded_at: certificate.recorded_at,
             revoked: certificate.revocation.map(|r| (r.at, r.reason)),
             connected: certificate.connected_at.is_some(),
             supersede_at: certificate.supersede_at,

@@ -29,6 +29,7 @@ use crate::request::Request;
 use crate::reserve::Reserve;
 use crate::secret::Secret;
 use crate::sessions::SessionNote;
+use crate::settings_mark::SettingsMark;
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
 use crate::waiting::{Backlog, Waiting};
@@ -377,6 +378,15 @@ impl Store {
     ) -> Result<Committed<()>, StoreError> {
         let change = Change::LeasesFree { devices, before };
         self.change(&Actor::Gateway, change).await.map(outcome::nothing_more)
+    }
+
+    /// Notes with which settings a device's profile was written. No event tells of it.
+    pub async fn profile_note(
+        &self,
+        device: DeviceId,
+        settings: SettingsMark,
+    ) -> Result<(), StoreError> {
+        self.change(&Actor::Gateway, Change::ProfileNote { device, settings }).await.map(drop)
     }
 
     /// Notes how sessions are, or were at their end. No event tells of it.

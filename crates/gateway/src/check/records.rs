@@ -11,7 +11,6 @@ use super::disk::disk;
 use super::{bad, good, warning};
 use crate::context::Context;
 use crate::operations::certs::Certs;
-use crate::operations::devices::Devices;
 use crate::operations::views::current;
 use crate::words::device_name;
 
@@ -31,7 +30,7 @@ impl RecordsCheck<'_> {
             findings.push(self.crl(&issuers, issuer).await);
         }
         findings.extend([disk(self.at), self.leaves()]);
-        findings.push(self.device_certificates().await);
+        findings.push(self.device_certificates());
         findings.extend(self.named_certificates().await);
         findings
     }
@@ -186,22 +185,23 @@ impl RecordsCheck<'_> {
         }
     }
 
-    async fn device_certificates(&self) -> Finding {
+    fn device_certificates(&self) -> Finding {
         const SUBJECT: &str = "device certificates";
-        let Ok(devices) = Devices { at: self.at }.all().await else {
-            return bad(SUBJECT, "they can't be read", "restore the data folder from a backup");
-        };
+        let snapshot = self.at.store.snapshot();
         let mut ending = Vec::new();
         let mut in_use = 0_u32;
-        for detail in &devices {
-            let good = current(&detail.certificates).filter(|c| c.revocation.is_none());
-            let Some(certificate) = good else { continue };
+        for (id, certificate) in snapshot.current_certificates() {
+            let Some(device) = snapshot.device(id) else { continue };
+            if certificate.revoked.is_some() {
+                continue;
+            }
             in_use += 1;
             if self.days_until(certificate.not_after) <= SOON {
                 let date = certificate.not_after.date();
-                ending.push(format!("{} on {date}", device_name(&detail.device)));
+                ending.push(format!("{} on {date}", device_name(device)));
             }
         }
+        ending.sort_unstable();
         if ending.is_empty() {
             return good(SUBJECT, format!("{in_use} in use, none ends within {SOON} days"));
         }

@@ -40,11 +40,11 @@ impl Devices<'_> {
     }
 
     pub(super) async fn list(&self, user: Option<&UserName>) -> Result<Vec<Device>, GatewayError> {
-        let details = match user {
-            Some(user) => self.at.store.user_show(user).await?.devices,
-            None => self.all().await?,
+        let Some(user) = user else {
+            return Ok(look(self.at, |viewer| viewer.all_devices()).await);
         };
-        Ok(look(self.at, |viewer| details.iter().map(|d| viewer.device(d)).collect()).await)
+        let details = self.at.store.user_show(user).await?.devices;
+        Ok(look(self.at, |viewer| details.iter().map(|d| viewer.device_of(d)).collect()).await)
     }
 
     pub(super) async fn show(&self, name: &DeviceName) -> Result<DeviceDetail, GatewayError> {
@@ -109,29 +109,4 @@ impl Devices<'_> {
         let detail = self.at.store.device_show(&name.user, &name.device).await?;
         Ok(Before::of(self.at, detail.certificates.iter().map(|c| c.id).collect()))
     }
-
-    /// Every device with its certificates, by user and name.
-    pub(crate) async fn all(&self) -> Result<Vec<store::DeviceDetail>, GatewayError> {
-        let devices = self.at.store.device_list(None).await?;
-        let mut certificates = by_device(self.at.store.certificate_list().await?);
-        Ok(devices
-            .into_iter()
-            .map(|device| {
-                let certificates = certificates.remove(&device.id).unwrap_or_default();
-                store::DeviceDetail { device, certificates }
-            })
-            .collect())
-    }
-}
-
-fn by_device(
-    certificates: Vec<store::Certificate>,
-) -> std::collections::HashMap<store::DeviceId, Vec<store::Certificate>> {
-    let mut of: std::collections::HashMap<_, Vec<_>> = std::collections::HashMap::new();
-    for certificate in certificates {
-        if let store::Holder::Device(device) = certificate.holder {
-            of.entry(device).or_default().push(certificate);
-        }
-    }
-    of
 }

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use admin::names::DeviceName;
-use admin::response::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
+use admin::response::{KeyMaterial, ProfileCommon, ProfileMaterial};
 use admin::secret::SecretText;
 use authority::{Issued, KeyFrom, KeyLocation};
 use clock::Timestamp;
 use pki::{CertificateId, Fingerprint};
 use store::{Actor, DeviceDetail};
 
+use super::common::common;
 use super::views::{current, look};
-use crate::config::{Config, PublicName};
 use crate::context::Context;
 use crate::error::GatewayError;
+use crate::profile::settings_mark;
 
 /// What profiles of these records' devices are made of.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Material<'_> {
         // One at a time, so that two first profiles of a device don't make two keys.
         let _one = self.at.authority.lock_issuance().await;
         let detail = self.at.store.device_show(&name.user, &name.device).await?;
-        let common = self.common()?;
+        let common = common(self.at)?;
         let (certificate, key) = match self.plan(name, &detail, renew)? {
             Plan::Make => self.make(actor, &detail, None).await?,
             Plan::Renew => self.make(actor, &detail, Some(supersede_within(self.at))).await?,
@@ -46,6 +47,7 @@ impl Material<'_> {
         let after = self.at.store.device_show(&name.user, &name.device).await?;
         let supersedes = superseded_by(&after, &certificate.id);
         let certificate = look(self.at, |viewer| viewer.certificate(&certificate)).await;
+        self.note(&detail, &common).await;
         Ok(ProfileMaterial { name: name.clone(), common, certificate, key, supersedes })
     }
 
@@ -54,8 +56,9 @@ impl Material<'_> {
         let (name, detail, certificate) = self.on_record(pem).await?;
         self.is_enabled(&name, &detail)?;
         self.is_good(&name, &certificate)?;
-        let common = self.common()?;
+        let common = common(self.at)?;
         let certificate = look(self.at, |viewer| viewer.certificate(&certificate)).await;
+        self.note(&detail, &common).await;
         let (key, supersedes) = (KeyMaterial::Gone, None);
         Ok(ProfileMaterial { name, common, certificate, key, supersedes })
     }
@@ -129,22 +132,12 @@ impl Material<'_> {
         Ok(())
     }
 
-    /// What all profiles share.
-    fn common(&self) -> Result<ProfileCommon, GatewayError> {
-        let policy = self.at.view.policy();
-        let config = &policy.config;
-        let remotes = remotes(config);
-        if remotes.is_empty() {
-            return Err(GatewayError::NoPublicName { file: self.at.data.config() });
+    /// So that it is known whose profile has former settings, once they change.
+    async fn note(&self, detail: &DeviceDetail, common: &ProfileCommon) {
+        let noted = self.at.store.profile_note(detail.device.id, settings_mark(common)).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "with which settings the profile was written is not on record");
         }
-        Ok(ProfileCommon {
-            ca_pem: self.at.authority.issuers().to_pem(),
-            tls_auth_key: SecretText::new(self.at.tls_auth.to_text().to_string()),
-            auth: config.vpn.auth.name().to_owned(),
-            server_name: self.at.authority.server_name().to_owned(),
-            remotes,
-            ciphers: config.vpn.ciphers.iter().map(|cipher| cipher.name().to_owned()).collect(),
-        })
     }
 }
 
@@ -160,60 +153,10 @@ enum Plan {
     HandOut(Box<store::Certificate>),
 }
 
-/// Every public name with every port that it is reached at, in the order of both: the port that it says,
-/// else those that are listened on.
-pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
-    let listened = |name: &PublicName| {
-        let wanted = name.transport();
-        let doors = config.vpn.listen.iter().map(|l| (l.address.port(), l.transport));
-        let doors = doors.filter(|(_, transport)| wanted.is_none_or(|wanted| wanted == *transport));
-        let mut seen = Vec::new();
-        for (port, transport) in doors {
-            let door = (name.port().unwrap_or(port), transport);
-            if !seen.contains(&door) {
-                seen.push(door);
-            }
-        }
-        seen
-    };
-    let at = |name: &PublicName| {
-        let host = name.host().to_owned();
-        let remote = |(port, transport)| Remote { host: host.clone(), port, transport };
-        listened(name).into_iter().map(remote).collect::<Vec<_>>()
-    };
-    config.public.names.iter().flat_map(at).collect()
-}
-
 fn superseded_by(detail: &DeviceDetail, id: &store::CertificateId) -> Option<(String, Timestamp)> {
     let waiting = detail
         .certificates
         .iter()
         .find(|c| c.superseded_by.as_ref() == Some(id) && c.revocation.is_none())?;
     Some((waiting.id.to_string(), waiting.supersede_at?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_a_port_is_reached_there_and_others_where_the_gateway_listens() {
-        let found = |names: &[&str], listen: &[&str]| -> Vec<String> {
-            let mut config = Config::default();
-            config.public.names = names.iter().map(|name| name.parse().expect("a name")).collect();
-            config.vpn.listen = listen.iter().map(|l| l.parse().expect("a socket")).collect();
-            let said = |r: Remote| format!("{} {} {}", r.host, r.port, r.transport.word());
-            remotes(&config).into_iter().map(said).collect()
-        };
-        let both = ["udp:[::]:1194", "tcp:[::]:1194", "tcp:[::]:8443"];
-        assert_eq!(
-            found(&["a.example", "b.example:443"], &both[..2]),
-            ["a.example 1194 udp", "a.example 1194 tcp", "b.example 443 udp", "b.example 443 tcp"]
-        );
-        assert_eq!(
-            found(&["udp:a.example", "tcp:[fd00::1]:443"], &both),
-            ["a.example 1194 udp", "fd00::1 443 tcp"]
-        );
-        assert_eq!(found(&["tcp:a.example"], &both), ["a.example 1194 tcp", "a.example 8443 tcp"]);
-    }
 }

@@ -32,6 +32,7 @@ use crate::gateway::Gateway;
 mod ca;
 pub(crate) mod certs;
 mod changes;
+mod common;
 pub(crate) mod devices;
 mod events;
 mod journal;

@@ -1,16 +1,16 @@
 //! The gateway's state and figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use admin::names::DeviceName;
 use admin::response::{EffectDelay, Level, Status};
 use authority::{Issuers, Signs};
 use clock::Timestamp;
 use store::{Holder, Snapshot};
 
-use super::devices::Devices;
-use super::material::remotes;
-use super::views::current;
+use super::common::remotes;
+use super::views::Profiles;
 use crate::check::{RecordsCheck, shared_profiles};
 use crate::config::Config;
 use crate::context::Context;
@@ -68,6 +68,7 @@ impl Overview<'_> {
             not_on_disk: small(gauges.waiting.changes as u64),
             disk_free: gauges.disk_free,
             warnings: self.warnings().await,
+            outdated_profiles: self.outdated_profiles().await,
         })
     }
 
@@ -80,6 +81,22 @@ impl Overview<'_> {
         };
         let effects = self.at.metrics.effects();
         effects.into_iter().map(|(of, delay)| (of.to_owned(), said(delay))).collect()
+    }
+
+    /// Of devices with a certificate that is good for something.
+    async fn outdated_profiles(&self) -> Vec<DeviceName> {
+        let (profiles, snapshot, now) =
+            (Profiles::known(self.at).await, self.at.store.snapshot(), self.at.now());
+        let good = snapshot.certificates().filter(|c| c.revoked.is_none() && c.not_after > now);
+        let outdated = good.filter_map(|entry| match entry.holder {
+            Holder::Device(id) if profiles.outdated(id) == Some(true) => Some(id),
+            _ => None,
+        });
+        let names: BTreeSet<_> = outdated
+            .filter_map(|id| snapshot.device(id))
+            .map(|device| device_name(device))
+            .collect();
+        names.into_iter().collect()
     }
 
     /// What of the settings file waits for the next start, where it can be read.
@@ -137,13 +154,12 @@ impl Overview<'_> {
         let own = self.at.authority.server_certificates_expire();
         gauges.expiries.push(("gateway".to_owned(), own));
         gauges.expiries.extend(others(&snapshot, &issuers));
-        let devices = Devices { at: self.at }.all().await?;
-        for detail in devices {
-            let good = current(&detail.certificates).filter(|c| c.revocation.is_none());
-            gauges
-                .expiries
-                .extend(good.map(|c| (device_name(&detail.device).to_string(), c.not_after)));
-        }
+        let current = snapshot.current_certificates();
+        let good = current.iter().filter(|(_, entry)| entry.revoked.is_none());
+        let of_devices: BTreeMap<_, _> = good
+            .filter_map(|(id, entry)| Some((device_name(snapshot.device(*id)?), entry.not_after)))
+            .collect();
+        gauges.expiries.extend(of_devices.into_iter().map(|(name, at)| (name.to_string(), at)));
         if self.at.config().metrics.per_device {
             gauges.per_device = self.per_device().await;
         }

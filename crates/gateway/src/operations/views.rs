@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use admin::names::DeviceName;
 use admin::response::{
@@ -9,10 +10,12 @@ use admin::response::{
 };
 use authority::describe;
 use clock::Timestamp;
-use store::{DeviceId, RevocationReason, Snapshot};
+use store::{CertificateEntry, DeviceId, RevocationReason, SettingsMark, Snapshot};
 
+use super::common::common;
 use crate::context::Context;
 use crate::current_view::Addressing;
+use crate::profile::settings_mark;
 use crate::words::device_name;
 
 /// What a listing needs beside the rows.
@@ -28,6 +31,8 @@ pub(super) struct Viewer<'a> {
     pub(super) connected: Option<HashSet<DeviceName>>,
     /// When each device was seen last, as it is on record.
     pub(super) seen: HashMap<DeviceId, Timestamp>,
+    /// Whose profile has former settings.
+    pub(super) profiles: Profiles,
 }
 
 /// Looks at the present of these records.
@@ -38,7 +43,28 @@ pub(super) async fn look<T>(at: &Context, view: impl FnOnce(&Viewer<'_>) -> T) -
     at.history.write().await;
     // A listing without it is better than none.
     let seen = at.store.seen_list().await.unwrap_or_default();
-    view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected, seen })
+    let profiles = Profiles::known(at).await;
+    view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected, seen, profiles })
+}
+
+/// With which settings profiles were written, and those of today.
+#[derive(Debug, Default)]
+pub(super) struct Profiles {
+    written: HashMap<DeviceId, SettingsMark>,
+    today: Option<SettingsMark>,
+}
+
+impl Profiles {
+    /// As far as it is on record: an answer without it is better than none.
+    pub(super) async fn known(at: &Context) -> Self {
+        let today = common(at).ok().map(|common| settings_mark(&common));
+        Self { written: at.store.profile_list().await.unwrap_or_default(), today }
+    }
+
+    /// Whether this device's has former settings, where that is known.
+    pub(super) fn outdated(&self, device: DeviceId) -> Option<bool> {
+        Some(*self.written.get(&device)? != self.today?)
+    }
 }
 
 /// Who is connected, where a VPN runs.
@@ -50,7 +76,7 @@ async fn connected(at: &Context) -> Option<HashSet<DeviceName>> {
 impl Viewer<'_> {
     /// A user.
     pub(super) fn user(&self, user: &store::User) -> User {
-        let mine = |d: &&std::sync::Arc<store::Device>| d.user == user.id;
+        let mine = |d: &&Arc<store::Device>| d.user == user.id;
         let devices = self.snapshot.devices().filter(mine).count();
         let connected = self.connected.as_ref();
         User {
@@ -67,14 +93,16 @@ impl Viewer<'_> {
     pub(super) fn user_detail(&self, detail: &store::UserDetail) -> UserDetail {
         UserDetail {
             user: User { devices: count(detail.devices.len()), ..self.user(&detail.user) },
-            device_list: detail.devices.iter().map(|d| self.device(d)).collect(),
+            device_list: detail.devices.iter().map(|d| self.device_of(d)).collect(),
         }
     }
 
     /// A device, without a look into its certificates, so that thousands cost little.
-    pub(super) fn device(&self, detail: &store::DeviceDetail) -> Device {
-        let device = &detail.device;
-        let current = current(&detail.certificates);
+    pub(super) fn device(
+        &self,
+        device: &store::Device,
+        current: Option<&CertificateEntry>,
+    ) -> Device {
         let name = device_name(device);
         let connected = self.connected.as_ref().map(|all| all.contains(&name));
         Device {
@@ -84,15 +112,33 @@ impl Viewer<'_> {
             expires_at: current.map(|c| c.not_after),
             connected,
             last_seen_at: self.last_seen(device.id, connected),
+            profile_outdated: self.profiles.outdated(device.id),
             added_at: device.added_at,
             name,
         }
     }
 
+    /// The same, from its rows.
+    pub(super) fn device_of(&self, detail: &store::DeviceDetail) -> Device {
+        let current = current(&detail.certificates).map(CertificateEntry::from);
+        self.device(&detail.device, current.as_ref())
+    }
+
+    /// All devices, by user and name: from memory, so that ten thousand are there at once.
+    pub(super) fn all_devices(&self) -> Vec<Device> {
+        let current = self.snapshot.current_certificates();
+        let mut devices: Vec<_> = self.snapshot.devices().collect();
+        devices.sort_by(|a, b| (&a.user_name, &a.name).cmp(&(&b.user_name, &b.name)));
+        let view = |device: &&Arc<store::Device>| {
+            self.device(device, current.get(&device.id).map(|entry| &***entry))
+        };
+        devices.iter().map(view).collect()
+    }
+
     /// A device with its certificates, the newest first.
     pub(super) fn device_detail(&self, detail: &store::DeviceDetail) -> DeviceDetail {
         DeviceDetail {
-            device: self.device(detail),
+            device: self.device_of(detail),
             certificates: detail.certificates.iter().rev().map(|c| self.certificate(c)).collect(),
         }
     }
@@ -122,16 +168,21 @@ impl Viewer<'_> {
         }
     }
 
-    fn state(&self, device: &store::Device, current: Option<&store::Certificate>) -> DeviceState {
+    fn state(&self, device: &store::Device, current: Option<&CertificateEntry>) -> DeviceState {
         let user_enabled = self.enabled(device.user).unwrap_or(true);
         let enabled = self.snapshot.device(device.id).map_or(device.enabled(), |now| now.enabled());
         match current {
             _ if !user_enabled || !enabled => DeviceState::Disabled,
             None => DeviceState::New,
-            Some(c) if self.revoked(c).is_some() => DeviceState::Revoked,
+            Some(c) if self.is_revoked(c) => DeviceState::Revoked,
             Some(c) if c.not_after < self.now => DeviceState::Expired,
             Some(_) => DeviceState::Active,
         }
+    }
+
+    fn is_revoked(&self, entry: &CertificateEntry) -> bool {
+        let present = self.snapshot.certificate(&entry.id);
+        entry.revoked.is_some() || present.is_some_and(|present| present.revoked.is_some())
     }
 
     /// The present knows also what the disk has not taken yet.

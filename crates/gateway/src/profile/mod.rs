@@ -9,9 +9,12 @@
 pub mod folder;
 pub mod former;
 pub mod render;
+mod settings_mark;
 pub mod write;
 
 use serde::{Deserialize, Serialize};
+
+pub use settings_mark::settings_mark;
 
 /// The system a profile is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

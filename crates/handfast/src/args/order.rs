@@ -3,7 +3,7 @@
 //! No IO: what has to be read from files is named here and read when the order is run.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
@@ -31,6 +31,8 @@ pub(crate) struct Order {
     pub(crate) json: bool,
     /// Whether tables may be wider than a terminal.
     pub(crate) wide: bool,
+    /// Which columns a listing has, where some were asked for.
+    pub(crate) columns: Vec<String>,
     /// What to do.
     pub(crate) action: Action,
 }
@@ -97,6 +99,8 @@ pub(crate) struct Only {
     pub(crate) disabled: bool,
     /// Those that never connected.
     pub(crate) never_connected: bool,
+    /// Those whose profile has former settings.
+    pub(crate) outdated: bool,
     /// Those whose certificate is over within so many days.
     pub(crate) expiring: Option<u32>,
 }
@@ -133,6 +137,9 @@ pub(crate) struct ProfileOrder {
     pub(crate) systems: Vec<System>,
     pub(crate) form: Form,
 }
+
+/// In the place of a folder: standard output.
+pub(crate) const STDOUT: &str = "-";
 
 /// From which profile to take the key, and which to write with it.
 #[derive(Debug, PartialEq, Eq)]
@@ -246,7 +253,8 @@ impl Order {
             let data = typed.data.or_else(|| place.data.clone().map(PathBuf::from));
             let data = data.unwrap_or_else(|| SYSTEM_FOLDER.into());
             let action = Action::Service(understand_service(command, data.clone())?);
-            return Ok(Self { data, json: typed.json, wide: typed.wide, action });
+            let (json, wide, columns) = (typed.json, typed.wide, typed.columns);
+            return Ok(Self { data, json, wide, columns, action });
         }
         let data = match (typed.data, &typed.command) {
             (Some(data), _) => data,
@@ -254,8 +262,8 @@ impl Order {
             (None, Command::Signer(signer)) => signer.keys.clone(),
             (None, _) => place.data_folder().ok_or_else(no_data_folder)?,
         };
-        let (json, wide) = (typed.json, typed.wide);
-        Ok(Self { data, json, wide, action: understand_command(typed.command)? })
+        let (json, wide, columns) = (typed.json, typed.wide, typed.columns);
+        Ok(Self { data, json, wide, columns, action: understand_command(typed.command)? })
     }
 }
 
@@ -487,8 +495,10 @@ fn only_users(only: typed::OnlyUsers) -> Only {
 }
 
 fn only_devices(only: typed::OnlyDevices) -> Only {
-    let typed::OnlyDevices { begins, connected, disabled, never_connected, expiring } = only;
-    Only { begins: begins.unwrap_or_default(), connected, disabled, never_connected, expiring }
+    let typed::OnlyDevices { begins, connected, disabled, never_connected, outdated, expiring } =
+        only;
+    let begins = begins.unwrap_or_default();
+    Only { begins, connected, disabled, never_connected, outdated, expiring }
 }
 
 fn understand_events(events: &typed::Events) -> Action {
@@ -537,6 +547,10 @@ fn systems_and_form(files: &typed::Files) -> Result<(Vec<System>, Form), Failure
     let systems = systems(&files.os);
     if form == Form::Split && systems.iter().all(|system| system.is_mobile()) {
         return Err(split_for_mobile());
+    }
+    let is_one = systems.len() == 1 && form == Form::Unified;
+    if files.out == Path::new(STDOUT) && !is_one {
+        return Err(one_to_print());
     }
     Ok((systems, form))
 }
@@ -641,6 +655,11 @@ fn device_without_name(user: &str) -> Failure {
     Failure::new(FailureKind::Usage, format!("{user:?} names no device"))
         .because(format!("`handfast user add` made {user}/default already"))
         .hint(format!("name the further device: `handfast device add {user}/phone`"))
+}
+
+fn one_to_print() -> Failure {
+    Failure::new(FailureKind::Usage, "only one profile can be printed")
+        .hint("name one system and the unified form: `--out - --os linux`")
 }
 
 fn split_for_mobile() -> Failure {

@@ -22,6 +22,15 @@ pub(crate) struct Typed {
     /// Show listings whole, however wide they are
     #[arg(long, global = true)]
     pub(crate) wide: bool,
+    /// Show these columns of a listing, whole: fields as --json names them
+    #[arg(
+        long,
+        global = true,
+        value_name = "FIELD",
+        value_delimiter = ',',
+        conflicts_with = "json"
+    )]
+    pub(crate) columns: Vec<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -331,6 +340,9 @@ pub(crate) struct OnlyDevices {
     /// That never connected
     #[arg(long)]
     pub(crate) never_connected: bool,
+    /// Whose profile has former settings
+    #[arg(long)]
+    pub(crate) outdated: bool,
     /// Whose certificate is over, or ends within so many days
     #[arg(long, value_name = "DAYS")]
     pub(crate) expiring: Option<u32>,
@@ -427,7 +439,7 @@ pub(crate) struct Profile {
 
 #[derive(Debug, Args)]
 pub(crate) struct Files {
-    /// Where to write to
+    /// Where to write to; "-" prints the one profile for one system
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
     /// For which systems

@@ -11,6 +11,8 @@ use gateway::Admin;
 use gateway::data::DataDir;
 use tokio::runtime::{Builder, Runtime};
 
+use super::patience::Patience;
+
 /// An open line. While it is one to the data itself, nobody else can change them.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -40,6 +42,8 @@ impl Line {
 
     /// Asks and waits for the answer.
     pub(crate) fn ask(&mut self, request: Request) -> Reply {
+        // Who waits for something to happen knows that.
+        let _patience = (!request.waits()).then(|| Patience::start("working"));
         self.runtime.block_on(self.admin.call(request))
     }
 

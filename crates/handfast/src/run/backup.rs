@@ -7,9 +7,12 @@ use gateway::data::DataDir;
 use serde_json::json;
 
 use super::output::Output;
+use super::patience::Patience;
 
 pub(crate) fn back_up(data: &Path, json: bool, to: &Path) -> Result<Output, Failure> {
+    let patience = Patience::start("copying");
     gateway::backup::back_up(&DataDir::new(data), to)?;
+    drop(patience);
     let bytes = to.metadata().map_or(0, |meta| meta.len());
     if json {
         return Ok(Output::json(&json!({ "file": to, "bytes": bytes })));
@@ -22,7 +25,9 @@ pub(crate) fn back_up(data: &Path, json: bool, to: &Path) -> Result<Output, Fail
 }
 
 pub(crate) fn restore(data: &Path, json: bool, from: &Path) -> Result<Output, Failure> {
+    let patience = Patience::start("restoring");
     gateway::backup::restore(&DataDir::new(data), from)?;
+    drop(patience);
     if json {
         return Ok(Output::json(&json!({ "data": data })));
     }

@@ -8,15 +8,18 @@ use clock::{Clock, SystemClock};
 use load::{LoadError, Progress, Settings};
 
 use super::output::Output;
+use super::patience::Patience;
 use crate::args::order::BenchOrder;
 use crate::show;
 
 /// Runs to its end. Progress goes to stderr, the figures to stdout.
 pub(crate) fn run_bench(options: BenchOrder, json: bool) -> Result<Output, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let patience = Patience::start("reading profiles");
     let subscribers =
         load::read_profiles(&options.profiles, options.sessions, options.server, &clock)
             .map_err(|error| failure(&error))?;
+    drop(patience);
     let settings = Settings {
         sessions: options.sessions.unwrap_or(subscribers.len()),
         at_once: options.at_once,

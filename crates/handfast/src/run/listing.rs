@@ -44,6 +44,7 @@ fn device_fits(device: &Device, only: &Only, now: Timestamp) -> bool {
     device.name.to_string().starts_with(&only.begins)
         && (!only.connected || device.connected == Some(true))
         && (!only.disabled || device.state == DeviceState::Disabled)
+        && (!only.outdated || device.profile_outdated == Some(true))
         && (!only.never_connected || device.last_seen_at.is_none())
         && only.expiring.is_none_or(ends_within)
 }

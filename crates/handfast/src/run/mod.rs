@@ -26,6 +26,7 @@ mod guard;
 mod listing;
 mod log;
 mod output;
+mod patience;
 mod process;
 mod profile;
 mod reference;
@@ -42,14 +43,15 @@ use up::UpOptions;
 
 /// Carries an order out.
 pub(crate) fn run(order: Order) -> Result<Output, Failure> {
-    let Order { data, json, wide, action } = order;
+    let Order { data, json, wide, columns, action } = order;
     // The demo makes a namespace of its own where an ordinary user runs it, which only a process that may
     // be looked at can do; its keys are worth nothing.
     if !matches!(action, Action::Demo { .. }) {
         process::keep_memory_private();
     }
     signer::declare(matches!(action, Action::Up { .. }));
-    let form = Form { json, width: if wide { Width::Whole } else { Width::Terminal } };
+    let width = if wide { Width::Whole } else { Width::Terminal };
+    let form = Form { json, width, columns: &columns };
     match action {
         Action::Ask(request) => ask_and_show(&data, form, request),
         Action::List { request, only } => list(&data, form, &request, &only),
@@ -81,31 +83,36 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
 
 /// In which form an answer is printed.
 #[derive(Clone, Copy)]
-struct Form {
+struct Form<'a> {
     json: bool,
     width: Width,
+    columns: &'a [String],
 }
 
-impl Form {
-    fn output(self, request: &Request, response: &Response) -> Output {
+impl Form<'_> {
+    fn output(self, request: &Request, response: &Response) -> Result<Output, Failure> {
         if self.json {
-            return as_json(response);
+            return Ok(as_json(response));
         }
-        Output::done(show::text(request, response, now(), self.width))
+        if !self.columns.is_empty() {
+            let answer = serde_json::from_str(&as_json(response).text).unwrap_or_default();
+            return Ok(Output::done(show::columns::text(&answer, self.columns)?));
+        }
+        Ok(Output::done(show::text(request, response, now(), self.width)))
     }
 }
 
-fn list(data: &Path, form: Form, request: &Request, only: &Only) -> Result<Output, Failure> {
+fn list(data: &Path, form: Form<'_>, request: &Request, only: &Only) -> Result<Output, Failure> {
     let answer = listing::select(ask::ask(data, request.clone())?, only, now())?;
     if listing::is_empty(&answer) && *only != Only::default() && !form.json {
         return Ok(Output::done("none fits\n"));
     }
-    Ok(form.output(request, &answer))
+    form.output(request, &answer)
 }
 
-fn ask_and_show(data: &Path, form: Form, request: Request) -> Result<Output, Failure> {
+fn ask_and_show(data: &Path, form: Form<'_>, request: Request) -> Result<Output, Failure> {
     let response = ask::ask(data, request.clone())?;
-    let mut output = form.output(&request, &response);
+    let mut output = form.output(&request, &response)?;
     if let Response::Check(report) = &response
         && show::check::is_bad(report)
     {

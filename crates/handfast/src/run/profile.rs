@@ -2,6 +2,7 @@
 //!
 //! That order matters: the gateway keeps no key, so one that can't be written is lost.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use admin::failure::{Failure, FailureKind};
@@ -10,21 +11,28 @@ use admin::request::Request;
 use admin::response::Response;
 use admin::response::{KeyMaterial, ProfileMaterial};
 use clock::Timestamp;
+use gateway::profile::System;
 use gateway::profile::folder::NotPlaced;
 use gateway::profile::former::{FormerError, FormerIdentity};
-use gateway::profile::render::RenderError;
+use gateway::profile::render::{self, Identity, RenderError};
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
 use serde::Serialize;
 use sysio::FolderError;
 
 use super::ask::Line;
 use super::output::{Output, unexpected};
-use crate::args::order::{FormerOrder, ProfileOrder};
+use crate::args::order::{FormerOrder, ProfileOrder, STDOUT};
 use crate::show::words::count;
 
 pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output, Failure> {
     let device = order.device.clone();
     let mut line = Line::open(data)?;
+    if let Some(system) = printed(&order.out, &order.systems) {
+        let request = Request::ProfileMaterial { device, renew: order.renew };
+        let Response::Profile(material) = line.ask(request)? else { return Err(unexpected()) };
+        line.close();
+        return print(system, &material);
+    }
     let show = Request::DeviceShow { device: device.clone() };
     let Response::Device(known) = line.ask(show)? else { return Err(unexpected()) };
     let makes_key = order.renew || known.certificates.is_empty();
@@ -51,6 +59,9 @@ pub(crate) fn run_from(data: &Path, json: bool, order: FormerOrder) -> Result<Ou
     let Response::Device(known) = line.ask(show)? else { return Err(unexpected()) };
     line.close();
     material.key = KeyMaterial::Made { pem: former.key_pem };
+    if let Some(system) = printed(&order.out, &order.systems) {
+        return print(system, &material);
+    }
     let wanted =
         Wanted { name: device.clone(), systems: order.systems, form: order.form, makes_key: true };
     let written = prepare(&order.out, wanted, known.certificates)
@@ -58,6 +69,42 @@ pub(crate) fn run_from(data: &Path, json: bool, order: FormerOrder) -> Result<Ou
         .map_err(|error| before_the_key(&error, &device))?;
     let summary = Summary { key: KeyWord::Former, ..Summary::new(&material, written) };
     Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
+}
+
+/// Which system's profile is printed, where none is to be written.
+fn printed(out: &Path, systems: &[System]) -> Option<System> {
+    systems.first().copied().filter(|_| out == Path::new(STDOUT))
+}
+
+/// The profile alone, so that what follows in a pipe gets no other word.
+fn print(system: System, material: &ProfileMaterial) -> Result<Output, Failure> {
+    let KeyMaterial::Made { pem } = &material.key else { return Err(no_key_to_print(material)) };
+    let identity =
+        Identity { name: &material.name, certificate_pem: &material.certificate.pem, key_pem: pem };
+    let text = render::unified(system, &material.common, identity)
+        .map_err(|error| after_the_key(&WriteError::Render(error), material))?;
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.expose().as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| {
+        Failure::new(
+            FailureKind::Failed,
+            "the profile could not be printed, and its key is not kept",
+        )
+        .caused_by(&error)
+        .hint(format!("make another: `handfast profile {} --renew`", material.name))
+    })?;
+    Ok(Output::done(""))
+}
+
+fn no_key_to_print(material: &ProfileMaterial) -> Failure {
+    let device = &material.name;
+    Failure::new(
+        FailureKind::Conflict,
+        format!("the private key of {device} is not to be had here"),
+    )
+    .because("it was handed out before and is not kept, or is on the device alone")
+    .hint(format!("new key and certificate: `handfast profile {device} --renew`"))
+    .hint("or take it from a former profile: `handfast profile --from OLD.ovpn`")
 }
 
 fn no_identity(error: &FormerError) -> Failure {

@@ -51,7 +51,7 @@ pub(crate) fn listing(devices: &[Device], width: Width) -> String {
     for device in devices {
         table.row([
             device.name.to_string(),
-            state_word(device.state).into(),
+            state_and_profile(device),
             yes_no(device.connected),
             list(inner(&device.addresses, width)),
             device.expires_at.map_or("-".into(), Timestamp::date),
@@ -87,6 +87,9 @@ pub(crate) fn detail(detail: &DeviceDetail, now: Timestamp) -> String {
         ("last seen", device.last_seen_at.map_or("never".into(), |at| time::moment(at, now))),
         ("added", time::moment(device.added_at, now)),
     ]);
+    if device.profile_outdated == Some(true) {
+        text.push_str(FORMER_SETTINGS);
+    }
     if detail.certificates.is_empty() {
         text.push_str(&format!(
             "\nno certificate yet; make it: handfast profile {} --out DIR\n",
@@ -126,6 +129,17 @@ pub(crate) fn certificate_state(state: CertificateState) -> String {
         }
     }
 }
+
+/// One with former settings is nothing for a device that may not connect.
+fn state_and_profile(device: &Device) -> String {
+    match (device.state, device.profile_outdated) {
+        (DeviceState::Active, Some(true)) => "active, outdated".into(),
+        (state, _) => state_word(state).into(),
+    }
+}
+
+const FORMER_SETTINGS: &str =
+    "profile has former settings; write it again: handfast profile --from OLD.ovpn\n";
 
 fn state_word(state: DeviceState) -> &'static str {
     match state {

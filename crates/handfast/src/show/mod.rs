@@ -9,6 +9,7 @@ pub(crate) mod bench;
 pub(crate) mod cert;
 pub(crate) mod change;
 pub(crate) mod check;
+pub(crate) mod columns;
 pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod progress;

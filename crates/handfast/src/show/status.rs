@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use admin::names::DeviceName;
 use admin::response::Status;
 use clock::Timestamp;
 
@@ -32,6 +33,9 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
     if !status.waiting.is_empty() {
         text.push_str(&format!("waiting for the next start: {}\n", list(&status.waiting)));
     }
+    if !status.outdated_profiles.is_empty() {
+        text.push_str(&outdated(&status.outdated_profiles));
+    }
     for warning in &status.warnings {
         text.push_str(&format!("warning: {}\n", visible(warning)));
     }
@@ -41,6 +45,20 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
     }
     text
 }
+
+fn outdated(devices: &[DeviceName]) -> String {
+    let more = match devices.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = list(&devices[..devices.len().min(NAMED)]);
+    format!(
+        "profiles with former settings: {named}{more}; all: handfast device list --outdated, and write them \
+         again: handfast profile --from OLD.ovpn\n"
+    )
+}
+
+const NAMED: usize = 5;
 
 fn gateway(status: &Status, now: Timestamp) -> String {
     let running = time::length(now.since(status.started_at));

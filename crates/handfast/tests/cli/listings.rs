@@ -87,3 +87,13 @@ fn help_fits_a_terminal() {
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{words}: {text}");
     }
 }
+
+#[test]
+fn a_listing_has_the_columns_that_are_asked_for() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    assert_eq!(cli.ok("device list --columns state,name"), "STATE  NAME\nnew    alice/default\n");
+    let said = cli.fails(2, "device list --columns nmae");
+    assert!(said.contains("there are: added_at, addresses, connected, "), "{said}");
+    assert!(cli.fails(2, "crl show --columns number").contains("no columns"));
+}

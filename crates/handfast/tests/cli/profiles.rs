@@ -123,6 +123,7 @@ fn a_former_profile_gives_others_with_the_settings_of_today_and_the_same_key() {
     cli.ok("profile alice --out one --os linux");
     cli.ok("config set vpn.listen udp:[::]:1194 tcp:[::]:443");
     cli.ok("config set public.names tcp:vpn.example.org:443");
+    assert!(cli.ok("device list --outdated").contains("alice/default  active, outdated"));
     assert_eq!(
         cli.ok("profile --from one/alice-default-linux.ovpn --out two --os linux,android"),
         "wrote 2 files for alice/default to two\n  \
@@ -131,6 +132,7 @@ fn a_former_profile_gives_others_with_the_settings_of_today_and_the_same_key() {
          certificate [SERIAL], valid until [DATE]\n\
          the private key is the former one: hand these files over safely in place of the old ones\n"
     );
+    assert!(cli.ok("device list").contains("alice/default  active "), "it was written again");
     let block = |name: &str, part: &str| {
         let text = fs::read_to_string(cli.path(name)).unwrap();
         text.split_once(&format!("<{part}>")).unwrap().1.split_once("</").unwrap().0.to_owned()
@@ -157,6 +159,20 @@ fn a_former_profile_gives_others_with_the_settings_of_today_and_the_same_key() {
     let said = cli.fails(4, "profile --from one/alice-default-linux.ovpn --out five");
     assert!(said.contains("revoked"), "{said}");
     assert!(!cli.path("five").exists());
+}
+
+#[test]
+fn one_profile_is_printed_and_nothing_else_with_it() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    let said = cli.fails(2, "profile alice --out -");
+    assert!(said.contains("--out - --os linux"), "{said}");
+    let printed = cli.ok("profile alice --out - --os linux");
+    assert!(printed.starts_with("# Handfast profile of alice/default for linux\n"), "{printed}");
+    assert!(printed.ends_with("</key>\n"), "{printed}");
+    assert_eq!(names_in(&cli.path(".")).iter().filter(|name| name.ends_with(".ovpn")).count(), 0);
+    let said = cli.fails(4, "profile alice --out - --os linux");
+    assert!(said.contains("is not to be had here"), "{said}");
 }
 
 #[test]

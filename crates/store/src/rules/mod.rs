@@ -79,7 +79,10 @@ impl<'a> Rules<'a> {
             Change::CertificateMarkConnected { id } => self.certificate_mark_connected(id),
             Change::CertificateSupersedeDue => self.certificate_supersede_due(),
             Change::CrlRecord(crl) => self.crl_record(crl),
-            // What is recorded of sessions is no record that rights rest on: no rule, and no event.
+            // What is noted of profiles and sessions is no record that rights rest on: no rule, and no event.
+            Change::ProfileNote { device, settings } => {
+                self.edit.profile_put(*device, *settings, self.now.into())
+            }
             Change::SessionsNote(notes) => {
                 notes.iter().try_for_each(|note| self.edit.session_put(note))
             }

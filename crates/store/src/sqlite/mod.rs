@@ -46,6 +46,7 @@ use crate::records::{
 use crate::rules::{Rules, check_key};
 use crate::secret::Secret;
 use crate::sessions::{SessionQuery, SessionRecord};
+use crate::settings_mark::SettingsMark;
 use crate::snapshot::Snapshot;
 pub(crate) use ca_keys::{ca_keys_forget, ca_keys_read};
 pub use copy::Restoring;
@@ -332,6 +333,10 @@ impl Reading for ReadOnly {
 
     fn session_list(&self, query: &SessionQuery) -> Result<Vec<SessionRecord>, StoreError> {
         sessions::session_list(&self.conn, query)
+    }
+
+    fn profile_list(&self) -> Result<HashMap<DeviceId, SettingsMark>, StoreError> {
+        sessions::profile_list(&self.conn)
     }
 
     fn seen_list(&self) -> Result<HashMap<DeviceId, Timestamp>, StoreError> {

@@ -1,5 +1,5 @@
-//! Sessions as they leave a record, and when each device was seen last: rows without events, which no
-//! snapshot knows.
+//! Sessions as they leave a record, when each device was seen last, and with which settings its profile was
+//! written: rows without events, which no snapshot knows.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ use super::column::{column, seconds};
 use crate::error::{Fault, StoreError};
 use crate::ids::DeviceId;
 use crate::sessions::{SessionNote, SessionQuery, SessionRecord};
+use crate::settings_mark::SettingsMark;
 
 /// How a session is, and that its device was seen.
 pub(super) fn put(conn: &Connection, note: &SessionNote) -> Result<(), StoreError> {
@@ -94,6 +95,20 @@ pub(super) fn seen_list(conn: &Connection) -> Result<HashMap<DeviceId, Timestamp
         seen.insert(DeviceId::from_row(row.get(0)?), second(row, 1)?);
     }
     Ok(seen)
+}
+
+/// With which settings each device's profile was written last.
+pub(super) fn profile_list(
+    conn: &Connection,
+) -> Result<HashMap<DeviceId, SettingsMark>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT device, settings FROM profiles")?;
+    let mut rows = statement.query([])?;
+    let mut profiles = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let mark = SettingsMark::from_bytes(row.get(1)?);
+        profiles.insert(DeviceId::from_row(row.get(0)?), mark);
+    }
+    Ok(profiles)
 }
 
 fn record(row: &Row<'_>) -> Result<SessionRecord, StoreError> {

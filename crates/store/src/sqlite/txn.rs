@@ -18,6 +18,7 @@ use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::records::{Holder, Lease, NewCaGeneration, NewCertificate, NewCrl, Revocation};
 use crate::secret::Secret;
 use crate::sessions::SessionNote;
+use crate::settings_mark::SettingsMark;
 
 /// Writes inside the transaction that is open.
 pub(super) struct Txn<'c> {
@@ -256,6 +257,19 @@ impl Edit for Txn<'_> {
 
     fn session_put(&mut self, note: &SessionNote) -> Result<(), StoreError> {
         sessions::put(self.conn, note)
+    }
+
+    fn profile_put(
+        &mut self,
+        device: DeviceId,
+        settings: SettingsMark,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO profiles VALUES (?, ?, ?) ON CONFLICT (device) DO UPDATE SET \
+             settings = excluded.settings, written_at = excluded.written_at",
+            params![device.get(), settings.as_bytes(), seconds(at)?],
+        )
     }
 
     fn sessions_end(&mut self, why: &str) -> Result<(), StoreError> {

@@ -1,0 +1,76 @@
+//! What all profiles share, as the settings of today have it.
+
+use admin::response::{ProfileCommon, Remote};
+use admin::secret::SecretText;
+
+use crate::config::{Config, PublicName};
+use crate::context::Context;
+use crate::error::GatewayError;
+
+/// What all profiles share.
+pub(super) fn common(at: &Context) -> Result<ProfileCommon, GatewayError> {
+    let policy = at.view.policy();
+    let config = &policy.config;
+    let remotes = remotes(config);
+    if remotes.is_empty() {
+        return Err(GatewayError::NoPublicName { file: at.data.config() });
+    }
+    Ok(ProfileCommon {
+        ca_pem: at.authority.issuers().to_pem(),
+        tls_auth_key: SecretText::new(at.tls_auth.to_text().to_string()),
+        auth: config.vpn.auth.name().to_owned(),
+        server_name: at.authority.server_name().to_owned(),
+        remotes,
+        ciphers: config.vpn.ciphers.iter().map(|cipher| cipher.name().to_owned()).collect(),
+    })
+}
+
+/// Every public name with every port that it is reached at, in the order of both: the port that it says,
+/// else those that are listened on.
+pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
+    let listened = |name: &PublicName| {
+        let wanted = name.transport();
+        let doors = config.vpn.listen.iter().map(|l| (l.address.port(), l.transport));
+        let doors = doors.filter(|(_, transport)| wanted.is_none_or(|wanted| wanted == *transport));
+        let mut seen = Vec::new();
+        for (port, transport) in doors {
+            let door = (name.port().unwrap_or(port), transport);
+            if !seen.contains(&door) {
+                seen.push(door);
+            }
+        }
+        seen
+    };
+    let at = |name: &PublicName| {
+        let host = name.host().to_owned();
+        let remote = |(port, transport)| Remote { host: host.clone(), port, transport };
+        listened(name).into_iter().map(remote).collect::<Vec<_>>()
+    };
+    config.public.names.iter().flat_map(at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_port_is_reached_there_and_others_where_the_gateway_listens() {
+        let found = |names: &[&str], listen: &[&str]| -> Vec<String> {
+            let mut config = Config::default();
+            config.public.names = names.iter().map(|name| name.parse().expect("a name")).collect();
+            config.vpn.listen = listen.iter().map(|l| l.parse().expect("a socket")).collect();
+            let said = |r: Remote| format!("{} {} {}", r.host, r.port, r.transport.word());
+            remotes(&config).into_iter().map(said).collect()
+        };
+        let both = ["udp:[::]:1194", "tcp:[::]:1194", "tcp:[::]:8443"];
+        assert_eq!(
+            found(&["a.example", "b.example:443"], &both[..2]),
+            ["a.example 1194 udp", "a.example 1194 tcp", "b.example 443 udp", "b.example 443 tcp"]
+        );
+        assert_eq!(
+            found(&["udp:a.example", "tcp:[fd00::1]:443"], &both),
+            ["a.example 1194 udp", "fd00::1 443 tcp"]
+        );
+        assert_eq!(found(&["tcp:a.example"], &both), ["a.example 1194 tcp", "a.example 8443 tcp"]);
+    }
+}
