@@ -1,4 +1,6 @@
 //! Packets over TCP: stock and our own client at our gateway.
+//!
+//! Alone: files go as fast as they can, and a stranger floods.
 
 use std::io::Write;
 use std::net::{IpAddr, TcpStream};

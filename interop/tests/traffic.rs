@@ -1,4 +1,6 @@
 //! Pings and a file through the tunnel, by each address of the gateway and with each form of profile.
+//!
+//! Alone: files go as fast as they can.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -5,6 +5,8 @@
 //!                      +-- gateway, two workers -- lan
 //!   bob   (worker 1) --+
 //! ```
+//!
+//! Alone: files go as fast as they can.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,9 @@
 //! How a built test program is started: with which arguments, in which surroundings, and beside what.
 //!
 //! Most of the time of the cases beside stock programs is waiting, for pings, key renewals and time-outs, so
-//! those that don't say otherwise run a few at a time (`suite/programs.rs` says how they say so).
+//! those that don't say otherwise run two at a time (`suite/programs.rs` says how they say so). Not more than
+//! there are cores, and not beside tests that compute: many count lost pings, and the gateway's session threads
+//! yield to whoever wants a core.
 
 use std::process::{Command, Stdio};
 
@@ -15,8 +17,10 @@ pub(crate) type Environment = Vec<(&'static str, String)>;
 
 /// What is run, and how.
 pub(crate) struct Jobs {
-    /// A few at a time.
-    pub(crate) beside_others: Vec<Job>,
+    /// Two at a time: they wait.
+    pub(crate) waiting: Vec<Job>,
+    /// Two at a time, behind those: they compute.
+    pub(crate) computing: Vec<Job>,
     /// With nothing beside them.
     pub(crate) alone: Vec<Job>,
 }
@@ -28,17 +32,16 @@ impl Jobs {
         without: Option<&str>,
         environment: &Environment,
     ) -> Self {
-        let (alone, mut beside_others): (Vec<Program>, Vec<Program>) = programs
+        let (alone, others): (Vec<Program>, Vec<Program>) = programs
             .into_iter()
             .filter(|program| without != Some(program.package.as_str()))
             .partition(|program| program.alone);
-        beside_others.sort_by_key(|program| {
-            LONGEST.iter().position(|name| *name == program.package).unwrap_or(LONGEST.len())
-        });
+        let (waiting, computing): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|program| WAIT.contains(&program.package.as_str()));
         let ready = |programs: Vec<Program>| {
             programs.iter().map(|program| job(program, environment)).collect()
         };
-        Self { beside_others: ready(beside_others), alone: ready(alone) }
+        Self { waiting: ready(waiting), computing: ready(computing), alone: ready(alone) }
     }
 }
 
@@ -89,11 +92,11 @@ pub(crate) fn as_root(program: &std::ffi::OsStr) -> Command {
 /// The cases beside stock programs, in namespaces of their own.
 pub(crate) const INTEROP: &str = "interop";
 
-/// How many programs run beside each other on two cores.
-pub(crate) const AT_A_TIME: usize = 3;
+/// How many programs run beside each other: one for each of two cores.
+pub(crate) const AT_A_TIME: usize = 2;
 
-/// Whose programs wait the longest, so that they begin first and the short ones fill the gaps.
-const LONGEST: [&str; 3] = [INTEROP, "client", "engine"];
+/// Whose tests wait more than they compute.
+const WAIT: [&str; 3] = [INTEROP, "client", "engine"];
 
 /// Within a program, cases take the machine's addresses and clocks in turns.
 pub(crate) const ONE_BY_ONE: [&str; 2] = ["--test-threads", "1"];

@@ -26,8 +26,8 @@ pub(crate) fn test(install: bool) -> Result<(), Failed> {
 /// Builds every test at once, with the same features for all, and runs them beside each other or alone.
 fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     println!(
-        "unit tests, simulation, command line, store, stock OpenVPN against ours: about a quarter \
-         of an hour on two cores, the first build included"
+        "unit tests, simulation, command line, store, stock OpenVPN against ours: about twenty \
+         minutes on two cores, the first build included"
     );
     peers::provide(install)?;
     let linter = peers::pkilint(install)?.map(|folder| ("PKILINT_DIR", folder));
@@ -43,11 +43,12 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     if let Some(reason) = hindrance {
         suite.skip(INTEROP, reason);
     }
-    let Jobs { mut beside_others, alone } =
+    let Jobs { waiting, mut computing, alone } =
         Jobs::of(programs, hindrance.and(Some(INTEROP)), &environment);
-    beside_others.push(examples());
-    suite.run_jobs(beside_others, AT_A_TIME);
+    computing.push(examples());
+    suite.run_jobs(waiting, AT_A_TIME);
     suite.run_jobs(alone, 1);
+    suite.run_jobs(computing, AT_A_TIME);
     suite.end()
 }
 
