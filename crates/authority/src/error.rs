@@ -52,7 +52,8 @@ pub enum AuthorityError {
 impl AuthorityError {
     /// Whether it is a clock's fault that is before or beyond the CA's time, and may pass.
     pub fn is_of_the_clock(&self) -> bool {
-        matches!(self, Self::Clock { .. } | Self::Sign(pki::SignError::EmptyValidity))
+        use pki::SignError as E;
+        matches!(self, Self::Clock { .. } | Self::Sign(E::EmptyValidity | E::NotNow))
     }
 
     /// Whether it is the disk's fault alone, and may pass.
