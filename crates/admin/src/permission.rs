@@ -66,6 +66,7 @@ impl Permission {
             | Request::RolloverFinish { .. }
             | Request::ConfigSet { .. }
             | Request::Reload
+            | Request::CaUnlock { .. }
             | Request::DeviceDisable { .. }
             | Request::DeviceEnable { .. }
             | Request::DeviceRemove { .. } => Self::Change,

@@ -7,6 +7,7 @@ use names::{CertificateName, RevocationReason, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::names::DeviceName;
+use crate::secret::SecretText;
 
 /// Everything an operator can ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +85,8 @@ pub enum Request {
     RolloverFinish { force: bool },
     /// The CA. Answer: `Ca`.
     CaShow,
+    /// Open the CA's sealed key for the running gateway. Answer: `Ca`.
+    CaUnlock { passphrase: SecretText },
     /// Figures and state. Answer: `Status`.
     Status,
     /// Who is connected. Answer: `Sessions`.

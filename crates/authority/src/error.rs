@@ -63,7 +63,7 @@ impl AuthorityError {
 
     /// Whether it is the signer that can't be had, which may pass.
     pub fn is_of_the_signer(&self) -> bool {
-        matches!(self, Self::Sign(pki::SignError::Unreachable))
+        matches!(self, Self::Sign(pki::SignError::Unreachable | pki::SignError::Locked))
     }
 
     /// Whether whoever needs no new signature goes on without.

@@ -159,6 +159,9 @@ fn from_authority(error: &AuthorityError) -> Failure {
             | pki::SignError::NameTooLong(_)
             | pki::SignError::NoName,
         ) => FailureKind::Usage,
+        AuthorityError::Sign(pki::SignError::Locked | pki::SignError::WrongSecret) => {
+            FailureKind::Forbidden
+        }
         AuthorityError::Sign(pki::SignError::BadPublicUrl(_)) => FailureKind::Configuration,
         _ => FailureKind::Failed,
     };

@@ -9,6 +9,7 @@
 //! then names the effect that is missing. The CRLs are tried again every minute.
 
 pub mod backup;
+pub mod ca_key;
 pub mod config;
 pub mod control;
 pub mod current_view;

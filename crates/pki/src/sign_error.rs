@@ -58,6 +58,10 @@ pub enum SignError {
     SigningFailed,
     /// What was signed breaks a rule and is not handed out.
     Rule(crate::lint::Rule),
+    /// The key is sealed, and nobody has opened it since the signer was started.
+    Locked,
+    /// That is not what the key was sealed with.
+    WrongSecret,
     /// The key of a new CA could not be made.
     NoNewKey,
     /// The key of a new CA could not be written down.
@@ -120,6 +124,10 @@ impl fmt::Display for SignError {
             Self::NoSuchCa => {
                 f.write_str("the signer has no such CA's key; restore it from a backup")
             }
+            Self::Locked => f.write_str("the CA's key is sealed; open it: handfast ca unlock"),
+            Self::WrongSecret => f.write_str(
+                "the CA's key does not open with that; it was sealed with another secret",
+            ),
             Self::NoNewKey => f.write_str("the machine did not generate a key for the new CA"),
             Self::NotKept => f.write_str(
                 "the new CA's key could not be written down; make room on the data folder's disk",

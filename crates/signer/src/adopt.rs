@@ -11,10 +11,10 @@ use pki::{CaError, Crl, LocalSigner, PrivateKey};
 
 use crate::keeper::Keeper;
 use crate::place::Place;
-use crate::vault::Vault;
+use crate::vault::{Loaded, Vault};
 
 /// Makes the folder, with the former keys where there are any, and has the keeper take what is in it.
-pub(crate) fn open(place: &Place, keeper: &mut Keeper) -> io::Result<Vault> {
+pub(crate) fn open(place: &Place, keeper: &mut Keeper) -> io::Result<(Vault, Loaded)> {
     let vault = Vault::at(&place.folder);
     if !place.folder.exists() {
         let former = read(&place.records)?;
@@ -25,14 +25,14 @@ pub(crate) fn open(place: &Place, keeper: &mut Keeper) -> io::Result<Vault> {
             // A disk that takes nothing: they serve from where they are, and are moved at a later start.
             tracing::error!(%error, "the CA's key stays with the records: it could not be moved");
             former.into_iter().for_each(|(ca, last)| keeper.add(ca, last.as_ref()));
-            return Ok(vault);
+            return Ok((vault, Loaded::default()));
         }
         if !former.is_empty() {
             tracing::info!(folder = %place.folder.display(), "the CA's key was moved out of the records");
         }
     }
-    vault.load(keeper)?;
-    Ok(vault)
+    let loaded = vault.load(keeper)?;
+    Ok((vault, loaded))
 }
 
 type Former = (LocalSigner, Option<Crl>);
@@ -53,7 +53,7 @@ fn move_in(former: &[Former], place: &Place) -> io::Result<()> {
     let moving = Vault::at(Path::new(&name));
     moving.make()?;
     for (ca, last) in former {
-        moving.keep(ca)?;
+        moving.keep(ca, None)?;
         if let Some(last) = last {
             moving.note(pki::KeyId::of_spki(pki::Signer::ca(ca).spki()), last.der())?;
         }

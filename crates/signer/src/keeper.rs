@@ -4,7 +4,7 @@
 //! owns a keeper writes down what it made. Invariant: a CA certificate is made for a key that was made here,
 //! never for one that was handed in; and a CA vouches for such others alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clock::Now;
@@ -22,6 +22,7 @@ use crate::rules;
 #[derive(Debug)]
 pub struct Keeper {
     cas: BTreeMap<KeyId, Ca>,
+    locked: BTreeSet<KeyId>,
     certificates: Rate,
     lists: Rate,
     new_cas: Rate,
@@ -40,6 +41,7 @@ impl Keeper {
         let rate = |most, each| Rate::new(most, each, now.boot);
         Self {
             cas: BTreeMap::new(),
+            locked: BTreeSet::new(),
             certificates: rate(CERTIFICATES_AT_ONCE, CERTIFICATE_EACH),
             lists: rate(LISTS_AT_ONCE, LIST_EACH),
             new_cas: rate(CAS_AT_ONCE, CA_EACH),
@@ -52,7 +54,15 @@ impl Keeper {
         let id = KeyId::of_spki(signer.ca().spki());
         let last = last.filter(|crl| crl.verify(signer.ca()).is_ok());
         let listed = last.map(Listed::of).unwrap_or_default();
+        self.locked.remove(&id);
         self.cas.insert(id, Ca { signer, listed });
+    }
+
+    /// Knows of a CA whose key is sealed.
+    pub fn lock(&mut self, certificate: &[u8]) {
+        if let Ok(ca) = CaCertificate::from_der(certificate) {
+            self.locked.insert(KeyId::of_spki(ca.spki()));
+        }
     }
 
     /// The certificates of the CAs.
@@ -100,7 +110,8 @@ impl Keeper {
             }
         };
         if !self.cas.contains_key(ca) {
-            return Err(SignError::NoSuchCa);
+            let is_locked = self.locked.contains(ca);
+            return Err(if is_locked { SignError::Locked } else { SignError::NoSuchCa });
         }
         if allowed.allows(now.boot) { Ok(()) } else { Err(SignError::TooOften) }
     }
@@ -120,6 +131,10 @@ impl Keeper {
     /// # Errors
     /// When there are many, or no key could be made.
     pub fn make(&mut self, wish: &CaWish, now: Now) -> Result<LocalSigner, SignError> {
+        if !self.locked.is_empty() {
+            // Its key would lie open beside them.
+            return Err(SignError::Locked);
+        }
         if self.cas.len() >= MOST_CAS || !self.new_cas.allows(now.boot) {
             return Err(SignError::TooOften);
         }

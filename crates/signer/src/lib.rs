@@ -23,6 +23,7 @@ pub mod protocol;
 mod rate;
 mod rules;
 mod sandbox;
+mod seal;
 mod serve;
 mod vault;
 
@@ -30,5 +31,6 @@ pub use keeper::Keeper;
 pub use line::Line;
 pub use place::Place;
 pub use program::Program;
+pub use seal::Protection;
 pub use serve::{Standing, serve};
 pub use vault::{Vault, VaultError};

@@ -17,7 +17,7 @@ use pki::{CaCertificate, CaError, KeyId, SignAnswer, SignError, SignRequest, Sig
 use crate::frame;
 use crate::place::Place;
 use crate::program::start;
-use crate::protocol::{Answer, Ask, CaWish, Lack, Reply};
+use crate::protocol::{Answer, Ask, CaWish, Passphrase, Reply, State};
 use crate::vault::Vault;
 
 /// The way to the keys.
@@ -65,13 +65,24 @@ impl Line {
         }
     }
 
-    /// What the signer should have given up and has not.
+    /// How the signer is.
     ///
     /// # Errors
-    /// When the signer can't be reached.
-    pub async fn lacks(self: &Arc<Self>) -> Result<Vec<Lack>, SignError> {
-        match self.ask(Ask::Lacks).await? {
-            Answer::Lacks(lacks) => Ok(lacks),
+    /// When it can't be reached.
+    pub async fn state(self: &Arc<Self>) -> Result<State, SignError> {
+        match self.ask(Ask::State).await? {
+            Answer::State(state) => Ok(state),
+            _ => Err(SignError::WrongAnswer),
+        }
+    }
+
+    /// Has the signer open what is sealed. It knows the passphrase as long as it lives, and nobody else does.
+    ///
+    /// # Errors
+    /// When it is another's.
+    pub async fn unlock(self: &Arc<Self>, passphrase: Passphrase) -> Result<State, SignError> {
+        match self.ask(Ask::Unlock(passphrase)).await? {
+            Answer::State(state) => Ok(state),
             _ => Err(SignError::WrongAnswer),
         }
     }
@@ -81,7 +92,7 @@ impl Line {
         let id = KeyId::of_spki(ca.spki());
         let folder = &self.place.folder;
         // On a disk that takes nothing the keys may still be where they were, and the signer has them.
-        let is_there = Vault::at(folder).key_file(id).exists() || !folder.exists();
+        let is_there = Vault::at(folder).has(id) || !folder.exists();
         is_there.then(|| Arc::new(Remote { line: Arc::clone(self), ca: ca.clone(), id }) as _)
     }
 

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use pki::{KeyId, KeyType, Serial, SignAnswer, SignError, SignRequest};
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::seal::Protection;
 
 /// The version of this protocol. Both ends are one program, so that another one is nobody of ours.
 pub const VERSION: u8 = 1;
@@ -26,8 +29,10 @@ pub enum Ask {
     },
     /// Make a CA with a key of its own. It is not asked for by anything but a first start and an operator.
     MakeCa(CaWish),
-    /// What could you not give up?
-    Lacks,
+    /// How are you?
+    State,
+    /// Open what is sealed, with this.
+    Unlock(Passphrase),
 }
 
 /// What a new CA is made of, beside the present moment, for which the signer has a clock.
@@ -50,8 +55,41 @@ pub enum Answer {
     Signed(SignAnswer),
     /// The new CA's certificate, DER.
     Made(Vec<u8>),
-    /// What is not as it should be.
-    Lacks(Vec<Lack>),
+    /// How it is.
+    State(State),
+}
+
+/// How a signer is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// What it should have given up and has not.
+    pub lacks: Vec<Lack>,
+    /// How its keys are sealed on the disk, if they are.
+    pub protection: Option<Protection>,
+    /// Whether there are some that it could not open.
+    pub locked: bool,
+}
+
+/// What somebody typed. Wiped when dropped, never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct Passphrase(Vec<u8>);
+
+impl Passphrase {
+    /// These octets.
+    pub fn new(octets: Vec<u8>) -> Self {
+        Self(octets)
+    }
+
+    /// The octets, for who opens with them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase")
+    }
 }
 
 /// What a signer should have given up and has not.

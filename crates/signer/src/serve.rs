@@ -10,8 +10,8 @@ use clock::Clock;
 use pki::{CaCertificate, KeyId, Profile, SignAnswer, SignError, SignRequest, Signer as _};
 
 use crate::place::Place;
-use crate::protocol::{Answer, Ask, CaWish, Lack, Reply};
-use crate::vault::Vault;
+use crate::protocol::{Answer, Ask, CaWish, Lack, Passphrase, Reply, State};
+use crate::vault::{Loaded, Vault};
 use crate::{Keeper, adopt, frame, sandbox};
 
 /// Whose memory the keys are in.
@@ -34,17 +34,18 @@ pub fn serve(
     standing: Standing,
 ) -> io::Result<()> {
     let mut keeper = Keeper::new(clock.now());
-    let vault = adopt::open(place, &mut keeper)?;
+    let (vault, loaded) = adopt::open(place, &mut keeper)?;
     let lacks = match standing {
         Standing::Alone => sandbox::enter(vault.folder()),
         Standing::OnAThread => vec![Lack::Process],
     };
-    Serving { keeper, vault, clock, lacks }.answer_all(line)
+    Serving { keeper, vault, loaded, clock, lacks }.answer_all(line)
 }
 
 struct Serving<'a> {
     keeper: Keeper,
     vault: Vault,
+    loaded: Loaded,
     clock: &'a dyn Clock,
     lacks: Vec<Lack>,
 }
@@ -66,8 +67,26 @@ impl Serving<'_> {
             }
             Ask::Sign { ca, request } => self.sign(ca, request).map(Answer::Signed),
             Ask::MakeCa(wish) => self.make(&wish).map(Answer::Made),
-            Ask::Lacks => Ok(Answer::Lacks(self.lacks.clone())),
+            Ask::State => Ok(Answer::State(self.state())),
+            Ask::Unlock(passphrase) => {
+                self.unlock(&passphrase).map(|()| Answer::State(self.state()))
+            }
         }
+    }
+
+    fn state(&self) -> State {
+        let protection = self.vault.protection().ok().flatten();
+        let locked = !self.loaded.locked.is_empty();
+        State { lacks: self.lacks.clone(), protection, locked }
+    }
+
+    fn unlock(&mut self, passphrase: &Passphrase) -> Result<(), SignError> {
+        let opened = self.loaded.unlock(passphrase.expose(), &self.vault, &mut self.keeper);
+        match &opened {
+            Ok(()) => tracing::info!("the CA's key was opened"),
+            Err(error) => tracing::warn!(%error, "the CA's key was not opened"),
+        }
+        opened
     }
 
     fn sign(&mut self, ca: KeyId, request: SignRequest) -> Result<SignAnswer, SignError> {
@@ -88,7 +107,7 @@ impl Serving<'_> {
 
     fn make(&mut self, wish: &CaWish) -> Result<Vec<u8>, SignError> {
         let made = self.keeper.make(wish, self.clock.now())?;
-        if let Err(error) = self.vault.keep(&made) {
+        if let Err(error) = self.vault.keep(&made, self.loaded.seal.as_ref()) {
             tracing::error!(%error, "the key of a new CA could not be written down");
             return Err(SignError::NotKept);
         }

@@ -1,8 +1,10 @@
 //! The CA and its CRL, shown.
 
 use admin::response::{CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry};
+use admin::secret::SecretText;
 use authority::{AuthorityError, Signs, describe};
 use pki::{CertificateId, Revocation, Serial};
+use signer::protocol::Passphrase;
 use store::CaGeneration;
 
 use crate::context::Context;
@@ -54,6 +56,14 @@ impl Ca<'_> {
         let mut entries: Vec<_> = crl.revoked().iter().map(entry).collect();
         entries.sort_by_key(|entry| entry.revoked_at);
         Ok(entries)
+    }
+
+    /// Opens the sealed key for as long as the signer lives. What waited for it is signed at the next look.
+    pub(super) async fn unlock(&self, passphrase: &SecretText) -> Result<CaDetail, GatewayError> {
+        let passphrase = Passphrase::new(passphrase.expose().as_bytes().to_vec());
+        let opened = self.at.authority.signer().unlock(passphrase).await;
+        opened.map_err(AuthorityError::Sign)?;
+        self.show().await
     }
 
     pub(super) async fn show(&self) -> Result<CaDetail, GatewayError> {

@@ -52,6 +52,7 @@ impl Deed {
             Request::ProfileAgain { .. } => ("profile written again", String::new()),
             Request::Kick { target } => ("sessions closed", kicked(target)),
             Request::ConfigSet { key, .. } => ("setting changed", key.clone()),
+            Request::CaUnlock { .. } => ("CA key opened", String::new()),
             Request::Reload => ("settings read again", String::new()),
             // Whatever is more than a question has its line, with or without words of its own.
             _ => ("something changed", String::new()),

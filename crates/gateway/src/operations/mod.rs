@@ -121,6 +121,7 @@ async fn carry_out(
         Q::RolloverStart => gateway.rollover_start(by).await.map(R::Rollover),
         Q::RolloverStatus => Ok(R::Rollover(RolloverView { at }.status())),
         Q::RolloverFinish { force } => gateway.rollover_finish(by, force).await.map(R::Rollover),
+        Q::CaUnlock { passphrase } => Ca { at }.unlock(&passphrase).await.map(R::Ca),
         Q::CaShow => Ca { at }.show().await.map(R::Ca),
         Q::Status => Overview { at }.status().await.map(Box::new).map(R::Status),
         Q::Sessions => Sessions { at }.list().await.map(R::Sessions),

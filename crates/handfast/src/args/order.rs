@@ -60,6 +60,12 @@ pub(crate) enum Action {
     OcspAsk(OcspOrder),
     /// Give the CA's certificate.
     CaExport { out: Option<PathBuf> },
+    /// Seal the CA's key.
+    CaSeal(SealOrder),
+    /// Write it in the clear.
+    CaUnseal { secret: Option<PathBuf> },
+    /// Open it for the running gateway.
+    CaUnlock,
     /// Print the figures for Prometheus.
     Prometheus,
     /// Follow the events.
@@ -215,6 +221,17 @@ pub(crate) struct GuardOrder {
     pub(crate) dns_backup: PathBuf,
 }
 
+/// What the CA's key is sealed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SealOrder {
+    /// What is typed.
+    Passphrase,
+    /// What stands in this file.
+    KeyFile(PathBuf),
+    /// What the service manager hands over under this name, and what that is.
+    Credential { name: String, secret: PathBuf },
+}
+
 /// Where the keys are that a signer keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignerOrder {
@@ -305,6 +322,15 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
             let typed::OcspAsk { what, ca, url } = asked;
             Action::OcspAsk(OcspOrder { what, ca, url })
         }
+        Command::Ca(typed::Ca::Seal { key_file: Some(file), .. }) => {
+            Action::CaSeal(SealOrder::KeyFile(file))
+        }
+        Command::Ca(typed::Ca::Seal { credential: Some(name), secret: Some(secret), .. }) => {
+            Action::CaSeal(SealOrder::Credential { name, secret })
+        }
+        Command::Ca(typed::Ca::Seal { .. }) => Action::CaSeal(SealOrder::Passphrase),
+        Command::Ca(typed::Ca::Unseal { secret }) => Action::CaUnseal { secret },
+        Command::Ca(typed::Ca::Unlock) => Action::CaUnlock,
         Command::Ca(typed::Ca::Show) => Action::Ask(Request::CaShow),
         Command::Ca(typed::Ca::Rollover(typed::Rollover::Start)) => {
             Action::Ask(Request::RolloverStart)

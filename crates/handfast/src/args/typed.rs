@@ -520,6 +520,26 @@ pub(crate) enum Ca {
     /// Have another CA take this one's place, without locking anybody out
     #[command(subcommand)]
     Rollover(Rollover),
+    /// Seal the CA's key on the disk, with a passphrase if nothing else is named; the gateway must be stopped
+    Seal {
+        /// The secret stands in this file, which the gateway reads at each start
+        #[arg(long, value_name = "FILE", conflicts_with = "credential")]
+        key_file: Option<PathBuf>,
+        /// The service manager hands the secret over under this name (LoadCredential=)
+        #[arg(long, value_name = "NAME", requires = "secret")]
+        credential: Option<String>,
+        /// What the service manager will hand over
+        #[arg(long, value_name = "FILE", requires = "credential")]
+        secret: Option<PathBuf>,
+    },
+    /// Write the CA's key in the clear again; the gateway must be stopped
+    Unseal {
+        /// What it was sealed with, where that is neither typed nor found where it was said to be
+        #[arg(long, value_name = "FILE")]
+        secret: Option<PathBuf>,
+    },
+    /// Open the CA's key for the running gateway, by its passphrase
+    Unlock,
     /// Give the CA's certificate as PEM
     Export {
         /// Write it to a file instead of the terminal

@@ -15,6 +15,7 @@ mod ask;
 mod authority;
 mod backup;
 mod bench;
+mod ca_key;
 mod cert;
 mod client_unit;
 mod connect;
@@ -65,6 +66,9 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CrlFetch(order) => crl_fetch::run(&data, json, &order),
         Action::OcspAsk(order) => standing::ocsp_ask(&data, json, &order),
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
+        Action::CaSeal(order) => ca_key::seal(&data, json, order),
+        Action::CaUnseal { secret } => ca_key::unseal(&data, json, secret.as_deref()),
+        Action::CaUnlock => ca_key::unlock(&data, json),
         Action::Prometheus => authority::prometheus(&data),
         Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),
         Action::Backup { to } => backup::back_up(&data, json, &to),

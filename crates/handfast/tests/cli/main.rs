@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod backup;
+mod ca_key;
 mod certs;
 mod limits;
 mod listings;
