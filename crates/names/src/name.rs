@@ -27,6 +27,12 @@ macro_rules! name {
                 check(name).map(|()| Self(name.to_owned()))
             }
 
+            /// Whether they differ by case at most, so that people and some file systems take one for the
+            /// other.
+            pub fn is_alike(&self, other: &Self) -> bool {
+                self.0.eq_ignore_ascii_case(&other.0)
+            }
+
             /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0

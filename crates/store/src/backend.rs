@@ -104,6 +104,8 @@ pub(crate) trait Reading {
 pub(crate) trait Lookup {
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     fn user(&self, name: &UserName) -> Result<Option<User>, StoreError>;
+    /// Those whose names differ from it by case at most.
+    fn users_alike(&self, name: &UserName) -> Result<Vec<User>, StoreError>;
     fn device(&self, user: UserId, name: &DeviceName) -> Result<Option<Device>, StoreError>;
     fn device_by_id(&self, id: DeviceId) -> Result<Option<Device>, StoreError>;
     /// A user's, by name.

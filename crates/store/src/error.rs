@@ -267,7 +267,7 @@ impl Refused {
     pub fn mend(&self) -> String {
         let text = match self {
             Self::UserExists(_) | Self::DeviceExists(..) => {
-                "choose another name, or remove that one"
+                "choose another name, by more than case, or remove that one"
             }
             Self::UserUnknown(_) => "`handfast user list` shows all",
             Self::DeviceUnknown(user, _) => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::{
     ADMIN, Folder, add_ca, clock, device, device_certificate, id, later, open, serial, user,
 };
+use rusqlite::Connection;
 use store::{
     CaGenerationId, CertificateStatus, Crl, DeviceId, DeviceName, EventId, EventKind, Holder,
     Lease, NewCertificate, Options, Refused, RevocationReason, Secret, Store, StoreError,
@@ -418,4 +419,38 @@ async fn addresses_come_free_a_while_after_a_revocation_and_a_renewed_device_get
     assert_eq!(store.audit().await.unwrap(), []);
     store.close().await;
     assert_eq!(hosts(&open(&folder)), [Some(5), Some(3), Some(4)]);
+
+#[tokio::test]
+async fn names_differ_by_more_than_case_and_pairs_from_before_go_on() {
+    let folder = Folder::new();
+    let store = Store::open(&folder.database(), Arc::new(clock())).unwrap();
+    let (alice, shouted) = (user("alice"), user("ALICE"));
+    added(&store, "alice", "phone").await;
+    added(&store, "bob", "phone").await;
+    let taken = |result: Result<_, StoreError>| match result {
+        Err(StoreError::Refused(Refused::UserExists(name))) => Some(name),
+        _ => None,
+    };
+    assert_eq!(taken(store.user_add(&ADMIN, &shouted, None).await.map(drop)), Some(alice.clone()));
+    let renamed = store.user_rename(&ADMIN, &user("bob"), &shouted).await;
+    assert_eq!(taken(renamed.map(drop)), Some(alice.clone()));
+    let again = store.device_add(&ADMIN, &alice, &device("Phone")).await;
+    let phone = device("phone");
+    assert!(
+        matches!(again, Err(StoreError::Refused(Refused::DeviceExists(_, name))) if name == phone)
+    );
+    // Of one's own name the case may change.
+    store.user_rename(&ADMIN, &user("bob"), &user("Bob")).await.unwrap();
+    store.close().await;
+    // As a release that did not look at case has left it.
+    let conn = Connection::open(folder.database()).unwrap();
+    conn.execute("UPDATE users SET name = 'Alice' WHERE name = 'Bob'", []).unwrap();
+    drop(conn);
+    let store = Store::open(&folder.database(), Arc::new(clock())).unwrap();
+    for name in ["alice", "Alice"] {
+        store.device_add(&ADMIN, &user(name), &device("laptop")).await.unwrap();
+        store.user_set_enabled(&ADMIN, &user(name), false).await.unwrap();
+    }
+    store.user_remove(&ADMIN, &user("Alice")).await.unwrap();
+    assert_eq!(taken(store.user_add(&ADMIN, &shouted, None).await.map(drop)), Some(alice));
 }

@@ -224,8 +224,9 @@ fn what_does_not_exist_or_exists_already_is_told_apart() {
     assert_eq!(
         cli.fails(4, "user add alice"),
         "error: there is a user `alice` already\n\
-         hint:  choose another name, or remove that one\n"
+         hint:  choose another name, by more than case, or remove that one\n"
     );
+    assert!(cli.fails(4, "user add Alice").starts_with("error: there is a user `alice` already\n"));
     assert!(cli.fails(4, "device add alice/default").starts_with("error: "));
     for words in ["user show bob", "user disable bob", "device add bob/x", "profile bob"] {
         let complaint = cli.fails(3, words);

@@ -1,4 +1,6 @@
 //! Devices: added with their addresses, kept out, let in, revoked, removed.
+//!
+//! The names of a user's devices differ by more than case, as those of users do.
 
 use names::{DeviceName, RevocationReason, UserName};
 
@@ -7,6 +9,7 @@ use super::leases::lease_free;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
 use crate::payload::DevicePayload;
+use crate::records::Device;
 
 impl Rules<'_> {
     pub(super) fn device_add(
@@ -15,8 +18,10 @@ impl Rules<'_> {
         name: &DeviceName,
     ) -> Result<(), StoreError> {
         let user = self.known().user(owner)?.id;
-        if self.lookup.device(user, name)?.is_some() {
-            return Err(Refused::DeviceExists(owner.clone(), name.clone()).into());
+        let devices = self.lookup.devices_of(user)?;
+        let alike = |device: &Device| device.name.is_alike(name);
+        if let Some(device) = devices.into_iter().find(alike) {
+            return Err(Refused::DeviceExists(owner.clone(), device.name).into());
         }
         let id = self.edit.device_insert(user, name, self.at())?;
         let lease = lease_free(self.lookup, self.options.lease_last)?;

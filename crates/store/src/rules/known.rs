@@ -7,7 +7,7 @@ use pki::{CertificateId, IssuerId};
 use super::keys::check_key;
 use crate::backend::Lookup;
 use crate::error::{Refused, StoreError};
-use crate::ids::CaGenerationId;
+use crate::ids::{CaGenerationId, UserId};
 use crate::payload::CertificatePayload;
 use crate::records::{Certificate, Device, Holder, NewCertificate, Revocation, User};
 
@@ -20,10 +20,15 @@ impl Known<'_> {
         there(self.0.user(name)?, || Refused::UserUnknown(name.clone()))
     }
 
-    /// A user of this name may be added.
-    pub(super) fn name_is_free(self, name: &UserName) -> Result<(), StoreError> {
-        match self.0.user(name)? {
-            Some(_) => Err(Refused::UserExists(name.clone()).into()),
+    /// A user of this name may be added, or `whose` be called so.
+    pub(super) fn name_is_free(
+        self,
+        name: &UserName,
+        whose: Option<UserId>,
+    ) -> Result<(), StoreError> {
+        let alike = self.0.users_alike(name)?;
+        match alike.into_iter().find(|user| Some(user.id) != whose) {
+            Some(user) => Err(Refused::UserExists(user.name).into()),
             None => Ok(()),
         }
     }

@@ -1,4 +1,7 @@
 //! Users: added with their first device, kept out, let in, renamed, removed.
+//!
+//! Two names differ by more than case, or their profiles would be one file on Windows and macOS, and people
+//! would take one for the other. Records from before may hold such pairs; each of them goes on.
 
 use names::{DeviceName, UserName};
 
@@ -13,7 +16,7 @@ impl Rules<'_> {
         name: &UserName,
         first_device: Option<&DeviceName>,
     ) -> Result<(), StoreError> {
-        self.known().name_is_free(name)?;
+        self.known().name_is_free(name, None)?;
         let id = self.edit.user_insert(name, self.at())?;
         let payload = UserPayload { user: name.clone(), user_id: id };
         self.record(&EventKind::USER_ADDED, &payload)?;
@@ -40,7 +43,7 @@ impl Rules<'_> {
         if name == to {
             return Ok(());
         }
-        self.known().name_is_free(to)?;
+        self.known().name_is_free(to, Some(user.id))?;
         self.edit.user_set_name(user.id, to)?;
         let payload = RenamedPayload { user: to.clone(), user_id: user.id, former: name.clone() };
         self.record(&EventKind::USER_RENAMED, &payload).map(drop)

@@ -24,6 +24,10 @@ impl Lookup for Rows<'_> {
         rows::user(self.0, name)
     }
 
+    fn users_alike(&self, name: &UserName) -> Result<Vec<User>, StoreError> {
+        rows::users_alike(self.0, name)
+    }
+
     fn device(&self, user: UserId, name: &DeviceName) -> Result<Option<Device>, StoreError> {
         rows::device(self.0, user, name)
     }

@@ -46,6 +46,11 @@ pub(crate) fn user(conn: &Connection, name: &UserName) -> Found<Option<User>> {
     first(conn, &format!("{USER} AND name = ?"), [name.as_str()], user_row)
 }
 
+/// By a look at every user, which only who adds or renames one waits for.
+pub(crate) fn users_alike(conn: &Connection, name: &UserName) -> Found<Vec<User>> {
+    list(conn, &format!("{USER} AND name = ? COLLATE NOCASE"), [name.as_str()], user_row)
+}
+
 pub(crate) fn user_named(conn: &Connection, name: &UserName) -> Found<User> {
     user(conn, name)?.ok_or_else(|| Refused::UserUnknown(name.clone()).into())
 }
