@@ -83,6 +83,11 @@ impl Change {
         }
     }
 
+    /// Whether it only tells of a right that was taken for a moment: a session that was closed.
+    pub(crate) fn only_tells(&self) -> bool {
+        matches!(self, Self::EventAppend { .. })
+    }
+
     /// Whether the reserve is given up for it on a full disk: what withdraws, a first
     /// connection that does so with a former certificate, and the CRL that shows it.
     pub(crate) fn may_take_the_reserve(&self) -> bool {

@@ -26,6 +26,8 @@ mod tests;
 
 /// How many changes wait at most; others are refused as they would be without a memory.
 pub(crate) const MOST: usize = 512;
+/// How many of them only tell of closed sessions: whoever closes many leaves room for what keeps people out.
+pub(crate) const MOST_TALES: usize = MOST / 2;
 
 /// How far the disk is behind. Get it with [`Store::waiting`](crate::Store::waiting).
 #[derive(Clone, Debug, Default)]
@@ -67,6 +69,12 @@ impl Backlog {
         let first = Waiting { reserve: reserve.bytes(), ..Waiting::default() };
         let (state, receiver) = watch::channel(first);
         Ok((Self { proposals: Vec::new(), on_disk, reserve, state, retry }, receiver))
+    }
+
+    /// How many more may wait that only tell of something.
+    pub(crate) fn room_for_tales(&self) -> usize {
+        let waiting = self.proposals.iter().filter(|proposal| proposal.change.only_tells()).count();
+        MOST_TALES.saturating_sub(waiting)
     }
 
     /// Those that wait, with these behind them.

@@ -117,6 +117,15 @@ impl Writer {
 
     /// Puts them in force from memory, and lets them wait for the disk.
     fn hold(&mut self, mut asked: Vec<Asked>, fault: &Fault) {
+        let mut tales = self.backlog.room_for_tales();
+        let too_many = |(proposal, _): &mut Asked| {
+            let tells = proposal.change.only_tells();
+            let taken = tells && tales == 0;
+            tales = tales.saturating_sub(usize::from(tells));
+            taken
+        };
+        let beyond = asked.extract_if(.., too_many).collect();
+        refuse(beyond, &fault.clone().into());
         let room = MOST.saturating_sub(self.backlog.proposals.len()).min(asked.len());
         refuse(asked.split_off(room), &fault.clone().into());
         if asked.is_empty() {

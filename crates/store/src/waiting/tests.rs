@@ -10,7 +10,7 @@ use std::time::Duration;
 use clock::{Clock, Now, SystemClock};
 use tokio::time::timeout;
 
-use super::MOST;
+use super::{MOST, MOST_TALES};
 use crate::backend::{Batch, Writing};
 use crate::change::Proposal;
 use crate::error::{Fault, StoreError};
@@ -92,10 +92,29 @@ async fn more_than_can_wait_is_refused() {
     let (folder, disk) = (Folder::new(), Disk::default());
     let store = disk.store(&folder);
     disk.refuses(Some(full()));
-    for _ in 0..MOST {
+    for _ in 0..MOST_TALES {
         not_on_disk(kick(&store).await);
     }
     assert!(matches!(kick(&store).await, Err(StoreError::Storage(Fault::DiskFull(_)))));
+    assert_eq!(store.waiting().borrow().changes, MOST_TALES);
+}
+
+#[tokio::test]
+async fn sessions_that_were_closed_leave_room_for_what_keeps_people_out() {
+    let (folder, disk) = (Folder::new(), Disk::default());
+    let store = disk.store(&folder);
+    let names: Vec<_> = (0..=MOST - MOST_TALES).map(|n| user(&format!("u{n}"))).collect();
+    for name in &names {
+        store.user_add(&Actor::Gateway, name, None).await.unwrap();
+    }
+    disk.refuses(Some(full()));
+    while kick(&store).await.is_ok() {}
+    let (last, held) = names.split_last().unwrap();
+    for name in held {
+        not_on_disk(store.user_set_enabled(&Actor::Gateway, name, false).await);
+    }
+    let one_more = store.user_set_enabled(&Actor::Gateway, last, false).await;
+    assert!(matches!(one_more, Err(StoreError::Storage(Fault::DiskFull(_)))));
     assert_eq!(store.waiting().borrow().changes, MOST);
 }
 
