@@ -93,6 +93,9 @@ DeviceAllow=/dev/net/tun rw
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
+PrivateIPC=yes
+PrivateMounts=yes
+KeyringMode=private
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -101,6 +104,8 @@ ProtectKernelModules=yes
 # Forwarding is switched on under /proc/sys/net, which this would make read-only. Everything else
 # there belongs to root, whom the gateway is not.
 ProtectKernelTunables=no
+# The groups of who gives a command stand in /proc, which this would hide.
+ProtectProc=default
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
