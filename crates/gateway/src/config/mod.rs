@@ -403,6 +403,59 @@ mod tests {
     }
 
     #[test]
+    fn pushes_that_can_do_nothing_on_a_client_are_refused_with_the_mend() {
+        let inside =
+            "which is inside the tunnel's own network; subscribers have that, leave it out";
+        let nowhere = "which never leaves a machine; leave it out";
+        for (key, value, why) in [
+            ("routes", "10.71.0.0/16", inside),
+            ("routes", "10.71.3.0/24", inside),
+            ("routes", "fd71::8:0/112", inside),
+            ("routes", "127.0.0.0/8", nowhere),
+            ("routes", "224.0.0.0/4", nowhere),
+            ("routes", "fe80::/64", nowhere),
+            (
+                "routes",
+                "0.0.0.0/0",
+                "which takes the way to the gateway itself into the tunnel; for all traffic set \
+                 vpn.push.redirect_gateway",
+            ),
+            (
+                "dns",
+                "127.0.0.53",
+                "which each client takes for itself or for nobody; name one that it can reach",
+            ),
+        ] {
+            let text =
+                format!("[vpn]\nnetwork6 = \"fd71::/64\"\n[vpn.push]\n{key} = [\"{value}\"]\n");
+            let column = key.len() + 4;
+            assert_eq!(
+                error(&text),
+                format!("/d/handfast.toml:4:{column}: vpn.push.{key} has {value}, {why}")
+            );
+        }
+        assert_eq!(
+            error("[vpn.push]\nroutes = [\"fd09::/64\"]\n"),
+            "/d/handfast.toml:2:10: vpn.push.routes has fd09::/64, and there is no IPv6 inside to go there \
+             with; set vpn.network6, or leave it out"
+        );
+        assert_eq!(
+            error("[vpn.push]\ndns = [\"fd09::53\"]\nredirect_gateway = true\n"),
+            "/d/handfast.toml:2:7: vpn.push.dns has fd09::53, and vpn.push.redirect_gateway without \
+             vpn.network6 leaves clients no IPv6; name an IPv4 one"
+        );
+    }
+
+    #[test]
+    fn pushes_around_the_tunnels_network_and_beside_it_are_taken() {
+        let text = "[vpn]\nnetwork6 = \"fd71::/64\"\n[vpn.push]\n\
+                    routes = [\"10.0.0.0/8\", \"10.72.0.0/16\", \"fd00::/8\"]\n\
+                    dns = [\"10.71.0.1\", \"fd71::1\"]\n";
+        let config = Config::parse(Path::new("x"), text).expect("valid");
+        assert_eq!(config.vpn.push.routes.len(), 3);
+    }
+
+    #[test]
     fn what_a_reload_can_not_change_is_named() {
         let old = Config::default();
         let mut new = old.clone();

@@ -1,12 +1,13 @@
 //! What has to hold between values that are each well-formed.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 use wire::cipher::Cipher;
 
-use super::{Config, ConfigError, Place, Problem};
+use super::{Config, ConfigError, Net, Net6, Place, Problem, Vpn};
 
 /// A value that can't be meant: its path in the file, and what to do.
 pub(super) struct Finding {
@@ -207,7 +208,15 @@ fn begins(config: &Config) -> Result<(), Finding> {
 }
 
 fn pushes(config: &Config) -> Result<(), Finding> {
-    let push = &config.vpn.push;
+    let (vpn, push) = (&config.vpn, &config.vpn.push);
+    let useless = push.routes.iter().find_map(|route| Some((route, useless_route(vpn, *route)?)));
+    if let Some((route, why)) = useless {
+        return refuse(&["vpn", "push", "routes"], format!("vpn.push.routes has {route}, {why}"));
+    }
+    let useless = push.dns.iter().find_map(|server| Some((server, useless_server(vpn, *server)?)));
+    if let Some((server, why)) = useless {
+        return refuse(&["vpn", "push", "dns"], format!("vpn.push.dns has {server}, {why}"));
+    }
     let bad_domain = |d: &&String| d.is_empty() || !d.bytes().all(|b| b.is_ascii_graphic());
     match push.dns_search.iter().find(bad_domain) {
         Some(domain) => refuse(
@@ -218,6 +227,56 @@ fn pushes(config: &Config) -> Result<(), Finding> {
         ),
         None => Ok(()),
     }
+}
+
+/// Why clients can do nothing with a route.
+fn useless_route(vpn: &Vpn, route: Net) -> Option<&'static str> {
+    let (first, bits, inside) = match route {
+        Net::V4(net) => (net.address().into(), net.bits(), vpn.network.contains(net.address())),
+        Net::V6(net) => {
+            let inside = vpn.network6.is_some_and(|inner| inner.contains(net.address()));
+            (IpAddr::from(net.address()), net.bits(), inside)
+        }
+    };
+    let inner = match first {
+        IpAddr::V4(_) => Some(vpn.network.bits()),
+        IpAddr::V6(_) => vpn.network6.map(Net6::bits),
+    };
+    match inner {
+        _ if bits == 0 => Some(
+            "which takes the way to the gateway itself into the tunnel; for all traffic set \
+             vpn.push.redirect_gateway",
+        ),
+        None => {
+            Some("and there is no IPv6 inside to go there with; set vpn.network6, or leave it out")
+        }
+        Some(inner) if inside && bits >= inner => {
+            Some("which is inside the tunnel's own network; subscribers have that, leave it out")
+        }
+        _ if stays_on_the_machine(first) => Some("which never leaves a machine; leave it out"),
+        _ => None,
+    }
+}
+
+/// Why clients can ask nothing of a name server.
+fn useless_server(vpn: &Vpn, server: IpAddr) -> Option<&'static str> {
+    let cut_off = vpn.push.redirect_gateway && vpn.push.block_ipv6 && vpn.network6.is_none();
+    if server.is_unspecified() || stays_on_the_machine(server) {
+        return Some(
+            "which each client takes for itself or for nobody; name one that it can reach",
+        );
+    }
+    (server.is_ipv6() && cut_off).then_some(
+        "and vpn.push.redirect_gateway without vpn.network6 leaves clients no IPv6; name an IPv4 one",
+    )
+}
+
+fn stays_on_the_machine(address: IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    address.is_loopback() || address.is_multicast() || link_local
 }
 
 fn lifetimes(config: &Config) -> Result<(), Finding> {
