@@ -10,6 +10,7 @@
 //! binary, a configuration file, commands. What a test needs and the machine lacks is a named skip.
 
 mod delay;
+mod failing_disk;
 mod iperf;
 mod openvpn3;
 mod own;
@@ -20,6 +21,7 @@ mod transfer;
 mod world;
 
 pub use delay::Delay;
+pub use failing_disk::FailingDisk;
 pub use iperf::iperf;
 pub use openvpn3::OpenVpn3;
 pub use own::{Own, Said};

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sysio::lab::{Host, Lab, LabError};
 use sysio::{Netns, NetnsError, SmallDisk};
 
-use crate::{Program, wait_until};
+use crate::{FailingDisk, Program, wait_until};
 
 /// A running gateway and the hosts around it.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub struct World {
     lab: Lab,
     /// Under the data folder, where it has one of its own.
     disk: Option<SmallDisk>,
+    failing_disk: Option<FailingDisk>,
     folder: PathBuf,
     settings: Vec<(String, String)>,
 }
@@ -72,6 +73,30 @@ impl World {
         Some(world)
     }
 
+    /// The same with a disk that may fail while the gateway runs.
+    pub fn start_on_failing_disk(test: &str, bytes: u64) -> Option<Self> {
+        if let Err(error) = SmallDisk::private_mounts() {
+            skip(test, &format!("mounts of its own need root: {error}"));
+            return None;
+        }
+        let mut world = Self::make(test, &[])?;
+        fs::create_dir(world.data()).expect("a data folder");
+        match FailingDisk::mount(&world.file("image"), &world.data(), bytes) {
+            Ok(disk) => world.failing_disk = Some(disk),
+            Err(why) => {
+                skip(test, &format!("no file system on a loop device: {why}"));
+                return None;
+            }
+        }
+        world.bring_up();
+        Some(world)
+    }
+
+    /// The disk under the data folder that may fail.
+    pub fn failing_disk(&self) -> &FailingDisk {
+        self.failing_disk.as_ref().expect("a disk that may fail")
+    }
+
     /// The disk under the data folder.
     pub fn disk(&self) -> &SmallDisk {
         self.disk.as_ref().expect("a disk of its own")
@@ -101,8 +126,8 @@ impl World {
         let folder = fresh_folder(test);
         let settings =
             settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let (up, disk) = (None, None);
-        Some(Self { gateway, lan, up, without: "", lab, disk, folder, settings })
+        let (up, disk, failing_disk) = (None, None, None);
+        Some(Self { gateway, lan, up, without: "", lab, disk, failing_disk, folder, settings })
     }
 
     /// Starts the gateway, again if it ran before.

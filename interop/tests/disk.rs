@@ -102,6 +102,49 @@ fn a_revocation_that_the_disk_does_not_take_is_in_force_and_is_written_once_ther
     assert!(!again.0.says("Initialization Sequence Completed", Duration::from_secs(4)));
 }
 
+/// The file system gives up under it, as one does whose disk reports errors, and is read-only.
+#[test]
+fn a_disk_that_becomes_read_only_under_a_gateway_keeps_nobody_in_and_nobody_out() {
+    let name = "a_disk_that_becomes_read_only_under_a_gateway_keeps_nobody_in_and_nobody_out";
+    let Some(mut world) = World::start_on_failing_disk(name, SIZE) else { return };
+    let (alice, carol) =
+        (world.subscriber("alice", "unified"), world.subscriber("carol", "unified"));
+    let dave = world.subscriber("dave", "unified");
+    let (mut stock, mut own) = connect(&alice, &carol);
+    world.failing_disk().fail();
+
+    for order in [["device", "revoke", "alice/default"], ["user", "disable", "carol"]] {
+        let answer = said(&world, &order);
+        assert_eq!(answer.0, Some(NOT_ON_DISK), "{}", answer.1);
+        assert!(answer.1.contains("not on the disk yet"), "{}", answer.1);
+        assert!(answer.1.contains("1 session closed"), "{}", answer.1);
+    }
+    assert!(out(&alice) && out(&carol), "{}", world.log());
+    stays_out(&world, &mut stock, &mut own);
+    let mut served = Stock::start(&dave.host, &dave.profile(), &["--auth-retry", "nointeract"]);
+    served.connected();
+    let kicked = said(&world, &["kick", "dave"]);
+    assert_eq!(kicked.0, Some(NOT_ON_DISK), "{}", kicked.1);
+    assert!(kicked.1.starts_with("closed 1 session: dave/default\n"), "{}", kicked.1);
+    assert!(!world.try_handfast(&["user", "add", "erin"]).status.success());
+    // A first connection waits too, as it may withdraw a former certificate.
+    let waiting = world.json(&["status"])["not_on_disk"].as_u64();
+    assert!(waiting >= Some(3), "{waiting:?}\n{}", world.log());
+    let check = said(&world, &["check"]);
+    assert_eq!(check.0, Some(FINDINGS_BAD), "{}", check.1);
+    assert!(check.1.contains("in force and not on it: "), "{}", check.1);
+
+    // Nobody mends such a disk under a gateway; what waited is to be ordered again, as its stop says.
+    drop((stock, own, served));
+    world.bring_down();
+    world.failing_disk().mend();
+    world.bring_up();
+    world.handfast(&["device", "revoke", "alice/default"]);
+    world.handfast(&["user", "add", "erin"]);
+    assert_eq!(world.json(&["status"])["not_on_disk"], 0);
+    assert!(!world.handfast(&["check"]).is_empty());
+}
+
 #[test]
 fn a_gateway_starts_and_serves_on_a_full_disk() {
     let Some(mut world) = World::start_on_disk("a_gateway_starts_and_serves_on_a_full_disk", SIZE)
