@@ -419,6 +419,7 @@ async fn addresses_come_free_a_while_after_a_revocation_and_a_renewed_device_get
     assert_eq!(store.audit().await.unwrap(), []);
     store.close().await;
     assert_eq!(hosts(&open(&folder)), [Some(5), Some(3), Some(4)]);
+}
 
 #[tokio::test]
 async fn names_differ_by_more_than_case_and_pairs_from_before_go_on() {

@@ -201,7 +201,7 @@ mod tests {
     fn a_key_is_set_where_it_stands_and_every_comment_stays() {
         let text = FirstConfig::default().text().replace("nat = true", "nat = true # ours");
         let all = [
-            ("vpn.push.routes", vec!["10.9.0.0/16", "fd09::/64"]),
+            ("vpn.push.routes", vec!["10.9.0.0/16", "10.10.0.0/16"]),
             ("vpn.nat", vec!["false"]),
             ("vpn.ping", vec!["7"]),
             ("vpn.interface", vec!["hf1"]),

@@ -182,11 +182,13 @@ block_ipv6 = {}
     )
 }
 
+/// The default stands as a comment, so that `listen` is `vpn.listen` to who edits the file by a pattern.
 fn publish(publish: &Publish) -> String {
+    let comment = if *publish == Publish::default() { "# " } else { "" };
     format!(
         "[publish]
 # Where CRL, OCSP answers and CA certificate are handed out. Plain http: they are signed.
-listen = {}
+{comment}listen = {}
 ",
         list(&publish.listen)
     )
