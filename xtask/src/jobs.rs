@@ -62,12 +62,21 @@ fn job(program: &Program, environment: &Environment) -> Job {
 
 /// What cases beside stock programs are told, whoever starts them.
 pub(crate) fn surroundings(long: bool, write: bool) -> Result<Environment, Failed> {
-    let flag = |set: bool| if set { "1" } else { "" }.to_owned();
-    let mut environment = vec![("HANDFAST_LONG", flag(long)), ("HANDFAST_WRITE", flag(write))];
+    let mut environment = flags(long, write);
     if let Some(root) = TRIXIE.present()? {
         environment.push(("HANDFAST_OPENVPN3_ROOT", root.display().to_string()));
     }
     Ok(environment)
+}
+
+/// What was asked for. What was not stays out: a program that only looks whether it is set would take an empty value
+/// for a yes.
+fn flags(long: bool, write: bool) -> Environment {
+    [("HANDFAST_LONG", long), ("HANDFAST_WRITE", write)]
+        .into_iter()
+        .filter(|(_, asked)| *asked)
+        .map(|(name, _)| (name, "1".to_owned()))
+        .collect()
 }
 
 /// Why the cases can't run here, if they can't. An ordinary user is root over namespaces of their own, where
@@ -100,3 +109,15 @@ const WAIT: [&str; 3] = [INTEROP, "client", "engine"];
 
 /// Within a program, cases take the machine's addresses and clocks in turns.
 pub(crate) const ONE_BY_ONE: [&str; 2] = ["--test-threads", "1"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_for_is_not_in_the_environment_at_all() {
+        assert_eq!(flags(false, false), []);
+        assert_eq!(flags(true, false), [("HANDFAST_LONG", "1".to_owned())]);
+        assert_eq!(flags(false, true), [("HANDFAST_WRITE", "1".to_owned())]);
+    }
+}
