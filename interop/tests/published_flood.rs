@@ -1,5 +1,7 @@
 //! What the CA publishes while strangers crowd in: connections that say nothing, bodies that are too long, and paths
 //! where nothing is. Honest askers are answered, pings through the tunnel go on, and memory stays bounded.
+//!
+//! Alone: it floods, times answers, and no ping may be lost.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -6,8 +6,11 @@
 //! //! Alone: it sends as fast as it can, and loses nothing beside itself.
 //! ```
 //!
+//! Any other spelling of such a line is refused: a wish that nobody hears shows as a test that fails now and then.
+//!
 //! Invariant: every program that cargo built for a test is in the list once.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -42,8 +45,11 @@ pub(crate) fn build() -> Result<Vec<Program>, Failed> {
     }
     let root = std::env::current_dir().map_err(|e| Failed::new(format!("no folder: {e}")))?;
     let said = String::from_utf8_lossy(&built.stdout);
-    let mut programs: Vec<Program> =
-        said.lines().filter_map(|line| program(line, &root)).map(Program::with_its_wish).collect();
+    let mut programs = said
+        .lines()
+        .filter_map(|line| program(line, &root))
+        .map(Program::with_its_wish)
+        .collect::<Result<Vec<Program>, Failed>>()?;
     programs.sort();
     Ok(programs)
 }
@@ -71,15 +77,37 @@ fn package_name(id: &str) -> Option<&str> {
 }
 
 impl Program {
-    fn with_its_wish(self) -> Self {
-        let text = std::fs::read_to_string(&self.source).unwrap_or_default();
-        Self { alone: wants_to_be_alone(&text), ..self }
+    fn with_its_wish(self) -> Result<Self, Failed> {
+        let about = |why: &dyn Display| Failed::new(format!("{}: {why}", self.source.display()));
+        let text = std::fs::read_to_string(&self.source).map_err(|e| about(&e))?;
+        let alone = wants_to_be_alone(&text).map_err(|line| {
+            about(&format!(
+                "`{line}` is no `{ALONE}why.` in the source's head, which is what is read"
+            ))
+        })?;
+        Ok(Self { alone, ..self })
     }
 }
 
-/// Whether the head of a source says so.
-fn wants_to_be_alone(source: &str) -> bool {
-    source.lines().take_while(|line| line.starts_with("//!")).any(|line| line.starts_with(ALONE))
+/// Whether the head of a source says so, or the line that means it and says it otherwise.
+fn wants_to_be_alone(source: &str) -> Result<bool, &str> {
+    let head = source.lines().take_while(|line| line.starts_with("//!")).count();
+    let wishes = source.lines().enumerate().filter(|(_, line)| means_alone(line));
+    let mut alone = false;
+    for (number, line) in wishes {
+        if number >= head || !line.starts_with(ALONE) {
+            return Err(line);
+        }
+        alone = true;
+    }
+    Ok(alone)
+}
+
+/// A comment of a file or a module that begins with the word.
+fn means_alone(line: &str) -> bool {
+    let said = line.trim_start().strip_prefix("//!").map(str::trim_start);
+    let word = said.and_then(|said| said.split(|c: char| !c.is_ascii_alphabetic()).next());
+    word.is_some_and(|word| word.eq_ignore_ascii_case("alone"))
 }
 
 const BUILD: [&str; 4] =
@@ -118,8 +146,23 @@ mod tests {
 
     #[test]
     fn a_program_is_alone_where_its_head_says_so() {
-        assert!(wants_to_be_alone("//! A flood.\n//!\n//! Alone: it floods.\n\nuse x;\n"));
-        assert!(!wants_to_be_alone("//! A flood.\n\n//! Alone: it floods.\n"));
-        assert!(!wants_to_be_alone("//! Alone in a forest.\n"));
+        let alone = wants_to_be_alone("//! A flood.\n//!\n//! Alone: it floods.\n\nuse x;\n");
+        assert_eq!(alone, Ok(true));
+        assert_eq!(wants_to_be_alone("//! A case alone, and another.\n\nuse x;\n"), Ok(false));
+        assert_eq!(wants_to_be_alone("use x;\n// Alone: y.\n"), Ok(false));
+    }
+
+    #[test]
+    fn a_wish_to_be_alone_that_would_not_be_heard_is_refused() {
+        for said in [
+            "//! A flood.\n\n//! Alone: it floods.\n",
+            "//! alone: it floods.\n",
+            "//! Alone, since it floods.\n",
+            "//! Alone:it floods.\n",
+            "//!Alone: it floods.\n",
+            "//! Alone\n",
+        ] {
+            assert!(wants_to_be_alone(said).is_err(), "{said}");
+        }
     }
 }
