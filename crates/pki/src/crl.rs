@@ -20,7 +20,7 @@ use crate::moment::{from_asn1, to_date_time};
 use crate::pem::{self, PemError};
 use crate::sign_error::SignError;
 use crate::signature::{self, SignatureFault};
-use crate::{CaCertificate, Revocation, RevocationReason, Serial, Timestamp};
+use crate::{CLOCK_SKEW, CaCertificate, Revocation, RevocationReason, Serial, Timestamp};
 
 /// How long a list is valid by default. It is signed again at half of that.
 pub const CRL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -192,10 +192,19 @@ impl Crl {
         now >= self.renew_at() || now < self.this_update
     }
 
-    /// Whether the other one was signed after it: a CA never goes back, in number or time.
+    /// Whether the other one was signed after it: numbers rise (RFC 5280 section 5.2.3), and where they don't
+    /// tell, time does. A clock of the CA's that was ahead makes no list newer than the ones that follow it.
     pub fn is_older_than(&self, other: &Self) -> bool {
-        let number = self.number.zip(other.number).is_some_and(|(own, other)| own < other);
-        number || self.this_update < other.this_update
+        match self.number.zip(other.number) {
+            Some((own, other)) if own != other => own < other,
+            _ => self.this_update < other.this_update,
+        }
+    }
+
+    /// Whether it was signed in a time to come, by more than certificates reach back for clocks that are behind:
+    /// the CA's clock was ahead, and by that list it might be believed for as long as it was.
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
+        self.this_update > now.after(CLOCK_SKEW)
     }
 
     /// Whether readers refuse it for its age.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustls::{CertificateError, ExtendedKeyPurpose, OtherError};
 
 use crate::moment::{from_unix_time, to_unix_time};
-use crate::{Revocation, RevocationReason, Timestamp};
+use crate::{Revocation, Timestamp};
 
 /// Why a certificate does not open this door. Displays as one sentence: what is wrong, whose it is
 /// to mend, and how.
@@ -288,7 +288,7 @@ impl From<Refusal> for rustls::Error {
 
 /// Suspended, which may end: the peer is to come back, and not to give its profile up.
 fn is_held(revocation: Option<Revocation>) -> bool {
-    revocation.is_some_and(|why| why.reason == RevocationReason::CertificateHold)
+    revocation.is_some_and(|why| !why.is_for_good())
 }
 
 impl From<Purpose> for ExtendedKeyPurpose {
@@ -347,6 +347,7 @@ mod tests {
     use rustls::AlertDescription;
 
     use super::*;
+    use crate::RevocationReason;
 
     #[test]
     fn every_refusal_survives_its_way_through_rustls() {

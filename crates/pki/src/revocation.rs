@@ -12,3 +12,10 @@ pub struct Revocation {
     /// Why.
     pub reason: RevocationReason,
 }
+
+impl Revocation {
+    /// Whether it is no hold, which alone a CA lifts again (RFC 5280 section 5.3.1).
+    pub fn is_for_good(&self) -> bool {
+        self.reason != RevocationReason::CertificateHold
+    }
+}

@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use clock::{Now, VirtualClock};
@@ -14,7 +15,7 @@ use pki::ocsp::{
     CertId, CertIdHash, OcspAuthority, OcspError, OcspRecords, OcspRequest, OcspSigner, OcspStatus,
     respond,
 };
-use pki::standing::{NotTaken, Source, Standings, Subject, Verdict};
+use pki::standing::{NotTaken, Said, Shown, Source, Standings, Subject, Verdict};
 use pki::{
     CRL_LIFETIME, CertificateId, ClockTime, CrlError, CrlRequest, KeyType, NameRule, Profile,
     Refusal, Revocation, RevocationReason, Serial, ServerNameVerifier, Signer, Timestamp, Validity,
@@ -23,7 +24,7 @@ use pki::{
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConnection, ServerConfig, ServerConnection};
+use rustls::{CertificateError, ClientConnection, ServerConfig, ServerConnection};
 use rustls_pki_types::ServerName;
 
 #[test]
@@ -116,13 +117,150 @@ fn a_revocation_outlives_its_answer_and_a_hold_does_not() {
         );
         assert!(matches!(world.verdict(now().after(HOUR)), Verdict::Revoked(_)));
         assert_eq!(world.verdict(now().after(2 * HOUR)) == Verdict::Open, is_open);
-        // What was held may be let go, by a newer answer.
+        // What was held may be let go, by a newer answer; what was revoked is not, whoever says so.
         world.restore();
+        let restored = world.answer(now().after(SECOND));
+        let passes = world.handshake_at(&restored, now().after(SECOND)).is_ok();
+        assert_eq!(passes, is_open);
+    }
+}
+
+#[test]
+fn a_revocation_counts_whatever_a_clock_of_the_cas_once_believed() {
+    for reason in [RevocationReason::KeyCompromise, RevocationReason::Superseded] {
+        let world = World::new();
+        let ahead = now().after(24 * HOUR);
         assert_eq!(
-            world.handshake_at(&world.answer(now().after(SECOND)), now().after(SECOND)),
+            world.standings.take_ocsp(&world.subject(), &world.answer(ahead), now()),
             Ok(())
         );
+        let list = world.crl(1, ahead, &[]);
+        assert_eq!(world.standings.take_crl(&world.subject(), &list, now()), Ok(()));
+        assert!(matches!(world.verdict(now()), Verdict::Good { .. }));
+        world.revoke(reason);
+        let revoked = world.answer(now().after(HOUR));
+        assert_eq!(
+            world.handshake_at(&revoked, now().after(HOUR)),
+            Err(Refusal::Revoked { revocation: None })
+        );
+        // Nor does the `good` that the CA's clock dated ahead lift it again.
+        let again = world.standings.take_ocsp(&world.subject(), &world.answer_good(ahead), now());
+        assert_eq!(again, Err(NotTaken::RevokedForGood));
+        assert!(matches!(world.verdict(ahead), Verdict::Revoked(_)));
     }
+}
+
+#[test]
+fn a_revocation_that_is_replayed_late_is_still_true_and_a_hold_is_not() {
+    for (reason, counts) in
+        [(RevocationReason::KeyCompromise, true), (RevocationReason::CertificateHold, false)]
+    {
+        let world = World::new();
+        world.revoke(reason);
+        let (answer, late) = (world.answer(now()), now().after(5 * HOUR));
+        assert_eq!(world.standings.take_ocsp(&world.subject(), &answer, late).is_ok(), counts);
+        assert_eq!(matches!(world.verdict(late), Verdict::Revoked(_)), counts);
+    }
+    let world = World::new();
+    let (list, late) = (world.crl(2, now(), &[world.leaf.serial]), now().after(2 * CRL_LIFETIME));
+    assert_eq!(world.standings.take_crl(&world.subject(), &world.crl(3, late, &[]), late), Ok(()));
+    assert!(matches!(world.verdict(late), Verdict::Good { .. }));
+    assert_eq!(world.standings.take_crl(&world.subject(), &list, late), Ok(()));
+    assert!(matches!(world.verdict(late), Verdict::Revoked(_)));
+}
+
+#[test]
+fn a_list_from_the_future_is_not_taken_and_numbers_tell_which_one_came_later() {
+    let world = World::new();
+    let take = |number, at, now| {
+        world.standings.take_crl(&world.subject(), &world.crl(number, at, &[]), now)
+    };
+    let far = now().after(365 * 24 * HOUR);
+    assert_eq!(take(1, far, now()), Err(NotTaken::CrlFromTheFuture { at: far }));
+    assert_eq!(world.verdict(now()), Verdict::Open);
+    let near = now().after(20 * HOUR);
+    assert_eq!(take(2, near, now()), Ok(()));
+    assert_eq!(take(3, now(), now()), Ok(()));
+    assert_eq!(take(2, near, now()), Err(NotTaken::Older { than: now() }));
+}
+
+#[test]
+fn while_data_pass_a_certificate_is_settled_beforehand_or_refused_and_told_of() {
+    let world = World::new();
+    let refused = || {
+        let mut context = Context::from_waker(Waker::noop());
+        world.standings.poll_refused(&mut context).is_ready()
+    };
+    world.standings.begin();
+    assert_eq!(world.raw_handshake(&world.leaf, &[]), Ok(()));
+    world.standings.data_pass(true);
+    let unsettled = rustls::Error::from(CertificateError::UnknownRevocationStatus);
+    let other = world.authority.issue(gateway(), KeyType::P256);
+    assert!(!refused());
+    assert_eq!(world.raw_handshake(&other, &[]), Err(unsettled.clone()));
+    assert!(refused() && !refused());
+    let passed = |shown: &Shown| (shown.subject.id().serial, shown.passed);
+    let shown: BTreeMap<_, _> = world.standings.shown().iter().map(passed).collect();
+    assert_eq!(shown, BTreeMap::from([(world.leaf.serial, true), (other.serial, false)]));
+    // What is stapled settles it, and so does an answer that came meanwhile.
+    assert_eq!(world.raw_handshake(&world.leaf, &world.answer(now())), Ok(()));
+    assert_eq!(world.raw_handshake(&world.leaf, &[]), Ok(()));
+    assert!(!refused());
+    // Strangers' certificates leave room for the peer's.
+    for _ in 0..20 {
+        let stranger = world.authority.issue(gateway(), KeyType::P256);
+        assert_eq!(world.raw_handshake(&stranger, &[]), Err(unsettled.clone()));
+    }
+    world.records.0.lock().unwrap().insert(other.serial, OcspStatus::Good);
+    let about = world.answer_by(world.ocsp_signer(), &other, now());
+    assert_eq!(world.raw_handshake(&other, &about), Ok(()));
+    assert!(refused());
+    world.revoke(RevocationReason::KeyCompromise);
+    assert!(world.raw_handshake(&world.leaf, &world.answer(now())).is_err());
+    assert!(refused());
+    // Where the settings let an open question pass, a revoked one is refused and told of all the same.
+    world.standings.begin();
+    assert!(!refused());
+    world.standings.data_pass(false);
+    assert_eq!(world.raw_handshake(&world.authority.issue(gateway(), KeyType::P256), &[]), Ok(()));
+    assert!(!refused());
+    assert!(world.raw_handshake(&world.leaf, &[]).is_err());
+    assert!(refused());
+}
+
+#[test]
+fn a_hold_is_asked_about_again_before_data_pass_and_refuses_once_they_do() {
+    let world = World::new();
+    world.revoke(RevocationReason::CertificateHold);
+    assert_eq!(world.standings.take_ocsp(&world.subject(), &world.answer(now()), now()), Ok(()));
+    assert_eq!(world.handshake(&[]), Ok(()));
+    assert!(matches!(world.verdict(now()), Verdict::Revoked(_)));
+    // The CA has just said so: there is nothing to ask.
+    let later = now().after(SECOND);
+    assert!(world.handshake_at(&world.answer(later), later).is_err());
+    for settled_only in [true, false] {
+        world.standings.data_pass(settled_only);
+        assert!(world.handshake_at(&[], later).is_err());
+    }
+}
+
+#[test]
+fn an_address_that_nobody_can_ask_at_is_a_promise_all_the_same() {
+    let world = World::new();
+    let plain: Vec<u8> = world.leaf.cert.to_vec();
+    let mut elsewhere = plain.clone();
+    for at in 0..plain.len() - 7 {
+        if &plain[at..at + 7] == b"http://" {
+            elsewhere[at..at + 7].copy_from_slice(b"ldap://");
+        }
+    }
+    let sources = |der: Vec<u8>| Subject::of(&der.into(), []).unwrap().sources().clone();
+    let (http, ldap) = (sources(plain), sources(elsewhere));
+    assert_eq!((http.is_empty(), http.names_some()), (false, true));
+    assert_eq!((ldap.is_empty(), ldap.names_some()), (true, true));
+    let unnamed = Authority::new(KeyType::P256).issue(gateway(), KeyType::P256);
+    let none = sources(unnamed.cert.to_vec());
+    assert_eq!((none.is_empty(), none.names_some()), (true, false));
 }
 
 #[test]
@@ -222,8 +360,24 @@ fn what_was_said_is_recalled_after_a_restart_and_checked_anew() {
         assert_eq!(World::new().fresh().recall(said, now()), Err(NotTaken::NoIssuer));
     }
     assert!(matches!(again.verdict(&world.subject(), now()), Verdict::Revoked(_)));
+    // What vouches for somebody runs out. What was revoked stays so, a hold excepted.
     let late = now().after(CRL_LIFETIME * 2);
-    assert!(news.iter().all(|said| world.fresh().recall(said, late).is_err()));
+    let [revoked, list] = &news[..] else { panic!("two of them") };
+    let again = world.fresh();
+    assert_eq!(again.recall(revoked, late), Ok(()));
+    assert!(matches!(again.verdict(&world.subject(), late), Verdict::Revoked(_)));
+    let stale = NotTaken::CrlStale { at: now().after(CRL_LIFETIME) };
+    assert_eq!(again.recall(list, late), Err(stale));
+    let Said::Crl { issuer, .. } = list else { panic!("a list") };
+    let der = world.crl(4, now(), &[world.leaf.serial]);
+    let again = world.fresh();
+    assert_eq!(again.recall(&Said::Crl { issuer: *issuer, der }, late), Ok(()));
+    assert!(matches!(again.verdict(&world.subject(), late), Verdict::Revoked(_)));
+    // A clock that was set back makes nothing of it worthless.
+    let early = now().before(26 * HOUR);
+    for said in &news[1..] {
+        assert!(world.fresh().recall(said, early).is_err_and(|why| why.is_too_early()));
+    }
 }
 
 #[test]
@@ -305,6 +459,12 @@ impl World {
         self.records.0.lock().unwrap().insert(self.leaf.serial, OcspStatus::Good);
     }
 
+    /// As rustls is told.
+    fn raw_handshake(&self, leaf: &Issued, staple: &[u8]) -> Result<(), rustls::Error> {
+        let name = ServerName::try_from("unused.invalid").unwrap();
+        self.verifier.verify_server_cert(&leaf.cert, &[], &name, staple, tls_time(now())).map(drop)
+    }
+
     fn handshake(&self, staple: &[u8]) -> Result<(), Refusal> {
         self.handshake_at(staple, now())
     }
@@ -322,6 +482,11 @@ impl World {
 
     fn answer(&self, at: Timestamp) -> Vec<u8> {
         self.answer_by(self.ocsp_signer(), &self.leaf, at)
+    }
+
+    fn answer_good(&self, at: Timestamp) -> Vec<u8> {
+        self.restore();
+        self.answer(at)
     }
 
     fn answer_by(&self, signer: OcspSigner, leaf: &Issued, at: Timestamp) -> Vec<u8> {

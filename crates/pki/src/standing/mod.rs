@@ -2,25 +2,30 @@
 //! stapled or fetched, or a CRL.
 //!
 //! Not the fetching: [`Subject::sources`] says where, and whoever went there hands over what came. Everything is
-//! checked here before it counts. Invariant: what is known only ever gives way to what is newer, so that a
-//! former `good` that somebody sends again changes nothing.
+//! checked here before it counts. Invariants: what is known only ever gives way to what is newer, so that a
+//! former `good` that somebody sends again changes nothing; and a revocation that is no hold gives way to nothing,
+//! since a CA lifts none, so that it counts whatever its age and whatever a clock of the CA's once believed.
 
 mod not_taken;
 mod subject;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
+use rustls::CertificateError;
 use rustls_pki_types::CertificateDer;
 
 pub use not_taken::NotTaken;
 pub use subject::{Sources, Subject};
+pub use verdict::{Source, Verdict};
 
-use crate::ocsp::{self, CLOCK_TOLERANCE, OcspError, OcspExpected, OcspStatus, OcspVerdict};
+use crate::ocsp::{self, OcspError, OcspExpected, OcspResponse, OcspStatus, OcspVerdict};
 use crate::{
-    CLOCK_SKEW, CaCertificate, CertificateId, Crl, IssuerId, Refusal, Revocation, RevocationReason,
-    Serial, Timestamp,
+    CLOCK_SKEW, CaCertificate, CertificateId, Crl, IssuerId, Refusal, Revocation, Serial, Timestamp,
 };
+use verdict::Opinion;
 
 /// What CAs said of certificates, and which certificates were shown.
 ///
@@ -29,7 +34,9 @@ use crate::{
 /// 1. [`Standings::begin`] before a connection;
 /// 2. after the handshake, for each of [`Standings::shown`], [`Standings::verdict`];
 /// 3. where that is [`Verdict::Open`], ask at the subject's sources, hand over what came by
-///    [`Standings::take_ocsp`] and [`Standings::take_crl`], and look again.
+///    [`Standings::take_ocsp`] and [`Standings::take_crl`], and look again;
+/// 4. [`Standings::data_pass`] before data do. A later handshake is refused then where its certificate is not
+///    settled beforehand, which [`Standings::poll_refused`] tells: ask about it, so that the next one passes.
 #[derive(Debug)]
 pub struct Standings {
     cas: Vec<CaCertificate>,
@@ -40,7 +47,24 @@ pub struct Standings {
 struct Known {
     answers: BTreeMap<CertificateId, Answer>,
     lists: BTreeMap<IssuerId, List>,
+    /// By lists, for good.
+    revoked: BTreeMap<CertificateId, Revocation>,
     shown: BTreeMap<CertificateId, Shown>,
+    data: Data,
+    refused: bool,
+    waker: Option<Waker>,
+}
+
+/// Whether there is anything to lose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Data {
+    /// They wait until what was shown is settled.
+    #[default]
+    Wait,
+    Pass {
+        /// Whether a certificate has to be known to hold.
+        settled_only: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -57,42 +81,16 @@ struct List {
     noted: bool,
 }
 
-/// A certificate that was shown in a handshake, and passed it.
+/// A certificate that was shown in a handshake, and whose path is good.
 #[derive(Clone, Debug)]
 pub struct Shown {
     /// Which, and where to ask.
     pub subject: Subject,
+    /// Whether a handshake of this connection went on with it. One that was refused each time says nothing of the
+    /// peer: certificates are public, so that anybody may show another's.
+    pub passed: bool,
     /// Why what was stapled to it does not count.
     pub staple: Option<NotTaken>,
-}
-
-/// Who said it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The CA's OCSP responder; the peer sent it along.
-    Staple,
-    /// The CA's OCSP responder.
-    Ocsp,
-    /// The CA's list.
-    Crl,
-}
-
-/// What is known of a certificate at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It holds.
-    Good {
-        /// Until when that may be gone by.
-        until: Timestamp,
-        /// From when on it should be asked again.
-        ask_from: Timestamp,
-        /// Who said it last.
-        by: Source,
-    },
-    /// It was revoked.
-    Revoked(Revocation),
-    /// Nobody said anything, or what was said is stale.
-    Open,
 }
 
 /// Something that a CA said, to be kept for later.
@@ -124,7 +122,26 @@ impl Standings {
 
     /// A new connection: nothing has been shown on it.
     pub fn begin(&self) {
-        self.known().shown.clear();
+        let mut known = self.known();
+        known.shown.clear();
+        (known.data, known.refused) = (Data::Wait, false);
+    }
+
+    /// Data pass from here on, until the next connection begins. With `settled_only`, a certificate that nothing
+    /// is known of is refused though it names where to ask: whoever shows it could read and write meanwhile.
+    pub fn data_pass(&self, settled_only: bool) {
+        self.known().data = Data::Pass { settled_only };
+    }
+
+    /// Whether a handshake was refused since data pass, because its certificate is not settled or was revoked.
+    /// Told once.
+    pub fn poll_refused(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut known = self.known();
+        if std::mem::take(&mut known.refused) {
+            return Poll::Ready(());
+        }
+        known.waker = Some(context.waker().clone());
+        Poll::Pending
     }
 
     /// What was shown since.
@@ -135,38 +152,45 @@ impl Standings {
     /// Called by the verifier for a certificate whose path is good.
     ///
     /// # Errors
-    /// Where it is known to be revoked.
+    /// Where it is known to be revoked, or data would pass before it is known not to be.
     pub(crate) fn show(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         staple: &[u8],
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), rustls::Error> {
         let sent: Vec<_> =
             intermediates.iter().filter_map(|der| CaCertificate::from_der(der).ok()).collect();
         let subject = Subject::of(end_entity, self.cas.iter().chain(&sent))?;
         let stapled = (!staple.is_empty()).then(|| self.take_staple(&subject, staple, now));
         let verdict = self.verdict(&subject, now);
         let mut known = self.known();
-        if known.shown.len() >= MOST_SHOWN && !known.shown.contains_key(&subject.id()) {
-            return Err(Refusal::Malformed);
-        }
+        let judged = known.judge(&subject, &verdict, stapled == Some(Ok(())));
         let staple = stapled.and_then(Result::err);
-        known.shown.insert(subject.id(), Shown { subject, staple });
-        match verdict {
-            Verdict::Revoked(why) => Err(Refusal::Revoked { revocation: Some(why) }),
-            Verdict::Good { .. } | Verdict::Open => Ok(()),
+        known.note_shown(Shown { subject, staple, passed: judged.is_ok() })?;
+        if judged.is_err() && known.data != Data::Wait {
+            known.refused = true;
+            known.waker.take().into_iter().for_each(Waker::wake);
         }
+        judged
     }
 
     /// What is known of a certificate.
     pub fn verdict(&self, subject: &Subject, now: Timestamp) -> Verdict {
-        let known = self.known();
-        let answer = known.answers.get(&subject.id()).map(Opinion::of_answer);
-        let list = known.lists.get(&subject.id().issuer);
-        let list = list.map(|list| Opinion::of_list(&list.crl, subject.id().serial));
-        Opinion::together(answer, list, now)
+        let mut known = self.known();
+        let id = subject.id();
+        if let Some(why) = known.revoked.get(&id) {
+            return Verdict::Revoked(*why);
+        }
+        let answer =
+            known.answers.get(&id).map(|answer| Opinion::of_answer(&answer.verdict, answer.by));
+        let list = known.lists.get(&id.issuer).map(|list| Opinion::of_list(&list.crl, id.serial));
+        let verdict = Opinion::together(answer, list, now);
+        if let Verdict::Revoked(why) = verdict {
+            known.note_revoked(id, why);
+        }
+        verdict
     }
 
     /// Takes an OCSP response that was fetched.
@@ -206,20 +230,12 @@ impl Standings {
         }
         let mut known = self.known();
         if let Some(former) = known.answers.get(&id) {
-            let than = former.verdict.this_update;
-            // Of two answers of one second, one came before the revocation.
-            let back =
-                former.verdict.status != OcspStatus::Good && verdict.status == OcspStatus::Good;
-            if verdict.this_update < than || (verdict.this_update == than && back) {
-                return Err(NotTaken::Older { than });
-            }
+            check_takes_the_place(&former.verdict, &verdict)?;
             if former.der == der {
                 return Ok(());
             }
-        } else if known.answers.len() >= MOST_ANSWERS {
-            known.answers.clear();
         }
-        known.answers.insert(id, Answer { verdict, by, der: der.to_vec(), noted: false });
+        known.insert(id, Answer { verdict, by, der: der.to_vec(), noted: false });
         Ok(())
     }
 
@@ -229,34 +245,31 @@ impl Standings {
     /// Why it does not count.
     pub fn take_crl(&self, subject: &Subject, der: &[u8], now: Timestamp) -> Result<(), NotTaken> {
         let issuer = subject.issuer().ok_or(NotTaken::NoIssuer)?;
-        self.insert_list(issuer, der, now)
+        let crl = read_list(issuer, der)?;
+        match crl.revoked().get(&subject.id().serial).copied() {
+            // Whatever else may be said of the list.
+            Some(why) if why.is_for_good() => {
+                self.known().note_revoked(subject.id(), why);
+                let _ = self.insert_list(issuer, crl, now);
+                Ok(())
+            }
+            _ => self.insert_list(issuer, crl, now),
+        }
     }
 
     fn insert_list(
         &self,
         issuer: &CaCertificate,
-        der: &[u8],
+        crl: Crl,
         now: Timestamp,
     ) -> Result<(), NotTaken> {
-        let crl = Crl::from_der(der).map_err(NotTaken::Crl)?;
-        crl.verify(issuer).map_err(NotTaken::Crl)?;
+        if crl.is_from_the_future(now) {
+            return Err(NotTaken::CrlFromTheFuture { at: crl.this_update() });
+        }
         if crl.is_expired(now) {
             return Err(NotTaken::CrlStale { at: crl.next_update() });
         }
-        let mut known = self.known();
-        let id = issuer.issuer_id();
-        if let Some(former) = known.lists.get(&id) {
-            if crl.is_older_than(&former.crl) {
-                return Err(NotTaken::Older { than: former.crl.this_update() });
-            }
-            if former.crl == crl {
-                return Ok(());
-            }
-        } else if known.lists.len() >= MOST_LISTS {
-            known.lists.clear();
-        }
-        known.lists.insert(id, List { crl, noted: false });
-        Ok(())
+        self.known().insert_list(issuer.issuer_id(), crl)
     }
 
     /// What was taken since this was called last, to be kept.
@@ -286,7 +299,16 @@ impl Standings {
             Said::Ocsp { id, der } => {
                 self.insert_answer(*id, of(&id.issuer)?, der, Source::Ocsp, now)
             }
-            Said::Crl { issuer, der } => self.insert_list(of(issuer)?, der, now),
+            Said::Crl { issuer, der } => {
+                let ca = of(issuer)?;
+                let crl = read_list(ca, der)?;
+                let revokes = crl.revoked().values().any(Revocation::is_for_good);
+                if crl.is_expired(now) && revokes {
+                    // It vouches for nobody any more, but what it revokes stays so.
+                    return self.known().insert_list(*issuer, crl);
+                }
+                self.insert_list(ca, crl, now)
+            }
         }
     }
 
@@ -296,8 +318,110 @@ impl Standings {
     }
 }
 
+impl Known {
+    /// Whether a handshake goes on with this certificate.
+    fn judge(
+        &self,
+        subject: &Subject,
+        verdict: &Verdict,
+        stapled: bool,
+    ) -> Result<(), rustls::Error> {
+        let can_be_asked = self.data == Data::Wait && !stapled && !subject.sources().is_empty();
+        let has_to_hold = self.data == Data::Pass { settled_only: true };
+        match verdict {
+            // A hold may have been lifted: whoever looks asks again, while data wait.
+            Verdict::Revoked(why) if !why.is_for_good() && can_be_asked => Ok(()),
+            Verdict::Revoked(why) => Err(Refusal::Revoked { revocation: Some(*why) }.into()),
+            Verdict::Open if has_to_hold && subject.sources().names_some() => {
+                Err(CertificateError::UnknownRevocationStatus.into())
+            }
+            Verdict::Good { .. } | Verdict::Open => Ok(()),
+        }
+    }
+
+    /// Strangers' certificates take nobody's place.
+    fn note_shown(&mut self, mut shown: Shown) -> Result<(), Refusal> {
+        let id = shown.subject.id();
+        shown.passed |= self.shown.get(&id).is_some_and(|former| former.passed);
+        if self.shown.len() >= MOST_SHOWN && !self.shown.contains_key(&id) {
+            let refused = self.shown.iter().find(|(_, former)| !former.passed);
+            let refused = refused.map(|(id, _)| *id).ok_or(Refusal::Malformed)?;
+            self.shown.remove(&refused);
+        }
+        self.shown.insert(id, shown);
+        Ok(())
+    }
+
+    fn note_revoked(&mut self, id: CertificateId, why: Revocation) {
+        if why.is_for_good() {
+            make_room(&mut self.revoked, &id, MOST_ANSWERS, |_| true);
+            self.revoked.insert(id, why);
+        }
+    }
+
+    fn insert(&mut self, id: CertificateId, answer: Answer) {
+        let good = |answer: &Answer| answer.verdict.status == OcspStatus::Good;
+        make_room(&mut self.answers, &id, MOST_ANSWERS, good);
+        self.answers.insert(id, answer);
+    }
+
+    fn insert_list(&mut self, id: IssuerId, crl: Crl) -> Result<(), NotTaken> {
+        if let Some(former) = self.lists.get(&id) {
+            if crl.is_older_than(&former.crl) {
+                return Err(NotTaken::Older { than: former.crl.this_update() });
+            }
+            if former.crl == crl {
+                return Ok(());
+            }
+        }
+        make_room(&mut self.lists, &id, MOST_LISTS, |_| true);
+        self.lists.insert(id, List { crl, noted: false });
+        Ok(())
+    }
+}
+
+/// For one more, where there is none: of those that are sooner missed the first goes, else any.
+fn make_room<K: Copy + Ord, V>(
+    map: &mut BTreeMap<K, V>,
+    key: &K,
+    most: usize,
+    first: impl Fn(&V) -> bool,
+) {
+    if map.len() < most || map.contains_key(key) {
+        return;
+    }
+    let goes = map.iter().find(|(_, value)| first(value)).or_else(|| map.iter().next());
+    if let Some(goes) = goes.map(|(key, _)| *key) {
+        map.remove(&goes);
+    }
+}
+
+fn check_takes_the_place(former: &OcspVerdict, new: &OcspVerdict) -> Result<(), NotTaken> {
+    let than = former.this_update;
+    // Of two answers of one second, one came before the revocation.
+    let back = former.status != OcspStatus::Good && new.status == OcspStatus::Good;
+    let is_older = new.this_update < than || (new.this_update == than && back);
+    match (is_for_good(&former.status), is_for_good(&new.status)) {
+        (false, true) => Ok(()),
+        _ if is_older => Err(NotTaken::Older { than }),
+        (true, false) => Err(NotTaken::RevokedForGood),
+        _ => Ok(()),
+    }
+}
+
+fn is_for_good(status: &OcspStatus) -> bool {
+    matches!(status, OcspStatus::Revoked(why) if why.is_for_good())
+}
+
+fn read_list(issuer: &CaCertificate, der: &[u8]) -> Result<Crl, NotTaken> {
+    let crl = Crl::from_der(der).map_err(NotTaken::Crl)?;
+    crl.verify(issuer).map_err(NotTaken::Crl)?;
+    Ok(crl)
+}
+
 /// Judges a response. Whoever's clock is behind takes the CA's word for the time, as far as certificates reach
-/// back for such clocks: an answer from the near future is no former one.
+/// back for such clocks: an answer from the near future is no former one. What is revoked for good is so at any
+/// time, and that is judged by the time of the response itself.
 fn check(
     issuer: &CaCertificate,
     serial: Serial,
@@ -305,61 +429,16 @@ fn check(
     now: Timestamp,
 ) -> Result<OcspVerdict, OcspError> {
     let expected = OcspExpected { issuer, serial, nonce: None, now };
-    match ocsp::check(der, &expected) {
-        Err(OcspError::FromTheFuture { at }) if at <= now.after(CLOCK_SKEW) => {
-            ocsp::check(der, &OcspExpected { now: at, ..expected })
-        }
+    let at = |now| ocsp::check(der, &OcspExpected { now, ..expected });
+    let judged = match at(now) {
+        Err(OcspError::FromTheFuture { at: then }) if then <= now.after(CLOCK_SKEW) => at(then),
         judged => judged,
-    }
-}
-
-/// What one of them says.
-#[derive(Clone, Copy, Debug)]
-struct Opinion {
-    revoked: Option<Revocation>,
-    of: Timestamp,
-    until: Timestamp,
-    by: Source,
-}
-
-impl Opinion {
-    fn of_answer(answer: &Answer) -> Self {
-        let OcspVerdict { status, this_update, next_update } = answer.verdict;
-        let revoked = match status {
-            OcspStatus::Revoked(why) => Some(why),
-            OcspStatus::Good | OcspStatus::Unknown => None,
-        };
-        let until = next_update.after(CLOCK_TOLERANCE);
-        Self { revoked, of: this_update, until, by: answer.by }
-    }
-
-    fn of_list(crl: &Crl, serial: Serial) -> Self {
-        let revoked = crl.revoked().get(&serial).copied();
-        Self { revoked, of: crl.this_update(), until: crl.next_update(), by: Source::Crl }
-    }
-
-    /// The newer one counts; of two of one moment, the one that says that it was revoked. A revocation does not
-    /// become stale, but one that may have been lifted does.
-    fn together(one: Option<Self>, other: Option<Self>, now: Timestamp) -> Verdict {
-        let both = [one, other].into_iter().flatten();
-        let Some(newest) = both.clone().max_by_key(|said| (said.of, said.revoked.is_some())) else {
-            return Verdict::Open;
-        };
-        match newest.revoked {
-            Some(why) if why.reason == RevocationReason::CertificateHold && now > newest.until => {
-                return Verdict::Open;
-            }
-            Some(why) => return Verdict::Revoked(why),
-            None => {}
-        }
-        let fresh = both.filter(|said| said.revoked.is_none() && now <= said.until);
-        match fresh.max_by_key(|said| said.until) {
-            None => Verdict::Open,
-            Some(Self { of, until, by, .. }) => {
-                Verdict::Good { until, ask_from: of.after(until.since(of) / 2), by }
-            }
-        }
-    }
+    };
+    judged.or_else(|why| {
+        let response = OcspResponse::from_der(der).map_err(OcspError::Response)?;
+        let then = at(response.produced_at());
+        then.ok().filter(|verdict| is_for_good(&verdict.status)).ok_or(why)
+    })
 }
 
 /// Certificates of one peer's connection: its own, and the one that takes its place.

@@ -22,11 +22,31 @@ pub enum NotTaken {
         /// When.
         at: Timestamp,
     },
+    /// The CRL was signed in a time to come: a clock is wrong, ours or the CA's.
+    CrlFromTheFuture {
+        /// When.
+        at: Timestamp,
+    },
+    /// The CA said before that the certificate was revoked, which it does not take back.
+    RevokedForGood,
     /// Something newer is known; somebody may be sending former answers.
     Older {
         /// The moment that what is known speaks of.
         than: Timestamp,
     },
+}
+
+impl NotTaken {
+    /// Whether it may count later: what a clock says is too early for it.
+    pub fn is_too_early(&self) -> bool {
+        matches!(
+            self,
+            Self::CrlFromTheFuture { .. }
+                | Self::Ocsp(
+                    OcspError::FromTheFuture { .. } | OcspError::DelegateNotYetValid { .. }
+                )
+        )
+    }
 }
 
 impl fmt::Display for NotTaken {
@@ -39,6 +59,10 @@ impl fmt::Display for NotTaken {
             Self::Unknown => f.write_str("the responder does not know the certificate"),
             Self::Crl(error) => error.fmt(f),
             Self::CrlStale { at } => write!(f, "the revocation list was due for renewal on {at}"),
+            Self::CrlFromTheFuture { at } => {
+                write!(f, "the revocation list is from the future: it speaks of {at}")
+            }
+            Self::RevokedForGood => f.write_str("the CA said before that it was revoked for good"),
             Self::Older { than } => write!(f, "it is older than what the CA said on {than}"),
         }
     }

@@ -30,6 +30,7 @@ pub struct Sources {
     pub ocsp: Vec<String>,
     /// CRLs, as the distribution points name them.
     pub crl: Vec<String>,
+    named: bool,
 }
 
 impl Subject {
@@ -75,11 +76,20 @@ impl Sources {
         self.ocsp.is_empty() && self.crl.is_empty()
     }
 
+    /// Whether the CA promised to say it somewhere, be it where nobody here can ask: over LDAP, for instance.
+    pub fn names_some(&self) -> bool {
+        self.named
+    }
+
     fn of(certificate: &X509Certificate<'_>) -> Self {
         let mut sources = Self::default();
         for extension in certificate.extensions() {
+            sources.named |= extension.oid == CRL_POINTS;
             match extension.parsed_extension() {
-                ParsedExtension::AuthorityInfoAccess(access) => sources.ocsp.extend(ocsp(access)),
+                ParsedExtension::AuthorityInfoAccess(access) => {
+                    sources.named |= access.accessdescs.iter().any(|one| one.access_method == OCSP);
+                    sources.ocsp.extend(ocsp(access));
+                }
                 ParsedExtension::CRLDistributionPoints(points) => {
                     let names =
                         points.points.iter().filter_map(|point| match &point.distribution_point {
@@ -122,5 +132,7 @@ fn is_signed_by(certificate: &X509Certificate<'_>, ca: &CaCertificate) -> bool {
 const SCHEME: &str = "http://";
 /// id-ad-ocsp.
 const OCSP: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1);
+/// id-ce-cRLDistributionPoints.
+const CRL_POINTS: Oid<'static> = oid!(2.5.29.31);
 const MOST_ADDRESSES: usize = 4;
 const LONGEST_ADDRESS: usize = 1024;
