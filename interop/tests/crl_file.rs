@@ -40,11 +40,13 @@ fn a_stock_client_with_the_file_refuses_a_revoked_gateway_and_no_worse_list_gets
         stock.connected();
     }
 
-    // What is worse is not taken: not a CA's of ours, run out, older.
+    // What is worse is not taken: not a CA's of ours, run out, older, from the future.
     let foreign = Forger::new().crl(-60, DAY, &[]);
     let stale = forger.crl(-8 * DAY, -DAY, &[]);
-    let older = forger.crl(-8 * DAY, DAY, &[]);
-    for (what, worse) in [("foreign", foreign), ("stale", stale), ("older", older)] {
+    let older = forger.numbered_crl(1, (-8 * DAY, DAY));
+    let ahead = forger.crl(365 * DAY, 372 * DAY, &[]);
+    let worse = [("foreign", foreign), ("stale", stale), ("older", older), ("ahead", ahead)];
+    for (what, worse) in worse {
         let _server = responder(&world, 8000, worse);
         for (way, keep) in keepers {
             let before = fs::read(out(way)).expect("a file");

@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use interop::{Own, Subscriber, World, wait_until};
-use pki::{Profile, Publishing};
+use pki::ocsp::OcspStatus;
+use pki::{Profile, Publishing, Revocation, RevocationReason};
 use store::Holder;
 
 use forged::{DAY, Forger, posing, raw_responder, record, responder, revoke};
@@ -125,6 +126,48 @@ fn where_nobody_answers_or_what_comes_does_not_count_the_setting_decides() {
     let _elsewhere = raw_responder(&world, 81, redirect.to_vec());
     refuses("nobody is followed there");
 }
+
+#[test]
+fn keys_are_renewed_with_no_certificate_that_is_not_settled_beforehand() {
+    let name = "keys_are_renewed_with_no_certificate_that_is_not_settled_beforehand";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    world.bring_down();
+    let forger = Forger::with_the_key_of(&world.data());
+    let ocsp_url = Some("http://203.0.113.2:81/ocsp".into());
+    let publishing = Publishing { crl_url: None, ocsp_url };
+    let pair = forger.issue_naming(gateway(), (-3000, 30 * DAY), publishing);
+    let _server = posing(&world, &alice, &pair, 1197);
+    let at = clock::Timestamp::from_unix_secs(1_700_000_000);
+    let revoked = OcspStatus::Revoked(Revocation { at, reason: RevocationReason::KeyCompromise });
+    let profile = alice.profile_with("remote 203.0.113.2 1197 udp4\nreneg-sec 25");
+    // The first answer runs out, with what clocks may differ by, before the renewal; nothing is asked on time
+    // until a minute has passed.
+    let connected = || {
+        let soon_stale = forger.answer(&pair, OcspStatus::Good, -3600 - 285);
+        let _responder = responder(&world, 81, soon_stale);
+        let mut client = Own::start(&alice.host, &profile);
+        client.connected();
+        client
+    };
+
+    let mut client = connected();
+    let fresh = responder(&world, 81, forger.answer(&pair, OcspStatus::Good, 0));
+    assert!(client.0.says("by now it is known to hold", WAIT), "{}", client.0.log());
+    let again = || client.0.log().matches("connected to").count() == 2;
+    assert!(wait_until(WAIT, again) && !client.0.log().contains("renewed\n"), "{}", client.0.log());
+    drop((client, fresh));
+
+    fs::remove_dir_all(alice.folder.join("state/.answers")).expect("it is forgotten");
+    let mut client = connected();
+    let _revoked = responder(&world, 81, forger.answer(&pair, revoked, 0));
+    let end = client.0.ends(WAIT).and_then(|end| end.code());
+    let log = client.0.log();
+    assert_eq!(end, Some(11), "{log}");
+    assert!(log.contains("the server is not trusted") && !log.contains("keys renewed"), "{log}");
+}
+
+const WAIT: Duration = Duration::from_secs(45);
 
 fn gateway() -> Profile {
     Profile::Gateway { names: vec!["203.0.113.2".into()] }

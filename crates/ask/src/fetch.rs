@@ -5,11 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::address::HttpAddress;
@@ -54,34 +55,39 @@ pub async fn fetch(
     question: &Question,
     most: usize,
 ) -> Result<Bytes, FetchError> {
-    let asked = async {
-        let dialled = dial.dial(address.host(), address.port()).await;
-        ask(dialled.map_err(FetchError::Dial)?, address, question, most).await
+    let begun = timeout(FOR_AN_ANSWER, begin(dial, address, question)).await;
+    let begun = begun.unwrap_or(Err(FetchError::TimedOut(FOR_AN_ANSWER)))?;
+    let limit = match question {
+        Question::Get => FOR_A_LIST,
+        Question::Ocsp(_) => FOR_AN_ANSWER,
     };
-    timeout(FOR_AN_ANSWER, asked).await.unwrap_or(Err(FetchError::TimedOut(FOR_AN_ANSWER)))
+    let body = Limited::new(begun.response.into_body(), most).collect();
+    let body = timeout(limit, body).await.map_err(|_| FetchError::TimedOut(limit))?;
+    body.map(|body| body.to_bytes()).map_err(|error| body_error(error, most))
 }
 
-async fn ask(
-    stream: TcpStream,
+/// An answer whose body is still to come.
+struct Begun {
+    response: Response<Incoming>,
+    /// Both end with it.
+    _connection: (http1::SendRequest<Full<Bytes>>, JoinSet<Result<(), hyper::Error>>),
+}
+
+async fn begin(
+    dial: &mut (impl Dial + Send),
     address: &HttpAddress,
     question: &Question,
-    most: usize,
-) -> Result<Bytes, FetchError> {
-    let handshake =
-        http1::Builder::new().max_buf_size(LONGEST_HEAD).handshake(TokioIo::new(stream));
+) -> Result<Begun, FetchError> {
+    let dialled = dial.dial(address.host(), address.port()).await;
+    let stream = TokioIo::new(dialled.map_err(FetchError::Dial)?);
+    let handshake = http1::Builder::new().max_buf_size(LONGEST_HEAD).handshake(stream);
     let (mut sender, connection) = handshake.await.map_err(FetchError::Broken)?;
-    // It ends with whichever of both ends first.
-    let connection = tokio::spawn(connection);
-    let answer = async {
-        let response = sender.send_request(request(address, question)).await;
-        let response = response.map_err(FetchError::Broken)?;
-        check_status(response.status())?;
-        let body = Limited::new(response.into_body(), most).collect().await;
-        body.map(|body| body.to_bytes()).map_err(|error| body_error(error, most))
-    };
-    let answer = answer.await;
-    connection.abort();
-    answer
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let response = sender.send_request(request(address, question)).await;
+    let response = response.map_err(FetchError::Broken)?;
+    check_status(response.status())?;
+    Ok(Begun { response, _connection: (sender, tasks) })
 }
 
 fn request(address: &HttpAddress, question: &Question) -> Request<Full<Bytes>> {
@@ -146,6 +152,8 @@ impl Error for FetchError {
     }
 }
 
-/// From the question to the last octet of the answer.
+/// Until an answer begins, and till an OCSP answer has come from there on.
 const FOR_AN_ANSWER: Duration = Duration::from_secs(5);
+/// The same for a list, which may be long and the line slow.
+const FOR_A_LIST: Duration = Duration::from_secs(20);
 const LONGEST_HEAD: usize = 16 * 1024;

@@ -77,6 +77,15 @@ impl Attempt {
         Self { next, why, was_up, was_silent: false }
     }
 
+    /// The server's certificate was asked about when keys were to be renewed with it.
+    pub(crate) fn to_be_vouched_for(was_up: bool) -> Self {
+        let why =
+            "nothing was known of the server's certificate when keys were to be renewed, and \
+                   by now it is known to hold"
+                .to_owned();
+        Self { next: Next::AtOnce, why, was_up, was_silent: false }
+    }
+
     pub(crate) fn asked(was_up: bool) -> Self {
         let why = "it was asked for by SIGUSR1".to_owned();
         Self { next: Next::AtOnce, why, was_up, was_silent: false }

@@ -96,6 +96,8 @@ enum Turn {
     NetworkSettled,
     NamesDue,
     StandingDue,
+    /// Over the server's standing.
+    RenewalRefused,
 }
 
 /// When the name servers are looked at next.
@@ -219,6 +221,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
                     None
                 }
                 Turn::StandingDue => self.take_standing(&followed, BESIDE_DATA).await,
+                Turn::RenewalRefused => self.take_refusal(&followed).await,
             };
             if let Some(attempt) = ended {
                 return Ok(attempt);
@@ -239,6 +242,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
             () = passed(followed.settled) => Turn::NetworkSettled,
             () = sleep_until(self.names.due) => Turn::NamesDue,
             () = passed(self.standing.due()) => Turn::StandingDue,
+            () = self.standing.refused() => Turn::RenewalRefused,
         }
     }
 
@@ -255,6 +259,7 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
                 if let Some(refused) = self.take_standing(followed, BEFORE_DATA).await {
                     return Ok(Some(refused));
                 }
+                self.standing.data_pass();
                 self.client.iter().for_each(Client::pass_data);
                 let server = followed.target.address.ip();
                 (followed.unchanged, followed.addresses) = self.set_up(&reply, server).await?;
@@ -280,6 +285,9 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
         match self.standing.look(&self.system, limit).await {
             Ok(warnings) => {
                 self.warn(warnings);
+                if followed.up.is_some() && self.standing.takes_wish_for_staple() {
+                    self.client.iter().for_each(Client::renegotiate);
+                }
                 None
             }
             Err(unsettled) => {
@@ -287,6 +295,18 @@ impl<'a, P: FnMut(Progress) + Send> Connector<'a, P> {
                 Some(Attempt::unsettled(unsettled, followed.up.is_some()))
             }
         }
+    }
+
+    /// Where it was the server itself that was refused, and it is settled by now, the connection is made anew:
+    /// stock servers begin no other renewal for a minute after one that failed.
+    async fn take_refusal(&mut self, followed: &Followed<'_>) -> Option<Attempt> {
+        let was_open = self.standing.is_open();
+        let ended = self.take_standing(followed, BESIDE_DATA).await;
+        if ended.is_none() && was_open && !self.standing.is_open() {
+            self.say_goodbye().await;
+            return Some(Attempt::to_be_vouched_for(followed.up.is_some()));
+        }
+        ended
     }
 
     fn take_established(&mut self, cipher: Option<Cipher>, followed: &mut Followed<'_>) {

@@ -113,9 +113,18 @@ impl Forger {
 
     /// A CRL between these seconds from now that revokes these.
     pub(crate) fn crl(&self, from: i64, until: i64, revoked: &[Serial]) -> Vec<u8> {
+        self.list(1_000_000, (from, until), revoked)
+    }
+
+    /// A CRL of this number that revokes nothing.
+    pub(crate) fn numbered_crl(&self, number: u64, validity: (i64, i64)) -> Vec<u8> {
+        self.list(number, validity, &[])
+    }
+
+    fn list(&self, number: u64, (from, until): (i64, i64), revoked: &[Serial]) -> Vec<u8> {
         let revocation = Revocation { at: at(from), reason: RevocationReason::KeyCompromise };
         let request = CrlRequest {
-            number: 1_000_000,
+            number,
             this_update: at(from),
             next_update: at(until),
             revoked: revoked.iter().map(|serial| (*serial, revocation)).collect(),
@@ -126,23 +135,33 @@ impl Forger {
 
     /// A `good` about this certificate, signed by one of this profile.
     pub(crate) fn ocsp(&self, signer: Profile, about: &Pair) -> Vec<u8> {
-        let pair = self.issue(signer, (-3000, DAY));
+        self.respond(signer, about, OcspStatus::Good, 0)
+    }
+
+    /// What its responder says, of so many seconds from now, for an hour from then on.
+    pub(crate) fn answer(&self, about: &Pair, status: OcspStatus, from: i64) -> Vec<u8> {
+        self.respond(Profile::OcspSigner { name: "OCSP".into() }, about, status, from)
+    }
+
+    fn respond(&self, signer: Profile, about: &Pair, status: OcspStatus, from: i64) -> Vec<u8> {
+        let pair = self.issue(signer, (-5000, DAY));
         let key = PrivateKey::from_pem(&pair.key).expect("a key");
         let signer = OcspSigner::new(pair.der.into(), key).expect("they fit").into();
         let ca = self.0.ca().clone();
         let id = CertId::new(CertIdHash::Sha1, &ca, about.serial);
         let request = OcspRequest::new(id, None).to_der();
         let authority = OcspAuthority { ca, signer };
-        respond(&[authority], &AllGood, &request, now(), Duration::from_secs(3600)).der
+        let hour = Duration::from_secs(3600);
+        respond(&[authority], &Always(status), &request, at(from), hour).der
     }
 }
 
-/// Records that have nothing against anybody.
-struct AllGood;
+/// Records that say the same of everybody.
+struct Always(OcspStatus);
 
-impl OcspRecords for AllGood {
+impl OcspRecords for Always {
     fn ocsp_status(&self, _: &CertificateId) -> OcspStatus {
-        OcspStatus::Good
+        self.0
     }
 }
 

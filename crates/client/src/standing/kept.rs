@@ -26,16 +26,13 @@ impl Kept {
     }
 
     /// Tells the standings what is there. What does not count any more is removed; what other CAs said is for
-    /// other profiles.
+    /// other profiles, and what is from the future may be for a clock that is right.
     pub(super) fn recall(&self, standings: &Standings, now: Timestamp) {
         for (path, _) in self.files() {
-            let recalled = match read(&path) {
-                Ok(said) => standings.recall(&said, now),
-                Err(_) => Err(NotTaken::Unknown),
-            };
-            match recalled {
-                Ok(()) | Err(NotTaken::NoIssuer | NotTaken::Older { .. }) => {}
-                Err(_) => remove(&path),
+            match read(&path).map(|said| standings.recall(&said, now)) {
+                Ok(Ok(()) | Err(NotTaken::NoIssuer | NotTaken::Older { .. })) => {}
+                Ok(Err(why)) if why.is_too_early() => {}
+                Ok(Err(_)) | Err(_) => remove(&path),
             }
         }
         // It was read from where it is kept.
@@ -124,3 +121,42 @@ const FOLDER: &str = ".answers";
 const OCSP: &str = "ocsp";
 const CRL: &str = "crl";
 const MOST_FILES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use pki::{CA_LIFETIME, CRL_LIFETIME, CrlRequest, KeyType, LocalSigner, NewCa, Signer as _};
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_removes_nothing_and_what_has_run_out_is_removed() {
+        let now = Timestamp::from_unix_secs(1_800_000_000);
+        let serial = Serial::from_random([7; 16]);
+        let new = NewCa { key_type: KeyType::P256, serial, now, lifetime: CA_LIFETIME };
+        let signer = LocalSigner::create(&new).unwrap();
+        let request = CrlRequest {
+            number: 1,
+            this_update: now,
+            next_update: now.after(CRL_LIFETIME),
+            revoked: BTreeMap::new(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let der = runtime.block_on(pki::sign_crl(&signer, request)).unwrap().der().to_vec();
+        let folder = std::env::temp_dir().join(format!("handfast-kept-{}", std::process::id()));
+        let kept = Kept::in_state(&folder);
+        kept.keep(&[Said::Crl { issuer: signer.ca().issuer_id(), der }]);
+        let standings = Standings::new(&[signer.ca().der().clone()]);
+        for (at, stays) in [
+            (now, 1),
+            (now.before(Duration::from_secs(365 * 86_400)), 1),
+            (now.after(2 * CRL_LIFETIME), 0),
+        ] {
+            kept.recall(&standings, at);
+            assert_eq!(kept.files().len(), stays, "{at}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
