@@ -55,7 +55,7 @@ pub(crate) fn run(data: &Path, json: bool, order: &CrlFetchOrder) -> Result<Outp
     }
     if let Some(out) = &order.out {
         let fetched = lists.iter().map(|(_, _, crl)| crl.clone()).collect();
-        keep(out, &newest(present(out, &cas), fetched)).map_err(|error| {
+        keep(out, &newest(&cas, present(out, &cas), fetched)).map_err(|error| {
             Failure::new(FailureKind::Failed, format!("{} can't be written", out.display()))
                 .caused_by(&error)
         })?;
@@ -145,6 +145,11 @@ fn check<'a>(
         return Err(Failure::new(FailureKind::Refused, message)
             .hint("whoever runs the CA has to see to it that it signs a new one"));
     }
+    if crl.is_from_the_future(now) {
+        let message = format!("the list is from the future: it speaks of {}", crl.this_update());
+        return Err(Failure::new(FailureKind::Refused, message)
+            .hint("a clock is wrong, this machine's or the CA's"));
+    }
     Ok(ca)
 }
 
@@ -156,11 +161,14 @@ fn present(out: &Path, cas: &[CaCertificate]) -> Vec<Crl> {
     read.filter(|crl| cas.iter().any(|ca| crl.verify(ca).is_ok())).collect()
 }
 
-/// Of each CA the one that was signed last.
-fn newest(kept: Vec<Crl>, fetched: Vec<Crl>) -> Vec<Crl> {
+/// Of each CA the one that was signed last. CAs are told apart by their keys: names may be the same.
+fn newest(cas: &[CaCertificate], kept: Vec<Crl>, fetched: Vec<Crl>) -> Vec<Crl> {
     let mut newest: Vec<Crl> = Vec::new();
     for crl in kept.into_iter().chain(fetched) {
-        match newest.iter_mut().find(|other| other.issuer() == crl.issuer()) {
+        let is_by = |other: &Crl, ca: &CaCertificate| other.verify(ca).is_ok();
+        let signer = cas.iter().find(|ca| is_by(&crl, ca));
+        let same = |other: &&mut Crl| signer.is_some_and(|ca| is_by(other, ca));
+        match newest.iter_mut().find(same) {
             Some(other) if crl.is_older_than(other) => {}
             Some(other) => *other = crl,
             None => newest.push(crl),

@@ -98,11 +98,16 @@ impl Said {
 }
 
 impl Inquiry {
-    /// A client goes by the newest that says yes or no, and of two of one moment by the no.
+    /// A client goes by a no that no CA lifts, else by the newest that says yes or no, and of two of one moment by
+    /// the no.
     pub(crate) fn new(subject: &Subject, sources: Vec<Said>) -> Self {
         let said =
             sources.iter().filter(|said| matches!(said.answer, Answer::Good | Answer::Revoked));
-        let newest = said.max_by_key(|said| (said.this_update, said.answer == Answer::Revoked));
+        let newest = said.max_by_key(|said| {
+            let is_revoked = said.answer == Answer::Revoked;
+            let for_good = is_revoked && said.reason != Some(RevocationReason::CertificateHold);
+            (for_good, said.this_update, is_revoked)
+        });
         let unknown = sources.iter().any(|said| said.answer == Answer::Unknown);
         let otherwise = if unknown { Answer::Unknown } else { Answer::None };
         Self {

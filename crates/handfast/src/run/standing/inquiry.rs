@@ -6,7 +6,7 @@ use pki::ocsp::{
     CertId, CertIdHash, LONGEST_RESPONSE, Nonce, OcspError, OcspExpected, OcspRequest, OcspStatus,
     OcspVerdict, check,
 };
-use pki::standing::Subject;
+use pki::standing::{NotTaken, Subject};
 use pki::{CaCertificate, Crl, Revocation, Serial};
 
 use crate::show::standing::{Answer, Said, Source};
@@ -87,11 +87,12 @@ impl<'a> Questions<'a> {
             Ok(crl) => crl,
             Err(error) => return none(error.to_string()),
         };
-        if crl.is_expired(clock.now().into()) {
-            return none(format!(
-                "the revocation list was due for renewal on {}",
-                crl.next_update()
-            ));
+        let now = clock.now().into();
+        if crl.is_expired(now) {
+            return none(NotTaken::CrlStale { at: crl.next_update() }.to_string());
+        }
+        if crl.is_from_the_future(now) {
+            return none(NotTaken::CrlFromTheFuture { at: crl.this_update() }.to_string());
         }
         let revoked = crl.revoked().get(&self.serial).copied();
         Said {
