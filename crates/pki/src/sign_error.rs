@@ -49,6 +49,10 @@ pub enum SignError {
     NumberTooHigh,
     /// The list lacks a revocation that one before it had for good.
     RevocationDropped(Serial),
+    /// The last list that the CA signed can't be read, and another could lack what was on it.
+    LastListUnreadable,
+    /// There are as many CAs as the signer keeps.
+    TooManyCas,
     /// So much was signed lately that it looks like theft.
     TooOften,
     /// The signer keeps no CA with that key.
@@ -117,6 +121,11 @@ impl fmt::Display for SignError {
                 "the revocation list lacks {serial}, which was revoked for good; \
                  restore the records that have it"
             ),
+            Self::LastListUnreadable => f.write_str(
+                "the last revocation list that the CA signed can't be read, and another could lack what was on it; \
+                 put the folder with the CA's key back from a backup, and start the gateway anew",
+            ),
+            Self::TooManyCas => f.write_str("there are as many CAs as the signer keeps"),
             Self::TooOften => f.write_str(
                 "the CA signed so much lately that it signs no more for a while; \
                  if nobody asked for that, look who did, else repeat in an hour",

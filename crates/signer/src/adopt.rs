@@ -7,9 +7,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use pki::{CaError, Crl, LocalSigner, PrivateKey};
+use pki::{CaError, LocalSigner, PrivateKey};
 
 use crate::keeper::Keeper;
+use crate::listed::Last;
 use crate::place::Place;
 use crate::vault::{Loaded, Vault};
 
@@ -18,13 +19,18 @@ pub(crate) fn open(place: &Place, keeper: &mut Keeper) -> io::Result<(Vault, Loa
     let vault = Vault::at(&place.folder);
     if !place.folder.exists() {
         let former = read(&place.records)?;
-        if let Err(error) = move_in(&former, place) {
+        // Where the folder is there now, one that was started before has moved them.
+        if let Err(error) = move_in(&former, place)
+            && !place.folder.exists()
+        {
             if former.is_empty() {
                 return Err(error);
             }
             // A disk that takes nothing: they serve from where they are, and are moved at a later start.
             tracing::error!(%error, "the CA's key stays with the records: it could not be moved");
-            former.into_iter().for_each(|(ca, last)| keeper.add(ca, last.as_ref()));
+            former.into_iter().for_each(|(ca, last)| {
+                keeper.add(ca, &last.map_or(Last::None, |der| Last::of_der(&der)));
+            });
             return Ok((vault, Loaded::default()));
         }
         if !former.is_empty() {
@@ -35,27 +41,25 @@ pub(crate) fn open(place: &Place, keeper: &mut Keeper) -> io::Result<(Vault, Loa
     Ok((vault, loaded))
 }
 
-type Former = (LocalSigner, Option<Crl>);
+/// With the last list that it signed, as it is recorded.
+type Former = (LocalSigner, Option<Vec<u8>>);
 
 fn read(records: &Path) -> io::Result<Vec<Former>> {
     let keys = store::ca_keys_read(records).map_err(io::Error::other)?;
     let usable = |key: store::CaKey| -> Result<Former, CaError> {
         let private = PrivateKey::from_pkcs8(key.pkcs8.expose()).map_err(CaError::Key)?;
-        let last = key.crl.and_then(|der| Crl::from_der(&der).ok());
-        Ok((LocalSigner::new(&key.certificate, private)?, last))
+        Ok((LocalSigner::new(&key.certificate, private)?, key.crl))
     };
     keys.into_iter().map(|key| usable(key).map_err(io::Error::other)).collect()
 }
 
 fn move_in(former: &[Former], place: &Place) -> io::Result<()> {
-    let mut name = place.folder.as_os_str().to_owned();
-    name.push(MOVING);
-    let moving = Vault::at(Path::new(&name));
+    let moving = Vault::at(&place.moving());
     moving.make()?;
     for (ca, last) in former {
         moving.keep(ca, None)?;
         if let Some(last) = last {
-            moving.note(pki::KeyId::of_spki(pki::Signer::ca(ca).spki()), last.der())?;
+            moving.note(pki::KeyId::of_spki(pki::Signer::ca(ca).spki()), last)?;
         }
     }
     if !former.is_empty() {
@@ -64,6 +68,3 @@ fn move_in(former: &[Former], place: &Place) -> io::Result<()> {
     fs::rename(moving.folder(), &place.folder)?;
     File::open(place.folder.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
-
-/// Behind the folder's name until it has it.
-const MOVING: &str = ".moving";

@@ -78,10 +78,16 @@ pub(crate) fn write(to: &mut impl Write, message: &impl Serialize) -> io::Result
 /// Reads the body of the next message; `None` where the other end closed before it.
 pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut header = [0; HEADER];
-    match from.read(&mut header[..1])? {
-        0 => return Ok(None),
-        _ => from.read_exact(&mut header[1..])?,
+    loop {
+        match from.read(&mut header[..1]) {
+            Ok(0) => return Ok(None),
+            Ok(_) => break,
+            // A signal came; the questions go on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
+    from.read_exact(&mut header[1..])?;
     let length = body_length(header)?;
     let mut body = Zeroizing::new(Vec::with_capacity(FIRST_ROOM));
     from.take(length.into()).read_to_end(&mut body)?;
@@ -128,6 +134,21 @@ mod tests {
         let body = read(&mut from).unwrap().expect("a message");
         assert_eq!(decode::<Ask>(&body), Ok(Ask::Cas));
         assert!(read(&mut from).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_signal_between_two_messages_is_no_end() {
+        struct Interrupted<'a>(bool, &'a [u8]);
+        impl Read for Interrupted<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                match std::mem::replace(&mut self.0, false) {
+                    true => Err(io::ErrorKind::Interrupted.into()),
+                    false => self.1.read(into),
+                }
+            }
+        }
+        let sent = encode(&Ask::Cas).unwrap();
+        assert!(read(&mut Interrupted(true, &sent)).unwrap().is_some());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use pki::{CaCertificate, KeyId, KeyType, LocalSigner, NewCa, PrivateKey, Serial,
 use pki::{SignRequest, Signer as _};
 
 use crate::protocol::{Ask, Reply};
-use crate::{Keeper, frame};
+use crate::{Keeper, Last, frame};
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
@@ -32,7 +32,7 @@ fn put(request: SignRequest) {
     let key = PrivateKey::from_pkcs8(&KNOWN.1).expect("a key");
     let ca = LocalSigner::new(&KNOWN.0, key).expect("a CA");
     let id = KeyId::of_spki(ca.ca().spki());
-    keeper.add(ca, None);
+    keeper.add(ca, &Last::None);
     match keeper.sign(&id, request.clone(), NOW) {
         Ok(SignAnswer::Certificate(der)) => assert!(CaCertificate::from_der(&der).is_err()),
         Ok(SignAnswer::Crl(_)) => assert!(keeper.sign(&id, request, NOW).is_err()),

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use clock::Now;
 use pki::{
-    CaCertificate, Crl, KeyId, LocalSigner, NewCa, SignAnswer, SignError, SignRequest, Signer as _,
-    Timestamp,
+    CLOCK_SKEW, CaCertificate, KeyId, LocalSigner, NewCa, SignAnswer, SignError, SignRequest,
+    Signer as _, Timestamp,
 };
 
-use crate::listed::Listed;
+use crate::listed::{Last, Listed};
 use crate::protocol::CaWish;
 use crate::rate::Rate;
 use crate::rules;
@@ -25,14 +25,14 @@ pub struct Keeper {
     locked: BTreeSet<KeyId>,
     certificates: Rate,
     lists: Rate,
-    new_cas: Rate,
     crosses: Rate,
 }
 
 #[derive(Debug)]
 struct Ca {
     signer: LocalSigner,
-    listed: Listed,
+    /// Nothing where it is not known what was listed before.
+    listed: Option<Listed>,
 }
 
 impl Keeper {
@@ -44,16 +44,19 @@ impl Keeper {
             locked: BTreeSet::new(),
             certificates: rate(CERTIFICATES_AT_ONCE, CERTIFICATE_EACH),
             lists: rate(LISTS_AT_ONCE, LIST_EACH),
-            new_cas: rate(CAS_AT_ONCE, CA_EACH),
-            crosses: rate(CROSSES_AT_ONCE, CA_EACH),
+            crosses: rate(CROSSES_AT_ONCE, CROSS_EACH),
         }
     }
 
-    /// Takes a CA with its key, and the last list that it signed, as far as that is known.
-    pub fn add(&mut self, signer: LocalSigner, last: Option<&Crl>) {
+    /// Takes a CA with its key, and the last list that it signed. One whose last list can't be read signs no other,
+    /// as that could lack what was revoked.
+    pub fn add(&mut self, signer: LocalSigner, last: &Last) {
         let id = KeyId::of_spki(signer.ca().spki());
-        let last = last.filter(|crl| crl.verify(signer.ca()).is_ok());
-        let listed = last.map(Listed::of).unwrap_or_default();
+        let listed = match last {
+            Last::None => Some(Listed::default()),
+            Last::List(crl) if crl.verify(signer.ca()).is_ok() => Some(Listed::of(crl)),
+            Last::List(_) | Last::Unreadable => None,
+        };
         self.locked.remove(&id);
         self.cas.insert(id, Ca { signer, listed });
     }
@@ -83,9 +86,10 @@ impl Keeper {
         self.judge(ca, &request, now)?;
         let ca = self.cas.get_mut(ca).ok_or(SignError::NoSuchCa)?;
         let SignRequest::Crl(list) = request else { return ca.signer.sign_now(request) };
-        ca.listed.allows(&list)?;
+        let listed = ca.listed.as_mut().ok_or(SignError::LastListUnreadable)?;
+        listed.allows(&list)?;
         let answer = ca.signer.sign_now(SignRequest::Crl(list.clone()))?;
-        ca.listed.becomes(list.number, &list.revoked);
+        listed.becomes(list.number, &list.revoked);
         Ok(answer)
     }
 
@@ -126,6 +130,12 @@ impl Keeper {
         }
     }
 
+    /// How many CAs were made in the last days. Their certificates tell it also after the signer was started anew.
+    fn made_lately(&self, now: Timestamp) -> usize {
+        let since = now.before(CLOCK_SKEW + LATELY);
+        self.certificates().filter(|ca| ca.validity().not_before > since).count()
+    }
+
     /// Makes a CA. It is kept once [`Keeper::add`] has it, which is for after it was written down.
     ///
     /// # Errors
@@ -135,7 +145,10 @@ impl Keeper {
             // Its key would lie open beside them.
             return Err(SignError::Locked);
         }
-        if self.cas.len() >= MOST_CAS || !self.new_cas.allows(now.boot) {
+        if self.cas.len() >= MOST_CAS {
+            return Err(SignError::TooManyCas);
+        }
+        if self.made_lately(now.into()) >= CAS_LATELY {
             return Err(SignError::TooOften);
         }
         let CaWish { key_type, serial, lifetime } = *wish;
@@ -152,10 +165,11 @@ const CERTIFICATE_EACH: Duration = Duration::from_secs(1);
 /// Each revocation makes a list; ten a second for a while are a bad day.
 const LISTS_AT_ONCE: u32 = 10_000;
 const LIST_EACH: Duration = Duration::from_millis(50);
-const CAS_AT_ONCE: u32 = 4;
+const CAS_LATELY: usize = 4;
+const LATELY: Duration = Duration::from_secs(4 * DAY.as_secs());
 /// Two for each rollover.
 const CROSSES_AT_ONCE: u32 = 8;
-const CA_EACH: Duration = DAY;
+const CROSS_EACH: Duration = DAY;
 const MOST_CAS: usize = 64;
 /// As much as the settings allow.
 const LONGEST_CA: Duration = Duration::from_secs(36_500 * DAY.as_secs());

@@ -29,6 +29,7 @@ mod vault;
 
 pub use keeper::Keeper;
 pub use line::Line;
+pub use listed::Last;
 pub use place::Place;
 pub use program::Program;
 pub use seal::Protection;

@@ -96,6 +96,11 @@ impl Line {
         is_there.then(|| Arc::new(Remote { line: Arc::clone(self), ca: ca.clone(), id }) as _)
     }
 
+    /// Whether a CA whose key is or was there has signed a list: it was at work then.
+    pub fn has_signed_lists(&self) -> bool {
+        Vault::at(&self.place.folder).has_lists()
+    }
+
     async fn ask(self: &Arc<Self>, ask: Ask) -> Reply {
         let line = Arc::clone(self);
         // A question that nobody waits for any more is answered all the same, so that the line stays in step.
@@ -107,7 +112,7 @@ impl Line {
         let question = frame::encode(ask).map_err(|_| SignError::TooMuch)?;
         let mut other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..TRIES {
-            match self.try_once(&mut other, &question) {
+            match self.try_once(&mut other, &question, patience(ask, &question)) {
                 Ok(reply) => return reply,
                 Err(error) => {
                     tracing::warn!(%error, "the signer did not answer; it is started anew")
@@ -118,12 +123,30 @@ impl Line {
         Err(SignError::Unreachable)
     }
 
-    fn try_once(&self, other: &mut Option<OtherEnd>, question: &[u8]) -> io::Result<Reply> {
-        let end = match other {
-            Some(end) => end,
-            none => none.insert(OtherEnd::start(&self.place, &self.clock)?),
-        };
-        end.exchange(question)
+    fn try_once(
+        &self,
+        other: &mut Option<OtherEnd>,
+        question: &[u8],
+        patience: Duration,
+    ) -> io::Result<Reply> {
+        match other {
+            Some(end) => end.exchange(question, patience),
+            // It reads its keys first, and opens those that are sealed.
+            none => {
+                none.insert(OtherEnd::start(&self.place, &self.clock)?).exchange(question, LONGEST)
+            }
+        }
+    }
+}
+
+/// How long an answer may take. The others wait for it as well.
+fn patience(ask: &Ask, question: &[u8]) -> Duration {
+    let mebibytes = u32::try_from(question.len() >> 20).unwrap_or(u32::MAX);
+    match ask {
+        Ask::MakeCa(_) | Ask::Unlock(_) => LONGEST,
+        Ask::Cas | Ask::Sign { .. } | Ask::State => {
+            LONGEST.min(PATIENCE + PATIENCE_A_MEBIBYTE * mebibytes)
+        }
     }
 }
 
@@ -141,12 +164,12 @@ struct OtherEnd {
 impl OtherEnd {
     fn start(place: &Place, clock: &Arc<dyn Clock>) -> io::Result<Self> {
         let (line, far) = UnixStream::pair()?;
-        line.set_read_timeout(Some(PATIENCE))?;
-        line.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { line, process: start(far, place, clock)? })
     }
 
-    fn exchange(&mut self, question: &[u8]) -> io::Result<Reply> {
+    fn exchange(&mut self, question: &[u8], patience: Duration) -> io::Result<Reply> {
+        self.line.set_read_timeout(Some(patience))?;
+        self.line.set_write_timeout(Some(patience))?;
         io::Write::write_all(&mut self.line, question)?;
         let body = frame::read(&mut self.line)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok(frame::decode(&body)?)
@@ -189,5 +212,9 @@ impl Signer for Remote {
 
 /// One for a signer that has died since the last question.
 const TRIES: usize = 2;
+/// A signature takes a small part of that on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A list of so much is read, compared, signed and written down.
+const PATIENCE_A_MEBIBYTE: Duration = Duration::from_secs(2);
 /// The longest RSA key takes some seconds on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(60);

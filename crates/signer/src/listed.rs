@@ -7,6 +7,24 @@ use std::collections::BTreeMap;
 
 use pki::{Crl, CrlRequest, Revocation, RevocationReason, Serial, SignError};
 
+/// What is known of the last list that a CA signed.
+#[derive(Clone, Debug)]
+pub enum Last {
+    /// There was none.
+    None,
+    /// It is this one.
+    List(Crl),
+    /// There was one, and it can't be read.
+    Unreadable,
+}
+
+impl Last {
+    /// What these octets tell of it.
+    pub(crate) fn of_der(der: &[u8]) -> Self {
+        Crl::from_der(der).map_or(Self::Unreadable, Self::List)
+    }
+}
+
 /// The last list of one CA.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listed {
@@ -23,13 +41,13 @@ impl Listed {
 
     /// Whether this list may come after the last one.
     pub(crate) fn allows(&self, next: &CrlRequest) -> Result<(), SignError> {
-        if let Some(last) = self.number {
-            if next.number <= last {
-                return Err(SignError::NumberNotHigher { last });
-            }
-            if next.number - last > MOST_AHEAD {
-                return Err(SignError::NumberTooHigh);
-            }
+        // The first one has its bound as well.
+        let last = self.number.unwrap_or(0);
+        if next.number <= last {
+            return Err(SignError::NumberNotHigher { last });
+        }
+        if next.number - last > MOST_AHEAD {
+            return Err(SignError::NumberTooHigh);
         }
         let held = |serial: &&Serial| match next.revoked.get(serial) {
             None => true,
@@ -52,5 +70,5 @@ fn for_good(revoked: &BTreeMap<Serial, Revocation>) -> Vec<Serial> {
     revoked.iter().filter(|(_, entry)| for_good(entry)).map(|(serial, _)| *serial).collect()
 }
 
-/// A number beyond all others would leave none for the lists after it.
+/// A number beyond all others would leave none for the lists after it. The seconds since 1970 are below this.
 const MOST_AHEAD: u64 = 1 << 32;

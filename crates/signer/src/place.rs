@@ -10,3 +10,12 @@ pub struct Place {
     /// The records, which had the keys in earlier releases.
     pub records: PathBuf,
 }
+
+impl Place {
+    /// The folder until it has its name: keys are on the way into it from the records.
+    pub fn moving(&self) -> PathBuf {
+        let mut name = self.folder.as_os_str().to_owned();
+        name.push(".moving");
+        name.into()
+    }
+}

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use clock::Clock;
 use pki::{CaCertificate, KeyId, Profile, SignAnswer, SignError, SignRequest, Signer as _};
 
+use crate::listed::Last;
 use crate::place::Place;
 use crate::protocol::{Answer, Ask, CaWish, Lack, Passphrase, Reply, State};
 use crate::vault::{Loaded, Vault};
@@ -113,7 +114,7 @@ impl Serving<'_> {
         }
         tracing::info!(ca = made.ca().name(), "the signer made a CA");
         let der = made.ca().der().to_vec();
-        self.keeper.add(made, None);
+        self.keeper.add(made, &Last::None);
         Ok(der)
     }
 }

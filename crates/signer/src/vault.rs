@@ -18,6 +18,7 @@ use pki::{
 use zeroize::Zeroizing;
 
 use crate::keeper::Keeper;
+use crate::listed::Last;
 use crate::seal::{Protection, Sealed};
 
 /// The folder.
@@ -50,6 +51,11 @@ impl Vault {
     /// The last list that this CA signed.
     pub fn crl_file(&self, ca: KeyId) -> PathBuf {
         self.folder.join(format!("{ca}.{CRL}"))
+    }
+
+    /// Whether a list lies there that one of the CAs signed.
+    pub(crate) fn has_lists(&self) -> bool {
+        self.files(CRL).is_ok_and(|lists| !lists.is_empty())
     }
 
     /// The folder.
@@ -130,13 +136,26 @@ impl Vault {
             all.push(unsealed(&sealed, &secret)?);
         }
         for path in self.files(KEY).map_err(VaultError::File)? {
-            let (ca, _) = self.read(&path)?;
+            let ca = self.read(&path)?;
             let is_there = all.iter().any(|known| id(known) == id(&ca));
             if !is_there {
                 all.push(ca);
             }
         }
         Ok(all)
+    }
+
+    /// Removes what somebody was writing who was killed: a key may be in it.
+    fn clear(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)?.collect::<io::Result<Vec<_>>>()? {
+            if entry.file_name().as_encoded_bytes().starts_with(b".")
+                && let Err(error) = fs::remove_file(entry.path())
+            {
+                let file = entry.path();
+                tracing::error!(file = %file.display(), %error, "what is left of a key stays");
+            }
+        }
+        Ok(())
     }
 
     fn files(&self, kind: &str) -> io::Result<Vec<PathBuf>> {
@@ -182,6 +201,7 @@ impl Vault {
 
     /// Has the keeper take all CAs. What can't be read is named, and keeps no other from being taken.
     pub(crate) fn load(&self, keeper: &mut Keeper) -> io::Result<Loaded> {
+        self.clear()?;
         let mut loaded = Loaded::default();
         for path in self.files(SEALED)? {
             match read_sealed(&path) {
@@ -191,27 +211,39 @@ impl Vault {
         }
         for path in self.files(KEY)? {
             match self.read(&path) {
-                Ok((ca, _)) if self.sealed_file(id(&ca)).exists() => {}
-                Ok((ca, last)) => keeper.add(ca, last.as_ref()),
+                Ok(ca) if self.sealed_file(id(&ca)).exists() => {}
+                Ok(ca) => {
+                    let last = self.last(&ca);
+                    keeper.add(ca, &last);
+                }
                 Err(error) => tracing::error!(file = %path.display(), %error, "a CA can't be used"),
             }
         }
         Ok(loaded)
     }
 
-    /// The last list that a CA signed, as far as that is known.
-    pub(crate) fn last_crl(&self, ca: &LocalSigner) -> Option<Crl> {
-        fs::read(self.crl_file(id(ca))).ok().and_then(|der| Crl::from_der(&der).ok())
+    /// The last list that a CA signed.
+    pub(crate) fn last(&self, ca: &LocalSigner) -> Last {
+        let file = self.crl_file(id(ca));
+        let last = match fs::read(&file) {
+            Ok(der) => Last::of_der(&der),
+            Err(error) if error.kind() == ErrorKind::NotFound => Last::None,
+            Err(_) => Last::Unreadable,
+        };
+        let is_its_own = |crl: &Crl| crl.verify(ca.ca()).is_ok();
+        if !matches!(&last, Last::None) && !matches!(&last, Last::List(crl) if is_its_own(crl)) {
+            let file = file.display();
+            tracing::error!(%file, "the last CRL that a CA signed can't be read: it signs no other");
+        }
+        last
     }
 
-    fn read(&self, path: &Path) -> Result<(LocalSigner, Option<Crl>), VaultError> {
+    fn read(&self, path: &Path) -> Result<LocalSigner, VaultError> {
         let text = Zeroizing::new(fs::read_to_string(path).map_err(VaultError::File)?);
         let certificates = pki::certificates_from_pem(&text).map_err(VaultError::Certificate)?;
         let [certificate] = certificates.as_slice() else { return Err(VaultError::NotOne) };
         let key = PrivateKey::from_pem(&text).map_err(VaultError::Key)?;
-        let ca = LocalSigner::new(certificate, key).map_err(VaultError::Ca)?;
-        let last = self.last_crl(&ca);
-        Ok((ca, last))
+        LocalSigner::new(certificate, key).map_err(VaultError::Ca)
     }
 }
 
@@ -274,8 +306,8 @@ impl Loaded {
         keeper: &mut Keeper,
     ) -> Result<(), SignError> {
         let ca = unsealed(sealed, secret).map_err(|_| SignError::WrongSecret)?;
-        let last = vault.last_crl(&ca);
-        keeper.add(ca, last.as_ref());
+        let last = vault.last(&ca);
+        keeper.add(ca, &last);
         let (protection, secret) = (sealed.protection.clone(), Zeroizing::new(secret.to_vec()));
         self.seal = Some(Seal { protection, secret });
         Ok(())

@@ -109,6 +109,7 @@ fn a_revocation_stays_on_every_list_and_a_hold_may_be_lifted() {
 fn a_lists_number_only_grows_also_for_a_signer_that_was_started_anew() {
     let mut owned = Owned::start();
     let gone = [(serial(1), RevocationReason::Superseded)];
+    assert_eq!(owned.list(u64::MAX, &[]), Err(SignError::NumberTooHigh), "the first one, too");
     owned.list(7, &gone).expect("signed");
     for _ in 0..2 {
         for older in [1, 6, 7] {
@@ -119,6 +120,41 @@ fn a_lists_number_only_grows_also_for_a_signer_that_was_started_anew() {
         owned = owned.start_anew();
     }
     owned.list(8, &gone).expect("signed");
+}
+
+#[test]
+fn a_ca_whose_last_list_cannot_be_read_signs_no_other_and_certificates_still() {
+    let mut owned = Owned::start();
+    let gone = [(serial(1), RevocationReason::Superseded)];
+    owned.list(7, &gone).expect("signed");
+    let files = fs::read_dir(&owned.place.folder).expect("listed").flatten();
+    let is_list = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "crl");
+    let file = files.map(|entry| entry.path()).find(is_list).expect("noted");
+    let whole = fs::read(&file).expect("read");
+    let strangers = [&whole[..whole.len() - 1], &[!whole[whole.len() - 1]]].concat();
+    for damaged in [&b""[..], &whole[..whole.len() / 2], &strangers] {
+        fs::write(&file, damaged).expect("damaged");
+        owned = owned.start_anew();
+        for list in [&gone[..], &[]] {
+            assert_eq!(owned.list(8, list), Err(SignError::LastListUnreadable));
+        }
+        owned.certificate(device()).expect("that says nothing of lists");
+    }
+    fs::write(&file, whole).expect("put back");
+    owned = owned.start_anew();
+    assert_eq!(owned.list(8, &[]), Err(SignError::RevocationDropped(gone[0].0)));
+}
+
+#[test]
+fn a_start_anew_makes_no_room_for_more_cas() {
+    let mut owned = Owned::start();
+    for _ in 0..3 {
+        while owned.make_ca().is_ok() {}
+        owned = owned.start_anew();
+    }
+    assert_eq!(owned.make_ca(), Err(SignError::TooOften));
+    let Ok(Answer::Cas(all)) = owned.ask(&Ask::Cas) else { panic!("no list") };
+    assert_eq!(all.len(), 4);
 }
 
 #[test]
@@ -151,6 +187,16 @@ fn whoever_speaks_otherwise_is_hung_up_on() {
         assert_eq!(answer, [] as [u8; 0], "{said:?}");
         assert!(owned.serving.take().expect("it ran").join().expect("no panic").is_err());
     }
+}
+
+#[test]
+fn half_a_key_that_a_killed_signer_left_is_removed_at_the_next_start() {
+    let mut owned = Owned::start();
+    let left = owned.place.folder.join(".0123.pem.77");
+    fs::write(&left, "a part").expect("written");
+    owned = owned.start_anew();
+    owned.ca_certificate();
+    assert!(!left.exists());
 }
 
 #[test]
