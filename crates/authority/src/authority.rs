@@ -111,8 +111,10 @@ impl Authority {
         new: NewIssuer,
     ) -> Result<Arc<Issuer>, AuthorityError> {
         let issuance = &self.issuance;
+        let _one_making = issuance.making.lock().await;
+        let (_, new) = start::new_ca(&issuance.line, new).await?;
         let _one = issuance.signing.lock().await;
-        let row = start::make_ca(&issuance.store, &issuance.line, actor, new).await?;
+        let row = issuance.store.ca_generation_add(actor, new).await?.value;
         let issuer = Arc::new(start::issuer(&issuance.line, row)?);
         let more = issuance.issuers.load().with(Arc::clone(&issuer));
         issuance.issuers.store(Arc::new(more));
@@ -128,7 +130,7 @@ impl Authority {
         what: Signs,
     ) -> Result<(), AuthorityError> {
         let issuance = &self.issuance;
-        let one = issuance.signing.lock().await;
+        let one = (issuance.making.lock().await, issuance.signing.lock().await);
         let other = issuance.issuers.load().signed_by(issuer, what)?;
         issuance.store.setting_set(actor, what.setting(), &issuer.to_string()).await?;
         issuance.issuers.store(Arc::new(other));

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pki::{CrlRequest, Revocation, RevocationReason, Serial, SignError};
+use pki::{CrlRequest, Revocation, RevocationReason, Serial, SignError, Timestamp};
 use store::{Actor, EventId, Listed, NewCrl};
 
 use crate::error::AuthorityError;
@@ -58,11 +58,11 @@ impl Issuance {
         if early {
             return Err(AuthorityError::Clock { now });
         }
-        let number = latest.map_or(1, |crl| crl.number + 1);
-        match self.sign_crl(issuer, number, &revoked, through).await {
+        let last = latest.map_or(0, |crl| crl.number);
+        match self.sign_crl(issuer, after(last, now), &revoked, through).await {
             // It was signed and not recorded: the process ended in between.
             Err(AuthorityError::Sign(SignError::NumberNotHigher { last })) => {
-                self.sign_crl(issuer, last + 1, &revoked, through).await
+                self.sign_crl(issuer, after(last, now), &revoked, through).await
             }
             signed => signed,
         }
@@ -93,6 +93,12 @@ impl Issuance {
         tracing::info!(of, number, revoked = revoked.len(), "CRL signed");
         Ok(())
     }
+}
+
+/// The number after this one. Records that were put back have a former one as the last; clients that know of the
+/// lists in between take none with a lower number, so that it never falls behind the seconds that went by.
+fn after(last: u64, now: Timestamp) -> u64 {
+    now.unix_secs().max(last.saturating_add(1))
 }
 
 fn on_hold(hold: &store::Hold) -> Revocation {

@@ -35,6 +35,8 @@ pub enum AuthorityError {
     UnknownIssuer(store::CaGenerationId),
     /// There is no CA at all.
     NoIssuer,
+    /// No CA is recorded, and the keys of former ones are there.
+    RecordsLost,
     /// The number of the CA that signs, as recorded, is none.
     BadRole {
         /// The setting that has it.
@@ -91,6 +93,9 @@ impl Display for AuthorityError {
             }
             Self::UnknownIssuer(id) => write!(f, "the CA has no generation {id}"),
             Self::NoIssuer => f.write_str("there is no CA"),
+            Self::RecordsLost => {
+                f.write_str("the keys of CAs are there that signed lists, and no records of them")
+            }
             Self::BadRole { setting } => write!(
                 f,
                 "the store's setting {setting:?} names no CA; restore the data folder from a backup"
@@ -120,6 +125,7 @@ impl Error for AuthorityError {
             | Self::Waiting
             | Self::UnknownIssuer(_)
             | Self::NoIssuer
+            | Self::RecordsLost
             | Self::BadRole { .. }
             | Self::Clock { .. }
             | Self::Random => None,

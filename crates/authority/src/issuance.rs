@@ -29,6 +29,8 @@ pub(crate) struct Issuance {
     pub(crate) settings: ArcSwap<Settings>,
     /// Held while certificates are looked for and made.
     pub(crate) issuing: Mutex<()>,
+    /// Held while CAs are made and take each other's places, which lists don't wait for. Before `signing`.
+    pub(crate) making: Mutex<()>,
     /// Held while CRLs are compared and signed, and while the list of issuers changes.
     pub(crate) signing: Mutex<()>,
 }

@@ -23,7 +23,7 @@ use crate::start::{self, NewIssuer};
 impl Issuance {
     /// Another CA of the kind that the settings name takes the place of the one that signs.
     pub(crate) async fn rollover_start(&self, actor: &Actor) -> Result<(), AuthorityError> {
-        let _one = self.signing.lock().await;
+        let _one_making = self.making.lock().await;
         let issuers = self.issuers.load_full();
         if issuers.former().is_some() {
             return Err(AuthorityError::Store(store::Refused::RolloverUnderWay.into()));
@@ -44,6 +44,8 @@ impl Issuance {
             generation,
             roles: vec![Signs::Devices.setting(), Signs::Gateway.setting()],
         };
+        // No list is compared with records that have a CA more than there are issuers.
+        let _one = self.signing.lock().await;
         let row = self.store.rollover_start(actor, new).await?.value;
         let new = row.id;
         let list = issuers.with(Arc::new(Issuer::new(row, Some(signer))?));
@@ -54,6 +56,7 @@ impl Issuance {
 
     /// The former CA is trusted no longer.
     pub(crate) async fn rollover_finish(&self, actor: &Actor) -> Result<(), AuthorityError> {
+        let _one_making = self.making.lock().await;
         let _one = self.signing.lock().await;
         let issuers = self.issuers.load_full();
         let Some(former) = issuers.former().map(|former| former.generation().id) else {

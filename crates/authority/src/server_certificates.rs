@@ -69,9 +69,8 @@ impl Issuance {
             return Ok(former);
         }
         match self.make_certificate(kind).await {
-            Err(error)
-                if error.may_pass() && self.now() < former.not_after || error.is_of_the_clock() =>
-            {
+            // Whatever the error: who stays away for a certificate that holds keeps everybody out.
+            Err(error) if self.now() < former.not_after || error.is_of_the_clock() => {
                 tracing::error!(%error, "the gateway's own certificate stays the former one");
                 Ok(former)
             }

@@ -42,8 +42,8 @@ pub(crate) async fn issuance(
     let issuers = Issuers::new(all, devices, gateway)?.with_former(state.former);
     let issuers = ArcSwap::from_pointee(issuers);
     let settings = ArcSwap::from_pointee(settings);
-    let (issuing, signing) = (Mutex::new(()), Mutex::new(()));
-    Ok(Issuance { store, clock, line, issuers, settings, issuing, signing })
+    let [issuing, making, signing] = [(); 3].map(Mutex::new);
+    Ok(Issuance { store, clock, line, issuers, settings, issuing, making, signing })
 }
 
 /// What a CA that is made here is made of.
@@ -66,12 +66,15 @@ pub(crate) fn plausible(now: Timestamp) -> Result<(), AuthorityError> {
     if now < EARLIEST { Err(AuthorityError::Clock { now }) } else { Ok(()) }
 }
 
-/// The first CA. A start that was killed may have made it and not recorded it.
+/// The first CA. A start that was killed may have made it and not recorded it; one that signed a list was recorded.
 async fn first_ca(
     store: &Store,
     line: &Arc<Line>,
     new: NewIssuer,
 ) -> Result<CaGeneration, AuthorityError> {
+    if line.has_signed_lists() {
+        return Err(AuthorityError::RecordsLost);
+    }
     match line.cas().await?.first() {
         Some(made) => Ok(store.ca_generation_add(&Actor::Gateway, to_record(made)).await?.value),
         None => make_ca(store, line, &Actor::Gateway, new).await,
@@ -86,7 +89,7 @@ fn retired(issuer: Issuer, state: &RolloverState) -> Issuer {
 }
 
 /// Has a CA made and records it. Its key stays with the signer.
-pub(crate) async fn make_ca(
+async fn make_ca(
     store: &Store,
     line: &Arc<Line>,
     actor: &Actor,

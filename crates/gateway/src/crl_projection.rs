@@ -26,21 +26,18 @@ impl CrlProjection {
         authority: Arc<Authority>,
         view: CurrentView,
         projections: &Projections,
-    ) -> Result<Self, AuthorityError> {
+    ) -> Self {
         let projection = projections.register_behind(NAME);
         let (looks, asked) = mpsc::channel(1);
         // Before the first look, so that nothing comes between the two unseen.
         let revisions = view.revisions();
         let mut follower = Follower { authority, view, projection, looked: Revision::NONE };
-        match follower.catch_up().await {
-            // Who is let in does not hang on it.
-            Err(error) if error.may_pass() || error.is_of_the_clock() => {
-                tracing::error!(%error, "the CRL could not be signed; it is tried again");
-            }
-            done => done?,
+        // Who is let in does not hang on it; and one of a former CA that can't be signed is no reason to stay away.
+        if let Err(error) = follower.catch_up().await {
+            tracing::error!(%error, "the CRL could not be signed; it is tried again");
         }
         let task = tokio::spawn(follower.follow(revisions, asked)).abort_handle();
-        Ok(Self { task, looks })
+        Self { task, looks }
     }
 
     /// Has it look at the clock and the records, and waits until it did.

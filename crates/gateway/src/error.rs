@@ -61,8 +61,10 @@ pub enum GatewayError {
         folder: PathBuf,
         /// Where the records were.
         records: PathBuf,
-        /// The CA's certificate, which is there.
+        /// The CA's certificate.
         ca: PathBuf,
+        /// The folder with the CA's key. One of the two is there.
+        keys: PathBuf,
     },
     /// User and device together do not fit a certificate's common name.
     LongName {

@@ -49,9 +49,10 @@ impl From<ConnectError> for Failure {
 fn explained(error: &GatewayError) -> Failure {
     let failure = Failure::new(kind(error), error.to_string());
     match error {
-        GatewayError::RecordsGone { records, ca, .. } => failure.because(format!(
-            "{} says that there was a CA, and {} has none",
+        GatewayError::RecordsGone { records, ca, keys, .. } => failure.because(format!(
+            "{} or {} says that there was a CA, and {} has none",
             ca.display(),
+            keys.display(),
             records.display()
         )),
         GatewayError::LongName { .. } => {
@@ -93,12 +94,13 @@ fn hints(error: &GatewayError) -> Vec<String> {
     let again = |device| format!("make a new one: handfast profile {device} --renew");
     match error {
         E::HalfRestored { .. } => vec!["repeat it: handfast restore FILE".into()],
-        E::RecordsGone { records, ca, .. } => vec![
+        E::RecordsGone { records, ca, keys, .. } => vec![
             format!("put {} back from a copy of this folder", records.display()),
             "or move the folder away and make it anew: handfast restore FILE".to_owned(),
             format!(
-                "or remove {} to begin anew: every device needs a new profile then",
-                ca.display()
+                "or move {} and {} away to begin anew: every device needs a new profile then",
+                ca.display(),
+                keys.display()
             ),
         ],
         E::Push { .. } => vec!["mend it under [vpn.push] in handfast.toml".into()],

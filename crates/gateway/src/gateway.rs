@@ -110,8 +110,17 @@ impl Gateway {
         if had_records && store.ca_generation_list().await?.is_empty() {
             return Err(records_gone(&data));
         }
-        let authority =
-            Authority::open(store.clone(), Arc::clone(&clock), line, config.authority()).await?;
+        let authority = match Authority::open(
+            store.clone(),
+            Arc::clone(&clock),
+            line,
+            config.authority(),
+        )
+        .await
+        {
+            Err(AuthorityError::RecordsLost) => return Err(records_gone(&data)),
+            authority => authority?,
+        };
         if !had_records {
             let issuers = authority.issuers();
             let ca = &issuers.signing(Signs::Gateway).generation().subject;
@@ -123,7 +132,7 @@ impl Gateway {
         let tls_auth = tls_auth::key(&store).await?;
         let authority = Arc::new(authority);
         let projections = Projections::default();
-        let crl = CrlProjection::start(Arc::clone(&authority), view.clone(), &projections).await?;
+        let crl = CrlProjection::start(Arc::clone(&authority), view.clone(), &projections).await;
         let started = clock.now().into();
         let (metrics, replacements, doors) = (Arc::default(), Arc::default(), Doors::default());
         let disk = DiskWatch::start(&store);
@@ -362,7 +371,7 @@ impl Gateway {
 /// A new CA in the place of a lost one would lock every device out, without a word.
 fn records_gone(data: &DataDir) -> GatewayError {
     let (folder, records) = (data.path().to_owned(), data.store());
-    GatewayError::RecordsGone { folder, records, ca: data.ca_certificate() }
+    GatewayError::RecordsGone { folder, records, ca: data.ca_certificate(), keys: data.ca_keys() }
 }
 
 /// The certificates of the CAs, for people and for other programs. A file that has them already stays.

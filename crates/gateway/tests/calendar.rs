@@ -1,13 +1,14 @@
-//! What time does to a CA: 400 days go by, and clocks are wrong.
+//! What time does to a CA: 400 days go by, clocks are wrong, and records go back to a former state.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::failure::Failure;
 use admin::names::DeviceName;
 use admin::permission::Caller;
 use admin::request::Request;
-use admin::response::{CrlDetail, ProfileMaterial, Response};
+use admin::response::{CrlDetail, Level, ProfileMaterial, Response};
 use clock::{Clock, Now, Timestamp, VirtualClock};
 use gateway::control::Execute;
 use gateway::data::DataDir;
@@ -127,6 +128,76 @@ async fn a_machine_that_starts_in_1970_makes_no_ca_and_keeps_the_one_that_it_has
     assert!(crl(&gateway).await.next_update > now(&clock));
 }
 
+#[tokio::test]
+async fn a_restored_gateway_signs_lists_with_higher_numbers_than_those_that_clients_have_kept() {
+    let (folder, other) = (Folder::new("numbers"), Folder::new("numbers-restored"));
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    folder.back_up();
+    let mut kept = 0;
+    for user in ["alice", "bob", "carol"] {
+        clock.advance(DAY);
+        revoked(&gateway, user).await;
+        kept = crl(&gateway).await.number;
+    }
+    gateway.close().await;
+    drop(gateway);
+    clock.advance(DAY);
+    folder.restore_into(&other);
+    let gateway = other.open(&clock).await.expect("started");
+    revoked(&gateway, "dave").await;
+    let number = crl(&gateway).await.number;
+    assert!(number > kept, "{number} after {kept}");
+}
+
+#[tokio::test]
+async fn a_list_that_the_signer_refuses_keeps_no_gateway_from_starting() {
+    let (folder, other) = (Folder::new("dropped"), Folder::new("dropped-restored"));
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    folder.back_up();
+    revoked(&gateway, "alice").await;
+    gateway.close().await;
+    drop(gateway);
+    folder.restore_into(&other);
+    // The signer's memory is newer than the records: their next list lacks a revocation.
+    for file in std::fs::read_dir(folder.0.join("ca")).expect("listed").flatten() {
+        std::fs::copy(file.path(), other.0.join("ca").join(file.file_name())).expect("copied");
+    }
+    clock.advance(DAY * 6);
+    let gateway = other.open(&clock).await.expect("started");
+    let Response::Check(report) = ask(&gateway, Request::Check).await else { panic!("no report") };
+    let of_the_list = report.findings.iter().find(|finding| finding.subject == "CRL");
+    assert_eq!(of_the_list.expect("looked at").level, Level::Warning);
+    assert!(gateway.authority().server_certificates_expire() > now(&clock));
+}
+
+#[tokio::test]
+async fn a_folder_with_a_former_cas_keys_and_no_records_makes_no_gateway_of_that_ca() {
+    let folder = Folder::new("remains");
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    gateway.close().await;
+    drop(gateway);
+    for entry in std::fs::read_dir(&folder.0).expect("listed").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "ca.crt" || name.starts_with("handfast.db") {
+            std::fs::remove_file(entry.path()).expect("removed");
+        }
+    }
+    let refused = Failure::from(folder.open(&clock).await.expect_err("its records are gone"));
+    let keys = folder.0.join("ca").display().to_string();
+    assert!(refused.hints.iter().any(|hint| hint.contains(&keys)), "{refused:?}");
+    std::fs::remove_dir_all(folder.0.join("ca")).expect("removed");
+    folder.open(&clock).await.expect("begun anew");
+}
+
+async fn revoked(gateway: &Gateway, user: &str) {
+    ask(gateway, Request::UserAdd { name: user.parse().expect("a name") }).await;
+    profile(gateway, user, false).await;
+    ask(gateway, Request::UserRemove { name: user.parse().expect("a name") }).await;
+}
+
 /// Every warning, with the days that it spoke of.
 async fn warnings(gateway: &Gateway) -> Vec<(String, String)> {
     let events = gateway.store().event_list(EventId::NONE, 100_000).await.expect("read");
@@ -180,7 +251,9 @@ impl Folder {
         let name = format!("handfast-calendar-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&path);
-        Self(path)
+        let folder = Self(path);
+        let _ = std::fs::remove_file(folder.copy());
+        folder
     }
 
     async fn open(&self, clock: &VirtualClock) -> Result<Gateway, gateway::GatewayError> {
@@ -191,10 +264,23 @@ impl Folder {
         }
         Gateway::start(data, Arc::new(clock.clone()) as Arc<dyn Clock>, FirstStart::default()).await
     }
+
+    fn back_up(&self) {
+        gateway::backup::back_up(&DataDir::new(&self.0), &self.copy()).expect("backed up");
+    }
+
+    fn restore_into(&self, other: &Self) {
+        gateway::backup::restore(&DataDir::new(&other.0), &self.copy()).expect("restored");
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.0.with_extension("copy")
+    }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_file(self.copy());
     }
 }

@@ -45,7 +45,7 @@ async fn an_empty_folder_becomes_a_gateway_whose_revocations_openssl_sees() {
 
     let changed = revoke(&gateway, "bob").await;
     assert_eq!(changed.revoked, std::slice::from_ref(&bob.certificate.serial));
-    assert_eq!(changed.crl_number, Some(2));
+    assert_eq!(changed.crl_number, Some(crl(&gateway).await.number));
     assert_eq!(changed.pending, Vec::<String>::new());
     assert!(changed.event.is_some() && changed.at.is_some());
 
@@ -87,7 +87,8 @@ async fn openssl_refuses_who_is_disabled_and_takes_who_is_enabled_again() {
     };
 
     let changed = change(Request::UserDisable { name: name.clone() }).await;
-    assert_eq!((changed.on_hold, changed.crl_number), (vec![serial(&alice)], Some(2)));
+    let number = crl(&gateway).await.number;
+    assert_eq!((changed.on_hold, changed.crl_number), (vec![serial(&alice)], Some(number)));
     assert_eq!(crl(&gateway).await.entries[0].reason, RevocationReason::CertificateHold);
     let refused = openssl(&folder, verify).expect_err("alice is on hold");
     assert!(refused.contains("certificate revoked"), "{refused}");
@@ -194,8 +195,9 @@ async fn the_crl_and_the_gateways_certificates_never_expire_while_it_runs() {
         assert!(crl(&gateway).await.next_update > now.after(DAY), "CRL in time");
     }
     assert!(gateway.authority().server_certificates_expire() > first, "renewed");
-    let number = crl(&gateway).await.number;
-    assert!((90..=110).contains(&number), "signed every four days: {number}");
+    let events = gateway.store().event_list(EventId::NONE, 10_000).await.expect("read");
+    let signed = events.iter().filter(|event| event.kind == EventKind::CRL_SIGNED).count();
+    assert!((90..=110).contains(&signed), "signed every four days: {signed}");
 }
 
 #[tokio::test]
@@ -204,11 +206,12 @@ async fn a_crl_that_expired_while_nothing_ran_is_signed_at_the_next_start() {
     let clock = virtual_clock();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let gateway = folder.start_p256(&shared).await;
+    let former = crl(&gateway).await.number;
     gateway.close().await;
     drop(gateway);
     clock.advance(DAY * 30);
     let gateway = folder.start(&shared).await;
-    assert_eq!(crl(&gateway).await.number, 2);
+    assert!(crl(&gateway).await.number > former);
     let report = ask(&gateway, Request::Check).await.expect("checked");
     let Response::Check(report) = report else { panic!("{report:?}") };
     let of = |subject: &str| report.findings.iter().find(|f| f.subject == subject).cloned();

@@ -119,15 +119,18 @@ impl RecordsCheck<'_> {
 
     async fn crl(&self, issuers: &Issuers, issuer: &Issuer) -> Finding {
         let subject = &which("CRL", issuers, issuer);
-        if !issuer.can_sign() {
-            return good(subject, "it is signed elsewhere, where the CA's key is");
-        }
         if self.at.authority.is_over(issuer) {
             return good(subject, "the last certificate that it tells of is over");
         }
+        let generation = issuer.generation();
+        if !issuer.can_sign() {
+            return match self.at.store.crl_latest(generation.id).await {
+                Ok(None) => good(subject, "it is signed elsewhere, where the CA's key is"),
+                _ => bad(subject, "it was signed here, and the CA's key is gone", KEY_GONE),
+            };
+        }
         let mend =
             "start the gateway, or run any command that changes something: it is signed then";
-        let generation = issuer.generation();
         let listed = self.at.store.listed(generation.id).await;
         let latest = self.at.store.crl_latest(generation.id).await;
         let (Ok(listed), Ok(latest)) = (listed, latest) else {
@@ -236,6 +239,7 @@ fn readable(der: &[u8], ca: &CaCertificate) -> Result<Crl, pki::CrlError> {
     Ok(crl)
 }
 
+const KEY_GONE: &str = "put the folder `ca` back as it is in a backup, and start the gateway anew";
 const CHANGED_BESIDE_US: &str = "somebody changed the database beside handfast: keep the data folder as evidence \
      and restore it from a backup; until then revoke or disable again what the log says";
 const SOON: i64 = 30;

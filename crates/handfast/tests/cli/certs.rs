@@ -60,7 +60,7 @@ fn a_certificate_is_renewed_revoked_and_issued_again() {
     assert!(shown.contains("[SERIAL] p256 [DATE] [DATE] superseded, revoked by [DATE]"), "{shown}");
     assert_eq!(
         cli.ok("cert revoke mail.example.org --reason key-compromise"),
-        "revoked mail.example.org: 2 certificates revoked, CRL 2 signed\n\
+        "revoked mail.example.org: 2 certificates revoked, CRL [NUMBER] signed\n\
          revoked certificate [SERIAL]\n\
          revoked certificate [SERIAL]\n"
     );
@@ -73,7 +73,7 @@ fn a_certificate_is_renewed_revoked_and_issued_again() {
     cli.ok("cert issue mail.example.org");
     assert!(openssl(&cli, verify).contains("OK"));
     let again = cli.ok("cert revoke mail.example.org");
-    assert!(again.contains("1 certificate revoked, CRL 3 signed"), "{again}");
+    assert!(again.contains("1 certificate revoked, CRL [NUMBER] signed"), "{again}");
 }
 
 #[test]

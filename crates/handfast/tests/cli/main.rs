@@ -147,7 +147,13 @@ fn steady(text: &str) -> String {
         if c.is_ascii_alphanumeric() || "-:.".contains(c) {
             word.push(c);
         } else {
-            steady.push_str(&steady_word(&word));
+            let of_a_list =
+                steady.trim_end().ends_with("CRL") || steady.trim_end().ends_with("CRL number");
+            // The second in which it was signed.
+            match of_a_list && word.parse::<u64>().is_ok() {
+                true => steady.push_str("[NUMBER]"),
+                false => steady.push_str(&steady_word(&word)),
+            }
             word.clear();
             steady.push(c);
         }
