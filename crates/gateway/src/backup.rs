@@ -10,7 +10,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use admin::failure::{Failure, FailureKind};
+use signer::Place;
 use store::{Beside, CopyError, FolderLock};
+use zeroize::Zeroizing;
 
 use crate::data::DataDir;
 use crate::error::GatewayError;
@@ -20,11 +22,27 @@ use crate::error::GatewayError;
 /// # Errors
 /// When the folder can't be read or the file can't be written. Then there is no such file.
 pub fn back_up(data: &DataDir, to: &Path) -> Result<(), Failure> {
-    // The signer's first: its lists are then no newer than the records, which hold all that is on them.
-    let mut files = keys(data)?;
-    files.extend([data.config(), data.ca_certificate()]);
-    let beside: Result<Vec<_>, _> = files.iter().map(|path| read(data, path)).collect();
-    store::backup(&data.store(), to, &beside?).map_err(|error| failure(&error))
+    back_up_by(data, to, |beside| store::backup(&data.store(), to, beside))
+}
+
+fn back_up_by(
+    data: &DataDir,
+    to: &Path,
+    mut copy: impl FnMut(&[Beside]) -> Result<(), CopyError>,
+) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        // The signer's first: its lists are then no newer than the records, which hold all that is on them.
+        let keys = keys(data)?;
+        let files = keys.iter().cloned().chain([data.config(), data.ca_certificate()]);
+        let beside: Result<Vec<_>, _> = files.map(|path| read(data, &path)).collect();
+        copy(&beside?).map_err(|error| failure(&error))?;
+        // And none came or went meanwhile: the records know of no CA whose key is not in the copy.
+        if self::keys(data).is_ok_and(|after| after == keys) {
+            return Ok(());
+        }
+        let _ = fs::remove_file(to);
+    }
+    Err(on_their_way(data))
 }
 
 /// Makes the folder from the backup `from`.
@@ -95,17 +113,27 @@ fn look_for_others(data: &DataDir) -> Result<(), Failure> {
     }
 }
 
-/// What the signer keeps, but for what it is writing.
-fn keys(data: &DataDir) -> Result<Vec<PathBuf>, Failure> {
+/// What the signer keeps, but for what it is writing, by name.
+fn keys(data: &DataDir) -> Result<BTreeSet<PathBuf>, Failure> {
     let folder = data.ca_keys();
+    let place = Place { folder: folder.clone(), records: data.store() };
     let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        // A start was killed while it moved the keys, or is about to.
+        Err(_) if place.moving().exists() => return Err(on_their_way(data)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
         entries => entries.map_err(|error| unreadable(&folder, &error))?,
     };
     let paths = entries.map(|entry| entry.map(|entry| entry.path()));
     let paths: Result<Vec<_>, _> = paths.collect();
     let whole = |path: &PathBuf| name(path).and_then(plain).is_some();
     Ok(paths.map_err(|error| unreadable(&folder, &error))?.into_iter().filter(whole).collect())
+}
+
+fn on_their_way(data: &DataDir) -> Failure {
+    let message = format!("the CA's keys are on their way into {}", data.ca_keys().display());
+    Failure::new(FailureKind::Busy, message)
+        .because("a copy that was made meanwhile could lack them")
+        .hint("start the gateway once, which moves what is left, and repeat this")
 }
 
 /// The name of a file that can stand in a folder, and is no hidden one.
@@ -119,7 +147,7 @@ fn strange(from: &Path, name: &str) -> Failure {
 }
 
 fn read(data: &DataDir, path: &Path) -> Result<Beside, Failure> {
-    let content = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let content = Zeroizing::new(fs::read(path).map_err(|error| unreadable(path, &error))?);
     let name = name(path).unwrap_or_default();
     let name = match path.parent() == Some(&data.ca_keys()) {
         true => format!("{KEYS}{name}"),
@@ -160,9 +188,38 @@ fn failure(error: &CopyError) -> Failure {
     }
 }
 
+/// Keys come and go with a CA, and hardly ever.
+const TRIES: usize = 5;
 /// There while a restore is under way, and after it was killed.
 const HALF_DONE: &str = "handfast.db.restoring";
 const REMAINS: [&str; 4] = [HALF_DONE, "ca.crt", "ca", "handfast.toml"];
 /// What the names of the signer's files begin with in a backup.
 const KEYS: &str = "ca/";
 const LOCKS: [&str; 2] = ["lock", "handfast.db.lock"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_comes_while_the_records_are_copied_is_in_the_copy() {
+        let folder = std::env::temp_dir().join(format!("handfast-backup-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let (data, to) = (DataDir::new(&folder), folder.join("copy"));
+        fs::create_dir_all(data.ca_keys()).expect("made");
+        for file in [data.config(), data.ca_certificate(), data.ca_keys().join("one.pem")] {
+            fs::write(file, "one").expect("written");
+        }
+        let mut copied = Vec::new();
+        let copy = |beside: &[Beside]| {
+            fs::write(data.ca_keys().join("two.pem"), "two").expect("written");
+            assert!(!to.exists(), "the one without it is gone");
+            fs::write(&to, "a copy").expect("written");
+            copied = beside.iter().map(|file| file.name.clone()).collect();
+            Ok(())
+        };
+        back_up_by(&data, &to, copy).expect("backed up");
+        assert!(copied.contains(&"ca/two.pem".to_owned()), "{copied:?}");
+        fs::remove_dir_all(&folder).expect("removed");
+    }
+}

@@ -40,7 +40,8 @@ async fn a_folder_of_format_1_opens_twice_with_everything_that_was_in_it() {
         let Response::Crl(crl) = ask(&gateway, Request::CrlShow).await.expect("shown") else {
             panic!("no CRL");
         };
-        assert_eq!((crl.number, crl.entries.len()), (4, 3));
+        // Number 4 had three; format 5 has who is disabled on it as well.
+        assert_eq!((crl.number > 4, crl.entries.len()), (true, 4));
         let Response::Check(report) = ask(&gateway, Request::Check).await.expect("checked") else {
             panic!("no report");
         };
@@ -70,7 +71,7 @@ async fn the_devices_of_a_folder_of_format_1_are_let_in_or_refused_as_before() {
     let mut reasons: Vec<_> =
         crl.entries.iter().map(|entry| format!("{:?}", entry.reason)).collect();
     reasons.sort();
-    assert_eq!(reasons, ["CessationOfOperation", "KeyCompromise", "Superseded"]);
+    assert_eq!(reasons, ["CertificateHold", "CessationOfOperation", "KeyCompromise", "Superseded"]);
     assert_eq!(folder.handshake(&gateway, "carol-default"), Err(Refusal::UserDisabled));
 }
 
@@ -90,6 +91,10 @@ async fn the_key_of_a_former_folder_is_moved_to_the_signer_and_is_never_in_both_
                 let former = former().join("data/handfast.db");
                 fs::copy(former, &records).expect("put back");
             }
+            let copy = folder.path.join("copy");
+            let refused = gateway::backup::back_up(&DataDir::new(data), &copy);
+            let refused = refused.expect_err("it would have no key");
+            assert!(refused.message.contains("on their way") && !copy.exists(), "{refused:?}");
         }
         let gateway = folder.open().await;
         let Response::Crl(crl) = ask(&gateway, Request::CrlShow).await.expect("shown") else {
@@ -101,7 +106,7 @@ async fn the_key_of_a_former_folder_is_moved_to_the_signer_and_is_never_in_both_
         let Response::Crl(after) = ask(&gateway, Request::CrlShow).await.expect("shown") else {
             panic!("no CRL");
         };
-        assert_eq!(after.number, crl.number + 1, "{killed:?}");
+        assert!(after.number > crl.number, "{killed:?}");
         gateway.close().await;
         assert!(store::ca_keys_read(&records).expect("read").is_empty());
         for file in fs::read_dir(folder.path.join("data")).expect("listed").flatten() {

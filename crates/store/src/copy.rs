@@ -5,15 +5,23 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::error::{Fault, OpenError};
 
 /// A file that stands beside the records.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Beside {
     /// Its name in the data folder.
     pub name: String,
-    /// What is in it.
-    pub content: Vec<u8>,
+    /// What is in it, which may be a key.
+    pub content: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beside").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Why records were not copied, or not read back.

@@ -146,7 +146,8 @@ async fn filled(folder: &Folder, users: usize) -> Store {
 }
 
 fn beside() -> Vec<Beside> {
-    let file = |name: &str, content: &[u8]| Beside { name: name.into(), content: content.into() };
+    let file =
+        |name: &str, content: &[u8]| Beside { name: name.into(), content: content.to_vec().into() };
     vec![file("ca.crt", b"a certificate"), file("handfast.toml", b"[vpn]\n")]
 }
 

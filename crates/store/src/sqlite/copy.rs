@@ -14,6 +14,7 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, params};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use zeroize::Zeroizing;
 
 use super::chain;
 use super::schema::{self, open_source, sync_folder};
@@ -31,7 +32,7 @@ pub(crate) fn backup(database: &Path, to: &Path, beside: &[Beside]) -> Result<()
         "CREATE TABLE beside (name TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT",
     )?;
     for Beside { name, content } in beside {
-        copy.execute("INSERT INTO beside VALUES (?, ?)", params![name, content])?;
+        copy.execute("INSERT INTO beside VALUES (?, ?)", params![name, **content])?;
     }
     close(copy)?;
     partial.finish()
@@ -54,7 +55,9 @@ pub(crate) fn restore(from: &Path, database: &Path) -> Result<Restoring, CopyErr
     let copy = partial.fill_from(&source)?;
     let beside = copy
         .prepare("SELECT name, content FROM beside ORDER BY name")?
-        .query_map([], |row| Ok(Beside { name: row.get(0)?, content: row.get(1)? }))?
+        .query_map([], |row| {
+            Ok(Beside { name: row.get(0)?, content: Zeroizing::new(row.get(1)?) })
+        })?
         .collect::<Result<_, _>>()?;
     copy.execute_batch("DROP TABLE beside")?;
     close(copy)?;
