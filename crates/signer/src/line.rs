@@ -4,10 +4,11 @@
 //! after its death. Questions wait for each other: the other end has one thread. Invariant: an answer belongs
 //! to the question before it; a line on which that is in doubt is given up.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Line {
     place: Place,
     clock: Arc<dyn Clock>,
     other: Mutex<Option<OtherEnd>>,
+    /// Whether the keys had their folder when the line was opened.
+    had_folder: AtomicBool,
 }
 
 impl Line {
@@ -36,10 +39,12 @@ impl Line {
     /// When there is no way.
     pub async fn open(place: Place, clock: Arc<dyn Clock>) -> Result<Arc<Self>, SignError> {
         let is_new = !place.folder.exists();
-        let line = Arc::new(Self { place, clock, other: Mutex::default() });
+        let had_folder = AtomicBool::new(false);
+        let line = Arc::new(Self { place, clock, other: Mutex::default(), had_folder });
         if is_new {
             line.cas().await?;
         }
+        line.had_folder.store(line.place.folder.exists(), Ordering::Relaxed);
         Ok(line)
     }
 
@@ -132,10 +137,19 @@ impl Line {
         match other {
             Some(end) => end.exchange(question, patience),
             // It reads its keys first, and opens those that are sealed.
-            none => {
-                none.insert(OtherEnd::start(&self.place, &self.clock)?).exchange(question, LONGEST)
-            }
+            none => none.insert(self.start()?).exchange(question, LONGEST),
         }
+    }
+
+    /// A signer without its folder would look for keys in the records, which are open by now, and make an empty one.
+    fn start(&self) -> io::Result<OtherEnd> {
+        if self.had_folder.load(Ordering::Relaxed) && !self.place.folder.exists() {
+            return Err(io::Error::new(
+                ErrorKind::NotFound,
+                "the folder with the CA's keys is gone",
+            ));
+        }
+        OtherEnd::start(&self.place, &self.clock)
     }
 }
 
@@ -218,3 +232,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PATIENCE_A_MEBIBYTE: Duration = Duration::from_secs(2);
 /// The longest RSA key takes some seconds on a slow machine.
 const LONGEST: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clock::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signer_whose_folder_is_gone_is_not_started_anew_until_it_is_back() {
+        let path = std::env::temp_dir().join(format!("signer-line-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("made");
+        let place = Place { folder: path.join("ca"), records: path.join("handfast.db") };
+        let line = Line::open(place.clone(), Arc::new(SystemClock)).await.expect("opened");
+        let away = path.join("away");
+        fs::rename(&place.folder, &away).expect("moved away");
+        *line.other.lock().expect("free") = None;
+        assert_eq!(line.cas().await, Err(SignError::Unreachable));
+        assert!(!place.folder.exists(), "none is made in its place");
+        fs::rename(&away, &place.folder).expect("put back");
+        assert_eq!(line.cas().await, Ok(Vec::new()));
+        drop(line);
+        fs::remove_dir_all(&path).expect("removed");
+    }
+}
