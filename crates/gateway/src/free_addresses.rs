@@ -25,10 +25,16 @@ pub(crate) async fn look(store: &Store, doors: &Doors, settings: &Device, now: T
         doors.sessions().await.into_iter().map(|session| session.device).collect();
     let snapshot = store.snapshot();
     due.retain(|id| snapshot.device(*id).is_some_and(|d| !connected.contains(&device_name(d))));
-    if let Err(error) = store.leases_free(due, before).await {
-        tracing::error!(%error, "the addresses of revoked devices are not free yet");
+    for some in due.chunks(AT_ONCE) {
+        if let Err(error) = store.leases_free(some.to_vec(), before).await {
+            tracing::error!(%error, "the addresses of revoked devices are not free yet");
+            return;
+        }
     }
 }
+
+/// In one transaction, so that a revocation does not wait for thousands.
+const AT_ONCE: usize = 200;
 
 fn deadline(settings: &Device, now: Timestamp) -> Option<Timestamp> {
     let days = settings.free_address_days;

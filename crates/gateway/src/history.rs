@@ -4,7 +4,7 @@
 //! the disk and none waits for it. A gateway that is killed loses the last seconds. Invariant: memory is
 //! bounded; what does not fit is counted and said.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,9 +38,28 @@ struct Shared {
 struct Gathered {
     /// Open sessions by number: as they were noted when they opened.
     open: HashMap<u64, SessionNote>,
-    notes: VecDeque<SessionNote>,
+    /// The latest of each session, by when it opened and its number.
+    notes: BTreeMap<(Timestamp, u64), SessionNote>,
     /// What ended sessions carried since the start: bytes in, bytes out.
     carried: HashMap<DeviceId, [u64; 2]>,
+}
+
+impl Gathered {
+    /// Makes room; false where there is none to be made. The next look at open sessions notes it again.
+    fn drop_an_open_one(&mut self) -> bool {
+        let open = self.notes.iter().find(|(_, note)| note.ended.is_none());
+        open.map(|(key, _)| *key).and_then(|key| self.notes.remove(&key)).is_some()
+    }
+
+    /// Lets go of what is on the disk; what came meanwhile is not yet.
+    fn written(&mut self, notes: &[SessionNote]) {
+        for note in notes {
+            let key = (note.opened, note.number);
+            if self.notes.get(&key) == Some(note) {
+                self.notes.remove(&key);
+            }
+        }
+    }
 }
 
 impl History {
@@ -98,12 +117,16 @@ impl History {
         }
     }
 
+    /// A later note takes the place of a former one. An end is left out only where all that wait are ends.
     fn push(&self, mut gathered: MutexGuard<'_, Gathered>, note: SessionNote) {
-        if gathered.notes.len() >= MOST {
+        let key = (note.opened, note.number);
+        if gathered.notes.len() >= MOST && !gathered.notes.contains_key(&key) {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+            if note.ended.is_none() || !gathered.drop_an_open_one() {
+                return;
+            }
         }
-        gathered.notes.push_back(note);
+        gathered.notes.insert(key, note);
         if gathered.notes.len() == MANY {
             self.0.much.notify_one();
         }
@@ -128,7 +151,7 @@ impl History {
         // One at a time, so that a later note of a session is never written before a former one.
         let mut failing = self.0.failing.lock().await;
         loop {
-            let notes: Arc<[_]> = self.gathered().notes.iter().take(BATCH).cloned().collect();
+            let notes: Arc<[_]> = self.gathered().notes.values().take(MANY).cloned().collect();
             if notes.is_empty() {
                 break;
             }
@@ -138,7 +161,7 @@ impl History {
                 }
                 return;
             }
-            self.gathered().notes.drain(..notes.len());
+            self.gathered().written(&notes);
         }
         let lost = self.0.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -219,8 +242,51 @@ const PAUSE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(300);
 /// So many sessions are on record at most: about 300 MB.
 const ROWS: u64 = 1_000_000;
-/// So many notes are written at once.
+/// So many notes don't wait for the pause, and are written at once: a revocation that comes meanwhile waits for them.
 const MANY: usize = 1_000;
-const BATCH: usize = 4_000;
-/// So many notes wait at most; 16,384 sessions that open and close twice.
+/// So many sessions' notes wait at most: four times those that may be open at once.
 const MOST: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_made_by_notes_of_open_sessions_and_never_by_ends() {
+        let mut gathered = Gathered::default();
+        gather(&mut gathered, [note(1, Some("kicked")), note(2, None), note(3, Some("kicked"))]);
+        assert!(gathered.drop_an_open_one());
+        assert_eq!(gathered.notes.values().map(|one| one.number).collect::<Vec<_>>(), [1, 3]);
+        assert!(!gathered.drop_an_open_one());
+    }
+
+    #[test]
+    fn an_end_that_came_while_its_session_was_written_is_still_to_be_written() {
+        let mut gathered = Gathered::default();
+        let open = [note(1, None), note(2, None)];
+        gather(&mut gathered, open.clone());
+        gather(&mut gathered, [note(1, Some("kicked"))]);
+        gathered.written(&open);
+        assert_eq!(gathered.notes.into_values().collect::<Vec<_>>(), [note(1, Some("kicked"))]);
+    }
+
+    fn gather(gathered: &mut Gathered, notes: impl IntoIterator<Item = SessionNote>) {
+        gathered.notes.extend(notes.into_iter().map(|note| ((note.opened, note.number), note)));
+    }
+
+    fn note(number: u64, ended: Option<&str>) -> SessionNote {
+        SessionNote {
+            opened: Timestamp::from_unix_secs(number),
+            number,
+            device: serde_json::from_value(1.into()).unwrap(),
+            source: "192.0.2.7:4000".parse().unwrap(),
+            tcp: false,
+            addresses: Vec::new(),
+            client: String::new(),
+            seen: Timestamp::from_unix_secs(9),
+            bytes_in: 0,
+            bytes_out: 0,
+            ended: ended.map(str::to_owned),
+        }
+    }
+}

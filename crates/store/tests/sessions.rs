@@ -63,6 +63,21 @@ async fn what_nobody_ended_is_ended_and_what_is_old_or_too_much_goes() {
     assert_eq!(store.seen_list().await.unwrap()[&alice], at(10_000));
 }
 
+#[tokio::test]
+async fn a_long_session_is_kept_by_its_end_and_an_open_one_is_always_of_late() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let alice = device(&store, "alice").await;
+    let long =
+        SessionNote { seen: at(9_000), ended: Some("kicked".into()), ..note(alice, 1, 1_000) };
+    store.sessions_note([long, note(alice, 2, 2_000)].into()).await.unwrap();
+    store.sessions_forget(at(5_000), 100).await.unwrap();
+    assert_eq!(numbers(&store, query()).await, [2, 1], "one ended after that time, one is open");
+    assert_eq!(numbers(&store, SessionQuery { since: at(9_500), ..query() }).await, [2]);
+    store.sessions_forget(at(9_001), 100).await.unwrap();
+    assert_eq!(numbers(&store, query()).await, [2]);
+}
+
 async fn numbers(store: &Store, query: SessionQuery) -> Vec<u64> {
     store.session_list(query).await.unwrap().iter().map(|one| one.number).collect()
 }

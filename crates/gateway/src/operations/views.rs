@@ -41,8 +41,11 @@ pub(super) async fn look<T>(at: &Context, view: impl FnOnce(&Viewer<'_>) -> T) -
     let snapshot = at.store.snapshot();
     let addressing = at.view.policy().addressing;
     at.history.write().await;
-    // A listing without it is better than none.
-    let seen = at.store.seen_list().await.unwrap_or_default();
+    // A listing without it is better than none, and the log says that it is without.
+    let seen = at.store.seen_list().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "when devices were seen last can't be read: they are shown as never seen");
+        HashMap::new()
+    });
     let profiles = Profiles::known(at).await;
     view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected, seen, profiles })
 }

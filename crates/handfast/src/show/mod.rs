@@ -42,7 +42,10 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         (_, Response::Ca(ca)) => authority::ca(ca, now),
         (_, Response::Status(status)) => status::text(status, now, width),
         (_, Response::Sessions(sessions)) => session::listing(sessions, now, width),
-        (_, Response::History(sessions)) => session::history(sessions, width),
+        (Request::SessionHistory(asked), Response::History(sessions)) => {
+            session::history(sessions, Some(asked.limit), width)
+        }
+        (_, Response::History(sessions)) => session::history(sessions, None, width),
         (_, Response::Kicked(kicked)) => session::kicked(kicked),
         (_, Response::Events(page)) => event::listing(&page.events, width),
         (_, Response::Check(report)) => check::text(report),

@@ -69,7 +69,7 @@ fn source(session: &Session) -> String {
     format!("{}:{}", session.transport.word(), session.source)
 }
 
-pub(crate) fn history(sessions: &[PastSession], width: Width) -> String {
+pub(crate) fn history(sessions: &[PastSession], limit: Option<u32>, width: Width) -> String {
     if sessions.is_empty() {
         return "no session is on record for that\n".into();
     }
@@ -77,7 +77,19 @@ pub(crate) fn history(sessions: &[PastSession], width: Width) -> String {
         Width::Whole => whole_history(sessions),
         Width::Terminal => narrow_history(sessions),
     };
-    text + &total(sessions.len(), "session", None)
+    text + &sum(sessions, limit)
+}
+
+/// How much it was in all, and whether it may be all.
+fn sum(sessions: &[PastSession], limit: Option<u32>) -> String {
+    let bytes = |of: fn(&PastSession) -> u64| time::bytes(sessions.iter().map(of).sum());
+    let (bytes_in, bytes_out) = (bytes(|one| one.bytes_in), bytes(|one| one.bytes_out));
+    let all = count(sessions.len(), "session");
+    let reached = limit.filter(|limit| sessions.len() == *limit as usize);
+    let more = reached
+        .map(|limit| format!("; there may be older ones: --limit {}", limit.saturating_mul(10)));
+    let more = more.unwrap_or_default();
+    format!("{all}, {bytes_in} in, {bytes_out} out{more}\n")
 }
 
 fn narrow_history(sessions: &[PastSession]) -> String {

@@ -37,12 +37,13 @@ pub(super) fn put(conn: &Connection, note: &SessionNote) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Takes little at once: what is left over goes the next time.
+/// Forgets what ended before that time, then the oldest where there are too many. Takes little at once: what is
+/// left over goes the next time.
 pub(super) fn delete(conn: &Connection, before: Timestamp, most: u64) -> Result<(), StoreError> {
+    let (opened, ended) = (column(before.millis(), "the age of a session")?, seconds(before)?);
+    conn.prepare_cached(DELETE_OLD)?.execute([opened, ended, AT_ONCE])?;
     let count: i64 = conn.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
     let excess = count.saturating_sub(column(most, "the number of sessions")?).max(0);
-    let before = column(before.millis(), "the age of a session")?;
-    conn.prepare_cached(DELETE_OLD)?.execute([before, AT_ONCE])?;
     conn.prepare_cached(DELETE_EXCESS)?.execute([excess.min(AT_ONCE)])?;
     Ok(())
 }
@@ -52,7 +53,7 @@ pub(super) fn session_list(
     conn: &Connection,
     query: &SessionQuery,
 ) -> Result<Vec<SessionRecord>, StoreError> {
-    let (mut conditions, mut values) = (vec!["s.seen >= ?"], Vec::new());
+    let (mut conditions, mut values) = (vec!["(s.seen >= ? OR s.ended IS NULL)"], Vec::new());
     values.push(Value::from(seconds(query.since)?));
     if let Some(user) = &query.user {
         conditions.push(OF_USER);
@@ -143,7 +144,8 @@ fn number(row: &Row<'_>, at: usize) -> Result<u64, StoreError> {
     Ok(u64::try_from(number).map_err(|_| Fault::Unreadable { what: "record of a session" })?)
 }
 
-const AT_ONCE: i64 = 5_000;
+/// A tenth of a second of the writer, whom revocations wait for.
+const AT_ONCE: i64 = 2_000;
 
 const PUT: &str = "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON CONFLICT (opened_ms, number) DO UPDATE SET source = excluded.source, \
@@ -154,7 +156,7 @@ const SEE: &str = "INSERT INTO seen VALUES (?, ?) \
      ON CONFLICT (device) DO UPDATE SET at = max(at, excluded.at)";
 
 const DELETE_OLD: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (\
-     SELECT opened_ms, number FROM sessions WHERE opened_ms < ? AND ended IS NOT NULL \
+     SELECT opened_ms, number FROM sessions WHERE opened_ms < ? AND seen < ? AND ended IS NOT NULL \
      ORDER BY opened_ms LIMIT ?)";
 
 const DELETE_EXCESS: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (\
