@@ -153,9 +153,30 @@ fn who_goes_through_tls_in_a_clients_name_ends_no_session_of_its() {
         let (id, now) = (world.client.session.id(), world.now);
         let server = &mut world.party(Who::Server(id)).expect("a session").session;
         server.handle_datagram(&reset(id), now).expect("a renewal");
-        Impostor::new(tls).goes_through(server, id, now);
+        Impostor::new(tls, good).goes_through(server, id, now);
         assert_eq!(server.progress(), Progress::StreamBroken, "{whose}");
         assert_renewed(world, whose);
+    }
+}
+
+/// A device's certificate is good for TLS in any other's name: who it is shows in what comes behind it, if it does.
+#[test]
+fn what_another_device_says_in_place_of_a_key_message_ends_no_session() {
+    let said: [(&str, Say); 3] = [
+        ("no key message", |tls| write(tls, b"\0\0\0\0\x02and nothing of what it should have")),
+        ("a message that is too long", |tls| write(tls, &[0x55; 4_000])),
+        ("an alert", reveal_a_false_record),
+    ];
+    for (what, say) in said {
+        let device = world::authority().client("another device");
+        let tls = world::authority().client_config(Some(device), &[&rustls::version::TLS13]);
+        let mut world = established(Setup { server_as_stock: false, ..stock(51) });
+        let (id, now) = (world.client.session.id(), world.now);
+        let server = &mut world.party(Who::Server(id)).expect("a session").session;
+        server.handle_datagram(&reset(id), now).expect("a renewal");
+        Impostor::new(tls, say).goes_through(server, id, now);
+        assert_eq!(server.progress(), Progress::StreamBroken, "{what}");
+        assert_renewed(world, what);
     }
 }
 
@@ -199,13 +220,33 @@ fn generations_are_begun_ever_more_rarely_until_the_key_is_too_old() {
 struct Impostor {
     tls: rustls::ClientConnection,
     next: u32,
+    say: Say,
+}
+
+/// What somebody says once TLS is through.
+type Say = fn(&mut rustls::ClientConnection);
+
+fn good(tls: &mut rustls::ClientConnection) {
+    write(tls, &key_message().encode().expect("it fits"));
+}
+
+fn write(tls: &mut rustls::ClientConnection, message: &[u8]) {
+    std::io::Write::write_all(&mut tls.writer(), message).expect("into memory");
+}
+
+/// It answers with a fatal alert, under the keys of the finished handshake.
+fn reveal_a_false_record(tls: &mut rustls::ClientConnection) {
+    // Application data that nobody has sealed.
+    let record = [&[23, 3, 3, 0, 40][..], &[0x55; 40]].concat();
+    tls.read_tls(&mut record.as_slice()).expect("from memory");
+    tls.process_new_packets().expect_err("a false record");
 }
 
 impl Impostor {
-    fn new(tls: rustls::ClientConfig) -> Self {
+    fn new(tls: rustls::ClientConfig, say: Say) -> Self {
         let nobody = ServerName::IpAddress(std::net::IpAddr::from([192, 0, 2, 9]).into());
         let tls = rustls::ClientConnection::new(tls.into(), nobody).expect("a client");
-        Self { tls, next: 1 }
+        Self { tls, next: 1, say }
     }
 
     /// Until neither side has anything to say. What the server says reaches nobody else.
@@ -224,8 +265,7 @@ impl Impostor {
             let heard = self.hears(server, id, now);
             if !self.tls.is_handshaking() && !said {
                 said = true;
-                let message = key_message().encode().expect("it fits");
-                std::io::Write::write_all(&mut self.tls.writer(), &message).expect("into memory");
+                (self.say)(&mut self.tls);
             } else if bytes.is_empty() && !heard {
                 return;
             }

@@ -76,6 +76,11 @@ pub(crate) trait Handshake: Exchange {
     /// to use the key.
     fn is_held(&self) -> bool;
 
+    /// Whoever went through TLS need not be the peer that the session was begun with: nothing that they do may end it.
+    fn is_unproved(&self) -> bool {
+        false
+    }
+
     /// Texts may leave from here on.
     fn texts_opened(&mut self, _: &mut Core) {}
 

@@ -247,10 +247,14 @@ impl<R: Role> Machine<R> {
     /// Before a session is up any failure is its end. From then on TLS that fails before the peer has proved
     /// itself ends its generation only: anybody who has the control-channel key may have begun it.
     pub(crate) fn stop(&mut self, stop: Stop<R::Parting>) {
+        let tls = &self.core.generation.tls;
+        // Without any TLS our own settings are at fault.
+        let is_others =
+            tls.is_stream_broken() || self.phase.is_unproved() && tls.broken().is_none();
         match (stop, &mut self.phase) {
             (Stop::Part(goodbye), _) => self.say_goodbye(*goodbye),
             (Stop::NotThePeer, _) => self.end(EndReason::IdentityChanged),
-            (Stop::End(_), Phase::Up(up)) if self.core.generation.tls.is_stream_broken() => {
+            (Stop::End(_), Phase::Up(up)) if is_others => {
                 // The peer is told nothing: an alert would end a TLS connection that is well on its side.
                 if !self.core.generation.begin_tls_anew(|| self.side.tls()) {
                     up.renewal = Renewal::Broken { retry_at: self.core.lose_generation() };

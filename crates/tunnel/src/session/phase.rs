@@ -93,8 +93,12 @@ impl<R: Role> Phase<R> {
         Ok(match self {
             Phase::Opening(handshake) => Phase::Opening(handshake.message(message, side, core)?),
             Phase::Up(Up { negotiated, renewal: Renewal::Runs(handshake) }) => {
+                let unproved = handshake.is_unproved();
                 let renewal = match handshake.message(message, side, core) {
                     Err(Stop::NotThePeer) => Renewal::Broken { retry_at: core.lose_generation() },
+                    Err(Stop::End(_)) if unproved => {
+                        Renewal::Broken { retry_at: core.lose_generation() }
+                    }
                     stepped => Renewal::Runs(stepped?),
                 };
                 Phase::Up(Up { negotiated, renewal })
@@ -109,6 +113,14 @@ impl<R: Role> Phase<R> {
             }
             Phase::Ended => Phase::Ended,
         })
+    }
+
+    /// The session goes on whatever becomes of the present TLS connection, which may be somebody else's.
+    pub(crate) fn is_unproved(&self) -> bool {
+        match self {
+            Phase::Up(Up { renewal: Renewal::Runs(handshake), .. }) => handshake.is_unproved(),
+            _ => false,
+        }
     }
 
     /// Both key messages are over, so that texts leave once ours is acknowledged.

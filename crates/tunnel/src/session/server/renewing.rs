@@ -84,6 +84,11 @@ impl Handshake for Renewing {
         matches!(self, Renewing::Admission(_) | Renewing::Install(_))
     }
 
+    /// Any subscriber's certificate goes through TLS; which one it is is looked at with the key message.
+    fn is_unproved(&self) -> bool {
+        matches!(self, Renewing::KeyMessage(_))
+    }
+
     fn installed(
         self,
         side: &mut ServerSide,
