@@ -1,5 +1,5 @@
-//! What the CA publishes while strangers crowd in: connections that say nothing, bodies that are too long, and paths
-//! where nothing is. Honest askers are answered, pings through the tunnel go on, and memory stays bounded.
+//! What the CA publishes while strangers crowd in: connections that say nothing, bodies that are too long, paths
+//! where nothing is, and questions with a nonce, each of which costs a signature. Honest askers are answered, pings through the tunnel go on, and memory stays bounded.
 //!
 //! Alone: it floods, times answers, and no ping may be lost.
 
@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use interop::{Own, Ping, World, long};
+use pki::ocsp::{CertId, CertIdHash, Nonce, OcspRequest};
+use pki::{CaCertificate, Serial};
 use sysio::Netns;
 
 #[test]
@@ -28,7 +30,8 @@ fn honest_askers_are_answered_and_pings_go_on_while_strangers_crowd_in() {
 
     let (slow, seconds) = if long() { (10_000, 30) } else { (1_000, 6) };
     raise_descriptors(slow as u64 + 512);
-    let crowd = Crowd::start(&strangers.netns, slow);
+    let question = question(&asker.netns, &path);
+    let crowd = Crowd::start(&strangers.netns, slow, question);
     let log = world.file("ping.log");
     let gateway = "10.71.0.1".parse().expect("an address");
     let pings = seconds * 20;
@@ -36,10 +39,11 @@ fn honest_askers_are_answered_and_pings_go_on_while_strangers_crowd_in() {
         Ping::start(&alice.host.netns, gateway, pings, Duration::from_millis(50), &log).unwrap();
     let times = asked(&asker.netns, &path, Duration::from_secs(u64::from(seconds)));
     let report = ping.finish(Duration::from_secs(20));
-    let (held, tried) = crowd.end();
+    let (held, tried, signed) = crowd.end();
     let (after, crowded) = (memory(&world), p99(&times));
     println!(
-        "FIGURE {slow} silent connections and {tried} other requests: {} honest answers, p99 {} ms (quiet: {} ms), \
+        "FIGURE {slow} silent connections, {signed} answers signed for a nonce and {tried} other requests: \
+         {} honest answers, p99 {} ms (quiet: {} ms), \
          {} of {} pings lost, memory {} to {} MiB",
         times.len(),
         crowded.as_millis(),
@@ -50,6 +54,7 @@ fn honest_askers_are_answered_and_pings_go_on_while_strangers_crowd_in() {
         after >> 20
     );
     assert!(held >= slow / 2 && tried > 100, "{held} {tried}: it was no crowd");
+    assert!(signed > 100, "{signed} signatures: it was no flood");
     assert!(times.len() > 20, "{} answers", times.len());
     assert!(crowded < Duration::from_secs(2), "{crowded:?}");
     assert_eq!(report.lost(), 0, "{}", world.log());
@@ -61,11 +66,12 @@ fn honest_askers_are_answered_and_pings_go_on_while_strangers_crowd_in() {
 struct Crowd {
     over: Arc<AtomicBool>,
     tried: Arc<AtomicU64>,
+    signed: Arc<AtomicU64>,
     threads: Vec<std::thread::JoinHandle<usize>>,
 }
 
 impl Crowd {
-    fn start(netns: &Netns, slow: usize) -> Self {
+    fn start(netns: &Netns, slow: usize, question: Vec<u8>) -> Self {
         let (over, tried) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let silent = {
             let over = Arc::clone(&over);
@@ -103,15 +109,71 @@ impl Crowd {
             };
             threads.push(netns.spawn_thread("again", again).expect("a thread"));
         }
-        Self { over, tried, threads }
+        let signed = Arc::new(AtomicU64::new(0));
+        for _ in 0..2 {
+            let (over, signed, question) =
+                (Arc::clone(&over), Arc::clone(&signed), question.clone());
+            let again = move || {
+                while !over.load(Ordering::Relaxed) {
+                    let _ = connect()
+                        .and_then(|mut stream| ask_again(&mut stream, &question, &over, &signed));
+                }
+                0
+            };
+            threads.push(netns.spawn_thread("asks", again).expect("a thread"));
+        }
+        Self { over, tried, signed, threads }
     }
 
-    /// How many silent connections were made, and how many other requests.
-    fn end(self) -> (usize, u64) {
+    /// How many silent connections were made, how many other requests, and how many answers were signed.
+    fn end(self) -> (usize, u64, u64) {
         self.over.store(true, Ordering::Relaxed);
         let held = self.threads.into_iter().map(|thread| thread.join().expect("no panic")).sum();
-        (held, self.tried.load(Ordering::Relaxed))
+        (held, self.tried.load(Ordering::Relaxed), self.signed.load(Ordering::Relaxed))
     }
+}
+
+/// A question with a nonce, as it goes over the network. It may be asked again and again: each answer is another one.
+fn question(netns: &Netns, crl_path: &str) -> Vec<u8> {
+    let of_the_ca = crl_path.trim_end_matches(".crl").to_owned();
+    let certificate = netns
+        .run(|| {
+            let mut answer = Vec::new();
+            let mut stream = connect()?;
+            write!(stream, "GET {of_the_ca}.crt HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+            stream.read_to_end(&mut answer)?;
+            std::io::Result::Ok(answer)
+        })
+        .expect("the namespace can be entered")
+        .expect("the CA's certificate is published");
+    let body = memchr::memmem::find(&certificate, b"\r\n\r\n").expect("a head") + 4;
+    let ca = CaCertificate::from_der(&certificate[body..]).expect("a CA's certificate");
+    let id = CertId::new(CertIdHash::Sha256, &ca, Serial::from_random([7; 16]));
+    let body = OcspRequest::new(id, Some(Nonce::from_random([7; 32]))).to_der();
+    let head = format!(
+        "POST {of_the_ca}/ocsp HTTP/1.1\r\nhost: a\r\ncontent-type: application/ocsp-request\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
+}
+
+/// Asks on one connection as fast as answers come, until it breaks or it is over.
+fn ask_again(
+    stream: &mut TcpStream,
+    question: &[u8],
+    over: &AtomicBool,
+    signed: &AtomicU64,
+) -> std::io::Result<()> {
+    let mut answer = [0; 8 * 1024];
+    while !over.load(Ordering::Relaxed) {
+        stream.write_all(question)?;
+        if stream.read(&mut answer)? == 0 || !answer.starts_with(b"HTTP/1.1 200") {
+            return Ok(());
+        }
+        signed.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// How long each honest question took.

@@ -60,5 +60,6 @@ pub use figures::{ControlFigures, DataFigures, Figures, StreamFigures};
 pub use grant::DataSettings;
 pub use identity::{Credential, Identity, Principal};
 pub use offload::Offloads;
+pub use pool::step_back;
 pub use registry::Kick;
 pub use server::{Server, ServerIo, ServerSettings, StartError};

@@ -143,8 +143,9 @@ fn run(
     Ok(())
 }
 
-/// Lowers the calling thread's own priority, which nobody forbids; without it storms only hurt more.
-fn step_back() {
+/// Lowers the calling thread's own priority to a tenth of the usual weight, as those of the pool have it. Nobody
+/// forbids that; without it storms only hurt more.
+pub fn step_back() {
     // On Linux "this process" means this thread.
     let now = getpriority_process(None).unwrap_or(0);
     let _ = setpriority_process(None, (now + NICER).min(LEAST));

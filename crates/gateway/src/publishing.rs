@@ -3,8 +3,13 @@
 //!
 //! A projection of the records: a CRL that was signed anew is handed out at once, and OCSP answers come from
 //! the current view. A port that can't be had is said, in the log and by `check`, and stops nothing.
+//!
+//! Whoever asks is answered on one thread of the priority that handshakes have: an answer to a fresh question costs
+//! a signature, and strangers may ask as fast as the network carries it. They take no more from revocations,
+//! handshakes and traffic than one such thread gets.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +23,7 @@ use pki::ocsp::{OcspRecords, OcspSigner, OcspStatus};
 use pki::{CLOCK_SKEW, CertificateId, Crl, Revocation, Timestamp};
 use publish::{IssuerPublication, Listener, Publication, Service};
 use store::CaGenerationId;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
@@ -32,7 +38,9 @@ use crate::stapling::Stapler;
 #[derive(Debug)]
 pub struct Publishing {
     follower: AbortHandle,
+    // Before the thread that they are on.
     _listeners: Vec<Listener>,
+    _desk: Option<Desk>,
 }
 
 impl Drop for Publishing {
@@ -59,10 +67,55 @@ pub async fn open(gateway: &Gateway) -> Publishing {
         shown: BTreeMap::new(),
     };
     follower.look().await;
-    let (listeners, faults) = listen(&at.config().publish.listen, &service);
+    let addresses = &at.config().publish.listen;
+    let (desk, listeners, faults) = match Desk::open() {
+        Ok(desk) => {
+            let (listeners, faults) = desk.within(|| listen(addresses, &service));
+            (Some(desk), listeners, faults)
+        }
+        Err(error) => (None, Vec::new(), vec![no_thread(&error)]),
+    };
     at.doors.attach(Arc::new(PublishDoor { faults }));
     let follower = tokio::spawn(follower.follow(revisions)).abort_handle();
-    Publishing { follower, _listeners: listeners }
+    Publishing { follower, _listeners: listeners, _desk: desk }
+}
+
+/// The thread that answers whoever asks.
+#[derive(Debug)]
+struct Desk(Option<Runtime>);
+
+impl Desk {
+    fn open() -> io::Result<Self> {
+        let thread = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("publish")
+            .on_thread_start(engine::step_back)
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(thread)))
+    }
+
+    /// Calls `make` so that what it spawns runs there.
+    fn within<T>(&self, make: impl FnOnce() -> T) -> T {
+        let _inside = self.0.as_ref().map(Runtime::enter);
+        make()
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // Whoever drops it may be a task of another runtime, which must not wait.
+        if let Some(thread) = self.0.take() {
+            thread.shutdown_background();
+        }
+    }
+}
+
+fn no_thread(error: &io::Error) -> Unheard {
+    let what = format!("no thread for what the CA publishes: {error}");
+    let mend = "let the gateway have more threads and open files, and start it again";
+    tracing::warn!("{what}; {mend}");
+    Unheard { what, mend }
 }
 
 /// Those that can be had, and why the others can't.
@@ -269,3 +322,35 @@ const NAME: Name =
     Name { code: "published", of: "what the CA publishes", lack: "lags", follows_the_crl: true };
 /// A wall clock may be set, so that no timer can wait for two thirds of a signer's life.
 const LOOK: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn whoever_asks_is_answered_on_a_thread_that_yields() {
+        let own = getpriority_process(None).unwrap();
+        let desk = Desk::open().unwrap();
+        let (said, heard) = std::sync::mpsc::channel();
+        desk.within(|| tokio::spawn(async move { said.send(getpriority_process(None)) }));
+        let theirs = heard.recv().unwrap().unwrap();
+        assert!(theirs > own || theirs == 19, "{own} {theirs}");
+        assert_eq!(getpriority_process(None).unwrap(), own);
+    }
+
+    #[tokio::test]
+    async fn what_is_open_can_be_closed_by_a_task() {
+        let desk = Desk::open().unwrap();
+        let (held, gone) = tokio::sync::oneshot::channel::<()>();
+        desk.within(|| {
+            tokio::spawn(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            })
+        });
+        drop(desk);
+        assert!(gone.await.is_err());
+    }
+}

@@ -139,7 +139,7 @@ impl Service {
         let keeps = reply.reusable_until.is_some();
         let document = Arc::new(document(reply, now));
         if keeps {
-            self.answers.keep(basis, request.to_vec(), Arc::clone(&document));
+            self.answers.keep(basis, request, Arc::clone(&document));
         }
         document
     }
