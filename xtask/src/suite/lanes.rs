@@ -68,6 +68,25 @@ impl Job {
     }
 }
 
+impl Ended {
+    /// Why it is no success, if it is none.
+    pub(super) fn fault(&self) -> Option<String> {
+        let name = &self.name;
+        match &self.status {
+            Err(why) => Some(format!("{name} did not start: {why}")),
+            Ok(status) if !status.success() => Some(format!("{name}: {status}")),
+            // Somebody ended it from within.
+            Ok(_) if !self.printed.lines().any(|line| line.starts_with(RESULT)) => {
+                Some(format!("{name}: it ended well, but before it told of its tests"))
+            }
+            Ok(_) => None,
+        }
+    }
+}
+
+/// How the last line of a program's tests begins.
+const RESULT: &str = "test result: ";
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
@@ -112,6 +131,14 @@ mod tests {
         drop(sender);
         let ended: Vec<Ended> = news.into_iter().filter_map(ended).collect();
         assert!(matches!(&ended[..], [Ended { status: Err(_), .. }]), "{ended:?}");
+        assert!(ended[0].fault().is_some_and(|fault| fault.starts_with("gone did not start: ")));
+    }
+
+    #[test]
+    fn a_program_that_ends_well_without_a_result_of_its_tests_has_failed() {
+        let fault = |line: &str| said(line).run().fault();
+        assert_eq!(fault("test result: ok. 1 passed; 0 failed"), None);
+        assert!(fault("running 2 tests").is_some_and(|fault| fault.contains("before it told")));
     }
 
     fn said(word: &str) -> Job {

@@ -103,11 +103,7 @@ impl Suite {
                 println!("{line}");
             }
         }
-        match &ended.status {
-            Ok(status) if status.success() => {}
-            Ok(status) => self.failed_steps.push(format!("{}: {status}", ended.name)),
-            Err(why) => self.failed_steps.push(format!("{} did not start: {why}", ended.name)),
-        }
+        self.failed_steps.extend(ended.fault());
         self.tally.end_report();
     }
 

@@ -45,26 +45,46 @@ pub(crate) fn build() -> Result<Vec<Program>, Failed> {
     }
     let root = std::env::current_dir().map_err(|e| Failed::new(format!("no folder: {e}")))?;
     let said = String::from_utf8_lossy(&built.stdout);
-    let mut programs = said
-        .lines()
-        .filter_map(|line| program(line, &root))
+    let mut programs = programs(&said, &root)?
+        .into_iter()
         .map(Program::with_its_wish)
         .collect::<Result<Vec<Program>, Failed>>()?;
     programs.sort();
     Ok(programs)
 }
 
-/// One line of cargo's, if it is of a test program.
-fn program(line: &str, root: &Path) -> Option<Program> {
-    let message: Value = serde_json::from_str(line).ok()?;
-    let is_test = message["profile"]["test"].as_bool()?;
+/// All that cargo tells of. What can't be read may be a test, and none at all is no success.
+fn programs(said: &str, root: &Path) -> Result<Vec<Program>, Failed> {
+    let mut programs = Vec::new();
+    for line in said.lines() {
+        let unread = || Failed::new(format!("cargo said what was not understood: {line}"));
+        let message: Value = serde_json::from_str(line).map_err(|_| unread())?;
+        if is_of_a_test(&message) {
+            programs.push(program(&message, root).ok_or_else(unread)?);
+        }
+    }
+    if programs.is_empty() {
+        return Err(Failed::new("cargo told of no test program".to_owned()));
+    }
+    Ok(programs)
+}
+
+/// Of a program and not of a library, nor of what is built without a test.
+fn is_of_a_test(message: &Value) -> bool {
+    message["reason"] == "compiler-artifact"
+        && message["profile"]["test"] != Value::Bool(false)
+        && !message["executable"].is_null()
+}
+
+/// The test program that cargo tells of, if it tells all that is needed.
+fn program(message: &Value, root: &Path) -> Option<Program> {
     let executable = PathBuf::from(message["executable"].as_str()?);
     let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
     let source = Path::new(message["target"]["src_path"].as_str()?);
     // `path+file:///…/crates/wire#0.1.0`, or `…/crates/wire#name@0.1.0`: the folder's name will do for neither.
     let package = package_name(message["package_id"].as_str()?)?.to_owned();
     let source = source.strip_prefix(root).unwrap_or(source).to_owned();
-    is_test.then_some(Program { package, source, executable, folder, alone: false })
+    Some(Program { package, source, executable, folder, alone: false })
 }
 
 /// The name in a package id: before the version, or the last of the path where it is the same.
@@ -129,13 +149,31 @@ mod tests {
             .replace('\n', " ")
         };
         let root = Path::new("/w");
-        let found = program(&said(true, r#""/t/vectors-1""#), root).expect("a program");
+        let lines = [
+            said(true, r#""/t/vectors-1""#),
+            said(true, "null"),
+            said(false, r#""/t/handfast""#),
+            r#"{"reason":"build-finished","success":true}"#.to_owned(),
+        ];
+        let found = programs(&lines.join("\n"), root).expect("a program");
+        let [found] = &found[..] else { panic!("{found:?}") };
         assert_eq!(found.package, "wire");
         assert_eq!(found.source, Path::new("crates/wire/tests/vectors.rs"));
         assert_eq!(found.folder, Path::new("/w/crates/wire"));
-        assert_eq!(program(&said(true, "null"), root), None, "a library");
-        assert_eq!(program(&said(false, r#""/t/handfast""#), root), None, "the product");
-        assert_eq!(program(r#"{"reason":"build-finished","success":true}"#, root), None);
+    }
+
+    #[test]
+    fn what_cargo_says_and_nobody_understands_ends_the_run_and_so_does_no_test_at_all() {
+        let root = Path::new("/w");
+        for said in [
+            "",
+            r#"{"reason":"build-finished","success":true}"#,
+            r#"{"reason":"compiler-artifact","profile":{"test":true},"#,
+            r#"{"reason":"compiler-artifact","profile":{"test":true},"executable":"/t/a"}"#,
+            r#"{"reason":"compiler-artifact","executable":"/t/a"}"#,
+        ] {
+            assert!(programs(said, root).is_err(), "{said}");
+        }
     }
 
     #[test]
