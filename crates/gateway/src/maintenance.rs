@@ -58,7 +58,7 @@ impl Looked {
         self.history.forget(config.sessions.keep_days).await;
         let now = self.clock.now().into();
         free_addresses::look(&self.store, &self.doors, &config.device, now).await;
-        warnings::look(&self.store, &self.authority, &config, now).await?;
+        warnings::look(&self.store, &self.authority, now).await?;
         Ok(())
     }
 }

@@ -15,7 +15,6 @@ use names::CertificateName;
 use serde_json::json;
 use store::{Actor, CertificateEntry, EventKind, Holder, Snapshot, Store};
 
-use crate::config::Config;
 use crate::words::device_name;
 
 /// Whoever ends, and what was to be said of it before.
@@ -33,18 +32,21 @@ struct Ending {
 pub(crate) async fn look(
     store: &Store,
     authority: &Authority,
-    config: &Config,
     now: Timestamp,
 ) -> Result<(), AuthorityError> {
-    for ending in endings(store, authority, config, now).into_iter().take(MOST) {
-        let said = store.setting_get(&ending.setting).await?;
-        // Said once for a nearer threshold, it needs no further one.
-        if said.and_then(|said| said.parse().ok()).is_some_and(|said: u32| said <= ending.days) {
-            continue;
-        }
+    let said = store.settings_below(WARNED).await?;
+    for ending in unsaid(endings(store, authority, now), &said) {
         say(store, &ending).await?;
     }
     Ok(())
+}
+
+/// As many as one look says, of those of whom it was not said yet. Said once for a nearer threshold, it needs no
+/// further one.
+fn unsaid(endings: Vec<Ending>, said: &BTreeMap<String, String>) -> impl Iterator<Item = Ending> {
+    let said = |ending: &Ending| said.get(&ending.setting)?.parse::<u32>().ok();
+    let is_said = move |ending: &Ending| said(ending).is_some_and(|said| said <= ending.days);
+    endings.into_iter().filter(move |ending| !is_said(ending)).take(MOST)
 }
 
 async fn say(store: &Store, ending: &Ending) -> Result<(), AuthorityError> {
@@ -60,13 +62,14 @@ async fn say(store: &Store, ending: &Ending) -> Result<(), AuthorityError> {
 }
 
 /// The nearest ends first.
-fn endings(store: &Store, authority: &Authority, config: &Config, now: Timestamp) -> Vec<Ending> {
+fn endings(store: &Store, authority: &Authority, now: Timestamp) -> Vec<Ending> {
     let snapshot = store.snapshot();
     let mut all = of_cas(authority, now);
     for entry in newest(&snapshot).into_values() {
-        let Some((name, life)) = whose(&snapshot, entry, config) else { continue };
+        let Some(name) = whose(&snapshot, entry) else { continue };
+        let life = days_of(entry);
         let Some(days) = threshold(&USUAL, entry.not_after, now, life) else { continue };
-        let setting = format!("warned/{}/{}", entry.id.issuer, entry.id.serial);
+        let setting = format!("{WARNED}{}/{}", entry.id.issuer, entry.id.serial);
         all.push(Ending { setting, name, not_after: entry.not_after, days });
     }
     all.sort_by_key(|ending| ending.not_after);
@@ -78,7 +81,7 @@ fn of_cas(authority: &Authority, now: Timestamp) -> Vec<Ending> {
     let ending = |issuer: &Arc<authority::Issuer>| {
         let generation = issuer.generation();
         let days = threshold(&OF_A_CA, generation.not_after, now, u32::MAX)?;
-        let setting = format!("warned/ca/{}", generation.id);
+        let setting = format!("{WARNED}ca/{}", generation.id);
         let name = generation.subject.trim_start_matches("CN=").to_owned();
         Some(Ending { setting, name, not_after: generation.not_after, days })
     };
@@ -103,19 +106,19 @@ fn newest(snapshot: &Snapshot) -> BTreeMap<String, &Arc<CertificateEntry>> {
     newest
 }
 
-/// Its name, and how many days such certificates live; nothing of what renews itself.
-fn whose(snapshot: &Snapshot, entry: &CertificateEntry, config: &Config) -> Option<(String, u32)> {
+/// Its name; nothing of what renews itself.
+fn whose(snapshot: &Snapshot, entry: &CertificateEntry) -> Option<String> {
     match &entry.holder {
-        Holder::Device(id) => {
-            let device = snapshot.device(*id)?;
-            Some((device_name(device).to_string(), config.device.validity_days))
-        }
-        Holder::Other(name) => {
-            CertificateName::new(name).ok()?;
-            Some((name.clone(), config.cert.validity_days))
-        }
+        Holder::Device(id) => Some(device_name(snapshot.device(*id)?).to_string()),
+        Holder::Other(name) => CertificateName::new(name).ok().map(|_| name.clone()),
         Holder::Gateway => None,
     }
+}
+
+/// How long this one lives, whatever others live that are issued today.
+fn days_of(entry: &CertificateEntry) -> u32 {
+    let life = entry.not_after.since(entry.recorded_at).as_secs();
+    u32::try_from(life.div_ceil(DAY.as_secs())).unwrap_or(u32::MAX)
 }
 
 /// The least of these numbers of days that are left at most. What lives no longer than that is not warned of.
@@ -128,7 +131,9 @@ fn threshold(days: &[u32], not_after: Timestamp, now: Timestamp, life: u32) -> O
 const USUAL: [u32; 3] = [30, 7, 1];
 const OF_A_CA: [u32; 4] = [365, 30, 7, 1];
 const DAY: Duration = Duration::from_secs(86_400);
-/// A house that enrolled everybody on one day is told by and by.
+/// Where the records remember what was said.
+const WARNED: &str = "warned/";
+/// In a minute: a house that enrolled everybody on one day is told by and by.
 const MOST: usize = 200;
 
 #[cfg(test)]
@@ -149,5 +154,22 @@ mod tests {
         assert_eq!(of(20, 30), None, "it lives for 30 days");
         assert_eq!(of(7, 30), Some(7));
         assert_eq!(threshold(&OF_A_CA, in_days(300), now, u32::MAX), Some(365));
+    }
+
+    #[test]
+    fn those_of_whom_it_was_said_take_no_place_from_those_of_whom_it_was_not() {
+        let ending = |number: usize| Ending {
+            setting: format!("{WARNED}{number}"),
+            name: number.to_string(),
+            not_after: Timestamp::from_unix_secs(1_800_000_000),
+            days: 30,
+        };
+        let first = 0..MOST;
+        let said = first.map(|number| (ending(number).setting, "30".to_owned())).collect();
+        let all = || (0..=MOST).map(ending).collect::<Vec<_>>();
+        assert_eq!(unsaid(all(), &BTreeMap::new()).count(), MOST);
+        assert_eq!(unsaid(all(), &said).collect::<Vec<_>>(), [ending(MOST)]);
+        let nearer = |number| Ending { days: 7, ..ending(number) };
+        assert_eq!(unsaid(vec![nearer(1)], &said).collect::<Vec<_>>(), [nearer(1)]);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use admin::failure::Failure;
 use admin::names::DeviceName;
 use admin::permission::Caller;
-use admin::request::Request;
+use admin::request::{CertificateUsage, Request};
 use admin::response::{CrlDetail, Level, ProfileMaterial, Response};
 use clock::{Clock, Now, Timestamp, VirtualClock};
 use gateway::control::Execute;
@@ -70,6 +70,28 @@ async fn what_was_missed_while_nothing_ran_is_said_once_and_the_latest_of_it_alo
     }
     let alice = warnings(&gateway).await.into_iter().filter(|(name, _)| name == "alice/default");
     assert_eq!(alice.collect::<Vec<_>>(), [("alice/default".to_owned(), "7".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_was_issued_for_five_days_is_warned_of_on_its_last_alone() {
+    let folder = Folder::new("five-days");
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let csr = rcgen::CertificateParams::default().serialize_request(&key).expect("a CSR");
+    let issue = Request::CertIssue {
+        name: "printer".parse().expect("a name"),
+        usage: CertificateUsage::Client,
+        hosts: Vec::new(),
+        days: Some(5),
+        csr_pem: csr.pem().expect("in PEM"),
+    };
+    ask(&gateway, issue).await;
+    for _ in 0..5 {
+        gateway.maintain().await.expect("kept up");
+        clock.advance(DAY);
+    }
+    assert_eq!(warnings(&gateway).await, [("printer".to_owned(), "1".to_owned())]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! [`Lookup`] and write by [`Edit`]: a database brings statements and decides nothing. One is behind
 //! them: `sqlite`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use clock::{Clock, Now, Timestamp};
 use names::{DeviceName, UserName};
@@ -78,6 +78,7 @@ pub(crate) trait Writing: Send {
 /// The reading side of a database. Each answer is of one moment.
 pub(crate) trait Reading {
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
+    fn settings_below(&self, beginning: &str) -> Result<BTreeMap<String, String>, StoreError>;
     fn secret(&self, name: &str) -> Result<Option<Secret>, StoreError>;
     fn ca_generation_list(&self) -> Result<Vec<CaGeneration>, StoreError>;
     fn user_list(&self) -> Result<Vec<User>, StoreError>;

@@ -1,7 +1,7 @@
 //! Reads what is committed, on a thread and a connection of their own, so that a long read never
 //! keeps a change waiting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -50,6 +50,15 @@ impl Reader {
     pub async fn setting_get(&self, name: &str) -> Result<Option<String>, StoreError> {
         let name = name.to_owned();
         self.read(move |records| records.setting(&name)).await
+    }
+
+    /// Every setting whose name begins so, with its value.
+    pub async fn settings_below(
+        &self,
+        beginning: &str,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let beginning = beginning.to_owned();
+        self.read(move |records| records.settings_below(&beginning)).await
     }
 
     /// A secret.

@@ -22,7 +22,7 @@ mod schema;
 mod sessions;
 mod txn;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -270,6 +270,10 @@ impl ReadOnly {
 impl Reading for ReadOnly {
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         rows::setting(&self.conn, name)
+    }
+
+    fn settings_below(&self, beginning: &str) -> Result<BTreeMap<String, String>, StoreError> {
+        rows::settings_below(&self.conn, beginning)
     }
 
     fn secret(&self, name: &str) -> Result<Option<Secret>, StoreError> {

@@ -250,6 +250,17 @@ pub(crate) fn setting_list(conn: &Connection) -> Found<BTreeMap<String, String>>
     Ok(all.into_iter().collect())
 }
 
+/// Those whose names begin so.
+pub(crate) fn settings_below(
+    conn: &Connection,
+    beginning: &str,
+) -> Found<BTreeMap<String, String>> {
+    // Names are compared by their octets, and none has a character beyond the last one.
+    let sql = "SELECT name, value FROM settings WHERE name >= ?1 AND name < ?1 || char(0x10FFFF)";
+    let these = list(conn, sql, [beginning], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(these.into_iter().collect())
+}
+
 pub(crate) fn secret(conn: &Connection, name: &str) -> Found<Option<Secret>> {
     first(conn, "SELECT value FROM secrets WHERE name = ?", [name], |row| {
         Ok(Secret::new(row.get(0)?))
