@@ -3,16 +3,18 @@
 //! At the start the new one is recorded together with two certificates in which each vouches for the other; both
 //! are trusted from then on, and the new one signs. The gateway's own chain then has the certificate by the former
 //! CA in it, so that profiles that know that one only take the gateway for what it is. At the end the former one is
-//! trusted no longer; its list and its OCSP answers go on until the last certificate that it issued is over.
+//! trusted no longer, and the new one's word for it is revoked; its list and its OCSP answers go on until the last certificate that it issued is over.
 //!
 //! Each is one change of the records. What follows from it here is made of the records again at every start.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use pki::{CaCertificate, CrossRequest, KeyId, Serial, Signer, Validity, cross_sign};
+use pki::{
+    CaCertificate, CertificateId, CrossRequest, KeyId, Serial, Signer, Validity, cross_sign,
+};
 use rustls::pki_types::CertificateDer;
-use store::{Actor, CaGenerationId, Holder, NewCertificate, NewRollover};
+use store::{Actor, CaGenerationId, CertificateEntry, Holder, NewCertificate, NewRollover};
 
 use crate::error::AuthorityError;
 use crate::issuance::Issuance;
@@ -59,12 +61,25 @@ impl Issuance {
         let _one_making = self.making.lock().await;
         let _one = self.signing.lock().await;
         let issuers = self.issuers.load_full();
-        let Some(former) = issuers.former().map(|former| former.generation().id) else {
+        let Some(former) = issuers.former() else {
             return Err(AuthorityError::Store(store::Refused::NoRollover.into()));
         };
-        self.store.rollover_finish(actor, former).await?;
+        let vouched = self.vouched(former, issuers.signing(Signs::Gateway));
+        let former = former.generation().id;
+        self.store.rollover_finish(actor, former, vouched).await?;
         self.issuers.store(Arc::new(issuers.retiring(former)));
         Ok(())
+    }
+
+    /// The certificates in which one CA vouches for the other. Whoever trusts the one and looks at its list stops
+    /// trusting the other when they are on it.
+    fn vouched(&self, other: &Issuer, by: &Issuer) -> Vec<CertificateId> {
+        let (holder, by) = (vouched_for(other.certificate()), by.generation().id);
+        let snapshot = self.store.snapshot();
+        let holds = |entry: &&Arc<CertificateEntry>| {
+            entry.issued_by == by && entry.holder == holder && entry.revoked.is_none()
+        };
+        snapshot.certificates().filter(holds).map(|entry| entry.id).collect()
     }
 
     /// The certificate in which this signer's CA vouches for the other.

@@ -53,7 +53,10 @@ fn old_and_new_profiles_and_certificates_connect_at_every_step_and_after_each_re
         settled(&house, |rollover| behind(rollover) == 1).await;
         all_four(&house, [&everybody, &moved], [&old_alone, &both]).await;
 
+        let present = Arc::clone(&house.gateway.authority().issuers().all()[1]);
+        assert_eq!(house.listed(&present).await, []);
         let done = rollover(&house, finish(true)).await;
+        assert_eq!(house.listed(&present).await.len(), 1, "its word for the former one");
         assert_eq!((done.former, done.retired.len()), (None, 1));
         for _ in 0..2 {
             for profile in [&old_alone, &both, &new.common.ca_pem] {

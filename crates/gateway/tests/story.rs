@@ -306,8 +306,8 @@ async fn a_leaf_with_the_cas_signature_over_a_recorded_serial_is_refused_as_forg
         pki::GatewayVerifier::new(&[issuers.all()[0].certificate().der().clone()], records);
     let verifier = verifier.expect("a verifier");
     let now = rustls::pki_types::UnixTime::since_unix_epoch(SystemClock.now().wall);
-    assert_eq!(verifier.check(&leaf(&alice), &[], now), Ok(()));
-    assert_eq!(verifier.check(&forged, &[], now), Err(pki::Refusal::Forged));
+    assert_eq!(verifier.check(&leaf(&alice), now), Ok(()));
+    assert_eq!(verifier.check(&forged, now), Err(pki::Refusal::Forged));
     assert_eq!(admit(&gateway, &forged), Err(pki::Refusal::Forged));
 }
 

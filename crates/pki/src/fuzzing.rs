@@ -81,7 +81,7 @@ pub fn chain(bytes: &[u8]) {
     }
     let Some((leaf, above)) = chain.split_first() else { return };
     let now = UnixTime::since_unix_epoch(AT);
-    let _ = KNOWN.gateway.check(leaf, above, now).map_err(|refusal| refusal.to_string());
+    let _ = KNOWN.gateway.check(leaf, now).map_err(|refusal| refusal.to_string());
     for server in &KNOWN.servers {
         let _ = server.check(leaf, above, now).map_err(|refusal| refusal.to_string());
     }

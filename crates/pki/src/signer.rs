@@ -82,11 +82,16 @@ pub async fn sign_crl(signer: &dyn Signer, request: CrlRequest) -> Result<Crl, S
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use rustls::server::danger::ClientCertVerifier;
 
     use super::*;
     use crate::{
-        CA_LIFETIME, DEVICE_LIFETIME, KeyType, LocalSigner, NameRule, NewCa, PrivateKey, Profile,
-        Publishing, Revocation, RevocationReason, Serial, ServerNameVerifier, Timestamp, Validity,
+        CA_LIFETIME, CertificateId, CertificateStatus, DEVICE_LIFETIME, Fingerprint,
+        GatewayVerifier, KeyType, LocalSigner, NameRule, NewCa, PrivateKey, Profile, Publishing,
+        Revocation, RevocationReason, Serial, ServerNameVerifier, StatusSource, Timestamp,
+        Validity,
     };
 
     #[test]
@@ -163,6 +168,39 @@ mod tests {
         assert_eq!(verifier(&next).check(&leaf, &cross, at), Ok(()));
         assert_eq!(verifier(&next).check(&leaf, &[], at), Ok(()));
         assert_eq!(verifier(&former).check(&leaf, &[], at), Err(crate::Refusal::UnknownCa));
+    }
+
+    #[test]
+    fn no_device_comes_in_by_a_cross_certificate() {
+        let (former, next) = (signer(), signer());
+        let answer = former.sign_now(SignRequest::Certificate(Box::new(request())));
+        let Ok(SignAnswer::Certificate(leaf)) = answer else { panic!("{answer:?}") };
+        let cross = CrossRequest {
+            serial: Serial::from_random([4; 16]),
+            other: former.ca().der().to_vec(),
+            validity: Validity::starting(now(), CA_LIFETIME),
+            publishing: Publishing::at("http://vpn.example", &next.ca().tag()).unwrap(),
+        };
+        let answer = next.sign_now(SignRequest::Cross(Box::new(cross)));
+        let Ok(SignAnswer::Certificate(cross)) = answer else { panic!("{answer:?}") };
+        let (leaf, cross) = (leaf.into(), [cross.into()]);
+        let at = crate::moment::to_unix_time(now());
+        let comes_in = |trusted: &[&LocalSigner]| {
+            let cas: Vec<_> = trusted.iter().map(|ca| ca.ca().der().clone()).collect();
+            let verifier = GatewayVerifier::new(&cas, Arc::new(AllGood)).unwrap();
+            verifier.verify_client_cert(&leaf, &cross, at).is_ok()
+        };
+        assert!(comes_in(&[&former, &next]), "while both are trusted");
+        assert!(!comes_in(&[&next]), "when the former one is trusted no longer");
+    }
+
+    #[derive(Debug)]
+    struct AllGood;
+
+    impl StatusSource for AllGood {
+        fn certificate_status(&self, _: &CertificateId, _: &Fingerprint) -> CertificateStatus {
+            CertificateStatus::Good
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) enum Change {
     SecretPut { name: String, secret: Secret },
     CaGenerationAdd(NewCaGeneration),
     RolloverStart(Box<NewRollover>),
-    RolloverFinish { former: CaGenerationId },
+    RolloverFinish { former: CaGenerationId, vouched: Vec<CertificateId> },
     UserAdd { name: UserName, first_device: Option<DeviceName> },
     UserSetEnabled { name: UserName, enabled: bool },
     UserRemove { name: UserName },

@@ -192,13 +192,15 @@ impl Store {
         outcome::ca_generation(new.generation, self.change(actor, change).await?)
     }
 
-    /// The former generation is trusted no longer.
+    /// The former generation is trusted no longer, and these certificates in which others vouch for it are revoked.
     pub async fn rollover_finish(
         &self,
         actor: &Actor,
         former: CaGenerationId,
+        vouched: Vec<CertificateId>,
     ) -> Result<Committed<()>, StoreError> {
-        self.change(actor, Change::RolloverFinish { former }).await.map(outcome::nothing_more)
+        let change = Change::RolloverFinish { former, vouched };
+        self.change(actor, change).await.map(outcome::nothing_more)
     }
 
     /// Adds a user, and its first device in the same transaction.

@@ -93,7 +93,7 @@ fn everything() -> Vec<Change> {
         Change::CrlRecord(crl()),
         Change::SettingSet { name: "a".into(), value: "b".into() },
         rollover(),
-        Change::RolloverFinish { former: CaGenerationId::from_row(1) },
+        Change::RolloverFinish { former: CaGenerationId::from_row(1), vouched: Vec::new() },
         Change::EventOnce {
             name: "told".into(),
             value: "once".into(),

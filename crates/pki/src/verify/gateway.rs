@@ -44,14 +44,9 @@ impl GatewayVerifier {
     }
 
     /// What the handshake checks, to be asked once more at any later moment.
-    pub fn check(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Refusal> {
+    pub fn check(&self, end_entity: &CertificateDer<'_>, now: UnixTime) -> Result<(), Refusal> {
         let fingerprint = Fingerprint::of(end_entity);
-        let (id, in_time) = self.path(end_entity, &fingerprint, intermediates, now)?;
+        let (id, in_time) = self.path(end_entity, &fingerprint, now)?;
         let judged = match (self.source.certificate_status(&id, &fingerprint), in_time) {
             // A copied key of the CA and a revocation outweigh that it is expired as well.
             (status @ (CertificateStatus::Forged | CertificateStatus::Revoked { .. }), _) => {
@@ -70,21 +65,19 @@ impl GatewayVerifier {
         &self,
         end_entity: &CertificateDer<'_>,
         fingerprint: &Fingerprint,
-        intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(CertificateId, Result<(), Refusal>), Refusal> {
         if let Some(facts) = self.passed.find(*fingerprint) {
             return Ok((facts.id, facts.in_time(now)));
         }
         let leaf = Leaf::read(end_entity)?;
-        let presented = Presented { end_entity, intermediates };
+        // The CAs that issue are the ones that are trusted. What leads from them to another one, as a certificate by
+        // which they vouched for a CA that is trusted no longer, opens nothing.
+        let presented = Presented { end_entity, intermediates: &[] };
         match self.anchors.check(&self.algorithms, presented, &leaf, Purpose::Client, now) {
             Ok(()) => {
-                // Whoever needs intermediates is checked with them, whose time passes too.
-                if intermediates.is_empty() {
-                    let facts = Facts::of(&leaf, self.anchors.ca_not_after(&leaf));
-                    self.passed.insert(*fingerprint, facts);
-                }
+                let facts = Facts::of(&leaf, self.anchors.ca_not_after(&leaf));
+                self.passed.insert(*fingerprint, facts);
                 Ok((leaf.id(), Ok(())))
             }
             Err(
@@ -109,10 +102,10 @@ impl ClientCertVerifier for GatewayVerifier {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        _intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.check(end_entity, intermediates, now)?;
+        self.check(end_entity, now)?;
         Ok(ClientCertVerified::assertion())
     }
 

@@ -59,7 +59,7 @@ impl<'a> Rules<'a> {
             Change::SecretPut { name, secret } => self.secret_put(name, secret),
             Change::CaGenerationAdd(new) => self.ca_generation_add(new),
             Change::RolloverStart(new) => self.rollover_start(new),
-            Change::RolloverFinish { former } => self.rollover_finish(*former),
+            Change::RolloverFinish { former, vouched } => self.rollover_finish(*former, vouched),
             Change::UserAdd { name, first_device } => self.user_add(name, first_device.as_ref()),
             Change::UserSetEnabled { name, enabled } => self.user_set_enabled(name, *enabled),
             Change::UserRemove { name } => self.user_remove(name),

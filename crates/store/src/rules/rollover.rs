@@ -1,5 +1,7 @@
 //! A generation of the CA takes another one's place, and the former one is no longer trusted: each in one change.
 
+use names::RevocationReason;
+use pki::CertificateId;
 use serde_json::json;
 
 use super::Rules;
@@ -31,9 +33,16 @@ impl Rules<'_> {
         self.record(&EventKind::CA_ROLLOVER_STARTED, &payload).map(drop)
     }
 
-    pub(super) fn rollover_finish(&mut self, former: CaGenerationId) -> Result<(), StoreError> {
+    pub(super) fn rollover_finish(
+        &mut self,
+        former: CaGenerationId,
+        vouched: &[CertificateId],
+    ) -> Result<(), StoreError> {
         if self.lookup.setting(FORMER)? != Some(former.to_string()) {
             return Err(Refused::NoRollover.into());
+        }
+        for id in vouched {
+            self.certificate_revoke(id, RevocationReason::Superseded)?;
         }
         self.setting_set(&retired_setting(former), "yes")?;
         self.setting_set(FORMER, NONE)?;
