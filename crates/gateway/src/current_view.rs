@@ -8,6 +8,7 @@
 //! Against the gap between check and sweep: register a session first, then ask [`CurrentView::recheck`]
 //! once more, then sweep at every change that withdrew something.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use admin::names::DeviceName;
 use arc_swap::ArcSwap;
 use engine::Revision;
 use pki::{CertificateId, CertificateStatus, Fingerprint, Refusal, StatusSource};
-use store::{Snapshot, Store};
+use store::{CaGenerationId, Snapshot, Store};
 use tokio::sync::watch;
 use vpn::{Member, PushPolicy};
 
@@ -30,6 +31,8 @@ pub struct CurrentView(Arc<Shared>);
 struct Shared {
     store: Store,
     policy: ArcSwap<Policy>,
+    /// CAs that are trusted no longer.
+    retired: ArcSwap<BTreeSet<CaGenerationId>>,
 }
 
 /// What the settings say about those who are let in.
@@ -56,7 +59,7 @@ impl CurrentView {
     /// The present of `store` under these settings.
     pub fn new(store: Store, config: Arc<Config>, push: PushPolicy) -> Self {
         let policy = ArcSwap::from_pointee(Policy::of(config, push));
-        Self(Arc::new(Shared { store, policy }))
+        Self(Arc::new(Shared { store, policy, retired: ArcSwap::default() }))
     }
 
     /// The records as they are.
@@ -74,6 +77,11 @@ impl CurrentView {
         self.0.policy.store(Arc::new(Policy::of(config, push)));
     }
 
+    /// What these CAs issued opens nothing from here on, also where TLS took it a moment before.
+    pub(crate) fn retire(&self, cas: BTreeSet<CaGenerationId>) {
+        self.0.retired.store(Arc::new(cas));
+    }
+
     /// Tells when something was committed. By then [`CurrentView::snapshot`] has it in it.
     pub fn revisions(&self) -> watch::Receiver<Revision> {
         self.0.store.revisions()
@@ -81,13 +89,16 @@ impl CurrentView {
 
     /// Whether the certificate of this id may be used, for sweeps and for the second look.
     pub fn recheck(&self, id: &CertificateId) -> Result<(), Refusal> {
-        self.snapshot().status(id).allowed()
+        let snapshot = self.snapshot();
+        snapshot.status(id).allowed()?;
+        self.trusted(&snapshot, id)
     }
 
     /// Lets the holder of a leaf in, whose chain was verified before, with the device's addresses.
     pub fn admit(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Member, Refusal> {
         let snapshot = self.snapshot();
         snapshot.status_of(id, fingerprint).allowed()?;
+        self.trusted(&snapshot, id)?;
         let addressing = self.policy().addressing;
         // A certificate of ours without a device is the gateway's own or a server's.
         let (_, device) =
@@ -98,6 +109,14 @@ impl CurrentView {
         let v4 = v4.ok_or(Refusal::DeviceDisabled)?;
         let DeviceName { user, device } = device_name(device);
         Ok(Member { user, device, v4, v6 })
+    }
+
+    fn trusted(&self, snapshot: &Snapshot, id: &CertificateId) -> Result<(), Refusal> {
+        let issuer = snapshot.certificate(id).map(|entry| entry.issued_by);
+        match issuer.is_some_and(|issuer| self.0.retired.load().contains(&issuer)) {
+            true => Err(Refusal::UnknownCa),
+            false => Ok(()),
+        }
     }
 
     /// The device that this very certificate was issued for, for logs and refusals.

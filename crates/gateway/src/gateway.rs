@@ -3,6 +3,7 @@
 //! Whoever holds a [`Gateway`] owns the folder, be it the running gateway or a single command.
 //! Opening it finishes what a killed first start left undone.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -129,6 +130,7 @@ impl Gateway {
         write_cas(&data, &authority)?;
         let push = push_policy(&config)?;
         let view = CurrentView::new(store.clone(), Arc::clone(&config), push);
+        view.retire(retired(&authority));
         let tls_auth = tls_auth::key(&store).await?;
         let authority = Arc::new(authority);
         let projections = Projections::default();
@@ -316,6 +318,8 @@ impl Gateway {
     }
 
     async fn issuers_changed(&self) -> Result<(), GatewayError> {
+        // Before sessions are closed: a handshake that TLS let through by then is let in no more.
+        self.at.view.retire(retired(&self.at.authority));
         self.at.doors.replace_tls(&self.tls()?);
         write_cas(&self.at.data, &self.at.authority)?;
         self.crl.look().await;
@@ -366,6 +370,13 @@ impl Gateway {
     pub(crate) fn context(&self) -> &Context {
         &self.at
     }
+}
+
+/// Those that are trusted no longer.
+fn retired(authority: &Authority) -> BTreeSet<CaGenerationId> {
+    let issuers = authority.issuers();
+    let retired = issuers.all().iter().filter(|issuer| issuer.is_retired());
+    retired.map(|issuer| issuer.generation().id).collect()
 }
 
 /// A new CA in the place of a lost one would lock every device out, without a word.

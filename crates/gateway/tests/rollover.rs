@@ -55,6 +55,8 @@ fn old_and_new_profiles_and_certificates_connect_at_every_step_and_after_each_re
 
         let present = Arc::clone(&house.gateway.authority().issuers().all()[1]);
         assert_eq!(house.listed(&present).await, []);
+        let opens = |house: &House| house.gateway.view().recheck(&id(&everybody));
+        assert_eq!(opens(&house), Ok(()));
         let done = rollover(&house, finish(true)).await;
         assert_eq!(house.listed(&present).await.len(), 1, "its word for the former one");
         assert_eq!((done.former, done.retired.len()), (None, 1));
@@ -62,6 +64,7 @@ fn old_and_new_profiles_and_certificates_connect_at_every_step_and_after_each_re
             for profile in [&old_alone, &both, &new.common.ca_pem] {
                 drop(house.try_connect(&new, profile).await.expect("a new certificate"));
             }
+            assert_eq!(opens(&house), Err(pki::Refusal::UnknownCa), "TLS taken before or not");
             let kept_out = house.try_connect(&everybody, &both).await;
             kept_out.expect_err("bob's certificate is of a CA that is trusted no longer");
             house = house.restart().await;
