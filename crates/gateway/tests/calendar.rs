@@ -195,6 +195,31 @@ async fn a_list_that_the_signer_refuses_keeps_no_gateway_from_starting() {
 }
 
 #[tokio::test]
+async fn a_check_says_that_the_key_of_a_former_ca_is_gone_which_signed_lists_here() {
+    let folder = Folder::new("key-gone");
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    profile_of_alice(&gateway).await;
+    ask(&gateway, Request::RolloverStart).await;
+    let issuers = gateway.authority().issuers();
+    let former = issuers.former().expect("it is under way").certificate().clone();
+    gateway.close().await;
+    drop(gateway);
+    let key = format!("{}.pem", pki::KeyId::of_spki(former.spki()));
+    std::fs::remove_file(folder.0.join("ca").join(key)).expect("removed");
+    let gateway = folder.open(&clock).await.expect("started");
+    let Response::Check(report) = ask(&gateway, Request::Check).await else { panic!("no report") };
+    let of_former = format!("CRL (CN={})", former.name());
+    let found = report.findings.iter().find(|finding| finding.subject == of_former);
+    assert_eq!(found.expect("looked at").level, Level::Bad, "{found:?}");
+}
+
+async fn profile_of_alice(gateway: &Gateway) {
+    ask(gateway, Request::UserAdd { name: "alice".parse().expect("a name") }).await;
+    profile(gateway, "alice", false).await;
+}
+
+#[tokio::test]
 async fn a_folder_with_a_former_cas_keys_and_no_records_makes_no_gateway_of_that_ca() {
     let folder = Folder::new("remains");
     let clock = at(START);
