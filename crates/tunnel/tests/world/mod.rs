@@ -62,7 +62,7 @@ pub struct Setup {
     pub routes: u32,
     /// The client's certificate is of another CA.
     pub stranger: bool,
-    /// Somebody forges acknowledgements, which no key prevents where `plain`: a side may seal before
+    /// Somebody forges acknowledgements or a renewal, which no key prevents where `plain`: a side may seal before
     /// the other can open, and what it sends till then is lost.
     pub forged_acks: bool,
 }
