@@ -15,16 +15,33 @@ use crate::workspace;
 /// A release and what comes with it.
 pub(crate) struct Root {
     suite: &'static str,
+    /// Its folder among the peers.
+    folder: &'static str,
     packages: &'static str,
 }
 
 /// Current peers of the benchmark.
-pub(crate) const SID: Root = Root { suite: "sid", packages: "openvpn,wireguard-go" };
+pub(crate) const SID: Root = Root { suite: "sid", folder: "sid", packages: "openvpn,wireguard-go" };
 
 /// The first release whose OpenVPN 3 starts; it needs a message bus.
-pub(crate) const TRIXIE: Root = Root { suite: "trixie", packages: "openvpn3-client,dbus" };
+pub(crate) const TRIXIE: Root =
+    Root { suite: "trixie", folder: "trixie", packages: "openvpn3-client,dbus" };
+
+/// Releases that a package has to serve, with what makes its user where no systemd runs.
+pub(crate) const SERVED: [Root; 2] = [
+    Root { suite: "bookworm", folder: "bare-bookworm", packages: SERVED_WITH },
+    Root { suite: "trixie", folder: "bare-trixie", packages: SERVED_WITH },
+];
+
+/// What the package rests on.
+const SERVED_WITH: &str = "nftables,systemd-standalone-sysusers";
 
 impl Root {
+    /// What Debian calls it.
+    pub(crate) fn suite(&self) -> &'static str {
+        self.suite
+    }
+
     /// Its folder, if it was unpacked before.
     pub(crate) fn present(&self) -> Result<Option<PathBuf>, Failed> {
         let root = self.place(&workspace::target_folder()?);
@@ -54,7 +71,7 @@ impl Root {
     fn unpack(&self, target: &Path, mirror: &str) -> Result<PathBuf, Failed> {
         let words = |error: std::io::Error| Failed::new(error.to_string());
         // Only a whole one gets the name.
-        let unfinished = target.join("peers").join(format!("{}.unfinished", self.suite));
+        let unfinished = target.join("peers").join(format!("{}.unfinished", self.folder));
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished).map_err(words)?;
         }
@@ -69,7 +86,7 @@ impl Root {
     }
 
     fn place(&self, target: &Path) -> PathBuf {
-        target.join("peers").join(self.suite)
+        target.join("peers").join(self.folder)
     }
 }
 

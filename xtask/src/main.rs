@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask check | test | sim | interop | fuzz | bench | ci`.
+//! The project's own commands: `cargo xtask check | test | sim | interop | fuzz | bench | package | ci`.
 //!
 //! CI runs these and nothing else, so whatever passes here passes there. Each step says what it
 //! runs before it runs it. Tests go on behind one that fails; any other step that fails ends the run.
@@ -13,6 +13,7 @@ mod failed;
 mod jobs;
 mod map;
 mod micro;
+mod package;
 mod peers;
 mod steps;
 mod suite;
@@ -79,6 +80,12 @@ enum Command {
         #[command(subcommand)]
         of: Bench,
     },
+    /// A .deb, an .rpm and a tarball of the release build, with their sums and a list of what they are made of
+    Package {
+        /// Also install, upgrade and remove the .deb in a Debian 12 and a Debian 13 of its own (root)
+        #[arg(long)]
+        trial: bool,
+    },
     /// What CI runs
     Ci,
 }
@@ -120,6 +127,7 @@ fn main() -> ExitCode {
         Command::Bench { of: Bench::Control { arguments } } => bench::control(&arguments),
         Command::Bench { of: Bench::Ca { arguments } } => bench::ca(&arguments),
         Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
+        Command::Package { trial } => package::package(trial),
         Command::Ci => steps::ci(),
     };
     match outcome {

@@ -35,6 +35,9 @@ const BENCH_PEERS: &[Peer] =
 /// What only the benchmark of the CA needs.
 const CA_PEERS: &[Peer] = &[("cfssl", "golang-cfssl", "another OCSP responder")];
 
+/// What reads packages of the other kind.
+const RPM: Peer = ("rpm", "rpm", "an independent reader of the .rpm");
+
 /// What makes an environment for a program from PyPI.
 const VENV: Peer = ("python3 with venv", "python3-venv", "the linter of certificates");
 
@@ -56,6 +59,12 @@ pub(crate) fn provide_for_ca() -> Result<(), Failed> {
 /// The same for the benchmark.
 pub(crate) fn provide_for_bench(install: bool) -> Result<(), Failed> {
     provide_all(&[PEERS, BENCH_PEERS].concat(), install)
+}
+
+/// Whether there is something to read an .rpm with.
+pub(crate) fn provide_rpm() -> Result<bool, Failed> {
+    provide_all(&[RPM], true)?;
+    Ok(on_path("rpm"))
 }
 
 fn provide_all(peers: &[Peer], install: bool) -> Result<(), Failed> {

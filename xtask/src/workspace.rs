@@ -24,6 +24,15 @@ pub(crate) fn packages() -> Result<Vec<Package>, Failed> {
     Ok(listed.map(|listed| package(listed, root)).collect())
 }
 
+/// The workspace's own folder.
+pub(crate) fn root() -> Result<PathBuf, Failed> {
+    let metadata = metadata()?;
+    let folder = metadata["workspace_root"].as_str();
+    folder
+        .map(PathBuf::from)
+        .ok_or_else(|| Failed::new("cargo metadata names no workspace".to_owned()))
+}
+
 /// Where cargo builds.
 pub(crate) fn target_folder() -> Result<PathBuf, Failed> {
     let metadata = metadata()?;

@@ -92,6 +92,8 @@ pub(crate) enum Action {
     Completions { shell: Shell },
     /// Write manual pages.
     Manual { out: PathBuf },
+    /// Write what a package carries.
+    Packaged { out: PathBuf },
 }
 
 /// What of a listing to show; all of it has to hold.
@@ -358,6 +360,7 @@ fn understand_command(command: Command) -> Result<Action, Failure> {
         Command::Reload => Action::Ask(Request::Reload),
         Command::Completions { shell } => Action::Completions { shell },
         Command::Manual { out } => Action::Manual { out },
+        Command::Packaged { out } => Action::Packaged { out },
         Command::Backup { file } => Action::Backup { to: file },
         Command::Restore { file } => Action::Restore { from: file },
         Command::Service(command) => {

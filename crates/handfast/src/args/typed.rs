@@ -109,6 +109,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR", default_value = ".")]
         out: PathBuf,
     },
+    /// Write what a package of the system carries beside the binary; for those who make one
+    #[command(hide = true)]
+    Packaged {
+        /// The root of the package's files
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ systemctl enable --now handfast-connect@NAME
 ";
 
 const TEMPLATE: &str = "\
-# Written by `handfast service install-client`. Changes belong into `systemctl edit handfast-connect@`.
+# Changes belong into `systemctl edit handfast-connect@`.
 [Unit]
 Description=Handfast client, %i
 After=network-online.target nss-lookup.target

@@ -27,6 +27,7 @@ mod guard;
 mod listing;
 mod log;
 mod output;
+mod packaged;
 mod patience;
 mod process;
 mod profile;
@@ -82,6 +83,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Service(order) => service::run(order),
         Action::Completions { shell } => Ok(reference::completions(shell)),
         Action::Manual { out } => reference::manual(&out),
+        Action::Packaged { out } => packaged::write(&out),
     }
 }
 

@@ -13,9 +13,14 @@ use crate::args::typed::Typed;
 
 /// A script that makes a shell complete commands and options.
 pub(crate) fn completions(shell: Shell) -> Output {
+    Output::done(script(shell))
+}
+
+/// The same as text.
+pub(super) fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut visible(), NAME, &mut script);
-    Output::done(String::from_utf8_lossy(&script))
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Writes a page for each command, `handfast-device-list.1` and so on.

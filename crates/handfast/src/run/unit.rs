@@ -54,7 +54,7 @@ u handfast - \"Handfast gateway\" /var/lib/handfast
 ";
 
 const TEMPLATE: &str = "\
-# Written by `handfast service install`. Changes belong into `systemctl edit handfast`.
+# Changes belong into `systemctl edit handfast`.
 [Unit]
 Description=Handfast secure-access gateway
 After=network-online.target nss-lookup.target
