@@ -56,11 +56,7 @@ fn a_killed_demo_leaves_no_process() {
     demo.wait_for_line(&mut child, "ping");
     child.kill().unwrap();
     child.wait().unwrap();
-    let end = Instant::now() + Duration::from_secs(5);
-    while !demo.processes().is_empty() && Instant::now() < end {
-        sleep(Duration::from_millis(20));
-    }
-    assert_eq!(demo.processes(), [""; 0]);
+    demo.assert_no_process();
 }
 
 #[test]
@@ -94,7 +90,7 @@ fn an_ordinary_user_without_the_stock_client_is_shown_our_own() {
     let shown = demo.succeeded(&output);
     assert!(shown.contains("sudo apt-get install openvpn nftables"), "{shown}");
     assert!(shown.ends_with(OWN_ONLY), "{shown}");
-    assert_eq!(demo.processes(), [""; 0]);
+    demo.assert_no_process();
 }
 
 /// What each line begins with that has to be there.
@@ -203,8 +199,17 @@ impl Demo {
         lines.filter(|line| line.contains(&ours)).collect()
     }
 
-    fn assert_gone(&self, before: &Traces) {
+    /// What was started by others ends a moment after them: a client's guard, a gateway's signer.
+    fn assert_no_process(&self) {
+        let end = Instant::now() + Duration::from_secs(5);
+        while !self.processes().is_empty() && Instant::now() < end {
+            sleep(Duration::from_millis(20));
+        }
         assert_eq!(self.processes(), [""; 0]);
+    }
+
+    fn assert_gone(&self, before: &Traces) {
+        self.assert_no_process();
         assert_eq!(files(&self.folder.join("tmp")), [""; 0]);
         assert_eq!(&Traces::look(), before);
     }
