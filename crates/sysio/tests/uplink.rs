@@ -18,6 +18,8 @@ fn every_change_of_link_address_or_route_is_heard_and_silence_is_none() {
         let mut watch = NetworkWatch::open().unwrap();
         let netlink = Netlink::open().unwrap();
         let index = netlink.link_index("eth0").await.unwrap();
+        // What the lab itself set up may still be under way, IPv6 addresses above all.
+        settle(&mut watch).await;
         assert!(timeout(QUIET, watch.changed()).await.is_err(), "nothing changed");
         let extra: IpAddr = "203.0.113.14".parse().unwrap();
         netlink.address_add(index, extra, 28).await.unwrap();
