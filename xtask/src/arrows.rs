@@ -20,6 +20,8 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("authority", &["clock", "pki", "signer", "store"]),
     ("publish", &["clock", "pki"]),
     ("ask", &["clock", "pki"]),
+    ("web", &[]),
+    ("proxied", &[]),
     (
         "vpn",
         &[
@@ -61,7 +63,10 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("control-bench", &["admin", "clock", "sysio", "gateway", "interop"]),
     (
         "fuzz-targets",
-        &["admin", "clock", "wire", "tunnel", "datapath", "pki", "signer", "gateway", "testkit"],
+        &[
+            "admin", "clock", "wire", "tunnel", "datapath", "pki", "proxied", "signer", "gateway",
+            "testkit",
+        ],
     ),
     ("xtask", &[]),
 ];

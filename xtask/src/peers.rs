@@ -1,5 +1,6 @@
 //! The programs that tests talk to, and how a Debian machine gets them.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -92,28 +93,50 @@ fn install_all(missing: &[Peer], install: bool) -> Result<(), Failed> {
 /// The linter of certificates and CRLs, from PyPI into the build folder. `None` where it can't be had:
 /// its test then skips itself by name.
 pub(crate) fn pkilint(install: bool) -> Result<Option<PathBuf>, Failed> {
-    let folder = workspace::target_folder()?.join("pkilint");
+    from_pypi("pkilint", &["pkilint"], "bin/lint_pkix_cert", install)
+}
+
+/// A Python that writes frames of HTTP/2, likewise; in the folder it is `python`.
+pub(crate) fn http2(install: bool) -> Result<Option<PathBuf>, Failed> {
+    let packages = ["hyperframe", "hpack"];
+    let found = from_pypi("http2", &packages, "bin/with-hyperframe-and-hpack", install)?;
+    Ok(found.map(|programs| programs.join("python")))
+}
+
+/// The programs of an environment with these packages, which is whole once `proof` is there.
+fn from_pypi(
+    name: &str,
+    packages: &[&str],
+    proof: &str,
+    install: bool,
+) -> Result<Option<PathBuf>, Failed> {
+    let folder = workspace::target_folder()?.join(name);
     let programs = folder.join("bin");
-    if programs.join("lint_pkix_cert").exists() {
+    if folder.join(proof).exists() {
         return Ok(Some(programs));
     }
     if !install {
-        println!("missing: pkilint (PyPI): certificates are not linted");
+        println!("missing: {name} (PyPI): its cases are not run");
         return Ok(None);
     }
     if !makes_environments() {
         install_all(&[VENV], install)?;
     }
-    println!("installing what lints certificates into the build folder: pkilint");
+    println!("installing from PyPI into the build folder: {}", packages.join(", "));
     let succeeds = |mut command: Command| command.status().is_ok_and(|status| status.success());
     let mut environment = Command::new("python3");
     environment.args(["-m", "venv"]).arg(&folder);
     let mut pip = Command::new(programs.join("pip"));
-    pip.args(["install", "--quiet", "pkilint"]);
+    pip.args(["install", "--quiet"]).args(packages);
     if makes_environments() && succeeds(environment) && succeeds(pip) {
+        if !folder.join(proof).exists() {
+            // Libraries leave no program behind that would tell.
+            fs::write(folder.join(proof), "")
+                .map_err(|error| Failed::new(format!("{}: {error}", folder.display())))?;
+        }
         return Ok(Some(programs));
     }
-    println!("missing: pkilint (PyPI, by Python's venv): certificates are not linted");
+    println!("missing: {name} (PyPI, by Python's venv): its cases are not run");
     Ok(None)
 }
 

@@ -31,10 +31,11 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     );
     peers::provide(install)?;
     let linter = peers::pkilint(install)?.map(|folder| ("PKILINT_DIR", folder));
+    let python = peers::http2(install)?.map(|program| ("HTTP2_PYTHON", program));
     let checker = peers::promtool(install)?.map(|program| ("PROMTOOL", program));
     let mut environment = jobs::surroundings(false, false)?;
     environment.extend(more);
-    let found = linter.into_iter().chain(checker);
+    let found = linter.into_iter().chain(python).chain(checker);
     environment.extend(found.map(|(name, path)| (name, path.display().to_string())));
 
     let mut suite = Suite::begin();

@@ -20,6 +20,7 @@ const GROUPS: &[Group] = &[
     ("datapath", &datapath::fuzzing::TARGETS),
     ("gateway", &gateway::TARGETS),
     ("pki", &pki::fuzzing::TARGETS),
+    ("proxied", &proxied::fuzzing::TARGETS),
     ("signer", &signer::fuzzing::TARGETS),
     ("tunnel", &tunnel::TARGETS),
     ("wire", &wire::fuzzing::TARGETS),

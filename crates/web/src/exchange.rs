@@ -1,0 +1,104 @@
+//! One request, from its head to an answer that is complete with all that answers here say.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::asked::Asked;
+use crate::body::{Body, Outgoing, full};
+use crate::context::Context;
+use crate::proxy;
+use crate::redirect::Redirect;
+use crate::refusal::Refusal;
+use crate::site::{Action, Fixed, Handler, Question};
+
+/// Answers, whatever it is.
+pub(crate) async fn exchange(
+    context: Arc<Context>,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    let open = context.activity.begin();
+    let (method, target) = (request.method().clone(), request.uri().clone());
+    let answer = respond(&context, request).await.unwrap_or_else(|refusal| {
+        let witness = &context.site.witness;
+        witness.refused(&context.connection, refusal, method.as_str(), target.path());
+        refused(refusal)
+    });
+    let mut answer = answer.map(|body| Outgoing::new(body, open));
+    context.manners.apply(answer.headers_mut());
+    answer
+}
+
+async fn respond(context: &Context, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let (head, body) = request.into_parts();
+    let asked = Asked::read(&head)?;
+    let site = &context.site;
+    if !site.answers_for(&asked.host) {
+        return Err(Refusal::Misdirected);
+    }
+    let route = site.route(&asked.path).ok_or(Refusal::NotFound)?;
+    let request = Request::from_parts(head, body);
+    match &route.action {
+        Action::Proxy(upstream) => Box::pin(proxy::pass(context, upstream, &asked, request)).await,
+        Action::Files(files) => {
+            let rest = route.prefix.rest(&asked.path).unwrap_or_default();
+            files.answer(rest, &asked.path, request.method(), request.headers()).await
+        }
+        Action::Redirect(redirect) => redirected(redirect, &asked, &request),
+        Action::Fixed(fixed) => fixed_answer(fixed),
+        Action::Handler(handler) => handled(context, handler.as_ref(), request).await,
+    }
+}
+
+fn redirected(
+    redirect: &Redirect,
+    asked: &Asked,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let mut response = Response::new(full(""));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let location = redirect.location(&asked.host, request.uri())?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+fn fixed_answer(fixed: &Fixed) -> Result<Response<Body>, Refusal> {
+    let mut response = Response::new(full(fixed.body.clone()));
+    *response.status_mut() = fixed.status;
+    let kind = HeaderValue::from_str(&fixed.content_type).map_err(|_| Refusal::Internal)?;
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+async fn handled(
+    context: &Context,
+    handler: &dyn Handler,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, handler.longest_body()).collect();
+    let body = match timeout(context.site.limits.body_time, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<hyper::Error>() => return Err(Refusal::BodyBroken),
+        Ok(Err(_)) => return Err(Refusal::BodyTooLong),
+        Err(_) => return Err(Refusal::BodySlow),
+    };
+    let (method, path, headers) = (&head.method, head.uri.path(), &head.headers);
+    Ok(handler.answer(&Question { method, path, headers, body: &body }).map(full))
+}
+
+/// What a client reads of a refusal.
+fn refused(refusal: Refusal) -> Response<Body> {
+    let mut response = Response::new(full(format!("{refusal}\n")));
+    *response.status_mut() = refusal.status();
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if refusal == Refusal::MethodNotThere {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    response
+}

@@ -1,0 +1,170 @@
+//! One request through to a backend and its answer back.
+
+use data_encoding::BASE64;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+};
+use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::{OnUpgrade, on};
+
+use crate::activity::Open;
+use crate::asked::{Asked, Upgrade, WEBSOCKET};
+use crate::body::{Body, RequestBody, full};
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::upstream::{Begun, Upstream};
+use crate::{forwarded, hygiene, tunnel};
+
+/// Hands a request on and answers with what comes back.
+pub(crate) async fn pass(
+    context: &Context,
+    upstream: &Upstream,
+    asked: &Asked,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let client = asked.upgrade.map(|upgrade| (upgrade, on(&mut request)));
+    let (mut head, body) = request.into_parts();
+    let limits = &context.site.limits;
+    let body = match asked.upgrade {
+        Some(_) => RequestBody::empty(),
+        None => RequestBody::new(body, limits.body, limits.body_time),
+    };
+    check_length(&body, limits.body)?;
+    rewrite(context, upstream, asked, &mut head, &body)?;
+    let begun = upstream.send(Request::from_parts(head, body)).await?;
+    match (begun.head().status(), client) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some((upgrade, client))) => {
+            switch(context, begun, upgrade, client)
+        }
+        (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refusal::BackendBroken),
+        (_, _) => Ok(answer(begun.into_response())),
+    }
+}
+
+fn check_length(body: &RequestBody, most: Option<u64>) -> Result<(), Refusal> {
+    match most {
+        Some(most) if body.size_hint().lower() > most => Err(Refusal::BodyTooLong),
+        _ => Ok(()),
+    }
+}
+
+/// Makes of the client's head what the backend reads. First all is removed that may not come from outside, then
+/// comes what is said here.
+fn rewrite(
+    context: &Context,
+    upstream: &Upstream,
+    asked: &Asked,
+    head: &mut Parts,
+    body: &RequestBody,
+) -> Result<(), Refusal> {
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers);
+    }
+    hygiene::remove_hop_by_hop(&mut head.headers);
+    hygiene::remove_forged(&mut head.headers);
+    // It is answered here, by reading the body.
+    head.headers.remove(header::EXPECT);
+    frame(&mut head.headers, body);
+    let host = HeaderValue::try_from(asked.host.to_string()).map_err(|_| Refusal::HostMalformed)?;
+    head.headers.insert(header::HOST, upstream.host().cloned().unwrap_or(host));
+    forwarded::apply(&context.connection, &asked.host, &mut head.headers);
+    context.identity.apply(&mut head.headers);
+    if let Some(upgrade) = asked.upgrade {
+        ask_for_websocket(head, upgrade)?;
+    }
+    let path = head.uri.path_and_query().cloned();
+    head.uri = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    Ok(())
+}
+
+/// One length or none; hyper takes a GET to have no body unless it is told.
+fn frame(headers: &mut HeaderMap, body: &RequestBody) {
+    headers.remove(header::CONTENT_LENGTH);
+    match body.size_hint().exact() {
+        Some(0) => {}
+        Some(length) => {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        None => {
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+}
+
+/// RFC 9113 section 8.2.3.
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<_> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+fn ask_for_websocket(head: &mut Parts, upgrade: Upgrade) -> Result<(), Refusal> {
+    head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    head.headers.insert(header::UPGRADE, HeaderValue::from_static(WEBSOCKET));
+    if upgrade == Upgrade::WebsocketOverTwo {
+        // Over HTTP/2 there is none (RFC 8441 section 5).
+        let mut key = [0; 16];
+        rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty())
+            .map_err(|_| Refusal::Internal)?;
+        let key = HeaderValue::try_from(BASE64.encode(&key)).map_err(|_| Refusal::Internal)?;
+        head.headers.insert(header::SEC_WEBSOCKET_KEY, key);
+        head.method = Method::GET;
+    }
+    Ok(())
+}
+
+fn answer(mut response: Response<Body>) -> Response<Body> {
+    hygiene::remove_hop_by_hop(response.headers_mut());
+    response.headers_mut().remove(ALT_SVC);
+    *response.version_mut() = Version::default();
+    response
+}
+
+/// Both have agreed: the answer goes out, and from then on octets both ways.
+fn switch(
+    context: &Context,
+    begun: Begun,
+    upgrade: Upgrade,
+    client: OnUpgrade,
+) -> Result<Response<Body>, Refusal> {
+    let (mut response, lease) = begun.into_upgrade();
+    let agreed = response.headers().get(header::UPGRADE);
+    if !agreed
+        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
+    {
+        return Err(Refusal::BackendBroken);
+    }
+    let backend = on(&mut response);
+    let open: Open = context.activity.begin();
+    let idle = context.site.limits.tunnel_idle;
+    context.tasks.spawn(async move {
+        tunnel::carry(client, backend, idle).await;
+        drop((open, lease));
+    });
+    let (mut head, _) = response.into_parts();
+    hygiene::remove_hop_by_hop(&mut head.headers);
+    head.extensions.clear();
+    match upgrade {
+        Upgrade::Websocket => {
+            head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            head.headers.insert(header::UPGRADE, HeaderValue::from_static(WEBSOCKET));
+        }
+        Upgrade::WebsocketOverTwo => {
+            head.headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+            head.status = StatusCode::OK;
+            head.version = Version::default();
+        }
+    }
+    Ok(Response::from_parts(head, full("")))
+}
+
+/// It would lead browsers around the gateway.
+const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");

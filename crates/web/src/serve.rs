@@ -1,0 +1,266 @@
+//! One connection, from its first octet of HTTP to its last.
+//!
+//! Whoever drops the future ends all that the connection had going: streams, tunnels, requests at backends.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::connection::{Connection, Http};
+use crate::context::Context;
+use crate::exchange::exchange;
+use crate::identity::NotAHeader;
+use crate::limits::Limits;
+use crate::site::Site;
+use crate::tasks::{Owner, Tasks};
+
+/// A connection that ended as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Requests that were answered on it.
+    pub requests: u64,
+}
+
+/// Why a connection was cut off.
+#[derive(Debug)]
+pub enum ServeError {
+    /// What came is no HTTP, or a kind of it that nobody honest sends; it was answered where there was a way.
+    Malformed(hyper::Error),
+    /// It broke.
+    Broken(hyper::Error),
+    /// No whole head came in time.
+    SlowHead,
+    /// The client did not take what it had asked for.
+    Stalled,
+    /// Its requests had not ended when it had to.
+    CutOff,
+    /// The client's name can't be told to a backend.
+    Identity(NotAHeader),
+}
+
+/// Serves a connection until it ends. When `shutdown` resolves it takes no further requests and ends with those
+/// that it has.
+///
+/// # Errors
+/// Where it was cut off.
+pub async fn serve<S>(
+    stream: S,
+    connection: Connection,
+    site: Arc<Site>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<Served, ServeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (tasks, owner) = Tasks::new();
+    let http = connection.http;
+    let context = Context::new(connection, site, tasks).map_err(ServeError::Identity)?;
+    let outcome = match http {
+        Http::One => drive(one(stream, &context), &context, &owner, shutdown).await,
+        Http::Two => drive(two(stream, &context), &context, &owner, shutdown).await,
+    };
+    outcome.map(|()| Served { requests: context.activity.begun() })
+}
+
+/// A connection that can be told to end.
+trait Driven: Future<Output = hyper::Result<()>> + Send {
+    fn wind_down(self: Pin<&mut Self>);
+}
+
+fn one<S>(stream: S, context: &Arc<Context>) -> Pin<Box<dyn Driven>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = &context.site.limits;
+    let context = Arc::clone(context);
+    let answer = service_fn(move |request| {
+        let context = Arc::clone(&context);
+        async move { Ok::<_, Infallible>(exchange(context, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_buf_size(limits.head)
+        .max_headers(limits.fields)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
+    Box::pin(connection)
+}
+
+fn two<S>(stream: S, context: &Arc<Context>) -> Pin<Box<dyn Driven>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = &context.site.limits;
+    let tasks = context.tasks.clone();
+    let shared = Arc::clone(context);
+    let answer = service_fn(move |request| {
+        let context = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(exchange(context, request).await) }
+    });
+    let connection = http2::Builder::new(tasks)
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams)
+        // Streams that a client opens and resets at once cost more than they cost it (CVE-2023-44487), and so do
+        // errors that it provokes: past these it is told to go.
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(PROVOKED)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(FOR_A_PING)
+        .enable_connect_protocol()
+        .serve_connection(TokioIo::new(stream), answer);
+    Box::pin(connection)
+}
+
+impl<I, S, B> Driven for http1::UpgradeableConnection<I, S>
+where
+    Self: Future<Output = hyper::Result<()>> + Send,
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn wind_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S, B> Driven for http2::Connection<I, S, Tasks>
+where
+    Self: Future<Output = hyper::Result<()>> + Send,
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    Tasks: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn wind_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// HTTP until it ends, then the tunnels that it left.
+async fn drive(
+    mut connection: Pin<Box<dyn Driven>>,
+    context: &Context,
+    owner: &Owner,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let limits = &context.site.limits;
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut ending = None;
+    let mut done = false;
+    let mut look = interval(step(limits));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut(), if !done => {
+                outcome.or_else(|error| judge(error, context))?;
+                done = true;
+            }
+            () = owner.all_done(), if done => return Ok(()),
+            () = shutdown.as_mut(), if ending.is_none() => {
+                ending = Some(Instant::now());
+                if !done {
+                    connection.as_mut().wind_down();
+                }
+            }
+            now = look.tick() => match verdict(context, ending, now) {
+                Verdict::GoesOn => {}
+                Verdict::Idle if done => {}
+                Verdict::Idle => {
+                    ending = Some(now);
+                    connection.as_mut().wind_down();
+                }
+                Verdict::Cut(error) => return Err(error),
+            }
+        }
+    }
+}
+
+enum Verdict {
+    GoesOn,
+    Idle,
+    Cut(ServeError),
+}
+
+fn verdict(context: &Context, ending: Option<Instant>, now: Instant) -> Verdict {
+    let limits = &context.site.limits;
+    let passed = |since: Option<Instant>, limit: Duration| {
+        since.is_some_and(|since| now.saturating_duration_since(since) >= limit)
+    };
+    if passed(context.activity.stalled_since(), limits.stall) {
+        Verdict::Cut(ServeError::Stalled)
+    } else if passed(ending, limits.drain) {
+        Verdict::Cut(ServeError::CutOff)
+    } else if ending.is_none() && passed(context.activity.quiet_since(), limits.idle) {
+        Verdict::Idle
+    } else {
+        Verdict::GoesOn
+    }
+}
+
+/// Often enough for the shortest of them.
+fn step(limits: &Limits) -> Duration {
+    let shortest = limits.stall.min(limits.idle).min(limits.drain);
+    (shortest / 4).max(Duration::from_millis(10))
+}
+
+/// A client that says nothing more between two requests does nothing wrong.
+fn judge(error: hyper::Error, context: &Context) -> Result<(), ServeError> {
+    let used = context.activity.begun() > 0;
+    if error.is_timeout() {
+        return if used { Ok(()) } else { Err(ServeError::SlowHead) };
+    }
+    if error.is_parse() || error.is_user() {
+        return Err(ServeError::Malformed(error));
+    }
+    Err(ServeError::Broken(error))
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(f, "what came is no HTTP: {error}"),
+            Self::Broken(error) => write!(f, "the connection broke: {error}"),
+            Self::SlowHead => f.write_str("no whole request came in time"),
+            Self::Stalled => f.write_str("the client did not take what it had asked for"),
+            Self::CutOff => f.write_str("its requests had not ended when it had to"),
+            Self::Identity(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ServeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Malformed(error) | Self::Broken(error) => Some(error),
+            Self::Identity(error) => Some(error),
+            Self::SlowHead | Self::Stalled | Self::CutOff => None,
+        }
+    }
+}
+
+const RESETS: usize = 20;
+const PROVOKED: usize = 256;
+const WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+const SEND_BUFFER: usize = 128 * 1024;
+const PING: Duration = Duration::from_secs(30);
+const FOR_A_PING: Duration = Duration::from_secs(15);

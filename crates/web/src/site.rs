@@ -1,0 +1,199 @@
+//! What a virtual server does with requests: its names, its routes, its manners.
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode};
+
+use crate::files::Files;
+use crate::host::{Host, NamePattern};
+use crate::limits::Limits;
+use crate::manners::Hsts;
+use crate::path::Path;
+use crate::redirect::Redirect;
+use crate::upstream::Upstream;
+use crate::witness::{Silent, Witness};
+
+/// A virtual server.
+pub struct Site {
+    /// The hosts it answers for; any where none is named. Another one is answered 421, since the policy for
+    /// client certificates that the connection was admitted under may not be that host's.
+    pub names: Vec<NamePattern>,
+    /// Where requests go: to the route with the longest prefix.
+    pub routes: Vec<Route>,
+    /// Said in every answer over TLS, in none over plain HTTP.
+    pub hsts: Option<Hsts>,
+    /// Whether answers that don't say so themselves forbid guessing at types, foreign frames and full referrers.
+    pub security_headers: bool,
+    /// For each connection.
+    pub limits: Limits,
+    /// Who hears of refusals.
+    pub witness: Arc<dyn Witness>,
+}
+
+/// A part of a site.
+#[derive(Debug)]
+pub struct Route {
+    /// Which paths.
+    pub prefix: Prefix,
+    /// What is done.
+    pub action: Action,
+}
+
+/// The beginning of a path, by whole segments: `/a` is the beginning of `/a/b` and not of `/ab`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// What is done with a request.
+pub enum Action {
+    /// Handed to a backend.
+    Proxy(Arc<Upstream>),
+    /// Answered from a folder, by the path behind the prefix.
+    Files(Arc<Files>),
+    /// Sent elsewhere.
+    Redirect(Redirect),
+    /// Always answered so.
+    Fixed(Fixed),
+    /// Answered by somebody within this program.
+    Handler(Arc<dyn Handler>),
+}
+
+/// An answer that is always the same.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    /// The status.
+    pub status: StatusCode,
+    /// The body's type.
+    pub content_type: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Answers within this program, at once and from memory.
+pub trait Handler: Send + Sync {
+    /// The longest body that it reads.
+    fn longest_body(&self) -> usize;
+    /// The answer.
+    fn answer(&self, question: &Question<'_>) -> Response<Bytes>;
+}
+
+/// A request whose body is here.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The path as it came.
+    pub path: &'a str,
+    /// The fields.
+    pub headers: &'a HeaderMap,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// A prefix begins with a slash and has nothing that a path may not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAPrefix;
+
+impl Site {
+    /// A site that answers for any name, with HSTS and the usual limits.
+    pub fn new(routes: Vec<Route>) -> Self {
+        Self {
+            names: Vec::new(),
+            routes,
+            hsts: Some(Hsts::default()),
+            security_headers: true,
+            limits: Limits::default(),
+            witness: Arc::new(Silent),
+        }
+    }
+
+    pub(crate) fn answers_for(&self, host: &Host) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| name.covers(host.name()))
+    }
+
+    pub(crate) fn route(&self, path: &Path) -> Option<&Route> {
+        let fitting = self.routes.iter().filter(|route| route.prefix.rest(path).is_some());
+        fitting.max_by_key(|route| route.prefix.0.len())
+    }
+}
+
+impl Prefix {
+    /// What is behind it, with a slash or empty.
+    pub(crate) fn rest<'a>(&self, path: &'a Path) -> Option<&'a str> {
+        let rest = path.as_str().strip_prefix(&self.0)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = NotAPrefix;
+
+    fn from_str(text: &str) -> Result<Self, NotAPrefix> {
+        let path = Path::decode(text).map_err(|_| NotAPrefix)?;
+        Ok(Self(path.as_str().trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("names", &self.names)
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proxy(upstream) => upstream.fmt(f),
+            Self::Files(files) => files.fmt(f),
+            Self::Redirect(redirect) => redirect.fmt(f),
+            Self::Fixed(fixed) => fixed.fmt(f),
+            Self::Handler(_) => f.write_str("Handler"),
+        }
+    }
+}
+
+impl fmt::Display for NotAPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a path begins with a slash and has no dots that lead upwards")
+    }
+}
+
+impl Error for NotAPrefix {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(prefix: &str) -> Route {
+        let fixed = Fixed {
+            status: StatusCode::OK,
+            content_type: "text/plain".to_owned(),
+            body: Bytes::copy_from_slice(prefix.as_bytes()),
+        };
+        Route { prefix: prefix.parse().unwrap(), action: Action::Fixed(fixed) }
+    }
+
+    #[test]
+    fn the_longest_prefix_of_whole_segments_wins_however_the_path_is_spelt() {
+        let site = Site::new(vec![fixed("/"), fixed("/api/"), fixed("/api/v2")]);
+        for (path, prefix) in [
+            ("/", "/"),
+            ("/apix", "/"),
+            ("/api", "/api/"),
+            ("/%61pi/v1", "/api/"),
+            ("/api/v2", "/api/v2"),
+            ("/api/v2/x", "/api/v2"),
+            ("/api/v22", "/api/"),
+        ] {
+            let route = site.route(&Path::decode(path).unwrap()).unwrap();
+            assert_eq!(route.prefix, prefix.parse().unwrap(), "{path}");
+        }
+        assert!(Site::new(vec![fixed("/a")]).route(&Path::decode("/b").unwrap()).is_none());
+    }
+}

@@ -1,0 +1,339 @@
+//! A service behind the gateway: one or several backends that speak HTTP/1.1.
+//!
+//! A request goes to another backend, or there again, only where that can't make it happen twice: no connection
+//! was had, nothing of it was written, or it changes nothing and has no body.
+
+mod balance;
+mod pool;
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::body::{AnswerBody, Body, RequestBody};
+use crate::refusal::Refusal;
+use balance::Balance;
+use pool::{Pool, Sender};
+
+/// A service and how it is reached.
+pub struct Upstream {
+    members: Vec<Member>,
+    balance: Mutex<Balance>,
+    limits: UpstreamLimits,
+    host: Option<HeaderValue>,
+}
+
+/// One of its backends.
+#[derive(Clone)]
+pub struct Backend {
+    way: Arc<dyn Way>,
+    weight: u16,
+}
+
+/// How a backend is reached: over TCP, or as somebody else knows.
+pub trait Way: Send + Sync + fmt::Debug {
+    /// A connection that carries HTTP/1.1.
+    fn connect(&self) -> Connecting<'_>;
+}
+
+/// A connection under way.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+
+/// What a connection to a backend is.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What a service may take.
+#[derive(Clone, Copy, Debug)]
+pub struct UpstreamLimits {
+    /// Until a backend takes a connection.
+    pub connect: Duration,
+    /// Until it begins to answer, counted from the last octet of the request's body.
+    pub answer: Duration,
+    /// Between two pieces of an answer; events that servers send may be far apart.
+    pub silence: Duration,
+    /// Requests at once, for each backend.
+    pub requests: usize,
+    /// Until one of those has ended, where all are taken.
+    pub turn: Duration,
+}
+
+/// A service without a backend, or with a weight of zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoBackend;
+
+struct Member {
+    backend: Backend,
+    pool: Arc<Pool>,
+    seats: Arc<Semaphore>,
+}
+
+/// What an answer under way holds: its place among the requests, and the connection it comes over.
+struct Lease {
+    sender: Sender,
+    pool: Arc<Pool>,
+    _seat: OwnedSemaphorePermit,
+}
+
+/// An answer that has begun.
+pub(crate) struct Begun {
+    response: Response<Incoming>,
+    lease: Lease,
+    silence: Duration,
+}
+
+/// An attempt without an answer.
+struct Failure {
+    refusal: Refusal,
+    /// The request, if nothing of it was written.
+    unsent: Option<Request<RequestBody>>,
+}
+
+impl Upstream {
+    /// # Errors
+    /// Where there is no backend.
+    pub fn new(backends: Vec<Backend>, limits: UpstreamLimits) -> Result<Self, NoBackend> {
+        if backends.is_empty() || backends.iter().any(|backend| backend.weight == 0) {
+            return Err(NoBackend);
+        }
+        let balance = Balance::new(backends.iter().map(|backend| backend.weight));
+        let members = backends.into_iter().map(|backend| Member::new(backend, &limits)).collect();
+        Ok(Self { members, balance: Mutex::new(balance), limits, host: None })
+    }
+
+    /// Tells backends this host; else they hear the one that the client asked for.
+    #[must_use]
+    pub fn with_host(self, host: HeaderValue) -> Self {
+        Self { host: Some(host), ..self }
+    }
+
+    pub(crate) fn host(&self) -> Option<&HeaderValue> {
+        self.host.as_ref()
+    }
+
+    /// Hands a request on, and says how its answer begins.
+    pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Begun, Refusal> {
+        let spare = spare(&request);
+        let mut next = Some(request);
+        let mut tried = Vec::new();
+        let mut last = Refusal::BackendDown;
+        for _ in 0..MOST_ATTEMPTS {
+            let Some(request) = next.take().or_else(|| spare.as_ref().and_then(self::spare)) else {
+                break;
+            };
+            let Some(index) = self.balance().pick(&tried, Instant::now()) else { break };
+            match self.attempt(index, request).await {
+                Ok(begun) => {
+                    self.balance().worked(index);
+                    return Ok(begun);
+                }
+                Err(Failure { refusal, unsent }) => {
+                    last = refusal;
+                    next = unsent;
+                    match refusal {
+                        Refusal::BackendDown => self.balance().failed(index, Instant::now()),
+                        Refusal::BackendBroken | Refusal::BackendBusy => {}
+                        // It may be at work on it, or it is the client's fault.
+                        _ => break,
+                    }
+                    if refusal != Refusal::BackendBroken {
+                        tried.push(index);
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn attempt(
+        &self,
+        index: usize,
+        mut request: Request<RequestBody>,
+    ) -> Result<Begun, Failure> {
+        let member = &self.members[index];
+        let mut seat = match member.seat(self.limits.turn).await {
+            Some(seat) => seat,
+            None => return Err(Failure { refusal: Refusal::BackendBusy, unsent: Some(request) }),
+        };
+        while let Some(sender) = member.pool.take().await {
+            match self.over(member, sender, seat, request).await {
+                Ok(begun) => return Ok(begun),
+                Err((Failure { unsent: Some(unsent), .. }, free)) => {
+                    (request, seat) = (unsent, free)
+                }
+                Err((failure, _)) => return Err(failure),
+            }
+        }
+        match member.connect(self.limits.connect).await {
+            Some(sender) => {
+                self.over(member, sender, seat, request).await.map_err(|(failure, _)| failure)
+            }
+            None => Err(Failure { refusal: Refusal::BackendDown, unsent: Some(request) }),
+        }
+    }
+
+    async fn over(
+        &self,
+        member: &Member,
+        mut sender: Sender,
+        seat: OwnedSemaphorePermit,
+        request: Request<RequestBody>,
+    ) -> Result<Begun, (Failure, OwnedSemaphorePermit)> {
+        let course = request.body().course();
+        let sending = sender.try_send_request(request);
+        match course.wait(sending, self.limits.answer).await {
+            Some(Ok(response)) => {
+                let lease = Lease { sender, pool: Arc::clone(&member.pool), _seat: seat };
+                Ok(Begun { response, lease, silence: self.limits.silence })
+            }
+            Some(Err(mut error)) => {
+                let refusal = course.fault().unwrap_or(Refusal::BackendBroken);
+                Err((Failure { refusal, unsent: error.take_message() }, seat))
+            }
+            None => Err((Failure { refusal: Refusal::BackendSilent, unsent: None }, seat)),
+        }
+    }
+
+    fn balance(&self) -> MutexGuard<'_, Balance> {
+        self.balance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Begun {
+    pub(crate) fn head(&self) -> &Response<Incoming> {
+        &self.response
+    }
+
+    /// The answer, whose connection serves the next request once it has been read to its end.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let Self { response, lease, silence } = self;
+        response.map(|body| AnswerBody::boxed(body, silence, lease, Lease::give_back))
+    }
+
+    /// The answer to an upgrade, and what has to be kept while the other protocol is carried.
+    pub(crate) fn into_upgrade(self) -> (Response<Incoming>, impl Send + 'static) {
+        (self.response, self.lease)
+    }
+}
+
+impl Lease {
+    fn give_back(self) {
+        self.pool.put(self.sender);
+    }
+}
+
+impl Member {
+    fn new(backend: Backend, limits: &UpstreamLimits) -> Self {
+        let seats = Arc::new(Semaphore::new(limits.requests));
+        Self { backend, pool: Arc::default(), seats }
+    }
+
+    async fn seat(&self, turn: Duration) -> Option<OwnedSemaphorePermit> {
+        timeout(turn, Arc::clone(&self.seats).acquire_owned()).await.ok()?.ok()
+    }
+
+    async fn connect(&self, limit: Duration) -> Option<Sender> {
+        let stream = timeout(limit, self.backend.way.connect()).await.ok()?.ok()?;
+        let handshake = http1::Builder::new()
+            .max_buf_size(LONGEST_HEAD)
+            .handshake::<_, RequestBody>(TokioIo::new(stream));
+        let (sender, connection) = handshake.await.ok()?;
+        // It ends with the last of sender and answer.
+        tokio::spawn(connection.with_upgrades());
+        Some(sender)
+    }
+}
+
+impl Backend {
+    /// One that is reached over TCP, by name or address.
+    pub fn tcp(host: impl Into<String>, port: u16) -> Self {
+        Self::by(Arc::new(Tcp { host: host.into(), port }))
+    }
+
+    /// One that is reached in another way.
+    pub fn by(way: Arc<dyn Way>) -> Self {
+        Self { way, weight: 1 }
+    }
+
+    /// Gives it this many turns, where others have theirs.
+    #[must_use]
+    pub fn with_weight(self, weight: u16) -> Self {
+        Self { weight, ..self }
+    }
+}
+
+#[derive(Debug)]
+struct Tcp {
+    host: String,
+    port: u16,
+}
+
+impl Way for Tcp {
+    fn connect(&self) -> Connecting<'_> {
+        Box::pin(async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+}
+
+impl Default for UpstreamLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(60),
+            silence: Duration::from_secs(600),
+            requests: 1024,
+            turn: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The request once more, where it may be sent twice.
+fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.method().is_safe() || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.members.iter().map(|member| &member.backend)).finish()
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} * {}", self.way, self.weight)
+    }
+}
+
+impl fmt::Display for NoBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a service needs a backend, and each backend a weight of one or more")
+    }
+}
+
+impl Error for NoBackend {}
+
+const MOST_ATTEMPTS: usize = 3;
+const LONGEST_HEAD: usize = 64 * 1024;
