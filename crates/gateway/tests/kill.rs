@@ -1,11 +1,12 @@
-//! `kill -9` at random moments: whatever was acknowledged before is there afterwards.
+//! `kill -9` at random moments, and at each write of a rollover: whatever was acknowledged before is there afterwards.
 //!
 //! The victim is this test's own binary in another process. It says on its standard output what was
 //! acknowledged, one line each; the parent kills it, opens the folder and compares.
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,7 @@ use std::time::Duration;
 use admin::names::DeviceName;
 use admin::permission::Caller;
 use admin::request::Request;
-use admin::response::DeviceState;
-use admin::response::Response;
+use admin::response::{DeviceState, Response, Rollover};
 use clock::SystemClock;
 use gateway::control::Execute;
 use gateway::data::DataDir;
@@ -69,7 +69,79 @@ async fn the_victim_adds_and_revokes() {
     }
 }
 
-fn killed_after(life: Duration, folder: &std::path::Path, round: u32) -> String {
+#[tokio::test]
+async fn a_start_and_a_finish_that_are_killed_at_any_write_are_done_or_were_never_begun() {
+    let base = std::env::temp_dir().join(format!("handfast-roll-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&base);
+    open(&base.join("start")).await.close().await;
+    copy(&base.join("start"), &base.join("finish"));
+    let gateway = open(&base.join("finish")).await;
+    rollover(&gateway, Request::RolloverStart).await;
+    gateway.close().await;
+    let deeds = [("start", 5, [1, 0], [2, 0]), ("finish", 1, [2, 0], [1, 1])];
+    for (deed, stride, before, after) in deeds {
+        let (mut kills, mut undone) = (0, 0);
+        for write in (1..).step_by(stride) {
+            let folder = base.join("victim");
+            let _ = std::fs::remove_dir_all(&folder);
+            copy(&base.join(deed), &folder);
+            if !killed_at_write(&folder, deed, write) {
+                break;
+            }
+            kills += 1;
+            let gateway = open(&folder).await;
+            let trusted = gateway.authority().issuers().trusted().count();
+            let seen = [trusted, rollover(&gateway, Request::RolloverStatus).await.retired.len()];
+            assert!(seen == before || seen == after, "{deed}, write {write}: {seen:?}");
+            undone += u32::from(seen == before);
+            assert_eq!(gateway.store().chain_verify().await.expect("read").fault, None);
+            assert_eq!(gateway.store().audit().await.expect("read"), []);
+            if seen == before {
+                let again = if deed == "start" { Request::RolloverStart } else { finish() };
+                rollover(&gateway, again).await;
+            }
+            gateway.close().await;
+        }
+        println!("{deed}: killed at {kills} of its writes, {undone} times it was not begun");
+        assert!(kills > 2 && undone > 0, "{deed}: {kills} kills, {undone} undone");
+    }
+    std::fs::remove_dir_all(&base).expect("cleaned up");
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["-a"]).args([from, to]).status().expect("cp runs");
+    assert!(copied.success(), "{}", from.display());
+}
+
+/// Run by the test above in a process of its own; on its own it does nothing.
+#[tokio::test]
+async fn the_victim_rolls_over() {
+    let (Some(folder), Ok(deed)) = (std::env::var_os(VICTIM), std::env::var(DEED)) else { return };
+    let gateway = open(Path::new(&folder)).await;
+    match deed.as_str() {
+        "start" => rollover(&gateway, Request::RolloverStart).await,
+        _ => rollover(&gateway, finish()).await,
+    };
+    gateway.close().await;
+}
+
+/// Does it in a process that gets SIGKILL at its nth write to a file; whether it got there.
+fn killed_at_write(folder: &Path, deed: &str, write: usize) -> bool {
+    let kill = format!("inject=pwrite64:signal=SIGKILL:when={write}");
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", &kill])
+        .arg(std::env::current_exe().expect("this test"))
+        .args(["--exact", "the_victim_rolls_over"])
+        .env(VICTIM, folder)
+        .env(DEED, deed)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("strace is installed");
+    status.signal().is_some() || !status.success()
+}
+
+fn killed_after(life: Duration, folder: &Path, round: u32) -> String {
     let mut child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "the_victim_adds_and_revokes", "--nocapture"])
         .env(VICTIM, folder)
@@ -97,7 +169,7 @@ fn still_runs(child: &mut Child) -> bool {
     child.try_wait().expect("asked").is_none()
 }
 
-async fn open(folder: &std::path::Path) -> Gateway {
+async fn open(folder: &Path) -> Gateway {
     let data = DataDir::new(folder);
     data.prepare().expect("made");
     if !data.config().exists() {
@@ -111,6 +183,17 @@ async fn open(folder: &std::path::Path) -> Gateway {
 async fn ask(gateway: &Gateway, request: Request) -> Response {
     let caller = Caller::Local { uid: 0, name: None };
     gateway.execute(&caller, request).await.expect("done")
+}
+
+async fn rollover(gateway: &Gateway, request: Request) -> Rollover {
+    let Response::Rollover(rollover) = ask(gateway, request).await else {
+        panic!("another answer")
+    };
+    rollover
+}
+
+const fn finish() -> Request {
+    Request::RolloverFinish { force: true }
 }
 
 async fn users(gateway: &Gateway) -> BTreeSet<String> {
@@ -131,4 +214,5 @@ async fn crl(gateway: &Gateway) -> BTreeSet<String> {
 /// How many changes to acknowledge in all; 1,000 for the long run.
 const CHANGES: &str = "HANDFAST_KILL_CHANGES";
 const VICTIM: &str = "HANDFAST_TEST_VICTIM";
+const DEED: &str = "HANDFAST_TEST_DEED";
 const ROUND: &str = "HANDFAST_TEST_ROUND";
