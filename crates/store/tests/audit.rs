@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{ADMIN, Folder, Seeded, add_ca, device, device_certificate, id, open, user};
 use rusqlite::Connection;
@@ -152,16 +152,19 @@ async fn change(store: &Store, seeded: &mut Seeded, ca: CaGenerationId, number: 
     }
 }
 
-/// How long ten thousand devices take is printed; the bound is one that even a busy machine keeps.
+/// How long they take is printed; the bound is one that even a busy machine keeps. Ten thousand where
+/// `HANDFAST_LONG=1`: most of the time goes into making them.
 #[tokio::test]
-async fn ten_thousand_devices_are_compared_quickly() {
+async fn thousands_of_devices_are_compared_quickly() {
+    let count =
+        if std::env::var_os("HANDFAST_LONG").is_some_and(|v| v == "1") { 10_000 } else { 2_000 };
     let folder = Folder::new();
     let store = open(&folder);
     let ca = add_ca(&store).await.id;
     let alice = user("alice");
     store.user_add(&ADMIN, &alice, None).await.unwrap();
     let mut waiting = Vec::new();
-    for number in 0..10_000 {
+    for number in 0..count {
         let store = store.clone();
         let alice = alice.clone();
         waiting.push(async move {
@@ -176,6 +179,6 @@ async fn ten_thousand_devices_are_compared_quickly() {
     let begun = Instant::now();
     assert_eq!(store.audit().await.unwrap(), []);
     let took = begun.elapsed();
-    println!("10,000 devices compared in {took:?}");
-    assert!(took.as_secs() < 20, "{took:?}");
+    println!("{count} devices compared in {took:?}");
+    assert!(took < Duration::from_millis(2 * count), "{took:?}");
 }
