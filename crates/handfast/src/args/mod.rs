@@ -4,3 +4,4 @@
 pub(crate) mod order;
 pub(crate) mod place;
 pub(crate) mod typed;
+mod understand;

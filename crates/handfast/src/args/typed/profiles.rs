@@ -1,0 +1,48 @@
+//! Profiles as typed: whose, for which systems, and where to.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct Profile {
+    #[arg(value_name = "USER[/DEVICE]", required_unless_present = "from")]
+    pub(crate) device: Option<String>,
+    /// Make a new key and certificate; the former is revoked once the new one has connected
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// Take key and certificate from a profile that somebody still has; the settings are those of today
+    #[arg(long, value_name = "OLD.ovpn", conflicts_with_all = ["device", "renew"])]
+    pub(crate) from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// Where to write to; "-" prints the one profile for one system
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// For which systems
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
+    pub(crate) os: Vec<Os>,
+    /// One file with everything in it, or a common file with vpn.crt and vpn.key beside it
+    #[arg(long, value_enum, default_value_t = FormWord::Unified)]
+    pub(crate) form: FormWord,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Os {
+    Linux,
+    Windows,
+    Macos,
+    Android,
+    Ios,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormWord {
+    Unified,
+    Split,
+}
