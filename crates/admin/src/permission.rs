@@ -49,7 +49,7 @@ impl Permission {
             | Request::Sessions
             | Request::SessionHistory(_)
             | Request::Events { .. }
-            | Request::Check
+            | Request::Check { .. }
             | Request::ConfigShow => Self::Read,
             Request::UserAdd { .. }
             | Request::UserDisable { .. }

@@ -106,7 +106,11 @@ pub enum Request {
         wait_ms: u64,
     },
     /// Verify the event chain, CRL, CA, configuration and environment. Answer: `Check`.
-    Check,
+    Check {
+        /// Also what a running gateway verified before.
+        #[serde(default)]
+        whole: bool,
+    },
     /// The settings as the file has them. Answer: `Settings`.
     ConfigShow,
     /// Write other values for one key into the settings file: none for an empty list, or for a key that is

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use authority::Authority;
 use clock::{Clock, Timestamp};
-use store::Store;
+use store::{Store, Verifier};
 use wire::static_key::StaticKey;
 
 use crate::config::{Config, Vpn};
@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) data: DataDir,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Store,
+    /// What of the records is verified.
+    pub(crate) verifier: Verifier,
     pub(crate) authority: Arc<Authority>,
     /// The key of the VPN's control channel.
     pub(crate) tls_auth: StaticKey,

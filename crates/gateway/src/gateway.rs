@@ -12,7 +12,9 @@ use admin::response::{Reloaded, Rollover};
 use authority::{Authority, AuthorityError, Issuer, NewIssuer, Signs};
 use clock::Clock;
 use signer::{Line, Place};
-use store::{Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError};
+use store::{
+    Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError, Verifier,
+};
 use vpn::PushPolicy;
 
 use crate::backup;
@@ -32,13 +34,14 @@ use crate::operations::rollover::RolloverView;
 use crate::operations::status::Overview;
 use crate::projections::Projections;
 use crate::tls_auth;
+use crate::verification::{self, Verification};
 
 /// A data folder, owned.
 #[derive(Debug)]
 pub struct Gateway {
     at: Context,
     crl: Arc<CrlProjection>,
-    maintenance: Mutex<Option<(Maintenance, Keeping, Following)>>,
+    maintenance: Mutex<Option<(Maintenance, Keeping, Following, Verification)>>,
     _disk: DiskWatch,
     // Last, so that the folder is given up after all else is closed.
     _lock: FolderLock,
@@ -140,10 +143,12 @@ impl Gateway {
         let disk = DiskWatch::start(&store);
         let history = History::new(store.clone(), Arc::clone(&clock));
         let hooks = Hooks::new(data.hooks());
+        let verifier = Verifier::of(&store, Arc::clone(&clock));
         let at = Context {
             data,
             clock,
             store,
+            verifier,
             authority,
             tls_auth,
             view,
@@ -170,7 +175,8 @@ impl Gateway {
         let following = self.at.hooks.follow(self.at.store.clone(), before);
         self.at.history.begin().await;
         let keeping = self.at.history.keep(self.at.doors.clone());
-        let maintenance = (Maintenance::start(self.looked()), keeping, following);
+        let verifying = verification::keep(self.at.verifier.clone());
+        let maintenance = (Maintenance::start(self.looked()), keeping, following, verifying);
         *self.maintenance.lock().unwrap_or_else(PoisonError::into_inner) = Some(maintenance);
         Ok(())
     }

@@ -45,6 +45,7 @@ mod replacements;
 mod tls;
 mod tls_auth;
 mod told;
+mod verification;
 mod warnings;
 mod words;
 

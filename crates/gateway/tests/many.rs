@@ -36,6 +36,7 @@ async fn ten_thousand_devices_and_a_hundred_thousand_sessions_are_listed_at_once
     let gateway = Gateway::open(data.clone(), system()).await.expect("opened");
     println!("{} MiB resident with the records open, {before} before", resident());
     gateway.doors().attach(Arc::new(Nobody));
+    gateway.run().await.expect("at work");
     let server = ControlServer::bind(&data).expect("bound");
     let serving = tokio::spawn(server.serve(Arc::new(gateway)));
     let mut admin = Admin::connect_or_open(&data, system()).await.expect("connected");
@@ -46,7 +47,14 @@ async fn ten_thousand_devices_and_a_hundred_thousand_sessions_are_listed_at_once
     assert!(devices.iter().all(|device| device.last_seen_at.is_some()));
     let status = timed(&mut admin, "status", Request::Status).await;
     assert!(matches!(status, Response::Status(status) if status.devices == 10_000));
-    let check = timed(&mut admin, "check", Request::Check).await;
+    // The first look at everything is under way since the start.
+    let begun = Instant::now();
+    admin.call(Request::Check { whole: false }).await.expect("answered");
+    println!("check, the first one: {} ms", begun.elapsed().as_millis());
+    let whole = Instant::now();
+    admin.call(Request::Check { whole: true }).await.expect("answered");
+    println!("check --whole: {} ms", whole.elapsed().as_millis());
+    let check = timed(&mut admin, "check", Request::Check { whole: false }).await;
     let Response::Check(report) = check else { panic!("{check:?}") };
     let records = report.findings.iter().find(|finding| finding.subject == "records");
     assert_eq!(records.map(|finding| finding.level), Some(Level::Good), "{report:?}");
@@ -76,12 +84,14 @@ fn queries() -> [(&'static str, HistoryQuery, usize); 4] {
 async fn timed(admin: &mut Admin, what: &str, request: Request) -> Response {
     let mut fastest = Duration::MAX;
     let mut answer = None;
+    let mut took = Vec::new();
     for _ in 0..3 {
         let begun = Instant::now();
         answer = Some(admin.call(request.clone()).await.expect("answered"));
+        took.push(begun.elapsed().as_millis());
         fastest = fastest.min(begun.elapsed());
     }
-    println!("{what}: {} ms", fastest.as_millis());
+    println!("{what}: {took:?} ms");
     assert!(fastest < LIMIT, "{what} took {fastest:?}");
     answer.expect("asked")
 }

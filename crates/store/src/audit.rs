@@ -1,23 +1,18 @@
-//! Whether the records are what the log says: its events are folded, and compared with the rows.
+//! Whether the records are what the log says: the rows beside the folded log.
 //!
 //! The log is chained by hashes and append-only; the rows are what decides who is let in. Whoever changes a
 //! row beside the store (a revocation deleted, a user enabled, a certificate moved to another device) leaves
 //! the log as it was. Not here: whether the log itself is whole ([`chain_verify`](crate::Reader::chain_verify)).
-//!
-//! Events of format 1 say less: what they leave out (hashes, keys, dates of succession) is taken from the
-//! rows, so nothing is found there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use clock::Timestamp;
-use pki::{CertificateId, Fingerprint, IssuerId, KeyId, Serial};
+use pki::{Fingerprint, KeyId};
 
-use crate::event::{Event, EventKind};
-use crate::ids::CaGenerationId;
-use crate::payload;
+use crate::fold::{Fold, Unfolded};
 use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, Lease, User};
-use crate::snapshot::{CertificateEntry, Snapshot};
+use crate::snapshot::CertificateEntry;
 
 /// Something that the rows say otherwise than the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,94 +42,49 @@ pub(crate) struct Rows {
     pub(crate) settings: BTreeMap<String, String>,
 }
 
-/// The log, folded.
-pub(crate) struct Audit<'a> {
-    rows: &'a Rows,
-    by_number: HashMap<(CaGenerationId, Serial), &'a Certificate>,
-    issuers: BTreeMap<CaGenerationId, IssuerId>,
-    log: Snapshot,
-    generations: BTreeMap<CaGenerationId, Serial>,
-    settings: BTreeMap<String, String>,
-    undated: BTreeSet<CertificateId>,
-    unclear: Vec<Difference>,
+/// How closely certificates are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closely {
+    /// What their rows say.
+    Rows,
+    /// And whether each is, octet by octet, what its hash and its key are of.
+    Content,
 }
 
-impl<'a> Audit<'a> {
-    /// Of these rows.
-    pub(crate) fn of(rows: &'a Rows) -> Self {
-        let number = |c: &'a Certificate| ((c.issued_by, c.id.serial), c);
-        Self {
-            rows,
-            by_number: rows.certificates.iter().map(number).collect(),
-            issuers: rows.generations.iter().map(|g| (g.id, g.issuer)).collect(),
-            log: Snapshot::default(),
-            generations: BTreeMap::new(),
-            settings: BTreeMap::new(),
-            undated: BTreeSet::new(),
-            unclear: Vec::new(),
-        }
-    }
+/// Where the rows differ from the log, folded by as much, in the order of what weighs most.
+pub(crate) fn differences(rows: &Rows, fold: &Fold, closely: Closely) -> Vec<Difference> {
+    let mut found: Vec<_> = fold.unclear.iter().map(unclear).collect();
+    let audit = Audit { rows, fold, closely };
+    audit.certificates(&mut found);
+    audit.users(&mut found);
+    audit.devices(&mut found);
+    audit.authority(&mut found);
+    found
+}
 
-    /// The log goes on with this event.
-    pub(crate) fn handle(&mut self, mut event: Event) {
-        if event.kind == EventKind::CA_GENERATION_ADDED {
-            self.generations.extend(payload::generation_of(&event));
-        } else if event.kind == EventKind::SETTING_SET {
-            self.settings.extend(payload::setting_of(&event));
-        }
-        self.complete(&mut event);
-        if self.log.fold(&event).is_err() {
-            self.unclear.push(Difference {
-                of: format!("event {} ({})", event.id, event.kind),
-                records: "nothing that it could be about".to_owned(),
-                log: "that it changed a record".to_owned(),
-            });
-        }
-    }
+struct Audit<'a> {
+    rows: &'a Rows,
+    fold: &'a Fold,
+    closely: Closely,
+}
 
-    /// What an event leaves out that was written before events said everything.
-    fn complete(&mut self, event: &mut Event) {
-        let Some(legacy) = payload::legacy(event) else { return };
-        let certificate = legacy.certificate();
-        let issuer = certificate.and_then(|c| self.issuers.get(&c.issued_by)).copied();
-        let row = certificate.and_then(|c| self.by_number.get(&(c.issued_by, c.serial)).copied());
-        if let (Some(certificate), Some(issuer)) = (certificate, issuer) {
-            let id = |serial: &Serial| CertificateId { issuer, serial: *serial };
-            self.undated.extend(certificate.undated().map(id));
-        }
-        payload::complete(event, issuer, row);
-    }
-
-    /// Where the rows differ, in the order of what weighs most.
-    pub(crate) fn differences(mut self) -> Vec<Difference> {
-        let mut found = std::mem::take(&mut self.unclear);
-        self.certificates(&mut found);
-        self.users(&mut found);
-        self.devices(&mut found);
-        self.authority(&mut found);
-        found
-    }
-
+impl Audit<'_> {
     fn certificates(&self, found: &mut Vec<Difference>) {
         for row in &self.rows.certificates {
             let of = self.name_of(&CertificateEntry::from(row));
-            let Some(log) = self.log.certificate(&row.id) else {
+            let Some(log) = self.fold.log.certificate(&row.id) else {
                 found.push(unknown(of, "that it was issued"));
                 continue;
             };
-            if Fingerprint::of(&row.der) != row.fingerprint {
-                found.push(differ(of.clone(), "another certificate", "what its hash is of"));
-            }
-            let key = KeyId::of_certificate(&row.der.as_slice().into());
-            if key.is_ok_and(|key| key != row.public_key) {
-                found.push(differ(of.clone(), "another key", "the one in the certificate"));
+            if self.closely == Closely::Content {
+                found.extend(content(&of, row));
             }
             let dated = CertificateEntry { supersede_at: row.supersede_at, ..(**log).clone() };
-            let log = if self.undated.contains(&row.id) { &dated } else { &**log };
+            let log = if self.fold.undated.contains(&row.id) { &dated } else { &**log };
             found.extend(certificate(&of, &CertificateEntry::from(row), log));
         }
         let known: BTreeSet<_> = self.rows.certificates.iter().map(|row| row.id).collect();
-        for log in self.log.certificates().filter(|log| !known.contains(&log.id)) {
+        for log in self.fold.log.certificates().filter(|log| !known.contains(&log.id)) {
             found.push(missing(self.name_of(log), "that it was issued"));
         }
     }
@@ -142,7 +92,7 @@ impl<'a> Audit<'a> {
     fn users(&self, found: &mut Vec<Difference>) {
         for row in &self.rows.users {
             let of = format!("user {}", row.name);
-            match self.log.user(row.id) {
+            match self.fold.log.user(row.id) {
                 None => found.push(unknown(of, "that it was added")),
                 Some(log) if log.name != row.name => {
                     let [here, there] =
@@ -153,7 +103,7 @@ impl<'a> Audit<'a> {
             }
         }
         let known: BTreeSet<_> = self.rows.users.iter().map(|row| row.id).collect();
-        for log in self.log.users().filter(|log| !known.contains(&log.id)) {
+        for log in self.fold.log.users().filter(|log| !known.contains(&log.id)) {
             found.push(missing(format!("user {}", log.name), "that it was added"));
         }
     }
@@ -161,7 +111,7 @@ impl<'a> Audit<'a> {
     fn devices(&self, found: &mut Vec<Difference>) {
         for row in &self.rows.devices {
             let of = format!("device {}/{}", row.user_name, row.name);
-            match self.log.device(row.id) {
+            match self.fold.log.device(row.id) {
                 None => found.push(unknown(of, "that it was added")),
                 Some(log) if (log.user, &log.name) != (row.user, &row.name) => {
                     let there = format!("that it is {}/{}", log.user_name, log.name);
@@ -175,7 +125,7 @@ impl<'a> Audit<'a> {
             }
         }
         let known: BTreeSet<_> = self.rows.devices.iter().map(|row| row.id).collect();
-        for log in self.log.devices().filter(|log| !known.contains(&log.id)) {
+        for log in self.fold.log.devices().filter(|log| !known.contains(&log.id)) {
             let of = format!("device {}/{}", log.user_name, log.name);
             found.push(missing(of, "that it was added"));
         }
@@ -184,25 +134,25 @@ impl<'a> Audit<'a> {
     /// The CA's generations, CRLs and settings.
     fn authority(&self, found: &mut Vec<Difference>) {
         let rows: BTreeMap<_, _> = self.rows.generations.iter().map(|g| (g.id, g.serial)).collect();
-        if rows != self.generations {
+        if rows != self.fold.generations {
             let [here, there] =
-                [&rows, &self.generations].map(|all| format!("{} generations", all.len()));
+                [&rows, &self.fold.generations].map(|all| format!("{} generations", all.len()));
             found.push(differ("the CA".to_owned(), here, format!("{there}, or others")));
         }
         for row in &self.rows.crls {
-            let log = self.log.crl(row.generation);
+            let log = self.fold.log.crl(row.generation);
             if log != Some(&row.into()) {
                 let there = log.map_or("none".to_owned(), |log| format!("number {}", log.number));
                 found.push(differ("the CRL".to_owned(), format!("number {}", row.number), there));
             }
         }
         let known: BTreeSet<_> = self.rows.crls.iter().map(|row| row.generation).collect();
-        for generation in self.generations.keys().filter(|id| !known.contains(id)) {
-            if self.log.crl(*generation).is_some() {
+        for generation in self.fold.generations.keys().filter(|id| !known.contains(id)) {
+            if self.fold.log.crl(*generation).is_some() {
                 found.push(missing("the CRL".to_owned(), "that it was signed"));
             }
         }
-        if self.rows.settings != self.settings {
+        if self.rows.settings != self.fold.settings {
             let of = "the settings in the records".to_owned();
             found.push(differ(of, "other values", "what was set"));
         }
@@ -214,7 +164,7 @@ impl<'a> Audit<'a> {
         match &entry.holder {
             Holder::Gateway => format!("certificate {serial} of the gateway"),
             Holder::Other(name) => format!("certificate {serial} of {name}"),
-            Holder::Device(id) => match self.log.device(*id) {
+            Holder::Device(id) => match self.fold.log.device(*id) {
                 Some(device) => {
                     format!("certificate {serial} of {}/{}", device.user_name, device.name)
                 }
@@ -222,6 +172,19 @@ impl<'a> Audit<'a> {
             },
         }
     }
+}
+
+/// A certificate beside its own hash and key.
+fn content(of: &str, row: &Certificate) -> Vec<Difference> {
+    let mut found = Vec::new();
+    if Fingerprint::of(&row.der) != row.fingerprint {
+        found.push(differ(of.to_owned(), "another certificate", "what its hash is of"));
+    }
+    let key = KeyId::of_certificate(&row.der.as_slice().into());
+    if key.is_ok_and(|key| key != row.public_key) {
+        found.push(differ(of.to_owned(), "another key", "the one in the certificate"));
+    }
+    found
 }
 
 /// A certificate that both have.
@@ -258,6 +221,11 @@ fn certificate(of: &str, row: &CertificateEntry, log: &CertificateEntry) -> Opti
         return differ(used(row), used(log));
     }
     None
+}
+
+fn unclear(event: &Unfolded) -> Difference {
+    let of = format!("event {} ({})", event.id, event.kind);
+    differ(of, "nothing that it could be about", "that it changed a record")
 }
 
 fn holder(holder: &Holder) -> String {

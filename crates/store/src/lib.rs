@@ -21,6 +21,7 @@ mod change;
 mod copy;
 mod error;
 mod event;
+mod fold;
 mod ids;
 mod lock;
 mod options;
@@ -41,6 +42,7 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verifier;
 mod waiting;
 mod writer;
 
@@ -71,4 +73,5 @@ pub use sessions::{SessionNote, SessionQuery, SessionRecord};
 pub use settings_mark::SettingsMark;
 pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};
 pub use store::Store;
+pub use verifier::{Depth, Verdict, Verifier};
 pub use waiting::Waiting;

@@ -201,6 +201,11 @@ impl Reader {
         answer.await.unwrap_or(Err(OpenError::Absent(self.path.to_path_buf())))
     }
 
+    /// Where the database is.
+    pub(crate) fn path(&self) -> Arc<Path> {
+        Arc::clone(&self.path)
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Reading) -> Result<T, StoreError> + Send + 'static,

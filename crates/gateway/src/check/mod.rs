@@ -3,6 +3,7 @@
 //! Looking changes nothing. A finding that is not good says what was seen and what to do.
 
 use admin::response::{CheckReport, Finding, Level};
+use store::Depth;
 
 use crate::context::Context;
 use crate::doors::Unheard;
@@ -12,16 +13,16 @@ mod machine;
 mod records;
 mod sessions;
 mod signer;
+mod verified;
 
 pub(crate) use records::RecordsCheck;
 pub(crate) use sessions::shared_profiles;
+pub(crate) use verified::verified;
 
 /// Everything, in the order in which a person would look.
-pub(crate) async fn check(at: &Context) -> CheckReport {
-    // Both read the whole log, each on a thread of its own.
-    let records = RecordsCheck { at };
-    let (mut findings, audit) = tokio::join!(records.findings(), records.audit());
-    findings.insert(1, audit);
+pub(crate) async fn check(at: &Context, depth: Depth) -> CheckReport {
+    let mut findings = verified(&at.verifier.verify(depth).await);
+    findings.extend(RecordsCheck { at }.findings().await);
     findings.push(signer::signer(at).await);
     findings.push(machine::settings(at));
     findings.push(machine::pushes(at));

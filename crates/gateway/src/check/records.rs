@@ -1,4 +1,4 @@
-//! The records and what is made of them: event chain, CA, CRL, certificates near their end.
+//! What is made of the records: CA, CRL, certificates near their end.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub(crate) struct RecordsCheck<'a> {
 impl RecordsCheck<'_> {
     /// What is found in them.
     pub(crate) async fn findings(&self) -> Vec<Finding> {
-        let mut findings = vec![self.event_chain().await];
+        let mut findings = Vec::new();
         let issuers = self.at.authority.issuers();
         for issuer in issuers.all() {
             findings.push(self.ca_life(&issuers, issuer));
@@ -62,44 +62,6 @@ impl RecordsCheck<'_> {
         }
         let mend = "renew each: handfast cert renew NAME --out DIR";
         Some(warning(SUBJECT, format!("ending: {}", ending.join(", ")), mend))
-    }
-
-    async fn event_chain(&self) -> Finding {
-        const SUBJECT: &str = "event chain";
-        match self.at.store.chain_verify().await {
-            Ok(report) => match report.fault {
-                None => good(SUBJECT, format!("{} events, every hash is right", report.events)),
-                Some(fault) => bad(
-                    SUBJECT,
-                    fault.to_string(),
-                    "keep the data folder as evidence and restore it from a backup",
-                ),
-            },
-            Err(error) => bad(
-                SUBJECT,
-                format!("the events can't be read: {error}"),
-                "restore the data folder from a backup",
-            ),
-        }
-    }
-
-    /// The rows beside the log.
-    pub(crate) async fn audit(&self) -> Finding {
-        const SUBJECT: &str = "records";
-        let differences = match self.at.store.audit().await {
-            Ok(differences) => differences,
-            Err(error) => {
-                let seen = format!("they can't be read: {error}");
-                return bad(SUBJECT, seen, "restore the data folder from a backup");
-            }
-        };
-        if differences.is_empty() {
-            return good(SUBJECT, "they are what the log says");
-        }
-        let more = differences.len().saturating_sub(NAMED);
-        let named: Vec<_> = differences.iter().take(NAMED).map(ToString::to_string).collect();
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        bad(SUBJECT, format!("{}{more}", named.join("; ")), CHANGED_BESIDE_US)
     }
 
     fn ca_life(&self, issuers: &Issuers, issuer: &Issuer) -> Finding {
@@ -240,7 +202,7 @@ fn readable(der: &[u8], ca: &CaCertificate) -> Result<Crl, pki::CrlError> {
 }
 
 const KEY_GONE: &str = "put the folder `ca` back as it is in a backup, and start the gateway anew";
-const CHANGED_BESIDE_US: &str = "somebody changed the database beside handfast: keep the data folder as evidence \
+pub(super) const CHANGED_BESIDE_US: &str = "somebody changed the database beside handfast: keep the data folder as evidence \
      and restore it from a backup; until then revoke or disable again what the log says";
 const SOON: i64 = 30;
 const NAMED: usize = 5;

@@ -62,7 +62,8 @@ async fn callers_who_say_nothing_or_read_nothing_keep_nobody_from_calling() {
     for _ in 0..70 {
         held.push(UnixStream::connect(data.socket()).await.expect("connected"));
     }
-    let call = serde_json::to_string(&Call::new(Request::Check)).expect("JSON") + "\n";
+    let call =
+        serde_json::to_string(&Call::new(Request::Check { whole: false })).expect("JSON") + "\n";
     for _ in 0..70 {
         let mut deaf = UnixStream::connect(data.socket()).await.expect("connected");
         deaf.write_all(call.as_bytes()).await.expect("sent");
@@ -103,7 +104,7 @@ impl Execute for Scripted {
         Box::pin(async move {
             match (request, caller) {
                 // More than a socket holds.
-                (Request::Check, _) => {
+                (Request::Check { whole: false }, _) => {
                     Err(Failure::new(FailureKind::Failed, "x".repeat(300 * 1024)))
                 }
                 (Request::UserList, _) => Ok(Response::Users(vec![])),

@@ -21,7 +21,7 @@ use rollover::RolloverView;
 use sessions::Sessions;
 use settings::SettingsFile;
 use status::Overview;
-use store::Actor;
+use store::{Actor, Depth};
 use users::Users;
 
 use crate::check::check;
@@ -130,11 +130,15 @@ async fn carry_out(
         Q::Events { after, limit, wait_ms } => {
             Log { at }.events(after, limit, wait_ms).await.map(R::Events)
         }
-        Q::Check => Ok(R::Check(check(at).await)),
+        Q::Check { whole } => Ok(R::Check(check(at, depth(whole)).await)),
         Q::ConfigShow => SettingsFile { at }.show().map(R::Settings),
         Q::ConfigSet { key, values } => SettingsFile { at }.set(&key, &values).map(R::Settings),
         Q::Reload => gateway.reload_and_mend().await.map(R::Reloaded),
     }
+}
+
+fn depth(whole: bool) -> Depth {
+    if whole { Depth::Whole } else { Depth::New }
 }
 
 /// What was so already is no deed.

@@ -11,7 +11,7 @@ use store::{Holder, Snapshot};
 
 use super::common::remotes;
 use super::views::Profiles;
-use crate::check::{RecordsCheck, shared_profiles};
+use crate::check::{RecordsCheck, shared_profiles, verified};
 use crate::config::Config;
 use crate::context::Context;
 use crate::disk::Space;
@@ -188,7 +188,10 @@ impl Overview<'_> {
 
     /// What `check` finds worth a warning that concerns the running gateway.
     async fn warnings(&self) -> Vec<String> {
-        let mut findings = RecordsCheck { at: self.at }.findings().await;
+        // Nothing is known in the first moments after a start.
+        let known = self.at.verifier.glance().await.transpose();
+        let mut findings = known.as_ref().map(verified).unwrap_or_default();
+        findings.extend(RecordsCheck { at: self.at }.findings().await);
         findings.push(shared_profiles(self.at));
         let bad = findings.into_iter().filter(|f| f.level != Level::Good);
         bad.map(|f| match f.mend {

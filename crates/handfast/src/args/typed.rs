@@ -17,7 +17,7 @@ use clap_complete::Shell;
 use self::authority::{Ca, Cert, Crl, Ocsp, Signer};
 use self::client::{Bench, Connect, ConnectGuard, Demo};
 use self::devices::{Device, User};
-use self::gateway::{Config, Service, Status, Up};
+use self::gateway::{Check, Config, Service, Status, Up};
 use self::profiles::Profile;
 use self::sessions::{Events, Kick, Sessions};
 
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     /// What happened: the append-only log of changes
     Events(Events),
     /// Check data, configuration and environment, with the mend for each finding
-    Check,
+    Check(Check),
     /// The gateway's settings: show them, or set one and keep the rest of the file
     #[command(subcommand)]
     Config(Config),

@@ -67,7 +67,7 @@ fn understand_command(command: Command, data: &Path) -> Result<Action, Failure> 
         Command::Sessions(sessions) => sessions::understand_sessions(sessions)?,
         Command::Kick(kick) => Action::Ask(sessions::understand_kick(kick)?),
         Command::Events(events) => sessions::understand_events(&events),
-        Command::Check => Action::Ask(Request::Check),
+        Command::Check(check) => Action::Ask(Request::Check { whole: check.whole }),
         Command::Config(command) => Action::Ask(gateway::understand_config(command)),
         Command::Reload => Action::Ask(Request::Reload),
         Command::Completions { shell } => Action::Completions { shell },

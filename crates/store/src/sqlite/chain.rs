@@ -21,8 +21,6 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    const START: Head = Head { event: EventId::NONE, hash: [0; 32] };
-
     /// The recorded head. Read inside a transaction that holds the write lock, before appending.
     pub(crate) fn read(conn: &Connection) -> Result<Self, Fault> {
         let mut statement = conn.prepare_cached("SELECT event, hash FROM chain_head")?;
@@ -83,21 +81,8 @@ pub(crate) fn event_list(
     Ok(events)
 }
 
-/// All events in their order, one at a time.
-pub(crate) fn for_each_event(
-    conn: &Connection,
-    mut handle: impl FnMut(Event),
-) -> Result<(), Fault> {
-    let mut statement =
-        conn.prepare("SELECT id, at_ms, actor, kind, payload, hash FROM events ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        handle(event(row)?);
-    }
-    Ok(())
-}
-
-fn event(row: &Row<'_>) -> Result<Event, Fault> {
+/// An event as its row has it.
+pub(super) fn event(row: &Row<'_>) -> Result<Event, Fault> {
     let payload: String = row.get(4)?;
     let unreadable = |what| Fault::Unreadable { what };
     Ok(Event {
@@ -116,29 +101,75 @@ fn event(row: &Row<'_>) -> Result<Event, Fault> {
 pub(crate) fn verify(conn: &Connection) -> Result<ChainReport, Fault> {
     let txn = conn.unchecked_transaction()?;
     let mut good = Head::START;
-    let fault = match walk(&txn, &mut good)? {
-        Some(fault) => Some(fault),
-        None => compare_with_head(&txn, &good)?,
-    };
-    Ok(ChainReport { events: good.event.get(), head: hex(&good.hash), fault })
+    let fault = good.follow(&txn, |_| Ok(()))?;
+    Ok(good.report(fault))
 }
 
-fn walk(conn: &Connection, good: &mut Head) -> Result<Option<ChainFault>, Fault> {
-    let mut statement =
-        conn.prepare("SELECT id, at_ms, actor, kind, payload, hash FROM events ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let expected = good.event.next();
-        let id: i64 = row.get(0)?;
-        if u64::try_from(id) != Ok(expected.get()) {
-            return Ok(Some(ChainFault::Missing { event: expected }));
+impl Head {
+    /// Before the first event.
+    pub(super) const START: Head = Head { event: EventId::NONE, hash: [0; 32] };
+
+    /// Goes on from here to the end of the log as far as it is good, and says what is not. Every row behind
+    /// this one is handled, whatever is wrong with it or one before.
+    pub(super) fn follow(
+        &mut self,
+        conn: &Connection,
+        mut handle: impl FnMut(&Row<'_>) -> Result<(), Fault>,
+    ) -> Result<Option<ChainFault>, Fault> {
+        let mut fault = self.stands(conn)?;
+        let sql =
+            "SELECT id, at_ms, actor, kind, payload, hash FROM events WHERE id > ? ORDER BY id";
+        let mut statement = conn.prepare_cached(sql)?;
+        let mut rows = statement.query([self.row()])?;
+        while let Some(row) = rows.next()? {
+            if fault.is_none() {
+                fault = self.step(row)?;
+            }
+            handle(row)?;
         }
-        match follows(row, id, &good.hash) {
-            Some(hash) => *good = Head { event: expected, hash },
-            None => return Ok(Some(ChainFault::Altered { event: expected })),
+        match fault {
+            Some(fault) => Ok(Some(fault)),
+            None => compare_with_head(conn, self),
         }
     }
-    Ok(None)
+
+    /// What is to be said of the log where this is its last good event.
+    pub(super) fn report(&self, fault: Option<ChainFault>) -> ChainReport {
+        ChainReport { events: self.event.get(), head: hex(&self.hash), fault }
+    }
+
+    fn row(&self) -> i64 {
+        i64::try_from(self.event.get()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether the log has this event still as it was.
+    fn stands(&self, conn: &Connection) -> Result<Option<ChainFault>, Fault> {
+        if self.event == EventId::NONE {
+            return Ok(None);
+        }
+        let sql = "SELECT hash FROM events WHERE id = ?";
+        let hash = conn.query_row(sql, [self.row()], |row| row.get::<_, Hash>(0));
+        let event = self.event;
+        Ok(match hash.optional()? {
+            None => Some(ChainFault::Missing { event }),
+            Some(hash) if hash != self.hash => Some(ChainFault::Altered { event }),
+            Some(_) => None,
+        })
+    }
+
+    /// One event further, or why this is not the next one.
+    fn step(&mut self, row: &Row<'_>) -> Result<Option<ChainFault>, Fault> {
+        let event = self.event.next();
+        let id: i64 = row.get(0)?;
+        if u64::try_from(id) != Ok(event.get()) {
+            return Ok(Some(ChainFault::Missing { event }));
+        }
+        match follows(row, id, &self.hash) {
+            Some(hash) => *self = Head { event, hash },
+            None => return Ok(Some(ChainFault::Altered { event })),
+        }
+        Ok(None)
+    }
 }
 
 /// The event's hash, if it is what the event's content and the former hash make. A column of

@@ -21,6 +21,7 @@ mod rows;
 mod schema;
 mod sessions;
 mod txn;
+mod verified;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -33,7 +34,7 @@ use names::{DeviceName, UserName};
 use pki::KeyId;
 use rusqlite::Connection;
 
-use crate::audit::{self, Audit, Difference};
+use crate::audit::Difference;
 use crate::backend::{Batch, Reading, Writing};
 use crate::change::Proposal;
 use crate::error::{Cause, Fault, OpenError, StoreError};
@@ -54,6 +55,7 @@ pub(crate) use copy::{backup, restore};
 use error::is_failed_sync;
 use lookup::Rows;
 use txn::Txn;
+pub(crate) use verified::{Findings, Verified};
 
 /// After so many changed rows the log is copied into the database, or after so much time with any.
 const CHECKPOINT_ROWS: u64 = 2_000;
@@ -252,18 +254,22 @@ impl ReadOnly {
 
     /// Compares the rows with what the log makes of its events, in one read transaction.
     pub(crate) fn audit(&self) -> Result<Vec<Difference>, StoreError> {
-        let txn = self.conn.unchecked_transaction()?;
-        let rows = audit::Rows {
-            users: rows::user_list(&txn)?,
-            devices: rows::device_list(&txn)?,
-            certificates: rows::certificate_list(&txn)?,
-            generations: rows::ca_generation_list(&txn)?,
-            crls: rows::crl_list(&txn)?,
-            settings: rows::setting_list(&txn)?,
-        };
-        let mut audit = Audit::of(&rows);
-        chain::for_each_event(&txn, |event| audit.handle(event))?;
-        Ok(audit.differences())
+        Ok(Verified::whole(&self.conn)?.1.differences)
+    }
+
+    /// Verifies everything, and keeps what the next look goes on from.
+    pub(crate) fn verify_whole(&self) -> Result<(Verified, Findings), StoreError> {
+        Verified::whole(&self.conn)
+    }
+
+    /// Verifies what is new, and compares the rows with all of it.
+    pub(crate) fn verify_new(&self, so_far: &mut Verified) -> Result<Findings, StoreError> {
+        so_far.go_on(&self.conn)
+    }
+
+    /// Verifies the log's new events alone.
+    pub(crate) fn verify_log(&self, so_far: &mut Verified) -> Result<ChainReport, StoreError> {
+        so_far.follow_log(&self.conn)
     }
 }
 

@@ -44,6 +44,13 @@ pub(crate) struct Status {
     pub(crate) prometheus: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Verify all events and certificates, also those that the running gateway verified before
+    #[arg(long)]
+    pub(crate) whole: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Show every key, its value, and what is not in force yet
