@@ -15,13 +15,19 @@ use admin::response::Session;
 /// An answer that comes later.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A door that is open.
+/// A door that is open. What is said by default is true of one that knows no devices and changes nothing on
+/// the machine.
 pub trait Door: Send + Sync + Debug {
     /// Who is connected.
-    fn sessions(&self) -> BoxFuture<'_, Vec<Session>>;
+    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
+        Box::pin(async { Vec::new() })
+    }
 
     /// Closes sessions, and names them once they are closed.
-    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>>;
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+        let _ = target;
+        Box::pin(async { Vec::new() })
+    }
 
     /// Other certificates of ours, or other CAs, hold from here on. Sessions stay. A door that speaks no
     /// TLS has nothing to do.
@@ -30,10 +36,14 @@ pub trait Door: Send + Sync + Debug {
     }
 
     /// What is not on this machine as it was made for the door, in words.
-    fn changed(&self) -> BoxFuture<'_, Vec<String>>;
+    fn changed(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
+    }
 
     /// Makes all of that as it was made, now.
-    fn put_back(&self) -> BoxFuture<'_, ()>;
+    fn put_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 
     /// Where it was to listen and could not.
     fn unheard(&self) -> Vec<Unheard> {
@@ -41,7 +51,9 @@ pub trait Door: Send + Sync + Debug {
     }
 
     /// The counters since it was opened.
-    fn counters(&self) -> BoxFuture<'_, Counters>;
+    fn counters(&self) -> BoxFuture<'_, Counters> {
+        Box::pin(async { Counters::default() })
+    }
 }
 
 /// An address that a door was to listen at and could not.

@@ -14,9 +14,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::names::DeviceName;
-use admin::request::KickTarget;
-use admin::response::Session;
 use authority::{Authority, AuthorityError, Issuer};
 use engine::Revision;
 use pki::ocsp::{OcspRecords, OcspSigner, OcspStatus};
@@ -29,7 +26,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::current_view::CurrentView;
-use crate::doors::{BoxFuture, Counters, Door, Unheard};
+use crate::doors::{Door, Unheard};
 use crate::gateway::Gateway;
 use crate::projections::{Name, Projection};
 use crate::stapling::Stapler;
@@ -293,28 +290,8 @@ struct PublishDoor {
 }
 
 impl Door for PublishDoor {
-    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
-        Box::pin(async { Vec::new() })
-    }
-
-    fn kick<'a>(&'a self, _: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
-        Box::pin(async { Vec::new() })
-    }
-
-    fn changed(&self) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(async { Vec::new() })
-    }
-
-    fn put_back(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
     fn unheard(&self) -> Vec<Unheard> {
         self.faults.clone()
-    }
-
-    fn counters(&self) -> BoxFuture<'_, Counters> {
-        Box::pin(async { Counters::default() })
     }
 }
 

@@ -4,10 +4,12 @@
 mod house;
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 
 use admin::names::DeviceName;
 use admin::request::Request;
-use admin::response::{ProfileMaterial, Response};
+use admin::response::{ProfileMaterial, Response, Session};
+use gateway::doors::{BoxFuture, Door};
 
 use house::{House, inside};
 
@@ -35,6 +37,39 @@ fn a_revoked_devices_addresses_come_free_after_the_set_time_and_a_renewed_one_co
         drop(subscriber);
         house.stop().await;
     });
+}
+
+/// One that lost its right and is not closed yet, or can't be: its packets come and go under its addresses.
+#[test]
+fn an_open_session_keeps_its_addresses_whatever_became_of_its_device() {
+    inside("an_open_session_keeps_its_addresses", async {
+        let house = House::start().await;
+        let material = house.add("alice").await;
+        let had = addresses(&house, "alice").await;
+        let subscriber = house.connect(&material).await;
+        let Response::Sessions(sessions) = house.ask(Request::Sessions).await else { panic!() };
+        let still_there = Arc::new(StillThere(Mutex::new(sessions)));
+        house.gateway.doors().attach(Arc::clone(&still_there) as Arc<dyn Door>);
+        house.revoke("alice").await;
+        drop(subscriber);
+        house.pass(100).await;
+        assert_eq!(addresses(&house, "alice").await, had);
+        still_there.0.lock().expect("no panic").clear();
+        house.pass(0).await;
+        assert_eq!(addresses(&house, "alice").await, [] as [IpAddr; 0]);
+        house.stop().await;
+    });
+}
+
+/// A door whose sessions stay.
+#[derive(Debug)]
+struct StillThere(Mutex<Vec<Session>>);
+
+impl Door for StillThere {
+    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
+        let sessions = self.0.lock().expect("no panic").clone();
+        Box::pin(async { sessions })
+    }
 }
 
 async fn addresses(house: &House, user: &str) -> Vec<IpAddr> {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use admin::names::DeviceName;
-use admin::request::{HistoryQuery, KickTarget, Request};
-use admin::response::{Level, Response, Session};
+use admin::request::{HistoryQuery, Request};
+use admin::response::{Level, Response};
 use clock::{Clock, SystemClock, Timestamp};
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
-use gateway::doors::{BoxFuture, Counters, Door};
+use gateway::doors::Door;
 use gateway::{Admin, FirstStart, Gateway};
 use pki::{KeyId, Serial};
 use store::{Actor, CaGenerationId, DeviceId, Holder, NewCertificate, SessionNote, Store};
@@ -164,6 +164,7 @@ fn note(devices: &[DeviceId], number: u64) -> SessionNote {
         tcp: false,
         addresses: vec![address(number)],
         client: "OpenVPN 2.6.14 linux".into(),
+        profile: None,
         seen: opened(number).after(Duration::from_secs(1_000)),
         bytes_in: 1,
         bytes_out: 2,
@@ -195,27 +196,7 @@ fn system() -> Arc<dyn Clock> {
 #[derive(Debug)]
 struct Nobody;
 
-impl Door for Nobody {
-    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
-        Box::pin(async { Vec::new() })
-    }
-
-    fn kick<'a>(&'a self, _: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
-        Box::pin(async { Vec::new() })
-    }
-
-    fn changed(&self) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(async { Vec::new() })
-    }
-
-    fn put_back(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
-    fn counters(&self) -> BoxFuture<'_, Counters> {
-        Box::pin(async { Counters::default() })
-    }
-}
+impl Door for Nobody {}
 
 struct Folder(PathBuf);
 

@@ -167,24 +167,8 @@ impl OcspRecords for Always {
 
 /// Writes a certificate into the records, as the gateway would. The gateway must be down.
 pub(crate) fn record(data: &Path, pair: &Pair, holder: Holder) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let store = Store::open(&data.join("handfast.db"), Arc::new(SystemClock));
-        let store = store.expect("the store opens");
-        let generation = store.ca_generation_list().await.expect("a list").pop();
-        let new = NewCertificate {
-            serial: pair.serial,
-            holder,
-            subject: format!("CN={}", pki::RESERVED_GATEWAY_NAME),
-            not_before: pair.validity.not_before,
-            not_after: pair.validity.not_after,
-            issued_by: generation.expect("a CA").id,
-            public_key: pki::KeyId::of_certificate(&pair.der.clone().into()).expect("a key"),
-            der: pair.der.clone(),
-            key: None,
-            supersedes_within: None,
-        };
-        store.certificate_record(&Actor::Gateway, new).await.expect("it is recorded");
+    on_the_records_of(data, async |store| {
+        record_as(&store, pair, holder, format!("CN={}", pki::RESERVED_GATEWAY_NAME)).await;
         store.close().await;
     });
 }
@@ -194,29 +178,39 @@ pub(crate) fn record(data: &Path, pair: &Pair, holder: Holder) {
 pub(crate) fn recorded(data: &Path, user: &str, seconds: i64) -> Pair {
     let profile = Profile::Device { user: user.into(), device: "default".into() };
     let pair = Forger::with_the_key_of(data).issue(profile, (-3000, seconds));
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let store = Store::open(&data.join("handfast.db"), Arc::new(SystemClock));
-        let store = store.expect("the store opens");
-        let generation = store.ca_generation_list().await.expect("a list").pop();
+    on_the_records_of(data, async |store| {
         let names = (UserName::new(user).expect("a name"), DeviceName::default_device());
         let device = store.device_show(&names.0, &names.1).await.expect("a device").device;
-        let new = NewCertificate {
-            serial: pair.serial,
-            holder: Holder::Device(device.id),
-            subject: format!("CN={user}/default"),
-            not_before: pair.validity.not_before,
-            not_after: pair.validity.not_after,
-            issued_by: generation.expect("a CA").id,
-            public_key: pki::KeyId::of_certificate(&pair.der.clone().into()).expect("a key"),
-            der: pair.der.clone(),
-            key: None,
-            supersedes_within: None,
-        };
-        store.certificate_record(&Actor::Gateway, new).await.expect("it is recorded");
+        let subject = format!("CN={user}/default");
+        record_as(&store, &pair, Holder::Device(device.id), subject).await;
         store.close().await;
     });
     pair
+}
+
+async fn record_as(store: &Store, pair: &Pair, holder: Holder, subject: String) {
+    let generation = store.ca_generation_list().await.expect("a list").pop();
+    let new = NewCertificate {
+        serial: pair.serial,
+        holder,
+        subject,
+        not_before: pair.validity.not_before,
+        not_after: pair.validity.not_after,
+        issued_by: generation.expect("a CA").id,
+        public_key: pki::KeyId::of_certificate(&pair.der.clone().into()).expect("a key"),
+        der: pair.der.clone(),
+        key: None,
+        supersedes_within: None,
+    };
+    store.certificate_record(&Actor::Gateway, new).await.expect("it is recorded");
+}
+
+fn on_the_records_of(data: &Path, work: impl AsyncFnOnce(Store)) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&data.join("handfast.db"), Arc::new(SystemClock));
+        work(store.expect("the store opens")).await;
+    });
 }
 
 /// A stock server with a certificate of the same CA for another name.
@@ -255,10 +249,7 @@ pub(crate) fn posing(world: &World, alice: &Subscriber, pair: &Pair, port: u16) 
 
 /// Revokes in the records. The gateway must be down.
 pub(crate) fn revoke(world: &World, which: impl Fn(&store::Certificate) -> bool) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let store = Store::open(&world.data().join("handfast.db"), Arc::new(SystemClock));
-        let store = store.expect("the store opens");
+    on_the_records_of(&world.data(), async |store| {
         let all = store.certificate_list().await.expect("a list");
         let mut some = false;
         for certificate in all.iter().filter(|one| which(one)) {
