@@ -33,6 +33,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         "gateway",
         &[
             "admin",
+            "ask",
             "clock",
             "names",
             "wire",

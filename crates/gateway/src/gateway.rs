@@ -28,7 +28,7 @@ use crate::doors::Doors;
 use crate::error::GatewayError;
 use crate::first_start::FirstStart;
 use crate::history::{History, Keeping};
-use crate::hooks::{Following, Hooks};
+use crate::hooks::{Following, Hooks, Target};
 use crate::maintenance::{Looked, Maintenance};
 use crate::operations::rollover::RolloverView;
 use crate::operations::status::Overview;
@@ -163,7 +163,19 @@ impl Gateway {
             at_start: config,
         };
         let (crl, maintenance) = (Arc::new(crl), Mutex::new(None));
-        Ok(Self { at, crl, maintenance, _disk: disk, _lock: lock })
+        let gateway = Self { at, crl, maintenance, _disk: disk, _lock: lock };
+        gateway.post_events();
+        Ok(gateway)
+    }
+
+    /// Where the settings say so.
+    fn post_events(&self) {
+        let url = self.at.config().hooks.url.clone();
+        self.at.hooks.post_to(url.map(|url| {
+            let issuers = self.at.authority.issuers();
+            let cas = issuers.trusted().map(|issuer| issuer.certificate().der().clone());
+            Target::new(url, cas.collect::<Vec<_>>())
+        }));
     }
 
     /// Notes the start in the log and looks every minute from here on at what is due: the gateway's
@@ -181,10 +193,15 @@ impl Gateway {
         Ok(())
     }
 
-    /// Notes the stop in the log.
+    /// Notes the stop in the log, and lets hooks hear of it.
     pub async fn stopping(&self) -> Result<(), GatewayError> {
         self.at.history.write().await;
-        self.tell(EventKind::GATEWAY_STOPPED, serde_json::json!({})).await
+        self.tell(EventKind::GATEWAY_STOPPED, serde_json::json!({})).await?;
+        let is_at_work = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_at_work {
+            self.at.hooks.finish(self.at.store.event_latest().await?).await;
+        }
+        Ok(())
     }
 
     /// Has the event log tell of the gateway itself, which goes on where the disk does not take that.
@@ -237,6 +254,7 @@ impl Gateway {
         let config = Arc::new(config);
         self.at.view.replace_policy(Arc::clone(&config), push);
         self.at.authority.replace_settings(config.authority());
+        self.post_events();
         let unfinished = self.after_reload(&waiting).await.err();
         Ok(InForce { waiting, unfinished })
     }

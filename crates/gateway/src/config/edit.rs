@@ -9,7 +9,7 @@ use std::path::Path;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::schema::nearest_key;
-use super::{Config, ConfigError, PublicUrl};
+use super::{Config, ConfigError, PublicUrl, WebhookUrl};
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +145,7 @@ fn with_all_keys() -> Config {
     let mut config = Config::default();
     config.vpn.network6 = Some(super::random_ula([0; 8]));
     config.ca.public_url = "http://vpn.example.org".parse::<PublicUrl>().ok();
+    config.hooks.url = "https://ops.example.org/handfast".parse::<WebhookUrl>().ok();
     config
 }
 
@@ -190,7 +191,7 @@ impl Error for EditError {
 }
 
 /// Keys that may be left out.
-const OPTIONAL: [&str; 2] = ["vpn.network6", "ca.public_url"];
+const OPTIONAL: [&str; 3] = ["vpn.network6", "ca.public_url", "hooks.url"];
 
 #[cfg(test)]
 mod tests {

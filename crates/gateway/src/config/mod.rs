@@ -15,7 +15,7 @@ pub use admin::transport::Transport;
 pub use edit::{EditError, Setting, set};
 pub use error::{ConfigError, Place, Problem};
 pub use template::{FirstConfig, random_ula};
-pub use values::{PublicName, PublicUrl, ValueError};
+pub use values::{PublicName, PublicUrl, ValueError, WebhookUrl};
 pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
 mod edit;
@@ -48,6 +48,8 @@ pub struct Config {
     pub cert: Cert,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is told of events.
+    pub hooks: Hooks,
 }
 
 /// `[public]`
@@ -97,6 +99,15 @@ pub struct Sessions {
 pub struct Metrics {
     /// Bytes and sessions of each device: as many series as there are devices, with their names.
     pub per_device: bool,
+}
+
+/// `[hooks]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// Where each event is posted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<WebhookUrl>,
 }
 
 /// `[device]`
@@ -384,6 +395,7 @@ mod tests {
         let mut config = Config::default();
         config.vpn.network6 = Some(random_ula([7; 8]));
         config.ca.public_url = Some("http://x.example".parse().expect("a url"));
+        config.hooks.url = Some("https://x.example/y".parse().expect("a url"));
         let table = toml::Table::try_from(&config).expect("serialises");
         schema::assert_matches(&table);
     }

@@ -19,7 +19,7 @@ struct Section {
 const TOP: Section = Section {
     name: "",
     keys: &[],
-    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS],
+    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS],
 };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
@@ -72,6 +72,7 @@ const DEVICE: Section = Section {
 };
 
 const METRICS: Section = Section { name: "metrics", keys: &["per_device"], sections: &[] };
+const HOOKS: Section = Section { name: "hooks", keys: &["url"], sections: &[] };
 const SESSIONS: Section = Section { name: "sessions", keys: &["keep_days"], sections: &[] };
 const CERT: Section = Section {
     name: "cert",

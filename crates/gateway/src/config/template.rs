@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::{
-    Ca, Cert, Config, Device, KeyType, Listen, Metrics, Net6, Public, PublicName, PublicUrl,
+    Ca, Cert, Config, Device, Hooks, KeyType, Listen, Metrics, Net6, Public, PublicName, PublicUrl,
     Publish, Push, Sessions, Vpn,
 };
 
@@ -45,6 +45,7 @@ impl FirstConfig {
             history(&config.sessions),
             cert(&config.cert),
             metrics(config.metrics),
+            hooks(&config.hooks),
         ];
         sections.join("\n")
     }
@@ -271,6 +272,19 @@ fn metrics(metrics: Metrics) -> String {
 per_device = {}
 ",
         metrics.per_device
+    )
+}
+
+fn hooks(hooks: &Hooks) -> String {
+    let url = match &hooks.url {
+        Some(url) => format!("url = \"{url}\""),
+        None => "# url = \"https://ops.example.org/handfast\"".to_owned(),
+    };
+    format!(
+        "[hooks]
+# Every event is posted there as JSON, sessions and refusals too.
+{url}
+"
     )
 }
 

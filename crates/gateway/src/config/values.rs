@@ -6,6 +6,8 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use admin::transport::Transport;
+use http::Uri;
+use http::uri::Scheme;
 use serde::{Deserialize, Serialize};
 
 /// A DNS name or an address by which the outside reaches the gateway; with the port, and what carries
@@ -24,6 +26,11 @@ pub struct PublicName {
 #[serde(try_from = "String", into = "String")]
 pub struct PublicUrl(String);
 
+/// Where events are posted. It may hold a secret, as many services have it in the path: only its host is shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WebhookUrl(Uri);
+
 /// Why a text is not the value it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueError {
@@ -33,6 +40,8 @@ pub enum ValueError {
     Url(String),
     /// A URL that needs the certificate it is to check.
     UrlNotHttp(String),
+    /// Nothing that could be posted to.
+    Webhook,
 }
 
 impl PublicName {
@@ -93,6 +102,54 @@ impl PublicUrl {
     /// The text, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl WebhookUrl {
+    /// Whether it is reached over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    /// The host's name or address, without the brackets of IPv6.
+    pub fn host(&self) -> &str {
+        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
+    /// Host and port as they were written.
+    pub fn authority(&self) -> &str {
+        self.0.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        self.0.path_and_query().map_or("/", |target| target.as_str())
+    }
+}
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WebhookUrl").field(&self.host()).finish_non_exhaustive()
+    }
+}
+
+impl FromStr for WebhookUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let uri: Uri = text.parse().map_err(|_| ValueError::Webhook)?;
+        let is_http = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
+        let url = Self(uri);
+        // A user and a password would have to go into a header.
+        match is_http && !url.host().is_empty() && !url.authority().contains('@') {
+            true => Ok(url),
+            false => Err(ValueError::Webhook),
+        }
     }
 }
 
@@ -158,6 +215,9 @@ impl Display for ValueError {
                 write!(f, "`{text}` is https: a client would have to trust the certificate in ")?;
                 f.write_str("order to learn whether it may; CRL and OCSP are signed, use http://")
             }
+            Self::Webhook => f.write_str(
+                "that is no address to post to; write one like `https://ops.example.org/handfast`",
+            ),
         }
     }
 }
@@ -182,6 +242,12 @@ impl Display for PublicUrl {
     }
 }
 
+impl Display for WebhookUrl {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 macro_rules! serde_by_text {
     ($($value:ty),*) => {$(
         impl TryFrom<String> for $value {
@@ -197,7 +263,7 @@ macro_rules! serde_by_text {
         }
     )*};
 }
-serde_by_text!(PublicName, PublicUrl);
+serde_by_text!(PublicName, PublicUrl, WebhookUrl);
 
 #[cfg(test)]
 mod tests {
@@ -237,6 +303,19 @@ mod tests {
         assert_eq!(url.as_str(), "http://vpn.example.org");
         for bad in ["https://x", "http://", "http:///x", "x", "http://a b"] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_an_address_over_http_or_https_whose_path_stays_out_of_debug_output() {
+        let url: WebhookUrl = "https://[fd00::1]:8443/hook?token=s3cret".parse().expect("a url");
+        assert_eq!((url.host(), url.port(), url.is_https()), ("fd00::1", 8443, true));
+        assert_eq!((url.authority(), url.target()), ("[fd00::1]:8443", "/hook?token=s3cret"));
+        assert!(!format!("{url:?}").contains("s3cret"));
+        let plain: WebhookUrl = "http://127.0.0.1".parse().expect("a url");
+        assert_eq!((plain.port(), plain.target()), (80, "/"));
+        for bad in ["ftp://x/y", "x", "/x", "https://", "https://u:p@x/", "https://a b/"] {
+            assert!(bad.parse::<WebhookUrl>().is_err(), "{bad}");
         }
     }
 

@@ -1,23 +1,30 @@
-//! Programs of the administrator's own that are started when something happens: `hooks.d/EVENT` in the data
-//! folder gets the event as one JSON object on stdin.
+//! What the administrator has told when something happens: programs of `hooks.d/EVENT` in the data folder get
+//! the event as one JSON object on stdin, and an address of the settings gets it posted.
 //!
 //! Nobody waits for them. Events of the log come from the log itself; sessions and refusals, which it does
 //! not have, are left here by the door. Invariant: a bounded number waits and runs; what is too much is left
 //! out and counted.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use serde::Serialize;
 use store::{EventId, Store};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
 
 use crate::told;
 
+mod post;
+mod queue;
 mod runner;
 
+pub(crate) use post::Target;
+use queue::Queue;
 use runner::{Job, Runner};
 
 /// Where to leave what happened. Clones are cheap.
@@ -27,39 +34,53 @@ pub(crate) struct Hooks(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     folder: PathBuf,
-    /// Of the thread that starts them, which is there once there is one to start.
-    jobs: OnceLock<SyncSender<Job>>,
-    /// How many were left out.
-    lost: AtomicU64,
+    programs: Queue<Job>,
+    posts: Queue<Vec<u8>>,
+    target: Arc<ArcSwapOption<Target>>,
+    /// The last event of the log that was told.
+    seen: watch::Sender<EventId>,
+    /// Set at the end, when programs have had their time.
+    enough: Arc<AtomicBool>,
 }
 
 impl Hooks {
-    /// Those in this folder.
+    /// Those in this folder, and no address.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self(Arc::new(Shared { folder, jobs: OnceLock::new(), lost: AtomicU64::new(0) }))
+        Self(Arc::new(Shared {
+            folder,
+            programs: Queue::new("hooks"),
+            posts: Queue::new("webhook"),
+            target: Arc::default(),
+            seen: watch::Sender::new(EventId::NONE),
+            enough: Arc::default(),
+        }))
+    }
+
+    /// Events are posted there from here on, or nowhere.
+    pub(crate) fn post_to(&self, target: Option<Target>) {
+        self.0.target.store(target.map(Arc::new));
     }
 
     /// This happened. Costs a look for the file where there is no hook for it.
     pub(crate) fn tell<T: Serialize>(&self, event: &str, about: impl FnOnce() -> T) {
         let program = self.0.folder.join(event);
-        if !program.exists() {
+        let (starts, posts) = (program.exists(), self.0.target.load().is_some());
+        if !starts && !posts {
             return;
         }
         let Ok(mut input) = serde_json::to_vec(&about()) else { return };
         input.push(b'\n');
-        let jobs = self.0.jobs.get_or_init(|| start(&self.0.folder));
-        match jobs.try_send(Job { program, input }) {
-            Ok(()) => self.say_what_was_lost(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.0.lost.fetch_add(1, Ordering::Relaxed);
-            }
+        if posts {
+            self.0.posts.leave(input.clone(), || {
+                let target = Arc::clone(&self.0.target);
+                Box::new(move |jobs| post::run(&target, &jobs))
+            });
         }
-    }
-
-    fn say_what_was_lost(&self) {
-        let lost = self.0.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            tracing::warn!(events = lost, "hooks were too slow; of so many events none was told");
+        if starts {
+            self.0.programs.leave(Job { program, input }, || {
+                let runner = Runner::new(self.0.folder.clone(), Arc::clone(&self.0.enough));
+                Box::new(move |jobs| runner.run(&jobs))
+            });
         }
     }
 
@@ -80,23 +101,29 @@ impl Hooks {
                     self.tell(event.kind.as_str(), || told::event(event.clone()));
                 }
                 seen = last;
+                self.0.seen.send_replace(seen);
             }
             if revisions.changed().await.is_err() {
                 return;
             }
         }
     }
-}
 
-/// The thread ends with the sender.
-fn start(folder: &Path) -> SyncSender<Job> {
-    let (jobs, waiting) = sync_channel(WAITING);
-    let runner = Runner::new(folder.to_owned());
-    let thread = std::thread::Builder::new().name("hooks".to_owned());
-    if let Err(error) = thread.spawn(move || runner.run(&waiting)) {
-        tracing::error!(%error, "no hook will be started");
+    /// Waits until all up to this event is told, programs have ended and posts are answered: but no longer than a
+    /// stop may take. Nothing is told after that.
+    pub(crate) async fn finish(&self, through: EventId) {
+        let told = async {
+            // The sender is here.
+            let _ = self.0.seen.subscribe().wait_for(|seen| *seen >= through).await;
+            tokio::join!(self.0.programs.finish(), self.0.posts.finish());
+        };
+        if timeout(AT_THE_END, told).await.is_err() {
+            let seconds = AT_THE_END.as_secs();
+            tracing::warn!(seconds, "hooks were not done in time and are ended");
+            self.0.enough.store(true, Ordering::Relaxed);
+            sleep(2 * runner::LOOK).await;
+        }
     }
-    jobs
 }
 
 /// The task that follows. Dropping it ends it.
@@ -109,9 +136,9 @@ impl Drop for Following {
     }
 }
 
-/// So many events wait for their hook at most.
-const WAITING: usize = 256;
 const PAGE: usize = 256;
+/// So long a stop waits for hooks.
+const AT_THE_END: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

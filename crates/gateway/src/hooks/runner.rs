@@ -7,11 +7,14 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::queue::Order;
 use crate::data::own_uid;
 
 /// A hook that is to be started, and what it is told.
@@ -26,6 +29,8 @@ pub(super) struct Job {
 pub(super) struct Runner {
     folder: PathBuf,
     running: Vec<Running>,
+    /// The gateway stops, and waits no longer.
+    enough: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -36,25 +41,33 @@ struct Running {
 }
 
 impl Runner {
-    /// For hooks in this folder.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, running: Vec::new() }
+    /// For hooks in this folder, until there is enough.
+    pub(super) fn new(folder: PathBuf, enough: Arc<AtomicBool>) -> Self {
+        Self { folder, running: Vec::new(), enough }
     }
 
     /// Runs until nobody is left who could tell of anything.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+    pub(super) fn run(mut self, jobs: &Receiver<Order<Job>>) {
         if let Err(error) = sysio::shed_privileges() {
             return tracing::error!(%error, "no hook is started: they would have the gateway's rights");
         }
         loop {
             self.look_after();
+            if self.is_enough() {
+                return self.end();
+            }
             if self.running.len() >= AT_ONCE {
                 std::thread::sleep(LOOK);
                 continue;
             }
             let wait = if self.running.is_empty() { IDLE } else { LOOK };
             match jobs.recv_timeout(wait) {
-                Ok(job) => self.start(job),
+                Ok(Order::Do(job)) => self.start(job),
+                Ok(Order::Finish(done)) => {
+                    self.wait_for_all();
+                    let _ = done.send(());
+                    return;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
@@ -91,6 +104,18 @@ impl Runner {
             }
             Err(_) => false,
         });
+    }
+
+    fn wait_for_all(mut self) {
+        while !self.running.is_empty() && !self.is_enough() {
+            std::thread::sleep(LOOK);
+            self.look_after();
+        }
+        self.end();
+    }
+
+    fn is_enough(&self) -> bool {
+        self.enough.load(Ordering::Relaxed)
     }
 
     /// The gateway stops, and hooks with it.
@@ -151,7 +176,7 @@ fn end(child: &mut Child) {
 pub(super) const AT_ONCE: usize = 8;
 /// So long one may take.
 const AT_MOST: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_secs(3600);
 /// What a pipe takes without a reader.
 const PIPE: usize = 60 * 1024;

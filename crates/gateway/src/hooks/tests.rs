@@ -3,12 +3,19 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
+use store::EventId;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
-use super::Hooks;
 use super::runner::AT_ONCE;
+use super::{Hooks, Target};
 use crate::testing::TempFolder;
 
 #[test]
@@ -64,6 +71,127 @@ fn what_others_may_change_is_not_started() {
     }
     until(|| last.exists());
     assert!(!ran.exists());
+}
+
+#[tokio::test]
+async fn what_is_left_at_a_stop_is_told_and_who_hangs_then_is_ended() {
+    let folder = TempFolder::new();
+    let (seen, late) = (folder.path().join("seen"), folder.path().join("late"));
+    let script = format!("sleep 0.3\necho >> {}\n", seen.display());
+    hook(folder.path(), "session_closed", &script, 0o700);
+    let hooks = Hooks::new(folder.path().to_owned());
+    for number in 0..12 {
+        hooks.tell("session_closed", || number);
+    }
+    hooks.finish(EventId::NONE).await;
+    assert_eq!(fs::read_to_string(&seen).expect("told").lines().count(), 12, "all, and waited for");
+
+    hook(folder.path(), "hangs", &format!("sleep 600\ntouch {}\n", late.display()), 0o700);
+    let hooks = Hooks::new(folder.path().to_owned());
+    hooks.tell("hangs", || 1);
+    let begun = Instant::now();
+    hooks.finish(EventId::NONE).await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(!late.exists());
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_nothing_where_there_are_no_hooks() {
+    let folder = TempFolder::new();
+    let hooks = Hooks::new(folder.path().to_owned());
+    hooks.tell("user_added", || 1);
+    let begun = Instant::now();
+    hooks.finish(EventId::NONE).await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn events_are_posted_to_the_address_of_the_settings_over_http_and_nowhere_else() {
+    let folder = TempFolder::new();
+    let hooks = Hooks::new(folder.path().to_owned());
+    hooks.tell("user_added", || json!({ "id": 1 }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let elsewhere = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\n\r\n";
+    let serving = tokio::spawn(async move {
+        let first = answer(listener.accept().await.expect("a connection").0, elsewhere).await;
+        let done = "HTTP/1.1 204 No Content\r\n\r\n";
+        [first, answer(listener.accept().await.expect("a connection").0, done).await]
+    });
+    let url = format!("http://127.0.0.1:{port}/hook?token=x").parse().expect("a URL");
+    hooks.post_to(Some(Target::new(url, [])));
+    hooks.tell("user_added", || json!({ "id": 2 }));
+    hooks.tell("user_removed", || json!({ "id": 3 }));
+    hooks.finish(EventId::NONE).await;
+    let [first, second] = serving.await.expect("served");
+    assert!(first.starts_with("POST /hook?token=x HTTP/1.1\r\n"), "{first}");
+    assert!(first.contains("content-type: application/json\r\n"), "{first}");
+    assert!(first.ends_with("\r\n\r\n{\"id\":2}\n"), "{first}");
+    assert!(second.ends_with("\r\n\r\n{\"id\":3}\n"), "{second}");
+}
+
+#[tokio::test]
+async fn over_https_only_who_shows_a_certificate_of_a_trusted_ca_hears_of_events() {
+    let folder = TempFolder::new();
+    for is_trusted in [true, false] {
+        let (ca, acceptor) = https();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let port = listener.local_addr().expect("bound").port();
+        let serving = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let Ok(stream) = acceptor.accept(stream).await else { return String::new() };
+            answer(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
+        });
+        let hooks = Hooks::new(folder.path().to_owned());
+        let url = format!("https://127.0.0.1:{port}/").parse().expect("a URL");
+        hooks.post_to(Some(Target::new(url, is_trusted.then_some(ca))));
+        hooks.tell("user_added", || json!({ "id": 7 }));
+        hooks.finish(EventId::NONE).await;
+        let heard = serving.await.expect("served");
+        assert_eq!(heard.ends_with("{\"id\":7}\n"), is_trusted, "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_posts_and_never_answers_keeps_nobody_waiting() {
+    let folder = TempFolder::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let hooks = Hooks::new(folder.path().to_owned());
+    let url = format!("http://127.0.0.1:{port}/").parse().expect("a URL");
+    hooks.post_to(Some(Target::new(url, [])));
+    let begun = Instant::now();
+    for number in 0..2_000 {
+        hooks.tell("session_opened", || number);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    hooks.finish(EventId::NONE).await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+/// Reads a request with its body, and answers this.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, with: &str) -> String {
+    let mut request = Vec::new();
+    while !request.ends_with(b"}\n") {
+        if stream.read_buf(&mut request).await.expect("read") == 0 {
+            break;
+        }
+    }
+    stream.write_all(with.as_bytes()).await.expect("written");
+    stream.shutdown().await.expect("ended");
+    String::from_utf8(request).expect("text")
+}
+
+/// A CA, and a server at 127.0.0.1 with a certificate of it.
+fn https() -> (CertificateDer<'static>, TlsAcceptor) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let made = rcgen::CertificateParams::new(vec!["127.0.0.1".into()]).expect("names");
+    let certificate = made.self_signed(&key).expect("a certificate");
+    let der = certificate.der().clone();
+    let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let config = ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(vec![der.clone()], private).expect("they fit");
+    (der, TlsAcceptor::from(Arc::new(config)))
 }
 
 fn hook(folder: &Path, name: &str, script: &str, mode: u32) {

@@ -1,0 +1,162 @@
+//! Events as HTTP requests: each is posted as JSON to the one address of the settings, one after the other.
+//!
+//! Nobody is followed elsewhere, and what comes back is not read beyond its status. Invariant: neither the
+//! address nor what the answer says gets into the log, since either may hold a secret; the host does.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use ask::{Dial as _, DialError, SystemDial};
+use http::{Request, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::queue::Order;
+use crate::config::WebhookUrl;
+
+/// Where events are posted.
+#[derive(Debug)]
+pub(crate) struct Target {
+    url: WebhookUrl,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Target {
+    /// This address. Over https it has to show a certificate of a CA that the system trusts, or of one of these.
+    pub(crate) fn new<'a>(
+        url: WebhookUrl,
+        cas: impl IntoIterator<Item = CertificateDer<'a>>,
+    ) -> Self {
+        let tls = url.is_https().then(|| trusting(cas));
+        Self { url, tls }
+    }
+}
+
+fn trusting<'a>(cas: impl IntoIterator<Item = CertificateDer<'a>>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    // A system without any has ours still.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(cas);
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+/// Posts until nobody is left who could tell of anything.
+pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Receiver<Order<Vec<u8>>>) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "nothing is posted"),
+    };
+    let mut is_failing = false;
+    while let Ok(order) = jobs.recv() {
+        match order {
+            Order::Do(event) => {
+                let Some(target) = target.load_full() else { continue };
+                let posted = runtime.block_on(timeout(AT_MOST, post(&target, event)));
+                say(&target, posted.unwrap_or(Err(PostError::TimedOut)), &mut is_failing);
+            }
+            Order::Finish(done) => {
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+}
+
+/// Once for as long as it fails.
+fn say(target: &Target, posted: Result<(), PostError>, is_failing: &mut bool) {
+    let host = target.url.host();
+    match posted {
+        Err(error) if !std::mem::replace(is_failing, true) => {
+            tracing::warn!(host, %error, "events do not reach the webhook");
+        }
+        Err(_) => {}
+        Ok(()) if std::mem::take(is_failing) => {
+            tracing::info!(host, "the webhook takes events again")
+        }
+        Ok(()) => {}
+    }
+}
+
+async fn post(target: &Target, event: Vec<u8>) -> Result<(), PostError> {
+    let url = &target.url;
+    let stream = SystemDial.dial(url.host(), url.port()).await.map_err(PostError::Dial)?;
+    match &target.tls {
+        None => exchange(url, stream, event).await,
+        Some(tls) => {
+            let name = ServerName::try_from(url.host().to_owned()).map_err(PostError::Name)?;
+            let tls = TlsConnector::from(Arc::clone(tls));
+            let stream = tls.connect(name, stream).await.map_err(PostError::Tls)?;
+            exchange(url, stream, event).await
+        }
+    }
+}
+
+async fn exchange(
+    url: &WebhookUrl,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    event: Vec<u8>,
+) -> Result<(), PostError> {
+    let handshake =
+        http1::Builder::new().max_buf_size(LONGEST_HEAD).handshake(TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.map_err(PostError::Broken)?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let request = Request::post(url.target())
+        .header(header::HOST, url.authority())
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::USER_AGENT, concat!("handfast/", env!("CARGO_PKG_VERSION")))
+        .header(header::CONNECTION, "close")
+        .body(Full::new(Bytes::from(event)))
+        .map_err(PostError::Request)?;
+    let answer = sender.send_request(request).await.map_err(PostError::Broken)?;
+    match answer.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(PostError::Status(status)),
+    }
+}
+
+/// Why an event was not taken.
+#[derive(Debug)]
+enum PostError {
+    Dial(DialError),
+    Name(InvalidDnsNameError),
+    Tls(std::io::Error),
+    Request(http::Error),
+    Broken(hyper::Error),
+    Status(StatusCode),
+    TimedOut,
+}
+
+impl fmt::Display for PostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(error) => error.fmt(f),
+            Self::Name(error) => write!(f, "no certificate can name that host: {error}"),
+            Self::Tls(error) => write!(f, "no TLS with it: {error}"),
+            Self::Request(error) => write!(f, "the address makes no request: {error}"),
+            Self::Broken(error) => write!(f, "what came back was no answer: {error}"),
+            Self::Status(status) => write!(f, "it answered {status}"),
+            Self::TimedOut => write!(f, "no answer came within {} s", AT_MOST.as_secs()),
+        }
+    }
+}
+
+impl std::error::Error for PostError {}
+
+/// So long one may take.
+const AT_MOST: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 10 });
+const LONGEST_HEAD: usize = 16 * 1024;
