@@ -141,6 +141,8 @@ pub(crate) struct ProfileOrder {
     pub(crate) form: Form,
 }
 
+    /// Whether the key is put under a passphrase.
+    pub(crate) passphrase: bool,
 /// In the place of a folder: standard output.
 pub(crate) const STDOUT: &str = "-";
 
@@ -153,6 +155,8 @@ pub(crate) struct FormerOrder {
     pub(crate) form: Form,
 }
 
+    /// Whether the key is put under a passphrase.
+    pub(crate) passphrase: bool,
 /// What to do with the service.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServiceOrder {

@@ -4,7 +4,6 @@
 //! of the machine see them.
 
 use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, absolute};
 
 use admin::failure::{Failure, FailureKind};
@@ -13,20 +12,22 @@ use admin::response::Response;
 use admin::secret::SecretText;
 use gateway::ca_key;
 use gateway::data::DataDir;
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
 use signer::Protection;
 use zeroize::Zeroizing;
 
 use super::ask::Line;
 use super::output::{Output, unexpected};
+use super::passphrase::{self, MOST};
 use crate::args::order::SealOrder;
 
 pub(crate) fn seal(data: &Path, json: bool, order: SealOrder) -> Result<Output, Failure> {
     let data = DataDir::new(data);
     let former = former(&data, None)?;
     let (protection, secret) = match order {
-        SealOrder::Passphrase => (Protection::Passphrase, twice()?),
+        SealOrder::Passphrase => {
+            (Protection::Passphrase, passphrase::typed_twice("new passphrase of the CA's key: ")?)
+        }
         SealOrder::KeyFile(file) => {
             let secret = read(&file)?;
             (Protection::KeyFile(absolute(&file).unwrap_or(file)), secret)
@@ -60,7 +61,7 @@ pub(crate) fn unlock(data: &Path, json: bool) -> Result<Output, Failure> {
             Failure::new(FailureKind::NotRunning, "no gateway runs that could use the key");
         return Err(failure.hint("start it, then repeat"));
     }
-    let typed = passphrase("passphrase of the CA's key: ")?;
+    let typed = passphrase::typed("passphrase of the CA's key: ")?;
     let text = str::from_utf8(&typed).map_err(|_| not_text())?;
     let request = Request::CaUnlock { passphrase: SecretText::new(text.to_owned()) };
     match line.ask(request)? {
@@ -78,7 +79,7 @@ fn former(data: &DataDir, secret: Option<&Path>) -> Result<Option<Zeroizing<Vec<
     match (secret, ca_key::protection(data)) {
         (Some(file), _) => read(file).map(Some),
         (None, Some(Protection::Passphrase)) => {
-            passphrase("present passphrase of the CA's key: ").map(Some)
+            passphrase::typed("present passphrase of the CA's key: ").map(Some)
         }
         (None, _) => Ok(None),
     }
@@ -103,58 +104,8 @@ fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     }
 }
 
-fn twice() -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let first = passphrase("new passphrase of the CA's key: ")?;
-    if !(LEAST_TYPED..=MOST).contains(&first.len()) {
-        let message = format!("a passphrase has {LEAST_TYPED} octets or more");
-        return Err(Failure::new(FailureKind::Usage, message));
-    }
-    if io::stdin().is_terminal() && passphrase("again: ")? != first {
-        return Err(Failure::new(FailureKind::Usage, "the two are not the same"));
-    }
-    Ok(first)
-}
-
-/// A line of standard input; what is typed at a terminal is not shown.
-fn passphrase(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let _hidden = Hidden::at_the_terminal(prompt);
-    let mut line = Zeroizing::new(Vec::with_capacity(2 * MOST));
-    io::stdin().lock().read_until(b'\n', &mut line).map_err(|error| {
-        Failure::new(FailureKind::Environment, "no passphrase could be read").caused_by(&error)
-    })?;
-    while line.last().is_some_and(|last| [b'\n', b'\r'].contains(last)) {
-        line.pop();
-    }
-    Ok(line)
-}
-
-/// A terminal that shows nothing that is typed. Dropping it makes it as it was.
-struct Hidden(Option<rustix::termios::Termios>);
-
-impl Hidden {
-    fn at_the_terminal(prompt: &str) -> Self {
-        let Ok(before) = tcgetattr(io::stdin()) else { return Self(None) };
-        let _ = write!(io::stderr(), "{prompt}");
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent);
-        Self(Some(before))
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
-            let _ = writeln!(io::stderr());
-        }
-    }
-}
-
 fn not_text() -> Failure {
     Failure::new(FailureKind::Usage, "the passphrase is no text in UTF-8")
 }
 
-const LEAST_TYPED: usize = 8;
 const LEAST_OF_A_FILE: usize = 16;
-const MOST: usize = 4096;

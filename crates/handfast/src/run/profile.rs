@@ -18,19 +18,23 @@ use gateway::profile::render::{self, Identity, RenderError};
 use gateway::profile::write::{SkipReason, Skipped, Wanted, WriteError, Written, prepare};
 use serde::Serialize;
 use sysio::FolderError;
+use zeroize::Zeroizing;
 
 use super::ask::Line;
 use super::output::{Output, unexpected};
+use super::{locked_key, passphrase};
 use crate::args::order::{FormerOrder, ProfileOrder, STDOUT};
 use crate::show::words::count;
 
 pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output, Failure> {
     let device = order.device.clone();
+    let passphrase = ask_for_passphrase(order.passphrase)?;
     let mut line = Line::open(data)?;
     if let Some(system) = printed(&order.out, &order.systems) {
         let request = Request::ProfileMaterial { device, renew: order.renew };
-        let Response::Profile(material) = line.ask(request)? else { return Err(unexpected()) };
+        let Response::Profile(mut material) = line.ask(request)? else { return Err(unexpected()) };
         line.close();
+        lock_key(&mut material, passphrase.as_ref())?;
         return print(system, &material);
     }
     let show = Request::DeviceShow { device: device.clone() };
@@ -41,7 +45,8 @@ pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output
     let prepared = prepare(&order.out, wanted, known.certificates)
         .map_err(|error| before_the_key(&error, &device))?;
     let request = Request::ProfileMaterial { device: device.clone(), renew: order.renew };
-    let Response::Profile(material) = line.ask(request)? else { return Err(unexpected()) };
+    let Response::Profile(mut material) = line.ask(request)? else { return Err(unexpected()) };
+    lock_key(&mut material, passphrase.as_ref())?;
     let written = prepared.write(&material).map_err(|error| after_the_key(&error, &material))?;
     line.close();
     let summary = Summary::new(&material, written);
@@ -51,6 +56,7 @@ pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output
 /// The same with the settings of today, for a key that somebody has still. The key stays here.
 pub(crate) fn run_from(data: &Path, json: bool, order: FormerOrder) -> Result<Output, Failure> {
     let former = FormerIdentity::read(&order.former).map_err(|error| no_identity(&error))?;
+    let passphrase = ask_for_passphrase(order.passphrase)?;
     let mut line = Line::open(data)?;
     let request = Request::ProfileAgain { certificate_pem: former.certificate_pem };
     let Response::Profile(mut material) = line.ask(request)? else { return Err(unexpected()) };
@@ -59,6 +65,7 @@ pub(crate) fn run_from(data: &Path, json: bool, order: FormerOrder) -> Result<Ou
     let Response::Device(known) = line.ask(show)? else { return Err(unexpected()) };
     line.close();
     material.key = KeyMaterial::Made { pem: former.key_pem };
+    lock_key(&mut material, passphrase.as_ref())?;
     if let Some(system) = printed(&order.out, &order.systems) {
         return print(system, &material);
     }
@@ -70,6 +77,24 @@ pub(crate) fn run_from(data: &Path, json: bool, order: FormerOrder) -> Result<Ou
     let summary = Summary { key: KeyWord::Former, ..Summary::new(&material, written) };
     Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
 }
+
+/// Before a key is made, so that none is lost to a typing error.
+fn ask_for_passphrase(wanted: bool) -> Result<Option<Passphrase>, Failure> {
+    wanted.then(|| passphrase::typed_twice("new passphrase of the device's key: ")).transpose()
+}
+
+/// A key that was handed out before, or was made elsewhere, is not here.
+fn lock_key(
+    material: &mut ProfileMaterial,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), Failure> {
+    if let (KeyMaterial::Made { pem }, Some(passphrase)) = (&mut material.key, passphrase) {
+        *pem = locked_key::lock(pem, passphrase)?;
+    }
+    Ok(())
+}
+
+type Passphrase = Zeroizing<Vec<u8>>;
 
 /// Which system's profile is printed, where none is to be written.
 fn printed(out: &Path, systems: &[System]) -> Option<System> {

@@ -94,7 +94,7 @@ fn a_seal_that_was_cut_short_is_finished_by_the_next() {
     assert_eq!(kinds(&cli), ["crl", "sealed"]);
 }
 
-fn typed(cli: &Cli, words: &str, line: &str) -> (i32, String) {
+pub(crate) fn typed(cli: &Cli, words: &str, line: &str) -> (i32, String) {
     let mut command = cli.command(words);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

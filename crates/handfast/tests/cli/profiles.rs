@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
+use crate::ca_key::typed;
 use crate::{Cli, names_in};
 
 #[test]
@@ -114,6 +115,36 @@ fn a_revoked_or_disabled_device_gets_no_profile() {
         "error: alice/default is disabled\n\
          hint:  let it in again first: handfast user enable alice\n"
     );
+}
+
+#[test]
+fn a_key_under_a_passphrase_opens_with_that_and_with_no_other_one() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    let order = "profile alice --passphrase --form split --os linux --out files";
+    assert_eq!(typed(&cli, order, "short").0, 2);
+    let (code, said) = typed(&cli, order, "correct horse");
+    assert_eq!(code, 0, "a mistyped one costs no key: {said}");
+    let key = fs::read_to_string(cli.path("files/vpn.key")).unwrap();
+    assert!(key.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{key}");
+    let opened = |passphrase: &str| {
+        let pass = format!("pass:{passphrase}");
+        let mut openssl = Command::new("openssl");
+        openssl.args(["pkey", "-noout", "-check", "-passin", &pass, "-in"]);
+        openssl.arg(cli.path("files/vpn.key")).output().expect("openssl is installed").status
+    };
+    assert!(opened("correct horse").success());
+    assert!(!opened("wrong horse").success());
+
+    // Inside one file, from a former one, too.
+    cli.ok("user add bob");
+    cli.ok("profile bob --os linux --out bob");
+    let order = "profile --from bob/bob-default-linux.ovpn --passphrase --os ios --out again";
+    assert_eq!(typed(&cli, order, "correct horse").0, 0);
+    let text = fs::read_to_string(cli.path("again/bob-default-ios.ovpn")).unwrap();
+    assert!(text.contains("<key>\n-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{text}");
+    let said = cli.fails(2, "profile --from again/bob-default-ios.ovpn --out three");
+    assert!(said.contains("passphrase") || said.contains("encrypted"), "{said}");
 }
 
 #[test]

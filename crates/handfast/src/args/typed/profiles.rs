@@ -29,6 +29,9 @@ pub(crate) struct Files {
     /// One file with everything in it, or a common file with vpn.crt and vpn.key beside it
     #[arg(long, value_enum, default_value_t = FormWord::Unified)]
     pub(crate) form: FormWord,
+    /// Put the key under a passphrase, which is typed, or a line of standard input
+    #[arg(long)]
+    pub(crate) passphrase: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

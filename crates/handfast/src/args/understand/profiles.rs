@@ -18,7 +18,14 @@ pub(super) fn understand_profile(profile: Profile) -> Result<Action, Failure> {
         }
         Some(former) => {
             let (systems, form) = systems_and_form(&files)?;
-            Ok(Action::ProfileFrom(FormerOrder { former, out: files.out, systems, form }))
+            let passphrase = files.passphrase;
+            Ok(Action::ProfileFrom(FormerOrder {
+                former,
+                out: files.out,
+                systems,
+                form,
+                passphrase,
+            }))
         }
     }
 }
@@ -29,7 +36,8 @@ pub(super) fn profile_order(
     files: Files,
 ) -> Result<ProfileOrder, Failure> {
     let (systems, form) = systems_and_form(&files)?;
-    Ok(ProfileOrder { device: device_name(device)?, renew, out: files.out, systems, form })
+    let (device, passphrase) = (device_name(device)?, files.passphrase);
+    Ok(ProfileOrder { device, renew, out: files.out, systems, form, passphrase })
 }
 
 fn systems_and_form(files: &Files) -> Result<(Vec<System>, Form), Failure> {

@@ -72,6 +72,7 @@ impl GatewayProgram {
     pub(super) fn subscribe(&self, user: &str, out: &Path) -> Result<PathBuf, Failure> {
         ask(&self.data, Request::UserAdd { name: device(user)?.user })?;
         let order = ProfileOrder {
+            passphrase: false,
             device: device(user)?,
             renew: false,
             out: out.to_owned(),
