@@ -140,7 +140,7 @@ pub struct Device {
     pub connected: Option<bool>,
     /// When it last connected.
     pub last_seen_at: Option<Timestamp>,
-    /// Whether its profile has former settings; nothing where that is not known.
+    /// Whether its profile has former settings, or may have; nothing where nothing is known of it.
     #[serde(default)]
     pub profile_outdated: Option<bool>,
     /// When it was added.

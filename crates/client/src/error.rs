@@ -88,7 +88,8 @@ impl ClientError {
     /// What to do, beyond what the message says.
     pub fn hints(&self) -> &'static [&'static str] {
         match self {
-            Self::Refused(_) | Self::CertificateRefused(_) => &[
+            Self::CertificateRefused(alert) => hints_of_an_alert(*alert),
+            Self::Refused(_) => &[
                 "the certificate may be revoked, expired, or its user disabled",
                 "whoever runs the gateway sees the reason with `handfast status`",
             ],
@@ -184,6 +185,30 @@ fn alert_words(alert: AlertDescription) -> &'static str {
         _ => "it said no more",
     }
 }
+
+/// For whoever sits here, then for whoever is asked: a TLS alert says no more than one of a few words.
+fn hints_of_an_alert(alert: AlertDescription) -> &'static [&'static str] {
+    match alert {
+        AlertDescription::CertificateRevoked => &[
+            "this device was taken out of the VPN, or has a newer profile: ask your administrator",
+            REASON,
+        ],
+        AlertDescription::CertificateExpired => &[
+            "look whether this machine's clock is right; if so, ask your administrator for a new profile",
+            REASON,
+        ],
+        AlertDescription::CertificateUnknown | AlertDescription::AccessDenied => {
+            &["this device or its user may be disabled for now: ask your administrator", REASON]
+        }
+        AlertDescription::UnknownCA => &[
+            "this profile is of another gateway, or from before its CA changed: ask for a new one",
+            REASON,
+        ],
+        _ => &["ask your administrator, and name this message", REASON],
+    }
+}
+
+const REASON: &str = "whoever runs the gateway sees the reason with `handfast status`";
 
 impl From<ProfileError> for ClientError {
     fn from(error: ProfileError) -> Self {

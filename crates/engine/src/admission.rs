@@ -140,6 +140,8 @@ pub struct SessionInfo {
     pub tls: &'static str,
     /// What the peer calls itself (IV_VER, IV_PLAT, IV_GUI_VER).
     pub peer_version: String,
+    /// The mark of its profile's settings, where it says so (UV_HANDFAST_PROFILE).
+    pub profile: Option<String>,
     /// When it was admitted, since the machine booted.
     pub since: Duration,
     /// How often its keys were renewed.

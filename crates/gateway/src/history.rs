@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clock::{Clock, Now, Timestamp};
 use engine::{Credential, SessionInfo};
-use store::{DeviceId, SessionNote, Store};
+use store::{DeviceId, SessionNote, SettingsMark, Store};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
@@ -81,6 +81,7 @@ impl History {
             tcp: info.tcp,
             addresses: info.addresses.clone(),
             client: info.peer_version.clone(),
+            profile: info.profile.as_deref().and_then(SettingsMark::parse),
             seen: now.into(),
             bytes_in: info.counters.rx_bytes,
             bytes_out: info.counters.tx_bytes,
@@ -283,6 +284,7 @@ mod tests {
             tcp: false,
             addresses: Vec::new(),
             client: String::new(),
+            profile: None,
             seen: Timestamp::from_unix_secs(9),
             bytes_in: 0,
             bytes_out: 0,

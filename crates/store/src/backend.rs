@@ -23,7 +23,7 @@ use crate::records::{
 };
 use crate::secret::Secret;
 use crate::sessions::{SessionNote, SessionQuery, SessionRecord};
-use crate::settings_mark::SettingsMark;
+use crate::settings_mark::{ProfilesOnRecord, SettingsMark};
 use crate::snapshot::Snapshot;
 
 /// What a committed batch added to the log.
@@ -97,7 +97,7 @@ pub(crate) trait Reading {
     fn event_list(&self, after: EventId, limit: usize) -> Result<Vec<Event>, StoreError>;
     fn event_latest(&self) -> Result<EventId, StoreError>;
     fn session_list(&self, query: &SessionQuery) -> Result<Vec<SessionRecord>, StoreError>;
-    fn profile_list(&self) -> Result<HashMap<DeviceId, SettingsMark>, StoreError>;
+    fn profiles(&self) -> Result<ProfilesOnRecord, StoreError>;
     fn seen_list(&self) -> Result<HashMap<DeviceId, Timestamp>, StoreError>;
 }
 
@@ -182,15 +182,11 @@ pub(crate) trait Edit {
     ) -> Result<(), StoreError>;
     fn revocation_insert(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
     fn crl_put(&mut self, crl: &NewCrl) -> Result<(), StoreError>;
-    /// With which settings the device's profile was written last.
-    fn profile_put(
-        &mut self,
-        device: DeviceId,
-        settings: SettingsMark,
-        at: Timestamp,
-    ) -> Result<(), StoreError>;
+    /// With which settings a profile was written with this certificate.
+    fn profile_put(&mut self, of: &CertificateId, settings: SettingsMark)
+    -> Result<(), StoreError>;
     /// How a session is; takes the place of what was noted of it before.
-    fn session_put(&mut self, note: &SessionNote) -> Result<(), StoreError>;
+    fn session_put(&mut self, note: &SessionNote, now: Timestamp) -> Result<(), StoreError>;
     /// Ends the record of those that are open.
     fn sessions_end(&mut self, why: &str) -> Result<(), StoreError>;
     /// Some of those that ended and were opened before a time, and of the oldest beyond so many.

@@ -43,7 +43,7 @@ pub(crate) enum Change {
     CrlRecord(NewCrl),
     EventOnce { name: String, value: String, kind: EventKind, payload: Value },
     EventAppend { kind: EventKind, payload: Value },
-    ProfileNote { device: DeviceId, settings: SettingsMark },
+    ProfileNote { certificate: CertificateId, settings: SettingsMark },
     SessionsNote(Arc<[SessionNote]>),
     SessionsEnd { why: &'static str },
     SessionsForget { before: Timestamp, most: u64 },

@@ -70,7 +70,7 @@ pub use records::{
 pub use rollover::RolloverState;
 pub use secret::Secret;
 pub use sessions::{SessionNote, SessionQuery, SessionRecord};
-pub use settings_mark::SettingsMark;
+pub use settings_mark::{ProfilesOnRecord, SettingsMark};
 pub use snapshot::{CertificateEntry, CrlEntry, Snapshot};
 pub use store::Store;
 pub use verifier::{Depth, Verdict, Verifier};

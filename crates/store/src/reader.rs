@@ -22,7 +22,7 @@ use crate::records::{
 use crate::rollover::{FORMER, NONE, RolloverState, retired_setting};
 use crate::secret::Secret;
 use crate::sessions::{SessionQuery, SessionRecord};
-use crate::settings_mark::SettingsMark;
+use crate::settings_mark::ProfilesOnRecord;
 use crate::sqlite;
 
 /// How many reads wait at most.
@@ -165,9 +165,9 @@ impl Reader {
         self.read(move |records| records.session_list(&query)).await
     }
 
-    /// With which settings each device's profile was written last, where that is known.
-    pub async fn profile_list(&self) -> Result<HashMap<DeviceId, SettingsMark>, StoreError> {
-        self.read(|records| records.profile_list()).await
+    /// With which settings profiles were written, where that is known.
+    pub async fn profiles(&self) -> Result<ProfilesOnRecord, StoreError> {
+        self.read(|records| records.profiles()).await
     }
 
     /// When each device was seen last.

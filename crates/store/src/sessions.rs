@@ -6,6 +6,7 @@ use clock::Timestamp;
 use names::{DeviceName, UserName};
 
 use crate::ids::DeviceId;
+use crate::settings_mark::SettingsMark;
 
 /// A session as it is at a moment, or was at its end. A later note of the same session takes the place of
 /// a former one.
@@ -25,6 +26,8 @@ pub struct SessionNote {
     pub addresses: Vec<IpAddr>,
     /// What the client calls itself.
     pub client: String,
+    /// With which settings its profile was written, where it says so.
+    pub profile: Option<SettingsMark>,
     /// The time of this note, to the second.
     pub seen: Timestamp,
     /// Bytes from the client until then, inside the tunnel.

@@ -1,6 +1,20 @@
 //! Which settings a profile was written with, to be compared and for nothing else.
 
+use std::collections::HashMap;
 use std::fmt;
+
+use pki::CertificateId;
+
+use crate::ids::DeviceId;
+
+/// With which settings profiles were written, as far as that is known.
+#[derive(Clone, Debug, Default)]
+pub struct ProfilesOnRecord {
+    /// Those that were written with a certificate: several where it was written again after a change.
+    pub written: HashMap<CertificateId, Vec<SettingsMark>>,
+    /// The one that a device connected with last, by its own word.
+    pub told: HashMap<DeviceId, SettingsMark>,
+}
 
 /// The beginning of a hash of the settings. Displays as hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

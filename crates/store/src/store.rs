@@ -382,13 +382,13 @@ impl Store {
         self.change(&Actor::Gateway, change).await.map(outcome::nothing_more)
     }
 
-    /// Notes with which settings a device's profile was written. No event tells of it.
+    /// Notes with which settings a profile was written with this certificate. No event tells of it.
     pub async fn profile_note(
         &self,
-        device: DeviceId,
+        certificate: CertificateId,
         settings: SettingsMark,
     ) -> Result<(), StoreError> {
-        self.change(&Actor::Gateway, Change::ProfileNote { device, settings }).await.map(drop)
+        self.change(&Actor::Gateway, Change::ProfileNote { certificate, settings }).await.map(drop)
     }
 
     /// Notes how sessions are, or were at their end. No event tells of it.

@@ -64,6 +64,18 @@ async fn what_nobody_ended_is_ended_and_what_is_old_or_too_much_goes() {
 }
 
 #[tokio::test]
+async fn what_was_seen_while_the_clock_was_ahead_gives_way_to_what_is_seen_since() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let alice = device(&store, "alice").await;
+    let now = common::later(0).unix_secs();
+    store.sessions_note([note(alice, 1, now + 86_400)].into()).await.unwrap();
+    store.sessions_note([note(alice, 2, now - 5)].into()).await.unwrap();
+    let seen = store.seen_list().await.unwrap()[&alice];
+    assert!(seen.unix_secs() <= now + 60, "{seen}");
+}
+
+#[tokio::test]
 async fn a_long_session_is_kept_by_its_end_and_an_open_one_is_always_of_late() {
     let folder = Folder::new();
     let store = open(&folder);
@@ -96,6 +108,7 @@ fn note(device: DeviceId, number: u64, time: u64) -> SessionNote {
         tcp: false,
         addresses: vec![ip(&format!("10.71.0.{number}")), ip(&format!("fd00::{number:x}"))],
         client: "OpenVPN 2.6.14 linux".into(),
+        profile: None,
         seen: at(time),
         bytes_in: 0,
         bytes_out: 0,

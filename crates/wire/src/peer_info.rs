@@ -21,6 +21,10 @@ impl PeerInfo {
     /// The name of the line that [`Self::receive_buffer`] reads.
     pub const RECEIVE_BUFFER: &str = "IV_RCVBUF";
 
+    /// The name of the line that [`Self::profile`] reads. Stock clients send it where they push what is theirs
+    /// (`push-peer-info`).
+    pub const PROFILE: &str = "UV_HANDFAST_PROFILE";
+
     /// No lines.
     pub fn new() -> Self {
         Self::default()
@@ -77,6 +81,11 @@ impl PeerInfo {
     /// What its socket's receive buffer holds, as the kernel counts it, in bytes. Our clients alone say so.
     pub fn receive_buffer(&self) -> Option<u32> {
         self.number(Self::RECEIVE_BUFFER)
+    }
+
+    /// The mark of the settings that its profile was written with, as the profile has it.
+    pub fn profile(&self) -> Option<&str> {
+        self.get(Self::PROFILE)
     }
 
     /// Everything the client said about ciphers, here and in its options string.

@@ -182,6 +182,7 @@ fn info(
         cipher: None,
         tls: about.tls,
         peer_version: about.client_name(),
+        profile: about.peer_info.profile().map(str::to_owned),
         since: now.boot,
         renegotiations: 0,
         renegotiated_at: None,

@@ -46,8 +46,9 @@ impl Material<'_> {
         };
         let after = self.at.store.device_show(&name.user, &name.device).await?;
         let supersedes = superseded_by(&after, &certificate.id);
+        let id = certificate.id;
         let certificate = look(self.at, |viewer| viewer.certificate(&certificate)).await;
-        self.note(&detail, &common).await;
+        self.note(id, &common).await;
         Ok(ProfileMaterial { name: name.clone(), common, certificate, key, supersedes })
     }
 
@@ -57,8 +58,9 @@ impl Material<'_> {
         self.is_enabled(&name, &detail)?;
         self.is_good(&name, &certificate)?;
         let common = common(self.at)?;
+        let id = certificate.id;
         let certificate = look(self.at, |viewer| viewer.certificate(&certificate)).await;
-        self.note(&detail, &common).await;
+        self.note(id, &common).await;
         let (key, supersedes) = (KeyMaterial::Gone, None);
         Ok(ProfileMaterial { name, common, certificate, key, supersedes })
     }
@@ -133,8 +135,8 @@ impl Material<'_> {
     }
 
     /// So that it is known whose profile has former settings, once they change.
-    async fn note(&self, detail: &DeviceDetail, common: &ProfileCommon) {
-        let noted = self.at.store.profile_note(detail.device.id, settings_mark(common)).await;
+    async fn note(&self, certificate: CertificateId, common: &ProfileCommon) {
+        let noted = self.at.store.profile_note(certificate, settings_mark(common)).await;
         if let Err(error) = noted {
             tracing::warn!(%error, "with which settings the profile was written is not on record");
         }

@@ -10,7 +10,7 @@ use admin::response::{
 };
 use authority::describe;
 use clock::Timestamp;
-use store::{CertificateEntry, DeviceId, RevocationReason, SettingsMark, Snapshot};
+use store::{CertificateEntry, DeviceId, Holder, RevocationReason, Snapshot};
 
 use super::common::common;
 use crate::context::Context;
@@ -40,34 +40,59 @@ pub(super) async fn look<T>(at: &Context, view: impl FnOnce(&Viewer<'_>) -> T) -
     let connected = connected(at).await;
     let snapshot = at.store.snapshot();
     let addressing = at.view.policy().addressing;
-    at.history.write().await;
+    let profiles = Profiles::known(at).await;
     // A listing without it is better than none, and the log says that it is without.
     let seen = at.store.seen_list().await.unwrap_or_else(|error| {
         tracing::error!(%error, "when devices were seen last can't be read: they are shown as never seen");
         HashMap::new()
     });
-    let profiles = Profiles::known(at).await;
     view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected, seen, profiles })
 }
 
-/// With which settings profiles were written, and those of today.
+/// Whose profile has former settings, or may have.
 #[derive(Debug, Default)]
-pub(super) struct Profiles {
-    written: HashMap<DeviceId, SettingsMark>,
-    today: Option<SettingsMark>,
-}
+pub(super) struct Profiles(HashMap<DeviceId, bool>);
 
 impl Profiles {
     /// As far as it is on record: an answer without it is better than none.
     pub(super) async fn known(at: &Context) -> Self {
-        let today = common(at).ok().map(|common| settings_mark(&common));
-        Self { written: at.store.profile_list().await.unwrap_or_default(), today }
+        let Ok(common) = common(at) else { return Self::default() };
+        // What devices said by now.
+        at.history.write().await;
+        let on_record = at.store.profiles().await.unwrap_or_default();
+        let today = settings_mark(&common);
+        let snapshot = at.store.snapshot();
+        let mut outdated: HashMap<_, _> = in_use(&snapshot)
+            .into_iter()
+            .filter_map(|(device, entry)| {
+                // Which of several it has is not known: only where all are of today it is up to date.
+                let written = on_record.written.get(&entry.id)?;
+                Some((device, written.iter().any(|mark| *mark != today)))
+            })
+            .collect();
+        outdated.extend(on_record.told.into_iter().map(|(device, mark)| (device, mark != today)));
+        Self(outdated)
     }
 
-    /// Whether this device's has former settings, where that is known.
+    /// Whether this device's has former settings or may have, where anything is known of it.
     pub(super) fn outdated(&self, device: DeviceId) -> Option<bool> {
-        Some(*self.written.get(&device)? != self.today?)
+        self.0.get(&device).copied()
     }
+}
+
+/// The certificate that each device connected with last, as far as the records can tell: the newest that was ever
+/// used, else the newest.
+fn in_use(snapshot: &Snapshot) -> HashMap<DeviceId, &Arc<CertificateEntry>> {
+    let mut in_use: HashMap<DeviceId, &Arc<CertificateEntry>> = HashMap::new();
+    let rank = |entry: &CertificateEntry| (entry.connected, entry.recorded_at, entry.id);
+    for entry in snapshot.certificates().filter(|entry| entry.revoked.is_none()) {
+        let Holder::Device(device) = entry.holder else { continue };
+        let known = in_use.entry(device).or_insert(entry);
+        if rank(entry) > rank(known) {
+            *known = entry;
+        }
+    }
+    in_use
 }
 
 /// Who is connected, where a VPN runs.
@@ -202,11 +227,11 @@ impl Viewer<'_> {
         self.snapshot.user(user).map(|user| user.enabled())
     }
 
-    /// The record is behind by minutes where the device is connected.
+    /// The record is behind by minutes where the device is connected, and ahead where the clock was wrong then.
     fn last_seen(&self, device: DeviceId, connected: Option<bool>) -> Option<Timestamp> {
         match connected {
             Some(true) => Some(self.now),
-            _ => self.seen.get(&device).copied(),
+            _ => self.seen.get(&device).map(|at| (*at).min(self.now)),
         }
     }
 

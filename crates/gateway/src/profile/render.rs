@@ -9,7 +9,9 @@ use std::net::IpAddr;
 use admin::names::DeviceName;
 use admin::response::ProfileCommon;
 use admin::secret::SecretText;
+use wire::peer_info::PeerInfo;
 
+use super::settings_mark::settings_mark;
 use super::{SPLIT_CERTIFICATE, SPLIT_KEY, System};
 use crate::config::Transport;
 
@@ -98,6 +100,8 @@ fn write_remotes(
     }
     // A name may stand for several addresses.
     let is_name = first.host.parse::<IpAddr>().is_err();
+    // Our client tells the gateway what it was written with; others where they push what is theirs.
+    let _ = writeln!(text, "setenv {} {}", PeerInfo::PROFILE, settings_mark(common));
     if (common.remotes.len() > 1 || is_name) && !system.is_mobile() {
         // By itself the version 2 core waits two minutes for a server that does not answer; the
         // version 3 core waits for ten seconds.

@@ -104,6 +104,8 @@ pub(crate) struct Only {
     pub(crate) never_connected: bool,
     /// Those whose profile has former settings.
     pub(crate) outdated: bool,
+    /// Those that nobody has seen for so many days.
+    pub(crate) not_seen: Option<u32>,
     /// Those whose certificate is over within so many days.
     pub(crate) expiring: Option<u32>,
 }
@@ -139,10 +141,10 @@ pub(crate) struct ProfileOrder {
     pub(crate) out: PathBuf,
     pub(crate) systems: Vec<System>,
     pub(crate) form: Form,
-}
-
     /// Whether the key is put under a passphrase.
     pub(crate) passphrase: bool,
+}
+
 /// In the place of a folder: standard output.
 pub(crate) const STDOUT: &str = "-";
 
@@ -153,10 +155,10 @@ pub(crate) struct FormerOrder {
     pub(crate) out: PathBuf,
     pub(crate) systems: Vec<System>,
     pub(crate) form: Form,
-}
-
     /// Whether the key is put under a passphrase.
     pub(crate) passphrase: bool,
+}
+
 /// What to do with the service.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServiceOrder {

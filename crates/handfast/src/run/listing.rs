@@ -37,16 +37,22 @@ fn user_fits(user: &User, only: &Only) -> bool {
 }
 
 fn device_fits(device: &Device, only: &Only, now: Timestamp) -> bool {
-    let ends_within = |days: u32| {
-        let limit = Duration::from_secs(u64::from(days) * 86_400);
-        device.expires_at.is_some_and(|at| at.since(now) <= limit)
+    let ends_within = |d: u32| device.expires_at.is_some_and(|at| at.since(now) <= days(d));
+    let not_seen_for = |d: u32| {
+        let last = device.last_seen_at.unwrap_or(device.added_at);
+        device.connected != Some(true) && now.since(last) >= days(d)
     };
     device.name.to_string().starts_with(&only.begins)
         && (!only.connected || device.connected == Some(true))
         && (!only.disabled || device.state == DeviceState::Disabled)
         && (!only.outdated || device.profile_outdated == Some(true))
         && (!only.never_connected || device.last_seen_at.is_none())
+        && only.not_seen.is_none_or(not_seen_for)
         && only.expiring.is_none_or(ends_within)
+}
+
+fn days(number: u32) -> Duration {
+    Duration::from_secs(u64::from(number) * 86_400)
 }
 
 fn known(only: &Only, connected: bool) -> Result<(), Failure> {
@@ -104,7 +110,28 @@ fn number(part: &str) -> Option<(usize, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_device_is_not_seen_for_days_where_it_neither_came_nor_was_added_in_that_time() {
+        let day = |number: u64| Timestamp::from_unix_secs(1_800_000_000 + number * 86_400);
+        let device = |added: u64, seen: Option<u64>, connected: bool| -> Device {
+            serde_json::from_value(json!({
+                "name": "alice/phone", "state": "active", "addresses": [], "serial": null,
+                "expires_at": null, "connected": connected, "last_seen_at": seen.map(day),
+                "added_at": day(added),
+            }))
+            .expect("a device")
+        };
+        let only = Only { not_seen: Some(90), ..Only::default() };
+        let fits = |device: Device| device_fits(&device, &only, day(100));
+        assert!(fits(device(0, Some(10), false)) && fits(device(0, None, false)));
+        assert!(!fits(device(0, Some(11), false)), "89 days ago");
+        assert!(!fits(device(20, None, false)), "it was added since");
+        assert!(!fits(device(0, Some(5), true)), "it is here");
+    }
 
     #[test]
     fn numbers_in_names_are_sorted_by_their_value() {

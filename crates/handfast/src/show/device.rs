@@ -138,8 +138,7 @@ fn state_and_profile(device: &Device) -> String {
     }
 }
 
-const FORMER_SETTINGS: &str =
-    "profile has former settings; write it again: handfast profile --from OLD.ovpn\n";
+const FORMER_SETTINGS: &str = "profile has former settings, or may have; write it again with its key: handfast profile --from OLD.ovpn\n";
 
 fn state_word(state: DeviceState) -> &'static str {
     match state {

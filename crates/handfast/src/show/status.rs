@@ -53,7 +53,7 @@ fn outdated(devices: &[DeviceName]) -> String {
     };
     let named = list(&devices[..devices.len().min(NAMED)]);
     format!(
-        "profiles with former settings: {named}{more}; all: handfast device list --outdated, and write them \
+        "profiles that have former settings, or may: {named}{more}; all: handfast device list --outdated, and write them \
          again: handfast profile --from OLD.ovpn\n"
     )
 }

@@ -163,7 +163,8 @@ fn a_former_profile_gives_others_with_the_settings_of_today_and_the_same_key() {
          certificate [SERIAL], valid until [DATE]\n\
          the private key is the former one: hand these files over safely in place of the old ones\n"
     );
-    assert!(cli.ok("device list").contains("alice/default  active "), "it was written again");
+    let list = cli.ok("device list");
+    assert!(list.contains("alice/default  active, outdated"), "nobody knows which it uses: {list}");
     let block = |name: &str, part: &str| {
         let text = fs::read_to_string(cli.path(name)).unwrap();
         text.split_once(&format!("<{part}>")).unwrap().1.split_once("</").unwrap().0.to_owned()

@@ -80,11 +80,12 @@ impl<'a> Rules<'a> {
             Change::CertificateSupersedeDue => self.certificate_supersede_due(),
             Change::CrlRecord(crl) => self.crl_record(crl),
             // What is noted of profiles and sessions is no record that rights rest on: no rule, and no event.
-            Change::ProfileNote { device, settings } => {
-                self.edit.profile_put(*device, *settings, self.now.into())
+            Change::ProfileNote { certificate, settings } => {
+                self.edit.profile_put(certificate, *settings)
             }
             Change::SessionsNote(notes) => {
-                notes.iter().try_for_each(|note| self.edit.session_put(note))
+                let now = self.now.into();
+                notes.iter().try_for_each(|note| self.edit.session_put(note, now))
             }
             Change::SessionsEnd { why } => self.edit.sessions_end(why),
             Change::SessionsForget { before, most } => self.edit.sessions_delete(*before, *most),

@@ -47,7 +47,7 @@ use crate::records::{
 use crate::rules::{Rules, check_key};
 use crate::secret::Secret;
 use crate::sessions::{SessionQuery, SessionRecord};
-use crate::settings_mark::SettingsMark;
+use crate::settings_mark::ProfilesOnRecord;
 use crate::snapshot::Snapshot;
 pub(crate) use ca_keys::{ca_keys_forget, ca_keys_read};
 pub use copy::Restoring;
@@ -252,7 +252,7 @@ impl ReadOnly {
         chain::verify(&self.conn)
     }
 
-    /// Compares the rows with what the log makes of its events, in one read transaction.
+    /// Compares the rows with what the log makes of its events.
     pub(crate) fn audit(&self) -> Result<Vec<Difference>, StoreError> {
         Ok(Verified::whole(&self.conn)?.1.differences)
     }
@@ -345,8 +345,8 @@ impl Reading for ReadOnly {
         sessions::session_list(&self.conn, query)
     }
 
-    fn profile_list(&self) -> Result<HashMap<DeviceId, SettingsMark>, StoreError> {
-        sessions::profile_list(&self.conn)
+    fn profiles(&self) -> Result<ProfilesOnRecord, StoreError> {
+        sessions::profiles(&self.conn)
     }
 
     fn seen_list(&self) -> Result<HashMap<DeviceId, Timestamp>, StoreError> {

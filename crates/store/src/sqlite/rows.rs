@@ -355,7 +355,7 @@ fn successor(row: &Row<'_>) -> Found<Option<CertificateId>> {
     Ok(Some(CertificateId { issuer: issuer(row, 17)?, serial: parse_serial(&bytes)? }))
 }
 
-fn issuer(row: &Row<'_>, at: usize) -> Found<IssuerId> {
+pub(super) fn issuer(row: &Row<'_>, at: usize) -> Found<IssuerId> {
     Ok(IssuerId::from_bytes(row.get(at)?))
 }
 
@@ -407,7 +407,7 @@ fn user_name(row: &Row<'_>, at: usize) -> Found<UserName> {
     UserName::new(&name).map_err(|_| Fault::Unreadable { what: "name of a user" }.into())
 }
 
-fn serial(row: &Row<'_>, at: usize) -> Found<Serial> {
+pub(super) fn serial(row: &Row<'_>, at: usize) -> Found<Serial> {
     parse_serial(&row.get::<_, Vec<u8>>(at)?)
 }
 

@@ -6,17 +6,19 @@ use std::net::IpAddr;
 
 use clock::Timestamp;
 use names::{DeviceName, UserName};
+use pki::CertificateId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::column::{column, seconds};
+use super::rows;
 use crate::error::{Fault, StoreError};
 use crate::ids::DeviceId;
 use crate::sessions::{SessionNote, SessionQuery, SessionRecord};
-use crate::settings_mark::SettingsMark;
+use crate::settings_mark::{ProfilesOnRecord, SettingsMark};
 
 /// How a session is, and that its device was seen.
-pub(super) fn put(conn: &Connection, note: &SessionNote) -> Result<(), StoreError> {
+pub(super) fn put(conn: &Connection, note: &SessionNote, now: Timestamp) -> Result<(), StoreError> {
     let address = |v4: bool| note.addresses.iter().find(|ip| ip.is_ipv4() == v4);
     let seen = seconds(note.seen)?;
     conn.prepare_cached(PUT)?.execute(params![
@@ -33,7 +35,9 @@ pub(super) fn put(conn: &Connection, note: &SessionNote) -> Result<(), StoreErro
         column(note.bytes_out, "the bytes of a session")?,
         note.ended,
     ])?;
-    conn.prepare_cached(SEE)?.execute([note.device.get(), seen])?;
+    let profile = note.profile.as_ref().map(SettingsMark::as_bytes);
+    let now = seconds(now)?;
+    conn.prepare_cached(SEE)?.execute(params![note.device.get(), seen, profile, now])?;
     Ok(())
 }
 
@@ -98,18 +102,27 @@ pub(super) fn seen_list(conn: &Connection) -> Result<HashMap<DeviceId, Timestamp
     Ok(seen)
 }
 
-/// With which settings each device's profile was written last.
-pub(super) fn profile_list(
-    conn: &Connection,
-) -> Result<HashMap<DeviceId, SettingsMark>, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT device, settings FROM profiles")?;
+/// With which settings profiles were written.
+pub(super) fn profiles(conn: &Connection) -> Result<ProfilesOnRecord, StoreError> {
+    let mut on_record = ProfilesOnRecord::default();
+    let mut statement = conn.prepare_cached(
+        "SELECT g.issuer, c.serial, p.settings FROM profile_settings p \
+         JOIN certificates c ON c.id = p.certificate JOIN ca_generations g ON g.id = c.issued_by",
+    )?;
     let mut rows = statement.query([])?;
-    let mut profiles = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let id = CertificateId { issuer: rows::issuer(row, 0)?, serial: rows::serial(row, 1)? };
+        let mark = SettingsMark::from_bytes(row.get(2)?);
+        on_record.written.entry(id).or_default().push(mark);
+    }
+    let mut statement =
+        conn.prepare_cached("SELECT device, profile FROM seen WHERE profile IS NOT NULL")?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let mark = SettingsMark::from_bytes(row.get(1)?);
-        profiles.insert(DeviceId::from_row(row.get(0)?), mark);
+        on_record.told.insert(DeviceId::from_row(row.get(0)?), mark);
     }
-    Ok(profiles)
+    Ok(on_record)
 }
 
 fn record(row: &Row<'_>) -> Result<SessionRecord, StoreError> {
@@ -152,8 +165,9 @@ const PUT: &str = "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
      seen = excluded.seen, bytes_in = excluded.bytes_in, bytes_out = excluded.bytes_out, \
      ended = coalesce(excluded.ended, ended)";
 
-const SEE: &str = "INSERT INTO seen VALUES (?, ?) \
-     ON CONFLICT (device) DO UPDATE SET at = max(at, excluded.at)";
+/// What was noted while the clock was ahead counts no more than the present.
+const SEE: &str = "INSERT INTO seen VALUES (?1, ?2, ?3) ON CONFLICT (device) \
+     DO UPDATE SET at = max(min(at, ?4), excluded.at), profile = excluded.profile";
 
 const DELETE_OLD: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (\
      SELECT opened_ms, number FROM sessions WHERE opened_ms < ? AND seen < ? AND ended IS NOT NULL \

@@ -255,20 +255,19 @@ impl Edit for Txn<'_> {
         )
     }
 
-    fn session_put(&mut self, note: &SessionNote) -> Result<(), StoreError> {
-        sessions::put(self.conn, note)
+    fn session_put(&mut self, note: &SessionNote, now: Timestamp) -> Result<(), StoreError> {
+        sessions::put(self.conn, note, now)
     }
 
     fn profile_put(
         &mut self,
-        device: DeviceId,
+        of: &CertificateId,
         settings: SettingsMark,
-        at: Timestamp,
     ) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO profiles VALUES (?, ?, ?) ON CONFLICT (device) DO UPDATE SET \
-             settings = excluded.settings, written_at = excluded.written_at",
-            params![device.get(), settings.as_bytes(), seconds(at)?],
+            "INSERT OR IGNORE INTO profile_settings SELECT c.id, ?3 FROM certificates c \
+             JOIN ca_generations g ON g.id = c.issued_by WHERE g.issuer = ?1 AND c.serial = ?2",
+            params![of.issuer.as_bytes(), of.serial.as_bytes(), settings.as_bytes()],
         )
     }
 

@@ -120,6 +120,9 @@ pub(crate) struct OnlyDevices {
     /// Whose profile has former settings
     #[arg(long)]
     pub(crate) outdated: bool,
+    /// That have not been seen for so many days, nor been added meanwhile
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) not_seen: Option<u32>,
     /// Whose certificate is over, or ends within so many days
     #[arg(long, value_name = "DAYS")]
     pub(crate) expiring: Option<u32>,

@@ -77,9 +77,15 @@ fn only_users(only: OnlyUsers) -> Only {
 }
 
 fn only_devices(only: OnlyDevices) -> Only {
-    let OnlyDevices { begins, connected, disabled, never_connected, outdated, expiring } = only;
-    let begins = begins.unwrap_or_default();
-    Only { begins, connected, disabled, never_connected, outdated, expiring }
+    Only {
+        begins: only.begins.unwrap_or_default(),
+        connected: only.connected,
+        disabled: only.disabled,
+        never_connected: only.never_connected,
+        outdated: only.outdated,
+        not_seen: only.not_seen,
+        expiring: only.expiring,
+    }
 }
 
 /// What is forgotten is named whole.
