@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::debian::TRIXIE;
 use crate::failed::Failed;
 use crate::peers;
-use crate::suite::{Job, Program};
+use crate::suite::{FailedProgram, Job, Program};
 
 /// More in the environment of every program.
 pub(crate) type Environment = Vec<(&'static str, String)>;
@@ -43,6 +43,21 @@ impl Jobs {
         };
         Self { waiting: ready(waiting), computing: ready(computing), alone: ready(alone) }
     }
+}
+
+/// The tests that failed, by name, to be run once more.
+pub(crate) fn again(
+    programs: &[Program],
+    failed: &[FailedProgram],
+    environment: &Environment,
+) -> Vec<Job> {
+    let jobs = programs.iter().map(|program| job(program, environment));
+    let failed_ones = jobs.filter_map(|mut job| {
+        let failed = failed.iter().find(|failed| failed.name == job.name)?;
+        job.command.arg("--exact").args(&failed.tests);
+        Some(job)
+    });
+    failed_ones.collect()
 }
 
 fn job(program: &Program, environment: &Environment) -> Job {

@@ -45,11 +45,13 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
         suite.skip(INTEROP, reason);
     }
     let Jobs { waiting, mut computing, alone } =
-        Jobs::of(programs, hindrance.and(Some(INTEROP)), &environment);
+        Jobs::of(programs.clone(), hindrance.and(Some(INTEROP)), &environment);
     computing.push(examples());
     suite.run_jobs(waiting, AT_A_TIME);
     suite.run_jobs(alone, 1);
     suite.run_jobs(computing, AT_A_TIME);
+    let again = jobs::again(&programs, suite.worth_a_second_look(), &environment);
+    suite.look_again(again);
     suite.end()
 }
 

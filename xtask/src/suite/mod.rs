@@ -26,11 +26,26 @@ pub(crate) struct Suite {
     began: Instant,
     tally: Tally,
     failed_steps: Vec<String>,
+    failed_programs: Vec<FailedProgram>,
+}
+
+/// A test program that was no success.
+pub(crate) struct FailedProgram {
+    /// Its source, as in the report.
+    pub(crate) name: String,
+    /// Those of its tests that it named; none where it crashed.
+    pub(crate) tests: Vec<String>,
+    fault: String,
 }
 
 impl Suite {
     pub(crate) fn begin() -> Self {
-        Self { began: Instant::now(), tally: Tally::default(), failed_steps: Vec::new() }
+        Self {
+            began: Instant::now(),
+            tally: Tally::default(),
+            failed_steps: Vec::new(),
+            failed_programs: Vec::new(),
+        }
     }
 
     /// Runs a command and passes on what its tests say, as they say it. Fails only where it does not start.
@@ -59,6 +74,44 @@ impl Suite {
         });
     }
 
+    /// What failed so far and is worth a second look: tests that were named, and not so many that something is
+    /// plainly broken.
+    pub(crate) fn worth_a_second_look(&self) -> &[FailedProgram] {
+        let tests: usize = self.failed_programs.iter().map(|program| program.tests.len()).sum();
+        let crashed = self.failed_programs.iter().any(|program| program.tests.is_empty());
+        if crashed || tests > MOST_LOOKED_AT_AGAIN { &[] } else { &self.failed_programs }
+    }
+
+    /// Runs failed tests once more, with nothing beside them. One that passes now is counted as passed and named as
+    /// unsteady; both reports are in what was printed.
+    pub(crate) fn look_again(&mut self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        println!("==> what failed, once more with nothing beside it");
+        let looked_at: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
+        let known = self.tally.failed().len();
+        let first = std::mem::take(&mut self.failed_programs);
+        self.run_jobs(jobs, 1);
+        // Those that failed again are known already.
+        self.tally.forget_behind(known);
+        let second = std::mem::take(&mut self.failed_programs);
+        for program in first {
+            let again = second.iter().find(|again| again.name == program.name);
+            let failed_again =
+                |test: &String| again.is_some_and(|a| a.tests.is_empty() || a.tests.contains(test));
+            let looked_at = looked_at.contains(&program.name);
+            if looked_at {
+                program.tests.iter().filter(|test| !failed_again(test)).for_each(|test| {
+                    self.tally.forgive(test);
+                });
+            }
+            if !looked_at || again.is_some() {
+                self.failed_programs.push(program);
+            }
+        }
+    }
+
     /// Leaves a step out.
     pub(crate) fn skip(&mut self, step: &str, reason: &str) {
         let line = format!("SKIP {step}: {reason}");
@@ -69,12 +122,18 @@ impl Suite {
     /// Says what was left out, what failed, and how many passed.
     pub(crate) fn end(self) -> Result<(), Failed> {
         self.tally.skips().for_each(|skip| println!("{skip}"));
+        self.tally
+            .unsteady()
+            .iter()
+            .for_each(|name| println!("UNSTEADY {name}: failed beside others"));
         self.tally.failed().iter().for_each(|name| println!("FAILED {name}"));
         println!("{} in {} s", self.tally, self.began.elapsed().as_secs());
-        if self.failed_steps.is_empty() {
+        let mut failed = self.failed_steps;
+        failed.extend(self.failed_programs.into_iter().map(|program| program.fault));
+        if failed.is_empty() {
             return Ok(());
         }
-        Err(Failed::new(self.failed_steps.join("; ")))
+        Err(Failed::new(failed.join("; ")))
     }
 
     fn follow_jobs(&mut self, news: &Receiver<News>) {
@@ -98,13 +157,17 @@ impl Suite {
     /// Prints what the tests of a program said.
     fn hear_out(&mut self, ended: &Ended) {
         println!("==> {} ({} s)", ended.name, ended.took.as_secs());
+        let before = self.tally.failed().len();
         for line in ended.printed.lines() {
             if self.tally.hear(line) {
                 println!("{line}");
             }
         }
-        self.failed_steps.extend(ended.fault());
         self.tally.end_report();
+        if let Some(fault) = ended.fault() {
+            let tests = self.tally.failed()[before..].to_vec();
+            self.failed_programs.push(FailedProgram { name: ended.name.clone(), tests, fault });
+        }
     }
 
     /// Prints what its tests say, and a sign of life where they say nothing for long.
@@ -150,3 +213,66 @@ fn lines_of(output: ChildStdout) -> Receiver<String> {
 }
 
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
+/// What fails here and there does so by ones and twos.
+const MOST_LOOKED_AT_AGAIN: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_once_is_unsteady_and_what_fails_again_has_failed() {
+        let mut suite = Suite::begin();
+        suite.run_jobs(vec![failing("steady", &["a", "b"]), failing("broken", &["c"])], 1);
+        assert_eq!(suite.worth_a_second_look().len(), 2);
+        suite.look_again(vec![failing("steady", &["b"]), failing("broken", &["c"])]);
+        assert_eq!(
+            (suite.tally.unsteady(), suite.tally.failed()),
+            (&names(&["a"])[..], &names(&["b", "c"])[..])
+        );
+        suite.end().expect_err("some failed twice");
+    }
+
+    #[test]
+    fn a_run_whose_only_failure_passes_alone_ends_well() {
+        let mut suite = Suite::begin();
+        suite.run_jobs(vec![failing("steady", &["a"])], 1);
+        suite.look_again(vec![printing("steady", "test result: ok. 1 passed; 0 failed")]);
+        suite.end().expect("it passed");
+    }
+
+    #[test]
+    fn a_crash_is_not_looked_at_again_and_neither_are_many_failures() {
+        let mut crashed = Suite::begin();
+        crashed.run_jobs(vec![printing("crash", "running 2 tests")], 1);
+        assert!(crashed.worth_a_second_look().is_empty());
+        let mut broken = Suite::begin();
+        broken.run_jobs(vec![failing("all", &["a", "b", "c", "d", "e", "f"])], 1);
+        assert!(broken.worth_a_second_look().is_empty());
+        broken.look_again(Vec::new());
+        broken.end().expect_err("nothing was looked at again");
+    }
+
+    fn failing(program: &str, tests: &[&str]) -> Job {
+        let listed: String = tests.iter().map(|test| format!("    {test}\n")).collect();
+        printing(
+            program,
+            &format!(
+                "failures:\n\nfailures:\n{listed}\ntest result: FAILED. 0 passed; {} failed",
+                tests.len()
+            ),
+        )
+    }
+
+    fn printing(program: &str, text: &str) -> Job {
+        let mut command = Command::new("sh");
+        let status = i32::from(!text.contains("result: ok"));
+        command.args(["-c", "printf '%s\\n' \"$1\"; exit \"$2\"", "sh", text, &status.to_string()]);
+        Job { name: program.to_owned(), command }
+    }
+
+    fn names(tests: &[&str]) -> Vec<String> {
+        tests.iter().map(|&test| test.to_owned()).collect()
+    }
+}

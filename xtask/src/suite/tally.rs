@@ -12,6 +12,8 @@ use std::fmt;
 pub(super) struct Tally {
     passed: usize,
     failed: Vec<String>,
+    /// Failed at first, passed with nothing beside them.
+    unsteady: Vec<String>,
     /// Each skip, and which test said it.
     skips: BTreeMap<String, Option<String>>,
     section: Section,
@@ -64,6 +66,23 @@ impl Tally {
         &self.failed
     }
 
+    /// The tests that failed beside others and passed alone.
+    pub(super) fn unsteady(&self) -> &[String] {
+        &self.unsteady
+    }
+
+    /// It failed before and has passed since.
+    pub(super) fn forgive(&mut self, test: &str) {
+        if let Some(at) = self.failed.iter().position(|failed| failed == test) {
+            self.unsteady.push(self.failed.remove(at));
+        }
+    }
+
+    /// Keeps the first so many that failed.
+    pub(super) fn forget_behind(&mut self, count: usize) {
+        self.failed.truncate(count);
+    }
+
     fn hear_inside(&mut self, line: &str) {
         if let Some(name) = line.strip_prefix("---- ").and_then(|l| l.strip_suffix(" stdout ----"))
         {
@@ -112,6 +131,9 @@ impl fmt::Display for Tally {
         if !self.failed.is_empty() {
             write!(f, "{} failed, ", self.failed.len())?;
         }
+        if !self.unsteady.is_empty() {
+            write!(f, "{} of them unsteady, ", self.unsteady.len())?;
+        }
         write!(f, "{} skipped", self.skips.len())
     }
 }
@@ -158,6 +180,19 @@ mod tests {
         assert_eq!(tally.failed(), ["b"]);
         assert_eq!(tally.to_string(), "1 passed, 1 failed, 0 skipped");
         assert_eq!(shown, report);
+    }
+
+    #[test]
+    fn a_test_that_passes_at_the_second_look_is_unsteady_and_counted_once() {
+        let first = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\n\n\n\
+            failures:\n    b\n\n\
+            test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
+        let again =
+            "running 1 test\ntest b ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored";
+        let (mut tally, _) = told(&[first, again].join("\n"));
+        tally.forgive("b");
+        assert_eq!(tally.to_string(), "2 passed, 1 of them unsteady, 0 skipped");
+        assert!(tally.failed().is_empty());
     }
 
     #[test]
