@@ -24,6 +24,7 @@ use crate::named::NamedRequest;
 use crate::server_certificates::ServerCertificates;
 use crate::settings::Settings;
 use crate::start::{self, NewIssuer};
+use crate::virtual_servers::{VirtualServer, VirtualServerCertificate};
 
 /// Issues, renews, revokes; keeps CRL and the gateway's own certificates fresh.
 #[derive(Debug)]
@@ -275,6 +276,24 @@ impl Authority {
     /// one who waits.
     pub async fn renewed(&self) {
         self.renewed.notified().await;
+    }
+
+    /// Virtual servers' certificates are in service that were not before: whoever waits for renewed ones looks.
+    pub fn put_in_service(&self) {
+        self.renewed.notify_one();
+    }
+
+    /// A certificate for each of these virtual servers, in their order; what is missing or due is made.
+    pub async fn virtual_servers(
+        &self,
+        servers: &[VirtualServer],
+    ) -> Result<Vec<Result<VirtualServerCertificate, AuthorityError>>, AuthorityError> {
+        self.issuance.virtual_servers(servers).await
+    }
+
+    /// Whether a virtual server's certificate need not be made anew.
+    pub fn serves(&self, server: &VirtualServer, certificate: &VirtualServerCertificate) -> bool {
+        self.issuance.serves_virtually(server, certificate)
     }
 
     /// When the first of the gateway's own certificates ends.

@@ -20,6 +20,7 @@ mod rollover;
 mod server_certificates;
 mod settings;
 mod start;
+mod virtual_servers;
 
 pub use authority::{Authority, Issued, KeyFrom, KeyLocation};
 pub use error::AuthorityError;
@@ -29,3 +30,4 @@ pub use not_in_profile::NotInProfile;
 pub use random::bytes as random_bytes;
 pub use settings::{NamedProfile, Settings};
 pub use start::NewIssuer;
+pub use virtual_servers::{VirtualServer, VirtualServerCertificate};

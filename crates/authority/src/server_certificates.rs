@@ -23,11 +23,11 @@ pub(crate) struct ServerCertificates {
 
 /// One certificate of the gateway.
 #[derive(Debug)]
-struct ServerCertificate {
-    identity: Arc<CertifiedKey>,
+pub(crate) struct ServerCertificate {
+    pub(crate) identity: Arc<CertifiedKey>,
     issued_by: CaGenerationId,
     not_before: Timestamp,
-    not_after: Timestamp,
+    pub(crate) not_after: Timestamp,
     renew_at: Timestamp,
     names: BTreeSet<String>,
 }
@@ -54,7 +54,8 @@ impl Issuance {
 
     /// Whether both serve as they are.
     pub(crate) fn fresh(&self, certificates: &ServerCertificates) -> bool {
-        self.serves(&certificates.rsa) && self.serves(&certificates.p256)
+        let names = names(&self.settings.load());
+        self.serves(&certificates.rsa, &names) && self.serves(&certificates.p256, &names)
     }
 
     async fn fresh_certificate(
@@ -65,7 +66,7 @@ impl Issuance {
         let row = self.newest_certificate(kind).await?;
         let Some(row) = row else { return self.make_certificate(kind).await };
         let former = self.load_certificate(&row).await?;
-        if self.serves(&former) {
+        if self.serves(&former, &names(&self.settings.load())) {
             return Ok(former);
         }
         match self.make_certificate(kind).await {
@@ -97,21 +98,20 @@ impl Issuance {
     }
 
     /// Which CA the gateway's own certificates have to be of.
-    fn own_issuer(&self) -> CaGenerationId {
+    pub(crate) fn own_issuer(&self) -> CaGenerationId {
         self.issuers.load().signing(Signs::Gateway).generation().id
     }
 
-    /// Of the right CA, begun, not yet in the last third of its life, and for the names that profiles point to. One
-    /// has not begun where it was made by a clock that was ahead.
-    fn serves(&self, certificate: &ServerCertificate) -> bool {
-        let wanted: BTreeSet<_> = names(&self.settings.load()).into_iter().collect();
+    /// Of the right CA, begun, not yet in the last third of its life, and for all these names. One has not begun where
+    /// it was made by a clock that was ahead.
+    pub(crate) fn serves(&self, certificate: &ServerCertificate, names: &[String]) -> bool {
         certificate.issued_by == self.own_issuer()
             && certificate.not_before <= self.now()
             && self.now() < certificate.renew_at
-            && wanted.is_subset(&certificate.names)
+            && names.iter().all(|name| certificate.names.contains(name))
     }
 
-    async fn load_certificate(
+    pub(crate) async fn load_certificate(
         &self,
         row: &store::Certificate,
     ) -> Result<ServerCertificate, AuthorityError> {
@@ -145,7 +145,7 @@ impl Issuance {
 }
 
 impl ServerCertificate {
-    fn new(
+    pub(crate) fn new(
         row: &store::Certificate,
         key: &PrivateKey,
         crosses: Vec<CertificateDer<'static>>,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use authority::Authority;
 use clock::{Clock, Timestamp};
+use front::Keyring;
 use store::{Store, Verifier};
 use wire::static_key::StaticKey;
 
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) replacements: Arc<Replacements>,
     pub(crate) doors: Doors,
+    /// The certificates of the virtual servers.
+    pub(crate) keyring: Keyring,
     pub(crate) history: History,
     pub(crate) hooks: Hooks,
     /// When it was opened.

@@ -111,6 +111,20 @@ impl CurrentView {
         Ok(Member { user, device, v4, v6 })
     }
 
+    /// The device of a leaf whose chain was verified before, if it may use what needs no address in the tunnel.
+    pub fn holder(
+        &self,
+        id: &CertificateId,
+        fingerprint: &Fingerprint,
+    ) -> Result<DeviceName, Refusal> {
+        let snapshot = self.snapshot();
+        snapshot.status_of(id, fingerprint).allowed()?;
+        self.trusted(&snapshot, id)?;
+        let (_, device) =
+            snapshot.identity(id).ok_or(Refusal::WrongUsage { needed: pki::Purpose::Client })?;
+        Ok(device_name(device))
+    }
+
     fn trusted(&self, snapshot: &Snapshot, id: &CertificateId) -> Result<(), Refusal> {
         let issuer = snapshot.certificate(id).map(|entry| entry.issued_by);
         match issuer.is_some_and(|issuer| self.0.retired.load().contains(&issuer)) {

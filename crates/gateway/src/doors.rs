@@ -35,6 +35,11 @@ pub trait Door: Send + Sync + Debug {
         let _ = tls;
     }
 
+    /// Other settings hold from here on. Sessions stay. A door that takes none while it is open has nothing to do.
+    fn settings_changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// What is not on this machine as it was made for the door, in words.
     fn changed(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async { Vec::new() })
@@ -56,9 +61,11 @@ pub trait Door: Send + Sync + Debug {
     }
 }
 
-/// An address that a door was to listen at and could not.
+/// An address that a door was to listen at and could not, or what else it is without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unheard {
+    /// Whose it is, as `check` names it.
+    pub subject: &'static str,
     /// What the matter is.
     pub what: String,
     /// What to do.
@@ -102,6 +109,13 @@ impl Doors {
     pub fn replace_tls(&self, tls: &Arc<rustls::ServerConfig>) {
         for door in self.present() {
             door.replace_tls(tls);
+        }
+    }
+
+    /// Other settings hold from here on for all doors. Sessions stay.
+    pub async fn settings_changed(&self) {
+        for door in self.present() {
+            door.settings_changed().await;
         }
     }
 

@@ -11,6 +11,7 @@ use admin::request::KickTarget;
 use admin::response::{Reloaded, Rollover};
 use authority::{Authority, AuthorityError, Issuer, NewIssuer, Signs};
 use clock::Clock;
+use front::Keyring;
 use signer::{Line, Place};
 use store::{
     Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError, Verifier,
@@ -156,6 +157,7 @@ impl Gateway {
             metrics,
             replacements,
             doors,
+            keyring: Keyring::default(),
             history,
             hooks,
             started,
@@ -267,6 +269,7 @@ impl Gateway {
             }
             done => done?,
         }
+        self.at.doors.settings_changed().await;
         let payload = serde_json::json!({ "at_next_start": waiting });
         self.tell(EventKind::CONFIG_RELOADED, payload).await
     }

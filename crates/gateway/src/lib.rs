@@ -20,6 +20,7 @@ pub mod profile;
 pub mod projections;
 pub mod publishing;
 mod stapling;
+pub mod tls_door;
 pub mod vpn_door;
 
 pub use connect::{Admin, ConnectError};
@@ -31,6 +32,7 @@ mod check;
 mod connect;
 mod context;
 mod crl_projection;
+mod desk;
 mod disk;
 mod error;
 mod failures;

@@ -20,12 +20,12 @@ use pki::ocsp::{OcspRecords, OcspSigner, OcspStatus};
 use pki::{CLOCK_SKEW, CertificateId, Crl, Revocation, Timestamp};
 use publish::{IssuerPublication, Listener, Publication, Service};
 use store::CaGenerationId;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::current_view::CurrentView;
+use crate::desk::Desk;
 use crate::doors::{Door, Unheard};
 use crate::gateway::Gateway;
 use crate::projections::{Name, Projection};
@@ -58,14 +58,14 @@ pub async fn open(gateway: &Gateway) -> Publishing {
         view: at.view.clone(),
         clock: Arc::clone(&at.clock),
         service: Arc::clone(&service),
-        stapler: Stapler::new(at.authority.resolver()),
+        stapler: Stapler::new(at.authority.resolver(), at.keyring.clone()),
         records,
         projection: at.projections.register_behind(NAME),
         shown: BTreeMap::new(),
     };
     follower.look().await;
     let addresses = &at.config().publish.listen;
-    let (desk, listeners, faults) = match Desk::open() {
+    let (desk, listeners, faults) = match Desk::open("publish", 1) {
         Ok(desk) => {
             let (listeners, faults) = desk.within(|| listen(addresses, &service));
             (Some(desk), listeners, faults)
@@ -77,42 +77,11 @@ pub async fn open(gateway: &Gateway) -> Publishing {
     Publishing { follower, _listeners: listeners, _desk: desk }
 }
 
-/// The thread that answers whoever asks.
-#[derive(Debug)]
-struct Desk(Option<Runtime>);
-
-impl Desk {
-    fn open() -> io::Result<Self> {
-        let thread = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("publish")
-            .on_thread_start(engine::step_back)
-            .enable_all()
-            .build()?;
-        Ok(Self(Some(thread)))
-    }
-
-    /// Calls `make` so that what it spawns runs there.
-    fn within<T>(&self, make: impl FnOnce() -> T) -> T {
-        let _inside = self.0.as_ref().map(Runtime::enter);
-        make()
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        // Whoever drops it may be a task of another runtime, which must not wait.
-        if let Some(thread) = self.0.take() {
-            thread.shutdown_background();
-        }
-    }
-}
-
 fn no_thread(error: &io::Error) -> Unheard {
     let what = format!("no thread for what the CA publishes: {error}");
     let mend = "let the gateway have more threads and open files, and start it again";
     tracing::warn!("{what}; {mend}");
-    Unheard { what, mend }
+    Unheard { subject: SUBJECT, what, mend }
 }
 
 /// Those that can be had, and why the others can't.
@@ -127,7 +96,8 @@ fn listen(addresses: &[SocketAddr], service: &Arc<Service>) -> (Vec<Listener>, V
             }
             Err(error) => {
                 tracing::warn!("{error}; {}", error.mend());
-                faults.push(Unheard { what: error.to_string(), mend: error.mend() });
+                let (what, mend) = (error.to_string(), error.mend());
+                faults.push(Unheard { subject: SUBJECT, what, mend });
             }
         }
     }
@@ -297,37 +267,7 @@ impl Door for PublishDoor {
 
 const NAME: Name =
     Name { code: "published", of: "what the CA publishes", lack: "lags", follows_the_crl: true };
+/// As `check` names it.
+const SUBJECT: &str = "publishing";
 /// A wall clock may be set, so that no timer can wait for two thirds of a signer's life.
 const LOOK: Duration = Duration::from_secs(60);
-
-#[cfg(test)]
-mod tests {
-    use rustix::process::getpriority_process;
-
-    use super::*;
-
-    #[test]
-    fn whoever_asks_is_answered_on_a_thread_that_yields() {
-        let own = getpriority_process(None).unwrap();
-        let desk = Desk::open().unwrap();
-        let (said, heard) = std::sync::mpsc::channel();
-        desk.within(|| tokio::spawn(async move { said.send(getpriority_process(None)) }));
-        let theirs = heard.recv().unwrap().unwrap();
-        assert!(theirs > own || theirs == 19, "{own} {theirs}");
-        assert_eq!(getpriority_process(None).unwrap(), own);
-    }
-
-    #[tokio::test]
-    async fn what_is_open_can_be_closed_by_a_task() {
-        let desk = Desk::open().unwrap();
-        let (held, gone) = tokio::sync::oneshot::channel::<()>();
-        desk.within(|| {
-            tokio::spawn(async move {
-                let _held = held;
-                std::future::pending::<()>().await;
-            })
-        });
-        drop(desk);
-        assert!(gone.await.is_err());
-    }
-}

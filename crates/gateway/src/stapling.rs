@@ -3,9 +3,10 @@
 //! Clients that ask for it in TLS need to ask nobody else, and no network before the tunnel. Not here: when it is
 //! looked at. Invariant: what is stapled says what the records say, and has half its life before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use front::Keyring;
 use pki::ocsp::{
     CertId, CertIdHash, OcspAuthority, OcspRecords, OcspRequest, OcspSigner, OcspStatus, respond,
 };
@@ -17,6 +18,7 @@ use rustls::pki_types::CertificateDer;
 #[derive(Debug)]
 pub(crate) struct Stapler {
     resolver: Arc<DualResolver>,
+    keyring: Keyring,
     stapled: BTreeMap<CertificateId, Stapled>,
 }
 
@@ -30,9 +32,9 @@ struct Stapled {
 }
 
 impl Stapler {
-    /// For the certificates in service there.
-    pub(crate) fn new(resolver: Arc<DualResolver>) -> Self {
-        Self { resolver, stapled: BTreeMap::new() }
+    /// For the certificates in service there: the VPN's and those of the virtual servers.
+    pub(crate) fn new(resolver: Arc<DualResolver>, keyring: Keyring) -> Self {
+        Self { resolver, keyring, stapled: BTreeMap::new() }
     }
 
     /// Has an answer signed for each certificate that has none, or none that is fresh and true.
@@ -42,9 +44,11 @@ impl Stapler {
         records: &dyn OcspRecords,
         now: Timestamp,
     ) {
-        let certificates = self.resolver.certificates();
-        let ids = certificates.each_ref().map(CertificateId::of);
-        self.stapled.retain(|id, _| ids.contains(&Ok(*id)));
+        let mut certificates = self.keyring.certificates();
+        certificates.extend(self.resolver.certificates());
+        let ids: Vec<_> = certificates.iter().map(|one| CertificateId::of(one)).collect();
+        let known: BTreeSet<_> = ids.iter().flatten().copied().collect();
+        self.stapled.retain(|id, _| known.contains(id));
         for (certificate, id) in certificates.iter().zip(ids) {
             let Ok(id) = id else { continue };
             let signer = signers.iter().find(|(ca, _)| ca.issuer_id() == id.issuer);
@@ -73,9 +77,9 @@ impl Stapler {
         let reply = respond(&[authority], records, &request.to_der(), now, OCSP_LIFETIME);
         let Some(until) = reply.reusable_until else {
             self.stapled.remove(id);
-            return self.resolver.staple(certificate, None);
+            return self.staple(certificate, None);
         };
-        self.resolver.staple(certificate, Some(&reply.der));
+        self.staple(certificate, Some(&reply.der));
         let (signer, refresh_at) = (Arc::clone(signer), now.after(until.since(now) / 2));
         self.stapled.insert(*id, Stapled { status, signer, from: now, refresh_at, until });
     }
@@ -86,7 +90,14 @@ impl Stapler {
             return;
         }
         self.stapled.remove(id);
-        self.resolver.staple(certificate, None);
+        self.staple(certificate, None);
+    }
+}
+
+impl Stapler {
+    fn staple(&self, certificate: &CertificateDer<'_>, response: Option<&[u8]>) {
+        self.resolver.staple(certificate, response);
+        self.keyring.staple(certificate, response);
     }
 }
 

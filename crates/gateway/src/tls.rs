@@ -4,16 +4,26 @@
 
 use std::sync::Arc;
 
-use pki::{ClockTime, GatewayVerifier};
+use authority::Authority;
+use pki::{AnchorError, ClockTime, GatewayVerifier};
 
 use crate::context::Context;
+use crate::current_view::CurrentView;
 use crate::error::GatewayError;
 
 /// For the issuers as they are at this moment, and the current view.
 pub(crate) fn config(at: &Context) -> Result<Arc<rustls::ServerConfig>, GatewayError> {
-    let issuers = at.authority.issuers();
-    let cas: Vec<_> = issuers.trusted().map(|ca| ca.certificate().der().clone()).collect();
-    let verifier = GatewayVerifier::new(&cas, Arc::new(at.view.clone()))?;
+    let verifier = verifier(&at.authority, &at.view)?;
     let time = Arc::new(ClockTime(Arc::clone(&at.clock)));
     Ok(Arc::new(pki::server_config(at.authority.resolver(), verifier, time)?))
+}
+
+/// Who looks at clients' certificates: by the CAs as they are at this moment, and the current view.
+pub(crate) fn verifier(
+    authority: &Authority,
+    view: &CurrentView,
+) -> Result<Arc<GatewayVerifier>, AnchorError> {
+    let issuers = authority.issuers();
+    let cas: Vec<_> = issuers.trusted().map(|ca| ca.certificate().der().clone()).collect();
+    GatewayVerifier::new(&cas, Arc::new(view.clone()))
 }

@@ -65,6 +65,11 @@ fn the_examples_of_bench_run() {
     run("docs/bench.md");
 }
 
+#[test]
+fn the_examples_of_the_tls_door_run() {
+    run("docs/tls.md");
+}
+
 /// An example: what it shows, and its text where it is run.
 struct Block {
     name: String,
@@ -172,7 +177,7 @@ fn root() -> PathBuf {
 }
 
 /// The documents whose examples have a test above.
-const RUN: [&str; 7] = [
+const RUN: [&str; 8] = [
     "README.md",
     "ca.md",
     "command-line.md",
@@ -180,6 +185,7 @@ const RUN: [&str; 7] = [
     "profiles.md",
     "connect.md",
     "bench.md",
+    "tls.md",
 ];
 
 /// The machine: system folders that nobody else sees, somebody else's firewall, and the service

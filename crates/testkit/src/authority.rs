@@ -59,7 +59,12 @@ impl Authority {
 
     /// A server's certificate.
     pub fn server(&self) -> Identity {
-        let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()]).expect("a name");
+        self.server_named(SERVER_NAME)
+    }
+
+    /// The certificate of a server of this name.
+    pub fn server_named(&self, name: &str) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.key_usages =
             vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

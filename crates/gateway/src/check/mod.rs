@@ -37,7 +37,7 @@ pub(crate) async fn check(at: &Context, depth: Depth) -> CheckReport {
 
 /// Where a door could not listen: it serves elsewhere, or not at all.
 fn unheard(faults: Vec<Unheard>) -> impl Iterator<Item = Finding> {
-    faults.into_iter().map(|fault| warning("publishing", fault.what, fault.mend))
+    faults.into_iter().map(|fault| warning(fault.subject, fault.what, fault.mend))
 }
 
 fn good(subject: &str, seen: impl Into<String>) -> Finding {

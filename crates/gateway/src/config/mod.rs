@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use admin::transport::Transport;
 pub use edit::{EditError, Setting, set};
 pub use error::{ConfigError, Place, Problem};
+pub use front::Settings as Tls;
 pub use template::{FirstConfig, random_ula};
 pub use values::{PublicName, PublicUrl, ValueError, WebhookUrl};
 pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
@@ -50,6 +51,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Who is told of events.
     pub hooks: Hooks,
+    /// The TLS door.
+    pub tls: Tls,
 }
 
 /// `[public]`
@@ -340,7 +343,7 @@ mod tests {
         assert_eq!(
             error("[zebra]\n"),
             "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
-             `ca`, `device`, `sessions`, `cert`, `metrics`"
+             `ca`, `device`, `sessions`, `cert`, `metrics`, `hooks`, `tls`"
         );
     }
 
@@ -396,8 +399,55 @@ mod tests {
         config.vpn.network6 = Some(random_ula([7; 8]));
         config.ca.public_url = Some("http://x.example".parse().expect("a url"));
         config.hooks.url = Some("https://x.example/y".parse().expect("a url"));
+        let text = "[[listen]]\naddress = \"[::]:443\"\n[[server]]\nnames = [\"wiki.example.org\"]\n\
+                    backend = \"tcp:[::1]:80\"\n";
+        config.tls = toml::from_str(text).expect("the shortest settings");
         let table = toml::Table::try_from(&config).expect("serialises");
         schema::assert_matches(&table);
+    }
+
+    #[test]
+    fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
+        let wiki = "[[tls.server]]\nnames = [\"wiki.example.org\"]\nbackend = \"tcp:[::1]:80\"\n";
+        let listen = "[[tls.listen]]\naddress = \"[::]:443\"\n";
+        for (text, line, said) in [
+            (format!("{listen}{listen}{wiki}"), 4, "tls.listen names [::]:443 twice"),
+            (format!("{listen}{wiki}{wiki}"), 7, "wiki.example.org belongs to two virtual servers"),
+            (wiki.to_owned(), 2, "nothing in tls.listen"),
+            (
+                format!("{listen}{wiki}passthrough = true\nclients = \"required\"\n"),
+                7,
+                "the backend",
+            ),
+            (format!("{listen}{wiki}users = [\"alice\"]\n"), 6, "clients = \"required\""),
+            (format!("{listen}{wiki}clients = \"requird\"\n"), 6, "`requird`"),
+            (
+                format!("{listen}{wiki}clint = 3\n"),
+                6,
+                "no key `clint` in [tls.server]; did you mean `clients`",
+            ),
+            (format!("{listen}{}", wiki.replace("wiki.", "*.")), 1, ""),
+            (format!("{listen}{}", wiki.replace("tcp:", "")), 5, "is no backend"),
+            (
+                format!("{listen}{}", wiki.replace("wiki", "wi ki")),
+                4,
+                "no name that a client can ask for",
+            ),
+            (format!("[vpn]\nlisten = [\"tcp:[::]:443\"]\n{listen}{wiki}"), 4, "vpn.listen has"),
+            (
+                format!("[publish]\nlisten = [\"[::]:443\"]\n{listen}{wiki}"),
+                4,
+                "publish.listen has",
+            ),
+        ] {
+            if said.is_empty() {
+                assert!(Config::parse(Path::new("x"), &text).is_ok(), "{text}");
+                continue;
+            }
+            let error = error(&text);
+            assert!(error.starts_with(&format!("/d/handfast.toml:{line}:")), "{error}");
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

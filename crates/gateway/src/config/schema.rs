@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::{ConfigError, Place, Problem};
 
@@ -19,7 +19,7 @@ struct Section {
 const TOP: Section = Section {
     name: "",
     keys: &[],
-    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS],
+    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS, TLS],
 };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
@@ -79,6 +79,30 @@ const CERT: Section = Section {
     keys: &["validity_days", "supersede_days", "key_types", "domains"],
     sections: &[],
 };
+const TLS: Section = Section { name: "tls", keys: &[], sections: &[TLS_LISTEN, TLS_SERVER] };
+const TLS_LISTEN: Section = Section {
+    name: "listen",
+    keys: &["address", "unknown_name", "no_name", "max_connections"],
+    sections: &[],
+};
+const TLS_SERVER: Section = Section {
+    name: "server",
+    keys: &[
+        "names",
+        "backend",
+        "default",
+        "alpn",
+        "clients",
+        "users",
+        "passthrough",
+        "key_types",
+        "idle_seconds",
+        "max_age_seconds",
+        "ticket_seconds",
+        "max_connections",
+    ],
+    sections: &[],
+};
 
 /// Refuses the first key of `text` that is in no list.
 pub(super) fn known_keys_only(file: &Path, text: &str) -> Result<(), ConfigError> {
@@ -104,6 +128,9 @@ fn first_unknown(table: &DeTable<'_>, section: &Section, path: &str) -> Option<U
         let inner = section.sections.iter().find(|s| s.name == name);
         let unknown = match (inner, value.get_ref()) {
             (Some(inner), DeValue::Table(table)) => first_unknown(table, inner, &join(path, name)),
+            (Some(inner), DeValue::Array(tables)) => {
+                first_unknown_of_many(tables, inner, &join(path, name))
+            }
             (Some(_), _) => None,
             (None, _) if section.keys.contains(&name) => None,
             (None, _) => Some(Unknown { span: key.span(), problem: problem(section, path, name) }),
@@ -111,6 +138,11 @@ fn first_unknown(table: &DeTable<'_>, section: &Section, path: &str) -> Option<U
         found = [found, unknown].into_iter().flatten().min_by_key(|u| u.span.start);
     }
     found
+}
+
+/// In `[[section]]`, which may stand there often.
+fn first_unknown_of_many(tables: &DeArray<'_>, section: &Section, path: &str) -> Option<Unknown> {
+    tables.iter().find_map(|table| first_unknown(table.get_ref().as_table()?, section, path))
 }
 
 fn problem(section: &Section, path: &str, key: &str) -> Problem {
@@ -170,7 +202,9 @@ pub(super) fn assert_matches(table: &toml::Table) {
         actual.sort_unstable();
         assert_eq!(listed, actual, "in section [{}]", section.name);
         for inner in section.sections {
-            walk(table[inner.name].as_table().expect("a section"), inner);
+            let found = &table[inner.name];
+            let found = found.as_array().map_or(found, |many| &many[0]);
+            walk(found.as_table().expect("a section"), inner);
         }
     }
     walk(table, &TOP);

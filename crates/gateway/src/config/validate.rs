@@ -9,9 +9,13 @@ use wire::cipher::Cipher;
 
 use super::{Config, ConfigError, Net, Net6, Place, Problem, Vpn};
 
+mod virtual_servers;
+
 /// A value that can't be meant: its path in the file, and what to do.
 pub(super) struct Finding {
     path: &'static [&'static str],
+    /// Which one it is, where there may be many: the place in the first list on the path.
+    at: usize,
     message: String,
 }
 
@@ -20,7 +24,7 @@ impl Finding {
     pub(super) fn place(self, file: &Path, text: &str) -> ConfigError {
         let span = DeTable::parse(text)
             .ok()
-            .and_then(|table| span_of(table.get_ref(), self.path))
+            .and_then(|table| span_of(table.get_ref(), self.path, self.at))
             .unwrap_or(0..0);
         ConfigError::Wrong {
             place: Place::of(file, text, &span),
@@ -29,12 +33,13 @@ impl Finding {
     }
 }
 
-fn span_of(table: &DeTable<'_>, path: &[&str]) -> Option<Range<usize>> {
+fn span_of(table: &DeTable<'_>, path: &[&str], at: usize) -> Option<Range<usize>> {
     let (first, rest) = path.split_first()?;
     let (_, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;
     match (rest, value.get_ref()) {
         ([], _) => Some(value.span()),
-        (rest, DeValue::Table(inner)) => span_of(inner, rest),
+        (rest, DeValue::Table(inner)) => span_of(inner, rest, at),
+        (rest, DeValue::Array(many)) => span_of(many.get(at)?.get_ref().as_table()?, rest, at),
         _ => None,
     }
 }
@@ -48,11 +53,16 @@ pub(super) fn together(config: &Config) -> Result<(), Finding> {
     sizes(config)?;
     begins(config)?;
     pushes(config)?;
+    virtual_servers::consistent(config)?;
     lifetimes(config)
 }
 
 fn refuse(path: &'static [&'static str], message: String) -> Result<(), Finding> {
-    Err(Finding { path, message })
+    refuse_at(path, 0, message)
+}
+
+fn refuse_at(path: &'static [&'static str], at: usize, message: String) -> Result<(), Finding> {
+    Err(Finding { path, at, message })
 }
 
 fn sockets(config: &Config) -> Result<(), Finding> {

@@ -15,7 +15,7 @@ use clock::{Clock, SystemClock};
 use gateway::config::Config;
 use gateway::control::ControlServer;
 use gateway::data::DataDir;
-use gateway::{FirstStart, Gateway, publishing, vpn_door};
+use gateway::{FirstStart, Gateway, publishing, tls_door, vpn_door};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -60,6 +60,7 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     // First, so that no client comes before there is something to staple.
     let published = publishing::open(&gateway).await;
     let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
+    let tls = tls_door::open(&gateway).await;
     gateway.run().await?;
     let commands = bind(&data)?.map(|control| tokio::spawn(control.serve(Arc::clone(&gateway))));
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -85,7 +86,7 @@ async fn serve(options: UpOptions) -> Result<(), Failure> {
     if let Some(commands) = commands {
         commands.abort();
     }
-    drop(published);
+    drop((published, tls));
     vpn.stop().await;
     gateway.stopping().await?;
     gateway.close().await;

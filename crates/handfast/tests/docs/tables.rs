@@ -1,4 +1,4 @@
-//! The tables of docs/operation.md against settings and codes as the code has them.
+//! The tables of docs/operation.md and docs/tls.md against settings and codes as the code has them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -59,6 +59,12 @@ fn the_table_of_tcp_connections_has_every_reason() {
 }
 
 #[test]
+fn the_table_of_refusals_by_virtual_servers_has_every_code() {
+    let codes = codes_in("front/src/refused.rs");
+    assert_codes("| code | what happened | what to do |", codes);
+}
+
+#[test]
 fn the_table_of_events_has_every_kind() {
     let text = source("store/src/event.rs");
     let kinds = text.lines().filter(|line| line.starts_with("    ") && line.contains(" = \""));
@@ -101,7 +107,9 @@ fn assert_codes(head: &str, codes: Vec<String>) {
 
 /// The rows of the table with this head.
 fn rows(head: &str) -> Vec<Vec<String>> {
-    let text = fs::read_to_string(root().join("docs/operation.md")).unwrap();
+    let text = ["docs/operation.md", "docs/tls.md"]
+        .map(|document| fs::read_to_string(root().join(document)).unwrap())
+        .concat();
     let mut tables = text.lines().skip_while(|line| !line.starts_with(head));
     let rows = tables.by_ref().skip(2).take_while(|line| line.starts_with('|'));
     let cells = |row: &str| row.trim_matches('|').split(" | ").map(|c| c.trim().into()).collect();

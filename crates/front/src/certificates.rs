@@ -1,0 +1,144 @@
+//! The certificates of the virtual servers, and what is stapled to them.
+//!
+//! Whoever has them made puts them in; handshakes take out what fits the client. Not here: how they are made, and what
+//! is stapled. Invariant: what was taken out of service is in no handshake that begins later.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use pki::CertificateId;
+use rustls::SignatureScheme;
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+/// All certificates, by the server that they are for. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring(Arc<Mutex<HashMap<String, Arc<SiteKeys>>>>);
+
+/// The certificates of one virtual server, the preferred one first.
+#[derive(Debug, Default)]
+pub(crate) struct SiteKeys(ArcSwap<Vec<Arc<CertifiedKey>>>);
+
+impl Keyring {
+    /// These are a server's certificates from here on. What is stapled to one that stays, stays. Tells whether one is
+    /// there that was not before.
+    pub fn put(&self, server: &str, keys: Vec<Arc<CertifiedKey>>) -> bool {
+        let of = self.of(server);
+        let former = of.0.load_full();
+        let is_new = |key: &Arc<CertifiedKey>| {
+            !former.iter().any(|one| one.cert.first() == key.cert.first())
+        };
+        let news = keys.iter().any(is_new);
+        of.put(keys);
+        news
+    }
+
+    /// Forgets servers that are not wanted any longer.
+    pub fn retain(&self, wanted: impl Fn(&str) -> bool) {
+        self.all().retain(|server, keys| {
+            let stays = wanted(server);
+            if !stays {
+                keys.put(Vec::new());
+            }
+            stays
+        });
+    }
+
+    /// Takes those out of service that may not be used.
+    pub fn withdraw(&self, may_be_used: impl Fn(&CertificateId) -> bool) {
+        for keys in self.sites() {
+            keys.keep(|id| may_be_used(id));
+        }
+    }
+
+    /// Whether a server has a certificate.
+    pub fn has(&self, server: &str) -> bool {
+        self.all().get(server).is_some_and(|keys| !keys.0.load().is_empty())
+    }
+
+    /// All certificates in service.
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        let of = |keys: Arc<SiteKeys>| keys.0.load_full();
+        let keys: Vec<_> = self.sites().into_iter().map(of).collect();
+        keys.iter()
+            .flat_map(|keys| keys.iter())
+            .filter_map(|key| key.cert.first().cloned())
+            .collect()
+    }
+
+    /// Sends this OCSP response along with a certificate from here on, to clients that ask for one; none, and nothing
+    /// is sent along.
+    pub fn staple(&self, certificate: &CertificateDer<'_>, response: Option<&[u8]>) {
+        for keys in self.sites() {
+            keys.staple(certificate, response);
+        }
+    }
+
+    /// A server's own, which others may be put into later.
+    pub(crate) fn of(&self, server: &str) -> Arc<SiteKeys> {
+        Arc::clone(self.all().entry(server.to_owned()).or_default())
+    }
+
+    fn sites(&self) -> Vec<Arc<SiteKeys>> {
+        self.all().values().cloned().collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<SiteKeys>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SiteKeys {
+    fn put(&self, keys: Vec<Arc<CertifiedKey>>) {
+        self.0.rcu(|former| {
+            let keep = |new: &Arc<CertifiedKey>| {
+                let same = former.iter().find(|one| one.cert.first() == new.cert.first());
+                Arc::clone(same.unwrap_or(new))
+            };
+            keys.iter().map(keep).collect::<Vec<_>>()
+        });
+    }
+
+    fn keep(&self, stays: impl Fn(&CertificateId) -> bool) {
+        let stays = |key: &Arc<CertifiedKey>| id_of(key).is_some_and(|id| stays(&id));
+        if !self.0.load().iter().all(stays) {
+            self.0.rcu(|keys| keys.iter().filter(|key| stays(key)).cloned().collect::<Vec<_>>());
+        }
+    }
+
+    fn staple(&self, certificate: &CertificateDer<'_>, response: Option<&[u8]>) {
+        if !self.0.load().iter().any(|key| key.cert.first() == Some(certificate)) {
+            return;
+        }
+        self.0.rcu(|keys| {
+            let with = |key: &Arc<CertifiedKey>| match key.cert.first() {
+                Some(own) if own == certificate => Arc::new(CertifiedKey {
+                    cert: key.cert.clone(),
+                    key: Arc::clone(&key.key),
+                    ocsp: response.map(<[u8]>::to_vec),
+                }),
+                _ => Arc::clone(key),
+            };
+            keys.iter().map(with).collect::<Vec<_>>()
+        });
+    }
+
+    /// The first one whose signatures the client can read.
+    pub(crate) fn choose(&self, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let keys = self.0.load();
+        keys.iter().find(|key| key.key.choose_scheme(schemes).is_some()).cloned()
+    }
+}
+
+impl ResolvesServerCert for SiteKeys {
+    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.choose(client_hello.signature_schemes())
+    }
+}
+
+/// Which certificate it is.
+pub(crate) fn id_of(key: &CertifiedKey) -> Option<CertificateId> {
+    CertificateId::of(key.cert.first()?).ok()
+}

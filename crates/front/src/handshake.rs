@@ -1,0 +1,298 @@
+//! From a stranger's first byte to a guest of a virtual server.
+//!
+//! 1. the first message is gathered and says which server is meant;
+//! 2. TLS, under that server's terms;
+//! 3. whoever comes out of it is judged by the policy that holds at that moment, because a resumed session was not
+//!    looked at inside TLS, and the settings may have changed meanwhile.
+//!
+//! Invariant: no byte of what is inside TLS goes either way before the third step.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pki::{CertificateId, Refusal, refusal_of, refused_within};
+use rustls::pki_types::UnixTime;
+use rustls::server::ServerConnection;
+use rustls::{CertificateError, HandshakeKind, ProtocolVersion};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::server::{StartHandshake, TlsStream};
+
+use crate::certificates::id_of;
+use crate::hello::{self, Gathering, Hello, Step};
+use crate::holder::Holder;
+use crate::policy::Client;
+use crate::refused::Refused;
+use crate::registry::Secured;
+use crate::settings::Listen;
+use crate::shared::Shared;
+use crate::site::Site;
+use crate::verifier;
+
+/// Whoever was let in.
+pub(crate) struct Guest {
+    pub(crate) wire: Wire,
+    pub(crate) site: Arc<Site>,
+    pub(crate) client: Option<Client>,
+    /// The certificate of ours that was shown.
+    pub(crate) own: Option<CertificateId>,
+    pub(crate) secured: Secured,
+    /// What the backend has to get first.
+    pub(crate) greeting: Vec<u8>,
+    pub(crate) _room: OwnedSemaphorePermit,
+}
+
+/// What a guest's bytes come by.
+pub(crate) enum Wire {
+    /// TLS ends here.
+    Ended(Box<TlsStream<TcpStream>>),
+    /// TLS ends behind us.
+    Passed(TcpStream),
+}
+
+/// Whoever was not.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    pub(crate) whom: Option<Holder>,
+    pub(crate) why: Refused,
+}
+
+/// Meets a stranger.
+pub(crate) async fn meet(
+    shared: &Shared,
+    listen: &Listen,
+    mut socket: TcpStream,
+) -> Result<Guest, Denied> {
+    let hello = gather(&mut socket).await?;
+    let chosen = choose(shared, listen, &hello);
+    let (site, room) = match chosen {
+        Ok(chosen) => chosen,
+        Err((alert, why)) => {
+            answer(&mut socket, alert).await;
+            return Err(why.into());
+        }
+    };
+    if site.settings.passthrough {
+        let (wire, greeting) = (Wire::Passed(socket), hello.sent);
+        let (client, own, secured) = (None, None, Secured::default());
+        return Ok(Guest { wire, site, client, own, secured, greeting, _room: room });
+    }
+    let own = site.keys.choose(&hello.schemes).and_then(|key| id_of(&key));
+    let stream = end_tls(shared, &site, hello, socket).await?;
+    let mut stream = Box::new(stream);
+    match judge(shared, &site, stream.get_ref().1) {
+        Ok((site, client)) => {
+            let secured = secured(stream.get_ref().1);
+            let own = own.filter(|_| !secured.resumed);
+            let (wire, greeting) = (Wire::Ended(stream), Vec::new());
+            Ok(Guest { wire, site, client, own, secured, greeting, _room: room })
+        }
+        Err(denied) => {
+            // The alert that says the end is all that a refused one gets.
+            let _ = stream.shutdown().await;
+            Err(denied)
+        }
+    }
+}
+
+async fn gather(socket: &mut TcpStream) -> Result<Hello, Denied> {
+    let mut gathering = Gathering::default();
+    let mut piece = Vec::with_capacity(PIECE);
+    loop {
+        piece.clear();
+        let room = gathering.room().min(PIECE) as u64;
+        let read = (&mut *socket).take(room).read_buf(&mut piece).await;
+        read.map_err(|error| Denied::from(Refused::Broken(error)))?;
+        match gathering.take(&piece) {
+            Step::More => {}
+            Step::Whole(hello) => return Ok(*hello),
+            Step::No(alert, why) => {
+                answer(socket, alert).await;
+                return Err(why.into());
+            }
+        }
+    }
+}
+
+/// Whoever does not take an alert goes without.
+async fn answer(socket: &mut TcpStream, alert: Vec<u8>) {
+    let _ = socket.write_all(&alert).await;
+    let _ = socket.shutdown().await;
+}
+
+/// The server that is meant and a place there; or what to answer.
+fn choose(
+    shared: &Shared,
+    listen: &Listen,
+    hello: &Hello,
+) -> Result<(Arc<Site>, OwnedSemaphorePermit), (Vec<u8>, Refused)> {
+    let table = shared.table.load();
+    let site = table.choose(listen, hello.name.as_deref(), &hello.alpn).map_err(|why| {
+        let description = match why {
+            Refused::NoProtocol { .. } => hello::NO_APPLICATION_PROTOCOL,
+            _ => hello::UNRECOGNIZED_NAME,
+        };
+        (hello::alert(description), why)
+    })?;
+    let server = || site.settings.label().to_owned();
+    let busy = |_| (hello::alert(hello::INTERNAL_ERROR), Refused::TooMany { at: server() });
+    let room = Arc::clone(&site.room).try_acquire_owned().map_err(busy)?;
+    if !site.settings.passthrough && site.keys.choose(&hello.schemes).is_none() {
+        let why = Refused::NoCertificate { server: server() };
+        return Err((hello::alert(hello::INTERNAL_ERROR), why));
+    }
+    Ok((Arc::clone(site), room))
+}
+
+async fn end_tls(
+    shared: &Shared,
+    site: &Site,
+    hello: Hello,
+    socket: TcpStream,
+) -> Result<TlsStream<TcpStream>, Denied> {
+    let rest = hello.rest;
+    let start = StartHandshake::from_parts(hello.accepted, socket);
+    let mut accept = pin!(start.into_stream_with(Arc::clone(&site.tls), |connection| {
+        // To read nothing would mean the end; what does not fit is more than anybody may send before our answer.
+        if !rest.is_empty() {
+            let _ = connection.read_tls(&mut &rest[..]);
+        }
+    }));
+    let (mut refused, mut outsider) = (None, None);
+    let outcome = poll_fn(|cx| {
+        let ((poll, left_out), certificate) =
+            refused_within(|| verifier::left_out_within(|| accept.as_mut().poll(cx)));
+        refused = certificate.or(refused.take());
+        outsider = left_out.or(outsider.take());
+        poll
+    });
+    outcome.await.map_err(|error| {
+        let whom = outsider.or_else(|| {
+            let refused = refused?;
+            shared.directory.named(&refused.id, &refused.fingerprint)
+        });
+        Denied { whom, why: why(error, site) }
+    })
+}
+
+/// What the library says, in our words.
+fn why(error: io::Error, site: &Site) -> Refused {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Refused::LeftEarly;
+    }
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).cloned();
+    let Some(inner) = inner else { return Refused::Broken(error) };
+    let outsider = CertificateError::ApplicationVerificationFailure;
+    if inner == rustls::Error::InvalidCertificate(outsider) {
+        return Refused::NotAmongUsers { server: site.settings.label().to_owned() };
+    }
+    match refusal_of(&inner) {
+        Some(refusal) => Refused::Certificate(refusal),
+        None => Refused::Tls(inner),
+    }
+}
+
+/// By the settings as they are now, which may have changed since the first message.
+fn judge(
+    shared: &Shared,
+    site: &Arc<Site>,
+    connection: &ServerConnection,
+) -> Result<(Arc<Site>, Option<Client>), Denied> {
+    let label = site.settings.label();
+    let present = shared.table.load().present(label, &site.settings.alpn).cloned();
+    let site = present.ok_or_else(|| Refused::UnknownName { asked: Some(label.to_owned()) })?;
+    let leaf = connection.peer_certificates().and_then(<[_]>::first);
+    let now = UnixTime::since_unix_epoch(shared.clock.now().wall);
+    match site.policy.judge(leaf, now) {
+        Ok(client) => Ok((site, client)),
+        Err(why) => {
+            let whom = leaf.and_then(|leaf| site.policy.holder_of(leaf));
+            Err(Denied { whom, why })
+        }
+    }
+}
+
+fn secured(connection: &ServerConnection) -> Secured {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let suite = connection.negotiated_cipher_suite();
+    let group = connection.negotiated_key_exchange_group();
+    Secured {
+        version: match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "TLSv1.3",
+        },
+        cipher: suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
+        group: group.map(|group| format!("{:?}", group.name())).unwrap_or_default(),
+        alpn: connection.alpn_protocol().map(text),
+        resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+    }
+}
+
+impl Wire {
+    /// The socket below.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Ended(stream) => stream.get_ref().0,
+            Self::Passed(socket) => socket,
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Ended(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Passed(socket) => Pin::new(socket).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Ended(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Passed(socket) => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Ended(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Passed(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Ended(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Passed(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
+impl From<Refused> for Denied {
+    fn from(why: Refused) -> Self {
+        Self { whom: None, why }
+    }
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Refused::from(refusal).into()
+    }
+}
+
+/// What is read of a stranger at a time.
+const PIECE: usize = 4096;

@@ -1,0 +1,12 @@
+//! Whose certificate it is.
+
+use names::{DeviceName, UserName};
+
+/// A device and its user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The user.
+    pub user: UserName,
+    /// Its device.
+    pub device: DeviceName,
+}

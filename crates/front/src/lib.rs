@@ -1,0 +1,51 @@
+//! The TLS door: listeners, virtual servers by name, clients by certificate, and the backends behind them.
+//!
+//! 1. [`Front::open`] listens as [`Settings`] say, with the certificates in a [`Keyring`] and a [`Directory`] that
+//!    knows who may in;
+//! 2. [`Front::replace`] puts other settings or other CAs in force; connections stay;
+//! 3. [`Front::connections`] and [`Front::kick`] are what administration asks and commands; dropping the value
+//!    closes all.
+//!
+//! The crate exists so that the door does not know who opens it: no store, no CA, no settings file. A client's
+//! certificate is asked for by the virtual server that it named, looked at in every handshake and again after every
+//! one that resumed a former session, and again at every change of the records.
+//! How it degrades: an address that can't be had is said and stops no other; a virtual server without a certificate
+//! refuses; where there are too many strangers the oldest one makes room.
+
+mod backend;
+mod certificates;
+mod close;
+mod connection;
+mod directory;
+mod door;
+mod handshake;
+mod hello;
+mod holder;
+mod listen;
+mod listener;
+mod log;
+mod policy;
+mod port;
+mod refused;
+mod registry;
+mod settings;
+mod shared;
+mod site;
+mod site_name;
+mod splice;
+mod sweeper;
+mod table;
+mod terms;
+mod tickets;
+mod verifier;
+
+pub use backend::{Target, TargetFault};
+pub use certificates::Keyring;
+pub use directory::{Directory, Report};
+pub use door::{Front, OpenError};
+pub use holder::Holder;
+pub use listen::BindError;
+pub use refused::Refused;
+pub use registry::{Ended, Info, Kick, Secured, Traffic};
+pub use settings::{Clients, KeyKind, Listen, Settings, Unmatched, VirtualServer, Whom};
+pub use site_name::{NameFault, SiteName};

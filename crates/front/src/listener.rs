@@ -1,0 +1,74 @@
+//! A socket that takes connections. What each becomes is decided elsewhere (`connection`).
+//!
+//! Invariant: it waits for nobody whom it took.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::connection;
+use crate::listen::{self, BindError};
+use crate::port::{Port, Stranger, Strangers};
+use crate::settings::Listen;
+use crate::shared::Shared;
+
+/// A socket that takes connections. Dropping it closes the socket; connections stay.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// As the settings have it.
+    pub(crate) asked: SocketAddr,
+    /// With the port that was chosen where none was named.
+    pub(crate) address: SocketAddr,
+    port: Arc<ArcSwap<Port>>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Listens. Needs a tokio runtime.
+    pub(crate) fn open(listen: &Listen, shared: &Arc<Shared>) -> Result<Self, BindError> {
+        let socket = listen::bind(listen.address)?;
+        let address = socket.local_addr().unwrap_or(listen.address);
+        let port = Arc::new(ArcSwap::from_pointee(Port::of(listen)));
+        let task = tokio::spawn(accept(socket, Arc::clone(&port), Arc::clone(shared)));
+        Ok(Self { asked: listen.address, address, port, task })
+    }
+
+    /// Other settings hold for connections that come from here on.
+    pub(crate) fn replace(&self, listen: &Listen) {
+        if self.port.load().listen != *listen {
+            self.port.store(Arc::new(Port::of(listen)));
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(socket: TcpListener, port: Arc<ArcSwap<Port>>, shared: Arc<Shared>) {
+    let mut strangers = Strangers::default();
+    loop {
+        match socket.accept().await {
+            Ok((stream, source)) => {
+                let (stranger, kept) = Stranger::new();
+                let (shared, port) = (Arc::clone(&shared), port.load_full());
+                let task = connection::serve(shared, port, stream, source, stranger);
+                strangers.add(tokio::spawn(task).abort_handle(), kept);
+            }
+            // Most likely no descriptors are left; they may be, a moment later.
+            Err(error) => {
+                tracing::warn!(%error, "a connection to a virtual server was not taken");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(100);

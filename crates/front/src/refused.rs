@@ -1,0 +1,197 @@
+//! Why a connection was not let in, or why nobody is behind it: one closed type for log, status, metrics and tests.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+
+use pki::Refusal;
+
+/// Why a connection was refused. Displays as one sentence: what is wrong, and what to do.
+#[derive(Debug)]
+pub enum Refused {
+    /// It was opened and closed without a byte.
+    Silent,
+    /// It was closed in the middle of the handshake.
+    LeftEarly,
+    /// The handshake did not end in time.
+    Slow,
+    /// What came is no TLS.
+    NotTls,
+    /// The first message has no end.
+    HelloTooLong,
+    /// The handshake failed.
+    Tls(rustls::Error),
+    /// The connection broke in the handshake.
+    Broken(io::Error),
+    /// No virtual server has the name.
+    UnknownName {
+        /// The name, if one was asked for.
+        asked: Option<String>,
+    },
+    /// The virtual server speaks none of the client's protocols.
+    NoProtocol {
+        /// Which server.
+        server: String,
+    },
+    /// The virtual server has no certificate that serves.
+    NoCertificate {
+        /// Which server.
+        server: String,
+    },
+    /// The client's certificate does not open this door.
+    Certificate(Refusal),
+    /// It does, and its holder is not among those who are let in there.
+    NotAmongUsers {
+        /// Which server.
+        server: String,
+    },
+    /// There are too many connections.
+    TooMany {
+        /// Where: a virtual server or an address.
+        at: String,
+    },
+    /// The backend does not answer.
+    Backend {
+        /// Which.
+        target: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Refused {
+    /// Every code of its own, beside those of [`Refusal`].
+    pub const CODES: [&'static str; 13] = [
+        "silent",
+        "left_early",
+        "slow_handshake",
+        "not_tls",
+        "hello_too_long",
+        "tls_failed",
+        "connection_broke",
+        "unknown_server_name",
+        "no_common_protocol",
+        "no_server_certificate",
+        "not_among_users",
+        "too_many_connections",
+        "backend_unreachable",
+    ];
+
+    /// A stable name for metrics and JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::LeftEarly => "left_early",
+            Self::Slow => "slow_handshake",
+            Self::NotTls => "not_tls",
+            Self::HelloTooLong => "hello_too_long",
+            Self::Tls(_) => "tls_failed",
+            Self::Broken(_) => "connection_broke",
+            Self::UnknownName { .. } => "unknown_server_name",
+            Self::NoProtocol { .. } => "no_common_protocol",
+            Self::NoCertificate { .. } => "no_server_certificate",
+            Self::Certificate(refusal) => refusal.code(),
+            Self::NotAmongUsers { .. } => "not_among_users",
+            Self::TooMany { .. } => "too_many_connections",
+            Self::Backend { .. } => "backend_unreachable",
+        }
+    }
+}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str(
+                "the peer closed without a byte; a monitor that only looks whether the port is open does that",
+            ),
+            Self::LeftEarly => f.write_str(
+                "the peer closed in the middle of the handshake; its own log says why, most often that it does not \
+                 trust the CA",
+            ),
+            Self::Slow => f.write_str("the handshake did not end in time; look at the way to the peer"),
+            Self::NotTls => {
+                f.write_str("the peer does not speak TLS; have it use TLS, or another port")
+            }
+            Self::HelloTooLong => f.write_str(
+                "the peer's first message is longer than any client's; it is broken, or tries what happens",
+            ),
+            Self::Tls(error) => {
+                write!(f, "the handshake failed: {error}; the peer's own log says more")
+            }
+            Self::Broken(error) => {
+                write!(f, "the connection broke in the handshake: {error}; look at the way to the peer")
+            }
+            Self::UnknownName { asked: Some(name) } => {
+                write!(f, "no virtual server is called {name}; add it to a [[tls.server]], or mend the client")
+            }
+            Self::UnknownName { asked: None } => f.write_str(
+                "the peer asks for no name; give one [[tls.server]] `default = true` to have such peers",
+            ),
+            Self::NoProtocol { server } => write!(
+                f,
+                "{server} speaks none of the protocols that the peer offers; add one to its `alpn`, or leave that out"
+            ),
+            Self::NoCertificate { server } => write!(
+                f,
+                "{server} has no certificate that the peer can read; `handfast check` says what it lacks"
+            ),
+            Self::Certificate(refusal) => refusal.fmt(f),
+            Self::NotAmongUsers { server } => write!(
+                f,
+                "the peer's certificate holds, and its holder is not among the users of {server}; add it there to let \
+                 it in"
+            ),
+            Self::TooMany { at } => {
+                write!(f, "there are too many connections to {at}; raise its max_connections, or find out whose they are")
+            }
+            Self::Backend { target, source } => {
+                write!(f, "{target} does not answer: {source}; start it, or mend `backend`")
+            }
+        }
+    }
+}
+
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Tls(error) => Some(error),
+            Self::Broken(error) | Self::Backend { source: error, .. } => Some(error),
+            Self::Certificate(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::Certificate(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_says_what_to_do_and_every_code_is_listed() {
+        let (at, server) = (|| "x".to_owned(), || "wiki.example.org".to_owned());
+        let broken = || io::Error::from(io::ErrorKind::ConnectionReset);
+        let all = [
+            Refused::Silent,
+            Refused::LeftEarly,
+            Refused::Slow,
+            Refused::NotTls,
+            Refused::HelloTooLong,
+            Refused::Tls(rustls::Error::DecryptError),
+            Refused::Broken(broken()),
+            Refused::UnknownName { asked: None },
+            Refused::NoProtocol { server: server() },
+            Refused::NoCertificate { server: server() },
+            Refused::NotAmongUsers { server: server() },
+            Refused::TooMany { at: at() },
+            Refused::Backend { target: at(), source: broken() },
+        ];
+        assert_eq!(all.each_ref().map(Refused::code), Refused::CODES);
+        assert!(all.iter().all(|refused| refused.to_string().contains("; ")));
+    }
+}

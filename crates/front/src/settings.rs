@@ -1,0 +1,225 @@
+//! What the door is told, typed when it is read: no text is parsed again later.
+//!
+//! What has to hold between these values is checked by whoever reads them from a file.
+
+use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use names::{DeviceName, NameError, UserName};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Target;
+use crate::site_name::SiteName;
+
+/// `[tls]` of the settings file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen: `[[tls.listen]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<Listen>,
+    /// What is reached there: `[[tls.server]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub server: Vec<VirtualServer>,
+}
+
+/// A socket on which every connection begins with TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The address.
+    pub address: SocketAddr,
+    /// What becomes of clients that ask for a name that nobody has.
+    #[serde(default)]
+    pub unknown_name: Unmatched,
+    /// What becomes of clients that ask for no name.
+    #[serde(default)]
+    pub no_name: Unmatched,
+    /// Connections at once.
+    #[serde(default = "ten_thousand")]
+    pub max_connections: u32,
+}
+
+/// What becomes of clients that no virtual server is meant for by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unmatched {
+    /// The server that says `default = true` has them, if there is one.
+    #[default]
+    Default,
+    /// They hear that there is no such name.
+    Refuse,
+}
+
+/// What is reached under some names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualServer {
+    /// The names; by the first one it is spoken of.
+    pub names: Vec<SiteName>,
+    /// Where what clients send is handed on to.
+    pub backend: Target,
+    /// Whether it has the clients that no server is meant for by name.
+    #[serde(default)]
+    pub default: bool,
+    /// The protocols inside TLS, the first one first; none for whatever the client likes.
+    #[serde(default)]
+    pub alpn: Vec<String>,
+    /// Whether clients have to show a certificate.
+    #[serde(default)]
+    pub clients: Clients,
+    /// Whose certificates are let in; all that hold, where nobody is named.
+    #[serde(default)]
+    pub users: Vec<Whom>,
+    /// TLS is not ended here: the backend has the certificate and asks for the client's.
+    #[serde(default)]
+    pub passthrough: bool,
+    /// The kinds of key that it has certificates for.
+    #[serde(default = "p256")]
+    pub key_types: Vec<KeyKind>,
+    /// Seconds without a byte after which a connection is closed; 0 for never.
+    #[serde(default = "an_hour")]
+    pub idle_seconds: u32,
+    /// Seconds after which a connection is closed, whatever it carries; 0 for never.
+    #[serde(default = "a_day")]
+    pub max_age_seconds: u32,
+    /// Seconds after which the key changes under which clients keep their sessions; 0: they keep none.
+    #[serde(default = "an_hour")]
+    pub ticket_seconds: u32,
+    /// Connections at once.
+    #[serde(default = "ten_thousand")]
+    pub max_connections: u32,
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clients {
+    /// They are not asked.
+    #[default]
+    None,
+    /// They are asked; one that they show has to hold.
+    Optional,
+    /// Who has none is not let in.
+    Required,
+}
+
+/// A kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// ECDSA on P-256: a fifteenth of the work.
+    P256,
+    /// RSA: what the oldest clients can read.
+    Rsa,
+}
+
+/// A user with all devices, or one device: `alice`, `alice/phone`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Whom {
+    user: UserName,
+    device: Option<DeviceName>,
+}
+
+impl Whom {
+    /// Whether it means this device.
+    pub fn means(&self, user: &UserName, device: &DeviceName) -> bool {
+        self.user == *user && self.device.as_ref().is_none_or(|named| named == device)
+    }
+
+    /// The user.
+    pub fn user(&self) -> &UserName {
+        &self.user
+    }
+}
+
+impl VirtualServer {
+    /// For everybody who asks for this name; all else as it is where a file says nothing.
+    pub fn new(name: SiteName, backend: Target) -> Self {
+        Self {
+            names: vec![name],
+            backend,
+            default: false,
+            alpn: Vec::new(),
+            clients: Clients::None,
+            users: Vec::new(),
+            passthrough: false,
+            key_types: p256(),
+            idle_seconds: an_hour(),
+            max_age_seconds: a_day(),
+            ticket_seconds: an_hour(),
+            max_connections: ten_thousand(),
+        }
+    }
+
+    /// What it is called: its first name.
+    pub fn label(&self) -> &str {
+        self.names.first().map_or("", SiteName::as_str)
+    }
+
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        seconds(self.idle_seconds)
+    }
+
+    pub(crate) fn max_age(&self) -> Option<Duration> {
+        seconds(self.max_age_seconds)
+    }
+}
+
+fn seconds(number: u32) -> Option<Duration> {
+    (number > 0).then(|| Duration::from_secs(number.into()))
+}
+
+impl FromStr for Whom {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (user, device) = match text.split_once('/') {
+            Some((user, device)) => (user, Some(DeviceName::new(device)?)),
+            None => (text, None),
+        };
+        Ok(Self { user: UserName::new(user)?, device })
+    }
+}
+
+impl TryFrom<String> for Whom {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<Whom> for String {
+    fn from(whom: Whom) -> String {
+        whom.to_string()
+    }
+}
+
+impl Display for Whom {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.device {
+            Some(device) => write!(f, "{}/{device}", self.user),
+            None => self.user.fmt(f),
+        }
+    }
+}
+
+fn ten_thousand() -> u32 {
+    10_000
+}
+
+fn an_hour() -> u32 {
+    3600
+}
+
+fn a_day() -> u32 {
+    86_400
+}
+
+fn p256() -> Vec<KeyKind> {
+    vec![KeyKind::P256]
+}

@@ -1,0 +1,31 @@
+//! What every connection of the door needs.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use clock::Clock;
+
+use crate::certificates::Keyring;
+use crate::close::Connections;
+use crate::directory::{Directory, Report};
+use crate::log::Log;
+use crate::table::Table;
+
+/// What every connection needs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) table: ArcSwap<Table>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) keyring: Keyring,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) log: Log,
+}
+
+impl Shared {
+    /// Writes a report's line and hands it on.
+    pub(crate) fn report(&self, report: Report) {
+        self.log.write(&report, self.clock.now().boot);
+        self.directory.report(report);
+    }
+}

@@ -1,0 +1,84 @@
+//! A virtual server in force: its settings, and what was made of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use pki::GatewayVerifier;
+use rustls::ServerConfig;
+use tokio::sync::Semaphore;
+
+use crate::certificates::{Keyring, SiteKeys};
+use crate::directory::Directory;
+use crate::policy::Policy;
+use crate::settings::VirtualServer;
+use crate::terms;
+use crate::tickets::Tickets;
+
+/// A virtual server in force.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) settings: VirtualServer,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) keys: Arc<SiteKeys>,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) tickets: Option<Arc<Tickets>>,
+    /// One permit for each connection that it may have.
+    pub(crate) room: Arc<Semaphore>,
+}
+
+/// What all sites are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Means {
+    pub(crate) keyring: Keyring,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) verifier: Arc<GatewayVerifier>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Site {
+    /// Made of these settings; of the `former` one of that name what goes on.
+    pub(crate) fn new(
+        settings: &VirtualServer,
+        means: &Means,
+        former: Option<&Arc<Site>>,
+    ) -> Result<Self, rustls::Error> {
+        let (directory, verifier) = (Arc::clone(&means.directory), Arc::clone(&means.verifier));
+        let policy = Arc::new(Policy::new(settings, directory, verifier));
+        let keys = means.keyring.of(settings.label());
+        let tickets = former.filter(|former| former.asks_the_same(settings));
+        let tickets = match tickets {
+            Some(former) => former.tickets.clone(),
+            None => tickets_for(settings, means),
+        };
+        let tls = terms::server_config(
+            &settings.alpn,
+            Arc::clone(&keys),
+            Arc::clone(&policy),
+            tickets.clone(),
+            Arc::clone(&means.clock),
+        )?;
+        let room = match former {
+            Some(former) if former.settings.max_connections == settings.max_connections => {
+                Arc::clone(&former.room)
+            }
+            _ => Arc::new(Semaphore::new(settings.max_connections as usize)),
+        };
+        Ok(Self { settings: settings.clone(), policy, keys, tls: Arc::new(tls), tickets, room })
+    }
+
+    /// Whether a session that began under the former settings may go on under these.
+    fn asks_the_same(&self, other: &VirtualServer) -> bool {
+        let own = &self.settings;
+        own.clients == other.clients
+            && own.users == other.users
+            && own.alpn == other.alpn
+            && own.ticket_seconds == other.ticket_seconds
+    }
+}
+
+fn tickets_for(settings: &VirtualServer, means: &Means) -> Option<Arc<Tickets>> {
+    let life = settings.ticket_seconds;
+    let life = (life > 0).then(|| Duration::from_secs(life.into()))?;
+    Some(Arc::new(Tickets::new(life, Arc::clone(&means.clock))))
+}

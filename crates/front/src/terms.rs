@@ -1,0 +1,71 @@
+//! The TLS settings of a virtual server.
+//!
+//! TLS 1.2 and 1.3, the hybrid key exchange first, and AES before ChaCha20 where the processor has instructions for it.
+
+use std::sync::Arc;
+
+use clock::Clock;
+use pki::ClockTime;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::NoServerSessionStorage;
+use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, NamedGroup, ServerConfig};
+
+use crate::certificates::SiteKeys;
+use crate::policy::Policy;
+use crate::tickets::Tickets;
+use crate::verifier::PolicyVerifier;
+
+/// What a server's connections are made with.
+pub(crate) fn server_config(
+    alpn: &[String],
+    keys: Arc<SiteKeys>,
+    policy: Arc<Policy>,
+    tickets: Option<Arc<Tickets>>,
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_details(provider(), Arc::new(ClockTime(clock)))
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_client_cert_verifier(Arc::new(PolicyVerifier(policy)))
+        .with_cert_resolver(keys);
+    config.ignore_client_order = true;
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    // What is kept in memory for sessions would be kept for strangers.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    match tickets {
+        Some(tickets) => config.ticketer = tickets,
+        None => config.send_tls13_tickets = 0,
+    }
+    Ok(config)
+}
+
+/// The library's, in our order.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519MLKEM768);
+    if !has_aes() {
+        provider.cipher_suites.sort_by_key(|suite| !CHACHA20.contains(&suite.suite()));
+    }
+    Arc::new(provider)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_aes() -> bool {
+    std::arch::is_x86_feature_detected!("aes")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn has_aes() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn has_aes() -> bool {
+    false
+}
+
+const CHACHA20: [CipherSuite; 3] = [
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];

@@ -1,0 +1,346 @@
+//! The door as clients meet it: names, certificates, revocation, sessions that are resumed, backends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use front::{Clients, Listen, Settings, Unmatched, VirtualServer};
+use house::{Backend, House, SOON, ask};
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
+    Tls13ClientSessionValue,
+};
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{HandshakeKind, NamedGroup};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+mod house;
+
+#[tokio::test]
+async fn each_name_is_answered_by_its_own_server_with_its_own_certificate() {
+    let (wiki, files, apps) =
+        (Backend::open("wiki").await, Backend::open("files").await, Backend::open("apps").await);
+    let settings = settings([
+        server("wiki.test", &wiki),
+        server("files.test", &files),
+        server("*.apps.test", &apps),
+    ]);
+    let house = House::open(&settings).await;
+    let client = house.client(None);
+    assert_eq!(client.ask("wiki.test", "hello").await.unwrap(), "wiki: hello");
+    assert_eq!(client.ask("FILES.test", "hello").await.unwrap(), "files: hello");
+    assert_eq!(client.ask("one.apps.test", "hello").await.unwrap(), "apps: hello");
+    for nobody in ["nobody.test", "apps.test", "two.one.apps.test"] {
+        let refused = client.ask(nobody, "hello").await.unwrap_err().to_string();
+        assert!(refused.contains("UnrecognisedName"), "{nobody}: {refused}");
+    }
+    assert_eq!(house.refused("unknown_server_name").await, None);
+    assert_eq!(wiki.heard().len() + files.heard().len() + apps.heard().len(), 3);
+}
+
+#[tokio::test]
+async fn a_client_without_a_name_gets_the_default_or_an_alert_as_configured() {
+    let wiki = Backend::open("wiki").await;
+    let default = VirtualServer { default: true, ..server("wiki.test", &wiki) };
+    let mut settings = settings([default]);
+    let house = House::open(&settings).await;
+    let mut client = house.client(None);
+    client.config.enable_sni = false;
+    assert_eq!(client.ask("wiki.test", "hello").await.unwrap(), "wiki: hello");
+    settings.listen[0].no_name = Unmatched::Refuse;
+    house.reload(&settings);
+    let refused = client.ask("wiki.test", "hello").await.unwrap_err().to_string();
+    assert!(refused.contains("UnrecognisedName"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_protocol_inside_chooses_among_servers_of_one_name() {
+    let (web, mail) = (Backend::open("web").await, Backend::open("mail").await);
+    let speaks = |alpn: &str, backend| VirtualServer {
+        alpn: vec![alpn.to_owned()],
+        ..server("one.test", backend)
+    };
+    let house = House::open(&settings([speaks("h2", &web), speaks("imap", &mail)])).await;
+    let mut client = house.client(None);
+    client.config.alpn_protocols = vec![b"imap".to_vec()];
+    assert_eq!(client.ask("one.test", "hello").await.unwrap(), "mail: hello");
+    client.config.alpn_protocols = vec![b"irc".to_vec()];
+    let refused = client.ask("one.test", "hello").await.unwrap_err().to_string();
+    assert!(refused.contains("NoApplicationProtocol"), "{refused}");
+    assert_eq!(house.refused("no_common_protocol").await, None);
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_asked_for_under_one_name_alone() {
+    let (open, closed) = (Backend::open("open").await, Backend::open("closed").await);
+    let settings = settings([server("open.test", &open), required("closed.test", &closed)]);
+    let house = House::open(&settings).await;
+    let stranger = house.client(None);
+    assert_eq!(stranger.ask("open.test", "hello").await.unwrap(), "open: hello");
+    assert!(stranger.ask("closed.test", "hello").await.is_err());
+    assert_eq!(house.refused("no_certificate").await, None);
+    let alice = house.client(Some(house.device("alice")));
+    assert_eq!(alice.ask("closed.test", "hello").await.unwrap(), "closed: hello");
+    assert_eq!(closed.heard(), ["hello"]);
+    let other_ca = testkit::Authority::new("another CA").client("alice/default");
+    assert!(house.client(Some(other_ca)).ask("closed.test", "hello").await.is_err());
+}
+
+#[tokio::test]
+async fn a_good_certificate_of_somebody_else_is_refused_by_name() {
+    let backend = Backend::open("closed").await;
+    let users = vec!["alice".parse().unwrap()];
+    let one = VirtualServer { users, ..required("closed.test", &backend) };
+    let house = House::open(&settings([one])).await;
+    let alice = house.client(Some(house.device("alice")));
+    assert_eq!(alice.ask("closed.test", "hello").await.unwrap(), "closed: hello");
+    let bob = house.client(Some(house.device("bob")));
+    let refused = bob.ask("closed.test", "hello").await.unwrap_err().to_string();
+    assert!(refused.contains("AccessDenied"), "{refused}");
+    assert_eq!(house.refused("not_among_users").await.as_deref(), Some("bob"));
+    assert_eq!(backend.heard(), ["hello"]);
+}
+
+#[tokio::test]
+async fn a_revocation_closes_open_connections_before_it_is_answered_and_refuses_new_ones() {
+    let backend = Backend::open("closed").await;
+    let house = House::open(&settings([required("closed.test", &backend)])).await;
+    let (alice, bob) = (house.device("alice"), house.device("bob"));
+    let leaf = alice.chain[0].clone();
+    let (alice, bob) = (house.client(Some(alice)), house.client(Some(bob)));
+    let mut hers = alice.connect("closed.test").await.unwrap();
+    let mut his = bob.connect("closed.test").await.unwrap();
+    assert_eq!(ask(&mut hers, "hers").await.unwrap(), "closed: hers");
+    assert_eq!(ask(&mut his, "his").await.unwrap(), "closed: his");
+    assert_eq!(house.front.connections().len(), 2);
+
+    let begun = Instant::now();
+    house.records.revoke(&leaf).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(house.records.ended(), ["revoked"]);
+    assert_eq!(house.front.connections().len(), 1);
+    assert!(ask(&mut hers, "hers").await.is_err());
+    assert_eq!(ask(&mut his, "again").await.unwrap(), "closed: again");
+    assert!(alice.ask("closed.test", "new").await.is_err());
+    assert_eq!(house.refused("revoked").await.as_deref(), Some("alice"));
+    assert_eq!(backend.heard(), ["hers", "his", "again"]);
+}
+
+#[tokio::test]
+async fn a_session_of_before_a_revocation_carries_no_byte() {
+    for version in [&TLS12, &TLS13] {
+        let backend = Backend::open("closed").await;
+        let house = House::open(&settings([required("closed.test", &backend)])).await;
+        let alice = house.device("alice");
+        let leaf = alice.chain[0].clone();
+        let alice = house.client_of(Some(alice), &[version]);
+        alice.ask("closed.test", "first").await.unwrap();
+        let (kind, answer) = alice.ask_again("closed.test").await;
+        assert_eq!(kind, Some(HandshakeKind::Resumed), "it would say nothing otherwise");
+        assert_eq!(answer.unwrap(), "closed: again");
+        house.records.revoke(&leaf).await;
+        let (kind, answer) = alice.ask_again("closed.test").await;
+        assert_eq!(kind, Some(HandshakeKind::Resumed), "the session was tried");
+        assert!(answer.is_err(), "{answer:?}");
+        assert_eq!(house.refused("revoked").await.as_deref(), Some("alice"));
+        assert_eq!(backend.heard(), ["first", "again"], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_of_before_a_certificate_was_required_carries_no_byte() {
+    for version in [&TLS12, &TLS13] {
+        let backend = Backend::open("closed").await;
+        let settings_before = settings([server("closed.test", &backend)]);
+        let house = House::open(&settings_before).await;
+        let stranger = house.client_of(None, &[version]);
+        stranger.ask("closed.test", "first").await.unwrap();
+        let (kind, _) = stranger.ask_again("closed.test").await;
+        assert_eq!(kind, Some(HandshakeKind::Resumed));
+        house.reload(&settings([required("closed.test", &backend)]));
+        let (_, answer) = stranger.ask_again("closed.test").await;
+        assert!(answer.is_err(), "{answer:?}");
+        assert_eq!(house.refused("no_certificate").await, None);
+        assert_eq!(backend.heard(), ["first", "again"], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_of_one_server_is_none_of_another() {
+    let (open, closed) = (Backend::open("open").await, Backend::open("closed").await);
+    let all = settings([server("open.test", &open), required("closed.test", &closed)]);
+    let house = House::open(&all).await;
+    for version in [&TLS12, &TLS13] {
+        let mut stranger = house.client_of(None, &[version]);
+        stranger.config.resumption = Resumption::store(Arc::<Careless>::default());
+        stranger.ask("open.test", "first").await.unwrap();
+        let (kind, answer) = stranger.ask_again("closed.test").await;
+        assert_ne!(kind, Some(HandshakeKind::Resumed));
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    assert_eq!(closed.heard(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_of_ours_closes_what_it_was_shown_to_and_serves_nobody() {
+    let backend = Backend::open("wiki").await;
+    let house = House::open(&settings([server("wiki.test", &backend)])).await;
+    let client = house.client(None);
+    let mut open = client.connect("wiki.test").await.unwrap();
+    ask(&mut open, "hello").await.unwrap();
+    let own = house.keyring.certificates()[0].clone();
+    house.records.revoke(&own).await;
+    assert!(ask(&mut open, "hello").await.is_err());
+    assert_eq!(house.records.ended(), ["own_certificate_withdrawn"]);
+    assert!(client.ask("wiki.test", "new").await.is_err());
+    assert_eq!(house.refused("no_server_certificate").await, None);
+}
+
+#[tokio::test]
+async fn a_reload_drops_no_connection() {
+    let (wiki, files) = (Backend::open("wiki").await, Backend::open("files").await);
+    let house = House::open(&settings([server("wiki.test", &wiki)])).await;
+    let client = house.client(None);
+    let mut open = client.connect("wiki.test").await.unwrap();
+    ask(&mut open, "before").await.unwrap();
+    house.reload(&settings([server("files.test", &files)]));
+    assert_eq!(ask(&mut open, "after").await.unwrap(), "wiki: after");
+    assert_eq!(client.ask("files.test", "hello").await.unwrap(), "files: hello");
+    assert!(client.ask("wiki.test", "hello").await.is_err());
+}
+
+#[tokio::test]
+async fn a_backend_that_is_not_there_is_said() {
+    let gone = Backend::open("gone").await;
+    let mut one = server("gone.test", &gone);
+    one.backend = "tcp:127.0.0.1:1".parse().unwrap();
+    let house = House::open(&settings([one])).await;
+    assert!(house.client(None).ask("gone.test", "hello").await.is_err());
+    assert_eq!(house.refused("backend_unreachable").await, None);
+    assert!(house.front.connections().is_empty());
+}
+
+#[tokio::test]
+async fn strangers_are_refused_with_what_they_did() {
+    let backend = Backend::open("wiki").await;
+    let house = House::open(&settings([server("wiki.test", &backend)])).await;
+    let mut http = TcpStream::connect(house.door).await.unwrap();
+    http.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(house.refused("not_tls").await, None);
+    drop(TcpStream::connect(house.door).await.unwrap());
+    assert_eq!(house.refused("silent").await, None);
+    let mut half = TcpStream::connect(house.door).await.unwrap();
+    half.write_all(&[22, 3, 1, 2]).await.unwrap();
+    drop(half);
+    assert_eq!(house.refused("left_early").await, None);
+}
+
+#[tokio::test]
+async fn a_full_server_says_so_and_has_room_again_when_somebody_leaves() {
+    let backend = Backend::open("wiki").await;
+    let small = VirtualServer { max_connections: 1, ..server("wiki.test", &backend) };
+    let house = House::open(&settings([small])).await;
+    let client = house.client(None);
+    let mut first = client.connect("wiki.test").await.unwrap();
+    ask(&mut first, "hello").await.unwrap();
+    assert!(client.ask("wiki.test", "hello").await.is_err());
+    assert_eq!(house.refused("too_many_connections").await, None);
+    drop(first);
+    let begun = Instant::now();
+    while client.ask("wiki.test", "again").await.is_err() {
+        assert!(begun.elapsed() < SOON, "there is no room again");
+    }
+}
+
+#[tokio::test]
+async fn tls_that_ends_behind_us_is_passed_on_by_name() {
+    let inner_backend = Backend::open("inner").await;
+    let inner = House::open(&settings([server("inner.test", &inner_backend)])).await;
+    let mut passed = server("inner.test", &inner_backend);
+    passed.backend = format!("tcp:{}", inner.door).parse().unwrap();
+    passed.passthrough = true;
+    let outer = House::open(&settings([passed])).await;
+    let mut client = inner.client(None);
+    client.door = outer.door;
+    assert_eq!(client.ask("inner.test", "hello").await.unwrap(), "inner: hello");
+    assert_eq!(outer.records.ended(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_end_of_one_side_reaches_the_other() {
+    let backend = Backend::open("wiki").await;
+    let house = House::open(&settings([server("wiki.test", &backend)])).await;
+    let mut stream = house.client(None).connect("wiki.test").await.unwrap();
+    stream.write_all(b"the last\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(answer, "wiki: the last\n");
+}
+
+/// Whatever session there is, it is offered to whomever.
+#[derive(Debug)]
+struct Careless(ClientSessionMemoryCache);
+
+impl Default for Careless {
+    fn default() -> Self {
+        Self(ClientSessionMemoryCache::new(32))
+    }
+}
+
+impl ClientSessionStore for Careless {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        self.0.set_kx_hint(anybody(), group);
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(&anybody())
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(anybody(), value);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(&anybody())
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        self.0.remove_tls12_session(&anybody());
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(anybody(), value);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(&anybody())
+    }
+}
+
+fn anybody() -> ServerName<'static> {
+    ServerName::try_from("anybody.test").expect("valid")
+}
+
+fn settings(servers: impl IntoIterator<Item = VirtualServer>) -> Settings {
+    let listen = Listen {
+        address: "127.0.0.1:0".parse().expect("valid"),
+        unknown_name: Unmatched::Default,
+        no_name: Unmatched::Default,
+        max_connections: 1000,
+    };
+    Settings { listen: vec![listen], server: servers.into_iter().collect() }
+}
+
+fn server(name: &str, backend: &Backend) -> VirtualServer {
+    VirtualServer::new(
+        name.parse().expect("valid"),
+        format!("tcp:{}", backend.address).parse().expect("valid"),
+    )
+}
+
+fn required(name: &str, backend: &Backend) -> VirtualServer {
+    VirtualServer { clients: Clients::Required, ..server(name, backend) }
+}

@@ -1,0 +1,323 @@
+//! A door with virtual servers on the loopback, backends that answer, and clients that keep their sessions.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clock::{Clock, Revision, SystemClock};
+use front::{Directory, Front, Holder, Keyring, Report, Settings};
+use names::{DeviceName, UserName};
+use pki::{CertificateId, CertificateStatus, Fingerprint, GatewayVerifier, Refusal, StatusSource};
+use pki::{RevocationReason, Timestamp};
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
+use testkit::{Authority, Identity};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Longer than anything here takes, also on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A door, who knows who may in, and the CA behind both.
+pub(crate) struct House {
+    pub(crate) ca: Authority,
+    pub(crate) records: Arc<Records>,
+    pub(crate) keyring: Keyring,
+    pub(crate) front: Front,
+    pub(crate) door: SocketAddr,
+}
+
+impl House {
+    /// With these settings, which listen at `127.0.0.1:0`.
+    pub(crate) async fn open(settings: &Settings) -> Self {
+        let ca = Authority::new("a CA");
+        let records = Arc::new(Records::default());
+        let keyring = Keyring::default();
+        certify(&ca, &keyring, settings);
+        let verifier = verifier(&ca, &records);
+        let directory = Arc::clone(&records) as Arc<dyn Directory>;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (front, faults) =
+            Front::open(settings, keyring.clone(), directory, verifier, clock).expect("opened");
+        assert!(faults.is_empty(), "{faults:?}");
+        let door = front.addresses()[0];
+        Self { ca, records, keyring, front, door }
+    }
+
+    /// Other settings, as at a reload.
+    pub(crate) fn reload(&self, settings: &Settings) {
+        certify(&self.ca, &self.keyring, settings);
+        let verifier = verifier(&self.ca, &self.records);
+        let faults = self.front.replace(settings, verifier).expect("replaced");
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+
+    /// A device that may connect.
+    pub(crate) fn device(&self, user: &str) -> Identity {
+        let identity = self.ca.client(&format!("{user}/default"));
+        self.records.add(user, &identity.chain[0]);
+        identity
+    }
+
+    pub(crate) fn client(&self, identity: Option<Identity>) -> Client {
+        self.client_of(identity, rustls::ALL_VERSIONS)
+    }
+
+    pub(crate) fn client_of(
+        &self,
+        identity: Option<Identity>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.ca.certificate().clone()).expect("a CA");
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(versions)
+            .expect("versions")
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            Some(Identity { chain, key }) => {
+                builder.with_client_auth_cert(chain, key).expect("a key that fits")
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::in_memory_sessions(32);
+        Client { config, door: self.door }
+    }
+
+    /// Waits until somebody was refused so.
+    pub(crate) async fn refused(&self, code: &str) -> Option<String> {
+        let seen = async {
+            loop {
+                let found = self
+                    .records
+                    .with(|inner| inner.refused.iter().find(|(one, _)| one == code).cloned());
+                match found {
+                    Some((_, whom)) => return whom,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let outcome = timeout(SOON, seen).await;
+        outcome.unwrap_or_else(|_| panic!("nobody was refused for {code}: {:?}", self.records))
+    }
+}
+
+fn verifier(ca: &Authority, records: &Arc<Records>) -> Arc<GatewayVerifier> {
+    let source = Arc::clone(records) as Arc<dyn StatusSource>;
+    GatewayVerifier::new(&[ca.certificate().clone()], source).expect("a verifier")
+}
+
+fn certify(ca: &Authority, keyring: &Keyring, settings: &Settings) {
+    for server in settings.server.iter().filter(|server| !keyring.has(server.label())) {
+        let Identity { chain, key } = ca.server_named(server.label());
+        let key = CertifiedKey::from_der(chain, key, &default_provider()).expect("they fit");
+        keyring.put(server.label(), vec![Arc::new(key)]);
+    }
+}
+
+/// A client that keeps its sessions.
+pub(crate) struct Client {
+    pub(crate) config: ClientConfig,
+    pub(crate) door: SocketAddr,
+}
+
+impl Client {
+    pub(crate) async fn connect(&self, name: &str) -> io::Result<TlsStream<TcpStream>> {
+        let socket = TcpStream::connect(self.door).await?;
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let connector = TlsConnector::from(Arc::new(self.config.clone()));
+        timeout(SOON, connector.connect(name, socket)).await.expect("in time")
+    }
+
+    /// What the backend answers to a question, over a connection of its own.
+    pub(crate) async fn ask(&self, name: &str, question: &str) -> io::Result<String> {
+        let mut stream = self.connect(name).await?;
+        ask(&mut stream, question).await
+    }
+
+    /// The same, and whether it went on with a former session.
+    pub(crate) async fn ask_again(
+        &self,
+        name: &str,
+    ) -> (Option<HandshakeKind>, io::Result<String>) {
+        match self.connect(name).await {
+            Ok(mut stream) => {
+                let kind = stream.get_ref().1.handshake_kind();
+                (kind, ask(&mut stream, "again").await)
+            }
+            Err(error) => (None, Err(error)),
+        }
+    }
+}
+
+/// A line to the backend and a line back. A connection that ends without one is an error.
+pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>, question: &str) -> io::Result<String> {
+    stream.write_all(format!("{question}\n").as_bytes()).await?;
+    let mut answer = Vec::new();
+    loop {
+        let byte = timeout(SOON, stream.read_u8()).await.expect("an answer or an end in time")?;
+        match byte {
+            b'\n' => return Ok(String::from_utf8(answer).expect("text")),
+            byte => answer.push(byte),
+        }
+    }
+}
+
+/// A backend that answers each line with its own name and the line; and what it heard.
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Backend {
+    pub(crate) async fn open(name: &'static str) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = socket.local_addr().expect("bound");
+        let heard = Arc::<Mutex<Vec<String>>>::default();
+        let ears = Arc::clone(&heard);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = socket.accept().await {
+                tokio::spawn(echo(stream, name, Arc::clone(&ears)));
+            }
+        });
+        Self { address, heard }
+    }
+
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.heard.lock().expect("whole").clone()
+    }
+}
+
+async fn echo(mut stream: TcpStream, name: &str, heard: Arc<Mutex<Vec<String>>>) {
+    let mut line = Vec::new();
+    while let Ok(byte) = stream.read_u8().await {
+        if byte != b'\n' {
+            line.push(byte);
+            continue;
+        }
+        let text = String::from_utf8_lossy(&line).into_owned();
+        let answer = format!("{name}: {text}\n");
+        heard.lock().expect("whole").push(text);
+        line.clear();
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Who may in, as tests have it.
+#[derive(Debug)]
+pub(crate) struct Records {
+    inner: Mutex<Inner>,
+    revision: watch::Sender<Revision>,
+    swept: watch::Sender<Revision>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    holders: HashMap<CertificateId, (Fingerprint, Holder)>,
+    revoked: HashSet<CertificateId>,
+    refused: Vec<(String, Option<String>)>,
+    ended: Vec<String>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        let start = || watch::Sender::new(Revision::new(1));
+        Self { inner: Mutex::default(), revision: start(), swept: start() }
+    }
+}
+
+impl Records {
+    fn add(&self, user: &str, leaf: &CertificateDer<'_>) {
+        let user = UserName::new(user).expect("a name");
+        let holder = Holder { user, device: DeviceName::default_device() };
+        let (id, fingerprint) = (CertificateId::of(leaf).expect("an id"), Fingerprint::of(leaf));
+        self.with(|inner| inner.holders.insert(id, (fingerprint, holder)));
+    }
+
+    /// Revokes, and returns once the door says that it holds.
+    pub(crate) async fn revoke(&self, leaf: &CertificateDer<'_>) {
+        let id = CertificateId::of(leaf).expect("an id");
+        self.with(|inner| inner.revoked.insert(id));
+        self.revision.send_modify(|revision| *revision = Revision::new(revision.get() + 1));
+        let present = *self.revision.borrow();
+        let mut swept = self.swept.subscribe();
+        let done = swept.wait_for(|swept| *swept >= present);
+        timeout(SOON, done).await.expect("swept in time").expect("the door is there");
+    }
+
+    /// The reasons for which connections ended.
+    pub(crate) fn ended(&self) -> Vec<String> {
+        self.with(|inner| inner.ended.clone())
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+        look(&mut self.inner.lock().expect("whole"))
+    }
+
+    fn status(&self, id: &CertificateId) -> CertificateStatus {
+        match self.with(|inner| inner.revoked.contains(id)) {
+            true => CertificateStatus::Revoked {
+                at: Timestamp::from_unix_secs(1),
+                reason: RevocationReason::KeyCompromise,
+            },
+            false => CertificateStatus::Good,
+        }
+    }
+}
+
+impl StatusSource for Records {
+    fn certificate_status(&self, id: &CertificateId, _: &Fingerprint) -> CertificateStatus {
+        self.status(id)
+    }
+}
+
+impl Directory for Records {
+    fn holder(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Holder, Refusal> {
+        self.status(id).allowed()?;
+        self.named(id, fingerprint).ok_or(Refusal::NotInStore)
+    }
+
+    fn named(&self, id: &CertificateId, _: &Fingerprint) -> Option<Holder> {
+        self.with(|inner| inner.holders.get(id).map(|(_, holder)| holder.clone()))
+    }
+
+    fn recheck(&self, id: &CertificateId) -> Result<(), Refusal> {
+        self.status(id).allowed()
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.revision.subscribe()
+    }
+
+    fn may_have_ended(&self, after: Revision) -> bool {
+        *self.revision.borrow() > after
+    }
+
+    fn swept(&self, through: Revision, _: Vec<CertificateId>) {
+        self.swept.send_replace(through);
+    }
+
+    fn report(&self, report: Report) {
+        match report {
+            Report::Opened(_) => {}
+            Report::Closed(_, why) => self.with(|inner| inner.ended.push(why.code().to_owned())),
+            Report::Refused { whom, why, .. } => {
+                let whom = whom.map(|holder| holder.user.to_string());
+                self.with(|inner| inner.refused.push((why.code().to_owned(), whom)));
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What has to hold between `[[tls.listen]]` and `[[tls.server]]`, and beside the other doors.
+
+use std::net::SocketAddr;
+
+use admin::transport::Transport;
+use front::{Clients, VirtualServer};
+
+use super::{Finding, refuse_at};
+use crate::config::Config;
+
+/// The first contradiction.
+pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
+    for at in 0..config.tls.listen.len() {
+        address(config, at)?;
+    }
+    let servers = &config.tls.server;
+    for (at, server) in servers.iter().enumerate() {
+        names(server, &servers[..at], at)?;
+        clients(server, at)?;
+        figures(server, at)?;
+    }
+    match servers.is_empty() || !config.tls.listen.is_empty() {
+        true => Ok(()),
+        false => {
+            let message = "nothing in tls.listen, so nobody reaches this server; add a [[tls.listen]] with \
+                           address = \"[::]:443\"";
+            refuse_at(&["tls", "server", "names"], 0, message.to_owned())
+        }
+    }
+}
+
+fn address(config: &Config, at: usize) -> Result<(), Finding> {
+    let path = &["tls", "listen", "address"];
+    let listen = &config.tls.listen[at];
+    let address = listen.address;
+    if config.tls.listen[..at].iter().any(|one| one.address == address) {
+        return refuse_at(path, at, format!("tls.listen names {address} twice"));
+    }
+    let over_tcp = config.vpn.listen.iter().filter(|one| one.transport == Transport::Tcp);
+    if over_tcp.into_iter().any(|one| clash(one.address, address)) {
+        let message =
+            format!("vpn.listen has TCP port {} already; choose another one", address.port());
+        return refuse_at(path, at, message);
+    }
+    if config.publish.listen.iter().any(|one| clash(*one, address)) {
+        let message =
+            format!("publish.listen has TCP port {} already; choose another one", address.port());
+        return refuse_at(path, at, message);
+    }
+    if !(1..=MOST).contains(&listen.max_connections) {
+        let message = format!("max_connections is {}; choose 1 to {MOST}", listen.max_connections);
+        return refuse_at(&["tls", "listen", "max_connections"], at, message);
+    }
+    Ok(())
+}
+
+/// One socket would take what is meant for the other. Port 0 is whichever is free.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (any || one.ip() == other.ip())
+}
+
+fn names(server: &VirtualServer, before: &[VirtualServer], at: usize) -> Result<(), Finding> {
+    let path = &["tls", "server", "names"];
+    if server.names.is_empty() {
+        let message = "a virtual server needs a name; write names = [\"wiki.example.org\"]";
+        return refuse_at(path, at, message.to_owned());
+    }
+    if let Some(ours) = server.names.iter().find(|name| pki::is_reserved_name(name.as_str())) {
+        let message = format!("{ours} is the VPN gateway's own name; choose another one");
+        return refuse_at(path, at, message);
+    }
+    let rivals = before.iter().filter(|other| same_protocols(server, other));
+    let taken = rivals.flat_map(|other| &other.names).find(|name| server.names.contains(name));
+    if let Some(name) = taken {
+        let message = format!(
+            "{name} belongs to two virtual servers, and nothing tells which is meant; give them protocols in `alpn` \
+             that differ, or other names"
+        );
+        return refuse_at(path, at, message);
+    }
+    let path = &["tls", "server", "default"];
+    match before.iter().find(|other| other.default && server.default) {
+        Some(other) => {
+            let message = format!("{} is the default already; only one can be", other.label());
+            refuse_at(path, at, message)
+        }
+        None => Ok(()),
+    }
+}
+
+fn same_protocols(one: &VirtualServer, other: &VirtualServer) -> bool {
+    let none = one.alpn.is_empty() && other.alpn.is_empty();
+    none || one.alpn.iter().any(|protocol| other.alpn.contains(protocol))
+}
+
+fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
+    if server.passthrough && server.clients != Clients::None {
+        let message = "TLS is not ended here, so that only the backend can ask for certificates; leave out \
+                       `passthrough` or `clients`";
+        return refuse_at(&["tls", "server", "clients"], at, message.to_owned());
+    }
+    if !server.users.is_empty() && server.clients == Clients::None {
+        let message = "clients are not asked who they are; set clients = \"required\" too";
+        return refuse_at(&["tls", "server", "users"], at, message.to_owned());
+    }
+    Ok(())
+}
+
+fn figures(server: &VirtualServer, at: usize) -> Result<(), Finding> {
+    let bad_protocol = |name: &&String| name.is_empty() || name.len() > 255;
+    if server.alpn.iter().any(|name| bad_protocol(&name)) {
+        let message = "a protocol has 1 to 255 bytes; write alpn = [\"h2\", \"http/1.1\"]";
+        return refuse_at(&["tls", "server", "alpn"], at, message.to_owned());
+    }
+    if server.key_types.is_empty() {
+        let message = "key_types is empty; choose from p256, rsa";
+        return refuse_at(&["tls", "server", "key_types"], at, message.to_owned());
+    }
+    if !(1..=MOST).contains(&server.max_connections) {
+        let message = format!("max_connections is {}; choose 1 to {MOST}", server.max_connections);
+        return refuse_at(&["tls", "server", "max_connections"], at, message);
+    }
+    // RFC 8446 section 4.6.1: seven days at most.
+    if server.ticket_seconds > 604_800 {
+        let message =
+            format!("ticket_seconds is {}; choose up to 604800, a week", server.ticket_seconds);
+        return refuse_at(&["tls", "server", "ticket_seconds"], at, message);
+    }
+    Ok(())
+}
+
+const MOST: u32 = 1_000_000;

@@ -1,0 +1,214 @@
+//! The door as the gateway and its administration see it.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use admin::names::DeviceName;
+use admin::request::KickTarget;
+use admin::response::Session;
+use admin::transport::Transport;
+use authority::Authority;
+use clock::{Clock, Revision};
+use front::{Front, Info, Kick, Settings};
+use tokio::sync::watch;
+
+use super::certificates::{Certificates, SUBJECT};
+use super::records::{Records, device_name};
+use crate::context::Context;
+use crate::current_view::CurrentView;
+use crate::desk::Desk;
+use crate::doors::{BoxFuture, Counters, Door, Unheard};
+use crate::history::wall_time;
+use crate::tls;
+
+/// The door, open or to be opened.
+#[derive(Debug)]
+pub(super) struct TlsHandle {
+    view: CurrentView,
+    authority: Arc<Authority>,
+    clock: Arc<dyn Clock>,
+    certificates: Certificates,
+    records: Arc<Records>,
+    keyring: front::Keyring,
+    open: OnceLock<Front>,
+    desk: Mutex<Option<Desk>>,
+    faults: Mutex<Faults>,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    of_addresses: Vec<Unheard>,
+    of_certificates: Vec<Unheard>,
+}
+
+impl TlsHandle {
+    pub(super) fn new(at: &Context, certificates: Certificates) -> Self {
+        Self {
+            view: at.view.clone(),
+            authority: Arc::clone(&at.authority),
+            clock: Arc::clone(&at.clock),
+            certificates,
+            records: Arc::new(Records::of(at)),
+            keyring: at.keyring.clone(),
+            open: OnceLock::new(),
+            desk: Mutex::default(),
+            faults: Mutex::default(),
+        }
+    }
+
+    pub(super) fn revisions(&self) -> watch::Receiver<Revision> {
+        self.view.revisions()
+    }
+
+    /// Certificates first, so that no client comes before there is one.
+    pub(super) async fn settings_follow(&self) {
+        self.certificates_follow().await;
+        self.listen();
+    }
+
+    pub(super) async fn certificates_follow(&self) {
+        let settings = self.settings();
+        let faults = self.certificates.follow(&settings).await;
+        self.faults().of_certificates = faults;
+    }
+
+    /// Puts settings and CAs in force as they are.
+    fn listen(&self) {
+        let settings = self.settings();
+        if settings.listen.is_empty() && self.open.get().is_none() {
+            return;
+        }
+        let faults = self.put_in_force(&settings).unwrap_or_else(|what| {
+            tracing::error!("{what}");
+            vec![Unheard { subject: SUBJECT, what, mend: "mend that, and reload" }]
+        });
+        for fault in &faults {
+            tracing::warn!("{}; {}", fault.what, fault.mend);
+        }
+        self.faults().of_addresses = faults;
+    }
+
+    fn put_in_force(&self, settings: &Settings) -> Result<Vec<Unheard>, String> {
+        let verifier = tls::verifier(&self.authority, &self.view);
+        let verifier = verifier.map_err(|error| format!("the TLS door trusts no CA: {error}"))?;
+        let refused = |error: front::OpenError| error.to_string();
+        // Held throughout, so that it is opened once.
+        let mut place = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = match self.open.get() {
+            Some(front) => front.replace(settings, verifier).map_err(refused)?,
+            None => {
+                let desk = Desk::open("tls", threads());
+                let desk = desk.map_err(|error| format!("no threads for the TLS door: {error}"))?;
+                self.records.register();
+                let (records, keyring) = (Arc::clone(&self.records), self.keyring.clone());
+                let clock = Arc::clone(&self.clock);
+                let opened =
+                    desk.within(|| Front::open(settings, keyring, records, verifier, clock));
+                let (front, faults) = opened.map_err(refused)?;
+                *place = Some(desk);
+                tracing::info!(listen = ?front.addresses(), "virtual servers are reached");
+                let _ = self.open.set(front);
+                faults
+            }
+        };
+        let said = |fault: front::BindError| Unheard {
+            subject: SUBJECT,
+            what: fault.to_string(),
+            mend: fault.mend(),
+        };
+        Ok(faults.into_iter().map(said).collect())
+    }
+
+    /// Ends everything that the door runs.
+    pub(super) fn close(&self) {
+        drop(self.desk.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn settings(&self) -> Settings {
+        self.view.policy().config.tls.clone()
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn infos(&self) -> Vec<Arc<Info>> {
+        self.open.get().map(Front::connections).unwrap_or_default()
+    }
+
+    /// A connection of somebody who is known.
+    fn session(&self, info: &Info) -> Option<Session> {
+        let (holder, id) = info.client.as_ref()?;
+        Some(Session {
+            id: info.number,
+            device: device_name(holder),
+            transport: Transport::Tcp,
+            source: info.source,
+            local: Some(info.local),
+            addresses: Vec::new(),
+            cipher: info.secured.cipher.clone(),
+            tls: info.secured.version.to_owned(),
+            client: format!("{} over TLS", info.server),
+            serial: id.to_string(),
+            since: wall_time(self.clock.now(), info.since).whole_second(),
+            renegotiated_at: None,
+            bytes_in: info.traffic.incoming(),
+            bytes_out: info.traffic.outgoing(),
+        })
+    }
+}
+
+impl Door for TlsHandle {
+    fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
+        let infos = self.infos();
+        Box::pin(async move { infos.iter().filter_map(|info| self.session(info)).collect() })
+    }
+
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+        let whom = match target {
+            KickTarget::User { name } => Kick::User(name.clone()),
+            KickTarget::Device { device } => {
+                Kick::Device(device.user.clone(), device.device.clone())
+            }
+            KickTarget::Session { id } => Kick::Number(*id),
+        };
+        Box::pin(async move {
+            let Some(front) = self.open.get() else { return Vec::new() };
+            let kicked = front.kick(&whom).await;
+            let holders = kicked.iter().filter_map(|info| info.client.as_ref());
+            holders.map(|(holder, _)| device_name(holder)).collect()
+        })
+    }
+
+    fn replace_tls(&self, _: &Arc<rustls::ServerConfig>) {
+        self.listen();
+    }
+
+    fn settings_changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.settings_follow())
+    }
+
+    fn changed(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn put_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn unheard(&self) -> Vec<Unheard> {
+        let faults = self.faults();
+        faults.of_addresses.iter().chain(&faults.of_certificates).cloned().collect()
+    }
+
+    fn counters(&self) -> BoxFuture<'_, Counters> {
+        let known = self.infos().iter().filter(|info| info.client.is_some()).count();
+        Box::pin(async move { Counters { sessions: known as u64, ..Counters::default() } })
+    }
+}
+
+/// One for each core: a handshake is arithmetic.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+}
+
+const MOST_THREADS: usize = 16;

@@ -1,0 +1,58 @@
+//! The TLS door in this gateway: opened with the gateway's records and certificates, and answered for.
+//!
+//! Settings that name no address open nothing; a reload that names one opens it then. Nothing here holds the gateway:
+//! the door has the current view, the authority and the counters, each by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use certificates::Certificates;
+use handle::TlsHandle;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::gateway::Gateway;
+
+mod certificates;
+mod handle;
+mod records;
+
+/// What is open. Dropping it closes it, with its connections.
+#[derive(Debug)]
+pub struct TlsDoor {
+    handle: Arc<TlsHandle>,
+    keeper: AbortHandle,
+}
+
+impl Drop for TlsDoor {
+    fn drop(&mut self) {
+        self.keeper.abort();
+        self.handle.close();
+    }
+}
+
+/// Opens the door as the settings have it, as far as it can be had, and has it answer for its connections. Needs a
+/// tokio runtime.
+pub async fn open(gateway: &Gateway) -> TlsDoor {
+    let at = gateway.context();
+    let handle = Arc::new(TlsHandle::new(at, Certificates::new(at)));
+    at.doors.attach(Arc::clone(&handle) as _);
+    handle.settings_follow().await;
+    let keeper = tokio::spawn(keep(Arc::clone(&handle))).abort_handle();
+    TlsDoor { handle, keeper }
+}
+
+/// Renews certificates in time, and those that were revoked at once.
+async fn keep(handle: Arc<TlsHandle>) {
+    let mut revisions = handle.revisions();
+    loop {
+        tokio::select! {
+            changed = revisions.changed() => if changed.is_err() { return },
+            () = sleep(LOOK) => {}
+        }
+        handle.certificates_follow().await;
+    }
+}
+
+/// A wall clock may be set, so that no timer can wait for two thirds of a certificate's life.
+const LOOK: Duration = Duration::from_secs(60);

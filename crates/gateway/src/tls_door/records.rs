@@ -1,0 +1,154 @@
+//! What the door asks of the records, answered from the current view; and what its reports lead to.
+//!
+//! What a report leads to in the store is done by a task of its own, so that no connection waits for a disk.
+
+use std::sync::{Arc, OnceLock};
+
+use admin::names::DeviceName;
+use admin::response::RefusalEntry;
+use clock::{Clock, Revision};
+use front::{Directory, Holder, Info, Refused, Report};
+use pki::{CertificateId, Fingerprint, Refusal};
+use serde_json::json;
+use store::Store;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::context::Context;
+use crate::current_view::CurrentView;
+use crate::hooks::Hooks;
+use crate::metrics::Metrics;
+use crate::projections::{Name, Projection, Projections};
+
+/// What the door knows of the records, and where it leaves what happened.
+#[derive(Debug)]
+pub(super) struct Records {
+    view: CurrentView,
+    store: Store,
+    metrics: Arc<Metrics>,
+    hooks: Hooks,
+    projections: Projections,
+    /// From the moment at which the door is open.
+    connections: OnceLock<Projection>,
+    clock: Arc<dyn Clock>,
+    /// For what reports lead to: they come on the door's own threads.
+    runtime: Handle,
+}
+
+impl Records {
+    /// Of these handles. Needs a tokio runtime.
+    pub(super) fn of(at: &Context) -> Self {
+        Self {
+            view: at.view.clone(),
+            store: at.store.clone(),
+            metrics: Arc::clone(&at.metrics),
+            hooks: at.hooks.clone(),
+            projections: at.projections.clone(),
+            connections: OnceLock::new(),
+            clock: Arc::clone(&at.clock),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// From here on changes wait until the door has closed what they end.
+    pub(super) fn register(&self) {
+        self.connections.get_or_init(|| self.projections.register(NAME));
+    }
+
+    /// A device connected with this certificate: a superseded one before it is revoked. Only the first time changes
+    /// anything.
+    fn opened(&self, info: &Info) {
+        let Some((_, id)) = info.client else { return };
+        if self.view.snapshot().certificate(&id).is_none_or(|entry| entry.connected) {
+            return;
+        }
+        let store = self.store.clone();
+        self.runtime.spawn(async move {
+            if let Err(error) = store.certificate_mark_connected(&id).await {
+                tracing::error!(%error, "the connection was not recorded");
+            }
+        });
+    }
+
+    fn refused(&self, refusal: RefusalEntry) {
+        // Strangers could have programs started as fast as they connect.
+        if refusal.device.is_some() {
+            let what = "connection_refused";
+            self.hooks.tell(what, || json!({ "at": refusal.at, "what": what, "refusal": refusal }));
+        }
+        self.metrics.refused(refusal);
+    }
+
+    fn entry(
+        &self,
+        source: std::net::SocketAddr,
+        whom: Option<&Holder>,
+        why: &Refused,
+    ) -> RefusalEntry {
+        RefusalEntry {
+            at: self.clock.now().into(),
+            source,
+            device: whom.map(device_name),
+            reason: why.code().to_owned(),
+            sentence: why.to_string(),
+        }
+    }
+}
+
+impl Directory for Records {
+    fn holder(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Result<Holder, Refusal> {
+        self.view.holder(id, fingerprint).map(holder)
+    }
+
+    fn named(&self, id: &CertificateId, fingerprint: &Fingerprint) -> Option<Holder> {
+        self.view.device_of(id, fingerprint).map(holder)
+    }
+
+    fn recheck(&self, id: &CertificateId) -> Result<(), Refusal> {
+        self.view.recheck(id)
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.view.revisions()
+    }
+
+    fn may_have_ended(&self, after: Revision) -> bool {
+        self.view.snapshot().withdrawn().revision() > after
+    }
+
+    fn swept(&self, through: Revision, closed: Vec<CertificateId>) {
+        if let Some(connections) = self.connections.get() {
+            connections.passed(through, closed);
+        }
+    }
+
+    fn report(&self, report: Report) {
+        match report {
+            Report::Opened(info) => self.opened(&info),
+            Report::Closed(info, front::Ended::Withdrawn(refusal)) => {
+                let whom = info.client.as_ref().map(|(holder, _)| holder);
+                self.refused(self.entry(info.source, whom, &refusal.into()));
+            }
+            Report::Closed(..) => {}
+            Report::Refused { source, whom, why } => {
+                self.refused(self.entry(source, whom.as_ref(), &why));
+            }
+        }
+    }
+}
+
+/// A device as administration names it.
+pub(super) fn device_name(holder: &Holder) -> DeviceName {
+    DeviceName { user: holder.user.clone(), device: holder.device.clone() }
+}
+
+fn holder(name: DeviceName) -> Holder {
+    Holder { user: name.user, device: name.device }
+}
+
+const NAME: Name = Name {
+    code: "tls_connections",
+    of: "connections to virtual servers",
+    lack: "did not close",
+    follows_the_crl: false,
+};
