@@ -18,7 +18,7 @@ use tokio::sync::{MutexGuard, Notify};
 use zeroize::Zeroizing;
 
 use crate::error::AuthorityError;
-use crate::issuance::{Issuance, IssueRequest, generate};
+use crate::issuance::{DAY, Issuance, IssueRequest, generate};
 use crate::issuer::{Issuer, Issuers, Signs};
 use crate::named::NamedRequest;
 use crate::server_certificates::ServerCertificates;
@@ -196,7 +196,7 @@ impl Authority {
             public_key,
             subject,
             holder: Holder::Device(device.id),
-            days: settings.device_days,
+            life: DAY * settings.device_days,
             key: None,
             supersedes_within,
         };
@@ -294,6 +294,11 @@ impl Authority {
     /// Whether a virtual server's certificate need not be made anew.
     pub fn serves(&self, server: &VirtualServer, certificate: &VirtualServerCertificate) -> bool {
         self.issuance.serves_virtually(server, certificate)
+    }
+
+    /// When the first of the gateway's own certificates is due for renewal.
+    pub fn server_certificates_due(&self) -> Timestamp {
+        self.certificates.load().due_at(self.issuance.settings.load().server_life)
     }
 
     /// When the first of the gateway's own certificates ends.

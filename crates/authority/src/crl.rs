@@ -4,7 +4,6 @@
 //! Whether one is due is told by what it lists: a hold that was lifted leaves no trace in the records.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pki::{CrlRequest, Revocation, RevocationReason, Serial, SignError, Timestamp};
 use store::{Actor, EventId, Listed, NewCrl};
@@ -76,8 +75,7 @@ impl Issuance {
         through: EventId,
     ) -> Result<(), AuthorityError> {
         let this_update = self.now();
-        let days = u64::from(self.settings.load().crl_days);
-        let next_update = this_update.after(Duration::from_secs(days * DAY));
+        let next_update = this_update.after(DAY * self.settings.load().crl_days);
         let request = CrlRequest { number, this_update, next_update, revoked: revoked.clone() };
         let crl = pki::sign_crl(&**issuer.signer()?, request).await?;
         let new = NewCrl {

@@ -42,7 +42,7 @@ pub(crate) struct IssueRequest {
     pub(crate) public_key: PublicKey,
     pub(crate) subject: String,
     pub(crate) holder: Holder,
-    pub(crate) days: u32,
+    pub(crate) life: Duration,
     pub(crate) key: Option<store::Secret>,
     pub(crate) supersedes_within: Option<Duration>,
 }
@@ -57,8 +57,7 @@ impl Issuance {
     ) -> Result<store::Certificate, AuthorityError> {
         let signer = issuer.signer()?;
         let serial = pki::Serial::from_random(random::bytes()?);
-        let lifetime = Duration::from_secs(u64::from(request.days) * DAY);
-        let validity = Validity::starting(self.now(), lifetime).within(signer.ca().validity());
+        let validity = Validity::starting(self.now(), request.life).within(signer.ca().validity());
         let key = request.public_key.id();
         let unsigned = CertificateRequest {
             serial,
@@ -109,4 +108,4 @@ pub(crate) fn server_key(serial: &store::Serial) -> String {
     format!("gateway/{serial}")
 }
 
-pub(crate) const DAY: u64 = 86_400;
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);

@@ -9,7 +9,7 @@ use pki::{Csr, KeyFamily, Profile};
 use store::{Actor, CertificateName, Holder};
 
 use crate::error::AuthorityError;
-use crate::issuance::{Issuance, IssueRequest};
+use crate::issuance::{DAY, Issuance, IssueRequest};
 use crate::issuer::Signs;
 use crate::not_in_profile::NotInProfile;
 use crate::settings::NamedProfile;
@@ -58,7 +58,7 @@ impl Issuance {
             public_key: csr.public_key().clone(),
             subject: format!("CN={name}"),
             holder: Holder::Other(name.to_string()),
-            days,
+            life: DAY * days,
             key: None,
             supersedes_within,
         };

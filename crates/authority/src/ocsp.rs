@@ -6,7 +6,7 @@ use pki::{KeyType, OCSP_SIGNER_LIFETIME, Profile};
 use store::{Actor, Holder};
 
 use crate::error::AuthorityError;
-use crate::issuance::{DAY, Issuance, IssueRequest, generate};
+use crate::issuance::{Issuance, IssueRequest, generate};
 use crate::issuer::Issuer;
 
 impl Issuance {
@@ -19,7 +19,7 @@ impl Issuance {
             public_key: key.public_key().clone(),
             subject: format!("CN={name}"),
             holder: Holder::Other(name),
-            days: DAYS,
+            life: OCSP_SIGNER_LIFETIME,
             key: None,
             supersedes_within: None,
         };
@@ -27,6 +27,3 @@ impl Issuance {
         Ok(OcspSigner::new(certificate.der.into(), key)?)
     }
 }
-
-/// Nobody asks whether such a certificate was revoked, so it has to end soon.
-const DAYS: u32 = (OCSP_SIGNER_LIFETIME.as_secs() / DAY) as u32;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pki::{PrivateKey, Profile, Timestamp};
 use rustls::pki_types::CertificateDer;
@@ -28,7 +29,7 @@ pub(crate) struct ServerCertificate {
     issued_by: CaGenerationId,
     not_before: Timestamp,
     pub(crate) not_after: Timestamp,
-    renew_at: Timestamp,
+    issued_at: Timestamp,
     names: BTreeSet<String>,
 }
 
@@ -36,6 +37,11 @@ impl ServerCertificates {
     /// With their keys: RSA, P-256.
     pub(crate) fn identities(&self) -> [Arc<CertifiedKey>; 2] {
         [&self.rsa, &self.p256].map(|certificate| Arc::clone(&certificate.identity))
+    }
+
+    /// When the first of them is due for renewal, as long as such certificates live by the present settings.
+    pub(crate) fn due_at(&self, life: Duration) -> Timestamp {
+        self.rsa.due_at(life).min(self.p256.due_at(life))
     }
 
     /// When the first of them ends.
@@ -107,7 +113,7 @@ impl Issuance {
     pub(crate) fn serves(&self, certificate: &ServerCertificate, names: &[String]) -> bool {
         certificate.issued_by == self.own_issuer()
             && certificate.not_before <= self.now()
-            && self.now() < certificate.renew_at
+            && self.now() < certificate.due_at(self.settings.load().server_life)
             && names.iter().all(|name| certificate.names.contains(name))
     }
 
@@ -133,7 +139,7 @@ impl Issuance {
             public_key: key.public_key().clone(),
             subject: format!("CN={}", pki::RESERVED_GATEWAY_NAME),
             holder: Holder::Gateway,
-            days: settings.server_days,
+            life: settings.server_life,
             key: Some(Secret::new(key.pkcs8().to_vec())),
             supersedes_within: None,
         };
@@ -158,9 +164,16 @@ impl ServerCertificate {
             issued_by: row.issued_by,
             not_before: row.not_before,
             not_after: row.not_after,
-            renew_at: renewal(row.recorded_at, row.not_after),
+            issued_at: row.recorded_at,
             names: describe::alternative_names(&row.der),
         })
+    }
+}
+
+impl ServerCertificate {
+    /// One that was issued while they lived longer is due as if it had been issued for the shorter time.
+    fn due_at(&self, life: Duration) -> Timestamp {
+        renewal(self.issued_at, self.not_after.min(self.issued_at.after(life)))
     }
 }
 
@@ -175,8 +188,6 @@ fn renewal(issued: Timestamp, not_after: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the authority is told. Plain values: whoever reads a file makes them.
 
+use std::time::Duration;
+
 use pki::KeyType;
 
 /// What may be certified under a name.
@@ -27,7 +29,7 @@ pub struct Settings {
     /// How long a CRL is valid; a new one is signed at half of it.
     pub crl_days: u32,
     /// How long the gateway's own certificates live; new ones are made at two thirds of it.
-    pub server_days: u32,
+    pub server_life: Duration,
     /// Devices' kind of key, where it is made here.
     pub device_key: KeyType,
     /// How long a device's certificate lives.

@@ -4,7 +4,6 @@
 //! first start that was killed in the middle goes on where it was.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
@@ -104,7 +103,7 @@ pub(crate) async fn new_ca(
     line: &Arc<Line>,
     new: NewIssuer,
 ) -> Result<(Arc<dyn Signer>, NewCaGeneration), AuthorityError> {
-    let lifetime = Duration::from_secs(u64::from(new.days) * DAY);
+    let lifetime = DAY * new.days;
     let serial = Serial::from_random(random::bytes()?);
     let made = line.make_ca(CaWish { key_type: new.key, serial, lifetime }).await?;
     with_signer(line, &made)
@@ -118,7 +117,7 @@ pub(crate) async fn left_over(
     now: Timestamp,
 ) -> Result<Option<(Arc<dyn Signer>, NewCaGeneration)>, AuthorityError> {
     let known: Vec<_> = store.ca_generation_list().await?.iter().map(|g| g.issuer).collect();
-    let lately = now.before(CLOCK_SKEW + Duration::from_secs(DAY));
+    let lately = now.before(CLOCK_SKEW + DAY);
     let fits = |ca: &CaCertificate| {
         !known.contains(&ca.issuer_id())
             && ca.validity().not_before >= lately

@@ -123,7 +123,7 @@ impl Issuance {
             public_key: key.public_key().clone(),
             subject: format!("CN={name}"),
             holder: holder(server),
-            days: self.settings.load().server_days,
+            life: self.settings.load().server_life,
             key: Some(Secret::new(key.pkcs8().to_vec())),
             supersedes_within: None,
         };

@@ -1,6 +1,6 @@
 //! The running gateway's own duties, on time: own certificates, superseded certificates, clock jumps.
 //!
-//! Looks once a minute. Deadlines are in wall time, so looking also catches up after the clock was
+//! Looks once a minute, and when the gateway's own certificates are due. Deadlines are in wall time, so looking also catches up after the clock was
 //! set or the machine slept; a jump of more than a minute is an event. What a command changes has
 //! its effects with that command and does not wait for this.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authority::{Authority, AuthorityError};
-use clock::{Clock, Now};
+use clock::{Clock, Now, Timestamp};
 use serde_json::json;
 use store::{Actor, EventKind, Store};
 use tokio::task::AbortHandle;
@@ -66,7 +66,8 @@ impl Looked {
 async fn keep(at: Looked) {
     let mut before = at.clock.now();
     loop {
-        tokio::time::sleep(LOOK).await;
+        let due = at.authority.server_certificates_due();
+        tokio::time::sleep(pause(before.into(), due)).await;
         let now = at.clock.now();
         if let Some(seconds) = jump(before, now) {
             note_jump(&at.store, seconds).await;
@@ -75,6 +76,14 @@ async fn keep(at: Looked) {
         if let Err(error) = at.look().await {
             tracing::error!(%error, "maintenance failed; it is tried again in a minute");
         }
+    }
+}
+
+/// Until the next look. What is overdue could not be done, and is tried again in a minute.
+fn pause(now: Timestamp, due: Timestamp) -> Duration {
+    match due.since(now) {
+        Duration::ZERO => LOOK,
+        soon => soon.clamp(Duration::from_secs(1), LOOK),
     }
 }
 
@@ -104,6 +113,14 @@ mod tests {
 
     fn at(boot: u64, wall: u64) -> Now {
         Now { boot: Duration::from_secs(boot), wall: Duration::from_secs(wall) }
+    }
+
+    #[test]
+    fn the_next_look_is_when_a_certificate_is_due_and_a_minute_away_at_most() {
+        let now = Timestamp::from_unix_secs(1_700_000_000);
+        let pauses = |seconds| pause(now, now.after(Duration::from_secs(seconds)));
+        assert_eq!([5, 90].map(pauses), [Duration::from_secs(5), LOOK]);
+        assert_eq!(pause(now, now.before(LOOK)), LOOK, "what failed is not tried all the time");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-use super::schema::nearest_key;
+use super::schema::{former_names, nearest_key, successor};
 use super::{Config, ConfigError, PublicUrl, WebhookUrl};
 
 /// A key and its value.
@@ -68,6 +68,10 @@ impl Config {
 /// # Errors
 /// When the key or the value is wrong, alone or beside the others.
 pub fn set(file: &Path, text: &str, key: &str, values: &[String]) -> Result<String, EditError> {
+    if let Some(successor) = successor(key) {
+        let days: Vec<String> = values.iter().map(|days| format!("{days}d")).collect();
+        return set(file, text, successor, &days);
+    }
     let kind = kind_of(key)?;
     let Ok(mut document) = text.parse::<DocumentMut>() else {
         let wrong = Config::parse(file, text).err();
@@ -79,6 +83,9 @@ pub fn set(file: &Path, text: &str, key: &str, values: &[String]) -> Result<Stri
         let inner = table.entry(section).or_insert_with(|| Item::Table(Table::new()));
         table = inner.as_table_mut().ok_or_else(|| bad(key, "a section of its own"))?;
     }
+    former_names(key)
+        .filter_map(|former| former.rsplit_once('.'))
+        .for_each(|(_, former)| drop(table.remove(former)));
     match value(key, kind, values)? {
         None => drop(table.remove(name)),
         Some(value) => put(table, name, value),
@@ -223,6 +230,17 @@ mod tests {
         assert_eq!((config.vpn.ping, config.vpn.nat, config.vpn.push.routes.len()), (7, false, 2));
         let without = set_in(&edited, "vpn.network6", &[]).expect("left out");
         assert_eq!(Config::parse(Path::new("x"), &without).expect("valid").vpn.network6, None);
+    }
+
+    #[test]
+    fn a_key_that_has_another_name_by_now_is_known_by_both_and_stands_once() {
+        let text = "[ca]\ngateway_validity_days = 30\n";
+        let edited = set_in(text, "ca.gateway_validity", &["12h"]).expect("set");
+        assert_eq!(edited, "[ca]\ngateway_validity = \"12h\"\n");
+        let edited = set_in(&edited, "ca.gateway_validity_days", &["90"]).expect("set");
+        assert_eq!(edited, "[ca]\ngateway_validity = \"90d\"\n");
+        let said = set_in(text, "ca.gateway_validity_days", &["90d"]).unwrap_err().to_string();
+        assert!(said.contains("`90dd` is no length of time"), "{said}");
     }
 
     #[test]

@@ -15,12 +15,14 @@ pub use admin::transport::Transport;
 pub use edit::{EditError, Setting, set};
 pub use error::{ConfigError, Place, Problem};
 pub use front::Settings as Tls;
+pub use life::Life;
 pub use template::{FirstConfig, random_ula};
 pub use values::{PublicName, PublicUrl, ValueError, WebhookUrl};
 pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
 mod edit;
 mod error;
+mod life;
 mod schema;
 mod template;
 mod validate;
@@ -85,7 +87,8 @@ pub struct Ca {
     /// How long a CRL is valid; a new one is signed at half of it.
     pub crl_validity_days: u32,
     /// How long the gateway's own certificates live; new ones are made at two thirds of it.
-    pub gateway_validity_days: u32,
+    #[serde(alias = "gateway_validity_days")]
+    pub gateway_validity: Life,
 }
 
 /// `[sessions]`
@@ -226,7 +229,7 @@ impl Config {
             ca_days: self.ca.validity_days,
             publish_at: self.ca.public_url.as_ref().map(|url| url.as_str().to_owned()),
             crl_days: self.ca.crl_validity_days,
-            server_days: self.ca.gateway_validity_days,
+            server_life: self.ca.gateway_validity.duration(),
             device_key: self.device.key_type.of_device(),
             device_days: self.device.validity_days,
             named: authority::NamedProfile {
@@ -278,7 +281,7 @@ impl Default for Ca {
             validity_days: 3650,
             public_url: None,
             crl_validity_days: 7,
-            gateway_validity_days: 365,
+            gateway_validity: Life::days(365),
         }
     }
 }
@@ -385,6 +388,26 @@ mod tests {
             "/d/handfast.toml:3:16: vpn.network 10.0.0.0/29 holds 5 devices, fewer than \
              vpn.max_sessions (100); widen the network or lower the figure"
         );
+    }
+
+    #[test]
+    fn the_life_of_the_gateways_certificates_has_a_unit_and_was_once_told_in_days() {
+        let life = |line: &str| {
+            let text = format!("[ca]\n{line}\n");
+            Config::parse(Path::new("x"), &text).map(|config| config.ca.gateway_validity)
+        };
+        assert_eq!(life("gateway_validity = \"10m\"").expect("valid"), Life::minutes(10));
+        assert_eq!(life("gateway_validity_days = 90").expect("valid"), Life::days(90));
+        assert_eq!(
+            error("[ca]\ngateway_validity = \"0m\"\n"),
+            "/d/handfast.toml:2:20: ca.gateway_validity is 0d; choose 1m to 825d"
+        );
+        assert_eq!(
+            error("[ca]\ngateway_validity_days = 826\n"),
+            "/d/handfast.toml:2:25: ca.gateway_validity is 826d; choose 1m to 825d"
+        );
+        let twice = error("[ca]\ngateway_validity = \"9d\"\ngateway_validity_days = 9\n");
+        assert!(twice.contains("duplicate field"), "{twice}");
     }
 
     #[test]

@@ -56,13 +56,7 @@ const PUSH: Section = Section {
 const PUBLISH: Section = Section { name: "publish", keys: &["listen"], sections: &[] };
 const CA: Section = Section {
     name: "ca",
-    keys: &[
-        "key_type",
-        "validity_days",
-        "public_url",
-        "crl_validity_days",
-        "gateway_validity_days",
-    ],
+    keys: &["key_type", "validity_days", "public_url", "crl_validity_days", "gateway_validity"],
     sections: &[],
 };
 const DEVICE: Section = Section {
@@ -133,6 +127,7 @@ fn first_unknown(table: &DeTable<'_>, section: &Section, path: &str) -> Option<U
             }
             (Some(_), _) => None,
             (None, _) if section.keys.contains(&name) => None,
+            (None, _) if successor(&join(path, name)).is_some() => None,
             (None, _) => Some(Unknown { span: key.span(), problem: problem(section, path, name) }),
         };
         found = [found, unknown].into_iter().flatten().min_by_key(|u| u.span.start);
@@ -154,6 +149,19 @@ fn problem(section: &Section, path: &str, key: &str) -> Problem {
         known,
     }
 }
+
+/// The key that took the place of this one.
+pub(super) fn successor(key: &str) -> Option<&'static str> {
+    FORMER.iter().find(|(former, _)| *former == key).map(|(_, successor)| *successor)
+}
+
+/// What a key was called before.
+pub(super) fn former_names(key: &str) -> impl Iterator<Item = &'static str> {
+    FORMER.iter().filter(move |(_, successor)| *successor == key).map(|(former, _)| *former)
+}
+
+/// Keys of former releases, which are read still, and those that took their place, in the same sections.
+const FORMER: &[(&str, &str)] = &[("ca.gateway_validity_days", "ca.gateway_validity")];
 
 impl Section {
     fn names(&self) -> impl Iterator<Item = &'static str> {

@@ -209,13 +209,13 @@ validity_days = {}
 {public_url}
 # A CRL's life; a new one is signed at half of it and at every revocation.
 crl_validity_days = {}
-# Life of the gateway's own certificates; renewed by themselves.
-gateway_validity_days = {}
+# Life of the gateway's own certificates (`90d`, `12h`); renewed by themselves at two thirds of it.
+gateway_validity = \"{}\"
 ",
         key_type(ca.key_type),
         ca.validity_days,
         ca.crl_validity_days,
-        ca.gateway_validity_days
+        ca.gateway_validity
     )
 }
 

@@ -1,13 +1,14 @@
 //! What has to hold between values that are each well-formed.
 
 use std::net::IpAddr;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 use wire::cipher::Cipher;
 
-use super::{Config, ConfigError, Net, Net6, Place, Problem, Vpn};
+use super::schema::former_names;
+use super::{Config, ConfigError, Life, Net, Net6, Place, Problem, Vpn};
 
 mod virtual_servers;
 
@@ -22,10 +23,13 @@ pub(super) struct Finding {
 impl Finding {
     /// The error, at the value's own place in `text`.
     pub(super) fn place(self, file: &Path, text: &str) -> ConfigError {
-        let span = DeTable::parse(text)
-            .ok()
-            .and_then(|table| span_of(table.get_ref(), self.path, self.at))
-            .unwrap_or(0..0);
+        let table = DeTable::parse(text).ok();
+        let span_at = |path: &[&str]| span_of(table.as_ref()?.get_ref(), path, self.at);
+        let former = || {
+            former_names(&self.path.join("."))
+                .find_map(|former| span_at(&former.split('.').collect::<Vec<_>>()))
+        };
+        let span = span_at(self.path).or_else(former).unwrap_or(0..0);
         ConfigError::Wrong {
             place: Place::of(file, text, &span),
             problem: Box::new(Problem::Contradiction { message: self.message }),
@@ -291,10 +295,9 @@ fn stays_on_the_machine(address: IpAddr) -> bool {
 
 fn lifetimes(config: &Config) -> Result<(), Finding> {
     let (ca, device, cert) = (&config.ca, &config.device, &config.cert);
-    let limits: [(&'static [&'static str], u32, u32, u32); 9] = [
+    let limits: [(&'static [&'static str], u32, u32, u32); 8] = [
         (&["ca", "validity_days"], ca.validity_days, 30, 36_500),
         (&["ca", "crl_validity_days"], ca.crl_validity_days, 1, 365),
-        (&["ca", "gateway_validity_days"], ca.gateway_validity_days, 7, 825),
         (&["device", "validity_days"], device.validity_days, 1, 3650),
         (&["device", "supersede_days"], device.supersede_days, 1, 90),
         (&["device", "free_address_days"], device.free_address_days, 0, 3650),
@@ -307,6 +310,12 @@ fn lifetimes(config: &Config) -> Result<(), Finding> {
             let name = path.join(".");
             return refuse(path, format!("{name} is {days}; choose {least} to {most}"));
         }
+    }
+    if !GATEWAY_LIVES.contains(&ca.gateway_validity) {
+        let (least, most) = (GATEWAY_LIVES.start(), GATEWAY_LIVES.end());
+        let message =
+            format!("ca.gateway_validity is {}; choose {least} to {most}", ca.gateway_validity);
+        return refuse(&["ca", "gateway_validity"], message);
     }
     if cert.key_types.is_empty() {
         let message = "cert.key_types is empty; choose from rsa, p256, p384, ed25519";
@@ -322,3 +331,6 @@ fn lifetimes(config: &Config) -> Result<(), Finding> {
     }
     Ok(())
 }
+
+/// Its end is at a third behind its renewal, which needs some seconds.
+const GATEWAY_LIVES: RangeInclusive<Life> = Life::minutes(1)..=Life::days(825);

@@ -42,6 +42,8 @@ pub enum ValueError {
     UrlNotHttp(String),
     /// Nothing that could be posted to.
     Webhook,
+    /// Not a number with its unit.
+    Life(String),
 }
 
 impl PublicName {
@@ -218,6 +220,9 @@ impl Display for ValueError {
             Self::Webhook => f.write_str(
                 "that is no address to post to; write one like `https://ops.example.org/handfast`",
             ),
+            Self::Life(text) => {
+                write!(f, "`{text}` is no length of time; write one like `90d`, `12h` or `10m`")
+            }
         }
     }
 }

@@ -196,6 +196,7 @@ fn changed(key: &str, value: &Value) -> Value {
         ("vpn.network", _) => json!("10.0.0.0/16"),
         ("vpn.network6", _) => json!("fd00:2::/64"),
         ("ca.key_type" | "device.key_type", _) => json!("p256"),
+        ("ca.gateway_validity", _) => json!("90d"),
         ("ca.public_url", _) => json!("http://other.example"),
         _ => json!("other"),
     }
