@@ -67,7 +67,10 @@ pub async fn open(gateway: &Gateway) -> Publishing {
     let addresses = &at.config().publish.listen;
     let (desk, listeners, faults) = match Desk::open("publish", 1) {
         Ok(desk) => {
-            let (listeners, faults) = desk.within(|| listen(addresses, &service));
+            let (listeners, faults) = desk.within(|| {
+                tokio::spawn(sign_ahead(Arc::clone(&service)));
+                listen(addresses, &service)
+            });
             (Some(desk), listeners, faults)
         }
         Err(error) => (None, Vec::new(), vec![no_thread(&error)]),
@@ -75,6 +78,14 @@ pub async fn open(gateway: &Gateway) -> Publishing {
     at.doors.attach(Arc::new(PublishDoor { faults }));
     let follower = tokio::spawn(follower.follow(revisions)).abort_handle();
     Publishing { follower, _listeners: listeners, _desk: desk }
+}
+
+/// Until its thread ends. So few at once that whoever asks meanwhile hardly waits.
+async fn sign_ahead(service: Arc<Service>) {
+    loop {
+        sleep(AHEAD_EACH).await;
+        service.refresh(AHEAD);
+    }
 }
 
 fn no_thread(error: &io::Error) -> Unheard {
@@ -265,6 +276,9 @@ impl Door for PublishDoor {
     }
 }
 
+/// P-256 signs these in some milliseconds.
+const AHEAD: usize = 128;
+const AHEAD_EACH: Duration = Duration::from_secs(1);
 const NAME: Name =
     Name { code: "published", of: "what the CA publishes", lack: "lags", follows_the_crl: true };
 /// As `check` names it.

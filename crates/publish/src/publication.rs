@@ -61,6 +61,10 @@ impl IssuerPublication {
         }
     }
 
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
     pub(crate) fn certificate(&self) -> &Document {
         &self.certificate
     }

@@ -64,6 +64,25 @@ impl Service {
         self.publications.fetch_add(1, Ordering::Release);
     }
 
+    /// Signs anew what was asked for and is past half its life or void, before the next one asks: at most so many
+    /// answers, which take time.
+    ///
+    /// How many there were.
+    pub fn refresh(&self, most: usize) -> usize {
+        let published = self.publications.load(Ordering::Acquire);
+        let publication = self.publication.load();
+        let (basis, now) = ((self.records.revision(), published), self.now());
+        let due = self.answers.due(basis, now, most);
+        for (tag, request) in &due {
+            let issuer = publication.issuer(tag);
+            let anew = issuer.map(|issuer| self.answer_anew(issuer, request, basis, now));
+            if anew.is_none_or(|answer| answer.fresh_until <= now) {
+                self.answers.forget(request);
+            }
+        }
+        due.len()
+    }
+
     pub(crate) fn respond(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
         // Before the publication is read: what is put in its place meanwhile makes the answer void.
         let published = self.publications.load(Ordering::Acquire);
@@ -135,11 +154,21 @@ impl Service {
         if let Some(kept) = self.answers.get(basis, request, now) {
             return kept;
         }
+        self.answer_anew(issuer, request, basis, now)
+    }
+
+    fn answer_anew(
+        &self,
+        issuer: &IssuerPublication,
+        request: &[u8],
+        basis: Basis,
+        now: Timestamp,
+    ) -> Arc<Document> {
         let reply = respond(issuer.ocsp(), &*self.records, request, now, OCSP_LIFETIME);
         let keeps = reply.reusable_until.is_some();
         let document = Arc::new(document(reply, now));
         if keeps {
-            self.answers.keep(basis, request, Arc::clone(&document));
+            self.answers.keep(basis, issuer.tag(), request, Arc::clone(&document));
         }
         document
     }

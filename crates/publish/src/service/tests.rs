@@ -103,6 +103,32 @@ fn an_answer_is_signed_once_and_anew_after_a_change_at_half_its_life_and_for_a_n
 }
 
 #[test]
+fn what_was_asked_for_is_signed_anew_before_the_next_one_asks() {
+    let world = World::new();
+    world.records.write(serial(1), OcspStatus::Good);
+    let request = OcspRequest::new(world.id(serial(1)), None).to_der();
+    post(&world, &request);
+    post(&world, &request);
+    assert_eq!(world.service.refresh(10), 0);
+    world.clock.advance(Duration::from_secs(1800));
+    let signed_at = world.now();
+    assert_eq!((world.service.refresh(10), world.service.refresh(10)), (1, 0));
+    world.clock.advance(Duration::from_secs(60));
+    let given = post(&world, &request);
+    assert_eq!(judge(&world, &given.body, 1, None).this_update, signed_at);
+
+    let held = Revocation { at: world.now(), reason: RevocationReason::CertificateHold };
+    world.records.write(serial(1), OcspStatus::Revoked(held));
+    let signed_at = world.now();
+    assert_eq!(world.service.refresh(10), 1);
+    world.clock.advance(Duration::from_secs(60));
+    let verdict = judge(&world, &post(&world, &request).body, 1, None);
+    assert_eq!((verdict.status, verdict.this_update), (OcspStatus::Revoked(held), signed_at));
+    world.service.publish(Publication::default());
+    assert_eq!((world.service.refresh(10), world.service.refresh(10)), (1, 0));
+}
+
+#[test]
 fn a_number_that_was_never_given_is_unknown_until_it_is_given() {
     let world = World::new();
     let request = OcspRequest::new(world.id(serial(1)), None).to_der();
