@@ -37,7 +37,8 @@ fn a_thief_with_a_revoked_certificate_is_refused_by_ocsp_and_by_the_crl() {
         format!("http://203.0.113.2/ca/{tag}{separator}{what}")
     });
     let naming = |crl_url: Option<&String>, ocsp_url: Option<&String>| {
-        let publishing = Publishing { crl_url: crl_url.cloned(), ocsp_url: ocsp_url.cloned() };
+        let publishing =
+            Publishing { crl_url: crl_url.cloned(), ocsp_url: ocsp_url.cloned(), issuer_url: None };
         let pair = forger.issue_naming(gateway(), (-3000, 30 * DAY), publishing);
         record(&world.data(), &pair, Holder::Other("another gateway".into()));
         pair
@@ -83,6 +84,7 @@ fn where_nobody_answers_or_what_comes_does_not_count_the_setting_decides() {
     let publishing = Publishing {
         crl_url: Some("http://203.0.113.2:82/list.crl".into()),
         ocsp_url: Some("http://203.0.113.2:81/ocsp".into()),
+        issuer_url: None,
     };
     let pair = forger.issue_naming(gateway(), (-3000, 30 * DAY), publishing);
     record(&world.data(), &pair, Holder::Other("another gateway".into()));
@@ -135,7 +137,7 @@ fn keys_are_renewed_with_no_certificate_that_is_not_settled_beforehand() {
     world.bring_down();
     let forger = Forger::with_the_key_of(&world.data());
     let ocsp_url = Some("http://203.0.113.2:81/ocsp".into());
-    let publishing = Publishing { crl_url: None, ocsp_url };
+    let publishing = Publishing { ocsp_url, ..Publishing::default() };
     let pair = forger.issue_naming(gateway(), (-3000, 30 * DAY), publishing);
     let _server = posing(&world, &alice, &pair, 1197);
     let at = clock::Timestamp::from_unix_secs(1_700_000_000);

@@ -96,6 +96,8 @@ pub struct Publishing {
     pub crl_url: Option<String>,
     /// The OCSP responder.
     pub ocsp_url: Option<String>,
+    /// The CA's own certificate, for who has the leaf alone.
+    pub issuer_url: Option<String>,
 }
 
 impl Publishing {
@@ -109,6 +111,7 @@ impl Publishing {
         Ok(Self {
             crl_url: Some(format!("{base}/ca/{ca_tag}.crl")),
             ocsp_url: Some(format!("{base}/ca/{ca_tag}/ocsp")),
+            issuer_url: Some(format!("{base}/ca/{ca_tag}.crt")),
         })
     }
 
@@ -118,14 +121,27 @@ impl Publishing {
         if let Some(url) = &self.crl_url {
             params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.clone()] }];
         }
-        if let Some(url) = &self.ocsp_url {
-            params.custom_extensions = vec![ocsp_access(url)];
-        }
+        params.custom_extensions = self.information_access().into_iter().collect();
         Ok(())
     }
 
+    /// All addresses.
+    pub fn urls(&self) -> impl Iterator<Item = &String> {
+        [&self.crl_url, &self.ocsp_url, &self.issuer_url].into_iter().flatten()
+    }
+
+    /// authorityInfoAccess, where there is something to say; RFC 5280 section 4.2.2.1.
+    fn information_access(&self) -> Option<CustomExtension> {
+        let ocsp = self.ocsp_url.as_deref().map(|url| access(ACCESS_METHOD_OCSP, url));
+        let issuer = self.issuer_url.as_deref().map(|url| access(ACCESS_METHOD_CA_ISSUERS, url));
+        let descriptions = [ocsp, issuer].into_iter().flatten().collect::<Vec<_>>().concat();
+        let content = tlv(SEQUENCE, &descriptions);
+        let extension = CustomExtension::from_oid_content(AUTHORITY_INFO_ACCESS, content);
+        (!descriptions.is_empty()).then_some(extension)
+    }
+
     fn check(&self) -> Result<(), SignError> {
-        match self.crl_url.iter().chain(&self.ocsp_url).find(|url| !is_http_url(url)) {
+        match self.urls().find(|url| !is_http_url(url)) {
             Some(url) => Err(SignError::BadPublicUrl(url.clone())),
             None => Ok(()),
         }
@@ -288,14 +304,9 @@ fn no_check() -> CustomExtension {
     CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0])
 }
 
-/// authorityInfoAccess with one OCSP location; RFC 5280 section 4.2.2.1.
-fn ocsp_access(url: &str) -> CustomExtension {
-    const ACCESS_METHOD_OCSP: &[u8] = &[0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 1];
-    const URI: u8 = 0x86;
-    const SEQUENCE: u8 = 0x30;
-    let description = [ACCESS_METHOD_OCSP, &tlv(URI, url.as_bytes())].concat();
-    let content = tlv(SEQUENCE, &tlv(SEQUENCE, &description));
-    CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], content)
+/// An AccessDescription.
+fn access(method: &[u8], url: &str) -> Vec<u8> {
+    tlv(SEQUENCE, &[method, &tlv(URI, url.as_bytes())].concat())
 }
 
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -321,6 +332,12 @@ fn is_http_url(url: &str) -> bool {
     })
 }
 
+const AUTHORITY_INFO_ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+/// With tag and length, as the next one.
+const ACCESS_METHOD_OCSP: &[u8] = &[0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 1];
+const ACCESS_METHOD_CA_ISSUERS: &[u8] = &[0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 2];
+const URI: u8 = 0x86;
+const SEQUENCE: u8 = 0x30;
 const DAY: u64 = 24 * 3600;
 /// ub-common-name; RFC 5280 appendix A.1.
 const MAX_COMMON_NAME: usize = 64;

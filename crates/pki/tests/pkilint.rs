@@ -14,8 +14,10 @@ use pki::ocsp::{
     respond,
 };
 use pki::{
-    CertificateId, KeyType, Profile, Revocation, RevocationReason, Signer, certificate_to_pem,
+    CA_LIFETIME, CertificateId, CrossRequest, KeyType, Profile, Revocation, RevocationReason,
+    Serial, Signer, Validity, certificate_to_pem, cross_sign,
 };
+use rustls_pki_types::CertificateDer;
 
 #[test]
 fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
@@ -33,6 +35,7 @@ fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
             ("server", authority.issue(server("www.example.com"), KeyType::P256).cert),
             ("device", phone.cert),
             ("ocsp-signer", authority.issue(ocsp_signer(), KeyType::P256).cert),
+            ("cross", cross(&authority, key_type)),
         ];
         for (name, cert) in certificates {
             let file = folder.write(name, certificate_to_pem(&cert));
@@ -75,6 +78,20 @@ fn pkilint_finds_nothing_wrong_in_ocsp_answers() {
             );
         }
     }
+}
+
+/// The certificate in which a CA vouches for another.
+fn cross(by: &Authority, key_type: KeyType) -> CertificateDer<'static> {
+    let other = Authority::published(key_type);
+    let request = CrossRequest {
+        serial: Serial::from_random([6; 16]),
+        other: other.ca().to_vec(),
+        validity: Validity::starting(common::now(), CA_LIFETIME)
+            .within(by.signer.ca().validity())
+            .within(other.signer.ca().validity()),
+        publishing: by.publishing.clone(),
+    };
+    common::block_on(cross_sign(&by.signer, request)).unwrap()
 }
 
 struct Always(OcspStatus);

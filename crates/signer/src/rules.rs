@@ -27,8 +27,7 @@ pub(crate) fn certificate(request: &CertificateRequest, now: Timestamp) -> Resul
 
 /// Whether a CA may vouch for another at this moment, as far as time and size go: until which of both ends first.
 pub(crate) fn cross(request: &CrossRequest, now: Timestamp) -> Result<(), SignError> {
-    let urls = request.publishing.crl_url.iter().chain(&request.publishing.ocsp_url);
-    if urls.into_iter().any(|url| url.len() > LONGEST_URL) {
+    if request.publishing.urls().any(|url| url.len() > LONGEST_URL) {
         return Err(SignError::TooMuch);
     }
     match request.validity.not_before > now.after(TOLERANCE) {
@@ -62,8 +61,8 @@ fn size(request: &CertificateRequest) -> Result<(), SignError> {
         Profile::Gateway { names } | Profile::Server { names } => names,
         Profile::Device { .. } | Profile::Client { .. } | Profile::OcspSigner { .. } => &[],
     };
-    let urls = request.publishing.crl_url.iter().chain(&request.publishing.ocsp_url);
-    let fits = names.len() <= MOST_NAMES && urls.into_iter().all(|url| url.len() <= LONGEST_URL);
+    let mut urls = request.publishing.urls();
+    let fits = names.len() <= MOST_NAMES && urls.all(|url| url.len() <= LONGEST_URL);
     if fits { Ok(()) } else { Err(SignError::TooMuch) }
 }
 
