@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use pki::{CaError, LocalSigner, PrivateKey};
+use zeroize::Zeroizing;
 
 use crate::keeper::Keeper;
 use crate::listed::Last;
@@ -38,7 +39,26 @@ pub(crate) fn open(place: &Place, keeper: &mut Keeper) -> io::Result<(Vault, Loa
         }
     }
     let loaded = vault.load(keeper)?;
+    if let Err(error) = forget_copies(&place.moving(), vault.folder()) {
+        let folder = place.moving();
+        tracing::error!(folder = %folder.display(), %error, "what is left of a move of keys stays");
+    }
     Ok((vault, loaded))
+}
+
+/// Removes what is left of a move beside the folder that was made by another. What is not in that folder stays.
+fn forget_copies(moving: &Path, folder: &Path) -> io::Result<()> {
+    if !moving.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(moving)?.collect::<io::Result<Vec<_>>>()? {
+        let here = Zeroizing::new(fs::read(entry.path())?);
+        let there = fs::read(folder.join(entry.file_name())).map(Zeroizing::new);
+        if there.is_ok_and(|there| there == here) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir(moving)
 }
 
 /// With the last list that it signed, as it is recorded.
@@ -67,4 +87,28 @@ fn move_in(former: &[Former], place: &Place) -> io::Result<()> {
     }
     fs::rename(moving.folder(), &place.folder)?;
     File::open(place.folder.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_a_move_left_goes_and_what_is_nowhere_else_stays() {
+        let path = std::env::temp_dir().join(format!("signer-adopt-{}", std::process::id()));
+        let (folder, moving) = (path.join("ca"), path.join("ca.moving"));
+        for (file, content) in [("ca/one.pem", "1"), ("ca.moving/one.pem", "1")] {
+            let file = path.join(file);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::write(file, content).expect("written");
+        }
+        fs::write(moving.join("two.pem"), "2").expect("written");
+        assert!(forget_copies(&moving, &folder).is_err(), "something is left");
+        assert!(!moving.join("one.pem").exists() && moving.join("two.pem").exists());
+        fs::write(folder.join("two.pem"), "2").expect("written");
+        forget_copies(&moving, &folder).expect("forgotten");
+        assert!(!moving.exists() && folder.join("two.pem").exists());
+        forget_copies(&moving, &folder).expect("nothing to forget");
+        fs::remove_dir_all(&path).expect("removed");
+    }
 }

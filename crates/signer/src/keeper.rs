@@ -17,6 +17,7 @@ use crate::listed::{Last, Listed};
 use crate::protocol::CaWish;
 use crate::rate::Rate;
 use crate::rules;
+use crate::spent::{Left, Noted};
 
 /// All CAs whose keys are here.
 #[derive(Debug)]
@@ -45,6 +46,23 @@ impl Keeper {
             certificates: rate(CERTIFICATES_AT_ONCE, CERTIFICATE_EACH),
             lists: rate(LISTS_AT_ONCE, LIST_EACH),
             crosses: rate(CROSSES_AT_ONCE, CROSS_EACH),
+        }
+    }
+
+    /// Goes on with what a signer before this one had left.
+    pub(crate) fn go_on(&mut self, noted: &Noted, now: Now) {
+        let ago = Timestamp::from(now).since(noted.at);
+        self.certificates.go_on(noted.left.certificates, ago);
+        self.lists.go_on(noted.left.lists, ago);
+        self.crosses.go_on(noted.left.crosses, ago);
+    }
+
+    /// What may be signed still.
+    pub(crate) fn left(&self) -> Left {
+        Left {
+            certificates: self.certificates.left(),
+            lists: self.lists.left(),
+            crosses: self.crosses.left(),
         }
     }
 

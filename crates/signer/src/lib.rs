@@ -25,6 +25,7 @@ mod rules;
 mod sandbox;
 mod seal;
 mod serve;
+mod spent;
 mod vault;
 
 pub use keeper::Keeper;

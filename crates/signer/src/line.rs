@@ -193,12 +193,25 @@ impl OtherEnd {
 impl Drop for OtherEnd {
     fn drop(&mut self) {
         let _ = self.line.shutdown(Shutdown::Both);
-        if let Some(process) = &mut self.process {
-            // It would end by itself; what it writes is there whole or not at all.
-            let _ = process.kill();
-            let _ = process.wait();
+        if let Some(process) = self.process.take() {
+            end(process);
         }
     }
+}
+
+/// It would end by itself; what it writes is there whole or not at all. One that hangs in the kernel, on a disk
+/// that does not answer, is left to a thread that waits for it.
+fn end(mut process: Child) {
+    let _ = process.kill();
+    for _ in 0..LOOKS {
+        if !matches!(process.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
+    tracing::warn!("a signer that was killed does not end; is its disk in reach?");
+    let wait = move || process.wait();
+    let _ = std::thread::Builder::new().name("signer's end".to_owned()).spawn(wait);
 }
 
 /// A CA whose key is at the other end.
@@ -224,6 +237,8 @@ impl Signer for Remote {
     }
 }
 
+const LOOKS: u32 = 1000;
+const LOOK: Duration = Duration::from_millis(2);
 /// One for a signer that has died since the last question.
 const TRIES: usize = 2;
 /// A signature takes a small part of that on a slow machine.

@@ -18,6 +18,18 @@ impl Rate {
         Self { most, each, left: most, counted: now }
     }
 
+    /// How many more may be signed, as it was counted last.
+    pub(crate) fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// Goes on from what was left so long ago.
+    pub(crate) fn go_on(&mut self, left: u32, ago: Duration) {
+        let gained = ago.as_nanos() / self.each.as_nanos().max(1);
+        let gained = u32::try_from(gained).unwrap_or(u32::MAX);
+        self.left = left.saturating_add(gained).min(self.most);
+    }
+
     /// Whether one more may be signed; then it is counted.
     pub(crate) fn allows(&mut self, now: Duration) -> bool {
         let passed = now.saturating_sub(self.counted).as_nanos() / self.each.as_nanos().max(1);
@@ -47,6 +59,15 @@ mod tests {
         assert!(rate.allows(at(11)));
         assert!(!rate.allows(at(19)));
         assert!(rate.allows(at(21)));
+    }
+
+    #[test]
+    fn what_was_left_grows_with_the_time_that_went_by() {
+        let mut rate = Rate::new(5, Duration::from_secs(10), Duration::ZERO);
+        rate.go_on(1, Duration::from_secs(25));
+        assert_eq!(rate.left(), 3);
+        rate.go_on(1, Duration::from_secs(u64::MAX));
+        assert_eq!(rate.left(), 5);
     }
 
     #[test]

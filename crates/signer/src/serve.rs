@@ -12,6 +12,7 @@ use pki::{CaCertificate, KeyId, Profile, SignAnswer, SignError, SignRequest, Sig
 use crate::listed::Last;
 use crate::place::Place;
 use crate::protocol::{Answer, Ask, CaWish, Lack, Passphrase, Reply, State};
+use crate::spent::{Left, Noted};
 use crate::vault::{Loaded, Vault};
 use crate::{Keeper, adopt, frame, sandbox};
 
@@ -36,16 +37,23 @@ pub fn serve(
 ) -> io::Result<()> {
     let mut keeper = Keeper::new(clock.now());
     let (vault, loaded) = adopt::open(place, &mut keeper)?;
+    let noted = vault.left();
+    if let Some(noted) = &noted {
+        keeper.go_on(noted, clock.now());
+    }
+    let noted = noted.map(|noted| noted.left);
     let lacks = match standing {
         Standing::Alone => sandbox::enter(vault.folder()),
         Standing::OnAThread => vec![Lack::Process],
     };
-    Serving { keeper, vault, loaded, clock, lacks }.answer_all(line)
+    Serving { keeper, vault, noted, loaded, clock, lacks }.answer_all(line)
 }
 
 struct Serving<'a> {
     keeper: Keeper,
     vault: Vault,
+    /// How many signatures are on the disk as not given yet.
+    noted: Option<Left>,
     loaded: Loaded,
     clock: &'a dyn Clock,
     lacks: Vec<Lack>,
@@ -97,6 +105,7 @@ impl Serving<'_> {
             Ok(_) => tracing::info!(signed = what, "the CA's key signed"),
             Err(error) => tracing::warn!(%error, refused = what, "the CA's key did not sign"),
         }
+        self.note_left();
         if let Ok(SignAnswer::Crl(der)) = &signed
             && let Err(error) = self.vault.note(ca, der)
         {
@@ -104,6 +113,19 @@ impl Serving<'_> {
             tracing::error!(%error, "the signer could not write down which CRL it signed");
         }
         signed
+    }
+
+    /// Before what was signed leaves.
+    fn note_left(&mut self) {
+        let Some(left) = self.keeper.left().to_note(self.noted) else { return };
+        let noted = Noted { left, at: self.clock.now().into() };
+        match self.vault.note_left(&noted) {
+            Ok(()) => self.noted = Some(left),
+            // It is counted in memory, and written down with a signature that the disk takes.
+            Err(error) => {
+                tracing::error!(%error, "the signer could not write down how much it signed")
+            }
+        }
     }
 
     fn make(&mut self, wish: &CaWish) -> Result<Vec<u8>, SignError> {

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::keeper::Keeper;
 use crate::listed::Last;
 use crate::seal::{Protection, Sealed};
+use crate::spent::Noted;
 
 /// The folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +189,18 @@ impl Vault {
     /// Writes the last list of a CA down.
     pub(crate) fn note(&self, ca: KeyId, crl: &[u8]) -> io::Result<()> {
         self.write(&self.crl_file(ca), crl)
+    }
+
+    /// Writes down what may be signed still.
+    pub(crate) fn note_left(&self, noted: &Noted) -> io::Result<()> {
+        let octets = postcard::to_stdvec(noted).map_err(io::Error::other)?;
+        self.write(&self.folder.join(LEFT), &octets)
+    }
+
+    /// What was written down so. A file that can't be read tells nothing, and the first signature replaces it.
+    pub(crate) fn left(&self) -> Option<Noted> {
+        let octets = fs::read(self.folder.join(LEFT)).ok()?;
+        postcard::from_bytes(&octets).ok()
     }
 
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -382,5 +395,6 @@ impl Error for VaultError {
 const KEY: &str = "pem";
 const SEALED: &str = "sealed";
 const CRL: &str = "crl";
+const LEFT: &str = "left";
 /// So that the text never grows, which would leave copies.
 const ROOM: usize = 32 * 1024;

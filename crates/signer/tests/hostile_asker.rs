@@ -43,6 +43,31 @@ fn a_ca_can_be_had_for_a_key_that_stays_with_the_signer_alone_and_not_by_the_doz
 }
 
 #[test]
+fn a_signer_that_is_started_anew_goes_on_counting() {
+    let mut owned = Owned::start();
+    let another = owned.make_ca().map(|made| match made {
+        Answer::Made(der) => der,
+        other => panic!("{other:?}"),
+    });
+    let another = another.expect("a CA");
+    let vouches = |owned: &mut Owned| {
+        owned.put(SignRequest::Cross(Box::new(CrossRequest {
+            serial: serial(7),
+            other: another.clone(),
+            validity: Validity::starting(now(), DAY * 3650),
+            publishing: Publishing::default(),
+        })))
+    };
+    let mut given = 0;
+    for _ in 0..10 {
+        given += u32::from(vouches(&mut owned).is_ok());
+        owned = owned.start_anew();
+    }
+    assert_eq!(given, 8, "as many as without a restart");
+    assert_eq!(vouches(&mut owned), Err(SignError::TooOften));
+}
+
+#[test]
 fn no_ca_is_vouched_for_but_one_whose_key_is_here() {
     let mut owned = Owned::start();
     let new =
