@@ -385,6 +385,37 @@ pub struct CaDetail {
     pub revoked: u64,
     /// The URL its certificates point to, where one is set.
     pub public_url: Option<String>,
+    /// The other CAs that are known here, the newest first.
+    #[serde(default)]
+    pub others: Vec<OtherCa>,
+}
+
+/// A CA beside the one that signs devices' certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherCa {
+    /// Its own certificate.
+    pub certificate: Certificate,
+    /// Whether who shows a certificate of it is let in.
+    pub trusted: bool,
+    /// How many certificates it has issued.
+    pub issued: u64,
+    /// How many of them are revoked.
+    pub revoked: u64,
+}
+
+impl CaDetail {
+    /// The certificates of all CAs that are trusted, PEM, the one that signs first.
+    pub fn trusted_pem(&self) -> String {
+        let others = self.others.iter().filter(|other| other.trusted);
+        let certificates = others.map(|other| &other.certificate);
+        std::iter::once(&self.certificate).chain(certificates).map(|one| one.pem.as_str()).collect()
+    }
+
+    /// The certificates of all CAs, PEM, the one that signs first.
+    pub fn all_pem(&self) -> String {
+        let others = self.others.iter().map(|other| &other.certificate);
+        std::iter::once(&self.certificate).chain(others).map(|one| one.pem.as_str()).collect()
+    }
 }
 
 /// How far a rollover of the CA has come.

@@ -1,8 +1,8 @@
 //! The CA and its CRL, shown.
 
-use admin::response::{CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry};
+use admin::response::{CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry, OtherCa};
 use admin::secret::SecretText;
-use authority::{AuthorityError, Signs, describe};
+use authority::{AuthorityError, Issuer, Signs, describe};
 use pki::{CertificateId, Revocation, Serial};
 use signer::protocol::Passphrase;
 use store::CaGeneration;
@@ -69,25 +69,45 @@ impl Ca<'_> {
     pub(super) async fn show(&self) -> Result<CaDetail, GatewayError> {
         let issuers = self.at.authority.issuers();
         let generation = issuers.signing(Signs::Devices).generation();
-        let snapshot = self.at.store.snapshot();
-        let ours = || snapshot.certificates().filter(|c| c.issued_by == generation.id);
-        let facts = describe::facts(&generation.der);
         let url = &self.at.view.policy().config.ca.public_url;
-        let expired = generation.not_after < self.at.now();
+        let (issued, revoked) = self.counts(generation);
+        let others =
+            issuers.all().iter().rev().filter(|other| other.generation().id != generation.id);
         Ok(CaDetail {
-            certificate: Certificate {
-                serial: generation.serial.to_string(),
-                subject: generation.subject.clone(),
-                key_type: facts.key_type,
-                not_before: generation.not_before,
-                not_after: generation.not_after,
-                state: if expired { CertificateState::Expired } else { CertificateState::Valid },
-                fingerprint: facts.fingerprint,
-                pem: facts.pem,
-            },
-            issued: ours().count() as u64,
-            revoked: ours().filter(|c| c.revoked.is_some()).count() as u64,
+            certificate: self.certificate(generation),
+            issued,
+            revoked,
             public_url: url.as_ref().map(ToString::to_string),
+            others: others.map(|issuer| self.other(issuer)).collect(),
         })
+    }
+
+    fn other(&self, issuer: &Issuer) -> OtherCa {
+        let (issued, revoked) = self.counts(issuer.generation());
+        let certificate = self.certificate(issuer.generation());
+        OtherCa { certificate, trusted: !issuer.is_retired(), issued, revoked }
+    }
+
+    fn certificate(&self, of: &CaGeneration) -> Certificate {
+        let facts = describe::facts(&of.der);
+        let expired = of.not_after < self.at.now();
+        Certificate {
+            serial: of.serial.to_string(),
+            subject: of.subject.clone(),
+            key_type: facts.key_type,
+            not_before: of.not_before,
+            not_after: of.not_after,
+            state: if expired { CertificateState::Expired } else { CertificateState::Valid },
+            fingerprint: facts.fingerprint,
+            pem: facts.pem,
+        }
+    }
+
+    /// How many certificates it issued, and how many of them are revoked.
+    fn counts(&self, of: &CaGeneration) -> (u64, u64) {
+        let snapshot = self.at.store.snapshot();
+        let ours = || snapshot.certificates().filter(|c| c.issued_by == of.id);
+        let revoked = ours().filter(|c| c.revoked.is_some()).count();
+        (ours().count() as u64, revoked as u64)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn ca_export(data: &Path, json: bool, out: Option<&Path>) -> Result<O
         return Ok(if json {
             Output::json(&ca.certificate)
         } else {
-            Output::done(ca.certificate.pem)
+            Output::done(ca.trusted_pem())
         });
     };
     if let Ok(there) = fs::read(out)
@@ -34,7 +34,8 @@ pub(crate) fn ca_export(data: &Path, json: bool, out: Option<&Path>) -> Result<O
         return Err(Failure::new(FailureKind::Conflict, message)
             .hint("name another file with --out, or leave it out to print the certificate"));
     }
-    fs::write(out, &ca.certificate.pem).map_err(|error| {
+    let pem = ca.trusted_pem();
+    fs::write(out, &pem).map_err(|error| {
         Failure::new(FailureKind::Failed, format!("{} can't be written", out.display()))
             .caused_by(&error)
             .hint("name another file with --out, or leave it out to print the certificate")
@@ -42,7 +43,11 @@ pub(crate) fn ca_export(data: &Path, json: bool, out: Option<&Path>) -> Result<O
     Ok(if json {
         Output::json(&ca.certificate)
     } else {
-        Output::done(format!("wrote the CA's certificate to {}\n", out.display()))
+        let whose = match pem.matches("BEGIN CERTIFICATE").count() {
+            1 => "the CA's certificate".to_owned(),
+            count => format!("the certificates of {count} CAs that are trusted"),
+        };
+        Output::done(format!("wrote {whose} to {}\n", out.display()))
     })
 }
 

@@ -1,6 +1,6 @@
 //! The CA and its CRL in words.
 
-use admin::response::{CaDetail, CaSummary, CrlDetail, Rollover};
+use admin::response::{CaDetail, CaSummary, Certificate, CrlDetail, Rollover};
 use clock::Timestamp;
 
 use super::table::{Table, fields};
@@ -62,16 +62,32 @@ pub(crate) fn rollover(rollover: &Rollover, now: Timestamp) -> String {
 }
 
 pub(crate) fn ca(ca: &CaDetail, now: Timestamp) -> String {
-    let certificate = &ca.certificate;
-    fields(&[
-        ("CA", certificate.subject.clone()),
+    let mut lines = of_one("CA", &ca.certificate, (ca.issued, ca.revoked), now);
+    lines.push(("public URL", ca.public_url.clone().unwrap_or_else(|| "-".into())));
+    let mut text = fields(&lines);
+    for other in &ca.others {
+        let subject = if other.trusted { "trusted too" } else { "trusted no longer" };
+        let counts = (other.issued, other.revoked);
+        text.push('\n');
+        text.push_str(&fields(&of_one(subject, &other.certificate, counts, now)));
+    }
+    text
+}
+
+fn of_one(
+    what: &'static str,
+    certificate: &Certificate,
+    (issued, revoked): (u64, u64),
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    vec![
+        (what, certificate.subject.clone()),
         ("serial", certificate.serial.clone()),
         ("key", certificate.key_type.clone()),
         ("valid from", certificate.not_before.date()),
         ("valid until", time::day(certificate.not_after, now)),
         ("SHA-256", certificate.fingerprint.clone()),
-        ("issued", ca.issued.to_string()),
-        ("revoked", ca.revoked.to_string()),
-        ("public URL", ca.public_url.clone().unwrap_or_else(|| "-".into())),
-    ])
+        ("issued", issued.to_string()),
+        ("revoked", revoked.to_string()),
+    ]
 }

@@ -128,7 +128,7 @@ pub(crate) struct OcspAsk {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ca {
-    /// Show the CA's certificate and figures
+    /// Show the certificates and figures of all CAs, the one that signs first
     Show,
     /// Have another CA take this one's place, without locking anybody out
     #[command(subcommand)]
@@ -153,7 +153,7 @@ pub(crate) enum Ca {
     },
     /// Open the CA's key for the running gateway, by its passphrase
     Unlock,
-    /// Give the CA's certificate as PEM
+    /// Give the certificates of all CAs that are trusted as PEM, the one that signs first
     Export {
         /// Write it to a file instead of the terminal
         #[arg(long, value_name = "FILE")]

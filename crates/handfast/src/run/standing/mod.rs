@@ -89,9 +89,7 @@ pub(super) fn trusted(named: Option<&Path>, data: &Path) -> Result<Vec<CaCertifi
     let ders = match named {
         Some(file) => certificates(file)?,
         None => match ask::ask(data, Request::CaShow) {
-            Ok(Response::Ca(ca)) => {
-                pki::certificates_from_pem(&ca.certificate.pem).unwrap_or_default()
-            }
+            Ok(Response::Ca(ca)) => pki::certificates_from_pem(&ca.all_pem()).unwrap_or_default(),
             _ => Vec::new(),
         },
     };
