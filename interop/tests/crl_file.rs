@@ -95,6 +95,57 @@ fn a_stock_client_with_the_file_refuses_a_revoked_gateway_and_no_worse_list_gets
     }
 }
 
+#[test]
+fn the_file_is_kept_through_a_rollover_with_a_list_of_each_ca_in_the_chain() {
+    let name = "the_file_is_kept_through_a_rollover_with_a_list_of_each_ca_in_the_chain";
+    let fast = [("ca.key_type", "\"p256\""), ("device.key_type", "\"p256\"")];
+    let Some(mut world) = World::start(name, &fast) else { return };
+    let alice = world.subscriber("alice", "unified");
+    let (ca, out) = (world.file("ca.pem"), world.file("crl.pem"));
+    let keepers: [Keeper; 2] = [by_script, by_command];
+    let connects = |what: &str| {
+        let lines = format!("remote 203.0.113.2 1194 udp4\ncrl-verify {}", out.display());
+        let mut stock = Stock::start(&alice.host, &alice.profile_with(&lines), &[]);
+        println!("{what}");
+        stock.connected();
+        stock.said("unable to get certificate CRL")
+    };
+    let kept = |world: &World, count: usize| {
+        let pem = world.handfast(&["ca", "export"]);
+        fs::write(&ca, &pem).expect("written");
+        let urls = urls(world);
+        let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+        for keep in keepers {
+            assert!(keep(world, &alice, &ca, &out, &urls));
+            let text = fs::read_to_string(&out).expect("a file");
+            assert_eq!(text.matches("BEGIN X509 CRL").count(), count, "{text}");
+        }
+    };
+    kept(&world, 1);
+    assert_eq!(connects("before"), 0);
+    world.handfast(&["ca", "rollover", "start"]);
+    // It warns of a CA whose list it lacks, and goes on.
+    assert_ne!(connects("with the former CA's list alone"), 0);
+    kept(&world, 2);
+    assert_eq!(connects("a profile of the former CA, with the lists of both"), 0);
+    let renewed = world.file("renewed");
+    let into = renewed.display().to_string();
+    let order = ["profile", "alice", "--renew", "--out", &into, "--os", "linux"];
+    world.handfast(&[&order[..], &["--form", "unified"]].concat());
+    let alice = Subscriber { folder: renewed, host: world.host() };
+    let lines = format!("remote 203.0.113.2 1194 udp4\ncrl-verify {}", out.display());
+    let mut stock = Stock::start(&alice.host, &alice.profile_with(&lines), &[]);
+    stock.connected();
+}
+
+/// Where each CA that is trusted has its list.
+fn urls(world: &World) -> Vec<String> {
+    let status = world.json(&["ca", "rollover", "status"]);
+    let tags = [&status["present"]["tag"], &status["former"]["tag"]];
+    let tags = tags.into_iter().filter_map(serde_json::Value::as_str);
+    tags.map(|tag| format!("http://203.0.113.2/ca/{tag}.crl")).collect()
+}
+
 type Keeper = fn(&World, &Subscriber, &Path, &Path, &[&str]) -> bool;
 
 /// Whether it ended well.

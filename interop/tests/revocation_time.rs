@@ -8,14 +8,14 @@
 //!
 //! Alone: it times milliseconds.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+mod crowd;
+
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use interop::{Program, World, binary};
-use serde_json::Value;
+use interop::World;
+
+use crowd::{devices, end_of, held, milliseconds_of_day, spread};
 
 #[test]
 fn a_revocation_closes_its_session_soon_though_many_are_looked_at() {
@@ -23,11 +23,7 @@ fn a_revocation_closes_its_session_soon_though_many_are_looked_at() {
     let Some(mut world) = World::start(name, &[]) else { return };
     let sessions = std::env::var("HANDFAST_SESSIONS").map_or(60, |n| n.parse().expect("a number"));
     let profiles = devices(&world, sessions);
-    let crowd = world.host();
-    let mut command = Command::new(binary());
-    command.arg("bench").arg(&profiles).args(["--json", "--hold", "1000"]);
-    let mut load = Program::start(&crowd.netns, command, &world.file("bench.log")).expect("starts");
-    assert!(load.says("holding ", Duration::from_secs(240)), "{}", load.log());
+    let load = held(&mut world, &profiles);
     assert_eq!(world.sessions().len(), sessions, "all of them are up");
 
     let (mut closed, mut answered) = (Vec::new(), Vec::new());
@@ -56,62 +52,4 @@ fn a_revocation_closes_its_session_soon_though_many_are_looked_at() {
     load.signal("TERM");
 }
 
-/// A folder with the profiles of so many devices of one user.
-fn devices(world: &World, count: usize) -> PathBuf {
-    let folder = world.file("crowd");
-    fs::create_dir_all(&folder).expect("a folder");
-    world.handfast(&["user", "add", "crowd"]);
-    let make = |number: usize| {
-        let device = format!("crowd/d{number}");
-        world.handfast(&["device", "add", &device]);
-        let out = world.file(&format!("crowd-{number}"));
-        let into = out.display().to_string();
-        world.handfast(&["profile", &device, "--out", &into, "--os", "linux", "--form", "unified"]);
-        let mut files =
-            fs::read_dir(&out).expect("profiles").filter_map(|entry| Some(entry.ok()?.path()));
-        let profile = files.find(|path| path.extension().is_some_and(|e| e == "ovpn"));
-        fs::rename(profile.expect("a profile"), folder.join(format!("{number:06}.ovpn")))
-            .expect("moved");
-    };
-    std::thread::scope(|scope| {
-        for first in 0..MAKERS {
-            let make = &make;
-            scope.spawn(move || (first..count).step_by(MAKERS).for_each(make));
-        }
-    });
-    folder
-}
-
-/// When the log says that a device's session ended.
-fn end_of(log: &str, number: usize) -> f64 {
-    let device = format!("\"d{number}\"");
-    let ends = |line: &&str| line.contains("disconnected") && line.contains(&device);
-    let line = log.lines().find(ends).unwrap_or_else(|| panic!("{device} did not end:\n{log}"));
-    time_of_day(line.split_whitespace().next().unwrap_or(""))
-}
-
-/// A time stamp in JSON: milliseconds, or as people write it.
-fn milliseconds_of_day(at: &Value) -> f64 {
-    match at.as_u64() {
-        Some(milliseconds) => (milliseconds % DAY) as f64,
-        None => time_of_day(at.as_str().expect("a time stamp")),
-    }
-}
-
-/// `2026-01-31T23:59:59.123456Z`, in milliseconds since midnight.
-fn time_of_day(text: &str) -> f64 {
-    let time = text.split_once('T').map_or("", |(_, time)| time.trim_end_matches('Z'));
-    let parts = time.split(':').map(|part| part.parse::<f64>().expect("a time"));
-    parts.fold(0.0, |sum, part| sum * 60.0 + part) * 1000.0
-}
-
-/// The middle one, and the one that 99 of 100 do not exceed.
-fn spread(mut times: Vec<f64>) -> (f64, f64) {
-    times.sort_by(f64::total_cmp);
-    let at = |part: f64| times[((times.len() - 1) as f64 * part).ceil() as usize];
-    (at(0.5), at(0.99))
-}
-
 const REVOCATIONS: usize = 200;
-const MAKERS: usize = 4;
-const DAY: u64 = 24 * 3600 * 1000;

@@ -38,6 +38,14 @@ pub(crate) struct Pair {
     der: Vec<u8>,
 }
 
+impl Pair {
+    /// One that others have, of which this number is known.
+    pub(crate) fn known(serial: Serial) -> Self {
+        let validity = Validity { not_before: now(), not_after: now() };
+        Self { certificate: String::new(), key: String::new(), serial, validity, der: Vec::new() }
+    }
+}
+
 impl Forger {
     /// A CA of his own, which began long ago.
     pub(crate) fn new() -> Self {
@@ -60,11 +68,13 @@ impl Forger {
             let generation = generation.expect("a CA");
             let files = std::fs::read_dir(data.join("ca")).expect("the keys' folder").flatten();
             let mut files = files.map(|entry| entry.path());
-            let file = files.find(|path| path.extension() == Some("pem".as_ref()));
-            let text = std::fs::read_to_string(file.expect("its key")).expect("read");
-            let key = PrivateKey::from_pem(&text).expect("a key");
+            let signer = files.find_map(|path| {
+                path.extension().filter(|ending| *ending == "pem")?;
+                let key = PrivateKey::from_pem(&fs::read_to_string(path).ok()?).ok()?;
+                LocalSigner::new(&generation.der, key).ok()
+            });
             store.close().await;
-            Self(LocalSigner::new(&generation.der, key).expect("a signer"))
+            Self(signer.expect("its key is in the folder"))
         })
     }
 
@@ -86,6 +96,17 @@ impl Forger {
         publishing: Publishing,
     ) -> Pair {
         let key = PrivateKey::generate(KeyType::P256).expect("a key");
+        self.issue_for(&key, profile, (from, until), publishing)
+    }
+
+    /// The same for this key.
+    pub(crate) fn issue_for(
+        &self,
+        key: &PrivateKey,
+        profile: Profile,
+        (from, until): (i64, i64),
+        publishing: Publishing,
+    ) -> Pair {
         let validity = Validity { not_before: at(from), not_after: at(until) };
         let mut serial = [0; 16];
         rustix::rand::getrandom(&mut serial, rustix::rand::GetRandomFlags::empty())
@@ -167,8 +188,16 @@ impl OcspRecords for Always {
 
 /// Writes a certificate into the records, as the gateway would. The gateway must be down.
 pub(crate) fn record(data: &Path, pair: &Pair, holder: Holder) {
+    record_all(data, &[(pair, holder)]);
+}
+
+/// Writes certificates into the records, as the gateway would. The gateway must be down.
+pub(crate) fn record_all(data: &Path, all: &[(&Pair, Holder)]) {
     on_the_records_of(data, async |store| {
-        record_as(&store, pair, holder, format!("CN={}", pki::RESERVED_GATEWAY_NAME)).await;
+        for (pair, holder) in all {
+            let subject = format!("CN={}", pki::RESERVED_GATEWAY_NAME);
+            record_as(&store, pair, holder.clone(), subject).await;
+        }
         store.close().await;
     });
 }
