@@ -1,12 +1,16 @@
 //! The documents hold what they say: their examples are run, their tables compared to the code.
 //!
-//! A `sh` block stands below `<!-- test: NAME -->` and is run, or below `<!-- no test: REASON -->`.
+//! A `sh` block stands below `<!-- test: NAME -->` and is run, or below `<!-- no test: REASON -->`. A `console` block
+//! below `<!-- test: NAME -->` has commands behind `$ `, each with what it prints, on both outputs; `…` stands for what
+//! differs from machine to machine, alone on a line for any number of lines.
 //! The blocks of a document run one after the other on a machine of their own: a network namespace, a
 //! running gateway on /var/lib/handfast whose public name is the loopback's, a `systemctl` that starts and
 //! stops it, and a `journalctl`.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+#[path = "docs/console.rs"]
+mod console;
 #[path = "docs/tables.rs"]
 mod tables;
 
@@ -74,6 +78,8 @@ fn the_examples_of_the_tls_door_run() {
 struct Block {
     name: String,
     text: Option<String>,
+    /// Commands with what they print.
+    shown: Vec<console::Shown>,
 }
 
 fn documents() -> Vec<PathBuf> {
@@ -89,7 +95,12 @@ fn blocks_of(document: &Path) -> Vec<Block> {
     let mut marker = "";
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if line == "```sh" {
+        if line == "```console" {
+            let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
+            let shown = console::read(&text);
+            let block = block(document, marker, &console::script(&shown, blocks.len()));
+            blocks.push(Block { shown, ..block });
+        } else if line == "```sh" {
             let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
             blocks.push(block(document, marker, &text.join("\n")));
         } else if line.starts_with("```") {
@@ -103,8 +114,12 @@ fn blocks_of(document: &Path) -> Vec<Block> {
 fn block(document: &Path, marker: &str, text: &str) -> Block {
     let inside = marker.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"));
     match inside.and_then(|inside| inside.split_once(": ")) {
-        Some(("test", name)) => Block { name: name.to_owned(), text: Some(text.to_owned()) },
-        Some(("no test", reason)) => Block { name: reason.to_owned(), text: None },
+        Some(("test", name)) => {
+            Block { name: name.to_owned(), text: Some(text.to_owned()), shown: Vec::new() }
+        }
+        Some(("no test", reason)) => {
+            Block { name: reason.to_owned(), text: None, shown: Vec::new() }
+        }
         _ => panic!("{}: no marker above\n{text}", document.display()),
     }
 }
@@ -126,8 +141,9 @@ fn run(document: &str) {
         }
     }
     let mut script = PRELUDE.to_owned();
-    for block in blocks_of(&root().join(document)) {
-        if let Some(text) = block.text {
+    let blocks = blocks_of(&root().join(document));
+    for block in &blocks {
+        if let Some(text) = &block.text {
             let name = block.name.replace('\'', "");
             script.push_str(&format!("echo '== {name}'\n(\nset -e\n{text}\n)\n"));
         }
@@ -142,6 +158,9 @@ fn run(document: &str) {
     println!("{}", String::from_utf8_lossy(&output.stdout));
     println!("{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "an example of {document} failed; the last one printed above");
+    for (number, block) in blocks.iter().enumerate() {
+        console::assert_printed(&folder.0, &block.shown, number);
+    }
 }
 
 /// A folder to type examples in, with the programs that they name.
