@@ -128,6 +128,48 @@ fn a_servers_own_certificate_is_revoked_and_another_serves_at_once() {
     assert_ne!(serial(&house, &alice), before);
 }
 
+#[test]
+fn requests_go_to_their_backend_with_hsts_and_who_sent_them_and_end_with_a_revocation() {
+    let name = "requests_go_to_their_backend_with_hsts_and_who_sent_them_and_end_with_a_revocation";
+    let Some(mut house) = House::start(name) else { return };
+    house.serve_http();
+    let alice = house.world.subscriber("alice", "split");
+    for version in ["--http1.1", "--http2"] {
+        let forged = ["-H", "handfast-user: mallory", "-H", "Client_Cert: x"];
+        let said =
+            house.curl(&alice, "web.test", &[version, forged[0], forged[1], forged[2], forged[3]]);
+        let head = said.to_ascii_lowercase();
+        let hsts = head.lines().filter(|line| line.starts_with("strict-transport-security:"));
+        let hsts: Vec<_> = hsts.map(str::trim).collect();
+        assert_eq!(hsts, ["strict-transport-security: max-age=31536000"], "{said}");
+        assert!(said.contains("asked for /page"), "{said}");
+        assert!(!head.contains("mallory") && !head.contains("client_cert"), "{said}");
+        let own = own(&alice);
+        let own: Vec<_> = own
+            .iter()
+            .map(|word| word.replace("-cert", "--cert").replace("-key", "--key"))
+            .collect();
+        let with: Vec<_> =
+            own.iter().map(String::as_str).chain([version, forged[0], forged[1]]).collect();
+        let said = house.curl(&alice, "web.test", &with).to_ascii_lowercase();
+        assert!(said.contains("handfast-user: alice"), "{said}");
+        assert!(said.contains("client-cert: :") && !said.contains("mallory"), "{said}");
+    }
+
+    let line = house.curl_line("web.test", "/slow", &[]);
+    let own = own(&alice).join(" ").replace("-cert", "--cert").replace("-key", "--key");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {line} {own}")]);
+    let mut open = Program::start(&alice.host.netns, command, &alice.folder.join("curl.log"))
+        .expect("curl starts");
+    assert!(open.says("the beginning", SOON), "{}", open.log());
+    let begun = Instant::now();
+    house.world.handfast(&["device", "revoke", "alice/default"]);
+    assert!(open.ends(SOON).is_some_and(|status| !status.success()), "{}", open.log());
+    println!("FIGURE from the order to the download's end: {} ms", begun.elapsed().as_millis());
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
 /// The serial number of what `open.test` is served with.
 fn serial(house: &House, who: &Subscriber) -> String {
     let said = house.ask(who, "open.test", &["-showcerts"]);
@@ -203,6 +245,35 @@ impl House {
         Program::start(&who.host.netns, command, &log).expect("openssl starts")
     }
 
+    /// A service at port 7001 that answers each request with its own head, and `/slow` without an end.
+    fn serve_http(&self) {
+        let bind = || TcpListener::bind("127.0.0.1:7001");
+        let socket = self.world.gateway.netns.run(bind).expect("a thread").expect("a port");
+        thread::spawn(move || {
+            for stream in socket.incoming().flatten() {
+                thread::spawn(move || answer_http(stream));
+            }
+        });
+    }
+
+    fn curl(&self, who: &Subscriber, name: &str, more: &[&str]) -> String {
+        let more: Vec<_> = more.iter().map(|word| format!("'{word}'")).collect();
+        let more: Vec<_> = more.iter().map(String::as_str).collect();
+        let line = self.curl_line(name, "/page", &more);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{line} 2>&1")]);
+        let output = who.host.netns.output(command).expect("it starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn curl_line(&self, name: &str, path: &str, more: &[&str]) -> String {
+        let (at, ca) = (self.world.gateway.v4[0], &self.ca);
+        let more = more.join(" ");
+        format!(
+            "curl -sS -i -N --max-time 30 --resolve {name}:443:{at} --cacert {ca} {more} https://{name}{path}"
+        )
+    }
+
     fn line(&self, name: &str, more: &[&str]) -> String {
         let (at, ca) = (self.world.gateway.v4[0], &self.ca);
         let more = more.join(" ");
@@ -226,6 +297,26 @@ fn answer(stream: TcpStream, heard: &Mutex<Vec<String>>) {
     }
 }
 
+fn answer_http(mut stream: TcpStream) {
+    let Ok(clone) = stream.try_clone() else { return };
+    let mut lines = BufReader::new(clone).lines();
+    loop {
+        let head: Vec<_> =
+            lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let Some(first) = head.first() else { return };
+        let path = first.split(' ').nth(1).unwrap_or_default();
+        let body = format!("asked for {path}\n{}\n", head.join("\n"));
+        let (length, body) = match path {
+            "/slow" => (1_000_000, "the beginning\n".to_owned()),
+            _ => (body.len(), body),
+        };
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
 const SETTINGS: &str = "
 [[tls.listen]]
 address = \"[::]:443\"
@@ -242,5 +333,10 @@ backend = \"tcp:127.0.0.1:7000\"
 names = [\"closed.test\"]
 clients = \"required\"
 backend = \"tcp:127.0.0.1:7000\"
+
+[[tls.server]]
+names = [\"web.test\"]
+clients = \"optional\"
+backend = \"http://127.0.0.1:7001\"
 ";
 const SOON: Duration = Duration::from_secs(20);

@@ -1,7 +1,8 @@
-//! Where a virtual server's bytes go: a name or an address with a port, reached over TCP in the clear.
+//! Where a virtual server's bytes or requests go, as the settings write it.
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,19 +12,32 @@ use tokio::time::timeout;
 
 use crate::listen;
 
-/// A backend: `tcp:127.0.0.1:8080`.
+/// Where the bytes or the requests of a virtual server go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Target {
-    host: String,
-    port: u16,
+pub enum Target {
+    /// Bytes, to this address: `tcp:127.0.0.1:5432`.
+    Tcp(Address),
+    /// Requests, to a service that speaks HTTP/1.1 in the clear: `http://127.0.0.1:8080`.
+    Http(Address),
+    /// Requests, answered from this folder: `files:/srv/www`.
+    Files(PathBuf),
+    /// Requests, sent before this with their path: `redirect:https://www.example.org`.
+    Redirect(String),
+}
+
+/// A name or an address, with a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 /// Why a text is no backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetFault(String);
 
-impl Target {
+impl Address {
     /// Connects, within a few seconds.
     pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
         let stream = timeout(PATIENCE, self.first_that_answers());
@@ -42,40 +56,84 @@ impl Target {
         }
         Err(last)
     }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let odd = |c: char| c.is_whitespace() || "/@?#".contains(c);
+        // Without brackets, the last part of an IPv6 address would pass for a port.
+        if host.is_empty() || (bare.is_none() && host.contains(':')) || host.contains(odd) {
+            return None;
+        }
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        Some(Self { host: bare.unwrap_or(host).to_owned(), port })
+    }
+}
+
+impl Target {
+    /// Whether it is HTTP that is spoken inside TLS.
+    pub fn is_http(&self) -> bool {
+        !matches!(self, Self::Tcp(_))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_url = |url: &str| {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            host.is_some_and(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic()))
+        };
+        if let Some(address) = text.strip_prefix("tcp:") {
+            return Address::parse(address).map(Self::Tcp);
+        }
+        if let Some(address) = text.strip_prefix("http://") {
+            let address = address.trim_end_matches('/');
+            return Address::parse(address)
+                .or_else(|| Address::parse(&format!("{address}:80")))
+                .map(Self::Http);
+        }
+        if let Some(folder) = text.strip_prefix("files:") {
+            return folder.starts_with('/').then(|| Self::Files(folder.into()));
+        }
+        let url = text.strip_prefix("redirect:").filter(|url| is_url(url))?;
+        Some(Self::Redirect(url.to_owned()))
+    }
 }
 
 impl FromStr for Target {
     type Err = TargetFault;
 
     fn from_str(text: &str) -> Result<Self, TargetFault> {
-        let fault = || TargetFault(text.to_owned());
-        let rest = text.strip_prefix("tcp:").ok_or_else(fault)?;
-        let (host, port) = rest.rsplit_once(':').ok_or_else(fault)?;
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        // Without brackets, the last part of an IPv6 address would pass for a port.
-        if host.is_empty()
-            || (bare.is_none() && host.contains(':'))
-            || host.contains(char::is_whitespace)
-        {
-            return Err(fault());
+        Self::parse(text).ok_or_else(|| TargetFault(text.to_owned()))
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
         }
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(fault)?;
-        Ok(Self { host: bare.unwrap_or(host).to_owned(), port })
     }
 }
 
 impl Display for Target {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "tcp:[{}]:{}", self.host, self.port),
-            false => write!(f, "tcp:{}:{}", self.host, self.port),
+        match self {
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Http(address) => write!(f, "http://{address}"),
+            Self::Files(folder) => write!(f, "files:{}", folder.display()),
+            Self::Redirect(url) => write!(f, "redirect:{url}"),
         }
     }
 }
 
 impl Display for TargetFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no backend; write one like `tcp:127.0.0.1:8080`", self.0)
+        write!(
+            f,
+            "`{}` is no backend; write one like `tcp:127.0.0.1:5432`, `http://127.0.0.1:8080`, `files:/srv/www` or \
+             `redirect:https://www.example.org`",
+            self.0
+        )
     }
 }
 
@@ -104,8 +162,14 @@ mod tests {
 
     #[test]
     fn a_backend_is_written_as_it_was_read() {
-        for good in ["tcp:127.0.0.1:8080", "tcp:[::1]:5432", "tcp:db.example.org:5432"] {
+        let good = ["tcp:127.0.0.1:8080", "tcp:[::1]:5432", "tcp:db.example.org:5432"];
+        let http = ["http://[::1]:80", "files:/srv/www", "redirect:https://www.example.org/x"];
+        for good in good.into_iter().chain(http) {
             assert_eq!(good.parse::<Target>().unwrap().to_string(), good);
+        }
+        assert_eq!("http://web/".parse::<Target>().unwrap().to_string(), "http://web:80");
+        for bad in ["http://", "http://a/b", "files:www", "redirect:/x", "https://a"] {
+            assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
         for bad in ["", "127.0.0.1:80", "tcp:80", "tcp::80", "tcp:::1:80", "tcp:x:0", "tcp:x:99999"]
         {

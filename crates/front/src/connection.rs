@@ -9,17 +9,20 @@ use pki::{Refusal, leaf_not_after};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::backend::{Address, Target};
 use crate::close::Place;
 use crate::directory::Report;
 use crate::handshake::{Denied, Guest, meet};
 use crate::listen;
 use crate::port::{Port, Stranger};
+use crate::preamble;
 use crate::refused::Refused;
 use crate::registry::{Ended, Info};
 use crate::shared::Shared;
-use crate::splice::{Limits, splice};
+use crate::splice::{Limits, over, splice};
+use crate::web_site;
 
 /// Serves a connection.
 pub(crate) async fn serve(
@@ -45,13 +48,13 @@ async fn welcome(
     source: SocketAddr,
     stranger: Stranger,
 ) -> Result<(), Denied> {
-    let at = || Refused::TooMany { at: port.listen.address.to_string() };
-    let _room = port.room.try_acquire().map_err(|_| at())?;
     listen::prepare(&stream);
     let local = stream.local_addr().map_err(Refused::Broken)?;
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
     let met = timeout(PATIENCE, Box::pin(meet(shared, &port.listen, stream))).await;
     let guest = met.map_err(|_| Denied::from(Refused::Slow))??;
+    let at = || Refused::TooMany { at: port.listen.address.to_string() };
+    let _room = port.room.try_acquire().map_err(|_| at())?;
     drop(stranger);
     let (place, closing) = shared.connections.register(|number| Info {
         number,
@@ -63,7 +66,7 @@ async fn welcome(
         own: guest.own,
         secured: guest.secured.clone(),
         since: shared.clock.now().boot,
-        traffic: Arc::default(),
+        traffic: guest.wire.traffic(),
     });
     // Once more, now that a sweep would find it.
     place
@@ -73,50 +76,99 @@ async fn welcome(
     host(shared, guest, place, closing).await
 }
 
-/// Connects a guest with the backend, until either is done.
+/// Gives a guest what it came for, until either is done.
 async fn host(
     shared: &Shared,
-    mut guest: Guest,
+    guest: Guest,
     place: Place,
     mut closing: oneshot::Receiver<Ended>,
 ) -> Result<(), Denied> {
-    let info = Arc::clone(&place.info);
-    let target = &guest.site.settings.backend;
-    let failed = |source| Refused::Backend { target: target.to_string(), source };
-    let mut backend = tokio::select! {
-        why = &mut closing => return Err(withdrawn(&place, why.unwrap_or(Ended::Kicked))),
-        backend = target.connect() => backend.map_err(failed)?,
-    };
-    if !guest.greeting.is_empty() {
-        backend.write_all(&std::mem::take(&mut guest.greeting)).await.map_err(failed)?;
-    }
-    shared.report(Report::Opened(Arc::clone(&info)));
     let (limits, expires) = limits(shared, &guest);
-    let ended = splice(&mut guest.wire, &mut backend, &info.traffic, limits, &mut closing).await;
+    let site = Arc::clone(&guest.site);
+    let ended = match (&site.web, &site.settings.backend) {
+        (Some(web), _) => {
+            shared.report(Report::Opened(Arc::clone(&place.info)));
+            requests(guest, &place.info, web, limits, &mut closing).await
+        }
+        (None, Target::Tcp(address)) => {
+            bytes(shared, guest, &place, address, limits, &mut closing).await?
+        }
+        (None, _) => Ended::Broken,
+    };
     let ended = match (ended, expires) {
         (Ended::TooOld, Some(at)) if Timestamp::from(shared.clock.now()) >= at => {
             Ended::Withdrawn(Refusal::Expired { at })
         }
         (ended, _) => ended,
     };
-    if ended.is_abrupt() {
-        // What waits in the kernel is not sent either.
-        let _ = guest.wire.socket().set_zero_linger();
-    }
-    drop((guest, backend));
-    shared.report(Report::Closed(info, ended));
+    shared.report(Report::Closed(Arc::clone(&place.info), ended));
     // Last: whoever waits for its end may count on all of this.
     drop(place);
     Ok(())
+}
+
+/// Bytes both ways.
+async fn bytes(
+    shared: &Shared,
+    mut guest: Guest,
+    place: &Place,
+    backend: &Address,
+    limits: Limits,
+    closing: &mut oneshot::Receiver<Ended>,
+) -> Result<Ended, Denied> {
+    let failed = |source| Refused::Backend { target: place.info.backend.clone(), source };
+    let mut stream = tokio::select! {
+        why = &mut *closing => return Err(withdrawn(place, why.unwrap_or(Ended::Kicked))),
+        stream = backend.connect() => stream.map_err(failed)?,
+    };
+    let mut first = preamble::of(&guest, &place.info).map_err(failed)?;
+    first.append(&mut guest.greeting);
+    stream.write_all(&first).await.map_err(failed)?;
+    shared.report(Report::Opened(Arc::clone(&place.info)));
+    let ended = splice(&mut guest.wire, &mut stream, &place.info.traffic, limits, closing).await;
+    if ended.is_abrupt() {
+        guest.wire.cut().set();
+    }
+    Ok(ended)
+}
+
+/// Requests and answers.
+async fn requests(
+    guest: Guest,
+    info: &Info,
+    web: &Arc<web::Site>,
+    limits: Limits,
+    closing: &mut oneshot::Receiver<Ended>,
+) -> Ended {
+    let Guest { wire, client, secured, asked, chain, _room, .. } = guest;
+    let alpn = secured.alpn.as_deref();
+    let facts = web_site::connection(info.source, info.local, alpn, asked, client.as_ref(), &chain);
+    let (cut, begun) = (wire.cut(), Instant::now());
+    let mut served = Box::pin(web::serve(wire, facts, Arc::clone(web), over(limits.age)));
+    let ended = tokio::select! {
+        biased;
+        why = &mut *closing => why.unwrap_or(Ended::Kicked),
+        () = over(limits.right) => Ended::TooOld,
+        outcome = &mut served => match outcome {
+            Ok(_) if limits.age.is_some_and(|age| begun.elapsed() >= age) => Ended::TooOld,
+            Ok(_) => Ended::Finished,
+            Err(_) => Ended::Broken,
+        },
+    };
+    if ended.is_abrupt() {
+        cut.set();
+    }
+    // With it the wire, and all that was under way.
+    drop(served);
+    ended
 }
 
 /// For how long a guest may stay, and when its certificate ends, if it showed one.
 fn limits(shared: &Shared, guest: &Guest) -> (Limits, Option<Timestamp>) {
     let settings = &guest.site.settings;
     let expires = guest.client.as_ref().and_then(|client| leaf_not_after(&client.leaf).ok());
-    let left = expires.map(|at| at.since(shared.clock.now().into()) + AFTER);
-    let age = [settings.max_age(), left].into_iter().flatten().min();
-    (Limits { idle: settings.idle(), age }, expires)
+    let right = expires.map(|at| at.since(shared.clock.now().into()) + AFTER);
+    (Limits { idle: settings.idle(), age: settings.max_age(), right }, expires)
 }
 
 /// It ended before it began.

@@ -9,15 +9,14 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use pki::{CertificateId, Refusal, refusal_of, refused_within};
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ServerConnection;
 use rustls::{CertificateError, HandshakeKind, ProtocolVersion};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::{StartHandshake, TlsStream};
@@ -32,26 +31,23 @@ use crate::settings::Listen;
 use crate::shared::Shared;
 use crate::site::Site;
 use crate::verifier;
+use crate::wire::Wire;
 
 /// Whoever was let in.
 pub(crate) struct Guest {
     pub(crate) wire: Wire,
     pub(crate) site: Arc<Site>,
     pub(crate) client: Option<Client>,
-    /// The certificate of ours that was shown.
+    /// The certificate of ours that was shown; to one that resumes a session, that would be.
     pub(crate) own: Option<CertificateId>,
     pub(crate) secured: Secured,
+    /// The name that was asked for.
+    pub(crate) asked: Option<String>,
+    /// What the client sent to lead from its certificate to a CA.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
     /// What the backend has to get first.
     pub(crate) greeting: Vec<u8>,
     pub(crate) _room: OwnedSemaphorePermit,
-}
-
-/// What a guest's bytes come by.
-pub(crate) enum Wire {
-    /// TLS ends here.
-    Ended(Box<TlsStream<TcpStream>>),
-    /// TLS ends behind us.
-    Passed(TcpStream),
 }
 
 /// Whoever was not.
@@ -76,10 +72,11 @@ pub(crate) async fn meet(
             return Err(why.into());
         }
     };
+    let asked = hello.name.clone();
     if site.settings.passthrough {
-        let (wire, greeting) = (Wire::Passed(socket), hello.sent);
-        let (client, own, secured) = (None, None, Secured::default());
-        return Ok(Guest { wire, site, client, own, secured, greeting, _room: room });
+        let (wire, greeting) = (Wire::passed(socket), hello.sent);
+        let (client, own, secured, chain) = (None, None, Secured::default(), Vec::new());
+        return Ok(Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room });
     }
     let own = site.keys.choose(&hello.schemes).and_then(|key| id_of(&key));
     let stream = end_tls(shared, &site, hello, socket).await?;
@@ -87,9 +84,10 @@ pub(crate) async fn meet(
     match judge(shared, &site, stream.get_ref().1) {
         Ok((site, client)) => {
             let secured = secured(stream.get_ref().1);
-            let own = own.filter(|_| !secured.resumed);
-            let (wire, greeting) = (Wire::Ended(stream), Vec::new());
-            Ok(Guest { wire, site, client, own, secured, greeting, _room: room })
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
+            let (wire, greeting) = (Wire::ended(stream), Vec::new());
+            Ok(Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room })
         }
         Err(denied) => {
             // The alert that says the end is all that a refused one gets.
@@ -229,56 +227,6 @@ fn secured(connection: &ServerConnection) -> Secured {
         group: group.map(|group| format!("{:?}", group.name())).unwrap_or_default(),
         alpn: connection.alpn_protocol().map(text),
         resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
-    }
-}
-
-impl Wire {
-    /// The socket below.
-    pub(crate) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Ended(stream) => stream.get_ref().0,
-            Self::Passed(socket) => socket,
-        }
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Ended(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Passed(socket) => Pin::new(socket).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Ended(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Passed(socket) => Pin::new(socket).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Ended(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Passed(socket) => Pin::new(socket).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Ended(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Passed(socket) => Pin::new(socket).poll_shutdown(cx),
-        }
     }
 }
 

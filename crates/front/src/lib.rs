@@ -26,6 +26,7 @@ mod listener;
 mod log;
 mod policy;
 mod port;
+mod preamble;
 mod refused;
 mod registry;
 mod settings;
@@ -38,8 +39,10 @@ mod table;
 mod terms;
 mod tickets;
 mod verifier;
+mod web_site;
+mod wire;
 
-pub use backend::{Target, TargetFault};
+pub use backend::{Address, Target, TargetFault};
 pub use certificates::Keyring;
 pub use directory::{Directory, Report};
 pub use door::{Front, OpenError};
@@ -47,5 +50,7 @@ pub use holder::Holder;
 pub use listen::BindError;
 pub use refused::Refused;
 pub use registry::{Ended, Info, Kick, Secured, Traffic};
-pub use settings::{Clients, KeyKind, Listen, Settings, Unmatched, VirtualServer, Whom};
+pub use settings::{
+    Clients, KeyKind, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer, Whom,
+};
 pub use site_name::{NameFault, SiteName};

@@ -30,7 +30,7 @@ pub struct Info {
     pub backend: String,
     /// Whose certificate it showed, and which.
     pub client: Option<(Holder, CertificateId)>,
-    /// The certificate of ours that it was shown, where there was a whole handshake here.
+    /// The certificate of ours that it was shown, or would have been but for a session of before.
     pub own: Option<CertificateId>,
     /// How it is encrypted.
     pub secured: Secured,

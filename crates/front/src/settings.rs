@@ -91,6 +91,18 @@ pub struct VirtualServer {
     /// Connections at once.
     #[serde(default = "ten_thousand")]
     pub max_connections: u32,
+    /// Whether a `tcp:` backend is told who the client is, before its first byte.
+    #[serde(default)]
+    pub proxy: ProxyProtocol,
+    /// For how many seconds browsers that were here come over HTTPS alone, where it is HTTP; 0: nothing is said.
+    #[serde(default = "a_year")]
+    pub hsts_seconds: u32,
+    /// Whether that binds every name below as well.
+    #[serde(default)]
+    pub hsts_subdomains: bool,
+    /// Whether the lists that browsers ship may have it.
+    #[serde(default)]
+    pub hsts_preload: bool,
 }
 
 /// Whether clients have to show a certificate.
@@ -104,6 +116,19 @@ pub enum Clients {
     Optional,
     /// Who has none is not let in.
     Required,
+}
+
+/// How a backend is told who the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyProtocol {
+    /// It is not.
+    #[default]
+    None,
+    /// A line with its address and ours.
+    V1,
+    /// The same in binary, with the name that was asked for, TLS and the certificate's holder.
+    V2,
 }
 
 /// A kind of key.
@@ -152,12 +177,24 @@ impl VirtualServer {
             max_age_seconds: a_day(),
             ticket_seconds: an_hour(),
             max_connections: ten_thousand(),
+            proxy: ProxyProtocol::None,
+            hsts_seconds: a_year(),
+            hsts_subdomains: false,
+            hsts_preload: false,
         }
     }
 
     /// What it is called: its first name.
     pub fn label(&self) -> &str {
         self.names.first().map_or("", SiteName::as_str)
+    }
+
+    /// The protocols inside TLS, the first one first.
+    pub(crate) fn protocols(&self) -> Vec<String> {
+        match self.alpn.is_empty() && self.backend.is_http() && !self.passthrough {
+            true => vec!["h2".to_owned(), "http/1.1".to_owned()],
+            false => self.alpn.clone(),
+        }
     }
 
     pub(crate) fn idle(&self) -> Option<Duration> {
@@ -218,6 +255,10 @@ fn an_hour() -> u32 {
 
 fn a_day() -> u32 {
     86_400
+}
+
+fn a_year() -> u32 {
+    31_536_000
 }
 
 fn p256() -> Vec<KeyKind> {

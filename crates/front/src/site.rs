@@ -14,6 +14,7 @@ use crate::policy::Policy;
 use crate::settings::VirtualServer;
 use crate::terms;
 use crate::tickets::Tickets;
+use crate::web_site;
 
 /// A virtual server in force.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Site {
     pub(crate) keys: Arc<SiteKeys>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) tickets: Option<Arc<Tickets>>,
+    /// What is done with requests, where it is HTTP that is spoken.
+    pub(crate) web: Option<Arc<web::Site>>,
     /// One permit for each connection that it may have.
     pub(crate) room: Arc<Semaphore>,
 }
@@ -52,7 +55,7 @@ impl Site {
             None => tickets_for(settings, means),
         };
         let tls = terms::server_config(
-            &settings.alpn,
+            &settings.protocols(),
             Arc::clone(&keys),
             Arc::clone(&policy),
             tickets.clone(),
@@ -64,7 +67,13 @@ impl Site {
             }
             _ => Arc::new(Semaphore::new(settings.max_connections as usize)),
         };
-        Ok(Self { settings: settings.clone(), policy, keys, tls: Arc::new(tls), tickets, room })
+        let web = match former {
+            // With its connections to backends.
+            Some(former) if former.settings == *settings => former.web.clone(),
+            _ => web_site::of(settings),
+        };
+        let (settings, tls) = (settings.clone(), Arc::new(tls));
+        Ok(Self { settings, policy, keys, tls, tickets, web, room })
     }
 
     /// Whether a session that began under the former settings may go on under these.

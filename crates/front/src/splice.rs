@@ -4,13 +4,9 @@
 //! on. Invariant: at most [`BUFFER`] bytes wait here in each direction.
 
 use std::future::pending;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -23,30 +19,33 @@ pub(crate) struct Limits {
     pub(crate) idle: Option<Duration>,
     /// In all.
     pub(crate) age: Option<Duration>,
+    /// Until its certificate ends.
+    pub(crate) right: Option<Duration>,
 }
 
 /// Carries until one of both is done, or time is, or it is told to close.
 pub(crate) async fn splice(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
     backend: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    traffic: &Arc<Traffic>,
+    traffic: &Traffic,
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Ended {
-    let mut client = Counted { inner: client, traffic: Arc::clone(traffic) };
     tokio::select! {
         biased;
         why = closing => why.unwrap_or(Ended::Kicked),
         () = over(limits.age) => Ended::TooOld,
+        () = over(limits.right) => Ended::TooOld,
         () = idle(traffic, limits.idle) => Ended::Idle,
-        done = copy_bidirectional_with_sizes(&mut client, backend, BUFFER, BUFFER) => match done {
+        done = copy_bidirectional_with_sizes(client, backend, BUFFER, BUFFER) => match done {
             Ok(_) => Ended::Finished,
             Err(_) => Ended::Broken,
         },
     }
 }
 
-async fn over(age: Option<Duration>) {
+/// Returns after so long, or never.
+pub(crate) async fn over(age: Option<Duration>) {
     match age {
         Some(age) => sleep(age).await,
         None => pending().await,
@@ -69,61 +68,28 @@ fn sum(traffic: &Traffic) -> u64 {
     traffic.incoming().wrapping_add(traffic.outgoing())
 }
 
-/// Counts what a client sends and gets.
-struct Counted<'a, S> {
-    inner: &'a mut S,
-    traffic: Arc<Traffic>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<'_, S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut *self.inner).poll_read(cx, buf))?;
-        self.traffic.came(buf.filled().len() - before);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<'_, S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut *self.inner).poll_write(cx, bytes))?;
-        self.traffic.went(written);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inner).poll_shutdown(cx)
-    }
-}
-
 /// One record of TLS.
 const BUFFER: usize = 16 * 1024;
 const LOOKS: u32 = 4;
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, ready};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf, duplex};
     use tokio::time::{Instant, timeout};
 
     use super::*;
 
     #[tokio::test]
     async fn a_side_that_has_said_all_still_gets_its_answer() {
-        let (mut client, mut near) = duplex(64);
+        let (mut client, near) = duplex(64);
         let (mut backend, mut far) = duplex(64);
-        let traffic = Arc::default();
+        let traffic = Arc::<Traffic>::default();
+        let mut near = counted(near, &traffic);
         let (_close, mut closing) = oneshot::channel();
         let carried = splice(&mut near, &mut far, &traffic, Limits::default(), &mut closing);
         let talk = async {
@@ -147,11 +113,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_ends_a_connection_and_a_byte_now_and_then_keeps_it() {
-        let (mut client, mut near) = duplex(64);
+        let (mut client, near) = duplex(64);
         let (_backend, mut far) = duplex(1024);
-        let traffic = Arc::default();
+        let traffic = Arc::<Traffic>::default();
+        let mut near = counted(near, &traffic);
         let (_close, mut closing) = oneshot::channel();
-        let limits = Limits { idle: Some(Duration::from_secs(40)), age: None };
+        let limits = Limits { idle: Some(Duration::from_secs(40)), ..Limits::default() };
         let begun = Instant::now();
         let carried = splice(&mut near, &mut far, &traffic, limits, &mut closing);
         let talk = async {
@@ -169,11 +136,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_ends_at_its_age_and_when_it_is_told_to() {
-        let (_client, mut near) = duplex(64);
+        let (_client, near) = duplex(64);
         let (_backend, mut far) = duplex(64);
-        let traffic = Arc::default();
+        let traffic = Arc::<Traffic>::default();
+        let mut near = counted(near, &traffic);
         let (close, mut closing) = oneshot::channel();
-        let limits = Limits { idle: None, age: Some(Duration::from_secs(9)) };
+        let limits = Limits { age: Some(Duration::from_secs(9)), ..Limits::default() };
         let ended = splice(&mut near, &mut far, &traffic, limits, &mut closing).await;
         assert_eq!(ended, Ended::TooOld);
         close.send(Ended::Kicked).unwrap();
@@ -183,9 +151,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_backend_that_takes_nothing_stops_the_client_and_holds_little() {
-        let (mut client, mut near) = duplex(1024);
+        let (mut client, near) = duplex(1024);
         let (_backend, mut far) = duplex(1024);
-        let traffic = Arc::default();
+        let traffic = Arc::<Traffic>::default();
+        let mut near = counted(near, &traffic);
         let (_close, mut closing) = oneshot::channel();
         let carried = splice(&mut near, &mut far, &traffic, Limits::default(), &mut closing);
         let pour = async {
@@ -196,5 +165,48 @@ mod tests {
         let both = async { tokio::join!(carried, pour) };
         assert!(timeout(Duration::from_millis(200), both).await.is_err(), "nobody reads");
         assert!(traffic.incoming() <= (BUFFER + 1024) as u64, "{}", traffic.incoming());
+    }
+
+    fn counted<S>(inner: S, traffic: &Arc<Traffic>) -> Counted<S> {
+        Counted { inner, traffic: Arc::clone(traffic) }
+    }
+
+    /// Counts what a client sends and gets.
+    struct Counted<S> {
+        inner: S,
+        traffic: Arc<Traffic>,
+    }
+
+    impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            self.traffic.came(buf.filled().len() - before);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
+            self.traffic.went(written);
+            Poll::Ready(Ok(written))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_shutdown(cx)
+        }
     }
 }

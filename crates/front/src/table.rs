@@ -90,7 +90,7 @@ impl Table {
 fn by_protocol<'a>(sites: &'a [Arc<Site>], alpn: &[Vec<u8>]) -> Result<&'a Arc<Site>, Refused> {
     let speaks = |site: &&Arc<Site>| {
         alpn.is_empty()
-            || site.settings.alpn.iter().any(|own| alpn.iter().any(|o| o == own.as_bytes()))
+            || site.settings.protocols().iter().any(|own| alpn.iter().any(|o| o == own.as_bytes()))
     };
     let any = |site: &&Arc<Site>| site.settings.alpn.is_empty();
     let found = sites.iter().find(speaks).or_else(|| sites.iter().find(any));

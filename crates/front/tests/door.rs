@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use front::{Clients, Listen, Settings, Unmatched, VirtualServer};
+use front::{Clients, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
     ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
@@ -266,6 +266,19 @@ async fn tls_that_ends_behind_us_is_passed_on_by_name() {
     client.door = outer.door;
     assert_eq!(client.ask("inner.test", "hello").await.unwrap(), "inner: hello");
     assert_eq!(outer.records.ended(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_backend_hears_who_the_client_is_before_its_first_byte() {
+    let backend = Backend::open("closed").await;
+    let told = VirtualServer { proxy: ProxyProtocol::V1, ..required("closed.test", &backend) };
+    let house = House::open(&settings([told])).await;
+    let alice = house.client(Some(house.device("alice")));
+    let mut stream = alice.connect("closed.test").await.unwrap();
+    let from = stream.get_ref().0.local_addr().unwrap().port();
+    let said = ask(&mut stream, "hello").await.unwrap();
+    let to = house.door.port();
+    assert_eq!(said, format!("closed: PROXY TCP4 127.0.0.1 127.0.0.1 {from} {to}\r"));
 }
 
 #[tokio::test]

@@ -94,6 +94,10 @@ const TLS_SERVER: Section = Section {
         "max_age_seconds",
         "ticket_seconds",
         "max_connections",
+        "proxy",
+        "hsts_seconds",
+        "hsts_subdomains",
+        "hsts_preload",
     ],
     sections: &[],
 };

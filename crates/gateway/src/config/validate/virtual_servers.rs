@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use admin::transport::Transport;
-use front::{Clients, VirtualServer};
+use front::{Clients, ProxyProtocol, VirtualServer};
 
 use super::{Finding, refuse_at};
 use crate::config::Config;
@@ -99,6 +99,15 @@ fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
         let message = "TLS is not ended here, so that only the backend can ask for certificates; leave out \
                        `passthrough` or `clients`";
         return refuse_at(&["tls", "server", "clients"], at, message.to_owned());
+    }
+    if server.passthrough && server.backend.is_http() {
+        let message = "TLS is not ended here, so that no request is seen; write backend = \"tcp:HOST:PORT\", or leave \
+                       out `passthrough`";
+        return refuse_at(&["tls", "server", "backend"], at, message.to_owned());
+    }
+    if server.proxy != ProxyProtocol::None && server.backend.is_http() {
+        let message = "an HTTP backend is told in X-Forwarded-For; leave `proxy` out";
+        return refuse_at(&["tls", "server", "proxy"], at, message.to_owned());
     }
     if !server.users.is_empty() && server.clients == Clients::None {
         let message = "clients are not asked who they are; set clients = \"required\" too";
