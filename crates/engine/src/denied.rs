@@ -1,8 +1,10 @@
 //! Why a peer is not let in, or may not stay: one closed list for the log, for counters, and for the peer.
 
 use std::fmt;
+use std::time::Duration;
 
 use pki::Refusal;
+use tunnel::Close;
 use wire::options::Framing;
 
 use crate::Identity;
@@ -64,9 +66,22 @@ impl Denied {
         }
     }
 
+    /// How the peer is told. What somebody decided about it is final for its program, which then stops and
+    /// shows the text. Where another certificate, another server or time alone may mend it, the program goes
+    /// on trying: it reads its files anew, and takes its next server if this one does not let it in.
+    pub(crate) fn close(&self) -> Close {
+        let text = self.peer_message();
+        match self {
+            Denied::Certificate(refusal) if is_mended_elsewhere(refusal) => Close::Restart(text),
+            Denied::Certificate(_) | Denied::Framing(_) => Close::AuthFailed(text),
+            Denied::Full | Denied::Undecided => Close::AuthFailedForNow { pause: PAUSE, text },
+            Denied::Known { why, .. } => why.close(),
+        }
+    }
+
     /// What the person at the peer is told: what is wrong, and what to say to whom. One line of bounded
     /// length.
-    pub(crate) fn peer_message(&self) -> String {
+    fn peer_message(&self) -> String {
         match self {
             Denied::Certificate(refusal) => {
                 refusal.for_peer().chars().filter(|c| !c.is_control()).take(200).collect()
@@ -90,6 +105,21 @@ impl Denied {
         }
     }
 }
+
+/// Whether time or the CAs that are trusted are in the way, and not who it is.
+fn is_mended_elsewhere(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::UnknownCa
+            | Refusal::Expired { .. }
+            | Refusal::NotYetValid { .. }
+            | Refusal::CaExpired { .. }
+            | Refusal::CrlExpired { .. }
+    )
+}
+
+/// For whom there is no room: long enough that many who wait are no load.
+const PAUSE: Duration = Duration::from_secs(30);
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,7 +168,23 @@ mod tests {
             assert_eq!(known.peer_message(), denied.peer_message());
             assert_eq!(known.to_string(), denied.to_string());
             assert_eq!(known.refusal(), denied.refusal());
+            assert_eq!(known.close(), denied.close());
         }
+    }
+
+    #[test]
+    fn only_what_somebody_decided_makes_a_client_give_up() {
+        let at = pki::Timestamp::from_unix_secs(1_790_000_000);
+        let revoked = Denied::Certificate(Refusal::Revoked { revocation: None });
+        for final_one in [revoked, Denied::Certificate(Refusal::UserDisabled)] {
+            assert!(matches!(final_one.close(), Close::AuthFailed(_)), "{final_one:?}");
+        }
+        for mended in [Refusal::UnknownCa, Refusal::Expired { at }, Refusal::CaExpired { at }] {
+            let close = Denied::Certificate(mended).close();
+            assert!(matches!(close, Close::Restart(_)), "{close:?}");
+        }
+        let full = Denied::Full.close();
+        assert!(matches!(full, Close::AuthFailedForNow { .. }), "{full:?}");
     }
 
     #[test]

@@ -86,7 +86,9 @@ pub(crate) fn grant(
     } else if about.peer_info.receive_buffer().is_some() {
         push.extend(receive_buffer.map(PushOption::ReceiveBuffer));
     }
-    let not_after = about.not_after.map(|at| Duration::from_secs(at.unix_secs()));
+    // The second of notAfter is in it (RFC 5280, section 4.1.2.5), and a client that is told a moment before
+    // the verifier goes by it would be let in once more.
+    let not_after = about.not_after.map(|at| Duration::from_secs(at.unix_secs().saturating_add(1)));
     Grant { push, peer_id: peer.id, ciphers: Vec::new(), not_after }
 }
 

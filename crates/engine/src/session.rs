@@ -126,10 +126,10 @@ impl SessionTask {
                 note_late(self.driver.admit(*grant, now));
             }
             ToSession::Refused(refusal) => {
-                let text = refusal.peer_message.clone();
+                let close = refusal.close.clone();
                 // The session has gone on to another generation; its peer is gone all the same.
                 if self.driver.refuse(refusal, now).is_err() {
-                    self.driver.close(Close::AuthFailed(text), now);
+                    self.driver.close(close, now);
                 }
             }
             ToSession::Notice(notice) => self.driver.handle_notice(&notice, now),

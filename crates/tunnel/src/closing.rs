@@ -1,5 +1,7 @@
 //! How a session is ended from this side: by whoever drives it, or by a refusal. Values only.
 
+use std::time::Duration;
+
 /// How to end a session from this side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Close {
@@ -9,8 +11,15 @@ pub enum Close {
     Restart(String),
     /// `HALT`: the client stays away. The text may be empty.
     Halt(String),
-    /// `AUTH_FAILED`. The text may be empty.
+    /// `AUTH_FAILED`: the client gives up. The text may be empty.
     AuthFailed(String),
+    /// `AUTH_FAILED,TEMP`: the client tries again after this pause. One that does not know it gives up.
+    AuthFailedForNow {
+        /// Not before.
+        pause: Duration,
+        /// For the person.
+        text: String,
+    },
     /// Says nothing: another session has taken this one's place.
     Replaced,
 }
@@ -20,6 +29,6 @@ pub enum Close {
 pub struct Refusal {
     /// Stable snake_case reason for counters.
     pub code: &'static str,
-    /// Text behind `AUTH_FAILED,`; empty sends none.
-    pub peer_message: String,
+    /// What the peer is told, which decides whether it gives up.
+    pub close: Close,
 }

@@ -114,6 +114,8 @@ pub enum PushFault {
     Compression,
     /// Its data packets are fragments with headers of their own.
     Fragments,
+    /// Its data packets hold frames of Ethernet.
+    Ethernet,
 }
 
 impl EndReason {
@@ -273,6 +275,9 @@ impl fmt::Display for PushFault {
             PushFault::Fragments => {
                 "it cuts packets by `fragment`, which is not spoken here; it has to leave that out"
             }
+            PushFault::Ethernet => {
+                "it is a bridge (`dev tap`), which is not spoken here; it has to have `dev tun`"
+            }
         })
     }
 }
@@ -316,7 +321,7 @@ mod tests {
 
     /// A chain through all variants: a new one does not compile before it has its place here.
     fn following(reason: &EndReason) -> Option<EndReason> {
-        let refusal = Refusal { code: "device_disabled", peer_message: String::new() };
+        let refusal = Refusal { code: "device_disabled", close: Close::AuthFailed(String::new()) };
         Some(match reason {
             EndReason::HandshakeTimeout(_) => {
                 EndReason::RenegotiationTimeout(Progress::BeforeHello)

@@ -10,6 +10,7 @@ use tunnel::{
 };
 use wire::cipher::Cipher;
 use wire::control::{Acks, ControlPacket};
+use wire::message::AuthFailure;
 use wire::static_key::KeyDirection;
 use wire::{KeyId, MessageId};
 
@@ -171,7 +172,24 @@ fn a_certificate_that_runs_out_ends_its_session_and_the_client_is_told() {
     world.run_for(Duration::from_millis(200));
     let server = world.server().expect("a session");
     assert!(matches!(server.end, Some(EndReason::CertificateExpired)), "{:?}", server.end);
-    assert!(matches!(world.client.end, Some(EndReason::AuthFailed(_))), "{:?}", world.client.end);
+    // To begin anew, and not to give up: by then it may have another one.
+    let end = &world.client.end;
+    assert!(
+        matches!(end, Some(EndReason::PeerRestart { text, .. }) if text.contains("expired")),
+        "{end:?}"
+    );
+}
+
+#[test]
+fn a_client_that_is_refused_for_now_is_told_when_to_come_back() {
+    let mut world = established(Setup::fine(12));
+    let server = Who::Server(world.client.session.id());
+    let pause = Duration::from_secs(30);
+    world.close(server, Close::AuthFailedForNow { pause, text: "full".to_owned() });
+    world.run_for(Duration::from_secs(1));
+    let told = AuthFailure::Temporary { backoff: Some(30), advance: None, text: "full".to_owned() };
+    let end = &world.client.end;
+    assert!(matches!(end, Some(EndReason::AuthFailed(failure)) if *failure == told), "{end:?}");
 }
 
 #[test]
@@ -188,7 +206,7 @@ fn a_push_of_any_size_that_a_client_takes_arrives_whole() {
 fn an_answer_that_is_not_awaited_is_an_error_and_has_no_effect() {
     let mut world = established(Setup::fine(32));
     let (id, now) = (world.client.session.id(), world.now);
-    let refusal = || Refusal { code: "device_disabled", peer_message: String::new() };
+    let refusal = || Refusal { code: "device_disabled", close: Close::AuthFailed(String::new()) };
     let client = &mut world.client.session;
     assert_eq!(client.admit(world::grant(), now), Err(NotAwaited::Admission));
     let server = &mut world.servers.get_mut(&id).expect("a session").session;
@@ -215,7 +233,7 @@ fn an_answer_counts_once_and_in_its_own_step_alone() {
     assert_eq!(server.key_installed(KeyId::FIRST, now), Err(NotAwaited::Key));
     assert_eq!(server.admit(world::grant(), now), Ok(()));
     assert_eq!(server.admit(world::grant(), now), Err(NotAwaited::Admission));
-    let refusal = Refusal { code: "device_disabled", peer_message: String::new() };
+    let refusal = Refusal { code: "device_disabled", close: Close::AuthFailed(String::new()) };
     assert_eq!(server.refuse(refusal, now), Err(NotAwaited::Admission));
     assert_eq!(server.progress(), Progress::AwaitingInstall);
     assert_eq!(server.key_installed(KeyId::FIRST.next(), now), Err(NotAwaited::Key));

@@ -204,7 +204,8 @@ fn drain(session: &mut Session, now: Now, mut sent: impl FnMut(Vec<u8>)) {
 fn answer(session: &mut Session, event: Event, now: Now) {
     match event {
         Event::Admission(hello) if hello.username == "mallory" => {
-            let refusal = Refusal { code: "refused", peer_message: hello.username };
+            let close = Close::AuthFailed(hello.username);
+            let refusal = Refusal { code: "refused", close };
             let _may_be_late = session.refuse(refusal, now);
         }
         Event::Admission(_) => {

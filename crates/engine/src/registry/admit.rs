@@ -159,8 +159,7 @@ impl Registry {
     }
 
     fn refuse(&mut self, id: ConnectionId, denied: Denied, why: fn(Denied) -> DisconnectReason) {
-        let (code, peer_message) = (denied.code(), denied.peer_message());
-        let refusal = tunnel::Refusal { code, peer_message };
+        let refusal = tunnel::Refusal { code: denied.code(), close: denied.close() };
         self.end(id, why(denied), Some(ToSession::Refused(refusal)));
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use datapath::PeerRef;
-use tunnel::Close;
 
 use super::{Recheck, Registry};
 use crate::messages::ToSession;
@@ -94,7 +93,7 @@ impl Registry {
         for (id, denied) in withdrawn {
             let session = self.connections.session(id).filter(|session| session.established);
             closed.extend(session.map(|session| session.info.identity.clone()));
-            let close = ToSession::Close(Close::AuthFailed(denied.peer_message()));
+            let close = ToSession::Close(denied.close());
             self.end(id, DisconnectReason::Withdrawn(denied), Some(close));
         }
         // Those closed by this, and before for another reason, which the data workers have yet to confirm.

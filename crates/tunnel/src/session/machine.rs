@@ -18,7 +18,7 @@ use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::event::{Event, TimeoutReason};
 use crate::not_awaited::{NotAwaited, NotNow};
-use crate::session::close::{CERTIFICATE_EXPIRED, DRAIN, denied, last_text};
+use crate::session::close::{DRAIN, certificate_expired, last_text};
 use crate::session::core::Core;
 use crate::session::handshake::{Goodbye, Role, Stop};
 use crate::session::phase::{Answer, Closing, Phase, Renewal, Up};
@@ -275,16 +275,21 @@ impl<R: Role> Machine<R> {
             Phase::Closing(_) => return Err(NotNow::Closing),
             Phase::Ended => return Err(NotNow::Ended),
         }
-        let exit_notify = self.phase.negotiated().is_some_and(|agreed| agreed.exit_notify);
-        match last_text(&how, exit_notify) {
-            Some(text) => self.close_with(text, EndReason::Closed(how)),
-            None => self.end(EndReason::Closed(how)),
-        }
+        self.close_for(&how.clone(), EndReason::Closed(how));
         Ok(())
     }
 
+    /// Ends with `reason`, whatever else the peer is told.
+    pub(crate) fn close_for(&mut self, how: &Close, reason: EndReason) {
+        let exit_notify = self.phase.negotiated().is_some_and(|agreed| agreed.exit_notify);
+        match last_text(how, exit_notify) {
+            Some(text) => self.close_with(text, reason),
+            None => self.end(reason),
+        }
+    }
+
     /// Sends a last text and ends with `reason`.
-    pub(crate) fn close_with(&mut self, text: ControlMessage, reason: EndReason) {
+    fn close_with(&mut self, text: ControlMessage, reason: EndReason) {
         match self.take_phase().part(&mut self.side, &mut self.core) {
             Ok(Some(parting)) => self.say_goodbye(Goodbye { parting, text, reason }),
             Ok(None) => self.end(reason),
@@ -305,7 +310,7 @@ impl<R: Role> Machine<R> {
     /// Ends the session at once, with a last text that is sent and not waited for.
     fn end_with_certificate(&mut self) {
         if matches!(self.phase, Phase::Up(Up { renewal: Renewal::Rests { .. }, .. })) {
-            let text = denied(CERTIFICATE_EXPIRED).to_string();
+            let text = certificate_expired().to_string();
             if let Err(fault) = self.core.generation.say_at_once(&text) {
                 return self.end(fault);
             }

@@ -42,7 +42,6 @@ use crate::wrapping::Wrapping;
 
 use self::core::Core;
 use client::ClientSide;
-use close::denied;
 use link::Link;
 use machine::Machine;
 use phase::Phase;
@@ -270,7 +269,7 @@ impl Session {
         match &mut self.machine {
             EitherMachine::Server(machine) if server::awaits_admission(&machine.phase) => {
                 machine.core.now = now;
-                machine.close_with(denied(&refusal.peer_message), EndReason::Refused(refusal));
+                machine.close_for(&refusal.close.clone(), EndReason::Refused(refusal));
                 Ok(())
             }
             EitherMachine::Server(machine) => Err(machine.not_awaited(NotAwaited::Admission)),

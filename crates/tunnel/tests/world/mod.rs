@@ -397,7 +397,8 @@ impl World {
             return;
         };
         if refuse {
-            let refusal = Refusal { code: "device_disabled", peer_message: "no".to_owned() };
+            let refusal =
+                Refusal { code: "device_disabled", close: Close::AuthFailed("no".to_owned()) };
             let _may_be_late = party.session.refuse(refusal, now);
         } else {
             let _may_be_late = party.session.admit(grant, now);
