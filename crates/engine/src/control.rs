@@ -131,7 +131,7 @@ impl Control {
                 },
                 Some((id, event)) = self.events.recv() => self.on_session_event(id, event),
                 Some(ended) = self.tasks.join_next_with_id() => self.reap(&ended),
-                Some(done) = inputs.stop.recv() => return self.stop(done).await,
+                Some(done) = inputs.stop.recv() => return Box::pin(self.stop(inputs, done)).await,
                 request = inputs.requests.recv() => match request {
                     Some(request) => self.answer(request),
                     None => return,
@@ -201,11 +201,9 @@ impl Control {
     }
 
     fn take_datagram(&mut self, datagram: ControlDatagram) {
-        let ControlDatagram { endpoint, unwrapped } = datagram;
-        let id = self.registry.session_at(&endpoint, unwrapped.packet().session_id);
-        if let Some(session) = id.and_then(|id| self.running.get(&id)) {
-            return session.inlet.packet(unwrapped);
-        }
+        let Some(ControlDatagram { endpoint, unwrapped }) = self.take_of_a_session(datagram) else {
+            return;
+        };
         if !self.registry.has_room(endpoint.remote.ip()) {
             // Before the gate, which would spend the cookie: the client asks again and comes in later.
             return self.drops.count(DropReason::Busy);
@@ -218,6 +216,19 @@ impl Control {
                 self.parts.data.send_control(&endpoint, vec![answer]);
             }
             Verdict::Accept(accepted) => self.open(accepted, endpoint, now),
+        }
+    }
+
+    /// Hands it to the session that it is of, or back.
+    fn take_of_a_session(&self, datagram: ControlDatagram) -> Option<ControlDatagram> {
+        let session = datagram.unwrapped.packet().session_id;
+        let id = self.registry.session_at(&datagram.endpoint, session);
+        match id.and_then(|id| self.running.get(&id)) {
+            Some(session) => {
+                session.inlet.packet(datagram.unwrapped);
+                None
+            }
+            None => Some(datagram),
         }
     }
 
@@ -289,13 +300,32 @@ impl Control {
         }
     }
 
-    async fn stop(mut self, done: oneshot::Sender<()>) {
+    async fn stop(mut self, mut inputs: ControlInputs, done: oneshot::Sender<()>) {
         self.registry.stop();
         self.carry_out();
-        let last_messages = async { while self.tasks.join_next().await.is_some() {} };
         // A peer that does not acknowledge the last message does not hold up the stop.
-        let _ = tokio::time::timeout(LAST_MESSAGES, last_messages).await;
+        let _ = tokio::time::timeout(LAST_MESSAGES, self.last_messages(&mut inputs)).await;
         let _ = done.send(());
+    }
+
+    /// Until every session has ended. Acknowledgements go on coming in: what is said last to a client that has
+    /// just been let in, and that we do not know to be up, leaves only behind them.
+    async fn last_messages(&mut self, inputs: &mut ControlInputs) {
+        loop {
+            tokio::select! {
+                biased;
+                ended = self.tasks.join_next() => match ended {
+                    Some(_) => {}
+                    None => return,
+                },
+                Some(datagram) = inputs.datagrams.recv() => drop(self.take_of_a_session(datagram)),
+                Some(turn) = next_turn(&mut inputs.receiver) => match turn {
+                    Continue(false) => {}
+                    Continue(true) => tokio::task::yield_now().await,
+                    Break(()) => inputs.receiver = None,
+                },
+            }
+        }
     }
 
     fn time_left(&self) -> Option<Duration> {

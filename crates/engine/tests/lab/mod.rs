@@ -21,7 +21,9 @@ use sysio::{Packet, TcpListener, Tun, UdpSocket};
 use testkit::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
-use tunnel::{ClientConfig, Close, Event, GateSettings, Hello, ServerConfig, Session, Timing};
+use tunnel::{
+    ClientConfig, Close, EndReason, Event, GateSettings, Hello, ServerConfig, Session, Timing,
+};
 use wire::cipher::Cipher;
 use wire::data::DataHeader;
 use wire::push::{PushOption, Topology};
@@ -313,6 +315,8 @@ pub(crate) struct Subscriber {
     /// What had passed when the sweep was confirmed: to the network, to the client.
     pub(crate) passed: Option<(usize, usize)>,
     pub(crate) ended: bool,
+    /// The server asked it to begin anew.
+    pub(crate) told_to_restart: bool,
     pub(crate) way: Way,
     session: Session,
     keys: BTreeMap<KeyId, (SealKey, OpenKey)>,
@@ -410,6 +414,7 @@ impl Subscriber {
             unopened: 0,
             passed: None,
             ended: false,
+            told_to_restart: false,
             way,
             session,
             keys: BTreeMap::new(),
@@ -423,6 +428,16 @@ impl Subscriber {
     pub(crate) async fn until(&mut self, lab: &Lab, done: impl Fn(&Self) -> bool) {
         while !done(self) && !self.ended && !lab.has_flipped() {
             self.turn(lab, Duration::from_secs(5)).await;
+        }
+    }
+
+    /// Goes on until it has its push, of which the server has not heard.
+    pub(crate) async fn until_pushed_unheard(&mut self, lab: &Lab) {
+        while self.session.negotiated().is_none() && !self.ended {
+            self.drain(lab).await;
+            if let Some(datagram) = self.received(Duration::from_secs(5)).await {
+                self.take(&datagram);
+            }
         }
     }
 
@@ -540,7 +555,10 @@ impl Subscriber {
             Event::KeyActive(key_id) => self.sealing = Some(key_id),
             Event::Established => self.established = true,
             Event::Renegotiated(_) => self.renegotiated = true,
-            Event::Ended(_) => self.ended = true,
+            Event::Ended(why) => {
+                self.ended = true;
+                self.told_to_restart = matches!(why, EndReason::PeerRestart { .. });
+            }
             Event::KeyRetired(_) | Event::Admission(_) => {}
         }
     }
