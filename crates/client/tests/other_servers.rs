@@ -49,6 +49,16 @@ fn a_server_that_fragments_is_left_with_that_reason() {
 }
 
 #[test]
+fn a_server_that_is_a_bridge_is_left_with_that_reason() {
+    let Some(world) = World::new("bridge") else { return };
+    let server = world.serve(&world.authority.gateway(), "dev-type tap\n");
+    let mut client = world.connect("203.0.113.2 1194");
+    let error = client.result(SOON).expect("an end").unwrap_err();
+    assert!(matches!(error, ClientError::Incompatible(_)), "{error}\n{}", server.log());
+    assert!(error.to_string().contains("dev tap"), "{error}");
+}
+
+#[test]
 fn a_server_without_a_cipher_of_ours_is_left_with_that_reason() {
     for (name, more) in [
         ("cbc", "data-ciphers AES-256-CBC\n"),

@@ -48,6 +48,9 @@ fn foreign_framing(server_options: &str, reply: &PushReply) -> Option<PushFault>
     let pushed: Vec<_> = pushed.collect();
     let is_pushed = |name: &str| pushed.iter().any(|(pushed, _)| *pushed == name);
     let says = |token: &str| server_options.split(',').any(|said| said == token);
+    if says("dev-type tap") {
+        return Some(PushFault::Ethernet);
+    }
     if says("mtu-dynamic") || is_pushed("fragment") {
         return Some(PushFault::Fragments);
     }
@@ -91,6 +94,7 @@ mod tests {
             assert_eq!(fault(options, &["compress stub-v2"]), None);
         }
         assert_eq!(fault("V4,mtu-dynamic,comp-lzo", &[]), Some(PushFault::Fragments));
+        assert_eq!(fault("V4,dev-type tap,comp-lzo", &[]), Some(PushFault::Ethernet));
         assert_eq!(fault("V4,x-comp-lzo", &[]), None);
     }
 }
