@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use interop::{Own, Stock, Subscriber, World, wait_until};
+use sysio::SmallDisk;
 
 #[test]
 fn a_revocation_on_a_full_disk_is_written_with_the_room_that_was_kept_for_it() {
@@ -215,6 +216,21 @@ fn take_the_last_room(world: &World) {
     assert!(refused < 2000, "the disk takes everything");
 }
 
+#[test]
+fn a_backup_that_its_own_disk_has_no_room_for_says_which_disk() {
+    let name = "a_backup_that_its_own_disk_has_no_room_for_says_which_disk";
+    let Some(world) = World::start_on_disk(name, SIZE) else { return };
+    let other = world.file("other");
+    std::fs::create_dir(&other).expect("a folder");
+    let _disk = SmallDisk::mount(&other, 64 << 10).expect("a disk");
+    let copy = other.join("copy").display().to_string();
+    let (code, text) = said(&world, &["backup", &copy]);
+    assert_eq!(code, Some(ENVIRONMENT), "{text}");
+    assert!(text.contains(&format!("no space is left for {copy}")), "{text}");
+    assert!(!text.contains("data folder's disk"), "{text}");
+    assert_eq!(std::fs::read_dir(&other).expect("read").count(), 0, "nothing half done is left");
+}
+
 fn said(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let output = world.try_handfast(arguments);
     let text = [output.stdout, output.stderr].concat();
@@ -224,4 +240,5 @@ fn said(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
 const SIZE: u64 = 24 << 20;
 /// In force, and not on the disk.
 const NOT_ON_DISK: i32 = 14;
+const ENVIRONMENT: i32 = 9;
 const FINDINGS_BAD: i32 = 10;

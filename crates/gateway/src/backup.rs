@@ -178,7 +178,7 @@ fn failure(error: &CopyError) -> Failure {
     let kind = match error {
         CopyError::Open(error) => return GatewayError::from(error.clone()).into(),
         CopyError::Exists(_) => FailureKind::Conflict,
-        CopyError::File { .. } => FailureKind::Environment,
+        CopyError::File { .. } | CopyError::Full { .. } => FailureKind::Environment,
         CopyError::NotACopy(_) | CopyError::Damaged(_) => FailureKind::Failed,
     };
     let failure = Failure::new(kind, error.to_string()).hint(error.mend());

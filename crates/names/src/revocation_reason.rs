@@ -65,6 +65,11 @@ impl RevocationReason {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
+    /// Somebody else may have the key.
+    pub fn is_compromise(self) -> bool {
+        matches!(self, Self::KeyCompromise | Self::CaCompromise | Self::AaCompromise)
+    }
+
     /// The name in RFC 5280.
     pub fn name(self) -> &'static str {
         match self {

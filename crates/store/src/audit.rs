@@ -11,6 +11,7 @@ use clock::Timestamp;
 use pki::{Fingerprint, KeyId};
 
 use crate::fold::{Fold, Unfolded};
+use crate::payload::GenerationPayload;
 use crate::records::{CaGeneration, Certificate, Crl, Device, Holder, Lease, User};
 use crate::snapshot::CertificateEntry;
 
@@ -133,12 +134,7 @@ impl Audit<'_> {
 
     /// The CA's generations, CRLs and settings.
     fn authority(&self, found: &mut Vec<Difference>) {
-        let rows: BTreeMap<_, _> = self.rows.generations.iter().map(|g| (g.id, g.serial)).collect();
-        if rows != self.fold.generations {
-            let [here, there] =
-                [&rows, &self.fold.generations].map(|all| format!("{} generations", all.len()));
-            found.push(differ("the CA".to_owned(), here, format!("{there}, or others")));
-        }
+        self.ca_generations(found);
         for row in &self.rows.crls {
             let log = self.fold.log.crl(row.generation);
             if log != Some(&row.into()) {
@@ -155,6 +151,24 @@ impl Audit<'_> {
         if self.rows.settings != self.fold.settings {
             let of = "the settings in the records".to_owned();
             found.push(differ(of, "other values", "what was set"));
+        }
+    }
+
+    /// Each with all that is known of its certificate, and not by its number alone.
+    fn ca_generations(&self, found: &mut Vec<Difference>) {
+        for row in &self.rows.generations {
+            let of = format!("generation {} of the CA", row.id);
+            match self.fold.generations.get(&row.id) {
+                None => found.push(unknown(of, "that it was added")),
+                Some(log) if GenerationPayload::from(row).known_to(log) != *log => {
+                    found.push(differ(of, "another certificate", "the one that was added"));
+                }
+                Some(_) => {}
+            }
+        }
+        let known: BTreeSet<_> = self.rows.generations.iter().map(|row| row.id).collect();
+        for id in self.fold.generations.keys().filter(|id| !known.contains(id)) {
+            found.push(missing(format!("generation {id} of the CA"), "that it was added"));
         }
     }
 

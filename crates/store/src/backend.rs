@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use clock::{Clock, Now, Timestamp};
-use names::{DeviceName, UserName};
+use names::{DeviceName, RevocationReason, UserName};
 use pki::{CertificateId, IssuerId, KeyId};
 use serde_json::Value;
 
@@ -108,6 +108,12 @@ pub(crate) trait Lookup {
     /// Those whose names differ from it by case at most.
     fn users_alike(&self, name: &UserName) -> Result<Vec<User>, StoreError>;
     fn device(&self, user: UserId, name: &DeviceName) -> Result<Option<Device>, StoreError>;
+    /// Those that had this name when they were removed, with or without their user.
+    fn devices_removed(
+        &self,
+        owner: &UserName,
+        name: &DeviceName,
+    ) -> Result<Vec<DeviceId>, StoreError>;
     fn device_by_id(&self, id: DeviceId) -> Result<Option<Device>, StoreError>;
     /// A user's, by name.
     fn devices_of(&self, user: UserId) -> Result<Vec<Device>, StoreError>;
@@ -181,6 +187,12 @@ pub(crate) trait Edit {
         at: Timestamp,
     ) -> Result<(), StoreError>;
     fn revocation_insert(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
+    /// A graver one; when it was revoked stays.
+    fn revocation_set_reason(
+        &mut self,
+        id: &CertificateId,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError>;
     fn crl_put(&mut self, crl: &NewCrl) -> Result<(), StoreError>;
     /// With which settings a profile was written with this certificate.
     fn profile_put(&mut self, of: &CertificateId, settings: SettingsMark)

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Fault, OpenError};
+use crate::error::{Cause, Fault, OpenError};
 
 /// A file that stands beside the records.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub enum CopyError {
         /// Why.
         source: Arc<std::io::Error>,
     },
+    /// There is no room for the copy where it was to be.
+    Full {
+        /// The copy's name.
+        path: PathBuf,
+        /// What said so.
+        source: Cause,
+    },
     /// There is nothing to read from.
     Open(OpenError),
 }
@@ -52,7 +60,23 @@ impl CopyError {
             Self::NotACopy(_) => "name a file that `handfast backup` wrote",
             Self::Damaged(_) => "take an earlier copy",
             Self::File { .. } => "see that its folder is there, has room and may be written to",
+            Self::Full { .. } => "free some on that disk, or name a file on another one",
             Self::Open(_) => "see that the file is there and may be read",
+        }
+    }
+}
+
+impl CopyError {
+    /// What is copied from is only read, so that whatever lacked room was the copy at `to`.
+    pub(crate) fn of_the_copy(self, to: &Path) -> Self {
+        match self {
+            Self::Open(OpenError::Storage(Fault::DiskFull(source))) => {
+                Self::Full { path: to.to_owned(), source }
+            }
+            Self::File { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                Self::Full { path: to.to_owned(), source }
+            }
+            other => other,
         }
     }
 }
@@ -79,6 +103,7 @@ impl fmt::Display for CopyError {
             Self::NotACopy(path) => write!(f, "{} is no backup", path.display()),
             Self::Damaged(path) => write!(f, "{} is damaged", path.display()),
             Self::File { path, .. } => write!(f, "{} can't be written", path.display()),
+            Self::Full { path, .. } => write!(f, "no space is left for {}", path.display()),
             Self::Open(error) => error.fmt(f),
         }
     }
@@ -88,6 +113,7 @@ impl Error for CopyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source.as_ref()),
+            Self::Full { source, .. } => Some(source.as_ref()),
             Self::Open(error) => error.source(),
             Self::Exists(_) | Self::NotACopy(_) | Self::Damaged(_) => None,
         }

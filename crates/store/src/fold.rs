@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pki::{CertificateId, IssuerId, Serial};
+use serde::Deserialize as _;
 
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, EventId};
-use crate::payload;
+use crate::payload::{self, GenerationPayload};
 use crate::records::{CaGeneration, Certificate};
 use crate::snapshot::Snapshot;
 
@@ -17,7 +18,7 @@ use crate::snapshot::Snapshot;
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
     pub(crate) log: Snapshot,
-    pub(crate) generations: BTreeMap<CaGenerationId, Serial>,
+    pub(crate) generations: BTreeMap<CaGenerationId, GenerationPayload>,
     pub(crate) settings: BTreeMap<String, String>,
     /// Certificates of whose succession no event has the date.
     pub(crate) undated: BTreeSet<CertificateId>,
@@ -53,7 +54,8 @@ impl Fold {
     /// The log goes on with this event.
     pub(crate) fn handle(&mut self, mut event: Event, rows: &Completing<'_>) {
         if event.kind == EventKind::CA_GENERATION_ADDED {
-            self.generations.extend(payload::generation_of(&event));
+            let added = GenerationPayload::deserialize(&event.payload).ok();
+            self.generations.extend(added.map(|added| (added.id, added)));
         } else if event.kind == EventKind::SETTING_SET {
             self.settings.extend(payload::setting_of(&event));
         }

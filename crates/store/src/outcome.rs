@@ -96,9 +96,10 @@ fn all_revoked(events: &[Event]) -> Result<Vec<Revocation>, StoreError> {
 }
 
 fn revoked(event: &Event) -> Result<Revocation, StoreError> {
-    let RevokedPayload { certificate, reason } = read(event)?;
+    let RevokedPayload { certificate, reason, since } = read(event)?;
     let (id, issued_by) = (certificate.id, certificate.issued_by);
-    Ok(Revocation { id, issued_by, at: event.second(), reason, event: event.id })
+    let at = since.unwrap_or(event.second());
+    Ok(Revocation { id, issued_by, at, reason, event: event.id })
 }
 
 fn of_kind<'a>(events: &'a [Event], kind: &'a EventKind) -> impl Iterator<Item = &'a Event> {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, UserId};
-use crate::records::{Certificate, Device, Holder, Lease, User};
+use crate::records::{CaGeneration, Certificate, Device, Holder, Lease, User};
 
 /// The version of the payloads that this release writes.
 const VERSION: u32 = 2;
@@ -49,6 +49,48 @@ pub(crate) struct DevicePayload {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct AddedGeneration {
     pub(crate) id: CaGenerationId,
+}
+
+/// All that the log says of a CA generation. Events of earlier releases leave some of it out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GenerationPayload {
+    pub(crate) id: CaGenerationId,
+    #[serde(default)]
+    pub(crate) issuer: Option<IssuerId>,
+    pub(crate) serial: Serial,
+    pub(crate) subject: String,
+    #[serde(with = "unix_secs")]
+    pub(crate) not_before: Timestamp,
+    #[serde(with = "unix_secs")]
+    pub(crate) not_after: Timestamp,
+    #[serde(with = "unix_secs")]
+    pub(crate) added_at: Timestamp,
+    #[serde(default)]
+    pub(crate) sha256: Option<Fingerprint>,
+}
+
+impl GenerationPayload {
+    /// The same of what the records have, as far as the log has it.
+    pub(crate) fn known_to(self, log: &Self) -> Self {
+        let issuer = self.issuer.filter(|_| log.issuer.is_some());
+        let sha256 = self.sha256.filter(|_| log.sha256.is_some());
+        Self { issuer, sha256, ..self }
+    }
+}
+
+impl From<&CaGeneration> for GenerationPayload {
+    fn from(of: &CaGeneration) -> Self {
+        Self {
+            id: of.id,
+            issuer: Some(of.issuer),
+            serial: of.serial,
+            subject: of.subject.clone(),
+            not_before: of.not_before,
+            not_after: of.not_after,
+            added_at: of.added_at,
+            sha256: Some(Fingerprint::of(&of.der)),
+        }
+    }
 }
 
 /// Which certificate, and whose it is.
@@ -105,6 +147,9 @@ pub(crate) struct RevokedPayload {
     #[serde(flatten)]
     pub(crate) certificate: CertificatePayload,
     pub(crate) reason: RevocationReason,
+    /// When it was revoked first, for a lesser reason.
+    #[serde(with = "unix_secs::option", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) since: Option<Timestamp>,
 }
 
 impl From<&User> for UserPayload {
@@ -249,17 +294,6 @@ pub(crate) fn complete(event: &mut Event, issuer: Option<IssuerId>, row: Option<
     if let (Some(other), None) = (other, fields.get("device_id")) {
         fields.entry("other").or_insert(other);
     }
-}
-
-/// The generation that an event added, with the serial number of its certificate.
-pub(crate) fn generation_of(event: &Event) -> Option<(CaGenerationId, Serial)> {
-    #[derive(Deserialize)]
-    struct Added {
-        id: CaGenerationId,
-        serial: Serial,
-    }
-    let Added { id, serial } = Added::deserialize(&event.payload).ok()?;
-    Some((id, serial))
 }
 
 /// The setting that an event set, and its value.

@@ -338,7 +338,7 @@ impl Snapshot {
 
     fn certificate_revoked(&mut self, event: &Event) -> Result<(), Unclear> {
         let payload: RevokedPayload = read(event)?;
-        let revoked = Some((event.second(), payload.reason));
+        let revoked = Some((payload.since.unwrap_or(event.second()), payload.reason));
         self.change_certificate(&payload.certificate.id, |entry| entry.revoked = revoked)?;
         self.note_withdrawal(event);
         Ok(())

@@ -45,7 +45,7 @@ async fn each_row_that_was_changed_by_sql_is_named() {
 }
 
 /// What somebody may do beside the store, and the beginning of what is said.
-const PLANTED: [(&str, &str); 14] = [
+const PLANTED: [(&str, &str); 17] = [
     (
         "DELETE FROM revocations",
         "certificate 08 of alice/phone: the records say not revoked, the log says revoked on ",
@@ -101,6 +101,18 @@ const PLANTED: [(&str, &str); 14] = [
         "certificate 07 of alice/phone: ",
     ),
     ("UPDATE settings SET value = 'c'", "the settings in the records: "),
+    (
+        "UPDATE ca_generations SET der = x'3000'",
+        "generation 1 of the CA: the records say another certificate",
+    ),
+    (
+        "UPDATE ca_generations SET not_after = not_after + 1",
+        "generation 1 of the CA: the records say another certificate",
+    ),
+    (
+        "UPDATE ca_generations SET subject = 'CN=another'",
+        "generation 1 of the CA: the records say another certificate",
+    ),
 ];
 
 /// alice with a phone (one good certificate, one revoked) and a disabled tablet; bob, disabled.

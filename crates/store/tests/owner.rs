@@ -5,6 +5,7 @@ mod common;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::{ADMIN, Folder, clock, open, user};
 use rusqlite::Connection;
@@ -149,6 +150,28 @@ async fn a_lock_inside_the_database_is_told_and_costs_nothing() {
     assert!(matches!(refused, Err(StoreError::Storage(Fault::Busy(_)))));
     stranger.execute_batch("ROLLBACK").unwrap();
     store.user_add(&ADMIN, &user("alice"), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_disabled_is_out_while_a_stranger_has_the_lock_and_it_is_waited_for_once() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let alice = user("alice");
+    store.user_add(&ADMIN, &alice, None).await.unwrap();
+    let stranger = Connection::open(folder.database()).unwrap();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let asked = Instant::now();
+    let disabled = store.user_set_enabled(&ADMIN, &alice, false).await.unwrap();
+    // Once is five seconds.
+    assert!(asked.elapsed() < Duration::from_secs(9), "{:?}", asked.elapsed());
+    assert!(!disabled.on_disk);
+    let snapshot = store.snapshot();
+    assert!(snapshot.users().all(|user| user.disabled_at.is_some()), "it is in force");
+    stranger.execute_batch("ROLLBACK").unwrap();
+    store.user_add(&ADMIN, &user("bob"), None).await.unwrap();
+    store.close().await;
+    let written = open(&folder).user_show(&alice).await.unwrap().user;
+    assert!(written.disabled_at.is_some(), "and it is written");
 }
 
 #[test]

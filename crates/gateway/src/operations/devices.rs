@@ -72,11 +72,16 @@ impl Devices<'_> {
         name: &DeviceName,
         reason: RevocationReason,
     ) -> Result<Changed, GatewayError> {
-        let before = self.at.store.device_show(&name.user, &name.device).await?;
-        if before.certificates.is_empty() {
-            return Err(GatewayError::NothingToRevoke { device: name.clone() });
-        }
-        let touched = before.certificates.iter().map(|c| c.id).collect();
+        let touched = match self.at.store.device_show(&name.user, &name.device).await {
+            Ok(before) if before.certificates.is_empty() => {
+                return Err(GatewayError::NothingToRevoke { device: name.clone() });
+            }
+            Ok(before) => before.certificates.iter().map(|c| c.id).collect(),
+            // One that was removed may be meant, whose key turns out to be in other hands: nothing of it is
+            // connected. What is unknown altogether the store says.
+            Err(_) if reason.is_compromise() => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
         let change = Before::of(self.at, touched);
         let (user, device) = (&name.user, &name.device);
         let committed = self.at.store.device_revoke(actor, user, device, reason).await?;

@@ -300,6 +300,31 @@ fn a_key_is_certified_for_one_device_and_never_after_it_was_compromised() {
     }
 }
 
+#[test]
+fn a_key_may_turn_out_to_be_compromised_after_its_device_was_removed_or_revoked_for_less() {
+    let cli = Cli::with_data();
+    cli.ok("user add alice");
+    let compromised =
+        "error: this key was revoked as compromised on [DATE] (it was that of alice/phone)\n";
+    for before in ["device remove alice/phone", "device revoke alice/phone"] {
+        make_csr(&cli, "own.csr");
+        cli.ok("device add alice/phone --csr own.csr");
+        cli.ok(before);
+        if before.contains("remove") {
+            cli.fails(3, "device revoke alice/phone");
+        }
+        cli.ok("device revoke alice/phone --reason key-compromise");
+        let complaint = cli.fails(4, "device add alice/tablet --csr own.csr");
+        assert!(complaint.starts_with(compromised), "{before}: {complaint}");
+        let again = cli.ok("device revoke alice/phone --reason key-compromise");
+        assert!(again.contains("nothing was changed"), "{again}");
+        let crl = cli.ok("crl show");
+        assert!(crl.contains("key-compromise"), "{crl}");
+    }
+    cli.fails(3, "device revoke alice/never --reason key-compromise");
+    assert!(cli.run("check").out.contains("they are what the log says"));
+}
+
 fn der(cli: &Cli, name: &str) -> Vec<u8> {
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-outform", "DER", "-in", name]).current_dir(cli.path(""));

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Rules;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
-use crate::payload::{RecordedPayload, RevokedPayload};
+use crate::payload::{GenerationPayload, RecordedPayload, RevokedPayload};
 use crate::records::{
     CaGeneration, Certificate, Holder, NewCaGeneration, NewCertificate, NewCrl, Revocation,
     ca_key_name,
@@ -32,7 +32,7 @@ impl Rules<'_> {
             self.secret_put(&ca_key_name(id), key)?;
         }
         let added = CaGeneration::added(id, new.clone(), self.at());
-        self.record(&EventKind::CA_GENERATION_ADDED, &added).map(drop)
+        self.record(&EventKind::CA_GENERATION_ADDED, &GenerationPayload::from(&added)).map(drop)
     }
 
     pub(super) fn certificate_record(&mut self, new: &NewCertificate) -> Result<(), StoreError> {
@@ -68,8 +68,10 @@ impl Rules<'_> {
         id: &CertificateId,
         reason: RevocationReason,
     ) -> Result<(), StoreError> {
-        let certificate = self.known().unrevoked(id)?;
-        self.revoke(&certificate, reason)
+        match self.known().certificate(id)? {
+            certificate if is_worse(&certificate, reason) => self.revoke(&certificate, reason),
+            _ => self.revoke(&self.known().unrevoked(id)?, reason),
+        }
     }
 
     pub(super) fn name_revoke(
@@ -81,8 +83,17 @@ impl Rules<'_> {
         if known.is_empty() {
             return Err(Refused::NameUnknown(name.clone()).into());
         }
-        let mut unrevoked = known.iter().filter(|certificate| certificate.revocation.is_none());
-        unrevoked.try_for_each(|certificate| self.revoke(certificate, reason))
+        self.revoke_all(&known, reason)
+    }
+
+    /// Those that are not revoked, or that were for a lesser reason.
+    pub(super) fn revoke_all(
+        &mut self,
+        certificates: &[Certificate],
+        reason: RevocationReason,
+    ) -> Result<(), StoreError> {
+        let touched = |c: &&Certificate| c.revocation.is_none() || is_worse(c, reason);
+        certificates.iter().filter(touched).try_for_each(|c| self.revoke(c, reason))
     }
 
     pub(super) fn certificate_mark_connected(
@@ -117,14 +128,20 @@ impl Rules<'_> {
         self.record(&EventKind::CRL_SIGNED, &CrlEntry::from(crl)).map(drop)
     }
 
-    /// Revokes a certificate that is known not to be revoked.
+    /// Revokes a certificate that is known not to be revoked, or for a lesser reason: then it stays revoked
+    /// since it was.
     pub(super) fn revoke(
         &mut self,
         certificate: &Certificate,
         reason: RevocationReason,
     ) -> Result<(), StoreError> {
-        let payload = RevokedPayload { certificate: self.known().describe(certificate)?, reason };
+        let since = certificate.revocation.map(|former| former.at);
+        let of = self.known().describe(certificate)?;
+        let payload = RevokedPayload { certificate: of, reason, since };
         let event = self.record(&EventKind::CERTIFICATE_REVOKED, &payload)?;
+        if since.is_some() {
+            return self.edit.revocation_set_reason(&certificate.id, reason);
+        }
         let (id, issued_by) = (certificate.id, certificate.issued_by);
         let revocation = Revocation { id, issued_by, at: self.at(), reason, event };
         self.edit.revocation_insert(&revocation)
@@ -147,4 +164,11 @@ impl Rules<'_> {
     fn revoke_superseded(&mut self, certificates: &[Certificate]) -> Result<(), StoreError> {
         certificates.iter().try_for_each(|former| self.revoke(former, RevocationReason::Superseded))
     }
+}
+
+/// A key that turns out to be in other hands was so before, whatever the certificate was revoked for: it is
+/// certified for nobody from then on, and relying parties are told.
+fn is_worse(certificate: &Certificate, reason: RevocationReason) -> bool {
+    let former = certificate.revocation.map(|former| former.reason);
+    reason.is_compromise() && former.is_some_and(|former| !former.is_compromise())
 }

@@ -59,12 +59,32 @@ impl Rules<'_> {
         name: &DeviceName,
         reason: RevocationReason,
     ) -> Result<(), StoreError> {
-        let device = self.known().device(owner, name)?;
-        self.lookup
-            .certificates_of(device.id)?
-            .iter()
-            .filter(|certificate| certificate.revocation.is_none())
-            .try_for_each(|certificate| self.revoke(certificate, reason))
+        let device = match self.known().device(owner, name) {
+            Err(unknown) if reason.is_compromise() => {
+                return self.removed_revoke(owner, name, reason, unknown);
+            }
+            device => device?,
+        };
+        let certificates = self.lookup.certificates_of(device.id)?;
+        self.revoke_all(&certificates, reason)
+    }
+
+    /// Devices of this name that were removed: their keys may turn out to be in other hands.
+    fn removed_revoke(
+        &mut self,
+        owner: &UserName,
+        name: &DeviceName,
+        reason: RevocationReason,
+        unknown: StoreError,
+    ) -> Result<(), StoreError> {
+        let removed = self.lookup.devices_removed(owner, name)?;
+        if removed.is_empty() {
+            return Err(unknown);
+        }
+        removed.into_iter().try_for_each(|device| {
+            let certificates = self.lookup.certificates_of(device)?;
+            self.revoke_all(&certificates, reason)
+        })
     }
 
     pub(super) fn device_remove(

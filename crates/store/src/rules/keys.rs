@@ -3,7 +3,6 @@
 //! A key stands for one holder. One that was revoked as compromised is in other hands, whoever asks; one
 //! that belongs to another device, to the gateway or to a server would let its owner pose as both.
 
-use names::RevocationReason;
 use pki::KeyId;
 
 use crate::backend::Lookup;
@@ -22,7 +21,7 @@ pub(crate) fn check_key(
 ) -> Result<(), StoreError> {
     let known = lookup.certificates_with_key(key)?;
     for former in &known {
-        if let Some(revocation) = former.revocation.filter(|r| is_compromise(r.reason)) {
+        if let Some(revocation) = former.revocation.filter(|r| r.reason.is_compromise()) {
             let whose = whose(lookup, former)?;
             return Err(Refused::KeyCompromised { whose, at: revocation.at }.into());
         }
@@ -33,15 +32,6 @@ pub(crate) fn check_key(
         }
     }
     Ok(())
-}
-
-fn is_compromise(reason: RevocationReason) -> bool {
-    matches!(
-        reason,
-        RevocationReason::KeyCompromise
-            | RevocationReason::CaCompromise
-            | RevocationReason::AaCompromise
-    )
 }
 
 /// A device that was removed owns nothing.

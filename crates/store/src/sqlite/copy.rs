@@ -26,8 +26,12 @@ pub(crate) fn backup(database: &Path, to: &Path, beside: &[Beside]) -> Result<()
         return Err(CopyError::Exists(to.to_owned()));
     }
     let source = schema::open_to_read(database)?;
+    write(&source, to, beside).map_err(|error| error.of_the_copy(to))
+}
+
+fn write(source: &Connection, to: &Path, beside: &[Beside]) -> Result<(), CopyError> {
     let partial = Partial::make(to, ".partial")?;
-    let copy = partial.fill_from(&source)?;
+    let copy = partial.fill_from(source)?;
     copy.execute_batch(
         "CREATE TABLE beside (name TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT",
     )?;
@@ -51,8 +55,12 @@ pub struct Restoring {
 pub(crate) fn restore(from: &Path, database: &Path) -> Result<Restoring, CopyError> {
     let source = open_source(from)?;
     look_at(&source, from)?;
+    read_back(&source, database).map_err(|error| error.of_the_copy(database))
+}
+
+fn read_back(source: &Connection, database: &Path) -> Result<Restoring, CopyError> {
     let partial = Partial::make(database, RESTORING)?;
-    let copy = partial.fill_from(&source)?;
+    let copy = partial.fill_from(source)?;
     let beside = copy
         .prepare("SELECT name, content FROM beside ORDER BY name")?
         .query_map([], |row| {
@@ -70,7 +78,8 @@ impl Restoring {
     /// # Errors
     /// Where something stands there, or the disk does not take it.
     pub fn finish(self) -> Result<(), CopyError> {
-        self.partial.finish()
+        let place = self.partial.place.clone();
+        self.partial.finish().map_err(|error| error.of_the_copy(&place))
     }
 }
 

@@ -32,6 +32,14 @@ impl Lookup for Rows<'_> {
         rows::device(self.0, user, name)
     }
 
+    fn devices_removed(
+        &self,
+        owner: &UserName,
+        name: &DeviceName,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        rows::devices_removed(self.0, owner, name)
+    }
+
     fn device_by_id(&self, id: DeviceId) -> Result<Option<Device>, StoreError> {
         rows::device_by_id(self.0, id)
     }

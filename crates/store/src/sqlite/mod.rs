@@ -33,6 +33,7 @@ use clock::{Clock, Now, Timestamp};
 use names::{DeviceName, UserName};
 use pki::KeyId;
 use rusqlite::Connection;
+use rusqlite::backup::Backup;
 
 use crate::audit::Difference;
 use crate::backend::{Batch, Reading, Writing};
@@ -93,24 +94,25 @@ impl Sqlite {
 
     fn transact(
         &self,
+        conn: &Connection,
         proposals: &[Proposal],
         clock: &dyn Clock,
         known: EventId,
         end: End,
     ) -> Result<Batch, Fault> {
         // IMMEDIATE: the chain's head is read under the write lock, so ids are in commit order.
-        self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        let mut txn = Txn::new(&self.conn)?;
+        conn.execute_batch("BEGIN IMMEDIATE")?;
+        let mut txn = Txn::new(conn)?;
         let missed = match txn.head() > known {
-            true => chain::event_list(&self.conn, known, usize::MAX)?,
+            true => chain::event_list(conn, known, usize::MAX)?,
             false => Vec::new(),
         };
         let mut outcomes = Vec::with_capacity(proposals.len());
         for proposal in proposals {
             let now = proposal.at.unwrap_or_else(|| clock.now());
-            outcomes.push(self.make_or_take_back(&mut txn, proposal, now)?);
+            outcomes.push(self.make_or_take_back(conn, &mut txn, proposal, now)?);
         }
-        self.conn.execute_batch(match end {
+        conn.execute_batch(match end {
             End::Commit => "COMMIT",
             End::TakeBack => "ROLLBACK",
         })?;
@@ -120,13 +122,14 @@ impl Sqlite {
     /// The events of a change, or why there are none; a fault that ends the batch.
     fn make_or_take_back(
         &self,
+        conn: &Connection,
         txn: &mut Txn<'_>,
         proposal: &Proposal,
         now: Now,
     ) -> Result<Result<Vec<Event>, StoreError>, Fault> {
         let mark = txn.mark();
-        self.conn.execute_batch("SAVEPOINT change")?;
-        let made = Rules::make(proposal, &Rows(&self.conn), txn, &self.options, now);
+        conn.execute_batch("SAVEPOINT change")?;
+        let made = Rules::make(proposal, &Rows(conn), txn, &self.options, now);
         // What is in force from memory already has to be written, or stay where it is.
         if let Err(StoreError::Storage(fault)) = &made
             && (fault.ends_the_batch() || proposal.at.is_some())
@@ -134,11 +137,24 @@ impl Sqlite {
             return Err(fault.clone());
         }
         if made.is_err() {
-            self.conn.execute_batch("ROLLBACK TO change")?;
+            conn.execute_batch("ROLLBACK TO change")?;
             txn.reset(&mark);
         }
-        self.conn.execute_batch("RELEASE change")?;
+        conn.execute_batch("RELEASE change")?;
         Ok(made.map(|()| txn.take_events()))
+    }
+
+    /// Reading needs no lock, so a copy can always be made; it costs time and memory for all of the records.
+    fn rehearse_on_a_copy(
+        &self,
+        proposals: &[Proposal],
+        clock: &dyn Clock,
+        known: EventId,
+    ) -> Result<Batch, Fault> {
+        let mut copy = Connection::open_in_memory()?;
+        Backup::new(&self.conn, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+        copy.pragma_update(None, "foreign_keys", true)?;
+        self.transact(&copy, proposals, clock, known, End::TakeBack)
     }
 
     fn take_back(&mut self, fault: &Fault) {
@@ -173,7 +189,7 @@ impl Writing for Sqlite {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
-        let done = self.transact(proposals, clock, known, End::Commit);
+        let done = self.transact(&self.conn, proposals, clock, known, End::Commit);
         if let Err(fault) = &done {
             self.take_back(fault);
         }
@@ -188,12 +204,18 @@ impl Writing for Sqlite {
     ) -> Result<Batch, Fault> {
         // Else the changed pages would be written as soon as there are many.
         self.conn.pragma_update(None, "cache_spill", false)?;
-        let done = self.transact(proposals, clock, known, End::TakeBack);
+        // Whoever has the lock has it for long: the commit before this waited.
+        self.conn.busy_timeout(Duration::ZERO)?;
+        let done = self.transact(&self.conn, proposals, clock, known, End::TakeBack);
         if !self.conn.is_autocommit() {
             let _ = self.conn.execute_batch("ROLLBACK");
         }
+        self.conn.busy_timeout(schema::PATIENCE)?;
         self.conn.pragma_update(None, "cache_spill", true)?;
-        done
+        match done {
+            Err(Fault::Busy(_)) => self.rehearse_on_a_copy(proposals, clock, known),
+            done => done,
+        }
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {

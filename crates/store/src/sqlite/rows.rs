@@ -77,6 +77,17 @@ pub(crate) fn device(conn: &Connection, user: UserId, name: &DeviceName) -> Foun
     first(conn, &sql, params![user.get(), name.as_str()], device_row)
 }
 
+pub(crate) fn devices_removed(
+    conn: &Connection,
+    owner: &UserName,
+    name: &DeviceName,
+) -> Found<Vec<DeviceId>> {
+    let sql = "SELECT d.id FROM devices d JOIN users u ON u.id = d.user \
+         WHERE d.removed_at IS NOT NULL AND u.name = ? AND d.name = ? ORDER BY d.id";
+    let id = |row: &Row<'_>| Ok(DeviceId::from_row(row.get(0)?));
+    list(conn, sql, params![owner.as_str(), name.as_str()], id)
+}
+
 fn device_named(conn: &Connection, owner: &UserName, name: &DeviceName) -> Found<Device> {
     device(conn, user_named(conn, owner)?.id, name)?
         .ok_or_else(|| Refused::DeviceUnknown(owner.clone(), name.clone()).into())

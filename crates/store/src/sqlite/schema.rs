@@ -20,7 +20,7 @@ use super::migration::{APPLICATION_ID, VERSION, migrate, version};
 use crate::error::OpenError;
 
 /// How long to wait for a lock inside the database, which only a stranger can hold for long.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much of a copy is made between two looks at the database's lock.
 const PAGES_AT_ONCE: i32 = 4096;

@@ -2,7 +2,7 @@
 //! and the statements by which the rules write.
 
 use clock::Timestamp;
-use names::{DeviceName, UserName};
+use names::{DeviceName, RevocationReason, UserName};
 use pki::{CertificateId, Fingerprint};
 use rusqlite::{Connection, Params, params};
 use serde_json::Value;
@@ -223,6 +223,17 @@ impl Edit for Txn<'_> {
                 former.issuer.as_bytes(),
                 former.serial.as_bytes(),
             ],
+        )
+    }
+
+    fn revocation_set_reason(
+        &mut self,
+        id: &CertificateId,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            &format!("UPDATE revocations SET reason = ? WHERE certificate = {BY_ID}"),
+            params![reason.code(), id.issuer.as_bytes(), id.serial.as_bytes()],
         )
     }
 
