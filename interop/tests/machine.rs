@@ -55,6 +55,24 @@ fn policy_routes_around_the_tunnel_are_no_change_to_put_back() {
 }
 
 #[test]
+fn a_route_of_the_machine_into_the_tunnels_network_is_told_at_the_start() {
+    let name = "a_route_of_the_machine_into_the_tunnels_network_is_told_at_the_start";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let said = "a part of vpn.network is routed to another interface";
+    assert!(!world.log().contains(said), "{}", world.log());
+    world.bring_down();
+    for line in
+        ["ip link set lo up", "ip route add 10.71.3.0/24 dev lo", "ip route add 10.0.0.0/8 dev lo"]
+    {
+        run(&world, line);
+    }
+    world.bring_up();
+    let log = world.log();
+    assert_eq!(log.matches(said).count(), 1, "the one around it does no harm: {log}");
+    assert!(log.contains("route=10.71.3.0/24") && log.contains("interface=\"lo\""), "{log}");
+}
+
+#[test]
 fn the_table_of_a_killed_gateway_goes_though_the_next_one_has_another_interface() {
     let name = "the_table_of_a_killed_gateway_goes_though_the_next_one_has_another_interface";
     let Some(mut world) = World::start(name, &[("vpn.push.routes", ROUTES)]) else { return };

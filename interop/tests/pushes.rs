@@ -1,5 +1,6 @@
 //! What is pushed arrives at the stock client and works there.
 
+use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -39,6 +40,38 @@ fn routes_name_servers_and_addresses_arrive_at_the_stock_client() {
     assert!(!log.contains("WARNING: Received unknown"), "{log}");
     for target in inner_addresses(&world) {
         pings(&world, &alice.host.netns, target);
+    }
+}
+
+#[test]
+fn a_push_that_clients_can_do_nothing_with_stops_no_start_and_is_named() {
+    let name = "a_push_that_clients_can_do_nothing_with_stops_no_start_and_is_named";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    world.bring_down();
+    // As a former release took it.
+    let settings = world.data().join("handfast.toml");
+    let text = fs::read_to_string(&settings).expect("the settings");
+    let with = r#"routes = ["10.99.0.0/24", "10.71.3.0/24"]"#;
+    fs::write(&settings, text.replacen("routes = []", with, 1)).expect("written");
+    world.bring_up();
+    let wrong = "vpn.push.routes has 10.71.3.0/24, which is inside the tunnel's own network";
+    assert!(world.log().contains("left out of what clients are told"), "{}", world.log());
+    assert!(world.log().contains(wrong), "{}", world.log());
+    let mut stock = Stock::start(&alice.host, &alice.profile(), &[]);
+    stock.connected();
+    let log = stock.0.log();
+    assert!(log.contains("route 10.99.0.0 255.255.255.0") && !log.contains("route 10.71.3.0"));
+    for (command, finds) in [
+        (&["check"][..], true),
+        (&["reload"][..], true),
+        (&["config", "set", "vpn.ping", "11"][..], true),
+        (&["config", "set", "vpn.push.routes", "10.99.0.0/24"][..], false),
+        (&["reload"][..], false),
+    ] {
+        let output = world.try_handfast(command);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(said.contains(wrong), finds, "{command:?}: {said}");
     }
 }
 

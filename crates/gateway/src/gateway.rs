@@ -19,7 +19,7 @@ use store::{
 use vpn::PushPolicy;
 
 use crate::backup;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, ForStart};
 use crate::context::Context;
 use crate::crl_projection::CrlProjection;
 use crate::current_view::{Addressing, CurrentView};
@@ -43,6 +43,8 @@ pub struct Gateway {
     at: Context,
     crl: Arc<CrlProjection>,
     maintenance: Mutex<Option<(Maintenance, Keeping, Following, Verification)>>,
+    /// What of the settings is not gone by.
+    left_out: Vec<ConfigError>,
     _disk: DiskWatch,
     // Last, so that the folder is given up after all else is closed.
     _lock: FolderLock,
@@ -100,7 +102,8 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         lock: FolderLock,
     ) -> Result<Self, GatewayError> {
-        let config = Arc::new(Config::load(&data.config())?);
+        let ForStart { config, left_out } = Config::load_for_start(&data.config())?;
+        let config = Arc::new(config);
         let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
         let options = Options { lease_last: addressing.last_host(), ..Options::default() };
         let had_records = data.ca_certificate().exists();
@@ -165,7 +168,7 @@ impl Gateway {
             at_start: config,
         };
         let (crl, maintenance) = (Arc::new(crl), Mutex::new(None));
-        let gateway = Self { at, crl, maintenance, _disk: disk, _lock: lock };
+        let gateway = Self { at, crl, maintenance, left_out, _disk: disk, _lock: lock };
         gateway.post_events();
         Ok(gateway)
     }
@@ -183,6 +186,9 @@ impl Gateway {
     /// Notes the start in the log and looks every minute from here on at what is due: the gateway's
     /// certificates, superseded certificates, clock jumps. For the running gateway.
     pub async fn run(&self) -> Result<(), GatewayError> {
+        for error in &self.left_out {
+            tracing::warn!(%error, "left out of what clients are told");
+        }
         let payload = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
         let before = self.at.store.event_latest().await?;
         self.tell(EventKind::GATEWAY_STARTED, payload).await?;

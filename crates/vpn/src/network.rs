@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::Offloads;
-use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError, NetlinkErrorKind};
+use sysio::netlink::{IpFamily, LinkChange, Netlink, NetlinkError, NetlinkErrorKind, Route};
 use sysio::{
     FirewallHold, FirewallRules, FirewallTable, Network, Sysctl, SysctlError, SysctlHold,
     SysctlLedger, TUNNEL_GROUP, Tun, enable_forwarding,
@@ -50,6 +50,7 @@ pub(crate) async fn set_up(
     let interface = tun.name().to_owned();
     let (ifindex, addresses) =
         addresses(&netlink, tun, settings).await.map_err(VpnError::Addresses)?;
+    warn_of_routes_inside(&netlink, settings, ifindex).await;
     let outlives_us = tun.was_there();
     let queues = queues.into_iter().map(Arc::new).collect();
     let (forwarding, firewall) = (None, None);
@@ -167,6 +168,37 @@ async fn inner_networks_are_free(netlink: &Netlink, settings: &Settings) -> Resu
         }
     }
     Ok(())
+}
+
+/// A route of the machine to a part of our network takes the answers to the subscribers there somewhere else.
+/// It may be meant so, by whoever gave that part away: it is said, and stops nothing.
+async fn warn_of_routes_inside(netlink: &Netlink, settings: &Settings, tunnel: u32) {
+    let ours: Vec<_> = inner_networks(settings)
+        .into_iter()
+        .filter_map(|(address, bits)| Network::new(address, bits))
+        .collect();
+    for family in [IpFamily::V4, IpFamily::V6] {
+        let routes = netlink.route_list(family).await.unwrap_or_default();
+        let elsewhere = routes.into_iter().filter(|route| route.ifindex != Some(tunnel));
+        for Route { destination, ifindex, .. } in elsewhere {
+            let is_inside = |ours: &Network| {
+                ours.contains(destination.address()) && destination.bits() >= ours.bits()
+            };
+            if !ours.iter().any(is_inside) {
+                continue;
+            }
+            let interface = match ifindex {
+                Some(index) => netlink.link(index).await.map(|link| link.name).ok(),
+                None => None,
+            };
+            let interface = interface.as_deref().unwrap_or("elsewhere");
+            tracing::warn!(
+                route = %destination, interface,
+                "a part of vpn.network is routed to another interface: subscribers with addresses there are \
+                 not answered; remove the route, or choose another network"
+            );
+        }
+    }
 }
 
 /// Returns the interface's number and the addresses that it got.

@@ -13,7 +13,7 @@ use authority::Signs;
 use clock::Timestamp;
 
 use super::{bad, good, warning};
-use crate::config::{Config, Listen, Transport};
+use crate::config::{Config, ForStart, Listen, Transport};
 use crate::context::Context;
 use crate::data::own_uid;
 use crate::words::device_name;
@@ -22,10 +22,19 @@ use crate::words::device_name;
 pub(super) fn settings(at: &Context) -> Finding {
     const SUBJECT: &str = "settings";
     let path = at.data.config();
-    match Config::load(&path) {
+    let (left_out, settings) = match Config::load_for_start(&path) {
+        Ok(ForStart { config, left_out }) => (left_out, Ok(config)),
+        Err(error) => (Vec::new(), Err(error)),
+    };
+    match settings {
         Err(error) => {
             let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
             bad(SUBJECT, format!("{error}{why}"), format!("edit {}", path.display()))
+        }
+        Ok(_) if !left_out.is_empty() => {
+            let wrong: Vec<_> = left_out.iter().map(ToString::to_string).collect();
+            let seen = format!("left out of what clients are told: {}", wrong.join("; "));
+            warning(SUBJECT, seen, format!("edit {}, then: handfast reload", path.display()))
         }
         Ok(config) if config.public.names.is_empty() => warning(
             SUBJECT,

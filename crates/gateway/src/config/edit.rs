@@ -4,8 +4,10 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::ops::Range;
 use std::path::Path;
 
+use toml::de::{DeTable, DeValue};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::schema::{former_names, nearest_key, successor};
@@ -73,6 +75,15 @@ pub fn set(file: &Path, text: &str, key: &str, values: &[String]) -> Result<Stri
         return set(file, text, successor, &days);
     }
     let kind = kind_of(key)?;
+    let text = match value(key, kind, values)? {
+        None => without(text, key),
+        Some(value) => with(file, text, key, value)?,
+    };
+    Config::parse(file, &text).map_err(EditError::Config)?;
+    Ok(text)
+}
+
+fn with(file: &Path, text: &str, key: &str, value: Value) -> Result<String, EditError> {
     let Ok(mut document) = text.parse::<DocumentMut>() else {
         let wrong = Config::parse(file, text).err();
         return Err(wrong.map_or_else(|| bad(key, "a file in TOML"), EditError::Config));
@@ -86,13 +97,33 @@ pub fn set(file: &Path, text: &str, key: &str, values: &[String]) -> Result<Stri
     former_names(key)
         .filter_map(|former| former.rsplit_once('.'))
         .for_each(|(_, former)| drop(table.remove(former)));
-    match value(key, kind, values)? {
-        None => drop(table.remove(name)),
-        Some(value) => put(table, name, value),
+    put(table, name, value);
+    Ok(document.to_string())
+}
+
+/// The text without the key's line, of which a comment stays, as does what stands above it.
+fn without(text: &str, key: &str) -> String {
+    let span = DeTable::parse(text).ok().and_then(|table| span_of(table.get_ref(), key));
+    let Some(Range { start, end }) = span else { return text.to_owned() };
+    let line = text[..start].rfind('\n').map_or(0, |before| before + 1);
+    let next = text[end..].find('\n').map_or(text.len(), |after| end + after + 1);
+    let comment = text[end..next].trim_start();
+    let comment = if comment.starts_with('#') { comment } else { "" };
+    [&text[..line], comment, &text[next..]].concat()
+}
+
+/// From the key's name to the end of its value.
+fn span_of(table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
+    let (first, rest) = match key.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (key, None),
+    };
+    let (name, value) = table.iter().find(|(name, _)| name.get_ref().as_ref() == first)?;
+    match (rest, value.get_ref()) {
+        (None, _) => Some(name.span().start..value.span().end),
+        (Some(rest), DeValue::Table(inner)) => span_of(inner, rest),
+        (Some(_), _) => None,
     }
-    let text = document.to_string();
-    Config::parse(file, &text).map_err(EditError::Config)?;
-    Ok(text)
 }
 
 /// In the place of the former value, whose comments stay.
@@ -230,6 +261,16 @@ mod tests {
         assert_eq!((config.vpn.ping, config.vpn.nat, config.vpn.push.routes.len()), (7, false, 2));
         let without = set_in(&edited, "vpn.network6", &[]).expect("left out");
         assert_eq!(Config::parse(Path::new("x"), &without).expect("valid").vpn.network6, None);
+        assert_eq!(comments(&without), comments(&text));
+    }
+
+    #[test]
+    fn a_key_that_is_left_out_leaves_the_comments_above_and_behind_it() {
+        let text =
+            "[vpn]\n# ours, by the plan of 2024\nnetwork6 = \"fd09:1::/64\" # ask Eve\nping = 7\n";
+        let without = set_in(text, "vpn.network6", &[]).expect("left out");
+        assert_eq!(without, "[vpn]\n# ours, by the plan of 2024\n# ask Eve\nping = 7\n");
+        assert_eq!(set_in(&without, "vpn.network6", &[]).expect("as it was"), without);
     }
 
     #[test]

@@ -169,21 +169,46 @@ pub enum KeyType {
     P256,
 }
 
+/// What a start goes by.
+#[derive(Debug)]
+pub struct ForStart {
+    /// The settings, without the pushes that are left out.
+    pub config: Config,
+    /// What is wrong with each of those.
+    pub left_out: Vec<ConfigError>,
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })
+}
+
 impl Config {
-    /// Reads and checks the file.
+    /// Reads and checks the file, as whoever has just changed it wants to know of every mistake.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
-        Config::parse(path, &text)
+        Config::parse(path, &read(path)?)
     }
 
     /// Checks `text`, naming `file` in errors.
     pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+        let ForStart { config, left_out } = Config::parse_for_start(file, text)?;
+        left_out.into_iter().next().map_or(Ok(config), Err)
+    }
+
+    /// Reads the file for a start. A push that clients can do nothing with, which a former release took, is no
+    /// reason to keep everybody out: it is left out, and told.
+    pub fn load_for_start(path: &Path) -> Result<ForStart, ConfigError> {
+        Config::parse_for_start(path, &read(path)?)
+    }
+
+    fn parse_for_start(file: &Path, text: &str) -> Result<ForStart, ConfigError> {
         schema::known_keys_only(file, text)?;
-        let config: Config =
+        let mut config: Config =
             toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
         validate::together(&config).map_err(|f| f.place(file, text))?;
-        Ok(config)
+        let found = validate::take_useless_pushes(&mut config);
+        let left_out = found.into_iter().map(|f| f.place(file, text)).collect();
+        Ok(ForStart { config, left_out })
     }
 
     /// The keys whose new values in `new` take effect at the next start only: sockets, interface and
@@ -313,6 +338,8 @@ impl Default for Cert {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn error(text: &str) -> String {
@@ -529,6 +556,24 @@ mod tests {
             "/d/handfast.toml:2:7: vpn.push.dns has fd09::53, and vpn.push.redirect_gateway without \
              vpn.network6 leaves clients no IPv6; name an IPv4 one"
         );
+    }
+
+    #[test]
+    fn a_start_leaves_out_the_pushes_that_can_do_nothing_and_names_each() {
+        let text = "[vpn.push]\nroutes = [\"10.9.0.0/16\", \"10.71.3.0/24\", \"127.0.0.0/8\"]\n\
+                    dns = [\"127.0.0.53\", \"10.9.0.1\"]\ndns_search = [\"\", \"example.org\"]\n";
+        let started = Config::parse_for_start(Path::new("x"), text).expect("it starts");
+        let push = started.config.vpn.push;
+        let routes: Vec<_> = push.routes.iter().map(ToString::to_string).collect();
+        assert_eq!(routes, ["10.9.0.0/16"]);
+        assert_eq!(push.dns, ["10.9.0.1".parse::<IpAddr>().expect("an address")]);
+        assert_eq!(push.dns_search, ["example.org"]);
+        let told: Vec<_> = started.left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert!(told[0].starts_with("x:2:10: vpn.push.routes has 10.71.3.0/24"), "{told:?}");
+        // Other mistakes stop it all the same.
+        let wrong = Config::parse_for_start(Path::new("x"), "[vpn]\nping = 0\n");
+        assert!(wrong.is_err());
     }
 
     #[test]

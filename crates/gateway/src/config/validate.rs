@@ -48,7 +48,7 @@ fn span_of(table: &DeTable<'_>, path: &[&str], at: usize) -> Option<Range<usize>
     }
 }
 
-/// The first contradiction in `config`.
+/// The first contradiction in `config`, pushes aside.
 pub(super) fn together(config: &Config) -> Result<(), Finding> {
     sockets(config)?;
     names(config)?;
@@ -56,7 +56,6 @@ pub(super) fn together(config: &Config) -> Result<(), Finding> {
     times(config)?;
     sizes(config)?;
     begins(config)?;
-    pushes(config)?;
     virtual_servers::consistent(config)?;
     lifetimes(config)
 }
@@ -221,27 +220,36 @@ fn begins(config: &Config) -> Result<(), Finding> {
     Ok(())
 }
 
-fn pushes(config: &Config) -> Result<(), Finding> {
-    let (vpn, push) = (&config.vpn, &config.vpn.push);
-    let useless = push.routes.iter().find_map(|route| Some((route, useless_route(vpn, *route)?)));
-    if let Some((route, why)) = useless {
-        return refuse(&["vpn", "push", "routes"], format!("vpn.push.routes has {route}, {why}"));
-    }
-    let useless = push.dns.iter().find_map(|server| Some((server, useless_server(vpn, *server)?)));
-    if let Some((server, why)) = useless {
-        return refuse(&["vpn", "push", "dns"], format!("vpn.push.dns has {server}, {why}"));
-    }
-    let bad_domain = |d: &&String| d.is_empty() || !d.bytes().all(|b| b.is_ascii_graphic());
-    match push.dns_search.iter().find(bad_domain) {
-        Some(domain) => refuse(
-            &["vpn", "push", "dns_search"],
-            format!(
-                "vpn.push.dns_search: `{domain}` is not a domain; write one like `example.org`"
-            ),
-        ),
-        None => Ok(()),
-    }
+/// Takes out of the pushes what clients can do nothing with, and says what that was.
+pub(super) fn take_useless_pushes(config: &mut Config) -> Vec<Finding> {
+    let vpn = config.vpn.clone();
+    let push = &mut config.vpn.push;
+    let mut found = Vec::new();
+    let mut note = |path, message| found.push(Finding { path, at: 0, message });
+    push.routes.retain(|route| {
+        let why = useless_route(&vpn, *route);
+        why.iter().for_each(|why| note(ROUTES, format!("vpn.push.routes has {route}, {why}")));
+        why.is_none()
+    });
+    push.dns.retain(|server| {
+        let why = useless_server(&vpn, *server);
+        why.iter().for_each(|why| note(DNS, format!("vpn.push.dns has {server}, {why}")));
+        why.is_none()
+    });
+    push.dns_search.retain(|domain| {
+        let is_one = !domain.is_empty() && domain.bytes().all(|b| b.is_ascii_graphic());
+        if !is_one {
+            let mend = "is not a domain; write one like `example.org`";
+            note(DNS_SEARCH, format!("vpn.push.dns_search: `{domain}` {mend}"));
+        }
+        is_one
+    });
+    found
 }
+
+const ROUTES: &[&str] = &["vpn", "push", "routes"];
+const DNS: &[&str] = &["vpn", "push", "dns"];
+const DNS_SEARCH: &[&str] = &["vpn", "push", "dns_search"];
 
 /// Why clients can do nothing with a route.
 fn useless_route(vpn: &Vpn, route: Net) -> Option<&'static str> {

@@ -101,8 +101,8 @@ impl Overview<'_> {
 
     /// What of the settings file waits for the next start, where it can be read.
     fn waiting(&self) -> Vec<&'static str> {
-        let file = Config::load(&self.at.data.config());
-        file.map(|file| self.at.only_at_start(&file)).unwrap_or_default()
+        let file = Config::load_for_start(&self.at.data.config());
+        file.map(|file| self.at.only_at_start(&file.config)).unwrap_or_default()
     }
 
     /// Writes the counters since the start to the log.

@@ -47,8 +47,8 @@ pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
 
 /// How many threads will carry packets. Settings that can't be read stop the start later, by name.
 fn workers(options: &UpOptions) -> u16 {
-    let settings = Config::load(&DataDir::new(&options.data).config()).unwrap_or_default();
-    settings.vpn.workers()
+    let settings = Config::load_for_start(&DataDir::new(&options.data).config());
+    settings.map(|settings| settings.config).unwrap_or_default().vpn.workers()
 }
 
 async fn serve(options: UpOptions) -> Result<(), Failure> {
