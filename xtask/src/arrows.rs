@@ -37,6 +37,7 @@ const DRAWN: &[(&str, &[&str])] = &[
             "ask",
             "clock",
             "names",
+            "sources",
             "wire",
             "tunnel",
             "pki",

@@ -2,8 +2,8 @@
 //! the event as one JSON object on stdin, and an address of the settings gets it posted.
 //!
 //! Nobody waits for them. Events of the log come from the log itself; sessions and refusals, which it does
-//! not have, are left here by the door. Invariant: a bounded number waits and runs; what is too much is left
-//! out and counted.
+//! not have, are left here by the door. Invariant: a bounded number of each kind waits, a bounded number runs; what
+//! is too much is left out and counted.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::told;
 
+mod complaints;
 mod post;
 mod queue;
 mod runner;
@@ -71,13 +72,13 @@ impl Hooks {
         let Ok(mut input) = serde_json::to_vec(&about()) else { return };
         input.push(b'\n');
         if posts {
-            self.0.posts.leave(input.clone(), || {
+            self.0.posts.leave(event, input.clone(), || {
                 let target = Arc::clone(&self.0.target);
                 Box::new(move |jobs| post::run(&target, &jobs))
             });
         }
         if starts {
-            self.0.programs.leave(Job { program, input }, || {
+            self.0.programs.leave(event, Job { program, input }, || {
                 let runner = Runner::new(self.0.folder.clone(), Arc::clone(&self.0.enough));
                 Box::new(move |jobs| runner.run(&jobs))
             });

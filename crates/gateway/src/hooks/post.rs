@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -23,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::queue::Order;
+use super::queue::{Jobs, Order};
 use crate::config::WebhookUrl;
 
 /// Where events are posted.
@@ -55,14 +54,14 @@ fn trusting<'a>(cas: impl IntoIterator<Item = CertificateDer<'a>>) -> Arc<Client
 }
 
 /// Posts until nobody is left who could tell of anything.
-pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Receiver<Order<Vec<u8>>>) {
+pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Jobs<Vec<u8>>) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "nothing is posted"),
     };
     let mut is_failing = false;
-    while let Ok(order) = jobs.recv() {
-        match order {
+    loop {
+        match jobs.next(IDLE) {
             Order::Do(event) => {
                 let Some(target) = target.load_full() else { continue };
                 let posted = runtime.block_on(timeout(AT_MOST, post(&target, event)));
@@ -72,6 +71,8 @@ pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Receiver<Order<Vec<u8>>
                 let _ = done.send(());
                 return;
             }
+            Order::Wait => {}
+            Order::Over => return,
         }
     }
 }
@@ -157,6 +158,7 @@ impl fmt::Display for PostError {
 
 impl std::error::Error for PostError {}
 
+const IDLE: Duration = Duration::from_secs(3600);
 /// So long one may take.
 const AT_MOST: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 10 });
 const LONGEST_HEAD: usize = 16 * 1024;

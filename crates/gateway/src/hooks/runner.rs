@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::queue::Order;
+use super::complaints::{Complaints, Trouble};
+use super::queue::{Jobs, Order};
 use crate::data::own_uid;
 
 /// A hook that is to be started, and what it is told.
@@ -29,6 +29,7 @@ pub(super) struct Job {
 pub(super) struct Runner {
     folder: PathBuf,
     running: Vec<Running>,
+    complaints: Complaints,
     /// The gateway stops, and waits no longer.
     enough: Arc<AtomicBool>,
 }
@@ -43,16 +44,17 @@ struct Running {
 impl Runner {
     /// For hooks in this folder, until there is enough.
     pub(super) fn new(folder: PathBuf, enough: Arc<AtomicBool>) -> Self {
-        Self { folder, running: Vec::new(), enough }
+        Self { folder, running: Vec::new(), complaints: Complaints::new(), enough }
     }
 
     /// Runs until nobody is left who could tell of anything.
-    pub(super) fn run(mut self, jobs: &Receiver<Order<Job>>) {
+    pub(super) fn run(mut self, jobs: &Jobs<Job>) {
         if let Err(error) = sysio::shed_privileges() {
             return tracing::error!(%error, "no hook is started: they would have the gateway's rights");
         }
         loop {
             self.look_after();
+            self.complaints.say_repeated();
             if self.is_enough() {
                 return self.end();
             }
@@ -60,17 +62,23 @@ impl Runner {
                 std::thread::sleep(LOOK);
                 continue;
             }
-            let wait = if self.running.is_empty() { IDLE } else { LOOK };
-            match jobs.recv_timeout(wait) {
-                Ok(Order::Do(job)) => self.start(job),
-                Ok(Order::Finish(done)) => {
+            match jobs.next(self.wait()) {
+                Order::Do(job) => self.start(job),
+                Order::Finish(done) => {
                     self.wait_for_all();
                     let _ = done.send(());
                     return;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.end(),
+                Order::Wait => {}
+                Order::Over => return self.end(),
             }
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        match self.running.is_empty() {
+            true => self.complaints.quiet_for().unwrap_or(IDLE).max(LOOK),
+            false => LOOK,
         }
     }
 
@@ -80,25 +88,23 @@ impl Runner {
                 let until = Instant::now() + AT_MOST;
                 self.running.push(Running { program, child, until });
             }
-            Err(error) => {
-                tracing::warn!(hook = %program.display(), %error, "the hook was not started");
-            }
+            Err(error) => self.complaints.note(&program, Trouble::NotStarted(error)),
         }
     }
 
     /// Notes who has ended, and ends who takes too long.
     fn look_after(&mut self) {
+        let complaints = &mut self.complaints;
         self.running.retain_mut(|running| match running.child.try_wait() {
             Ok(None) if Instant::now() < running.until => true,
             Ok(None) => {
                 end(&mut running.child);
-                let hook = running.program.display();
-                tracing::warn!(%hook, seconds = AT_MOST.as_secs(), "the hook took too long and was ended");
+                complaints.note(&running.program, Trouble::TookTooLong(AT_MOST));
                 false
             }
             Ok(Some(status)) => {
                 if !status.success() {
-                    tracing::warn!(hook = %running.program.display(), %status, "the hook failed");
+                    complaints.note(&running.program, Trouble::Failed(status));
                 }
                 false
             }
@@ -121,6 +127,7 @@ impl Runner {
     /// The gateway stops, and hooks with it.
     fn end(mut self) {
         self.running.iter_mut().for_each(|running| end(&mut running.child));
+        self.complaints.end();
     }
 }
 

@@ -57,6 +57,20 @@ fn hooks_that_hang_are_ended_and_keep_nobody_waiting() {
 }
 
 #[test]
+fn strangers_who_are_refused_crowd_out_no_rare_event() {
+    let folder = TempFolder::new();
+    let seen = folder.path().join("seen");
+    hook(folder.path(), "connection_refused", "sleep 600\n", 0o700);
+    hook(folder.path(), "certificate_revoked", &format!("cat > {}\n", seen.display()), 0o700);
+    let hooks = Hooks::new(folder.path().to_owned());
+    for number in 0..5_000 {
+        hooks.tell("connection_refused", || number);
+    }
+    hooks.tell("certificate_revoked", || json!({ "id": 7 }));
+    until(|| fs::read_to_string(&seen).is_ok_and(|text| text == "{\"id\":7}\n"));
+}
+
+#[test]
 fn what_others_may_change_is_not_started() {
     let folder = TempFolder::new();
     let ran = folder.path().join("ran");
