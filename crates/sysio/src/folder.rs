@@ -1,7 +1,8 @@
 //! A folder that is held open, and the files in it by their names alone.
 //!
 //! For what is written where others may have been before: no link is followed, nothing but a plain file is
-//! opened, and a file appears whole or not at all. It decides nothing about what is written.
+//! opened. A file that is written under another name, synced, and renamed appears whole or not at all; that is
+//! the caller's to do, and nothing about what is written is decided here.
 //!
 //! Invariant: after [`Folder::open`] no path is looked up again, so that nobody can put another folder in
 //! the place of this one meanwhile.
@@ -141,7 +142,8 @@ impl Folder {
         made.map_err(|errno| refused(self.path_of(name), errno))
     }
 
-    /// Brings names that were given and taken down to the disk.
+    /// Returns once the disk has which names are in this folder, as they were made, changed and removed. What is
+    /// in the files is not part of that: each file is synced by itself, before its name is.
     pub fn sync(&self) -> Result<(), FolderError> {
         rustix::fs::fsync(&self.fd).map_err(|errno| refused(self.path.clone(), errno))
     }
