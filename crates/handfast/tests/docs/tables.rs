@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use gateway::config::Config;
 use serde_json::{Map, Value, json};
@@ -106,6 +107,48 @@ fn assert_codes(head: &str, codes: Vec<String>) {
 }
 
 /// The rows of the table with this head.
+#[test]
+fn every_field_situation_names_tests_that_exist_and_two_where_it_failed() {
+    let text = fs::read_to_string(root().join("docs/field-cases.md")).unwrap();
+    let mut tests = BTreeSet::new();
+    for folder in ["crates", "interop"] {
+        tests_below(&root().join(folder), &mut tests);
+    }
+    let lines = text.lines().filter(|line| line.starts_with('|')).skip(2);
+    let rows: Vec<Vec<_>> =
+        lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect()).collect();
+    assert!(rows.len() > 30, "{rows:?}");
+    for row in &rows {
+        let [situation, then, named @ ..] = row.as_slice() else { panic!("{row:?}") };
+        let named: BTreeSet<_> =
+            named.iter().map(|cell| code(cell)).filter(|cell| !cell.is_empty()).collect();
+        for test in &named {
+            assert!(tests.contains(*test), "{situation}: there is no test {test}");
+        }
+        assert!(named.len() >= if *then == "failed" { 2 } else { 1 }, "{situation}");
+        assert!(["failed", "held"].contains(then), "{situation}: {then}");
+    }
+}
+
+/// The names of what stands behind a `#[test]` or the like, in all files below a folder.
+fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            tests_below(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let is_test = |line: &&str| line.starts_with("#[test]") || line.contains("::test");
+            let lines: Vec<_> = text.lines().map(str::trim).collect();
+            for (at, _) in lines.iter().enumerate().filter(|(_, line)| is_test(line)) {
+                let next = lines[at..].iter().find_map(|line| line.split_once("fn "));
+                let name = next.and_then(|(_, rest)| rest.split_once('('));
+                found.extend(name.map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+}
+
 fn rows(head: &str) -> Vec<Vec<String>> {
     let text = ["docs/operation.md", "docs/tls.md"]
         .map(|document| fs::read_to_string(root().join(document)).unwrap())
