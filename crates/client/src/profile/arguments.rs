@@ -95,6 +95,18 @@ pub(super) fn tls_floor(line: Line<'_>) -> Result<(), ProfileError> {
     }
 }
 
+/// No version is above 1.3, and a server's certificate has to be one for servers whatever a profile says.
+pub(super) fn is_demanded_anyway(line: Line<'_>) -> bool {
+    match (line.name(), line.arg(0)) {
+        ("tls-version-max", Some("1.3")) => true,
+        ("remote-cert-eku", Some(usage)) => FOR_SERVERS.contains(&usage),
+        _ => false,
+    }
+}
+
+/// The extended key usage of servers, by its name and its number.
+const FOR_SERVERS: [&str; 2] = ["TLS Web Server Authentication", "1.3.6.1.5.5.7.3.1"];
+
 pub(super) fn filter(line: Line<'_>) -> Result<Filter, ProfileError> {
     let usage = "pull-filter accept|ignore \"TEXT\"";
     let accept = match line.arg(0) {

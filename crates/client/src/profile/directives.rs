@@ -104,6 +104,7 @@ impl<'a> Reader<'a> {
             "cipher" => self.warnings.extend(passed_over_cipher(line)),
             "remote-cert-tls" if line.arg(0) == Some("server") => {}
             "remote-cert-tls" => return line.bad("remote-cert-tls server"),
+            _ if arguments::is_demanded_anyway(line) => {}
             "verify-x509-name" => self.name = arguments::name_rule(line)?,
             "tls-version-min" => arguments::tls_floor(line)?,
             name if TIMES.contains(&name) => self.take_time(line)?,

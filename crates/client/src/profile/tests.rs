@@ -130,9 +130,16 @@ fn what_stock_clients_take_without_consequence_is_taken() {
         "echo hello\n",
         "cipher AES-256-CBC\n",
         "suppress-timestamps\n",
+        "tls-version-max 1.3\n",
+        "remote-cert-eku \"TLS Web Server Authentication\"\n",
         "<connection>\nremote a\nnobind\nlport 0\nlink-mtu 1500\n</connection>\n",
     ] {
         read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    for narrower in ["tls-version-max 1.2\n", "remote-cert-eku \"TLS Web Client Authentication\"\n"]
+    {
+        let error = fails(narrower);
+        assert!(matches!(error.kind, ProfileErrorKind::NotYet(_, NotYet::TlsPolicy)), "{error}");
     }
     let inside = fails("<connection>\nremote a\nmssfix 1300\n</connection>\n");
     assert!(matches!(inside.kind, ProfileErrorKind::NotYet(_, NotYet::PerServer)), "{inside}");
