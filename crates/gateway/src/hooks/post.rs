@@ -64,7 +64,9 @@ pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Jobs<Vec<u8>>) {
         match jobs.next(IDLE) {
             Order::Do(event) => {
                 let Some(target) = target.load_full() else { continue };
-                let posted = runtime.block_on(timeout(AT_MOST, post(&target, event)));
+                // Its timer is the runtime's, so it begins inside.
+                let posted =
+                    runtime.block_on(async { timeout(AT_MOST, post(&target, event)).await });
                 say(&target, posted.unwrap_or(Err(PostError::TimedOut)), &mut is_failing);
             }
             Order::Finish(done) => {
