@@ -28,25 +28,28 @@ pub(super) fn common(at: &Context) -> Result<ProfileCommon, GatewayError> {
 /// Every public name with every port that it is reached at, in the order of both: the port that it says,
 /// else those that are listened on.
 pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
-    let listened = |name: &PublicName| {
-        let wanted = name.transport();
-        let doors = config.vpn.listen.iter().map(|l| (l.address.port(), l.transport));
-        let doors = doors.filter(|(_, transport)| wanted.is_none_or(|wanted| wanted == *transport));
-        let mut seen = Vec::new();
-        for (port, transport) in doors {
-            let door = (name.port().unwrap_or(port), transport);
-            if !seen.contains(&door) {
-                seen.push(door);
+    let mut found: Vec<Remote> = Vec::new();
+    for name in &config.public.names {
+        for remote in reached_by(name, config) {
+            // Two names may say the same: one for every transport, one for TCP alone.
+            if !found.contains(&remote) {
+                found.push(remote);
             }
         }
-        seen
-    };
-    let at = |name: &PublicName| {
-        let host = name.host().to_owned();
-        let remote = |(port, transport)| Remote { host: host.clone(), port, transport };
-        listened(name).into_iter().map(remote).collect::<Vec<_>>()
-    };
-    config.public.names.iter().flat_map(at).collect()
+    }
+    found
+}
+
+fn reached_by<'a>(name: &'a PublicName, config: &'a Config) -> impl Iterator<Item = Remote> + 'a {
+    let wanted = name.transport();
+    let doors = config.vpn.listen.iter().map(|l| (l.address.port(), l.transport));
+    let doors =
+        doors.filter(move |(_, transport)| wanted.is_none_or(|wanted| wanted == *transport));
+    doors.map(|(port, transport)| Remote {
+        host: name.host().to_owned(),
+        port: name.port().unwrap_or(port),
+        transport,
+    })
 }
 
 #[cfg(test)]
@@ -72,5 +75,10 @@ mod tests {
             ["a.example 1194 udp", "fd00::1 443 tcp"]
         );
         assert_eq!(found(&["tcp:a.example"], &both), ["a.example 1194 tcp", "a.example 8443 tcp"]);
+        assert_eq!(
+            found(&["a.example:443", "tcp:a.example:443"], &both),
+            ["a.example 443 udp", "a.example 443 tcp"],
+            "the same is said once"
+        );
     }
 }
