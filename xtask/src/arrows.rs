@@ -21,6 +21,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("publish", &["clock", "pki"]),
     ("front", &["clock", "names", "pki", "proxied", "sources", "web"]),
     ("ask", &["clock", "pki"]),
+    ("uplink", &["ask", "clock", "pki"]),
     ("web", &[]),
     ("proxied", &[]),
     (
@@ -57,7 +58,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         "handfast",
         &[
             "admin", "ask", "clock", "names", "pki", "signer", "sysio", "engine", "gateway",
-            "client", "load",
+            "client", "load", "uplink",
         ],
     ),
     ("testkit", &[]),

@@ -43,5 +43,5 @@ pub use redirect::Redirect;
 pub use refusal::{Fault, Refusal};
 pub use serve::{ServeError, Served, serve};
 pub use site::{Action, Fixed, Handler, NotAPrefix, Prefix, Question, Route, Site};
-pub use upstream::{Backend, Connecting, NoBackend, Stream, Upstream, UpstreamLimits, Way};
+pub use upstream::{Backend, Connecting, Health, NoBackend, Stream, Upstream, UpstreamLimits, Way};
 pub use witness::{Silent, Witness};

@@ -13,14 +13,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::body::{AnswerBody, Body, RequestBody};
 use crate::refusal::Refusal;
@@ -33,6 +33,18 @@ pub struct Upstream {
     balance: Mutex<Balance>,
     limits: UpstreamLimits,
     host: Option<HeaderValue>,
+    health: Option<Health>,
+}
+
+/// How backends are looked at: by a GET for this path, which has to be answered 2xx or 3xx.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Which path.
+    pub path: Uri,
+    /// How often.
+    pub every: Duration,
+    /// How long an answer may take.
+    pub within: Duration,
 }
 
 /// One of its backends.
@@ -111,7 +123,26 @@ impl Upstream {
         }
         let balance = Balance::new(backends.iter().map(|backend| backend.weight));
         let members = backends.into_iter().map(|backend| Member::new(backend, &limits)).collect();
-        Ok(Self { members, balance: Mutex::new(balance), limits, host: None })
+        Ok(Self { members, balance: Mutex::new(balance), limits, host: None, health: None })
+    }
+
+    /// Has backends looked at, by whoever drives [`Upstream::watch`].
+    #[must_use]
+    pub fn with_health(self, health: Health) -> Self {
+        Self { health: Some(health), ..self }
+    }
+
+    /// Looks at the backends again and again. It ends at once where that was not asked for.
+    pub async fn watch(&self) {
+        let Some(health) = &self.health else { return };
+        loop {
+            for (index, member) in self.members.iter().enumerate() {
+                let looking = member.is_well(health, self.host.as_ref(), self.limits.connect);
+                let well = timeout(health.within, looking).await.unwrap_or(false);
+                self.balance().looked(index, well);
+            }
+            sleep(health.every).await;
+        }
     }
 
     /// Tells backends this host; else they hear the one that the client asked for.
@@ -243,6 +274,17 @@ impl Member {
 
     async fn seat(&self, turn: Duration) -> Option<OwnedSemaphorePermit> {
         timeout(turn, Arc::clone(&self.seats).acquire_owned()).await.ok()?.ok()
+    }
+
+    async fn is_well(&self, health: &Health, host: Option<&HeaderValue>, limit: Duration) -> bool {
+        let Some(mut sender) = self.connect(limit).await else { return false };
+        let mut request = Request::new(RequestBody::empty());
+        *request.uri_mut() = health.path.clone();
+        let host = host.cloned().unwrap_or(HeaderValue::from_static("health.invalid"));
+        request.headers_mut().insert(header::HOST, host);
+        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let answer = sender.send_request(request).await;
+        answer.is_ok_and(|answer| answer.status().is_success() || answer.status().is_redirection())
     }
 
     async fn connect(&self, limit: Duration) -> Option<Sender> {

@@ -17,7 +17,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use web::{Backend, Connection, Http, Refusal, ServeError, Site, UpstreamLimits};
+use web::{
+    Action, Backend, Connection, Health, Http, Refusal, Route, ServeError, Site, Upstream,
+    UpstreamLimits,
+};
 
 const GET: &[u8] = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\n\r\n";
 
@@ -228,6 +231,44 @@ async fn a_request_that_changes_something_is_sent_once_and_another_goes_to_the_n
     let backends = vec![Backend::tcp("127.0.0.1", nobody).with_weight(9), good.backend()];
     let site = proxying(backends, UpstreamLimits::default());
     assert_eq!(statuses(&say(site, secure(Http::One), post).await), [200], "it was never sent");
+}
+
+#[tokio::test]
+async fn a_backend_that_is_found_sick_gets_no_requests() {
+    let sick = Service::with(|mut stream, heard| {
+        tokio::spawn(async move {
+            let mut rest = Vec::new();
+            while let Some(request) = read_request(&mut stream, &mut rest).await {
+                heard.lock().unwrap().push(request);
+                let answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+                let _ = stream.write_all(answer).await;
+            }
+        })
+    })
+    .await;
+    let well = Service::echo().await;
+    let health = Health {
+        path: "/health".parse().unwrap(),
+        every: Duration::from_secs(60),
+        within: Duration::from_secs(2),
+    };
+    let backends = vec![sick.backend().with_weight(9), well.backend()];
+    let upstream = Upstream::new(backends, UpstreamLimits::default()).unwrap();
+    let upstream = Arc::new(upstream.with_health(health));
+    let watched = Arc::clone(&upstream);
+    let watch = tokio::spawn(async move { watched.watch().await });
+    while well.heard().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    sleep(Duration::from_millis(50)).await;
+    for _ in 0..5 {
+        let action = Action::Proxy(Arc::clone(&upstream));
+        let site = Site::new(vec![Route { prefix: "/".parse().unwrap(), action }]);
+        assert_eq!(statuses(&say(site, secure(Http::One), GET).await), [200]);
+    }
+    assert!(sick.heard().iter().all(|heard| heard.starts_with("GET /health ")));
+    assert_eq!(well.heard().len(), 6);
+    watch.abort();
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use gateway::profile::{Form, System};
 use load::PacketSettings;
 use names::CertificateName;
 use pki::KeyType;
+use uplink::{Pin, Target};
 
 /// One order.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub(crate) enum Action {
     CrlFetch(CrlFetchOrder),
     /// Ask whether a certificate holds.
     OcspAsk(OcspOrder),
+    /// Be at one end of TLS, or look at the other.
+    Tls(TlsOrder),
     /// Give the CA's certificate.
     CaExport { out: Option<PathBuf> },
     /// Seal the CA's key.
@@ -263,4 +266,37 @@ pub(crate) struct BenchOrder {
     pub(crate) hold: Duration,
     /// What to send through them.
     pub(crate) packets: Option<PacketSettings>,
+}
+
+/// What to do about TLS.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum TlsOrder {
+    Connect(TlsConnectOrder),
+    Test(TlsTestOrder),
+}
+
+/// Which service to be in front of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TlsConnectOrder {
+    pub(crate) target: Target,
+    pub(crate) listen: SocketAddr,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) pin: Option<Pin>,
+    pub(crate) own: Own,
+    pub(crate) revocation: uplink::Revocation,
+}
+
+/// Where our own certificate is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    None,
+    Profile(PathBuf),
+    Files { cert: PathBuf, key: PathBuf },
+}
+
+/// Which server to look at.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TlsTestOrder {
+    pub(crate) target: Target,
+    pub(crate) ca: Option<PathBuf>,
 }

@@ -8,6 +8,7 @@ pub(crate) mod devices;
 pub(crate) mod gateway;
 pub(crate) mod profiles;
 pub(crate) mod sessions;
+pub(crate) mod tls;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ use self::devices::{Device, User};
 use self::gateway::{Check, Config, Service, Status, Up};
 use self::profiles::Profile;
 use self::sessions::{Events, Kick, Sessions};
+use self::tls::Tls;
 
 /// A secure-access gateway: one certificate per device opens every door.
 #[derive(Debug, Parser)]
@@ -86,6 +88,9 @@ pub(crate) enum Command {
     /// The CA that signs everything
     #[command(subcommand)]
     Ca(Ca),
+    /// TLS: a local port to a remote service, a look at a server
+    #[command(subcommand)]
+    Tls(Tls),
     /// How the running gateway is
     Status(Status),
     /// Who is connected

@@ -9,6 +9,7 @@ mod devices;
 mod gateway;
 mod profiles;
 mod sessions;
+mod tls;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -61,6 +62,7 @@ fn understand_command(command: Command, data: &Path) -> Result<Action, Failure> 
         Command::Profile(profile) => profiles::understand_profile(profile)?,
         Command::Crl(command) => authority::understand_crl(command),
         Command::Ocsp(command) => authority::understand_ocsp(command),
+        Command::Tls(command) => tls::understand_tls(command)?,
         Command::Ca(command) => authority::understand_ca(command),
         Command::Status(status) if status.prometheus => Action::Prometheus,
         Command::Status(_) => Action::Ask(Request::Status),

@@ -37,6 +37,7 @@ mod reference;
 mod service;
 mod signer;
 mod standing;
+mod tls;
 mod unit;
 mod up;
 
@@ -68,6 +69,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CrlPem => authority::crl_pem(&data),
         Action::CrlFetch(order) => crl_fetch::run(&data, json, &order),
         Action::OcspAsk(order) => standing::ocsp_ask(&data, json, &order),
+        Action::Tls(order) => tls::run(&data, json, order),
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::CaSeal(order) => ca_key::seal(&data, json, order),
         Action::CaUnseal { secret } => ca_key::unseal(&data, json, secret.as_deref()),

@@ -19,6 +19,7 @@ pub(crate) mod standing;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod time;
+pub(crate) mod tls;
 pub(crate) mod user;
 pub(crate) mod words;
 

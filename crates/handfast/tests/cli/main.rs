@@ -15,6 +15,7 @@ mod running;
 mod schema;
 mod service;
 mod standing;
+mod tls;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

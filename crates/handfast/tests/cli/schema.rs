@@ -4,7 +4,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -79,6 +80,7 @@ fn every_json_answer_is_as_the_schema_says() {
     }
     let check = cli.command("check --json").output().unwrap().stdout;
     schema.holds("check", &serde_json::from_slice(&check).unwrap());
+    schema.holds("tls test", &look_at_what_is_no_tls(&cli));
     let failed = cli.command("user add alice/phone --json").output().unwrap();
     schema.holds("a failure", &serde_json::from_slice(&failed.stderr).unwrap());
     let mistyped = cli.command("user lst --json").output().unwrap();
@@ -93,6 +95,22 @@ fn every_json_answer_is_as_the_schema_says() {
     schema.holds_for("Refusal", &refusal());
     schema.holds_for("PastSession", &past_session());
     schema.has_been_seen_whole();
+}
+
+/// It says that there is no TLS, which has every field.
+fn look_at_what_is_no_tls(cli: &Cli) -> Value {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.write_all(b"220 mail.example ESMTP\r\n");
+        }
+    });
+    let output = cli.command(&format!("tls test {address} --json")).output().unwrap();
+    server.join().unwrap();
+    assert_eq!(output.status.code(), Some(10), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Nobody is refused here, so it comes from the type.

@@ -17,18 +17,25 @@ struct Member {
     credit: i64,
     failures: u32,
     out_until: Option<Instant>,
+    /// By a look of our own.
+    sick: bool,
 }
 
 impl Balance {
     pub(super) fn new(weights: impl IntoIterator<Item = u16>) -> Self {
-        let member =
-            |weight| Member { weight: i64::from(weight), credit: 0, failures: 0, out_until: None };
+        let member = |weight| Member {
+            weight: i64::from(weight),
+            credit: 0,
+            failures: 0,
+            out_until: None,
+            sick: false,
+        };
         Self(weights.into_iter().map(member).collect())
     }
 
     /// The next one that is none of `tried`.
     pub(super) fn pick(&mut self, tried: &[usize], now: Instant) -> Option<usize> {
-        self.turn(tried, |member| member.out_until.is_none_or(|until| until <= now))
+        self.turn(tried, |member| !member.sick && member.out_until.is_none_or(|until| until <= now))
             .or_else(|| self.turn(tried, |_| true))
     }
 
@@ -53,6 +60,14 @@ impl Balance {
     pub(super) fn worked(&mut self, index: usize) {
         self.0[index].failures = 0;
         self.0[index].out_until = None;
+    }
+
+    /// What a look at it says.
+    pub(super) fn looked(&mut self, index: usize, healthy: bool) {
+        self.0[index].sick = !healthy;
+        if healthy {
+            self.worked(index);
+        }
     }
 
     /// Three times in a row, and it is left out for a while that doubles.
@@ -100,5 +115,17 @@ mod tests {
         assert!((0..10).all(|_| balance.pick(&[], later + OUT) == Some(1)), "twice as long");
         balance.worked(0);
         assert!((0..10).any(|_| balance.pick(&[], later) == Some(0)));
+    }
+
+    #[test]
+    fn who_is_found_sick_is_left_out_until_it_is_found_well() {
+        let mut balance = Balance::new([1, 1]);
+        let now = Instant::now();
+        balance.looked(0, false);
+        assert!((0..10).all(|_| balance.pick(&[], now) == Some(1)));
+        balance.looked(1, false);
+        assert!(balance.pick(&[], now).is_some(), "one of them may answer all the same");
+        balance.looked(0, true);
+        assert!((0..10).all(|_| balance.pick(&[], now) == Some(0)));
     }
 }

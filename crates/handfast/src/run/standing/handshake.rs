@@ -30,7 +30,7 @@ pub(super) fn with(host: &str, port: u16) -> Result<Shown, Failure> {
     let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|e| fail(&e))?;
     let mut stream = connect(host, port)?;
     let ended = tls.complete_io(&mut stream);
-    let shown = watcher.shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let shown = watcher.take();
     // A server that wants a certificate of ours has shown its own by then.
     shown.ok_or_else(|| match ended {
         Err(error) => unreachable(host, port).caused_by(&error),
@@ -38,7 +38,7 @@ pub(super) fn with(host: &str, port: u16) -> Result<Shown, Failure> {
     })
 }
 
-fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
+pub(in crate::run) fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
     let fail = |error: &std::io::Error| unreachable(host, port).caused_by(error);
     let address = (host, port).to_socket_addrs().map_err(|e| fail(&e))?.next();
     let address = address.ok_or_else(|| unreachable(host, port))?;
@@ -55,8 +55,15 @@ fn unreachable(host: &str, port: u16) -> Failure {
 
 /// Takes note of what it sees, and lets everything pass.
 #[derive(Debug, Default)]
-struct Watcher {
+pub(in crate::run) struct Watcher {
     shown: Mutex<Option<Shown>>,
+}
+
+impl Watcher {
+    /// What the handshake showed.
+    pub(in crate::run) fn take(&self) -> Option<Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl std::fmt::Debug for Shown {

@@ -24,13 +24,14 @@ use crate::show::standing::{self, Answer, Inquiry};
 
 use inquiry::Questions;
 
+pub(super) use handshake::{Watcher, connect};
 pub(super) use inquiry::get;
 
 /// A certificate in question, with what came along.
-struct Shown {
-    certificate: CertificateDer<'static>,
-    chain: Vec<CertificateDer<'static>>,
-    staple: Option<Vec<u8>>,
+pub(super) struct Shown {
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) staple: Option<Vec<u8>>,
 }
 
 /// Asks, and says what came.

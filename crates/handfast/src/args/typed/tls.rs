@@ -1,0 +1,60 @@
+//! `handfast tls`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::client::RevocationWord;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tls {
+    /// A local port in the clear, and TLS from there to a remote service
+    Connect(TlsConnect),
+    /// What a browser would meet at a TLS server, with the mend for each finding
+    Test(TlsTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TlsConnect {
+    /// The service
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) target: String,
+    /// Where programs of this machine connect to
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// The name that its certificate has to have, if not the host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The CAs that may vouch for it [default: the profile's, or the data folder's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The one key that it may have, as curl writes it: sha256//BASE64
+    #[arg(long, value_name = "PIN")]
+    pub(crate) pin: Option<String>,
+    /// Show this device's certificate if the service asks for one
+    #[arg(long, value_name = "FILE.ovpn", conflicts_with_all = ["cert", "key"])]
+    pub(crate) profile: Option<PathBuf>,
+    /// Show this certificate if the service asks for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Whether the service's CA has to say that its certificate still holds
+    #[arg(long, value_enum, default_value_t = RevocationWord::Require)]
+    pub(crate) revocation: RevocationWord,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TlsTest {
+    /// The server; on port 443 if none is named
+    #[arg(value_name = "NAME|HOST:PORT")]
+    pub(crate) server: String,
+    /// The name that a browser would ask for, if not the host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The CAs that the browser trusts [default: this system's, and the data folder's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}

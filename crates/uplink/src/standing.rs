@@ -1,0 +1,148 @@
+//! Whether a service's certificate still holds: what it stapled, what was said before, and else its CA is asked.
+//! Nothing of ours is sent before.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ask::{Asked, SystemDial, settle};
+use clock::{Clock, Timestamp};
+use pki::standing::{Said, Shown, Standings, Verdict};
+use rustls::pki_types::CertificateDer;
+use tokio::time::timeout;
+
+/// What is done about a certificate that may have been revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Revocation {
+    /// Where it can't be found out, nothing is sent.
+    #[default]
+    Require,
+    /// Where it can't be found out, it is said and passed over.
+    Prefer,
+    /// It is not looked at.
+    Off,
+}
+
+/// Why a certificate does not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsettled {
+    /// It was revoked.
+    Revoked(pki::Revocation),
+    /// It could not be found out; this is why.
+    NotKnown(String),
+}
+
+/// What CAs said, from one connection to the next.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    cas: Vec<CertificateDer<'static>>,
+    said: Mutex<Vec<Said>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Memory {
+    pub(crate) fn new(cas: Vec<CertificateDer<'static>>, clock: Arc<dyn Clock>) -> Self {
+        Self { cas, said: Mutex::default(), clock }
+    }
+
+    /// For one connection, with what is known.
+    pub(crate) fn standings(&self) -> Arc<Standings> {
+        let standings = Standings::new(&self.cas);
+        let now = self.now();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|said| standings.recall(said, now).is_ok());
+        // They are known here, and no news.
+        standings.news();
+        Arc::new(standings)
+    }
+
+    /// Settles all that was shown, and says what was passed over.
+    ///
+    /// # Errors
+    /// Where the connection is not to go on.
+    pub(crate) async fn settle(
+        &self,
+        standings: &Standings,
+        policy: Revocation,
+    ) -> Result<Option<String>, Unsettled> {
+        let mut passed_over = None;
+        for shown in standings.shown() {
+            let judged = match policy {
+                Revocation::Off => Ok(None),
+                _ => self.settle_one(standings, &shown, policy).await,
+            };
+            self.keep(standings.news());
+            passed_over = passed_over.or(judged?);
+        }
+        Ok(passed_over)
+    }
+
+    async fn settle_one(
+        &self,
+        standings: &Standings,
+        shown: &Shown,
+        policy: Revocation,
+    ) -> Result<Option<String>, Unsettled> {
+        let subject = &shown.subject;
+        let mut asked = Vec::new();
+        let open = match standings.verdict(subject, self.now()) {
+            Verdict::Good { .. } => false,
+            Verdict::Open => true,
+            // A hold may have been lifted.
+            Verdict::Revoked(why) => !why.is_for_good(),
+        };
+        if open && !subject.sources().is_empty() {
+            let clock = Arc::clone(&self.clock);
+            let now = move || Timestamp::from(clock.now());
+            let mut dial = SystemDial;
+            let asking = settle(subject, standings, &mut dial, now);
+            asked = timeout(LIMIT, asking).await.unwrap_or_default();
+        }
+        match standings.verdict(subject, self.now()) {
+            Verdict::Good { .. } => Ok(None),
+            Verdict::Revoked(why) => Err(Unsettled::Revoked(why)),
+            // Addresses stand in what the CA signed, so that no impostor takes them away.
+            Verdict::Open if !subject.sources().names_some() => Ok(Some(NOBODY.to_owned())),
+            Verdict::Open if policy == Revocation::Prefer => Ok(Some(why(shown, &asked))),
+            Verdict::Open => Err(Unsettled::NotKnown(why(shown, &asked))),
+        }
+    }
+
+    fn keep(&self, news: Vec<Said>) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.extend(news);
+        let over = said.len().saturating_sub(MOST_SAID);
+        said.drain(..over);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+}
+
+fn why(shown: &Shown, asked: &[Asked]) -> String {
+    let staple = shown.staple.iter().map(|why| format!("what the server sent along: {why}"));
+    let reasons: Vec<String> = staple.chain(asked.iter().map(ToString::to_string)).collect();
+    if reasons.is_empty() { "nobody answered in time".to_owned() } else { reasons.join("; ") }
+}
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Revoked(why) => {
+                write!(f, "its certificate was revoked on {} ({})", why.at, why.reason)
+            }
+            Self::NotKnown(why) => {
+                write!(f, "whether its certificate was revoked is not known: {why}")
+            }
+        }
+    }
+}
+
+impl Error for Unsettled {}
+
+const NOBODY: &str = "its certificate names nobody who could be asked whether it was revoked";
+const LIMIT: Duration = Duration::from_secs(10);
+/// Answers of some kilobytes, lists of some more.
+const MOST_SAID: usize = 16;
