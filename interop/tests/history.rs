@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use interop::{Stock, World, wait_until};
+use interop::{Ping, Stock, World, wait_until};
 
 #[test]
 fn a_device_was_seen_at_the_end_of_its_last_session_and_each_session_is_on_record() {
@@ -15,6 +15,10 @@ fn a_device_was_seen_at_the_end_of_its_last_session_and_each_session_is_on_recor
     assert!(wait_until(Duration::from_secs(5), || !seen(&world).is_empty()), "{}", world.log());
     let opened = seen(&world);
     sleep(Duration::from_secs(3));
+    let inner = "10.71.0.1".parse().expect("an address");
+    Ping::run(&alice.host.netns, inner, 20, Duration::from_millis(20), &world.file("ping.log"));
+    let carried = world.sessions()[0]["bytes_in"].clone();
+    assert!(carried.as_u64() >= Some(20 * 84), "{carried}");
     first.0.signal("TERM");
     assert!(world.sessions_become(0, Duration::from_secs(10)), "{}", world.log());
     let ended = seen(&world);
@@ -30,6 +34,12 @@ fn a_device_was_seen_at_the_end_of_its_last_session_and_each_session_is_on_recor
     assert_eq!(sessions.len(), 2, "{sessions:?}");
     assert_eq!(sessions[0]["ended"], serde_json::Value::Null);
     assert_eq!(sessions[1]["ended"], "peer_exit", "{sessions:?}");
+    for direction in ["bytes_in", "bytes_out"] {
+        assert!(sessions[1][direction].as_u64() >= Some(20 * 84), "{direction}: {sessions:?}");
+    }
+    let log = world.log();
+    let gone = log.lines().find(|line| line.contains("disconnected")).expect("a line");
+    assert!(!gone.contains("bytes_in=0 ") && !gone.contains("bytes_out=0 "), "{gone}");
     let past = world.json(&["sessions", "--history", "--address", "10.71.0.2", "--at", &ended]);
     assert_eq!(past.as_array().map(Vec::len), Some(1), "{past}");
     let none = world.json(&["sessions", "--history", "--since", "2099-01-01"]);

@@ -19,6 +19,7 @@ use crate::data::{ControlDatagram, ControlReceiver, SharedPlane, StreamEnded};
 use crate::driver::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::inbox::{Inlet, inbox};
+use crate::leaving::Leaving;
 use crate::messages::{ConnectionId, SessionEvent};
 use crate::pool::{SessionPool, ThreadSlot};
 use crate::registry::{Effect, Registry, RegistrySettings};
@@ -74,6 +75,7 @@ pub(crate) struct Control {
     outlet: mpsc::UnboundedSender<(ConnectionId, SessionEvent)>,
     events: mpsc::UnboundedReceiver<(ConnectionId, SessionEvent)>,
     drops: DropTally,
+    leaving: Leaving,
     /// Resets that were answered, and of which nothing is kept.
     stateless_answers: u64,
 }
@@ -88,6 +90,7 @@ struct RunningSession {
 /// Nobody sweeps without a control task, so nothing is forwarded without it either.
 impl Drop for Control {
     fn drop(&mut self) {
+        self.leaving.rest().for_each(|report| self.parts.admission.report(report));
         self.parts.data.stop();
     }
 }
@@ -104,6 +107,7 @@ impl Control {
             outlet,
             events,
             drops: DropTally::default(),
+            leaving: Leaving::default(),
             stateless_answers: 0,
         }
     }
@@ -120,7 +124,7 @@ impl Control {
                     Err(_) => return,
                 },
                 notice = inputs.notices.recv() => match notice {
-                    Some(notice) => self.registry.handle_notice(notice),
+                    Some(notice) => self.on_notice(notice),
                     // Without the data worker there is nothing to control.
                     None => return,
                 },
@@ -157,6 +161,13 @@ impl Control {
         self.carry_out();
     }
 
+    fn on_notice(&mut self, notice: Notice) {
+        if let Some(report) = self.leaving.heard(&notice) {
+            self.parts.admission.report(report);
+        }
+        self.registry.handle_notice(notice);
+    }
+
     fn on_session_event(&mut self, id: ConnectionId, event: SessionEvent) {
         let now = self.parts.clock.now();
         let recheck = |identity: &Identity| self.parts.admission.recheck(identity);
@@ -171,6 +182,7 @@ impl Control {
                 Effect::Data(command) => self.parts.data.apply(command),
                 Effect::Stream(stream, order) => self.parts.data.stream(stream, order),
                 Effect::Report(report) => self.parts.admission.report(report),
+                Effect::Closed(peer, info, why) => self.leaving.hold(peer, info, why),
                 Effect::Tell(id, message) => {
                     if let Some(session) = self.running.get(&id) {
                         session.inlet.order(message);
@@ -305,6 +317,8 @@ impl Control {
         self.carry_out();
         // A peer that does not acknowledge the last message does not hold up the stop.
         let _ = tokio::time::timeout(LAST_MESSAGES, self.last_messages(&mut inputs)).await;
+        let _ = tokio::time::timeout(CONFIRMED, self.confirmed(&mut inputs.notices)).await;
+        self.leaving.rest().for_each(|report| self.parts.admission.report(report));
         let _ = done.send(());
     }
 
@@ -328,6 +342,15 @@ impl Control {
         }
     }
 
+    /// Until every peer is confirmed gone.
+    async fn confirmed(&mut self, notices: &mut mpsc::UnboundedReceiver<Notice>) {
+        while !self.leaving.is_empty()
+            && let Some(notice) = notices.recv().await
+        {
+            self.on_notice(notice);
+        }
+    }
+
     fn time_left(&self) -> Option<Duration> {
         let due = self.registry.poll_timeout()?;
         Some(due.saturating_sub(self.parts.clock.now().boot))
@@ -346,6 +369,8 @@ async fn sleep(due: Option<Duration>) {
     }
 }
 
+/// So long a stop waits for data workers, which take a moment.
+const CONFIRMED: Duration = Duration::from_millis(500);
 const LAST_MESSAGES: Duration = Duration::from_secs(2);
 /// Connections between cookie and admission.
 pub(crate) const MAX_HANDSHAKES: usize = 4096;

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use datapath::{Command, StreamId};
+use datapath::{Command, PeerRef, StreamId};
 
-use crate::Report;
 use crate::data::{StreamEnd, StreamOrder};
 use crate::messages::{ConnectionId, ToSession};
+use crate::{DisconnectReason, Report, SessionInfo};
 
 /// What the registry wants done. Each is said once.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) enum Effect {
     Forget(ConnectionId),
     /// News for the admission.
     Report(Report),
+    /// A session is over, which is news once its peer is confirmed gone, with what it carried.
+    Closed(PeerRef, SessionInfo, DisconnectReason),
 }
 
 /// Those that are not carried out yet.

@@ -80,12 +80,14 @@ impl Registry {
             self.effects.data(Command::PeerDel { peer });
         }
         let source = endpoint.remote;
-        self.effects.report(match session {
-            Some(Registered { info, established: true, .. }) => Report::Closed { info, why },
-            Some(Registered { info, .. }) => {
-                Report::Refused { source, why, whom: Some(info.identity) }
+        self.effects.push(match session {
+            Some(Registered { peer, info, established: true, .. }) => {
+                Effect::Closed(peer, info, why)
             }
-            None => Report::Refused { source, why, whom: None },
+            Some(Registered { info, .. }) => {
+                Effect::Report(Report::Refused { source, why, whom: Some(info.identity) })
+            }
+            None => Effect::Report(Report::Refused { source, why, whom: None }),
         });
         if let Some(message) = message {
             self.effects.tell(id, message);

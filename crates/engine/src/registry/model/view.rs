@@ -53,6 +53,10 @@ impl View {
             Effect::Tell(id, message) => self.told(id, &message),
             Effect::HandshakeOver(id) => self.reference.expected(id).said.handshake_over += 1,
             Effect::Report(report) => self.reported(report, records),
+            Effect::Closed(peer, info, why) => {
+                assert_eq!(self.reference.expected(info.number).peer, Some(peer));
+                self.over(info.number, &why, true);
+            }
             Effect::StreamEnded(id, _) => panic!("{id} was told of an end that was not one"),
             Effect::Forget(id) => self.forgotten(id),
         }
@@ -116,7 +120,7 @@ impl View {
 
     fn reported(&mut self, report: Report, records: &Records) {
         match report {
-            Report::Closed { info, why } => self.over(info.number, &why, true),
+            Report::Closed { .. } => panic!("an end was reported before its peer was gone"),
             Report::Refused { source, why, .. } => {
                 let id = self.reference.at(source).expect("its connection");
                 self.over(id, &why, false);
