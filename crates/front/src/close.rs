@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use clock::Timestamp;
 use pki::{CertificateId, Refusal};
 use tokio::sync::{Notify, oneshot};
 
@@ -39,6 +40,16 @@ impl Connections {
         let closed = self.registry().sweep(recheck);
         self.all_gone(&closed).await;
         closed
+    }
+
+    /// Has those closed whose right has ended, and waits for none.
+    pub(crate) fn look(&self, recheck: impl Fn(&CertificateId) -> Result<(), Refusal>) {
+        self.registry().sweep(recheck);
+    }
+
+    /// Has those closed whose certificate has ended.
+    pub(crate) fn expire(&self, now: Timestamp) {
+        self.registry().expire(now);
     }
 
     /// Closes those who are meant, and gives them once they are gone.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::backend::{Address, Target};
 use crate::close::Place;
 use crate::directory::Report;
-use crate::handshake::{Denied, Guest, meet};
+use crate::handshake::{Denied, Guest, judge, meet};
 use crate::listen;
 use crate::port::{Port, Stranger};
 use crate::preamble;
@@ -53,8 +53,9 @@ async fn welcome(
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
     let met = timeout(PATIENCE, Box::pin(meet(shared, &port.listen, stream))).await;
     let guest = met.map_err(|_| Denied::from(Refused::Slow))??;
-    let at = || Refused::TooMany { at: port.listen.address.to_string() };
-    let _room = port.room.try_acquire().map_err(|_| at())?;
+    let _room = port
+        .seat(guest.client.is_some())
+        .ok_or_else(|| Refused::TooMany { at: port.listen.address.to_string() })?;
     drop(stranger);
     let (place, closing) = shared.connections.register(|number| Info {
         number,
@@ -66,6 +67,7 @@ async fn welcome(
         own: guest.own,
         secured: guest.secured.clone(),
         since: shared.clock.now().boot,
+        until: guest.client.as_ref().and_then(|client| leaf_not_after(&client.leaf).ok()),
         traffic: guest.wire.traffic(),
     });
     // Once more, now that a sweep would find it.
@@ -73,7 +75,21 @@ async fn welcome(
         .info
         .right(|id| shared.directory.recheck(id))
         .map_err(|ended| withdrawn(&place, ended))?;
+    look_again(shared, &guest)?;
     host(shared, guest, place, closing).await
+}
+
+/// Whether it is still who it was, and let in: a user may have another name since, and a server another policy.
+fn look_again(shared: &Shared, guest: &Guest) -> Result<(), Denied> {
+    if guest.site.settings.passthrough {
+        return Ok(());
+    }
+    let leaf = guest.client.as_ref().map(|client| &client.leaf);
+    let (site, client) = judge(shared, &guest.site, leaf)?;
+    match client == guest.client {
+        true => Ok(()),
+        false => Err(Refused::NotAmongUsers { server: site.settings.label().to_owned() }.into()),
+    }
 }
 
 /// Gives a guest what it came for, until either is done.
@@ -83,7 +99,8 @@ async fn host(
     place: Place,
     mut closing: oneshot::Receiver<Ended>,
 ) -> Result<(), Denied> {
-    let (limits, expires) = limits(shared, &guest);
+    let expires = place.info.until;
+    let limits = limits(shared, &guest, expires);
     let site = Arc::clone(&guest.site);
     let ended = match (&site.web, &site.settings.backend) {
         (Some(web), _) => {
@@ -129,6 +146,10 @@ async fn bytes(
     if ended.is_abrupt() {
         guest.wire.cut().set();
     }
+    if ended != Ended::Finished {
+        // An upload that was cut off is not to look whole (RFC 8446 section 6.1).
+        let _ = stream.set_zero_linger();
+    }
     Ok(ended)
 }
 
@@ -163,12 +184,11 @@ async fn requests(
     ended
 }
 
-/// For how long a guest may stay, and when its certificate ends, if it showed one.
-fn limits(shared: &Shared, guest: &Guest) -> (Limits, Option<Timestamp>) {
+/// For how long a guest may stay.
+fn limits(shared: &Shared, guest: &Guest, expires: Option<Timestamp>) -> Limits {
     let settings = &guest.site.settings;
-    let expires = guest.client.as_ref().and_then(|client| leaf_not_after(&client.leaf).ok());
     let right = expires.map(|at| at.since(shared.clock.now().into()) + AFTER);
-    (Limits { idle: settings.idle(), age: settings.max_age(), right }, expires)
+    Limits { idle: settings.idle(), age: settings.max_age(), right }
 }
 
 /// It ended before it began.

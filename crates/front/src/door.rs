@@ -84,6 +84,9 @@ impl Front {
         let former = self.shared.table.load_full();
         let table = Table::new(settings, &means, &former).map_err(OpenError)?;
         self.shared.table.store(Arc::new(table));
+        // A CA may be trusted no longer, which is no change of the records.
+        let directory = &self.shared.directory;
+        self.shared.connections.look(|id| directory.recheck(id));
         listeners.retain(|open| settings.listen.iter().any(|listen| listen.address == open.asked));
         let opened = settings.listen.iter().map(|listen| self.listen(&mut listeners, listen));
         Ok(opened.filter_map(Result::err).collect())

@@ -63,9 +63,9 @@ pub(crate) async fn meet(
     listen: &Listen,
     mut socket: TcpStream,
 ) -> Result<Guest, Denied> {
-    let hello = gather(&mut socket).await?;
+    let mut hello = gather(&mut socket).await?;
     let chosen = choose(shared, listen, &hello);
-    let (site, room) = match chosen {
+    let site = match chosen {
         Ok(chosen) => chosen,
         Err((alert, why)) => {
             answer(&mut socket, alert).await;
@@ -74,15 +74,23 @@ pub(crate) async fn meet(
     };
     let asked = hello.name.clone();
     if site.settings.passthrough {
+        let room = seat(&site)?;
         let (wire, greeting) = (Wire::passed(socket), hello.sent);
         let (client, own, secured, chain) = (None, None, Secured::default(), Vec::new());
         return Ok(Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room });
     }
+    // Nobody else is to have them.
+    drop(std::mem::take(&mut hello.sent));
     let own = site.keys.choose(&hello.schemes).and_then(|key| id_of(&key));
     let stream = end_tls(shared, &site, hello, socket).await?;
     let mut stream = Box::new(stream);
-    match judge(shared, &site, stream.get_ref().1) {
-        Ok((site, client)) => {
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let judged = judge(shared, &site, leaf).and_then(|(site, client)| {
+        let room = seat(&site)?;
+        Ok((site, client, room))
+    });
+    match judged {
+        Ok((site, client, room)) => {
             let secured = secured(stream.get_ref().1);
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
@@ -122,12 +130,18 @@ async fn answer(socket: &mut TcpStream, alert: Vec<u8>) {
     let _ = socket.shutdown().await;
 }
 
-/// The server that is meant and a place there; or what to answer.
+/// A place among those who were let in: strangers have none.
+fn seat(site: &Site) -> Result<OwnedSemaphorePermit, Denied> {
+    let at = || Refused::TooMany { at: site.settings.label().to_owned() };
+    Arc::clone(&site.room).try_acquire_owned().map_err(|_| at().into())
+}
+
+/// The server that is meant; or what to answer.
 fn choose(
     shared: &Shared,
     listen: &Listen,
     hello: &Hello,
-) -> Result<(Arc<Site>, OwnedSemaphorePermit), (Vec<u8>, Refused)> {
+) -> Result<Arc<Site>, (Vec<u8>, Refused)> {
     let table = shared.table.load();
     let site = table.choose(listen, hello.name.as_deref(), &hello.alpn).map_err(|why| {
         let description = match why {
@@ -137,13 +151,11 @@ fn choose(
         (hello::alert(description), why)
     })?;
     let server = || site.settings.label().to_owned();
-    let busy = |_| (hello::alert(hello::INTERNAL_ERROR), Refused::TooMany { at: server() });
-    let room = Arc::clone(&site.room).try_acquire_owned().map_err(busy)?;
     if !site.settings.passthrough && site.keys.choose(&hello.schemes).is_none() {
         let why = Refused::NoCertificate { server: server() };
         return Err((hello::alert(hello::INTERNAL_ERROR), why));
     }
-    Ok((Arc::clone(site), room))
+    Ok(Arc::clone(site))
 }
 
 async fn end_tls(
@@ -195,15 +207,14 @@ fn why(error: io::Error, site: &Site) -> Refused {
 }
 
 /// By the settings as they are now, which may have changed since the first message.
-fn judge(
+pub(crate) fn judge(
     shared: &Shared,
     site: &Arc<Site>,
-    connection: &ServerConnection,
+    leaf: Option<&CertificateDer<'_>>,
 ) -> Result<(Arc<Site>, Option<Client>), Denied> {
     let label = site.settings.label();
     let present = shared.table.load().present(label, &site.settings.alpn).cloned();
     let site = present.ok_or_else(|| Refused::UnknownName { asked: Some(label.to_owned()) })?;
-    let leaf = connection.peer_certificates().and_then(<[_]>::first);
     let now = UnixTime::since_unix_epoch(shared.clock.now().wall);
     match site.policy.judge(leaf, now) {
         Ok(client) => Ok((site, client)),

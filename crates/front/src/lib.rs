@@ -4,7 +4,7 @@
 //!    knows who may in;
 //! 2. [`Front::replace`] puts other settings or other CAs in force; connections stay;
 //! 3. [`Front::connections`] and [`Front::kick`] are what administration asks and commands; dropping the value
-//!    closes all.
+//!    closes the sockets, and the end of the runtime the connections.
 //!
 //! The crate exists so that the door does not know who opens it: no store, no CA, no settings file. A client's
 //! certificate is asked for by the virtual server that it named, looked at in every handshake and again after every

@@ -60,7 +60,7 @@ async fn accept(socket: TcpListener, port: Arc<ArcSwap<Port>>, shared: Arc<Share
                 let (stranger, kept) = Stranger::new();
                 let (shared, port) = (Arc::clone(&shared), port.load_full());
                 let task = connection::serve(shared, port, stream, source, stranger);
-                strangers.add(tokio::spawn(task).abort_handle(), kept);
+                strangers.add(source.ip(), tokio::spawn(task).abort_handle(), kept);
             }
             // Most likely no descriptors are left; they may be, a moment later.
             Err(error) => {

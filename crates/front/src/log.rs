@@ -3,7 +3,7 @@
 //!
 //! Invariant: what was held back is written when its interval ends, or when the door closes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,39 +15,55 @@ use crate::registry::Info;
 
 /// Writes the lines.
 #[derive(Debug)]
-pub(crate) struct Log(Mutex<Repeats<Key, ()>>);
+pub(crate) struct Log(Mutex<Lines>);
 
-/// Which lines are counted together.
-type Key = (Option<Source>, &'static str);
+/// Apart, so that strangers hide nobody.
+#[derive(Debug)]
+struct Lines {
+    refusals: Repeats<Key, ()>,
+    guests: Repeats<Key, ()>,
+}
+
+/// Which lines are counted together: of a network, or of a device in it. Without both it is of whatever there was no
+/// room for.
+type Key = (Option<Source>, Option<String>, &'static str);
 
 impl Default for Log {
     fn default() -> Self {
-        Self(Mutex::new(Repeats::new(LIMITS)))
+        let (refusals, guests) = (Repeats::new(REFUSALS), Repeats::new(GUESTS));
+        Self(Mutex::new(Lines { refusals, guests }))
     }
 }
 
 impl Log {
     /// Writes a report's line, now or later.
     pub(crate) fn write(&self, report: &Report, boot: Duration) {
-        let (source, what) = match report {
-            Report::Opened(info) => (info.source, "connected"),
-            Report::Closed(info, why) => (info.source, why.code()),
-            Report::Refused { source, why, .. } => (*source, why.code()),
+        let (source, whom, what) = match report {
+            Report::Opened(info) => (info.source, holder(info), "connected"),
+            Report::Closed(info, why) => (info.source, holder(info), why.code()),
+            Report::Refused { source, whom, why } => (*source, whom.as_ref(), why.code()),
         };
-        if self.is_said(source.ip(), what, boot) {
+        let whom = whom.map(|holder| format!("{}/{}", holder.user, holder.device));
+        let key = (Some(Source::network(source.ip())), whom, what);
+        let mut lines = self.lines();
+        let repeats = match report {
+            Report::Refused { .. } => &mut lines.refusals,
+            _ => &mut lines.guests,
+        };
+        let is_said = repeats.note(key, (None, None, what), (), boot).is_some();
+        drop(lines);
+        if is_said {
             say(report, boot);
         }
-    }
-
-    fn is_said(&self, source: IpAddr, what: &'static str, boot: Duration) -> bool {
-        let key = (Some(Source::network(source)), what);
-        self.lines().note(key, (None, what), (), boot).is_some()
     }
 
     /// Writes what was held back and whose interval has ended.
     pub(crate) fn write_repeated(&self, boot: Duration) {
         loop {
-            let next = self.lines().poll_repeated(boot);
+            let mut lines = self.lines();
+            let next = lines.refusals.poll_repeated(boot);
+            let next = next.or_else(|| lines.guests.poll_repeated(boot));
+            drop(lines);
             let Some(repeated) = next else { return };
             say_again(&repeated);
         }
@@ -56,13 +72,15 @@ impl Log {
     /// Writes what was held back: nothing follows.
     pub(crate) fn finish(&self) {
         loop {
-            let next = self.lines().poll_rest();
+            let mut lines = self.lines();
+            let next = lines.refusals.poll_rest().or_else(|| lines.guests.poll_rest());
+            drop(lines);
             let Some(repeated) = next else { return };
             say_again(&repeated);
         }
     }
 
-    fn lines(&self) -> MutexGuard<'_, Repeats<Key, ()>> {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,9 +125,10 @@ fn refused(source: SocketAddr, whom: Option<&Holder>, why: &crate::refused::Refu
 }
 
 fn say_again(repeated: &Repeated<Key, ()>) {
-    let (source, what) = repeated.key;
+    let (source, device, what) = &repeated.key;
     let source = source.map_or_else(|| "many networks".to_owned(), |source| source.to_string());
-    tracing::info!(source, what, times = repeated.count, "again, at virtual servers");
+    let (device, times) = (device.as_deref(), repeated.count);
+    tracing::info!(source, device, what, times, "again, at virtual servers");
 }
 
 fn holder(info: &Info) -> Option<&Holder> {
@@ -124,4 +143,8 @@ fn device(holder: Option<&Holder>) -> Option<&str> {
     holder.map(|holder| holder.device.as_str())
 }
 
-const LIMITS: Limits = Limits { interval: Duration::from_secs(60), at_once: 10, keys: 1024 };
+const INTERVAL: Duration = Duration::from_secs(10);
+/// Of strangers: about a dozen lines a second.
+const REFUSALS: Limits = Limits { interval: INTERVAL, at_once: 1, keys: 64 };
+/// Each is of somebody who was let in.
+const GUESTS: Limits = Limits { interval: INTERVAL, at_once: 5, keys: 1 << 16 };

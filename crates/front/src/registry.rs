@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use clock::Timestamp;
 use names::{DeviceName, UserName};
 use pki::{CertificateId, Refusal};
 use tokio::sync::oneshot;
@@ -36,6 +37,8 @@ pub struct Info {
     pub secured: Secured,
     /// When it was let in, since the machine booted.
     pub since: Duration,
+    /// When the client's certificate ends.
+    pub until: Option<Timestamp>,
     /// What it carried.
     pub traffic: Arc<Traffic>,
 }
@@ -147,6 +150,15 @@ impl Registry {
         recheck: impl Fn(&CertificateId) -> Result<(), Refusal>,
     ) -> Vec<Arc<Info>> {
         self.close(|info| info.right(&recheck).err())
+    }
+
+    /// Tells those to close whose certificate has ended by now, whatever their own timers say: the clock may have been
+    /// set.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<Arc<Info>> {
+        let over = |at: &Timestamp| *at < now;
+        self.close(|info| {
+            info.until.filter(over).map(|at| Ended::Withdrawn(Refusal::Expired { at }))
+        })
     }
 
     /// Tells those to close who are meant.
@@ -282,6 +294,15 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_ended_by_a_clock_that_was_set_closes_its_connections() {
+        let mut registry = Registry::default();
+        let (_, mut closing) = registry.register(|number| info(number, "alice", Some(id(1))));
+        assert!(registry.expire(Timestamp::from_unix_secs(100)).is_empty());
+        assert_eq!(registry.expire(Timestamp::from_unix_secs(101)).len(), 1);
+        assert_eq!(closing.try_recv().map(|why| why.code()), Ok("expired"));
+    }
+
+    #[test]
     fn a_kick_means_a_user_a_device_or_a_number() {
         let mut registry = Registry::default();
         let (alice, _a) = registry.register(|number| info(number, "alice", Some(id(1))));
@@ -309,6 +330,7 @@ mod tests {
             own: None,
             secured: Secured::default(),
             since: Duration::ZERO,
+            until: Some(Timestamp::from_unix_secs(100)),
             traffic: Arc::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Revision;
-use tokio::time::sleep;
+use tokio::time::interval;
 
 use crate::shared::Shared;
 
@@ -12,6 +12,7 @@ use crate::shared::Shared;
 pub(crate) async fn sweep(shared: Arc<Shared>) {
     let mut revisions = shared.directory.revisions();
     let mut swept = Revision::NONE;
+    let mut look = interval(LOOK);
     loop {
         let present = *revisions.borrow_and_update();
         if present > swept {
@@ -20,7 +21,11 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
         }
         tokio::select! {
             changed = revisions.changed() => if changed.is_err() { return },
-            () = sleep(LOOK) => shared.log.write_repeated(shared.clock.now().boot),
+            _ = look.tick() => {
+                let now = shared.clock.now();
+                shared.log.write_repeated(now.boot);
+                shared.connections.expire(now.into());
+            }
         }
     }
 }
@@ -37,5 +42,5 @@ async fn sweep_once(shared: &Shared, swept: Revision, present: Revision) {
     directory.swept(present, certificates.map(|(_, id)| *id).collect());
 }
 
-/// Between two looks at what the log holds back.
+/// Between two looks at what the log holds back, and at the time.
 const LOOK: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 //! The TLS settings of a virtual server.
 //!
-//! TLS 1.2 and 1.3, the hybrid key exchange first, and AES before ChaCha20 where the processor has instructions for it.
+//! TLS 1.2 and 1.3, and AES before ChaCha20 where the processor has instructions for it. Of the groups for the key
+//! exchange, X25519MLKEM768 among them, the client's first one is taken: the library has it so.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use pki::ClockTime;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CipherSuite, NamedGroup, ServerConfig};
+use rustls::{CipherSuite, ServerConfig};
 
 use crate::certificates::SiteKeys;
 use crate::policy::Policy;
@@ -42,7 +43,6 @@ pub(crate) fn server_config(
 /// The library's, in our order.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
-    provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519MLKEM768);
     if !has_aes() {
         provider.cipher_suites.sort_by_key(|suite| !CHACHA20.contains(&suite.suite()));
     }

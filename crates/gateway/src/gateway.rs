@@ -269,13 +269,14 @@ impl Gateway {
 
     /// Certificates for other names, and the event.
     async fn after_reload(&self, waiting: &[&'static str]) -> Result<(), GatewayError> {
+        // First: who is let in does not wait for a signature.
+        self.at.doors.settings_changed().await;
         match self.maintain().await {
             Err(GatewayError::Authority(error)) if error.may_pass() => {
                 tracing::error!(%error, "maintenance failed; it is tried again in a minute");
             }
             done => done?,
         }
-        self.at.doors.settings_changed().await;
         let payload = serde_json::json!({ "at_next_start": waiting });
         self.tell(EventKind::CONFIG_RELOADED, payload).await
     }

@@ -476,7 +476,16 @@ mod tests {
                 6,
                 "no key `clint` in [tls.server]; did you mean `clients`",
             ),
-            (format!("{listen}{}", wiki.replace("wiki.", "*.")), 1, ""),
+            (format!("{listen}{}", wiki.replace("wiki.", "*.")), 4, "can't be the first name"),
+            (format!("{listen}{}", wiki.replace("[\"wiki", "[\"example.org\", \"wiki")), 1, ""),
+            (
+                format!(
+                    "{listen}{wiki}alpn = [\"h2\"]\n{}",
+                    wiki.replace("org\"]", "org\", \"x.org\"]")
+                ),
+                8,
+                "the same `names`",
+            ),
             (format!("{listen}{}", wiki.replace("tcp:", "")), 5, "is no backend"),
             (
                 format!("{listen}{}", wiki.replace("wiki", "wi ki")),

@@ -82,8 +82,15 @@ impl RolloverView<'_> {
         by: CaGenerationId,
     ) -> impl Iterator<Item = (Whose, &'s Arc<CertificateEntry>)> {
         let now = self.at.now();
+        let config = self.at.config();
+        // Those of virtual servers are renewed here.
+        let renews_itself = move |holder: &Holder| match holder {
+            Holder::Other(name) => config.tls.server.iter().any(|server| server.label() == name),
+            _ => false,
+        };
         snapshot
             .certificates()
+            .filter(move |c| !renews_itself(&c.holder))
             .filter(move |c| c.issued_by == by && c.revoked.is_none() && c.not_after >= now)
             .filter_map(|entry| Some((whose(snapshot, entry)?, entry)))
     }

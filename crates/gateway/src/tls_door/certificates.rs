@@ -4,11 +4,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use authority::{Authority, VirtualServer, VirtualServerCertificate};
 use front::{KeyKind, Keyring, Settings};
 use pki::{CertificateId, KeyType};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::current_view::CurrentView;
@@ -20,7 +22,14 @@ pub(super) struct Certificates {
     authority: Arc<Authority>,
     view: CurrentView,
     keyring: Keyring,
-    held: Mutex<HashMap<VirtualServer, VirtualServerCertificate>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    certificates: HashMap<VirtualServer, VirtualServerCertificate>,
+    /// Which could not be made, and when that is tried again.
+    failed: HashMap<VirtualServer, (Instant, Unheard)>,
 }
 
 impl Certificates {
@@ -33,15 +42,21 @@ impl Certificates {
     pub(super) async fn follow(&self, settings: &Settings) -> Vec<Unheard> {
         let mut held = self.held.lock().await;
         let wanted = wanted(settings);
-        held.retain(|server, certificate| wanted.contains(server) && self.holds(certificate));
-        let is_served = |server: &VirtualServer| {
-            held.get(server).is_some_and(|own| self.authority.serves(server, own))
+        held.certificates.retain(|server, own| wanted.contains(server) && self.holds(own));
+        let now = Instant::now();
+        held.failed.retain(|server, (again, _)| wanted.contains(server) && now < *again);
+        let is_done = |server: &&VirtualServer| {
+            let own = held.certificates.get(*server);
+            own.is_some_and(|own| self.authority.serves(server, own))
+                || held.failed.contains_key(*server)
         };
-        let missing: Vec<_> = wanted.iter().filter(|one| !is_served(one)).cloned().collect();
-        let faults = self.make(&mut held, missing).await;
+        let missing: Vec<_> = wanted.iter().filter(|one| !is_done(one)).cloned().collect();
+        self.make(&mut held, missing).await;
+        // Somebody may have revoked one meanwhile.
+        held.certificates.retain(|_, own| self.holds(own));
         let mut news = false;
         for server in settings.server.iter().filter(|server| !server.passthrough) {
-            let own = of(server).into_iter().filter_map(|one| held.get(&one));
+            let own = of(server).into_iter().filter_map(|one| held.certificates.get(&one));
             let keys = own.map(|own| Arc::clone(own.identity())).collect();
             news |= self.keyring.put(server.label(), keys);
         }
@@ -49,36 +64,35 @@ impl Certificates {
         if news {
             self.authority.put_in_service();
         }
-        faults
+        held.failed.values().map(|(_, fault)| fault.clone()).collect()
     }
 
-    async fn make(
-        &self,
-        held: &mut HashMap<VirtualServer, VirtualServerCertificate>,
-        missing: Vec<VirtualServer>,
-    ) -> Vec<Unheard> {
+    /// What can't be made is tried again after a while, and not at every change of the records.
+    async fn make(&self, held: &mut Held, missing: Vec<VirtualServer>) {
         if missing.is_empty() {
-            return Vec::new();
+            return;
         }
+        let again = Instant::now() + PAUSE;
         let made = match self.authority.virtual_servers(&missing).await {
             Ok(made) => made,
             Err(error) => {
                 tracing::error!(%error, "virtual servers' certificates were not looked at; it is tried again");
-                return vec![fault(format!("virtual servers lack certificates: {error}"))];
+                let fault = fault(format!("virtual servers lack certificates: {error}"));
+                held.failed.extend(missing.into_iter().map(|one| (one, (again, fault.clone()))));
+                return;
             }
         };
-        let mut faults = Vec::new();
         for (server, outcome) in missing.into_iter().zip(made) {
             match outcome {
-                Ok(certificate) => drop(held.insert(server, certificate)),
+                Ok(certificate) => drop(held.certificates.insert(server, certificate)),
                 Err(error) => {
                     let name = server.names.first().map_or("", String::as_str);
                     tracing::error!(%error, name, "a virtual server has no certificate; it is tried again");
-                    faults.push(fault(format!("{name} has no certificate: {error}")));
+                    let fault = fault(format!("{name} has no certificate: {error}"));
+                    held.failed.insert(server, (again, fault));
                 }
             }
         }
-        faults
     }
 
     /// Nobody has revoked it.
@@ -116,5 +130,7 @@ fn of(server: &front::VirtualServer) -> Vec<VirtualServer> {
     server.key_types.iter().map(of).collect()
 }
 
+/// Before another try.
+const PAUSE: Duration = Duration::from_secs(55);
 /// As `check` names them.
 pub(super) const SUBJECT: &str = "virtual servers";

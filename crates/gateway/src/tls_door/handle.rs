@@ -1,6 +1,7 @@
 //! The door as the gateway and its administration see it.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
@@ -10,6 +11,7 @@ use authority::Authority;
 use clock::{Clock, Revision};
 use front::{Front, Info, Kick, Settings};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::certificates::{Certificates, SUBJECT};
 use super::records::{Records, device_name};
@@ -60,9 +62,25 @@ impl TlsHandle {
     }
 
     /// Certificates first, so that no client comes before there is one.
-    pub(super) async fn settings_follow(&self) {
+    pub(super) async fn open(&self) {
         self.certificates_follow().await;
         self.listen();
+    }
+
+    /// Who is let in comes first, and waits for no certificate.
+    async fn settings_follow(&self) {
+        self.listen();
+        self.certificates_follow().await;
+        self.listen_again().await;
+    }
+
+    /// Where an address could not be had: a socket of our own that was closed a moment ago may have had it, and an
+    /// address may come with its interface.
+    pub(super) async fn listen_again(&self) {
+        if !self.faults().of_addresses.is_empty() {
+            sleep(CLOSES).await;
+            self.listen();
+        }
     }
 
     pub(super) async fn certificates_follow(&self) {
@@ -212,3 +230,5 @@ fn threads() -> usize {
 }
 
 const MOST_THREADS: usize = 16;
+/// For a socket of ours to be closed.
+const CLOSES: Duration = Duration::from_millis(200);

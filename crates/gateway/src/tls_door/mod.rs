@@ -9,7 +9,7 @@ use std::time::Duration;
 use certificates::Certificates;
 use handle::TlsHandle;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::interval;
 
 use crate::gateway::Gateway;
 
@@ -37,7 +37,7 @@ pub async fn open(gateway: &Gateway) -> TlsDoor {
     let at = gateway.context();
     let handle = Arc::new(TlsHandle::new(at, Certificates::new(at)));
     at.doors.attach(Arc::clone(&handle) as _);
-    handle.settings_follow().await;
+    handle.open().await;
     let keeper = tokio::spawn(keep(Arc::clone(&handle))).abort_handle();
     TlsDoor { handle, keeper }
 }
@@ -45,10 +45,11 @@ pub async fn open(gateway: &Gateway) -> TlsDoor {
 /// Renews certificates in time, and those that were revoked at once.
 async fn keep(handle: Arc<TlsHandle>) {
     let mut revisions = handle.revisions();
+    let mut look = interval(LOOK);
     loop {
         tokio::select! {
             changed = revisions.changed() => if changed.is_err() { return },
-            () = sleep(LOOK) => {}
+            _ = look.tick() => handle.listen_again().await,
         }
         handle.certificates_follow().await;
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use admin::transport::Transport;
 use front::{Clients, ProxyProtocol, VirtualServer};
+use names::CertificateName;
 
 use super::{Finding, refuse_at};
 use crate::config::Config;
@@ -68,6 +69,26 @@ fn names(server: &VirtualServer, before: &[VirtualServer], at: usize) -> Result<
     }
     if let Some(ours) = server.names.iter().find(|name| pki::is_reserved_name(name.as_str())) {
         let message = format!("{ours} is the VPN gateway's own name; choose another one");
+        return refuse_at(path, at, message);
+    }
+    if let Err(error) = CertificateName::new(server.label()) {
+        let message = format!(
+            "{} can't be the first name, by which its certificate is recorded and revoked: {}; put a whole name first",
+            server.label(),
+            error.hint()
+        );
+        return refuse_at(path, at, message);
+    }
+    let alike = |other: &&VirtualServer| {
+        other.label() == server.label()
+            && (other.names != server.names || other.key_types != server.key_types)
+    };
+    if before.iter().any(|other| alike(&other)) {
+        let message = format!(
+            "{} is the first name of two virtual servers, which have one certificate; give both the same `names` and \
+             `key_types`",
+            server.label()
+        );
         return refuse_at(path, at, message);
     }
     let rivals = before.iter().filter(|other| same_protocols(server, other));
