@@ -38,6 +38,10 @@ impl FromStr for Listed {
             None => (text, None),
         };
         let network: IpAddr = address.parse().map_err(|_| NotANetwork::Malformed)?;
+        // Addresses are looked at as IPv4 where they are that.
+        if network != network.to_canonical() {
+            return Err(NotANetwork::Malformed);
+        }
         let bits = match bits {
             Some(bits) => bits.parse().map_err(|_| NotANetwork::Malformed)?,
             None => width(network),
@@ -106,7 +110,15 @@ mod tests {
             assert!(!listed.has(outside.parse().unwrap()), "{network} {outside}");
         }
         assert_eq!("192.0.2.1/24".parse::<Listed>(), Err(NotANetwork::BitsBehindPrefix));
-        for wrong in ["", "a", "192.0.2.0/33", "192.0.2.0/-1", "::/129", "192.0.2.0/"] {
+        for wrong in [
+            "",
+            "a",
+            "192.0.2.0/33",
+            "192.0.2.0/-1",
+            "::/129",
+            "192.0.2.0/",
+            "::ffff:192.0.2.0/120",
+        ] {
             assert_eq!(wrong.parse::<Listed>(), Err(NotANetwork::Malformed), "{wrong}");
         }
     }

@@ -79,6 +79,10 @@ impl Preamble {
             Err(HeaderError::BufferTooShort) => return unfinished(seen),
             Err(_) => return Err(NotProxied::Malformed),
         };
+        // However it was cut on its way.
+        if octets.starts_with(V1) && used > V1_LONGEST {
+            return Err(NotProxied::TooLong);
+        }
         if header.tlvs().any(|tlv| tlv.is_err()) {
             return Err(NotProxied::Malformed);
         }
@@ -96,6 +100,10 @@ impl Preamble {
             }
             None => None,
         };
+        // What comes with none is of the proxy, or of nobody that can be told.
+        if addresses.is_none() {
+            return Ok(Self::default());
+        }
         let secured = header.ssl();
         if secured.as_ref().is_some_and(|info| info.tlvs().any(|tlv| tlv.is_err())) {
             return Err(NotProxied::Malformed);
@@ -127,6 +135,9 @@ impl Preamble {
     /// # Errors
     /// Where addresses are of two kinds, or it gets longer than [`LONGEST`].
     pub fn to_v2(&self) -> Result<Vec<u8>, NotWritten> {
+        if self.longest_name() > LONGEST {
+            return Err(NotWritten::TooLong);
+        }
         let protocol = self.protocol.as_deref().map(|protocol| Tlv::Alpn(protocol.into()));
         let name = self.server_name.as_deref().map(|name| Tlv::Authority(name.into()));
         let secured = self.secured.as_ref().map(Secured::to_tlv);
@@ -136,6 +147,16 @@ impl Preamble {
             .encode_v2(&mut octets)
             .map_err(|_| NotWritten::TooLong)?;
         if octets.len() > LONGEST { Err(NotWritten::TooLong) } else { Ok(octets) }
+    }
+
+    /// Longer than any field can be, writing it would be a mistake of ours.
+    fn longest_name(&self) -> usize {
+        let of = |name: &Option<String>| name.as_ref().map_or(0, String::len);
+        let secured = self.secured.as_ref().map_or(0, |secured| {
+            let names = [of(&secured.cipher), of(&secured.common_name), secured.version.len()];
+            names.into_iter().sum()
+        });
+        of(&self.server_name) + self.protocol.as_ref().map_or(0, Vec::len) + secured
     }
 
     fn proxied(&self) -> Result<Option<ProxiedAddress>, NotWritten> {
@@ -232,6 +253,8 @@ impl fmt::Display for NotWritten {
 impl Error for NotWritten {}
 
 const V1: &[u8] = b"PROXY ";
+/// With its line's end.
+const V1_LONGEST: usize = 107;
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Proxies say some hundred octets; nothing needs more than one segment of a generous kind.
 pub const LONGEST: usize = 4096;

@@ -19,7 +19,8 @@ pub struct Secured {
 
 impl Secured {
     pub(crate) fn to_tlv(&self) -> Tlv<'_> {
-        let unverified = u32::from(!self.verified);
+        // Zero says that there was one and that it holds.
+        let unverified = u32::from(!(self.certificate && self.verified));
         let mut info = SslInfo::new(true, self.certificate, self.certificate, unverified);
         info.append_tlv(Tlv::SslVersion(self.version.as_str().into()));
         if let Some(name) = &self.common_name {
@@ -37,7 +38,8 @@ impl Secured {
             version: info.version().unwrap_or_default().to_owned(),
             cipher: info.cipher().map(str::to_owned),
             certificate,
-            verified: info.verify() == 0,
+            // Proxies say zero without a certificate as well.
+            verified: certificate && info.verify() == 0,
             common_name: info.cn().map(str::to_owned),
         })
     }

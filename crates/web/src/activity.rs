@@ -6,18 +6,32 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+use tokio::task;
 use tokio::time::Instant;
 
 /// The answers under way on one connection.
 #[derive(Debug)]
-pub(crate) struct Activity(Mutex<State>);
+pub(crate) struct Activity {
+    state: Mutex<State>,
+    alarm: Notify,
+}
 
 #[derive(Debug)]
 struct State {
     next: u64,
-    /// Since when the client has not taken what is ready.
-    open: BTreeMap<u64, Option<Instant>>,
+    open: BTreeMap<u64, Answer>,
     quiet_since: Instant,
+    given_up: u64,
+}
+
+/// An answer under way.
+#[derive(Debug)]
+struct Answer {
+    /// Since when the client has not taken what is ready.
+    offered: Option<Instant>,
+    /// What works on it: over HTTP/2 a task of its own.
+    task: Option<task::Id>,
 }
 
 /// One of them; it is under way until this is dropped.
@@ -25,20 +39,22 @@ struct State {
 pub(crate) struct Open {
     activity: Arc<Activity>,
     id: u64,
+    ended: bool,
 }
 
 impl Activity {
     pub(crate) fn new(now: Instant) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { next: 0, open: BTreeMap::new(), quiet_since: now })))
+        let state = State { next: 0, open: BTreeMap::new(), quiet_since: now, given_up: 0 };
+        Arc::new(Self { state: Mutex::new(state), alarm: Notify::new() })
     }
 
     pub(crate) fn begin(self: &Arc<Self>) -> Open {
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
-        state.open.insert(id, None);
+        state.open.insert(id, Answer { offered: None, task: task::try_id() });
         drop(state);
-        Open { activity: Arc::clone(self), id }
+        Open { activity: Arc::clone(self), id, ended: false }
     }
 
     /// Requests so far.
@@ -52,14 +68,22 @@ impl Activity {
         state.open.is_empty().then_some(state.quiet_since)
     }
 
-    /// Since when the client has let an answer wait the longest.
-    pub(crate) fn stalled_since(&self) -> Option<Instant> {
-        self.state().open.values().flatten().min().copied()
+    /// What works on answers that were ready at `before` and are not taken.
+    pub(crate) fn stalled(&self, before: Instant) -> Vec<Option<task::Id>> {
+        let state = self.state();
+        let late = |answer: &&Answer| answer.offered.is_some_and(|since| since <= before);
+        state.open.values().filter(late).map(|answer| answer.task).collect()
+    }
+
+    /// Resolves when the client gives up most of what it asks for: each costs a backend as much as an answer that is
+    /// taken, and the client next to nothing (CVE-2023-44487).
+    pub(crate) async fn gives_up_most(&self) {
+        self.alarm.notified().await;
     }
 
     /// It is whole after each change, whoever panicked.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,8 +98,15 @@ impl Open {
         self.set(None);
     }
 
+    /// The client has all of it, as far as is known here.
+    pub(crate) fn ends(&mut self) {
+        self.ended = true;
+    }
+
     fn set(&self, since: Option<Instant>) {
-        self.activity.state().open.insert(self.id, since);
+        if let Some(answer) = self.activity.state().open.get_mut(&self.id) {
+            answer.offered = since;
+        }
     }
 }
 
@@ -83,11 +114,18 @@ impl Drop for Open {
     fn drop(&mut self) {
         let mut state = self.activity.state();
         state.open.remove(&self.id);
+        state.given_up += u64::from(!self.ended);
+        if state.given_up > MOST_GIVEN_UP && state.given_up * 2 > state.next {
+            self.activity.alarm.notify_one();
+        }
         if state.open.is_empty() {
             state.quiet_since = Instant::now();
         }
     }
 }
+
+/// Browsers give up a page's worth when somebody moves on.
+const MOST_GIVEN_UP: u64 = 100;
 
 #[cfg(test)]
 mod tests {
@@ -99,16 +137,32 @@ mod tests {
     async fn only_an_answer_that_is_ready_lets_a_client_be_slow() {
         let activity = Activity::new(Instant::now());
         let (first, second) = (activity.begin(), activity.begin());
-        assert_eq!((activity.quiet_since(), activity.stalled_since()), (None, None));
         let now = Instant::now();
+        assert_eq!((activity.quiet_since(), activity.stalled(now).len()), (None, 0));
         first.offers(now);
         second.offers(now + Duration::from_secs(1));
-        assert_eq!(activity.stalled_since(), Some(now));
+        assert_eq!(activity.stalled(now).len(), 1);
         first.owes();
-        assert_eq!(activity.stalled_since(), Some(now + Duration::from_secs(1)));
+        assert_eq!(activity.stalled(now).len(), 0);
+        assert_eq!(activity.stalled(now + Duration::from_secs(1)).len(), 1);
         tokio::time::advance(Duration::from_secs(5)).await;
         drop((first, second));
         assert_eq!(activity.quiet_since(), Some(now + Duration::from_secs(5)));
-        assert_eq!((activity.stalled_since(), activity.begun()), (None, 2));
+        assert_eq!((activity.stalled(Instant::now()).len(), activity.begun()), (0, 2));
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_most_of_what_it_asks_for_is_told_from_who_gives_up_some() {
+        use tokio::time::timeout;
+
+        let activity = Activity::new(Instant::now());
+        let told = async || timeout(Duration::from_millis(20), activity.gives_up_most()).await;
+        for _ in 0..150 {
+            activity.begin().ends();
+        }
+        (0..140).for_each(|_| drop(activity.begin()));
+        assert!(told().await.is_err(), "it takes most");
+        (0..140).for_each(|_| drop(activity.begin()));
+        assert!(told().await.is_ok());
     }
 }

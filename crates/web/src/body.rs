@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(crate) struct RequestBody {
     inner: Option<Incoming>,
     left: Option<u64>,
     patience: Patience,
+    pace: Pace,
     course: Arc<Course>,
 }
 
@@ -52,17 +54,20 @@ pub(crate) struct RequestBody {
 pub(crate) struct Course {
     moved: Mutex<Instant>,
     fault: OnceLock<Refusal>,
+    ended: AtomicBool,
 }
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, most: Option<u64>, patience: Duration) -> Self {
         let inner = (!inner.is_end_stream()).then_some(inner);
-        Self { inner, left: most, patience: Patience::new(patience), course: Course::new() }
+        let course = Course::new(inner.is_none());
+        Self { inner, left: most, patience: Patience::new(patience), pace: Pace::default(), course }
     }
 
     pub(crate) fn empty() -> Self {
         let patience = Patience::new(Duration::ZERO);
-        Self { inner: None, left: None, patience, course: Course::new() }
+        let (pace, course) = (Pace::default(), Course::new(true));
+        Self { inner: None, left: None, patience, pace, course }
     }
 
     pub(crate) fn course(&self) -> Arc<Course> {
@@ -82,7 +87,14 @@ impl RequestBody {
 
     fn take(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.course.moves();
-        self.patience.rest();
+        self.pace.waited(self.patience.rest());
+        if !self.pace.keeps(data.len()) {
+            let limit = self.patience.limit;
+            return self.fail(Refusal::BodySlow, BodyError::Slow(limit));
+        }
+        if self.inner.as_ref().is_none_or(HttpBody::is_end_stream) {
+            self.course.ends();
+        }
         if let Some(left) = self.left.as_mut() {
             match left.checked_sub(data.len() as u64) {
                 Some(less) => *left = less,
@@ -111,7 +123,10 @@ impl HttpBody for RequestBody {
                 Poll::Ready(Some(Err(error))) => {
                     return self.fail(Refusal::BodyBroken, BodyError::Http(error));
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    self.course.ends();
+                    return Poll::Ready(None);
+                }
                 Poll::Pending if self.patience.ends(context) => {
                     let limit = self.patience.limit;
                     return self.fail(Refusal::BodySlow, BodyError::Slow(limit));
@@ -131,11 +146,22 @@ impl HttpBody for RequestBody {
 }
 
 impl Course {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { moved: Mutex::new(Instant::now()), fault: OnceLock::new() })
+    fn new(ended: bool) -> Arc<Self> {
+        let (moved, ended) = (Mutex::new(Instant::now()), AtomicBool::new(ended));
+        Arc::new(Self { moved, fault: OnceLock::new(), ended })
     }
 
-    fn moves(&self) {
+    fn ends(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether all of the body was handed over.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Something came of it; the time for an answer begins anew.
+    pub(crate) fn moves(&self) {
         *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
@@ -165,7 +191,8 @@ impl Course {
     }
 }
 
-/// A backend's body on its way to a client. What is dropped at its end, and not before, is `at_end`'s argument.
+/// A backend's body on its way to a client. Once it has been read to its end `at_end` gets what it holds; if it is not,
+/// that is dropped with it.
 pub(crate) struct AnswerBody<L> {
     inner: Incoming,
     patience: Patience,
@@ -204,7 +231,7 @@ impl<L: Send + Unpin + 'static> HttpBody for AnswerBody<L> {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.inner).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.patience.rest();
+                let _ = self.patience.rest();
                 self.settle();
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -233,11 +260,21 @@ impl<L: Send + Unpin + 'static> HttpBody for AnswerBody<L> {
 pub(crate) struct Outgoing {
     inner: Body,
     open: Open,
+    offered: Option<Instant>,
+    pace: Pace,
 }
 
 impl Outgoing {
     pub(crate) fn new(inner: Body, open: Open) -> Self {
-        Self { inner, open }
+        Self { inner, open, offered: None, pace: Pace::default() }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        if self.inner.is_end_stream() {
+            self.open.ends();
+        }
     }
 }
 
@@ -249,9 +286,24 @@ impl HttpBody for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let now = Instant::now();
+        if let Some(since) = self.offered.take() {
+            self.pace.waited(now - since);
+        }
         let frame = Pin::new(&mut self.inner).poll_frame(context);
         match &frame {
-            Poll::Ready(_) => self.open.offers(Instant::now()),
+            Poll::Ready(Some(Ok(piece))) => {
+                self.offered = Some(now);
+                self.open.offers(now);
+                if !self.pace.keeps(piece.data_ref().map_or(0, Bytes::len)) {
+                    return Poll::Ready(Some(Err(BodyError::Slow(GRACE))));
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.open.offers(now),
+            Poll::Ready(None) => {
+                self.open.offers(now);
+                self.open.ends();
+            }
             Poll::Pending => self.open.owes(),
         }
         frame
@@ -266,35 +318,60 @@ impl HttpBody for Outgoing {
     }
 }
 
+/// How fast a client is, over all of a body: who gives or takes an octet now and then would hold a backend's place
+/// for ever.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    octets: u64,
+}
+
+impl Pace {
+    fn waited(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
+    /// Whether the client keeps pace, with so many octets more.
+    fn keeps(&mut self, octets: usize) -> bool {
+        self.octets += octets as u64;
+        self.waited <= GRACE + Duration::from_secs(self.octets / SLOWEST)
+    }
+}
+
 /// How long nothing may come.
 #[derive(Debug)]
 struct Patience {
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    waiting: Option<Instant>,
 }
 
 impl Patience {
     fn new(limit: Duration) -> Self {
-        Self { limit, timer: None, waiting: false }
+        Self { limit, timer: None, waiting: None }
     }
 
-    /// Something came.
-    fn rest(&mut self) {
-        self.waiting = false;
+    /// Something came, behind so long a wait.
+    fn rest(&mut self) -> Duration {
+        self.waiting.take().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Nothing is there: whether that has lasted too long. Wakes the task when it will have.
     fn ends(&mut self, context: &mut Context<'_>) -> bool {
         let limit = self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        if !self.waiting {
-            timer.as_mut().reset(Instant::now() + limit);
-            self.waiting = true;
+        if self.waiting.is_none() {
+            let now = Instant::now();
+            timer.as_mut().reset(now + limit);
+            self.waiting = Some(now);
         }
         timer.as_mut().poll(context).is_ready()
     }
 }
+
+/// Octets a second, averaged over the time that the client is waited for, behind some seconds for a start.
+const SLOWEST: u64 = 500;
+const GRACE: Duration = Duration::from_secs(20);
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Upgrade};
 use crate::body::{Body, Outgoing, full};
 use crate::context::Context;
+use crate::hygiene;
 use crate::proxy;
 use crate::redirect::Redirect;
 use crate::refusal::Refusal;
@@ -22,24 +23,44 @@ pub(crate) async fn exchange(
 ) -> Response<Outgoing> {
     let open = context.activity.begin();
     let (method, target) = (request.method().clone(), request.uri().clone());
+    let is_head = method == Method::HEAD;
     let answer = respond(&context, request).await.unwrap_or_else(|refusal| {
         let witness = &context.site.witness;
         witness.refused(&context.connection, refusal, method.as_str(), target.path());
         refused(refusal)
     });
-    let mut answer = answer.map(|body| Outgoing::new(body, open));
+    let mut answer = whole(answer, is_head).map(|body| Outgoing::new(body, open));
     context.manners.apply(answer.headers_mut());
     answer
 }
 
+/// Over HTTP/2 hyper does not know any more that a HEAD was asked, and sends what it is given.
+fn whole(mut answer: Response<Body>, is_head: bool) -> Response<Body> {
+    let none = matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if (is_head || none) && !answer.body().is_end_stream() {
+        let length = answer.body().size_hint().exact().filter(|_| is_head && !none);
+        if let Some(length) = length {
+            answer.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+        }
+        *answer.body_mut() = full("");
+    }
+    answer
+}
+
 async fn respond(context: &Context, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let asked = Asked::read(&head)?;
     let site = &context.site;
     if !site.answers_for(&asked.host) {
         return Err(Refusal::Misdirected);
     }
     let route = site.route(&asked.path).ok_or(Refusal::NotFound)?;
+    // Nobody behind this point hears from a client what only the gateway may say.
+    hygiene::remove_forged(&mut head.headers);
+    let is_proxied = matches!(route.action, Action::Proxy(_));
+    if asked.upgrade == Some(Upgrade::WebsocketOverTwo) && !is_proxied {
+        return Err(Refusal::Method);
+    }
     let request = Request::from_parts(head, body);
     match &route.action {
         Action::Proxy(upstream) => Box::pin(proxy::pass(context, upstream, &asked, request)).await,

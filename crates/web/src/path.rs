@@ -9,7 +9,12 @@ use crate::refusal::Refusal;
 
 /// A path without dots that lead elsewhere. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Path(String);
+pub(crate) struct Path {
+    decoded: String,
+    /// As the most generous of backends may read it: backslashes are slashes, what stands behind a semicolon does not
+    /// count, and many slashes are one. Routes go by this, so that no spelling leads around them.
+    canonical: String,
+}
 
 impl Path {
     /// Decodes a path; browsers and curl resolve dots themselves before they ask.
@@ -23,14 +28,30 @@ impl Path {
                 .split(['/', '\\'])
                 .any(|segment| matches!(parameterless(segment), "." | ".."));
         match decoded.starts_with('/') && !wrong {
-            true => Ok(Self(decoded.into_owned())),
+            true => Ok(Self { canonical: canonical(&decoded), decoded: decoded.into_owned() }),
             false => Err(Refusal::Path),
         }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.decoded
     }
+
+    pub(crate) fn canonical(&self) -> &str {
+        &self.canonical
+    }
+}
+
+fn canonical(decoded: &str) -> String {
+    let mut path = String::with_capacity(decoded.len());
+    for segment in decoded.split(['/', '\\']).map(parameterless).filter(|name| !name.is_empty()) {
+        path.push('/');
+        path.push_str(segment);
+    }
+    if path.is_empty() || decoded.ends_with('/') {
+        path.push('/');
+    }
+    path
 }
 
 /// Servlet containers cut `..;x` to `..`.

@@ -34,11 +34,14 @@ pub(crate) async fn pass(
     check_length(&body, limits.body)?;
     rewrite(context, upstream, asked, &mut head, &body)?;
     let begun = upstream.send(Request::from_parts(head, body)).await?;
+    let over_two = asked.upgrade == Some(Upgrade::WebsocketOverTwo);
     match (begun.head().status(), client) {
         (StatusCode::SWITCHING_PROTOCOLS, Some((upgrade, client))) => {
             switch(context, begun, upgrade, client)
         }
         (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refusal::BackendBroken),
+        // To a CONNECT it would say that the tunnel stands.
+        (status, _) if over_two && status.is_success() => Err(Refusal::BackendBroken),
         (_, _) => Ok(answer(begun.into_response())),
     }
 }
@@ -63,10 +66,9 @@ fn rewrite(
         join_cookies(&mut head.headers);
     }
     hygiene::remove_hop_by_hop(&mut head.headers);
-    hygiene::remove_forged(&mut head.headers);
     // It is answered here, by reading the body.
     head.headers.remove(header::EXPECT);
-    frame(&mut head.headers, body);
+    frame(head, body);
     let host = HeaderValue::try_from(asked.host.to_string()).map_err(|_| Refusal::HostMalformed)?;
     head.headers.insert(header::HOST, upstream.host().cloned().unwrap_or(host));
     forwarded::apply(&context.connection, &asked.host, &mut head.headers);
@@ -82,10 +84,13 @@ fn rewrite(
 }
 
 /// One length or none; hyper takes a GET to have no body unless it is told.
-fn frame(headers: &mut HeaderMap, body: &RequestBody) {
-    headers.remove(header::CONTENT_LENGTH);
+fn frame(head: &mut Parts, body: &RequestBody) {
+    let carries = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+    let headers = &mut head.headers;
+    let said = headers.remove(header::CONTENT_LENGTH).is_some();
     match body.size_hint().exact() {
-        Some(0) => {}
+        // RFC 9110 section 8.6; some backends insist on it.
+        Some(0) if !carries && !said => {}
         Some(length) => {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
@@ -122,6 +127,10 @@ fn ask_for_websocket(head: &mut Parts, upgrade: Upgrade) -> Result<(), Refusal> 
 }
 
 fn answer(mut response: Response<Body>) -> Response<Body> {
+    // RFC 9112 section 6.3: the coding counts, and the length may be anything.
+    if response.headers().contains_key(header::TRANSFER_ENCODING) {
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
     hygiene::remove_hop_by_hop(response.headers_mut());
     response.headers_mut().remove(ALT_SVC);
     *response.version_mut() = Version::default();

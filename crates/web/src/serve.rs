@@ -13,6 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::Id;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::connection::{Connection, Http};
@@ -41,6 +42,10 @@ pub enum ServeError {
     SlowHead,
     /// The client did not take what it had asked for.
     Stalled,
+    /// The client gave up most of what it asked for.
+    GaveUp,
+    /// An answer broke off behind its beginning: its backend's fault, or ours.
+    AnswerBroke(hyper::Error),
     /// Its requests had not ended when it had to.
     CutOff,
     /// The client's name can't be told to a backend.
@@ -111,8 +116,8 @@ where
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams)
-        // Streams that a client opens and resets at once cost more than they cost it (CVE-2023-44487), and so do
-        // errors that it provokes: past these it is told to go.
+        // Streams that are reset before they are taken up, and errors that a client provokes; `Activity` counts those
+        // that are given up later.
         .max_pending_accept_reset_streams(RESETS)
         .max_local_error_reset_streams(PROVOKED)
         .initial_stream_window_size(WINDOW)
@@ -156,7 +161,7 @@ where
 
 /// HTTP until it ends, then the tunnels that it left.
 async fn drive(
-    mut connection: Pin<Box<dyn Driven>>,
+    connection: Pin<Box<dyn Driven>>,
     context: &Context,
     owner: &Owner,
     shutdown: impl Future<Output = ()> + Send,
@@ -164,33 +169,46 @@ async fn drive(
     let limits = &context.site.limits;
     let mut shutdown = std::pin::pin!(shutdown);
     let mut ending = None;
-    let mut done = false;
+    let mut connection = Some(connection);
     let mut look = interval(step(limits));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            outcome = connection.as_mut(), if !done => {
+            outcome = ended(&mut connection), if connection.is_some() => {
+                // Gone with it are the streams of an HTTP/2 connection that ended early.
+                connection = None;
                 outcome.or_else(|error| judge(error, context))?;
-                done = true;
             }
-            () = owner.all_done(), if done => return Ok(()),
+            () = owner.all_done(), if connection.is_none() => return Ok(()),
+            () = context.activity.gives_up_most() => return Err(ServeError::GaveUp),
             () = shutdown.as_mut(), if ending.is_none() => {
                 ending = Some(Instant::now());
-                if !done {
-                    connection.as_mut().wind_down();
-                }
+                wind_down(&mut connection);
             }
             now = look.tick() => match verdict(context, ending, now) {
                 Verdict::GoesOn => {}
-                Verdict::Idle if done => {}
+                Verdict::Idle if connection.is_none() => {}
                 Verdict::Idle => {
                     ending = Some(now);
-                    connection.as_mut().wind_down();
+                    wind_down(&mut connection);
                 }
                 Verdict::Cut(error) => return Err(error),
             }
         }
+    }
+}
+
+async fn ended(connection: &mut Option<Pin<Box<dyn Driven>>>) -> hyper::Result<()> {
+    match connection {
+        Some(connection) => connection.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn wind_down(connection: &mut Option<Pin<Box<dyn Driven>>>) {
+    if let Some(connection) = connection {
+        connection.as_mut().wind_down();
     }
 }
 
@@ -205,8 +223,15 @@ fn verdict(context: &Context, ending: Option<Instant>, now: Instant) -> Verdict 
     let passed = |since: Option<Instant>, limit: Duration| {
         since.is_some_and(|since| now.saturating_duration_since(since) >= limit)
     };
-    if passed(context.activity.stalled_since(), limits.stall) {
+    let stalled = now.checked_sub(limits.stall).map(|then| context.activity.stalled(then));
+    // Over HTTP/2 that ends one stream, and the others go on.
+    let alone = |task: Option<Id>| task.is_some_and(|task| context.tasks.end(task));
+    if !stalled.into_iter().flatten().all(alone) {
         Verdict::Cut(ServeError::Stalled)
+    } else if context.activity.begun() == 0
+        && passed(context.activity.quiet_since(), limits.head_time)
+    {
+        Verdict::Cut(ServeError::SlowHead)
     } else if passed(ending, limits.drain) {
         Verdict::Cut(ServeError::CutOff)
     } else if ending.is_none() && passed(context.activity.quiet_since(), limits.idle) {
@@ -218,7 +243,7 @@ fn verdict(context: &Context, ending: Option<Instant>, now: Instant) -> Verdict 
 
 /// Often enough for the shortest of them.
 fn step(limits: &Limits) -> Duration {
-    let shortest = limits.stall.min(limits.idle).min(limits.drain);
+    let shortest = limits.stall.min(limits.idle).min(limits.drain).min(limits.head_time);
     (shortest / 4).max(Duration::from_millis(10))
 }
 
@@ -228,8 +253,12 @@ fn judge(error: hyper::Error, context: &Context) -> Result<(), ServeError> {
     if error.is_timeout() {
         return if used { Ok(()) } else { Err(ServeError::SlowHead) };
     }
-    if error.is_parse() || error.is_user() {
+    if error.is_parse() {
         return Err(ServeError::Malformed(error));
+    }
+    // What hyper calls its user is us: a body of ours had an error.
+    if error.is_user() {
+        return Err(ServeError::AnswerBroke(error));
     }
     Err(ServeError::Broken(error))
 }
@@ -241,6 +270,8 @@ impl fmt::Display for ServeError {
             Self::Broken(error) => write!(f, "the connection broke: {error}"),
             Self::SlowHead => f.write_str("no whole request came in time"),
             Self::Stalled => f.write_str("the client did not take what it had asked for"),
+            Self::GaveUp => f.write_str("the client gave up most of what it asked for"),
+            Self::AnswerBroke(error) => write!(f, "an answer broke off: {error}"),
             Self::CutOff => f.write_str("its requests had not ended when it had to"),
             Self::Identity(error) => error.fmt(f),
         }
@@ -250,9 +281,9 @@ impl fmt::Display for ServeError {
 impl Error for ServeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Malformed(error) | Self::Broken(error) => Some(error),
+            Self::Malformed(error) | Self::Broken(error) | Self::AnswerBroke(error) => Some(error),
             Self::Identity(error) => Some(error),
-            Self::SlowHead | Self::Stalled | Self::CutOff => None,
+            Self::SlowHead | Self::Stalled | Self::GaveUp | Self::CutOff => None,
         }
     }
 }

@@ -123,8 +123,13 @@ impl Site {
 impl Prefix {
     /// What is behind it, with a slash or empty.
     pub(crate) fn rest<'a>(&self, path: &'a Path) -> Option<&'a str> {
-        let rest = path.as_str().strip_prefix(&self.0)?;
-        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        let behind = |path: &'a str| {
+            let rest = path.strip_prefix(&self.0)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        };
+        let rest = behind(path.canonical())?;
+        // A file may have a semicolon in its name.
+        Some(behind(path.as_str()).unwrap_or(rest))
     }
 }
 
@@ -133,7 +138,7 @@ impl FromStr for Prefix {
 
     fn from_str(text: &str) -> Result<Self, NotAPrefix> {
         let path = Path::decode(text).map_err(|_| NotAPrefix)?;
-        Ok(Self(path.as_str().trim_end_matches('/').to_owned()))
+        Ok(Self(path.canonical().trim_end_matches('/').to_owned()))
     }
 }
 
@@ -190,6 +195,11 @@ mod tests {
             ("/api/v2", "/api/v2"),
             ("/api/v2/x", "/api/v2"),
             ("/api/v22", "/api/"),
+            ("//api/v1", "/api/"),
+            ("/api;a=b/v1", "/api/"),
+            ("/;x/api", "/api/"),
+            ("/api\\v1", "/api/"),
+            ("/api%5cv2%2fx", "/api/v2"),
         ] {
             let route = site.route(&Path::decode(path).unwrap()).unwrap();
             assert_eq!(route.prefix, prefix.parse().unwrap(), "{path}");

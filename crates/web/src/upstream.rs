@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -22,10 +22,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::body::{AnswerBody, Body, RequestBody};
+use crate::body::{AnswerBody, Body, Course, RequestBody};
 use crate::refusal::Refusal;
 use balance::Balance;
-use pool::{Pool, Sender};
+use pool::{Line, Pool};
 
 /// A service and how it is reached.
 pub struct Upstream {
@@ -95,8 +95,12 @@ struct Member {
 
 /// What an answer under way holds: its place among the requests, and the connection it comes over.
 struct Lease {
-    sender: Sender,
+    line: Line,
     pool: Arc<Pool>,
+    /// Backends may answer before they have heard all.
+    course: Arc<Course>,
+    /// Whether somebody signed in who is meant by the connection itself.
+    private: bool,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -175,9 +179,16 @@ impl Upstream {
                     last = refusal;
                     next = unsent;
                     match refusal {
-                        Refusal::BackendDown => self.balance().failed(index, Instant::now()),
-                        Refusal::BackendBroken | Refusal::BackendBusy => {}
-                        // It may be at work on it, or it is the client's fault.
+                        Refusal::BackendDown | Refusal::BackendBroken => {
+                            self.balance().failed(index, Instant::now());
+                        }
+                        Refusal::BackendBusy => {}
+                        // It may be at work on it.
+                        Refusal::BackendSilent => {
+                            self.balance().failed(index, Instant::now());
+                            break;
+                        }
+                        // It is the client's fault.
                         _ => break,
                     }
                     if refusal != Refusal::BackendBroken {
@@ -199,8 +210,8 @@ impl Upstream {
             Some(seat) => seat,
             None => return Err(Failure { refusal: Refusal::BackendBusy, unsent: Some(request) }),
         };
-        while let Some(sender) = member.pool.take().await {
-            match self.over(member, sender, seat, request).await {
+        while let Some(line) = member.pool.take().await {
+            match self.over(member, line, seat, request).await {
                 Ok(begun) => return Ok(begun),
                 Err((Failure { unsent: Some(unsent), .. }, free)) => {
                     (request, seat) = (unsent, free)
@@ -209,8 +220,8 @@ impl Upstream {
             }
         }
         match member.connect(self.limits.connect).await {
-            Some(sender) => {
-                self.over(member, sender, seat, request).await.map_err(|(failure, _)| failure)
+            Some(line) => {
+                self.over(member, line, seat, request).await.map_err(|(failure, _)| failure)
             }
             None => Err(Failure { refusal: Refusal::BackendDown, unsent: Some(request) }),
         }
@@ -219,15 +230,20 @@ impl Upstream {
     async fn over(
         &self,
         member: &Member,
-        mut sender: Sender,
+        mut line: Line,
         seat: OwnedSemaphorePermit,
         request: Request<RequestBody>,
     ) -> Result<Begun, (Failure, OwnedSemaphorePermit)> {
         let course = request.body().course();
-        let sending = sender.try_send_request(request);
+        // Time for a place and a connection is the backend's, and no silence of it.
+        course.moves();
+        let private = is_private(request.headers(), &header::AUTHORIZATION);
+        let sending = line.sender.try_send_request(request);
         match course.wait(sending, self.limits.answer).await {
             Some(Ok(response)) => {
-                let lease = Lease { sender, pool: Arc::clone(&member.pool), _seat: seat };
+                let private = private || is_private(response.headers(), &header::WWW_AUTHENTICATE);
+                let pool = Arc::clone(&member.pool);
+                let lease = Lease { line, pool, course, private, _seat: seat };
                 Ok(Begun { response, lease, silence: self.limits.silence })
             }
             Some(Err(mut error)) => {
@@ -262,7 +278,9 @@ impl Begun {
 
 impl Lease {
     fn give_back(self) {
-        self.pool.put(self.sender);
+        if self.course.has_ended() && !self.private {
+            self.pool.put(self.line);
+        }
     }
 }
 
@@ -277,25 +295,24 @@ impl Member {
     }
 
     async fn is_well(&self, health: &Health, host: Option<&HeaderValue>, limit: Duration) -> bool {
-        let Some(mut sender) = self.connect(limit).await else { return false };
+        let Some(mut line) = self.connect(limit).await else { return false };
         let mut request = Request::new(RequestBody::empty());
         *request.uri_mut() = health.path.clone();
         let host = host.cloned().unwrap_or(HeaderValue::from_static("health.invalid"));
         request.headers_mut().insert(header::HOST, host);
         request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        let answer = sender.send_request(request).await;
+        let answer = line.sender.send_request(request).await;
         answer.is_ok_and(|answer| answer.status().is_success() || answer.status().is_redirection())
     }
 
-    async fn connect(&self, limit: Duration) -> Option<Sender> {
+    async fn connect(&self, limit: Duration) -> Option<Line> {
         let stream = timeout(limit, self.backend.way.connect()).await.ok()?.ok()?;
         let handshake = http1::Builder::new()
             .max_buf_size(LONGEST_HEAD)
             .handshake::<_, RequestBody>(TokioIo::new(stream));
         let (sender, connection) = handshake.await.ok()?;
-        // It ends with the last of sender and answer.
-        tokio::spawn(connection.with_upgrades());
-        Some(sender)
+        let task = tokio::spawn(connection.with_upgrades());
+        Some(Line::new(sender, task.abort_handle()))
     }
 }
 
@@ -343,6 +360,12 @@ impl Default for UpstreamLimits {
             turn: Duration::from_secs(5),
         }
     }
+}
+
+/// NTLM and Negotiate sign in a connection and not a request: the next client's would be answered as this one's.
+fn is_private(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let schemes = headers.get_all(name).iter().map(|value| value.as_bytes().to_ascii_lowercase());
+    schemes.into_iter().any(|said| said.starts_with(b"ntlm") || said.starts_with(b"negotiate"))
 }
 
 /// The request once more, where it may be sent twice.

@@ -84,6 +84,8 @@ fn other_beginnings_are_told_at_once_and_malformed_ones_when_they_are() {
     }
     let endless = [V1, &[b'1'; 200]].concat();
     assert_eq!(Preamble::read(&endless), Err(NotProxied::Malformed));
+    let stretched = [b"PROXY UNKNOWN ", &[b'a'; 100][..], b"\r\n"].concat();
+    assert_eq!(Preamble::read(&stretched), Err(NotProxied::TooLong));
     let long = [V2, b"\x21\x11\xff\xff"].concat();
     assert_eq!(Preamble::read(&long), Err(NotProxied::TooLong));
     let datagrams = [V2, b"\x21\x12\0\x0c", &[1; 12]].concat();
@@ -109,12 +111,30 @@ fn a_checksum_is_checked_where_there_is_one() {
 fn health_checks_speak_for_the_proxy_itself() {
     let local = [V2, b"\x20\0\0\0"].concat();
     assert_eq!(Preamble::read(&local), Ok(Progress::Whole(Preamble::default(), 16)));
+    let forged = [V2, b"\x20\0\0\x0a", b"\x20\0\x07", &[7, 0, 0, 0, 0], b"\x21\0"].concat();
+    assert_eq!(
+        Preamble::read(&forged),
+        Ok(Progress::Whole(Preamble::default(), forged.len())),
+        "of a check of its own it says nothing of TLS"
+    );
     let unknown = b"PROXY UNKNOWN ffff:: ffff:: 65535 65535\r\n";
     assert_eq!(Preamble::read(unknown), Ok(Progress::Whole(Preamble::default(), unknown.len())));
 }
 
 #[test]
+fn nobody_is_verified_without_a_certificate() {
+    let mut without = said();
+    without.secured.as_mut().unwrap().certificate = false;
+    let Ok(Progress::Whole(read, _)) = Preamble::read(&without.to_v2().unwrap()) else {
+        panic!("it is one");
+    };
+    assert!(!read.secured.unwrap().verified);
+}
+
+#[test]
 fn names_that_fill_it_are_not_written() {
-    let long = Preamble { server_name: Some("a".repeat(LONGEST)), ..said() };
-    assert_eq!(long.to_v2(), Err(NotWritten::TooLong));
+    for length in [LONGEST, 70_000] {
+        let long = Preamble { server_name: Some("a".repeat(length)), ..said() };
+        assert_eq!(long.to_v2(), Err(NotWritten::TooLong));
+    }
 }

@@ -5,33 +5,50 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::body::RequestBody;
 
-/// A connection to a backend.
-pub(super) type Sender = SendRequest<RequestBody>;
+/// A connection to a backend. It ends when this is dropped, whatever is still on its way.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) sender: SendRequest<RequestBody>,
+    task: AbortHandle,
+}
+
+impl Line {
+    pub(super) fn new(sender: SendRequest<RequestBody>, task: AbortHandle) -> Self {
+        Self { sender, task }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 /// Those that are idle, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<VecDeque<(Instant, Sender)>>);
+pub(super) struct Pool(Mutex<VecDeque<(Instant, Line)>>);
 
 impl Pool {
     /// One that still stands, as far as is known here.
-    pub(super) async fn take(&self) -> Option<Sender> {
+    pub(super) async fn take(&self) -> Option<Line> {
         loop {
-            let (since, mut sender) = self.with(VecDeque::pop_back)?;
-            if since.elapsed() > KEPT || sender.is_closed() {
+            let (since, mut line) = self.with(VecDeque::pop_back)?;
+            if since.elapsed() > KEPT || line.sender.is_closed() {
                 continue;
             }
             // The end of the answer before has been read, and its task is about to see it.
-            if let Ok(Ok(())) = timeout(FOR_ITS_END, sender.ready()).await {
-                return Some(sender);
+            if let Ok(Ok(())) = timeout(FOR_ITS_END, line.sender.ready()).await {
+                return Some(line);
             }
         }
     }
 
-    pub(super) fn put(&self, sender: Sender) {
+    pub(super) fn put(&self, line: Line) {
         let now = Instant::now();
         self.with(|idle| {
             while idle.len() >= MOST_IDLE
@@ -39,11 +56,11 @@ impl Pool {
             {
                 idle.pop_front();
             }
-            idle.push_back((now, sender));
+            idle.push_back((now, line));
         });
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut VecDeque<(Instant, Sender)>) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut VecDeque<(Instant, Line)>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -15,9 +15,6 @@ use web::{
     Tls, Upstream, UpstreamLimits, Witness, serve,
 };
 
-/// How a backend answers one connection: what came so far, and the connection.
-pub(crate) type Manner = fn(TcpStream, Arc<Mutex<Vec<String>>>) -> JoinHandle<()>;
-
 /// A backend on loopback.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
@@ -31,10 +28,17 @@ pub(crate) struct Service {
 impl Service {
     /// One that answers every request with its own text.
     pub(crate) async fn echo() -> Self {
-        Self::with(|stream, heard| tokio::spawn(echo(stream, heard))).await
+        Self::echo_with("").await
     }
 
-    pub(crate) async fn with(manner: Manner) -> Self {
+    /// The same, with these fields in each answer.
+    pub(crate) async fn echo_with(fields: &'static str) -> Self {
+        Self::with(move |stream, heard| tokio::spawn(echo(stream, heard, fields))).await
+    }
+
+    pub(crate) async fn with(
+        manner: impl Fn(TcpStream, Arc<Mutex<Vec<String>>>) -> JoinHandle<()> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -79,12 +83,12 @@ pub(crate) fn proxying(backends: Vec<Backend>, limits: UpstreamLimits) -> Site {
     Site::new(vec![Route { prefix, action: Action::Proxy(Arc::new(upstream)) }])
 }
 
-async fn echo(mut stream: TcpStream, heard: Arc<Mutex<Vec<String>>>) {
+async fn echo(mut stream: TcpStream, heard: Arc<Mutex<Vec<String>>>, fields: &str) {
     let mut rest = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut rest).await {
         heard.lock().unwrap().push(request.clone());
         let answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nStrict-Transport-Security: max-age=0\r\n\r\n{request}",
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nStrict-Transport-Security: max-age=0\r\n{fields}\r\n{request}",
             request.len()
         );
         if stream.write_all(answer.as_bytes()).await.is_err() {
