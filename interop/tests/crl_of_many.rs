@@ -168,10 +168,10 @@ fn resident(process: u32, what: &str) -> u64 {
 
 fn revocations() -> usize {
     let wanted = std::env::var("HANDFAST_REVOCATIONS").ok().and_then(|n| n.parse().ok());
-    wanted.unwrap_or(1_000)
+    wanted.unwrap_or(200)
 }
 
 const INSIDE: &str = "10.71.0.1";
 const ORDERS: usize = 5;
-const SECONDS: u32 = 6;
+const SECONDS: u32 = 4;
 const BATCH: usize = 2_000;

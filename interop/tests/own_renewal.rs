@@ -28,8 +28,8 @@ fn a_certificate_of_minutes_is_renewed_under_traffic_and_outlived_by_the_session
     let mut stock = Stock::start(&alice.host, &alice.profile(), &more);
     stock.connected();
 
-    // Until the first one is over, and a renewal of keys beyond that.
-    let pings = (minutes * 60 + 20) * 10;
+    // Until the first one is over.
+    let pings = (minutes * 60 + 2) * 10;
     let inside: IpAddr = "10.71.0.1".parse().expect("an address");
     let (log, each) = (world.file("ping.log"), Duration::from_millis(100));
     // The first may come before its tunnel is there.

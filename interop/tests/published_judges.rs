@@ -47,7 +47,7 @@ fn judged(name: &str, setting: &str, key: KeyType) {
     world.handfast(&["user", "add", "held"]);
     let out = world.file("held").display().to_string();
     world.handfast(&["profile", "held", "--out", &out, "--os", "linux", "--form", "split"]);
-    let each = if long() { 500 } else { 10 };
+    let each = if long() { 500 } else { CASES.len() };
     let first = Generation::made(&mut world, key, each);
     world.handfast(&["ca", "rollover", "start"]);
     let second = Generation::made(&mut world, key, each);

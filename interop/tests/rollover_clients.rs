@@ -8,8 +8,9 @@
 //!    dave   new profile, new certificate ──┘
 //! ```
 //!
-//! Each connects every two seconds; `HANDFAST_SECONDS=30` makes that the half minute of people who come and go. To
-//! be refused once, by either side, is a failure; a gateway that is not there is waited for.
+//! Each connects every second; `HANDFAST_SECONDS=30` makes that the half minute of people who come and go, and
+//! `HANDFAST_LONG=1` kills at four times as many moments. To be refused once, by either side, is a failure; a gateway
+//! that is not there is waited for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use interop::{Program, Stock, World, binary, wait_until};
+use interop::{Program, Stock, World, binary, long, wait_until};
 use sysio::lab::Host;
 
 #[test]
@@ -161,13 +162,14 @@ fn all_connect(crowd: &[Client], step: &str) {
 /// Gives the order and kills the gateway a little later than the time before, until the order is carried out all
 /// the same. Returns how often it was killed.
 fn killed_until(world: &mut World, order: &[&str], done: impl Fn(&World) -> bool) -> u32 {
-    for kills in 1..=40 {
+    let step = if long() { STEP / 4 } else { STEP };
+    for kills in 1..=160 {
         let mut command = Command::new(binary());
         command.arg("--data").arg(world.data()).args(order);
         let netns = &world.gateway.netns;
         let mut ordering =
             Program::start(netns, command, &world.file("order.log")).expect("starts");
-        sleep(STEP * kills);
+        sleep(step * kills);
         let mut up = world.up.take().expect("it runs");
         up.signal("KILL");
         assert!(up.ends(Duration::from_secs(10)).is_some(), "it is killed");
@@ -177,7 +179,7 @@ fn killed_until(world: &mut World, order: &[&str], done: impl Fn(&World) -> bool
         if done(world) {
             return kills;
         }
-        println!("killed after {:?}: {}", STEP * kills, said.lines().next().unwrap_or_default());
+        println!("killed after {:?}: {}", step * kills, said.lines().next().unwrap_or_default());
     }
     panic!("it is never carried out:\n{}", world.log());
 }
@@ -193,11 +195,11 @@ fn profile_in(folder: &Path) -> PathBuf {
 }
 
 fn interval() -> Duration {
-    let seconds = std::env::var("HANDFAST_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    let seconds = std::env::var("HANDFAST_SECONDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     Duration::from_secs(seconds)
 }
 
 /// What a client says that was refused, or that refuses.
 const REFUSALS: [&str; 4] =
     ["VERIFY ERROR", "AUTH_FAILED", "certificate verify failed", "SSL alert"];
-const STEP: Duration = Duration::from_millis(15);
+const STEP: Duration = Duration::from_millis(40);
