@@ -8,7 +8,8 @@
 //! ```
 //!
 //! What counts is what comes over the network to somebody outside, beside the commit's own time stamp.
-//! `HANDFAST_SESSIONS=1000 HANDFAST_SECONDS=60`, of a release build where `HANDFAST_BIN` names one, is the long form.
+//! `HANDFAST_SESSIONS=1000 HANDFAST_SECONDS=60` with `HANDFAST_BIN` naming a release build is the long form. A debug
+//! build, whose every order costs a tenth of a second of CPU, gets more time: it shows what is lost or never comes.
 //!
 //! Alone: it times milliseconds.
 
@@ -23,7 +24,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clock::{Clock as _, SystemClock};
-use interop::{Stock, World};
+use interop::{Stock, Subscriber, World};
 use pki::ocsp::{CertId, CertIdHash, OcspExpected, OcspRequest, OcspStatus, check};
 use pki::{CaCertificate, Crl, Serial};
 
@@ -38,7 +39,7 @@ fn ten_revocations_a_second_are_everywhere_within_a_second_and_close_nobody_else
     let revocations = seconds * 10;
     let sessions = number("HANDFAST_SESSIONS", 60).max(revocations);
     let profiles = devices(&world, sessions);
-    let _load = held(&mut world, &profiles);
+    let (mut load, _host) = held(&mut world, &profiles);
     let mut stock = stock_clients(&mut world);
     assert_eq!(world.sessions().len(), sessions + stock.len(), "all of them are up");
 
@@ -52,30 +53,33 @@ fn ten_revocations_a_second_are_everywhere_within_a_second_and_close_nobody_else
         at.iter().zip(&commits).map(|(at, commit)| at - commit).collect()
     };
     let closed: Vec<_> = (0..revocations).map(|number| end_of(&log, number)).collect();
+    let limit = if std::env::var_os("HANDFAST_BIN").is_some() { 1000.0 } else { 5000.0 };
     for (what, at) in [("CRL", &seen.crl), ("OCSP", &seen.ocsp), ("closed session", &closed)] {
         let (middle, p99) = spread(since_commit(at));
         println!(
             "FIGURE {sessions} sessions, {revocations} revocations at ten a second: from commit to {what} \
              p50 {middle:.0} ms, p99 {p99:.0} ms"
         );
-        assert!(p99 < 1000.0, "{what}: {p99} ms");
+        assert!(p99 < limit, "{what}: {p99} ms");
     }
     let left = world.sessions().len();
     let ended = log.lines().filter(|line| line.contains("disconnected")).count();
     println!("FIGURE {ended} sessions ended, {left} go on");
     assert_eq!((ended, left), (revocations, sessions + stock.len() - revocations));
-    for client in &mut stock {
+    assert!(load.ends(Duration::ZERO).is_none(), "{}", load.log());
+    for (_, client) in &mut stock {
         assert_eq!(client.said("Initialization Sequence Completed"), 1, "{}", client.0.log());
         assert!(client.0.ends(Duration::ZERO).is_none(), "{}", client.0.log());
     }
 }
 
-fn stock_clients(world: &mut World) -> Vec<Stock> {
+/// With the hosts that they run on.
+fn stock_clients(world: &mut World) -> Vec<(Subscriber, Stock)> {
     let connect = |number| {
         let who = world.subscriber(&format!("stock{number}"), "unified");
         let mut stock = Stock::start(&who.host, &who.profile(), &[]);
         stock.connected();
-        stock
+        (who, stock)
     };
     (0..5).map(connect).collect()
 }
@@ -157,7 +161,7 @@ impl Observer {
     fn watch(&self, over: &AtomicBool, look: impl Fn()) {
         while !over.load(Ordering::Relaxed) {
             look();
-            sleep(Duration::from_millis(10));
+            sleep(Duration::from_millis(30));
         }
     }
 

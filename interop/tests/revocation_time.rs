@@ -23,7 +23,7 @@ fn a_revocation_closes_its_session_soon_though_many_are_looked_at() {
     let Some(mut world) = World::start(name, &[]) else { return };
     let sessions = std::env::var("HANDFAST_SESSIONS").map_or(60, |n| n.parse().expect("a number"));
     let profiles = devices(&world, sessions);
-    let load = held(&mut world, &profiles);
+    let (load, _host) = held(&mut world, &profiles);
     assert_eq!(world.sessions().len(), sessions, "all of them are up");
 
     let (mut closed, mut answered) = (Vec::new(), Vec::new());

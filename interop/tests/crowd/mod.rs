@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use interop::{Program, World, binary};
 use serde_json::Value;
+use sysio::lab::Host;
 
 /// A folder with the profiles of so many devices of one user.
 pub(crate) fn devices(world: &World, count: usize) -> PathBuf {
@@ -36,14 +37,14 @@ pub(crate) fn devices(world: &World, count: usize) -> PathBuf {
     folder
 }
 
-/// Sessions of all devices of a folder, all of which are up, until it is dropped.
-pub(crate) fn held(world: &mut World, profiles: &Path) -> Program {
+/// Sessions of all devices of a folder, all of which are up, with the host that they run on: it ends its programs.
+pub(crate) fn held(world: &mut World, profiles: &Path) -> (Program, Host) {
     let host = world.host();
     let mut command = Command::new(binary());
     command.arg("bench").arg(profiles).args(["--json", "--hold", "1000"]);
     let mut load = Program::start(&host.netns, command, &world.file("bench.log")).expect("starts");
     assert!(load.says("holding ", Duration::from_secs(240)), "{}", load.log());
-    load
+    (load, host)
 }
 
 /// When the log says that a device's session ended.
