@@ -87,6 +87,8 @@ pub(crate) trait Reading {
     fn device_detail(&self, user: &UserName, name: &DeviceName)
     -> Result<DeviceDetail, StoreError>;
     fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError>;
+    /// Those of whatever is no device, oldest first.
+    fn certificates_of_names(&self) -> Result<Vec<Certificate>, StoreError>;
     /// Those that this name has, of no device, oldest first.
     fn certificates_named(&self, name: &str) -> Result<Vec<Certificate>, StoreError>;
     /// What the CRL of this generation has to list.

@@ -104,6 +104,11 @@ impl Reader {
         self.read(|records| records.certificate_list()).await
     }
 
+    /// Those that servers have, or whatever else is no device, oldest first.
+    pub async fn certificates_of_names(&self) -> Result<Vec<Certificate>, StoreError> {
+        self.read(|records| records.certificates_of_names()).await
+    }
+
     /// Those that a server has under this name, or whatever else is no device, oldest first.
     pub async fn certificates_named(
         &self,

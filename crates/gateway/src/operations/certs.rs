@@ -111,7 +111,7 @@ impl Certs<'_> {
         &self,
     ) -> Result<BTreeMap<CertificateName, Vec<Certificate>>, GatewayError> {
         let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for certificate in self.at.store.certificate_list().await? {
+        for certificate in self.at.store.certificates_of_names().await? {
             let Holder::Other(name) = &certificate.holder else { continue };
             if let Ok(name) = CertificateName::new(name) {
                 all.entry(name).or_default().push(certificate);

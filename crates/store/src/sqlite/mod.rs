@@ -339,6 +339,10 @@ impl Reading for ReadOnly {
         rows::certificate_list(&self.conn)
     }
 
+    fn certificates_of_names(&self) -> Result<Vec<Certificate>, StoreError> {
+        rows::certificates_of_names(&self.conn)
+    }
+
     fn certificates_named(&self, name: &str) -> Result<Vec<Certificate>, StoreError> {
         rows::certificates_named(&self.conn, name)
     }

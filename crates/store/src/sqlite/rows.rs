@@ -119,6 +119,12 @@ pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<
     list(conn, &sql, [device.get()], certificate_row)
 }
 
+/// Those of servers, and of whatever else is no device, oldest first: few among many.
+pub(crate) fn certificates_of_names(conn: &Connection) -> Found<Vec<Certificate>> {
+    let sql = format!("{CERTIFICATE} WHERE c.other IS NOT NULL ORDER BY c.id");
+    list(conn, &sql, [], certificate_row)
+}
+
 /// A server's, or those of whatever else is no device, oldest first.
 pub(crate) fn certificates_named(conn: &Connection, name: &str) -> Found<Vec<Certificate>> {
     list(conn, &format!("{CERTIFICATE} WHERE c.other = ? ORDER BY c.id"), [name], certificate_row)
