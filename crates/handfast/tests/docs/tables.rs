@@ -13,9 +13,10 @@ use crate::root;
 fn the_table_of_settings_has_every_key_with_its_default_and_when_it_takes_effect() {
     let rows = rows("| key | default | at |");
     let mut config = Config::default();
-    let absent = ["vpn.network6", "ca.public_url"];
+    let absent = ["vpn.network6", "ca.public_url", "hooks.url"];
     config.vpn.network6 = "fd00:1::/64".parse().ok();
     config.ca.public_url = "http://vpn.example.net".parse().ok();
+    config.hooks.url = "https://ops.example.net/".parse().ok();
     let value = serde_json::to_value(&config).unwrap();
     let mut keys = Vec::new();
     walk("", &value, &mut keys);
@@ -241,6 +242,7 @@ fn changed(key: &str, value: &Value) -> Value {
         ("ca.key_type" | "device.key_type", _) => json!("p256"),
         ("ca.gateway_validity", _) => json!("90d"),
         ("ca.public_url", _) => json!("http://other.example"),
+        ("hooks.url", _) => json!("https://other.example/"),
         _ => json!("other"),
     }
 }
