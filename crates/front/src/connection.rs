@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use crate::arrival::{self, Arrival};
 use crate::backend::{Address, Target};
 use crate::close::Place;
 use crate::directory::Report;
@@ -28,29 +29,43 @@ use crate::web_site;
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     port: Arc<Port>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     source: SocketAddr,
     stranger: Stranger,
 ) {
     // Mapped addresses are IPv4 to everybody who reads them.
     let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-    if let Err(Denied { whom, why }) =
-        Box::pin(welcome(&shared, &port, stream, source, stranger)).await
-    {
+    let (source, outcome) = match arrive(&port, &mut stream, source).await {
+        Ok(arrival) => {
+            let welcomed = Box::pin(welcome(&shared, &port, stream, arrival, stranger)).await;
+            (arrival.source, welcomed)
+        }
+        Err(why) => (source, Err(why.into())),
+    };
+    if let Err(Denied { whom, why }) = outcome {
         shared.report(Report::Refused { source, whom, why });
     }
+}
+
+async fn arrive(
+    port: &Port,
+    stream: &mut TcpStream,
+    source: SocketAddr,
+) -> Result<Arrival, Refused> {
+    let local = stream.local_addr().map_err(Refused::Broken)?;
+    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+    let arrived = arrival::of(&port.listen, Arrival { source, local }, stream);
+    timeout(PATIENCE, arrived).await.unwrap_or(Err(Refused::Slow))
 }
 
 async fn welcome(
     shared: &Arc<Shared>,
     port: &Port,
     stream: TcpStream,
-    source: SocketAddr,
+    arrival: Arrival,
     stranger: Stranger,
 ) -> Result<(), Denied> {
     listen::prepare(&stream);
-    let local = stream.local_addr().map_err(Refused::Broken)?;
-    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
     let met = timeout(PATIENCE, Box::pin(meet(shared, &port.listen, stream))).await;
     let guest = met.map_err(|_| Denied::from(Refused::Slow))??;
     let _room = port
@@ -59,8 +74,8 @@ async fn welcome(
     drop(stranger);
     let (place, closing) = shared.connections.register(|number| Info {
         number,
-        source,
-        local,
+        source: arrival.source,
+        local: arrival.local,
         server: guest.site.settings.label().to_owned(),
         backend: guest.site.settings.backend.to_string(),
         client: guest.client.as_ref().map(|client| (client.holder.clone(), client.id)),

@@ -78,6 +78,7 @@ impl Front {
             directory: Arc::clone(&self.shared.directory),
             verifier,
             clock: Arc::clone(&self.shared.clock),
+            names: settings.server.iter().flat_map(|server| server.names.clone()).collect(),
         };
         // One at a time, so that no table is made of one that is over.
         let mut listeners = self.listeners();

@@ -56,7 +56,9 @@ impl Gathering {
         }
         self.sent.extend_from_slice(bytes);
         if self.sent.first() != Some(&HANDSHAKE) {
-            return Step::No(Vec::new(), Refused::NotTls);
+            let proxied = proxied::says_proxied(&self.sent);
+            let why = if proxied { Refused::NotListed } else { Refused::NotTls };
+            return Step::No(Vec::new(), why);
         }
         while !bytes.is_empty() {
             // Reading from memory fails only where more is given than the library holds of one message.

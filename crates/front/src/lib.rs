@@ -12,6 +12,7 @@
 //! How it degrades: an address that can't be had is said and stops no other; a virtual server without a certificate
 //! refuses; where there are too many strangers the oldest one makes room.
 
+mod arrival;
 mod backend;
 mod certificates;
 mod close;

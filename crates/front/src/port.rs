@@ -182,6 +182,7 @@ mod tests {
             unknown_name: Default::default(),
             no_name: Default::default(),
             max_connections: 20,
+            proxies: Vec::new(),
         };
         let port = Port::of(&listen);
         let anonymous: Vec<_> = (0..30).filter_map(|_| port.seat(false)).collect();

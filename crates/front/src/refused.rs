@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io;
 
 use pki::Refusal;
+use proxied::NotProxied;
 
 /// Why a connection was refused. Displays as one sentence: what is wrong, and what to do.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub enum Refused {
     Slow,
     /// What came is no TLS.
     NotTls,
+    /// A listed proxy does not say who its client is, or not so that it can be read.
+    Proxy(NotProxied),
+    /// The peer says that it is a proxy, and is not listed as one.
+    NotListed,
     /// The first message has no end.
     HelloTooLong,
     /// The handshake failed.
@@ -61,11 +66,13 @@ pub enum Refused {
 
 impl Refused {
     /// Every code of its own, beside those of [`Refusal`].
-    pub const CODES: [&'static str; 13] = [
+    pub const CODES: [&'static str; 15] = [
         "silent",
         "left_early",
         "slow_handshake",
         "not_tls",
+        "bad_proxy_header",
+        "proxy_not_listed",
         "hello_too_long",
         "tls_failed",
         "connection_broke",
@@ -84,6 +91,8 @@ impl Refused {
             Self::LeftEarly => "left_early",
             Self::Slow => "slow_handshake",
             Self::NotTls => "not_tls",
+            Self::Proxy(_) => "bad_proxy_header",
+            Self::NotListed => "proxy_not_listed",
             Self::HelloTooLong => "hello_too_long",
             Self::Tls(_) => "tls_failed",
             Self::Broken(_) => "connection_broke",
@@ -112,6 +121,12 @@ impl Display for Refused {
             Self::NotTls => {
                 f.write_str("the peer does not speak TLS; have it use TLS, or another port")
             }
+            Self::Proxy(error) => {
+                write!(f, "{error}; have it send the PROXY protocol, or take it out of `proxies`")
+            }
+            Self::NotListed => f.write_str(
+                "the peer says by the PROXY protocol that it is a proxy; add it to `proxies`, or have it not say so",
+            ),
             Self::HelloTooLong => f.write_str(
                 "the peer's first message is longer than any client's; it is broken, or tries what happens",
             ),
@@ -157,6 +172,7 @@ impl Error for Refused {
             Self::Tls(error) => Some(error),
             Self::Broken(error) | Self::Backend { source: error, .. } => Some(error),
             Self::Certificate(refusal) => Some(refusal),
+            Self::Proxy(error) => Some(error),
             _ => None,
         }
     }
@@ -181,6 +197,8 @@ mod tests {
             Refused::LeftEarly,
             Refused::Slow,
             Refused::NotTls,
+            Refused::Proxy(NotProxied::Missing),
+            Refused::NotListed,
             Refused::HelloTooLong,
             Refused::Tls(rustls::Error::DecryptError),
             Refused::Broken(broken()),

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use names::{DeviceName, NameError, UserName};
+use proxied::Listed;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Target;
@@ -40,6 +41,9 @@ pub struct Listen {
     /// Connections at once.
     #[serde(default = "ten_thousand")]
     pub max_connections: u32,
+    /// Who says by the PROXY protocol whose connection it is; of everybody else that is an error.
+    #[serde(default)]
+    pub proxies: Vec<Listed>,
 }
 
 /// What becomes of clients that no virtual server is meant for by name.

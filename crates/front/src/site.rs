@@ -12,6 +12,7 @@ use crate::certificates::{Keyring, SiteKeys};
 use crate::directory::Directory;
 use crate::policy::Policy;
 use crate::settings::VirtualServer;
+use crate::site_name::SiteName;
 use crate::terms;
 use crate::tickets::Tickets;
 use crate::web_site;
@@ -37,6 +38,8 @@ pub(crate) struct Means {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) verifier: Arc<GatewayVerifier>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Of all sites.
+    pub(crate) names: Vec<SiteName>,
 }
 
 impl Site {
@@ -69,8 +72,8 @@ impl Site {
         };
         let web = match former {
             // With its connections to backends.
-            Some(former) if former.settings == *settings => former.web.clone(),
-            _ => web_site::of(settings),
+            Some(former) if former.settings == *settings && !settings.default => former.web.clone(),
+            _ => web_site::of(settings, &means.names),
         };
         let (settings, tls) = (settings.clone(), Arc::new(tls));
         Ok(Self { settings, policy, keys, tls, tickets, web, room })

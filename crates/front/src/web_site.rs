@@ -13,9 +13,10 @@ use web::{
 use crate::backend::{Address, Target};
 use crate::policy::Client;
 use crate::settings::VirtualServer;
+use crate::site_name::SiteName;
 
 /// The site, where it is HTTP that is spoken.
-pub(crate) fn of(server: &VirtualServer) -> Option<Arc<Site>> {
+pub(crate) fn of(server: &VirtualServer, all: &[SiteName]) -> Option<Arc<Site>> {
     if server.passthrough {
         return None;
     }
@@ -27,9 +28,16 @@ pub(crate) fn of(server: &VirtualServer) -> Option<Arc<Site>> {
     };
     let prefix = "/".parse().ok()?;
     let mut site = Site::new(vec![Route { prefix, action }]);
-    if !server.default {
-        let names = server.names.iter().filter_map(|name| name.as_str().parse().ok());
-        site.names = names.collect();
+    let patterns = |names: &mut dyn Iterator<Item = &SiteName>| {
+        names.filter_map(|name| name.as_str().parse().ok()).collect()
+    };
+    if server.default {
+        // Its backend may be another server's as well, and choose by the host: nobody gets there around that one's
+        // conditions.
+        let mut others = all.iter().filter(|name| !server.names.contains(name));
+        site.foreign = patterns(&mut others);
+    } else {
+        site.names = patterns(&mut server.names.iter());
     }
     site.hsts = hsts(server);
     Some(Arc::new(site))

@@ -337,12 +337,36 @@ fn anybody() -> ServerName<'static> {
     ServerName::try_from("anybody.test").expect("valid")
 }
 
+#[tokio::test]
+async fn a_listed_proxy_says_whose_connection_it_is_and_nobody_else_may() {
+    let backend = Backend::open("wiki").await;
+    let told = VirtualServer { proxy: ProxyProtocol::V1, ..server("wiki.test", &backend) };
+    let mut settings = settings([told]);
+    settings.listen[0].proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let house = House::open(&settings).await;
+    let client = house.client(None);
+    let line = b"PROXY TCP4 192.0.2.7 203.0.113.1 4000 443\r\n";
+    let mut stream = client.connect_behind("wiki.test", line).await.unwrap();
+    let said = ask(&mut stream, "hello").await.unwrap();
+    assert_eq!(said, "wiki: PROXY TCP4 192.0.2.7 203.0.113.1 4000 443\r");
+    assert_eq!(house.front.connections()[0].source, "192.0.2.7:4000".parse().unwrap());
+    assert!(client.ask("wiki.test", "hello").await.is_err());
+    house.refused("bad_proxy_header").await;
+
+    settings.listen[0].proxies = vec!["192.0.2.0/24".parse().unwrap()];
+    house.reload(&settings);
+    assert!(client.connect_behind("wiki.test", line).await.is_err());
+    house.refused("proxy_not_listed").await;
+    assert!(client.ask("wiki.test", "hello").await.is_ok());
+}
+
 fn settings(servers: impl IntoIterator<Item = VirtualServer>) -> Settings {
     let listen = Listen {
         address: "127.0.0.1:0".parse().expect("valid"),
         unknown_name: Unmatched::Default,
         no_name: Unmatched::Default,
         max_connections: 1000,
+        proxies: Vec::new(),
     };
     Settings { listen: vec![listen], server: servers.into_iter().collect() }
 }

@@ -5,8 +5,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A network whose hosts are proxies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Listed {
     network: IpAddr,
     bits: u8,
@@ -53,6 +56,20 @@ impl FromStr for Listed {
             return Err(NotANetwork::BitsBehindPrefix);
         }
         Ok(Self { network, bits })
+    }
+}
+
+impl TryFrom<String> for Listed {
+    type Error = NotANetwork;
+
+    fn try_from(text: String) -> Result<Self, NotANetwork> {
+        text.parse()
+    }
+}
+
+impl From<Listed> for String {
+    fn from(listed: Listed) -> String {
+        listed.to_string()
     }
 }
 

@@ -34,8 +34,9 @@ pub struct Addresses {
 /// How far reading has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// More octets are needed; there are at most [`LONGEST`] in all.
-    Partial,
+    /// So many more octets are part of it at least, so that whoever reads them takes none of what follows. There are
+    /// at most [`LONGEST`] in all.
+    Partial(usize),
     /// It is here, and took so many octets.
     Whole(Preamble, usize),
 }
@@ -190,8 +191,15 @@ fn unfinished(octets: &[u8]) -> Result<Progress, NotProxied> {
     match announced(octets) {
         Some(length) if length > LONGEST => Err(NotProxied::TooLong),
         Some(length) if length <= octets.len() => Err(NotProxied::Malformed),
-        _ => Ok(Progress::Partial),
+        Some(length) => Ok(Progress::Partial(length - octets.len())),
+        None => Ok(Progress::Partial(sure(octets))),
     }
+}
+
+/// How many octets surely follow, where it does not say how long it is.
+fn sure(octets: &[u8]) -> usize {
+    let shortest = if octets.starts_with(V2) { V2.len() + 4 } else { V1_SHORTEST };
+    shortest.saturating_sub(octets.len()).max(1)
 }
 
 /// How long it says it is, which version 2 does.
@@ -253,6 +261,8 @@ impl fmt::Display for NotWritten {
 impl Error for NotWritten {}
 
 const V1: &[u8] = b"PROXY ";
+/// `PROXY UNKNOWN` and the line's end; version 2 is longer.
+const V1_SHORTEST: usize = 15;
 /// With its line's end.
 const V1_LONGEST: usize = 107;
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";

@@ -22,6 +22,8 @@ pub struct Site {
     /// The hosts it answers for; any where none is named. Another one is answered 421, since the policy for
     /// client certificates that the connection was admitted under may not be that host's.
     pub names: Vec<NamePattern>,
+    /// Other virtual servers' hosts, which are never answered for, also where no name is named.
+    pub foreign: Vec<NamePattern>,
     /// Where requests go: to the route with the longest prefix.
     pub routes: Vec<Route>,
     /// Said in every answer over TLS, in none over plain HTTP.
@@ -102,6 +104,7 @@ impl Site {
     pub fn new(routes: Vec<Route>) -> Self {
         Self {
             names: Vec::new(),
+            foreign: Vec::new(),
             routes,
             hsts: Some(Hsts::default()),
             security_headers: true,
@@ -111,7 +114,11 @@ impl Site {
     }
 
     pub(crate) fn answers_for(&self, host: &Host) -> bool {
-        self.names.is_empty() || self.names.iter().any(|name| name.covers(host.name()))
+        let covers = |names: &[NamePattern]| names.iter().any(|name| name.covers(host.name()));
+        match self.names.is_empty() {
+            true => !covers(&self.foreign),
+            false => covers(&self.names),
+        }
     }
 
     pub(crate) fn route(&self, path: &Path) -> Option<&Route> {
@@ -182,6 +189,20 @@ mod tests {
             body: Bytes::copy_from_slice(prefix.as_bytes()),
         };
         Route { prefix: prefix.parse().unwrap(), action: Action::Fixed(fixed) }
+    }
+
+    #[test]
+    fn a_site_without_names_answers_for_all_hosts_but_those_of_others() {
+        let mut site = Site::new(Vec::new());
+        site.foreign = vec!["intranet.example".parse().unwrap(), "*.apps.example".parse().unwrap()];
+        for (host, answered) in [
+            ("other.example", true),
+            ("192.0.2.1:443", true),
+            ("Intranet.example.:443", false),
+            ("one.apps.example", false),
+        ] {
+            assert_eq!(site.answers_for(&host.parse().unwrap()), answered, "{host}");
+        }
     }
 
     #[test]

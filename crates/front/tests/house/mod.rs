@@ -134,7 +134,17 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(&self, name: &str) -> io::Result<TlsStream<TcpStream>> {
-        let socket = TcpStream::connect(self.door).await?;
+        self.connect_behind(name, b"").await
+    }
+
+    /// With these bytes before the first of TLS.
+    pub(crate) async fn connect_behind(
+        &self,
+        name: &str,
+        first: &[u8],
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let mut socket = TcpStream::connect(self.door).await?;
+        socket.write_all(first).await?;
         let name = ServerName::try_from(name.to_owned()).expect("a name");
         let connector = TlsConnector::from(Arc::new(self.config.clone()));
         timeout(SOON, connector.connect(name, socket)).await.expect("in time")
