@@ -202,4 +202,4 @@ fn interval() -> Duration {
 /// What a client says that was refused, or that refuses.
 const REFUSALS: [&str; 4] =
     ["VERIFY ERROR", "AUTH_FAILED", "certificate verify failed", "SSL alert"];
-const STEP: Duration = Duration::from_millis(40);
+const STEP: Duration = Duration::from_millis(12);
