@@ -37,6 +37,7 @@ pub(super) fn effect_word(code: &str) -> &str {
         "crl" => "CRL",
         "published" => "CRL and OCSP answers",
         "vpn_sessions" => "VPN sessions",
+        "tls_connections" => "connections to virtual servers",
         other => other,
     }
 }
