@@ -46,6 +46,7 @@ impl FirstConfig {
             cert(&config.cert),
             metrics(config.metrics),
             hooks(&config.hooks),
+            TLS.to_owned(),
         ];
         sections.join("\n")
     }
@@ -299,6 +300,12 @@ fn list<T: ToString>(items: &[T]) -> String {
     let quoted: Vec<_> = items.iter().map(|i| format!("\"{}\"", i.to_string())).collect();
     format!("[{}]", quoted.join(", "))
 }
+
+/// Nothing is served there unless it is written.
+const TLS: &str = "\
+[tls]
+# Sockets on which TLS begins, [[tls.listen]], and what is reached there by name, [[tls.server]].
+";
 
 const HEAD: &str = "\
 # Handfast's settings. Every key has a default, those below are it.
