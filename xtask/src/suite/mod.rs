@@ -27,6 +27,8 @@ pub(crate) struct Suite {
     tally: Tally,
     failed_steps: Vec<String>,
     failed_programs: Vec<FailedProgram>,
+    /// Takes each line for people.
+    print: fn(&str),
 }
 
 /// A test program that was no success.
@@ -45,13 +47,14 @@ impl Suite {
             tally: Tally::default(),
             failed_steps: Vec::new(),
             failed_programs: Vec::new(),
+            print: |line| println!("{line}"),
         }
     }
 
     /// Runs a command and passes on what its tests say, as they say it. Fails only where it does not start.
     pub(crate) fn run(&mut self, command: Command) -> Result<(), Failed> {
         let line = in_words(&command);
-        println!("==> {line}");
+        self.say(&format!("==> {line}"));
         let mut child = with_sbin(command)
             .stdout(Stdio::piped())
             .spawn()
@@ -88,7 +91,7 @@ impl Suite {
         if jobs.is_empty() {
             return;
         }
-        println!("==> what failed, once more with nothing beside it");
+        self.say("==> what failed, once more with nothing beside it");
         let looked_at: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
         let known = self.tally.failed().len();
         let first = std::mem::take(&mut self.failed_programs);
@@ -115,19 +118,23 @@ impl Suite {
     /// Leaves a step out.
     pub(crate) fn skip(&mut self, step: &str, reason: &str) {
         let line = format!("SKIP {step}: {reason}");
-        println!("{line}");
+        self.say(&line);
         self.tally.hear(&line);
+    }
+
+    fn say(&self, line: &str) {
+        (self.print)(line);
     }
 
     /// Says what was left out, what failed, and how many passed.
     pub(crate) fn end(self) -> Result<(), Failed> {
-        self.tally.skips().for_each(|skip| println!("{skip}"));
+        self.tally.skips().for_each(|skip| self.say(skip));
         self.tally
             .unsteady()
             .iter()
-            .for_each(|name| println!("UNSTEADY {name}: failed beside others"));
-        self.tally.failed().iter().for_each(|name| println!("FAILED {name}"));
-        println!("{} in {} s", self.tally, self.began.elapsed().as_secs());
+            .for_each(|name| self.say(&format!("UNSTEADY {name}: failed beside others")));
+        self.tally.failed().iter().for_each(|name| self.say(&format!("FAILED {name}")));
+        self.say(&format!("{} in {} s", self.tally, self.began.elapsed().as_secs()));
         let mut failed = self.failed_steps;
         failed.extend(self.failed_programs.into_iter().map(|program| program.fault));
         if failed.is_empty() {
@@ -147,7 +154,7 @@ impl Suite {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let seconds = self.began.elapsed().as_secs();
-                    println!("    {seconds} s, still at work: {}", running.join(", "));
+                    self.say(&format!("    {seconds} s, still at work: {}", running.join(", ")));
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -156,11 +163,11 @@ impl Suite {
 
     /// Prints what the tests of a program said.
     fn hear_out(&mut self, ended: &Ended) {
-        println!("==> {} ({} s)", ended.name, ended.took.as_secs());
+        self.say(&format!("==> {} ({} s)", ended.name, ended.took.as_secs()));
         let before = self.tally.failed().len();
         for line in ended.printed.lines() {
             if self.tally.hear(line) {
-                println!("{line}");
+                self.say(line);
             }
         }
         self.tally.end_report();
@@ -179,15 +186,15 @@ impl Suite {
             match lines.recv_timeout(LONGEST_SILENCE) {
                 Ok(said) => {
                     if self.tally.hear(&said) {
-                        println!("{said}");
+                        self.say(&said);
                         last = said;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    println!(
+                    self.say(&format!(
                         "    {} s, still at work; last: {last}",
                         self.began.elapsed().as_secs()
-                    );
+                    ));
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -223,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_fails_once_is_unsteady_and_what_fails_again_has_failed() {
-        let mut suite = Suite::begin();
+        let mut suite = silent();
         suite.run_jobs(vec![failing("steady", &["a", "b"]), failing("broken", &["c"])], 1);
         assert_eq!(suite.worth_a_second_look().len(), 2);
         suite.look_again(vec![failing("steady", &["b"]), failing("broken", &["c"])]);
@@ -236,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_run_whose_only_failure_passes_alone_ends_well() {
-        let mut suite = Suite::begin();
+        let mut suite = silent();
         suite.run_jobs(vec![failing("steady", &["a"])], 1);
         suite.look_again(vec![printing("steady", "test result: ok. 1 passed; 0 failed")]);
         suite.end().expect("it passed");
@@ -244,14 +251,19 @@ mod tests {
 
     #[test]
     fn a_crash_is_not_looked_at_again_and_neither_are_many_failures() {
-        let mut crashed = Suite::begin();
+        let mut crashed = silent();
         crashed.run_jobs(vec![printing("crash", "running 2 tests")], 1);
         assert!(crashed.worth_a_second_look().is_empty());
-        let mut broken = Suite::begin();
+        let mut broken = silent();
         broken.run_jobs(vec![failing("all", &["a", "b", "c", "d", "e", "f"])], 1);
         assert!(broken.worth_a_second_look().is_empty());
         broken.look_again(Vec::new());
         broken.end().expect_err("nothing was looked at again");
+    }
+
+    /// What these programs say is not to be heard as the test's own.
+    fn silent() -> Suite {
+        Suite { print: |_| {}, ..Suite::begin() }
     }
 
     fn failing(program: &str, tests: &[&str]) -> Job {
