@@ -1,13 +1,17 @@
 //! Bytes both ways between a client and its backend, bounded in memory and in time.
 //!
 //! What one side has not taken is not read from the other. A side that has said all is told to the other, which may go
-//! on. Invariant: at most [`BUFFER`] bytes wait here in each direction.
+//! on, but not be silent for long: who has said all is not read, and nobody would notice that it is gone. Invariant: at
+//! most [`BUFFER`] bytes wait here in each direction.
 
 use std::future::pending;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
-use tokio::sync::oneshot;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
 use crate::registry::{Ended, Traffic};
@@ -31,13 +35,18 @@ pub(crate) async fn splice(
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Ended {
+    let said_all = Notify::new();
+    let mut client = Side { inner: client, said_all: &said_all };
+    let mut backend = Side { inner: backend, said_all: &said_all };
+    let both = copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER);
     tokio::select! {
         biased;
         why = closing => why.unwrap_or(Ended::Kicked),
         () = over(limits.age) => Ended::TooOld,
         () = over(limits.right) => Ended::TooOld,
         () = idle(traffic, limits.idle) => Ended::Idle,
-        done = copy_bidirectional_with_sizes(client, backend, BUFFER, BUFFER) => match done {
+        () = half_closed(traffic, &said_all) => Ended::Idle,
+        done = both => match done {
             Ok(_) => Ended::Finished,
             Err(_) => Ended::Broken,
         },
@@ -54,7 +63,19 @@ pub(crate) async fn over(age: Option<Duration>) {
 
 /// Returns after `limit` without a byte, or up to a quarter later.
 async fn idle(traffic: &Traffic, limit: Option<Duration>) {
-    let Some(limit) = limit else { return pending().await };
+    match limit {
+        Some(limit) => silent(traffic, limit).await,
+        None => pending().await,
+    }
+}
+
+/// Returns where one side has said all, and no byte came or went for [`HALF_CLOSED`] since, or up to a quarter longer.
+async fn half_closed(traffic: &Traffic, said_all: &Notify) {
+    said_all.notified().await;
+    silent(traffic, HALF_CLOSED).await;
+}
+
+async fn silent(traffic: &Traffic, limit: Duration) {
     let (mut seen, mut silent) = (sum(traffic), 0);
     while silent < LOOKS {
         sleep(limit / LOOKS).await;
@@ -68,18 +89,56 @@ fn sum(traffic: &Traffic) -> u64 {
     traffic.incoming().wrapping_add(traffic.outgoing())
 }
 
+/// One of the two, which says where it has said all.
+struct Side<'a, S> {
+    inner: &'a mut S,
+    said_all: &'a Notify,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Side<'_, S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut *self.inner).poll_read(cx, buf))?;
+        if buf.filled().len() == before {
+            self.said_all.notify_one();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Side<'_, S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner).poll_shutdown(cx)
+    }
+}
+
 /// One record of TLS.
 const BUFFER: usize = 16 * 1024;
 const LOOKS: u32 = 4;
+/// As long as its silence is borne after the other side's end, whatever `idle` allows to both.
+const HALF_CLOSED: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::pin::Pin;
     use std::sync::Arc;
-    use std::task::{Context, Poll, ready};
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::time::{Instant, timeout};
 
     use super::*;
@@ -132,6 +191,33 @@ mod tests {
         assert_eq!(ended, Ended::Idle);
         let took = begun.elapsed().as_secs();
         assert!((340..=350).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_closed_connection_lives_while_bytes_flow_and_a_minute_longer() {
+        let (mut client, near) = duplex(1024);
+        let (mut backend, mut far) = duplex(1024);
+        let traffic = Arc::<Traffic>::default();
+        let mut near = counted(near, &traffic);
+        let (_close, mut closing) = oneshot::channel();
+        let limits = Limits { idle: Some(Duration::from_secs(3600)), ..Limits::default() };
+        let begun = Instant::now();
+        let carried = splice(&mut near, &mut far, &traffic, limits, &mut closing);
+        let talk = async {
+            sleep(Duration::from_secs(1000)).await;
+            client.write_all(b"the last").await.unwrap();
+            client.shutdown().await.unwrap();
+            for _ in 0..10 {
+                sleep(Duration::from_secs(40)).await;
+                backend.write_all(b"x").await.unwrap();
+            }
+            pending::<()>().await;
+        };
+        let ended = tokio::select! { ended = carried => ended, () = talk => unreachable!() };
+        assert_eq!(ended, Ended::Idle);
+        let took = begun.elapsed().as_secs();
+        assert!((1460..=1480).contains(&took), "{took}");
+        assert_eq!((traffic.incoming(), traffic.outgoing()), (8, 10));
     }
 
     #[tokio::test(start_paused = true)]
