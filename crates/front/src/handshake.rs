@@ -166,7 +166,7 @@ async fn end_tls(
 ) -> Result<TlsStream<TcpStream>, Denied> {
     let rest = hello.rest;
     let start = StartHandshake::from_parts(hello.accepted, socket);
-    let mut accept = pin!(start.into_stream_with(Arc::clone(&site.tls), |connection| {
+    let mut accept = pin!(start.into_stream_with(site.tls(), |connection| {
         // To read nothing would mean the end; what does not fit is more than anybody may send before our answer.
         if !rest.is_empty() {
             let _ = connection.read_tls(&mut &rest[..]);

@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::settings::VirtualServer;
 use crate::site_name::SiteName;
 use crate::terms;
-use crate::tickets::Tickets;
+use crate::tickets::{Chain, Tickets};
 use crate::web_site;
 
 /// A virtual server in force.
@@ -23,7 +23,7 @@ pub(crate) struct Site {
     pub(crate) settings: VirtualServer,
     pub(crate) policy: Arc<Policy>,
     pub(crate) keys: Arc<SiteKeys>,
-    pub(crate) tls: Arc<ServerConfig>,
+    tls: ServerConfig,
     pub(crate) tickets: Option<Arc<Tickets>>,
     /// What is done with requests, where it is HTTP that is spoken.
     pub(crate) web: Option<Arc<web::Site>>,
@@ -61,7 +61,7 @@ impl Site {
             &settings.protocols(),
             Arc::clone(&keys),
             Arc::clone(&policy),
-            tickets.clone(),
+            tickets.is_some(),
             Arc::clone(&means.clock),
         )?;
         let room = match former {
@@ -75,8 +75,17 @@ impl Site {
             Some(former) if former.settings == *settings && !settings.default => former.web.clone(),
             _ => web_site::of(settings, &means.names),
         };
-        let (settings, tls) = (settings.clone(), Arc::new(tls));
+        let settings = settings.clone();
         Ok(Self { settings, policy, keys, tls, tickets, web, room })
+    }
+
+    /// What one handshake is made with: its tickets know each other.
+    pub(crate) fn tls(&self) -> Arc<ServerConfig> {
+        let mut tls = self.tls.clone();
+        if let Some(tickets) = &self.tickets {
+            tls.ticketer = Arc::new(Chain::new(tickets));
+        }
+        Arc::new(tls)
     }
 
     /// Whether a session that began under the former settings may go on under these.
@@ -86,11 +95,16 @@ impl Site {
             && own.users == other.users
             && own.alpn == other.alpn
             && own.ticket_seconds == other.ticket_seconds
+            && own.max_age_seconds == other.max_age_seconds
     }
 }
 
 fn tickets_for(settings: &VirtualServer, means: &Means) -> Option<Arc<Tickets>> {
     let life = settings.ticket_seconds;
     let life = (life > 0).then(|| Duration::from_secs(life.into()))?;
-    Some(Arc::new(Tickets::new(life, Arc::clone(&means.clock))))
+    let age = settings.max_age().unwrap_or(A_DAY);
+    Some(Arc::new(Tickets::new(life, age, Arc::clone(&means.clock))))
 }
+
+/// For so long a session goes on where connections do without end.
+const A_DAY: Duration = Duration::from_secs(86_400);

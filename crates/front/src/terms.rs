@@ -14,15 +14,14 @@ use rustls::{CipherSuite, ServerConfig};
 
 use crate::certificates::SiteKeys;
 use crate::policy::Policy;
-use crate::tickets::Tickets;
 use crate::verifier::PolicyVerifier;
 
-/// What a server's connections are made with.
+/// What a server's connections are made with, but for the tickets of each.
 pub(crate) fn server_config(
     alpn: &[String],
     keys: Arc<SiteKeys>,
     policy: Arc<Policy>,
-    tickets: Option<Arc<Tickets>>,
+    resumes: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(ClockTime(clock)))
@@ -33,9 +32,8 @@ pub(crate) fn server_config(
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     // What is kept in memory for sessions would be kept for strangers.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    match tickets {
-        Some(tickets) => config.ticketer = tickets,
-        None => config.send_tls13_tickets = 0,
+    if !resumes {
+        config.send_tls13_tickets = 0;
     }
     Ok(config)
 }

@@ -1,9 +1,12 @@
 //! Session tickets, under keys that live for a limited time and never leave this process.
 //!
 //! Each virtual server has its own, and a change of who is let in there makes them anew: what was taken under one
-//! policy or from one server is nothing to another. Sealed by AES-256-GCM; the nonces are random, and an hour's tickets
-//! are far from the 2^32 that a key may seal so. Invariant: a ticket is good for two lives of a key at most, and a key
-//! that opens nothing any longer is dropped at the next question.
+//! policy or from one server is nothing to another. Sealed by AES-256-GCM; the nonces are random, and what a server hands
+//! out in an hour, or a week, is far from the 2^32 tickets that a key may seal so.
+//!
+//! A resumed session gets a new ticket, and nobody proves a key in it. So each ticket says when that was done last: in
+//! the full handshake with which its chain began. Invariant: a ticket is good for two lives of a key at most, a chain of
+//! them for its age, and a key that opens nothing any longer is dropped at the next question.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +18,25 @@ use clock::Clock;
 use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
-/// Makes and reads tickets.
+/// The keys of a virtual server's tickets.
 pub(crate) struct Tickets {
     keys: Mutex<Keys>,
     life: Duration,
+    /// Of a chain.
+    age: Duration,
     clock: Arc<dyn Clock>,
 }
+
+/// Makes and reads the tickets of one handshake: what it gives out is as old as what it took.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    tickets: Arc<Tickets>,
+    begun: Mutex<Option<Begun>>,
+}
+
+/// When a chain began, in seconds since the machine booted.
+#[derive(Clone, Copy, Debug)]
+struct Begun(u64);
 
 #[derive(Default)]
 struct Keys {
@@ -36,9 +52,9 @@ struct Key {
 }
 
 impl Tickets {
-    /// Under keys that are replaced after `life`.
-    pub(crate) fn new(life: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { keys: Mutex::default(), life, clock }
+    /// Under keys that are replaced after `life`; sessions go on for `age`.
+    pub(crate) fn new(life: Duration, age: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { keys: Mutex::default(), life, age, clock }
     }
 
     /// How old the present key is.
@@ -60,13 +76,39 @@ impl Tickets {
         keys
     }
 
-    fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
+    /// With the time at which its chain began: now, where there is none.
+    fn seal(&self, begun: Option<Begun>, plain: &[u8]) -> Option<Vec<u8>> {
         let now = self.clock.now().boot;
         let mut keys = self.keys_at(now);
         if keys.present.is_none() {
             keys.present = Some(Key::new(now)?);
         }
-        keys.present.as_ref()?.seal(plain)
+        let begun = begun.unwrap_or(Begun(now.as_secs()));
+        let plain = Zeroizing::new([&begun.0.to_be_bytes()[..], plain].concat());
+        keys.present.as_ref()?.seal(&plain)
+    }
+
+    /// What is in a ticket whose chain is not over.
+    fn open(&self, ticket: &[u8]) -> Option<(Begun, Vec<u8>)> {
+        let now = self.clock.now().boot;
+        let keys = self.keys_at(now);
+        let both = [&keys.present, &keys.former];
+        let plain = both.into_iter().flatten().find_map(|key| key.open(ticket))?;
+        let (begun, session) = plain.split_first_chunk()?;
+        let begun = Begun(u64::from_be_bytes(*begun));
+        let age = now.saturating_sub(Duration::from_secs(begun.0));
+        (age < self.age).then(|| (begun, session.to_vec()))
+    }
+}
+
+impl Chain {
+    /// For one handshake.
+    pub(crate) fn new(tickets: &Arc<Tickets>) -> Self {
+        Self { tickets: Arc::clone(tickets), begun: Mutex::default() }
+    }
+
+    fn begun(&self) -> MutexGuard<'_, Option<Begun>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,42 +127,47 @@ impl Key {
         Some([&self.name[..], nonce.as_ref(), &sealed].concat())
     }
 
-    fn open(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+    fn open(&self, ticket: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (name, rest) = ticket.split_first_chunk::<NAME>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         if *name != self.name {
             return None;
         }
-        let mut sealed = sealed.to_vec();
+        let mut sealed = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self.aead.open_in_place(nonce, Aad::from(name), &mut sealed).ok()?;
-        Some(plain.to_vec())
+        let length = self.aead.open_in_place(nonce, Aad::from(name), &mut sealed).ok()?.len();
+        sealed.truncate(length);
+        Some(sealed)
     }
 }
 
-impl ProducesTickets for Tickets {
+impl ProducesTickets for Chain {
     fn enabled(&self) -> bool {
         true
     }
 
     fn lifetime(&self) -> u32 {
-        u32::try_from(self.life.as_secs()).unwrap_or(u32::MAX)
+        u32::try_from(self.tickets.life.as_secs()).unwrap_or(u32::MAX)
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.seal(plain)
+        let begun = *self.begun();
+        self.tickets.seal(begun, plain)
     }
 
+    /// Of several that a client offers, the last one that is asked for here is the one that is resumed; where none is,
+    /// the chain ends sooner than it has to.
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let keys = self.keys_at(self.clock.now().boot);
-        let both = [&keys.present, &keys.former];
-        both.into_iter().flatten().find_map(|key| key.open(cipher))
+        let (begun, session) = self.tickets.open(cipher)?;
+        *self.begun() = Some(begun);
+        Some(session)
     }
 }
 
 impl fmt::Debug for Tickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tickets").field("life", &self.life).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Tickets");
+        shown.field("life", &self.life).field("age", &self.age).finish_non_exhaustive()
     }
 }
 
@@ -136,33 +183,51 @@ mod tests {
     #[test]
     fn a_ticket_is_good_for_two_lives_of_a_key_at_most_and_for_one_at_least() {
         let (tickets, clock) = tickets();
-        let early = tickets.encrypt(b"early").unwrap();
+        let early = sealed(&tickets, b"early");
         clock.advance(LIFE - SECOND);
-        let late = tickets.encrypt(b"late").unwrap();
+        let late = sealed(&tickets, b"late");
         clock.advance(SECOND);
-        let next = tickets.encrypt(b"next").unwrap();
-        assert_eq!(tickets.decrypt(&early).as_deref(), Some(&b"early"[..]));
+        let next = sealed(&tickets, b"next");
+        assert_eq!(opened(&tickets, &early).as_deref(), Some(&b"early"[..]));
         clock.advance(LIFE - SECOND);
-        assert_eq!(tickets.decrypt(&late).as_deref(), Some(&b"late"[..]));
+        assert_eq!(opened(&tickets, &late).as_deref(), Some(&b"late"[..]));
         clock.advance(SECOND);
-        assert_eq!((tickets.decrypt(&early), tickets.decrypt(&late)), (None, None));
-        assert_eq!(tickets.decrypt(&next).as_deref(), Some(&b"next"[..]));
+        assert_eq!((opened(&tickets, &early), opened(&tickets, &late)), (None, None));
+        assert_eq!(opened(&tickets, &next).as_deref(), Some(&b"next"[..]));
         clock.advance(LIFE);
-        assert_eq!(tickets.decrypt(&next), None, "nobody made one since");
+        assert_eq!(opened(&tickets, &next), None, "nobody made one since");
+    }
+
+    #[test]
+    fn a_chain_of_resumed_sessions_ends_at_the_age_of_its_first_handshake() {
+        let (tickets, clock) = tickets();
+        let mut ticket = sealed(&tickets, b"proved");
+        for _ in 0..5 {
+            clock.advance(LIFE / 2);
+            let resumed = Chain::new(&tickets);
+            assert_eq!(resumed.decrypt(&ticket).as_deref(), Some(&b"proved"[..]));
+            ticket = resumed.encrypt(b"proved").unwrap();
+        }
+        clock.advance(LIFE / 2);
+        let over = Chain::new(&tickets);
+        assert_eq!(over.decrypt(&ticket), None);
+        let anew = over.encrypt(b"proved again").unwrap();
+        clock.advance(LIFE);
+        assert!(opened(&tickets, &anew).is_some(), "another chain");
     }
 
     #[test]
     fn what_somebody_else_made_or_changed_is_no_ticket() {
         let (tickets, _) = tickets();
-        let ticket = tickets.encrypt(b"secret").unwrap();
-        assert_eq!(self::tickets().0.decrypt(&ticket), None);
+        let ticket = sealed(&tickets, b"secret");
+        assert_eq!(opened(&self::tickets().0, &ticket), None);
         for at in 0..ticket.len() {
             let mut other = ticket.clone();
             other[at] ^= 1;
-            assert_eq!(tickets.decrypt(&other), None, "byte {at}");
+            assert_eq!(opened(&tickets, &other), None, "byte {at}");
         }
         for end in 0..ticket.len() {
-            assert_eq!(tickets.decrypt(&ticket[..end]), None, "{end} bytes");
+            assert_eq!(opened(&tickets, &ticket[..end]), None, "{end} bytes");
         }
     }
 
@@ -170,16 +235,26 @@ mod tests {
     fn no_two_tickets_are_alike_and_the_keys_age_is_told() {
         let (tickets, clock) = tickets();
         assert_eq!(tickets.key_age(), None);
-        assert_ne!(tickets.encrypt(b"x"), tickets.encrypt(b"x"));
+        assert_ne!(sealed(&tickets, b"x"), sealed(&tickets, b"x"));
         clock.advance(SECOND);
         assert_eq!(tickets.key_age(), Some(SECOND));
     }
 
-    fn tickets() -> (Tickets, VirtualClock) {
+    /// By a full handshake.
+    fn sealed(tickets: &Arc<Tickets>, session: &[u8]) -> Vec<u8> {
+        Chain::new(tickets).encrypt(session).expect("sealed")
+    }
+
+    fn opened(tickets: &Arc<Tickets>, ticket: &[u8]) -> Option<Vec<u8>> {
+        Chain::new(tickets).decrypt(ticket)
+    }
+
+    fn tickets() -> (Arc<Tickets>, VirtualClock) {
         let clock = VirtualClock::new(Now { boot: SECOND, wall: SECOND });
-        (Tickets::new(LIFE, Arc::new(clock.clone())), clock)
+        (Arc::new(Tickets::new(LIFE, AGE, Arc::new(clock.clone()))), clock)
     }
 
     const SECOND: Duration = Duration::from_secs(1);
     const LIFE: Duration = Duration::from_secs(3600);
+    const AGE: Duration = Duration::from_secs(3 * 3600);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clock::{Clock, SystemClock, VirtualClock};
 use front::{Clients, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
@@ -160,10 +161,53 @@ async fn a_session_of_before_a_certificate_was_required_carries_no_byte() {
         let (kind, _) = stranger.ask_again("closed.test").await;
         assert_eq!(kind, Some(HandshakeKind::Resumed));
         house.reload(&settings([required("closed.test", &backend)]));
-        let (_, answer) = stranger.ask_again("closed.test").await;
+        let (kind, answer) = stranger.ask_again("closed.test").await;
+        assert_ne!(kind, Some(HandshakeKind::Resumed), "its ticket opens nothing");
         assert!(answer.is_err(), "{answer:?}");
         assert_eq!(house.refused("no_certificate").await, None);
         assert_eq!(backend.heard(), ["first", "again"], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_resumed_while_a_certificate_comes_to_be_required_carries_no_byte() {
+    for version in [&TLS12, &TLS13] {
+        let backend = Backend::open("closed").await;
+        let house = House::open(&settings([server("closed.test", &backend)])).await;
+        let stranger = house.client_of(None, &[version]);
+        stranger.ask("closed.test", "first").await.unwrap();
+        let held = stranger.hold("closed.test").await.unwrap();
+        assert_eq!(
+            held.ask("held").await.unwrap(),
+            "closed: held",
+            "it would say nothing otherwise"
+        );
+        let held = stranger.hold("closed.test").await.unwrap();
+        assert_eq!(held.kind(), Some(HandshakeKind::Resumed), "{version:?}");
+        house.reload(&settings([required("closed.test", &backend)]));
+        let answer = held.ask("late").await;
+        assert!(answer.is_err(), "{answer:?}");
+        assert_eq!(house.refused("no_certificate").await, None);
+        assert_eq!(backend.heard(), ["first", "held"], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_until_its_full_handshake_is_too_long_ago() {
+    for version in [&TLS12, &TLS13] {
+        let backend = Backend::open("closed").await;
+        let clock = VirtualClock::new(SystemClock.now());
+        let for_two_hours =
+            VirtualServer { max_age_seconds: 7200, ..required("closed.test", &backend) };
+        let house = House::open_by(&settings([for_two_hours]), Arc::new(clock.clone())).await;
+        let alice = house.client_of(Some(house.device("alice")), &[version]);
+        alice.ask("closed.test", "first").await.unwrap();
+        for kind in [HandshakeKind::Resumed, HandshakeKind::Resumed, HandshakeKind::Full] {
+            clock.advance(Duration::from_secs(50 * 60));
+            let (seen, answer) = alice.ask_again("closed.test").await;
+            assert_eq!(seen, Some(kind), "{version:?}");
+            assert_eq!(answer.unwrap(), "closed: again");
+        }
     }
 }
 
@@ -178,6 +222,29 @@ async fn a_session_of_one_server_is_none_of_another() {
         stranger.ask("open.test", "first").await.unwrap();
         let (kind, answer) = stranger.ask_again("closed.test").await;
         assert_ne!(kind, Some(HandshakeKind::Resumed));
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    assert_eq!(closed.heard(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_session_of_one_server_is_none_of_another_with_the_same_name() {
+    let (open, closed) = (Backend::open("open").await, Backend::open("closed").await);
+    let speaks = |alpn: &str, server| VirtualServer { alpn: vec![alpn.to_owned()], ..server };
+    let house = House::open(&settings([
+        speaks("irc", server("one.test", &open)),
+        speaks("imap", required("one.test", &closed)),
+    ]))
+    .await;
+    for version in [&TLS12, &TLS13] {
+        let mut stranger = house.client_of(None, &[version]);
+        stranger.config.alpn_protocols = vec![b"irc".to_vec()];
+        stranger.ask("one.test", "first").await.unwrap();
+        let (kind, _) = stranger.ask_again("one.test").await;
+        assert_eq!(kind, Some(HandshakeKind::Resumed), "it would say nothing otherwise");
+        stranger.config.alpn_protocols = vec![b"imap".to_vec()];
+        let (kind, answer) = stranger.ask_again("one.test").await;
+        assert_ne!(kind, Some(HandshakeKind::Resumed), "{version:?}");
         assert!(answer.is_err(), "{answer:?}");
     }
     assert_eq!(closed.heard(), [""; 0]);

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::collections::{HashMap, HashSet};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,9 @@ use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, SupportedProtocolVersion,
+};
 use testkit::{Authority, Identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,13 +43,17 @@ pub(crate) struct House {
 impl House {
     /// With these settings, which listen at `127.0.0.1:0`.
     pub(crate) async fn open(settings: &Settings) -> Self {
+        Self::open_by(settings, Arc::new(SystemClock)).await
+    }
+
+    /// The same, by another clock.
+    pub(crate) async fn open_by(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let ca = Authority::new("a CA");
         let records = Arc::new(Records::default());
         let keyring = Keyring::default();
         certify(&ca, &keyring, settings);
         let verifier = verifier(&ca, &records);
         let directory = Arc::clone(&records) as Arc<dyn Directory>;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (front, faults) =
             Front::open(settings, keyring.clone(), directory, verifier, clock).expect("opened");
         assert!(faults.is_empty(), "{faults:?}");
@@ -168,6 +174,69 @@ impl Client {
             }
             Err(error) => (None, Err(error)),
         }
+    }
+}
+
+/// A client in the middle of its handshake: it has heard all, and its own last words are still to come.
+pub(crate) struct Held {
+    session: ClientConnection,
+    socket: TcpStream,
+}
+
+impl Client {
+    pub(crate) async fn hold(&self, name: &str) -> io::Result<Held> {
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let session = ClientConnection::new(Arc::new(self.config.clone()), name);
+        let session = session.map_err(io::Error::other)?;
+        let mut held = Held { session, socket: TcpStream::connect(self.door).await? };
+        held.say().await?;
+        while held.session.is_handshaking() {
+            held.hear().await?;
+        }
+        Ok(held)
+    }
+}
+
+impl Held {
+    pub(crate) fn kind(&self) -> Option<HandshakeKind> {
+        self.session.handshake_kind()
+    }
+
+    /// The last words of the handshake with a question, and what comes back.
+    pub(crate) async fn ask(mut self, question: &str) -> io::Result<String> {
+        self.session.writer().write_all(format!("{question}\n").as_bytes())?;
+        self.say().await?;
+        loop {
+            self.hear().await?;
+            let mut answer = [0; 256];
+            match self.session.reader().read(&mut answer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => return Ok(String::from_utf8_lossy(&answer[..read]).trim().to_owned()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn say(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        while self.session.wants_write() {
+            self.session.write_tls(&mut bytes)?;
+        }
+        self.socket.write_all(&bytes).await
+    }
+
+    async fn hear(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(4096);
+        let read = timeout(SOON, self.socket.read_buf(&mut bytes)).await.expect("in time")?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() && self.session.read_tls(&mut rest)? > 0 {
+            self.session.process_new_packets().map_err(io::Error::other)?;
+        }
+        Ok(())
     }
 }
 
