@@ -4,6 +4,7 @@
 //! store's gauges are handed in as plain values when somebody looks. Invariant: figures of one
 //! name stand together, as Prometheus wants it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use admin::metrics::{Metric, MetricKind};
 use admin::response::RefusalEntry;
 use clock::Timestamp;
+use sources::Source;
 
 use crate::doors::Counters;
 
@@ -21,8 +23,16 @@ pub struct Metrics(Mutex<Counted>);
 #[derive(Debug, Default)]
 struct Counted {
     refusals: BTreeMap<String, u64>,
-    last: VecDeque<RefusalEntry>,
+    last: Last,
     effects: BTreeMap<&'static str, EffectDelay>,
+}
+
+/// The last refusals. Those of nobody who is known have places of their own: anybody can cause them.
+#[derive(Debug, Default)]
+struct Last {
+    so_far: u64,
+    known: VecDeque<(u64, RefusalEntry)>,
+    strangers: VecDeque<(u64, RefusalEntry)>,
 }
 
 /// How long after their commits an effect of changes was in force.
@@ -93,14 +103,7 @@ impl Metrics {
     pub fn refused(&self, entry: RefusalEntry) {
         let mut counted = self.counted();
         count(&mut counted.refusals, &entry.reason);
-        let repeats = |e: &RefusalEntry| {
-            e.reason == entry.reason
-                && e.source.ip() == entry.source.ip()
-                && e.device == entry.device
-        };
-        counted.last.retain(|e| !repeats(e));
-        counted.last.truncate(LAST - 1);
-        counted.last.push_front(entry);
+        counted.last.add(entry);
     }
 
     /// An effect of a change was in force so long after its commit.
@@ -125,7 +128,7 @@ impl Metrics {
 
     /// The last refusals, the newest first.
     pub fn last_refusals(&self) -> Vec<RefusalEntry> {
-        self.counted().last.iter().cloned().collect()
+        self.counted().last.listed()
     }
 
     /// Everything, for `status`.
@@ -142,6 +145,27 @@ impl Metrics {
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Last {
+    fn add(&mut self, entry: RefusalEntry) {
+        let host = |e: &RefusalEntry| Source::host(e.source.ip());
+        let repeats = |e: &RefusalEntry| {
+            e.reason == entry.reason && host(e) == host(&entry) && e.device == entry.device
+        };
+        let list = if entry.device.is_some() { &mut self.known } else { &mut self.strangers };
+        list.retain(|(_, e)| !repeats(e));
+        list.truncate(LAST - 1);
+        list.push_front((self.so_far, entry));
+        self.so_far += 1;
+    }
+
+    /// The newest first.
+    fn listed(&self) -> Vec<RefusalEntry> {
+        let mut all: Vec<_> = self.known.iter().chain(&self.strangers).collect();
+        all.sort_unstable_by_key(|(number, _)| Reverse(*number));
+        all.into_iter().map(|(_, entry)| entry.clone()).collect()
     }
 }
 
@@ -254,6 +278,7 @@ pub fn figure<'a>(figures: &'a [Metric], name: &str, label: Option<&str>) -> Opt
     figures.iter().filter(|f| f.name == name).find(|f| label.is_none() || fits(f))
 }
 
+/// Of those who are known, and of all others.
 const LAST: usize = 50;
 
 const REFUSALS: Meaning = ("handfast_refusals_total", "Refused connections by reason.");
@@ -317,6 +342,7 @@ const BUILD: Meaning = ("handfast_build_info", "Always 1; its label is the versi
 mod tests {
     use super::*;
     use admin::metrics::prometheus;
+    use admin::names::DeviceName;
 
     fn entry(source: &str, reason: &str, at: u64) -> RefusalEntry {
         RefusalEntry {
@@ -340,6 +366,27 @@ mod tests {
         assert_eq!(metrics.refusals()["wrong_usage"], 0);
         let last: Vec<_> = metrics.last_refusals().into_iter().map(|e| e.reason).collect();
         assert_eq!(last, ["revoked", "expired"]);
+    }
+
+    #[test]
+    fn strangers_push_nobody_who_is_known_out_of_the_last_refusals() {
+        let metrics = Metrics::default();
+        let alice = DeviceName::parse("alice").expect("a name");
+        metrics.refused(RefusalEntry { device: Some(alice), ..entry("192.0.2.1:5", "revoked", 1) });
+        metrics.refused(entry("198.51.100.1:5", "silent", 1));
+        for host in 0..1000 {
+            metrics.refused(entry(&format!("[2001:db8::{host:x}]:5"), "silent", 1));
+        }
+        let sources = |last: Vec<RefusalEntry>| {
+            last.into_iter().map(|e| e.source.to_string()).collect::<Vec<_>>()
+        };
+        let newest = ["[2001:db8::3e7]:5", "198.51.100.1:5", "192.0.2.1:5"];
+        assert_eq!(sources(metrics.last_refusals()), newest, "whoever has a /64 is one host");
+        for network in 0..1000 {
+            metrics.refused(entry(&format!("[2001:db8:{network:x}::1]:5"), "silent", 1));
+        }
+        let last = sources(metrics.last_refusals());
+        assert_eq!((last.len(), last.last().map(String::as_str)), (51, Some("192.0.2.1:5")));
     }
 
     #[test]
