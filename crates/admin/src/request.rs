@@ -163,4 +163,6 @@ pub enum KickTarget {
     Device { device: DeviceName },
     /// One session by its number in `sessions`.
     Session { id: u64 },
+    /// Every connection to a virtual server, by the server's first name.
+    Server { name: String },
 }

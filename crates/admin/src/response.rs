@@ -557,8 +557,8 @@ pub struct RefusalEntry {
 pub struct Session {
     /// Its number, for `kick`.
     pub id: u64,
-    /// Whose it is.
-    pub device: DeviceName,
+    /// Whose it is; nothing where it came in without a certificate, as some virtual servers let it.
+    pub device: Option<DeviceName>,
     /// What carries its packets.
     pub transport: Transport,
     /// Where it comes from.
@@ -574,7 +574,7 @@ pub struct Session {
     /// The client, from its peer info: `OpenVPN 2.6.14 linux`.
     pub client: String,
     /// Serial of its certificate.
-    pub serial: String,
+    pub serial: Option<String>,
     /// When it was established.
     pub since: Timestamp,
     /// When the keys were last renewed.
@@ -617,6 +617,9 @@ pub struct PastSession {
 pub struct Kicked {
     /// The sessions, by device.
     pub sessions: Vec<DeviceName>,
+    /// How many more, which came in without a certificate.
+    #[serde(default)]
+    pub without_certificate: u32,
     /// Why the event log on the disk does not tell of it yet; nothing where it does.
     #[serde(default)]
     pub held: Option<String>,

@@ -1,5 +1,6 @@
 //! The door itself: opened with settings, means and a directory; replaced while it is open.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -111,6 +112,19 @@ impl Front {
     /// Who is connected, in the order of their numbers.
     pub fn connections(&self) -> Vec<Arc<Info>> {
         self.shared.connections.infos()
+    }
+
+    /// How many connections to each server came in under former settings, and would not under the present ones.
+    pub fn overstayed(&self) -> BTreeMap<String, usize> {
+        let table = self.shared.table.load();
+        let mut overstayed = BTreeMap::new();
+        for info in self.connections() {
+            let holder = info.client.as_ref().map(|(holder, _)| holder);
+            if !table.lets_in(&info.server, holder) {
+                *overstayed.entry(info.server.clone()).or_default() += 1;
+            }
+        }
+        overstayed
     }
 
     /// Closes connections, and gives them once they are closed.

@@ -75,6 +75,15 @@ impl Policy {
         self.directory.named(&CertificateId::of(leaf).ok()?, &Fingerprint::of(leaf))
     }
 
+    /// Whether this holder, or somebody without a certificate, is let in as far as the settings go.
+    pub(crate) fn lets_in(&self, holder: Option<&Holder>) -> bool {
+        match (self.clients, holder) {
+            (Clients::None, _) | (Clients::Optional, None) => true,
+            (Clients::Required, None) => false,
+            (Clients::Optional | Clients::Required, Some(holder)) => self.has(holder),
+        }
+    }
+
     fn has(&self, holder: &Holder) -> bool {
         self.users.is_empty()
             || self.users.iter().any(|one| one.means(&holder.user, &holder.device))

@@ -93,6 +93,8 @@ pub enum Kick {
     Device(UserName, DeviceName),
     /// One.
     Number(u64),
+    /// All connections to a virtual server, by its first name.
+    Server(String),
 }
 
 /// All that are open.
@@ -201,6 +203,7 @@ impl Kick {
         let holder = info.client.as_ref().map(|(holder, _)| holder);
         match self {
             Self::Number(number) => info.number == *number,
+            Self::Server(name) => info.server == *name,
             Self::User(user) => holder.is_some_and(|holder| holder.user == *user),
             Self::Device(user, device) => {
                 holder.is_some_and(|holder| holder.user == *user && holder.device == *device)
@@ -303,10 +306,11 @@ mod tests {
     }
 
     #[test]
-    fn a_kick_means_a_user_a_device_or_a_number() {
+    fn a_kick_means_a_user_a_device_a_number_or_a_server() {
         let mut registry = Registry::default();
         let (alice, _a) = registry.register(|number| info(number, "alice", Some(id(1))));
         let (_bob, _b) = registry.register(|number| info(number, "bob", Some(id(2))));
+        let (_, _nobody) = registry.register(|number| info(number, "nobody", None));
         let device = DeviceName::default_device();
         let (user, other) = (UserName::new("alice").unwrap(), DeviceName::new("phone").unwrap());
         let mut count = |whom: Kick| registry.kick(&whom).len();
@@ -315,6 +319,8 @@ mod tests {
         assert_eq!(count(Kick::Device(user, other)), 0);
         assert_eq!(count(Kick::Number(alice.number)), 1);
         assert_eq!(count(Kick::Number(1)), 0);
+        assert_eq!(count(Kick::Server("wiki.example.org".to_owned())), 3);
+        assert_eq!(count(Kick::Server("example.org".to_owned())), 0);
     }
 
     fn info(number: u64, user: &str, id: Option<CertificateId>) -> Info {

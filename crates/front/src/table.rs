@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::holder::Holder;
 use crate::refused::Refused;
 use crate::settings::{Listen, Settings, Unmatched};
 use crate::site::{Means, Site};
@@ -52,6 +53,12 @@ impl Table {
     /// The server of this label with these protocols.
     pub(crate) fn present(&self, label: &str, alpn: &[String]) -> Option<&Arc<Site>> {
         self.by_label.get(label)?.iter().find(|site| site.settings.alpn == alpn)
+    }
+
+    /// Whether some server of this label lets in this holder, or somebody without a certificate.
+    pub(crate) fn lets_in(&self, label: &str, holder: Option<&Holder>) -> bool {
+        let sites = self.by_label.get(label).map(Vec::as_slice).unwrap_or_default();
+        sites.iter().any(|site| site.settings.passthrough || site.policy.lets_in(holder))
     }
 
     /// All of them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
-use front::{Clients, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};
+use front::{Clients, Kick, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
     ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
@@ -276,6 +276,32 @@ async fn a_reload_drops_no_connection() {
     assert_eq!(ask(&mut open, "after").await.unwrap(), "wiki: after");
     assert_eq!(client.ask("files.test", "hello").await.unwrap(), "files: hello");
     assert!(client.ask("wiki.test", "hello").await.is_err());
+}
+
+#[tokio::test]
+async fn who_would_not_be_let_in_any_longer_is_counted_and_closed_with_the_servers_connections() {
+    let (wiki, files) = (Backend::open("wiki").await, Backend::open("files").await);
+    let before = [server("wiki.test", &wiki), server("files.test", &files)];
+    let house = House::open(&settings(before)).await;
+    let stranger = house.client(None);
+    let mut early = stranger.connect("wiki.test").await.unwrap();
+    let mut elsewhere = stranger.connect("files.test").await.unwrap();
+    ask(&mut early, "hello").await.unwrap();
+    ask(&mut elsewhere, "hello").await.unwrap();
+    assert!(house.front.overstayed().is_empty());
+    house.reload(&settings([required("wiki.test", &wiki), server("files.test", &files)]));
+    let alice = house.client(Some(house.device("alice")));
+    let mut late = alice.connect("wiki.test").await.unwrap();
+    ask(&mut late, "hello").await.unwrap();
+    assert_eq!(house.front.overstayed(), [("wiki.test".to_owned(), 1)].into());
+    assert_eq!(ask(&mut early, "still").await.unwrap(), "wiki: still");
+
+    let closed = house.front.kick(&Kick::Server("wiki.test".to_owned())).await;
+    let known: Vec<_> = closed.iter().map(|info| info.client.is_some()).collect();
+    assert_eq!(known, [false, true]);
+    assert!(ask(&mut early, "hello").await.is_err() && ask(&mut late, "hello").await.is_err());
+    assert_eq!(ask(&mut elsewhere, "still").await.unwrap(), "files: still");
+    assert!(house.front.overstayed().is_empty());
 }
 
 #[tokio::test]

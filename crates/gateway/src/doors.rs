@@ -23,8 +23,8 @@ pub trait Door: Send + Sync + Debug {
         Box::pin(async { Vec::new() })
     }
 
-    /// Closes sessions, and names them once they are closed.
-    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+    /// Closes sessions, and says of each whose it was once they are closed, where that is known.
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<Option<DeviceName>>> {
         let _ = target;
         Box::pin(async { Vec::new() })
     }
@@ -96,8 +96,8 @@ impl Doors {
         sessions
     }
 
-    /// Closes sessions, and names them once they are closed.
-    pub async fn kick(&self, target: &KickTarget) -> Vec<DeviceName> {
+    /// Closes sessions, and says of each whose it was once they are closed, where that is known.
+    pub async fn kick(&self, target: &KickTarget) -> Vec<Option<DeviceName>> {
         let mut kicked = Vec::new();
         for door in self.present() {
             kicked.extend(door.kick(target).await);
@@ -222,9 +222,9 @@ mod tests {
             Box::pin(async { Vec::new() })
         }
 
-        fn kick<'a>(&'a self, _: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+        fn kick<'a>(&'a self, _: &'a KickTarget) -> BoxFuture<'a, Vec<Option<DeviceName>>> {
             let kicked = DeviceName::parse("alice").expect("a name");
-            Box::pin(async { vec![kicked] })
+            Box::pin(async { vec![Some(kicked)] })
         }
 
         fn changed(&self) -> BoxFuture<'_, Vec<String>> {

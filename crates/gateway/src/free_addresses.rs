@@ -22,7 +22,7 @@ pub(crate) async fn look(store: &Store, doors: &Doors, settings: &Device, now: T
         return;
     }
     let connected: HashSet<DeviceName> =
-        doors.sessions().await.into_iter().map(|session| session.device).collect();
+        doors.sessions().await.into_iter().filter_map(|session| session.device).collect();
     let snapshot = store.snapshot();
     due.retain(|id| snapshot.device(*id).is_some_and(|d| !connected.contains(&device_name(d))));
     for some in due.chunks(AT_ONCE) {

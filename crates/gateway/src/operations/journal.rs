@@ -61,10 +61,12 @@ impl Deed {
     }
 }
 
-fn kicked(target: &KickTarget) -> String {
+/// Whom a kick means, in words.
+pub(super) fn kicked(target: &KickTarget) -> String {
     match target {
         KickTarget::User { name } => name.to_string(),
         KickTarget::Device { device } => device.to_string(),
         KickTarget::Session { id } => format!("session {id}"),
+        KickTarget::Server { name } => name.clone(),
     }
 }

@@ -4,9 +4,11 @@ use admin::names::DeviceName;
 use admin::request::{HistoryQuery, KickTarget};
 use admin::response::{Kicked, PastSession, Session};
 use admin::transport::Transport;
+use serde_json::{Value, json};
 use store::{Actor, EventKind, SessionQuery, SessionRecord};
 
 use super::changes::held;
+use super::journal::kicked;
 use crate::context::Context;
 use crate::error::GatewayError;
 
@@ -47,27 +49,36 @@ impl Sessions<'_> {
         actor: &Actor,
         target: &KickTarget,
     ) -> Result<Kicked, GatewayError> {
-        let sessions = self.at.running()?.kick(target).await;
-        if sessions.is_empty() {
+        let closed = self.at.running()?.kick(target).await;
+        if closed.is_empty() {
             return Err(GatewayError::NoSuchSession);
         }
+        let sessions: Vec<_> = closed.iter().flatten().cloned().collect();
+        let without_certificate = u32::try_from(closed.len() - sessions.len()).unwrap_or(u32::MAX);
         let mut why = None;
         for device in &sessions {
-            let details = serde_json::json!({ "user": device.user, "device": device.device });
-            let noted = self.at.store.event_append(actor, EventKind::SESSION_KICKED, details).await;
-            match noted {
-                Ok(committed) => why = held(self.at, &committed).or(why),
-                Err(error) => {
-                    // They are closed whatever the disk says.
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(
-                        error,
-                        "a session was closed that the event log does not tell of"
-                    );
-                }
+            let details = json!({ "user": device.user, "device": device.device });
+            why = self.note(actor, details).await.or(why);
+        }
+        if without_certificate > 0 {
+            let details =
+                json!({ "subject": kicked(target), "without_certificate": without_certificate });
+            why = self.note(actor, details).await.or(why);
+        }
+        Ok(Kicked { sessions, without_certificate, held: why })
+    }
+
+    /// Why the disk does not have it yet, where it does not. They are closed whatever it says.
+    async fn note(&self, actor: &Actor, details: Value) -> Option<String> {
+        let noted = self.at.store.event_append(actor, EventKind::SESSION_KICKED, details).await;
+        match noted {
+            Ok(committed) => held(self.at, &committed),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "a session was closed that the event log does not tell of");
+                None
             }
         }
-        Ok(Kicked { sessions, held: why })
     }
 }
 

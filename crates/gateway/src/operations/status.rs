@@ -176,9 +176,9 @@ impl Overview<'_> {
         });
         let open = self.at.doors.sessions().await.into_iter();
         // A session without an address inside leaves no record, so that its bytes would be gone with it.
-        let open = open
-            .filter(|session| !session.addresses.is_empty())
-            .map(|session| (session.device, 1, [session.bytes_in, session.bytes_out]));
+        let open = open.filter(|session| !session.addresses.is_empty()).filter_map(|session| {
+            Some((session.device?, 1, [session.bytes_in, session.bytes_out]))
+        });
         for (name, sessions, bytes) in ended.chain(open) {
             let device = name.to_string();
             let none = DeviceFigures { device: device.clone(), sessions: 0, bytes: [0; 2] };

@@ -98,7 +98,7 @@ fn in_use(snapshot: &Snapshot) -> HashMap<DeviceId, &Arc<CertificateEntry>> {
 /// Who is connected, where a VPN runs.
 async fn connected(at: &Context) -> Option<HashSet<DeviceName>> {
     let doors = at.running().ok()?;
-    Some(doors.sessions().await.into_iter().map(|s| s.device).collect())
+    Some(doors.sessions().await.into_iter().filter_map(|s| s.device).collect())
 }
 
 impl Viewer<'_> {

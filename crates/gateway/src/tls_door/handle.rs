@@ -153,12 +153,10 @@ impl TlsHandle {
         self.open.get().map(Front::connections).unwrap_or_default()
     }
 
-    /// A connection of somebody who is known.
-    fn session(&self, info: &Info) -> Option<Session> {
-        let (holder, id) = info.client.as_ref()?;
-        Some(Session {
+    fn session(&self, info: &Info) -> Session {
+        Session {
             id: info.number,
-            device: device_name(holder),
+            device: device_of(info),
             transport: Transport::Tcp,
             source: info.source,
             local: Some(info.local),
@@ -166,34 +164,49 @@ impl TlsHandle {
             cipher: info.secured.cipher.clone(),
             tls: info.secured.version.to_owned(),
             client: format!("{} over TLS", info.server),
-            serial: id.to_string(),
+            serial: info.client.as_ref().map(|(_, id)| id.to_string()),
             since: wall_time(self.clock.now(), info.since).whole_second(),
             renegotiated_at: None,
             bytes_in: info.traffic.incoming(),
             bytes_out: info.traffic.outgoing(),
-        })
+        }
     }
+
+    /// Connections that stay though nobody would be let in so any longer: a reload drops none.
+    fn overstayed(&self) -> Vec<Unheard> {
+        let servers = self.open.get().map(Front::overstayed).unwrap_or_default();
+        let said = |(server, count): (String, usize)| Unheard {
+            subject: SUBJECT,
+            what: format!("connections to {server} that would not be let in any longer: {count}"),
+            mend: "close them: `handfast kick --server NAME`",
+        };
+        servers.into_iter().map(said).collect()
+    }
+}
+
+/// Whose it is, where that is known.
+fn device_of(info: &Info) -> Option<DeviceName> {
+    info.client.as_ref().map(|(holder, _)| device_name(holder))
 }
 
 impl Door for TlsHandle {
     fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
         let infos = self.infos();
-        Box::pin(async move { infos.iter().filter_map(|info| self.session(info)).collect() })
+        Box::pin(async move { infos.iter().map(|info| self.session(info)).collect() })
     }
 
-    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<Option<DeviceName>>> {
         let whom = match target {
             KickTarget::User { name } => Kick::User(name.clone()),
             KickTarget::Device { device } => {
                 Kick::Device(device.user.clone(), device.device.clone())
             }
             KickTarget::Session { id } => Kick::Number(*id),
+            KickTarget::Server { name } => Kick::Server(name.clone()),
         };
         Box::pin(async move {
             let Some(front) = self.open.get() else { return Vec::new() };
-            let kicked = front.kick(&whom).await;
-            let holders = kicked.iter().filter_map(|info| info.client.as_ref());
-            holders.map(|(holder, _)| device_name(holder)).collect()
+            front.kick(&whom).await.iter().map(|info| device_of(info)).collect()
         })
     }
 
@@ -214,13 +227,15 @@ impl Door for TlsHandle {
     }
 
     fn unheard(&self) -> Vec<Unheard> {
+        let overstayed = self.overstayed();
         let faults = self.faults();
-        faults.of_addresses.iter().chain(&faults.of_certificates).cloned().collect()
+        let lacking = faults.of_addresses.iter().chain(&faults.of_certificates).cloned();
+        lacking.chain(overstayed).collect()
     }
 
     fn counters(&self) -> BoxFuture<'_, Counters> {
-        let known = self.infos().iter().filter(|info| info.client.is_some()).count();
-        Box::pin(async move { Counters { sessions: known as u64, ..Counters::default() } })
+        let sessions = self.infos().len() as u64;
+        Box::pin(async move { Counters { sessions, ..Counters::default() } })
     }
 }
 

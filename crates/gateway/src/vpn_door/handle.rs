@@ -38,7 +38,7 @@ impl VpnHandle {
             if info.tcp { (Transport::Tcp, tcp) } else { (Transport::Udp, udp) };
         Session {
             id: info.number,
-            device: device_name(&info.identity.principal),
+            device: Some(device_name(&info.identity.principal)),
             transport,
             source: info.source,
             local: info.local.map(|ip| (ip, port).into()),
@@ -47,7 +47,7 @@ impl VpnHandle {
             tls: info.tls.to_owned(),
             client: info.peer_version,
             serial: match info.identity.credential {
-                Credential::Certificate(id) => id.to_string(),
+                Credential::Certificate(id) => Some(id.to_string()),
             },
             since: wall(info.since),
             renegotiated_at: info.renegotiated_at.map(wall),
@@ -70,17 +70,18 @@ impl Door for VpnHandle {
         })
     }
 
-    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<Option<DeviceName>>> {
         let whom = match target {
             KickTarget::User { name } => Kick::User(name.clone()),
             KickTarget::Device { device } => {
                 Kick::Device(device.user.clone(), device.device.clone())
             }
             KickTarget::Session { id } => Kick::Number(*id),
+            KickTarget::Server { .. } => return Box::pin(async { Vec::new() }),
         };
         Box::pin(async move {
             let kicked = self.server.kick(whom).await;
-            kicked.iter().map(|id| device_name(&id.principal)).collect()
+            kicked.iter().map(|id| Some(device_name(&id.principal))).collect()
         })
     }
 

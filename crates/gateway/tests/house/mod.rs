@@ -159,8 +159,8 @@ impl House {
     /// Whose sessions are open, by name.
     pub(crate) async fn connected(&self) -> Vec<String> {
         let Response::Sessions(sessions) = self.ask(Request::Sessions).await else { panic!() };
-        let mut users: Vec<_> =
-            sessions.iter().map(|session| session.device.user.to_string()).collect();
+        let devices = sessions.iter().filter_map(|session| session.device.as_ref());
+        let mut users: Vec<_> = devices.map(|device| device.user.to_string()).collect();
         users.sort_unstable();
         users
     }

@@ -106,6 +106,9 @@ mod tests {
         assert_eq!(kick("alice"), Action::Ask(Request::Kick { target: user }));
         let device = KickTarget::Device { device: DeviceName::parse("alice/phone").unwrap() };
         assert_eq!(kick("alice/phone"), Action::Ask(Request::Kick { target: device }));
+        let server = KickTarget::Server { name: "wiki.example.org".to_owned() };
+        let typed = action(&["kick", "--server", "wiki.example.org"]).unwrap();
+        assert_eq!(typed, Action::Ask(Request::Kick { target: server }));
         assert_eq!(action(&["user", "show", "alice/phone"]).unwrap_err().kind, FailureKind::Usage);
         assert_eq!(action(&["device", "add", "alice"]).unwrap_err().kind, FailureKind::Usage);
     }

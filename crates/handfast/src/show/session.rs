@@ -24,7 +24,7 @@ fn narrow(sessions: &[Session], now: Timestamp) -> String {
     for session in sessions {
         table.row([
             session.id.to_string(),
-            session.device.to_string(),
+            whose(session),
             source(session),
             list(device::inner(&session.addresses, Width::Terminal)),
             time::length(now.since(session.since)),
@@ -51,7 +51,7 @@ fn whole(sessions: &[Session], now: Timestamp) -> String {
     for session in sessions {
         table.row([
             session.id.to_string(),
-            session.device.to_string(),
+            whose(session),
             source(session),
             list(&session.addresses),
             session.client.clone(),
@@ -63,6 +63,11 @@ fn whole(sessions: &[Session], now: Timestamp) -> String {
         ]);
     }
     table.text()
+}
+
+/// A dash where it came in without a certificate.
+fn whose(session: &Session) -> String {
+    session.device.as_ref().map_or_else(|| "-".into(), ToString::to_string)
 }
 
 fn source(session: &Session) -> String {
@@ -137,10 +142,15 @@ fn whole_history(sessions: &[PastSession]) -> String {
 }
 
 pub(crate) fn kicked(kicked: &Kicked) -> String {
-    if kicked.sessions.is_empty() {
+    let (known, unknown) = (kicked.sessions.len(), kicked.without_certificate as usize);
+    if known + unknown == 0 {
         return "no session was open; nothing was closed\n".into();
     }
-    let closed = count(kicked.sessions.len(), "session");
+    let closed = count(known + unknown, "session");
+    let mut whose: Vec<_> = kicked.sessions.iter().map(ToString::to_string).collect();
+    if unknown > 0 {
+        whose.push(format!("{unknown} without a certificate"));
+    }
     let held = kicked.held.as_deref().map(super::change::held).unwrap_or_default();
-    format!("closed {closed}: {}\n{held}", list(&kicked.sessions))
+    format!("closed {closed}: {}\n{held}", list(&whose))
 }

@@ -98,7 +98,7 @@ fn a_mistyped_word_is_answered_with_the_nearest_one() {
     let complaint = Cli::new().fails(2, "device revoke alice --reason key-compromised");
     assert!(complaint.contains("a similar value exists: 'key-compromise'"), "{complaint}");
     let complaint = Cli::new().fails(2, "kick");
-    assert!(complaint.contains("<USER[/DEVICE]|--session <ID>>"), "{complaint}");
+    assert!(complaint.contains("<USER[/DEVICE]|--session <ID>|--server <NAME>>"), "{complaint}");
 }
 
 #[test]

@@ -59,6 +59,13 @@ fn status_sessions_and_figures_are_answered() {
          hint:  see who is connected: handfast sessions\n"
     );
     assert_eq!(cli.ok("kick --session 7"), "closed 1 session: alice/phone\n");
+    assert_eq!(cli.ok("kick --session 8"), "closed 1 session: 1 without a certificate\n");
+    assert_eq!(
+        cli.ok("kick --server wiki.example.org"),
+        "closed 3 sessions: alice/phone, 2 without a certificate\n"
+    );
+    let events = cli.ok("events");
+    assert!(events.contains("wiki.example.org") && events.contains("session 8"), "{events}");
     let figures = cli.ok("status --prometheus");
     assert!(figures.contains("# TYPE handfast_"), "{figures}");
     assert!(cli.ok("status --json").contains("\"sessions\": 1,"));
@@ -146,9 +153,16 @@ impl Door for OneSession {
         Box::pin(async { vec![session()] })
     }
 
-    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<DeviceName>> {
-        let hit = matches!(target, KickTarget::Session { id: 7 });
-        Box::pin(async move { if hit { vec![session().device] } else { vec![] } })
+    fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<Option<DeviceName>>> {
+        let closed = match target {
+            KickTarget::Session { id: 7 } => vec![session().device],
+            KickTarget::Session { id: 8 } => vec![None],
+            KickTarget::Server { name } if name == "wiki.example.org" => {
+                vec![session().device, None, None]
+            }
+            _ => Vec::new(),
+        };
+        Box::pin(async { closed })
     }
 
     fn changed(&self) -> BoxFuture<'_, Vec<String>> {
@@ -168,7 +182,7 @@ fn session() -> Session {
     let now = Timestamp::from_wall(SystemClock.now().wall);
     Session {
         id: 7,
-        device: DeviceName::parse("alice/phone").unwrap(),
+        device: Some(DeviceName::parse("alice/phone").unwrap()),
         transport: admin::transport::Transport::Udp,
         source: "192.0.2.1:4000".parse().unwrap(),
         local: None,
@@ -176,7 +190,7 @@ fn session() -> Session {
         cipher: "AES-256-GCM".into(),
         tls: "TLSv1.3".into(),
         client: "OpenVPN 2.6.14\u{1b}[2Jlinux".into(),
-        serial: "0a".into(),
+        serial: Some("0a".into()),
         since: Timestamp::from_millis(now.millis() - 310_000),
         renegotiated_at: None,
         bytes_in: 1_500_000,

@@ -35,6 +35,9 @@ pub(crate) struct Kick {
     /// One session by its number in `sessions`
     #[arg(long, value_name = "ID", group = "whose")]
     pub(crate) session: Option<u64>,
+    /// All connections to a virtual server, by its first name
+    #[arg(long, value_name = "NAME", group = "whose")]
+    pub(crate) server: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -40,6 +40,9 @@ pub(super) fn understand_kick(kick: Kick) -> Result<Request, Failure> {
 }
 
 fn kick_target(kick: Kick) -> Result<KickTarget, Failure> {
+    if let Some(name) = kick.server {
+        return Ok(KickTarget::Server { name });
+    }
     Ok(match (kick.target, kick.session) {
         (_, Some(id)) => KickTarget::Session { id },
         (Some(text), None) if text.contains('/') => {

@@ -97,7 +97,10 @@ impl GatewayProgram {
 
     /// The session of a user in `sessions`.
     pub(super) fn session(&mut self, user: &str) -> Result<Option<Session>, Failure> {
-        Ok(self.sessions()?.into_iter().find(|session| session.device.user.as_str() == user))
+        let is_hers = |session: &Session| {
+            session.device.as_ref().is_some_and(|device| device.user.as_str() == user)
+        };
+        Ok(self.sessions()?.into_iter().find(is_hers))
     }
 
     /// `status`.
