@@ -48,6 +48,7 @@ impl Permission {
             | Request::Status
             | Request::Sessions
             | Request::SessionHistory(_)
+            | Request::TlsList
             | Request::Events { .. }
             | Request::Check { .. }
             | Request::ConfigShow => Self::Read,

@@ -93,6 +93,8 @@ pub enum Request {
     Sessions,
     /// Sessions on record, the newest first. Answer: `History`.
     SessionHistory(HistoryQuery),
+    /// The virtual servers of the TLS door, and where it listens. Answer: `TlsServers`.
+    TlsList,
     /// Close sessions without revoking anything: the client may come back. Answer: `Kicked`.
     Kick { target: KickTarget },
     /// Events in commit order. With `wait_ms` the answer waits that long for a first one.

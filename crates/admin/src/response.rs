@@ -47,6 +47,8 @@ pub enum Response {
     Sessions(Vec<Session>),
     /// Sessions on record, for a listing.
     History(Vec<PastSession>),
+    /// The virtual servers of the TLS door, for a listing.
+    TlsServers(TlsServers),
     /// What a kick closed.
     Kicked(Kicked),
     /// Events.
@@ -610,6 +612,53 @@ pub struct PastSession {
     pub bytes_out: u64,
     /// The code of the reason why it ended; nothing where it is open.
     pub ended: Option<String>,
+}
+
+/// The virtual servers of the TLS door.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsServers {
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// What is reached there, by name.
+    pub servers: Vec<TlsServer>,
+}
+
+/// A virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsServer {
+    /// Its first name, for `kick --server` and `cert revoke`.
+    pub name: String,
+    /// The names that clients ask for.
+    pub names: Vec<String>,
+    /// The protocols inside TLS, where the settings name some.
+    pub alpn: Vec<String>,
+    /// Where bytes or requests go.
+    pub backend: String,
+    /// Whether TLS ends behind it.
+    pub passthrough: bool,
+    /// Whether clients have to show a certificate: `none`, `optional`, `required`.
+    pub clients: String,
+    /// Whose; everybody's where nobody is named.
+    pub users: Vec<String>,
+    /// What it shows, the preferred one first.
+    pub certificates: Vec<TlsCertificate>,
+    /// How old the present key of its session tickets is; nothing where there is none.
+    pub ticket_key_seconds: Option<u64>,
+    /// Open connections to its name.
+    pub connections: u32,
+    /// Those of them that came in with a certificate.
+    pub with_certificate: u32,
+}
+
+/// A certificate that a virtual server shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsCertificate {
+    /// Its serial number.
+    pub serial: String,
+    /// Its key: `p256`, `rsa`.
+    pub key: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 /// What a kick closed.

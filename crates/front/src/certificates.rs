@@ -125,6 +125,11 @@ impl SiteKeys {
         });
     }
 
+    /// All that are in service.
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<CertifiedKey>>> {
+        self.0.load_full()
+    }
+
     /// The first one whose signatures the client can read.
     pub(crate) fn choose(&self, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let keys = self.0.load();

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
@@ -21,7 +20,8 @@ use crate::log::Log;
 use crate::registry::{Info, Kick};
 use crate::settings::{Listen, Settings};
 use crate::shared::Shared;
-use crate::site::{Means, Site};
+use crate::site::Means;
+use crate::state::{self, ServerState};
 use crate::sweeper;
 use crate::table::Table;
 
@@ -132,16 +132,9 @@ impl Front {
         self.shared.connections.kick(whom).await
     }
 
-    /// How old the keys are under which a virtual server's clients keep their sessions.
-    pub fn key_ages(&self) -> Vec<(String, Option<Duration>)> {
-        let table = self.shared.table.load();
-        let age = |site: &Arc<Site>| {
-            let age = site.tickets.as_ref().and_then(|tickets| tickets.key_age());
-            (site.settings.label().to_owned(), age)
-        };
-        let mut ages: Vec<_> = table.sites().map(age).collect();
-        ages.sort_unstable();
-        ages
+    /// The virtual servers in force, by name.
+    pub fn servers(&self) -> Vec<ServerState> {
+        state::of(self.shared.table.load().sites(), &self.connections())
     }
 
     fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {

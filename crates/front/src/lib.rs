@@ -3,8 +3,8 @@
 //! 1. [`Front::open`] listens as [`Settings`] say, with the certificates in a [`Keyring`] and a [`Directory`] that
 //!    knows who may in;
 //! 2. [`Front::replace`] puts other settings or other CAs in force; connections stay;
-//! 3. [`Front::connections`] and [`Front::kick`] are what administration asks and commands; dropping the value
-//!    closes the sockets, and the end of the runtime the connections.
+//! 3. [`Front::connections`], [`Front::servers`] and [`Front::kick`] are what administration asks and commands;
+//!    dropping the value closes the sockets, and the end of the runtime the connections.
 //!
 //! The crate exists so that the door does not know who opens it: no store, no CA, no settings file. A client's
 //! certificate is asked for by the virtual server that it named, looked at in every handshake and again after every
@@ -35,6 +35,7 @@ mod shared;
 mod site;
 mod site_name;
 mod splice;
+mod state;
 mod sweeper;
 mod table;
 mod terms;
@@ -55,3 +56,4 @@ pub use settings::{
     Clients, KeyKind, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer, Whom,
 };
 pub use site_name::{NameFault, SiteName};
+pub use state::{OwnCertificate, Present, ServerState};

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
-use front::{Clients, Kick, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};
+use front::{
+    Clients, KeyKind, Kick, Listen, OwnCertificate, ProxyProtocol, Settings, Unmatched,
+    VirtualServer,
+};
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
     ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
@@ -294,6 +297,14 @@ async fn who_would_not_be_let_in_any_longer_is_counted_and_closed_with_the_serve
     let mut late = alice.connect("wiki.test").await.unwrap();
     ask(&mut late, "hello").await.unwrap();
     assert_eq!(house.front.overstayed(), [("wiki.test".to_owned(), 1)].into());
+    let servers = house.front.servers();
+    let known: Vec<_> = servers
+        .iter()
+        .map(|one| (one.settings.label(), one.present.connections, one.present.with_certificate))
+        .collect();
+    assert_eq!(known, [("files.test", 1, 0), ("wiki.test", 2, 1)]);
+    let shown = &servers[1].certificates[..];
+    assert!(matches!(shown, [OwnCertificate { kind: KeyKind::P256, .. }]), "{shown:?}");
     assert_eq!(ask(&mut early, "still").await.unwrap(), "wiki: still");
 
     let closed = house.front.kick(&Kick::Server("wiki.test".to_owned())).await;

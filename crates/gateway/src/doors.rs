@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
-use admin::response::Session;
+use admin::response::{Session, TlsServers};
 
 /// An answer that comes later.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,6 +27,11 @@ pub trait Door: Send + Sync + Debug {
     fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<Option<DeviceName>>> {
         let _ = target;
         Box::pin(async { Vec::new() })
+    }
+
+    /// The virtual servers behind it. A door without any has nothing to say.
+    fn virtual_servers(&self) -> Option<TlsServers> {
+        None
     }
 
     /// Other certificates of ours, or other CAs, hold from here on. Sessions stay. A door that speaks no
@@ -103,6 +108,11 @@ impl Doors {
             kicked.extend(door.kick(target).await);
         }
         kicked
+    }
+
+    /// The virtual servers behind the door that has some.
+    pub fn virtual_servers(&self) -> TlsServers {
+        self.present().iter().find_map(|door| door.virtual_servers()).unwrap_or_default()
     }
 
     /// Other certificates of ours, or other CAs, hold from here on for all doors. Sessions stay.

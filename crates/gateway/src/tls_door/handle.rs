@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
-use admin::response::Session;
+use admin::response::{Session, TlsServers};
 use admin::transport::Transport;
 use authority::Authority;
 use clock::{Clock, Revision};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::certificates::{Certificates, SUBJECT};
+use super::listing;
 use super::records::{Records, device_name};
 use crate::context::Context;
 use crate::current_view::CurrentView;
@@ -208,6 +209,10 @@ impl Door for TlsHandle {
             let Some(front) = self.open.get() else { return Vec::new() };
             front.kick(&whom).await.iter().map(|info| device_of(info)).collect()
         })
+    }
+
+    fn virtual_servers(&self) -> Option<TlsServers> {
+        self.open.get().map(listing::of)
     }
 
     fn replace_tls(&self, _: &Arc<rustls::ServerConfig>) {

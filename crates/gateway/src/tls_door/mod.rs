@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 
 mod certificates;
 mod handle;
+mod listing;
 mod records;
 
 /// What is open. Dropping it closes it, with its connections.

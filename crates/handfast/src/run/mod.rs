@@ -150,6 +150,7 @@ fn as_json(response: &Response) -> Output {
         Response::Status(answer) => Output::json(answer),
         Response::Sessions(answer) => Output::json(answer),
         Response::History(answer) => Output::json(answer),
+        Response::TlsServers(answer) => Output::json(answer),
         Response::Kicked(answer) => Output::json(answer),
         Response::Events(answer) => Output::json(&answer.events),
         Response::Check(answer) => Output::json(&answer.findings),

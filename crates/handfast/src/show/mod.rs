@@ -21,6 +21,7 @@ pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod tls;
 pub(crate) mod user;
+pub(crate) mod virtual_servers;
 pub(crate) mod words;
 
 use table::Width;
@@ -47,6 +48,7 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
             session::history(sessions, Some(asked.limit), width)
         }
         (_, Response::History(sessions)) => session::history(sessions, None, width),
+        (_, Response::TlsServers(all)) => virtual_servers::listing(all, now, width),
         (_, Response::Kicked(kicked)) => session::kicked(kicked),
         (_, Response::Events(page)) => event::listing(&page.events, width),
         (_, Response::Check(report)) => check::text(report),

@@ -119,6 +119,7 @@ fn the_help_of_every_command_is_there() {
         "ca export",
         "status",
         "sessions",
+        "tls list",
         "kick",
         "events",
         "check",

@@ -197,7 +197,7 @@ fn every_listing_has_json() {
 #[test]
 fn what_only_a_running_gateway_can_do_says_so() {
     let cli = Cli::with_data();
-    for words in ["status", "status --prometheus", "sessions", "kick alice"] {
+    for words in ["status", "status --prometheus", "sessions", "tls list", "kick alice"] {
         assert_eq!(
             cli.fails(6, words),
             "error: no gateway runs on [FOLDER]/data\n\

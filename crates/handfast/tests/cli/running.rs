@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
-use admin::response::Session;
+use admin::response::{Session, TlsCertificate, TlsServer, TlsServers};
 use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
 use gateway::Gateway;
@@ -69,6 +69,21 @@ fn status_sessions_and_figures_are_answered() {
     let figures = cli.ok("status --prometheus");
     assert!(figures.contains("# TYPE handfast_"), "{figures}");
     assert!(cli.ok("status --json").contains("\"sessions\": 1,"));
+}
+
+#[test]
+fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    assert_eq!(
+        squeezed(&cli.ok("tls list")),
+        "listens at 192.0.2.9:443\n\n\
+         NAME CLIENTS NOW CERTIFICATE BACKEND\n\
+         wiki.example.org optional 3 [DATE] tcp:127.0.0.1:8080\n"
+    );
+    let wide = squeezed(&cli.ok("tls list --wide"));
+    let row = "wiki.example.org, *.wiki.example.org - optional alice 3 1 p256 0A until [DATE]";
+    assert!(wide.contains(row) && wide.contains("5 minutes tcp:127.0.0.1:8080\n"), "{wide}");
 }
 
 #[test]
@@ -165,6 +180,11 @@ impl Door for OneSession {
         Box::pin(async { closed })
     }
 
+    fn virtual_servers(&self) -> Option<TlsServers> {
+        let listen = vec!["192.0.2.9:443".parse().unwrap()];
+        Some(TlsServers { listen, servers: vec![virtual_server()] })
+    }
+
     fn changed(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async { Vec::new() })
     }
@@ -175,6 +195,24 @@ impl Door for OneSession {
 
     fn counters(&self) -> BoxFuture<'_, Counters> {
         Box::pin(async { Counters { sessions: 1, ..Counters::default() } })
+    }
+}
+
+fn virtual_server() -> TlsServer {
+    let expires_at = Timestamp::from_unix_secs(4_102_444_800);
+    let certificate = TlsCertificate { serial: "0A".into(), key: "p256".into(), expires_at };
+    TlsServer {
+        name: "wiki.example.org".into(),
+        names: vec!["wiki.example.org".into(), "*.wiki.example.org".into()],
+        alpn: Vec::new(),
+        backend: "tcp:127.0.0.1:8080".into(),
+        passthrough: false,
+        clients: "optional".into(),
+        users: vec!["alice".into()],
+        certificates: vec![certificate],
+        ticket_key_seconds: Some(300),
+        connections: 3,
+        with_certificate: 1,
     }
 }
 

@@ -67,6 +67,7 @@ fn every_json_answer_is_as_the_schema_says() {
         ("status", "status"),
         ("sessions", "sessions"),
         ("sessions --history", "sessions --history"),
+        ("tls list", "tls list"),
         ("kick", "kick --session 7"),
         ("events", "events"),
         ("user remove", "user remove alice"),

@@ -1,4 +1,4 @@
-//! `handfast tls`.
+//! `handfast tls`: the gateway's virtual servers, and the client's side of TLS.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +9,8 @@ use super::client::RevocationWord;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tls {
+    /// The gateway's virtual servers: where they are reached, whom they let in, and how many are there
+    List,
     /// A local port in the clear, and TLS from there to a remote service
     Connect(TlsConnect),
     /// What a browser would meet at a TLS server, with the mend for each finding

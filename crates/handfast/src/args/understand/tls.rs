@@ -1,6 +1,7 @@
-//! TLS: local ports and looks at servers.
+//! TLS: the virtual servers, local ports, and looks at servers.
 
 use admin::failure::{Failure, FailureKind};
+use admin::request::Request;
 use uplink::{Pin, Revocation, Target};
 
 use crate::args::order::{Action, Own, TlsConnectOrder, TlsOrder, TlsTestOrder};
@@ -8,22 +9,19 @@ use crate::args::typed::client::RevocationWord;
 use crate::args::typed::tls::{Tls, TlsConnect, TlsTest};
 
 pub(super) fn understand_tls(typed: Tls) -> Result<Action, Failure> {
-    understand(typed).map(Action::Tls)
+    match typed {
+        Tls::List => Ok(Action::Ask(Request::TlsList)),
+        Tls::Connect(typed) => understand_connect(typed).map(TlsOrder::Connect).map(Action::Tls),
+        Tls::Test(typed) => understand_test(typed).map(TlsOrder::Test).map(Action::Tls),
+    }
 }
 
-fn understand(typed: Tls) -> Result<TlsOrder, Failure> {
-    match typed {
-        Tls::Connect(typed) => understand_connect(typed).map(TlsOrder::Connect),
-        Tls::Test(TlsTest { server, name, ca }) => {
-            let target = match server.parse::<Target>() {
-                Err(uplink::NotATarget::NoPort) => {
-                    target(&format!("{server}:443"), name.as_deref())?
-                }
-                _ => target(&server, name.as_deref())?,
-            };
-            Ok(TlsOrder::Test(TlsTestOrder { target, ca }))
-        }
-    }
+fn understand_test(TlsTest { server, name, ca }: TlsTest) -> Result<TlsTestOrder, Failure> {
+    let target = match server.parse::<Target>() {
+        Err(uplink::NotATarget::NoPort) => target(&format!("{server}:443"), name.as_deref())?,
+        _ => target(&server, name.as_deref())?,
+    };
+    Ok(TlsTestOrder { target, ca })
 }
 
 fn understand_connect(typed: TlsConnect) -> Result<TlsConnectOrder, Failure> {
