@@ -15,7 +15,8 @@ pub(crate) struct Connections {
     gone: Notify,
 }
 
-/// A connection's place in the registry. Dropping it says that the connection is gone, so it is dropped last.
+/// A connection's place in the registry. Dropping it says that the connection is gone, so sockets are dropped
+/// before it.
 #[derive(Debug)]
 pub(crate) struct Place {
     connections: Arc<Connections>,

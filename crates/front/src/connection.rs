@@ -1,5 +1,6 @@
 //! One connection, from the moment it is taken to its end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,17 +86,19 @@ async fn welcome(
         until: guest.client.as_ref().and_then(|client| leaf_not_after(&client.leaf).ok()),
         traffic: guest.wire.traffic(),
     });
-    // Once more, now that a sweep would find it.
-    place
-        .info
-        .right(|id| shared.directory.recheck(id))
-        .map_err(|ended| withdrawn(&place, ended))?;
-    look_again(shared, &guest)?;
-    host(shared, guest, place, closing).await
+    if let Err(denied) = look_again(shared, &guest, &place) {
+        // Before its place: whoever waits for that counts on it.
+        drop(guest);
+        return Err(denied);
+    }
+    host(shared, place, guest, closing).await
 }
 
-/// Whether it is still who it was, and let in: a user may have another name since, and a server another policy.
-fn look_again(shared: &Shared, guest: &Guest) -> Result<(), Denied> {
+/// Once more, now that a sweep would find it: whether it is still who it was, and let in. A user may have another name
+/// since, and a server another policy.
+fn look_again(shared: &Shared, guest: &Guest, place: &Place) -> Result<(), Denied> {
+    let right = place.info.right(|id| shared.directory.recheck(id));
+    right.map_err(|ended| withdrawn(place, ended))?;
     if guest.site.settings.passthrough {
         return Ok(());
     }
@@ -107,11 +110,11 @@ fn look_again(shared: &Shared, guest: &Guest) -> Result<(), Denied> {
     }
 }
 
-/// Gives a guest what it came for, until either is done.
+/// Gives a guest what it came for, until either is done. What is named first here is dropped last.
 async fn host(
     shared: &Shared,
-    guest: Guest,
     place: Place,
+    guest: Guest,
     mut closing: oneshot::Receiver<Ended>,
 ) -> Result<(), Denied> {
     let expires = place.info.until;
@@ -149,13 +152,13 @@ async fn bytes(
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Result<Ended, Denied> {
     let failed = |source| Refused::Backend { target: place.info.backend.clone(), source };
+    let mut first = preamble::of(&guest, &place.info).map_err(failed)?;
+    place.info.traffic.came(guest.greeting.len());
+    first.append(&mut guest.greeting);
     let mut stream = tokio::select! {
         why = &mut *closing => return Err(withdrawn(place, why.unwrap_or(Ended::Kicked))),
-        stream = backend.connect() => stream.map_err(failed)?,
+        stream = reach(backend, &first) => stream.map_err(failed)?,
     };
-    let mut first = preamble::of(&guest, &place.info).map_err(failed)?;
-    first.append(&mut guest.greeting);
-    stream.write_all(&first).await.map_err(failed)?;
     shared.report(Report::Opened(Arc::clone(&place.info)));
     let ended = splice(&mut guest.wire, &mut stream, &place.info.traffic, limits, closing).await;
     if ended.is_abrupt() {
@@ -166,6 +169,13 @@ async fn bytes(
         let _ = stream.set_zero_linger();
     }
     Ok(ended)
+}
+
+/// A backend that has these bytes, or will have them soon.
+async fn reach(backend: &Address, first: &[u8]) -> io::Result<TcpStream> {
+    let mut stream = backend.connect().await?;
+    stream.write_all(first).await?;
+    Ok(stream)
 }
 
 /// Requests and answers.
@@ -211,8 +221,8 @@ fn withdrawn(place: &Place, ended: Ended) -> Denied {
     let whom = place.info.client.as_ref().map(|(holder, _)| holder.clone());
     let why = match ended {
         Ended::Withdrawn(refusal) => Refused::Certificate(refusal),
-        Ended::OwnWithdrawn(_) => Refused::NoCertificate { server: place.info.server.clone() },
-        _ => Refused::LeftEarly,
+        Ended::OwnWithdrawn(_) => Refused::OwnWithdrawn { server: place.info.server.clone() },
+        _ => Refused::Kicked,
     };
     Denied { whom, why }
 }

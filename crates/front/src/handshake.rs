@@ -206,14 +206,17 @@ fn why(error: io::Error, site: &Site) -> Refused {
     }
 }
 
-/// By the settings as they are now, which may have changed since the first message.
+/// By the settings as they are now, which may have changed since the first message. What was decrypted here is nothing to
+/// a backend that ends TLS itself.
 pub(crate) fn judge(
     shared: &Shared,
     site: &Arc<Site>,
     leaf: Option<&CertificateDer<'_>>,
 ) -> Result<(Arc<Site>, Option<Client>), Denied> {
     let label = site.settings.label();
-    let present = shared.table.load().present(label, &site.settings.alpn).cloned();
+    let table = shared.table.load();
+    let present = table.present(label, &site.settings.alpn);
+    let present = present.filter(|site| !site.settings.passthrough).cloned();
     let site = present.ok_or_else(|| Refused::UnknownName { asked: Some(label.to_owned()) })?;
     let now = UnixTime::since_unix_epoch(shared.clock.now().wall);
     match site.policy.judge(leaf, now) {

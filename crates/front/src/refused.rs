@@ -6,6 +6,7 @@ use std::io;
 
 use pki::Refusal;
 use proxied::NotProxied;
+use rustls::AlertDescription;
 
 /// Why a connection was refused. Displays as one sentence: what is wrong, and what to do.
 #[derive(Debug)]
@@ -55,6 +56,13 @@ pub enum Refused {
         /// Where: a virtual server or an address.
         at: String,
     },
+    /// The certificate that it was shown was withdrawn before it reached a backend.
+    OwnWithdrawn {
+        /// Which server's.
+        server: String,
+    },
+    /// An operator closed it before it reached a backend.
+    Kicked,
     /// The backend does not answer.
     Backend {
         /// Which.
@@ -66,7 +74,7 @@ pub enum Refused {
 
 impl Refused {
     /// Every code of its own, beside those of [`Refusal`].
-    pub const CODES: [&'static str; 15] = [
+    pub const CODES: [&'static str; 17] = [
         "silent",
         "left_early",
         "slow_handshake",
@@ -81,6 +89,8 @@ impl Refused {
         "no_server_certificate",
         "not_among_users",
         "too_many_connections",
+        "own_certificate_withdrawn",
+        "kicked",
         "backend_unreachable",
     ];
 
@@ -102,6 +112,8 @@ impl Refused {
             Self::Certificate(refusal) => refusal.code(),
             Self::NotAmongUsers { .. } => "not_among_users",
             Self::TooMany { .. } => "too_many_connections",
+            Self::OwnWithdrawn { .. } => "own_certificate_withdrawn",
+            Self::Kicked => "kicked",
             Self::Backend { .. } => "backend_unreachable",
         }
     }
@@ -130,6 +142,9 @@ impl Display for Refused {
             Self::HelloTooLong => f.write_str(
                 "the peer's first message is longer than any client's; it is broken, or tries what happens",
             ),
+            Self::Tls(rustls::Error::AlertReceived(alert)) => {
+                write!(f, "the peer ended the handshake with the alert {alert:?}; {}", mend(*alert))
+            }
             Self::Tls(error) => {
                 write!(f, "the handshake failed: {error}; the peer's own log says more")
             }
@@ -159,10 +174,33 @@ impl Display for Refused {
             Self::TooMany { at } => {
                 write!(f, "there are too many connections to {at}; raise its max_connections, or find out whose they are")
             }
+            Self::OwnWithdrawn { server } => write!(
+                f,
+                "the certificate of {server} that the peer was shown holds no longer; its next connection is shown \
+                 another"
+            ),
+            Self::Kicked => f.write_str(
+                "an operator closed it before it reached a backend; it may come back unless something else forbids it",
+            ),
             Self::Backend { target, source } => {
                 write!(f, "{target} does not answer: {source}; start it, or mend `backend`")
             }
         }
+    }
+}
+
+/// What an alert of the peer's implies: it is about us.
+fn mend(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown => {
+            "most likely it does not trust the CA: `handfast ca export` writes what it needs"
+        }
+        AlertDescription::CertificateExpired => {
+            "look at its clock, and when our certificate ends: `handfast tls list`"
+        }
+        _ => "its own log says more",
     }
 }
 
@@ -207,9 +245,19 @@ mod tests {
             Refused::NoCertificate { server: server() },
             Refused::NotAmongUsers { server: server() },
             Refused::TooMany { at: at() },
+            Refused::OwnWithdrawn { server: server() },
+            Refused::Kicked,
             Refused::Backend { target: at(), source: broken() },
         ];
         assert_eq!(all.each_ref().map(Refused::code), Refused::CODES);
         assert!(all.iter().all(|refused| refused.to_string().contains("; ")));
+    }
+
+    #[test]
+    fn an_alert_is_the_peers_word_and_about_us() {
+        let of = |alert| Refused::Tls(rustls::Error::AlertReceived(alert)).to_string();
+        let distrust = of(AlertDescription::UnknownCA);
+        assert!(distrust.starts_with("the peer ended") && distrust.contains("ca export"));
+        assert!(of(AlertDescription::DecodeError).ends_with("its own log says more"));
     }
 }

@@ -233,10 +233,6 @@ impl Traffic {
 }
 
 impl Ended {
-    /// Every code of its own, beside those of [`Refusal`].
-    pub const CODES: [&'static str; 6] =
-        ["finished", "connection_broke", "idle", "too_old", "own_certificate_withdrawn", "kicked"];
-
     /// A stable name for metrics and JSON.
     pub fn code(&self) -> &'static str {
         match self {

@@ -196,6 +196,18 @@ async fn a_session_that_is_resumed_while_a_certificate_comes_to_be_required_carr
 }
 
 #[tokio::test]
+async fn what_is_decrypted_here_is_not_sent_where_tls_comes_to_end_behind_us() {
+    let backend = Backend::open("wiki").await;
+    let house = House::open(&settings([server("wiki.test", &backend)])).await;
+    let held = house.client(None).hold("wiki.test").await.unwrap();
+    let passed = VirtualServer { passthrough: true, ..server("wiki.test", &backend) };
+    house.reload(&settings([passed]));
+    let answer = held.ask("late").await;
+    assert!(answer.is_err(), "{answer:?}");
+    assert_eq!(backend.heard(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_session_is_resumed_until_its_full_handshake_is_too_long_ago() {
     for version in [&TLS12, &TLS13] {
         let backend = Backend::open("closed").await;

@@ -67,6 +67,12 @@ fn the_table_of_refusals_by_virtual_servers_has_every_code() {
 }
 
 #[test]
+fn the_table_of_ends_at_virtual_servers_has_every_reason() {
+    let ends = codes_in("front/src/registry.rs");
+    assert_codes("| end | what happened | what to do |", ends);
+}
+
+#[test]
 fn the_table_of_events_has_every_kind() {
     let text = source("store/src/event.rs");
     let kinds = text.lines().filter(|line| line.starts_with("    ") && line.contains(" = \""));
