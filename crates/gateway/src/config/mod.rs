@@ -462,6 +462,25 @@ mod tests {
         let listen = "[[tls.listen]]\naddress = \"[::]:443\"\n";
         for (text, line, said) in [
             (format!("{listen}{listen}{wiki}"), 4, "tls.listen names [::]:443 twice"),
+            (
+                format!("{listen}{}{wiki}", listen.replace("[::]", "192.0.2.1")),
+                4,
+                "tls.listen has [::]:443, which takes 192.0.2.1:443 too",
+            ),
+            (
+                format!(
+                    "{}{}{wiki}",
+                    listen.replace("[::]", "[::1]"),
+                    listen.replace("[::]", "0.0.0.0")
+                ),
+                1,
+                "",
+            ),
+            (
+                format!("{listen}{}", wiki.replace("org\"]", "org\", \"WIKI.example.org\"]")),
+                4,
+                "wiki.example.org stands here twice",
+            ),
             (format!("{listen}{wiki}{wiki}"), 7, "wiki.example.org belongs to two virtual servers"),
             (wiki.to_owned(), 2, "nothing in tls.listen"),
             (

@@ -1,9 +1,9 @@
 //! What has to hold between `[[tls.listen]]` and `[[tls.server]]`, and beside the other doors.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use admin::transport::Transport;
-use front::{Clients, ProxyProtocol, VirtualServer};
+use front::{Clients, ProxyProtocol, SiteName, VirtualServer};
 use names::CertificateName;
 
 use super::{Finding, refuse_at};
@@ -16,7 +16,8 @@ pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
     }
     let servers = &config.tls.server;
     for (at, server) in servers.iter().enumerate() {
-        names(server, &servers[..at], at)?;
+        names(server, at)?;
+        apart(server, &servers[..at], at)?;
         clients(server, at)?;
         figures(server, at)?;
     }
@@ -34,8 +35,13 @@ fn address(config: &Config, at: usize) -> Result<(), Finding> {
     let path = &["tls", "listen", "address"];
     let listen = &config.tls.listen[at];
     let address = listen.address;
-    if config.tls.listen[..at].iter().any(|one| one.address == address) {
+    let mut before = config.tls.listen[..at].iter().map(|one| one.address);
+    if before.clone().any(|one| one == address) {
         return refuse_at(path, at, format!("tls.listen names {address} twice"));
+    }
+    if let Some(one) = before.find(|one| clash(*one, address)) {
+        let message = format!("tls.listen has {one}, which takes {address} too; leave one out");
+        return refuse_at(path, at, message);
     }
     let over_tcp = config.vpn.listen.iter().filter(|one| one.transport == Transport::Tcp);
     if over_tcp.into_iter().any(|one| clash(one.address, address)) {
@@ -57,15 +63,22 @@ fn address(config: &Config, at: usize) -> Result<(), Finding> {
 
 /// One socket would take what is meant for the other. Port 0 is whichever is free.
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {
-    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port() && one.port() != 0 && (any || one.ip() == other.ip())
+    let takes = |all: IpAddr, ip: IpAddr| {
+        all == ip || (all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4()))
+    };
+    let either = takes(one.ip(), other.ip()) || takes(other.ip(), one.ip());
+    one.port() == other.port() && one.port() != 0 && either
 }
 
-fn names(server: &VirtualServer, before: &[VirtualServer], at: usize) -> Result<(), Finding> {
+fn names(server: &VirtualServer, at: usize) -> Result<(), Finding> {
     let path = &["tls", "server", "names"];
     if server.names.is_empty() {
         let message = "a virtual server needs a name; write names = [\"wiki.example.org\"]";
         return refuse_at(path, at, message.to_owned());
+    }
+    let again = |(at, name): &(usize, &SiteName)| server.names[..*at].contains(name);
+    if let Some((_, name)) = server.names.iter().enumerate().find(again) {
+        return refuse_at(path, at, format!("{name} stands here twice; leave one out"));
     }
     if let Some(ours) = server.names.iter().find(|name| pki::is_reserved_name(name.as_str())) {
         let message = format!("{ours} is the VPN gateway's own name; choose another one");
@@ -79,6 +92,12 @@ fn names(server: &VirtualServer, before: &[VirtualServer], at: usize) -> Result<
         );
         return refuse_at(path, at, message);
     }
+    Ok(())
+}
+
+/// Beside those that stand before it.
+fn apart(server: &VirtualServer, before: &[VirtualServer], at: usize) -> Result<(), Finding> {
+    let path = &["tls", "server", "names"];
     let alike = |other: &&VirtualServer| {
         other.label() == server.label()
             && (other.names != server.names || other.key_types != server.key_types)
