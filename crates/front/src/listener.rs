@@ -54,6 +54,7 @@ impl Drop for Listener {
 
 async fn accept(socket: TcpListener, port: Arc<ArcSwap<Port>>, shared: Arc<Shared>) {
     let mut strangers = Strangers::default();
+    let mut warned: Option<Duration> = None;
     loop {
         match socket.accept().await {
             Ok((stream, source)) => {
@@ -64,7 +65,11 @@ async fn accept(socket: TcpListener, port: Arc<ArcSwap<Port>>, shared: Arc<Share
             }
             // Most likely no descriptors are left; they may be, a moment later.
             Err(error) => {
-                tracing::warn!(%error, "a connection to a virtual server was not taken");
+                let now = shared.clock.now().boot;
+                if warned.is_none_or(|at| now.saturating_sub(at) >= AGAIN) {
+                    warned = Some(now);
+                    tracing::warn!(%error, "a connection to a virtual server was not taken");
+                }
                 sleep(PAUSE).await;
             }
         }
@@ -72,3 +77,5 @@ async fn accept(socket: TcpListener, port: Arc<ArcSwap<Port>>, shared: Arc<Share
 }
 
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two lines about that.
+const AGAIN: Duration = Duration::from_secs(10);
