@@ -46,7 +46,11 @@ impl FromStr for Listed {
             return Err(NotANetwork::Malformed);
         }
         let bits = match bits {
-            Some(bits) => bits.parse().map_err(|_| NotANetwork::Malformed)?,
+            // A plus sign would do to what parses numbers.
+            Some(bits) if bits.bytes().all(|octet| octet.is_ascii_digit()) => {
+                bits.parse().map_err(|_| NotANetwork::Malformed)?
+            }
+            Some(_) => return Err(NotANetwork::Malformed),
             None => width(network),
         };
         if bits > width(network) {
@@ -134,6 +138,7 @@ mod tests {
             "192.0.2.0/-1",
             "::/129",
             "192.0.2.0/",
+            "192.0.2.0/+24",
             "::ffff:192.0.2.0/120",
         ] {
             assert_eq!(wrong.parse::<Listed>(), Err(NotANetwork::Malformed), "{wrong}");
