@@ -22,7 +22,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("front", &["clock", "names", "pki", "proxied", "sources", "web"]),
     ("ask", &["clock", "pki"]),
     ("uplink", &["ask", "clock", "pki"]),
-    ("web", &[]),
+    ("web", &["sources"]),
     ("proxied", &[]),
     (
         "vpn",
@@ -70,7 +70,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         "fuzz-targets",
         &[
             "admin", "clock", "wire", "tunnel", "datapath", "pki", "proxied", "signer", "gateway",
-            "testkit",
+            "testkit", "web",
         ],
     ),
     ("xtask", &[]),

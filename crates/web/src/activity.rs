@@ -62,6 +62,12 @@ impl Activity {
         self.state().next
     }
 
+    /// Requests so far, where none is under way.
+    pub(crate) fn at_rest(&self) -> Option<u64> {
+        let state = self.state();
+        state.open.is_empty().then_some(state.next)
+    }
+
     /// Since when nothing has been under way.
     pub(crate) fn quiet_since(&self) -> Option<Instant> {
         let state = self.state();

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use sources::Source;
 use tokio::time::Instant;
 
 use crate::activity::Activity;
 use crate::connection::Connection;
 use crate::identity::{IdentityFields, NotAHeader};
+use crate::limits::Limits;
 use crate::manners::Manners;
 use crate::site::Site;
 use crate::tasks::Tasks;
@@ -15,6 +17,9 @@ use crate::tasks::Tasks;
 pub(crate) struct Context {
     pub(crate) connection: Connection,
     pub(crate) site: Arc<Site>,
+    pub(crate) limits: Limits,
+    /// Whose share of anything counts.
+    pub(crate) client: Source,
     pub(crate) identity: IdentityFields,
     pub(crate) manners: Manners,
     pub(crate) activity: Arc<Activity>,
@@ -31,6 +36,8 @@ impl Context {
         let identity = IdentityFields::new(tls.and_then(|tls| tls.identity.as_ref()))?;
         let manners = Manners::new(tls.is_some(), site.hsts, site.security_headers);
         let activity = Activity::new(Instant::now());
-        Ok(Arc::new(Self { connection, site, identity, manners, activity, tasks }))
+        let limits = site.limits.kept();
+        let client = Source::host(connection.peer.ip());
+        Ok(Arc::new(Self { connection, site, limits, client, identity, manners, activity, tasks }))
     }
 }

@@ -49,7 +49,7 @@ fn whole(mut answer: Response<Body>, is_head: bool) -> Response<Body> {
 
 async fn respond(context: &Context, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     let (mut head, body) = request.into_parts();
-    let asked = Asked::read(&head)?;
+    let asked = Asked::read(&head, context.limits.head)?;
     let site = &context.site;
     if !site.answers_for(&asked.host) {
         return Err(Refusal::Misdirected);
@@ -66,7 +66,8 @@ async fn respond(context: &Context, request: Request<Incoming>) -> Result<Respon
         Action::Proxy(upstream) => Box::pin(proxy::pass(context, upstream, &asked, request)).await,
         Action::Files(files) => {
             let rest = route.prefix.rest(&asked.path).unwrap_or_default();
-            files.answer(rest, &asked.path, request.method(), request.headers()).await
+            let (method, headers) = (request.method(), request.headers());
+            files.answer(rest, &asked.path, method, headers, context.client).await
         }
         Action::Redirect(redirect) => redirected(redirect, &asked, &request),
         Action::Fixed(fixed) => fixed_answer(fixed),
@@ -101,7 +102,7 @@ async fn handled(
 ) -> Result<Response<Body>, Refusal> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, handler.longest_body()).collect();
-    let body = match timeout(context.site.limits.body_time, body).await {
+    let body = match timeout(context.limits.body_time, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<hyper::Error>() => return Err(Refusal::BodyBroken),
         Ok(Err(_)) => return Err(Refusal::BodyTooLong),

@@ -4,7 +4,7 @@
 //! Names that begin with a dot are not there, but for `.well-known`.
 
 mod body;
-mod condition;
+pub(crate) mod condition;
 
 use std::error::Error;
 use std::fmt;
@@ -13,22 +13,26 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::io::Errno;
+use sources::Source;
 use tokio::task::spawn_blocking;
 
 use crate::body::{Body, full};
 use crate::path::Path;
 use crate::refusal::Refusal;
+use crate::seats::{Seat, Seats};
 use condition::{Standing, Version};
 
 /// A folder whose files anybody may have who gets as far as here.
 pub struct Files {
     root: Arc<OwnedFd>,
     folder: PathBuf,
+    open: Seats,
 }
 
 /// The folder can't be opened.
@@ -51,7 +55,7 @@ impl Files {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = open(folder, flags, Mode::empty())
             .map_err(|error| FilesError { folder: folder.to_owned(), source: error.into() })?;
-        Ok(Self { root: Arc::new(root), folder: folder.to_owned() })
+        Ok(Self { root: Arc::new(root), folder: folder.to_owned(), open: Seats::new(OPEN) })
     }
 
     /// Answers for what lies at `rest` in the folder, which was asked for as `path`.
@@ -61,6 +65,7 @@ impl Files {
         path: &Path,
         method: &Method,
         headers: &HeaderMap,
+        client: Source,
     ) -> Result<Response<Body>, Refusal> {
         if *method != Method::GET && *method != Method::HEAD {
             return Err(Refusal::MethodNotThere);
@@ -70,11 +75,12 @@ impl Files {
         if folder_named {
             name.push(INDEX);
         }
+        let seat = self.open.take(client, TURN).await.ok_or(Refusal::BackendBusy)?;
         match self.find(name.join("/")).await? {
             Found::Folder if folder_named => Err(Refusal::NotFound),
             Found::Folder => Ok(with_slash(path)),
             Found::File { file, version, name } => {
-                Ok(file_answer(file, version, &name, method, headers))
+                Ok(file_answer(file, version, &name, method, headers, seat))
             }
         }
     }
@@ -118,6 +124,7 @@ fn file_answer(
     name: &str,
     method: &Method,
     headers: &HeaderMap,
+    seat: Seat,
 ) -> Response<Body> {
     let standing = version.judge(headers);
     let mut response = Response::new(full(""));
@@ -147,7 +154,7 @@ fn file_answer(
     fields.insert(header::CONTENT_TYPE, content_type(name));
     *response.status_mut() = status;
     if *method == Method::GET && !part.is_empty() {
-        *response.body_mut() = body::part_of(file, part);
+        *response.body_mut() = body::part_of(file, part, seat);
     }
     response
 }
@@ -195,6 +202,10 @@ impl Error for FilesError {
     }
 }
 
+/// Files at once.
+const OPEN: usize = 1024;
+/// Until one of those has ended, where all are open.
+const TURN: Duration = Duration::from_secs(5);
 const INDEX: &str = "index.html";
 const WELL_KNOWN: &str = ".well-known";
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -7,16 +7,18 @@
 //!
 //! Not here: TLS, certificates, records, sockets that listen, settings. How it degrades: whatever is wrong with a
 //! request or a backend ends as a [`Refusal`] for that request; a client that is slow beyond its [`Limits`] loses
-//! its connection; memory for one connection is bounded by them.
+//! its connection; [`Limits::memory`] says what it takes at most.
 
 mod activity;
 mod asked;
 mod body;
+mod completed;
 mod connection;
 mod context;
 mod exchange;
 mod files;
 mod forwarded;
+pub mod fuzzing;
 mod host;
 mod hygiene;
 mod identity;
@@ -26,6 +28,7 @@ mod path;
 mod proxy;
 mod redirect;
 mod refusal;
+mod seats;
 mod serve;
 mod site;
 mod tasks;

@@ -1,7 +1,7 @@
 //! A request's path, decoded once: what routes and files go by.
 //!
-//! What is handed to a backend is the path as it came; a path that backends could read as another one, by dots or
-//! backslashes however they are spelt, goes nowhere.
+//! What is handed to a backend is the path as it came; one with dots that lead elsewhere, however they are spelt, goes
+//! nowhere.
 
 use percent_encoding::percent_decode_str;
 

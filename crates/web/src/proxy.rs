@@ -26,14 +26,14 @@ pub(crate) async fn pass(
 ) -> Result<Response<Body>, Refusal> {
     let client = asked.upgrade.map(|upgrade| (upgrade, on(&mut request)));
     let (mut head, body) = request.into_parts();
-    let limits = &context.site.limits;
+    let limits = &context.limits;
     let body = match asked.upgrade {
         Some(_) => RequestBody::empty(),
         None => RequestBody::new(body, limits.body, limits.body_time),
     };
     check_length(&body, limits.body)?;
     rewrite(context, upstream, asked, &mut head, &body)?;
-    let begun = upstream.send(Request::from_parts(head, body)).await?;
+    let begun = upstream.send(Request::from_parts(head, body), context.client).await?;
     let over_two = asked.upgrade == Some(Upgrade::WebsocketOverTwo);
     match (begun.head().status(), client) {
         (StatusCode::SWITCHING_PROTOCOLS, Some((upgrade, client))) => {
@@ -153,7 +153,7 @@ fn switch(
     }
     let backend = on(&mut response);
     let open: Open = context.activity.begin();
-    let idle = context.site.limits.tunnel_idle;
+    let idle = context.limits.tunnel_idle;
     context.tasks.spawn(async move {
         tunnel::carry(client, backend, idle).await;
         drop((open, lease));

@@ -24,6 +24,8 @@ pub enum Refusal {
     MethodNotThere,
     /// A length that can be read as two: a transfer coding other than `chunked`, that one twice, several lengths.
     Framing,
+    /// A head longer than is allowed.
+    HeadTooLong,
     /// An expectation other than `100-continue`.
     Expectation,
     /// A path that leads upwards, or has a NUL.
@@ -61,7 +63,7 @@ pub enum Fault {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::HostMissing,
         Self::HostAmbiguous,
         Self::HostMalformed,
@@ -69,6 +71,7 @@ impl Refusal {
         Self::Method,
         Self::MethodNotThere,
         Self::Framing,
+        Self::HeadTooLong,
         Self::Expectation,
         Self::Path,
         Self::NotFound,
@@ -92,6 +95,7 @@ impl Refusal {
             Self::Method => "http-method",
             Self::MethodNotThere => "http-method-not-there",
             Self::Framing => "http-framing",
+            Self::HeadTooLong => "http-head-too-long",
             Self::Expectation => "http-expectation",
             Self::Path => "http-path",
             Self::NotFound => "http-not-found",
@@ -116,6 +120,7 @@ impl Refusal {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Method => StatusCode::NOT_IMPLEMENTED,
             Self::MethodNotThere => StatusCode::METHOD_NOT_ALLOWED,
+            Self::HeadTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
@@ -149,6 +154,7 @@ impl fmt::Display for Refusal {
             Self::Method => "this method goes no further here",
             Self::MethodNotThere => "what lies there doesn't know this method",
             Self::Framing => "the length of the body is said in a way that can be read as two",
+            Self::HeadTooLong => "the request's head is longer than is taken here",
             Self::Expectation => "no expectation but 100-continue can be met",
             Self::Path => "the path leads where no path may",
             Self::NotFound => "nothing lies there",

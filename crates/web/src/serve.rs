@@ -16,11 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::Id;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::completed::Completed;
 use crate::connection::{Connection, Http};
 use crate::context::Context;
 use crate::exchange::exchange;
 use crate::identity::NotAHeader;
-use crate::limits::Limits;
+use crate::limits::{CONNECTION_WINDOW, Limits, SEND_BUFFER, WINDOW};
 use crate::site::Site;
 use crate::tasks::{Owner, Tasks};
 
@@ -85,7 +86,8 @@ fn one<S>(stream: S, context: &Arc<Context>) -> Pin<Box<dyn Driven>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = &context.site.limits;
+    let limits = &context.limits;
+    let stream = Completed::new(stream, &context.manners, Arc::clone(&context.activity));
     let context = Arc::clone(context);
     let answer = service_fn(move |request| {
         let context = Arc::clone(&context);
@@ -95,6 +97,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head)
+        // Its buffer may get longer than that.
+        .max_header_size(limits.head)
         .max_headers(limits.fields)
         .serve_connection(TokioIo::new(stream), answer)
         .with_upgrades();
@@ -105,7 +109,7 @@ fn two<S>(stream: S, context: &Arc<Context>) -> Pin<Box<dyn Driven>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = &context.site.limits;
+    let limits = &context.limits;
     let tasks = context.tasks.clone();
     let shared = Arc::clone(context);
     let answer = service_fn(move |request| {
@@ -114,7 +118,8 @@ where
     });
     let connection = http2::Builder::new(tasks)
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        // Beyond this h2 answers, and says nothing of ours; up to there we refuse.
+        .max_header_list_size(u32::try_from(limits.head.saturating_mul(2)).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.streams)
         // Streams that are reset before they are taken up, and errors that a client provokes; `Activity` counts those
         // that are given up later.
@@ -166,7 +171,7 @@ async fn drive(
     owner: &Owner,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let limits = &context.site.limits;
+    let limits = &context.limits;
     let mut shutdown = std::pin::pin!(shutdown);
     let mut ending = None;
     let mut connection = Some(connection);
@@ -219,7 +224,7 @@ enum Verdict {
 }
 
 fn verdict(context: &Context, ending: Option<Instant>, now: Instant) -> Verdict {
-    let limits = &context.site.limits;
+    let limits = &context.limits;
     let passed = |since: Option<Instant>, limit: Duration| {
         since.is_some_and(|since| now.saturating_duration_since(since) >= limit)
     };
@@ -290,8 +295,5 @@ impl Error for ServeError {
 
 const RESETS: usize = 20;
 const PROVOKED: usize = 256;
-const WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024;
-const SEND_BUFFER: usize = 128 * 1024;
 const PING: Duration = Duration::from_secs(30);
 const FOR_A_PING: Duration = Duration::from_secs(15);

@@ -26,7 +26,8 @@ pub struct Site {
     pub foreign: Vec<NamePattern>,
     /// Where requests go: to the route with the longest prefix.
     pub routes: Vec<Route>,
-    /// Said in every answer over TLS, in none over plain HTTP.
+    /// Said in every answer over TLS, in none over plain HTTP. (h2 says nothing of it to a head of more than twice
+    /// what may be, nor hyper to what is no HTTP behind an answer that the client has not taken yet.)
     pub hsts: Option<Hsts>,
     /// Whether answers that don't say so themselves forbid guessing at types, foreign frames and full referrers.
     pub security_headers: bool,

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes as copy_both};
 use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::limits::TUNNEL_BUFFER;
 
 /// Carries octets until both have ended, one breaks, or both are silent for `idle`.
 pub(crate) async fn carry(client: OnUpgrade, backend: OnUpgrade, idle: Duration) {
@@ -25,7 +27,7 @@ pub(crate) async fn carry(client: OnUpgrade, backend: OnUpgrade, idle: Duration)
     let moved = Arc::new(Mutex::new(Instant::now()));
     let (mut client, mut backend) = (Moving::new(client, &moved), Moving::new(backend, &moved));
     let mut copying =
-        std::pin::pin!(copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER));
+        std::pin::pin!(copy_both(&mut client, &mut backend, TUNNEL_BUFFER, TUNNEL_BUFFER));
     loop {
         let due = *moved.lock().unwrap_or_else(PoisonError::into_inner) + idle;
         if due <= Instant::now() {
@@ -89,4 +91,3 @@ impl AsyncWrite for Moving {
 }
 
 const FOR_THE_CHANGE: Duration = Duration::from_secs(10);
-const BUFFER: usize = 16 * 1024;

@@ -3,13 +3,12 @@
 //! A request goes to another backend, or there again, only where that can't make it happen twice: no connection
 //! was had, nothing of it was written, or it changes nothing and has no body.
 
+mod backend;
 mod balance;
 mod pool;
 
 use std::error::Error;
 use std::fmt;
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +16,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use sources::Source;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::body::{AnswerBody, Body, Course, RequestBody};
+use crate::limits::{BACKEND_BUFFER, endurable};
 use crate::refusal::Refusal;
+use crate::seats::{Seat, Seats};
+pub use backend::{Backend, Connecting, Stream, Way};
 use balance::Balance;
 use pool::{Line, Pool};
 
@@ -47,37 +47,16 @@ pub struct Health {
     pub within: Duration,
 }
 
-/// One of its backends.
-#[derive(Clone)]
-pub struct Backend {
-    way: Arc<dyn Way>,
-    weight: u16,
-}
-
-/// How a backend is reached: over TCP, or as somebody else knows.
-pub trait Way: Send + Sync + fmt::Debug {
-    /// A connection that carries HTTP/1.1.
-    fn connect(&self) -> Connecting<'_>;
-}
-
-/// A connection under way.
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
-
-/// What a connection to a backend is.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 /// What a service may take.
 #[derive(Clone, Copy, Debug)]
 pub struct UpstreamLimits {
     /// Until a backend takes a connection.
     pub connect: Duration,
-    /// Until it begins to answer, counted from the last octet of the request's body.
+    /// Until it begins to answer, counted from the last that it was sent of the request.
     pub answer: Duration,
     /// Between two pieces of an answer; events that servers send may be far apart.
     pub silence: Duration,
-    /// Requests at once, for each backend.
+    /// Requests at once, for each backend; half of them from one client at most.
     pub requests: usize,
     /// Until one of those has ended, where all are taken.
     pub turn: Duration,
@@ -90,7 +69,7 @@ pub struct NoBackend;
 struct Member {
     backend: Backend,
     pool: Arc<Pool>,
-    seats: Arc<Semaphore>,
+    seats: Seats,
 }
 
 /// What an answer under way holds: its place among the requests, and the connection it comes over.
@@ -101,7 +80,7 @@ struct Lease {
     course: Arc<Course>,
     /// Whether somebody signed in who is meant by the connection itself.
     private: bool,
-    _seat: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 /// An answer that has begun.
@@ -125,6 +104,7 @@ impl Upstream {
         if backends.is_empty() || backends.iter().any(|backend| backend.weight == 0) {
             return Err(NoBackend);
         }
+        let limits = limits.kept();
         let balance = Balance::new(backends.iter().map(|backend| backend.weight));
         let members = backends.into_iter().map(|backend| Member::new(backend, &limits)).collect();
         Ok(Self { members, balance: Mutex::new(balance), limits, host: None, health: None })
@@ -160,7 +140,11 @@ impl Upstream {
     }
 
     /// Hands a request on, and says how its answer begins.
-    pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Begun, Refusal> {
+    pub(crate) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        client: Source,
+    ) -> Result<Begun, Refusal> {
         let spare = spare(&request);
         let mut next = Some(request);
         let mut tried = Vec::new();
@@ -169,8 +153,8 @@ impl Upstream {
             let Some(request) = next.take().or_else(|| spare.as_ref().and_then(self::spare)) else {
                 break;
             };
-            let Some(index) = self.balance().pick(&tried, Instant::now()) else { break };
-            match self.attempt(index, request).await {
+            let Some(index) = self.next(&tried, client) else { break };
+            match self.attempt(index, request, client).await {
                 Ok(begun) => {
                     self.balance().worked(index);
                     return Ok(begun);
@@ -200,13 +184,23 @@ impl Upstream {
         Err(last)
     }
 
+    /// One that is fit and has a place for this client, else one that it may have to wait for.
+    fn next(&self, tried: &[usize], client: Source) -> Option<usize> {
+        let members = self.members.iter().enumerate();
+        let full = members.filter(|(_, member)| member.seats.is_full_for(client));
+        let passed: Vec<_> = full.map(|(index, _)| index).chain(tried.iter().copied()).collect();
+        let (mut balance, now) = (self.balance(), Instant::now());
+        balance.pick_fit(&passed, now).or_else(|| balance.pick(tried, now))
+    }
+
     async fn attempt(
         &self,
         index: usize,
         mut request: Request<RequestBody>,
+        client: Source,
     ) -> Result<Begun, Failure> {
         let member = &self.members[index];
-        let mut seat = match member.seat(self.limits.turn).await {
+        let mut seat = match member.seats.take(client, self.limits.turn).await {
             Some(seat) => seat,
             None => return Err(Failure { refusal: Refusal::BackendBusy, unsent: Some(request) }),
         };
@@ -231,9 +225,9 @@ impl Upstream {
         &self,
         member: &Member,
         mut line: Line,
-        seat: OwnedSemaphorePermit,
+        seat: Seat,
         request: Request<RequestBody>,
-    ) -> Result<Begun, (Failure, OwnedSemaphorePermit)> {
+    ) -> Result<Begun, (Failure, Seat)> {
         let course = request.body().course();
         // Time for a place and a connection is the backend's, and no silence of it.
         course.moves();
@@ -286,12 +280,7 @@ impl Lease {
 
 impl Member {
     fn new(backend: Backend, limits: &UpstreamLimits) -> Self {
-        let seats = Arc::new(Semaphore::new(limits.requests));
-        Self { backend, pool: Arc::default(), seats }
-    }
-
-    async fn seat(&self, turn: Duration) -> Option<OwnedSemaphorePermit> {
-        timeout(turn, Arc::clone(&self.seats).acquire_owned()).await.ok()?.ok()
+        Self { backend, pool: Arc::default(), seats: Seats::new(limits.requests) }
     }
 
     async fn is_well(&self, health: &Health, host: Option<&HeaderValue>, limit: Duration) -> bool {
@@ -308,7 +297,7 @@ impl Member {
     async fn connect(&self, limit: Duration) -> Option<Line> {
         let stream = timeout(limit, self.backend.way.connect()).await.ok()?.ok()?;
         let handshake = http1::Builder::new()
-            .max_buf_size(LONGEST_HEAD)
+            .max_buf_size(BACKEND_BUFFER)
             .handshake::<_, RequestBody>(TokioIo::new(stream));
         let (sender, connection) = handshake.await.ok()?;
         let task = tokio::spawn(connection.with_upgrades());
@@ -316,37 +305,16 @@ impl Member {
     }
 }
 
-impl Backend {
-    /// One that is reached over TCP, by name or address.
-    pub fn tcp(host: impl Into<String>, port: u16) -> Self {
-        Self::by(Arc::new(Tcp { host: host.into(), port }))
-    }
-
-    /// One that is reached in another way.
-    pub fn by(way: Arc<dyn Way>) -> Self {
-        Self { way, weight: 1 }
-    }
-
-    /// Gives it this many turns, where others have theirs.
-    #[must_use]
-    pub fn with_weight(self, weight: u16) -> Self {
-        Self { weight, ..self }
-    }
-}
-
-#[derive(Debug)]
-struct Tcp {
-    host: String,
-    port: u16,
-}
-
-impl Way for Tcp {
-    fn connect(&self) -> Connecting<'_> {
-        Box::pin(async {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
-        })
+impl UpstreamLimits {
+    /// The nearest that can be kept to.
+    fn kept(self) -> Self {
+        Self {
+            connect: endurable(self.connect),
+            answer: endurable(self.answer),
+            silence: endurable(self.silence),
+            requests: self.requests,
+            turn: endurable(self.turn),
+        }
     }
 }
 
@@ -386,12 +354,6 @@ impl fmt::Debug for Upstream {
     }
 }
 
-impl fmt::Debug for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} * {}", self.way, self.weight)
-    }
-}
-
 impl fmt::Display for NoBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a service needs a backend, and each backend a weight of one or more")
@@ -401,4 +363,3 @@ impl fmt::Display for NoBackend {
 impl Error for NoBackend {}
 
 const MOST_ATTEMPTS: usize = 3;
-const LONGEST_HEAD: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use crate::refusal::Refusal;
 
 /// Hears of refusals, to count and log them. It is called on the connection's task and must not block.
 pub trait Witness: Send + Sync {
-    /// A request was refused; its host and path as far as they were understood.
+    /// A request was refused; its method, and its path as it came.
     fn refused(&self, connection: &Connection, refusal: Refusal, method: &str, target: &str);
 }
 

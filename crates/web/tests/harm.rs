@@ -199,6 +199,23 @@ async fn a_connection_without_a_request_is_cut_off_as_soon_over_http_2() {
     assert!(matches!(outcome, Err(ServeError::SlowHead)), "{outcome:?}");
 }
 
+#[tokio::test]
+async fn an_answer_that_its_backend_breaks_off_is_not_the_clients_fault() {
+    let service = Service::with(|mut stream, _| {
+        tokio::spawn(async move {
+            let _ = read_request(&mut stream, &mut Vec::new()).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+        })
+    })
+    .await;
+    let (mut client, served) = open(service.site(), secure(Http::One));
+    client.write_all(GET).await.unwrap();
+    let said = common::hear(&mut client).await;
+    assert!(said.ends_with("\r\n\r\nhalf"), "{said}");
+    let outcome = timeout(Duration::from_secs(2), served).await.unwrap().unwrap();
+    assert!(matches!(outcome, Err(ServeError::AnswerBroke(_))), "{outcome:?}");
+}
+
 type Two = http2::SendRequest<Empty<Bytes>>;
 
 async fn two(site: Site) -> (Two, JoinHandle<Result<Served, ServeError>>) {

@@ -18,8 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use web::{
-    Action, Backend, Connection, Health, Http, Refusal, Route, ServeError, Site, Upstream,
-    UpstreamLimits,
+    Action, Backend, Connection, Handler, Health, Http, Question, Refusal, Route, ServeError, Site,
+    Upstream, UpstreamLimits,
 };
 
 const GET: &[u8] = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\n\r\n";
@@ -33,7 +33,7 @@ async fn a_backend_hears_who_the_client_is_and_nothing_that_the_client_says_of_i
         request.extend_from_slice(format!("{name}: mallory\r\n").as_bytes());
     }
     request.extend_from_slice(
-        b"Connection: close, Client-Cert, X-Private\r\nX-Private: 1\r\nTE: trailers\r\n\r\n",
+        b"Connection: close, Client-Cert, X-Private, Host\r\nX-Private: 1\r\nTE: trailers\r\n\r\n",
     );
     let answer = say(service.site(), alice(Http::One), &request).await;
     assert_eq!(statuses(&answer), [200]);
@@ -81,15 +81,25 @@ async fn who_showed_no_certificate_is_nobody_to_the_backend() {
 #[tokio::test]
 async fn hsts_is_in_every_answer_over_tls_and_in_none_in_the_clear() {
     let service = Service::echo().await;
-    let requests: [&[u8]; 4] = [
-        GET,
-        b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n",
-        b"TRACE / HTTP/1.1\r\nHost: a.example\r\n\r\n",
-        b"GET / HTTP/1.1\r\n\r\n",
-    ];
-    for request in requests {
+    let long = format!("GET / HTTP/1.1\r\nHost: a.example\r\nX: {}\r\n\r\n", "x".repeat(33_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: a.example\r\n{}\r\n", "X: x\r\n".repeat(101));
+    for (request, status) in [
+        (GET, 200),
+        (b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n", 421),
+        (b"TRACE / HTTP/1.1\r\nHost: a.example\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.2\r\n\r\n", 400),
+        (b"GET /\0 HTTP/1.1\r\n\r\n", 400),
+        (b"G\0T / HTTP/1.1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (long.as_bytes(), 431),
+        (many.as_bytes(), 431),
+    ] {
         let site = || Site { names: vec!["a.example".parse().unwrap()], ..service.site() };
-        let over_tls = say(site(), secure(Http::One), request).await.to_ascii_lowercase();
+        let over_tls = say(site(), secure(Http::One), request).await;
+        assert_eq!(statuses(&over_tls), [status], "{over_tls}");
+        let over_tls = over_tls.to_ascii_lowercase();
         assert_eq!(
             over_tls.matches("strict-transport-security: max-age=31536000\r\n").count(),
             1,
@@ -99,6 +109,73 @@ async fn hsts_is_in_every_answer_over_tls_and_in_none_in_the_clear() {
         let clear = say(site(), plain(Http::One), request).await.to_ascii_lowercase();
         assert!(!clear.contains("strict-transport-security:"), "{clear}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_http_behind_other_requests_is_answered_with_hsts_too() {
+    let service = Service::echo().await;
+    let (mut client, served) = open(service.site(), secure(Http::One));
+    for (request, status) in
+        [(GET, 200), (GET, 200), (b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400)]
+    {
+        client.write_all(request).await.unwrap();
+        let said = hear(&mut client).await;
+        assert_eq!(statuses(&said), [status], "{said}");
+        let said = said.to_ascii_lowercase();
+        let hsts = "\r\nstrict-transport-security: max-age=31536000\r\n";
+        assert_eq!(said.matches(hsts).count(), 1, "{said}");
+    }
+    assert!(matches!(served.await.unwrap(), Err(ServeError::Malformed(_))));
+    assert_eq!(service.heard().len(), 2);
+}
+
+#[tokio::test]
+async fn a_head_too_long_over_http_2_is_refused_by_us_and_not_by_the_library() {
+    let service = Service::echo().await;
+    let refusals = Arc::new(Refusals::default());
+    let site = Site { witness: Arc::clone(&refusals) as _, ..service.site() };
+    let request = Request::get("https://a.example/").header("x", "x".repeat(33_000));
+    let answer = ask_two(site, secure(Http::Two), request.body(Full::default()).unwrap()).await;
+    assert_eq!(answer.status(), 431);
+    assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
+    assert_eq!(*refusals.0.lock().unwrap(), [Refusal::HeadTooLong]);
+    assert!(service.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_usually_has_a_body_says_that_it_has_none() {
+    let service = Service::echo().await;
+    for (method, says) in [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false)] {
+        let request = format!("{method} / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        say(service.site(), secure(Http::One), request.as_bytes()).await;
+        let heard = service.heard().pop().unwrap().to_ascii_lowercase();
+        assert_eq!(heard.contains("\r\ncontent-length: 0\r\n"), says, "{heard}");
+    }
+}
+
+struct Repeats;
+
+impl Handler for Repeats {
+    fn longest_body(&self) -> usize {
+        0
+    }
+
+    fn answer(&self, question: &Question<'_>) -> http::Response<Bytes> {
+        http::Response::new(format!("{:?}", question.headers).into())
+    }
+}
+
+#[tokio::test]
+async fn nobody_within_this_program_hears_from_a_client_what_only_the_gateway_says() {
+    let action = Action::Handler(Arc::new(Repeats));
+    let site = Site::new(vec![Route { prefix: "/".parse().unwrap(), action }]);
+    let mut request = "GET / HTTP/1.1\r\nHost: a.example\r\nX-Own: kept\r\n".to_owned();
+    for name in FORGED {
+        request.push_str(&format!("{name}: mallory\r\n"));
+    }
+    request.push_str("\r\n");
+    let heard = say(site, alice(Http::One), request.as_bytes()).await;
+    assert!(heard.contains("kept") && !heard.contains("mallory"), "{heard}");
 }
 
 #[tokio::test]
@@ -428,6 +505,55 @@ async fn a_connection_that_is_to_end_ends_behind_the_request_under_way() {
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("ok"), "{answer}");
     assert_eq!(task.await.unwrap().unwrap().requests, 1);
+}
+
+#[tokio::test]
+async fn over_http_2_it_ends_behind_the_request_under_way_too() {
+    let slow = Service::with(|mut stream, _| {
+        tokio::spawn(async move {
+            let _ = read_request(&mut stream, &mut Vec::new()).await;
+            sleep(Duration::from_millis(400)).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        })
+    })
+    .await;
+    let (ours, theirs) = tokio::io::duplex(65536);
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = ended.await;
+    };
+    let task = tokio::spawn(web::serve(theirs, secure(Http::Two), Arc::new(slow.site()), shutdown));
+    let (mut sender, driver) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(ours)).await.unwrap();
+    tokio::spawn(driver);
+    let request = Request::get("https://a.example/").body(Empty::<Bytes>::new()).unwrap();
+    let answer = tokio::spawn(sender.send_request(request));
+    sleep(Duration::from_millis(100)).await;
+    end.send(()).unwrap();
+    let answer = answer.await.unwrap().unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+    let served = timeout(Duration::from_secs(2), task).await.unwrap().unwrap();
+    assert_eq!(served.unwrap().requests, 1);
+}
+
+#[tokio::test]
+async fn a_tunnel_has_no_longer_than_its_time_once_its_connection_is_to_end() {
+    let service = websocket().await;
+    let mut site = service.site();
+    site.limits.drain = Duration::from_millis(200);
+    let (mut client, theirs) = tokio::io::duplex(65536);
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = ended.await;
+    };
+    let task = tokio::spawn(web::serve(theirs, secure(Http::One), Arc::new(site), shutdown));
+    let ask = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.write_all(ask).await.unwrap();
+    assert_eq!(statuses(&hear(&mut client).await), [101]);
+    assert!(!task.is_finished());
+    end.send(()).unwrap();
+    let outcome = timeout(Duration::from_secs(2), task).await.unwrap().unwrap();
+    assert!(matches!(outcome, Err(ServeError::CutOff)), "{outcome:?}");
 }
 
 async fn websocket() -> Service {

@@ -886,7 +886,8 @@ def _():
         if peer.ended:
             return
     peer.ask()
-    assert peer.status() in (200, 0)
+    if peer.status() != 200:
+        connection_error(peer, CALM)
 
 
 @case("10.5.1", "fields longer than SETTINGS_MAX_HEADER_LIST_SIZE are refused")

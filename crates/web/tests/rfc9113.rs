@@ -5,14 +5,16 @@
 mod common;
 
 use std::env;
+use std::panic;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{Service, read_request, secure};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use web::{Http, Site, serve};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,13 +28,23 @@ async fn what_rfc_9113_asks_of_a_server_is_done() {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(accept(listener, Arc::new(service.site())));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rfc9113.py");
-    let output = Command::new(python).arg(script).arg(port.to_string()).output().await.unwrap();
+    // The client can't tell a connection that was ended from one that a panic took.
+    let told = panic::take_hook();
+    panic::set_hook(Box::new(move |panicked| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        told(panicked);
+    }));
+    let cases = Command::new(python).arg(script).arg(port.to_string()).kill_on_drop(true).output();
+    let output = timeout(Duration::from_secs(300), cases).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{errors}");
     let passed = said.lines().filter(|line| line.starts_with("ok ")).count();
     assert!(passed >= 60, "{passed} cases");
+    assert_eq!(PANICS.load(Ordering::Relaxed), 0);
 }
+
+static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 async fn accept(listener: TcpListener, site: Arc<Site>) {
     while let Ok((stream, _)) = listener.accept().await {

@@ -180,6 +180,16 @@ const LIST: &[(&str, &str, Fate)] = &[
     ("a NUL in a name", "GET / HTTP/1.1\r\nHost: a\r\nX\0: a\r\n\r\n", Refused),
     ("a field without a colon", "GET / HTTP/1.1\r\nHost: a\r\nEvil\r\n\r\n", Refused),
     ("a field without a name", "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", Refused),
+    (
+        "lines that bare LFs end are lines (RFC 9112 section 2.2)",
+        "POST / HTTP/1.1\nHost: a\nContent-Length: 2\n\nhi",
+        One("hi"),
+    ),
+    (
+        "a bare LF ends the line of a length, and nothing is in it twice",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\nTransfer-Encoding: x\r\n\r\nhi",
+        Refused,
+    ),
     ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Refused),
     ("two hosts in one field", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", Refused),
     ("no host", "GET / HTTP/1.1\r\nX: a\r\n\r\n", Refused),

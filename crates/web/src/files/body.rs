@@ -12,12 +12,15 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 
 use crate::body::{Body, BodyError};
+use crate::limits::FILE_PIECE;
+use crate::seats::Seat;
 
 struct FileBody {
     file: tokio::fs::File,
     /// Where to go first.
     seek: Seek,
     left: u64,
+    _seat: Seat,
 }
 
 enum Seek {
@@ -27,10 +30,10 @@ enum Seek {
 }
 
 /// The octets of `part`; a file that is shorter by then breaks the answer off.
-pub(super) fn part_of(file: File, part: Range<u64>) -> Body {
+pub(super) fn part_of(file: File, part: Range<u64>, seat: Seat) -> Body {
     let seek = if part.start == 0 { Seek::There } else { Seek::To(part.start) };
     let file = tokio::fs::File::from_std(file);
-    FileBody { file, seek, left: part.end - part.start }.boxed_unsync()
+    FileBody { file, seek, left: part.end - part.start, _seat: seat }.boxed_unsync()
 }
 
 impl FileBody {
@@ -48,7 +51,7 @@ impl FileBody {
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         ready!(self.poll_there(context))?;
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIECE);
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(FILE_PIECE);
         let mut piece = vec![0; most];
         let mut buffer = ReadBuf::new(&mut piece);
         ready!(Pin::new(&mut self.file).poll_read(context, &mut buffer))?;
@@ -85,5 +88,3 @@ impl HttpBody for FileBody {
         SizeHint::with_exact(self.left)
     }
 }
-
-const PIECE: usize = 32 * 1024;

@@ -20,7 +20,7 @@ pub(super) struct Version {
 
 /// What a client needs of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// Nothing: it has this version.
     Has,
     /// All of it.
@@ -60,7 +60,7 @@ impl Version {
             return Standing::Has;
         }
         match headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
-            Some(range) if self.may_be_cut(headers) => self.part(range),
+            Some(range) if self.may_be_cut(headers) => part(range, self.length),
             _ => Standing::Whole,
         }
     }
@@ -82,20 +82,20 @@ impl Version {
             given => date(given) == Some(self.modified),
         }
     }
+}
 
-    /// Several parts are answered by the whole, as a server may.
-    fn part(&self, range: &str) -> Standing {
-        let ranges = match parse_range_header_with_max_ranges(range, NonZeroUsize::MIN) {
-            Ok(ranges) => ranges,
-            Err(_) => return Standing::Whole,
-        };
-        match ranges.validate(self.length) {
-            Ok(parts) => match parts.first() {
-                Some(part) => Standing::Part(*part.start()..part.end() + 1),
-                None => Standing::Whole,
-            },
-            Err(_) => Standing::NoSuchPart,
-        }
+/// What is asked for of so many octets. Several parts are answered by the whole, as a server may.
+pub(crate) fn part(range: &str, length: u64) -> Standing {
+    let ranges = match parse_range_header_with_max_ranges(range, NonZeroUsize::MIN) {
+        Ok(ranges) => ranges,
+        Err(_) => return Standing::Whole,
+    };
+    match ranges.validate(length) {
+        Ok(parts) => match parts.first() {
+            Some(part) => Standing::Part(*part.start()..part.end() + 1),
+            None => Standing::Whole,
+        },
+        Err(_) => Standing::NoSuchPart,
     }
 }
 

@@ -54,7 +54,11 @@ async fn get(
         .iter()
         .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()))
         .collect();
-    files.answer(path.as_str(), &path, &Method::GET, &headers).await
+    files.answer(path.as_str(), &path, &Method::GET, &headers, client()).await
+}
+
+fn client() -> Source {
+    Source::host([192, 0, 2, 7].into())
 }
 
 async fn text(response: Response<Body>) -> String {
@@ -114,12 +118,24 @@ async fn no_path_leads_out_of_the_folder_or_to_what_is_hidden() {
 #[tokio::test]
 async fn a_folder_without_its_slash_is_answered_with_one_on_this_host() {
     let folder = Folder::new("slash");
-    for path in ["/sub", "//sub", "/./sub"] {
-        match get(&folder.files(), path, &[]).await {
-            Ok(response) => assert_eq!(response.headers()[header::LOCATION], "/sub/"),
-            Err(refusal) => assert_eq!(refusal, Refusal::Path),
-        }
+    for path in ["/sub", "//sub"] {
+        let answer = get(&folder.files(), path, &[]).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(answer.headers()[header::LOCATION], "/sub/");
     }
+    assert_eq!(get(&folder.files(), "/./sub", &[]).await.unwrap_err(), Refusal::Path);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_not_taken_holds_its_place_and_gives_it_back() {
+    let folder = Folder::new("places");
+    let files = Files { open: Seats::new(1), ..folder.files() };
+    let held = get(&files, "/", &[]).await.unwrap();
+    assert_eq!(get(&files, "/", &[]).await.unwrap_err(), Refusal::BackendBusy);
+    drop(held);
+    let none = get(&files, "/", &[("range", "bytes=9-")]).await.unwrap();
+    assert!(get(&files, "/", &[]).await.is_ok(), "what has no body holds none");
+    drop(none);
 }
 
 #[tokio::test]
@@ -127,7 +143,7 @@ async fn nothing_but_get_and_head_is_known_there() {
     let folder = Folder::new("method");
     let path = Path::decode("/").unwrap();
     for (method, taken) in [(Method::HEAD, true), (Method::POST, false), (Method::DELETE, false)] {
-        let answer = folder.files().answer("/", &path, &method, &HeaderMap::new()).await;
+        let answer = folder.files().answer("/", &path, &method, &HeaderMap::new(), client()).await;
         assert_eq!(answer.is_ok(), taken, "{method}");
     }
 }

@@ -35,8 +35,14 @@ impl Balance {
 
     /// The next one that is none of `tried`.
     pub(super) fn pick(&mut self, tried: &[usize], now: Instant) -> Option<usize> {
-        self.turn(tried, |member| !member.sick && member.out_until.is_none_or(|until| until <= now))
-            .or_else(|| self.turn(tried, |_| true))
+        self.pick_fit(tried, now).or_else(|| self.turn(tried, |_| true))
+    }
+
+    /// The next one that is none of `passed` and has not failed lately.
+    pub(super) fn pick_fit(&mut self, passed: &[usize], now: Instant) -> Option<usize> {
+        self.turn(passed, |member| {
+            !member.sick && member.out_until.is_none_or(|until| until <= now)
+        })
     }
 
     fn turn(&mut self, tried: &[usize], fit: impl Fn(&Member) -> bool) -> Option<usize> {

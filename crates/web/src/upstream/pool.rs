@@ -1,4 +1,5 @@
-//! Connections to a backend that wait for the next request: bounded in number and age.
+//! Connections to a backend that wait for the next request: bounded in number, and none is used that has waited long.
+//! Those that grew too old are let go when the next one comes or goes.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
