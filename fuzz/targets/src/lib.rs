@@ -23,6 +23,7 @@ const GROUPS: &[Group] = &[
     ("proxied", &proxied::fuzzing::TARGETS),
     ("signer", &signer::fuzzing::TARGETS),
     ("tunnel", &tunnel::TARGETS),
+    ("web", &web::fuzzing::TARGETS),
     ("wire", &wire::fuzzing::TARGETS),
 ];
 
