@@ -36,7 +36,7 @@ struct Fetched {
 /// Fetches, and says or writes what came.
 pub(crate) fn run(data: &Path, json: bool, order: &CrlFetchOrder) -> Result<Output, Failure> {
     let checked = order.verify || order.out.is_some();
-    let cas = if checked { standing::trusted(order.ca.as_deref(), data)? } else { Vec::new() };
+    let cas = if checked { standing::known(order.ca.as_deref(), data)? } else { Vec::new() };
     if checked && cas.is_empty() {
         return Err(Failure::new(
             FailureKind::NotFound,

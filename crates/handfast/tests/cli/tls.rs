@@ -36,6 +36,37 @@ fn a_local_port_reaches_a_service_until_its_certificate_is_revoked() {
 }
 
 #[test]
+fn a_ca_that_a_rollover_retired_vouches_for_no_service_and_is_known_still() {
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("cert issue localhost --out web");
+    let services = [Service::begin(&cli, "-rev"), Service::begin(&cli, "-www")];
+    let [Some(service), Some(web)] = services else {
+        println!(
+            "SKIP a_ca_that_a_rollover_retired_vouches_for_no_service_and_is_known_still: no openssl"
+        );
+        return;
+    };
+    let tested = || {
+        let words = format!("tls test localhost:{}", web.address.port());
+        String::from_utf8(cli.command(&words).output().unwrap().stdout).unwrap()
+    };
+    let said = || {
+        let target = format!("localhost:{}", service.address.port());
+        Local::open(&cli, &target).say("hello\n")
+    };
+    assert!(tested().contains("ok    chain"), "{}", tested());
+    assert_eq!(said(), "olleh\n");
+    for words in ["ca rollover start", "ca rollover finish --force"] {
+        let output = cli.command(words).output().unwrap();
+        assert!(output.status.success(), "{words}: {output:?}");
+    }
+    assert!(tested().contains("bad   chain"), "{}", tested());
+    assert_eq!(said(), "");
+    cli.ok("ocsp ask web/localhost.crt");
+}
+
+#[test]
 fn what_makes_no_sense_is_said_with_the_mend() {
     let cli = Cli::with_data();
     let listen = "--listen 127.0.0.1:0";

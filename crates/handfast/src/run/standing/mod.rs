@@ -11,7 +11,7 @@ use std::path::Path;
 
 use admin::failure::{Failure, FailureKind};
 use admin::request::Request;
-use admin::response::Response;
+use admin::response::{CaDetail, Response};
 use clock::SystemClock;
 use pki::CaCertificate;
 use pki::standing::Subject;
@@ -37,7 +37,7 @@ pub(super) struct Shown {
 /// Asks, and says what came.
 pub(crate) fn ocsp_ask(data: &Path, json: bool, order: &OcspOrder) -> Result<Output, Failure> {
     let shown = shown(&order.what)?;
-    let mut cas = trusted(order.ca.as_deref(), data)?;
+    let mut cas = known(order.ca.as_deref(), data)?;
     let sent = shown.chain.iter().filter_map(|der| CaCertificate::from_der(der).ok());
     cas.extend(sent);
     let subject = Subject::of(&shown.certificate, &cas).map_err(|error| {
@@ -85,12 +85,26 @@ fn shown(what: &str) -> Result<Shown, Failure> {
     handshake::with(host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
-/// The CAs that were named, and else those of the data folder, if there is one that answers.
+/// The CAs that were named, and else those of the data folder that are trusted: what they vouch for is believed.
 pub(super) fn trusted(named: Option<&Path>, data: &Path) -> Result<Vec<CaCertificate>, Failure> {
+    cas(named, data, CaDetail::trusted_pem)
+}
+
+/// The same, with those that are trusted no longer: what a CA says of its own certificates is checked by it all the same.
+pub(super) fn known(named: Option<&Path>, data: &Path) -> Result<Vec<CaCertificate>, Failure> {
+    cas(named, data, CaDetail::all_pem)
+}
+
+/// From a file, and else from the data folder, if there is one that answers.
+fn cas(
+    named: Option<&Path>,
+    data: &Path,
+    which: fn(&CaDetail) -> String,
+) -> Result<Vec<CaCertificate>, Failure> {
     let ders = match named {
         Some(file) => certificates(file)?,
         None => match ask::ask(data, Request::CaShow) {
-            Ok(Response::Ca(ca)) => pki::certificates_from_pem(&ca.all_pem()).unwrap_or_default(),
+            Ok(Response::Ca(ca)) => pki::certificates_from_pem(&which(&ca)).unwrap_or_default(),
             _ => Vec::new(),
         },
     };
