@@ -35,6 +35,9 @@ fn names_are_served_with_a_staple_and_only_devices_come_in_where_they_have_to() 
         let said = house.ask_as(&alice, "closed.test", &[version]);
         assert!(said.contains("answered: hello"), "{said}");
     }
+    assert!(wait_until(SOON, || house.world.sessions().is_empty()), "{:?}", house.world.sessions());
+    let device = house.world.json(&["device", "show", "alice/default"]);
+    assert!(device["last_seen_at"].is_string() && device["ever_seen"] == true, "{device}");
     assert_eq!(house.world.counted("no_certificate"), 2);
     assert_eq!(house.world.counted("unknown_server_name"), 1);
 }

@@ -142,6 +142,9 @@ pub struct Device {
     pub connected: Option<bool>,
     /// When it last connected.
     pub last_seen_at: Option<Timestamp>,
+    /// Whether it ever connected; nothing where that can't be read.
+    #[serde(default)]
+    pub ever_seen: Option<bool>,
     /// Whether its profile has former settings, or may have; nothing where nothing is known of it.
     #[serde(default)]
     pub profile_outdated: Option<bool>,

@@ -1,4 +1,5 @@
-//! Sessions leave a record: when they open, now and then, and when they end.
+//! Sessions leave a record: when they open, now and then, and when they end. Of connections that are too many and too
+//! short for that it is kept when a device was seen.
 //!
 //! What doors report is gathered and written in batches, so that a thousand connections cost one sync of
 //! the disk and none waits for it. A gateway that is killed loses the last seconds. Invariant: memory is
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use clock::{Clock, Now, Timestamp};
 use engine::{Credential, SessionInfo};
-use store::{DeviceId, SessionNote, SettingsMark, Store};
+use pki::CertificateId;
+use store::{DeviceId, SessionNote, SettingsMark, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
@@ -42,9 +44,40 @@ struct Gathered {
     notes: BTreeMap<(Timestamp, u64), SessionNote>,
     /// What ended sessions carried since the start: bytes in, bytes out.
     carried: HashMap<DeviceId, [u64; 2]>,
+    /// Devices by connections that leave no record: at most one entry for each that is on record.
+    seen: HashMap<DeviceId, Seen>,
+}
+
+/// When a device was seen, to some minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    at: Timestamp,
+    is_written: bool,
 }
 
 impl Gathered {
+    /// A browser connects many times a minute: what was noted lately is near enough.
+    fn see(&mut self, device: DeviceId, now: Timestamp) {
+        let is_near = |known: &Seen| known.at <= now && now.since(known.at) < LOOK;
+        if !self.seen.get(&device).is_some_and(is_near) {
+            self.seen.insert(device, Seen { at: now, is_written: false });
+        }
+    }
+
+    fn seen_unwritten(&self) -> Arc<[(DeviceId, Timestamp)]> {
+        let unwritten = self.seen.iter().filter(|(_, seen)| !seen.is_written);
+        unwritten.map(|(device, seen)| (*device, seen.at)).take(MANY).collect()
+    }
+
+    fn seen_written(&mut self, these: &[(DeviceId, Timestamp)]) {
+        for (device, at) in these {
+            let seen = self.seen.get_mut(device).filter(|seen| seen.at == *at);
+            if let Some(seen) = seen {
+                seen.is_written = true;
+            }
+        }
+    }
+
     /// Makes room; false where there is none to be made. The next look at open sessions notes it again.
     fn drop_an_open_one(&mut self) -> bool {
         let open = self.notes.iter().find(|(_, note)| note.ended.is_none());
@@ -71,7 +104,8 @@ impl History {
 
     /// A session came up.
     pub(crate) fn opened(&self, info: &SessionInfo) {
-        let Some(device) = self.device(info) else { return };
+        let Credential::Certificate(id) = &info.identity.credential;
+        let Some(device) = self.device(id) else { return };
         let now = self.0.clock.now();
         let note = SessionNote {
             opened: wall_time(now, info.since),
@@ -90,6 +124,12 @@ impl History {
         let mut gathered = self.gathered();
         gathered.open.insert(info.number, note.clone());
         self.push(gathered, note);
+    }
+
+    /// The holder of this certificate is there, by a connection that leaves no record.
+    pub(crate) fn seen(&self, id: &CertificateId) {
+        let Some(device) = self.device(id) else { return };
+        self.gathered().see(device, self.0.clock.now().into());
     }
 
     /// A session ended, by the reason of this code.
@@ -133,9 +173,8 @@ impl History {
         }
     }
 
-    fn device(&self, info: &SessionInfo) -> Option<DeviceId> {
+    fn device(&self, id: &CertificateId) -> Option<DeviceId> {
         let snapshot = self.0.store.snapshot();
-        let Credential::Certificate(id) = &info.identity.credential;
         let certificate = snapshot.certificate(id)?;
         match certificate.holder {
             store::Holder::Device(device) => Some(device),
@@ -151,18 +190,11 @@ impl History {
     pub(crate) async fn write(&self) {
         // One at a time, so that a later note of a session is never written before a former one.
         let mut failing = self.0.failing.lock().await;
-        loop {
-            let notes: Arc<[_]> = self.gathered().notes.values().take(MANY).cloned().collect();
-            if notes.is_empty() {
-                break;
+        if let Err(error) = self.write_gathered().await {
+            if !std::mem::replace(&mut *failing, true) {
+                tracing::error!(%error, "sessions leave no record until the disk takes it");
             }
-            if let Err(error) = self.0.store.sessions_note(Arc::clone(&notes)).await {
-                if !std::mem::replace(&mut *failing, true) {
-                    tracing::error!(%error, "sessions leave no record until the disk takes it");
-                }
-                return;
-            }
-            self.gathered().written(&notes);
+            return;
         }
         let lost = self.0.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -170,6 +202,25 @@ impl History {
         }
         if std::mem::take(&mut *failing) {
             tracing::info!("sessions leave a record again");
+        }
+    }
+
+    async fn write_gathered(&self) -> Result<(), StoreError> {
+        loop {
+            let notes: Arc<[_]> = self.gathered().notes.values().take(MANY).cloned().collect();
+            if notes.is_empty() {
+                break;
+            }
+            self.0.store.sessions_note(Arc::clone(&notes)).await?;
+            self.gathered().written(&notes);
+        }
+        loop {
+            let seen = self.gathered().seen_unwritten();
+            if seen.is_empty() {
+                return Ok(());
+            }
+            self.0.store.devices_seen(Arc::clone(&seen)).await?;
+            self.gathered().seen_written(&seen);
         }
     }
 
@@ -239,7 +290,7 @@ pub(crate) fn wall_time(now: Now, since: Duration) -> Timestamp {
 
 /// Between two writes, where there is little to write.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Between two looks at what open sessions carry.
+/// Between two looks at what open sessions carry, and between two notes that a device was seen.
 const LOOK: Duration = Duration::from_secs(300);
 /// So many sessions are on record at most: about 300 MB.
 const ROWS: u64 = 1_000_000;
@@ -269,6 +320,23 @@ mod tests {
         gather(&mut gathered, [note(1, Some("kicked"))]);
         gathered.written(&open);
         assert_eq!(gathered.notes.into_values().collect::<Vec<_>>(), [note(1, Some("kicked"))]);
+    }
+
+    #[test]
+    fn a_device_that_connects_all_the_time_is_noted_once_in_some_minutes() {
+        let device = note(1, None).device;
+        let at = |seconds: u64| Timestamp::from_unix_secs(1_800_000_000 + seconds);
+        let mut gathered = Gathered::default();
+        gathered.see(device, at(0));
+        let first = gathered.seen_unwritten();
+        gathered.see(device, at(299));
+        gathered.seen_written(&first);
+        assert!(gathered.seen_unwritten().is_empty());
+        gathered.see(device, at(300));
+        gathered.seen_written(&first);
+        assert_eq!(*gathered.seen_unwritten(), [(device, at(300))], "a later one is to be written");
+        gathered.see(device, at(10));
+        assert_eq!(*gathered.seen_unwritten(), [(device, at(10))], "the clock was ahead");
     }
 
     fn gather(gathered: &mut Gathered, notes: impl IntoIterator<Item = SessionNote>) {

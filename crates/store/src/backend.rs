@@ -201,6 +201,13 @@ pub(crate) trait Edit {
     -> Result<(), StoreError>;
     /// How a session is; takes the place of what was noted of it before.
     fn session_put(&mut self, note: &SessionNote, now: Timestamp) -> Result<(), StoreError>;
+    /// When a device was seen, by a connection of which no more is kept.
+    fn device_seen(
+        &mut self,
+        device: DeviceId,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
     /// Ends the record of those that are open.
     fn sessions_end(&mut self, why: &str) -> Result<(), StoreError>;
     /// Some of those that ended and were opened before a time, and of the oldest beyond so many.

@@ -45,6 +45,7 @@ pub(crate) enum Change {
     EventAppend { kind: EventKind, payload: Value },
     ProfileNote { certificate: CertificateId, settings: SettingsMark },
     SessionsNote(Arc<[SessionNote]>),
+    DevicesSeen(Arc<[(DeviceId, Timestamp)]>),
     SessionsEnd { why: &'static str },
     SessionsForget { before: Timestamp, most: u64 },
 }

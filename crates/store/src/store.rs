@@ -396,6 +396,11 @@ impl Store {
         self.change(&Actor::Gateway, Change::SessionsNote(notes)).await.map(drop)
     }
 
+    /// Notes when devices were seen by connections that leave no record. No event tells of it.
+    pub async fn devices_seen(&self, seen: Arc<[(DeviceId, Timestamp)]>) -> Result<(), StoreError> {
+        self.change(&Actor::Gateway, Change::DevicesSeen(seen)).await.map(drop)
+    }
+
     /// Ends the record of sessions whose end nobody noted, by this reason.
     pub async fn sessions_end(&self, why: &'static str) -> Result<(), StoreError> {
         self.change(&Actor::Gateway, Change::SessionsEnd { why }).await.map(drop)

@@ -76,6 +76,24 @@ async fn what_was_seen_while_the_clock_was_ahead_gives_way_to_what_is_seen_since
 }
 
 #[tokio::test]
+async fn a_device_is_seen_without_a_session_on_record_and_what_it_said_of_its_profile_stays() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let (alice, bob) = (device(&store, "alice").await, device(&store, "bob").await);
+    let mark = store::SettingsMark::from_bytes([7; 8]);
+    let told = SessionNote { profile: Some(mark), ..note(alice, 1, 5_000) };
+    store.sessions_note([told].into()).await.unwrap();
+    let events = store.event_latest().await.unwrap();
+    store.devices_seen([(alice, at(7_000)), (bob, at(6_000))].into()).await.unwrap();
+    store.devices_seen([(bob, at(5_500))].into()).await.unwrap();
+    let seen = store.seen_list().await.unwrap();
+    assert_eq!((seen[&alice], seen[&bob]), (at(7_000), at(6_000)), "the latest counts");
+    assert_eq!(store.profiles().await.unwrap().told[&alice], mark);
+    assert_eq!(numbers(&store, query()).await, [1]);
+    assert_eq!(store.event_latest().await.unwrap(), events, "no event tells of it");
+}
+
+#[tokio::test]
 async fn a_long_session_is_kept_by_its_end_and_an_open_one_is_always_of_late() {
     let folder = Folder::new();
     let store = open(&folder);

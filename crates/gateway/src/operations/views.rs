@@ -29,8 +29,8 @@ pub(super) struct Viewer<'a> {
     pub(super) addressing: Addressing,
     /// Who is connected; nothing where no gateway runs.
     pub(super) connected: Option<HashSet<DeviceName>>,
-    /// When each device was seen last, as it is on record.
-    pub(super) seen: HashMap<DeviceId, Timestamp>,
+    /// When each device was seen last, as it is on record; nothing where that can't be read.
+    pub(super) seen: Option<HashMap<DeviceId, Timestamp>>,
     /// Whose profile has former settings.
     pub(super) profiles: Profiles,
 }
@@ -41,11 +41,11 @@ pub(super) async fn look<T>(at: &Context, view: impl FnOnce(&Viewer<'_>) -> T) -
     let snapshot = at.store.snapshot();
     let addressing = at.view.policy().addressing;
     let profiles = Profiles::known(at).await;
-    // A listing without it is better than none, and the log says that it is without.
-    let seen = at.store.seen_list().await.unwrap_or_else(|error| {
-        tracing::error!(%error, "when devices were seen last can't be read: they are shown as never seen");
-        HashMap::new()
-    });
+    // A listing without it is better than none, and says that it is without.
+    let seen = at.store.seen_list().await;
+    let seen = seen
+        .inspect_err(|error| tracing::error!(%error, "when devices were seen last can't be read"))
+        .ok();
     view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected, seen, profiles })
 }
 
@@ -56,9 +56,9 @@ pub(super) struct Profiles(HashMap<DeviceId, bool>);
 impl Profiles {
     /// As far as it is on record: an answer without it is better than none.
     pub(super) async fn known(at: &Context) -> Self {
-        let Ok(common) = common(at) else { return Self::default() };
         // What devices said by now.
         at.history.write().await;
+        let Ok(common) = common(at) else { return Self::default() };
         let on_record = at.store.profiles().await.unwrap_or_default();
         let today = settings_mark(&common);
         let snapshot = at.store.snapshot();
@@ -140,6 +140,7 @@ impl Viewer<'_> {
             expires_at: current.map(|c| c.not_after),
             connected,
             last_seen_at: self.last_seen(device.id, connected),
+            ever_seen: self.ever_seen(device.id, connected),
             profile_outdated: self.profiles.outdated(device.id),
             added_at: device.added_at,
             name,
@@ -231,7 +232,14 @@ impl Viewer<'_> {
     fn last_seen(&self, device: DeviceId, connected: Option<bool>) -> Option<Timestamp> {
         match connected {
             Some(true) => Some(self.now),
-            _ => self.seen.get(&device).map(|at| (*at).min(self.now)),
+            _ => self.seen.as_ref()?.get(&device).map(|at| (*at).min(self.now)),
+        }
+    }
+
+    fn ever_seen(&self, device: DeviceId, connected: Option<bool>) -> Option<bool> {
+        match connected {
+            Some(true) => Some(true),
+            _ => self.seen.as_ref().map(|seen| seen.contains_key(&device)),
         }
     }
 

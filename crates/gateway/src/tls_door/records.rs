@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::context::Context;
 use crate::current_view::CurrentView;
+use crate::history::History;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection, Projections};
@@ -26,6 +27,7 @@ pub(super) struct Records {
     view: CurrentView,
     store: Store,
     metrics: Arc<Metrics>,
+    history: History,
     hooks: Hooks,
     projections: Projections,
     /// From the moment at which the door is open.
@@ -42,6 +44,7 @@ impl Records {
             view: at.view.clone(),
             store: at.store.clone(),
             metrics: Arc::clone(&at.metrics),
+            history: at.history.clone(),
             hooks: at.hooks.clone(),
             projections: at.projections.clone(),
             connections: OnceLock::new(),
@@ -58,6 +61,7 @@ impl Records {
     /// A device connected with this certificate: a superseded one before it is revoked. Only the first time changes
     /// anything.
     fn opened(&self, info: &Info) {
+        self.seen(info);
         let Some((_, id)) = info.client else { return };
         if self.view.snapshot().certificate(&id).is_none_or(|entry| entry.connected) {
             return;
@@ -68,6 +72,21 @@ impl Records {
                 tracing::error!(%error, "the connection was not recorded");
             }
         });
+    }
+
+    fn seen(&self, info: &Info) {
+        if let Some((_, id)) = &info.client {
+            self.history.seen(id);
+        }
+    }
+
+    /// The device was there until now.
+    fn closed(&self, info: &Info, why: front::Ended) {
+        self.seen(info);
+        if let front::Ended::Withdrawn(refusal) = why {
+            let whom = info.client.as_ref().map(|(holder, _)| holder);
+            self.refused(self.entry(info.source, whom, &refusal.into()));
+        }
     }
 
     fn refused(&self, refusal: RefusalEntry) {
@@ -125,11 +144,7 @@ impl Directory for Records {
     fn report(&self, report: Report) {
         match report {
             Report::Opened(info) => self.opened(&info),
-            Report::Closed(info, front::Ended::Withdrawn(refusal)) => {
-                let whom = info.client.as_ref().map(|(holder, _)| holder);
-                self.refused(self.entry(info.source, whom, &refusal.into()));
-            }
-            Report::Closed(..) => {}
+            Report::Closed(info, why) => self.closed(&info, why),
             Report::Refused { source, whom, why } => {
                 self.refused(self.entry(source, whom.as_ref(), &why));
             }

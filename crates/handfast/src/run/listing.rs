@@ -22,6 +22,7 @@ pub(crate) fn select(answer: Response, only: &Only, now: Timestamp) -> Result<Re
         }
         Response::Devices(mut devices) => {
             known(only, devices.iter().all(|device| device.connected.is_some()))?;
+            seen(only, devices.iter().all(|device| device.ever_seen.is_some()))?;
             devices.retain(|device| device_fits(device, only, now));
             devices.sort_by(|a, b| natural(&a.name.to_string(), &b.name.to_string()));
             Response::Devices(devices)
@@ -46,7 +47,7 @@ fn device_fits(device: &Device, only: &Only, now: Timestamp) -> bool {
         && (!only.connected || device.connected == Some(true))
         && (!only.disabled || device.state == DeviceState::Disabled)
         && (!only.outdated || device.profile_outdated == Some(true))
-        && (!only.never_connected || device.last_seen_at.is_none())
+        && (!only.never_connected || device.ever_seen == Some(false))
         && only.not_seen.is_none_or(not_seen_for)
         && only.expiring.is_none_or(ends_within)
 }
@@ -64,6 +65,15 @@ fn known(only: &Only, connected: bool) -> Result<(), Failure> {
         "who is connected is known to a running gateway only",
     )
     .hint("start it: `handfast up`, or leave out --connected"))
+}
+
+/// Who is not known to be gone is listed with nobody who is: devices that are listed so are removed.
+fn seen(only: &Only, is_known: bool) -> Result<(), Failure> {
+    if is_known || !only.never_connected && only.not_seen.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Environment, "when devices were seen last can't be read")
+        .hint("the gateway's log says why: journalctl -u handfast"))
 }
 
 /// Whether nothing is left of it.
@@ -113,6 +123,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn nobody_is_listed_as_gone_where_it_is_not_known_who_was_here() {
+        let now = Timestamp::from_unix_secs(1_800_000_000);
+        let gone = Only { not_seen: Some(90), ..Only::default() };
+        let never = Only { never_connected: true, ..Only::default() };
+        let devices = |ever_seen: Option<bool>| {
+            let device = json!({
+                "name": "alice/phone", "state": "active", "addresses": [], "serial": null,
+                "expires_at": null, "connected": false, "last_seen_at": null,
+                "ever_seen": ever_seen, "added_at": Timestamp::from_unix_secs(0),
+            });
+            Response::Devices(vec![serde_json::from_value(device).expect("a device")])
+        };
+        for only in [&gone, &never] {
+            let refused = select(devices(None), only, now).expect_err("it is not known");
+            assert_eq!(refused.kind, FailureKind::Environment);
+            assert!(!is_empty(&select(devices(Some(false)), only, now).expect("it never was")));
+        }
+        assert!(!is_empty(&select(devices(None), &Only::default(), now).expect("listed")));
+    }
 
     #[test]
     fn a_device_is_not_seen_for_days_where_it_neither_came_nor_was_added_in_that_time() {

@@ -55,7 +55,7 @@ pub(crate) fn listing(devices: &[Device], width: Width) -> String {
             yes_no(device.connected),
             list(inner(&device.addresses, width)),
             device.expires_at.map_or("-".into(), Timestamp::date),
-            device.last_seen_at.map_or("never".into(), |at| seen(at, width)),
+            last_seen(device, |at| seen(at, width)),
         ]);
     }
     let connected = devices.iter().filter(|device| device.connected == Some(true)).count();
@@ -67,6 +67,14 @@ pub(super) fn inner(addresses: &[IpAddr], width: Width) -> &[IpAddr] {
     match width {
         Width::Whole => addresses,
         Width::Terminal => &addresses[..addresses.len().min(1)],
+    }
+}
+
+fn last_seen(device: &Device, said: impl Fn(Timestamp) -> String) -> String {
+    match (device.last_seen_at, device.ever_seen) {
+        (Some(at), _) => said(at),
+        (None, None) => "not known".into(),
+        (None, Some(_)) => "never".into(),
     }
 }
 
@@ -84,7 +92,7 @@ pub(crate) fn detail(detail: &DeviceDetail, now: Timestamp) -> String {
         ("state", state_word(device.state).into()),
         ("addresses", list(&device.addresses)),
         ("connected", yes_no(device.connected)),
-        ("last seen", device.last_seen_at.map_or("never".into(), |at| time::moment(at, now))),
+        ("last seen", last_seen(device, |at| time::moment(at, now))),
         ("added", time::moment(device.added_at, now)),
     ]);
     if device.profile_outdated == Some(true) {

@@ -87,6 +87,10 @@ impl<'a> Rules<'a> {
                 let now = self.now.into();
                 notes.iter().try_for_each(|note| self.edit.session_put(note, now))
             }
+            Change::DevicesSeen(seen) => {
+                let now = self.now.into();
+                seen.iter().try_for_each(|(device, at)| self.edit.device_seen(*device, *at, now))
+            }
             Change::SessionsEnd { why } => self.edit.sessions_end(why),
             Change::SessionsForget { before, most } => self.edit.sessions_delete(*before, *most),
             Change::EventOnce { name, value, kind, payload } => {

@@ -169,6 +169,10 @@ const PUT: &str = "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 const SEE: &str = "INSERT INTO seen VALUES (?1, ?2, ?3) ON CONFLICT (device) \
      DO UPDATE SET at = max(min(at, ?4), excluded.at), profile = excluded.profile";
 
+/// The same by a connection that says nothing of the device's profile: device, when, and the present.
+pub(super) const SEE_ALONE: &str = "INSERT INTO seen (device, at) VALUES (?1, ?2) \
+     ON CONFLICT (device) DO UPDATE SET at = max(min(at, ?3), excluded.at)";
+
 const DELETE_OLD: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (\
      SELECT opened_ms, number FROM sessions WHERE opened_ms < ? AND seen < ? AND ended IS NOT NULL \
      ORDER BY opened_ms LIMIT ?)";

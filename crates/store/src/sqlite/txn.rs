@@ -270,6 +270,15 @@ impl Edit for Txn<'_> {
         sessions::put(self.conn, note, now)
     }
 
+    fn device_seen(
+        &mut self,
+        device: DeviceId,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(sessions::SEE_ALONE, params![device.get(), seconds(at)?, seconds(now)?])
+    }
+
     fn profile_put(
         &mut self,
         of: &CertificateId,
