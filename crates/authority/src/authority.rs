@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::error::AuthorityError;
 use crate::issuance::{DAY, Issuance, IssueRequest, generate};
 use crate::issuer::{Issuer, Issuers, Signs};
+use crate::kept_keys::KeptKeys;
 use crate::named::NamedRequest;
 use crate::server_certificates::ServerCertificates;
 use crate::settings::Settings;
@@ -289,6 +290,11 @@ impl Authority {
         servers: &[VirtualServer],
     ) -> Result<Vec<Result<VirtualServerCertificate, AuthorityError>>, AuthorityError> {
         self.issuance.virtual_servers(servers).await
+    }
+
+    /// Which certificates have their keys here.
+    pub async fn kept_keys(&self) -> Result<KeptKeys, AuthorityError> {
+        KeptKeys::of(&self.issuance.store).await
     }
 
     /// Whether a virtual server's certificate need not be made anew.

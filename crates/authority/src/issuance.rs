@@ -105,7 +105,10 @@ pub(crate) async fn generate(kind: KeyType) -> Result<PrivateKey, AuthorityError
 
 /// The secret with a gateway certificate's key.
 pub(crate) fn server_key(serial: &store::Serial) -> String {
-    format!("gateway/{serial}")
+    format!("{SERVER_KEYS}{serial}")
 }
+
+/// What all of those begin with.
+pub(crate) const SERVER_KEYS: &str = "gateway/";
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);

@@ -108,6 +108,11 @@ pub enum GatewayError {
         /// Until when.
         until: Timestamp,
     },
+    /// The name is a virtual server's, whose certificate the gateway renews by itself.
+    RenewsItself {
+        /// Which.
+        name: CertificateName,
+    },
     /// Somebody has a certificate of the former CA still.
     NotMoved {
         /// How many certificates there are.
@@ -174,6 +179,12 @@ impl Display for GatewayError {
             Self::NameHasCertificate { name, until } => {
                 write!(f, "{name} has a certificate that holds until {}", until.date())
             }
+            Self::RenewsItself { name } => {
+                write!(
+                    f,
+                    "{name} is a virtual server, whose certificate the gateway renews by itself"
+                )
+            }
             Self::NoPublicName { .. } => {
                 f.write_str("profiles would point nowhere: public.names is empty")
             }
@@ -210,6 +221,7 @@ impl Error for GatewayError {
             | Self::Revoked { .. }
             | Self::Expired { .. }
             | Self::NameHasCertificate { .. }
+            | Self::RenewsItself { .. }
             | Self::NotMoved { .. }
             | Self::NoPublicName { .. }
             | Self::NotRunning { .. }

@@ -71,6 +71,7 @@ fn kind(error: &GatewayError) -> FailureKind {
         | E::Revoked { .. }
         | E::Expired { .. }
         | E::NameHasCertificate { .. }
+        | E::RenewsItself { .. }
         | E::NotMoved { .. } => FailureKind::Conflict,
         E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
@@ -120,6 +121,10 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::NameHasCertificate { name, .. } => vec![
             format!("renew it: handfast cert renew {name}"),
             format!("or revoke it first: handfast cert revoke {name}"),
+        ],
+        E::RenewsItself { name } => vec![
+            format!("have it make another one now: handfast cert revoke {name}"),
+            "for one with a key of your own, take another name".into(),
         ],
         E::NotMoved { .. } => vec![
             "see who: handfast ca rollover status".into(),

@@ -325,7 +325,7 @@ impl Gateway {
         self.at.authority.rollover_start(actor).await?;
         self.issuers_changed().await?;
         self.at.authority.maintain().await?;
-        Ok(RolloverView { at: &self.at }.status())
+        RolloverView { at: &self.at }.status().await
     }
 
     /// The former CA is trusted no longer; sessions of those who had not moved are closed.
@@ -335,7 +335,7 @@ impl Gateway {
         force: bool,
     ) -> Result<Rollover, GatewayError> {
         let view = RolloverView { at: &self.at };
-        let behind = view.status().behind;
+        let behind = view.status().await?.behind;
         if let Some(first) = behind.first()
             && !force
         {
@@ -348,7 +348,7 @@ impl Gateway {
         for device in devices {
             self.at.doors.kick(&KickTarget::Device { device }).await;
         }
-        Ok(view.status())
+        view.status().await
     }
 
     async fn issuers_changed(&self) -> Result<(), GatewayError> {

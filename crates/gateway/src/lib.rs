@@ -43,6 +43,7 @@ mod history;
 mod hooks;
 mod maintenance;
 mod operations;
+mod renewed_here;
 mod replacements;
 mod tls;
 mod tls_auth;

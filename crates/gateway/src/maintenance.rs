@@ -18,6 +18,7 @@ use crate::current_view::CurrentView;
 use crate::doors::Doors;
 use crate::free_addresses;
 use crate::history::History;
+use crate::renewed_here::RenewedHere;
 use crate::warnings;
 
 /// The task. Dropping it ends it.
@@ -58,7 +59,8 @@ impl Looked {
         self.history.forget(config.sessions.keep_days).await;
         let now = self.clock.now().into();
         free_addresses::look(&self.store, &self.doors, &config.device, now).await;
-        warnings::look(&self.store, &self.authority, now).await?;
+        let here = RenewedHere::of(&self.authority, &config.tls).await?;
+        warnings::look(&self.store, &self.authority, &here, now).await?;
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use names::CertificateName;
 use serde_json::json;
 use store::{Actor, CertificateEntry, EventKind, Holder, Snapshot, Store};
 
+use crate::renewed_here::RenewedHere;
 use crate::words::device_name;
 
 /// Whoever ends, and what was to be said of it before.
@@ -32,10 +33,15 @@ struct Ending {
 pub(crate) async fn look(
     store: &Store,
     authority: &Authority,
+    here: &RenewedHere,
     now: Timestamp,
 ) -> Result<(), AuthorityError> {
     let said = store.settings_below(WARNED).await?;
-    for ending in unsaid(endings(store, authority, now), &said) {
+    // The nearest ends first.
+    let mut endings = of_cas(authority, now);
+    endings.extend(of_leaves(&store.snapshot(), here, now));
+    endings.sort_by_key(|ending| ending.not_after);
+    for ending in unsaid(endings, &said) {
         say(store, &ending).await?;
     }
     Ok(())
@@ -61,19 +67,14 @@ async fn say(store: &Store, ending: &Ending) -> Result<(), AuthorityError> {
     Ok(())
 }
 
-/// The nearest ends first.
-fn endings(store: &Store, authority: &Authority, now: Timestamp) -> Vec<Ending> {
-    let snapshot = store.snapshot();
-    let mut all = of_cas(authority, now);
-    for entry in newest(&snapshot).into_values() {
-        let Some(name) = whose(&snapshot, entry) else { continue };
-        let life = days_of(entry);
-        let Some(days) = threshold(&USUAL, entry.not_after, now, life) else { continue };
+fn of_leaves(snapshot: &Snapshot, here: &RenewedHere, now: Timestamp) -> Vec<Ending> {
+    let ending = |entry: &Arc<CertificateEntry>| {
+        let name = whose(snapshot, entry)?;
+        let days = threshold(&USUAL, entry.not_after, now, days_of(entry))?;
         let setting = format!("{WARNED}{}/{}", entry.id.issuer, entry.id.serial);
-        all.push(Ending { setting, name, not_after: entry.not_after, days });
-    }
-    all.sort_by_key(|ending| ending.not_after);
-    all
+        Some(Ending { setting, name, not_after: entry.not_after, days })
+    };
+    newest(snapshot, here).into_values().filter_map(ending).collect()
 }
 
 fn of_cas(authority: &Authority, now: Timestamp) -> Vec<Ending> {
@@ -89,9 +90,13 @@ fn of_cas(authority: &Authority, now: Timestamp) -> Vec<Ending> {
 }
 
 /// The certificate that each holder has and nobody has taken the place of: the one that ends last.
-fn newest(snapshot: &Snapshot) -> BTreeMap<String, &Arc<CertificateEntry>> {
+fn newest<'s>(
+    snapshot: &'s Snapshot,
+    here: &RenewedHere,
+) -> BTreeMap<String, &'s Arc<CertificateEntry>> {
     let mut newest: BTreeMap<String, &Arc<CertificateEntry>> = BTreeMap::new();
-    for entry in snapshot.certificates().filter(|entry| snapshot.standing(entry).is_none()) {
+    let of_people = snapshot.certificates().filter(|entry| !here.has(&entry.holder, &entry.id));
+    for entry in of_people.filter(|entry| snapshot.standing(entry).is_none()) {
         let holder = match &entry.holder {
             Holder::Device(id) => format!("device {id}"),
             Holder::Other(name) => format!("name {name}"),

@@ -5,7 +5,7 @@
 //! [`Lookup`] and write by [`Edit`]: a database brings statements and decides nothing. One is behind
 //! them: `sqlite`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use clock::{Clock, Now, Timestamp};
 use names::{DeviceName, RevocationReason, UserName};
@@ -80,6 +80,7 @@ pub(crate) trait Reading {
     fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     fn settings_below(&self, beginning: &str) -> Result<BTreeMap<String, String>, StoreError>;
     fn secret(&self, name: &str) -> Result<Option<Secret>, StoreError>;
+    fn secret_names_below(&self, beginning: &str) -> Result<HashSet<String>, StoreError>;
     fn ca_generation_list(&self) -> Result<Vec<CaGeneration>, StoreError>;
     fn user_list(&self) -> Result<Vec<User>, StoreError>;
     fn user_detail(&self, name: &UserName) -> Result<UserDetail, StoreError>;

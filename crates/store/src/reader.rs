@@ -1,7 +1,7 @@
 //! Reads what is committed, on a thread and a connection of their own, so that a long read never
 //! keeps a change waiting.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -65,6 +65,12 @@ impl Reader {
     pub async fn secret_get(&self, name: &str) -> Result<Option<Secret>, StoreError> {
         let name = name.to_owned();
         self.read(move |records| records.secret(&name)).await
+    }
+
+    /// The names of those secrets whose names begin so.
+    pub async fn secret_names_below(&self, beginning: &str) -> Result<HashSet<String>, StoreError> {
+        let beginning = beginning.to_owned();
+        self.read(move |records| records.secret_names_below(&beginning)).await
     }
 
     /// The CA's generations, oldest first.

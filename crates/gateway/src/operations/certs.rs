@@ -13,6 +13,7 @@ use super::changes::Before;
 use super::views::{Viewer, current, look};
 use crate::context::Context;
 use crate::error::GatewayError;
+use crate::renewed_here::RenewedHere;
 
 /// The names of these records that have certificates.
 #[derive(Debug)]
@@ -63,6 +64,12 @@ impl Certs<'_> {
     ) -> Result<NamedDetail, GatewayError> {
         let _one = self.at.authority.lock_issuance().await;
         let known = self.known(name).await?;
+        let (here, now) = (self.renewed_here().await?, self.at.now());
+        let holds = |c: &&Certificate| c.revocation.is_none() && c.not_after >= now;
+        // The new one would have them revoked, and another one made for the virtual server.
+        if known.iter().filter(holds).any(|c| here.has(&c.holder, &c.id)) {
+            return Err(GatewayError::RenewsItself { name: name.clone() });
+        }
         let Some(former) = current(&known) else { return Err(unknown(name)) };
         let usage = match describe::is_for_servers(&former.der) {
             true => Usage::Server,
@@ -118,6 +125,20 @@ impl Certs<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// The same without what the gateway renews by itself.
+    pub(crate) async fn of_people(
+        &self,
+    ) -> Result<BTreeMap<CertificateName, Vec<Certificate>>, GatewayError> {
+        let (mut all, here) = (self.all().await?, self.renewed_here().await?);
+        all.values_mut().for_each(|known| known.retain(|c| !here.has(&c.holder, &c.id)));
+        all.retain(|_, known| !known.is_empty());
+        Ok(all)
+    }
+
+    async fn renewed_here(&self) -> Result<RenewedHere, GatewayError> {
+        Ok(RenewedHere::of(&self.at.authority, &self.at.config().tls).await?)
     }
 
     async fn known(&self, name: &CertificateName) -> Result<Vec<Certificate>, GatewayError> {

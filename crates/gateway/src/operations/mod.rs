@@ -119,7 +119,7 @@ async fn carry_out(
         }
         Q::CrlShow => Ca { at }.crl().await.map(R::Crl),
         Q::RolloverStart => gateway.rollover_start(by).await.map(R::Rollover),
-        Q::RolloverStatus => Ok(R::Rollover(RolloverView { at }.status())),
+        Q::RolloverStatus => RolloverView { at }.status().await.map(R::Rollover),
         Q::RolloverFinish { force } => gateway.rollover_finish(by, force).await.map(R::Rollover),
         Q::CaUnlock { passphrase } => Ca { at }.unlock(&passphrase).await.map(R::Ca),
         Q::CaShow => Ca { at }.show().await.map(R::Ca),

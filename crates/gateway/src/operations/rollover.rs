@@ -1,7 +1,8 @@
 //! How far a rollover of the CA has come: who has moved, and who has not.
 //!
 //! Whoever holds an unrevoked certificate of a former CA would be kept out at the end, and is behind. A renewed
-//! device is so until its new certificate has connected, by which the former one is revoked.
+//! device is so until its new certificate has connected, by which the former one is revoked; a virtual server, until
+//! there is another one for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use names::CertificateName;
 use store::{CaGenerationId, CertificateEntry, Holder, Snapshot};
 
 use crate::context::Context;
+use crate::error::GatewayError;
+use crate::renewed_here::RenewedHere;
 use crate::words::device_name;
 
 /// The rollover of these records.
@@ -30,23 +33,31 @@ enum Whose {
 
 impl RolloverView<'_> {
     /// How far it has come.
-    pub(crate) fn status(&self) -> Rollover {
+    pub(crate) async fn status(&self) -> Result<Rollover, GatewayError> {
+        let here = RenewedHere::of(&self.at.authority, &self.at.config().tls).await?;
         let issuers = self.at.authority.issuers();
         let present = issuers.signing(Signs::Gateway);
         let former = issuers.former();
-        let behind = former.map(|former| self.behind(former.generation().id)).unwrap_or_default();
-        let late: BTreeSet<_> = behind.iter().map(|behind| behind.name.clone()).collect();
         let snapshot = self.at.store.snapshot();
+        let is_own = |entry: &CertificateEntry| here.has(&entry.holder, &entry.id);
         let there = self.holding(&snapshot, present.generation().id);
-        let moved: BTreeSet<_> = there.map(|(whose, _)| whose.name()).collect();
+        let (own, there): (Vec<_>, Vec<_>) = there.partition(|(_, entry)| is_own(entry));
+        let served: BTreeSet<_> = own.into_iter().map(|(whose, _)| whose).collect();
+        let is_late = |(whose, entry): &(Whose, &Arc<CertificateEntry>)| {
+            !is_own(entry) || !served.contains(whose)
+        };
+        let of_former = former.map(|former| self.holding(&snapshot, former.generation().id));
+        let behind = behind(of_former.into_iter().flatten().filter(is_late));
+        let late: BTreeSet<_> = behind.iter().map(|behind| behind.name.clone()).collect();
+        let moved: BTreeSet<_> = there.into_iter().map(|(whose, _)| whose.name()).collect();
         let retired = issuers.all().iter().filter(|issuer| issuer.is_retired());
-        Rollover {
+        Ok(Rollover {
             present: summary(present),
             former: former.map(summary),
             retired: retired.map(summary).collect(),
             moved: u32::try_from(moved.difference(&late).count()).unwrap_or(u32::MAX),
             behind,
-        }
+        })
     }
 
     /// Whose devices those are that have not moved.
@@ -62,19 +73,6 @@ impl RolloverView<'_> {
         devices.collect()
     }
 
-    /// By name, each once for each certificate.
-    fn behind(&self, former: CaGenerationId) -> Vec<Behind> {
-        let snapshot = self.at.store.snapshot();
-        let mut behind: Vec<_> = self.holding(&snapshot, former).collect();
-        behind.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let said = |(whose, entry): (Whose, &Arc<CertificateEntry>)| Behind {
-            name: whose.name(),
-            serial: entry.id.to_string(),
-            expires_at: entry.not_after,
-        };
-        behind.into_iter().map(said).collect()
-    }
-
     /// Certificates by this CA that hold, and whose they are.
     fn holding<'s>(
         &self,
@@ -82,18 +80,23 @@ impl RolloverView<'_> {
         by: CaGenerationId,
     ) -> impl Iterator<Item = (Whose, &'s Arc<CertificateEntry>)> {
         let now = self.at.now();
-        let config = self.at.config();
-        // Those of virtual servers are renewed here.
-        let renews_itself = move |holder: &Holder| match holder {
-            Holder::Other(name) => config.tls.server.iter().any(|server| server.label() == name),
-            _ => false,
-        };
         snapshot
             .certificates()
-            .filter(move |c| !renews_itself(&c.holder))
             .filter(move |c| c.issued_by == by && c.revoked.is_none() && c.not_after >= now)
             .filter_map(|entry| Some((whose(snapshot, entry)?, entry)))
     }
+}
+
+/// By name, each once for each certificate.
+fn behind<'s>(late: impl Iterator<Item = (Whose, &'s Arc<CertificateEntry>)>) -> Vec<Behind> {
+    let mut late: Vec<_> = late.collect();
+    late.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let said = |(whose, entry): (Whose, &Arc<CertificateEntry>)| Behind {
+        name: whose.name(),
+        serial: entry.id.to_string(),
+        expires_at: entry.not_after,
+    };
+    late.into_iter().map(said).collect()
 }
 
 impl Whose {

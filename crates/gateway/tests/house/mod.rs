@@ -79,10 +79,16 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With more settings.
+    pub(crate) async fn start_with(more: &str) -> Self {
         let folder = Folder::new();
         let data = folder.data();
         data.prepare().expect("made");
-        data.write_whole(&data.config(), SETTINGS.as_bytes()).expect("written");
+        let settings = format!("{SETTINGS}{more}");
+        data.write_whole(&data.config(), settings.as_bytes()).expect("written");
         Self::open(folder).await
     }
 

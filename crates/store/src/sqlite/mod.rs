@@ -23,7 +23,7 @@ mod sessions;
 mod txn;
 mod verified;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -306,6 +306,10 @@ impl Reading for ReadOnly {
 
     fn secret(&self, name: &str) -> Result<Option<Secret>, StoreError> {
         rows::secret(&self.conn, name)
+    }
+
+    fn secret_names_below(&self, beginning: &str) -> Result<HashSet<String>, StoreError> {
+        rows::secret_names_below(&self.conn, beginning)
     }
 
     fn ca_generation_list(&self) -> Result<Vec<CaGeneration>, StoreError> {

@@ -1,6 +1,6 @@
 //! Rows to records: the queries that the reader and the writer share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use clock::Timestamp;
 use names::RevocationReason;
@@ -276,6 +276,11 @@ pub(crate) fn settings_below(
     let sql = "SELECT name, value FROM settings WHERE name >= ?1 AND name < ?1 || char(0x10FFFF)";
     let these = list(conn, sql, [beginning], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(these.into_iter().collect())
+}
+
+pub(crate) fn secret_names_below(conn: &Connection, beginning: &str) -> Found<HashSet<String>> {
+    let sql = "SELECT name FROM secrets WHERE name >= ?1 AND name < ?1 || char(0x10FFFF)";
+    Ok(list(conn, sql, [beginning], |row| Ok(row.get(0)?))?.into_iter().collect())
 }
 
 pub(crate) fn secret(conn: &Connection, name: &str) -> Found<Option<Secret>> {
