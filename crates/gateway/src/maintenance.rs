@@ -69,24 +69,27 @@ async fn keep(at: Looked) {
     let mut before = at.clock.now();
     loop {
         let due = at.authority.server_certificates_due();
-        tokio::time::sleep(pause(before.into(), due)).await;
+        let life = at.view.policy().config.ca.gateway_validity.duration();
+        tokio::time::sleep(pause(before.into(), due, life)).await;
         let now = at.clock.now();
         if let Some(seconds) = jump(before, now) {
             note_jump(&at.store, seconds).await;
         }
         before = now;
         if let Err(error) = at.look().await {
-            tracing::error!(%error, "maintenance failed; it is tried again in a minute");
+            tracing::error!(%error, "maintenance failed; it is tried again soon");
         }
     }
 }
 
-/// Until the next look. What is overdue could not be done, and is tried again in a minute.
-fn pause(now: Timestamp, due: Timestamp) -> Duration {
-    match due.since(now) {
-        Duration::ZERO => LOOK,
-        soon => soon.clamp(Duration::from_secs(1), LOOK),
-    }
+/// Until the next look. What is overdue could not be done, and is tried again in a minute, or in a tenth of the life of
+/// our certificates: there is a third of it left.
+fn pause(now: Timestamp, due: Timestamp, life: Duration) -> Duration {
+    let next = match due.since(now) {
+        Duration::ZERO => life / 10,
+        soon => soon,
+    };
+    next.clamp(Duration::from_secs(1), LOOK)
 }
 
 async fn note_jump(store: &Store, seconds: i64) {
@@ -120,9 +123,12 @@ mod tests {
     #[test]
     fn the_next_look_is_when_a_certificate_is_due_and_a_minute_away_at_most() {
         let now = Timestamp::from_unix_secs(1_700_000_000);
-        let pauses = |seconds| pause(now, now.after(Duration::from_secs(seconds)));
+        let year = Duration::from_secs(365 * 86_400);
+        let pauses = |seconds| pause(now, now.after(Duration::from_secs(seconds)), year);
         assert_eq!([5, 90].map(pauses), [Duration::from_secs(5), LOOK]);
-        assert_eq!(pause(now, now.before(LOOK)), LOOK, "what failed is not tried all the time");
+        let failed = |life| pause(now, now.before(LOOK), life);
+        assert_eq!(failed(year), LOOK, "what failed is not tried all the time");
+        assert_eq!(failed(Duration::from_secs(60)), Duration::from_secs(6), "20 seconds are left");
     }
 
     #[test]
