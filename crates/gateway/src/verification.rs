@@ -26,30 +26,52 @@ impl Drop for Verification {
 
 async fn look_again_and_again(verifier: Verifier) {
     let mut said = None;
-    for look in 0_u64.. {
-        let depth = if look.is_multiple_of(WHOLE) { Depth::Whole } else { Depth::New };
-        let wrong = wrong(&verifier.verify(depth).await);
+    let mut looks = 0_u64;
+    loop {
+        let depth = if looks.is_multiple_of(WHOLE) { Depth::Whole } else { Depth::New };
+        let looked = verifier.verify(depth).await;
+        let wrong = Wrong::of(&looked);
         if wrong != said {
-            if let Some(wrong) = &wrong {
-                tracing::error!(wrong, "the records were changed beside the gateway");
-            }
+            wrong.iter().for_each(Wrong::say);
             said = wrong;
         }
-        tokio::time::sleep(EVERY).await;
+        looks += u64::from(looked.is_ok());
+        tokio::time::sleep(if looked.is_ok() { EVERY } else { AGAIN }).await;
     }
 }
 
-/// The first that is wrong, in words.
-fn wrong(verdict: &Result<Arc<Verdict>, OpenError>) -> Option<String> {
-    match verdict {
-        Err(error) => Some(error.to_string()),
-        Ok(verdict) => {
-            let fault = verdict.chain.fault.as_ref().map(ToString::to_string);
-            fault.or_else(|| verdict.differences.first().map(ToString::to_string))
+/// In words.
+#[derive(Debug, PartialEq, Eq)]
+enum Wrong {
+    /// Nobody knows what is there.
+    Unreadable(String),
+    /// The first of what is not as it was written.
+    Changed(String),
+}
+
+impl Wrong {
+    fn of(looked: &Result<Arc<Verdict>, OpenError>) -> Option<Self> {
+        let verdict = match looked {
+            Err(error) => return Some(Self::Unreadable(error.to_string())),
+            Ok(verdict) => verdict,
+        };
+        let fault = verdict.chain.fault.as_ref().map(ToString::to_string);
+        let first = fault.or_else(|| verdict.differences.first().map(ToString::to_string));
+        first.map(Self::Changed)
+    }
+
+    fn say(&self) {
+        match self {
+            Self::Unreadable(error) => tracing::error!(error, "the records could not be verified"),
+            Self::Changed(wrong) => {
+                tracing::error!(wrong, "the records were changed beside the gateway");
+            }
         }
     }
 }
 
 const EVERY: Duration = Duration::from_secs(3_600);
+/// After a look that could not be made.
+const AGAIN: Duration = Duration::from_secs(300);
 /// One look in so many is at everything.
 const WHOLE: u64 = 24;

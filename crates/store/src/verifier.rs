@@ -1,7 +1,9 @@
 //! Verifies the records, and remembers what is verified, so that asking again costs what is new.
 //!
-//! Each look is on a thread and a connection of its own. Invariant: where the last look found anything wrong,
-//! nothing is built on it: the next one begins with the first event.
+//! Each look is on a thread and a connection of its own. The chain has no key, so whoever writes to the database
+//! can make a shorter or another one that is whole by itself: what contradicts is the hash of an event that was
+//! seen here, while this process runs. Invariants: where the last look found anything wrong, nothing is built on
+//! it, and the next one begins with the first event; what was once wrong with the log stays so.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -12,9 +14,9 @@ use tokio::sync::oneshot;
 
 use crate::audit::Difference;
 use crate::error::OpenError;
-use crate::event::ChainReport;
+use crate::event::{ChainFault, ChainReport};
 use crate::reader::{Reader, spawn};
-use crate::sqlite::{ReadOnly, Verified};
+use crate::sqlite::{Findings, Head, ReadOnly, Verified};
 
 /// Verifies the records of one database. Clones are cheap and remember together.
 #[derive(Clone, Debug)]
@@ -22,8 +24,28 @@ pub struct Verifier {
     path: Arc<Path>,
     clock: Arc<dyn Clock>,
     /// Held during a look.
-    verified: Arc<Mutex<Option<Verified>>>,
-    last: Arc<ArcSwapOption<Verdict>>,
+    memory: Arc<Mutex<Memory>>,
+    last: Arc<ArcSwapOption<Looked>>,
+}
+
+/// What came of a look.
+type Looked = Result<Arc<Verdict>, OpenError>;
+
+/// What looks leave for those after them.
+#[derive(Debug)]
+struct Memory {
+    /// From where the next one goes on.
+    reached: Option<Reached>,
+    /// The last event of the last log that was good, which every later one has to have as well.
+    known: Head,
+    /// What was first wrong with the log. Nobody mends a log, and a look at one that was made anew finds it good.
+    fault: Option<ChainFault>,
+}
+
+#[derive(Debug)]
+struct Reached {
+    verified: Verified,
+    whole_at: Timestamp,
 }
 
 /// How much a look verifies.
@@ -56,7 +78,9 @@ impl Verdict {
 impl Verifier {
     /// Of the database that `reader` reads; nothing is verified yet.
     pub fn of(reader: &Reader, clock: Arc<dyn Clock>) -> Self {
-        Self { path: reader.path(), clock, verified: Arc::default(), last: Arc::default() }
+        let memory = Memory { reached: None, known: Head::START, fault: None };
+        let (memory, last) = (Arc::new(Mutex::new(memory)), Arc::default());
+        Self { path: reader.path(), clock, memory, last }
     }
 
     /// Takes its time, and waits for a look that is under way.
@@ -67,11 +91,13 @@ impl Verifier {
     /// What is known, with the events since then; nothing where nothing is known yet. Quick, and waits for
     /// nobody: during another look it is what the one before found.
     pub async fn glance(&self) -> Result<Option<Arc<Verdict>>, OpenError> {
-        match self.last.load_full() {
-            Some(last) if last.is_good() => {
+        match self.last.load_full().as_deref() {
+            None => Ok(None),
+            Some(Ok(last)) if !last.is_good() => Ok(Some(Arc::clone(last))),
+            Some(last) => {
+                let last = last.clone();
                 self.on_a_thread(|this| this.follow_log(last)).await.map(Some)
             }
-            last => Ok(last),
         }
     }
 
@@ -85,40 +111,62 @@ impl Verifier {
         answer.await.unwrap_or(Err(OpenError::Absent(self.path.to_path_buf())))
     }
 
-    fn look(&self, depth: Depth) -> Result<Arc<Verdict>, OpenError> {
-        let mut kept = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = ReadOnly::open(&self.path)?;
-        // Whatever goes wrong here, the next look begins anew.
-        let so_far = kept.take().filter(|_| depth == Depth::New).zip(self.last.load_full());
-        let (verified, findings, whole_at) = match so_far {
-            Some((mut verified, last)) => {
-                let findings = records.verify_new(&mut verified)?;
-                (verified, findings, last.whole_at)
-            }
-            None => {
-                let begun = self.clock.now().into();
-                let (verified, findings) = records.verify_whole()?;
-                (verified, findings, begun)
-            }
-        };
-        let (chain, differences) = (findings.chain, findings.differences);
-        let verdict = Arc::new(Verdict { chain, differences, whole_at });
-        *kept = verdict.is_good().then_some(verified);
-        self.last.store(Some(Arc::clone(&verdict)));
-        Ok(verdict)
+    fn look(&self, depth: Depth) -> Looked {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = ReadOnly::open(&self.path);
+        let looked = records.and_then(|records| self.look_at(&records, &mut memory, depth));
+        self.last.store(Some(Arc::new(looked.clone())));
+        looked
     }
 
-    fn follow_log(&self, last: Arc<Verdict>) -> Result<Arc<Verdict>, OpenError> {
-        let mut kept = match self.verified.try_lock() {
-            Ok(kept) => kept,
-            Err(TryLockError::WouldBlock) => return Ok(last),
-            Err(TryLockError::Poisoned(kept)) => kept.into_inner(),
+    fn look_at(&self, records: &ReadOnly, memory: &mut Memory, depth: Depth) -> Looked {
+        // Whatever goes wrong from here on, the next look begins anew.
+        let reached = memory.reached.take().filter(|_| depth == Depth::New);
+        let (reached, found) = match reached {
+            Some(mut reached) => {
+                let found = records.verify_new(&mut reached.verified)?;
+                (reached, found)
+            }
+            None => {
+                let whole_at = self.clock.now().into();
+                let (verified, found) = records.verify_whole(memory.known)?;
+                (Reached { verified, whole_at }, found)
+            }
         };
-        let Some(mut verified) = kept.take() else { return Ok(last) };
-        let chain = ReadOnly::open(&self.path)?.verify_log(&mut verified)?;
-        let verdict = Arc::new(Verdict { chain, ..(*last).clone() });
-        *kept = verdict.is_good().then_some(verified);
-        self.last.store(Some(Arc::clone(&verdict)));
-        Ok(verdict)
+        Ok(memory.keep(reached, found))
+    }
+
+    fn follow_log(&self, last: Looked) -> Looked {
+        let mut memory = match self.memory.try_lock() {
+            Ok(memory) => memory,
+            Err(TryLockError::WouldBlock) => return last,
+            Err(TryLockError::Poisoned(memory)) => memory.into_inner(),
+        };
+        if memory.reached.is_none() {
+            return last;
+        }
+        // Nothing was read of records that can't be opened: the next glance tries again.
+        let records = ReadOnly::open(&self.path)?;
+        let Some(mut reached) = memory.reached.take() else { return last };
+        let chain = records.verify_log(&mut reached.verified);
+        let found = chain.map(|chain| Findings { chain, differences: Vec::new() });
+        let looked = found.map(|found| memory.keep(reached, found)).map_err(OpenError::from);
+        self.last.store(Some(Arc::new(looked.clone())));
+        looked
+    }
+}
+
+impl Memory {
+    /// What is to be said of what was found.
+    fn keep(&mut self, reached: Reached, found: Findings) -> Arc<Verdict> {
+        let Findings { chain, differences } = found;
+        if chain.fault.is_none() {
+            self.known = reached.verified.head();
+        }
+        self.fault = self.fault.take().or(chain.fault);
+        let chain = ChainReport { fault: self.fault.clone(), ..chain };
+        let verdict = Verdict { chain, differences, whole_at: reached.whole_at };
+        self.reached = verdict.is_good().then_some(reached);
+        Arc::new(verdict)
     }
 }

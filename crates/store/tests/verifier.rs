@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::fs;
 use std::sync::Arc;
 
 use clock::SystemClock;
@@ -99,6 +100,94 @@ async fn what_only_a_whole_look_sees_is_found_by_one() {
     }
 }
 
+#[tokio::test]
+async fn a_log_that_was_cut_off_and_is_whole_by_itself_is_found_by_every_look_and_for_good() {
+    for depth in [Depth::New, Depth::Whole] {
+        let (folder, store) = known().await;
+        let verifier = verifier(&store);
+        let revocation = verifier.verify(Depth::New).await.unwrap().chain.events;
+        cut_off_from(&folder, revocation);
+        let fault = ChainFault::Missing { event: EventId::new(revocation) };
+        let found = verifier.verify(depth).await.unwrap();
+        assert_eq!(found.chain.fault.as_ref(), Some(&fault), "{depth:?}");
+        assert!(store.chain_verify().await.unwrap().fault.is_none(), "it is whole by itself");
+        assert_eq!(store.audit().await.unwrap(), [], "and the rows are what it says");
+        store.user_add(&ADMIN, &user("later"), None).await.unwrap();
+        for depth in [Depth::New, Depth::Whole, Depth::New] {
+            let again = verifier.verify(depth).await.unwrap();
+            assert_eq!(again.chain.fault.as_ref(), Some(&fault), "{depth:?}");
+            assert_eq!(verifier.glance().await.unwrap(), Some(again));
+        }
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_put_back_as_it_was_does_not_clear_the_alarm() {
+    let (folder, store) = known().await;
+    let verifier = verifier(&store);
+    assert!(verifier.verify(Depth::New).await.unwrap().is_good());
+    tamper(&folder, "UPDATE events SET at_ms = at_ms + 1 WHERE id = 2");
+    let found = verifier.verify(Depth::Whole).await.unwrap();
+    assert_eq!(found.chain.fault, Some(ChainFault::Altered { event: EventId::new(2) }));
+    tamper(&folder, "UPDATE events SET at_ms = at_ms - 1 WHERE id = 2");
+    let again = verifier.verify(Depth::Whole).await.unwrap();
+    assert_eq!(again.chain.fault, found.chain.fault);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_known_of_the_log_is_remembered_beside_a_row_that_was_changed() {
+    let (folder, store) = known().await;
+    let verifier = verifier(&store);
+    let revocation = verifier.verify(Depth::New).await.unwrap().chain.events;
+    tamper(&folder, "UPDATE users SET name = 'eve' WHERE name = 'bob'");
+    assert_eq!(verifier.verify(Depth::New).await.unwrap().differences.len(), 1);
+    tamper(&folder, "UPDATE users SET name = 'bob' WHERE name = 'eve'");
+    cut_off_from(&folder, revocation);
+    assert!(!verifier.verify(Depth::New).await.unwrap().is_good());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_look_that_can_not_be_made_is_said_until_one_can() {
+    let (folder, store) = known().await;
+    let verifier = verifier(&store);
+    let hide = "ALTER TABLE chain_head RENAME TO hidden";
+    let show = "ALTER TABLE hidden RENAME TO chain_head";
+    tamper(&folder, hide);
+    assert!(verifier.verify(Depth::New).await.is_err());
+    assert!(verifier.glance().await.is_err(), "the first one failed");
+    tamper(&folder, show);
+    assert!(verifier.verify(Depth::New).await.unwrap().is_good());
+    assert!(verifier.glance().await.unwrap().unwrap().is_good());
+    tamper(&folder, hide);
+    assert!(verifier.glance().await.is_err(), "not what the last one found");
+    tamper(&folder, show);
+    assert!(verifier.glance().await.is_err(), "nobody has looked since");
+    assert!(verifier.verify(Depth::New).await.unwrap().is_good());
+    assert!(verifier.glance().await.unwrap().unwrap().is_good());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn records_that_can_not_be_opened_for_a_moment_cost_no_look_from_the_first_event_on() {
+    let (folder, store) = known().await;
+    let verifier = verifier(&store);
+    let first = verifier.verify(Depth::New).await.unwrap();
+    let away = folder.database().with_extension("away");
+    fs::rename(folder.database(), &away).unwrap();
+    assert!(verifier.glance().await.is_err());
+    assert!(verifier.verify(Depth::New).await.is_err());
+    assert!(verifier.verify(Depth::Whole).await.is_err());
+    fs::rename(&away, folder.database()).unwrap();
+    store.user_add(&ADMIN, &user("later"), None).await.unwrap();
+    let glance = verifier.glance().await.unwrap().unwrap();
+    assert_eq!(glance.chain, store.chain_verify().await.unwrap());
+    assert_eq!(glance.whole_at, first.whole_at, "it went on from there");
+    store.close().await;
+}
+
 fn verifier(store: &Store) -> Verifier {
     Verifier::of(store, Arc::new(SystemClock))
 }
@@ -117,6 +206,20 @@ async fn known() -> (Folder, Store) {
     let reason = RevocationReason::KeyCompromise;
     store.certificate_revoke(&ADMIN, &common::id(8), reason).await.unwrap();
     (folder, store)
+}
+
+/// Takes the last event out, which revokes a certificate, with what it did, and leaves records that nothing is to
+/// be seen of by themselves.
+fn cut_off_from(folder: &Folder, revocation: u64) {
+    tamper(
+        folder,
+        &format!(
+            "DELETE FROM revocations WHERE event = {revocation}; \
+             DELETE FROM events WHERE id = {revocation}; \
+             UPDATE chain_head SET event = {before}, hash = (SELECT hash FROM events WHERE id = {before})",
+            before = revocation - 1
+        ),
+    );
 }
 
 fn tamper(folder: &Folder, sql: &str) {

@@ -14,8 +14,8 @@ pub(crate) fn verified(verdict: &Result<Arc<Verdict>, OpenError>) -> Vec<Finding
         Ok(verdict) => vec![event_chain(verdict), records(&verdict.differences)],
         Err(error) => vec![bad(
             EVENT_CHAIN,
-            format!("the events can't be read: {error}"),
-            "restore the data folder from a backup",
+            format!("the events can't be read: {}", error.message()),
+            error.mend().unwrap_or("restore the data folder from a backup"),
         )],
     }
 }

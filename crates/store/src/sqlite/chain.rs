@@ -107,7 +107,7 @@ pub(crate) fn verify(conn: &Connection) -> Result<ChainReport, Fault> {
 
 impl Head {
     /// Before the first event.
-    pub(super) const START: Head = Head { event: EventId::NONE, hash: [0; 32] };
+    pub(crate) const START: Head = Head { event: EventId::NONE, hash: [0; 32] };
 
     /// Goes on from here to the end of the log as far as it is good, and says what is not. Every row behind
     /// this one is handled, whatever is wrong with it or one before.
@@ -143,7 +143,7 @@ impl Head {
     }
 
     /// Whether the log has this event still as it was.
-    fn stands(&self, conn: &Connection) -> Result<Option<ChainFault>, Fault> {
+    pub(super) fn stands(&self, conn: &Connection) -> Result<Option<ChainFault>, Fault> {
         if self.event == EventId::NONE {
             return Ok(None);
         }

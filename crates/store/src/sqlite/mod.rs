@@ -51,6 +51,7 @@ use crate::sessions::{SessionQuery, SessionRecord};
 use crate::settings_mark::ProfilesOnRecord;
 use crate::snapshot::Snapshot;
 pub(crate) use ca_keys::{ca_keys_forget, ca_keys_read};
+pub(crate) use chain::Head;
 pub use copy::Restoring;
 pub(crate) use copy::{backup, restore};
 use error::is_failed_sync;
@@ -276,12 +277,12 @@ impl ReadOnly {
 
     /// Compares the rows with what the log makes of its events.
     pub(crate) fn audit(&self) -> Result<Vec<Difference>, StoreError> {
-        Ok(Verified::whole(&self.conn)?.1.differences)
+        Ok(Verified::whole(&self.conn, Head::START)?.1.differences)
     }
 
-    /// Verifies everything, and keeps what the next look goes on from.
-    pub(crate) fn verify_whole(&self) -> Result<(Verified, Findings), StoreError> {
-        Verified::whole(&self.conn)
+    /// Verifies everything, beside an event that is known, and keeps what the next look goes on from.
+    pub(crate) fn verify_whole(&self, known: Head) -> Result<(Verified, Findings), StoreError> {
+        Verified::whole(&self.conn, known)
     }
 
     /// Verifies what is new, and compares the rows with all of it.

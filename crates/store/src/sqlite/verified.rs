@@ -30,13 +30,22 @@ pub(crate) struct Findings {
 }
 
 impl Verified {
-    /// From the first event on, in one read transaction.
-    pub(super) fn whole(conn: &Connection) -> Result<(Self, Findings), StoreError> {
+    /// The last good event.
+    pub(crate) fn head(&self) -> Head {
+        self.good
+    }
+
+    /// From the first event on, in one read transaction. A log that is whole by itself and lacks an event that is
+    /// known is another one.
+    pub(super) fn whole(conn: &Connection, known: Head) -> Result<(Self, Findings), StoreError> {
         let txn = conn.unchecked_transaction()?;
         let rows = all_rows(&txn)?;
         let mut verified = Self { good: Head::START, fold: Fold::default() };
         let completing = Completing::of(&rows.certificates, &rows.generations);
-        let chain = verified.follow(&txn, &completing)?;
+        let mut chain = verified.follow(&txn, &completing)?;
+        if chain.fault.is_none() {
+            chain.fault = known.stands(&txn)?;
+        }
         let differences = differences(&rows, &verified.fold, Closely::Content);
         Ok((verified, Findings { chain, differences }))
     }
