@@ -17,7 +17,7 @@ use crate::listed::{Last, Listed};
 use crate::protocol::CaWish;
 use crate::rate::Rate;
 use crate::rules;
-use crate::spent::{Left, Noted};
+use crate::spent::{Ahead, Left, Noted};
 
 /// All CAs whose keys are here.
 #[derive(Debug)]
@@ -51,18 +51,23 @@ impl Keeper {
 
     /// Goes on with what a signer before this one had left.
     pub(crate) fn go_on(&mut self, noted: &Noted, now: Now) {
-        let ago = Timestamp::from(now).since(noted.at);
-        self.certificates.go_on(noted.left.certificates, ago);
-        self.lists.go_on(noted.left.lists, ago);
-        self.crosses.go_on(noted.left.crosses, ago);
+        noted.certificates.hand_on(&mut self.certificates, now);
+        noted.lists.hand_on(&mut self.lists, now);
+        noted.crosses.hand_on(&mut self.crosses, now);
     }
 
-    /// What may be signed still.
-    pub(crate) fn left(&self) -> Left {
-        Left {
-            certificates: self.certificates.left(),
-            lists: self.lists.left(),
-            crosses: self.crosses.left(),
+    /// What may be signed still, as it is to be written down where that is there.
+    pub(crate) fn still_left(&mut self, there: Option<&Noted>, ahead: Ahead, now: Now) -> Noted {
+        let next = |rate: &mut Rate, there, ahead| {
+            rate.count(now.boot);
+            Left::next(rate, there, ahead, now.into())
+        };
+        let ahead = ahead.get();
+        Noted {
+            certificates: next(&mut self.certificates, there.map(|n| n.certificates), ahead),
+            lists: next(&mut self.lists, there.map(|n| n.lists), ahead),
+            // So few that each is written down.
+            crosses: next(&mut self.crosses, there.map(|n| n.crosses), 0),
         }
     }
 

@@ -11,11 +11,13 @@ pub(crate) struct Rate {
     each: Duration,
     left: u32,
     counted: Duration,
+    /// How much of the time for the next one had gone by then.
+    gone: Duration,
 }
 
 impl Rate {
     pub(crate) fn new(most: u32, each: Duration, now: Duration) -> Self {
-        Self { most, each, left: most, counted: now }
+        Self { most, each, left: most, counted: now, gone: Duration::ZERO }
     }
 
     /// How many more may be signed, as it was counted last.
@@ -23,25 +25,45 @@ impl Rate {
         self.left
     }
 
+    /// How long before it was counted last as many were left.
+    pub(crate) fn gone(&self) -> Duration {
+        self.gone
+    }
+
     /// Goes on from what was left so long ago.
-    pub(crate) fn go_on(&mut self, left: u32, ago: Duration) {
-        let gained = ago.as_nanos() / self.each.as_nanos().max(1);
-        let gained = u32::try_from(gained).unwrap_or(u32::MAX);
-        self.left = left.saturating_add(gained).min(self.most);
+    pub(crate) fn go_on(&mut self, left: u32, ago: Duration, now: Duration) {
+        (self.left, self.gone) = self.grown(left, ago);
+        self.counted = now;
+    }
+
+    /// How many are left where so many were so long ago.
+    pub(crate) fn left_of(&self, left: u32, ago: Duration) -> u32 {
+        self.grown(left, ago).0
+    }
+
+    /// Counts what has come since.
+    pub(crate) fn count(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.counted);
+        (self.left, self.gone) = self.grown(self.left, self.gone.saturating_add(passed));
+        self.counted = self.counted.max(now);
     }
 
     /// Whether one more may be signed; then it is counted.
     pub(crate) fn allows(&mut self, now: Duration) -> bool {
-        let passed = now.saturating_sub(self.counted).as_nanos() / self.each.as_nanos().max(1);
-        let gained = u32::try_from(passed).unwrap_or(u32::MAX);
-        self.left = self.left.saturating_add(gained).min(self.most);
-        self.counted = match self.left == self.most {
-            true => now,
-            false => self.counted + self.each * gained,
-        };
+        self.count(now);
         let allowed = self.left > 0;
         self.left -= u32::from(allowed);
         allowed
+    }
+
+    /// What so many become in that time, and how much of it is left for the next one.
+    fn grown(&self, left: u32, ago: Duration) -> (u32, Duration) {
+        let gained = ago.as_nanos() / self.each.as_nanos().max(1);
+        let gained = u32::try_from(gained).unwrap_or(u32::MAX);
+        match left.saturating_add(gained) {
+            grown if grown >= self.most => (self.most, Duration::ZERO),
+            grown => (grown, ago.saturating_sub(self.each * gained)),
+        }
     }
 }
 
@@ -64,9 +86,11 @@ mod tests {
     #[test]
     fn what_was_left_grows_with_the_time_that_went_by() {
         let mut rate = Rate::new(5, Duration::from_secs(10), Duration::ZERO);
-        rate.go_on(1, Duration::from_secs(25));
+        rate.go_on(1, Duration::from_secs(25), Duration::ZERO);
         assert_eq!(rate.left(), 3);
-        rate.go_on(1, Duration::from_secs(u64::MAX));
+        assert!(!(0..4).all(|_| rate.allows(Duration::from_secs(4))));
+        assert!(rate.allows(Duration::from_secs(5)), "half of the time had gone by before");
+        rate.go_on(1, Duration::from_secs(u64::MAX), Duration::from_secs(5));
         assert_eq!(rate.left(), 5);
     }
 

@@ -12,7 +12,7 @@ use pki::{CaCertificate, KeyId, Profile, SignAnswer, SignError, SignRequest, Sig
 use crate::listed::Last;
 use crate::place::Place;
 use crate::protocol::{Answer, Ask, CaWish, Lack, Passphrase, Reply, State};
-use crate::spent::{Left, Noted};
+use crate::spent::{Ahead, Noted};
 use crate::vault::{Loaded, Vault};
 use crate::{Keeper, adopt, frame, sandbox};
 
@@ -41,19 +41,20 @@ pub fn serve(
     if let Some(noted) = &noted {
         keeper.go_on(noted, clock.now());
     }
-    let noted = noted.map(|noted| noted.left);
     let lacks = match standing {
         Standing::Alone => sandbox::enter(vault.folder()),
         Standing::OnAThread => vec![Lack::Process],
     };
-    Serving { keeper, vault, noted, loaded, clock, lacks }.answer_all(line)
+    let ahead = Ahead::default();
+    Serving { keeper, vault, noted, ahead, loaded, clock, lacks }.answer_all(line)
 }
 
 struct Serving<'a> {
     keeper: Keeper,
     vault: Vault,
     /// How many signatures are on the disk as not given yet.
-    noted: Option<Left>,
+    noted: Option<Noted>,
+    ahead: Ahead,
     loaded: Loaded,
     clock: &'a dyn Clock,
     lacks: Vec<Lack>,
@@ -117,10 +118,13 @@ impl Serving<'_> {
 
     /// Before what was signed leaves.
     fn note_left(&mut self) {
-        let Some(left) = self.keeper.left().to_note(self.noted) else { return };
-        let noted = Noted { left, at: self.clock.now().into() };
+        let noted = self.keeper.still_left(self.noted.as_ref(), self.ahead, self.clock.now());
+        self.ahead.grow();
+        if self.noted == Some(noted) {
+            return;
+        }
         match self.vault.note_left(&noted) {
-            Ok(()) => self.noted = Some(left),
+            Ok(()) => self.noted = Some(noted),
             // It is counted in memory, and written down with a signature that the disk takes.
             Err(error) => {
                 tracing::error!(%error, "the signer could not write down how much it signed")

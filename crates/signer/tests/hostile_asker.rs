@@ -68,6 +68,36 @@ fn a_signer_that_is_started_anew_goes_on_counting() {
 }
 
 #[test]
+fn starts_anew_give_nothing_back_of_what_time_has_added_once() {
+    let mut owned = Owned::start();
+    owned.spend_all();
+    owned.clock.advance(HOUR * 3);
+    let mut given = 0;
+    for _ in 0..5 {
+        owned = owned.start_anew();
+        given += owned.spend_all();
+    }
+    assert!((10_000 - 500..=10_000).contains(&given), "{given} where time gives 10,000");
+    owned.clock.advance(Duration::from_secs(300));
+    given = 0;
+    for _ in 0..5 {
+        owned = owned.start_anew();
+        given += owned.spend_all();
+    }
+    assert!((200..=300).contains(&given), "{given} where time gives 300");
+}
+
+#[test]
+fn a_signer_that_is_started_for_each_signature_spends_no_more_than_it_signs() {
+    let mut owned = Owned::start();
+    for _ in 0..200 {
+        owned.certificate(device()).expect("signed");
+        owned = owned.start_anew();
+    }
+    assert_eq!(owned.spend_all(), 10_000 - 200);
+}
+
+#[test]
 fn no_ca_is_vouched_for_but_one_whose_key_is_here() {
     let mut owned = Owned::start();
     let new =
@@ -185,16 +215,8 @@ fn a_start_anew_makes_no_room_for_more_cas() {
 #[test]
 fn thousands_of_questions_are_a_busy_day_and_without_end_they_are_theft() {
     let mut owned = Owned::start();
-    // What is refused for its name counts as well, and costs no signature.
-    let long = Profile::Device { user: "u".repeat(64), device: "d".into() };
-    let request = request(long, key());
-    let mut asked = 0;
-    while let Err(SignError::NameTooLong(_)) = owned.sign(request.clone()) {
-        asked += 1;
-        assert!(asked < 30_000);
-    }
-    assert_eq!(owned.sign(request), Err(SignError::TooOften));
-    assert!(asked >= 8_000, "{asked}");
+    let asked = owned.spend_all();
+    assert!((8_000..30_000).contains(&asked), "{asked}");
 }
 
 #[test]
@@ -241,6 +263,7 @@ struct Owned {
     ca: KeyId,
     place: Place,
     folder: Arc<Folder>,
+    clock: VirtualClock,
 }
 
 /// Gone with the last signer that works in it.
@@ -259,24 +282,25 @@ impl Owned {
         let path = std::env::temp_dir().join(format!("signer-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder");
         let place = Place { folder: path.join("ca"), records: path.join("handfast.db") };
-        let mut owned = Self::at(place, Arc::new(Folder(path)));
+        let mut owned = Self::at(place, Arc::new(Folder(path)), VirtualClock::new(NOW));
         owned.make_ca().expect("a CA");
         owned.ca = KeyId::of_spki(owned.ca_certificate().spki());
         owned
     }
 
-    fn at(place: Place, folder: Arc<Folder>) -> Self {
+    fn at(place: Place, folder: Arc<Folder>, clock: VirtualClock) -> Self {
         let (line, far) = UnixStream::pair().expect("a pair");
-        let there = place.clone();
-        let serving = move || serve(far, &there, &VirtualClock::new(NOW), Standing::OnAThread);
+        let (there, time) = (place.clone(), clock.clone());
+        let serving = move || serve(far, &there, &time, Standing::OnAThread);
         let serving = Some(std::thread::spawn(serving));
-        Self { line, serving, ca: KeyId::from_bytes([0; 32]), place, folder }
+        Self { line, serving, ca: KeyId::from_bytes([0; 32]), place, folder, clock }
     }
 
     fn start_anew(self) -> Self {
         let (place, folder, ca) = (self.place.clone(), Arc::clone(&self.folder), self.ca);
+        let clock = self.clock.clone();
         drop(self);
-        let mut anew = Self::at(place, folder);
+        let mut anew = Self::at(place, folder, clock);
         anew.ca = ca;
         anew
     }
@@ -316,6 +340,19 @@ impl Owned {
 
     fn sign(&mut self, request: CertificateRequest) -> Result<SignAnswer, SignError> {
         self.put(SignRequest::Certificate(Box::new(request)))
+    }
+
+    /// Until no more is signed, and how often something was. What is refused for its name counts as well, and costs
+    /// no signature.
+    fn spend_all(&mut self) -> usize {
+        let long = Profile::Device { user: "u".repeat(64), device: "d".into() };
+        let request = request(long, key());
+        let is_counted = |_: &usize| match self.sign(request.clone()) {
+            Err(SignError::NameTooLong(_)) => true,
+            Err(SignError::TooOften) => false,
+            other => panic!("{other:?}"),
+        };
+        (0..30_000).take_while(is_counted).count()
     }
 
     fn list(
@@ -398,6 +435,7 @@ fn now() -> Timestamp {
     NOW.into()
 }
 
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// 2027-01-15.
 const NOW: Now = Now { boot: Duration::from_secs(9), wall: Duration::from_secs(1_800_000_000) };
