@@ -1,6 +1,7 @@
 //! One key of `handfast.toml` given another value; all else in the file stays, comments too.
 //!
-//! Text in, text out: it reads and writes no file. Invariant: what comes out was read again, and is valid.
+//! Text in, text out: it reads and writes no file. Invariant: what comes out was read again, and nothing is wrong
+//! with it but what was before, elsewhere, and stops no start.
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
@@ -20,6 +21,15 @@ pub struct Setting {
     pub key: String,
     /// The value as the file would have it; nothing, where it is optional and left out.
     pub value: Option<String>,
+}
+
+/// The settings with another value for a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// The file's text.
+    pub text: String,
+    /// What it says, without the pushes that a start leaves out.
+    pub config: Config,
 }
 
 /// Why a key was not set.
@@ -69,18 +79,18 @@ impl Config {
 ///
 /// # Errors
 /// When the key or the value is wrong, alone or beside the others.
-pub fn set(file: &Path, text: &str, key: &str, values: &[String]) -> Result<String, EditError> {
+pub fn set(file: &Path, text: &str, key: &str, values: &[String]) -> Result<Changed, EditError> {
     if let Some(successor) = successor(key) {
         let days: Vec<String> = values.iter().map(|days| format!("{days}d")).collect();
         return set(file, text, successor, &days);
     }
     let kind = kind_of(key)?;
-    let text = match value(key, kind, values)? {
-        None => without(text, key),
+    let changed = match value(key, kind, values)? {
+        None => without(text, key)?,
         Some(value) => with(file, text, key, value)?,
     };
-    Config::parse(file, &text).map_err(EditError::Config)?;
-    Ok(text)
+    let config = Config::parse_changed(file, text, &changed, key).map_err(EditError::Config)?;
+    Ok(Changed { text: changed, config })
 }
 
 fn with(file: &Path, text: &str, key: &str, value: Value) -> Result<String, EditError> {
@@ -101,15 +111,21 @@ fn with(file: &Path, text: &str, key: &str, value: Value) -> Result<String, Edit
     Ok(document.to_string())
 }
 
-/// The text without the key's line, of which a comment stays, as does what stands above it.
-fn without(text: &str, key: &str) -> String {
+/// The text without the key's line, of which a comment stays, as does what stands above it. Refused where the line
+/// has more, as in a table in braces: that would go with it.
+fn without(text: &str, key: &str) -> Result<String, EditError> {
     let span = DeTable::parse(text).ok().and_then(|table| span_of(table.get_ref(), key));
-    let Some(Range { start, end }) = span else { return text.to_owned() };
+    let Some(Range { start, end }) = span else { return Ok(text.to_owned()) };
     let line = text[..start].rfind('\n').map_or(0, |before| before + 1);
     let next = text[end..].find('\n').map_or(text.len(), |after| end + after + 1);
-    let comment = text[end..next].trim_start();
-    let comment = if comment.starts_with('#') { comment } else { "" };
-    [&text[..line], comment, &text[next..]].concat()
+    let (before, behind) = (text[line..start].trim(), text[end..next].trim_start());
+    // A key may be written with its section before it: `ca.public_url`.
+    let is_path = before.is_empty() || before.ends_with('.') && !before.contains(['=', '{', ',']);
+    let comment = if behind.starts_with('#') { behind } else { "" };
+    match is_path && (behind.is_empty() || !comment.is_empty()) {
+        true => Ok([&text[..line], comment, &text[next..]].concat()),
+        false => Err(bad(key, "a line of its own in the file before it can be left out")),
+    }
 }
 
 /// From the key's name to the end of its value.
@@ -274,6 +290,46 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_shares_its_line_is_not_left_out_as_the_others_would_go_with_it() {
+        for text in [
+            "ca = { key_type = \"p256\", crl_validity_days = 3, public_url = \"http://x\" }\n",
+            "ca = { public_url = \"http://x\", crl_validity_days = 3 } # both\n",
+            "ca = { public_url = \"http://x\" }\n",
+        ] {
+            let said = set_in(text, "ca.public_url", &[]).unwrap_err().to_string();
+            assert!(said.starts_with("ca.public_url takes a line of its own"), "{said}");
+        }
+        for (text, left) in [
+            (
+                "ca.crl_validity_days = 3\nca.public_url = \"http://x\"\n",
+                "ca.crl_validity_days = 3\n",
+            ),
+            ("[ca]\r\npublic_url = \"http://x\" \r\n", "[ca]\r\n"),
+            ("[ca]\n  public_url = \"http://x\"", "[ca]\n"),
+        ] {
+            assert_eq!(set_in(text, "ca.public_url", &[]).expect("left out"), left);
+        }
+    }
+
+    #[test]
+    fn what_a_start_goes_without_is_mended_key_by_key_and_stops_no_change_elsewhere() {
+        let text = "[vpn.push]\nroutes = [\"127.0.0.0/8\"]\ndns = [\"127.0.0.53\"]\n";
+        let elsewhere = set_in(text, "public.names", &["vpn.example.org"]).expect("set");
+        assert!(elsewhere.contains("127.0.0.0/8"), "{elsewhere}");
+        let one = set_in(&elsewhere, "vpn.push.routes", &["10.9.0.0/16"]).expect("one is mended");
+        assert!(Config::parse(Path::new("x"), &one).is_err(), "and the other is left");
+        let both = set_in(&one, "vpn.push.dns", &["10.9.0.1"]).expect("the other");
+        Config::parse(Path::new("x"), &both).expect("nothing is wrong");
+        let said = |key: &str, value: &str| set_in(text, key, &[value]).unwrap_err().to_string();
+        assert!(said("vpn.push.routes", "127.0.0.0/8").contains("127.0.0.0/8"), "the key itself");
+        assert!(said("vpn.push.dns_search", "a b").contains("`a b`"), "another mistake");
+        assert!(said("vpn.ping", "0").contains("vpn.ping is 0 s"), "one that stops a start");
+        let narrow = "[vpn.push]\nroutes = [\"10.9.0.0/16\"]\n";
+        let said = set_in(narrow, "vpn.network", &["10.8.0.0/14"]).unwrap_err().to_string();
+        assert!(said.contains("10.9.0.0/16"), "made so by the change: {said}");
+    }
+
+    #[test]
     fn a_key_that_has_another_name_by_now_is_known_by_both_and_stands_once() {
         let text = "[ca]\ngateway_validity_days = 30\n";
         let edited = set_in(text, "ca.gateway_validity", &["12h"]).expect("set");
@@ -311,6 +367,6 @@ mod tests {
 
     fn set_in(text: &str, key: &str, values: &[&str]) -> Result<String, EditError> {
         let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        set(Path::new("/d/handfast.toml"), text, key, &values)
+        set(Path::new("/d/handfast.toml"), text, key, &values).map(|changed| changed.text)
     }
 }

@@ -12,11 +12,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use admin::transport::Transport;
-pub use edit::{EditError, Setting, set};
+pub use edit::{Changed, EditError, Setting, set};
 pub use error::{ConfigError, Place, Problem};
 pub use front::Settings as Tls;
 pub use life::Life;
 pub use template::{FirstConfig, random_ula};
+use validate::Finding;
 pub use values::{PublicName, PublicUrl, ValueError, WebhookUrl};
 pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
@@ -202,13 +203,34 @@ impl Config {
     }
 
     fn parse_for_start(file: &Path, text: &str) -> Result<ForStart, ConfigError> {
+        let (config, found) = Config::with_findings(file, text)?;
+        let left_out = found.into_iter().map(|f| f.place(file, text)).collect();
+        Ok(ForStart { config, left_out })
+    }
+
+    /// Checks `text`, in which `key` was given another value. What was wrong in `former` already, and stops no
+    /// start, is no reason to refuse a change elsewhere: the other keys could not be mended one by one.
+    fn parse_changed(
+        file: &Path,
+        former: &str,
+        text: &str,
+        key: &str,
+    ) -> Result<Config, ConfigError> {
+        let (config, found) = Config::with_findings(file, text)?;
+        let known = Config::with_findings(file, former).map(|(_, found)| found);
+        let known = known.unwrap_or_default();
+        let mut new = found.into_iter().filter(|f| f.is_of(key) || !known.contains(f));
+        new.next().map_or(Ok(config), |f| Err(f.place(file, text)))
+    }
+
+    /// Without the pushes that are left out, and what is wrong with each.
+    fn with_findings(file: &Path, text: &str) -> Result<(Config, Vec<Finding>), ConfigError> {
         schema::known_keys_only(file, text)?;
         let mut config: Config =
             toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
         validate::together(&config).map_err(|f| f.place(file, text))?;
         let found = validate::take_useless_pushes(&mut config);
-        let left_out = found.into_iter().map(|f| f.place(file, text)).collect();
-        Ok(ForStart { config, left_out })
+        Ok((config, found))
     }
 
     /// The keys whose new values in `new` take effect at the next start only: sockets, interface and

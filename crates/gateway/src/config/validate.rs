@@ -13,6 +13,7 @@ use super::{Config, ConfigError, Life, Net, Net6, Place, Problem, Vpn};
 mod virtual_servers;
 
 /// A value that can't be meant: its path in the file, and what to do.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     path: &'static [&'static str],
     /// Which one it is, where there may be many: the place in the first list on the path.
@@ -21,6 +22,11 @@ pub(super) struct Finding {
 }
 
 impl Finding {
+    /// Whether that key's value is wrong.
+    pub(super) fn is_of(&self, key: &str) -> bool {
+        key.split('.').eq(self.path.iter().copied())
+    }
+
     /// The error, at the value's own place in `text`.
     pub(super) fn place(self, file: &Path, text: &str) -> ConfigError {
         let table = DeTable::parse(text).ok();

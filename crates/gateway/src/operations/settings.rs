@@ -1,14 +1,14 @@
 //! The settings file over the control socket: shown, and one key set.
 //!
-//! What is in force comes from elsewhere: a reload, or a start. Invariant: a file that would not be valid is
-//! not written.
+//! What is in force comes from elsewhere: a reload, or a start. Invariant: nothing is written that would put
+//! another mistake into the file; with those that a start goes without it can be shown and mended, key by key.
 
 use std::path::Path;
 use std::sync::PoisonError;
 
 use admin::response::{Setting, Settings, TakesEffect};
 
-use crate::config::{Config, ConfigError, set};
+use crate::config::{Changed, Config, ConfigError, set};
 use crate::context::Context;
 use crate::error::GatewayError;
 use crate::gateway::push_policy;
@@ -21,7 +21,7 @@ pub(super) struct SettingsFile<'a> {
 impl SettingsFile<'_> {
     /// What it says, and what of that is not in force.
     pub(super) fn show(&self) -> Result<Settings, GatewayError> {
-        let file = Config::load(&self.at.data.config())?;
+        let file = Config::load_for_start(&self.at.data.config())?.config;
         Ok(self.described(&file, |_| true))
     }
 
@@ -29,8 +29,7 @@ impl SettingsFile<'_> {
     pub(super) fn set(&self, key: &str, values: &[String]) -> Result<Settings, GatewayError> {
         let _one = self.at.settings_file.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.at.data.config();
-        let text = set(&path, &read(&path)?, key, values)?;
-        let config = Config::parse(&path, &text)?;
+        let Changed { text, config } = set(&path, &read(&path)?, key, values)?;
         push_policy(&config)?;
         self.at.data.write_whole(&path, text.as_bytes())?;
         Ok(self.described(&config, |name| name == key))

@@ -161,6 +161,23 @@ fn a_device_without_a_certificate_is_not_said_to_be_revoked() {
 }
 
 #[test]
+fn settings_that_a_start_goes_without_are_shown_and_mended_key_by_key() {
+    let cli = Cli::with_data();
+    let file = cli.path("data/handfast.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text.replace("\nroutes = []", "\nroutes = [\"127.0.0.0/8\"]");
+    fs::write(&file, text.replace("\ndns = []", "\ndns = [\"127.0.0.53\"]")).unwrap();
+    assert!(cli.ok("config show").contains("vpn.push.routes = []"));
+    cli.ok("config set public.names vpn.example.org");
+    let said = cli.fails(7, "config set vpn.push.dns 127.0.0.53");
+    assert!(said.contains("vpn.push.dns has 127.0.0.53"), "{said}");
+    cli.ok("config set vpn.push.routes 10.9.0.0/16");
+    assert!(fs::read_to_string(&file).unwrap().contains("127.0.0.53"), "not touched");
+    cli.ok("config set vpn.push.dns");
+    assert!(!fs::read_to_string(&file).unwrap().contains("127.0.0."), "both are mended");
+}
+
+#[test]
 fn a_setting_that_is_wrong_is_refused_and_the_file_stays_as_it_was() {
     let cli = Cli::with_data();
     let file = cli.path("data/handfast.toml");
