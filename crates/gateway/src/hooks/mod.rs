@@ -25,7 +25,7 @@ mod queue;
 mod runner;
 
 pub(crate) use post::Target;
-use queue::Queue;
+use queue::{Queue, Share};
 use runner::{Job, Runner};
 
 /// Where to leave what happened. Clones are cheap.
@@ -62,8 +62,12 @@ impl Hooks {
         self.0.target.store(target.map(Arc::new));
     }
 
-    /// This happened. Costs a look for the file where there is no hook for it.
+    /// This happened, and is no event of the log. Costs a look for the file where there is no hook for it.
     pub(crate) fn tell<T: Serialize>(&self, event: &str, about: impl FnOnce() -> T) {
+        self.leave(event, Share::OfAnybody, about);
+    }
+
+    fn leave<T: Serialize>(&self, event: &str, share: Share, about: impl FnOnce() -> T) {
         let program = self.0.folder.join(event);
         let (starts, posts) = (program.exists(), self.0.target.load().is_some());
         if !starts && !posts {
@@ -72,13 +76,13 @@ impl Hooks {
         let Ok(mut input) = serde_json::to_vec(&about()) else { return };
         input.push(b'\n');
         if posts {
-            self.0.posts.leave(event, input.clone(), || {
+            self.0.posts.leave(event, share, input.clone(), || {
                 let target = Arc::clone(&self.0.target);
                 Box::new(move |jobs| post::run(&target, &jobs))
             });
         }
         if starts {
-            self.0.programs.leave(event, Job { program, input }, || {
+            self.0.programs.leave(event, share, Job { program, input }, || {
                 let runner = Runner::new(self.0.folder.clone(), Arc::clone(&self.0.enough));
                 Box::new(move |jobs| runner.run(&jobs))
             });
@@ -99,7 +103,8 @@ impl Hooks {
                 && let Some(last) = page.last().map(|event| event.id)
             {
                 for event in page {
-                    self.tell(event.kind.as_str(), || told::event(event.clone()));
+                    let kind = event.kind.clone();
+                    self.leave(kind.as_str(), Share::OfTheLog, || told::event(event));
                 }
                 seen = last;
                 self.0.seen.send_replace(seen);

@@ -59,7 +59,7 @@ pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Jobs<Vec<u8>>) {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "nothing is posted"),
     };
-    let mut is_failing = false;
+    let mut missed = 0;
     loop {
         match jobs.next(IDLE) {
             Order::Do(event) => {
@@ -67,7 +67,7 @@ pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Jobs<Vec<u8>>) {
                 // Its timer is the runtime's, so it begins inside.
                 let posted =
                     runtime.block_on(async { timeout(AT_MOST, post(&target, event)).await });
-                say(&target, posted.unwrap_or(Err(PostError::TimedOut)), &mut is_failing);
+                say(&target, posted.unwrap_or(Err(PostError::TimedOut)), &mut missed);
             }
             Order::Finish(done) => {
                 let _ = done.send(());
@@ -79,19 +79,21 @@ pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Jobs<Vec<u8>>) {
     }
 }
 
-/// Once for as long as it fails.
-fn say(target: &Target, posted: Result<(), PostError>, is_failing: &mut bool) {
+/// Once for as long as it fails, and then how many it missed.
+fn say(target: &Target, posted: Result<(), PostError>, missed: &mut u64) {
     let host = target.url.host();
-    match posted {
-        Err(error) if !std::mem::replace(is_failing, true) => {
-            tracing::warn!(host, %error, "events do not reach the webhook");
+    match (&posted, *missed) {
+        (Err(error), 0) => tracing::warn!(host, %error, "events do not reach the webhook"),
+        (Ok(()), missed @ 1..) => {
+            tracing::warn!(
+                host,
+                missed,
+                "the webhook takes events again, and was not told of these"
+            );
         }
-        Err(_) => {}
-        Ok(()) if std::mem::take(is_failing) => {
-            tracing::info!(host, "the webhook takes events again")
-        }
-        Ok(()) => {}
+        (Err(_), _) | (Ok(()), 0) => {}
     }
+    *missed = if posted.is_ok() { 0 } else { *missed + 1 };
 }
 
 async fn post(target: &Target, event: Vec<u8>) -> Result<(), PostError> {

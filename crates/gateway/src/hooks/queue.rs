@@ -11,6 +11,25 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+/// How many of a kind may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// Strangers may cause any number of them.
+    OfAnybody,
+    /// Of the log, by somebody with a right to that: all that one change or one script makes is to be told.
+    OfTheLog,
+}
+
+impl Share {
+    /// There are some sixty kinds.
+    const fn most(self) -> usize {
+        match self {
+            Self::OfAnybody => 64,
+            Self::OfTheLog => 1024,
+        }
+    }
+}
+
 /// What the thread is handed.
 #[derive(Debug)]
 pub(super) enum Order<T> {
@@ -77,10 +96,11 @@ impl<T: Send + 'static> Queue<T> {
     pub(super) fn leave(
         &self,
         kind: &str,
+        share: Share,
         job: T,
         work: impl FnOnce() -> Box<dyn FnOnce(Jobs<T>) + Send>,
     ) {
-        self.jobs.offer(kind, job);
+        self.jobs.offer(kind, share, job);
         self.started.call_once(|| self.start(work()));
     }
 
@@ -148,10 +168,10 @@ impl<T> Jobs<T> {
     }
 
     /// Takes it, or counts it where its kind has its share.
-    fn offer(&self, kind: &str, job: T) {
+    fn offer(&self, kind: &str, share: Share, job: T) {
         self.change(|waiting| {
             match waiting.kinds.iter_mut().find(|(present, _)| present == kind) {
-                Some((_, jobs)) if jobs.len() >= SHARE => {
+                Some((_, jobs)) if jobs.len() >= share.most() => {
                     *waiting.lost.entry(kind.to_owned()).or_default() += 1;
                 }
                 Some((_, jobs)) => jobs.push_back(job),
@@ -194,8 +214,6 @@ impl<T> Waiting<T> {
     }
 }
 
-/// So many of a kind wait at most. There are some sixty kinds.
-const SHARE: usize = 64;
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -206,21 +224,31 @@ mod tests {
     fn a_rare_event_waits_for_one_of_each_kind_at_most_and_is_never_left_out() {
         let queue: Queue<u32> = Queue::new("test");
         for number in 0..10_000 {
-            queue.jobs.offer("connection_refused", number);
+            queue.jobs.offer("connection_refused", Share::OfAnybody, number);
         }
-        queue.jobs.offer("certificate_revoked", 77_777);
+        queue.jobs.offer("certificate_revoked", Share::OfTheLog, 77_777);
         assert_eq!([next(&queue), next(&queue)], [Some(0), Some(77_777)]);
         let rest: Vec<_> = std::iter::from_fn(|| next(&queue)).collect();
-        assert_eq!(rest, (1..SHARE as u32).collect::<Vec<_>>(), "in their order");
+        assert_eq!(rest, (1..64).collect::<Vec<_>>(), "in their order");
         // The first was said at once.
         let lost: u64 = queue.jobs.lock().lost.values().sum();
-        assert_eq!(lost, 10_000 - SHARE as u64 - 1);
+        assert_eq!(lost, 10_000 - 64 - 1);
+    }
+
+    #[test]
+    fn what_one_change_or_one_script_writes_to_the_log_is_told_whole() {
+        let queue: Queue<u32> = Queue::new("test");
+        for number in 0..1_000 {
+            queue.jobs.offer("certificate_revoked", Share::OfTheLog, number);
+        }
+        let told: Vec<_> = std::iter::from_fn(|| next(&queue)).collect();
+        assert_eq!(told, (0..1_000).collect::<Vec<_>>());
     }
 
     #[test]
     fn the_end_is_heard_by_who_waits_and_comes_behind_all_that_was_left() {
         let queue: Queue<u32> = Queue::new("test");
-        queue.jobs.offer("one", 1);
+        queue.jobs.offer("one", Share::OfAnybody, 1);
         let jobs = Jobs(Arc::clone(&queue.jobs.0));
         let thread = std::thread::spawn(move || {
             let long = Duration::from_secs(20);
