@@ -131,7 +131,7 @@ mod tests {
         let never = Only { never_connected: true, ..Only::default() };
         let devices = |ever_seen: Option<bool>| {
             let device = json!({
-                "name": "alice/phone", "state": "active", "addresses": [], "serial": null,
+                "name": { "user": "alice", "device": "phone" }, "state": "active", "addresses": [], "serial": null,
                 "expires_at": null, "connected": false, "last_seen_at": null,
                 "ever_seen": ever_seen, "added_at": Timestamp::from_unix_secs(0),
             });
@@ -150,7 +150,7 @@ mod tests {
         let day = |number: u64| Timestamp::from_unix_secs(1_800_000_000 + number * 86_400);
         let device = |added: u64, seen: Option<u64>, connected: bool| -> Device {
             serde_json::from_value(json!({
-                "name": "alice/phone", "state": "active", "addresses": [], "serial": null,
+                "name": { "user": "alice", "device": "phone" }, "state": "active", "addresses": [], "serial": null,
                 "expires_at": null, "connected": connected, "last_seen_at": seen.map(day),
                 "added_at": day(added),
             }))
