@@ -65,7 +65,7 @@ fn a_push_that_clients_can_do_nothing_with_stops_no_start_and_is_named() {
     for (command, finds) in [
         (&["check"][..], true),
         (&["reload"][..], true),
-        (&["config", "set", "vpn.ping", "11"][..], true),
+        (&["config", "set", "vpn.ping", "11"][..], false),
         (&["config", "set", "vpn.push.routes", "10.99.0.0/24"][..], false),
         (&["reload"][..], false),
     ] {

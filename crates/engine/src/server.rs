@@ -252,6 +252,8 @@ impl Server {
             // A thread that panicked has ended too.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+        // Whoever asks after figures may hold this value for a moment longer.
+        self.data.let_go();
     }
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {

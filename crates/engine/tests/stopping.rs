@@ -4,6 +4,7 @@
 
 mod lab;
 
+use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use lab::{Lab, Subscriber, Way};
@@ -30,6 +31,14 @@ async fn who_is_up_a_moment_before_the_server_knows_it_is_told_as_well() {
         stop(&lab, &mut subscriber).await;
         assert!(subscriber.told_to_restart, "{way:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_addresses_are_free_once_it_has_stopped_whoever_holds_it_still() {
+    let lab = Lab::start(None);
+    lab.server.stop().await;
+    UdpSocket::bind(lab.udp).expect("free again");
+    TcpListener::bind(lab.tcp).expect("free again");
 }
 
 /// How long the server takes to stop, while the client goes on a moment later.

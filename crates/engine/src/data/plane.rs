@@ -66,4 +66,7 @@ pub trait DataPlane: Debug + Send + Sync {
 
     /// Moves no packet any more.
     fn stop(&self);
+
+    /// Lets go of what it sends control packets by, whoever holds the plane still: its addresses are free again.
+    fn let_go(&self) {}
 }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use datapath::{
@@ -24,8 +24,8 @@ use crate::{Offloads, affinity, steering};
 #[derive(Clone, Debug)]
 pub(crate) struct UserSpace {
     workers: Arc<[DataHandle]>,
-    /// A socket for each address listened on, to answer from.
-    sockets: Arc<[Arc<UdpSocket>]>,
+    /// A socket for each address listened on, to answer from; none once it was let go.
+    sockets: Arc<RwLock<Vec<Arc<UdpSocket>>>>,
     /// How the workers that own peers share them; one more may read the control packets.
     shard: Shard,
     receive_buffer: Option<u32>,
@@ -84,7 +84,7 @@ impl UserSpace {
             "the data path"
         );
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
-        let sockets = io.groups.iter().filter_map(first).collect();
+        let sockets = Arc::new(RwLock::new(io.groups.iter().filter_map(first).collect()));
         let receive_buffer = buffers.map(|(receive, _)| receive as u32);
         let plane = Self { workers: workers.into(), sockets, shard, receive_buffer };
         Ok((plane, threads, receiver))
@@ -128,7 +128,8 @@ impl DataPlane for UserSpace {
     fn send_control(&self, endpoint: &Endpoint, packets: Vec<Vec<u8>>) {
         match endpoint.carrier {
             Carrier::Udp(index) => {
-                let Some(socket) = self.sockets.get(usize::from(index)) else { return };
+                let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
+                let Some(socket) = sockets.get(usize::from(index)) else { return };
                 let mut rest = &packets[..];
                 while !rest.is_empty() {
                     let (run, behind) = rest.split_at(run_length(rest));
@@ -182,6 +183,10 @@ impl DataPlane for UserSpace {
     /// Ends the threads after their present batches.
     fn stop(&self) {
         self.workers.iter().for_each(DataHandle::stop);
+    }
+
+    fn let_go(&self) {
+        self.sockets.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct Lab {
     pub(crate) server: Server,
     /// Where it takes TCP connections.
     pub(crate) tcp: SocketAddr,
-    udp: SocketAddr,
+    pub(crate) udp: SocketAddr,
     door: Arc<Door>,
     flip: Option<Flip>,
     far: Tun,
