@@ -26,8 +26,8 @@ pub(crate) fn test(install: bool) -> Result<(), Failed> {
 /// Builds every test at once, with the same features for all, and runs them beside each other or alone.
 fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     println!(
-        "unit tests, simulation, command line, store, stock OpenVPN against ours: about twenty \
-         minutes on two cores, the first build included"
+        "unit tests, simulation, command line, store, stock OpenVPN against ours: about half \
+         an hour on two cores, the first build included"
     );
     peers::provide(install)?;
     let linter = peers::pkilint(install)?.map(|folder| ("PKILINT_DIR", folder));
