@@ -33,7 +33,7 @@ pub(crate) enum Standing {
 
 impl Version {
     pub(super) fn of(stat: &Stat) -> Self {
-        let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+        let seconds = u64::try_from(stat.st_mtime).unwrap_or(0).min(LAST_DATE);
         let length = u64::try_from(stat.st_size).unwrap_or(0);
         let nanos = stat.st_mtime_nsec;
         Self {
@@ -103,6 +103,9 @@ fn date(value: Option<&HeaderValue>) -> Option<SystemTime> {
     httpdate::parse_http_date(value?.to_str().ok()?).ok()
 }
 
+/// The last second that HTTP can name, the end of year 9999; file systems go further.
+const LAST_DATE: u64 = 253_402_300_799;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +121,14 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         version().judge(&headers)
+    }
+
+    #[test]
+    fn a_file_of_a_time_that_http_cannot_name_has_the_last_one() {
+        // A folder's own numbers; the time alone is set.
+        let mut stat = rustix::fs::stat("/").unwrap();
+        stat.st_mtime = i64::MAX;
+        assert_eq!(Version::of(&stat).last_modified(), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
     #[test]
