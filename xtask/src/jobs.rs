@@ -1,9 +1,9 @@
 //! How a built test program is started: with which arguments, in which surroundings, and beside what.
 //!
 //! Most of the time of the cases beside stock programs is waiting, for pings, key renewals and time-outs, so
-//! those that don't say otherwise run two at a time (`suite/programs.rs` says how they say so). Not more than
-//! there are cores, and not beside tests that compute: many count lost pings, and the gateway's session threads
-//! yield to whoever wants a core.
+//! those that don't say otherwise run three at a time (`suite/programs.rs` says how they say so): two left three
+//! tenths of two cores idle. Not beside tests that compute: many count lost pings, and the gateway's session
+//! threads yield to whoever wants a core.
 
 use std::process::{Command, Stdio};
 
@@ -17,9 +17,9 @@ pub(crate) type Environment = Vec<(&'static str, String)>;
 
 /// What is run, and how.
 pub(crate) struct Jobs {
-    /// Two at a time: they wait.
+    /// `WAITING_AT_A_TIME`: they wait.
     pub(crate) waiting: Vec<Job>,
-    /// Two at a time, behind those: they compute.
+    /// `COMPUTING_AT_A_TIME`, behind those: they compute.
     pub(crate) computing: Vec<Job>,
     /// With nothing beside them.
     pub(crate) alone: Vec<Job>,
@@ -116,8 +116,11 @@ pub(crate) fn as_root(program: &std::ffi::OsStr) -> Command {
 /// The cases beside stock programs, in namespaces of their own.
 pub(crate) const INTEROP: &str = "interop";
 
-/// How many programs run beside each other: one for each of two cores.
-pub(crate) const AT_A_TIME: usize = 2;
+/// How many programs that wait run beside each other.
+pub(crate) const WAITING_AT_A_TIME: usize = 3;
+
+/// How many that compute: one for each of two cores.
+pub(crate) const COMPUTING_AT_A_TIME: usize = 2;
 
 /// Whose tests wait more than they compute.
 const WAIT: [&str; 3] = [INTEROP, "client", "engine"];

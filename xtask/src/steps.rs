@@ -7,7 +7,7 @@ use crate::command::{run, run_with};
 use crate::debian::TRIXIE;
 use crate::explore::explore;
 use crate::failed::Failed;
-use crate::jobs::{AT_A_TIME, Environment, INTEROP, Jobs};
+use crate::jobs::{COMPUTING_AT_A_TIME, Environment, INTEROP, Jobs, WAITING_AT_A_TIME};
 use crate::suite::{Job, Suite};
 use crate::{arrows, circles, jobs, map, peers, suite};
 
@@ -47,9 +47,9 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     let Jobs { waiting, mut computing, alone } =
         Jobs::of(programs.clone(), hindrance.and(Some(INTEROP)), &environment);
     computing.push(examples());
-    suite.run_jobs(waiting, AT_A_TIME);
+    suite.run_jobs(waiting, WAITING_AT_A_TIME);
     suite.run_jobs(alone, 1);
-    suite.run_jobs(computing, AT_A_TIME);
+    suite.run_jobs(computing, COMPUTING_AT_A_TIME);
     let again = jobs::again(&programs, suite.worth_a_second_look(), &environment);
     suite.look_again(again);
     suite.end()
