@@ -1,4 +1,4 @@
-//! ARCHITECTURE.md names what exists: every file, and every path that begins with a crate of ours.
+//! The maps of the code name what exists: every file, and every path that begins with a crate of ours.
 //!
 //! Of a path such as `tunnel::Session::handle_datagram` each part has to be written somewhere in that
 //! crate; whether one stands inside the other is not looked at.
@@ -9,20 +9,23 @@ use std::path::{Path, PathBuf};
 use crate::failed::Failed;
 use crate::workspace;
 
-const PAGE: &str = "ARCHITECTURE.md";
+const PAGES: [&str; 2] = ["ARCHITECTURE.md", "docs/ways.md"];
 
-/// Compares the page with the sources.
+/// Compares the pages with the sources.
 pub(crate) fn check() -> Result<(), Failed> {
-    let page = read(Path::new(PAGE))?;
     let mut crates = Vec::new();
     for package in workspace::packages()? {
         crates.push((package.name, sources(&package.folder.join("src"))?));
     }
-    let missing = missing(&page, &crates, |file| Path::new(file).exists());
-    if missing.is_empty() {
-        return Ok(());
+    for page in PAGES {
+        let text = read(Path::new(page))?;
+        let missing = missing(&text, &crates, |file| Path::new(file).exists());
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            return Err(Failed::new(format!("{page} names what does not exist: {missing}")));
+        }
     }
-    Err(Failed::new(format!("{PAGE} names what does not exist: {}", missing.join(", "))))
+    Ok(())
 }
 
 /// What the page names and the crates (name, whole text) do not have.
