@@ -138,8 +138,11 @@ impl SiteKeys {
 }
 
 impl ResolvesServerCert for SiteKeys {
+    /// A client that shares no cipher suite with us has no signature to go with one either. With a certificate that it
+    /// can't use the library gets as far as to tell it so; with none it would say that access is denied.
     fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(client_hello.signature_schemes())
+        let chosen = self.choose(client_hello.signature_schemes());
+        chosen.or_else(|| self.0.load().first().cloned())
     }
 }
 

@@ -11,14 +11,16 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pki::{CertificateId, Refusal, refusal_of, refused_within};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ServerConnection;
 use rustls::{CertificateError, HandshakeKind, ProtocolVersion};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use crate::certificates::id_of;
@@ -126,8 +128,19 @@ async fn gather(socket: &mut TcpStream) -> Result<Hello, Denied> {
 
 /// Whoever does not take an alert goes without.
 async fn answer(socket: &mut TcpStream, alert: Vec<u8>) {
-    let _ = socket.write_all(&alert).await;
+    if alert.is_empty() {
+        let _ = socket.shutdown().await;
+    } else if socket.write_all(&alert).await.is_ok() {
+        hear_out(socket).await;
+    }
+}
+
+/// Has the client hear our last words: a socket that is closed over bytes which nobody read is reset, and its alert with
+/// it. Only what a handshake may still be under way with is waited for.
+async fn hear_out(socket: &mut TcpStream) {
     let _ = socket.shutdown().await;
+    let mut rest = socket.take(MOST_HEARD);
+    let _ = timeout(HEARING, copy(&mut rest, &mut sink())).await;
 }
 
 /// A place among those who were let in: strangers have none.
@@ -152,8 +165,12 @@ fn choose(
     })?;
     let server = || site.settings.label().to_owned();
     if !site.settings.passthrough && site.keys.choose(&hello.schemes).is_none() {
-        let why = Refused::NoCertificate { server: server() };
-        return Err((hello::alert(hello::INTERNAL_ERROR), why));
+        // Whoever has none at all can say nothing of the client's signatures.
+        let description = match site.keys.all().is_empty() {
+            true => hello::INTERNAL_ERROR,
+            false => hello::HANDSHAKE_FAILURE,
+        };
+        return Err((hello::alert(description), Refused::NoCertificate { server: server() }));
     }
     Ok(Arc::clone(site))
 }
@@ -166,12 +183,13 @@ async fn end_tls(
 ) -> Result<TlsStream<TcpStream>, Denied> {
     let rest = hello.rest;
     let start = StartHandshake::from_parts(hello.accepted, socket);
-    let mut accept = pin!(start.into_stream_with(site.tls(), |connection| {
+    let accept = start.into_stream_with(site.tls(), |connection| {
         // To read nothing would mean the end; what does not fit is more than anybody may send before our answer.
         if !rest.is_empty() {
             let _ = connection.read_tls(&mut &rest[..]);
         }
-    }));
+    });
+    let mut accept = pin!(accept.into_fallible());
     let (mut refused, mut outsider) = (None, None);
     let outcome = poll_fn(|cx| {
         let ((poll, left_out), certificate) =
@@ -180,13 +198,16 @@ async fn end_tls(
         outsider = left_out.or(outsider.take());
         poll
     });
-    outcome.await.map_err(|error| {
-        let whom = outsider.or_else(|| {
-            let refused = refused?;
-            shared.directory.named(&refused.id, &refused.fingerprint)
-        });
-        Denied { whom, why: why(error, site) }
-    })
+    let (error, mut socket) = match outcome.await {
+        Ok(stream) => return Ok(stream),
+        Err(failed) => failed,
+    };
+    hear_out(&mut socket).await;
+    let whom = outsider.or_else(|| {
+        let refused = refused?;
+        shared.directory.named(&refused.id, &refused.fingerprint)
+    });
+    Err(Denied { whom, why: why(error, site) })
 }
 
 /// What the library says, in our words.
@@ -258,3 +279,7 @@ impl From<Refusal> for Denied {
 
 /// What is read of a stranger at a time.
 const PIECE: usize = 4096;
+/// The longest chain of certificates, and what else belongs to a last flight.
+const MOST_HEARD: u64 = 128 * 1024;
+/// Twice across the world; whoever has an alert closes sooner.
+const HEARING: Duration = Duration::from_millis(500);

@@ -116,6 +116,8 @@ pub(crate) const UNRECOGNIZED_NAME: u8 = 112;
 pub(crate) const NO_APPLICATION_PROTOCOL: u8 = 120;
 /// Of RFC 8446 section 6.2.
 pub(crate) const INTERNAL_ERROR: u8 = 80;
+/// Likewise.
+pub(crate) const HANDSHAKE_FAILURE: u8 = 40;
 const DECODE_ERROR: u8 = 50;
 const FATAL: u8 = 2;
 const ALERT: u8 = 21;
