@@ -24,6 +24,7 @@ const PEERS: &[Peer] = &[
     ("faketime", "faketime", "peers whose clock is wrong"),
     ("strace", "strace", "power cuts: what reached the disk and in which order"),
     ("iperf3", "iperf3", "throughput"),
+    ("testssl", "testssl.sh", "a judge of what TLS servers offer"),
 ];
 
 /// What unpacks another Debian.
@@ -101,6 +102,17 @@ pub(crate) fn http2(install: bool) -> Result<Option<PathBuf>, Failed> {
     let packages = ["hyperframe", "hpack"];
     let found = from_pypi("http2", &packages, "bin/with-hyperframe-and-hpack", install)?;
     Ok(found.map(|programs| programs.join("python")))
+}
+
+/// A Python that speaks TLS as wrongly as it is told to, likewise.
+pub(crate) fn odd_tls(install: bool) -> Result<Option<PathBuf>, Failed> {
+    let found = from_pypi("odd-tls", &["tlslite-ng"], "bin/with-tlslite-ng", install)?;
+    Ok(found.map(|programs| programs.join("python")))
+}
+
+/// A judge of what TLS servers offer, likewise.
+pub(crate) fn sslyze(install: bool) -> Result<Option<PathBuf>, Failed> {
+    from_pypi("sslyze", &["sslyze"], "bin/sslyze", install)
 }
 
 /// The programs of an environment with these packages, which is whole once `proof` is there.

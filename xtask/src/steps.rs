@@ -32,10 +32,12 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     peers::provide(install)?;
     let linter = peers::pkilint(install)?.map(|folder| ("PKILINT_DIR", folder));
     let python = peers::http2(install)?.map(|program| ("HTTP2_PYTHON", program));
+    let odd = peers::odd_tls(install)?.map(|program| ("TLSLITE_PYTHON", program));
+    let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder));
     let checker = peers::promtool(install)?.map(|program| ("PROMTOOL", program));
     let mut environment = jobs::surroundings(false, false)?;
     environment.extend(more);
-    let found = linter.into_iter().chain(python).chain(checker);
+    let found = [linter, python, odd, judge, checker].into_iter().flatten();
     environment.extend(found.map(|(name, path)| (name, path.display().to_string())));
 
     let mut suite = Suite::begin();
@@ -88,14 +90,19 @@ pub(crate) fn interop(which: Interop<'_>, install: bool) -> Result<(), Failed> {
     } else {
         peers::provide(install)?;
     }
+    let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder.display().to_string()));
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
     let mut suite = Suite::begin();
-    interop_cases(&which, &mut suite)?;
+    interop_cases(&which, judge.into_iter().collect(), &mut suite)?;
     suite.end()
 }
 
 /// What is asked for by name is watched as it goes, so its cases run one at a time and nothing is held back.
-fn interop_cases(which: &Interop<'_>, suite: &mut Suite) -> Result<(), Failed> {
+fn interop_cases(
+    which: &Interop<'_>,
+    judges: Environment,
+    suite: &mut Suite,
+) -> Result<(), Failed> {
     if let Some(reason) = jobs::hindrance() {
         suite.skip(INTEROP, reason);
         return Ok(());
@@ -103,7 +110,7 @@ fn interop_cases(which: &Interop<'_>, suite: &mut Suite) -> Result<(), Failed> {
     let mut command = jobs::as_root("cargo".as_ref());
     command.args(["test", "--package", INTEROP, "--no-fail-fast", "--", "--nocapture"]);
     command.args(jobs::ONE_BY_ONE).args(which.filter);
-    command.envs(jobs::surroundings(which.long, which.write)?);
+    command.envs(jobs::surroundings(which.long, which.write)?).envs(judges);
     suite.run(command)
 }
 
