@@ -21,7 +21,9 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("publish", &["clock", "pki"]),
     ("front", &["clock", "names", "pki", "proxied", "sources", "web"]),
     ("ask", &["clock", "pki"]),
-    ("uplink", &["ask", "clock", "pki"]),
+    ("starttls", &[]),
+    ("upgrade", &["starttls"]),
+    ("uplink", &["ask", "clock", "pki", "starttls", "upgrade"]),
     ("web", &["sources"]),
     ("proxied", &[]),
     (
@@ -70,7 +72,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         "fuzz-targets",
         &[
             "admin", "clock", "wire", "tunnel", "datapath", "pki", "proxied", "signer", "gateway",
-            "testkit", "web",
+            "starttls", "testkit", "web",
         ],
     ),
     ("xtask", &[]),

@@ -8,7 +8,7 @@ use crate::command::run;
 use crate::failed::Failed;
 use crate::workspace;
 
-/// Program, Debian package, what it is for.
+/// Program, Debian package or packages, what it is for.
 type Peer = (&'static str, &'static str, &'static str);
 
 /// What the tests talk to.
@@ -25,7 +25,18 @@ const PEERS: &[Peer] = &[
     ("strace", "strace", "power cuts: what reached the disk and in which order"),
     ("iperf3", "iperf3", "throughput"),
     ("testssl", "testssl.sh", "a judge of what TLS servers offer"),
+    ("postfix", "postfix", "mail by STARTTLS"),
+    (
+        "dovecot",
+        "dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved",
+        "mailboxes by STARTTLS",
+    ),
+    ("swaks", "swaks", "a client of mail servers"),
+    ("psql", "postgresql-15 postgresql-client-15", "a database by STARTTLS"),
 ];
+
+/// Mail servers ask what they are for.
+const QUIETLY: &str = "DEBIAN_FRONTEND=noninteractive";
 
 /// What unpacks another Debian.
 const DEBOOTSTRAP: Peer = ("debootstrap", "debootstrap", "peers from another Debian");
@@ -86,9 +97,9 @@ fn install_all(missing: &[Peer], install: bool) -> Result<(), Failed> {
     }
     println!("installing what the tests talk to: {}", packages.join(" "));
     run("apt-get", &["update", "-qq"])?;
-    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    arguments.extend(packages);
-    run("apt-get", &arguments)
+    let mut arguments = vec![QUIETLY, "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(packages.iter().flat_map(|packages| packages.split(' ')));
+    run("env", &arguments)
 }
 
 /// The linter of certificates and CRLs, from PyPI into the build folder. `None` where it can't be had:

@@ -2,7 +2,7 @@
 //!
 //! For programs that speak none, or can't show a certificate. What they say leaves this machine only once the
 //! service has shown a certificate of the right CA, name, time and key, and nobody whom that names says that it was
-//! revoked; [`Uplink::reach`] is that, and [`Local`] the port in front of it.
+//! revoked, and TLS that the service's own protocol leads to begins before all that; [`Uplink::reach`] is that, and [`Local`] the port in front of it.
 //!
 //! Not here: settings, files, where the CA and our own certificate come from. How it degrades: what fails costs that
 //! one connection, is told as an [`Event`] with the reason, and is tried anew by the next one.

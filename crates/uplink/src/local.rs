@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::event::Event;
-use crate::reach::{ReachError, Reached, Uplink};
+use crate::reach::{ReachError, Uplink};
 
 /// A port that is open.
 #[derive(Debug)]
@@ -82,7 +82,8 @@ impl Local {
 
 async fn serve(program: TcpStream, from: SocketAddr, uplink: &Uplink, tell: impl Fn(Event) + Sync) {
     match Box::pin(uplink.reach()).await {
-        Ok(Reached { stream, warning }) => {
+        Ok(reached) => {
+            let (stream, warning) = reached.for_program(uplink.target());
             tell(match warning {
                 Some(what) => Event::PassedOver(from, what),
                 None => Event::Connected(from),

@@ -12,10 +12,12 @@ use pki::{AnchorError, ClockTime, client_config};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use starttls::{Fault, Relay, Upgrade};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use upgrade::{Between, Failed, to_tls};
 
 use crate::pin::Pin;
 use crate::standing::{Memory, Revocation, Unsettled};
@@ -52,6 +54,8 @@ pub struct Reached {
     pub stream: TlsStream<TcpStream>,
     /// What was passed over.
     pub warning: Option<String>,
+    /// The service's greeting, where its protocol needs it later on.
+    greeting: Vec<u8>,
 }
 
 /// Why a service is not reached.
@@ -63,6 +67,8 @@ pub enum ReachError {
     Slow,
     /// It hung up within the handshake, or the connection broke.
     HungUp(io::Error),
+    /// It does not come to TLS by its protocol's STARTTLS.
+    NoTls(Fault),
     /// It speaks no TLS that we speak.
     Tls(TlsError),
     /// It is not the one that was meant: its certificate is another's, or of no CA that is trusted.
@@ -104,9 +110,11 @@ impl Uplink {
             client_config(verifier, settings.identity.clone(), time).map_err(ReachError::Tls)?;
         config.enable_sni = true;
         let target = &settings.target;
-        let stream =
+        let mut stream =
             SystemDial.dial(target.host(), target.port()).await.map_err(ReachError::Dial)?;
         let _ = stream.set_nodelay(true);
+        let begun = timeout(FOR_A_HANDSHAKE, begin(target, &mut stream)).await;
+        let greeting = begun.map_err(|_| ReachError::Slow)??;
         let connecting =
             TlsConnector::from(Arc::new(config)).connect(target.name().clone(), stream);
         let stream = match timeout(FOR_A_HANDSHAKE, connecting).await {
@@ -115,7 +123,28 @@ impl Uplink {
         };
         let settled = self.memory.settle(&standings, settings.revocation).await;
         let warning = settled.map_err(ReachError::Unsettled)?;
-        Ok(Reached { stream, warning })
+        Ok(Reached { stream, warning, greeting })
+    }
+}
+
+impl Reached {
+    /// The connection as a program is to see it that knows nothing of TLS.
+    pub fn for_program(self, target: &Target) -> (Between<TlsStream<TcpStream>>, Option<String>) {
+        let relay = target.starttls().map_or_else(Relay::none, |protocol| {
+            Relay::before(protocol, &target.name().to_str(), &self.greeting)
+        });
+        (Between::new(self.stream, relay), self.warning)
+    }
+}
+
+/// Has TLS begin, where the protocol has a way to it, and gives the greeting that is needed later on.
+async fn begin(target: &Target, stream: &mut TcpStream) -> Result<Vec<u8>, ReachError> {
+    let Some(protocol) = target.starttls() else { return Ok(Vec::new()) };
+    let mut upgrade = Upgrade::client(protocol, &target.name().to_str());
+    match to_tls(stream, &mut upgrade).await {
+        Ok(_) => Ok(upgrade.greeting().to_vec()),
+        Err(Failed::Broken(error)) => Err(ReachError::HungUp(error)),
+        Err(Failed::Fault(fault)) => Err(ReachError::NoTls(fault)),
     }
 }
 
@@ -140,6 +169,7 @@ impl ReachError {
             Self::Dial(_) | Self::Slow | Self::HungUp(_) => {
                 "see that the service runs and that nothing between blocks it"
             }
+            Self::NoTls(fault) => fault.mend(),
             Self::Tls(_) => "see that the port is one where TLS begins at once",
             Self::NotTrusted(_) => {
                 "name its CA with --ca, and the name in its certificate with --name"
@@ -180,6 +210,7 @@ impl fmt::Display for ReachError {
             Self::Dial(error) => error.fmt(f),
             Self::Slow => f.write_str("it did not finish a handshake in time"),
             Self::HungUp(error) => write!(f, "it hung up: {error}"),
+            Self::NoTls(fault) => f.write_str(&fault.what()),
             Self::Tls(error) => write!(f, "it speaks no TLS that can be spoken with it: {error}"),
             Self::NotTrusted(error) => write!(f, "it is not trusted: {error}"),
             Self::Pin => f.write_str("its key is not the pinned one"),
@@ -201,6 +232,7 @@ impl Error for ReachError {
             Self::HungUp(error) => Some(error),
             Self::Tls(error) | Self::NotTrusted(error) => Some(error),
             Self::Unsettled(error) => Some(error),
+            Self::NoTls(fault) => Some(fault),
             Self::Slow | Self::Pin | Self::Refused(_) => None,
         }
     }

@@ -1,10 +1,11 @@
-//! Which service is reached: `HOST:PORT`.
+//! Which service is reached: `HOST:PORT`, or `PROTOCOL://HOST[:PORT]` where TLS begins by that protocol's STARTTLS.
 
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
+use starttls::Protocol;
 
 /// A service, and the name that its certificate has to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub struct Target {
     host: String,
     port: u16,
     name: ServerName<'static>,
+    starttls: Option<Protocol>,
 }
 
 /// It is no service.
@@ -21,8 +23,10 @@ pub enum NotATarget {
     NoPort,
     /// The host is neither a name nor an address.
     NoHost,
-    /// A scheme stands before it.
+    /// What stands before `://` is no protocol with STARTTLS.
     Scheme,
+    /// Its protocol has connections of its own for what it carries.
+    ManyConnections,
 }
 
 impl Target {
@@ -41,6 +45,11 @@ impl Target {
         &self.name
     }
 
+    /// By which protocol TLS begins; else it begins at once.
+    pub fn starttls(&self) -> Option<Protocol> {
+        self.starttls
+    }
+
     /// The same service under another name.
     ///
     /// # Errors
@@ -55,23 +64,37 @@ impl FromStr for Target {
     type Err = NotATarget;
 
     fn from_str(text: &str) -> Result<Self, NotATarget> {
-        if text.contains("://") {
-            return Err(NotATarget::Scheme);
+        let Some((scheme, rest)) = text.split_once("://") else { return at(text, None) };
+        match scheme.parse().map_err(|_| NotATarget::Scheme)? {
+            Protocol::Ftp => Err(NotATarget::ManyConnections),
+            protocol => at(rest.trim_end_matches('/'), Some(protocol)),
         }
-        let (host, port) = text.rsplit_once(':').ok_or(NotATarget::NoPort)?;
-        let port = port.parse().map_err(|_| NotATarget::NoPort)?;
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or(NotATarget::NoHost)?,
-            None if host.contains(':') => return Err(NotATarget::NoHost),
-            None => host,
-        };
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| NotATarget::NoHost)?;
-        Ok(Self { host: host.to_owned(), port, name })
     }
+}
+
+fn at(text: &str, starttls: Option<Protocol>) -> Result<Target, NotATarget> {
+    let has_port = text.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let (host, port) = match (starttls, has_port) {
+        (Some(protocol), false) => (text, protocol.port()),
+        _ => {
+            let (host, port) = text.rsplit_once(':').ok_or(NotATarget::NoPort)?;
+            (host, port.parse().map_err(|_| NotATarget::NoPort)?)
+        }
+    };
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').ok_or(NotATarget::NoHost)?,
+        None if host.contains(':') => return Err(NotATarget::NoHost),
+        None => host,
+    };
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| NotATarget::NoHost)?;
+    Ok(Target { host: host.to_owned(), port, name, starttls })
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(protocol) = self.starttls {
+            write!(f, "{protocol}://")?;
+        }
         match self.host.contains(':') {
             true => write!(f, "[{}]:{}", self.host, self.port),
             false => write!(f, "{}:{}", self.host, self.port),
@@ -84,7 +107,14 @@ impl fmt::Display for NotATarget {
         f.write_str(match self {
             Self::NoPort => "a service is HOST:PORT, and there is no port",
             Self::NoHost => "a service is HOST:PORT, and there is no host; IPv6 stands in brackets",
-            Self::Scheme => "a service is HOST:PORT, without a scheme: TLS begins at once there",
+            Self::Scheme => {
+                "a service is HOST:PORT, without a scheme, where TLS begins at once; else the scheme is its protocol \
+                 with STARTTLS: smtp, submission, lmtp, imap, pop3, sieve, nntp, ldap, xmpp, xmpp-server, postgresql, \
+                 mysql, irc"
+            }
+            Self::ManyConnections => {
+                "FTP has connections of its own for files, which one port cannot carry; take a client that speaks TLS"
+            }
         })
     }
 }
@@ -106,7 +136,20 @@ mod tests {
             assert_eq!((target.host(), target.port()), (host, port));
             assert_eq!(target.to_string(), text);
         }
+        for (text, port, again) in [
+            ("smtp://mx.example.com", 25, "smtp://mx.example.com:25"),
+            ("submission://mx.example.com:2587/", 2587, "submission://mx.example.com:2587"),
+            ("imap://[2001:db8::1]", 143, "imap://[2001:db8::1]:143"),
+            ("mariadb://192.0.2.1", 3306, "mysql://192.0.2.1:3306"),
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!((target.port(), target.to_string().as_str()), (port, again));
+            assert!(target.starttls().is_some());
+        }
         for (wrong, why) in [
+            ("smtp://", NotATarget::NoHost),
+            ("smtp://a:x", NotATarget::NoPort),
+            ("ftp://a", NotATarget::ManyConnections),
             ("db.example.com", NotATarget::NoPort),
             ("db.example.com:", NotATarget::NoPort),
             (":443", NotATarget::NoHost),

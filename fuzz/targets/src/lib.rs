@@ -22,6 +22,7 @@ const GROUPS: &[Group] = &[
     ("pki", &pki::fuzzing::TARGETS),
     ("proxied", &proxied::fuzzing::TARGETS),
     ("signer", &signer::fuzzing::TARGETS),
+    ("starttls", &starttls::fuzzing::TARGETS),
     ("tunnel", &tunnel::TARGETS),
     ("web", &web::fuzzing::TARGETS),
     ("wire", &wire::fuzzing::TARGETS),

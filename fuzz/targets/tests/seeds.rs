@@ -13,6 +13,8 @@ mod joined;
 mod packets;
 #[path = "seeds/signer.rs"]
 mod signer;
+#[path = "seeds/starttls.rs"]
+mod starttls_seeds;
 #[path = "seeds/texts.rs"]
 mod texts;
 #[path = "seeds/vectors.rs"]
@@ -30,6 +32,7 @@ fn the_seed_corpora_are_written() {
     joined::write();
     certificates::write();
     signer::write();
+    starttls_seeds::write();
 }
 
 /// Writes one seed; its name says what it is.

@@ -19,8 +19,8 @@ pub(crate) enum Tls {
 
 #[derive(Debug, Args)]
 pub(crate) struct TlsConnect {
-    /// The service
-    #[arg(value_name = "HOST:PORT")]
+    /// The service; by the STARTTLS of its protocol with smtp://, imap://, postgresql:// and others before it
+    #[arg(value_name = "HOST:PORT|PROTOCOL://HOST")]
     pub(crate) target: String,
     /// Where programs of this machine connect to
     #[arg(long, value_name = "ADDRESS:PORT")]

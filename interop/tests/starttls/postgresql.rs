@@ -1,0 +1,72 @@
+//! PostgreSQL, from a folder of its own.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+use std::process::Command;
+
+use interop::{Program, World};
+
+use super::Certified;
+use super::mail::{open_up, user};
+
+/// Where it is in the clear, with TLS for whoever asks.
+pub(crate) const PORT: u16 = 15432;
+
+/// PostgreSQL, which trusts everybody. Dropping it ends it.
+pub(crate) struct Postgresql(Program);
+
+impl Postgresql {
+    pub(crate) fn start(world: &World, certified: &Certified) -> Self {
+        let folder = world.file("postgresql");
+        fs::create_dir_all(&folder).expect("a folder");
+        open_up(&folder);
+        let owner = user("postgres");
+        chown(&folder, Some(owner), Some(owner)).expect("it is given away");
+        let data = folder.join("data");
+        let made = as_postgres("initdb").args(["-A", "trust", "-N", "-D"]).arg(&data).output();
+        let made = made.expect("initdb starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let own = |file: &PathBuf, name: &str| {
+            let to = data.join(name);
+            fs::copy(file, &to).expect("a copy");
+            fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .expect("hidden");
+            chown(&to, Some(owner), Some(owner)).expect("it is given away");
+        };
+        own(&certified.certificate, "server.crt");
+        own(&certified.key, "server.key");
+        fs::write(data.join("pg_hba.conf"), "host all all all trust\n").expect("written");
+        let mut command = as_postgres("postgres");
+        command.arg("-D").arg(&data).args([
+            "-c",
+            "ssl=on",
+            "-c",
+            "fsync=off",
+            "-c",
+            "listen_addresses=*",
+        ]);
+        command.args(["-c", &format!("port={PORT}"), "-c", "unix_socket_directories="]);
+        let program = Program::start(&world.gateway.netns, command, &folder.join("log"));
+        Self(program.expect("postgres starts"))
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.0.log()
+    }
+}
+
+impl Drop for Postgresql {
+    fn drop(&mut self) {
+        self.0.signal("INT");
+        self.0.ends(std::time::Duration::from_secs(5));
+    }
+}
+
+/// It does not run as root.
+fn as_postgres(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
+    command.arg(PathBuf::from("/usr/lib/postgresql/15/bin").join(program)).current_dir("/");
+    command
+}
