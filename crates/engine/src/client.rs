@@ -23,8 +23,8 @@ use wire::stranger::StrangerCheck;
 use wire::wrap::Unwrapped;
 
 use crate::data::{
-    CLIENT_STREAM, Common, ControlDatagram, ForeignStreams, PlaneIo, SharedPlane, StreamEnded,
-    StreamSources, UserSpace, WorkerOutputs,
+    CLIENT_STREAM, Common, ControlDatagram, PlaneIo, SharedPlane, StreamEnded, StreamSources,
+    UserSpace, WorkerOutputs,
 };
 use crate::driver::{Driver, Happened, KeyChange, Surroundings, fresh_seed};
 use crate::grant::server_settings;
@@ -129,12 +129,7 @@ impl Client {
                 nice: settings.nice,
             },
         };
-        let outputs = WorkerOutputs {
-            control,
-            notices: notices_out,
-            ended_streams: streams_out,
-            foreign_streams: ForeignStreams::default(),
-        };
+        let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
         let (data, _thread, _) = UserSpace::start(WorkerSettings::client(), io, outputs)
             .map_err(StartError::DataWorker)?;
         let data: SharedPlane = Arc::new(data);

@@ -38,7 +38,7 @@ mod worker;
 pub(crate) use self::control_receiver::ControlReceiver;
 pub use self::plane::{DataPlane, PlaneOutputs, SharedPlane};
 pub(crate) use self::streams::{CLIENT_STREAM, StreamSources};
-pub use self::streams::{ForeignStream, ForeignStreams, StreamEnd};
+pub use self::streams::{ForeignStream, StreamEnd};
 pub use self::streams::{StreamEnded, StreamOrder};
 pub use self::tun_queues::QUEUES_PER_WORKER;
 pub(crate) use self::user_space::{PlaneIo, UserSpace};
@@ -93,7 +93,6 @@ pub(crate) struct WorkerOutputs {
     pub(crate) control: mpsc::Sender<ControlDatagram>,
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) ended_streams: mpsc::UnboundedSender<StreamEnded>,
-    pub(crate) foreign_streams: ForeignStreams,
 }
 
 /// A running worker. Dropping the last handle stops it.
@@ -111,6 +110,7 @@ enum Order {
     Heard(PeerRef),
     SendExit(PeerRef),
     Stream(StreamId, StreamOrder),
+    TakeIn(Box<ForeignStream>),
     Figures(oneshot::Sender<DataFigures>),
 }
 
@@ -154,6 +154,11 @@ impl DataHandle {
     /// Asks something of a TCP connection.
     fn stream(&self, stream: StreamId, order: StreamOrder) {
         self.order(Order::Stream(stream, order));
+    }
+
+    /// Hands a TCP connection over that came in elsewhere.
+    fn take_in(&self, stream: ForeignStream) {
+        self.order(Order::TakeIn(Box::new(stream)));
     }
 
     /// Reads the figures between two batches.
@@ -221,7 +226,6 @@ fn make_one(
         sources,
         &poller,
         outputs.ended_streams.clone(),
-        outputs.foreign_streams.clone(),
     )?;
     let (orders, inbox) = channel();
     let handle = DataHandle { orders, waker: poller.waker() };

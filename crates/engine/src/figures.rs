@@ -84,8 +84,6 @@ pub struct StreamFigures {
     pub begun: u64,
     /// Connections that ended otherwise than by being closed, by reason.
     pub ended: BTreeMap<&'static str, u64>,
-    /// Connections of another protocol that were handed to its taker.
-    pub handed_out: u64,
     /// Packets that were dropped, as too much waited for their connection.
     pub queue_full: u64,
     /// Packets for a connection that was gone.
@@ -99,7 +97,6 @@ impl StreamFigures {
         self.open += more.open;
         self.strangers += more.strangers;
         self.begun += more.begun;
-        self.handed_out += more.handed_out;
         add_each(&mut self.ended, more.ended);
         self.queue_full += more.queue_full;
         self.unsent += more.unsent;

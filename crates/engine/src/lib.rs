@@ -51,8 +51,8 @@ pub use admission::{Admission, AdmissionRequest, Admitted, Report, SessionInfo};
 pub use client::{Client, ClientEvent, ClientSettings, Link};
 pub use clock::Revision;
 pub use data::{
-    ControlDatagram, DataPlane, ForeignStream, ForeignStreams, PlaneOutputs, QUEUES_PER_WORKER,
-    SharedPlane, StreamEnd, StreamEnded, StreamOrder,
+    ControlDatagram, DataPlane, ForeignStream, PlaneOutputs, QUEUES_PER_WORKER, SharedPlane,
+    StreamEnd, StreamEnded, StreamOrder,
 };
 pub use denied::Denied;
 pub use disconnect::DisconnectReason;

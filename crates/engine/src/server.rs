@@ -21,7 +21,7 @@ use crate::driver::fresh_seed;
 use crate::pool::{ControlThread, SessionPool};
 use crate::registry::{RegistrySettings, slots};
 use crate::{
-    Admission, DataSettings, Figures, ForeignStreams, Identity, Kick, Offloads, SessionInfo,
+    Admission, DataSettings, Figures, ForeignStream, Identity, Kick, Offloads, SessionInfo,
 };
 
 /// What a server is made with.
@@ -58,8 +58,6 @@ pub struct ServerIo {
     pub udp: Vec<Vec<Arc<UdpSocket>>>,
     /// For each address that takes TCP connections, its listeners: one for each worker, or fewer.
     pub tcp: Vec<Vec<TcpListener>>,
-    /// Where a TCP connection goes that begins with another protocol.
-    pub foreign: ForeignStreams,
 }
 
 impl ServerIo {
@@ -72,7 +70,6 @@ impl ServerIo {
             queues: vec![tun],
             udp: udp.into_iter().map(|socket| vec![socket]).collect(),
             tcp: tcp.into_iter().map(|listener| vec![listener]).collect(),
-            foreign: ForeignStreams::default(),
         }
     }
 }
@@ -102,7 +99,6 @@ impl Server {
         let (control, datagrams) = mpsc::channel(CONTROL_QUEUE);
         let (notices_out, notices) = mpsc::unbounded_channel();
         let (streams_out, ended_streams) = mpsc::unbounded_channel();
-        let foreign_streams = io.foreign;
         let io = PlaneIo {
             owners: io.workers.max(1),
             wanted: io.offloads,
@@ -117,12 +113,7 @@ impl Server {
             peer_to_peer: settings.peer_to_peer,
             shard: Shard::WHOLE,
         };
-        let outputs = WorkerOutputs {
-            control,
-            notices: notices_out,
-            ended_streams: streams_out,
-            foreign_streams,
-        };
+        let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
         let (pool, control_thread) = SessionPool::start().map_err(StartError::SessionPool)?;
         let (data, threads, receiver) = control_thread
             .within(|| UserSpace::start(worker, io, outputs))
@@ -230,6 +221,11 @@ impl Server {
     /// by a revision that says so.
     pub fn replace_tls(&self, tls: Arc<rustls::ServerConfig>) {
         self.tls.replace(tls);
+    }
+
+    /// Takes a TCP connection that came in at another listener, as one of those that came here.
+    pub fn take_in(&self, stream: ForeignStream) {
+        self.data.take_in(stream);
     }
 
     /// Renews the keys of every session.

@@ -4,14 +4,13 @@
 mod lab;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
-use engine::{ForeignStream, ForeignStreams, StreamFigures};
+use engine::{ForeignStream, StreamFigures};
 use lab::{Lab, Subscriber, Way};
-use tokio::sync::mpsc;
 use wire::stream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,56 +49,52 @@ async fn each_misdeed_ends_its_connection_under_a_name_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_protocols_connection_goes_to_its_taker_with_every_byte_and_ready_for_use() {
-    let (taker, mut taken) = mpsc::channel(1);
-    let lab = Lab::start_with(None, Arc::new(SystemClock), ForeignStreams::to(taker));
-    let subscriber = up(&lab).await;
-    // A ClientHello's first bytes announce a packet that is too long for a stranger, and a
-    // WebSocket's, too; a byte alone says nothing.
-    for (first, then) in
-        [(&b"\x16"[..], &b"\x03\x01\x02\x00\x01\x00"[..]), (b"GET ", b"/ HTTP/1.1")]
-    {
-        let mut stranger = TcpStream::connect(lab.tcp).expect("connected");
-        stranger.write_all(first).expect("sent");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        stranger.write_all(then).expect("sent");
-        let took = tokio::time::timeout(Duration::from_secs(5), taken.recv()).await;
-        let ForeignStream { stream, received } = took.expect("in time").expect("a connection");
-        assert_eq!(stream.remote(), stranger.local_addr().expect("bound"));
-        let mut stream = std::net::TcpStream::from(stream);
-        stream.set_nonblocking(false).expect("a socket");
-        let mut rest = vec![0; first.len() + then.len() - received.len()];
-        stream.read_exact(&mut rest).expect("what came later");
-        assert_eq!([received, rest].concat(), [first, then].concat());
-        stream.write_all(b"an answer").expect("sent");
-        let mut answer = [0; 9];
-        stranger.read_exact(&mut answer).expect("received");
-        assert_eq!(&answer, b"an answer");
+async fn a_connection_that_another_listener_took_becomes_a_session_whatever_of_it_was_read_there() {
+    let lab = Lab::start(None);
+    for (count, read) in [0, 1, 3, 20, 1000].into_iter().enumerate() {
+        let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = other.local_addr().expect("bound");
+        let claimed = SocketAddr::from(([198, 51, 100, 7], 4000 + count as u16));
+        let mut subscriber = Subscriber::new(Way::tcp_at(address).await);
+        let taken = tokio::task::spawn_blocking(move || {
+            let (mut stream, _) = other.accept().expect("accepted");
+            // The first packet has fewer bytes than the most that is asked for.
+            let mut received = vec![0; read];
+            let count = if read > 0 { stream.read(&mut received).expect("read") } else { 0 };
+            received.truncate(count);
+            let stream = sysio::TcpStream::taken(stream, claimed, address).expect("a socket");
+            ForeignStream { stream, received }
+        });
+        let (taken, ()) = tokio::join!(taken, subscriber.turn(&lab, Duration::from_millis(100)));
+        lab.server.take_in(taken.expect("taken"));
+        subscriber.until(&lab, |subscriber| subscriber.established).await;
+        assert!(subscriber.established, "{read}");
+        let sessions = lab.server.sessions().await;
+        assert!(sessions.iter().any(|session| session.source == claimed), "{sessions:?}");
     }
-    let counted = figures(&lab).await;
-    assert_eq!((counted.handed_out, counted.strangers, counted.open), (2, 0, 1));
-    assert!(counted.ended.is_empty(), "{:?}", counted.ended);
-    drop(subscriber);
+    assert_eq!(figures(&lab).await.begun, 5);
     lab.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_its_taker_has_no_room_for_and_what_began_as_ours_is_closed_and_counted() {
-    let (taker, mut taken) = mpsc::channel(1);
-    let lab = Lab::start_with(None, Arc::new(SystemClock), ForeignStreams::to(taker));
-    let mut first = TcpStream::connect(lab.tcp).expect("connected");
-    first.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("sent");
-    while figures(&lab).await.handed_out < 1 {}
-    let mut second = TcpStream::connect(lab.tcp).expect("connected");
-    second.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("sent");
-    assert!(is_ended(&mut second));
-    assert_eq!(counted(&lab, "tcp_long_frame").await, 1);
-    assert!(taken.recv().await.is_some());
-    let mut ours = TcpStream::connect(lab.tcp).expect("connected");
-    ours.write_all(&[&framed(&lab::first_packet())[..], b"GET / HTTP/1.1"].concat()).expect("sent");
-    assert!(is_ended(&mut ours));
-    assert_eq!(counted(&lab, "tcp_long_frame").await, 2);
-    assert_eq!(figures(&lab).await.handed_out, 1);
+async fn who_came_elsewhere_is_a_stranger_like_any_other() {
+    let lab = Lab::start(None);
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("bound");
+    let too_much = framed(&lab::first_packet()).repeat(400);
+    for (received, code) in [
+        (b"GET / HTTP/1.1".to_vec(), "tcp_long_frame"),
+        (framed(&[0x38; 200]), "tcp_forged_control"),
+        (too_much, "tcp_too_much_without_session"),
+    ] {
+        let mut stranger = TcpStream::connect(address).expect("connected");
+        let (stream, source) = other.accept().expect("accepted");
+        let stream = sysio::TcpStream::taken(stream, source, address).expect("a socket");
+        lab.server.take_in(ForeignStream { stream, received });
+        assert!(is_ended(&mut stranger), "{code}");
+        assert_eq!(counted(&lab, code).await, 1, "{code}");
+    }
+    assert_eq!(figures(&lab).await.open, 0);
     lab.server.stop().await;
 }
 

@@ -167,6 +167,21 @@ impl TcpStream {
         Self::new(socket).map_err(failed)
     }
 
+    /// One that another program part took, whose ends are these: a proxy may have said so.
+    ///
+    /// # Errors
+    /// What the kernel said of a socket that is none, or gone.
+    pub fn taken(
+        stream: std::net::TcpStream,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let socket = Socket::from(stream);
+        set_up(&socket)?;
+        Ok(Self { socket, remote: normalise(remote), local: normalise(local) })
+    }
+
     fn new(socket: Socket) -> io::Result<Self> {
         let (remote, local) = (named(socket.peer_addr()?)?, named(socket.local_addr()?)?);
         Ok(Self { socket, remote, local })

@@ -66,7 +66,6 @@ impl Vpn {
             queues: network.queues.clone(),
             udp: listeners.udp,
             tcp: listeners.tcp,
-            foreign: engine::ForeignStreams::default(),
         };
         let log = Arc::new(SessionLog::new(Arc::clone(&clock)));
         let admission = Arc::new(GatewayAdmission::new(directory, Arc::clone(&log)));

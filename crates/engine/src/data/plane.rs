@@ -17,7 +17,7 @@ use datapath::{Command, Endpoint, Notice, PeerRef, Shard, StreamId};
 use tokio::sync::mpsc;
 
 use super::ControlDatagram;
-use super::streams::{StreamEnded, StreamOrder};
+use super::streams::{ForeignStream, StreamEnded, StreamOrder};
 use crate::figures::DataFigures;
 
 /// A data plane, as its holders share it.
@@ -47,6 +47,11 @@ pub trait DataPlane: Debug + Send + Sync {
 
     /// Asks something of a TCP connection.
     fn stream(&self, stream: StreamId, order: StreamOrder);
+
+    /// Takes a TCP connection that came in elsewhere. A plane that has none closes it.
+    fn take_in(&self, stream: ForeignStream) {
+        drop(stream);
+    }
 
     /// Sends a peer a ping at once.
     fn send_ping(&self, peer: PeerRef);

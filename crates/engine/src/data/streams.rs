@@ -3,8 +3,8 @@
 //! A connection is a stranger's until the control task adopts it, which it does once a cookie came
 //! back over it. Until then it may send a little, control packets only, for a few seconds; strangers
 //! are limited in number, for each source and together, and the oldest goes first. So nobody
-//! without the tls-auth key keeps a descriptor for long. One that begins with another protocol is handed
-//! out, where that has a taker.
+//! without the tls-auth key keeps a descriptor for long. Those that another listener took, which shares its port
+//! among several protocols, begin like all others.
 //!
 //! Invariant: every connection that was adopted, or for which that was asked too late, is reported
 //! once when it is gone, unless the control task itself had it closed.
@@ -30,7 +30,7 @@ mod stream_table;
 
 use connection::{Connection, Phase, Priority};
 pub use end::StreamEnd;
-pub use foreign::{ForeignStream, ForeignStreams};
+pub use foreign::ForeignStream;
 use listeners::Listeners;
 use log::StreamLog;
 pub(super) use reading::{Left, Reading};
@@ -82,7 +82,6 @@ pub(super) struct Streams {
     figures: StreamFigures,
     log: StreamLog,
     ended: mpsc::UnboundedSender<StreamEnded>,
-    foreign: ForeignStreams,
 }
 
 impl Streams {
@@ -92,7 +91,6 @@ impl Streams {
         sources: StreamSources,
         poller: &Poller,
         ended: mpsc::UnboundedSender<StreamEnded>,
-        foreign: ForeignStreams,
     ) -> std::io::Result<Self> {
         let mut streams = Self {
             worker,
@@ -103,18 +101,11 @@ impl Streams {
             figures: StreamFigures::default(),
             log: StreamLog::new(),
             ended,
-            foreign,
         };
         if let Some(socket) = sources.connected {
             streams.take(socket, Phase::Adopted, None, poller)?;
         }
         Ok(streams)
-    }
-
-    /// Room for what one read brings, behind what the last one left.
-    pub(super) fn buffer(&self) -> Vec<u8> {
-        let used = !self.listeners.is_empty() || self.connections.len() > 0;
-        vec![0; if used { LENGTH + MAX_FRAME + READ } else { 0 }]
     }
 
     pub(super) fn figures(&self) -> StreamFigures {
@@ -144,8 +135,12 @@ impl Streams {
         for _ in 0..ACCEPT_BURST {
             match self.listeners.accept(index) {
                 // Without a descriptor to spare the kernel complains even where none waits.
-                Ok(Some(socket)) if made_room => return self.let_in(socket, now, poller),
-                Ok(Some(socket)) => self.let_in(socket, now, poller),
+                Ok(Some(socket)) => {
+                    self.let_in(socket, 0, now, poller);
+                    if made_room {
+                        return;
+                    }
+                }
                 Ok(None) => return,
                 Err(AcceptError::Gone(error)) => tracing::trace!(%error, "accepting"),
                 Err(error @ AcceptError::NoRoom(_)) => {
@@ -223,9 +218,10 @@ impl Streams {
     pub(super) fn read(
         &mut self,
         slot: usize,
-        buffer: &mut [u8],
+        buffer: &mut Vec<u8>,
         poller: &Poller,
     ) -> Option<Reading> {
+        buffer.resize(BUFFER, 0);
         let connection = self.connections.at(slot)?;
         let stranger = connection.phase.is_stranger();
         match connection.read(buffer) {
@@ -235,9 +231,8 @@ impl Streams {
             }
             Ok((len, StreamRead::Bytes(_))) => {
                 let endpoint = connection.endpoint;
-                let is_first = connection.phase == Phase::Stranger { heard: len };
                 self.current = Some(slot);
-                Some(Reading { endpoint, len, stranger, is_first })
+                Some(Reading { endpoint, len, stranger })
             }
             Ok((_, StreamRead::Nothing)) => None,
             Ok((_, StreamRead::End)) => {
@@ -256,7 +251,6 @@ impl Streams {
         self.current = None;
         let Some(connection) = self.connections.at(slot) else { return };
         match left {
-            Left::Foreign(why) => self.hand_out(slot, received, why, poller),
             Left::Ended(why) => self.end(slot, why, poller),
             Left::Begun(_) if connection.phase.said_too_much() => {
                 self.end(slot, StreamEnd::TooMuch, poller);
@@ -267,24 +261,52 @@ impl Streams {
         }
     }
 
-    /// Gives a connection away with all that came over it; without a taker, this is its end.
-    fn hand_out(&mut self, slot: usize, received: &[u8], why: StreamEnd, poller: &Poller) {
-        let foreign = self.foreign.clone();
-        let Some(room) = foreign.room() else { return self.end(slot, why, poller) };
-        let Some(gone) = self.remove(slot, poller) else { return };
-        self.figures.handed_out += 1;
-        self.log.handed_out(gone.endpoint.remote);
-        room.send(ForeignStream { stream: gone.into_socket(), received: received.to_vec() });
+    /// Takes a connection that came in elsewhere. What came over it there is a read like any other, in `buffer`.
+    pub(super) fn take_in(
+        &mut self,
+        ForeignStream { stream, received }: ForeignStream,
+        buffer: &mut Vec<u8>,
+        now: Now,
+        poller: &Poller,
+    ) -> Option<(usize, Reading)> {
+        let len = received.len();
+        let slot = self.let_in(stream, len, now, poller)?;
+        buffer.resize(BUFFER, 0);
+        let endpoint = self.connections.at(slot)?.endpoint;
+        match buffer.get_mut(..len) {
+            Some(room) if len > 0 => room.copy_from_slice(&received),
+            // It says more when it does.
+            Some(_) => return None,
+            None => {
+                self.end(slot, StreamEnd::TooMuch, poller);
+                return None;
+            }
+        }
+        self.current = Some(slot);
+        Some((slot, Reading { endpoint, len, stranger: true }))
     }
 
-    fn let_in(&mut self, socket: TcpStream, now: Now, poller: &Poller) {
+    /// One more stranger, over whose connection so much came already.
+    fn let_in(
+        &mut self,
+        socket: TcpStream,
+        heard: usize,
+        now: Now,
+        poller: &Poller,
+    ) -> Option<usize> {
         let (remote, due) = (socket.remote(), now.boot + STRANGER);
         for serial in self.strangers.make_room(remote.ip()) {
             self.end_serial(serial, StreamEnd::Evicted, poller);
         }
-        match self.take(socket, Phase::Stranger { heard: 0 }, Some(due), poller) {
-            Ok(serial) => self.strangers.insert(remote.ip(), serial),
-            Err(error) => self.log.not_waited_for(remote, &error),
+        match self.take(socket, Phase::Stranger { heard }, Some(due), poller) {
+            Ok(serial) => {
+                self.strangers.insert(remote.ip(), serial);
+                self.connections.slot_of(serial)
+            }
+            Err(error) => {
+                self.log.not_waited_for(remote, &error);
+                None
+            }
         }
     }
 
@@ -379,6 +401,8 @@ impl Streams {
 
 /// Bytes read at once: more would not fit the cache.
 const READ: usize = 256 << 10;
+/// What one read brings, behind what the last one left.
+const BUFFER: usize = LENGTH + MAX_FRAME + READ;
 /// How long a connection may do without a session: a handshake's first three packets take two round
 /// trips.
 const STRANGER: Duration = Duration::from_secs(10);

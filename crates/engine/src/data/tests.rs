@@ -31,7 +31,7 @@ use wire::{KeyId, PeerId};
 
 use super::handoff::{Handoff, HandoffQueues};
 use super::packet_io::{TunIo, UdpIo};
-use super::streams::{ForeignStreams, StreamSources, Streams};
+use super::streams::{StreamSources, Streams};
 use super::tun_queues::TunQueues;
 use super::worker::DataWorker;
 use super::{Common, DataHandle, DataIo, FIRST_SOCKET, FIRST_TUN, Part, WorkerOutputs};
@@ -174,21 +174,10 @@ impl<T: TunIo> Rig<T> {
         let (control, _) = mpsc::channel(1);
         let (notices_out, notices) = mpsc::unbounded_channel();
         let (ended_streams, _) = mpsc::unbounded_channel();
-        let outputs = WorkerOutputs {
-            control,
-            notices: notices_out,
-            ended_streams: ended_streams.clone(),
-            foreign_streams: ForeignStreams::default(),
-        };
-        let streams = Streams::new(
-            0,
-            shard.of(),
-            StreamSources::default(),
-            &poller,
-            ended_streams,
-            ForeignStreams::default(),
-        )
-        .expect("no streams");
+        let outputs =
+            WorkerOutputs { control, notices: notices_out, ended_streams: ended_streams.clone() };
+        let streams = Streams::new(0, shard.of(), StreamSources::default(), &poller, ended_streams)
+            .expect("no streams");
         let settings = WorkerSettings { shard, ..WorkerSettings::server(1 << 16) };
         let part = Part { index: 0, settings, handoff };
         let (orders, inbox) = channel();

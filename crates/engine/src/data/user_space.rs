@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -14,7 +15,7 @@ use sysio::{Poller, Transmit, Tun, UdpSocket};
 
 use super::handoff::{Handoff, HandoffQueues};
 use super::plane::DataPlane;
-use super::streams::{StreamOrder, StreamSources};
+use super::streams::{ForeignStream, StreamOrder, StreamSources};
 use super::tun_queues::TunQueues;
 use super::{Common, ControlReceiver, DataHandle, DataIo, Part, WorkerOutputs, make_one, transmit};
 use crate::figures::DataFigures;
@@ -29,6 +30,8 @@ pub(crate) struct UserSpace {
     /// How the workers that own peers share them; one more may read the control packets.
     shard: Shard,
     receive_buffer: Option<u32>,
+    /// How many TCP connections came in elsewhere: the workers take turns.
+    taken_in: Arc<AtomicUsize>,
 }
 
 impl UserSpace {
@@ -86,7 +89,13 @@ impl UserSpace {
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
         let sockets = Arc::new(RwLock::new(io.groups.iter().filter_map(first).collect()));
         let receive_buffer = buffers.map(|(receive, _)| receive as u32);
-        let plane = Self { workers: workers.into(), sockets, shard, receive_buffer };
+        let plane = Self {
+            workers: workers.into(),
+            sockets,
+            shard,
+            receive_buffer,
+            taken_in: Arc::default(),
+        };
         Ok((plane, threads, receiver))
     }
 
@@ -147,6 +156,13 @@ impl DataPlane for UserSpace {
     fn stream(&self, stream: StreamId, order: StreamOrder) {
         if let Some(worker) = self.workers.get(usize::from(stream.worker)) {
             worker.stream(stream, order);
+        }
+    }
+
+    fn take_in(&self, stream: ForeignStream) {
+        let turn = self.taken_in.fetch_add(1, Ordering::Relaxed);
+        if let Some(worker) = self.workers.get(turn % usize::from(self.shard.of()).max(1)) {
+            worker.take_in(stream);
         }
     }
 

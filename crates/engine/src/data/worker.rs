@@ -23,8 +23,8 @@ use super::sending::Sending;
 use super::streams::{Reading, Streams};
 use super::tun_queues::{Paused, Waiting};
 use super::{
-    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, Message, Order, Part,
-    WorkerOutputs,
+    DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, ForeignStream, Message, Order,
+    Part, WorkerOutputs,
 };
 use crate::Offloads;
 use crate::figures::DataFigures;
@@ -81,7 +81,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 outputs.control,
             ),
             io,
-            stream_buffer: streams.buffer(),
+            stream_buffer: Vec::new(),
             paused: Paused::default(),
             streams,
             notices: outputs.notices,
@@ -217,6 +217,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 self.worker.send_exit(peer, now, &mut self.sending.outbox);
                 self.flush();
             }
+            Order::TakeIn(stream) => self.take_in(*stream),
             Order::Stream(stream, order) => {
                 self.streams.handle_order(stream, order, now, &self.poller)
             }
@@ -363,8 +364,22 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
     /// Handles what one read of a connection brings, as one batch.
     fn serve_stream(&mut self, slot: usize) {
         let reading = self.streams.read(slot, &mut self.stream_buffer, &self.poller);
-        let Some(reading) = reading else { return };
-        let Reading { endpoint, len, .. } = reading;
+        if let Some(reading) = reading {
+            self.serve_reading(slot, &reading);
+        }
+    }
+
+    /// Takes a connection that came in elsewhere, and handles what came over it there.
+    fn take_in(&mut self, stream: ForeignStream) {
+        let now = self.io.common.clock.now();
+        let taken = self.streams.take_in(stream, &mut self.stream_buffer, now, &self.poller);
+        if let Some((slot, reading)) = taken {
+            self.serve_reading(slot, &reading);
+        }
+    }
+
+    fn serve_reading(&mut self, slot: usize, reading: &Reading) {
+        let Reading { endpoint, len, .. } = *reading;
         let now = self.io.common.clock.now();
         self.turn.inward += len.div_ceil(USUAL) as u32;
         let received = self.stream_buffer.get_mut(..len).unwrap_or_default();

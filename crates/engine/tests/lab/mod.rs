@@ -12,8 +12,7 @@ use clock::{Clock, SystemClock};
 use datapath::{DataKeys, OpenKey, PeerToPeer, SealKey};
 use engine::{
     Admission, AdmissionRequest, Admitted, Client, ClientSettings, Credential, DataSettings,
-    Denied, ForeignStreams, Identity, Link, Principal, Report, Revision, Server, ServerIo,
-    ServerSettings,
+    Denied, Identity, Link, Principal, Report, Revision, Server, ServerIo, ServerSettings,
 };
 use pki::{CertificateId, Refusal, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -61,14 +60,6 @@ impl Lab {
     }
 
     pub(crate) fn start_at(flip: Option<Flip>, clock: Arc<dyn Clock>) -> Self {
-        Self::start_with(flip, clock, ForeignStreams::default())
-    }
-
-    pub(crate) fn start_with(
-        flip: Option<Flip>,
-        clock: Arc<dyn Clock>,
-        foreign: ForeignStreams,
-    ) -> Self {
         let (near, far) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .expect("a pair");
@@ -78,8 +69,7 @@ impl Lab {
         let udp = socket.local_addr().expect("bound");
         let listener = TcpListener::bind("127.0.0.1:0".parse().expect("v4")).expect("a listener");
         let tcp = listener.local_addr().expect("bound");
-        let single = ServerIo::single(near, vec![Arc::new(socket)], vec![listener]);
-        let io = ServerIo { foreign, ..single };
+        let io = ServerIo::single(near, vec![Arc::new(socket)], vec![listener]);
         let within = match flip {
             Some(Flip::WithinAdmission(nth)) => nth,
             _ => 0,
@@ -341,7 +331,11 @@ impl Way {
     }
 
     pub(crate) async fn tcp(lab: &Lab) -> Self {
-        let stream = tokio::net::TcpStream::connect(lab.tcp).await.expect("connected");
+        Self::tcp_at(lab.tcp).await
+    }
+
+    pub(crate) async fn tcp_at(address: SocketAddr) -> Self {
+        let stream = tokio::net::TcpStream::connect(address).await.expect("connected");
         Way::Tcp(stream, Vec::new())
     }
 

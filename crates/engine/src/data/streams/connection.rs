@@ -103,11 +103,6 @@ impl Connection {
         self.begun = begun.to_vec();
     }
 
-    /// The socket, without what waits.
-    pub(super) fn into_socket(self) -> TcpStream {
-        self.socket
-    }
-
     pub(super) fn forget_received(&mut self) {
         self.begun = Vec::new();
     }

@@ -25,10 +25,6 @@ impl Listeners {
         Ok(listeners)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.sockets.is_empty()
-    }
-
     /// Takes the next connection of a listener; `None` where none waits.
     pub(super) fn accept(&self, index: usize) -> Result<Option<TcpStream>, AcceptError> {
         self.sockets.get(index).map_or(Ok(None), TcpListener::accept)

@@ -23,7 +23,6 @@ pub(super) struct StreamLog {
 #[derive(Debug, PartialEq)]
 enum Line {
     Ended { remote: SocketAddr, why: StreamEnd },
-    HandedOut { remote: SocketAddr },
     NotWaitedFor { remote: SocketAddr, error: String },
     Paused { error: String },
 }
@@ -36,11 +35,6 @@ impl StreamLog {
     /// A connection ended.
     pub(super) fn ended(&mut self, remote: SocketAddr, why: StreamEnd) {
         self.debug(remote, why.code(), || Line::Ended { remote, why });
-    }
-
-    /// A connection of another protocol was given away.
-    pub(super) fn handed_out(&mut self, remote: SocketAddr) {
-        self.debug(remote, "handed_out", || Line::HandedOut { remote });
     }
 
     /// A connection was lost before it was read.
@@ -92,9 +86,6 @@ impl Line {
     fn write(&self) {
         match self {
             Self::Ended { remote, why } => tracing::debug!(%remote, %why, "a TCP connection ended"),
-            Self::HandedOut { remote } => {
-                tracing::debug!(%remote, "a TCP connection of another protocol");
-            }
             Self::NotWaitedFor { remote, error } => {
                 tracing::debug!(%remote, %error, "a connection can't be waited for");
             }

@@ -11,8 +11,6 @@ pub(in crate::data) struct Reading {
     pub(in crate::data) endpoint: Endpoint,
     pub(in crate::data) len: usize,
     pub(super) stranger: bool,
-    /// It holds everything that ever came over the connection.
-    pub(super) is_first: bool,
 }
 
 impl Reading {
@@ -20,7 +18,7 @@ impl Reading {
     pub(in crate::data) fn packets<'b>(&self, received: &'b mut [u8]) -> Reads<'b> {
         let most = if self.stranger { STRANGERS_FRAME } else { MAX_FRAME };
         let frames = Frames::new(received).at_most(most);
-        Reads { frames, stranger: self.stranger, early_data: false, is_first: self.is_first }
+        Reads { frames, stranger: self.stranger, early_data: false }
     }
 }
 
@@ -29,16 +27,12 @@ pub(in crate::data) struct Reads<'b> {
     frames: Frames<'b>,
     stranger: bool,
     early_data: bool,
-    /// No packet came over the connection yet.
-    is_first: bool,
 }
 
 /// What becomes of a connection after the packets of a read.
 pub(in crate::data) enum Left {
     /// So many of its last bytes are the beginning of a packet.
     Begun(usize),
-    /// Its first bytes are no packet; the name under which that is counted.
-    Foreign(StreamEnd),
     /// It has to end.
     Ended(StreamEnd),
 }
@@ -47,14 +41,13 @@ impl Reads<'_> {
     /// What is left for the next read, or why none follows. `forged`: a control packet among them
     /// failed its check.
     pub(in crate::data) fn finish(self, forged: bool) -> Left {
-        let why = match self.frames.finish() {
-            _ if self.early_data => return Left::Ended(StreamEnd::EarlyData),
-            _ if forged => return Left::Ended(StreamEnd::Forged),
-            Err(FrameError::Empty) => StreamEnd::EmptyFrame,
-            Err(FrameError::TooLong(_)) => StreamEnd::LongFrame,
-            Ok(rest) => return Left::Begun(rest.len()),
-        };
-        if self.is_first { Left::Foreign(why) } else { Left::Ended(why) }
+        match self.frames.finish() {
+            _ if self.early_data => Left::Ended(StreamEnd::EarlyData),
+            _ if forged => Left::Ended(StreamEnd::Forged),
+            Err(FrameError::Empty) => Left::Ended(StreamEnd::EmptyFrame),
+            Err(FrameError::TooLong(_)) => Left::Ended(StreamEnd::LongFrame),
+            Ok(rest) => Left::Begun(rest.len()),
+        }
     }
 }
 
@@ -63,7 +56,6 @@ impl<'b> Iterator for Reads<'b> {
 
     fn next(&mut self) -> Option<&'b mut [u8]> {
         let packet = self.frames.next()?;
-        self.is_first = false;
         self.early_data |= self.stranger && !is_control(packet);
         (!self.early_data).then_some(packet)
     }
