@@ -2,7 +2,7 @@
 //!
 //! Plain, and never redirected to HTTPS: who is about to check a certificate can't need TLS to do it, and
 //! everything here is signed. [`Service`] turns requests into responses and knows no network, so that it
-//! can be mounted on any listener; [`Listener`] is a thin one of its own.
+//! can be mounted on any listener; [`Listener`] is a thin one of its own, and [`Reception`] takes connections of others.
 //!
 //! Not here: where CRLs and signers come from, which whoever composes the gateway puts in by
 //! [`Service::publish`]. How it degrades: where there is nothing to publish it answers 404 or
@@ -11,12 +11,15 @@
 
 mod answers;
 mod document;
+mod elsewhere;
 mod listener;
 mod publication;
+mod reception;
 mod service;
 #[cfg(test)]
 mod testing;
 
 pub use listener::{BindError, Listener};
 pub use publication::{IssuerPublication, Publication, Records};
+pub use reception::Reception;
 pub use service::{OCSP_LIFETIME, Service};

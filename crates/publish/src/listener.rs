@@ -21,11 +21,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pki::ocsp::LONGEST_REQUEST;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 
-use crate::service::{Asked, Service};
+use crate::elsewhere;
+use crate::service::{Asked, Service, is_public};
 
 /// A socket that answers. Dropping it ends it and its connections.
 #[derive(Debug)]
@@ -91,8 +93,9 @@ async fn serve(socket: TcpListener, service: Arc<Service>) {
     loop {
         match socket.accept().await {
             Ok((stream, _)) => {
-                let task = tokio::spawn(timeout(LONGEST, connection(stream, Arc::clone(&service))));
-                open.add(task.abort_handle());
+                open.add(
+                    tokio::spawn(connection(stream, Arc::clone(&service), None)).abort_handle(),
+                );
             }
             // Most likely no descriptors are left; they may be, a moment later.
             Err(error) => {
@@ -105,10 +108,11 @@ async fn serve(socket: TcpListener, service: Arc<Service>) {
 
 /// Those that are open, the oldest first; dropping it ends them.
 #[derive(Debug, Default)]
-struct Connections(VecDeque<AbortHandle>);
+pub(crate) struct Connections(VecDeque<AbortHandle>);
 
 impl Connections {
-    fn add(&mut self, connection: AbortHandle) {
+    /// One more; where there are too many, the oldest makes room.
+    pub(crate) fn add(&mut self, connection: AbortHandle) {
         if self.0.len() >= MOST_CONNECTIONS {
             self.0.retain(|one| !one.is_finished());
         }
@@ -127,25 +131,39 @@ impl Drop for Connections {
     }
 }
 
-async fn connection(stream: TcpStream, service: Arc<Service>) {
+/// Answers requests. What is not published is sent to HTTPS where that is spoken on this `https` port, or by the
+/// service's own settings.
+pub(crate) async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    service: Arc<Service>,
+    https: Option<u16>,
+) {
     let answer = service_fn(|request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(answer(&service, request).await) }
+        async move { Ok::<_, Infallible>(answer(&service, request, https).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(FOR_A_HEAD)
         .max_buf_size(LONGEST_HEAD)
         .max_headers(MOST_HEADERS)
-        .serve_connection(TokioIo::new(stream), answer)
-        .await;
-    if let Err(error) = served {
+        .serve_connection(TokioIo::new(stream), answer);
+    if let Ok(Err(error)) = timeout(LONGEST, served).await {
         tracing::trace!(%error, "a connection to what the CA publishes broke");
     }
 }
 
-async fn answer(service: &Service, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    service: &Service,
+    request: Request<Incoming>,
+    https: Option<u16>,
+) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
+    let https = https.or(service.https_port()).filter(|_| !is_public(head.uri.path()));
+    if let Some(port) = https {
+        return elsewhere::to_https(&head, port)
+            .unwrap_or_else(|| service.refuse(StatusCode::BAD_REQUEST, "it names no host\n"));
+    }
     let body = match head.method {
         Method::POST => match timeout(FOR_A_BODY, Limited::new(body, LONGEST_REQUEST).collect())
             .await

@@ -8,7 +8,7 @@
 //! | `/ca/TAG/ocsp/BASE64` | GET, HEAD | the same in the path, which caches keep (RFC 5019) |
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -35,6 +35,8 @@ pub struct Service {
     records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
     answers: Answers,
+    /// Where HTTPS is spoken; 0 for nowhere.
+    https_port: AtomicU16,
 }
 
 /// What was asked, as far as it matters here.
@@ -55,6 +57,7 @@ impl Service {
             records,
             clock,
             answers: Answers::default(),
+            https_port: AtomicU16::new(0),
         }
     }
 
@@ -62,6 +65,15 @@ impl Service {
     pub fn publish(&self, publication: Publication) {
         self.publication.store(Arc::new(publication));
         self.publications.fetch_add(1, Ordering::Release);
+    }
+
+    /// What is not published is sent to HTTPS on this port from here on, or nowhere.
+    pub fn send_to_https(&self, port: Option<u16>) {
+        self.https_port.store(port.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    pub(crate) fn https_port(&self) -> Option<u16> {
+        Some(self.https_port.load(Ordering::Relaxed)).filter(|port| *port > 0)
     }
 
     /// Signs anew what was asked for and is past half its life or void, before the next one asks: at most so many
@@ -187,6 +199,12 @@ impl Service {
     pub(crate) fn refuse(&self, status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
         plain(status, Bytes::from_static(why.as_bytes()), "text/plain; charset=utf-8")
     }
+}
+
+/// Whether a path is one of those where something may be published. Who asks there is never sent elsewhere: whoever is
+/// about to check a certificate can't need one to do it.
+pub(crate) fn is_public(path: &str) -> bool {
+    path.starts_with("/ca/")
 }
 
 enum Thing<'a> {

@@ -1,7 +1,9 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::*;
+use crate::reception::Reception;
 use crate::testing::World;
 
 #[tokio::test]
@@ -65,6 +67,45 @@ async fn a_taken_port_is_named_and_any_address_takes_both_families() {
     let any = Listener::bind(any, Arc::clone(&world.service)).unwrap();
     let four: SocketAddr = ([127, 0, 0, 1], any.address().port()).into();
     assert!(TcpStream::connect(four).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_not_published_is_sent_to_https_where_that_is_spoken_and_the_rest_never_is() {
+    let world = World::new();
+    let listener = listen_for(&world);
+    let answer = exchange(&listener, &format!("GET /x HTTP/1.1\r\n{END}")).await;
+    assert!(answer.starts_with(b"HTTP/1.1 404 "), "{}", String::from_utf8_lossy(&answer));
+    world.service.send_to_https(Some(8443));
+    let answer = exchange(&listener, &format!("GET /x HTTP/1.1\r\n{END}")).await;
+    let head = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 308 ") && head.contains(":8443/x\r\n"), "{head}");
+    assert!(!head.contains("strict-transport-security"), "{head}");
+    for (path, status) in
+        [(format!("/ca/{}.crl", world.ca().tag()), 200), ("/ca/other.crl".to_owned(), 404)]
+    {
+        let answer = exchange(&listener, &format!("GET {path} HTTP/1.1\r\n{END}")).await;
+        assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_another_listener_took_is_answered_whatever_of_it_was_read_there() {
+    let world = World::new();
+    let reception = Reception::new(Arc::clone(&world.service));
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let path = format!("/ca/{}.crt", world.ca().tag());
+    for (path, read, begin) in [(&path[..], 4, "HTTP/1.1 200 "), ("/x", 1000, "HTTP/1.1 308 ")] {
+        let mut client = TcpStream::connect(other.local_addr().unwrap()).await.unwrap();
+        client.write_all(format!("GET {path} HTTP/1.1\r\n{END}").as_bytes()).await.unwrap();
+        let (mut stream, _) = other.accept().await.unwrap();
+        let mut received = vec![0; read];
+        let count = stream.read(&mut received).await.unwrap();
+        received.truncate(count);
+        reception.take(stream.into_std().unwrap(), received, Some(443));
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(begin.as_bytes()), "{}", String::from_utf8_lossy(&answer));
+    }
 }
 
 fn listen_for(world: &World) -> Listener {
