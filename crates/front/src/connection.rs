@@ -10,7 +10,7 @@ use pki::{Refusal, leaf_not_after};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::arrival::{self, Arrival};
 use crate::backend::{Address, Target};
@@ -18,11 +18,14 @@ use crate::close::Place;
 use crate::directory::Report;
 use crate::handshake::{Denied, Guest, judge, meet};
 use crate::listen;
+use crate::mode::Protocol;
+use crate::neighbours::Passed;
 use crate::port::{Port, Stranger};
 use crate::preamble;
 use crate::refused::Refused;
 use crate::registry::{Ended, Info};
 use crate::shared::Shared;
+use crate::sorting::{Sorted, sort};
 use crate::splice::{Limits, over, splice};
 use crate::web_site;
 
@@ -67,8 +70,15 @@ async fn welcome(
     stranger: Stranger,
 ) -> Result<(), Denied> {
     listen::prepare(&stream);
-    let met = timeout(PATIENCE, Box::pin(meet(shared, &port.listen, stream))).await;
-    let guest = met.map_err(|_| Denied::from(Refused::Slow))??;
+    let until = Instant::now() + PATIENCE;
+    let mut stream = stream;
+    let sorted = timeout_at(until, sort(&port.listen, &mut stream)).await;
+    let (first, inside) = match sorted.map_err(|_| Refused::Slow)?? {
+        Sorted::Tls { first, inside } => (first, inside),
+        elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
+    };
+    let meeting = Box::pin(meet(shared, &port.listen, stream, &first, inside));
+    let guest = timeout_at(until, meeting).await.map_err(|_| Denied::from(Refused::Slow))??;
     let _room = port
         .seat(guest.client.is_some())
         .ok_or_else(|| Refused::TooMany { at: port.listen.address.to_string() })?;
@@ -92,6 +102,30 @@ async fn welcome(
         return Err(denied);
     }
     host(shared, place, guest, closing).await
+}
+
+/// Gives a connection away that is for no virtual server.
+fn pass(
+    shared: &Shared,
+    port: &Port,
+    stream: TcpStream,
+    arrival: Arrival,
+    sorted: Sorted,
+) -> Result<(), Refused> {
+    let stream = stream.into_std().map_err(Refused::Broken)?;
+    let Arrival { source, local } = arrival;
+    let beside_tls = port.listen.takes(Protocol::Tls);
+    let passed = |received| Passed { stream, received, source, local, beside_tls };
+    let neighbours = &shared.neighbours;
+    let (protocol, taken) = match sorted {
+        Sorted::OpenVpn(received) => (Protocol::OpenVpn, neighbours.take_openvpn(passed(received))),
+        Sorted::Http(received) => (Protocol::Http, neighbours.take_http(passed(received))),
+        Sorted::Tls { .. } => (Protocol::Tls, false),
+    };
+    match taken {
+        true => Ok(()),
+        false => Err(Refused::NotOpen { protocol }),
+    }
 }
 
 /// Once more, now that a sweep would find it: whether it is still who it was, and let in. A user may have another name

@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::listen::BindError;
 use crate::listener::Listener;
 use crate::log::Log;
+use crate::neighbours::Neighbours;
 use crate::registry::{Info, Kick};
 use crate::settings::{Listen, Settings};
 use crate::shared::Shared;
@@ -47,12 +48,14 @@ impl Front {
         settings: &Settings,
         keyring: Keyring,
         directory: Arc<dyn Directory>,
+        neighbours: Arc<dyn Neighbours>,
         verifier: Arc<GatewayVerifier>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Vec<BindError>), OpenError> {
         let shared = Arc::new(Shared {
             table: ArcSwap::default(),
             directory,
+            neighbours,
             keyring,
             clock,
             connections: Arc::default(),

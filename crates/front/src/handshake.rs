@@ -59,13 +59,18 @@ pub(crate) struct Denied {
     pub(crate) why: Refused,
 }
 
-/// Meets a stranger.
+/// Meets a stranger, who said these `first` bytes already, and `inside` of what TLS is to carry.
 pub(crate) async fn meet(
     shared: &Shared,
     listen: &Listen,
     mut socket: TcpStream,
+    first: &[u8],
+    inside: Option<&str>,
 ) -> Result<Guest, Denied> {
-    let mut hello = gather(&mut socket).await?;
+    let mut hello = gather(&mut socket, first).await?;
+    if hello.alpn.is_empty() {
+        hello.alpn.extend(inside.map(|protocol| protocol.as_bytes().to_vec()));
+    }
     let chosen = choose(shared, listen, &hello);
     let site = match chosen {
         Ok(chosen) => chosen,
@@ -107,15 +112,19 @@ pub(crate) async fn meet(
     }
 }
 
-async fn gather(socket: &mut TcpStream) -> Result<Hello, Denied> {
+async fn gather(socket: &mut TcpStream, first: &[u8]) -> Result<Hello, Denied> {
     let mut gathering = Gathering::default();
     let mut piece = Vec::with_capacity(PIECE);
+    piece.extend_from_slice(first);
     loop {
+        if piece.is_empty() {
+            let room = gathering.room().min(PIECE) as u64;
+            let read = (&mut *socket).take(room).read_buf(&mut piece).await;
+            read.map_err(|error| Denied::from(Refused::Broken(error)))?;
+        }
+        let step = gathering.take(&piece);
         piece.clear();
-        let room = gathering.room().min(PIECE) as u64;
-        let read = (&mut *socket).take(room).read_buf(&mut piece).await;
-        read.map_err(|error| Denied::from(Refused::Broken(error)))?;
-        match gathering.take(&piece) {
+        match step {
             Step::More => {}
             Step::Whole(hello) => return Ok(*hello),
             Step::No(alert, why) => {

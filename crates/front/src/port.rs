@@ -134,6 +134,7 @@ mod tests {
     use std::future::pending;
 
     use super::*;
+    use crate::mode::Mode;
 
     #[tokio::test]
     async fn a_crowd_from_one_host_makes_room_for_itself_and_pushes_nobody_else_out() {
@@ -179,6 +180,8 @@ mod tests {
     fn the_last_places_are_kept_for_those_who_are_known() {
         let listen = Listen {
             address: "192.0.2.1:443".parse().unwrap(),
+            mode: Mode::default(),
+            protocols: Vec::new(),
             unknown_name: Default::default(),
             no_name: Default::default(),
             max_connections: 20,

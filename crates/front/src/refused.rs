@@ -8,6 +8,8 @@ use pki::Refusal;
 use proxied::NotProxied;
 use rustls::AlertDescription;
 
+use crate::mode::Protocol;
+
 /// Why a connection was refused. Displays as one sentence: what is wrong, and what to do.
 #[derive(Debug)]
 pub enum Refused {
@@ -19,6 +21,22 @@ pub enum Refused {
     Slow,
     /// What came is no TLS.
     NotTls,
+    /// What came is no protocol that is known at a shared address.
+    UnknownProtocol,
+    /// The address does not take that.
+    NotTaken {
+        /// What.
+        protocol: Protocol,
+    },
+    /// It does, and nobody is there who would.
+    NotOpen {
+        /// What.
+        protocol: Protocol,
+    },
+    /// A client of PostgreSQL wants no TLS.
+    InTheClear,
+    /// More came before TLS began than the question for it.
+    EarlyBytes,
     /// A listed proxy does not say who its client is, or not so that it can be read.
     Proxy(NotProxied),
     /// The peer says that it is a proxy, and is not listed as one.
@@ -74,11 +92,16 @@ pub enum Refused {
 
 impl Refused {
     /// Every code of its own, beside those of [`Refusal`].
-    pub const CODES: [&'static str; 17] = [
+    pub const CODES: [&'static str; 22] = [
         "silent",
         "left_early",
         "slow_handshake",
         "not_tls",
+        "unknown_protocol",
+        "protocol_not_taken",
+        "protocol_not_open",
+        "postgresql_in_the_clear",
+        "bytes_before_tls",
         "bad_proxy_header",
         "proxy_not_listed",
         "hello_too_long",
@@ -101,6 +124,11 @@ impl Refused {
             Self::LeftEarly => "left_early",
             Self::Slow => "slow_handshake",
             Self::NotTls => "not_tls",
+            Self::UnknownProtocol => "unknown_protocol",
+            Self::NotTaken { .. } => "protocol_not_taken",
+            Self::NotOpen { .. } => "protocol_not_open",
+            Self::InTheClear => "postgresql_in_the_clear",
+            Self::EarlyBytes => "bytes_before_tls",
             Self::Proxy(_) => "bad_proxy_header",
             Self::NotListed => "proxy_not_listed",
             Self::HelloTooLong => "hello_too_long",
@@ -133,6 +161,25 @@ impl Display for Refused {
             Self::NotTls => {
                 f.write_str("the peer does not speak TLS; have it use TLS, or another port")
             }
+            Self::UnknownProtocol => f.write_str(
+                "the peer speaks no protocol that shares this address; have it speak TLS, or use another port",
+            ),
+            Self::NotTaken { protocol } => write!(
+                f,
+                "this address does not take {}; add it to its `protocols`, or have the peer use another port",
+                protocol.word()
+            ),
+            Self::NotOpen { protocol } => write!(
+                f,
+                "this address takes {}, and its door is not open; `handfast check` says why",
+                protocol.word()
+            ),
+            Self::InTheClear => f.write_str(
+                "a client of PostgreSQL goes on without TLS; have it connect with sslmode=verify-full",
+            ),
+            Self::EarlyBytes => f.write_str(
+                "more came before TLS began than the question for it; the client is broken, or somebody is between",
+            ),
             Self::Proxy(error) => {
                 write!(f, "{error}; have it send the PROXY protocol, or take it out of `proxies`")
             }
@@ -235,6 +282,11 @@ mod tests {
             Refused::LeftEarly,
             Refused::Slow,
             Refused::NotTls,
+            Refused::UnknownProtocol,
+            Refused::NotTaken { protocol: Protocol::Http },
+            Refused::NotOpen { protocol: Protocol::OpenVpn },
+            Refused::InTheClear,
+            Refused::EarlyBytes,
             Refused::Proxy(NotProxied::Missing),
             Refused::NotListed,
             Refused::HelloTooLong,

@@ -12,6 +12,7 @@ use proxied::Listed;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Target;
+use crate::mode::{Mode, Protocol};
 use crate::site_name::SiteName;
 
 /// `[tls]` of the settings file.
@@ -26,12 +27,18 @@ pub struct Settings {
     pub server: Vec<VirtualServer>,
 }
 
-/// A socket on which every connection begins with TLS.
+/// A socket that takes connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// The address.
     pub address: SocketAddr,
+    /// What they begin with.
+    #[serde(default)]
+    pub mode: Mode,
+    /// With which of several protocols, where it is shared.
+    #[serde(default = "all_protocols")]
+    pub protocols: Vec<Protocol>,
     /// What becomes of clients that ask for a name that nobody has.
     #[serde(default)]
     pub unknown_name: Unmatched,
@@ -44,6 +51,22 @@ pub struct Listen {
     /// Who says by the PROXY protocol whose connection it is; of everybody else that is an error.
     #[serde(default)]
     pub proxies: Vec<Listed>,
+}
+
+impl Listen {
+    /// Whether connections may begin with this protocol.
+    pub fn takes(&self, protocol: Protocol) -> bool {
+        match self.mode {
+            Mode::Implicit => protocol == Protocol::Tls,
+            Mode::Shared => self.protocols.contains(&protocol),
+            Mode::Http => protocol == Protocol::Http,
+        }
+    }
+
+    /// Whether virtual servers are reached there.
+    pub fn takes_tls(&self) -> bool {
+        self.takes(Protocol::Tls) || self.takes(Protocol::Postgres)
+    }
 }
 
 /// What becomes of clients that no virtual server is meant for by name.
@@ -247,6 +270,10 @@ impl Display for Whom {
             None => self.user.fmt(f),
         }
     }
+}
+
+fn all_protocols() -> Vec<Protocol> {
+    Protocol::ALL.to_vec()
 }
 
 fn ten_thousand() -> u32 {

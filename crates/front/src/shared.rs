@@ -9,6 +9,7 @@ use crate::certificates::Keyring;
 use crate::close::Connections;
 use crate::directory::{Directory, Report};
 use crate::log::Log;
+use crate::neighbours::Neighbours;
 use crate::table::Table;
 
 /// What every connection needs.
@@ -16,6 +17,7 @@ use crate::table::Table;
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) keyring: Keyring,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connections: Arc<Connections>,

@@ -99,7 +99,7 @@ fn by_protocol<'a>(sites: &'a [Arc<Site>], alpn: &[Vec<u8>]) -> Result<&'a Arc<S
         alpn.is_empty()
             || site.settings.protocols().iter().any(|own| alpn.iter().any(|o| o == own.as_bytes()))
     };
-    let any = |site: &&Arc<Site>| site.settings.alpn.is_empty();
+    let any = |site: &&Arc<Site>| site.settings.protocols().is_empty();
     let found = sites.iter().find(speaks).or_else(|| sites.iter().find(any));
     found.ok_or_else(|| {
         let server = sites.first().map_or("", |site| site.settings.label()).to_owned();

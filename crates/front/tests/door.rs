@@ -479,6 +479,8 @@ async fn a_listed_proxy_says_whose_connection_it_is_and_nobody_else_may() {
 fn settings(servers: impl IntoIterator<Item = VirtualServer>) -> Settings {
     let listen = Listen {
         address: "127.0.0.1:0".parse().expect("valid"),
+        mode: Mode::Implicit,
+        protocols: Protocol::ALL.to_vec(),
         unknown_name: Unmatched::Default,
         no_name: Unmatched::Default,
         max_connections: 1000,

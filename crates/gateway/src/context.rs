@@ -19,6 +19,7 @@ use crate::error::GatewayError;
 use crate::history::History;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
+use crate::neighbours::Neighbours;
 use crate::projections::Projections;
 use crate::replacements::Replacements;
 
@@ -38,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) replacements: Arc<Replacements>,
     pub(crate) doors: Doors,
+    /// The doors that share ports with the TLS door.
+    pub(crate) neighbours: Neighbours,
     /// The certificates of the virtual servers.
     pub(crate) keyring: Keyring,
     pub(crate) history: History,

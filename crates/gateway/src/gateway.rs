@@ -31,6 +31,7 @@ use crate::first_start::FirstStart;
 use crate::history::{History, Keeping};
 use crate::hooks::{Following, Hooks, Target};
 use crate::maintenance::{Looked, Maintenance};
+use crate::neighbours::Neighbours;
 use crate::operations::rollover::RolloverView;
 use crate::operations::status::Overview;
 use crate::projections::Projections;
@@ -160,6 +161,7 @@ impl Gateway {
             metrics,
             replacements,
             doors,
+            neighbours: Neighbours::default(),
             keyring: Keyring::default(),
             history,
             hooks,

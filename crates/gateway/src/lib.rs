@@ -16,6 +16,7 @@ pub mod current_view;
 pub mod data;
 pub mod doors;
 pub mod metrics;
+mod neighbours;
 pub mod profile;
 pub mod projections;
 pub mod publishing;

@@ -18,7 +18,7 @@ use authority::{Authority, AuthorityError, Issuer};
 use engine::Revision;
 use pki::ocsp::{OcspRecords, OcspSigner, OcspStatus};
 use pki::{CLOCK_SKEW, CertificateId, Crl, Revocation, Timestamp};
-use publish::{IssuerPublication, Listener, Publication, Service};
+use publish::{IssuerPublication, Listener, Publication, Reception, Service};
 use store::CaGenerationId;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -69,6 +69,7 @@ pub async fn open(gateway: &Gateway) -> Publishing {
         Ok(desk) => {
             let (listeners, faults) = desk.within(|| {
                 tokio::spawn(sign_ahead(Arc::clone(&service)));
+                at.neighbours.publishing_is(Reception::new(Arc::clone(&service)));
                 listen(addresses, &service)
             });
             (Some(desk), listeners, faults)

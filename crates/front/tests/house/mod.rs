@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{Clock, Revision, SystemClock};
-use front::{Directory, Front, Holder, Keyring, Report, Settings};
+use front::{Directory, Front, Holder, Keyring, Neighbours, Nobody, Report, Settings};
 use names::{DeviceName, UserName};
 use pki::{CertificateId, CertificateStatus, Fingerprint, GatewayVerifier, Refusal, StatusSource};
 use pki::{RevocationReason, Timestamp};
@@ -46,16 +46,29 @@ impl House {
         Self::open_by(settings, Arc::new(SystemClock)).await
     }
 
+    /// Beside these.
+    pub(crate) async fn open_beside(settings: &Settings, beside: Arc<dyn Neighbours>) -> Self {
+        Self::open_with(settings, beside, Arc::new(SystemClock)).await
+    }
+
     /// The same, by another clock.
     pub(crate) async fn open_by(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
+        Self::open_with(settings, Arc::new(Nobody), clock).await
+    }
+
+    async fn open_with(
+        settings: &Settings,
+        beside: Arc<dyn Neighbours>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let ca = Authority::new("a CA");
         let records = Arc::new(Records::default());
         let keyring = Keyring::default();
         certify(&ca, &keyring, settings);
         let verifier = verifier(&ca, &records);
         let directory = Arc::clone(&records) as Arc<dyn Directory>;
-        let (front, faults) =
-            Front::open(settings, keyring.clone(), directory, verifier, clock).expect("opened");
+        let opened = Front::open(settings, keyring.clone(), directory, beside, verifier, clock);
+        let (front, faults) = opened.expect("opened");
         assert!(faults.is_empty(), "{faults:?}");
         let door = front.addresses()[0];
         Self { ca, records, keyring, front, door }

@@ -535,6 +535,22 @@ mod tests {
             ),
             (format!("[vpn]\nlisten = [\"tcp:[::]:443\"]\n{listen}{wiki}"), 4, "vpn.listen has"),
             (
+                format!("[vpn]\nlisten = [\"tcp:[::]:443\"]\n{listen}mode = \"shared\"\n{wiki}"),
+                4,
+                "443 too, which is shared here; take it out there",
+            ),
+            (format!("{}mode = \"http\"\n", listen.replace("443", "80")), 2, "to HTTPS already"),
+            (format!("{listen}mode = \"http\"\n{wiki}"), 5, "that takes TLS"),
+            (format!("{listen}mode = \"sharde\"\n{wiki}"), 3, "`sharde` is no mode"),
+            (format!("{listen}protocols = [\"tls\"]\n{wiki}"), 3, "mode = \"shared\" too"),
+            (
+                format!("{listen}mode = \"shared\"\nprotocols = [\"tls\", \"smtp\"]\n{wiki}"),
+                4,
+                "clients of smtp wait for the server to speak first",
+            ),
+            (format!("{listen}mode = \"shared\"\nprotocols = []\n{wiki}"), 4, "protocols is empty"),
+            (format!("{listen}mode = \"shared\"\n{wiki}"), 1, ""),
+            (
                 format!("[publish]\nlisten = [\"[::]:443\"]\n{listen}{wiki}"),
                 4,
                 "publish.listen has",

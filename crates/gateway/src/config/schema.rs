@@ -76,7 +76,15 @@ const CERT: Section = Section {
 const TLS: Section = Section { name: "tls", keys: &[], sections: &[TLS_LISTEN, TLS_SERVER] };
 const TLS_LISTEN: Section = Section {
     name: "listen",
-    keys: &["address", "unknown_name", "no_name", "max_connections", "proxies"],
+    keys: &[
+        "address",
+        "mode",
+        "protocols",
+        "unknown_name",
+        "no_name",
+        "max_connections",
+        "proxies",
+    ],
     sections: &[],
 };
 const TLS_SERVER: Section = Section {

@@ -304,7 +304,7 @@ fn list<T: ToString>(items: &[T]) -> String {
 /// Nothing is served there unless it is written.
 const TLS: &str = "\
 [tls]
-# Sockets on which TLS begins, [[tls.listen]], and what is reached there by name, [[tls.server]].
+# Sockets for TLS and what may share them, [[tls.listen]], and what is reached there by name, [[tls.server]].
 ";
 
 const HEAD: &str = "\

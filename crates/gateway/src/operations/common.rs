@@ -2,6 +2,8 @@
 
 use admin::response::{ProfileCommon, Remote};
 use admin::secret::SecretText;
+use admin::transport::Transport;
+use front::Protocol;
 
 use crate::config::{Config, PublicName};
 use crate::context::Context;
@@ -43,6 +45,8 @@ pub(crate) fn remotes(config: &Config) -> Vec<Remote> {
 fn reached_by<'a>(name: &'a PublicName, config: &'a Config) -> impl Iterator<Item = Remote> + 'a {
     let wanted = name.transport();
     let doors = config.vpn.listen.iter().map(|l| (l.address.port(), l.transport));
+    let shared = config.tls.listen.iter().filter(|listen| listen.takes(Protocol::OpenVpn));
+    let doors = doors.chain(shared.map(|listen| (listen.address.port(), Transport::Tcp)));
     let doors =
         doors.filter(move |(_, transport)| wanted.is_none_or(|wanted| wanted == *transport));
     doors.map(|(port, transport)| Remote {
@@ -55,6 +59,21 @@ fn reached_by<'a>(name: &'a PublicName, config: &'a Config) -> impl Iterator<Ite
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_the_vpn_shares_is_one_of_its_own() {
+        let text = "[public]\nnames = [\"a.example\"]\n[[tls.listen]]\naddress = \"[::]:443\"\n";
+        let found = |more: &str| {
+            let config: Config = toml::from_str(&format!("{text}{more}")).expect("settings");
+            remotes(&config)
+                .iter()
+                .map(|r| format!("{} {}", r.port, r.transport.word()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found(""), ["1194 udp"]);
+        assert_eq!(found("mode = \"shared\"\n"), ["1194 udp", "443 tcp"]);
+        assert_eq!(found("mode = \"shared\"\nprotocols = [\"tls\"]\n"), ["1194 udp"]);
+    }
 
     #[test]
     fn a_name_with_a_port_is_reached_there_and_others_where_the_gateway_listens() {

@@ -21,6 +21,7 @@ use crate::current_view::CurrentView;
 use crate::desk::Desk;
 use crate::doors::{BoxFuture, Counters, Door, Unheard};
 use crate::history::wall_time;
+use crate::neighbours::Neighbours;
 use crate::tls;
 
 /// The door, open or to be opened.
@@ -32,6 +33,7 @@ pub(super) struct TlsHandle {
     certificates: Certificates,
     records: Arc<Records>,
     keyring: front::Keyring,
+    neighbours: Neighbours,
     open: OnceLock<Front>,
     desk: Mutex<Option<Desk>>,
     faults: Mutex<Faults>,
@@ -52,6 +54,7 @@ impl TlsHandle {
             certificates,
             records: Arc::new(Records::of(at)),
             keyring: at.keyring.clone(),
+            neighbours: at.neighbours.clone(),
             open: OnceLock::new(),
             desk: Mutex::default(),
             faults: Mutex::default(),
@@ -93,6 +96,7 @@ impl TlsHandle {
     /// Puts settings and CAs in force as they are.
     fn listen(&self) {
         let settings = self.settings();
+        self.neighbours.send_to_https(&settings.listen);
         if settings.listen.is_empty() && self.open.get().is_none() {
             return;
         }
@@ -119,9 +123,9 @@ impl TlsHandle {
                 let desk = desk.map_err(|error| format!("no threads for the TLS door: {error}"))?;
                 self.records.register();
                 let (records, keyring) = (Arc::clone(&self.records), self.keyring.clone());
-                let clock = Arc::clone(&self.clock);
-                let opened =
-                    desk.within(|| Front::open(settings, keyring, records, verifier, clock));
+                let (clock, beside) = (Arc::clone(&self.clock), Arc::new(self.neighbours.clone()));
+                let opened = desk
+                    .within(|| Front::open(settings, keyring, records, beside, verifier, clock));
                 let (front, faults) = opened.map_err(refused)?;
                 *place = Some(desk);
                 tracing::info!(listen = ?front.addresses(), "virtual servers are reached");

@@ -33,6 +33,7 @@ pub async fn open(gateway: &Gateway, state: Option<&Path>) -> Result<Vpn, Gatewa
     };
     let records = Arc::new(Records::of(at));
     let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, Arc::clone(&at.clock)).await?;
+    at.neighbours.vpn_is(vpn.server());
     let (server, ports, network) = (vpn.server(), vpn.ports(), vpn.network());
     let handle = VpnHandle { server, clock: Arc::clone(&at.clock), ports, network };
     at.doors.attach(Arc::new(handle));

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use admin::transport::Transport;
-use front::{Clients, ProxyProtocol, SiteName, VirtualServer};
+use front::{Clients, Listen, Mode, Protocol, ProxyProtocol, SiteName, VirtualServer};
 use names::CertificateName;
 
 use super::{Finding, refuse_at};
@@ -21,11 +21,11 @@ pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
         clients(server, at)?;
         figures(server, at)?;
     }
-    match servers.is_empty() || !config.tls.listen.is_empty() {
+    match servers.is_empty() || config.tls.listen.iter().any(Listen::takes_tls) {
         true => Ok(()),
         false => {
-            let message = "nothing in tls.listen, so nobody reaches this server; add a [[tls.listen]] with \
-                           address = \"[::]:443\"";
+            let message = "nothing in tls.listen that takes TLS, so nobody reaches this server; add a [[tls.listen]] \
+                           with address = \"[::]:443\"";
             refuse_at(&["tls", "server", "names"], 0, message.to_owned())
         }
     }
@@ -45,14 +45,34 @@ fn address(config: &Config, at: usize) -> Result<(), Finding> {
     }
     let over_tcp = config.vpn.listen.iter().filter(|one| one.transport == Transport::Tcp);
     if over_tcp.into_iter().any(|one| clash(one.address, address)) {
-        let message =
-            format!("vpn.listen has TCP port {} already; choose another one", address.port());
+        let port = address.port();
+        let message = match listen.takes(Protocol::OpenVpn) {
+            true => format!(
+                "vpn.listen has TCP port {port} too, which is shared here; take it out there"
+            ),
+            false => format!("vpn.listen has TCP port {port} already; choose another one"),
+        };
         return refuse_at(path, at, message);
     }
     if config.publish.listen.iter().any(|one| clash(*one, address)) {
-        let message =
-            format!("publish.listen has TCP port {} already; choose another one", address.port());
+        let port = address.port();
+        let message = match listen.takes(Protocol::Http) {
+            true => format!(
+                "publish.listen has TCP port {port} too, where all else is sent to HTTPS already; leave this out, or \
+                 take it out there"
+            ),
+            false => format!("publish.listen has TCP port {port} already; choose another one"),
+        };
         return refuse_at(path, at, message);
+    }
+    if listen.protocols.is_empty() {
+        let message = "protocols is empty; choose from tls, openvpn, postgresql, http";
+        return refuse_at(&["tls", "listen", "protocols"], at, message.to_owned());
+    }
+    if listen.mode != Mode::Shared && listen.protocols != Protocol::ALL {
+        let message =
+            "one protocol alone is taken here; set mode = \"shared\" too, or leave `protocols` out";
+        return refuse_at(&["tls", "listen", "protocols"], at, message.to_owned());
     }
     if !(1..=MOST).contains(&listen.max_connections) {
         let message = format!("max_connections is {}; choose 1 to {MOST}", listen.max_connections);

@@ -1,0 +1,199 @@
+//! A connection to an address, until it is known whether it is for a virtual server.
+//!
+//! Only where an address takes several protocols a byte is read here. PostgreSQL asks before it begins TLS, and is
+//! answered. Invariant: what comes before that answer is the question and nothing else, since whoever is between could
+//! put more there, and it would count as said inside TLS.
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::mode::{Mode, Protocol};
+use crate::opening::{Opening, STARTUP, Startup};
+use crate::refused::Refused;
+use crate::settings::Listen;
+
+/// What a connection begins with, and what of it came.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sorted {
+    /// TLS, which is to carry this protocol where that is known.
+    Tls {
+        /// What came.
+        first: Vec<u8>,
+        /// As ALPN calls it.
+        inside: Option<&'static str>,
+    },
+    /// A packet of OpenVPN.
+    OpenVpn(Vec<u8>),
+    /// A request in the clear.
+    Http(Vec<u8>),
+}
+
+/// Finds out.
+///
+/// # Errors
+/// Where the address does not take it.
+pub(crate) async fn sort(
+    listen: &Listen,
+    socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Result<Sorted, Refused> {
+    let mut bytes = Vec::new();
+    if listen.mode == Mode::Implicit {
+        return Ok(Sorted::Tls { first: bytes, inside: None });
+    }
+    let mut opening = gather(socket, &mut bytes).await?;
+    may_begin(listen, opening)?;
+    if opening == Opening::Postgres(Startup::Gss) {
+        answer(socket, &bytes, b"N").await?;
+        bytes.clear();
+        opening = gather(socket, &mut bytes).await?;
+    }
+    match opening {
+        Opening::Tls => Ok(Sorted::Tls { first: bytes, inside: None }),
+        Opening::OpenVpn => Ok(Sorted::OpenVpn(bytes)),
+        Opening::Http => Ok(Sorted::Http(bytes)),
+        Opening::Postgres(Startup::Ssl) => {
+            answer(socket, &bytes, b"S").await?;
+            Ok(Sorted::Tls { first: Vec::new(), inside: Some(POSTGRES_ALPN) })
+        }
+        Opening::Postgres(Startup::Clear) => {
+            // Whoever does not take it goes without.
+            let _ = socket.write_all(&in_the_clear()).await;
+            Err(Refused::InTheClear)
+        }
+        Opening::Proxied => Err(Refused::NotListed),
+        Opening::Postgres(Startup::Gss) | Opening::More | Opening::Unknown => {
+            Err(Refused::UnknownProtocol)
+        }
+    }
+}
+
+fn may_begin(listen: &Listen, opening: Opening) -> Result<(), Refused> {
+    let protocol = match opening {
+        Opening::Tls => Protocol::Tls,
+        Opening::OpenVpn => Protocol::OpenVpn,
+        Opening::Postgres(_) => Protocol::Postgres,
+        Opening::Http => Protocol::Http,
+        Opening::More | Opening::Proxied | Opening::Unknown => return Ok(()),
+    };
+    match listen.takes(protocol) {
+        true => Ok(()),
+        false => Err(Refused::NotTaken { protocol }),
+    }
+}
+
+async fn gather(
+    socket: &mut (impl AsyncRead + Unpin),
+    bytes: &mut Vec<u8>,
+) -> Result<Opening, Refused> {
+    loop {
+        match Opening::of(bytes) {
+            Opening::More => {}
+            told => return Ok(told),
+        }
+        bytes.reserve(PIECE);
+        let mut piece = socket.take(PIECE as u64);
+        match piece.read_buf(bytes).await.map_err(Refused::Broken)? {
+            0 if bytes.is_empty() => return Err(Refused::Silent),
+            0 => return Err(Refused::LeftEarly),
+            _ => {}
+        }
+    }
+}
+
+async fn answer(
+    socket: &mut (impl AsyncWrite + Unpin),
+    asked: &[u8],
+    answer: &[u8],
+) -> Result<(), Refused> {
+    if asked.len() > STARTUP {
+        return Err(Refused::EarlyBytes);
+    }
+    socket.write_all(answer).await.map_err(Refused::Broken)
+}
+
+/// PostgreSQL's ErrorResponse: what its clients show to people.
+fn in_the_clear() -> Vec<u8> {
+    let fields =
+        ["SFATAL", "VFATAL", "C28000", "MTLS is required here; connect with sslmode=verify-full"];
+    let fields = fields.map(|field| format!("{field}\0")).concat();
+    let length = u32::try_from(4 + fields.len() + 1).unwrap_or_default();
+    [b"E", &length.to_be_bytes()[..], fields.as_bytes(), b"\0"].concat()
+}
+
+/// As RFC 7301's registry has it.
+const POSTGRES_ALPN: &str = "postgresql";
+/// What is read of a stranger at a time.
+const PIECE: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SSL: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f";
+    const GSS: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x30";
+
+    #[tokio::test]
+    async fn postgresqls_question_is_answered_and_what_stands_behind_it_is_no_part_of_tls() {
+        let (sorted, said) = met("shared", &[SSL]).await;
+        let inside = Some(POSTGRES_ALPN);
+        assert_eq!(
+            (sorted.unwrap(), &said[..]),
+            (Sorted::Tls { first: vec![], inside }, &b"S"[..])
+        );
+        let (sorted, said) = met("shared", &[GSS, SSL]).await;
+        assert_eq!((sorted.is_ok(), &said[..]), (true, &b"NS"[..]));
+        let mut injected = SSL.to_vec();
+        injected.extend(b"\x16\x03\x01");
+        for pieces in [&[&injected[..]][..], &[GSS, &injected]] {
+            let (sorted, said) = met("shared", pieces).await;
+            assert_eq!(sorted.unwrap_err().code(), "bytes_before_tls");
+            assert!(!said.contains(&b'S'));
+        }
+        let (sorted, said) = met("shared", &[b"\0\0\0\x09\0\x03\0\0\0"]).await;
+        assert_eq!(sorted.unwrap_err().code(), "postgresql_in_the_clear");
+        assert!(said.starts_with(b"E\0\0\0") && said.ends_with(b"verify-full\0\0"), "{said:?}");
+        assert_eq!(said.len() - 1, usize::from(said[4]));
+    }
+
+    #[tokio::test]
+    async fn an_address_takes_what_it_is_for_and_says_what_came() {
+        for (listen, first, code) in [
+            ("http", &b"\x16\x03\x01"[..], "protocol_not_taken"),
+            ("http", b"\0\x0e\x38", "protocol_not_taken"),
+            ("shared", b"SSH-2.0-x\r\n", "unknown_protocol"),
+            ("shared", b"PROXY TCP4 ", "proxy_not_listed"),
+            ("shared", b"\0\x0e", "left_early"),
+            ("shared", b"", "silent"),
+        ] {
+            let (sorted, said) = met(listen, &[first]).await;
+            assert_eq!((sorted.unwrap_err().code(), said.len()), (code, 0), "{first:?}");
+        }
+        for listen in ["http", "shared"] {
+            let (sorted, _) = met(listen, &[b"GET / HTTP/1.0\r\n"]).await;
+            assert_eq!(sorted.unwrap(), Sorted::Http(b"GET / HTTP/1.0\r\n".to_vec()));
+        }
+        let (sorted, _) = met("shared", &[b"\0", b"\x0e", b"\x38"]).await;
+        assert_eq!(sorted.unwrap(), Sorted::OpenVpn(b"\0\x0e\x38".to_vec()));
+    }
+
+    /// What becomes of a client that says these pieces and then no more; and what it is told.
+    async fn met(mode: &str, pieces: &[&[u8]]) -> (Result<Sorted, Refused>, Vec<u8>) {
+        let listen = format!("address = \"[::]:443\"\nmode = \"{mode}\"\n");
+        let listen: Listen = toml::from_str(&listen).unwrap();
+        let (mut ours, theirs) = tokio::io::duplex(4096);
+        let (mut heard, mut say) = tokio::io::split(theirs);
+        let mut said = Vec::new();
+        let talk = async {
+            for piece in pieces {
+                say.write_all(piece).await.unwrap();
+                if *piece == GSS {
+                    said.push(heard.read_u8().await.unwrap());
+                }
+            }
+            say.shutdown().await.unwrap();
+        };
+        let (sorted, ()) = tokio::join!(sort(&listen, &mut ours), talk);
+        drop(ours);
+        heard.read_to_end(&mut said).await.unwrap();
+        (sorted, said)
+    }
+}

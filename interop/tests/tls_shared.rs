@@ -1,0 +1,197 @@
+//! One port for the VPN, a database and web sites, met by their stock clients at the same time.
+//!
+//! ```text
+//!    openvpn, psql, curl (alice) ── router ── gateway :443 ── lo ── PostgreSQL :5432, a folder
+//! ```
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use interop::{Program, Stock, Subscriber, World, skip, wait_until};
+
+#[test]
+fn the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time() {
+    let name = "the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time";
+    let Some(programs) = postgres_programs() else {
+        return skip(name, "postgresql is not installed");
+    };
+    let Some(mut world) = World::start(name, &[("vpn.push.routes", r#"["10.99.0.0/24"]"#)]) else {
+        return;
+    };
+    let house = House::open(&mut world, &programs);
+    let alice = house.world.subscriber("alice", "unified");
+    let files = house.world.subscriber("bob", "split");
+    let at = house.world.gateway.v4[0];
+    let named = fs::read_to_string(alice.profile()).expect("a profile");
+    assert!(
+        named.lines().any(|line| line.starts_with("remote ") && line.contains(" 443 tcp")),
+        "{named}"
+    );
+
+    let profile = alice.profile_with(&format!("remote {at} 443 tcp4-client"));
+    let mut vpn = Stock::start(&alice.host, &profile, &[]);
+    vpn.connected();
+    let mut query = house.psql(&alice, &files, "select 'before', pg_sleep(3); select 'after'");
+    assert!(wait_until(SOON, || house.sessions("db.test over TLS") == 1), "{}", house.world.log());
+    for _ in 0..20 {
+        let said = house.curl(&alice, &["--cacert", &house.ca, "https://web.test/"]);
+        assert!(said.contains("the front page"), "{said}");
+    }
+    let said = house.curl(&alice, &["-i", "http://web.test:443/page?x"]);
+    assert!(said.starts_with("HTTP/1.1 308"), "{said}");
+    let said = said.to_ascii_lowercase();
+    assert!(said.contains("location: https://web.test/page?x"), "{said}");
+    assert!(!said.contains("strict-transport-security"), "{said}");
+    let said = house.curl(&alice, &["-i", "http://web.test/page"]);
+    assert!(said.to_ascii_lowercase().contains("location: https://web.test/page"), "{said}");
+    assert!(query.ends(SOON).is_some_and(|status| status.success()), "{}", query.log());
+    assert!(query.says("after", SOON), "{}", query.log());
+
+    let sessions = house.world.sessions();
+    let of_vpn = sessions.iter().find(|one| one["device"] == "alice/default").expect("a session");
+    let source = of_vpn["source"].as_str().unwrap_or_default();
+    assert!(source.starts_with(&alice.host.v4[0].to_string()), "{of_vpn}");
+    let mut ping = Command::new("ping");
+    ping.args(["-c3", "-W2", &house.world.lan.v4[0].to_string()]);
+    let ping = alice.host.netns.output(ping).expect("ping starts");
+    assert!(ping.status.success(), "{}", vpn.0.log());
+
+    let refused = house.psql_as(&alice, "sslmode=disable", "select 1");
+    assert!(refused.contains("TLS is required here"), "{refused}");
+    let stranger = house.psql_as(&alice, "sslmode=require", "select 1");
+    assert!(!stranger.contains("1 row"), "{stranger}");
+    assert!(house.world.counted("postgresql_in_the_clear") > 0);
+    assert!(house.world.counted("no_certificate") > 0);
+}
+
+/// A gateway with one shared port, and a database behind it.
+struct House<'a> {
+    world: &'a mut World,
+    ca: String,
+    database: PathBuf,
+    _running: Program,
+}
+
+impl<'a> House<'a> {
+    fn open(world: &'a mut World, programs: &Path) -> Self {
+        let database = make_database(world, programs);
+        let running = run_database(world, programs, &database);
+        let www = world.file("www");
+        fs::create_dir(&www).expect("a folder");
+        fs::write(www.join("index.html"), "the front page\n").expect("a page");
+        let settings = world.data().join("handfast.toml");
+        let mut text = fs::read_to_string(&settings).expect("settings");
+        text.push_str(&SETTINGS.replace("WWW", &www.display().to_string()));
+        fs::write(&settings, text).expect("written");
+        world.handfast(&["reload"]);
+        let ca = world.file("ca.pem").display().to_string();
+        world.handfast(&["ca", "export", "--out", &ca]);
+        Self { world, ca, database, _running: running }
+    }
+
+    fn sessions(&self, client: &str) -> usize {
+        self.world.sessions().iter().filter(|one| one["client"] == client).count()
+    }
+
+    /// A query by somebody with a certificate, which runs on.
+    fn psql(&self, who: &Subscriber, certificate: &Subscriber, query: &str) -> Program {
+        let file = |name: &str| certificate.folder.join(name).display().to_string();
+        let own = format!("sslcert={} sslkey={}", file("vpn.crt"), file("vpn.key"));
+        let target = self.target(&format!("sslmode=verify-full sslrootcert={} {own}", self.ca));
+        let mut command = Command::new("psql");
+        command.args(["-X", &target, "-c", query]);
+        Program::start(&who.host.netns, command, &who.folder.join("psql.log")).expect("psql starts")
+    }
+
+    /// A query as `more` has it, to its end.
+    fn psql_as(&self, who: &Subscriber, more: &str, query: &str) -> String {
+        let mut command = Command::new("psql");
+        command.args(["-X", &self.target(more), "-c", query]);
+        let output = who.host.netns.output(command).expect("psql starts");
+        [&output.stdout[..], &output.stderr].concat().iter().map(|byte| char::from(*byte)).collect()
+    }
+
+    fn target(&self, more: &str) -> String {
+        let at = self.world.gateway.v4[0];
+        format!("host=db.test hostaddr={at} port=443 user=postgres connect_timeout=10 {more}")
+    }
+
+    fn curl(&self, who: &Subscriber, more: &[&str]) -> String {
+        let at = self.world.gateway.v4[0];
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--max-time", "20"]).args(more);
+        for port in [80, 443] {
+            command.args(["--resolve", &format!("web.test:{port}:{at}")]);
+        }
+        let output = who.host.netns.output(command).expect("curl starts");
+        [&output.stdout[..], &output.stderr].concat().iter().map(|byte| char::from(*byte)).collect()
+    }
+}
+
+impl Drop for House<'_> {
+    fn drop(&mut self) {
+        self._running.signal("INT");
+        self._running.ends(SOON);
+        let _ = fs::remove_dir_all(&self.database);
+    }
+}
+
+/// The newest of those that are installed.
+fn postgres_programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let folders = versions.flatten().map(|version| version.path().join("bin"));
+    folders.filter(|folder| folder.join("initdb").exists()).max()
+}
+
+/// An empty one, which its user alone may read.
+fn make_database(world: &World, programs: &Path) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("handfast-shared-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).expect("a folder");
+    let id = |what: &str| {
+        let output = Command::new("id").args([what, "postgres"]).output().expect("id starts");
+        String::from_utf8_lossy(&output.stdout).trim().parse::<u32>().expect("a number")
+    };
+    chown(&folder, Some(id("-u")), Some(id("-g"))).expect("its owner");
+    let mut command = as_postgres(&programs.join("initdb"));
+    command.args(["--auth=trust", "--no-sync", "-D"]).arg(&folder);
+    let output = world.gateway.netns.output(command).expect("initdb starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+}
+
+fn run_database(world: &World, programs: &Path, folder: &Path) -> Program {
+    let mut command = as_postgres(&programs.join("postgres"));
+    command.arg("-D").arg(folder).arg("-k").arg(folder);
+    command.args(["-c", "listen_addresses=127.0.0.1", "-c", "ssl=off"]);
+    let mut running = Program::start(&world.gateway.netns, command, &world.file("postgres.log"))
+        .expect("it starts");
+    assert!(running.says("ready to accept connections", SOON), "{}", running.log());
+    running
+}
+
+fn as_postgres(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+    command.current_dir("/");
+    command
+}
+
+const SETTINGS: &str = "
+[[tls.listen]]
+address = \"[::]:443\"
+mode = \"shared\"
+
+[[tls.server]]
+names = [\"web.test\"]
+backend = \"files:WWW\"
+
+[[tls.server]]
+names = [\"db.test\"]
+clients = \"required\"
+backend = \"tcp:127.0.0.1:5432\"
+";
+const SOON: Duration = Duration::from_secs(20);
