@@ -46,6 +46,7 @@ mod terms;
 mod tickets;
 mod verifier;
 mod web_site;
+mod whom;
 mod wire;
 
 pub use backend::{Address, Target, TargetFault};
@@ -58,8 +59,7 @@ pub use mode::{Mode, ModeFault, Protocol};
 pub use neighbours::{Neighbours, Nobody, Passed};
 pub use refused::Refused;
 pub use registry::{Ended, Info, Kick, Secured, Traffic};
-pub use settings::{
-    Clients, KeyKind, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer, Whom,
-};
+pub use settings::{Clients, KeyKind, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};
 pub use site_name::{NameFault, SiteName};
 pub use state::{OwnCertificate, Present, ServerState};
+pub use whom::Whom;

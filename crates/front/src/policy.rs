@@ -12,7 +12,8 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use crate::directory::Directory;
 use crate::holder::Holder;
 use crate::refused::Refused;
-use crate::settings::{Clients, VirtualServer, Whom};
+use crate::settings::{Clients, VirtualServer};
+use crate::whom::Whom;
 
 /// Who is let in.
 #[derive(Debug)]

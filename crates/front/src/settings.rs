@@ -2,18 +2,16 @@
 //!
 //! What has to hold between these values is checked by whoever reads them from a file.
 
-use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
-use names::{DeviceName, NameError, UserName};
 use proxied::Listed;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Target;
 use crate::mode::{Mode, Protocol};
 use crate::site_name::SiteName;
+use crate::whom::Whom;
 
 /// `[tls]` of the settings file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,26 +166,6 @@ pub enum KeyKind {
     Rsa,
 }
 
-/// A user with all devices, or one device: `alice`, `alice/phone`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Whom {
-    user: UserName,
-    device: Option<DeviceName>,
-}
-
-impl Whom {
-    /// Whether it means this device.
-    pub fn means(&self, user: &UserName, device: &DeviceName) -> bool {
-        self.user == *user && self.device.as_ref().is_none_or(|named| named == device)
-    }
-
-    /// The user.
-    pub fn user(&self) -> &UserName {
-        &self.user
-    }
-}
-
 impl VirtualServer {
     /// For everybody who asks for this name; all else as it is where a file says nothing.
     pub fn new(name: SiteName, backend: Target) -> Self {
@@ -235,41 +213,6 @@ impl VirtualServer {
 
 fn seconds(number: u32) -> Option<Duration> {
     (number > 0).then(|| Duration::from_secs(number.into()))
-}
-
-impl FromStr for Whom {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let (user, device) = match text.split_once('/') {
-            Some((user, device)) => (user, Some(DeviceName::new(device)?)),
-            None => (text, None),
-        };
-        Ok(Self { user: UserName::new(user)?, device })
-    }
-}
-
-impl TryFrom<String> for Whom {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
-
-impl From<Whom> for String {
-    fn from(whom: Whom) -> String {
-        whom.to_string()
-    }
-}
-
-impl Display for Whom {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.device {
-            Some(device) => write!(f, "{}/{device}", self.user),
-            None => self.user.fmt(f),
-        }
-    }
 }
 
 fn all_protocols() -> Vec<Protocol> {

@@ -11,6 +11,6 @@ mod name;
 mod reserved;
 mod revocation_reason;
 
-pub use name::{CertificateName, DeviceName, NameError, UserName};
+pub use name::{CertificateName, DeviceName, GroupName, NameError, UserName};
 pub use reserved::{RESERVED_GATEWAY_NAME, is_reserved_name};
 pub use revocation_reason::RevocationReason;

@@ -72,6 +72,11 @@ name! {
 }
 
 name! {
+    /// What several users and devices are called together.
+    GroupName
+}
+
+name! {
     /// The name under which a server, or whatever else is no device, has its certificates.
     CertificateName
 }

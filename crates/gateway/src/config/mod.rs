@@ -15,6 +15,7 @@ pub use admin::transport::Transport;
 pub use edit::{Changed, EditError, Setting, set};
 pub use error::{ConfigError, Place, Problem};
 pub use front::Settings as Tls;
+pub use groups::Groups;
 pub use life::Life;
 pub use template::{FirstConfig, random_ula};
 use validate::Finding;
@@ -23,6 +24,7 @@ pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
 mod edit;
 mod error;
+mod groups;
 mod life;
 mod schema;
 mod template;
@@ -56,6 +58,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// The TLS door.
     pub tls: Tls,
+    /// Who is who, for `users`.
+    pub groups: Groups,
 }
 
 /// `[public]`
@@ -229,6 +233,9 @@ impl Config {
         let mut config: Config =
             toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
         validate::together(&config).map_err(|f| f.place(file, text))?;
+        for server in &mut config.tls.server {
+            config.groups.look_up(&mut server.users);
+        }
         let found = validate::take_useless_pushes(&mut config);
         Ok((config, found))
     }
@@ -395,7 +402,7 @@ mod tests {
         assert_eq!(
             error("[zebra]\n"),
             "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
-             `ca`, `device`, `sessions`, `cert`, `metrics`, `hooks`, `tls`"
+             `ca`, `device`, `sessions`, `cert`, `metrics`, `hooks`, `tls`, `groups`"
         );
     }
 
@@ -511,6 +518,27 @@ mod tests {
                 "the backend",
             ),
             (format!("{listen}{wiki}users = [\"alice\"]\n"), 6, "clients = \"required\""),
+            (
+                format!(
+                    "[groups]\nops = [\"alice\"]\n{listen}{wiki}clients = \"required\"\nusers = [\"@osp\"]\n"
+                ),
+                9,
+                "there is no group osp",
+            ),
+            (
+                format!(
+                    "[groups]\nops = [\"@all-of-us\"]\nall-of-us = [\"alice\"]\n{listen}{wiki}"
+                ),
+                1,
+                "ops has @all-of-us in it",
+            ),
+            (
+                format!(
+                    "[groups]\nops = [\"alice\"]\n{listen}{wiki}clients = \"required\"\nusers = [\"@ops\"]\n"
+                ),
+                1,
+                "",
+            ),
             (format!("{listen}{wiki}clients = \"requird\"\n"), 6, "`requird`"),
             (
                 format!("{listen}{wiki}clint = 3\n"),

@@ -19,7 +19,7 @@ struct Section {
 const TOP: Section = Section {
     name: "",
     keys: &[],
-    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS, TLS],
+    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS, TLS, GROUPS],
 };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
@@ -73,6 +73,9 @@ const CERT: Section = Section {
     keys: &["validity_days", "supersede_days", "key_types", "domains"],
     sections: &[],
 };
+/// Whose keys are names that the file gives.
+const GROUPS: Section = Section { name: "groups", keys: &[ANY], sections: &[] };
+const ANY: &str = "*";
 const TLS: Section = Section { name: "tls", keys: &[], sections: &[TLS_LISTEN, TLS_SERVER] };
 const TLS_LISTEN: Section = Section {
     name: "listen",
@@ -138,7 +141,7 @@ fn first_unknown(table: &DeTable<'_>, section: &Section, path: &str) -> Option<U
                 first_unknown_of_many(tables, inner, &join(path, name))
             }
             (Some(_), _) => None,
-            (None, _) if section.keys.contains(&name) => None,
+            (None, _) if section.keys.contains(&name) || section.keys == [ANY] => None,
             (None, _) if successor(&join(path, name)).is_some() => None,
             (None, _) => Some(Unknown { span: key.span(), problem: problem(section, path, name) }),
         };
@@ -216,6 +219,9 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 pub(super) fn assert_matches(table: &toml::Table) {
     fn walk(table: &toml::Table, section: &Section) {
+        if section.keys == [ANY] {
+            return;
+        }
         let mut listed: Vec<_> = section.names().collect();
         let mut actual: Vec<_> = table.keys().map(String::as_str).collect();
         listed.sort_unstable();

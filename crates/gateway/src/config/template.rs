@@ -47,6 +47,7 @@ impl FirstConfig {
             metrics(config.metrics),
             hooks(&config.hooks),
             TLS.to_owned(),
+            GROUPS.to_owned(),
         ];
         sections.join("\n")
     }
@@ -305,6 +306,11 @@ fn list<T: ToString>(items: &[T]) -> String {
 const TLS: &str = "\
 [tls]
 # Sockets for TLS and what may share them, [[tls.listen]], and what is reached there by name, [[tls.server]].
+";
+
+const GROUPS: &str = "\
+[groups]
+# Users and devices under one name, for `users = [\"@ops\"]`: ops = [\"alice\", \"bob/phone\"]
 ";
 
 const HEAD: &str = "\

@@ -11,6 +11,11 @@ use crate::config::Config;
 
 /// The first contradiction.
 pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
+    if let Some((group, inner)) = config.groups.nested() {
+        let message =
+            format!("{group} has {inner} in it, and a group has users and devices; name them here");
+        return refuse_at(&["groups"], 0, message);
+    }
     for at in 0..config.tls.listen.len() {
         address(config, at)?;
     }
@@ -19,6 +24,7 @@ pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
         names(server, at)?;
         apart(server, &servers[..at], at)?;
         clients(server, at)?;
+        groups(config, at)?;
         figures(server, at)?;
     }
     match servers.is_empty() || config.tls.listen.iter().any(Listen::takes_tls) {
@@ -174,6 +180,16 @@ fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
         return refuse_at(&["tls", "server", "users"], at, message.to_owned());
     }
     Ok(())
+}
+
+fn groups(config: &Config, at: usize) -> Result<(), Finding> {
+    match config.groups.missing(&config.tls.server[at].users) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("there is no group {name}; add {name} = [\"USER\"] to [groups]");
+            refuse_at(&["tls", "server", "users"], at, message)
+        }
+    }
 }
 
 fn figures(server: &VirtualServer, at: usize) -> Result<(), Finding> {
