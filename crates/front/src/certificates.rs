@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use pki::CertificateId;
 use rustls::SignatureScheme;
 use rustls::pki_types::CertificateDer;
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 /// All certificates, by the server that they are for. Clones are the same.
@@ -130,19 +129,15 @@ impl SiteKeys {
         self.0.load_full()
     }
 
+    /// The preferred one, whether or not a client can read it.
+    pub(crate) fn first(&self) -> Option<Arc<CertifiedKey>> {
+        self.0.load().first().cloned()
+    }
+
     /// The first one whose signatures the client can read.
     pub(crate) fn choose(&self, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let keys = self.0.load();
         keys.iter().find(|key| key.key.choose_scheme(schemes).is_some()).cloned()
-    }
-}
-
-impl ResolvesServerCert for SiteKeys {
-    /// A client that shares no cipher suite with us has no signature to go with one either. With a certificate that it
-    /// can't use the library gets as far as to tell it so; with none it would say that access is denied.
-    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let chosen = self.choose(client_hello.signature_schemes());
-        chosen.or_else(|| self.0.load().first().cloned())
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Guest {
     pub(crate) wire: Wire,
     pub(crate) site: Arc<Site>,
     pub(crate) client: Option<Client>,
-    /// The certificate of ours that was shown; to one that resumes a session, that would be.
+    /// The certificate of ours that was shown; for one that resumes a session, when that began.
     pub(crate) own: Option<CertificateId>,
     pub(crate) secured: Secured,
     /// The name that was asked for.
@@ -88,8 +88,7 @@ pub(crate) async fn meet(
     }
     // Nobody else is to have them.
     drop(std::mem::take(&mut hello.sent));
-    let own = site.keys.choose(&hello.schemes).and_then(|key| id_of(&key));
-    let stream = end_tls(shared, &site, hello, socket).await?;
+    let (stream, own) = end_tls(shared, &site, hello, socket).await?;
     let mut stream = Box::new(stream);
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let judged = judge(shared, &site, leaf).and_then(|(site, client)| {
@@ -189,10 +188,11 @@ async fn end_tls(
     site: &Site,
     hello: Hello,
     socket: TcpStream,
-) -> Result<TlsStream<TcpStream>, Denied> {
+) -> Result<(TlsStream<TcpStream>, Option<CertificateId>), Denied> {
     let rest = hello.rest;
+    let (tls, chain) = site.tls();
     let start = StartHandshake::from_parts(hello.accepted, socket);
-    let accept = start.into_stream_with(site.tls(), |connection| {
+    let accept = start.into_stream_with(tls, |connection| {
         // To read nothing would mean the end; what does not fit is more than anybody may send before our answer.
         if !rest.is_empty() {
             let _ = connection.read_tls(&mut &rest[..]);
@@ -208,10 +208,16 @@ async fn end_tls(
         poll
     });
     let (error, mut socket) = match outcome.await {
-        Ok(stream) => return Ok(stream),
+        Ok(stream) => {
+            let own = chain.own(is_resumed(stream.get_ref().1));
+            return Ok((stream, own.and_then(|own| id_of(&own))));
+        }
         Err(failed) => failed,
     };
     hear_out(&mut socket).await;
+    if chain.lacks() {
+        return Err(Refused::NoCertificate { server: site.settings.label().to_owned() }.into());
+    }
     let whom = outsider.or_else(|| {
         let refused = refused?;
         shared.directory.named(&refused.id, &refused.fingerprint)
@@ -270,8 +276,12 @@ fn secured(connection: &ServerConnection) -> Secured {
         cipher: suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
         group: group.map(|group| format!("{:?}", group.name())).unwrap_or_default(),
         alpn: connection.alpn_protocol().map(text),
-        resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        resumed: is_resumed(connection),
     }
+}
+
+fn is_resumed(connection: &ServerConnection) -> bool {
+    connection.handshake_kind() == Some(HandshakeKind::Resumed)
 }
 
 impl From<Refused> for Denied {

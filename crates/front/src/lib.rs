@@ -15,6 +15,7 @@
 mod arrival;
 mod backend;
 mod certificates;
+mod chain;
 mod close;
 mod connection;
 mod directory;

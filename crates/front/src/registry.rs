@@ -31,7 +31,7 @@ pub struct Info {
     pub backend: String,
     /// Whose certificate it showed, and which.
     pub client: Option<(Holder, CertificateId)>,
-    /// The certificate of ours that it was shown, or would have been but for a session of before.
+    /// The certificate of ours that it was shown, now or when its session began.
     pub own: Option<CertificateId>,
     /// How it is encrypted.
     pub secured: Secured,

@@ -9,12 +9,13 @@ use rustls::ServerConfig;
 use tokio::sync::Semaphore;
 
 use crate::certificates::{Keyring, SiteKeys};
+use crate::chain::Chain;
 use crate::directory::Directory;
 use crate::policy::Policy;
 use crate::settings::VirtualServer;
 use crate::site_name::SiteName;
 use crate::terms;
-use crate::tickets::{Chain, Tickets};
+use crate::tickets::Tickets;
 use crate::web_site;
 
 /// A virtual server in force.
@@ -59,7 +60,6 @@ impl Site {
         };
         let tls = terms::server_config(
             &settings.protocols(),
-            Arc::clone(&keys),
             Arc::clone(&policy),
             tickets.is_some(),
             Arc::clone(&means.clock),
@@ -79,13 +79,13 @@ impl Site {
         Ok(Self { settings, policy, keys, tls, tickets, web, room })
     }
 
-    /// What one handshake is made with: its tickets know each other.
-    pub(crate) fn tls(&self) -> Arc<ServerConfig> {
+    /// What one handshake is made with, and what it will know.
+    pub(crate) fn tls(&self) -> (Arc<ServerConfig>, Arc<Chain>) {
         let mut tls = self.tls.clone();
-        if let Some(tickets) = &self.tickets {
-            tls.ticketer = Arc::new(Chain::new(tickets));
-        }
-        Arc::new(tls)
+        let chain = Arc::new(Chain::new(&self.keys, self.tickets.as_ref()));
+        tls.cert_resolver = Arc::clone(&chain) as _;
+        tls.ticketer = Arc::clone(&chain) as _;
+        (Arc::new(tls), chain)
     }
 
     /// Whether a session that began under the former settings may go on under these.

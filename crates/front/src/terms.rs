@@ -8,18 +8,16 @@ use std::sync::Arc;
 use clock::Clock;
 use pki::ClockTime;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCertUsingSni};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ServerConfig};
 
-use crate::certificates::SiteKeys;
 use crate::policy::Policy;
 use crate::verifier::PolicyVerifier;
 
-/// What a server's connections are made with, but for the tickets of each.
+/// What a server's connections are made with, but for what each handshake shows and goes on with.
 pub(crate) fn server_config(
     alpn: &[String],
-    keys: Arc<SiteKeys>,
     policy: Arc<Policy>,
     resumes: bool,
     clock: Arc<dyn Clock>,
@@ -27,7 +25,7 @@ pub(crate) fn server_config(
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(ClockTime(clock)))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_client_cert_verifier(Arc::new(PolicyVerifier(policy)))
-        .with_cert_resolver(keys);
+        .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
     config.ignore_client_order = true;
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     // What is kept in memory for sessions would be kept for strangers.

@@ -5,7 +5,7 @@
 //! out in an hour, or a week, is far from the 2^32 tickets that a key may seal so.
 //!
 //! A resumed session gets a new ticket, and nobody proves a key in it. So each ticket says when that was done last: in
-//! the full handshake with which its chain began. Invariant: a ticket is good for two lives of a key at most, a chain of
+//! the full handshake with which its chain began (`chain` has what a handshake makes of that). Invariant: a ticket is good for two lives of a key at most, a chain of
 //! them for its age, and a key that opens nothing any longer is dropped at the next question.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
 use clock::Clock;
-use rustls::server::ProducesTickets;
+use pki::Fingerprint;
 use zeroize::Zeroizing;
 
 /// The keys of a virtual server's tickets.
@@ -27,16 +27,18 @@ pub(crate) struct Tickets {
     clock: Arc<dyn Clock>,
 }
 
-/// Makes and reads the tickets of one handshake: what it gives out is as old as what it took.
-#[derive(Debug)]
-pub(crate) struct Chain {
-    tickets: Arc<Tickets>,
-    begun: Mutex<Option<Begun>>,
-}
-
 /// When a chain began, in seconds since the machine booted.
 #[derive(Clone, Copy, Debug)]
-struct Begun(u64);
+pub(crate) struct Begun(u64);
+
+/// What a ticket says.
+pub(crate) struct Ticket {
+    pub(crate) begun: Begun,
+    /// The certificate of ours that the chain began with.
+    pub(crate) own: Fingerprint,
+    /// What the TLS library keeps of the session.
+    pub(crate) session: Vec<u8>,
+}
 
 #[derive(Default)]
 struct Keys {
@@ -76,39 +78,40 @@ impl Tickets {
         keys
     }
 
+    /// For how long clients may keep one, in seconds.
+    pub(crate) fn lifetime(&self) -> u32 {
+        u32::try_from(self.life.as_secs()).unwrap_or(u32::MAX)
+    }
+
     /// With the time at which its chain began: now, where there is none.
-    fn seal(&self, begun: Option<Begun>, plain: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn seal(
+        &self,
+        begun: Option<Begun>,
+        own: &Fingerprint,
+        session: &[u8],
+    ) -> Option<Vec<u8>> {
         let now = self.clock.now().boot;
         let mut keys = self.keys_at(now);
         if keys.present.is_none() {
             keys.present = Some(Key::new(now)?);
         }
         let begun = begun.unwrap_or(Begun(now.as_secs()));
-        let plain = Zeroizing::new([&begun.0.to_be_bytes()[..], plain].concat());
+        let begun = begun.0.to_be_bytes();
+        let plain = Zeroizing::new([&begun[..], own.as_bytes(), session].concat());
         keys.present.as_ref()?.seal(&plain)
     }
 
     /// What is in a ticket whose chain is not over.
-    fn open(&self, ticket: &[u8]) -> Option<(Begun, Vec<u8>)> {
+    pub(crate) fn open(&self, ticket: &[u8]) -> Option<Ticket> {
         let now = self.clock.now().boot;
         let keys = self.keys_at(now);
         let both = [&keys.present, &keys.former];
         let plain = both.into_iter().flatten().find_map(|key| key.open(ticket))?;
-        let (begun, session) = plain.split_first_chunk()?;
-        let begun = Begun(u64::from_be_bytes(*begun));
+        let (begun, rest) = plain.split_first_chunk()?;
+        let (own, session) = rest.split_first_chunk()?;
+        let (begun, own) = (Begun(u64::from_be_bytes(*begun)), Fingerprint::from_bytes(*own));
         let age = now.saturating_sub(Duration::from_secs(begun.0));
-        (age < self.age).then(|| (begun, session.to_vec()))
-    }
-}
-
-impl Chain {
-    /// For one handshake.
-    pub(crate) fn new(tickets: &Arc<Tickets>) -> Self {
-        Self { tickets: Arc::clone(tickets), begun: Mutex::default() }
-    }
-
-    fn begun(&self) -> MutexGuard<'_, Option<Begun>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+        (age < self.age).then(|| Ticket { begun, own, session: session.to_vec() })
     }
 }
 
@@ -138,29 +141,6 @@ impl Key {
         let length = self.aead.open_in_place(nonce, Aad::from(name), &mut sealed).ok()?.len();
         sealed.truncate(length);
         Some(sealed)
-    }
-}
-
-impl ProducesTickets for Chain {
-    fn enabled(&self) -> bool {
-        true
-    }
-
-    fn lifetime(&self) -> u32 {
-        u32::try_from(self.tickets.life.as_secs()).unwrap_or(u32::MAX)
-    }
-
-    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let begun = *self.begun();
-        self.tickets.seal(begun, plain)
-    }
-
-    /// Of several that a client offers, the last one that is asked for here is the one that is resumed; where none is,
-    /// the chain ends sooner than it has to.
-    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let (begun, session) = self.tickets.open(cipher)?;
-        *self.begun() = Some(begun);
-        Some(session)
     }
 }
 
@@ -199,24 +179,6 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_resumed_sessions_ends_at_the_age_of_its_first_handshake() {
-        let (tickets, clock) = tickets();
-        let mut ticket = sealed(&tickets, b"proved");
-        for _ in 0..5 {
-            clock.advance(LIFE / 2);
-            let resumed = Chain::new(&tickets);
-            assert_eq!(resumed.decrypt(&ticket).as_deref(), Some(&b"proved"[..]));
-            ticket = resumed.encrypt(b"proved").unwrap();
-        }
-        clock.advance(LIFE / 2);
-        let over = Chain::new(&tickets);
-        assert_eq!(over.decrypt(&ticket), None);
-        let anew = over.encrypt(b"proved again").unwrap();
-        clock.advance(LIFE);
-        assert!(opened(&tickets, &anew).is_some(), "another chain");
-    }
-
-    #[test]
     fn what_somebody_else_made_or_changed_is_no_ticket() {
         let (tickets, _) = tickets();
         let ticket = sealed(&tickets, b"secret");
@@ -242,11 +204,17 @@ mod tests {
 
     /// By a full handshake.
     fn sealed(tickets: &Arc<Tickets>, session: &[u8]) -> Vec<u8> {
-        Chain::new(tickets).encrypt(session).expect("sealed")
+        tickets.seal(None, &own(), session).expect("sealed")
     }
 
     fn opened(tickets: &Arc<Tickets>, ticket: &[u8]) -> Option<Vec<u8>> {
-        Chain::new(tickets).decrypt(ticket)
+        let ticket = tickets.open(ticket)?;
+        assert_eq!(ticket.own, own());
+        Some(ticket.session)
+    }
+
+    fn own() -> Fingerprint {
+        Fingerprint::from_bytes([7; 32])
     }
 
     fn tickets() -> (Arc<Tickets>, VirtualClock) {

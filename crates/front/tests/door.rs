@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
 use front::{
-    Clients, KeyKind, Kick, Listen, OwnCertificate, ProxyProtocol, Settings, Unmatched,
-    VirtualServer,
+    Clients, KeyKind, Kick, Listen, Mode, OwnCertificate, Protocol, ProxyProtocol, Settings,
+    Unmatched, VirtualServer,
 };
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
     ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
     Tls13ClientSessionValue,
 };
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{HandshakeKind, NamedGroup};
+use rustls::{CipherSuite, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -278,6 +279,54 @@ async fn a_revoked_certificate_of_ours_closes_what_it_was_shown_to_and_serves_no
     assert_eq!(house.records.ended(), ["own_certificate_withdrawn"]);
     assert!(client.ask("wiki.test", "new").await.is_err());
     assert_eq!(house.refused("no_server_certificate").await, None);
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_of_ours_takes_its_sessions_along_whoever_resumed_them() {
+    for version in [&TLS12, &TLS13] {
+        let backend = Backend::open("wiki").await;
+        let house = House::open(&settings([server("wiki.test", &backend)])).await;
+        let [former, other] = [(); 2].map(|()| house.key(house.ca.server_named("wiki.test")));
+        house.keyring.put("wiki.test", vec![Arc::clone(&former)]);
+        let client = house.client_of(None, &[version]);
+        client.ask("wiki.test", "first").await.unwrap();
+        let mut resumed = client.connect("wiki.test").await.unwrap();
+        assert_eq!(resumed.get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed));
+        ask(&mut resumed, "hello").await.unwrap();
+        house.keyring.put("wiki.test", vec![other, Arc::clone(&former)]);
+        let (kind, answer) = client.ask_again("wiki.test").await;
+        assert_eq!((kind, answer.is_ok()), (Some(HandshakeKind::Resumed), true), "{version:?}");
+
+        house.records.revoke(&former.cert[0]).await;
+        assert!(ask(&mut resumed, "late").await.is_err(), "{version:?}");
+        assert_eq!(house.records.ended().last().unwrap(), "own_certificate_withdrawn");
+        let (kind, answer) = client.ask_again("wiki.test").await;
+        assert_eq!((kind, answer.is_ok()), (Some(HandshakeKind::Full), true), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_certificate_that_was_shown_is_the_one_whose_revocation_counts() {
+    let backend = Backend::open("wiki").await;
+    let house = House::open(&settings([server("wiki.test", &backend)])).await;
+    let p256 = house.key(house.ca.server_named("wiki.test"));
+    house.keyring.put("wiki.test", vec![p256.clone()]);
+    // It can read ECDSA, and its suites leave it none.
+    let mut provider = default_provider();
+    let rsa_alone = CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
+    provider.cipher_suites.retain(|suite| suite.suite() == rsa_alone);
+    let client = house.client_by(provider, None, &[&TLS12]);
+    assert!(client.ask("wiki.test", "hello").await.is_err());
+    assert_eq!(house.refused("no_server_certificate").await, None);
+
+    let rsa = house.key(house.ca.rsa_server_named("wiki.test"));
+    house.keyring.put("wiki.test", vec![p256.clone(), rsa.clone()]);
+    let mut open = client.connect("wiki.test").await.unwrap();
+    ask(&mut open, "hello").await.unwrap();
+    house.records.revoke(&p256.cert[0]).await;
+    assert_eq!(ask(&mut open, "still").await.unwrap(), "wiki: still");
+    house.records.revoke(&rsa.cert[0]).await;
+    assert!(ask(&mut open, "late").await.is_err());
 }
 
 #[tokio::test]

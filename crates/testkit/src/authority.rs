@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PKCS_RSA_SHA256,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -64,11 +64,13 @@ impl Authority {
 
     /// The certificate of a server of this name.
     pub fn server_named(&self, name: &str) -> Identity {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-        params.key_usages =
-            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(params)
+        self.issue(for_server(name))
+    }
+
+    /// The same with an RSA key.
+    pub fn rsa_server_named(&self, name: &str) -> Identity {
+        let key = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
+        self.issue_for(for_server(name), &key)
     }
 
     /// A client's certificate.
@@ -81,7 +83,11 @@ impl Authority {
 
     fn issue(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        self.issue_for(params, &key)
+    }
+
+    fn issue_for(&self, params: CertificateParams, key: &KeyPair) -> Identity {
+        let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         Identity { chain: vec![certificate.der().clone()], key: key.into() }
     }
@@ -103,6 +109,13 @@ impl Authority {
     ) -> ClientConfig {
         client_config(&self.certificate, identity, versions)
     }
+}
+
+fn for_server(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
 }
 
 /// A server that asks for a certificate of `ca`.

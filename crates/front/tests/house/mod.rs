@@ -14,6 +14,7 @@ use names::{DeviceName, UserName};
 use pki::{CertificateId, CertificateStatus, Fingerprint, GatewayVerifier, Refusal, StatusSource};
 use pki::{RevocationReason, Timestamp};
 use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
@@ -89,6 +90,11 @@ impl House {
         identity
     }
 
+    /// Ready for the keyring.
+    pub(crate) fn key(&self, Identity { chain, key }: Identity) -> Arc<CertifiedKey> {
+        Arc::new(CertifiedKey::from_der(chain, key, &default_provider()).expect("they fit"))
+    }
+
     pub(crate) fn client(&self, identity: Option<Identity>) -> Client {
         self.client_of(identity, rustls::ALL_VERSIONS)
     }
@@ -98,9 +104,19 @@ impl House {
         identity: Option<Identity>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> Client {
+        self.client_by(default_provider(), identity, versions)
+    }
+
+    /// One that can do what this provider does.
+    pub(crate) fn client_by(
+        &self,
+        provider: CryptoProvider,
+        identity: Option<Identity>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Client {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca.certificate().clone()).expect("a CA");
-        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(roots);
