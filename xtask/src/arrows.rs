@@ -72,7 +72,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         "fuzz-targets",
         &[
             "admin", "clock", "wire", "tunnel", "datapath", "pki", "proxied", "signer", "gateway",
-            "starttls", "testkit", "web",
+            "starttls", "testkit", "web", "front",
         ],
     ),
     ("xtask", &[]),

@@ -20,6 +20,7 @@ mod close;
 mod connection;
 mod directory;
 mod door;
+pub mod fuzzing;
 mod handshake;
 mod hello;
 mod holder;

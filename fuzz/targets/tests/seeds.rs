@@ -9,6 +9,8 @@
 mod certificates;
 #[path = "seeds/joined.rs"]
 mod joined;
+#[path = "seeds/openings.rs"]
+mod openings;
 #[path = "seeds/packets.rs"]
 mod packets;
 #[path = "seeds/signer.rs"]
@@ -28,6 +30,7 @@ use std::path::Path;
 fn the_seed_corpora_are_written() {
     vectors::write();
     texts::write();
+    openings::write();
     packets::write();
     joined::write();
     certificates::write();
