@@ -152,6 +152,8 @@ pub enum CertificateUsage {
     Server,
     /// To reach others.
     Client,
+    /// Both.
+    Peer,
 }
 
 /// Whose sessions a kick closes.

@@ -8,6 +8,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
+use crate::named::Usage;
+
 /// Facts read from the DER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -38,11 +40,15 @@ pub(crate) fn key_type(der: &[u8]) -> String {
     }
 }
 
-/// Whether a certificate is one for servers, by its extended key usage.
-pub fn is_for_servers(der: &[u8]) -> bool {
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
-    let usage = certificate.extended_key_usage();
-    usage.is_ok_and(|usage| usage.is_some_and(|usage| usage.value.server_auth))
+/// What a certificate under a name is good for, by its extended key usage.
+pub fn usage(der: &[u8]) -> Usage {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Usage::Client };
+    let usage = certificate.extended_key_usage().ok().flatten();
+    match usage.map(|usage| (usage.value.server_auth, usage.value.client_auth)) {
+        Some((true, true)) => Usage::Peer,
+        Some((true, false)) => Usage::Server,
+        _ => Usage::Client,
+    }
 }
 
 /// The alternative names of a certificate, DNS names in lower case, addresses as text.

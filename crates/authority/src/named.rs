@@ -21,6 +21,19 @@ pub enum Usage {
     Server,
     /// To reach others.
     Client,
+    /// Both.
+    Peer,
+}
+
+impl Usage {
+    /// As the settings call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Peer => "peer",
+        }
+    }
 }
 
 /// A certificate that is wanted under a name.
@@ -51,7 +64,9 @@ impl Issuance {
         let profile = match usage {
             Usage::Server => Profile::Server { names: all(&name, hosts) },
             Usage::Client => Profile::Client { name: name.to_string() },
+            Usage::Peer => Profile::Peer { names: all(&name, hosts) },
         };
+        settings.named.allows_usage(usage)?;
         settings.named.allows(&profile, days, csr.public_key().family())?;
         let request = IssueRequest {
             profile,
@@ -68,6 +83,15 @@ impl Issuance {
 }
 
 impl NamedProfile {
+    /// Whether certificates may be for this at all.
+    fn allows_usage(&self, usage: Usage) -> Result<(), NotInProfile> {
+        let (wanted, allowed) = (usage.word(), &self.usages);
+        match allowed.iter().any(|word| word == wanted) {
+            true => Ok(()),
+            false => Err(NotInProfile::Usage { wanted, allowed: allowed.clone() }),
+        }
+    }
+
     /// Whether such a certificate may be made.
     fn allows(&self, profile: &Profile, days: u32, key: KeyFamily) -> Result<(), NotInProfile> {
         if !(1..=self.days).contains(&days) {
@@ -76,7 +100,7 @@ impl NamedProfile {
         if !self.keys.iter().any(|kind| kind == word(key)) {
             return Err(NotInProfile::Key { kind: word(key), allowed: self.keys.clone() });
         }
-        let Profile::Server { names } = profile else { return Ok(()) };
+        let (Profile::Server { names } | Profile::Peer { names }) = profile else { return Ok(()) };
         match names.iter().find(|name| !self.has_domain(name)) {
             None => Ok(()),
             Some(name) => {
@@ -122,7 +146,8 @@ mod tests {
     #[test]
     fn names_below_a_domain_are_in_it_and_names_that_only_end_alike_are_not() {
         let domains = vec!["example.org".to_owned(), "192.0.2.1".to_owned()];
-        let profile = NamedProfile { days: 90, keys: vec!["p256".to_owned()], domains };
+        let (keys, usages) = (vec!["p256".to_owned()], vec!["server".to_owned()]);
+        let profile = NamedProfile { days: 90, keys, domains, usages };
         let allows = |name: &str, days, key| {
             profile.allows(&Profile::Server { names: vec![name.to_owned()] }, days, key)
         };
@@ -139,6 +164,12 @@ mod tests {
         assert!(matches!(rsa, Err(NotInProfile::Key { kind: "rsa", .. })));
         let client = Profile::Client { name: "backup".to_owned() };
         assert_eq!(profile.allows(&client, 1, KeyFamily::P256), Ok(()), "it has no host's name");
+        assert_eq!(profile.allows_usage(Usage::Server), Ok(()));
+        let peer = profile.allows_usage(Usage::Peer);
+        assert!(matches!(peer, Err(NotInProfile::Usage { wanted: "peer", .. })));
+        let names = vec!["elsewhere.net".to_owned()];
+        let elsewhere = profile.allows(&Profile::Peer { names }, 1, KeyFamily::P256);
+        assert!(matches!(elsewhere, Err(NotInProfile::Domain { .. })));
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub enum NotInProfile {
         /// Those that are allowed.
         allowed: Vec<String>,
     },
+    /// It would be for another use.
+    Usage {
+        /// For this one.
+        wanted: &'static str,
+        /// Those that are allowed.
+        allowed: Vec<String>,
+    },
     /// It would be for a name elsewhere.
     Domain {
         /// The name.
@@ -38,6 +45,10 @@ impl Display for NotInProfile {
             Self::Key { kind, allowed } => {
                 let allowed = allowed.join(", ");
                 write!(f, "the key is {kind}; cert.key_types has {allowed}")
+            }
+            Self::Usage { wanted, allowed } => {
+                let allowed = allowed.join(", ");
+                write!(f, "it would be a {wanted}'s; cert.profiles has {allowed}")
             }
             Self::Domain { name, allowed } => {
                 let allowed = allowed.join(", ");

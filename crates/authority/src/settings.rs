@@ -13,6 +13,8 @@ pub struct NamedProfile {
     pub keys: Vec<String>,
     /// Domains and addresses that servers' names have to be, or be below; any, where there are none.
     pub domains: Vec<String>,
+    /// What they may be for: `server`, `client`, `peer`.
+    pub usages: Vec<String>,
 }
 
 /// How certificates are made.

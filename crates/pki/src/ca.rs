@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
@@ -21,13 +22,16 @@ pub struct CaCertificate {
     subject: Vec<u8>,
     name: String,
     key_id: Vec<u8>,
+    names_its_key: bool,
+    signs_lists: bool,
     spki: Vec<u8>,
     validity: Validity,
     serial: Serial,
 }
 
 impl CaCertificate {
-    /// Reads a version 3 CA certificate that may sign certificates and CRLs.
+    /// Reads a version 3 CA certificate that may sign certificates. Others' may say less than ours: whether it may
+    /// sign CRLs is known, and a key id that is missing is made as ours are.
     pub fn from_der(der: &[u8]) -> Result<Self, CaError> {
         let (rest, cert) = X509Certificate::from_der(der).map_err(|_| CaError::Malformed)?;
         if !rest.is_empty() {
@@ -37,15 +41,15 @@ impl CaCertificate {
         if !cert.is_ca() || usage.is_some_and(|usage| !usage.key_cert_sign()) {
             return Err(CaError::NotACa);
         }
-        if usage.is_some_and(|usage| !usage.crl_sign()) {
-            return Err(CaError::NotACrlSigner);
-        }
+        let key_id = subject_key_id(&cert);
         let common_name = cert.subject().iter_common_name().next();
         Ok(Self {
             der: CertificateDer::from(der.to_vec()),
             subject: cert.subject().as_raw().to_vec(),
             name: common_name.and_then(|cn| cn.as_str().ok()).unwrap_or_default().to_owned(),
-            key_id: subject_key_id(&cert).ok_or(CaError::NoKeyId)?,
+            names_its_key: key_id.is_some(),
+            signs_lists: usage.is_none_or(|usage| usage.crl_sign()),
+            key_id: key_id.unwrap_or_else(|| made_key_id(&cert)),
             spki: cert.public_key().raw.to_vec(),
             validity: Validity {
                 not_before: moment::from_asn1(cert.validity().not_before),
@@ -53,6 +57,20 @@ impl CaCertificate {
             },
             serial: Serial::from_bytes(cert.raw_serial()).map_err(|_| CaError::Malformed)?,
         })
+    }
+
+    /// Whether it may sign CRLs.
+    pub fn signs_lists(&self) -> bool {
+        self.signs_lists
+    }
+
+    /// Whether it can be put to work here: whoever reads what it signs finds it by its key id, and its lists count.
+    pub(crate) fn is_complete(&self) -> Result<(), CaError> {
+        match (self.signs_lists, self.names_its_key) {
+            (false, _) => Err(CaError::NotACrlSigner),
+            (_, false) => Err(CaError::NoKeyId),
+            (true, true) => Ok(()),
+        }
     }
 
     /// The certificate.
@@ -96,7 +114,7 @@ impl CaCertificate {
         &self.subject
     }
 
-    /// The subject key id.
+    /// The subject key id, or one that was made in its place.
     pub fn key_id(&self) -> &[u8] {
         &self.key_id
     }
@@ -180,3 +198,11 @@ fn subject_key_id(cert: &X509Certificate<'_>) -> Option<Vec<u8>> {
         _ => None,
     })
 }
+
+/// RFC 7093 method 1.
+fn made_key_id(cert: &X509Certificate<'_>) -> Vec<u8> {
+    let bits = &cert.public_key().subject_public_key.data;
+    digest(&SHA256, bits).as_ref().iter().take(KEY_ID_OCTETS).copied().collect()
+}
+
+const KEY_ID_OCTETS: usize = 20;

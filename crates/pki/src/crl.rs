@@ -125,6 +125,9 @@ impl Crl {
         if self.issuer != ca.subject() {
             return Err(CrlError::OtherIssuer);
         }
+        if !ca.signs_lists() {
+            return Err(CrlError::NotAListSigner);
+        }
         let crl = parse(&self.der)?;
         if crl.tbs_cert_list.signature != crl.signature_algorithm {
             return Err(CrlError::BadSignature);
@@ -239,6 +242,8 @@ pub enum CrlError {
     NoNextUpdate,
     /// Another CA issued it.
     OtherIssuer,
+    /// The CA's certificate does not let it sign lists.
+    NotAListSigner,
     /// The CA it names did not sign it.
     BadSignature,
     /// It is signed in a way that cannot be checked.
@@ -256,6 +261,7 @@ impl fmt::Display for CrlError {
             }
             Self::NoNextUpdate => "the revocation list does not say when the next one comes",
             Self::OtherIssuer => "the revocation list is another CA's; fetch this CA's",
+            Self::NotAListSigner => "the CA may not sign revocation lists; ask it by OCSP",
             Self::BadSignature => "the revocation list is not signed by its CA; do not trust it",
             Self::UnsupportedSignature => "the revocation list's signature cannot be checked",
         })

@@ -51,6 +51,7 @@ impl LocalSigner {
     /// A CA that exists already.
     pub fn new(certificate: &[u8], key: PrivateKey) -> Result<Self, CaError> {
         let ca = CaCertificate::from_der(certificate)?;
+        ca.is_complete()?;
         if ca.spki() != key.public_key().spki() {
             return Err(CaError::KeyMismatch);
         }

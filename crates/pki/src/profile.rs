@@ -55,6 +55,12 @@ pub enum Profile {
         /// Its name.
         name: String,
     },
+    /// A server that reaches others of its kind by the same certificate, as mail servers and members of a cluster do;
+    /// its common name is the first name.
+    Peer {
+        /// Host names and IP addresses, at least one.
+        names: Vec<String>,
+    },
     /// Whoever signs the CA's OCSP answers, in its name (RFC 6960 section 4.2.2.2). It says of itself that
     /// nobody need ask whether it was revoked, so it has to be short-lived.
     OcspSigner {
@@ -176,7 +182,7 @@ impl CertificateRequest {
         params.use_authority_key_identifier_extension = true;
         params.subject_alt_names = hosts.iter().map(alternative_name).collect::<Result<_, _>>()?;
         params.key_usages = key_usages(&self.profile, self.public_key.family());
-        params.extended_key_usages = vec![purpose(&self.profile)];
+        params.extended_key_usages = purposes(&self.profile).to_vec();
         self.publishing.write(&mut params)?;
         if let Profile::OcspSigner { .. } = self.profile {
             params.custom_extensions = vec![no_check()];
@@ -223,7 +229,7 @@ fn subject(profile: &Profile) -> Result<(String, Vec<HostName>), SignError> {
             hosts.extend(free_hosts(names)?);
             (RESERVED_GATEWAY_NAME.to_owned(), hosts)
         }
-        Profile::Server { names } => {
+        Profile::Server { names } | Profile::Peer { names } => {
             let hosts = free_hosts(names)?;
             (hosts.first().ok_or(SignError::NoName)?.to_string(), hosts)
         }
@@ -284,18 +290,20 @@ fn alternative_name(host: &HostName) -> Result<SanType, SignError> {
 
 fn key_usages(profile: &Profile, family: KeyFamily) -> Vec<KeyUsagePurpose> {
     let mut usages = vec![KeyUsagePurpose::DigitalSignature];
-    let server = matches!(profile, Profile::Gateway { .. } | Profile::Server { .. });
-    if server && matches!(family, KeyFamily::Rsa(_)) {
+    let is_reached = purposes(profile).contains(&ExtendedKeyUsagePurpose::ServerAuth);
+    if is_reached && matches!(family, KeyFamily::Rsa(_)) {
         usages.push(KeyUsagePurpose::KeyEncipherment);
     }
     usages
 }
 
-fn purpose(profile: &Profile) -> ExtendedKeyUsagePurpose {
+fn purposes(profile: &Profile) -> &'static [ExtendedKeyUsagePurpose] {
+    use ExtendedKeyUsagePurpose as Purpose;
     match profile {
-        Profile::Device { .. } | Profile::Client { .. } => ExtendedKeyUsagePurpose::ClientAuth,
-        Profile::Gateway { .. } | Profile::Server { .. } => ExtendedKeyUsagePurpose::ServerAuth,
-        Profile::OcspSigner { .. } => ExtendedKeyUsagePurpose::OcspSigning,
+        Profile::Device { .. } | Profile::Client { .. } => &[Purpose::ClientAuth],
+        Profile::Gateway { .. } | Profile::Server { .. } => &[Purpose::ServerAuth],
+        Profile::Peer { .. } => &[Purpose::ServerAuth, Purpose::ClientAuth],
+        Profile::OcspSigner { .. } => &[Purpose::OcspSigning],
     }
 }
 

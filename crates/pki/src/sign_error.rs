@@ -66,6 +66,8 @@ pub enum SignError {
     Locked,
     /// That is not what the key was sealed with.
     WrongSecret,
+    /// The CA whose key should go is the youngest, or its last list holds still.
+    NeededStill,
     /// The key of a new CA could not be made.
     NoNewKey,
     /// The key of a new CA could not be written down.
@@ -137,6 +139,9 @@ impl fmt::Display for SignError {
             Self::WrongSecret => f.write_str(
                 "the CA's key does not open with that; it was sealed with another secret",
             ),
+            Self::NeededStill => {
+                f.write_str("the CA's key stays: no other CA was made since, or its CRL holds still")
+            }
             Self::NoNewKey => f.write_str("the machine did not generate a key for the new CA"),
             Self::NotKept => f.write_str(
                 "the new CA's key could not be written down; make room on the data folder's disk",

@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use common::{Authority, Folder, NOW, device, gateway, now, server};
 use pki::{
-    Crl, CrlError, Csr, CsrError, KeyFamily, KeyRefused, KeyType, RevocationReason, Signer,
-    certificate_to_pem,
+    CaCertificate, CaError, Crl, CrlError, Csr, CsrError, KeyFamily, KeyRefused, KeyType,
+    LocalSigner, PrivateKey, RevocationReason, Signer, certificate_to_pem, certificates_from_pem,
 };
 
 #[test]
@@ -51,6 +51,42 @@ fn openssl_accepts_what_holds_and_refuses_what_is_revoked_under_strict_rules() {
             assert_fails(&verify(&gateway, "sslclient"), "purpose");
         }
     }
+}
+
+#[test]
+fn another_cas_root_that_says_less_than_ours_is_read_and_put_to_no_work_here() {
+    let folder = Folder::new("foreign");
+    let root = |name: &str, extensions: &[&str]| {
+        let key = folder.path().join(format!("{name}.key")).display().to_string();
+        let mut arguments = vec!["req", "-x509", "-new", "-nodes", "-newkey", "ec"];
+        arguments.extend(["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=a CA elsewhere"]);
+        arguments.extend(["-keyout", &key]);
+        arguments.extend(extensions.iter().flat_map(|extension| ["-addext", extension]));
+        let made = openssl(&arguments);
+        assert_ok(&made);
+        let key = PrivateKey::from_pem(&std::fs::read_to_string(key).unwrap()).unwrap();
+        (certificates_from_pem(&String::from_utf8(made.stdout).unwrap()).unwrap().remove(0), key)
+    };
+    let (silent, key) = root("silent", &["subjectKeyIdentifier=none"]);
+    let read = CaCertificate::from_der(&silent).unwrap();
+    assert_eq!(read.key_id(), key.public_key().key_id(), "made as ours are");
+    assert_eq!(LocalSigner::new(&silent, key).err(), Some(CaError::NoKeyId));
+
+    let (no_lists, key) = root("no-lists", &["keyUsage=critical,keyCertSign"]);
+    let read = CaCertificate::from_der(&no_lists).unwrap();
+    assert!(!read.signs_lists());
+    assert_eq!(LocalSigner::new(&no_lists, key).err(), Some(CaError::NotACrlSigner));
+    let key = folder.path().join("no-lists.key").display().to_string();
+    let list = [&key, &folder.write("no-lists.crt", read.to_pem())];
+    let config = "[ca]\ndefault_ca=a\n[a]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=7\n\
+                  crl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n";
+    let index = folder.write("index", "");
+    let config = folder.write("conf", config.replace("index", &index));
+    let signed =
+        openssl(&["ca", "-gencrl", "-config", &config, "-keyfile", list[0], "-cert", list[1]]);
+    assert_ok(&signed);
+    let crl = Crl::from_pem(&String::from_utf8_lossy(&signed.stdout)).unwrap();
+    assert_eq!(crl.verify(&read), Err(CrlError::NotAListSigner));
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
             ("gateway-rsa", authority.issue(gateway(), KeyType::Rsa2048).cert),
             ("gateway-p256", authority.issue(gateway(), KeyType::P256).cert),
             ("server", authority.issue(server("www.example.com"), KeyType::P256).cert),
+            ("peer", authority.issue(peer("mx.example.com"), KeyType::Rsa2048).cert),
             ("device", phone.cert),
             ("ocsp-signer", authority.issue(ocsp_signer(), KeyType::P256).cert),
             ("cross", cross(&authority, key_type)),
@@ -100,6 +101,10 @@ impl OcspRecords for Always {
     fn ocsp_status(&self, _: &CertificateId) -> OcspStatus {
         self.0
     }
+}
+
+fn peer(name: &str) -> Profile {
+    Profile::Peer { names: vec![name.to_owned()] }
 }
 
 fn ocsp_signer() -> Profile {

@@ -51,14 +51,17 @@ pub(crate) fn crl(request: &CrlRequest, now: Timestamp) -> Result<(), SignError>
 fn most_days(profile: &Profile) -> u32 {
     match profile {
         Profile::Gateway { .. } => GATEWAY_DAYS,
-        Profile::Device { .. } | Profile::Server { .. } | Profile::Client { .. } => LEAF_DAYS,
+        Profile::Device { .. }
+        | Profile::Server { .. }
+        | Profile::Client { .. }
+        | Profile::Peer { .. } => LEAF_DAYS,
         Profile::OcspSigner { .. } => OCSP_DAYS,
     }
 }
 
 fn size(request: &CertificateRequest) -> Result<(), SignError> {
     let names: &[String] = match &request.profile {
-        Profile::Gateway { names } | Profile::Server { names } => names,
+        Profile::Gateway { names } | Profile::Server { names } | Profile::Peer { names } => names,
         Profile::Device { .. } | Profile::Client { .. } | Profile::OcspSigner { .. } => &[],
     };
     let mut urls = request.publishing.urls();

@@ -160,7 +160,7 @@ fn describe(request: &SignRequest) -> String {
     let whom = match &request.profile {
         Profile::Gateway { .. } => "the gateway".to_owned(),
         Profile::Device { user, device } => format!("{user}/{device}"),
-        Profile::Server { names } => names.join(" "),
+        Profile::Server { names } | Profile::Peer { names } => names.join(" "),
         Profile::Client { name } | Profile::OcspSigner { name } => name.clone(),
     };
     let until = request.validity.not_after.date();

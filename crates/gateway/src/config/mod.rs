@@ -148,6 +148,37 @@ pub struct Cert {
     pub key_types: Vec<CertifiedKey>,
     /// Domains and addresses that servers' names have to be in; any, where there are none.
     pub domains: Vec<String>,
+    /// What they may be for.
+    pub profiles: Vec<CertProfile>,
+}
+
+/// What a certificate under a name may be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CertProfile {
+    /// To be reached.
+    Server,
+    /// To reach others.
+    Client,
+    /// Both.
+    Peer,
+}
+
+impl CertProfile {
+    /// As it is called here and elsewhere.
+    fn usage(self) -> authority::Usage {
+        match self {
+            Self::Server => authority::Usage::Server,
+            Self::Client => authority::Usage::Client,
+            Self::Peer => authority::Usage::Peer,
+        }
+    }
+}
+
+impl std::fmt::Display for CertProfile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.usage().word())
+    }
 }
 
 /// A kind of key that is certified.
@@ -290,6 +321,7 @@ impl Config {
                 days: self.cert.validity_days,
                 keys: self.cert.key_types.iter().map(ToString::to_string).collect(),
                 domains: self.cert.domains.clone(),
+                usages: self.cert.profiles.iter().map(ToString::to_string).collect(),
             },
         }
     }
@@ -361,7 +393,8 @@ impl Default for Cert {
     fn default() -> Self {
         let key_types =
             vec![CertifiedKey::Rsa, CertifiedKey::P256, CertifiedKey::P384, CertifiedKey::Ed25519];
-        Self { validity_days: 365, supersede_days: 7, key_types, domains: Vec::new() }
+        let profiles = vec![CertProfile::Server, CertProfile::Client, CertProfile::Peer];
+        Self { validity_days: 365, supersede_days: 7, key_types, domains: Vec::new(), profiles }
     }
 }
 

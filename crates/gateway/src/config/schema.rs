@@ -70,7 +70,7 @@ const HOOKS: Section = Section { name: "hooks", keys: &["url"], sections: &[] };
 const SESSIONS: Section = Section { name: "sessions", keys: &["keep_days"], sections: &[] };
 const CERT: Section = Section {
     name: "cert",
-    keys: &["validity_days", "supersede_days", "key_types", "domains"],
+    keys: &["validity_days", "supersede_days", "key_types", "domains", "profiles"],
     sections: &[],
 };
 /// Whose keys are names that the file gives.

@@ -259,11 +259,14 @@ supersede_days = {}
 key_types = {}
 # Domains and addresses that servers' names have to be in. Empty: any.
 domains = {}
+# What they may be for: \"server\" to be reached, \"client\" to reach others, \"peer\" for both.
+profiles = {}
 ",
         cert.validity_days,
         cert.supersede_days,
         list(&cert.key_types),
-        list(&cert.domains)
+        list(&cert.domains),
+        list(&cert.profiles)
     )
 }
 

@@ -335,6 +335,10 @@ fn lifetimes(config: &Config) -> Result<(), Finding> {
         let message = "cert.key_types is empty; choose from rsa, p256, p384, ed25519";
         return refuse(&["cert", "key_types"], message.to_owned());
     }
+    if cert.profiles.is_empty() {
+        let message = "cert.profiles is empty; choose from server, client, peer";
+        return refuse(&["cert", "profiles"], message.to_owned());
+    }
     if device.validity_days > ca.validity_days {
         let message = format!(
             "device.validity_days is {}, more than ca.validity_days ({}); no certificate outlives \

@@ -48,6 +48,7 @@ impl Certs<'_> {
         let usage = match usage {
             CertificateUsage::Server => Usage::Server,
             CertificateUsage::Client => Usage::Client,
+            CertificateUsage::Peer => Usage::Peer,
         };
         let csr = self.at.authority.read_csr(&csr_pem, Some(holder(&name))).await?;
         let request = NamedRequest { name: name.clone(), usage, hosts, days, csr };
@@ -71,10 +72,7 @@ impl Certs<'_> {
             return Err(GatewayError::RenewsItself { name: name.clone() });
         }
         let Some(former) = current(&known) else { return Err(unknown(name)) };
-        let usage = match describe::is_for_servers(&former.der) {
-            true => Usage::Server,
-            false => Usage::Client,
-        };
+        let usage = describe::usage(&former.der);
         let hosts = describe::alternative_names(&former.der).into_iter().collect();
         let csr = self.at.authority.read_csr(csr_pem, Some(holder(name))).await?;
         let request = NamedRequest { name: name.clone(), usage, hosts, days: None, csr };
@@ -153,9 +151,10 @@ impl Viewer<'_> {
         let seen = self.certificate(current);
         Named {
             name: name.clone(),
-            usage: match describe::is_for_servers(&current.der) {
-                true => CertificateUsage::Server,
-                false => CertificateUsage::Client,
+            usage: match describe::usage(&current.der) {
+                Usage::Server => CertificateUsage::Server,
+                Usage::Client => CertificateUsage::Client,
+                Usage::Peer => CertificateUsage::Peer,
             },
             hosts: describe::alternative_names(&current.der).into_iter().collect(),
             serial: seen.serial,

@@ -54,5 +54,6 @@ fn usage(usage: CertificateUsage) -> &'static str {
     match usage {
         CertificateUsage::Server => "server",
         CertificateUsage::Client => "client",
+        CertificateUsage::Peer => "peer",
     }
 }

@@ -116,6 +116,13 @@ fn names_that_are_kept_or_stand_outside_the_settings_are_refused() {
     let rsa = cli.fails(2, "cert issue www.example.org --key rsa2048");
     assert!(rsa.contains("the key is rsa; cert.key_types has p256"), "{rsa}");
     cli.ok("cert issue www.example.org");
+    cli.ok("cert issue mx.example.org --profile peer");
+    let text = openssl(&cli, "x509 -in mx.example.org.crt -noout -ext extendedKeyUsage");
+    assert!(text.contains("Server Authentication, TLS Web Client Authentication"), "{text}");
+    assert!(cli.ok("cert list").contains("mx.example.org   peer"));
+    cli.ok("config set cert.profiles client");
+    let server = cli.fails(2, "cert issue mail.example.org");
+    assert!(server.contains("it would be a server's; cert.profiles has client"), "{server}");
     cli.fails(3, "cert show www.example.net");
     cli.fails(3, "cert revoke www.example.net");
     assert!(!cli.path("www.example.net.key").exists(), "a key without a certificate was left");

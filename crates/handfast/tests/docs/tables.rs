@@ -241,6 +241,7 @@ fn changed(key: &str, value: &Value) -> Value {
         ("vpn.listen", _) => json!(["udp:[::]:1195"]),
         ("vpn.push.routes", _) => json!(["10.0.0.0/8"]),
         ("cert.key_types", _) => json!(["p256"]),
+        ("cert.profiles", _) => json!(["client"]),
         ("publish.listen", _) => json!(["[::]:8080"]),
         (_, Value::Array(_)) => json!(["other.example"]),
         ("vpn.network", _) => json!("10.0.0.0/16"),

@@ -21,6 +21,8 @@ pub enum Role {
     Server,
     /// A subscriber's device, or another client.
     Client,
+    /// Both a server and a client.
+    Peer,
     /// Whoever signs OCSP answers.
     OcspSigner,
 }
@@ -30,6 +32,7 @@ impl From<&Profile> for Role {
         match profile {
             Profile::Gateway { .. } | Profile::Server { .. } => Self::Server,
             Profile::Device { .. } | Profile::Client { .. } => Self::Client,
+            Profile::Peer { .. } => Self::Peer,
             Profile::OcspSigner { .. } => Self::OcspSigner,
         }
     }
@@ -140,7 +143,7 @@ impl Subject<'_> {
         let Some((true, usage)) = usage else { return false };
         match self.role {
             Role::Ca => usage.key_cert_sign() && usage.crl_sign(),
-            Role::Server => usage.digital_signature() && !signs_for_others(usage),
+            Role::Server | Role::Peer => usage.digital_signature() && !signs_for_others(usage),
             Role::Client | Role::OcspSigner => {
                 usage.digital_signature() && !usage.key_encipherment() && !signs_for_others(usage)
             }
@@ -158,6 +161,9 @@ impl Subject<'_> {
             (_, None) => false,
             (Role::Server, Some((_, usage))) => *usage == only(|it| it.server_auth = true),
             (Role::Client, Some((_, usage))) => *usage == only(|it| it.client_auth = true),
+            (Role::Peer, Some((_, usage))) => {
+                *usage == only(|it| (it.server_auth, it.client_auth) = (true, true))
+            }
             (Role::OcspSigner, Some((_, usage))) => *usage == only(|it| it.ocsp_signing = true),
         }
     }
@@ -168,7 +174,7 @@ impl Subject<'_> {
             _ => None,
         });
         match names {
-            None => self.role != Role::Server,
+            None => !matches!(self.role, Role::Server | Role::Peer),
             // The subject is not empty, so that this need not be critical.
             Some((_, names)) => !names.is_empty() && names.iter().all(is_host),
         }

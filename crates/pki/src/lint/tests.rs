@@ -194,8 +194,10 @@ fn list_request() -> CrlRequest {
     }
 }
 
-fn profiles() -> [Profile; 4] {
-    [Profile::Gateway { names: vec!["192.0.2.1".into()] }, server(), device(), ocsp_signer()]
+fn profiles() -> [Profile; 5] {
+    let gateway = Profile::Gateway { names: vec!["192.0.2.1".into()] };
+    let peer = Profile::Peer { names: vec!["mx.example".into()] };
+    [gateway, server(), peer, device(), ocsp_signer()]
 }
 
 fn server() -> Profile {

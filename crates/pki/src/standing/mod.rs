@@ -23,7 +23,8 @@ pub use verdict::{Source, Verdict};
 
 use crate::ocsp::{self, OcspError, OcspExpected, OcspResponse, OcspStatus, OcspVerdict};
 use crate::{
-    CLOCK_SKEW, CaCertificate, CertificateId, Crl, IssuerId, Refusal, Revocation, Serial, Timestamp,
+    CLOCK_SKEW, CaCertificate, CertificateId, Crl, IssuerId, KeyId, Refusal, Revocation, Serial,
+    Timestamp,
 };
 use verdict::Opinion;
 
@@ -46,7 +47,8 @@ pub struct Standings {
 #[derive(Debug, Default)]
 struct Known {
     answers: BTreeMap<CertificateId, Answer>,
-    lists: BTreeMap<IssuerId, List>,
+    /// By name and key: two CAs may be called the same.
+    lists: BTreeMap<(IssuerId, KeyId), List>,
     /// By lists, for good.
     revoked: BTreeMap<CertificateId, Revocation>,
     shown: BTreeMap<CertificateId, Shown>,
@@ -114,7 +116,7 @@ pub enum Said {
 
 impl Standings {
     /// For peers whose certificates come from these CAs, directly or through others that they send along.
-    /// A CA that may not sign CRLs, or can't be read, can't be asked.
+    /// A CA that can't be read can't be asked, and one that may not sign CRLs answers by OCSP alone.
     pub fn new(cas: &[CertificateDer<'_>]) -> Self {
         let cas = cas.iter().filter_map(|der| CaCertificate::from_der(der).ok()).collect();
         Self { cas, known: Mutex::default() }
@@ -185,7 +187,8 @@ impl Standings {
         }
         let answer =
             known.answers.get(&id).map(|answer| Opinion::of_answer(&answer.verdict, answer.by));
-        let list = known.lists.get(&id.issuer).map(|list| Opinion::of_list(&list.crl, id.serial));
+        let list = subject.issuer().and_then(|ca| known.lists.get(&list_of(ca)));
+        let list = list.map(|list| Opinion::of_list(&list.crl, id.serial));
         let verdict = Opinion::together(answer, list, now);
         if let Verdict::Revoked(why) = verdict {
             known.note_revoked(id, why);
@@ -269,7 +272,7 @@ impl Standings {
         if crl.is_expired(now) {
             return Err(NotTaken::CrlStale { at: crl.next_update() });
         }
-        self.known().insert_list(issuer.issuer_id(), crl)
+        self.known().insert_list(list_of(issuer), crl)
     }
 
     /// What was taken since this was called last, to be kept.
@@ -280,7 +283,7 @@ impl Standings {
             answer.noted = true;
             news.push(Said::Ocsp { id: *id, der: answer.der.clone() });
         }
-        for (issuer, list) in known.lists.iter_mut().filter(|(_, list)| !list.noted) {
+        for ((issuer, _), list) in known.lists.iter_mut().filter(|(_, list)| !list.noted) {
             list.noted = true;
             news.push(Said::Crl { issuer: *issuer, der: list.crl.der().to_vec() });
         }
@@ -292,24 +295,36 @@ impl Standings {
     /// # Errors
     /// Why it does not count.
     pub fn recall(&self, said: &Said, now: Timestamp) -> Result<(), NotTaken> {
-        let of = |issuer: &IssuerId| {
-            self.cas.iter().find(|ca| ca.issuer_id() == *issuer).ok_or(NotTaken::NoIssuer)
-        };
         match said {
             Said::Ocsp { id, der } => {
-                self.insert_answer(*id, of(&id.issuer)?, der, Source::Ocsp, now)
+                self.by_any(&id.issuer, |ca| self.insert_answer(*id, ca, der, Source::Ocsp, now))
             }
             Said::Crl { issuer, der } => {
-                let ca = of(issuer)?;
-                let crl = read_list(ca, der)?;
+                let (ca, crl) = self.by_any(issuer, |ca| Ok((ca, read_list(ca, der)?)))?;
                 let revokes = crl.revoked().values().any(Revocation::is_for_good);
                 if crl.is_expired(now) && revokes {
                     // It vouches for nobody any more, but what it revokes stays so.
-                    return self.known().insert_list(*issuer, crl);
+                    return self.known().insert_list(list_of(ca), crl);
                 }
                 self.insert_list(ca, crl, now)
             }
         }
+    }
+
+    /// The first success with a CA of this name; else why there was none with the last.
+    fn by_any<'a, T>(
+        &'a self,
+        issuer: &IssuerId,
+        deed: impl Fn(&'a CaCertificate) -> Result<T, NotTaken>,
+    ) -> Result<T, NotTaken> {
+        let mut outcome = Err(NotTaken::NoIssuer);
+        for ca in self.cas.iter().filter(|ca| ca.issuer_id() == *issuer) {
+            outcome = deed(ca);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -365,7 +380,7 @@ impl Known {
         self.answers.insert(id, answer);
     }
 
-    fn insert_list(&mut self, id: IssuerId, crl: Crl) -> Result<(), NotTaken> {
+    fn insert_list(&mut self, id: (IssuerId, KeyId), crl: Crl) -> Result<(), NotTaken> {
         if let Some(former) = self.lists.get(&id) {
             if crl.is_older_than(&former.crl) {
                 return Err(NotTaken::Older { than: former.crl.this_update() });
@@ -378,6 +393,11 @@ impl Known {
         self.lists.insert(id, List { crl, noted: false });
         Ok(())
     }
+}
+
+/// What a CA's list is known by.
+fn list_of(ca: &CaCertificate) -> (IssuerId, KeyId) {
+    (ca.issuer_id(), KeyId::of_spki(ca.spki()))
 }
 
 /// For one more, where there is none: of those that are sooner missed the first goes, else any.

@@ -13,7 +13,7 @@ pub(crate) enum Cert {
         /// Further host names and addresses of a server
         #[arg(long = "san", value_name = "HOST", value_delimiter = ',')]
         hosts: Vec<String>,
-        /// What it is good for: to be reached, or to reach others
+        /// What it is good for: to be reached, to reach others, or both (peer)
         #[arg(long, value_enum, default_value_t = UsageWord::Server)]
         profile: UsageWord,
         /// How long it lives [default: cert.validity_days, which is also the most]
@@ -59,6 +59,7 @@ pub(crate) struct CertKey {
 pub(crate) enum UsageWord {
     Server,
     Client,
+    Peer,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -67,6 +67,7 @@ pub(super) fn understand_cert(command: typed::Cert) -> Result<Action, Failure> {
             let usage = match profile {
                 typed::UsageWord::Server => CertificateUsage::Server,
                 typed::UsageWord::Client => CertificateUsage::Client,
+                typed::UsageWord::Peer => CertificateUsage::Peer,
             };
             if usage == CertificateUsage::Client && !hosts.is_empty() {
                 return Err(hosts_of_a_client());
