@@ -145,6 +145,9 @@ pub struct Device {
     /// Whether it ever connected; nothing where that can't be read.
     #[serde(default)]
     pub ever_seen: Option<bool>,
+    /// For how long it has been neither seen nor added, by the gateway's clock; nothing where that can't be read.
+    #[serde(default)]
+    pub unseen_seconds: Option<u64>,
     /// Whether its profile has former settings, or may have; nothing where nothing is known of it.
     #[serde(default)]
     pub profile_outdated: Option<bool>,

@@ -135,7 +135,9 @@ impl fmt::Display for Denied {
             Denied::Full => f.write_str(
                 "there is no room for another session; raise the limit of sessions, or close some",
             ),
-            Denied::Undecided => f.write_str("whether to let the peer in was not decided in time"),
+            Denied::Undecided => f.write_str(
+                "whether to let the peer in was not decided in time; see above what kept the gateway",
+            ),
         }
     }
 }
@@ -185,6 +187,21 @@ mod tests {
         }
         let full = Denied::Full.close();
         assert!(matches!(full, Close::AuthFailedForNow { .. }), "{full:?}");
+    }
+
+    #[test]
+    fn the_person_is_told_whom_to_ask_and_the_log_what_to_do_in_other_words() {
+        let decided = [Refusal::UserDisabled, Refusal::DeviceDisabled, Refusal::NotInStore];
+        let all = Framing::ALL.into_iter().map(Denied::Framing);
+        let all = all.chain(decided.into_iter().map(Denied::Certificate));
+        for denied in all.chain([Denied::Full, Denied::Undecided]) {
+            let (person, log) = (denied.peer_message(), denied.to_string());
+            assert_ne!(person, log);
+            assert!(person.contains("administrator") && !person.contains("handfast"), "{person}");
+            assert!(person.starts_with("you") || person.starts_with("this "), "{person}");
+            assert!(log.contains("; ") && !log.contains("your "), "{log}");
+            assert!(!person.contains(char::is_control) && person.len() <= 200, "{person}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! row beside the store (a revocation deleted, a user enabled, a certificate moved to another device) leaves
 //! the log as it was. Not here: whether the log itself is whole ([`chain_verify`](crate::Reader::chain_verify)).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use clock::Timestamp;
@@ -72,19 +72,25 @@ struct Audit<'a> {
 impl Audit<'_> {
     fn certificates(&self, found: &mut Vec<Difference>) {
         for row in &self.rows.certificates {
-            let of = self.name_of(&CertificateEntry::from(row));
+            let entry = CertificateEntry::from(row);
+            // Of thousands that are as they should be no name is needed.
+            let of = || self.name_of(&entry);
             let Some(log) = self.fold.log.certificate(&row.id) else {
-                found.push(unknown(of, "that it was issued"));
+                found.push(unknown(of(), "that it was issued"));
                 continue;
             };
             if self.closely == Closely::Content {
                 found.extend(content(&of, row));
             }
-            let dated = CertificateEntry { supersede_at: row.supersede_at, ..(**log).clone() };
-            let log = if self.fold.undated.contains(&row.id) { &dated } else { &**log };
-            found.extend(certificate(&of, &CertificateEntry::from(row), log));
+            found.extend(match self.fold.undated.contains(&row.id) {
+                true => {
+                    let supersede_at = row.supersede_at;
+                    certificate(&of, &entry, &CertificateEntry { supersede_at, ..(**log).clone() })
+                }
+                false => certificate(&of, &entry, log),
+            });
         }
-        let known: BTreeSet<_> = self.rows.certificates.iter().map(|row| row.id).collect();
+        let known: HashSet<_> = self.rows.certificates.iter().map(|row| row.id).collect();
         for log in self.fold.log.certificates().filter(|log| !known.contains(&log.id)) {
             found.push(missing(self.name_of(log), "that it was issued"));
         }
@@ -92,18 +98,18 @@ impl Audit<'_> {
 
     fn users(&self, found: &mut Vec<Difference>) {
         for row in &self.rows.users {
-            let of = format!("user {}", row.name);
+            let of = || format!("user {}", row.name);
             match self.fold.log.user(row.id) {
-                None => found.push(unknown(of, "that it was added")),
+                None => found.push(unknown(of(), "that it was added")),
                 Some(log) if log.name != row.name => {
                     let [here, there] =
                         [row, &**log].map(|u| format!("that its name is {}", u.name));
-                    found.push(differ(of, here, there));
+                    found.push(differ(of(), here, there));
                 }
                 Some(log) => found.extend(flag(of, row.disabled_at, log.disabled_at)),
             }
         }
-        let known: BTreeSet<_> = self.rows.users.iter().map(|row| row.id).collect();
+        let known: HashSet<_> = self.rows.users.iter().map(|row| row.id).collect();
         for log in self.fold.log.users().filter(|log| !known.contains(&log.id)) {
             found.push(missing(format!("user {}", log.name), "that it was added"));
         }
@@ -111,21 +117,21 @@ impl Audit<'_> {
 
     fn devices(&self, found: &mut Vec<Difference>) {
         for row in &self.rows.devices {
-            let of = format!("device {}/{}", row.user_name, row.name);
+            let of = || format!("device {}/{}", row.user_name, row.name);
             match self.fold.log.device(row.id) {
-                None => found.push(unknown(of, "that it was added")),
+                None => found.push(unknown(of(), "that it was added")),
                 Some(log) if (log.user, &log.name) != (row.user, &row.name) => {
                     let there = format!("that it is {}/{}", log.user_name, log.name);
-                    found.push(differ(of, "that it is this one", there));
+                    found.push(differ(of(), "that it is this one", there));
                 }
                 Some(log) if log.lease != row.lease => {
                     let [here, there] = [row.lease, log.lease].map(addresses);
-                    found.push(differ(of, here, there));
+                    found.push(differ(of(), here, there));
                 }
                 Some(log) => found.extend(flag(of, row.disabled_at, log.disabled_at)),
             }
         }
-        let known: BTreeSet<_> = self.rows.devices.iter().map(|row| row.id).collect();
+        let known: HashSet<_> = self.rows.devices.iter().map(|row| row.id).collect();
         for log in self.fold.log.devices().filter(|log| !known.contains(&log.id)) {
             let of = format!("device {}/{}", log.user_name, log.name);
             found.push(missing(of, "that it was added"));
@@ -189,21 +195,25 @@ impl Audit<'_> {
 }
 
 /// A certificate beside its own hash and key.
-fn content(of: &str, row: &Certificate) -> Vec<Difference> {
+fn content(of: &dyn Fn() -> String, row: &Certificate) -> Vec<Difference> {
     let mut found = Vec::new();
     if Fingerprint::of(&row.der) != row.fingerprint {
-        found.push(differ(of.to_owned(), "another certificate", "what its hash is of"));
+        found.push(differ(of(), "another certificate", "what its hash is of"));
     }
     let key = KeyId::of_certificate(&row.der.as_slice().into());
     if key.is_ok_and(|key| key != row.public_key) {
-        found.push(differ(of.to_owned(), "another key", "the one in the certificate"));
+        found.push(differ(of(), "another key", "the one in the certificate"));
     }
     found
 }
 
 /// A certificate that both have.
-fn certificate(of: &str, row: &CertificateEntry, log: &CertificateEntry) -> Option<Difference> {
-    let differ = |records: String, log: String| Some(differ(of.to_owned(), records, log));
+fn certificate(
+    of: &dyn Fn() -> String,
+    row: &CertificateEntry,
+    log: &CertificateEntry,
+) -> Option<Difference> {
+    let differ = |records: String, log: String| Some(differ(of(), records, log));
     let worth = |entry: &CertificateEntry| match entry.revoked {
         Some((at, reason)) => format!("revoked on {} ({})", at.date(), reason.word()),
         None => "not revoked".to_owned(),
@@ -250,12 +260,19 @@ fn holder(holder: &Holder) -> String {
     }
 }
 
-fn flag(of: String, row: Option<Timestamp>, log: Option<Timestamp>) -> Option<Difference> {
+fn flag(
+    of: impl Fn() -> String,
+    row: Option<Timestamp>,
+    log: Option<Timestamp>,
+) -> Option<Difference> {
+    if row == log {
+        return None;
+    }
     let [here, there] = [row, log].map(|since| match since {
         None => "enabled".to_owned(),
         Some(since) => format!("disabled since {since}"),
     });
-    (row != log).then(|| differ(of, here, there))
+    Some(differ(of(), here, there))
 }
 
 fn unknown(of: String, log: &str) -> Difference {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::names::DeviceName;
 use admin::response::{
@@ -141,6 +142,7 @@ impl Viewer<'_> {
             connected,
             last_seen_at: self.last_seen(device.id, connected),
             ever_seen: self.ever_seen(device.id, connected),
+            unseen_seconds: self.unseen(device, connected).map(|unseen| unseen.as_secs()),
             profile_outdated: self.profiles.outdated(device.id),
             added_at: device.added_at,
             name,
@@ -241,6 +243,13 @@ impl Viewer<'_> {
             Some(true) => Some(true),
             _ => self.seen.as_ref().map(|seen| seen.contains_key(&device)),
         }
+    }
+
+    /// The moment of its addition counts where there was none after it.
+    fn unseen(&self, device: &store::Device, connected: Option<bool>) -> Option<Duration> {
+        self.ever_seen(device.id, connected)?;
+        let last = self.last_seen(device.id, connected).unwrap_or_default().max(device.added_at);
+        Some(self.now.since(last))
     }
 
     fn addresses(&self, device: &store::Device) -> Vec<IpAddr> {

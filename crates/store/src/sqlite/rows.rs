@@ -114,6 +114,12 @@ pub(crate) fn certificate_list(conn: &Connection) -> Found<Vec<Certificate>> {
     list(conn, &format!("{CERTIFICATE} ORDER BY c.id"), [], certificate_row)
 }
 
+/// The same without the certificates themselves, whose octets are most of a database.
+pub(crate) fn certificate_rows(conn: &Connection) -> Found<Vec<Certificate>> {
+    let sql = CERTIFICATE.replace("c.der", "x''");
+    list(conn, &format!("{sql} ORDER BY c.id"), [], certificate_row)
+}
+
 pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<Certificate>> {
     let sql = format!("{CERTIFICATE} WHERE c.device = ? ORDER BY c.id");
     list(conn, &sql, [device.get()], certificate_row)

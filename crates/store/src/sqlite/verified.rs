@@ -39,7 +39,7 @@ impl Verified {
     /// known is another one.
     pub(super) fn whole(conn: &Connection, known: Head) -> Result<(Self, Findings), StoreError> {
         let txn = conn.unchecked_transaction()?;
-        let rows = all_rows(&txn)?;
+        let rows = all_rows(&txn, Closely::Content)?;
         let mut verified = Self { good: Head::START, fold: Fold::default() };
         let completing = Completing::of(&rows.certificates, &rows.generations);
         let mut chain = verified.follow(&txn, &completing)?;
@@ -53,7 +53,7 @@ impl Verified {
     /// On to the present end, in one read transaction.
     pub(super) fn go_on(&mut self, conn: &Connection) -> Result<Findings, StoreError> {
         let txn = conn.unchecked_transaction()?;
-        let rows = all_rows(&txn)?;
+        let rows = all_rows(&txn, Closely::Rows)?;
         let chain = self.follow(&txn, &Completing::default())?;
         let differences = differences(&rows, &self.fold, Closely::Rows);
         Ok(Findings { chain, differences })
@@ -87,11 +87,14 @@ impl Verified {
     }
 }
 
-fn all_rows(conn: &Connection) -> Result<Rows, StoreError> {
+fn all_rows(conn: &Connection, closely: Closely) -> Result<Rows, StoreError> {
     Ok(Rows {
         users: rows::user_list(conn)?,
         devices: rows::device_list(conn)?,
-        certificates: rows::certificate_list(conn)?,
+        certificates: match closely {
+            Closely::Content => rows::certificate_list(conn)?,
+            Closely::Rows => rows::certificate_rows(conn)?,
+        },
         generations: rows::ca_generation_list(conn)?,
         crls: rows::crl_list(conn)?,
         settings: rows::setting_list(conn)?,
