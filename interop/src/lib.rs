@@ -9,6 +9,7 @@
 //! A [`World`] is one gateway with an empty data folder, started as an operator would start it: the
 //! binary, a configuration file, commands. What a test needs and the machine lacks is a named skip.
 
+mod broken_disk;
 mod delay;
 mod failing_disk;
 mod iperf;
@@ -20,6 +21,7 @@ mod stock;
 mod transfer;
 mod world;
 
+pub use broken_disk::Broken;
 pub use delay::Delay;
 pub use failing_disk::FailingDisk;
 pub use iperf::iperf;

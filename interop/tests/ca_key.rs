@@ -27,6 +27,7 @@ fn the_ca_key_is_in_the_signers_memory_and_never_in_the_gateways() {
         let parts = Parts::of(&key_file(&world));
         let gateway = world.up.as_ref().expect("it runs").id();
         let signer = child_of(gateway).expect("a signer");
+        assert!(!world.log().contains("others wait while"), "a thread makes it: {}", world.log());
         let (found, octets) = parts.found_in(gateway);
         assert_eq!(found, [] as [&str; 0], "{key_type}");
         println!("FIGURE {key_type}: {octets} octets of the gateway's memory were searched");

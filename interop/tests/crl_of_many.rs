@@ -142,6 +142,7 @@ fn certificate(number: usize, issued_by: CaGenerationId) -> NewCertificate {
         public_key: KeyId::of_spki(&(number as u64).to_be_bytes()),
         der,
         key: None,
+        setting: None,
         supersedes_within: None,
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use interop::{Stock, Subscriber, World};
+use interop::{Broken, Stock, Subscriber, World};
 
 #[test]
 fn a_rollover_on_a_full_disk_is_refused_whole_and_goes_on_once_there_is_room() {
@@ -20,12 +20,6 @@ fn a_rollover_on_a_disk_that_became_read_only_is_refused_whole_and_goes_on_once_
         "a_rollover_on_a_disk_that_became_read_only_is_refused_whole_and_goes_on_once_mended";
     let Some(world) = World::start_on_failing_disk(name, SIZE) else { return };
     rolled_over(world, Broken::ReadOnly);
-}
-
-#[derive(Clone, Copy)]
-enum Broken {
-    Full,
-    ReadOnly,
 }
 
 fn rolled_over(mut world: World, broken: Broken) {
@@ -67,31 +61,6 @@ fn rolled_over(mut world: World, broken: Broken) {
     connects(&world, &moved, "after the end");
 }
 
-impl Broken {
-    fn begins(self, world: &World) {
-        match self {
-            Self::Full => {
-                world.disk().fill().expect("filled");
-                world.disk().eat("handfast.db.reserve").expect("no room is kept");
-                take_the_last_room(world);
-            }
-            Self::ReadOnly => world.failing_disk().fail(),
-        }
-    }
-
-    /// And the gateway is started anew.
-    fn ends(self, world: &mut World) {
-        if let Self::Full = self {
-            world.disk().empty().expect("emptied");
-        }
-        world.bring_down();
-        if let Self::ReadOnly = self {
-            world.failing_disk().mend();
-        }
-        world.bring_up();
-    }
-}
-
 /// Who signs, who is trusted beside it, and who no longer.
 fn state(world: &World) -> (String, Option<String>, usize) {
     let status = world.json(&["ca", "rollover", "status"]);
@@ -114,14 +83,6 @@ fn connects(world: &World, who: &Subscriber, what: &str) {
     assert!(up, "{what}: {}\n{}", stock.0.log(), world.log());
     stock.0.signal("TERM");
     assert!(stock.0.ends(Duration::from_secs(10)).is_some(), "{}", stock.0.log());
-}
-
-/// The log of the database may have room of its own.
-fn take_the_last_room(world: &World) {
-    let full =
-        |number| !world.try_handfast(&["user", "add", &format!("u{number}")]).status.success();
-    let refused = (0..2000).map(full).take_while(|refused| !refused).count();
-    assert!(refused < 2000, "the disk takes everything");
 }
 
 const SIZE: u64 = 24 << 20;

@@ -13,12 +13,12 @@ use clock::Clock;
 use pki::ocsp::OcspSigner;
 use pki::{Csr, DualResolver, Profile, Timestamp, dual_resolver};
 use signer::Line;
-use store::{Actor, CaGenerationId, CertificateId, Holder, Refused, Store};
+use store::{Actor, CaGenerationId, CertificateId, DeviceName, Holder, Refused, Store, UserName};
 use tokio::sync::{MutexGuard, Notify};
 use zeroize::Zeroizing;
 
 use crate::error::AuthorityError;
-use crate::issuance::{DAY, Issuance, IssueRequest, generate};
+use crate::issuance::{DAY, Issuance, IssueRequest, KeptKey, generate, on_device_setting};
 use crate::issuer::{Issuer, Issuers, Signs};
 use crate::kept_keys::KeptKeys;
 use crate::named::NamedRequest;
@@ -80,12 +80,19 @@ impl Authority {
         Ok(Self { issuance, certificates, resolver, renewed: Notify::new() })
     }
 
-    /// What is due at this moment: superseded certificates, the gateway's own certificates.
+    /// What is due at this moment: superseded certificates, the gateway's own certificates, and what ended long ago.
     pub async fn maintain(&self) -> Result<(), AuthorityError> {
         for revocation in self.issuance.store.certificate_supersede_due().await?.value {
             tracing::info!(serial = %revocation.id, "former certificate revoked: its time is up");
         }
-        self.renew_certificates().await
+        self.renew_certificates().await?;
+        if let Err(error) = self.issuance.forget_ended().await {
+            tracing::error!(%error, "certificates that have ended stay in the records");
+        }
+        if let Err(error) = self.issuance.forget_retired_keys().await {
+            tracing::warn!(%error, "the key of a retired CA stays; it is looked at again");
+        }
+        Ok(())
     }
 
     /// Sees to it that each issuer's present CRL lists every revocation and is not past half its life.
@@ -198,16 +205,37 @@ impl Authority {
             subject,
             holder: Holder::Device(device.id),
             life: DAY * settings.device_days,
-            key: None,
+            key: if key.is_none() { KeptKey::AtTheHolder } else { KeptKey::HandedOut },
             supersedes_within,
         };
         let certificate =
             self.issuance.sign_and_record(actor, issuers.signing(Signs::Devices), request).await?;
-        if key.is_none() {
-            let name = on_device_setting(&certificate.id);
-            self.issuance.store.setting_set(actor, &name, "csr").await?;
-        }
         Ok(Issued { certificate, key })
+    }
+
+    /// Adds a device together with its first certificate, in one change.
+    pub async fn add_device(
+        &self,
+        actor: &Actor,
+        user: &UserName,
+        device: &DeviceName,
+        csr: Csr,
+    ) -> Result<(), AuthorityError> {
+        let (issuers, settings) = (self.issuers(), self.issuance.settings.load_full());
+        let name = format!("{user}/{device}");
+        let request = IssueRequest {
+            profile: Profile::Device { user: user.to_string(), device: device.to_string() },
+            public_key: csr.public_key().clone(),
+            subject: format!("CN={name}"),
+            // The store knows the device's number once it has one.
+            holder: Holder::Other(name),
+            life: DAY * settings.device_days,
+            key: KeptKey::AtTheHolder,
+            supersedes_within: None,
+        };
+        let first = self.issuance.sign(issuers.signing(Signs::Devices), request).await?;
+        self.issuance.store.device_add_certified(actor, user, device, first).await?;
+        Ok(())
     }
 
     /// Issues a server its certificate, or whatever else is no device. `supersedes_within`: the former ones
@@ -311,11 +339,6 @@ impl Authority {
     pub fn server_certificates_expire(&self) -> Timestamp {
         self.certificates.load().expires_at()
     }
-}
-
-/// The setting that says that a certificate's key was made elsewhere.
-fn on_device_setting(id: &CertificateId) -> String {
-    format!("certificate/{}/{}/key", id.issuer, id.serial)
 }
 
 /// The same, as it was called while there was one issuer. Only serial numbers that were drawn at random

@@ -11,7 +11,7 @@ use pki::{
     Timestamp, Validity,
 };
 use signer::Line;
-use store::{Actor, Holder, NewCertificate, Store};
+use store::{Actor, CertificateId, Holder, NewCertificate, Store};
 use tokio::sync::Mutex;
 
 use crate::error::AuthorityError;
@@ -43,8 +43,19 @@ pub(crate) struct IssueRequest {
     pub(crate) subject: String,
     pub(crate) holder: Holder,
     pub(crate) life: Duration,
-    pub(crate) key: Option<store::Secret>,
+    pub(crate) key: KeptKey,
     pub(crate) supersedes_within: Option<Duration>,
+}
+
+/// What is recorded of a certificate's key, along with the certificate.
+#[derive(Debug)]
+pub(crate) enum KeptKey {
+    /// The key.
+    Here(store::Secret),
+    /// That the holder made it, and sent a CSR.
+    AtTheHolder,
+    /// Nothing: it goes to whoever asked, once, or it is nobody's business.
+    HandedOut,
 }
 
 impl Issuance {
@@ -55,10 +66,20 @@ impl Issuance {
         issuer: &Issuer,
         request: IssueRequest,
     ) -> Result<store::Certificate, AuthorityError> {
+        let new = self.sign(issuer, request).await?;
+        Ok(self.store.certificate_record(actor, new).await?.value)
+    }
+
+    /// Has it signed by `issuer`. Nobody gets it before it is recorded.
+    pub(crate) async fn sign(
+        &self,
+        issuer: &Issuer,
+        request: IssueRequest,
+    ) -> Result<NewCertificate, AuthorityError> {
         let signer = issuer.signer()?;
         let serial = pki::Serial::from_random(random::bytes()?);
         let validity = Validity::starting(self.now(), request.life).within(signer.ca().validity());
-        let key = request.public_key.id();
+        let public_key = request.public_key.id();
         let unsigned = CertificateRequest {
             serial,
             profile: request.profile,
@@ -67,19 +88,29 @@ impl Issuance {
             publishing: self.publishing(signer.ca())?,
         };
         let der = pki::issue(&**signer, unsigned).await?;
-        let new = NewCertificate {
+        let (key, setting) = match request.key {
+            KeptKey::Here(pkcs8) => {
+                (Some(store::NewKey { name: server_key(&serial), pkcs8 }), None)
+            }
+            KeptKey::AtTheHolder => {
+                let id = CertificateId { issuer: signer.ca().issuer_id(), serial };
+                (None, Some((on_device_setting(&id), "csr".to_owned())))
+            }
+            KeptKey::HandedOut => (None, None),
+        };
+        Ok(NewCertificate {
             serial,
             holder: request.holder,
             subject: request.subject,
             not_before: validity.not_before,
             not_after: validity.not_after,
             issued_by: issuer.generation().id,
-            public_key: key,
+            public_key,
             der: der.to_vec(),
-            key: request.key.map(|pkcs8| store::NewKey { name: server_key(&serial), pkcs8 }),
+            key,
+            setting,
             supersedes_within: request.supersedes_within,
-        };
-        Ok(self.store.certificate_record(actor, new).await?.value)
+        })
     }
 
     pub(crate) fn publishing(&self, ca: &CaCertificate) -> Result<Publishing, AuthorityError> {
@@ -101,6 +132,11 @@ pub(crate) async fn generate(kind: KeyType) -> Result<PrivateKey, AuthorityError
         Ok(made) => Ok(made?),
         Err(_) => Err(AuthorityError::Key(pki::KeyError::GenerationFailed)),
     }
+}
+
+/// The setting that says that a certificate's key was made elsewhere.
+pub(crate) fn on_device_setting(id: &CertificateId) -> String {
+    format!("certificate/{}/{}/key", id.issuer, id.serial)
 }
 
 /// The secret with a gateway certificate's key.

@@ -137,6 +137,15 @@ impl Issuers {
         Self { all: self.all.iter().map(retire).collect(), former: None, ..self.clone() }
     }
 
+    /// The same without the key of this one.
+    pub(crate) fn without_key(&self, id: CaGenerationId) -> Self {
+        let without = |issuer: &Arc<Issuer>| match issuer.generation.id == id {
+            true => Arc::new(Issuer { signer: None, ..Issuer::clone(issuer) }),
+            false => Arc::clone(issuer),
+        };
+        Self { all: self.all.iter().map(without).collect(), ..self.clone() }
+    }
+
     /// The one whose place another has taken, while it is trusted still.
     pub fn former(&self) -> Option<&Arc<Issuer>> {
         self.former.and_then(|id| self.find(id).ok())

@@ -9,6 +9,7 @@
 mod authority;
 mod crl;
 pub mod describe;
+mod ended;
 mod error;
 mod issuance;
 mod issuer;
@@ -17,6 +18,7 @@ mod named;
 mod not_in_profile;
 mod ocsp;
 mod random;
+mod retired_keys;
 mod rollover;
 mod server_certificates;
 mod settings;

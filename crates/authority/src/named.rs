@@ -9,7 +9,7 @@ use pki::{Csr, KeyFamily, Profile};
 use store::{Actor, CertificateName, Holder};
 
 use crate::error::AuthorityError;
-use crate::issuance::{DAY, Issuance, IssueRequest};
+use crate::issuance::{DAY, Issuance, IssueRequest, KeptKey};
 use crate::issuer::Signs;
 use crate::not_in_profile::NotInProfile;
 use crate::settings::NamedProfile;
@@ -74,7 +74,7 @@ impl Issuance {
             subject: format!("CN={name}"),
             holder: Holder::Other(name.to_string()),
             life: DAY * days,
-            key: None,
+            key: KeptKey::HandedOut,
             supersedes_within,
         };
         let issuers = self.issuers.load_full();

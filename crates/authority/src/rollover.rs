@@ -19,6 +19,7 @@ use store::{Actor, CaGenerationId, CertificateEntry, Holder, NewCertificate, New
 use crate::error::AuthorityError;
 use crate::issuance::Issuance;
 use crate::issuer::{Issuer, Signs};
+use crate::ocsp::SIGNERS;
 use crate::random;
 use crate::start::{self, NewIssuer};
 
@@ -105,6 +106,7 @@ impl Issuance {
             public_key: KeyId::of_spki(other.spki()),
             der: der.to_vec(),
             key: None,
+            setting: None,
             supersedes_within: None,
         })
     }
@@ -121,7 +123,7 @@ impl Issuance {
         while let Some(id) = seen.get(next).copied() {
             next += 1;
             let holder = vouched_for(issuers.find(id)?.certificate());
-            for row in self.store.certificate_list().await? {
+            for row in self.store.certificates_of_names().await? {
                 let holds = row.holder == holder
                     && row.revocation.is_none()
                     && self.now() < row.not_after
@@ -153,8 +155,8 @@ fn vouched_for(ca: &CaCertificate) -> Holder {
     Holder::Other(format!("CA {}", ca.tag()))
 }
 
-fn is_of_ocsp(holder: &Holder) -> bool {
-    matches!(holder, Holder::Other(name) if name.starts_with("OCSP "))
+pub(crate) fn is_of_ocsp(holder: &Holder) -> bool {
+    matches!(holder, Holder::Other(name) if name.starts_with(SIGNERS))
 }
 
 /// Cut to what is left of both.

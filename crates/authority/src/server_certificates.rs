@@ -11,7 +11,7 @@ use store::{Actor, CaGenerationId, Holder, Secret};
 
 use crate::describe;
 use crate::error::AuthorityError;
-use crate::issuance::{Issuance, IssueRequest, generate, server_key};
+use crate::issuance::{Issuance, IssueRequest, KeptKey, generate, server_key};
 use crate::issuer::Signs;
 use crate::settings::Settings;
 
@@ -96,7 +96,7 @@ impl Issuance {
                 && c.issued_by == issued_by
                 && describe::key_type(&c.der) == kind.name()
         };
-        let all = self.store.certificate_list().await?.into_iter();
+        let all = self.store.certificates_of_gateway().await?.into_iter();
         let ours: Vec<_> = all.rev().filter(ours).collect();
         // One that was made by a clock that was ahead serves where there is no other.
         let begun = ours.iter().position(|c| c.not_before <= now).unwrap_or_default();
@@ -140,7 +140,7 @@ impl Issuance {
             subject: format!("CN={}", pki::RESERVED_GATEWAY_NAME),
             holder: Holder::Gateway,
             life: settings.server_life,
-            key: Some(Secret::new(key.pkcs8().to_vec())),
+            key: KeptKey::Here(Secret::new(key.pkcs8().to_vec())),
             supersedes_within: None,
         };
         let issuers = self.issuers.load_full();

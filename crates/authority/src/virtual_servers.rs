@@ -12,7 +12,7 @@ use store::{Actor, Certificate, Holder, Secret};
 
 use crate::describe;
 use crate::error::AuthorityError;
-use crate::issuance::{Issuance, IssueRequest, generate};
+use crate::issuance::{Issuance, IssueRequest, KeptKey, generate};
 use crate::issuer::Signs;
 use crate::server_certificates::ServerCertificate;
 
@@ -58,7 +58,7 @@ impl Issuance {
         servers: &[VirtualServer],
     ) -> Result<Vec<Result<VirtualServerCertificate, AuthorityError>>, AuthorityError> {
         let _one = self.issuing.lock().await;
-        let mut recorded = self.store.certificate_list().await?;
+        let mut recorded = self.store.certificates_of_names().await?;
         recorded.retain(|row| row.revocation.is_none() && row.issued_by == self.own_issuer());
         let mut all = Vec::with_capacity(servers.len());
         for server in servers {
@@ -124,7 +124,7 @@ impl Issuance {
             subject: format!("CN={name}"),
             holder: holder(server),
             life: self.settings.load().server_life,
-            key: Some(Secret::new(key.pkcs8().to_vec())),
+            key: KeptKey::Here(Secret::new(key.pkcs8().to_vec())),
             supersedes_within: None,
         };
         let issuers = self.issuers.load_full();

@@ -13,7 +13,7 @@ use clock::{Clock, Now, Timestamp, VirtualClock};
 use gateway::control::Execute;
 use gateway::data::DataDir;
 use gateway::{FirstStart, Gateway};
-use store::{EventId, EventKind};
+use store::{EventId, EventKind, Holder};
 
 #[tokio::test]
 async fn in_400_days_the_crl_is_never_stale_and_each_warning_comes_once() {
@@ -41,6 +41,10 @@ async fn in_400_days_the_crl_is_never_stale_and_each_warning_comes_once() {
             gateway = folder.open(&clock).await.expect("started again");
         }
     }
+    let long_ago = now(&clock).before(40 * DAY);
+    let ended: Vec<_> = gateway.store().certificate_list().await.expect("read");
+    let ended: Vec<_> = ended.iter().filter(|c| c.not_after < long_ago).collect();
+    assert!(ended.iter().all(|c| matches!(c.holder, Holder::Device(_))), "{ended:?}");
     let mut said = warnings(&gateway).await;
     said.sort();
     let ca = gateway.authority().issuers().all()[0].certificate().name().to_owned();
@@ -216,6 +220,53 @@ async fn a_check_says_that_the_key_of_a_former_ca_is_gone_which_signed_lists_her
     let of_former = format!("CRL (CN={})", former.name());
     let found = report.findings.iter().find(|finding| finding.subject == of_former);
     assert_eq!(found.expect("looked at").level, Level::Bad, "{found:?}");
+}
+
+#[tokio::test]
+async fn the_key_of_a_retired_ca_goes_a_month_after_its_last_certificate_and_not_by_a_wrong_clock()
+{
+    let folder = Folder::new("retired");
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    profile_of_alice(&gateway).await;
+    clock.advance(200 * DAY);
+    gateway.maintain().await.expect("kept up");
+    ask(&gateway, Request::RolloverStart).await;
+    let issuers = gateway.authority().issuers();
+    let key = |name: &str| {
+        let issuer = issuers.all().iter().find(|issuer| issuer.certificate().name() == name);
+        let key = pki::KeyId::of_spki(issuer.expect("a CA").certificate().spki());
+        folder.0.join("ca").join(format!("{key}.pem"))
+    };
+    let [former, present] = [0, 1].map(|at| issuers.all()[at].certificate().name().to_owned());
+    ask(&gateway, Request::RolloverFinish { force: true }).await;
+
+    let wrong = at(START + 600 * DAY);
+    gateway.close().await;
+    drop(gateway);
+    let gateway = folder.open(&wrong).await.expect("started in the wrong year");
+    gateway.maintain().await.expect("kept up");
+    gateway.close().await;
+    drop(gateway);
+    let gateway = folder.open(&clock).await.expect("started");
+    for day in 201..=540 {
+        clock.advance(DAY);
+        gateway.maintain().await.expect("kept up");
+        if day < 530 {
+            assert!(key(&former).exists(), "day {day}");
+        }
+    }
+    assert!(!key(&former).exists() && key(&present).exists());
+    gateway.close().await;
+    drop(gateway);
+    let gateway = folder.open(&clock).await.expect("started without it");
+    profile(&gateway, "alice", true).await;
+    let Response::Check(report) = ask(&gateway, Request::Check { whole: true }).await else {
+        panic!("no report")
+    };
+    let bad: Vec<_> = report.findings.iter().filter(|f| f.level == Level::Bad).collect();
+    assert!(bad.iter().all(|finding| !finding.subject.contains(&former)), "{bad:?}");
+    assert!(bad.iter().all(|finding| finding.subject != "records"), "{bad:?}");
 }
 
 async fn profile_of_alice(gateway: &Gateway) {

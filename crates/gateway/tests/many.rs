@@ -149,6 +149,7 @@ fn certificate(number: u64, device: DeviceId, issued_by: CaGenerationId) -> NewC
         public_key: KeyId::of_spki(&number.to_be_bytes()),
         der,
         key: None,
+        setting: None,
         supersedes_within: None,
     }
 }

@@ -112,7 +112,7 @@ impl Keeper {
         let listed = ca.listed.as_mut().ok_or(SignError::LastListUnreadable)?;
         listed.allows(&list)?;
         let answer = ca.signer.sign_now(SignRequest::Crl(list.clone()))?;
-        listed.becomes(list.number, &list.revoked);
+        listed.becomes(&list);
         Ok(answer)
     }
 
@@ -159,11 +159,12 @@ impl Keeper {
         self.certificates().filter(|ca| ca.validity().not_before > since).count()
     }
 
-    /// Makes a CA. It is kept once [`Keeper::add`] has it, which is for after it was written down.
+    /// What a CA is made of that may be made. It is kept once [`Keeper::add`] has it, which is for after it was written
+    /// down.
     ///
     /// # Errors
-    /// When there are many, or no key could be made.
-    pub fn make(&mut self, wish: &CaWish, now: Now) -> Result<LocalSigner, SignError> {
+    /// When there are many.
+    pub fn new_ca(&self, wish: &CaWish, now: Now) -> Result<NewCa, SignError> {
         if !self.locked.is_empty() {
             // Its key would lie open beside them.
             return Err(SignError::Locked);
@@ -176,8 +177,31 @@ impl Keeper {
         }
         let CaWish { key_type, serial, lifetime } = *wish;
         let lifetime = lifetime.min(LONGEST_CA);
-        let new = NewCa { key_type, serial, now: now.into(), lifetime };
-        LocalSigner::create(&new).map_err(|_| SignError::NoNewKey)
+        Ok(NewCa { key_type, serial, now: now.into(), lifetime })
+    }
+
+    /// Whether this CA has nothing to say any more, as far as it can be told here: another one was made after it, and
+    /// the last list that it signed has run out.
+    ///
+    /// # Errors
+    /// Why it has.
+    pub fn may_forget(&self, ca: &KeyId, now: Now) -> Result<(), SignError> {
+        let Some(Ca { signer, listed }) = self.cas.get(ca) else { return Err(SignError::NoSuchCa) };
+        let begins = |ca: &CaCertificate| ca.validity().not_before;
+        let later = |other: &CaCertificate| begins(other) > begins(signer.ca());
+        let speaks = match listed {
+            Some(listed) => listed.holds_until().is_some_and(|until| until >= Timestamp::from(now)),
+            None => true,
+        };
+        if speaks || !self.certificates().any(later) {
+            return Err(SignError::NeededStill);
+        }
+        Ok(())
+    }
+
+    /// Lets go of a CA and of its key.
+    pub fn forget(&mut self, ca: &KeyId) {
+        self.cas.remove(ca);
     }
 }
 

@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod keeper;
 mod line;
 mod listed;
+mod making;
 mod place;
 mod program;
 pub mod protocol;

@@ -64,8 +64,25 @@ impl Line {
     /// # Errors
     /// When it could not be made, or its key not be written down.
     pub async fn make_ca(self: &Arc<Self>, wish: CaWish) -> Result<CaCertificate, SignError> {
-        match self.ask(Ask::MakeCa(wish)).await? {
-            Answer::Made(der) => certificate(&der),
+        let begun = std::time::Instant::now();
+        loop {
+            match self.ask(Ask::MakeCa(wish.clone())).await? {
+                Answer::Made(der) => return certificate(&der),
+                // Others ask in between.
+                Answer::Making if begun.elapsed() < LONGEST => tokio::time::sleep(PAUSE).await,
+                Answer::Making => return Err(SignError::NoNewKey),
+                _ => return Err(SignError::WrongAnswer),
+            }
+        }
+    }
+
+    /// Has the signer let go of the key of a CA that has nothing to say any more.
+    ///
+    /// # Errors
+    /// When it sees that otherwise, or the disk does.
+    pub async fn forget(self: &Arc<Self>, ca: &CaCertificate) -> Result<(), SignError> {
+        match self.ask(Ask::Forget(KeyId::of_spki(ca.spki()))).await? {
+            Answer::Forgotten => Ok(()),
             _ => Err(SignError::WrongAnswer),
         }
     }
@@ -158,7 +175,7 @@ fn patience(ask: &Ask, question: &[u8]) -> Duration {
     let mebibytes = u32::try_from(question.len() >> 20).unwrap_or(u32::MAX);
     match ask {
         Ask::MakeCa(_) | Ask::Unlock(_) => LONGEST,
-        Ask::Cas | Ask::Sign { .. } | Ask::State => {
+        Ask::Cas | Ask::Sign { .. } | Ask::Forget(_) | Ask::State => {
             LONGEST.min(PATIENCE + PATIENCE_A_MEBIBYTE * mebibytes)
         }
     }
@@ -237,6 +254,8 @@ impl Signer for Remote {
     }
 }
 
+/// Between two questions whether a CA was made.
+const PAUSE: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 1000;
 const LOOK: Duration = Duration::from_millis(2);
 /// One for a signer that has died since the last question.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pki::{Crl, CrlRequest, Revocation, RevocationReason, Serial, SignError};
+use pki::{Crl, CrlRequest, Revocation, RevocationReason, Serial, SignError, Timestamp};
 
 /// What is known of the last list that a CA signed.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ impl Last {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listed {
     number: Option<u64>,
+    next_update: Option<Timestamp>,
     /// Those that were revoked for good.
     revoked: Vec<Serial>,
 }
@@ -36,7 +37,8 @@ pub(crate) struct Listed {
 impl Listed {
     /// The memory of this list, whose signature the caller has checked.
     pub(crate) fn of(crl: &Crl) -> Self {
-        Self { number: crl.number(), revoked: for_good(crl.revoked()) }
+        let next_update = Some(crl.next_update());
+        Self { number: crl.number(), next_update, revoked: for_good(crl.revoked()) }
     }
 
     /// Whether this list may come after the last one.
@@ -60,8 +62,14 @@ impl Listed {
     }
 
     /// This list was signed.
-    pub(crate) fn becomes(&mut self, number: u64, revoked: &BTreeMap<Serial, Revocation>) {
-        *self = Self { number: Some(number), revoked: for_good(revoked) };
+    pub(crate) fn becomes(&mut self, list: &CrlRequest) {
+        let (number, next_update) = (Some(list.number), Some(list.next_update));
+        *self = Self { number, next_update, revoked: for_good(&list.revoked) };
+    }
+
+    /// Until when the last list holds, where there was one.
+    pub(crate) fn holds_until(&self) -> Option<Timestamp> {
+        self.next_update
     }
 }
 

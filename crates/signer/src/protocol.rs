@@ -33,6 +33,8 @@ pub enum Ask {
     State,
     /// Open what is sealed, with this.
     Unlock(Passphrase),
+    /// Let go of the key of a CA that has nothing to say any more.
+    Forget(KeyId),
 }
 
 /// What a new CA is made of, beside the present moment, for which the signer has a clock.
@@ -55,6 +57,10 @@ pub enum Answer {
     Signed(SignAnswer),
     /// The new CA's certificate, DER.
     Made(Vec<u8>),
+    /// The new CA is being made: ask for the same again.
+    Making,
+    /// The key is gone.
+    Forgotten,
     /// How it is.
     State(State),
 }

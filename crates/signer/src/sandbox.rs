@@ -13,7 +13,10 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
 
 use crate::protocol::Lack;
 
@@ -63,10 +66,28 @@ fn landlocked(folder: &Path) -> Result<RulesetStatus, landlock::RulesetError> {
 /// What is not on the list fails as forbidden: a call that a library has use for on another machine makes
 /// one answer fail, and does not end the signer.
 fn calls() -> Result<(), Box<dyn Error>> {
-    let arch = std::env::consts::ARCH.try_into()?;
+    let arch: TargetArch = std::env::consts::ARCH.try_into()?;
     let rules: BTreeMap<_, _> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    let rules = rules.into_iter().chain([(libc::SYS_clone, vec![thread_alone()?])]).collect();
     let forbidden = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let filter = SeccompFilter::new(rules, forbidden, SeccompAction::Allow, arch)?;
+    unknown_clone3(arch)?;
+    let program: BpfProgram = filter.try_into()?;
+    Ok(seccompiler::apply_filter(&program)?)
+}
+
+/// A thread may be started, which takes this filter along, and no process.
+fn thread_alone() -> Result<SeccompRule, Box<dyn Error>> {
+    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
+    let (width, is) = (SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread));
+    Ok(SeccompRule::new(vec![SeccompCondition::new(0, width, is, thread)?])?)
+}
+
+/// What `clone3` is asked for lies in memory, where no filter looks. Who finds it missing calls `clone`.
+fn unknown_clone3(arch: TargetArch) -> Result<(), Box<dyn Error>> {
+    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    let unknown = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, unknown, arch)?;
     let program: BpfProgram = filter.try_into()?;
     Ok(seccompiler::apply_filter(&program)?)
 }
@@ -115,6 +136,11 @@ const CALLS: &[i64] = &[
     libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep,
     libc::SYS_sched_yield,
+    // What a thread begins with, where a CA is made. The second half of starting one is looked at above.
+    libc::SYS_clone3,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_sched_getaffinity,
     libc::SYS_getpid,
     libc::SYS_gettid,
     libc::SYS_getuid,
@@ -174,6 +200,12 @@ mod tests {
             }
             if !lacks.contains(&Lack::Calls) {
                 assert!(Command::new("/bin/true").spawn().is_err());
+                let thread =
+                    std::thread::Builder::new().spawn(|| Command::new("/bin/true").spawn());
+                assert!(
+                    thread.expect("a thread").join().expect("no panic").is_err(),
+                    "confined too"
+                );
             }
             far.write_all(b"done").expect("the line is there");
             lacks

@@ -7,9 +7,12 @@ use std::io;
 use std::os::unix::net::UnixStream;
 
 use clock::Clock;
-use pki::{CaCertificate, KeyId, Profile, SignAnswer, SignError, SignRequest, Signer as _};
+use pki::{
+    CaCertificate, KeyId, LocalSigner, Profile, SignAnswer, SignError, SignRequest, Signer as _,
+};
 
 use crate::listed::Last;
+use crate::making::{Making, Progress};
 use crate::place::Place;
 use crate::protocol::{Answer, Ask, CaWish, Lack, Passphrase, Reply, State};
 use crate::spent::{Ahead, Noted};
@@ -19,7 +22,7 @@ use crate::{Keeper, adopt, frame, sandbox};
 /// Whose memory the keys are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// A process of their own, which goes into its sandbox. It has no other thread.
+    /// A process of their own, which goes into its sandbox. It has no other thread, but where a CA is made.
     Alone,
     /// A thread of the asker's.
     OnAThread,
@@ -46,7 +49,8 @@ pub fn serve(
         Standing::OnAThread => vec![Lack::Process],
     };
     let ahead = Ahead::default();
-    Serving { keeper, vault, noted, ahead, loaded, clock, lacks }.answer_all(line)
+    let making = None;
+    Serving { keeper, vault, noted, ahead, loaded, making, clock, lacks }.answer_all(line)
 }
 
 struct Serving<'a> {
@@ -56,6 +60,7 @@ struct Serving<'a> {
     noted: Option<Noted>,
     ahead: Ahead,
     loaded: Loaded,
+    making: Option<Making>,
     clock: &'a dyn Clock,
     lacks: Vec<Lack>,
 }
@@ -76,7 +81,8 @@ impl Serving<'_> {
                 Ok(Answer::Cas(all.collect()))
             }
             Ask::Sign { ca, request } => self.sign(ca, request).map(Answer::Signed),
-            Ask::MakeCa(wish) => self.make(&wish).map(Answer::Made),
+            Ask::MakeCa(wish) => self.make(wish),
+            Ask::Forget(ca) => self.forget(&ca).map(|()| Answer::Forgotten),
             Ask::State => Ok(Answer::State(self.state())),
             Ask::Unlock(passphrase) => {
                 self.unlock(&passphrase).map(|()| Answer::State(self.state()))
@@ -132,8 +138,29 @@ impl Serving<'_> {
         }
     }
 
-    fn make(&mut self, wish: &CaWish) -> Result<Vec<u8>, SignError> {
-        let made = self.keeper.make(wish, self.clock.now())?;
+    fn make(&mut self, wish: CaWish) -> Result<Answer, SignError> {
+        let making = match self.making.take() {
+            Some(making) if making.is_for(&wish) => making,
+            former => {
+                // One that nobody asks for again is done with, once it is made.
+                if let Some(Progress::Going(former)) = former.map(Making::wait) {
+                    self.making = Some(former);
+                    return Err(SignError::TooOften);
+                }
+                let new = self.keeper.new_ca(&wish, self.clock.now())?;
+                Making::begin(wish, new)
+            }
+        };
+        match making.wait() {
+            Progress::Going(making) => {
+                self.making = Some(making);
+                Ok(Answer::Making)
+            }
+            Progress::Done(made) => self.keep(*made?).map(Answer::Made),
+        }
+    }
+
+    fn keep(&mut self, made: LocalSigner) -> Result<Vec<u8>, SignError> {
         if let Err(error) = self.vault.keep(&made, self.loaded.seal.as_ref()) {
             tracing::error!(%error, "the key of a new CA could not be written down");
             return Err(SignError::NotKept);
@@ -142,6 +169,17 @@ impl Serving<'_> {
         let der = made.ca().der().to_vec();
         self.keeper.add(made, &Last::None);
         Ok(der)
+    }
+
+    fn forget(&mut self, ca: &KeyId) -> Result<(), SignError> {
+        self.keeper.may_forget(ca, self.clock.now())?;
+        if let Err(error) = self.vault.forget(*ca) {
+            tracing::error!(%error, "the key of a CA that has nothing to say any more stays");
+            return Err(SignError::NotKept);
+        }
+        tracing::info!(%ca, "the signer let go of the key of a CA");
+        self.keeper.forget(ca);
+        Ok(())
     }
 }
 

@@ -191,6 +191,14 @@ impl Vault {
         self.write(&self.crl_file(ca), crl)
     }
 
+    /// Removes the key of a CA, and what is beside it.
+    pub(crate) fn forget(&self, ca: KeyId) -> io::Result<()> {
+        for file in [self.key_file(ca), self.sealed_file(ca), self.crl_file(ca)] {
+            self.remove(&file)?;
+        }
+        Ok(())
+    }
+
     /// Writes down what may be signed still.
     pub(crate) fn note_left(&self, noted: &Noted) -> io::Result<()> {
         let octets = postcard::to_stdvec(noted).map_err(io::Error::other)?;

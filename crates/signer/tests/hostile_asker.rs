@@ -24,7 +24,7 @@ use signer::{Place, Standing, frame, serve};
 #[test]
 fn a_certificate_for_a_key_of_the_askers_is_never_a_cas() {
     let mut owned = Owned::start();
-    for profile in [gateway(), device(), server(), client(), ocsp_signer()] {
+    for profile in [gateway(), device(), server(), peer(), client(), ocsp_signer()] {
         let Ok(SignAnswer::Certificate(der)) = owned.certificate(profile.clone()) else {
             panic!("{profile:?} is what the gateway asks for")
         };
@@ -40,6 +40,45 @@ fn a_ca_can_be_had_for_a_key_that_stays_with_the_signer_alone_and_not_by_the_doz
     let own = owned.ca_certificate();
     let request = request(device(), public_key_of(&own));
     assert_eq!(owned.sign(request), Err(SignError::KeyOfACa));
+}
+
+#[test]
+fn others_are_answered_while_an_rsa_key_is_made() {
+    let mut owned = Owned::start();
+    let long = wish(KeyType::Rsa4096);
+    assert_eq!(owned.ask(&Ask::MakeCa(long.clone())), Ok(Answer::Making));
+    owned.certificate(device()).expect("signed meanwhile");
+    owned.list(1, &[]).expect("a list too");
+    let other = owned.ask(&Ask::MakeCa(wish(KeyType::P256)));
+    assert!(matches!(other, Err(SignError::TooOften)), "one at a time: {other:?}");
+    assert!(matches!(owned.made(&long), Ok(Answer::Made(_))));
+    let Ok(Answer::Cas(all)) = owned.ask(&Ask::Cas) else { panic!("no list") };
+    assert_eq!(all.len(), 2);
+}
+
+#[test]
+fn a_key_goes_where_another_ca_was_made_later_and_the_last_list_has_run_out_and_not_before() {
+    let mut owned = Owned::start();
+    let first = owned.ca;
+    let forget = |owned: &mut Owned, ca| owned.ask(&Ask::Forget(ca)).map(drop);
+    owned.list(1, &[]).expect("signed");
+    owned.clock.advance(DAY);
+    assert_eq!(forget(&mut owned, first), Err(SignError::NeededStill), "there is no other");
+    let Ok(Answer::Made(another)) = owned.make_ca() else { panic!("no CA") };
+    assert_eq!(forget(&mut owned, first), Err(SignError::NeededStill), "its list holds");
+    owned.clock.advance(DAY * 7);
+    let mut owned = owned.start_anew();
+    let another = CaCertificate::from_der(&another).expect("a CA");
+    let youngest = KeyId::of_spki(another.spki());
+    assert_eq!(forget(&mut owned, youngest), Err(SignError::NeededStill));
+    assert_eq!(forget(&mut owned, first), Ok(()));
+    for kind in ["pem", "crl"] {
+        assert!(!owned.place.folder.join(format!("{first}.{kind}")).exists(), "{kind}");
+    }
+    let mut owned = owned.start_anew();
+    let Ok(Answer::Cas(all)) = owned.ask(&Ask::Cas) else { panic!("no list") };
+    assert_eq!(all, [another.der().to_vec()]);
+    assert_eq!(forget(&mut owned, first), Err(SignError::NoSuchCa));
 }
 
 #[test]
@@ -315,8 +354,17 @@ impl Owned {
     }
 
     fn make_ca(&mut self) -> Reply {
-        let lifetime = DAY * 3650;
-        self.ask(&Ask::MakeCa(CaWish { key_type: KeyType::P256, serial: serial(9), lifetime }))
+        self.made(&wish(KeyType::P256))
+    }
+
+    /// Asks until it is made.
+    fn made(&mut self, wish: &CaWish) -> Reply {
+        loop {
+            match self.ask(&Ask::MakeCa(wish.clone())) {
+                Ok(Answer::Making) => {}
+                reply => return reply,
+            }
+        }
     }
 
     fn ca_certificate(&mut self) -> CaCertificate {
@@ -399,6 +447,10 @@ fn request(profile: Profile, public_key: PublicKey) -> CertificateRequest {
     }
 }
 
+fn wish(key_type: KeyType) -> CaWish {
+    CaWish { key_type, serial: serial(9), lifetime: DAY * 3650 }
+}
+
 fn gateway() -> Profile {
     Profile::Gateway { names: vec!["vpn.example".into()] }
 }
@@ -409,6 +461,10 @@ fn device() -> Profile {
 
 fn server() -> Profile {
     Profile::Server { names: vec!["www.example".into()] }
+}
+
+fn peer() -> Profile {
+    Profile::Peer { names: vec!["mx.example".into()] }
 }
 
 fn client() -> Profile {

@@ -88,6 +88,8 @@ pub(crate) trait Reading {
     fn device_detail(&self, user: &UserName, name: &DeviceName)
     -> Result<DeviceDetail, StoreError>;
     fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError>;
+    /// The gateway's own, oldest first.
+    fn certificates_of_gateway(&self) -> Result<Vec<Certificate>, StoreError>;
     /// Those of whatever is no device, oldest first.
     fn certificates_of_names(&self) -> Result<Vec<Certificate>, StoreError>;
     /// Those that this name has, of no device, oldest first.
@@ -151,6 +153,7 @@ pub(crate) trait Lookup {
 pub(crate) trait Edit {
     fn setting_put(&mut self, name: &str, value: &str) -> Result<(), StoreError>;
     fn secret_put(&mut self, name: &str, secret: &Secret) -> Result<(), StoreError>;
+    fn secret_delete(&mut self, name: &str) -> Result<(), StoreError>;
     fn generation_insert(
         &mut self,
         new: &NewCaGeneration,
@@ -177,6 +180,8 @@ pub(crate) trait Edit {
     fn lease_delete(&mut self, device: DeviceId) -> Result<(), StoreError>;
     fn certificate_insert(&mut self, new: &NewCertificate, at: Timestamp)
     -> Result<(), StoreError>;
+    /// One that was never revoked. Whoever it took the place of has a successor that nobody knows any more.
+    fn certificate_delete(&mut self, id: &CertificateId) -> Result<(), StoreError>;
     fn certificate_set_connected(
         &mut self,
         id: &CertificateId,

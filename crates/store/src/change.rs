@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::actor::Actor;
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId};
-use crate::records::{NewCaGeneration, NewCertificate, NewCrl, NewRollover};
+use crate::records::{Ended, NewCaGeneration, NewCertificate, NewCrl, NewRollover};
 use crate::secret::Secret;
 use crate::sessions::SessionNote;
 use crate::settings_mark::SettingsMark;
@@ -21,33 +21,104 @@ use crate::settings_mark::SettingsMark;
 /// What somebody wants changed.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    SettingSet { name: String, value: String },
-    SecretPut { name: String, secret: Secret },
+    SettingSet {
+        name: String,
+        value: String,
+    },
+    SecretPut {
+        name: String,
+        secret: Secret,
+    },
     CaGenerationAdd(NewCaGeneration),
     RolloverStart(Box<NewRollover>),
-    RolloverFinish { former: CaGenerationId, vouched: Vec<CertificateId> },
-    UserAdd { name: UserName, first_device: Option<DeviceName> },
-    UserSetEnabled { name: UserName, enabled: bool },
-    UserRemove { name: UserName },
-    UserRename { name: UserName, to: UserName },
-    DeviceAdd { user: UserName, device: DeviceName },
-    DeviceSetEnabled { user: UserName, device: DeviceName, enabled: bool },
-    DeviceRevoke { user: UserName, device: DeviceName, reason: RevocationReason },
-    DeviceRemove { user: UserName, device: DeviceName },
-    LeasesFree { devices: Vec<DeviceId>, before: Timestamp },
+    RolloverFinish {
+        former: CaGenerationId,
+        vouched: Vec<CertificateId>,
+    },
+    UserAdd {
+        name: UserName,
+        first_device: Option<DeviceName>,
+    },
+    UserSetEnabled {
+        name: UserName,
+        enabled: bool,
+    },
+    UserRemove {
+        name: UserName,
+    },
+    UserRename {
+        name: UserName,
+        to: UserName,
+    },
+    DeviceAdd {
+        user: UserName,
+        device: DeviceName,
+    },
+    /// Whatever its holder is said to be, it is the device's.
+    DeviceAddCertified {
+        user: UserName,
+        device: DeviceName,
+        first: Box<NewCertificate>,
+    },
+    DeviceSetEnabled {
+        user: UserName,
+        device: DeviceName,
+        enabled: bool,
+    },
+    DeviceRevoke {
+        user: UserName,
+        device: DeviceName,
+        reason: RevocationReason,
+    },
+    DeviceRemove {
+        user: UserName,
+        device: DeviceName,
+    },
+    LeasesFree {
+        devices: Vec<DeviceId>,
+        before: Timestamp,
+    },
     CertificateRecord(Box<NewCertificate>),
-    CertificateRevoke { id: CertificateId, reason: RevocationReason },
-    NameRevoke { name: CertificateName, reason: RevocationReason },
-    CertificateMarkConnected { id: CertificateId },
+    CertificateRevoke {
+        id: CertificateId,
+        reason: RevocationReason,
+    },
+    NameRevoke {
+        name: CertificateName,
+        reason: RevocationReason,
+    },
+    CertificateMarkConnected {
+        id: CertificateId,
+    },
     CertificateSupersedeDue,
+    CertificatesForget {
+        ended: Vec<Ended>,
+        before: Timestamp,
+    },
     CrlRecord(NewCrl),
-    EventOnce { name: String, value: String, kind: EventKind, payload: Value },
-    EventAppend { kind: EventKind, payload: Value },
-    ProfileNote { certificate: CertificateId, settings: SettingsMark },
+    EventOnce {
+        name: String,
+        value: String,
+        kind: EventKind,
+        payload: Value,
+    },
+    EventAppend {
+        kind: EventKind,
+        payload: Value,
+    },
+    ProfileNote {
+        certificate: CertificateId,
+        settings: SettingsMark,
+    },
     SessionsNote(Arc<[SessionNote]>),
     DevicesSeen(Arc<[(DeviceId, Timestamp)]>),
-    SessionsEnd { why: &'static str },
-    SessionsForget { before: Timestamp, most: u64 },
+    SessionsEnd {
+        why: &'static str,
+    },
+    SessionsForget {
+        before: Timestamp,
+        most: u64,
+    },
 }
 
 /// A change and its author.

@@ -102,6 +102,8 @@ kinds! {
     CERTIFICATE_ENDING = "certificate_ending";
     /// A certificate was used to connect for the first time.
     CERTIFICATE_CONNECTED = "certificate_connected";
+    /// Certificates that had ended, and their keys, went from the records.
+    CERTIFICATES_FORGOTTEN = "certificates_forgotten";
     /// A CRL was signed.
     CRL_SIGNED = "crl_signed";
     /// The gateway started.

@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, EventId};
-use crate::payload::{self, GenerationPayload};
+use crate::payload::{self, ForgottenPayload, GenerationPayload};
 use crate::records::{CaGeneration, Certificate};
 use crate::snapshot::Snapshot;
 
@@ -30,6 +30,8 @@ pub(crate) struct Fold {
 pub(crate) struct Unfolded {
     pub(crate) id: EventId,
     pub(crate) kind: EventKind,
+    /// Of the certificate that it is about, where it is about one.
+    pub(crate) serial: Option<Serial>,
 }
 
 /// Where events of format 1 find what they leave out.
@@ -59,10 +61,23 @@ impl Fold {
         } else if event.kind == EventKind::SETTING_SET {
             self.settings.extend(payload::setting_of(&event));
         }
+        self.forget(&event);
         self.complete(&mut event, rows);
         if self.log.fold(&event).is_err() {
-            self.unclear.push(Unfolded { id: event.id, kind: event.kind });
+            let serial = payload::serial_of(&event);
+            self.unclear.push(Unfolded { id: event.id, kind: event.kind, serial });
         }
+    }
+
+    /// What an event of format 1 left out of a certificate is not missed where the rows no longer have it by right.
+    fn forget(&mut self, event: &Event) {
+        if event.kind != EventKind::CERTIFICATES_FORGOTTEN || self.unclear.is_empty() {
+            return;
+        }
+        let gone: Option<ForgottenPayload> = payload::of(event);
+        let gone: BTreeSet<_> =
+            gone.iter().flat_map(|gone| gone.ids()).map(|id| id.serial).collect();
+        self.unclear.retain(|of| of.serial.is_none_or(|serial| !gone.contains(&serial)));
     }
 
     /// What an event leaves out that was written before events said everything.

@@ -63,8 +63,8 @@ pub use lock::{FolderLock, LockError};
 pub use options::Options;
 pub use reader::Reader;
 pub use records::{
-    CaGeneration, CaKey, Certificate, Connected, Crl, Device, DeviceDetail, Hold, Holder, Lease,
-    Listed, NewCaGeneration, NewCertificate, NewCrl, NewKey, NewRollover, Revocation, User,
+    CaGeneration, CaKey, Certificate, Connected, Crl, Device, DeviceDetail, Ended, Hold, Holder,
+    Lease, Listed, NewCaGeneration, NewCertificate, NewCrl, NewKey, NewRollover, Revocation, User,
     UserDetail,
 };
 pub use rollover::RolloverState;

@@ -152,6 +152,34 @@ pub(crate) struct RevokedPayload {
     pub(crate) since: Option<Timestamp>,
 }
 
+/// Certificates that are no longer in the records.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ForgottenPayload {
+    serials: Vec<Serial>,
+    /// Who issued each.
+    issuers: Vec<IssuerId>,
+}
+
+impl ForgottenPayload {
+    pub(crate) fn add(&mut self, id: &CertificateId) {
+        self.serials.push(id.serial);
+        self.issuers.push(id.issuer);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.serials.is_empty()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = CertificateId> {
+        let issuers = self.issuers.iter();
+        let id = |(issuer, serial): (&IssuerId, &Serial)| CertificateId {
+            issuer: *issuer,
+            serial: *serial,
+        };
+        issuers.zip(&self.serials).map(id)
+    }
+}
+
 impl From<&User> for UserPayload {
     fn from(user: &User) -> Self {
         Self { user: user.name.clone(), user_id: user.id }
@@ -294,6 +322,11 @@ pub(crate) fn complete(event: &mut Event, issuer: Option<IssuerId>, row: Option<
     if let (Some(other), None) = (other, fields.get("device_id")) {
         fields.entry("other").or_insert(other);
     }
+}
+
+/// The number of the certificate that an event is about, whatever its version.
+pub(crate) fn serial_of(event: &Event) -> Option<Serial> {
+    Serial::deserialize(event.payload.get("serial")?).ok()
 }
 
 /// The setting that an event set, and its value.

@@ -110,6 +110,11 @@ impl Reader {
         self.read(|records| records.certificate_list()).await
     }
 
+    /// The gateway's own certificates, oldest first.
+    pub async fn certificates_of_gateway(&self) -> Result<Vec<Certificate>, StoreError> {
+        self.read(|records| records.certificates_of_gateway()).await
+    }
+
     /// Those that servers have, or whatever else is no device, oldest first.
     pub async fn certificates_of_names(&self) -> Result<Vec<Certificate>, StoreError> {
         self.read(|records| records.certificates_of_names()).await

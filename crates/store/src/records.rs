@@ -161,9 +161,20 @@ pub struct NewCertificate {
     pub der: Vec<u8>,
     /// Its private key, where the gateway keeps it (its own leaves).
     pub key: Option<NewKey>,
+    /// What is set along with it, name and value.
+    pub setting: Option<(String, String)>,
     /// Every other certificate of this holder that is not revoked is superseded by
     /// this one: revoked once this one has connected, or after so long at the latest.
     pub supersedes_within: Option<Duration>,
+}
+
+/// A certificate that has ended, to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub id: CertificateId,
+    /// The name of the secret with its key, where that is kept.
+    pub key: Option<String>,
 }
 
 /// A certificate's revocation.

@@ -13,8 +13,8 @@ use pki::{CertificateId, CertificateStatus, Fingerprint, KeyId};
 use crate::event::{Event, EventKind};
 use crate::ids::{CaGenerationId, DeviceId, EventId, UserId};
 use crate::payload::{
-    self, CertificatePayload, DevicePayload, RecordedPayload, RenamedPayload, RevokedPayload,
-    UserPayload,
+    self, CertificatePayload, DevicePayload, ForgottenPayload, RecordedPayload, RenamedPayload,
+    RevokedPayload, UserPayload,
 };
 use crate::records::{Certificate, Crl, Device, Holder, User, hold_since};
 use crate::shards::Shards;
@@ -244,6 +244,9 @@ impl Snapshot {
             kind if *kind == EventKind::CERTIFICATE_RECORDED => self.certificate_recorded(event),
             kind if *kind == EventKind::CERTIFICATE_REVOKED => self.certificate_revoked(event),
             kind if *kind == EventKind::CERTIFICATE_CONNECTED => self.certificate_connected(event),
+            kind if *kind == EventKind::CERTIFICATES_FORGOTTEN => {
+                self.certificates_forgotten(event)
+            }
             kind if *kind == EventKind::CRL_SIGNED => self.crl_signed(event),
             // All others are of no record that is kept here.
             _ => Ok(()),
@@ -347,6 +350,12 @@ impl Snapshot {
     fn certificate_connected(&mut self, event: &Event) -> Result<(), Unclear> {
         let payload: CertificatePayload = read(event)?;
         self.change_certificate(&payload.id, |entry| entry.connected = true)
+    }
+
+    fn certificates_forgotten(&mut self, event: &Event) -> Result<(), Unclear> {
+        let payload: ForgottenPayload = read(event)?;
+        payload.ids().for_each(|id| drop(self.certificates.remove(&id)));
+        Ok(())
     }
 
     fn crl_signed(&mut self, event: &Event) -> Result<(), Unclear> {

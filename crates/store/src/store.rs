@@ -22,7 +22,7 @@ use crate::options::Options;
 use crate::outcome;
 use crate::reader::{Reader, spawn};
 use crate::records::{
-    CaGeneration, Certificate, Connected, Device, NewCaGeneration, NewCertificate, NewCrl,
+    CaGeneration, Certificate, Connected, Device, Ended, NewCaGeneration, NewCertificate, NewCrl,
     NewRollover, Revocation, UserDetail,
 };
 use crate::request::Request;
@@ -259,6 +259,19 @@ impl Store {
         outcome::device(self.change(actor, change).await?)
     }
 
+    /// The same together with its first certificate, whose holder it is whatever that says.
+    pub async fn device_add_certified(
+        &self,
+        actor: &Actor,
+        user: &UserName,
+        name: &DeviceName,
+        first: NewCertificate,
+    ) -> Result<Committed<Device>, StoreError> {
+        let (user, device, first) = (user.clone(), name.clone(), Box::new(first));
+        let change = Change::DeviceAddCertified { user, device, first };
+        outcome::device(self.change(actor, change).await?)
+    }
+
     /// Lets a device in, or keeps it out; no event if that is so already.
     pub async fn device_set_enabled(
         &self,
@@ -349,6 +362,18 @@ impl Store {
     ) -> Result<Committed<Vec<Revocation>>, StoreError> {
         let made = self.change(&Actor::Gateway, Change::CertificateSupersedeDue).await?;
         outcome::revocations(made)
+    }
+
+    /// Has the records forget those of these certificates that ended before a time, with their keys. The log goes on
+    /// telling of them. One of a device stays, and one that was revoked.
+    pub async fn certificates_forget(
+        &self,
+        actor: &Actor,
+        ended: Vec<Ended>,
+        before: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
+        let change = Change::CertificatesForget { ended, before };
+        self.change(actor, change).await.map(outcome::nothing_more)
     }
 
     /// Records a CRL that was signed. Its number has to be above the former one's.

@@ -11,7 +11,7 @@ use pki::{CertificateId, CertificateStatus, IssuerId, KeyId, RevocationReason, T
 
 use crate::backend::Writing;
 use crate::change::{Change, Proposal};
-use crate::records::{Holder, NewCaGeneration, NewCertificate, NewRollover};
+use crate::records::{Ended, Holder, NewCaGeneration, NewCertificate, NewRollover};
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
 use crate::{
@@ -92,6 +92,13 @@ fn everything() -> Vec<Change> {
         Change::UserRename { name: user("alice"), to: user("alicia") },
         Change::CrlRecord(crl()),
         Change::SettingSet { name: "a".into(), value: "b".into() },
+        Change::DeviceAddCertified {
+            user: user("alicia"),
+            device: device("tablet"),
+            first: Box::new(certificate(14, "alicia/tablet")),
+        },
+        named(13, "OCSP 5a17c0de"),
+        Change::CertificatesForget { ended: vec![ended(13), ended(7)], before: later(2000) },
         rollover(),
         Change::RolloverFinish { former: CaGenerationId::from_row(1), vouched: Vec::new() },
         Change::EventOnce {
@@ -117,9 +124,8 @@ fn ca() -> NewCaGeneration {
 
 fn rollover() -> Change {
     let cross = |number| {
-        let Change::CertificateRecord(mut new) = named(number, "CA") else { unreachable!() };
-        new.holder = Holder::Other(format!("CA {number}"));
-        *new
+        let holder = Holder::Other(format!("CA {number}"));
+        NewCertificate { holder, ..certificate(number, "CA") }
     };
     Change::RolloverStart(Box::new(NewRollover {
         former: CaGenerationId::from_row(1),
@@ -158,6 +164,7 @@ fn record(number: u64, device: i64, supersedes_within: Option<u64>) -> Change {
         public_key: KeyId::of_spki(&number.to_be_bytes()),
         der: number.to_be_bytes().to_vec(),
         key: None,
+        setting: None,
         supersedes_within,
     }))
 }
@@ -166,6 +173,15 @@ fn named(number: u64, name: &str) -> Change {
     let Change::CertificateRecord(mut new) = record(number, 1, None) else { unreachable!() };
     new.holder = Holder::Other(name.to_owned());
     Change::CertificateRecord(new)
+}
+
+fn certificate(number: u64, name: &str) -> NewCertificate {
+    let Change::CertificateRecord(new) = named(number, name) else { unreachable!() };
+    *new
+}
+
+fn ended(number: u64) -> Ended {
+    Ended { id: id(number), key: None }
 }
 
 fn described(snapshot: &Snapshot) -> Vec<String> {

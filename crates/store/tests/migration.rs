@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::{Folder, clock};
 use pki::{CertificateId, CertificateStatus, KeyId, RevocationReason};
 use rusqlite::Connection;
-use store::{ChainReport, EventId, Store};
+use store::{Actor, Certificate, ChainReport, Ended, EventId, Store, Timestamp};
 
 #[tokio::test]
 async fn a_store_of_format_1_opens_twice_with_all_its_records() {
@@ -51,6 +51,22 @@ async fn a_store_of_format_1_opens_twice_with_all_its_records() {
         assert_eq!((events, fault), (50, None));
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_ended_is_forgotten_of_a_former_release_too_and_nothing_is_missed() {
+    let folder = of_format_1();
+    let store = Store::open(&folder.database(), Arc::new(clock())).unwrap();
+    let all = store.certificate_list().await.unwrap();
+    let ended = |c: &Certificate| Ended { id: c.id, key: None };
+    let end_of_time = Timestamp::from_unix_secs(1 << 40);
+    let forgotten =
+        store.certificates_forget(&Actor::Gateway, all.iter().map(ended).collect(), end_of_time);
+    forgotten.await.unwrap();
+    let left = store.certificate_list().await.unwrap();
+    assert!(left.len() < all.len(), "the gateway had some");
+    assert_eq!(store.audit().await.unwrap(), []);
+    store.close().await;
 }
 
 #[test]

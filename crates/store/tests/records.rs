@@ -10,8 +10,9 @@ use common::{
 };
 use rusqlite::Connection;
 use store::{
-    CaGenerationId, CertificateStatus, Crl, DeviceId, DeviceName, EventId, EventKind, Holder,
-    Lease, NewCertificate, Options, Refused, RevocationReason, Secret, Store, StoreError,
+    CaGenerationId, CertificateStatus, Crl, DeviceId, DeviceName, Ended, EventId, EventKind,
+    Holder, Lease, NewCertificate, NewKey, Options, Refused, RevocationReason, Secret, Store,
+    StoreError,
 };
 
 #[tokio::test]
@@ -304,6 +305,60 @@ async fn a_key_stands_for_one_holder_and_may_be_certified_for_it_again() {
     let of_gateway = Refused::KeyOfAnother { whose: "the gateway".into() };
     let taken = store.key_check(key, Some(Holder::Device(tablet))).await;
     assert!(matches!(taken, Err(StoreError::Refused(refused)) if refused == of_gateway));
+}
+
+#[tokio::test]
+async fn certificates_that_ended_are_forgotten_with_their_keys_and_some_never_are() {
+    let folder = Folder::new();
+    let (store, ca) = with_ca(&folder).await;
+    let phone = added(&store, "alice", "phone").await;
+    let own = |number: u64| NewCertificate {
+        holder: Holder::Gateway,
+        key: Some(NewKey { name: format!("gateway/{number}"), pkcs8: Secret::new(vec![1]) }),
+        ..device_certificate(number, phone, ca)
+    };
+    for number in [7, 8] {
+        store.certificate_record(&ADMIN, own(number)).await.unwrap();
+    }
+    let late = NewCertificate { not_after: later(40_000_000), ..own(9) };
+    store.certificate_record(&ADMIN, late).await.unwrap();
+    store.certificate_record(&ADMIN, device_certificate(10, phone, ca)).await.unwrap();
+    store.certificate_revoke(&ADMIN, &id(8), RevocationReason::Superseded).await.unwrap();
+
+    let ended = |number: u64| Ended { id: id(number), key: Some(format!("gateway/{number}")) };
+    let all = [7, 8, 9, 10, 11].map(ended).to_vec();
+    let before = later(35_000_000);
+    let forgotten = store.certificates_forget(&ADMIN, all.clone(), before).await.unwrap();
+    assert_eq!(forgotten.events[0].kind, EventKind::CERTIFICATES_FORGOTTEN);
+    let left: Vec<_> = store.certificate_list().await.unwrap().iter().map(|c| c.id).collect();
+    assert_eq!(left, [8, 9, 10].map(id), "revoked, not over, a device's");
+    assert_eq!(store.snapshot().status(&id(7)), CertificateStatus::Unknown);
+    assert!(store.secret_get("gateway/7").await.unwrap().is_none());
+    assert!(store.secret_get("gateway/8").await.unwrap().is_some());
+    assert_eq!(store.audit().await.unwrap(), []);
+    assert!(store.certificates_forget(&ADMIN, all, before).await.unwrap().is_unchanged());
+}
+
+#[tokio::test]
+async fn a_device_and_its_first_certificate_are_recorded_both_or_not_at_all() {
+    let folder = Folder::new();
+    let (store, ca) = with_ca(&folder).await;
+    let phone = added(&store, "alice", "phone").await;
+    store.certificate_record(&ADMIN, device_certificate(7, phone, ca)).await.unwrap();
+    let (alice, tablet) = (user("alice"), device("tablet"));
+    let of_phone = device_certificate(7, phone, ca).public_key;
+    let taken = NewCertificate { public_key: of_phone, ..device_certificate(8, phone, ca) };
+    let refused = store.device_add_certified(&ADMIN, &alice, &tablet, taken).await;
+    assert!(matches!(refused, Err(StoreError::Refused(Refused::KeyOfAnother { .. }))));
+    assert!(store.device_show(&alice, &tablet).await.is_err());
+    let setting = Some(("certificate/8".to_owned(), "csr".to_owned()));
+    let first = NewCertificate { setting, ..device_certificate(8, phone, ca) };
+    let added = store.device_add_certified(&ADMIN, &alice, &tablet, first).await.unwrap().value;
+    let shown = store.device_show(&alice, &tablet).await.unwrap();
+    assert_eq!(shown.certificates.iter().map(|c| c.id).collect::<Vec<_>>(), [id(8)]);
+    assert_eq!(shown.certificates[0].holder, Holder::Device(added.id));
+    assert_eq!(store.setting_get("certificate/8").await.unwrap().as_deref(), Some("csr"));
+    assert_eq!(store.audit().await.unwrap(), []);
 }
 
 /// A store that knows one CA.

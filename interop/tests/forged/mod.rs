@@ -229,6 +229,7 @@ async fn record_as(store: &Store, pair: &Pair, holder: Holder, subject: String) 
         public_key: pki::KeyId::of_certificate(&pair.der.clone().into()).expect("a key"),
         der: pair.der.clone(),
         key: None,
+        setting: None,
         supersedes_within: None,
     };
     store.certificate_record(&Actor::Gateway, new).await.expect("it is recorded");

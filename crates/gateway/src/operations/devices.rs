@@ -27,14 +27,14 @@ impl Devices<'_> {
         csr_pem: Option<&str>,
     ) -> Result<DeviceDetail, GatewayError> {
         fits_a_certificate(name)?;
-        // A bad CSR is found before anything is recorded.
-        let csr = match csr_pem {
-            Some(pem) => Some(self.at.authority.read_csr(pem, None).await?),
-            None => None,
-        };
-        let added = self.at.store.device_add(actor, &name.user, &name.device).await?.value;
-        if let Some(csr) = csr {
-            self.at.authority.issue(actor, &added, KeyFrom::Csr(csr), None).await?;
+        let (authority, user, device) = (&self.at.authority, &name.user, &name.device);
+        match csr_pem {
+            // Both or none is recorded: a device that nobody was told of would be in the way of the next try.
+            Some(pem) => {
+                let csr = authority.read_csr(pem, None).await?;
+                authority.add_device(actor, user, device, csr).await?;
+            }
+            None => drop(self.at.store.device_add(actor, user, device).await?),
         }
         self.show(name).await
     }

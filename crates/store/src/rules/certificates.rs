@@ -8,9 +8,9 @@ use serde_json::json;
 use super::Rules;
 use crate::error::{Refused, StoreError};
 use crate::event::EventKind;
-use crate::payload::{GenerationPayload, RecordedPayload, RevokedPayload};
+use crate::payload::{ForgottenPayload, GenerationPayload, RecordedPayload, RevokedPayload};
 use crate::records::{
-    CaGeneration, Certificate, Holder, NewCaGeneration, NewCertificate, NewCrl, Revocation,
+    CaGeneration, Certificate, Ended, Holder, NewCaGeneration, NewCertificate, NewCrl, Revocation,
     ca_key_name,
 };
 use crate::secret::Secret;
@@ -44,6 +44,9 @@ impl Rules<'_> {
         self.edit.certificate_insert(new, self.at())?;
         if let Some(key) = &new.key {
             self.secret_put(&key.name, &key.pkcs8)?;
+        }
+        if let Some((name, value)) = &new.setting {
+            self.setting_set(name, value)?;
         }
         let supersede_at = new.supersedes_within.map(|within| self.at().after(within));
         let superseded = match supersede_at {
@@ -114,6 +117,32 @@ impl Rules<'_> {
     pub(super) fn certificate_supersede_due(&mut self) -> Result<(), StoreError> {
         let due = self.lookup.certificates_due(self.at())?;
         self.revoke_superseded(&due)
+    }
+
+    /// Those of them that ended before, belong to no device, and were never revoked: what the CA has said of one is
+    /// said by its row for good.
+    pub(super) fn certificates_forget(
+        &mut self,
+        ended: &[Ended],
+        before: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut payload = ForgottenPayload::default();
+        for Ended { id, key } in ended {
+            let Some(certificate) = self.lookup.certificate(id)? else { continue };
+            let of_a_device = matches!(certificate.holder, Holder::Device(_));
+            if of_a_device || certificate.revocation.is_some() || certificate.not_after >= before {
+                continue;
+            }
+            self.edit.certificate_delete(id)?;
+            if let Some(key) = key {
+                self.edit.secret_delete(key)?;
+            }
+            payload.add(id);
+        }
+        if payload.is_empty() {
+            return Ok(());
+        }
+        self.record(&EventKind::CERTIFICATES_FORGOTTEN, &payload).map(drop)
     }
 
     pub(super) fn crl_record(&mut self, crl: &NewCrl) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ use crate::event::EventKind;
 use crate::ids::EventId;
 use crate::options::Options;
 use crate::payload;
+use crate::records::{Holder, NewCertificate};
 
 mod certificates;
 mod devices;
@@ -65,6 +66,11 @@ impl<'a> Rules<'a> {
             Change::UserRemove { name } => self.user_remove(name),
             Change::UserRename { name, to } => self.user_rename(name, to),
             Change::DeviceAdd { user, device } => self.device_add(user, device),
+            Change::DeviceAddCertified { user, device, first } => {
+                self.device_add(user, device)?;
+                let holder = Holder::Device(self.known().device(user, device)?.id);
+                self.certificate_record(&NewCertificate { holder, ..(**first).clone() })
+            }
             Change::DeviceSetEnabled { user, device, enabled } => {
                 self.device_set_enabled(user, device, *enabled)
             }
@@ -78,6 +84,9 @@ impl<'a> Rules<'a> {
             Change::NameRevoke { name, reason } => self.name_revoke(name, *reason),
             Change::CertificateMarkConnected { id } => self.certificate_mark_connected(id),
             Change::CertificateSupersedeDue => self.certificate_supersede_due(),
+            Change::CertificatesForget { ended, before } => {
+                self.certificates_forget(ended, *before)
+            }
             Change::CrlRecord(crl) => self.crl_record(crl),
             // What is noted of profiles and sessions is no record that rights rest on: no rule, and no event.
             Change::ProfileNote { certificate, settings } => {

@@ -15,7 +15,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4866_5374;
 pub(super) const VERSION: u32 = STEPS.len() as u32;
 
 /// Step n brings version n to n + 1.
-const STEPS: [Step; 7] = [step_1, step_2, step_3, step_4, step_5, step_6, step_7];
+const STEPS: [Step; 8] = [step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8];
 
 /// Works inside the transaction that is open.
 type Step = fn(&Connection) -> Result<(), OpenError>;
@@ -78,6 +78,10 @@ fn step_6(conn: &Connection) -> Result<(), OpenError> {
 
 fn step_7(conn: &Connection) -> Result<(), OpenError> {
     Ok(conn.execute_batch(include_str!("schema_7.sql"))?)
+}
+
+fn step_8(conn: &Connection) -> Result<(), OpenError> {
+    Ok(conn.execute_batch(include_str!("schema_8.sql"))?)
 }
 
 fn copy_generations(conn: &Connection) -> Result<(), OpenError> {

@@ -344,6 +344,10 @@ impl Reading for ReadOnly {
         rows::certificate_list(&self.conn)
     }
 
+    fn certificates_of_gateway(&self) -> Result<Vec<Certificate>, StoreError> {
+        rows::certificates_of_gateway(&self.conn)
+    }
+
     fn certificates_of_names(&self) -> Result<Vec<Certificate>, StoreError> {
         rows::certificates_of_names(&self.conn)
     }

@@ -125,6 +125,12 @@ pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<
     list(conn, &sql, [device.get()], certificate_row)
 }
 
+/// The gateway's own, oldest first: few among many.
+pub(crate) fn certificates_of_gateway(conn: &Connection) -> Found<Vec<Certificate>> {
+    let sql = format!("{CERTIFICATE} WHERE c.holder = 'gateway' ORDER BY c.id");
+    list(conn, &sql, [], certificate_row)
+}
+
 /// Those of servers, and of whatever else is no device, oldest first: few among many.
 pub(crate) fn certificates_of_names(conn: &Connection) -> Found<Vec<Certificate>> {
     let sql = format!("{CERTIFICATE} WHERE c.other IS NOT NULL ORDER BY c.id");

@@ -82,6 +82,10 @@ impl Edit for Txn<'_> {
         )
     }
 
+    fn secret_delete(&mut self, name: &str) -> Result<(), StoreError> {
+        self.execute("DELETE FROM secrets WHERE name = ?", [name])
+    }
+
     fn generation_insert(
         &mut self,
         new: &NewCaGeneration,
@@ -192,6 +196,18 @@ impl Edit for Txn<'_> {
                 new.der,
             ],
         )
+    }
+
+    fn certificate_delete(&mut self, id: &CertificateId) -> Result<(), StoreError> {
+        let of = params![id.issuer.as_bytes(), id.serial.as_bytes()];
+        for sql in [
+            format!("UPDATE certificates SET superseded_by = NULL WHERE superseded_by = {BY_ID}"),
+            format!("DELETE FROM profile_settings WHERE certificate = {BY_ID}"),
+            format!("DELETE FROM certificates WHERE id = {BY_ID}"),
+        ] {
+            self.execute(&sql, of)?;
+        }
+        Ok(())
     }
 
     fn certificate_set_connected(

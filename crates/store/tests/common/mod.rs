@@ -139,6 +139,7 @@ pub(crate) fn device_certificate(
         public_key: KeyId::of_spki(&number.to_be_bytes()),
         der: number.to_be_bytes().to_vec(),
         key: None,
+        setting: None,
         supersedes_within: None,
     }
 }
