@@ -24,6 +24,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("starttls", &[]),
     ("upgrade", &["starttls"]),
     ("uplink", &["ask", "clock", "pki", "starttls", "upgrade"]),
+    ("acme", &["ask", "pki"]),
     ("web", &["sources"]),
     ("proxied", &[]),
     (
@@ -36,6 +37,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     (
         "gateway",
         &[
+            "acme",
             "admin",
             "ask",
             "clock",

@@ -14,6 +14,7 @@ mod crl;
 mod cross;
 mod csr;
 mod fingerprint;
+mod foreign;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hex;
@@ -24,6 +25,7 @@ mod key_id;
 pub mod lint;
 mod local_signer;
 mod moment;
+mod name_proof;
 pub mod ocsp;
 mod pem;
 mod profile;
@@ -46,10 +48,12 @@ pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest};
 pub use cross::CrossRequest;
 pub use csr::{Csr, CsrError, csr_text};
 pub use fingerprint::Fingerprint;
+pub use foreign::{Fit, Unfit, fits};
 pub use identity::{IdentityError, identity, identity_from_pem};
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};
 pub use key_id::KeyId;
 pub use local_signer::{LocalSigner, NewCa};
+pub use name_proof::{name_proof, request_naming};
 pub use pem::{PemError, certificate_to_pem, certificates_from_pem, to_pem};
 pub use profile::{
     CA_LIFETIME, CLOCK_SKEW, CertificateRequest, DEVICE_LIFETIME, OCSP_SIGNER_LIFETIME, Profile,

@@ -18,8 +18,10 @@ mod reception;
 mod service;
 #[cfg(test)]
 mod testing;
+mod tokens;
 
 pub use listener::{BindError, Listener};
 pub use publication::{IssuerPublication, Publication, Records};
 pub use reception::Reception;
 pub use service::{OCSP_LIFETIME, Service};
+pub use tokens::Tokens;

@@ -6,6 +6,7 @@
 //! | `/ca/TAG.crt` | GET, HEAD | the CA's certificate, DER |
 //! | `/ca/TAG/ocsp` | POST | an OCSP request in the body (RFC 6960 appendix A) |
 //! | `/ca/TAG/ocsp/BASE64` | GET, HEAD | the same in the path, which caches keep (RFC 5019) |
+//! | `/.well-known/acme-challenge/TOKEN` | GET, HEAD | what another CA reads to find that a name is ours |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -25,6 +26,7 @@ use pki::ocsp::{LONGEST_REQUEST, OcspReply, respond};
 use crate::answers::{Answers, Basis};
 use crate::document::Document;
 use crate::publication::{IssuerPublication, Publication, Records};
+use crate::tokens::Tokens;
 
 /// Answers requests from what is published and from the records.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub struct Service {
     answers: Answers,
     /// Where HTTPS is spoken; 0 for nowhere.
     https_port: AtomicU16,
+    tokens: Tokens,
 }
 
 /// What was asked, as far as it matters here.
@@ -58,7 +61,14 @@ impl Service {
             clock,
             answers: Answers::default(),
             https_port: AtomicU16::new(0),
+            tokens: Tokens::default(),
         }
+    }
+
+    /// The same, and these are read here.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self { tokens, ..self }
     }
 
     /// This is published from here on.
@@ -96,6 +106,12 @@ impl Service {
     }
 
     pub(crate) fn respond(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
+        if let Some(text) = self.tokens.at(asked.path) {
+            return match is_read(asked.method) {
+                true => plain(StatusCode::OK, text.into(), "application/octet-stream"),
+                false => self.wrong_method("GET, HEAD"),
+            };
+        }
         // Before the publication is read: what is put in its place meanwhile makes the answer void.
         let published = self.publications.load(Ordering::Acquire);
         let publication = self.publication.load();

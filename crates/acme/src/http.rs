@@ -1,0 +1,201 @@
+//! Requests to a CA: HTTPS with bounds in size and time, a connection for each, nobody followed elsewhere.
+//!
+//! Not here: what is asked. Invariant: no answer is believed of a host whose certificate was not.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use ask::{Dial as _, DialError, SystemDial};
+use bytes::Bytes;
+use http::uri::Scheme;
+use http::{HeaderMap, Request, Response, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Asks. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Https {
+    tls: Arc<ClientConfig>,
+    /// When the CA last said not to ask before.
+    not_before: Arc<Mutex<Option<SystemTime>>>,
+}
+
+/// Why nothing was answered.
+#[derive(Debug)]
+pub(crate) enum HttpFault {
+    /// An address that is none of HTTPS.
+    Address,
+    /// Its host is not reached.
+    Dial(DialError),
+    /// There is no TLS with it, or its certificate is not believed.
+    Tls(io::Error),
+    /// What came back is no answer, or too long a one.
+    Broken(Box<dyn StdError + Send + Sync>),
+    /// No answer came in time.
+    Slow,
+}
+
+impl Https {
+    pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
+        Self { tls, not_before: Arc::default() }
+    }
+
+    /// When the CA last said, in a refusal, not to ask before.
+    pub(crate) fn not_before(&self) -> Option<SystemTime> {
+        *self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, HttpFault> {
+        let answer = timeout(AT_MOST, exchange(&self.tls, request));
+        let mut answer = answer.await.unwrap_or(Err(HttpFault::Slow))?;
+        let wait = bound_wait(answer.headers_mut());
+        if !answer.status().is_success() {
+            let until = wait.map(|wait| SystemTime::now() + wait);
+            *self.not_before.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        }
+        Ok(answer.into())
+    }
+}
+
+impl HttpClient for Https {
+    fn request(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        let asked = self.clone().ask(request);
+        Box::pin(async move { asked.await.map_err(|fault| Error::Other(Box::new(fault))) })
+    }
+}
+
+async fn exchange(
+    tls: &Arc<ClientConfig>,
+    request: Request<BodyWrapper<Bytes>>,
+) -> Result<Response<Full<Bytes>>, HttpFault> {
+    let (mut head, body) = request.into_parts();
+    let (host, port) = place(&head.uri).ok_or(HttpFault::Address)?;
+    let name = ServerName::try_from(host.clone()).map_err(|_| HttpFault::Address)?;
+    head.headers.insert(header::HOST, authority(&head.uri).ok_or(HttpFault::Address)?);
+    head.headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    let target = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    head.uri = target.parse().map_err(|_| HttpFault::Address)?;
+
+    let stream = SystemDial.dial(&host, port).await.map_err(HttpFault::Dial)?;
+    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
+    let stream = TokioIo::new(stream.map_err(HttpFault::Tls)?);
+    let handshake = http1::Builder::new().max_buf_size(LONGEST_HEAD).handshake(stream);
+    let (mut sender, connection) = handshake.await.map_err(broken)?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let answer = sender.send_request(Request::from_parts(head, body)).await.map_err(broken)?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, LONGEST).collect().await.map_err(HttpFault::Broken)?;
+    Ok(Response::from_parts(head, Full::new(body.to_bytes())))
+}
+
+fn broken(error: hyper::Error) -> HttpFault {
+    HttpFault::Broken(error.into())
+}
+
+/// Its host, without the brackets of IPv6, and its port.
+fn place(uri: &Uri) -> Option<(String, u16)> {
+    if uri.scheme() != Some(&Scheme::HTTPS) {
+        return None;
+    }
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    Some((host.to_owned(), uri.port_u16().unwrap_or(443)))
+}
+
+fn authority(uri: &Uri) -> Option<header::HeaderValue> {
+    header::HeaderValue::from_str(uri.authority()?.as_str()).ok()
+}
+
+/// For how long one is to wait, a week at most; said so to the library too, which would add any number to the time.
+fn bound_wait(headers: &mut HeaderMap) -> Option<Duration> {
+    let said = headers.remove(header::RETRY_AFTER)?;
+    let wait = wait_of(said.to_str().ok()?.trim())?.min(LONGEST_WAIT);
+    headers.insert(header::RETRY_AFTER, wait.as_secs().into());
+    Some(wait)
+}
+
+/// A number of seconds, or a date.
+fn wait_of(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+impl fmt::Display for HttpFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => f.write_str("it named an address that is none of HTTPS"),
+            Self::Dial(error) => error.fmt(f),
+            Self::Tls(error) => write!(f, "no TLS with it: {error}"),
+            Self::Broken(error) => write!(f, "what came back was no answer: {error}"),
+            Self::Slow => write!(f, "no answer came within {} s", AT_MOST.as_secs()),
+        }
+    }
+}
+
+impl StdError for HttpFault {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Dial(error) => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::Broken(error) => Some(&**error),
+            Self::Address | Self::Slow => None,
+        }
+    }
+}
+
+/// So long a question may take.
+const AT_MOST: Duration = Duration::from_secs(30);
+/// A chain has some kilobytes.
+const LONGEST: usize = 256 * 1024;
+const LONGEST_HEAD: usize = 32 * 1024;
+const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_told_to_wait_waits_for_a_week_at_most() {
+        let wait = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+            let wait = bound_wait(&mut headers).map(|wait| wait.as_secs());
+            let handed_on = headers.get(header::RETRY_AFTER).map(|one| one.to_str().unwrap());
+            assert_eq!(handed_on.map(|one| one.parse().unwrap()), wait, "{text}");
+            wait
+        };
+        let week = 7 * 86_400;
+        assert_eq!(wait("120"), Some(120));
+        assert_eq!(wait("18446744073709551615"), Some(week));
+        assert_eq!(wait("Fri, 31 Dec 9999 23:59:59 GMT"), Some(week));
+        assert_eq!(wait("Fri, 31 Dec 1999 23:59:59 GMT"), Some(0));
+        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("18446744073709551616"), None);
+    }
+
+    #[test]
+    fn https_alone_is_asked() {
+        let place = |text: &str| place(&text.parse().unwrap());
+        assert_eq!(place("https://ca.test/dir"), Some(("ca.test".to_owned(), 443)));
+        assert_eq!(place("https://[::1]:14000/dir"), Some(("::1".to_owned(), 14000)));
+        assert_eq!(place("http://ca.test/dir"), None);
+        assert_eq!(place("/dir"), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! Certificates from another CA that is asked by ACME (RFC 8555): an account, an order, proofs that names are ours.
+//!
+//! 1. [`Ca::new`] says which CA, whom its TLS certificate has to come from, and who asks;
+//! 2. [`Ca::account`] opens the account that was kept, or has one made, which the caller keeps;
+//! 3. [`Account::certificate`] has a certificate issued; what the CA has to be shown meanwhile goes to a [`Stage`];
+//! 4. whatever fails is an [`AcmeError`], which says whose fault it is, what to do, and when to ask again: [`Pace`].
+//!
+//! The protocol is `instant-acme`'s; here are its network, with bounds in size and time, its proofs and its faults in
+//! our words. Not here: what is kept and where, which certificates are due, and the doors at which a CA looks.
+//! How it degrades: an order that fails takes its proofs down and leaves nothing behind; the next one begins anew.
+
+mod account;
+mod ca;
+mod challenge;
+mod error;
+mod http;
+mod order;
+mod pace;
+
+pub use account::Account;
+pub use ca::{Ca, Eab, Kept};
+pub use challenge::{Method, Proof, Stage};
+pub use error::AcmeError;
+pub use pace::Pace;

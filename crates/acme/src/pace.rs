@@ -1,0 +1,113 @@
+//! When a CA is asked: certificates are renewed in time, and failures grow rarer, since CAs count them.
+//!
+//! No clock: moments are arguments. Invariant: a CA that said when is not asked before.
+
+use std::time::Duration;
+
+use pki::Timestamp;
+
+use crate::error::AcmeError;
+
+/// The failures since the last success.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    failures: u32,
+    not_before: Option<Timestamp>,
+    /// Whether the CA itself said so.
+    told: bool,
+}
+
+impl Pace {
+    /// When a certificate is renewed that holds from `since` to `until`: when two thirds of its life are over.
+    pub fn renew_at(since: Timestamp, until: Timestamp) -> Timestamp {
+        since.after(until.since(since) * 2 / 3)
+    }
+
+    /// The next moment at which the CA may be asked; at once, where nothing speaks against it.
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.not_before
+    }
+
+    /// How often it failed in a row. Another method may serve where one did not.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// It failed.
+    pub fn failed(&mut self, error: &AcmeError, now: Timestamp) {
+        let pause = PAUSES[(self.failures as usize).min(PAUSES.len() - 1)];
+        self.failures = self.failures.saturating_add(1);
+        let told = match error {
+            AcmeError::RateLimited { until, .. } => {
+                let said = until.and_then(|until| until.duration_since(std::time::UNIX_EPOCH).ok());
+                Some(said.map_or(now.after(AN_HOUR), Timestamp::from_wall))
+            }
+            _ => None,
+        };
+        self.told = told.is_some();
+        self.not_before = Some(told.unwrap_or(now).max(now.after(pause)));
+    }
+
+    /// Somebody may have mended the cause: what the CA itself said is all that holds still.
+    pub fn forgive(&mut self) {
+        if !self.told {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Let's Encrypt takes five failures of a name in an hour.
+const PAUSES: [Duration; 6] = [
+    Duration::from_secs(30),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(20 * 60),
+    Duration::from_secs(3600),
+    Duration::from_secs(4 * 3600),
+    Duration::from_secs(12 * 3600),
+];
+const AN_HOUR: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_grow_rarer_and_no_five_come_within_an_hour() {
+        let mut pace = Pace::default();
+        let (mut now, begun) = (at(0), at(0));
+        let mut within_an_hour = 0;
+        for _ in 0..10 {
+            pace.failed(&AcmeError::Slow, now);
+            within_an_hour += u32::from(now.since(begun) < AN_HOUR);
+            now = pace.not_before().unwrap();
+        }
+        assert!(within_an_hour < 5, "{within_an_hour}");
+        let before = now;
+        pace.failed(&AcmeError::Slow, now);
+        assert_eq!(pace.not_before().unwrap().since(before), AN_HOUR * 12);
+    }
+
+    #[test]
+    fn a_ca_that_says_when_is_not_asked_before_whoever_reloads() {
+        let mut pace = Pace::default();
+        let until = std::time::UNIX_EPOCH + Duration::from_secs(100_000);
+        let limited = AcmeError::RateLimited { said: String::new(), until: Some(until) };
+        pace.failed(&limited, at(1000));
+        pace.forgive();
+        assert_eq!(pace.not_before(), Some(at(100_000)));
+        pace.failed(&AcmeError::RateLimited { said: String::new(), until: None }, at(1000));
+        assert_eq!(pace.not_before(), Some(at(1000).after(AN_HOUR)));
+        pace.failed(&AcmeError::Slow, at(1000));
+        pace.forgive();
+        assert_eq!(pace, Pace::default());
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_when_two_thirds_of_its_life_are_over() {
+        assert_eq!(Pace::renew_at(at(1000), at(1000 + 90)), at(1060));
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_secs(seconds)
+    }
+}
