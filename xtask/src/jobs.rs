@@ -81,6 +81,9 @@ pub(crate) fn surroundings(long: bool, write: bool) -> Result<Environment, Faile
     if let Some(root) = TRIXIE.present()? {
         environment.push(("HANDFAST_OPENVPN3_ROOT", root.display().to_string()));
     }
+    if let Some(programs) = peers::fetched_pebble()? {
+        environment.push(("PEBBLE_DIR", programs.display().to_string()));
+    }
     Ok(environment)
 }
 

@@ -163,28 +163,75 @@ fn from_pypi(
     Ok(None)
 }
 
-/// Prometheus' own checker of figures, from Debian's package into the build folder; nothing is installed.
-/// `None` where it can't be had: its test then skips itself by name.
+/// A Debian package that is unpacked into the build folder; nothing is installed.
+struct Unpacked {
+    package: &'static str,
+    /// In the build folder.
+    folder: &'static str,
+    /// What of it is used, below `usr/bin`.
+    programs: &'static [&'static str],
+    purpose: &'static str,
+}
+
+/// Prometheus' own checker of figures.
+const PROMTOOL: Unpacked = Unpacked {
+    package: "prometheus",
+    folder: "peers/prometheus",
+    programs: &["promtool"],
+    purpose: "what checks figures",
+};
+
+/// A CA that is asked by ACME, for tests alone.
+const PEBBLE: Unpacked = Unpacked {
+    package: "pebble",
+    folder: "peers/pebble",
+    programs: &["pebble", "pebble-challtestsrv"],
+    purpose: "a CA that is asked by ACME",
+};
+
+/// Prometheus' own checker of figures. `None` where it can't be had: its test then skips itself by name.
 pub(crate) fn promtool(install: bool) -> Result<Option<PathBuf>, Failed> {
-    let folder = workspace::target_folder()?.join("peers/prometheus");
-    let program = folder.join("usr/bin/promtool");
-    if program.exists() {
-        return Ok(Some(program));
+    Ok(PROMTOOL.provide(install)?.map(|programs| programs.join("promtool")))
+}
+
+/// The folder of the test CA's programs, likewise.
+pub(crate) fn pebble(install: bool) -> Result<Option<PathBuf>, Failed> {
+    PEBBLE.provide(install)
+}
+
+/// The same, if it was fetched before.
+pub(crate) fn fetched_pebble() -> Result<Option<PathBuf>, Failed> {
+    PEBBLE.present()
+}
+
+impl Unpacked {
+    fn present(&self) -> Result<Option<PathBuf>, Failed> {
+        let programs = workspace::target_folder()?.join(self.folder).join("usr/bin");
+        let has = |program: &&str| programs.join(program).exists();
+        Ok(self.programs.iter().all(has).then_some(programs))
     }
-    let fetched = install && on_path("apt-get") && on_path("dpkg-deb") && {
-        println!("fetching what checks figures into the build folder: promtool");
-        let script = "mkdir -p \"$0\" && cd \"$0\" && apt-get download -qq prometheus && \
-                      dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && \
-                      rm prometheus_*.deb";
-        let mut shell = Command::new("sh");
-        shell.args(["-c", script]).arg(&folder).stderr(Stdio::null());
-        shell.status().is_ok_and(|status| status.success())
-    };
-    if fetched && program.exists() {
-        return Ok(Some(program));
+
+    fn provide(&self, install: bool) -> Result<Option<PathBuf>, Failed> {
+        if let Some(programs) = self.present()? {
+            return Ok(Some(programs));
+        }
+        let (package, programs) = (self.package, self.programs.join(", "));
+        if install && on_path("apt-get") && on_path("dpkg-deb") {
+            println!("fetching {} into the build folder: {programs}", self.purpose);
+            let script = "mkdir -p \"$0\" && cd \"$0\" && apt-get download -qq $1 && \
+                          dpkg-deb --fsys-tarfile $1_*.deb | tar -x && rm $1_*.deb";
+            let mut shell = Command::new("sh");
+            let folder = workspace::target_folder()?.join(self.folder);
+            shell.args(["-c", script]).arg(folder).arg(package).stderr(Stdio::null());
+            if shell.status().is_ok_and(|status| status.success())
+                && let Some(programs) = self.present()?
+            {
+                return Ok(Some(programs));
+            }
+        }
+        println!("missing: {programs} (Debian's package {package}): {} is not there", self.purpose);
+        Ok(None)
     }
-    println!("missing: promtool (Debian's package prometheus): figures are not checked by it");
-    Ok(None)
 }
 
 /// Debian's Python comes without what fills an environment of its own.

@@ -35,6 +35,7 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     let odd = peers::odd_tls(install)?.map(|program| ("TLSLITE_PYTHON", program));
     let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder));
     let checker = peers::promtool(install)?.map(|program| ("PROMTOOL", program));
+    peers::pebble(install)?;
     let mut environment = jobs::surroundings(false, false)?;
     environment.extend(more);
     let found = [linter, python, odd, judge, checker].into_iter().flatten();
@@ -91,6 +92,7 @@ pub(crate) fn interop(which: Interop<'_>, install: bool) -> Result<(), Failed> {
         peers::provide(install)?;
     }
     let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder.display().to_string()));
+    peers::pebble(install)?;
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
     let mut suite = Suite::begin();
     interop_cases(&which, judge.into_iter().collect(), &mut suite)?;

@@ -646,8 +646,12 @@ pub struct TlsServer {
     pub clients: String,
     /// Whose; everybody's where nobody is named.
     pub users: Vec<String>,
+    /// Where its certificates come from: `own`, `acme`, `files`.
+    pub certificate_source: String,
     /// What it shows, the preferred one first.
     pub certificates: Vec<TlsCertificate>,
+    /// What is wrong with them, in words.
+    pub problems: Vec<String>,
     /// How old the present key of its session tickets is; nothing where there is none.
     pub ticket_key_seconds: Option<u64>,
     /// Open connections to its name.
@@ -661,7 +665,7 @@ pub struct TlsServer {
 pub struct TlsCertificate {
     /// Its serial number.
     pub serial: String,
-    /// Its key: `p256`, `rsa`.
+    /// Its key: `p256`, `p384`, `p521`, `rsa`, `ed25519`.
     pub key: String,
     /// When it ends.
     pub expires_at: Timestamp,

@@ -12,26 +12,52 @@ use rustls::SignatureScheme;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
+use crate::proofs::Proofs;
+
 /// All certificates, by the server that they are for. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Keyring(Arc<Mutex<HashMap<String, Arc<SiteKeys>>>>);
+pub struct Keyring {
+    sites: Arc<Mutex<HashMap<String, Arc<SiteKeys>>>>,
+    proofs: Proofs,
+}
 
 /// The certificates of one virtual server, the preferred one first.
 #[derive(Debug, Default)]
-pub(crate) struct SiteKeys(ArcSwap<Vec<Arc<CertifiedKey>>>);
+pub(crate) struct SiteKeys(ArcSwap<Held>);
+
+#[derive(Clone, Debug, Default)]
+struct Held {
+    keys: Vec<Arc<CertifiedKey>>,
+    /// Other CAs made them: no records of ours say whether they hold.
+    foreign: bool,
+}
 
 impl Keyring {
     /// These are a server's certificates from here on. What is stapled to one that stays, stays. Tells whether one is
     /// there that was not before.
     pub fn put(&self, server: &str, keys: Vec<Arc<CertifiedKey>>) -> bool {
+        self.put_of(server, keys, false)
+    }
+
+    /// The same for certificates that another CA made, which stay until others are put in their place.
+    pub fn put_foreign(&self, server: &str, keys: Vec<Arc<CertifiedKey>>) -> bool {
+        self.put_of(server, keys, true)
+    }
+
+    fn put_of(&self, server: &str, keys: Vec<Arc<CertifiedKey>>, foreign: bool) -> bool {
         let of = self.of(server);
         let former = of.0.load_full();
         let is_new = |key: &Arc<CertifiedKey>| {
-            !former.iter().any(|one| one.cert.first() == key.cert.first())
+            !former.keys.iter().any(|one| one.cert.first() == key.cert.first())
         };
         let news = keys.iter().any(is_new);
-        of.put(keys);
+        of.put(keys, foreign);
         news
+    }
+
+    /// What a CA is shown that asks for a proof that a name is ours.
+    pub fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// Forgets servers that are not wanted any longer.
@@ -39,13 +65,13 @@ impl Keyring {
         self.all().retain(|server, keys| {
             let stays = wanted(server);
             if !stays {
-                keys.put(Vec::new());
+                keys.put(Vec::new(), false);
             }
             stays
         });
     }
 
-    /// Takes those out of service that may not be used.
+    /// Takes those out of service that may not be used, of those that the records know.
     pub fn withdraw(&self, may_be_used: impl Fn(&CertificateId) -> bool) {
         for keys in self.sites() {
             keys.keep(|id| may_be_used(id));
@@ -54,15 +80,16 @@ impl Keyring {
 
     /// Whether a server has a certificate.
     pub fn has(&self, server: &str) -> bool {
-        self.all().get(server).is_some_and(|keys| !keys.0.load().is_empty())
+        self.all().get(server).is_some_and(|keys| !keys.0.load().keys.is_empty())
     }
 
-    /// All certificates in service.
+    /// All certificates in service that the records know.
     pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
         let of = |keys: Arc<SiteKeys>| keys.0.load_full();
-        let keys: Vec<_> = self.sites().into_iter().map(of).collect();
-        keys.iter()
-            .flat_map(|keys| keys.iter())
+        let held: Vec<_> = self.sites().into_iter().map(of).collect();
+        held.iter()
+            .filter(|held| !held.foreign)
+            .flat_map(|held| held.keys.iter())
             .filter_map(|key| key.cert.first().cloned())
             .collect()
     }
@@ -85,33 +112,41 @@ impl Keyring {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<SiteKeys>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SiteKeys {
-    fn put(&self, keys: Vec<Arc<CertifiedKey>>) {
+    fn put(&self, keys: Vec<Arc<CertifiedKey>>, foreign: bool) {
         self.0.rcu(|former| {
             let keep = |new: &Arc<CertifiedKey>| {
-                let same = former.iter().find(|one| one.cert.first() == new.cert.first());
+                let same = former.keys.iter().find(|one| one.cert.first() == new.cert.first());
                 Arc::clone(same.unwrap_or(new))
             };
-            keys.iter().map(keep).collect::<Vec<_>>()
+            Held { keys: keys.iter().map(keep).collect(), foreign }
         });
     }
 
     fn keep(&self, stays: impl Fn(&CertificateId) -> bool) {
         let stays = |key: &Arc<CertifiedKey>| id_of(key).is_some_and(|id| stays(&id));
-        if !self.0.load().iter().all(stays) {
-            self.0.rcu(|keys| keys.iter().filter(|key| stays(key)).cloned().collect::<Vec<_>>());
+        let held = self.0.load();
+        if held.foreign || held.keys.iter().all(stays) {
+            return;
         }
+        self.0.rcu(|held| match held.foreign {
+            true => Held::clone(held),
+            false => {
+                let keys = held.keys.iter().filter(|key| stays(key)).cloned().collect();
+                Held { keys, foreign: false }
+            }
+        });
     }
 
     fn staple(&self, certificate: &CertificateDer<'_>, response: Option<&[u8]>) {
-        if !self.0.load().iter().any(|key| key.cert.first() == Some(certificate)) {
+        if !self.0.load().keys.iter().any(|key| key.cert.first() == Some(certificate)) {
             return;
         }
-        self.0.rcu(|keys| {
+        self.0.rcu(|held| {
             let with = |key: &Arc<CertifiedKey>| match key.cert.first() {
                 Some(own) if own == certificate => Arc::new(CertifiedKey {
                     cert: key.cert.clone(),
@@ -120,24 +155,37 @@ impl SiteKeys {
                 }),
                 _ => Arc::clone(key),
             };
-            keys.iter().map(with).collect::<Vec<_>>()
+            Held { keys: held.keys.iter().map(with).collect(), foreign: held.foreign }
         });
     }
 
     /// All that are in service.
-    pub(crate) fn all(&self) -> Arc<Vec<Arc<CertifiedKey>>> {
-        self.0.load_full()
+    pub(crate) fn all(&self) -> Vec<Arc<CertifiedKey>> {
+        self.0.load().keys.clone()
     }
 
     /// The preferred one, whether or not a client can read it.
     pub(crate) fn first(&self) -> Option<Arc<CertifiedKey>> {
-        self.0.load().first().cloned()
+        self.0.load().keys.first().cloned()
     }
 
     /// The first one whose signatures the client can read.
     pub(crate) fn choose(&self, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let keys = self.0.load();
-        keys.iter().find(|key| key.key.choose_scheme(schemes).is_some()).cloned()
+        self.0.load().choose(schemes).cloned()
+    }
+
+    /// Which it is in the records, where they know it.
+    pub(crate) fn recorded(&self, key: &CertifiedKey) -> Option<CertificateId> {
+        match self.0.load().foreign {
+            true => None,
+            false => id_of(key),
+        }
+    }
+}
+
+impl Held {
+    fn choose(&self, schemes: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
+        self.keys.iter().find(|key| key.key.choose_scheme(schemes).is_some())
     }
 }
 

@@ -78,7 +78,8 @@ async fn welcome(
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };
     let meeting = Box::pin(meet(shared, &port.listen, stream, &first, inside));
-    let guest = timeout_at(until, meeting).await.map_err(|_| Denied::from(Refused::Slow))??;
+    let met = timeout_at(until, meeting).await.map_err(|_| Denied::from(Refused::Slow))??;
+    let Some(guest) = met else { return Ok(()) };
     let _room = port
         .seat(guest.client.is_some())
         .ok_or_else(|| Refused::TooMany { at: port.listen.address.to_string() })?;

@@ -23,7 +23,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
-use crate::certificates::id_of;
 use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
 use crate::policy::Client;
@@ -32,6 +31,7 @@ use crate::registry::Secured;
 use crate::settings::Listen;
 use crate::shared::Shared;
 use crate::site::Site;
+use crate::validation;
 use crate::verifier;
 use crate::wire::Wire;
 
@@ -59,15 +59,20 @@ pub(crate) struct Denied {
     pub(crate) why: Refused,
 }
 
-/// Meets a stranger, who said these `first` bytes already, and `inside` of what TLS is to carry.
+/// Meets a stranger, who said these `first` bytes already, and `inside` of what TLS is to carry; nobody stays of a CA
+/// that came to see whether a name is ours.
 pub(crate) async fn meet(
     shared: &Shared,
     listen: &Listen,
     mut socket: TcpStream,
     first: &[u8],
     inside: Option<&str>,
-) -> Result<Guest, Denied> {
+) -> Result<Option<Guest>, Denied> {
     let mut hello = gather(&mut socket, first).await?;
+    if let Some(proof) = shared.keyring.proofs().asked_for(hello.name.as_deref(), &hello.alpn) {
+        validation::show(proof, Arc::clone(&shared.clock), hello, socket).await?;
+        return Ok(None);
+    }
     if hello.alpn.is_empty() {
         hello.alpn.extend(inside.map(|protocol| protocol.as_bytes().to_vec()));
     }
@@ -84,7 +89,8 @@ pub(crate) async fn meet(
         let room = seat(&site)?;
         let (wire, greeting) = (Wire::passed(socket), hello.sent);
         let (client, own, secured, chain) = (None, None, Secured::default(), Vec::new());
-        return Ok(Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room });
+        let guest = Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room };
+        return Ok(Some(guest));
     }
     // Nobody else is to have them.
     drop(std::mem::take(&mut hello.sent));
@@ -101,7 +107,9 @@ pub(crate) async fn meet(
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
             let (wire, greeting) = (Wire::ended(stream), Vec::new());
-            Ok(Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room })
+            let guest =
+                Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room };
+            Ok(Some(guest))
         }
         Err(denied) => {
             // The alert that says the end is all that a refused one gets.
@@ -210,7 +218,7 @@ async fn end_tls(
     let (error, mut socket) = match outcome.await {
         Ok(stream) => {
             let own = chain.own(is_resumed(stream.get_ref().1));
-            return Ok((stream, own.and_then(|own| id_of(&own))));
+            return Ok((stream, own.and_then(|own| site.keys.recorded(&own))));
         }
         Err(failed) => failed,
     };

@@ -14,6 +14,7 @@
 
 mod arrival;
 mod backend;
+mod certificate_source;
 mod certificates;
 mod chain;
 mod close;
@@ -33,6 +34,7 @@ mod opening;
 mod policy;
 mod port;
 mod preamble;
+mod proofs;
 mod refused;
 mod registry;
 mod settings;
@@ -46,12 +48,14 @@ mod sweeper;
 mod table;
 mod terms;
 mod tickets;
+mod validation;
 mod verifier;
 mod web_site;
 mod whom;
 mod wire;
 
 pub use backend::{Address, Target, TargetFault};
+pub use certificate_source::{CertificateFiles, CertificateSource};
 pub use certificates::Keyring;
 pub use directory::{Directory, Report};
 pub use door::{Front, OpenError};
@@ -59,6 +63,7 @@ pub use holder::Holder;
 pub use listen::BindError;
 pub use mode::{Mode, ModeFault, Protocol};
 pub use neighbours::{Neighbours, Nobody, Passed};
+pub use proofs::Proofs;
 pub use refused::Refused;
 pub use registry::{Ended, Info, Kick, Secured, Traffic};
 pub use settings::{Clients, KeyKind, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};

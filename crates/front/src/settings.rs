@@ -9,6 +9,7 @@ use proxied::Listed;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Target;
+use crate::certificate_source::CertificateSource;
 use crate::mode::{Mode, Protocol};
 use crate::site_name::SiteName;
 use crate::whom::Whom;
@@ -128,6 +129,9 @@ pub struct VirtualServer {
     /// Whether the lists that browsers ship may have it.
     #[serde(default)]
     pub hsts_preload: bool,
+    /// Where its certificates come from.
+    #[serde(default)]
+    pub certificate: CertificateSource,
 }
 
 /// Whether clients have to show a certificate.
@@ -186,6 +190,7 @@ impl VirtualServer {
             hsts_seconds: a_year(),
             hsts_subdomains: false,
             hsts_preload: false,
+            certificate: CertificateSource::Own,
         }
     }
 

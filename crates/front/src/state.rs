@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use clock::Timestamp;
 use pki::{CertificateId, leaf_not_after};
-use rustls::SignatureAlgorithm;
 use rustls::sign::CertifiedKey;
+use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use crate::certificates::id_of;
 use crate::registry::Info;
-use crate::settings::{KeyKind, VirtualServer};
+use crate::settings::VirtualServer;
 use crate::site::Site;
 
 /// A virtual server at a moment.
@@ -32,8 +32,8 @@ pub struct ServerState {
 pub struct OwnCertificate {
     /// Which it is.
     pub id: CertificateId,
-    /// Of what key.
-    pub kind: KeyKind,
+    /// Of what key: `p256`, `p384`, `p521`, `rsa`, `ed25519`.
+    pub key: &'static str,
     /// Its last second.
     pub until: Timestamp,
 }
@@ -70,9 +70,17 @@ pub(crate) fn of<'a>(
 }
 
 fn own(key: &CertifiedKey) -> Option<OwnCertificate> {
-    let kind = match key.key.algorithm() {
-        SignatureAlgorithm::RSA => KeyKind::Rsa,
-        _ => KeyKind::P256,
-    };
-    Some(OwnCertificate { id: id_of(key)?, kind, until: leaf_not_after(key.cert.first()?).ok()? })
+    let until = leaf_not_after(key.cert.first()?).ok()?;
+    Some(OwnCertificate { id: id_of(key)?, key: kind(key), until })
+}
+
+fn kind(key: &CertifiedKey) -> &'static str {
+    let signs = |scheme| key.key.choose_scheme(&[scheme]).is_some();
+    match key.key.algorithm() {
+        SignatureAlgorithm::RSA => "rsa",
+        SignatureAlgorithm::ED25519 => "ed25519",
+        _ if signs(SignatureScheme::ECDSA_NISTP384_SHA384) => "p384",
+        _ if signs(SignatureScheme::ECDSA_NISTP521_SHA512) => "p521",
+        _ => "p256",
+    }
 }

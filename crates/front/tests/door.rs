@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
 use front::{
-    Clients, KeyKind, Kick, Listen, Mode, OwnCertificate, Protocol, ProxyProtocol, Settings,
-    Unmatched, VirtualServer,
+    Clients, Kick, Listen, Mode, OwnCertificate, Protocol, ProxyProtocol, Settings, Unmatched,
+    VirtualServer,
 };
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
@@ -365,7 +365,7 @@ async fn who_would_not_be_let_in_any_longer_is_counted_and_closed_with_the_serve
         .collect();
     assert_eq!(known, [("files.test", 1, 0), ("wiki.test", 2, 1)]);
     let shown = &servers[1].certificates[..];
-    assert!(matches!(shown, [OwnCertificate { kind: KeyKind::P256, .. }]), "{shown:?}");
+    assert!(matches!(shown, [OwnCertificate { key: "p256", .. }]), "{shown:?}");
     assert_eq!(ask(&mut early, "still").await.unwrap(), "wiki: still");
 
     let closed = house.front.kick(&Kick::Server("wiki.test".to_owned())).await;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use authority::Authority;
 use clock::{Clock, Timestamp};
 use front::Keyring;
+use publish::Tokens;
 use store::{Store, Verifier};
 use wire::static_key::StaticKey;
 
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) neighbours: Neighbours,
     /// The certificates of the virtual servers.
     pub(crate) keyring: Keyring,
+    /// What another CA reads to find that their names are ours.
+    pub(crate) tokens: Tokens,
     pub(crate) history: History,
     pub(crate) hooks: Hooks,
     /// When it was opened.

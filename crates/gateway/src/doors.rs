@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::{Session, TlsServers};
+use pki::Fit;
 
 /// An answer that comes later.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -60,6 +61,11 @@ pub trait Door: Send + Sync + Debug {
         Vec::new()
     }
 
+    /// Certificates that it shows, that are in no records, and that a person has to renew.
+    fn foreign(&self) -> Vec<Foreign> {
+        Vec::new()
+    }
+
     /// The counters since it was opened.
     fn counters(&self) -> BoxFuture<'_, Counters> {
         Box::pin(async { Counters::default() })
@@ -75,6 +81,15 @@ pub struct Unheard {
     pub what: String,
     /// What to do.
     pub mend: &'static str,
+}
+
+/// A certificate of a service that another CA made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// The service's first name.
+    pub name: String,
+    /// Which it is, and from when to when it holds.
+    pub fit: Fit,
 }
 
 /// All that are open. Clones are the same.
@@ -148,6 +163,11 @@ impl Doors {
     /// Where doors were to listen and could not.
     pub fn unheard(&self) -> Vec<Unheard> {
         self.present().iter().flat_map(|door| door.unheard()).collect()
+    }
+
+    /// Certificates that doors show, that are in no records, and that a person has to renew.
+    pub fn foreign(&self) -> Vec<Foreign> {
+        self.present().iter().flat_map(|door| door.foreign()).collect()
     }
 
     /// The counters of all doors together.

@@ -12,6 +12,7 @@ use admin::response::{Reloaded, Rollover};
 use authority::{Authority, AuthorityError, Issuer, NewIssuer, Signs};
 use clock::Clock;
 use front::Keyring;
+use publish::Tokens;
 use signer::{Line, Place};
 use store::{
     Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError, Verifier,
@@ -163,6 +164,7 @@ impl Gateway {
             doors,
             neighbours: Neighbours::default(),
             keyring: Keyring::default(),
+            tokens: Tokens::default(),
             history,
             hooks,
             started,

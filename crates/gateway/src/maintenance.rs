@@ -60,7 +60,8 @@ impl Looked {
         let now = self.clock.now().into();
         free_addresses::look(&self.store, &self.doors, &config.device, now).await;
         let here = RenewedHere::of(&self.authority, &config.tls).await?;
-        warnings::look(&self.store, &self.authority, &here, now).await?;
+        let foreign = self.doors.foreign();
+        warnings::look(&self.store, &self.authority, &here, &foreign, now).await?;
         Ok(())
     }
 }

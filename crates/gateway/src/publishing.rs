@@ -50,7 +50,8 @@ impl Drop for Publishing {
 pub async fn open(gateway: &Gateway) -> Publishing {
     let at = gateway.context();
     let records = Arc::new(ViewRecords(at.view.clone()));
-    let service = Arc::new(Service::new(Arc::clone(&records) as _, Arc::clone(&at.clock)));
+    let service = Service::new(Arc::clone(&records) as _, Arc::clone(&at.clock));
+    let service = Arc::new(service.with_tokens(at.tokens.clone()));
     // Before the first look, so that nothing comes between the two unseen.
     let revisions = at.view.revisions();
     let mut follower = Follower {

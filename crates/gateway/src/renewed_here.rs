@@ -1,4 +1,5 @@
-//! Which certificates under a name the gateway renews by itself: those of virtual servers whose TLS ends here.
+//! Which certificates under a name the gateway renews by itself: those of virtual servers whose TLS ends here, by the
+//! gateway's own CA.
 //!
 //! One of such a name whose key is elsewhere is somebody else's, and that of a server whose backend ends TLS is the
 //! backend's. Invariant: what only a person can renew is never among them.
@@ -6,7 +7,7 @@
 use std::collections::HashSet;
 
 use authority::{Authority, AuthorityError, KeptKeys};
-use front::Settings;
+use front::{Settings, VirtualServer};
 use pki::CertificateId;
 use store::Holder;
 
@@ -23,8 +24,9 @@ impl RenewedHere {
         authority: &Authority,
         settings: &Settings,
     ) -> Result<Self, AuthorityError> {
-        let ending_tls = settings.server.iter().filter(|server| !server.passthrough);
-        let names: HashSet<_> = ending_tls.map(|server| server.label().to_owned()).collect();
+        let ours = |server: &&VirtualServer| !server.passthrough && server.certificate.is_own();
+        let names: HashSet<_> =
+            settings.server.iter().filter(ours).map(|server| server.label().to_owned()).collect();
         let keys = match names.is_empty() {
             true => KeptKeys::default(),
             false => authority.kept_keys().await?,

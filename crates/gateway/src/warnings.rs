@@ -12,9 +12,11 @@ use std::time::Duration;
 use authority::{Authority, AuthorityError};
 use clock::Timestamp;
 use names::CertificateName;
+use pki::Fit;
 use serde_json::json;
 use store::{Actor, CertificateEntry, EventKind, Holder, Snapshot, Store};
 
+use crate::doors::Foreign;
 use crate::renewed_here::RenewedHere;
 use crate::words::device_name;
 
@@ -34,12 +36,14 @@ pub(crate) async fn look(
     store: &Store,
     authority: &Authority,
     here: &RenewedHere,
+    foreign: &[Foreign],
     now: Timestamp,
 ) -> Result<(), AuthorityError> {
     let said = store.settings_below(WARNED).await?;
     // The nearest ends first.
     let mut endings = of_cas(authority, now);
     endings.extend(of_leaves(&store.snapshot(), here, now));
+    endings.extend(foreign.iter().filter_map(|one| of_foreign(one, now)));
     endings.sort_by_key(|ending| ending.not_after);
     for ending in unsaid(endings, &said) {
         say(store, &ending).await?;
@@ -75,6 +79,13 @@ fn of_leaves(snapshot: &Snapshot, here: &RenewedHere, now: Timestamp) -> Vec<End
         Some(Ending { setting, name, not_after: entry.not_after, days })
     };
     newest(snapshot, here).into_values().filter_map(ending).collect()
+}
+
+fn of_foreign(foreign: &Foreign, now: Timestamp) -> Option<Ending> {
+    let Fit { id, since, until } = foreign.fit;
+    let days = threshold(&USUAL, until, now, whole_days(until.since(since)))?;
+    let setting = format!("{WARNED}{}/{}", id.issuer, id.serial);
+    Some(Ending { setting, name: foreign.name.clone(), not_after: until, days })
 }
 
 fn of_cas(authority: &Authority, now: Timestamp) -> Vec<Ending> {
@@ -122,8 +133,11 @@ fn whose(snapshot: &Snapshot, entry: &CertificateEntry) -> Option<String> {
 
 /// How long this one lives, whatever others live that are issued today.
 fn days_of(entry: &CertificateEntry) -> u32 {
-    let life = entry.not_after.since(entry.recorded_at).as_secs();
-    u32::try_from(life.div_ceil(DAY.as_secs())).unwrap_or(u32::MAX)
+    whole_days(entry.not_after.since(entry.recorded_at))
+}
+
+fn whole_days(life: Duration) -> u32 {
+    u32::try_from(life.as_secs().div_ceil(DAY.as_secs())).unwrap_or(u32::MAX)
 }
 
 /// The least of these numbers of days that are left at most. What lives no longer than that is not warned of.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::acme::{Acme, AcmeDirectory, Challenge};
 pub use admin::transport::Transport;
 pub use edit::{Changed, EditError, Setting, set};
 pub use error::{ConfigError, Place, Problem};
@@ -22,6 +23,7 @@ use validate::Finding;
 pub use values::{PublicName, PublicUrl, ValueError, WebhookUrl};
 pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 
+mod acme;
 mod edit;
 mod error;
 mod groups;
@@ -60,6 +62,8 @@ pub struct Config {
     pub tls: Tls,
     /// Who is who, for `users`.
     pub groups: Groups,
+    /// Another CA that its certificates may come from.
+    pub acme: Acme,
 }
 
 /// `[public]`
@@ -435,7 +439,7 @@ mod tests {
         assert_eq!(
             error("[zebra]\n"),
             "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
-             `ca`, `device`, `sessions`, `cert`, `metrics`, `hooks`, `tls`, `groups`"
+             `ca`, `device`, `sessions`, `cert`, `metrics`, `hooks`, `tls`, `groups`, `acme`"
         );
     }
 
@@ -511,6 +515,10 @@ mod tests {
         config.vpn.network6 = Some(random_ula([7; 8]));
         config.ca.public_url = Some("http://x.example".parse().expect("a url"));
         config.hooks.url = Some("https://x.example/y".parse().expect("a url"));
+        config.acme.email = Some("a@example.org".to_owned());
+        config.acme.ca = Some("/ca.pem".into());
+        config.acme.eab_id = Some("me".to_owned());
+        config.acme.eab_key_file = Some("/key".into());
         let text = "[[listen]]\naddress = \"[::]:443\"\n[[server]]\nnames = [\"wiki.example.org\"]\n\
                     backend = \"tcp:[::1]:80\"\n";
         config.tls = toml::from_str(text).expect("the shortest settings");
@@ -587,6 +595,46 @@ mod tests {
                 ),
                 8,
                 "the same `names`",
+            ),
+            ("[acme]\ndirectory = \"http://ca.test/\"\n".to_owned(), 2, "is no ACME directory"),
+            ("[acme]\nemail = \"me\"\n".to_owned(), 2, "acme.email is no address"),
+            ("[acme]\neab_id = \"me\"\n".to_owned(), 2, "needs acme.eab_key_file"),
+            ("[acme]\nca = \"ca.pem\"\n".to_owned(), 2, "ca.pem is no whole path"),
+            ("[acme]\nchallenges = []\n".to_owned(), 2, "choose from tls-alpn-01"),
+            (
+                format!(
+                    "{listen}{}certificate = \"acme\"\n",
+                    wiki.replace("org\"]", "org\", \"*.x.org\"]")
+                ),
+                4,
+                "by DNS alone",
+            ),
+            (
+                format!("{listen}{wiki}certificate = \"letsencrypt\"\n"),
+                6,
+                "expected \"own\", \"acme\"",
+            ),
+            (
+                format!("{listen}{wiki}certificate = {{ chain = \"a.pem\", key = \"/b.pem\" }}\n"),
+                6,
+                "a.pem is no whole path",
+            ),
+            (
+                format!("{listen}{wiki}certificate = {{ chain = \"/a.pem\" }}\n"),
+                6,
+                "missing field `key`",
+            ),
+            (
+                format!("{listen}{wiki}passthrough = true\ncertificate = \"acme\"\n"),
+                7,
+                "the backend has the certificate",
+            ),
+            (
+                format!(
+                    "{listen}{wiki}alpn = [\"h2\"]\n{wiki}alpn = [\"imap\"]\ncertificate = \"acme\"\n"
+                ),
+                8,
+                "and `certificate`",
             ),
             (format!("{listen}{}", wiki.replace("tcp:", "")), 5, "is no backend"),
             (

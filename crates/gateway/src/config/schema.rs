@@ -19,7 +19,9 @@ struct Section {
 const TOP: Section = Section {
     name: "",
     keys: &[],
-    sections: &[PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS, TLS, GROUPS],
+    sections: &[
+        PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS, TLS, GROUPS, ACME,
+    ],
 };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
 const VPN: Section = Section {
@@ -77,6 +79,11 @@ const CERT: Section = Section {
 const GROUPS: Section = Section { name: "groups", keys: &[ANY], sections: &[] };
 const ANY: &str = "*";
 const TLS: Section = Section { name: "tls", keys: &[], sections: &[TLS_LISTEN, TLS_SERVER] };
+const ACME: Section = Section {
+    name: "acme",
+    keys: &["directory", "terms_agreed", "email", "ca", "challenges", "eab_id", "eab_key_file"],
+    sections: &[],
+};
 const TLS_LISTEN: Section = Section {
     name: "listen",
     keys: &[
@@ -109,6 +116,7 @@ const TLS_SERVER: Section = Section {
         "hsts_seconds",
         "hsts_subdomains",
         "hsts_preload",
+        "certificate",
     ],
     sections: &[],
 };

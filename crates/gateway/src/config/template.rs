@@ -3,8 +3,8 @@
 use std::net::Ipv6Addr;
 
 use super::{
-    Ca, Cert, Config, Device, Hooks, KeyType, Listen, Metrics, Net6, Public, PublicName, PublicUrl,
-    Publish, Push, Sessions, Vpn,
+    Acme, Ca, Cert, Config, Device, Hooks, KeyType, Listen, Metrics, Net6, Public, PublicName,
+    PublicUrl, Publish, Push, Sessions, Vpn,
 };
 
 /// What the first start knows and the file should say.
@@ -48,6 +48,7 @@ impl FirstConfig {
             hooks(&config.hooks),
             TLS.to_owned(),
             GROUPS.to_owned(),
+            acme(&config.acme),
         ];
         sections.join("\n")
     }
@@ -235,6 +236,21 @@ free_address_days = {}
         device.validity_days,
         device.supersede_days,
         device.free_address_days
+    )
+}
+
+fn acme(acme: &Acme) -> String {
+    format!(
+        "[acme]
+# Another CA, for virtual servers with certificate = \"acme\": its directory, and whether you have agreed to its terms,
+# before which nothing is asked of it.
+directory = \"{}\"
+terms_agreed = {}
+# Whom it writes to.
+# email = \"admin@example.org\"
+",
+        acme.directory.as_str(),
+        acme.terms_agreed
     )
 }
 

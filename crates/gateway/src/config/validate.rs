@@ -10,6 +10,7 @@ use wire::cipher::Cipher;
 use super::schema::former_names;
 use super::{Config, ConfigError, Life, Net, Net6, Place, Problem, Vpn};
 
+mod acme;
 mod virtual_servers;
 
 /// A value that can't be meant: its path in the file, and what to do.
@@ -63,6 +64,7 @@ pub(super) fn together(config: &Config) -> Result<(), Finding> {
     sizes(config)?;
     begins(config)?;
     virtual_servers::consistent(config)?;
+    acme::consistent(&config.acme)?;
     lifetimes(config)
 }
 

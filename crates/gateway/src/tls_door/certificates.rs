@@ -1,20 +1,27 @@
-//! The virtual servers' certificates: wanted by the settings, made by the authority, put into the door's keyring.
+//! The virtual servers' certificates: wanted by the settings, made by the authority or had elsewhere, put into the
+//! door's keyring.
 //!
 //! Invariant: what was found revoked is put in no longer, and another one is made in its place.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use authority::{Authority, VirtualServer, VirtualServerCertificate};
-use front::{KeyKind, Keyring, Settings};
+use clock::Clock;
+use front::{CertificateSource, KeyKind, Keyring, Settings};
 use pki::{CertificateId, KeyType};
+use rustls::sign::CertifiedKey;
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::files::{Faulty, Files};
+use super::ordered::{Lacking, Ordered};
+use crate::config::Config;
 use crate::context::Context;
 use crate::current_view::CurrentView;
-use crate::doors::Unheard;
+use crate::doors::{Foreign, Unheard};
 
 /// Keeps them.
 #[derive(Debug)]
@@ -22,7 +29,18 @@ pub(super) struct Certificates {
     authority: Arc<Authority>,
     view: CurrentView,
     keyring: Keyring,
+    clock: Arc<dyn Clock>,
     held: Mutex<Held>,
+    files: Arc<SyncMutex<Files>>,
+    ordered: Ordered,
+}
+
+/// What a server's certificates lack.
+#[derive(Clone, Debug)]
+pub(super) struct Lack {
+    /// Its first name.
+    pub(super) server: String,
+    pub(super) fault: Unheard,
 }
 
 #[derive(Debug, Default)]
@@ -35,11 +53,32 @@ struct Held {
 impl Certificates {
     pub(super) fn new(at: &Context) -> Self {
         let (authority, view) = (Arc::clone(&at.authority), at.view.clone());
-        Self { authority, view, keyring: at.keyring.clone(), held: Mutex::default() }
+        let (keyring, clock) = (at.keyring.clone(), Arc::clone(&at.clock));
+        let (held, files) = (Mutex::default(), Arc::default());
+        Self { authority, view, keyring, clock, held, files, ordered: Ordered::new(at) }
+    }
+
+    /// Reads what has changed of those in files. Tells whether others serve than before, or something else is wrong.
+    pub(super) async fn files_follow(&self, settings: &Settings) -> bool {
+        let is_in_files =
+            |source: &CertificateSource| matches!(source, CertificateSource::Files(_));
+        if !settings.server.iter().any(|server| is_in_files(&server.certificate)) {
+            return false;
+        }
+        let (files, settings) = (Arc::clone(&self.files), settings.clone());
+        let now = self.clock.now().into();
+        let look = move || locked(&files).look(&settings, now);
+        spawn_blocking(look).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "certificates in files were not looked at");
+            false
+        })
     }
 
     /// Has a certificate made for each server that lacks one that serves, and tells what is lacking still.
-    pub(super) async fn follow(&self, settings: &Settings) -> Vec<Unheard> {
+    pub(super) async fn follow(&self, config: &Config) -> Vec<Lack> {
+        let settings = &config.tls;
+        self.files_follow(settings).await;
+        self.ordered.follow(config).await;
         let mut held = self.held.lock().await;
         let wanted = wanted(settings);
         held.certificates.retain(|server, own| wanted.contains(server) && self.holds(own));
@@ -56,6 +95,10 @@ impl Certificates {
         held.certificates.retain(|_, own| self.holds(own));
         let mut news = false;
         for server in settings.server.iter().filter(|server| !server.passthrough) {
+            if !server.certificate.is_own() {
+                self.keyring.put_foreign(server.label(), self.foreign_of(server));
+                continue;
+            }
             let own = of(server).into_iter().filter_map(|one| held.certificates.get(&one));
             let keys = own.map(|own| Arc::clone(own.identity())).collect();
             news |= self.keyring.put(server.label(), keys);
@@ -64,7 +107,47 @@ impl Certificates {
         if news {
             self.authority.put_in_service();
         }
-        held.failed.values().map(|(_, fault)| fault.clone()).collect()
+        let lack = |(server, (_, fault)): (&VirtualServer, &(Instant, Unheard))| Lack {
+            server: server.names.first().cloned().unwrap_or_default(),
+            fault: fault.clone(),
+        };
+        let lacks = held.failed.iter().map(lack).collect::<Vec<_>>();
+        lacks.into_iter().chain(self.foreign_lacks(settings)).collect()
+    }
+
+    /// Those in service that another CA made and nobody here renews.
+    pub(super) fn foreign(&self, settings: &Settings) -> Vec<Foreign> {
+        let files = locked(&self.files);
+        let of = |server: &front::VirtualServer| {
+            let name = server.label().to_owned();
+            let served = files.served(server).into_iter();
+            served.map(move |served| Foreign { name: name.clone(), fit: served.fit })
+        };
+        settings.server.iter().flat_map(of).collect()
+    }
+
+    /// Those that are ordered from another CA.
+    pub(super) fn ordered(&self) -> &Ordered {
+        &self.ordered
+    }
+
+    fn foreign_of(&self, server: &front::VirtualServer) -> Vec<Arc<CertifiedKey>> {
+        let served = match server.certificate {
+            CertificateSource::Acme => self.ordered.served(server),
+            _ => locked(&self.files).served(server),
+        };
+        served.into_iter().map(|served| served.identity).collect()
+    }
+
+    fn foreign_lacks(&self, settings: &Settings) -> Vec<Lack> {
+        let (files, now) = (locked(&self.files), self.clock.now().into());
+        let of = |server: &front::VirtualServer| {
+            let name = server.label().to_owned();
+            let of_files = files.faults(server, now).into_iter().map(Lacking::from);
+            let lacking = of_files.chain(self.ordered.lacking(server));
+            lacking.map(move |lacking| lack_of(&name, &lacking)).collect::<Vec<_>>()
+        };
+        settings.server.iter().flat_map(of).collect()
     }
 
     /// What can't be made is tried again after a while, and not at every change of the records.
@@ -103,6 +186,24 @@ impl Certificates {
     }
 }
 
+fn lack_of(server: &str, Lacking { what, mend, serves }: &Lacking) -> Lack {
+    let what = match serves {
+        true => format!("{server}: {what}"),
+        false => format!("{server} has no certificate: {what}"),
+    };
+    Lack { server: server.to_owned(), fault: Unheard { subject: SUBJECT, what, mend } }
+}
+
+impl From<Faulty> for Lacking {
+    fn from(Faulty { fault, serves }: Faulty) -> Self {
+        Self { what: fault.to_string(), mend: fault.mend(), serves }
+    }
+}
+
+fn locked(files: &SyncMutex<Files>) -> MutexGuard<'_, Files> {
+    files.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn fault(what: String) -> Unheard {
     Unheard { subject: SUBJECT, what, mend: "mend that; it is tried again every minute" }
 }
@@ -110,7 +211,8 @@ fn fault(what: String) -> Unheard {
 /// What all of them need, each once.
 fn wanted(settings: &Settings) -> Vec<VirtualServer> {
     let mut wanted = Vec::new();
-    for server in settings.server.iter().filter(|server| !server.passthrough).flat_map(of) {
+    let ours = |server: &&front::VirtualServer| !server.passthrough && server.certificate.is_own();
+    for server in settings.server.iter().filter(ours).flat_map(of) {
         if !wanted.contains(&server) {
             wanted.push(server);
         }

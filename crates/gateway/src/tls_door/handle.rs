@@ -13,13 +13,13 @@ use front::{Front, Info, Kick, Settings};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::certificates::{Certificates, SUBJECT};
+use super::certificates::{Certificates, Lack, SUBJECT};
 use super::listing;
 use super::records::{Records, device_name};
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::desk::Desk;
-use crate::doors::{BoxFuture, Counters, Door, Unheard};
+use crate::doors::{BoxFuture, Counters, Door, Foreign, Unheard};
 use crate::history::wall_time;
 use crate::neighbours::Neighbours;
 use crate::tls;
@@ -42,7 +42,7 @@ pub(super) struct TlsHandle {
 #[derive(Debug, Default)]
 struct Faults {
     of_addresses: Vec<Unheard>,
-    of_certificates: Vec<Unheard>,
+    of_certificates: Vec<Lack>,
 }
 
 impl TlsHandle {
@@ -75,6 +75,7 @@ impl TlsHandle {
     async fn settings_follow(&self) {
         self.listen();
         self.certificates_follow().await;
+        self.certificates.ordered().forgive();
         self.listen_again().await;
     }
 
@@ -88,9 +89,31 @@ impl TlsHandle {
     }
 
     pub(super) async fn certificates_follow(&self) {
-        let settings = self.settings();
-        let faults = self.certificates.follow(&settings).await;
+        let config = Arc::clone(&self.view.policy().config);
+        let faults = self.certificates.follow(&config).await;
         self.faults().of_certificates = faults;
+    }
+
+    /// The same where files of certificates have changed.
+    pub(super) async fn files_follow(&self) {
+        if self.certificates.files_follow(&self.settings()).await {
+            self.certificates_follow().await;
+        }
+    }
+
+    /// Orders a certificate from another CA, if one is due. Gives how long to wait for the next.
+    pub(super) async fn order(&self) -> Duration {
+        let config = Arc::clone(&self.view.policy().config);
+        let looked = self.certificates.ordered().look(&config).await;
+        if looked.news {
+            self.certificates_follow().await;
+        }
+        looked.pause
+    }
+
+    /// Waits until somebody may have mended what kept certificates from being ordered.
+    pub(super) async fn may_be_mended(&self) {
+        self.certificates.ordered().woken().await;
     }
 
     /// Puts settings and CAs in force as they are.
@@ -216,7 +239,17 @@ impl Door for TlsHandle {
     }
 
     fn virtual_servers(&self) -> Option<TlsServers> {
-        self.open.get().map(listing::of)
+        let front = self.open.get()?;
+        let mut all = listing::of(front);
+        for lack in &self.faults().of_certificates {
+            let of_it = all.servers.iter_mut().filter(|server| server.name == lack.server);
+            of_it.for_each(|server| server.problems.push(lack.fault.what.clone()));
+        }
+        Some(all)
+    }
+
+    fn foreign(&self) -> Vec<Foreign> {
+        self.certificates.foreign(&self.settings())
     }
 
     fn replace_tls(&self, _: &Arc<rustls::ServerConfig>) {
@@ -238,7 +271,8 @@ impl Door for TlsHandle {
     fn unheard(&self) -> Vec<Unheard> {
         let overstayed = self.overstayed();
         let faults = self.faults();
-        let lacking = faults.of_addresses.iter().chain(&faults.of_certificates).cloned();
+        let of_certificates = faults.of_certificates.iter().map(|lack| &lack.fault);
+        let lacking = faults.of_addresses.iter().chain(of_certificates).cloned();
         lacking.chain(overstayed).collect()
     }
 

@@ -1,7 +1,7 @@
 //! The door's virtual servers as administration shows them.
 
 use admin::response::{TlsCertificate, TlsServer, TlsServers};
-use front::{Clients, Front, KeyKind, OwnCertificate, ServerState};
+use front::{Clients, Front, OwnCertificate, ServerState};
 
 /// All that is reached now.
 pub(super) fn of(front: &Front) -> TlsServers {
@@ -19,7 +19,9 @@ fn server(state: ServerState) -> TlsServer {
         passthrough: settings.passthrough,
         clients: clients(settings.clients).to_owned(),
         users: settings.users.iter().map(ToString::to_string).collect(),
+        certificate_source: settings.certificate.word().to_owned(),
         certificates: state.certificates.iter().map(certificate).collect(),
+        problems: Vec::new(),
         ticket_key_seconds: state.ticket_key_age.map(|age| age.as_secs()),
         connections: small(present.connections),
         with_certificate: small(present.with_certificate),
@@ -27,11 +29,7 @@ fn server(state: ServerState) -> TlsServer {
 }
 
 fn certificate(own: &OwnCertificate) -> TlsCertificate {
-    let key = match own.kind {
-        KeyKind::P256 => "p256",
-        KeyKind::Rsa => "rsa",
-    };
-    TlsCertificate { serial: own.id.to_string(), key: key.to_owned(), expires_at: own.until }
+    TlsCertificate { serial: own.id.to_string(), key: own.key.to_owned(), expires_at: own.until }
 }
 
 /// As the settings have it.

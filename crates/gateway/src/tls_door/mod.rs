@@ -9,25 +9,30 @@ use std::time::Duration;
 use certificates::Certificates;
 use handle::TlsHandle;
 use tokio::task::AbortHandle;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 
 use crate::gateway::Gateway;
 
 mod certificates;
+mod files;
 mod handle;
 mod listing;
+mod ordered;
 mod records;
+mod served;
 
 /// What is open. Dropping it closes it, with its connections.
 #[derive(Debug)]
 pub struct TlsDoor {
     handle: Arc<TlsHandle>,
     keeper: AbortHandle,
+    orders: AbortHandle,
 }
 
 impl Drop for TlsDoor {
     fn drop(&mut self) {
         self.keeper.abort();
+        self.orders.abort();
         self.handle.close();
     }
 }
@@ -40,21 +45,39 @@ pub async fn open(gateway: &Gateway) -> TlsDoor {
     at.doors.attach(Arc::clone(&handle) as _);
     handle.open().await;
     let keeper = tokio::spawn(keep(Arc::clone(&handle))).abort_handle();
-    TlsDoor { handle, keeper }
+    let orders = tokio::spawn(order(Arc::clone(&handle))).abort_handle();
+    TlsDoor { handle, keeper, orders }
 }
 
 /// Renews certificates in time, and those that were revoked at once.
 async fn keep(handle: Arc<TlsHandle>) {
     let mut revisions = handle.revisions();
-    let mut look = interval(LOOK);
+    let (mut look, mut glance) = (interval(LOOK), interval(GLANCE));
     loop {
         tokio::select! {
             changed = revisions.changed() => if changed.is_err() { return },
             _ = look.tick() => handle.listen_again().await,
+            _ = glance.tick() => {
+                handle.files_follow().await;
+                continue;
+            }
         }
         handle.certificates_follow().await;
     }
 }
 
+/// Has certificates made by another CA, and renewed in time.
+async fn order(handle: Arc<TlsHandle>) {
+    loop {
+        let pause = handle.order().await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = handle.may_be_mended() => {}
+        }
+    }
+}
+
 /// A wall clock may be set, so that no timer can wait for two thirds of a certificate's life.
 const LOOK: Duration = Duration::from_secs(60);
+/// At files that somebody may have written.
+const GLANCE: Duration = Duration::from_secs(2);

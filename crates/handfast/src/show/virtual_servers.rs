@@ -3,7 +3,7 @@
 use admin::response::{TlsCertificate, TlsServer, TlsServers};
 use clock::Timestamp;
 
-use super::table::{Table, Width};
+use super::table::{Table, Width, visible};
 use super::time;
 use super::words::{list, total};
 
@@ -16,7 +16,14 @@ pub(crate) fn listing(all: &TlsServers, now: Timestamp, width: Width) -> String 
         Width::Terminal => narrow(all),
     };
     let listens = list(&all.listen);
-    format!("listens at {listens}\n\n{text}{}", total(all.servers.len(), "virtual server", None))
+    let total = total(all.servers.len(), "virtual server", None);
+    format!("listens at {listens}\n\n{text}{total}{}", problems(all))
+}
+
+/// What is wrong, below the table: each is a sentence.
+fn problems(all: &TlsServers) -> String {
+    let problems = all.servers.iter().flat_map(|server| &server.problems);
+    problems.map(|problem| format!("problem: {}\n", visible(problem))).collect()
 }
 
 /// What is looked at first.
@@ -48,7 +55,11 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
     ]);
     for server in &all.servers {
         let until = |one: &TlsCertificate| {
-            format!("{} {} until {}", one.key, one.serial, time::day(one.expires_at, now))
+            let from = match server.certificate_source.as_str() {
+                "own" => String::new(),
+                elsewhere => format!(" ({elsewhere})"),
+            };
+            format!("{} {} until {}{from}", one.key, one.serial, time::day(one.expires_at, now))
         };
         table.row([
             list(&server.names),

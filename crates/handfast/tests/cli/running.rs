@@ -79,10 +79,12 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
         squeezed(&cli.ok("tls list")),
         "listens at 192.0.2.9:443\n\n\
          NAME CLIENTS NOW CERTIFICATE BACKEND\n\
-         wiki.example.org optional 3 [DATE] tcp:127.0.0.1:8080\n"
+         wiki.example.org optional 3 [DATE] tcp:127.0.0.1:8080\n\
+         problem: wiki.example.org: /etc/wiki.pem: certificate 1 in it ended\n"
     );
     let wide = squeezed(&cli.ok("tls list --wide"));
-    let row = "wiki.example.org, *.wiki.example.org - optional alice 3 1 p256 0A until [DATE]";
+    let row =
+        "wiki.example.org, *.wiki.example.org - optional alice 3 1 p256 0A until [DATE] (files)";
     assert!(wide.contains(row) && wide.contains("5 minutes tcp:127.0.0.1:8080\n"), "{wide}");
 }
 
@@ -209,7 +211,9 @@ fn virtual_server() -> TlsServer {
         passthrough: false,
         clients: "optional".into(),
         users: vec!["alice".into()],
+        certificate_source: "files".into(),
         certificates: vec![certificate],
+        problems: vec!["wiki.example.org: /etc/wiki.pem: certificate 1 in it ended".into()],
         ticket_key_seconds: Some(300),
         connections: 3,
         with_certificate: 1,

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use admin::transport::Transport;
-use front::{Clients, Listen, Mode, Protocol, ProxyProtocol, SiteName, VirtualServer};
+use front::{
+    CertificateSource, Clients, Listen, Mode, Protocol, ProxyProtocol, SiteName, VirtualServer,
+};
 use names::CertificateName;
 
 use super::{Finding, refuse_at};
@@ -25,6 +27,7 @@ pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
         apart(server, &servers[..at], at)?;
         clients(server, at)?;
         groups(config, at)?;
+        certificate(server, at)?;
         figures(server, at)?;
     }
     match servers.is_empty() || config.tls.listen.iter().any(Listen::takes_tls) {
@@ -126,12 +129,14 @@ fn apart(server: &VirtualServer, before: &[VirtualServer], at: usize) -> Result<
     let path = &["tls", "server", "names"];
     let alike = |other: &&VirtualServer| {
         other.label() == server.label()
-            && (other.names != server.names || other.key_types != server.key_types)
+            && (other.names != server.names
+                || other.key_types != server.key_types
+                || other.certificate != server.certificate)
     };
     if before.iter().any(|other| alike(&other)) {
         let message = format!(
-            "{} is the first name of two virtual servers, which have one certificate; give both the same `names` and \
-             `key_types`",
+            "{} is the first name of two virtual servers, which have one certificate; give both the same `names`, \
+             `key_types` and `certificate`",
             server.label()
         );
         return refuse_at(path, at, message);
@@ -189,6 +194,43 @@ fn groups(config: &Config, at: usize) -> Result<(), Finding> {
             let message = format!("there is no group {name}; add {name} = [\"USER\"] to [groups]");
             refuse_at(&["tls", "server", "users"], at, message)
         }
+    }
+}
+
+fn certificate(server: &VirtualServer, at: usize) -> Result<(), Finding> {
+    let path = &["tls", "server", "certificate"];
+    if server.passthrough && !server.certificate.is_own() {
+        let message = "TLS is not ended here, so that the backend has the certificate; leave out `passthrough` or \
+                       `certificate`";
+        return refuse_at(path, at, message.to_owned());
+    }
+    match &server.certificate {
+        CertificateSource::Own => Ok(()),
+        CertificateSource::Acme => whole_names_only(server, at),
+        CertificateSource::Files(files) => {
+            let mut all = files.iter().flat_map(|files| [&files.chain, &files.key]);
+            match all.find(|file| !file.is_absolute()) {
+                Some(file) => {
+                    let file = file.display();
+                    refuse_at(path, at, format!("{file} is no whole path; write /FOLDER/{file}"))
+                }
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// By RFC 8555 section 8 a CA is shown a whole domain in its DNS alone.
+fn whole_names_only(server: &VirtualServer, at: usize) -> Result<(), Finding> {
+    match server.names.iter().find(|name| name.wildcard().is_some()) {
+        Some(name) => {
+            let message = format!(
+                "{name} is every host of a domain, which ACME proves by DNS alone, and that is not done here; name \
+                 each host, or take the certificate from files"
+            );
+            refuse_at(&["tls", "server", "names"], at, message)
+        }
+        None => Ok(()),
     }
 }
 

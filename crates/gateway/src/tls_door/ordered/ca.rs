@@ -1,0 +1,53 @@
+//! The CA of `[acme]`: whom its web server's certificate has to come from, and who asks it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use acme::{Ca, Eab};
+use data_encoding::BASE64URL_NOPAD;
+use pki::certificates_from_pem;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::fs;
+use zeroize::Zeroizing;
+
+use super::fault::OrderFault;
+use crate::config::Acme;
+
+/// As the settings have it.
+pub(super) async fn ca(settings: &Acme) -> Result<Ca, OrderFault> {
+    let mut roots = RootCertStore::empty();
+    match &settings.ca {
+        Some(file) => {
+            let text = text(file).await?;
+            let named = certificates_from_pem(&text).map_err(|error| fault(file, error))?;
+            roots.add_parsable_certificates(named);
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let directory = settings.directory.as_str().to_owned();
+    Ok(Ca::new(directory, Arc::new(tls), settings.email.clone(), eab(settings).await?))
+}
+
+async fn eab(settings: &Acme) -> Result<Option<Eab>, OrderFault> {
+    let (Some(id), Some(file)) = (&settings.eab_id, &settings.eab_key_file) else {
+        return Ok(None);
+    };
+    let text = text(file).await?;
+    let unpadded = text.trim().trim_end_matches('=');
+    let key = BASE64URL_NOPAD.decode(unpadded.as_bytes());
+    let key = key.map_err(|error| fault(file, format_args!("no base64url: {error}")))?;
+    Ok(Some(Eab { id: id.clone(), key: Zeroizing::new(key) }))
+}
+
+async fn text(file: &Path) -> Result<Zeroizing<String>, OrderFault> {
+    let text = fs::read_to_string(file).await;
+    text.map(Zeroizing::new).map_err(|error| fault(file, error))
+}
+
+fn fault(file: &Path, why: impl ToString) -> OrderFault {
+    OrderFault::File { file: file.to_owned(), why: why.to_string() }
+}

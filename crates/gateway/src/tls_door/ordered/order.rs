@@ -1,0 +1,144 @@
+//! One certificate: ordered, and kept with its key among the records' secrets.
+//!
+//! Invariant: what serves was kept first, as far as the disk takes it.
+
+use std::sync::Arc;
+
+use acme::{Account, AcmeError, Ca, Kept, Method};
+use clock::{Clock, Timestamp};
+use pki::{KeyType, PrivateKey};
+use store::{Actor, Secret, Store};
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use super::ca::ca;
+use super::fault::OrderFault;
+use super::stage::DoorStage;
+use super::wanted::Wanted;
+use crate::config::Acme;
+use crate::tls_door::served::{NotServed, Served};
+
+/// Where certificates are ordered, and kept.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stage: DoorStage,
+}
+
+impl Desk {
+    /// What was kept and serves at this moment, and whether it does under all names, or under the first alone.
+    pub(super) async fn kept(&self, wanted: &Wanted) -> (Option<Served>, bool) {
+        let secret = self.store.secret_get(&place(wanted)).await;
+        let secret = secret.inspect_err(|error| {
+            tracing::error!(%error, "a certificate that was kept is not read");
+        });
+        let Some(secret) = secret.ok().flatten() else { return (None, false) };
+        let Ok(text) = std::str::from_utf8(secret.expose()) else { return (None, false) };
+        let serves = |names| Served::of(text, text, names, self.now()).ok();
+        match serves(&wanted.names) {
+            Some(served) => (Some(served), true),
+            None => (serves(wanted.names.get(..1).unwrap_or_default()), false),
+        }
+    }
+
+    /// Orders it, after so many failures.
+    pub(super) async fn order(
+        &self,
+        settings: &Acme,
+        wanted: &Wanted,
+        failures: u32,
+    ) -> Result<Served, OrderFault> {
+        let ca = ca(settings).await?;
+        let account = self.account(settings, &ca).await?;
+        let key = generate(wanted.key).await?;
+        let methods = methods(settings, failures);
+        let chain = account.certificate(&wanted.names, &key, &methods, &self.stage).await;
+        if matches!(chain, Err(AcmeError::AccountUnknown)) {
+            // What can't be read is none.
+            self.keep(&account_place(settings), Zeroizing::default()).await?;
+        }
+        let (chain, key) = (chain?, key.to_pem());
+        let served = Served::of(&chain, &key, &wanted.names, self.now());
+        let served = served.map_err(|why| AcmeError::NotFit { why: not_served(&why) })?;
+        let text = Zeroizing::new([key.as_bytes(), chain.as_bytes()].concat());
+        if let Err(fault) = self.keep(&place(wanted), text).await {
+            tracing::error!(%fault, "a certificate serves that the next start has to order again");
+        }
+        Ok(served)
+    }
+
+    /// The one that was kept, or one that is made and kept.
+    async fn account(&self, settings: &Acme, ca: &Ca) -> Result<Account, OrderFault> {
+        let place = account_place(settings);
+        let kept = self.store.secret_get(&place).await;
+        let kept = kept.map_err(|error| OrderFault::Records { why: error.to_string() })?;
+        let kept = kept.map(|secret| Kept(Zeroizing::new(secret.expose().to_vec())));
+        let (account, made) = ca.account(kept.as_ref()).await?;
+        if let Some(Kept(made)) = made {
+            self.keep(&place, made).await?;
+            let directory = settings.directory.as_str();
+            tracing::info!(directory, "there is an account with a CA");
+        }
+        Ok(account)
+    }
+
+    async fn keep(&self, place: &str, text: Zeroizing<Vec<u8>>) -> Result<(), OrderFault> {
+        let kept = self.store.secret_put(&Actor::Gateway, place, Secret::from(text)).await;
+        kept.map(drop).map_err(|error| OrderFault::Records { why: error.to_string() })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+}
+
+/// RSA takes a second.
+async fn generate(kind: KeyType) -> Result<PrivateKey, OrderFault> {
+    let made = spawn_blocking(move || PrivateKey::generate(kind)).await;
+    made.ok().and_then(Result::ok).ok_or(OrderFault::Acme(AcmeError::Key))
+}
+
+/// After a failure the next one comes first: the CA may reach another port.
+fn methods(settings: &Acme, failures: u32) -> Vec<Method> {
+    let mut methods: Vec<Method> = settings.challenges.iter().map(|one| (*one).into()).collect();
+    let first = failures as usize % methods.len().max(1);
+    methods.rotate_left(first);
+    methods
+}
+
+fn not_served(why: &NotServed) -> String {
+    match why {
+        NotServed::Identity(error) => error.to_string(),
+        NotServed::Chain(unfit) => unfit.to_string(),
+    }
+}
+
+fn place(wanted: &Wanted) -> String {
+    let name = wanted.names.first().map_or("", String::as_str);
+    format!("acme/certificate/{name}/{}", wanted.key)
+}
+
+/// Each CA has its own.
+fn account_place(settings: &Acme) -> String {
+    format!("acme/account/{}", settings.directory.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Challenge;
+
+    #[test]
+    fn after_a_failure_another_way_comes_first() {
+        let names = |failures| {
+            let methods = methods(&Acme::default(), failures);
+            methods.into_iter().map(Method::name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(0), ["tls-alpn-01", "http-01"]);
+        assert_eq!(names(1), ["http-01", "tls-alpn-01"]);
+        assert_eq!(names(2), ["tls-alpn-01", "http-01"]);
+        let one = Acme { challenges: vec![Challenge::Http01], ..Acme::default() };
+        assert_eq!(methods(&one, 3), [Method::Http01]);
+    }
+}
