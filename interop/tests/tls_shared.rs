@@ -51,7 +51,8 @@ fn the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time() {
     assert!(query.says("after", SOON), "{}", query.log());
 
     let sessions = house.world.sessions();
-    let of_vpn = sessions.iter().find(|one| one["device"] == "alice/default").expect("a session");
+    let of_vpn =
+        sessions.iter().find(|one| one["device"]["id"] == "alice/default").expect("a session");
     let source = of_vpn["source"].as_str().unwrap_or_default();
     assert!(source.starts_with(&alice.host.v4[0].to_string()), "{of_vpn}");
     let mut ping = Command::new("ping");
