@@ -16,6 +16,7 @@ mod claim;
 mod connection;
 mod error;
 mod events;
+mod look;
 mod names;
 mod profile;
 mod retry;
@@ -29,6 +30,7 @@ mod tunnel_config;
 
 pub use error::{ClientError, ErrorKind};
 pub use events::{Connected, EndedBy, Progress, Warning};
+pub use look::{LookError, Looked, Watched, look};
 pub use profile::{
     Family, MssLimit, NotYet, Profile, ProfileError, ProfileErrorKind, Remote, TunName,
 };
