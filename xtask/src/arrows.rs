@@ -26,6 +26,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("uplink", &["ask", "clock", "pki", "starttls", "upgrade"]),
     ("acme", &["ask", "pki"]),
     ("web", &["sources"]),
+    ("explain", &["clock", "pki", "wire"]),
     ("proxied", &[]),
     (
         "vpn",
@@ -62,7 +63,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         "handfast",
         &[
             "admin", "ask", "clock", "names", "pki", "signer", "sysio", "engine", "gateway",
-            "client", "load", "uplink",
+            "client", "load", "uplink", "explain",
         ],
     ),
     ("testkit", &[]),
@@ -73,8 +74,8 @@ const DRAWN: &[(&str, &[&str])] = &[
     (
         "fuzz-targets",
         &[
-            "admin", "clock", "wire", "tunnel", "datapath", "pki", "proxied", "signer", "gateway",
-            "starttls", "testkit", "web", "front",
+            "admin", "clock", "wire", "tunnel", "datapath", "explain", "pki", "proxied", "signer",
+            "gateway", "starttls", "testkit", "web", "front",
         ],
     ),
     ("xtask", &[]),

@@ -33,6 +33,8 @@ const PEERS: &[Peer] = &[
     ),
     ("swaks", "swaks", "a client of mail servers"),
     ("psql", "postgresql-15 postgresql-client-15", "a database by STARTTLS"),
+    ("tcpdump", "tcpdump", "recordings of other programs' handshakes"),
+    ("tshark", "tshark", "an independent reader of them"),
 ];
 
 /// Mail servers ask what they are for.

@@ -18,6 +18,7 @@ type Group = (&'static str, &'static [(&'static str, Target)]);
 
 const GROUPS: &[Group] = &[
     ("datapath", &datapath::fuzzing::TARGETS),
+    ("explain", &explain::fuzzing::TARGETS),
     ("front", &front::fuzzing::TARGETS),
     ("gateway", &gateway::TARGETS),
     ("pki", &pki::fuzzing::TARGETS),

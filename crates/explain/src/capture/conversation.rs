@@ -1,0 +1,237 @@
+//! One conversation of a capture: which protocol it is, and its bytes into that protocol's decoder.
+
+use wire::stream::LENGTH;
+
+use super::Known;
+use super::tcp::{Ready, Stream};
+use crate::fact::Facts;
+use crate::openvpn::Session;
+use crate::place::{Chunk, Queue, Seen, Side};
+use crate::story::Story;
+use crate::tell::{Conversation as Told, tell};
+use crate::tls::{Connection, Event};
+
+/// Bytes of a client's that say which protocol it speaks.
+const ENOUGH_TO_KNOW: usize = 3;
+/// The longest packet of OpenVPN in a stream that is taken.
+const LONGEST_PACKET: usize = 9_216;
+
+/// Addresses, written.
+#[derive(Clone, Debug)]
+pub(super) struct Ends {
+    pub(super) client: String,
+    pub(super) server: String,
+}
+
+/// A UDP conversation that speaks OpenVPN.
+pub(super) struct OverUdp {
+    ends: Ends,
+    session: Box<Session>,
+}
+
+impl OverUdp {
+    pub(super) fn new(ends: Ends, known: Known) -> Self {
+        Self { ends, session: Box::new(Session::new(known.log, known.keys)) }
+    }
+
+    pub(super) fn packet(&mut self, chunk: Chunk<'_>) {
+        self.session.packet(&chunk.into());
+    }
+
+    pub(super) fn is_over_with(&self, datagram: &[u8]) -> bool {
+        self.session.is_over_with(datagram)
+    }
+
+    pub(super) fn story(&self) -> Option<Story> {
+        tell(&Told {
+            transport: "udp",
+            client: self.ends.client.clone(),
+            server: self.ends.server.clone(),
+            facts: &self.session.facts,
+            session: Some(&self.session),
+            closed: None,
+            uses: self.session.uses().collect(),
+        })
+    }
+}
+
+/// A TCP connection.
+pub(super) struct OverTcp {
+    ends: Ends,
+    known: Known,
+    client: Stream,
+    server: Stream,
+    speech: Speech,
+    closed: Option<(Side, bool)>,
+    /// The time of the last segment.
+    last: u64,
+}
+
+enum Speech {
+    /// What the client said so far, too little to know.
+    Unknown(Queue),
+    Tls(Box<(Connection, Facts)>),
+    OpenVpn(Box<Framed>),
+    /// Neither.
+    Other,
+}
+
+/// OpenVPN's packets behind their lengths.
+struct Framed {
+    session: Session,
+    client: Queue,
+    server: Queue,
+    broken: bool,
+}
+
+impl OverTcp {
+    pub(super) fn new(ends: Ends, known: Known) -> Self {
+        Self {
+            ends,
+            known,
+            client: Stream::default(),
+            server: Stream::default(),
+            speech: Speech::Unknown(Queue::default()),
+            closed: None,
+            last: 0,
+        }
+    }
+
+    fn stream(&mut self, side: Side) -> &mut Stream {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    pub(super) fn begin(&mut self, side: Side, sequence: u32) {
+        self.stream(side).begin(sequence);
+    }
+
+    /// True once nothing that comes can be told.
+    pub(super) fn is_other(&self) -> bool {
+        matches!(self.speech, Speech::Other)
+    }
+
+    pub(super) fn segment(&mut self, sequence: u32, chunk: &Chunk<'_>) {
+        let from = chunk.from;
+        self.last = chunk.at;
+        match self.stream(from).push(sequence, chunk) {
+            Ready::Bytes(chunks) => chunks.iter().for_each(|chunk| self.bytes(&chunk.seen(from))),
+            Ready::Lost => self.lost(chunk),
+        }
+    }
+
+    pub(super) fn close(&mut self, by: Side, reset: bool) {
+        self.closed.get_or_insert((by, reset));
+    }
+
+    fn lost(&mut self, chunk: &Chunk<'_>) {
+        if let Speech::Tls(tls) = &mut self.speech {
+            let (connection, facts) = &mut **tls;
+            keep(connection.lost(&(*chunk).into()), facts);
+        }
+    }
+
+    fn bytes(&mut self, seen: &Seen<'_>) {
+        match &mut self.speech {
+            Speech::Unknown(said) if seen.from == Side::Client => {
+                said.push_seen(seen);
+                self.recognise(seen.at);
+            }
+            // A server that speaks first speaks neither.
+            Speech::Unknown(_) => self.speech = Speech::Other,
+            Speech::Tls(tls) => {
+                let (connection, facts) = &mut **tls;
+                keep(connection.push(seen), facts);
+            }
+            Speech::OpenVpn(framed) => framed.bytes(seen),
+            Speech::Other => {}
+        }
+    }
+
+    /// The client's first bytes say what it speaks.
+    fn recognise(&mut self, at: u64) {
+        let Speech::Unknown(said) = &mut self.speech else { return };
+        let Some([first, second, third]) = said.peek::<ENOUGH_TO_KNOW>() else { return };
+        let length = said.len();
+        let Some((bytes, places)) = said.take(length) else { return };
+        self.speech = match (first, second, third) {
+            (22, 3, 0..=4) => {
+                let connection = Connection::new(0, self.known.log.clone());
+                Speech::Tls(Box::new((connection, Facts::default())))
+            }
+            // A client's reset behind its length, in any wrapping that is known here.
+            (0, 14..=255, 0x38) => Speech::OpenVpn(Box::new(Framed {
+                session: Session::new(self.known.log.clone(), self.known.keys.clone()),
+                client: Queue::default(),
+                server: Queue::default(),
+                broken: false,
+            })),
+            _ => Speech::Other,
+        };
+        self.bytes(&Seen { at, from: Side::Client, bytes: &bytes, places });
+    }
+
+    pub(super) fn story(&mut self) -> Option<Story> {
+        for (from, hole) in
+            [(Side::Client, self.client.has_hole()), (Side::Server, self.server.has_hole())]
+        {
+            if hole {
+                self.lost(&Chunk { at: self.last, from, frame: 0, offset: 0, bytes: &[] });
+            }
+        }
+        let (facts, session, uses) = match &self.speech {
+            Speech::Tls(tls) => (&tls.1, None, tls.0.uses().to_vec()),
+            Speech::OpenVpn(framed) => {
+                (&framed.session.facts, Some(&framed.session), framed.session.uses().collect())
+            }
+            Speech::Unknown(_) | Speech::Other => return None,
+        };
+        tell(&Told {
+            transport: "tcp",
+            client: self.ends.client.clone(),
+            server: self.ends.server.clone(),
+            facts,
+            session,
+            closed: self.closed,
+            uses,
+        })
+    }
+}
+
+impl Framed {
+    fn bytes(&mut self, seen: &Seen<'_>) {
+        if self.broken {
+            return;
+        }
+        self.queue(seen.from).push_seen(seen);
+        while let Some(header) = self.queue(seen.from).peek::<LENGTH>() {
+            let length = usize::from(u16::from_be_bytes(header));
+            if length == 0 || length > LONGEST_PACKET {
+                self.broken = true;
+                return;
+            }
+            let Some((framed, places)) = self.queue(seen.from).take(LENGTH + length) else {
+                return;
+            };
+            let framed = Seen { at: seen.at, from: seen.from, bytes: &framed, places };
+            self.session.packet(&framed.tail(length));
+        }
+    }
+
+    fn queue(&mut self, side: Side) -> &mut Queue {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+}
+
+fn keep(events: Vec<Event>, facts: &mut Facts) {
+    for event in events {
+        if let Event::Fact(fact) = event {
+            facts.push(fact);
+        }
+    }
+}

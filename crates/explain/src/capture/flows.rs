@@ -1,0 +1,183 @@
+//! All conversations of a capture, told apart by their addresses.
+//!
+//! The number that is followed is bounded. One that is over becomes its story, and its decoder is let go.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::Known;
+use super::conversation::{Ends, OverTcp, OverUdp};
+use super::frames::Frame;
+use super::layers::{Carried, Carrier, carried};
+use crate::openvpn::Session;
+use crate::place::{Chunk, Side};
+use crate::story::{LeftOut, Stories, Story, VERSION};
+
+/// The most conversations that are followed, and told.
+const MOST_CONVERSATIONS: usize = 16;
+/// The most that are remembered as neither TLS nor OpenVPN.
+const MOST_OTHERS: usize = 4_096;
+
+const TOO_MANY: &str = "more conversations than are told of one file";
+const NEITHER: &str = "neither TLS nor OpenVPN from its first byte";
+const BEGAN_BEFORE: &str = "it began before the capture did";
+
+/// Both addresses, the lower first, and whether it is TCP.
+type Pair = (SocketAddr, SocketAddr, bool);
+
+pub(super) struct Flows {
+    known: Known,
+    udp: BTreeMap<Pair, (SocketAddr, OverUdp)>,
+    tcp: BTreeMap<Pair, (SocketAddr, OverTcp)>,
+    others: BTreeMap<Pair, &'static str>,
+    stories: Vec<Story>,
+    uncounted: u64,
+}
+
+impl Flows {
+    pub(super) fn new(known: Known) -> Self {
+        Self {
+            known,
+            udp: BTreeMap::new(),
+            tcp: BTreeMap::new(),
+            others: BTreeMap::new(),
+            stories: Vec::new(),
+            uncounted: 0,
+        }
+    }
+
+    pub(super) fn frame(&mut self, frame: &Frame<'_>) {
+        let Some(carried) = carried(frame.link, frame.bytes) else { return };
+        match carried.kind {
+            Carrier::Udp => self.datagram(frame, &carried),
+            Carrier::Tcp { sequence, syn, ack, fin, rst } => {
+                self.tcp_flags(&carried, sequence, syn && !ack, syn);
+                self.segment(frame, &carried, sequence.wrapping_add(u32::from(syn)));
+                if fin || rst {
+                    self.close(&carried, rst);
+                }
+            }
+        }
+    }
+
+    fn datagram(&mut self, frame: &Frame<'_>, carried: &Carried<'_>) {
+        let pair = pair(carried, false);
+        if self.udp.get(&pair).is_some_and(|(_, have)| have.is_over_with(carried.payload)) {
+            self.finish_udp(&pair);
+        }
+        if !self.udp.contains_key(&pair) {
+            if !Session::begins(carried.payload) {
+                return self.other(pair, NEITHER);
+            }
+            if !self.has_room() {
+                return self.other(pair, TOO_MANY);
+            }
+            self.others.remove(&pair);
+            let over = OverUdp::new(ends(carried), self.known.clone());
+            self.udp.insert(pair, (carried.from, over));
+        }
+        if let Some((client, over)) = self.udp.get_mut(&pair) {
+            over.packet(chunk(frame, carried, *client));
+        }
+    }
+
+    fn tcp_flags(&mut self, carried: &Carried<'_>, sequence: u32, first: bool, syn: bool) {
+        let pair = pair(carried, true);
+        if first && !self.tcp.contains_key(&pair) {
+            if !self.has_room() {
+                return self.other(pair, TOO_MANY);
+            }
+            self.others.remove(&pair);
+            let over = OverTcp::new(ends(carried), self.known.clone());
+            self.tcp.insert(pair, (carried.from, over));
+        }
+        match self.tcp.get_mut(&pair) {
+            Some((client, over)) if syn => over.begin(side(carried.from, *client), sequence),
+            Some(_) => {}
+            None => self.other(pair, BEGAN_BEFORE),
+        }
+    }
+
+    fn segment(&mut self, frame: &Frame<'_>, carried: &Carried<'_>, sequence: u32) {
+        let pair = pair(carried, true);
+        let Some((client, over)) = self.tcp.get_mut(&pair) else { return };
+        over.segment(sequence, &chunk(frame, carried, *client));
+        if over.is_other() {
+            self.tcp.remove(&pair);
+            self.other(pair, NEITHER);
+        }
+    }
+
+    /// A reset ends it; after a FIN the other side may still speak.
+    fn close(&mut self, carried: &Carried<'_>, reset: bool) {
+        let pair = pair(carried, true);
+        if let Some((client, over)) = self.tcp.get_mut(&pair) {
+            over.close(side(carried.from, *client), reset);
+        }
+        if reset {
+            self.finish_tcp(&pair);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.udp.len() + self.tcp.len() + self.stories.len() < MOST_CONVERSATIONS
+    }
+
+    fn other(&mut self, pair: Pair, why: &'static str) {
+        if self.others.len() < MOST_OTHERS {
+            self.others.entry(pair).or_insert(why);
+        } else if !self.others.contains_key(&pair) {
+            self.uncounted += 1;
+        }
+    }
+
+    fn finish_udp(&mut self, pair: &Pair) {
+        let story = self.udp.remove(pair).and_then(|(_, over)| over.story());
+        self.stories.extend(story);
+    }
+
+    fn finish_tcp(&mut self, pair: &Pair) {
+        let story = self.tcp.remove(pair).and_then(|(_, mut over)| over.story());
+        self.stories.extend(story);
+    }
+
+    pub(super) fn finish(mut self) -> Stories {
+        let udp: Vec<Pair> = self.udp.keys().copied().collect();
+        udp.iter().for_each(|pair| self.finish_udp(pair));
+        let tcp: Vec<Pair> = self.tcp.keys().copied().collect();
+        tcp.iter().for_each(|pair| self.finish_tcp(pair));
+        self.stories.sort_by(|a, b| (a.began, &a.client).cmp(&(b.began, &b.client)));
+        Stories { version: VERSION, left_out: self.left_out(), stories: self.stories }
+    }
+
+    fn left_out(&self) -> Vec<LeftOut> {
+        let count = |why: &str| self.others.values().filter(|have| **have == why).count() as u64;
+        let all = [NEITHER, BEGAN_BEFORE, TOO_MANY].map(|why| (why, count(why)));
+        let more = ("so many that they were not looked at any more; packets", self.uncounted);
+        let all = all.into_iter().chain([more]).filter(|(_, count)| *count > 0);
+        all.map(|(reason, count)| LeftOut { reason: reason.to_owned(), count }).collect()
+    }
+}
+
+fn pair(carried: &Carried<'_>, tcp: bool) -> Pair {
+    let (from, to) = (carried.from, carried.to);
+    if from < to { (from, to, tcp) } else { (to, from, tcp) }
+}
+
+fn side(from: SocketAddr, client: SocketAddr) -> Side {
+    if from == client { Side::Client } else { Side::Server }
+}
+
+fn ends(carried: &Carried<'_>) -> Ends {
+    Ends { client: carried.from.to_string(), server: carried.to.to_string() }
+}
+
+fn chunk<'a>(frame: &Frame<'a>, carried: &Carried<'a>, client: SocketAddr) -> Chunk<'a> {
+    Chunk {
+        at: frame.at,
+        from: side(carried.from, client),
+        frame: frame.number,
+        offset: carried.offset,
+        bytes: carried.payload,
+    }
+}

@@ -1,0 +1,74 @@
+//! Capture files: from the bytes of a .pcap or .pcapng to stories.
+//!
+//! Frames are read one after the other through the caller's reader, so that a file may be larger than memory;
+//! conversations that began in it are followed, a bounded number of them, and the others are counted by why
+//! they are not told. Nothing in a file makes it panic or keep more than its bounds.
+
+mod conversation;
+mod flows;
+mod frames;
+mod layers;
+mod tcp;
+
+use std::error::Error;
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::key_log::KeyLog;
+use crate::story::{LeftOut, Stories};
+
+pub use crate::openvpn::Keys;
+
+/// What is known beside the file.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Secrets of TLS.
+    pub log: Arc<KeyLog>,
+    /// Keys of tls-auth.
+    pub keys: Keys,
+}
+
+/// Tells what a capture holds.
+///
+/// # Errors
+/// Where the file is none, or is damaged. One that ends within a frame is told up to there.
+pub fn read(source: impl Read + Send, known: Known) -> Result<Stories, CaptureError> {
+    let mut flows = flows::Flows::new(known);
+    let end = frames::each(source, |frame| flows.frame(frame))?;
+    let mut stories = flows.finish();
+    if end == frames::End::WithinFrame {
+        let reason = "the file ends within a frame, as if whoever wrote it was stopped".to_owned();
+        stories.left_out.push(LeftOut { reason, count: 1 });
+    }
+    Ok(stories)
+}
+
+/// A file that can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureError {
+    /// It is neither .pcap nor .pcapng.
+    NoCapture,
+    /// It could not be read.
+    Unreadable,
+    /// A frame is longer than any network's.
+    FrameTooLong,
+    /// It is damaged from this frame on.
+    Damaged {
+        /// The number of the frame, from 1.
+        frame: u32,
+    },
+}
+
+impl fmt::Display for CaptureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCapture => f.write_str("it is no capture: neither .pcap nor .pcapng"),
+            Self::Unreadable => f.write_str("it can't be read to its end"),
+            Self::FrameTooLong => f.write_str("it has a frame that is longer than any network's"),
+            Self::Damaged { frame } => write!(f, "it is damaged from frame {frame} on"),
+        }
+    }
+}
+
+impl Error for CaptureError {}

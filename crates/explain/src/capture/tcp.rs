@@ -1,0 +1,172 @@
+//! One direction of a TCP connection, put in order.
+//!
+//! What is kept is bounded: a hole that is not filled before so much has come behind it is a loss.
+
+use std::collections::BTreeMap;
+
+use crate::place::{Chunk, Seen, Side};
+
+/// The most that waits behind a hole.
+const LONGEST_WAIT: usize = 256 * 1024;
+const MOST_SEGMENTS: usize = 512;
+
+/// A direction's bytes, from the beginning of the connection.
+#[derive(Default)]
+pub(super) struct Stream {
+    /// The number of the next byte; none before the connection began.
+    next: Option<u32>,
+    waiting: BTreeMap<u32, Segment>,
+    size: usize,
+    lost: bool,
+}
+
+struct Segment {
+    at: u64,
+    frame: u32,
+    offset: u32,
+    bytes: Vec<u8>,
+}
+
+/// What comes of a segment.
+pub(super) enum Ready {
+    /// Bytes in order.
+    Bytes(Vec<OwnedChunk>),
+    /// Bytes are missing for good.
+    Lost,
+}
+
+/// A chunk that waited.
+pub(super) struct OwnedChunk {
+    segment: Segment,
+}
+
+impl OwnedChunk {
+    pub(super) fn seen(&self, from: Side) -> Seen<'_> {
+        let Segment { at, frame, offset, ref bytes } = self.segment;
+        Seen::from(Chunk { at, from, frame, offset, bytes })
+    }
+}
+
+impl Stream {
+    /// The connection begins with this number.
+    pub(super) fn begin(&mut self, sequence: u32) {
+        if self.next.is_none() {
+            self.next = Some(sequence.wrapping_add(1));
+        }
+    }
+
+    /// Takes a segment.
+    pub(super) fn push(&mut self, sequence: u32, chunk: &Chunk<'_>) -> Ready {
+        let Some(next) = self.next else { return Ready::Bytes(Vec::new()) };
+        if self.lost || chunk.bytes.is_empty() {
+            return Ready::Bytes(Vec::new());
+        }
+        let Some(segment) = fresh(next, sequence, chunk) else { return Ready::Bytes(Vec::new()) };
+        let ahead = sequence.wrapping_sub(next);
+        if ahead == 0 || ahead > u32::MAX / 2 {
+            return Ready::Bytes(self.deliver(segment));
+        }
+        self.size += segment.bytes.len();
+        self.waiting.entry(sequence).or_insert(segment);
+        if self.size > LONGEST_WAIT || self.waiting.len() > MOST_SEGMENTS {
+            self.give_up();
+            return Ready::Lost;
+        }
+        Ready::Bytes(Vec::new())
+    }
+
+    fn deliver(&mut self, first: Segment) -> Vec<OwnedChunk> {
+        let at = first.at;
+        let mut ready = Vec::new();
+        let mut segment = Some(first);
+        while let Some(mut now) = segment.take() {
+            // What waited is read when the hole before it was filled.
+            now.at = now.at.max(at);
+            let next = self.next.unwrap_or(0).wrapping_add(now.bytes.len() as u32);
+            self.next = Some(next);
+            ready.push(OwnedChunk { segment: now });
+            segment = self.following(next);
+        }
+        ready
+    }
+
+    /// A waiting segment that begins at or before `next` and goes beyond it.
+    fn following(&mut self, next: u32) -> Option<Segment> {
+        let reached = |sequence: &u32| next.wrapping_sub(*sequence) <= u32::MAX / 2;
+        while let Some(sequence) = self.waiting.keys().copied().find(reached) {
+            let waited = self.waiting.remove(&sequence)?;
+            self.size = self.size.saturating_sub(waited.bytes.len());
+            let chunk = Chunk {
+                at: waited.at,
+                from: Side::Client,
+                frame: waited.frame,
+                offset: waited.offset,
+                bytes: &waited.bytes,
+            };
+            if let Some(segment) = fresh(next, sequence, &chunk) {
+                return Some(segment);
+            }
+        }
+        None
+    }
+
+    /// True if something waits behind a hole.
+    pub(super) fn has_hole(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn give_up(&mut self) {
+        self.waiting.clear();
+        self.size = 0;
+        self.lost = true;
+    }
+}
+
+/// The part of a segment that was not had yet.
+fn fresh(next: u32, sequence: u32, chunk: &Chunk<'_>) -> Option<Segment> {
+    let behind = next.wrapping_sub(sequence);
+    let had = if behind <= u32::MAX / 2 { behind as usize } else { 0 };
+    let bytes = chunk.bytes.get(had..).filter(|rest| !rest.is_empty())?.to_vec();
+    Some(Segment { at: chunk.at, frame: chunk.frame, offset: chunk.offset + had as u32, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_come_out_in_order_whatever_order_they_came_in() {
+        let mut stream = Stream::default();
+        stream.begin(u32::MAX - 2);
+        assert_eq!(push(&mut stream, u32::MAX, b"bc"), b"");
+        assert_eq!(push(&mut stream, 1, b"defg"), b"");
+        assert_eq!(push(&mut stream, u32::MAX - 1, b"ab"), b"abcdefg");
+        assert_eq!(push(&mut stream, 2, b"efgh"), b"h");
+        assert!(!stream.has_hole());
+    }
+
+    #[test]
+    fn a_hole_that_stays_is_a_loss_and_ends_the_stream() {
+        let mut stream = Stream::default();
+        stream.begin(0);
+        let mut lost = false;
+        for n in 1..=600u32 {
+            lost |= matches!(stream.push(n * 1000, &chunk(b"x")), Ready::Lost);
+        }
+        assert!(lost);
+        assert_eq!(push(&mut stream, 1, b"a"), b"");
+    }
+
+    fn push(stream: &mut Stream, sequence: u32, bytes: &[u8]) -> Vec<u8> {
+        match stream.push(sequence, &chunk(bytes)) {
+            Ready::Bytes(chunks) => {
+                chunks.iter().flat_map(|chunk| chunk.segment.bytes.clone()).collect()
+            }
+            Ready::Lost => panic!("nothing is lost here"),
+        }
+    }
+
+    fn chunk(bytes: &[u8]) -> Chunk<'_> {
+        Chunk { at: 0, from: Side::Client, frame: 1, offset: 0, bytes }
+    }
+}

@@ -1,0 +1,244 @@
+//! Every kind of step and what is said of it: one table, so that the same thing is always said in the same words.
+//!
+//! A sentence is chosen by what happened and never made from a peer's text. It has at most 25 words; a test
+//! counts them, and another holds that a real handshake tells each entry.
+
+mod hello;
+mod openvpn;
+mod secured;
+mod shown;
+
+use serde::{Deserialize, Serialize};
+
+/// The parts of a handshake, in the order in which they come: what a reader sees first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chapter {
+    /// Getting past the door.
+    Knock,
+    /// What both can speak, and the fresh halves of a key.
+    Hello,
+    /// Who the server is.
+    ServerShown,
+    /// Who the client is.
+    ClientShown,
+    /// That nobody changed a word.
+    Finished,
+    /// Keys for what comes next.
+    Keys,
+    /// What the client is told about its network.
+    Settings,
+    /// What all this was for.
+    Data,
+    /// The end.
+    End,
+}
+
+impl Chapter {
+    /// All, in order.
+    pub const ALL: [Chapter; 9] = [
+        Chapter::Knock,
+        Chapter::Hello,
+        Chapter::ServerShown,
+        Chapter::ClientShown,
+        Chapter::Finished,
+        Chapter::Keys,
+        Chapter::Settings,
+        Chapter::Data,
+        Chapter::End,
+    ];
+
+    /// What it is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Chapter::Knock => "Knocking",
+            Chapter::Hello => "Hellos",
+            Chapter::ServerShown => "The server shows who it is",
+            Chapter::ClientShown => "The client shows who it is",
+            Chapter::Finished => "Both confirm what was said",
+            Chapter::Keys => "Further keys",
+            Chapter::Settings => "Settings of the tunnel",
+            Chapter::Data => "Data flows",
+            Chapter::End => "The end",
+        }
+    }
+
+    /// What happens in it.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Chapter::Knock => {
+                "The client knocks, and shows that it holds the shared key and can be reached where it says."
+            }
+            Chapter::Hello => {
+                "Both say what they speak and exchange the halves of a fresh secret that no listener can put together."
+            }
+            Chapter::ServerShown => {
+                "The server shows its certificate and signs this very conversation with the key that belongs to it."
+            }
+            Chapter::ClientShown => {
+                "If it was asked to, the client does the same with its own certificate and key."
+            }
+            Chapter::Finished => {
+                "Each proves to have read the same words as the other: nobody in between changed any."
+            }
+            Chapter::Keys => {
+                "Keys are agreed on for what follows: the tunnel's packets, the next key, a quicker return."
+            }
+            Chapter::Settings => {
+                "The server tells the client its address, its routes and the cipher, already encrypted."
+            }
+            Chapter::Data => {
+                "What the connection is for begins, under a key that only these two have."
+            }
+            Chapter::End => "One side says goodbye, or refuses to go on.",
+        }
+    }
+}
+
+/// Who can read what a step says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readable {
+    /// It is in the clear.
+    Everybody,
+    /// Only who has the keys of this handshake.
+    BothEnds,
+    /// In the clear until the version and moment at which encryption begins, which the step's key tells.
+    AsItsKeySays,
+}
+
+impl Readable {
+    /// As a sentence; `sealed` says whether this very step was encrypted.
+    pub fn sentence(self, sealed: bool) -> &'static str {
+        match (self, sealed) {
+            (Readable::Everybody, _) | (Readable::AsItsKeySays, false) => "everybody on the way",
+            (Readable::BothEnds, _) | (Readable::AsItsKeySays, true) => "the two ends only",
+        }
+    }
+}
+
+/// What is said of one kind of step.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name in JSON.
+    pub name: &'static str,
+    /// The part of the handshake that it belongs to.
+    pub chapter: Chapter,
+    /// What it is called.
+    pub title: &'static str,
+    /// What happened.
+    pub sentence: &'static str,
+    /// Technical terms and their meaning.
+    pub terms: &'static [(&'static str, &'static str)],
+    /// What is proved from here on.
+    pub proves: &'static str,
+    /// What is not.
+    pub leaves_open: &'static str,
+    /// Who can read it.
+    pub readable: Readable,
+    /// Where it is specified.
+    pub section: &'static str,
+}
+
+/// Kinds of step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the table says what each is")]
+pub enum Kind {
+    ClientReset,
+    ResetRepeated,
+    ServerReset,
+    CookieReturned,
+    ClientSoftReset,
+    ServerSoftReset,
+    WrongWrapping,
+    ClientHello,
+    SecondClientHello,
+    HelloRetryRequest,
+    ServerHello,
+    ServerHelloResumed,
+    ServerHelloOld,
+    ServerHelloOldResumed,
+    EncryptedExtensions,
+    CertificateRequest,
+    ServerCertificate,
+    CertificateStatus,
+    ServerCertificateVerify,
+    ServerKeyExchange,
+    ServerHelloDone,
+    ClientCertificate,
+    NoClientCertificate,
+    ClientKeyExchange,
+    ClientCertificateVerify,
+    Disguise,
+    ChangeCipherSpec,
+    ServerFinished,
+    ClientFinished,
+    NewSessionTicket,
+    KeyUpdate,
+    ClientKeyMessage,
+    ServerKeyMessage,
+    PushRequest,
+    PushReply,
+    ControlText,
+    ApplicationData,
+    DataBegins,
+    Alert,
+    CloseNotify,
+    AuthFailed,
+    Exit,
+    Sealed,
+    Missing,
+    Unreadable,
+}
+
+impl Kind {
+    /// What is said of it.
+    pub fn entry(self) -> &'static Entry {
+        let found = all().find(|entry| entry.kind == self);
+        // A test holds that every kind has its entry.
+        found.unwrap_or(&secured::UNREADABLE)
+    }
+}
+
+/// The whole table.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    openvpn::ENTRIES.iter().chain(hello::ENTRIES).chain(shown::ENTRIES).chain(secured::ENTRIES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_one_entry_and_no_sentence_has_more_than_25_words() {
+        let mut kinds: Vec<Kind> = all().map(|entry| entry.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(kinds.len(), all().count(), "an entry is there twice");
+        assert_eq!(kinds.len(), Kind::Unreadable as usize + 1, "a kind has no entry");
+        let sentences = all().map(|entry| entry.sentence);
+        for sentence in sentences.chain(Chapter::ALL.map(Chapter::sentence)) {
+            assert!(sentence.split_whitespace().count() <= 25, "{sentence}");
+            assert!(sentence.ends_with('.'), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn names_are_titles_in_snake_case_and_unique() {
+        let mut names: Vec<&str> = all().map(|entry| entry.name).collect();
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(names.len(), before);
+        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+
+    #[test]
+    fn every_entry_says_what_is_proved_what_is_left_open_and_where_it_is_specified() {
+        for entry in all() {
+            assert!(!entry.proves.is_empty() && !entry.leaves_open.is_empty(), "{}", entry.name);
+            assert!(!entry.section.is_empty() && !entry.terms.is_empty(), "{}", entry.name);
+        }
+    }
+}

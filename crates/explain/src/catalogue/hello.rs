@@ -1,0 +1,123 @@
+//! What is said of the hellos.
+
+use super::{Chapter, Entry, Kind, Readable};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        kind: Kind::ClientHello,
+        name: "client_hello",
+        chapter: Chapter::Hello,
+        title: "ClientHello",
+        sentence: "The client goes first: it says which versions and ciphers it speaks, and sends its half of a fresh secret.",
+        terms: &[
+            ("cipher suite", "how what follows is encrypted and checked"),
+            ("key share", "the public half of a key that is made for this connection alone"),
+            ("SNI", "the server's name in the clear, so that one address can have many names"),
+            ("random", "32 bytes that make this handshake unlike any other"),
+        ],
+        proves: "Nothing yet. Anybody can send this.",
+        leaves_open: "Who either side is.",
+        readable: Readable::Everybody,
+        section: "RFC 8446, 4.1.2; RFC 5246, 7.4.1.2",
+    },
+    Entry {
+        kind: Kind::SecondClientHello,
+        name: "second_client_hello",
+        chapter: Chapter::Hello,
+        title: "ClientHello, as asked for",
+        sentence: "The client says hello again, with the kind of key share that the server asked for.",
+        terms: &[(
+            "transcript",
+            "all messages so far; both sides sign and check it, the first hello included",
+        )],
+        proves: "Nothing yet; but the first hello still counts, so nobody can have weakened it unseen.",
+        leaves_open: "Who either side is.",
+        readable: Readable::Everybody,
+        section: "RFC 8446, 4.1.2 and 4.4.1",
+    },
+    Entry {
+        kind: Kind::HelloRetryRequest,
+        name: "hello_retry_request",
+        chapter: Chapter::Hello,
+        title: "HelloRetryRequest",
+        sentence: "The server can't use the key share that came, and names the kind it wants; the client begins again.",
+        terms: &[
+            ("group", "the kind of mathematics behind a key share, as x25519 or P-256"),
+            (
+                "disguise",
+                "it looks like a ServerHello and has a fixed random value by which one knows it",
+            ),
+        ],
+        proves: "Nothing. It costs one journey more.",
+        leaves_open: "Who either side is.",
+        readable: Readable::Everybody,
+        section: "RFC 8446, 4.1.4",
+    },
+    Entry {
+        kind: Kind::ServerHello,
+        name: "server_hello",
+        chapter: Chapter::Hello,
+        title: "ServerHello (TLS 1.3)",
+        sentence: "The server chooses one cipher and sends its own half of the secret; everything after this is encrypted.",
+        terms: &[
+            (
+                "ephemeral key exchange",
+                "from one's own secret half and the other's public half both calculate the same secret; a listener can't",
+            ),
+            ("handshake key", "encrypts the rest of the handshake, each direction its own"),
+            (
+                "legacy version",
+                "the record says TLS 1.2 so that old boxes on the way let it pass; the extension says 1.3",
+            ),
+        ],
+        proves: "Both can now calculate keys that nobody listening has.",
+        leaves_open: "Who the server is: these keys are shared with somebody, and not yet known with whom.",
+        readable: Readable::Everybody,
+        section: "RFC 8446, 4.1.3 and 7.1",
+    },
+    Entry {
+        kind: Kind::ServerHelloResumed,
+        name: "server_hello_resumed",
+        chapter: Chapter::Hello,
+        title: "ServerHello that takes up an earlier session",
+        sentence: "The server accepts a ticket of an earlier connection, so nobody shows a certificate this time.",
+        terms: &[
+            ("resumption", "both prove to have been there before by a secret of that connection"),
+            ("PSK", "the resumption secret, used as a key that both had already"),
+        ],
+        proves: "It is the server that gave the ticket, and the client that got it.",
+        leaves_open: "Whether the certificates of then still hold: they are not shown again.",
+        readable: Readable::Everybody,
+        section: "RFC 8446, 2.2 and 4.2.11",
+    },
+    Entry {
+        kind: Kind::ServerHelloOld,
+        name: "server_hello_old",
+        chapter: Chapter::Hello,
+        title: "ServerHello (TLS 1.2)",
+        sentence: "The server chooses version 1.2 and one cipher; certificates will cross the wire in the clear.",
+        terms: &[(
+            "cipher suite",
+            "in TLS 1.2 it also says how the key is agreed on and which kind of signature proves it",
+        )],
+        proves: "Nothing yet.",
+        leaves_open: "Who either side is, and the key: both come in the next messages.",
+        readable: Readable::Everybody,
+        section: "RFC 5246, 7.4.1.3",
+    },
+    Entry {
+        kind: Kind::ServerHelloOldResumed,
+        name: "server_hello_old_resumed",
+        chapter: Chapter::Hello,
+        title: "ServerHello that takes up an earlier session (TLS 1.2)",
+        sentence: "The server takes up an earlier session with its old master secret, so nobody shows a certificate this time.",
+        terms: &[(
+            "master secret",
+            "what both calculated in the earlier connection; new keys are made from it and the new random values",
+        )],
+        proves: "Both were there before, once the Finished messages have been checked.",
+        leaves_open: "Whether the certificates of then still hold, and no staple is sent with a resumption.",
+        readable: Readable::Everybody,
+        section: "RFC 5246, 7.3; RFC 5077",
+    },
+];

@@ -1,0 +1,108 @@
+//! What decoders find: values that a story is told from.
+//!
+//! A fact names a kind of step and holds what was read; words are added later, from the catalogue alone.
+
+use crate::catalogue::Kind;
+use crate::field::Field;
+use crate::place::{Place, Side};
+use crate::story::{Certificate, Source};
+
+/// How much is kept of one conversation, counted in values; what comes later is not told.
+const ROOM: usize = 10_000;
+/// The most values and places of one fact.
+const MOST_FIELDS: usize = 400;
+const MOST_PLACES: usize = 256;
+
+/// The facts of one conversation, as many as there is room for.
+pub(crate) struct Facts {
+    all: Vec<Fact>,
+    room: usize,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self { all: Vec::new(), room: ROOM }
+    }
+}
+
+impl Facts {
+    /// Adds one, cut to what any honest one has.
+    pub(crate) fn push(&mut self, mut fact: Fact) {
+        fact.fields.truncate(MOST_FIELDS);
+        fact.basis.truncate(MOST_PLACES);
+        let certificates = match &fact.detail {
+            Detail::Certificates(all) => all.iter().map(|one| 30 + one.names.len()).sum(),
+            _ => 0,
+        };
+        let cost = 10 + fact.fields.len() + fact.basis.len() + certificates;
+        if let Some(room) = self.room.checked_sub(cost) {
+            self.room = room;
+            self.all.push(fact);
+        }
+    }
+
+    pub(crate) fn all(&self) -> &[Fact] {
+        &self.all
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) at: u64,
+    pub(crate) from: Side,
+    pub(crate) kind: Kind,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) basis: Vec<Place>,
+    pub(crate) key: Option<KeyName>,
+    pub(crate) handshake: u32,
+    pub(crate) source: Source,
+    pub(crate) detail: Detail,
+}
+
+/// What the life of keys, the boxes of certificates and the ending are told from.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Detail {
+    #[default]
+    None,
+    /// A hello that chose this cipher suite.
+    Suite(u16),
+    /// A ticket, and how many seconds it lives.
+    Ticket(u32),
+    /// An alert, by its description.
+    Alert(u8),
+    /// What was shown.
+    Certificates(Vec<Certificate>),
+    /// What the server brought along for its certificate, of which this is the answer.
+    Staple(crate::story::Inquiry),
+    /// What a calculation gave: whether a proof is right.
+    Proof(bool),
+    /// The cipher of the tunnel's packets.
+    DataCipher(String),
+}
+
+/// Which key something was under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyName {
+    /// Of the rest of a handshake in TLS 1.3.
+    Handshake { handshake: u32, of: Side },
+    /// Of what is said inside TLS; in TLS 1.2 of the end of the handshake too.
+    Traffic { handshake: u32, of: Side, update: u32 },
+    /// Of the tunnel's packets.
+    Data { handshake: u32 },
+}
+
+impl KeyName {
+    /// The same in every story.
+    pub(crate) fn id(self) -> String {
+        match self {
+            KeyName::Handshake { handshake, of } => {
+                format!("tls{handshake}-handshake-{}", of.word())
+            }
+            KeyName::Traffic { handshake, of, update } => {
+                format!("tls{handshake}-traffic{update}-{}", of.word())
+            }
+            KeyName::Data { handshake } => format!("data{handshake}"),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A connection of our own, told while it runs: the caller hands in what it reads and writes.
+//!
+//! 1. Make one with the key log that the connection writes to, or with an empty one.
+//! 2. Hand in every chunk of either side, in order.
+//! 3. When all is said, [`Live::story`].
+
+use std::sync::Arc;
+
+use crate::capture::{Keys, Known};
+use crate::fact::Facts;
+use crate::key_log::KeyLog;
+use crate::openvpn::Session;
+use crate::place::Chunk;
+use crate::story::{Judgement, Story};
+use crate::tell::{Conversation, tell};
+use crate::tls::{Connection, Event};
+
+/// What is kept of a connection that is told afterwards: its secrets come last, and its bytes before them.
+pub struct Live {
+    transport: &'static str,
+    client: String,
+    server: String,
+    chunks: Vec<Kept>,
+    size: usize,
+    judgements: Vec<Judgement>,
+    keys: Keys,
+}
+
+/// The most bytes of a connection that are kept.
+const MOST_BYTES: usize = 1024 * 1024;
+const MOST_CHUNKS: usize = 10_000;
+
+struct Kept {
+    at: u64,
+    from: crate::place::Side,
+    frame: u32,
+    bytes: Vec<u8>,
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// TLS over TCP.
+    Tls,
+    /// OpenVPN, each chunk a packet.
+    OpenVpn,
+}
+
+impl Live {
+    /// A connection over `udp` or `tcp`.
+    pub fn new(transport: &'static str) -> Live {
+        let nobody = String::new;
+        Live {
+            transport,
+            client: nobody(),
+            server: nobody(),
+            chunks: Vec::new(),
+            size: 0,
+            judgements: Vec::new(),
+            keys: Keys::default(),
+        }
+    }
+
+    /// Whose addresses these are.
+    pub fn between(&mut self, client: String, server: String) {
+        (self.client, self.server) = (client, server);
+    }
+
+    /// The keys of tls-auth to check packets with.
+    pub fn checked_with(&mut self, keys: Keys) {
+        self.keys = keys;
+    }
+
+    /// What was judged by whoever shook hands.
+    pub fn judged(&mut self, judgements: impl IntoIterator<Item = Judgement>) {
+        self.judgements.extend(judgements);
+    }
+
+    /// Keeps a chunk. Its frame is its number; what is beyond a megabyte is no handshake any more and not kept.
+    pub fn push(&mut self, chunk: &Chunk<'_>) {
+        self.size += chunk.bytes.len();
+        if self.size <= MOST_BYTES && self.chunks.len() < MOST_CHUNKS {
+            let Chunk { at, from, frame, bytes, .. } = *chunk;
+            self.chunks.push(Kept { at, from, frame, bytes: bytes.to_vec() });
+        }
+    }
+
+    /// The story of what was kept, opened with this key log.
+    pub fn story(&self, speech: Speech, log: KeyLog) -> Option<Story> {
+        let log = Arc::new(log);
+        let story = match speech {
+            Speech::Tls => self.tls(log),
+            Speech::OpenVpn => self.openvpn(Known { log, keys: self.keys.clone() }),
+        }?;
+        Some(Story { judgements: self.judgements.clone(), ..story })
+    }
+
+    fn tls(&self, log: Arc<KeyLog>) -> Option<Story> {
+        let mut connection = Connection::new(0, log);
+        let mut facts = Facts::default();
+        for kept in &self.chunks {
+            for event in connection.push(&kept.chunk().into()) {
+                if let Event::Fact(fact) = event {
+                    facts.push(fact);
+                }
+            }
+        }
+        let uses = connection.uses().to_vec();
+        tell(&Conversation { uses, ..self.conversation(&facts, None) })
+    }
+
+    fn openvpn(&self, known: Known) -> Option<Story> {
+        let mut session = Session::new(known.log, known.keys);
+        self.chunks.iter().for_each(|kept| session.packet(&kept.chunk().into()));
+        let uses = session.uses().collect();
+        tell(&Conversation { uses, ..self.conversation(&session.facts, Some(&session)) })
+    }
+
+    fn conversation<'a>(&self, facts: &'a Facts, session: Option<&'a Session>) -> Conversation<'a> {
+        Conversation {
+            transport: self.transport,
+            client: self.client.clone(),
+            server: self.server.clone(),
+            facts,
+            session,
+            closed: None,
+            uses: Vec::new(),
+        }
+    }
+}
+
+impl Kept {
+    fn chunk(&self) -> Chunk<'_> {
+        Chunk { at: self.at, from: self.from, frame: self.frame, offset: 0, bytes: &self.bytes }
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("chunks", &self.chunks.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,12 @@
+//! OpenVPN's control channel as it was observed: packets in, facts out, with the TLS inside.
+//!
+//! It follows both ends at once: wrapping, reliability, one TLS connection for each generation of keys, and
+//! which side uses which data key. It answers nothing and enforces nothing.
+
+mod inside;
+mod order;
+mod session;
+mod wrapping;
+
+pub(crate) use session::{DataUse, Session};
+pub use wrapping::Keys;

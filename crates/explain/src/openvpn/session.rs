@@ -1,0 +1,403 @@
+//! One OpenVPN session, from the client's first packet on.
+
+use std::sync::Arc;
+
+use wire::control::{ControlHeader, ControlPacket};
+use wire::{KeyId, MessageId, Opcode, SessionId, data, split_first_byte};
+
+use super::inside::Inside;
+use super::order::Order;
+use super::wrapping::{Form, Keys, Opened, encrypted};
+use crate::catalogue::Kind;
+use crate::fact::{Fact, Facts, KeyName};
+use crate::field::Field;
+use crate::key_log::KeyLog;
+use crate::place::{Seen, Side};
+use crate::story::{Packet, Source, Use, Wrapping};
+use crate::tls;
+
+/// The most control packets that are listed, and generations of keys that are followed.
+const MOST_PACKETS: usize = 2_000;
+const MOST_GENERATIONS: usize = 500;
+
+/// What was seen of one session.
+pub(crate) struct Session {
+    log: Arc<KeyLog>,
+    keys: Keys,
+    form: Option<Form>,
+    client_session: Option<SessionId>,
+    server_session: Option<SessionId>,
+    cookie_returned: bool,
+    /// The time that the first packet's wrapping names.
+    replay_time: Option<u32>,
+    generations: Vec<Generation>,
+    pub(crate) facts: Facts,
+    pub(crate) packets: Vec<Packet>,
+    pub(crate) data: Vec<DataUse>,
+}
+
+/// One side's use of the data key of one generation.
+pub(crate) struct DataUse {
+    pub(crate) handshake: u32,
+    pub(crate) used: Use,
+}
+
+struct Generation {
+    key_id: KeyId,
+    tls: tls::Connection,
+    client: Order,
+    server: Order,
+    inside: Inside,
+}
+
+impl Session {
+    pub(crate) fn new(log: Arc<KeyLog>, keys: Keys) -> Self {
+        Self {
+            log,
+            keys,
+            form: None,
+            client_session: None,
+            server_session: None,
+            cookie_returned: false,
+            replay_time: None,
+            generations: Vec::new(),
+            facts: Facts::default(),
+            packets: Vec::new(),
+            data: Vec::new(),
+        }
+    }
+
+    /// Who used which key of the TLS inside.
+    pub(crate) fn uses(&self) -> impl Iterator<Item = (KeyName, Use)> {
+        self.generations.iter().flat_map(|generation| generation.tls.uses().iter().copied())
+    }
+
+    /// True for the first packet of a client, in any wrapping.
+    pub(crate) fn begins(datagram: &[u8]) -> bool {
+        let opcode = split_first_byte(datagram).map(|(opcode, _)| opcode);
+        let resets = [Opcode::CONTROL_HARD_RESET_CLIENT_V2, Opcode::CONTROL_HARD_RESET_CLIENT_V3];
+        opcode.is_some_and(|opcode| resets.contains(&opcode))
+            && (14..1_500).contains(&datagram.len())
+    }
+
+    /// True if this is the first packet of another session than this one.
+    pub(crate) fn is_over_with(&self, datagram: &[u8]) -> bool {
+        let theirs = datagram.get(1..9).and_then(|id| id.try_into().ok()).and_then(SessionId::new);
+        Self::begins(datagram) && self.client_session.is_some() && theirs != self.client_session
+    }
+
+    /// Takes one packet.
+    pub(crate) fn packet(&mut self, seen: &Seen<'_>) {
+        match split_first_byte(seen.bytes) {
+            Some((opcode, key_id)) if opcode.is_data() => self.data(seen, key_id),
+            Some((opcode, _)) if opcode.is_control() => self.control(seen),
+            _ => {}
+        }
+    }
+
+    fn control(&mut self, seen: &Seen<'_>) {
+        if self.form.is_none() {
+            self.form = Form::of_first(seen.bytes);
+        }
+        let Some(form) = self.form else { return self.unknown_wrapping(seen) };
+        if let Some((header, stamp)) = encrypted(seen.bytes, self.replay_time) {
+            return self.encrypted(seen, header, stamp);
+        }
+        let Some(opened) = form.open(&self.keys, seen.from, seen.bytes) else { return };
+        self.replay_time = self.replay_time.or(opened.stamp.map(|(_, time)| time));
+        let again = self.list(seen, &opened);
+        if opened.wrapping == Wrapping::Wrong {
+            return self.wrong(seen, &opened);
+        }
+        self.knock(seen, &opened, again);
+        self.stream(seen, &opened.packet);
+    }
+
+    /// The control channel is encrypted by a key that is not read here.
+    fn unknown_wrapping(&mut self, seen: &Seen<'_>) {
+        if self.facts.all().is_empty() {
+            let fields =
+                vec![Field::text("wrapping", "tls-crypt or another that is not read here")];
+            self.tell(seen, Kind::Sealed, fields, Source::Gap);
+        }
+    }
+
+    /// A renewal of which only the envelopes can be read.
+    fn encrypted(&mut self, seen: &Seen<'_>, header: ControlHeader, stamp: (u32, u32)) {
+        let new = self.generations.last().is_some_and(|last| header.key_id == last.key_id.next());
+        if new && header.opcode == Opcode::CONTROL_SOFT_RESET_V1 {
+            self.generation(header.key_id);
+        }
+        let kind = match (header.opcode, seen.from) {
+            (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Kind::ClientSoftReset,
+            (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Kind::ServerSoftReset,
+            _ => Kind::Sealed,
+        };
+        let handshake = self.generations.len().saturating_sub(1) as u32;
+        let told =
+            |fact: &Fact| (fact.kind, fact.from, fact.handshake) == (kind, seen.from, handshake);
+        if !self.facts.all().iter().any(told) {
+            let fields = vec![
+                Field::number("opcode", header.opcode.0).meaning(&header.opcode.to_string()),
+                Field::number("key_id", header.key_id.get()),
+                Field::text(
+                    "wrapping",
+                    "encrypted by a key of the first handshake (dynamic tls-crypt)",
+                ),
+            ];
+            let source = if kind == Kind::Sealed { Source::Gap } else { Source::Seen };
+            self.tell(seen, kind, fields, source);
+        }
+        if self.packets.len() < MOST_PACKETS {
+            let packet = envelope(seen, header.opcode, header.key_id, header.session_id);
+            self.packets.push(Packet {
+                stamp: Some(stamp),
+                wrapping: Wrapping::Encrypted,
+                ..packet
+            });
+        }
+    }
+
+    /// Lists a packet; true if its message had come before.
+    fn list(&mut self, seen: &Seen<'_>, opened: &Opened) -> bool {
+        let packet = &opened.packet;
+        let id = packet.message_id;
+        let generation = self.generations.iter().rev().find(|have| have.key_id == packet.key_id);
+        let order = generation.map(|generation| generation.order(seen.from));
+        let again = order.zip(id).is_some_and(|(order, id)| order.had(id.0));
+        if self.packets.len() < MOST_PACKETS {
+            self.packets.push(Packet {
+                acks: packet.acks.iter().map(|id| id.0).collect(),
+                message: id.map(|id| id.0),
+                payload: packet.payload.len() as u32,
+                again,
+                stamp: opened.stamp,
+                wrapping: opened.wrapping,
+                ..envelope(seen, packet.opcode, packet.key_id, packet.session_id)
+            });
+        }
+        again
+    }
+
+    fn wrong(&mut self, seen: &Seen<'_>, opened: &Opened) {
+        let told = self.facts.all().iter().filter(|fact| fact.kind == Kind::WrongWrapping).count();
+        if told < 4 {
+            let fields = fields(opened);
+            self.tell(seen, Kind::WrongWrapping, fields, Source::Computed);
+        }
+    }
+
+    /// Resets, and the cookie that comes back.
+    fn knock(&mut self, seen: &Seen<'_>, opened: &Opened, again: bool) {
+        let packet = &opened.packet;
+        let kind = match (packet.opcode, seen.from) {
+            (Opcode::CONTROL_HARD_RESET_CLIENT_V2, Side::Client) if again => {
+                Some(Kind::ResetRepeated)
+            }
+            (Opcode::CONTROL_HARD_RESET_CLIENT_V2, Side::Client) => {
+                self.client_session = Some(packet.session_id);
+                Some(Kind::ClientReset)
+            }
+            (Opcode::CONTROL_HARD_RESET_SERVER_V2, Side::Server)
+                if self.server_session.is_none() =>
+            {
+                self.server_session = Some(packet.session_id);
+                Some(Kind::ServerReset)
+            }
+            (Opcode::CONTROL_SOFT_RESET_V1, _) if again => None,
+            (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Some(Kind::ClientSoftReset),
+            (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Some(Kind::ServerSoftReset),
+            _ => None,
+        };
+        self.begin_generation(packet);
+        if let Some(kind) = kind {
+            self.tell_packet(seen, kind, opened);
+        }
+        if self.returns_cookie(seen.from, packet) {
+            self.cookie_returned = true;
+            self.tell_packet(seen, Kind::CookieReturned, opened);
+        }
+    }
+
+    fn returns_cookie(&self, from: Side, packet: &ControlPacket) -> bool {
+        let returned =
+            packet.acks.contains(MessageId::FIRST) && packet.acked_session == self.server_session;
+        !self.cookie_returned && from == Side::Client && self.server_session.is_some() && returned
+    }
+
+    /// A message of a key id that is not known yet begins a generation: a reset, or with some clients the first
+    /// message itself.
+    fn begin_generation(&mut self, packet: &ControlPacket) {
+        let last = self.generations.last().map(|generation| generation.key_id);
+        let expected = match last {
+            None => packet.key_id == KeyId::FIRST,
+            Some(last) => packet.key_id == last.next(),
+        };
+        if expected && packet.message_id == Some(MessageId::FIRST) {
+            self.generation(packet.key_id);
+        }
+    }
+
+    fn generation(&mut self, key_id: KeyId) {
+        if self.generations.len() >= MOST_GENERATIONS {
+            return;
+        }
+        let number = self.generations.len() as u32;
+        self.generations.push(Generation {
+            key_id,
+            tls: tls::Connection::new(number, Arc::clone(&self.log)),
+            client: Order::default(),
+            server: Order::default(),
+            inside: Inside::default(),
+        });
+    }
+
+    /// What a packet carries of the stream of TLS.
+    fn stream(&mut self, seen: &Seen<'_>, packet: &ControlPacket) {
+        let Some(id) = packet.message_id else { return };
+        let at = self.generations.iter().rposition(|have| have.key_id == packet.key_id);
+        let Some((number, generation)) =
+            at.and_then(|at| Some((at, self.generations.get_mut(at)?)))
+        else {
+            return;
+        };
+        let payload = seen.tail(packet.payload.len());
+        let order = match seen.from {
+            Side::Client => &mut generation.client,
+            Side::Server => &mut generation.server,
+        };
+        let mut facts = Vec::new();
+        for message in order.push(id.0, &payload) {
+            generation.tls_bytes(number as u32, &message.seen(), &mut facts);
+        }
+        facts.into_iter().for_each(|fact| self.facts.push(fact));
+    }
+
+    /// The first packet under a key is told; of the others time and number are kept.
+    fn data(&mut self, seen: &Seen<'_>, key_id: KeyId) {
+        let number = self.generations.iter().rposition(|have| have.key_id == key_id);
+        let (Some(number), Ok(_)) = (number, data::parse_header(seen.bytes)) else { return };
+        let handshake = number as u32;
+        let mine = |have: &&mut DataUse| have.handshake == handshake && have.used.by == seen.from;
+        if let Some(have) = self.data.iter_mut().find(mine) {
+            have.used.last = seen.at;
+            have.used.count += 1;
+            return;
+        }
+        let used = Use { by: seen.from, first: seen.at, last: seen.at, count: 1 };
+        self.data.push(DataUse { handshake, used });
+        let fields = vec![Field::number("key_id", key_id.get())];
+        let mut fact = fact(seen, Kind::DataBegins, fields, Source::Seen, handshake);
+        fact.key = Some(KeyName::Data { handshake });
+        self.facts.push(fact);
+    }
+
+    fn tell_packet(&mut self, seen: &Seen<'_>, kind: Kind, opened: &Opened) {
+        let source = if opened.checked_by.is_some() { Source::Computed } else { Source::Seen };
+        self.tell(seen, kind, fields(opened), source);
+    }
+
+    fn tell(&mut self, seen: &Seen<'_>, kind: Kind, fields: Vec<Field>, source: Source) {
+        let handshake = self.generations.len().saturating_sub(1) as u32;
+        self.facts.push(fact(seen, kind, fields, source, handshake));
+    }
+}
+
+impl Generation {
+    fn order(&self, from: Side) -> &Order {
+        match from {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    /// Hands bytes of the stream to TLS, and what comes out of TLS to the protocol inside.
+    fn tls_bytes(&mut self, handshake: u32, seen: &Seen<'_>, facts: &mut Vec<Fact>) {
+        for event in self.tls.push(seen) {
+            match event {
+                // What is said inside is told by itself.
+                tls::Event::Fact(fact) if fact.kind == Kind::ApplicationData => {}
+                tls::Event::Fact(fact) => facts.push(fact),
+                tls::Event::Plain(plain) => {
+                    for said in self.inside.record(plain.from, &plain.content) {
+                        facts.push(Fact {
+                            at: seen.at,
+                            from: plain.from,
+                            kind: said.kind,
+                            fields: said.fields,
+                            basis: plain.basis.clone(),
+                            key: plain.key,
+                            handshake,
+                            source: Source::Seen,
+                            detail: said.detail,
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn fact(seen: &Seen<'_>, kind: Kind, fields: Vec<Field>, source: Source, handshake: u32) -> Fact {
+    Fact {
+        at: seen.at,
+        from: seen.from,
+        kind,
+        fields,
+        basis: seen.places.clone(),
+        key: None,
+        handshake,
+        source,
+        detail: crate::fact::Detail::None,
+    }
+}
+
+/// What stands in the clear of any control packet.
+fn envelope(seen: &Seen<'_>, opcode: Opcode, key_id: KeyId, session: SessionId) -> Packet {
+    Packet {
+        at: seen.at,
+        frame: seen.frame(),
+        from: seen.from,
+        opcode: opcode.0,
+        name: opcode.to_string(),
+        key_id: key_id.get(),
+        session: session.to_string(),
+        acks: Vec::new(),
+        message: None,
+        payload: 0,
+        again: false,
+        stamp: None,
+        wrapping: Wrapping::None,
+    }
+}
+
+fn fields(opened: &Opened) -> Vec<Field> {
+    let packet = &opened.packet;
+    let mut fields = vec![
+        Field::number("opcode", packet.opcode.0).meaning(&packet.opcode.to_string()),
+        Field::number("key_id", packet.key_id.get()),
+        Field::bytes("session_id", packet.session_id.as_bytes()),
+    ];
+    fields.extend(packet.acks.iter().map(|id| Field::number("ack", id.0)));
+    fields.extend(packet.message_id.map(|id| Field::number("message_id", id.0)));
+    fields.extend(opened.stamp.iter().flat_map(|(id, time)| {
+        [Field::number("replay_id", *id), Field::number("replay_time", *time)]
+    }));
+    fields.push(Field::text(
+        "wrapping",
+        match opened.wrapping {
+            Wrapping::None => "none",
+            Wrapping::Unchecked => "HMAC, not checked: the key was not given",
+            Wrapping::Right => "HMAC, right",
+            Wrapping::Wrong => "HMAC, not made with the key that was given",
+            Wrapping::Encrypted => "encrypted",
+        },
+    ));
+    if let Some((digest, direction)) = opened.checked_by {
+        fields.push(Field::text("digest", digest.name()));
+        let number =
+            direction.number().map_or_else(|| "none".to_owned(), |number| number.to_string());
+        fields.push(Field::text("key_direction_of_the_sender", &number));
+    }
+    fields
+}

@@ -1,0 +1,308 @@
+//! One page for a browser: it loads nothing, runs nothing, and can be printed.
+//!
+//! Its depth is in `<details>`: parts of the handshake with a sentence each, then steps, then values and bytes.
+//! A page is bounded; what has no room is counted and not shown.
+
+use std::fmt::Write as _;
+
+use super::escape::markup;
+use super::svg;
+use super::time::{moment, span};
+use crate::story::{Certificate, Chapter, Ending, KeyLine, Source, Step, Stories, Story};
+use crate::told;
+
+/// The largest page is twice this: where it is reached, steps lose their values, and later all.
+const HALF: usize = 90_000;
+
+/// All stories in one page.
+pub fn html(stories: &Stories) -> String {
+    let mut page = Page(String::from(HEAD));
+    for story in &stories.stories {
+        page.story(story);
+    }
+    if stories.stories.is_empty() {
+        page.add("<p>No handshake of TLS or OpenVPN begins in it.</p>\n");
+    }
+    for left_out in &stories.left_out {
+        page.add(&format!("<p>Not told: {} ({}).</p>\n", markup(&left_out.reason), left_out.count));
+    }
+    page.add("</main></body></html>\n");
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn add(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn story(&mut self, story: &Story) {
+        let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
+        self.add(&format!(
+            "<section><h1>{}</h1>\n<p>{} (client) to {} (server) over {}, {began}.</p>\n",
+            markup(&story.title),
+            markup(&story.client),
+            markup(&story.server),
+            markup(&story.transport)
+        ));
+        self.ending(story);
+        for judgement in &story.judgements {
+            self.add(&format!(
+                "<p><b>{}</b> says: {}</p>\n",
+                markup(&judgement.by),
+                markup(&judgement.sentence)
+            ));
+        }
+        self.parts(story);
+        if self.0.len() < HALF {
+            self.add("<h2>The same as a picture</h2>\n<div class=\"pic\">");
+            let picture = svg::of_story(story);
+            self.add(&picture);
+            self.add("</div>\n");
+        }
+        self.certificates(&story.certificates);
+        self.keys(&story.keys);
+        self.told(story);
+        self.add("</section>\n");
+    }
+
+    fn ending(&mut self, story: &Story) {
+        match &story.ending {
+            Ending::Done => self.add("<p class=\"good\">The handshake is complete.</p>\n"),
+            Ending::Cut => {
+                self.add("<p>What was observed does not show whether it was completed.</p>\n")
+            }
+            Ending::Broken(broken) => {
+                let by = broken.by.map_or("Nobody said no", |side| match side {
+                    crate::story::Side::Client => "The client broke it off",
+                    crate::story::Side::Server => "The server broke it off",
+                });
+                let step =
+                    broken.at_step.map_or_else(String::new, |step| format!(", in step {step}"));
+                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {} <code>{}</code></p><p>What to do:</p><ul>", markup(&broken.sentence), markup(&broken.code)));
+                for mend in &broken.mends {
+                    self.add(&format!("<li>{}</li>", markup(mend)));
+                }
+                self.add("</ul></div>\n");
+            }
+        }
+    }
+
+    /// The parts of each handshake, in the order in which they began.
+    fn parts(&mut self, story: &Story) {
+        let mut parts: Vec<(u32, Chapter)> = Vec::new();
+        for step in &story.steps {
+            if !parts.contains(&(step.handshake, step.chapter)) {
+                parts.push((step.handshake, step.chapter));
+            }
+        }
+        let mut handshake = None;
+        for (number, chapter) in parts {
+            if handshake != Some(number) {
+                let close = if handshake.is_some() { "</ol>\n" } else { "" };
+                handshake = Some(number);
+                let heading = if number == 0 {
+                    "What happened".to_owned()
+                } else {
+                    format!("Renewal {number}")
+                };
+                self.add(&format!("{close}<h2>{heading}</h2>\n<ol class=\"parts\">\n"));
+            }
+            self.add(&format!(
+                "<li><details><summary><strong>{}.</strong> {}</summary>\n",
+                chapter.title(),
+                chapter.sentence()
+            ));
+            for step in story
+                .steps
+                .iter()
+                .filter(|step| (step.handshake, step.chapter) == (number, chapter))
+            {
+                self.step(step);
+            }
+            self.add("</details></li>\n");
+        }
+        self.add("</ol>\n");
+        if !story.missing.is_empty() {
+            self.add(&format!(
+                "<p class=\"q\">Would have followed: {}.</p>\n",
+                markup(&story.missing.join(", ").replace('_', " "))
+            ));
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        if self.0.len() > 2 * HALF {
+            return;
+        }
+        let gap = if step.source == Source::Gap { " gap" } else { "" };
+        self.add(&format!(
+            "<div class=\"step{gap}\"><h3>{}. {} to {}: {} <span class=\"q\">+{}</span></h3>\n<p>{}</p>\n",
+            step.number,
+            step.from.word(),
+            step.to.word(),
+            markup(&step.title),
+            span(step.at),
+            markup(&step.sentence)
+        ));
+        let key = step
+            .key
+            .as_ref()
+            .map_or_else(String::new, |key| format!(", under <code>{}</code>", markup(key)));
+        self.add(&format!(
+            "<p><b>Proves:</b> {}<br><b>Leaves open:</b> {}<br><b>Readable by:</b> {}{key}.</p>\n",
+            markup(&step.proves),
+            markup(&step.leaves_open),
+            markup(&step.readable_by)
+        ));
+        if self.0.len() < HALF {
+            self.depth(step);
+        }
+        self.add("</div>\n");
+    }
+
+    /// Terms, values and bytes.
+    fn depth(&mut self, step: &Step) {
+        self.add("<details><summary>Terms and values</summary><dl>");
+        for term in &step.terms {
+            self.add(&format!("<dt>{}</dt><dd>{}</dd>", markup(&term.word), markup(&term.meaning)));
+        }
+        self.add("</dl><table>");
+        for field in &step.fields {
+            let meaning = field.meaning.as_deref().unwrap_or_default();
+            self.add(&format!(
+                "<tr><td>{}</td><td><code>{}</code></td><td>{}</td></tr>",
+                markup(&field.name),
+                markup(&field.value),
+                markup(meaning)
+            ));
+        }
+        self.add("</table><p class=\"q\">Rests on ");
+        let places = step.basis.iter().take(8).map(|place| {
+            format!(
+                "frame {}, bytes {} to {}",
+                place.frame,
+                place.offset,
+                place.offset + place.length
+            )
+        });
+        let places: Vec<String> = places.collect();
+        self.add(&format!(
+            "{}. Specified in {}.</p></details>",
+            if places.is_empty() { "no bytes".to_owned() } else { places.join("; ") },
+            markup(&step.section)
+        ));
+    }
+
+    fn certificates(&mut self, all: &[Certificate]) {
+        if !all.is_empty() {
+            self.add("<h2>Certificates, and whether they still hold</h2>\n");
+        }
+        for certificate in all.iter().take(20) {
+            let (from, until) = (moment(certificate.not_before), moment(certificate.not_after));
+            let names: Vec<String> = certificate.names.iter().map(|name| markup(name)).collect();
+            self.add(&format!(
+                "<div class=\"box\"><p><b>{}</b> shown by the {} in step {}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th></th></tr>",
+                markup(&certificate.subject),
+                certificate.shown_by.word(),
+                certificate.step,
+                markup(&certificate.issuer),
+                markup(&certificate.key),
+                markup(&certificate.serial),
+                names.join(", ")
+            ));
+            for inquiry in &certificate.inquiries {
+                let when = |at: Option<u64>| {
+                    at.and_then(|at| i64::try_from(at).ok()).map_or_else(|| "-".to_owned(), moment)
+                };
+                self.add(&format!(
+                    "<tr><td>{:?}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                    inquiry.means,
+                    markup(&inquiry.answer.replace('_', " ")),
+                    when(inquiry.signed_at),
+                    when(inquiry.good_until),
+                    markup(&inquiry.sentence)
+                ));
+            }
+            self.add("</table></div>\n");
+        }
+    }
+
+    fn keys(&mut self, keys: &[KeyLine]) {
+        if keys.is_empty() {
+            return;
+        }
+        self.add("<h2>Keys and how long they live</h2>\n<table><tr><th>Key</th><th>Made</th><th>Used</th><th>Renewed by</th><th>End</th></tr>");
+        for key in keys.iter().take(100) {
+            let mut used = String::new();
+            for one in &key.uses {
+                let _ = write!(
+                    used,
+                    "{} +{} to +{} ({})<br>",
+                    one.by.word(),
+                    span(one.first),
+                    span(one.last),
+                    one.count
+                );
+            }
+            let at = |at: Option<u64>| {
+                at.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)))
+            };
+            let next = key
+                .replaced_by
+                .as_ref()
+                .map_or_else(String::new, |next| format!(", then {}", markup(next)));
+            self.add(&format!(
+                "<tr><td><code>{}</code><br>{}<br>{}</td><td>{}</td><td>{used}</td><td>{}</td><td>{}{next}</td></tr>",
+                markup(&key.id),
+                key.kind.word(),
+                markup(key.cipher.as_deref().unwrap_or_default()),
+                at(key.born),
+                key.renewal.sentence(),
+                at(key.ends)
+            ));
+        }
+        self.add("</table>\n");
+    }
+
+    /// The steps as they are told to those who use it, and where they are here.
+    fn told(&mut self, story: &Story) {
+        self.add("<h2>As it is usually told</h2>\n<ol>\n");
+        for one in told::steps(story.protocol) {
+            let here: Vec<String> = story
+                .steps
+                .iter()
+                .filter(|step| one.entries().contains(&step.entry.as_str()))
+                .map(|step| step.number.to_string())
+                .collect();
+            let place = if here.is_empty() {
+                "not in this handshake".to_owned()
+            } else {
+                format!("here: step {}", here.join(", "))
+            };
+            self.add(&format!(
+                "<li>{} <span class=\"q\">({place})</span> {}</li>\n",
+                one.told, one.correction
+            ));
+        }
+        self.add("</ol>\n");
+    }
+}
+
+const HEAD: &str = r#"<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>A handshake explained</title>
+<style>
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--quiet:#57606a;--line:#8c959f;--good:#116329;--bad:#a40e26}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--quiet:#9ea7b3;--line:#6e7681;--good:#7ee787;--bad:#ff9492}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0}
+main{max-width:60rem;margin:auto;padding:1rem}h1{font-size:1.5rem}h2{font-size:1.2rem}h3{font-size:1rem;margin:.5rem 0}
+summary{cursor:pointer;padding:.3rem 0}.q{color:var(--quiet)}.good{color:var(--good)}.bad{border-left:4px solid var(--bad);padding-left:1rem}
+.step,.box{border-left:2px solid var(--line);padding-left:1rem;margin:.7rem 0}.gap{border-left-style:dotted}
+table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border:1px solid var(--line);padding:.2rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+.pic{overflow-x:auto}dt{font-weight:bold}dd{margin:0 0 .3rem 1rem}
+@media print{details:not([open])>*{display:block}details::details-content{content-visibility:visible}body{font-size:11px}.step{break-inside:avoid}}
+</style></head><body><main>
+"#;

@@ -1,0 +1,27 @@
+//! Stories as text and pictures. Each is a pure function: the same story gives the same bytes.
+//!
+//! A peer's text is escaped by each renderer in the way of its format, and nowhere else.
+
+mod diff;
+mod escape;
+mod html;
+mod mermaid;
+mod svg;
+mod term;
+mod time;
+
+use crate::story::Stories;
+
+pub use diff::diff;
+pub use html::html;
+pub use mermaid::mermaid;
+pub use svg::svg;
+pub use term::term;
+
+/// The format that docs/explain-json.md describes.
+pub fn json(stories: &Stories) -> String {
+    // Nothing in a story can fail to be written: its maps have texts as keys.
+    let mut text = serde_json::to_string_pretty(stories).unwrap_or_default();
+    text.push('\n');
+    text
+}

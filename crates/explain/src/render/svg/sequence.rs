@@ -1,0 +1,107 @@
+//! The sequence of steps between client and server.
+
+use super::{Anchor, Canvas, FONT, WIDTH};
+use crate::catalogue;
+use crate::render::escape::markup;
+use crate::render::time::span;
+use crate::story::{Ending, Side, Source, Step, Story};
+
+const CLIENT: u32 = 150;
+const SERVER: u32 = 770;
+const ROW: u32 = 40;
+/// More steps than anybody looks at; the rest is in the text.
+const MOST_STEPS: usize = 200;
+
+pub(super) fn draw(canvas: &mut Canvas, story: &Story) {
+    canvas.text(CLIENT, canvas.y, Anchor::Middle, "h", "client");
+    canvas.text(SERVER, canvas.y, Anchor::Middle, "h", "server");
+    canvas.text(CLIENT, canvas.y + FONT + 4, Anchor::Middle, "q", &story.client);
+    canvas.text(SERVER, canvas.y + FONT + 4, Anchor::Middle, "q", &story.server);
+    canvas.y += 2 * FONT + 8;
+    let top = canvas.y;
+    for step in story.steps.iter().take(MOST_STEPS) {
+        row(canvas, step);
+    }
+    if story.steps.len() > MOST_STEPS {
+        canvas.y += ROW;
+        let more = format!("and {} more steps", story.steps.len() - MOST_STEPS);
+        canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "q", &more);
+    }
+    ending(canvas, story);
+    let bottom = canvas.y + ROW / 2;
+    for x in [CLIENT, SERVER] {
+        canvas
+            .shape(&format!(r#"<line x1="{x}" y1="{top}" x2="{x}" y2="{bottom}" class="life"/>"#));
+    }
+    canvas.y = bottom + ROW / 2;
+}
+
+/// An arrow with its title above, its time before, its key behind; its sentence shows where one points at it.
+fn row(canvas: &mut Canvas, step: &Step) {
+    canvas.y += ROW;
+    let y = canvas.y;
+    let (from, to, tip) = match step.from {
+        Side::Client => (CLIENT + 4, SERVER - 4, SERVER - 12),
+        Side::Server => (SERVER - 4, CLIENT + 4, CLIENT + 12),
+    };
+    let class = match (step.source, &step.key) {
+        (Source::Gap, _) => "g",
+        (_, Some(_)) => "a",
+        (_, None) => "c",
+    };
+    canvas.shape(&format!(
+        r#"<g><title>{}</title><line x1="{from}" y1="{y}" x2="{to}" y2="{y}" class="{class}"/><polygon points="{to},{y} {tip},{} {tip},{}" class="head"/></g>"#,
+        markup(&format!("{}. {}: {}", step.number, step.title, step.sentence)),
+        y - 5,
+        y + 5
+    ));
+    canvas.text(
+        10,
+        y + 4,
+        Anchor::Start,
+        "q",
+        &super::fit(&format!("{}. {}", step.number, span(step.at)), CLIENT - 24),
+    );
+    let lock = match (step.source, &step.key) {
+        (Source::Gap, _) => "not readable",
+        (_, Some(_)) => "encrypted",
+        (_, None) => "in the clear",
+    };
+    let label = super::fit(&step.title, SERVER - CLIENT - 20);
+    canvas.text((CLIENT + SERVER) / 2, y - 7, Anchor::Middle, "t", &label);
+    canvas.text(SERVER + 14, y + 4, Anchor::Start, "q", lock);
+}
+
+fn ending(canvas: &mut Canvas, story: &Story) {
+    canvas.y += ROW;
+    match &story.ending {
+        Ending::Done => {
+            canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "h", "the handshake is complete")
+        }
+        Ending::Cut => {
+            canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "q", "what was observed ends here");
+        }
+        Ending::Broken(broken) => {
+            canvas.text(
+                WIDTH / 2,
+                canvas.y,
+                Anchor::Middle,
+                "bad",
+                &format!("broken: {}", broken.code),
+            );
+            for name in &story.missing {
+                canvas.y += ROW / 2;
+                let title = catalogue::all()
+                    .find(|entry| entry.name == name)
+                    .map_or("", |entry| entry.title);
+                canvas.text(
+                    WIDTH / 2,
+                    canvas.y,
+                    Anchor::Middle,
+                    "q",
+                    &format!("(not reached: {title})"),
+                );
+            }
+        }
+    }
+}

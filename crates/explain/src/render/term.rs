@@ -1,0 +1,266 @@
+//! Stories for a terminal: readable without colour, in the width that there is.
+
+use super::escape::line as shown;
+use super::time::{moment, span};
+use crate::story::{Certificate, Ending, KeyLine, Place, Side, Source, Step, Stories, Story};
+
+/// The narrowest text that is made.
+const NARROWEST: usize = 40;
+
+/// All stories, in lines of at most `width` columns where words allow it.
+pub fn term(stories: &Stories, width: usize) -> String {
+    let mut page = Page { text: String::new(), width: width.max(NARROWEST) };
+    for (index, story) in stories.stories.iter().enumerate() {
+        if index > 0 {
+            page.text.push('\n');
+        }
+        page.story(story);
+    }
+    if stories.stories.is_empty() {
+        page.say("", "No handshake of TLS or OpenVPN begins in it.");
+    }
+    for left_out in &stories.left_out {
+        page.say("", &format!("Not told: {} ({})", left_out.reason, left_out.count));
+    }
+    page.text
+}
+
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    fn story(&mut self, story: &Story) {
+        self.say("", &story.title.to_uppercase());
+        let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
+        let (client, server, transport) = (&story.client, &story.server, &story.transport);
+        self.say("", &format!("client {client} to server {server} over {transport}, {began}"));
+        let mut chapter = None;
+        for step in &story.steps {
+            let here = Some((step.handshake, step.chapter));
+            if chapter != here {
+                chapter = here;
+                self.text.push('\n');
+                let renewed = if step.handshake == 0 {
+                    String::new()
+                } else {
+                    format!(" (renewal {})", step.handshake)
+                };
+                self.say("", &format!("== {}{renewed}", step.chapter.title()));
+                self.say("   ", step.chapter.sentence());
+            }
+            self.step(step);
+        }
+        self.missing(story);
+        self.certificates(&story.certificates);
+        self.keys(&story.keys);
+        self.ending(&story.ending);
+        for judgement in &story.judgements {
+            self.say(
+                "   ",
+                &format!("{} says: {}", shown(&judgement.by), shown(&judgement.sentence)),
+            );
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.text.push('\n');
+        let arrow = match step.from {
+            Side::Client => "client --> server",
+            Side::Server => "client <-- server",
+        };
+        self.say("", &format!("{:>3}. {arrow}  {}  (+{})", step.number, step.title, span(step.at)));
+        self.say("     ", &step.sentence);
+        self.fields(step);
+        for term in &step.terms {
+            self.say("       ", &format!("{}: {}", term.word, term.meaning));
+        }
+        self.say("     ", &format!("Proves: {}", step.proves));
+        self.say("     ", &format!("Leaves open: {}", step.leaves_open));
+        let key = step.key.as_ref().map_or_else(String::new, |key| format!(", under {key}"));
+        self.say(
+            "     ",
+            &format!(
+                "Readable by {}{key}. {}; {}.",
+                step.readable_by,
+                known(step.source),
+                basis(&step.basis)
+            ),
+        );
+        self.say("     ", &format!("See {}.", step.section));
+    }
+
+    /// Values, those of one name in one line.
+    fn fields(&mut self, step: &Step) {
+        let mut rest = step.fields.as_slice();
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|field| field.name == first.name).count();
+            let (group, after) = rest.split_at(same);
+            let values: Vec<String> = group
+                .iter()
+                .map(|field| match &field.meaning {
+                    Some(meaning) => format!("{} ({})", shown(meaning), shown(&field.value)),
+                    None => shown(&field.value),
+                })
+                .collect();
+            self.say("     | ", &format!("{}: {}", first.name, values.join(", ")));
+            rest = after;
+        }
+    }
+
+    fn missing(&mut self, story: &Story) {
+        if !story.missing.is_empty() {
+            self.text.push('\n');
+            self.say("     ", &format!("(would have followed: {})", story.missing.join(", ")));
+        }
+    }
+
+    fn certificates(&mut self, all: &[Certificate]) {
+        for certificate in all {
+            self.text.push('\n');
+            let place = if certificate.depth == 0 { "own" } else { "issuer's" };
+            let whose = certificate.shown_by.word();
+            self.say(
+                "",
+                &format!(
+                    "CERTIFICATE of the {whose}, its {place}, shown in step {}",
+                    certificate.step
+                ),
+            );
+            self.say(
+                "   ",
+                &format!(
+                    "subject {}, issuer {}",
+                    shown(&certificate.subject),
+                    shown(&certificate.issuer)
+                ),
+            );
+            let names: Vec<String> = certificate.names.iter().map(|name| shown(name)).collect();
+            if !names.is_empty() {
+                self.say("   ", &format!("for {}", names.join(", ")));
+            }
+            let (from, until) = (moment(certificate.not_before), moment(certificate.not_after));
+            self.say(
+                "   ",
+                &format!(
+                    "serial {}, {}, valid from {from} until {until}",
+                    certificate.serial,
+                    shown(&certificate.key)
+                ),
+            );
+            for inquiry in &certificate.inquiries {
+                let means = format!("{:?}", inquiry.means).to_lowercase();
+                let until = inquiry.good_until.and_then(|until| i64::try_from(until).ok());
+                let until = until
+                    .map_or_else(String::new, |until| format!(" Good until {}.", moment(until)));
+                self.say(
+                    "   ",
+                    &format!(
+                        "{means}: {}. {}{until}",
+                        inquiry.answer.replace('_', " "),
+                        inquiry.sentence
+                    ),
+                );
+            }
+        }
+    }
+
+    fn keys(&mut self, keys: &[KeyLine]) {
+        if !keys.is_empty() {
+            self.text.push('\n');
+            self.say("", "KEYS");
+        }
+        for key in keys {
+            let cipher = key
+                .cipher
+                .as_ref()
+                .map_or_else(String::new, |cipher| format!(", {}", shown(cipher)));
+            let born =
+                key.born.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)));
+            self.say(
+                "   ",
+                &format!("{}: {}{cipher}. Made: {born}.", shown(&key.id), key.kind.word()),
+            );
+            for one in &key.uses {
+                let (by, first, last) = (one.by.word(), span(one.first), span(one.last));
+                self.say(
+                    "      ",
+                    &format!("used by the {by} from +{first} to +{last}, {} times", one.count),
+                );
+            }
+            let ends =
+                key.ends.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)));
+            let next = key
+                .replaced_by
+                .as_ref()
+                .map_or_else(String::new, |next| format!(" Replaced by {}.", shown(next)));
+            self.say(
+                "      ",
+                &format!("Renewed by: {}. End: {ends}.{next}", key.renewal.sentence()),
+            );
+        }
+    }
+
+    fn ending(&mut self, ending: &Ending) {
+        self.text.push('\n');
+        match ending {
+            Ending::Done => self.say("", "END: the handshake is complete."),
+            Ending::Cut => self.say(
+                "",
+                "END: what was observed does not show whether the handshake was completed.",
+            ),
+            Ending::Broken(broken) => {
+                let by = broken.by.map_or("nobody said no", Side::word);
+                let step =
+                    broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
+                self.say("", &format!("END: broken{step} ({}; by: {by})", shown(&broken.code)));
+                self.say("   ", &broken.sentence);
+                for mend in &broken.mends {
+                    self.say("   - ", mend);
+                }
+            }
+        }
+    }
+
+    /// One paragraph, broken into lines; the later ones begin with as many spaces as the first has.
+    fn say(&mut self, indent: &str, text: &str) {
+        let mut column = 0;
+        let hanging = " ".repeat(indent.chars().count());
+        for word in text.split(' ') {
+            let length = word.chars().count();
+            if column == 0 {
+                self.text.push_str(indent);
+                column = indent.chars().count();
+            } else if column + 1 + length > self.width {
+                self.text.push('\n');
+                self.text.push_str(&hanging);
+                column = hanging.len();
+            } else {
+                self.text.push(' ');
+                column += 1;
+            }
+            self.text.push_str(word);
+            column += length;
+        }
+        self.text.push('\n');
+    }
+}
+
+fn known(source: Source) -> &'static str {
+    match source {
+        Source::Seen => "Read from the wire",
+        Source::Computed => "Calculated again",
+        Source::Gap => "Can't be read",
+    }
+}
+
+fn basis(places: &[Place]) -> String {
+    let one =
+        |place: &Place| format!("frame {} bytes {}+{}", place.frame, place.offset, place.length);
+    match places {
+        [] => "no bytes".to_owned(),
+        [one_place] => one(one_place),
+        [first, rest @ ..] => format!("{} and {} more places", one(first), rest.len()),
+    }
+}

@@ -1,0 +1,62 @@
+//! A certificate that was shown: whose it is, by whom, until when, and who was asked whether it still holds.
+//!
+//! What is written here is what the certificate says of itself. Whether that is believed is for those who judge
+//! certificates, and is said where they were asked.
+
+use serde::{Deserialize, Serialize};
+
+use crate::place::Side;
+
+/// One certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Who showed it.
+    pub shown_by: Side,
+    /// The step that showed it.
+    pub step: u32,
+    /// Its place in the chain, 0 for the one that the side calls its own.
+    pub depth: u32,
+    /// Whose it is.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// In hexadecimal.
+    pub serial: String,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// Names and addresses that it is for.
+    pub names: Vec<String>,
+    /// What kind of key it vouches for.
+    pub key: String,
+    /// Who was asked whether it still holds: each means once.
+    pub inquiries: Vec<Inquiry>,
+}
+
+/// What one means of revocation said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inquiry {
+    /// The means.
+    pub means: Means,
+    /// `good`, `revoked`, `unknown`, `unreadable` or `not_asked`.
+    pub answer: String,
+    /// When it was signed, in seconds since 1970.
+    pub signed_at: Option<u64>,
+    /// Until when it is to be believed.
+    pub good_until: Option<u64>,
+    /// What that means here.
+    pub sentence: String,
+}
+
+/// How one finds out whether a certificate still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Means {
+    /// The CA's word that the server brings along.
+    Staple,
+    /// The CA's word, asked for by whoever checks.
+    Ocsp,
+    /// The CA's list.
+    Crl,
+}

@@ -1,0 +1,34 @@
+//! How a conversation ended, and if it broke: where, who refused whom, why, and what mends it.
+//!
+//! An alert that was received is its sender's finding and not the reader's own: whoever sent it is named.
+
+use serde::{Deserialize, Serialize};
+
+use crate::place::Side;
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Ending {
+    /// The handshake came to its end.
+    Done,
+    /// One side broke it off, or the other never answered.
+    Broken(Broken),
+    /// What was observed ends before the handshake does, and nothing in it says why.
+    Cut,
+}
+
+/// A handshake that broke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// A stable name.
+    pub code: String,
+    /// Who broke it off; none where one side is silent.
+    pub by: Option<Side>,
+    /// The step at which it broke, if there is one.
+    pub at_step: Option<u32>,
+    /// What happened.
+    pub sentence: String,
+    /// What to do about it, the likeliest first.
+    pub mends: Vec<String>,
+}

@@ -1,0 +1,109 @@
+//! The keys of a conversation: when each was made, who used it from when to when, and what ended it.
+//!
+//! Three kinds of key are called session keys elsewhere. Here each has its own name, and what was not seen of
+//! a key's life is absent, never guessed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::place::Side;
+
+/// One key. Times are microseconds after the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLine {
+    /// Its name, the same in every story.
+    pub id: String,
+    /// What it is for.
+    pub kind: KeyKind,
+    /// The cipher it is used with, if that was seen.
+    pub cipher: Option<String>,
+    /// When both sides could calculate it, if that was seen.
+    pub born: Option<u64>,
+    /// Who used it, and when.
+    pub uses: Vec<Use>,
+    /// Which rule brings the key that takes its place, or would.
+    pub renewal: Rule,
+    /// The key that took its place, if one did.
+    pub replaced_by: Option<String>,
+    /// When its time is over, if that is known: of a data channel key its last packet is in `uses`, and for how long
+    /// it still opens is each side's own setting.
+    pub ends: Option<u64>,
+    /// By which rule.
+    pub ends_by: Rule,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// Protects the handshake's own messages.
+    TlsHandshake,
+    /// Protects what is said inside TLS.
+    TlsTraffic,
+    /// Protects the packets of a tunnel.
+    Data,
+    /// Lets a later connection begin without certificates.
+    Resumption,
+}
+
+impl KeyKind {
+    /// As people write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            KeyKind::TlsHandshake => "TLS handshake key",
+            KeyKind::TlsTraffic => "TLS traffic key",
+            KeyKind::Data => "data channel key",
+            KeyKind::Resumption => "resumption secret",
+        }
+    }
+}
+
+/// One side's use of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    /// Whose.
+    pub by: Side,
+    /// The first packet or message under it.
+    pub first: u64,
+    /// The last one that was seen.
+    pub last: u64,
+    /// How many.
+    pub count: u64,
+}
+
+/// Why a key is renewed or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// When the handshake is finished, traffic keys take over.
+    HandshakeFinished,
+    /// Whoever sends may move on by a KeyUpdate; nothing else renews it.
+    KeyUpdate,
+    /// Only a new connection has another key.
+    NewConnection,
+    /// A renegotiation: a whole new TLS handshake under the next key id. Either side's timer may begin it.
+    Renegotiation,
+    /// The lifetime that the server wrote into its ticket.
+    TicketLifetime,
+    /// Nothing renews it.
+    Never,
+}
+
+impl Rule {
+    /// As a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Rule::HandshakeFinished => "traffic keys take over when the handshake is finished",
+            Rule::KeyUpdate => {
+                "a KeyUpdate of its sender moves on to the next one; the connection's end is its end"
+            }
+            Rule::NewConnection => {
+                "it lives as long as the connection; only a new connection has another"
+            }
+            Rule::Renegotiation => {
+                "a renegotiation, a new TLS handshake under the next key id; the old key still opens for a while"
+            }
+            Rule::TicketLifetime => "the lifetime that the server wrote into its ticket",
+            Rule::Never => "nothing renews it",
+        }
+    }
+}

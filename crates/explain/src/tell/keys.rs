@@ -1,0 +1,141 @@
+//! The lives of the keys, from what was seen under each.
+
+use std::collections::BTreeMap;
+
+use super::Conversation;
+use crate::catalogue::Kind;
+use crate::fact::{Detail, Fact, KeyName};
+use crate::openvpn::DataUse;
+use crate::story::{KeyKind, KeyLine, Rule, Use};
+use crate::tls;
+
+pub(super) fn of(facts: &[&Fact], conversation: &Conversation<'_>, began: u64) -> Vec<KeyLine> {
+    let mut lines = tls_keys(facts, &conversation.uses, began);
+    let data = conversation.session.map(|session| session.data.as_slice());
+    lines.extend(data.into_iter().flat_map(|data| data_keys(facts, data, began)));
+    lines.extend(tickets(facts, began));
+    lines
+}
+
+/// Keys of TLS that records were opened by, in the order of their names.
+fn tls_keys(facts: &[&Fact], uses: &[(KeyName, Use)], began: u64) -> Vec<KeyLine> {
+    let used: BTreeMap<KeyName, Use> = uses.iter().copied().collect();
+    let names: Vec<KeyName> = used.keys().copied().collect();
+    used.iter()
+        .map(|(name, one)| tls_key(*name, one.relative(began), facts, &names, began))
+        .collect()
+}
+
+fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: u64) -> KeyLine {
+    let (handshake, kind) = match name {
+        KeyName::Handshake { handshake, .. } => (handshake, KeyKind::TlsHandshake),
+        KeyName::Traffic { handshake, .. } | KeyName::Data { handshake } => {
+            (handshake, KeyKind::TlsTraffic)
+        }
+    };
+    let of_handshake = || facts.iter().filter(move |fact| fact.handshake == handshake);
+    let suite = of_handshake().find_map(|fact| match fact.detail {
+        Detail::Suite(number) => Some(number),
+        _ => None,
+    });
+    let new = of_handshake()
+        .any(|fact| matches!(fact.kind, Kind::ServerHello | Kind::ServerHelloResumed));
+    let (renewal, next) = match name {
+        KeyName::Handshake { of, .. } => {
+            (Rule::HandshakeFinished, KeyName::Traffic { handshake, of, update: 0 })
+        }
+        KeyName::Traffic { of, update, .. } if new => {
+            (Rule::KeyUpdate, KeyName::Traffic { handshake, of, update: update + 1 })
+        }
+        other => (Rule::NewConnection, other),
+    };
+    let replaced_by = names.iter().find(|have| **have == next && next != name).map(|key| key.id());
+    KeyLine {
+        id: name.id(),
+        kind,
+        cipher: suite.and_then(tls::suite_name).map(str::to_owned),
+        born: born(name, facts, began),
+        uses: vec![used],
+        renewal,
+        ends: replaced_by.is_some().then_some(used.last),
+        replaced_by,
+        ends_by: renewal,
+    }
+}
+
+/// When both sides could calculate it.
+fn born(name: KeyName, facts: &[&Fact], began: u64) -> Option<u64> {
+    let (handshake, makers): (u32, &[Kind]) = match name {
+        KeyName::Handshake { handshake, .. } => {
+            (handshake, &[Kind::ServerHello, Kind::ServerHelloResumed])
+        }
+        KeyName::Traffic { handshake, update: 0, .. } => (
+            handshake,
+            &[Kind::ClientKeyExchange, Kind::ServerHelloOldResumed, Kind::ServerFinished],
+        ),
+        KeyName::Traffic { handshake, .. } => (handshake, &[Kind::KeyUpdate]),
+        KeyName::Data { handshake } => (handshake, &[Kind::ServerKeyMessage]),
+    };
+    let made = |fact: &&&Fact| fact.handshake == handshake && makers.contains(&fact.kind);
+    let of_update = match name {
+        KeyName::Traffic { of, update, .. } if update > 0 => Some((of, update as usize - 1)),
+        _ => None,
+    };
+    let fact = match of_update {
+        Some((of, before)) => facts.iter().filter(made).filter(|fact| fact.from == of).nth(before),
+        None => facts.iter().find(made),
+    };
+    fact.map(|fact| fact.at.saturating_sub(began))
+}
+
+/// Keys of the tunnel's packets, one for each handshake.
+fn data_keys(facts: &[&Fact], data: &[DataUse], began: u64) -> Vec<KeyLine> {
+    let mut handshakes: Vec<u32> = data.iter().map(|one| one.handshake).collect();
+    handshakes.sort_unstable();
+    handshakes.dedup();
+    let cipher = facts.iter().find_map(|fact| match &fact.detail {
+        Detail::DataCipher(name) => Some(name.clone()),
+        _ => None,
+    });
+    let line = |(index, handshake): (usize, &u32)| {
+        let name = KeyName::Data { handshake: *handshake };
+        let next = handshakes.get(index + 1).map(|next| KeyName::Data { handshake: *next }.id());
+        let mine = data.iter().filter(|one| one.handshake == *handshake);
+        let uses: Vec<Use> = mine.map(|one| one.used.relative(began)).collect();
+        KeyLine {
+            id: name.id(),
+            kind: KeyKind::Data,
+            cipher: cipher.clone(),
+            born: born(name, facts, began),
+            ends: None,
+            uses,
+            renewal: Rule::Renegotiation,
+            replaced_by: next,
+            ends_by: Rule::Renegotiation,
+        }
+    };
+    handshakes.iter().enumerate().map(line).collect()
+}
+
+/// What a ticket stands for lives as long as the server wrote into it.
+fn tickets(facts: &[&Fact], began: u64) -> Vec<KeyLine> {
+    let tickets = facts.iter().filter_map(|fact| match fact.detail {
+        Detail::Ticket(lifetime) => Some((fact, lifetime)),
+        _ => None,
+    });
+    let line = |(index, (fact, lifetime)): (usize, (&&Fact, u32))| {
+        let at = fact.at.saturating_sub(began);
+        KeyLine {
+            id: format!("ticket{index}"),
+            kind: KeyKind::Resumption,
+            cipher: None,
+            born: Some(at),
+            uses: Vec::new(),
+            renewal: Rule::Never,
+            replaced_by: None,
+            ends: Some(at + u64::from(lifetime) * 1_000_000),
+            ends_by: Rule::TicketLifetime,
+        }
+    };
+    tickets.enumerate().map(line).collect()
+}

@@ -1,0 +1,250 @@
+//! One TLS connection: cuts both streams into records and messages, and opens what a key log opens.
+//!
+//! The loop of a caller: push every chunk of either side in the order of the wire, and take the events. What
+//! is kept is bounded: a record and one handshake message for each side, and the transcript up to a limit.
+
+use std::sync::Arc;
+
+use super::handshake::Handshake;
+use super::lane::{Lane, Met};
+use crate::catalogue::Kind;
+use crate::fact::{Detail, Fact, KeyName};
+use crate::field::Field;
+use crate::key_log::KeyLog;
+use crate::place::{Place, Seen, Side};
+use crate::story::{Source, Use};
+
+/// The longest content of a record, with what encryption may add (RFC 8446, 5.2; RFC 5246, 6.2.3).
+const LONGEST_RECORD: usize = 16_384 + 2_048;
+/// The longest handshake message that is waited for. Chains of certificates are shorter.
+const LONGEST_MESSAGE: usize = 128 * 1024;
+/// The most keys of one connection whose use is followed.
+const MOST_KEYS: usize = 100;
+const RECORD_HEADER: usize = 5;
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+
+/// What comes out.
+pub(crate) enum Event {
+    /// Something happened.
+    Fact(Fact),
+    /// Content of the protocol inside, which a key log opened.
+    Plain(Plain),
+}
+
+/// Content of the protocol inside: one record.
+pub(crate) struct Plain {
+    pub(crate) from: Side,
+    pub(crate) content: zeroize::Zeroizing<Vec<u8>>,
+    pub(crate) basis: Vec<Place>,
+    pub(crate) key: Option<KeyName>,
+}
+
+/// One connection.
+pub(crate) struct Connection {
+    handshake: Handshake,
+    client: Lane,
+    server: Lane,
+    uses: Vec<(KeyName, Use)>,
+}
+
+impl Connection {
+    /// A connection of which nothing was seen yet. `number` tells handshakes of one conversation apart.
+    pub(crate) fn new(number: u32, log: Arc<KeyLog>) -> Self {
+        Self {
+            handshake: Handshake::new(number, log),
+            client: Lane::default(),
+            server: Lane::default(),
+            uses: Vec::new(),
+        }
+    }
+
+    /// Takes bytes of one side's stream.
+    pub(crate) fn push(&mut self, seen: &Seen<'_>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let lane = self.lane(seen.from);
+        if lane.told.broken {
+            return events;
+        }
+        lane.stream.push_seen(seen);
+        while let Some(record) = self.next_record(seen.from) {
+            let Some((header, content, basis)) = record else {
+                events.extend(self.break_lane(seen, Kind::Unreadable));
+                break;
+            };
+            let met = Met { at: seen.at, from: seen.from, basis: &basis, key: None };
+            self.record(met, header, &content, &mut events);
+        }
+        events
+    }
+
+    /// Bytes of this side were not captured: what comes after them can't be told.
+    pub(crate) fn lost(&mut self, seen: &Seen<'_>) -> Vec<Event> {
+        self.break_lane(seen, Kind::Missing)
+    }
+
+    fn break_lane(&mut self, seen: &Seen<'_>, kind: Kind) -> Vec<Event> {
+        let lane = self.lane(seen.from);
+        lane.stream.clear();
+        lane.messages.clear();
+        if std::mem::replace(&mut lane.told.broken, true) {
+            return Vec::new();
+        }
+        let met = Met { at: seen.at, from: seen.from, basis: &seen.places, key: None };
+        vec![Event::Fact(Fact {
+            source: Source::Gap,
+            ..self.handshake.fact(met, kind, Vec::new())
+        })]
+    }
+
+    fn lane(&mut self, side: Side) -> &mut Lane {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// The next whole record; none inside if what stands there is none.
+    #[expect(clippy::type_complexity, reason = "taken apart where it is called, and nowhere else")]
+    fn next_record(
+        &mut self,
+        side: Side,
+    ) -> Option<Option<([u8; RECORD_HEADER], Vec<u8>, Vec<Place>)>> {
+        let lane = self.lane(side);
+        let header = lane.stream.peek::<RECORD_HEADER>()?;
+        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+        let known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&header[0]);
+        if !known || header[1] != 3 || length > LONGEST_RECORD {
+            return Some(None);
+        }
+        let (mut record, basis) = lane.stream.take(RECORD_HEADER + length)?;
+        Some(Some((header, record.split_off(RECORD_HEADER), basis)))
+    }
+
+    fn record(
+        &mut self,
+        met: Met<'_>,
+        header: [u8; RECORD_HEADER],
+        content: &[u8],
+        events: &mut Vec<Event>,
+    ) {
+        if header[0] == CHANGE_CIPHER_SPEC {
+            events.push(Event::Fact(self.change_cipher_spec(met)));
+        } else if !self.lane(met.from).sealed || (header[0] == ALERT && self.handshake.is_new()) {
+            // A side that has no keys yet sends its alert in the clear.
+            self.content(met, header[0], content, events);
+        } else {
+            self.sealed(met, header, content, events);
+        }
+    }
+
+    fn change_cipher_spec(&mut self, met: Met<'_>) -> Fact {
+        if self.handshake.is_old() {
+            let lane = match met.from {
+                Side::Client => &mut self.client,
+                Side::Server => &mut self.server,
+            };
+            self.handshake.seal_old(met.from, lane);
+            return self.handshake.fact(met, Kind::ChangeCipherSpec, Vec::new());
+        }
+        self.handshake.fact(met, Kind::Disguise, Vec::new())
+    }
+
+    fn sealed(
+        &mut self,
+        met: Met<'_>,
+        header: [u8; RECORD_HEADER],
+        content: &[u8],
+        events: &mut Vec<Event>,
+    ) {
+        let lane = self.lane(met.from);
+        let met = Met { key: lane.key, ..met };
+        let opened = lane.opener.as_mut().and_then(|opener| opener.open(header, content));
+        match opened {
+            Some((kind, content)) => {
+                self.count(met);
+                self.content(met, kind, &zeroize::Zeroizing::new(content), events);
+            }
+            None if std::mem::replace(&mut lane.told.sealed, true) => {}
+            None => {
+                let fields = vec![Field::text("reason", self.handshake.why_sealed())];
+                let gap = self.handshake.fact(Met { key: None, ..met }, Kind::Sealed, fields);
+                events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
+            }
+        }
+    }
+
+    /// A record was opened by this key, so it is known to be the one.
+    fn count(&mut self, met: Met<'_>) {
+        let Some(key) = met.key else { return };
+        if let Some((_, used)) = self.uses.iter_mut().find(|(have, _)| *have == key) {
+            used.last = met.at;
+            used.count += 1;
+        } else if self.uses.len() < MOST_KEYS {
+            self.uses.push((key, Use { by: met.from, first: met.at, last: met.at, count: 1 }));
+        }
+    }
+
+    /// Who used which key, so far as records were opened by it.
+    pub(crate) fn uses(&self) -> &[(KeyName, Use)] {
+        &self.uses
+    }
+
+    fn content(&mut self, met: Met<'_>, kind: u8, content: &[u8], events: &mut Vec<Event>) {
+        match kind {
+            HANDSHAKE => {
+                self.lane(met.from).take_content(content, met, RECORD_HEADER);
+                self.messages(met, events);
+            }
+            ALERT => events.extend(self.alert(met, content).map(Event::Fact)),
+            _ => self.plain(met, content, events),
+        }
+    }
+
+    fn messages(&mut self, met: Met<'_>, events: &mut Vec<Event>) {
+        loop {
+            let lane = self.lane(met.from);
+            let Some([kind, a, b, c]) = lane.messages.peek::<4>() else { return };
+            let length = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+            if length > LONGEST_MESSAGE {
+                lane.told.broken = true;
+                let gap = self.handshake.fact(met, Kind::Unreadable, Vec::new());
+                return events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
+            }
+            let Some((message, basis)) = lane.messages.take(length) else { return };
+            let met = Met { basis: &basis, ..met };
+            let fact =
+                self.handshake.message(met, kind, &message, (&mut self.client, &mut self.server));
+            events.extend(fact.map(Event::Fact));
+        }
+    }
+
+    fn alert(&mut self, met: Met<'_>, content: &[u8]) -> Option<Fact> {
+        let [level, description] = *<&[u8; 2]>::try_from(content).ok()?;
+        let kind = if description == 0 { Kind::CloseNotify } else { Kind::Alert };
+        let level_field = Field::number("alert_level", level);
+        let name = super::names::alert(description).unwrap_or("unknown");
+        let description_field = Field::number("alert_description", description).meaning(name);
+        let fact = self.handshake.fact(met, kind, vec![level_field, description_field]);
+        Some(Fact { detail: Detail::Alert(description), ..fact })
+    }
+
+    /// Each record goes to the protocol inside; the first one under each key is told.
+    fn plain(&mut self, met: Met<'_>, content: &[u8], events: &mut Vec<Event>) {
+        let told = &mut self.lane(met.from).told.data_under;
+        if *told != Some(met.key) {
+            *told = Some(met.key);
+            let fact = self.handshake.fact(met, Kind::ApplicationData, Vec::new());
+            events.push(Event::Fact(fact));
+        }
+        let content = zeroize::Zeroizing::new(content.to_vec());
+        events.push(Event::Plain(Plain {
+            from: met.from,
+            content,
+            basis: met.basis.to_vec(),
+            key: met.key,
+        }));
+    }
+}

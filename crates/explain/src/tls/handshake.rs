@@ -1,0 +1,414 @@
+//! The handshake's messages in their order: what each says, and which keys follow from it.
+
+use std::sync::Arc;
+
+use super::hello::{self, Hello, TLS13};
+use super::lane::{Lane, Met};
+use super::opening::{self, Hash, Opener, Randoms, Suite};
+use super::reader::{Reader, numbers};
+use super::{names, proof, shown};
+use crate::catalogue::Kind;
+use crate::fact::{Detail, Fact, KeyName};
+use crate::field::Field;
+use crate::key_log::{KeyLog, Label, Secret};
+use crate::place::Side;
+use crate::story::{Means, Source};
+
+/// The most of a conversation that is kept to calculate proofs from; longer ones are not calculated.
+const LONGEST_TRANSCRIPT: usize = 256 * 1024;
+
+/// The extension that lists kinds of signature.
+const SIGNATURES: u16 = 13;
+
+/// What is known of one handshake.
+pub(super) struct Handshake {
+    number: u32,
+    log: Arc<KeyLog>,
+    client_hello: Option<Hello>,
+    retried: bool,
+    chosen: Option<Chosen>,
+    transcript: Transcript,
+    server_certificate: Option<Vec<u8>>,
+    client_certificate: Option<Vec<u8>>,
+}
+
+struct Chosen {
+    new: bool,
+    suite: Option<Suite>,
+    random: [u8; 32],
+}
+
+/// All messages so far, as both ends calculate over them.
+#[derive(Default)]
+struct Transcript {
+    bytes: Vec<u8>,
+    too_long: bool,
+}
+
+impl Transcript {
+    fn add(&mut self, message: &[u8]) {
+        self.too_long |= self.bytes.len() + message.len() > LONGEST_TRANSCRIPT;
+        if !self.too_long {
+            self.bytes.extend_from_slice(message);
+        }
+    }
+
+    /// A hello that was asked to be made again counts by its hash (RFC 8446, 4.4.1).
+    fn fold(&mut self, hash: Hash) {
+        let digest = hash.digest(&self.bytes);
+        self.bytes = [&[254, 0, 0, digest.len() as u8][..], &digest].concat();
+    }
+
+    fn whole(&self) -> Option<&[u8]> {
+        (!self.too_long).then_some(self.bytes.as_slice())
+    }
+}
+
+type Lanes<'a> = (&'a mut Lane, &'a mut Lane);
+
+impl Handshake {
+    pub(super) fn new(number: u32, log: Arc<KeyLog>) -> Self {
+        Self {
+            number,
+            log,
+            client_hello: None,
+            retried: false,
+            chosen: None,
+            transcript: Transcript::default(),
+            server_certificate: None,
+            client_certificate: None,
+        }
+    }
+
+    pub(super) fn is_old(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| !chosen.new)
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.new)
+    }
+
+    /// Why records can't be opened.
+    pub(super) fn why_sealed(&self) -> &'static str {
+        match &self.chosen {
+            _ if self.log.is_empty() => "no key log was given",
+            Some(Chosen { suite: None, .. }) => "records of this cipher suite are not opened here",
+            _ => "the key log has no key that opens it",
+        }
+    }
+
+    pub(super) fn fact(&self, met: Met<'_>, kind: Kind, fields: Vec<Field>) -> Fact {
+        Fact {
+            at: met.at,
+            from: met.from,
+            kind,
+            fields,
+            basis: met.basis.to_vec(),
+            key: met.key,
+            handshake: self.number,
+            source: Source::Seen,
+            detail: Detail::None,
+        }
+    }
+
+    /// What one message says; it is part of the transcript from then on.
+    pub(super) fn message(
+        &mut self,
+        met: Met<'_>,
+        kind: u8,
+        message: &[u8],
+        mut lanes: Lanes<'_>,
+    ) -> Option<Fact> {
+        let body = message.get(4..)?;
+        let before_keys = matches!(kind, 1 | 2);
+        let fact = match (kind, met.from) {
+            (1, _) => self.client_hello(met, body),
+            (2, _) => self.server_hello(met, body, message, &mut lanes),
+            (4, _) => self.ticket(met, body),
+            (8, _) => self.encrypted_extensions(met, body),
+            (11, _) => self.certificate(met, body),
+            (12, _) => self.server_key_exchange(met, body),
+            (13, _) => self.certificate_request(met, body),
+            (14, _) => Some(self.fact(met, Kind::ServerHelloDone, Vec::new())),
+            (15, _) => self.certificate_verify(met, body),
+            (16, _) => Some(self.fact(met, Kind::ClientKeyExchange, Vec::new())),
+            (20, _) => Some(self.finished(met, body, lanes.0, lanes.1)),
+            (22, _) => self.certificate_status(met, body),
+            (24, _) => self.key_update(met, body, lanes.0, lanes.1),
+            _ => None,
+        };
+        // A ServerHello is added where it is read, since a retry changes what stands before it.
+        if kind != 2 && (before_keys || !matches!(kind, 0 | 24)) {
+            self.transcript.add(message);
+        }
+        Some(fact.unwrap_or_else(|| {
+            let unread =
+                self.fact(met, Kind::Unreadable, vec![Field::number("handshake_type", kind)]);
+            Fact { source: Source::Gap, ..unread }
+        }))
+    }
+
+    fn client_hello(&mut self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let hello = Hello::of_client(body)?;
+        let kind = if self.retried { Kind::SecondClientHello } else { Kind::ClientHello };
+        let fact = self.fact(met, kind, hello.client_fields());
+        self.client_hello = Some(hello);
+        Some(fact)
+    }
+
+    fn server_hello(
+        &mut self,
+        met: Met<'_>,
+        body: &[u8],
+        message: &[u8],
+        lanes: &mut Lanes<'_>,
+    ) -> Option<Fact> {
+        let hello = Hello::of_server(body)?;
+        let number = *hello.suites.first()?;
+        let suite = Suite::known(number);
+        if hello.is_retry() {
+            self.retried = true;
+            if let Some(suite) = suite {
+                self.transcript.fold(suite.hash());
+            }
+            self.transcript.add(message);
+            return Some(self.fact(met, Kind::HelloRetryRequest, hello.server_fields()));
+        }
+        self.transcript.add(message);
+        let new = hello.chosen_version() == TLS13;
+        let kind = self.kind_of(&hello, new);
+        self.chosen = Some(Chosen { new, suite, random: hello.random });
+        if new {
+            self.seal_new(lanes);
+        }
+        let fact = self.fact(met, kind, hello.server_fields());
+        Some(Fact { detail: Detail::Suite(number), ..fact })
+    }
+
+    fn kind_of(&self, hello: &Hello, new: bool) -> Kind {
+        let asked =
+            self.client_hello.as_ref().map(|client| client.session.as_slice()).unwrap_or_default();
+        let repeated = !hello.session.is_empty() && hello.session == asked;
+        match (new, hello.takes_ticket(), repeated) {
+            (true, true, _) => Kind::ServerHelloResumed,
+            (true, false, _) => Kind::ServerHello,
+            (false, _, true) => Kind::ServerHelloOldResumed,
+            (false, _, false) => Kind::ServerHelloOld,
+        }
+    }
+
+    fn seal_new(&self, (client, server): &mut Lanes<'_>) {
+        for (lane, of, label) in [
+            (&mut **client, Side::Client, Label::ClientHandshake),
+            (&mut **server, Side::Server, Label::ServerHandshake),
+        ] {
+            lane.key = Some(KeyName::Handshake { handshake: self.number, of });
+            self.begin(lane, label);
+        }
+    }
+
+    /// From here on a side sends under this traffic secret.
+    fn begin(&self, lane: &mut Lane, label: Label) {
+        lane.sealed = true;
+        let suite = self.chosen.as_ref().and_then(|chosen| chosen.suite);
+        let random = self.client_hello.as_ref().map(|hello| &hello.random);
+        let secret = random.and_then(|random| self.log.secret(label, random));
+        lane.opener =
+            suite.zip(secret).and_then(|(suite, secret)| Opener::of_traffic_secret(suite, secret));
+        lane.secret = secret.map(|secret| Secret::new(secret.bytes().to_vec()));
+    }
+
+    /// A ChangeCipherSpec of TLS 1.2 was sent.
+    pub(super) fn seal_old(&self, of: Side, lane: &mut Lane) {
+        lane.sealed = true;
+        lane.key = Some(KeyName::Traffic { handshake: self.number, of, update: 0 });
+        lane.opener = self.old_opener(of);
+    }
+
+    fn old_opener(&self, of: Side) -> Option<Opener> {
+        let (suite, randoms) = (self.chosen.as_ref()?.suite?, self.randoms()?);
+        let master = self.log.secret(Label::Master, randoms.client)?;
+        Opener::of_master_secret(suite, master, randoms, of == Side::Client)
+    }
+
+    fn randoms(&self) -> Option<Randoms<'_>> {
+        let client = &self.client_hello.as_ref()?.random;
+        Some(Randoms { client, server: &self.chosen.as_ref()?.random })
+    }
+
+    fn encrypted_extensions(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let extensions = hello::extensions(Reader::new(body).long()?)?;
+        let mut fields: Vec<Field> = hello::extension_fields(&extensions).collect();
+        fields.extend(hello::protocols(&extensions).iter().map(|name| Field::text("alpn", name)));
+        Some(self.fact(met, Kind::EncryptedExtensions, fields))
+    }
+
+    fn certificate_request(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let mut reader = Reader::new(body);
+        reader.short()?;
+        let mut fields = Vec::new();
+        let schemes = if self.is_new() {
+            let extensions = hello::extensions(reader.long()?)?;
+            fields.extend(hello::extension_fields(&extensions));
+            let content = extensions.into_iter().find(|(kind, _)| *kind == SIGNATURES)?.1;
+            numbers(Reader::new(&content).long()?)
+        } else {
+            numbers(reader.long()?)
+        };
+        fields.extend(schemes.into_iter().map(scheme_field));
+        Some(self.fact(met, Kind::CertificateRequest, fields))
+    }
+
+    fn certificate(&mut self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let chain = if self.is_new() { shown::chain(body)? } else { shown::chain_old(body)? };
+        let kind = match (met.from, chain.certificates.is_empty()) {
+            (Side::Server, _) => Kind::ServerCertificate,
+            (Side::Client, false) => Kind::ClientCertificate,
+            (Side::Client, true) => Kind::NoClientCertificate,
+        };
+        let lengths = chain
+            .certificates
+            .iter()
+            .map(|der| Field::number("certificate_length", der.len() as u64));
+        let mut fields: Vec<Field> = lengths.collect();
+        fields.extend(chain.extensions.iter().map(|kind| Field::number("extension", *kind)));
+        let numbered = chain.certificates.iter().enumerate();
+        let mut all: Vec<_> =
+            numbered.map(|(depth, der)| shown::certificate(der, depth, met.from)).collect();
+        if let (Some(leaf), Some(staple)) = (all.first_mut(), &chain.staple) {
+            fields.push(Field::number("staple_length", staple.len() as u64));
+            leaf.inquiries.retain(|inquiry| inquiry.means != Means::Staple);
+            leaf.inquiries.insert(0, shown::staple(staple));
+        }
+        let leaf = chain.certificates.into_iter().next();
+        match met.from {
+            Side::Server => self.server_certificate = leaf,
+            Side::Client => self.client_certificate = leaf,
+        }
+        Some(Fact { detail: Detail::Certificates(all), ..self.fact(met, kind, fields) })
+    }
+
+    fn certificate_status(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let staple = shown::staple_of(body)?;
+        let fields = vec![Field::number("staple_length", staple.len() as u64)];
+        Some(Fact {
+            detail: Detail::Staple(shown::staple(&staple)),
+            ..self.fact(met, Kind::CertificateStatus, fields)
+        })
+    }
+
+    fn server_key_exchange(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let exchange = proof::key_exchange(body)?;
+        let fields = vec![
+            Field::code("named_group", exchange.group, names::group(exchange.group)),
+            scheme_field(exchange.signed.scheme),
+        ];
+        let proved = self.server_certificate.as_ref().zip(self.randoms());
+        let proved = proved.and_then(|(certificate, randoms)| exchange.is_by(certificate, randoms));
+        Some(with_proof(self.fact(met, Kind::ServerKeyExchange, fields), proved))
+    }
+
+    fn certificate_verify(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let signed = proof::certificate_verify(body)?;
+        let (kind, certificate) = match met.from {
+            Side::Server => (Kind::ServerCertificateVerify, &self.server_certificate),
+            Side::Client => (Kind::ClientCertificateVerify, &self.client_certificate),
+        };
+        let proved = certificate.as_ref().zip(self.transcript.whole()).and_then(
+            |(certificate, transcript)| match &self.chosen {
+                Some(Chosen { new: true, suite, .. }) => {
+                    signed.is_over(certificate, met.from, (*suite)?.hash(), transcript)
+                }
+                _ => signed.is_by(certificate, transcript),
+            },
+        );
+        let fields = vec![scheme_field(signed.scheme)];
+        Some(with_proof(self.fact(met, kind, fields), proved))
+    }
+
+    /// Its sender's traffic key takes over in TLS 1.3.
+    fn finished(&self, met: Met<'_>, body: &[u8], client: &mut Lane, server: &mut Lane) -> Fact {
+        let (kind, lane, label) = match met.from {
+            Side::Client => (Kind::ClientFinished, client, Label::ClientTraffic),
+            Side::Server => (Kind::ServerFinished, server, Label::ServerTraffic),
+        };
+        let proved = self.expected_finished(met.from, lane).map(|expected| expected == body);
+        let fact = with_proof(self.fact(met, kind, Vec::new()), proved);
+        if self.is_new() {
+            lane.key = Some(KeyName::Traffic { handshake: self.number, of: met.from, update: 0 });
+            self.begin(lane, label);
+        }
+        fact
+    }
+
+    fn expected_finished(&self, from: Side, lane: &Lane) -> Option<Vec<u8>> {
+        let (suite, transcript) = (self.chosen.as_ref()?.suite?, self.transcript.whole()?);
+        if self.is_new() {
+            return opening::finished(suite.hash(), lane.secret.as_ref()?, transcript);
+        }
+        let master = self.log.secret(Label::Master, self.randoms()?.client)?;
+        Some(opening::finished_old(suite.hash(), master, from == Side::Client, transcript))
+    }
+
+    fn ticket(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
+        let mut reader = Reader::new(body);
+        let lifetime = reader.u32()?;
+        if self.is_new() {
+            reader.u32()?;
+            reader.short()?;
+        }
+        let length = reader.long()?.len();
+        let extensions =
+            if self.is_new() { hello::extensions(reader.long()?)? } else { Vec::new() };
+        let mut fields = vec![
+            Field::number("ticket_lifetime", lifetime),
+            Field::number("ticket_length", length as u64),
+        ];
+        fields.extend(hello::extension_fields(&extensions));
+        Some(Fact {
+            detail: Detail::Ticket(lifetime),
+            ..self.fact(met, Kind::NewSessionTicket, fields)
+        })
+    }
+
+    fn key_update(
+        &self,
+        met: Met<'_>,
+        body: &[u8],
+        client: &mut Lane,
+        server: &mut Lane,
+    ) -> Option<Fact> {
+        let asks = Reader::new(body).u8()?;
+        let fact =
+            self.fact(met, Kind::KeyUpdate, vec![Field::number("asks_for_the_others", asks)]);
+        let lane = if met.from == Side::Client { client } else { server };
+        let suite = self.chosen.as_ref().and_then(|chosen| chosen.suite);
+        let next = suite
+            .zip(lane.secret.as_ref())
+            .and_then(|(suite, secret)| opening::next_secret(suite, secret));
+        lane.opener = suite
+            .zip(next.as_ref())
+            .and_then(|(suite, secret)| Opener::of_traffic_secret(suite, secret));
+        lane.secret = next;
+        if let Some(KeyName::Traffic { update, .. }) = &mut lane.key {
+            *update += 1;
+        }
+        Some(fact)
+    }
+}
+
+fn scheme_field(scheme: u16) -> Field {
+    Field::code("signature_algorithm", scheme, names::signature(scheme))
+}
+
+/// What was calculated again is known better than what was only read.
+fn with_proof(fact: Fact, proved: Option<bool>) -> Fact {
+    match proved {
+        None => fact,
+        Some(right) => {
+            let field = Field::number("proof_is_right", u8::from(right));
+            let fields = fact.fields.iter().cloned().chain([field]).collect();
+            Fact { fields, source: Source::Computed, detail: Detail::Proof(right), ..fact }
+        }
+    }
+}

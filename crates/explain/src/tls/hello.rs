@@ -1,0 +1,209 @@
+//! The hellos: what both sides say they speak.
+//!
+//! Everything is kept as the numbers that stand there; unknown ones stay.
+
+use super::names;
+use super::reader::{Reader, numbers};
+use crate::field::Field;
+
+/// The random value by which a HelloRetryRequest is known (RFC 8446, 4.1.3).
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+pub(crate) const TLS13: u16 = 0x0304;
+const SERVER_NAME: u16 = 0;
+const STATUS_REQUEST: u16 = 5;
+const GROUPS: u16 = 10;
+const SIGNATURES: u16 = 13;
+const ALPN: u16 = 16;
+const PSK: u16 = 41;
+const VERSIONS: u16 = 43;
+const KEY_SHARE: u16 = 51;
+
+/// Kinds and contents, in their order.
+pub(crate) type Extensions = Vec<(u16, Vec<u8>)>;
+
+/// A hello of either side.
+pub(crate) struct Hello {
+    pub(crate) version: u16,
+    pub(crate) random: [u8; 32],
+    pub(crate) session: Vec<u8>,
+    /// All that a client offers; the one that a server chose.
+    pub(crate) suites: Vec<u16>,
+    pub(crate) extensions: Extensions,
+}
+
+impl Hello {
+    pub(crate) fn of_client(body: &[u8]) -> Option<Hello> {
+        let mut reader = Reader::new(body);
+        let (version, random) = (reader.u16()?, reader.array()?);
+        let session = reader.short()?.to_vec();
+        let suites = numbers(reader.long()?);
+        reader.short()?;
+        Some(Hello { version, random, session, suites, extensions: rest_extensions(&mut reader)? })
+    }
+
+    pub(crate) fn of_server(body: &[u8]) -> Option<Hello> {
+        let mut reader = Reader::new(body);
+        let (version, random) = (reader.u16()?, reader.array()?);
+        let session = reader.short()?.to_vec();
+        let suites = vec![reader.u16()?];
+        reader.u8()?;
+        Some(Hello { version, random, session, suites, extensions: rest_extensions(&mut reader)? })
+    }
+
+    pub(crate) fn is_retry(&self) -> bool {
+        self.random == RETRY
+    }
+
+    fn extension(&self, kind: u16) -> Option<&[u8]> {
+        self.extensions
+            .iter()
+            .find(|(have, _)| *have == kind)
+            .map(|(_, content)| content.as_slice())
+    }
+
+    /// The version that a server chose.
+    pub(crate) fn chosen_version(&self) -> u16 {
+        self.extension(VERSIONS)
+            .and_then(|content| Reader::new(content).u16())
+            .unwrap_or(self.version)
+    }
+
+    /// A server that takes up an earlier session by a ticket of TLS 1.3.
+    pub(crate) fn takes_ticket(&self) -> bool {
+        self.extension(PSK).is_some()
+    }
+
+    pub(crate) fn client_fields(&self) -> Vec<Field> {
+        let mut fields = self.common_fields();
+        fields.extend(self.suites.iter().map(|suite| suite_field(*suite)));
+        let versions = self.extension(VERSIONS).and_then(|content| Reader::new(content).short());
+        fields.extend(
+            numbers(versions.unwrap_or_default())
+                .into_iter()
+                .map(|version| Field::code("supported_version", version, names::version(version))),
+        );
+        fields.extend(
+            self.offered_groups().into_iter().map(|group| group_field("supported_group", group)),
+        );
+        fields.extend(
+            self.client_shares().into_iter().map(|group| group_field("key_share_group", group)),
+        );
+        let schemes = self.extension(SIGNATURES).and_then(|content| Reader::new(content).long());
+        fields.extend(
+            numbers(schemes.unwrap_or_default())
+                .into_iter()
+                .map(|scheme| Field::code("signature_algorithm", scheme, names::signature(scheme))),
+        );
+        fields.extend(self.server_name().map(|name| Field::text("server_name", &name)));
+        fields.extend(self.protocols().iter().map(|name| Field::text("alpn", name)));
+        if self.extension(STATUS_REQUEST).is_some() {
+            fields.push(Field::number("asks_for_staple", 1u8));
+        }
+        if self.extension(PSK).is_some() {
+            fields.push(Field::number("offers_ticket", 1u8));
+        }
+        fields
+    }
+
+    pub(crate) fn server_fields(&self) -> Vec<Field> {
+        let mut fields = self.common_fields();
+        let version = self.chosen_version();
+        fields.push(Field::code("version", version, names::version(version)));
+        fields.extend(self.suites.iter().map(|suite| suite_field(*suite)));
+        if self.extension(VERSIONS).is_some() {
+            fields.push(Field::code("supported_version", version, names::version(version)));
+        }
+        let share = self.extension(KEY_SHARE).and_then(|content| Reader::new(content).u16());
+        let name = if self.is_retry() { "key_share_selected" } else { "key_share_group" };
+        fields.extend(share.map(|group| group_field(name, group)));
+        fields.extend(self.protocols().iter().map(|name| Field::text("alpn", name)));
+        fields
+    }
+
+    fn common_fields(&self) -> Vec<Field> {
+        [
+            Field::code("legacy_version", self.version, names::version(self.version)),
+            Field::bytes("random", &self.random),
+            Field::bytes("session_id", &self.session),
+        ]
+        .into_iter()
+        .chain(extension_fields(&self.extensions))
+        .collect()
+    }
+
+    fn offered_groups(&self) -> Vec<u16> {
+        let groups = self.extension(GROUPS).and_then(|content| Reader::new(content).long());
+        numbers(groups.unwrap_or_default())
+    }
+
+    fn client_shares(&self) -> Vec<u16> {
+        let Some(shares) =
+            self.extension(KEY_SHARE).and_then(|content| Reader::new(content).long())
+        else {
+            return Vec::new();
+        };
+        let mut reader = Reader::new(shares);
+        let mut groups = Vec::new();
+        while let (Some(group), Some(_)) = (reader.u16(), reader.long()) {
+            groups.push(group);
+        }
+        groups
+    }
+
+    fn server_name(&self) -> Option<String> {
+        let mut names = Reader::new(Reader::new(self.extension(SERVER_NAME)?).long()?);
+        match names.u8()? {
+            0 => Some(String::from_utf8_lossy(names.long()?).into_owned()),
+            _ => None,
+        }
+    }
+
+    fn protocols(&self) -> Vec<String> {
+        protocols(&self.extensions)
+    }
+}
+
+/// The protocols of an ALPN extension among these.
+pub(crate) fn protocols(extensions: &Extensions) -> Vec<String> {
+    let content = extensions.iter().find(|(kind, _)| *kind == ALPN).map(|(_, content)| content);
+    let list = content.and_then(|content| Reader::new(content).long()).unwrap_or_default();
+    let mut reader = Reader::new(list);
+    let names = std::iter::from_fn(|| reader.short());
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+}
+
+fn rest_extensions(reader: &mut Reader<'_>) -> Option<Extensions> {
+    if reader.is_empty() { Some(Vec::new()) } else { extensions(reader.long()?) }
+}
+
+/// Kinds and contents behind each other.
+pub(crate) fn extensions(list: &[u8]) -> Option<Extensions> {
+    let mut reader = Reader::new(list);
+    let mut all = Vec::new();
+    while !reader.is_empty() {
+        all.push((reader.u16()?, reader.long()?.to_vec()));
+    }
+    Some(all)
+}
+
+/// The kinds of extensions, in their order.
+pub(crate) fn extension_fields(extensions: &Extensions) -> impl Iterator<Item = Field> {
+    extensions.iter().map(|(kind, _)| Field::number("extension", *kind))
+}
+
+fn suite_field(suite: u16) -> Field {
+    Field::code("cipher_suite", suite, names::suite(suite))
+}
+
+fn group_field(name: &'static str, group: u16) -> Field {
+    let field = Field::code(name, group, names::group(group));
+    match (names::is_hybrid(group), names::group(group)) {
+        (true, Some(known)) => {
+            field.meaning(&format!("{known}: a classical and a post-quantum exchange in one"))
+        }
+        _ => field,
+    }
+}

@@ -1,0 +1,49 @@
+//! One direction of a connection: what waits to be read, and the key that it is under.
+
+use super::opening::Opener;
+use crate::fact::KeyName;
+use crate::key_log::Secret;
+use crate::place::{Place, Queue, Side};
+
+/// One direction.
+#[derive(Default)]
+pub(super) struct Lane {
+    pub(super) stream: Queue,
+    pub(super) messages: Queue,
+    /// What it sends is encrypted, whether that can be opened or not.
+    pub(super) sealed: bool,
+    pub(super) opener: Option<Opener>,
+    pub(super) secret: Option<Secret>,
+    pub(super) key: Option<KeyName>,
+    pub(super) told: Told,
+}
+
+/// What is said once.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) sealed: bool,
+    pub(super) broken: bool,
+    pub(super) data_under: Option<Option<KeyName>>,
+}
+
+/// A record or message, with what every fact about it has.
+#[derive(Clone, Copy)]
+pub(super) struct Met<'a> {
+    pub(super) at: u64,
+    pub(super) from: Side,
+    pub(super) basis: &'a [Place],
+    pub(super) key: Option<KeyName>,
+}
+
+impl Lane {
+    /// What came out of a record in the clear stands at its place; what was encrypted stands for all of it.
+    pub(super) fn take_content(&mut self, content: &[u8], met: Met<'_>, header: usize) {
+        match met.basis {
+            [place] if met.key.is_none() => {
+                let (offset, length) = (place.offset + header as u32, content.len() as u32);
+                self.messages.push(content, Place { frame: place.frame, offset, length });
+            }
+            places => self.messages.push_from(content, places),
+        }
+    }
+}

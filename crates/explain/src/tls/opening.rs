@@ -1,0 +1,245 @@
+//! Opening records with the secrets of a key log: the key schedule of TLS 1.3 from its traffic secrets on, the
+//! PRF of TLS 1.2, and the AEADs of both.
+//!
+//! Suites without an AEAD are not opened. Nothing here decides anything: a record that can't be opened is a gap.
+
+use aws_lc_rs::aead::{
+    AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce,
+    UnboundKey,
+};
+use aws_lc_rs::{digest, hkdf, hmac};
+use zeroize::Zeroizing;
+
+use crate::key_log::Secret;
+
+/// How a cipher suite encrypts and hashes.
+#[derive(Clone, Copy)]
+pub(crate) struct Suite {
+    aead: &'static Algorithm,
+    hash: Hash,
+}
+
+/// The hash of a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+}
+
+impl Suite {
+    /// A suite that can be opened.
+    pub(crate) fn known(number: u16) -> Option<Suite> {
+        let (aead, hash) = match number {
+            0x009c | 0x009e | 0x1301 | 0xc02b | 0xc02f => (&AES_128_GCM, Hash::Sha256),
+            0x009d | 0x009f | 0x1302 | 0xc02c | 0xc030 => (&AES_256_GCM, Hash::Sha384),
+            0x1303 | 0xcca8 | 0xcca9 | 0xccaa => (&CHACHA20_POLY1305, Hash::Sha256),
+            _ => return None,
+        };
+        Some(Suite { aead, hash })
+    }
+
+    pub(crate) fn hash(self) -> Hash {
+        self.hash
+    }
+}
+
+impl Hash {
+    pub(crate) fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        let algorithm = match self {
+            Hash::Sha256 => &digest::SHA256,
+            Hash::Sha384 => &digest::SHA384,
+        };
+        digest::digest(algorithm, bytes).as_ref().to_vec()
+    }
+
+    fn mac(self) -> hmac::Algorithm {
+        match self {
+            Hash::Sha256 => hmac::HMAC_SHA256,
+            Hash::Sha384 => hmac::HMAC_SHA384,
+        }
+    }
+
+    fn hkdf(self) -> hkdf::Algorithm {
+        match self {
+            Hash::Sha256 => hkdf::HKDF_SHA256,
+            Hash::Sha384 => hkdf::HKDF_SHA384,
+        }
+    }
+
+    pub(crate) fn length(self) -> usize {
+        match self {
+            Hash::Sha256 => 32,
+            Hash::Sha384 => 48,
+        }
+    }
+}
+
+/// One direction's key.
+pub(crate) struct Opener {
+    key: LessSafeKey,
+    iv: [u8; NONCE_LEN],
+    sequence: u64,
+    form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The header of the record is authenticated; the kind of content stands at its end.
+    New,
+    /// Eight bytes of the nonce stand in front.
+    OldGcm,
+    /// The nonce is counted.
+    OldChaCha,
+}
+
+impl Opener {
+    /// The key of a traffic secret (RFC 8446, 7.3).
+    pub(crate) fn of_traffic_secret(suite: Suite, secret: &Secret) -> Option<Opener> {
+        let key = expand_label(suite.hash, secret.bytes(), "key", suite.aead.key_len())?;
+        let iv = expand_label(suite.hash, secret.bytes(), "iv", NONCE_LEN)?;
+        Self::new(suite, &key, &iv, Form::New)
+    }
+
+    /// The key of a client or a server in TLS 1.2 (RFC 5246, 6.3).
+    pub(crate) fn of_master_secret(
+        suite: Suite,
+        master: &Secret,
+        randoms: Randoms<'_>,
+        of_client: bool,
+    ) -> Option<Opener> {
+        let (form, iv_length) = match suite.aead == &CHACHA20_POLY1305 {
+            true => (Form::OldChaCha, NONCE_LEN),
+            false => (Form::OldGcm, 4),
+        };
+        let key_length = suite.aead.key_len();
+        let seed = [randoms.server.as_slice(), randoms.client].concat();
+        let block =
+            prf(suite.hash, master.bytes(), b"key expansion", &seed, 2 * (key_length + iv_length));
+        let (keys, ivs) = block.split_at_checked(2 * key_length)?;
+        let (client_key, server_key) = keys.split_at_checked(key_length)?;
+        let (client_iv, server_iv) = ivs.split_at_checked(iv_length)?;
+        let (key, salt) = if of_client { (client_key, client_iv) } else { (server_key, server_iv) };
+        let mut iv = [0; NONCE_LEN];
+        iv.iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
+        Self::new(suite, key, &iv, form)
+    }
+
+    fn new(suite: Suite, key: &[u8], iv: &[u8], form: Form) -> Option<Opener> {
+        let key = LessSafeKey::new(UnboundKey::new(suite.aead, key).ok()?);
+        Some(Opener { key, iv: iv.try_into().ok()?, sequence: 0, form })
+    }
+
+    /// The kind of content and the content of a record. One that fails doesn't count.
+    pub(crate) fn open(&mut self, header: [u8; 5], sealed: &[u8]) -> Option<(u8, Vec<u8>)> {
+        let (nonce, sealed) = self.nonce(sealed)?;
+        let mut opened = sealed.to_vec();
+        let content_length = sealed.len().checked_sub(self.key.algorithm().tag_len())?;
+        let aad = self.authenticated(header, content_length)?;
+        let length = self.key.open_in_place(nonce, Aad::from(aad), &mut opened).ok()?.len();
+        opened.truncate(length);
+        self.sequence = self.sequence.checked_add(1)?;
+        match self.form {
+            Form::New => without_padding(opened),
+            Form::OldGcm | Form::OldChaCha => Some((header[0], opened)),
+        }
+    }
+
+    fn nonce<'a>(&self, sealed: &'a [u8]) -> Option<(Nonce, &'a [u8])> {
+        let mut nonce = self.iv;
+        if self.form == Form::OldGcm {
+            let (explicit, rest) = sealed.split_at_checked(8)?;
+            nonce.iter_mut().skip(4).zip(explicit).for_each(|(to, from)| *to = *from);
+            return Some((Nonce::assume_unique_for_key(nonce), rest));
+        }
+        nonce
+            .iter_mut()
+            .skip(4)
+            .zip(self.sequence.to_be_bytes())
+            .for_each(|(to, from)| *to ^= from);
+        Some((Nonce::assume_unique_for_key(nonce), sealed))
+    }
+
+    fn authenticated(&self, header: [u8; 5], content_length: usize) -> Option<Vec<u8>> {
+        if self.form == Form::New {
+            return Some(header.to_vec());
+        }
+        let length = u16::try_from(content_length).ok()?.to_be_bytes();
+        Some([&self.sequence.to_be_bytes()[..], &header[..3], &length].concat())
+    }
+}
+
+/// The content without zeros, and the kind that stands behind it.
+fn without_padding(mut content: Vec<u8>) -> Option<(u8, Vec<u8>)> {
+    let end = content.iter().rposition(|byte| *byte != 0)?;
+    let kind = *content.get(end)?;
+    content.truncate(end);
+    Some((kind, content))
+}
+
+/// Both random values of a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Randoms<'a> {
+    pub(crate) client: &'a [u8; 32],
+    pub(crate) server: &'a [u8; 32],
+}
+
+/// The traffic secret that follows this one (RFC 8446, 7.2).
+pub(crate) fn next_secret(suite: Suite, secret: &Secret) -> Option<Secret> {
+    let next = expand_label(suite.hash, secret.bytes(), "traffic upd", suite.hash.length())?;
+    Some(Secret::new(next.to_vec()))
+}
+
+/// What a Finished of TLS 1.3 must hold (RFC 8446, 4.4.4).
+pub(crate) fn finished(hash: Hash, secret: &Secret, transcript: &[u8]) -> Option<Vec<u8>> {
+    let key = expand_label(hash, secret.bytes(), "finished", hash.length())?;
+    let key = hmac::Key::new(hash.mac(), &key);
+    Some(hmac::sign(&key, &hash.digest(transcript)).as_ref().to_vec())
+}
+
+/// What a Finished of TLS 1.2 must hold (RFC 5246, 7.4.9).
+pub(crate) fn finished_old(
+    hash: Hash,
+    master: &Secret,
+    of_client: bool,
+    transcript: &[u8],
+) -> Vec<u8> {
+    let label: &[u8] = if of_client { b"client finished" } else { b"server finished" };
+    prf(hash, master.bytes(), label, &hash.digest(transcript), 12).to_vec()
+}
+
+fn expand_label(
+    hash: Hash,
+    secret: &[u8],
+    label: &str,
+    length: usize,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let full = [b"tls13 ", label.as_bytes()].concat();
+    let wanted = u16::try_from(length).ok()?.to_be_bytes();
+    let info = [&wanted[..], &[u8::try_from(full.len()).ok()?], &full, &[0]].concat();
+    let mut out = Zeroizing::new(vec![0; length]);
+    let prk = hkdf::Prk::new_less_safe(hash.hkdf(), secret);
+    prk.expand(&[&info], Length(length)).and_then(|okm| okm.fill(&mut out)).ok()?;
+    Some(out)
+}
+
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// The PRF of TLS 1.2 (RFC 5246, 5).
+fn prf(hash: Hash, secret: &[u8], label: &[u8], seed: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
+    let key = hmac::Key::new(hash.mac(), secret);
+    let seed = [label, seed].concat();
+    let mut a = hmac::sign(&key, &seed);
+    let mut out = Zeroizing::new(Vec::with_capacity(length + hash.length()));
+    while out.len() < length {
+        out.extend_from_slice(hmac::sign(&key, &[a.as_ref(), &seed].concat()).as_ref());
+        a = hmac::sign(&key, a.as_ref());
+    }
+    out.truncate(length);
+    out
+}

@@ -1,0 +1,176 @@
+//! Certificates and staples as they were shown: what they say of themselves.
+
+use std::net::IpAddr;
+
+use pki::ocsp::{OcspResponse, OcspStatus};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey;
+
+use super::reader::Reader;
+use crate::field::cut;
+use crate::place::Side;
+use crate::story::{Certificate, Inquiry, Means};
+
+/// The most certificates of a chain that are told.
+const LONGEST_CHAIN: usize = 10;
+/// The most names of a certificate that are told.
+const MOST_NAMES: usize = 20;
+const STATUS_REQUEST: u16 = 5;
+const OCSP: u8 = 1;
+
+/// A chain as it stands in a Certificate message: each with the staple behind it.
+pub(super) struct Chain {
+    pub(super) certificates: Vec<Vec<u8>>,
+    pub(super) staple: Option<Vec<u8>>,
+    /// The kinds of what stands behind the certificates.
+    pub(super) extensions: Vec<u16>,
+}
+
+/// The content of a Certificate message of TLS 1.3.
+pub(super) fn chain(body: &[u8]) -> Option<Chain> {
+    let mut reader = Reader::new(body);
+    reader.short()?;
+    let mut list = Reader::new(reader.longest()?);
+    let mut chain = Chain { certificates: Vec::new(), staple: None, extensions: Vec::new() };
+    while !list.is_empty() && chain.certificates.len() < LONGEST_CHAIN {
+        let certificate = list.longest()?.to_vec();
+        let extensions = super::hello::extensions(list.long()?)?;
+        chain.extensions.extend(extensions.iter().map(|(kind, _)| *kind));
+        let staple = extensions.into_iter().find(|(kind, _)| *kind == STATUS_REQUEST);
+        if let (true, Some((_, content))) = (chain.certificates.is_empty(), staple) {
+            chain.staple = staple_of(&content);
+        }
+        chain.certificates.push(certificate);
+    }
+    Some(chain)
+}
+
+/// The content of a Certificate message of TLS 1.2.
+pub(super) fn chain_old(body: &[u8]) -> Option<Chain> {
+    let mut list = Reader::new(Reader::new(body).longest()?);
+    let mut certificates = Vec::new();
+    while !list.is_empty() && certificates.len() < LONGEST_CHAIN {
+        certificates.push(list.longest()?.to_vec());
+    }
+    Some(Chain { certificates, staple: None, extensions: Vec::new() })
+}
+
+/// The OCSP answer of a CertificateStatus.
+pub(super) fn staple_of(content: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(content);
+    (reader.u8()? == OCSP).then(|| reader.longest().map(<[u8]>::to_vec)).flatten()
+}
+
+/// What a certificate says of itself. One that can't be read is shown as such.
+pub(super) fn certificate(der: &[u8], depth: usize, shown_by: Side) -> Certificate {
+    let Ok((_, read)) = X509Certificate::from_der(der) else { return unreadable(depth, shown_by) };
+    Certificate {
+        shown_by,
+        step: 0,
+        depth: depth as u32,
+        subject: cut(&read.subject().to_string()),
+        issuer: cut(&read.issuer().to_string()),
+        serial: cut(&data_encoding::HEXLOWER.encode(read.raw_serial())),
+        not_before: read.validity().not_before.timestamp(),
+        not_after: read.validity().not_after.timestamp(),
+        names: names(&read),
+        key: key(&read),
+        inquiries: not_asked().to_vec(),
+    }
+}
+
+fn unreadable(depth: usize, shown_by: Side) -> Certificate {
+    Certificate {
+        shown_by,
+        step: 0,
+        depth: depth as u32,
+        subject: "(it can't be read)".to_owned(),
+        issuer: String::new(),
+        serial: String::new(),
+        not_before: 0,
+        not_after: 0,
+        names: Vec::new(),
+        key: String::new(),
+        inquiries: not_asked().to_vec(),
+    }
+}
+
+/// Nobody was asked; that is said, so that nobody takes it for a yes.
+fn not_asked() -> [Inquiry; 3] {
+    [
+        (Means::Staple, "The server brought no word of the CA along."),
+        (Means::Ocsp, "Nothing here shows that the CA was asked: that is another connection, of whoever checks."),
+        (Means::Crl, "Whether a list of the CA was looked at can't be seen on the wire."),
+    ]
+    .map(|(means, sentence)| Inquiry {
+        means,
+        answer: "not_asked".to_owned(),
+        signed_at: None,
+        good_until: None,
+        sentence: sentence.to_owned(),
+    })
+}
+
+/// What a staple says, by whoever signed it; whether that is to be believed is not judged here.
+pub(super) fn staple(der: &[u8]) -> Inquiry {
+    let said = |answer: &str, sentence: &str| Inquiry {
+        means: Means::Staple,
+        answer: answer.to_owned(),
+        signed_at: None,
+        good_until: None,
+        sentence: sentence.to_owned(),
+    };
+    let Ok(response) = OcspResponse::from_der(der) else {
+        return said("unreadable", "The server brought something along that is no answer of a CA.");
+    };
+    let Some(answer) = response.answers().first() else {
+        return said(
+            "unreadable",
+            "The server brought an answer along that speaks of no certificate.",
+        );
+    };
+    let inquiry = match answer.status {
+        OcspStatus::Good => {
+            said("good", "The CA said that it holds, at the time of the signature.")
+        }
+        OcspStatus::Revoked(_) => said("revoked", "The CA said that it is revoked."),
+        OcspStatus::Unknown => said("unknown", "The CA said that it never issued it."),
+    };
+    Inquiry {
+        signed_at: Some(response.produced_at().unix_secs()),
+        good_until: answer.next_update.map(clock::Timestamp::unix_secs),
+        ..inquiry
+    }
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    names.value.general_names.iter().filter_map(name).take(MOST_NAMES).collect()
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {
+            Some(cut(name))
+        }
+        GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
+        _ => None,
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+    }
+}
+
+fn key(certificate: &X509Certificate<'_>) -> String {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => format!("RSA, {} bits", key.key_size()),
+        Ok(PublicKey::EC(point)) => format!("elliptic curve, {} bits", point.key_size()),
+        _ => cut(&certificate.public_key().algorithm.algorithm.to_id_string()),
+    }
+}

@@ -1,0 +1,113 @@
+//! The steps of a handshake as they are told to those who use it, each with its place in a real one.
+//!
+//! What is told inexactly is kept as it is told, and corrected beside it.
+
+use crate::catalogue::Kind;
+use crate::story::Protocol;
+
+/// One step as it is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// The sentence.
+    pub told: &'static str,
+    /// What is more exact; empty where nothing is.
+    pub correction: &'static str,
+    kinds: &'static [Kind],
+}
+
+impl Told {
+    /// The real steps that it stands for, by the names of the catalogue.
+    pub fn entries(&self) -> Vec<&'static str> {
+        self.kinds.iter().map(|kind| kind.entry().name).collect()
+    }
+}
+
+/// All that is told of a protocol.
+pub fn steps(protocol: Protocol) -> &'static [Told] {
+    match protocol {
+        Protocol::OpenVpn => VPN,
+        Protocol::Tls => HTTPS,
+    }
+}
+
+const VPN: &[Told] = &[
+    Told {
+        told: "The client sends a packet whose header is signed with the shared key against floods.",
+        correction: "Strictly it is no signature: everybody with a profile holds the same key (an HMAC), so it says that the sender has a profile and not who it is.",
+        kinds: &[Kind::ClientReset, Kind::ResetRepeated],
+    },
+    Told {
+        told: "The server accepts or drops it by that signature, which is cheap, so that floods cost little.",
+        correction: "It also lets the client repeat a number first, so that invented addresses get no further.",
+        kinds: &[Kind::ServerReset, Kind::CookieReturned, Kind::WrongWrapping],
+    },
+    Told {
+        told: "The client sends its certificate.",
+        correction: "On the wire the client says hello first, and the server shows its certificate before the client does.",
+        kinds: &[Kind::ClientHello, Kind::ClientCertificate, Kind::ClientCertificateVerify],
+    },
+    Told {
+        told: "The server checks its signature against the CA's certificate, and looks into the list of revoked ones.",
+        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key.",
+        kinds: &[Kind::ClientCertificateVerify, Kind::ClientFinished],
+    },
+    Told {
+        told: "If that is right, the server sends its own certificate.",
+        correction: "It has sent it already: in TLS the server goes first.",
+        kinds: &[Kind::ServerCertificate, Kind::ServerCertificateVerify],
+    },
+    Told {
+        told: "The client checks that against the CA's certificate in its profile.",
+        correction: "That it went on shows that it was content.",
+        kinds: &[Kind::ServerFinished, Kind::ClientFinished],
+    },
+    Told {
+        told: "Both are sure of each other, as far as they trust the CA.",
+        correction: "Then they agree on the key for the tunnel's packets, which is another one than those of TLS, and is renewed at least once an hour.",
+        kinds: &[Kind::ClientKeyMessage, Kind::ServerKeyMessage, Kind::PushReply, Kind::DataBegins],
+    },
+];
+
+const HTTPS: &[Told] = &[
+    Told {
+        told: "The client asks the server who it is.",
+        correction: "It says hello, and what it speaks; a certificate is the usual answer.",
+        kinds: &[Kind::ClientHello, Kind::SecondClientHello],
+    },
+    Told {
+        told: "The server sends a certificate signed by a CA that both trust.",
+        correction: "The certificate alone proves nothing: the server's signature over this conversation does.",
+        kinds: &[Kind::ServerCertificate, Kind::ServerCertificateVerify, Kind::ServerKeyExchange],
+    },
+    Told {
+        told: "The client checks the signature.",
+        correction: "Two of them: the CA's under the certificate, and the server's over the conversation.",
+        kinds: &[Kind::ServerCertificateVerify, Kind::ServerKeyExchange, Kind::ServerFinished],
+    },
+    Told {
+        told: "It asks the CA whether the certificate still holds.",
+        correction: "Usually the server brings the CA's answer along (a staple); where nobody asked, this page says so.",
+        kinds: &[Kind::CertificateStatus, Kind::ServerCertificate],
+    },
+    Told {
+        told: "They agree on a session key of limited life, after which another takes its place.",
+        correction: "The agreement stands in the hellos. Its life is the connection's; in TLS 1.3 a KeyUpdate may replace it before. A ticket's lifetime is that of another secret.",
+        kinds: &[Kind::ServerHello, Kind::ServerHelloOld, Kind::ClientKeyExchange, Kind::KeyUpdate],
+    },
+    Told {
+        told: "They speak securely.",
+        correction: "",
+        kinds: &[Kind::ClientFinished, Kind::ApplicationData],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seven_steps_of_the_vpn_and_six_of_https_have_real_steps() {
+        assert_eq!((steps(Protocol::OpenVpn).len(), steps(Protocol::Tls).len()), (7, 6));
+        assert!(VPN.iter().chain(HTTPS).all(|told| !told.entries().is_empty()));
+    }
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Records TLS handshakes of OpenSSL with OpenSSL: record.sh FOLDER [CASE...]
+#
+# Every case is NAME.pcap with NAME.keys beside it. It runs in a network namespace of its own
+# (`unshare --net`), so its ports meet nobody's, and nothing leaves the machine.
+set -u
+out=$1; shift
+only="$*"
+mkdir -p "$out/pki"
+ip link set lo up
+cd "$out/pki" || exit 1
+
+make_key() { case $1 in rsa) openssl genrsa -out "$2" 2048;; *) openssl ecparam -name prime256v1 -genkey -noout -out "$2";; esac 2>/dev/null; }
+make_ca() { # NAME KIND
+  make_key "$2" "$1.key"
+  openssl req -x509 -new -key "$1.key" -subj "/O=Recorded/CN=CA $1" -days 30 -out "$1.crt" -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
+}
+make_leaf() { # CA KIND NAME SUBJECT EXTENSION DAYS
+  make_key "$2" "$3.key"
+  openssl req -new -key "$3.key" -subj "$4" -out "$3.csr" 2>/dev/null
+  printf '%s\n' "$5" > "$3.ext"
+  openssl x509 -req -in "$3.csr" -CA "$1.crt" -CAkey "$1.key" -CAcreateserial -days "$6" -extfile "$3.ext" -out "$3.crt" 2>/dev/null
+}
+for kind in rsa p256; do
+  [ -e $kind-server.crt ] && continue
+  make_ca $kind $kind
+  make_leaf $kind $kind $kind-server "/CN=www.recorded.example" "subjectAltName=DNS:www.recorded.example,IP:127.0.0.1" 30
+  make_leaf $kind $kind $kind-client "/O=users/CN=alice" "extendedKeyUsage=clientAuth" 30
+  # An answer of the CA about the server's certificate, signed by itself.
+  serial=$(openssl x509 -in $kind-server.crt -noout -serial | cut -d= -f2)
+  until=$(date -u -d '+20 days' +%y%m%d%H%M%SZ)
+  printf 'V\t%s\t\t%s\tunknown\t/CN=www.recorded.example\n' "$until" "$serial" > $kind.index
+  openssl ocsp -issuer $kind.crt -cert $kind-server.crt -reqout $kind.req >/dev/null 2>&1
+  openssl ocsp -index $kind.index -CA $kind.crt -rsigner $kind.crt -rkey $kind.key -reqin $kind.req -ndays 7 -respout $kind.ocsp >/dev/null 2>&1
+done
+cd "$out" || exit 1
+
+# A server without input would leave at once; this input never comes.
+mkfifo idle 2>/dev/null
+exec 9<>idle
+port=20000
+run() { # NAME "SERVER OPTIONS" "CLIENT OPTIONS" [LINES]
+  port=$((port + 1))
+  if [ -n "$only" ] && ! grep -qw -- "$1" <<< "$only"; then return; fi
+  record "$port" "${again:-}" "$@" &
+  # They wait most of the time.
+  [ "$(jobs -rp | wc -l)" -lt 6 ] || wait -n
+}
+record() { # PORT "OPTIONS OF A SECOND CLIENT" NAME "SERVER OPTIONS" "CLIENT OPTIONS" [LINES]
+  port=$1 again=$2 name=$3 server=$4 client=$5 input=${6:-Q}
+  rm -f "$name.pcap"
+  watch
+  openssl s_server -accept $port -quiet $server > "$name.server" 2>&1 <&9 & serving=$!
+  for _ in $(seq 250); do ss -Hltn "sport = :$port" | grep -q . && break; sleep 0.02; done
+  talk "$client"
+  if [ -n "$again" ]; then
+    # The second connection alone is of interest: it takes the first one's session up.
+    kill -INT $dump; wait $dump 2>/dev/null
+    watch
+    talk "$again"
+  fi
+  sleep 0.05
+  kill $serving 2>/dev/null; wait $serving 2>/dev/null
+  kill -INT $dump; wait $dump 2>/dev/null
+  rm -f "$name.dump" "$name.server" "$name.client"
+}
+watch() {
+  : > "$name.keys"; : > "$name.dump"
+  tcpdump --immediate-mode -U -i lo -w "$name.pcap" "tcp port $port" 2> "$name.dump" 9<&- & dump=$!
+  for _ in $(seq 250); do grep -q listening "$name.dump" && break; sleep 0.02; done
+}
+talk() { # OPTIONS
+  { sleep 0.15; printf '%b\n' "$input" | while read -r line; do echo "$line"; sleep 0.1; done; } |
+    timeout 8 openssl s_client -connect 127.0.0.1:$port -keylogfile "$name.keys" $1 > "$name.client" 2>&1 9<&-
+}
+
+for kind in rsa p256; do
+  s="-cert pki/$kind-server.crt -key pki/$kind-server.key"
+  c="-CAfile pki/$kind.crt -servername www.recorded.example"
+  mutual="-Verify 2 -CAfile pki/$kind.crt"
+  shows="-cert pki/$kind-client.crt -key pki/$kind-client.key"
+  other=$([ $kind = rsa ] && echo p256 || echo rsa)
+  for version in tls1_2 tls1_3; do
+    n=$version-$kind
+    run $n "$s -$version" "$c -$version"
+    run $n-mutual "$s -$version $mutual" "$c -$version $shows"
+    run $n-nobody "$s -$version -verify 2 -CAfile pki/$kind.crt" "$c -$version"
+    run $n-staple "$s -$version -status_file pki/$kind.ocsp" "$c -$version -status"
+    run $n-alpn "$s -$version -alpn h2,http/1.1" "$c -$version -alpn http/1.1"
+    run $n-data "$s -$version" "$c -$version" 'hello\nQ'
+    again="$c -$version -sess_in $out/$n.session" run $n-resumed "$s -$version" "$c -$version -sess_out $out/$n.session"
+    run $n-unknown-ca "$s -$version" "-CAfile pki/$other.crt -verify_return_error -$version"
+    run $n-other-ca "$s -$version $mutual -verify_return_error" "$c -$version -cert pki/$other-client.crt -key pki/$other-client.key"
+    run $n-required "$s -$version $mutual -verify_return_error" "$c -$version"
+    run $n-unlogged "$s -$version" "$c -$version"
+  done
+  for suite in TLS_AES_128_GCM_SHA256 TLS_CHACHA20_POLY1305_SHA256; do
+    run tls1_3-$kind-$suite "$s" "$c -tls1_3 -ciphersuites $suite"
+  done
+  auth=$([ $kind = rsa ] && echo RSA || echo ECDSA)
+  for suite in ECDHE-$auth-AES128-GCM-SHA256 ECDHE-$auth-CHACHA20-POLY1305; do
+    run tls1_2-$kind-$suite "$s -tls1_2" "$c -tls1_2 -cipher $suite"
+  done
+  # Without an AEAD; such records are not opened, so no key is given to either reader.
+  run tls1_2-$kind-cbc-unlogged "$s -tls1_2" "$c -tls1_2 -cipher ECDHE-$auth-AES128-SHA256"
+  run tls1_3-$kind-retry "$s -groups P-384" "$c -tls1_3 -groups X25519:P-384"
+  run tls1_3-$kind-retry-mutual "$s -groups P-521 $mutual" "$c -tls1_3 -groups X25519:P-521 $shows"
+  run tls1_3-$kind-update "$s" "$c -tls1_3" 'K\nhello\nk\nhello\nQ'
+  run $kind-no-version "$s -tls1_3" "$c -tls1_2"
+  run $kind-no-cipher "$s -tls1_2 -cipher ECDHE-$auth-AES256-GCM-SHA384" "$c -tls1_2 -cipher ECDHE-$auth-AES128-GCM-SHA256"
+  run $kind-no-protocol "$s -alpn h2" "$c -alpn imap"
+  run $kind-old-group "$s -groups P-256" "$c -tls1_3 -groups X448"
+done
+wait
+for keys in *-unlogged.keys; do [ -e "$keys" ] && : > "$keys"; done
+rm -f "$out"/*.session idle
+exit 0

@@ -1,0 +1,591 @@
+//! Sessions of our own gateway and client, in memory, told with their key log: what a stock peer, which writes no
+//! key log, can't show. Both cores are the real ones; nothing is lost between them.
+//!
+//! Together with the recordings they tell every entry of the catalogue, which a test holds.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clock::Now;
+use explain::capture::{Known, read};
+use explain::live::{Live, Speech};
+use explain::story::{Ending, KeyKind, Stories, Story, VERSION};
+use explain::{Chunk, KeyLog, Side, catalogue, render, told};
+use testkit::Authority;
+use tunnel::{
+    ClientConfig, Close, Event, Gate, GateSettings, Grant, Refusal, ServerConfig, Session, Timing,
+    Verdict,
+};
+use wire::cipher::Cipher;
+use wire::control::ControlPacket;
+use wire::push::{PushOption, Topology};
+use wire::static_key::{KeyDirection, StaticKey};
+use wire::stranger::StrangerCheck;
+use wire::tls_auth::{AuthDigest, TlsAuth};
+use wire::wrap::ControlWrap;
+use wire::{KeyId, MessageId, Opcode, PeerId, SessionId};
+use zeroize::Zeroizing;
+
+#[test]
+fn a_session_is_told_from_the_knock_to_the_goodbye() {
+    let story =
+        Meeting::new(Admit::Yes).run(&[Act::Data, Act::Renew, Act::Data, Act::Leave]).story();
+    let told: Vec<&str> = story.steps.iter().map(|step| step.entry.as_str()).collect();
+    let wanted = [
+        "client_reset",
+        "server_reset",
+        "cookie_returned",
+        "client_hello",
+        "server_hello",
+        "server_certificate",
+        "server_certificate_verify",
+        "client_certificate",
+        "client_certificate_verify",
+        "client_finished",
+        "client_key_message",
+        "server_key_message",
+        "push_reply",
+        "data_begins",
+        "client_soft_reset",
+        "server_soft_reset",
+        "exit",
+    ];
+    for entry in wanted {
+        assert!(told.contains(&entry), "{entry} is missing: {told:?}");
+    }
+    assert_eq!(story.ending, Ending::Done);
+    let cipher =
+        story.keys.iter().find(|key| key.kind == KeyKind::Data).and_then(|key| key.cipher.clone());
+    assert_eq!(cipher.as_deref(), Some("AES-256-GCM"));
+    assert!(story.steps.iter().all(|step| {
+        step.fields.iter().all(|field| field.name != "proof_is_right" || field.value == "1")
+    }));
+    assert!(!told.contains(&"sealed"), "everything is read with its key log");
+}
+
+#[test]
+fn the_keys_of_a_renewed_session_are_made_used_and_replaced_in_order() {
+    let story = Meeting::new(Admit::Yes).run(&[Act::Data, Act::Renew, Act::Data]).story();
+    let keys: Vec<_> = story.keys.iter().filter(|key| key.kind == KeyKind::Data).collect();
+    assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["data0", "data1"]);
+    assert_eq!(keys[0].replaced_by.as_deref(), Some("data1"));
+    for key in &keys {
+        let born = key.born.expect("both key messages were read");
+        assert!(key.uses.iter().all(|one| one.first >= born), "{key:?}");
+    }
+    assert!(keys[1].born > keys[0].born);
+    assert!(
+        story.keys.iter().any(|key| key.id == "tls1-handshake-server"),
+        "a renewal is a new TLS handshake"
+    );
+}
+
+#[test]
+fn a_refused_client_hears_it_after_tls_and_the_server_is_named() {
+    let story = Meeting::new(Admit::No).run(&[]).story();
+    let Ending::Broken(broken) = &story.ending else { panic!("{:?}", story.ending) };
+    assert_eq!((broken.code.as_str(), broken.by), ("auth_failed", Some(Side::Server)));
+    let step = &story.steps[broken.at_step.unwrap() as usize - 1];
+    assert_eq!(step.entry, "auth_failed");
+    assert!(story.missing.contains(&"push_reply".to_owned()), "{:?}", story.missing);
+}
+
+#[test]
+fn a_client_with_a_password_and_a_token_shows_neither() {
+    let meeting = Meeting::new(Admit::Yes).run(&[Act::Data]);
+    let log = meeting.log_text();
+    let story = meeting.story();
+    let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
+    for output in [
+        render::json(&stories),
+        render::term(&stories, 80),
+        render::html(&stories),
+        render::svg(&stories),
+    ] {
+        for secret in ["s3cret-pass", "t0ken-of-the-session"] {
+            assert!(!output.contains(secret), "{secret}");
+        }
+        for secret in log.lines().map(|line| line.split(' ').nth(2).unwrap()) {
+            assert!(!output.to_lowercase().contains(secret));
+        }
+    }
+    assert!(render::json(&stories).contains("(sent, and not shown)"));
+    assert!(log.lines().count() >= 4);
+}
+
+#[test]
+fn each_step_as_it_is_told_to_subscribers_is_found_in_a_real_session() {
+    let story = Meeting::new(Admit::Yes).run(&[Act::Data]).story();
+    let https = recorded("tls1_3-rsa-staple");
+    for (story, steps) in
+        [(&story, told::steps(story.protocol)), (&https, told::steps(https.protocol))]
+    {
+        for one in steps {
+            let here = story.steps.iter().any(|step| one.entries().contains(&step.entry.as_str()));
+            assert!(here || one.told.starts_with("They speak"), "{}", one.told);
+        }
+    }
+}
+
+#[test]
+fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    let meetings = [
+        Meeting::new(Admit::Yes).run(&[Act::Data, Act::Renew, Act::Data, Act::Leave]),
+        Meeting::new(Admit::Yes).run(&[Act::Tell]),
+        Meeting::new(Admit::No).run(&[]),
+        Meeting::of_an_older_client().run(&[]),
+    ];
+    told.extend(meetings.iter().flat_map(|meeting| entries(&meeting.story())));
+    for entry in fs::read_dir(captures()).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.extension().is_some_and(|end| end == "pcap") {
+            let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
+            told.extend(entries(&recorded_with_key(&name)));
+        }
+    }
+    told.extend(entries(&with_a_hole()));
+    told.extend(entries(&with_nonsense()));
+    told.extend(entries(&with_a_word_of_the_server()));
+    let untold: Vec<&str> =
+        catalogue::all().map(|entry| entry.name).filter(|name| !told.contains(*name)).collect();
+    assert_eq!(untold, Vec::<&str>::new());
+}
+
+/// With `EXPLAIN_RECORD=1` it writes the recordings of which docs/handshakes has pages.
+#[test]
+fn sessions_of_our_own_can_be_recorded_and_are_told_alike() {
+    for (name, admit, acts) in [
+        ("vpn-connect", Admit::Yes, &[Act::Data, Act::Leave][..]),
+        ("vpn-renewed", Admit::Yes, &[Act::Data, Act::Renew, Act::Data, Act::Leave]),
+        ("vpn-refused", Admit::No, &[]),
+    ] {
+        let meeting = Meeting::new(admit).run(acts);
+        let file = meeting.pcap();
+        let log = Arc::new(KeyLog::parse(&meeting.log_text()).unwrap());
+        let told = first(read(file.as_slice(), Known { log, ..Known::default() }).unwrap());
+        assert_eq!(entries(&told), entries(&meeting.story()), "{name}");
+        if std::env::var_os("EXPLAIN_RECORD").is_some() {
+            fs::write(captures().join(format!("{name}.pcap")), &file).unwrap();
+            fs::write(captures().join(format!("{name}.keys")), meeting.log_text()).unwrap();
+        }
+    }
+}
+
+/// A recording whose second segment of the server is gone.
+fn with_a_hole() -> Story {
+    let bytes = fs::read(captures().join("tls1_3-p256.pcap")).unwrap();
+    let mut kept = bytes[..24].to_vec();
+    let (mut at, mut large) = (24, 0);
+    while at + 16 <= bytes.len() {
+        let length = u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
+        large += usize::from(length > 600);
+        if !(length > 600 && large == 1) {
+            kept.extend_from_slice(&bytes[at..at + 16 + length]);
+        }
+        at += 16 + length;
+    }
+    first(read(kept.as_slice(), Known::default()).unwrap())
+}
+
+/// A server that answers a hello with something else than TLS.
+fn with_nonsense() -> Story {
+    let mut live = Live::new("tcp");
+    let hello = [22, 3, 1, 0, 5, 99, 0, 0, 1, 0];
+    live.push(&Chunk { at: 1, from: Side::Client, frame: 1, offset: 0, bytes: &hello });
+    live.push(&Chunk {
+        at: 2,
+        from: Side::Server,
+        frame: 2,
+        offset: 0,
+        bytes: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    });
+    live.story(Speech::Tls, KeyLog::default()).unwrap()
+}
+
+/// A server that says something to its user, which ours doesn't: TLS of a library in packets without wrapping.
+fn with_a_word_of_the_server() -> Story {
+    let authority = Authority::new("a CA");
+    let log = Arc::new(Lines::default());
+    let mut config =
+        authority.client_config(Some(authority.client("device")), &[&rustls::version::TLS13]);
+    config.key_log = Arc::clone(&log) as _;
+    let nobody = std::net::IpAddr::from([192, 0, 2, 9]).into();
+    let mut client =
+        rustls::Connection::from(rustls::ClientConnection::new(config.into(), nobody).unwrap());
+    let config = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
+    let mut server =
+        rustls::Connection::from(rustls::ServerConnection::new(config.into()).unwrap());
+    let mut wire = PlainWire::new();
+    while client.is_handshaking() || server.is_handshaking() {
+        wire.carry(Side::Client, &mut client, &mut server);
+        wire.carry(Side::Server, &mut server, &mut client);
+    }
+    // The key messages, of which only the place counts here.
+    client.writer().write_all(&[0; 4]).unwrap();
+    wire.carry(Side::Client, &mut client, &mut server);
+    for message in [&b"\0"[..], b"INFO,maintenance at noon\0"] {
+        server.writer().write_all(message).unwrap();
+        wire.carry(Side::Server, &mut server, &mut client);
+    }
+    let text = log.0.lock().unwrap().clone();
+    wire.live.story(Speech::OpenVpn, KeyLog::parse(&text).unwrap()).unwrap()
+}
+
+/// Control packets without wrapping, each side's in order.
+struct PlainWire {
+    live: Live,
+    next: [u32; 2],
+    frame: u32,
+}
+
+impl PlainWire {
+    fn new() -> PlainWire {
+        let mut wire = PlainWire { live: Live::new("udp"), next: [0; 2], frame: 0 };
+        wire.packet(Side::Client, Opcode::CONTROL_HARD_RESET_CLIENT_V2, Vec::new());
+        wire.packet(Side::Server, Opcode::CONTROL_HARD_RESET_SERVER_V2, Vec::new());
+        wire
+    }
+
+    fn carry(&mut self, side: Side, from: &mut rustls::Connection, to: &mut rustls::Connection) {
+        let mut bytes = Vec::new();
+        while from.wants_write() {
+            from.write_tls(&mut bytes).unwrap();
+        }
+        for piece in bytes.chunks(1_000) {
+            self.packet(side, Opcode::CONTROL_V1, piece.to_vec());
+        }
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            to.read_tls(&mut rest).unwrap();
+            to.process_new_packets().unwrap();
+        }
+    }
+
+    fn packet(&mut self, side: Side, opcode: Opcode, payload: Vec<u8>) {
+        let (index, session) = if side == Side::Client { (0, [3; 8]) } else { (1, [4; 8]) };
+        let session = SessionId::new(session).unwrap();
+        let id = MessageId(self.next[index]);
+        self.next[index] += 1;
+        self.frame += 1;
+        let bytes = ControlPacket::message(opcode, KeyId::FIRST, session, id, payload).encode();
+        self.live.push(&Chunk {
+            at: u64::from(self.frame),
+            from: side,
+            frame: self.frame,
+            offset: 0,
+            bytes: &bytes,
+        });
+    }
+}
+
+fn entries(story: &Story) -> Vec<String> {
+    story.steps.iter().map(|step| step.entry.clone()).collect()
+}
+
+fn recorded(name: &str) -> Story {
+    let log = fs::read_to_string(captures().join(format!("{name}.keys"))).unwrap_or_default();
+    let log = Arc::new(KeyLog::parse(&log).unwrap());
+    first(
+        read(
+            File::open(captures().join(format!("{name}.pcap"))).unwrap(),
+            Known { log, ..Known::default() },
+        )
+        .unwrap(),
+    )
+}
+
+fn recorded_with_key(name: &str) -> Story {
+    let log = fs::read_to_string(captures().join(format!("{name}.keys"))).unwrap_or_default();
+    let mut known = Known { log: Arc::new(KeyLog::parse(&log).unwrap()), ..Known::default() };
+    known.keys.add(&fs::read_to_string(captures().join("ta.key")).unwrap()).unwrap();
+    first(read(File::open(captures().join(format!("{name}.pcap"))).unwrap(), known).unwrap())
+}
+
+fn first(stories: Stories) -> Story {
+    stories.stories.into_iter().next().expect("one story")
+}
+
+fn captures() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures")
+}
+
+/// Whether the server lets the client in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Admit {
+    Yes,
+    No,
+}
+
+/// What is done once the session is up.
+#[derive(Clone, Copy)]
+enum Act {
+    /// Both send a data packet under their key.
+    Data,
+    /// The server renews.
+    Renew,
+    /// The server says something that ends the session.
+    Tell,
+    /// The client leaves.
+    Leave,
+}
+
+/// A client and a server, and the wire between them.
+struct Meeting {
+    admit: Admit,
+    gate: Gate,
+    config: Arc<ServerConfig>,
+    client: Session,
+    server: Option<Session>,
+    now: Now,
+    live: Live,
+    frame: u32,
+    log: Arc<Lines>,
+    packets: Vec<(u64, Side, Vec<u8>)>,
+    sealing: [Option<KeyId>; 2],
+}
+
+impl Meeting {
+    fn new(admit: Admit) -> Meeting {
+        Self::with_peer_info(admit, Vec::new())
+    }
+
+    /// A client that asks for its settings, as those do that know nothing of an early push.
+    fn of_an_older_client() -> Meeting {
+        Self::with_peer_info(Admit::Yes, vec![("IV_PROTO".to_owned(), "2".to_owned())])
+    }
+
+    fn with_peer_info(admit: Admit, peer_info: Vec<(String, String)>) -> Meeting {
+        let log = Arc::new(Lines::default());
+        let authority = Authority::new("a CA");
+        let mut server = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
+        let mut client =
+            authority.client_config(Some(authority.client("device")), &[&rustls::version::TLS13]);
+        client.key_log = Arc::clone(&log) as _;
+        tunnel::prepare_server(&mut server);
+        tunnel::prepare_client(&mut client);
+        let check = StrangerCheck::shared(wrap(KeyDirection::Normal));
+        let timing = Timing { hand_window: Duration::from_secs(4), ..Timing::default() };
+        let config = Arc::new(ServerConfig {
+            tls: Arc::new(server).into(),
+            check: check.clone(),
+            timing: timing.clone(),
+            ciphers: Cipher::DEFAULT.to_vec(),
+            options: "V4,dev-type tun,tls-server".to_owned(),
+        });
+        let client = ClientConfig {
+            tls: Arc::new(client),
+            wrap: wrap(KeyDirection::Inverse),
+            timing,
+            ciphers: Cipher::DEFAULT.to_vec(),
+            options: "V4,dev-type tun,tls-client".to_owned(),
+            username: "alice".to_owned(),
+            password: Zeroizing::new("s3cret-pass".to_owned()),
+            version: "2.6.14".to_owned(),
+            platform: "linux".to_owned(),
+            peer_info,
+        };
+        let now =
+            Now { boot: Duration::from_secs(1_000), wall: Duration::from_secs(1_790_000_000) };
+        Meeting {
+            admit,
+            gate: Gate::new(check, [9; 32], GateSettings::default()),
+            config,
+            client: Session::client(Arc::new(client), [1; 32], now),
+            server: None,
+            now,
+            live: Live::new("udp"),
+            frame: 0,
+            log,
+            packets: Vec::new(),
+            sealing: [None; 2],
+        }
+    }
+
+    fn run(mut self, acts: &[Act]) -> Meeting {
+        self.talk();
+        for act in acts {
+            match act {
+                Act::Data => self.data(),
+                Act::Renew => self.server.as_mut().unwrap().renegotiate(self.now).unwrap(),
+                Act::Tell => self
+                    .server
+                    .as_mut()
+                    .unwrap()
+                    .close(Close::Restart(String::new()), self.now)
+                    .unwrap(),
+                Act::Leave => self.client.close(Close::Exit, self.now).unwrap(),
+            }
+            self.talk();
+        }
+        self
+    }
+
+    /// Until nobody has anything to say for a while.
+    fn talk(&mut self) {
+        for _ in 0..200 {
+            self.now = self.now.after(Duration::from_millis(50));
+            self.client_speaks();
+            self.server_speaks();
+            self.events();
+        }
+    }
+
+    fn client_speaks(&mut self) {
+        self.client.handle_timeout(self.now);
+        while let Some(packet) = self.client.poll_transmit(self.now) {
+            self.seen(Side::Client, &packet);
+            if let Some(server) = &mut self.server {
+                let _ = server.handle_datagram(&packet, self.now);
+                continue;
+            }
+            match self.gate.handle_datagram(remote(), &packet, self.now) {
+                Verdict::Drop(_) => {}
+                Verdict::Answer(answer) => {
+                    self.seen(Side::Server, &answer);
+                    let _ = self.client.handle_datagram(&answer, self.now);
+                }
+                Verdict::Accept(accepted) => {
+                    self.server = Some(Session::server(
+                        Arc::clone(&self.config),
+                        *accepted,
+                        [2; 32],
+                        self.now,
+                    ));
+                }
+            }
+        }
+    }
+
+    fn server_speaks(&mut self) {
+        let Some(mut server) = self.server.take() else { return };
+        server.handle_timeout(self.now);
+        while let Some(packet) = server.poll_transmit(self.now) {
+            self.seen(Side::Server, &packet);
+            let _ = self.client.handle_datagram(&packet, self.now);
+        }
+        self.server = Some(server);
+    }
+
+    fn events(&mut self) {
+        let now = self.now;
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                Event::KeyReady(key) => self.client.key_installed(key.key_id, now).unwrap(),
+                Event::KeyActive(id) => self.sealing[0] = Some(id),
+                _ => {}
+            }
+        }
+        let Some(server) = &mut self.server else { return };
+        while let Some(event) = server.poll_event() {
+            match event {
+                Event::Admission(_) if self.admit == Admit::Yes => {
+                    server.admit(grant(), now).unwrap()
+                }
+                Event::Admission(_) => {
+                    let close = Close::AuthFailed("device disabled".to_owned());
+                    server.refuse(Refusal { code: "device_disabled", close }, now).unwrap();
+                }
+                Event::KeyReady(key) => server.key_installed(key.key_id, now).unwrap(),
+                Event::KeyActive(id) => self.sealing[1] = Some(id),
+                _ => {}
+            }
+        }
+    }
+
+    /// A packet of which only the header is looked at.
+    fn data(&mut self) {
+        for (side, key) in [(Side::Client, self.sealing[0]), (Side::Server, self.sealing[1])] {
+            let key = key.expect("it is up").get();
+            self.seen(side, &[&[0x48 | key, 0, 0, 5][..], &[0; 40]].concat());
+            if let (Side::Client, Some(server)) = (side, &mut self.server) {
+                server.data_seen(KeyId::new(key).unwrap(), self.now);
+            } else {
+                self.client.data_seen(KeyId::new(key).unwrap(), self.now);
+            }
+        }
+    }
+
+    fn seen(&mut self, from: Side, bytes: &[u8]) {
+        self.frame += 1;
+        let at = self.now.wall.as_micros() as u64 + u64::from(self.frame);
+        self.live.push(&Chunk { at, from, frame: self.frame, offset: 0, bytes });
+        self.packets.push((at, from, bytes.to_vec()));
+    }
+
+    /// As a capture program would have written it, without Ethernet.
+    fn pcap(&self) -> Vec<u8> {
+        let mut file = vec![
+            0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0,
+        ];
+        for (at, from, bytes) in &self.packets {
+            let ends = [([192, 0, 2, 7], 40_000u16), ([192, 0, 2, 1], 1194)];
+            let (source, destination) =
+                if *from == Side::Client { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
+            let (udp, ip) =
+                ((8 + bytes.len() as u16).to_be_bytes(), (28 + bytes.len() as u16).to_be_bytes());
+            let header =
+                [&[0x45, 0][..], &ip, &[0, 0, 0, 0, 64, 17, 0, 0], &source.0, &destination.0]
+                    .concat();
+            let ports = [source.1.to_be_bytes(), destination.1.to_be_bytes()].concat();
+            let frame = [&header[..], &ports, &udp, &[0, 0], bytes].concat();
+            let (seconds, micros) = ((at / 1_000_000) as u32, (at % 1_000_000) as u32);
+            let length = frame.len() as u32;
+            [seconds, micros, length, length]
+                .iter()
+                .for_each(|number| file.extend(number.to_le_bytes()));
+            file.extend(frame);
+        }
+        file
+    }
+
+    fn log_text(&self) -> String {
+        self.log.0.lock().unwrap().clone()
+    }
+
+    fn story(&self) -> Story {
+        self.live.story(Speech::OpenVpn, KeyLog::parse(&self.log_text()).unwrap()).expect("a story")
+    }
+}
+
+/// A key log as text.
+#[derive(Debug, Default)]
+struct Lines(Mutex<String>);
+
+impl rustls::KeyLog for Lines {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
+        self.0.lock().unwrap().push_str(&line);
+    }
+}
+
+fn grant() -> Grant {
+    let (local, netmask) = ("10.71.0.2".parse().unwrap(), "255.255.0.0".parse().unwrap());
+    let token = wire::push::Secret(Zeroizing::new("t0ken-of-the-session".to_owned()));
+    Grant {
+        push: vec![
+            PushOption::Topology(Topology::Subnet),
+            PushOption::Ifconfig { local, netmask },
+            PushOption::AuthToken(token),
+        ],
+        peer_id: PeerId::new(5).unwrap(),
+        ciphers: Vec::new(),
+        not_after: None,
+    }
+}
+
+fn wrap(direction: KeyDirection) -> Arc<ControlWrap> {
+    let key = StaticKey::from_bytes(&std::array::from_fn(|n| n as u8));
+    Arc::new(ControlWrap::TlsAuth(Box::new(TlsAuth::new(&key, direction, AuthDigest::Sha256))))
+}
+
+fn remote() -> SocketAddr {
+    "192.0.2.7:40000".parse().unwrap()
+}
