@@ -18,6 +18,8 @@ use names::CertificateName;
 use pki::KeyType;
 use uplink::{Pin, Target};
 
+use super::typed::explain::FormatWord;
+
 /// One order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Order {
@@ -56,6 +58,10 @@ pub(crate) enum Action {
     OcspAsk(OcspOrder),
     /// Be at one end of TLS, or look at the other.
     Tls(TlsOrder),
+    /// Tell a handshake.
+    Explain(ExplainOrder),
+    /// Find where two stories part.
+    ExplainDiff { a: PathBuf, b: PathBuf },
     /// Give the CA's certificate.
     CaExport { out: Option<PathBuf> },
     /// Seal the CA's key.
@@ -266,6 +272,29 @@ pub(crate) struct BenchOrder {
     pub(crate) hold: Duration,
     /// What to send through them.
     pub(crate) packets: Option<PacketSettings>,
+}
+
+/// Which handshake to tell, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ExplainOrder {
+    pub(crate) what: Explained,
+    pub(crate) written: Written,
+}
+
+/// Which handshake.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Explained {
+    Capture { file: PathBuf, keylog: Option<PathBuf>, tls_auth: Vec<PathBuf> },
+    Tls(Target),
+    Vpn { profile: PathBuf },
+}
+
+/// In which shape a story is given, and where to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) format: FormatWord,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) text_width: usize,
 }
 
 /// What to do about TLS.

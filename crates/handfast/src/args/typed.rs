@@ -5,6 +5,7 @@
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod devices;
+pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod profiles;
 pub(crate) mod sessions;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 use self::authority::{Ca, Cert, Crl, Ocsp, Signer};
 use self::client::{Bench, Connect, ConnectGuard, Demo};
 use self::devices::{Device, User};
+use self::explain::Explain;
 use self::gateway::{Check, Config, Service, Status, Up};
 use self::profiles::Profile;
 use self::sessions::{Events, Kick, Sessions};
@@ -91,6 +93,9 @@ pub(crate) enum Command {
     /// TLS: a local port to a remote service, a look at a server
     #[command(subcommand)]
     Tls(Tls),
+    /// What happens in a handshake, step by step: who proves what, which keys, how long
+    #[command(subcommand)]
+    Explain(Explain),
     /// How the running gateway is
     Status(Status),
     /// Who is connected

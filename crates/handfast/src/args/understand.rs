@@ -6,6 +6,7 @@
 mod authority;
 mod client;
 mod devices;
+mod explain;
 mod gateway;
 mod profiles;
 mod sessions;
@@ -26,7 +27,7 @@ impl Order {
     pub(crate) fn understand(typed: Typed, place: &Place) -> Result<Self, Failure> {
         let data = data_folder(typed.data, &typed.command, place)?;
         let (json, wide, columns) = (typed.json, typed.wide, typed.columns);
-        let action = understand_command(typed.command, &data)?;
+        let action = understand_command(typed.command, &data, json)?;
         Ok(Self { data, json, wide, columns, action })
     }
 }
@@ -48,7 +49,7 @@ fn data_folder(
     }
 }
 
-fn understand_command(command: Command, data: &Path) -> Result<Action, Failure> {
+fn understand_command(command: Command, data: &Path, json: bool) -> Result<Action, Failure> {
     Ok(match command {
         Command::Up(up) => gateway::understand_up(up)?,
         Command::Demo(demo) => Action::Demo { install: !demo.no_install },
@@ -63,6 +64,7 @@ fn understand_command(command: Command, data: &Path) -> Result<Action, Failure> 
         Command::Crl(command) => authority::understand_crl(command),
         Command::Ocsp(command) => authority::understand_ocsp(command),
         Command::Tls(command) => tls::understand_tls(command)?,
+        Command::Explain(command) => explain::understand_explain(command, json)?,
         Command::Ca(command) => authority::understand_ca(command),
         Command::Status(status) if status.prometheus => Action::Prometheus,
         Command::Status(_) => Action::Ask(Request::Status),

@@ -23,6 +23,7 @@ mod crl_fetch;
 mod csr;
 mod demo;
 mod events;
+mod explain;
 mod guard;
 mod listing;
 mod locked_key;
@@ -70,6 +71,8 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CrlFetch(order) => crl_fetch::run(&data, json, &order),
         Action::OcspAsk(order) => standing::ocsp_ask(&data, json, &order),
         Action::Tls(order) => tls::run(&data, json, order),
+        Action::Explain(order) => explain::run(order),
+        Action::ExplainDiff { a, b } => explain::run_diff(&a, &b),
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::CaSeal(order) => ca_key::seal(&data, json, order),
         Action::CaUnseal { secret } => ca_key::unseal(&data, json, secret.as_deref()),

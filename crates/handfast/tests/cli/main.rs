@@ -6,6 +6,7 @@
 mod backup;
 mod ca_key;
 mod certs;
+mod explain;
 mod limits;
 mod listings;
 mod mistakes;

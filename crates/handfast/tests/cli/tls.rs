@@ -122,13 +122,13 @@ fn what_a_browser_would_meet_is_told_with_the_mend() {
 }
 
 /// `openssl s_server` with the certificate of localhost.
-struct Service {
-    address: SocketAddr,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
     program: Child,
 }
 
 impl Service {
-    fn begin(cli: &Cli, more: &str) -> Option<Self> {
+    pub(crate) fn begin(cli: &Cli, more: &str) -> Option<Self> {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let words = format!(
             "s_server -accept {address} -cert web/localhost.crt -key web/localhost.key -quiet {more}"

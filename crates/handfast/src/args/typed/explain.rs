@@ -1,0 +1,89 @@
+//! `handfast explain`: handshakes in words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Explain {
+    /// What a capture file holds: TLS, and OpenVPN over UDP and TCP
+    Capture(ExplainCapture),
+    /// A handshake of our own with a TLS server
+    Tls(ExplainTls),
+    /// A handshake of our own with the VPN gateway of a profile; no tunnel is made
+    Vpn(ExplainVpn),
+    /// The first step at which two stories part: files that --format json wrote
+    Diff {
+        /// One story
+        #[arg(value_name = "STORY.json")]
+        a: PathBuf,
+        /// Another
+        #[arg(value_name = "STORY.json")]
+        b: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainCapture {
+    /// A .pcap or .pcapng file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Secrets of the connections in it, as programs write them to SSLKEYLOGFILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Option<PathBuf>,
+    /// A tls-auth key, or a profile with one, to check OpenVPN's packets with
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_auth: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainTls {
+    /// The server
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) server: String,
+    /// The name to ask for, if not the host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainVpn {
+    /// The profile
+    #[arg(value_name = "FILE.ovpn")]
+    pub(crate) profile: PathBuf,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+/// In which shape a story is given.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// As what [default: term, or json with --json]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatWord>,
+    /// Where to write it, instead of printing it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// How wide text may be
+    #[arg(long, value_name = "COLUMNS", default_value_t = 80)]
+    pub(crate) text_width: usize,
+}
+
+/// What a story is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatWord {
+    /// Text for a terminal
+    Term,
+    /// Pictures: who says what to whom, and how long the keys live
+    Svg,
+    /// One page that needs no network
+    Html,
+    /// For programs
+    Json,
+    /// Text of a diagram for Mermaid
+    Mermaid,
+}

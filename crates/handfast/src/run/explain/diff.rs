@@ -1,0 +1,47 @@
+//! `handfast explain diff`: the first step at which two stories part.
+
+use std::fs;
+use std::path::Path;
+
+use admin::failure::{Failure, FailureKind};
+use explain::story::{Stories, VERSION};
+
+use super::super::output::Output;
+
+/// The most bytes of a file that are read; a story has a fraction of it.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Compares the first stories of two files.
+pub(crate) fn run(a: &Path, b: &Path) -> Result<Output, Failure> {
+    let (left, right) = (stories(a)?, stories(b)?);
+    let parted = explain::diff::parting(&left, &right);
+    let exit_code = if parted.is_some() { FailureKind::FindingsBad.exit_code() } else { 0 };
+    let text = explain::render::diff(parted.as_ref());
+    Ok(Output { text, exit_code })
+}
+
+fn stories(file: &Path) -> Result<Stories, Failure> {
+    let failed = |what: String| Failure::new(FailureKind::Failed, what);
+    let length = fs::metadata(file)
+        .map_err(|error| failed(format!("{} can't be read", file.display())).caused_by(&error))?
+        .len();
+    if length > LARGEST {
+        return Err(failed(format!("{} is too large for stories", file.display())));
+    }
+    let text = fs::read_to_string(file)
+        .map_err(|error| failed(format!("{} can't be read", file.display())).caused_by(&error))?;
+    let stories: Stories = serde_json::from_str(&text).map_err(|error| {
+        failed(format!("{} holds no stories", file.display()))
+            .caused_by(&error)
+            .hint("write them with `handfast explain capture FILE --format json -o STORY.json`")
+    })?;
+    if stories.version != VERSION {
+        return Err(failed(format!(
+            "{} has format {}, not {VERSION}",
+            file.display(),
+            stories.version
+        ))
+        .hint("write it again with this version"));
+    }
+    Ok(stories)
+}

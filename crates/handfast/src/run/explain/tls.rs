@@ -1,0 +1,110 @@
+//! A handshake of our own with a TLS server, for its story. Nothing is believed of what the server shows and
+//! nothing is asked of it; its secrets are kept in memory until the story is told.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::failure::{Failure, FailureKind};
+use clock::{Clock as _, SystemClock};
+use explain::live::{Live, Speech};
+use explain::story::{Judgement, Story};
+use explain::{Chunk, Side};
+use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection};
+use uplink::Target;
+
+use super::super::standing::{Watcher, connect};
+use super::secrets::Secrets;
+
+/// How long a ticket is waited for after the handshake.
+const TICKETS: Duration = Duration::from_millis(300);
+
+/// Shakes hands, says goodbye, and tells.
+pub(super) fn story(target: &Target) -> Result<Story, Failure> {
+    let socket = connect(target.host(), target.port())?;
+    let address = |address: io::Result<std::net::SocketAddr>| {
+        address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
+    };
+    let mut live = Live::new("tcp");
+    live.between(address(socket.local_addr()), address(socket.peer_addr()));
+    let secrets = Arc::new(Secrets::default());
+    let config = config(&secrets);
+    let mut tls = ClientConnection::new(Arc::new(config), target.name().clone())
+        .map_err(|error| unreachable(target).caused_by(&error))?;
+    let mut tap = Tap { socket, live, frame: 0 };
+    // Where it fails, the story says how far it came.
+    match tls.complete_io(&mut tap) {
+        Ok(_) => {
+            let _ = tap.socket.set_read_timeout(Some(TICKETS));
+            let _ = tls.read_tls(&mut tap).map(|_| tls.process_new_packets());
+            tls.send_close_notify();
+        }
+        Err(error) => {
+            tap.live
+                .judged([Judgement { by: "this client".to_owned(), sentence: error.to_string() }]);
+        }
+    }
+    while tls.wants_write() && tls.write_tls(&mut tap).is_ok() {}
+    tap.live.story(Speech::Tls, secrets.take()).ok_or_else(|| unreachable(target))
+}
+
+fn unreachable(target: &Target) -> Failure {
+    Failure::new(FailureKind::Unreachable, format!("{target} said nothing that could be told"))
+}
+
+/// As a browser would: the hybrid group first, and a staple asked for.
+fn config(secrets: &Arc<Secrets>) -> ClientConfig {
+    let mut provider = default_provider();
+    provider.kx_groups =
+        vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    let time = Arc::new(pki::ClockTime(Arc::new(SystemClock)));
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider), time)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .expect("the provider has suites for both versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Watcher::default()))
+        .with_no_client_auth();
+    config.key_log = Arc::clone(secrets) as _;
+    config
+}
+
+/// A socket that keeps what goes through it.
+struct Tap {
+    socket: TcpStream,
+    live: Live,
+    frame: u32,
+}
+
+impl Tap {
+    fn keep(&mut self, from: Side, bytes: &[u8]) {
+        self.frame += 1;
+        let wall = SystemClock.now().wall.as_micros();
+        let at = u64::try_from(wall).unwrap_or(u64::MAX);
+        self.live.push(&Chunk { at, from, frame: self.frame, offset: 0, bytes });
+    }
+}
+
+impl Read for Tap {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.socket.read(buffer)?;
+        if let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) {
+            self.keep(Side::Server, bytes);
+        }
+        Ok(length)
+    }
+}
+
+impl Write for Tap {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.socket.write(bytes)?;
+        self.keep(Side::Client, bytes.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
