@@ -26,7 +26,7 @@ use pki::ocsp::{LONGEST_REQUEST, OcspReply, respond};
 use crate::answers::{Answers, Basis};
 use crate::document::Document;
 use crate::publication::{IssuerPublication, Publication, Records};
-use crate::tokens::Tokens;
+use crate::tokens::{self, Tokens};
 
 /// Answers requests from what is published and from the records.
 #[derive(Debug)]
@@ -218,9 +218,9 @@ impl Service {
 }
 
 /// Whether a path is one of those where something may be published. Who asks there is never sent elsewhere: whoever is
-/// about to check a certificate can't need one to do it.
+/// about to check a certificate, or to issue one, can't need one to do it.
 pub(crate) fn is_public(path: &str) -> bool {
-    path.starts_with("/ca/")
+    path.starts_with("/ca/") || path.starts_with(tokens::FOLDER)
 }
 
 enum Thing<'a> {

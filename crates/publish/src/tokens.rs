@@ -30,4 +30,4 @@ impl Tokens {
     }
 }
 
-const FOLDER: &str = "/.well-known/acme-challenge/";
+pub(crate) const FOLDER: &str = "/.well-known/acme-challenge/";

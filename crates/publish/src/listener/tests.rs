@@ -80,9 +80,11 @@ async fn what_is_not_published_is_sent_to_https_where_that_is_spoken_and_the_res
     let head = String::from_utf8_lossy(&answer).to_ascii_lowercase();
     assert!(head.starts_with("http/1.1 308 ") && head.contains(":8443/x\r\n"), "{head}");
     assert!(!head.contains("strict-transport-security"), "{head}");
-    for (path, status) in
-        [(format!("/ca/{}.crl", world.ca().tag()), 200), ("/ca/other.crl".to_owned(), 404)]
-    {
+    for (path, status) in [
+        (format!("/ca/{}.crl", world.ca().tag()), 200),
+        ("/ca/other.crl".to_owned(), 404),
+        ("/.well-known/acme-challenge/other".to_owned(), 404),
+    ] {
         let answer = exchange(&listener, &format!("GET {path} HTTP/1.1\r\n{END}")).await;
         assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{path}");
     }
