@@ -14,7 +14,7 @@ use pki::{
     SignRequest, Signer, Timestamp, Validity,
 };
 
-use crate::{IssuerPublication, Publication, Records, Service};
+use crate::{IssuerPublication, Publication, Records, Service, Tokens};
 
 /// Records that a test writes.
 #[derive(Debug, Default)]
@@ -46,6 +46,7 @@ impl Records for Written {
 /// A service that publishes one CA's.
 pub(crate) struct World {
     pub(crate) service: Arc<Service>,
+    pub(crate) tokens: Tokens,
     pub(crate) clock: VirtualClock,
     pub(crate) records: Arc<Written>,
     signer: LocalSigner,
@@ -59,8 +60,10 @@ impl World {
         let new = NewCa { key_type: KeyType::P256, serial, now: at(wall), lifetime: CA_LIFETIME };
         let signer = LocalSigner::create(&new).unwrap();
         let records = Arc::new(Written::default());
-        let service = Arc::new(Service::new(records.clone(), Arc::new(clock.clone())));
-        let world = Self { service, clock, records, signer };
+        let service = Service::new(records.clone(), Arc::new(clock.clone()));
+        let tokens = Tokens::default();
+        let service = Arc::new(service.with_tokens(tokens.clone()));
+        let world = Self { service, tokens, clock, records, signer };
         world.publish(1);
         world
     }

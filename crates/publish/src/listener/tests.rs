@@ -91,6 +91,23 @@ async fn what_is_not_published_is_sent_to_https_where_that_is_spoken_and_the_res
 }
 
 #[tokio::test]
+async fn what_a_ca_looks_for_is_read_in_the_clear_for_as_long_as_it_is_shown() {
+    let world = World::new();
+    let listener = listen_for(&world);
+    world.service.send_to_https(Some(443));
+    let look = format!("GET /.well-known/acme-challenge/a-token HTTP/1.1\r\n{END}");
+    world.tokens.show("a-token", "a-token.thumbprint");
+    let answer = exchange(&listener, &look).await;
+    let (head, body) = split(&answer);
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert_eq!(body, b"a-token.thumbprint");
+    let post = look.replace("GET", "POST");
+    assert!(exchange(&listener, &post).await.starts_with(b"HTTP/1.1 405 "));
+    world.tokens.take_down("a-token");
+    assert!(exchange(&listener, &look).await.starts_with(b"HTTP/1.1 404 "));
+}
+
+#[tokio::test]
 async fn a_connection_that_another_listener_took_is_answered_whatever_of_it_was_read_there() {
     let world = World::new();
     let reception = Reception::new(Arc::clone(&world.service));
