@@ -84,6 +84,12 @@ impl From<Challenge> for acme::Method {
     }
 }
 
+impl Display for Challenge {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(acme::Method::from(*self).name())
+    }
+}
+
 impl FromStr for AcmeDirectory {
     type Err = NoDirectory;
 

@@ -246,11 +246,14 @@ fn acme(acme: &Acme) -> String {
 # before which nothing is asked of it.
 directory = \"{}\"
 terms_agreed = {}
+# How names are proved, the preferred way first.
+challenges = {}
 # Whom it writes to.
 # email = \"admin@example.org\"
 ",
         acme.directory.as_str(),
-        acme.terms_agreed
+        acme.terms_agreed,
+        list(&acme.challenges)
     )
 }
 
