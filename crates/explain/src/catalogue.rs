@@ -145,6 +145,7 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the table says what each is")]
 pub enum Kind {
+    InTheClear,
     ClientReset,
     ResetRepeated,
     ServerReset,

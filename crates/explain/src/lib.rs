@@ -22,6 +22,7 @@ pub mod told;
 
 mod fact;
 mod field;
+mod in_the_clear;
 mod key_log;
 mod openvpn;
 mod place;

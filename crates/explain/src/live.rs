@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::capture::{Keys, Known};
 use crate::fact::Facts;
+use crate::in_the_clear::InTheClear;
 use crate::key_log::KeyLog;
 use crate::openvpn::Session;
 use crate::place::Chunk;
@@ -40,7 +41,7 @@ struct Kept {
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
-    /// TLS over TCP.
+    /// TLS over TCP, from the first byte on or after words in the clear.
     Tls,
     /// OpenVPN, each chunk a packet.
     OpenVpn,
@@ -98,7 +99,15 @@ impl Live {
     fn tls(&self, log: Arc<KeyLog>) -> Option<Story> {
         let mut connection = Connection::new(0, log);
         let mut facts = Facts::default();
+        let mut clear = Some(InTheClear::default());
         for kept in &self.chunks {
+            if let Some(before) =
+                clear.as_mut().filter(|_| !InTheClear::is_over(&kept.chunk().into()))
+            {
+                before.hear(&kept.chunk().into(), &mut facts);
+                continue;
+            }
+            clear = None;
             for event in connection.push(&kept.chunk().into()) {
                 if let Event::Fact(fact) = event {
                     facts.push(fact);

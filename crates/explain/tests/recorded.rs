@@ -274,6 +274,38 @@ fn the_pages_of_the_documents_are_those_of_their_recordings() {
     }
 }
 
+#[test]
+fn recordings_with_changed_bytes_are_survived_in_every_format() {
+    let mut random = 0x5eed_2026u64;
+    let mut below = move |limit: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % limit as u64) as usize
+    };
+    let (mut read_whole, mut told) = (0, 0);
+    for capture in captures() {
+        let bytes = fs::read(&capture).unwrap();
+        let log = fs::read_to_string(keys_of(&capture)).unwrap_or_default();
+        let known = Known { log: Arc::new(KeyLog::parse(&log).unwrap()), keys: given_key() };
+        for _ in 0..12 {
+            let mut changed = bytes.clone();
+            for _ in 0..1 + below(6) {
+                let at = 24 + below(changed.len() - 24);
+                changed[at] = [changed[at] ^ 1 << below(8), 0, 255, below(256) as u8][below(4)];
+            }
+            let Ok(stories) = read(changed.as_slice(), known.clone()) else { continue };
+            read_whole += 1;
+            told += stories.stories.len();
+            let again: Stories = serde_json::from_str(&render::json(&stories)).unwrap();
+            assert_eq!(again, stories);
+            assert!(render::html(&stories).len() <= 220_000);
+            outputs(&stories);
+        }
+    }
+    assert!(read_whole > 200 && told > 150, "{read_whole} files, {told} stories");
+}
+
 /// A text of a picture, as large as its font makes it.
 struct TextBox {
     left: i64,

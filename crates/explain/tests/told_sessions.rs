@@ -135,6 +135,22 @@ fn each_step_as_it_is_told_to_subscribers_is_found_in_a_real_session() {
 }
 
 #[test]
+fn what_is_said_before_starttls_is_told_and_a_password_in_it_is_not() {
+    let story = after_words_in_the_clear();
+    let told = entries(&story);
+    assert_eq!(told[..4], ["in_the_clear"; 4]);
+    assert_eq!(told[4], "client_hello");
+    assert_eq!(story.ending, Ending::Done);
+    let json =
+        render::json(&Stories { version: VERSION, stories: vec![story], left_out: Vec::new() });
+    assert!(
+        json.contains("220 mail.example.org ESMTP")
+            && json.contains("\"AUTH\"")
+            && !json.contains("hunter2")
+    );
+}
+
+#[test]
 fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     let mut told: BTreeSet<String> = BTreeSet::new();
     let meetings = [
@@ -153,6 +169,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     told.extend(entries(&with_a_hole()));
     told.extend(entries(&with_nonsense()));
     told.extend(entries(&with_a_word_of_the_server()));
+    told.extend(entries(&after_words_in_the_clear()));
     let untold: Vec<&str> =
         catalogue::all().map(|entry| entry.name).filter(|name| !told.contains(*name)).collect();
     assert_eq!(untold, Vec::<&str>::new());
@@ -236,6 +253,103 @@ fn with_a_word_of_the_server() -> Story {
     }
     let text = log.0.lock().unwrap().clone();
     wire.live.story(Speech::OpenVpn, KeyLog::parse(&text).unwrap()).unwrap()
+}
+
+/// A connection of mail that comes to TLS in its middle.
+fn after_words_in_the_clear() -> Story {
+    let authority = Authority::new("a CA");
+    let log = Arc::new(Lines::default());
+    let mut config =
+        authority.client_config(Some(authority.client("device")), &[&rustls::version::TLS13]);
+    config.key_log = Arc::clone(&log) as _;
+    let nobody = std::net::IpAddr::from([192, 0, 2, 9]).into();
+    let mut client =
+        rustls::Connection::from(rustls::ClientConnection::new(config.into(), nobody).unwrap());
+    let config = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
+    let mut server =
+        rustls::Connection::from(rustls::ServerConnection::new(config.into()).unwrap());
+    let mut said: Vec<(Side, Vec<u8>)> = Vec::new();
+    let mut say = |from, bytes: &[u8]| said.push((from, bytes.to_vec()));
+    say(Side::Server, b"220 mail.example.org ESMTP\r\n");
+    say(Side::Client, b"AUTH PLAIN hunter2\r\n");
+    say(Side::Client, b"STARTTLS\r\n");
+    say(Side::Server, b"220 go ahead\r\n");
+    while client.is_handshaking() || server.is_handshaking() {
+        for side in [Side::Client, Side::Server] {
+            let (from, to) = if side == Side::Client {
+                (&mut client, &mut server)
+            } else {
+                (&mut server, &mut client)
+            };
+            let mut bytes = Vec::new();
+            while from.wants_write() {
+                from.write_tls(&mut bytes).unwrap();
+            }
+            if !bytes.is_empty() {
+                say(side, &bytes);
+            }
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                to.read_tls(&mut rest).unwrap();
+                to.process_new_packets().unwrap();
+            }
+        }
+    }
+    let log = || KeyLog::parse(&log.0.lock().unwrap()).unwrap();
+    let mut live = Live::new("tcp");
+    for (number, (from, bytes)) in (1..).zip(&said) {
+        live.push(&Chunk { at: number.into(), from: *from, frame: number, offset: 0, bytes });
+    }
+    let story = live.story(Speech::Tls, log()).unwrap();
+    let known = Known { log: Arc::new(log()), ..Known::default() };
+    let captured = first(read(tcp_pcap(&said).as_slice(), known).unwrap());
+    assert_eq!(entries(&captured), entries(&story), "as a capture it is told alike");
+    story
+}
+
+/// What two sides said, as a capture of a TCP connection without Ethernet.
+fn tcp_pcap(said: &[(Side, Vec<u8>)]) -> Vec<u8> {
+    let mut file =
+        vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
+    let mut next = [100u32, 900];
+    let mut segment = |from: Side, flags: u8, bytes: &[u8]| {
+        let index = usize::from(from == Side::Server);
+        let ports = if index == 0 { [[0x9c, 0x40], [0, 25]] } else { [[0, 25], [0x9c, 0x40]] };
+        let addresses = if index == 0 {
+            [[192, 0, 2, 7], [192, 0, 2, 1]]
+        } else {
+            [[192, 0, 2, 1], [192, 0, 2, 7]]
+        };
+        let tcp = [
+            &ports.concat()[..],
+            &next[index].to_be_bytes(),
+            &[0; 4],
+            &[0x50, flags, 255, 255, 0, 0, 0, 0],
+            bytes,
+        ]
+        .concat();
+        next[index] += bytes.len() as u32 + u32::from(flags & 2 != 0);
+        let length = (20 + tcp.len() as u16).to_be_bytes();
+        let header =
+            [&[0x45, 0][..], &length, &[0, 0, 0, 0, 64, 6, 0, 0], &addresses.concat()].concat();
+        let frame = [header, tcp].concat();
+        file.extend(
+            [
+                [0; 4],
+                [0; 4],
+                (frame.len() as u32).to_le_bytes(),
+                (frame.len() as u32).to_le_bytes(),
+            ]
+            .concat(),
+        );
+        file.extend(frame);
+    };
+    segment(Side::Client, 0x02, &[]);
+    segment(Side::Server, 0x12, &[]);
+    for (from, bytes) in said {
+        bytes.chunks(1_000).for_each(|piece| segment(*from, 0x10, piece));
+    }
+    file
 }
 
 /// Control packets without wrapping, each side's in order.

@@ -5,6 +5,7 @@ use wire::stream::LENGTH;
 use super::Known;
 use super::tcp::{Ready, Stream};
 use crate::fact::Facts;
+use crate::in_the_clear::InTheClear;
 use crate::openvpn::Session;
 use crate::place::{Chunk, Queue, Seen, Side};
 use crate::story::Story;
@@ -70,6 +71,8 @@ pub(super) struct OverTcp {
 enum Speech {
     /// What the client said so far, too little to know.
     Unknown(Queue),
+    /// A text protocol that may lead to TLS.
+    Clear(Box<(InTheClear, Facts)>),
     Tls(Box<(Connection, Facts)>),
     OpenVpn(Box<Framed>),
     /// Neither.
@@ -134,13 +137,24 @@ impl OverTcp {
     }
 
     fn bytes(&mut self, seen: &Seen<'_>) {
+        if self.speech.leads_to_tls(seen) {
+            let facts = self.speech.take_facts();
+            let connection = Connection::new(0, self.known.log.clone());
+            self.speech = Speech::Tls(Box::new((connection, facts)));
+        }
         match &mut self.speech {
+            Speech::Clear(clear) => {
+                let (clear, facts) = &mut **clear;
+                if !clear.hear(seen, facts) {
+                    self.speech = Speech::Other;
+                }
+            }
             Speech::Unknown(said) if seen.from == Side::Client => {
                 said.push_seen(seen);
                 self.recognise(seen.at);
             }
-            // A server that speaks first speaks neither.
-            Speech::Unknown(_) => self.speech = Speech::Other,
+            // A server that speaks first may offer TLS.
+            Speech::Unknown(_) => self.clear(seen),
             Speech::Tls(tls) => {
                 let (connection, facts) = &mut **tls;
                 keep(connection.push(seen), facts);
@@ -148,6 +162,21 @@ impl OverTcp {
             Speech::OpenVpn(framed) => framed.bytes(seen),
             Speech::Other => {}
         }
+    }
+
+    /// Words of a text protocol; other bytes lead nowhere.
+    fn clear(&mut self, seen: &Seen<'_>) {
+        let text = seen
+            .bytes
+            .iter()
+            .take(8)
+            .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        if !text {
+            self.speech = Speech::Other;
+            return;
+        }
+        self.speech = Speech::Clear(Box::default());
+        self.bytes(seen);
     }
 
     /// The client's first bytes say what it speaks.
@@ -168,6 +197,9 @@ impl OverTcp {
                 server: Queue::default(),
                 broken: false,
             })),
+            _ if first.is_ascii_graphic() => {
+                return self.clear(&Seen { at, from: Side::Client, bytes: &bytes, places });
+            }
             _ => Speech::Other,
         };
         self.bytes(&Seen { at, from: Side::Client, bytes: &bytes, places });
@@ -186,7 +218,7 @@ impl OverTcp {
             Speech::OpenVpn(framed) => {
                 (&framed.session.facts, Some(&framed.session), framed.session.uses().collect())
             }
-            Speech::Unknown(_) | Speech::Other => return None,
+            Speech::Unknown(_) | Speech::Clear(_) | Speech::Other => return None,
         };
         tell(&Told {
             transport: "tcp",
@@ -197,6 +229,20 @@ impl OverTcp {
             closed: self.closed,
             uses,
         })
+    }
+}
+
+impl Speech {
+    /// True if TLS begins with these bytes, after words in the clear.
+    fn leads_to_tls(&self, seen: &Seen<'_>) -> bool {
+        matches!(self, Speech::Clear(_)) && InTheClear::is_over(seen)
+    }
+
+    fn take_facts(&mut self) -> Facts {
+        match self {
+            Speech::Clear(clear) => std::mem::take(&mut clear.1),
+            _ => Facts::default(),
+        }
     }
 }
 

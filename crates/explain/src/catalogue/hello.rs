@@ -4,6 +4,27 @@ use super::{Chapter, Entry, Kind, Readable};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
+        kind: Kind::InTheClear,
+        name: "in_the_clear",
+        chapter: Chapter::Knock,
+        title: "In the clear, before TLS",
+        sentence: "Before TLS begins, this side speaks the service's own protocol in the clear, to agree that TLS begins on this connection.",
+        terms: &[
+            (
+                "STARTTLS",
+                "TLS that begins in the middle of a connection, on the service's regular port",
+            ),
+            (
+                "stripping",
+                "somebody in between takes the offer out, so that both stay in the clear; who insists on TLS breaks off then",
+            ),
+        ],
+        proves: "Nothing. Everybody on the way reads it, and could change it.",
+        leaves_open: "Who either side is; what was said before TLS is not covered by it.",
+        readable: Readable::Everybody,
+        section: "RFC 3207; RFC 2595; RFC 7817",
+    },
+    Entry {
         kind: Kind::ClientHello,
         name: "client_hello",
         chapter: Chapter::Hello,

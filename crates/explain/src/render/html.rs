@@ -56,7 +56,7 @@ impl Page {
         }
         self.parts(story);
         if self.0.len() < HALF {
-            self.add("<h2>The same as a picture</h2>\n<div class=\"pic\">");
+            self.add("<h2>The same as a picture</h2>\n<div class=\"pic\" tabindex=\"0\" role=\"region\" aria-label=\"Picture\">");
             let picture = svg::of_story(story);
             self.add(&picture);
             self.add("</div>\n");
