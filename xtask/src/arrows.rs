@@ -63,7 +63,7 @@ const DRAWN: &[(&str, &[&str])] = &[
         "handfast",
         &[
             "admin", "ask", "clock", "names", "pki", "signer", "sysio", "engine", "gateway",
-            "client", "load", "uplink", "explain",
+            "client", "load", "starttls", "uplink", "explain",
         ],
     ),
     ("testkit", &[]),

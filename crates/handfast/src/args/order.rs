@@ -285,7 +285,7 @@ pub(crate) struct ExplainOrder {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Explained {
     Capture { file: PathBuf, keylog: Option<PathBuf>, tls_auth: Vec<PathBuf> },
-    Tls(Target),
+    Tls { target: Target, ca: Option<PathBuf> },
     Vpn { profile: PathBuf },
 }
 

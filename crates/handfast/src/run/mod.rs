@@ -71,7 +71,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CrlFetch(order) => crl_fetch::run(&data, json, &order),
         Action::OcspAsk(order) => standing::ocsp_ask(&data, json, &order),
         Action::Tls(order) => tls::run(&data, json, order),
-        Action::Explain(order) => explain::run(order),
+        Action::Explain(order) => explain::run(&data, order),
         Action::ExplainDiff { a, b } => explain::run_diff(&a, &b),
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::CaSeal(order) => ca_key::seal(&data, json, order),

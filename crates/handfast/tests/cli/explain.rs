@@ -72,6 +72,8 @@ fn a_handshake_of_our_own_is_told_with_the_staple_and_without_its_secrets() {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(text.contains("proof_is_right: 1") && !text.contains("proof_is_right: 0"), "{text}");
+    assert!(text.contains("this client says: name is right"), "{text}");
+    assert!(text.contains("this client says: chain is right"), "{text}");
     let nobody = cli.fails(12, "explain tls 127.0.0.1:1");
     assert!(nobody.contains("127.0.0.1:1"), "{nobody}");
 }

@@ -40,12 +40,15 @@ pub(crate) struct ExplainCapture {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainTls {
-    /// The server
-    #[arg(value_name = "HOST:PORT")]
+    /// The server; smtp://HOST, imap://HOST and the like begin with STARTTLS
+    #[arg(value_name = "[PROTOCOL://]HOST:PORT")]
     pub(crate) server: String,
     /// The name to ask for, if not the host
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// The CAs that a client would trust [default: this system's, and the data folder's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: Shape,
 }

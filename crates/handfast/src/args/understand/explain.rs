@@ -13,14 +13,14 @@ pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, F
         Explain::Capture(ExplainCapture { file, keylog, tls_auth, shape }) => {
             (Explained::Capture { file, keylog, tls_auth }, shape)
         }
-        Explain::Tls(ExplainTls { server, name, shape }) => {
+        Explain::Tls(ExplainTls { server, name, ca, shape }) => {
             let target: Target =
                 server.parse().map_err(|error: uplink::NotATarget| usage(&error))?;
             let target = match name {
                 Some(name) => target.with_name(&name).map_err(|error| usage(&error))?,
                 None => target,
             };
-            (Explained::Tls(target), shape)
+            (Explained::Tls { target, ca }, shape)
         }
         Explain::Vpn(ExplainVpn { profile, shape }) => (Explained::Vpn { profile }, shape),
         Explain::Diff { a, b } => return Ok(Action::ExplainDiff { a, b }),

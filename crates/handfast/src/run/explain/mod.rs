@@ -23,12 +23,12 @@ use crate::args::typed::explain::FormatWord;
 pub(super) use diff::run as run_diff;
 
 /// Tells what was asked for.
-pub(super) fn run(order: ExplainOrder) -> Result<Output, Failure> {
+pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
     let stories = match order.what {
         Explained::Capture { file, keylog, tls_auth } => {
             capture(&file, keylog.as_deref(), &tls_auth)?
         }
-        Explained::Tls(target) => one(tls::story(&target)?),
+        Explained::Tls { target, ca } => one(tls::story(&target, ca.as_deref(), data)?),
         Explained::Vpn { profile } => one(vpn::story(&profile)?),
     };
     write(&stories, &order.written)

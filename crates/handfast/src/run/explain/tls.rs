@@ -1,8 +1,9 @@
-//! A handshake of our own with a TLS server, for its story. Nothing is believed of what the server shows and
-//! nothing is asked of it; its secrets are kept in memory until the story is told.
+//! A handshake of our own with a TLS server, for its story. It goes on whatever the server shows, and says what
+//! a client would think of that; its secrets are kept in memory until the story is told.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +15,18 @@ use explain::{Chunk, Side};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection};
+use starttls::{Step, Upgrade};
 use uplink::Target;
 
 use super::super::standing::{Watcher, connect};
 use super::secrets::Secrets;
+use crate::show::tls::{Finding, State};
 
 /// How long a ticket is waited for after the handshake.
 const TICKETS: Duration = Duration::from_millis(300);
 
 /// Shakes hands, says goodbye, and tells.
-pub(super) fn story(target: &Target) -> Result<Story, Failure> {
+pub(super) fn story(target: &Target, ca: Option<&Path>, data: &Path) -> Result<Story, Failure> {
     let socket = connect(target.host(), target.port())?;
     let address = |address: io::Result<std::net::SocketAddr>| {
         address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
@@ -31,10 +34,12 @@ pub(super) fn story(target: &Target) -> Result<Story, Failure> {
     let mut live = Live::new("tcp");
     live.between(address(socket.local_addr()), address(socket.peer_addr()));
     let secrets = Arc::new(Secrets::default());
-    let config = config(&secrets);
+    let watcher = Arc::new(Watcher::default());
+    let config = config(&secrets, &watcher);
     let mut tls = ClientConnection::new(Arc::new(config), target.name().clone())
         .map_err(|error| unreachable(target).caused_by(&error))?;
     let mut tap = Tap { socket, live, frame: 0 };
+    begin(target, &mut tap)?;
     // Where it fails, the story says how far it came.
     match tls.complete_io(&mut tap) {
         Ok(_) => {
@@ -47,8 +52,46 @@ pub(super) fn story(target: &Target) -> Result<Story, Failure> {
                 .judged([Judgement { by: "this client".to_owned(), sentence: error.to_string() }]);
         }
     }
+    if let Some(shown) = watcher.take() {
+        tap.live
+            .judged(super::super::tls::judge(target, &shown, ca, data)?.into_iter().map(judgement));
+    }
     while tls.wants_write() && tls.write_tls(&mut tap).is_ok() {}
     tap.live.story(Speech::Tls, secrets.take()).ok_or_else(|| unreachable(target))
+}
+
+/// Comes to where TLS begins, in protocols that begin in the clear.
+fn begin(target: &Target, tap: &mut Tap) -> Result<(), Failure> {
+    let Some(protocol) = target.starttls() else { return Ok(()) };
+    let fail = |error: &dyn std::error::Error| unreachable(target).caused_by(error);
+    let mut upgrade = Upgrade::client(protocol, &target.name().to_str());
+    tap.write_all(&upgrade.first()).map_err(|error| fail(&error))?;
+    let mut piece = [0; 4096];
+    loop {
+        let length = tap.read(&mut piece).map_err(|error| fail(&error))?;
+        match upgrade.hear(piece.get(..length).unwrap_or_default()) {
+            Step::More(said) => tap.write_all(&said).map_err(|error| fail(&error))?,
+            Step::Begin(said) => return tap.write_all(&said).map_err(|error| fail(&error)),
+            // No server begins with TLS towards a client.
+            Step::Direct(_) => return Ok(()),
+            Step::No(said, why) => {
+                let _ = tap.write_all(&said);
+                return Err(fail(&why).hint(why.mend()));
+            }
+        }
+    }
+}
+
+/// A finding of `tls test`, in its words.
+fn judgement(finding: Finding) -> Judgement {
+    let mend = finding.mend.map_or_else(String::new, |mend| format!("; {mend}"));
+    let state = match finding.state {
+        State::Ok => "right",
+        State::Note => "to note",
+        State::Bad => "wrong",
+    };
+    let sentence = format!("{} is {state}: {}{mend}", finding.what, finding.said);
+    Judgement { by: "this client".to_owned(), sentence }
 }
 
 fn unreachable(target: &Target) -> Failure {
@@ -56,7 +99,7 @@ fn unreachable(target: &Target) -> Failure {
 }
 
 /// As a browser would: the hybrid group first, and a staple asked for.
-fn config(secrets: &Arc<Secrets>) -> ClientConfig {
+fn config(secrets: &Arc<Secrets>, watcher: &Arc<Watcher>) -> ClientConfig {
     let mut provider = default_provider();
     provider.kx_groups =
         vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
@@ -65,7 +108,7 @@ fn config(secrets: &Arc<Secrets>) -> ClientConfig {
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("the provider has suites for both versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Watcher::default()))
+        .with_custom_certificate_verifier(Arc::clone(watcher) as _)
         .with_no_client_auth();
     config.key_log = Arc::clone(secrets) as _;
     config
@@ -100,6 +143,9 @@ impl Read for Tap {
 impl Write for Tap {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = self.socket.write(bytes)?;
+        if length == 0 {
+            return Ok(0);
+        }
         self.keep(Side::Client, bytes.get(..length).unwrap_or_default());
         Ok(length)
     }

@@ -9,7 +9,9 @@ use std::path::Path;
 use admin::failure::Failure;
 
 use super::output::Output;
+
 use crate::args::order::TlsOrder;
+pub(in crate::run) use test::judge;
 
 pub(super) fn run(data: &Path, json: bool, order: TlsOrder) -> Result<Output, Failure> {
     match order {

@@ -66,6 +66,18 @@ fn versions(newer: &Look, older: &Look, findings: &mut Vec<Finding>) {
     findings.push(finding);
 }
 
+/// What is to be said of a certificate that a server showed, by the CAs that a browser would trust.
+pub(in crate::run) fn judge(
+    target: &Target,
+    shown: &Shown,
+    ca: Option<&Path>,
+    data: &Path,
+) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    certificate(target, shown, &anchors(ca, data)?, &mut findings);
+    Ok(findings)
+}
+
 fn certificate(target: &Target, shown: &Shown, cas: &[CaCertificate], findings: &mut Vec<Finding>) {
     let now: Timestamp = SystemClock.now().into();
     findings.push(name(target, shown));
