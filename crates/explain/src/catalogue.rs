@@ -67,7 +67,7 @@ impl Chapter {
     pub fn sentence(self) -> &'static str {
         match self {
             Chapter::Knock => {
-                "The client knocks, and shows that it holds the shared key and can be reached where it says."
+                "Before TLS, each finds that the other is there; a VPN gateway also sees who holds the shared key."
             }
             Chapter::Hello => {
                 "Both say what they speak and exchange the halves of a fresh secret that no listener can put together."

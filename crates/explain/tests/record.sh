@@ -26,6 +26,13 @@ for kind in rsa p256; do
   make_ca $kind $kind
   make_leaf $kind $kind $kind-server "/CN=www.recorded.example" "subjectAltName=DNS:www.recorded.example,IP:127.0.0.1" 30
   make_leaf $kind $kind $kind-client "/O=users/CN=alice" "extendedKeyUsage=clientAuth" 30
+  # A list on which both are.
+  printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s.revoked\ndefault_md=sha256\ndefault_crl_days=20\n' $kind > $kind.cnf
+  : > $kind.revoked
+  for name in server client; do
+    openssl ca -config $kind.cnf -cert $kind.crt -keyfile $kind.key -revoke $kind-$name.crt >/dev/null 2>&1
+  done
+  openssl ca -config $kind.cnf -cert $kind.crt -keyfile $kind.key -gencrl -out $kind.crl >/dev/null 2>&1
   # An answer of the CA about the server's certificate, signed by itself.
   serial=$(openssl x509 -in $kind-server.crt -noout -serial | cut -d= -f2)
   until=$(date -u -d '+20 days' +%y%m%d%H%M%SZ)
@@ -101,6 +108,13 @@ for kind in rsa p256; do
   for suite in ECDHE-$auth-AES128-GCM-SHA256 ECDHE-$auth-CHACHA20-POLY1305; do
     run tls1_2-$kind-$suite "$s -tls1_2" "$c -tls1_2 -cipher $suite"
   done
+  # The usual refusals of a certificate, by either side.
+  later=$(( $(date +%s) + 60 * 86400 ))
+  run $kind-expired-server "$s" "$c -tls1_3 -attime $later -verify_return_error"
+  run $kind-expired-client "$s $mutual -attime $later -verify_return_error" "$c -tls1_3 $shows"
+  run $kind-wrong-name "$s" "$c -tls1_3 -verify_hostname other.example -verify_return_error"
+  run $kind-revoked-server "$s" "$c -tls1_3 -crl_check -CRL pki/$kind.crl -verify_return_error"
+  run $kind-revoked-client "$s $mutual -crl_check -CRL pki/$kind.crl -verify_return_error" "$c -tls1_3 $shows"
   # Without an AEAD; such records are not opened, so no key is given to either reader.
   run tls1_2-$kind-cbc-unlogged "$s -tls1_2" "$c -tls1_2 -cipher ECDHE-$auth-AES128-SHA256"
   run tls1_3-$kind-retry "$s -groups P-384" "$c -tls1_3 -groups X25519:P-384"

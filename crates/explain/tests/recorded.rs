@@ -210,6 +210,11 @@ fn the_side_that_refused_is_the_one_that_is_named() {
     for (recording, code, by) in [
         ("tls1_3-p256-unknown-ca.pcap", "alert_unknown_ca", "client"),
         ("tls1_3-p256-required.pcap", "alert_certificate_required", "server"),
+        ("p256-expired-server.pcap", "alert_certificate_expired", "client"),
+        ("p256-expired-client.pcap", "alert_certificate_expired", "server"),
+        ("p256-wrong-name.pcap", "alert_bad_certificate", "client"),
+        ("p256-revoked-server.pcap", "alert_certificate_revoked", "client"),
+        ("p256-revoked-client.pcap", "alert_certificate_revoked", "server"),
         ("p256-no-version.pcap", "alert_protocol_version", "server"),
         ("p256-no-cipher.pcap", "alert_handshake_failure", "server"),
         ("p256-no-protocol.pcap", "alert_no_application_protocol", "server"),
@@ -259,6 +264,10 @@ fn the_pages_of_the_documents_are_those_of_their_recordings() {
         ("mutual-tls", "tls1_3-p256-mutual"),
         ("tls-1.2", "tls1_2-p256-mutual"),
         ("no-common-cipher", "p256-no-cipher"),
+        ("certificate-expired", "p256-expired-server"),
+        ("wrong-name", "p256-wrong-name"),
+        ("client-revoked", "p256-revoked-client"),
+        ("other-ca", "tls1_3-p256-unknown-ca"),
     ] {
         let keys = if recording.starts_with("openvpn") { given_key() } else { Keys::default() };
         let told = render::html(&tell(&folder().join(format!("{recording}.pcap")), keys));

@@ -79,7 +79,10 @@ const MEANINGS: &[Meaning] = &[
             "The client dislikes the server's certificate.",
             "The server dislikes the client's certificate.",
         ],
-        mends: &["Look at the certificate: its names, its usage, its signature."],
+        mends: &[
+            "See whether the certificate is for the name that was asked for: both stand here.",
+            "Look at its usage and its signature; the log of whoever refused has the reason.",
+        ],
     },
     Meaning {
         number: 44,
