@@ -57,9 +57,9 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
         let until = |one: &TlsCertificate| {
             let from = match server.certificate_source.as_str() {
                 "own" => String::new(),
-                elsewhere => format!(" ({elsewhere})"),
+                elsewhere => format!(" from {elsewhere}"),
             };
-            format!("{} {} until {}{from}", one.key, one.serial, time::day(one.expires_at, now))
+            format!("{} {}{from} until {}", one.key, one.serial, time::day(one.expires_at, now))
         };
         table.row([
             list(&server.names),

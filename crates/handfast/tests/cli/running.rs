@@ -84,7 +84,7 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
     );
     let wide = squeezed(&cli.ok("tls list --wide"));
     let row =
-        "wiki.example.org, *.wiki.example.org - optional alice 3 1 p256 0A until [DATE] (files)";
+        "wiki.example.org, *.wiki.example.org - optional alice 3 1 p256 0A from files until [DATE]";
     assert!(wide.contains(row) && wide.contains("5 minutes tcp:127.0.0.1:8080\n"), "{wide}");
 }
 

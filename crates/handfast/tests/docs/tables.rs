@@ -13,10 +13,22 @@ use crate::root;
 fn the_table_of_settings_has_every_key_with_its_default_and_when_it_takes_effect() {
     let rows = rows("| key | default | at |");
     let mut config = Config::default();
-    let absent = ["vpn.network6", "ca.public_url", "hooks.url"];
+    let absent = [
+        "vpn.network6",
+        "ca.public_url",
+        "hooks.url",
+        "acme.email",
+        "acme.ca",
+        "acme.eab_id",
+        "acme.eab_key_file",
+    ];
     config.vpn.network6 = "fd00:1::/64".parse().ok();
     config.ca.public_url = "http://vpn.example.net".parse().ok();
     config.hooks.url = "https://ops.example.net/".parse().ok();
+    config.acme.email = Some("admin@example.net".to_owned());
+    config.acme.ca = Some("/ca.pem".into());
+    config.acme.eab_id = Some("me".to_owned());
+    config.acme.eab_key_file = Some("/key".into());
     let value = serde_json::to_value(&config).unwrap();
     let mut keys = Vec::new();
     walk("", &value, &mut keys);
@@ -242,6 +254,8 @@ fn changed(key: &str, value: &Value) -> Value {
         ("vpn.push.routes", _) => json!(["10.0.0.0/8"]),
         ("cert.key_types", _) => json!(["p256"]),
         ("cert.profiles", _) => json!(["client"]),
+        ("acme.challenges", _) => json!(["http-01"]),
+        ("acme.directory", _) => json!("https://other.example/"),
         ("publish.listen", _) => json!(["[::]:8080"]),
         (_, Value::Array(_)) => json!(["other.example"]),
         ("vpn.network", _) => json!("10.0.0.0/16"),
