@@ -70,6 +70,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("interop", &["sysio"]),
     ("vpn-bench", &["sysio", "interop"]),
     ("ca-bench", &["clock", "pki", "publish"]),
+    ("tls-bench", &[]),
     ("control-bench", &["admin", "clock", "sysio", "gateway", "interop"]),
     (
         "fuzz-targets",

@@ -57,6 +57,46 @@ pub(crate) fn ca(arguments: &[String]) -> Result<(), Failed> {
     run("cargo", &all)
 }
 
+/// What can be typed behind `bench tls`.
+#[derive(Args)]
+pub(crate) struct Tls {
+    /// Write the report into docs/performance, instead of the build folder
+    #[arg(long)]
+    write: bool,
+    /// This handfast, instead of one that is built now
+    #[arg(long)]
+    handfast: Option<PathBuf>,
+    /// For the benchmark itself, after `--`; `-- --help` lists them
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Builds `tls-bench` in release and runs it in a network of its own, on the second of two processors; the first one
+/// is the servers'.
+pub(crate) fn tls(typed: &Tls) -> Result<(), Failed> {
+    peers::provide_for_tls()?;
+    run("cargo", &["build", "--release", "--quiet", "--package", "tls-bench"])?;
+    let release = workspace::target_folder()?.join("release");
+    let text = |path: PathBuf| path.display().to_string();
+    let handfast = match &typed.handfast {
+        Some(path) => text(path.clone()),
+        None => {
+            run("cargo", &["build", "--release", "--quiet", "--package", "handfast"])?;
+            text(release.join("handfast"))
+        }
+    };
+    let out = match typed.write {
+        true => "docs/performance".to_owned(),
+        false => text(workspace::target_folder()?.join("bench-tls")),
+    };
+    let program = text(release.join("tls-bench"));
+    let script = "ip link set lo up && exec taskset --cpu-list 1 \"$0\" \"$@\"";
+    let mut all =
+        vec!["--net", "sh", "-c", script, &program, "--handfast", &handfast, "--out", &out];
+    all.extend(typed.arguments.iter().map(String::as_str));
+    run("unshare", &all)
+}
+
 /// Builds everything in release and runs the benchmark.
 pub(crate) fn vpn(typed: &Vpn) -> Result<(), Failed> {
     peers::provide_for_bench(!typed.no_install)?;

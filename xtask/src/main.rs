@@ -106,6 +106,8 @@ enum Bench {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// The TLS door beside nginx, haproxy and stunnel: handshakes, bytes, requests, memory
+    Tls(bench::Tls),
     /// Instructions of each part of the data path, beside the committed baseline
     Micro {
         /// Make this run's counts the baseline
@@ -126,6 +128,7 @@ fn main() -> ExitCode {
         Command::Bench { of: Bench::Vpn(typed) } => bench::vpn(&typed),
         Command::Bench { of: Bench::Control { arguments } } => bench::control(&arguments),
         Command::Bench { of: Bench::Ca { arguments } } => bench::ca(&arguments),
+        Command::Bench { of: Bench::Tls(typed) } => bench::tls(&typed),
         Command::Bench { of: Bench::Micro { save } } => micro::micro(save),
         Command::Package { trial } => package::package(trial),
         Command::Ci => steps::ci(),

@@ -50,6 +50,20 @@ const BENCH_PEERS: &[Peer] =
 /// What only the benchmark of the CA needs.
 const CA_PEERS: &[Peer] = &[("cfssl", "golang-cfssl", "another OCSP responder")];
 
+/// What only the benchmark of the TLS door needs.
+const TLS_PEERS: &[Peer] = &[
+    ("nginx", "nginx-light", "a web server that ends TLS"),
+    ("haproxy", "haproxy", "a proxy that ends TLS"),
+    ("stunnel", "stunnel4", "a wrapper that ends TLS"),
+    ("taskset", "util-linux", "a processor for each side"),
+];
+
+/// nginx's part that carries bytes; it is no program that could be looked for.
+const NGINX_STREAM: (&str, Peer) = (
+    "/usr/lib/nginx/modules/ngx_stream_module.so",
+    ("nginx's stream module", "libnginx-mod-stream", "bytes through nginx"),
+);
+
 /// What reads packages of the other kind.
 const RPM: Peer = ("rpm", "rpm", "an independent reader of the .rpm");
 
@@ -69,6 +83,13 @@ pub(crate) fn provide_for_long(install: bool) -> Result<(), Failed> {
 /// The same for the benchmark of the CA.
 pub(crate) fn provide_for_ca() -> Result<(), Failed> {
     provide_all(&[PEERS, CA_PEERS].concat(), true)
+}
+
+/// The same for the benchmark of the TLS door.
+pub(crate) fn provide_for_tls() -> Result<(), Failed> {
+    provide_all(&[PEERS, TLS_PEERS].concat(), true)?;
+    let (module, peer) = NGINX_STREAM;
+    if std::path::Path::new(module).exists() { Ok(()) } else { install_all(&[peer], true) }
 }
 
 /// The same for the benchmark.
