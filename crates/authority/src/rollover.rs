@@ -122,10 +122,10 @@ impl Issuance {
         let mut next = 0;
         while let Some(id) = seen.get(next).copied() {
             next += 1;
-            let holder = vouched_for(issuers.find(id)?.certificate());
-            for row in self.store.certificates_of_names().await? {
-                let holds = row.holder == holder
-                    && row.revocation.is_none()
+            // Of these alone: a gateway may have thousands of others, and this is asked for each of its servers.
+            let vouched = vouched_as(issuers.find(id)?.certificate());
+            for row in self.store.certificates_held_as(vouched).await? {
+                let holds = row.revocation.is_none()
                     && self.now() < row.not_after
                     && !seen.contains(&row.issued_by);
                 if holds {
@@ -152,7 +152,12 @@ impl Issuance {
 
 /// Under which name a CA's certificates by others are recorded; nobody can type it.
 fn vouched_for(ca: &CaCertificate) -> Holder {
-    Holder::Other(format!("CA {}", ca.tag()))
+    Holder::Other(vouched_as(ca))
+}
+
+/// As its holder is recorded.
+fn vouched_as(ca: &CaCertificate) -> String {
+    format!("CA {}", ca.tag())
 }
 
 pub(crate) fn is_of_ocsp(holder: &Holder) -> bool {

@@ -129,6 +129,14 @@ impl Reader {
         self.read(move |records| records.certificates_named(name.as_str())).await
     }
 
+    /// Those whose holder is recorded as exactly this and is no device, a CA for example, oldest first.
+    pub async fn certificates_held_as(
+        &self,
+        other: String,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        self.read(move |records| records.certificates_named(&other)).await
+    }
+
     /// Whether a certificate for this key may be issued to this holder, or to one that is to be added;
     /// [`Refused`](crate::Refused) says whose it is. Recording the certificate asks the same.
     pub async fn key_check(&self, key: KeyId, holder: Option<Holder>) -> Result<(), StoreError> {
