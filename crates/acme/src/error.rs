@@ -94,13 +94,23 @@ impl AcmeError {
         }
     }
 
+    /// What the CA gave does not serve, for this reason.
+    pub fn not_fit(why: &str) -> Self {
+        Self::NotFit { why: printable(why) }
+    }
+
+    /// The CA offers no way to prove a name that is open here.
+    pub(crate) fn no_method(name: &str) -> Self {
+        Self::NoMethod { name: printable(name) }
+    }
+
     /// A name that the CA looked for.
     pub(crate) fn not_proved(name: String, method: Option<Method>, problem: &Problem) -> Self {
         match kind(problem) {
             "caa" | "rejectedIdentifier" | "unsupportedIdentifier" => {
                 Self::NameRefused { said: said(problem) }
             }
-            _ => Self::NotProved { name, method, said: said(problem) },
+            _ => Self::NotProved { name: printable(&name), method, said: said(problem) },
         }
     }
 
@@ -138,9 +148,10 @@ impl AcmeError {
             Self::NotReached { .. }
             | Self::NotTrusted { .. }
             | Self::Busy { .. }
-            | Self::RateLimited { .. }
             | Self::NoAccount { .. } => true,
-            Self::AccountUnknown
+            // A CA counts by names and sets of names.
+            Self::RateLimited { .. }
+            | Self::AccountUnknown
             | Self::NameRefused { .. }
             | Self::NoMethod { .. }
             | Self::NotProved { .. }

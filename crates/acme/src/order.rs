@@ -29,7 +29,7 @@ pub(crate) async fn order(
     let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
     let mut order = account.new_order(&NewOrder::new(&identifiers)).await.map_err(of)?;
     let mut shown = Shown::on(stage);
-    let used = prove(&mut order, http, methods, &mut shown).await?;
+    let used = prove(&mut order, http, names, methods, &mut shown).await?;
     match order.poll_ready(&PATIENCE).await {
         Ok(OrderStatus::Ready) => {}
         outcome => return Err(why(&mut order, http, used, outcome.err()).await),
@@ -43,6 +43,7 @@ pub(crate) async fn order(
 async fn prove(
     order: &mut Order,
     http: &Https,
+    names: &[String],
     methods: &[Method],
     shown: &mut Shown<'_>,
 ) -> Result<Option<Method>, AcmeError> {
@@ -56,13 +57,16 @@ async fn prove(
             continue;
         }
         let name = authorization.identifier().to_string();
+        if !names.contains(&name) {
+            return Err(AcmeError::no_method(&name));
+        }
         let offered = |method: &&Method| {
             authorization.challenges.iter().any(|one| one.r#type == method.kind())
         };
         let method = methods.iter().find(offered).copied();
-        let method = method.ok_or_else(|| AcmeError::NoMethod { name: name.clone() })?;
+        let method = method.ok_or_else(|| AcmeError::no_method(&name))?;
         let challenge = authorization.challenge(method.kind());
-        let Some(mut challenge) = challenge else { return Err(AcmeError::NoMethod { name }) };
+        let Some(mut challenge) = challenge else { return Err(AcmeError::no_method(&name)) };
         let proof = method.proof(&name, &challenge.token, &challenge.key_authorization());
         shown.show(proof.map_err(|_| AcmeError::Key)?);
         challenge.set_ready().await.map_err(of)?;

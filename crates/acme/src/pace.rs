@@ -23,9 +23,16 @@ impl Pace {
         since.after(until.since(since) * 2 / 3)
     }
 
-    /// The next moment at which the CA may be asked; at once, where nothing speaks against it.
-    pub fn not_before(&self) -> Option<Timestamp> {
-        self.not_before
+    /// After a success: another one is not ordered before a tenth of its life is over, whatever this clock makes of it.
+    pub fn after(since: Timestamp, until: Timestamp, now: Timestamp) -> Self {
+        let not_before = Some(now.after(until.since(since) / 10));
+        Self { failures: 0, not_before, told: true }
+    }
+
+    /// The next moment at which the CA may be asked; at once, where nothing speaks against it. What is further away than
+    /// anybody was ever told to wait was said by a clock that has been set since.
+    pub fn not_before(&self, now: Timestamp) -> Option<Timestamp> {
+        self.not_before.filter(|at| at.since(now) <= LONGEST)
     }
 
     /// How often it failed in a row. Another method may serve where one did not.
@@ -36,6 +43,11 @@ impl Pace {
     /// It failed.
     pub fn failed(&mut self, error: &AcmeError, now: Timestamp) {
         let pause = PAUSES[(self.failures as usize).min(PAUSES.len() - 1)];
+        // What came was issued, and counts as such.
+        let pause = match error {
+            AcmeError::NotFit { .. } => pause.max(AN_HOUR),
+            _ => pause,
+        };
         self.failures = self.failures.saturating_add(1);
         let told = match error {
             AcmeError::RateLimited { until, .. } => {
@@ -66,6 +78,8 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(12 * 3600),
 ];
 const AN_HOUR: Duration = Duration::from_secs(3600);
+/// A CA is believed for a week, and the tenth of a certificate's life is no more than 40 days.
+const LONGEST: Duration = Duration::from_secs(41 * 86_400);
 
 #[cfg(test)]
 mod tests {
@@ -79,12 +93,12 @@ mod tests {
         for _ in 0..10 {
             pace.failed(&AcmeError::Slow, now);
             within_an_hour += u32::from(now.since(begun) < AN_HOUR);
-            now = pace.not_before().unwrap();
+            now = pace.not_before(now).unwrap();
         }
         assert!(within_an_hour < 5, "{within_an_hour}");
         let before = now;
         pace.failed(&AcmeError::Slow, now);
-        assert_eq!(pace.not_before().unwrap().since(before), AN_HOUR * 12);
+        assert_eq!(pace.not_before(now).unwrap().since(before), AN_HOUR * 12);
     }
 
     #[test]
@@ -94,12 +108,36 @@ mod tests {
         let limited = AcmeError::RateLimited { said: String::new(), until: Some(until) };
         pace.failed(&limited, at(1000));
         pace.forgive();
-        assert_eq!(pace.not_before(), Some(at(100_000)));
+        assert_eq!(pace.not_before(at(1000)), Some(at(100_000)));
         pace.failed(&AcmeError::RateLimited { said: String::new(), until: None }, at(1000));
-        assert_eq!(pace.not_before(), Some(at(1000).after(AN_HOUR)));
+        assert_eq!(pace.not_before(at(1000)), Some(at(1000).after(AN_HOUR)));
         pace.failed(&AcmeError::Slow, at(1000));
         pace.forgive();
         assert_eq!(pace, Pace::default());
+    }
+
+    #[test]
+    fn what_is_due_again_at_once_is_ordered_again_when_a_tenth_of_its_life_is_over() {
+        let day = Duration::from_secs(86_400);
+        // The clock is so far ahead that the renewal was due before it was issued.
+        let now = at(0).after(day * 61);
+        let mut pace = Pace::after(at(0), at(0).after(day * 90), now);
+        pace.forgive();
+        assert_eq!(pace.not_before(now), Some(now.after(day * 9)));
+    }
+
+    #[test]
+    fn what_was_issued_and_does_not_serve_is_not_asked_for_again_within_the_hour() {
+        let mut pace = Pace::default();
+        pace.failed(&AcmeError::not_fit("it is over"), at(1000));
+        assert_eq!(pace.not_before(at(1000)), Some(at(1000).after(AN_HOUR)));
+    }
+
+    #[test]
+    fn a_pause_that_a_clock_far_ahead_has_set_is_over_once_it_is_right() {
+        let mut pace = Pace::default();
+        pace.failed(&AcmeError::Slow, at(2_208_988_800));
+        assert_eq!(pace.not_before(at(1_800_000_000)), None);
     }
 
     #[test]

@@ -96,7 +96,11 @@ impl Certificates {
         let mut news = false;
         for server in settings.server.iter().filter(|server| !server.passthrough) {
             if !server.certificate.is_own() {
-                self.keyring.put_foreign(server.label(), self.foreign_of(server));
+                let keys = self.foreign_of(server);
+                // What served before serves until there is another one.
+                if !keys.is_empty() {
+                    self.keyring.put_foreign(server.label(), keys);
+                }
                 continue;
             }
             let own = of(server).into_iter().filter_map(|one| held.certificates.get(&one));
@@ -145,7 +149,9 @@ impl Certificates {
             let name = server.label().to_owned();
             let of_files = files.faults(server, now).into_iter().map(Lacking::from);
             let lacking = of_files.chain(self.ordered.lacking(server));
-            lacking.map(move |lacking| lack_of(&name, &lacking)).collect::<Vec<_>>()
+            let serves = self.keyring.has(&name);
+            let lacking = lacking.map(|one| Lacking { serves: one.serves || serves, ..one });
+            lacking.map(|one| lack_of(&name, &one)).collect::<Vec<_>>()
         };
         settings.server.iter().flat_map(of).collect()
     }

@@ -14,6 +14,8 @@ pub(super) enum OrderFault {
     File { file: PathBuf, why: String },
     /// The records don't give what was kept, or keep nothing.
     Records { why: String },
+    /// What the CA answered could not be followed to an end.
+    Broken,
     /// Whatever comes of asking.
     Acme(AcmeError),
 }
@@ -27,6 +29,7 @@ impl OrderFault {
             }
             Self::File { .. } => "mend that file, or the key in [acme] that names it, and reload",
             Self::Records { .. } => "see `handfast check`; it is tried again",
+            Self::Broken => "see the log; it is asked again",
             Self::Acme(error) => error.mend(),
         }
     }
@@ -46,6 +49,7 @@ impl Display for OrderFault {
             Self::NotAgreed => f.write_str("nobody has agreed to the CA's terms of service"),
             Self::File { file, why } => write!(f, "{}: {why}", file.display()),
             Self::Records { why } => write!(f, "the records: {why}"),
+            Self::Broken => f.write_str("what the CA answered could not be followed to an end"),
             Self::Acme(error) => error.fmt(f),
         }
     }

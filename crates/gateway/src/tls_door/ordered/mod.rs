@@ -4,7 +4,7 @@
 //! begun anew. Not here: when it is looked, and the protocol (`acme`). Invariant: nothing is asked of a CA before its
 //! terms were agreed to, and nothing before it may be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use acme::Pace;
 use clock::{Clock, Timestamp};
 use front::{Settings, VirtualServer};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use self::fault::OrderFault;
 use self::order::Desk;
 use self::stage::DoorStage;
 use self::wanted::{Wanted, wanted};
 use super::served::Served;
-use crate::config::Config;
+use crate::config::{Acme, Config};
 use crate::context::Context;
 
 mod ca;
@@ -30,7 +31,7 @@ mod wanted;
 /// Keeps them.
 #[derive(Debug)]
 pub(super) struct Ordered {
-    desk: Desk,
+    desk: Arc<Desk>,
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
     wake: Notify,
@@ -38,6 +39,8 @@ pub(super) struct Ordered {
 
 #[derive(Debug, Default)]
 struct Held {
+    /// The CA that is asked.
+    directory: String,
     all: HashMap<Wanted, State>,
     /// Of failures that are the CA's, whatever was ordered.
     ca: Pace,
@@ -49,6 +52,8 @@ struct State {
     /// Whether that is for all names. One of before a name was added serves until the next comes.
     whole: bool,
     pace: Pace,
+    /// When it was ordered last, so that those that fail take turns.
+    asked: Option<Timestamp>,
     fault: Option<OrderFault>,
 }
 
@@ -73,48 +78,76 @@ impl Ordered {
     pub(super) fn new(at: &Context) -> Self {
         let stage = DoorStage { proofs: at.keyring.proofs().clone(), tokens: at.tokens.clone() };
         let (store, clock) = (at.store.clone(), Arc::clone(&at.clock));
-        let desk = Desk { store, clock: Arc::clone(&clock), stage };
+        let desk = Arc::new(Desk { store, clock: Arc::clone(&clock), stage });
         Self { desk, clock, held: Mutex::default(), wake: Notify::new() }
     }
 
     /// Knows from here on what the settings want, and what was kept of it.
     pub(super) async fn follow(&self, config: &Config) {
-        let wanted: Vec<_> = config.tls.server.iter().flat_map(wanted).collect();
-        self.held().all.retain(|one, _| wanted.contains(one));
-        for one in wanted {
-            if self.held().all.contains_key(&one) {
-                continue;
-            }
-            let (served, whole) = self.desk.kept(&one).await;
-            self.held().all.insert(one, State { served, whole, ..State::default() });
+        let directory = config.acme.directory.as_str();
+        let all: HashSet<_> =
+            config.tls.server.iter().flat_map(|server| wanted(server, directory)).collect();
+        directory.clone_into(&mut self.held().directory);
+        self.held().all.retain(|one, _| all.contains(one));
+        for one in all {
+            self.take_up(one).await;
         }
         self.held().agree(config.acme.terms_agreed);
+    }
+
+    /// What was kept, where nothing serves: by another clock, or another look at the records, it may.
+    async fn take_up(&self, one: Wanted) {
+        if self.held().all.get(&one).is_some_and(|state| state.served.is_some()) {
+            return;
+        }
+        let (served, whole) = self.desk.kept(&one).await;
+        let mut held = self.held();
+        let state = held.all.entry(one).or_default();
+        if state.served.is_none() && served.is_some() {
+            (state.served, state.whole) = (served, whole);
+        }
     }
 
     /// Orders the one that is due, if one is.
     pub(super) async fn look(&self, config: &Config) -> Looked {
         let now = self.now();
-        let due = self.held().next(&config.tls).filter(|_| config.acme.terms_agreed);
+        let due = self.held().next(&config.tls, now).filter(|_| config.acme.terms_agreed);
         let Some((wanted, at)) = due else { return Looked { news: false, pause: LOOK } };
         if now < at {
             return Looked { news: false, pause: at.since(now).min(LOOK) };
         }
-        let failures = self.held().all.get(&wanted).map_or(0, |state| state.pace.failures());
-        let ordered = self.desk.order(&config.acme, &wanted, failures).await;
-        self.note(&wanted, ordered);
+        self.take_up(wanted.clone()).await;
+        if self.held().due(&wanted, now).is_some_and(|at| at <= now) {
+            let ordered = self.order(config.acme.clone(), wanted.clone()).await;
+            self.note(&wanted, ordered);
+        }
         Looked { news: true, pause: Duration::ZERO }
+    }
+
+    /// In a task of its own: whatever a CA's answers break is that one order.
+    async fn order(&self, settings: Acme, wanted: Wanted) -> Result<Served, OrderFault> {
+        let failures = self.held().all.get(&wanted).map_or(0, |state| state.pace.failures());
+        let desk = Arc::clone(&self.desk);
+        // Dropped, it ends the task.
+        let mut order = JoinSet::new();
+        order.spawn(async move { desk.order(&settings, &wanted, failures).await });
+        let broken = || OrderFault::Broken;
+        order.join_next().await.and_then(Result::ok).unwrap_or_else(|| Err(broken()))
     }
 
     fn note(&self, wanted: &Wanted, ordered: Result<Served, OrderFault>) {
         let (now, name) = (self.now(), wanted.names.first());
         let mut held = self.held();
-        let Held { all, ca } = &mut *held;
+        let Held { all, ca, .. } = &mut *held;
         let Some(state) = all.get_mut(wanted) else { return };
+        state.asked = Some(now);
         match ordered {
             Ok(served) => {
                 let until = served.fit.until.to_seconds();
                 tracing::info!(name, until, "another CA made a virtual server's certificate");
-                *state = State { served: Some(served), whole: true, ..State::default() };
+                let pace = Pace::after(served.fit.since, served.fit.until, now);
+                let asked = state.asked;
+                *state = State { served: Some(served), whole: true, pace, asked, fault: None };
                 *ca = Pace::default();
             }
             Err(fault) => {
@@ -123,10 +156,11 @@ impl Ordered {
                 if error.is_of_the_ca() {
                     ca.failed(&error, now);
                 }
-                let again = state.pace.not_before().max(ca.not_before());
+                let again = state.pace.not_before(now).max(ca.not_before(now));
                 let again = again.map(Timestamp::to_seconds);
                 tracing::error!(name, again, "{fault}; {}", fault.mend());
                 state.fault = Some(fault);
+                held.share_pace(wanted);
             }
         }
     }
@@ -148,15 +182,16 @@ impl Ordered {
     /// What serves of a server's.
     pub(super) fn served(&self, server: &VirtualServer) -> Vec<Served> {
         let held = self.held();
-        let states = wanted(server).into_iter().filter_map(|one| held.all.get(&one));
+        let states = wanted(server, &held.directory).into_iter();
+        let states = states.filter_map(|one| held.all.get(&one));
         states.filter_map(|state| state.served.clone()).collect()
     }
 
     /// What is wrong with a server's.
     pub(super) fn lacking(&self, server: &VirtualServer) -> Vec<Lacking> {
         let held = self.held();
-        let states = wanted(server).into_iter().filter_map(|one| held.all.get(&one));
-        states.filter_map(State::lacking).collect()
+        let states = wanted(server, &held.directory).into_iter();
+        states.filter_map(|one| held.all.get(&one)).filter_map(State::lacking).collect()
     }
 
     fn now(&self) -> Timestamp {
@@ -169,14 +204,28 @@ impl Ordered {
 }
 
 impl Held {
-    /// The one that is due first, in the order of the settings among those that are due at once.
-    fn next(&self, settings: &Settings) -> Option<(Wanted, Timestamp)> {
-        let all = settings.server.iter().flat_map(wanted);
-        let due = all.filter_map(|one| {
-            let at = self.all.get(&one)?.due().max(self.ca.not_before());
-            Some((one, at.unwrap_or_default()))
-        });
-        due.min_by_key(|(_, at)| *at)
+    /// The one that is due first; of those that are due at once, whoever was asked for longest ago, and then in the
+    /// order of the settings.
+    fn next(&self, settings: &Settings, now: Timestamp) -> Option<(Wanted, Timestamp)> {
+        let all = settings.server.iter().flat_map(|server| wanted(server, &self.directory));
+        let due = all.filter_map(|one| Some((self.due(&one, now)?, one)));
+        let asked = |one: &Wanted| self.all.get(one).and_then(|state| state.asked);
+        let (at, one) = due.min_by_key(|(at, one)| ((*at).max(now), asked(one)))?;
+        Some((one, at))
+    }
+
+    fn due(&self, wanted: &Wanted, now: Timestamp) -> Option<Timestamp> {
+        let at = self.all.get(wanted)?.due(now).max(self.ca.not_before(now));
+        Some(at.unwrap_or_default())
+    }
+
+    /// A CA counts failures by names, whatever the key.
+    fn share_pace(&mut self, wanted: &Wanted) {
+        let Some(State { pace, asked, .. }) = self.all.get(wanted) else { return };
+        let (pace, asked) = (pace.clone(), *asked);
+        for (_, state) in self.all.iter_mut().filter(|(one, _)| one.names == wanted.names) {
+            (state.pace, state.asked) = (pace.clone(), asked);
+        }
     }
 
     /// Whether somebody has agreed to the CA's terms.
@@ -202,11 +251,11 @@ impl Held {
 
 impl State {
     /// When it is to be ordered; at once, where there is none for all names.
-    fn due(&self) -> Option<Timestamp> {
+    fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let whole = self.served.as_ref().filter(|_| self.whole);
         let fit = whole.map(|served| served.fit);
         let renewal = fit.map(|fit| Pace::renew_at(fit.since, fit.until));
-        renewal.max(self.pace.not_before())
+        renewal.max(self.pace.not_before(now))
     }
 
     fn lacking(&self) -> Option<Lacking> {

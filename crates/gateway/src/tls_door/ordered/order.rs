@@ -60,7 +60,7 @@ impl Desk {
         }
         let (chain, key) = (chain?, key.to_pem());
         let served = Served::of(&chain, &key, &wanted.names, self.now());
-        let served = served.map_err(|why| AcmeError::NotFit { why: not_served(&why) })?;
+        let served = served.map_err(|why| AcmeError::not_fit(&not_served(&why)))?;
         let text = Zeroizing::new([key.as_bytes(), chain.as_bytes()].concat());
         if let Err(fault) = self.keep(&place(wanted), text).await {
             tracing::error!(%fault, "a certificate serves that the next start has to order again");
@@ -116,7 +116,7 @@ fn not_served(why: &NotServed) -> String {
 
 fn place(wanted: &Wanted) -> String {
     let name = wanted.names.first().map_or("", String::as_str);
-    format!("acme/certificate/{name}/{}", wanted.key)
+    format!("acme/certificate/{name}/{}/{}", wanted.key, wanted.directory)
 }
 
 /// Each CA has its own.

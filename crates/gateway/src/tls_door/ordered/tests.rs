@@ -10,14 +10,35 @@ fn the_one_that_never_failed_comes_first_and_no_one_before_the_ca_may_be_asked()
     let settings = settings(&["one.test", "two.test"]);
     let mut held = held(&settings);
     assert_eq!(next(&held, &settings), ("one.test".to_owned(), at(0)));
-    let one = wanted(&settings.server[0]).remove(0);
+    let one = wanted(&settings.server[0], "").remove(0);
     let refused = AcmeError::Refused { said: "no".to_owned() };
     held.all.get_mut(&one).unwrap().pace.failed(&refused, at(100));
     assert_eq!(next(&held, &settings), ("two.test".to_owned(), at(0)));
-    let until = std::time::UNIX_EPOCH + Duration::from_secs(5_000);
-    held.ca.failed(&AcmeError::RateLimited { said: String::new(), until: Some(until) }, at(100));
-    let (_, due) = next(&held, &settings);
-    assert_eq!(due, at(5_000), "the CA said when");
+    held.ca.failed(&AcmeError::Busy { said: "later".to_owned() }, at(100));
+    assert_eq!(next(&held, &settings).1, at(130), "the CA is not ready");
+}
+
+#[test]
+fn those_that_fail_take_turns_and_both_kinds_of_key_share_a_pace() {
+    let mut settings = settings(&["one.test", "two.test"]);
+    settings.server[0].key_types = vec![KeyKind::P256, KeyKind::Rsa];
+    let mut held = held(&settings);
+    let one = wanted(&settings.server[0], "").remove(0);
+    held.all.get_mut(&one).unwrap().asked = Some(at(50));
+    let busy = AcmeError::Busy { said: "later".to_owned() };
+    held.all.get_mut(&one).unwrap().pace.failed(&busy, at(50));
+    held.ca.failed(&busy, at(50));
+    held.share_pace(&one);
+    assert_eq!(next(&held, &settings).0, "two.test", "it was never asked for");
+    let rsa = wanted(&settings.server[0], "").remove(1);
+    assert_eq!(held.all[&rsa].pace, held.all[&one].pace);
+}
+
+#[test]
+fn another_ca_is_asked_for_another_certificate() {
+    let settings = settings(&["one.test"]);
+    let (staging, real) = (wanted(&settings.server[0], "a"), wanted(&settings.server[0], "b"));
+    assert_ne!(staging, real);
 }
 
 #[test]
@@ -42,17 +63,17 @@ fn servers_of_one_name_and_both_kinds_of_key_have_a_certificate_of_each_kind() {
     }
     assert_eq!(held(&settings).all.len(), 2);
     settings.server[0].passthrough = true;
-    assert_eq!(wanted(&settings.server[0]), []);
+    assert_eq!(wanted(&settings.server[0], ""), []);
 }
 
 fn next(held: &Held, settings: &Settings) -> (String, Timestamp) {
-    let (wanted, at) = held.next(settings).expect("one is due");
+    let (wanted, at) = held.next(settings, at(100)).expect("one is due");
     (wanted.names[0].clone(), at)
 }
 
 fn held(settings: &Settings) -> Held {
-    let all = settings.server.iter().flat_map(wanted);
-    Held { all: all.map(|one| (one, State::default())).collect(), ca: Pace::default() }
+    let all = settings.server.iter().flat_map(|server| wanted(server, ""));
+    Held { all: all.map(|one| (one, State::default())).collect(), ..Held::default() }
 }
 
 fn settings(names: &[&str]) -> Settings {
