@@ -19,7 +19,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("signer", &["clock", "pki", "store", "sysio"]),
     ("authority", &["clock", "pki", "signer", "store"]),
     ("publish", &["clock", "pki"]),
-    ("front", &["clock", "names", "pki", "proxied", "sources", "web"]),
+    ("front", &["clock", "names", "pki", "proxied", "sources", "starttls", "upgrade", "web"]),
     ("ask", &["clock", "pki"]),
     ("starttls", &[]),
     ("upgrade", &["starttls"]),

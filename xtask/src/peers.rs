@@ -35,6 +35,11 @@ const PEERS: &[Peer] = &[
     ("psql", "postgresql-15 postgresql-client-15", "a database by STARTTLS"),
     ("tcpdump", "tcpdump", "recordings of other programs' handshakes"),
     ("tshark", "tshark", "an independent reader of them"),
+    ("mariadbd", "mariadb-server mariadb-client", "another one"),
+    ("slapd", "slapd", "a directory by STARTTLS"),
+    ("ldapsearch", "ldap-utils", "its client"),
+    ("prosody", "prosody", "chat by STARTTLS"),
+    ("inspircd", "inspircd", "chat of the other kind"),
 ];
 
 /// Mail servers ask what they are for.

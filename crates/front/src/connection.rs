@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use clock::Timestamp;
 use pki::{Refusal, leaf_not_after};
+use starttls::{Fault, Relay};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
+use upgrade::Between;
 
 use crate::arrival::{self, Arrival};
 use crate::backend::{Address, Target};
@@ -27,6 +29,7 @@ use crate::registry::{Ended, Info};
 use crate::shared::Shared;
 use crate::sorting::{Sorted, sort};
 use crate::splice::{Limits, over, splice};
+use crate::upgrading::speaks_for;
 use crate::web_site;
 
 /// Serves a connection.
@@ -72,14 +75,17 @@ async fn welcome(
     listen::prepare(&stream);
     let until = Instant::now() + PATIENCE;
     let mut stream = stream;
-    let sorted = timeout_at(until, sort(&port.listen, &mut stream)).await;
-    let (first, inside) = match sorted.map_err(|_| Refused::Slow)?? {
-        Sorted::Tls { first, inside } => (first, inside),
+    let spoken_for = timeout_at(until, speaks_for(shared, &port.listen)).await;
+    let (greeting, backend) = spoken_for.map_err(|_| Refused::Slow)??;
+    let sorted = timeout_at(until, sort(&port.listen, &greeting, &mut stream)).await;
+    let begun = match sorted.map_err(|_| Refused::Slow)?? {
+        Sorted::Tls(begun) => begun,
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };
-    let meeting = Box::pin(meet(shared, &port.listen, stream, &first, inside));
+    let meeting = Box::pin(meet(shared, &port.listen, stream, begun));
     let met = timeout_at(until, meeting).await.map_err(|_| Denied::from(Refused::Slow))??;
-    let Some(guest) = met else { return Ok(()) };
+    let Some(met) = met else { return Ok(()) };
+    let guest = Guest { backend, ..met };
     let _room = port
         .seat(guest.client.is_some())
         .ok_or_else(|| Refused::TooMany { at: port.listen.address.to_string() })?;
@@ -121,7 +127,7 @@ fn pass(
     let (protocol, taken) = match sorted {
         Sorted::OpenVpn(received) => (Protocol::OpenVpn, neighbours.take_openvpn(passed(received))),
         Sorted::Http(received) => (Protocol::Http, neighbours.take_http(passed(received))),
-        Sorted::Tls { .. } => (Protocol::Tls, false),
+        Sorted::Tls(_) => (Protocol::Tls, false),
     };
     match taken {
         true => Ok(()),
@@ -190,9 +196,10 @@ async fn bytes(
     let mut first = preamble::of(&guest, &place.info).map_err(failed)?;
     place.info.traffic.came(guest.greeting.len());
     first.append(&mut guest.greeting);
+    let (dialled, relay) = (guest.backend.take(), preamble::relay(&guest, &place.info));
     let mut stream = tokio::select! {
         why = &mut *closing => return Err(withdrawn(place, why.unwrap_or(Ended::Kicked))),
-        stream = reach(backend, &first) => stream.map_err(failed)?,
+        stream = reach(backend, dialled, &first, relay) => stream.map_err(|error| unfit(error, failed))?,
     };
     shared.report(Report::Opened(Arc::clone(&place.info)));
     let ended = splice(&mut guest.wire, &mut stream, &place.info.traffic, limits, closing).await;
@@ -201,16 +208,33 @@ async fn bytes(
     }
     if ended != Ended::Finished {
         // An upload that was cut off is not to look whole (RFC 8446 section 6.1).
-        let _ = stream.set_zero_linger();
+        let _ = stream.service().set_zero_linger();
     }
     Ok(ended)
 }
 
-/// A backend that has these bytes, or will have them soon.
-async fn reach(backend: &Address, first: &[u8]) -> io::Result<TcpStream> {
-    let mut stream = backend.connect().await?;
+/// A backend that has these bytes, or will have them soon, and whose greeting was heard where somebody else greeted.
+async fn reach(
+    backend: &Address,
+    dialled: Option<TcpStream>,
+    first: &[u8],
+    relay: Relay,
+) -> io::Result<Between<TcpStream>> {
+    let mut stream = match dialled {
+        Some(stream) => stream,
+        None => backend.connect().await?,
+    };
     stream.write_all(first).await?;
+    let mut stream = Between::new(stream, relay);
+    let settled = timeout(PATIENCE, stream.settle()).await;
+    settled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     Ok(stream)
+}
+
+/// A backend that is there may still say what can't be understood.
+fn unfit(error: io::Error, failed: impl FnOnce(io::Error) -> Refused) -> Refused {
+    let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()).cloned();
+    fault.map_or_else(|| failed(error), Refused::Upgrade)
 }
 
 /// Requests and answers.

@@ -31,6 +31,7 @@ use crate::registry::Secured;
 use crate::settings::Listen;
 use crate::shared::Shared;
 use crate::site::Site;
+use crate::sorting::Begun;
 use crate::validation;
 use crate::verifier;
 use crate::wire::Wire;
@@ -49,6 +50,10 @@ pub(crate) struct Guest {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     /// What the backend has to get first.
     pub(crate) greeting: Vec<u8>,
+    /// By which protocol it came to TLS.
+    pub(crate) by: Option<starttls::Protocol>,
+    /// The backend, where it had to be there before.
+    pub(crate) backend: Option<TcpStream>,
     pub(crate) _room: OwnedSemaphorePermit,
 }
 
@@ -59,20 +64,20 @@ pub(crate) struct Denied {
     pub(crate) why: Refused,
 }
 
-/// Meets a stranger, who said these `first` bytes already, and `inside` of what TLS is to carry; nobody stays of a CA
-/// that came to see whether a name is ours.
+/// Meets a stranger, whose TLS has begun so; nobody stays of a CA that came to see whether a name is ours.
 pub(crate) async fn meet(
     shared: &Shared,
     listen: &Listen,
     mut socket: TcpStream,
-    first: &[u8],
-    inside: Option<&str>,
+    Begun { first, inside, asked }: Begun,
 ) -> Result<Option<Guest>, Denied> {
-    let mut hello = gather(&mut socket, first).await?;
+    let (by, backend) = (listen.mode.starttls(), None);
+    let mut hello = gather(&mut socket, &first).await?;
     if let Some(proof) = shared.keyring.proofs().asked_for(hello.name.as_deref(), &hello.alpn) {
         validation::show(proof, Arc::clone(&shared.clock), hello, socket).await?;
         return Ok(None);
     }
+    hello.name = hello.name.or(asked);
     if hello.alpn.is_empty() {
         hello.alpn.extend(inside.map(|protocol| protocol.as_bytes().to_vec()));
     }
@@ -89,7 +94,19 @@ pub(crate) async fn meet(
         let room = seat(&site)?;
         let (wire, greeting) = (Wire::passed(socket), hello.sent);
         let (client, own, secured, chain) = (None, None, Secured::default(), Vec::new());
-        let guest = Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room };
+        let guest = Guest {
+            wire,
+            site,
+            client,
+            own,
+            secured,
+            asked,
+            chain,
+            greeting,
+            by,
+            backend,
+            _room: room,
+        };
         return Ok(Some(guest));
     }
     // Nobody else is to have them.
@@ -107,8 +124,19 @@ pub(crate) async fn meet(
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
             let (wire, greeting) = (Wire::ended(stream), Vec::new());
-            let guest =
-                Guest { wire, site, client, own, secured, asked, chain, greeting, _room: room };
+            let guest = Guest {
+                wire,
+                site,
+                client,
+                own,
+                secured,
+                asked,
+                chain,
+                greeting,
+                by,
+                backend,
+                _room: room,
+            };
             Ok(Some(guest))
         }
         Err(denied) => {

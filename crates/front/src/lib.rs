@@ -48,6 +48,7 @@ mod sweeper;
 mod table;
 mod terms;
 mod tickets;
+mod upgrading;
 mod validation;
 mod verifier;
 mod web_site;

@@ -8,6 +8,7 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use starttls::Protocol as Spoken;
 
 /// What connections to an address begin with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub enum Mode {
     Shared,
     /// With a request in the clear.
     Http,
+    /// In the clear with this protocol, whose clients ask for TLS by its own words: `starttls:imap`.
+    Starttls(Spoken),
 }
 
 /// A protocol in which the client speaks first.
@@ -45,14 +48,16 @@ pub enum ModeFault {
     NoProtocol(String),
     /// Its clients wait for the server to speak first.
     ServerFirst(String),
+    /// It is no protocol with STARTTLS, or none that is served here.
+    NoStarttls(String),
 }
 
 impl Mode {
-    fn word(self) -> &'static str {
+    /// By which protocol's words clients ask for TLS.
+    pub fn starttls(self) -> Option<Spoken> {
         match self {
-            Self::Implicit => "implicit",
-            Self::Shared => "shared",
-            Self::Http => "http",
+            Self::Starttls(protocol) => Some(protocol),
+            Self::Implicit | Self::Shared | Self::Http => None,
         }
     }
 }
@@ -76,8 +81,13 @@ impl FromStr for Mode {
     type Err = ModeFault;
 
     fn from_str(text: &str) -> Result<Self, ModeFault> {
+        if let Some(protocol) = text.strip_prefix("starttls:") {
+            let served = protocol.parse().ok().filter(|protocol| *protocol != Spoken::Ftp);
+            let none = || ModeFault::NoStarttls(protocol.to_owned());
+            return served.map(Self::Starttls).ok_or_else(none);
+        }
         let all = [Self::Implicit, Self::Shared, Self::Http];
-        let found = all.into_iter().find(|mode| mode.word() == text);
+        let found = all.into_iter().find(|mode| mode.to_string() == text);
         found.ok_or_else(|| ModeFault::NoMode(text.to_owned()))
     }
 }
@@ -96,7 +106,12 @@ impl FromStr for Protocol {
 
 impl Display for Mode {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        match self {
+            Self::Implicit => f.write_str("implicit"),
+            Self::Shared => f.write_str("shared"),
+            Self::Http => f.write_str("http"),
+            Self::Starttls(protocol) => write!(f, "starttls:{protocol}"),
+        }
     }
 }
 
@@ -104,7 +119,15 @@ impl Display for ModeFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMode(text) => {
-                write!(f, "`{text}` is no mode; write one of `implicit`, `shared`, `http`")
+                write!(
+                    f,
+                    "`{text}` is no mode; write one of `implicit`, `shared`, `http`, `starttls:PROTOCOL`"
+                )
+            }
+            Self::NoStarttls(text) => {
+                let served = Spoken::ALL.into_iter().filter(|protocol| *protocol != Spoken::Ftp);
+                let served: Vec<_> = served.map(Spoken::name).collect();
+                write!(f, "`starttls:{text}` is not served; write one of {}", served.join(", "))
             }
             Self::NoProtocol(text) => write!(
                 f,
@@ -171,11 +194,14 @@ mod tests {
 
     #[test]
     fn modes_and_protocols_are_written_as_they_are_read() {
-        for mode in ["implicit", "shared", "http"] {
+        for mode in ["implicit", "shared", "http", "starttls:smtp", "starttls:xmpp-server"] {
             assert_eq!(mode.parse::<Mode>().unwrap().to_string(), mode);
         }
         for protocol in Protocol::ALL {
             assert_eq!(protocol.word().parse(), Ok(protocol));
+        }
+        for none in ["starttls:", "starttls:https", "starttls:ftp"] {
+            assert!(matches!(none.parse::<Mode>(), Err(ModeFault::NoStarttls(_))), "{none}");
         }
         assert_eq!("Shared".parse::<Mode>(), Err(ModeFault::NoMode("Shared".into())));
         assert_eq!("ldap".parse::<Protocol>(), Err(ModeFault::NoProtocol("ldap".into())));

@@ -1,8 +1,9 @@
-//! What a TCP backend hears before a guest's first byte: who it is, by the PROXY protocol.
+//! What a TCP backend hears before a guest's first byte: who it is, by the PROXY protocol or by XCLIENT.
 
 use std::io;
 
 use proxied::{Addresses, NotWritten, Preamble, Secured};
+use starttls::{Introduction, Protocol, Relay};
 
 use crate::handshake::Guest;
 use crate::registry::Info;
@@ -13,12 +14,40 @@ use crate::settings::ProxyProtocol;
 /// # Errors
 /// Where it can't be said, as a name that is too long.
 pub(crate) fn of(guest: &Guest, info: &Info) -> io::Result<Vec<u8>> {
+    can_be_told(guest)?;
     let written = match guest.site.settings.proxy {
-        ProxyProtocol::None => return Ok(Vec::new()),
+        // That is said later, in the protocol's own words.
+        ProxyProtocol::None | ProxyProtocol::Xclient => return Ok(Vec::new()),
         ProxyProtocol::V1 => preamble(guest, info).to_v1(),
         ProxyProtocol::V2 => preamble(guest, info).to_v2(),
     };
     written.map_err(|error: NotWritten| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+/// What stands between a guest and its backend behind TLS that began in the clear.
+pub(crate) fn relay(guest: &Guest, info: &Info) -> Relay {
+    let Some(protocol) = guest.by.filter(|_| !guest.site.settings.passthrough) else {
+        return Relay::none();
+    };
+    let introduced = guest.site.settings.proxy == ProxyProtocol::Xclient;
+    let login = guest.client.as_ref().map(|client| client.holder.user.to_string());
+    let introduction = introduced.then_some(Introduction { source: info.source, login });
+    Relay::behind(protocol, false, introduction)
+}
+
+/// A backend that believes everybody to be on this machine would be worse than one that hears nobody.
+fn can_be_told(guest: &Guest) -> io::Result<()> {
+    let mail = guest.by.is_some_and(|by| MAIL.contains(&by));
+    let why = match guest.site.settings.proxy {
+        ProxyProtocol::Xclient if !mail || guest.site.settings.passthrough => {
+            "XCLIENT is said only where clients come by starttls:smtp, starttls:submission or starttls:lmtp"
+        }
+        ProxyProtocol::V1 | ProxyProtocol::V2 if guest.backend.is_some() => {
+            "its greeting comes before anybody is known, so that it can't be told by `proxy`"
+        }
+        _ => return Ok(()),
+    };
+    Err(io::Error::other(why))
 }
 
 fn preamble(guest: &Guest, info: &Info) -> Preamble {
@@ -40,3 +69,5 @@ fn preamble(guest: &Guest, info: &Info) -> Preamble {
         }),
     }
 }
+
+const MAIL: [Protocol; 3] = [Protocol::Smtp, Protocol::Submission, Protocol::Lmtp];

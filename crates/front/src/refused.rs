@@ -7,6 +7,7 @@ use std::io;
 use pki::Refusal;
 use proxied::NotProxied;
 use rustls::AlertDescription;
+use starttls::Fault;
 
 use crate::mode::Protocol;
 
@@ -37,6 +38,8 @@ pub enum Refused {
     InTheClear,
     /// More came before TLS began than the question for it.
     EarlyBytes,
+    /// It does not come to TLS by its protocol's STARTTLS.
+    Upgrade(Fault),
     /// A listed proxy does not say who its client is, or not so that it can be read.
     Proxy(NotProxied),
     /// The peer says that it is a proxy, and is not listed as one.
@@ -91,7 +94,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Every code of its own, beside those of [`Refusal`].
+    /// Every code of its own, beside those of [`Refusal`] and [`Fault`].
     pub const CODES: [&'static str; 22] = [
         "silent",
         "left_early",
@@ -129,6 +132,7 @@ impl Refused {
             Self::NotOpen { .. } => "protocol_not_open",
             Self::InTheClear => "postgresql_in_the_clear",
             Self::EarlyBytes => "bytes_before_tls",
+            Self::Upgrade(fault) => fault.code(),
             Self::Proxy(_) => "bad_proxy_header",
             Self::NotListed => "proxy_not_listed",
             Self::HelloTooLong => "hello_too_long",
@@ -180,6 +184,7 @@ impl Display for Refused {
             Self::EarlyBytes => f.write_str(
                 "more came before TLS began than the question for it; the client is broken, or somebody is between",
             ),
+            Self::Upgrade(fault) => fault.fmt(f),
             Self::Proxy(error) => {
                 write!(f, "{error}; have it send the PROXY protocol, or take it out of `proxies`")
             }
@@ -258,6 +263,7 @@ impl Error for Refused {
             Self::Broken(error) | Self::Backend { source: error, .. } => Some(error),
             Self::Certificate(refusal) => Some(refusal),
             Self::Proxy(error) => Some(error),
+            Self::Upgrade(fault) => Some(fault),
             _ => None,
         }
     }

@@ -59,12 +59,15 @@ impl Listen {
             Mode::Implicit => protocol == Protocol::Tls,
             Mode::Shared => self.protocols.contains(&protocol),
             Mode::Http => protocol == Protocol::Http,
+            Mode::Starttls(_) => false,
         }
     }
 
     /// Whether virtual servers are reached there.
     pub fn takes_tls(&self) -> bool {
-        self.takes(Protocol::Tls) || self.takes(Protocol::Postgres)
+        self.takes(Protocol::Tls)
+            || self.takes(Protocol::Postgres)
+            || self.mode.starttls().is_some()
     }
 }
 
@@ -158,6 +161,8 @@ pub enum ProxyProtocol {
     V1,
     /// The same in binary, with the name that was asked for, TLS and the certificate's holder.
     V2,
+    /// By SMTP's `XCLIENT`, as Postfix takes it: with its address, and the user whose certificate it showed.
+    Xclient,
 }
 
 /// A kind of key.

@@ -4,40 +4,53 @@
 //! answered. Invariant: what comes before that answer is the question and nothing else, since whoever is between could
 //! put more there, and it would count as said inside TLS.
 
+use starttls::Greeting;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::mode::{Mode, Protocol};
 use crate::opening::{Opening, STARTUP, Startup};
 use crate::refused::Refused;
 use crate::settings::Listen;
+use crate::upgrading;
 
 /// What a connection begins with, and what of it came.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sorted {
-    /// TLS, which is to carry this protocol where that is known.
-    Tls {
-        /// What came.
-        first: Vec<u8>,
-        /// As ALPN calls it.
-        inside: Option<&'static str>,
-    },
+    /// TLS.
+    Tls(Begun),
     /// A packet of OpenVPN.
     OpenVpn(Vec<u8>),
     /// A request in the clear.
     Http(Vec<u8>),
 }
 
-/// Finds out.
+/// TLS that begins.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// What came of it.
+    pub(crate) first: Vec<u8>,
+    /// The protocol that it is to carry, as ALPN calls it, where that is known.
+    pub(crate) inside: Option<&'static str>,
+    /// Whom the client asked for before it.
+    pub(crate) asked: Option<String>,
+}
+
+/// Finds out. In the clear the door is called what `greeting` says.
 ///
 /// # Errors
 /// Where the address does not take it.
 pub(crate) async fn sort(
     listen: &Listen,
+    greeting: &Greeting,
     socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<Sorted, Refused> {
     let mut bytes = Vec::new();
     if listen.mode == Mode::Implicit {
-        return Ok(Sorted::Tls { first: bytes, inside: None });
+        return Ok(Sorted::Tls(Begun::default()));
+    }
+    if let Some(protocol) = listen.mode.starttls() {
+        let (first, asked) = upgrading::begin(protocol, greeting, socket).await?;
+        return Ok(Sorted::Tls(Begun { first, inside: Some(protocol.name()), asked }));
     }
     let mut opening = gather(socket, &mut bytes).await?;
     may_begin(listen, opening)?;
@@ -47,12 +60,12 @@ pub(crate) async fn sort(
         opening = gather(socket, &mut bytes).await?;
     }
     match opening {
-        Opening::Tls => Ok(Sorted::Tls { first: bytes, inside: None }),
+        Opening::Tls => Ok(Sorted::Tls(Begun { first: bytes, ..Begun::default() })),
         Opening::OpenVpn => Ok(Sorted::OpenVpn(bytes)),
         Opening::Http => Ok(Sorted::Http(bytes)),
         Opening::Postgres(Startup::Ssl) => {
             answer(socket, &bytes, b"S").await?;
-            Ok(Sorted::Tls { first: Vec::new(), inside: Some(POSTGRES_ALPN) })
+            Ok(Sorted::Tls(Begun { inside: Some(POSTGRES_ALPN), ..Begun::default() }))
         }
         Opening::Postgres(Startup::Clear) => {
             // Whoever does not take it goes without.
@@ -137,7 +150,7 @@ mod tests {
         let inside = Some(POSTGRES_ALPN);
         assert_eq!(
             (sorted.unwrap(), &said[..]),
-            (Sorted::Tls { first: vec![], inside }, &b"S"[..])
+            (Sorted::Tls(Begun { inside, ..Begun::default() }), &b"S"[..])
         );
         let (sorted, said) = met("shared", &[GSS, SSL]).await;
         assert_eq!((sorted.is_ok(), &said[..]), (true, &b"NS"[..]));
@@ -191,7 +204,7 @@ mod tests {
             }
             say.shutdown().await.unwrap();
         };
-        let (sorted, ()) = tokio::join!(sort(&listen, &mut ours), talk);
+        let (sorted, ()) = tokio::join!(sort(&listen, &Greeting::of("door.test"), &mut ours), talk);
         drop(ours);
         heard.read_to_end(&mut said).await.unwrap();
         (sorted, said)

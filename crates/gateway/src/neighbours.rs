@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use engine::{ForeignStream, Server};
-use front::{Listen, Passed};
+use front::{Listen, Passed, Protocol};
 use publish::Reception;
 use sysio::TcpStream;
 
@@ -60,7 +60,7 @@ impl front::Neighbours for Neighbours {
 
 /// The usual port where it is one of them, else the first.
 fn https_port(listen: &[Listen]) -> Option<u16> {
-    let ports = || listen.iter().filter(|one| one.takes_tls());
+    let ports = || listen.iter().filter(|one| one.takes(Protocol::Tls));
     let ports = || ports().map(|one| one.address.port());
     ports().find(|port| *port == HTTPS).or_else(|| ports().next())
 }
@@ -84,7 +84,7 @@ mod tests {
             https_port(&config.tls.listen)
         };
         assert_eq!(port(&[]), None);
-        assert_eq!(port(&[("http", 443)]), None);
+        assert_eq!(port(&[("http", 443), ("starttls:smtp", 25)]), None);
         assert_eq!(port(&[("http", 80), ("shared", 8443), ("implicit", 8444)]), Some(8443));
         assert_eq!(port(&[("implicit", 8443), ("shared", 443)]), Some(443));
     }

@@ -32,6 +32,12 @@ pub(crate) trait Dialogue: Debug + Send {
         &[]
     }
 
+    /// Whether the peer begins TLS behind its request without waiting for an answer, so that what follows is TLS or
+    /// nothing.
+    fn is_not_awaited(&self) -> bool {
+        false
+    }
+
     /// Whether what comes is TLS already, where the protocol has that on the same port.
     fn is_direct(&self, _first: u8) -> bool {
         false

@@ -34,6 +34,7 @@ pub fn upgrade(octets: &[u8]) {
         (None, Step::More(_)) => {}
         (Some((_, Step::Direct(_))), Step::Direct(all)) => assert_eq!(all, octets),
         (Some((at, Step::Begin(_))), Step::Begin(_)) => assert_eq!(*at, octets.len()),
+        (Some((at, Step::Begin(_))), Step::Direct(rest)) => assert_eq!(rest, &octets[*at..]),
         (Some((at, Step::Begin(_))), Step::No(_, Fault::Injected)) => assert!(*at < octets.len()),
         (Some((_, Step::No(_, slow))), Step::No(_, quick)) => assert_eq!(slow, quick),
         _ => panic!("{ended:?} in pieces, and {whole:?} at once"),

@@ -141,6 +141,11 @@ mod tests {
         let bind = b"\x30\x0c\x02\x01\x02\x60\x07\x02\x01\x03\x04\x00\x80\x00";
         let Turn::Say(said) = Server.hear(bind) else { panic!() };
         assert_eq!(said[5..10], [0x61, 0x15, 0x0a, 1, CONFIDENTIALITY_REQUIRED]);
+        let other = b"\x30\x1e\x02\x01\x01\x77\x19\x80\x171.3.6.1.4.1.4203.1.11.1";
+        let Turn::Say(said) = Server.hear(other) else {
+            panic!("another operation is no StartTLS")
+        };
+        assert_eq!(said[5], 0x78);
         let unbind = b"\x30\x05\x02\x01\x03\x42\x00";
         assert_eq!(Server.hear(unbind), Turn::fail(Fault::Left));
     }

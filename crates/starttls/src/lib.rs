@@ -9,7 +9,7 @@
 //! The crate exists because each protocol has its own words for this, and the same trap: what comes behind the command
 //! that begins TLS, in the clear, must never be taken for something that was said inside. No I/O, no clock, no
 //! settings. Invariant: one octet behind that command, or behind the peer's go-ahead, ends the connection, in both
-//! roles. How it degrades: what is not understood is a [`Fault`] and never a guess, and no side goes on in the clear.
+//! roles; where no go-ahead is waited for, it is handed over as TLS. How it degrades: what is not understood is a [`Fault`] and never a guess, and no side goes on in the clear.
 
 mod asn1;
 mod between;

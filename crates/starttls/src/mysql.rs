@@ -50,6 +50,10 @@ impl Dialogue for Server {
     fn request(&self) -> &[u8] {
         &self.request
     }
+
+    fn is_not_awaited(&self) -> bool {
+        true
+    }
 }
 
 /// Asks a server for TLS.

@@ -1,6 +1,6 @@
 //! The machine: octets in as they come, octets out, until TLS begins or it is over.
 //!
-//! Not here: any protocol's words. Invariant: TLS begins with nothing left in the buffer.
+//! Not here: any protocol's words. Invariant: TLS begins with nothing left in the buffer but what is handed over as TLS.
 
 use crate::dialogue::{Dialogue, MOST_HEARD, Turn};
 use crate::fault::Fault;
@@ -25,7 +25,7 @@ pub enum Step {
     More(Vec<u8>),
     /// TLS begins with the next octet.
     Begin(Vec<u8>),
-    /// TLS began with these octets: the peer knows that it may.
+    /// TLS began with these octets: the peer knows that it may, or does not wait to hear so.
     Direct(Vec<u8>),
     /// The connection ends.
     No(Vec<u8>, Fault),
@@ -141,6 +141,9 @@ impl Upgrade {
                 Turn::Begin(more) if self.heard.is_empty() => {
                     said.extend(more);
                     return Step::Begin(said);
+                }
+                Turn::Begin(_) if self.dialogue.is_not_awaited() => {
+                    return Step::Direct(std::mem::take(&mut self.heard));
                 }
                 // Nothing more is said: whoever sent it is not to believe that it was heard.
                 Turn::Begin(_) => return Step::No(said, Fault::Injected),

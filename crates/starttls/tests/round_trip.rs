@@ -31,7 +31,9 @@ fn octets_behind_the_command_or_the_go_ahead_end_it_in_every_protocol() {
     for protocol in Protocol::ALL {
         for put_in in [&b"\n"[..], b"RCPT TO:<a@b>\r\n", b"\x16\x03\x01\x02\0", b"<a/>", b"\0"] {
             for side in [Side::Server, Side::Client] {
-                // A MySQL server says nothing before TLS but its greeting, behind which anything is another message.
+                if (protocol, side) == (Protocol::Mysql, Side::Server) {
+                    continue;
+                }
                 let outcome = met(protocol, 4096, Some((side, put_in)));
                 assert_eq!(
                     outcome.unwrap_err(),
@@ -41,6 +43,16 @@ fn octets_behind_the_command_or_the_go_ahead_end_it_in_every_protocol() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_mysql_client_says_behind_its_request_is_tls_or_nothing() {
+    let mut client = Upgrade::client(Protocol::Mysql, "service.test");
+    let Step::Begin(request) = client.hear(MYSQL) else { panic!() };
+    let hello = b"\x16\x03\x01\x02\0".to_vec();
+    let both = [&request[..], &hello].concat();
+    assert_eq!(server(Protocol::Mysql).hear(&both), Step::Direct(hello));
+    assert_eq!(server(Protocol::Mysql).hear(&request), Step::Begin(Vec::new()));
 }
 
 #[test]

@@ -127,6 +127,18 @@ pub(crate) fn user(name: &str) -> u32 {
     line.and_then(|line| line.split(':').nth(2)?.parse().ok()).expect("the package made the user")
 }
 
+/// Gives a folder and all below it to a user.
+pub(crate) fn give(folder: &Path, to: &str) {
+    let owner = user(to);
+    chown(folder, Some(owner), Some(owner)).expect("it is given away");
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        match entry.path().is_dir() {
+            true => give(&entry.path(), to),
+            false => chown(entry.path(), Some(owner), Some(owner)).expect("it is given away"),
+        }
+    }
+}
+
 /// Daemons that gave root away look into their folders.
 pub(crate) fn open_up(folder: &Path) {
     for folder in folder.ancestors().take(2) {

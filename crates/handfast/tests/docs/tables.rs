@@ -74,7 +74,7 @@ fn the_table_of_tcp_connections_has_every_reason() {
 
 #[test]
 fn the_table_of_refusals_by_virtual_servers_has_every_code() {
-    let codes = codes_in("front/src/refused.rs");
+    let codes = ["front/src/refused.rs", "starttls/src/fault.rs"].map(codes_in).concat();
     assert_codes("| code | what happened | what to do |", codes);
 }
 

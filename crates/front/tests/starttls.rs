@@ -1,0 +1,359 @@
+//! The door before TLS: clients that begin in the clear with the words of a protocol.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use front::{Clients, Listen, ProxyProtocol, Settings, VirtualServer};
+use house::{Client, House, SOON};
+use rustls::pki_types::ServerName;
+use starttls::{Greeting, Protocol, Step, Upgrade};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+mod house;
+
+#[tokio::test]
+async fn a_client_that_asks_for_tls_gets_its_backend_without_a_second_greeting_and_offer() {
+    for (protocol, greeting, asks, answer, hears) in [
+        (
+            "smtp",
+            "220 in ESMTP\r\n",
+            "EHLO me\r\n",
+            "250-in\r\n250-STARTTLS\r\n250 HELP\r\n",
+            "250-in\r\n250 HELP\r\n",
+        ),
+        ("lmtp", "220 in LMTP\r\n", "LHLO me\r\n", "250-in\r\n250 STARTTLS\r\n", "250 in\r\n"),
+        (
+            "imap",
+            "* OK in\r\n",
+            "a CAPABILITY\r\n",
+            "* CAPABILITY IMAP4rev1 STARTTLS\r\n",
+            "* CAPABILITY IMAP4rev1\r\n",
+        ),
+        ("pop3", "+OK in\r\n", "CAPA\r\n", "+OK\r\nSTLS\r\nUIDL\r\n.\r\n", "+OK\r\nUIDL\r\n.\r\n"),
+        ("sieve", "\"STARTTLS\"\r\nOK\r\n", "NOOP\r\n", "OK \"x\"\r\n", "OK\r\nOK \"x\"\r\n"),
+        ("nntp", "200 in\r\n", "CAPABILITIES\r\n", "101 x\r\nSTARTTLS\r\n.\r\n", "101 x\r\n.\r\n"),
+        ("irc", "", "CAP LS\r\n", ":in CAP * LS :tls sasl\r\n", ":in CAP * LS :sasl\r\n"),
+        (
+            "xmpp",
+            "",
+            "<a>\n",
+            "<s><features><starttls/><b/></features>",
+            "<s><features><b/></features>",
+        ),
+        ("ldap", "", "0\n", "an answer", "an answer"),
+        ("postgresql", "", "0\n", "R", "R"),
+    ] {
+        let backend = Backend::open(greeting, answer).await;
+        let house = House::open(&settings(protocol, server("mail.test", &backend))).await;
+        let mut stream = meet(&house.client(None), protocol, "mail.test").await.unwrap();
+        stream.write_all(asks.as_bytes()).await.unwrap();
+        let mut heard = vec![0; hears.len()];
+        timeout(SOON, stream.read_exact(&mut heard)).await.expect("in time").unwrap();
+        assert_eq!(String::from_utf8_lossy(&heard), hears, "{protocol}");
+        assert_eq!(backend.heard(), asks, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn octets_behind_the_command_reach_nobody() {
+    let backend = Backend::open("220 in\r\n", "250 in\r\n").await;
+    let house = House::open(&settings("smtp", server("mail.test", &backend))).await;
+    let mut socket = TcpStream::connect(house.door).await.unwrap();
+    socket.write_all(b"EHLO a\r\nSTARTTLS\r\nMAIL FROM:<mallory@x.test>\r\n").await.unwrap();
+    let mut said = Vec::new();
+    let _ = timeout(SOON, socket.read_to_end(&mut said)).await.expect("in time");
+    assert!(!String::from_utf8_lossy(&said).contains("220 2.0.0"), "{said:?}");
+    house.refused("injected_before_tls").await;
+    assert_eq!(backend.heard(), "");
+}
+
+#[tokio::test]
+async fn who_goes_on_in_the_clear_or_leaves_is_told_and_counted() {
+    let backend = Backend::open("", "").await;
+    for (protocol, says, hears, code) in [
+        ("smtp", &b"AUTH PLAIN AGEAYg==\r\nQUIT\r\n"[..], "530 5.7.0", "left_before_tls"),
+        ("imap", b"a LOGIN a b\r\nb LOGOUT\r\n", "PRIVACYREQUIRED", "left_before_tls"),
+        ("irc", b"NICK a\r\n", "ERROR", "insists_on_plaintext"),
+        ("ldap", b"GET / HTTP/1.1\r\n", "", "not_the_protocol"),
+        ("postgresql", b"\0\0\0\x0a\0\x03\0\0a\0", "TLS", "insists_on_plaintext"),
+    ] {
+        let house = House::open(&settings(protocol, server("mail.test", &backend))).await;
+        let mut socket = TcpStream::connect(house.door).await.unwrap();
+        socket.write_all(says).await.unwrap();
+        let mut said = Vec::new();
+        let _ = timeout(SOON, socket.read_to_end(&mut said)).await.expect("in time");
+        assert!(String::from_utf8_lossy(&said).contains(hears), "{protocol}: {said:?}");
+        house.refused(code).await;
+    }
+    assert_eq!(backend.heard(), "");
+}
+
+#[tokio::test]
+async fn a_revocation_ends_a_session_that_began_in_the_clear() {
+    let backend = Backend::open("* OK in\r\n", "a OK in\r\n").await;
+    let closed = VirtualServer { clients: Clients::Required, ..server("mail.test", &backend) };
+    let house = House::open(&settings("imap", closed)).await;
+    let refused = meet(&house.client(None), "imap", "mail.test").await;
+    let refused = match refused {
+        Ok(mut stream) => stream.read_u8().await.map(drop),
+        Err(error) => Err(error),
+    };
+    assert!(refused.is_err());
+    house.refused("no_certificate").await;
+    let alice = house.device("alice");
+    let mut stream = meet(&house.client(Some(alice.clone())), "imap", "mail.test").await.unwrap();
+    stream.write_all(b"a LOGIN a b\r\n").await.unwrap();
+    let mut heard = vec![0; 9];
+    timeout(SOON, stream.read_exact(&mut heard)).await.expect("in time").unwrap();
+    house.records.revoke(&alice.chain[0]).await;
+    assert!(timeout(SOON, stream.read_u8()).await.expect("in time").is_err());
+    assert_eq!(house.records.ended(), ["revoked"]);
+}
+
+#[tokio::test]
+async fn a_stream_of_chat_is_for_the_domain_that_it_names() {
+    let backend = Backend::open("", "<s><features/>").await;
+    let house = House::open(&settings("xmpp", server("chat.test", &backend))).await;
+    let mut client = house.client(None);
+    client.config.enable_sni = false;
+    let mut stream = meet(&client, "xmpp", "chat.test").await.unwrap();
+    stream.write_all(b"<a>\n").await.unwrap();
+    timeout(SOON, stream.read_u8()).await.expect("in time").unwrap();
+    let nobody = meet(&client, "xmpp", "other.test").await;
+    assert!(nobody.is_err());
+    house.refused("unknown_server_name").await;
+}
+
+#[tokio::test]
+async fn postgresql_may_begin_with_tls_at_once() {
+    let backend = Backend::open("", "R").await;
+    let house = House::open(&settings("postgresql", server("db.test", &backend))).await;
+    let mut client = house.client(None);
+    client.config.alpn_protocols = vec![b"postgresql".to_vec()];
+    let mut stream = client.connect("db.test").await.unwrap();
+    stream.write_all(b"0\n").await.unwrap();
+    assert_eq!(timeout(SOON, stream.read_u8()).await.expect("in time").unwrap(), b'R');
+}
+
+#[tokio::test]
+async fn postfix_hears_whose_mail_it_is() {
+    let backend = Backend::scripted(&[
+        ("", "220 in\r\n"),
+        ("EHLO localhost", "250-in\r\n250 XCLIENT NAME ADDR PORT LOGIN\r\n"),
+        ("XCLIENT", "220 in\r\n"),
+        ("EHLO me", "250 in\r\n"),
+    ])
+    .await;
+    let told = VirtualServer {
+        clients: Clients::Optional,
+        proxy: ProxyProtocol::Xclient,
+        ..server("mail.test", &backend)
+    };
+    let house = House::open(&settings("smtp", told)).await;
+    let alice = house.device("alice");
+    let mut stream = meet(&house.client(Some(alice)), "smtp", "mail.test").await.unwrap();
+    stream.write_all(b"EHLO me\r\n").await.unwrap();
+    let mut heard = vec![0; 8];
+    timeout(SOON, stream.read_exact(&mut heard)).await.expect("in time").unwrap();
+    assert_eq!(heard, b"250 in\r\n");
+    let said = backend.heard();
+    let told = said.lines().nth(1).unwrap();
+    assert!(told.starts_with("XCLIENT ADDR=127.0.0.1 NAME=[UNAVAILABLE] PORT="), "{said}");
+    assert!(told.ends_with(" LOGIN=alice"), "{said}");
+}
+
+#[tokio::test]
+async fn whoever_stops_at_any_octet_before_tls_is_let_go_and_leaves_nothing() {
+    for protocol in PROTOCOLS {
+        let backend = Backend::open("", "R").await;
+        let house = House::open(&settings(protocol, server("mail.test", &backend))).await;
+        let said = said_by_a_client(protocol);
+        for cut in 0..=said.len() {
+            let mut half = TcpStream::connect(house.door).await.unwrap();
+            half.write_all(&said[..cut]).await.unwrap();
+            half.shutdown().await.unwrap();
+            let mut heard = Vec::new();
+            let ended = timeout(SOON, half.read_to_end(&mut heard)).await;
+            ended.unwrap_or_else(|_| panic!("{protocol}: {cut} octets and no end")).ok();
+            let mut reset = TcpStream::connect(house.door).await.unwrap();
+            reset.write_all(&said[..cut]).await.unwrap();
+            reset.set_zero_linger().unwrap();
+        }
+        assert_eq!(
+            (house.front.connections().len(), backend.heard()),
+            (0, String::new()),
+            "{protocol}"
+        );
+        let _served = meet(&house.client(None), protocol, "mail.test").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_that_says_little_makes_room_for_itself_and_holds_nobody_up() {
+    let backend = Backend::open("220 in\r\n", "250 in\r\n").await;
+    let house = House::open(&settings("smtp", server("mail.test", &backend))).await;
+    let mut crowd = Vec::new();
+    for _ in 0..600 {
+        let mut slow = TcpStream::connect(house.door).await.unwrap();
+        // One that made room for others is told so by its end.
+        let _ = slow.write_all(b"EHLO a\r\nSTART").await;
+        crowd.push(slow);
+    }
+    let begun = Instant::now();
+    let mut stream = meet(&house.client(None), "smtp", "mail.test").await.unwrap();
+    stream.write_all(b"EHLO me\r\n").await.unwrap();
+    timeout(SOON, stream.read_u8()).await.expect("in time").unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let mut gone = 0;
+    for mut slow in crowd {
+        let mut heard = Vec::new();
+        let ended = timeout(Duration::from_millis(1), slow.read_to_end(&mut heard)).await;
+        gone += usize::from(ended.is_ok());
+    }
+    assert!(gone >= 600 - 256, "{gone} of 600 are gone");
+}
+
+#[tokio::test]
+async fn noise_is_refused_by_every_protocol_and_never_taken_for_tls() {
+    let mut seed = 7u64;
+    for protocol in PROTOCOLS {
+        let backend = Backend::open("", "").await;
+        let house = House::open(&settings(protocol, server("mail.test", &backend))).await;
+        for _ in 0..20 {
+            let noise: Vec<u8> = (0..10_000).map(|_| random(&mut seed)).collect();
+            let mut socket = TcpStream::connect(house.door).await.unwrap();
+            let _ = socket.write_all(&noise).await;
+            let _ = socket.shutdown().await;
+            let mut heard = Vec::new();
+            let ended = timeout(SOON, socket.read_to_end(&mut heard)).await;
+            assert!(ended.is_ok(), "{protocol} goes on");
+            assert!(heard.len() < 64 * 1024, "{protocol} says much: {}", heard.len());
+        }
+        assert_eq!(
+            (house.front.connections().len(), backend.heard()),
+            (0, String::new()),
+            "{protocol}"
+        );
+    }
+}
+
+/// Those whose greeting is the door's own.
+const PROTOCOLS: [&str; 12] = [
+    "smtp",
+    "submission",
+    "lmtp",
+    "imap",
+    "pop3",
+    "sieve",
+    "nntp",
+    "ldap",
+    "xmpp",
+    "xmpp-server",
+    "postgresql",
+    "irc",
+];
+
+/// Everything up to where TLS begins.
+fn said_by_a_client(protocol: &str) -> Vec<u8> {
+    let protocol: Protocol = protocol.parse().expect("a protocol");
+    let mut server = Upgrade::server(protocol, &Greeting::of("mail.test")).expect("it greets");
+    let mut client = Upgrade::client(protocol, "mail.test");
+    let (mut to_server, mut to_client) = (client.first(), server.first());
+    let mut said = to_server.clone();
+    for _ in 0..10 {
+        let answers =
+            [(&mut server, &mut to_server), (&mut client, &mut to_client)].map(|(side, heard)| {
+                let heard = std::mem::take(heard);
+                let step = if heard.is_empty() { Step::More(heard) } else { side.hear(&heard) };
+                match step {
+                    Step::More(said) | Step::Begin(said) => said,
+                    step => panic!("{step:?}"),
+                }
+            });
+        [to_client, to_server] = answers;
+        said.extend(&to_server);
+    }
+    said
+}
+
+/// The next of a row of numbers that look like chance.
+fn random(seed: &mut u64) -> u8 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 56) as u8
+}
+
+/// As a client of the protocol does it.
+async fn meet(client: &Client, protocol: &str, name: &str) -> io::Result<TlsStream<TcpStream>> {
+    let mut socket = TcpStream::connect(client.door).await?;
+    let protocol: Protocol = protocol.parse().expect("a protocol");
+    let mut upgrade = Upgrade::client(protocol, name);
+    let begun = timeout(SOON, upgrade::to_tls(&mut socket, &mut upgrade)).await.expect("in time");
+    begun.map_err(io::Error::other)?;
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let connector = TlsConnector::from(Arc::new(client.config.clone()));
+    timeout(SOON, connector.connect(name, socket)).await.expect("in time")
+}
+
+fn settings(protocol: &str, server: VirtualServer) -> Settings {
+    let listen = format!("address = \"127.0.0.1:0\"\nmode = \"starttls:{protocol}\"\n");
+    let listen: Listen = toml::from_str(&listen).expect("settings");
+    Settings { listen: vec![listen], server: vec![server] }
+}
+
+fn server(name: &str, backend: &Backend) -> VirtualServer {
+    let target = format!("tcp:{}", backend.address);
+    VirtualServer::new(name.parse().expect("a name"), target.parse().expect("a backend"))
+}
+
+/// Says what it has to say to each line; and what it heard.
+struct Backend {
+    address: SocketAddr,
+    heard: Arc<Mutex<String>>,
+}
+
+impl Backend {
+    /// Greets, and answers one line.
+    async fn open(greeting: &'static str, answer: &'static str) -> Self {
+        Self::scripted(&[("", greeting), ("", answer)]).await
+    }
+
+    /// How each line begins, and what is said to it; to the first one before anything is heard.
+    async fn scripted(script: &[(&'static str, &'static str)]) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = socket.local_addr().expect("bound");
+        let heard = Arc::<Mutex<String>>::default();
+        let (ears, script) = (Arc::clone(&heard), script.to_vec());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = socket.accept().await {
+                tokio::spawn(answer(stream, script.clone(), Arc::clone(&ears)));
+            }
+        });
+        Self { address, heard }
+    }
+
+    fn heard(&self) -> String {
+        self.heard.lock().expect("whole").clone()
+    }
+}
+
+async fn answer(stream: TcpStream, script: Vec<(&str, &str)>, heard: Arc<Mutex<String>>) {
+    let mut stream = BufReader::new(stream);
+    for (number, (begins, says)) in script.into_iter().enumerate() {
+        let mut line = String::new();
+        if number > 0 && !matches!(stream.read_line(&mut line).await, Ok(1..)) {
+            return;
+        }
+        assert!(line.starts_with(begins), "{line}");
+        heard.lock().expect("whole").push_str(&line);
+        if stream.write_all(says.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+}
