@@ -6,6 +6,7 @@
 //! ```
 
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -383,7 +384,7 @@ fn an_article_is_posted_and_read_by_starttls_at_inn_in_both_directions() {
         return skip(name, "this Python has no nntplib");
     }
     let inn = Inn::start(&house.world, &house.certified);
-    house.listens(news::PORT);
+    house.greets(news::PORT, "200 ");
     let (at, ca) = (house.world.gateway.v4[0].to_string(), house.ca.display().to_string());
     let fill = |host: &str, port: u16, ca: &str| {
         let script = news::SESSION.replace("HOST", host).replace("PORT", &port.to_string());
@@ -489,6 +490,18 @@ impl House {
         let listens =
             wait_until(SOON, || self.world.gateway.netns.run(connects).expect("a thread"));
         assert!(listens, "nobody listens on {port}");
+    }
+
+    /// Waits until somebody greets so there, who may listen before that.
+    fn greets(&self, port: u16, with: &'static str) {
+        let greets = move || {
+            let mut greeting = vec![0; with.len()];
+            let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+            stream.read_exact(&mut greeting).ok()?;
+            (greeting == with.as_bytes()).then_some(())
+        };
+        let ready = || self.world.gateway.netns.run(greets).expect("a thread").is_some();
+        assert!(wait_until(SOON, ready), "nobody greets with {with} on {port}");
     }
 
     /// A local port on the subscriber's host, behind which is the daemon's own STARTTLS.

@@ -27,7 +27,7 @@ use crate::preamble;
 use crate::refused::Refused;
 use crate::registry::{Ended, Info};
 use crate::shared::Shared;
-use crate::sorting::{Sorted, sort};
+use crate::sorting::{Begun, Sorted, sort};
 use crate::splice::{Limits, over, splice};
 use crate::upgrading::speaks_for;
 use crate::web_site;
@@ -79,6 +79,10 @@ async fn welcome(
     let (greeting, backend) = spoken_for.map_err(|_| Refused::Slow)??;
     let sorted = timeout_at(until, sort(&port.listen, &greeting, &mut stream)).await;
     let begun = match sorted.map_err(|_| Refused::Slow)?? {
+        // Whose greeting was heard is meant by whoever asks for nobody else.
+        Sorted::Tls(begun) if backend.is_some() => {
+            Begun { asked: begun.asked.or(Some(greeting.host)), ..begun }
+        }
         Sorted::Tls(begun) => begun,
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };

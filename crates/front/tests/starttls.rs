@@ -142,6 +142,24 @@ async fn postgresql_may_begin_with_tls_at_once() {
 }
 
 #[tokio::test]
+async fn a_database_that_greets_first_is_meant_by_clients_that_ask_for_nobody() {
+    let backend = Backend::open(MYSQL, "").await;
+    let speaks = VirtualServer { alpn: vec!["mysql".to_owned()], ..server("db.test", &backend) };
+    let house = House::open(&settings("mysql", speaks)).await;
+    let mut client = house.client(None);
+    client.config.enable_sni = false;
+    let mut stream = meet(&client, "mysql", "db.test").await.unwrap();
+    stream.write_all(b"\x03\0\0\x02a\0\n").await.unwrap();
+    let heard = async {
+        while backend.heard().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, heard).await.expect("in time");
+    assert_eq!(backend.heard().as_bytes()[..4], *b"\x03\0\0\x01", "it counts without TLS");
+}
+
+#[tokio::test]
 async fn postfix_hears_whose_mail_it_is() {
     let backend = Backend::scripted(&[
         ("", "220 in\r\n"),
@@ -242,6 +260,9 @@ async fn noise_is_refused_by_every_protocol_and_never_taken_for_tls() {
         );
     }
 }
+
+/// As MariaDB greets.
+const MYSQL: &str = "\x1b\0\0\0\x0a10.11\0\x07\0\0\0abcdefgh\0\x7f\x7f\x2d\x02\0\x7f\x01";
 
 /// Those whose greeting is the door's own.
 const PROTOCOLS: [&str; 12] = [
