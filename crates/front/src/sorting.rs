@@ -204,7 +204,8 @@ mod tests {
             }
             say.shutdown().await.unwrap();
         };
-        let (sorted, ()) = tokio::join!(sort(&listen, &Greeting::of("door.test"), &mut ours), talk);
+        let greeting = Greeting::of("door.test");
+        let (sorted, ()) = tokio::join!(sort(&listen, &greeting, &mut ours), talk);
         drop(ours);
         heard.read_to_end(&mut said).await.unwrap();
         (sorted, said)

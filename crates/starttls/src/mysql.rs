@@ -135,9 +135,9 @@ fn offering(greeting: &[u8]) -> Vec<u8> {
 pub(crate) fn masked(greeting: &[u8], kept: u32) -> Vec<u8> {
     let mut greeting = greeting.to_vec();
     let Some(at) = flags_of(&greeting) else { return greeting };
-    // The upper half stands behind a character set and a status.
-    let octets = [at, at + 1, at + 5, at + 6];
-    for (place, kept) in octets.into_iter().zip(kept.to_le_bytes()) {
+    // The upper half stands behind a character set and a status; MariaDB's own ones behind that, a length and six octets.
+    let octets = [at, at + 1, at + 5, at + 6, at + 14, at + 15, at + 16, at + 17];
+    for (place, kept) in octets.into_iter().zip(u64::from(kept).to_le_bytes()) {
         if let Some(octet) = greeting.get_mut(place) {
             *octet &= kept;
         }
@@ -167,8 +167,9 @@ const REQUEST: usize = HEAD + 32;
 const PROTOCOL: u8 = 10;
 const ERROR: u8 = 0xff;
 pub(crate) const SSL: u32 = 0x800;
-/// Passwords of 4.1, transactions, many results, passwords by name, attributes.
-pub(crate) const COMMON: u32 = 0x001f_a20d;
+/// Passwords of 4.1, transactions, many results, passwords by name. The server reads a login by what the request said, so
+/// that nothing is among them that a program may leave out: a database, attributes.
+pub(crate) const COMMON: u32 = 0x000f_a205;
 const UTF8: u8 = 45;
 
 #[cfg(test)]
