@@ -117,6 +117,24 @@ fn certificates_are_had_by_both_ways_and_renewed_under_load() {
 }
 
 #[test]
+fn a_server_that_turns_to_another_ca_shows_its_former_certificate_until_there_is_another() {
+    let name =
+        "a_server_that_turns_to_another_ca_shows_its_former_certificate_until_there_is_another";
+    let own = by_acme("web.test").replace("certificate = \"acme\"\n", "");
+    let Some(house) = House::start(name, &own) else { return };
+    assert!(wait_until(SOON, || house.shown("web.test").is_some()), "{}", house.world.log());
+    let former = house.shown("web.test");
+    let settings = house.world.data().join("handfast.toml");
+    let text = fs::read_to_string(&settings).expect("settings");
+    fs::write(&settings, text + "certificate = \"acme\"\n").expect("written");
+    house.world.handfast(&["reload"]);
+    let told = || house.listed()["problems"].to_string().contains("agreed to the CA's terms");
+    assert!(wait_until(SOON, told), "{}", house.listed());
+    assert_eq!(house.shown("web.test"), former);
+    assert!(!house.listed()["problems"].to_string().contains("has no certificate"));
+}
+
+#[test]
 fn an_order_that_a_kill_cut_off_is_begun_anew_and_what_it_came_to_is_kept() {
     let name = "an_order_that_a_kill_cut_off_is_begun_anew_and_what_it_came_to_is_kept";
     let Some(mut house) = House::start(name, &by_acme("web.test")) else { return };
