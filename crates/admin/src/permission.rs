@@ -49,6 +49,7 @@ impl Permission {
             | Request::Sessions
             | Request::SessionHistory(_)
             | Request::TlsList
+            | Request::TlsShow { .. }
             | Request::Events { .. }
             | Request::Check { .. }
             | Request::ConfigShow => Self::Read,

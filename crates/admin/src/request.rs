@@ -95,6 +95,8 @@ pub enum Request {
     SessionHistory(HistoryQuery),
     /// The virtual servers of the TLS door, and where it listens. Answer: `TlsServers`.
     TlsList,
+    /// One of them, by its first name. Answer: `TlsServer`.
+    TlsShow { name: String },
     /// Close sessions without revoking anything: the client may come back. Answer: `Kicked`.
     Kick { target: KickTarget },
     /// Events in commit order. With `wait_ms` the answer waits that long for a first one.

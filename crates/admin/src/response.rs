@@ -49,6 +49,8 @@ pub enum Response {
     History(Vec<PastSession>),
     /// The virtual servers of the TLS door, for a listing.
     TlsServers(TlsServers),
+    /// One of them.
+    TlsServer(Box<TlsServer>),
     /// What a kick closed.
     Kicked(Kicked),
     /// Events.
@@ -658,6 +660,36 @@ pub struct TlsServer {
     pub connections: u32,
     /// Those of them that came in with a certificate.
     pub with_certificate: u32,
+    /// The HTTP backends, as they are.
+    pub backends: Vec<TlsBackend>,
+    /// What became of it since the gateway started.
+    pub figures: TlsFigures,
+}
+
+/// A backend of a virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsBackend {
+    /// Where it is, as the settings write it.
+    pub to: String,
+    /// What is the matter with it, where it is left out.
+    pub ailment: Option<String>,
+}
+
+/// What a virtual server carried and refused since the gateway started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsFigures {
+    /// Connections that were let in, open ones among them.
+    pub connections: u64,
+    /// Requests, where it is HTTP.
+    pub requests: u64,
+    /// Bytes from clients, inside TLS.
+    pub bytes_in: u64,
+    /// Bytes to clients, inside TLS.
+    pub bytes_out: u64,
+    /// Refused requests by the reason's code; those that there were.
+    pub refused_requests: BTreeMap<String, u64>,
+    /// Answers that broke off behind their beginning.
+    pub broken_answers: u64,
 }
 
 /// A certificate that a virtual server shows.

@@ -7,6 +7,7 @@ use pki::{CertificateId, Refusal};
 use tokio::sync::{Notify, oneshot};
 
 use crate::registry::{Ended, Info, Kick, Registry};
+use crate::sums::Sums;
 
 /// All that are open.
 #[derive(Debug, Default)]
@@ -63,6 +64,11 @@ impl Connections {
     /// Who is connected.
     pub(crate) fn infos(&self) -> Vec<Arc<Info>> {
         self.registry().infos()
+    }
+
+    /// What connections carried so far.
+    pub(crate) fn sums(&self) -> Sums {
+        self.registry().sums()
     }
 
     async fn all_gone(&self, closed: &[Arc<Info>]) {

@@ -29,6 +29,7 @@ use crate::registry::{Ended, Info};
 use crate::shared::Shared;
 use crate::sorting::{Begun, Sorted, sort};
 use crate::splice::{Limits, over, splice};
+use crate::steward::Steward;
 use crate::upgrading::speaks_for;
 use crate::web_site;
 
@@ -99,7 +100,7 @@ async fn welcome(
         source: arrival.source,
         local: arrival.local,
         server: guest.site.settings.label().to_owned(),
-        backend: guest.site.settings.backend.to_string(),
+        backend: guest.site.settings.backend_text(),
         client: guest.client.as_ref().map(|client| (client.holder.clone(), client.id)),
         own: guest.own,
         secured: guest.secured.clone(),
@@ -157,7 +158,7 @@ fn look_again(shared: &Shared, guest: &Guest, place: &Place) -> Result<(), Denie
 
 /// Gives a guest what it came for, until either is done. What is named first here is dropped last.
 async fn host(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     place: Place,
     guest: Guest,
     mut closing: oneshot::Receiver<Ended>,
@@ -168,9 +169,10 @@ async fn host(
     let ended = match (&site.web, &site.settings.backend) {
         (Some(web), _) => {
             shared.report(Report::Opened(Arc::clone(&place.info)));
-            requests(guest, &place.info, web, limits, &mut closing).await
+            let steward = Steward::new(shared, &place.info, &site, &web.site);
+            requests(guest, &place.info, steward, limits, &mut closing).await
         }
-        (None, Target::Tcp(address)) => {
+        (None, Some(Target::Tcp(address))) => {
             bytes(shared, guest, &place, address, limits, &mut closing).await?
         }
         (None, _) => Ended::Broken,
@@ -245,7 +247,7 @@ fn unfit(error: io::Error, failed: impl FnOnce(io::Error) -> Refused) -> Refused
 async fn requests(
     guest: Guest,
     info: &Info,
-    web: &Arc<web::Site>,
+    steward: Steward,
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Ended {
@@ -253,7 +255,7 @@ async fn requests(
     let alpn = secured.alpn.as_deref();
     let facts = web_site::connection(info.source, info.local, alpn, asked, client.as_ref(), &chain);
     let (cut, begun) = (wire.cut(), Instant::now());
-    let mut served = Box::pin(web::serve(wire, facts, Arc::clone(web), over(limits.age)));
+    let mut served = Box::pin(web::serve(wire, facts, steward, over(limits.age)));
     let ended = tokio::select! {
         biased;
         why = &mut *closing => why.unwrap_or(Ended::Kicked),

@@ -23,6 +23,7 @@ use crate::settings::{Listen, Settings};
 use crate::shared::Shared;
 use crate::site::Means;
 use crate::state::{self, ServerState};
+use crate::sums::Sums;
 use crate::sweeper;
 use crate::table::Table;
 
@@ -60,6 +61,7 @@ impl Front {
             clock,
             connections: Arc::default(),
             log: Log::default(),
+            failures: Default::default(),
         });
         let sweeper = tokio::spawn(sweeper::sweep(Arc::clone(&shared))).abort_handle();
         let (listeners, runtime) = (Mutex::default(), Handle::current());
@@ -82,6 +84,7 @@ impl Front {
             directory: Arc::clone(&self.shared.directory),
             verifier,
             clock: Arc::clone(&self.shared.clock),
+            runtime: self.runtime.clone(),
             names: settings.server.iter().flat_map(|server| server.names.clone()).collect(),
         };
         // One at a time, so that no table is made of one that is over.
@@ -135,9 +138,15 @@ impl Front {
         self.shared.connections.kick(whom).await
     }
 
+    /// What connections carried since it was opened.
+    pub fn sums(&self) -> Sums {
+        self.shared.connections.sums()
+    }
+
     /// The virtual servers in force, by name.
     pub fn servers(&self) -> Vec<ServerState> {
-        state::of(self.shared.table.load().sites(), &self.connections())
+        let (table, failures) = (self.shared.table.load(), &self.shared.failures);
+        state::of(table.sites(), &self.connections(), failures)
     }
 
     fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {

@@ -3,7 +3,7 @@
 use names::{DeviceName, UserName};
 
 /// A device and its user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
     /// The user.
     pub user: UserName,

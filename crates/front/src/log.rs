@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sources::{Limits, Repeated, Repeats, Source};
+use web::Refusal;
 
 use crate::directory::Report;
 use crate::holder::Holder;
@@ -20,6 +21,7 @@ pub(crate) struct Log(Mutex<Lines>);
 /// Apart, so that strangers hide nobody.
 #[derive(Debug)]
 struct Lines {
+    failures: Repeats<Failure, ()>,
     refusals: Repeats<Key, ()>,
     guests: Repeats<Key, ()>,
 }
@@ -28,10 +30,19 @@ struct Lines {
 /// room for.
 type Key = (Option<Source>, Option<String>, &'static str);
 
+/// The same of requests that failed, of a virtual server.
+type Failure = (Option<String>, &'static str);
+
+/// A line with a count.
+enum Held {
+    Connections(Repeated<Key, ()>),
+    Requests(Repeated<Failure, ()>),
+}
+
 impl Default for Log {
     fn default() -> Self {
-        let (refusals, guests) = (Repeats::new(REFUSALS), Repeats::new(GUESTS));
-        Self(Mutex::new(Lines { refusals, guests }))
+        let (failures, refusals) = (Repeats::new(REFUSALS), Repeats::new(REFUSALS));
+        Self(Mutex::new(Lines { failures, refusals, guests: Repeats::new(GUESTS) }))
     }
 }
 
@@ -57,26 +68,49 @@ impl Log {
         }
     }
 
+    /// A request was not answered as it was meant, or not to its end, and it is no fault of the client's.
+    pub(crate) fn failed(&self, info: &Info, why: Refusal, boot: Duration) {
+        let key = (Some(info.server.clone()), why.code());
+        let is_said = self.lines().failures.note(key, (None, why.code()), (), boot).is_some();
+        if is_said {
+            tracing::warn!(
+                connection = info.number,
+                server = info.server,
+                user = user(holder(info)),
+                device = device(holder(info)),
+                source = %info.source,
+                reason = why.code(),
+                "a request failed: {why}"
+            );
+        }
+    }
+
     /// Writes what was held back and whose interval has ended.
     pub(crate) fn write_repeated(&self, boot: Duration) {
-        loop {
-            let mut lines = self.lines();
-            let next = lines.refusals.poll_repeated(boot);
-            let next = next.or_else(|| lines.guests.poll_repeated(boot));
-            drop(lines);
-            let Some(repeated) = next else { return };
-            say_again(&repeated);
-        }
+        self.say_each(|lines| {
+            let refused = lines.refusals.poll_repeated(boot);
+            let next = refused.or_else(|| lines.guests.poll_repeated(boot)).map(Held::Connections);
+            next.or_else(|| lines.failures.poll_repeated(boot).map(Held::Requests))
+        });
     }
 
     /// Writes what was held back: nothing follows.
     pub(crate) fn finish(&self) {
+        self.say_each(|lines| {
+            let refused = lines.refusals.poll_rest();
+            let next = refused.or_else(|| lines.guests.poll_rest()).map(Held::Connections);
+            next.or_else(|| lines.failures.poll_rest().map(Held::Requests))
+        });
+    }
+
+    fn say_each(&self, next: impl Fn(&mut Lines) -> Option<Held>) {
         loop {
-            let mut lines = self.lines();
-            let next = lines.refusals.poll_rest().or_else(|| lines.guests.poll_rest());
-            drop(lines);
-            let Some(repeated) = next else { return };
-            say_again(&repeated);
+            let held = next(&mut self.lines());
+            match held {
+                Some(Held::Connections(repeated)) => say_again(&repeated),
+                Some(Held::Requests(repeated)) => failed_again(&repeated),
+                None => return,
+            }
         }
     }
 
@@ -129,6 +163,12 @@ fn say_again(repeated: &Repeated<Key, ()>) {
     let source = source.map_or_else(|| "many networks".to_owned(), |source| source.to_string());
     let (device, times) = (device.as_deref(), repeated.count);
     tracing::info!(source, device, what, times, "again, at virtual servers");
+}
+
+fn failed_again(repeated: &Repeated<Failure, ()>) {
+    let (server, reason) = &repeated.key;
+    let (server, times) = (server.as_deref().unwrap_or("many servers"), repeated.count);
+    tracing::warn!(server, reason, times, "requests failed again");
 }
 
 fn holder(info: &Info) -> Option<&Holder> {

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clock::Timestamp;
@@ -15,6 +14,8 @@ use pki::{CertificateId, Refusal};
 use tokio::sync::oneshot;
 
 use crate::holder::Holder;
+use crate::sums::Sums;
+use crate::traffic::Traffic;
 
 /// A connection that was let in.
 #[derive(Debug)]
@@ -58,13 +59,6 @@ pub struct Secured {
     pub resumed: bool,
 }
 
-/// Bytes of a connection, inside TLS.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    incoming: AtomicU64,
-    outgoing: AtomicU64,
-}
-
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -102,6 +96,8 @@ pub enum Kick {
 pub(crate) struct Registry {
     next: u64,
     open: BTreeMap<u64, Entry>,
+    /// What those carried that are gone.
+    gone: Sums,
 }
 
 #[derive(Debug)]
@@ -113,7 +109,7 @@ struct Entry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { next: FIRST, open: BTreeMap::new() }
+        Self { next: FIRST, open: BTreeMap::new(), gone: Sums::default() }
     }
 }
 
@@ -133,7 +129,16 @@ impl Registry {
 
     /// It is gone.
     pub(crate) fn remove(&mut self, number: u64) {
-        self.open.remove(&number);
+        if let Some(entry) = self.open.remove(&number) {
+            entry.info.add_to(&mut self.gone);
+        }
+    }
+
+    /// What all carried so far.
+    pub(crate) fn sums(&self) -> Sums {
+        let mut sums = self.gone.clone();
+        self.open.values().for_each(|entry| entry.info.add_to(&mut sums));
+        sums
     }
 
     /// Whether it is there still.
@@ -183,6 +188,10 @@ impl Registry {
 }
 
 impl Info {
+    fn add_to(&self, sums: &mut Sums) {
+        sums.add(&self.server, self.client.as_ref().map(|(holder, _)| holder), &self.traffic);
+    }
+
     /// Whether it may stay.
     pub(crate) fn right(
         &self,
@@ -209,26 +218,6 @@ impl Kick {
                 holder.is_some_and(|holder| holder.user == *user && holder.device == *device)
             }
         }
-    }
-}
-
-impl Traffic {
-    /// Bytes from the client.
-    pub fn incoming(&self) -> u64 {
-        self.incoming.load(Ordering::Relaxed)
-    }
-
-    /// Bytes to the client.
-    pub fn outgoing(&self) -> u64 {
-        self.outgoing.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn came(&self, bytes: usize) {
-        self.incoming.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn went(&self, bytes: usize) {
-        self.outgoing.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -277,6 +266,23 @@ mod tests {
         assert_eq!(registry.sweep(revoked).len(), 1, "it is there until it is gone");
         registry.remove(alice.number);
         assert!(registry.sweep(revoked).is_empty() && !registry.has(alice.number));
+    }
+
+    #[test]
+    fn what_a_connection_carried_counts_while_it_is_open_and_when_it_is_gone() {
+        let mut registry = Registry::default();
+        let (alice, _) = registry.register(|number| info(number, "alice", Some(id(1))));
+        let (_stranger, _) =
+            registry.register(|number| Info { client: None, ..info(number, "nobody", None) });
+        alice.traffic.came(7);
+        alice.traffic.asked();
+        let open = registry.sums();
+        registry.remove(alice.number);
+        assert_eq!(registry.sums(), open);
+        let server = open.servers[&alice.server];
+        assert_eq!((server.connections, server.incoming, server.requests), (2, 7, 1));
+        let devices: Vec<_> = open.devices.into_values().map(|sum| sum.incoming).collect();
+        assert_eq!(devices, [7]);
     }
 
     #[test]

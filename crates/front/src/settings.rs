@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Target;
 use crate::certificate_source::CertificateSource;
 use crate::mode::{Mode, Protocol};
+use crate::service::{self, PathRoute, Service, UrlPath, Weighted, a_minute, a_thousand, five};
 use crate::site_name::SiteName;
 use crate::whom::Whom;
 
@@ -89,7 +90,8 @@ pub struct VirtualServer {
     /// The names; by the first one it is spoken of.
     pub names: Vec<SiteName>,
     /// Where what clients send is handed on to.
-    pub backend: Target,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Target>,
     /// Whether it has the clients that no server is meant for by name.
     #[serde(default)]
     pub default: bool,
@@ -135,6 +137,27 @@ pub struct VirtualServer {
     /// Where its certificates come from.
     #[serde(default)]
     pub certificate: CertificateSource,
+    /// The path that an HTTP backend has to answer 2xx or 3xx to be well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<UrlPath>,
+    /// Between two looks at that.
+    #[serde(default = "five")]
+    pub health_seconds: u32,
+    /// Until an HTTP backend begins to answer.
+    #[serde(default = "a_minute")]
+    pub answer_seconds: u32,
+    /// Requests at once, for each HTTP backend.
+    #[serde(default = "a_thousand")]
+    pub max_requests: u32,
+    /// Octets of a request's body; 0: as many as it likes.
+    #[serde(default)]
+    pub max_body: u64,
+    /// Where what clients send goes in turns, in the place of `backend`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backends: Vec<Weighted>,
+    /// What lies below some paths, where it is HTTP: `[[tls.server.route]]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub route: Vec<PathRoute>,
 }
 
 /// Whether clients have to show a certificate.
@@ -180,7 +203,7 @@ impl VirtualServer {
     pub fn new(name: SiteName, backend: Target) -> Self {
         Self {
             names: vec![name],
-            backend,
+            backend: Some(backend),
             default: false,
             alpn: Vec::new(),
             clients: Clients::None,
@@ -196,6 +219,13 @@ impl VirtualServer {
             hsts_subdomains: false,
             hsts_preload: false,
             certificate: CertificateSource::Own,
+            health: None,
+            health_seconds: five(),
+            answer_seconds: a_minute(),
+            max_requests: a_thousand(),
+            max_body: 0,
+            backends: Vec::new(),
+            route: Vec::new(),
         }
     }
 
@@ -204,9 +234,43 @@ impl VirtualServer {
         self.names.first().map_or("", SiteName::as_str)
     }
 
+    /// All that is behind it: what has every path that is no route's first, if there is such.
+    pub fn services(&self) -> Vec<Service> {
+        let own = Service {
+            path: UrlPath::root(),
+            backends: service::all(self.backend.as_ref(), &self.backends),
+            health: self.health.clone(),
+            health_seconds: self.health_seconds,
+            answer_seconds: self.answer_seconds,
+            max_requests: self.max_requests,
+        };
+        let own = (!own.backends.is_empty()).then_some(own);
+        own.into_iter().chain(self.route.iter().map(PathRoute::service)).collect()
+    }
+
+    /// Whether it is HTTP that is spoken inside TLS.
+    pub fn is_http(&self) -> bool {
+        let named = self.backend.iter().chain(self.backends.iter().map(|one| &one.to));
+        !self.route.is_empty() || named.into_iter().any(Target::is_http)
+    }
+
+    /// Where its bytes or requests go, in words.
+    pub fn backend_text(&self) -> String {
+        let services = self.services();
+        let to = |service: &Service| {
+            let all: Vec<_> = service.backends.iter().map(|one| one.to.to_string()).collect();
+            let all = all.join(", ");
+            match service.path.as_str() {
+                "/" => all,
+                path => format!("{path} {all}"),
+            }
+        };
+        services.iter().map(to).collect::<Vec<_>>().join("; ")
+    }
+
     /// The protocols inside TLS, the first one first.
     pub(crate) fn protocols(&self) -> Vec<String> {
-        match self.alpn.is_empty() && self.backend.is_http() && !self.passthrough {
+        match self.alpn.is_empty() && self.is_http() && !self.passthrough {
             true => vec!["h2".to_owned(), "http/1.1".to_owned()],
             false => self.alpn.clone(),
         }

@@ -10,6 +10,7 @@ use crate::close::Connections;
 use crate::directory::{Directory, Report};
 use crate::log::Log;
 use crate::neighbours::Neighbours;
+use crate::sums::Failures;
 use crate::table::Table;
 
 /// What every connection needs.
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) log: Log,
+    pub(crate) failures: Failures,
 }
 
 impl Shared {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clock::Clock;
 use pki::GatewayVerifier;
 use rustls::ServerConfig;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::certificates::{Keyring, SiteKeys};
@@ -16,7 +17,7 @@ use crate::settings::VirtualServer;
 use crate::site_name::SiteName;
 use crate::terms;
 use crate::tickets::Tickets;
-use crate::web_site;
+use crate::web_site::WebSite;
 
 /// A virtual server in force.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(crate) struct Site {
     tls: ServerConfig,
     pub(crate) tickets: Option<Arc<Tickets>>,
     /// What is done with requests, where it is HTTP that is spoken.
-    pub(crate) web: Option<Arc<web::Site>>,
+    pub(crate) web: Option<Arc<WebSite>>,
     /// One permit for each connection that it may have.
     pub(crate) room: Arc<Semaphore>,
 }
@@ -39,6 +40,8 @@ pub(crate) struct Means {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) verifier: Arc<GatewayVerifier>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// For what goes on behind them.
+    pub(crate) runtime: Handle,
     /// Of all sites.
     pub(crate) names: Vec<SiteName>,
 }
@@ -73,7 +76,10 @@ impl Site {
         let web = match former {
             // With its connections to backends.
             Some(former) if former.settings == *settings && !settings.default => former.web.clone(),
-            _ => web_site::of(settings, &means.names),
+            former => {
+                let former = former.and_then(|former| former.web.as_deref());
+                WebSite::of(settings, &means.names, &means.runtime, former)
+            }
         };
         let settings = settings.clone();
         Ok(Self { settings, policy, keys, tls, tickets, web, room })

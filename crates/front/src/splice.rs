@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use crate::registry::{Ended, Traffic};
+use crate::registry::Ended;
+use crate::traffic::Traffic;
 
 /// For how long.
 #[derive(Clone, Copy, Debug, Default)]

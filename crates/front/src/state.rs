@@ -13,6 +13,8 @@ use crate::certificates::id_of;
 use crate::registry::Info;
 use crate::settings::VirtualServer;
 use crate::site::Site;
+use crate::sums::{Failed, Failures};
+use crate::upstreams::BackendState;
 
 /// A virtual server at a moment.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub struct ServerState {
     pub ticket_key_age: Option<Duration>,
     /// Who is there.
     pub present: Present,
+    /// What became of requests to it, or to others of the same first name.
+    pub failed: Failed,
+    /// The HTTP backends, as they are.
+    pub backends: Vec<BackendState>,
 }
 
 /// A certificate of ours.
@@ -51,6 +57,7 @@ pub struct Present {
 pub(crate) fn of<'a>(
     sites: impl Iterator<Item = &'a Arc<Site>>,
     infos: &[Arc<Info>],
+    failures: &Failures,
 ) -> Vec<ServerState> {
     let mut present: HashMap<&str, Present> = HashMap::new();
     for info in infos {
@@ -63,6 +70,8 @@ pub(crate) fn of<'a>(
         certificates: site.keys.all().iter().filter_map(|key| own(key)).collect(),
         ticket_key_age: site.tickets.as_ref().and_then(|tickets| tickets.key_age()),
         present: present.get(site.settings.label()).copied().unwrap_or_default(),
+        failed: failures.of(site.settings.label()).at_present(),
+        backends: site.web.as_ref().map(|web| web.upstreams.backends()).unwrap_or_default(),
     };
     let mut servers: Vec<_> = sites.map(state).collect();
     servers.sort_by(|a, b| a.settings.label().cmp(b.settings.label()));

@@ -63,7 +63,7 @@ impl Table {
 
     /// Who speaks for this protocol before a name is known: the default, else the first that names the protocol.
     pub(crate) fn speaks(&self, protocol: &str) -> Option<&Arc<Site>> {
-        let by_default = self.default.iter().find(|site| !site.settings.backend.is_http());
+        let by_default = self.default.iter().find(|site| !site.settings.is_http());
         let names = |site: &&Arc<Site>| site.settings.alpn.iter().any(|own| own == protocol);
         let named = self.sites().filter(names).min_by_key(|site| site.settings.label());
         named.or(by_default)

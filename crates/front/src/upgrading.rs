@@ -58,9 +58,9 @@ pub(crate) async fn begin(
 
 /// A backend, and the message that it begins with.
 async fn greeted(site: &Arc<Site>) -> Result<(TcpStream, Vec<u8>), Refused> {
-    let target = || site.settings.backend.to_string();
+    let target = || site.settings.backend_text();
     let failed = |source| Refused::Backend { target: target(), source };
-    let Target::Tcp(address) = &site.settings.backend else {
+    let Some(Target::Tcp(address)) = &site.settings.backend else {
         return Err(failed(io::Error::other("it does not speak that")));
     };
     let mut stream = address.connect().await.map_err(failed)?;

@@ -5,48 +5,69 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use web::{
-    Action, Backend, Connection, Files, Fixed, Hsts, Http, Identity, Redirect, Route, Site, Tls,
-    Upstream, UpstreamLimits,
+    Action, Connection, Files, Fixed, Hsts, Http, Identity, Limits, Redirect, Route, Site, Tls,
 };
 
-use crate::backend::{Address, Target};
+use crate::backend::Target;
 use crate::policy::Client;
+use crate::service::{Service, Weighted};
 use crate::settings::VirtualServer;
 use crate::site_name::SiteName;
+use crate::upstreams::{Proxied, Upstreams};
 
-/// The site, where it is HTTP that is spoken.
-pub(crate) fn of(server: &VirtualServer, all: &[SiteName]) -> Option<Arc<Site>> {
-    if server.passthrough {
-        return None;
-    }
-    let action = match &server.backend {
-        Target::Tcp(_) => return None,
-        Target::Http(address) => proxy(address)?,
-        Target::Files(folder) => files(folder),
-        Target::Redirect(url) => Action::Redirect(Redirect::Under(url.clone())),
-    };
-    let prefix = "/".parse().ok()?;
-    let mut site = Site::new(vec![Route { prefix, action }]);
-    let patterns = |names: &mut dyn Iterator<Item = &SiteName>| {
-        names.filter_map(|name| name.as_str().parse().ok()).collect()
-    };
-    if server.default {
-        // Its backend may be another server's as well, and choose by the host: nobody gets there around that one's
-        // conditions.
-        let mut others = all.iter().filter(|name| !server.names.contains(name));
-        site.foreign = patterns(&mut others);
-    } else {
-        site.names = patterns(&mut server.names.iter());
-    }
-    site.hsts = hsts(server);
-    Some(Arc::new(site))
+/// What has a virtual server's requests.
+#[derive(Debug)]
+pub(crate) struct WebSite {
+    pub(crate) site: Arc<Site>,
+    pub(crate) upstreams: Upstreams,
 }
 
-fn proxy(address: &Address) -> Option<Action> {
-    let backend = Backend::tcp(address.host.clone(), address.port);
-    let upstream = Upstream::new(vec![backend], UpstreamLimits::default()).ok()?;
-    Some(Action::Proxy(Arc::new(upstream)))
+impl WebSite {
+    /// Where it is HTTP that is spoken. What the `former` one has, as connections to backends, goes on.
+    pub(crate) fn of(
+        server: &VirtualServer,
+        all: &[SiteName],
+        runtime: &Handle,
+        former: Option<&Self>,
+    ) -> Option<Arc<Self>> {
+        if server.passthrough || !server.is_http() {
+            return None;
+        }
+        let (mut upstreams, mut routes) = (Upstreams::default(), Vec::new());
+        for service in server.services() {
+            let prefix = service.path.prefix()?;
+            let action = match &service.backends[..] {
+                [Weighted { to: Target::Files(folder), .. }] => files(folder),
+                [Weighted { to: Target::Redirect(url), .. }] => {
+                    Action::Redirect(Redirect::Under(url.clone()))
+                }
+                _ => {
+                    let former = former.and_then(|former| former.upstreams.of(&service));
+                    let proxied = former.or_else(|| Proxied::new(&service, server, runtime))?;
+                    Action::Proxy(upstreams.add(proxied))
+                }
+            };
+            routes.push(Route { prefix, action });
+        }
+        let mut site = Site::new(routes);
+        let patterns = |names: &mut dyn Iterator<Item = &SiteName>| {
+            names.filter_map(|name| name.as_str().parse().ok()).collect()
+        };
+        if server.default {
+            // Its backend may be another server's as well, and choose by the host: nobody gets there around that
+            // one's conditions.
+            let mut others = all.iter().filter(|name| !server.names.contains(name));
+            site.foreign = patterns(&mut others);
+        } else {
+            site.names = patterns(&mut server.names.iter());
+        }
+        site.hsts = hsts(server);
+        site.limits =
+            Limits { body: (server.max_body > 0).then_some(server.max_body), ..site.limits };
+        Some(Arc::new(Self { site: Arc::new(site), upstreams }))
+    }
 }
 
 /// A folder that can't be opened is said to whoever asks, and to the log.

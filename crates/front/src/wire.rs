@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::registry::Traffic;
+use crate::traffic::Traffic;
 
 /// A guest's bytes. Dropping it closes the connection.
 pub(crate) struct Wire {

@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
-use admin::response::{Session, TlsServers};
+use admin::response::{Session, TlsServer, TlsServers};
 use pki::Fit;
+
+use crate::error::GatewayError;
 
 /// An answer that comes later.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -130,6 +132,16 @@ impl Doors {
         self.present().iter().find_map(|door| door.virtual_servers()).unwrap_or_default()
     }
 
+    /// The one of this first name.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn virtual_server(&self, name: &str) -> Result<TlsServer, GatewayError> {
+        let mut servers = self.virtual_servers().servers.into_iter();
+        let found = servers.find(|server| server.name == name);
+        found.ok_or_else(|| GatewayError::NoSuchVirtualServer { name: name.to_owned() })
+    }
+
     /// Other certificates of ours, or other CAs, hold from here on for all doors. Sessions stay.
     pub fn replace_tls(&self, tls: &Arc<rustls::ServerConfig>) {
         for door in self.present() {
@@ -214,7 +226,33 @@ pub struct Counters {
     pub handed_over: u64,
     /// How often a peer came back at once to an address that it seemed to have left.
     pub address_returns: u64,
+    /// What virtual servers carried and refused, by first name.
+    pub virtual_servers: BTreeMap<String, ServerCounters>,
+    /// What devices carried that leave no session behind them, by name: bytes in, bytes out.
+    pub devices: BTreeMap<String, [u64; 2]>,
 }
+
+/// The counters of a virtual server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerCounters {
+    /// Connections that are open.
+    pub open: u64,
+    /// Connections that were let in.
+    pub connections: u64,
+    /// Requests.
+    pub requests: u64,
+    /// Bytes inside TLS, from clients and to them.
+    pub bytes: [u64; 2],
+    /// Refused requests, by whose fault it was; all of [`FAULTS`], from zero.
+    pub refused: [u64; 3],
+    /// Answers that broke off behind their beginning.
+    pub broke: u64,
+    /// Its HTTP backends, and whether each has its turns.
+    pub backends: Vec<(String, bool)>,
+}
+
+/// Whose fault a refused request may be, in the order of [`ServerCounters::refused`].
+pub const FAULTS: [&str; 3] = ["client", "backend", "gateway"];
 
 impl Counters {
     fn add(&mut self, other: Self) {
@@ -233,6 +271,11 @@ impl Counters {
         }
         for (reason, count) in other.endings {
             *self.endings.entry(reason).or_default() += count;
+        }
+        self.virtual_servers.extend(other.virtual_servers);
+        for (device, [bytes_in, bytes_out]) in other.devices {
+            let sum = self.devices.entry(device).or_default();
+            *sum = [sum[0] + bytes_in, sum[1] + bytes_out];
         }
         if self.data_path.is_empty() {
             self.data_path = other.data_path;

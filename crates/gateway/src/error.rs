@@ -134,6 +134,11 @@ pub enum GatewayError {
     UnknownCertificate,
     /// No session fits what was named.
     NoSuchSession,
+    /// No virtual server is called so.
+    NoSuchVirtualServer {
+        /// How.
+        name: String,
+    },
     /// The CA has not signed a CRL yet.
     NoCrl,
 }
@@ -193,6 +198,7 @@ impl Display for GatewayError {
                 f.write_str("the certificate is none that this gateway has on record for a device")
             }
             Self::NoSuchSession => f.write_str("no such session is open"),
+            Self::NoSuchVirtualServer { name } => write!(f, "no virtual server is called {name}"),
             Self::NoCrl => f.write_str("no CRL was signed yet"),
         }
     }
@@ -227,6 +233,7 @@ impl Error for GatewayError {
             | Self::NotRunning { .. }
             | Self::UnknownCertificate
             | Self::NoSuchSession
+            | Self::NoSuchVirtualServer { .. }
             | Self::NoCrl => None,
         }
     }

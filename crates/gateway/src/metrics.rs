@@ -14,7 +14,7 @@ use admin::response::RefusalEntry;
 use clock::Timestamp;
 use sources::Source;
 
-use crate::doors::Counters;
+use crate::doors::{Counters, FAULTS, ServerCounters};
 
 /// What is counted here.
 #[derive(Debug)]
@@ -92,7 +92,8 @@ pub struct DeviceFigures {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let refusals = pki::Refusal::CODES.iter().map(|code| ((*code).to_owned(), 0)).collect();
+        let codes = pki::Refusal::CODES.iter().chain(&front::Refused::CODES);
+        let refusals = codes.map(|code| ((*code).to_owned(), 0)).collect();
         Self(Mutex::new(Counted { refusals, ..Counted::default() }))
     }
 }
@@ -208,6 +209,38 @@ impl Sheet {
         self.counter(HANDED_OVER, &[], counters.handed_over);
         self.counter(ADDRESS_RETURNS, &[], counters.address_returns);
         self.gauge(SESSIONS, &[], counters.sessions as f64);
+        self.virtual_servers(&counters.virtual_servers);
+    }
+
+    fn virtual_servers(&mut self, servers: &BTreeMap<String, ServerCounters>) {
+        for (server, of) in servers {
+            self.gauge(SERVER_OPEN, &[("server", server)], of.open as f64);
+        }
+        for (server, of) in servers {
+            self.counter(SERVER_CONNECTIONS, &[("server", server)], of.connections);
+        }
+        for (server, of) in servers {
+            for (direction, count) in ["in", "out"].into_iter().zip(of.bytes) {
+                self.counter(SERVER_BYTES, &[("server", server), ("direction", direction)], count);
+            }
+        }
+        for (server, of) in servers {
+            self.counter(SERVER_REQUESTS, &[("server", server)], of.requests);
+        }
+        for (server, of) in servers {
+            for (fault, count) in FAULTS.into_iter().zip(of.refused) {
+                self.counter(SERVER_REFUSED, &[("server", server), ("fault", fault)], count);
+            }
+        }
+        for (server, of) in servers {
+            self.counter(SERVER_BROKE, &[("server", server)], of.broke);
+        }
+        for (server, of) in servers {
+            for (backend, is_up) in &of.backends {
+                let up = f64::from(u8::from(*is_up));
+                self.gauge(BACKEND_UP, &[("server", server), ("backend", backend)], up);
+            }
+        }
     }
 
     fn gauges(&mut self, gauges: &Gauges) {
@@ -303,6 +336,30 @@ const DEVICE_BYTES: Meaning =
     ("handfast_device_bytes_total", "Bytes of a device inside the tunnel; in is from it.");
 const DEVICE_SESSIONS: Meaning = ("handfast_device_sessions", "Open sessions of a device.");
 const SESSIONS: Meaning = ("handfast_sessions", "Open sessions.");
+const SERVER_OPEN: Meaning =
+    ("handfast_virtual_server_open_connections", "Open connections to a virtual server.");
+const SERVER_CONNECTIONS: Meaning = (
+    "handfast_virtual_server_connections_total",
+    "Connections to a virtual server that were let in.",
+);
+const SERVER_BYTES: Meaning = (
+    "handfast_virtual_server_bytes_total",
+    "Bytes of a virtual server's connections inside TLS; in is from clients.",
+);
+const SERVER_REQUESTS: Meaning =
+    ("handfast_virtual_server_requests_total", "Requests to a virtual server.");
+const SERVER_REFUSED: Meaning = (
+    "handfast_virtual_server_refused_requests_total",
+    "Requests that a virtual server refused, by whose fault it was.",
+);
+const SERVER_BROKE: Meaning = (
+    "handfast_virtual_server_broken_answers_total",
+    "Answers that broke off behind their beginning, by the backend's fault or ours.",
+);
+const BACKEND_UP: Meaning = (
+    "handfast_backend_up",
+    "1 where a virtual server's HTTP backend has its turns, 0 where it is left out.",
+);
 const UPTIME: Meaning = ("handfast_uptime_seconds", "Time since the gateway started.");
 const USERS: Meaning = ("handfast_users", "Recorded users.");
 const DEVICES: Meaning = ("handfast_devices", "Recorded devices.");
@@ -413,6 +470,33 @@ mod tests {
         let gateway = figure(&figures, "handfast_certificate_valid_seconds", Some("gateway"));
         assert_eq!(gateway.map(|f| f.value), Some(43_200.0));
     }
+
+    #[test]
+    fn virtual_servers_have_figures_of_their_own_from_zero() {
+        let wiki = ServerCounters {
+            requests: 7,
+            refused: [2, 0, 0],
+            backends: vec![("http://a:80".to_owned(), false)],
+            ..ServerCounters::default()
+        };
+        let servers = [("wiki".to_owned(), wiki), ("files".to_owned(), ServerCounters::default())];
+        let counters = Counters { virtual_servers: servers.into(), ..Counters::default() };
+        let text = prometheus(&Metrics::default().figures(&counters, &Gauges::default()));
+        for line in [
+            "handfast_virtual_server_requests_total{server=\"wiki\"} 7\n",
+            "handfast_virtual_server_requests_total{server=\"files\"} 0\n",
+            "handfast_virtual_server_refused_requests_total{server=\"wiki\",fault=\"client\"} 2\n",
+            "handfast_virtual_server_refused_requests_total{server=\"wiki\",fault=\"backend\"} 0\n",
+            "handfast_backend_up{server=\"wiki\",backend=\"http://a:80\"} 0\n",
+            "handfast_refusals_total{reason=\"unknown_server_name\"} 0\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        let heads: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+        let once: std::collections::BTreeSet<_> = heads.iter().collect();
+        assert_eq!(heads.len(), once.len(), "{text}");
+    }
+
     #[test]
     fn devices_have_figures_of_their_own_where_that_is_wanted() {
         let phone = DeviceFigures { device: "alice/phone".into(), sessions: 1, bytes: [7, 9] };

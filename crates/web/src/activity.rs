@@ -20,6 +20,8 @@ pub(crate) struct Activity {
 #[derive(Debug)]
 struct State {
     next: u64,
+    /// How many of them were requests: a tunnel goes on with what one began.
+    asked: u64,
     open: BTreeMap<u64, Answer>,
     quiet_since: Instant,
     given_up: u64,
@@ -44,25 +46,37 @@ pub(crate) struct Open {
 
 impl Activity {
     pub(crate) fn new(now: Instant) -> Arc<Self> {
-        let state = State { next: 0, open: BTreeMap::new(), quiet_since: now, given_up: 0 };
+        let state =
+            State { next: 0, asked: 0, open: BTreeMap::new(), quiet_since: now, given_up: 0 };
         Arc::new(Self { state: Mutex::new(state), alarm: Notify::new() })
     }
 
+    /// A request came.
     pub(crate) fn begin(self: &Arc<Self>) -> Open {
+        self.add(1)
+    }
+
+    /// The connection carries something else for the last request.
+    pub(crate) fn go_on(self: &Arc<Self>) -> Open {
+        self.add(0)
+    }
+
+    fn add(self: &Arc<Self>, requests: u64) -> Open {
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
+        state.asked += requests;
         state.open.insert(id, Answer { offered: None, task: task::try_id() });
         drop(state);
         Open { activity: Arc::clone(self), id, ended: false }
     }
 
     /// Requests so far.
-    pub(crate) fn begun(&self) -> u64 {
-        self.state().next
+    pub(crate) fn asked(&self) -> u64 {
+        self.state().asked
     }
 
-    /// Requests so far, where none is under way.
+    /// How many there were, where none is under way.
     pub(crate) fn at_rest(&self) -> Option<u64> {
         let state = self.state();
         state.open.is_empty().then_some(state.next)
@@ -154,7 +168,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         drop((first, second));
         assert_eq!(activity.quiet_since(), Some(now + Duration::from_secs(5)));
-        assert_eq!((activity.stalled(Instant::now()).len(), activity.begun()), (0, 2));
+        assert_eq!((activity.stalled(Instant::now()).len(), activity.asked()), (0, 2));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::activity::Open;
+use crate::pace::Pace;
 use crate::refusal::Refusal;
 
 /// An answer's body.
@@ -256,88 +256,6 @@ impl<L: Send + Unpin + 'static> HttpBody for AnswerBody<L> {
     }
 }
 
-/// Any answer's body on its way out: says whether it is the client that is waited for.
-pub(crate) struct Outgoing {
-    inner: Body,
-    open: Open,
-    offered: Option<Instant>,
-    pace: Pace,
-}
-
-impl Outgoing {
-    pub(crate) fn new(inner: Body, open: Open) -> Self {
-        Self { inner, open, offered: None, pace: Pace::default() }
-    }
-}
-
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        if self.inner.is_end_stream() {
-            self.open.ends();
-        }
-    }
-}
-
-impl HttpBody for Outgoing {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let now = Instant::now();
-        if let Some(since) = self.offered.take() {
-            self.pace.waited(now - since);
-        }
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        match &frame {
-            Poll::Ready(Some(Ok(piece))) => {
-                self.offered = Some(now);
-                self.open.offers(now);
-                if !self.pace.keeps(piece.data_ref().map_or(0, Bytes::len)) {
-                    return Poll::Ready(Some(Err(BodyError::Slow(GRACE))));
-                }
-            }
-            Poll::Ready(Some(Err(_))) => self.open.offers(now),
-            Poll::Ready(None) => {
-                self.open.offers(now);
-                self.open.ends();
-            }
-            Poll::Pending => self.open.owes(),
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// How fast a client is, over all of a body: who gives or takes an octet now and then would hold a backend's place
-/// for ever.
-#[derive(Debug, Default)]
-struct Pace {
-    waited: Duration,
-    octets: u64,
-}
-
-impl Pace {
-    fn waited(&mut self, time: Duration) {
-        self.waited += time;
-    }
-
-    /// Whether the client keeps pace, with so many octets more.
-    fn keeps(&mut self, octets: usize) -> bool {
-        self.octets += octets as u64;
-        self.waited <= GRACE + Duration::from_secs(self.octets / SLOWEST)
-    }
-}
-
 /// How long nothing may come.
 #[derive(Debug)]
 struct Patience {
@@ -369,10 +287,6 @@ impl Patience {
     }
 }
 
-/// Octets a second, averaged over the time that the client is waited for, behind some seconds for a start.
-const SLOWEST: u64 = 500;
-const GRACE: Duration = Duration::from_secs(20);
-
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -380,6 +294,17 @@ impl fmt::Display for BodyError {
             Self::Slow(limit) => write!(f, "nothing came for {} s", limit.as_secs()),
             Self::TooLong => f.write_str("it is longer than it may be"),
             Self::File(error) => write!(f, "the file was not read: {error}"),
+        }
+    }
+}
+
+impl BodyError {
+    /// What it is called where it ends an answer.
+    pub(crate) fn refusal(&self) -> Refusal {
+        match self {
+            Self::Http(_) => Refusal::BackendBroken,
+            Self::Slow(_) => Refusal::BackendSilent,
+            Self::TooLong | Self::File(_) => Refusal::Internal,
         }
     }
 }

@@ -10,13 +10,13 @@ use crate::connection::Connection;
 use crate::identity::{IdentityFields, NotAHeader};
 use crate::limits::Limits;
 use crate::manners::Manners;
-use crate::site::Site;
+use crate::steward::Steward;
 use crate::tasks::Tasks;
 
 /// Made once, before the first request.
 pub(crate) struct Context {
     pub(crate) connection: Connection,
-    pub(crate) site: Arc<Site>,
+    pub(crate) steward: Box<dyn Steward>,
     pub(crate) limits: Limits,
     /// Whose share of anything counts.
     pub(crate) client: Source,
@@ -29,15 +29,24 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(
         connection: Connection,
-        site: Arc<Site>,
+        steward: Box<dyn Steward>,
         tasks: Tasks,
     ) -> Result<Arc<Self>, NotAHeader> {
-        let tls = connection.tls.as_ref();
+        let (tls, site) = (connection.tls.as_ref(), steward.site());
         let identity = IdentityFields::new(tls.and_then(|tls| tls.identity.as_ref()))?;
         let manners = Manners::new(tls.is_some(), site.hsts, site.security_headers);
         let activity = Activity::new(Instant::now());
         let limits = site.limits.kept();
         let client = Source::host(connection.peer.ip());
-        Ok(Arc::new(Self { connection, site, limits, client, identity, manners, activity, tasks }))
+        Ok(Arc::new(Self {
+            connection,
+            steward,
+            limits,
+            client,
+            identity,
+            manners,
+            activity,
+            tasks,
+        }))
     }
 }

@@ -8,9 +8,10 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use crate::asked::{Asked, Upgrade};
-use crate::body::{Body, Outgoing, full};
+use crate::body::{Body, full};
 use crate::context::Context;
 use crate::hygiene;
+use crate::outgoing::Outgoing;
 use crate::proxy;
 use crate::redirect::Redirect;
 use crate::refusal::Refusal;
@@ -24,14 +25,14 @@ pub(crate) async fn exchange(
     let open = context.activity.begin();
     let (method, target) = (request.method().clone(), request.uri().clone());
     let is_head = method == Method::HEAD;
+    context.steward.asked();
     let answer = respond(&context, request).await.unwrap_or_else(|refusal| {
-        let witness = &context.site.witness;
-        witness.refused(&context.connection, refusal, method.as_str(), target.path());
+        context.steward.refused(refusal, method.as_str(), target.path());
         refused(refusal)
     });
-    let mut answer = whole(answer, is_head).map(|body| Outgoing::new(body, open));
+    let mut answer = whole(answer, is_head);
     context.manners.apply(answer.headers_mut());
-    answer
+    answer.map(|body| Outgoing::new(body, open, context))
 }
 
 /// Over HTTP/2 hyper does not know any more that a HEAD was asked, and sends what it is given.
@@ -50,7 +51,7 @@ fn whole(mut answer: Response<Body>, is_head: bool) -> Response<Body> {
 async fn respond(context: &Context, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     let (mut head, body) = request.into_parts();
     let asked = Asked::read(&head, context.limits.head)?;
-    let site = &context.site;
+    let site = context.steward.site();
     if !site.answers_for(&asked.host) {
         return Err(Refusal::Misdirected);
     }

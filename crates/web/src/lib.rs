@@ -24,6 +24,8 @@ mod hygiene;
 mod identity;
 mod limits;
 mod manners;
+mod outgoing;
+mod pace;
 mod path;
 mod proxy;
 mod redirect;
@@ -31,10 +33,10 @@ mod refusal;
 mod seats;
 mod serve;
 mod site;
+mod steward;
 mod tasks;
 mod tunnel;
 mod upstream;
-mod witness;
 
 pub use connection::{Connection, Http, Identity, Tls};
 pub use files::{Files, FilesError};
@@ -46,5 +48,8 @@ pub use redirect::Redirect;
 pub use refusal::{Fault, Refusal};
 pub use serve::{ServeError, Served, serve};
 pub use site::{Action, Fixed, Handler, NotAPrefix, Prefix, Question, Route, Site};
-pub use upstream::{Backend, Connecting, Health, NoBackend, Stream, Upstream, UpstreamLimits, Way};
-pub use witness::{Silent, Witness};
+pub use steward::Steward;
+pub use upstream::{
+    Ailment, Backend, Connecting, Health, NoBackend, Onlooker, Stream, Upstream, UpstreamLimits,
+    Way,
+};

@@ -152,7 +152,7 @@ fn switch(
         return Err(Refusal::BackendBroken);
     }
     let backend = on(&mut response);
-    let open: Open = context.activity.begin();
+    let open: Open = context.activity.go_on();
     let idle = context.limits.tunnel_idle;
     context.tasks.spawn(async move {
         tunnel::carry(client, backend, idle).await;

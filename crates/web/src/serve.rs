@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::exchange::exchange;
 use crate::identity::NotAHeader;
 use crate::limits::{CONNECTION_WINDOW, Limits, SEND_BUFFER, WINDOW};
-use crate::site::Site;
+use crate::steward::Steward;
 use crate::tasks::{Owner, Tasks};
 
 /// A connection that ended as it should.
@@ -61,7 +61,7 @@ pub enum ServeError {
 pub async fn serve<S>(
     stream: S,
     connection: Connection,
-    site: Arc<Site>,
+    steward: impl Steward,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<Served, ServeError>
 where
@@ -69,12 +69,13 @@ where
 {
     let (tasks, owner) = Tasks::new();
     let http = connection.http;
-    let context = Context::new(connection, site, tasks).map_err(ServeError::Identity)?;
+    let context =
+        Context::new(connection, Box::new(steward), tasks).map_err(ServeError::Identity)?;
     let outcome = match http {
         Http::One => drive(one(stream, &context), &context, &owner, shutdown).await,
         Http::Two => drive(two(stream, &context), &context, &owner, shutdown).await,
     };
-    outcome.map(|()| Served { requests: context.activity.begun() })
+    outcome.map(|()| Served { requests: context.activity.asked() })
 }
 
 /// A connection that can be told to end.
@@ -233,7 +234,7 @@ fn verdict(context: &Context, ending: Option<Instant>, now: Instant) -> Verdict 
     let alone = |task: Option<Id>| task.is_some_and(|task| context.tasks.end(task));
     if !stalled.into_iter().flatten().all(alone) {
         Verdict::Cut(ServeError::Stalled)
-    } else if context.activity.begun() == 0
+    } else if context.activity.asked() == 0
         && passed(context.activity.quiet_since(), limits.head_time)
     {
         Verdict::Cut(ServeError::SlowHead)
@@ -254,7 +255,7 @@ fn step(limits: &Limits) -> Duration {
 
 /// A client that says nothing more between two requests does nothing wrong.
 fn judge(error: hyper::Error, context: &Context) -> Result<(), ServeError> {
-    let used = context.activity.begun() > 0;
+    let used = context.activity.asked() > 0;
     if error.is_timeout() {
         return if used { Ok(()) } else { Err(ServeError::SlowHead) };
     }

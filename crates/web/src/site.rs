@@ -15,7 +15,6 @@ use crate::manners::Hsts;
 use crate::path::Path;
 use crate::redirect::Redirect;
 use crate::upstream::Upstream;
-use crate::witness::{Silent, Witness};
 
 /// A virtual server.
 pub struct Site {
@@ -33,8 +32,6 @@ pub struct Site {
     pub security_headers: bool,
     /// For each connection.
     pub limits: Limits,
-    /// Who hears of refusals.
-    pub witness: Arc<dyn Witness>,
 }
 
 /// A part of a site.
@@ -110,7 +107,6 @@ impl Site {
             hsts: Some(Hsts::default()),
             security_headers: true,
             limits: Limits::default(),
-            witness: Arc::new(Silent),
         }
     }
 

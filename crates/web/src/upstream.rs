@@ -3,12 +3,14 @@
 //! A request goes to another backend, or there again, only where that can't make it happen twice: no connection
 //! was had, nothing of it was written, or it changes nothing and has no body.
 
+mod ailment;
 mod backend;
 mod balance;
 mod pool;
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +25,9 @@ use crate::body::{AnswerBody, Body, Course, RequestBody};
 use crate::limits::{BACKEND_BUFFER, endurable};
 use crate::refusal::Refusal;
 use crate::seats::{Seat, Seats};
+pub use ailment::{Ailment, Onlooker};
 pub use backend::{Backend, Connecting, Stream, Way};
-use balance::Balance;
+use balance::{Balance, Change};
 use pool::{Line, Pool};
 
 /// A service and how it is reached.
@@ -34,6 +37,7 @@ pub struct Upstream {
     limits: UpstreamLimits,
     host: Option<HeaderValue>,
     health: Option<Health>,
+    onlooker: Option<Arc<dyn Onlooker>>,
 }
 
 /// How backends are looked at: by a GET for this path, which has to be answered 2xx or 3xx.
@@ -93,6 +97,8 @@ pub(crate) struct Begun {
 /// An attempt without an answer.
 struct Failure {
     refusal: Refusal,
+    /// What is the matter with the backend, if it is the backend.
+    why: Option<Ailment>,
     /// The request, if nothing of it was written.
     unsent: Option<Request<RequestBody>>,
 }
@@ -107,7 +113,8 @@ impl Upstream {
         let limits = limits.kept();
         let balance = Balance::new(backends.iter().map(|backend| backend.weight));
         let members = backends.into_iter().map(|backend| Member::new(backend, &limits)).collect();
-        Ok(Self { members, balance: Mutex::new(balance), limits, host: None, health: None })
+        let balance = Mutex::new(balance);
+        Ok(Self { members, balance, limits, host: None, health: None, onlooker: None })
     }
 
     /// Has backends looked at, by whoever drives [`Upstream::watch`].
@@ -116,14 +123,26 @@ impl Upstream {
         Self { health: Some(health), ..self }
     }
 
+    /// Tells this one of backends that are left out and of those that are back.
+    #[must_use]
+    pub fn with_onlooker(self, onlooker: Arc<dyn Onlooker>) -> Self {
+        Self { onlooker: Some(onlooker), ..self }
+    }
+
+    /// What is the matter with each backend that is left out, in their order.
+    pub fn ailments(&self) -> Vec<Option<Ailment>> {
+        self.balance().ailments()
+    }
+
     /// Looks at the backends again and again. It ends at once where that was not asked for.
     pub async fn watch(&self) {
         let Some(health) = &self.health else { return };
         loop {
             for (index, member) in self.members.iter().enumerate() {
                 let looking = member.is_well(health, self.host.as_ref(), self.limits.connect);
-                let well = timeout(health.within, looking).await.unwrap_or(false);
-                self.balance().looked(index, well);
+                let seen = timeout(health.within, looking).await.unwrap_or(Err(Ailment::Silent));
+                let change = self.balance().looked(index, seen);
+                self.tell(index, change);
             }
             sleep(health.every).await;
         }
@@ -156,23 +175,20 @@ impl Upstream {
             let Some(index) = self.next(&tried, client) else { break };
             match self.attempt(index, request, client).await {
                 Ok(begun) => {
-                    self.balance().worked(index);
+                    let change = self.balance().worked(index);
+                    self.tell(index, change);
                     return Ok(begun);
                 }
-                Err(Failure { refusal, unsent }) => {
+                Err(Failure { refusal, why, unsent }) => {
                     last = refusal;
                     next = unsent;
+                    if let Some(why) = why {
+                        let change = self.balance().failed(index, why, Instant::now());
+                        self.tell(index, change);
+                    }
                     match refusal {
-                        Refusal::BackendDown | Refusal::BackendBroken => {
-                            self.balance().failed(index, Instant::now());
-                        }
-                        Refusal::BackendBusy => {}
-                        // It may be at work on it.
-                        Refusal::BackendSilent => {
-                            self.balance().failed(index, Instant::now());
-                            break;
-                        }
-                        // It is the client's fault.
+                        Refusal::BackendDown | Refusal::BackendBroken | Refusal::BackendBusy => {}
+                        // It may be at work on it, or it is the client's fault.
                         _ => break,
                     }
                     if refusal != Refusal::BackendBroken {
@@ -202,7 +218,10 @@ impl Upstream {
         let member = &self.members[index];
         let mut seat = match member.seats.take(client, self.limits.turn).await {
             Some(seat) => seat,
-            None => return Err(Failure { refusal: Refusal::BackendBusy, unsent: Some(request) }),
+            None => {
+                let (refusal, unsent) = (Refusal::BackendBusy, Some(request));
+                return Err(Failure { refusal, why: None, unsent });
+            }
         };
         while let Some(line) = member.pool.take().await {
             match self.over(member, line, seat, request).await {
@@ -214,10 +233,13 @@ impl Upstream {
             }
         }
         match member.connect(self.limits.connect).await {
-            Some(line) => {
+            Ok(line) => {
                 self.over(member, line, seat, request).await.map_err(|(failure, _)| failure)
             }
-            None => Err(Failure { refusal: Refusal::BackendDown, unsent: Some(request) }),
+            Err(why) => {
+                let (refusal, unsent) = (Refusal::BackendDown, Some(request));
+                Err(Failure { refusal, why: Some(why), unsent })
+            }
         }
     }
 
@@ -241,10 +263,27 @@ impl Upstream {
                 Ok(Begun { response, lease, silence: self.limits.silence })
             }
             Some(Err(mut error)) => {
-                let refusal = course.fault().unwrap_or(Refusal::BackendBroken);
-                Err((Failure { refusal, unsent: error.take_message() }, seat))
+                let (fault, unsent) = (course.fault(), error.take_message());
+                let why = fault.is_none().then(|| error.into_error().into());
+                let refusal = fault.unwrap_or(Refusal::BackendBroken);
+                Err((Failure { refusal, why, unsent }, seat))
             }
-            None => Err((Failure { refusal: Refusal::BackendSilent, unsent: None }, seat)),
+            None => {
+                let (refusal, why) = (Refusal::BackendSilent, Some(Ailment::Silent));
+                Err((Failure { refusal, why, unsent: None }, seat))
+            }
+        }
+    }
+
+    fn tell(&self, index: usize, change: Change) {
+        let Some(onlooker) = &self.onlooker else { return };
+        match change {
+            Change::Nothing => {}
+            Change::Back => onlooker.is_back(index),
+            Change::LeftOut => {
+                let why = self.ailments().into_iter().nth(index).flatten();
+                onlooker.left_out(index, &why.unwrap_or(Ailment::Silent));
+            }
         }
     }
 
@@ -283,25 +322,34 @@ impl Member {
         Self { backend, pool: Arc::default(), seats: Seats::new(limits.requests) }
     }
 
-    async fn is_well(&self, health: &Health, host: Option<&HeaderValue>, limit: Duration) -> bool {
-        let Some(mut line) = self.connect(limit).await else { return false };
+    async fn is_well(
+        &self,
+        health: &Health,
+        host: Option<&HeaderValue>,
+        limit: Duration,
+    ) -> Result<(), Ailment> {
+        let mut line = self.connect(limit).await?;
         let mut request = Request::new(RequestBody::empty());
         *request.uri_mut() = health.path.clone();
         let host = host.cloned().unwrap_or(HeaderValue::from_static("health.invalid"));
         request.headers_mut().insert(header::HOST, host);
         request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        let answer = line.sender.send_request(request).await;
-        answer.is_ok_and(|answer| answer.status().is_success() || answer.status().is_redirection())
+        let status = line.sender.send_request(request).await?.status();
+        match status.is_success() || status.is_redirection() {
+            true => Ok(()),
+            false => Err(Ailment::Unwell(status)),
+        }
     }
 
-    async fn connect(&self, limit: Duration) -> Option<Line> {
-        let stream = timeout(limit, self.backend.way.connect()).await.ok()?.ok()?;
+    async fn connect(&self, limit: Duration) -> Result<Line, Ailment> {
+        let late = || io::Error::from(io::ErrorKind::TimedOut);
+        let stream = timeout(limit, self.backend.way.connect()).await.map_err(|_| late())??;
         let handshake = http1::Builder::new()
             .max_buf_size(BACKEND_BUFFER)
             .handshake::<_, RequestBody>(TokioIo::new(stream));
-        let (sender, connection) = handshake.await.ok()?;
+        let (sender, connection) = handshake.await?;
         let task = tokio::spawn(connection.with_upgrades());
-        Some(Line::new(sender, task.abort_handle()))
+        Ok(Line::new(sender, task.abort_handle()))
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{
-    Refusals, Service, alice, hear, open, plain, proxying, read_request, say, secure, statuses,
+    Service, Watched, alice, hear, open, plain, proxying, read_request, say, say_by, secure,
+    statuses,
 };
 use http::{Request, Version};
 use http_body_util::{BodyExt, Empty, Full};
@@ -19,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use web::{
     Action, Backend, Connection, Handler, Health, Http, Question, Refusal, Route, ServeError, Site,
-    Upstream, UpstreamLimits,
+    Steward, Upstream, UpstreamLimits,
 };
 
 const GET: &[u8] = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\n\r\n";
@@ -132,13 +133,13 @@ async fn what_is_no_http_behind_other_requests_is_answered_with_hsts_too() {
 #[tokio::test]
 async fn a_head_too_long_over_http_2_is_refused_by_us_and_not_by_the_library() {
     let service = Service::echo().await;
-    let refusals = Arc::new(Refusals::default());
-    let site = Site { witness: Arc::clone(&refusals) as _, ..service.site() };
+    let watched = Watched::new(service.site());
     let request = Request::get("https://a.example/").header("x", "x".repeat(33_000));
-    let answer = ask_two(site, secure(Http::Two), request.body(Full::default()).unwrap()).await;
+    let request = request.body(Full::default()).unwrap();
+    let answer = ask_two_by(watched.clone(), secure(Http::Two), request).await;
     assert_eq!(answer.status(), 431);
     assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
-    assert_eq!(*refusals.0.lock().unwrap(), [Refusal::HeadTooLong]);
+    assert_eq!(*watched.refused.lock().unwrap(), [Refusal::HeadTooLong]);
     assert!(service.heard().is_empty());
 }
 
@@ -271,10 +272,9 @@ async fn a_backend_that_is_down_silent_or_broken_is_said_to_be_so() {
     })
     .await;
     let site = proxying(vec![silent.backend()], limits);
-    let refusals = Arc::new(Refusals::default());
-    let site = Site { witness: Arc::clone(&refusals) as _, ..site };
-    assert_eq!(statuses(&say(site, secure(Http::One), GET).await), [504]);
-    assert_eq!(*refusals.0.lock().unwrap(), [Refusal::BackendSilent]);
+    let watched = Watched::new(site);
+    assert_eq!(statuses(&say_by(watched.clone(), secure(Http::One), GET).await), [504]);
+    assert_eq!(*watched.refused.lock().unwrap(), [Refusal::BackendSilent]);
 
     let broken = Service::with(|mut stream, _| {
         tokio::spawn(async move {
@@ -581,8 +581,16 @@ async fn ask_two(
     connection: Connection,
     request: Request<Full<Bytes>>,
 ) -> http::Response<Bytes> {
+    ask_two_by(Arc::new(site), connection, request).await
+}
+
+async fn ask_two_by(
+    steward: impl Steward,
+    connection: Connection,
+    request: Request<Full<Bytes>>,
+) -> http::Response<Bytes> {
     let (ours, theirs) = tokio::io::duplex(65536);
-    tokio::spawn(web::serve(theirs, connection, Arc::new(site), std::future::pending()));
+    tokio::spawn(web::serve(theirs, connection, steward, std::future::pending()));
     let (mut sender, driver) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(ours)).await.unwrap();
     tokio::spawn(driver);

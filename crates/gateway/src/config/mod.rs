@@ -519,9 +519,13 @@ mod tests {
         config.acme.ca = Some("/ca.pem".into());
         config.acme.eab_id = Some("me".to_owned());
         config.acme.eab_key_file = Some("/key".into());
-        let text = "[[listen]]\naddress = \"[::]:443\"\n[[server]]\nnames = [\"wiki.example.org\"]\n\
-                    backend = \"tcp:[::1]:80\"\n";
-        config.tls = toml::from_str(text).expect("the shortest settings");
+        let service =
+            "backend = \"tcp:[::1]:80\"\nhealth = \"/h\"\nbackends = [{ to = \"http://a\" }]\n";
+        let text = format!(
+            "[[listen]]\naddress = \"[::]:443\"\n[[server]]\nnames = [\"wiki.example.org\"]\n{service}\
+             [[server.route]]\npath = \"/\"\n{service}"
+        );
+        config.tls = toml::from_str(&text).expect("the shortest settings");
         let table = toml::Table::try_from(&config).expect("serialises");
         schema::assert_matches(&table);
     }
@@ -529,6 +533,7 @@ mod tests {
     #[test]
     fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
         let wiki = "[[tls.server]]\nnames = [\"wiki.example.org\"]\nbackend = \"tcp:[::1]:80\"\n";
+        let web = |line: &str| format!("[[tls.server]]\nnames = [\"a.org\"]\n{line}\n");
         let listen = "[[tls.listen]]\naddress = \"[::]:443\"\n";
         for (text, line, said) in [
             (format!("{listen}{listen}{wiki}"), 4, "tls.listen names [::]:443 twice"),
@@ -576,6 +581,67 @@ mod tests {
             (
                 format!(
                     "[groups]\nops = [\"alice\"]\n{listen}{wiki}clients = \"required\"\nusers = [\"@ops\"]\n"
+                ),
+                1,
+                "",
+            ),
+            (format!("{listen}[[tls.server]]\nnames = [\"a.org\"]\n"), 4, "needs a backend"),
+            (format!("{listen}{wiki}backends = [{{ to = \"tcp:a:1\" }}]\n"), 6, "leave one out"),
+            (
+                format!(
+                    "{listen}{}",
+                    web("backends = [{ to = \"http://a\" }, { to = \"http://a\" }]")
+                ),
+                5,
+                "http://a:80 stands here twice",
+            ),
+            (
+                format!(
+                    "{listen}{}",
+                    web("backends = [{ to = \"http://a\" }, { to = \"files:/a\" }]")
+                ),
+                5,
+                "where all are http://HOST:PORT",
+            ),
+            (
+                format!("{listen}{}", web("backends = [{ to = \"http://a\", wieght = 2 }]")),
+                5,
+                "did you mean `weight`",
+            ),
+            (
+                format!("{listen}{}", web("backends = [{ to = \"http://a\", weight = 0 }]")),
+                5,
+                "choose 1 to 256",
+            ),
+            (format!("{listen}{wiki}health = \"/h\"\n"), 6, "leave `health` out"),
+            (format!("{listen}{wiki}health = \"h\"\n"), 6, "`h` is no path"),
+            (
+                format!(
+                    "{listen}{wiki}[[tls.server.route]]\npath = \"/a\"\nbackend = \"http://a\"\n"
+                ),
+                6,
+                "routes are for requests",
+            ),
+            (
+                format!(
+                    "{listen}{}\n[[tls.server.route]]\npath = \"/\"\nbackend = \"http://a\"\n",
+                    web("backend = \"http://a\"")
+                ),
+                7,
+                "/ leads to two services",
+            ),
+            (
+                format!(
+                    "{listen}{}\n[[tls.server.route]]\npath = \"/a\"\n",
+                    web("backend = \"http://a\"")
+                ),
+                7,
+                "needs either `backend` or `backends`",
+            ),
+            (
+                format!(
+                    "{listen}{}\n[[tls.server.route]]\npath = \"/a\"\nbackend = \"files:/srv\"\n",
+                    web("backends = [{ to = \"http://a\", weight = 2 }, { to = \"http://b\" }]")
                 ),
                 1,
                 "",

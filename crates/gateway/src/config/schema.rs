@@ -117,9 +117,20 @@ const TLS_SERVER: Section = Section {
         "hsts_subdomains",
         "hsts_preload",
         "certificate",
+        "health",
+        "health_seconds",
+        "answer_seconds",
+        "max_requests",
+        "max_body",
     ],
-    sections: &[],
+    sections: &[BACKENDS, TLS_ROUTE],
 };
+const TLS_ROUTE: Section = Section {
+    name: "route",
+    keys: &["path", "backend", "health", "health_seconds", "answer_seconds", "max_requests"],
+    sections: &[BACKENDS],
+};
+const BACKENDS: Section = Section { name: "backends", keys: &["to", "weight"], sections: &[] };
 
 /// Refuses the first key of `text` that is in no list.
 pub(super) fn known_keys_only(file: &Path, text: &str) -> Result<(), ConfigError> {

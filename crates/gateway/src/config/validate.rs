@@ -11,6 +11,7 @@ use super::schema::former_names;
 use super::{Config, ConfigError, Life, Net, Net6, Place, Problem, Vpn};
 
 mod acme;
+mod services;
 mod virtual_servers;
 
 /// A value that can't be meant: its path in the file, and what to do.

@@ -127,6 +127,7 @@ async fn carry_out(
         Q::Sessions => Sessions { at }.list().await.map(R::Sessions),
         Q::SessionHistory(asked) => Sessions { at }.history(&asked).await.map(R::History),
         Q::TlsList => at.running().map(|doors| R::TlsServers(doors.virtual_servers())),
+        Q::TlsShow { name } => at.running()?.virtual_server(&name).map(Box::new).map(R::TlsServer),
         Q::Kick { target } => Sessions { at }.kick(by, &target).await.map(R::Kicked),
         Q::Events { after, limit, wait_ms } => {
             Log { at }.events(after, limit, wait_ms).await.map(R::Events)

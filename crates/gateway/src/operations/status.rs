@@ -15,6 +15,7 @@ use crate::check::{RecordsCheck, shared_profiles, verified};
 use crate::config::Config;
 use crate::context::Context;
 use crate::disk::Space;
+use crate::doors::Counters;
 use crate::error::GatewayError;
 use crate::metrics::{DeviceFigures, Gauges};
 use crate::words::{device_name, number};
@@ -30,7 +31,7 @@ impl Overview<'_> {
         let counters = self.at.running()?.counters().await;
         let policy = self.at.view.policy();
         let vpn = &policy.config.vpn;
-        let gauges = self.gauges().await?;
+        let gauges = self.gauges(&counters).await?;
         let until = |whose: &str| gauges.expiries.iter().find(|(w, _)| w == whose).map(|e| e.1);
         let mut networks = vec![vpn.network.to_string()];
         networks.extend(vpn.network6.map(|net| net.to_string()));
@@ -128,7 +129,7 @@ impl Overview<'_> {
         );
     }
 
-    async fn gauges(&self) -> Result<Gauges, GatewayError> {
+    async fn gauges(&self, counters: &Counters) -> Result<Gauges, GatewayError> {
         let snapshot = self.at.store.snapshot();
         let issuers = self.at.authority.issuers();
         let ca = issuers.signing(Signs::Devices).generation();
@@ -161,26 +162,30 @@ impl Overview<'_> {
             .collect();
         gauges.expiries.extend(of_devices.into_iter().map(|(name, at)| (name.to_string(), at)));
         if self.at.config().metrics.per_device {
-            gauges.per_device = self.per_device().await;
+            gauges.per_device = self.per_device(counters).await;
         }
         Ok(gauges)
     }
 
     /// Of devices that had a session since the start, by name.
-    async fn per_device(&self) -> Vec<DeviceFigures> {
+    async fn per_device(&self, counters: &Counters) -> Vec<DeviceFigures> {
         let mut figures: BTreeMap<String, DeviceFigures> = BTreeMap::new();
         let snapshot = self.at.store.snapshot();
         let carried = self.at.history.carried().into_iter();
         let ended = carried.filter_map(|(id, bytes)| {
-            snapshot.device(id).map(|device| (device_name(device), 0, bytes))
+            snapshot.device(id).map(|device| (device_name(device).to_string(), 0, bytes))
         });
+        let beside = counters.devices.iter().map(|(name, bytes)| (name.clone(), 0, *bytes));
         let open = self.at.doors.sessions().await.into_iter();
-        // A session without an address inside leaves no record, so that its bytes would be gone with it.
-        let open = open.filter(|session| !session.addresses.is_empty()).filter_map(|session| {
-            Some((session.device?, 1, [session.bytes_in, session.bytes_out]))
+        let open = open.filter_map(|session| {
+            // One without an address inside leaves no record, so that its bytes would be gone with it.
+            let bytes = match session.addresses.is_empty() {
+                true => [0; 2],
+                false => [session.bytes_in, session.bytes_out],
+            };
+            Some((session.device?.to_string(), 1, bytes))
         });
-        for (name, sessions, bytes) in ended.chain(open) {
-            let device = name.to_string();
+        for (device, sessions, bytes) in ended.chain(beside).chain(open) {
             let none = DeviceFigures { device: device.clone(), sessions: 0, bytes: [0; 2] };
             let sum = figures.entry(device).or_insert(none);
             sum.sessions += sessions;

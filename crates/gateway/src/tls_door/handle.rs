@@ -9,13 +9,13 @@ use admin::response::{Session, TlsServers};
 use admin::transport::Transport;
 use authority::Authority;
 use clock::{Clock, Revision};
-use front::{Front, Info, Kick, Settings};
+use front::{Front, Info, Kick, ServerState, Settings};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::certificates::{Certificates, Lack, SUBJECT};
-use super::listing;
 use super::records::{Records, device_name};
+use super::{counters, listing};
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::desk::Desk;
@@ -200,6 +200,21 @@ impl TlsHandle {
         }
     }
 
+    /// HTTP backends that are left out.
+    fn unwell(&self) -> Vec<Unheard> {
+        let servers = self.open.get().map(Front::servers).unwrap_or_default();
+        let of = |state: ServerState| {
+            let server = state.settings.label().to_owned();
+            let unwell = state.backends.into_iter().filter_map(|one| Some((one.to, one.ailment?)));
+            unwell.map(move |(to, ailment)| Unheard {
+                subject: SUBJECT,
+                what: format!("{to} behind {server} is left out: {ailment}"),
+                mend: "start it, or take it out of the settings; it is tried again all the time",
+            })
+        };
+        servers.into_iter().flat_map(of).collect()
+    }
+
     /// Connections that stay though nobody would be let in so any longer: a reload drops none.
     fn overstayed(&self) -> Vec<Unheard> {
         let servers = self.open.get().map(Front::overstayed).unwrap_or_default();
@@ -269,16 +284,16 @@ impl Door for TlsHandle {
     }
 
     fn unheard(&self) -> Vec<Unheard> {
-        let overstayed = self.overstayed();
+        let unwell = self.unwell().into_iter().chain(self.overstayed());
         let faults = self.faults();
         let of_certificates = faults.of_certificates.iter().map(|lack| &lack.fault);
         let lacking = faults.of_addresses.iter().chain(of_certificates).cloned();
-        lacking.chain(overstayed).collect()
+        lacking.chain(unwell).collect()
     }
 
     fn counters(&self) -> BoxFuture<'_, Counters> {
-        let sessions = self.infos().len() as u64;
-        Box::pin(async move { Counters { sessions, ..Counters::default() } })
+        let counters = self.open.get().map(counters::of).unwrap_or_default();
+        Box::pin(async move { counters })
     }
 }
 

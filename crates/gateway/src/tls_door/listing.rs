@@ -1,21 +1,23 @@
 //! The door's virtual servers as administration shows them.
 
-use admin::response::{TlsCertificate, TlsServer, TlsServers};
-use front::{Clients, Front, OwnCertificate, ServerState};
+use admin::response::{TlsBackend, TlsCertificate, TlsFigures, TlsServer, TlsServers};
+use front::{BackendState, Clients, Failed, Front, OwnCertificate, ServerState, Sum};
 
 /// All that is reached now.
 pub(super) fn of(front: &Front) -> TlsServers {
-    let servers = front.servers().into_iter().map(server).collect();
+    let sums = front.sums().servers;
+    let sum = |state: &ServerState| sums.get(state.settings.label()).copied().unwrap_or_default();
+    let servers = front.servers().into_iter().map(|state| server(&state, sum(&state))).collect();
     TlsServers { listen: front.addresses(), servers }
 }
 
-fn server(state: ServerState) -> TlsServer {
+fn server(state: &ServerState, sum: Sum) -> TlsServer {
     let (settings, present) = (&state.settings, state.present);
     TlsServer {
         name: settings.label().to_owned(),
         names: settings.names.iter().map(ToString::to_string).collect(),
         alpn: settings.alpn.clone(),
-        backend: settings.backend.to_string(),
+        backend: settings.backend_text(),
         passthrough: settings.passthrough,
         clients: clients(settings.clients).to_owned(),
         users: settings.users.iter().map(ToString::to_string).collect(),
@@ -25,6 +27,24 @@ fn server(state: ServerState) -> TlsServer {
         ticket_key_seconds: state.ticket_key_age.map(|age| age.as_secs()),
         connections: small(present.connections),
         with_certificate: small(present.with_certificate),
+        backends: state.backends.iter().map(backend).collect(),
+        figures: figures(&state.failed, sum),
+    }
+}
+
+fn backend(state: &BackendState) -> TlsBackend {
+    TlsBackend { to: state.to.clone(), ailment: state.ailment.clone() }
+}
+
+fn figures(failed: &Failed, sum: Sum) -> TlsFigures {
+    let refused = failed.refused.iter().filter(|(_, count)| **count > 0);
+    TlsFigures {
+        connections: sum.connections,
+        requests: sum.requests,
+        bytes_in: sum.incoming,
+        bytes_out: sum.outgoing,
+        refused_requests: refused.map(|(code, count)| ((*code).to_owned(), *count)).collect(),
+        broken_answers: failed.broke,
     }
 }
 

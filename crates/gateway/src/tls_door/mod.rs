@@ -14,6 +14,7 @@ use tokio::time::{interval, sleep};
 use crate::gateway::Gateway;
 
 mod certificates;
+mod counters;
 mod files;
 mod handle;
 mod listing;

@@ -116,6 +116,7 @@ impl Door for VpnHandle {
                 data_path: data_path(data),
                 handed_over: data.handed_over,
                 address_returns: data.returns,
+                ..Counters::default()
             }
         })
     }

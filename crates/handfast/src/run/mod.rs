@@ -154,6 +154,7 @@ fn as_json(response: &Response) -> Output {
         Response::Sessions(answer) => Output::json(answer),
         Response::History(answer) => Output::json(answer),
         Response::TlsServers(answer) => Output::json(answer),
+        Response::TlsServer(answer) => Output::json(answer),
         Response::Kicked(answer) => Output::json(answer),
         Response::Events(answer) => Output::json(&answer.events),
         Response::Check(answer) => Output::json(&answer.findings),

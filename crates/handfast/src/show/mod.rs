@@ -49,6 +49,7 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         }
         (_, Response::History(sessions)) => session::history(sessions, None, width),
         (_, Response::TlsServers(all)) => virtual_servers::listing(all, now, width),
+        (_, Response::TlsServer(server)) => virtual_servers::detail(server, now),
         (_, Response::Kicked(kicked)) => session::kicked(kicked),
         (_, Response::Events(page)) => event::listing(&page.events, width),
         (_, Response::Check(report)) => check::text(report),

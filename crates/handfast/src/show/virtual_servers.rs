@@ -3,7 +3,7 @@
 use admin::response::{TlsCertificate, TlsServer, TlsServers};
 use clock::Timestamp;
 
-use super::table::{Table, Width, visible};
+use super::table::{Table, Width, fields, visible};
 use super::time;
 use super::words::{list, total};
 
@@ -23,7 +23,11 @@ pub(crate) fn listing(all: &TlsServers, now: Timestamp, width: Width) -> String 
 /// What is wrong, below the table: each is a sentence.
 fn problems(all: &TlsServers) -> String {
     let problems = all.servers.iter().flat_map(|server| &server.problems);
-    problems.map(|problem| format!("problem: {}\n", visible(problem))).collect()
+    problems.map(|problem| said(problem)).collect()
+}
+
+fn said(problem: &str) -> String {
+    format!("problem: {}\n", visible(problem))
 }
 
 /// What is looked at first.
@@ -51,16 +55,13 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
         "KNOWN",
         "CERTIFICATES",
         "TICKET KEY",
+        "REQUESTS",
+        "IN",
+        "OUT",
         "BACKEND",
     ]);
     for server in &all.servers {
-        let until = |one: &TlsCertificate| {
-            let from = match server.certificate_source.as_str() {
-                "own" => String::new(),
-                elsewhere => format!(" from {elsewhere}"),
-            };
-            format!("{} {}{from} until {}", one.key, one.serial, time::day(one.expires_at, now))
-        };
+        let until = |one: &TlsCertificate| certificate(server, one, now);
         table.row([
             list(&server.names),
             list(&server.alpn),
@@ -70,6 +71,9 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
             server.with_certificate.to_string(),
             list(&server.certificates.iter().map(until).collect::<Vec<_>>()),
             age(server.ticket_key_seconds),
+            server.figures.requests.to_string(),
+            time::bytes(server.figures.bytes_in),
+            time::bytes(server.figures.bytes_out),
             backend(server),
         ]);
     }
@@ -83,10 +87,73 @@ fn first_end(server: &TlsServer) -> String {
 }
 
 fn backend(server: &TlsServer) -> String {
-    match server.passthrough {
-        true => format!("{} (passthrough)", server.backend),
-        false => server.backend.clone(),
+    let down = server.backends.iter().filter(|one| one.ailment.is_some()).count();
+    match (server.passthrough, down) {
+        (true, _) => format!("{} (passthrough)", server.backend),
+        (false, 0) => server.backend.clone(),
+        (false, down) => {
+            format!("{} ({down} of {} left out)", server.backend, server.backends.len())
+        }
     }
+}
+
+fn certificate(server: &TlsServer, one: &TlsCertificate, now: Timestamp) -> String {
+    let from = match server.certificate_source.as_str() {
+        "own" => String::new(),
+        elsewhere => format!(" from {elsewhere}"),
+    };
+    format!("{} {}{from} until {}", one.key, one.serial, time::day(one.expires_at, now))
+}
+
+pub(crate) fn detail(server: &TlsServer, now: Timestamp) -> String {
+    let certificates: Vec<_> =
+        server.certificates.iter().map(|one| certificate(server, one, now)).collect();
+    let (present, figures) = (server.connections, &server.figures);
+    let head = fields(&[
+        ("names", list(&server.names)),
+        ("protocols", list(&server.alpn)),
+        ("clients", clients(server)),
+        ("certificates", list(&certificates)),
+        ("ticket key", age(server.ticket_key_seconds)),
+        ("connections", format!("{present} now, {} since the start", figures.connections)),
+        ("known", format!("{} of them by a certificate", server.with_certificate)),
+        ("requests", figures.requests.to_string()),
+        ("refused", refused(server)),
+        ("broken off", figures.broken_answers.to_string()),
+        ("bytes in", time::bytes(figures.bytes_in)),
+        ("bytes out", time::bytes(figures.bytes_out)),
+        ("backend", backend(server)),
+    ]);
+    let problems: String = server.problems.iter().map(|problem| said(problem)).collect();
+    format!("{head}{problems}{}", backends(server))
+}
+
+fn clients(server: &TlsServer) -> String {
+    match server.users.is_empty() {
+        true => server.clients.clone(),
+        false => format!("{}: {}", server.clients, list(&server.users)),
+    }
+}
+
+fn refused(server: &TlsServer) -> String {
+    let all = &server.figures.refused_requests;
+    let of: Vec<_> = all.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    list(&of)
+}
+
+fn backends(server: &TlsServer) -> String {
+    if server.backends.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["BACKEND", "STATE"]);
+    for backend in &server.backends {
+        let state = match &backend.ailment {
+            Some(ailment) => format!("left out: {ailment}"),
+            None => "has its turns".to_owned(),
+        };
+        table.row([backend.to.clone(), state]);
+    }
+    format!("\n{}", table.text())
 }
 
 fn age(seconds: Option<u64>) -> String {

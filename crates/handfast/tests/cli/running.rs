@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
-use admin::response::{Session, TlsCertificate, TlsServer, TlsServers};
+use admin::response::{Session, TlsBackend, TlsCertificate, TlsFigures, TlsServer, TlsServers};
 use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
 use gateway::Gateway;
@@ -79,13 +79,28 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
         squeezed(&cli.ok("tls list")),
         "listens at 192.0.2.9:443\n\n\
          NAME CLIENTS NOW CERTIFICATE BACKEND\n\
-         wiki.example.org optional 3 [DATE] tcp:127.0.0.1:8080\n\
+         wiki.example.org optional 3 [DATE] http://10.0.0.5:80,\nhttp://10.0.0.6:80 (1 of 2 left\nout)\n\
          problem: wiki.example.org: /etc/wiki.pem: certificate 1 in it ended\n"
     );
     let wide = squeezed(&cli.ok("tls list --wide"));
     let row =
         "wiki.example.org, *.wiki.example.org - optional alice 3 1 p256 0A from files until [DATE]";
-    assert!(wide.contains(row) && wide.contains("5 minutes tcp:127.0.0.1:8080\n"), "{wide}");
+    let carried = "5 minutes 20 2.0 kB 1.0 MB http://10.0.0.5:80";
+    assert!(wide.contains(row) && wide.contains(carried), "{wide}");
+    let shown = squeezed(&cli.ok("tls show wiki.example.org"));
+    for line in [
+        "clients optional: alice\n",
+        "connections 3 now, 9 since the start\n",
+        "requests 20\n",
+        "refused 2 http-not-found\n",
+        "broken off 1\n",
+        "http://10.0.0.5:80 has its turns\n",
+        "http://10.0.0.6:80 left out: it is away\n",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    let none = cli.fails(3, "tls show none.example.org");
+    assert!(none.contains("no virtual server") && none.contains("tls list"), "{none}");
 }
 
 #[test]
@@ -207,7 +222,7 @@ fn virtual_server() -> TlsServer {
         name: "wiki.example.org".into(),
         names: vec!["wiki.example.org".into(), "*.wiki.example.org".into()],
         alpn: Vec::new(),
-        backend: "tcp:127.0.0.1:8080".into(),
+        backend: "http://10.0.0.5:80, http://10.0.0.6:80".into(),
         passthrough: false,
         clients: "optional".into(),
         users: vec!["alice".into()],
@@ -217,6 +232,18 @@ fn virtual_server() -> TlsServer {
         ticket_key_seconds: Some(300),
         connections: 3,
         with_certificate: 1,
+        backends: vec![
+            TlsBackend { to: "http://10.0.0.5:80".into(), ailment: None },
+            TlsBackend { to: "http://10.0.0.6:80".into(), ailment: Some("it is away".into()) },
+        ],
+        figures: TlsFigures {
+            connections: 9,
+            requests: 20,
+            bytes_in: 2048,
+            bytes_out: 1_048_576,
+            refused_requests: [("http-not-found".to_owned(), 2)].into(),
+            broken_answers: 1,
+        },
     }
 }
 

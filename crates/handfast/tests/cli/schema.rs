@@ -68,6 +68,7 @@ fn every_json_answer_is_as_the_schema_says() {
         ("sessions", "sessions"),
         ("sessions --history", "sessions --history"),
         ("tls list", "tls list"),
+        ("tls show", "tls show wiki.example.org"),
         ("kick", "kick --session 7"),
         ("events", "events"),
         ("user remove", "user remove alice"),

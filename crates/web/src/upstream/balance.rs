@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ailment::Ailment;
+
 /// The backends' turns.
 #[derive(Debug)]
 pub(super) struct Balance(Vec<Member>);
@@ -19,6 +21,15 @@ struct Member {
     out_until: Option<Instant>,
     /// By a look of our own.
     sick: bool,
+    why: Option<Ailment>,
+}
+
+/// What a word on a backend changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Nothing,
+    LeftOut,
+    Back,
 }
 
 impl Balance {
@@ -29,6 +40,7 @@ impl Balance {
             failures: 0,
             out_until: None,
             sick: false,
+            why: None,
         };
         Self(weights.into_iter().map(member).collect())
     }
@@ -63,25 +75,54 @@ impl Balance {
         Some(index)
     }
 
-    pub(super) fn worked(&mut self, index: usize) {
-        self.0[index].failures = 0;
-        self.0[index].out_until = None;
+    /// What is the matter with each that is left out, until it has worked again.
+    pub(super) fn ailments(&self) -> Vec<Option<Ailment>> {
+        self.0.iter().map(|member| member.why.clone().filter(|_| member.is_out())).collect()
+    }
+
+    pub(super) fn worked(&mut self, index: usize) -> Change {
+        self.0[index].change(|member| {
+            member.failures = 0;
+            member.out_until = None;
+        })
     }
 
     /// What a look at it says.
-    pub(super) fn looked(&mut self, index: usize, healthy: bool) {
-        self.0[index].sick = !healthy;
-        if healthy {
-            self.worked(index);
-        }
+    pub(super) fn looked(&mut self, index: usize, seen: Result<(), Ailment>) -> Change {
+        self.0[index].change(|member| {
+            member.sick = seen.is_err();
+            match seen {
+                Ok(()) => (member.failures, member.out_until) = (0, None),
+                Err(why) => member.why = Some(why),
+            }
+        })
     }
 
     /// Three times in a row, and it is left out for a while that doubles.
-    pub(super) fn failed(&mut self, index: usize, now: Instant) {
-        let member = &mut self.0[index];
-        member.failures = member.failures.saturating_add(1);
-        if let Some(over) = member.failures.checked_sub(FAILURES) {
-            member.out_until = Some(now + OUT * (1 << over.min(MOST_DOUBLINGS)));
+    pub(super) fn failed(&mut self, index: usize, why: Ailment, now: Instant) -> Change {
+        self.0[index].change(|member| {
+            member.why = Some(why);
+            member.failures = member.failures.saturating_add(1);
+            if let Some(over) = member.failures.checked_sub(FAILURES) {
+                member.out_until = Some(now + OUT * (1 << over.min(MOST_DOUBLINGS)));
+            }
+        })
+    }
+}
+
+impl Member {
+    /// It may have a turn for a trial now and then all the same.
+    fn is_out(&self) -> bool {
+        self.sick || self.out_until.is_some()
+    }
+
+    fn change(&mut self, by: impl FnOnce(&mut Self)) -> Change {
+        let was_out = self.is_out();
+        by(self);
+        match (was_out, self.is_out()) {
+            (false, true) => Change::LeftOut,
+            (true, false) => Change::Back,
+            _ => Change::Nothing,
         }
     }
 }
@@ -108,16 +149,16 @@ mod tests {
         let mut balance = Balance::new([1, 1]);
         let now = Instant::now();
         for _ in 0..2 {
-            balance.failed(0, now);
+            balance.failed(0, Ailment::Silent, now);
         }
         assert_eq!(balance.pick(&[1], now), Some(0));
-        balance.failed(0, now);
+        balance.failed(0, Ailment::Silent, now);
         assert!((0..10).all(|_| balance.pick(&[], now) == Some(1)));
         assert_eq!(balance.pick(&[1], now), Some(0), "none but it is left");
         assert_eq!(balance.pick(&[0, 1], now), None);
         let later = now + OUT;
         assert!((0..10).any(|_| balance.pick(&[], later) == Some(0)));
-        balance.failed(0, later);
+        balance.failed(0, Ailment::Silent, later);
         assert!((0..10).all(|_| balance.pick(&[], later + OUT) == Some(1)), "twice as long");
         balance.worked(0);
         assert!((0..10).any(|_| balance.pick(&[], later) == Some(0)));
@@ -127,11 +168,23 @@ mod tests {
     fn who_is_found_sick_is_left_out_until_it_is_found_well() {
         let mut balance = Balance::new([1, 1]);
         let now = Instant::now();
-        balance.looked(0, false);
+        balance.looked(0, Err(Ailment::Silent));
         assert!((0..10).all(|_| balance.pick(&[], now) == Some(1)));
-        balance.looked(1, false);
+        balance.looked(1, Err(Ailment::Silent));
         assert!(balance.pick(&[], now).is_some(), "one of them may answer all the same");
-        balance.looked(0, true);
+        balance.looked(0, Ok(()));
         assert!((0..10).all(|_| balance.pick(&[], now) == Some(0)));
+    }
+    #[test]
+    fn it_is_told_once_that_a_backend_is_left_out_and_once_that_it_is_back() {
+        let (mut balance, now) = (Balance::new([1, 1]), Instant::now());
+        let failures: Vec<_> = (0..4).map(|_| balance.failed(0, Ailment::Silent, now)).collect();
+        assert_eq!(failures[..2], [Change::Nothing; 2]);
+        assert_eq!(failures[2..], [Change::LeftOut, Change::Nothing]);
+        assert_eq!(balance.looked(0, Err(Ailment::Silent)), Change::Nothing);
+        assert!(balance.ailments()[0].is_some() && balance.ailments()[1].is_none());
+        assert_eq!(balance.worked(0), Change::Nothing, "it is sick still");
+        assert_eq!(balance.looked(0, Ok(())), Change::Back);
+        assert_eq!((balance.worked(0), balance.ailments()[0].is_none()), (Change::Nothing, true));
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use web::{
     Action, Backend, Connection, Http, Identity, Prefix, Refusal, Route, ServeError, Served, Site,
-    Tls, Upstream, UpstreamLimits, Witness, serve,
+    Steward, Tls, Upstream, UpstreamLimits, serve,
 };
 
 /// A backend on loopback.
@@ -150,13 +150,38 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-/// Keeps what was refused.
-#[derive(Default)]
-pub(crate) struct Refusals(pub(crate) Mutex<Vec<Refusal>>);
+/// Keeps what it is told.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    pub(crate) site: Arc<Mutex<Arc<Site>>>,
+    pub(crate) asked: Arc<Mutex<usize>>,
+    pub(crate) refused: Arc<Mutex<Vec<Refusal>>>,
+    pub(crate) broke: Arc<Mutex<Vec<Refusal>>>,
+}
 
-impl Witness for Refusals {
-    fn refused(&self, _: &Connection, refusal: Refusal, _: &str, _: &str) {
-        self.0.lock().unwrap().push(refusal);
+impl Watched {
+    pub(crate) fn new(site: Site) -> Self {
+        let site = Arc::new(Mutex::new(Arc::new(site)));
+        let (asked, refused, broke) = Default::default();
+        Self { site, asked, refused, broke }
+    }
+}
+
+impl Steward for Watched {
+    fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site.lock().unwrap())
+    }
+
+    fn asked(&self) {
+        *self.asked.lock().unwrap() += 1;
+    }
+
+    fn refused(&self, refusal: Refusal, _: &str, _: &str) {
+        self.refused.lock().unwrap().push(refusal);
+    }
+
+    fn broke(&self, refusal: Refusal) {
+        self.broke.lock().unwrap().push(refusal);
     }
 }
 
@@ -194,14 +219,25 @@ pub(crate) fn open(
     site: Site,
     connection: Connection,
 ) -> (DuplexStream, JoinHandle<Result<Served, ServeError>>) {
+    open_by(Arc::new(site), connection)
+}
+
+pub(crate) fn open_by(
+    steward: impl Steward,
+    connection: Connection,
+) -> (DuplexStream, JoinHandle<Result<Served, ServeError>>) {
     let (ours, theirs) = duplex(64 * 1024);
-    let served = serve(theirs, connection, Arc::new(site), std::future::pending());
+    let served = serve(theirs, connection, steward, std::future::pending());
     (ours, tokio::spawn(served))
 }
 
 /// Says all of it at once, and what comes back until the connection ends or nothing more comes.
 pub(crate) async fn say(site: Site, connection: Connection, octets: &[u8]) -> String {
-    let (mut client, _task) = open(site, connection);
+    say_by(Arc::new(site), connection, octets).await
+}
+
+pub(crate) async fn say_by(steward: impl Steward, connection: Connection, octets: &[u8]) -> String {
+    let (mut client, _task) = open_by(steward, connection);
     client.write_all(octets).await.unwrap();
     hear(&mut client).await
 }

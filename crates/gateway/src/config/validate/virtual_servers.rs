@@ -8,7 +8,7 @@ use front::{
 };
 use names::CertificateName;
 
-use super::{Finding, refuse_at};
+use super::{Finding, refuse_at, services};
 use crate::config::Config;
 
 /// The first contradiction.
@@ -29,6 +29,7 @@ pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
         groups(config, at)?;
         certificate(server, at)?;
         figures(server, at)?;
+        services::consistent(server, at)?;
     }
     match servers.is_empty() || config.tls.listen.iter().any(Listen::takes_tls) {
         true => Ok(()),
@@ -171,12 +172,12 @@ fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
                        `passthrough` or `clients`";
         return refuse_at(&["tls", "server", "clients"], at, message.to_owned());
     }
-    if server.passthrough && server.backend.is_http() {
+    if server.passthrough && server.is_http() {
         let message = "TLS is not ended here, so that no request is seen; write backend = \"tcp:HOST:PORT\", or leave \
                        out `passthrough`";
         return refuse_at(&["tls", "server", "backend"], at, message.to_owned());
     }
-    if server.proxy != ProxyProtocol::None && server.backend.is_http() {
+    if server.proxy != ProxyProtocol::None && server.is_http() {
         let message = "an HTTP backend is told in X-Forwarded-For; leave `proxy` out";
         return refuse_at(&["tls", "server", "proxy"], at, message.to_owned());
     }

@@ -11,10 +11,18 @@ use super::client::RevocationWord;
 pub(crate) enum Tls {
     /// The gateway's virtual servers: where they are reached, whom they let in, and how many are there
     List,
+    /// One of them, with its backends and what became of its requests
+    Show(TlsShow),
     /// A local port in the clear, and TLS from there to a remote service
     Connect(TlsConnect),
     /// What a browser would meet at a TLS server, with the mend for each finding
     Test(TlsTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TlsShow {
+    /// Its first name
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

@@ -6,11 +6,12 @@ use uplink::{Pin, Revocation, Target};
 
 use crate::args::order::{Action, Own, TlsConnectOrder, TlsOrder, TlsTestOrder};
 use crate::args::typed::client::RevocationWord;
-use crate::args::typed::tls::{Tls, TlsConnect, TlsTest};
+use crate::args::typed::tls::{Tls, TlsConnect, TlsShow, TlsTest};
 
 pub(super) fn understand_tls(typed: Tls) -> Result<Action, Failure> {
     match typed {
         Tls::List => Ok(Action::Ask(Request::TlsList)),
+        Tls::Show(TlsShow { name }) => Ok(Action::Ask(Request::TlsShow { name })),
         Tls::Connect(typed) => understand_connect(typed).map(TlsOrder::Connect).map(Action::Tls),
         Tls::Test(typed) => understand_test(typed).map(TlsOrder::Test).map(Action::Tls),
     }
