@@ -207,7 +207,7 @@ impl Gateway {
 
     /// Notes the stop in the log, and lets hooks hear of it.
     pub async fn stopping(&self) -> Result<(), GatewayError> {
-        self.at.history.write().await;
+        self.at.history.finish().await;
         self.tell(EventKind::GATEWAY_STOPPED, serde_json::json!({})).await?;
         let is_at_work = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if is_at_work {

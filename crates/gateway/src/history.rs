@@ -1,5 +1,5 @@
-//! Sessions leave a record: when they open, now and then, and when they end. Of connections that are too many and too
-//! short for that it is kept when a device was seen.
+//! Sessions leave a record: when they open, now and then, and when they end. Connections that are too many and too short
+//! for that leave one for each visit of a device.
 //!
 //! What doors report is gathered and written in batches, so that a thousand connections cost one sync of
 //! the disk and none waits for it. A gateway that is killed loses the last seconds. Invariant: memory is
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clock::{Clock, Now, Timestamp};
 use engine::{Credential, SessionInfo};
+use front::{Ended, Info};
 use pki::CertificateId;
 use store::{DeviceId, SessionNote, SettingsMark, Store, StoreError};
 use tokio::sync::Notify;
@@ -19,6 +20,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::doors::Doors;
+
+use visits::{Arrived, Visits};
+
+mod visits;
 
 /// Where doors leave what they report. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -44,7 +49,9 @@ struct Gathered {
     notes: BTreeMap<(Timestamp, u64), SessionNote>,
     /// What ended sessions carried since the start: bytes in, bytes out.
     carried: HashMap<DeviceId, [u64; 2]>,
-    /// Devices by connections that leave no record: at most one entry for each that is on record.
+    /// Of connections to virtual servers.
+    visits: Visits,
+    /// Devices that are there by them: at most one entry for each that is on record.
     seen: HashMap<DeviceId, Seen>,
 }
 
@@ -115,6 +122,7 @@ impl History {
             tcp: info.tcp,
             addresses: info.addresses.clone(),
             client: info.peer_version.clone(),
+            tells_profile: true,
             profile: info.profile.as_deref().and_then(SettingsMark::parse),
             seen: now.into(),
             bytes_in: info.counters.rx_bytes,
@@ -126,10 +134,46 @@ impl History {
         self.push(gathered, note);
     }
 
-    /// The holder of this certificate is there, by a connection that leaves no record.
-    pub(crate) fn seen(&self, id: &CertificateId) {
-        let Some(device) = self.device(id) else { return };
-        self.gathered().see(device, self.0.clock.now().into());
+    /// A device was let in to a virtual server; whoever has no certificate leaves no record.
+    pub(crate) fn arrived(&self, info: &Info) {
+        let Some(device) = self.holder(info) else { return };
+        let now = self.0.clock.now();
+        let arrived = Arrived {
+            number: info.number,
+            device,
+            server: info.server.clone(),
+            source: info.source,
+            opened: wall_time(now, info.since),
+        };
+        let mut gathered = self.gathered();
+        gathered.see(device, now.into());
+        if let Some(note) = gathered.visits.arrived(arrived, now.into()) {
+            self.push(gathered, note);
+        }
+    }
+
+    /// Its connection is gone. Where its right ended, so did the visit.
+    pub(crate) fn gone(&self, info: &Info, why: &Ended) {
+        let now = self.0.clock.now().into();
+        let at_once = matches!(why, Ended::Withdrawn(_) | Ended::OwnWithdrawn(_) | Ended::Kicked);
+        let bytes = [info.traffic.incoming(), info.traffic.outgoing()];
+        let mut gathered = self.gathered();
+        let note = gathered.visits.gone(info.number, bytes, (why.code(), at_once), now);
+        let Some(note) = note else { return };
+        gathered.see(note.device, now);
+        self.push(gathered, note);
+    }
+
+    fn holder(&self, info: &Info) -> Option<DeviceId> {
+        let (_, id) = info.client.as_ref()?;
+        self.device(id)
+    }
+
+    /// Ends visits that have had no connection for so long.
+    fn end_visits(&self, quiet: Duration) {
+        let now = self.0.clock.now().into();
+        let ended = self.gathered().visits.end(quiet, now);
+        ended.into_iter().for_each(|note| self.push(self.gathered(), note));
     }
 
     /// A session ended, by the reason of this code.
@@ -188,6 +232,7 @@ impl History {
 
     /// Writes what was gathered. What the disk does not take goes on waiting.
     pub(crate) async fn write(&self) {
+        self.end_visits(QUIET);
         // One at a time, so that a later note of a session is never written before a former one.
         let mut failing = self.0.failing.lock().await;
         if let Err(error) = self.write_gathered().await {
@@ -228,13 +273,23 @@ impl History {
     async fn note_open(&self, doors: &Doors) {
         let now = self.0.clock.now().into();
         for session in doors.sessions().await {
-            let gathered = self.gathered();
-            let Some(opened) = gathered.open.get(&session.id).cloned() else { continue };
+            let mut gathered = self.gathered();
             let (bytes_in, bytes_out) = (session.bytes_in, session.bytes_out);
+            if let Some(note) = gathered.visits.carried(session.id, [bytes_in, bytes_out], now) {
+                self.push(gathered, note);
+                continue;
+            }
+            let Some(opened) = gathered.open.get(&session.id).cloned() else { continue };
             let note =
                 SessionNote { source: session.source, seen: now, bytes_in, bytes_out, ..opened };
             self.push(gathered, note);
         }
+    }
+
+    /// Writes the last of it: nobody is connected any longer.
+    pub(crate) async fn finish(&self) {
+        self.end_visits(Duration::ZERO);
+        self.write().await;
     }
 
     /// Ends the record of what a killed gateway left open, before a session of this one opens.
@@ -292,6 +347,8 @@ pub(crate) fn wall_time(now: Now, since: Duration) -> Timestamp {
 const PAUSE: Duration = Duration::from_secs(10);
 /// Between two looks at what open sessions carry, and between two notes that a device was seen.
 const LOOK: Duration = Duration::from_secs(300);
+/// A visit has ended when its last connection has been gone for so long.
+const QUIET: Duration = Duration::from_secs(10);
 /// So many sessions are on record at most: about 300 MB.
 const ROWS: u64 = 1_000_000;
 /// So many notes don't wait for the pause, and are written at once: a revocation that comes meanwhile waits for them.
@@ -352,6 +409,7 @@ mod tests {
             tcp: false,
             addresses: Vec::new(),
             client: String::new(),
+            tells_profile: true,
             profile: None,
             seen: Timestamp::from_unix_secs(9),
             bytes_in: 0,

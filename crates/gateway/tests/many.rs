@@ -165,6 +165,7 @@ fn note(devices: &[DeviceId], number: u64) -> SessionNote {
         tcp: false,
         addresses: vec![address(number)],
         client: "OpenVPN 2.6.14 linux".into(),
+        tells_profile: true,
         profile: None,
         seen: opened(number).after(Duration::from_secs(1_000)),
         bytes_in: 1,

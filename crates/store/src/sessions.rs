@@ -26,6 +26,8 @@ pub struct SessionNote {
     pub addresses: Vec<IpAddr>,
     /// What the client calls itself.
     pub client: String,
+    /// Whether such clients say with which settings their profile was written; what others leave out is no news.
+    pub tells_profile: bool,
     /// With which settings its profile was written, where it says so.
     pub profile: Option<SettingsMark>,
     /// The time of this note, to the second.

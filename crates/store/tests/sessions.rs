@@ -89,7 +89,10 @@ async fn a_device_is_seen_without_a_session_on_record_and_what_it_said_of_its_pr
     let seen = store.seen_list().await.unwrap();
     assert_eq!((seen[&alice], seen[&bob]), (at(7_000), at(6_000)), "the latest counts");
     assert_eq!(store.profiles().await.unwrap().told[&alice], mark);
-    assert_eq!(numbers(&store, query()).await, [1]);
+    let visit = SessionNote { tells_profile: false, ..note(alice, 2, 90_000) };
+    store.sessions_note([visit].into()).await.unwrap();
+    assert_eq!(store.profiles().await.unwrap().told[&alice], mark, "it says nothing of it");
+    assert_eq!(numbers(&store, query()).await, [2, 1], "only the visit is on record beside it");
     assert_eq!(store.event_latest().await.unwrap(), events, "no event tells of it");
 }
 
@@ -126,6 +129,7 @@ fn note(device: DeviceId, number: u64, time: u64) -> SessionNote {
         tcp: false,
         addresses: vec![ip(&format!("10.71.0.{number}")), ip(&format!("fd00::{number:x}"))],
         client: "OpenVPN 2.6.14 linux".into(),
+        tells_profile: true,
         profile: None,
         seen: at(time),
         bytes_in: 0,

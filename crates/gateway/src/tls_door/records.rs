@@ -61,7 +61,7 @@ impl Records {
     /// A device connected with this certificate: a superseded one before it is revoked. Only the first time changes
     /// anything.
     fn opened(&self, info: &Info) {
-        self.seen(info);
+        self.history.arrived(info);
         let Some((_, id)) = info.client else { return };
         if self.view.snapshot().certificate(&id).is_none_or(|entry| entry.connected) {
             return;
@@ -74,15 +74,9 @@ impl Records {
         });
     }
 
-    fn seen(&self, info: &Info) {
-        if let Some((_, id)) = &info.client {
-            self.history.seen(id);
-        }
-    }
-
     /// The device was there until now.
     fn closed(&self, info: &Info, why: front::Ended) {
-        self.seen(info);
+        self.history.gone(info, &why);
         if let front::Ended::Withdrawn(refusal) = why {
             let whom = info.client.as_ref().map(|(holder, _)| holder);
             self.refused(self.entry(info.source, whom, &refusal.into()));

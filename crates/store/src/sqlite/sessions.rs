@@ -35,9 +35,13 @@ pub(super) fn put(conn: &Connection, note: &SessionNote, now: Timestamp) -> Resu
         column(note.bytes_out, "the bytes of a session")?,
         note.ended,
     ])?;
-    let profile = note.profile.as_ref().map(SettingsMark::as_bytes);
-    let now = seconds(now)?;
-    conn.prepare_cached(SEE)?.execute(params![note.device.get(), seen, profile, now])?;
+    let (device, now) = (note.device.get(), seconds(now)?);
+    if note.tells_profile {
+        let profile = note.profile.as_ref().map(SettingsMark::as_bytes);
+        conn.prepare_cached(SEE)?.execute(params![device, seen, profile, now])?;
+    } else {
+        conn.prepare_cached(SEE_ALONE)?.execute(params![device, seen, now])?;
+    }
     Ok(())
 }
 
