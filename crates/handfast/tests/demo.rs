@@ -94,7 +94,7 @@ fn an_ordinary_user_without_the_stock_client_is_shown_our_own() {
 }
 
 /// What each line begins with that has to be there.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "network",
     "gateway",
     "subscribers",
@@ -103,6 +103,7 @@ const STEPS: [&str; 9] = [
     "file",
     "new keys",
     "revocation",
+    "https",
     "done",
 ];
 const OWN_ONLY: &str = "\nshown with our own client only\n";

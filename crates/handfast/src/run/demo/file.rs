@@ -154,8 +154,21 @@ fn answer(mut stream: TcpStream, content: &[u8]) -> io::Result<()> {
         }
         request.extend_from_slice(&piece[..len]);
     }
+    if request.starts_with(b"GET /trickle ") {
+        return trickle(stream, content);
+    }
     write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", content.len())?;
     stream.write_all(content)
+}
+
+/// The file, so slowly that it has no end.
+fn trickle(mut stream: TcpStream, content: &[u8]) -> io::Result<()> {
+    write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", content.len())?;
+    for piece in content.chunks(1024) {
+        stream.write_all(piece)?;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn random(len: usize) -> io::Result<Vec<u8>> {

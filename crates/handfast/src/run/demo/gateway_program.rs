@@ -17,7 +17,7 @@ use sysio::lab::Host;
 use super::super::ask::ask;
 use super::super::output::unexpected;
 use super::super::profile;
-use super::addresses::{ROUTES, TUNNEL_V4, TUNNEL_V6};
+use super::addresses::{FILES_V4, ROUTES, TUNNEL_V4, TUNNEL_V6};
 use super::folder::Folder;
 use super::limits::{PATIENCE, unseen};
 use super::program::{Program, handfast};
@@ -146,7 +146,16 @@ fn settings(host: &Host, nat: bool) -> String {
          nat = {nat}\n\
          reneg_sec = {}\n\
          [vpn.push]\n\
-         routes = [\"{v4}\", \"{v6}\"]\n",
+         routes = [\"{v4}\", \"{v6}\"]\n\
+         [[tls.listen]]\n\
+         address = \"[::]:443\"\n\
+         [[tls.server]]\n\
+         names = [\"{OPEN_SITE}\"]\n\
+         backend = \"http://{FILES_V4}\"\n\
+         [[tls.server]]\n\
+         names = [\"{CLOSED_SITE}\"]\n\
+         backend = \"http://{FILES_V4}\"\n\
+         clients = \"required\"\n",
         names.join(", "),
         RENEGOTIATE.as_secs(),
     )
@@ -157,5 +166,9 @@ fn deaf(error: &std::io::Error) -> Failure {
         .caused_by(error)
 }
 
+/// The file over HTTPS, for everybody.
+pub(super) const OPEN_SITE: &str = "www.demo.example";
+/// The same for devices alone.
+pub(super) const CLOSED_SITE: &str = "files.demo.example";
 /// So often are keys renewed in the demo.
 pub(super) const RENEGOTIATE: Duration = Duration::from_secs(5);

@@ -14,5 +14,7 @@ pub(super) fn interrupted() -> Failure {
     Failure::new(FailureKind::Interrupted, "the demo was interrupted; nothing of it is left")
 }
 
+/// How long after a revocation somebody may hear something still.
+pub(super) const ALLOWED: Duration = Duration::from_secs(1);
 /// How long a step may take that takes a second on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

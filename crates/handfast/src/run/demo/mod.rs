@@ -21,10 +21,12 @@ use self::tell::Teller;
 use super::output::Output;
 
 mod addresses;
+mod download;
 mod ending;
 mod file;
 mod folder;
 mod gateway_program;
+mod https;
 mod limits;
 mod machine;
 mod ping;
@@ -80,5 +82,6 @@ fn show(machine: &Machine, folder: &Folder, stop: &Stop, teller: &Teller) -> Res
     traffic::files(stage, stop, teller)?;
     renegotiation::show(stage, stop, teller)?;
     revocation::show(stage, stop, teller)?;
+    https::show(stage, folder, stop, teller)?;
     ending::show(stage, machine, stop, teller)
 }

@@ -8,12 +8,12 @@ use clock::Timestamp;
 
 use super::addresses::FILES_V4;
 use super::gateway_program::GatewayProgram;
-use super::limits::{PATIENCE, unseen};
+use super::limits::{ALLOWED, PATIENCE, unseen};
 use super::ping::{Ping, Report};
 use super::stage::{Stage, running};
 use super::stop::Stop;
 use super::subscriber::Subscriber;
-use super::tell::{Teller, time};
+use super::tell::{self, Teller, time};
 
 pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
     let gateway = running(&mut stage.gateway)?;
@@ -52,18 +52,14 @@ pub(super) fn show(stage: &mut Stage, stop: &Stop, teller: &Teller) -> Result<()
 /// From the event to the last answer, in words.
 fn silence(report: &Report, at: Timestamp) -> Result<String, Failure> {
     let last = report.last_answer.ok_or_else(|| unseen("bob's pings were not answered before"))?;
-    let after = last.since(at);
-    if after > ALLOWED {
-        return Err(unseen(format!("bob was still answered {} after his revocation", time(after))));
+    let late = last.since(at);
+    if late > ALLOWED {
+        return Err(unseen(format!("bob was still answered {} after his revocation", time(late))));
     }
     if report.lost() == 0 {
         return Err(unseen("no ping of bob's was left without an answer"));
     }
-    if last < at {
-        // The last answer came before the event was on the disk.
-        return Ok(format!("-{} ms", at.since(last).as_millis()));
-    }
-    Ok(format!("{} ms", after.as_millis()))
+    Ok(tell::after(last, at))
 }
 
 /// Starts bob's client anew, until the gateway has refused it.
@@ -101,7 +97,6 @@ fn reconnect(
 const INTERVAL: Duration = Duration::from_millis(5);
 const BEFORE: Duration = Duration::from_millis(500);
 const AFTER: Duration = Duration::from_millis(1500);
-const ALLOWED: Duration = Duration::from_secs(1);
 /// The reason's code.
 const REVOKED: &str = "revoked";
 

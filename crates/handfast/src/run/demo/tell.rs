@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use clock::Timestamp;
+
 use crate::show::table::visible;
 
 /// Prints. A reader that went away is no reason to stop.
@@ -74,6 +76,15 @@ pub(super) fn time(duration: Duration) -> String {
         format!("{} ms", duration.as_millis())
     } else {
         format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+/// How long after `event` something was: `4 ms`, or `-2 ms` where it was before.
+pub(super) fn after(moment: Timestamp, event: Timestamp) -> String {
+    match moment < event {
+        // The last of it came before the event was on the disk.
+        true => format!("-{} ms", event.since(moment).as_millis()),
+        false => format!("{} ms", moment.since(event).as_millis()),
     }
 }
 
