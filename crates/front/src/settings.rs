@@ -2,7 +2,7 @@
 //!
 //! What has to hold between these values is checked by whoever reads them from a file.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use proxied::Listed;
@@ -25,6 +25,32 @@ pub struct Settings {
     /// What is reached there: `[[tls.server]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub server: Vec<VirtualServer>,
+}
+
+impl Settings {
+    /// The same, and at the usual port where servers are named and no address is.
+    #[must_use]
+    pub fn with_usual_port(mut self) -> Self {
+        if self.listen.is_empty() && !self.server.is_empty() {
+            self.listen.push(Listen::at((Ipv6Addr::UNSPECIFIED, HTTPS).into()));
+        }
+        self
+    }
+}
+
+impl Listen {
+    /// All else as it is where a file says nothing.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            mode: Mode::default(),
+            protocols: all_protocols(),
+            unknown_name: Unmatched::Default,
+            no_name: Unmatched::Default,
+            max_connections: ten_thousand(),
+            proxies: Vec::new(),
+        }
+    }
 }
 
 /// A socket that takes connections.
@@ -292,6 +318,8 @@ fn seconds(number: u32) -> Option<Duration> {
 fn all_protocols() -> Vec<Protocol> {
     Protocol::ALL.to_vec()
 }
+
+const HTTPS: u16 = 443;
 
 fn ten_thousand() -> u32 {
     10_000

@@ -557,7 +557,12 @@ mod tests {
                 "wiki.example.org stands here twice",
             ),
             (format!("{listen}{wiki}{wiki}"), 7, "wiki.example.org belongs to two virtual servers"),
-            (wiki.to_owned(), 2, "nothing in tls.listen"),
+            (wiki.to_owned(), 1, ""),
+            (
+                format!("[vpn]\nlisten = [\"tcp:[::]:443\"]\n{wiki}"),
+                4,
+                "no [[tls.listen]] says where this server is reached, and vpn.listen has TCP port 443 already",
+            ),
             (
                 format!("{listen}{wiki}passthrough = true\nclients = \"required\"\n"),
                 7,

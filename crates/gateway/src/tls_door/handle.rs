@@ -170,7 +170,7 @@ impl TlsHandle {
     }
 
     fn settings(&self) -> Settings {
-        self.view.policy().config.tls.clone()
+        self.view.policy().config.tls.clone().with_usual_port()
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {

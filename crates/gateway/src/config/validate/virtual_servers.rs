@@ -33,12 +33,24 @@ pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
     }
     match servers.is_empty() || config.tls.listen.iter().any(Listen::takes_tls) {
         true => Ok(()),
+        false if config.tls.listen.is_empty() => usual_port(config),
         false => {
             let message = "nothing in tls.listen that takes TLS, so nobody reaches this server; add a [[tls.listen]] \
                            with address = \"[::]:443\"";
             refuse_at(&["tls", "server", "names"], 0, message.to_owned())
         }
     }
+}
+
+/// Where no address is named.
+fn usual_port(config: &Config) -> Result<(), Finding> {
+    let mut config = config.clone();
+    config.tls = config.tls.with_usual_port();
+    address(&config, 0).or_else(|finding| {
+        let message =
+            format!("no [[tls.listen]] says where this server is reached, and {}", finding.message);
+        refuse_at(&["tls", "server", "names"], 0, message)
+    })
 }
 
 fn address(config: &Config, at: usize) -> Result<(), Finding> {
