@@ -77,10 +77,6 @@ impl Target {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let is_url = |url: &str| {
-            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-            host.is_some_and(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic()))
-        };
         if let Some(address) = text.strip_prefix("tcp:") {
             return Address::parse(address).map(Self::Tcp);
         }
@@ -93,7 +89,8 @@ impl Target {
         if let Some(folder) = text.strip_prefix("files:") {
             return folder.starts_with('/').then(|| Self::Files(folder.into()));
         }
-        let url = text.strip_prefix("redirect:").filter(|url| is_url(url))?;
+        let url =
+            text.strip_prefix("redirect:").filter(|url| url.parse::<web::Destination>().is_ok())?;
         Some(Self::Redirect(url.to_owned()))
     }
 }
@@ -168,7 +165,14 @@ mod tests {
             assert_eq!(good.parse::<Target>().unwrap().to_string(), good);
         }
         assert_eq!("http://web/".parse::<Target>().unwrap().to_string(), "http://web:80");
-        for bad in ["http://", "http://a/b", "files:www", "redirect:/x", "https://a"] {
+        for bad in [
+            "http://",
+            "http://a/b",
+            "files:www",
+            "redirect:/x",
+            "redirect:https:///x",
+            "https://a",
+        ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
         for bad in ["", "127.0.0.1:80", "tcp:80", "tcp::80", "tcp:::1:80", "tcp:x:0", "tcp:x:99999"]

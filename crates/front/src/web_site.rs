@@ -12,7 +12,7 @@ use web::{
 
 use crate::backend::Target;
 use crate::policy::Client;
-use crate::service::{Service, Weighted};
+use crate::service::Weighted;
 use crate::settings::VirtualServer;
 use crate::site_name::SiteName;
 use crate::upstreams::{Proxied, Upstreams};
@@ -41,7 +41,7 @@ impl WebSite {
             let action = match &service.backends[..] {
                 [Weighted { to: Target::Files(folder), .. }] => files(folder),
                 [Weighted { to: Target::Redirect(url), .. }] => {
-                    Action::Redirect(Redirect::Under(url.clone()))
+                    Action::Redirect(Redirect::Under(url.parse().ok()?))
                 }
                 _ => {
                     let former = former.and_then(|former| former.upstreams.of(&service));

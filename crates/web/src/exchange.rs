@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -15,6 +16,7 @@ use crate::outgoing::Outgoing;
 use crate::proxy;
 use crate::redirect::Redirect;
 use crate::refusal::Refusal;
+use crate::rest::Rest;
 use crate::site::{Action, Fixed, Handler, Question};
 
 /// Answers, whatever it is.
@@ -26,10 +28,17 @@ pub(crate) async fn exchange(
     let (method, target) = (request.method().clone(), request.uri().clone());
     let is_head = method == Method::HEAD;
     context.steward.asked();
-    let answer = respond(&context, request).await.unwrap_or_else(|refusal| {
+    let (head, body) = request.into_parts();
+    let mut rest = Rest::of(body);
+    let answer = respond(&context, head, &mut rest).await.unwrap_or_else(|refusal| {
         context.steward.refused(refusal, method.as_str(), target.path());
+        if refusal == Refusal::Framing {
+            // Where it ends is what nobody can tell.
+            drop(rest.take());
+        }
         refused(refusal)
     });
+    rest.throw_away(&context.tasks);
     let mut answer = whole(answer, is_head);
     context.manners.apply(answer.headers_mut());
     answer.map(|body| Outgoing::new(body, open, context))
@@ -48,8 +57,11 @@ fn whole(mut answer: Response<Body>, is_head: bool) -> Response<Body> {
     answer
 }
 
-async fn respond(context: &Context, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-    let (mut head, body) = request.into_parts();
+async fn respond(
+    context: &Context,
+    mut head: Parts,
+    rest: &mut Rest,
+) -> Result<Response<Body>, Refusal> {
     let asked = Asked::read(&head, context.limits.head)?;
     let site = context.steward.site();
     if !site.answers_for(&asked.host) {
@@ -62,28 +74,25 @@ async fn respond(context: &Context, request: Request<Incoming>) -> Result<Respon
     if asked.upgrade == Some(Upgrade::WebsocketOverTwo) && !is_proxied {
         return Err(Refusal::Method);
     }
-    let request = Request::from_parts(head, body);
     match &route.action {
-        Action::Proxy(upstream) => Box::pin(proxy::pass(context, upstream, &asked, request)).await,
-        Action::Files(files) => {
-            let rest = route.prefix.rest(&asked.path).unwrap_or_default();
-            let (method, headers) = (request.method(), request.headers());
-            files.answer(rest, &asked.path, method, headers, context.client).await
+        Action::Proxy(upstream) => {
+            Box::pin(proxy::pass(context, upstream, &asked, head, rest)).await
         }
-        Action::Redirect(redirect) => redirected(redirect, &asked, &request),
+        Action::Files(files) => {
+            let behind = route.prefix.rest(&asked.path).unwrap_or_default();
+            let path = (&asked.path, head.uri.query());
+            files.answer(behind, path, &head.method, &head.headers, context.client).await
+        }
+        Action::Redirect(redirect) => redirected(redirect, &asked, &head),
         Action::Fixed(fixed) => fixed_answer(fixed),
-        Action::Handler(handler) => handled(context, handler.as_ref(), request).await,
+        Action::Handler(handler) => handled(context, handler.as_ref(), &head, rest).await,
     }
 }
 
-fn redirected(
-    redirect: &Redirect,
-    asked: &Asked,
-    request: &Request<Incoming>,
-) -> Result<Response<Body>, Refusal> {
+fn redirected(redirect: &Redirect, asked: &Asked, head: &Parts) -> Result<Response<Body>, Refusal> {
     let mut response = Response::new(full(""));
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    let location = redirect.location(&asked.host, request.uri())?;
+    let location = redirect.location(&asked.host, &head.uri)?;
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
 }
@@ -99,10 +108,15 @@ fn fixed_answer(fixed: &Fixed) -> Result<Response<Body>, Refusal> {
 async fn handled(
     context: &Context,
     handler: &dyn Handler,
-    request: Request<Incoming>,
+    head: &Parts,
+    rest: &mut Rest,
 ) -> Result<Response<Body>, Refusal> {
-    let (head, body) = request.into_parts();
-    let body = Limited::new(body, handler.longest_body()).collect();
+    let longest = handler.longest_body();
+    if rest.size_hint().lower() > longest as u64 {
+        return Err(Refusal::BodyTooLong);
+    }
+    let body = rest.take().ok_or(Refusal::Internal)?;
+    let body = Limited::new(body, longest).collect();
     let body = match timeout(context.limits.body_time, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<hyper::Error>() => return Err(Refusal::BodyBroken),

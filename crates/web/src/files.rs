@@ -62,7 +62,7 @@ impl Files {
     pub(crate) async fn answer(
         &self,
         rest: &str,
-        path: &Path,
+        (path, query): (&Path, Option<&str>),
         method: &Method,
         headers: &HeaderMap,
         client: Source,
@@ -78,7 +78,7 @@ impl Files {
         let seat = self.open.take(client, TURN).await.ok_or(Refusal::BackendBusy)?;
         match self.find(name.join("/")).await? {
             Found::Folder if folder_named => Err(Refusal::NotFound),
-            Found::Folder => Ok(with_slash(path)),
+            Found::Folder => Ok(with_slash(path, query)),
             Found::File { file, version, name } => {
                 Ok(file_answer(file, version, &name, method, headers, seat))
             }
@@ -103,8 +103,13 @@ fn find(root: &OwnedFd, name: String) -> Result<Found, Refusal> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let way = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let at = if name.is_empty() { "." } else { name.as_str() };
-    let opened = openat2(root, at, flags, Mode::empty(), way).map_err(|error| match error {
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO | Errno::NOSYS => Refusal::Internal,
+    let look = || openat2(root, at, flags, Mode::empty(), way);
+    // Somebody renamed something meanwhile, so that the kernel could not tell whether it leads outside.
+    let again = |error: Errno| if error == Errno::AGAIN { look() } else { Err(error) };
+    let opened = look().or_else(again).or_else(again).map_err(|error| match error {
+        Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO | Errno::NOSYS => {
+            Refusal::Internal
+        }
         _ => Refusal::NotFound,
     })?;
     let stat = fstat(&opened).map_err(|_| Refusal::Internal)?;
@@ -126,18 +131,21 @@ fn file_answer(
     headers: &HeaderMap,
     seat: Seat,
 ) -> Response<Body> {
-    let standing = version.judge(headers);
+    let standing = version.judge(method, headers);
     let mut response = Response::new(full(""));
     let fields = response.headers_mut();
     fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     fields.insert(header::ETAG, version.etag());
     fields.insert(header::LAST_MODIFIED, version.last_modified());
-    if let Standing::Has = standing {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
-    }
     let (status, content_range, part) = match standing {
-        Standing::Whole | Standing::Has => (StatusCode::OK, None, 0..version.length()),
+        Standing::Has | Standing::Changed => {
+            *response.status_mut() = match standing {
+                Standing::Has => StatusCode::NOT_MODIFIED,
+                _ => StatusCode::PRECONDITION_FAILED,
+            };
+            return response;
+        }
+        Standing::Whole => (StatusCode::OK, None, 0..version.length()),
         Standing::Part(part) => {
             let said = format!("bytes {}-{}/{}", part.start, part.end - 1, version.length());
             (StatusCode::PARTIAL_CONTENT, Some(said), part)
@@ -169,7 +177,7 @@ fn content_type(name: &str) -> HeaderValue {
 }
 
 /// To the folder itself. Made of whole names, so that it leads to no other host, as `//host` would.
-fn with_slash(path: &Path) -> Response<Body> {
+fn with_slash(path: &Path, query: Option<&str>) -> Response<Body> {
     let names = path.as_str().split('/').filter(|name| !name.is_empty());
     let mut location = String::new();
     for name in names {
@@ -177,10 +185,16 @@ fn with_slash(path: &Path) -> Response<Body> {
         location.extend(utf8_percent_encode(name, IN_A_PATH));
     }
     location.push('/');
+    if let Some(query) = query {
+        location.push('?');
+        location.push_str(query);
+    }
     let mut response = Response::new(full(""));
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    let location = HeaderValue::try_from(location).expect("what is encoded is ASCII");
-    response.headers_mut().insert(header::LOCATION, location);
+    // A query may have octets that no text has; without it the folder is found all the same.
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     response
 }
 

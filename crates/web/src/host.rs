@@ -101,7 +101,11 @@ impl FromStr for NamePattern {
     fn from_str(text: &str) -> Result<Self, NotAName> {
         match text.strip_prefix("*.") {
             Some(parent) => plain_name(parent).map(Self::Wildcard),
-            None => text.parse::<Host>().map(|host| Self::Exact(host.name)),
+            // A port would be taken for one that counts.
+            None => match text.parse::<Host>()? {
+                Host { name, port: None } => Ok(Self::Exact(name)),
+                _ => Err(NotAName),
+            },
         }
     }
 }
@@ -179,5 +183,6 @@ mod tests {
         assert!(!wildcard.covers("a.b.example.com") && !wildcard.covers("example.com"));
         let exact: NamePattern = "example.com".parse().unwrap();
         assert!(exact.covers("example.com") && !exact.covers("a.example.com"));
+        assert_eq!("example.com:8443".parse::<NamePattern>(), Err(NotAName));
     }
 }

@@ -7,8 +7,9 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
-        .flat_map(tokens)
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        // What is no text hides no name that stands beside it.
+        .flat_map(|value| value.as_bytes().split(|octet| *octet == b','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
@@ -112,6 +113,11 @@ mod tests {
             ("trailer", "x"),
             ("accept", "a"),
         ]);
+        remove_hop_by_hop(&mut fields);
+        assert_eq!(fields, headers(&[("accept", "a")]));
+        let mut fields = headers(&[("accept", "a"), ("x-secret", "1")]);
+        let odd = HeaderValue::from_bytes(b"\xff, X-Secret").unwrap();
+        fields.insert(header::CONNECTION, odd);
         remove_hop_by_hop(&mut fields);
         assert_eq!(fields, headers(&[("accept", "a")]));
     }

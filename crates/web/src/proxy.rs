@@ -14,39 +14,51 @@ use crate::asked::{Asked, Upgrade, WEBSOCKET};
 use crate::body::{Body, RequestBody, full};
 use crate::context::Context;
 use crate::refusal::Refusal;
+use crate::rest::Rest;
 use crate::upstream::{Begun, Upstream};
-use crate::{forwarded, hygiene, tunnel};
+use crate::{forwarded, hygiene, tunnel, via};
 
 /// Hands a request on and answers with what comes back.
 pub(crate) async fn pass(
     context: &Context,
     upstream: &Upstream,
     asked: &Asked,
-    mut request: Request<Incoming>,
+    head: Parts,
+    rest: &mut Rest,
 ) -> Result<Response<Body>, Refusal> {
-    let client = asked.upgrade.map(|upgrade| (upgrade, on(&mut request)));
-    let (mut head, body) = request.into_parts();
     let limits = &context.limits;
-    let body = match asked.upgrade {
-        Some(_) => RequestBody::empty(),
-        None => RequestBody::new(body, limits.body, limits.body_time),
+    check_length(rest, limits.body)?;
+    let mut request = Request::from_parts(head, ());
+    let client = asked.upgrade.map(|upgrade| (upgrade, on(&mut request)));
+    let (mut head, ()) = request.into_parts();
+    let body = match (asked.upgrade, rest.take()) {
+        (None, Some(body)) => RequestBody::new(body, limits.body, limits.body_time),
+        _ => RequestBody::empty(),
     };
-    check_length(&body, limits.body)?;
     rewrite(context, upstream, asked, &mut head, &body)?;
     let begun = upstream.send(Request::from_parts(head, body), context.client).await?;
     let over_two = asked.upgrade == Some(Upgrade::WebsocketOverTwo);
     match (begun.head().status(), client) {
         (StatusCode::SWITCHING_PROTOCOLS, Some((upgrade, client))) => {
-            switch(context, begun, upgrade, client)
+            switch(context, begun.lasting().await?, upgrade, client)
         }
         (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refusal::BackendBroken),
         // To a CONNECT it would say that the tunnel stands.
         (status, _) if over_two && status.is_success() => Err(Refusal::BackendBroken),
+        (_, _) if is_stream_of_events(begun.head()) => {
+            Ok(answer(begun.lasting().await?.into_response()))
+        }
         (_, _) => Ok(answer(begun.into_response())),
     }
 }
 
-fn check_length(body: &RequestBody, most: Option<u64>) -> Result<(), Refusal> {
+/// It lasts for as long as somebody listens.
+fn is_stream_of_events(head: &Response<Incoming>) -> bool {
+    let kind = head.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with(b"text/event-stream"))
+}
+
+fn check_length(body: &Rest, most: Option<u64>) -> Result<(), Refusal> {
     match most {
         Some(most) if body.size_hint().lower() > most => Err(Refusal::BodyTooLong),
         _ => Ok(()),
@@ -62,6 +74,7 @@ fn rewrite(
     head: &mut Parts,
     body: &RequestBody,
 ) -> Result<(), Refusal> {
+    via::add(head.version, &mut head.headers)?;
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }

@@ -46,6 +46,8 @@ pub enum Refusal {
     BackendSilent,
     /// What the backend said is no HTTP, or it hung up.
     BackendBroken,
+    /// It came here too often: a backend leads back to the gateway.
+    Loop,
     /// A fault of ours, or of the disk.
     Internal,
 }
@@ -63,7 +65,7 @@ pub enum Fault {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::HostMissing,
         Self::HostAmbiguous,
         Self::HostMalformed,
@@ -82,6 +84,7 @@ impl Refusal {
         Self::BackendBusy,
         Self::BackendSilent,
         Self::BackendBroken,
+        Self::Loop,
         Self::Internal,
     ];
 
@@ -106,6 +109,7 @@ impl Refusal {
             Self::BackendBusy => "http-backend-busy",
             Self::BackendSilent => "http-backend-silent",
             Self::BackendBroken => "http-backend-broken",
+            Self::Loop => "http-loop",
             Self::Internal => "http-internal",
         }
     }
@@ -128,6 +132,7 @@ impl Refusal {
             Self::BackendDown | Self::BackendBroken => StatusCode::BAD_GATEWAY,
             Self::BackendBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::BackendSilent => StatusCode::GATEWAY_TIMEOUT,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -135,9 +140,11 @@ impl Refusal {
     /// Whose fault it is.
     pub fn fault(self) -> Fault {
         match self {
-            Self::BackendDown | Self::BackendBusy | Self::BackendSilent | Self::BackendBroken => {
-                Fault::Backend
-            }
+            Self::BackendDown
+            | Self::BackendBusy
+            | Self::BackendSilent
+            | Self::BackendBroken
+            | Self::Loop => Fault::Backend,
             Self::Internal => Fault::Own,
             _ => Fault::Client,
         }
@@ -165,6 +172,7 @@ impl fmt::Display for Refusal {
             Self::BackendBusy => "the service behind this gateway has enough to do",
             Self::BackendSilent => "the service behind this gateway did not answer in time",
             Self::BackendBroken => "the service behind this gateway broke its answer off",
+            Self::Loop => "the service behind this gateway leads back to it",
             Self::Internal => "internal error",
         })
     }

@@ -6,6 +6,7 @@
 mod ailment;
 mod backend;
 mod balance;
+mod begun;
 mod pool;
 
 use std::error::Error;
@@ -14,20 +15,22 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
-use hyper::body::{Body as _, Incoming};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use hyper::body::Body as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use sources::Source;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::body::{AnswerBody, Body, Course, RequestBody};
+use crate::body::RequestBody;
 use crate::limits::{BACKEND_BUFFER, endurable};
 use crate::refusal::Refusal;
 use crate::seats::{Seat, Seats};
 pub use ailment::{Ailment, Onlooker};
 pub use backend::{Backend, Connecting, Stream, Way};
 use balance::{Balance, Change};
+pub(crate) use begun::Begun;
+use begun::Lease;
 use pool::{Line, Pool};
 
 /// A service and how it is reached.
@@ -60,7 +63,8 @@ pub struct UpstreamLimits {
     pub answer: Duration,
     /// Between two pieces of an answer; events that servers send may be far apart.
     pub silence: Duration,
-    /// Requests at once, for each backend; half of them from one client at most.
+    /// Requests at once, for each backend, and as many tunnels and streams of events; half of them from one client at
+    /// most.
     pub requests: usize,
     /// Until one of those has ended, where all are taken.
     pub turn: Duration,
@@ -74,24 +78,8 @@ struct Member {
     backend: Backend,
     pool: Arc<Pool>,
     seats: Seats,
-}
-
-/// What an answer under way holds: its place among the requests, and the connection it comes over.
-struct Lease {
-    line: Line,
-    pool: Arc<Pool>,
-    /// Backends may answer before they have heard all.
-    course: Arc<Course>,
-    /// Whether somebody signed in who is meant by the connection itself.
-    private: bool,
-    _seat: Seat,
-}
-
-/// An answer that has begun.
-pub(crate) struct Begun {
-    response: Response<Incoming>,
-    lease: Lease,
-    silence: Duration,
+    /// Of what lasts: tunnels, and events that a server sends. They would hold the places of requests for hours.
+    lasting: Arc<Seats>,
 }
 
 /// An attempt without an answer.
@@ -224,7 +212,7 @@ impl Upstream {
             }
         };
         while let Some(line) = member.pool.take().await {
-            match self.over(member, line, seat, request).await {
+            match self.over(member, line, seat, request, client).await {
                 Ok(begun) => return Ok(begun),
                 Err((Failure { unsent: Some(unsent), .. }, free)) => {
                     (request, seat) = (unsent, free)
@@ -234,7 +222,8 @@ impl Upstream {
         }
         match member.connect(self.limits.connect).await {
             Ok(line) => {
-                self.over(member, line, seat, request).await.map_err(|(failure, _)| failure)
+                let sent = self.over(member, line, seat, request, client).await;
+                sent.map_err(|(failure, _)| failure)
             }
             Err(why) => {
                 let (refusal, unsent) = (Refusal::BackendDown, Some(request));
@@ -249,6 +238,7 @@ impl Upstream {
         mut line: Line,
         seat: Seat,
         request: Request<RequestBody>,
+        client: Source,
     ) -> Result<Begun, (Failure, Seat)> {
         let course = request.body().course();
         // Time for a place and a connection is the backend's, and no silence of it.
@@ -259,7 +249,8 @@ impl Upstream {
             Some(Ok(response)) => {
                 let private = private || is_private(response.headers(), &header::WWW_AUTHENTICATE);
                 let pool = Arc::clone(&member.pool);
-                let lease = Lease { line, pool, course, private, _seat: seat };
+                let lasting = Arc::clone(&member.lasting);
+                let lease = Lease { line, pool, course, private, client, lasting, _seat: seat };
                 Ok(Begun { response, lease, silence: self.limits.silence })
             }
             Some(Err(mut error)) => {
@@ -292,34 +283,10 @@ impl Upstream {
     }
 }
 
-impl Begun {
-    pub(crate) fn head(&self) -> &Response<Incoming> {
-        &self.response
-    }
-
-    /// The answer, whose connection serves the next request once it has been read to its end.
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let Self { response, lease, silence } = self;
-        response.map(|body| AnswerBody::boxed(body, silence, lease, Lease::give_back))
-    }
-
-    /// The answer to an upgrade, and what has to be kept while the other protocol is carried.
-    pub(crate) fn into_upgrade(self) -> (Response<Incoming>, impl Send + 'static) {
-        (self.response, self.lease)
-    }
-}
-
-impl Lease {
-    fn give_back(self) {
-        if self.course.has_ended() && !self.private {
-            self.pool.put(self.line);
-        }
-    }
-}
-
 impl Member {
     fn new(backend: Backend, limits: &UpstreamLimits) -> Self {
-        Self { backend, pool: Arc::default(), seats: Seats::new(limits.requests) }
+        let (seats, lasting) = (Seats::new(limits.requests), Seats::new(limits.requests));
+        Self { backend, pool: Arc::default(), seats, lasting: Arc::new(lasting) }
     }
 
     async fn is_well(

@@ -76,7 +76,12 @@ async fn who_showed_no_certificate_is_nobody_to_the_backend() {
     )
     .await;
     let heard = service.heard().concat().to_ascii_lowercase();
-    assert!(!heard.contains("handfast") && !heard.contains("client-cert"), "{heard}");
+    assert!(
+        !heard.contains("handfast-")
+            && !heard.contains("handfast_")
+            && !heard.contains("client-cert"),
+        "{heard}"
+    );
 }
 
 #[tokio::test]

@@ -139,6 +139,23 @@ async fn many_backends_share_requests_by_their_weights() {
     assert_eq!((one.heard().len(), other.heard().len()), (6, 2));
 }
 
+#[tokio::test]
+async fn a_client_that_is_refused_while_it_speaks_may_go_on_for_a_while_and_hears_why() {
+    let service = Service::echo().await;
+    let mut site = service.site();
+    site.limits.body = Some(1000);
+    let (mut client, _task) = open_by(Watched::new(site), secure(Http::One));
+    let head = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    for _ in 0..100 {
+        client.write_all(&[b'x'; 10_000]).await.unwrap();
+    }
+    assert_eq!(statuses(&hear(&mut client).await), [413]);
+    client.write_all(GET).await.unwrap();
+    assert_eq!(statuses(&hear(&mut client).await), [200], "the connection goes on");
+    assert_eq!(service.heard().len(), 1);
+}
+
 #[derive(Default)]
 struct Told(Mutex<Vec<String>>);
 

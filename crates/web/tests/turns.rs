@@ -66,6 +66,40 @@ async fn a_backend_without_a_free_place_is_passed_over_for_one_that_has_it() {
 }
 
 #[tokio::test]
+async fn streams_of_events_take_no_places_of_requests_and_have_their_own() {
+    let service = Service::with(|mut stream, _| {
+        tokio::spawn(async move {
+            while let Some(request) = read_request(&mut stream, &mut Vec::new()).await {
+                let answer: &[u8] = match request.starts_with("GET /events") {
+                    true => {
+                        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
+                    }
+                    false => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                };
+                let _ = stream.write_all(answer).await;
+                if request.starts_with("GET /events") {
+                    sleep(Duration::from_secs(60)).await;
+                }
+            }
+        })
+    })
+    .await;
+    let turn = Duration::from_millis(300);
+    let limits = UpstreamLimits { requests: 4, turn, ..UpstreamLimits::default() };
+    let site = Arc::new(proxying(vec![service.backend()], limits));
+    let mut sender = two(&site, secure(Http::Two)).await;
+    let events = || Request::get("https://a.example/events").body(Empty::<Bytes>::new()).unwrap();
+    let first = sender.send_request(events()).await.unwrap();
+    let second = sender.send_request(events()).await.unwrap();
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 200));
+    assert_eq!(sender.send_request(get()).await.unwrap().status(), 200);
+    let third = sender.send_request(events()).await.unwrap();
+    assert_eq!(third.status(), 503, "half of four places are one client's");
+    drop(first);
+    drop(second);
+}
+
+#[tokio::test]
 async fn a_backend_that_hangs_three_times_gets_no_more_turns() {
     let (hung, well) = (slow(Duration::from_secs(60)).await, Service::echo().await);
     let limits = UpstreamLimits { answer: Duration::from_millis(100), ..UpstreamLimits::default() };

@@ -85,6 +85,14 @@ fn the_table_of_ends_at_virtual_servers_has_every_reason() {
 }
 
 #[test]
+fn the_table_of_refused_requests_has_every_code() {
+    let text = source("web/src/refusal.rs");
+    let codes = text.split('"').skip(1).step_by(2).filter(|word| word.starts_with("http-"));
+    let head = "| request | status | what happened | what to do |";
+    assert_codes(head, codes.map(str::to_owned).collect());
+}
+
+#[test]
 fn the_table_of_events_has_every_kind() {
     let text = source("store/src/event.rs");
     let kinds = text.lines().filter(|line| line.starts_with("    ") && line.contains(" = \""));

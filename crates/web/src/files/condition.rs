@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use http_range_header::parse_range_header_with_max_ranges;
 use rustix::fs::Stat;
 
@@ -29,6 +29,8 @@ pub(crate) enum Standing {
     Part(Range<u64>),
     /// A part that is not there.
     NoSuchPart,
+    /// Nothing: it wants another version than this one.
+    Changed,
 }
 
 impl Version {
@@ -55,14 +57,29 @@ impl Version {
         HeaderValue::try_from(httpdate::fmt_http_date(self.modified)).expect("a date makes a value")
     }
 
-    pub(super) fn judge(&self, headers: &HeaderMap) -> Standing {
+    /// In the order of RFC 9110 section 13.2.2. Parts are for GET alone (section 14.2).
+    pub(super) fn judge(&self, method: &Method, headers: &HeaderMap) -> Standing {
+        if !self.is_wanted(headers) {
+            return Standing::Changed;
+        }
         if self.is_had(headers) {
             return Standing::Has;
         }
         match headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
-            Some(range) if self.may_be_cut(headers) => part(range, self.length),
+            Some(range) if *method == Method::GET && self.may_be_cut(headers) => {
+                part(range, self.length)
+            }
             _ => Standing::Whole,
         }
+    }
+
+    /// Weak tags are equal to none here (section 13.1.1).
+    fn is_wanted(&self, headers: &HeaderMap) -> bool {
+        if headers.contains_key(header::IF_MATCH) {
+            let mut tags = headers.get_all(header::IF_MATCH).iter().flat_map(tokens);
+            return tags.any(|tag| tag == "*" || tag == self.tag);
+        }
+        date(headers.get(header::IF_UNMODIFIED_SINCE)).is_none_or(|since| self.modified <= since)
     }
 
     /// A tag says more than a date, which counts only without one.
@@ -120,7 +137,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        version().judge(&headers)
+        version().judge(&Method::GET, &headers)
     }
 
     #[test]
@@ -145,6 +162,32 @@ mod tests {
         ] {
             assert_eq!(judge(fields), standing, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn who_wants_another_version_is_told_that_it_changed() {
+        let then = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let before = "Sun, 06 Nov 1994 08:49:36 GMT";
+        for (fields, standing) in [
+            (&[("if-match", "\"b\", \"a\"")][..], Standing::Whole),
+            (&[("if-match", "*")], Standing::Whole),
+            (&[("if-match", "\"b\"")], Standing::Changed),
+            (&[("if-match", "W/\"a\"")], Standing::Changed),
+            (&[("if-unmodified-since", then)], Standing::Whole),
+            (&[("if-unmodified-since", before)], Standing::Changed),
+            (&[("if-match", "\"a\""), ("if-unmodified-since", before)], Standing::Whole),
+            (&[("if-match", "\"a\""), ("if-none-match", "\"a\"")], Standing::Has),
+        ] {
+            assert_eq!(judge(fields), standing, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn only_who_gets_octets_gets_a_part_of_them() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-3"));
+        assert_eq!(version().judge(&Method::HEAD, &headers), Standing::Whole);
+        assert_eq!(version().judge(&Method::GET, &headers), Standing::Part(0..4));
     }
 
     #[test]

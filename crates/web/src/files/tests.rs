@@ -54,7 +54,7 @@ async fn get(
         .iter()
         .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()))
         .collect();
-    files.answer(path.as_str(), &path, &Method::GET, &headers, client()).await
+    files.answer(path.as_str(), (&path, None), &Method::GET, &headers, client()).await
 }
 
 fn client() -> Source {
@@ -143,7 +143,18 @@ async fn nothing_but_get_and_head_is_known_there() {
     let folder = Folder::new("method");
     let path = Path::decode("/").unwrap();
     for (method, taken) in [(Method::HEAD, true), (Method::POST, false), (Method::DELETE, false)] {
-        let answer = folder.files().answer("/", &path, &method, &HeaderMap::new(), client()).await;
+        let answer =
+            folder.files().answer("/", (&path, None), &method, &HeaderMap::new(), client()).await;
         assert_eq!(answer.is_ok(), taken, "{method}");
     }
+}
+
+#[tokio::test]
+async fn a_folder_without_its_slash_is_sent_there_with_the_query() {
+    let folder = Folder::new("slash");
+    let (files, path) = (folder.files(), Path::decode("/sub").unwrap());
+    let (path, headers) = ((&path, Some("a=b&c")), HeaderMap::new());
+    let sent = files.answer("/sub", path, &Method::GET, &headers, client()).await.unwrap();
+    assert_eq!(sent.status(), StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(sent.headers()[header::LOCATION], "/sub/?a=b&c");
 }

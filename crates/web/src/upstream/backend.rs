@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// One of a service's backends.
 #[derive(Clone)]
@@ -32,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 impl Backend {
     /// One that is reached over TCP, by name or address.
     pub fn tcp(host: impl Into<String>, port: u16) -> Self {
-        Self::by(Arc::new(Tcp { host: host.into(), port }))
+        Self::by(Arc::new(Tcp { host: host.into(), port, found: Mutex::default() }))
     }
 
     /// One that is reached in another way.
@@ -47,19 +51,48 @@ impl Backend {
     }
 }
 
-#[derive(Debug)]
+/// Whose name is looked up now and then, and not for each connection: the resolver may be slow, and holds a thread.
 struct Tcp {
     host: String,
     port: u16,
+    found: Mutex<Option<(Instant, Vec<SocketAddr>)>>,
 }
 
 impl Way for Tcp {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            let addresses = self.addresses().await?;
+            let stream = TcpStream::connect(&addresses[..]).await;
+            if stream.is_err() {
+                // It may have moved.
+                *self.found.lock().await = None;
+            }
+            let stream = stream?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
+    }
+}
+
+impl Tcp {
+    /// One looks at a time, and whoever waits has what it finds.
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let mut found = self.found.lock().await;
+        match &*found {
+            Some((at, addresses)) if at.elapsed() < KEPT => Ok(addresses.clone()),
+            _ => {
+                let looked = lookup_host((self.host.as_str(), self.port)).await?;
+                let addresses: Vec<_> = looked.collect();
+                *found = Some((Instant::now(), addresses.clone()));
+                Ok(addresses)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Tcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 
@@ -68,3 +101,6 @@ impl fmt::Debug for Backend {
         write!(f, "{:?} * {}", self.way, self.weight)
     }
 }
+
+/// What a look-up found; who changes an address waits no longer.
+const KEPT: Duration = Duration::from_secs(30);
