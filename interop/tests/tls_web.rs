@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use interop::{Program, Subscriber, World, skip, wait_until};
+use interop::{Program, Stock, Subscriber, World, skip, wait_until};
 use serde_json::Value;
 
 #[test]
@@ -55,13 +55,14 @@ fn every_answer_over_tls_has_exactly_one_hsts_and_none_in_the_clear_has_any() {
         assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {shown}");
         assert_hsts(&said, status);
     }
-    let mut clear = Command::new("curl");
-    clear
-        .args(["-sSi", "--max-time", "20"])
-        .arg(format!("http://{}/ca.crl", house.world.gateway.v4[0]));
-    let output = alice.host.netns.output(clear).expect("curl starts");
-    let said = String::from_utf8_lossy(&output.stdout).to_ascii_lowercase();
-    assert!(said.starts_with("http/1.") && !said.contains("strict-transport"), "{said}");
+    let at = house.world.gateway.v4[0];
+    for clear in [format!("http://{at}/ca/"), format!("http://{at}:443/page?a=b")] {
+        let said = house.shell(&alice, &format!("curl -sSi --max-time 20 '{clear}'"));
+        let said = said.to_ascii_lowercase();
+        assert!(said.starts_with("http/1.") && !said.contains("strict-transport"), "{said}");
+        let there = said.contains(&format!("location: https://{at}/page?a=b"));
+        assert_eq!(there, clear.contains("page"), "{said}");
+    }
 }
 
 #[test]
@@ -276,6 +277,11 @@ fn a_browser_shows_a_devices_certificate_where_it_is_asked_and_is_out_once_that_
         !open.to_ascii_lowercase().contains("handfast-user"),
         "it is asked for nothing: {open}"
     );
+    // The VPN over the same port, all the while.
+    let bob = house.world.subscriber("bob", "unified");
+    let way = format!("remote {} 443 tcp4-client", house.world.gateway.v4[0]);
+    let mut vpn = Stock::start(&bob.host, &bob.profile_with(&way), &[]);
+    vpn.connected();
     let known = house.browse(&alice, "closed.test");
     assert!(known.contains("one heard GET /page"), "{known}");
     assert!(known.to_ascii_lowercase().contains("handfast-user: alice"), "{known}");
@@ -283,6 +289,8 @@ fn a_browser_shows_a_devices_certificate_where_it_is_asked_and_is_out_once_that_
     let refused = house.browse(&alice, "closed.test");
     assert!(!refused.contains("heard GET"), "{refused}");
     assert!(house.world.counted("revoked") > 0);
+    let of_bob = |one: &Value| one["device"]["id"] == "bob/default" && one["transport"] == "tcp";
+    assert!(house.world.sessions().iter().any(of_bob), "{:?}", house.world.sessions());
 }
 
 /// A gateway with virtual servers, and two web services behind it.
@@ -467,6 +475,7 @@ const FORGED: [&str; 16] = [
 const SETTINGS: &str = "
 [[tls.listen]]
 address = \"[::]:443\"
+mode = \"shared\"
 
 [[tls.server]]
 names = [\"web.test\"]

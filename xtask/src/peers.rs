@@ -48,6 +48,13 @@ const QUIETLY: &str = "DEBIAN_FRONTEND=noninteractive";
 /// What unpacks another Debian.
 const DEBOOTSTRAP: Peer = ("debootstrap", "debootstrap", "peers from another Debian");
 
+/// What only long runs need.
+const LONG_PEERS: &[Peer] = &[
+    DEBOOTSTRAP,
+    ("chromium", "chromium", "a browser with a device's certificate"),
+    ("certutil", "libnss3-tools", "where a browser has its certificates"),
+];
+
 /// What only the benchmark needs.
 const BENCH_PEERS: &[Peer] =
     &[("ethtool", "ethtool", "links that treat packets as network cards do"), DEBOOTSTRAP];
@@ -82,7 +89,7 @@ pub(crate) fn provide(install: bool) -> Result<(), Failed> {
 
 /// The same with what long runs need.
 pub(crate) fn provide_for_long(install: bool) -> Result<(), Failed> {
-    provide_all(&[PEERS, &[DEBOOTSTRAP]].concat(), install)
+    provide_all(&[PEERS, LONG_PEERS].concat(), install)
 }
 
 /// The same for the benchmark of the CA.
