@@ -629,6 +629,20 @@ pub struct TlsServers {
     pub listen: Vec<SocketAddr>,
     /// What is reached there, by name.
     pub servers: Vec<TlsServer>,
+    /// Ports on this machine that lead to services elsewhere.
+    #[serde(default)]
+    pub clients: Vec<TlsClientPort>,
+}
+
+/// A port on this machine that leads to a service elsewhere over TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsClientPort {
+    /// Where programs connect to.
+    pub listen: SocketAddr,
+    /// Which service it leads to.
+    pub target: String,
+    /// Why it is not open, or why the last connection got nowhere.
+    pub fault: Option<String>,
 }
 
 /// A virtual server.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Target;
 use crate::certificate_source::CertificateSource;
+use crate::client_port::ClientPort;
 use crate::mode::{Mode, Protocol};
 use crate::service::{self, PathRoute, Service, UrlPath, Weighted, a_minute, a_thousand, five};
 use crate::site_name::SiteName;
@@ -25,6 +26,9 @@ pub struct Settings {
     /// What is reached there: `[[tls.server]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub server: Vec<VirtualServer>,
+    /// Ports on this machine that lead elsewhere: `[[tls.client]]`. Whoever composes the door has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub client: Vec<ClientPort>,
 }
 
 impl Settings {

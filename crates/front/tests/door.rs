@@ -535,7 +535,7 @@ fn settings(servers: impl IntoIterator<Item = VirtualServer>) -> Settings {
         max_connections: 1000,
         proxies: Vec::new(),
     };
-    Settings { listen: vec![listen], server: servers.into_iter().collect() }
+    Settings { listen: vec![listen], server: servers.into_iter().collect(), client: Vec::new() }
 }
 
 fn server(name: &str, backend: &Backend) -> VirtualServer {

@@ -67,7 +67,7 @@ fn site(backend: SocketAddr, clients: Clients) -> Settings {
     let server =
         VirtualServer { clients, ..VirtualServer::new("web.test".parse().unwrap(), target) };
     let listen = toml::from_str("address = \"127.0.0.1:0\"").unwrap();
-    Settings { listen: vec![listen], server: vec![server] }
+    Settings { listen: vec![listen], server: vec![server], client: Vec::new() }
 }
 
 /// A web service that answers each request with its name.

@@ -324,7 +324,7 @@ async fn meet(client: &Client, protocol: &str, name: &str) -> io::Result<TlsStre
 fn settings(protocol: &str, server: VirtualServer) -> Settings {
     let listen = format!("address = \"127.0.0.1:0\"\nmode = \"starttls:{protocol}\"\n");
     let listen: Listen = toml::from_str(&listen).expect("settings");
-    Settings { listen: vec![listen], server: vec![server] }
+    Settings { listen: vec![listen], server: vec![server], client: Vec::new() }
 }
 
 fn server(name: &str, backend: &Backend) -> VirtualServer {

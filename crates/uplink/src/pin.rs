@@ -6,9 +6,11 @@ use std::str::FromStr;
 
 use data_encoding::BASE64;
 use pki::Fingerprint;
+use serde::{Deserialize, Serialize};
 
 /// The SHA-256 of a public key as certificates have it, written as curl writes it: `sha256//BASE64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Pin(Fingerprint);
 
 /// It is no pin.
@@ -30,6 +32,20 @@ impl FromStr for Pin {
         let octets = BASE64.decode(digest.as_bytes()).map_err(|_| NotAPin)?;
         let octets = <[u8; 32]>::try_from(octets).map_err(|_| NotAPin)?;
         Ok(Self(Fingerprint::from_bytes(octets)))
+    }
+}
+
+impl TryFrom<String> for Pin {
+    type Error = NotAPin;
+
+    fn try_from(text: String) -> Result<Self, NotAPin> {
+        text.parse()
+    }
+}
+
+impl From<Pin> for String {
+    fn from(pin: Pin) -> String {
+        pin.to_string()
     }
 }
 

@@ -10,10 +10,12 @@ use ask::{Asked, SystemDial, settle};
 use clock::{Clock, Timestamp};
 use pki::standing::{Said, Shown, Standings, Verdict};
 use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 /// What is done about a certificate that may have been revoked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Revocation {
     /// Where it can't be found out, nothing is sent.
     #[default]

@@ -5,10 +5,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
+use serde::{Deserialize, Serialize};
 use starttls::Protocol;
 
 /// A service, and the name that its certificate has to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Target {
     host: String,
     port: u16,
@@ -88,6 +90,20 @@ fn at(text: &str, starttls: Option<Protocol>) -> Result<Target, NotATarget> {
     };
     let name = ServerName::try_from(host.to_owned()).map_err(|_| NotATarget::NoHost)?;
     Ok(Target { host: host.to_owned(), port, name, starttls })
+}
+
+impl TryFrom<String> for Target {
+    type Error = NotATarget;
+
+    fn try_from(text: String) -> Result<Self, NotATarget> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> String {
+        target.to_string()
+    }
 }
 
 impl fmt::Display for Target {

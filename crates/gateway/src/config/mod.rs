@@ -521,9 +521,12 @@ mod tests {
         config.acme.eab_key_file = Some("/key".into());
         let service =
             "backend = \"tcp:[::1]:80\"\nhealth = \"/h\"\nbackends = [{ to = \"http://a\" }]\n";
+        let trust = "name = \"a\"\nca = \"/a\"\ncertificate = \"/a\"\nkey = \"/a\"\nrevocation = \"off\"\n\
+                     pin = \"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n";
         let text = format!(
             "[[listen]]\naddress = \"[::]:443\"\n[[server]]\nnames = [\"wiki.example.org\"]\n{service}\
-             [[server.route]]\npath = \"/\"\n{service}"
+             [[server.route]]\npath = \"/\"\n{service}\
+             [[client]]\nlisten = \"127.0.0.1:1\"\ntarget = \"a:1\"\n{trust}"
         );
         config.tls = toml::from_str(&text).expect("the shortest settings");
         let table = toml::Table::try_from(&config).expect("serialises");
@@ -535,6 +538,9 @@ mod tests {
         let wiki = "[[tls.server]]\nnames = [\"wiki.example.org\"]\nbackend = \"tcp:[::1]:80\"\n";
         let web = |line: &str| format!("[[tls.server]]\nnames = [\"a.org\"]\n{line}\n");
         let listen = "[[tls.listen]]\naddress = \"[::]:443\"\n";
+        let client = |at: &str, more: &str| {
+            format!("[[tls.client]]\nlisten = \"{at}\"\ntarget = \"db.example.org:5432\"\n{more}")
+        };
         for (text, line, said) in [
             (format!("{listen}{listen}{wiki}"), 4, "tls.listen names [::]:443 twice"),
             (
@@ -651,6 +657,12 @@ mod tests {
                 1,
                 "",
             ),
+            (client("0.0.0.0:7000", ""), 2, "can be reached from other machines"),
+            (format!("{listen}{}", client("127.0.0.1:443", "")), 4, "is listened on already"),
+            (client("127.0.0.1:7000", "certificate = \"/a\"\n"), 3, "a certificate needs its key"),
+            (client("127.0.0.1:7000", "ca = \"a.pem\"\n"), 3, "a.pem is no whole path"),
+            (client("127.0.0.1:7000", "ac = \"/a.pem\"\n"), 4, "did you mean `ca`"),
+            (client("127.0.0.1:7000", "revocation = \"prefer\"\n"), 1, ""),
             (format!("{listen}{wiki}clients = \"requird\"\n"), 6, "`requird`"),
             (
                 format!("{listen}{wiki}clint = 3\n"),

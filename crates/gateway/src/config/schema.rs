@@ -78,7 +78,8 @@ const CERT: Section = Section {
 /// Whose keys are names that the file gives.
 const GROUPS: Section = Section { name: "groups", keys: &[ANY], sections: &[] };
 const ANY: &str = "*";
-const TLS: Section = Section { name: "tls", keys: &[], sections: &[TLS_LISTEN, TLS_SERVER] };
+const TLS: Section =
+    Section { name: "tls", keys: &[], sections: &[TLS_LISTEN, TLS_SERVER, TLS_CLIENT] };
 const ACME: Section = Section {
     name: "acme",
     keys: &["directory", "terms_agreed", "email", "ca", "challenges", "eab_id", "eab_key_file"],
@@ -95,6 +96,11 @@ const TLS_LISTEN: Section = Section {
         "max_connections",
         "proxies",
     ],
+    sections: &[],
+};
+const TLS_CLIENT: Section = Section {
+    name: "client",
+    keys: &["listen", "target", "name", "ca", "pin", "certificate", "key", "revocation"],
     sections: &[],
 };
 const TLS_SERVER: Section = Section {

@@ -327,7 +327,8 @@ fn list<T: ToString>(items: &[T]) -> String {
 /// Nothing is served there unless it is written.
 const TLS: &str = "\
 [tls]
-# Sockets for TLS and what may share them, [[tls.listen]], and what is reached there by name, [[tls.server]].
+# Sockets for TLS and what may share them, [[tls.listen]], and what is reached there by name, [[tls.server]];
+# ports on this machine that lead to services elsewhere, [[tls.client]].
 ";
 
 const GROUPS: &str = "\

@@ -11,6 +11,7 @@ use super::schema::former_names;
 use super::{Config, ConfigError, Life, Net, Net6, Place, Problem, Vpn};
 
 mod acme;
+mod client_ports;
 mod services;
 mod virtual_servers;
 
@@ -66,6 +67,7 @@ pub(super) fn together(config: &Config) -> Result<(), Finding> {
     begins(config)?;
     virtual_servers::consistent(config)?;
     acme::consistent(&config.acme)?;
+    client_ports::consistent(config)?;
     lifetimes(config)
 }
 

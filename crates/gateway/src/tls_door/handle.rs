@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::certificates::{Certificates, Lack, SUBJECT};
+use super::client_ports::ClientPorts;
 use super::records::{Records, device_name};
 use super::{counters, listing};
 use crate::context::Context;
@@ -31,6 +32,7 @@ pub(super) struct TlsHandle {
     authority: Arc<Authority>,
     clock: Arc<dyn Clock>,
     certificates: Certificates,
+    client_ports: ClientPorts,
     records: Arc<Records>,
     keyring: front::Keyring,
     neighbours: Neighbours,
@@ -52,6 +54,7 @@ impl TlsHandle {
             authority: Arc::clone(&at.authority),
             clock: Arc::clone(&at.clock),
             certificates,
+            client_ports: ClientPorts::new(at),
             records: Arc::new(Records::of(at)),
             keyring: at.keyring.clone(),
             neighbours: at.neighbours.clone(),
@@ -69,11 +72,18 @@ impl TlsHandle {
     pub(super) async fn open(&self) {
         self.certificates_follow().await;
         self.listen();
+        self.client_ports_follow().await;
+    }
+
+    /// Again, as their addresses or files may be there by now.
+    pub(super) async fn client_ports_follow(&self) {
+        self.client_ports.follow(&self.settings().client).await;
     }
 
     /// Who is let in comes first, and waits for no certificate.
     async fn settings_follow(&self) {
         self.listen();
+        self.client_ports_follow().await;
         self.certificates_follow().await;
         self.certificates.ordered().forgive();
         self.listen_again().await;
@@ -167,6 +177,7 @@ impl TlsHandle {
     /// Ends everything that the door runs.
     pub(super) fn close(&self) {
         drop(self.desk.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.client_ports.close();
     }
 
     fn settings(&self) -> Settings {
@@ -254,13 +265,14 @@ impl Door for TlsHandle {
     }
 
     fn virtual_servers(&self) -> Option<TlsServers> {
-        let front = self.open.get()?;
-        let mut all = listing::of(front);
+        let mut all = self.open.get().map(listing::of).unwrap_or_default();
         for lack in &self.faults().of_certificates {
             let of_it = all.servers.iter_mut().filter(|server| server.name == lack.server);
             of_it.for_each(|server| server.problems.push(lack.fault.what.clone()));
         }
-        Some(all)
+        all.clients = self.client_ports.listing();
+        let is_any = self.open.get().is_some() || !all.clients.is_empty();
+        is_any.then_some(all)
     }
 
     fn foreign(&self) -> Vec<Foreign> {
@@ -288,7 +300,7 @@ impl Door for TlsHandle {
         let faults = self.faults();
         let of_certificates = faults.of_certificates.iter().map(|lack| &lack.fault);
         let lacking = faults.of_addresses.iter().chain(of_certificates).cloned();
-        lacking.chain(unwell).collect()
+        lacking.chain(unwell).chain(self.client_ports.faults()).collect()
     }
 
     fn counters(&self) -> BoxFuture<'_, Counters> {

@@ -8,7 +8,7 @@ pub(super) fn of(front: &Front) -> TlsServers {
     let sums = front.sums().servers;
     let sum = |state: &ServerState| sums.get(state.settings.label()).copied().unwrap_or_default();
     let servers = front.servers().into_iter().map(|state| server(&state, sum(&state))).collect();
-    TlsServers { listen: front.addresses(), servers }
+    TlsServers { listen: front.addresses(), servers, clients: Vec::new() }
 }
 
 fn server(state: &ServerState, sum: Sum) -> TlsServer {

@@ -14,6 +14,7 @@ use tokio::time::{interval, sleep};
 use crate::gateway::Gateway;
 
 mod certificates;
+mod client_ports;
 mod counters;
 mod files;
 mod handle;
@@ -57,7 +58,10 @@ async fn keep(handle: Arc<TlsHandle>) {
     loop {
         tokio::select! {
             changed = revisions.changed() => if changed.is_err() { return },
-            _ = look.tick() => handle.listen_again().await,
+            _ = look.tick() => {
+                handle.listen_again().await;
+                handle.client_ports_follow().await;
+            }
             _ = glance.tick() => {
                 handle.files_follow().await;
                 continue;

@@ -334,7 +334,7 @@ impl Folder {
         Self(path)
     }
 
-    fn data(&self) -> DataDir {
+    pub(crate) fn data(&self) -> DataDir {
         DataDir::new(self.0.join("data"))
     }
 }

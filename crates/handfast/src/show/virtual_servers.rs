@@ -1,6 +1,6 @@
 //! The TLS door's virtual servers in words.
 
-use admin::response::{TlsCertificate, TlsServer, TlsServers};
+use admin::response::{TlsCertificate, TlsClientPort, TlsServer, TlsServers};
 use clock::Timestamp;
 
 use super::table::{Table, Width, fields, visible};
@@ -8,7 +8,7 @@ use super::time;
 use super::words::{list, total};
 
 pub(crate) fn listing(all: &TlsServers, now: Timestamp, width: Width) -> String {
-    if all.listen.is_empty() && all.servers.is_empty() {
+    if all.listen.is_empty() && all.servers.is_empty() && all.clients.is_empty() {
         return "no virtual server is reached; docs/tls.md has a first one\n".into();
     }
     let text = match width {
@@ -17,7 +17,8 @@ pub(crate) fn listing(all: &TlsServers, now: Timestamp, width: Width) -> String 
     };
     let listens = list(&all.listen);
     let total = total(all.servers.len(), "virtual server", None);
-    format!("listens at {listens}\n\n{text}{total}{}", problems(all))
+    let (problems, ports) = (problems(all), local_ports(&all.clients));
+    format!("listens at {listens}\n\n{text}{total}{problems}{ports}")
 }
 
 /// What is wrong, below the table: each is a sentence.
@@ -28,6 +29,19 @@ fn problems(all: &TlsServers) -> String {
 
 fn said(problem: &str) -> String {
     format!("problem: {}\n", visible(problem))
+}
+
+/// Local ports, where there are some.
+fn local_ports(all: &[TlsClientPort]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["LOCAL PORT", "LEADS TO", "STATE"]);
+    for one in all {
+        let state = one.fault.as_deref().map_or_else(|| "open".into(), visible);
+        table.row([one.listen.to_string(), one.target.clone(), state]);
+    }
+    format!("\n{}", table.text())
 }
 
 /// What is looked at first.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
-use admin::response::{Session, TlsBackend, TlsCertificate, TlsFigures, TlsServer, TlsServers};
+use admin::response::{
+    Session, TlsBackend, TlsCertificate, TlsClientPort, TlsFigures, TlsServer, TlsServers,
+};
 use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
 use gateway::Gateway;
@@ -80,7 +82,9 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
         "listens at 192.0.2.9:443\n\n\
          NAME CLIENTS NOW CERTIFICATE BACKEND\n\
          wiki.example.org optional 3 [DATE] http://10.0.0.5:80,\nhttp://10.0.0.6:80 (1 of 2 left\nout)\n\
-         problem: wiki.example.org: /etc/wiki.pem: certificate 1 in it ended\n"
+         problem: wiki.example.org: /etc/wiki.pem: certificate 1 in it ended\n\n\
+         LOCAL PORT LEADS TO STATE\n\
+         127.0.0.1:5433 db.example.org:5432 open\n"
     );
     let wide = squeezed(&cli.ok("tls list --wide"));
     let row =
@@ -199,7 +203,12 @@ impl Door for OneSession {
 
     fn virtual_servers(&self) -> Option<TlsServers> {
         let listen = vec!["192.0.2.9:443".parse().unwrap()];
-        Some(TlsServers { listen, servers: vec![virtual_server()] })
+        let clients = vec![TlsClientPort {
+            listen: "127.0.0.1:5433".parse().unwrap(),
+            target: "db.example.org:5432".into(),
+            fault: None,
+        }];
+        Some(TlsServers { listen, servers: vec![virtual_server()], clients })
     }
 
     fn changed(&self) -> BoxFuture<'_, Vec<String>> {

@@ -104,7 +104,7 @@ fn address(config: &Config, at: usize) -> Result<(), Finding> {
 }
 
 /// One socket would take what is meant for the other. Port 0 is whichever is free.
-fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let takes = |all: IpAddr, ip: IpAddr| {
         all == ip || (all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4()))
     };
