@@ -57,7 +57,8 @@ pub(crate) async fn sort(
     if opening == Opening::Postgres(Startup::Gss) {
         answer(socket, &bytes, b"N").await?;
         bytes.clear();
-        opening = gather(socket, &mut bytes).await?;
+        opening = after_a_no(gather(socket, &mut bytes).await?);
+        may_begin(listen, opening)?;
     }
     match opening {
         Opening::Tls => Ok(Sorted::Tls(Begun { first: bytes, ..Begun::default() })),
@@ -76,6 +77,15 @@ pub(crate) async fn sort(
         Opening::Postgres(Startup::Gss) | Opening::More | Opening::Unknown => {
             Err(Refused::UnknownProtocol)
         }
+    }
+}
+
+/// Whoever asked for GSSAPI goes on as a client of PostgreSQL, with TLS or without. Nothing else is it: something was
+/// written to the connection, which those beside count on to be untouched.
+fn after_a_no(opening: Opening) -> Opening {
+    match opening {
+        Opening::Tls | Opening::Postgres(Startup::Ssl | Startup::Clear) => opening,
+        _ => Opening::Unknown,
     }
 }
 
@@ -188,24 +198,48 @@ mod tests {
         assert_eq!(sorted.unwrap(), Sorted::OpenVpn(b"\0\x0e\x38".to_vec()));
     }
 
+    #[tokio::test]
+    async fn behind_a_declined_question_comes_what_the_address_takes_and_nothing_for_others() {
+        let (vpn, web, tls) =
+            (&b"\0\x0e\x38"[..], &b"GET / HTTP/1.0\r\n"[..], &b"\x16\x03\x01"[..]);
+        for first in [vpn, web, GSS] {
+            let (sorted, said) = met("shared", &[GSS, first]).await;
+            let sorted = sorted.map_err(|why| why.code());
+            assert_eq!((sorted, &said[..1]), (Err("unknown_protocol"), &b"N"[..]), "{first:?}");
+        }
+        let database = of("shared", "protocols = [\"postgresql\"]");
+        for (first, code) in [(vpn, "unknown_protocol"), (tls, "protocol_not_taken")] {
+            let (sorted, _) = met_at(&database, &[GSS, first]).await;
+            assert_eq!(sorted.map_err(|why| why.code()), Err(code), "{first:?}");
+        }
+        let (sorted, _) = met("shared", &[GSS, tls]).await;
+        assert_eq!(sorted.unwrap(), Sorted::Tls(Begun { first: tls.to_vec(), ..Begun::default() }));
+    }
+
+    fn of(mode: &str, more: &str) -> Listen {
+        toml::from_str(&format!("address = \"[::]:443\"\nmode = \"{mode}\"\n{more}\n")).unwrap()
+    }
+
     /// What becomes of a client that says these pieces and then no more; and what it is told.
     async fn met(mode: &str, pieces: &[&[u8]]) -> (Result<Sorted, Refused>, Vec<u8>) {
-        let listen = format!("address = \"[::]:443\"\nmode = \"{mode}\"\n");
-        let listen: Listen = toml::from_str(&listen).unwrap();
+        met_at(&of(mode, ""), pieces).await
+    }
+
+    async fn met_at(listen: &Listen, pieces: &[&[u8]]) -> (Result<Sorted, Refused>, Vec<u8>) {
         let (mut ours, theirs) = tokio::io::duplex(4096);
         let (mut heard, mut say) = tokio::io::split(theirs);
         let mut said = Vec::new();
         let talk = async {
             for piece in pieces {
                 say.write_all(piece).await.unwrap();
-                if *piece == GSS {
+                if *piece == GSS && said.is_empty() {
                     said.push(heard.read_u8().await.unwrap());
                 }
             }
             say.shutdown().await.unwrap();
         };
         let greeting = Greeting::of("door.test");
-        let (sorted, ()) = tokio::join!(sort(&listen, &greeting, &mut ours), talk);
+        let (sorted, ()) = tokio::join!(sort(listen, &greeting, &mut ours), talk);
         drop(ours);
         heard.read_to_end(&mut said).await.unwrap();
         (sorted, said)

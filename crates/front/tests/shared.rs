@@ -85,6 +85,25 @@ async fn what_the_address_is_not_for_is_refused_with_what_it_was() {
 }
 
 #[tokio::test]
+async fn behind_postgresqls_question_for_gssapi_nobody_gets_where_the_address_does_not_lead() {
+    let backend = Backend::open("wiki").await;
+    let beside = Arc::new(Beside::default());
+    let only = settings("protocols = [\"tls\", \"postgresql\"]", &backend);
+    let house = House::open_beside(&only, Arc::clone(&beside) as _).await;
+    for first in [&b"\0\x0e\x38"[..], b"GET / HTTP/1.1\r\n\r\n"] {
+        let mut client = tokio::net::TcpStream::connect(house.door).await.unwrap();
+        client.write_all(GSS).await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'N');
+        client.write_all(first).await.unwrap();
+        let mut rest = Vec::new();
+        let _ = timeout(SOON, client.read_to_end(&mut rest)).await.expect("an end in time");
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+    assert_eq!(house.refused("unknown_protocol").await, None);
+    assert!(beside.came.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_listed_proxy_says_whose_it_is_before_the_address_is_shared() {
     let backend = Backend::open("wiki").await;
     let beside = Arc::new(Beside::default());
