@@ -18,7 +18,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("engine", &["clock", "names", "sources", "wire", "tunnel", "datapath", "pki", "sysio"]),
     ("signer", &["clock", "pki", "store", "sysio"]),
     ("authority", &["clock", "pki", "signer", "store"]),
-    ("publish", &["clock", "pki"]),
+    ("publish", &["clock", "pki", "sources"]),
     (
         "front",
         &["clock", "names", "pki", "proxied", "sources", "starttls", "upgrade", "web", "uplink"],

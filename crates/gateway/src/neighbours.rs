@@ -53,7 +53,7 @@ impl front::Neighbours for Neighbours {
     fn take_http(&self, passed: Passed) -> bool {
         let Some(publishing) = self.0.publishing.get() else { return false };
         let https = passed.beside_tls.then_some(passed.local.port());
-        publishing.take(passed.stream, passed.received, https);
+        publishing.take(passed.stream, passed.source, passed.received, https);
         true
     }
 }

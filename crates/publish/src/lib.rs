@@ -6,10 +6,11 @@
 //!
 //! Not here: where CRLs and signers come from, which whoever composes the gateway puts in by
 //! [`Service::publish`]. How it degrades: where there is nothing to publish it answers 404 or
-//! `unauthorized`, and it drops its oldest connections where there are too many; nothing here can stop the
+//! `unauthorized`, and it drops connections where there are too many, of one host or of all; nothing here can stop the
 //! gateway.
 
 mod answers;
+mod connections;
 mod document;
 mod elsewhere;
 mod listener;

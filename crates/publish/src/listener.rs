@@ -1,9 +1,8 @@
 //! A thin listener for the [`Service`]: HTTP/1.1 in the clear, bounded in every direction.
 //!
-//! Whoever is slow harms nobody: a connection has seconds for its request and a minute in all, and where
-//! there are too many the oldest one makes room.
+//! Whoever is slow harms nobody: a connection has seconds for its request and a minute in all, and where there are too
+//! many one makes room.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
@@ -23,9 +22,10 @@ use pki::ocsp::LONGEST_REQUEST;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::connections::Connections;
 use crate::elsewhere;
 use crate::service::{Asked, Service, is_public};
 
@@ -92,10 +92,9 @@ async fn serve(socket: TcpListener, service: Arc<Service>) {
     let mut open = Connections::default();
     loop {
         match socket.accept().await {
-            Ok((stream, _)) => {
-                open.add(
-                    tokio::spawn(connection(stream, Arc::clone(&service), None)).abort_handle(),
-                );
+            Ok((stream, source)) => {
+                let task = tokio::spawn(connection(stream, Arc::clone(&service), None));
+                open.add(source.ip(), task.abort_handle());
             }
             // Most likely no descriptors are left; they may be, a moment later.
             Err(error) => {
@@ -103,31 +102,6 @@ async fn serve(socket: TcpListener, service: Arc<Service>) {
                 sleep(PAUSE).await;
             }
         }
-    }
-}
-
-/// Those that are open, the oldest first; dropping it ends them.
-#[derive(Debug, Default)]
-pub(crate) struct Connections(VecDeque<AbortHandle>);
-
-impl Connections {
-    /// One more; where there are too many, the oldest makes room.
-    pub(crate) fn add(&mut self, connection: AbortHandle) {
-        if self.0.len() >= MOST_CONNECTIONS {
-            self.0.retain(|one| !one.is_finished());
-        }
-        if self.0.len() >= MOST_CONNECTIONS
-            && let Some(oldest) = self.0.pop_front()
-        {
-            oldest.abort();
-        }
-        self.0.push_back(connection);
-    }
-}
-
-impl Drop for Connections {
-    fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -220,8 +194,6 @@ impl Error for BindError {
 /// EAFNOSUPPORT.
 const NO_IPV6: i32 = 97;
 const BACKLOG: i32 = 1024;
-/// A thousand connections are some 40 MB at worst.
-const MOST_CONNECTIONS: usize = 1024;
 const LONGEST: Duration = Duration::from_secs(60);
 const FOR_A_HEAD: Duration = Duration::from_secs(5);
 const FOR_A_BODY: Duration = Duration::from_secs(5);

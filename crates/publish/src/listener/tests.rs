@@ -3,6 +3,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::*;
+use crate::connections::MOST;
 use crate::reception::Reception;
 use crate::testing::World;
 
@@ -41,7 +42,7 @@ async fn whoever_is_slow_is_cut_off_and_keeps_nobody_from_an_answer() {
     let listener = listen_for(&world);
     let began = Instant::now();
     let mut slow = Vec::new();
-    for _ in 0..MOST_CONNECTIONS + 50 {
+    for _ in 0..MOST + 50 {
         let mut stream = TcpStream::connect(listener.address()).await.unwrap();
         stream.write_all(b"GET /").await.unwrap();
         slow.push(stream);
@@ -116,11 +117,11 @@ async fn a_connection_that_another_listener_took_is_answered_whatever_of_it_was_
     for (path, read, begin) in [(&path[..], 4, "HTTP/1.1 200 "), ("/x", 1000, "HTTP/1.1 308 ")] {
         let mut client = TcpStream::connect(other.local_addr().unwrap()).await.unwrap();
         client.write_all(format!("GET {path} HTTP/1.1\r\n{END}").as_bytes()).await.unwrap();
-        let (mut stream, _) = other.accept().await.unwrap();
+        let (mut stream, source) = other.accept().await.unwrap();
         let mut received = vec![0; read];
         let count = stream.read(&mut received).await.unwrap();
         received.truncate(count);
-        reception.take(stream.into_std().unwrap(), received, Some(443));
+        reception.take(stream.into_std().unwrap(), source, received, Some(443));
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
         assert!(answer.starts_with(begin.as_bytes()), "{}", String::from_utf8_lossy(&answer));
