@@ -284,6 +284,12 @@ impl VirtualServer {
         !self.route.is_empty() || named.into_iter().any(Target::is_http)
     }
 
+    /// Whether a browser finds something there: requests are answered, or the protocols inside TLS say so.
+    pub fn speaks_http(&self) -> bool {
+        let is_http = |protocol: &String| ["h2", "http/1.1"].contains(&protocol.as_str());
+        self.is_http() || self.alpn.iter().any(is_http)
+    }
+
     /// Where its bytes or requests go, in words.
     pub fn backend_text(&self) -> String {
         let services = self.services();

@@ -129,7 +129,7 @@ impl TlsHandle {
     /// Puts settings and CAs in force as they are.
     fn listen(&self) {
         let settings = self.settings();
-        self.neighbours.send_to_https(&settings.listen);
+        self.neighbours.send_to_https(&settings);
         if settings.listen.is_empty() && self.open.get().is_none() {
             return;
         }
