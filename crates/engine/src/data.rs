@@ -25,6 +25,7 @@ mod handoff;
 mod ingress;
 mod ledger;
 mod moderation;
+mod newcomers;
 mod packet_io;
 mod plane;
 mod sending;
@@ -44,6 +45,7 @@ pub use self::tun_queues::QUEUES_PER_WORKER;
 pub(crate) use self::user_space::{PlaneIo, UserSpace};
 
 use self::handoff::Handoff;
+use self::newcomers::{Entrance, newcomers};
 use self::packet_io::{TunIo, UdpIo};
 use self::streams::Streams;
 use self::tun_queues::TunQueues;
@@ -99,6 +101,7 @@ pub(crate) struct WorkerOutputs {
 #[derive(Clone, Debug)]
 struct DataHandle {
     orders: Sender<Message>,
+    entrance: Entrance,
     waker: Waker,
 }
 
@@ -110,7 +113,6 @@ enum Order {
     Heard(PeerRef),
     SendExit(PeerRef),
     Stream(StreamId, StreamOrder),
-    TakeIn(Box<ForeignStream>),
     Figures(oneshot::Sender<DataFigures>),
 }
 
@@ -156,9 +158,11 @@ impl DataHandle {
         self.order(Order::Stream(stream, order));
     }
 
-    /// Hands a TCP connection over that came in elsewhere.
+    /// Hands a TCP connection over that came in elsewhere. It is closed where too many wait already.
     fn take_in(&self, stream: ForeignStream) {
-        self.order(Order::TakeIn(Box::new(stream)));
+        if self.entrance.take(stream) {
+            self.waker.wake();
+        }
     }
 
     /// Reads the figures between two batches.
@@ -228,8 +232,9 @@ fn make_one(
         outputs.ended_streams.clone(),
     )?;
     let (orders, inbox) = channel();
-    let handle = DataHandle { orders, waker: poller.waker() };
-    Ok((handle, DataWorker::new(part, io, streams, outputs, poller, inbox)))
+    let (entrance, newcomers) = newcomers();
+    let handle = DataHandle { orders, entrance, waker: poller.waker() };
+    Ok((handle, DataWorker::new(part, io, streams, outputs, poller, inbox, newcomers)))
 }
 
 /// A datagram for the kernel, from the address that the peer spoke to.

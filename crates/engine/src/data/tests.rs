@@ -30,6 +30,7 @@ use wire::wrap::ControlWrap;
 use wire::{KeyId, PeerId};
 
 use super::handoff::{Handoff, HandoffQueues};
+use super::newcomers::newcomers;
 use super::packet_io::{TunIo, UdpIo};
 use super::streams::{StreamSources, Streams};
 use super::tun_queues::TunQueues;
@@ -38,6 +39,7 @@ use super::{Common, DataHandle, DataIo, FIRST_SOCKET, FIRST_TUN, Part, WorkerOut
 use crate::Offloads;
 
 mod commands;
+mod foreign;
 
 #[test]
 fn two_workers_hand_each_other_nothing_and_move_nearly_twice_what_one_does() {
@@ -181,8 +183,9 @@ impl<T: TunIo> Rig<T> {
         let settings = WorkerSettings { shard, ..WorkerSettings::server(1 << 16) };
         let part = Part { index: 0, settings, handoff };
         let (orders, inbox) = channel();
-        let orders = DataHandle { orders, waker: poller.waker() };
-        let worker = DataWorker::new(part, io, streams, outputs, poller, inbox);
+        let (entrance, newcomers) = newcomers();
+        let orders = DataHandle { orders, entrance, waker: poller.waker() };
+        let worker = DataWorker::new(part, io, streams, outputs, poller, inbox, newcomers);
         Self { worker, orders, notices, clock }
     }
 }

@@ -18,9 +18,10 @@ use super::handoff::{HandedOff, Handoff};
 use super::ingress::Ingress;
 use super::ledger::Ledger;
 use super::moderation::{FEW, Moderation, Turn};
+use super::newcomers::Newcomers;
 use super::packet_io::{TunIo, UdpIo};
 use super::sending::Sending;
-use super::streams::{Reading, Streams};
+use super::streams::{Reading, StreamEnd, Streams};
 use super::tun_queues::{Paused, Waiting};
 use super::{
     DataIo, FIRST_LISTENER, FIRST_SOCKET, FIRST_STREAM, FIRST_TUN, ForeignStream, Message, Order,
@@ -44,6 +45,7 @@ pub(super) struct DataWorker<T: TunIo = Tun, U: UdpIo = UdpSocket> {
     poller: Poller,
     ready: Vec<Ready>,
     inbox: Receiver<Message>,
+    newcomers: Newcomers,
     /// It was told to stop, or nothing is left that could tell it anything.
     is_over: bool,
     /// A socket gave as much as was taken at once.
@@ -66,6 +68,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         outputs: WorkerOutputs,
         poller: Poller,
         inbox: Receiver<Message>,
+        newcomers: Newcomers,
     ) -> Self {
         let (slots, largest) =
             if io.offloads.gro { (JOINED_SLOTS, SUPER) } else { (SLOTS, LARGEST) };
@@ -88,6 +91,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             poller,
             ready: Vec::new(),
             inbox,
+            newcomers,
             is_over: false,
             may_hold_more: false,
             received: (0..slots).map(|_| Received::new(Packet::new(0, largest))).collect(),
@@ -121,6 +125,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         if !self.survives(&ready) {
             self.survives(&[]);
         }
+        self.let_newcomers_in();
         if self.tun_is_gone {
             tracing::error!("the TUN device is gone; the data worker ends");
             return Break(());
@@ -217,7 +222,6 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 self.worker.send_exit(peer, now, &mut self.sending.outbox);
                 self.flush();
             }
-            Order::TakeIn(stream) => self.take_in(*stream),
             Order::Stream(stream, order) => {
                 self.streams.handle_order(stream, order, now, &self.poller)
             }
@@ -233,6 +237,11 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
 
     pub(super) fn figures(&self) -> DataFigures {
         let (peers, total) = self.ledger.read(&self.worker);
+        let mut streams = self.streams.figures();
+        // They made room, as those do that are evicted.
+        if let turned_away @ 1.. = self.newcomers.turned_away() {
+            *streams.ended.entry(StreamEnd::Evicted.code()).or_default() += turned_away;
+        }
         DataFigures {
             drops: self.worker.drops(),
             peers,
@@ -246,7 +255,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 ..self.io.offloads
             }),
             workers: self.shard.of(),
-            streams: self.streams.figures(),
+            streams,
             ..self.ingress.figures()
         }
     }
@@ -369,8 +378,20 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         }
     }
 
+    /// Takes those that came in elsewhere, so many that others have their turn as well.
+    fn let_newcomers_in(&mut self) {
+        for _ in 0..LET_IN_AT_ONCE {
+            let Some(stream) = self.newcomers.next() else { return };
+            self.guarded(|this| this.take_in(stream));
+        }
+        // Nobody else says that some wait still.
+        self.poller.waker().wake();
+    }
+
     /// Takes a connection that came in elsewhere, and handles what came over it there.
     fn take_in(&mut self, stream: ForeignStream) {
+        // The peer of the last packet has nothing to do with it.
+        self.worker.clear_current_peer();
         let now = self.io.common.clock.now();
         let taken = self.streams.take_in(stream, &mut self.stream_buffer, now, &self.poller);
         if let Some((slot, reading)) = taken {
@@ -461,5 +482,7 @@ const SHARE: usize = 64 << 10;
 const LEAST_COST: usize = 8 << 10;
 /// What a packet of bulk data takes, where that isn't known.
 const USUAL: usize = 1400;
+/// As many as are accepted at a listener of its own.
+pub(super) const LET_IN_AT_ONCE: usize = 64;
 /// Packets of other workers handled as one batch; so many segments join at most.
 const HANDED_OFF_AT_ONCE: usize = 64;
