@@ -29,7 +29,7 @@ pub(crate) async fn of(
     socket: Arrival,
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Result<Arrival, Refused> {
-    if !listen.proxies.iter().any(|proxies| proxies.has(socket.source.ip())) {
+    if !listen.is_proxy(socket.source.ip()) {
         return Ok(socket);
     }
     let said = read(stream).await?;

@@ -45,6 +45,9 @@ pub(crate) async fn serve(
     let source = SocketAddr::new(source.ip().to_canonical(), source.port());
     let (source, outcome) = match arrive(&port, &mut stream, source).await {
         Ok(arrival) => {
+            if port.listen.is_proxy(source.ip()) {
+                stranger.comes_from(arrival.source.ip());
+            }
             let welcomed = Box::pin(welcome(&shared, &port, stream, arrival, stranger)).await;
             (arrival.source, welcomed)
         }
@@ -87,12 +90,13 @@ async fn welcome(
         Sorted::Tls(begun) => begun,
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };
-    let meeting = Box::pin(meet(shared, &port.listen, stream, begun));
+    let meeting = Box::pin(meet(shared, &port.listen, stream, begun, arrival.source.ip()));
     let met = timeout_at(until, meeting).await.map_err(|_| Denied::from(Refused::Slow))??;
     let Some(met) = met else { return Ok(()) };
     let guest = Guest { backend, ..met };
     let _room = port
-        .seat(guest.client.is_some())
+        .room
+        .seat(arrival.source.ip(), guest.client.is_some())
         .ok_or_else(|| Refused::TooMany { at: port.listen.address.to_string() })?;
     drop(stranger);
     let (place, closing) = shared.connections.register(|number| Info {
@@ -278,7 +282,8 @@ async fn requests(
 fn limits(shared: &Shared, guest: &Guest, expires: Option<Timestamp>) -> Limits {
     let settings = &guest.site.settings;
     let right = expires.map(|at| at.since(shared.clock.now().into()) + AFTER);
-    Limits { idle: settings.idle(), age: settings.max_age(), right }
+    let begin = settings.passthrough.then_some(BEGINNING);
+    Limits { idle: settings.idle(), age: settings.max_age(), right, begin }
 }
 
 /// It ended before it began.
@@ -294,5 +299,7 @@ fn withdrawn(place: &Place, ended: Ended) -> Denied {
 
 /// For the whole handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For a handshake behind us: a person may be asked for a certificate in it.
+const BEGINNING: Duration = Duration::from_secs(30);
 /// A certificate holds through its last second.
 const AFTER: Duration = Duration::from_secs(1);

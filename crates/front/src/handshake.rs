@@ -9,6 +9,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use rustls::server::ServerConnection;
 use rustls::{CertificateError, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
@@ -28,6 +28,7 @@ use crate::holder::Holder;
 use crate::policy::Client;
 use crate::refused::Refused;
 use crate::registry::Secured;
+use crate::room::Seat;
 use crate::settings::Listen;
 use crate::shared::Shared;
 use crate::site::Site;
@@ -54,7 +55,7 @@ pub(crate) struct Guest {
     pub(crate) by: Option<starttls::Protocol>,
     /// The backend, where it had to be there before.
     pub(crate) backend: Option<TcpStream>,
-    pub(crate) _room: OwnedSemaphorePermit,
+    pub(crate) _room: Seat,
 }
 
 /// Whoever was not.
@@ -70,6 +71,7 @@ pub(crate) async fn meet(
     listen: &Listen,
     mut socket: TcpStream,
     Begun { first, inside, asked }: Begun,
+    from: IpAddr,
 ) -> Result<Option<Guest>, Denied> {
     let (by, backend) = (listen.mode.starttls(), None);
     let mut hello = gather(&mut socket, &first).await?;
@@ -91,7 +93,7 @@ pub(crate) async fn meet(
     };
     let asked = hello.name.clone();
     if site.settings.passthrough {
-        let room = seat(&site)?;
+        let room = seat(&site, from, false)?;
         let (wire, greeting) = (Wire::passed(socket), hello.sent);
         let (client, own, secured, chain) = (None, None, Secured::default(), Vec::new());
         let guest = Guest {
@@ -115,7 +117,7 @@ pub(crate) async fn meet(
     let mut stream = Box::new(stream);
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let judged = judge(shared, &site, leaf).and_then(|(site, client)| {
-        let room = seat(&site)?;
+        let room = seat(&site, from, client.is_some())?;
         Ok((site, client, room))
     });
     match judged {
@@ -188,9 +190,9 @@ async fn hear_out(socket: &mut TcpStream) {
 }
 
 /// A place among those who were let in: strangers have none.
-fn seat(site: &Site) -> Result<OwnedSemaphorePermit, Denied> {
+fn seat(site: &Site, from: IpAddr, is_known: bool) -> Result<Seat, Denied> {
     let at = || Refused::TooMany { at: site.settings.label().to_owned() };
-    Arc::clone(&site.room).try_acquire_owned().map_err(|_| at().into())
+    site.room.seat(from, is_known).ok_or_else(|| at().into())
 }
 
 /// The server that is meant; or what to answer.

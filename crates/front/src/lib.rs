@@ -38,6 +38,7 @@ mod preamble;
 mod proofs;
 mod refused;
 mod registry;
+mod room;
 mod service;
 mod settings;
 mod shared;

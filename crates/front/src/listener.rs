@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::connection;
 use crate::listen::{self, BindError};
-use crate::port::{Port, Stranger, Strangers};
+use crate::port::{Crowd, Port};
 use crate::settings::Listen;
 use crate::shared::Shared;
 
@@ -33,15 +33,16 @@ impl Listener {
     pub(crate) fn open(listen: &Listen, shared: &Arc<Shared>) -> Result<Self, BindError> {
         let socket = listen::bind(listen.address)?;
         let address = socket.local_addr().unwrap_or(listen.address);
-        let port = Arc::new(ArcSwap::from_pointee(Port::of(listen)));
+        let port = Arc::new(ArcSwap::from_pointee(Port::of(listen, None)));
         let task = tokio::spawn(accept(socket, Arc::clone(&port), Arc::clone(shared)));
         Ok(Self { asked: listen.address, address, port, task })
     }
 
     /// Other settings hold for connections that come from here on.
     pub(crate) fn replace(&self, listen: &Listen) {
-        if self.port.load().listen != *listen {
-            self.port.store(Arc::new(Port::of(listen)));
+        let former = self.port.load();
+        if former.listen != *listen {
+            self.port.store(Arc::new(Port::of(listen, Some(&former))));
         }
     }
 }
@@ -53,15 +54,17 @@ impl Drop for Listener {
 }
 
 async fn accept(socket: TcpListener, port: Arc<ArcSwap<Port>>, shared: Arc<Shared>) {
-    let mut strangers = Strangers::default();
+    let crowd = Crowd::default();
     let mut warned: Option<Duration> = None;
     loop {
         match socket.accept().await {
             Ok((stream, source)) => {
-                let (stranger, kept) = Stranger::new();
                 let (shared, port) = (Arc::clone(&shared), port.load_full());
-                let task = connection::serve(shared, port, stream, source, stranger);
-                strangers.add(source.ip(), tokio::spawn(task).abort_handle(), kept);
+                let from = Some(source.ip()).filter(|from| !port.listen.is_proxy(*from));
+                crowd.add(from, |stranger| {
+                    let task = connection::serve(shared, port, stream, source, stranger);
+                    tokio::spawn(task).abort_handle()
+                });
             }
             // Most likely no descriptors are left; they may be, a moment later.
             Err(error) => {

@@ -5,86 +5,134 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sources::Source;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
+use crate::room::Room;
 use crate::settings::Listen;
 
 /// What holds for its connections.
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) listen: Listen,
-    pub(crate) room: Arc<Semaphore>,
+    /// For its guests.
+    pub(crate) room: Arc<Room>,
 }
 
 /// Proves that a connection is a stranger's, for as long as it is kept.
 pub(crate) struct Stranger {
-    _alive: Arc<()>,
+    alive: Arc<()>,
+    crowd: Crowd,
 }
 
 impl Stranger {
-    /// One, and what tells whether it is one still.
-    pub(crate) fn new() -> (Self, Weak<()>) {
-        let alive = Arc::new(());
-        let kept = Arc::downgrade(&alive);
-        (Self { _alive: alive }, kept)
+    /// This is where it comes from, which its socket did not say.
+    pub(crate) fn comes_from(&self, from: IpAddr) {
+        self.crowd.strangers().settle(&self.alive, from);
     }
 }
 
 impl Port {
-    /// A place for a guest. The last ones are kept for those who showed a certificate.
-    pub(crate) fn seat(&self, is_known: bool) -> Option<SemaphorePermit<'_>> {
-        let kept = self.listen.max_connections as usize / KEPT;
-        if !is_known && self.room.available_permits() <= kept {
-            return None;
-        }
-        self.room.try_acquire().ok()
+    /// With these settings; whoever is there under the former ones counts on.
+    pub(crate) fn of(listen: &Listen, former: Option<&Self>) -> Self {
+        let alike = |one: &&Self| one.listen.max_connections == listen.max_connections;
+        let room = match former.filter(alike) {
+            Some(former) => Arc::clone(&former.room),
+            None => Arc::new(Room::with_some_kept(listen.max_connections)),
+        };
+        Self { listen: listen.clone(), room }
+    }
+}
+
+/// The strangers of an address, as it and they share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Crowd(Arc<Mutex<Strangers>>);
+
+impl Crowd {
+    /// One more, whose task is begun with it. Where it comes from may be said later.
+    pub(crate) fn add(&self, from: Option<IpAddr>, begin: impl FnOnce(Stranger) -> AbortHandle) {
+        let alive = Arc::new(());
+        let is_one = Arc::downgrade(&alive);
+        // Held over both, so that it is known here before it can say anything.
+        let mut strangers = self.strangers();
+        let task = begin(Stranger { alive, crowd: self.clone() });
+        strangers.add(from.map(Source::host), task, is_one);
     }
 
-    pub(crate) fn of(listen: &Listen) -> Self {
-        let room = Arc::new(Semaphore::new(listen.max_connections as usize));
-        Self { listen: listen.clone(), room }
+    /// They are whole after each change, whoever panicked.
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Those of one address, the oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers {
+struct Strangers {
     all: VecDeque<Kept>,
     of_a_host: HashMap<Source, usize>,
 }
 
 #[derive(Debug)]
 struct Kept {
-    host: Source,
+    /// None where a proxy has yet to say.
+    host: Option<Source>,
     task: AbortHandle,
     is_one: Weak<()>,
 }
 
 impl Strangers {
     /// One more; where there are too many, or too many of its host, the oldest of those makes room.
-    pub(crate) fn add(&mut self, from: IpAddr, task: AbortHandle, is_one: Weak<()>) {
-        let host = Source::host(from);
+    fn add(&mut self, host: Option<Source>, task: AbortHandle, is_one: Weak<()>) {
         while self.all.front().is_some_and(|oldest| oldest.is_one.strong_count() == 0) {
             self.remove(0);
         }
         if self.all.len() >= MOST_STRANGERS {
             self.forget_guests();
         }
-        if self.of_a_host.get(&host).is_some_and(|count| *count >= MOST_OF_A_HOST) {
-            self.forget_guests();
-            let crowd = self.of_a_host.get(&host).is_some_and(|count| *count >= MOST_OF_A_HOST);
-            let oldest = self.all.iter().position(|one| one.host == host).filter(|_| crowd);
-            oldest.into_iter().for_each(|at| self.send_away(at));
+        if let Some(host) = host {
+            self.make_room(host);
         }
         if self.all.len() >= MOST_STRANGERS {
             self.send_away(0);
         }
-        *self.of_a_host.entry(host).or_default() += 1;
+        self.count(host);
         self.all.push_back(Kept { host, task, is_one });
+    }
+
+    /// One that is here counts for this host from now on.
+    fn settle(&mut self, stranger: &Arc<()>, from: IpAddr) {
+        let host = Source::host(from);
+        self.make_room(host);
+        let is_it = |one: &&mut Kept| one.is_one.as_ptr() == Arc::as_ptr(stranger);
+        // Whoever was sent away meanwhile counts nowhere.
+        if let Some(one) = self.all.iter_mut().rev().find(is_it) {
+            let former = one.host.replace(host);
+            self.count(Some(host));
+            uncount(&mut self.of_a_host, former);
+        }
+    }
+
+    fn make_room(&mut self, host: Source) {
+        if !self.is_crowded(host) {
+            return;
+        }
+        self.forget_guests();
+        if self.is_crowded(host) {
+            let oldest = self.all.iter().position(|one| one.host == Some(host));
+            oldest.into_iter().for_each(|at| self.send_away(at));
+        }
+    }
+
+    fn is_crowded(&self, host: Source) -> bool {
+        self.of_a_host.get(&host).is_some_and(|count| *count >= MOST_OF_A_HOST)
+    }
+
+    fn count(&mut self, host: Option<Source>) {
+        if let Some(host) = host {
+            *self.of_a_host.entry(host).or_default() += 1;
+        }
     }
 
     fn forget_guests(&mut self) {
@@ -113,7 +161,8 @@ impl Strangers {
     }
 }
 
-fn uncount(counts: &mut HashMap<Source, usize>, host: Source) {
+fn uncount(counts: &mut HashMap<Source, usize>, host: Option<Source>) {
+    let Some(host) = host else { return };
     if let Some(count) = counts.get_mut(&host) {
         *count -= 1;
         if *count == 0 {
@@ -126,70 +175,64 @@ fn uncount(counts: &mut HashMap<Source, usize>, host: Source) {
 const MOST_STRANGERS: usize = 1024;
 /// As many handshakes may be under way from one address, behind which there may be a company.
 const MOST_OF_A_HOST: usize = 256;
-/// One place in so many.
-const KEPT: usize = 10;
 
 #[cfg(test)]
 mod tests {
     use std::future::pending;
 
+    use tokio::task::JoinHandle;
+
     use super::*;
-    use crate::mode::Mode;
 
     #[tokio::test]
     async fn a_crowd_from_one_host_makes_room_for_itself_and_pushes_nobody_else_out() {
-        let mut strangers = Strangers::default();
-        let mut alive = Vec::new();
-        let mut add = |from: &str| {
-            let (stranger, kept) = Stranger::new();
-            let task = tokio::spawn(pending::<()>());
-            strangers.add(from.parse().unwrap(), task.abort_handle(), kept);
-            alive.push(stranger);
-            task
-        };
-        let quiet = add("192.0.2.1");
-        let first = add("198.51.100.7");
-        for _ in 0..MOST_OF_A_HOST {
-            add("198.51.100.7");
-        }
+        let crowd = Crowd::default();
+        let quiet = stranger(&crowd, Some("192.0.2.1")).1;
+        let (_alive, first) = stranger(&crowd, Some("198.51.100.7"));
+        let _alive: Vec<_> =
+            (0..MOST_OF_A_HOST).map(|_| stranger(&crowd, Some("198.51.100.7")).0).collect();
         assert!(first.await.is_err_and(|error| error.is_cancelled()));
         assert!(!quiet.is_finished());
-        assert_eq!(strangers.all.len(), MOST_OF_A_HOST + 1);
+        assert_eq!(crowd.strangers().of_a_host.values().max(), Some(&MOST_OF_A_HOST));
     }
 
     #[tokio::test]
     async fn who_was_let_in_is_no_stranger_and_never_sent_away() {
-        let mut strangers = Strangers::default();
-        let (stranger, kept) = Stranger::new();
-        let guest = tokio::spawn(pending::<()>());
-        strangers.add("192.0.2.1".parse().unwrap(), guest.abort_handle(), kept);
-        drop(stranger);
-        let mut alive = Vec::new();
-        for _ in 0..=MOST_OF_A_HOST {
-            let (stranger, kept) = Stranger::new();
-            let task = tokio::spawn(pending::<()>()).abort_handle();
-            strangers.add("192.0.2.1".parse().unwrap(), task, kept);
-            alive.push(stranger);
-        }
+        let crowd = Crowd::default();
+        let (let_in, guest) = stranger(&crowd, Some("192.0.2.1"));
+        drop(let_in);
+        let _alive: Vec<_> =
+            (0..=MOST_OF_A_HOST).map(|_| stranger(&crowd, Some("192.0.2.1")).0).collect();
         tokio::task::yield_now().await;
         assert!(!guest.is_finished());
-        assert_eq!(strangers.of_a_host.values().sum::<usize>(), MOST_OF_A_HOST);
+        assert_eq!(crowd.strangers().of_a_host.values().sum::<usize>(), MOST_OF_A_HOST);
     }
 
-    #[test]
-    fn the_last_places_are_kept_for_those_who_are_known() {
-        let listen = Listen {
-            address: "192.0.2.1:443".parse().unwrap(),
-            mode: Mode::default(),
-            protocols: Vec::new(),
-            unknown_name: Default::default(),
-            no_name: Default::default(),
-            max_connections: 20,
-            proxies: Vec::new(),
-        };
-        let port = Port::of(&listen);
-        let anonymous: Vec<_> = (0..30).filter_map(|_| port.seat(false)).collect();
-        let known: Vec<_> = (0..30).filter_map(|_| port.seat(true)).collect();
-        assert_eq!((anonymous.len(), known.len()), (18, 2));
+    #[tokio::test]
+    async fn behind_a_proxy_each_client_counts_as_itself_once_the_proxy_has_said_who_it_is() {
+        let crowd = Crowd::default();
+        let waiting: Vec<_> = (0..2 * MOST_OF_A_HOST).map(|_| stranger(&crowd, None)).collect();
+        assert!(waiting.iter().all(|(_, task)| !task.is_finished()));
+        let (quiet, crowded) = waiting.split_at(1);
+        quiet[0].0.comes_from("192.0.2.1".parse().unwrap());
+        crowded.iter().for_each(|(one, _)| one.comes_from("198.51.100.7".parse().unwrap()));
+        assert_eq!(crowd.strangers().all.len(), 1 + MOST_OF_A_HOST);
+        tokio::task::yield_now().await;
+        assert!(!quiet[0].1.is_finished() && crowded[0].1.is_finished());
+        drop(waiting);
+        let _last = stranger(&crowd, Some("203.0.113.1"));
+        assert_eq!(crowd.strangers().of_a_host.len(), 1);
+    }
+
+    /// One that does nothing.
+    fn stranger(crowd: &Crowd, from: Option<&str>) -> (Stranger, JoinHandle<()>) {
+        let task = tokio::spawn(pending::<()>());
+        let (begun, from) = (task.abort_handle(), from.map(|from| from.parse().unwrap()));
+        let mut kept = None;
+        crowd.add(from, |stranger| {
+            kept = Some(stranger);
+            begun
+        });
+        (kept.unwrap(), task)
     }
 }

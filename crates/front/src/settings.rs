@@ -2,7 +2,7 @@
 //!
 //! What has to hold between these values is checked by whoever reads them from a file.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use proxied::Listed;
@@ -92,6 +92,11 @@ impl Listen {
             Mode::Http => protocol == Protocol::Http,
             Mode::Starttls(_) => false,
         }
+    }
+
+    /// Whether it is one of the proxies that say whose a connection is.
+    pub(crate) fn is_proxy(&self, from: IpAddr) -> bool {
+        self.proxies.iter().any(|proxies| proxies.has(from.to_canonical()))
     }
 
     /// Whether virtual servers are reached there.

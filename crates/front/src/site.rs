@@ -7,12 +7,12 @@ use clock::Clock;
 use pki::GatewayVerifier;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::certificates::{Keyring, SiteKeys};
 use crate::chain::Chain;
 use crate::directory::Directory;
 use crate::policy::Policy;
+use crate::room::Room;
 use crate::settings::VirtualServer;
 use crate::site_name::SiteName;
 use crate::terms;
@@ -29,8 +29,8 @@ pub(crate) struct Site {
     pub(crate) tickets: Option<Arc<Tickets>>,
     /// What is done with requests, where it is HTTP that is spoken.
     pub(crate) web: Option<Arc<WebSite>>,
-    /// One permit for each connection that it may have.
-    pub(crate) room: Arc<Semaphore>,
+    /// For the connections that it may have.
+    pub(crate) room: Arc<Room>,
 }
 
 /// What all sites are made with.
@@ -71,7 +71,7 @@ impl Site {
             Some(former) if former.settings.max_connections == settings.max_connections => {
                 Arc::clone(&former.room)
             }
-            _ => Arc::new(Semaphore::new(settings.max_connections as usize)),
+            _ => Arc::new(Room::of(settings.max_connections)),
         };
         let web = match former {
             // With its connections to backends.

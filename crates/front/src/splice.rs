@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) age: Option<Duration>,
     /// Until its certificate ends.
     pub(crate) right: Option<Duration>,
+    /// Until the backend has said something, and the client more than its first message.
+    pub(crate) begin: Option<Duration>,
 }
 
 /// Carries until one of both is done, or time is, or it is told to close.
@@ -46,6 +48,7 @@ pub(crate) async fn splice(
         () = over(limits.age) => Ended::TooOld,
         () = over(limits.right) => Ended::TooOld,
         () = idle(traffic, limits.idle) => Ended::Idle,
+        () = no_beginning(traffic, limits.begin) => Ended::Idle,
         () = half_closed(traffic, &said_all) => Ended::Idle,
         done = both => match done {
             Ok(_) => Ended::Finished,
@@ -67,6 +70,15 @@ async fn idle(traffic: &Traffic, limit: Option<Duration>) {
     match limit {
         Some(limit) => silent(traffic, limit).await,
         None => pending().await,
+    }
+}
+
+/// Returns after `limit` where by then one of both has said nothing.
+async fn no_beginning(traffic: &Traffic, limit: Option<Duration>) {
+    let first = traffic.incoming();
+    over(limit).await;
+    if traffic.outgoing() > 0 && traffic.incoming() > first {
+        pending().await
     }
 }
 
@@ -192,6 +204,32 @@ mod tests {
         assert_eq!(ended, Ended::Idle);
         let took = begun.elapsed().as_secs();
         assert!((340..=350).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_its_first_message_alone_is_gone_soon_and_a_conversation_goes_on() {
+        for (answers, goes_on, seconds) in
+            [(false, false, 30), (true, false, 30), (false, true, 30), (true, true, 3600)]
+        {
+            let (mut client, near) = duplex(64);
+            let (mut backend, mut far) = duplex(64);
+            let traffic = Arc::<Traffic>::default();
+            traffic.came(500);
+            let mut near = counted(near, &traffic);
+            let (_close, mut closing) = oneshot::channel();
+            let (begin, age) = (Duration::from_secs(30), Duration::from_secs(3600));
+            let limits = Limits { begin: Some(begin), age: Some(age), ..Limits::default() };
+            let begun = Instant::now();
+            if answers {
+                backend.write_all(b"an answer").await.unwrap();
+            }
+            if goes_on {
+                client.write_all(b"more").await.unwrap();
+            }
+            let ended = splice(&mut near, &mut far, &traffic, limits, &mut closing).await;
+            let why = if seconds == 30 { Ended::Idle } else { Ended::TooOld };
+            assert_eq!((ended, begun.elapsed().as_secs()), (why, seconds), "{answers} {goes_on}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

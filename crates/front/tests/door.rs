@@ -420,6 +420,24 @@ async fn a_full_server_says_so_and_has_room_again_when_somebody_leaves() {
 }
 
 #[tokio::test]
+async fn who_is_there_counts_on_when_an_address_gets_other_settings() {
+    let backend = Backend::open("wiki").await;
+    let mut settings = settings([server("wiki.test", &backend)]);
+    settings.listen[0].max_connections = 1;
+    let house = House::open(&settings).await;
+    let client = house.client(None);
+    let mut first = client.connect("wiki.test").await.unwrap();
+    ask(&mut first, "hello").await.unwrap();
+    settings.listen[0].no_name = Unmatched::Refuse;
+    house.reload(&settings);
+    assert!(client.ask("wiki.test", "hello").await.is_err());
+    assert_eq!(house.refused("too_many_connections").await, None);
+    settings.listen[0].max_connections = 2;
+    house.reload(&settings);
+    assert!(client.ask("wiki.test", "hello").await.is_ok());
+}
+
+#[tokio::test]
 async fn tls_that_ends_behind_us_is_passed_on_by_name() {
     let inner_backend = Backend::open("inner").await;
     let inner = House::open(&settings([server("inner.test", &inner_backend)])).await;
@@ -523,6 +541,52 @@ async fn a_listed_proxy_says_whose_connection_it_is_and_nobody_else_may() {
     assert!(client.connect_behind("wiki.test", line).await.is_err());
     house.refused("proxy_not_listed").await;
     assert!(client.ask("wiki.test", "hello").await.is_ok());
+}
+
+#[tokio::test]
+async fn behind_a_listed_proxy_a_crowd_of_one_host_pushes_no_other_out() {
+    let backend = Backend::open("wiki").await;
+    let mut settings = settings([server("wiki.test", &backend)]);
+    settings.listen[0].proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let house = House::open(&settings).await;
+    let mut quiet = slow(&house, "192.0.2.1").await;
+    let mut crowd = Vec::new();
+    for _ in 0..300 {
+        crowd.push(slow(&house, "198.51.100.7").await);
+    }
+    let pushed_out = timeout(Duration::from_secs(5), crowd[0].read(&mut [0])).await;
+    assert!(matches!(pushed_out, Ok(Ok(0) | Err(_))), "its host has its share");
+    assert!(timeout(Duration::from_millis(100), quiet.read(&mut [0])).await.is_err());
+}
+
+/// Somebody behind a proxy who does not get on with the handshake.
+async fn slow(house: &House, from: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(house.door).await.expect("connected");
+    let line = format!("PROXY TCP4 {from} 203.0.113.1 4000 443\r\n\x16\x03\x01");
+    stream.write_all(line.as_bytes()).await.expect("sent");
+    stream
+}
+
+#[tokio::test]
+async fn one_host_without_certificates_leaves_half_of_a_server_to_others() {
+    let backend = Backend::open("wiki").await;
+    let asked = VirtualServer {
+        max_connections: 4,
+        clients: Clients::Optional,
+        ..server("wiki.test", &backend)
+    };
+    let house = House::open(&settings([asked])).await;
+    let client = house.client(None);
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = client.connect("wiki.test").await.unwrap();
+        ask(&mut stream, "hello").await.unwrap();
+        open.push(stream);
+    }
+    assert!(client.ask("wiki.test", "hello").await.is_err());
+    assert_eq!(house.refused("too_many_connections").await, None);
+    let alice = house.client(Some(house.device("alice")));
+    assert_eq!(alice.ask("wiki.test", "hello").await.unwrap(), "wiki: hello");
 }
 
 fn settings(servers: impl IntoIterator<Item = VirtualServer>) -> Settings {
