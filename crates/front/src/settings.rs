@@ -310,7 +310,7 @@ impl VirtualServer {
     }
 
     /// The protocols inside TLS, the first one first.
-    pub(crate) fn protocols(&self) -> Vec<String> {
+    pub fn protocols(&self) -> Vec<String> {
         match self.alpn.is_empty() && self.is_http() && !self.passthrough {
             true => vec!["h2".to_owned(), "http/1.1".to_owned()],
             false => self.alpn.clone(),

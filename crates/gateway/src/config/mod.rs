@@ -537,6 +537,8 @@ mod tests {
     fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
         let wiki = "[[tls.server]]\nnames = [\"wiki.example.org\"]\nbackend = \"tcp:[::1]:80\"\n";
         let web = |line: &str| format!("[[tls.server]]\nnames = [\"a.org\"]\n{line}\n");
+        let http = web("backend = \"http://[::1]:80\"");
+        let wiki_of_a = wiki.replace("wiki.example.org", "a.org");
         let listen = "[[tls.listen]]\naddress = \"[::]:443\"\n";
         let client = |at: &str, more: &str| {
             format!("[[tls.client]]\nlisten = \"{at}\"\ntarget = \"db.example.org:5432\"\n{more}")
@@ -563,6 +565,12 @@ mod tests {
                 "wiki.example.org stands here twice",
             ),
             (format!("{listen}{wiki}{wiki}"), 7, "wiki.example.org belongs to two virtual servers"),
+            (
+                format!("{listen}{http}{http}alpn = [\"h2\"]\nclients = \"required\"\n"),
+                7,
+                "a.org belongs to two virtual servers",
+            ),
+            (format!("{listen}{http}{wiki_of_a}alpn = [\"postgresql\"]\n"), 1, ""),
             (wiki.to_owned(), 1, ""),
             (
                 format!("[vpn]\nlisten = [\"tcp:[::]:443\"]\n{wiki}"),

@@ -174,8 +174,10 @@ fn apart(server: &VirtualServer, before: &[VirtualServer], at: usize) -> Result<
 }
 
 fn same_protocols(one: &VirtualServer, other: &VirtualServer) -> bool {
-    let none = one.alpn.is_empty() && other.alpn.is_empty();
-    none || one.alpn.iter().any(|protocol| other.alpn.contains(protocol))
+    // As they are spoken: who names none may speak some all the same.
+    let (one, other) = (one.protocols(), other.protocols());
+    let none = one.is_empty() && other.is_empty();
+    none || one.iter().any(|protocol| other.contains(protocol))
 }
 
 fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
