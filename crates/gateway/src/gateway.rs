@@ -45,6 +45,8 @@ pub struct Gateway {
     at: Context,
     crl: Arc<CrlProjection>,
     maintenance: Mutex<Option<(Maintenance, Keeping, Following, Verification)>>,
+    /// Held while settings are read and put in force, so that those that were read last stay.
+    reloading: tokio::sync::Mutex<()>,
     /// What of the settings is not gone by.
     left_out: Vec<ConfigError>,
     _disk: DiskWatch,
@@ -171,8 +173,8 @@ impl Gateway {
             settings_file: Mutex::default(),
             at_start: config,
         };
-        let (crl, maintenance) = (Arc::new(crl), Mutex::new(None));
-        let gateway = Self { at, crl, maintenance, left_out, _disk: disk, _lock: lock };
+        let (crl, maintenance, reloading) = (Arc::new(crl), Mutex::new(None), Default::default());
+        let gateway = Self { at, crl, maintenance, reloading, left_out, _disk: disk, _lock: lock };
         gateway.post_events();
         Ok(gateway)
     }
@@ -259,6 +261,7 @@ impl Gateway {
     /// # Errors
     /// When the settings are wrong: the former ones stay in force.
     pub async fn reload(&self) -> Result<InForce, GatewayError> {
+        let reloading = self.reloading.lock().await;
         let file = Config::load(&self.at.data.config())?;
         let waiting = self.at.only_at_start(&file);
         let config = self.at.after_reload(file);
@@ -267,14 +270,15 @@ impl Gateway {
         self.at.view.replace_policy(Arc::clone(&config), push);
         self.at.authority.replace_settings(config.authority());
         self.post_events();
+        // First: who is let in does not wait for a signature.
+        self.at.doors.settings_changed().await;
+        drop(reloading);
         let unfinished = self.after_reload(&waiting).await.err();
         Ok(InForce { waiting, unfinished })
     }
 
     /// Certificates for other names, and the event.
     async fn after_reload(&self, waiting: &[&'static str]) -> Result<(), GatewayError> {
-        // First: who is let in does not wait for a signature.
-        self.at.doors.settings_changed().await;
         match self.maintain().await {
             Err(GatewayError::Authority(error)) if error.may_pass() => {
                 tracing::error!(%error, "maintenance failed; it is tried again in a minute");

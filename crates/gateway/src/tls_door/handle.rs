@@ -128,12 +128,15 @@ impl TlsHandle {
 
     /// Puts settings and CAs in force as they are.
     fn listen(&self) {
+        // Held from before they are read, so that whoever reads them later puts them in force later; and the door is
+        // opened once.
+        let mut place = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = self.settings();
         self.neighbours.send_to_https(&settings);
         if settings.listen.is_empty() && self.open.get().is_none() {
             return;
         }
-        let faults = self.put_in_force(&settings).unwrap_or_else(|what| {
+        let faults = self.put_in_force(&settings, &mut place).unwrap_or_else(|what| {
             tracing::error!("{what}");
             vec![Unheard { subject: SUBJECT, what, mend: "mend that, and reload" }]
         });
@@ -143,12 +146,14 @@ impl TlsHandle {
         self.faults().of_addresses = faults;
     }
 
-    fn put_in_force(&self, settings: &Settings) -> Result<Vec<Unheard>, String> {
+    fn put_in_force(
+        &self,
+        settings: &Settings,
+        place: &mut Option<Desk>,
+    ) -> Result<Vec<Unheard>, String> {
         let verifier = tls::verifier(&self.authority, &self.view);
         let verifier = verifier.map_err(|error| format!("the TLS door trusts no CA: {error}"))?;
         let refused = |error: front::OpenError| error.to_string();
-        // Held throughout, so that it is opened once.
-        let mut place = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         let faults = match self.open.get() {
             Some(front) => front.replace(settings, verifier).map_err(refused)?,
             None => {
