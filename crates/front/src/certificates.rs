@@ -60,14 +60,15 @@ impl Keyring {
         &self.proofs
     }
 
-    /// Forgets servers that are not wanted any longer.
+    /// Takes the certificates of servers that are not wanted any longer out of service, and forgets those servers once
+    /// none of them is in force: what is put in later is for whoever has them.
     pub fn retain(&self, wanted: impl Fn(&str) -> bool) {
         self.all().retain(|server, keys| {
             let stays = wanted(server);
             if !stays {
                 keys.put(Vec::new(), false);
             }
-            stays
+            stays || Arc::strong_count(keys) > 1
         });
     }
 
@@ -192,4 +193,38 @@ impl Held {
 /// Which certificate it is.
 pub(crate) fn id_of(key: &CertifiedKey) -> Option<CertificateId> {
     CertificateId::of(key.cert.first()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use testkit::Authority;
+
+    use super::*;
+
+    #[test]
+    fn a_server_in_force_that_was_forgotten_has_what_is_put_in_later() {
+        let keyring = Keyring::default();
+        let in_force = keyring.of(NAME);
+        keyring.put(NAME, vec![key()]);
+        keyring.retain(|_| false);
+        assert!(in_force.first().is_none(), "what is not wanted is out of service");
+        keyring.put(NAME, vec![key()]);
+        assert!(in_force.first().is_some());
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_forgotten() {
+        let keyring = Keyring::default();
+        drop(keyring.of(NAME));
+        keyring.retain(|_| false);
+        assert!(keyring.sites().is_empty());
+    }
+
+    fn key() -> Arc<CertifiedKey> {
+        let one = Authority::new("a CA").server_named(NAME);
+        Arc::new(CertifiedKey::from_der(one.chain, one.key, &default_provider()).unwrap())
+    }
+
+    const NAME: &str = "wiki.test";
 }
