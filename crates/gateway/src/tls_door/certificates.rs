@@ -4,7 +4,7 @@
 //! Invariant: what was found revoked is put in no longer, and another one is made in its place.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use authority::{Authority, VirtualServer, VirtualServerCertificate};
@@ -13,12 +13,10 @@ use front::{CertificateSource, KeyKind, Keyring, Settings};
 use pki::{CertificateId, KeyType};
 use rustls::sign::CertifiedKey;
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::files::{Faulty, Files};
+use super::file_reader::FileReader;
 use super::ordered::{Lacking, Ordered};
-use crate::config::Config;
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::doors::{Foreign, Unheard};
@@ -31,7 +29,7 @@ pub(super) struct Certificates {
     keyring: Keyring,
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
-    files: Arc<SyncMutex<Files>>,
+    files: FileReader,
     ordered: Ordered,
 }
 
@@ -54,32 +52,23 @@ impl Certificates {
     pub(super) fn new(at: &Context) -> Self {
         let (authority, view) = (Arc::clone(&at.authority), at.view.clone());
         let (keyring, clock) = (at.keyring.clone(), Arc::clone(&at.clock));
-        let (held, files) = (Mutex::default(), Arc::default());
+        let (held, files) = (Mutex::default(), FileReader::default());
         Self { authority, view, keyring, clock, held, files, ordered: Ordered::new(at) }
     }
 
     /// Reads what has changed of those in files. Tells whether others serve than before, or something else is wrong.
-    pub(super) async fn files_follow(&self, settings: &Settings) -> bool {
-        let is_in_files =
-            |source: &CertificateSource| matches!(source, CertificateSource::Files(_));
-        if !settings.server.iter().any(|server| is_in_files(&server.certificate)) {
-            return false;
-        }
-        let (files, settings) = (Arc::clone(&self.files), settings.clone());
-        let now = self.clock.now().into();
-        let look = move || locked(&files).look(&settings, now);
-        spawn_blocking(look).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "certificates in files were not looked at");
-            false
-        })
+    pub(super) async fn files_follow(&self) -> bool {
+        let settings = || self.view.policy().config.tls.clone();
+        self.files.look(settings, self.clock.now().into()).await
     }
 
     /// Has a certificate made for each server that lacks one that serves, and tells what is lacking still.
-    pub(super) async fn follow(&self, config: &Config) -> Vec<Lack> {
-        let settings = &config.tls;
-        self.files_follow(settings).await;
-        self.ordered.follow(config).await;
+    pub(super) async fn follow(&self) -> Vec<Lack> {
+        // Held from before the settings are read: former ones would take away what later ones have put in.
         let mut held = self.held.lock().await;
+        let config = Arc::clone(&self.view.policy().config);
+        let settings = &config.tls;
+        self.ordered.follow(&config).await;
         let wanted = wanted(settings);
         held.certificates.retain(|server, own| wanted.contains(server) && self.holds(own));
         let now = Instant::now();
@@ -121,7 +110,7 @@ impl Certificates {
 
     /// Those in service that another CA made and nobody here renews.
     pub(super) fn foreign(&self, settings: &Settings) -> Vec<Foreign> {
-        let files = locked(&self.files);
+        let files = self.files.read();
         let of = |server: &front::VirtualServer| {
             let name = server.label().to_owned();
             let served = files.served(server).into_iter();
@@ -138,16 +127,16 @@ impl Certificates {
     fn foreign_of(&self, server: &front::VirtualServer) -> Vec<Arc<CertifiedKey>> {
         let served = match server.certificate {
             CertificateSource::Acme => self.ordered.served(server),
-            _ => locked(&self.files).served(server),
+            _ => self.files.read().served(server),
         };
         served.into_iter().map(|served| served.identity).collect()
     }
 
     fn foreign_lacks(&self, settings: &Settings) -> Vec<Lack> {
-        let (files, now) = (locked(&self.files), self.clock.now().into());
+        let now = self.clock.now().into();
         let of = |server: &front::VirtualServer| {
             let name = server.label().to_owned();
-            let of_files = files.faults(server, now).into_iter().map(Lacking::from);
+            let of_files = self.files.lacking(server, now).into_iter();
             let lacking = of_files.chain(self.ordered.lacking(server));
             let serves = self.keyring.has(&name);
             let lacking = lacking.map(|one| Lacking { serves: one.serves || serves, ..one });
@@ -198,16 +187,6 @@ fn lack_of(server: &str, Lacking { what, mend, serves }: &Lacking) -> Lack {
         false => format!("{server} has no certificate: {what}"),
     };
     Lack { server: server.to_owned(), fault: Unheard { subject: SUBJECT, what, mend } }
-}
-
-impl From<Faulty> for Lacking {
-    fn from(Faulty { fault, serves }: Faulty) -> Self {
-        Self { what: fault.to_string(), mend: fault.mend(), serves }
-    }
-}
-
-fn locked(files: &SyncMutex<Files>) -> MutexGuard<'_, Files> {
-    files.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn fault(what: String) -> Unheard {

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::served::{NotServed, Served};
 
 /// All that the settings name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Files(HashMap<Wanted, Pair>);
 
 /// Which files, and the names that their certificate has to be for.
@@ -30,7 +30,7 @@ struct Wanted {
 }
 
 /// A chain and its key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pair {
     served: Option<Served>,
     /// As they were when they were read last; nothing where one was not there.

@@ -70,6 +70,7 @@ impl TlsHandle {
 
     /// Certificates first, so that no client comes before there is one.
     pub(super) async fn open(&self) {
+        self.certificates.files_follow().await;
         self.certificates_follow().await;
         self.listen();
         self.client_ports_follow().await;
@@ -84,6 +85,7 @@ impl TlsHandle {
     async fn settings_follow(&self) {
         self.listen();
         self.client_ports_follow().await;
+        self.certificates.files_follow().await;
         self.certificates_follow().await;
         self.certificates.ordered().forgive();
         self.listen_again().await;
@@ -99,14 +101,13 @@ impl TlsHandle {
     }
 
     pub(super) async fn certificates_follow(&self) {
-        let config = Arc::clone(&self.view.policy().config);
-        let faults = self.certificates.follow(&config).await;
+        let faults = self.certificates.follow().await;
         self.faults().of_certificates = faults;
     }
 
     /// The same where files of certificates have changed.
     pub(super) async fn files_follow(&self) {
-        if self.certificates.files_follow(&self.settings()).await {
+        if self.certificates.files_follow().await {
             self.certificates_follow().await;
         }
     }

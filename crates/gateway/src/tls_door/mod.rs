@@ -16,6 +16,7 @@ use crate::gateway::Gateway;
 mod certificates;
 mod client_ports;
 mod counters;
+mod file_reader;
 mod files;
 mod handle;
 mod listing;
@@ -27,14 +28,13 @@ mod served;
 #[derive(Debug)]
 pub struct TlsDoor {
     handle: Arc<TlsHandle>,
-    keeper: AbortHandle,
-    orders: AbortHandle,
+    /// Each waits for something else, and none for the other.
+    tasks: [AbortHandle; 3],
 }
 
 impl Drop for TlsDoor {
     fn drop(&mut self) {
-        self.keeper.abort();
-        self.orders.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
         self.handle.close();
     }
 }
@@ -46,15 +46,17 @@ pub async fn open(gateway: &Gateway) -> TlsDoor {
     let handle = Arc::new(TlsHandle::new(at, Certificates::new(at)));
     at.doors.attach(Arc::clone(&handle) as _);
     handle.open().await;
-    let keeper = tokio::spawn(keep(Arc::clone(&handle))).abort_handle();
-    let orders = tokio::spawn(order(Arc::clone(&handle))).abort_handle();
-    TlsDoor { handle, keeper, orders }
+    let keeper = tokio::spawn(keep(Arc::clone(&handle)));
+    let orders = tokio::spawn(order(Arc::clone(&handle)));
+    let files = tokio::spawn(glance(Arc::clone(&handle)));
+    let tasks = [keeper, orders, files].map(|task| task.abort_handle());
+    TlsDoor { handle, tasks }
 }
 
 /// Renews certificates in time, and those that were revoked at once.
 async fn keep(handle: Arc<TlsHandle>) {
     let mut revisions = handle.revisions();
-    let (mut look, mut glance) = (interval(LOOK), interval(GLANCE));
+    let mut look = interval(LOOK);
     loop {
         tokio::select! {
             changed = revisions.changed() => if changed.is_err() { return },
@@ -62,12 +64,16 @@ async fn keep(handle: Arc<TlsHandle>) {
                 handle.listen_again().await;
                 handle.client_ports_follow().await;
             }
-            _ = glance.tick() => {
-                handle.files_follow().await;
-                continue;
-            }
         }
         handle.certificates_follow().await;
+    }
+}
+
+/// Has certificates read that somebody puts into files.
+async fn glance(handle: Arc<TlsHandle>) {
+    loop {
+        handle.files_follow().await;
+        sleep(GLANCE).await;
     }
 }
 
