@@ -51,6 +51,12 @@ pub(crate) struct Shown<'a> {
     proofs: Vec<Proof>,
 }
 
+/// Whether that is a token (RFC 8555 section 8.1): base64url, and so what may stand at the end of a path.
+pub(crate) fn is_token(text: &str) -> bool {
+    let may_be = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=LONGEST_TOKEN).contains(&text.len()) && text.bytes().all(may_be)
+}
+
 impl<'a> Shown<'a> {
     pub(crate) fn on(stage: &'a dyn Stage) -> Self {
         Self { stage, proofs: Vec::new() }
@@ -101,6 +107,22 @@ impl Method {
                 let digest = digest.as_ref().try_into().map_err(|_| KeyError::GenerationFailed)?;
                 Ok(Proof::Tls { name: name.to_owned(), key: name_proof(name, digest)? })
             }
+        }
+    }
+}
+
+/// 128 bits have 22 characters.
+const LONGEST_TOKEN: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_base64url_of_some_length() {
+        assert!(is_token("LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0") && is_token("a-_9"));
+        for text in ["", "a b", "../a", "a=", "a\r\nb", "\u{1b}[2J", "\u{e4}", &"a".repeat(257)] {
+            assert!(!is_token(text), "{text:?}");
         }
     }
 }

@@ -104,6 +104,11 @@ impl AcmeError {
         Self::NoMethod { name: printable(name) }
     }
 
+    /// What it set for a proof is no token.
+    pub(crate) fn no_token() -> Self {
+        Self::NotReached { why: "a token of it is no base64url".to_owned() }
+    }
+
     /// A name that the CA looked for.
     pub(crate) fn not_proved(name: String, method: Option<Method>, problem: &Problem) -> Self {
         match kind(problem) {

@@ -13,7 +13,7 @@ use instant_acme::{
 };
 use pki::{PrivateKey, request_naming};
 
-use crate::challenge::{Method, Shown, Stage};
+use crate::challenge::{Method, Shown, Stage, is_token};
 use crate::error::AcmeError;
 use crate::http::Https;
 
@@ -67,6 +67,9 @@ async fn prove(
         let method = method.ok_or_else(|| AcmeError::no_method(&name))?;
         let challenge = authorization.challenge(method.kind());
         let Some(mut challenge) = challenge else { return Err(AcmeError::no_method(&name)) };
+        if !is_token(&challenge.token) {
+            return Err(AcmeError::no_token());
+        }
         let proof = method.proof(&name, &challenge.token, &challenge.key_authorization());
         shown.show(proof.map_err(|_| AcmeError::Key)?);
         challenge.set_ready().await.map_err(of)?;
