@@ -36,7 +36,7 @@ impl Account {
         stage: &dyn Stage,
     ) -> Result<String, AcmeError> {
         let ordered = order::order(&self.account, &self.http, names, key, methods, stage);
-        timeout(AT_MOST, ordered).await.unwrap_or(Err(AcmeError::Slow))
+        timeout(AT_MOST, ordered).await.unwrap_or(Err(AcmeError::slow(None)))
     }
 }
 

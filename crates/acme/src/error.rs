@@ -6,12 +6,13 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::io;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
+use http::StatusCode;
 use instant_acme::Problem;
 
 use crate::challenge::Method;
-use crate::http::{HttpFault, Https};
+use crate::http::{HttpFault, Https, Refusal};
 
 /// Why there is no certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum AcmeError {
     Busy {
         /// What it said.
         said: String,
+        /// When it may be asked again.
+        until: Option<SystemTime>,
     },
     /// It was asked too often.
     RateLimited {
@@ -70,7 +73,10 @@ pub enum AcmeError {
         said: String,
     },
     /// It did not come to an end.
-    Slow,
+    Slow {
+        /// When it may be asked again.
+        until: Option<SystemTime>,
+    },
     /// What it gave does not serve.
     NotFit {
         /// Why not.
@@ -82,15 +88,36 @@ pub enum AcmeError {
 
 impl AcmeError {
     pub(crate) fn of(error: instant_acme::Error, http: &Https) -> Self {
+        let refusal = http.refusal();
         match error {
-            instant_acme::Error::Api(problem) => Self::of_problem(&problem, http.not_before()),
-            instant_acme::Error::Timeout(_) => Self::Slow,
+            instant_acme::Error::Api(problem) => {
+                Self::of_problem(&problem, refusal.and_then(|refusal| refusal.until))
+            }
+            instant_acme::Error::Timeout(next) => Self::slow(next),
             instant_acme::Error::Crypto | instant_acme::Error::KeyRejected => Self::Key,
             instant_acme::Error::Other(other) => match other.downcast_ref::<HttpFault>() {
                 Some(fault) => Self::of_fault(fault),
-                None => Self::NotReached { why: printable(&other.to_string()) },
+                None => Self::of_answer(&other.to_string(), refusal),
             },
-            other => Self::NotReached { why: printable(&other.to_string()) },
+            other => Self::of_answer(&other.to_string(), refusal),
+        }
+    }
+
+    /// It has not come to an end yet, and may be asked again then.
+    pub(crate) fn slow(next: Option<Instant>) -> Self {
+        let wait = |next: Instant| next.saturating_duration_since(Instant::now());
+        Self::Slow { until: next.map(|next| SystemTime::now() + wait(next)) }
+    }
+
+    /// An answer that could not be read, which may be that of something between the CA and us.
+    fn of_answer(why: &str, refusal: Option<Refusal>) -> Self {
+        let why = printable(why);
+        let Some(Refusal { status, until }) = refusal else { return Self::NotReached { why } };
+        let said = format!("it answers {status}");
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited { said, until },
+            _ if status.is_server_error() || until.is_some() => Self::Busy { said, until },
+            _ => Self::NotReached { why: said },
         }
     }
 
@@ -123,7 +150,7 @@ impl AcmeError {
         let said = said(problem);
         match kind(problem) {
             "rateLimited" => Self::RateLimited { said, until },
-            "serverInternal" | "badNonce" => Self::Busy { said },
+            "serverInternal" | "badNonce" => Self::Busy { said, until },
             "accountDoesNotExist" => Self::AccountUnknown,
             "externalAccountRequired"
             | "userActionRequired"
@@ -133,7 +160,7 @@ impl AcmeError {
             "rejectedIdentifier" | "unsupportedIdentifier" | "caa" => Self::NameRefused { said },
             _ => match problem.status {
                 Some(429) => Self::RateLimited { said, until },
-                Some(500..) => Self::Busy { said },
+                Some(500..) => Self::Busy { said, until },
                 _ => Self::Refused { said },
             },
         }
@@ -161,9 +188,19 @@ impl AcmeError {
             | Self::NoMethod { .. }
             | Self::NotProved { .. }
             | Self::Refused { .. }
-            | Self::Slow
+            | Self::Slow { .. }
             | Self::NotFit { .. }
             | Self::Key => false,
+        }
+    }
+
+    /// When the CA may be asked again, where it said so.
+    pub fn until(&self) -> Option<SystemTime> {
+        match self {
+            Self::Busy { until, .. } | Self::RateLimited { until, .. } | Self::Slow { until } => {
+                *until
+            }
+            _ => None,
         }
     }
 
@@ -172,7 +209,7 @@ impl AcmeError {
         match self {
             Self::NotReached { .. } => "let this machine reach the CA, or mend acme.directory",
             Self::NotTrusted { .. } => "name the CA's own root in acme.ca, if it is a private one",
-            Self::Busy { .. } | Self::Slow => "nothing: it is asked again",
+            Self::Busy { .. } | Self::Slow { .. } => "nothing: it is asked again",
             Self::RateLimited { .. } => "wait: it is asked again when it may be",
             Self::NoAccount { .. } => "mend acme.email, or set acme.eab_id and acme.eab_key_file",
             Self::AccountUnknown => "nothing: another account is made",
@@ -223,7 +260,7 @@ impl Display for AcmeError {
             Self::NotTrusted { why } => {
                 write!(f, "the CA's own certificate is not believed: {why}")
             }
-            Self::Busy { said } => write!(f, "the CA is not ready: {said}"),
+            Self::Busy { said, .. } => write!(f, "the CA is not ready: {said}"),
             Self::RateLimited { said, .. } => write!(f, "the CA was asked too often: {said}"),
             Self::NoAccount { said } => write!(f, "the CA makes no account: {said}"),
             Self::AccountUnknown => f.write_str("the CA does not know the account"),
@@ -236,7 +273,7 @@ impl Display for AcmeError {
                 write!(f, "the CA looked for {name} by {method}, and did not find it here: {said}")
             }
             Self::Refused { said } => write!(f, "the CA refused: {said}"),
-            Self::Slow => f.write_str("the CA did not come to an end"),
+            Self::Slow { .. } => f.write_str("the CA did not come to an end"),
             Self::NotFit { why } => write!(f, "what the CA gave does not serve: {why}"),
             Self::Key => f.write_str("no key could be made or used"),
         }
@@ -260,9 +297,9 @@ mod tests {
         for (kind, status, meant) in [
             ("rateLimited", 429, AcmeError::RateLimited { said: said(), until }),
             ("", 429, AcmeError::RateLimited { said: said(), until }),
-            ("badNonce", 400, AcmeError::Busy { said: said() }),
-            ("serverInternal", 500, AcmeError::Busy { said: said() }),
-            ("", 503, AcmeError::Busy { said: said() }),
+            ("badNonce", 400, AcmeError::Busy { said: said(), until }),
+            ("serverInternal", 500, AcmeError::Busy { said: said(), until }),
+            ("", 503, AcmeError::Busy { said: said(), until }),
             ("accountDoesNotExist", 400, AcmeError::AccountUnknown),
             ("externalAccountRequired", 403, AcmeError::NoAccount { said: said() }),
             ("rejectedIdentifier", 400, AcmeError::NameRefused { said: said() }),
@@ -270,6 +307,30 @@ mod tests {
         ] {
             assert_eq!(of(kind, status), meant, "{kind} {status}");
         }
+    }
+
+    #[test]
+    fn a_refusal_that_is_no_problem_is_told_apart_by_its_status_and_keeps_its_moment() {
+        let until = Some(SystemTime::UNIX_EPOCH);
+        let of = |status: u16, until| {
+            let status = StatusCode::from_u16(status).unwrap();
+            AcmeError::of_answer("expected value at line 1", Some(Refusal { status, until }))
+        };
+        assert!(matches!(of(429, until), AcmeError::RateLimited { until: Some(_), .. }));
+        assert_eq!(of(503, until).until(), until);
+        assert!(matches!(of(502, None), AcmeError::Busy { until: None, .. }));
+        assert_eq!(of(403, until).until(), until);
+        assert_eq!(of(404, None).to_string(), "the CA is not reached: it answers 404 Not Found");
+        let unread = AcmeError::of_answer("expected value at line 1", None);
+        assert!(unread.to_string().contains("expected value"), "{unread}");
+    }
+
+    #[test]
+    fn an_order_that_goes_on_says_when_to_look_again() {
+        let next = Instant::now() + std::time::Duration::from_secs(600);
+        let until = AcmeError::slow(Some(next)).until().unwrap();
+        let wait = until.duration_since(SystemTime::now()).unwrap().as_secs();
+        assert!((590..=600).contains(&wait), "{wait}");
     }
 
     #[test]

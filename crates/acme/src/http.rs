@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use ask::{Dial as _, DialError, SystemDial};
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -27,8 +27,16 @@ use tokio_rustls::TlsConnector;
 #[derive(Clone, Debug)]
 pub(crate) struct Https {
     tls: Arc<ClientConfig>,
-    /// When the CA last said not to ask before.
-    not_before: Arc<Mutex<Option<SystemTime>>>,
+    /// What its last answer was, where that was a refusal.
+    refusal: Arc<Mutex<Option<Refusal>>>,
+}
+
+/// That the CA refused, whatever stood in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// When it may be asked again, where it said so.
+    pub(crate) until: Option<SystemTime>,
 }
 
 /// Why nothing was answered.
@@ -48,21 +56,27 @@ pub(crate) enum HttpFault {
 
 impl Https {
     pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
-        Self { tls, not_before: Arc::default() }
+        Self { tls, refusal: Arc::default() }
     }
 
-    /// When the CA last said, in a refusal, not to ask before.
-    pub(crate) fn not_before(&self) -> Option<SystemTime> {
-        *self.not_before.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the last answer was a refusal.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, refusal: Option<Refusal>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
     }
 
     async fn ask(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, HttpFault> {
+        self.note(None);
         let answer = timeout(AT_MOST, exchange(&self.tls, request));
         let mut answer = answer.await.unwrap_or(Err(HttpFault::Slow))?;
         let wait = bound_wait(answer.headers_mut());
-        if !answer.status().is_success() {
+        let status = answer.status();
+        if !status.is_success() {
             let until = wait.map(|wait| SystemTime::now() + wait);
-            *self.not_before.lock().unwrap_or_else(PoisonError::into_inner) = until;
+            self.note(Some(Refusal { status, until }));
         }
         Ok(answer.into())
     }

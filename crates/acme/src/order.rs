@@ -99,7 +99,7 @@ async fn why(
             return AcmeError::not_proved(name, used, &problem);
         }
     }
-    error.map_or(AcmeError::Slow, |error| AcmeError::of(error, http))
+    error.map_or(AcmeError::Slow { until: None }, |error| AcmeError::of(error, http))
 }
 
 /// It may look from several places, one after the other.

@@ -2,7 +2,7 @@
 //!
 //! No clock: moments are arguments. Invariant: a CA that said when is not asked before.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use pki::Timestamp;
 
@@ -13,8 +13,8 @@ use crate::error::AcmeError;
 pub struct Pace {
     failures: u32,
     not_before: Option<Timestamp>,
-    /// Whether the CA itself said so.
-    told: bool,
+    /// The moment that the CA itself said.
+    told: Option<Timestamp>,
 }
 
 impl Pace {
@@ -26,7 +26,7 @@ impl Pace {
     /// After a success: another one is not ordered before a tenth of its life is over, whatever this clock makes of it.
     pub fn after(since: Timestamp, until: Timestamp, now: Timestamp) -> Self {
         let not_before = Some(now.after(until.since(since) / 10));
-        Self { failures: 0, not_before, told: true }
+        Self { failures: 0, not_before, told: not_before }
     }
 
     /// The next moment at which the CA may be asked; at once, where nothing speaks against it. What is further away than
@@ -49,22 +49,20 @@ impl Pace {
             _ => pause,
         };
         self.failures = self.failures.saturating_add(1);
+        let said = error.until().and_then(|until| until.duration_since(UNIX_EPOCH).ok());
         let told = match error {
-            AcmeError::RateLimited { until, .. } => {
-                let said = until.and_then(|until| until.duration_since(std::time::UNIX_EPOCH).ok());
+            AcmeError::RateLimited { .. } => {
                 Some(said.map_or(now.after(AN_HOUR), Timestamp::from_wall))
             }
-            _ => None,
+            _ => said.map(Timestamp::from_wall),
         };
-        self.told = told.is_some();
+        self.told = told;
         self.not_before = Some(told.unwrap_or(now).max(now.after(pause)));
     }
 
     /// Somebody may have mended the cause: what the CA itself said is all that holds still.
     pub fn forgive(&mut self) {
-        if !self.told {
-            *self = Self::default();
-        }
+        *self = Self { failures: 0, not_before: self.told, told: self.told };
     }
 }
 
@@ -91,27 +89,27 @@ mod tests {
         let (mut now, begun) = (at(0), at(0));
         let mut within_an_hour = 0;
         for _ in 0..10 {
-            pace.failed(&AcmeError::Slow, now);
+            pace.failed(&SLOW, now);
             within_an_hour += u32::from(now.since(begun) < AN_HOUR);
             now = pace.not_before(now).unwrap();
         }
         assert!(within_an_hour < 5, "{within_an_hour}");
         let before = now;
-        pace.failed(&AcmeError::Slow, now);
+        pace.failed(&SLOW, now);
         assert_eq!(pace.not_before(now).unwrap().since(before), AN_HOUR * 12);
     }
 
     #[test]
     fn a_ca_that_says_when_is_not_asked_before_whoever_reloads() {
         let mut pace = Pace::default();
-        let until = std::time::UNIX_EPOCH + Duration::from_secs(100_000);
+        let until = UNIX_EPOCH + Duration::from_secs(100_000);
         let limited = AcmeError::RateLimited { said: String::new(), until: Some(until) };
         pace.failed(&limited, at(1000));
         pace.forgive();
         assert_eq!(pace.not_before(at(1000)), Some(at(100_000)));
         pace.failed(&AcmeError::RateLimited { said: String::new(), until: None }, at(1000));
         assert_eq!(pace.not_before(at(1000)), Some(at(1000).after(AN_HOUR)));
-        pace.failed(&AcmeError::Slow, at(1000));
+        pace.failed(&SLOW, at(1000));
         pace.forgive();
         assert_eq!(pace, Pace::default());
     }
@@ -136,7 +134,7 @@ mod tests {
     #[test]
     fn a_pause_that_a_clock_far_ahead_has_set_is_over_once_it_is_right() {
         let mut pace = Pace::default();
-        pace.failed(&AcmeError::Slow, at(2_208_988_800));
+        pace.failed(&SLOW, at(2_208_988_800));
         assert_eq!(pace.not_before(at(1_800_000_000)), None);
     }
 
@@ -144,6 +142,30 @@ mod tests {
     fn a_certificate_is_renewed_when_two_thirds_of_its_life_are_over() {
         assert_eq!(Pace::renew_at(at(1000), at(1000 + 90)), at(1060));
     }
+
+    #[test]
+    fn a_ca_that_is_not_ready_or_not_through_says_when_too() {
+        let until = Some(UNIX_EPOCH + Duration::from_secs(100_000));
+        for error in [AcmeError::Busy { said: String::new(), until }, AcmeError::Slow { until }] {
+            let mut pace = Pace::default();
+            pace.failed(&error, at(1000));
+            pace.forgive();
+            assert_eq!(pace.not_before(at(1000)), Some(at(100_000)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_reload_waits_for_what_the_ca_said_alone() {
+        let until = Some(UNIX_EPOCH + Duration::from_secs(1001));
+        let mut pace = Pace::default();
+        (0..4).for_each(|_| pace.failed(&SLOW, at(1000)));
+        pace.failed(&AcmeError::Busy { said: String::new(), until }, at(1000));
+        assert_eq!(pace.not_before(at(1000)), Some(at(1000).after(AN_HOUR * 4)));
+        pace.forgive();
+        assert_eq!(pace.not_before(at(1000)), Some(at(1001)));
+    }
+
+    const SLOW: AcmeError = AcmeError::Slow { until: None };
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_unix_secs(seconds)

@@ -38,7 +38,7 @@ impl OrderFault {
     pub(super) fn error(&self) -> AcmeError {
         match self {
             Self::Acme(error) => error.clone(),
-            other => AcmeError::Busy { said: other.to_string() },
+            other => AcmeError::Busy { said: other.to_string(), until: None },
         }
     }
 }

@@ -14,7 +14,7 @@ fn the_one_that_never_failed_comes_first_and_no_one_before_the_ca_may_be_asked()
     let refused = AcmeError::Refused { said: "no".to_owned() };
     held.all.get_mut(&one).unwrap().pace.failed(&refused, at(100));
     assert_eq!(next(&held, &settings), ("two.test".to_owned(), at(0)));
-    held.ca.failed(&AcmeError::Busy { said: "later".to_owned() }, at(100));
+    held.ca.failed(&AcmeError::Busy { said: "later".to_owned(), until: None }, at(100));
     assert_eq!(next(&held, &settings).1, at(130), "the CA is not ready");
 }
 
@@ -25,7 +25,7 @@ fn those_that_fail_take_turns_and_both_kinds_of_key_share_a_pace() {
     let mut held = held(&settings);
     let one = wanted(&settings.server[0], "").remove(0);
     held.all.get_mut(&one).unwrap().asked = Some(at(50));
-    let busy = AcmeError::Busy { said: "later".to_owned() };
+    let busy = AcmeError::Busy { said: "later".to_owned(), until: None };
     held.all.get_mut(&one).unwrap().pace.failed(&busy, at(50));
     held.ca.failed(&busy, at(50));
     held.share_pace(&one);
