@@ -8,10 +8,10 @@ use std::time::Duration;
 use pki::PrivateKey;
 use tokio::time::timeout;
 
-use crate::challenge::{Method, Stage};
+use crate::challenge::Method;
 use crate::error::AcmeError;
 use crate::http::Https;
-use crate::order;
+use crate::order::{self, Placed};
 
 /// An account with a CA.
 pub struct Account {
@@ -25,6 +25,7 @@ impl Account {
     }
 
     /// A chain, as PEM, for this key under these names. Each is proved by the first of these methods that the CA offers.
+    /// After [`AcmeError::Slow`] the same order, key and names go on; whatever else it ends by, `order` is over.
     ///
     /// # Errors
     /// Why there is none.
@@ -33,9 +34,9 @@ impl Account {
         names: &[String],
         key: &PrivateKey,
         methods: &[Method],
-        stage: &dyn Stage,
+        order: &mut Placed,
     ) -> Result<String, AcmeError> {
-        let ordered = order::order(&self.account, &self.http, names, key, methods, stage);
+        let ordered = order::order(&self.account, &self.http, names, key, methods, order);
         timeout(AT_MOST, ordered).await.unwrap_or(Err(AcmeError::slow(None)))
     }
 }

@@ -1,6 +1,6 @@
 //! What a CA is shown, and where.
 //!
-//! Invariant: what is shown is taken down again, however the order ends.
+//! Invariant: what is shown is taken down again, however the order ends; while the CA may look it stays.
 
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ pub trait Stage: Send + Sync {
 }
 
 /// Proofs on a stage; dropping the value takes them down.
-pub(crate) struct Shown<'a> {
-    stage: &'a dyn Stage,
+pub(crate) struct Shown {
+    stage: Arc<dyn Stage>,
     proofs: Vec<Proof>,
 }
 
@@ -57,8 +57,8 @@ pub(crate) fn is_token(text: &str) -> bool {
     (1..=LONGEST_TOKEN).contains(&text.len()) && text.bytes().all(may_be)
 }
 
-impl<'a> Shown<'a> {
-    pub(crate) fn on(stage: &'a dyn Stage) -> Self {
+impl Shown {
+    pub(crate) fn on(stage: Arc<dyn Stage>) -> Self {
         Self { stage, proofs: Vec::new() }
     }
 
@@ -68,7 +68,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl Drop for Shown<'_> {
+impl Drop for Shown {
     fn drop(&mut self) {
         self.proofs.iter().for_each(|proof| self.stage.take_down(proof));
     }

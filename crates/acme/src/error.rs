@@ -131,6 +131,11 @@ impl AcmeError {
         Self::NoMethod { name: printable(name) }
     }
 
+    /// The order came to nothing, and nothing is said of why.
+    pub(crate) fn invalid() -> Self {
+        Self::Refused { said: "the order is invalid".to_owned() }
+    }
+
     /// What it set for a proof is no token.
     pub(crate) fn no_token() -> Self {
         Self::NotReached { why: "a token of it is no base64url".to_owned() }

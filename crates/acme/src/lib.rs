@@ -2,7 +2,8 @@
 //!
 //! 1. [`Ca::new`] says which CA, whom its TLS certificate has to come from, and who asks;
 //! 2. [`Ca::account`] opens the account that was kept, or has one made, which the caller keeps;
-//! 3. [`Account::certificate`] has a certificate issued; what the CA has to be shown meanwhile goes to a [`Stage`];
+//! 3. [`Account::certificate`] has a certificate issued by an order, [`Placed`]; what the CA has to be shown meanwhile goes
+//!    to its [`Stage`]; where the CA is not through yet, the same order goes on later;
 //! 4. whatever fails is an [`AcmeError`], which says whose fault it is, what to do, and when to ask again: [`Pace`].
 //!
 //! The protocol is `instant-acme`'s; here are its network, with bounds in size and time, its proofs and its faults in
@@ -21,4 +22,5 @@ pub use account::Account;
 pub use ca::{Ca, Eab, Kept};
 pub use challenge::{Method, Proof, Stage};
 pub use error::AcmeError;
+pub use order::Placed;
 pub use pace::Pace;

@@ -1,15 +1,17 @@
 //! An order: names in, a chain out (RFC 8555 section 7.4).
 //!
-//! 1. the order is placed;
+//! 1. the order is placed, or found as it was left;
 //! 2. each name that the CA wants a proof of gets one on the stage, and the CA is told to look;
 //! 3. once it has seen all, it is given the request and signs;
-//! 4. the proofs come down.
+//! 4. the proofs come down with the [`Placed`].
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeStatus, Identifier, NewOrder, Order, OrderStatus,
-    RetryPolicy,
+    Account, AuthorizationStatus, Challenge, ChallengeStatus, Identifier, NewOrder, Order,
+    OrderStatus, RetryPolicy,
 };
 use pki::{PrivateKey, request_naming};
 
@@ -17,26 +19,61 @@ use crate::challenge::{Method, Shown, Stage, is_token};
 use crate::error::AcmeError;
 use crate::http::Https;
 
+/// An order at its CA, with the proofs that are shown for it. Dropped, it takes them down.
+pub struct Placed {
+    /// Once the CA has it.
+    url: Option<String>,
+    shown: Shown,
+}
+
+impl Placed {
+    /// None yet; what will have to be shown goes to this stage.
+    pub fn on(stage: Arc<dyn Stage>) -> Self {
+        Self { url: None, shown: Shown::on(stage) }
+    }
+}
+
+impl fmt::Debug for Placed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Placed({:?})", self.url)
+    }
+}
+
 pub(crate) async fn order(
     account: &Account,
     http: &Https,
     names: &[String],
     key: &PrivateKey,
     methods: &[Method],
-    stage: &dyn Stage,
+    placed: &mut Placed,
 ) -> Result<String, AcmeError> {
     let of = |error| AcmeError::of(error, http);
-    let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
-    let mut order = account.new_order(&NewOrder::new(&identifiers)).await.map_err(of)?;
-    let mut shown = Shown::on(stage);
-    let used = prove(&mut order, http, names, methods, &mut shown).await?;
-    match order.poll_ready(&PATIENCE).await {
-        Ok(OrderStatus::Ready) => {}
-        outcome => return Err(why(&mut order, http, used, outcome.err()).await),
+    let mut order = match &placed.url {
+        Some(url) => account.order(url.clone()).await.map_err(of)?,
+        None => place(account, names).await.map_err(of)?,
+    };
+    placed.url = Some(order.url().to_owned());
+    match order.state().status {
+        OrderStatus::Pending => {
+            let used = prove(&mut order, http, names, methods, &mut placed.shown).await?;
+            match order.poll_ready(&PATIENCE).await {
+                Ok(OrderStatus::Ready) => {}
+                outcome => return Err(why(&mut order, http, used, outcome.err()).await),
+            }
+        }
+        OrderStatus::Invalid => return Err(why(&mut order, http, None, None).await),
+        OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => {}
     }
-    let request = request_naming(names, key).map_err(|_| AcmeError::Key)?;
-    order.finalize_csr(&request).await.map_err(of)?;
+    if order.state().status == OrderStatus::Ready {
+        let request = request_naming(names, key).map_err(|_| AcmeError::Key)?;
+        order.finalize_csr(&request).await.map_err(of)?;
+    }
     order.poll_certificate(&PATIENCE).await.map_err(of)
+}
+
+async fn place(account: &Account, names: &[String]) -> Result<Order, instant_acme::Error> {
+    let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
+    account.new_order(&NewOrder::new(&identifiers)).await
 }
 
 /// Puts a proof of each name on the stage, and has the CA look. Gives the method that served last.
@@ -45,7 +82,7 @@ async fn prove(
     http: &Https,
     names: &[String],
     methods: &[Method],
-    shown: &mut Shown<'_>,
+    shown: &mut Shown,
 ) -> Result<Option<Method>, AcmeError> {
     let of = |error| AcmeError::of(error, http);
     let mut used = None;
@@ -60,10 +97,7 @@ async fn prove(
         if !names.contains(&name) {
             return Err(AcmeError::no_method(&name));
         }
-        let offered = |method: &&Method| {
-            authorization.challenges.iter().any(|one| one.r#type == method.kind())
-        };
-        let method = methods.iter().find(offered).copied();
+        let method = choose(methods, &authorization.challenges);
         let method = method.ok_or_else(|| AcmeError::no_method(&name))?;
         let challenge = authorization.challenge(method.kind());
         let Some(mut challenge) = challenge else { return Err(AcmeError::no_method(&name)) };
@@ -72,10 +106,22 @@ async fn prove(
         }
         let proof = method.proof(&name, &challenge.token, &challenge.key_authorization());
         shown.show(proof.map_err(|_| AcmeError::Key)?);
-        challenge.set_ready().await.map_err(of)?;
+        if challenge.status == ChallengeStatus::Pending {
+            challenge.set_ready().await.map_err(of)?;
+        }
         used = Some(method);
     }
     Ok(used)
+}
+
+/// The first one that the CA offers; before that the one by which it is looking already.
+fn choose(methods: &[Method], offered: &[Challenge]) -> Option<Method> {
+    let status = |method: Method| {
+        let of_it = offered.iter().find(|one| one.r#type == method.kind());
+        of_it.map(|one| one.status)
+    };
+    let looking = methods.iter().find(|one| status(**one) == Some(ChallengeStatus::Processing));
+    looking.or_else(|| methods.iter().find(|one| status(**one).is_some())).copied()
 }
 
 /// Which name the CA found not to be ours, and what it says of it.
@@ -99,7 +145,8 @@ async fn why(
             return AcmeError::not_proved(name, used, &problem);
         }
     }
-    error.map_or(AcmeError::Slow { until: None }, |error| AcmeError::of(error, http))
+    let error = error.or_else(|| order.state().error.clone().map(instant_acme::Error::Api));
+    error.map_or_else(AcmeError::invalid, |error| AcmeError::of(error, http))
 }
 
 /// It may look from several places, one after the other.
@@ -107,3 +154,26 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(250))
     .backoff(1.5)
     .timeout(Duration::from_secs(120));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_goes_on_is_proved_by_the_way_at_which_the_ca_looks_already() {
+        let methods = [Method::TlsAlpn01, Method::Http01];
+        let offered =
+            |tls: &str, http: &str| vec![challenge("tls-alpn-01", tls), challenge("http-01", http)];
+        let chosen = |tls, http| choose(&methods, &offered(tls, http));
+        assert_eq!(chosen("pending", "pending"), Some(Method::TlsAlpn01));
+        assert_eq!(chosen("pending", "processing"), Some(Method::Http01));
+        assert_eq!(choose(&methods, &[challenge("dns-01", "pending")]), None);
+    }
+
+    fn challenge(kind: &str, status: &str) -> Challenge {
+        let text = format!(
+            r#"{{"type":"{kind}","url":"https://ca.test/1","token":"a","status":"{status}"}}"#
+        );
+        serde_json::from_str(&text).expect("a challenge")
+    }
+}

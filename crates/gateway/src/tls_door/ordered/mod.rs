@@ -1,7 +1,7 @@
 //! Certificates that another CA makes when it is asked by ACME: kept with the records, in service, renewed in time.
 //!
-//! One is ordered at a time. What an order has come to is kept nowhere but at the CA, so that one that was cut off is
-//! begun anew. Not here: when it is looked, and the protocol (`acme`). Invariant: nothing is asked of a CA before its
+//! One is ordered at a time. An order that the CA is not through with goes on when its turn comes again; the next start
+//! begins it anew. Not here: when it is looked, and the protocol (`acme`). Invariant: nothing is asked of a CA before its
 //! terms were agreed to, and nothing before it may be.
 
 use std::collections::{HashMap, HashSet};
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::fault::OrderFault;
-use self::order::Desk;
+use self::order::{Begun, Desk};
 use self::stage::DoorStage;
 use self::wanted::{Wanted, wanted};
 use super::served::Served;
@@ -55,6 +55,8 @@ struct State {
     /// When it was ordered last, so that those that fail take turns.
     asked: Option<Timestamp>,
     fault: Option<OrderFault>,
+    /// What the CA is not through with.
+    begun: Option<Begun>,
 }
 
 /// What a look has come to.
@@ -126,13 +128,20 @@ impl Ordered {
 
     /// In a task of its own: whatever a CA's answers break is that one order.
     async fn order(&self, settings: Acme, wanted: Wanted) -> Result<Served, OrderFault> {
-        let failures = self.held().all.get(&wanted).map_or(0, |state| state.pace.failures());
-        let desk = Arc::clone(&self.desk);
+        let (failures, mut begun) = self.held().take_begun(&wanted);
+        let (desk, of) = (Arc::clone(&self.desk), wanted.clone());
         // Dropped, it ends the task.
         let mut order = JoinSet::new();
-        order.spawn(async move { desk.order(&settings, &wanted, failures).await });
-        let broken = || OrderFault::Broken;
-        order.join_next().await.and_then(Result::ok).unwrap_or_else(|| Err(broken()))
+        order.spawn(async move {
+            let ordered = desk.order(&settings, &of, failures, &mut begun).await;
+            (ordered, begun)
+        });
+        let ended = order.join_next().await.and_then(Result::ok);
+        let Some((ordered, begun)) = ended else { return Err(OrderFault::Broken) };
+        if let Some(state) = self.held().all.get_mut(&wanted) {
+            state.begun = begun;
+        }
+        ordered
     }
 
     fn note(&self, wanted: &Wanted, ordered: Result<Served, OrderFault>) {
@@ -147,7 +156,8 @@ impl Ordered {
                 tracing::info!(name, until, "another CA made a virtual server's certificate");
                 let pace = Pace::after(served.fit.since, served.fit.until, now);
                 let asked = state.asked;
-                *state = State { served: Some(served), whole: true, pace, asked, fault: None };
+                let served = Some(served);
+                *state = State { served, whole: true, pace, asked, ..State::default() };
                 *ca = Pace::default();
             }
             Err(fault) => {
@@ -217,6 +227,12 @@ impl Held {
     fn due(&self, wanted: &Wanted, now: Timestamp) -> Option<Timestamp> {
         let at = self.all.get(wanted)?.due(now).max(self.ca.not_before(now));
         Some(at.unwrap_or_default())
+    }
+
+    /// What was begun goes on, and by another way after each failure.
+    fn take_begun(&mut self, wanted: &Wanted) -> (u32, Option<Begun>) {
+        let state = self.all.get_mut(wanted);
+        state.map(|state| (state.pace.failures(), state.begun.take())).unwrap_or_default()
     }
 
     /// A CA counts failures by names, whatever the key.

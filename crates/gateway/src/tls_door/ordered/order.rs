@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use acme::{Account, AcmeError, Ca, Kept, Method};
+use acme::{Account, AcmeError, Ca, Kept, Method, Placed};
 use clock::{Clock, Timestamp};
 use pki::{KeyType, PrivateKey};
 use store::{Actor, Secret, Store};
@@ -26,6 +26,13 @@ pub(super) struct Desk {
     pub(super) stage: DoorStage,
 }
 
+/// An order that the CA is not through with, and the key that it is for.
+#[derive(Debug)]
+pub(super) struct Begun {
+    key: PrivateKey,
+    placed: Placed,
+}
+
 impl Desk {
     /// What was kept and serves at this moment, and whether it does under all names, or under the first alone.
     pub(super) async fn kept(&self, wanted: &Wanted) -> (Option<Served>, bool) {
@@ -42,23 +49,37 @@ impl Desk {
         }
     }
 
-    /// Orders it, after so many failures.
+    /// Orders it, after so many failures, or goes on with what was begun. Leaves behind what is to be gone on with.
     pub(super) async fn order(
         &self,
         settings: &Acme,
         wanted: &Wanted,
         failures: u32,
+        begun: &mut Option<Begun>,
     ) -> Result<Served, OrderFault> {
         let ca = ca(settings).await?;
         let account = self.account(settings, &ca).await?;
-        let key = generate(wanted.key).await?;
-        let methods = methods(settings, failures);
-        let chain = account.certificate(&wanted.names, &key, &methods, &self.stage).await;
+        let mut at_work = match begun.take() {
+            Some(begun) => begun,
+            None => {
+                let stage = Arc::new(self.stage.clone());
+                Begun { key: generate(wanted.key).await?, placed: Placed::on(stage) }
+            }
+        };
+        let (methods, Begun { key, placed }) = (methods(settings, failures), &mut at_work);
+        let chain = account.certificate(&wanted.names, key, &methods, placed).await;
         if matches!(chain, Err(AcmeError::AccountUnknown)) {
             // What can't be read is none.
             self.keep(&account_place(settings), Zeroizing::default()).await?;
         }
-        let (chain, key) = (chain?, key.to_pem());
+        let chain = match chain {
+            Err(slow @ AcmeError::Slow { .. }) => {
+                *begun = Some(at_work);
+                return Err(slow.into());
+            }
+            chain => chain?,
+        };
+        let key = at_work.key.to_pem();
         let served = Served::of(&chain, &key, &wanted.names, self.now());
         let served = served.map_err(|why| AcmeError::not_fit(&not_served(&why)))?;
         let text = Zeroizing::new([key.as_bytes(), chain.as_bytes()].concat());

@@ -5,7 +5,7 @@ use front::Proofs;
 use publish::Tokens;
 
 /// The doors at which a CA looks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DoorStage {
     pub(super) proofs: Proofs,
     pub(super) tokens: Tokens,
