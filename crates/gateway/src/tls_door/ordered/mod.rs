@@ -22,7 +22,9 @@ use super::served::Served;
 use crate::config::{Acme, Config};
 use crate::context::Context;
 
+mod account;
 mod ca;
+mod drawer;
 mod fault;
 mod order;
 mod stage;
@@ -80,7 +82,7 @@ impl Ordered {
     pub(super) fn new(at: &Context) -> Self {
         let stage = DoorStage { proofs: at.keyring.proofs().clone(), tokens: at.tokens.clone() };
         let (store, clock) = (at.store.clone(), Arc::clone(&at.clock));
-        let desk = Arc::new(Desk { store, clock: Arc::clone(&clock), stage });
+        let desk = Arc::new(Desk::new(store, Arc::clone(&clock), stage));
         Self { desk, clock, held: Mutex::default(), wake: Notify::new() }
     }
 
@@ -112,6 +114,7 @@ impl Ordered {
 
     /// Orders the one that is due, if one is.
     pub(super) async fn look(&self, config: &Config) -> Looked {
+        self.desk.write().await;
         let now = self.now();
         let due = self.held().next(&config.tls, now).filter(|_| config.acme.terms_agreed);
         let Some((wanted, at)) = due else { return Looked { news: false, pause: LOOK } };

@@ -1,17 +1,19 @@
 //! One certificate: ordered, and kept with its key among the records' secrets.
 //!
-//! Invariant: what serves was kept first, as far as the disk takes it.
+//! Invariant: what serves was kept first; what the disk does not take is written once it does.
 
 use std::sync::Arc;
 
-use acme::{Account, AcmeError, Ca, Kept, Method, Placed};
+use acme::{AcmeError, Method, Placed};
 use clock::{Clock, Timestamp};
 use pki::{KeyType, PrivateKey};
-use store::{Actor, Secret, Store};
+use store::{Secret, Store};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
+use super::account::Accounts;
 use super::ca::ca;
+use super::drawer::Drawer;
 use super::fault::OrderFault;
 use super::stage::DoorStage;
 use super::wanted::Wanted;
@@ -21,9 +23,10 @@ use crate::tls_door::served::{NotServed, Served};
 /// Where certificates are ordered, and kept.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) store: Store,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) stage: DoorStage,
+    drawer: Arc<Drawer<Store>>,
+    accounts: Accounts,
+    clock: Arc<dyn Clock>,
+    stage: DoorStage,
 }
 
 /// An order that the CA is not through with, and the key that it is for.
@@ -34,9 +37,19 @@ pub(super) struct Begun {
 }
 
 impl Desk {
+    pub(super) fn new(store: Store, clock: Arc<dyn Clock>, stage: DoorStage) -> Self {
+        let drawer = Arc::new(Drawer::before(store));
+        Self { accounts: Accounts::kept_in(Arc::clone(&drawer)), drawer, clock, stage }
+    }
+
+    /// Writes what the disk did not take before.
+    pub(super) async fn write(&self) {
+        self.drawer.write().await;
+    }
+
     /// What was kept and serves at this moment, and whether it does under all names, or under the first alone.
     pub(super) async fn kept(&self, wanted: &Wanted) -> (Option<Served>, bool) {
-        let secret = self.store.secret_get(&place(wanted)).await;
+        let secret = self.drawer.get(&place(wanted)).await;
         let secret = secret.inspect_err(|error| {
             tracing::error!(%error, "a certificate that was kept is not read");
         });
@@ -58,7 +71,7 @@ impl Desk {
         begun: &mut Option<Begun>,
     ) -> Result<Served, OrderFault> {
         let ca = ca(settings).await?;
-        let account = self.account(settings, &ca).await?;
+        let account = self.accounts.account(settings, &ca).await?;
         let mut at_work = match begun.take() {
             Some(begun) => begun,
             None => {
@@ -69,8 +82,7 @@ impl Desk {
         let (methods, Begun { key, placed }) = (methods(settings, failures), &mut at_work);
         let chain = account.certificate(&wanted.names, key, &methods, placed).await;
         if matches!(chain, Err(AcmeError::AccountUnknown)) {
-            // What can't be read is none.
-            self.keep(&account_place(settings), Zeroizing::default()).await?;
+            self.accounts.forget(settings).await;
         }
         let chain = match chain {
             Err(slow @ AcmeError::Slow { .. }) => {
@@ -83,30 +95,8 @@ impl Desk {
         let served = Served::of(&chain, &key, &wanted.names, self.now());
         let served = served.map_err(|why| AcmeError::not_fit(&not_served(&why)))?;
         let text = Zeroizing::new([key.as_bytes(), chain.as_bytes()].concat());
-        if let Err(fault) = self.keep(&place(wanted), text).await {
-            tracing::error!(%fault, "a certificate serves that the next start has to order again");
-        }
+        self.drawer.put(&place(wanted), Secret::from(text)).await;
         Ok(served)
-    }
-
-    /// The one that was kept, or one that is made and kept.
-    async fn account(&self, settings: &Acme, ca: &Ca) -> Result<Account, OrderFault> {
-        let place = account_place(settings);
-        let kept = self.store.secret_get(&place).await;
-        let kept = kept.map_err(|error| OrderFault::Records { why: error.to_string() })?;
-        let kept = kept.map(|secret| Kept(Zeroizing::new(secret.expose().to_vec())));
-        let (account, made) = ca.account(kept.as_ref()).await?;
-        if let Some(Kept(made)) = made {
-            self.keep(&place, made).await?;
-            let directory = settings.directory.as_str();
-            tracing::info!(directory, "there is an account with a CA");
-        }
-        Ok(account)
-    }
-
-    async fn keep(&self, place: &str, text: Zeroizing<Vec<u8>>) -> Result<(), OrderFault> {
-        let kept = self.store.secret_put(&Actor::Gateway, place, Secret::from(text)).await;
-        kept.map(drop).map_err(|error| OrderFault::Records { why: error.to_string() })
     }
 
     fn now(&self) -> Timestamp {
@@ -138,11 +128,6 @@ fn not_served(why: &NotServed) -> String {
 fn place(wanted: &Wanted) -> String {
     let name = wanted.names.first().map_or("", String::as_str);
     format!("acme/certificate/{name}/{}/{}", wanted.key, wanted.directory)
-}
-
-/// Each CA has its own.
-fn account_place(settings: &Acme) -> String {
-    format!("acme/account/{}", settings.directory.as_str())
 }
 
 #[cfg(test)]
