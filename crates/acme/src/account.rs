@@ -24,6 +24,18 @@ impl Account {
         Self { account, http }
     }
 
+    /// Tells the CA whom it writes to from here on, and so finds out whether it knows the account still.
+    ///
+    /// # Errors
+    /// [`AcmeError::AccountUnknown`] where it does not, or has been told to know it no longer.
+    pub async fn write_to(&self, email: Option<&str>) -> Result<(), AcmeError> {
+        let contact = email.map(|email| format!("mailto:{email}"));
+        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
+        let told = timeout(AT_MOST, self.account.update_contacts(&contact)).await;
+        let told = told.map_err(|_| AcmeError::slow(None))?;
+        told.map_err(|error| AcmeError::of_account(error, &self.http))
+    }
+
     /// A chain, as PEM, for this key under these names. Each is proved by the first of these methods that the CA offers.
     /// After [`AcmeError::Slow`] the same order, key and names go on; whatever else it ends by, `order` is over.
     ///

@@ -103,6 +103,14 @@ impl AcmeError {
         }
     }
 
+    /// The same of an account that asks about itself alone: whoever may not do that is none (RFC 8555 section 7.3.6).
+    pub(crate) fn of_account(error: instant_acme::Error, http: &Https) -> Self {
+        match error {
+            instant_acme::Error::Api(problem) if is_of_account(&problem) => Self::AccountUnknown,
+            other => Self::of(other, http),
+        }
+    }
+
     /// It has not come to an end yet, and may be asked again then.
     pub(crate) fn slow(next: Option<Instant>) -> Self {
         let wait = |next: Instant| next.saturating_duration_since(Instant::now());
@@ -239,6 +247,11 @@ fn kind(problem: &Problem) -> &str {
     kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or_default()
 }
 
+/// What a CA says of an account that it does not know, or was told to know no longer.
+fn is_of_account(problem: &Problem) -> bool {
+    matches!(kind(problem), "unauthorized" | "accountDoesNotExist")
+}
+
 /// What the CA says, and of which names.
 fn said(problem: &Problem) -> String {
     let own = problem.detail.clone().unwrap_or_else(|| kind(problem).to_owned());
@@ -336,6 +349,15 @@ mod tests {
         let until = AcmeError::slow(Some(next)).until().unwrap();
         let wait = until.duration_since(SystemTime::now()).unwrap().as_secs();
         assert!((590..=600).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn an_account_that_may_not_ask_about_itself_is_none() {
+        assert!(is_of_account(&problem("unauthorized", 401)));
+        assert!(is_of_account(&problem("accountDoesNotExist", 400)));
+        for kind in ["malformed", "invalidContact", "rateLimited", ""] {
+            assert!(!is_of_account(&problem(kind, 403)), "{kind}");
+        }
     }
 
     #[test]

@@ -81,8 +81,10 @@ impl Desk {
         };
         let (methods, Begun { key, placed }) = (methods(settings, failures), &mut at_work);
         let chain = account.certificate(&wanted.names, key, &methods, placed).await;
-        if matches!(chain, Err(AcmeError::AccountUnknown)) {
-            self.accounts.forget(settings).await;
+        match &chain {
+            Err(AcmeError::AccountUnknown) => self.accounts.forget(settings).await,
+            Err(AcmeError::Refused { .. }) => self.accounts.doubt(),
+            _ => {}
         }
         let chain = match chain {
             Err(slow @ AcmeError::Slow { .. }) => {
