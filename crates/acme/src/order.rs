@@ -5,13 +5,14 @@
 //! 3. once it has seen all, it is given the request and signs;
 //! 4. the proofs come down with the [`Placed`].
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, Challenge, ChallengeStatus, Identifier, NewOrder, Order,
-    OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, ChallengeStatus, Identifier, NewOrder, Order, OrderStatus,
+    RetryPolicy,
 };
 use pki::{PrivateKey, request_naming};
 
@@ -23,13 +24,17 @@ use crate::http::Https;
 pub struct Placed {
     /// Once the CA has it.
     url: Option<String>,
+    /// The authorizations at which the CA was told to look, by their URLs: to look once, and by one way, is enough.
+    answered: HashSet<String>,
+    /// The method that served last.
+    used: Option<Method>,
     shown: Shown,
 }
 
 impl Placed {
     /// None yet; what will have to be shown goes to this stage.
     pub fn on(stage: Arc<dyn Stage>) -> Self {
-        Self { url: None, shown: Shown::on(stage) }
+        Self { url: None, answered: HashSet::new(), used: None, shown: Shown::on(stage) }
     }
 }
 
@@ -55,13 +60,13 @@ pub(crate) async fn order(
     placed.url = Some(order.url().to_owned());
     match order.state().status {
         OrderStatus::Pending => {
-            let used = prove(&mut order, http, names, methods, &mut placed.shown).await?;
+            prove(&mut order, http, names, methods, placed).await?;
             match order.poll_ready(&PATIENCE).await {
                 Ok(OrderStatus::Ready) => {}
-                outcome => return Err(why(&mut order, http, used, outcome.err()).await),
+                outcome => return Err(why(&mut order, http, placed.used, outcome.err()).await),
             }
         }
-        OrderStatus::Invalid => return Err(why(&mut order, http, None, None).await),
+        OrderStatus::Invalid => return Err(why(&mut order, http, placed.used, None).await),
         OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => {}
     }
     if order.state().status == OrderStatus::Ready {
@@ -76,28 +81,31 @@ async fn place(account: &Account, names: &[String]) -> Result<Order, instant_acm
     account.new_order(&NewOrder::new(&identifiers)).await
 }
 
-/// Puts a proof of each name on the stage, and has the CA look. Gives the method that served last.
+/// Puts a proof of each name on the stage, and has the CA look.
 async fn prove(
     order: &mut Order,
     http: &Https,
     names: &[String],
     methods: &[Method],
-    shown: &mut Shown,
-) -> Result<Option<Method>, AcmeError> {
+    placed: &mut Placed,
+) -> Result<(), AcmeError> {
     let of = |error| AcmeError::of(error, http);
-    let mut used = None;
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization.map_err(of)?;
         // It may remember a proof of before.
-        if authorization.status == AuthorizationStatus::Valid {
+        let is_proved = authorization.status == AuthorizationStatus::Valid;
+        if is_proved || placed.answered.contains(authorization.url()) {
             continue;
         }
-        let name = authorization.identifier().to_string();
+        let (name, url) = (authorization.identifier().to_string(), authorization.url().to_owned());
         if !names.contains(&name) {
             return Err(AcmeError::no_method(&name));
         }
-        let method = choose(methods, &authorization.challenges);
+        let offered = |method: &&Method| {
+            authorization.challenges.iter().any(|one| one.r#type == method.kind())
+        };
+        let method = methods.iter().find(offered).copied();
         let method = method.ok_or_else(|| AcmeError::no_method(&name))?;
         let challenge = authorization.challenge(method.kind());
         let Some(mut challenge) = challenge else { return Err(AcmeError::no_method(&name)) };
@@ -105,23 +113,12 @@ async fn prove(
             return Err(AcmeError::no_token());
         }
         let proof = method.proof(&name, &challenge.token, &challenge.key_authorization());
-        shown.show(proof.map_err(|_| AcmeError::Key)?);
-        if challenge.status == ChallengeStatus::Pending {
-            challenge.set_ready().await.map_err(of)?;
-        }
-        used = Some(method);
+        placed.shown.show(proof.map_err(|_| AcmeError::Key)?);
+        challenge.set_ready().await.map_err(of)?;
+        placed.answered.insert(url);
+        placed.used = Some(method);
     }
-    Ok(used)
-}
-
-/// The first one that the CA offers; before that the one by which it is looking already.
-fn choose(methods: &[Method], offered: &[Challenge]) -> Option<Method> {
-    let status = |method: Method| {
-        let of_it = offered.iter().find(|one| one.r#type == method.kind());
-        of_it.map(|one| one.status)
-    };
-    let looking = methods.iter().find(|one| status(**one) == Some(ChallengeStatus::Processing));
-    looking.or_else(|| methods.iter().find(|one| status(**one).is_some())).copied()
+    Ok(())
 }
 
 /// Which name the CA found not to be ours, and what it says of it.
@@ -154,26 +151,3 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(250))
     .backoff(1.5)
     .timeout(Duration::from_secs(120));
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_order_that_goes_on_is_proved_by_the_way_at_which_the_ca_looks_already() {
-        let methods = [Method::TlsAlpn01, Method::Http01];
-        let offered =
-            |tls: &str, http: &str| vec![challenge("tls-alpn-01", tls), challenge("http-01", http)];
-        let chosen = |tls, http| choose(&methods, &offered(tls, http));
-        assert_eq!(chosen("pending", "pending"), Some(Method::TlsAlpn01));
-        assert_eq!(chosen("pending", "processing"), Some(Method::Http01));
-        assert_eq!(choose(&methods, &[challenge("dns-01", "pending")]), None);
-    }
-
-    fn challenge(kind: &str, status: &str) -> Challenge {
-        let text = format!(
-            r#"{{"type":"{kind}","url":"https://ca.test/1","token":"a","status":"{status}"}}"#
-        );
-        serde_json::from_str(&text).expect("a challenge")
-    }
-}

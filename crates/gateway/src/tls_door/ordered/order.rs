@@ -3,6 +3,7 @@
 //! Invariant: what serves was kept first; what the disk does not take is written once it does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use acme::{AcmeError, Method, Placed};
 use clock::{Clock, Timestamp};
@@ -32,6 +33,7 @@ pub(super) struct Desk {
 /// An order that the CA is not through with, and the key that it is for.
 #[derive(Debug)]
 pub(super) struct Begun {
+    since: Timestamp,
     key: PrivateKey,
     placed: Placed,
 }
@@ -72,26 +74,19 @@ impl Desk {
     ) -> Result<Served, OrderFault> {
         let ca = ca(settings).await?;
         let account = self.accounts.account(settings, &ca).await?;
-        let mut at_work = match begun.take() {
-            Some(begun) => begun,
-            None => {
-                let stage = Arc::new(self.stage.clone());
-                Begun { key: generate(wanted.key).await?, placed: Placed::on(stage) }
+        let mut at_work = self.at_work(wanted, begun.take()).await?;
+        let (methods, Begun { key, placed, .. }) = (methods(settings, failures), &mut at_work);
+        let chain = match account.certificate(&wanted.names, key, &methods, placed).await {
+            Ok(chain) => chain,
+            Err(error) => {
+                match error {
+                    AcmeError::Slow { .. } => *begun = Some(at_work),
+                    AcmeError::AccountUnknown => self.accounts.forget(settings).await,
+                    AcmeError::Refused { .. } => self.accounts.doubt(),
+                    _ => {}
+                }
+                return Err(error.into());
             }
-        };
-        let (methods, Begun { key, placed }) = (methods(settings, failures), &mut at_work);
-        let chain = account.certificate(&wanted.names, key, &methods, placed).await;
-        match &chain {
-            Err(AcmeError::AccountUnknown) => self.accounts.forget(settings).await,
-            Err(AcmeError::Refused { .. }) => self.accounts.doubt(),
-            _ => {}
-        }
-        let chain = match chain {
-            Err(slow @ AcmeError::Slow { .. }) => {
-                *begun = Some(at_work);
-                return Err(slow.into());
-            }
-            chain => chain?,
         };
         let key = at_work.key.to_pem();
         let served = Served::of(&chain, &key, &wanted.names, self.now());
@@ -99,6 +94,18 @@ impl Desk {
         let text = Zeroizing::new([key.as_bytes(), chain.as_bytes()].concat());
         self.drawer.put(&place(wanted), Secret::from(text)).await;
         Ok(served)
+    }
+
+    /// What was begun of late, or another one.
+    async fn at_work(&self, wanted: &Wanted, begun: Option<Begun>) -> Result<Begun, OrderFault> {
+        let now = self.now();
+        match begun.filter(|begun| now.since(begun.since) <= A_DAY) {
+            Some(begun) => Ok(begun),
+            None => {
+                let (stage, key) = (Arc::new(self.stage.clone()), generate(wanted.key).await?);
+                Ok(Begun { since: now, key, placed: Placed::on(stage) })
+            }
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -131,6 +138,9 @@ fn place(wanted: &Wanted) -> String {
     let name = wanted.names.first().map_or("", String::as_str);
     format!("acme/certificate/{name}/{}/{}", wanted.key, wanted.directory)
 }
+
+/// What a CA is not through with by then it has forgotten.
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
 mod tests {
