@@ -316,6 +316,28 @@ async fn a_request_that_changes_something_is_sent_once_and_another_goes_to_the_n
 }
 
 #[tokio::test]
+async fn a_connection_to_a_backend_that_nobody_needs_any_longer_is_let_go_without_another_request()
+{
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let ended = Arc::new(std::sync::Mutex::new(Some(ended)));
+    let service = Service::with(move |mut stream, _| {
+        let ended = Arc::clone(&ended);
+        tokio::spawn(async move {
+            let mut rest = Vec::new();
+            while read_request(&mut stream, &mut rest).await.is_some() {
+                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            }
+            let _ = ended.lock().unwrap().take().unwrap().send(());
+        })
+    })
+    .await;
+    let watched = Watched::new(service.site());
+    assert_eq!(statuses(&say_by(watched.clone(), secure(Http::One), GET).await), [204]);
+    assert!(timeout(Duration::from_secs(15), end).await.is_ok(), "it is kept for ever");
+    drop(watched);
+}
+
+#[tokio::test]
 async fn a_backend_that_is_found_sick_gets_no_requests() {
     let sick = Service::with(|mut stream, heard| {
         tokio::spawn(async move {

@@ -1,13 +1,13 @@
 //! Connections to a backend that wait for the next request: bounded in number, and none is used that has waited long.
-//! Those that grew too old are let go when the next one comes or goes.
+//! Those that grew too old are let go, also where no request comes any more.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::body::RequestBody;
 
@@ -30,15 +30,23 @@ impl Drop for Line {
     }
 }
 
-/// Those that are idle, the oldest first.
+/// Those that are idle.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<VecDeque<(Instant, Line)>>);
+pub(super) struct Pool(Mutex<Idle>);
+
+#[derive(Debug, Default)]
+struct Idle {
+    /// The oldest first, each with the time since when it waits.
+    lines: VecDeque<(Instant, Line)>,
+    /// A task lets those go that grow too old.
+    is_watched: bool,
+}
 
 impl Pool {
     /// One that still stands, as far as is known here.
     pub(super) async fn take(&self) -> Option<Line> {
         loop {
-            let (since, mut line) = self.with(VecDeque::pop_back)?;
+            let (since, mut line) = self.with(|idle| idle.lines.pop_back())?;
             if since.elapsed() > KEPT || line.sender.is_closed() {
                 continue;
             }
@@ -49,20 +57,47 @@ impl Pool {
         }
     }
 
-    pub(super) fn put(&self, line: Line) {
-        let now = Instant::now();
-        self.with(|idle| {
-            while idle.len() >= MOST_IDLE
-                || idle.front().is_some_and(|(since, _)| now - *since > KEPT)
-            {
-                idle.pop_front();
+    /// Keeps it for a time. Within a tokio runtime.
+    pub(super) fn put(self: &Arc<Self>, line: Line) {
+        let was_watched = self.with(|idle| {
+            idle.let_go(Instant::now());
+            if idle.lines.len() >= MOST_IDLE {
+                idle.lines.pop_front();
             }
-            idle.push_back((now, line));
+            idle.lines.push_back((Instant::now(), line));
+            std::mem::replace(&mut idle.is_watched, true)
         });
+        if !was_watched {
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut VecDeque<(Instant, Line)>) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut Idle) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Idle {
+    fn let_go(&mut self, now: Instant) {
+        while self.lines.front().is_some_and(|(since, _)| now - *since > KEPT) {
+            self.lines.pop_front();
+        }
+    }
+}
+
+/// Lets go of what waits too long, until nothing waits.
+async fn watch(pool: Weak<Pool>) {
+    loop {
+        sleep(KEPT).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let waits = pool.with(|idle| {
+            idle.let_go(Instant::now());
+            idle.is_watched = !idle.lines.is_empty();
+            idle.is_watched
+        });
+        if !waits {
+            return;
+        }
     }
 }
 
