@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use sysio::Netns;
 
-/// A running program. Dropping it kills it.
+/// A running program. Dropping it kills it; where it was started enclosed, whatever it started is gone then too.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
     log: PathBuf,
+    is_enclosed: bool,
 }
 
 impl Program {
@@ -24,7 +25,22 @@ impl Program {
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         find_in_sbin(&mut command);
         let child = netns.spawn(command).map_err(io::Error::other)?;
-        Ok(Self { child, log: log.to_owned() })
+        Ok(Self { child, log: log.to_owned(), is_enclosed: false })
+    }
+
+    /// The same for a program that starts others, in a namespace of processes and of shared memory that ends with it
+    /// and with the test, even if that is killed. A signal to the parent's death reaches neither those that have a
+    /// session of their own, as Postfix's master has, nor those that gave root away: the kernel forgets it then.
+    /// What runs inside hears no signals of [`Program::signal`]; it is killed when this is dropped.
+    pub fn start_enclosed(netns: &Netns, command: &Command, log: &Path) -> io::Result<Self> {
+        let mut first = Command::new("unshare");
+        first.args(["--pid", "--ipc", "--fork", "--kill-child", "sh", "-c", FIRST, "sh"]);
+        first.arg(command.get_program()).args(command.get_args());
+        first.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.get_current_dir().map(|folder| first.current_dir(folder));
+        let mut program = Self::start(netns, first, log)?;
+        program.is_enclosed = true;
+        Ok(program)
     }
 
     /// What it wrote until now.
@@ -51,10 +67,14 @@ impl Program {
 
     /// Sends a signal by name (`TERM`, `USR1`, `KILL`).
     pub fn signal(&self, name: &str) {
-        // A program that is gone needs no signal.
-        let mut kill = Command::new("kill");
-        kill.arg(format!("-{name}")).arg(self.id().to_string()).stderr(Stdio::null());
-        let _ = kill.status();
+        signal(name, &self.id().to_string());
+    }
+
+    /// The first process inside: the kernel ends all others before that one is gone.
+    fn enclosed(&self) -> Option<String> {
+        let id = self.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        children.split_whitespace().next().map(str::to_owned)
     }
 
     fn has_ended(&mut self) -> bool {
@@ -64,9 +84,23 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if let Some(first) = self.is_enclosed.then(|| self.enclosed()).flatten() {
+            signal("KILL", &first);
+            self.ends(Duration::from_secs(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// It waits for the program as another process: one that gives root away would outlive the test.
+const FIRST: &str = "\"$@\"; exit $?";
+
+fn signal(name: &str, process: &str) {
+    // A program that is gone needs no signal.
+    let mut kill = Command::new("kill");
+    kill.arg(format!("-{name}")).arg(process).stderr(Stdio::null());
+    let _ = kill.status();
 }
 
 /// Ordinary users of Debian have no sbin in their search path, where `openvpn` is.

@@ -73,7 +73,7 @@ struct House<'a> {
     world: &'a mut World,
     ca: String,
     database: PathBuf,
-    _running: Program,
+    running: Option<Program>,
 }
 
 impl<'a> House<'a> {
@@ -90,7 +90,7 @@ impl<'a> House<'a> {
         world.handfast(&["reload"]);
         let ca = world.file("ca.pem").display().to_string();
         world.handfast(&["ca", "export", "--out", &ca]);
-        Self { world, ca, database, _running: running }
+        Self { world, ca, database, running: Some(running) }
     }
 
     fn sessions(&self, client: &str) -> usize {
@@ -134,8 +134,7 @@ impl<'a> House<'a> {
 
 impl Drop for House<'_> {
     fn drop(&mut self) {
-        self._running.signal("INT");
-        self._running.ends(SOON);
+        self.running = None;
         let _ = fs::remove_dir_all(&self.database);
     }
 }
@@ -168,8 +167,11 @@ fn run_database(world: &World, programs: &Path, folder: &Path) -> Program {
     let mut command = as_postgres(&programs.join("postgres"));
     command.arg("-D").arg(folder).arg("-k").arg(folder);
     command.args(["-c", "listen_addresses=127.0.0.1", "-c", "ssl=off"]);
-    let mut running = Program::start(&world.gateway.netns, command, &world.file("postgres.log"))
-        .expect("it starts");
+    // Else it would leave a file in /dev/shm when it is killed.
+    command.args(["-c", "dynamic_shared_memory_type=mmap"]);
+    let log = world.file("postgres.log");
+    let mut running =
+        Program::start_enclosed(&world.gateway.netns, &command, &log).expect("it starts");
     assert!(running.says("ready to accept connections", SOON), "{}", running.log());
     running
 }

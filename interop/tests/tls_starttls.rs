@@ -210,8 +210,8 @@ fn devices_alone_read_mail_by_starttls_and_a_revocation_ends_that_within_a_secon
         "(echo 'a LOGIN alice@mail.test secret'; echo 'b IDLE'; sleep 60) | exec openssl s_client -quiet -starttls imap \
          -connect {at}:143 -servername mail.test -CAfile {ca} -cert {folder}/vpn.crt -key {folder}/vpn.key"
     )]);
-    let mut open = Program::start(&alice.host.netns, command, &alice.folder.join("open.log"))
-        .expect("it starts");
+    let log = alice.folder.join("open.log");
+    let mut open = Program::start_enclosed(&alice.host.netns, &command, &log).expect("it starts");
     assert!(open.says("+ idling", SOON), "{}\n{}", open.log(), dovecot.log());
     let sessions = || {
         house.world.sessions().iter().filter(|one| one["client"] == "mail.test over TLS").count()
@@ -252,14 +252,17 @@ fn psql_reaches_a_server_in_the_clear_under_tls_and_a_revocation_ends_its_query(
         &format!("psql 'host={at} port=5432 user=postgres sslmode=disable' -Atc 'select 6*7'"),
     );
     assert!(clear.contains("without TLS are not taken"), "{clear}");
-    // As clients of version 17 and newer begin, and what they say first.
+    // As clients of version 17 and newer begin, and what they say first; the server closes after the goodbye.
     let startup = "\\0\\0\\0\\027\\0\\003\\0\\0user\\0postgres\\0\\0";
+    let goodbye = "X\\0\\0\\0\\004";
     let direct = format!(
         "openssl s_client -quiet -connect {at}:5432 -servername mail.test -alpn postgresql -CAfile {ca} -cert {own}/vpn.crt -key {own}/vpn.key"
     );
+    let asked = Instant::now();
     let answer =
-        run(&alice, &format!("sh -c \"(printf '{startup}'; sleep 2) | {direct}\" | tr -d '\\0'"));
+        run(&alice, &format!("sh -c \"printf '{startup}{goodbye}' | {direct}\" | tr -d '\\0'"));
     assert!(answer.contains("server_version"), "{answer}\n{}", house.world.log());
+    assert!(asked.elapsed() < Duration::from_secs(10), "it ends by itself: {answer}");
     cell("postgresql", "direct TLS", "server");
     cell("postgresql", "postgresql 15", "server");
 

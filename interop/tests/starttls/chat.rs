@@ -35,7 +35,7 @@ impl Prosody {
         }
         let mut command = Command::new("prosody");
         command.arg("--config").arg(&file);
-        let program = Program::start(&world.gateway.netns, command, &folder.join("log"));
+        let program = Program::start_enclosed(&world.gateway.netns, &command, &folder.join("log"));
         Self(program.expect("prosody starts"))
     }
 
@@ -60,7 +60,7 @@ impl Inspircd {
         fs::write(&file, settings).expect("written");
         let mut command = Command::new("inspircd");
         command.arg(format!("--config={}", file.display())).args(["--nofork", "--runasroot"]);
-        let program = Program::start(&world.gateway.netns, command, &folder.join("log"));
+        let program = Program::start_enclosed(&world.gateway.netns, &command, &folder.join("log"));
         Self(program.expect("inspircd starts"))
     }
 

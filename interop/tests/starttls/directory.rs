@@ -25,7 +25,7 @@ impl Slapd {
         fs::write(&file, settings).expect("written");
         let mut command = Command::new("slapd");
         command.arg("-f").arg(&file).args(["-h", &format!("ldap://0.0.0.0:{PORT}"), "-d", "256"]);
-        let program = Program::start(&world.gateway.netns, command, &folder.join("log"));
+        let program = Program::start_enclosed(&world.gateway.netns, &command, &folder.join("log"));
         Self(program.expect("slapd starts"))
     }
 

@@ -66,19 +66,12 @@ impl Postfix {
         fs::write(at("etc/master.cf"), SERVICES).expect("written");
         let mut command = Command::new("postfix");
         command.arg("-c").arg(at("etc")).arg("start-fg");
-        let program = Program::start(&world.gateway.netns, command, &at("start.log"));
+        let program = Program::start_enclosed(&world.gateway.netns, &command, &at("start.log"));
         Self { program: program.expect("postfix starts"), log }
     }
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default() + &self.program.log()
-    }
-}
-
-impl Drop for Postfix {
-    fn drop(&mut self) {
-        self.program.signal("TERM");
-        self.program.ends(std::time::Duration::from_secs(5));
     }
 }
 
@@ -104,19 +97,13 @@ impl Dovecot {
         fs::write(&file, settings).expect("written");
         let mut command = Command::new("dovecot");
         command.arg("-F").arg("-c").arg(&file);
-        let program = Program::start(&world.gateway.netns, command, &folder.join("start.log"));
+        let program =
+            Program::start_enclosed(&world.gateway.netns, &command, &folder.join("start.log"));
         Self { program: program.expect("dovecot starts"), log: folder.join("dovecot.log") }
     }
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default() + &self.program.log()
-    }
-}
-
-impl Drop for Dovecot {
-    fn drop(&mut self) {
-        self.program.signal("TERM");
-        self.program.ends(std::time::Duration::from_secs(5));
     }
 }
 

@@ -40,7 +40,7 @@ impl Mariadb {
         command.args([&format!("--port={PORT}"), "--bind-address=0.0.0.0", "--skip-name-resolve"]);
         command.arg(format!("--ssl-cert={}", own(&certified.certificate, "cert.pem")));
         command.arg(format!("--ssl-key={}", own(&certified.key, "key.pem")));
-        let program = Program::start(&world.gateway.netns, command, &folder.join("log"));
+        let program = Program::start_enclosed(&world.gateway.netns, &command, &folder.join("log"));
         let database = Self(program.expect("mariadbd starts"));
         let make = || {
             let mut client = Command::new("mariadb");
@@ -53,13 +53,6 @@ impl Mariadb {
 
     pub(crate) fn log(&self) -> String {
         self.0.log()
-    }
-}
-
-impl Drop for Mariadb {
-    fn drop(&mut self) {
-        self.0.signal("TERM");
-        self.0.ends(Duration::from_secs(5));
     }
 }
 

@@ -46,19 +46,13 @@ impl Inn {
         give(&folder, "news");
         let mut command = as_news(&folder, "innd");
         command.args(["-f", "-P", &PORT.to_string()]);
-        let program = Program::start(&world.gateway.netns, command, &folder.join("start.log"));
+        let program =
+            Program::start_enclosed(&world.gateway.netns, &command, &folder.join("start.log"));
         Self(program.expect("innd starts"))
     }
 
     pub(crate) fn log(&self) -> String {
         self.0.log()
-    }
-}
-
-impl Drop for Inn {
-    fn drop(&mut self) {
-        self.0.signal("TERM");
-        self.0.ends(std::time::Duration::from_secs(5));
     }
 }
 

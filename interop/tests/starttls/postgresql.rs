@@ -47,19 +47,14 @@ impl Postgresql {
             "listen_addresses=*",
         ]);
         command.args(["-c", &format!("port={PORT}"), "-c", "unix_socket_directories="]);
-        let program = Program::start(&world.gateway.netns, command, &folder.join("log"));
+        // Else it would leave a file in /dev/shm when it is killed.
+        command.args(["-c", "dynamic_shared_memory_type=mmap"]);
+        let program = Program::start_enclosed(&world.gateway.netns, &command, &folder.join("log"));
         Self(program.expect("postgres starts"))
     }
 
     pub(crate) fn log(&self) -> String {
         self.0.log()
-    }
-}
-
-impl Drop for Postgresql {
-    fn drop(&mut self) {
-        self.0.signal("INT");
-        self.0.ends(std::time::Duration::from_secs(5));
     }
 }
 
