@@ -67,25 +67,25 @@ impl Chapter {
     pub fn sentence(self) -> &'static str {
         match self {
             Chapter::Knock => {
-                "Before TLS, each finds that the other is there; a VPN gateway also sees who holds the shared key."
+                "Before TLS, each looks whether the other is there and wants it; a VPN gateway also looks whether the sender holds the shared key."
             }
             Chapter::Hello => {
-                "Both say what they speak and exchange the halves of a fresh secret that no listener can put together."
+                "Both say what they speak; in TLS 1.3 they also exchange the halves of a fresh secret that no listener can put together."
             }
             Chapter::ServerShown => {
-                "The server shows its certificate and signs this very conversation with the key that belongs to it."
+                "The server shows its certificate, and proves by a signature for this connection alone that it has the key that belongs to it."
             }
             Chapter::ClientShown => {
                 "If it was asked to, the client does the same with its own certificate and key."
             }
             Chapter::Finished => {
-                "Each proves to have read the same words as the other: nobody in between changed any."
+                "Each proves that it has read the same words as the other: nobody in between changed any."
             }
             Chapter::Keys => {
-                "Keys are agreed on for what follows: the tunnel's packets, the next key, a quicker return."
+                "What is agreed on for later: keys of a tunnel's packets, the next key, or a ticket to come back faster."
             }
             Chapter::Settings => {
-                "The server tells the client its address, its routes and the cipher, already encrypted."
+                "The server tells the client its address and the other settings of the tunnel, already encrypted."
             }
             Chapter::Data => {
                 "What the connection is for begins, under a key that only these two have."

@@ -3,7 +3,7 @@
 //! What is told inexactly is kept as it is told, and corrected beside it.
 
 use crate::catalogue::Kind;
-use crate::story::Protocol;
+use crate::story::{Protocol, Step};
 
 /// One step as it is told.
 #[derive(Clone, Copy, Debug)]
@@ -13,12 +13,20 @@ pub struct Told {
     /// What is more exact; empty where nothing is.
     pub correction: &'static str,
     kinds: &'static [Kind],
+    /// A value that a step must have to be meant.
+    with: Option<&'static str>,
 }
 
 impl Told {
     /// The real steps that it stands for, by the names of the catalogue.
     pub fn entries(&self) -> Vec<&'static str> {
         self.kinds.iter().map(|kind| kind.entry().name).collect()
+    }
+
+    /// Whether it tells this step.
+    pub fn is(&self, step: &Step) -> bool {
+        let has = |name: &str| step.fields.iter().any(|field| field.name == name);
+        self.entries().contains(&step.entry.as_str()) && self.with.is_none_or(has)
     }
 }
 
@@ -34,37 +42,44 @@ const VPN: &[Told] = &[
     Told {
         told: "The client sends a packet whose header is signed with the shared key against floods.",
         correction: "Strictly it is no signature: everybody with a profile holds the same key (an HMAC), so it says that the sender has a profile and not who it is.",
-        kinds: &[Kind::ClientReset, Kind::ResetRepeated],
+        kinds: &[Kind::ClientReset, Kind::ResetRepeated, Kind::WrongWrapping],
+        with: None,
     },
     Told {
         told: "The server accepts or drops it by that signature, which is cheap, so that floods cost little.",
-        correction: "It also lets the client repeat a number first, so that invented addresses get no further.",
-        kinds: &[Kind::ServerReset, Kind::CookieReturned, Kind::WrongWrapping],
+        correction: "It drops without an answer what the code does not fit, and lets the client repeat a number first, so that invented addresses get no further.",
+        kinds: &[Kind::ServerReset, Kind::CookieReturned],
+        with: None,
     },
     Told {
         told: "The client sends its certificate.",
         correction: "On the wire the client says hello first, and the server shows its certificate before the client does.",
         kinds: &[Kind::ClientHello, Kind::ClientCertificate, Kind::ClientCertificateVerify],
+        with: None,
     },
     Told {
         told: "The server checks its signature against the CA's certificate, and looks into the list of revoked ones.",
-        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key.",
+        correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire.",
         kinds: &[Kind::ClientCertificateVerify, Kind::ClientFinished],
+        with: None,
     },
     Told {
         told: "If that is right, the server sends its own certificate.",
         correction: "It has sent it already: in TLS the server goes first.",
         kinds: &[Kind::ServerCertificate, Kind::ServerCertificateVerify],
+        with: None,
     },
     Told {
         told: "The client checks that against the CA's certificate in its profile.",
-        correction: "That it went on shows that it was content.",
+        correction: "It went on, so it accepted the certificate.",
         kinds: &[Kind::ServerFinished, Kind::ClientFinished],
+        with: None,
     },
     Told {
         told: "Both are sure of each other, as far as they trust the CA.",
-        correction: "Then they agree on the key for the tunnel's packets, which is another one than those of TLS, and is renewed at least once an hour.",
-        kinds: &[Kind::ClientKeyMessage, Kind::ServerKeyMessage, Kind::PushReply, Kind::DataBegins],
+        correction: "Then they agree on the key for the tunnel's packets, which is none of the TLS keys, and is renewed within an hour unless a setting says otherwise.",
+        kinds: &[Kind::PushReply, Kind::DataBegins],
+        with: None,
     },
 ];
 
@@ -73,31 +88,42 @@ const HTTPS: &[Told] = &[
         told: "The client asks the server who it is.",
         correction: "It says hello, and what it speaks; a certificate is the usual answer.",
         kinds: &[Kind::ClientHello, Kind::SecondClientHello],
+        with: None,
     },
     Told {
         told: "The server sends a certificate signed by a CA that both trust.",
-        correction: "The certificate alone proves nothing: the server's signature over this conversation does.",
+        correction: "The certificate alone proves nothing: the server's own signature does, which holds for this connection alone.",
         kinds: &[Kind::ServerCertificate, Kind::ServerCertificateVerify, Kind::ServerKeyExchange],
+        with: None,
     },
     Told {
         told: "The client checks the signature.",
-        correction: "Two of them: the CA's under the certificate, and the server's over the conversation.",
+        correction: "Two of them: the CA's under the certificate, and the server's own for this connection.",
         kinds: &[Kind::ServerCertificateVerify, Kind::ServerKeyExchange, Kind::ServerFinished],
+        with: None,
     },
     Told {
         told: "It asks the CA whether the certificate still holds.",
-        correction: "Usually the server brings the CA's answer along (a staple); where nobody asked, this page says so.",
+        correction: "Usually the server brings the CA's answer along (a staple); where none came, this page says so.",
         kinds: &[Kind::CertificateStatus, Kind::ServerCertificate],
+        with: Some("staple_length"),
     },
     Told {
         told: "They agree on a session key of limited life, after which another takes its place.",
-        correction: "The agreement stands in the hellos. Its life is the connection's; in TLS 1.3 a KeyUpdate may replace it before. A ticket's lifetime is that of another secret.",
-        kinds: &[Kind::ServerHello, Kind::ServerHelloOld, Kind::ClientKeyExchange, Kind::KeyUpdate],
+        correction: "In TLS 1.3 the agreement stands in the hellos, in TLS 1.2 in later messages. The key lives as long as the connection; in TLS 1.3 a KeyUpdate, by which one side changes its key, may replace it before. A ticket's lifetime is not the key's.",
+        kinds: &[
+            Kind::ServerHello,
+            Kind::ServerKeyExchange,
+            Kind::ClientKeyExchange,
+            Kind::KeyUpdate,
+        ],
+        with: None,
     },
     Told {
         told: "They speak securely.",
         correction: "",
-        kinds: &[Kind::ClientFinished, Kind::ApplicationData],
+        kinds: &[Kind::ApplicationData],
+        with: None,
     },
 ];
 

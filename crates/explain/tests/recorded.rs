@@ -14,7 +14,7 @@ use std::sync::Arc;
 use explain::KeyLog;
 use explain::capture::{CaptureError, Keys, Known, read};
 use explain::render;
-use explain::story::{Ending, Source, Stories, Story};
+use explain::story::{Ending, Means, Source, Stories, Story};
 
 #[test]
 fn each_recording_is_told_in_the_steps_that_a_review_has_read() {
@@ -227,6 +227,117 @@ fn the_side_that_refused_is_the_one_that_is_named() {
 }
 
 #[test]
+fn what_was_recorded_is_held_against_the_usual_reason_of_an_alert() {
+    let broken = |recording: &str| {
+        let story = tell(&folder().join(recording), Keys::default()).stories.remove(0);
+        let Ending::Broken(broken) = story.ending else { panic!("{recording}") };
+        broken
+    };
+    let name = broken("p256-wrong-name.pcap");
+    assert!(name.mends[0].contains("stands in the certificate, so it is not that"), "{name:?}");
+    let clock = broken("p256-expired-server.pcap");
+    assert!(clock.sentence.ends_with("by the clock of this recording it was valid."), "{clock:?}");
+    assert!(clock.mends[0].starts_with("Set the clock"), "{clock:?}");
+    let cipher = broken("p256-no-cipher.pcap");
+    assert!(!cipher.sentence.contains("wants a certificate"), "none was asked for: {cipher:?}");
+    let story = tell(&folder().join("p256-no-cipher.pcap"), Keys::default()).stories.remove(0);
+    assert_eq!(story.missing[0], "server_hello_old", "the client offers nothing newer");
+    // In the clear anybody could have sent it; under a key of TLS only the other end.
+    let clear = |broken: &explain::story::Broken| {
+        broken.mends.iter().any(|mend| mend.starts_with("It came in the clear"))
+    };
+    assert!(clear(&name) && clear(&clock) && clear(&cipher));
+    assert!(!clear(&broken("p256-revoked-client.pcap")));
+}
+
+#[test]
+fn a_name_that_the_certificate_has_not_is_said_to_be_the_reason() {
+    let mut bytes = fs::read(folder().join("p256-wrong-name.pcap")).unwrap();
+    let (name, other) = (b"www.recorded.example", b"web.recorded.example");
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at..at + name.len()].copy_from_slice(other);
+    let log = fs::read_to_string(folder().join("p256-wrong-name.keys")).unwrap();
+    let known = Known { log: Arc::new(KeyLog::parse(&log).unwrap()), keys: Keys::default() };
+    let story = read(bytes.as_slice(), known).unwrap().stories.remove(0);
+    let Ending::Broken(broken) = story.ending else { panic!("{:?}", story.ending) };
+    assert!(broken.mends[0].contains("does not stand in the certificate"), "{broken:?}");
+}
+
+#[test]
+fn what_nobody_saw_is_not_said_to_have_happened() {
+    let story =
+        |recording: &str| tell(&folder().join(recording), Keys::default()).stories.remove(0);
+    let inquiry = |story: &Story, own: &str, means: Means| {
+        let shown =
+            story.certificates.iter().find(|one| one.shown_by.word() == own && one.depth == 0);
+        let asked = &shown.expect("it was shown").inquiries;
+        asked.iter().find(|one| one.means == means).expect("each means is there").sentence.clone()
+    };
+    let connect = story("vpn-connect.pcap");
+    assert!(inquiry(&connect, "server", Means::Staple).starts_with("The client asked"));
+    assert!(inquiry(&connect, "client", Means::Staple).starts_with("A client brings none"));
+    let revoked = story("p256-revoked-client.pcap");
+    assert!(inquiry(&revoked, "client", Means::Crl).contains("says that it is revoked"));
+    assert!(!inquiry(&revoked, "server", Means::Crl).contains("says that it is revoked"));
+    let page = |story: Story| {
+        render::html(&Stories {
+            version: explain::story::VERSION,
+            stories: vec![story],
+            left_out: Vec::new(),
+        })
+    };
+    let revoked = page(revoked);
+    assert!(revoked.contains("They speak securely.\u{201d} <span class=\"q\">(not seen here)"));
+    assert!(!revoked.contains("not asked"));
+    let refused = page(story("vpn-refused.pcap"));
+    assert!(refused.contains("It said: <code>AUTH_FAILED,device disabled</code>"));
+}
+
+#[test]
+fn the_words_for_tls_1_2_are_those_of_tls_1_2() {
+    let story = tell(&folder().join("tls1_2-p256-mutual.pcap"), Keys::default()).stories.remove(0);
+    let sentence = |entry: &str| {
+        let step = story.steps.iter().find(|step| step.entry == entry);
+        step.expect("it is told").sentence.clone()
+    };
+    assert!(sentence("client_hello").contains("comes later"));
+    assert!(sentence("new_session_ticket").contains("this session's own secret"));
+    let hello = &story.steps[0];
+    assert!(!hello.terms.iter().any(|term| term.word == "key share"), "it has none");
+    assert!(hello.terms.iter().any(|term| term.word == "SNI"));
+    assert!(
+        !render::html(&Stories {
+            version: explain::story::VERSION,
+            stories: vec![story],
+            left_out: Vec::new()
+        })
+        .contains("In TLS 1.3 the client hears")
+    );
+}
+
+#[test]
+fn no_sentence_of_a_step_has_more_than_25_words_and_its_parts_are_in_the_order_of_the_wire() {
+    for capture in captures() {
+        let stories = tell(&capture, given_key());
+        for step in stories.stories.iter().flat_map(|story| &story.steps) {
+            assert!(step.sentence.split_whitespace().count() <= 25, "{}", step.sentence);
+        }
+        let page = render::html(&stories);
+        let numbers = page.split("<h3>").skip(1).map(|rest| rest.split('.').next().unwrap());
+        let numbers: Vec<u32> = numbers.map(|number| number.parse().unwrap()).collect();
+        assert!(numbers.is_sorted(), "{}: {numbers:?}", name(&capture));
+    }
+}
+
+#[test]
+fn a_goodbye_ends_the_keys() {
+    let story = tell(&folder().join("vpn-connect.pcap"), Keys::default()).stories.remove(0);
+    let exit = story.steps.iter().find(|step| step.entry == "exit").unwrap();
+    let key = story.keys.iter().find(|key| key.id == "data0").unwrap();
+    assert_eq!(key.ends, Some(exit.at));
+}
+
+#[test]
 fn a_renewed_session_shows_each_data_key_from_its_first_packet_to_its_last() {
     let stories = tell(&folder().join("openvpn-udp-sha256-renewed.pcap"), given_key());
     let keys: Vec<_> =
@@ -260,6 +371,9 @@ fn the_pages_of_the_documents_are_those_of_their_recordings() {
         ("vpn-renewed", "vpn-renewed"),
         ("vpn-refused", "vpn-refused"),
         ("vpn-wrong-key", "openvpn-udp-sha256-wrong-key"),
+        ("vpn-wrong-direction", "openvpn-udp-sha256-wrong-direction"),
+        ("vpn-blocked", "openvpn-udp-sha256-blocked"),
+        ("starttls-smtp", "starttls-smtp"),
         ("https-staple", "tls1_3-rsa-staple"),
         ("mutual-tls", "tls1_3-p256-mutual"),
         ("tls-1.2", "tls1_2-p256-mutual"),

@@ -255,26 +255,66 @@ fn with_a_word_of_the_server() -> Story {
     wire.live.story(Speech::OpenVpn, KeyLog::parse(&text).unwrap()).unwrap()
 }
 
-/// A connection of mail that comes to TLS in its middle.
+/// A connection of mail that comes to TLS in its middle, of a client that gives its password away before.
 fn after_words_in_the_clear() -> Story {
-    let authority = Authority::new("a CA");
+    let (said, log) = mail(&[
+        (Side::Server, "220 mail.example.org ESMTP\r\n"),
+        (Side::Client, "AUTH PLAIN hunter2\r\n"),
+        (Side::Client, "STARTTLS\r\n"),
+        (Side::Server, "220 go ahead\r\n"),
+    ]);
+    let mut live = Live::new("tcp");
+    for (number, (from, bytes)) in (1..).zip(&said) {
+        live.push(&Chunk { at: number.into(), from: *from, frame: number, offset: 0, bytes });
+    }
+    let story = live.story(Speech::Tls, KeyLog::parse(&log).unwrap()).unwrap();
+    let known = Known { log: Arc::new(KeyLog::parse(&log).unwrap()), ..Known::default() };
+    let captured = first(read(tcp_pcap(&said).as_slice(), known).unwrap());
+    assert_eq!(entries(&captured), entries(&story), "as a capture it is told alike");
+    story
+}
+
+/// With `EXPLAIN_RECORD=1` it writes the recording of which docs/handshakes has a page.
+#[test]
+fn mail_that_comes_to_tls_can_be_recorded_and_is_told_to_its_end() {
+    let (said, log) = mail(&[
+        (Side::Server, "220 mail.example.org ESMTP\r\n"),
+        (Side::Client, "EHLO client.example.org\r\n"),
+        (Side::Server, "250-mail.example.org\r\n250-SIZE 10240000\r\n250 STARTTLS\r\n"),
+        (Side::Client, "STARTTLS\r\n"),
+        (Side::Server, "220 2.0.0 Ready to start TLS\r\n"),
+    ]);
+    let file = tcp_pcap(&said);
+    let known = Known { log: Arc::new(KeyLog::parse(&log).unwrap()), ..Known::default() };
+    let story = first(read(file.as_slice(), known).unwrap());
+    assert_eq!(
+        entries(&story)[..6],
+        [
+            "in_the_clear",
+            "in_the_clear",
+            "in_the_clear",
+            "in_the_clear",
+            "in_the_clear",
+            "client_hello"
+        ]
+    );
+    assert_eq!(story.ending, Ending::Done);
+    assert_eq!(story.title, "A TLS 1.3 handshake after STARTTLS");
+    if std::env::var_os("EXPLAIN_RECORD").is_some() {
+        fs::write(captures().join("starttls-smtp.pcap"), &file).unwrap();
+        fs::write(captures().join("starttls-smtp.keys"), log).unwrap();
+    }
+}
+
+/// What a client and a server of mail say, at first in the clear and then in TLS, with its key log.
+fn mail(in_the_clear: &[(Side, &str)]) -> (Vec<(Side, Vec<u8>)>, String) {
     let log = Arc::new(Lines::default());
-    let mut config =
-        authority.client_config(Some(authority.client("device")), &[&rustls::version::TLS13]);
-    config.key_log = Arc::clone(&log) as _;
-    let nobody = std::net::IpAddr::from([192, 0, 2, 9]).into();
-    let mut client =
-        rustls::Connection::from(rustls::ClientConnection::new(config.into(), nobody).unwrap());
-    let config = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
-    let mut server =
-        rustls::Connection::from(rustls::ServerConnection::new(config.into()).unwrap());
-    let mut said: Vec<(Side, Vec<u8>)> = Vec::new();
-    let mut say = |from, bytes: &[u8]| said.push((from, bytes.to_vec()));
-    say(Side::Server, b"220 mail.example.org ESMTP\r\n");
-    say(Side::Client, b"AUTH PLAIN hunter2\r\n");
-    say(Side::Client, b"STARTTLS\r\n");
-    say(Side::Server, b"220 go ahead\r\n");
-    while client.is_handshaking() || server.is_handshaking() {
+    let (mut client, mut server) = mail_peers(Arc::clone(&log));
+    let mut said: Vec<(Side, Vec<u8>)> =
+        in_the_clear.iter().map(|(from, line)| (*from, line.as_bytes().to_vec())).collect();
+    client.writer().write_all(b"EHLO client.example.org\r\n").unwrap();
+    server.writer().write_all(b"250 mail.example.org\r\n").unwrap();
+    while client.wants_write() || server.wants_write() {
         for side in [Side::Client, Side::Server] {
             let (from, to) = if side == Side::Client {
                 (&mut client, &mut server)
@@ -285,26 +325,38 @@ fn after_words_in_the_clear() -> Story {
             while from.wants_write() {
                 from.write_tls(&mut bytes).unwrap();
             }
-            if !bytes.is_empty() {
-                say(side, &bytes);
-            }
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
                 to.read_tls(&mut rest).unwrap();
                 to.process_new_packets().unwrap();
             }
+            if !bytes.is_empty() {
+                said.push((side, bytes));
+            }
         }
     }
-    let log = || KeyLog::parse(&log.0.lock().unwrap()).unwrap();
-    let mut live = Live::new("tcp");
-    for (number, (from, bytes)) in (1..).zip(&said) {
-        live.push(&Chunk { at: number.into(), from: *from, frame: number, offset: 0, bytes });
-    }
-    let story = live.story(Speech::Tls, log()).unwrap();
-    let known = Known { log: Arc::new(log()), ..Known::default() };
-    let captured = first(read(tcp_pcap(&said).as_slice(), known).unwrap());
-    assert_eq!(entries(&captured), entries(&story), "as a capture it is told alike");
-    story
+    let log = log.0.lock().unwrap().clone();
+    (said, log)
+}
+
+/// A client that checks the name of the server, which asks nobody who he is.
+fn mail_peers(log: Arc<Lines>) -> (rustls::Connection, rustls::Connection) {
+    let authority = Authority::new("a CA");
+    let versions = &[&rustls::version::TLS13];
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.certificate().clone()).unwrap();
+    let mut config = rustls::ClientConfig::builder_with_protocol_versions(versions)
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.key_log = log;
+    let name = "mail.example.org".try_into().unwrap();
+    let client = rustls::ClientConnection::new(config.into(), name).unwrap();
+    let own = authority.server_named("mail.example.org");
+    let config = rustls::ServerConfig::builder_with_protocol_versions(versions)
+        .with_no_client_auth()
+        .with_single_cert(own.chain, own.key)
+        .unwrap();
+    (client.into(), rustls::ServerConnection::new(config.into()).unwrap().into())
 }
 
 /// What two sides said, as a capture of a TCP connection without Ethernet.
@@ -312,7 +364,9 @@ fn tcp_pcap(said: &[(Side, Vec<u8>)]) -> Vec<u8> {
     let mut file =
         vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
     let mut next = [100u32, 900];
+    let mut at = 1_790_000_000_000_000u64;
     let mut segment = |from: Side, flags: u8, bytes: &[u8]| {
+        at += 10_000;
         let index = usize::from(from == Side::Server);
         let ports = if index == 0 { [[0x9c, 0x40], [0, 25]] } else { [[0, 25], [0x9c, 0x40]] };
         let addresses = if index == 0 {
@@ -335,8 +389,8 @@ fn tcp_pcap(said: &[(Side, Vec<u8>)]) -> Vec<u8> {
         let frame = [header, tcp].concat();
         file.extend(
             [
-                [0; 4],
-                [0; 4],
+                ((at / 1_000_000) as u32).to_le_bytes(),
+                ((at % 1_000_000) as u32).to_le_bytes(),
                 (frame.len() as u32).to_le_bytes(),
                 (frame.len() as u32).to_le_bytes(),
             ]

@@ -63,7 +63,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "HelloRetryRequest",
         sentence: "The server can't use the key share that came, and names the kind it wants; the client begins again.",
         terms: &[
-            ("group", "the kind of mathematics behind a key share, as x25519 or P-256"),
+            ("group", "the kind of mathematics behind a key share, such as x25519 or P-256"),
             (
                 "disguise",
                 "it looks like a ServerHello and has a fixed random value by which one knows it",
@@ -79,7 +79,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "server_hello",
         chapter: Chapter::Hello,
         title: "ServerHello (TLS 1.3)",
-        sentence: "The server chooses one cipher and sends its own half of the secret; everything after this is encrypted.",
+        sentence: "The server chooses one cipher and sends its own half of the secret; from here on its messages are encrypted.",
         terms: &[
             (
                 "ephemeral key exchange",

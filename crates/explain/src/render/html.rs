@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 
 use super::escape::markup;
-use super::svg;
 use super::time::{moment, span};
-use crate::story::{Certificate, Chapter, Ending, KeyLine, Source, Step, Stories, Story};
+use super::{svg, words};
+use crate::story::{Certificate, Chapter, Ending, KeyLine, Side, Source, Step, Stories, Story};
 use crate::told;
 
 /// The largest page is twice this: where it is reached, steps lose their values, and later all.
@@ -16,7 +16,8 @@ const HALF: usize = 90_000;
 
 /// All stories in one page.
 pub fn html(stories: &Stories) -> String {
-    let mut page = Page(String::from(HEAD));
+    let title = stories.stories.first().map_or("No handshake", |story| story.title.as_str());
+    let mut page = Page(HEAD.replace("TITLE", &markup(title)));
     for story in &stories.stories {
         page.story(story);
     }
@@ -40,12 +41,13 @@ impl Page {
     fn story(&mut self, story: &Story) {
         let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
         self.add(&format!(
-            "<section><h1>{}</h1>\n<p>{} (client) to {} (server) over {}, {began}.</p>\n",
+            "<section><h1>{}</h1>\n<p>{} (client) to {} (server) over {}, {began} UTC. A time with + is counted from the first step.</p>\n",
             markup(&story.title),
             markup(&story.client),
             markup(&story.server),
             markup(&story.transport)
         ));
+        self.asked(story);
         self.ending(story);
         for judgement in &story.judgements {
             self.add(&format!(
@@ -67,6 +69,21 @@ impl Page {
         self.add("</section>\n");
     }
 
+    /// Which name was asked for, and why what is encrypted can be read here.
+    fn asked(&mut self, story: &Story) {
+        let mut fields = story.steps.iter().flat_map(|step| &step.fields);
+        if let Some(name) = fields.find(|field| field.name == "server_name") {
+            let name = markup(&name.value);
+            self.add(&format!("<p>The client asks for <code>{name}</code>.</p>\n"));
+        }
+        let opened = |step: &Step| {
+            step.source != Source::Gap && step.entry != "data_begins" && step.key.is_some()
+        };
+        if story.steps.iter().any(opened) {
+            self.add("<p class=\"q\">What only the two ends can read is told here with the key log of one of them.</p>\n");
+        }
+    }
+
     fn ending(&mut self, story: &Story) {
         match &story.ending {
             Ending::Done => self.add("<p class=\"good\">The handshake is complete.</p>\n"),
@@ -74,13 +91,20 @@ impl Page {
                 self.add("<p>What was observed does not show whether it was completed.</p>\n")
             }
             Ending::Broken(broken) => {
-                let by = broken.by.map_or("Nobody said no", |side| match side {
-                    crate::story::Side::Client => "The client broke it off",
-                    crate::story::Side::Server => "The server broke it off",
+                let by = match broken.by {
+                    Some(Side::Client) => "The client broke it off",
+                    Some(Side::Server) => "The server broke it off",
+                    None => "No refusal was seen",
+                };
+                let step = match (broken.at_step, broken.by) {
+                    (Some(step), Some(_)) => format!(", in step {step}"),
+                    (Some(step), None) => format!("; see step {step}"),
+                    (None, _) => String::new(),
+                };
+                let said = story.said_at_the_end().map_or_else(String::new, |said| {
+                    format!(" It said: <code>{}</code>", markup(said))
                 });
-                let step =
-                    broken.at_step.map_or_else(String::new, |step| format!(", in step {step}"));
-                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {} <code>{}</code></p><p>What to do:</p><ul>", markup(&broken.sentence), markup(&broken.code)));
+                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {} <code>{}</code>{}</p><p>What to do:</p><ul>", markup(&broken.sentence), markup(&broken.code), said));
                 for mend in &broken.mends {
                     self.add(&format!("<li>{}</li>", markup(mend)));
                 }
@@ -89,46 +113,34 @@ impl Page {
         }
     }
 
-    /// The parts of each handshake, in the order in which they began.
+    /// The parts of each handshake in the order of the wire; the one in which it broke is open.
     fn parts(&mut self, story: &Story) {
-        let mut parts: Vec<(u32, Chapter)> = Vec::new();
-        for step in &story.steps {
-            if !parts.contains(&(step.handshake, step.chapter)) {
-                parts.push((step.handshake, step.chapter));
-            }
-        }
-        let mut handshake = None;
-        for (number, chapter) in parts {
-            if handshake != Some(number) {
-                let close = if handshake.is_some() { "</ol>\n" } else { "" };
-                handshake = Some(number);
-                let heading = if number == 0 {
-                    "What happened".to_owned()
-                } else {
-                    format!("Renewal {number}")
-                };
+        let broke_at = match &story.ending {
+            Ending::Broken(broken) => broken.at_step,
+            Ending::Done | Ending::Cut => None,
+        };
+        let mut heading = String::new();
+        for part in story.steps.chunk_by(|one, next| place(one) == place(next)) {
+            let Some(first) = part.first() else { continue };
+            if heading != heading_of(first) {
+                let close = if heading.is_empty() { "" } else { "</ol>\n" };
+                heading = heading_of(first);
                 self.add(&format!("{close}<h2>{heading}</h2>\n<ol class=\"parts\">\n"));
             }
+            let broke = part.iter().any(|step| Some(step.number) == broke_at);
             self.add(&format!(
-                "<li><details><summary><strong>{}.</strong> {}</summary>\n",
-                chapter.title(),
-                chapter.sentence()
+                "<li><details{}><summary><strong>{}.</strong> {}</summary>\n",
+                if broke { " open" } else { "" },
+                first.chapter.title(),
+                first.chapter.sentence()
             ));
-            for step in story
-                .steps
-                .iter()
-                .filter(|step| (step.handshake, step.chapter) == (number, chapter))
-            {
-                self.step(step);
-            }
+            part.iter().for_each(|step| self.step(step));
             self.add("</details></li>\n");
         }
         self.add("</ol>\n");
         if !story.missing.is_empty() {
-            self.add(&format!(
-                "<p class=\"q\">Would have followed: {}.</p>\n",
-                markup(&story.missing.join(", ").replace('_', " "))
-            ));
+            let titles = markup(&words::titles(&story.missing));
+            self.add(&format!("<p class=\"q\">Would have followed: {titles}.</p>\n"));
         }
     }
 
@@ -146,13 +158,17 @@ impl Page {
             span(step.at),
             markup(&step.sentence)
         ));
+        if let Some(said) = step.fields.iter().find(|field| field.name == "begins_with") {
+            self.add(&format!("<p>It begins with <code>{}</code>.</p>\n", markup(&said.value)));
+        }
         let key = step
             .key
             .as_ref()
             .map_or_else(String::new, |key| format!(", under <code>{}</code>", markup(key)));
         self.add(&format!(
-            "<p><b>Proves:</b> {}<br><b>Leaves open:</b> {}<br><b>Readable by:</b> {}{key}.</p>\n",
+            "<p><b>Proves:</b> {}{}<br><b>Leaves open:</b> {}<br><b>Readable by:</b> {}{key}.</p>\n",
             markup(&step.proves),
+            checked(step),
             markup(&step.leaves_open),
             markup(&step.readable_by)
         ));
@@ -210,16 +226,16 @@ impl Page {
                 markup(&certificate.issuer),
                 markup(&certificate.key),
                 markup(&certificate.serial),
-                names.join(", ")
+                if names.is_empty() { String::new() } else { format!("For the names: {}.", names.join(", ")) }
             ));
             for inquiry in &certificate.inquiries {
                 let when = |at: Option<u64>| {
                     at.and_then(|at| i64::try_from(at).ok()).map_or_else(|| "-".to_owned(), moment)
                 };
                 self.add(&format!(
-                    "<tr><td>{:?}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                    inquiry.means,
-                    markup(&inquiry.answer.replace('_', " ")),
+                    "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                    inquiry.means.word(),
+                    markup(&words::answer(inquiry)),
                     when(inquiry.signed_at),
                     when(inquiry.good_until),
                     markup(&inquiry.sentence)
@@ -237,14 +253,7 @@ impl Page {
         for key in keys.iter().take(100) {
             let mut used = String::new();
             for one in &key.uses {
-                let _ = write!(
-                    used,
-                    "{} +{} to +{} ({})<br>",
-                    one.by.word(),
-                    span(one.first),
-                    span(one.last),
-                    one.count
-                );
+                let _ = write!(used, "{} {}<br>", one.by.word(), words::used(key.kind, one));
             }
             let at = |at: Option<u64>| {
                 at.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)))
@@ -252,7 +261,11 @@ impl Page {
             let next = key
                 .replaced_by
                 .as_ref()
-                .map_or_else(String::new, |next| format!(", then {}", markup(next)));
+                .map_or_else(String::new, |next| format!(" replaced by {}", markup(next)));
+            let end = match (key.ends, &key.replaced_by) {
+                (None, Some(_)) => String::new(),
+                (end, _) => at(end),
+            };
             self.add(&format!(
                 "<tr><td><code>{}</code><br>{}<br>{}</td><td>{}</td><td>{used}</td><td>{}</td><td>{}{next}</td></tr>",
                 markup(&key.id),
@@ -260,7 +273,7 @@ impl Page {
                 markup(key.cipher.as_deref().unwrap_or_default()),
                 at(key.born),
                 key.renewal.sentence(),
-                at(key.ends)
+                end
             ));
         }
         self.add("</table>\n");
@@ -273,27 +286,55 @@ impl Page {
             let here: Vec<String> = story
                 .steps
                 .iter()
-                .filter(|step| one.entries().contains(&step.entry.as_str()))
+                .filter(|step| one.is(step))
                 .map(|step| step.number.to_string())
                 .collect();
             let place = if here.is_empty() {
-                "not in this handshake".to_owned()
+                "not seen here".to_owned()
             } else {
                 format!("here: step {}", here.join(", "))
             };
+            let exactly = match one.correction {
+                "" => String::new(),
+                correction => format!("<br><b>More exactly:</b> {correction}"),
+            };
             self.add(&format!(
-                "<li>{} <span class=\"q\">({place})</span> {}</li>\n",
-                one.told, one.correction
+                "<li>\u{201c}{}\u{201d} <span class=\"q\">({place})</span>{exactly}</li>\n",
+                one.told
             ));
         }
         self.add("</ol>\n");
     }
 }
 
+/// Steps of one part stand together.
+fn place(step: &Step) -> (u32, Chapter) {
+    (step.handshake, step.chapter)
+}
+
+/// What a part stands under; the end is that of the session, and not of the renewal before it.
+fn heading_of(step: &Step) -> String {
+    match (step.handshake, step.chapter) {
+        (0, _) => "What happened".to_owned(),
+        (_, Chapter::End) => "And then".to_owned(),
+        (number, _) => format!("Renewal {number}"),
+    }
+}
+
+/// What came out where a proof was calculated again.
+fn checked(step: &Step) -> &'static str {
+    let outcome = step.fields.iter().find(|field| field.name == "proof_is_right");
+    match outcome.map(|field| field.value.as_str()) {
+        Some("1") => " <b>Calculated again here: right.</b>",
+        Some(_) => " <b>Calculated again here: wrong.</b>",
+        None => "",
+    }
+}
+
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width,initial-scale=1"><title>A handshake explained</title>
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>TITLE</title>
 <style>
 :root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--quiet:#57606a;--line:#8c959f;--good:#116329;--bad:#a40e26}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--quiet:#9ea7b3;--line:#6e7681;--good:#7ee787;--bad:#ff9492}}

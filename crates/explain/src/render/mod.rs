@@ -9,6 +9,7 @@ mod mermaid;
 mod svg;
 mod term;
 mod time;
+mod words;
 
 use crate::story::Stories;
 

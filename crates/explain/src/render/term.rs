@@ -2,6 +2,7 @@
 
 use super::escape::line as shown;
 use super::time::{moment, span};
+use super::words;
 use crate::story::{Certificate, Ending, KeyLine, Place, Side, Source, Step, Stories, Story};
 
 /// The narrowest text that is made.
@@ -35,7 +36,7 @@ impl Page {
         self.say("", &story.title.to_uppercase());
         let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
         let (client, server, transport) = (&story.client, &story.server, &story.transport);
-        self.say("", &format!("client {client} to server {server} over {transport}, {began}"));
+        self.say("", &format!("client {client} to server {server} over {transport}, {began} UTC"));
         let mut chapter = None;
         for step in &story.steps {
             let here = Some((step.handshake, step.chapter));
@@ -55,7 +56,7 @@ impl Page {
         self.missing(story);
         self.certificates(&story.certificates);
         self.keys(&story.keys);
-        self.ending(&story.ending);
+        self.ending(story);
         for judgement in &story.judgements {
             self.say(
                 "   ",
@@ -112,7 +113,7 @@ impl Page {
     fn missing(&mut self, story: &Story) {
         if !story.missing.is_empty() {
             self.text.push('\n');
-            self.say("     ", &format!("(would have followed: {})", story.missing.join(", ")));
+            self.say("     ", &format!("(would have followed: {})", words::titles(&story.missing)));
         }
     }
 
@@ -150,7 +151,7 @@ impl Page {
                 ),
             );
             for inquiry in &certificate.inquiries {
-                let means = format!("{:?}", inquiry.means).to_lowercase();
+                let means = inquiry.means.word();
                 let until = inquiry.good_until.and_then(|until| i64::try_from(until).ok());
                 let until = until
                     .map_or_else(String::new, |until| format!(" Good until {}.", moment(until)));
@@ -158,7 +159,7 @@ impl Page {
                     "   ",
                     &format!(
                         "{means}: {}. {}{until}",
-                        inquiry.answer.replace('_', " "),
+                        shown(&words::answer(inquiry)),
                         inquiry.sentence
                     ),
                 );
@@ -183,11 +184,8 @@ impl Page {
                 &format!("{}: {}{cipher}. Made: {born}.", shown(&key.id), key.kind.word()),
             );
             for one in &key.uses {
-                let (by, first, last) = (one.by.word(), span(one.first), span(one.last));
-                self.say(
-                    "      ",
-                    &format!("used by the {by} from +{first} to +{last}, {} times", one.count),
-                );
+                let by = one.by.word();
+                self.say("      ", &format!("used by the {by}: {}", words::used(key.kind, one)));
             }
             let ends =
                 key.ends.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)));
@@ -202,20 +200,23 @@ impl Page {
         }
     }
 
-    fn ending(&mut self, ending: &Ending) {
+    fn ending(&mut self, story: &Story) {
         self.text.push('\n');
-        match ending {
+        match &story.ending {
             Ending::Done => self.say("", "END: the handshake is complete."),
             Ending::Cut => self.say(
                 "",
                 "END: what was observed does not show whether the handshake was completed.",
             ),
             Ending::Broken(broken) => {
-                let by = broken.by.map_or("nobody said no", Side::word);
+                let by = broken.by.map_or("nobody refused", Side::word);
                 let step =
                     broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
                 self.say("", &format!("END: broken{step} ({}; by: {by})", shown(&broken.code)));
                 self.say("   ", &broken.sentence);
+                if let Some(said) = story.said_at_the_end() {
+                    self.say("   ", &format!("It said: {}", shown(said)));
+                }
                 for mend in &broken.mends {
                     self.say("   - ", mend);
                 }

@@ -60,3 +60,14 @@ pub enum Means {
     /// The CA's list.
     Crl,
 }
+
+impl Means {
+    /// As people write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Means::Staple => "staple",
+            Means::Ocsp => "OCSP (asking the CA)",
+            Means::Crl => "CRL (the CA's list)",
+        }
+    }
+}

@@ -94,13 +94,13 @@ impl Rule {
         match self {
             Rule::HandshakeFinished => "traffic keys take over when the handshake is finished",
             Rule::KeyUpdate => {
-                "a KeyUpdate of its sender moves on to the next one; the connection's end is its end"
+                "a KeyUpdate, by which its sender changes the key; the connection's end is its end"
             }
             Rule::NewConnection => {
                 "it lives as long as the connection; only a new connection has another"
             }
             Rule::Renegotiation => {
-                "a renegotiation, a new TLS handshake under the next key id; the old key still opens for a while"
+                "a renegotiation, a new TLS handshake under the next key id; packets under the old key can still be read for a while"
             }
             Rule::TicketLifetime => "the lifetime that the server wrote into its ticket",
             Rule::Never => "nothing renews it",

@@ -73,6 +73,16 @@ pub struct Story {
     pub ending: Ending,
 }
 
+impl Story {
+    /// What whoever broke it off said, in its own words: a message of OpenVPN.
+    pub fn said_at_the_end(&self) -> Option<&str> {
+        let Ending::Broken(broken) = &self.ending else { return None };
+        let step = self.steps.iter().find(|step| Some(step.number) == broken.at_step)?;
+        let message = step.fields.iter().find(|field| field.name == "message")?;
+        Some(&message.value)
+    }
+}
+
 /// The word of somebody who took part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {

@@ -2,12 +2,11 @@
 //!
 //! Told from what was seen alone. One side's silence is no refusal, and an alert is its sender's finding.
 
-use super::Conversation;
+use super::{Conversation, alert};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
 use crate::story::{Broken, Ending, Protocol, Step, Wrapping};
-use crate::tls;
 
 pub(super) fn of(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Ending {
     let broken = refused(facts, steps).or_else(|| match is_done(conversation, facts) {
@@ -39,174 +38,20 @@ fn refused(facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
     let said_no = |fact: &&Fact| matches!(fact.kind, Kind::Alert | Kind::AuthFailed);
     let (fact, step) = facts.iter().zip(steps).find(|(fact, _)| said_no(fact))?;
     match &fact.detail {
-        Detail::Alert(description) => Some(alert(*description, fact.from, step.number)),
+        Detail::Alert(description) => {
+            Some(alert::broken(*description, fact, facts, step.number))
+        }
         _ => Some(Broken {
             code: "auth_failed".to_owned(),
             by: Some(Side::Server),
             at_step: Some(step.number),
-            sentence: "The server knows the client and does not let it in.".to_owned(),
+            sentence: "The server does not let the client in, after TLS had finished.".to_owned(),
             mends: vec![
-                "Ask the server's log for the reason: the user or device may be disabled or revoked.".to_owned(),
-                "Give the client a present profile.".to_owned(),
+                "See what it said; where it gave no reason, its log has it.".to_owned(),
+                "A disabled user or device is enabled at the gateway, if it should be let in: a new profile changes nothing then.".to_owned(),
+                "A revoked or replaced certificate needs a current profile; a password is checked at the server.".to_owned(),
             ],
         }),
-    }
-}
-
-/// What an alert means, said of whoever sent it.
-struct Meaning {
-    number: u8,
-    sentence: [&'static str; 2],
-    mends: &'static [&'static str],
-}
-
-/// Sentences for an alert of the client, then of the server.
-const MEANINGS: &[Meaning] = &[
-    Meaning {
-        number: 40,
-        sentence: [
-            "The client finds nothing that both speak in what the server chose.",
-            "The server finds nothing that both speak in what the client offers, or wants a certificate.",
-        ],
-        mends: &[
-            "Compare the offered ciphers and groups in step ClientHello with what the server allows.",
-            "An old server may mean a missing client certificate by it.",
-        ],
-    },
-    Meaning {
-        number: 42,
-        sentence: [
-            "The client dislikes the server's certificate.",
-            "The server dislikes the client's certificate.",
-        ],
-        mends: &[
-            "See whether the certificate is for the name that was asked for: both stand here.",
-            "Look at its usage and its signature; the log of whoever refused has the reason.",
-        ],
-    },
-    Meaning {
-        number: 44,
-        sentence: [
-            "The client was told that the server's certificate is revoked.",
-            "The server knows that the client's certificate is revoked.",
-        ],
-        mends: &[
-            "Issue a new certificate and give it to its owner; a revocation is never taken back.",
-        ],
-    },
-    Meaning {
-        number: 45,
-        sentence: [
-            "To the client's clock the server's certificate has run out, or is not valid yet.",
-            "To the server's clock the client's certificate has run out, or is not valid yet.",
-        ],
-        mends: &[
-            "Compare the times in the certificate with the clock of whoever refused.",
-            "Renew the certificate.",
-        ],
-    },
-    Meaning {
-        number: 46,
-        sentence: [
-            "The client does not accept the server's certificate, for a reason that it keeps to itself.",
-            "The server does not accept the client's certificate, for a reason that it keeps to itself.",
-        ],
-        mends: &["The log of whoever refused has the reason."],
-    },
-    Meaning {
-        number: 48,
-        sentence: [
-            "The client does not know the CA that issued the server's certificate.",
-            "The server does not know the CA that issued the client's certificate.",
-        ],
-        mends: &[
-            "Give whoever refused the CA's certificate: a profile's ca, a server's list of CAs.",
-            "The side that showed the certificate may have left out one in between.",
-        ],
-    },
-    Meaning {
-        number: 49,
-        sentence: [
-            "The client knows the server and does not want it.",
-            "The server knows the client and does not let it in.",
-        ],
-        mends: &["Look at the access rules of whoever refused."],
-    },
-    Meaning {
-        number: 51,
-        sentence: [
-            "The client finds a signature or checksum of the server wrong.",
-            "The server finds a signature or checksum of the client wrong.",
-        ],
-        mends: &[
-            "The certificate and the private key of one side don't belong together, or a message was changed on its way.",
-        ],
-    },
-    Meaning {
-        number: 70,
-        sentence: [
-            "The client does not speak the version that the server chose.",
-            "The server does not speak any version that the client offers.",
-        ],
-        mends: &["Bring the older side up to date; TLS 1.2 is the oldest that should be spoken."],
-    },
-    Meaning {
-        number: 112,
-        sentence: [
-            "The client does not take the server under this name.",
-            "The server has no such name.",
-        ],
-        mends: &[
-            "Ask for a name that the server has: step ClientHello shows which one was asked for (SNI).",
-        ],
-    },
-    Meaning {
-        number: 113,
-        sentence: [
-            "The client does not believe the staple that the server brought along.",
-            "The server does not believe the client's staple.",
-        ],
-        mends: &[
-            "Look at the box of the certificate: by when it was signed and until when it is good.",
-        ],
-    },
-    Meaning {
-        number: 116,
-        sentence: [
-            "The client wants a certificate.",
-            "The server lets nobody in without a certificate, and the client showed none.",
-        ],
-        mends: &["Give the client its certificate and key."],
-    },
-    Meaning {
-        number: 120,
-        sentence: [
-            "The client speaks no protocol that the server chose.",
-            "The server speaks no protocol that the client offers inside TLS (ALPN).",
-        ],
-        mends: &["Compare the protocols in step ClientHello with those of the server."],
-    },
-];
-
-fn alert(number: u8, by: Side, at_step: u32) -> Broken {
-    let name = tls::alert_name(number).unwrap_or("unknown");
-    let known = MEANINGS.iter().find(|meaning| meaning.number == number);
-    let [of_client, of_server] = known.map_or(
-        [
-            "The client broke it off for a fault that it found.",
-            "The server broke it off for a fault that it found.",
-        ],
-        |meaning| meaning.sentence,
-    );
-    let sentence = if by == Side::Client { of_client } else { of_server };
-    let fallback: &[&str] = &["The log of whoever broke it off has the reason."];
-    let mends = known.map_or(fallback, |meaning| meaning.mends);
-    Broken {
-        code: format!("alert_{name}"),
-        by: Some(by),
-        at_step: Some(at_step),
-        sentence: sentence.to_owned(),
-        mends: mends.iter().map(|mend| (*mend).to_owned()).collect(),
     }
 }
 
@@ -263,14 +108,22 @@ fn wrong_direction(step: &Step) -> Broken {
 
 fn wrong_key(facts: &[&Fact], steps: &[Step]) -> Broken {
     let wrong = facts.iter().zip(steps).find(|(fact, _)| fact.kind == Kind::WrongWrapping);
+    let sentence = match wrong.map(|(fact, _)| fact.from) {
+        Some(Side::Server) => {
+            "The code on the server's packets does not fit the key that was given to this program. If the client holds that key, it drops them silently."
+        }
+        _ => {
+            "The code on the client's packets does not fit the key that was given to this program. If the server holds that key, it drops them silently."
+        }
+    };
     Broken {
         code: "wrong_tls_auth".to_owned(),
         by: None,
         at_step: wrong.map(|(_, step)| step.number),
-        sentence: "The code on this side's packets was not made with the given key, so a server that has this key drops them without a word.".to_owned(),
+        sentence: sentence.to_owned(),
         mends: vec![
-            "Give the client the present profile: its tls-auth key is another one.".to_owned(),
-            "If the key is the same, compare key-direction and auth on both sides.".to_owned(),
+            "If the client's tls-auth key is not the server's, give it a current profile.".to_owned(),
+            "If the key is the same, compare key-direction (which half of the key each side uses) and auth (the digest, as SHA256) on both sides.".to_owned(),
         ],
     }
 }
@@ -306,12 +159,32 @@ fn hung_up(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> 
 pub(super) fn missing(protocol: Protocol, steps: &[Step]) -> Vec<String> {
     let all: &[Kind] = match protocol {
         Protocol::OpenVpn => OPENVPN,
+        Protocol::Tls if is_old(steps) => OLD_TLS,
         Protocol::Tls => TLS,
     };
     let reached = |kind: &Kind| steps.iter().any(|step| step.entry == kind.entry().name);
     let after = all.iter().rposition(reached).map_or(0, |at| at + 1);
     all.iter().skip(after).map(|kind| kind.entry().name.to_owned()).collect()
 }
+
+/// A handshake of TLS 1.2, or one that could become no other.
+fn is_old(steps: &[Step]) -> bool {
+    let has = |name: &str| steps.iter().any(|step| step.entry == name);
+    let shares = |step: &Step| step.fields.iter().any(|field| field.name == "key_share_group");
+    has("server_hello_old") || (!has("server_hello") && !steps.iter().any(shares))
+}
+
+const OLD_TLS: &[Kind] = &[
+    Kind::ClientHello,
+    Kind::ServerHelloOld,
+    Kind::ServerCertificate,
+    Kind::ServerKeyExchange,
+    Kind::ServerHelloDone,
+    Kind::ClientKeyExchange,
+    Kind::ClientFinished,
+    Kind::ServerFinished,
+    Kind::ApplicationData,
+];
 
 const TLS: &[Kind] = &[
     Kind::ClientHello,

@@ -6,6 +6,7 @@ use super::Conversation;
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, KeyName};
 use crate::openvpn::DataUse;
+use crate::place::Side;
 use crate::story::{KeyKind, KeyLine, Rule, Use};
 use crate::tls;
 
@@ -57,7 +58,10 @@ fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: 
         born: born(name, facts, began),
         uses: vec![used],
         renewal,
-        ends: replaced_by.is_some().then_some(used.last),
+        ends: match replaced_by {
+            Some(_) => Some(used.last),
+            None => end(facts, handshake, used.by, began),
+        },
         replaced_by,
         ends_by: renewal,
     }
@@ -88,6 +92,17 @@ fn born(name: KeyName, facts: &[&Fact], began: u64) -> Option<u64> {
     fact.map(|fact| fact.at.saturating_sub(began))
 }
 
+/// When its sender said that nothing more comes, or the whole session ended.
+fn end(facts: &[&Fact], handshake: u32, of: Side, began: u64) -> Option<u64> {
+    let last = |fact: &&&Fact| {
+        fact.handshake == handshake
+            && fact.from == of
+            && matches!(fact.kind, Kind::CloseNotify | Kind::Alert)
+    };
+    let said = facts.iter().find(last).map(|fact| fact.at.saturating_sub(began));
+    said.or_else(|| goodbye(facts, began))
+}
+
 /// Keys of the tunnel's packets, one for each handshake.
 fn data_keys(facts: &[&Fact], data: &[DataUse], began: u64) -> Vec<KeyLine> {
     let mut handshakes: Vec<u32> = data.iter().map(|one| one.handshake).collect();
@@ -107,7 +122,7 @@ fn data_keys(facts: &[&Fact], data: &[DataUse], began: u64) -> Vec<KeyLine> {
             kind: KeyKind::Data,
             cipher: cipher.clone(),
             born: born(name, facts, began),
-            ends: None,
+            ends: next.is_none().then(|| goodbye(facts, began)).flatten(),
             uses,
             renewal: Rule::Renegotiation,
             replaced_by: next,
@@ -115,6 +130,12 @@ fn data_keys(facts: &[&Fact], data: &[DataUse], began: u64) -> Vec<KeyLine> {
         }
     };
     handshakes.iter().enumerate().map(line).collect()
+}
+
+/// The end of a session that was said, and with it of all its keys.
+fn goodbye(facts: &[&Fact], began: u64) -> Option<u64> {
+    let exit = facts.iter().find(|fact| fact.kind == Kind::Exit)?;
+    Some(exit.at.saturating_sub(began))
 }
 
 /// What a ticket stands for lives as long as the server wrote into it.

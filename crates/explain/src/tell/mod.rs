@@ -2,8 +2,10 @@
 //!
 //! Pure: the same facts give the same story.
 
+mod alert;
 mod ending;
 mod keys;
+mod words;
 
 use crate::catalogue::{Chapter, Kind};
 use crate::fact::{Detail, Fact, Facts, KeyName};
@@ -30,7 +32,7 @@ pub(crate) fn tell(conversation: &Conversation<'_>) -> Option<Story> {
     facts.sort_by_key(|fact| fact.at);
     let began = facts.first()?.at;
     let steps: Vec<Step> =
-        facts.iter().zip(1..).map(|(fact, number)| step(fact, number, began)).collect();
+        facts.iter().zip(1..).map(|(fact, number)| step(fact, &facts, number, began)).collect();
     let ending = ending::of(conversation, &facts, &steps);
     let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
     let missing = match &ending {
@@ -38,7 +40,7 @@ pub(crate) fn tell(conversation: &Conversation<'_>) -> Option<Story> {
         Ending::Done | Ending::Cut => Vec::new(),
     };
     Some(Story {
-        title: title(protocol, &steps),
+        title: title(protocol, &steps, &ending),
         protocol,
         transport: conversation.transport.to_owned(),
         client: conversation.client.clone(),
@@ -46,7 +48,7 @@ pub(crate) fn tell(conversation: &Conversation<'_>) -> Option<Story> {
         began,
         missing,
         keys: keys::of(&facts, conversation, began),
-        certificates: certificates(&facts),
+        certificates: certificates(&facts, &ending),
         packets: conversation.session.map(|session| packets(session, began)).unwrap_or_default(),
         judgements: Vec::new(),
         ending,
@@ -54,12 +56,12 @@ pub(crate) fn tell(conversation: &Conversation<'_>) -> Option<Story> {
     })
 }
 
-fn step(fact: &Fact, number: u32, began: u64) -> Step {
-    let entry = fact.kind.entry();
-    let terms = entry
-        .terms
-        .iter()
-        .map(|(word, meaning)| Term { word: (*word).to_owned(), meaning: (*meaning).to_owned() });
+fn step(fact: &Fact, all: &[&Fact], number: u32, began: u64) -> Step {
+    let entry = words::of(fact, all);
+    let terms =
+        entry.terms.iter().filter(|(word, _)| words::explains(word, fact)).map(
+            |(word, meaning)| Term { word: (*word).to_owned(), meaning: (*meaning).to_owned() },
+        );
     Step {
         number,
         entry: entry.name.to_owned(),
@@ -71,7 +73,7 @@ fn step(fact: &Fact, number: u32, began: u64) -> Step {
         sentence: entry.sentence.to_owned(),
         terms: terms.collect(),
         fields: fact.fields.clone(),
-        proves: proves(fact).to_owned(),
+        proves: entry.proves.to_owned(),
         leaves_open: entry.leaves_open.to_owned(),
         readable_by: entry.readable.sentence(fact.key.is_some()).to_owned(),
         key: fact.key.map(KeyName::id),
@@ -85,31 +87,13 @@ fn step(fact: &Fact, number: u32, began: u64) -> Step {
 /// What is encrypted and can't be read, or means nothing, belongs to whatever stands around it.
 fn chapter(fact: &Fact) -> Chapter {
     match (fact.kind, fact.from) {
-        (Kind::Sealed | Kind::Disguise, Side::Client) => Chapter::ClientShown,
+        (Kind::Sealed, Side::Client) => Chapter::ClientShown,
         (Kind::Disguise, Side::Server) => Chapter::Hello,
         (kind, _) => kind.entry().chapter,
     }
 }
 
-fn proves(fact: &Fact) -> &'static str {
-    let knocks = matches!(fact.kind, Kind::ClientReset | Kind::ServerReset);
-    match (&fact.detail, wrapping(fact)) {
-        (Detail::Proof(false), _) => "Nothing: it was calculated again, and it is wrong.",
-        (_, Some("none")) if knocks => {
-            "Nothing: packets of this session carry no code, so anybody could have sent it."
-        }
-        (_, Some(code)) if knocks && code.contains("not checked") => {
-            "Nothing to whoever has not got the key. With it, that the sender holds the key which all profiles share."
-        }
-        _ => fact.kind.entry().proves,
-    }
-}
-
-fn wrapping(fact: &Fact) -> Option<&str> {
-    fact.fields.iter().find(|field| field.name == "wrapping").map(|field| field.value.as_str())
-}
-
-fn title(protocol: Protocol, steps: &[Step]) -> String {
+fn title(protocol: Protocol, steps: &[Step], ending: &Ending) -> String {
     let has = |names: &[&str]| steps.iter().any(|step| names.contains(&step.entry.as_str()));
     let tls = match () {
         () if has(&["server_hello", "server_hello_resumed"]) => "TLS 1.3",
@@ -117,20 +101,47 @@ fn title(protocol: Protocol, steps: &[Step]) -> String {
         () => "TLS",
     };
     let renewals = steps.iter().map(|step| step.handshake).max().unwrap_or(0);
-    match (protocol, renewals) {
+    let what = match (protocol, renewals) {
         (Protocol::Tls, _) if has(&["server_hello_resumed", "server_hello_old_resumed"]) => {
             format!("A {tls} session taken up again")
         }
         (Protocol::Tls, _) => format!("A {tls} handshake"),
+        (Protocol::OpenVpn, _) if tls == "TLS" => "An OpenVPN session".to_owned(),
         (Protocol::OpenVpn, 0) => format!("An OpenVPN session with {tls} inside"),
         (Protocol::OpenVpn, 1) => format!("An OpenVPN session with {tls} inside, renewed once"),
         (Protocol::OpenVpn, times) => {
             format!("An OpenVPN session with {tls} inside, renewed {times} times")
         }
+    };
+    let after = if has(&["in_the_clear"]) { " after STARTTLS" } else { "" };
+    format!("{what}{after}{}", outcome(protocol, steps, ending))
+}
+
+/// What sets it apart from others: how it broke, or what was shown in it.
+fn outcome(protocol: Protocol, steps: &[Step], ending: &Ending) -> String {
+    let Ending::Broken(broken) = ending else {
+        let stapled = steps.iter().flat_map(|step| &step.fields);
+        let stapled = stapled.into_iter().any(|field| field.name == "staple_length");
+        let mutual = steps.iter().any(|step| step.entry == "client_certificate");
+        return match (protocol, stapled, mutual) {
+            (Protocol::Tls, true, _) => " with a staple".to_owned(),
+            (Protocol::Tls, false, true) => " in which both show a certificate".to_owned(),
+            _ => String::new(),
+        };
+    };
+    match broken.code.as_str() {
+        "auth_failed" => ", refused by the server".to_owned(),
+        "reset_unanswered" => ", unanswered".to_owned(),
+        "wrong_tls_auth" => ", whose code does not fit the key".to_owned(),
+        "wrong_key_direction" => ", with the wrong direction of the key".to_owned(),
+        code => match code.strip_prefix("alert_") {
+            Some(alert) => format!(", broken off: {}", alert.replace('_', " ")),
+            None => ", broken off".to_owned(),
+        },
     }
 }
 
-fn certificates(facts: &[&Fact]) -> Vec<Certificate> {
+fn certificates(facts: &[&Fact], ending: &Ending) -> Vec<Certificate> {
     let mut all: Vec<Certificate> = Vec::new();
     for (fact, step) in facts.iter().zip(1..) {
         match &fact.detail {
@@ -150,7 +161,42 @@ fn certificates(facts: &[&Fact]) -> Vec<Certificate> {
             _ => {}
         }
     }
+    let asked = facts.iter().flat_map(|fact| &fact.fields).any(|one| one.name == "asks_for_staple");
+    for certificate in &mut all {
+        standing(certificate, asked, ending);
+    }
     all
+}
+
+/// Why no staple came, and whether an alert says that it is revoked.
+fn standing(certificate: &mut Certificate, asked: bool, ending: &Ending) {
+    let (shown_by, own) = (certificate.shown_by, certificate.depth == 0);
+    let revoked = match ending {
+        Ending::Broken(broken) if broken.code == "alert_certificate_revoked" => {
+            own && broken.by == Some(shown_by.peer())
+        }
+        _ => false,
+    };
+    let inquiries = certificate.inquiries.iter_mut().filter(|one| one.answer == "not_asked");
+    for inquiry in inquiries {
+        let sentence = match (inquiry.means, shown_by) {
+            (Means::Crl, Side::Client) if revoked => {
+                "The alert of the server says that it is revoked; by which list or answer can't be seen on the wire."
+            }
+            (Means::Crl, Side::Server) if revoked => {
+                "The alert of the client says that it is revoked; by which list or answer can't be seen on the wire."
+            }
+            (Means::Staple, Side::Client) => {
+                "A client brings none as a rule: the server asks the CA, or looks into its list."
+            }
+            (Means::Staple, Side::Server) if !own => "None came for this one of the chain.",
+            (Means::Staple, Side::Server) if asked => {
+                "The client asked for the CA's word, and the server brought none along."
+            }
+            _ => continue,
+        };
+        sentence.clone_into(&mut inquiry.sentence);
+    }
 }
 
 fn packets(session: &Session, began: u64) -> Vec<Packet> {

@@ -132,9 +132,10 @@ pub(super) fn staple(der: &[u8]) -> Inquiry {
         );
     };
     let inquiry = match answer.status {
-        OcspStatus::Good => {
-            said("good", "The CA said that it holds, at the time of the signature.")
-        }
+        OcspStatus::Good => said(
+            "good",
+            "Not revoked, said the CA or its responder when it signed this; that signature was not checked here.",
+        ),
         OcspStatus::Revoked(_) => said("revoked", "The CA said that it is revoked."),
         OcspStatus::Unknown => said("unknown", "The CA said that it never issued it."),
     };

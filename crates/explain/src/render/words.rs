@@ -1,0 +1,31 @@
+//! Words that more than one format has.
+
+use super::time::span;
+use crate::catalogue;
+use crate::story::{Inquiry, KeyKind, Use};
+
+/// Steps by their titles; a name that is none of the catalogue's stays as it is.
+pub(super) fn titles(names: &[String]) -> String {
+    let title = |name: &String| {
+        let entry = catalogue::all().find(|entry| entry.name == name);
+        entry.map_or_else(|| name.clone(), |entry| entry.title.to_owned())
+    };
+    names.iter().map(title).collect::<Vec<_>>().join("; ")
+}
+
+/// What a means of revocation said. That nobody was asked is more than the wire tells.
+pub(super) fn answer(inquiry: &Inquiry) -> String {
+    match inquiry.answer.as_str() {
+        "not_asked" => "not seen here".to_owned(),
+        answer => answer.replace('_', " "),
+    }
+}
+
+/// How often one side used a key, and when.
+pub(super) fn used(kind: KeyKind, one: &Use) -> String {
+    let what = if kind == KeyKind::Data { "packet" } else { "record" };
+    match one.count {
+        1 => format!("1 {what}, at +{}", span(one.first)),
+        count => format!("{count} {what}s, +{} to +{}", span(one.first), span(one.last)),
+    }
+}

@@ -1,0 +1,260 @@
+//! What an alert means: who broke it off, for what reason, and what mends it.
+//!
+//! An alert is its sender's finding. Where what was seen speaks against the usual reason (a name that fits, a
+//! certificate that was valid), that is said.
+
+use crate::catalogue::Kind;
+use crate::fact::{Detail, Fact};
+use crate::place::Side;
+use crate::story::{Broken, Certificate};
+use crate::tls;
+
+/// A reason and what mends it.
+type Finding = (&'static str, &'static [&'static str]);
+
+/// The end by this alert, which is one of all facts.
+pub(super) fn broken(number: u8, alert: &Fact, facts: &[&Fact], at_step: u32) -> Broken {
+    let by = alert.from;
+    let name = tls::alert_name(number).unwrap_or("unknown");
+    let (sentence, mends) = match number {
+        40 => no_hello(by, facts),
+        42 => wrong_name(by, facts),
+        45 => still_valid(alert, facts),
+        _ => None,
+    }
+    .unwrap_or_else(|| usual(number, by));
+    let doubt = alert.key.is_none().then_some(IN_THE_CLEAR);
+    Broken {
+        code: format!("alert_{name}"),
+        by: Some(by),
+        at_step: Some(at_step),
+        sentence: sentence.to_owned(),
+        mends: mends.iter().copied().chain(doubt).map(str::to_owned).collect(),
+    }
+}
+
+const IN_THE_CLEAR: &str = "It came in the clear, so anybody on the way could have sent it: if the log of the named side has no word of it, look in between.";
+
+/// What it means as a rule.
+fn usual(number: u8, by: Side) -> Finding {
+    let Some(known) = MEANINGS.iter().find(|meaning| meaning.number == number) else {
+        let sentence = match by {
+            Side::Client => "The client broke it off for a fault that it found.",
+            Side::Server => "The server broke it off for a fault that it found.",
+        };
+        return (sentence, &["The log of whoever broke it off has the reason."]);
+    };
+    let [of_client, of_server] = known.sentence;
+    (if by == Side::Client { of_client } else { of_server }, known.mends)
+}
+
+/// A server that answers the first hello so can't mean a certificate of the client.
+fn no_hello(by: Side, facts: &[&Fact]) -> Option<Finding> {
+    let answers = |fact: &&Fact| matches!(fact.kind, Kind::ServerHello | Kind::ServerHelloOld);
+    (by == Side::Server && !facts.iter().any(answers)).then_some((
+        "The server finds nothing that both speak in what the client offers.",
+        &[
+            "Compare the versions, ciphers and groups in step ClientHello with what the server allows.",
+            "In TLS 1.2 a cipher also wants its kind of certificate: one with ECDSA in its name is no use to a server that has only RSA.",
+        ],
+    ))
+}
+
+/// Whether the certificate is for the name that the client sent.
+fn wrong_name(by: Side, facts: &[&Fact]) -> Option<Finding> {
+    if by == Side::Server {
+        return None;
+    }
+    let hello = facts.iter().rfind(|fact| fact.kind == Kind::ClientHello)?;
+    let asked = &hello.fields.iter().find(|field| field.name == "server_name")?.value;
+    let certificate = own_certificate(Side::Server, facts)?;
+    let sentence = "The client rejects the server's certificate and does not say exactly why.";
+    if certificate.names.iter().any(|name| covers(name, asked)) {
+        return Some((
+            sentence,
+            &[
+                "The name that the client sent stands in the certificate, so it is not that. It may want another name than it sends (as by verify-x509-name): compare its settings with the certificate.",
+                "If the name is right, look at the certificate's usage and signature; the client's log has the reason.",
+            ],
+        ));
+    }
+    Some((
+        sentence,
+        &[
+            "The name that the client sent (server_name in step ClientHello) does not stand in the certificate: ask for one that does, or issue one for it.",
+            "The client's log has the reason.",
+        ],
+    ))
+}
+
+/// Whether a name of a certificate is the one that was asked for.
+fn covers(name: &str, asked: &str) -> bool {
+    let rest = |name: &str| name.split_once('.').map(|(_, rest)| rest.to_lowercase());
+    name.eq_ignore_ascii_case(asked) || (name.starts_with("*.") && rest(name) == rest(asked))
+}
+
+/// A certificate that was valid by the clock of whoever recorded this.
+fn still_valid(alert: &Fact, facts: &[&Fact]) -> Option<Finding> {
+    let certificate = own_certificate(alert.from.peer(), facts)?;
+    let now = i64::try_from(alert.at / 1_000_000).ok()?;
+    let sentence = match alert.from {
+        Side::Client => {
+            "By the client's clock the server's certificate has expired or is not valid yet; by the clock of this recording it was valid."
+        }
+        Side::Server => {
+            "By the server's clock the client's certificate has expired or is not valid yet; by the clock of this recording it was valid."
+        }
+    };
+    (certificate.not_before..=certificate.not_after).contains(&now).then_some((
+        sentence,
+        &[
+            "Set the clock of whoever refused, if it is wrong: a new certificate mends nothing then.",
+            "If it is right, look at the CA's own certificate: that may have expired.",
+        ],
+    ))
+}
+
+fn own_certificate<'a>(of: Side, facts: &[&'a Fact]) -> Option<&'a Certificate> {
+    let shown = facts.iter().rev().filter_map(|fact| match &fact.detail {
+        Detail::Certificates(all) => Some(all),
+        _ => None,
+    });
+    shown.flatten().find(|certificate| certificate.shown_by == of && certificate.depth == 0)
+}
+
+/// What an alert means as a rule.
+struct Meaning {
+    number: u8,
+    /// Of an alert of the client, then of the server.
+    sentence: [&'static str; 2],
+    mends: &'static [&'static str],
+}
+
+const MEANINGS: &[Meaning] = &[
+    Meaning {
+        number: 40,
+        sentence: [
+            "The client finds nothing that both speak in what the server chose.",
+            "The server finds nothing that both speak in what the client offers, or wants a certificate.",
+        ],
+        mends: &[
+            "Compare the offered ciphers and groups in step ClientHello with what the server allows.",
+            "A server that asked for a certificate may mean by it that none came.",
+        ],
+    },
+    Meaning {
+        number: 42,
+        sentence: [
+            "The client rejects the server's certificate and does not say exactly why.",
+            "The server rejects the client's certificate and does not say exactly why.",
+        ],
+        mends: &[
+            "See whether the certificate is for the name that was meant, and look at its usage and its signature.",
+            "The log of whoever refused has the reason.",
+        ],
+    },
+    Meaning {
+        number: 44,
+        sentence: [
+            "The client was told that the server's certificate is revoked.",
+            "The server knows that the client's certificate is revoked.",
+        ],
+        mends: &[
+            "First find out who revoked it and why: a device may be stolen, or its owner gone.",
+            "Only if its owner may still connect, issue a new certificate with a new key.",
+        ],
+    },
+    Meaning {
+        number: 45,
+        sentence: [
+            "By the client's clock the server's certificate has expired, or is not valid yet.",
+            "By the server's clock the client's certificate has expired, or is not valid yet.",
+        ],
+        mends: &[
+            "Compare the times in the certificate with the clock of whoever refused.",
+            "If the clock is right, renew the certificate.",
+        ],
+    },
+    Meaning {
+        number: 46,
+        sentence: [
+            "The client does not accept the server's certificate, for a reason that it keeps to itself.",
+            "The server does not accept the client's certificate, for a reason that it keeps to itself.",
+        ],
+        mends: &["The log of whoever refused has the reason."],
+    },
+    Meaning {
+        number: 48,
+        sentence: [
+            "The client does not know the CA that issued the server's certificate.",
+            "The server does not know the CA that issued the client's certificate.",
+        ],
+        mends: &[
+            "If that CA is yours, give its certificate to whoever refused: in a profile the part <ca>, on a server its list of CAs. If you don't know it, don't; find out who answered.",
+            "The side that showed the certificate may have left out an intermediate one.",
+            "Two CAs may have the same name: compare their keys.",
+        ],
+    },
+    Meaning {
+        number: 49,
+        sentence: [
+            "The client knows the server and does not want it.",
+            "The server knows the client and does not let it in.",
+        ],
+        mends: &["Look at the access rules of whoever refused."],
+    },
+    Meaning {
+        number: 51,
+        sentence: [
+            "The client finds a signature or checksum of the server wrong.",
+            "The server finds a signature or checksum of the client wrong.",
+        ],
+        mends: &[
+            "The certificate and the private key of one side don't belong together, or a message was changed on its way.",
+        ],
+    },
+    Meaning {
+        number: 70,
+        sentence: [
+            "The client does not speak the version that the server chose.",
+            "The server does not speak any version that the client offers.",
+        ],
+        mends: &["Bring the older side up to date; TLS 1.2 is the oldest that should be spoken."],
+    },
+    Meaning {
+        number: 112,
+        sentence: [
+            "The client does not take the server under this name.",
+            "The server has no such name.",
+        ],
+        mends: &[
+            "Ask for a name that the server has: step ClientHello shows which one was asked for (SNI).",
+        ],
+    },
+    Meaning {
+        number: 113,
+        sentence: [
+            "The client does not believe the staple that the server brought along.",
+            "The server does not believe the client's staple.",
+        ],
+        mends: &[
+            "Look at the box of the certificate: by when it was signed and until when it is good.",
+        ],
+    },
+    Meaning {
+        number: 116,
+        sentence: [
+            "The client wants a certificate.",
+            "The server lets nobody in without a certificate, and the client showed none.",
+        ],
+        mends: &["Give the client its certificate and key."],
+    },
+    Meaning {
+        number: 120,
+        sentence: [
+            "The client speaks no protocol that the server chose.",
+            "The server speaks no protocol that the client offers inside TLS (ALPN).",
+        ],
+        mends: &["Compare the protocols in step ClientHello with those of the server."],
+    },
+];

@@ -1,0 +1,138 @@
+//! What is said of a step where the catalogue's words would not hold of this very one: another version of TLS, a code
+//! that could not be checked, an alert that anybody could have sent.
+//!
+//! As in the catalogue no word is made from a peer's text, and a sentence has at most 25 words.
+
+use crate::catalogue::{Entry, Kind};
+use crate::fact::{Detail, Fact};
+use crate::place::Side;
+
+/// The catalogue's entry as it holds of this one of all facts.
+pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
+    let entry = *fact.kind.entry();
+    let entry = match fact.kind {
+        Kind::ClientHello if !has(fact, "key_share_group") => Entry {
+            sentence: "The client goes first: it says which versions and ciphers it speaks; its half of a fresh secret comes later, as in TLS 1.2.",
+            ..entry
+        },
+        Kind::ServerCertificate if has(fact, "staple_length") => stapled(entry),
+        Kind::NewSessionTicket if is_old(fact, all) => old_ticket(entry),
+        Kind::ClientCertificateVerify if is_old(fact, all) => entry,
+        Kind::ClientCertificateVerify => Entry {
+            leaves_open: "Whether the server's records still admit that certificate. In TLS 1.3 the client hears a refusal only after it believes that it is connected.",
+            ..entry
+        },
+        Kind::ClientSoftReset | Kind::ServerSoftReset => soft_reset(fact, all, entry),
+        Kind::Alert => Entry { proves: alert_proves(fact), ..entry },
+        Kind::Exit => goodbye(fact, entry),
+        _ => entry,
+    };
+    Entry { proves: proves(fact, entry.proves), ..entry }
+}
+
+/// False for a term that explains a value which is not in this step.
+pub(super) fn explains(term: &str, fact: &Fact) -> bool {
+    let value = match term {
+        "SNI" => "server_name",
+        "key share" => "key_share_group",
+        "ALPN" => "alpn",
+        _ => return true,
+    };
+    has(fact, value)
+}
+
+/// Whether this fact is of a handshake of TLS 1.2.
+fn is_old(fact: &Fact, all: &[&Fact]) -> bool {
+    let old = |kind| matches!(kind, Kind::ServerHelloOld | Kind::ServerHelloOldResumed);
+    all.iter().any(|one| one.handshake == fact.handshake && old(one.kind))
+}
+
+fn stapled(entry: Entry) -> Entry {
+    Entry {
+        sentence: "The server shows a certificate: a CA's signed word that name and public key belong together; with it a staple on whether it holds.",
+        leaves_open: "Whether the server holds its key; whether the client believes the staple, and what happened since that was signed.",
+        ..entry
+    }
+}
+
+fn old_ticket(entry: Entry) -> Entry {
+    Entry {
+        sentence: "The server gives the client a ticket for a quicker return: usually this session's own secret, locked with a key of the server.",
+        terms: &[
+            (
+                "ticket key",
+                "whoever gets it can later read a recording of this connection, until the server changes it and forgets the old one",
+            ),
+            ("lifetime", "how long the server will take the ticket at most"),
+        ],
+        ..entry
+    }
+}
+
+/// Who speaks of new keys first wants them; the other agrees.
+fn soft_reset(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
+    let resets = |one: &&&Fact| {
+        one.handshake == fact.handshake
+            && matches!(one.kind, Kind::ClientSoftReset | Kind::ServerSoftReset)
+    };
+    let wants = all.iter().find(resets).is_none_or(|first| first.from == fact.from);
+    let sentence = match (fact.from, wants) {
+        (Side::Client, true) => {
+            "The client wants new keys: a whole new TLS handshake begins, while the old key still serves the tunnel."
+        }
+        (Side::Server, true) => {
+            "The server wants new keys: a whole new TLS handshake begins, while the old key still serves the tunnel."
+        }
+        (Side::Client, false) => {
+            "The client agrees to new keys: a whole new TLS handshake begins, while the old key still serves the tunnel."
+        }
+        (Side::Server, false) => {
+            "The server agrees to new keys: a whole new TLS handshake begins, while the old key still serves the tunnel."
+        }
+    };
+    Entry { sentence, ..entry }
+}
+
+fn alert_proves(fact: &Fact) -> &'static str {
+    match fact.key {
+        Some(_) => {
+            "It comes from the other end: nobody else has the key that it is encrypted with."
+        }
+        None => "Nothing: it is in the clear, so anybody on the way could have sent it.",
+    }
+}
+
+fn goodbye(fact: &Fact, entry: Entry) -> Entry {
+    let sentence = match fact.from {
+        Side::Client => "The client leaves; the keys of this session end here.",
+        Side::Server => {
+            "The server ends the session, or asks the client to come back later; the keys of this session end here."
+        }
+    };
+    Entry { sentence, ..entry }
+}
+
+fn proves(fact: &Fact, usual: &'static str) -> &'static str {
+    let knocks = matches!(
+        fact.kind,
+        Kind::ClientReset | Kind::ServerReset | Kind::ClientSoftReset | Kind::ServerSoftReset
+    );
+    match (&fact.detail, wrapping(fact)) {
+        (Detail::Proof(false), _) => "Nothing: it was calculated again, and it is wrong.",
+        (_, Some("none")) if knocks => {
+            "Nothing: packets of this session carry no code, so anybody could have sent it."
+        }
+        (_, Some(code)) if knocks && code.contains("not checked") => {
+            "Nothing here: its code could not be checked without the key. Whoever has the key sees whether the sender holds it too, as all profiles do."
+        }
+        _ => usual,
+    }
+}
+
+fn wrapping(fact: &Fact) -> Option<&str> {
+    fact.fields.iter().find(|field| field.name == "wrapping").map(|field| field.value.as_str())
+}
+
+fn has(fact: &Fact, name: &str) -> bool {
+    fact.fields.iter().any(|field| field.name == name)
+}
