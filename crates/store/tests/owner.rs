@@ -124,9 +124,9 @@ async fn the_store_of_a_later_release_is_left_alone() {
     let conn = Connection::open(folder.database()).unwrap();
     conn.pragma_update(None, "user_version", 99).unwrap();
     drop(conn);
-    assert!(matches!(try_open(&folder), Err(OpenError::SchemaNewer { found: 99, known: 7 })));
+    assert!(matches!(try_open(&folder), Err(OpenError::SchemaNewer { found: 99, known: 8 })));
     let reading = Reader::open(&folder.database());
-    assert!(matches!(reading, Err(OpenError::SchemaNewer { found: 99, known: 7 })));
+    assert!(matches!(reading, Err(OpenError::SchemaNewer { found: 99, known: 8 })));
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_store_of_an_earlier_release_has_to_be_brought_up_to_date_by_its_owner
     conn.pragma_update(None, "user_version", 0).unwrap();
     drop(conn);
     let reading = Reader::open(&folder.database());
-    assert!(matches!(reading, Err(OpenError::SchemaOlder { found: 0, known: 7 })));
+    assert!(matches!(reading, Err(OpenError::SchemaOlder { found: 0, known: 8 })));
 }
 
 #[tokio::test]
