@@ -3,7 +3,7 @@
 //!
 //! Nobody waits for them. Events of the log come from the log itself; sessions and refusals, which it does
 //! not have, are left here by the door. Invariant: a bounded number of each kind waits, a bounded number runs; what
-//! is too much is left out and counted.
+//! is too much is read again from the log, or left out and counted where that does not have it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,18 +12,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
-use store::{EventId, Store};
+use store::{Event, EventId, Store};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::told;
 
+mod behind;
 mod complaints;
 mod post;
 mod queue;
 mod runner;
 
+use behind::{Behind, Told};
 pub(crate) use post::Target;
 use queue::{Queue, Share};
 use runner::{Job, Runner};
@@ -68,8 +70,7 @@ impl Hooks {
     }
 
     fn leave<T: Serialize>(&self, event: &str, share: Share, about: impl FnOnce() -> T) {
-        let program = self.0.folder.join(event);
-        let (starts, posts) = (program.exists(), self.0.target.load().is_some());
+        let (starts, posts) = self.wanted(event);
         if !starts && !posts {
             return;
         }
@@ -82,6 +83,7 @@ impl Hooks {
             });
         }
         if starts {
+            let program = self.0.folder.join(event);
             self.0.programs.leave(event, share, Job { program, input }, || {
                 let runner = Runner::new(self.0.folder.clone(), Arc::clone(&self.0.enough));
                 Box::new(move |jobs| runner.run(&jobs))
@@ -98,21 +100,64 @@ impl Hooks {
 
     async fn follow_for_ever(&self, store: &Store, mut seen: EventId) {
         let mut revisions = store.revisions();
+        let mut behind = Behind::default();
         loop {
             while let Ok(page) = store.event_list(seen, PAGE).await
-                && let Some(last) = page.last().map(|event| event.id)
+                && !page.is_empty()
             {
                 for event in page {
-                    let kind = event.kind.clone();
-                    self.leave(kind.as_str(), Share::OfTheLog, || told::event(event));
+                    let (id, room) = (event.id, self.has_room(event.kind.as_str()));
+                    if behind.first(&event, seen, room) == Told::Now {
+                        self.leave_event(event);
+                    }
+                    seen = id;
                 }
-                seen = last;
-                self.0.seen.send_replace(seen);
             }
-            if revisions.changed().await.is_err() {
+            self.catch_up(store, &mut behind, seen).await;
+            self.0.seen.send_replace(behind.told_through(seen));
+            let changed = match behind.is_empty() {
+                true => revisions.changed().await,
+                false => timeout(AGAIN, revisions.changed()).await.unwrap_or(Ok(())),
+            };
+            if changed.is_err() {
                 return;
             }
         }
+    }
+
+    /// Tells of what had no room when it came, as far as there is some by now.
+    async fn catch_up(&self, store: &Store, behind: &mut Behind, seen: EventId) {
+        while let Some((kind, after)) = behind.next(|kind| self.has_room(kind)) {
+            let Ok(page) = store.event_list(after, PAGE).await else { return };
+            let mut reached = if page.is_empty() { seen } else { after };
+            for event in page.into_iter().take_while(|event| event.id <= seen) {
+                let id = event.id;
+                if event.kind.as_str() == kind {
+                    if !self.has_room(&kind) {
+                        break;
+                    }
+                    self.leave_event(event);
+                }
+                reached = id;
+            }
+            behind.reached(&kind, reached, seen);
+        }
+    }
+
+    fn leave_event(&self, event: Event) {
+        let kind = event.kind.clone();
+        self.leave(kind.as_str(), Share::OfTheLog, || told::event(event));
+    }
+
+    /// Whether one more of this kind may wait with whoever is told of it.
+    fn has_room(&self, kind: &str) -> bool {
+        let (starts, posts) = self.wanted(kind);
+        (!starts || self.0.programs.has_room(kind)) && (!posts || self.0.posts.has_room(kind))
+    }
+
+    /// Whether a program is started for such events, and whether they are posted.
+    fn wanted(&self, kind: &str) -> (bool, bool) {
+        (self.0.folder.join(kind).exists(), self.0.target.load().is_some())
     }
 
     /// Waits until all up to this event is told, programs have ended and posts are answered: but no longer than a
@@ -143,6 +188,8 @@ impl Drop for Following {
 }
 
 const PAGE: usize = 256;
+/// Until it is looked again whether there is room.
+const AGAIN: Duration = Duration::from_millis(200);
 /// So long a stop waits for hooks.
 const AT_THE_END: Duration = Duration::from_secs(5);
 

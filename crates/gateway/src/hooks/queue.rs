@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub(super) enum Share {
     /// Strangers may cause any number of them.
     OfAnybody,
-    /// Of the log, by somebody with a right to that: all that one change or one script makes is to be told.
+    /// Of the log, which is asked again for what had no room: so many that who tells seldom waits for it.
     OfTheLog,
 }
 
@@ -102,6 +102,13 @@ impl<T: Send + 'static> Queue<T> {
     ) {
         self.jobs.offer(kind, share, job);
         self.started.call_once(|| self.start(work()));
+    }
+
+    /// Whether one more event of the log may wait, of this kind.
+    pub(super) fn has_room(&self, kind: &str) -> bool {
+        let waiting = self.jobs.lock();
+        let jobs = waiting.kinds.iter().find(|(present, _)| present == kind);
+        jobs.is_none_or(|(_, jobs)| jobs.len() < Share::OfTheLog.most())
     }
 
     /// The thread ends with the queue.

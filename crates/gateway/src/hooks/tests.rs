@@ -6,12 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clock::SystemClock;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
-use store::EventId;
+use store::{Actor, EventId, EventKind, Store};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::runner::AT_ONCE;
@@ -143,6 +146,44 @@ async fn events_are_posted_to_the_address_of_the_settings_over_http_and_nowhere_
     assert!(first.ends_with("\r\n\r\n{\"id\":2}\n"), "{first}");
     assert!(second.ends_with("\r\n\r\n{\"id\":3}\n"), "{second}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_log_everything_is_told_in_its_order_however_much_waits() {
+    let folder = TempFolder::new();
+    let store =
+        Store::open(&folder.path().join("records.db"), Arc::new(SystemClock)).expect("opened");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let hooks = Hooks::new(folder.path().to_owned());
+    hooks.post_to(Some(Target::new(
+        format!("http://127.0.0.1:{port}/").parse().expect("a URL"),
+        [],
+    )));
+    let _following = hooks.follow(store.clone(), EventId::NONE);
+    let mut writing = JoinSet::new();
+    for number in 0..EVENTS {
+        let store = store.clone();
+        let (kind, payload) = (EventKind::SESSION_KICKED, json!({ "number": number }));
+        writing.spawn(async move { store.event_append(&Actor::Gateway, kind, payload).await });
+    }
+    assert!(writing.join_all().await.iter().all(Result::is_ok));
+    // Until here nobody took one, and most of them found no room.
+    let mut told = Vec::new();
+    while told.len() < EVENTS {
+        let accepted = timeout(Duration::from_secs(20), listener.accept()).await;
+        let (stream, _) = accepted.expect("one more").expect("a connection");
+        let request = answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+        let body = request.split("\r\n\r\n").nth(1).expect("a body");
+        let event: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        told.push(event["id"].as_u64().expect("a number"));
+    }
+    let all: Vec<_> = (1..=EVENTS as u64).collect();
+    assert_eq!(told, all);
+    hooks.finish(store.event_latest().await.expect("read")).await;
+}
+
+/// More than may wait.
+const EVENTS: usize = 1_400;
 
 #[tokio::test]
 async fn over_https_only_who_shows_a_certificate_of_a_trusted_ca_hears_of_events() {
