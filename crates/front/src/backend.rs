@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
+use uplink::Target as Service;
 
 use crate::listen;
 
@@ -18,8 +19,13 @@ use crate::listen;
 pub enum Target {
     /// Bytes, to this address: `tcp:127.0.0.1:5432`.
     Tcp(Address),
+    /// Bytes, to this service over TLS: `tls:db.example.org:5432`, or `imap://mail.example.org` where TLS begins by that
+    /// protocol's words.
+    Tls(Service),
     /// Requests, to a service that speaks HTTP/1.1 in the clear: `http://127.0.0.1:8080`.
     Http(Address),
+    /// The same over TLS: `https://app.example.org`.
+    Https(Address),
     /// Requests, answered from this folder: `files:/srv/www`.
     Files(PathBuf),
     /// Requests, sent before this with their path: `redirect:https://www.example.org`.
@@ -49,12 +55,20 @@ impl Address {
     async fn first_that_answers(&self) -> io::Result<TcpStream> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in lookup_host((self.host.as_str(), self.port)).await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
+            match timeout(PATIENCE_EACH, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                // Nothing comes back from there: another one may answer.
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
             }
         }
         Err(last)
+    }
+
+    /// With this port, where none is named.
+    fn of_url(text: &str, port: u16) -> Option<Self> {
+        let text = text.trim_end_matches('/');
+        Self::parse(text).or_else(|| Self::parse(&format!("{text}:{port}")))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -73,25 +87,38 @@ impl Address {
 impl Target {
     /// Whether it is HTTP that is spoken inside TLS.
     pub fn is_http(&self) -> bool {
-        !matches!(self, Self::Tcp(_))
+        !matches!(self, Self::Tcp(_) | Self::Tls(_))
+    }
+
+    /// Whether TLS is spoken on the way there.
+    pub fn is_over_tls(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::Https(_))
     }
 
     fn parse(text: &str) -> Option<Self> {
         if let Some(address) = text.strip_prefix("tcp:") {
             return Address::parse(address).map(Self::Tcp);
         }
+        if let Some(address) = text.strip_prefix("tls:") {
+            let begins_at_once = |service: &Service| service.starttls().is_none();
+            return address.parse().ok().filter(begins_at_once).map(Self::Tls);
+        }
         if let Some(address) = text.strip_prefix("http://") {
-            let address = address.trim_end_matches('/');
-            return Address::parse(address)
-                .or_else(|| Address::parse(&format!("{address}:80")))
-                .map(Self::Http);
+            return Address::of_url(address, 80).map(Self::Http);
+        }
+        if let Some(address) = text.strip_prefix("https://") {
+            return Address::of_url(address, 443).map(Self::Https);
         }
         if let Some(folder) = text.strip_prefix("files:") {
             return folder.starts_with('/').then(|| Self::Files(folder.into()));
         }
-        let url =
-            text.strip_prefix("redirect:").filter(|url| url.parse::<web::Destination>().is_ok())?;
-        Some(Self::Redirect(url.to_owned()))
+        if let Some(url) = text.strip_prefix("redirect:") {
+            let leads = url.parse::<web::Destination>().is_ok();
+            return leads.then(|| Self::Redirect(url.to_owned()));
+        }
+        // A greeting that passwords depend on has to be heard before the client's TLS, which the way here comes after.
+        let fits = |service: &Service| service.starttls().is_some_and(|by| !by.greets_for_good());
+        text.parse().ok().filter(fits).map(Self::Tls)
     }
 }
 
@@ -116,7 +143,10 @@ impl Display for Target {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Tls(service) if service.starttls().is_some() => service.fmt(f),
+            Self::Tls(service) => write!(f, "tls:{service}"),
             Self::Http(address) => write!(f, "http://{address}"),
+            Self::Https(address) => write!(f, "https://{address}"),
             Self::Files(folder) => write!(f, "files:{}", folder.display()),
             Self::Redirect(url) => write!(f, "redirect:{url}"),
         }
@@ -127,7 +157,8 @@ impl Display for TargetFault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no backend; write one like `tcp:127.0.0.1:5432`, `http://127.0.0.1:8080`, `files:/srv/www` or \
+            "`{}` is no backend; write one like `tcp:127.0.0.1:5432`, `http://127.0.0.1:8080`, `tls:` and `https://` likewise, \
+             `imap://127.0.0.1`, `files:/srv/www` or \
              `redirect:https://www.example.org`",
             self.0
         )
@@ -152,6 +183,8 @@ impl From<Target> for String {
 
 /// For a backend to take a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For one of its addresses.
+const PATIENCE_EACH: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -160,7 +193,14 @@ mod tests {
     #[test]
     fn a_backend_is_written_as_it_was_read() {
         let good = ["tcp:127.0.0.1:8080", "tcp:[::1]:5432", "tcp:db.example.org:5432"];
-        let http = ["http://[::1]:80", "files:/srv/www", "redirect:https://www.example.org/x"];
+        let http = [
+            "http://[::1]:80",
+            "https://a:443",
+            "tls:[::1]:993",
+            "imap://mail.example.org:143",
+            "files:/srv/www",
+            "redirect:https://www.example.org/x",
+        ];
         for good in good.into_iter().chain(http) {
             assert_eq!(good.parse::<Target>().unwrap().to_string(), good);
         }
@@ -171,7 +211,12 @@ mod tests {
             "files:www",
             "redirect:/x",
             "redirect:https:///x",
-            "https://a",
+            "https://a/b",
+            "tls:a",
+            "tls:imap://a",
+            "imap://a:143/b",
+            "mysql://a",
+            "ftp://a",
         ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }

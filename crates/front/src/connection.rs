@@ -15,7 +15,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use upgrade::Between;
 
 use crate::arrival::{self, Arrival};
-use crate::backend::{Address, Target};
 use crate::close::Place;
 use crate::directory::Report;
 use crate::handshake::{Denied, Guest, judge, meet};
@@ -31,6 +30,7 @@ use crate::sorting::{Begun, Sorted, sort};
 use crate::splice::{Limits, over, splice};
 use crate::steward::Steward;
 use crate::upgrading::speaks_for;
+use crate::ways::{Link, Ways};
 use crate::web_site;
 
 /// Serves a connection.
@@ -170,15 +170,13 @@ async fn host(
     let expires = place.info.until;
     let limits = limits(shared, &guest, expires);
     let site = Arc::clone(&guest.site);
-    let ended = match (&site.web, &site.settings.backend) {
+    let ended = match (&site.web, &site.ways) {
         (Some(web), _) => {
             shared.report(Report::Opened(Arc::clone(&place.info)));
             let steward = Steward::new(shared, &place.info, &site, &web.site);
             requests(guest, &place.info, steward, limits, &mut closing).await
         }
-        (None, Some(Target::Tcp(address))) => {
-            bytes(shared, guest, &place, address, limits, &mut closing).await?
-        }
+        (None, Some(ways)) => bytes(shared, guest, &place, ways, limits, &mut closing).await?,
         (None, _) => Ended::Broken,
     };
     let ended = match (ended, expires) {
@@ -198,18 +196,26 @@ async fn bytes(
     shared: &Shared,
     mut guest: Guest,
     place: &Place,
-    backend: &Address,
+    ways: &Ways,
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Result<Ended, Denied> {
-    let failed = |source| Refused::Backend { target: place.info.backend.clone(), source };
-    let mut first = preamble::of(&guest, &place.info).map_err(failed)?;
+    let unsaid = |source| Refused::Backend { target: place.info.backend.clone(), source };
+    let preamble = preamble::of(&guest, &place.info).map_err(unsaid)?;
     place.info.traffic.came(guest.greeting.len());
-    first.append(&mut guest.greeting);
-    let (dialled, relay) = (guest.backend.take(), preamble::relay(&guest, &place.info));
+    let first = std::mem::take(&mut guest.greeting);
+    let dialled = guest.backend.take();
+    let reaching = async {
+        let link = match dialled {
+            Some(link) => link,
+            None => ways.reach(&preamble).await.map_err(Refused::from)?,
+        };
+        let relay = preamble::relay(&guest, &place.info, link.begun_by());
+        begin(link, &first, relay).await.map_err(|error| unfit(error, unsaid))
+    };
     let mut stream = tokio::select! {
         why = &mut *closing => return Err(withdrawn(place, why.unwrap_or(Ended::Kicked))),
-        stream = reach(backend, dialled, &first, relay) => stream.map_err(|error| unfit(error, failed))?,
+        stream = reaching => stream?,
     };
     shared.report(Report::Opened(Arc::clone(&place.info)));
     let ended = splice(&mut guest.wire, &mut stream, &place.info.traffic, limits, closing).await;
@@ -218,24 +224,16 @@ async fn bytes(
     }
     if ended != Ended::Finished {
         // An upload that was cut off is not to look whole (RFC 8446 section 6.1).
-        let _ = stream.service().set_zero_linger();
+        stream.service().cut();
     }
     Ok(ended)
 }
 
 /// A backend that has these bytes, or will have them soon, and whose greeting was heard where somebody else greeted.
-async fn reach(
-    backend: &Address,
-    dialled: Option<TcpStream>,
-    first: &[u8],
-    relay: Relay,
-) -> io::Result<Between<TcpStream>> {
-    let mut stream = match dialled {
-        Some(stream) => stream,
-        None => backend.connect().await?,
-    };
-    stream.write_all(first).await?;
-    let mut stream = Between::new(stream, relay);
+async fn begin(mut link: Link, first: &[u8], relay: Relay) -> io::Result<Between<Link>> {
+    link.write_all(first).await?;
+    link.flush().await?;
+    let mut stream = Between::new(link, relay);
     let settled = timeout(PATIENCE, stream.settle()).await;
     settled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     Ok(stream)

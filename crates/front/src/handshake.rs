@@ -35,6 +35,7 @@ use crate::site::Site;
 use crate::sorting::Begun;
 use crate::validation;
 use crate::verifier;
+use crate::ways::Link;
 use crate::wire::Wire;
 
 /// Whoever was let in.
@@ -54,7 +55,7 @@ pub(crate) struct Guest {
     /// By which protocol it came to TLS.
     pub(crate) by: Option<starttls::Protocol>,
     /// The backend, where it had to be there before.
-    pub(crate) backend: Option<TcpStream>,
+    pub(crate) backend: Option<Link>,
     pub(crate) _room: Seat,
 }
 

@@ -24,15 +24,20 @@ pub(crate) fn of(guest: &Guest, info: &Info) -> io::Result<Vec<u8>> {
     written.map_err(|error: NotWritten| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
-/// What stands between a guest and its backend behind TLS that began in the clear.
-pub(crate) fn relay(guest: &Guest, info: &Info) -> Relay {
-    let Some(protocol) = guest.by.filter(|_| !guest.site.settings.passthrough) else {
-        return Relay::none();
-    };
-    let introduced = guest.site.settings.proxy == ProxyProtocol::Xclient;
-    let login = guest.client.as_ref().map(|client| client.holder.user.to_string());
-    let introduction = introduced.then_some(Introduction { source: info.source, login });
-    Relay::behind(protocol, false, introduction)
+/// What stands between a guest and its backend, where TLS began in the clear on either side.
+pub(crate) fn relay(guest: &Guest, info: &Info, behind: Option<Protocol>) -> Relay {
+    let site = &guest.site.settings;
+    match (guest.by.filter(|_| !site.passthrough), behind) {
+        (Some(protocol), _) => {
+            let introduced = site.proxy == ProxyProtocol::Xclient;
+            let login = guest.client.as_ref().map(|client| client.holder.user.to_string());
+            let introduction = introduced.then_some(Introduction { source: info.source, login });
+            Relay::behind(protocol, behind.is_some(), introduction)
+        }
+        // Whose TLS began at once waits for the greeting that was heard.
+        (None, Some(behind)) => Relay::before(behind, site.label(), &[]),
+        (None, None) => Relay::none(),
+    }
 }
 
 /// A backend that believes everybody to be on this machine would be worse than one that hears nobody.

@@ -8,6 +8,7 @@ use pki::Refusal;
 use proxied::NotProxied;
 use rustls::AlertDescription;
 use starttls::Fault;
+use uplink::ReachError;
 
 use crate::mode::Protocol;
 
@@ -235,7 +236,16 @@ impl Display for Refused {
                 "an operator closed it before it reached a backend; it may come back unless something else forbids it",
             ),
             Self::Backend { target, source } => {
-                write!(f, "{target} does not answer: {source}; start it, or mend `backend`")
+                let tls = source.get_ref().and_then(|inner| inner.downcast_ref::<ReachError>());
+                match tls {
+                    None | Some(ReachError::Dial(_)) => {
+                        write!(f, "{target} does not answer: {source}; start it, or mend `backend`")
+                    }
+                    Some(why) => write!(
+                        f,
+                        "{target} is not reached over TLS: {why}; see to its certificate, or mend `backend_tls`"
+                    ),
+                }
             }
         }
     }
@@ -309,6 +319,17 @@ mod tests {
         ];
         assert_eq!(all.each_ref().map(Refused::code), Refused::CODES);
         assert!(all.iter().all(|refused| refused.to_string().contains("; ")));
+    }
+
+    #[test]
+    fn a_backend_whose_certificate_does_not_do_is_told_from_one_that_is_not_there() {
+        let of = |source| Refused::Backend { target: "tls:a:1".to_owned(), source }.to_string();
+        let (lacking, gone) = (io::Error::other(ReachError::Pin), io::ErrorKind::TimedOut.into());
+        assert!(
+            of(lacking)
+                .ends_with("is not the pinned one; see to its certificate, or mend `backend_tls`")
+        );
+        assert!(of(gone).starts_with("tls:a:1 does not answer: "));
     }
 
     #[test]

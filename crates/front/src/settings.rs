@@ -14,6 +14,7 @@ use crate::client_port::ClientPort;
 use crate::mode::{Mode, Protocol};
 use crate::service::{self, PathRoute, Service, UrlPath, Weighted, a_minute, a_thousand, five};
 use crate::site_name::SiteName;
+use crate::trust::Trust;
 use crate::whom::Whom;
 
 /// `[tls]` of the settings file.
@@ -190,6 +191,9 @@ pub struct VirtualServer {
     /// Where what clients send goes in turns, in the place of `backend`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Weighted>,
+    /// What has to hold of backends that are reached over TLS, and what they are shown of us.
+    #[serde(default, skip_serializing_if = "Trust::is_default")]
+    pub backend_tls: Trust,
     /// What lies below some paths, where it is HTTP: `[[tls.server.route]]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub route: Vec<PathRoute>,
@@ -260,6 +264,7 @@ impl VirtualServer {
             max_requests: a_thousand(),
             max_body: 0,
             backends: Vec::new(),
+            backend_tls: Trust::default(),
             route: Vec::new(),
         }
     }
@@ -293,6 +298,12 @@ impl VirtualServer {
     pub fn speaks_http(&self) -> bool {
         let is_http = |protocol: &String| ["h2", "http/1.1"].contains(&protocol.as_str());
         self.is_http() || self.alpn.iter().any(is_http)
+    }
+
+    /// Whether some backend is reached over TLS.
+    pub fn reaches_by_tls(&self) -> bool {
+        let services = self.services();
+        services.iter().flat_map(|service| &service.backends).any(|one| one.to.is_over_tls())
     }
 
     /// Where its bytes or requests go, in words.

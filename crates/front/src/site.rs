@@ -3,20 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock::Clock;
-use pki::GatewayVerifier;
 use rustls::ServerConfig;
-use tokio::runtime::Handle;
 
-use crate::certificates::{Keyring, SiteKeys};
+use crate::certificates::SiteKeys;
 use crate::chain::Chain;
-use crate::directory::Directory;
+use crate::means::Means;
 use crate::policy::Policy;
 use crate::room::Room;
 use crate::settings::VirtualServer;
-use crate::site_name::SiteName;
 use crate::terms;
 use crate::tickets::Tickets;
+use crate::ways::Ways;
 use crate::web_site::WebSite;
 
 /// A virtual server in force.
@@ -29,21 +26,10 @@ pub(crate) struct Site {
     pub(crate) tickets: Option<Arc<Tickets>>,
     /// What is done with requests, where it is HTTP that is spoken.
     pub(crate) web: Option<Arc<WebSite>>,
+    /// The way to where its bytes go, where it is none.
+    pub(crate) ways: Option<Arc<Ways>>,
     /// For the connections that it may have.
     pub(crate) room: Arc<Room>,
-}
-
-/// What all sites are made with.
-#[derive(Clone, Debug)]
-pub(crate) struct Means {
-    pub(crate) keyring: Keyring,
-    pub(crate) directory: Arc<dyn Directory>,
-    pub(crate) verifier: Arc<GatewayVerifier>,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// For what goes on behind them.
-    pub(crate) runtime: Handle,
-    /// Of all sites.
-    pub(crate) names: Vec<SiteName>,
 }
 
 impl Site {
@@ -75,14 +61,19 @@ impl Site {
         };
         let web = match former {
             // With its connections to backends.
-            Some(former) if former.settings == *settings && !settings.default => former.web.clone(),
+            Some(former) if goes_on(&former.settings, settings) => former.web.clone(),
             former => {
                 let former = former.and_then(|former| former.web.as_deref());
-                WebSite::of(settings, &means.names, &means.runtime, former)
+                WebSite::of(settings, means, former)
             }
         };
+        let ways = match former {
+            // With what is known of each.
+            Some(former) if goes_on(&former.settings, settings) => former.ways.clone(),
+            _ => ways(settings, means).map(Arc::new),
+        };
         let settings = settings.clone();
-        Ok(Self { settings, policy, keys, tls, tickets, web, room })
+        Ok(Self { settings, policy, keys, tls, tickets, web, ways, room })
     }
 
     /// What one handshake is made with, and what it will know.
@@ -103,6 +94,17 @@ impl Site {
             && own.ticket_seconds == other.ticket_seconds
             && own.max_age_seconds == other.max_age_seconds
     }
+}
+
+/// Whether what has its requests stays as it is. Files and CAs by which backends are known may be others by now.
+fn goes_on(former: &VirtualServer, settings: &VirtualServer) -> bool {
+    former == settings && !settings.default && !settings.reaches_by_tls()
+}
+
+fn ways(settings: &VirtualServer, means: &Means) -> Option<Ways> {
+    let services = settings.services();
+    let backends = &services.first()?.backends;
+    Ways::new(backends, &settings.backend_tls, means.verifier.cas(), &means.clock)
 }
 
 fn tickets_for(settings: &VirtualServer, means: &Means) -> Option<Arc<Tickets>> {

@@ -29,7 +29,7 @@ pub struct ServerState {
     pub present: Present,
     /// What became of requests to it, or to others of the same first name.
     pub failed: Failed,
-    /// The HTTP backends, as they are.
+    /// The backends, as they are.
     pub backends: Vec<BackendState>,
 }
 
@@ -71,11 +71,19 @@ pub(crate) fn of<'a>(
         ticket_key_age: site.tickets.as_ref().and_then(|tickets| tickets.key_age()),
         present: present.get(site.settings.label()).copied().unwrap_or_default(),
         failed: failures.of(site.settings.label()).at_present(),
-        backends: site.web.as_ref().map(|web| web.upstreams.backends()).unwrap_or_default(),
+        backends: backends(site),
     };
     let mut servers: Vec<_> = sites.map(state).collect();
     servers.sort_by(|a, b| a.settings.label().cmp(b.settings.label()));
     servers
+}
+
+fn backends(site: &Site) -> Vec<BackendState> {
+    match (&site.web, &site.ways) {
+        (Some(web), _) => web.upstreams.backends(),
+        (None, Some(ways)) => ways.states(),
+        (None, None) => Vec::new(),
+    }
 }
 
 fn own(key: &CertifiedKey) -> Option<OwnCertificate> {

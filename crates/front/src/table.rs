@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::holder::Holder;
+use crate::means::Means;
 use crate::refused::Refused;
 use crate::settings::{Listen, Settings, Unmatched};
-use crate::site::{Means, Site};
+use crate::site::Site;
 
 /// All virtual servers in force.
 #[derive(Debug, Default)]

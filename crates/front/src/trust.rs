@@ -9,12 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clock::Clock;
 use pki::{Fingerprint, IdentityError, identity_from_pem};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
-use uplink::{Pin, Revocation, Target};
+use uplink::{Pin, Revocation, Target, Uplink};
 use zeroize::Zeroizing;
 
 /// What has to hold of a service.
@@ -65,6 +66,11 @@ pub enum TrustError {
 }
 
 impl Trust {
+    /// Whether nothing is asked but what always is.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Reads the files, for this service.
     ///
     /// # Errors
@@ -86,6 +92,19 @@ impl Trust {
         let (pin, revocation) = (self.pin, self.revocation);
         let settings = uplink::Settings { target, cas, pin, identity, revocation };
         Ok(Loaded { settings, files: Fingerprint::of(&read) })
+    }
+
+    /// The way to a service of which that has to hold; or what it lacks.
+    pub(crate) fn uplink(
+        &self,
+        service: Target,
+        own_cas: &[CertificateDer<'static>],
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Uplink, String> {
+        let loaded = self.load(&service, own_cas);
+        let loaded = loaded.map_err(|error| format!("{error}; {}", error.mend()))?;
+        let uplink = Uplink::new(loaded.settings, Arc::clone(clock));
+        uplink.map_err(|error| format!("the CAs can't be used: {error}"))
     }
 
     fn cas(

@@ -10,14 +10,13 @@ use std::sync::Arc;
 
 use starttls::{Greeting, Protocol, Upgrade};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 use upgrade::{Failed, to_tls};
 
-use crate::backend::Target;
 use crate::refused::Refused;
 use crate::settings::Listen;
 use crate::shared::Shared;
 use crate::site::Site;
+use crate::ways::Link;
 
 /// As whom the door greets at this address; and the backend whose greeting that is, where it has to be.
 ///
@@ -26,7 +25,7 @@ use crate::site::Site;
 pub(crate) async fn speaks_for(
     shared: &Shared,
     listen: &Listen,
-) -> Result<(Greeting, Option<TcpStream>), Refused> {
+) -> Result<(Greeting, Option<Link>), Refused> {
     let Some(protocol) = listen.mode.starttls() else { return Ok((Greeting::of(""), None)) };
     let site = shared.table.load().speaks(protocol.name()).cloned();
     let label = site.as_ref().map_or("localhost", |site| site.settings.label());
@@ -57,13 +56,11 @@ pub(crate) async fn begin(
 }
 
 /// A backend, and the message that it begins with.
-async fn greeted(site: &Arc<Site>) -> Result<(TcpStream, Vec<u8>), Refused> {
-    let target = || site.settings.backend_text();
-    let failed = |source| Refused::Backend { target: target(), source };
-    let Some(Target::Tcp(address)) = &site.settings.backend else {
-        return Err(failed(io::Error::other("it does not speak that")));
-    };
-    let mut stream = address.connect().await.map_err(failed)?;
+async fn greeted(site: &Arc<Site>) -> Result<(Link, Vec<u8>), Refused> {
+    let failed = |source| Refused::Backend { target: site.settings.backend_text(), source };
+    let unfit = || failed(io::Error::other("it does not speak that"));
+    let ways = site.ways.as_ref().filter(|_| !site.settings.reaches_by_tls()).ok_or_else(unfit)?;
+    let mut stream = ways.reach(&[]).await?;
     let mut greeting = vec![0; 4];
     stream.read_exact(&mut greeting).await.map_err(failed)?;
     let length = u32::from_le_bytes([greeting[0], greeting[1], greeting[2], 0]) as usize;

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use uplink::NotATarget;
 use web::{Ailment, Backend, Health, Onlooker, Upstream, UpstreamLimits};
 
-use crate::backend::Target;
+use crate::backend::{Address, Target};
+use crate::means::Means;
+use crate::secure_way::SecureWay;
 use crate::service::{Service, Weighted};
 use crate::settings::VirtualServer;
+use crate::trust::Trust;
 
 /// Those of one virtual server.
 #[derive(Debug, Default)]
@@ -56,8 +59,9 @@ impl Proxied {
     pub(crate) fn new(
         settings: &Service,
         server: &VirtualServer,
-        runtime: &Handle,
+        means: &Means,
     ) -> Option<Arc<Self>> {
+        let backend = |one| backend(one, &server.backend_tls, means);
         let backends = settings.backends.iter().map(backend).collect::<Option<Vec<_>>>()?;
         let limits = UpstreamLimits {
             answer: Duration::from_secs(settings.answer_seconds.into()),
@@ -73,7 +77,7 @@ impl Proxied {
         };
         let upstream = Arc::new(upstream);
         let looks = Arc::clone(&upstream);
-        let watch = runtime.spawn(async move { looks.watch().await }).abort_handle();
+        let watch = means.runtime.spawn(async move { looks.watch().await }).abort_handle();
         Some(Arc::new(Self { settings: settings.clone(), upstream, watch }))
     }
 
@@ -94,12 +98,24 @@ impl Drop for Proxied {
     }
 }
 
-fn backend(settings: &Weighted) -> Option<Backend> {
+fn backend(settings: &Weighted, trust: &Trust, means: &Means) -> Option<Backend> {
     let backend = match &settings.to {
         Target::Http(address) => Backend::tcp(address.host.clone(), address.port),
-        _ => return None,
+        Target::Https(address) => {
+            let uplink = service(address)
+                .and_then(|service| trust.uplink(service, means.verifier.cas(), &means.clock));
+            if let Err(what) = &uplink {
+                tracing::error!(backend = %settings.to, "a backend can't be reached: {what}");
+            }
+            Backend::by(Arc::new(SecureWay(uplink)))
+        }
+        Target::Tcp(_) | Target::Tls(_) | Target::Files(_) | Target::Redirect(_) => return None,
     };
     Some(backend.with_weight(settings.weight))
+}
+
+fn service(address: &Address) -> Result<uplink::Target, String> {
+    address.to_string().parse().map_err(|error: NotATarget| error.to_string())
 }
 
 fn health(settings: &Service) -> Option<Health> {

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use web::{
     Action, Connection, Files, Fixed, Hsts, Http, Identity, Limits, Redirect, Route, Site, Tls,
 };
 
 use crate::backend::Target;
+use crate::means::Means;
 use crate::policy::Client;
 use crate::service::Weighted;
 use crate::settings::VirtualServer;
@@ -28,8 +28,7 @@ impl WebSite {
     /// Where it is HTTP that is spoken. What the `former` one has, as connections to backends, goes on.
     pub(crate) fn of(
         server: &VirtualServer,
-        all: &[SiteName],
-        runtime: &Handle,
+        means: &Means,
         former: Option<&Self>,
     ) -> Option<Arc<Self>> {
         if server.passthrough || !server.is_http() {
@@ -45,7 +44,8 @@ impl WebSite {
                 }
                 _ => {
                     let former = former.and_then(|former| former.upstreams.of(&service));
-                    let proxied = former.or_else(|| Proxied::new(&service, server, runtime))?;
+                    let former = former.filter(|_| !server.reaches_by_tls());
+                    let proxied = former.or_else(|| Proxied::new(&service, server, means))?;
                     Action::Proxy(upstreams.add(proxied))
                 }
             };
@@ -58,7 +58,7 @@ impl WebSite {
         if server.default {
             // Its backend may be another server's as well, and choose by the host: nobody gets there around that
             // one's conditions.
-            let mut others = all.iter().filter(|name| !server.names.contains(name));
+            let mut others = means.names.iter().filter(|name| !server.names.contains(name));
             site.foreign = patterns(&mut others);
         } else {
             site.names = patterns(&mut server.names.iter());

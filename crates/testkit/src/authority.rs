@@ -41,6 +41,28 @@ impl Clone for Identity {
     }
 }
 
+impl Identity {
+    /// Chain and key in PEM.
+    pub fn to_pem(&self) -> (String, String) {
+        let chain = self.chain.iter().map(certificate_pem).collect();
+        (chain, pem("PRIVATE KEY", self.key.secret_der()))
+    }
+}
+
+/// A certificate in PEM.
+pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    pem("CERTIFICATE", certificate)
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in data_encoding::BASE64.encode(der).as_bytes().chunks(64) {
+        text.extend(line.iter().map(|byte| char::from(*byte)));
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
+}
+
 impl Authority {
     /// A CA with this common name.
     pub fn new(name: &str) -> Self {

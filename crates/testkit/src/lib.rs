@@ -6,6 +6,6 @@ mod authority;
 mod network;
 mod random;
 
-pub use authority::{Authority, Identity, client_config, server_config};
+pub use authority::{Authority, Identity, certificate_pem, client_config, server_config};
 pub use network::{Network, Weather};
 pub use random::Random;

@@ -12,7 +12,8 @@ use pki::{AnchorError, ClockTime, client_config};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
-use starttls::{Fault, Relay, Upgrade};
+use starttls::{Fault, Protocol, Relay, Upgrade};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -54,6 +55,8 @@ pub struct Reached {
     pub stream: TlsStream<TcpStream>,
     /// What was passed over.
     pub warning: Option<String>,
+    /// By which protocol's words TLS began, where it did not at once.
+    pub begun_by: Option<Protocol>,
     /// The service's greeting, where its protocol needs it later on.
     greeting: Vec<u8>,
 }
@@ -101,6 +104,14 @@ impl Uplink {
     /// # Errors
     /// Where there is none, or it is not to be used.
     pub async fn reach(&self) -> Result<Reached, ReachError> {
+        self.reach_behind(&[]).await
+    }
+
+    /// The same behind these octets in the clear, with which a proxy says whose connection it is.
+    ///
+    /// # Errors
+    /// As [`Uplink::reach`].
+    pub async fn reach_behind(&self, first: &[u8]) -> Result<Reached, ReachError> {
         let settings = &self.settings;
         let standings = self.memory.standings();
         let verifier = ServiceVerifier::new(&settings.cas, Arc::clone(&standings), settings.pin)
@@ -113,6 +124,8 @@ impl Uplink {
         let mut stream =
             SystemDial.dial(target.host(), target.port()).await.map_err(ReachError::Dial)?;
         let _ = stream.set_nodelay(true);
+        let said = timeout(FOR_A_HANDSHAKE, stream.write_all(first)).await;
+        said.map_err(|_| ReachError::Slow)?.map_err(ReachError::HungUp)?;
         let begun = timeout(FOR_A_HANDSHAKE, begin(target, &mut stream)).await;
         let greeting = begun.map_err(|_| ReachError::Slow)??;
         let connecting =
@@ -123,7 +136,7 @@ impl Uplink {
         };
         let settled = self.memory.settle(&standings, settings.revocation).await;
         let warning = settled.map_err(ReachError::Unsettled)?;
-        Ok(Reached { stream, warning, greeting })
+        Ok(Reached { stream, warning, begun_by: target.starttls(), greeting })
     }
 }
 

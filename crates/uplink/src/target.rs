@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use starttls::Protocol;
 
 /// A service, and the name that its certificate has to have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Target {
     host: String,

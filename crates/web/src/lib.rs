@@ -52,6 +52,6 @@ pub use serve::{ServeError, Served, serve};
 pub use site::{Action, Fixed, Handler, NotAPrefix, Prefix, Question, Route, Site};
 pub use steward::Steward;
 pub use upstream::{
-    Ailment, Backend, Connecting, Health, NoBackend, Onlooker, Stream, Upstream, UpstreamLimits,
-    Way,
+    Ailment, Backend, Balance, Change, Connecting, Health, NoBackend, Onlooker, Stream, Upstream,
+    UpstreamLimits, Way,
 };

@@ -28,7 +28,7 @@ use crate::refusal::Refusal;
 use crate::seats::{Seat, Seats};
 pub use ailment::{Ailment, Onlooker};
 pub use backend::{Backend, Connecting, Stream, Way};
-use balance::{Balance, Change};
+pub use balance::{Balance, Change};
 pub(crate) use begun::Begun;
 use begun::Lease;
 use pool::{Line, Pool};

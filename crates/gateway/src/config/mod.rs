@@ -525,7 +525,7 @@ mod tests {
                      pin = \"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n";
         let text = format!(
             "[[listen]]\naddress = \"[::]:443\"\n[[server]]\nnames = [\"wiki.example.org\"]\n{service}\
-             [[server.route]]\npath = \"/\"\n{service}\
+             [server.backend_tls]\n{trust}[[server.route]]\npath = \"/\"\n{service}\
              [[client]]\nlisten = \"127.0.0.1:1\"\ntarget = \"a:1\"\n{trust}"
         );
         config.tls = toml::from_str(&text).expect("the shortest settings");
@@ -620,7 +620,7 @@ mod tests {
                     web("backends = [{ to = \"http://a\" }, { to = \"files:/a\" }]")
                 ),
                 5,
-                "where all are http://HOST:PORT",
+                "where all are http://HOST:PORT or https://HOST",
             ),
             (
                 format!("{listen}{}", web("backends = [{ to = \"http://a\", wieght = 2 }]")),
@@ -633,6 +633,38 @@ mod tests {
                 "choose 1 to 256",
             ),
             (format!("{listen}{wiki}health = \"/h\"\n"), 6, "leave `health` out"),
+            (
+                format!(
+                    "{listen}mode = \"starttls:mysql\"\n{}alpn = [\"mysql\"]\n",
+                    wiki.replace("tcp:", "tls:")
+                ),
+                6,
+                "heard in the clear",
+            ),
+            (format!("{listen}{}", web("backend = \"imap://mail.example.org\"")), 1, ""),
+            (format!("{listen}{}", web("backend = \"mysql://a\"")), 5, "is no backend"),
+            (format!("{listen}{wiki}backend_tls = {{ name = \"a\" }}\n"), 6, "reached over TLS"),
+            (
+                format!(
+                    "{listen}{}backend_tls = {{ key = \"/a\" }}\n",
+                    wiki.replace("tcp:", "tls:")
+                ),
+                6,
+                "a certificate needs its key",
+            ),
+            (
+                format!("{listen}{}passthrough = true\n", wiki.replace("tcp:", "tls:")),
+                5,
+                "it can't begin anew",
+            ),
+            (
+                format!(
+                    "{listen}{}",
+                    web("backends = [{ to = \"tcp:a:1\", weight = 2 }, { to = \"tls:a:2\" }]")
+                ),
+                1,
+                "",
+            ),
             (format!("{listen}{wiki}health = \"h\"\n"), 6, "`h` is no path"),
             (
                 format!(

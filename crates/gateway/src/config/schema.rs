@@ -129,12 +129,17 @@ const TLS_SERVER: Section = Section {
         "max_requests",
         "max_body",
     ],
-    sections: &[BACKENDS, TLS_ROUTE],
+    sections: &[BACKENDS, BACKEND_TLS, TLS_ROUTE],
 };
 const TLS_ROUTE: Section = Section {
     name: "route",
     keys: &["path", "backend", "health", "health_seconds", "answer_seconds", "max_requests"],
     sections: &[BACKENDS],
+};
+const BACKEND_TLS: Section = Section {
+    name: "backend_tls",
+    keys: &["name", "ca", "pin", "certificate", "key", "revocation"],
+    sections: &[],
 };
 const BACKENDS: Section = Section { name: "backends", keys: &["to", "weight"], sections: &[] };
 

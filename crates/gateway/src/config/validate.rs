@@ -13,6 +13,7 @@ use super::{Config, ConfigError, Life, Net, Net6, Place, Problem, Vpn};
 mod acme;
 mod client_ports;
 mod services;
+mod trust;
 mod virtual_servers;
 
 /// A value that can't be meant: its path in the file, and what to do.

@@ -24,6 +24,7 @@ use crate::{CertificateId, Fingerprint, Purpose, Refusal};
 /// Demands a client certificate of our CA, for clients, in its time, and good by the records.
 #[derive(Debug)]
 pub struct GatewayVerifier {
+    cas: Vec<CertificateDer<'static>>,
     anchors: Anchors,
     passed: Passed,
     hints: Vec<DistinguishedName>,
@@ -40,7 +41,13 @@ impl GatewayVerifier {
         let anchors = Anchors::new(cas)?;
         let hints = anchors.subjects().map(|der| der.to_vec().into()).collect();
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Ok(Arc::new(Self { anchors, passed: Passed::default(), hints, source, algorithms }))
+        let cas = cas.iter().map(|ca| ca.clone().into_owned()).collect();
+        Ok(Arc::new(Self { cas, anchors, passed: Passed::default(), hints, source, algorithms }))
+    }
+
+    /// The CAs that it trusts.
+    pub fn cas(&self) -> &[CertificateDer<'static>] {
+        &self.cas
     }
 
     /// What the handshake checks, to be asked once more at any later moment.

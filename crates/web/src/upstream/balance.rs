@@ -11,7 +11,7 @@ use super::ailment::Ailment;
 
 /// The backends' turns.
 #[derive(Debug)]
-pub(super) struct Balance(Vec<Member>);
+pub struct Balance(Vec<Member>);
 
 #[derive(Debug)]
 struct Member {
@@ -26,14 +26,18 @@ struct Member {
 
 /// What a word on a backend changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
+    /// Nothing that anybody would hear of.
     Nothing,
+    /// It has no turns for a while.
     LeftOut,
+    /// It has its turns again.
     Back,
 }
 
 impl Balance {
-    pub(super) fn new(weights: impl IntoIterator<Item = u16>) -> Self {
+    /// Of these weights.
+    pub fn new(weights: impl IntoIterator<Item = u16>) -> Self {
         let member = |weight| Member {
             weight: i64::from(weight),
             credit: 0,
@@ -46,12 +50,12 @@ impl Balance {
     }
 
     /// The next one that is none of `tried`.
-    pub(super) fn pick(&mut self, tried: &[usize], now: Instant) -> Option<usize> {
+    pub fn pick(&mut self, tried: &[usize], now: Instant) -> Option<usize> {
         self.pick_fit(tried, now).or_else(|| self.turn(tried, |_| true))
     }
 
     /// The next one that is none of `passed` and has not failed lately.
-    pub(super) fn pick_fit(&mut self, passed: &[usize], now: Instant) -> Option<usize> {
+    pub fn pick_fit(&mut self, passed: &[usize], now: Instant) -> Option<usize> {
         self.turn(passed, |member| {
             !member.sick && member.out_until.is_none_or(|until| until <= now)
         })
@@ -76,11 +80,12 @@ impl Balance {
     }
 
     /// What is the matter with each that is left out, until it has worked again.
-    pub(super) fn ailments(&self) -> Vec<Option<Ailment>> {
+    pub fn ailments(&self) -> Vec<Option<Ailment>> {
         self.0.iter().map(|member| member.why.clone().filter(|_| member.is_out())).collect()
     }
 
-    pub(super) fn worked(&mut self, index: usize) -> Change {
+    /// It did what was asked of it.
+    pub fn worked(&mut self, index: usize) -> Change {
         self.0[index].change(|member| {
             member.failures = 0;
             member.out_until = None;
@@ -88,7 +93,7 @@ impl Balance {
     }
 
     /// What a look at it says.
-    pub(super) fn looked(&mut self, index: usize, seen: Result<(), Ailment>) -> Change {
+    pub fn looked(&mut self, index: usize, seen: Result<(), Ailment>) -> Change {
         self.0[index].change(|member| {
             member.sick = seen.is_err();
             match seen {
@@ -99,7 +104,7 @@ impl Balance {
     }
 
     /// Three times in a row, and it is left out for a while that doubles.
-    pub(super) fn failed(&mut self, index: usize, why: Ailment, now: Instant) -> Change {
+    pub fn failed(&mut self, index: usize, why: Ailment, now: Instant) -> Change {
         self.0[index].change(|member| {
             member.why = Some(why);
             member.failures = member.failures.saturating_add(1);

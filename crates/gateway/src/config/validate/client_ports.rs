@@ -1,19 +1,16 @@
 //! What has to hold of `[[tls.client]]`, and beside whatever else listens.
 
-use std::path::Path;
-
 use admin::transport::Transport;
-use front::ClientPort;
 
 use super::virtual_servers::clash;
-use super::{Finding, refuse_at};
+use super::{Finding, refuse_at, trust};
 use crate::config::Config;
 
 /// The first contradiction.
 pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
     for (at, port) in config.tls.client.iter().enumerate() {
         address(config, at)?;
-        files(port, at)?;
+        trust::consistent(&port.trust, &["tls", "client", "target"], at)?;
     }
     Ok(())
 }
@@ -39,23 +36,6 @@ fn address(config: &Config, at: usize) -> Result<(), Finding> {
                 "{one} is listened on already, which takes {address} too; choose another port"
             );
             refuse_at(path, at, message)
-        }
-    }
-}
-
-fn files(port: &ClientPort, at: usize) -> Result<(), Finding> {
-    let trust = &port.trust;
-    if trust.certificate.is_some() != trust.key.is_some() {
-        let message = "a certificate needs its key; write both `certificate` and `key`, or none";
-        return refuse_at(&["tls", "client", "target"], at, message.to_owned());
-    }
-    let named = [&trust.ca, &trust.certificate, &trust.key].into_iter().flatten();
-    let mut odd = named.filter(|file| !Path::is_absolute(file));
-    match odd.next() {
-        None => Ok(()),
-        Some(file) => {
-            let message = format!("{} is no whole path; write it from / on", file.display());
-            refuse_at(&["tls", "client", "target"], at, message)
         }
     }
 }

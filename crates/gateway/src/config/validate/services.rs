@@ -1,8 +1,8 @@
 //! What has to hold for the services behind a virtual server: backends, routes, and how they are looked at.
 
-use front::{Service, Target, UrlPath, VirtualServer};
+use front::{Service, Target, Trust, UrlPath, VirtualServer};
 
-use super::{Finding, refuse_at};
+use super::{Finding, refuse_at, trust};
 
 /// The first contradiction.
 pub(super) fn consistent(server: &VirtualServer, at: usize) -> Result<(), Finding> {
@@ -23,6 +23,12 @@ pub(super) fn consistent(server: &VirtualServer, at: usize) -> Result<(), Findin
         kinds(service, path, at)?;
         figures(service, in_route, at)?;
     }
+    let path = &["tls", "server", "backend_tls"];
+    if server.backend_tls != Trust::default() && !server.reaches_by_tls() {
+        let message = "no backend is reached over TLS; write it as tls:HOST:PORT or https://HOST, or leave this out";
+        return refuse_at(path, at, message.to_owned());
+    }
+    trust::consistent(&server.backend_tls, path, at)?;
     if server.health.is_some() && !services.iter().any(is_looked_at) {
         let message = "only http:// backends are looked at; leave `health` out";
         return refuse_at(&["tls", "server", "health"], at, message.to_owned());
@@ -69,8 +75,11 @@ fn kinds(service: &Service, path: &'static [&'static str], at: usize) -> Result<
     if service.backends.len() < 2 {
         return Ok(());
     }
-    if !service.backends.iter().all(|one| matches!(one.to, Target::Http(_))) {
-        let message = "several backends have their turns where all are http://HOST:PORT; name one";
+    let requests = |one: &front::Weighted| matches!(one.to, Target::Http(_) | Target::Https(_));
+    let bytes = |one: &front::Weighted| matches!(one.to, Target::Tcp(_) | Target::Tls(_));
+    if !service.backends.iter().all(requests) && !service.backends.iter().all(bytes) {
+        let message = "several backends have their turns where all are http://HOST:PORT or https://HOST, or all \
+                       tcp:HOST:PORT or tls:HOST:PORT; name one";
         return refuse_at(path, at, message.to_owned());
     }
     let again = |(at, one): &(usize, &front::Weighted)| {
@@ -106,7 +115,7 @@ fn figures(service: &Service, in_route: bool, at: usize) -> Result<(), Finding> 
 }
 
 fn is_looked_at(service: &Service) -> bool {
-    service.backends.iter().any(|one| matches!(one.to, Target::Http(_)))
+    service.backends.iter().any(|one| matches!(one.to, Target::Http(_) | Target::Https(_)))
 }
 
 fn place(server: &VirtualServer) -> &'static [&'static str] {

@@ -30,6 +30,7 @@ pub(super) fn consistent(config: &Config) -> Result<(), Finding> {
         certificate(server, at)?;
         figures(server, at)?;
         services::consistent(server, at)?;
+        greets(config, at)?;
     }
     match servers.is_empty() || config.tls.listen.iter().any(Listen::takes_tls) {
         true => Ok(()),
@@ -191,6 +192,11 @@ fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
                        out `passthrough`";
         return refuse_at(&["tls", "server", "backend"], at, message.to_owned());
     }
+    if server.passthrough && server.reaches_by_tls() {
+        let message = "TLS is not ended here, so that it can't begin anew; write backend = \"tcp:HOST:PORT\", or leave \
+                       out `passthrough`";
+        return refuse_at(&["tls", "server", "backend"], at, message.to_owned());
+    }
     if server.proxy != ProxyProtocol::None && server.is_http() {
         let message = "an HTTP backend is told in X-Forwarded-For; leave `proxy` out";
         return refuse_at(&["tls", "server", "proxy"], at, message.to_owned());
@@ -200,6 +206,25 @@ fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
         return refuse_at(&["tls", "server", "users"], at, message.to_owned());
     }
     Ok(())
+}
+
+/// Its greeting is given before its client has come to TLS, so that it can't stand behind TLS of its own.
+fn greets(config: &Config, at: usize) -> Result<(), Finding> {
+    let server = &config.tls.server[at];
+    let mut spoken = config.tls.listen.iter().filter_map(|listen| listen.mode.starttls());
+    let for_good = spoken.find(|by| {
+        by.greets_for_good() && (server.default || server.alpn.iter().any(|one| one == by.name()))
+    });
+    match for_good.filter(|_| server.reaches_by_tls()) {
+        None => Ok(()),
+        Some(by) => {
+            let message = format!(
+                "clients that come by starttls:{by} get the backend's own greeting, which is heard in the clear; write \
+                 it as tcp:HOST:PORT"
+            );
+            refuse_at(&["tls", "server", "backend"], at, message)
+        }
+    }
 }
 
 fn groups(config: &Config, at: usize) -> Result<(), Finding> {
