@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::challenge::Method;
 use crate::error::AcmeError;
 use crate::http::Https;
+use crate::nonces::Rounds;
 use crate::order::{self, Placed};
 
 /// An account with a CA.
@@ -31,9 +32,18 @@ impl Account {
     pub async fn write_to(&self, email: Option<&str>) -> Result<(), AcmeError> {
         let contact = email.map(|email| format!("mailto:{email}"));
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        let told = timeout(AT_MOST, self.account.update_contacts(&contact)).await;
-        let told = told.map_err(|_| AcmeError::slow(None))?;
-        told.map_err(|error| AcmeError::of_account(error, &self.http))
+        timeout(AT_MOST, self.tell(&contact)).await.unwrap_or(Err(AcmeError::slow(None)))
+    }
+
+    async fn tell(&self, contact: &[&str]) -> Result<(), AcmeError> {
+        let mut rounds = Rounds::all();
+        loop {
+            let told = self.account.update_contacts(contact).await;
+            let told = told.map_err(|error| AcmeError::of_account(error, &self.http));
+            if let Some(over) = rounds.over(told) {
+                return over;
+            }
+        }
     }
 
     /// A chain, as PEM, for this key under these names. Each is proved by the first of these methods that the CA offers.

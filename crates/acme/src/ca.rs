@@ -6,13 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use instant_acme::{AccountCredentials, ExternalAccountKey, NewAccount};
+use instant_acme::{AccountBuilder, AccountCredentials, ExternalAccountKey, NewAccount};
 use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::error::AcmeError;
 use crate::http::Https;
+use crate::nonces::Rounds;
 
 /// A CA, and who asks it.
 #[derive(Debug)]
@@ -50,12 +51,20 @@ impl Ca {
     /// # Errors
     /// [`AcmeError::AccountUnknown`] is only found out by the first order.
     pub async fn account(&self, kept: Option<&Kept>) -> Result<(Account, Option<Kept>), AcmeError> {
-        let builder = instant_acme::Account::builder_with_http(Box::new(self.http.clone()));
         if let Some(credentials) = kept.and_then(Kept::read) {
-            let account = builder.from_credentials(credentials).await;
+            let account = self.builder().from_credentials(credentials).await;
             let account = account.map_err(|error| AcmeError::of(error, &self.http))?;
             return Ok((Account::new(account, self.http.clone()), None));
         }
+        let mut rounds = Rounds::all();
+        loop {
+            if let Some(over) = rounds.over(self.make().await) {
+                return over;
+            }
+        }
+    }
+
+    async fn make(&self) -> Result<(Account, Option<Kept>), AcmeError> {
         let contact = self.email.as_ref().map(|email| format!("mailto:{email}"));
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let new = NewAccount {
@@ -64,10 +73,14 @@ impl Ca {
             only_return_existing: false,
         };
         let eab = self.eab.as_ref().map(|eab| ExternalAccountKey::new(eab.id.clone(), &eab.key));
-        let made = builder.create(&new, self.directory.clone(), eab.as_ref()).await;
+        let made = self.builder().create(&new, self.directory.clone(), eab.as_ref()).await;
         let (account, credentials) = made.map_err(|error| AcmeError::of(error, &self.http))?;
         let kept = Kept::write(&credentials);
         Ok((Account::new(account, self.http.clone()), kept))
+    }
+
+    fn builder(&self) -> AccountBuilder {
+        instant_acme::Account::builder_with_http(Box::new(self.http.clone()))
     }
 }
 

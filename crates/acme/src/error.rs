@@ -34,6 +34,11 @@ pub enum AcmeError {
         /// When it may be asked again.
         until: Option<SystemTime>,
     },
+    /// It takes none of the nonces that it gave.
+    NonceRefused {
+        /// What it said.
+        said: String,
+    },
     /// It was asked too often.
     RateLimited {
         /// What it said.
@@ -163,7 +168,8 @@ impl AcmeError {
         let said = said(problem);
         match kind(problem) {
             "rateLimited" => Self::RateLimited { said, until },
-            "serverInternal" | "badNonce" => Self::Busy { said, until },
+            "serverInternal" => Self::Busy { said, until },
+            "badNonce" => Self::NonceRefused { said },
             "accountDoesNotExist" => Self::AccountUnknown,
             "externalAccountRequired"
             | "userActionRequired"
@@ -193,6 +199,7 @@ impl AcmeError {
             Self::NotReached { .. }
             | Self::NotTrusted { .. }
             | Self::Busy { .. }
+            | Self::NonceRefused { .. }
             | Self::NoAccount { .. } => true,
             // A CA counts by names and sets of names.
             Self::RateLimited { .. }
@@ -222,7 +229,9 @@ impl AcmeError {
         match self {
             Self::NotReached { .. } => "let this machine reach the CA, or mend acme.directory",
             Self::NotTrusted { .. } => "name the CA's own root in acme.ca, if it is a private one",
-            Self::Busy { .. } | Self::Slow { .. } => "nothing: it is asked again",
+            Self::Busy { .. } | Self::NonceRefused { .. } | Self::Slow { .. } => {
+                "nothing: it is asked again"
+            }
             Self::RateLimited { .. } => "wait: it is asked again when it may be",
             Self::NoAccount { .. } => "mend acme.email, or set acme.eab_id and acme.eab_key_file",
             Self::AccountUnknown => "nothing: another account is made",
@@ -279,6 +288,7 @@ impl Display for AcmeError {
                 write!(f, "the CA's own certificate is not believed: {why}")
             }
             Self::Busy { said, .. } => write!(f, "the CA is not ready: {said}"),
+            Self::NonceRefused { said } => write!(f, "the CA takes none of its nonces: {said}"),
             Self::RateLimited { said, .. } => write!(f, "the CA was asked too often: {said}"),
             Self::NoAccount { said } => write!(f, "the CA makes no account: {said}"),
             Self::AccountUnknown => f.write_str("the CA does not know the account"),
@@ -315,7 +325,7 @@ mod tests {
         for (kind, status, meant) in [
             ("rateLimited", 429, AcmeError::RateLimited { said: said(), until }),
             ("", 429, AcmeError::RateLimited { said: said(), until }),
-            ("badNonce", 400, AcmeError::Busy { said: said(), until }),
+            ("badNonce", 400, AcmeError::NonceRefused { said: said() }),
             ("serverInternal", 500, AcmeError::Busy { said: said(), until }),
             ("", 503, AcmeError::Busy { said: said(), until }),
             ("accountDoesNotExist", 400, AcmeError::AccountUnknown),

@@ -15,8 +15,11 @@ mod ca;
 mod challenge;
 mod error;
 mod http;
+mod nonces;
 mod order;
 mod pace;
+#[cfg(test)]
+mod refusing_ca;
 
 pub use account::Account;
 pub use ca::{Ca, Eab, Kept};

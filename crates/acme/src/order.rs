@@ -19,6 +19,7 @@ use pki::{PrivateKey, request_naming};
 use crate::challenge::{Method, Shown, Stage, is_token};
 use crate::error::AcmeError;
 use crate::http::Https;
+use crate::nonces::Rounds;
 
 /// An order at its CA, with the proofs that are shown for it. Dropped, it takes them down.
 pub struct Placed {
@@ -45,6 +46,24 @@ impl fmt::Debug for Placed {
 }
 
 pub(crate) async fn order(
+    account: &Account,
+    http: &Https,
+    names: &[String],
+    key: &PrivateKey,
+    methods: &[Method],
+    placed: &mut Placed,
+) -> Result<String, AcmeError> {
+    let mut rounds = Rounds::all();
+    loop {
+        let came = go_on(account, http, names, key, methods, placed).await;
+        if let Some(over) = rounds.over(came) {
+            return over;
+        }
+    }
+}
+
+/// From where it stands, to its end.
+async fn go_on(
     account: &Account,
     http: &Https,
     names: &[String],
@@ -121,29 +140,43 @@ async fn prove(
     Ok(())
 }
 
-/// Which name the CA found not to be ours, and what it says of it.
+/// Why it came to nothing: which name the CA found not to be ours, or else what it says of the order.
 async fn why(
     order: &mut Order,
     http: &Https,
     used: Option<Method>,
     error: Option<instant_acme::Error>,
 ) -> AcmeError {
+    match unproved(order, http, used).await {
+        // What it would have said is asked again.
+        Ok(Some(error)) | Err(error @ AcmeError::NonceRefused { .. }) => return error,
+        Ok(None) | Err(_) => {}
+    }
+    let error = error.or_else(|| order.state().error.clone().map(instant_acme::Error::Api));
+    error.map_or_else(AcmeError::invalid, |error| AcmeError::of(error, http))
+}
+
+/// The first name that the CA found not to be ours, and what it says of it.
+async fn unproved(
+    order: &mut Order,
+    http: &Https,
+    used: Option<Method>,
+) -> Result<Option<AcmeError>, AcmeError> {
+    let of = |error| AcmeError::of(error, http);
     let mut authorizations = order.authorizations();
-    while let Some(Ok(mut authorization)) = authorizations.next().await {
-        if authorization.refresh().await.is_err() {
-            break;
-        }
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization.map_err(of)?;
+        authorization.refresh().await.map_err(of)?;
         let failed = authorization
             .challenges
             .iter()
             .find(|one| one.status == ChallengeStatus::Invalid && one.error.is_some());
         if let Some(problem) = failed.and_then(|one| one.error.clone()) {
             let name = authorization.identifier().to_string();
-            return AcmeError::not_proved(name, used, &problem);
+            return Ok(Some(AcmeError::not_proved(name, used, &problem)));
         }
     }
-    let error = error.or_else(|| order.state().error.clone().map(instant_acme::Error::Api));
-    error.map_or_else(AcmeError::invalid, |error| AcmeError::of(error, http))
+    Ok(None)
 }
 
 /// It may look from several places, one after the other.
