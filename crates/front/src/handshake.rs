@@ -74,7 +74,6 @@ pub(crate) async fn meet(
     Begun { first, inside, asked }: Begun,
     from: IpAddr,
 ) -> Result<Option<Guest>, Denied> {
-    let (by, backend) = (listen.mode.starttls(), None);
     let mut hello = gather(&mut socket, &first).await?;
     if let Some(proof) = shared.keyring.proofs().asked_for(hello.name.as_deref(), &hello.alpn) {
         validation::show(proof, Arc::clone(&shared.clock), hello, socket).await?;
@@ -84,70 +83,86 @@ pub(crate) async fn meet(
     if hello.alpn.is_empty() {
         hello.alpn.extend(inside.map(|protocol| protocol.as_bytes().to_vec()));
     }
-    let chosen = choose(shared, listen, &hello);
-    let site = match chosen {
-        Ok(chosen) => chosen,
+    let site = match choose(shared, listen, &hello) {
+        Ok(site) => site,
         Err((alert, why)) => {
             answer(&mut socket, alert).await;
             return Err(why.into());
         }
     };
-    let asked = hello.name.clone();
-    if site.settings.passthrough {
-        let room = seat(&site, from, false)?;
-        let (wire, greeting) = (Wire::passed(socket), hello.sent);
-        let (client, own, secured, chain) = (None, None, Secured::default(), Vec::new());
-        let guest = Guest {
-            wire,
-            site,
-            client,
-            own,
-            secured,
-            asked,
-            chain,
-            greeting,
-            by,
-            backend,
-            _room: room,
-        };
-        return Ok(Some(guest));
-    }
+    let guest = if site.settings.passthrough {
+        pass_on(site, hello, socket, from)?
+    } else {
+        receive(shared, &site, hello, socket, from).await?
+    };
+    Ok(Some(Guest { by: listen.mode.starttls(), ..guest }))
+}
+
+/// Whose TLS ends behind this server.
+fn pass_on(
+    site: Arc<Site>,
+    hello: Hello,
+    socket: TcpStream,
+    from: IpAddr,
+) -> Result<Guest, Denied> {
+    let room = seat(&site, from, false)?;
+    Ok(Guest {
+        wire: Wire::passed(socket),
+        site,
+        client: None,
+        own: None,
+        secured: Secured::default(),
+        asked: hello.name,
+        chain: Vec::new(),
+        greeting: hello.sent,
+        by: None,
+        backend: None,
+        _room: room,
+    })
+}
+
+/// Whose TLS ends here, once the policy has let it in.
+async fn receive(
+    shared: &Shared,
+    site: &Arc<Site>,
+    mut hello: Hello,
+    socket: TcpStream,
+    from: IpAddr,
+) -> Result<Guest, Denied> {
     // Nobody else is to have them.
     drop(std::mem::take(&mut hello.sent));
-    let (stream, own) = end_tls(shared, &site, hello, socket).await?;
+    let asked = hello.name.take();
+    let (stream, own) = end_tls(shared, site, hello, socket).await?;
     let mut stream = Box::new(stream);
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let judged = judge(shared, &site, leaf).and_then(|(site, client)| {
+    let judged = judge(shared, site, leaf).and_then(|(site, client)| {
         let room = seat(&site, from, client.is_some())?;
         Ok((site, client, room))
     });
-    match judged {
-        Ok((site, client, room)) => {
-            let secured = secured(stream.get_ref().1);
-            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-            let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
-            let (wire, greeting) = (Wire::ended(stream), Vec::new());
-            let guest = Guest {
-                wire,
-                site,
-                client,
-                own,
-                secured,
-                asked,
-                chain,
-                greeting,
-                by,
-                backend,
-                _room: room,
-            };
-            Ok(Some(guest))
-        }
+    let (site, client, room) = match judged {
+        Ok(judged) => judged,
         Err(denied) => {
             // The alert that says the end is all that a refused one gets.
             let _ = stream.shutdown().await;
-            Err(denied)
+            return Err(denied);
         }
-    }
+    };
+    let secured = secured(stream.get_ref().1);
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
+    Ok(Guest {
+        wire: Wire::ended(stream),
+        site,
+        client,
+        own,
+        secured,
+        asked,
+        chain,
+        greeting: Vec::new(),
+        by: None,
+        backend: None,
+        _room: room,
+    })
 }
 
 async fn gather(socket: &mut TcpStream, first: &[u8]) -> Result<Hello, Denied> {
