@@ -108,36 +108,7 @@ impl Gateway {
     ) -> Result<Self, GatewayError> {
         let ForStart { config, left_out } = Config::load_for_start(&data.config())?;
         let config = Arc::new(config);
-        let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
-        let options = Options { lease_last: addressing.last_host(), ..Options::default() };
-        let had_records = data.ca_certificate().exists();
-        if had_records && !data.store().exists() {
-            return Err(records_gone(&data));
-        }
-        // Before the records are open: a former release kept the CA's key with them.
-        let place = Place { folder: data.ca_keys(), records: data.store() };
-        let line = Line::open(place, Arc::clone(&clock)).await.map_err(AuthorityError::Sign)?;
-        let store =
-            Store::open_in_taken_folder(&data.store(), Arc::clone(&clock), options, lock.clone())?;
-        if had_records && store.ca_generation_list().await?.is_empty() {
-            return Err(records_gone(&data));
-        }
-        let authority = match Authority::open(
-            store.clone(),
-            Arc::clone(&clock),
-            line,
-            config.authority(),
-        )
-        .await
-        {
-            Err(AuthorityError::RecordsLost) => return Err(records_gone(&data)),
-            authority => authority?,
-        };
-        if !had_records {
-            let issuers = authority.issuers();
-            let ca = &issuers.signing(Signs::Gateway).generation().subject;
-            tracing::info!(ca, "the CA was made");
-        }
+        let (store, authority) = open_records(&data, &clock, &config, &lock).await?;
         write_cas(&data, &authority)?;
         let push = push_policy(&config)?;
         let view = CurrentView::new(store.clone(), Arc::clone(&config), push);
@@ -412,6 +383,40 @@ impl Gateway {
     pub(crate) fn context(&self) -> &Context {
         &self.at
     }
+}
+
+/// The records, and the CA over them; a folder that has lost one of both is refused.
+async fn open_records(
+    data: &DataDir,
+    clock: &Arc<dyn Clock>,
+    config: &Config,
+    lock: &FolderLock,
+) -> Result<(Store, Authority), GatewayError> {
+    let addressing = Addressing { network: config.vpn.network, network6: config.vpn.network6 };
+    let options = Options { lease_last: addressing.last_host(), ..Options::default() };
+    let had_records = data.ca_certificate().exists();
+    if had_records && !data.store().exists() {
+        return Err(records_gone(data));
+    }
+    // Before the records are open: a former release kept the CA's key with them.
+    let place = Place { folder: data.ca_keys(), records: data.store() };
+    let line = Line::open(place, Arc::clone(clock)).await.map_err(AuthorityError::Sign)?;
+    let store =
+        Store::open_in_taken_folder(&data.store(), Arc::clone(clock), options, lock.clone())?;
+    if had_records && store.ca_generation_list().await?.is_empty() {
+        return Err(records_gone(data));
+    }
+    let opened = Authority::open(store.clone(), Arc::clone(clock), line, config.authority()).await;
+    let authority = match opened {
+        Err(AuthorityError::RecordsLost) => return Err(records_gone(data)),
+        opened => opened?,
+    };
+    if !had_records {
+        let issuers = authority.issuers();
+        let ca = &issuers.signing(Signs::Gateway).generation().subject;
+        tracing::info!(ca, "the CA was made");
+    }
+    Ok((store, authority))
 }
 
 /// Those that are trusted no longer.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use admin::response::Finding;
 use authority::{Issuer, Issuers};
 use clock::Timestamp;
-use pki::{CaCertificate, Crl};
+use pki::{CaCertificate, Crl, Serial};
 
 use super::disk::disk;
 use super::{bad, good, warning};
@@ -91,51 +91,36 @@ impl RecordsCheck<'_> {
                 _ => bad(subject, "it was signed here, and the CA's key is gone", KEY_GONE),
             };
         }
-        let mend =
-            "start the gateway, or run any command that changes something: it is signed then";
         let listed = self.at.store.listed(generation.id).await;
         let latest = self.at.store.crl_latest(generation.id).await;
         let (Ok(listed), Ok(latest)) = (listed, latest) else {
             return bad(subject, "it can't be read", "restore the data folder from a backup");
         };
-        let Some(row) = latest else { return bad(subject, "there is none", mend) };
+        let Some(row) = latest else { return bad(subject, "there is none", SIGNED_THEN) };
         let crl = match readable(&row.der, issuer.certificate()) {
             Ok(crl) => crl,
-            Err(error) => return bad(subject, error.to_string(), mend),
+            Err(error) => return bad(subject, error.to_string(), SIGNED_THEN),
         };
         let revoked = listed.revocations.iter().map(|r| r.id.serial);
-        let known: BTreeSet<_> =
-            revoked.chain(listed.holds.iter().map(|hold| hold.id.serial)).collect();
-        let missing = known.iter().filter(|serial| !crl.revoked().contains_key(serial)).count();
-        if missing > 0 {
-            let seen = format!("{missing} revoked or disabled certificates are not on it");
-            return bad(subject, seen, mend);
+        let known = revoked.chain(listed.holds.iter().map(|hold| hold.id.serial)).collect();
+        match astray(subject, &crl, &known, row.number) {
+            Some(finding) => finding,
+            None => self.crl_life(subject, &crl, row.number, known.len()),
         }
-        if let Some(extra) = crl.revoked().keys().find(|serial| !known.contains(serial)) {
-            return bad(
-                subject,
-                format!("the certificate {extra} is on it, and not revoked in the records"),
-                CHANGED_BESIDE_US,
-            );
-        }
-        if crl.number() != Some(row.number) {
-            let seen = format!("the records say number {}, and it has another", row.number);
-            return bad(subject, seen, CHANGED_BESIDE_US);
-        }
-        let now = self.at.now();
-        let until = crl.next_update();
+    }
+
+    /// Of a CRL that says what the records say.
+    fn crl_life(&self, subject: &str, crl: &Crl, number: u64, entries: usize) -> Finding {
+        let (now, until) = (self.at.now(), crl.next_update());
         if crl.is_expired(now) {
-            return bad(subject, format!("it expired on {until}"), mend);
+            return bad(subject, format!("it expired on {until}"), SIGNED_THEN);
         }
         if crl.is_due(now) {
-            return warning(subject, format!("past half its life; it expires on {until}"), mend);
+            let seen = format!("past half its life; it expires on {until}");
+            return warning(subject, seen, SIGNED_THEN);
         }
         let hours = crl.age(now).as_secs() / 3600;
-        let number = row.number;
-        good(
-            subject,
-            format!("number {number}, {hours} h old, {} entries, until {until}", known.len()),
-        )
+        good(subject, format!("number {number}, {hours} h old, {entries} entries, until {until}"))
     }
 
     fn leaves(&self) -> Finding {
@@ -195,12 +180,31 @@ fn which(subject: &str, issuers: &Issuers, issuer: &Issuer) -> String {
     }
 }
 
+/// What is on a CRL and not in the records, or the other way round.
+fn astray(subject: &str, crl: &Crl, known: &BTreeSet<Serial>, number: u64) -> Option<Finding> {
+    let missing = known.iter().filter(|serial| !crl.revoked().contains_key(serial)).count();
+    if missing > 0 {
+        let seen = format!("{missing} revoked or disabled certificates are not on it");
+        return Some(bad(subject, seen, SIGNED_THEN));
+    }
+    if let Some(extra) = crl.revoked().keys().find(|serial| !known.contains(serial)) {
+        let seen = format!("the certificate {extra} is on it, and not revoked in the records");
+        return Some(bad(subject, seen, CHANGED_BESIDE_US));
+    }
+    (crl.number() != Some(number)).then(|| {
+        let seen = format!("the records say number {number}, and it has another");
+        bad(subject, seen, CHANGED_BESIDE_US)
+    })
+}
+
 fn readable(der: &[u8], ca: &CaCertificate) -> Result<Crl, pki::CrlError> {
     let crl = Crl::from_der(der)?;
     crl.verify(ca)?;
     Ok(crl)
 }
 
+const SIGNED_THEN: &str =
+    "start the gateway, or run any command that changes something: it is signed then";
 const KEY_GONE: &str = "put the folder `ca` back as it is in a backup, and start the gateway anew";
 pub(super) const CHANGED_BESIDE_US: &str = "somebody changed the database beside handfast: keep the data folder as evidence \
      and restore it from a backup; until then revoke or disable again what the log says";
