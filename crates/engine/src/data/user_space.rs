@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use datapath::{
     Carrier, Command, Endpoint, PeerRef, PeerSettings, RouteChange, Shard, StreamId, WorkerSettings,
 };
+use rustix::thread::CpuSet;
 use sysio::{Poller, Transmit, Tun, UdpSocket};
 
 use super::handoff::{Handoff, HandoffQueues};
@@ -44,12 +45,7 @@ impl UserSpace {
         outputs: WorkerOutputs,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>, Option<ControlReceiver>)> {
         let owners = io.owners.max(1);
-        let sockets = io.groups.iter().flatten().map(|socket| &**socket);
-        let mut offloads = io.wanted.set_up(&io.queues[0], sockets);
-        offloads.steering = io.steer();
-        offloads.queues = io.queues.len() >= usize::from(owners);
-        let processors = io.wanted.affinity.then(|| affinity::one_each(owners)).flatten();
-        offloads.affinity = processors.is_some();
+        let (offloads, processors) = offloads(&mut io, owners);
         // TCP connections come to their owners anyway.
         let with_receiver = offloads.steering && !io.groups.is_empty();
         let count = usize::from(owners) + usize::from(with_receiver);
@@ -67,18 +63,16 @@ impl UserSpace {
                 make_one(part, io.part(index, offloads), outputs.clone(), poller)?;
             workers.push(handle);
             if index < usize::from(owners) {
-                let thread = std::thread::Builder::new().name(format!("data {index}"));
                 let own = processors.as_ref().map(|all| all[index]);
-                threads.push(thread.spawn(move || {
-                    if let Some(own) = &own {
-                        affinity::keep_to(own);
-                    }
-                    worker.run();
-                })?);
+                threads.push(in_a_thread(index, own, move || worker.run())?);
             } else {
                 receiver = Some(ControlReceiver::new(worker)?);
             }
         }
+        Ok((Self::of(&io, workers, owners, offloads), threads, receiver))
+    }
+
+    fn of(io: &PlaneIo, workers: Vec<DataHandle>, owners: u16, offloads: Offloads) -> Self {
         let shard = Shard::new(0, owners).unwrap_or(Shard::WHOLE);
         let buffers = io.groups.iter().flatten().next().map(|socket| socket.buffers());
         tracing::info!(
@@ -89,14 +83,7 @@ impl UserSpace {
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);
         let sockets = Arc::new(RwLock::new(io.groups.iter().filter_map(first).collect()));
         let receive_buffer = buffers.map(|(receive, _)| receive as u32);
-        let plane = Self {
-            workers: workers.into(),
-            sockets,
-            shard,
-            receive_buffer,
-            taken_in: Arc::default(),
-        };
-        Ok((plane, threads, receiver))
+        Self { workers: workers.into(), sockets, shard, receive_buffer, taken_in: Arc::default() }
     }
 
     fn owner(&self, peer: PeerRef) -> &DataHandle {
@@ -107,6 +94,32 @@ impl UserSpace {
         let owner = usize::from(self.shard.owner(peer.id.get()));
         self.workers.iter().enumerate().filter(move |(at, _)| *at != owner).map(|(_, other)| other)
     }
+}
+
+/// What the kernel does of what is wanted, and the processors of the workers that own peers, where each has its own.
+fn offloads(io: &mut PlaneIo, owners: u16) -> (Offloads, Option<Vec<CpuSet>>) {
+    let sockets = io.groups.iter().flatten().map(|socket| &**socket);
+    let mut offloads = io.wanted.set_up(&io.queues[0], sockets);
+    offloads.steering = io.steer();
+    offloads.queues = io.queues.len() >= usize::from(owners);
+    let processors = io.wanted.affinity.then(|| affinity::one_each(owners)).flatten();
+    offloads.affinity = processors.is_some();
+    (offloads, processors)
+}
+
+/// On its own processor, where it has one.
+fn in_a_thread(
+    index: usize,
+    own: Option<CpuSet>,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(format!("data {index}"));
+    thread.spawn(move || {
+        if let Some(own) = &own {
+            affinity::keep_to(own);
+        }
+        work();
+    })
 }
 
 impl DataPlane for UserSpace {
