@@ -18,6 +18,7 @@ mod own;
 mod ping;
 mod process;
 mod stock;
+mod today;
 mod transfer;
 mod world;
 
@@ -30,5 +31,6 @@ pub use own::{Own, Said};
 pub use ping::{Ping, PingReport};
 pub use process::{Program, wait_until};
 pub use stock::Stock;
+pub use today::of_today;
 pub use transfer::{FileServer, Received, segment_sizes};
 pub use world::{Subscriber, World, binary, long, skip};

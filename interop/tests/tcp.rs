@@ -1,6 +1,4 @@
 //! Packets over TCP: stock and our own client at our gateway.
-//!
-//! Alone: files go as fast as they can, and a stranger floods.
 
 use std::io::Write;
 use std::net::{IpAddr, TcpStream};
@@ -13,6 +11,7 @@ use interop::{FileServer, Own, Ping, Stock, Subscriber, World, long, wait_until}
 const BOTH: (&str, &str) = ("vpn.listen", r#"["udp:[::]:1194", "tcp:[::]:1194"]"#);
 const ROUTES: (&str, &str) = ("vpn.push.routes", r#"["10.99.0.0/24", "fd99::/64"]"#);
 
+/// Alone: files go as fast as they can.
 #[test]
 fn a_stock_client_loses_no_ping_and_no_byte_over_tcp_by_either_ip_version() {
     let name = "a_stock_client_loses_no_ping_and_no_byte_over_tcp_by_either_ip_version";
@@ -33,6 +32,7 @@ fn a_stock_client_loses_no_ping_and_no_byte_over_tcp_by_either_ip_version() {
     }
 }
 
+/// Alone: files go as fast as they can.
 #[test]
 fn our_client_loses_no_ping_and_no_byte_over_tcp_by_either_ip_version() {
     let name = "our_client_loses_no_ping_and_no_byte_over_tcp_by_either_ip_version";
@@ -172,6 +172,7 @@ fn after_a_restart_of_the_gateway_its_clients_come_back_over_tcp() {
     }
 }
 
+/// Alone: a stranger floods.
 #[test]
 fn strangers_over_tcp_cost_a_subscriber_no_ping() {
     let name = "strangers_over_tcp_cost_a_subscriber_no_ping";

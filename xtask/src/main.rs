@@ -8,6 +8,7 @@ mod bench;
 mod circles;
 mod command;
 mod debian;
+mod examples;
 mod explore;
 mod failed;
 mod jobs;

@@ -4,7 +4,8 @@
 //! beside each other don't mix.
 
 use std::collections::VecDeque;
-use std::process::{Command, ExitStatus, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -33,6 +34,8 @@ pub(super) struct Ended {
     pub(super) name: String,
     pub(super) took: Duration,
     pub(super) printed: String,
+    /// Its tests, and how long after the one before each was over: what it took, where they run one by one.
+    pub(super) tests: Vec<(Duration, String)>,
     /// Or why it did not start.
     pub(super) status: Result<ExitStatus, String>,
 }
@@ -57,14 +60,37 @@ pub(super) fn run(jobs: Vec<Job>, at_a_time: usize, news: &Sender<News>) {
 impl Job {
     fn run(mut self) -> Ended {
         let began = Instant::now();
-        self.command.stdin(Stdio::null()).stderr(Stdio::inherit());
-        let output = with_sbin(self.command).output();
-        let (printed, status) = match output {
-            Ok(output) => (output.stdout, Ok(output.status)),
-            Err(error) => (Vec::new(), Err(error.to_string())),
-        };
-        let printed = String::from_utf8_lossy(&printed).into_owned();
-        Ended { name: self.name, took: began.elapsed(), printed, status }
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut heard = Heard { printed: String::new(), tests: Vec::new(), last: began };
+        let status = with_sbin(self.command).spawn().and_then(|mut child| {
+            child.stdout.take().into_iter().for_each(|output| heard.all(output));
+            child.wait()
+        });
+        let status = status.map_err(|error| error.to_string());
+        let Heard { printed, tests, .. } = heard;
+        Ended { name: self.name, took: began.elapsed(), printed, tests, status }
+    }
+}
+
+/// What a program prints, as it prints it.
+struct Heard {
+    printed: String,
+    tests: Vec<(Duration, String)>,
+    last: Instant,
+}
+
+impl Heard {
+    fn all(&mut self, output: ChildStdout) {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            if let Some((test, _)) = line.strip_prefix("test ").and_then(|l| l.split_once(" ... "))
+            {
+                self.tests.push((self.last.elapsed(), test.to_owned()));
+                self.last = Instant::now();
+            }
+            self.printed.push_str(&line);
+            self.printed.push('\n');
+        }
     }
 }
 
@@ -139,6 +165,18 @@ mod tests {
         let fault = |line: &str| said(line).run().fault();
         assert_eq!(fault("test result: ok. 1 passed; 0 failed"), None);
         assert!(fault("running 2 tests").is_some_and(|fault| fault.contains("before it told")));
+    }
+
+    #[test]
+    fn a_test_that_takes_long_is_told_from_its_neighbours() {
+        let mut command = Command::new("sh");
+        let script =
+            "echo 'test a ... ok'; sleep 0.3; echo 'test b ... FAILED'; echo 'test c ... ok'";
+        command.args(["-c", script]);
+        let ended = Job { name: "slow".to_owned(), command }.run();
+        let long: Vec<_> = ended.tests.iter().filter(|(took, _)| took.as_millis() >= 300).collect();
+        assert!(matches!(&long[..], [(_, name)] if name == "b"), "{:?}", ended.tests);
+        assert_eq!(ended.printed.lines().count(), 3);
     }
 
     fn said(word: &str) -> Job {

@@ -3,9 +3,11 @@
 //! A step that fails does not hide the ones after it; [`Suite::end`] says whether any did.
 
 mod lanes;
+mod load;
 mod programs;
 mod tally;
 
+use std::cmp::Reverse;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -16,10 +18,11 @@ use crate::command::with_sbin;
 use crate::failed::Failed;
 
 use lanes::{Ended, News};
+use load::Load;
 use tally::Tally;
 
 pub(crate) use lanes::Job;
-pub(crate) use programs::{Program, build};
+pub(crate) use programs::{Alone, Program, build};
 
 /// One run of several steps.
 pub(crate) struct Suite {
@@ -27,6 +30,8 @@ pub(crate) struct Suite {
     tally: Tally,
     failed_steps: Vec<String>,
     failed_programs: Vec<FailedProgram>,
+    /// Tests that took long, of programs that run theirs one by one.
+    slow: Vec<(Duration, String)>,
     /// Takes each line for people.
     print: fn(&str),
 }
@@ -40,6 +45,14 @@ pub(crate) struct FailedProgram {
     fault: String,
 }
 
+impl FailedProgram {
+    #[cfg(test)]
+    pub(crate) fn of(name: &str, tests: &[&str]) -> Self {
+        let tests = tests.iter().map(|&test| test.to_owned()).collect();
+        Self { name: name.to_owned(), tests, fault: String::new() }
+    }
+}
+
 impl Suite {
     pub(crate) fn begin() -> Self {
         Self {
@@ -47,6 +60,7 @@ impl Suite {
             tally: Tally::default(),
             failed_steps: Vec::new(),
             failed_programs: Vec::new(),
+            slow: Vec::new(),
             print: |line| println!("{line}"),
         }
     }
@@ -69,12 +83,14 @@ impl Suite {
 
     /// Runs test programs, so many at a time, and passes on what each one's tests say when it has ended.
     pub(crate) fn run_jobs(&mut self, jobs: Vec<Job>, at_a_time: usize) {
+        let (count, before) = (jobs.len(), Load::now());
         let (sender, news) = channel();
         thread::scope(|scope| {
             // Whoever sends is gone with the last job, which ends the news.
             scope.spawn(move || lanes::run(jobs, at_a_time, &sender));
             self.follow_jobs(&news);
         });
+        self.say(&format!("    {count} programs, {at_a_time} at a time: {}", before.since()));
     }
 
     /// What failed so far and is worth a second look: tests that were named, and not so many that something is
@@ -126,8 +142,12 @@ impl Suite {
         (self.print)(line);
     }
 
-    /// Says what was left out, what failed, and how many passed.
-    pub(crate) fn end(self) -> Result<(), Failed> {
+    /// Says what took longest, what was left out, what failed, and how many passed.
+    pub(crate) fn end(mut self) -> Result<(), Failed> {
+        self.slow.sort_by_key(|(took, _)| Reverse(*took));
+        for (took, name) in self.slow.iter().take(MOST_SLOW) {
+            self.say(&format!("SLOW {} s {name}", took.as_secs()));
+        }
         self.tally.skips().for_each(|skip| self.say(skip));
         self.tally
             .unsteady()
@@ -164,6 +184,7 @@ impl Suite {
     /// Prints what the tests of a program said.
     fn hear_out(&mut self, ended: &Ended) {
         self.say(&format!("==> {} ({} s)", ended.name, ended.took.as_secs()));
+        self.slow.extend(ended.tests.iter().filter(|(took, _)| *took >= SLOW).cloned());
         let before = self.tally.failed().len();
         for line in ended.printed.lines() {
             if self.tally.hear(line) {
@@ -220,6 +241,9 @@ fn lines_of(output: ChildStdout) -> Receiver<String> {
 }
 
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+/// From when on a test is worth a look at what it waits for.
+const SLOW: Duration = Duration::from_secs(15);
+const MOST_SLOW: usize = 30;
 
 /// What fails here and there does so by ones and twos.
 const MOST_LOOKED_AT_AGAIN: usize = 5;

@@ -1,9 +1,14 @@
 //! The test programs of the workspace: built once, all with the same features, and found in what cargo says.
 //!
-//! A program that floods or times says in its own head that it runs alone, where whoever changes it reads it:
+//! A program that floods or times says in its own head that it runs alone, where whoever changes it reads it; where
+//! only some of its tests do, each of them says it, so that the others run beside those of other programs:
 //!
 //! ```text
 //! //! Alone: it sends as fast as it can, and loses nothing beside itself.
+//!
+//! /// Alone: a flood.
+//! #[test]
+//! fn strangers_cost_a_subscriber_no_ping() {
 //! ```
 //!
 //! Any other spelling of such a line is refused: a wish that nobody hears shows as a test that fails now and then.
@@ -28,8 +33,18 @@ pub(crate) struct Program {
     pub(crate) executable: PathBuf,
     /// The crate's own, in which cargo runs tests as well.
     pub(crate) folder: PathBuf,
-    /// Whether it wants the machine to itself.
-    pub(crate) alone: bool,
+    /// What of it wants the machine to itself.
+    pub(crate) alone: Alone,
+}
+
+/// What of a program runs with nothing beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alone {
+    #[default]
+    Nothing,
+    /// These of its tests.
+    Tests(Vec<String>),
+    Everything,
 }
 
 /// Builds every test of the workspace, and the product that many of them start.
@@ -84,7 +99,7 @@ fn program(message: &Value, root: &Path) -> Option<Program> {
     // `path+file:///…/crates/wire#0.1.0`, or `…/crates/wire#name@0.1.0`: the folder's name will do for neither.
     let package = package_name(message["package_id"].as_str()?)?.to_owned();
     let source = source.strip_prefix(root).unwrap_or(source).to_owned();
-    Some(Program { package, source, executable, folder, alone: false })
+    Some(Program { package, source, executable, folder, alone: Alone::Nothing })
 }
 
 /// The name in a package id: before the version, or the last of the path where it is the same.
@@ -100,21 +115,32 @@ impl Program {
     fn with_its_wish(self) -> Result<Self, Failed> {
         let about = |why: &dyn Display| Failed::new(format!("{}: {why}", self.source.display()));
         let text = std::fs::read_to_string(&self.source).map_err(|e| about(&e))?;
-        let alone = wants_to_be_alone(&text).map_err(|line| {
+        let alone = what_wants_to_be_alone(&text).map_err(|line| {
             about(&format!(
-                "`{line}` is no `{ALONE}why.` in the source's head, which is what is read"
+                "`{line}` is neither `{ALONE}why.` in the source's head nor `{TEST_ALONE}why.` above a test, which \
+                 is what is read"
             ))
         })?;
         Ok(Self { alone, ..self })
     }
 }
 
-/// Whether the head of a source says so, or the line that means it and says it otherwise.
-fn wants_to_be_alone(source: &str) -> Result<bool, &str> {
+/// What a source says of itself, or the line that means it and says it otherwise.
+fn what_wants_to_be_alone(source: &str) -> Result<Alone, &str> {
+    let (everything, tests) = (the_program_does(source)?, tests_that_do(source)?);
+    Ok(match (everything, tests) {
+        (true, _) => Alone::Everything,
+        (false, tests) if tests.is_empty() => Alone::Nothing,
+        (false, tests) => Alone::Tests(tests),
+    })
+}
+
+fn the_program_does(source: &str) -> Result<bool, &str> {
     let head = source.lines().take_while(|line| line.starts_with("//!")).count();
-    let wishes = source.lines().enumerate().filter(|(_, line)| means_alone(line));
     let mut alone = false;
-    for (number, line) in wishes {
+    let begins =
+        |line: &str| first_word(line, "//!").is_some_and(|it| it.eq_ignore_ascii_case("alone"));
+    for (number, line) in source.lines().enumerate().filter(|(_, line)| begins(line)) {
         if number >= head || !line.starts_with(ALONE) {
             return Err(line);
         }
@@ -123,16 +149,37 @@ fn wants_to_be_alone(source: &str) -> Result<bool, &str> {
     Ok(alone)
 }
 
-/// A comment of a file or a module that begins with the word.
-fn means_alone(line: &str) -> bool {
-    let said = line.trim_start().strip_prefix("//!").map(str::trim_start);
-    let word = said.and_then(|said| said.split(|c: char| !c.is_ascii_alphabetic()).next());
-    word.is_some_and(|word| word.eq_ignore_ascii_case("alone"))
+/// The tests below such a line, each with no more than other lines about it in between.
+fn tests_that_do(source: &str) -> Result<Vec<String>, &str> {
+    let mut tests = Vec::new();
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        if first_word(line, "///") != Some("Alone") {
+            continue;
+        }
+        let about = |line: &&str| line.starts_with("///") || line.starts_with("#[");
+        let below = lines.by_ref().find(|line| !about(line)).and_then(name_of);
+        tests.push(below.filter(|_| line.starts_with(TEST_ALONE)).ok_or(line)?.to_owned());
+    }
+    Ok(tests)
+}
+
+/// The first word of a comment of this kind.
+fn first_word<'a>(line: &'a str, kind: &str) -> Option<&'a str> {
+    let said = line.trim_start().strip_prefix(kind)?.trim_start();
+    said.split(|c: char| !c.is_ascii_alphabetic()).next()
+}
+
+/// Of the function that begins with this line.
+fn name_of(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("async ").unwrap_or(line);
+    Some(line.strip_prefix("fn ")?.split_once('(')?.0)
 }
 
 const BUILD: [&str; 4] =
     ["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
 const ALONE: &str = "//! Alone: ";
+const TEST_ALONE: &str = "/// Alone: ";
 
 #[cfg(test)]
 mod tests {
@@ -184,10 +231,19 @@ mod tests {
 
     #[test]
     fn a_program_is_alone_where_its_head_says_so() {
-        let alone = wants_to_be_alone("//! A flood.\n//!\n//! Alone: it floods.\n\nuse x;\n");
-        assert_eq!(alone, Ok(true));
-        assert_eq!(wants_to_be_alone("//! A case alone, and another.\n\nuse x;\n"), Ok(false));
-        assert_eq!(wants_to_be_alone("use x;\n// Alone: y.\n"), Ok(false));
+        let alone = what_wants_to_be_alone("//! A flood.\n//!\n//! Alone: it floods.\n\nuse x;\n");
+        assert_eq!(alone, Ok(Alone::Everything));
+        for said in ["//! A case alone, and another.\n\nuse x;\n", "use x;\n// Alone: y.\n"] {
+            assert_eq!(what_wants_to_be_alone(said), Ok(Alone::Nothing));
+        }
+    }
+
+    #[test]
+    fn a_test_is_alone_where_it_says_so_itself_and_its_neighbours_are_not() {
+        let source = "//! Some flood.\n\n#[test]\nfn a() {\n}\n\n/// It lasts.\n/// Alone: a flood.\n\
+            #[tokio::test]\nasync fn b() {\n}\n\n/// Alone: a flood.\n#[test]\nfn c() {\n}\n";
+        let tests = ["b", "c"].map(str::to_owned).into();
+        assert_eq!(what_wants_to_be_alone(source), Ok(Alone::Tests(tests)));
     }
 
     #[test]
@@ -199,8 +255,12 @@ mod tests {
             "//! Alone:it floods.\n",
             "//!Alone: it floods.\n",
             "//! Alone\n",
+            "/// Alone, since it floods.\n#[test]\nfn a() {\n}\n",
+            "/// Alone: it floods.\n\n#[test]\nfn a() {\n}\n",
+            "/// Alone: it floods.\nconst A: u32 = 1;\n",
+            "    /// Alone: it floods.\n    #[test]\n    fn a() {\n    }\n",
         ] {
-            assert!(wants_to_be_alone(said).is_err(), "{said}");
+            assert!(what_wants_to_be_alone(said).is_err(), "{said}");
         }
     }
 }
