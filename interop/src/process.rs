@@ -115,16 +115,22 @@ fn find_in_sbin(command: &mut Command) {
     }
 }
 
-/// Asks again and again until `true` or until time runs out; says which.
+/// Asks again and again until `true` or until time runs out; says which. Many a question is a command of the program,
+/// built without optimisation: asked without a pause, it takes a whole processor from what is waited for.
 pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     loop {
+        let asked = Instant::now();
         if condition() {
             return true;
         }
         if Instant::now() >= end {
             return false;
         }
-        sleep(Duration::from_millis(20));
+        sleep((asked.elapsed() * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
 }
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+/// Longer ones would count in the times that tests hold against their limits.
+const LONGEST_PAUSE: Duration = Duration::from_millis(150);
