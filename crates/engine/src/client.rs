@@ -113,23 +113,8 @@ impl Client {
         let (streams_out, ended_streams) = mpsc::unbounded_channel();
         let endpoint = endpoint(&link, server);
         let place = Place::of(&link, server);
-        let (groups, connected) = match link {
-            Link::Udp(socket) => (vec![vec![socket]], None),
-            Link::Tcp(stream) => (Vec::new(), Some(stream)),
-        };
-        let io = PlaneIo {
-            owners: 1,
-            wanted: Offloads { steering: false, affinity: false, ..Offloads::wanted() },
-            queues,
-            groups,
-            streams: vec![StreamSources { listeners: Vec::new(), connected }],
-            common: Common {
-                check: StrangerCheck::shared(Arc::clone(&settings.tunnel.wrap)),
-                clock: Arc::clone(&clock),
-                nice: settings.nice,
-            },
-        };
         let outputs = WorkerOutputs { control, notices: notices_out, ended_streams: streams_out };
+        let io = one_worker(queues, link, &settings, &clock);
         let (data, _thread, _) = UserSpace::start(WorkerSettings::client(), io, outputs)
             .map_err(StartError::DataWorker)?;
         let data: SharedPlane = Arc::new(data);
@@ -403,6 +388,31 @@ impl Place {
             Link::Udp(socket) => Self::Udp { socket: Arc::clone(socket), server },
             Link::Tcp(stream) => Self::Tcp { local: stream.local().ip() },
         }
+    }
+}
+
+/// All that a client's one worker reads from.
+fn one_worker(
+    queues: Vec<Arc<Tun>>,
+    link: Link,
+    settings: &ClientSettings,
+    clock: &Arc<dyn Clock>,
+) -> PlaneIo {
+    let (groups, connected) = match link {
+        Link::Udp(socket) => (vec![vec![socket]], None),
+        Link::Tcp(stream) => (Vec::new(), Some(stream)),
+    };
+    PlaneIo {
+        owners: 1,
+        wanted: Offloads { steering: false, affinity: false, ..Offloads::wanted() },
+        queues,
+        groups,
+        streams: vec![StreamSources { listeners: Vec::new(), connected }],
+        common: Common {
+            check: StrangerCheck::shared(Arc::clone(&settings.tunnel.wrap)),
+            clock: Arc::clone(clock),
+            nice: settings.nice,
+        },
     }
 }
 
