@@ -29,7 +29,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("uplink", &["ask", "clock", "pki", "starttls", "upgrade"]),
     ("acme", &["ask", "pki"]),
     ("web", &["sources"]),
-    ("explain", &["clock", "pki", "wire"]),
+    ("explain", &["clock", "datapath", "pki", "wire"]),
     ("proxied", &[]),
     (
         "vpn",

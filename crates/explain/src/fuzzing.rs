@@ -2,7 +2,7 @@
 
 use wire::fuzzing::Target;
 
-use crate::capture::{Known, read};
+use crate::capture::{Known, read_opening};
 use crate::key_log::KeyLog;
 use crate::live::{Live, Speech};
 use crate::place::{Chunk, Side};
@@ -14,7 +14,7 @@ pub const TARGETS: [(&str, Target); 2] = [("capture", capture), ("connection", c
 
 /// A capture file of these bytes, to its pictures.
 fn capture(bytes: &[u8]) {
-    if let Ok(stories) = read(bytes, Known::default()) {
+    if let Ok((stories, _)) = read_opening(bytes, Known::default(), |_| {}) {
         render_all(&stories);
     }
 }

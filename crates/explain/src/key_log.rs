@@ -42,6 +42,8 @@ pub(crate) enum Label {
     ServerHandshake,
     ClientTraffic,
     ServerTraffic,
+    /// What other protocols get their keys from.
+    Exporter,
 }
 
 impl Label {
@@ -52,6 +54,7 @@ impl Label {
             "SERVER_HANDSHAKE_TRAFFIC_SECRET" => Label::ServerHandshake,
             "CLIENT_TRAFFIC_SECRET_0" => Label::ClientTraffic,
             "SERVER_TRAFFIC_SECRET_0" => Label::ServerTraffic,
+            "EXPORTER_SECRET" => Label::Exporter,
             _ => return None,
         })
     }
@@ -144,7 +147,7 @@ mod tests {
     fn lines_of_other_purposes_are_passed_over_and_broken_ones_are_named() {
         let random = "ab".repeat(32);
         let text = format!(
-            "# made by a test\n\nEXPORTER_SECRET {random} 00ff\nCLIENT_RANDOM {random} 0A0b\n"
+            "# made by a test\n\nEARLY_EXPORTER_SECRET {random} 00ff\nCLIENT_RANDOM {random} 0A0b\n"
         );
         let log = KeyLog::parse(&text).unwrap();
         assert_eq!(log.secret(Label::Master, &[0xab; 32]).map(Secret::bytes), Some(&[10, 11][..]));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use explain::KeyLog;
 use explain::capture::{CaptureError, Keys, Known, read};
 use explain::render;
-use explain::story::{Ending, Means, Source, Stories, Story};
+use explain::story::{Ending, Means, Source, Stories, Story, Wrapping};
 
 #[test]
 fn each_recording_is_told_in_the_steps_that_a_review_has_read() {
@@ -348,6 +348,54 @@ fn a_renewed_session_shows_each_data_key_from_its_first_packet_to_its_last() {
         assert_eq!(pair[0].uses.len(), 2, "both sides used it");
         assert!(pair[0].uses[0].last <= pair[1].uses[0].last);
     }
+}
+
+#[test]
+fn of_a_channel_that_is_encrypted_from_its_first_packet_on_the_envelopes_are_told() {
+    for (recording, knock) in [
+        ("openvpn-udp-crypt", "CONTROL_HARD_RESET_CLIENT_V2"),
+        ("openvpn-tcp-crypt-v2", "CONTROL_HARD_RESET_CLIENT_V3"),
+    ] {
+        let story =
+            tell(&folder().join(format!("{recording}.pcap")), given_key()).stories.remove(0);
+        let first = &story.steps[0];
+        assert_eq!((first.entry.as_str(), story.packets[0].name.as_str()), ("client_reset", knock));
+        assert!(
+            first.proves.starts_with("Nothing here: its code could not be checked"),
+            "{first:?}"
+        );
+        assert!(story.packets.iter().all(|packet| packet.wrapping == Wrapping::Encrypted));
+        let gaps = story.steps.iter().filter(|step| step.source == Source::Gap);
+        assert_eq!(gaps.count(), 2, "{recording}: what each side says is one");
+        assert_eq!(story.ending, Ending::Done, "{recording}: data packets go both ways");
+    }
+}
+
+#[test]
+fn the_hybrid_exchange_of_a_newer_program_is_named_and_so_is_what_it_is_good_for() {
+    for recording in ["openvpn-udp-sha256-hybrid", "openvpn-tcp-plain-hybrid"] {
+        let story =
+            tell(&folder().join(format!("{recording}.pcap")), given_key()).stories.remove(0);
+        let hello = story.steps.iter().find(|step| step.entry == "server_hello").unwrap();
+        let group = hello.fields.iter().find(|field| field.name == "key_share_group").unwrap();
+        assert!(group.meaning.as_ref().unwrap().starts_with("X25519MLKEM768"), "{group:?}");
+        assert_eq!(story.ending, Ending::Done, "{recording}");
+    }
+}
+
+#[test]
+fn who_could_read_a_recording_later_follows_from_what_was_agreed_on() {
+    let page = |recording: &str| {
+        let capture = folder().join(format!("{recording}.pcap"));
+        render::html(&tell(&capture, Keys::default()))
+    };
+    let tickets = "whoever gets that can read it too";
+    let old = page("tls1_2-p256-mutual");
+    assert!(old.contains("stolen later, opens nothing") && old.contains(tickets), "the old one");
+    let new = page("tls1_3-p256-mutual");
+    assert!(new.contains("stolen later, opens nothing") && !new.contains(tickets), "the new one");
+    assert!(new.contains("A future quantum computer could open it"));
+    assert!(!page("p256-no-cipher").contains("Who could read"), "nothing was agreed on");
 }
 
 #[test]

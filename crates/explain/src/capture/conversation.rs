@@ -6,7 +6,7 @@ use super::Known;
 use super::tcp::{Ready, Stream};
 use crate::fact::Facts;
 use crate::in_the_clear::InTheClear;
-use crate::openvpn::Session;
+use crate::openvpn::{Opened, Session, TunnelPacket};
 use crate::place::{Chunk, Queue, Seen, Side};
 use crate::story::Story;
 use crate::tell::{Conversation as Told, tell};
@@ -24,6 +24,21 @@ pub(super) struct Ends {
     pub(super) server: String,
 }
 
+/// What conversations are read with.
+#[derive(Clone)]
+pub(super) struct Reading {
+    pub(super) known: Known,
+    /// Whether data packets of tunnels are opened too.
+    pub(super) opening: bool,
+}
+
+impl Reading {
+    fn session(&self) -> Session {
+        let session = Session::new(self.known.log.clone(), self.known.keys.clone());
+        if self.opening { session.opening() } else { session }
+    }
+}
+
 /// A UDP conversation that speaks OpenVPN.
 pub(super) struct OverUdp {
     ends: Ends,
@@ -31,8 +46,12 @@ pub(super) struct OverUdp {
 }
 
 impl OverUdp {
-    pub(super) fn new(ends: Ends, known: Known) -> Self {
-        Self { ends, session: Box::new(Session::new(known.log, known.keys)) }
+    pub(super) fn new(ends: Ends, reading: &Reading) -> Self {
+        Self { ends, session: Box::new(reading.session()) }
+    }
+
+    pub(super) fn take_opened(&mut self) -> (Vec<TunnelPacket>, Opened) {
+        self.session.take_opened()
     }
 
     pub(super) fn packet(&mut self, chunk: Chunk<'_>) {
@@ -59,7 +78,7 @@ impl OverUdp {
 /// A TCP connection.
 pub(super) struct OverTcp {
     ends: Ends,
-    known: Known,
+    reading: Reading,
     client: Stream,
     server: Stream,
     speech: Speech,
@@ -88,15 +107,22 @@ struct Framed {
 }
 
 impl OverTcp {
-    pub(super) fn new(ends: Ends, known: Known) -> Self {
+    pub(super) fn new(ends: Ends, reading: Reading) -> Self {
         Self {
             ends,
-            known,
+            reading,
             client: Stream::default(),
             server: Stream::default(),
             speech: Speech::Unknown(Queue::default()),
             closed: None,
             last: 0,
+        }
+    }
+
+    pub(super) fn take_opened(&mut self) -> (Vec<TunnelPacket>, Opened) {
+        match &mut self.speech {
+            Speech::OpenVpn(framed) => framed.session.take_opened(),
+            _ => (Vec::new(), Opened::default()),
         }
     }
 
@@ -139,7 +165,7 @@ impl OverTcp {
     fn bytes(&mut self, seen: &Seen<'_>) {
         if self.speech.leads_to_tls(seen) {
             let facts = self.speech.take_facts();
-            let connection = Connection::new(0, self.known.log.clone());
+            let connection = Connection::new(0, self.reading.known.log.clone());
             self.speech = Speech::Tls(Box::new((connection, facts)));
         }
         match &mut self.speech {
@@ -187,12 +213,12 @@ impl OverTcp {
         let Some((bytes, places)) = said.take(length) else { return };
         self.speech = match (first, second, third) {
             (22, 3, 0..=4) => {
-                let connection = Connection::new(0, self.known.log.clone());
+                let connection = Connection::new(0, self.reading.known.log.clone());
                 Speech::Tls(Box::new((connection, Facts::default())))
             }
             // A client's reset behind its length, in any wrapping that is known here.
-            (0, 14..=255, 0x38) => Speech::OpenVpn(Box::new(Framed {
-                session: Session::new(self.known.log.clone(), self.known.keys.clone()),
+            (0, 14..=255, 0x38) | (0..=4, _, 0x50) => Speech::OpenVpn(Box::new(Framed {
+                session: self.reading.session(),
                 client: Queue::default(),
                 server: Queue::default(),
                 broken: false,

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::Known;
-use super::conversation::{Ends, OverTcp, OverUdp};
+use super::conversation::{Ends, OverTcp, OverUdp, Reading};
 use super::frames::Frame;
 use super::layers::{Carried, Carrier, carried};
-use crate::openvpn::Session;
+use crate::openvpn::{Opened, Session, TunnelPacket};
 use crate::place::{Chunk, Side};
 use crate::story::{LeftOut, Stories, Story, VERSION};
 
@@ -26,24 +26,44 @@ const BEGAN_BEFORE: &str = "it began before the capture did";
 type Pair = (SocketAddr, SocketAddr, bool);
 
 pub(super) struct Flows {
-    known: Known,
+    reading: Reading,
     udp: BTreeMap<Pair, (SocketAddr, OverUdp)>,
     tcp: BTreeMap<Pair, (SocketAddr, OverTcp)>,
     others: BTreeMap<Pair, &'static str>,
     stories: Vec<Story>,
     uncounted: u64,
+    opened: Vec<TunnelPacket>,
+    counts: Opened,
 }
 
 impl Flows {
-    pub(super) fn new(known: Known) -> Self {
+    /// `opening` opens data packets of tunnels too.
+    pub(super) fn new(known: Known, opening: bool) -> Self {
         Self {
-            known,
+            reading: Reading { known, opening },
             udp: BTreeMap::new(),
             tcp: BTreeMap::new(),
             others: BTreeMap::new(),
             stories: Vec::new(),
             uncounted: 0,
+            opened: Vec::new(),
+            counts: Opened::default(),
         }
+    }
+
+    /// Data packets that were opened since.
+    pub(super) fn take_opened(&mut self) -> Vec<TunnelPacket> {
+        std::mem::take(&mut self.opened)
+    }
+
+    /// What became of all data packets.
+    pub(super) fn counts(&self) -> Opened {
+        self.counts
+    }
+
+    fn keep_opened(&mut self, (packets, counts): (Vec<TunnelPacket>, Opened)) {
+        self.opened.extend(packets);
+        self.counts.add(counts);
     }
 
     pub(super) fn frame(&mut self, frame: &Frame<'_>) {
@@ -73,11 +93,13 @@ impl Flows {
                 return self.other(pair, TOO_MANY);
             }
             self.others.remove(&pair);
-            let over = OverUdp::new(ends(carried), self.known.clone());
+            let over = OverUdp::new(ends(carried), &self.reading);
             self.udp.insert(pair, (carried.from, over));
         }
         if let Some((client, over)) = self.udp.get_mut(&pair) {
             over.packet(chunk(frame, carried, *client));
+            let opened = over.take_opened();
+            self.keep_opened(opened);
         }
     }
 
@@ -88,7 +110,7 @@ impl Flows {
                 return self.other(pair, TOO_MANY);
             }
             self.others.remove(&pair);
-            let over = OverTcp::new(ends(carried), self.known.clone());
+            let over = OverTcp::new(ends(carried), self.reading.clone());
             self.tcp.insert(pair, (carried.from, over));
         }
         match self.tcp.get_mut(&pair) {
@@ -102,7 +124,9 @@ impl Flows {
         let pair = pair(carried, true);
         let Some((client, over)) = self.tcp.get_mut(&pair) else { return };
         over.segment(sequence, &chunk(frame, carried, *client));
-        if over.is_other() {
+        let (is_other, opened) = (over.is_other(), over.take_opened());
+        self.keep_opened(opened);
+        if is_other {
             self.tcp.remove(&pair);
             self.other(pair, NEITHER);
         }

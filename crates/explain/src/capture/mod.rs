@@ -9,6 +9,7 @@ mod flows;
 mod frames;
 mod layers;
 mod tcp;
+pub mod written;
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use crate::key_log::KeyLog;
 use crate::story::{LeftOut, Stories};
 
-pub use crate::openvpn::Keys;
+pub use crate::openvpn::{Keys, Opened, TunnelPacket};
 
 /// What is known beside the file.
 #[derive(Clone, Debug, Default)]
@@ -34,14 +35,37 @@ pub struct Known {
 /// # Errors
 /// Where the file is none, or is damaged. One that ends within a frame is told up to there.
 pub fn read(source: impl Read + Send, known: Known) -> Result<Stories, CaptureError> {
-    let mut flows = flows::Flows::new(known);
+    let mut flows = flows::Flows::new(known, false);
     let end = frames::each(source, |frame| flows.frame(frame))?;
+    Ok(stories(flows, end))
+}
+
+/// The same, and the packets of the tunnels in it are opened where their keys can be made: each is handed on at
+/// once, so that none is kept.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_opening(
+    source: impl Read + Send,
+    known: Known,
+    mut each: impl FnMut(&TunnelPacket) + Send,
+) -> Result<(Stories, Opened), CaptureError> {
+    let mut flows = flows::Flows::new(known, true);
+    let end = frames::each(source, |frame| {
+        flows.frame(frame);
+        flows.take_opened().iter().for_each(&mut each);
+    })?;
+    let opened = flows.counts();
+    Ok((stories(flows, end), opened))
+}
+
+fn stories(flows: flows::Flows, end: frames::End) -> Stories {
     let mut stories = flows.finish();
     if end == frames::End::WithinFrame {
         let reason = "the file ends within a frame, as if whoever wrote it was stopped".to_owned();
         stories.left_out.push(LeftOut { reason, count: 1 });
     }
-    Ok(stories)
+    stories
 }
 
 /// A file that can't be read.

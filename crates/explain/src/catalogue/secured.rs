@@ -105,7 +105,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         chapter: Chapter::Data,
         title: "First data inside TLS",
         sentence: "From here on this side sends what the connection was made for, under its traffic key.",
-        terms: &[("AEAD", "encrypts and checks in one: a changed byte is noticed")],
+        terms: &[
+            ("AEAD", "encrypts and checks in one: a changed byte is noticed"),
+            (
+                "HSTS",
+                "a line by which a web server tells browsers to come back by TLS alone, for so many seconds",
+            ),
+        ],
         proves: "It comes from the other end, unchanged and in order.",
         leaves_open: "Nothing about the channel; what is said in it is another matter.",
         readable: Readable::BothEnds,

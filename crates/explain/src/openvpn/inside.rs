@@ -6,6 +6,7 @@ use wire::key_method::{ClientKeyMessage, ServerKeyMessage};
 use wire::message::{self, ControlMessage};
 use wire::push::PushOption;
 
+use super::packets::Agreed;
 use crate::catalogue::Kind;
 use crate::fact::Detail;
 use crate::field::Field;
@@ -23,6 +24,8 @@ pub(super) struct Said {
 pub(super) struct Inside {
     client_key: bool,
     server_key: bool,
+    /// Of the tunnel's packets, once it was pushed.
+    pub(super) agreed: Option<Agreed>,
 }
 
 impl Inside {
@@ -35,7 +38,20 @@ impl Inside {
         match (had, from) {
             (false, Side::Client) => client_key(content).into_iter().collect(),
             (false, Side::Server) => server_key(content).into_iter().collect(),
-            (true, _) => message::parse(content).into_iter().flatten().map(said).collect(),
+            (true, _) => {
+                let messages: Vec<ControlMessage> =
+                    message::parse(content).into_iter().flatten().collect();
+                messages.iter().for_each(|message| self.agree(message));
+                messages.into_iter().map(said).collect()
+            }
+        }
+    }
+}
+
+impl Inside {
+    fn agree(&mut self, message: &ControlMessage) {
+        if let ControlMessage::PushReply(part) = message {
+            self.agreed = self.agreed.or_else(|| Agreed::of(&part.options));
         }
     }
 }

@@ -5,8 +5,10 @@
 
 mod inside;
 mod order;
+mod packets;
 mod session;
 mod wrapping;
 
+pub use packets::{Opened, TunnelPacket};
 pub(crate) use session::{DataUse, Session};
 pub use wrapping::Keys;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use wire::control::{ControlHeader, ControlPacket};
+use wire::data::DataHeader;
 use wire::{KeyId, MessageId, Opcode, SessionId, data, split_first_byte};
 
 use super::inside::Inside;
 use super::order::Order;
-use super::wrapping::{Form, Keys, Opened, encrypted};
+use super::packets::{Opened as OpenedData, Openers, Opening, TunnelPacket};
+use super::wrapping::{Form, Keys, Opened, encrypted, envelope_of_sealed};
 use crate::catalogue::Kind;
 use crate::fact::{Fact, Facts, KeyName};
 use crate::field::Field;
@@ -34,6 +36,7 @@ pub(crate) struct Session {
     pub(crate) facts: Facts,
     pub(crate) packets: Vec<Packet>,
     pub(crate) data: Vec<DataUse>,
+    opening: Opening,
 }
 
 /// One side's use of the data key of one generation.
@@ -48,6 +51,8 @@ struct Generation {
     client: Order,
     server: Order,
     inside: Inside,
+    /// Of its data packets; made when the first of them is opened, or can't be.
+    openers: Option<Option<Openers>>,
 }
 
 impl Session {
@@ -64,7 +69,18 @@ impl Session {
             facts: Facts::default(),
             packets: Vec::new(),
             data: Vec::new(),
+            opening: Opening::default(),
         }
+    }
+
+    /// The same, which opens data packets too.
+    pub(crate) fn opening(self) -> Self {
+        Self { opening: Opening::wanted(), ..self }
+    }
+
+    /// Data packets that were opened since, and what became of all.
+    pub(crate) fn take_opened(&mut self) -> (Vec<TunnelPacket>, OpenedData) {
+        self.opening.take()
     }
 
     /// Who used which key of the TLS inside.
@@ -99,7 +115,7 @@ impl Session {
         if self.form.is_none() {
             self.form = Form::of_first(seen.bytes);
         }
-        let Some(form) = self.form else { return self.unknown_wrapping(seen) };
+        let Some(form) = self.form else { return self.sealed_channel(seen) };
         if let Some((header, stamp)) = encrypted(seen.bytes, self.replay_time) {
             return self.encrypted(seen, header, stamp);
         }
@@ -113,26 +129,53 @@ impl Session {
         self.stream(seen, &opened.packet);
     }
 
-    /// The control channel is encrypted by a key that is not read here.
-    fn unknown_wrapping(&mut self, seen: &Seen<'_>) {
-        if self.facts.all().is_empty() {
-            let fields =
-                vec![Field::text("wrapping", "tls-crypt or another that is not read here")];
-            self.tell(seen, Kind::Sealed, fields, Source::Gap);
+    /// The control channel is encrypted from its first packet on (tls-crypt), by a key that is not read here: what
+    /// stands in the clear is told, and the rest is a gap.
+    fn sealed_channel(&mut self, seen: &Seen<'_>) {
+        let Some((header, stamp)) = envelope_of_sealed(seen.bytes) else { return };
+        let kind = match (header.opcode, seen.from) {
+            (
+                Opcode::CONTROL_HARD_RESET_CLIENT_V2 | Opcode::CONTROL_HARD_RESET_CLIENT_V3,
+                Side::Client,
+            ) => {
+                self.client_session = self.client_session.or(Some(header.session_id));
+                Kind::ClientReset
+            }
+            (Opcode::CONTROL_HARD_RESET_SERVER_V2, Side::Server) => Kind::ServerReset,
+            _ => kind_of_sealed(header.opcode, seen.from),
+        };
+        if self.generations.is_empty() {
+            self.generation(header.key_id);
         }
+        self.tell_envelope(
+            seen,
+            header,
+            stamp,
+            kind,
+            "tls-crypt, not checked: its key is not read here",
+        );
     }
 
     /// A renewal of which only the envelopes can be read.
     fn encrypted(&mut self, seen: &Seen<'_>, header: ControlHeader, stamp: (u32, u32)) {
+        let kind = kind_of_sealed(header.opcode, seen.from);
+        let wrapping = "encrypted by a key of the first handshake (dynamic tls-crypt)";
+        self.tell_envelope(seen, header, stamp, kind, wrapping);
+    }
+
+    /// One step for each kind of packet, and each packet in the list.
+    fn tell_envelope(
+        &mut self,
+        seen: &Seen<'_>,
+        header: ControlHeader,
+        stamp: (u32, u32),
+        kind: Kind,
+        wrapping: &str,
+    ) {
         let new = self.generations.last().is_some_and(|last| header.key_id == last.key_id.next());
         if new && header.opcode == Opcode::CONTROL_SOFT_RESET_V1 {
             self.generation(header.key_id);
         }
-        let kind = match (header.opcode, seen.from) {
-            (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Kind::ClientSoftReset,
-            (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Kind::ServerSoftReset,
-            _ => Kind::Sealed,
-        };
         let handshake = self.generations.len().saturating_sub(1) as u32;
         let told =
             |fact: &Fact| (fact.kind, fact.from, fact.handshake) == (kind, seen.from, handshake);
@@ -140,10 +183,7 @@ impl Session {
             let fields = vec![
                 Field::number("opcode", header.opcode.0).meaning(&header.opcode.to_string()),
                 Field::number("key_id", header.key_id.get()),
-                Field::text(
-                    "wrapping",
-                    "encrypted by a key of the first handshake (dynamic tls-crypt)",
-                ),
+                Field::text("wrapping", wrapping),
             ];
             let source = if kind == Kind::Sealed { Source::Gap } else { Source::Seen };
             self.tell(seen, kind, fields, source);
@@ -249,6 +289,7 @@ impl Session {
             client: Order::default(),
             server: Order::default(),
             inside: Inside::default(),
+            openers: None,
         });
     }
 
@@ -276,7 +317,10 @@ impl Session {
     /// The first packet under a key is told; of the others time and number are kept.
     fn data(&mut self, seen: &Seen<'_>, key_id: KeyId) {
         let number = self.generations.iter().rposition(|have| have.key_id == key_id);
-        let (Some(number), Ok(_)) = (number, data::parse_header(seen.bytes)) else { return };
+        let (Some(number), Ok(header)) = (number, data::parse_header(seen.bytes)) else { return };
+        if self.opening.is_wanted() {
+            self.open(seen, number, header);
+        }
         let handshake = number as u32;
         let mine = |have: &&mut DataUse| have.handshake == handshake && have.used.by == seen.from;
         if let Some(have) = self.data.iter_mut().find(mine) {
@@ -290,6 +334,17 @@ impl Session {
         let mut fact = fact(seen, Kind::DataBegins, fields, Source::Seen, handshake);
         fact.key = Some(KeyName::Data { handshake });
         self.facts.push(fact);
+    }
+
+    /// What was agreed on in the first handshake holds for the keys of each.
+    fn open(&mut self, seen: &Seen<'_>, number: usize, header: DataHeader) {
+        let agreed = self.generations.iter().find_map(|generation| generation.inside.agreed);
+        let Some(generation) = self.generations.get_mut(number) else { return };
+        let tls = &generation.tls;
+        let openers = generation
+            .openers
+            .get_or_insert_with(|| agreed.and_then(|agreed| Openers::of(agreed, tls)));
+        self.opening.packet(seen, header, openers.as_mut());
     }
 
     fn tell_packet(&mut self, seen: &Seen<'_>, kind: Kind, opened: &Opened) {
@@ -349,6 +404,15 @@ fn fact(seen: &Seen<'_>, kind: Kind, fields: Vec<Field>, source: Source, handsha
         handshake,
         source,
         detail: crate::fact::Detail::None,
+    }
+}
+
+/// What a packet is whose content can't be read.
+fn kind_of_sealed(opcode: Opcode, from: Side) -> Kind {
+    match (opcode, from) {
+        (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Kind::ClientSoftReset,
+        (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Kind::ServerSoftReset,
+        _ => Kind::Sealed,
     }
 }
 

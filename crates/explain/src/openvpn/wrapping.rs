@@ -107,6 +107,17 @@ impl Form {
     }
 }
 
+/// What stands in the clear in front of a packet that is encrypted: its header, counter and time.
+pub(super) fn envelope_of_sealed(datagram: &[u8]) -> Option<(ControlHeader, (u32, u32))> {
+    let header = ControlHeader::parse(datagram).ok()?;
+    let stamp = datagram.get(HEADER_LEN..HEADER_LEN + STAMP)?;
+    let (id, time) = stamp.split_at_checked(4)?;
+    Some((
+        header,
+        (u32::from_be_bytes(id.try_into().ok()?), u32::from_be_bytes(time.try_into().ok()?)),
+    ))
+}
+
 /// What stands in the clear in front of a packet that is encrypted by a key which the first handshake made. The
 /// key is not read here, so that counter and time are what it is known by: where an HMAC would stand, they have
 /// values that an HMAC would not have by chance.
@@ -114,11 +125,7 @@ pub(super) fn encrypted(
     datagram: &[u8],
     began: Option<u32>,
 ) -> Option<(ControlHeader, (u32, u32))> {
-    let header = ControlHeader::parse(datagram).ok()?;
-    let stamp = datagram.get(HEADER_LEN..HEADER_LEN + STAMP)?;
-    let (id, time) = stamp.split_at_checked(4)?;
-    let (id, time) =
-        (u32::from_be_bytes(id.try_into().ok()?), u32::from_be_bytes(time.try_into().ok()?));
+    let (header, (id, time)) = envelope_of_sealed(datagram)?;
     let near = began.is_none_or(|began| time.abs_diff(began) < LONGEST_SESSION);
     (header.key_id != KeyId::FIRST && id < MOST_PACKETS && near).then_some((header, (id, time)))
 }

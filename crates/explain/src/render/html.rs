@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::escape::markup;
 use super::time::{moment, span};
-use super::{svg, words};
+use super::{later, svg, words};
 use crate::story::{Certificate, Chapter, Ending, KeyLine, Side, Source, Step, Stories, Story};
 use crate::told;
 
@@ -65,6 +65,7 @@ impl Page {
         }
         self.certificates(&story.certificates);
         self.keys(&story.keys);
+        self.later(story);
         self.told(story);
         self.add("</section>\n");
     }
@@ -75,6 +76,9 @@ impl Page {
         if let Some(name) = fields.find(|field| field.name == "server_name") {
             let name = markup(&name.value);
             self.add(&format!("<p>The client asks for <code>{name}</code>.</p>\n"));
+        }
+        if story.packets.iter().any(|packet| packet.message.is_none()) {
+            self.add("<p class=\"q\">Packets that only confirm others are in no step.</p>\n");
         }
         let opened = |step: &Step| {
             step.source != Source::Gap && step.entry != "data_begins" && step.key.is_some()
@@ -219,7 +223,7 @@ impl Page {
             let (from, until) = (moment(certificate.not_before), moment(certificate.not_after));
             let names: Vec<String> = certificate.names.iter().map(|name| markup(name)).collect();
             self.add(&format!(
-                "<div class=\"box\"><p><b>{}</b> shown by the {} in step {}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th></th></tr>",
+                "<div class=\"box\"><p><b>{}</b> shown by the {} in step {}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th>What that means</th></tr>",
                 markup(&certificate.subject),
                 certificate.shown_by.word(),
                 certificate.step,
@@ -233,8 +237,12 @@ impl Page {
                     at.and_then(|at| i64::try_from(at).ok()).map_or_else(|| "-".to_owned(), moment)
                 };
                 self.add(&format!(
-                    "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                    "<tr><td>{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
                     inquiry.means.word(),
+                    inquiry
+                        .asked_at
+                        .as_ref()
+                        .map_or_else(String::new, |at| format!("<br><code>{}</code>", markup(at))),
                     markup(&words::answer(inquiry)),
                     when(inquiry.signed_at),
                     when(inquiry.good_until),
@@ -277,6 +285,16 @@ impl Page {
             ));
         }
         self.add("</table>\n");
+    }
+
+    fn later(&mut self, story: &Story) {
+        let said = later::readers(story);
+        if !said.is_empty() {
+            self.add(&format!(
+                "<h2>Who could read a recording of it later?</h2>\n<p>{}</p>\n",
+                said.join(" ")
+            ));
+        }
     }
 
     /// The steps as they are told to those who use it, and where they are here.

@@ -5,6 +5,7 @@
 mod diff;
 mod escape;
 mod html;
+mod later;
 mod mermaid;
 mod svg;
 mod term;

@@ -2,7 +2,7 @@
 
 use super::escape::line as shown;
 use super::time::{moment, span};
-use super::words;
+use super::{later, words};
 use crate::story::{Certificate, Ending, KeyLine, Place, Side, Source, Step, Stories, Story};
 
 /// The narrowest text that is made.
@@ -56,6 +56,7 @@ impl Page {
         self.missing(story);
         self.certificates(&story.certificates);
         self.keys(&story.keys);
+        self.later(story);
         self.ending(story);
         for judgement in &story.judgements {
             self.say(
@@ -158,12 +159,25 @@ impl Page {
                 self.say(
                     "   ",
                     &format!(
-                        "{means}: {}. {}{until}",
+                        "{means}{}: {}. {}{until}",
+                        inquiry
+                            .asked_at
+                            .as_ref()
+                            .map_or_else(String::new, |at| format!(" at {}", shown(at))),
                         shown(&words::answer(inquiry)),
-                        inquiry.sentence
+                        shown(&inquiry.sentence)
                     ),
                 );
             }
+        }
+    }
+
+    fn later(&mut self, story: &Story) {
+        let said = later::readers(story);
+        if !said.is_empty() {
+            self.text.push('\n');
+            self.say("", "WHO COULD READ A RECORDING OF IT LATER");
+            said.iter().for_each(|sentence| self.say("   ", sentence));
         }
     }
 

@@ -34,17 +34,31 @@ pub struct Certificate {
     pub inquiries: Vec<Inquiry>,
 }
 
+impl Certificate {
+    /// Takes what was found by asking, in the place of what was known of that means.
+    pub fn answered(&mut self, inquiry: Inquiry) {
+        match self.inquiries.iter_mut().find(|have| have.means == inquiry.means) {
+            Some(have) => *have = inquiry,
+            None => self.inquiries.push(inquiry),
+        }
+    }
+}
+
 /// What one means of revocation said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inquiry {
     /// The means.
     pub means: Means,
-    /// `good`, `revoked`, `unknown`, `unreadable` or `not_asked`.
+    /// `good`, `revoked`, `unknown`, `unreadable` or `not_asked`; of whoever asked himself also `stale`, for an answer
+    /// whose time is over, and `none`, where none came that counts.
     pub answer: String,
     /// When it was signed, in seconds since 1970.
     pub signed_at: Option<u64>,
     /// Until when it is to be believed.
     pub good_until: Option<u64>,
+    /// Where it was asked for; what was sent along was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<String>,
     /// What that means here.
     pub sentence: String,
 }

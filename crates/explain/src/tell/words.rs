@@ -36,6 +36,7 @@ pub(super) fn explains(term: &str, fact: &Fact) -> bool {
         "SNI" => "server_name",
         "key share" => "key_share_group",
         "ALPN" => "alpn",
+        "HSTS" => "hsts",
         _ => return true,
     };
     has(fact, value)

@@ -187,6 +187,15 @@ impl Connection {
         }
     }
 
+    /// What both ends export under a label, without context; none without the secret for it.
+    pub(crate) fn export(
+        &self,
+        label: &[u8],
+        length: usize,
+    ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        self.handshake.export(label, length)
+    }
+
     /// Who used which key, so far as records were opened by it.
     pub(crate) fn uses(&self) -> &[(KeyName, Use)] {
         &self.uses
@@ -236,7 +245,8 @@ impl Connection {
         let told = &mut self.lane(met.from).told.data_under;
         if *told != Some(met.key) {
             *told = Some(met.key);
-            let fact = self.handshake.fact(met, Kind::ApplicationData, Vec::new());
+            let fields = super::http::fields(met.from, content);
+            let fact = self.handshake.fact(met, Kind::ApplicationData, fields);
             events.push(Event::Fact(fact));
         }
         let content = zeroize::Zeroizing::new(content.to_vec());

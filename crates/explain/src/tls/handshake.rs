@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::hello::{self, Hello, TLS13};
 use super::lane::{Lane, Met};
 use super::opening::{self, Hash, Opener, Randoms, Suite};
@@ -236,6 +238,17 @@ impl Handshake {
         Some(Randoms { client, server: &self.chosen.as_ref()?.random })
     }
 
+    /// Keying material for another protocol (RFC 8446, 7.5; RFC 5705, 4), without context.
+    pub(super) fn export(&self, label: &[u8], length: usize) -> Option<Zeroizing<Vec<u8>>> {
+        let (suite, randoms) = (self.chosen.as_ref()?.suite?, self.randoms()?);
+        if self.is_new() {
+            let secret = self.log.secret(Label::Exporter, randoms.client)?;
+            return opening::export(suite.hash(), secret, label, length);
+        }
+        let master = self.log.secret(Label::Master, randoms.client)?;
+        Some(opening::export_old(suite.hash(), master, randoms, label, length))
+    }
+
     fn encrypted_extensions(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
         let extensions = hello::extensions(Reader::new(body).long()?)?;
         let mut fields: Vec<Field> = hello::extension_fields(&extensions).collect();
@@ -271,7 +284,7 @@ impl Handshake {
             .iter()
             .map(|der| Field::number("certificate_length", der.len() as u64));
         let mut fields: Vec<Field> = lengths.collect();
-        fields.extend(chain.extensions.iter().map(|kind| Field::number("extension", *kind)));
+        fields.extend(chain.extensions.iter().map(|kind| hello::extension_field(*kind)));
         let numbered = chain.certificates.iter().enumerate();
         let mut all: Vec<_> =
             numbered.map(|(depth, der)| shown::certificate(der, depth, met.from)).collect();

@@ -191,7 +191,15 @@ pub(crate) fn extensions(list: &[u8]) -> Option<Extensions> {
 
 /// The kinds of extensions, in their order.
 pub(crate) fn extension_fields(extensions: &Extensions) -> impl Iterator<Item = Field> {
-    extensions.iter().map(|(kind, _)| Field::number("extension", *kind))
+    extensions.iter().map(|(kind, _)| extension_field(*kind))
+}
+
+pub(crate) fn extension_field(kind: u16) -> Field {
+    let field = Field::number("extension", kind);
+    match names::extension(kind) {
+        Some(name) => field.meaning(name),
+        None => field,
+    }
 }
 
 fn suite_field(suite: u16) -> Field {

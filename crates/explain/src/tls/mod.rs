@@ -6,6 +6,7 @@
 mod connection;
 mod handshake;
 mod hello;
+mod http;
 mod lane;
 pub(crate) mod names;
 mod opening;

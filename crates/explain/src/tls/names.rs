@@ -13,9 +13,16 @@ pub(crate) fn version(number: u16) -> Option<&'static str> {
 
 pub(crate) fn suite(number: u16) -> Option<&'static str> {
     Some(match number {
+        // A signal, and no cipher.
         0x00ff => "TLS_EMPTY_RENEGOTIATION_INFO_SCSV",
         0x002f => "TLS_RSA_WITH_AES_128_CBC_SHA",
         0x0035 => "TLS_RSA_WITH_AES_256_CBC_SHA",
+        0x0033 => "TLS_DHE_RSA_WITH_AES_128_CBC_SHA",
+        0x0039 => "TLS_DHE_RSA_WITH_AES_256_CBC_SHA",
+        0x003c => "TLS_RSA_WITH_AES_128_CBC_SHA256",
+        0x003d => "TLS_RSA_WITH_AES_256_CBC_SHA256",
+        0x0067 => "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256",
+        0x006b => "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256",
         0x009c => "TLS_RSA_WITH_AES_128_GCM_SHA256",
         0x009d => "TLS_RSA_WITH_AES_256_GCM_SHA384",
         0x009e => "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -89,6 +96,38 @@ pub(crate) fn signature(number: u16) -> Option<&'static str> {
         0x0809 => "rsa_pss_pss_sha256",
         0x080a => "rsa_pss_pss_sha384",
         0x080b => "rsa_pss_pss_sha512",
+        0x0904 => "mldsa44",
+        0x0905 => "mldsa65",
+        0x0906 => "mldsa87",
+        _ => return None,
+    })
+}
+
+pub(crate) fn extension(number: u16) -> Option<&'static str> {
+    Some(match number {
+        0 => "server_name",
+        5 => "status_request",
+        10 => "supported_groups",
+        11 => "ec_point_formats",
+        13 => "signature_algorithms",
+        16 => "application_layer_protocol_negotiation",
+        18 => "signed_certificate_timestamp",
+        21 => "padding",
+        22 => "encrypt_then_mac",
+        23 => "extended_master_secret",
+        27 => "compress_certificate",
+        28 => "record_size_limit",
+        35 => "session_ticket",
+        41 => "pre_shared_key",
+        42 => "early_data",
+        43 => "supported_versions",
+        44 => "cookie",
+        45 => "psk_key_exchange_modes",
+        47 => "certificate_authorities",
+        49 => "post_handshake_auth",
+        50 => "signature_algorithms_cert",
+        51 => "key_share",
+        65281 => "renegotiation_info",
         _ => return None,
     })
 }

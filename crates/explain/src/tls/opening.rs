@@ -95,8 +95,8 @@ enum Form {
 impl Opener {
     /// The key of a traffic secret (RFC 8446, 7.3).
     pub(crate) fn of_traffic_secret(suite: Suite, secret: &Secret) -> Option<Opener> {
-        let key = expand_label(suite.hash, secret.bytes(), "key", suite.aead.key_len())?;
-        let iv = expand_label(suite.hash, secret.bytes(), "iv", NONCE_LEN)?;
+        let key = expand_label(suite.hash, secret.bytes(), b"key", suite.aead.key_len())?;
+        let iv = expand_label(suite.hash, secret.bytes(), b"iv", NONCE_LEN)?;
         Self::new(suite, &key, &iv, Form::New)
     }
 
@@ -185,13 +185,13 @@ pub(crate) struct Randoms<'a> {
 
 /// The traffic secret that follows this one (RFC 8446, 7.2).
 pub(crate) fn next_secret(suite: Suite, secret: &Secret) -> Option<Secret> {
-    let next = expand_label(suite.hash, secret.bytes(), "traffic upd", suite.hash.length())?;
+    let next = expand_label(suite.hash, secret.bytes(), b"traffic upd", suite.hash.length())?;
     Some(Secret::new(next.to_vec()))
 }
 
 /// What a Finished of TLS 1.3 must hold (RFC 8446, 4.4.4).
 pub(crate) fn finished(hash: Hash, secret: &Secret, transcript: &[u8]) -> Option<Vec<u8>> {
-    let key = expand_label(hash, secret.bytes(), "finished", hash.length())?;
+    let key = expand_label(hash, secret.bytes(), b"finished", hash.length())?;
     let key = hmac::Key::new(hash.mac(), &key);
     Some(hmac::sign(&key, &hash.digest(transcript)).as_ref().to_vec())
 }
@@ -207,15 +207,50 @@ pub(crate) fn finished_old(
     prf(hash, master.bytes(), label, &hash.digest(transcript), 12).to_vec()
 }
 
+/// What TLS 1.3 exports for a label without context (RFC 8446, 7.5).
+pub(crate) fn export(
+    hash: Hash,
+    secret: &Secret,
+    label: &[u8],
+    length: usize,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let nothing = hash.digest(&[]);
+    let of_label = expand_label_over(hash, secret.bytes(), label, &nothing, hash.length())?;
+    expand_label_over(hash, &of_label, b"exporter", &nothing, length)
+}
+
+/// The same of TLS 1.2 (RFC 5705, 4).
+pub(crate) fn export_old(
+    hash: Hash,
+    master: &Secret,
+    randoms: Randoms<'_>,
+    label: &[u8],
+    length: usize,
+) -> Zeroizing<Vec<u8>> {
+    let seed = [randoms.client.as_slice(), randoms.server].concat();
+    prf(hash, master.bytes(), label, &seed, length)
+}
+
 fn expand_label(
     hash: Hash,
     secret: &[u8],
-    label: &str,
+    label: &[u8],
     length: usize,
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let full = [b"tls13 ", label.as_bytes()].concat();
+    expand_label_over(hash, secret, label, &[], length)
+}
+
+fn expand_label_over(
+    hash: Hash,
+    secret: &[u8],
+    label: &[u8],
+    context: &[u8],
+    length: usize,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let full = [b"tls13 ", label].concat();
     let wanted = u16::try_from(length).ok()?.to_be_bytes();
-    let info = [&wanted[..], &[u8::try_from(full.len()).ok()?], &full, &[0]].concat();
+    let (label, over) = (u8::try_from(full.len()).ok()?, u8::try_from(context.len()).ok()?);
+    let info = [&wanted[..], &[label], &full, &[over], context].concat();
     let mut out = Zeroizing::new(vec![0; length]);
     let prk = hkdf::Prk::new_less_safe(hash.hkdf(), secret);
     prk.expand(&[&info], Length(length)).and_then(|okm| okm.fill(&mut out)).ok()?;

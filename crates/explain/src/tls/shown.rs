@@ -109,6 +109,7 @@ fn not_asked() -> [Inquiry; 3] {
         answer: "not_asked".to_owned(),
         signed_at: None,
         good_until: None,
+        asked_at: None,
         sentence: sentence.to_owned(),
     })
 }
@@ -120,6 +121,7 @@ pub(super) fn staple(der: &[u8]) -> Inquiry {
         answer: answer.to_owned(),
         signed_at: None,
         good_until: None,
+        asked_at: None,
         sentence: sentence.to_owned(),
     };
     let Ok(response) = OcspResponse::from_der(der) else {

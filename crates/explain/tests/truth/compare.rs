@@ -102,7 +102,7 @@ pub(crate) fn tshark(record: &Record) -> Read {
 fn hmac_length(name: &str) -> Option<usize> {
     let rest = name.strip_prefix("openvpn-")?;
     Some(match rest {
-        _ if rest.contains("plain") => 0,
+        _ if rest.contains("plain") || rest.contains("crypt") => 0,
         _ if rest.contains("sha256") => 32,
         _ if rest.contains("sha512") => 64,
         _ => 20,
@@ -190,10 +190,10 @@ pub(crate) fn differences(story: &Value, read: &Read) -> Vec<String> {
 /// What tshark can't tell of OpenVPN, each with the judge that it has instead:
 ///
 /// - data packets, which we count by key: [`uses`] compares the counts;
-/// - what stands behind the header of a renewal that is encrypted (dynamic tls-crypt), which neither reads: tshark
-///   takes it for acknowledgements. Opcode, key id and session are compared all the same;
+/// - what stands behind the header of a packet that is encrypted (tls-crypt, and renewals by dynamic tls-crypt), which
+///   neither reads: tshark takes it for acknowledgements. Opcode, key id and session are compared all the same;
 /// - messages of TLS that were cut into several packets, which it does not join (its reassembly has another rule).
-///   Their judge is that they are read whole here, and the signature in them is found right.
+///   `joined` gives them to it in one piece.
 fn is_beyond_tshark(story: &Value, read: &Read, frame: u64, ours: Ours) -> bool {
     if story["protocol"] != "openvpn" {
         return false;
@@ -320,7 +320,7 @@ fn is_tls(step: &Value) -> bool {
         || ["alert", "close_notify"].contains(&step["entry"].as_str().unwrap())
 }
 
-fn handshake_type(step: &Value) -> Option<u8> {
+pub(crate) fn handshake_type(step: &Value) -> Option<u8> {
     Some(match step["entry"].as_str()? {
         "client_hello" | "second_client_hello" => 1,
         "hello_retry_request"

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod compare;
+mod joined;
 mod mutate;
 mod record;
 
@@ -21,7 +22,7 @@ fn every_value_that_was_read_equals_what_tshark_reads() {
     let Some(all) = all() else { return };
     let mut wrong = Vec::new();
     for pair in all {
-        let differences = compare::differences(&pair.story, &pair.read);
+        let differences = pair.differences(&pair.story);
         wrong.extend(differences.into_iter().map(|what| format!("{}: {what}", pair.name)));
     }
     let handshakes = all.len();
@@ -43,7 +44,7 @@ fn the_comparison_sees_each_of_200_changes() {
         let Some(mutant) = mutate::change(&pair.story, kind, &mut random) else { continue };
         changed += 1;
         *kinds.entry(format!("{kind:?}")).or_insert(0) += 1;
-        if compare::differences(&mutant, &pair.read).is_empty() {
+        if pair.differences(&mutant).is_empty() {
             unseen.push(format!("{}: {kind:?}", pair.name));
         }
     }
@@ -56,17 +57,29 @@ struct Pair {
     name: String,
     story: Value,
     read: compare::Read,
+    joined: Option<compare::Read>,
+}
+
+impl Pair {
+    fn of(record: &record::Record) -> Pair {
+        let story = told(record);
+        let read = compare::tshark(record);
+        let joined = joined::read(record, &story);
+        Pair { name: record.name.clone(), story, read, joined }
+    }
+
+    /// Where a story differs from what tshark reads, in the recording and of joined messages.
+    fn differences(&self, story: &Value) -> Vec<String> {
+        let mut wrong = compare::differences(story, &self.read);
+        wrong.extend(self.joined.iter().flat_map(|read| joined::differences(story, read)));
+        wrong
+    }
 }
 
 /// All of them, made once for both tests.
 fn all() -> Option<&'static [Pair]> {
     static ALL: OnceLock<Option<Vec<Pair>>> = OnceLock::new();
-    let pair = |record: &record::Record| Pair {
-        name: record.name.clone(),
-        story: told(record),
-        read: compare::tshark(record),
-    };
-    ALL.get_or_init(|| Some(record::all()?.iter().map(pair).collect())).as_deref()
+    ALL.get_or_init(|| Some(record::all()?.iter().map(Pair::of).collect())).as_deref()
 }
 
 /// The first story of a file, as JSON.

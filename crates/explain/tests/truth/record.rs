@@ -42,8 +42,24 @@ pub(crate) fn all() -> Option<Vec<Record>> {
             capture,
         })
         .collect();
+    records.extend(committed());
     records.sort_by(|a, b| a.name.cmp(&b.name));
     Some(records)
+}
+
+/// Sessions of a newer program than this machine has, which were recorded where there was one.
+fn committed() -> impl Iterator<Item = Record> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let captures = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let hybrid = captures.filter(|path| {
+        let name = path.file_stem().unwrap().to_string_lossy();
+        name.contains("hybrid") && path.extension().is_some_and(|extension| extension == "pcap")
+    });
+    hybrid.map(|capture| Record {
+        name: format!("{} (committed)", capture.file_stem().unwrap().to_string_lossy()),
+        keys: capture.with_extension("keys"),
+        capture,
+    })
 }
 
 fn recorded_anew() -> PathBuf {
