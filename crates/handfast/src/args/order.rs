@@ -284,9 +284,32 @@ pub(crate) struct ExplainOrder {
 /// Which handshake.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Explained {
-    Capture { file: PathBuf, keylog: Option<PathBuf>, tls_auth: Vec<PathBuf> },
-    Tls { target: Target, ca: Option<PathBuf> },
+    Capture(ExplainCaptureOrder),
+    Tls(ExplainTlsOrder),
     Vpn { profile: PathBuf },
+}
+
+/// Which capture, and what it is read with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ExplainCaptureOrder {
+    pub(crate) file: PathBuf,
+    pub(crate) keylog: Option<PathBuf>,
+    pub(crate) tls_auth: Vec<PathBuf>,
+    /// Where the tunnels' packets go, opened.
+    pub(crate) open_data: Option<PathBuf>,
+}
+
+/// Which server, and what is done beside the handshake.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ExplainTlsOrder {
+    pub(crate) target: Target,
+    pub(crate) ca: Option<PathBuf>,
+    /// The profile whose certificate is shown.
+    pub(crate) device: Option<PathBuf>,
+    /// Whether the CA is asked about the server's certificate.
+    pub(crate) ask: bool,
+    /// Whether the head of the first page is asked for.
+    pub(crate) http: bool,
 }
 
 /// In which shape a story is given, and where to.

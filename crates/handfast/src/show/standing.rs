@@ -2,6 +2,7 @@
 
 use clock::Timestamp;
 use names::RevocationReason;
+use pki::ocsp::OcspError;
 use pki::standing::Subject;
 use serde::Serialize;
 
@@ -38,6 +39,9 @@ pub(crate) struct Said {
     pub(crate) fresh: bool,
     /// Why there is no answer that counts.
     pub(crate) problem: Option<String>,
+    /// Whether that is because its time is over.
+    #[serde(skip)]
+    pub(crate) stale: bool,
 }
 
 /// What is asked.
@@ -72,7 +76,14 @@ impl Said {
             reason: None,
             fresh: false,
             problem: Some(why),
+            stale: false,
         }
+    }
+
+    /// Nothing that counts, for this reason.
+    pub(crate) fn of_error(source: Source, url: Option<&str>, error: &OcspError) -> Self {
+        let stale = matches!(error, OcspError::Stale { .. });
+        Self { stale, ..Self::none(source, url, error.to_string()) }
     }
 
     fn words(&self) -> String {

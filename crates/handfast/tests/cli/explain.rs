@@ -1,7 +1,9 @@
 //! `handfast explain`: recordings of other programs, and a server of OpenSSL's.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Cli;
 use crate::running::Running;
@@ -76,6 +78,101 @@ fn a_handshake_of_our_own_is_told_with_the_staple_and_without_its_secrets() {
     assert!(text.contains("this client says: chain is right"), "{text}");
     let nobody = cli.fails(12, "explain tls 127.0.0.1:1");
     assert!(nobody.contains("127.0.0.1:1"), "{nobody}");
+}
+
+#[test]
+fn the_packets_of_a_tunnel_are_opened_into_a_file_of_their_own_that_tcpdump_reads() {
+    let cli = Cli::new();
+    let (capture, keys) = (captures("vpn-data.pcap"), captures("vpn-data.keys"));
+    let blind = cli.run(&format!("explain capture {} --open-data opened.pcap", capture.display()));
+    assert_eq!(blind.code, 2, "it needs a key log: {blind:?}");
+    let words = format!(
+        "explain capture {} --keylog {} --open-data opened.pcap",
+        capture.display(),
+        keys.display()
+    );
+    let told = cli.run(&words);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.err.contains("opened.pcap: 4 packets of tunnels"), "{}", told.err);
+    assert_eq!(fs::metadata(cli.path("opened.pcap")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(cli.run(&words).err.contains("opened.pcap can't be written"), "over nothing");
+    let name = "the_packets_of_a_tunnel_are_opened_into_a_file_of_their_own_that_tcpdump_reads";
+    let mut tcpdump = Command::new("tcpdump");
+    let Ok(read) = tcpdump.args(["-n", "-r"]).arg(cli.path("opened.pcap")).output() else {
+        return println!("SKIP {name}: no tcpdump");
+    };
+    let read = String::from_utf8_lossy(&read.stdout).into_owned();
+    assert_eq!(read.matches("IP 10.71.0.2 > 10.99.0.2:").count(), 4, "{read}");
+}
+
+#[test]
+fn a_certificate_of_our_own_is_shown_to_a_server_that_asks_for_one() {
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("cert issue localhost --out web");
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files --form unified --os linux");
+    let profile = fs::read_dir(cli.path("files")).unwrap().flatten().map(|entry| entry.path());
+    let profile =
+        profile.into_iter().find(|path| path.extension().is_some_and(|end| end == "ovpn"));
+    let profile = profile.unwrap().display().to_string();
+    let Some(service) = Service::begin(&cli, "-verify 1") else {
+        return println!(
+            "SKIP a_certificate_of_our_own_is_shown_to_a_server_that_asks_for_one: no openssl"
+        );
+    };
+    let at = format!("localhost:{}", service.address.port());
+    let shown = cli.ok(&format!("explain tls {at} --as {profile}"));
+    assert!(shown.contains("CERTIFICATE of the client, its own"), "{shown}");
+    assert!(shown.contains("CN=alice"), "{shown}");
+    let nobody = cli.ok(&format!("explain tls {at}"));
+    assert!(!nobody.contains("CERTIFICATE of the client"), "{nobody}");
+}
+
+#[test]
+fn a_protocol_that_begins_in_the_clear_may_stand_beside_the_server() {
+    let cli = Cli::new();
+    let named = cli.fails(12, "explain tls 127.0.0.1:1 --starttls smtp");
+    assert_eq!(named, cli.fails(12, "explain tls smtp://127.0.0.1:1"));
+    cli.fails(2, "explain tls 127.0.0.1:1 --starttls gopher");
+}
+
+#[test]
+fn no_output_of_a_handshake_of_our_own_holds_a_secret_of_it() {
+    let name = "no_output_of_a_handshake_of_our_own_holds_a_secret_of_it";
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("cert issue localhost --out web");
+    let Some(service) = Service::begin(&cli, "-rev -keylogfile secrets") else {
+        return println!("SKIP {name}: no openssl");
+    };
+    let at = format!("localhost:{}", service.address.port());
+    let formats = ["term", "svg", "html", "json", "mermaid"];
+    for format in formats {
+        cli.ok(&format!("explain tls {at} --ask --format {format} -o told.{format}"));
+    }
+    let log = fs::read_to_string(cli.path("secrets")).unwrap();
+    let secrets: Vec<&str> = log
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(' ').nth(2))
+        .collect();
+    assert!(secrets.len() >= 5 * formats.len(), "{log}");
+    let holds = |file: &str, secret: &str| {
+        let raw: Vec<u8> = (0..secret.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&secret[at..at + 2], 16).unwrap())
+            .collect();
+        let bytes = fs::read(cli.path(file)).unwrap();
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        text.contains(&secret.to_lowercase()) || bytes.windows(raw.len()).any(|some| some == raw)
+    };
+    for secret in secrets {
+        assert!(holds("secrets", secret), "the search finds what is there");
+        for format in formats {
+            assert!(!holds(&format!("told.{format}"), secret), "{format}");
+        }
+    }
 }
 
 fn captures(name: &str) -> PathBuf {

@@ -12,6 +12,7 @@ mod listings;
 mod mistakes;
 mod profiles;
 mod records;
+mod revocation_boxes;
 mod running;
 mod schema;
 mod service;

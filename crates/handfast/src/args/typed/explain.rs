@@ -34,6 +34,9 @@ pub(crate) struct ExplainCapture {
     /// A tls-auth key, or a profile with one, to check OpenVPN's packets with
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_auth: Vec<PathBuf>,
+    /// Open the tunnels' packets too, which needs --keylog, and write them to this new capture file
+    #[arg(long, value_name = "NEW.pcap", requires = "keylog")]
+    pub(crate) open_data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: Shape,
 }
@@ -46,6 +49,18 @@ pub(crate) struct ExplainTls {
     /// The name to ask for, if not the host
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Begin in the clear, as this protocol does: as PROTOCOL:// before the host
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) starttls: Option<String>,
+    /// Show this device's certificate if the server asks for one
+    #[arg(long = "as", value_name = "FILE.ovpn")]
+    pub(crate) device: Option<PathBuf>,
+    /// Ask the CA whether the server's certificate still holds, by OCSP and by its list, where it says to
+    #[arg(long)]
+    pub(crate) ask: bool,
+    /// Ask for the head of the first page, for the line of HSTS [default: on port 443]
+    #[arg(long)]
+    pub(crate) http: bool,
     /// The CAs that a client would trust [default: this system's, and the data folder's]
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,

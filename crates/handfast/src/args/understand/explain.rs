@@ -3,29 +3,42 @@
 use admin::failure::{Failure, FailureKind};
 use uplink::Target;
 
-use crate::args::order::{Action, ExplainOrder, Explained, Written};
+use crate::args::order::{
+    Action, ExplainCaptureOrder, ExplainOrder, ExplainTlsOrder, Explained, Written,
+};
 use crate::args::typed::explain::{
     Explain, ExplainCapture, ExplainTls, ExplainVpn, FormatWord, Shape,
 };
 
 pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, Failure> {
     let (what, shape) = match typed {
-        Explain::Capture(ExplainCapture { file, keylog, tls_auth, shape }) => {
-            (Explained::Capture { file, keylog, tls_auth }, shape)
+        Explain::Capture(ExplainCapture { file, keylog, tls_auth, open_data, shape }) => {
+            let order = ExplainCaptureOrder { file, keylog, tls_auth, open_data };
+            (Explained::Capture(order), shape)
         }
-        Explain::Tls(ExplainTls { server, name, ca, shape }) => {
-            let target: Target =
-                server.parse().map_err(|error: uplink::NotATarget| usage(&error))?;
-            let target = match name {
-                Some(name) => target.with_name(&name).map_err(|error| usage(&error))?,
-                None => target,
-            };
-            (Explained::Tls { target, ca }, shape)
+        Explain::Tls(ExplainTls { server, name, starttls, device, ask, http, ca, shape }) => {
+            let target = target(&server, starttls.as_deref(), name.as_deref())?;
+            let http = http || (target.port() == HTTPS && target.starttls().is_none());
+            (Explained::Tls(ExplainTlsOrder { target, ca, device, ask, http }), shape)
         }
         Explain::Vpn(ExplainVpn { profile, shape }) => (Explained::Vpn { profile }, shape),
         Explain::Diff { a, b } => return Ok(Action::ExplainDiff { a, b }),
     };
     Ok(Action::Explain(ExplainOrder { what, written: written(shape, json) }))
+}
+
+const HTTPS: u16 = 443;
+
+fn target(server: &str, starttls: Option<&str>, name: Option<&str>) -> Result<Target, Failure> {
+    let service = match starttls {
+        Some(protocol) => format!("{protocol}://{server}"),
+        None => server.to_owned(),
+    };
+    let target: Target = service.parse().map_err(|error: uplink::NotATarget| usage(&error))?;
+    match name {
+        Some(name) => target.with_name(name).map_err(|error| usage(&error)),
+        None => Ok(target),
+    }
 }
 
 fn written(Shape { format, out, text_width }: Shape, json: bool) -> Written {

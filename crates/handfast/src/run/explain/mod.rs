@@ -1,20 +1,18 @@
 //! `handfast explain`: what happened in a handshake, in words and pictures. What they say is `explain`'s.
 
+mod capture;
 mod diff;
+mod inquiries;
 mod secrets;
 mod tls;
 mod vpn;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use admin::failure::{Failure, FailureKind};
-use explain::KeyLog;
-use explain::capture::{Keys, Known};
 use explain::render;
 use explain::story::{Stories, Story, VERSION};
-use zeroize::Zeroizing;
 
 use super::output::Output;
 use crate::args::order::{ExplainOrder, Explained, Written};
@@ -25,10 +23,8 @@ pub(super) use diff::run as run_diff;
 /// Tells what was asked for.
 pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
     let stories = match order.what {
-        Explained::Capture { file, keylog, tls_auth } => {
-            capture(&file, keylog.as_deref(), &tls_auth)?
-        }
-        Explained::Tls { target, ca } => one(tls::story(&target, ca.as_deref(), data)?),
+        Explained::Capture(order) => capture::stories(&order)?,
+        Explained::Tls(order) => one(tls::story(&order, data)?),
         Explained::Vpn { profile } => one(vpn::story(&profile)?),
     };
     write(&stories, &order.written)
@@ -36,39 +32,6 @@ pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
 
 fn one(story: Story) -> Stories {
     Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
-}
-
-fn capture(
-    file: &Path,
-    keylog: Option<&Path>,
-    tls_auth: &[std::path::PathBuf],
-) -> Result<Stories, Failure> {
-    let mut known = Known::default();
-    if let Some(keylog) = keylog {
-        let log =
-            KeyLog::parse(&text(keylog)?).map_err(|error| unfit(keylog, "no key log", &error))?;
-        known.log = Arc::new(log);
-    }
-    let mut keys = Keys::default();
-    for key in tls_auth {
-        keys.add(&text(key)?).map_err(|error| unfit(key, "no tls-auth key", &error))?;
-    }
-    known.keys = keys;
-    let source = File::open(file).map_err(|error| missing(file, &error))?;
-    explain::capture::read(source, known).map_err(|error| unfit(file, "no capture", &error))
-}
-
-fn text(file: &Path) -> Result<Zeroizing<String>, Failure> {
-    fs::read_to_string(file).map(Zeroizing::new).map_err(|error| missing(file, &error))
-}
-
-fn missing(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(FailureKind::NotFound, format!("{} can't be read", file.display()))
-        .caused_by(error)
-}
-
-fn unfit(file: &Path, what: &str, error: &dyn std::error::Error) -> Failure {
-    Failure::new(FailureKind::Failed, format!("{} is {what}", file.display())).caused_by(error)
 }
 
 fn write(stories: &Stories, written: &Written) -> Result<Output, Failure> {

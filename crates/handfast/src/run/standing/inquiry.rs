@@ -30,6 +30,11 @@ impl<'a> Questions<'a> {
         Self { issuer, serial: subject.id().serial, ocsp, crl }
     }
 
+    /// Nobody is asked: what was sent along is looked at alone.
+    pub(super) fn of_the_staple(subject: &'a Subject) -> Self {
+        Self { ocsp: Vec::new(), crl: Vec::new(), ..Self::new(subject, None) }
+    }
+
     /// Asks them all.
     pub(super) async fn ask(&self, staple: Option<&[u8]>, clock: &dyn Clock) -> Vec<Said> {
         let mut said = Vec::new();
@@ -48,7 +53,7 @@ impl<'a> Questions<'a> {
     fn stapled(&self, staple: &[u8], now: Timestamp) -> Said {
         match check(staple, &self.expected(None, now)) {
             Ok(verdict) => of_verdict(Source::Staple, None, &verdict, false),
-            Err(error) => Said::none(Source::Staple, None, error.to_string()),
+            Err(error) => Said::of_error(Source::Staple, None, &error),
         }
     }
 
@@ -72,7 +77,7 @@ impl<'a> Questions<'a> {
         };
         match judged {
             Ok(verdict) => of_verdict(Source::Ocsp, Some(url), &verdict, fresh),
-            Err(error) => none(error.to_string()),
+            Err(error) => Said::of_error(Source::Ocsp, Some(url), &error),
         }
     }
 
@@ -89,7 +94,8 @@ impl<'a> Questions<'a> {
         };
         let now = clock.now().into();
         if crl.is_expired(now) {
-            return none(NotTaken::CrlStale { at: crl.next_update() }.to_string());
+            let why = NotTaken::CrlStale { at: crl.next_update() }.to_string();
+            return Said { stale: true, ..none(why) };
         }
         if crl.is_from_the_future(now) {
             return none(NotTaken::CrlFromTheFuture { at: crl.this_update() }.to_string());
@@ -105,6 +111,7 @@ impl<'a> Questions<'a> {
             reason: revoked.map(|revoked| revoked.reason),
             fresh: false,
             problem: None,
+            stale: false,
         }
     }
 
@@ -129,6 +136,7 @@ fn of_verdict(source: Source, url: Option<&str>, verdict: &OcspVerdict, fresh: b
         reason: revoked.map(|(_, reason)| reason),
         fresh,
         problem: None,
+        stale: false,
     }
 }
 

@@ -20,7 +20,7 @@ use rustls::pki_types::CertificateDer;
 use super::ask;
 use super::output::Output;
 use crate::args::order::OcspOrder;
-use crate::show::standing::{self, Answer, Inquiry};
+use crate::show::standing::{self, Answer, Inquiry, Said};
 
 use inquiry::Questions;
 
@@ -37,12 +37,7 @@ pub(super) struct Shown {
 /// Asks, and says what came.
 pub(crate) fn ocsp_ask(data: &Path, json: bool, order: &OcspOrder) -> Result<Output, Failure> {
     let shown = shown(&order.what)?;
-    let mut cas = known(order.ca.as_deref(), data)?;
-    let sent = shown.chain.iter().filter_map(|der| CaCertificate::from_der(der).ok());
-    cas.extend(sent);
-    let subject = Subject::of(&shown.certificate, &cas).map_err(|error| {
-        Failure::new(FailureKind::Usage, "the certificate can't be read").caused_by(&error)
-    })?;
+    let subject = subject(&shown, order.ca.as_deref(), data)?;
     if subject.issuer().is_none() {
         return Err(Failure::new(
             FailureKind::NotFound,
@@ -50,13 +45,8 @@ pub(crate) fn ocsp_ask(data: &Path, json: bool, order: &OcspOrder) -> Result<Out
         )
         .hint("give the CA's certificate: --ca FILE"));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(FailureKind::Environment, "nothing can be asked").caused_by(&error)
-    })?;
     let questions = Questions::new(&subject, order.url.as_deref());
-    let answers = runtime.block_on(questions.ask(shown.staple.as_deref(), &SystemClock));
-    runtime.shutdown_background();
+    let answers = ask_all(&questions, &shown)?;
     let inquiry = Inquiry::new(&subject, answers);
     let mut output = match json {
         true => Output::json(&inquiry),
@@ -68,6 +58,44 @@ pub(crate) fn ocsp_ask(data: &Path, json: bool, order: &OcspOrder) -> Result<Out
         Answer::Unknown | Answer::None => FailureKind::Unreachable.exit_code(),
     };
     Ok(output)
+}
+
+/// What is said of a certificate that was shown: by what was stapled to it, and where that is wanted by every source
+/// that it names. None where its issuer is not at hand, so that no answer could be checked.
+pub(super) fn said_of(
+    shown: &Shown,
+    named: Option<&Path>,
+    data: &Path,
+    ask: bool,
+) -> Result<Option<Vec<Said>>, Failure> {
+    let subject = subject(shown, named, data)?;
+    if subject.issuer().is_none() {
+        return Ok(None);
+    }
+    let questions = match ask {
+        true => Questions::new(&subject, None),
+        false => Questions::of_the_staple(&subject),
+    };
+    ask_all(&questions, shown).map(Some)
+}
+
+fn ask_all(questions: &Questions<'_>, shown: &Shown) -> Result<Vec<Said>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(FailureKind::Environment, "nothing can be asked").caused_by(&error)
+    })?;
+    let answers = runtime.block_on(questions.ask(shown.staple.as_deref(), &SystemClock));
+    runtime.shutdown_background();
+    Ok(answers)
+}
+
+/// The certificate in question, with its issuer where that is known or was sent along.
+fn subject(shown: &Shown, named: Option<&Path>, data: &Path) -> Result<Subject, Failure> {
+    let mut cas = known(named, data)?;
+    cas.extend(shown.chain.iter().filter_map(|der| CaCertificate::from_der(der).ok()));
+    Subject::of(&shown.certificate, &cas).map_err(|error| {
+        Failure::new(FailureKind::Usage, "the certificate can't be read").caused_by(&error)
+    })
 }
 
 /// From a file, or from a TLS server.

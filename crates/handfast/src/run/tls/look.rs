@@ -107,21 +107,24 @@ fn config(
 /// What it answers to a question for its first page; `None` where it speaks no HTTP.
 fn ask(tls: &mut ClientConnection, socket: &mut TcpStream, target: &Target) -> Option<String> {
     let mut stream = Stream::new(tls, socket);
-    stream.write_all(question(target).as_bytes()).ok()?;
+    stream.write_all(question("GET", target).as_bytes()).ok()?;
     head_of(&mut stream)
 }
 
 /// The same in the clear, at another port of the host.
 pub(super) fn ask_in_the_clear(target: &Target, port: u16) -> Option<String> {
     let mut socket = connect(target.host(), port).ok()?;
-    socket.write_all(question(target).as_bytes()).ok()?;
+    socket.write_all(question("GET", target).as_bytes()).ok()?;
     head_of(&mut socket)
 }
 
-fn question(target: &Target) -> String {
+/// A question over HTTP for the first page.
+pub(in crate::run) fn question(method: &str, target: &Target) -> String {
     let host = target.name().to_str();
     let host = if host.contains(':') { format!("[{host}]") } else { host.into_owned() };
-    format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: handfast\r\nConnection: close\r\n\r\n")
+    format!(
+        "{method} / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: handfast\r\nConnection: close\r\n\r\n"
+    )
 }
 
 fn head_of(stream: &mut impl std::io::Read) -> Option<String> {

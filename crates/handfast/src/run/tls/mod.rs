@@ -11,6 +11,7 @@ use admin::failure::Failure;
 use super::output::Output;
 
 use crate::args::order::TlsOrder;
+pub(in crate::run) use look::question;
 pub(in crate::run) use test::judge;
 
 pub(super) fn run(data: &Path, json: bool, order: TlsOrder) -> Result<Output, Failure> {

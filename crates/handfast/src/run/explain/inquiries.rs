@@ -1,0 +1,73 @@
+//! Who was asked whether a server's certificate still holds, as its box in the story has it.
+
+use std::path::Path;
+
+use admin::failure::Failure;
+use clock::Timestamp;
+use explain::story::{Inquiry, Means};
+
+use super::super::standing::{Shown, said_of};
+use crate::show::standing::{Answer, Said, Source};
+
+/// What each source said; of several of one kind the one that says most: a no before a yes, and either before nothing.
+/// Nothing where no answer could be checked, since the CA is not known.
+pub(super) fn about(
+    shown: &Shown,
+    ca: Option<&Path>,
+    data: &Path,
+    ask: bool,
+) -> Result<Vec<Inquiry>, Failure> {
+    let said = said_of(shown, ca, data, ask)?;
+    let Some(mut said) = said else { return Ok(Vec::new()) };
+    // What stands last takes the place of what stands before.
+    said.sort_by_key(|said| match said.answer {
+        Answer::None => 0,
+        Answer::Unknown => 1,
+        Answer::Good => 2,
+        Answer::Revoked => 3,
+    });
+    Ok(said.iter().map(inquiry).collect())
+}
+
+fn inquiry(said: &Said) -> Inquiry {
+    let seconds = |at: Option<Timestamp>| at.map(Timestamp::unix_secs);
+    let answer = match said.answer {
+        Answer::Good => "good",
+        Answer::Revoked => "revoked",
+        Answer::Unknown => "unknown",
+        Answer::None if said.stale => "stale",
+        Answer::None => "none",
+    };
+    Inquiry {
+        means: match said.source {
+            Source::Staple => Means::Staple,
+            Source::Ocsp => Means::Ocsp,
+            Source::Crl => Means::Crl,
+        },
+        answer: answer.to_owned(),
+        signed_at: seconds(said.this_update),
+        good_until: seconds(said.next_update),
+        asked_at: said.url.clone(),
+        sentence: sentence(said),
+    }
+}
+
+fn sentence(said: &Said) -> String {
+    let whom = match said.source {
+        Source::Staple => "the staple, whose signature was checked",
+        Source::Ocsp => "its OCSP answer, whose signature was checked",
+        Source::Crl => "its list, whose signature was checked",
+    };
+    match (said.answer, &said.problem) {
+        (Answer::Good, _) => format!("Not revoked, says the CA: {whom}."),
+        (Answer::Revoked, _) => {
+            let reason = said.reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+            let at = said.revoked_at.map_or_else(String::new, |at| format!(" since {at}"));
+            format!("Revoked{at}{reason}, says the CA: {whom}.")
+        }
+        (Answer::Unknown, _) => format!("The CA never gave a certificate that number: {whom}."),
+        (Answer::None, problem) => {
+            format!("No answer that counts: {}.", problem.as_deref().unwrap_or_default())
+        }
+    }
+}
