@@ -35,8 +35,12 @@ const PEERS: &[Peer] = &[
     ("psql", "postgresql-15 postgresql-client-15", "a database by STARTTLS"),
     ("tcpdump", "tcpdump", "recordings of other programs' handshakes"),
     ("tshark", "tshark", "an independent reader of them"),
+    ("xmllint", "libxml2-utils", "an independent reader of pictures"),
+    ("rsvg-convert", "librsvg2-bin", "what draws them"),
     ("mariadbd", "mariadb-server mariadb-client", "another one"),
     ("slapd", "slapd", "a directory by STARTTLS"),
+    ("nginx", "nginx-light", "a web server that explanations are compared about"),
+    ("stunnel", "stunnel4", "another server of TLS, for the same"),
     ("ldapsearch", "ldap-utils", "its client"),
     ("prosody", "prosody", "chat by STARTTLS"),
     ("inspircd", "inspircd", "chat of the other kind"),
@@ -159,6 +163,35 @@ pub(crate) fn odd_tls(install: bool) -> Result<Option<PathBuf>, Failed> {
 /// A judge of what TLS servers offer, likewise.
 pub(crate) fn sslyze(install: bool) -> Result<Option<PathBuf>, Failed> {
     from_pypi("sslyze", &["sslyze"], "bin/sslyze", install)
+}
+
+/// What looks at pages as somebody does who can't see them, from the npm registry into the build folder. `None` where
+/// it can't be had: its test then skips itself by name.
+pub(crate) fn axe(install: bool) -> Result<Option<PathBuf>, Failed> {
+    let folder = workspace::target_folder()?.join("axe");
+    let axe = folder.join("node_modules/axe-core");
+    if axe.join("axe.min.js").exists() {
+        return Ok(Some(axe));
+    }
+    if install && on_path("npm") {
+        println!("installing from npm into the build folder: axe-core");
+        let mut npm = Command::new("npm");
+        npm.args([
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--prefix",
+        ]);
+        npm.arg(&folder).arg("axe-core");
+        let installed = npm.status().is_ok_and(|status| status.success());
+        if installed && axe.join("axe.min.js").exists() {
+            return Ok(Some(axe));
+        }
+    }
+    println!("missing: axe-core (npm): nothing looks at pages");
+    Ok(None)
 }
 
 /// The programs of an environment with these packages, which is whole once `proof` is there.

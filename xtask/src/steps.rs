@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{run, run_with};
-use crate::debian::TRIXIE;
+use crate::debian::{SID, TRIXIE};
 use crate::explore::explore;
 use crate::failed::Failed;
 use crate::jobs::{COMPUTING_AT_A_TIME, Environment, INTEROP, Jobs, WAITING_AT_A_TIME};
@@ -35,10 +35,12 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     let odd = peers::odd_tls(install)?.map(|program| ("TLSLITE_PYTHON", program));
     let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder));
     let checker = peers::promtool(install)?.map(|program| ("PROMTOOL", program));
+    let reader = peers::axe(install)?.map(|folder| ("AXE_DIR", folder));
+    let newer = SID.present()?.map(|root| ("SID_ROOT", root));
     peers::pebble(install)?;
     let mut environment = jobs::surroundings(false, false)?;
     environment.extend(more);
-    let found = [linter, python, odd, judge, checker].into_iter().flatten();
+    let found = [linter, python, odd, judge, checker, reader, newer].into_iter().flatten();
     environment.extend(found.map(|(name, path)| (name, path.display().to_string())));
 
     let mut suite = Suite::begin();
