@@ -115,7 +115,8 @@ fn parse(log: &str, count: u32) -> PingReport {
         {
             let at: Option<f64> = rest.split(']').next().and_then(|t| t.parse().ok());
             let number = line.split_once("icmp_seq=").and_then(|(_, rest)| rest.split(' ').next());
-            let number = number.and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
+            let number =
+                number.and_then(|n| n.parse().ok()).map_or(u32::MAX, |n| near(report.last, n));
             report.received += u32::from(number <= count && !line.ends_with("(DUP!)"));
             if let (Some(before), Some(at)) = (report.last_answer, at) {
                 let between = Duration::try_from_secs_f64(at - before).unwrap_or_default();
@@ -129,6 +130,12 @@ fn parse(log: &str, count: u32) -> PingReport {
         }
     }
     report
+}
+
+/// The number of a ping whose low 16 bits were sent: the one nearest to `last`.
+fn near(last: u32, low: u16) -> u32 {
+    let ahead = low.wrapping_sub(last as u16) as i16;
+    last.checked_add_signed(i32::from(ahead)).unwrap_or(u32::from(low))
 }
 
 /// How long the answer to the last ping that counts may take.
@@ -159,6 +166,20 @@ mod tests {
         let report = parse(log, 2);
         assert_eq!((report.sent, report.received, report.lost()), (2, 2, 0));
         assert_eq!(parse(log, 4).lost(), 1);
+    }
+
+    #[test]
+    fn pings_beyond_the_sixteen_bits_of_their_number_are_counted_on() {
+        let mut log = String::new();
+        for number in 1..=65_600_u32 {
+            let number = number % 65_536;
+            log += &format!(
+                "[1763000000.25] 64 bytes from 10.71.0.1: icmp_seq={number} ttl=64 time=1 ms\n"
+            );
+        }
+        log += "65600 packets transmitted, 65600 received, 0% packet loss, time 1 ms\n";
+        let report = parse(&log, 65_590);
+        assert_eq!((report.sent, report.received, report.last), (65_590, 65_590, 65_600));
     }
 
     #[test]
