@@ -79,7 +79,11 @@ impl Timestamp {
 
     /// `2026-11-22T02:26:31.007Z`.
     pub fn to_rfc3339(self) -> String {
-        format!("{}.{:03}Z", self.to_seconds().replacen(' ', "T", 1), self.0 % 1000)
+        // In one go: a listing of ten thousand devices writes thirty thousand of them.
+        let ((year, month, day), second) = (civil(self.0 / DAY), self.0 % DAY / 1000);
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let (second, milli) = (second % 60, self.0 % 1000);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 
     /// What people write: a day, or a day and a time, in UTC. Seconds, `T` and `Z` may be left out.

@@ -20,12 +20,12 @@ pub(crate) fn select(answer: Response, only: &Only, now: Timestamp) -> Result<Re
             users.sort_by(|a, b| natural(a.name.as_str(), b.name.as_str()));
             Response::Users(users)
         }
-        Response::Devices(mut devices) => {
+        Response::Devices(devices) => {
             known(only, devices.iter().all(|device| device.connected.is_some()))?;
             seen(only, devices.iter().all(|device| device.ever_seen.is_some()))?;
-            devices.retain(|device| device_fits(device, only, now));
             // Each name is written once, and not for each comparison.
             let mut named: Vec<_> = devices.into_iter().map(|d| (d.name.to_string(), d)).collect();
+            named.retain(|(name, device)| device_fits(name, device, only, now));
             named.sort_by(|(a, _), (b, _)| natural(a, b));
             Response::Devices(named.into_iter().map(|(_, device)| device).collect())
         }
@@ -39,14 +39,14 @@ fn user_fits(user: &User, only: &Only) -> bool {
         && (!only.disabled || user.disabled)
 }
 
-fn device_fits(device: &Device, only: &Only, now: Timestamp) -> bool {
+fn device_fits(name: &str, device: &Device, only: &Only, now: Timestamp) -> bool {
     let ends_within = |d: u32| device.expires_at.is_some_and(|at| at.since(now) <= days(d));
     // By the gateway's word, and not by the clock of whoever asks.
     let not_seen_for = |d: u32| {
         let unseen = device.unseen_seconds.map(Duration::from_secs);
         device.connected != Some(true) && unseen.is_some_and(|unseen| unseen >= days(d))
     };
-    device.name.to_string().starts_with(&only.begins)
+    name.starts_with(&only.begins)
         && (!only.connected || device.connected == Some(true))
         && (!only.disabled || device.state == DeviceState::Disabled)
         && (!only.outdated || device.profile_outdated == Some(true))
@@ -160,7 +160,8 @@ mod tests {
             .expect("a device")
         };
         let only = Only { not_seen: Some(90), ..Only::default() };
-        let fits = |device: Device| device_fits(&device, &only, Timestamp::from_unix_secs(1 << 40));
+        let now = Timestamp::from_unix_secs(1 << 40);
+        let fits = |device: Device| device_fits("alice/phone", &device, &only, now);
         assert!(fits(device(Some(90), false)));
         assert!(!fits(device(Some(89), false)) && !fits(device(None, false)));
         assert!(!fits(device(Some(90), true)), "it is here");
