@@ -17,9 +17,10 @@ use pki::ocsp::{
 };
 use pki::standing::{NotTaken, Said, Shown, Source, Standings, Subject, Verdict};
 use pki::{
-    CRL_LIFETIME, CertificateId, ClockTime, CrlError, CrlRequest, KeyType, NameRule, Profile,
-    Refusal, Revocation, RevocationReason, Serial, ServerNameVerifier, Signer, Timestamp, Validity,
-    client_config, dual_resolver, refusal_of,
+    CRL_LIFETIME, CertificateId, CertificateRequest, ClockTime, CrlError, CrlRequest, KeyType,
+    LocalSigner, NameRule, PrivateKey, Profile, Publishing, Refusal, Revocation, RevocationReason,
+    Serial, ServerNameVerifier, Signer, Timestamp, Validity, client_config, dual_resolver,
+    refusal_of,
 };
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
@@ -368,16 +369,68 @@ fn what_was_said_is_recalled_after_a_restart_and_checked_anew() {
     assert!(matches!(again.verdict(&world.subject(), late), Verdict::Revoked(_)));
     let stale = NotTaken::CrlStale { at: now().after(CRL_LIFETIME) };
     assert_eq!(again.recall(list, late), Err(stale));
-    let Said::Crl { issuer, .. } = list else { panic!("a list") };
+    let Said::Crl { ca, .. } = list else { panic!("a list") };
     let der = world.crl(4, now(), &[world.leaf.serial]);
     let again = world.fresh();
-    assert_eq!(again.recall(&Said::Crl { issuer: *issuer, der }, late), Ok(()));
+    assert_eq!(again.recall(&Said::Crl { ca: *ca, der }, late), Ok(()));
     assert!(matches!(again.verdict(&world.subject(), late), Verdict::Revoked(_)));
     // A clock that was set back makes nothing of it worthless.
     let early = now().before(26 * HOUR);
     for said in &news[1..] {
         assert!(world.fresh().recall(said, early).is_err_and(|why| why.is_too_early()));
     }
+}
+
+#[test]
+fn what_a_ca_says_of_a_number_says_nothing_of_that_number_of_a_ca_of_the_same_name() {
+    let [one, other] = [namesake(), namesake()];
+    let serial = Serial::from_random([5; 16]);
+    let subjects = [&one, &other].map(|ca| {
+        let key = PrivateKey::generate(KeyType::P256).unwrap();
+        let request = CertificateRequest {
+            serial,
+            profile: gateway(),
+            public_key: key.public_key().clone(),
+            validity: Validity::starting(now(), pki::SERVER_LIFETIME),
+            publishing: Publishing::default(),
+        };
+        let leaf = block_on(pki::issue(ca, request)).unwrap();
+        Subject::of(&leaf, [one.ca(), other.ca()]).unwrap()
+    });
+    assert_eq!(subjects[0].id(), subjects[1].id());
+    let list = |ca: &LocalSigner, revoked: &[Serial]| {
+        let revocation = Revocation { at: now(), reason: RevocationReason::KeyCompromise };
+        let request = CrlRequest {
+            number: 1,
+            this_update: now(),
+            next_update: now().after(CRL_LIFETIME),
+            revoked: revoked.iter().map(|serial| (*serial, revocation)).collect(),
+        };
+        block_on(pki::sign_crl(ca, request)).unwrap().der().to_vec()
+    };
+    let cas = [one.ca().der().clone(), other.ca().der().clone()];
+    let standings = Standings::new(&cas);
+    assert_eq!(standings.take_crl(&subjects[0], &list(&one, &[serial]), now()), Ok(()));
+    assert_eq!(standings.take_crl(&subjects[1], &list(&other, &[]), now()), Ok(()));
+    let again = Standings::new(&cas);
+    for said in standings.news() {
+        assert_eq!(again.recall(&said, now()), Ok(()));
+    }
+    for standings in [standings, again] {
+        assert!(matches!(standings.verdict(&subjects[0], now()), Verdict::Revoked(_)));
+        assert!(matches!(standings.verdict(&subjects[1], now()), Verdict::Good { .. }));
+    }
+}
+
+/// A CA whose name tells nothing of its key.
+fn namesake() -> LocalSigner {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(&key).unwrap();
+    LocalSigner::new(certificate.der(), PrivateKey::from_pkcs8(&key.serialize_der()).unwrap())
+        .unwrap()
 }
 
 #[test]

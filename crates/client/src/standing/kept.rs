@@ -12,9 +12,9 @@ use std::time::SystemTime;
 
 use ask::LONGEST_CRL;
 use clock::Timestamp;
+use pki::Serial;
 use pki::ocsp::LONGEST_RESPONSE;
-use pki::standing::{NotTaken, Said, Standings};
-use pki::{CertificateId, IssuerId, Serial};
+use pki::standing::{CaId, NotTaken, Said, Standings};
 
 /// The folder.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl Kept {
     fn write(&self, said: &Said) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         let (name, der) = match said {
-            Said::Ocsp { id, der } => (format!("{}-{}.{OCSP}", id.issuer, id.serial), der),
-            Said::Crl { issuer, der } => (format!("{issuer}.{CRL}"), der),
+            Said::Ocsp { ca, serial, der } => (format!("{ca}-{serial}.{OCSP}"), der),
+            Said::Crl { ca, der } => (format!("{ca}.{CRL}"), der),
         };
         let next = self.0.join(format!(".next-{}", std::process::id()));
         // Left by one that was killed, or put there by somebody else.
@@ -88,20 +88,20 @@ fn read(path: &Path) -> io::Result<Said> {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(no_name)?;
     match path.extension().and_then(|extension| extension.to_str()) {
         Some(OCSP) => {
-            let (issuer, serial) = stem.split_once('-').ok_or_else(no_name)?;
+            let (ca, serial) = stem.split_once('-').ok_or_else(no_name)?;
             let serial = serial.parse::<Serial>().map_err(|_| no_name())?;
-            let id = CertificateId { issuer: issuer_id(issuer).ok_or_else(no_name)?, serial };
-            Ok(Said::Ocsp { id, der: octets(path, LONGEST_RESPONSE)? })
+            let ca = ca_id(ca).ok_or_else(no_name)?;
+            Ok(Said::Ocsp { ca, serial, der: octets(path, LONGEST_RESPONSE)? })
         }
         Some(CRL) => {
-            let issuer = issuer_id(stem).ok_or_else(no_name)?;
-            Ok(Said::Crl { issuer, der: octets(path, LONGEST_CRL)? })
+            let ca = ca_id(stem).ok_or_else(no_name)?;
+            Ok(Said::Crl { ca, der: octets(path, LONGEST_CRL)? })
         }
         _ => Err(no_name()),
     }
 }
 
-fn issuer_id(text: &str) -> Option<IssuerId> {
+fn ca_id(text: &str) -> Option<CaId> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
 }
 
@@ -127,7 +127,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use pki::{CA_LIFETIME, CRL_LIFETIME, CrlRequest, KeyType, LocalSigner, NewCa, Signer as _};
+    use pki::{
+        CA_LIFETIME, CRL_LIFETIME, CrlRequest, KeyType, LocalSigner, NewCa, PrivateKey, Signer as _,
+    };
 
     use super::*;
 
@@ -137,17 +139,9 @@ mod tests {
         let serial = Serial::from_random([7; 16]);
         let new = NewCa { key_type: KeyType::P256, serial, now, lifetime: CA_LIFETIME };
         let signer = LocalSigner::create(&new).unwrap();
-        let request = CrlRequest {
-            number: 1,
-            this_update: now,
-            next_update: now.after(CRL_LIFETIME),
-            revoked: BTreeMap::new(),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let der = runtime.block_on(pki::sign_crl(&signer, request)).unwrap().der().to_vec();
-        let folder = std::env::temp_dir().join(format!("handfast-kept-{}", std::process::id()));
+        let folder = folder("clock");
         let kept = Kept::in_state(&folder);
-        kept.keep(&[Said::Crl { issuer: signer.ca().issuer_id(), der }]);
+        kept.keep(&[list(&signer, now)]);
         let standings = Standings::new(&[signer.ca().der().clone()]);
         for (at, stays) in [
             (now, 1),
@@ -158,5 +152,50 @@ mod tests {
             assert_eq!(kept.files().len(), stays, "{at}");
         }
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn two_cas_of_one_name_keep_a_list_each() {
+        let now = Timestamp::from_unix_secs(1_800_000_000);
+        let cas = [namesake(), namesake()];
+        let [one, other] = &cas;
+        assert_eq!(one.ca().issuer_id(), other.ca().issuer_id());
+        let folder = folder("namesakes");
+        let kept = Kept::in_state(&folder);
+        kept.keep(&[list(one, now), list(other, now)]);
+        assert_eq!(kept.files().len(), 2);
+        for ca in &cas {
+            let standings = Standings::new(&[ca.ca().der().clone()]);
+            let files = kept.files();
+            let said = files.iter().filter_map(|(path, _)| read(path).ok());
+            let counts = said.filter(|said| standings.recall(said, now).is_ok()).count();
+            assert_eq!(counts, 1, "its own");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// A CA whose name tells nothing of its key.
+    fn namesake() -> LocalSigner {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages =
+            vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key).unwrap();
+        let key = PrivateKey::from_pkcs8(&key.serialize_der()).unwrap();
+        LocalSigner::new(certificate.der(), key).unwrap()
+    }
+
+    fn list(signer: &LocalSigner, now: Timestamp) -> Said {
+        let next_update = now.after(CRL_LIFETIME);
+        let request =
+            CrlRequest { number: 1, this_update: now, next_update, revoked: BTreeMap::new() };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let der = runtime.block_on(pki::sign_crl(signer, request)).unwrap().der().to_vec();
+        Said::Crl { ca: CaId::of(signer.ca()), der }
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("handfast-kept-{name}-{}", std::process::id()))
     }
 }

@@ -6,6 +6,7 @@
 //! former `good` that somebody sends again changes nothing; and a revocation that is no hold gives way to nothing,
 //! since a CA lifts none, so that it counts whatever its age and whatever a clock of the CA's once believed.
 
+mod ca_id;
 mod not_taken;
 mod subject;
 mod verdict;
@@ -17,15 +18,13 @@ use std::task::{Context, Poll, Waker};
 use rustls::CertificateError;
 use rustls_pki_types::CertificateDer;
 
+pub use ca_id::CaId;
 pub use not_taken::NotTaken;
 pub use subject::{Sources, Subject};
 pub use verdict::{Source, Verdict};
 
 use crate::ocsp::{self, OcspError, OcspExpected, OcspResponse, OcspStatus, OcspVerdict};
-use crate::{
-    CLOCK_SKEW, CaCertificate, CertificateId, Crl, IssuerId, KeyId, Refusal, Revocation, Serial,
-    Timestamp,
-};
+use crate::{CLOCK_SKEW, CaCertificate, Crl, Refusal, Revocation, Serial, Timestamp};
 use verdict::Opinion;
 
 /// What CAs said of certificates, and which certificates were shown.
@@ -46,16 +45,18 @@ pub struct Standings {
 
 #[derive(Debug, Default)]
 struct Known {
-    answers: BTreeMap<CertificateId, Answer>,
-    /// By name and key: two CAs may be called the same.
-    lists: BTreeMap<(IssuerId, KeyId), List>,
+    answers: BTreeMap<Numbered, Answer>,
+    lists: BTreeMap<CaId, List>,
     /// By lists, for good.
-    revoked: BTreeMap<CertificateId, Revocation>,
-    shown: BTreeMap<CertificateId, Shown>,
+    revoked: BTreeMap<Numbered, Revocation>,
+    shown: BTreeMap<Numbered, Shown>,
     data: Data,
     refused: bool,
     waker: Option<Waker>,
 }
+
+/// A certificate, by who signed it and its number there.
+type Numbered = (CaId, Serial);
 
 /// Whether there is anything to lose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,15 +101,17 @@ pub struct Shown {
 pub enum Said {
     /// An OCSP response about the certificate of this number.
     Ocsp {
-        /// Of which CA, and which.
-        id: CertificateId,
+        /// Of this CA.
+        ca: CaId,
+        /// Which certificate of it.
+        serial: Serial,
         /// The response.
         der: Vec<u8>,
     },
     /// A CRL of this CA.
     Crl {
         /// Which.
-        issuer: IssuerId,
+        ca: CaId,
         /// The list.
         der: Vec<u8>,
     },
@@ -181,14 +184,14 @@ impl Standings {
     /// What is known of a certificate.
     pub fn verdict(&self, subject: &Subject, now: Timestamp) -> Verdict {
         let mut known = self.known();
-        let id = subject.id();
+        let id = numbered(subject);
         if let Some(why) = known.revoked.get(&id) {
             return Verdict::Revoked(*why);
         }
         let answer =
             known.answers.get(&id).map(|answer| Opinion::of_answer(&answer.verdict, answer.by));
-        let list = subject.issuer().and_then(|ca| known.lists.get(&list_of(ca)));
-        let list = list.map(|list| Opinion::of_list(&list.crl, id.serial));
+        let list = subject.issuer().and_then(|ca| known.lists.get(&CaId::of(ca)));
+        let list = list.map(|list| Opinion::of_list(&list.crl, subject.id().serial));
         let verdict = Opinion::together(answer, list, now);
         if let Verdict::Revoked(why) = verdict {
             known.note_revoked(id, why);
@@ -216,21 +219,22 @@ impl Standings {
         now: Timestamp,
     ) -> Result<(), NotTaken> {
         let issuer = subject.issuer().ok_or(NotTaken::NoIssuer)?;
-        self.insert_answer(subject.id(), issuer, der, by, now)
+        self.insert_answer(issuer, subject.id().serial, der, by, now)
     }
 
     fn insert_answer(
         &self,
-        id: CertificateId,
         issuer: &CaCertificate,
+        serial: Serial,
         der: &[u8],
         by: Source,
         now: Timestamp,
     ) -> Result<(), NotTaken> {
-        let verdict = check(issuer, id.serial, der, now).map_err(NotTaken::Ocsp)?;
+        let verdict = check(issuer, serial, der, now).map_err(NotTaken::Ocsp)?;
         if verdict.status == OcspStatus::Unknown {
             return Err(NotTaken::Unknown);
         }
+        let id = (CaId::of(issuer), serial);
         let mut known = self.known();
         if let Some(former) = known.answers.get(&id) {
             check_takes_the_place(&former.verdict, &verdict)?;
@@ -252,7 +256,7 @@ impl Standings {
         match crl.revoked().get(&subject.id().serial).copied() {
             // Whatever else may be said of the list.
             Some(why) if why.is_for_good() => {
-                self.known().note_revoked(subject.id(), why);
+                self.known().note_revoked(numbered(subject), why);
                 let _ = self.insert_list(issuer, crl, now);
                 Ok(())
             }
@@ -272,20 +276,21 @@ impl Standings {
         if crl.is_expired(now) {
             return Err(NotTaken::CrlStale { at: crl.next_update() });
         }
-        self.known().insert_list(list_of(issuer), crl)
+        self.known().insert_list(CaId::of(issuer), crl)
     }
 
     /// What was taken since this was called last, to be kept.
     pub fn news(&self) -> Vec<Said> {
         let mut known = self.known();
         let mut news = Vec::new();
-        for (id, answer) in known.answers.iter_mut().filter(|(_, answer)| !answer.noted) {
+        let answers = known.answers.iter_mut().filter(|(_, answer)| !answer.noted);
+        for (&(ca, serial), answer) in answers {
             answer.noted = true;
-            news.push(Said::Ocsp { id: *id, der: answer.der.clone() });
+            news.push(Said::Ocsp { ca, serial, der: answer.der.clone() });
         }
-        for ((issuer, _), list) in known.lists.iter_mut().filter(|(_, list)| !list.noted) {
+        for (&ca, list) in known.lists.iter_mut().filter(|(_, list)| !list.noted) {
             list.noted = true;
-            news.push(Said::Crl { issuer: *issuer, der: list.crl.der().to_vec() });
+            news.push(Said::Crl { ca, der: list.crl.der().to_vec() });
         }
         news
     }
@@ -296,35 +301,24 @@ impl Standings {
     /// Why it does not count.
     pub fn recall(&self, said: &Said, now: Timestamp) -> Result<(), NotTaken> {
         match said {
-            Said::Ocsp { id, der } => {
-                self.by_any(&id.issuer, |ca| self.insert_answer(*id, ca, der, Source::Ocsp, now))
+            Said::Ocsp { ca, serial, der } => {
+                self.insert_answer(self.ca(ca)?, *serial, der, Source::Ocsp, now)
             }
-            Said::Crl { issuer, der } => {
-                let (ca, crl) = self.by_any(issuer, |ca| Ok((ca, read_list(ca, der)?)))?;
+            Said::Crl { ca, der } => {
+                let issuer = self.ca(ca)?;
+                let crl = read_list(issuer, der)?;
                 let revokes = crl.revoked().values().any(Revocation::is_for_good);
                 if crl.is_expired(now) && revokes {
                     // It vouches for nobody any more, but what it revokes stays so.
-                    return self.known().insert_list(list_of(ca), crl);
+                    return self.known().insert_list(*ca, crl);
                 }
-                self.insert_list(ca, crl, now)
+                self.insert_list(issuer, crl, now)
             }
         }
     }
 
-    /// The first success with a CA of this name; else why there was none with the last.
-    fn by_any<'a, T>(
-        &'a self,
-        issuer: &IssuerId,
-        deed: impl Fn(&'a CaCertificate) -> Result<T, NotTaken>,
-    ) -> Result<T, NotTaken> {
-        let mut outcome = Err(NotTaken::NoIssuer);
-        for ca in self.cas.iter().filter(|ca| ca.issuer_id() == *issuer) {
-            outcome = deed(ca);
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        outcome
+    fn ca(&self, id: &CaId) -> Result<&CaCertificate, NotTaken> {
+        self.cas.iter().find(|ca| CaId::of(ca) == *id).ok_or(NotTaken::NoIssuer)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -356,7 +350,7 @@ impl Known {
 
     /// Strangers' certificates take nobody's place.
     fn note_shown(&mut self, mut shown: Shown) -> Result<(), Refusal> {
-        let id = shown.subject.id();
+        let id = numbered(&shown.subject);
         shown.passed |= self.shown.get(&id).is_some_and(|former| former.passed);
         if self.shown.len() >= MOST_SHOWN && !self.shown.contains_key(&id) {
             let refused = self.shown.iter().find(|(_, former)| !former.passed);
@@ -367,20 +361,20 @@ impl Known {
         Ok(())
     }
 
-    fn note_revoked(&mut self, id: CertificateId, why: Revocation) {
+    fn note_revoked(&mut self, id: Numbered, why: Revocation) {
         if why.is_for_good() {
             make_room(&mut self.revoked, &id, MOST_ANSWERS, |_| true);
             self.revoked.insert(id, why);
         }
     }
 
-    fn insert(&mut self, id: CertificateId, answer: Answer) {
+    fn insert(&mut self, id: Numbered, answer: Answer) {
         let good = |answer: &Answer| answer.verdict.status == OcspStatus::Good;
         make_room(&mut self.answers, &id, MOST_ANSWERS, good);
         self.answers.insert(id, answer);
     }
 
-    fn insert_list(&mut self, id: (IssuerId, KeyId), crl: Crl) -> Result<(), NotTaken> {
+    fn insert_list(&mut self, id: CaId, crl: Crl) -> Result<(), NotTaken> {
         if let Some(former) = self.lists.get(&id) {
             if crl.is_older_than(&former.crl) {
                 return Err(NotTaken::Older { than: former.crl.this_update() });
@@ -395,9 +389,10 @@ impl Known {
     }
 }
 
-/// What a CA's list is known by.
-fn list_of(ca: &CaCertificate) -> (IssuerId, KeyId) {
-    (ca.issuer_id(), KeyId::of_spki(ca.spki()))
+/// Where no CA is at hand nothing is taken, so that its name does.
+fn numbered(subject: &Subject) -> Numbered {
+    let id = subject.id();
+    (subject.issuer().map_or_else(|| CaId::unknown(id.issuer), CaId::of), id.serial)
 }
 
 /// For one more, where there is none: of those that are sooner missed the first goes, else any.
