@@ -75,6 +75,9 @@ impl Stapler {
         let request = OcspRequest::new(CertId::new(CertIdHash::Sha1, ca, id.serial), None);
         let authority = OcspAuthority { ca: ca.clone(), signer: Arc::clone(signer) };
         let reply = respond(&[authority], records, &request.to_der(), now, OCSP_LIFETIME);
+        if let Some(rule) = reply.fault {
+            tracing::error!(%rule, "internal error: an OCSP answer is not stapled; please report it");
+        }
         let Some(until) = reply.reusable_until else {
             self.stapled.remove(id);
             return self.staple(certificate, None);

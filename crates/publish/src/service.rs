@@ -193,6 +193,9 @@ impl Service {
         now: Timestamp,
     ) -> Arc<Document> {
         let reply = respond(issuer.ocsp(), &*self.records, request, now, OCSP_LIFETIME);
+        if let Some(rule) = reply.fault {
+            tracing::error!(%rule, "internal error: an OCSP answer is not handed out; please report it");
+        }
         let keeps = reply.reusable_until.is_some();
         let document = Arc::new(document(reply, now));
         if keeps {

@@ -2,7 +2,8 @@
 //! back by another library than the one that writes.
 //!
 //! It judges the form, not the deed: whether this certificate should exist is the signer's to decide. What
-//! breaks a rule is an internal error, is not handed out, and says which rule.
+//! breaks a rule is an internal error, is not handed out, and says which rule. The rules of OCSP answers stand beside
+//! their responder.
 
 mod certificate;
 mod crl;

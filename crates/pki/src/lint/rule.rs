@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a certificate or a list has to keep to.
+/// What a certificate, a list or an answer has to keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -53,6 +53,14 @@ pub enum Rule {
     NextUpdate,
     /// The list has a number, of at most 20 octets.
     CrlNumber,
+    /// An answer names the key that signed it, and has the certificate of whoever did.
+    OcspResponder,
+    /// An answer speaks of what was asked, and of nothing else.
+    OcspAnswers,
+    /// A nonce comes back as it came.
+    OcspNonce,
+    /// An answer's moments are written to the second, and the next one comes later.
+    OcspTimes,
     /// No certificate is on the list twice.
     EntriesOnce,
     /// Each reason can stand on a full list.
@@ -91,6 +99,10 @@ impl Rule {
             Self::EntryReason => ("5280 5.3.1", "a reason can't stand on a full list"),
         }
     }
+            Self::OcspResponder => ("6960 4.2.2.3", "it does not name whoever signed it"),
+            Self::OcspAnswers => ("6960 4.2.2.3", "it speaks of something else than was asked"),
+            Self::OcspNonce => ("6960 4.4.1", "its nonce is not the request's"),
+            Self::OcspTimes => ("5019 2.2.4", "a moment has the wrong form or place"),
 }
 
 impl fmt::Display for Rule {

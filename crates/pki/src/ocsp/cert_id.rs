@@ -82,6 +82,11 @@ impl CertId {
         (self.0.issuer_name_hash.as_bytes(), self.0.issuer_key_hash.as_bytes())
     }
 
+    /// The serial number as it is written, whatever it is.
+    pub(super) fn serial_octets(&self) -> &[u8] {
+        self.0.serial_number.as_bytes()
+    }
+
     pub(super) fn from_asn1(id: asn1::CertId) -> Self {
         Self(id)
     }

@@ -12,6 +12,7 @@ mod nonce;
 mod request;
 mod responder;
 mod response;
+mod rules;
 #[cfg(test)]
 mod tests;
 

@@ -18,6 +18,10 @@ impl Nonce {
         Self(octets.to_vec())
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The nonce in an extension's value. The shortest and longest are the server's to refuse.
     pub(super) fn read(value: &[u8]) -> Option<Self> {
         let octets = <&OctetStringRef>::from_der(value).ok()?.as_bytes();

@@ -13,6 +13,8 @@ use super::cert_id::{self, CertId};
 use super::nonce::Nonce;
 use super::request::OcspRequest;
 use super::response::{self, CertAnswer, OcspStatus, Unsigned, Unsuccessful};
+use super::rules::{self, Asked};
+use crate::lint::Rule;
 use crate::verify::leaf::Leaf;
 use crate::{CaCertificate, CertificateId, IdentityError, PrivateKey, Timestamp, identity};
 
@@ -53,6 +55,16 @@ impl OcspSigner {
         self.not_after
     }
 
+    /// What an answer that it signs to this request has to be about.
+    pub(super) fn asked<'a>(&'a self, request: &'a OcspRequest) -> Asked<'a> {
+        Asked {
+            ids: request.ids(),
+            nonce: request.nonce(),
+            responder_key_hash: &self.key_hash,
+            signer: &self.certificate,
+        }
+    }
+
     pub(super) fn sign_answers(
         &self,
         answers: &[CertAnswer],
@@ -86,11 +98,13 @@ pub struct OcspReply {
     /// nonce, is no answer, or speaks of a certificate that was never issued: that may be so at any
     /// moment, and there is no end of numbers to ask for.
     pub reusable_until: Option<Timestamp>,
+    /// The rule that what was signed breaks, which is not handed out then: an internal error.
+    pub fault: Option<Rule>,
 }
 
 impl From<Unsuccessful> for OcspReply {
     fn from(why: Unsuccessful) -> Self {
-        Self { der: why.to_der(), reusable_until: None }
+        Self { der: why.to_der(), reusable_until: None, fault: None }
     }
 }
 
@@ -133,10 +147,14 @@ fn answer(
     };
     let answers: Vec<CertAnswer> = request.ids().iter().map(answer).collect();
     let der = authority.signer.sign_answers(&answers, now, request.nonce())?;
+    let asked = authority.signer.asked(request);
+    if let Err(rule) = rules::keeps(&der, &asked) {
+        return Ok(OcspReply { fault: Some(rule), ..Unsuccessful::InternalError.into() });
+    }
     let is_unknown = |answer: &CertAnswer| answer.status == OcspStatus::Unknown;
     let reusable = request.nonce().is_none() && !answers.iter().any(is_unknown);
     let reusable_until = reusable.then_some(next_update);
-    Ok(OcspReply { der, reusable_until })
+    Ok(OcspReply { der, reusable_until, fault: None })
 }
 
 fn status(records: &dyn OcspRecords, ca: &CaCertificate, id: &CertId) -> OcspStatus {

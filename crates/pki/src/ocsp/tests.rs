@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::response::{Unsigned, signed};
 use super::*;
+use crate::lint::Rule;
 use crate::{
     CA_LIFETIME, CaCertificate, CertificateId, CertificateRequest, KeyType, LocalSigner, NewCa,
     OCSP_SIGNER_LIFETIME, PrivateKey, Profile, Publishing, Revocation, RevocationReason, Serial,
@@ -30,6 +31,61 @@ fn every_status_reaches_whoever_asked_with_its_time_and_reason() {
             }
         }
     }
+}
+
+#[test]
+fn each_rule_that_an_answer_could_break_is_named_and_what_is_sent_breaks_none() {
+    let responder = Responder::new(KeyType::P256);
+    let signer = &responder.authority.signer;
+    let nonce = Nonce::from_random([7; 32]);
+    let id = |serial| CertId::new(CertIdHash::Sha256, responder.ca(), number(serial));
+    for ids in [vec![id(GOOD)], vec![id(REVOKED), id(NEVER_ISSUED), id(REVOKED)]] {
+        let reply = responder.ask(&OcspRequest::of_many(ids));
+        assert_eq!(reply.fault, None);
+    }
+    let request = OcspRequest::new(id(GOOD), Some(nonce.clone()));
+    assert_eq!(responder.ask(&request).fault, None);
+    let good = CertAnswer { id: id(GOOD), ..responder.good_answer() };
+    let judged = |answers: &[CertAnswer], nonce: Option<&Nonce>| {
+        let der = signer.sign_answers(answers, now(), nonce).unwrap();
+        rules::keeps(&der, &signer.asked(&request))
+    };
+    let good_alone = std::slice::from_ref(&good);
+    assert_eq!(judged(good_alone, Some(&nonce)), Ok(()));
+    assert_eq!(judged(good_alone, None), Err(Rule::OcspNonce));
+    assert_eq!(judged(good_alone, Some(&Nonce::from_random([8; 32]))), Err(Rule::OcspNonce));
+    let about = |answers: &[CertAnswer]| judged(answers, Some(&nonce));
+    assert_eq!(about(&[]), Err(Rule::OcspAnswers));
+    assert_eq!(about(&[good.clone(), good.clone()]), Err(Rule::OcspAnswers));
+    assert_eq!(about(&[CertAnswer { id: id(REVOKED), ..good.clone() }]), Err(Rule::OcspAnswers));
+    let of_another_hash = CertId::new(CertIdHash::Sha1, responder.ca(), number(GOOD));
+    assert_eq!(
+        about(&[CertAnswer { id: of_another_hash, ..good.clone() }]),
+        Err(Rule::OcspAnswers)
+    );
+    for (this_update, next_update) in
+        [(now().after(SECOND), Some(now().after(HOUR))), (now(), Some(now().before(HOUR)))]
+    {
+        let wrong = CertAnswer { this_update, next_update, ..good.clone() };
+        assert_eq!(about(&[wrong]), Err(Rule::OcspTimes));
+    }
+    assert_eq!(about(&[CertAnswer { next_update: None, ..good.clone() }]), Err(Rule::Readable));
+    let other = Responder::new(KeyType::P256);
+    let der = other.authority.signer.sign_answers(good_alone, now(), Some(&nonce)).unwrap();
+    assert_eq!(rules::keeps(&der, &signer.asked(&request)), Err(Rule::OcspResponder));
+}
+
+#[test]
+fn no_part_of_an_answer_and_nothing_behind_it_keeps_the_rules() {
+    let responder = Responder::new(KeyType::Rsa2048);
+    let request = responder.request(REVOKED);
+    let asked = responder.authority.signer.asked(&request);
+    let whole = responder.ask(&request).der;
+    assert_eq!(rules::keeps(&whole, &asked), Ok(()));
+    for end in 0..whole.len() {
+        assert_eq!(rules::keeps(&whole[..end], &asked), Err(Rule::Readable), "{end}");
+    }
+    assert_eq!(rules::keeps(&[&whole[..], &[5, 0]].concat(), &asked), Err(Rule::Readable));
 }
 
 #[test]
