@@ -77,6 +77,7 @@ impl Issuance {
         request: IssueRequest,
     ) -> Result<NewCertificate, AuthorityError> {
         let signer = issuer.signer()?;
+        self.check_names(&request.profile)?;
         let serial = pki::Serial::from_random(random::bytes()?);
         let validity = Validity::starting(self.now(), request.life).within(signer.ca().validity());
         let public_key = request.public_key.id();
@@ -111,6 +112,15 @@ impl Issuance {
             setting,
             supersedes_within: request.supersedes_within,
         })
+    }
+
+    /// Until a rollover is over, some come to the certificate by the former CA, whose constraints bind them then. The
+    /// signer looks at its own.
+    fn check_names(&self, profile: &Profile) -> Result<(), AuthorityError> {
+        match self.issuers.load().former() {
+            Some(former) => Ok(profile.check_names(&former.certificate().constraints())?),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn publishing(&self, ca: &CaCertificate) -> Result<Publishing, AuthorityError> {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pki::{
-    CaCertificate, CertificateId, CrossRequest, KeyId, Serial, Signer, Validity, cross_sign,
+    CaCertificate, CertificateId, CrossRequest, KeyId, Profile, Serial, Signer, Validity,
+    cross_sign,
 };
 use rustls::pki_types::CertificateDer;
 use store::{Actor, CaGenerationId, CertificateEntry, Holder, NewCertificate, NewRollover};
@@ -35,8 +36,9 @@ impl Issuance {
         let id = former.generation().id;
         start::plausible(self.now())?;
         let wish = NewIssuer::of(&self.settings.load());
+        self.certifies_the_gateway(&wish)?;
         let (signer, generation) =
-            match start::left_over(&self.store, &self.line, wish, self.now()).await? {
+            match start::left_over(&self.store, &self.line, &wish, self.now()).await? {
                 Some(made) => made,
                 None => start::new_ca(&self.line, wish).await?,
             };
@@ -55,6 +57,12 @@ impl Issuance {
         let list = list.signed_by(new, Signs::Devices)?.signed_by(new, Signs::Gateway)?;
         self.issuers.store(Arc::new(list.with_former(Some(id))));
         Ok(())
+    }
+
+    /// Whether the gateway gets certificates of the CA to be made: without, nobody is let in any more.
+    fn certifies_the_gateway(&self, wish: &NewIssuer) -> Result<(), AuthorityError> {
+        let names = self.settings.load().names.clone();
+        Ok(Profile::Gateway { names }.check_names(&wish.names)?)
     }
 
     /// The former CA is trusted no longer.

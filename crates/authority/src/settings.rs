@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pki::KeyType;
+use pki::{KeyType, NameConstraints};
 
 /// What may be certified under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Settings {
     pub ca_key: KeyType,
     /// How long the CA lives, chosen when the CA is made.
     pub ca_days: u32,
+    /// Which names the CA may certify, chosen when the CA is made.
+    pub ca_names: NameConstraints,
     /// The URL under which CRL and OCSP are found; certificates carry it.
     pub publish_at: Option<String>,
     /// How long a CRL is valid; a new one is signed at half of it.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use clock::Clock;
-use pki::{CLOCK_SKEW, CaCertificate, KeyType, Serial, SignError, Signer, Timestamp};
+use pki::{
+    CLOCK_SKEW, CaCertificate, KeyType, NameConstraints, Serial, SignError, Signer, Timestamp,
+};
 use signer::Line;
 use signer::protocol::CaWish;
 use store::{Actor, CaGeneration, CaGenerationId, NewCaGeneration, RolloverState, Store};
@@ -46,17 +48,20 @@ pub(crate) async fn issuance(
 }
 
 /// What a CA that is made here is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewIssuer {
     /// Its kind of key.
     pub key: KeyType,
     /// How long it lives.
     pub days: u32,
+    /// Which names it may certify.
+    pub names: NameConstraints,
 }
 
 impl NewIssuer {
     pub(crate) fn of(settings: &Settings) -> Self {
-        Self { key: settings.ca_key, days: settings.ca_days }
+        let names = settings.ca_names.clone();
+        Self { key: settings.ca_key, days: settings.ca_days, names }
     }
 }
 
@@ -105,7 +110,8 @@ pub(crate) async fn new_ca(
 ) -> Result<(Arc<dyn Signer>, NewCaGeneration), AuthorityError> {
     let lifetime = DAY * new.days;
     let serial = Serial::from_random(random::bytes()?);
-    let made = line.make_ca(CaWish { key_type: new.key, serial, lifetime }).await?;
+    let made =
+        line.make_ca(CaWish { key_type: new.key, serial, lifetime, names: new.names }).await?;
     with_signer(line, &made)
 }
 
@@ -113,7 +119,7 @@ pub(crate) async fn new_ca(
 pub(crate) async fn left_over(
     store: &Store,
     line: &Arc<Line>,
-    new: NewIssuer,
+    new: &NewIssuer,
     now: Timestamp,
 ) -> Result<Option<(Arc<dyn Signer>, NewCaGeneration)>, AuthorityError> {
     let known: Vec<_> = store.ca_generation_list().await?.iter().map(|g| g.issuer).collect();
@@ -122,6 +128,7 @@ pub(crate) async fn left_over(
         !known.contains(&ca.issuer_id())
             && ca.validity().not_before >= lately
             && describe::key_type(ca.der()) == new.key.name()
+            && ca.constraints() == new.names
     };
     let found = line.cas().await?.into_iter().find(fits);
     found.map(|ca| with_signer(line, &ca)).transpose()

@@ -167,6 +167,7 @@ fn from_authority(error: &AuthorityError) -> Failure {
             pki::SignError::ReservedName(_)
             | pki::SignError::BadName(_)
             | pki::SignError::NameTooLong(_)
+            | pki::SignError::NameOutside { .. }
             | pki::SignError::NoName,
         ) => FailureKind::Usage,
         AuthorityError::Sign(pki::SignError::Locked | pki::SignError::WrongSecret) => {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use admin::failure::FailureKind;
 use admin::permission::Caller;
-use admin::request::Request;
+use admin::request::{CertificateUsage, Request};
 use admin::response::{ProfileMaterial, Response, Rollover};
 use gateway::Gateway;
 use gateway::control::Execute;
 use house::{House, device, id, inside};
+use pki::{Csr, KeyType, PrivateKey};
 
 #[test]
 fn old_and_new_profiles_and_certificates_connect_at_every_step_and_after_each_restart() {
@@ -73,6 +74,57 @@ fn old_and_new_profiles_and_certificates_connect_at_every_step_and_after_each_re
         assert_eq!(house.listed(&house.first()).await.len(), 2);
         house.stop().await;
     });
+}
+
+#[test]
+fn a_ca_certifies_the_names_that_the_settings_had_when_it_was_made_and_no_others() {
+    inside("a_ca_certifies_the_names", async {
+        let house = House::start().await;
+        let alice = house.add("alice").await;
+        assert_eq!(certify(&house, "a.test").await, Ok(()));
+        permit(&house, "\"example.org\", \"127.0.0.0/8\"").await;
+        assert_eq!(certify(&house, "b.test").await, Ok(()), "the CA is the former one");
+
+        rollover(&house, Request::RolloverStart).await;
+        assert_eq!(certify(&house, "c.test").await, Err(FailureKind::Usage));
+        assert_eq!(certify(&house, "www.example.org").await, Ok(()));
+        let alone = alice.common.ca_pem.clone();
+        drop(house.try_connect(&alice, &alone).await.expect("nobody is locked out"));
+        let bob = house.add("bob").await;
+        drop(house.try_connect(&bob, &bob.common.ca_pem).await.expect("nobody is locked out"));
+        rollover(&house, finish(true)).await;
+
+        // Whoever knows the former CA alone would refuse it.
+        permit(&house, "\"example.org\", \"example.net\", \"127.0.0.0/8\"").await;
+        rollover(&house, Request::RolloverStart).await;
+        assert_eq!(certify(&house, "www.example.net").await, Err(FailureKind::Usage));
+        rollover(&house, finish(true)).await;
+        assert_eq!(certify(&house, "www.example.net").await, Ok(()));
+        assert_eq!(certify(&house, "d.test").await, Err(FailureKind::Usage));
+        house.stop().await;
+    });
+}
+
+/// What the CA that is made next may certify.
+async fn permit(house: &House, names: &str) {
+    let file = house.folder.data().config();
+    let former = std::fs::read_to_string(&file).expect("the settings");
+    let lines = former.lines().filter(|line| !line.starts_with("permitted_names"));
+    let lines: Vec<_> = lines.collect();
+    let permitted = format!("[ca]\npermitted_names = [{names}]");
+    std::fs::write(&file, lines.join("\n").replace("[ca]", &permitted)).expect("written");
+    house.gateway.reload().await.expect("read again");
+}
+
+async fn certify(house: &House, name: &str) -> Result<(), FailureKind> {
+    let request = Request::CertIssue {
+        name: name.parse().expect("a name"),
+        usage: CertificateUsage::Server,
+        hosts: Vec::new(),
+        days: Some(20),
+        csr_pem: Csr::pem_for(&PrivateKey::generate(KeyType::P256).expect("a key")).expect("a CSR"),
+    };
+    house.gateway.execute(&ROOT, request).await.map(drop).map_err(|failure| failure.kind)
 }
 
 /// Each certificate with each list of trusted CAs.

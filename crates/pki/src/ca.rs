@@ -12,6 +12,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
+use crate::constraints::{Found, NameConstraints};
 use crate::profile::Validity;
 use crate::{IssuerId, KeyError, Serial, moment, pem};
 
@@ -27,6 +28,7 @@ pub struct CaCertificate {
     spki: Vec<u8>,
     validity: Validity,
     serial: Serial,
+    constraints: Found,
 }
 
 impl CaCertificate {
@@ -56,6 +58,7 @@ impl CaCertificate {
                 not_after: moment::from_asn1(cert.validity().not_after),
             },
             serial: Serial::from_bytes(cert.raw_serial()).map_err(|_| CaError::Malformed)?,
+            constraints: NameConstraints::found(&cert),
         })
     }
 
@@ -64,12 +67,22 @@ impl CaCertificate {
         self.signs_lists
     }
 
-    /// Whether it can be put to work here: whoever reads what it signs finds it by its key id, and its lists count.
+    /// Whether it can be put to work here: whoever reads what it signs finds it by its key id, its lists count, and
+    /// it is known what it may certify.
     pub(crate) fn is_complete(&self) -> Result<(), CaError> {
-        match (self.signs_lists, self.names_its_key) {
-            (false, _) => Err(CaError::NotACrlSigner),
-            (_, false) => Err(CaError::NoKeyId),
-            (true, true) => Ok(()),
+        match (self.signs_lists, self.names_its_key, &self.constraints) {
+            (false, _, _) => Err(CaError::NotACrlSigner),
+            (_, false, _) => Err(CaError::NoKeyId),
+            (_, _, Found::Other) => Err(CaError::OtherConstraints),
+            (true, true, Found::Known(_)) => Ok(()),
+        }
+    }
+
+    /// Which names it may certify. Of another's, what is said of other kinds of names than hosts' is left out.
+    pub fn constraints(&self) -> NameConstraints {
+        match &self.constraints {
+            Found::Known(constraints) => constraints.clone(),
+            Found::Other => NameConstraints::default(),
         }
     }
 
@@ -146,6 +159,8 @@ pub enum CaError {
     NotACrlSigner,
     /// The certificate has no subject key id.
     NoKeyId,
+    /// The certificate binds names of other kinds than hosts' and addresses.
+    OtherConstraints,
     /// The subject is built in a way that cannot be written again.
     UnsupportedSubject,
     /// The key is not the certificate's.
@@ -165,6 +180,9 @@ impl fmt::Display for CaError {
             Self::NotACa => "the certificate given as the CA's may not sign certificates",
             Self::NotACrlSigner => "the CA's certificate may not sign revocation lists",
             Self::NoKeyId => "the CA's certificate has no subject key identifier",
+            Self::OtherConstraints => {
+                "the CA's certificate has name constraints of a kind that is not supported"
+            }
             Self::UnsupportedSubject => "the CA's subject has a form that is not supported",
             Self::KeyMismatch => {
                 "the CA's key does not belong to its certificate; restore both from one backup"

@@ -32,6 +32,7 @@ pub(crate) fn cross_params(
         return Err(SignError::EmptyValidity);
     }
     let mut params = ca_params(request.serial, other.name(), other.key_id(), validity);
+    other.constraints().write(&mut params);
     params.use_authority_key_identifier_extension = true;
     request.publishing.write(&mut params)?;
     Ok(params)

@@ -10,6 +10,7 @@
 
 mod ca;
 mod certificate_id;
+mod constraints;
 mod crl;
 mod cross;
 mod csr;
@@ -44,6 +45,7 @@ pub use names::{RESERVED_GATEWAY_NAME, RevocationReason, is_reserved_name};
 
 pub use ca::{CaCertificate, CaError};
 pub use certificate_id::{CertificateId, IssuerId};
+pub use constraints::{NameConstraints, NameRange, NameRangeError};
 pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest};
 pub use cross::CrossRequest;
 pub use csr::{Csr, CsrError, csr_text};

@@ -10,8 +10,8 @@ use crate::cross::{CrossRequest, cross_params};
 use crate::profile::{Validity, ca_params};
 use crate::signer::{SignAnswer, SignRequest, Signer, Signing};
 use crate::{
-    CaCertificate, CaError, CertificateRequest, CrlRequest, KeyType, PrivateKey, PublicKey, Serial,
-    SignError, Timestamp, lint,
+    CaCertificate, CaError, CertificateRequest, CrlRequest, KeyType, NameConstraints, PrivateKey,
+    PublicKey, Serial, SignError, Timestamp, lint,
 };
 
 /// What a new CA is made of.
@@ -35,13 +35,19 @@ pub struct LocalSigner {
 }
 
 impl LocalSigner {
-    /// Makes a new CA.
+    /// Makes a new CA, which may certify any name.
     pub fn create(new: &NewCa) -> Result<Self, CaError> {
+        Self::create_within(new, &NameConstraints::default())
+    }
+
+    /// Makes a new CA, which may certify these names.
+    pub fn create_within(new: &NewCa, names: &NameConstraints) -> Result<Self, CaError> {
         let key = PrivateKey::generate(new.key_type).map_err(CaError::Key)?;
         let key_id = key.public_key().key_id();
         let name = format!("Handfast CA {}", tag_of(key_id));
         let validity = Validity::starting(new.now, new.lifetime);
-        let params = ca_params(new.serial, &name, key_id, validity);
+        let mut params = ca_params(new.serial, &name, key_id, validity);
+        names.write(&mut params);
         let cert = params.self_signed(&key).map_err(|_| CaError::SigningFailed)?;
         let own = Self::new(cert.der(), key)?;
         lint::certificate(cert.der(), lint::Role::Ca, &own.ca).map_err(CaError::Rule)?;
@@ -77,6 +83,7 @@ impl LocalSigner {
     }
 
     fn certificate(&self, request: &CertificateRequest) -> Result<Vec<u8>, SignError> {
+        request.profile.check_names(&self.ca.constraints())?;
         let params = request.to_params(self.ca.validity())?;
         let key = encoder_key(&request.public_key)?;
         let cert = params.signed_by(&key, &self.issuer).map_err(|_| SignError::SigningFailed)?;

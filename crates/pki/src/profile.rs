@@ -12,6 +12,7 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::constraints::NameConstraints;
 use crate::host_name::HostName;
 use crate::moment::to_date_time;
 use crate::sign_error::SignError;
@@ -67,6 +68,20 @@ pub enum Profile {
         /// Its common name.
         name: String,
     },
+}
+
+impl Profile {
+    /// Whether a CA that may certify these names may certify this.
+    ///
+    /// # Errors
+    /// Where it may not, or where it is nothing that could be certified at all.
+    pub fn check_names(&self, allowed: &NameConstraints) -> Result<(), SignError> {
+        let (common_name, hosts) = subject(self)?;
+        match allowed.outside_of(&common_name, &hosts) {
+            None => Ok(()),
+            Some(name) => Err(SignError::NameOutside { name, allowed: allowed.to_string() }),
+        }
+    }
 }
 
 /// From when and until when a certificate holds.

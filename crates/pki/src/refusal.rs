@@ -63,6 +63,8 @@ pub enum Refusal {
         /// The name that the certificate has.
         found: String,
     },
+    /// It has a name that its CA may not certify, as a CA on the way to it says.
+    NameNotPermitted,
     /// Its key or signature is of a kind that is not accepted.
     UnsupportedKey,
     /// The revocation list at hand is out of date.
@@ -87,7 +89,7 @@ pub enum Purpose {
 
 impl Refusal {
     /// Every code, in a fixed order; what a registry of counters starts from.
-    pub const CODES: [&'static str; 16] = [
+    pub const CODES: [&'static str; 17] = [
         "unknown_ca",
         "bad_signature",
         "malformed",
@@ -100,6 +102,7 @@ impl Refusal {
         "forged",
         "wrong_usage",
         "name_mismatch",
+        "name_not_permitted",
         "unsupported_key",
         "crl_expired",
         "device_disabled",
@@ -121,6 +124,7 @@ impl Refusal {
             Self::Forged => "forged",
             Self::WrongUsage { .. } => "wrong_usage",
             Self::NameMismatch { .. } => "name_mismatch",
+            Self::NameNotPermitted => "name_not_permitted",
             Self::UnsupportedKey => "unsupported_key",
             Self::CrlExpired { .. } => "crl_expired",
             Self::DeviceDisabled => "device_disabled",
@@ -146,6 +150,7 @@ impl Refusal {
             | Self::Forged
             | Self::WrongUsage { .. }
             | Self::NameMismatch { .. }
+            | Self::NameNotPermitted
             | Self::UnsupportedKey => "your certificate can't be used with this VPN; ask its \
                                        administrator for a new profile"
                 .into(),
@@ -230,6 +235,10 @@ impl fmt::Display for Refusal {
                 "the server's certificate names {found:?} where the profile asks for {expected:?}; \
                  suspect an impostor, else mend `verify-x509-name`"
             ),
+            Self::NameNotPermitted => f.write_str(
+                "the peer's certificate has a name that its CA may not certify; suspect a misused CA, else \
+                 have one issued for names that the CA's name constraints permit",
+            ),
             Self::UnsupportedKey => f.write_str(
                 "the peer's certificate has a key or signature of a kind that is not accepted; \
                  issue one with RSA of 2048 bits or more, P-256, P-384 or Ed25519",
@@ -279,6 +288,7 @@ impl From<Refusal> for rustls::Error {
             | Refusal::NotInStore
             | Refusal::Forged
             | Refusal::NameMismatch { .. }
+            | Refusal::NameNotPermitted
             | Refusal::UnsupportedKey
             | Refusal::DeviceDisabled
             | Refusal::UserDisabled => CertificateError::Other(OtherError(Arc::new(refusal))),
@@ -431,6 +441,7 @@ mod tests {
             Refusal::Forged,
             Refusal::WrongUsage { needed: Purpose::Server },
             Refusal::NameMismatch { expected: "a".into(), found: "b".into() },
+            Refusal::NameNotPermitted,
             Refusal::UnsupportedKey,
             Refusal::CrlExpired { at },
             Refusal::DeviceDisabled,

@@ -17,6 +17,13 @@ pub enum SignError {
     BadName(String),
     /// The name is longer than 64 characters.
     NameTooLong(String),
+    /// The CA may not certify the name.
+    NameOutside {
+        /// The name.
+        name: String,
+        /// What it may certify, in words.
+        allowed: String,
+    },
     /// A server's certificate needs a name.
     NoName,
     /// The URL is not plain HTTP.
@@ -92,6 +99,11 @@ impl fmt::Display for SignError {
             Self::NameTooLong(name) => write!(
                 f,
                 "the name {name:?} is longer than the 64 characters that a certificate allows"
+            ),
+            Self::NameOutside { name, allowed } => write!(
+                f,
+                "the CA may not certify the name {name:?}, by its own certificate: {allowed}; \
+                 choose another name, or set ca.permitted_names and ca.excluded_names and roll the CA over"
             ),
             Self::NoName => f.write_str("a server's certificate needs at least one name"),
             Self::BadPublicUrl(url) => {

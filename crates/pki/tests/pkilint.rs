@@ -14,8 +14,8 @@ use pki::ocsp::{
     respond,
 };
 use pki::{
-    CA_LIFETIME, CertificateId, CrossRequest, KeyType, Profile, Revocation, RevocationReason,
-    Serial, Signer, Validity, certificate_to_pem, cross_sign,
+    CA_LIFETIME, CertificateId, CrossRequest, KeyType, NameConstraints, Profile, Revocation,
+    RevocationReason, Serial, Signer, Validity, certificate_to_pem, cross_sign,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -27,6 +27,7 @@ fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
     let folder = Folder::new("pkilint");
     for key_type in [KeyType::Rsa3072, KeyType::P256] {
         let authority = Authority::published(key_type);
+        let some_names = Authority::within(key_type, &some_names());
         let phone = authority.issue(device("phone"), KeyType::Rsa2048);
         let certificates = [
             ("ca", authority.ca()),
@@ -37,6 +38,8 @@ fn pkilint_finds_nothing_wrong_in_a_ca_its_certificates_and_its_lists() {
             ("device", phone.cert),
             ("ocsp-signer", authority.issue(ocsp_signer(), KeyType::P256).cert),
             ("cross", cross(&authority, key_type)),
+            ("ca-of-some-names", some_names.ca()),
+            ("server-of-some-names", some_names.issue(gateway(), KeyType::P256).cert),
         ];
         for (name, cert) in certificates {
             let file = folder.write(name, certificate_to_pem(&cert));
@@ -79,6 +82,13 @@ fn pkilint_finds_nothing_wrong_in_ocsp_answers() {
             );
         }
     }
+}
+
+fn some_names() -> NameConstraints {
+    let ranges =
+        |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+    let permitted = ranges(&["example.com", "192.0.2.0/24", "2001:db8::/32"]);
+    NameConstraints::new(&permitted, &ranges(&["lab.example.com", "192.0.2.128/25"]))
 }
 
 /// The certificate in which a CA vouches for another.

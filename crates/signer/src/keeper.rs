@@ -175,7 +175,7 @@ impl Keeper {
         if self.made_lately(now.into()) >= CAS_LATELY {
             return Err(SignError::TooOften);
         }
-        let CaWish { key_type, serial, lifetime } = *wish;
+        let CaWish { key_type, serial, lifetime, .. } = *wish;
         let lifetime = lifetime.min(LONGEST_CA);
         Ok(NewCa { key_type, serial, now: now.into(), lifetime })
     }

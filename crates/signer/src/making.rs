@@ -6,7 +6,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use pki::{LocalSigner, NewCa, SignError};
+use pki::{LocalSigner, NameConstraints, NewCa, SignError};
 
 use crate::protocol::CaWish;
 
@@ -33,11 +33,11 @@ impl Making {
     /// Begins. Where no thread can be had, it is made at once.
     pub(crate) fn begin(wish: CaWish, new: NewCa) -> Self {
         let (tell, made) = channel();
-        let (told, own) = (tell.clone(), new.clone());
-        let making = move || drop(told.send(create(&own)));
+        let (told, own, names) = (tell.clone(), new.clone(), wish.names.clone());
+        let making = move || drop(told.send(create(&own, &names)));
         if let Err(error) = thread(making) {
             tracing::warn!(%error, "others wait while a CA is made");
-            let _ = tell.send(create(&new));
+            let _ = tell.send(create(&new, &wish.names));
         }
         Self { wish, made }
     }
@@ -57,8 +57,8 @@ impl Making {
     }
 }
 
-fn create(new: &NewCa) -> Made {
-    LocalSigner::create(new).map(Box::new).map_err(|_| SignError::NoNewKey)
+fn create(new: &NewCa, names: &NameConstraints) -> Made {
+    LocalSigner::create_within(new, names).map(Box::new).map_err(|_| SignError::NoNewKey)
 }
 
 fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use pki::{KeyId, KeyType, Serial, SignAnswer, SignError, SignRequest};
+use pki::{KeyId, KeyType, NameConstraints, Serial, SignAnswer, SignError, SignRequest};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -46,6 +46,8 @@ pub struct CaWish {
     pub serial: Serial,
     /// How long it shall be valid.
     pub lifetime: Duration,
+    /// Which names it may certify.
+    pub names: NameConstraints,
 }
 
 /// An answer.

@@ -15,8 +15,8 @@ use std::time::Duration;
 use clock::{Now, VirtualClock};
 use pki::{
     CaCertificate, CertificateRequest, Crl, CrlRequest, CrossRequest, KeyId, KeyType, LocalSigner,
-    NewCa, PrivateKey, Profile, PublicKey, Publishing, Revocation, RevocationReason, Serial,
-    SignAnswer, SignError, SignRequest, Signer as _, Timestamp, Validity,
+    NameConstraints, NewCa, PrivateKey, Profile, PublicKey, Publishing, Revocation,
+    RevocationReason, Serial, SignAnswer, SignError, SignRequest, Signer as _, Timestamp, Validity,
 };
 use signer::protocol::{Answer, Ask, CaWish, Reply};
 use signer::{Place, Standing, frame, serve};
@@ -40,6 +40,25 @@ fn a_ca_can_be_had_for_a_key_that_stays_with_the_signer_alone_and_not_by_the_doz
     let own = owned.ca_certificate();
     let request = request(device(), public_key_of(&own));
     assert_eq!(owned.sign(request), Err(SignError::KeyOfACa));
+}
+
+#[test]
+fn what_a_ca_may_not_certify_by_its_own_certificate_is_signed_for_nobody() {
+    let mut owned = Owned::start();
+    let names = NameConstraints::new(&["www.example".parse().expect("a domain")], &[]);
+    let wish = CaWish { names, ..wish(KeyType::P256) };
+    let Ok(Answer::Made(made)) = owned.made(&wish) else { panic!("no CA") };
+    let made = CaCertificate::from_der(&made).expect("a CA");
+    assert_eq!(made.constraints(), wish.names);
+    let mut sign = |profile| {
+        let request = SignRequest::Certificate(Box::new(request(profile, key())));
+        owned.ask(&Ask::Sign { ca: KeyId::of_spki(made.spki()), request })
+    };
+    assert!(sign(server()).is_ok() && sign(device()).is_ok());
+    for profile in [gateway(), peer(), Profile::Client { name: "robot.example".into() }] {
+        let refused = sign(profile.clone());
+        assert!(matches!(refused, Err(SignError::NameOutside { .. })), "{profile:?}: {refused:?}");
+    }
 }
 
 #[test]
@@ -448,7 +467,8 @@ fn request(profile: Profile, public_key: PublicKey) -> CertificateRequest {
 }
 
 fn wish(key_type: KeyType) -> CaWish {
-    CaWish { key_type, serial: serial(9), lifetime: DAY * 3650 }
+    let names = NameConstraints::default();
+    CaWish { key_type, serial: serial(9), lifetime: DAY * 3650, names }
 }
 
 fn gateway() -> Profile {

@@ -8,6 +8,7 @@ use std::fs;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use pki::{NameConstraints, NameRange};
 use serde::{Deserialize, Serialize};
 
 pub use self::acme::{Acme, AcmeDirectory, Challenge};
@@ -91,6 +92,10 @@ pub struct Ca {
     pub key_type: KeyType,
     /// How long the CA lives, chosen when the CA is made.
     pub validity_days: u32,
+    /// Domains and networks whose names the CA may certify, chosen when the CA is made; any, where there are none.
+    pub permitted_names: Vec<NameRange>,
+    /// Those that it may not, even where they are permitted.
+    pub excluded_names: Vec<NameRange>,
     /// Where CRL and OCSP are found; certificates carry it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<PublicUrl>,
@@ -266,6 +271,7 @@ impl Config {
             ca_days: self.ca.validity_days,
             publish_at: self.ca.public_url.as_ref().map(|url| url.as_str().to_owned()),
             crl_days: self.ca.crl_validity_days,
+            ca_names: self.ca.names(),
             server_life: self.ca.gateway_validity.duration(),
             device_key: self.device.key_type.of_device(),
             device_days: self.device.validity_days,
@@ -281,6 +287,13 @@ impl Config {
 
 impl Default for Publish {
     fn default() -> Self {
+impl Ca {
+    /// Which names a CA that is made by these settings may certify.
+    fn names(&self) -> NameConstraints {
+        NameConstraints::new(&self.permitted_names, &self.excluded_names)
+    }
+}
+
         Self { listen: vec![(Ipv6Addr::UNSPECIFIED, 80).into()] }
     }
 }
@@ -292,6 +305,8 @@ impl Default for Ca {
             validity_days: 3650,
             public_url: None,
             crl_validity_days: 7,
+            permitted_names: Vec::new(),
+            excluded_names: Vec::new(),
             gateway_validity: Life::days(365),
         }
     }

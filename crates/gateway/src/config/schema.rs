@@ -58,7 +58,15 @@ const PUSH: Section = Section {
 const PUBLISH: Section = Section { name: "publish", keys: &["listen"], sections: &[] };
 const CA: Section = Section {
     name: "ca",
-    keys: &["key_type", "validity_days", "public_url", "crl_validity_days", "gateway_validity"],
+    keys: &[
+        "key_type",
+        "validity_days",
+        "permitted_names",
+        "excluded_names",
+        "public_url",
+        "crl_validity_days",
+        "gateway_validity",
+    ],
     sections: &[],
 };
 const DEVICE: Section = Section {

@@ -210,6 +210,10 @@ key_type = {}
 validity_days = {}
 # Where CRL and OCSP are to be found; stands in every certificate.
 {public_url}
+# Domains and networks whose names it may certify, by its own certificate, and what of them it may not; fixed in the
+# same way. Empty: any.
+permitted_names = {}
+excluded_names = {}
 # A CRL's life; a new one is signed at half of it and at every revocation.
 crl_validity_days = {}
 # Life of the gateway's own certificates (`90d`, `12h`); renewed by themselves at two thirds of it.
@@ -219,6 +223,8 @@ gateway_validity = \"{}\"
         ca.validity_days,
         ca.crl_validity_days,
         ca.gateway_validity
+        list(&ca.permitted_names),
+        list(&ca.excluded_names),
     )
 }
 

@@ -80,6 +80,34 @@ fn values_that_contradict_each_other_are_refused_with_the_mend() {
 }
 
 #[test]
+fn what_the_settings_name_has_to_be_what_the_ca_may_certify() {
+    assert_eq!(
+        error("[ca]\npermitted_names = [\"10.1.0.0/8\"]\n"),
+        "/d/handfast.toml:2:19: `10.1.0.0/8` is no domain and no network; write one like `example.org`, \
+             `10.0.0.0/8` or `2001:db8::/32`"
+    );
+    let refused = error("[ca]\nexcluded_names = [\"handfast.internal\"]\n");
+    assert!(refused.starts_with("/d/handfast.toml:2:18: ca.excluded_names has handfast.internal"));
+    let bound = "[ca]\npermitted_names = [\"example.org\"]\n[public]\n";
+    let refused =
+        error(&format!("{bound}names = [\"vpn.example.org:443\", \"vpn.example.net\"]\n"));
+    assert!(
+        refused.starts_with("/d/handfast.toml:4:9: public.names has vpn.example.net"),
+        "{refused}"
+    );
+    let wiki = "[[tls.server]]\nnames = [\"wiki.example.net\"]\nbackend = \"tcp:[::1]:80\"\n";
+    let refused = error(&format!("{bound}{wiki}"));
+    assert!(refused.starts_with("/d/handfast.toml:5:9: the CA may not certify wiki"), "{refused}");
+    for fine in [
+        format!("{bound}names = [\"vpn.example.org\", \"192.0.2.1\"]\n"),
+        format!("{bound}{wiki}certificate = \"acme\"\n[acme]\nterms_agreed = true\n"),
+        format!("{bound}{wiki}passthrough = true\n"),
+    ] {
+        Config::parse(Path::new("x"), &fine).expect(&fine);
+    }
+}
+
+#[test]
 fn the_life_of_the_gateways_certificates_has_a_unit_and_was_once_told_in_days() {
     let life = |line: &str| {
         let text = format!("[ca]\n{line}\n");

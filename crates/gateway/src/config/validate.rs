@@ -11,6 +11,7 @@ use super::schema::former_names;
 use super::{Config, ConfigError, Life, Net, Net6, Place, Problem, Vpn};
 
 mod acme;
+mod ca_names;
 mod client_ports;
 mod services;
 mod trust;
@@ -67,6 +68,7 @@ pub(super) fn together(config: &Config) -> Result<(), Finding> {
     sizes(config)?;
     begins(config)?;
     virtual_servers::consistent(config)?;
+    ca_names::consistent(config)?;
     acme::consistent(&config.acme)?;
     client_ports::consistent(config)?;
     lifetimes(config)

@@ -30,7 +30,7 @@ use gateway::control::Execute;
 use gateway::data::DataDir;
 use gateway::{Gateway, vpn_door};
 use names::RevocationReason;
-use pki::{CertificateId, ClockTime, Crl, KeyType, NameRule, ServerNameVerifier};
+use pki::{CertificateId, ClockTime, Crl, KeyType, NameConstraints, NameRule, ServerNameVerifier};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use store::Actor;
@@ -133,7 +133,7 @@ impl House {
     }
 
     pub(crate) async fn another_issuer(&self) -> Arc<Issuer> {
-        let new = NewIssuer { key: KeyType::P256, days: 365 };
+        let new = NewIssuer { key: KeyType::P256, days: 365, names: NameConstraints::default() };
         self.gateway.issuer_add(&Actor::Gateway, new).await.expect("added")
     }
 

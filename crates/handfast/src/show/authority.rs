@@ -2,6 +2,7 @@
 
 use admin::response::{CaDetail, CaSummary, Certificate, CrlDetail, Rollover};
 use clock::Timestamp;
+use pki::CaCertificate;
 
 use super::table::{Table, fields};
 use super::time;
@@ -80,14 +81,22 @@ fn of_one(
     (issued, revoked): (u64, u64),
     now: Timestamp,
 ) -> Vec<(&'static str, String)> {
-    vec![
+    let mut lines = vec![
         (what, certificate.subject.clone()),
         ("serial", certificate.serial.clone()),
         ("key", certificate.key_type.clone()),
         ("valid from", certificate.not_before.date()),
         ("valid until", time::day(certificate.not_after, now)),
         ("SHA-256", certificate.fingerprint.clone()),
-        ("issued", issued.to_string()),
-        ("revoked", revoked.to_string()),
-    ]
+    ];
+    lines.extend(certified_names(certificate).map(|names| ("certifies", names)));
+    lines.extend([("issued", issued.to_string()), ("revoked", revoked.to_string())]);
+    lines
+}
+
+/// Which names it may certify, where not any.
+fn certified_names(certificate: &Certificate) -> Option<String> {
+    let own = pki::certificates_from_pem(&certificate.pem).ok()?;
+    let constraints = CaCertificate::from_der(own.first()?).ok()?.constraints();
+    (!constraints.is_empty()).then(|| constraints.to_string())
 }

@@ -1,5 +1,7 @@
 //! The rules of certificates, RFC 5280 section 4 and, for who signs OCSP answers, RFC 6960 section 4.2.2.2.
 
+use std::net::IpAddr;
+
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{
     DistributionPointName, ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension, X509Extension,
@@ -9,6 +11,7 @@ use x509_parser::x509::X509Version;
 
 use super::Rule;
 use super::reading::{each_once, find, is_encoded_rightly, is_serial, names_key_of};
+use crate::host_name::HostName;
 use crate::moment::from_asn1;
 use crate::{CaCertificate, Profile};
 
@@ -63,7 +66,7 @@ struct Subject<'a> {
 /// Whether the rule is kept.
 type Kept = fn(&Subject<'_>) -> bool;
 
-const RULES: [(Rule, Kept); 19] = [
+const RULES: [(Rule, Kept); 21] = [
     (Rule::Version, |it| it.certificate.version() == X509Version::V3),
     (Rule::SerialNumber, |it| is_serial(it.certificate.raw_serial())),
     (Rule::SameAlgorithm, |it| it.certificate.signature == it.certificate.signature_algorithm),
@@ -80,6 +83,8 @@ const RULES: [(Rule, Kept); 19] = [
     (Rule::KeyUsage, |it| it.key_usage_fits()),
     (Rule::Purpose, |it| it.purpose_fits()),
     (Rule::AlternativeNames, |it| it.alternative_names_fit()),
+    (Rule::NameConstraints, |it| it.name_constraints_fit()),
+    (Rule::PermittedNames, |it| it.names_are_permitted()),
     (Rule::DistributionPoint, |it| it.distribution_points_are_plain()),
     (Rule::AuthorityAccess, |it| it.access_is_plain()),
     (Rule::NoCheck, |it| it.no_check_is_the_signers()),
@@ -180,6 +185,33 @@ impl Subject<'_> {
         }
     }
 
+    fn name_constraints_fit(&self) -> bool {
+        let constraints = find(self.extensions(), |extension| match extension {
+            ParsedExtension::NameConstraints(constraints) => Some(constraints),
+            _ => None,
+        });
+        constraints.is_none_or(|(critical, constraints)| {
+            let says =
+                constraints.permitted_subtrees.is_some() || constraints.excluded_subtrees.is_some();
+            critical && says && self.role == Role::Ca
+        })
+    }
+
+    /// A CA's own name is no host's.
+    fn names_are_permitted(&self) -> bool {
+        let names = find(self.extensions(), |extension| match extension {
+            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+            _ => None,
+        });
+        let hosts: Vec<_> =
+            names.into_iter().flat_map(|(_, names)| names).filter_map(host).collect();
+        let mut common_names = self.certificate.subject().iter_common_name();
+        let common_name = common_names.next().and_then(|name| name.as_str().ok());
+        let allowed = self.ca.constraints();
+        self.role == Role::Ca
+            || allowed.outside_of(common_name.unwrap_or_default(), &hosts).is_none()
+    }
+
     fn distribution_points_are_plain(&self) -> bool {
         let points = find(self.extensions(), |extension| match extension {
             ParsedExtension::CRLDistributionPoints(points) => Some(&points.points),
@@ -251,6 +283,18 @@ fn is_host(name: &GeneralName<'_>) -> bool {
         GeneralName::DNSName(name) => !name.is_empty() && name.is_ascii() && !name.contains(' '),
         GeneralName::IPAddress(octets) => matches!(octets.len(), 4 | 16),
         _ => false,
+    }
+}
+
+fn host(name: &GeneralName<'_>) -> Option<HostName> {
+    match name {
+        GeneralName::DNSName(name) => Some(HostName::Dns(name.to_ascii_lowercase())),
+        GeneralName::IPAddress(octets) => {
+            let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
+            let ip = v4.or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from));
+            ip.ok().map(HostName::Ip)
+        }
+        _ => None,
     }
 }
 

@@ -43,16 +43,16 @@ pub enum Rule {
     Purpose,
     /// A server is named by host names and addresses.
     AlternativeNames,
+    /// Only a CA's certificate says which names it may certify, and no reader may pass over it.
+    NameConstraints,
+    /// It has no name that its issuer may not certify.
+    PermittedNames,
     /// Where its list is published can be read without TLS.
     DistributionPoint,
     /// Where to ask can be asked without TLS.
     AuthorityAccess,
     /// Who signs OCSP answers need not be asked about.
     NoCheck,
-    /// The list says when the next one comes.
-    NextUpdate,
-    /// The list has a number, of at most 20 octets.
-    CrlNumber,
     /// An answer names the key that signed it, and has the certificate of whoever did.
     OcspResponder,
     /// An answer speaks of what was asked, and of nothing else.
@@ -61,6 +61,10 @@ pub enum Rule {
     OcspNonce,
     /// An answer's moments are written to the second, and the next one comes later.
     OcspTimes,
+    /// The list says when the next one comes.
+    NextUpdate,
+    /// The list has a number, of at most 20 octets.
+    CrlNumber,
     /// No certificate is on the list twice.
     EntriesOnce,
     /// Each reason can stand on a full list.
@@ -88,21 +92,23 @@ impl Rule {
             Self::KeyUsage => ("5280 4.2.1.3", "its key usage does not fit"),
             Self::Purpose => ("5280 4.2.1.12", "its extended key usage does not fit"),
             Self::AlternativeNames => ("5280 4.2.1.6", "its alternative names do not fit"),
+            Self::NameConstraints => ("5280 4.2.1.10", "its name constraints do not fit"),
+            Self::PermittedNames => ("5280 6.1.3", "its CA may not certify a name that it has"),
             Self::DistributionPoint => ("5280 4.2.1.13", "its CRL can't be fetched by plain HTTP"),
             Self::AuthorityAccess => ("5280 4.2.2.1", "its responder can't be asked by plain HTTP"),
             Self::NoCheck => {
                 ("6960 4.2.2.2.1", "only who signs answers has nocheck, and must have it")
             }
+            Self::OcspResponder => ("6960 4.2.2.3", "it does not name whoever signed it"),
+            Self::OcspAnswers => ("6960 4.2.2.3", "it speaks of something else than was asked"),
+            Self::OcspNonce => ("6960 4.4.1", "its nonce is not the request's"),
+            Self::OcspTimes => ("5019 2.2.4", "a moment has the wrong form or place"),
             Self::NextUpdate => ("5280 5.1.2.5", "it does not say when the next one comes"),
             Self::CrlNumber => ("5280 5.2.3", "its number is missing or too long"),
             Self::EntriesOnce => ("5280 5.1.2.6", "a certificate is on it twice"),
             Self::EntryReason => ("5280 5.3.1", "a reason can't stand on a full list"),
         }
     }
-            Self::OcspResponder => ("6960 4.2.2.3", "it does not name whoever signed it"),
-            Self::OcspAnswers => ("6960 4.2.2.3", "it speaks of something else than was asked"),
-            Self::OcspNonce => ("6960 4.4.1", "its nonce is not the request's"),
-            Self::OcspTimes => ("5019 2.2.4", "a moment has the wrong form or place"),
 }
 
 impl fmt::Display for Rule {

@@ -9,8 +9,8 @@ use super::*;
 use crate::moment::to_date_time;
 use crate::{
     CA_LIFETIME, CRL_LIFETIME, CaCertificate, CertificateRequest, CrlRequest, DEVICE_LIFETIME,
-    KeyType, LocalSigner, NewCa, PrivateKey, Profile, Publishing, Revocation, RevocationReason,
-    Serial, SignAnswer, SignRequest, Signer, Timestamp, Validity,
+    KeyType, LocalSigner, NameConstraints, NewCa, PrivateKey, Profile, Publishing, Revocation,
+    RevocationReason, Serial, SignAnswer, SignRequest, Signer, Timestamp, Validity,
 };
 
 #[test]
@@ -66,6 +66,24 @@ fn anothers_certificate_and_list_are_not_this_cas() {
 }
 
 #[test]
+fn a_name_that_the_ca_may_not_certify_breaks_a_rule_though_it_was_signed() {
+    let range = ["example".parse().unwrap()];
+    let ca = Ca::within(&NameConstraints::new(&range, &[]));
+    assert_eq!(certificate(ca.own().der(), Role::Ca, ca.own()), Ok(()));
+    let as_it_is = |_: &mut CertificateParams| {};
+    assert_eq!(certificate(&ca.altered(server(), as_it_is), Role::Server, ca.own()), Ok(()));
+    let elsewhere = |it: &mut CertificateParams| {
+        it.subject_alt_names = vec![SanType::DnsName("a.test".try_into().unwrap())];
+    };
+    let der = ca.altered(server(), elsewhere);
+    assert_eq!(certificate(&der, Role::Server, ca.own()), Err(Rule::PermittedNames));
+    let by_common_name =
+        |it: &mut CertificateParams| it.distinguished_name = common_name("backup.test");
+    let der = ca.altered(device(), by_common_name);
+    assert_eq!(certificate(&der, Role::Client, ca.own()), Err(Rule::PermittedNames));
+}
+
+#[test]
 fn what_is_chopped_can_t_be_read() {
     let ca = Ca::new();
     let (leaf, list) = (ca.issue(device()), ca.list(list_request()));
@@ -82,7 +100,7 @@ fn what_is_chopped_can_t_be_read() {
 type Change = fn(&mut CertificateParams);
 
 /// Each by a change to a good server certificate that breaks this rule first.
-const BROKEN: [(Rule, Change); 15] = [
+const BROKEN: [(Rule, Change); 16] = [
     (Rule::SerialNumber, |it| it.serial_number = Some(vec![0x7f; 21].into())),
     (Rule::Order, |it| it.not_after = it.not_before),
     (Rule::WithinIssuer, |it| it.not_after = to_date_time(now().after(CA_LIFETIME * 2))),
@@ -98,6 +116,7 @@ const BROKEN: [(Rule, Change); 15] = [
     (Rule::AlternativeNames, |it| {
         it.subject_alt_names.push(SanType::URI("http://a.example".try_into().unwrap()));
     }),
+    (Rule::NameConstraints, |it| it.custom_extensions.push(constraints_to("example.org"))),
     (Rule::DistributionPoint, |it| {
         let uris = vec!["https://a.example/ca.crl".to_owned()];
         it.crl_distribution_points = vec![CrlDistributionPoint { uris }];
@@ -120,6 +139,17 @@ fn access_at(url: &str) -> CustomExtension {
     CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], all)
 }
 
+/// A critical nameConstraints with one permitted domain, which rcgen writes for CAs alone.
+fn constraints_to(domain: &str) -> CustomExtension {
+    let name = [&[0x82, domain.len() as u8], domain.as_bytes()].concat();
+    let subtree = [&[0x30, name.len() as u8][..], &name].concat();
+    let permitted = [&[0xa0, subtree.len() as u8][..], &subtree].concat();
+    let all = [&[0x30, permitted.len() as u8][..], &permitted].concat();
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 30], all);
+    extension.set_criticality(true);
+    extension
+}
+
 fn no_check(content: Vec<u8>) -> CustomExtension {
     CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], content)
 }
@@ -134,9 +164,13 @@ struct Ca(LocalSigner);
 
 impl Ca {
     fn new() -> Self {
+        Self::within(&NameConstraints::default())
+    }
+
+    fn within(names: &NameConstraints) -> Self {
         let serial = Serial::from_random([3; 16]);
         let new = NewCa { key_type: KeyType::P256, serial, now: now(), lifetime: CA_LIFETIME };
-        Self(LocalSigner::create(&new).unwrap())
+        Self(LocalSigner::create_within(&new, names).unwrap())
     }
 
     fn own(&self) -> &CaCertificate {

@@ -118,6 +118,7 @@ impl Anchors {
                 Refusal::NotYetValid { at: moment::from_unix_time(not_before) }
             }
             E::UnknownIssuer => Refusal::UnknownCa,
+            E::NameConstraintViolation => Refusal::NameNotPermitted,
             E::InvalidSignatureForPublicKey => Refusal::BadSignature,
             E::RequiredEkuNotFoundContext(_) => Refusal::WrongUsage { needed },
             // A stranger's self-signed certificate is a stranger's first.

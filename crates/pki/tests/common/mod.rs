@@ -12,9 +12,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pki::{
-    CA_LIFETIME, CRL_LIFETIME, CertificateRequest, Crl, CrlRequest, KeyType, LocalSigner, NewCa,
-    PrivateKey, Profile, PublicKey, Publishing, Revocation, RevocationReason, Serial, Signer,
-    Timestamp, Validity,
+    CA_LIFETIME, CRL_LIFETIME, CertificateRequest, Crl, CrlRequest, KeyType, LocalSigner,
+    NameConstraints, NewCa, PrivateKey, Profile, PublicKey, Publishing, Revocation,
+    RevocationReason, Serial, Signer, Timestamp, Validity,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -44,6 +44,12 @@ impl Authority {
     pub fn new_at(key_type: KeyType, now: Timestamp) -> Self {
         let new = NewCa { key_type, serial: next_serial(), now, lifetime: CA_LIFETIME };
         let signer = LocalSigner::create(&new).unwrap();
+        Self { signer, publishing: Publishing::default() }
+    }
+
+    pub fn within(key_type: KeyType, names: &NameConstraints) -> Self {
+        let new = NewCa { key_type, serial: next_serial(), now: now(), lifetime: CA_LIFETIME };
+        let signer = LocalSigner::create_within(&new, names).unwrap();
         Self { signer, publishing: Publishing::default() }
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pki::{
-    CertificateRequest, CrlRequest, KeyId, KeyType, PrivateKey, Profile, Publishing, Revocation,
-    RevocationReason, Serial, SignRequest, Timestamp, Validity,
+    CertificateRequest, CrlRequest, KeyId, KeyType, NameConstraints, PrivateKey, Profile,
+    Publishing, Revocation, RevocationReason, Serial, SignRequest, Timestamp, Validity,
 };
 use signer::frame;
 use signer::protocol::{Ask, CaWish};
@@ -15,7 +15,8 @@ use super::seed;
 pub(crate) fn write() {
     put("cas", &Ask::Cas);
     let (key_type, lifetime) = (KeyType::P256, DAY * 3650);
-    put("make-ca", &Ask::MakeCa(CaWish { key_type, serial: serial(1), lifetime }));
+    let some = NameConstraints::new(&["vpn.example".parse().unwrap()], &[]);
+    put("make-ca", &Ask::MakeCa(CaWish { key_type, serial: serial(1), lifetime, names: some }));
     let names = vec!["vpn.example".to_owned()];
     let (user, device) = ("alice".to_owned(), "phone".to_owned());
     for (name, profile) in [
