@@ -152,12 +152,10 @@ impl Gateway {
 
     /// Where the settings say so.
     fn post_events(&self) {
-        let url = self.at.config().hooks.url.clone();
-        self.at.hooks.post_to(url.map(|url| {
-            let issuers = self.at.authority.issuers();
-            let cas = issuers.trusted().map(|issuer| issuer.certificate().der().clone());
-            Target::new(url, cas.collect::<Vec<_>>())
-        }));
+        let issuers = self.at.authority.issuers();
+        let cas = issuers.trusted().map(|issuer| issuer.certificate().der().clone());
+        let clock = Arc::clone(&self.at.clock);
+        self.at.hooks.post_to(Target::new(&self.at.config().hooks, cas, clock));
     }
 
     /// Notes the start in the log and looks every minute from here on at what is due: the gateway's

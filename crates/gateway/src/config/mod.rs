@@ -129,6 +129,8 @@ pub struct Hooks {
     /// Where each event is posted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<WebhookUrl>,
+    /// What is done over https about a certificate that may have been revoked.
+    pub revocation: uplink::Revocation,
 }
 
 /// `[device]`
@@ -269,9 +271,9 @@ impl Config {
             names: self.public.names.iter().map(|name| name.host().to_owned()).collect(),
             ca_key: self.ca.key_type.of_ca(),
             ca_days: self.ca.validity_days,
+            ca_names: self.ca.names(),
             publish_at: self.ca.public_url.as_ref().map(|url| url.as_str().to_owned()),
             crl_days: self.ca.crl_validity_days,
-            ca_names: self.ca.names(),
             server_life: self.ca.gateway_validity.duration(),
             device_key: self.device.key_type.of_device(),
             device_days: self.device.validity_days,
@@ -285,8 +287,6 @@ impl Config {
     }
 }
 
-impl Default for Publish {
-    fn default() -> Self {
 impl Ca {
     /// Which names a CA that is made by these settings may certify.
     fn names(&self) -> NameConstraints {
@@ -294,6 +294,8 @@ impl Ca {
     }
 }
 
+impl Default for Publish {
+    fn default() -> Self {
         Self { listen: vec![(Ipv6Addr::UNSPECIFIED, 80).into()] }
     }
 }
@@ -303,10 +305,10 @@ impl Default for Ca {
         Self {
             key_type: KeyType::Rsa,
             validity_days: 3650,
-            public_url: None,
-            crl_validity_days: 7,
             permitted_names: Vec::new(),
             excluded_names: Vec::new(),
+            public_url: None,
+            crl_validity_days: 7,
             gateway_validity: Life::days(365),
         }
     }

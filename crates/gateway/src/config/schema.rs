@@ -76,7 +76,7 @@ const DEVICE: Section = Section {
 };
 
 const METRICS: Section = Section { name: "metrics", keys: &["per_device"], sections: &[] };
-const HOOKS: Section = Section { name: "hooks", keys: &["url"], sections: &[] };
+const HOOKS: Section = Section { name: "hooks", keys: &["url", "revocation"], sections: &[] };
 const SESSIONS: Section = Section { name: "sessions", keys: &["keep_days"], sections: &[] };
 const CERT: Section = Section {
     name: "cert",

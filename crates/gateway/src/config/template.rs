@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use uplink::Revocation;
+
 use super::{
     Acme, Ca, Cert, Config, Device, Hooks, KeyType, Listen, Metrics, Net6, Public, PublicName,
     PublicUrl, Publish, Push, Sessions, Vpn,
@@ -208,12 +210,12 @@ fn ca(ca: &Ca) -> String {
 # \"rsa\" (every client reads it) or \"p256\". Key type and validity were fixed when the CA was made.
 key_type = {}
 validity_days = {}
-# Where CRL and OCSP are to be found; stands in every certificate.
-{public_url}
 # Domains and networks whose names it may certify, by its own certificate, and what of them it may not; fixed in the
 # same way. Empty: any.
 permitted_names = {}
 excluded_names = {}
+# Where CRL and OCSP are to be found; stands in every certificate.
+{public_url}
 # A CRL's life; a new one is signed at half of it and at every revocation.
 crl_validity_days = {}
 # Life of the gateway's own certificates (`90d`, `12h`); renewed by themselves at two thirds of it.
@@ -221,10 +223,10 @@ gateway_validity = \"{}\"
 ",
         key_type(ca.key_type),
         ca.validity_days,
-        ca.crl_validity_days,
-        ca.gateway_validity
         list(&ca.permitted_names),
         list(&ca.excluded_names),
+        ca.crl_validity_days,
+        ca.gateway_validity
     )
 }
 
@@ -306,6 +308,11 @@ per_device = {}
 }
 
 fn hooks(hooks: &Hooks) -> String {
+    let revocation = match hooks.revocation {
+        Revocation::Require => "require",
+        Revocation::Prefer => "prefer",
+        Revocation::Off => "off",
+    };
     let url = match &hooks.url {
         Some(url) => format!("url = \"{url}\""),
         None => "# url = \"https://ops.example.org/handfast\"".to_owned(),
@@ -314,6 +321,9 @@ fn hooks(hooks: &Hooks) -> String {
         "[hooks]
 # Every event is posted there as JSON, sessions and refusals too.
 {url}
+# Over https: \"require\" posts nothing where it can't be found out whether the certificate there was revoked, \"prefer\"
+# passes that over, \"off\" does not look.
+revocation = \"{revocation}\"
 "
     )
 }

@@ -9,48 +9,62 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use ask::{Dial as _, DialError, SystemDial};
+use clock::Clock;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use pki::{AnchorError, NameRule, ServerNameVerifier};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use uplink::{NotATarget, ReachError, Settings, Uplink};
 
 use super::queue::{Jobs, Order};
-use crate::config::WebhookUrl;
+use crate::config::{Hooks as HooksSettings, WebhookUrl};
 
 /// Where events are posted.
 #[derive(Debug)]
 pub(crate) struct Target {
     url: WebhookUrl,
-    tls: Option<Arc<ClientConfig>>,
+    /// Over https.
+    tls: Option<Result<Uplink, NoTls>>,
 }
 
 impl Target {
-    /// This address. Over https it has to show a certificate of a CA that the system trusts, or of one of these.
-    pub(crate) fn new<'a>(
-        url: WebhookUrl,
-        cas: impl IntoIterator<Item = CertificateDer<'a>>,
-    ) -> Self {
-        let tls = url.is_https().then(|| trusting(cas));
-        Self { url, tls }
+    /// This address. Over https it has to show a certificate of a CA that the system trusts, or of one of these, and
+    /// one that nobody has revoked.
+    pub(crate) fn new(
+        hooks: &HooksSettings,
+        cas: impl IntoIterator<Item = CertificateDer<'static>>,
+        clock: Arc<dyn Clock>,
+    ) -> Option<Self> {
+        let url = hooks.url.clone()?;
+        let (revocation, pin, identity) = (hooks.revocation, None, None);
+        let tls = url.is_https().then(|| {
+            let target = service(&url).map_err(NoTls::Host)?;
+            let settings = Settings { target, cas: usable(cas), pin, identity, revocation };
+            Uplink::new(settings, clock).map_err(NoTls::Ca)
+        });
+        Some(Self { url, tls })
     }
 }
 
-fn trusting<'a>(cas: impl IntoIterator<Item = CertificateDer<'a>>) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    // A system without any has ours still.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots.add_parsable_certificates(cas);
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
+fn service(url: &WebhookUrl) -> Result<uplink::Target, NotATarget> {
+    let (host, port) = (url.host(), url.port());
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }.parse()
+}
+
+/// The system's and these, but for what can't be read.
+fn usable(cas: impl IntoIterator<Item = CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
+    let system = rustls_native_certs::load_native_certs().certs;
+    let can_be_read = |ca: &CertificateDer<'static>| {
+        ServerNameVerifier::new(std::slice::from_ref(ca), NameRule::Any).is_ok()
+    };
+    system.into_iter().chain(cas).filter(can_be_read).collect()
 }
 
 /// Posts until nobody is left who could tell of anything.
@@ -98,14 +112,15 @@ fn say(target: &Target, posted: Result<(), PostError>, missed: &mut u64) {
 
 async fn post(target: &Target, event: Vec<u8>) -> Result<(), PostError> {
     let url = &target.url;
-    let stream = SystemDial.dial(url.host(), url.port()).await.map_err(PostError::Dial)?;
     match &target.tls {
-        None => exchange(url, stream, event).await,
-        Some(tls) => {
-            let name = ServerName::try_from(url.host().to_owned()).map_err(PostError::Name)?;
-            let tls = TlsConnector::from(Arc::clone(tls));
-            let stream = tls.connect(name, stream).await.map_err(PostError::Tls)?;
+        None => {
+            let stream = SystemDial.dial(url.host(), url.port()).await.map_err(PostError::Dial)?;
             exchange(url, stream, event).await
+        }
+        Some(Err(why)) => Err(PostError::NoTls(*why)),
+        Some(Ok(uplink)) => {
+            let reached = uplink.reach().await.map_err(PostError::Reach)?;
+            exchange(url, reached.stream, event).await
         }
     }
 }
@@ -134,12 +149,19 @@ async fn exchange(
     }
 }
 
+/// Why nobody is ever reached there over TLS.
+#[derive(Clone, Copy, Debug)]
+enum NoTls {
+    Host(NotATarget),
+    Ca(AnchorError),
+}
+
 /// Why an event was not taken.
 #[derive(Debug)]
 enum PostError {
     Dial(DialError),
-    Name(InvalidDnsNameError),
-    Tls(std::io::Error),
+    NoTls(NoTls),
+    Reach(ReachError),
     Request(http::Error),
     Broken(hyper::Error),
     Status(StatusCode),
@@ -150,8 +172,11 @@ impl fmt::Display for PostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial(error) => error.fmt(f),
-            Self::Name(error) => write!(f, "no certificate can name that host: {error}"),
-            Self::Tls(error) => write!(f, "no TLS with it: {error}"),
+            Self::NoTls(NoTls::Host(error)) => {
+                write!(f, "no certificate can name that host: {error}")
+            }
+            Self::NoTls(NoTls::Ca(error)) => write!(f, "no CA could vouch for it: {error}"),
+            Self::Reach(error) => error.fmt(f),
             Self::Request(error) => write!(f, "the address makes no request: {error}"),
             Self::Broken(error) => write!(f, "what came back was no answer: {error}"),
             Self::Status(status) => write!(f, "it answered {status}"),

@@ -6,9 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clock::SystemClock;
+use clock::{Clock as _, SystemClock, Timestamp};
+use pki::{
+    CA_LIFETIME, CRL_LIFETIME, CertificateRequest, CrlRequest, KeyType, LocalSigner, NewCa,
+    PrivateKey, Profile, Publishing, RevocationReason, SERVER_LIFETIME, Serial, Signer as _,
+    Validity,
+};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
 use store::{Actor, EventId, EventKind, Store};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -135,8 +140,7 @@ async fn events_are_posted_to_the_address_of_the_settings_over_http_and_nowhere_
         let done = "HTTP/1.1 204 No Content\r\n\r\n";
         [first, answer(listener.accept().await.expect("a connection").0, done).await]
     });
-    let url = format!("http://127.0.0.1:{port}/hook?token=x").parse().expect("a URL");
-    hooks.post_to(Some(Target::new(url, [])));
+    hooks.post_to(at(&format!("http://127.0.0.1:{port}/hook?token=x"), None));
     hooks.tell("user_added", || json!({ "id": 2 }));
     hooks.tell("user_removed", || json!({ "id": 3 }));
     hooks.finish(EventId::NONE).await;
@@ -155,10 +159,7 @@ async fn of_the_log_everything_is_told_in_its_order_however_much_waits() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let port = listener.local_addr().expect("bound").port();
     let hooks = Hooks::new(folder.path().to_owned());
-    hooks.post_to(Some(Target::new(
-        format!("http://127.0.0.1:{port}/").parse().expect("a URL"),
-        [],
-    )));
+    hooks.post_to(at(&format!("http://127.0.0.1:{port}/"), None));
     let _following = hooks.follow(store.clone(), EventId::NONE);
     let mut writing = JoinSet::new();
     for number in 0..EVENTS {
@@ -189,7 +190,8 @@ const EVENTS: usize = 1_400;
 async fn over_https_only_who_shows_a_certificate_of_a_trusted_ca_hears_of_events() {
     let folder = TempFolder::new();
     for is_trusted in [true, false] {
-        let (ca, acceptor) = https();
+        let ca = ca();
+        let (_, acceptor) = https(&ca, Publishing::default()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let port = listener.local_addr().expect("bound").port();
         let serving = tokio::spawn(async move {
@@ -198,12 +200,47 @@ async fn over_https_only_who_shows_a_certificate_of_a_trusted_ca_hears_of_events
             answer(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
         });
         let hooks = Hooks::new(folder.path().to_owned());
-        let url = format!("https://127.0.0.1:{port}/").parse().expect("a URL");
-        hooks.post_to(Some(Target::new(url, is_trusted.then_some(ca))));
+        hooks.post_to(at(&format!("https://127.0.0.1:{port}/"), is_trusted.then_some(&ca)));
         hooks.tell("user_added", || json!({ "id": 7 }));
         hooks.finish(EventId::NONE).await;
         let heard = serving.await.expect("served");
         assert_eq!(heard.ends_with("{\"id\":7}\n"), is_trusted, "{heard}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_whose_certificate_was_revoked_hears_of_nothing() {
+    let folder = TempFolder::new();
+    for is_revoked in [false, true] {
+        let ca = ca();
+        let published = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let base = format!("http://{}", published.local_addr().expect("bound"));
+        let publishing = Publishing::at(&base, &ca.ca().tag()).expect("plain HTTP");
+        let (serial, acceptor) = https(&ca, publishing).await;
+        let now = Timestamp::from(SystemClock.now());
+        let why = pki::Revocation { at: now, reason: RevocationReason::KeyCompromise };
+        let request = CrlRequest {
+            number: 1,
+            this_update: now,
+            next_update: now.after(CRL_LIFETIME),
+            revoked: is_revoked.then_some((serial, why)).into_iter().collect(),
+        };
+        let list = pki::sign_crl(&ca, request).await.expect("a list").der().to_vec();
+        let publishing = tokio::spawn(publish(published, list));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let port = listener.local_addr().expect("bound").port();
+        let serving = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let Ok(stream) = acceptor.accept(stream).await else { return String::new() };
+            answer(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
+        });
+        let hooks = Hooks::new(folder.path().to_owned());
+        hooks.post_to(at(&format!("https://127.0.0.1:{port}/"), Some(&ca)));
+        hooks.tell("user_added", || json!({ "id": 7 }));
+        hooks.finish(EventId::NONE).await;
+        let heard = serving.await.expect("served");
+        assert_eq!(heard.ends_with("{\"id\":7}\n"), !is_revoked, "{heard}");
+        publishing.abort();
     }
 }
 
@@ -213,8 +250,7 @@ async fn who_takes_posts_and_never_answers_keeps_nobody_waiting() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let port = listener.local_addr().expect("bound").port();
     let hooks = Hooks::new(folder.path().to_owned());
-    let url = format!("http://127.0.0.1:{port}/").parse().expect("a URL");
-    hooks.post_to(Some(Target::new(url, [])));
+    hooks.post_to(at(&format!("http://127.0.0.1:{port}/"), None));
     let begun = Instant::now();
     for number in 0..2_000 {
         hooks.tell("session_opened", || number);
@@ -228,8 +264,8 @@ async fn who_takes_posts_and_never_answers_keeps_nobody_waiting() {
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, with: &str) -> String {
     let mut request = Vec::new();
     while !request.ends_with(b"}\n") {
-        if stream.read_buf(&mut request).await.expect("read") == 0 {
-            break;
+        if stream.read_buf(&mut request).await.unwrap_or_default() == 0 {
+            return String::from_utf8(request).expect("text");
         }
     }
     stream.write_all(with.as_bytes()).await.expect("written");
@@ -237,16 +273,54 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, with: &str) -> 
     String::from_utf8(request).expect("text")
 }
 
-/// A CA, and a server at 127.0.0.1 with a certificate of it.
-fn https() -> (CertificateDer<'static>, TlsAcceptor) {
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let made = rcgen::CertificateParams::new(vec!["127.0.0.1".into()]).expect("names");
-    let certificate = made.self_signed(&key).expect("a certificate");
-    let der = certificate.der().clone();
-    let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+fn at(url: &str, ca: Option<&LocalSigner>) -> Option<Target> {
+    let url = Some(url.parse().expect("a URL"));
+    let settings = crate::config::Hooks { url, ..Default::default() };
+    Target::new(&settings, ca.map(|ca| ca.ca().der().clone()), Arc::new(SystemClock))
+}
+
+fn ca() -> LocalSigner {
+    let (serial, now) = (Serial::from_random([1; 16]), SystemClock.now().into());
+    let new = NewCa { key_type: KeyType::P256, serial, now, lifetime: CA_LIFETIME };
+    LocalSigner::create(&new).expect("a CA")
+}
+
+/// A server at 127.0.0.1 with a certificate of this CA, and its number.
+async fn https(ca: &LocalSigner, publishing: Publishing) -> (Serial, TlsAcceptor) {
+    let key = PrivateKey::generate(KeyType::P256).expect("a key");
+    let serial = Serial::from_random([2; 16]);
+    let request = CertificateRequest {
+        serial,
+        profile: Profile::Server { names: vec!["127.0.0.1".into()] },
+        public_key: key.public_key().clone(),
+        validity: Validity::starting(SystemClock.now().into(), SERVER_LIFETIME),
+        publishing,
+    };
+    let certificate = pki::issue(ca, request).await.expect("a certificate");
+    let private = PrivateKeyDer::Pkcs8(key.pkcs8().to_vec().into());
     let config = ServerConfig::builder().with_no_client_auth();
-    let config = config.with_single_cert(vec![der.clone()], private).expect("they fit");
-    (der, TlsAcceptor::from(Arc::new(config)))
+    let config = config.with_single_cert(vec![certificate], private).expect("they fit");
+    (serial, TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Hands a CA's list out, and nothing else.
+async fn publish(listener: TcpListener, list: Vec<u8>) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let mut request = Vec::new();
+        while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+            if stream.read_buf(&mut request).await.expect("read") == 0 {
+                break;
+            }
+        }
+        let is_list = String::from_utf8_lossy(&request).starts_with("GET ");
+        let (status, body) =
+            if is_list { ("200 OK", &list[..]) } else { ("404 Not Found", &[][..]) };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).await.expect("written");
+    }
 }
 
 fn hook(folder: &Path, name: &str, script: &str, mode: u32) {

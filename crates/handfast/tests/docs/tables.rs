@@ -265,6 +265,7 @@ fn changed(key: &str, value: &Value) -> Value {
         ("acme.challenges", _) => json!(["http-01"]),
         ("acme.directory", _) => json!("https://other.example/"),
         ("publish.listen", _) => json!(["[::]:8080"]),
+        ("hooks.revocation", _) => json!("off"),
         (_, Value::Array(_)) => json!(["other.example"]),
         ("vpn.network", _) => json!("10.0.0.0/16"),
         ("vpn.network6", _) => json!("fd00:2::/64"),
