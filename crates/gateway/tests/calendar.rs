@@ -13,7 +13,10 @@ use clock::{Clock, Now, Timestamp, VirtualClock};
 use gateway::control::Execute;
 use gateway::data::DataDir;
 use gateway::{FirstStart, Gateway};
+use pki::ocsp::{CertId, CertIdHash, Nonce, OcspExpected, OcspRequest, OcspStatus, check};
 use store::{EventId, EventKind, Holder};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn in_400_days_the_crl_is_never_stale_and_each_warning_comes_once() {
@@ -56,6 +59,57 @@ async fn in_400_days_the_crl_is_never_stale_and_each_warning_comes_once() {
         ("bob/default".to_owned(), "30"),
     ];
     assert_eq!(said, expected.map(|(name, days)| (name, days.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_400_days_whoever_signs_ocsp_answers_is_renewed_and_each_answer_holds() {
+    let folder = Folder::new("ocsp");
+    let port = folder.publish_somewhere();
+    let clock = at(START);
+    let gateway = folder.open(&clock).await.expect("started");
+    let _published = gateway::publishing::open(&gateway).await;
+    for user in ["alice", "bob"] {
+        ask(&gateway, Request::UserAdd { name: user.parse().expect("a name") }).await;
+    }
+    let alice = profile(&gateway, "alice", false).await.certificate.pem;
+    let alice = pki::certificates_from_pem(&alice).expect("a certificate").remove(0);
+    let serial = pki::CertificateId::of(&alice).expect("its number").serial;
+    profile(&gateway, "bob", false).await;
+    let issuer = gateway.authority().issuers().all()[0].certificate().clone();
+    for day in 1..=400 {
+        clock.advance(DAY);
+        gateway.maintain().await.expect("kept up");
+        if day % 10 != 0 {
+            continue;
+        }
+        // What is published is looked at when the records change, and else by the minute.
+        let bob = || "bob".parse().expect("a name");
+        ask(&gateway, Request::UserDisable { name: bob() }).await;
+        ask(&gateway, Request::UserEnable { name: bob() }).await;
+        let nonce = Nonce::from_random([day as u8; 32]);
+        let id = CertId::new(CertIdHash::Sha1, &issuer, serial);
+        let request = OcspRequest::new(id, Some(nonce.clone())).to_der();
+        let answer = post(port, &format!("/ca/{}/ocsp", issuer.tag()), &request).await;
+        let now = now(&clock);
+        let expected = OcspExpected { issuer: &issuer, serial, nonce: Some(&nonce), now };
+        let verdict = check(&answer, &expected).map(|verdict| verdict.status);
+        assert_eq!(verdict, Ok(OcspStatus::Good), "day {day}");
+    }
+}
+
+/// What a plain HTTP server answers.
+async fn post(port: u16, path: &str, body: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Type: application/ocsp-request\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).await.expect("asked");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("answered");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    answer.split_off(end + 4)
 }
 
 #[tokio::test]
@@ -356,6 +410,17 @@ impl Folder {
         let folder = Self(path);
         let _ = std::fs::remove_file(folder.copy());
         folder
+    }
+
+    /// Has it publish at a port of this machine that is free, which is returned.
+    fn publish_somewhere(&self) -> u16 {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = free.local_addr().expect("an address").port();
+        let data = DataDir::new(&self.0);
+        data.prepare().expect("made");
+        let settings = format!("{SETTINGS}[publish]\nlisten = [\"127.0.0.1:{port}\"]\n");
+        data.write_whole(&data.config(), settings.as_bytes()).expect("written");
+        port
     }
 
     async fn open(&self, clock: &VirtualClock) -> Result<Gateway, gateway::GatewayError> {
