@@ -83,14 +83,14 @@ fn carries(from: &Host, address: IpAddr, to: &Host, parts: &str) {
 
 const SETTINGS: [(&str, &str); 1] = [("vpn.push.routes", r#"["10.99.0.0/24", "fd99::/64"]"#)];
 const FALLBACKS: [(&str, &str); 10] = [
-    ("", "tun=TcpAndUdp gso=true gro=true steering=true"),
+    ("", "tun=tcp+udp gso=true gro=true steering=true"),
     ("steering", "gso=true gro=true steering=false"),
     ("queues", "steering=true queues=1"),
     ("steering,queues", "steering=false queues=1"),
-    ("tun-udp", "tun=Tcp gso=true gro=true"),
-    ("tun", "tun=None gso=true gro=true"),
+    ("tun-udp", "tun=tcp gso=true gro=true"),
+    ("tun", "tun=none gso=true gro=true"),
     ("gso", "gso=false gro=true"),
     ("gro", "gso=true gro=false"),
     ("affinity", "affinity=false"),
-    ("all", "tun=None gso=false gro=false"),
+    ("all", "tun=none gso=false gro=false"),
 ];

@@ -217,7 +217,8 @@ impl Joining {
         };
         if !took && rest < self.allowed {
             self.allowed = rest;
-            tracing::info!(joins = ?rest, "the TUN device refuses joined packets");
+            let udp_alone = rest == offload::Joining::Tcp;
+            tracing::info!(udp_alone, "the TUN device refuses joined packets");
         }
     }
 }

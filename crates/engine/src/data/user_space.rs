@@ -76,8 +76,10 @@ impl UserSpace {
         let shard = Shard::new(0, owners).unwrap_or(Shard::WHOLE);
         let buffers = io.groups.iter().flatten().next().map(|socket| socket.buffers());
         tracing::info!(
-            workers = owners, tun = ?offloads.tun, gso = offloads.gso, gro = offloads.gro,
-            steering = offloads.steering, queues = io.queues.len(), affinity = offloads.affinity, ?buffers,
+            workers = owners, tun = %offloads.tun.word(), gso = offloads.gso, gro = offloads.gro,
+            steering = offloads.steering, queues = io.queues.len(), affinity = offloads.affinity,
+            receive_buffer = buffers.map(|(receive, _)| receive),
+            send_buffer = buffers.map(|(_, send)| send),
             "the data path"
         );
         let first = |group: &Vec<Arc<UdpSocket>>| group.first().map(Arc::clone);

@@ -167,7 +167,9 @@ impl TlsHandle {
                     .within(|| Front::open(settings, keyring, records, beside, verifier, clock));
                 let (front, faults) = opened.map_err(refused)?;
                 *place = Some(desk);
-                tracing::info!(listen = ?front.addresses(), "virtual servers are reached");
+                let addresses =
+                    front.addresses().iter().map(ToString::to_string).collect::<Vec<_>>();
+                tracing::info!(listen = addresses.join(" "), "virtual servers are reached");
                 let _ = self.open.set(front);
                 faults
             }

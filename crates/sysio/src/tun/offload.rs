@@ -33,6 +33,17 @@ pub enum TunOffload {
     TcpAndUdp,
 }
 
+impl TunOffload {
+    /// As the log calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Tcp => "tcp",
+            Self::TcpAndUdp => "tcp+udp",
+        }
+    }
+}
+
 /// Which queue of its interface a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {

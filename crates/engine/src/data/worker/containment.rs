@@ -32,7 +32,11 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
         }
         self.streams.drop_current(&self.poller);
         let peer = self.worker.current_peer();
-        tracing::error!(?peer, "an internal error over a packet or a command; its peer is closed");
+        let slot = peer.map(|peer| peer.id.get());
+        tracing::error!(
+            peer = slot,
+            "an internal error over a packet or a command; its peer is closed"
+        );
         if let Some(peer) = peer {
             self.remove_peer(peer);
         }
@@ -46,7 +50,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
             let work = || self.apply(Command::PeerDel { peer });
             let went_well = catch_unwind(AssertUnwindSafe(work)).is_ok();
             if self.worker.peer_counters(peer).is_some() {
-                return tracing::error!(?peer, "nor can it be closed; please report the log");
+                return tracing::error!(
+                    peer = peer.id.get(),
+                    "nor can it be closed; please report the log"
+                );
             }
             if was_there && went_well {
                 // The worker's own notice says so.
