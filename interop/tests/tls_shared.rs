@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use interop::{Program, Stock, Subscriber, World, skip, wait_until};
+use interop::{Program, Stock, Subscriber, World, postgresql_programs, skip, wait_until};
 
 #[test]
 fn the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time() {
     let name = "the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time";
-    let Some(programs) = postgres_programs() else {
+    let Some(programs) = postgresql_programs() else {
         return skip(name, "postgresql is not installed");
     };
     let Some(mut world) = World::start(name, &[("vpn.push.routes", r#"["10.99.0.0/24"]"#)]) else {
@@ -137,13 +137,6 @@ impl Drop for House<'_> {
         self.running = None;
         let _ = fs::remove_dir_all(&self.database);
     }
-}
-
-/// The newest of those that are installed.
-fn postgres_programs() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-    let folders = versions.flatten().map(|version| version.path().join("bin"));
-    folders.filter(|folder| folder.join("initdb").exists()).max()
 }
 
 /// An empty one, which its user alone may read.

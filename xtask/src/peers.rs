@@ -32,7 +32,7 @@ const PEERS: &[Peer] = &[
         "mailboxes by STARTTLS",
     ),
     ("swaks", "swaks", "a client of mail servers"),
-    ("psql", "postgresql-15 postgresql-client-15", "a database by STARTTLS"),
+    ("psql", "postgresql postgresql-client", "a database by STARTTLS"),
     ("tcpdump", "tcpdump", "recordings of other programs' handshakes"),
     ("tshark", "tshark", "an independent reader of them"),
     ("xmllint", "libxml2-utils", "an independent reader of pictures"),
@@ -136,9 +136,28 @@ fn install_all(missing: &[Peer], install: bool) -> Result<(), Failed> {
     }
     println!("installing what the tests talk to: {}", packages.join(" "));
     run("apt-get", &["update", "-qq"])?;
-    let mut arguments = vec![QUIETLY, "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
-    arguments.extend(packages.iter().flat_map(|packages| packages.split(' ')));
-    run("env", &arguments)
+    for (program, package, purpose) in install_by(missing, apt_install) {
+        println!("missing: {program} (package {package} can't be had): {purpose}");
+    }
+    Ok(())
+}
+
+/// All at once, which is quicker; where that fails, each by itself, so that what one release does not have costs
+/// nothing else. Those that can't be had.
+fn install_by(missing: &[Peer], install: impl Fn(&[&str]) -> Result<(), Failed>) -> Vec<Peer> {
+    let packages = |peers: &[Peer]| -> Vec<&str> {
+        peers.iter().flat_map(|(_, packages, _)| packages.split(' ')).collect()
+    };
+    if install(&packages(missing)).is_ok() {
+        return Vec::new();
+    }
+    let fails = |peer: &&Peer| install(&packages(std::slice::from_ref(*peer))).is_err();
+    missing.iter().filter(fails).copied().collect()
+}
+
+fn apt_install(packages: &[&str]) -> Result<(), Failed> {
+    let before = [QUIETLY, "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
+    run("env", &[&before, packages].concat())
 }
 
 /// The linter of certificates and CRLs, from PyPI into the build folder. `None` where it can't be had:
@@ -320,4 +339,20 @@ pub(crate) fn on_path(program: &str) -> bool {
 /// Does this process run as root?
 pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_a_release_does_not_have_costs_no_other_one() {
+        let peers = [("a", "a", ""), ("b", "b-1 b-2", ""), ("c", "c", "")];
+        let has_no_b = |packages: &[&str]| match packages.contains(&"b-2") {
+            true => Err(Failed::new("no b-2 there".to_owned())),
+            false => Ok(()),
+        };
+        assert_eq!(install_by(&peers, has_no_b), [peers[1]]);
+        assert_eq!(install_by(&peers, |_| Ok(())), []);
+    }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::Command;
 
-use interop::{Program, World};
+use interop::{Program, World, postgresql_programs};
 
 use super::Certified;
 use super::mail::{open_up, user};
@@ -62,6 +62,7 @@ impl Postgresql {
 fn as_postgres(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
-    command.arg(PathBuf::from("/usr/lib/postgresql/15/bin").join(program)).current_dir("/");
+    let folder = postgresql_programs().expect("psql comes with the server");
+    command.arg(folder.join(program)).current_dir("/");
     command
 }
