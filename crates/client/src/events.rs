@@ -258,3 +258,16 @@ impl fmt::Display for Warning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_begins_with_the_time_where_that_is_wanted() {
+        let now = Now { boot: Duration::from_secs(9), wall: Duration::from_secs(1_800_000_000) };
+        let line = Progress::Renegotiated.to_string();
+        let expected = format!("2027-01-15 08:00:00 UTC: {line}");
+        assert_eq!(Progress::Renegotiated.at(now).to_string(), expected);
+    }
+}

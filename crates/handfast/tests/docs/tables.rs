@@ -137,13 +137,7 @@ fn assert_codes(head: &str, codes: Vec<String>) {
 #[test]
 fn every_field_situation_names_tests_that_exist_and_two_where_it_failed() {
     let text = fs::read_to_string(root().join("docs/field-cases.md")).unwrap();
-    let mut tests = BTreeSet::new();
-    for folder in ["crates", "interop"] {
-        tests_below(&root().join(folder), &mut tests);
-    }
-    let lines = text.lines().filter(|line| line.starts_with('|')).skip(2);
-    let rows: Vec<Vec<_>> =
-        lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect()).collect();
+    let (tests, rows) = (tests(), only_table(&text));
     assert!(rows.len() > 30, "{rows:?}");
     for row in &rows {
         let [situation, then, named @ ..] = row.as_slice() else { panic!("{row:?}") };
@@ -155,6 +149,68 @@ fn every_field_situation_names_tests_that_exist_and_two_where_it_failed() {
         assert!(named.len() >= if *then == "failed" { 2 } else { 1 }, "{situation}");
         assert!(["failed", "held"].contains(then), "{situation}: {then}");
     }
+}
+
+#[test]
+fn no_line_of_the_log_has_a_value_in_the_form_that_rust_programmers_read() {
+    let mut lines = 0;
+    let mut found = Vec::new();
+    sources_below(&root().join("crates"), &mut |path, text| {
+        for call in ["tracing::error!(", "tracing::warn!(", "tracing::info!("] {
+            for (at, _) in text.match_indices(call) {
+                let end = text[at..].find(");").map_or(text.len(), |end| at + end);
+                let line = &text[at..end];
+                lines += 1;
+                if ["(?", " ?", "=?", ":?}"].iter().any(|sigil| line.contains(sigil)) {
+                    found.push(format!("{}: {line}", path.display()));
+                }
+            }
+        }
+    });
+    assert!(lines > 100, "{lines}");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What stands in the `src` folders below this one.
+fn sources_below(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources_below(&path, look);
+        } else if path.components().any(|part| part.as_os_str() == "src")
+            && path.extension().is_some_and(|ending| ending == "rs")
+        {
+            look(&path, &fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn everything_of_an_operators_day_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("docs/operators-day.md")).unwrap();
+    let (tests, rows) = (tests(), only_table(&text));
+    assert!(rows.len() > 25, "{rows:?}");
+    for row in &rows {
+        let [what, then, named] = row.as_slice() else { panic!("{row:?}") };
+        assert!(["wrong", "missing"].contains(then), "{what}: {then}");
+        for test in named.split(", ").map(code) {
+            assert!(tests.contains(test), "{what}: there is no test {test}");
+        }
+    }
+}
+
+/// The rows of a document that has one table.
+fn only_table(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.lines().filter(|line| line.starts_with('|')).skip(2);
+    lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+}
+
+fn tests() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for folder in ["crates", "interop", "xtask"] {
+        tests_below(&root().join(folder), &mut tests);
+    }
+    tests
 }
 
 /// The names of what stands behind a `#[test]` or the like, in all files below a folder.
