@@ -21,14 +21,18 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("publish", &["clock", "pki", "sources"]),
     (
         "front",
-        &["clock", "names", "pki", "proxied", "sources", "starttls", "upgrade", "web", "uplink"],
+        &[
+            "carry", "clock", "names", "pki", "proxied", "sources", "starttls", "upgrade", "web",
+            "uplink",
+        ],
     ),
     ("ask", &["clock", "pki"]),
+    ("carry", &[]),
     ("starttls", &[]),
     ("upgrade", &["starttls"]),
-    ("uplink", &["ask", "clock", "pki", "starttls", "upgrade"]),
+    ("uplink", &["ask", "carry", "clock", "pki", "starttls", "upgrade"]),
     ("acme", &["ask", "pki"]),
-    ("web", &["sources"]),
+    ("web", &["carry", "sources"]),
     ("explain", &["clock", "datapath", "pki", "wire"]),
     ("proxied", &[]),
     (

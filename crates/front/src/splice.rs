@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use carry::both_ways;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
@@ -41,7 +42,7 @@ pub(crate) async fn splice(
     let said_all = Notify::new();
     let mut client = Side { inner: client, said_all: &said_all };
     let mut backend = Side { inner: backend, said_all: &said_all };
-    let both = copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER);
+    let both = both_ways(&mut client, &mut backend, BUFFER);
     tokio::select! {
         biased;
         why = closing => why.unwrap_or(Ended::Kicked),

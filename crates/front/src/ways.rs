@@ -180,12 +180,15 @@ impl Link {
 
     /// What waits in the kernel is not sent when it is dropped.
     pub(crate) fn cut(&self) {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(reached) => reached.stream.get_ref().0,
-        };
         // One that can't be cut is closed.
-        let _ = socket.set_zero_linger();
+        let _ = self.socket().set_zero_linger();
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(reached) => reached.stream.socket(),
+        }
     }
 }
 
@@ -214,6 +217,9 @@ impl AsyncWrite for Link {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if bytes.is_empty() {
+            return Poll::Ready(carry::stands(self.socket()));
+        }
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(reached) => Pin::new(&mut reached.stream).poll_write(cx, bytes),

@@ -101,6 +101,9 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if bytes.is_empty() {
+            return Poll::Ready(carry::stands(self.socket()));
+        }
         let written = ready!(match &mut self.by {
             By::Ended(stream) => Pin::new(stream).poll_write(cx, bytes),
             By::Passed(socket) => Pin::new(socket).poll_write(cx, bytes),

@@ -116,6 +116,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Between<S> {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if octets.is_empty() {
+            // Whoever writes nothing asks whether the service stands.
+            return Pin::new(&mut this.service).poll_write(cx, octets);
+        }
         ready!(this.poll_send(cx))?;
         if this.relay.is_done() {
             return Pin::new(&mut this.service).poll_write(cx, octets);

@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::event::Event;
 use crate::reach::{ReachError, Uplink};
@@ -100,11 +100,12 @@ async fn carry(
     from: SocketAddr,
 ) -> Event {
     let _ = program.set_nodelay(true);
-    let carried = copy_bidirectional_with_sizes(&mut program, &mut service, BUFFER, BUFFER).await;
+    let carried = carry::both_ways(&mut program, &mut service, BUFFER).await;
     match carried {
         Ok((there, back)) => Event::Ended(from, there, back),
         Err(error) => {
-            let _ = service.shutdown().await;
+            // One that takes nothing hears nothing.
+            let _ = timeout(FAREWELL, service.shutdown()).await;
             match ReachError::of(error) {
                 // Whichever side it was, it is over.
                 ReachError::HungUp(_) => Event::Ended(from, 0, 0),
@@ -137,4 +138,6 @@ impl Error for LocalError {
 
 const MOST_CONNECTIONS: usize = 256;
 const BUFFER: usize = 16 * 1024;
+/// To say to a service that it is over.
+const FAREWELL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);

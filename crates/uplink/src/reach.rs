@@ -17,10 +17,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use upgrade::{Between, Failed, to_tls};
 
 use crate::pin::Pin;
+use crate::secured::Secured;
 use crate::standing::{Memory, Revocation, Unsettled};
 use crate::target::Target;
 use crate::verifier::ServiceVerifier;
@@ -52,7 +52,7 @@ pub struct Uplink {
 #[derive(Debug)]
 pub struct Reached {
     /// The connection.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: Secured,
     /// What was passed over.
     pub warning: Option<String>,
     /// By which protocol's words TLS began, where it did not at once.
@@ -136,13 +136,13 @@ impl Uplink {
         };
         let settled = self.memory.settle(&standings, settings.revocation).await;
         let warning = settled.map_err(ReachError::Unsettled)?;
-        Ok(Reached { stream, warning, begun_by: target.starttls(), greeting })
+        Ok(Reached { stream: Secured::new(stream), warning, begun_by: target.starttls(), greeting })
     }
 }
 
 impl Reached {
     /// The connection as a program is to see it that knows nothing of TLS.
-    pub fn for_program(self, target: &Target) -> (Between<TlsStream<TcpStream>>, Option<String>) {
+    pub fn for_program(self, target: &Target) -> (Between<Secured>, Option<String>) {
         let relay = target.starttls().map_or_else(Relay::none, |protocol| {
             Relay::before(protocol, &target.name().to_str(), &self.greeting)
         });

@@ -117,6 +117,21 @@ async fn other_machines_are_not_let_in_to_act_as_this_one() {
     }
 }
 
+#[tokio::test]
+async fn a_program_that_breaks_off_is_let_go_though_its_service_takes_nothing() {
+    let service = Service::deaf().await;
+    let local = service.open(service.settings()).await;
+    let mut program = TcpStream::connect(local.address).await.unwrap();
+    let pause = Duration::from_millis(500);
+    while let Ok(written) = timeout(pause, program.write(&[7; 16 * 1024])).await {
+        assert!(written.unwrap() > 0);
+    }
+    program.set_zero_linger().unwrap();
+    drop(program);
+    let told = async { while local.told("ended, ").await == 0 {} };
+    assert!(timeout(Duration::from_secs(20), told).await.is_ok(), "{:?}", local.lines());
+}
+
 /// Answers in capitals.
 struct Service {
     authority: Authority,
@@ -130,14 +145,24 @@ impl Service {
     async fn begin(versions: &[&'static SupportedProtocolVersion]) -> Self {
         let authority = Authority::new("authority");
         let server = authority.server();
-        let Identity { chain, key } = server.clone();
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
+        let config = plain(&server, versions);
         Self::with(authority, server, config).await
+    }
+
+    /// One that takes nothing, and stays.
+    async fn deaf() -> Self {
+        let authority = Authority::new("authority");
+        let server = authority.server();
+        let acceptor = TlsAcceptor::from(Arc::new(plain(&server, &[&TLS13])));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let _stream = acceptor.accept(stream).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let (certificate, task) = (server.chain[0].clone(), task.abort_handle());
+        Self { authority, certificate, address, heard: Arc::default(), task }
     }
 
     async fn asking(versions: &[&'static SupportedProtocolVersion]) -> Self {
@@ -190,6 +215,19 @@ impl Service {
             tokio::spawn(local.run(move |event| told.lock().unwrap().push(event.to_string())));
         Opened { address, lines, task: task.abort_handle() }
     }
+}
+
+/// It asks nobody for a certificate.
+fn plain(
+    Identity { chain, key }: &Identity,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.clone(), key.clone_key())
+        .unwrap()
 }
 
 impl Drop for Service {

@@ -79,6 +79,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Completed<S> {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if octets.is_empty() {
+            // Whoever writes nothing asks whether the connection stands.
+            return Pin::new(&mut self.inner).poll_write(context, octets);
+        }
         if self.head.is_none() {
             self.head = self.complete(octets);
         }

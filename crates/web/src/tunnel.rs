@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes as copy_both};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::limits::TUNNEL_BUFFER;
@@ -26,8 +26,7 @@ pub(crate) async fn carry(client: OnUpgrade, backend: OnUpgrade, idle: Duration)
     };
     let moved = Arc::new(Mutex::new(Instant::now()));
     let (mut client, mut backend) = (Moving::new(client, &moved), Moving::new(backend, &moved));
-    let mut copying =
-        std::pin::pin!(copy_both(&mut client, &mut backend, TUNNEL_BUFFER, TUNNEL_BUFFER));
+    let mut copying = std::pin::pin!(carry::both_ways(&mut client, &mut backend, TUNNEL_BUFFER));
     loop {
         let due = *moved.lock().unwrap_or_else(PoisonError::into_inner) + idle;
         if due <= Instant::now() {
@@ -78,7 +77,8 @@ impl AsyncWrite for Moving {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(context, octets);
-        self.notice(outcome)
+        // A write of nothing is a question, and nothing moves.
+        if octets.is_empty() { outcome } else { self.notice(outcome) }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,10 +6,14 @@
 
 #![allow(dead_code, reason = "each test includes it and uses a part")]
 
+pub(crate) mod load;
+pub(crate) mod watch;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -18,6 +22,7 @@ use interop::World;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::SockRef;
 
 /// A connection whose handshake is done.
 pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -32,15 +37,7 @@ impl House {
     /// With these settings behind the gateway's own.
     pub(crate) fn start(name: &str, settings: &str) -> Option<Self> {
         let world = World::start(name, &[])?;
-        serve(&world, LINES, answer_lines);
-        serve(&world, ONE, |stream| answer_http(stream, "one"));
-        serve(&world, TWO, |stream| answer_http(stream, "two"));
-        serve(&world, STALLS, |stream| {
-            thread::sleep(Duration::from_secs(600));
-            drop(stream);
-        });
-        serve(&world, SINK, count);
-        serve(&world, UPLOAD, |stream| drop(count_body(stream)));
+        serve_all(&world);
         let (file, ca) = (world.data().join("handfast.toml"), world.file("ca.pem"));
         let text = fs::read_to_string(&file).expect("settings");
         fs::write(&file, text + settings).expect("written");
@@ -65,6 +62,16 @@ impl House {
         entries.count()
     }
 
+    /// Its sockets with their peers, for whoever finds too many.
+    pub(crate) fn sockets(&self) -> String {
+        let mut command = Command::new("ss");
+        command.args(["-Htanp"]);
+        let output = self.world.gateway.netns.output(command).expect("ss starts");
+        let own = format!("pid={},", self.process());
+        let all = String::from_utf8_lossy(&output.stdout).into_owned();
+        all.lines().filter(|line| line.contains(&own)).map(|line| format!("{line}\n")).collect()
+    }
+
     pub(crate) fn process(&self) -> u32 {
         self.world.up.as_ref().expect("it runs").id()
     }
@@ -85,11 +92,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn trusting(ca: &std::path::Path, gateway: IpAddr) -> Self {
+    pub(crate) fn trusting(ca: &std::path::Path, gateway: IpAddr) -> Self {
         let mut roots = RootCertStore::empty();
         let pem = fs::read(ca).expect("the CA");
-        let ca = rustls::pki_types::CertificateDer::from_pem_slice(&pem).expect("a certificate");
-        roots.add(ca).expect("a CA");
+        for ca in rustls::pki_types::CertificateDer::pem_slice_iter(&pem) {
+            roots.add(ca.expect("a certificate")).expect("a CA");
+        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -99,6 +107,13 @@ impl Client {
         // Each connection proves the certificate anew.
         config.resumption = rustls::client::Resumption::disabled();
         Self { config: Arc::new(config), door: SocketAddr::new(gateway, 443) }
+    }
+
+    /// The same, that speaks this inside TLS.
+    pub(crate) fn speaking(&self, protocol: &str) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        Self { config: Arc::new(config), door: self.door }
     }
 
     pub(crate) fn socket(&self) -> io::Result<TcpStream> {
@@ -175,6 +190,22 @@ pub(crate) fn answer(stream: &mut Tls) -> io::Result<String> {
     }
 }
 
+/// What is behind the virtual servers, on the gateway's loopback.
+pub(crate) fn serve_all(world: &World) {
+    serve(world, LINES, answer_lines);
+    serve(world, ONE, |stream| answer_http(stream, "one"));
+    serve(world, TWO, |stream| answer_http(stream, "two"));
+    serve(world, STALLS, |stream| {
+        // What waits for it is soon too much.
+        let _ = SockRef::from(&stream).set_recv_buffer_size(8 * 1024);
+        thread::sleep(Duration::from_secs(600));
+        drop(stream);
+    });
+    serve(world, SINK, count);
+    serve(world, UPLOAD, |stream| drop(count_body(stream)));
+    serve(world, ENDLESS, |stream| drop(pour_out(stream)));
+}
+
 fn serve(world: &World, port: u16, answer: impl Fn(TcpStream) + Clone + Send + 'static) {
     let bind = move || TcpListener::bind(("127.0.0.1", port));
     let socket = world.gateway.netns.run(bind).expect("a thread").expect("a port");
@@ -226,6 +257,17 @@ fn count(mut stream: TcpStream) {
     }
 }
 
+/// An answer to each request that has no end.
+fn pour_out(stream: TcpStream) -> io::Result<()> {
+    let mut out = stream.try_clone()?;
+    let mut requests = BufReader::new(stream).lines();
+    while requests.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    out.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    loop {
+        out.write_all(&[b'x'; 16 * 1024])?;
+    }
+}
+
 /// Takes the body of a request, and then says how long it was.
 fn count_body(stream: TcpStream) -> io::Result<()> {
     let mut out = stream.try_clone()?;
@@ -248,4 +290,5 @@ pub(crate) const TWO: u16 = 7002;
 pub(crate) const STALLS: u16 = 7003;
 pub(crate) const SINK: u16 = 7004;
 pub(crate) const UPLOAD: u16 = 7005;
+pub(crate) const ENDLESS: u16 = 7006;
 const PATIENCE: Duration = Duration::from_secs(30);
