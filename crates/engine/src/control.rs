@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, Now};
-use datapath::{Endpoint, Notice, PeerRef};
+use datapath::{Carrier, Endpoint, Notice, PeerRef};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tunnel::{Accepted, DropReason, Gate, Verdict};
@@ -221,7 +221,12 @@ impl Control {
             return self.drops.count(DropReason::Busy);
         }
         let now = self.parts.clock.now();
-        match self.parts.gate.handle(endpoint.remote, unwrapped, now) {
+        let gate = &mut self.parts.gate;
+        let verdict = match endpoint.carrier {
+            Carrier::Tcp(_) => gate.handle_in_order(endpoint.remote, unwrapped, now),
+            Carrier::Udp(_) => gate.handle(endpoint.remote, unwrapped, now),
+        };
+        match verdict {
             Verdict::Drop(reason) => self.drops.count(reason),
             Verdict::Answer(answer) => {
                 self.stateless_answers += 1;

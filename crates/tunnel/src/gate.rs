@@ -4,7 +4,7 @@
 //! session. What memory there is has a fixed size: answered resets, spent cookies, token buckets.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +66,28 @@ impl Gate {
             Ok(verdict) => verdict,
             Err(reason) => Verdict::Drop(reason),
         }
+    }
+
+    /// The same for a packet that a stream brought, which loses nothing: of a client's resets there the first one is
+    /// answered. It repeats them while we are slow, two answers of one second have one stamp, and a stock client over
+    /// TCP takes the second one for a replay and gives its connection up, which makes us no faster.
+    pub fn handle_in_order(
+        &mut self,
+        remote: SocketAddr,
+        unwrapped: Unwrapped,
+        now: Now,
+    ) -> Verdict {
+        let packet = unwrapped.packet();
+        let is_reset = packet.opcode == Opcode::CONTROL_HARD_RESET_CLIENT_V2;
+        let of_stream = stream_fingerprint(remote, packet.session_id);
+        if is_reset && self.answered.contains(&of_stream) {
+            return Verdict::Drop(DropReason::AlreadyAnswered);
+        }
+        let verdict = self.handle(remote, unwrapped, now);
+        if is_reset && matches!(verdict, Verdict::Answer(_)) {
+            self.answered.insert(&of_stream);
+        }
+        verdict
     }
 
     /// The same for one that nobody has checked before.
@@ -214,6 +236,20 @@ fn server_reset(cookie: SessionId, client: SessionId) -> ControlPacket {
     let opcode = Opcode::CONTROL_HARD_RESET_SERVER_V2;
     ControlPacket::message(opcode, KeyId::FIRST, cookie, MessageId::FIRST, Vec::new())
         .with_acks(acks, client)
+}
+
+/// What is one for all resets of a client over one stream.
+fn stream_fingerprint(remote: SocketAddr, client: SessionId) -> [u8; 26] {
+    let mut bytes = [0; 26];
+    let (session, address) = bytes.split_at_mut(SessionId::LEN);
+    let (ip, port) = address.split_at_mut(16);
+    session.copy_from_slice(client.as_bytes());
+    ip.copy_from_slice(&match remote.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    });
+    port.copy_from_slice(&remote.port().to_be_bytes());
+    bytes
 }
 
 /// A repetition by the client has another stamp; the same stamp is a replay.

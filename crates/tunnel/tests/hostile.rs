@@ -48,6 +48,27 @@ fn a_replayed_reset_is_answered_once_wherever_it_comes_from() {
 }
 
 #[test]
+fn a_reset_that_is_repeated_over_a_stream_is_answered_once() {
+    let (mut gate, mut client) = (gate(), Client::new(2));
+    let mut knock = |from, datagram: &[u8]| {
+        let check = StrangerCheck::shared(wrap(KeyDirection::Normal));
+        let unwrapped = check.open(datagram).expect("it is wrapped with the key");
+        gate.handle_in_order(from, unwrapped, START)
+    };
+    let reset = client.seal(client.reset());
+    assert!(matches!(knock(remote(), &reset), Verdict::Answer(_)));
+    for _ in 0..3 {
+        let repeated = client.seal(client.reset());
+        assert_eq!(dropped(knock(remote(), &repeated)), DropReason::AlreadyAnswered);
+    }
+    let elsewhere = client.seal(client.reset());
+    assert!(matches!(knock(address(9), &elsewhere), Verdict::Answer(_)), "over another stream");
+    let replayed = client.seal(client.reset());
+    assert!(matches!(knock(address(10), &replayed), Verdict::Answer(_)));
+    assert_eq!(dropped(knock(address(11), &replayed)), DropReason::AlreadyAnswered);
+}
+
+#[test]
 fn a_cookie_is_good_for_the_slot_and_the_two_that_follow() {
     for (seconds, good) in
         [(0, true), (59, true), (60, true), (89, true), (90, false), (1000, false)]
