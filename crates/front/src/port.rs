@@ -67,7 +67,8 @@ impl Crowd {
     }
 }
 
-/// Those of one address, the oldest first.
+/// Those of one address, the oldest first. Where there are too many, whoever has most makes room: a crowd of some hosts
+/// pushes out its own, and somebody who has just come stays.
 #[derive(Debug, Default)]
 struct Strangers {
     all: VecDeque<Kept>,
@@ -83,7 +84,7 @@ struct Kept {
 }
 
 impl Strangers {
-    /// One more; where there are too many, or too many of its host, the oldest of those makes room.
+    /// One more, for whom another one makes room where there are too many, or too many of its host.
     fn add(&mut self, host: Option<Source>, task: AbortHandle, is_one: Weak<()>) {
         while self.all.front().is_some_and(|oldest| oldest.is_one.strong_count() == 0) {
             self.remove(0);
@@ -95,7 +96,7 @@ impl Strangers {
             self.make_room(host);
         }
         if self.all.len() >= MOST_STRANGERS {
-            self.send_away(0);
+            self.send_away(self.of_the_most_crowded());
         }
         self.count(host);
         self.all.push_back(Kept { host, task, is_one });
@@ -123,6 +124,14 @@ impl Strangers {
             let oldest = self.all.iter().position(|one| one.host == Some(host));
             oldest.into_iter().for_each(|at| self.send_away(at));
         }
+    }
+
+    /// The oldest of the host that has most of them; of all, where nobody has more than one.
+    fn of_the_most_crowded(&self) -> usize {
+        let most = self.of_a_host.iter().max_by_key(|(_, count)| **count);
+        let crowded = most.filter(|(_, count)| **count > 1).map(|(host, _)| *host);
+        let oldest = |host| self.all.iter().position(|one| one.host == Some(host));
+        crowded.and_then(oldest).unwrap_or(0)
     }
 
     fn is_crowded(&self, host: Source) -> bool {
@@ -194,6 +203,34 @@ mod tests {
         assert!(first.await.is_err_and(|error| error.is_cancelled()));
         assert!(!quiet.is_finished());
         assert_eq!(crowd.strangers().of_a_host.values().max(), Some(&MOST_OF_A_HOST));
+    }
+
+    #[tokio::test]
+    async fn a_crowd_from_many_hosts_makes_room_for_itself_and_pushes_nobody_else_out() {
+        let crowd = Crowd::default();
+        let mut alive = Vec::new();
+        let mut of_crowd = |number: usize| {
+            alive.push(stranger(&crowd, Some(&format!("198.51.100.{}", number % 8))).0);
+        };
+        (0..MOST_STRANGERS).for_each(&mut of_crowd);
+        let quiet = stranger(&crowd, Some("192.0.2.1"));
+        (0..2 * MOST_STRANGERS).for_each(&mut of_crowd);
+        tokio::task::yield_now().await;
+        assert!(!quiet.1.is_finished());
+        assert_eq!(crowd.strangers().all.len(), MOST_STRANGERS);
+        let most = crowd.strangers().of_a_host.values().max().copied();
+        assert!(most.is_some_and(|most| most <= MOST_STRANGERS / 8 + 1), "{most:?}");
+    }
+
+    #[tokio::test]
+    async fn where_nobody_has_more_than_one_the_oldest_of_all_makes_room() {
+        let crowd = Crowd::default();
+        let host = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
+        let all: Vec<_> =
+            (0..=MOST_STRANGERS).map(|number| stranger(&crowd, Some(&host(number)))).collect();
+        tokio::task::yield_now().await;
+        let sent_away: Vec<_> = all.iter().map(|(_, task)| task.is_finished()).collect();
+        assert!(sent_away[0] && !sent_away[1..].contains(&true));
     }
 
     #[tokio::test]
