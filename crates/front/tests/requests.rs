@@ -6,7 +6,12 @@ mod house;
 use std::net::SocketAddr;
 
 use front::{Clients, Holder, Settings, VirtualServer};
-use house::{House, SOON};
+use house::{Client, House, SOON};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use names::{DeviceName, UserName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +31,48 @@ async fn open_connections_follow_the_settings_for_as_long_as_they_would_be_let_i
     assert_eq!(get(&mut open, "/").await, "first", "it stays as it came");
     house.reload(&site(third, Clients::Optional));
     assert_eq!(get(&mut open, "/").await, "third");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_used_for_a_stricter_name_hears_that_it_is_misdirected() {
+    let (open, closed) = (service("open").await, service("closed").await);
+    let server = |name: &str, backend: SocketAddr, clients| VirtualServer {
+        clients,
+        ..VirtualServer::new(name.parse().unwrap(), format!("http://{backend}").parse().unwrap())
+    };
+    let few = VirtualServer {
+        users: vec!["bob".parse().unwrap()],
+        ..server("few.test", closed, Clients::Required)
+    };
+    let mut settings = site(open, Clients::None);
+    settings.server.extend([
+        server("known.test", open, Clients::Optional),
+        server("closed.test", closed, Clients::Required),
+        few,
+    ]);
+    let house = House::open(&settings).await;
+    let alice = house.device("alice");
+    let cases = [("web.test", None), ("known.test", None), ("known.test", Some(alice.clone()))];
+    for (name, identity) in cases {
+        let known = identity.is_some();
+        let mut connection = over_two(house.client(identity), name).await;
+        for round in 0..2 {
+            let (status, body) = ask(&mut connection, name).await;
+            assert_eq!((status, body.as_str()), (StatusCode::OK, "open"), "{round}: {name}");
+            for stricter in ["closed.test", "CLOSED.test:443", "few.test"] {
+                let (status, body) = ask(&mut connection, stricter).await;
+                assert_eq!(
+                    status,
+                    StatusCode::MISDIRECTED_REQUEST,
+                    "{stricter} by {name}, {known}"
+                );
+                assert_ne!(body, "closed");
+            }
+        }
+    }
+    // Over a connection of its own she is let in.
+    let mut own = over_two(house.client(Some(alice)), "closed.test").await;
+    assert_eq!(ask(&mut own, "closed.test").await, (StatusCode::OK, "closed".to_owned()));
 }
 
 #[tokio::test]
@@ -68,6 +115,27 @@ fn site(backend: SocketAddr, clients: Clients) -> Settings {
         VirtualServer { clients, ..VirtualServer::new("web.test".parse().unwrap(), target) };
     let listen = toml::from_str("address = \"127.0.0.1:0\"").unwrap();
     Settings { listen: vec![listen], server: vec![server], client: Vec::new() }
+}
+
+type Connection = SendRequest<Empty<Bytes>>;
+
+/// A connection over HTTP/2 to the server of this name.
+async fn over_two(mut client: Client, name: &str) -> Connection {
+    client.config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = client.connect(name).await.unwrap();
+    let made = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (sender, connection) = made.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// A request for this name, whatever the connection is for.
+async fn ask(connection: &mut Connection, name: &str) -> (StatusCode, String) {
+    let request = Request::get(format!("https://{name}/")).body(Empty::new()).unwrap();
+    let answer = timeout(SOON, connection.send_request(request)).await.unwrap().unwrap();
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned())
 }
 
 /// A web service that answers each request with its name.
