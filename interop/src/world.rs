@@ -195,6 +195,14 @@ impl World {
         self.lab.host(1).expect("a host")
     }
 
+    /// A host that may speak from every address of this IPv4 network, which is led to it.
+    pub fn host_of_many(&mut self, network: &str) -> Host {
+        let host = self.host();
+        run(&host.netns, "ip", &["route", "add", "local", network, "dev", "lo"]);
+        run(self.lab.router(), "ip", &["route", "add", network, "via", &host.v4[0].to_string()]);
+        host
+    }
+
     /// A host that reaches the router by a link of `mtu` bytes in the middle, behind a router of its own that
     /// translates its address. Nobody on the way tells that a packet is too large.
     pub fn host_behind_a_narrow_link(&mut self, mtu: u16) -> (Host, Host) {

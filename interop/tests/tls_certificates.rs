@@ -5,6 +5,8 @@
 //!    pebble, its DNS (ca) ───┤ router ── gateway :443, :80
 //! ```
 
+mod tls_house;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use interop::{Program, World, long, skip, wait_until};
 use sysio::lab::Host;
+use tls_house::{Client, load};
 
 use Lives::{ADay, AMinute};
 
@@ -110,6 +113,74 @@ fn certificates_are_had_by_both_ways_and_renewed_under_load() {
     let (renewed, requests) = (begun.elapsed().as_secs(), load.end());
     assert!(ca.asked(".well-known/acme-challenge/") > 0, "{}", ca.program.log());
     println!("FIGURE renewed after {renewed} s, {requests} requests, none failed");
+}
+
+#[test]
+fn all_that_may_change_changes_under_a_thousand_requests_a_second_and_none_fails() {
+    let name = "all_that_may_change_changes_under_a_thousand_requests_a_second_and_none_fails";
+    if !long() {
+        return skip(
+            name,
+            "it lasts until a certificate by ACME was renewed twice; the parts are tested apart",
+        );
+    }
+    let Some(mut house) = House::start(name, SERVERS) else { return };
+    tls_house::serve_all(&house.world);
+    let Some(ca) = Pebble::start(name, &mut house, AMinute, &[], "") else { return };
+    let made: Vec<_> = (0..8).map(|number| house.made("files.test", 60 + number)).collect();
+    house.put(&made[0]);
+    house.agree(&ca, &["tls-alpn-01"], true);
+    for server in ["web.test", "files.test"] {
+        assert!(wait_until(SOON, || house.shown(server).is_some()), "{}", house.world.log());
+    }
+    house.sh("cp ca.pem own.pem");
+    house.trust(&ca);
+    house.sh("cat own.pem >>ca.pem");
+    let client = Client::trusting(&house.world.file("ca.pem"), house.world.gateway.v4[0].into());
+    let loads = ["web.test", "files.test"]
+        .map(|server| load::Load::start_by(5, &house.alice.netns, &client, server));
+    assert!(wait_until(SOON, || loads.iter().all(|load| load.done() > 100)), "{}", loads[0].done());
+
+    let settings = house.world.data().join("handfast.toml");
+    let plain = fs::read_to_string(&settings).expect("settings");
+    let (begun, first) = (Instant::now(), loads.iter().map(load::Load::done).sum::<u64>());
+    let mut seen = vec![house.shown("web.test")];
+    let mut turn = 0;
+    while seen.len() < 3 && begun.elapsed() < Duration::from_secs(180) {
+        let text = match turn % 4 {
+            0 => plain.replace("7001\" # load", "7002\" # load"),
+            1 => plain.clone() + "max_connections = 9000\n",
+            2 => plain
+                .replace("names = [\"files.test\"]", "names = [\"files.test\"]\nidle_seconds = 60"),
+            _ => plain.clone(),
+        };
+        assert_eq!(text == plain, turn % 4 == 3, "nothing would change");
+        fs::write(&settings, text).expect("written");
+        house.world.handfast(&["reload"]);
+        house.put(&made[turn % made.len()]);
+        turn += 1;
+        let shown = house.shown("web.test");
+        if shown.is_some() && seen.last() != Some(&shown) {
+            seen.push(shown);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let took = begun.elapsed().as_secs_f64();
+    let asked = loads.iter().map(load::Load::done).sum::<u64>() - first;
+    let ends = loads.map(load::Load::end);
+    let failed: Vec<_> = ends.iter().flat_map(|(failed, _, _)| failed).collect();
+    let slowest = ends.iter().map(|(_, _, slowest)| *slowest).max().unwrap_or_default();
+    println!(
+        "FIGURE {turn} changes of settings and files and {} renewals by ACME in {took:.0} s under {:.0} requests a second: \
+         {} failed, the slowest took {} ms",
+        seen.len() - 1,
+        asked as f64 / took,
+        failed.len(),
+        slowest.as_millis()
+    );
+    assert!(failed.is_empty(), "{} failed: {:?}", failed.len(), &failed[..failed.len().min(5)]);
+    assert_eq!(seen.len(), 3, "{}\n{}", house.world.log(), ca.program.log());
+    assert!(asked as f64 / took > 900.0, "{asked} in {took} s: no load");
 }
 
 #[test]
@@ -506,6 +577,21 @@ fn another(name: &str) -> String {
          certificate = \"acme\"\n"
     )
 }
+
+const SERVERS: &str = r#"
+[[tls.listen]]
+address = "[::]:443"
+
+[[tls.server]]
+names = ["files.test"]
+backend = "http://127.0.0.1:7001"
+certificate = { chain = "FOLDER/web.pem", key = "FOLDER/web.key" }
+
+[[tls.server]]
+names = ["web.test"]
+certificate = "acme"
+backend = "http://127.0.0.1:7001" # load
+"#;
 
 const MAKE_CA: &str = "
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem \

@@ -1,16 +1,28 @@
 //! One port for the VPN, a database and web sites, met by their stock clients at the same time.
 //!
 //! ```text
-//!    openvpn, psql, curl (alice) ── router ── gateway :443 ── lo ── PostgreSQL :5432, a folder
+//!    openvpn, psql, curl, chromium (alice) ──┐
+//!    strangers, of one address or of many ───┤ router ── gateway :443 ── lo ── PostgreSQL :5432, a folder
 //! ```
+//!
+//! Alone: it floods, and others come in within seconds.
+
+mod browser;
+mod strangers;
+mod tls_house;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use interop::{Program, Stock, Subscriber, World, postgresql_programs, skip, wait_until};
+use interop::{
+    Ping, Program, Stock, Subscriber, World, long, postgresql_programs, skip, wait_until,
+};
+use strangers::Strangers;
+use tls_house::watch::{Watch, raise_descriptors};
 
 #[test]
 fn the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time() {
@@ -68,6 +80,71 @@ fn the_vpn_a_database_and_a_web_site_share_a_port_at_the_same_time() {
     assert!(house.world.counted("no_certificate") > 0);
 }
 
+#[test]
+fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
+    let name = "all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port";
+    let Some(programs) = postgresql_programs() else {
+        return skip(name, "postgresql is not installed");
+    };
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let (count, rounds, seconds) = if long() { (10_000, 3, 60) } else { (1_800, 1, 8) };
+    raise_descriptors(count as u64 + 1_024);
+    let house = House::open(&mut world, &programs);
+    let [alice, carol] = ["alice", "carol"].map(|user| house.world.subscriber(user, "unified"));
+    let files = house.world.subscriber("bob", "split");
+    let (one, many) = (house.world.host(), house.world.host_of_many("198.18.0.0/16"));
+    let door = (house.world.gateway.v4[0], 443).into();
+    let own: Vec<Ipv4Addr> = (0..count as u32)
+        .map(|number| Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 1, 0).to_bits() + number))
+        .collect();
+    let way = format!("remote {} 443 tcp4-client", house.world.gateway.v4[0]);
+    let mut vpn = Stock::start(&alice.host, &alice.profile_with(&way), &[]);
+    vpn.connected();
+    // Each has come in once, and what that opened is open.
+    house.come_anew(&carol, &files);
+    let process = house.world.up.as_ref().expect("it runs").id();
+    let (open, before) = (descriptors(process), tls_house::memory_of(process));
+
+    for (crowd, netns, from) in
+        [("one address", &one.netns, &one.v4[..1]), ("an address each", &many.netns, &own[..])]
+    {
+        let watch = Watch::start(process);
+        let sleeps = format!("select pg_sleep({seconds}); select 'it stayed'");
+        let mut query = house.psql(&alice, &files, &sleeps);
+        assert!(wait_until(SOON, || house.sessions("db.test over TLS") == 1));
+        let strangers = Strangers::start(netns, from, door, count, 2_000);
+        let all_came = || strangers.came() >= count as u64;
+        assert!(wait_until(SOON * 3, all_came), "{} of {count} came", strangers.came());
+        let (log, gateway) = (house.world.file("ping.log"), "10.71.0.1".parse().expect("one"));
+        let pace = Duration::from_millis(50);
+        let ping = Ping::start(&alice.host.netns, gateway, 60 * rounds, pace, &log).expect("ping");
+        let times: Vec<_> = (0..rounds).map(|_| house.come_anew(&carol, &files)).collect();
+        let held = descriptors(process).saturating_sub(open);
+        let (came, stand) = (strangers.came(), strangers.held());
+        let pings = ping.finish(Duration::from_secs(60));
+        strangers.end();
+        let most = watch.end();
+        println!(
+            "FIGURE strangers of {crowd}: {came} came, {stand} of {count} stand, the gateway holds {held} sockets more and \
+             {} MiB of memory more at most; seconds to come in anew (vpn, psql, https): {times:.1?}; {} of {} pings lost",
+            most.saturating_sub(before) >> 20,
+            pings.lost(),
+            pings.sent
+        );
+        assert!(held <= MOST_HELD, "{held} sockets for strangers of {crowd}");
+        assert!(most < before + (256 << 20), "{before} {most}");
+        assert_eq!(pings.lost(), 0, "{}", house.world.log());
+        assert!(query.ends(SOON * 3).is_some_and(|status| status.success()), "{}", query.log());
+        assert!(query.log().contains("it stayed"), "{}", query.log());
+        let gone = || descriptors(process) <= open + 16;
+        assert!(wait_until(SOON * 2, gone), "{} of {open}", descriptors(process));
+    }
+}
+
+fn descriptors(process: u32) -> usize {
+    fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").count()
+}
+
 /// A gateway with one shared port, and a database behind it.
 struct House<'a> {
     world: &'a mut World,
@@ -97,6 +174,42 @@ impl<'a> House<'a> {
         self.world.sessions().iter().filter(|one| one["client"] == client).count()
     }
 
+    /// The VPN, a query and a page that is for devices alone, each over a connection of its own; how many seconds each
+    /// took.
+    fn come_anew(&self, who: &Subscriber, files: &Subscriber) -> [f64; 3] {
+        let at = self.world.gateway.v4[0];
+        let taken = |deed: &dyn Fn()| {
+            let begun = Instant::now();
+            deed();
+            begun.elapsed().as_secs_f64()
+        };
+        let to_vpn = || {
+            let way = format!("remote {at} 443 tcp4-client");
+            Stock::start(&who.host, &who.profile_with(&way), &[]).connected();
+        };
+        let to_database = || {
+            let mut query = self.psql(who, files, "select 'anew'");
+            let fine = query.ends(SOON).is_some_and(|status| status.success());
+            assert!(fine && query.log().contains("anew"), "{}", query.log());
+        };
+        let to_page = || {
+            let said = match long() && browser::lacks().is_none() {
+                true => browser::page(files, &self.ca, at, "closed.test", "/"),
+                false => self.curl_as(files),
+            };
+            assert!(said.contains("the front page"), "{said}");
+        };
+        [taken(&to_vpn), taken(&to_database), taken(&to_page)]
+    }
+
+    /// The page that is for devices alone.
+    fn curl_as(&self, who: &Subscriber) -> String {
+        let file = |name: &str| who.folder.join(name).display().to_string();
+        let (chain, key) = (file("vpn.crt"), file("vpn.key"));
+        let own = ["--cacert", &self.ca, "--cert", &chain, "--key", &key, "https://closed.test/"];
+        self.curl(who, &own)
+    }
+
     /// A query by somebody with a certificate, which runs on.
     fn psql(&self, who: &Subscriber, certificate: &Subscriber, query: &str) -> Program {
         let file = |name: &str| certificate.folder.join(name).display().to_string();
@@ -124,8 +237,8 @@ impl<'a> House<'a> {
         let at = self.world.gateway.v4[0];
         let mut command = Command::new("curl");
         command.args(["-sS", "--max-time", "20"]).args(more);
-        for port in [80, 443] {
-            command.args(["--resolve", &format!("web.test:{port}:{at}")]);
+        for to in ["web.test:80", "web.test:443", "closed.test:443"] {
+            command.args(["--resolve", &format!("{to}:{at}")]);
         }
         let output = who.host.netns.output(command).expect("curl starts");
         [&output.stdout[..], &output.stderr].concat().iter().map(|byte| char::from(*byte)).collect()
@@ -186,8 +299,16 @@ names = [\"web.test\"]
 backend = \"files:WWW\"
 
 [[tls.server]]
+names = [\"closed.test\"]
+clients = \"required\"
+backend = \"files:WWW\"
+
+[[tls.server]]
 names = [\"db.test\"]
 clients = \"required\"
 backend = \"tcp:127.0.0.1:5432\"
 ";
+/// Of strangers: 1,024 who have not said what they want, 512 at the VPN, 1,024 with a request in the clear; and those who
+/// come in.
+const MOST_HELD: usize = 1_024 + 512 + 1_024 + 64;
 const SOON: Duration = Duration::from_secs(20);

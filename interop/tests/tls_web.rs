@@ -4,6 +4,8 @@
 //!    curl, python (alice) ── router ── gateway :443 ── lo ── python http.server :8001, :8002
 //! ```
 
+mod browser;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -264,14 +266,14 @@ fn a_browser_shows_a_devices_certificate_where_it_is_asked_and_is_out_once_that_
     if !interop::long() {
         return skip(name, "a browser is started in long runs alone");
     }
-    for program in ["chromium", "certutil"] {
-        if Command::new(program).arg("-H").output().is_err() {
-            return skip(name, &format!("{program} is not installed"));
-        }
+    if let Some(program) = browser::lacks() {
+        return skip(name, &format!("{program} is not installed"));
     }
     let Some(mut house) = House::start(name) else { return };
     let alice = house.world.subscriber("alice", "split");
-    let open = house.browse(&alice, "both.test");
+    let (at, ca) = (house.world.gateway.v4[0], house.ca.clone());
+    let browse = |name: &str| browser::page(&alice, &ca, at, name, "/page");
+    let open = browse("both.test");
     assert!(open.contains("heard GET /page"), "{open}");
     assert!(
         !open.to_ascii_lowercase().contains("handfast-user"),
@@ -282,11 +284,11 @@ fn a_browser_shows_a_devices_certificate_where_it_is_asked_and_is_out_once_that_
     let way = format!("remote {} 443 tcp4-client", house.world.gateway.v4[0]);
     let mut vpn = Stock::start(&bob.host, &bob.profile_with(&way), &[]);
     vpn.connected();
-    let known = house.browse(&alice, "closed.test");
+    let known = browse("closed.test");
     assert!(known.contains("one heard GET /page"), "{known}");
     assert!(known.to_ascii_lowercase().contains("handfast-user: alice"), "{known}");
     house.world.handfast(&["device", "revoke", "alice/default"]);
-    let refused = house.browse(&alice, "closed.test");
+    let refused = browse("closed.test");
     assert!(!refused.contains("heard GET"), "{refused}");
     assert!(house.world.counted("revoked") > 0);
     let of_bob = |one: &Value| one["device"]["id"] == "bob/default" && one["transport"] == "tcp";
@@ -384,22 +386,6 @@ impl House {
         format!("{said}{wrong}").replace("\r\n", "\n")
     }
 
-    /// What stands on the page, by a browser with a home of its own that trusts the CA, and shows the certificate of
-    /// this device where it is asked by `closed.test`.
-    fn browse(&self, who: &Subscriber, name: &str) -> String {
-        let home = who.folder.join("home");
-        let _ = fs::remove_dir_all(&home);
-        fs::create_dir_all(home.join(".pki/nssdb")).expect("a home");
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-ec", BROWSE]).current_dir(&who.folder);
-        command.env("HOME", &home).env("CA", &self.ca).env("NAME", name);
-        command.env("AT", self.world.gateway.v4[0].to_string());
-        let output = who.host.netns.output(command).expect("it starts");
-        let page = String::from_utf8_lossy(&output.stdout).into_owned();
-        println!("{}", String::from_utf8_lossy(&output.stderr));
-        page
-    }
-
     fn start_client(&self, who: &Subscriber, name: &str, deed: &str, rest: &str) -> Program {
         let log = who.folder.join("client.log");
         Program::start(&who.host.netns, self.client_command(name, deed, rest), &log)
@@ -435,23 +421,6 @@ fn assert_hsts(said: &str, status: u16) {
     let hsts: Vec<_> = lower.lines().filter(|line| line.starts_with("strict-transport")).collect();
     assert_eq!(hsts, ["strict-transport-security: max-age=31536000"], "{status}: {head}");
 }
-
-/// Policies are the whole machine's, so that it has mounts of its own.
-const BROWSE: &str = r#"
-db=sql:$HOME/.pki/nssdb
-certutil -d $db -N --empty-password
-certutil -d $db -A -t C,, -n ca -i "$CA"
-openssl pkcs12 -export -in vpn.crt -inkey vpn.key -passout pass:x -out "$HOME/own.p12"
-pk12util -d $db -i "$HOME/own.p12" -W x >&2
-mount -t tmpfs none /etc/chromium
-mkdir -p /etc/chromium/policies/managed
-cat >/etc/chromium/policies/managed/test.json <<'END'
-{"AutoSelectCertificateForUrls": ["{\"pattern\": \"https://closed.test\", \"filter\": {}}"]}
-END
-exec timeout 100 chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
-    --disable-component-update --user-data-dir="$HOME/profile" --host-resolver-rules="MAP $NAME $AT" \
-    --dump-dom "https://$NAME/page"
-"#;
 
 const FORGED: [&str; 16] = [
     "Client-Cert",
