@@ -1,9 +1,9 @@
 //! How a built test program is started: with which arguments, in which surroundings, and beside what.
 //!
 //! Most of the time of the cases beside stock programs is waiting, for pings, key renewals and time-outs, so
-//! those that don't say otherwise run four at a time (`suite/programs.rs` says how they say so): a case takes a sixth
-//! of a processor, most of it in its first second. Not beside tests that compute: many count lost pings, and the gateway's session
-//! threads yield to whoever wants a core. What takes longest begins first, so that nothing long is left at the end.
+//! those that don't say otherwise run four at a time (`suite/programs.rs` says how they say so): most cases take
+//! a sixth of a processor. Not beside tests that compute: many count lost pings, and the gateway's session threads
+//! yield to whoever wants a core. What takes longest begins first, so that nothing long is left at the end.
 
 use std::process::{Command, Stdio};
 
