@@ -174,6 +174,8 @@ pub(crate) struct ServiceOrder {
     pub(crate) install: bool,
     pub(crate) what: Serviced,
     pub(crate) data: PathBuf,
+    /// Whether somebody named the folder on the command line.
+    pub(crate) data_typed: bool,
     pub(crate) dry_run: bool,
     pub(crate) root: Option<PathBuf>,
 }
@@ -181,8 +183,8 @@ pub(crate) struct ServiceOrder {
 /// Whose unit it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Serviced {
-    /// The gateway's, and what its first start is told.
-    Gateway(FirstStart),
+    /// The gateway's by this name, and what its first start is told.
+    Gateway(String, FirstStart),
     /// The clients'.
     Client,
 }

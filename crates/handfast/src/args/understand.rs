@@ -25,9 +25,13 @@ use super::typed::{Command, Typed};
 impl Order {
     /// Checks what was typed and fills in what was not.
     pub(crate) fn understand(typed: Typed, place: &Place) -> Result<Self, Failure> {
+        let data_typed = typed.data.is_some();
         let data = data_folder(typed.data, &typed.command, place)?;
         let (json, wide, columns) = (typed.json, typed.wide, typed.columns);
-        let action = understand_command(typed.command, &data, json)?;
+        let mut action = understand_command(typed.command, &data, json)?;
+        if let Action::Service(order) = &mut action {
+            order.data_typed = data_typed;
+        }
         Ok(Self { data, json, wide, columns, action })
     }
 }

@@ -17,7 +17,7 @@ use crate::args::place::SYSTEM_FOLDER;
 
 pub(crate) fn write(out: &Path) -> Result<Output, Failure> {
     let binary = Path::new(BINARY);
-    let unit = Unit { binary, data: Path::new(SYSTEM_FOLDER), arguments: &[] };
+    let unit = Unit { name: "handfast", binary, data: Path::new(SYSTEM_FOLDER), arguments: &[] };
     let files = [
         (GATEWAY_UNIT, unit.text().map_err(bad_path)?),
         (CLIENT_UNIT, client_unit::text(binary).map_err(bad_path)?),

@@ -13,13 +13,13 @@ use sysio::{Folder, FolderError};
 
 use super::client_unit;
 use super::output::Output;
-use super::unit::{SYSUSERS, Unit};
+use super::unit::{SYSUSERS, Unit, data_of};
 use crate::args::order::{ServiceOrder, Serviced};
 
 pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
     let plan = match (&order.what, order.install) {
-        (Serviced::Gateway(first), true) => install(&order, first)?,
-        (Serviced::Gateway(_), false) => remove(&order),
+        (Serviced::Gateway(name, first), true) => install(&order, name, first)?,
+        (Serviced::Gateway(name, _), false) => remove(&order, name)?,
         (Serviced::Client, true) => install_client(&order)?,
         (Serviced::Client, false) => remove_client(&order),
     };
@@ -40,8 +40,8 @@ fn next_steps(order: &ServiceOrder) -> String {
     match order.what {
         _ if !order.install || order.dry_run || order.root.is_some() => String::new(),
         Serviced::Client => client_unit::NEXT.to_owned(),
-        Serviced::Gateway(_) if DataDir::new(&order.data).config().exists() => String::new(),
-        Serviced::Gateway(_) => super::up::next_steps(&order.data) + "\n",
+        Serviced::Gateway(..) if DataDir::new(&order.data).config().exists() => String::new(),
+        Serviced::Gateway(..) => super::up::next_steps(&order.data) + "\n",
     }
 }
 
@@ -64,48 +64,83 @@ enum Step {
     Write { path: PathBuf, text: String },
     Link { path: PathBuf, target: PathBuf },
     Delete { path: PathBuf },
-    Run { program: &'static str, arguments: Vec<&'static str> },
+    Run { program: &'static str, arguments: Vec<String> },
 }
 
-fn install(order: &ServiceOrder, first: &FirstStart) -> Result<Vec<Step>, Failure> {
+fn install(order: &ServiceOrder, name: &str, first: &FirstStart) -> Result<Vec<Step>, Failure> {
+    if let Some((unit, data)) = of_another(order, name) {
+        return Err(taken(order, &unit, &data));
+    }
     let binary = this_binary()?;
     if order.root.is_none() && !order.dry_run {
         check_reachable(&binary)?;
     }
     let arguments = arguments(first);
-    let unit = Unit { binary: &binary, data: &order.data, arguments: &arguments };
+    let unit = Unit { name, binary: &binary, data: &order.data, arguments: &arguments };
     let text = unit.text().map_err(|path| bad_path(&path))?;
     let at = |path: &str| in_image(order.root.as_deref(), path);
     let mut plan = vec![
         Step::Write { path: at(SYSUSERS_FILE), text: SYSUSERS.into() },
-        Step::Write { path: at(UNIT_FILE), text },
+        Step::Write { path: at(&unit_file(name)), text },
     ];
     if order.root.is_some() {
         // An image runs no systemd to ask; it makes the user at its first boot.
-        plan.push(Step::Link { path: at(WANTS_LINK), target: UNIT_FILE.into() });
+        plan.push(Step::Link { path: at(&wants_link(name)), target: unit_file(name).into() });
     } else {
         plan.extend([
             command("systemd-sysusers", &[SYSUSERS_FILE]),
             command("systemctl", &["daemon-reload"]),
-            command("systemctl", &["enable", "--now", "handfast.service"]),
+            command("systemctl", &["enable", "--now", &format!("{name}.service")]),
         ]);
     }
     Ok(plan)
 }
 
-fn remove(order: &ServiceOrder) -> Vec<Step> {
+fn remove(order: &ServiceOrder, name: &str) -> Result<Vec<Step>, Failure> {
+    if let Some((unit, data)) = of_another(order, name).filter(|_| order.data_typed) {
+        let message = format!("{unit} runs the gateway of {}", data.display());
+        return Err(Failure::new(FailureKind::Conflict, message)
+            .hint(format!("name the unit of {}: `--name UNIT`", order.data.display())));
+    }
     let at = |path: &str| in_image(order.root.as_deref(), path);
-    let files = [WANTS_LINK, UNIT_FILE, SYSUSERS_FILE].map(|path| Step::Delete { path: at(path) });
+    let mut files = vec![wants_link(name), unit_file(name)];
+    // Another gateway beside this one runs as the same user.
+    files.extend((name == USUAL).then(|| SYSUSERS_FILE.to_owned()));
+    let files = files.into_iter().map(|path| Step::Delete { path: at(&path) });
     if order.root.is_some() {
-        return files.into();
+        return Ok(files.collect());
     }
     let mut plan = Vec::new();
-    if at(UNIT_FILE).exists() {
-        plan.push(command("systemctl", &["disable", "--now", "handfast.service"]));
+    if at(&unit_file(name)).exists() {
+        let service = format!("{name}.service");
+        plan.push(command("systemctl", &["disable", "--now", &service]));
     }
     plan.extend(files);
     plan.push(command("systemctl", &["daemon-reload"]));
-    plan
+    Ok(plan)
+}
+
+/// A unit of this name that runs a gateway with another data folder, which would be out from the next start of the
+/// machine on: the file of it, and that folder.
+fn of_another(order: &ServiceOrder, name: &str) -> Option<(String, PathBuf)> {
+    UNIT_FOLDERS.iter().find_map(|folder| {
+        let unit = format!("{folder}/{name}.service");
+        let text = std::fs::read_to_string(in_image(order.root.as_deref(), &unit)).ok()?;
+        let data = data_of(&text)?;
+        (data != order.data).then(|| (unit, data.to_owned()))
+    })
+}
+
+fn taken(order: &ServiceOrder, unit: &str, data: &Path) -> Failure {
+    let (own, data) = (order.data.display(), data.display());
+    Failure::new(FailureKind::Conflict, format!("{unit} runs the gateway of {data}"))
+        .because(format!("it would run the one of {own} instead, and that one no longer"))
+        .hint(format!(
+            "install this one beside it: `handfast --data {own} service install --name handfast2`"
+        ))
+        .hint(format!(
+            "or take that one's service away first: `handfast --data {data} service remove`"
+        ))
 }
 
 fn install_client(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {
@@ -204,7 +239,7 @@ fn place(root: &Path, path: &Path) -> Result<(Folder, String), FolderError> {
     Ok((folder, name))
 }
 
-fn execute(program: &str, arguments: &[&str]) -> Result<(), Failure> {
+fn execute(program: &str, arguments: &[String]) -> Result<(), Failure> {
     let line = format!("{program} {}", arguments.join(" "));
     let output = Command::new(program).args(arguments).output().map_err(|error| {
         Failure::new(FailureKind::Environment, format!("`{line}` could not be run"))
@@ -217,7 +252,7 @@ fn execute(program: &str, arguments: &[&str]) -> Result<(), Failure> {
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(FailureKind::Environment, format!("`{line}` failed"))
         .because(said.trim().to_owned())
-        .hint("see `journalctl -u handfast -n 50`"))
+        .hint("see `journalctl -n 50`"))
 }
 
 fn this_binary() -> Result<PathBuf, Failure> {
@@ -263,8 +298,9 @@ fn no_access(path: &Path, error: &FolderError) -> Failure {
     }
 }
 
-fn command(program: &'static str, arguments: &[&'static str]) -> Step {
-    Step::Run { program, arguments: arguments.to_vec() }
+fn command(program: &'static str, arguments: &[&str]) -> Step {
+    let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+    Step::Run { program, arguments }
 }
 
 fn in_image(root: Option<&Path>, path: &str) -> PathBuf {
@@ -274,8 +310,18 @@ fn in_image(root: Option<&Path>, path: &str) -> PathBuf {
     }
 }
 
+fn unit_file(name: &str) -> String {
+    format!("/etc/systemd/system/{name}.service")
+}
+
+fn wants_link(name: &str) -> String {
+    format!("/etc/systemd/system/multi-user.target.wants/{name}.service")
+}
+
+const USUAL: &str = "handfast";
+/// Where a unit may come from: from here, or with a package.
+const UNIT_FOLDERS: [&str; 3] =
+    ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 const CLIENT_UNIT_FILE: &str = "/etc/systemd/system/handfast-connect@.service";
-const UNIT_FILE: &str = "/etc/systemd/system/handfast.service";
-const WANTS_LINK: &str = "/etc/systemd/system/multi-user.target.wants/handfast.service";
 const SYSUSERS_FILE: &str = "/etc/sysusers.d/handfast.conf";
 const HIDDEN: [&str; 4] = ["/home", "/root", "/run/user", "/tmp"];

@@ -9,6 +9,8 @@ use crate::args::place::SYSTEM_FOLDER;
 /// What the unit depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unit<'a> {
+    /// Its name, without `.service`.
+    pub(crate) name: &'a str,
     /// The binary.
     pub(crate) binary: &'a Path,
     /// The data folder.
@@ -32,9 +34,17 @@ impl Unit<'_> {
             format!("ReadWritePaths={data}")
         };
         Ok(TEMPLATE
+            .replace("@NAME@", self.name)
             .replace("@EXEC@", &format!("{binary} --data {data} up{more}"))
             .replace("@FOLDER@", &folder))
     }
+}
+
+/// The data folder of the gateway that a unit runs, where it says so as units from here do.
+pub(crate) fn data_of(text: &str) -> Option<&Path> {
+    let start = text.lines().rev().find_map(|line| line.strip_prefix("ExecStart="))?;
+    let mut words = start.split_whitespace().skip_while(|word| *word != "--data");
+    words.nth(1).map(Path::new)
 }
 
 /// systemd expands `%` and `$`, and splits at white space; a path with those is not worth quoting.
@@ -54,7 +64,7 @@ u handfast - \"Handfast gateway\" /var/lib/handfast
 ";
 
 const TEMPLATE: &str = "\
-# Changes belong into `systemctl edit handfast`.
+# Changes belong into `systemctl edit @NAME@`.
 [Unit]
 Description=Handfast secure-access gateway
 After=network-online.target nss-lookup.target
@@ -161,9 +171,20 @@ mod tests {
         assert!(unit("relative", &[]).is_err());
     }
 
+    #[test]
+    fn whose_data_a_unit_is_for_is_read_from_what_it_starts() {
+        let text = unit("/srv/two", &["--tcp"]).unwrap();
+        assert_eq!(data_of(&text), Some(Path::new("/srv/two")));
+        let packaged = "[Service]\nExecStart=\nExecStart=/usr/bin/handfast --data /srv/one up\n";
+        assert_eq!(data_of(packaged), Some(Path::new("/srv/one")));
+        for other in ["", "precious", "ExecStart=/bin/true", "ExecStart=/bin/handfast --data"] {
+            assert_eq!(data_of(other), None, "{other}");
+        }
+    }
+
     fn unit(data: &str, words: &[&str]) -> Result<String, String> {
         let binary = Path::new("/usr/local/bin/handfast");
         let arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        Unit { binary, data: Path::new(data), arguments: &arguments }.text()
+        Unit { name: "handfast", binary, data: Path::new(data), arguments: &arguments }.text()
     }
 }

@@ -37,6 +37,42 @@ fn install_and_remove_leave_an_image_as_it_was() {
 }
 
 #[test]
+fn a_second_gateways_service_never_takes_the_first_ones_place() {
+    let cli = Cli::new();
+    cli.ok("service install --data /var/lib/handfast --root image");
+    let first = fs::read_to_string(cli.path(UNIT)).unwrap();
+    cli.ok("service install --data /var/lib/handfast --root image");
+    assert_eq!(
+        cli.fails(4, "service install --data /srv/two --root image"),
+        "error: /etc/systemd/system/handfast.service runs the gateway of /var/lib/handfast\n\
+         cause: it would run the one of /srv/two instead, and that one no longer\n\
+         hint:  install this one beside it: `handfast --data /srv/two service install --name handfast2`\n\
+         hint:  or take that one's service away first: `handfast --data /var/lib/handfast service remove`\n"
+    );
+    assert_eq!(fs::read_to_string(cli.path(UNIT)).unwrap(), first);
+    let removed = cli.fails(4, "service remove --data /srv/two --root image");
+    assert!(removed.contains("hint:  name the unit of /srv/two: `--name UNIT`\n"), "{removed}");
+
+    cli.ok("service install --data /srv/two --root image --name handfast2");
+    let second = cli.path("image/etc/systemd/system/handfast2.service");
+    assert!(fs::read_to_string(&second).unwrap().contains(" --data /srv/two up\n"));
+    let wants = "image/etc/systemd/system/multi-user.target.wants";
+    let enabled = crate::names_in(&cli.path(wants));
+    assert_eq!(enabled, ["handfast.service", "handfast2.service"]);
+    cli.ok("service remove --data /srv/two --root image --name handfast2");
+    assert!(!second.exists() && cli.path("image/etc/sysusers.d/handfast.conf").exists());
+    assert_eq!(fs::read_to_string(cli.path(UNIT)).unwrap(), first);
+
+    // One that a package brought is somebody's too.
+    fs::create_dir_all(cli.path("packaged/usr/lib/systemd/system")).unwrap();
+    fs::copy(cli.path(UNIT), cli.path("packaged/usr/lib/systemd/system/handfast.service")).unwrap();
+    let said = cli.fails(4, "service install --data /srv/two --root packaged");
+    assert!(said.contains("/usr/lib/systemd/system/handfast.service runs"), "{said}");
+    let bad = cli.fails(2, "service install --data /srv/two --root image --name ../two");
+    assert!(bad.contains("can't name a unit"), "{bad}");
+}
+
+#[test]
 fn systemd_finds_no_fault_with_the_unit() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         println!("SKIP systemd_finds_no_fault_with_the_unit: systemd-analyze is not installed");

@@ -72,10 +72,14 @@ pub(crate) enum Service {
         #[command(flatten)]
         first: First,
         #[command(flatten)]
+        unit: UnitName,
+        #[command(flatten)]
         how: ServiceHow,
     },
     /// Stop the service and take its unit away; data stay
     Remove {
+        #[command(flatten)]
+        unit: UnitName,
         #[command(flatten)]
         how: ServiceHow,
     },
@@ -89,6 +93,13 @@ pub(crate) enum Service {
         #[command(flatten)]
         how: ServiceHow,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnitName {
+    /// The unit's name; another gateway on this machine needs another one
+    #[arg(long, value_name = "UNIT", default_value = "handfast")]
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

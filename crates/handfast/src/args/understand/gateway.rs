@@ -22,14 +22,33 @@ pub(super) fn understand_config(command: Config) -> Request {
 }
 
 pub(super) fn understand_service(command: Service, data: PathBuf) -> Result<ServiceOrder, Failure> {
-    let gateway = Serviced::Gateway;
     let (install, what, how) = match command {
-        Service::Install { first, how } => (true, gateway(first_start(first)?), how),
-        Service::Remove { how } => (false, gateway(FirstStart::default()), how),
+        Service::Install { first, unit, how } => {
+            (true, Serviced::Gateway(unit_name(unit.name)?, first_start(first)?), how)
+        }
+        Service::Remove { unit, how } => {
+            (false, Serviced::Gateway(unit_name(unit.name)?, FirstStart::default()), how)
+        }
         Service::InstallClient { how } => (true, Serviced::Client, how),
         Service::RemoveClient { how } => (false, Serviced::Client, how),
     };
-    Ok(ServiceOrder { install, what, data, dry_run: how.dry_run, root: how.root })
+    Ok(ServiceOrder {
+        install,
+        what,
+        data,
+        data_typed: false,
+        dry_run: how.dry_run,
+        root: how.root,
+    })
+}
+
+fn unit_name(name: String) -> Result<String, Failure> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(fits) {
+        true => Ok(name),
+        false => Err(Failure::new(FailureKind::Usage, format!("{name:?} can't name a unit"))
+            .hint("use letters, digits and -, without .service: `--name handfast2`")),
+    }
 }
 
 fn first_start(typed: First) -> Result<FirstStart, Failure> {
