@@ -270,7 +270,7 @@ impl History {
     }
 
     /// Notes what open sessions have carried so far.
-    async fn note_open(&self, doors: &Doors) {
+    pub(crate) async fn note_open(&self, doors: &Doors) {
         let now = self.0.clock.now().into();
         for session in doors.sessions().await {
             let mut gathered = self.gathered();
@@ -294,7 +294,7 @@ impl History {
 
     /// Ends the record of what a killed gateway left open, before a session of this one opens.
     pub(crate) async fn begin(&self) {
-        if let Err(error) = self.0.store.sessions_end("gateway_ended").await {
+        if let Err(error) = self.0.store.sessions_end(GATEWAY_ENDED).await {
             tracing::error!(%error, "the record of former sessions stays open");
         }
     }
@@ -343,6 +343,8 @@ pub(crate) fn wall_time(now: Now, since: Duration) -> Timestamp {
     Timestamp::from_wall(now.wall).before(now.boot.saturating_sub(since))
 }
 
+/// Why a session ended whose gateway was killed.
+pub(crate) const GATEWAY_ENDED: &str = "gateway_ended";
 /// Between two writes, where there is little to write.
 const PAUSE: Duration = Duration::from_secs(10);
 /// Between two looks at what open sessions carry, and between two notes that a device was seen.

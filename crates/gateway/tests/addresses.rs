@@ -7,11 +7,28 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use admin::names::DeviceName;
-use admin::request::Request;
+use admin::request::{HistoryQuery, Request};
 use admin::response::{ProfileMaterial, Response, Session};
 use gateway::doors::{BoxFuture, Door};
 
 use house::{House, inside};
+
+#[test]
+fn who_asks_for_sessions_of_the_past_hears_of_open_ones_as_they_are_then() {
+    inside("who_asks_for_sessions_of_the_past", async {
+        let house = House::start().await;
+        let alice = house.add("alice").await;
+        let _open = house.connect(&alice).await;
+        tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+        let all = HistoryQuery { limit: 50, ..HistoryQuery::default() };
+        let answer = house.ask(Request::SessionHistory(all)).await;
+        let Response::History(sessions) = answer else { panic!("{answer:?}") };
+        assert_eq!((sessions.len(), sessions[0].ended.as_deref()), (1, None));
+        let known = sessions[0].seen_at.since(sessions[0].opened_at);
+        assert!(known.as_secs() >= 1, "{known:?}");
+        house.stop().await;
+    });
+}
 
 #[test]
 fn a_revoked_devices_addresses_come_free_after_the_set_time_and_a_renewed_one_connects_with_others()

@@ -40,6 +40,10 @@ async fn a_session_is_found_by_its_device_its_time_and_its_address() {
     assert_eq!(numbers(&store, had("10.71.0.1", 1_601)).await, [0; 0]);
     assert_eq!(numbers(&store, had("10.71.0.1", 999)).await, [0; 0]);
     assert_eq!(numbers(&store, had("10.71.0.2", 9_000)).await, [2], "an open one has it still");
+    store.sessions_end("gateway_ended").await.unwrap();
+    let possible = numbers(&store, had("10.71.0.2", 5_300)).await;
+    assert_eq!(possible, [2], "a killed gateway had noted it minutes ago");
+    assert_eq!(numbers(&store, had("10.71.0.2", 5_311)).await, [0; 0]);
 
     let seen = store.seen_list().await.unwrap();
     assert_eq!((seen[&alice], seen[&bob]), (at(1_600), at(5_000)));

@@ -11,6 +11,7 @@ use super::changes::held;
 use super::journal::kicked;
 use crate::context::Context;
 use crate::error::GatewayError;
+use crate::history::GATEWAY_ENDED;
 
 /// The sessions of all open doors.
 #[derive(Debug)]
@@ -28,7 +29,8 @@ impl Sessions<'_> {
         &self,
         asked: &HistoryQuery,
     ) -> Result<Vec<PastSession>, GatewayError> {
-        if asked.since.is_some_and(|since| since > self.at.now()) {
+        let at = asked.address.map(|(_, at)| at);
+        if asked.since.max(at).is_some_and(|time| time > self.at.now()) {
             // Open sessions are always of late, and of no time to come.
             return Ok(Vec::new());
         }
@@ -40,8 +42,14 @@ impl Sessions<'_> {
             address: asked.address,
             limit: asked.limit.clamp(1, MOST),
         };
+        if let Ok(doors) = self.at.running() {
+            // Of open sessions minutes may have passed since they were noted, and who asks wants what is true by now.
+            self.at.history.note_open(doors).await;
+        }
         self.at.history.write().await;
-        Ok(self.at.store.session_list(query).await?.into_iter().map(past).collect())
+        let runs = self.at.running().is_ok();
+        let records = self.at.store.session_list(query).await?;
+        Ok(records.into_iter().map(|record| past(record, runs)).collect())
     }
 
     pub(super) async fn kick(
@@ -82,7 +90,9 @@ impl Sessions<'_> {
     }
 }
 
-fn past(record: SessionRecord) -> PastSession {
+/// What is open on record where no gateway runs ended with it.
+fn past(record: SessionRecord, runs: bool) -> PastSession {
+    let ended_with_it = (!runs).then(|| GATEWAY_ENDED.to_owned());
     PastSession {
         id: record.number,
         device: DeviceName { user: record.user, device: record.device },
@@ -94,7 +104,7 @@ fn past(record: SessionRecord) -> PastSession {
         seen_at: record.seen,
         bytes_in: record.bytes_in,
         bytes_out: record.bytes_out,
-        ended: record.ended,
+        ended: record.ended.or(ended_with_it),
     }
 }
 

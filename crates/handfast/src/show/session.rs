@@ -94,16 +94,29 @@ fn sum(sessions: &[PastSession], limit: Option<u32>) -> String {
     let more = reached
         .map(|limit| format!("; there may be older ones: --limit {}", limit.saturating_mul(10)));
     let more = more.unwrap_or_default();
-    format!("{all}, {bytes_in} in, {bytes_out} out{more}\n")
+    let cut_off = sessions.iter().any(was_cut_off);
+    let longer = if cut_off { LONGER } else { "" };
+    format!("{all}, {bytes_in} in, {bytes_out} out{more}\n{longer}")
+}
+
+/// Whether its gateway was killed, so that its record is behind.
+fn was_cut_off(session: &PastSession) -> bool {
+    session.ended.as_deref() == Some("gateway_ended")
+}
+
+fn lasted(session: &PastSession) -> String {
+    let known = time::length(session.seen_at.since(session.opened_at));
+    if was_cut_off(session) { format!("{known}+") } else { known }
 }
 
 fn narrow_history(sessions: &[PastSession]) -> String {
     let mut table = Table::new(&["DEVICE", "OPENED (UTC)", "FOR", "ADDRESS", "IN", "OUT", "ENDED"]);
+    table.keep_whole(1);
     for session in sessions {
         table.row([
             session.device.to_string(),
             session.opened_at.to_seconds(),
-            time::length(session.seen_at.since(session.opened_at)),
+            lasted(session),
             list(device::inner(&session.addresses, Width::Terminal)),
             time::bytes(session.bytes_in),
             time::bytes(session.bytes_out),
@@ -154,3 +167,7 @@ pub(crate) fn kicked(kicked: &Kicked) -> String {
     let held = kicked.held.as_deref().map(super::change::held).unwrap_or_default();
     format!("closed {closed}: {}\n{held}", list(&whose))
 }
+
+/// Below a listing with such a session.
+const LONGER: &str = "gateway_ended: the gateway was killed, and what it noted last may be five minutes older than that: the \
+     session may have lasted longer and carried more\n";

@@ -17,12 +17,19 @@ pub(crate) enum Width {
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
+    /// Columns that are never shortened.
+    kept: Vec<usize>,
 }
 
 impl Table {
     /// An empty table.
     pub(crate) fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|h| (*h).to_owned()).collect()] }
+        Self { rows: vec![headings.iter().map(|h| (*h).to_owned()).collect()], kept: Vec::new() }
+    }
+
+    /// Half of what stands in this column would say something else, as of a time.
+    pub(crate) fn keep_whole(&mut self, column: usize) {
+        self.kept.push(column);
     }
 
     /// Adds a row.
@@ -41,7 +48,7 @@ impl Table {
         let mut widths: Vec<usize> = (0..columns).map(|column| self.width(column)).collect();
         let row = match width {
             Width::Whole => beside,
-            Width::Terminal => fit(&mut widths),
+            Width::Terminal => fit(&mut widths, &self.kept),
         };
         self.rows.iter().map(|cells| row(cells, &widths)).collect()
     }
@@ -53,7 +60,7 @@ impl Table {
 }
 
 /// Makes columns so narrow that a row fits, and says how one is written then.
-fn fit(widths: &mut [usize]) -> fn(&[String], &[usize]) -> String {
+fn fit(widths: &mut [usize], kept: &[usize]) -> fn(&[String], &[usize]) -> String {
     let over = total(widths).saturating_sub(TERMINAL);
     let Some((last, others)) = widths.split_last_mut() else { return beside };
     if last.saturating_sub(over) >= LEAST_TO_WRAP {
@@ -61,17 +68,24 @@ fn fit(widths: &mut [usize]) -> fn(&[String], &[usize]) -> String {
         return beside;
     }
     if *last >= LEAST_TO_WRAP {
-        shrink(others, TERMINAL);
+        shrink(others, TERMINAL, kept);
         return below;
     }
-    shrink(others, TERMINAL - 2 - *last);
+    let mut narrow = others.to_vec();
+    shrink(&mut narrow, TERMINAL - 2 - *last, kept);
+    if total(&narrow) + 2 + *last > TERMINAL {
+        shrink(others, TERMINAL, kept);
+        return below;
+    }
+    others.copy_from_slice(&narrow);
     beside
 }
 
 /// Takes from the widest columns until all fit.
-fn shrink(widths: &mut [usize], limit: usize) {
+fn shrink(widths: &mut [usize], limit: usize, kept: &[usize]) {
     while total(widths) > limit {
-        match widths.iter_mut().max() {
+        let others = widths.iter_mut().enumerate().filter(|(column, _)| !kept.contains(column));
+        match others.map(|(_, width)| width).max() {
             Some(widest) if *widest > LEAST => *widest -= 1,
             _ => return,
         }
@@ -213,6 +227,22 @@ mod tests {
                 name_heading.trim_end()
             )
         );
+    }
+
+    #[test]
+    fn a_time_is_never_cut_and_the_last_column_goes_below_where_there_is_no_room() {
+        let mut table =
+            Table::new(&["DEVICE", "OPENED (UTC)", "FOR", "ADDRESS", "IN", "OUT", "ENDED"]);
+        table.keep_whole(1);
+        for (device, ended) in [("alice/laptop-of-the-office", "gateway_ended"), ("b/c", "-")] {
+            let cells = [device, "2026-11-29 11:41:56", "1 h 31 min", "10.71.255.254"];
+            let cells = cells.into_iter().chain(["1023.9 MB", "1023.9 MB", ended]);
+            table.row(cells.map(str::to_owned));
+        }
+        let text = table.text_in(Width::Terminal);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert_eq!(text.matches("2026-11-29 11:41:56").count(), 2, "{text}");
+        assert!(text.contains("gateway_ended"), "{text}");
     }
 
     #[test]

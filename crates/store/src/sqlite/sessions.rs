@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use clock::Timestamp;
 use names::{DeviceName, UserName};
@@ -73,11 +74,12 @@ pub(super) fn session_list(
     }
     if let Some((address, at)) = &query.address {
         conditions.push(match address {
-            IpAddr::V4(_) => "s.ipv4 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL)",
-            IpAddr::V6(_) => "s.ipv6 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL)",
+            IpAddr::V4(_) => "s.ipv4 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL OR (s.ended = 'gateway_ended' AND s.seen >= ?))",
+            IpAddr::V6(_) => "s.ipv6 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL OR (s.ended = 'gateway_ended' AND s.seen >= ?))",
         });
         let until = column(at.whole_second().millis() + 999, "a time")?;
-        values.extend([address.to_string().into(), until.into(), seconds(*at)?.into()]);
+        let (since, noted) = (seconds(*at)?, seconds(at.before(BEHIND))?);
+        values.extend([address.to_string().into(), until.into(), since.into(), noted.into()]);
     }
     values.push(Value::from(i64::from(query.limit)));
     let sql = format!(
@@ -186,3 +188,7 @@ const DELETE_EXCESS: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (
 
 const OF_USER: &str =
     "s.device IN (SELECT d.id FROM devices d JOIN users u ON u.id = d.user WHERE u.name = ?)";
+
+/// An open session is noted every five minutes: one that ended with its gateway may have lasted so much longer than
+/// its record says.
+const BEHIND: Duration = Duration::from_secs(310);
