@@ -70,13 +70,48 @@ pub struct Gauges {
     /// Revoked certificates on it.
     pub revoked: u64,
     /// Whose certificate ends when: `ca`, `gateway`, `alice/phone`.
-    pub expiries: Vec<(String, Timestamp)>,
+    pub expiries: Vec<Expiry>,
     /// How far the disk is behind.
     pub waiting: store::Waiting,
     /// What each device carried, where that is wanted.
     pub per_device: Vec<DeviceFigures>,
     /// Free bytes on the data folder's disk, where the system tells.
     pub disk_free: Option<u64>,
+}
+
+/// When a certificate ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Whose it is.
+    pub whose: String,
+    /// What it is for.
+    pub of: Of,
+    /// Its end.
+    pub at: Timestamp,
+}
+
+/// What a certificate is for, since alarms differ by that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// A CA: another one has to take its place.
+    Ca,
+    /// What the gateway renews by itself: its own, those of virtual servers, of who signs OCSP answers.
+    Renewed,
+    /// A name, whose certificate a person renews.
+    Name,
+    /// A device.
+    Device,
+}
+
+impl Of {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ca => "ca",
+            Self::Renewed => "renewed",
+            Self::Name => "name",
+            Self::Device => "device",
+        }
+    }
 }
 
 /// What a device carried since the start.
@@ -260,8 +295,9 @@ impl Sheet {
         if let Some(free) = gauges.disk_free {
             self.gauge(DISK_FREE, &[], free as f64);
         }
-        for (whose, at) in &gauges.expiries {
-            self.gauge(EXPIRY, &[("certificate", whose)], seconds_until(*at));
+        for Expiry { whose, of, at } in &gauges.expiries {
+            let labels = [("certificate", whose.as_str()), ("of", of.label())];
+            self.gauge(EXPIRY, &labels, seconds_until(*at));
         }
         self.per_device(&gauges.per_device);
     }
@@ -452,7 +488,8 @@ mod tests {
             Counters { drops: [("replayed", 3), ("wrong_key", 1)].into(), ..Counters::default() };
         let counters = Counters { endings: [("kicked", 0), ("replaced", 2)].into(), ..counters };
         let at = Timestamp::from_unix_secs;
-        let expiries = vec![("ca".to_owned(), at(864_000)), ("gateway".to_owned(), at(86_400))];
+        let expiry = |whose: &str, of, end| Expiry { whose: whose.to_owned(), of, at: at(end) };
+        let expiries = vec![expiry("ca", Of::Ca, 864_000), expiry("gateway", Of::Renewed, 86_400)];
         let gauges = Gauges { now: at(43_200), expiries, ..Gauges::default() };
         let figures = Metrics::default().figures(&counters, &gauges);
         let text = prometheus(&figures);
@@ -464,7 +501,9 @@ mod tests {
         assert!(text.contains("handfast_drops_total{cause=\"replayed\"} 3\n"), "{text}");
         assert!(text.contains("handfast_endings_total{reason=\"kicked\"} 0\n"), "{text}");
         assert!(
-            text.contains("handfast_certificate_valid_seconds{certificate=\"ca\"} 820800\n"),
+            text.contains(
+                "handfast_certificate_valid_seconds{certificate=\"ca\",of=\"ca\"} 820800\n"
+            ),
             "{text}"
         );
         let gateway = figure(&figures, "handfast_certificate_valid_seconds", Some("gateway"));

@@ -17,7 +17,8 @@ use crate::context::Context;
 use crate::disk::Space;
 use crate::doors::Counters;
 use crate::error::GatewayError;
-use crate::metrics::{DeviceFigures, Gauges};
+use crate::metrics::{DeviceFigures, Expiry, Gauges, Of};
+use crate::renewed_here::RenewedHere;
 use crate::words::{device_name, number};
 
 /// The state of what these handles are of.
@@ -32,7 +33,7 @@ impl Overview<'_> {
         let policy = self.at.view.policy();
         let vpn = &policy.config.vpn;
         let gauges = self.gauges(&counters).await?;
-        let until = |whose: &str| gauges.expiries.iter().find(|(w, _)| w == whose).map(|e| e.1);
+        let until = |whose: &str| gauges.expiries.iter().find(|e| e.whose == whose).map(|e| e.at);
         let mut networks = vec![vpn.network.to_string()];
         networks.extend(vpn.network6.map(|net| net.to_string()));
         Ok(Status {
@@ -53,8 +54,8 @@ impl Overview<'_> {
             ocsp_expires_at: gauges
                 .expiries
                 .iter()
-                .filter(|(whose, _)| whose.starts_with("OCSP "))
-                .map(|(_, until)| *until)
+                .filter(|expiry| expiry.whose.starts_with("OCSP "))
+                .map(|expiry| expiry.at)
                 .min(),
             effects: self.effects(),
             crl_number: gauges.crl_number,
@@ -142,7 +143,7 @@ impl Overview<'_> {
             devices: snapshot.devices().count() as u64,
             events: number(snapshot.through()),
             revoked: revoked as u64,
-            expiries: vec![("ca".to_owned(), ca.not_after)],
+            expiries: vec![expiry("ca", Of::Ca, ca.not_after)],
             waiting: self.at.store.waiting().borrow().clone(),
             disk_free: Space::under(self.at.data.path()).map(|space| space.free),
             ..Gauges::default()
@@ -153,14 +154,18 @@ impl Overview<'_> {
             gauges.crl_next_update = crl.next_update;
         }
         let own = self.at.authority.server_certificates_expire();
-        gauges.expiries.push(("gateway".to_owned(), own));
-        gauges.expiries.extend(others(&snapshot, &issuers));
+        gauges.expiries.push(expiry("gateway", Of::Renewed, own));
+        let here = RenewedHere::of(&self.at.authority, &self.at.config().tls).await?;
+        gauges.expiries.extend(others(&snapshot, &issuers, &here));
         let current = snapshot.current_certificates();
         let good = current.iter().filter(|(_, entry)| entry.revoked.is_none());
         let of_devices: BTreeMap<_, _> = good
             .filter_map(|(id, entry)| Some((device_name(snapshot.device(*id)?), entry.not_after)))
             .collect();
-        gauges.expiries.extend(of_devices.into_iter().map(|(name, at)| (name.to_string(), at)));
+        let of_devices = of_devices.into_iter();
+        gauges
+            .expiries
+            .extend(of_devices.map(|(name, at)| expiry(&name.to_string(), Of::Device, at)));
         if self.at.config().metrics.per_device {
             gauges.per_device = self.per_device(counters).await;
         }
@@ -211,22 +216,32 @@ impl Overview<'_> {
 }
 
 /// Every other CA that is trusted, who signs OCSP answers, and what has certificates under a name.
-fn others(snapshot: &Snapshot, issuers: &Issuers) -> Vec<(String, Timestamp)> {
+fn others(snapshot: &Snapshot, issuers: &Issuers, here: &RenewedHere) -> Vec<Expiry> {
     let first = issuers.signing(Signs::Devices).generation().id;
-    let mut all: BTreeMap<String, Timestamp> = issuers
+    let mut all: BTreeMap<String, Expiry> = issuers
         .trusted()
         .filter(|issuer| issuer.generation().id != first)
         .map(|issuer| (format!("ca {}", issuer.certificate().tag()), issuer.generation().not_after))
+        .map(|(name, at)| (name.clone(), expiry(&name, Of::Ca, at)))
         .collect();
     for entry in snapshot.certificates().filter(|entry| snapshot.standing(entry).is_none()) {
         let Holder::Other(name) = &entry.holder else { continue };
         if name.starts_with("CA ") {
             continue;
         }
-        let known = all.entry(name.clone()).or_insert(entry.not_after);
-        *known = entry.not_after.max(*known);
+        let is_renewed = name.starts_with("OCSP ") || here.has(&entry.holder, &entry.id);
+        let of = if is_renewed { Of::Renewed } else { Of::Name };
+        let new = expiry(name, of, entry.not_after);
+        let known = all.entry(name.clone()).or_insert_with(|| new.clone());
+        if new.at > known.at {
+            *known = new;
+        }
     }
-    all.into_iter().collect()
+    all.into_values().collect()
+}
+
+fn expiry(whose: &str, of: Of, at: Timestamp) -> Expiry {
+    Expiry { whose: whose.to_owned(), of, at }
 }
 
 fn small(number: u64) -> u32 {

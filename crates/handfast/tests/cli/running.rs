@@ -107,6 +107,32 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
     assert!(none.contains("no virtual server") && none.contains("tls list"), "{none}");
 }
 
+/// As in docs/operation.md.
+#[test]
+fn no_alarm_of_the_documents_is_raised_by_a_new_gateway() {
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files");
+    cli.ok("cert issue www.example.org --out certs");
+    let said = cli.command("status --prometheus").output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
+    let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
+    let figure = |of: &str| value(said.lines().find(|line| line.starts_with(of)).expect(of));
+    let certificates =
+        said.lines().filter(|l| l.starts_with("handfast_certificate_valid_seconds{"));
+    let (renewed, others): (Vec<_>, Vec<_>) =
+        certificates.partition(|line| line.contains("of=\"renewed\""));
+    assert!(renewed.iter().all(|line| value(line) > 3.0 * 86_400.0), "{renewed:?}");
+    assert!(renewed.iter().any(|line| line.contains("\"OCSP ")), "{renewed:?}");
+    assert!(others.iter().all(|line| value(line) > 14.0 * 86_400.0), "{others:?}");
+    for (whose, of) in [("ca", "ca"), ("www.example.org", "name"), ("alice/default", "device")] {
+        let labels = format!("certificate=\"{whose}\",of=\"{of}\"");
+        assert!(others.iter().any(|line| line.contains(&labels)), "{labels}: {others:?}");
+    }
+    assert!(figure("handfast_crl_valid_seconds") > figure("handfast_crl_age_seconds") / 3.0);
+}
+
 #[test]
 fn prometheus_own_tool_finds_nothing_to_say_about_the_figures() {
     let program = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
