@@ -65,6 +65,9 @@ pub enum Request {
         days: Option<u32>,
         /// The key.
         csr_pem: String,
+        /// Whether it was made elsewhere, and not with this command.
+        #[serde(default)]
+        elsewhere: bool,
     },
     /// All names that have certificates. Answer: `NamedList`.
     CertList,
@@ -72,7 +75,15 @@ pub enum Request {
     CertShow { name: CertificateName },
     /// Issue a certificate like the present one for the key in this CSR; the present one is revoked some days
     /// later. Answer: `Named`.
-    CertRenew { name: CertificateName, csr_pem: String },
+    CertRenew {
+        /// The name.
+        name: CertificateName,
+        /// The key.
+        csr_pem: String,
+        /// Whether it was made elsewhere, and not with this command.
+        #[serde(default)]
+        elsewhere: bool,
+    },
     /// Revoke every valid certificate that this name has. Answer: `Changed`.
     CertRevoke { name: CertificateName, reason: RevocationReason },
     /// The present CRL. Answer: `Crl`.

@@ -70,6 +70,9 @@ pub struct Settings {
     pub file: String,
     /// Its keys.
     pub settings: Vec<Setting>,
+    /// What a change would do that is hardly wanted; nothing where nothing was changed.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A key of the settings.
@@ -100,6 +103,9 @@ pub enum TakesEffect {
 pub struct Reloaded {
     /// Keys whose values wait for the next start.
     pub waiting: Vec<String>,
+    /// What they will do that is hardly wanted, and what could not be put in force.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A user, in a listing.
@@ -171,6 +177,8 @@ pub enum DeviceState {
     Revoked,
     /// It or its user is disabled.
     Disabled,
+    /// Its last certificate is of a CA that is trusted no longer.
+    FormerCa,
 }
 
 /// A device with its certificates.
@@ -217,6 +225,8 @@ pub enum CertificateState {
     },
     /// Run out.
     Expired,
+    /// Of a CA that is trusted no longer, and so good for nothing.
+    FormerCa,
     /// Suspended with its device or user; good again once both are enabled.
     OnHold {
         /// Since when.
@@ -441,6 +451,9 @@ pub struct Rollover {
     pub moved: u32,
     /// Who has one of the former that holds still.
     pub behind: Vec<Behind>,
+    /// Who has nothing but a certificate of a CA that is trusted no longer.
+    #[serde(default)]
+    pub kept_out: Vec<Behind>,
 }
 
 /// A CA, in short.

@@ -49,6 +49,8 @@ pub struct NamedRequest {
     pub days: Option<u32>,
     /// The key.
     pub csr: Csr,
+    /// Whether it was made elsewhere, by somebody who gave us the CSR.
+    pub elsewhere: bool,
 }
 
 impl Issuance {
@@ -58,7 +60,7 @@ impl Issuance {
         request: NamedRequest,
         supersedes_within: Option<Duration>,
     ) -> Result<store::Certificate, AuthorityError> {
-        let NamedRequest { name, usage, hosts, days, csr } = request;
+        let NamedRequest { name, usage, hosts, days, csr, elsewhere } = request;
         let settings = self.settings.load_full();
         let days = days.unwrap_or(settings.named.days);
         let profile = match usage {
@@ -74,7 +76,7 @@ impl Issuance {
             subject: format!("CN={name}"),
             holder: Holder::Other(name.to_string()),
             life: DAY * days,
-            key: KeptKey::HandedOut,
+            key: if elsewhere { KeptKey::AtTheHolder } else { KeptKey::HandedOut },
             supersedes_within,
         };
         let issuers = self.issuers.load_full();

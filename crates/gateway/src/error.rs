@@ -113,6 +113,16 @@ pub enum GatewayError {
         /// Which.
         name: CertificateName,
     },
+    /// The name's key was made elsewhere, so that one that is made here would not fit there.
+    KeyElsewhere {
+        /// Which.
+        name: CertificateName,
+    },
+    /// The device's certificate is of a CA that is trusted no longer, so that no profile is made of it.
+    FormerCa {
+        /// Which.
+        device: DeviceName,
+    },
     /// Somebody has a certificate of the former CA still.
     NotMoved {
         /// How many certificates there are.
@@ -190,6 +200,16 @@ impl Display for GatewayError {
                     "{name} is a virtual server, whose certificate the gateway renews by itself"
                 )
             }
+            Self::KeyElsewhere { name } => {
+                write!(
+                    f,
+                    "the key of {name} was made elsewhere, and its certificate is for that one"
+                )
+            }
+            Self::FormerCa { device } => write!(
+                f,
+                "the certificate of {device} is of the former CA, which is trusted no longer"
+            ),
             Self::NoPublicName { .. } => {
                 f.write_str("profiles would point nowhere: public.names is empty")
             }
@@ -228,6 +248,8 @@ impl Error for GatewayError {
             | Self::Expired { .. }
             | Self::NameHasCertificate { .. }
             | Self::RenewsItself { .. }
+            | Self::KeyElsewhere { .. }
+            | Self::FormerCa { .. }
             | Self::NotMoved { .. }
             | Self::NoPublicName { .. }
             | Self::NotRunning { .. }

@@ -72,6 +72,8 @@ fn kind(error: &GatewayError) -> FailureKind {
         | E::Expired { .. }
         | E::NameHasCertificate { .. }
         | E::RenewsItself { .. }
+        | E::KeyElsewhere { .. }
+        | E::FormerCa { .. }
         | E::NotMoved { .. } => FailureKind::Conflict,
         E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
@@ -128,6 +130,11 @@ fn hints(error: &GatewayError) -> Vec<String> {
             format!("have it make another one now: handfast cert revoke {name}"),
             "for one with a key of your own, take another name".into(),
         ],
+        E::KeyElsewhere { name } => vec![
+            format!("have a CSR made with that key: handfast cert renew {name} --csr FILE"),
+            format!("or begin anew with a key from here: handfast cert revoke {name}"),
+        ],
+        E::FormerCa { device } => vec![again(device)],
         E::NotMoved { .. } => vec![
             "see who: handfast ca rollover status".into(),
             "give each a new profile: handfast profile USER/DEVICE --renew --out DIR".into(),

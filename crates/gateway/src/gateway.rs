@@ -3,7 +3,6 @@
 //! Whoever holds a [`Gateway`] owns the folder, be it the running gateway or a single command.
 //! Opening it finishes what a killed first start left undone.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +32,8 @@ use crate::history::{History, Keeping};
 use crate::hooks::{Following, Hooks, Target};
 use crate::maintenance::{Looked, Maintenance};
 use crate::neighbours::Neighbours;
-use crate::operations::rollover::RolloverView;
+use crate::operations::lost_doors::lost_doors;
+use crate::operations::rollover::{RolloverView, retired};
 use crate::operations::status::Overview;
 use crate::projections::Projections;
 use crate::tls_auth;
@@ -266,7 +266,12 @@ impl Gateway {
         if let Some(error) = in_force.unfinished {
             return Err(error);
         }
-        Ok(Reloaded { waiting: in_force.waiting.into_iter().map(str::to_owned).collect() })
+        let file = Config::load(&self.at.data.config())?;
+        let unheard = self.at.doors.unheard().into_iter();
+        let unheard = unheard.map(|one| format!("{}: {}; {}", one.subject, one.what, one.mend));
+        let warnings = lost_doors(&self.at, &file).into_iter().chain(unheard).collect();
+        let waiting = in_force.waiting.into_iter().map(str::to_owned).collect();
+        Ok(Reloaded { waiting, warnings })
     }
 
     /// The TLS settings of the VPN door: both certificates, clients by the CAs and the current view.
@@ -418,12 +423,6 @@ async fn open_records(
 }
 
 /// Those that are trusted no longer.
-fn retired(authority: &Authority) -> BTreeSet<CaGenerationId> {
-    let issuers = authority.issuers();
-    let retired = issuers.all().iter().filter(|issuer| issuer.is_retired());
-    retired.map(|issuer| issuer.generation().id).collect()
-}
-
 /// A new CA in the place of a lost one would lock every device out, without a word.
 fn records_gone(data: &DataDir) -> GatewayError {
     let (folder, records) = (data.path().to_owned(), data.store());

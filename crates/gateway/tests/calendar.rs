@@ -143,6 +143,7 @@ async fn what_was_issued_for_five_days_is_warned_of_on_its_last_alone() {
         hosts: Vec::new(),
         days: Some(5),
         csr_pem: csr.pem().expect("in PEM"),
+        elsewhere: true,
     };
     ask(&gateway, issue).await;
     for _ in 0..5 {

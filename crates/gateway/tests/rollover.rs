@@ -10,7 +10,7 @@ use std::sync::Arc;
 use admin::failure::FailureKind;
 use admin::permission::Caller;
 use admin::request::{CertificateUsage, Request};
-use admin::response::{ProfileMaterial, Response, Rollover};
+use admin::response::{CertificateState, DeviceState, ProfileMaterial, Response, Rollover};
 use gateway::Gateway;
 use gateway::control::Execute;
 use house::{House, device, id, inside};
@@ -59,6 +59,11 @@ fn old_and_new_profiles_and_certificates_connect_at_every_step_and_after_each_re
         let done = rollover(&house, finish(true)).await;
         assert_eq!(house.listed(&present).await.len(), 1, "its word for the former one");
         assert_eq!((done.former, done.retired.len()), (None, 1));
+        let kept_out: Vec<_> = done.kept_out.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(kept_out, ["bob/default"]);
+        let outdated = house.status().await.outdated_profiles;
+        let has = |user: &str| outdated.contains(&device(user));
+        assert!(!has("alice") && !has("carol"), "both have the former CA beside: {outdated:?}");
         for _ in 0..2 {
             for profile in [&old_alone, &both, &new.common.ca_pem] {
                 drop(house.try_connect(&new, profile).await.expect("a new certificate"));
@@ -66,6 +71,7 @@ fn old_and_new_profiles_and_certificates_connect_at_every_step_and_after_each_re
             assert_eq!(opens(&house), Err(pki::Refusal::UnknownCa), "TLS taken before or not");
             let kept_out = house.try_connect(&everybody, &both).await;
             kept_out.expect_err("bob's certificate is of a CA that is trusted no longer");
+            is_shown_as_kept_out(&house, &everybody).await;
             house = house.restart().await;
         }
         // What the former CA says goes on.
@@ -123,8 +129,32 @@ async fn certify(house: &House, name: &str) -> Result<(), FailureKind> {
         hosts: Vec::new(),
         days: Some(20),
         csr_pem: Csr::pem_for(&PrivateKey::generate(KeyType::P256).expect("a key")).expect("a CSR"),
+        elsewhere: true,
     };
     house.gateway.execute(&ROOT, request).await.map(drop).map_err(|failure| failure.kind)
+}
+
+/// Nothing hands out a profile that is refused, and whoever looks sees whose it is.
+async fn is_shown_as_kept_out(house: &House, bobs: &ProfileMaterial) {
+    let refusal = house.last_refusal().await;
+    assert_eq!((refusal.reason.as_str(), refusal.device), ("unknown_ca", Some(device("bob"))));
+    let Response::Device(detail) = house.ask(Request::DeviceShow { device: device("bob") }).await
+    else {
+        panic!("no device")
+    };
+    assert_eq!(detail.device.state, DeviceState::FormerCa);
+    assert_eq!(detail.certificates[0].state, CertificateState::FormerCa);
+    for profile in [
+        Request::ProfileAgain { certificate_pem: bobs.certificate.pem.clone() },
+        Request::ProfileMaterial { device: device("bob"), renew: false },
+    ] {
+        let refused = house.gateway.execute(&ROOT, profile).await.expect_err("it is of no use");
+        assert_eq!(refused.kind, FailureKind::Conflict);
+        assert!(refused.message.contains("bob/default is of the former CA"), "{refused:?}");
+    }
+    let warnings = house.status().await.warnings;
+    let says = |warning: &String| warning.contains("former CA") && warning.contains("bob/default");
+    assert!(warnings.iter().any(says), "{warnings:?}");
 }
 
 /// Each certificate with each list of trusted CAs.

@@ -67,11 +67,13 @@ async fn serve(house: &House) -> Vec<String> {
 async fn issue(house: &House, whose: &str) {
     let (usage, hosts, days) = (CertificateUsage::Server, Vec::new(), Some(20));
     let name = name(whose);
-    house.ask(Request::CertIssue { name, usage, hosts, days, csr_pem: csr() }).await;
+    house
+        .ask(Request::CertIssue { name, usage, hosts, days, csr_pem: csr(), elsewhere: false })
+        .await;
 }
 
 async fn renew(house: &House, whose: &str) -> Result<(), FailureKind> {
-    let request = Request::CertRenew { name: name(whose), csr_pem: csr() };
+    let request = Request::CertRenew { name: name(whose), csr_pem: csr(), elsewhere: false };
     house.gateway.execute(&ROOT, request).await.map(drop).map_err(|failure| failure.kind)
 }
 

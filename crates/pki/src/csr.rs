@@ -1,16 +1,19 @@
 //! Certificate signing requests, of which only the public key is taken.
 //!
-//! What a request wishes for (names, usages, lifetimes) is read by nobody: the profile decides.
+//! What a request wishes for (names, usages, lifetimes) counts for nothing: the profile decides. Its host names are read
+//! so that whoever sent it can be told which of them the certificate does not have.
 //!
 //! openssl writes requests as PEM. Others begin it with `NEW CERTIFICATE REQUEST` (RFC 7468, section 7),
 //! indent its lines, write it behind a byte order mark or in UTF-16, or write plain DER; all are read.
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
 use crate::pem::{self, PemError};
@@ -21,6 +24,7 @@ use crate::{KeyError, KeyRefused, PrivateKey, PublicKey};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Csr {
     public_key: PublicKey,
+    hosts: Vec<String>,
 }
 
 impl Csr {
@@ -48,7 +52,7 @@ impl Csr {
             SignatureFault::Unsupported => CsrError::UnsupportedSignature,
             SignatureFault::Wrong => CsrError::KeyMismatch,
         })?;
-        Ok(Self { public_key })
+        Ok(Self { public_key, hosts: hosts(&request) })
     }
 
     /// A request that is signed by this key, as PEM. It names nobody: whoever issues certificates knows for whom.
@@ -58,9 +62,34 @@ impl Csr {
         Ok(pem::encode(LABEL, der.der()).to_string())
     }
 
+    /// The host names and addresses that it asks for, of which a certificate has what the profile says.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
     /// The key to be certified.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
+    }
+}
+
+fn hosts(request: &X509CertificationRequest<'_>) -> Vec<String> {
+    let extensions = request.requested_extensions().into_iter().flatten();
+    let names = extensions.filter_map(|extension| match extension {
+        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+        _ => None,
+    });
+    names.flatten().filter_map(host).take(MOST_HOSTS).collect()
+}
+
+fn host(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(octets) => match octets.len() {
+            4 => <[u8; 4]>::try_from(*octets).ok().map(|octets| IpAddr::from(octets).to_string()),
+            _ => <[u8; 16]>::try_from(*octets).ok().map(|octets| IpAddr::from(octets).to_string()),
+        },
+        _ => None,
     }
 }
 
@@ -89,6 +118,8 @@ fn usual(text: &str) -> String {
     lines.join("\n").replace("NEW CERTIFICATE REQUEST-----", "CERTIFICATE REQUEST-----")
 }
 
+/// More than that no certificate of a server has.
+const MOST_HOSTS: usize = 100;
 const LABEL: &str = "CERTIFICATE REQUEST";
 
 /// Why a request is not taken; always the sender's fault.
@@ -146,6 +177,17 @@ mod tests {
         let key = PrivateKey::generate(crate::KeyType::P256).unwrap();
         let request = Csr::from_pem(&Csr::pem_for(&key).unwrap()).unwrap();
         assert_eq!(request.public_key(), key.public_key());
+    }
+
+    #[test]
+    fn the_hosts_that_a_request_asks_for_are_read_and_one_of_ours_asks_for_none() {
+        let key = PrivateKey::generate(crate::KeyType::P256).unwrap();
+        let names = ["Git.example.org", "code.example.org", "192.0.2.7", "2001:db8::7"];
+        let params = rcgen::CertificateParams::new(names.map(str::to_owned)).unwrap();
+        let request = Csr::from_der(params.serialize_request(&key).unwrap().der()).unwrap();
+        let asked = ["git.example.org", "code.example.org", "192.0.2.7", "2001:db8::7"];
+        assert_eq!(request.hosts(), asked);
+        assert!(Csr::from_pem(&Csr::pem_for(&key).unwrap()).unwrap().hosts().is_empty());
     }
 
     #[test]

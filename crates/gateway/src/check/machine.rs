@@ -16,6 +16,7 @@ use super::{bad, good, warning};
 use crate::config::{Config, ForStart, Listen, Transport};
 use crate::context::Context;
 use crate::data::own_uid;
+use crate::operations::lost_doors::lost_doors;
 use crate::words::device_name;
 
 /// The settings file: read again, as an edit since the start would be.
@@ -58,6 +59,13 @@ pub(super) fn settings(at: &Context) -> Finding {
             ),
         },
     }
+}
+
+/// Whom the next start would keep out.
+pub(super) fn lost(at: &Context) -> Option<Finding> {
+    let file = Config::load(&at.data.config()).ok()?;
+    let seen = lost_doors(at, &file)?;
+    Some(warning("profiles", seen, "handfast config set vpn.listen NEW... OLD..."))
 }
 
 /// What every client is told beyond its addresses.

@@ -25,6 +25,7 @@ pub(crate) async fn check(at: &Context, depth: Depth) -> CheckReport {
     findings.extend(RecordsCheck { at }.findings().await);
     findings.push(signer::signer(at).await);
     findings.push(machine::settings(at));
+    findings.extend(machine::lost(at));
     findings.push(machine::pushes(at));
     findings.extend(machine::machine(at));
     if at.doors.is_any_open() {

@@ -11,6 +11,7 @@ use super::disk::disk;
 use super::{bad, good, warning};
 use crate::context::Context;
 use crate::operations::certs::Certs;
+use crate::operations::rollover::{RolloverView, retired};
 use crate::operations::views::current;
 use crate::words::device_name;
 
@@ -31,8 +32,21 @@ impl RecordsCheck<'_> {
         }
         findings.extend([disk(self.at), self.leaves()]);
         findings.push(self.device_certificates());
+        findings.extend(self.kept_out().await);
         findings.extend(self.named_certificates().await);
         findings
+    }
+
+    /// Whoever has a certificate of a former CA alone; nothing where there is nobody.
+    async fn kept_out(&self) -> Option<Finding> {
+        let rollover = RolloverView { at: self.at }.status().await.ok()?;
+        let names: Vec<_> = rollover.kept_out.into_iter().map(|one| one.name).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let seen = format!("they have certificates of it alone, and are refused: {}", some(names));
+        let mend = "give each a new profile: handfast profile USER/DEVICE --renew --out DIR";
+        Some(warning("former CA", seen, mend))
     }
 
     /// Those that a person renews; nothing where there are none.
@@ -137,12 +151,12 @@ impl RecordsCheck<'_> {
 
     fn device_certificates(&self) -> Finding {
         const SUBJECT: &str = "device certificates";
-        let snapshot = self.at.store.snapshot();
+        let (snapshot, retired) = (self.at.store.snapshot(), retired(&self.at.authority));
         let mut ending = Vec::new();
         let mut in_use = 0_u32;
         for (id, certificate) in snapshot.current_certificates() {
             let Some(device) = snapshot.device(id) else { continue };
-            if certificate.revoked.is_some() {
+            if certificate.revoked.is_some() || retired.contains(&certificate.issued_by) {
                 continue;
             }
             in_use += 1;
@@ -155,12 +169,9 @@ impl RecordsCheck<'_> {
         if ending.is_empty() {
             return good(SUBJECT, format!("{in_use} in use, none ends within {SOON} days"));
         }
-        let more = ending.len().saturating_sub(NAMED);
-        ending.truncate(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         warning(
             SUBJECT,
-            format!("ending: {}{more}", ending.join(", ")),
+            format!("ending: {}", some(ending)),
             "renew each: handfast profile USER/DEVICE --renew --out DIR",
         )
     }
@@ -170,6 +181,14 @@ impl RecordsCheck<'_> {
         let seconds = |at: Timestamp| i64::try_from(at.unix_secs()).unwrap_or(i64::MAX);
         seconds(at).saturating_sub(seconds(self.at.now())).div_euclid(86_400)
     }
+}
+
+/// The first few, and how many more there are.
+fn some(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
 }
 
 /// A subject, with the CA's name where there are several.

@@ -183,7 +183,7 @@ fn kind_of(key: &str) -> Result<Kind, EditError> {
     let all = leaves(&with_all_keys());
     let Some((_, value)) = all.iter().find(|(name, _)| name == key) else {
         let known: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-        let nearest = nearest_key(key, &known).map(str::to_owned);
+        let nearest = meant(key, &known).or_else(|| nearest_key(key, &known)).map(str::to_owned);
         return Err(EditError::UnknownKey { key: key.to_owned(), nearest });
     };
     Ok(match value {
@@ -192,6 +192,17 @@ fn kind_of(key: &str) -> Result<Kind, EditError> {
         toml::Value::Boolean(_) => Kind::Switch,
         _ => Kind::Text,
     })
+}
+
+/// By an option's name, or without its sections.
+fn meant<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().replace('-', "_");
+    let wanted = match leaf(key) {
+        option if option == "full_tunnel" => "redirect_gateway".to_owned(),
+        other => other,
+    };
+    let mut fitting = known.iter().filter(|known| leaf(known) == wanted);
+    fitting.next().copied().filter(|_| fitting.next().is_none())
 }
 
 /// With the keys that may be left out.

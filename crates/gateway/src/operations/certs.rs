@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::names::{CertificateName, RevocationReason};
 use admin::request::CertificateUsage;
 use admin::response::{Changed, Named, NamedDetail};
-use authority::{NamedRequest, Usage, describe};
+use authority::{KeyLocation, NamedRequest, Usage, describe};
 use store::{Actor, Certificate, Holder};
 
 use super::changes::Before;
@@ -29,6 +29,7 @@ pub(super) struct Wanted {
     pub(super) hosts: Vec<String>,
     pub(super) days: Option<u32>,
     pub(super) csr_pem: String,
+    pub(super) elsewhere: bool,
 }
 
 impl Certs<'_> {
@@ -39,7 +40,7 @@ impl Certs<'_> {
     ) -> Result<NamedDetail, GatewayError> {
         // One at a time, so that a name does not get two first certificates.
         let _one = self.at.authority.lock_issuance().await;
-        let Wanted { name, usage, hosts, days, csr_pem } = wanted;
+        let Wanted { name, usage, hosts, days, csr_pem, elsewhere } = wanted;
         let known = self.at.store.certificates_named(&name).await?;
         let now = self.at.now();
         if let Some(valid) = known.iter().find(|c| c.revocation.is_none() && c.not_after >= now) {
@@ -51,17 +52,19 @@ impl Certs<'_> {
             CertificateUsage::Peer => Usage::Peer,
         };
         let csr = self.at.authority.read_csr(&csr_pem, Some(holder(&name))).await?;
-        let request = NamedRequest { name: name.clone(), usage, hosts, days, csr };
+        let request = NamedRequest { name: name.clone(), usage, hosts, days, csr, elsewhere };
         self.at.authority.issue_named(actor, request, None).await?;
         self.show(&name).await
     }
 
-    /// For the same hosts and as long as the settings say.
+    /// For the same hosts and as long as the settings say. A key that was made elsewhere is not replaced by one
+    /// that was made here: whoever copies the certificate there would have two that don't fit.
     pub(super) async fn renew(
         &self,
         actor: &Actor,
         name: &CertificateName,
         csr_pem: &str,
+        elsewhere: bool,
     ) -> Result<NamedDetail, GatewayError> {
         let _one = self.at.authority.lock_issuance().await;
         let known = self.known(name).await?;
@@ -72,10 +75,14 @@ impl Certs<'_> {
             return Err(GatewayError::RenewsItself { name: name.clone() });
         }
         let Some(former) = current(&known) else { return Err(unknown(name)) };
+        let key = self.at.authority.key_location(&former.id).await?;
+        if key == KeyLocation::OnDevice && !elsewhere {
+            return Err(GatewayError::KeyElsewhere { name: name.clone() });
+        }
         let usage = describe::usage(&former.der);
         let hosts = describe::alternative_names(&former.der).into_iter().collect();
         let csr = self.at.authority.read_csr(csr_pem, Some(holder(name))).await?;
-        let request = NamedRequest { name: name.clone(), usage, hosts, days: None, csr };
+        let request = NamedRequest { name: name.clone(), usage, hosts, days: None, csr, elsewhere };
         let days = self.at.config().cert.supersede_days;
         let within = Duration::from_secs(u64::from(days) * 86_400);
         self.at.authority.issue_named(actor, request, Some(within)).await?;

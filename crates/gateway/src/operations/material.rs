@@ -11,6 +11,7 @@ use pki::{CertificateId, Fingerprint};
 use store::{Actor, DeviceDetail};
 
 use super::common::common;
+use super::rollover::retired;
 use super::views::{current, look};
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -130,6 +131,9 @@ impl Material<'_> {
         }
         if certificate.not_after < self.at.now() {
             return Err(GatewayError::Expired { device, at: certificate.not_after });
+        }
+        if retired(&self.at.authority).contains(&certificate.issued_by) {
+            return Err(GatewayError::FormerCa { device });
         }
         Ok(())
     }

@@ -36,6 +36,7 @@ mod common;
 pub(crate) mod devices;
 mod events;
 mod journal;
+pub(crate) mod lost_doors;
 mod material;
 mod names;
 pub(crate) mod rollover;
@@ -105,14 +106,14 @@ async fn carry_out(
         Q::ProfileAgain { certificate_pem } => {
             Material { at }.again(&certificate_pem).await.map(Box::new).map(R::Profile)
         }
-        Q::CertIssue { name, usage, hosts, days, csr_pem } => {
-            let wanted = Wanted { name, usage, hosts, days, csr_pem };
+        Q::CertIssue { name, usage, hosts, days, csr_pem, elsewhere } => {
+            let wanted = Wanted { name, usage, hosts, days, csr_pem, elsewhere };
             Certs { at }.issue(by, wanted).await.map(R::Named)
         }
         Q::CertList => Certs { at }.list().await.map(R::NamedList),
         Q::CertShow { name } => Certs { at }.show(&name).await.map(R::Named),
-        Q::CertRenew { name, csr_pem } => {
-            Certs { at }.renew(by, &name, &csr_pem).await.map(R::Named)
+        Q::CertRenew { name, csr_pem, elsewhere } => {
+            Certs { at }.renew(by, &name, &csr_pem, elsewhere).await.map(R::Named)
         }
         Q::CertRevoke { name, reason } => {
             Certs { at }.revoke(by, &name, reason).await.map(R::Changed)

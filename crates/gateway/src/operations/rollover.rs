@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use admin::names::DeviceName;
 use admin::response::{Behind, CaSummary, Rollover};
-use authority::{Issuer, Signs};
+use authority::{Authority, Issuer, Signs};
 use names::CertificateName;
 use store::{CaGenerationId, CertificateEntry, Holder, Snapshot};
 
@@ -57,7 +57,20 @@ impl RolloverView<'_> {
             retired: retired.map(summary).collect(),
             moved: u32::try_from(moved.difference(&late).count()).unwrap_or(u32::MAX),
             behind,
+            kept_out: self.kept_out(&here),
         })
+    }
+
+    /// Who was kept out when a former CA ended, and has no other certificate since.
+    fn kept_out(&self, here: &RenewedHere) -> Vec<Behind> {
+        let (snapshot, issuers) = (self.at.store.snapshot(), self.at.authority.issuers());
+        let trusted = issuers.trusted().flat_map(|ca| self.holding(&snapshot, ca.generation().id));
+        let there: BTreeSet<_> = trusted.map(|(whose, _)| whose).collect();
+        let retired = retired(&self.at.authority);
+        let former = retired.iter().flat_map(|ca| self.holding(&snapshot, *ca));
+        let kept_out = former
+            .filter(|(whose, entry)| !there.contains(whose) && !here.has(&entry.holder, &entry.id));
+        behind(kept_out)
     }
 
     /// Whose devices those are that have not moved.
@@ -85,6 +98,13 @@ impl RolloverView<'_> {
             .filter(move |c| c.issued_by == by && c.revoked.is_none() && c.not_after >= now)
             .filter_map(|entry| Some((whose(snapshot, entry)?, entry)))
     }
+}
+
+/// CAs that are trusted no longer.
+pub(crate) fn retired(authority: &Authority) -> BTreeSet<CaGenerationId> {
+    let issuers = authority.issuers();
+    let retired = issuers.all().iter().filter(|issuer| issuer.is_retired());
+    retired.map(|issuer| issuer.generation().id).collect()
 }
 
 /// By name, each once for each certificate.

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 
 use admin::response::{Setting, Settings, TakesEffect};
 
+use super::lost_doors::lost_doors;
 use crate::config::{Changed, Config, ConfigError, set};
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -32,7 +33,8 @@ impl SettingsFile<'_> {
         let Changed { text, config } = set(&path, &read(&path)?, key, values)?;
         push_policy(&config)?;
         self.at.data.write_whole(&path, text.as_bytes())?;
-        Ok(self.described(&config, |name| name == key))
+        let warnings = lost_doors(self.at, &config).into_iter().collect();
+        Ok(Settings { warnings, ..self.described(&config, |name| name == key) })
     }
 
     fn described(&self, file: &Config, is_wanted: impl Fn(&str) -> bool) -> Settings {
@@ -46,7 +48,7 @@ impl SettingsFile<'_> {
             value: setting.value,
         });
         let file = self.at.data.config().display().to_string();
-        Settings { file, settings: settings.collect() }
+        Settings { file, settings: settings.collect(), warnings: Vec::new() }
     }
 
     fn waits_for(&self, file: &Config, key: &str, is_unread: bool) -> Option<TakesEffect> {

@@ -1,6 +1,6 @@
 //! The store's rows as the answers that listings print. No decision is taken here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,10 @@ use admin::response::{
 };
 use authority::describe;
 use clock::Timestamp;
-use store::{CertificateEntry, DeviceId, Holder, RevocationReason, Snapshot};
+use store::{CaGenerationId, CertificateEntry, DeviceId, Holder, RevocationReason, Snapshot};
 
 use super::common::common;
+use super::rollover::retired;
 use crate::context::Context;
 use crate::current_view::Addressing;
 use crate::profile::settings_mark;
@@ -34,6 +35,8 @@ pub(super) struct Viewer<'a> {
     pub(super) seen: Option<HashMap<DeviceId, Timestamp>>,
     /// Whose profile has former settings.
     pub(super) profiles: Profiles,
+    /// CAs that are trusted no longer.
+    pub(super) retired: BTreeSet<CaGenerationId>,
 }
 
 /// Looks at the present of these records.
@@ -47,7 +50,8 @@ pub(super) async fn look<T>(at: &Context, view: impl FnOnce(&Viewer<'_>) -> T) -
     let seen = seen
         .inspect_err(|error| tracing::error!(%error, "when devices were seen last can't be read"))
         .ok();
-    view(&Viewer { snapshot: &snapshot, now: at.now(), addressing, connected, seen, profiles })
+    let (now, retired) = (at.now(), retired(&at.authority));
+    view(&Viewer { snapshot: &snapshot, now, addressing, connected, seen, profiles, retired })
 }
 
 /// Whose profile has former settings, or may have.
@@ -194,6 +198,7 @@ impl Viewer<'_> {
             (Some((at, RevocationReason::CertificateHold)), _) => CertificateState::OnHold { at },
             (Some((at, reason)), _) => CertificateState::Revoked { at, reason },
             _ if certificate.not_after < self.now => CertificateState::Expired,
+            _ if self.retired.contains(&certificate.issued_by) => CertificateState::FormerCa,
             (None, Some(until)) => CertificateState::Superseding { until },
             (None, None) => CertificateState::Valid,
         }
@@ -207,6 +212,7 @@ impl Viewer<'_> {
             None => DeviceState::New,
             Some(c) if self.is_revoked(c) => DeviceState::Revoked,
             Some(c) if c.not_after < self.now => DeviceState::Expired,
+            Some(c) if self.retired.contains(&c.issued_by) => DeviceState::FormerCa,
             Some(_) => DeviceState::Active,
         }
     }

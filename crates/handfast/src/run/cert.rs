@@ -27,6 +27,7 @@ pub(crate) fn run(data: &Path, json: bool, order: CertOrder) -> Result<Output, F
     let mut folder = Folder::open(&out).map_err(|error| not_written(&error))?;
     let [certificate_file, key_file] = ["crt", "key"].map(|kind| format!("{name}.{kind}"));
     let mut files = vec![folder.target(&certificate_file)];
+    let elsewhere = matches!(key, CertKey::Csr(_));
     let csr_pem = match key {
         CertKey::Csr(file) => csr::text(&file)?,
         CertKey::Made(kind) => {
@@ -37,11 +38,12 @@ pub(crate) fn run(data: &Path, json: bool, order: CertOrder) -> Result<Output, F
             Csr::pem_for(&key).map_err(|error| no_key(&error))?
         }
     };
+    let asked = if elsewhere { asked_for(&csr_pem) } else { Vec::new() };
     let request = match wanted {
         WantedCert::First { usage, hosts, days } => {
-            Request::CertIssue { name, usage, hosts, days, csr_pem }
+            Request::CertIssue { name, usage, hosts, days, csr_pem, elsewhere }
         }
-        WantedCert::Renewed => Request::CertRenew { name, csr_pem },
+        WantedCert::Renewed => Request::CertRenew { name, csr_pem, elsewhere },
     };
     let Response::Named(detail) = line.ask(request)? else { return Err(unexpected()) };
     let newest = detail.certificates.first().ok_or_else(unexpected)?;
@@ -51,7 +53,8 @@ pub(crate) fn run(data: &Path, json: bool, order: CertOrder) -> Result<Output, F
         not_written(&left.source).because(format!("it lies at {}", left.kept.display()))
     })?;
     line.close();
-    let written = Written { detail, files };
+    let left_out = left_out(asked, &detail);
+    let written = Written { detail, files, left_out };
     Ok(match json {
         true => Output::json(&written),
         false => Output::done(text_of(&written)),
@@ -64,14 +67,27 @@ struct Written {
     #[serde(flatten)]
     detail: NamedDetail,
     files: Vec<PathBuf>,
+    /// Hosts that the CSR asks for and that the certificate does not have.
+    left_out: Vec<String>,
 }
 
 fn text_of(written: &Written) -> String {
     let mut text = show::cert::issued(&written.detail);
+    text.push_str(&show::cert::left_out(&written.detail, &written.left_out));
     for file in &written.files {
         text.push_str(&format!("wrote {}\n", file.display()));
     }
     text
+}
+
+/// One that can't be read is refused by whoever issues, and asks for nothing.
+fn asked_for(csr_pem: &str) -> Vec<String> {
+    Csr::from_pem(csr_pem).map(|csr| csr.hosts().to_vec()).unwrap_or_default()
+}
+
+fn left_out(mut asked: Vec<String>, detail: &NamedDetail) -> Vec<String> {
+    asked.retain(|host| !detail.named.hosts.iter().any(|has| has.eq_ignore_ascii_case(host)));
+    asked
 }
 
 fn not_written(error: &FolderError) -> Failure {

@@ -1,6 +1,6 @@
 //! The CA and its CRL in words.
 
-use admin::response::{CaDetail, CaSummary, Certificate, CrlDetail, Rollover};
+use admin::response::{Behind, CaDetail, CaSummary, Certificate, CrlDetail, Rollover};
 use clock::Timestamp;
 use pki::CaCertificate;
 
@@ -48,18 +48,26 @@ pub(crate) fn rollover(rollover: &Rollover, now: Timestamp) -> String {
         lines.push(("not moved", rollover.behind.len().to_string()));
     }
     let mut text = fields(&lines);
-    if !rollover.behind.is_empty() {
-        let mut table = Table::new(&["NOT MOVED", "CERTIFICATE", "VALID UNTIL"]);
-        for behind in &rollover.behind {
-            let until = behind.expires_at.date();
-            table.row([behind.name.clone(), behind.serial.clone(), until]);
-        }
-        text.push_str(&format!("\n{}", table.text()));
+    let (behind, kept_out) = (&rollover.behind, &rollover.kept_out);
+    text.push_str(&listed("KEPT OUT", kept_out));
+    text.push_str(&listed("NOT MOVED", behind));
+    if !behind.is_empty() || !kept_out.is_empty() {
         text.push_str("next: handfast profile USER/DEVICE --renew --out DIR, for each\n");
     } else if rollover.former.is_some() {
         text.push_str("next: handfast ca rollover finish\n");
     }
     text
+}
+
+fn listed(heading: &str, behind: &[Behind]) -> String {
+    if behind.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&[heading, "CERTIFICATE", "VALID UNTIL"]);
+    for behind in behind {
+        table.row([behind.name.clone(), behind.serial.clone(), behind.expires_at.date()]);
+    }
+    format!("\n{}", table.text())
 }
 
 pub(crate) fn ca(ca: &CaDetail, now: Timestamp) -> String {

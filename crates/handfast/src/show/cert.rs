@@ -5,7 +5,7 @@ use admin::response::{CertificateState, Named, NamedDetail};
 use clock::Timestamp;
 
 use super::device::{certificate_state, certificates};
-use super::table::{Table, Width, fields};
+use super::table::{Table, Width, fields, visible};
 use super::time;
 use super::words::{list, total};
 
@@ -20,6 +20,25 @@ pub(crate) fn issued(detail: &NamedDetail) -> String {
         }
     }
     text
+}
+
+/// What a CSR asked for and did not get, since what is certified is said by whoever issues; nothing where it got all.
+pub(crate) fn left_out(detail: &NamedDetail, hosts: &[String]) -> String {
+    if hosts.is_empty() {
+        return String::new();
+    }
+    let named = &detail.named;
+    let (name, has) = (&named.name, list(&named.hosts));
+    let asked = visible(&hosts.join(", "));
+    if named.usage == CertificateUsage::Client {
+        return format!("the CSR asks for {asked} too: a client's certificate has no hosts\n");
+    }
+    let sans = visible(&named.hosts.iter().chain(hosts).cloned().collect::<Vec<_>>().join(","));
+    format!(
+        "it is for {has}\nthe CSR asks for {asked} too, which it is not for; to have them in it:\n  \
+         handfast cert revoke {name} --reason superseded\n  \
+         handfast cert issue {name} --csr FILE --san {sans}\n"
+    )
 }
 
 pub(crate) fn listing(all: &[Named], width: Width) -> String {

@@ -131,6 +131,7 @@ pub(crate) fn certificate_state(state: CertificateState) -> String {
             format!("superseded, revoked by {}", until.date())
         }
         CertificateState::Expired => "expired".into(),
+        CertificateState::FormerCa => "of a former CA, refused".into(),
         CertificateState::OnHold { at } => format!("on hold since {}", at.to_seconds()),
         CertificateState::Revoked { at, reason } => {
             format!("revoked {} ({})", at.to_seconds(), reason.word())
@@ -155,5 +156,6 @@ fn state_word(state: DeviceState) -> &'static str {
         DeviceState::Expired => "expired",
         DeviceState::Revoked => "revoked",
         DeviceState::Disabled => "disabled",
+        DeviceState::FormerCa => "former CA",
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn changed(settings: &Settings) -> String {
             None => "it is in force\n".to_owned(),
         });
     }
-    text
+    text + &warnings(&settings.warnings)
 }
 
 pub(crate) fn reloaded(reloaded: &Reloaded) -> String {
@@ -34,7 +34,11 @@ pub(crate) fn reloaded(reloaded: &Reloaded) -> String {
     if !reloaded.waiting.is_empty() {
         text.push_str(&format!("waiting for the next start: {}\n", list(&reloaded.waiting)));
     }
-    text
+    text + &warnings(&reloaded.warnings)
+}
+
+fn warnings(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("warning: {}\n", visible(warning))).collect()
 }
 
 fn line(setting: &Setting) -> String {

@@ -96,6 +96,50 @@ fn a_client_that_is_no_device_shows_its_csr_and_gets_no_key() {
 }
 
 #[test]
+fn a_csr_whose_names_are_not_all_certified_is_told_which_and_how_to_have_them() {
+    let cli = Cli::with_data();
+    let hosts = "subjectAltName=DNS:git.example.org,DNS:code.example.org,IP:192.0.2.7";
+    let request = "req -new -newkey rsa:2048 -nodes -keyout git.key -subj /CN=git.example.org -out git.csr -addext";
+    openssl(&cli, &format!("{request} {hosts}"));
+    assert_eq!(
+        cli.ok("cert issue git.example.org --csr git.csr --san 192.0.2.7"),
+        "issued certificate [SERIAL] for git.example.org, valid until [DATE]\n\
+         it is for 192.0.2.7, git.example.org\n\
+         the CSR asks for code.example.org too, which it is not for; to have them in it:\n  \
+         handfast cert revoke git.example.org --reason superseded\n  \
+         handfast cert issue git.example.org --csr FILE --san 192.0.2.7,git.example.org,code.example.org\n\
+         wrote ./git.example.org.crt\n"
+    );
+    cli.ok("cert revoke git.example.org --reason superseded");
+    let all = "cert issue git.example.org --csr git.csr --san 192.0.2.7,code.example.org";
+    assert!(!cli.ok(all).contains("the CSR asks"));
+}
+
+#[test]
+fn a_renewal_never_puts_another_key_in_the_place_of_one_that_came_by_csr() {
+    let cli = Cli::with_data();
+    let request =
+        "req -new -newkey rsa:2048 -nodes -keyout own.key -subj /CN=git.example.org -out own.csr";
+    openssl(&cli, request);
+    cli.ok("cert issue git.example.org --csr own.csr --out srv");
+    let former = fs::read(cli.path("srv/git.example.org.crt")).unwrap();
+    assert_eq!(
+        cli.fails(4, "cert renew git.example.org --out srv"),
+        "error: the key of git.example.org was made elsewhere, and its certificate is for that one\n\
+         hint:  have a CSR made with that key: handfast cert renew git.example.org --csr FILE\n\
+         hint:  or begin anew with a key from here: handfast cert revoke git.example.org\n"
+    );
+    assert_eq!(crate::names_in(&cli.path("srv")), ["git.example.org.crt"]);
+    assert_eq!(fs::read(cli.path("srv/git.example.org.crt")).unwrap(), former);
+    cli.ok("cert renew git.example.org --csr own.csr --out srv");
+    let again = cli.fails(4, "cert renew git.example.org --out srv");
+    assert!(again.contains("was made elsewhere"), "{again}");
+    // One that was made here is made here again.
+    cli.ok("cert issue www.example.org --out srv");
+    cli.ok("cert renew www.example.org --out srv");
+}
+
+#[test]
 fn names_that_are_kept_or_stand_outside_the_settings_are_refused() {
     let cli = Cli::with_data();
     for (words, said) in [

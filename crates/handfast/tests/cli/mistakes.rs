@@ -178,6 +178,27 @@ fn settings_that_a_start_goes_without_are_shown_and_mended_key_by_key() {
 }
 
 #[test]
+fn a_port_that_profiles_name_is_not_given_up_without_a_word() {
+    let cli = Cli::with_data();
+    cli.ok("config set public.names vpn.example.org");
+    assert!(!cli.ok("config set vpn.listen tcp:[::]:443").contains("warning"), "nobody has one");
+    cli.ok("config set vpn.listen udp:[::]:1194");
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files");
+    let said = cli.ok("config set vpn.listen tcp:[::]:443");
+    assert!(
+        said.contains(
+            "warning: 1 device may have a profile that names udp 1194 alone, which would not reach this gateway: \
+             keep that beside the new one until each has another profile\n"
+        ),
+        "{said}"
+    );
+    cli.ok("config set vpn.listen udp:[::]:1194");
+    let beside = cli.ok("config set vpn.listen tcp:[::]:443 udp:[::]:1194");
+    assert!(!beside.contains("warning"), "{beside}");
+}
+
+#[test]
 fn a_setting_that_is_wrong_is_refused_and_the_file_stays_as_it_was() {
     let cli = Cli::with_data();
     let file = cli.path("data/handfast.toml");
@@ -187,6 +208,14 @@ fn a_setting_that_is_wrong_is_refused_and_the_file_stays_as_it_was() {
         "error: there is no key `vpn.push.rutes`; did you mean `vpn.push.routes`?\n\
          hint:  all keys and their values: handfast config show\n"
     );
+    for (typed, meant) in [
+        ("vpn.full_tunnel", "vpn.push.redirect_gateway"),
+        ("vpn.push.full-tunnel", "vpn.push.redirect_gateway"),
+        ("dns", "vpn.push.dns"),
+    ] {
+        let said = cli.fails(2, &format!("config set {typed} true"));
+        assert!(said.contains(&format!("did you mean `{meant}`?")), "{said}");
+    }
     let said = cli.fails(7, "config set vpn.ping 0");
     assert!(said.contains("vpn.ping is 0 s; choose 1 to 3600"), "{said}");
     cli.fails(2, "config set vpn.nat perhaps");

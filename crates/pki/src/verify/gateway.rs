@@ -53,7 +53,10 @@ impl GatewayVerifier {
     /// What the handshake checks, to be asked once more at any later moment.
     pub fn check(&self, end_entity: &CertificateDer<'_>, now: UnixTime) -> Result<(), Refusal> {
         let fingerprint = Fingerprint::of(end_entity);
-        let (id, in_time) = self.path(end_entity, &fingerprint, now)?;
+        let passed = self.path(end_entity, &fingerprint, now);
+        let (id, in_time) = passed.inspect_err(|refusal| {
+            self.note_on_record(end_entity, fingerprint, refusal);
+        })?;
         let judged = match (self.source.certificate_status(&id, &fingerprint), in_time) {
             // A copied key of the CA and a revocation outweigh that it is expired as well.
             (status @ (CertificateStatus::Forged | CertificateStatus::Revoked { .. }), _) => {
@@ -65,6 +68,22 @@ impl GatewayVerifier {
         judged.inspect_err(|refusal| {
             refused::note(|| RefusedCertificate::new(id, fingerprint, end_entity, refusal.clone()));
         })
+    }
+
+    /// A certificate that is on record all the same, as one of a CA that is trusted no longer. What a stranger's says
+    /// of itself is not passed on.
+    fn note_on_record(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        fingerprint: Fingerprint,
+        refusal: &Refusal,
+    ) {
+        let Ok(leaf) = Leaf::read(end_entity) else { return };
+        let (id, refusal) = (leaf.id(), refusal.clone());
+        match self.source.certificate_status(&id, &fingerprint) {
+            CertificateStatus::Unknown | CertificateStatus::Forged => {}
+            _ => refused::note(|| RefusedCertificate { id, fingerprint, name: None, refusal }),
+        }
     }
 
     /// The id of a certificate of ours for clients, and whether it is in its time.

@@ -12,7 +12,7 @@ use rustls_pki_types::CertificateDer;
 use super::leaf::LeafName;
 use crate::{CertificateId, Fingerprint, Refusal};
 
-/// A certificate of a CA that is trusted here, which a verifier refused all the same.
+/// A certificate of a CA that is trusted here, or one that is on record, which a verifier refused all the same.
 ///
 /// Its holder may be anyone: that it has the key is proved later in the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]

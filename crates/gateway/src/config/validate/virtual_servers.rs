@@ -73,7 +73,10 @@ fn address(config: &Config, at: usize) -> Result<(), Finding> {
             true => format!(
                 "vpn.listen has TCP port {port} too, which is shared here; take it out there"
             ),
-            false => format!("vpn.listen has TCP port {port} already; choose another one"),
+            false => format!(
+                "vpn.listen has TCP port {port} already; choose another one, or have both on it: mode = \"shared\" \
+                 here, and take it out there"
+            ),
         };
         return refuse_at(path, at, message);
     }
