@@ -316,10 +316,11 @@ impl Picked {
             let one = found.as_array().expect("findings").iter().find(|one| one["id"] == id);
             one.and_then(|one| one["finding"].as_str()).unwrap_or_default().to_owned()
         };
-        // TLS_AES_256_GCM_SHA384, 253 bit ECDH (X25519)
+        // As in: TLS_AES_256_GCM_SHA384, 253 bit ECDH (X25519) (limited sense ...)
         let cipher = said("cipher_negotiated");
         let (cipher, key) = cipher.split_once(',').unwrap_or((cipher.as_str(), ""));
-        let named = key.split_once('(').map_or("", |(_, rest)| rest.trim().trim_end_matches(')'));
+        let named = key.split_once('(').map_or("", |(_, rest)| rest);
+        let named = named.split(')').next().unwrap_or_default();
         let ticket = said("TLS_session_ticket");
         let ticket = ticket.strip_prefix("valid for ").and_then(|rest| rest.split(' ').next());
         Picked {
