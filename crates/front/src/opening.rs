@@ -15,24 +15,13 @@ pub(crate) enum Opening {
     /// A packet with which OpenVPN's clients begin.
     OpenVpn,
     /// The first message of PostgreSQL's clients.
-    Postgres(Startup),
+    Postgres,
     /// A request in the clear.
     Http,
     /// The PROXY protocol.
     Proxied,
     /// Nothing that is known here.
     Unknown,
-}
-
-/// What a client of PostgreSQL wants first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Startup {
-    /// TLS.
-    Ssl,
-    /// The encryption of GSSAPI.
-    Gss,
-    /// Neither: it goes on in the clear.
-    Clear,
 }
 
 impl Opening {
@@ -66,10 +55,11 @@ fn openvpn(bytes: &[u8]) -> Opening {
 fn postgres(bytes: &[u8]) -> Opening {
     let Some(start) = bytes.first_chunk::<STARTUP>() else { return Opening::More };
     match start {
-        [0, 0, 0, 8, code @ ..] if *code == SSL_REQUEST => Opening::Postgres(Startup::Ssl),
-        [0, 0, 0, 8, code @ ..] if *code == GSSENC_REQUEST => Opening::Postgres(Startup::Gss),
-        [_, _, _, _, 0, 3, 0, _] => Opening::Postgres(Startup::Clear),
-        [0, 0, 0, 16, code @ ..] if *code == CANCEL_REQUEST => Opening::Postgres(Startup::Clear),
+        [0, 0, 0, 8, code @ ..] if [SSL_REQUEST, GSSENC_REQUEST].contains(code) => {
+            Opening::Postgres
+        }
+        [_, _, _, _, 0, 3, 0, _] => Opening::Postgres,
+        [0, 0, 0, 16, code @ ..] if *code == CANCEL_REQUEST => Opening::Postgres,
         _ => Opening::Unknown,
     }
 }
@@ -94,8 +84,8 @@ fn proxied(bytes: &[u8]) -> Opening {
     }
 }
 
-/// How long the first message of PostgreSQL is, as far as it says what is wanted; all of it, where that is TLS.
-pub(crate) const STARTUP: usize = 8;
+/// How long the first message of PostgreSQL is, as far as it says what is wanted.
+const STARTUP: usize = 8;
 /// RFC 8446 section 5.1: the content type of the record.
 const TLS_HANDSHAKE: u8 = 22;
 /// What a stranger's first packet may come to; the VPN holds it to the same.
@@ -122,13 +112,10 @@ mod tests {
         (b"\x00\x0e\x38\x01\x02\x03", Opening::OpenVpn),
         (b"\x00\x56\x38\x01\x02\x03", Opening::OpenVpn),
         (b"\x01\x7c\x50\x01\x02\x03", Opening::OpenVpn),
-        (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", Opening::Postgres(Startup::Ssl)),
-        (b"\x00\x00\x00\x08\x04\xd2\x16\x30", Opening::Postgres(Startup::Gss)),
-        (b"\x00\x00\x00\x52\x00\x03\x00\x00user\0", Opening::Postgres(Startup::Clear)),
-        (
-            b"\x00\x00\x00\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02",
-            Opening::Postgres(Startup::Clear),
-        ),
+        (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", Opening::Postgres),
+        (b"\x00\x00\x00\x08\x04\xd2\x16\x30", Opening::Postgres),
+        (b"\x00\x00\x00\x52\x00\x03\x00\x00user\0", Opening::Postgres),
+        (b"\x00\x00\x00\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02", Opening::Postgres),
         (b"GET / HTTP/1.1\r\n", Opening::Http),
         (b"VERSION-CONTROL /x HTTP/1.1\r\n", Opening::Http),
         (b"PRI * HTTP/2.0\r\n", Opening::Http),
@@ -160,7 +147,7 @@ mod tests {
             b"\x00\x00\x00\x08\x00\x00\x00\x00",
         ] {
             let told = Opening::of(bytes);
-            let known = matches!(told, Opening::OpenVpn | Opening::Postgres(_));
+            let known = matches!(told, Opening::OpenVpn | Opening::Postgres);
             assert!(!known, "{bytes:?}: {told:?}");
         }
         assert_eq!(Opening::of(&[b'A'; LONGEST_METHOD + 1]), Opening::Unknown);

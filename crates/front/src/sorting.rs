@@ -1,14 +1,13 @@
 //! A connection to an address, until it is known whether it is for a virtual server.
 //!
-//! Only where an address takes several protocols a byte is read here. PostgreSQL asks before it begins TLS, and is
-//! answered. Invariant: what comes before that answer is the question and nothing else, since whoever is between could
-//! put more there, and it would count as said inside TLS.
+//! Only where an address takes several protocols a byte is read here. PostgreSQL asks before it begins TLS, which is
+//! answered by the machine that all such protocols have. Invariant: to what is given away nothing was written.
 
-use starttls::Greeting;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use starttls::{Fault, Greeting, Protocol as Spoken};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::mode::{Mode, Protocol};
-use crate::opening::{Opening, STARTUP, Startup};
+use crate::opening::Opening;
 use crate::refused::Refused;
 use crate::settings::Listen;
 use crate::upgrading;
@@ -52,40 +51,31 @@ pub(crate) async fn sort(
         let (first, asked) = upgrading::begin(protocol, greeting, socket).await?;
         return Ok(Sorted::Tls(Begun { first, inside: Some(protocol.name()), asked }));
     }
-    let mut opening = gather(socket, &mut bytes).await?;
+    let opening = gather(socket, &mut bytes).await?;
     may_begin(listen, opening)?;
-    if opening == Opening::Postgres(Startup::Gss) {
-        answer(socket, &bytes, b"N").await?;
-        bytes.clear();
-        opening = after_a_no(gather(socket, &mut bytes).await?);
-        may_begin(listen, opening)?;
-    }
     match opening {
         Opening::Tls => Ok(Sorted::Tls(Begun { first: bytes, ..Begun::default() })),
         Opening::OpenVpn => Ok(Sorted::OpenVpn(bytes)),
         Opening::Http => Ok(Sorted::Http(bytes)),
-        Opening::Postgres(Startup::Ssl) => {
-            answer(socket, &bytes, b"S").await?;
-            Ok(Sorted::Tls(Begun { inside: Some(POSTGRES_ALPN), ..Begun::default() }))
-        }
-        Opening::Postgres(Startup::Clear) => {
-            // Whoever does not take it goes without.
-            let _ = socket.write_all(&in_the_clear()).await;
-            Err(Refused::InTheClear)
+        Opening::Postgres => {
+            let spoken = Spoken::Postgresql;
+            let begun = upgrading::begin_after(bytes, spoken, greeting, socket).await;
+            let (first, asked) = begun.map_err(in_our_words)?;
+            Ok(Sorted::Tls(Begun { first, inside: Some(spoken.name()), asked }))
         }
         Opening::Proxied => Err(Refused::NotListed),
-        Opening::Postgres(Startup::Gss) | Opening::More | Opening::Unknown => {
-            Err(Refused::UnknownProtocol)
-        }
+        Opening::More | Opening::Unknown => Err(Refused::UnknownProtocol),
     }
 }
 
-/// Whoever asked for GSSAPI goes on as a client of PostgreSQL, with TLS or without. Nothing else is it: something was
-/// written to the connection, which those beside count on to be untouched.
-fn after_a_no(opening: Opening) -> Opening {
-    match opening {
-        Opening::Tls | Opening::Postgres(Startup::Ssl | Startup::Clear) => opening,
-        _ => Opening::Unknown,
+/// Where several protocols share an address, it is a client of PostgreSQL that is spoken of.
+fn in_our_words(why: Refused) -> Refused {
+    match why {
+        Refused::Upgrade(Fault::Injected) => Refused::EarlyBytes,
+        Refused::Upgrade(Fault::InTheClear) => Refused::InTheClear,
+        Refused::Upgrade(Fault::Malformed) => Refused::UnknownProtocol,
+        Refused::Upgrade(Fault::Left) => Refused::LeftEarly,
+        other => other,
     }
 }
 
@@ -93,7 +83,7 @@ fn may_begin(listen: &Listen, opening: Opening) -> Result<(), Refused> {
     let protocol = match opening {
         Opening::Tls => Protocol::Tls,
         Opening::OpenVpn => Protocol::OpenVpn,
-        Opening::Postgres(_) => Protocol::Postgres,
+        Opening::Postgres => Protocol::Postgres,
         Opening::Http => Protocol::Http,
         Opening::More | Opening::Proxied | Opening::Unknown => return Ok(()),
     };
@@ -122,33 +112,13 @@ async fn gather(
     }
 }
 
-async fn answer(
-    socket: &mut (impl AsyncWrite + Unpin),
-    asked: &[u8],
-    answer: &[u8],
-) -> Result<(), Refused> {
-    if asked.len() > STARTUP {
-        return Err(Refused::EarlyBytes);
-    }
-    socket.write_all(answer).await.map_err(Refused::Broken)
-}
-
-/// PostgreSQL's ErrorResponse: what its clients show to people.
-fn in_the_clear() -> Vec<u8> {
-    let fields =
-        ["SFATAL", "VFATAL", "C28000", "MTLS is required here; connect with sslmode=verify-full"];
-    let fields = fields.map(|field| format!("{field}\0")).concat();
-    let length = u32::try_from(4 + fields.len() + 1).unwrap_or_default();
-    [b"E", &length.to_be_bytes()[..], fields.as_bytes(), b"\0"].concat()
-}
-
-/// As RFC 7301's registry has it.
-const POSTGRES_ALPN: &str = "postgresql";
 /// What is read of a stranger at a time.
 const PIECE: usize = 2048;
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     const SSL: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f";
@@ -157,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn postgresqls_question_is_answered_and_what_stands_behind_it_is_no_part_of_tls() {
         let (sorted, said) = met("shared", &[SSL]).await;
-        let inside = Some(POSTGRES_ALPN);
+        let inside = Some("postgresql");
         assert_eq!(
             (sorted.unwrap(), &said[..]),
             (Sorted::Tls(Begun { inside, ..Begun::default() }), &b"S"[..])
@@ -199,21 +169,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn behind_a_declined_question_comes_what_the_address_takes_and_nothing_for_others() {
+    async fn behind_a_declined_question_comes_postgresqls_own_for_tls_and_nothing_else() {
         let (vpn, web, tls) =
-            (&b"\0\x0e\x38"[..], &b"GET / HTTP/1.0\r\n"[..], &b"\x16\x03\x01"[..]);
-        for first in [vpn, web, GSS] {
+            (&b"\0\x0e\x38\x01"[..], &b"GET / HTTP/1.0\r\n"[..], &b"\x16\x03\x01\x02"[..]);
+        for first in [vpn, web, tls] {
             let (sorted, said) = met("shared", &[GSS, first]).await;
             let sorted = sorted.map_err(|why| why.code());
-            assert_eq!((sorted, &said[..1]), (Err("unknown_protocol"), &b"N"[..]), "{first:?}");
+            assert_eq!((sorted, &said[..]), (Err("unknown_protocol"), &b"N"[..]), "{first:?}");
         }
         let database = of("shared", "protocols = [\"postgresql\"]");
-        for (first, code) in [(vpn, "unknown_protocol"), (tls, "protocol_not_taken")] {
+        for (first, code) in [(vpn, "unknown_protocol"), (tls, "unknown_protocol")] {
             let (sorted, _) = met_at(&database, &[GSS, first]).await;
             assert_eq!(sorted.map_err(|why| why.code()), Err(code), "{first:?}");
         }
-        let (sorted, _) = met("shared", &[GSS, tls]).await;
-        assert_eq!(sorted.unwrap(), Sorted::Tls(Begun { first: tls.to_vec(), ..Begun::default() }));
+        let (sorted, said) = met_at(&database, &[GSS, SSL]).await;
+        assert_eq!((sorted.is_ok(), &said[..]), (true, &b"NS"[..]));
+        let (sorted, _) = met_at(&database, &[tls]).await;
+        assert_eq!(sorted.map_err(|why| why.code()), Err("protocol_not_taken"));
     }
 
     fn of(mode: &str, more: &str) -> Listen {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use starttls::{Greeting, Protocol, Upgrade};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use upgrade::{Failed, to_tls};
+use upgrade::{Failed, to_tls_after};
 
 use crate::refused::Refused;
 use crate::settings::Listen;
@@ -47,8 +47,21 @@ pub(crate) async fn begin(
     greeting: &Greeting,
     socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<(Vec<u8>, Option<String>), Refused> {
+    begin_after(Vec::new(), protocol, greeting, socket).await
+}
+
+/// The same where the client has said this already.
+///
+/// # Errors
+/// Where it does not.
+pub(crate) async fn begin_after(
+    said: Vec<u8>,
+    protocol: Protocol,
+    greeting: &Greeting,
+    socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Result<(Vec<u8>, Option<String>), Refused> {
     let mut upgrade = Upgrade::server(protocol, greeting).map_err(Refused::Upgrade)?;
-    match to_tls(socket, &mut upgrade).await {
+    match to_tls_after(socket, &mut upgrade, said).await {
         Ok(first) => Ok((first, upgrade.asked().map(str::to_owned))),
         Err(Failed::Fault(fault)) => Err(Refused::Upgrade(fault)),
         Err(Failed::Broken(error)) => Err(Refused::Broken(error)),

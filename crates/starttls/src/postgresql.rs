@@ -11,6 +11,10 @@ pub(crate) struct Server;
 
 impl Dialogue for Server {
     fn cut(&self, octets: &[u8]) -> Result<Option<usize>, Fault> {
+        // No message before TLS is that long, whatever else of its length comes.
+        if octets.iter().take(2).any(|octet| *octet != 0) {
+            return Err(Fault::Malformed);
+        }
         let Some(length) = octets.first_chunk().map(|length| u32::from_be_bytes(*length)) else {
             return Ok(None);
         };
@@ -42,7 +46,7 @@ fn code(frame: &[u8]) -> u32 {
 /// ErrorResponse.
 fn refusal() -> Vec<u8> {
     let fields =
-        b"SFATAL\0VFATAL\0C28000\0Mconnections without TLS are not taken; set sslmode=require\0\0";
+        b"SFATAL\0VFATAL\0C28000\0MTLS is required here; connect with sslmode=verify-full\0\0";
     [&b"E"[..], &(fields.len() as u32 + 4).to_be_bytes(), fields].concat()
 }
 

@@ -25,12 +25,29 @@ pub async fn to_tls(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     upgrade: &mut Upgrade,
 ) -> Result<Vec<u8>, Failed> {
+    to_tls_after(stream, upgrade, Vec::new()).await
+}
+
+/// The same where these octets were read already, to find out which protocol it is.
+///
+/// # Errors
+/// As [`to_tls`].
+pub async fn to_tls_after(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    upgrade: &mut Upgrade,
+    read: Vec<u8>,
+) -> Result<Vec<u8>, Failed> {
     send(stream, &upgrade.first()).await?;
-    let mut piece = Vec::with_capacity(PIECE);
+    let mut piece = read;
     loop {
+        if piece.is_empty() {
+            piece.reserve(PIECE);
+            let mut room = (&mut *stream).take(PIECE as u64);
+            room.read_buf(&mut piece).await.map_err(Failed::Broken)?;
+        }
+        let step = upgrade.hear(&piece);
         piece.clear();
-        (&mut *stream).take(PIECE as u64).read_buf(&mut piece).await.map_err(Failed::Broken)?;
-        match upgrade.hear(&piece) {
+        match step {
             Step::More(said) => send(stream, &said).await?,
             Step::Begin(said) => {
                 send(stream, &said).await?;

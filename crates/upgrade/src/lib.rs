@@ -9,4 +9,4 @@ mod between;
 mod drive;
 
 pub use between::Between;
-pub use drive::{Failed, to_tls};
+pub use drive::{Failed, to_tls, to_tls_after};
