@@ -22,6 +22,7 @@ use crate::neighbours::Neighbours;
 use crate::registry::{Info, Kick};
 use crate::settings::{Listen, Settings};
 use crate::shared::Shared;
+use crate::sockets::Sockets;
 use crate::state::{self, ServerState};
 use crate::sums::Sums;
 use crate::sweeper;
@@ -50,6 +51,7 @@ impl Front {
         keyring: Keyring,
         directory: Arc<dyn Directory>,
         neighbours: Arc<dyn Neighbours>,
+        sockets: Arc<dyn Sockets>,
         verifier: Arc<GatewayVerifier>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Vec<BindError>), OpenError> {
@@ -57,6 +59,7 @@ impl Front {
             table: ArcSwap::default(),
             directory,
             neighbours,
+            sockets,
             keyring,
             clock,
             connections: Arc::default(),

@@ -6,8 +6,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::sockets::Sockets;
 
 /// Why an address can't be listened on.
 #[derive(Debug)]
@@ -17,28 +19,65 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// Listens at `address`. `[::]` takes IPv4 as well, and is IPv4 alone where the machine has no IPv6.
-pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+/// How long segments of TCP may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segments {
+    /// They pass a narrow link that nobody tells of.
+    Narrow,
+    /// As long as the way there takes them.
+    Any,
+}
+
+/// Listens at `address`, at a socket that does already where there is one.
+pub(crate) fn open(
+    address: SocketAddr,
+    segments: Segments,
+    sockets: &dyn Sockets,
+) -> Result<TcpListener, BindError> {
+    let socket = match sockets.listening_at(address) {
+        Some(socket) => Ok(socket.into()),
+        None => bind(address),
+    };
+    let opened = socket.and_then(|socket: Socket| {
+        socket.set_nonblocking(true)?;
+        // One that does not take it takes connections all the same.
+        let _ = fit(&socket, segments);
+        if !socket.is_listener()? {
+            socket.listen(BACKLOG)?;
+        }
+        TcpListener::from_std(socket.into())
+    });
+    opened.map_err(|source| BindError { address, source })
+}
+
+/// Connections that come from here on have such segments.
+pub(crate) fn fit(socket: &Socket, segments: Segments) -> io::Result<()> {
+    socket.set_tcp_mss(match segments {
+        Segments::Narrow => LARGEST_SEGMENT,
+        Segments::Any => ANY_SEGMENT,
+    })
+}
+
+/// `[::]` takes IPv4 as well, and is IPv4 alone where the machine has no IPv6.
+fn bind(address: SocketAddr) -> io::Result<Socket> {
     let any = address.is_ipv6() && address.ip().is_unspecified();
-    let outcome = match bind_to(address) {
+    match bind_to(address) {
         Err(error) if any && error.raw_os_error() == Some(NO_IPV6) => {
             bind_to((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         outcome => outcome,
-    };
-    outcome.map_err(|source| BindError { address, source })
+    }
 }
 
-fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+fn bind_to(address: SocketAddr) -> io::Result<Socket> {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
 }
 
 /// What is written leaves at once, and a peer that vanished is noticed. A socket that takes neither serves all the
@@ -87,6 +126,10 @@ impl Error for BindError {
 /// EAFNOSUPPORT.
 const NO_IPV6: i32 = 97;
 const BACKLOG: i32 = 4096;
+/// As at the VPN's own port: outer packets of 1,380 bytes over IPv4 and 1,400 over IPv6.
+const LARGEST_SEGMENT: u32 = 1340;
+/// What the way there takes.
+const ANY_SEGMENT: u32 = 0;
 /// Before the first probe.
 const SILENCE: Duration = Duration::from_secs(60);
 const PROBES: Duration = Duration::from_secs(15);

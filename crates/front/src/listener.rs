@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::connection;
-use crate::listen::{self, BindError};
+use crate::listen::{self, BindError, Segments};
+use crate::mode::Protocol;
 use crate::port::{Crowd, Port};
 use crate::settings::Listen;
 use crate::shared::Shared;
@@ -25,23 +27,26 @@ pub(crate) struct Listener {
     /// With the port that was chosen where none was named.
     pub(crate) address: SocketAddr,
     port: Arc<ArcSwap<Port>>,
+    socket: Arc<TcpListener>,
     task: JoinHandle<()>,
 }
 
 impl Listener {
     /// Listens. Needs a tokio runtime.
     pub(crate) fn open(listen: &Listen, shared: &Arc<Shared>) -> Result<Self, BindError> {
-        let socket = listen::bind(listen.address)?;
+        let socket = Arc::new(listen::open(listen.address, segments(listen), &*shared.sockets)?);
         let address = socket.local_addr().unwrap_or(listen.address);
         let port = Arc::new(ArcSwap::from_pointee(Port::of(listen, None)));
-        let task = tokio::spawn(accept(socket, Arc::clone(&port), Arc::clone(shared)));
-        Ok(Self { asked: listen.address, address, port, task })
+        let task = tokio::spawn(accept(Arc::clone(&socket), Arc::clone(&port), Arc::clone(shared)));
+        Ok(Self { asked: listen.address, address, port, socket, task })
     }
 
     /// Other settings hold for connections that come from here on.
     pub(crate) fn replace(&self, listen: &Listen) {
         let former = self.port.load();
         if former.listen != *listen {
+            // One that does not take it takes connections all the same.
+            let _ = listen::fit(&SockRef::from(&*self.socket), segments(listen));
             self.port.store(Arc::new(Port::of(listen, Some(&former))));
         }
     }
@@ -53,7 +58,12 @@ impl Drop for Listener {
     }
 }
 
-async fn accept(socket: TcpListener, port: Arc<ArcSwap<Port>>, shared: Arc<Shared>) {
+/// Packets of OpenVPN have those that they have at the VPN's own port, also where others share it.
+fn segments(listen: &Listen) -> Segments {
+    if listen.takes(Protocol::OpenVpn) { Segments::Narrow } else { Segments::Any }
+}
+
+async fn accept(socket: Arc<TcpListener>, port: Arc<ArcSwap<Port>>, shared: Arc<Shared>) {
     let crowd = Crowd::default();
     let mut warned: Option<Duration> = None;
     loop {

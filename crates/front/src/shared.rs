@@ -10,6 +10,7 @@ use crate::close::Connections;
 use crate::directory::{Directory, Report};
 use crate::log::Log;
 use crate::neighbours::Neighbours;
+use crate::sockets::Sockets;
 use crate::sums::Failures;
 use crate::table::Table;
 
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) neighbours: Arc<dyn Neighbours>,
+    pub(crate) sockets: Arc<dyn Sockets>,
     pub(crate) keyring: Keyring,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connections: Arc<Connections>,

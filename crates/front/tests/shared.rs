@@ -6,9 +6,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use front::{Neighbours, Passed, Settings};
+use front::{Neighbours, Passed, Protocol, Settings};
 use house::{Backend, House, SOON, ask};
 use rustls::pki_types::ServerName;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
@@ -137,6 +138,25 @@ async fn an_address_for_plain_requests_alone_ends_no_tls() {
     client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     let came = beside.next().await;
     assert_eq!((came.what, came.beside_tls), ("http", false));
+}
+
+#[tokio::test]
+async fn segments_fit_a_narrow_link_where_openvpn_may_come_and_nowhere_else() {
+    let backend = Backend::open("wiki").await;
+    let shared = settings("", &backend);
+    let mut web = shared.clone();
+    web.listen[0].protocols = vec![Protocol::Tls];
+    let house = House::open(&shared).await;
+    let segment = |door| {
+        let stream = TcpStream::connect(door).expect("connected");
+        SockRef::from(&stream).tcp_mss().expect("asked")
+    };
+    // Twelve of them are for time stamps.
+    assert!((1300..=1340).contains(&segment(house.door)), "{}", segment(house.door));
+    house.reload(&web);
+    assert!(segment(house.door) > 1340, "{}", segment(house.door));
+    house.reload(&shared);
+    assert!(segment(house.door) <= 1340, "{}", segment(house.door));
 }
 
 async fn say(door: SocketAddr, bytes: &[u8]) {

@@ -10,6 +10,7 @@ use clock::{Clock, Timestamp};
 use front::Keyring;
 use publish::Tokens;
 use store::{Store, Verifier};
+use sysio::Inherited;
 use wire::static_key::StaticKey;
 
 use crate::config::{Config, Vpn};
@@ -48,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) tokens: Tokens,
     pub(crate) history: History,
     pub(crate) hooks: Hooks,
+    /// Sockets that listen already.
+    pub(crate) inherited: Inherited,
     /// When it was opened.
     pub(crate) started: Timestamp,
     /// Held while the settings file is read, changed and written.

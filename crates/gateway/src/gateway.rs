@@ -16,6 +16,7 @@ use signer::{Line, Place};
 use store::{
     Actor, CaGenerationId, EventKind, FolderLock, LockError, Options, Store, StoreError, Verifier,
 };
+use sysio::Inherited;
 use vpn::PushPolicy;
 
 use crate::backup;
@@ -100,6 +101,13 @@ impl Gateway {
         Self::assemble(data, clock, lock).await
     }
 
+    /// With sockets that listen already: doors that open from here on take those in place of their own.
+    #[must_use]
+    pub fn inheriting(mut self, sockets: Inherited) -> Self {
+        self.at.inherited = sockets;
+        self
+    }
+
     /// Opens a folder whose lock is held.
     pub(crate) async fn assemble(
         data: DataDir,
@@ -140,6 +148,7 @@ impl Gateway {
             tokens: Tokens::default(),
             history,
             hooks,
+            inherited: Inherited::default(),
             started,
             settings_file: Mutex::default(),
             at_start: config,

@@ -20,6 +20,7 @@ use pki::ocsp::{OcspRecords, OcspSigner, OcspStatus};
 use pki::{CLOCK_SKEW, CertificateId, Crl, Revocation, Timestamp};
 use publish::{IssuerPublication, Listener, Publication, Reception, Service};
 use store::CaGenerationId;
+use sysio::Inherited;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
@@ -71,7 +72,7 @@ pub async fn open(gateway: &Gateway) -> Publishing {
             let (listeners, faults) = desk.within(|| {
                 tokio::spawn(sign_ahead(Arc::clone(&service)));
                 at.neighbours.publishing_is(Reception::new(Arc::clone(&service)));
-                listen(addresses, &service)
+                listen(addresses, &at.inherited, &service)
             });
             (Some(desk), listeners, faults)
         }
@@ -98,11 +99,19 @@ fn no_thread(error: &io::Error) -> Unheard {
 }
 
 /// Those that can be had, and why the others can't.
-fn listen(addresses: &[SocketAddr], service: &Arc<Service>) -> (Vec<Listener>, Vec<Unheard>) {
+fn listen(
+    addresses: &[SocketAddr],
+    inherited: &Inherited,
+    service: &Arc<Service>,
+) -> (Vec<Listener>, Vec<Unheard>) {
     let mut listeners = Vec::new();
     let mut faults = Vec::new();
     for address in addresses {
-        match Listener::bind(*address, Arc::clone(service)) {
+        let opened = match inherited.tcp(*address) {
+            Some(socket) => Listener::at(socket, *address, Arc::clone(service)),
+            None => Listener::bind(*address, Arc::clone(service)),
+        };
+        match opened {
             Ok(listener) => {
                 tracing::info!(listen = %listener.address(), "CRL and OCSP are published");
                 listeners.push(listener);

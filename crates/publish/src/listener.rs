@@ -47,9 +47,27 @@ pub struct BindError {
 impl Listener {
     /// Listens at `address`. Needs a tokio runtime.
     pub fn bind(address: SocketAddr, service: Arc<Service>) -> Result<Self, BindError> {
-        let fail = |source| BindError { address, source };
-        let socket = listen(address).map_err(fail)?;
-        let address = socket.local_addr().map_err(fail)?;
+        let socket = listen(address).map_err(|source| BindError { address, source })?;
+        Self::serve(socket, address, service)
+    }
+
+    /// Answers at a socket that listens already. Needs a tokio runtime.
+    pub fn at(
+        socket: std::net::TcpListener,
+        address: SocketAddr,
+        service: Arc<Service>,
+    ) -> Result<Self, BindError> {
+        let nonblocking = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
+        let socket = nonblocking.map_err(|source| BindError { address, source })?;
+        Self::serve(socket, address, service)
+    }
+
+    fn serve(
+        socket: TcpListener,
+        address: SocketAddr,
+        service: Arc<Service>,
+    ) -> Result<Self, BindError> {
+        let address = socket.local_addr().map_err(|source| BindError { address, source })?;
         Ok(Self { address, task: tokio::spawn(serve(socket, service)) })
     }
 

@@ -9,6 +9,7 @@ mod dns;
 mod durable;
 mod firewall;
 mod folder;
+mod inherited;
 mod interface;
 pub mod lab;
 mod lock;
@@ -33,6 +34,7 @@ pub use firewall::{
     ForwardBlocker, TUNNEL_GROUP,
 };
 pub use folder::{Folder, FolderError};
+pub use inherited::Inherited;
 pub use lock::{FolderLock, Holder, LockError, PeerCredentials, group_id, peer_credentials};
 pub use netns::{Netns, NetnsError, UserNamespaceError, enter_user_namespace};
 pub use network::Network;

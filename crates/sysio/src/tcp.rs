@@ -29,6 +29,8 @@ pub use error::{AcceptError, ConnectError, ListenError};
 pub struct TcpListener {
     socket: Socket,
     ipv6_was_off: bool,
+    /// Whoever opened it may be somebody else, beside whom we may not bind.
+    is_inherited: bool,
 }
 
 impl TcpListener {
@@ -48,13 +50,30 @@ impl TcpListener {
         }
     }
 
+    /// One that listens already, set as if it had been bound here.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn inherited(socket: std::net::TcpListener) -> Result<Self, ListenError> {
+        let socket = Socket::from(socket);
+        let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+        let set = fit(&socket).and_then(|()| socket.set_nonblocking(true));
+        set.map_err(|error| ListenError::new(address.unwrap_or_else(any), error))?;
+        Ok(Self { socket, ipv6_was_off: false, is_inherited: true })
+    }
+
     /// Another listener at the same address (SO_REUSEPORT): each takes its share of the
     /// connections. Other users' programs, and those that ask for the address alone, stay out.
+    /// Of one that was inherited it is another descriptor: both take from one queue.
     ///
     /// # Errors
     /// As [`TcpListener::bind`].
     pub fn share(&self) -> Result<Self, ListenError> {
         let address = self.local_addr().map_err(|e| ListenError::new(any(), e))?;
+        if self.is_inherited {
+            let socket = self.socket.try_clone().map_err(|e| ListenError::new(address, e))?;
+            return Ok(Self { socket, ipv6_was_off: false, is_inherited: true });
+        }
         let shared = Self::bind_exactly(address, Sharing::Joins)?;
         Ok(Self { ipv6_was_off: self.ipv6_was_off, ..shared })
     }
@@ -104,15 +123,13 @@ impl TcpListener {
         if sharing == Sharing::Joins {
             socket.set_reuse_port(true)?;
         }
-        // Connections take these over from their listener.
-        set_up(&socket)?;
-        socket.set_tcp_mss(LARGEST_SEGMENT)?;
+        fit(&socket)?;
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::from(address))?;
         // Bound alone, so that a second gateway is told; shared only with whoever asks from here on.
         socket.set_reuse_port(true)?;
         socket.listen(BACKLOG)?;
-        Ok(Self { socket, ipv6_was_off: false })
+        Ok(Self { socket, ipv6_was_off: false, is_inherited: false })
     }
 }
 
@@ -246,6 +263,12 @@ impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Connections take these over from their listener.
+fn fit(listener: &Socket) -> io::Result<()> {
+    set_up(listener)?;
+    listener.set_tcp_mss(LARGEST_SEGMENT)
 }
 
 fn set_up(socket: &Socket) -> io::Result<()> {

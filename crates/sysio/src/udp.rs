@@ -60,6 +60,14 @@ impl UdpSocket {
         }
     }
 
+    /// One that is bound already, set as if it had been bound here.
+    pub fn inherited(socket: std::net::UdpSocket) -> Result<Self, BindError> {
+        let address = socket.local_addr().map_err(|e| BindError::new(any_v6(), e))?;
+        let socket = Socket::from(socket);
+        set_up(&socket, Family::of(address)).map_err(|e| BindError::new(address, e))?;
+        Self::of_bound(socket, address).map_err(|e| BindError::new(address, e))
+    }
+
     /// A socket for one peer, from whichever address and port the kernel chooses. Its datagrams
     /// need no route look-up of their own, and only the peer's are received.
     pub fn connect(peer: SocketAddr) -> Result<Self, BindError> {
@@ -246,25 +254,20 @@ impl UdpSocket {
 
     fn bind_io(address: SocketAddr, shared: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        let family = match address {
-            SocketAddr::V4(_) => Family::V4,
-            SocketAddr::V6(_) => Family::V6,
-        };
-        match family {
-            Family::V4 => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-            Family::V6 => {
-                socket.set_only_v6(false)?;
-                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-            }
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
         }
-        // A router with a narrow link cuts what is too large for it; with "don't fragment" it would drop it,
-        // and where its word of that is filtered nobody would ever know.
-        rustix_sockopt::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DONT)?;
-        socket.set_nonblocking(true)?;
+        // Before it is bound, so that no datagram comes that does not say where to.
+        set_up(&socket, Family::of(address))?;
         if shared {
             setsockopt(&socket, sockopt::ReusePort, &true)?;
         }
         socket.bind(&SockAddr::from(address))?;
+        Self::of_bound(socket, address)
+    }
+
+    fn of_bound(socket: Socket, address: SocketAddr) -> io::Result<Self> {
+        let family = Family::of(address);
         let (gso, refused) = (AtomicBool::new(true), AtomicBool::new(false));
         let bound = Self { socket, family, connected: false, ipv6_was_off: false, gso, refused };
         bound.set_buffers(DEFAULT_BUFFER)?;
@@ -282,6 +285,30 @@ impl From<UdpSocket> for OwnedFd {
     fn from(socket: UdpSocket) -> OwnedFd {
         socket.socket.into()
     }
+}
+
+fn set_up(socket: &Socket, family: Family) -> io::Result<()> {
+    match family {
+        Family::V4 => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+        Family::V6 => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+    }
+    // A router with a narrow link cuts what is too large for it; with "don't fragment" it would drop it,
+    // and where its word of that is filtered nobody would ever know.
+    rustix_sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?;
+    socket.set_nonblocking(true)
+}
+
+impl Family {
+    fn of(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(_) => Self::V4,
+            SocketAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+fn any_v6() -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, 0).into()
 }
 
 fn any_address(peer: SocketAddr) -> IpAddr {

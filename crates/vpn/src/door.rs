@@ -7,6 +7,7 @@ use std::time::Duration;
 use clock::Clock;
 use datapath::PeerToPeer;
 use engine::{DataSettings, Offloads, Server, ServerIo, ServerSettings};
+use sysio::Inherited;
 use tunnel::{GateSettings, ServerConfig, Timing};
 use wire::key_material::Role;
 use wire::options::Options;
@@ -42,8 +43,9 @@ pub struct Keys {
 }
 
 impl Vpn {
-    /// Opens the door. Needs a tokio runtime in the network namespace that it serves. What has to be
-    /// undone after a crash is recorded in the first of `undo_places` that can be written.
+    /// Opens the door, at sockets that were `inherited` where they are for its addresses. Needs a tokio runtime in the
+    /// network namespace that it serves. What has to be undone after a crash is recorded in the first of `undo_places`
+    /// that can be written.
     ///
     /// # Errors
     /// When a socket is taken, the interface cannot be made, or the settings cannot be used.
@@ -52,10 +54,11 @@ impl Vpn {
         keys: Keys,
         directory: Arc<dyn Directory>,
         undo_places: &[PathBuf],
+        inherited: &Inherited,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, VpnError> {
         let workers = settings.workers();
-        let listeners = listen(&settings.listen, workers)?;
+        let listeners = listen(&settings.listen, workers, inherited)?;
         let ports = listeners.ports();
         let offloads = Offloads::wanted_but(settings.without.iter().map(|part| part.name()));
         let network = network::set_up(settings, undo_places, offloads, workers).await?;

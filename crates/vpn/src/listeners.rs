@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use admin::transport::Transport;
-use sysio::{TcpListener, UdpSocket};
+use sysio::{BindError, Inherited, ListenError, TcpListener, UdpSocket};
 
 use crate::error::VpnError;
 use crate::listen::Listen;
@@ -24,23 +24,27 @@ impl Listeners {
     }
 }
 
-/// For UDP a socket more than workers: one for control packets.
-pub(crate) fn listen(addresses: &[Listen], workers: u16) -> Result<Listeners, VpnError> {
+/// For UDP a socket more than workers: one for control packets. What was `inherited` is taken in place of sockets of our
+/// own; for UDP it is one for all.
+pub(crate) fn listen(
+    addresses: &[Listen],
+    workers: u16,
+    inherited: &Inherited,
+) -> Result<Listeners, VpnError> {
     let workers = usize::from(workers);
     let mut listeners = Listeners::default();
     for listen in addresses {
         let ipv6_was_off = match listen.transport {
             Transport::Udp => {
-                let group = UdpSocket::bind_group(listen.address, workers + 1);
-                let group =
-                    group.map_err(|error| VpnError::ListenUdp { listen: *listen, error })?;
+                let group = udp(listen, workers, inherited)
+                    .map_err(|error| VpnError::ListenUdp { listen: *listen, error })?;
                 let ipv6_was_off = group[0].ipv6_was_off();
                 listeners.udp.push(group.into_iter().map(Arc::new).collect());
                 ipv6_was_off
             }
             Transport::Tcp => {
                 let taken = |error| VpnError::ListenTcp { listen: *listen, error };
-                let first = TcpListener::bind(listen.address).map_err(taken)?;
+                let first = tcp(listen, inherited).map_err(taken)?;
                 let ipv6_was_off = first.ipv6_was_off();
                 let mut group = vec![first];
                 while group.len() < workers {
@@ -58,6 +62,24 @@ pub(crate) fn listen(addresses: &[Listen], workers: u16) -> Result<Listeners, Vp
         raise_open_files();
     }
     Ok(listeners)
+}
+
+fn udp(
+    listen: &Listen,
+    workers: usize,
+    inherited: &Inherited,
+) -> Result<Vec<UdpSocket>, BindError> {
+    match inherited.udp(listen.address) {
+        Some(socket) => Ok(vec![UdpSocket::inherited(socket)?]),
+        None => UdpSocket::bind_group(listen.address, workers + 1),
+    }
+}
+
+fn tcp(listen: &Listen, inherited: &Inherited) -> Result<TcpListener, ListenError> {
+    match inherited.tcp(listen.address) {
+        Some(socket) => TcpListener::inherited(socket),
+        None => TcpListener::bind(listen.address),
+    }
 }
 
 /// Every TCP session has a descriptor of its own: as many as this process may have.

@@ -126,7 +126,11 @@ impl Client {
 
     /// To the server of this name; the handshake is done, and the certificate is its own.
     pub(crate) fn connect(&self, name: &str) -> io::Result<Tls> {
-        let mut socket = self.socket()?;
+        self.over(self.socket()?, name)
+    }
+
+    /// The same over a connection that is there.
+    pub(crate) fn over(&self, mut socket: TcpStream, name: &str) -> io::Result<Tls> {
         let mut session = self.session(name);
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;

@@ -123,6 +123,7 @@ pub(super) fn read_rpm(package: &Path) -> Result<(), Failed> {
 const FILES: &[&str] = &[
     "/usr/bin/handfast",
     "/usr/lib/systemd/system/handfast.service",
+    "/usr/lib/systemd/system/handfast.socket",
     "/usr/lib/systemd/system/handfast-connect@.service",
     "/usr/lib/sysusers.d/handfast.conf",
     "/usr/share/man/man1/handfast.1.gz",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{Clock, Revision, SystemClock};
-use front::{Directory, Front, Holder, Keyring, Neighbours, Nobody, Report, Settings};
+use front::{Directory, Front, Holder, Keyring, Neighbours, NoSockets, Nobody, Report, Settings};
 use names::{DeviceName, UserName};
 use pki::{CertificateId, CertificateStatus, Fingerprint, GatewayVerifier, Refusal, StatusSource};
 use pki::{RevocationReason, Timestamp};
@@ -68,7 +68,8 @@ impl House {
         certify(&ca, &keyring, settings);
         let verifier = verifier(&ca, &records);
         let directory = Arc::clone(&records) as Arc<dyn Directory>;
-        let opened = Front::open(settings, keyring.clone(), directory, beside, verifier, clock);
+        let (keys, sockets) = (keyring.clone(), Arc::new(NoSockets));
+        let opened = Front::open(settings, keys, directory, beside, sockets, verifier, clock);
         let (front, faults) = opened.expect("opened");
         assert!(faults.is_empty(), "{faults:?}");
         let door = front.addresses()[0];

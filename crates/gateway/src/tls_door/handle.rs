@@ -1,5 +1,6 @@
 //! The door as the gateway and its administration see it.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use admin::response::{Session, TlsServers};
 use admin::transport::Transport;
 use authority::Authority;
 use clock::{Clock, Revision};
-use front::{Front, Info, Kick, ServerState, Settings};
+use front::{Front, Info, Kick, ServerState, Settings, Sockets};
+use sysio::Inherited;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -36,6 +38,7 @@ pub(super) struct TlsHandle {
     records: Arc<Records>,
     keyring: front::Keyring,
     neighbours: Neighbours,
+    sockets: DoorSockets,
     open: OnceLock<Front>,
     desk: Mutex<Option<Desk>>,
     faults: Mutex<Faults>,
@@ -58,6 +61,7 @@ impl TlsHandle {
             records: Arc::new(Records::of(at)),
             keyring: at.keyring.clone(),
             neighbours: at.neighbours.clone(),
+            sockets: DoorSockets(at.inherited.clone()),
             open: OnceLock::new(),
             desk: Mutex::default(),
             faults: Mutex::default(),
@@ -163,8 +167,10 @@ impl TlsHandle {
                 self.records.register();
                 let (records, keyring) = (Arc::clone(&self.records), self.keyring.clone());
                 let (clock, beside) = (Arc::clone(&self.clock), Arc::new(self.neighbours.clone()));
-                let opened = desk
-                    .within(|| Front::open(settings, keyring, records, beside, verifier, clock));
+                let sockets = Arc::new(self.sockets.clone());
+                let opened = desk.within(|| {
+                    Front::open(settings, keyring, records, beside, sockets, verifier, clock)
+                });
                 let (front, faults) = opened.map_err(refused)?;
                 *place = Some(desk);
                 let addresses =
@@ -320,6 +326,16 @@ impl Door for TlsHandle {
 /// One for each core: a handshake is arithmetic.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+/// Those that were passed to this process.
+#[derive(Clone, Debug)]
+struct DoorSockets(Inherited);
+
+impl Sockets for DoorSockets {
+    fn listening_at(&self, address: SocketAddr) -> Option<TcpListener> {
+        self.0.tcp(address)
+    }
+}
+
 }
 
 const MOST_THREADS: usize = 16;

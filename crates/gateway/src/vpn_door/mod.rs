@@ -32,7 +32,8 @@ pub async fn open(gateway: &Gateway, state: Option<&Path>) -> Result<Vpn, Gatewa
         None => vec![PathBuf::from(SYSCTL_LEDGER), at.data.undo_record()],
     };
     let records = Arc::new(Records::of(at));
-    let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, Arc::clone(&at.clock)).await?;
+    let (inherited, clock) = (&at.inherited, Arc::clone(&at.clock));
+    let vpn = Vpn::start(&config.vpn, keys, records, &undo_places, inherited, clock).await?;
     at.neighbours.vpn_is(vpn.server());
     let (server, ports, network) = (vpn.server(), vpn.ports(), vpn.network());
     let handle = VpnHandle { server, clock: Arc::clone(&at.clock), ports, network };

@@ -11,7 +11,7 @@ use admin::failure::{Failure, FailureKind};
 use clap_complete::Shell;
 
 use super::output::Output;
-use super::unit::{SYSUSERS, Unit};
+use super::unit::{SOCKET, SYSUSERS, Unit};
 use super::{client_unit, reference};
 use crate::args::place::SYSTEM_FOLDER;
 
@@ -20,6 +20,7 @@ pub(crate) fn write(out: &Path) -> Result<Output, Failure> {
     let unit = Unit { name: "handfast", binary, data: Path::new(SYSTEM_FOLDER), arguments: &[] };
     let files = [
         (GATEWAY_UNIT, unit.text().map_err(bad_path)?),
+        (SOCKET_UNIT, SOCKET.to_owned()),
         (CLIENT_UNIT, client_unit::text(binary).map_err(bad_path)?),
         (USER, SYSUSERS.to_owned()),
         (BASH, reference::script(Shell::Bash)),
@@ -50,6 +51,7 @@ fn no_write(path: &Path, error: &io::Error) -> Failure {
 
 const BINARY: &str = "/usr/bin/handfast";
 const GATEWAY_UNIT: &str = "usr/lib/systemd/system/handfast.service";
+const SOCKET_UNIT: &str = "usr/lib/systemd/system/handfast.socket";
 const CLIENT_UNIT: &str = "usr/lib/systemd/system/handfast-connect@.service";
 const USER: &str = "usr/lib/sysusers.d/handfast.conf";
 const BASH: &str = "usr/share/bash-completion/completions/handfast";

@@ -13,7 +13,7 @@ use sysio::{Folder, FolderError};
 
 use super::client_unit;
 use super::output::Output;
-use super::unit::{SYSUSERS, Unit, data_of};
+use super::unit::{SOCKET, SYSUSERS, Unit, data_of};
 use crate::args::order::{ServiceOrder, Serviced};
 
 pub(crate) fn run(order: ServiceOrder) -> Result<Output, Failure> {
@@ -83,6 +83,9 @@ fn install(order: &ServiceOrder, name: &str, first: &FirstStart) -> Result<Vec<S
         Step::Write { path: at(SYSUSERS_FILE), text: SYSUSERS.into() },
         Step::Write { path: at(&unit_file(name)), text },
     ];
+    if name == USUAL {
+        plan.push(Step::Write { path: at(SOCKET_FILE), text: SOCKET.into() });
+    }
     if order.root.is_some() {
         // An image runs no systemd to ask; it makes the user at its first boot.
         plan.push(Step::Link { path: at(&wants_link(name)), target: unit_file(name).into() });
@@ -105,12 +108,17 @@ fn remove(order: &ServiceOrder, name: &str) -> Result<Vec<Step>, Failure> {
     let at = |path: &str| in_image(order.root.as_deref(), path);
     let mut files = vec![wants_link(name), unit_file(name)];
     // Another gateway beside this one runs as the same user.
-    files.extend((name == USUAL).then(|| SYSUSERS_FILE.to_owned()));
+    files.extend(
+        [SOCKET_FILE, SYSUSERS_FILE].into_iter().filter(|_| name == USUAL).map(str::to_owned),
+    );
     let files = files.into_iter().map(|path| Step::Delete { path: at(&path) });
     if order.root.is_some() {
         return Ok(files.collect());
     }
     let mut plan = Vec::new();
+    if name == USUAL && at(SOCKET_FILE).exists() {
+        plan.push(command("systemctl", &["disable", "--now", "handfast.socket"]));
+    }
     if at(&unit_file(name)).exists() {
         let service = format!("{name}.service");
         plan.push(command("systemctl", &["disable", "--now", &service]));
@@ -322,6 +330,7 @@ const USUAL: &str = "handfast";
 /// Where a unit may come from: from here, or with a package.
 const UNIT_FOLDERS: [&str; 3] =
     ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const SOCKET_FILE: &str = "/etc/systemd/system/handfast.socket";
 const CLIENT_UNIT_FILE: &str = "/etc/systemd/system/handfast-connect@.service";
 const SYSUSERS_FILE: &str = "/etc/sysusers.d/handfast.conf";
 const HIDDEN: [&str; 4] = ["/home", "/root", "/run/user", "/tmp"];

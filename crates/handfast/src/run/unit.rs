@@ -63,6 +63,29 @@ pub(crate) const SYSUSERS: &str = "\
 u handfast - \"Handfast gateway\" /var/lib/handfast
 ";
 
+/// Sockets that systemd opens in the gateway's place, where somebody wants that: nothing enables it.
+pub(crate) const SOCKET: &str = "\
+# Opens the gateway's ports in its place: it needs no right to low ports then, nobody is refused while it restarts, and
+# it may be started by whoever comes first. To be enabled by who wants that: `systemctl enable --now handfast.socket`.
+# Each line has to be an address of handfast.toml; changes belong into `systemctl edit handfast.socket`, where an empty
+# `ListenStream=` or `ListenDatagram=` takes all of those away.
+[Unit]
+Description=Ports of the Handfast secure-access gateway
+
+[Socket]
+ListenStream=[::]:443
+ListenStream=[::]:80
+BindIPv6Only=both
+Backlog=4096
+# Which address a packet came to, also of one that waits for the gateway.
+PassPacketInfo=yes
+# What comes faster than the gateway starts is no reason to close.
+TriggerLimitBurst=0
+
+[Install]
+WantedBy=sockets.target
+";
+
 const TEMPLATE: &str = "\
 # Changes belong into `systemctl edit @NAME@`.
 [Unit]

@@ -17,6 +17,7 @@ use gateway::control::ControlServer;
 use gateway::data::DataDir;
 use gateway::{FirstStart, Gateway, publishing, tls_door, vpn_door};
 use sd_notify::NotifyState;
+use sysio::Inherited;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::Output;
@@ -36,13 +37,23 @@ pub(crate) struct UpOptions {
 /// Runs until it is told to stop.
 pub(crate) fn run_up(options: UpOptions) -> Result<Output, Failure> {
     super::log::start("info");
+    let sockets = inherited()?;
     super::process::room_for_a_gateway(workers(&options))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
             Failure::new(FailureKind::Environment, "no threads to run on").caused_by(&e)
         })?;
-    runtime.block_on(serve(options))?;
+    runtime.block_on(serve(options, sockets))?;
     Ok(Output { text: String::new(), exit_code: 0 })
+}
+
+/// What a service manager opened for us.
+fn inherited() -> Result<Inherited, Failure> {
+    Inherited::from_environment().map_err(|error| {
+        Failure::new(FailureKind::Environment, "the sockets that were passed can't be taken over")
+            .caused_by(&error)
+            .hint("LISTEN_PID and LISTEN_FDS are the service manager's: start it without them")
+    })
 }
 
 /// How many threads will carry packets. Settings that can't be read stop the start later, by name.
@@ -51,16 +62,23 @@ fn workers(options: &UpOptions) -> u16 {
     settings.map(|settings| settings.config).unwrap_or_default().vpn.workers()
 }
 
-async fn serve(options: UpOptions) -> Result<(), Failure> {
+async fn serve(options: UpOptions, sockets: Inherited) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut signals = Signals::new()?;
     let data = DataDir::new(options.data);
     let is_first = !data.config().exists();
-    let gateway = Arc::new(Gateway::start(data.clone(), clock, options.first).await?);
+    let gateway = Gateway::start(data.clone(), clock, options.first).await?;
+    let gateway = Arc::new(gateway.inheriting(sockets.clone()));
     // First, so that no client comes before there is something to staple.
     let published = publishing::open(&gateway).await;
     let vpn = vpn_door::open(&gateway, options.state.as_deref()).await?;
     let tls = tls_door::open(&gateway).await;
+    for socket in sockets.left() {
+        tracing::warn!(
+            socket,
+            "passed by the service manager, and no setting has that address yet"
+        );
+    }
     gateway.run().await?;
     let commands = bind(&data)?.map(|control| tokio::spawn(control.serve(Arc::clone(&gateway))));
     let listening = gateway.config().vpn.listen.iter().map(ToString::to_string).collect::<Vec<_>>();

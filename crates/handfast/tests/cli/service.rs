@@ -8,6 +8,7 @@ use std::process::Command;
 use crate::Cli;
 
 const UNIT: &str = "image/etc/systemd/system/handfast.service";
+const SOCKET: &str = "image/etc/systemd/system/handfast.socket";
 
 #[test]
 fn a_dry_run_shows_the_unit_and_writes_nothing() {
@@ -26,13 +27,14 @@ fn install_and_remove_leave_an_image_as_it_was() {
         installed,
         "wrote image/etc/sysusers.d/handfast.conf\n\
          wrote image/etc/systemd/system/handfast.service\n\
+         wrote image/etc/systemd/system/handfast.socket\n\
          linked image/etc/systemd/system/multi-user.target.wants/handfast.service to \
          /etc/systemd/system/handfast.service\n"
     );
     let link = cli.path("image/etc/systemd/system/multi-user.target.wants/handfast.service");
     assert!(link.is_symlink());
     cli.ok("service remove --root image");
-    assert!(!cli.path(UNIT).exists() && !link.is_symlink());
+    assert!(!cli.path(UNIT).exists() && !cli.path(SOCKET).exists() && !link.is_symlink());
     cli.ok("service remove --root image");
 }
 
@@ -82,6 +84,10 @@ fn systemd_finds_no_fault_with_the_unit() {
     cli.ok("service install --data /var/lib/handfast --root image --public vpn.example.net");
     let verdict =
         Command::new("systemd-analyze").arg("verify").arg(cli.path(UNIT)).output().unwrap();
+    let said = String::from_utf8_lossy(&verdict.stderr);
+    assert!(verdict.status.success() && said.is_empty(), "{said}");
+    let verdict =
+        Command::new("systemd-analyze").arg("verify").arg(cli.path(SOCKET)).output().unwrap();
     let said = String::from_utf8_lossy(&verdict.stderr);
     assert!(verdict.status.success() && said.is_empty(), "{said}");
     // Tenths of its exposure, of a hundred. What is left is the network, the TUN device, its two capabilities,
