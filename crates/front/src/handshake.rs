@@ -243,8 +243,8 @@ async fn end_tls(
     hello: Hello,
     socket: TcpStream,
 ) -> Result<(TlsStream<TcpStream>, Option<CertificateId>), Denied> {
+    let (tls, chain) = site.tls(hello.is_hybrid);
     let rest = hello.rest;
-    let (tls, chain) = site.tls();
     let start = StartHandshake::from_parts(hello.accepted, socket);
     let accept = start.into_stream_with(tls, |connection| {
         // To read nothing would mean the end; what does not fit is more than anybody may send before our answer.

@@ -7,6 +7,7 @@
 use rustls::SignatureScheme;
 use rustls::server::{Accepted, Acceptor};
 
+use crate::groups::HYBRID;
 use crate::refused::Refused;
 
 /// Gathers.
@@ -37,6 +38,8 @@ pub(crate) struct Hello {
     pub(crate) alpn: Vec<Vec<u8>>,
     /// The signatures that it can read.
     pub(crate) schemes: Vec<SignatureScheme>,
+    /// Whether it has the group whose keys no quantum computer finds.
+    pub(crate) is_hybrid: bool,
     /// For whoever ends TLS here.
     pub(crate) accepted: Accepted,
     /// What came behind it, which the library has not seen.
@@ -101,7 +104,9 @@ impl Hello {
         let name = hello.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         let alpn = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
         let schemes = hello.signature_schemes().to_vec();
-        Self { name, alpn, schemes, accepted, rest: rest.to_vec(), sent }
+        let groups = hello.named_groups().unwrap_or_default();
+        let is_hybrid = groups.contains(&HYBRID);
+        Self { name, alpn, schemes, is_hybrid, accepted, rest: rest.to_vec(), sent }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 
 use crate::certificates::SiteKeys;
 use crate::chain::Chain;
@@ -23,6 +24,8 @@ pub(crate) struct Site {
     pub(crate) policy: Arc<Policy>,
     pub(crate) keys: Arc<SiteKeys>,
     tls: ServerConfig,
+    /// For clients that have the hybrid group.
+    hybrid: ServerConfig,
     pub(crate) tickets: Option<Arc<Tickets>>,
     /// What is done with requests, where it is HTTP that is spoken.
     pub(crate) web: Option<Arc<WebSite>>,
@@ -47,12 +50,12 @@ impl Site {
             Some(former) => former.tickets.clone(),
             None => tickets_for(settings, means),
         };
-        let tls = terms::server_config(
-            &settings.protocols(),
-            Arc::clone(&policy),
-            tickets.is_some(),
-            Arc::clone(&means.clock),
-        )?;
+        let made_by = |provider: &Arc<CryptoProvider>| {
+            let (policy, clock) = (Arc::clone(&policy), Arc::clone(&means.clock));
+            let resumes = tickets.is_some();
+            terms::server_config(provider, &settings.protocols(), policy, resumes, clock)
+        };
+        let (tls, hybrid) = (made_by(&terms::PROVIDER)?, made_by(&terms::HYBRID_PROVIDER)?);
         let room = match former {
             Some(former) if former.settings.max_connections == settings.max_connections => {
                 Arc::clone(&former.room)
@@ -73,12 +76,12 @@ impl Site {
             _ => ways(settings, means).map(Arc::new),
         };
         let settings = settings.clone();
-        Ok(Self { settings, policy, keys, tls, tickets, web, ways, room })
+        Ok(Self { settings, policy, keys, tls, hybrid, tickets, web, ways, room })
     }
 
     /// What one handshake is made with, and what it will know.
-    pub(crate) fn tls(&self) -> (Arc<ServerConfig>, Arc<Chain>) {
-        let mut tls = self.tls.clone();
+    pub(crate) fn tls(&self, is_hybrid: bool) -> (Arc<ServerConfig>, Arc<Chain>) {
+        let mut tls = if is_hybrid { self.hybrid.clone() } else { self.tls.clone() };
         let chain = Arc::new(Chain::new(&self.keys, self.tickets.as_ref()));
         tls.cert_resolver = Arc::clone(&chain) as _;
         tls.ticketer = Arc::clone(&chain) as _;

@@ -1,9 +1,9 @@
 //! The TLS settings of a virtual server.
 //!
 //! TLS 1.2 and 1.3, and AES before ChaCha20 where the processor has instructions for it. Of the groups for the key
-//! exchange, X25519MLKEM768 among them, the client's first one is taken: the library has it so.
+//! exchange X25519MLKEM768 is taken where the client has it (`groups`), else the client's first.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use clock::Clock;
 use pki::ClockTime;
@@ -12,17 +12,20 @@ use rustls::server::{NoServerSessionStorage, ResolvesServerCertUsingSni};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ServerConfig};
 
+use crate::groups;
 use crate::policy::Policy;
 use crate::verifier::PolicyVerifier;
 
 /// What a server's connections are made with, but for what each handshake shows and goes on with.
 pub(crate) fn server_config(
+    provider: &Arc<CryptoProvider>,
     alpn: &[String],
     policy: Arc<Policy>,
     resumes: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder_with_details(provider(), Arc::new(ClockTime(clock)))
+    let (provider, clock) = (Arc::clone(provider), Arc::new(ClockTime(clock)));
+    let mut config = ServerConfig::builder_with_details(provider, clock)
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_client_cert_verifier(Arc::new(PolicyVerifier(policy)))
         .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
@@ -37,12 +40,20 @@ pub(crate) fn server_config(
 }
 
 /// The library's, in our order.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+pub(crate) static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ordered()));
+
+/// The same for clients that have the hybrid group.
+pub(crate) static HYBRID_PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    let kx_groups = groups::for_hybrid_clients();
+    Arc::new(CryptoProvider { kx_groups, ..ordered() })
+});
+
+fn ordered() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     if !has_aes() {
         provider.cipher_suites.sort_by_key(|suite| !CHACHA20.contains(&suite.suite()));
     }
-    Arc::new(provider)
+    provider
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -42,11 +42,13 @@ pub(crate) async fn show(
 }
 
 fn terms_for(key: Arc<CertifiedKey>, clock: Arc<dyn Clock>) -> Result<ServerConfig, rustls::Error> {
-    let mut config =
-        ServerConfig::builder_with_details(terms::provider(), Arc::new(ClockTime(clock)))
-            .with_protocol_versions(&[&TLS13, &TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(resolver_of_one(key));
+    let mut config = ServerConfig::builder_with_details(
+        Arc::clone(&terms::PROVIDER),
+        Arc::new(ClockTime(clock)),
+    )
+    .with_protocol_versions(&[&TLS13, &TLS12])?
+    .with_no_client_auth()
+    .with_cert_resolver(resolver_of_one(key));
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     config.send_tls13_tickets = 0;
     Ok(config)

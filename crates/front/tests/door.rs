@@ -16,7 +16,7 @@ use rustls::client::{
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CipherSuite, HandshakeKind, NamedGroup};
+use rustls::{ALL_VERSIONS, CipherSuite, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -327,6 +327,31 @@ async fn the_certificate_that_was_shown_is_the_one_whose_revocation_counts() {
     assert_eq!(ask(&mut open, "still").await.unwrap(), "wiki: still");
     house.records.revoke(&rsa.cert[0]).await;
     assert!(ask(&mut open, "late").await.is_err());
+}
+
+#[tokio::test]
+async fn the_hybrid_group_is_taken_wherever_a_client_has_it_in_its_list() {
+    use NamedGroup::{X25519, X25519MLKEM768, secp256r1};
+    let backend = Backend::open("wiki").await;
+    let house = House::open(&settings([server("wiki.test", &backend)])).await;
+    let retried = HandshakeKind::FullWithHelloRetryRequest;
+    for (groups, versions, group, kind) in [
+        (&[X25519, secp256r1, X25519MLKEM768][..], ALL_VERSIONS, X25519MLKEM768, retried),
+        (&[X25519MLKEM768, X25519], ALL_VERSIONS, X25519MLKEM768, HandshakeKind::Full),
+        (&[secp256r1, X25519], ALL_VERSIONS, secp256r1, HandshakeKind::Full),
+        (&[X25519, X25519MLKEM768], &[&TLS12], X25519, HandshakeKind::Full),
+    ] {
+        let mut provider = default_provider();
+        let all = std::mem::take(&mut provider.kx_groups);
+        let of = |name: &NamedGroup| *all.iter().find(|one| one.name() == *name).unwrap();
+        provider.kx_groups = groups.iter().map(of).collect();
+        let client = house.client_by(provider, None, versions);
+        let mut stream = client.connect("wiki.test").await.unwrap();
+        let tls = stream.get_ref().1;
+        let agreed = tls.negotiated_key_exchange_group().map(|one| one.name());
+        assert_eq!((agreed, tls.handshake_kind()), (Some(group), Some(kind)), "{groups:?}");
+        assert_eq!(ask(&mut stream, "hello").await.unwrap(), "wiki: hello");
+    }
 }
 
 #[tokio::test]

@@ -222,6 +222,10 @@ impl Client {
         held.say().await?;
         while held.session.is_handshaking() {
             held.hear().await?;
+            // It may be asked for another share.
+            if held.session.is_handshaking() {
+                held.say().await?;
+            }
         }
         Ok(held)
     }
