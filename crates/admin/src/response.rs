@@ -594,6 +594,10 @@ pub struct Session {
     pub cipher: String,
     /// The TLS version.
     pub tls: String,
+    /// The group of the key exchange; nothing where the door does not say.
+    pub group: String,
+    /// When the keys were made that it is encrypted with; nothing where its TLS ends elsewhere.
+    pub keys_since: Option<Timestamp>,
     /// The client, from its peer info: `OpenVPN 2.6.14 linux`.
     pub client: String,
     /// Serial of its certificate.

@@ -207,6 +207,7 @@ impl TlsHandle {
     }
 
     fn session(&self, info: &Info) -> Session {
+        let since = wall_time(self.clock.now(), info.since).whole_second();
         Session {
             id: info.number,
             device: device_of(info),
@@ -216,9 +217,11 @@ impl TlsHandle {
             addresses: Vec::new(),
             cipher: info.secured.cipher.clone(),
             tls: info.secured.version.to_owned(),
+            group: info.secured.group.clone(),
+            keys_since: (!info.secured.version.is_empty()).then_some(since),
             client: format!("{} over TLS", info.server),
             serial: info.client.as_ref().map(|(_, id)| id.to_string()),
-            since: wall_time(self.clock.now(), info.since).whole_second(),
+            since,
             renegotiated_at: None,
             bytes_in: info.traffic.incoming(),
             bytes_out: info.traffic.outgoing(),
@@ -323,9 +326,6 @@ impl Door for TlsHandle {
     }
 }
 
-/// One for each core: a handshake is arithmetic.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
 /// Those that were passed to this process.
 #[derive(Clone, Debug)]
 struct DoorSockets(Inherited);
@@ -336,6 +336,9 @@ impl Sockets for DoorSockets {
     }
 }
 
+/// One for each core: a handshake is arithmetic.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
 }
 
 const MOST_THREADS: usize = 16;

@@ -45,6 +45,8 @@ impl VpnHandle {
             addresses: info.addresses,
             cipher: info.cipher.map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             tls: info.tls.to_owned(),
+            group: String::new(),
+            keys_since: Some(wall(info.renegotiated_at.unwrap_or(info.since))),
             client: info.peer_version,
             serial: match info.identity.credential {
                 Credential::Certificate(id) => Some(id.to_string()),

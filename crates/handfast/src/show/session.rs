@@ -44,6 +44,8 @@ fn whole(sessions: &[Session], now: Timestamp) -> String {
         "CLIENT",
         "CIPHER",
         "TLS",
+        "GROUP",
+        "KEY AGE",
         "FOR",
         "IN",
         "OUT",
@@ -57,6 +59,8 @@ fn whole(sessions: &[Session], now: Timestamp) -> String {
             session.client.clone(),
             session.cipher.clone(),
             session.tls.clone(),
+            said(&session.group),
+            session.keys_since.map_or_else(|| "-".into(), |since| time::length(now.since(since))),
             time::length(now.since(session.since)),
             time::bytes(session.bytes_in),
             time::bytes(session.bytes_out),
@@ -68,6 +72,11 @@ fn whole(sessions: &[Session], now: Timestamp) -> String {
 /// A dash where it came in without a certificate.
 fn whose(session: &Session) -> String {
     session.device.as_ref().map_or_else(|| "-".into(), ToString::to_string)
+}
+
+/// A dash for what is not known.
+fn said(text: &str) -> String {
+    if text.is_empty() { "-".into() } else { text.to_owned() }
 }
 
 fn source(session: &Session) -> String {

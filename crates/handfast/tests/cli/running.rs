@@ -51,9 +51,9 @@ fn status_sessions_and_figures_are_answered() {
     );
     assert_eq!(
         squeezed(&cli.ok("sessions --wide")),
-        "ID DEVICE SOURCE ADDRESSES CLIENT CIPHER TLS FOR IN OUT\n\
+        "ID DEVICE SOURCE ADDRESSES CLIENT CIPHER TLS GROUP KEY AGE FOR IN OUT\n\
          7 alice/phone udp:192.0.2.1:4000 10.71.0.2 OpenVPN 2.6.14?[2Jlinux AES-256-GCM TLSv1.3 \
-         5 minutes 1.5 MB 12 B\n"
+         X25519MLKEM768 2 minutes 5 minutes 1.5 MB 12 B\n"
     );
     assert_eq!(
         cli.fails(3, "kick --session 1"),
@@ -293,6 +293,8 @@ fn session() -> Session {
         addresses: vec!["10.71.0.2".parse().unwrap()],
         cipher: "AES-256-GCM".into(),
         tls: "TLSv1.3".into(),
+        group: "X25519MLKEM768".into(),
+        keys_since: Some(Timestamp::from_millis(now.millis() - 130_000)),
         client: "OpenVPN 2.6.14\u{1b}[2Jlinux".into(),
         serial: Some("0a".into()),
         since: Timestamp::from_millis(now.millis() - 310_000),
