@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use instant_acme::{AccountBuilder, AccountCredentials, ExternalAccountKey, NewAccount};
 use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::error::AcmeError;
 use crate::http::Https;
 use crate::nonces::Rounds;
+use crate::renewal::{self, Renewal};
 
 /// A CA, and who asks it.
 #[derive(Debug)]
@@ -44,6 +46,14 @@ impl Ca {
         eab: Option<Eab>,
     ) -> Self {
         Self { directory, http: Https::new(tls), email, eab }
+    }
+
+    /// When it would have the certificate renewed; nothing where it says nothing of that. This needs no account.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn renewal(&self, leaf: &CertificateDer<'_>) -> Result<Option<Renewal>, AcmeError> {
+        renewal::ask(&self.http, &self.directory, leaf).await
     }
 
     /// The account that was kept, or one that is made now and has to be kept.

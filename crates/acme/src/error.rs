@@ -123,7 +123,7 @@ impl AcmeError {
     }
 
     /// An answer that could not be read, which may be that of something between the CA and us.
-    fn of_answer(why: &str, refusal: Option<Refusal>) -> Self {
+    pub(crate) fn of_answer(why: &str, refusal: Option<Refusal>) -> Self {
         let why = printable(why);
         let Some(Refusal { status, until }) = refusal else { return Self::NotReached { why } };
         let said = format!("it answers {status}");
@@ -185,7 +185,7 @@ impl AcmeError {
         }
     }
 
-    fn of_fault(fault: &HttpFault) -> Self {
+    pub(crate) fn of_fault(fault: &HttpFault) -> Self {
         let why = printable(&fault.to_string());
         match fault {
             HttpFault::Tls(error) if is_disbelief(error) => Self::NotTrusted { why },

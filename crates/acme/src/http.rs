@@ -39,6 +39,15 @@ pub(crate) struct Refusal {
     pub(crate) until: Option<SystemTime>,
 }
 
+/// What was answered to everybody.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    /// For how long it holds, where that is said.
+    pub(crate) wait: Option<Duration>,
+    pub(crate) body: Bytes,
+}
+
 /// Why nothing was answered.
 #[derive(Debug)]
 pub(crate) enum HttpFault {
@@ -62,6 +71,18 @@ impl Https {
     /// Whether the last answer was a refusal.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is at this address for everybody.
+    pub(crate) async fn get(&self, url: &str) -> Result<Got, HttpFault> {
+        let request = Request::get(url).header(header::USER_AGENT, "handfast");
+        let request = request.body(BodyWrapper::default());
+        let request = request.map_err(|_| HttpFault::Address)?;
+        let answer = timeout(AT_MOST, exchange(&self.tls, request)).await;
+        let mut answer = answer.unwrap_or(Err(HttpFault::Slow))?;
+        let (status, wait) = (answer.status(), bound_wait(answer.headers_mut()));
+        let body = answer.into_body().collect().await.unwrap_or_default().to_bytes();
+        Ok(Got { status, wait, body })
     }
 
     fn note(&self, refusal: Option<Refusal>) {

@@ -4,7 +4,8 @@
 //! 2. [`Ca::account`] opens the account that was kept, or has one made, which the caller keeps;
 //! 3. [`Account::certificate`] has a certificate issued by an order, [`Placed`]; what the CA has to be shown meanwhile goes
 //!    to its [`Stage`]; where the CA is not through yet, the same order goes on later;
-//! 4. whatever fails is an [`AcmeError`], which says whose fault it is, what to do, and when to ask again: [`Pace`].
+//! 4. [`Ca::renewal`] asks when it would have a certificate renewed;
+//! 5. whatever fails is an [`AcmeError`], which says whose fault it is, what to do, and when to ask again: [`Pace`].
 //!
 //! The protocol is `instant-acme`'s; here are its network, with bounds in size and time, its proofs and its faults in
 //! our words. Not here: what is kept and where, which certificates are due, and the doors at which a CA looks.
@@ -20,6 +21,7 @@ mod order;
 mod pace;
 #[cfg(test)]
 mod refusing_ca;
+mod renewal;
 
 pub use account::Account;
 pub use ca::{Ca, Eab, Kept};
@@ -27,3 +29,4 @@ pub use challenge::{Method, Proof, Stage};
 pub use error::AcmeError;
 pub use order::Placed;
 pub use pace::Pace;
+pub use renewal::Renewal;

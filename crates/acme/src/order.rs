@@ -11,20 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeStatus, Identifier, NewOrder, Order, OrderStatus,
-    RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeStatus, Identifier, NewOrder,
+    Order, OrderStatus, RetryPolicy,
 };
 use pki::{PrivateKey, request_naming};
+use rustls::pki_types::CertificateDer;
 
 use crate::challenge::{Method, Shown, Stage, is_token};
 use crate::error::AcmeError;
 use crate::http::Https;
 use crate::nonces::Rounds;
+use crate::renewal;
 
 /// An order at its CA, with the proofs that are shown for it. Dropped, it takes them down.
 pub struct Placed {
     /// Once the CA has it.
     url: Option<String>,
+    /// The certificate that it takes the place of.
+    replaces: Option<CertificateIdentifier<'static>>,
     /// The authorizations at which the CA was told to look, by their URLs: to look once, and by one way, is enough.
     answered: HashSet<String>,
     /// The method that served last.
@@ -35,7 +39,14 @@ pub struct Placed {
 impl Placed {
     /// None yet; what will have to be shown goes to this stage.
     pub fn on(stage: Arc<dyn Stage>) -> Self {
-        Self { url: None, answered: HashSet::new(), used: None, shown: Shown::on(stage) }
+        let (answered, shown) = (HashSet::new(), Shown::on(stage));
+        Self { url: None, replaces: None, answered, used: None, shown }
+    }
+
+    /// The CA is to know that it takes this certificate's place: one that knows of renewals counts it less.
+    #[must_use]
+    pub fn replacing(self, leaf: &CertificateDer<'_>) -> Self {
+        Self { replaces: renewal::id(leaf), ..self }
     }
 }
 
@@ -74,7 +85,7 @@ async fn go_on(
     let of = |error| AcmeError::of(error, http);
     let mut order = match &placed.url {
         Some(url) => account.order(url.clone()).await.map_err(of)?,
-        None => place(account, names).await.map_err(of)?,
+        None => place(account, names, placed.replaces.clone()).await.map_err(of)?,
     };
     placed.url = Some(order.url().to_owned());
     match order.state().status {
@@ -95,9 +106,18 @@ async fn go_on(
     order.poll_certificate(&PATIENCE).await.map_err(of)
 }
 
-async fn place(account: &Account, names: &[String]) -> Result<Order, instant_acme::Error> {
+async fn place(
+    account: &Account,
+    names: &[String],
+    replaces: Option<CertificateIdentifier<'_>>,
+) -> Result<Order, instant_acme::Error> {
     let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
-    account.new_order(&NewOrder::new(&identifiers)).await
+    let order = NewOrder::new(&identifiers);
+    let order = match replaces {
+        Some(former) => order.replaces(former),
+        None => order,
+    };
+    account.new_order(&order).await
 }
 
 /// Puts a proof of each name on the stage, and has the CA look.

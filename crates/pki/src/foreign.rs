@@ -10,7 +10,7 @@ use std::fmt;
 use clock::Timestamp;
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
 use crate::signature::{self, SignatureFault};
@@ -89,6 +89,17 @@ pub fn fits(chain: &[CertificateDer<'_>], names: &[String], now: Timestamp) -> R
     let id = CertificateId::of(&chain[0]).map_err(|_| Unfit::Unreadable { at: 1 })?;
     let (since, until) = validity(first);
     Ok(Fit { id, since, until })
+}
+
+/// How its CA's key is called in a certificate, and its serial number as it is encoded there: by both a CA knows it
+/// (RFC 9773 section 4.1).
+pub fn authority_key_and_serial(leaf: &CertificateDer<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let key = certificate.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(key) => key.key_identifier.as_ref(),
+        _ => None,
+    })?;
+    Some((key.0.to_vec(), certificate.raw_serial().to_vec()))
 }
 
 fn read<'a>(at: usize, der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Unfit> {

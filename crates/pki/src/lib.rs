@@ -50,7 +50,7 @@ pub use crl::{CRL_LIFETIME, Crl, CrlError, CrlRequest};
 pub use cross::CrossRequest;
 pub use csr::{Csr, CsrError, csr_text};
 pub use fingerprint::Fingerprint;
-pub use foreign::{Fit, Unfit, fits};
+pub use foreign::{Fit, Unfit, authority_key_and_serial, fits};
 pub use identity::{IdentityError, identity, identity_from_pem};
 pub use key::{KeyError, KeyFamily, KeyRefused, KeyType, PrivateKey, PublicKey, UnknownKeyType};
 pub use key_id::KeyId;

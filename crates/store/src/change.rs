@@ -29,6 +29,9 @@ pub(crate) enum Change {
         name: String,
         secret: Secret,
     },
+    SecretsForget {
+        names: Vec<String>,
+    },
     CaGenerationAdd(NewCaGeneration),
     RolloverStart(Box<NewRollover>),
     RolloverFinish {

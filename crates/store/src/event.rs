@@ -66,6 +66,8 @@ kinds! {
     SETTING_SET = "setting_set";
     /// A secret was stored; the event has its name and length only.
     SECRET_PUT = "secret_put";
+    /// Secrets that nobody has a use for went from the records.
+    SECRETS_FORGOTTEN = "secrets_forgotten";
     /// A CA generation was added.
     CA_GENERATION_ADDED = "ca_generation_added";
     /// A generation of the CA took the place of another.

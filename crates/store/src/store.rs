@@ -171,6 +171,15 @@ impl Store {
         self.change(actor, change).await.map(outcome::nothing_more)
     }
 
+    /// Has the records forget these secrets.
+    pub async fn secrets_forget(
+        &self,
+        actor: &Actor,
+        names: Vec<String>,
+    ) -> Result<Committed<()>, StoreError> {
+        self.change(actor, Change::SecretsForget { names }).await.map(outcome::nothing_more)
+    }
+
     /// Adds a generation of the CA with its key.
     pub async fn ca_generation_add(
         &self,

@@ -23,6 +23,13 @@ impl Rules<'_> {
         self.record(&EventKind::SECRET_PUT, &payload).map(drop)
     }
 
+    /// What the log says of them stays.
+    pub(super) fn secrets_forget(&mut self, names: &[String]) -> Result<(), StoreError> {
+        names.iter().try_for_each(|name| self.edit.secret_delete(name))?;
+        let payload = json!({ "names": names });
+        self.record(&EventKind::SECRETS_FORGOTTEN, &payload).map(drop)
+    }
+
     pub(super) fn ca_generation_add(&mut self, new: &NewCaGeneration) -> Result<(), StoreError> {
         if self.lookup.generation(&new.issuer)?.is_some() {
             return Err(Refused::CaGenerationExists { subject: new.subject.clone() }.into());

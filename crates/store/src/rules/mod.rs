@@ -58,6 +58,7 @@ impl<'a> Rules<'a> {
         match change {
             Change::SettingSet { name, value } => self.setting_set(name, value),
             Change::SecretPut { name, secret } => self.secret_put(name, secret),
+            Change::SecretsForget { names } => self.secrets_forget(names),
             Change::CaGenerationAdd(new) => self.ca_generation_add(new),
             Change::RolloverStart(new) => self.rollover_start(new),
             Change::RolloverFinish { former, vouched } => self.rollover_finish(*former, vouched),

@@ -11,10 +11,13 @@ use std::time::Duration;
 use acme::Pace;
 use clock::{Clock, Timestamp};
 use front::{Settings, VirtualServer};
+use pki::Fingerprint;
+use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::fault::OrderFault;
+use self::hint::Hint;
 use self::order::{Begun, Desk};
 use self::stage::DoorStage;
 use self::wanted::{Wanted, wanted};
@@ -26,6 +29,8 @@ mod account;
 mod ca;
 mod drawer;
 mod fault;
+mod gone;
+mod hint;
 mod order;
 mod stage;
 mod wanted;
@@ -46,6 +51,8 @@ struct Held {
     all: HashMap<Wanted, State>,
     /// Of failures that are the CA's, whatever was ordered.
     ca: Pace,
+    /// When it was looked for what nobody wants any longer.
+    swept: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +66,8 @@ struct State {
     fault: Option<OrderFault>,
     /// What the CA is not through with.
     begun: Option<Begun>,
+    /// When the CA would have it renewed.
+    hint: Hint,
 }
 
 /// What a look has come to.
@@ -116,6 +125,10 @@ impl Ordered {
     pub(super) async fn look(&self, config: &Config) -> Looked {
         self.desk.write().await;
         let now = self.now();
+        self.sweep(config, now).await;
+        if config.acme.terms_agreed {
+            self.ask_when(&config.acme, now).await;
+        }
         let due = self.held().next(&config.tls, now).filter(|_| config.acme.terms_agreed);
         let Some((wanted, at)) = due else { return Looked { news: false, pause: LOOK } };
         if now < at {
@@ -129,14 +142,51 @@ impl Ordered {
         Looked { news: true, pause: Duration::ZERO }
     }
 
+    /// Once a day.
+    async fn sweep(&self, config: &Config, now: Timestamp) {
+        let is_due = self.held().swept.is_none_or(|at| now.since(at) >= A_DAY || now < at);
+        if is_due {
+            let directory = config.acme.directory.as_str();
+            let servers = config.tls.server.iter();
+            self.desk.forget_all_but(servers.flat_map(|server| wanted(server, directory))).await;
+            self.held().swept = Some(now);
+        }
+    }
+
+    /// Asks the CA of one certificate when it would have it renewed, if one is due for that.
+    async fn ask_when(&self, settings: &Acme, now: Timestamp) {
+        let Some((wanted, leaf)) = self.held().unasked(now) else { return };
+        let said = self.desk.renewal(settings, &leaf).await.unwrap_or_else(|fault| {
+            tracing::debug!("the CA was not asked when to renew: {fault}");
+            None
+        });
+        let mut held = self.held();
+        let Some(state) = held.all.get_mut(&wanted) else { return };
+        let former = state.hint;
+        state.hint.heard(said, &Fingerprint::of(&leaf), now);
+        if let Some(served) = state.served.as_ref().filter(|_| state.hint.is_known()) {
+            let (at, before) = (state.hint.renew_at(&served.fit), former.renew_at(&served.fit));
+            if at != before {
+                let (name, at) = (wanted.names.first(), at.to_seconds());
+                tracing::info!(
+                    name,
+                    at,
+                    "the CA says when to renew a virtual server's certificate"
+                );
+            }
+        }
+    }
+
     /// In a task of its own: whatever a CA's answers break is that one order.
     async fn order(&self, settings: Acme, wanted: Wanted) -> Result<Served, OrderFault> {
         let (failures, mut begun) = self.held().take_begun(&wanted);
+        let former = self.held().replaced(&wanted).filter(|_| failures == 0);
         let (desk, of) = (Arc::clone(&self.desk), wanted.clone());
         // Dropped, it ends the task.
         let mut order = JoinSet::new();
         order.spawn(async move {
-            let ordered = desk.order(&settings, &of, failures, &mut begun).await;
+            let former = former.as_ref();
+            let ordered = desk.order(&settings, &of, former, failures, &mut begun).await;
             (ordered, begun)
         });
         let ended = order.join_next().await.and_then(Result::ok);
@@ -232,6 +282,20 @@ impl Held {
         Some(at.unwrap_or_default())
     }
 
+    /// One that serves, and of which the CA may be asked when to renew it.
+    fn unasked(&self, now: Timestamp) -> Option<(Wanted, CertificateDer<'static>)> {
+        let is_due = |state: &State| state.whole && state.hint.is_due(now);
+        let leaf = |state: &State| state.served.as_ref()?.identity.cert.first().cloned();
+        let mut due = self.all.iter().filter(|(_, state)| is_due(state));
+        due.find_map(|(wanted, state)| Some((wanted.clone(), leaf(state)?)))
+    }
+
+    /// The certificate that another one takes the place of, where the CA knows of renewals.
+    fn replaced(&self, wanted: &Wanted) -> Option<CertificateDer<'static>> {
+        let state = self.all.get(wanted).filter(|state| state.hint.is_known())?;
+        state.served.as_ref()?.identity.cert.first().cloned()
+    }
+
     /// What was begun goes on, and by another way after each failure.
     fn take_begun(&mut self, wanted: &Wanted) -> (u32, Option<Begun>) {
         let state = self.all.get_mut(wanted);
@@ -273,7 +337,7 @@ impl State {
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
         let whole = self.served.as_ref().filter(|_| self.whole);
         let fit = whole.map(|served| served.fit);
-        let renewal = fit.map(|fit| Pace::renew_at(fit.since, fit.until));
+        let renewal = fit.map(|fit| self.hint.renew_at(&fit));
         renewal.max(self.pace.not_before(now))
     }
 
@@ -300,6 +364,7 @@ impl State {
 
 /// A wall clock may be set, so that no timer can wait for two thirds of a certificate's life.
 const LOOK: Duration = Duration::from_secs(60);
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
 mod tests;

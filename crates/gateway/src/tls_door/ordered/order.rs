@@ -2,12 +2,14 @@
 //!
 //! Invariant: what serves was kept first; what the disk does not take is written once it does.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acme::{AcmeError, Method, Placed};
+use acme::{AcmeError, Method, Placed, Renewal};
 use clock::{Clock, Timestamp};
 use pki::{KeyType, PrivateKey};
+use rustls::pki_types::CertificateDer;
 use store::{Secret, Store};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
@@ -16,6 +18,7 @@ use super::account::Accounts;
 use super::ca::ca;
 use super::drawer::Drawer;
 use super::fault::OrderFault;
+use super::gone;
 use super::stage::DoorStage;
 use super::wanted::Wanted;
 use crate::config::Acme;
@@ -25,6 +28,7 @@ use crate::tls_door::served::{NotServed, Served};
 #[derive(Debug)]
 pub(super) struct Desk {
     drawer: Arc<Drawer<Store>>,
+    store: Store,
     accounts: Accounts,
     clock: Arc<dyn Clock>,
     stage: DoorStage,
@@ -40,13 +44,28 @@ pub(super) struct Begun {
 
 impl Desk {
     pub(super) fn new(store: Store, clock: Arc<dyn Clock>, stage: DoorStage) -> Self {
-        let drawer = Arc::new(Drawer::before(store));
-        Self { accounts: Accounts::kept_in(Arc::clone(&drawer)), drawer, clock, stage }
+        let drawer = Arc::new(Drawer::before(store.clone()));
+        let accounts = Accounts::kept_in(Arc::clone(&drawer));
+        Self { drawer, store, accounts, clock, stage }
     }
 
     /// Writes what the disk did not take before.
     pub(super) async fn write(&self) {
         self.drawer.write().await;
+    }
+
+    /// Has the records forget what nobody wants any longer.
+    pub(super) async fn forget_all_but(&self, wanted: impl Iterator<Item = Wanted>) {
+        let wanted: HashSet<_> = wanted.map(|one| place(&one)).collect();
+        match gone::forget(&self.store, &wanted, self.now()).await {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::info!(count, "keys of servers that are gone went from the records")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "keys of servers that are gone stay; it is tried again")
+            }
+        }
     }
 
     /// What was kept and serves at this moment, and whether it does under all names, or under the first alone.
@@ -64,17 +83,28 @@ impl Desk {
         }
     }
 
-    /// Orders it, after so many failures, or goes on with what was begun. Leaves behind what is to be gone on with.
+    /// When its CA would have it renewed, where it says that.
+    pub(super) async fn renewal(
+        &self,
+        settings: &Acme,
+        leaf: &CertificateDer<'_>,
+    ) -> Result<Option<Renewal>, OrderFault> {
+        Ok(ca(settings).await?.renewal(leaf).await?)
+    }
+
+    /// Orders it, in the place of another, after so many failures, or goes on with what was begun. Leaves behind what is
+    /// to be gone on with.
     pub(super) async fn order(
         &self,
         settings: &Acme,
         wanted: &Wanted,
+        former: Option<&CertificateDer<'_>>,
         failures: u32,
         begun: &mut Option<Begun>,
     ) -> Result<Served, OrderFault> {
         let ca = ca(settings).await?;
         let account = self.accounts.account(settings, &ca).await?;
-        let mut at_work = self.at_work(wanted, begun.take()).await?;
+        let mut at_work = self.at_work(wanted, former, begun.take()).await?;
         let (methods, Begun { key, placed, .. }) = (methods(settings, failures), &mut at_work);
         let chain = match account.certificate(&wanted.names, key, &methods, placed).await {
             Ok(chain) => chain,
@@ -97,13 +127,23 @@ impl Desk {
     }
 
     /// What was begun of late, or another one.
-    async fn at_work(&self, wanted: &Wanted, begun: Option<Begun>) -> Result<Begun, OrderFault> {
+    async fn at_work(
+        &self,
+        wanted: &Wanted,
+        former: Option<&CertificateDer<'_>>,
+        begun: Option<Begun>,
+    ) -> Result<Begun, OrderFault> {
         let now = self.now();
         match begun.filter(|begun| now.since(begun.since) <= A_DAY) {
             Some(begun) => Ok(begun),
             None => {
                 let (stage, key) = (Arc::new(self.stage.clone()), generate(wanted.key).await?);
-                Ok(Begun { since: now, key, placed: Placed::on(stage) })
+                let placed = Placed::on(stage);
+                let placed = match former {
+                    Some(former) => placed.replacing(former),
+                    None => placed,
+                };
+                Ok(Begun { since: now, key, placed })
             }
         }
     }
@@ -136,7 +176,7 @@ fn not_served(why: &NotServed) -> String {
 
 fn place(wanted: &Wanted) -> String {
     let name = wanted.names.first().map_or("", String::as_str);
-    format!("acme/certificate/{name}/{}/{}", wanted.key, wanted.directory)
+    format!("{}{name}/{}/{}", gone::CERTIFICATES, wanted.key, wanted.directory)
 }
 
 /// What a CA is not through with by then it has forgotten.
