@@ -7,6 +7,7 @@ use store::Depth;
 
 use crate::context::Context;
 use crate::doors::Unheard;
+use crate::tls_door::unopened;
 
 mod disk;
 mod machine;
@@ -32,6 +33,8 @@ pub(crate) async fn check(at: &Context, depth: Depth) -> CheckReport {
         findings.push(machine::in_force(&at.doors.changed().await));
         findings.push(shared_profiles(at));
         findings.extend(unheard(at.doors.unheard()));
+    } else {
+        findings.extend(unheard(unopened::faults(&at.config().tls, at.now()).await));
     }
     CheckReport { findings }
 }

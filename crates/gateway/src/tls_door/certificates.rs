@@ -181,7 +181,7 @@ impl Certificates {
     }
 }
 
-fn lack_of(server: &str, Lacking { what, mend, serves }: &Lacking) -> Lack {
+pub(super) fn lack_of(server: &str, Lacking { what, mend, serves }: &Lacking) -> Lack {
     let what = match serves {
         true => format!("{server}: {what}"),
         false => format!("{server} has no certificate: {what}"),

@@ -36,6 +36,26 @@ fn a_local_port_reaches_a_service_until_its_certificate_is_revoked() {
 }
 
 #[test]
+fn what_files_of_a_certificate_lack_is_found_before_a_gateway_starts() {
+    let cli = Cli::with_data();
+    let settings = cli.path("data/handfast.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let server = "\n[[tls.server]]\nnames = [\"shop.test\"]\nbackend = \"tcp:127.0.0.1:1\"\n";
+    let (chain, key) = (cli.path("shop.pem"), cli.path("shop.key"));
+    let files = format!("certificate = {{ chain = {chain:?}, key = {key:?} }}\n");
+    std::fs::write(&settings, text + server + &files).unwrap();
+    let found = cli.run("check").out;
+    assert!(
+        found.contains("shop.test has no certificate: [FOLDER]/shop.pem can't be read"),
+        "{found}"
+    );
+    std::fs::write(&chain, "no certificate\n").unwrap();
+    std::fs::write(&key, "no key\n").unwrap();
+    let found = cli.run("check").out;
+    assert!(found.contains("[FOLDER]/shop.pem has no certificate in it"), "{found}");
+}
+
+#[test]
 fn a_ca_that_a_rollover_retired_vouches_for_no_service_and_is_known_still() {
     let cli = Cli::with_data();
     let _gateway = Running::publishing(&cli);
