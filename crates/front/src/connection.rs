@@ -253,19 +253,26 @@ async fn requests(
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Ended {
-    let Guest { wire, client, secured, asked, chain, _room, .. } = guest;
+    let Guest { mut wire, client, secured, asked, chain, _room, .. } = guest;
     let alpn = secured.alpn.as_deref();
     let facts = web_site::connection(info.source, info.local, alpn, asked, client.as_ref(), &chain);
     let (cut, begun) = (wire.cut(), Instant::now());
-    let mut served = Box::pin(web::serve(wire, facts, steward, over(limits.age)));
+    let (waits, shutdown) = (alpn != Some("h2"), over(limits.age));
+    let mut served = Box::pin(async move {
+        // What serves HTTP/1.1 takes its buffers at once, and many who come say nothing for now, or never.
+        if waits && !matches!(timeout(SILENCE, wire.wake()).await, Ok(Ok(()))) {
+            return false;
+        }
+        web::serve(wire, facts, steward, shutdown).await.is_ok()
+    });
     let ended = tokio::select! {
         biased;
         why = &mut *closing => why.unwrap_or(Ended::Kicked),
         () = over(limits.right) => Ended::TooOld,
-        outcome = &mut served => match outcome {
-            Ok(_) if limits.age.is_some_and(|age| begun.elapsed() >= age) => Ended::TooOld,
-            Ok(_) => Ended::Finished,
-            Err(_) => Ended::Broken,
+        as_it_should = &mut served => match as_it_should {
+            true if limits.age.is_some_and(|age| begun.elapsed() >= age) => Ended::TooOld,
+            true => Ended::Finished,
+            false => Ended::Broken,
         },
     };
     if ended.is_abrupt() {
@@ -299,5 +306,7 @@ fn withdrawn(place: &Place, ended: Ended) -> Denied {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For a handshake behind us: a person may be asked for a certificate in it.
 const BEGINNING: Duration = Duration::from_secs(30);
+/// Until a client begins its first request: as long as that may take then.
+const SILENCE: Duration = Duration::from_secs(15);
 /// A certificate holds through its last second.
 const AFTER: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! What a guest's bytes come by: a socket whose TLS ends here, or behind us; counted, and cut where its right ends.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(crate) struct Wire {
     by: By,
     traffic: Arc<Traffic>,
     cut: Cut,
+    /// What was read to find out whether something comes.
+    early: Option<u8>,
 }
 
 enum By {
@@ -49,7 +52,7 @@ impl Wire {
     }
 
     fn by(by: By) -> Self {
-        Self { by, traffic: Arc::default(), cut: Cut::default() }
+        Self { by, traffic: Arc::default(), cut: Cut::default(), early: None }
     }
 
     /// What it carries.
@@ -60,6 +63,25 @@ impl Wire {
     /// How to have it cut.
     pub(crate) fn cut(&self) -> Cut {
         self.cut.clone()
+    }
+
+    /// Waits until the client says something, or is gone.
+    pub(crate) async fn wake(&mut self) -> io::Result<()> {
+        let mut first = [0];
+        let mut first = ReadBuf::new(&mut first);
+        poll_fn(|cx| self.read(cx, &mut first)).await?;
+        self.early = first.filled().first().copied();
+        Ok(())
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(match &mut self.by {
+            By::Ended(stream) => Pin::new(stream).poll_read(cx, buf),
+            By::Passed(socket) => Pin::new(socket).poll_read(cx, buf),
+        })?;
+        self.traffic.came(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 
     fn socket(&self) -> &TcpStream {
@@ -85,12 +107,13 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(match &mut self.by {
-            By::Ended(stream) => Pin::new(stream).poll_read(cx, buf),
-            By::Passed(socket) => Pin::new(socket).poll_read(cx, buf),
-        })?;
-        self.traffic.came(buf.filled().len() - before);
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let Some(early) = self.early.take() else { return self.read(cx, buf) };
+        buf.put_slice(&[early]);
+        // What came along with it; whatever else there is to say is said at the next call.
+        let _ = self.read(cx, buf);
         Poll::Ready(Ok(()))
     }
 }

@@ -109,6 +109,36 @@ async fn what_was_carried_and_refused_is_counted_by_server_and_by_device() {
     assert_eq!(after.servers["web.test"].connections, 2);
 }
 
+#[tokio::test]
+async fn a_request_is_answered_in_whatever_pieces_it_comes_and_however_late() {
+    let backend = service("web").await;
+    let house = House::open(&site(backend, Clients::None)).await;
+    let mut stream = house.client(None).connect("web.test").await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: web.test\r\n\r\n";
+    for pieces in [&request[..1], &request[1..2], &request[2..20]] {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        stream.write_all(pieces).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    // The rest of it, and the next one.
+    stream.write_all(&request[20..]).await.unwrap();
+    assert_eq!(body(&mut stream).await, "web");
+    assert_eq!(get(&mut stream, "/").await, "web");
+    // One that leaves without a word is no failure.
+    let mut silent = house.client(None).connect("web.test").await.unwrap();
+    silent.shutdown().await.unwrap();
+    let mut heard = Vec::new();
+    timeout(SOON, silent.read_to_end(&mut heard)).await.unwrap().unwrap();
+    assert!(heard.is_empty());
+    let ended = async {
+        while house.records.ended().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, ended).await.unwrap();
+    assert_eq!(house.records.ended(), ["finished"]);
+}
+
 fn site(backend: SocketAddr, clients: Clients) -> Settings {
     let target = format!("http://{backend}").parse().unwrap();
     let server =
@@ -167,6 +197,10 @@ async fn answer(mut stream: TcpStream, name: &str) {
 async fn get(stream: &mut TlsStream<TcpStream>, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: web.test\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
+    body(stream).await
+}
+
+async fn body(stream: &mut TlsStream<TcpStream>) -> String {
     let mut heard = Vec::new();
     let whole = async {
         loop {
