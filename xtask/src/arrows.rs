@@ -60,6 +60,7 @@ const DRAWN: &[(&str, &[&str])] = &[
             "store",
             "engine",
             "authority",
+            "explain",
             "front",
             "uplink",
             "vpn",

@@ -52,7 +52,8 @@ impl Permission {
             | Request::TlsShow { .. }
             | Request::Events { .. }
             | Request::Check { .. }
-            | Request::ConfigShow => Self::Read,
+            | Request::ConfigShow
+            | Request::Explain { .. } => Self::Read,
             Request::UserAdd { .. }
             | Request::UserDisable { .. }
             | Request::UserEnable { .. }

@@ -133,6 +133,8 @@ pub enum Request {
     ConfigSet { key: String, values: Vec<String> },
     /// Read the settings file again. Answer: `Reloaded`.
     Reload,
+    /// Tell a handshake. Answer: `Stories`.
+    Explain { which: ExplainTarget },
 }
 
 impl Request {
@@ -167,6 +169,23 @@ pub enum CertificateUsage {
     Client,
     /// Both.
     Peer,
+}
+
+/// Which handshake is to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the sentence on a variant names its fields")]
+pub enum ExplainTarget {
+    /// The last refusal.
+    LastRefusal,
+    /// The refusal of this number in `status`.
+    Refusal { number: u64 },
+    /// The last refusal for this reason, or packets that were dropped for it.
+    Reason { code: String },
+    /// The open session of this number.
+    Session { id: u64 },
+    /// The open sessions of a device.
+    Device { device: DeviceName },
 }
 
 /// Whose sessions a kick closes.

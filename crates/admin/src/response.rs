@@ -61,7 +61,14 @@ pub enum Response {
     Settings(Settings),
     /// The settings were read again.
     Reloaded(Reloaded),
+    /// Handshakes in words.
+    Stories(Stories),
 }
+
+/// Handshakes in words, as `explain` writes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stories(pub serde_json::Value);
 
 /// Settings, as their file has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -563,6 +570,9 @@ pub struct EffectDelay {
 /// A refused connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalEntry {
+    /// Its number since the gateway's start, for `explain failure`.
+    #[serde(default)]
+    pub number: u64,
     /// When.
     pub at: Timestamp,
     /// From where.

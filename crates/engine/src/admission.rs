@@ -15,7 +15,7 @@ use tunnel::Hello;
 use wire::cipher::Cipher;
 use wire::push::PushOption;
 
-use crate::{Denied, DisconnectReason, Identity};
+use crate::{Begun, Denied, DisconnectReason, Identity, Watcher};
 
 /// What an admitted peer gets.
 #[derive(Clone, Debug)]
@@ -117,6 +117,12 @@ pub trait Admission: Debug + Send + Sync + 'static {
 
     /// Told of what happened to sessions, in order. Must not block.
     fn report(&self, report: Report);
+
+    /// Who watches the handshakes of this connection. Nobody, where nothing else is said.
+    fn watch(&self, begun: &Begun<'_>) -> Option<Box<dyn Watcher>> {
+        let _ = begun;
+        None
+    }
 }
 
 /// A session as listings and logs show it.
@@ -192,8 +198,14 @@ pub enum Report {
     },
     /// A connection that never became a session.
     Refused {
+        /// The connection's number, which its session would have had.
+        number: u64,
         /// Where it came from.
         source: SocketAddr,
+        /// The address of ours that it spoke to.
+        local: Option<IpAddr>,
+        /// It spoke TCP.
+        tcp: bool,
         /// Whose it was, if it came far enough to say.
         whom: Option<Identity>,
         /// Why.

@@ -13,14 +13,14 @@ use clock::{Clock, Now};
 use datapath::{Carrier, Endpoint, Notice, PeerRef};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tunnel::{Accepted, DropReason, Gate, Verdict};
+use tunnel::{Accepted, DropReason, Gate, Life, Verdict};
 
 use crate::data::{ControlDatagram, ControlReceiver, SharedPlane, StreamEnded};
 use crate::driver::fresh_seed;
 use crate::figures::ControlFigures;
 use crate::inbox::{Inlet, inbox};
 use crate::leaving::Leaving;
-use crate::messages::{ConnectionId, SessionEvent};
+use crate::messages::{ConnectionId, SessionEvent, ToSession};
 use crate::pool::{SessionPool, ThreadSlot};
 use crate::registry::{Effect, Registry, RegistrySettings};
 use crate::session::{DropTally, SessionSpec};
@@ -35,6 +35,8 @@ pub(crate) enum Request {
     Figures(oneshot::Sender<ControlFigures>),
     /// Close the sessions that match; whose they were.
     Kick(Kick, oneshot::Sender<Vec<Identity>>),
+    /// How long the keys of the session of this number live.
+    Life(u64, oneshot::Sender<Life>),
     /// Renew everybody's keys.
     RenegotiateAll,
 }
@@ -304,6 +306,11 @@ impl Control {
                 // Their data has stopped by the time that this is known.
                 self.carry_out();
                 drop(answer.send(kicked));
+            }
+            Request::Life(number, answer) => {
+                if let Some(session) = self.running.get(&number) {
+                    session.inlet.order(ToSession::Life(answer));
+                }
             }
             Request::RenegotiateAll => self.registry.renegotiate_all(),
         }

@@ -45,6 +45,7 @@ mod registry;
 mod server;
 mod session;
 mod steering;
+mod watch;
 
 pub(crate) use admission::Decision;
 pub use admission::{Admission, AdmissionRequest, Admitted, Report, SessionInfo};
@@ -54,6 +55,7 @@ pub use data::{
     ControlDatagram, DataPlane, ForeignStream, PlaneOutputs, QUEUES_PER_WORKER, SharedPlane,
     StreamEnd, StreamEnded, StreamOrder,
 };
+pub use datapath::DropCause;
 pub use denied::Denied;
 pub use disconnect::DisconnectReason;
 pub use driver::{Driver, Happened, KeyChange, Surroundings, fresh_seed};
@@ -64,3 +66,4 @@ pub use offload::Offloads;
 pub use pool::step_back;
 pub use registry::Kick;
 pub use server::{Server, ServerIo, ServerSettings, StartError};
+pub use watch::{Became, Begun, Watcher};

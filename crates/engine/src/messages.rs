@@ -1,7 +1,8 @@
 //! What the control task and a session's task tell each other. Values only.
 
 use datapath::{Endpoint, Notice, PeerRef};
-use tunnel::{Close, Grant, Hello, Refusal};
+use tokio::sync::oneshot;
+use tunnel::{Close, Grant, Hello, Life, Refusal};
 use wire::cipher::Cipher;
 use wire::peer_info::PeerInfo;
 
@@ -23,6 +24,8 @@ pub(crate) enum ToSession {
     Moved(Endpoint),
     /// Renew the keys.
     Renegotiate,
+    /// How long its keys live.
+    Life(oneshot::Sender<Life>),
     /// End, in this way.
     Close(Close),
 }

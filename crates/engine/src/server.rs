@@ -10,7 +10,7 @@ use clock::Clock;
 use datapath::{PeerToPeer, Shard, Side, WorkerSettings};
 use sysio::{TcpListener, Tun, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
-use tunnel::{Gate, GateSettings, ServerConfig, ServerTls};
+use tunnel::{Gate, GateSettings, Life, ServerConfig, ServerTls};
 
 use crate::control::{Control, ControlInputs, ControlParts, MAX_HANDSHAKES, Request};
 use crate::data::{
@@ -209,6 +209,11 @@ impl Server {
     pub async fn figures(&self) -> Figures {
         let control = self.ask(Request::Figures).await.unwrap_or_default();
         Figures { data: self.data.figures().await, control }
+    }
+
+    /// How long the keys of the session of this number live; nothing where there is none.
+    pub async fn life(&self, number: u64) -> Option<Life> {
+        self.ask(|answer| Request::Life(number, answer)).await
     }
 
     /// Closes sessions; their clients may come back. Says whose they were.

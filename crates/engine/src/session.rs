@@ -20,7 +20,7 @@ use crate::data::{SharedPlane, StreamEnd};
 use crate::driver::{Driver, Happened, KeyChange, Surroundings};
 use crate::inbox::{Inbox, Message};
 use crate::messages::{About, ConnectionId, SessionEvent, ToSession};
-use crate::{Admission, AdmissionRequest, DisconnectReason};
+use crate::{Admission, AdmissionRequest, Became, Begun, DisconnectReason, Watcher};
 
 /// Dropped control datagrams by reason, counted by all session tasks together.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,15 @@ impl SessionSpec {
     }
 
     fn task(self) -> Box<SessionTask> {
-        let session = Session::server(self.tunnel, *self.accepted, self.seed, self.at);
+        let watcher = self.admission.watch(&self.begun());
+        let tunnel = match &watcher {
+            None => self.tunnel,
+            Some(watcher) => Arc::new(ServerConfig {
+                tls: self.tunnel.tls.watched(watcher.secrets()),
+                ..ServerConfig::clone(&self.tunnel)
+            }),
+        };
+        let session = Session::server(tunnel, *self.accepted, self.seed, self.at);
         Box::new(SessionTask {
             driver: Driver::new(session),
             side: ServerSide {
@@ -79,11 +87,25 @@ impl SessionSpec {
                 peer: None,
                 refused: None,
                 heard: Duration::ZERO,
+                watcher,
+                clock: Arc::clone(&self.clock),
             },
             clock: self.clock,
             inbox: self.inbox,
             drops: self.drops,
         })
+    }
+
+    fn begun(&self) -> Begun<'_> {
+        Begun {
+            number: self.id,
+            tcp: self.endpoint.stream().is_some(),
+            source: self.endpoint.remote,
+            local: self.endpoint.local,
+            accepted: &self.accepted,
+            wrapping: self.tunnel.check.session_wrap().overhead(),
+            at: self.at,
+        }
     }
 }
 
@@ -102,18 +124,19 @@ impl SessionTask {
         loop {
             self.driver.drain(&mut self.side, || self.clock.now());
             self.side.refused = None;
-            let Some(wait) = self.driver.time_left(self.clock.now()) else { return };
+            let Some(wait) = self.driver.time_left(self.clock.now()) else { break };
             tokio::select! {
                 biased;
                 message = self.inbox.next() => match message {
                     Some(Message::Order(order)) => self.handle_order(order),
                     Some(Message::Packet(packet)) => self.handle_packets(packet),
                     Some(Message::StreamEnded(why)) => self.end_with_stream(why),
-                    None => return,
+                    None => break,
                 },
                 () = tokio::time::sleep(wait) => self.driver.handle_timeout(self.clock.now()),
             }
         }
+        self.side.became(Became::Gone);
     }
 
     fn handle_order(&mut self, message: ToSession) {
@@ -135,6 +158,8 @@ impl SessionTask {
             ToSession::Notice(notice) => self.driver.handle_notice(&notice, now),
             ToSession::Moved(endpoint) => self.side.endpoint = endpoint,
             ToSession::Renegotiate => self.driver.renegotiate(now),
+            // Whoever asked may have gone.
+            ToSession::Life(answer) => drop(answer.send(self.driver.life())),
             ToSession::Close(how) => self.driver.close(how, now),
         }
     }
@@ -150,6 +175,9 @@ impl SessionTask {
 
     fn handle_packet(&mut self, packet: Unwrapped) {
         let now = self.clock.now();
+        if let Some(watcher) = &mut self.side.watcher {
+            watcher.heard(packet.packet(), packet.stamp(), now);
+        }
         let (handled, refused) = pki::refused_within(|| self.driver.handle(packet, now));
         self.side.refused = refused.map(Box::new).or(self.side.refused.take());
         match handled {
@@ -186,10 +214,17 @@ struct ServerSide {
     refused: Option<Box<RefusedCertificate>>,
     /// When the data plane was told last that the peer is alive.
     heard: Duration,
+    /// Whoever watches the handshakes.
+    watcher: Option<Box<dyn Watcher>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Surroundings for ServerSide {
     fn send(&mut self, packets: Vec<Vec<u8>>) {
+        if let Some(watcher) = &mut self.watcher {
+            let now = self.clock.now();
+            packets.iter().for_each(|packet| watcher.said(packet, now));
+        }
         self.data.send_control(&self.endpoint, packets);
     }
 
@@ -203,10 +238,18 @@ impl Surroundings for ServerSide {
         let message = match what {
             Happened::Admission(hello) => return self.ask(hello),
             Happened::Established => {
+                self.became(Became::Established);
                 SessionEvent::Established(session.negotiated().map(|negotiated| negotiated.cipher))
             }
-            Happened::Renegotiated => SessionEvent::Renegotiated,
-            Happened::Ended(reason) => SessionEvent::Ended(self.why(reason)),
+            Happened::Renegotiated => {
+                self.became(Became::Renegotiated);
+                SessionEvent::Renegotiated
+            }
+            Happened::Ended(reason) => {
+                let why = self.why(reason);
+                self.became(Became::Ended(&why));
+                SessionEvent::Ended(why)
+            }
             Happened::Pushed(_) => return,
         };
         self.tell(message);
@@ -214,6 +257,12 @@ impl Surroundings for ServerSide {
 }
 
 impl ServerSide {
+    fn became(&mut self, what: Became<'_>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.became(what, self.clock.now());
+        }
+    }
+
     /// A valid control packet keeps the peer alive like a data packet does. Saying so wakes a worker,
     /// so it is said once a second at most, which is the unit of every keepalive.
     fn heard(&mut self, now: Now) {

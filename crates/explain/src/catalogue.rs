@@ -189,6 +189,7 @@ pub enum Kind {
     AuthFailed,
     Exit,
     Sealed,
+    NotKept,
     Missing,
     Unreadable,
 }

@@ -44,6 +44,10 @@ impl Facts {
     pub(crate) fn all(&self) -> &[Fact] {
         &self.all
     }
+
+    pub(crate) fn into_all(self) -> Vec<Fact> {
+        self.all
+    }
 }
 
 /// One thing that happened.
@@ -58,6 +62,28 @@ pub(crate) struct Fact {
     pub(crate) handshake: u32,
     pub(crate) source: Source,
     pub(crate) detail: Detail,
+}
+
+impl Fact {
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        let field = |field: &Field| {
+            let texts = field.name.len() + field.value.len();
+            size_of::<Field>() + texts + field.meaning.as_ref().map_or(0, String::len)
+        };
+        let fields: usize = self.fields.iter().map(field).sum();
+        let detail = match &self.detail {
+            Detail::Certificates(all) => all.iter().map(Certificate::size).sum(),
+            Detail::Staple(inquiry) => inquiry.answer.len() + inquiry.sentence.len(),
+            Detail::DataCipher(name) => name.len(),
+            Detail::None
+            | Detail::Suite(_)
+            | Detail::Ticket(_)
+            | Detail::Alert(_)
+            | Detail::Proof(_) => 0,
+        };
+        size_of::<Fact>() + fields + self.basis.len() * size_of::<Place>() + detail
+    }
 }
 
 /// What the life of keys, the boxes of certificates and the ending are told from.

@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod diff;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod kept;
 pub mod live;
 pub mod render;
 pub mod story;
@@ -28,6 +29,7 @@ mod openvpn;
 mod place;
 mod tell;
 mod tls;
+mod verdict;
 
 pub use key_log::{KeyLog, KeyLogError};
 pub use place::{Chunk, Side};

@@ -18,6 +18,7 @@ use crate::current_view::CurrentView;
 use crate::data::DataDir;
 use crate::doors::Doors;
 use crate::error::GatewayError;
+use crate::explained::Explained;
 use crate::history::History;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
@@ -51,6 +52,8 @@ pub(crate) struct Context {
     pub(crate) hooks: Hooks,
     /// Sockets that listen already.
     pub(crate) inherited: Inherited,
+    /// What is kept of handshakes.
+    pub(crate) explained: Explained,
     /// When it was opened.
     pub(crate) started: Timestamp,
     /// Held while the settings file is read, changed and written.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::{Session, TlsServer, TlsServers};
+use explain::kept::OpenSession;
 use pki::Fit;
 
 use crate::error::GatewayError;
@@ -24,6 +25,12 @@ pub trait Door: Send + Sync + Debug {
     /// Who is connected.
     fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
         Box::pin(async { Vec::new() })
+    }
+
+    /// The open session of this number with its keys, as they are. A door that can't tell has none to tell of.
+    fn open_session(&self, number: u64) -> BoxFuture<'_, Option<OpenSession>> {
+        let _ = number;
+        Box::pin(async { None })
     }
 
     /// Closes sessions, and says of each whose it was once they are closed, where that is known.
@@ -116,6 +123,16 @@ impl Doors {
             sessions.extend(door.sessions().await);
         }
         sessions
+    }
+
+    /// The open session of this number with its keys, as they are; nothing where it has just ended.
+    pub async fn open_session(&self, number: u64) -> Option<OpenSession> {
+        for door in self.present() {
+            if let Some(open) = door.open_session(number).await {
+                return Some(open);
+            }
+        }
+        None
     }
 
     /// Closes sessions, and says of each whose it was once they are closed, where that is known.

@@ -144,6 +144,8 @@ pub enum GatewayError {
     UnknownCertificate,
     /// No session fits what was named.
     NoSuchSession,
+    /// No refusal fits what was named.
+    NoSuchRefusal,
     /// No virtual server is called so.
     NoSuchVirtualServer {
         /// How.
@@ -218,6 +220,9 @@ impl Display for GatewayError {
                 f.write_str("the certificate is none that this gateway has on record for a device")
             }
             Self::NoSuchSession => f.write_str("no such session is open"),
+            Self::NoSuchRefusal => f.write_str(
+                "no such refusal is remembered: nobody was refused since the start, or later ones took its place",
+            ),
             Self::NoSuchVirtualServer { name } => write!(f, "no virtual server is called {name}"),
             Self::NoCrl => f.write_str("no CRL was signed yet"),
         }
@@ -255,6 +260,7 @@ impl Error for GatewayError {
             | Self::NotRunning { .. }
             | Self::UnknownCertificate
             | Self::NoSuchSession
+            | Self::NoSuchRefusal
             | Self::NoSuchVirtualServer { .. }
             | Self::NoCrl => None,
         }

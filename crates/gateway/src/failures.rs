@@ -77,9 +77,10 @@ fn kind(error: &GatewayError) -> FailureKind {
         | E::NotMoved { .. } => FailureKind::Conflict,
         E::Push { .. } | E::NoPublicName { .. } => FailureKind::Configuration,
         E::NotRunning { .. } => FailureKind::NotRunning,
-        E::NoSuchSession | E::NoSuchVirtualServer { .. } | E::UnknownCertificate => {
-            FailureKind::NotFound
-        }
+        E::NoSuchSession
+        | E::NoSuchRefusal
+        | E::NoSuchVirtualServer { .. }
+        | E::UnknownCertificate => FailureKind::NotFound,
         E::HalfRestored { .. } | E::RecordsGone { .. } | E::Vpn(_) => FailureKind::Environment,
         E::Store(_)
         | E::Open(_)
@@ -149,6 +150,10 @@ fn hints(error: &GatewayError) -> Vec<String> {
             vec!["make a new key and certificate: handfast profile USER/DEVICE --renew".into()]
         }
         E::NoSuchSession => vec!["see who is connected: handfast sessions".into()],
+        E::NoSuchRefusal => vec![
+            "see who was refused lately, and what was dropped: handfast status".into(),
+            "a client that is not among them never reached this gateway: see whether its packets arrive, or try the TCP port".into(),
+        ],
         E::NoSuchVirtualServer { .. } => vec!["see which there are: handfast tls list".into()],
         E::TlsAuthKey => vec!["restore the data folder from a backup".into()],
         E::NoCrl => vec!["start the gateway once: handfast up".into()],

@@ -28,6 +28,7 @@ use crate::data::{DataDir, DataError};
 use crate::disk::DiskWatch;
 use crate::doors::Doors;
 use crate::error::GatewayError;
+use crate::explained::Explained;
 use crate::first_start::FirstStart;
 use crate::history::{History, Keeping};
 use crate::hooks::{Following, Hooks, Target};
@@ -131,6 +132,7 @@ impl Gateway {
         let history = History::new(store.clone(), Arc::clone(&clock));
         let hooks = Hooks::new(data.hooks());
         let verifier = Verifier::of(&store, Arc::clone(&clock));
+        let explained = Explained::new(view.clone());
         let at = Context {
             data,
             clock,
@@ -149,6 +151,7 @@ impl Gateway {
             history,
             hooks,
             inherited: Inherited::default(),
+            explained,
             started,
             settings_file: Mutex::default(),
             at_start: config,

@@ -36,6 +36,7 @@ mod crl_projection;
 mod desk;
 mod disk;
 mod error;
+mod explained;
 mod failures;
 mod first_start;
 mod free_addresses;

@@ -439,6 +439,7 @@ mod tests {
 
     fn entry(source: &str, reason: &str, at: u64) -> RefusalEntry {
         RefusalEntry {
+            number: 0,
             at: Timestamp::from_unix_secs(at),
             source: source.parse().expect("an address"),
             device: None,

@@ -118,6 +118,8 @@ kinds! {
     CLOCK_JUMPED = "clock_jumped";
     /// A session was ended by the administrator.
     SESSION_KICKED = "session_kicked";
+    /// Somebody had a handshake told.
+    HANDSHAKE_EXPLAINED = "handshake_explained";
 }
 
 impl fmt::Display for EventKind {

@@ -70,23 +70,41 @@ pub struct ServerConfig {
 /// for all of them: first handshakes and renegotiations that begin from then on use it, those under way
 /// end as they began, and keys in use stay.
 #[derive(Clone)]
-pub struct ServerTls(Arc<ArcSwap<rustls::ServerConfig>>);
+pub struct ServerTls {
+    shared: Arc<ArcSwap<rustls::ServerConfig>>,
+    secrets: Option<Arc<dyn rustls::KeyLog>>,
+}
 
 impl ServerTls {
     /// Another one, made fit by [`crate::prepare_server`], holds from here on.
     pub fn replace(&self, tls: Arc<rustls::ServerConfig>) {
-        self.0.store(tls);
+        self.shared.store(tls);
     }
 
     /// What a handshake that begins is made with.
     pub fn present(&self) -> Arc<rustls::ServerConfig> {
-        self.0.load_full()
+        let present = self.shared.load_full();
+        match &self.secrets {
+            None => present,
+            Some(secrets) => {
+                let mut watched = rustls::ServerConfig::clone(&present);
+                watched.key_log = Arc::clone(secrets);
+                Arc::new(watched)
+            }
+        }
+    }
+
+    /// The same for one session whose handshakes are watched from inside this process: `secrets` learns what opens
+    /// them. It must neither write it down nor keep it beyond the handshake.
+    #[must_use]
+    pub fn watched(&self, secrets: Arc<dyn rustls::KeyLog>) -> Self {
+        Self { shared: Arc::clone(&self.shared), secrets: Some(secrets) }
     }
 }
 
 impl From<Arc<rustls::ServerConfig>> for ServerTls {
     fn from(tls: Arc<rustls::ServerConfig>) -> Self {
-        Self(Arc::new(ArcSwap::new(tls)))
+        Self { shared: Arc::new(ArcSwap::new(tls)), secrets: None }
     }
 }
 

@@ -198,6 +198,16 @@ impl Accepted {
         self.remote
     }
 
+    /// The packet that brought the cookie back.
+    pub fn packet(&self) -> &ControlPacket {
+        &self.packet
+    }
+
+    /// Its stamp; a plain packet has none.
+    pub fn stamp(&self) -> Option<ReplayStamp> {
+        self.stamp
+    }
+
     /// The server's session id, which is the cookie.
     pub fn session_id(&self) -> SessionId {
         self.session_id

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use engine::{
-    Admission, AdmissionRequest, Admitted, Credential, Denied, Identity, Principal, Report,
-    Revision,
+    Admission, AdmissionRequest, Admitted, Begun, Credential, Denied, Identity, Principal, Report,
+    Revision, Watcher,
 };
 use pki::{CertificateId, Fingerprint, Refusal, RefusedCertificate};
 use tokio::sync::watch;
@@ -56,10 +56,12 @@ impl GatewayAdmission {
 
     /// With whose connection it was, where the certificate says it that was refused inside TLS.
     fn named(&self, report: Report) -> Report {
-        let Report::Refused { source, whom: None, why } = report else { return report };
+        let Report::Refused { number, source, local, tcp, whom: None, why } = report else {
+            return report;
+        };
         let whom = why.whom().cloned();
         let whom = whom.or_else(|| self.holder(why.refused_certificate()?));
-        Report::Refused { source, whom, why }
+        Report::Refused { number, source, local, tcp, whom, why }
     }
 
     fn holder(&self, refused: &RefusedCertificate) -> Option<Identity> {
@@ -126,6 +128,10 @@ impl Admission for GatewayAdmission {
 
     fn may_have_ended(&self, after: Revision) -> bool {
         self.directory.may_have_ended(after)
+    }
+
+    fn watch(&self, begun: &Begun<'_>) -> Option<Box<dyn Watcher>> {
+        self.directory.watch(begun)
     }
 
     fn report(&self, report: Report) {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use engine::{Principal, Report, Revision};
+use engine::{Begun, Principal, Report, Revision, Watcher};
 use pki::{CertificateId, Fingerprint, Refusal};
 use tokio::sync::watch;
 
@@ -40,4 +40,7 @@ pub trait Directory: Debug + Send + Sync + 'static {
 
     /// Told of what happened to sessions, in order. Must not block.
     fn report(&self, report: Report);
+
+    /// Who watches the handshakes of this connection, if anybody does.
+    fn watch(&self, begun: &Begun<'_>) -> Option<Box<dyn Watcher>>;
 }

@@ -150,7 +150,7 @@ impl Line {
             Report::Closed { info, why } => {
                 Self::Disconnected { info: info.clone(), why: why.clone() }
             }
-            Report::Refused { source, whom, why } => {
+            Report::Refused { source, whom, why, .. } => {
                 Self::Refused { source: *source, whom: whom.clone(), why: why.clone() }
             }
             Report::Renegotiated { number } => Self::Renewed { number: *number },

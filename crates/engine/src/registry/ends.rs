@@ -79,15 +79,16 @@ impl Registry {
         if let Some(Registered { peer, .. }) = session {
             self.effects.data(Command::PeerDel { peer });
         }
-        let source = endpoint.remote;
+        let (source, local, tcp) = (endpoint.remote, endpoint.local, endpoint.stream().is_some());
+        let refused = |whom, why| {
+            Effect::Report(Report::Refused { number: id, source, local, tcp, whom, why })
+        };
         self.effects.push(match session {
             Some(Registered { peer, info, established: true, .. }) => {
                 Effect::Closed(peer, info, why)
             }
-            Some(Registered { info, .. }) => {
-                Effect::Report(Report::Refused { source, why, whom: Some(info.identity) })
-            }
-            None => Effect::Report(Report::Refused { source, why, whom: None }),
+            Some(Registered { info, .. }) => refused(Some(info.identity), why),
+            None => refused(None, why),
         });
         if let Some(message) = message {
             self.effects.tell(id, message);

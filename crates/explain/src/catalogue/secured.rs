@@ -160,6 +160,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         section: "RFC 8446, 5.2; RFC 5246, 6.2.3",
     },
     Entry {
+        kind: Kind::NotKept,
+        name: "not_kept",
+        chapter: Chapter::Knock,
+        title: "Not kept",
+        sentence: "What was said here is not known any more: the gateway did not keep it, for the reason beside.",
+        terms: &[(
+            "explain.keep",
+            "the setting that says of which handshakes the gateway keeps facts: off, failures or all",
+        )],
+        proves: "Nothing.",
+        leaves_open: "Which messages there were, and what stood in them.",
+        readable: Readable::BothEnds,
+        section: "docs/explain.md, What a gateway keeps",
+    },
+    Entry {
         kind: Kind::Missing,
         name: "missing",
         chapter: Chapter::End,

@@ -12,3 +12,4 @@ mod wrapping;
 pub use packets::{Opened, TunnelPacket};
 pub(crate) use session::{DataUse, Session};
 pub use wrapping::Keys;
+pub(crate) use wrapping::Opened as OpenedControl;

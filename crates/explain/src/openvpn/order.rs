@@ -31,6 +31,11 @@ impl Owned {
 }
 
 impl Order {
+    /// A direction whose first message came before anything was kept.
+    pub(super) fn after_the_first() -> Order {
+        Order { next: 1, waiting: BTreeMap::new() }
+    }
+
     /// True if a message with this id came before.
     pub(super) fn had(&self, id: u32) -> bool {
         id < self.next || self.waiting.contains_key(&id)

@@ -26,6 +26,10 @@ const MOST_GENERATIONS: usize = 500;
 pub(crate) struct Session {
     log: Arc<KeyLog>,
     keys: Keys,
+    /// One of both ends tells it.
+    of_one_end: bool,
+    /// Which handshake the first of `generations` is.
+    first: u32,
     form: Option<Form>,
     client_session: Option<SessionId>,
     server_session: Option<SessionId>,
@@ -40,6 +44,7 @@ pub(crate) struct Session {
 }
 
 /// One side's use of the data key of one generation.
+#[derive(Clone)]
 pub(crate) struct DataUse {
     pub(crate) handshake: u32,
     pub(crate) used: Use,
@@ -60,6 +65,8 @@ impl Session {
         Self {
             log,
             keys,
+            of_one_end: false,
+            first: 0,
             form: None,
             client_session: None,
             server_session: None,
@@ -81,6 +88,40 @@ impl Session {
     /// Data packets that were opened since, and what became of all.
     pub(crate) fn take_opened(&mut self) -> (Vec<TunnelPacket>, OpenedData) {
         self.opening.take()
+    }
+
+    /// A session of which a gateway keeps nothing before the client has returned its number.
+    pub(crate) fn after_the_gate(log: Arc<KeyLog>, client: SessionId, server: SessionId) -> Self {
+        let mut session = Session { of_one_end: true, ..Session::new(log, Keys::default()) };
+        (session.client_session, session.server_session) = (Some(client), Some(server));
+        session.generation(KeyId::FIRST);
+        for generation in &mut session.generations {
+            generation.client = Order::after_the_first();
+            generation.server = Order::after_the_first();
+        }
+        session
+    }
+
+    /// A renewal of a session that was there before: its handshake number `number`, under this key id.
+    pub(crate) fn of_renewal(
+        log: Arc<KeyLog>,
+        client: SessionId,
+        server: SessionId,
+        key_id: KeyId,
+        number: u32,
+    ) -> Self {
+        let new = Session::new(log, Keys::default());
+        let mut session = Session { of_one_end: true, first: number, cookie_returned: true, ..new };
+        (session.client_session, session.server_session) = (Some(client), Some(server));
+        session.generation(key_id);
+        session
+    }
+
+    /// Takes a packet whose wrapping somebody else has taken off and found right.
+    pub(crate) fn verified(&mut self, seen: &Seen<'_>, opened: &Opened) {
+        let again = self.list(seen, opened);
+        self.knock(seen, opened, again);
+        self.stream(seen, &opened.packet);
     }
 
     /// Who used which key of the TLS inside.
@@ -176,7 +217,7 @@ impl Session {
         if new && header.opcode == Opcode::CONTROL_SOFT_RESET_V1 {
             self.generation(header.key_id);
         }
-        let handshake = self.generations.len().saturating_sub(1) as u32;
+        let handshake = self.newest();
         let told =
             |fact: &Fact| (fact.kind, fact.from, fact.handshake) == (kind, seen.from, handshake);
         if !self.facts.all().iter().any(told) {
@@ -278,14 +319,24 @@ impl Session {
         }
     }
 
+    /// The handshake that is the last one so far.
+    fn newest(&self) -> u32 {
+        self.first + self.generations.len().saturating_sub(1) as u32
+    }
+
     fn generation(&mut self, key_id: KeyId) {
         if self.generations.len() >= MOST_GENERATIONS {
             return;
         }
-        let number = self.generations.len() as u32;
+        let number = self.first + self.generations.len() as u32;
+        let log = Arc::clone(&self.log);
+        let tls = match self.of_one_end {
+            true => tls::Connection::of_one_end(number, log),
+            false => tls::Connection::new(number, log),
+        };
         self.generations.push(Generation {
             key_id,
-            tls: tls::Connection::new(number, Arc::clone(&self.log)),
+            tls,
             client: Order::default(),
             server: Order::default(),
             inside: Inside::default(),
@@ -309,7 +360,7 @@ impl Session {
         };
         let mut facts = Vec::new();
         for message in order.push(id.0, &payload) {
-            generation.tls_bytes(number as u32, &message.seen(), &mut facts);
+            generation.tls_bytes(self.first + number as u32, &message.seen(), &mut facts);
         }
         facts.into_iter().for_each(|fact| self.facts.push(fact));
     }
@@ -321,7 +372,7 @@ impl Session {
         if self.opening.is_wanted() {
             self.open(seen, number, header);
         }
-        let handshake = number as u32;
+        let handshake = self.first + number as u32;
         let mine = |have: &&mut DataUse| have.handshake == handshake && have.used.by == seen.from;
         if let Some(have) = self.data.iter_mut().find(mine) {
             have.used.last = seen.at;
@@ -353,7 +404,7 @@ impl Session {
     }
 
     fn tell(&mut self, seen: &Seen<'_>, kind: Kind, fields: Vec<Field>, source: Source) {
-        let handshake = self.generations.len().saturating_sub(1) as u32;
+        let handshake = self.newest();
         self.facts.push(fact(seen, kind, fields, source, handshake));
     }
 }

@@ -50,12 +50,35 @@ pub(super) enum Form {
 }
 
 /// A packet without its wrapping.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     pub(super) packet: ControlPacket,
     pub(super) stamp: Option<(u32, u32)>,
     pub(super) wrapping: Wrapping,
     /// What it was checked with.
     pub(super) checked_by: Option<(AuthDigest, KeyDirection)>,
+}
+
+impl Opened {
+    /// What a gateway heard, which has checked the wrapping.
+    pub(crate) fn heard(packet: ControlPacket, stamp: Option<(u32, u32)>) -> Opened {
+        Opened { packet, stamp, wrapping: is_right(stamp), checked_by: None }
+    }
+
+    /// What a gateway said, without the wrapping of so many bytes that it had made itself. Nothing where there is
+    /// another one.
+    pub(crate) fn said(datagram: &[u8], wrapping: usize) -> Option<Opened> {
+        let form = match wrapping.checked_sub(STAMP) {
+            Some(tag) => Form::Hmac(tag),
+            None => Form::Plain,
+        };
+        let opened = form.open(&Keys::default(), Side::Server, datagram)?;
+        Some(Opened { wrapping: is_right(opened.stamp), ..opened })
+    }
+}
+
+/// A packet without stamp has no wrapping.
+fn is_right(stamp: Option<(u32, u32)>) -> Wrapping {
+    if stamp.is_some() { Wrapping::Right } else { Wrapping::None }
 }
 
 impl Form {

@@ -263,6 +263,9 @@ impl Page {
             for one in &key.uses {
                 let _ = write!(used, "{} {}<br>", one.by.word(), words::used(key.kind, one));
             }
+            for planned in key.plan.iter().flat_map(words::planned) {
+                let _ = write!(used, "{planned}<br>");
+            }
             let at = |at: Option<u64>| {
                 at.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)))
             };

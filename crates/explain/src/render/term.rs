@@ -201,6 +201,9 @@ impl Page {
                 let by = one.by.word();
                 self.say("      ", &format!("used by the {by}: {}", words::used(key.kind, one)));
             }
+            for planned in key.plan.iter().flat_map(words::planned) {
+                self.say("      ", &planned);
+            }
             let ends =
                 key.ends.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)));
             let next = key

@@ -2,7 +2,7 @@
 
 use super::time::span;
 use crate::catalogue;
-use crate::story::{Inquiry, KeyKind, Use};
+use crate::story::{Inquiry, KeyKind, Plan, Use};
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
 pub(super) fn titles(names: &[String]) -> String {
@@ -28,4 +28,24 @@ pub(super) fn used(kind: KeyKind, one: &Use) -> String {
         1 => format!("1 {what}, at +{}", span(one.first)),
         count => format!("{count} {what}s, +{} to +{}", span(one.first), span(one.last)),
     }
+}
+
+/// What is due for a key, a sentence each.
+pub(super) fn planned(plan: &Plan) -> Vec<String> {
+    let due = |what: &str, at: Option<u64>| at.map(|at| format!("{what} +{}", span(at)));
+    let use_now = match plan.in_use {
+        true => "the gateway encrypts with it at this moment",
+        false => "the gateway does not encrypt with it at this moment",
+    };
+    let all = [
+        Some(use_now.to_owned()),
+        due(
+            "the gateway begins to encrypt with it, unless the client uses it before, at",
+            plan.seals_from,
+        ),
+        due("the gateway begins a renewal, unless the client does before, at", plan.renews),
+        due("without a newer key the session ends at", plan.seals_until),
+        due("packets under it can be read until", plan.opens_until),
+    ];
+    all.into_iter().flatten().collect()
 }

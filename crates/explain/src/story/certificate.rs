@@ -42,6 +42,20 @@ impl Certificate {
             None => self.inquiries.push(inquiry),
         }
     }
+
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        let texts = [&self.subject, &self.issuer, &self.serial, &self.key];
+        let names = self.names.iter().map(|name| size_of::<String>() + name.len());
+        let inquiries = self
+            .inquiries
+            .iter()
+            .map(|one| size_of::<Inquiry>() + one.answer.len() + one.sentence.len());
+        size_of::<Certificate>()
+            + texts.iter().map(|text| text.len()).sum::<usize>()
+            + names.sum::<usize>()
+            + inquiries.sum::<usize>()
+    }
 }
 
 /// What one means of revocation said.
@@ -73,6 +87,8 @@ pub enum Means {
     Ocsp,
     /// The CA's list.
     Crl,
+    /// What the gateway has on record, which is what its CRL is made from.
+    Records,
 }
 
 impl Means {
@@ -82,6 +98,7 @@ impl Means {
             Means::Staple => "staple",
             Means::Ocsp => "OCSP (asking the CA)",
             Means::Crl => "CRL (the CA's list)",
+            Means::Records => "the gateway's own records",
         }
     }
 }

@@ -29,6 +29,24 @@ pub struct KeyLine {
     pub ends: Option<u64>,
     /// By which rule.
     pub ends_by: Rule,
+    /// What is due for it, of a key of a gateway that tells it of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+}
+
+/// What a gateway has planned for a key of its own. Times are microseconds after the first step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Whether the gateway encrypts with it at this moment.
+    pub in_use: bool,
+    /// When the gateway begins its renewal, unless the client does so before.
+    pub renews: Option<u64>,
+    /// When the gateway begins to encrypt with it, unless the client uses it before.
+    pub seals_from: Option<u64>,
+    /// When the gateway encrypts with it no longer, whatever became of the renewal.
+    pub seals_until: Option<u64>,
+    /// When the gateway decrypts with it no longer.
+    pub opens_until: Option<u64>,
 }
 
 /// What a key is for.

@@ -15,7 +15,7 @@ pub use crate::field::Field;
 pub use crate::place::{Place, Side};
 pub use certificate::{Certificate, Inquiry, Means};
 pub use ending::{Broken, Ending};
-pub use key::{KeyKind, KeyLine, Rule, Use};
+pub use key::{KeyKind, KeyLine, Plan, Rule, Use};
 
 /// The version of the format. It changes when a reader of the one before would misread it.
 pub const VERSION: u32 = 1;

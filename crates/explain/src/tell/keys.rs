@@ -64,6 +64,7 @@ fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: 
         },
         replaced_by,
         ends_by: renewal,
+        plan: None,
     }
 }
 
@@ -127,6 +128,7 @@ fn data_keys(facts: &[&Fact], data: &[DataUse], began: u64) -> Vec<KeyLine> {
             renewal: Rule::Renegotiation,
             replaced_by: next,
             ends_by: Rule::Renegotiation,
+            plan: None,
         }
     };
     handshakes.iter().enumerate().map(line).collect()
@@ -156,6 +158,7 @@ fn tickets(facts: &[&Fact], began: u64) -> Vec<KeyLine> {
             replaced_by: None,
             ends: Some(at + u64::from(lifetime) * 1_000_000),
             ends_by: Rule::TicketLifetime,
+            plan: None,
         }
     };
     tickets.enumerate().map(line).collect()

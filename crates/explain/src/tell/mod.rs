@@ -12,6 +12,7 @@ use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::openvpn::Session;
 use crate::place::Side;
 use crate::story::{Certificate, Ending, Means, Packet, Protocol, Step, Story, Term, Use};
+use crate::verdict::Outcome;
 
 /// One conversation as it was observed.
 pub(crate) struct Conversation<'a> {
@@ -28,19 +29,28 @@ pub(crate) struct Conversation<'a> {
 
 /// The story of a conversation; none if nothing happened in it.
 pub(crate) fn tell(conversation: &Conversation<'_>) -> Option<Story> {
+    tell_as(conversation, None)
+}
+
+/// The same where one of the two says how it ended.
+pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>) -> Option<Story> {
     let mut facts: Vec<&Fact> = conversation.facts.all().iter().collect();
     facts.sort_by_key(|fact| fact.at);
     let began = facts.first()?.at;
     let steps: Vec<Step> =
         facts.iter().zip(1..).map(|(fact, number)| step(fact, &facts, number, began)).collect();
-    let ending = ending::of(conversation, &facts, &steps);
+    let ending = match outcome {
+        None => ending::of(conversation, &facts, &steps),
+        Some(Outcome::Open) => Ending::Done,
+        Some(Outcome::Over(verdict)) => Ending::Broken(verdict.broken(&steps)),
+    };
     let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
     let missing = match &ending {
         Ending::Broken(_) => ending::missing(protocol, &steps),
         Ending::Done | Ending::Cut => Vec::new(),
     };
     Some(Story {
-        title: title(protocol, &steps, &ending),
+        title: title(protocol, &steps, &ending, outcome.is_some()),
         protocol,
         transport: conversation.transport.to_owned(),
         client: conversation.client.clone(),
@@ -93,7 +103,7 @@ fn chapter(fact: &Fact) -> Chapter {
     }
 }
 
-fn title(protocol: Protocol, steps: &[Step], ending: &Ending) -> String {
+fn title(protocol: Protocol, steps: &[Step], ending: &Ending, is_judged: bool) -> String {
     let has = |names: &[&str]| steps.iter().any(|step| names.contains(&step.entry.as_str()));
     let tls = match () {
         () if has(&["server_hello", "server_hello_resumed"]) => "TLS 1.3",
@@ -114,7 +124,14 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending) -> String {
         }
     };
     let after = if has(&["in_the_clear"]) { " after STARTTLS" } else { "" };
-    format!("{what}{after}{}", outcome(protocol, steps, ending))
+    let outcome = match ending {
+        Ending::Broken(broken) if is_judged => {
+            let how = if broken.by == Some(Side::Server) { "refused" } else { "over" };
+            format!(", {how}: {}", broken.code.replace('_', " "))
+        }
+        _ => outcome(protocol, steps, ending),
+    };
+    format!("{what}{after}{outcome}")
 }
 
 /// What sets it apart from others: how it broke, or what was shown in it.

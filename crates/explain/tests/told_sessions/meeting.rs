@@ -21,7 +21,7 @@ use wire::static_key::{KeyDirection, StaticKey};
 use wire::stranger::StrangerCheck;
 use wire::tls_auth::{AuthDigest, TlsAuth};
 use wire::wrap::ControlWrap;
-use wire::{KeyId, PeerId};
+use wire::{KeyId, PeerId, SessionId};
 use zeroize::Zeroizing;
 
 /// Whether the server lets the client in.
@@ -46,12 +46,12 @@ pub(crate) enum Act {
 
 /// A client and a server, and the wire between them.
 pub(crate) struct Meeting {
-    admit: Admit,
+    pub(crate) admit: Admit,
     gate: Gate,
     config: Arc<ServerConfig>,
     client: Session,
     server: Option<Session>,
-    now: Now,
+    pub(crate) now: Now,
     live: Live,
     frame: u32,
     log: Arc<Lines>,
@@ -60,6 +60,8 @@ pub(crate) struct Meeting {
     keys: [Vec<(KeyId, SealKey)>; 2],
     /// What went through the tunnel, before it was sealed.
     pub(crate) carried: Vec<(Side, Vec<u8>)>,
+    /// The two session ids, and the number of the packet that brought the cookie back.
+    pub(crate) accepted: Option<(SessionId, SessionId, usize)>,
 }
 
 impl Meeting {
@@ -118,6 +120,7 @@ impl Meeting {
             sealing: [None; 2],
             keys: [Vec::new(), Vec::new()],
             carried: Vec::new(),
+            accepted: None,
         }
     }
 
@@ -165,6 +168,8 @@ impl Meeting {
                     let _ = self.client.handle_datagram(&answer, self.now);
                 }
                 Verdict::Accept(accepted) => {
+                    let (client, server) = (accepted.client_session_id(), accepted.session_id());
+                    self.accepted = Some((client, server, self.packets.len() - 1));
                     self.server = Some(Session::server(
                         Arc::clone(&self.config),
                         *accepted,
@@ -324,11 +329,11 @@ fn grant() -> Grant {
     }
 }
 
-fn wrap(direction: KeyDirection) -> Arc<ControlWrap> {
+pub(crate) fn wrap(direction: KeyDirection) -> Arc<ControlWrap> {
     let key = StaticKey::from_bytes(&std::array::from_fn(|n| n as u8));
     Arc::new(ControlWrap::TlsAuth(Box::new(TlsAuth::new(&key, direction, AuthDigest::Sha256))))
 }
 
-fn remote() -> SocketAddr {
+pub(crate) fn remote() -> SocketAddr {
     "192.0.2.7:40000".parse().unwrap()
 }

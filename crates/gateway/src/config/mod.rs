@@ -60,6 +60,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Who is told of events.
     pub hooks: Hooks,
+    /// What is kept of handshakes.
+    pub explain: Explain,
     /// The TLS door.
     pub tls: Tls,
     /// Who is who, for `users`.
@@ -120,6 +122,38 @@ pub struct Sessions {
 pub struct Metrics {
     /// Bytes and sessions of each device: as many series as there are devices, with their names.
     pub per_device: bool,
+}
+
+/// `[explain]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Explain {
+    /// Of which handshakes facts are kept in memory, for `explain session` and `explain failure`.
+    pub keep: Keep,
+}
+
+/// Of which handshakes facts are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Of none.
+    Off,
+    /// Of the last ones that failed.
+    #[default]
+    Failures,
+    /// Of those of open sessions too.
+    All,
+}
+
+impl Keep {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Keep::Off => "off",
+            Keep::Failures => "failures",
+            Keep::All => "all",
+        }
+    }
 }
 
 /// `[hooks]`

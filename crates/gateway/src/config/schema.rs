@@ -20,7 +20,8 @@ const TOP: Section = Section {
     name: "",
     keys: &[],
     sections: &[
-        PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS, TLS, GROUPS, ACME,
+        PUBLIC, VPN, PUBLISH, CA, DEVICE, SESSIONS, CERT, METRICS, HOOKS, EXPLAIN, TLS, GROUPS,
+        ACME,
     ],
 };
 const PUBLIC: Section = Section { name: "public", keys: &["names"], sections: &[] };
@@ -77,6 +78,7 @@ const DEVICE: Section = Section {
 
 const METRICS: Section = Section { name: "metrics", keys: &["per_device"], sections: &[] };
 const HOOKS: Section = Section { name: "hooks", keys: &["url", "revocation"], sections: &[] };
+const EXPLAIN: Section = Section { name: "explain", keys: &["keep"], sections: &[] };
 const SESSIONS: Section = Section { name: "sessions", keys: &["keep_days"], sections: &[] };
 const CERT: Section = Section {
     name: "cert",

@@ -5,8 +5,8 @@ use std::net::Ipv6Addr;
 use uplink::Revocation;
 
 use super::{
-    Acme, Ca, Cert, Config, Device, Hooks, KeyType, Listen, Metrics, Net6, Public, PublicName,
-    PublicUrl, Publish, Push, Sessions, Vpn,
+    Acme, Ca, Cert, Config, Device, Explain, Hooks, KeyType, Listen, Metrics, Net6, Public,
+    PublicName, PublicUrl, Publish, Push, Sessions, Vpn,
 };
 
 /// What the first start knows and the file should say.
@@ -48,6 +48,7 @@ impl FirstConfig {
             cert(&config.cert),
             metrics(config.metrics),
             hooks(&config.hooks),
+            explain(config.explain),
             TLS.to_owned(),
             GROUPS.to_owned(),
             acme(&config.acme),
@@ -325,6 +326,16 @@ fn hooks(hooks: &Hooks) -> String {
 # passes that over, \"off\" does not look.
 revocation = \"{revocation}\"
 "
+    )
+}
+
+fn explain(explain: Explain) -> String {
+    format!(
+        "[explain]
+# Of which handshakes facts are kept in memory, and no secrets: \"off\", \"failures\" or \"all\". Asked by `explain`.
+keep = \"{}\"
+",
+        explain.keep.word()
     )
 }
 

@@ -15,6 +15,7 @@ use ca::Ca;
 use certs::{Certs, Wanted};
 use devices::Devices;
 use events::Log;
+use handshakes::Handshakes;
 use journal::Deed;
 use material::Material;
 use rollover::RolloverView;
@@ -35,6 +36,7 @@ mod changes;
 mod common;
 pub(crate) mod devices;
 mod events;
+mod handshakes;
 mod journal;
 pub(crate) mod lost_doors;
 mod material;
@@ -137,6 +139,7 @@ async fn carry_out(
         Q::ConfigShow => SettingsFile { at }.show().map(R::Settings),
         Q::ConfigSet { key, values } => SettingsFile { at }.set(&key, &values).map(R::Settings),
         Q::Reload => gateway.reload_and_mend().await.map(R::Reloaded),
+        Q::Explain { which } => Handshakes { at }.told(by, &which).await.map(R::Stories),
     }
 }
 

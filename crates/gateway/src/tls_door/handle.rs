@@ -10,6 +10,7 @@ use admin::response::{Session, TlsServers};
 use admin::transport::Transport;
 use authority::Authority;
 use clock::{Clock, Revision};
+use explain::kept::OpenSession;
 use front::{Front, Info, Kick, ServerState, Settings, Sockets};
 use sysio::Inherited;
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use tokio::time::sleep;
 use super::certificates::{Certificates, Lack, SUBJECT};
 use super::client_ports::ClientPorts;
 use super::records::{Records, device_name};
-use super::{counters, listing};
+use super::{counters, listing, told};
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::desk::Desk;
@@ -264,6 +265,16 @@ impl Door for TlsHandle {
     fn sessions(&self) -> BoxFuture<'_, Vec<Session>> {
         let infos = self.infos();
         Box::pin(async move { infos.iter().map(|info| self.session(info)).collect() })
+    }
+
+    fn open_session(&self, number: u64) -> BoxFuture<'_, Option<OpenSession>> {
+        let info = self.infos().into_iter().find(|info| info.number == number);
+        Box::pin(async move {
+            let info = info?;
+            let settings = self.settings();
+            let of_it = settings.server.iter().find(|server| server.label() == info.server)?;
+            Some(told::open_session(&info, of_it, self.clock.now()))
+        })
     }
 
     fn kick<'a>(&'a self, target: &'a KickTarget) -> BoxFuture<'a, Vec<Option<DeviceName>>> {

@@ -23,6 +23,7 @@ mod listing;
 mod ordered;
 mod records;
 mod served;
+mod told;
 pub(crate) mod unopened;
 
 /// What is open. Dropping it closes it, with its connections.

@@ -2,11 +2,13 @@
 //!
 //! What a report leads to in the store is done by a task of its own, so that no connection waits for a disk.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use admin::names::DeviceName;
 use admin::response::RefusalEntry;
 use clock::{Clock, Revision};
+use explain::story::Protocol;
 use front::{Directory, Holder, Info, Refused, Report};
 use pki::{CertificateId, Fingerprint, Refusal};
 use serde_json::json;
@@ -16,6 +18,8 @@ use tokio::sync::watch;
 
 use crate::context::Context;
 use crate::current_view::CurrentView;
+use crate::explained::front_reasons::verdict;
+use crate::explained::{self, Explained};
 use crate::history::History;
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
@@ -29,6 +33,7 @@ pub(super) struct Records {
     metrics: Arc<Metrics>,
     history: History,
     hooks: Hooks,
+    explained: Explained,
     projections: Projections,
     /// From the moment at which the door is open.
     connections: OnceLock<Projection>,
@@ -46,6 +51,7 @@ impl Records {
             metrics: Arc::clone(&at.metrics),
             history: at.history.clone(),
             hooks: at.hooks.clone(),
+            explained: at.explained.clone(),
             projections: at.projections.clone(),
             connections: OnceLock::new(),
             clock: Arc::clone(&at.clock),
@@ -79,32 +85,36 @@ impl Records {
         self.history.gone(info, &why);
         if let front::Ended::Withdrawn(refusal) = why {
             let whom = info.client.as_ref().map(|(holder, _)| holder);
-            self.refused(self.entry(info.source, whom, &refusal.into()));
+            self.refused(info.source, whom, &refusal.into());
         }
     }
 
-    fn refused(&self, refusal: RefusalEntry) {
+    fn refused(&self, source: SocketAddr, whom: Option<&Holder>, why: &Refused) {
+        let now = self.clock.now();
+        let mut refusal = RefusalEntry {
+            number: 0,
+            at: now.into(),
+            source,
+            device: whom.map(device_name),
+            reason: why.code().to_owned(),
+            sentence: why.to_string(),
+        };
+        refusal.number = self.explained.refused(explained::Refusal {
+            connection: None,
+            protocol: Protocol::Tls,
+            kept: None,
+            transport: "tcp",
+            server: String::new(),
+            at: explained::micros(now),
+            entry: refusal.clone(),
+            verdict: verdict(why),
+        });
         // Strangers could have programs started as fast as they connect.
         if refusal.device.is_some() {
             let what = "connection_refused";
             self.hooks.tell(what, || json!({ "at": refusal.at, "what": what, "refusal": refusal }));
         }
         self.metrics.refused(refusal);
-    }
-
-    fn entry(
-        &self,
-        source: std::net::SocketAddr,
-        whom: Option<&Holder>,
-        why: &Refused,
-    ) -> RefusalEntry {
-        RefusalEntry {
-            at: self.clock.now().into(),
-            source,
-            device: whom.map(device_name),
-            reason: why.code().to_owned(),
-            sentence: why.to_string(),
-        }
     }
 }
 
@@ -140,7 +150,7 @@ impl Directory for Records {
             Report::Opened(info) => self.opened(&info),
             Report::Closed(info, why) => self.closed(&info, why),
             Report::Refused { source, whom, why } => {
-                self.refused(self.entry(source, whom.as_ref(), &why));
+                self.refused(source, whom.as_ref(), &why);
             }
         }
     }

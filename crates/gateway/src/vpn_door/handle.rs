@@ -10,7 +10,9 @@ use admin::response::Session;
 use admin::transport::Transport;
 use clock::{Clock, Timestamp};
 use engine::{Credential, DataFigures, Kick, Principal, Server, SessionInfo};
-use tunnel::DropReason;
+use explain::kept::{LiveKey, OpenSession};
+use explain::story::{KeyKind, Protocol};
+use tunnel::{DropReason, KeyLife, Life};
 use vpn::NetworkView;
 
 use crate::doors::{BoxFuture, Counters, Door};
@@ -59,6 +61,40 @@ impl VpnHandle {
     }
 }
 
+impl VpnHandle {
+    /// Wall time of a boot time, which may be one to come.
+    fn wall(&self, boot: Duration) -> Duration {
+        let now = self.clock.now();
+        now.wall.saturating_sub(now.boot) + boot
+    }
+
+    /// The newest key was made by the last renewal, those before by the ones before.
+    fn live_keys(&self, session: &SessionInfo, life: &Life) -> Vec<LiveKey> {
+        let wall = |boot| u64::try_from(self.wall(boot).as_micros()).unwrap_or(u64::MAX);
+        let newest = life.keys.len().saturating_sub(1);
+        let key = |(index, key): (usize, &KeyLife)| {
+            let before = (newest - index) as u64;
+            let made = match (before, session.renegotiated_at) {
+                (0, Some(at)) => Some(at),
+                (0, None) => Some(session.since),
+                _ => None,
+            };
+            LiveKey {
+                kind: KeyKind::Data,
+                handshake: session.renegotiations.saturating_sub(before) as u32,
+                cipher: key.cipher.name().to_owned(),
+                made: made.map(wall),
+                in_use: key.seals,
+                renews: life.renews_at.filter(|_| index == newest).map(wall),
+                seals_from: key.seals_from.map(wall),
+                seals_until: key.seals_until.map(wall),
+                opens_until: key.opens_until.map(wall),
+            }
+        };
+        life.keys.iter().enumerate().map(key).collect()
+    }
+}
+
 /// A device as administration names it.
 pub(super) fn device_name(of: &Principal) -> DeviceName {
     DeviceName { user: of.user.clone(), device: of.device.clone() }
@@ -69,6 +105,21 @@ impl Door for VpnHandle {
         Box::pin(async {
             let sessions = self.server.sessions().await;
             sessions.into_iter().map(|info| self.session(info)).collect()
+        })
+    }
+
+    fn open_session(&self, number: u64) -> BoxFuture<'_, Option<OpenSession>> {
+        Box::pin(async move {
+            let sessions = self.server.sessions().await;
+            let session = sessions.into_iter().find(|session| session.number == number)?;
+            let life = self.server.life(number).await?;
+            let keys = self.live_keys(&session, &life);
+            let ends = life.certificate_ends.map(|at| {
+                let at = Timestamp::from_wall(self.wall(at)).to_seconds();
+                format!("the session ends with the certificate that it was let in with, on {at}")
+            });
+            let rules = ends.into_iter().collect();
+            Some(OpenSession { protocol: Protocol::OpenVpn, keys, rules })
         })
     }
 

@@ -3,14 +3,18 @@
 //! What a report leads to in the store is done by a task of its own, so that the engine never waits for
 //! a disk.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use admin::names::DeviceName;
 use admin::response::{PastSession, RefusalEntry};
 use admin::transport::Transport;
 use clock::Clock;
-use engine::{Credential, DisconnectReason, Identity, Principal, Report, Revision, SessionInfo};
+use engine::{
+    Begun, Credential, DisconnectReason, Identity, Principal, Report, Revision, SessionInfo,
+    Watcher,
+};
+use explain::story::Protocol;
 use pki::{CertificateId, Fingerprint, Refusal};
 use serde_json::{Value, json};
 use store::Store;
@@ -21,11 +25,21 @@ use vpn::{Directory, Member, PushPolicy};
 use super::handle::device_name;
 use crate::context::Context;
 use crate::current_view::CurrentView;
+use crate::explained::reasons::verdict;
+use crate::explained::{self, Explained};
 use crate::history::{History, wall_time};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
 use crate::replacements::Replacements;
+
+/// Where a connection that is no session came from, and where to.
+struct Connection {
+    number: u64,
+    source: SocketAddr,
+    local: Option<IpAddr>,
+    tcp: bool,
+}
 
 /// What the door knows of the records, and where it leaves what happened.
 #[derive(Debug)]
@@ -36,6 +50,7 @@ pub(super) struct Records {
     replacements: Arc<Replacements>,
     history: History,
     hooks: Hooks,
+    explained: Explained,
     sessions: Projection,
     clock: Arc<dyn Clock>,
     /// For what reports lead to: they come on the engine's own threads.
@@ -68,6 +83,10 @@ impl Directory for Records {
         self.view.snapshot().withdrawn().revision() > after
     }
 
+    fn watch(&self, begun: &Begun<'_>) -> Option<Box<dyn Watcher>> {
+        self.explained.watch(begun)
+    }
+
     fn report(&self, report: Report) {
         match report {
             Report::Opened(info) => {
@@ -83,8 +102,9 @@ impl Directory for Records {
                 self.hooks.tell("session_closed", || self.told("session_closed", &info, why_code));
                 self.ended(&info, &why);
             }
-            Report::Refused { source, whom, why } => {
-                self.refused(source, whom.as_ref(), &why);
+            Report::Refused { number, source, local, tcp, whom, why } => {
+                let connection = Connection { number, source, local, tcp };
+                self.refused(&connection, whom.as_ref(), &why);
             }
             Report::Swept { through, closed } => {
                 let certificates = closed.iter().map(|identity| match identity.credential {
@@ -107,6 +127,7 @@ impl Records {
             replacements: Arc::clone(&at.replacements),
             history: at.history.clone(),
             hooks: at.hooks.clone(),
+            explained: at.explained.clone(),
             sessions: at.projections.register(NAME),
             clock: Arc::clone(&at.clock),
             runtime: Handle::current(),
@@ -128,8 +149,14 @@ impl Records {
     }
 
     fn ended(&self, info: &SessionInfo, why: &DisconnectReason) {
+        let is_withdrawn = matches!(why, DisconnectReason::Withdrawn(_));
+        self.explained.closed(info.number, is_withdrawn);
         match why {
-            DisconnectReason::Withdrawn(_) => self.refused(info.source, Some(&info.identity), why),
+            DisconnectReason::Withdrawn(_) => {
+                let SessionInfo { number, source, local, tcp, .. } = *info;
+                let connection = Connection { number, source, local, tcp };
+                self.refused(&connection, Some(&info.identity), why);
+            }
             DisconnectReason::Replaced => {
                 let device = device_name(&info.identity.principal);
                 let now = self.clock.now().into();
@@ -139,15 +166,27 @@ impl Records {
         }
     }
 
-    fn refused(&self, source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {
+    fn refused(&self, connection: &Connection, whom: Option<&Identity>, why: &DisconnectReason) {
         let device = whom.map(|identity| device_name(&identity.principal));
-        let refusal = RefusalEntry {
-            at: self.clock.now().into(),
-            source,
+        let now = self.clock.now();
+        let mut refusal = RefusalEntry {
+            number: 0,
+            at: now.into(),
+            source: connection.source,
             device,
             reason: why.code().to_owned(),
             sentence: why.to_string(),
         };
+        refusal.number = self.explained.refused(explained::Refusal {
+            connection: Some(connection.number),
+            protocol: Protocol::OpenVpn,
+            kept: None,
+            transport: if connection.tcp { "tcp" } else { "udp" },
+            server: connection.local.map(|local| local.to_string()).unwrap_or_default(),
+            at: explained::micros(now),
+            entry: refusal.clone(),
+            verdict: verdict(why),
+        });
         let what = "connection_refused";
         self.hooks.tell(what, || json!({ "at": refusal.at, "what": what, "refusal": refusal }));
         self.metrics.refused(refusal);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use admin::names::DeviceName;
-use admin::request::{CertificateUsage, Request};
+use admin::request::{CertificateUsage, ExplainTarget, Request};
 use clap_complete::Shell;
 use client::Revocation;
 use gateway::FirstStart;
@@ -81,7 +81,7 @@ pub(crate) enum Action {
     /// Run the gateway.
     Up { first: FirstStart, state: Option<PathBuf> },
     /// Show the demo.
-    Demo { install: bool },
+    Demo { install: bool, page: Option<PathBuf> },
     /// Run the client.
     Connect(ConnectOrder),
     /// Undo what a killed client leaves.
@@ -98,6 +98,17 @@ pub(crate) enum Action {
     Manual { out: PathBuf },
     /// Write what a package carries.
     Packaged { out: PathBuf },
+}
+
+impl Action {
+    /// Whether it plays in throw-away networks, with keys that are worth nothing.
+    pub(crate) fn is_a_demo(&self) -> bool {
+        match self {
+            Action::Demo { .. } => true,
+            Action::Explain(order) => order.what == Explained::Demo,
+            _ => false,
+        }
+    }
 }
 
 /// What of a listing to show; all of it has to hold.
@@ -289,6 +300,8 @@ pub(crate) enum Explained {
     Capture(ExplainCaptureOrder),
     Tls(ExplainTlsOrder),
     Vpn { profile: PathBuf },
+    Gateway { which: ExplainTarget },
+    Demo,
 }
 
 /// Which capture, and what it is read with.

@@ -56,7 +56,7 @@ fn data_folder(
 fn understand_command(command: Command, data: &Path, json: bool) -> Result<Action, Failure> {
     Ok(match command {
         Command::Up(up) => gateway::understand_up(up)?,
-        Command::Demo(demo) => Action::Demo { install: !demo.no_install },
+        Command::Demo(demo) => Action::Demo { install: !demo.no_install, page: demo.page },
         Command::Connect(connect) => client::understand_connect(connect),
         Command::ConnectGuard(guard) => client::understand_guard(guard),
         Command::Signer(signer) => authority::understand_signer(signer),

@@ -39,6 +39,7 @@ mod service;
 mod signer;
 mod standing;
 mod tls;
+mod told;
 mod unit;
 mod up;
 
@@ -52,7 +53,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
     let Order { data, json, wide, columns, action } = order;
     // The demo makes a namespace of its own where an ordinary user runs it, which only a process that may
     // be looked at can do; its keys are worth nothing.
-    if !matches!(action, Action::Demo { .. }) {
+    if !action.is_a_demo() {
         process::keep_memory_private();
     }
     signer::declare(matches!(action, Action::Up { .. }));
@@ -82,7 +83,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Backup { to } => backup::back_up(&data, json, &to),
         Action::Restore { from } => backup::restore(&data, json, &from),
         Action::Up { first, state } => up::run_up(UpOptions { data, first, state }),
-        Action::Demo { install } => demo::run_demo(DemoOptions { install }),
+        Action::Demo { install, page } => demo::run_demo(&DemoOptions { install, page }),
         Action::Connect(options) => connect::run_connect(options, json),
         Action::ConnectGuard(options) => guard::run_guard(&options),
         Action::Signer(order) => signer::run_signer(order),
@@ -160,6 +161,7 @@ fn as_json(response: &Response) -> Output {
         Response::Check(answer) => Output::json(&answer.findings),
         Response::Settings(answer) => Output::json(answer),
         Response::Reloaded(answer) => Output::json(answer),
+        Response::Stories(answer) => Output::json(answer),
         // Holds keys; its command prints what was written instead.
         Response::Profile(answer) => Output::json(&answer.name),
     }

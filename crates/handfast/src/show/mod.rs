@@ -56,6 +56,8 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         (Request::ConfigSet { .. }, Response::Settings(settings)) => settings::changed(settings),
         (_, Response::Settings(settings)) => settings::listing(settings),
         (_, Response::Reloaded(reloaded)) => settings::reloaded(reloaded),
+        // Its command writes it in the format that was asked for.
+        (_, Response::Stories(stories)) => format!("{}\n", stories.0),
         // Profiles are written to files, never printed: they hold keys.
         (_, Response::Profile(material)) => format!("{}\n", material.name),
     }

@@ -111,9 +111,11 @@ fn counts(counts: &BTreeMap<String, u64>) -> String {
 }
 
 fn refusals(status: &Status, width: Width) -> String {
-    let mut table = Table::new(&["REFUSED AT (UTC)", "SOURCE", "DEVICE", "REASON", "MEANING"]);
+    let mut table =
+        Table::new(&["NO.", "REFUSED AT (UTC)", "SOURCE", "DEVICE", "REASON", "MEANING"]);
     for refusal in &status.last_refusals {
         table.row([
+            refusal.number.to_string(),
             refusal.at.to_seconds(),
             refusal.source.to_string(),
             refusal.device.as_ref().map_or("-".into(), ToString::to_string),
@@ -121,5 +123,5 @@ fn refusals(status: &Status, width: Width) -> String {
             refusal.sentence.clone(),
         ]);
     }
-    table.text_in(width)
+    table.text_in(width) + "more of one: handfast explain failure NO.\n"
 }

@@ -118,6 +118,7 @@ fn look_at_what_is_no_tls(cli: &Cli) -> Value {
 /// Nobody is refused here, so it comes from the type.
 fn refusal() -> Value {
     let entry = RefusalEntry {
+        number: 3,
         at: Timestamp::from_unix_secs(1_795_000_000),
         source: "192.0.2.9:4000".parse().unwrap(),
         device: Some(DeviceName::parse("alice/phone").unwrap()),

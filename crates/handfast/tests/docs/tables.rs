@@ -313,6 +313,7 @@ fn changed(key: &str, value: &Value) -> Value {
         ("vpn.auth", _) => json!("SHA512"),
         ("vpn.ciphers", _) => json!(["AES-128-GCM"]),
         ("vpn.without", _) => json!(["gro"]),
+        ("explain.keep", _) => json!("all"),
         ("vpn.push.dns", _) => json!(["10.0.0.1"]),
         ("vpn.listen", _) => json!(["udp:[::]:1195"]),
         ("vpn.push.routes", _) => json!(["10.0.0.0/8"]),

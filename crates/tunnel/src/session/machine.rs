@@ -17,6 +17,7 @@ use crate::closing::Close;
 use crate::dropped::DropReason;
 use crate::end::{EndReason, Progress};
 use crate::event::{Event, TimeoutReason};
+use crate::life::Life;
 use crate::not_awaited::{NotAwaited, NotNow};
 use crate::session::close::{DRAIN, certificate_expired, last_text};
 use crate::session::core::Core;
@@ -325,6 +326,14 @@ impl<R: Role> Machine<R> {
 
     pub(crate) fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended)
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        Life {
+            keys: self.core.keys.lives(),
+            renews_at: self.phase.renews_at(),
+            certificate_ends: self.side.certificate_ends(self.core.now),
+        }
     }
 
     pub(crate) fn agenda(&self) -> Agenda {

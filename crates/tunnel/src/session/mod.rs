@@ -35,6 +35,7 @@ use crate::entropy::{Entropy, Seed};
 use crate::event::{Deadline, Event, Grant, Negotiated};
 use crate::gate::Accepted;
 use crate::generation::Generation;
+use crate::life::Life;
 use crate::not_awaited::{NotAwaited, NotNow};
 use crate::reliable::Reliable;
 use crate::state::{SessionState, Stage};
@@ -207,6 +208,11 @@ impl Session {
     /// How far the current negotiation came.
     pub fn progress(&self) -> Progress {
         either!(self, machine => machine.phase.progress(&machine.core.generation))
+    }
+
+    /// How long its data keys live, as of the last call with a time.
+    pub fn life(&self) -> Life {
+        either!(self, machine => machine.life())
     }
 
     /// True from `Established` until the end begins.

@@ -28,7 +28,7 @@ pub(super) fn draw(canvas: &mut Canvas, keys: &[KeyLine]) {
 /// All moments at which something happens to a key, in order.
 fn times(keys: &[KeyLine]) -> Vec<u64> {
     let uses = keys.iter().flat_map(|key| &key.uses).flat_map(|one| [one.first, one.last]);
-    let ends = keys.iter().flat_map(|key| [key.born, key.ends]).flatten();
+    let ends = keys.iter().flat_map(|key| [key.born, key.ends, planned_end(key)]).flatten();
     let mut times: Vec<u64> = uses.chain(ends).collect();
     times.sort_unstable();
     times.dedup();
@@ -54,7 +54,7 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
     );
     let top = canvas.y + 2 * FONT + 15;
     let begins = key.born.or_else(|| key.uses.iter().map(|one| one.first).min());
-    let last = key.ends.or_else(|| key.uses.iter().map(|one| one.last).max());
+    let last = key.ends.or(planned_end(key)).or_else(|| key.uses.iter().map(|one| one.last).max());
     if let (Some(begins), Some(last)) = (begins, last) {
         outline(canvas, x(begins, times), x(last, times), top);
     }
@@ -74,6 +74,12 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
     canvas.y += ROW + BAR;
 }
 
+/// The last thing that is planned for it.
+fn planned_end(key: &KeyLine) -> Option<u64> {
+    let plan = key.plan?;
+    plan.opens_until.or(plan.seals_until).or(plan.renews)
+}
+
 fn outline(canvas: &mut Canvas, from: u32, to: u32, top: u32) {
     let width = to.saturating_sub(from).max(3);
     let height = 2 * BAR;
@@ -91,6 +97,10 @@ fn life(key: &KeyLine) -> String {
             .iter()
             .map(|one| format!("{} +{} to +{}", one.by.word(), span(one.first), span(one.last))),
     );
+    let plan = key.plan.unwrap_or_default();
+    said.extend(plan.renews.map(|at| format!("renewal due +{}", span(at))));
+    said.extend(plan.seals_until.map(|at| format!("encrypts at most until +{}", span(at))));
+    said.extend(plan.opens_until.map(|at| format!("decrypts until +{}", span(at))));
     said.extend(key.ends.map(|at| format!("ends +{}", span(at))));
     said.extend(key.replaced_by.as_ref().map(|next| format!("then {next}")));
     said.join("; ")

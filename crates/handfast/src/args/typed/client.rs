@@ -10,6 +10,9 @@ pub(crate) struct Demo {
     /// Install nothing, show what can be shown
     #[arg(long)]
     pub(crate) no_install: bool,
+    /// Where to leave a page with alice's handshake, step by step
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) page: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,12 @@ pub(crate) enum Explain {
     Tls(ExplainTls),
     /// A handshake of our own with the VPN gateway of a profile; no tunnel is made
     Vpn(ExplainVpn),
+    /// An open session of the running gateway, with its keys as they are
+    Session(ExplainSession),
+    /// A connection that the running gateway refused, and why
+    Failure(ExplainFailure),
+    /// A handshake in throw-away networks, told by its gateway: nothing has to be set up for it
+    Demo(ExplainDemo),
     /// The first step at which two stories part: files that --format json wrote
     Diff {
         /// One story
@@ -73,6 +79,30 @@ pub(crate) struct ExplainVpn {
     /// The profile
     #[arg(value_name = "FILE.ovpn")]
     pub(crate) profile: PathBuf,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainDemo {
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainSession {
+    /// Its number in `sessions`, or whose it is
+    #[arg(value_name = "NUMBER|USER/DEVICE")]
+    pub(crate) session: String,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainFailure {
+    /// Its number in `status`, or a reason [default: the last one]
+    #[arg(value_name = "NUMBER|REASON")]
+    pub(crate) event: Option<String>,
     #[command(flatten)]
     pub(crate) shape: Shape,
 }

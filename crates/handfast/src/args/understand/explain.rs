@@ -1,13 +1,16 @@
 //! Handshakes in words: which, and in which shape.
 
 use admin::failure::{Failure, FailureKind};
+use admin::request::ExplainTarget;
 use uplink::Target;
 
+use super::words::device_name;
 use crate::args::order::{
     Action, ExplainCaptureOrder, ExplainOrder, ExplainTlsOrder, Explained, Written,
 };
 use crate::args::typed::explain::{
-    Explain, ExplainCapture, ExplainTls, ExplainVpn, FormatWord, Shape,
+    Explain, ExplainCapture, ExplainDemo, ExplainFailure, ExplainSession, ExplainTls, ExplainVpn,
+    FormatWord, Shape,
 };
 
 pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, Failure> {
@@ -22,6 +25,13 @@ pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, F
             (Explained::Tls(ExplainTlsOrder { target, ca, device, ask, http }), shape)
         }
         Explain::Vpn(ExplainVpn { profile, shape }) => (Explained::Vpn { profile }, shape),
+        Explain::Session(ExplainSession { session, shape }) => {
+            (Explained::Gateway { which: session_of(&session)? }, shape)
+        }
+        Explain::Failure(ExplainFailure { event, shape }) => {
+            (Explained::Gateway { which: failure_of(event) }, shape)
+        }
+        Explain::Demo(ExplainDemo { shape }) => (Explained::Demo, shape),
         Explain::Diff { a, b } => return Ok(Action::ExplainDiff { a, b }),
     };
     Ok(Action::Explain(ExplainOrder { what, written: written(shape, json) }))
@@ -44,6 +54,23 @@ fn target(server: &str, starttls: Option<&str>, name: Option<&str>) -> Result<Ta
 fn written(Shape { format, out, text_width }: Shape, json: bool) -> Written {
     let usual = if json { FormatWord::Json } else { FormatWord::Term };
     Written { format: format.unwrap_or(usual), out, text_width }
+}
+
+fn session_of(typed: &str) -> Result<ExplainTarget, Failure> {
+    Ok(match typed.parse() {
+        Ok(id) => ExplainTarget::Session { id },
+        Err(_) => ExplainTarget::Device { device: device_name(typed)? },
+    })
+}
+
+fn failure_of(typed: Option<String>) -> ExplainTarget {
+    match typed {
+        None => ExplainTarget::LastRefusal,
+        Some(typed) => match typed.parse() {
+            Ok(number) => ExplainTarget::Refusal { number },
+            Err(_) => ExplainTarget::Reason { code: typed },
+        },
+    }
 }
 
 fn usage(error: &dyn std::error::Error) -> Failure {

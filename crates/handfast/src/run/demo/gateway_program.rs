@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
 use admin::names::DeviceName;
-use admin::request::Request;
+use admin::request::{ExplainTarget, Request};
 use admin::response::Response;
 use admin::response::{Changed, Session, Status};
+use explain::story::Stories;
 use gateway::profile::{Form, System};
 use names::RevocationReason;
 use sysio::lab::Host;
@@ -17,6 +18,7 @@ use sysio::lab::Host;
 use super::super::ask::ask;
 use super::super::output::unexpected;
 use super::super::profile;
+use super::super::told;
 use super::addresses::{FILES_V4, ROUTES, TUNNEL_V4, TUNNEL_V6};
 use super::folder::Folder;
 use super::limits::{PATIENCE, unseen};
@@ -112,6 +114,12 @@ impl GatewayProgram {
         }
     }
 
+    /// `explain session`: what a user's handshake was, and how long the keys live.
+    pub(super) fn explain(&mut self, user: &str) -> Result<Stories, Failure> {
+        self.program.expect_running()?;
+        told::by_gateway(&self.data, ExplainTarget::Device { device: device(user)? })
+    }
+
     /// `device revoke`.
     pub(super) fn revoke(&self, user: &str) -> Result<Changed, Failure> {
         let device = device(user)?;
@@ -145,6 +153,8 @@ fn settings(host: &Host, nat: bool) -> String {
          network6 = \"{TUNNEL_V6}\"\n\
          nat = {nat}\n\
          reneg_sec = {}\n\
+         [explain]\n\
+         keep = \"all\"\n\
          [vpn.push]\n\
          routes = [\"{v4}\", \"{v6}\"]\n\
          [[tls.listen]]\n\

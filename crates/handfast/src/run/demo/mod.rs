@@ -10,12 +10,15 @@
 //! lives in namespaces without names, child processes and one folder; whatever way the demo ends,
 //! they go with it.
 
+use std::path::PathBuf;
+
 use admin::failure::Failure;
+use explain::story::Stories;
 
 use self::folder::Folder;
 use self::limits::interrupted;
 use self::machine::Machine;
-use self::stage::Stage;
+use self::stage::{Stage, running};
 use self::stop::Stop;
 use self::tell::Teller;
 use super::output::Output;
@@ -29,6 +32,7 @@ mod gateway_program;
 mod https;
 mod limits;
 mod machine;
+mod page;
 mod ping;
 mod program;
 mod renegotiation;
@@ -44,10 +48,12 @@ mod traffic;
 pub(crate) struct DemoOptions {
     /// Whether missing packages may be installed.
     pub(crate) install: bool,
+    /// Where to leave a page with alice's handshake.
+    pub(crate) page: Option<PathBuf>,
 }
 
 /// Shows it.
-pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
+pub(crate) fn run_demo(options: &DemoOptions) -> Result<Output, Failure> {
     let mut machine = Machine::enter()?;
     let stop = Stop::listen()?;
     let teller = Teller::new();
@@ -55,7 +61,7 @@ pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
         .title("a gateway, a host behind it and two subscribers in throw-away network namespaces");
     machine.complete(options.install, &stop, &teller)?;
     let folder = Folder::make()?;
-    let shown = show(&machine, &folder, &stop, &teller);
+    let shown = show(&machine, options, &folder, &stop, &teller);
     if !machine.installed.is_empty() {
         let packages = machine.installed.join(" ");
         teller.plain(&format!("  installed for it, and left: {packages}"));
@@ -69,15 +75,50 @@ pub(crate) fn run_demo(options: DemoOptions) -> Result<Output, Failure> {
     shown?;
     drop(folder);
     teller.total();
+    page::offer(options.page.as_deref(), &teller);
     if machine.openvpn.is_none() {
         teller.plain("shown with our own client only");
     }
     Ok(Output::done(""))
 }
 
-fn show(machine: &Machine, folder: &Folder, stop: &Stop, teller: &Teller) -> Result<(), Failure> {
+/// A client connects to a gateway, and the gateway tells the handshake; all of it is gone after that.
+pub(crate) fn handshake() -> Result<Stories, Failure> {
+    let mut machine = Machine::enter()?;
+    let (stop, teller) = (Stop::listen()?, Teller::silent());
+    machine.complete(false, &stop, &teller)?;
+    let folder = Folder::make()?;
+    let told = told(&machine, &folder, &stop, &teller);
+    if stop.is_asked() {
+        return Err(interrupted());
+    }
+    if told.is_err() {
+        teller.logs(folder.path());
+    }
+    told
+}
+
+fn told(
+    machine: &Machine,
+    folder: &Folder,
+    stop: &Stop,
+    teller: &Teller,
+) -> Result<Stories, Failure> {
+    let mut stage = Stage::build(machine, folder, stop, teller)?;
+    stage.connect(stop, teller)?;
+    running(&mut stage.gateway)?.explain("alice")
+}
+
+fn show(
+    machine: &Machine,
+    options: &DemoOptions,
+    folder: &Folder,
+    stop: &Stop,
+    teller: &Teller,
+) -> Result<(), Failure> {
     let stage = &mut Stage::build(machine, folder, stop, teller)?;
     stage.connect(stop, teller)?;
+    page::show(stage, options.page.as_deref(), teller)?;
     traffic::pings(stage, stop, teller)?;
     traffic::files(stage, stop, teller)?;
     renegotiation::show(stage, stop, teller)?;

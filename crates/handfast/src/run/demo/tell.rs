@@ -14,11 +14,17 @@ use crate::show::table::visible;
 #[derive(Debug)]
 pub(super) struct Teller {
     begun: Instant,
+    silent: bool,
 }
 
 impl Teller {
     pub(super) fn new() -> Self {
-        Self { begun: Instant::now() }
+        Self { begun: Instant::now(), silent: false }
+    }
+
+    /// Prints nothing of what goes well.
+    pub(super) fn silent() -> Self {
+        Self { silent: true, ..Self::new() }
     }
 
     /// The first line.
@@ -39,6 +45,9 @@ impl Teller {
 
     /// A line as it is.
     pub(super) fn plain(&self, text: &str) {
+        if self.silent {
+            return;
+        }
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     }

@@ -15,6 +15,7 @@ use explain::render;
 use explain::story::{Stories, Story, VERSION};
 
 use super::output::Output;
+use super::told;
 use crate::args::order::{ExplainOrder, Explained, Written};
 use crate::args::typed::explain::FormatWord;
 
@@ -26,6 +27,8 @@ pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
         Explained::Capture(order) => capture::stories(&order)?,
         Explained::Tls(order) => one(tls::story(&order, data)?),
         Explained::Vpn { profile } => one(vpn::story(&profile)?),
+        Explained::Demo => super::demo::handshake()?,
+        Explained::Gateway { which } => told::by_gateway(data, which)?,
     };
     write(&stories, &order.written)
 }

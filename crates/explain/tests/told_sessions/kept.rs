@@ -1,0 +1,229 @@
+//! What a gateway keeps of its own handshakes and tells of them, held against what a capture with a key log tells of the
+//! same session.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use explain::kept::{
+    Kept, Lack, MOST_KEPT, Meeting as AtTheGateway, Outcome, Trace, Verdict as Ruling,
+};
+use explain::story::{Ending, Inquiry, Means, Protocol, Stories, Story, VERSION};
+use explain::{KeyLog, Side, catalogue, render};
+use wire::static_key::KeyDirection;
+use wire::{KeyId, Opcode};
+
+use crate::meeting::{Act, Admit, Meeting, remote, wrap};
+use crate::{captures, entries};
+
+#[test]
+fn a_gateway_tells_by_itself_what_a_capture_with_a_key_log_tells_from_the_cookie_on() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let kept = meeting.kept();
+    let (own, seen) = (meeting.as_the_gateway_tells_it(Ok(&kept)), meeting.story());
+    let (first, rest) = entries(&own).split_first().map(|(a, b)| (a.clone(), b.to_vec())).unwrap();
+    assert_eq!(first, "not_kept", "of a stranger nothing is kept");
+    assert_eq!(rest, entries(&seen)[2..], "behind the two resets");
+    let values = |story: &Story, skip: usize| {
+        let steps = story.steps.iter().skip(skip);
+        let fields = steps.flat_map(|step| step.fields.clone());
+        // What a gateway has checked itself is not calculated again: HMACs and signatures.
+        let others = ["wrapping", "digest", "key_direction_of_the_sender", "proof_is_right"];
+        fields.filter(|field| !others.contains(&field.name.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&own, 1), values(&seen, 2));
+    assert_eq!(own.certificates.len(), seen.certificates.len());
+    assert_eq!(own.ending, Ending::Done);
+    assert!(kept.size() < MOST_KEPT, "{} bytes", kept.size());
+    let records = |answer: &&Inquiry| answer.means == Means::Records;
+    let theirs = own.certificates.iter().find(|shown| shown.shown_by == Side::Client).unwrap();
+    assert!(theirs.inquiries.iter().find(records).is_some_and(|one| one.answer == "good"));
+}
+
+#[test]
+fn a_gateway_names_itself_where_it_refuses_and_the_step_that_it_refused_at() {
+    let meeting = Meeting::new(Admit::No).run(&[]);
+    let story = meeting.as_the_gateway_tells_it(Ok(&meeting.kept()));
+    let Ending::Broken(broken) = &story.ending else { panic!("{:?}", story.ending) };
+    assert_eq!((broken.code.as_str(), broken.by), ("device_disabled", Some(Side::Server)));
+    assert_eq!(story.steps[broken.at_step.unwrap() as usize - 1].entry, "client_key_message");
+    assert_eq!(story.title, "An OpenVPN session with TLS 1.3 inside, refused: device disabled");
+    assert!(story.missing.contains(&"push_reply".to_owned()), "{:?}", story.missing);
+}
+
+#[test]
+fn a_gateway_tells_the_last_renewal_behind_the_first_handshake() {
+    let meeting = Meeting::new(Admit::Yes).run(&[Act::Renew]);
+    let seen = meeting.story();
+    let renewal =
+        |packet: &(u64, Side, Vec<u8>)| packet.2[0] >> 3 == Opcode::CONTROL_SOFT_RESET_V1.0;
+    let begins = meeting.packets.iter().position(renewal).unwrap();
+    let first = meeting.trace_until(begins);
+    let second = KeyId::FIRST.next();
+    let trace = meeting.fill(first.renewal(second, 1), &meeting.packets[begins..]);
+    let log = || KeyLog::parse(&meeting.log_text()).unwrap();
+    let kept = first.keep(log()).renewed(trace.keep(log()));
+    assert!(kept.size() <= MOST_KEPT, "{}", kept.size());
+    let own = meeting.as_the_gateway_tells_it(Ok(&kept));
+    assert_eq!(entries(&own)[1..], entries(&seen)[2..], "behind the knock");
+    let numbers = |story: &Story, skip: usize| {
+        story.steps.iter().skip(skip).map(|step| step.handshake).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&own, 1), numbers(&seen, 2));
+    assert_eq!(own.title, "An OpenVPN session with TLS 1.3 inside, renewed once");
+}
+
+/// An optimised build says what it costs (`--release -- --nocapture`); this one, that it is a part only.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it measures how long something takes here")]
+fn to_watch_and_read_a_handshake_costs_a_small_part_of_it() {
+    let rounds = 40u32;
+    let (mut shaken, mut watched) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..rounds {
+        let meeting = Meeting::new(Admit::Yes);
+        let begun = Instant::now();
+        let meeting = meeting.run(&[]);
+        shaken += begun.elapsed();
+        let log = meeting.log_text();
+        let begun = Instant::now();
+        let kept = meeting.trace_of(1).keep(KeyLog::parse(&log).unwrap());
+        watched += begun.elapsed();
+        assert!(kept.size() > 0);
+    }
+    println!(
+        "a handshake, both ends: {:?}; watched and read: {:?}",
+        shaken / rounds,
+        watched / rounds
+    );
+    // One end has half of the work.
+    let most = if cfg!(debug_assertions) { 1 } else { 10 };
+    assert!(watched * most < shaken, "{watched:?} of {shaken:?}");
+}
+
+#[test]
+fn what_a_gateway_did_not_keep_is_a_gap_that_says_why() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let why = |story: &Story| {
+        let gaps = story.steps.iter().filter(|step| step.entry == "not_kept");
+        gaps.map(|step| step.fields[0].value.clone()).collect::<Vec<_>>()
+    };
+    for lack in [Lack::Off, Lack::OnlyFailures, Lack::NotThere] {
+        let story = meeting.as_the_gateway_tells_it(Err(lack));
+        assert_eq!((why(&story), story.steps.len()), (vec![lack.sentence().to_owned()], 1));
+    }
+    let endless = meeting.trace_of(40);
+    let kept = endless.keep(KeyLog::default());
+    assert!(kept.size() <= MOST_KEPT);
+    let told = why(&meeting.as_the_gateway_tells_it(Ok(&kept)));
+    assert_eq!(told.last().map(String::as_str), Some(Lack::TooLong.sentence()));
+}
+
+#[test]
+fn of_whom_the_tls_door_refuses_the_first_message_is_told() {
+    let bytes = fs::read(captures().join("tls1_3-p256-alpn.pcap")).unwrap();
+    let begins = bytes.windows(6).position(|w| w[0] == 22 && w[1] == 3 && w[5] == 1).unwrap();
+    let length = 5 + usize::from(u16::from_be_bytes([bytes[begins + 3], bytes[begins + 4]]));
+    let kept = Kept::of_hello(7, &bytes[begins..begins + length]);
+    let meeting = Meeting::new(Admit::No);
+    let told = AtTheGateway {
+        protocol: Protocol::Tls,
+        transport: "tcp",
+        ..meeting.at_the_gateway(Ok(&kept))
+    };
+    let story = told.story();
+    assert_eq!(entries(&story), ["client_hello", "not_kept"]);
+    assert!(story.steps[0].fields.iter().any(|field| field.name == "alpn"), "{:?}", story.steps[0]);
+    assert_eq!(story.title, "A TLS handshake, refused: device disabled");
+    let nonsense = Kept::of_hello(7, b"GET / HTTP/1.1\r\n");
+    let told = AtTheGateway { protocol: Protocol::Tls, ..meeting.at_the_gateway(Ok(&nonsense)) };
+    assert_eq!(entries(&told.story()), ["unreadable", "not_kept"]);
+}
+
+#[test]
+fn what_a_gateway_keeps_holds_no_secret() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let kept = meeting.kept();
+    let story = meeting.as_the_gateway_tells_it(Ok(&kept));
+    let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
+    let log = meeting.log_text();
+    let secrets = log.lines().map(|line| line.split(' ').nth(2).unwrap());
+    for output in [render::json(&stories), render::html(&stories), format!("{kept:?}")] {
+        let lower = output.to_lowercase();
+        assert!(secrets.clone().all(|secret| !lower.contains(secret)));
+        assert!(["s3cret-pass", "t0ken-of-the-session"].iter().all(|one| !output.contains(one)));
+    }
+    assert!(secrets.count() >= 4, "so that there is something to find");
+}
+
+impl Meeting {
+    /// What a gateway holds while it shakes hands: what came and left since the cookie came back.
+    fn trace_of(&self, times: usize) -> Trace {
+        let first = self.accepted.expect("the cookie came back").2;
+        let packets = std::iter::repeat_n(&self.packets[first..], times);
+        let packets: Vec<_> = packets.flatten().cloned().collect();
+        self.fill(self.trace_until(0), &packets)
+    }
+
+    /// Of the packets up to this one, but for those that came before the cookie.
+    fn trace_until(&self, to: usize) -> Trace {
+        let (client, server, first) = self.accepted.expect("the cookie came back");
+        let overhead = wrap(KeyDirection::Normal).overhead();
+        let packets = self.packets.get(first..to).unwrap_or_default();
+        self.fill(Trace::begin(client, server, overhead), packets)
+    }
+
+    fn fill(&self, mut trace: Trace, packets: &[(u64, Side, Vec<u8>)]) -> Trace {
+        let wrap = wrap(KeyDirection::Normal);
+        for (at, from, bytes) in packets {
+            match from {
+                Side::Server => trace.said(*at, bytes),
+                Side::Client => {
+                    let Ok(opened) = wrap.open(bytes) else { continue };
+                    let stamp = opened.stamp().map(|stamp| (stamp.id, stamp.time));
+                    trace.heard(*at, opened.packet(), stamp);
+                }
+            }
+        }
+        trace
+    }
+
+    pub(crate) fn kept(&self) -> Kept {
+        self.trace_of(1).keep(KeyLog::parse(&self.log_text()).unwrap())
+    }
+
+    pub(crate) fn as_the_gateway_tells_it(&self, kept: Result<&Kept, Lack>) -> Story {
+        self.at_the_gateway(kept).story()
+    }
+
+    fn at_the_gateway<'a>(&self, kept: Result<&'a Kept, Lack>) -> AtTheGateway<'a> {
+        let ruling = Ruling {
+            code: "device_disabled".to_owned(),
+            by: Some(Side::Server),
+            after: &[catalogue::Kind::ClientKeyMessage],
+            sentence: "the peer's device is disabled".to_owned(),
+            mends: Vec::new(),
+        };
+        let records = Inquiry {
+            means: Means::Records,
+            answer: "good".to_owned(),
+            signed_at: None,
+            good_until: None,
+            asked_at: None,
+            sentence: "The gateway's records have it.".to_owned(),
+        };
+        AtTheGateway {
+            protocol: Protocol::OpenVpn,
+            transport: "udp",
+            client: remote().to_string(),
+            server: "192.0.2.1:1194".to_owned(),
+            at: self.now.wall.as_micros() as u64,
+            kept,
+            judgements: Vec::new(),
+            records: Some(records),
+            keys: Vec::new(),
+            outcome: match self.admit {
+                Admit::Yes => Outcome::Open,
+                Admit::No => Outcome::Over(ruling),
+            },
+        }
+    }
+}

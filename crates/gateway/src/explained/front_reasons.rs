@@ -1,0 +1,76 @@
+//! Why a connection of the TLS door was refused, as its story tells it. What happened is said by the reason itself, in the
+//! words of log and status, and what to do stands behind its semicolon.
+//!
+//! Invariant: the `match` names all reasons, so that a new one does not compile before it has its story.
+
+use explain::Side;
+use explain::catalogue::Kind;
+use explain::kept::Verdict;
+use front::Refused;
+
+const GATEWAY: Option<Side> = Some(Side::Server);
+const CLIENT: Option<Side> = Some(Side::Client);
+const NOBODY: Option<Side> = None;
+
+const BEFORE: &[Kind] = &[Kind::NotKept, Kind::InTheClear];
+const HELLO: &[Kind] = &[Kind::ClientHello, Kind::SecondClientHello];
+const SHOWN: &[Kind] = &[Kind::ClientHello, Kind::ClientCertificate, Kind::ClientCertificateVerify];
+const LATER: &[Kind] = &[];
+
+/// The verdict of a reason.
+pub(crate) fn verdict(why: &Refused) -> Verdict {
+    let (after, by) = place(why);
+    let sentence = why.to_string();
+    Verdict { code: why.code().to_owned(), by, after, mends: vec![mend(&sentence)], sentence }
+}
+
+/// The steps that it follows on, and whose decision it was.
+fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
+    match why {
+        Refused::Silent => (BEFORE, CLIENT),
+        Refused::LeftEarly => (HELLO, CLIENT),
+        Refused::Slow | Refused::Broken(_) => (HELLO, NOBODY),
+        Refused::NotTls
+        | Refused::UnknownProtocol
+        | Refused::NotTaken { .. }
+        | Refused::NotOpen { .. }
+        | Refused::InTheClear
+        | Refused::EarlyBytes
+        | Refused::Upgrade(_)
+        | Refused::Proxy(_)
+        | Refused::NotListed => (BEFORE, GATEWAY),
+        Refused::HelloTooLong
+        | Refused::UnknownName { .. }
+        | Refused::NoProtocol { .. }
+        | Refused::NoCertificate { .. } => (HELLO, GATEWAY),
+        Refused::Tls(rustls::Error::AlertReceived(_)) => (HELLO, CLIENT),
+        Refused::Tls(_) => (HELLO, GATEWAY),
+        Refused::Certificate(_) | Refused::NotAmongUsers { .. } => (SHOWN, GATEWAY),
+        Refused::TooMany { .. }
+        | Refused::OwnWithdrawn { .. }
+        | Refused::Kicked
+        | Refused::Backend { .. } => (LATER, GATEWAY),
+    }
+}
+
+/// What stands behind the semicolon, as a sentence.
+fn mend(sentence: &str) -> String {
+    let mend = sentence.rsplit_once("; ").map_or("the gateway's log says more", |(_, mend)| mend);
+    let mut letters = mend.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_refused_is_told_from_who_left_and_the_mend_is_a_sentence() {
+        let unknown = verdict(&Refused::UnknownName { asked: Some("a.example".to_owned()) });
+        assert_eq!((unknown.by, unknown.code.as_str()), (GATEWAY, "unknown_server_name"));
+        assert_eq!(unknown.mends, ["Add it to a [[tls.server]], or mend the client."]);
+        assert_eq!(verdict(&Refused::LeftEarly).by, CLIENT);
+        assert_eq!(verdict(&Refused::Slow).by, NOBODY);
+    }
+}

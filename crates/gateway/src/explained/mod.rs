@@ -1,0 +1,86 @@
+//! Handshakes of the running gateway, for whoever asks later: what is kept of them, and their stories.
+//!
+//! Nobody can decrypt a handshake that is over, so it is read in memory as it runs. Not here: what a story says, which
+//! is `explain`'s, and who may ask. Invariant: facts are kept and never a secret, at most
+//! [`MOST_KEPT`](explain::kept::MOST_KEPT) of each connection.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::{Begun, Watcher};
+use explain::kept::Kept;
+
+use crate::config::Keep;
+use crate::current_view::CurrentView;
+use book::Book;
+use watcher::HandshakeWatcher;
+
+mod book;
+mod drops;
+pub(crate) mod front_reasons;
+pub(crate) mod reasons;
+pub(crate) mod tell;
+mod watcher;
+
+pub(crate) use book::Refusal;
+pub(crate) use watcher::micros;
+
+/// What is kept. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Explained(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    view: CurrentView,
+    book: Mutex<Book>,
+}
+
+impl Explained {
+    /// Nothing yet, under the settings that hold at each moment.
+    pub(crate) fn new(view: CurrentView) -> Self {
+        Self(Arc::new(Shared { view, book: Mutex::default() }))
+    }
+
+    /// Of which handshakes facts are kept.
+    pub(crate) fn keep(&self) -> Keep {
+        self.0.view.policy().config.explain.keep
+    }
+
+    /// Who watches a connection of the VPN's door that begins.
+    pub(crate) fn watch(&self, begun: &Begun<'_>) -> Option<Box<dyn Watcher>> {
+        let keep = self.keep();
+        (keep != Keep::Off)
+            .then(|| Box::new(HandshakeWatcher::of(begun, keep, self.clone())) as Box<dyn Watcher>)
+    }
+
+    /// A connection was refused, or a session's right was taken back. Gives the number to ask by.
+    pub(crate) fn refused(&self, refusal: Refusal) -> u64 {
+        self.book().refused(refusal)
+    }
+
+    /// A session is over: what was kept of it goes, unless it is one of the refusals.
+    pub(crate) fn closed(&self, number: u64, is_refusal: bool) {
+        self.book().closed(number, is_refusal);
+    }
+
+    /// A handshake failed at this second: whether there is time to read it.
+    fn may_read(&self, second: u64) -> bool {
+        self.book().may_read(second)
+    }
+
+    fn handshake_went_well(&self, number: u64, kept: Kept) {
+        self.book().opened(number, kept);
+    }
+
+    fn renewal_went_well(&self, number: u64, kept: Kept) {
+        self.book().renewed(number, kept);
+    }
+
+    fn handshake_failed(&self, number: u64, kept: Kept) {
+        self.book().failed(number, kept);
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // Nothing is ever half kept.
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,148 @@
+//! The stories of what was kept, for whoever asks by a number, a device or a reason.
+
+use std::sync::Arc;
+
+use admin::response::Session;
+use explain::Side;
+use explain::kept::{Kept, Lack, Meeting, OpenSession, Outcome};
+use explain::story::{Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
+
+use super::{Explained, Refusal, drops};
+use crate::config::Keep;
+
+/// Who judges, in stories.
+const US: &str = "the gateway";
+
+impl Explained {
+    /// The refusal of this number, or the last one.
+    pub(crate) fn refusal(&self, number: Option<u64>) -> Option<Stories> {
+        let refusal = self.book().refusal(number).cloned()?;
+        Some(one(self.story_of(&refusal)))
+    }
+
+    /// The last refusal for this reason.
+    pub(crate) fn refusal_for(&self, reason: &str) -> Option<Stories> {
+        let refusal = self.book().refusal_for(reason).cloned()?;
+        Some(one(self.story_of(&refusal)))
+    }
+
+    fn story_of(&self, refusal: &Refusal) -> Story {
+        let otherwise = match refusal.protocol {
+            Protocol::OpenVpn => Lack::NotThere,
+            Protocol::Tls => Lack::NotRead,
+        };
+        let kept = match &refusal.kept {
+            Some(kept) => Ok(Arc::clone(kept)),
+            None => self.kept(refusal.connection, otherwise),
+        };
+        let whom = match &refusal.entry.device {
+            Some(device) => format!("refused {device}"),
+            None => "refused".to_owned(),
+        };
+        let sentence = format!("{whom}: {}", refusal.entry.sentence);
+        Meeting {
+            protocol: refusal.protocol,
+            transport: refusal.transport,
+            client: refusal.entry.source.to_string(),
+            server: refusal.server.clone(),
+            at: refusal.at,
+            kept: kept.as_deref().map_err(|lack| *lack),
+            judgements: vec![Judgement { by: US.to_owned(), sentence }],
+            records: records_of(refusal),
+            keys: Vec::new(),
+            outcome: Outcome::Over(refusal.verdict.clone()),
+        }
+        .story()
+    }
+
+    /// Packets that were dropped for this reason, if any were.
+    pub(crate) fn drops(&self, code: &str, counted: u64, at: u64) -> Option<Stories> {
+        let verdict = drops::verdict(code).filter(|_| counted > 0)?;
+        let sentence = format!("dropped {counted} since the start: {}", verdict.sentence);
+        let meeting = Meeting {
+            protocol: Protocol::OpenVpn,
+            transport: "udp",
+            client: "somebody".to_owned(),
+            server: String::new(),
+            at,
+            kept: Err(Lack::Dropped),
+            judgements: vec![Judgement { by: US.to_owned(), sentence }],
+            records: None,
+            keys: Vec::new(),
+            outcome: Outcome::Over(verdict),
+        };
+        Some(one(meeting.story()))
+    }
+
+    /// An open session's, with its keys as they are.
+    pub(crate) fn session(&self, session: &Session, open: OpenSession) -> Story {
+        let otherwise = match open.protocol {
+            Protocol::OpenVpn => Lack::OnlyFailures,
+            Protocol::Tls => Lack::NotRead,
+        };
+        let kept = self.kept(Some(session.id), otherwise);
+        let whom = session.device.as_ref().map_or_else(String::new, |device| format!(" {device}"));
+        let with = session.serial.as_ref();
+        let with = with.map_or_else(String::new, |serial| format!(" with certificate {serial}"));
+        let sentence = format!("let in{whom}{with}; the session is number {}", session.id);
+        let judged = [sentence].into_iter().chain(open.rules);
+        let records = session
+            .serial
+            .as_ref()
+            .map(|_| inquiry("good", "The gateway's records have it, and it is not revoked."));
+        Meeting {
+            protocol: open.protocol,
+            transport: session.transport.word(),
+            client: session.source.to_string(),
+            server: session.local.map(|local| local.to_string()).unwrap_or_default(),
+            at: session.since.millis().saturating_mul(1_000),
+            kept: kept.as_deref().map_err(|lack| *lack),
+            judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),
+            records,
+            keys: open.keys,
+            outcome: Outcome::Open,
+        }
+        .story()
+    }
+
+    fn kept(&self, connection: Option<u64>, otherwise: Lack) -> Result<Arc<Kept>, Lack> {
+        let kept = connection.and_then(|connection| self.book().kept(connection));
+        kept.ok_or_else(|| match (self.keep(), otherwise) {
+            (Keep::Off, _) => Lack::Off,
+            (Keep::All, Lack::OnlyFailures) => Lack::Before,
+            (Keep::Failures | Keep::All, otherwise) => otherwise,
+        })
+    }
+}
+
+/// What the records say of the certificate of somebody who was refused, where that is why.
+fn records_of(refusal: &Refusal) -> Option<Inquiry> {
+    let (answer, sentence) = match refusal.verdict.code.as_str() {
+        "revoked" => ("revoked", "The gateway's records say that it was revoked."),
+        "not_in_store" | "forged" => {
+            ("unknown", "The gateway's records do not have this certificate.")
+        }
+        "device_disabled" | "user_disabled" => {
+            ("good", "It is not revoked; its holder is disabled, which is another matter.")
+        }
+        _ => return None,
+    };
+    debug_assert_eq!(refusal.verdict.by, Some(Side::Server), "records are asked by the gateway");
+    Some(inquiry(answer, sentence))
+}
+
+fn inquiry(answer: &str, sentence: &str) -> Inquiry {
+    Inquiry {
+        means: Means::Records,
+        answer: answer.to_owned(),
+        signed_at: None,
+        good_until: None,
+        asked_at: None,
+        sentence: sentence.to_owned(),
+    }
+}
+
+/// One story, in the form in which all are given.
+pub(crate) fn one(story: Story) -> Stories {
+    Stories { version: VERSION, stories: vec![story], left_out: Vec::new() }
+}

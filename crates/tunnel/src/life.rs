@@ -1,0 +1,54 @@
+//! How long the data keys of a session live, for whoever asks: the deadlines that the session itself goes by.
+
+use std::time::Duration;
+
+use wire::KeyId;
+use wire::cipher::Cipher;
+
+use crate::keys::Keys;
+
+/// The data keys of a session at one moment. Times are boot times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// The keys that are there, the oldest first.
+    pub keys: Vec<KeyLife>,
+    /// When the next renewal begins from this side, if none is under way.
+    pub renews_at: Option<Duration>,
+    /// When the session ends with the certificate that it was admitted with.
+    pub certificate_ends: Option<Duration>,
+}
+
+/// One data key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyLife {
+    /// The id that packets carry.
+    pub key_id: KeyId,
+    /// The cipher.
+    pub cipher: Cipher,
+    /// This side seals with it.
+    pub seals: bool,
+    /// When this side begins to seal with it, unless the peer uses it before.
+    pub seals_from: Option<Duration>,
+    /// When this side seals with it no longer, whatever became of its renewal.
+    pub seals_until: Option<Duration>,
+    /// When it stops opening; nothing before a newer generation has begun.
+    pub opens_until: Option<Duration>,
+}
+
+impl Keys {
+    /// Those that are held.
+    pub(crate) fn lives(&self) -> Vec<KeyLife> {
+        let life = |key: &crate::keys::HeldKey| KeyLife {
+            key_id: key.key_id,
+            cipher: key.cipher,
+            seals: self.sealing == Some(key.key_id),
+            seals_from: self
+                .switch
+                .filter(|switch| switch.key_id == key.key_id)
+                .map(|switch| switch.at),
+            seals_until: key.seals_until,
+            opens_until: key.expires,
+        };
+        self.held.iter().map(life).collect()
+    }
+}
