@@ -251,7 +251,7 @@ fn psql_reaches_a_server_in_the_clear_under_tls_and_a_revocation_ends_its_query(
         &alice,
         &format!("psql 'host={at} port=5432 user=postgres sslmode=disable' -Atc 'select 6*7'"),
     );
-    assert!(clear.contains("without TLS are not taken"), "{clear}");
+    assert!(clear.contains("TLS is required here"), "{clear}");
     // As clients of version 17 and newer begin, and what they say first; the server closes after the goodbye.
     let startup = "\\0\\0\\0\\027\\0\\003\\0\\0user\\0postgres\\0\\0";
     let goodbye = "X\\0\\0\\0\\004";
