@@ -1,7 +1,7 @@
 //! How a built test program is started: with which arguments, in which surroundings, and beside what.
 //!
 //! Most of the time of the cases beside stock programs is waiting, for pings, key renewals and time-outs, so
-//! those that don't say otherwise run four at a time (`suite/programs.rs` says how they say so): most cases take
+//! those that don't say otherwise run three at a time (`suite/programs.rs` says how they say so): most cases take
 //! a sixth of a processor. Not beside tests that compute: many count lost pings, and the gateway's session threads
 //! yield to whoever wants a core. What takes longest begins first, so that nothing long is left at the end.
 
@@ -176,7 +176,7 @@ pub(crate) fn as_root(program: &std::ffi::OsStr) -> Command {
 pub(crate) const INTEROP: &str = "interop";
 
 /// How many programs that wait run beside each other.
-pub(crate) const WAITING_AT_A_TIME: usize = 4;
+pub(crate) const WAITING_AT_A_TIME: usize = 3;
 
 /// How many that compute: one for each of two cores.
 pub(crate) const COMPUTING_AT_A_TIME: usize = 2;
