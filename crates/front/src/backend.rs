@@ -198,6 +198,7 @@ mod tests {
             "https://a:443",
             "tls:[::1]:993",
             "imap://mail.example.org:143",
+            "ftp://files.example.org:21",
             "files:/srv/www",
             "redirect:https://www.example.org/x",
         ];
@@ -216,7 +217,6 @@ mod tests {
             "tls:imap://a",
             "imap://a:143/b",
             "mysql://a",
-            "ftp://a",
         ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }

@@ -29,6 +29,7 @@ use crate::shared::Shared;
 use crate::sorting::{Begun, Sorted, sort};
 use crate::splice::{Limits, over, splice};
 use crate::steward::Steward;
+use crate::transfers;
 use crate::upgrading::speaks_for;
 use crate::ways::{Link, Ways};
 use crate::web_site;
@@ -211,14 +212,22 @@ async fn bytes(
             None => ways.reach(&preamble).await.map_err(Refused::from)?,
         };
         let relay = preamble::relay(&guest, &place.info, link.begun_by());
-        begin(link, &first, relay).await.map_err(|error| unfit(error, unsaid))
+        let (relay, data) = match transfers::of(&guest, &place.info, &link).map_err(unsaid)? {
+            Some((doors, data)) => (relay.with_doors(Box::new(doors)), Some(data)),
+            None => (relay, None),
+        };
+        let begun = begin(link, &first, relay).await;
+        Ok::<_, Refused>((begun.map_err(|error| unfit(error, unsaid))?, data))
     };
-    let mut stream = tokio::select! {
+    let (mut stream, data) = tokio::select! {
         why = &mut *closing => return Err(withdrawn(place, why.unwrap_or(Ended::Kicked))),
         stream = reaching => stream?,
     };
     shared.report(Report::Opened(Arc::clone(&place.info)));
-    let ended = splice(&mut guest.wire, &mut stream, &place.info.traffic, limits, closing).await;
+    let ended = tokio::select! {
+        ended = splice(&mut guest.wire, &mut stream, &place.info.traffic, limits, closing) => ended,
+        never = Box::pin(transfers::run(data, shared)) => match never {},
+    };
     if ended.is_abrupt() {
         guest.wire.cut().set();
     }

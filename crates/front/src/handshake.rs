@@ -17,14 +17,16 @@ use std::time::Duration;
 use pki::{CertificateId, Refusal, refusal_of, refused_within};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ServerConnection;
-use rustls::{CertificateError, HandshakeKind, ProtocolVersion};
+use rustls::{CertificateError, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
+use crate::chain::Chain;
 use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
+use crate::passive_ports::PassivePorts;
 use crate::policy::Client;
 use crate::refused::Refused;
 use crate::registry::Secured;
@@ -54,6 +56,8 @@ pub(crate) struct Guest {
     pub(crate) greeting: Vec<u8>,
     /// By which protocol it came to TLS.
     pub(crate) by: Option<starttls::Protocol>,
+    /// The ports of its data connections, where the settings name some.
+    pub(crate) ports: Option<PassivePorts>,
     /// The backend, where it had to be there before.
     pub(crate) backend: Option<Link>,
     pub(crate) _room: Seat,
@@ -95,7 +99,8 @@ pub(crate) async fn meet(
     } else {
         receive(shared, &site, hello, socket, from).await?
     };
-    Ok(Some(Guest { by: listen.mode.starttls(), ..guest }))
+    let ports = listen.passive_ports.clone();
+    Ok(Some(Guest { by: listen.mode.starttls(), ports, ..guest }))
 }
 
 /// Whose TLS ends behind this server.
@@ -116,6 +121,7 @@ fn pass_on(
         chain: Vec::new(),
         greeting: hello.sent,
         by: None,
+        ports: None,
         backend: None,
         _room: room,
     })
@@ -132,7 +138,7 @@ async fn receive(
     // Nobody else is to have them.
     drop(std::mem::take(&mut hello.sent));
     let asked = hello.name.take();
-    let (stream, own) = end_tls(shared, site, hello, socket).await?;
+    let (stream, own) = end_tls(shared, site, site.tls(), hello, socket).await?;
     let mut stream = Box::new(stream);
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let judged = judge(shared, site, leaf).and_then(|(site, client)| {
@@ -160,9 +166,24 @@ async fn receive(
         chain,
         greeting: Vec::new(),
         by: None,
+        ports: None,
         backend: None,
         _room: room,
     })
+}
+
+/// Meets a guest once more, on a connection beside its first, and says who it is there.
+pub(crate) async fn meet_beside(
+    shared: &Shared,
+    site: &Arc<Site>,
+    mut socket: TcpStream,
+) -> Result<(Box<TlsStream<TcpStream>>, Option<Client>), Denied> {
+    let mut hello = gather(&mut socket, &[]).await?;
+    drop(std::mem::take(&mut hello.sent));
+    let (stream, _) = end_tls(shared, site, site.tls_beside(), hello, socket).await?;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let (_, client) = judge(shared, site, leaf)?;
+    Ok((Box::new(stream), client))
 }
 
 async fn gather(socket: &mut TcpStream, first: &[u8]) -> Result<Hello, Denied> {
@@ -240,6 +261,7 @@ fn choose(
 async fn end_tls(
     shared: &Shared,
     site: &Site,
+    (tls, chain): (Arc<ServerConfig>, Arc<Chain>),
     hello: Hello,
     socket: TcpStream,
 ) -> Result<(TlsStream<TcpStream>, Option<CertificateId>), Denied> {

@@ -83,6 +83,11 @@ pub enum Refused {
         /// Which server's.
         server: String,
     },
+    /// A data connection is not its control connection's client's.
+    AnothersData {
+        /// Which server's.
+        server: String,
+    },
     /// An operator closed it before it reached a backend.
     Kicked,
     /// The backend does not answer.
@@ -96,7 +101,7 @@ pub enum Refused {
 
 impl Refused {
     /// Every code of its own, beside those of [`Refusal`] and [`Fault`].
-    pub const CODES: [&'static str; 22] = [
+    pub const CODES: [&'static str; 23] = [
         "silent",
         "left_early",
         "slow_handshake",
@@ -117,6 +122,7 @@ impl Refused {
         "not_among_users",
         "too_many_connections",
         "own_certificate_withdrawn",
+        "data_of_another",
         "kicked",
         "backend_unreachable",
     ];
@@ -146,6 +152,7 @@ impl Refused {
             Self::NotAmongUsers { .. } => "not_among_users",
             Self::TooMany { .. } => "too_many_connections",
             Self::OwnWithdrawn { .. } => "own_certificate_withdrawn",
+            Self::AnothersData { .. } => "data_of_another",
             Self::Kicked => "kicked",
             Self::Backend { .. } => "backend_unreachable",
         }
@@ -232,6 +239,11 @@ impl Display for Refused {
                 "the certificate of {server} that the peer was shown holds no longer; its next connection is shown \
                  another"
             ),
+            Self::AnothersData { server } => write!(
+                f,
+                "a data connection to {server} comes from another host than its control connection, or shows another \
+                 certificate; have the client use one for both"
+            ),
             Self::Kicked => f.write_str(
                 "an operator closed it before it reached a backend; it may come back unless something else forbids it",
             ),
@@ -314,6 +326,7 @@ mod tests {
             Refused::NotAmongUsers { server: server() },
             Refused::TooMany { at: at() },
             Refused::OwnWithdrawn { server: server() },
+            Refused::AnothersData { server: server() },
             Refused::Kicked,
             Refused::Backend { target: at(), source: broken() },
         ];

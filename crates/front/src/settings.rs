@@ -12,6 +12,7 @@ use crate::backend::Target;
 use crate::certificate_source::CertificateSource;
 use crate::client_port::ClientPort;
 use crate::mode::{Mode, Protocol};
+use crate::passive_ports::PassivePorts;
 use crate::service::{self, PathRoute, Service, UrlPath, Weighted, a_minute, a_thousand, five};
 use crate::site_name::SiteName;
 use crate::trust::Trust;
@@ -54,6 +55,7 @@ impl Listen {
             no_name: Unmatched::Default,
             max_connections: ten_thousand(),
             proxies: Vec::new(),
+            passive_ports: None,
         }
     }
 }
@@ -82,6 +84,9 @@ pub struct Listen {
     /// Who says by the PROXY protocol whose connection it is; of everybody else that is an error.
     #[serde(default)]
     pub proxies: Vec<Listed>,
+    /// The ports that data connections come to, where its protocol has such; whichever are free, where none are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passive_ports: Option<PassivePorts>,
 }
 
 impl Listen {
@@ -98,6 +103,11 @@ impl Listen {
     /// Whether it is one of the proxies that say whose a connection is.
     pub(crate) fn is_proxy(&self, from: IpAddr) -> bool {
         self.proxies.iter().any(|proxies| proxies.has(from.to_canonical()))
+    }
+
+    /// Whether its protocol has data connections of their own.
+    pub fn has_data_connections(&self) -> bool {
+        self.mode.starttls() == Some(starttls::Protocol::Ftp)
     }
 
     /// Whether virtual servers are reached there.

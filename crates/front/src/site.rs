@@ -88,6 +88,15 @@ impl Site {
         (Arc::new(tls), chain)
     }
 
+    /// The same for a connection beside a first one. A session of that may go on there; who sends a file reads nothing, and
+    /// what it has not read when it closes would cost it the end of the file.
+    pub(crate) fn tls_beside(&self) -> (Arc<ServerConfig>, Arc<Chain>) {
+        let (tls, chain) = self.tls();
+        let mut tls = Arc::unwrap_or_clone(tls);
+        tls.send_tls13_tickets = 0;
+        (Arc::new(tls), chain)
+    }
+
     /// Whether a session that began under the former settings may go on under these.
     fn asks_the_same(&self, other: &VirtualServer) -> bool {
         let own = &self.settings;

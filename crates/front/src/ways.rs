@@ -5,6 +5,7 @@
 //! no byte of a client's is sent before the backend has shown that it is the one that was meant.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -15,10 +16,12 @@ use starttls::Protocol;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 use uplink::{Reached, Uplink};
 use web::{Ailment, Balance, Change};
 
 use crate::backend::{Address, Target};
+use crate::listen;
 use crate::refused::Refused;
 use crate::service::Weighted;
 use crate::trust::Trust;
@@ -50,6 +53,15 @@ enum To {
 pub(crate) enum Link {
     Plain(TcpStream),
     Tls(Box<Reached>),
+    /// Beside one over TLS.
+    Beside(Box<TlsStream<TcpStream>>),
+}
+
+/// The way for connections beside a first one, to the same host.
+#[derive(Debug)]
+pub(crate) enum Beside {
+    Plain(IpAddr),
+    Tls(uplink::Beside),
 }
 
 /// Which was tried last, and why it is not reached.
@@ -173,8 +185,17 @@ impl Link {
     /// By which protocol's words TLS began there, where it did: its greeting was heard then.
     pub(crate) fn begun_by(&self) -> Option<Protocol> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Beside(_) => None,
             Self::Tls(reached) => reached.begun_by,
+        }
+    }
+
+    /// The way for connections beside this one.
+    pub(crate) fn beside(&self) -> io::Result<Beside> {
+        match self {
+            Self::Plain(socket) => Ok(Beside::Plain(socket.peer_addr()?.ip())),
+            Self::Tls(reached) => Ok(Beside::Tls(reached.beside.clone())),
+            Self::Beside(_) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -188,6 +209,24 @@ impl Link {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(reached) => reached.stream.socket(),
+            Self::Beside(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl Beside {
+    /// A connection to this port of that host.
+    pub(crate) async fn connect(&self, port: u16) -> io::Result<Link> {
+        match self {
+            Self::Plain(host) => {
+                let socket = TcpStream::connect(SocketAddr::new(*host, port)).await?;
+                listen::prepare(&socket);
+                Ok(Link::Plain(socket))
+            }
+            Self::Tls(beside) => {
+                let stream = Box::pin(beside.connect(port)).await.map_err(io::Error::other)?;
+                Ok(Link::Beside(Box::new(stream)))
+            }
         }
     }
 }
@@ -207,6 +246,7 @@ impl AsyncRead for Link {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(reached) => Pin::new(&mut reached.stream).poll_read(cx, buf),
+            Self::Beside(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -223,6 +263,7 @@ impl AsyncWrite for Link {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(reached) => Pin::new(&mut reached.stream).poll_write(cx, bytes),
+            Self::Beside(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -230,6 +271,7 @@ impl AsyncWrite for Link {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
             Self::Tls(reached) => Pin::new(&mut reached.stream).poll_flush(cx),
+            Self::Beside(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -237,6 +279,7 @@ impl AsyncWrite for Link {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(reached) => Pin::new(&mut reached.stream).poll_shutdown(cx),
+            Self::Beside(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +50,23 @@ impl Wire {
     /// TLS ends behind us.
     pub(crate) fn passed(socket: TcpStream) -> Self {
         Self::by(By::Passed(socket))
+    }
+
+    /// TLS ends here, and it counts as another one's.
+    pub(crate) fn beside(stream: Box<TlsStream<TcpStream>>, traffic: Arc<Traffic>) -> Self {
+        let mut wire = Self::ended(stream);
+        wire.traffic = traffic;
+        wire
+    }
+
+    /// The address of ours that it came to.
+    pub(crate) fn local(&self) -> io::Result<SocketAddr> {
+        self.socket().local_addr()
+    }
+
+    /// What waits in the kernel is not sent any more.
+    pub(crate) fn reset(&self) {
+        self.cut.set();
     }
 
     fn by(by: By) -> Self {

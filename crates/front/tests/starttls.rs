@@ -74,6 +74,38 @@ async fn octets_behind_the_command_reach_nobody() {
 }
 
 #[tokio::test]
+async fn what_stands_behind_the_command_is_nobodys_in_any_protocol_however_it_is_cut() {
+    for (protocol, injected) in INJECTED {
+        let backend = Backend::open("", "").await;
+        let house = House::open(&settings(protocol, server("mail.test", &backend))).await;
+        let said = said_by_a_client(protocol);
+        let merged = [&said, injected].concat();
+        // In one piece with the command, with its end alone, and behind its answer.
+        for (cut, code) in [
+            (merged.len(), "injected_before_tls"),
+            (said.len() - 1, "injected_before_tls"),
+            (said.len(), "not_tls"),
+        ] {
+            let mut socket = TcpStream::connect(house.door).await.unwrap();
+            socket.set_nodelay(true).unwrap();
+            socket.write_all(&merged[..cut]).await.unwrap();
+            if cut < merged.len() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            let _ = socket.write_all(&merged[cut..]).await;
+            let mut heard = Vec::new();
+            let _ = timeout(SOON, socket.read_to_end(&mut heard)).await.expect("in time");
+            house.refused(code).await;
+        }
+        assert_eq!(
+            (backend.heard(), house.front.connections().len()),
+            (String::new(), 0),
+            "{protocol}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn who_goes_on_in_the_clear_or_leaves_is_told_and_counted() {
     let backend = Backend::open("", "").await;
     for (protocol, says, hears, code) in [
@@ -238,6 +270,59 @@ async fn a_crowd_that_says_little_makes_room_for_itself_and_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn thousands_that_are_slow_half_closed_or_reset_at_any_step_cost_little_and_hold_nobody_up() {
+    let is_long = std::env::var_os("HANDFAST_LONG").is_some_and(|value| value == "1");
+    let (count, hosts) = if is_long { (10_000, 60) } else { (1_000, 6) };
+    let backend = Backend::open("", "R").await;
+    let site = server("mail.test", &backend);
+    let mut all = settings("smtp", site);
+    let mut doors =
+        PROTOCOLS.map(|protocol| settings(protocol, all.server[0].clone()).listen.remove(0));
+    for (last, door) in (1..).zip(&mut doors) {
+        door.address.set_ip([127, 0, 1, last].into());
+    }
+    all.listen = doors.to_vec();
+    let house = House::open(&all).await;
+    let said = PROTOCOLS.map(said_by_a_client);
+    let (before, begun) = (resident(), Instant::now());
+    let mut kept = Vec::new();
+    for number in 0..count {
+        let at = number % PROTOCOLS.len();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        let host = u8::try_from(2 + number % hosts).unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
+        let mut socket = socket.connect(house.front.addresses()[at]).await.unwrap();
+        let cut = (number / PROTOCOLS.len()) % said[at].len();
+        // One that made room for others is told so by its end.
+        let _ = socket.write_all(&said[at][..cut]).await;
+        match number % 3 {
+            0 => kept.push(socket),
+            1 => {
+                let _ = socket.shutdown().await;
+                kept.push(socket);
+            }
+            _ => socket.set_zero_linger().unwrap(),
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    println!(
+        "FIGURE {count} connections before TLS: {} MiB, {} ms",
+        grown >> 20,
+        begun.elapsed().as_millis()
+    );
+    assert!(grown < MOST_GROWN, "{} MiB", grown >> 20);
+    for (protocol, address) in PROTOCOLS.into_iter().zip(house.front.addresses()) {
+        let mut client = house.client(None);
+        client.door = address;
+        let asked = Instant::now();
+        let _served = meet(&client, protocol, "mail.test").await.unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(5), "{protocol}: {:?}", asked.elapsed());
+    }
+    assert_eq!(backend.heard(), "");
+    drop(kept);
+}
+
+#[tokio::test]
 async fn noise_is_refused_by_every_protocol_and_never_taken_for_tls() {
     let mut seed = 7u64;
     for protocol in PROTOCOLS {
@@ -261,11 +346,38 @@ async fn noise_is_refused_by_every_protocol_and_never_taken_for_tls() {
     }
 }
 
+/// What somebody between would have said in the client's name.
+const INJECTED: [(&str, &[u8]); 13] = [
+    ("smtp", b"EHLO mallory\r\nMAIL FROM:<mallory@x.test>\r\n"),
+    ("submission", b"AUTH PLAIN AG1hbGxvcnkAc2VjcmV0\r\n"),
+    ("lmtp", b"LHLO mallory\r\n"),
+    ("imap", b"INJECT NOOP\r\n"),
+    ("pop3", b"CAPA\r\n"),
+    ("sieve", b"NOOP\r\n"),
+    ("nntp", b"CAPABILITIES\r\n"),
+    ("ftp", b"USER mallory\r\n"),
+    ("ldap", b"\x30\x0c\x02\x01\x02\x60\x07\x02\x01\x03\x04\0\x80\0"),
+    ("xmpp", b"<iq type='get'/>"),
+    ("xmpp-server", b"<iq type='get'/>"),
+    ("postgresql", b"\0\0\0\x09\0\x03\0\0\0"),
+    ("irc", b"NICK mallory\r\n"),
+];
+
+/// What is in memory, in octets.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a figure") * 1024
+}
+
+/// With what thousands of sockets of our own take.
+const MOST_GROWN: u64 = 256 << 20;
+
 /// As MariaDB greets.
 const MYSQL: &str = "\x1b\0\0\0\x0a10.11\0\x07\0\0\0abcdefgh\0\x7f\x7f\x2d\x02\0\x7f\x01";
 
 /// Those whose greeting is the door's own.
-const PROTOCOLS: [&str; 12] = [
+const PROTOCOLS: [&str; 13] = [
     "smtp",
     "submission",
     "lmtp",
@@ -273,6 +385,7 @@ const PROTOCOLS: [&str; 12] = [
     "pop3",
     "sieve",
     "nntp",
+    "ftp",
     "ldap",
     "xmpp",
     "xmpp-server",

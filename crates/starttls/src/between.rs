@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
+use crate::doors::Doors;
 use crate::fault::Fault;
 
 /// What is said to each.
@@ -30,6 +31,8 @@ pub(crate) trait Between: Debug + Send {
     fn client_says(&mut self, octets: &[u8], out: &mut Both) -> Result<(), Fault>;
 
     fn service_says(&mut self, octets: &[u8], out: &mut Both) -> Result<(), Fault>;
+
+    fn take_doors(&mut self, _: Box<dyn Doors>) {}
 
     fn is_settled(&self) -> bool {
         true

@@ -14,8 +14,11 @@
 mod asn1;
 mod between;
 mod dialogue;
+mod doors;
 mod fault;
 mod ftp;
+mod ftp_between;
+mod ftp_words;
 pub mod fuzzing;
 mod greeting;
 mod imap;
@@ -41,6 +44,7 @@ mod xmpp;
 mod xmpp_between;
 
 pub use between::{Both, Introduction};
+pub use doors::Doors;
 pub use fault::Fault;
 pub use greeting::Greeting;
 pub use protocol::{Protocol, UnknownProtocol};

@@ -295,33 +295,6 @@ impl Rule for Irc {
     }
 }
 
-/// FTP's control connection.
-#[derive(Debug)]
-pub(crate) struct Ftp;
-
-impl Rule for Ftp {
-    fn settle(&mut self, line: &[u8], out: &mut Both) -> Result<Settling, Fault> {
-        match ReplyLine::read(line).filter(|reply| reply.is_last) {
-            None => return Ok(Settling::More),
-            Some(reply) if reply.code == 120 => return Ok(Settling::More),
-            Some(reply) if reply.is_good() => {}
-            Some(_) => out.to_client.extend_from_slice(line),
-        }
-        Ok(Settling::Settled)
-    }
-
-    fn offer(&mut self, line: &[u8], to_client: &mut Vec<u8>) {
-        let feature = bare(line).trim_ascii();
-        if !(line.starts_with(b" ") && feature.to_ascii_uppercase().starts_with(b"AUTH ")) {
-            to_client.extend_from_slice(line);
-        }
-    }
-
-    fn is_about_it(&self, _: &[u8]) -> bool {
-        false
-    }
-}
-
 fn pass_without_binding(line: &[u8], head: &str, to_client: &mut Vec<u8>) {
     match without_binding(bare(line), head, " ") {
         Some(text) => to_client.extend((text + "\r\n").into_bytes()),

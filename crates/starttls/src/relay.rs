@@ -12,11 +12,12 @@
 //! proves itself by them.
 
 use crate::between::{Between, Both, Introduction};
+use crate::doors::Doors;
 use crate::fault::Fault;
 use crate::lines_between::LinesBetween;
 use crate::offers;
 use crate::protocol::Protocol;
-use crate::{mysql_between, postgresql_between, xmpp_between};
+use crate::{ftp_between, mysql_between, postgresql_between, xmpp_between};
 
 /// What stands between the two sides.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Relay {
             Protocol::Xmpp | Protocol::XmppServer => {
                 Some(Box::new(xmpp_between::Features::default()))
             }
-            Protocol::Ftp => Some(lines(offers::Ftp, was_greeted)),
+            Protocol::Ftp => Some(Box::new(ftp_between::Control::behind(was_greeted))),
             Protocol::Mysql if !was_greeted => Some(Box::new(mysql_between::Login::behind())),
             Protocol::Ldap | Protocol::Postgresql | Protocol::Mysql => None,
         })
@@ -58,7 +59,10 @@ impl Relay {
             Protocol::Imap => format!("* OK {host} ready\r\n"),
             Protocol::Pop3 => format!("+OK {host} ready\r\n"),
             Protocol::Nntp => format!("200 {host} ready\r\n"),
-            Protocol::Ftp => format!("220 {host} ready\r\n"),
+            Protocol::Ftp => {
+                let hello = format!("220 {host} ready\r\n");
+                return Self(Some(Box::new(ftp_between::Control::before(hello))));
+            }
             Protocol::Postgresql => {
                 return Self(Some(Box::new(postgresql_between::Startup::default())));
             }
@@ -77,6 +81,15 @@ impl Relay {
     /// Nothing.
     pub fn none() -> Self {
         Self(None)
+    }
+
+    /// With doors for connections beside it, where the protocol has such.
+    #[must_use]
+    pub fn with_doors(mut self, doors: Box<dyn Doors>) -> Self {
+        if let Some(between) = &mut self.0 {
+            between.take_doors(doors);
+        }
+        self
     }
 
     /// What is said first.

@@ -1,6 +1,7 @@
 //! A service's stream as its client is to see it: greetings that were heard and offers that hold no longer are gone.
 //!
-//! Invariant: at most a piece of each direction waits here, and once the relay is done nothing is looked at.
+//! Invariant: at most a piece of each direction waits here, and what we answer to one; once the relay is done nothing is
+//! looked at.
 
 use std::io;
 use std::pin::Pin;
@@ -17,13 +18,15 @@ pub struct Between<S> {
     waits: Both,
     /// Who waits for octets to the client, which may come of what the client says.
     reader: Option<Waker>,
+    /// Who waits until the client has taken some of those.
+    writer: Option<Waker>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Between<S> {
     /// In front of this service.
     pub fn new(service: S, mut relay: Relay) -> Self {
         let waits = relay.begin();
-        Self { service, relay, waits, reader: None }
+        Self { service, relay, waits, reader: None, writer: None }
     }
 
     /// Waits until the client may be heard.
@@ -105,6 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Between<S> {
             }
         }
         this.give(buf);
+        if let Some(writer) = this.writer.take() {
+            writer.wake();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -123,6 +129,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Between<S> {
         ready!(this.poll_send(cx))?;
         if this.relay.is_done() {
             return Pin::new(&mut this.service).poll_write(cx, octets);
+        }
+        // Who asks for answers of ours and takes none is not heard.
+        if this.waits.to_client.len() >= PIECE {
+            this.writer = Some(cx.waker().clone());
+            return Poll::Pending;
         }
         let octets = &octets[..octets.len().min(PIECE)];
         this.relay.client_says(octets, &mut this.waits).map_err(io::Error::other)?;
@@ -148,3 +159,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Between<S> {
 
 /// What is heard at a time.
 const PIECE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use starttls::Protocol;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_asks_on_and_on_and_takes_no_answer_is_not_heard_until_it_does() {
+        let (near, _service) = duplex(1024);
+        let relay = Relay::behind(Protocol::Ftp, true, None);
+        let (mut answers, mut asks) = split(Between::new(near, relay));
+        let ask = async {
+            loop {
+                asks.write_all(&b"PORT 1,2,3,4,5,6\r\n".repeat(64)).await.unwrap();
+            }
+        };
+        let asked = tokio::time::timeout(std::time::Duration::from_millis(200), ask).await;
+        assert!(asked.is_err(), "it is heard on and on");
+        let take = async {
+            let mut answer = vec![0; 512];
+            loop {
+                answers.read_exact(&mut answer).await.unwrap();
+                assert!(answer.starts_with(b"502 ") || answer.contains(&b'\n'));
+            }
+        };
+        tokio::select! {
+            () = take => unreachable!("it goes on"),
+            heard = asks.write_all(b"NOOP\r\n") => heard.unwrap(),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::reach::ReachError;
+use crate::reach_error::ReachError;
 
 /// Something that happened.
 #[derive(Debug)]

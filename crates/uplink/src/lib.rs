@@ -7,19 +7,23 @@
 //! Not here: settings, files, where the CA and our own certificate come from. How it degrades: what fails costs that
 //! one connection, is told as an [`Event`] with the reason, and is tried anew by the next one.
 
+mod beside;
 mod event;
 mod local;
 mod pin;
 mod reach;
+mod reach_error;
 mod secured;
 mod standing;
 mod target;
 mod verifier;
 
+pub use beside::Beside;
 pub use event::Event;
 pub use local::{Local, LocalError};
 pub use pin::{NotAPin, Pin};
-pub use reach::{ReachError, Reached, Settings, Uplink};
+pub use reach::{Reached, Settings, Uplink};
+pub use reach_error::ReachError;
 pub use secured::Secured;
 pub use standing::{Revocation, Unsettled};
 pub use target::{NotATarget, Target};

@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::event::Event;
-use crate::reach::{ReachError, Uplink};
+use crate::reach::{ForProgram, Uplink};
+use crate::reach_error::ReachError;
 
 /// A port that is open.
 #[derive(Debug)]
@@ -81,14 +82,20 @@ impl Local {
 }
 
 async fn serve(program: TcpStream, from: SocketAddr, uplink: &Uplink, tell: impl Fn(Event) + Sync) {
+    // Of a socket that is gone there is nobody to hear.
+    let Ok(local) = program.local_addr() else { return };
     match Box::pin(uplink.reach()).await {
         Ok(reached) => {
-            let (stream, warning) = reached.for_program(uplink.target());
+            let ForProgram { stream, warning, data } = reached.for_program(uplink.target(), local);
             tell(match warning {
                 Some(what) => Event::PassedOver(from, what),
                 None => Event::Connected(from),
             });
-            tell(carry(program, stream, from).await);
+            let ended = tokio::select! {
+                ended = carry(program, stream, from) => ended,
+                never = Box::pin(data.run(from, &tell)) => match never {},
+            };
+            tell(ended);
         }
         Err(why) => tell(Event::Refused(from, why)),
     }

@@ -1,27 +1,28 @@
 //! One connection to the service, as far as the first octet of it may be sent.
 
-use std::error::Error;
-use std::fmt;
-use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ask::{Dial, DialError, SystemDial};
+use ask::{Dial, SystemDial};
 use clock::Clock;
 use pki::{AnchorError, ClockTime, client_config};
+use rustls::CertificateError;
+use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
-use starttls::{Fault, Protocol, Relay, Upgrade};
+use starttls::{Protocol, Relay, Upgrade};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use upgrade::{Between, Failed, to_tls};
+use upgrade::{Between, Failed, doors, to_tls};
 
+use crate::beside::{Beside, Data};
 use crate::pin::Pin;
+use crate::reach_error::ReachError;
 use crate::secured::Secured;
-use crate::standing::{Memory, Revocation, Unsettled};
+use crate::standing::{Memory, Revocation};
 use crate::target::Target;
 use crate::verifier::ServiceVerifier;
 
@@ -57,31 +58,19 @@ pub struct Reached {
     pub warning: Option<String>,
     /// By which protocol's words TLS began, where it did not at once.
     pub begun_by: Option<Protocol>,
+    /// The way for connections beside it.
+    pub beside: Beside,
     /// The service's greeting, where its protocol needs it later on.
     greeting: Vec<u8>,
 }
 
-/// Why a service is not reached.
+/// A service as a program is to see it that knows nothing of TLS.
 #[derive(Debug)]
-pub enum ReachError {
-    /// Its host is not.
-    Dial(DialError),
-    /// It did not finish a handshake in time.
-    Slow,
-    /// It hung up within the handshake, or the connection broke.
-    HungUp(io::Error),
-    /// It does not come to TLS by its protocol's STARTTLS.
-    NoTls(Fault),
-    /// It speaks no TLS that we speak.
-    Tls(TlsError),
-    /// It is not the one that was meant: its certificate is another's, or of no CA that is trusted.
-    NotTrusted(TlsError),
-    /// Its key is not the pinned one.
-    Pin,
-    /// It does not take our certificate, or wants one and there is none.
-    Refused(AlertDescription),
-    /// Its certificate was revoked, or may have been.
-    Unsettled(Unsettled),
+pub(crate) struct ForProgram {
+    pub(crate) stream: Between<Secured>,
+    /// What was passed over.
+    pub(crate) warning: Option<String>,
+    pub(crate) data: Data,
 }
 
 impl Uplink {
@@ -121,6 +110,10 @@ impl Uplink {
             client_config(verifier, settings.identity.clone(), time).map_err(ReachError::Tls)?;
         config.enable_sni = true;
         let target = &settings.target;
+        if target.starttls() == Some(Protocol::Ftp) {
+            config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        }
+        let config = Arc::new(config);
         let mut stream =
             SystemDial.dial(target.host(), target.port()).await.map_err(ReachError::Dial)?;
         let _ = stream.set_nodelay(true);
@@ -129,24 +122,28 @@ impl Uplink {
         let begun = timeout(FOR_A_HANDSHAKE, begin(target, &mut stream)).await;
         let greeting = begun.map_err(|_| ReachError::Slow)??;
         let connecting =
-            TlsConnector::from(Arc::new(config)).connect(target.name().clone(), stream);
+            TlsConnector::from(Arc::clone(&config)).connect(target.name().clone(), stream);
         let stream = match timeout(FOR_A_HANDSHAKE, connecting).await {
             Ok(handshake) => handshake.map_err(ReachError::of)?,
             Err(_) => return Err(ReachError::Slow),
         };
         let settled = self.memory.settle(&standings, settings.revocation).await;
         let warning = settled.map_err(ReachError::Unsettled)?;
-        Ok(Reached { stream: Secured::new(stream), warning, begun_by: target.starttls(), greeting })
+        let beside = Beside::of(&stream, target.name().clone(), config)?;
+        let stream = Secured::new(stream);
+        Ok(Reached { stream, warning, begun_by: target.starttls(), beside, greeting })
     }
 }
 
 impl Reached {
-    /// The connection as a program is to see it that knows nothing of TLS.
-    pub fn for_program(self, target: &Target) -> (Between<Secured>, Option<String>) {
+    /// The connection as a program is to see it that connected to `local` and knows nothing of TLS.
+    pub(crate) fn for_program(self, target: &Target, local: SocketAddr) -> ForProgram {
         let relay = target.starttls().map_or_else(Relay::none, |protocol| {
             Relay::before(protocol, &target.name().to_str(), &self.greeting)
         });
-        (Between::new(self.stream, relay), self.warning)
+        let (doors, transfers) = doors(local, None);
+        let stream = Between::new(self.stream, relay.with_doors(Box::new(doors)));
+        ForProgram { stream, warning: self.warning, data: Data::new(self.beside, transfers) }
     }
 }
 
@@ -161,94 +158,6 @@ async fn begin(target: &Target, stream: &mut TcpStream) -> Result<Vec<u8>, Reach
     }
 }
 
-impl ReachError {
-    /// What a handshake, or a read after it, ended with. With TLS 1.3 a service that refuses us says so only then.
-    pub(crate) fn of(error: io::Error) -> Self {
-        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()).cloned();
-        match tls {
-            Some(TlsError::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            )) => Self::Pin,
-            Some(error @ TlsError::InvalidCertificate(_)) => Self::NotTrusted(error),
-            Some(TlsError::AlertReceived(alert)) if is_about_us(alert) => Self::Refused(alert),
-            Some(error) => Self::Tls(error),
-            None => Self::HungUp(error),
-        }
-    }
-
-    /// What to do.
-    pub fn mend(&self) -> &'static str {
-        match self {
-            Self::Dial(_) | Self::Slow | Self::HungUp(_) => {
-                "see that the service runs and that nothing between blocks it"
-            }
-            Self::NoTls(fault) => fault.mend(),
-            Self::Tls(_) => "see that the port is one where TLS begins at once",
-            Self::NotTrusted(_) => {
-                "name its CA with --ca, and the name in its certificate with --name"
-            }
-            Self::Pin => {
-                "if its key was changed on purpose, take the new pin; else somebody is between"
-            }
-            Self::Refused(_) => {
-                "give a certificate that it takes, with --profile or --cert and --key"
-            }
-            Self::Unsettled(Unsettled::Revoked(_)) => "have a new certificate issued for it",
-            Self::Unsettled(Unsettled::NotKnown(_)) => {
-                "see that its CA can be asked, or take --revocation=prefer"
-            }
-        }
-    }
-}
-
-/// RFC 8446 section 6.2: what a service says of a client's certificate.
-fn is_about_us(alert: AlertDescription) -> bool {
-    use AlertDescription as Alert;
-    matches!(
-        alert,
-        Alert::CertificateRequired
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::AccessDenied
-    )
-}
-
-impl fmt::Display for ReachError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dial(error) => error.fmt(f),
-            Self::Slow => f.write_str("it did not finish a handshake in time"),
-            Self::HungUp(error) => write!(f, "it hung up: {error}"),
-            Self::NoTls(fault) => f.write_str(&fault.what()),
-            Self::Tls(error) => write!(f, "it speaks no TLS that can be spoken with it: {error}"),
-            Self::NotTrusted(error) => write!(f, "it is not trusted: {error}"),
-            Self::Pin => f.write_str("its key is not the pinned one"),
-            Self::Refused(alert) => {
-                write!(
-                    f,
-                    "it does not take the certificate that it was shown, or wants one: {alert:?}"
-                )
-            }
-            Self::Unsettled(why) => why.fmt(f),
-        }
-    }
-}
-
-impl Error for ReachError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Dial(error) => Some(error),
-            Self::HungUp(error) => Some(error),
-            Self::Tls(error) | Self::NotTrusted(error) => Some(error),
-            Self::Unsettled(error) => Some(error),
-            Self::NoTls(fault) => Some(fault),
-            Self::Slow | Self::Pin | Self::Refused(_) => None,
-        }
-    }
-}
-
 const FOR_A_HANDSHAKE: Duration = Duration::from_secs(10);
+/// Of one control connection.
+const SESSIONS: usize = 8;

@@ -27,8 +27,6 @@ pub enum NotATarget {
     NoHost,
     /// What stands before `://` is no protocol with STARTTLS.
     Scheme,
-    /// Its protocol has connections of its own for what it carries.
-    ManyConnections,
 }
 
 impl Target {
@@ -67,10 +65,8 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, NotATarget> {
         let Some((scheme, rest)) = text.split_once("://") else { return at(text, None) };
-        match scheme.parse().map_err(|_| NotATarget::Scheme)? {
-            Protocol::Ftp => Err(NotATarget::ManyConnections),
-            protocol => at(rest.trim_end_matches('/'), Some(protocol)),
-        }
+        let protocol = scheme.parse().map_err(|_| NotATarget::Scheme)?;
+        at(rest.trim_end_matches('/'), Some(protocol))
     }
 }
 
@@ -125,11 +121,8 @@ impl fmt::Display for NotATarget {
             Self::NoHost => "a service is HOST:PORT, and there is no host; IPv6 stands in brackets",
             Self::Scheme => {
                 "a service is HOST:PORT, without a scheme, where TLS begins at once; else the scheme is its protocol \
-                 with STARTTLS: smtp, submission, lmtp, imap, pop3, sieve, nntp, ldap, xmpp, xmpp-server, postgresql, \
+                 with STARTTLS: smtp, submission, lmtp, imap, pop3, sieve, nntp, ftp, ldap, xmpp, xmpp-server, postgresql, \
                  mysql, irc"
-            }
-            Self::ManyConnections => {
-                "FTP has connections of its own for files, which one port cannot carry; take a client that speaks TLS"
             }
         })
     }
@@ -157,6 +150,7 @@ mod tests {
             ("submission://mx.example.com:2587/", 2587, "submission://mx.example.com:2587"),
             ("imap://[2001:db8::1]", 143, "imap://[2001:db8::1]:143"),
             ("mariadb://192.0.2.1", 3306, "mysql://192.0.2.1:3306"),
+            ("ftp://files.example.com", 21, "ftp://files.example.com:21"),
         ] {
             let target: Target = text.parse().unwrap();
             assert_eq!((target.port(), target.to_string().as_str()), (port, again));
@@ -165,7 +159,6 @@ mod tests {
         for (wrong, why) in [
             ("smtp://", NotATarget::NoHost),
             ("smtp://a:x", NotATarget::NoPort),
-            ("ftp://a", NotATarget::ManyConnections),
             ("db.example.com", NotATarget::NoPort),
             ("db.example.com:", NotATarget::NoPort),
             (":443", NotATarget::NoHost),

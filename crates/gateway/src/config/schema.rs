@@ -105,6 +105,7 @@ const TLS_LISTEN: Section = Section {
         "no_name",
         "max_connections",
         "proxies",
+        "passive_ports",
     ],
     sections: &[],
 };

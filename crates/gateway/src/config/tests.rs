@@ -148,7 +148,7 @@ fn the_schema_lists_exactly_the_keys_that_the_types_have() {
     let trust = "name = \"a\"\nca = \"/a\"\ncertificate = \"/a\"\nkey = \"/a\"\nrevocation = \"off\"\n\
                      pin = \"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n";
     let text = format!(
-        "[[listen]]\naddress = \"[::]:443\"\n[[server]]\nnames = [\"wiki.example.org\"]\n{service}\
+        "[[listen]]\naddress = \"[::]:443\"\npassive_ports = \"2000-2001\"\n[[server]]\nnames = [\"wiki.example.org\"]\n{service}\
              [server.backend_tls]\n{trust}[[server.route]]\npath = \"/\"\n{service}\
              [[client]]\nlisten = \"127.0.0.1:1\"\ntarget = \"a:1\"\n{trust}"
     );
@@ -377,6 +377,18 @@ fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
         (format!("{}mode = \"http\"\n", listen.replace("443", "80")), 2, "to HTTPS already"),
         (format!("{listen}mode = \"http\"\n{wiki}"), 5, "that takes TLS"),
         (format!("{listen}mode = \"sharde\"\n{wiki}"), 3, "`sharde` is no mode"),
+        (format!("{listen}passive_ports = \"2000-2001\"\n{wiki}"), 3, "which FTP alone has"),
+        (
+            format!("{listen}mode = \"starttls:ftp\"\npassive_ports = \"2001-2000\"\n{wiki}"),
+            4,
+            "`2001-2000` is no range of ports",
+        ),
+        (
+            format!("{listen}mode = \"starttls:ftp\"\nproxies = [\"192.0.2.0/24\"]\n{wiki}"),
+            4,
+            "don't come by a proxy",
+        ),
+        (format!("{listen}mode = \"starttls:ftp\"\npassive_ports = \"2000-2001\"\n{wiki}"), 1, ""),
         (format!("{listen}protocols = [\"tls\"]\n{wiki}"), 3, "mode = \"shared\" too"),
         (
             format!("{listen}mode = \"shared\"\nprotocols = [\"tls\", \"smtp\"]\n{wiki}"),

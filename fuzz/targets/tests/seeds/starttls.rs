@@ -24,6 +24,11 @@ pub(super) fn write() {
     for (name, kind, says, text) in BEHIND {
         seed("starttls_relay", name, [&[*kind, *says][..], text].concat());
     }
+    for (name, kind, turns) in TALKS {
+        let turn = |(says, text): &(u8, &[u8])| [&[*says | text.len() as u8][..], *text].concat();
+        let turns: Vec<u8> = turns.iter().flat_map(turn).collect();
+        seed("starttls_talk", name, [&[*kind][..], &turns].concat());
+    }
 }
 
 fn heard(protocol: Protocol) -> (Vec<u8>, Vec<u8>) {
@@ -69,6 +74,44 @@ const BEHIND: &[(&str, u8, u8, &[u8])] = &[
     ),
     ("postgresql", 0xcb, 1, b"\0\0\0\x08\x04\xd2\x16\x30\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x08\0\x03\0\0x"),
     ("mysql", 0xcc, 0, b"\x01\0\0\x03\xfe\x01\0\0\x04\0\x01\0\0\x01x"),
+];
+
+/// Who says it (a client has the high bit), what.
+type Turn = (u8, &'static [u8]);
+
+/// Name, kind, turns.
+const TALKS: &[(&str, u8, &[Turn])] = &[
+    (
+        "ftp-behind",
+        7,
+        &[
+            (0, b"220 hi\r\n"),
+            (0x80, b"PBSZ 0\r\nPROT P\r\nPASV\r\n"),
+            (0, b"227 (127,0,0,1,4,2)\r\n"),
+            (0x80, b"EPSV\r\nSTOR a\r\nPORT 1,2,3,4,5,6\r\n"),
+            (0, b"229 (|||1026|)\r\n150 a\r\n226 b\r\n"),
+        ],
+    ),
+    (
+        "ftp-before",
+        0xc7,
+        &[
+            (0x80, b"FEAT\r\nEPSV\r\n"),
+            (0, b"211-a\r\n AUTH TLS\r\n211 b\r\n200 a\r\n200 b\r\n229 (|||1026|)\r\n"),
+            (0x80, b"RETR a\r\n\xff\xf4\xff\xf2ABOR\r\n"),
+            (0, b"150 a\r\n426 b\r\n226 c\r\n"),
+        ],
+    ),
+    (
+        "imap",
+        3,
+        &[
+            (0, b"* OK hi\r\n"),
+            (0x80, b"a CAPABILITY\r\n"),
+            (0, b"* CAPABILITY IMAP4rev1 STARTTLS\r\na OK\r\n"),
+            (0x80, b"b LOGIN a b\r\n"),
+        ],
+    ),
 ];
 
 const MYSQL: &[u8] = b"\x1b\0\0\0\x0a10.11\0\x07\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\x81";

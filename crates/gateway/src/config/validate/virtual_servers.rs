@@ -104,6 +104,20 @@ fn address(config: &Config, at: usize) -> Result<(), Finding> {
         let message = format!("max_connections is {}; choose 1 to {MOST}", listen.max_connections);
         return refuse_at(&["tls", "listen", "max_connections"], at, message);
     }
+    data_connections(listen, at)
+}
+
+/// They come from clients themselves, to ports of their own.
+fn data_connections(listen: &Listen, at: usize) -> Result<(), Finding> {
+    if listen.passive_ports.is_some() && !listen.has_data_connections() {
+        let message = "passive_ports are for data connections, which FTP alone has; leave them out, or set mode = \
+                       \"starttls:ftp\"";
+        return refuse_at(&["tls", "listen", "passive_ports"], at, message.to_owned());
+    }
+    if listen.has_data_connections() && !listen.proxies.is_empty() {
+        let message = "FTP's data connections don't come by a proxy; have clients connect here, and leave proxies out";
+        return refuse_at(&["tls", "listen", "proxies"], at, message.to_owned());
+    }
     Ok(())
 }
 

@@ -1,0 +1,127 @@
+//! FTP's data connections through the door: each under TLS by the terms of its control connection, from the same host
+//! and, where that showed a certificate, with the same one.
+//!
+//! The backend is reached as soon as somebody is there, since many services say that they are ready only then, and hears
+//! nothing before the client's TLS has been looked at. What is carried counts with the control connection, and so does
+//! the time. Invariant: all of it is gone before the control connection's place is.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use starttls::Protocol;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use upgrade::{SocketDoors, Transfers, Unfinished, carry, doors};
+
+use crate::directory::Report;
+use crate::handshake::{Denied, Guest, meet_beside};
+use crate::listen;
+use crate::policy::Client;
+use crate::refused::Refused;
+use crate::registry::Info;
+use crate::shared::Shared;
+use crate::site::Site;
+use crate::traffic::Traffic;
+use crate::ways::{Beside, Link};
+use crate::wire::Wire;
+
+/// What a guest's data connections have to be, and where they go.
+pub(crate) struct Data {
+    site: Arc<Site>,
+    client: Option<Client>,
+    control: SocketAddr,
+    traffic: Arc<Traffic>,
+    backend: String,
+    beside: Beside,
+    transfers: Transfers,
+}
+
+/// Doors for a guest's data connections, where its protocol has such.
+///
+/// # Errors
+/// Where one of its sockets is gone.
+pub(crate) fn of(
+    guest: &Guest,
+    info: &Info,
+    link: &Link,
+) -> io::Result<Option<(SocketDoors, Data)>> {
+    if guest.by != Some(Protocol::Ftp) || guest.site.settings.passthrough {
+        return Ok(None);
+    }
+    let ports = guest.ports.as_ref().map(|ports| ports.range());
+    let (doors, transfers) = doors(guest.wire.local()?, ports);
+    let data = Data {
+        site: Arc::clone(&guest.site),
+        client: guest.client.clone(),
+        control: info.source,
+        traffic: Arc::clone(&info.traffic),
+        backend: info.backend.clone(),
+        beside: link.beside()?,
+        transfers,
+    };
+    Ok(Some((doors, data)))
+}
+
+/// Carries all of it, for as long as the control connection is there; without any it waits.
+pub(crate) async fn run(data: Option<Data>, shared: &Shared) -> Infallible {
+    let Some(data) = data else { return std::future::pending().await };
+    let Data { site, client, control, traffic, backend, beside, transfers } = data;
+    let party = Party { shared, site, client, control, traffic, backend, beside };
+    let refuse = |source| party.refuse(source, party.another().into());
+    transfers.run(control.ip(), |socket, port| party.carry(socket, port), refuse).await
+}
+
+struct Party<'a> {
+    shared: &'a Shared,
+    site: Arc<Site>,
+    client: Option<Client>,
+    control: SocketAddr,
+    traffic: Arc<Traffic>,
+    backend: String,
+    beside: Beside,
+}
+
+impl Party<'_> {
+    async fn carry(&self, socket: TcpStream, port: u16) {
+        let source = socket.peer_addr().unwrap_or(self.control);
+        listen::prepare(&socket);
+        let both = async { tokio::try_join!(self.reach(port), self.meet(socket)) };
+        match timeout(PATIENCE, Box::pin(both)).await.unwrap_or(Err(Refused::Slow.into())) {
+            Ok((service, client)) => carry(Unfinished::new(client, Wire::reset), service).await,
+            Err(why) => self.refuse(source, why),
+        }
+    }
+
+    /// The backend's end; it is not to take a connection that does not come about for an empty file.
+    async fn reach(&self, port: u16) -> Result<Unfinished<Link>, Denied> {
+        let link = self.beside.connect(port).await.map_err(|source| {
+            Denied::from(Refused::Backend { target: self.backend.clone(), source })
+        })?;
+        Ok(Unfinished::new(link, Link::cut))
+    }
+
+    async fn meet(&self, socket: TcpStream) -> Result<Wire, Denied> {
+        let (stream, client) = meet_beside(self.shared, &self.site, socket).await?;
+        let print = |client: &Option<Client>| client.as_ref().map(|client| client.fingerprint);
+        if print(&client) != print(&self.client) {
+            let whom = client.map(|client| client.holder);
+            return Err(Denied { whom, why: self.another() });
+        }
+        Ok(Wire::beside(stream, Arc::clone(&self.traffic)))
+    }
+
+    fn another(&self) -> Refused {
+        Refused::AnothersData { server: self.site.settings.label().to_owned() }
+    }
+
+    fn refuse(&self, source: SocketAddr, Denied { whom, why }: Denied) {
+        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+        self.shared.report(Report::Refused { source, whom, why });
+    }
+}
+
+/// TLS begins once the client has said what it wants, and the service that it goes along.
+const PATIENCE: Duration = Duration::from_secs(60);
