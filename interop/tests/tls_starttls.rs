@@ -6,17 +6,18 @@
 //! ```
 
 use std::fs;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use interop::{Program, Subscriber, World, skip, wait_until};
+use interop::{Program, Subscriber, skip, wait_until};
 
 #[path = "starttls/chat.rs"]
 mod chat;
 #[path = "starttls/directory.rs"]
 mod directory;
+#[path = "starttls/house.rs"]
+mod house;
 #[path = "starttls/mail.rs"]
 mod mail;
 #[path = "starttls/mariadb.rs"]
@@ -28,7 +29,8 @@ mod postgresql;
 
 use chat::{Inspircd, Prosody};
 use directory::Slapd;
-use mail::{Dovecot, Mailboxes, Postfix};
+use house::{House, SOON, cell, lacks, listen, python, run};
+use mail::{Dovecot, Mailboxes};
 use mariadb::Mariadb;
 use news::Inn;
 use postgresql::Postgresql;
@@ -41,7 +43,7 @@ fn mail_reaches_postfix_and_is_read_from_dovecot_by_a_program_without_tls() {
     }
     let Some(mut house) = House::start(name, "") else { return };
     let alice = house.world.subscriber("alice", "split");
-    let (mailboxes, postfix, dovecot) = house.mail();
+    let (mailboxes, postfix, dovecot) = mail::start(&house);
     let said = |log: &str| format!("{log}\n{}\n{}", postfix.log(), dovecot.log());
 
     let smtp = house.connect(&alice, "smtp", mail::SMTP);
@@ -123,7 +125,7 @@ fn mail_comes_in_to_plain_daemons_behind_the_door_from_clients_with_starttls() {
     }
     let Some(mut house) = House::start(name, MAIL) else { return };
     let alice = house.world.subscriber("alice", "split");
-    let (mailboxes, postfix, dovecot) = house.mail();
+    let (mailboxes, postfix, dovecot) = mail::start(&house);
     let (at, ca) = (house.world.gateway.v4[0], house.ca.display().to_string());
     let said =
         |log: &str| format!("{log}\n{}\n{}\n{}", postfix.log(), dovecot.log(), house.world.log());
@@ -167,6 +169,37 @@ fn mail_comes_in_to_plain_daemons_behind_the_door_from_clients_with_starttls() {
     cell("smtp", "python's library", "server");
     cell("imap", "python's library", "server");
     cell("pop3", "python's library", "server");
+}
+
+#[test]
+fn the_published_tester_of_injection_before_starttls_finds_none() {
+    let name = "the_published_tester_of_injection_before_starttls_finds_none";
+    if lacks(name, &["postfix", "dovecot", "python3"]) {
+        return;
+    }
+    let Some(tester) = std::env::var_os("INJECTION_TESTER").map(PathBuf::from) else {
+        return skip(
+            name,
+            "command-injection-tester (PyPI) can't be had: `cargo xtask test` installs it",
+        );
+    };
+    let Some(mut house) = House::start(name, MAIL) else { return };
+    let alice = house.world.subscriber("alice", "split");
+    let _daemons = mail::start(&house);
+    let named = house.hosts(&alice);
+    let logs = alice.folder.join("tester");
+    let found = run(
+        &alice,
+        &format!(
+            "{named} '{} --imap --pop3 --smtp --smtp-port 25 --timeout 0.5 --nocolor --logdir {} mail.test'",
+            tester.display(),
+            logs.display()
+        ),
+    );
+    assert_eq!(found.matches("Sanity test done").count(), 3, "{found}\n{}", house.world.log());
+    assert_eq!(found.matches("Server probably closed the connection").count(), 3, "{found}");
+    assert!(!found.contains("ommand injection here"), "{found}");
+    assert_eq!(house.world.counted("injected_before_tls"), 3);
 }
 
 #[test]
@@ -377,16 +410,19 @@ fn a_message_is_said_and_heard_by_starttls_at_prosody_and_inspircd_in_both_direc
 #[test]
 fn an_article_is_posted_and_read_by_starttls_at_inn_in_both_directions() {
     let name = "an_article_is_posted_and_read_by_starttls_at_inn_in_both_directions";
-    if lacks(name, &["/usr/lib/news/bin/innd", "python3"]) {
+    if lacks(name, &["python3"]) {
         return;
     }
+    let Some(programs) = news::programs() else {
+        return skip(name, "INN can't be had: `cargo xtask test` unpacks it");
+    };
     let settings = listen("nntp", 119, news::PORT, "");
     let Some(mut house) = House::start(name, &settings) else { return };
     let alice = house.world.subscriber("alice", "split");
     if python(&alice, "import nntplib").contains("No module") {
         return skip(name, "this Python has no nntplib");
     }
-    let inn = Inn::start(&house.world, &house.certified);
+    let inn = Inn::start(&house.world, &house.certified, &programs);
     house.greets(news::PORT, "200 ");
     let (at, ca) = (house.world.gateway.v4[0].to_string(), house.ca.display().to_string());
     let fill = |host: &str, port: u16, ca: &str| {
@@ -431,139 +467,6 @@ fn a_query_is_answered_by_mariadb_under_tls_in_both_directions() {
     assert!(answer.contains("42000"), "{answer}\n{}\n{}", database.log(), local.program.log());
     assert!(answer.contains("TLS_") || answer.contains("AES"), "it is under TLS: {answer}");
     cell("mysql", "mariadb 10.11", "client");
-}
-
-/// A gateway whose virtual server is called `mail.test`, and a certificate for daemons as `inner.test`.
-struct House {
-    world: World,
-    ca: PathBuf,
-    certified: Certified,
-}
-
-/// A certificate of our CA for `inner.test`.
-struct Certified {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-/// `handfast tls connect`, and its port.
-struct Connected {
-    program: Program,
-    port: u16,
-}
-
-impl House {
-    fn start(name: &str, settings: &str) -> Option<Self> {
-        let world = World::start(name, &[])?;
-        let file = world.data().join("handfast.toml");
-        let text = fs::read_to_string(&file).expect("settings") + settings;
-        fs::write(&file, text).expect("written");
-        if !settings.is_empty() {
-            world.handfast(&["reload"]);
-        }
-        let ca = world.file("ca.pem");
-        world.handfast(&["ca", "export", "--out", &ca.display().to_string()]);
-        let out = world.file("cert");
-        world.handfast(&["cert", "issue", "inner.test", "--out", &out.display().to_string()]);
-        let certified =
-            Certified { certificate: out.join("inner.test.crt"), key: out.join("inner.test.key") };
-        Some(Self { world, ca, certified })
-    }
-
-    /// What begins a shell line on somebody's host where `mail.test` is the gateway.
-    fn hosts(&self, who: &Subscriber) -> String {
-        let file = who.folder.join("hosts");
-        fs::write(&file, format!("{} mail.test\n", self.world.gateway.v4[0])).expect("written");
-        format!("unshare -m sh -c 'mount --bind {} /etc/hosts && eval \"$0\"'", file.display())
-    }
-
-    fn mail(&self) -> (Mailboxes, Postfix, Dovecot) {
-        let mailboxes = Mailboxes::at(self.world.file("mail"));
-        let postfix = Postfix::start(&self.world, &self.certified, &mailboxes);
-        let dovecot = Dovecot::start(&self.world, &self.certified, &mailboxes);
-        for port in [mail::SMTP, mail::LMTP, mail::IMAP, mail::POP3, mail::SIEVE] {
-            self.listens(port);
-        }
-        (mailboxes, postfix, dovecot)
-    }
-
-    /// Waits until somebody listens there.
-    fn listens(&self, port: u16) {
-        let connects = move || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-        let listens =
-            wait_until(SOON, || self.world.gateway.netns.run(connects).expect("a thread"));
-        assert!(listens, "nobody listens on {port}");
-    }
-
-    /// Waits until somebody greets so there, who may listen before that.
-    fn greets(&self, port: u16, with: &'static str) {
-        let greets = move || {
-            let mut greeting = vec![0; with.len()];
-            let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
-            stream.read_exact(&mut greeting).ok()?;
-            (greeting == with.as_bytes()).then_some(())
-        };
-        let ready = || self.world.gateway.netns.run(greets).expect("a thread").is_some();
-        assert!(wait_until(SOON, ready), "nobody greets with {with} on {port}");
-    }
-
-    /// A local port on the subscriber's host, behind which is the daemon's own STARTTLS.
-    fn connect(&self, who: &Subscriber, protocol: &str, port: u16) -> Connected {
-        let (at, local) = (self.world.gateway.v4[0], 2000 + port % 1000);
-        let mut command = Command::new(interop::binary());
-        command.args([
-            "tls",
-            "connect",
-            &format!("{protocol}://{at}:{port}"),
-            "--name",
-            "inner.test",
-        ]);
-        command.arg("--ca").arg(&self.ca).args(["--revocation", "prefer"]);
-        command.args(["--listen", &format!("127.0.0.1:{local}")]);
-        let log = who.folder.join(format!("connect-{protocol}.log"));
-        let mut program = Program::start(&who.host.netns, command, &log).expect("it starts");
-        assert!(program.says("listens on", SOON), "{}", program.log());
-        Connected { program, port: local }
-    }
-}
-
-/// An address with this protocol's STARTTLS, and a daemon behind it as `mail.test`.
-fn listen(protocol: &str, port: u16, inner: u16, more: &str) -> String {
-    format!(
-        "[[tls.listen]]\naddress = \"[::]:{port}\"\nmode = \"starttls:{protocol}\"\n\n[[tls.server]]\nnames = \
-         [\"mail.test\"]\nalpn = [\"{protocol}\"]\nbackend = \"tcp:127.0.0.1:{inner}\"\n{more}\n\n"
-    )
-}
-
-/// Says that this combination did its work.
-fn cell(protocol: &str, daemon: &str, side: &str) {
-    println!("FIGURE starttls {protocol:12} {daemon:16} {side}");
-}
-
-/// What a shell line on somebody's host prints.
-fn run(who: &Subscriber, line: &str) -> String {
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("timeout 20 {line} 2>&1")]);
-    let output = who.host.netns.output(command).expect("it starts");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn python(who: &Subscriber, script: &str) -> String {
-    let file = who.folder.join("script.py");
-    fs::write(&file, script).expect("written");
-    run(who, &format!("python3 {}", file.display()))
-}
-
-/// Says what this machine lacks for a test.
-fn lacks(test: &str, programs: &[&str]) -> bool {
-    let paths = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin"];
-    let missing =
-        |program: &&&str| !paths.iter().any(|at| PathBuf::from(at).join(program).exists());
-    let lacking: Vec<_> = programs.iter().filter(missing).collect();
-    if !lacking.is_empty() {
-        skip(test, &format!("{lacking:?} can't be had"));
-    }
-    !lacking.is_empty()
 }
 
 const SIEVE_SESSION: &str = r#"
@@ -686,5 +589,3 @@ names = [\"mail.test\"]
 clients = \"required\"
 backend = \"tcp:127.0.0.1:15432\"
 ";
-
-const SOON: Duration = Duration::from_secs(20);

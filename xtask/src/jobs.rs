@@ -7,9 +7,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::debian::TRIXIE;
+use crate::debian::{SID_CLIENTS, TRIXIE};
 use crate::failed::Failed;
-use crate::peers;
+use crate::peers::{self, EXIM, INN, PEBBLE};
 use crate::suite::{Alone, FailedProgram, Job, Program};
 
 /// More in the environment of every program.
@@ -134,13 +134,22 @@ fn which(program: &Program, part: Part) -> Vec<&str> {
 /// What cases beside stock programs are told, whoever starts them.
 pub(crate) fn surroundings(long: bool, write: bool) -> Result<Environment, Failed> {
     let mut environment = flags(long, write);
-    if let Some(root) = TRIXIE.present()? {
-        environment.push(("HANDFAST_OPENVPN3_ROOT", root.display().to_string()));
-    }
-    if let Some(programs) = peers::fetched_pebble()? {
-        environment.push(("PEBBLE_DIR", programs.display().to_string()));
-    }
+    let found = [
+        ("HANDFAST_OPENVPN3_ROOT", TRIXIE.present()?),
+        ("HANDFAST_SID_ROOT", SID_CLIENTS.present()?),
+        ("PEBBLE_DIR", PEBBLE.present()?.map(|root| root.join("usr/bin"))),
+        ("EXIM_ROOT", EXIM.present()?),
+        ("INN_ROOT", INN.present()?),
+    ];
+    let found =
+        found.into_iter().filter_map(|(name, root)| Some((name, root?.display().to_string())));
+    environment.extend(found);
     Ok(environment)
+}
+
+/// Makes available what is unpacked, and is small.
+pub(crate) fn provide(install: bool) -> Result<(), Failed> {
+    [PEBBLE, EXIM, INN].iter().try_for_each(|one| one.provide(install).map(drop))
 }
 
 /// What was asked for. What was not stays out: a program that only looks whether it is set would take an empty value

@@ -44,6 +44,7 @@ const PEERS: &[Peer] = &[
     ("ldapsearch", "ldap-utils", "its client"),
     ("prosody", "prosody", "chat by STARTTLS"),
     ("inspircd", "inspircd", "chat of the other kind"),
+    ("vsftpd", "vsftpd", "files by AUTH TLS"),
 ];
 
 /// Mail servers ask what they are for.
@@ -213,6 +214,13 @@ pub(crate) fn axe(install: bool) -> Result<Option<PathBuf>, Failed> {
     Ok(None)
 }
 
+/// What looks whether commands can be put in before STARTTLS, likewise.
+pub(crate) fn injection_tester(install: bool) -> Result<Option<PathBuf>, Failed> {
+    let name = "command-injection-tester";
+    let found = from_pypi("injection", &[name], "bin/command-injection-tester", install)?;
+    Ok(found.map(|programs| programs.join(name)))
+}
+
 /// The programs of an environment with these packages, which is whole once `proof` is there.
 fn from_pypi(
     name: &str,
@@ -250,73 +258,76 @@ fn from_pypi(
     Ok(None)
 }
 
-/// A Debian package that is unpacked into the build folder; nothing is installed.
-struct Unpacked {
-    package: &'static str,
+/// Debian packages that are unpacked into the build folder; nothing is installed, and no script of theirs is run.
+pub(crate) struct Unpacked {
+    packages: &'static str,
     /// In the build folder.
     folder: &'static str,
-    /// What of it is used, below `usr/bin`.
+    /// What of it is used.
     programs: &'static [&'static str],
     purpose: &'static str,
 }
 
 /// Prometheus' own checker of figures.
-const PROMTOOL: Unpacked = Unpacked {
-    package: "prometheus",
+pub(crate) const PROMTOOL: Unpacked = Unpacked {
+    packages: "prometheus",
     folder: "peers/prometheus",
-    programs: &["promtool"],
+    programs: &["usr/bin/promtool"],
     purpose: "what checks figures",
 };
 
 /// A CA that is asked by ACME, for tests alone.
-const PEBBLE: Unpacked = Unpacked {
-    package: "pebble",
+pub(crate) const PEBBLE: Unpacked = Unpacked {
+    packages: "pebble",
     folder: "peers/pebble",
-    programs: &["pebble", "pebble-challtestsrv"],
+    programs: &["usr/bin/pebble", "usr/bin/pebble-challtestsrv"],
     purpose: "a CA that is asked by ACME",
 };
 
-/// Prometheus' own checker of figures. `None` where it can't be had: its test then skips itself by name.
-pub(crate) fn promtool(install: bool) -> Result<Option<PathBuf>, Failed> {
-    Ok(PROMTOOL.provide(install)?.map(|programs| programs.join("promtool")))
-}
+/// The other mail server: Debian has one on a machine.
+pub(crate) const EXIM: Unpacked = Unpacked {
+    packages: "exim4-daemon-light libidn12 libgnutls-dane0 libunbound8 libnsl2",
+    folder: "peers/exim",
+    programs: &["usr/sbin/exim4"],
+    purpose: "mail by STARTTLS, of another kind",
+};
 
-/// The folder of the test CA's programs, likewise.
-pub(crate) fn pebble(install: bool) -> Result<Option<PathBuf>, Failed> {
-    PEBBLE.provide(install)
-}
-
-/// The same, if it was fetched before.
-pub(crate) fn fetched_pebble() -> Result<Option<PathBuf>, Failed> {
-    PEBBLE.present()
-}
+/// A news server, which can be installed only where the machine has a whole name.
+pub(crate) const INN: Unpacked = Unpacked {
+    packages: "inn2 libcanlock3 libpython3.11 libperl5.36",
+    folder: "peers/inn",
+    programs: &["usr/lib/news/bin/innd", "usr/lib/news/bin/nnrpd"],
+    purpose: "news by STARTTLS",
+};
 
 impl Unpacked {
-    fn present(&self) -> Result<Option<PathBuf>, Failed> {
-        let programs = workspace::target_folder()?.join(self.folder).join("usr/bin");
-        let has = |program: &&str| programs.join(program).exists();
-        Ok(self.programs.iter().all(has).then_some(programs))
+    /// Its folder, if it was fetched before.
+    pub(crate) fn present(&self) -> Result<Option<PathBuf>, Failed> {
+        let root = workspace::target_folder()?.join(self.folder);
+        let has = |program: &&str| root.join(program).exists();
+        Ok(self.programs.iter().all(has).then_some(root))
     }
 
-    fn provide(&self, install: bool) -> Result<Option<PathBuf>, Failed> {
-        if let Some(programs) = self.present()? {
-            return Ok(Some(programs));
+    /// Its folder, fetched if it is not there. `None` where it can't be had: its tests then skip themselves by name.
+    pub(crate) fn provide(&self, install: bool) -> Result<Option<PathBuf>, Failed> {
+        if let Some(root) = self.present()? {
+            return Ok(Some(root));
         }
-        let (package, programs) = (self.package, self.programs.join(", "));
         if install && on_path("apt-get") && on_path("dpkg-deb") {
-            println!("fetching {} into the build folder: {programs}", self.purpose);
-            let script = "mkdir -p \"$0\" && cd \"$0\" && apt-get download -qq $1 && \
-                          dpkg-deb --fsys-tarfile $1_*.deb | tar -x && rm $1_*.deb";
+            println!("fetching {} into the build folder: {}", self.purpose, self.packages);
+            let script = "mkdir -p \"$0\" && cd \"$0\" && apt-get download -qq \"$@\" && \
+                          for one in *.deb; do dpkg-deb --fsys-tarfile \"$one\" | tar -x || exit; done && rm *.deb";
             let mut shell = Command::new("sh");
             let folder = workspace::target_folder()?.join(self.folder);
-            shell.args(["-c", script]).arg(folder).arg(package).stderr(Stdio::null());
+            shell.args(["-c", script]).arg(folder).args(self.packages.split(' '));
+            shell.stderr(Stdio::null());
             if shell.status().is_ok_and(|status| status.success())
-                && let Some(programs) = self.present()?
+                && let Some(root) = self.present()?
             {
-                return Ok(Some(programs));
+                return Ok(Some(root));
             }
         }
-        println!("missing: {programs} (Debian's package {package}): {} is not there", self.purpose);
+        println!("missing: {} (Debian's {}): its cases are not run", self.purpose, self.packages);
         Ok(None)
     }
 }

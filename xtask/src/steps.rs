@@ -4,10 +4,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{run, run_with};
-use crate::debian::{SID, TRIXIE};
+use crate::debian::{SID, SID_CLIENTS, TRIXIE};
 use crate::explore::explore;
 use crate::failed::Failed;
 use crate::jobs::{COMPUTING_AT_A_TIME, Environment, INTEROP, Jobs, WAITING_AT_A_TIME};
+use crate::peers::PROMTOOL;
 use crate::suite::Suite;
 use crate::{arrows, circles, examples, jobs, map, peers, suite};
 
@@ -34,13 +35,15 @@ fn test_with(install: bool, more: Environment) -> Result<(), Failed> {
     let python = peers::http2(install)?.map(|program| ("HTTP2_PYTHON", program));
     let odd = peers::odd_tls(install)?.map(|program| ("TLSLITE_PYTHON", program));
     let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder));
-    let checker = peers::promtool(install)?.map(|program| ("PROMTOOL", program));
+    let injects = peers::injection_tester(install)?.map(|program| ("INJECTION_TESTER", program));
+    let checker = PROMTOOL.provide(install)?;
+    let checker = checker.map(|root| ("PROMTOOL", root.join("usr/bin/promtool")));
     let reader = peers::axe(install)?.map(|folder| ("AXE_DIR", folder));
     let newer = SID.present()?.map(|root| ("SID_ROOT", root));
-    peers::pebble(install)?;
+    jobs::provide(install)?;
     let mut environment = jobs::surroundings(false, false)?;
     environment.extend(more);
-    let found = [linter, python, odd, judge, checker, reader, newer].into_iter().flatten();
+    let found = [linter, python, odd, judge, injects, checker, reader, newer].into_iter().flatten();
     environment.extend(found.map(|(name, path)| (name, path.display().to_string())));
 
     let mut suite = Suite::begin();
@@ -85,14 +88,18 @@ pub(crate) fn interop(which: Interop<'_>, install: bool) -> Result<(), Failed> {
     if which.long {
         peers::provide_for_long(install)?;
         TRIXIE.provide(install)?;
+        SID_CLIENTS.provide(install)?;
     } else {
         peers::provide(install)?;
     }
-    let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder.display().to_string()));
-    peers::pebble(install)?;
+    let judge = peers::sslyze(install)?.map(|folder| ("SSLYZE_DIR", folder));
+    let injects = peers::injection_tester(install)?.map(|program| ("INJECTION_TESTER", program));
+    jobs::provide(install)?;
     run("cargo", &["build", "--quiet", "--package", "handfast"])?;
     let mut suite = Suite::begin();
-    interop_cases(&which, judge.into_iter().collect(), &mut suite)?;
+    let found = [judge, injects].into_iter().flatten();
+    let judges = found.map(|(name, path)| (name, path.display().to_string())).collect();
+    interop_cases(&which, judges, &mut suite)?;
     suite.end()
 }
 

@@ -5,8 +5,7 @@ use std::process::Command;
 
 use interop::{Program, World};
 
-use super::Certified;
-use super::mail::open_up;
+use super::house::{Certified, open_up};
 
 /// Where Prosody is in the clear, with STARTTLS of its own.
 pub(crate) const XMPP: u16 = 15222;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use interop::{Program, World};
 
-use super::Certified;
+use super::house::Certified;
 
 /// Where it is in the clear, with STARTTLS of its own.
 pub(crate) const PORT: u16 = 10389;

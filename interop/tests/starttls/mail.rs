@@ -1,13 +1,14 @@
 //! Postfix and Dovecot, each from a folder of its own, over the same mailboxes.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use interop::{Program, World};
 
-use super::Certified;
+use super::house::{Certified, House, open_up, user};
 
 /// Ports on which they are in the clear, with STARTTLS of their own.
 pub(crate) const SMTP: u16 = 10025;
@@ -15,6 +16,8 @@ pub(crate) const LMTP: u16 = 10024;
 pub(crate) const IMAP: u16 = 10143;
 pub(crate) const POP3: u16 = 10110;
 pub(crate) const SIEVE: u16 = 14190;
+/// Where Dovecot believes the PROXY protocol.
+pub(crate) const PROXIED_IMAP: u16 = 10144;
 
 /// The mailboxes: `alice` at `mail.test`, with the password `secret`.
 pub(crate) struct Mailboxes(PathBuf);
@@ -24,6 +27,11 @@ impl Mailboxes {
         fs::create_dir_all(&folder).expect("a folder");
         chown(&folder, Some(NOBODY), Some(NOBODY)).expect("it is given away");
         Self(folder)
+    }
+
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
     }
 
     /// Whether some mail of hers has this in it.
@@ -38,6 +46,15 @@ impl Mailboxes {
             .filter_map(read)
             .any(|mail| mail.contains(mark))
     }
+}
+
+/// Both, once they listen, and the mailboxes.
+pub(crate) fn start(house: &House) -> (Mailboxes, Postfix, Dovecot) {
+    let mailboxes = Mailboxes::at(house.world.file("mail"));
+    let postfix = Postfix::start(&house.world, &house.certified, &mailboxes);
+    let dovecot = Dovecot::start(&house.world, &house.certified, &mailboxes);
+    [SMTP, LMTP, IMAP, POP3, SIEVE].into_iter().for_each(|port| house.listens(port));
+    (mailboxes, postfix, dovecot)
 }
 
 /// Postfix. Dropping it ends it.
@@ -107,32 +124,6 @@ impl Dovecot {
     }
 }
 
-/// A user's number.
-pub(crate) fn user(name: &str) -> u32 {
-    let users = fs::read_to_string("/etc/passwd").expect("users");
-    let line = users.lines().find(|line| line.starts_with(&format!("{name}:")));
-    line.and_then(|line| line.split(':').nth(2)?.parse().ok()).expect("the package made the user")
-}
-
-/// Gives a folder and all below it to a user.
-pub(crate) fn give(folder: &Path, to: &str) {
-    let owner = user(to);
-    chown(folder, Some(owner), Some(owner)).expect("it is given away");
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
-        match entry.path().is_dir() {
-            true => give(&entry.path(), to),
-            false => chown(entry.path(), Some(owner), Some(owner)).expect("it is given away"),
-        }
-    }
-}
-
-/// Daemons that gave root away look into their folders.
-pub(crate) fn open_up(folder: &Path) {
-    for folder in folder.ancestors().take(2) {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is opened");
-    }
-}
-
 const NOBODY: u32 = 65534;
 
 const POSTFIX: &str = "
@@ -193,6 +184,11 @@ ssl_key = <KEY
 disable_plaintext_auth = no
 passdb {
   driver = static
+  mechanisms = external
+  args = nopassword=y
+}
+passdb {
+  driver = static
   args = password=secret
 }
 userdb {
@@ -201,13 +197,20 @@ userdb {
 }
 first_valid_uid = 100
 mail_location = maildir:~/Maildir
-auth_mechanisms = plain login
+auth_mechanisms = plain login external
+auth_ssl_username_from_cert = yes
+auth_username_translation = /@
+haproxy_trusted_networks = 127.0.0.1
 service imap-login {
   inet_listener imap {
     port = 10143
   }
   inet_listener imaps {
     port = 0
+  }
+  inet_listener proxied {
+    port = 10144
+    haproxy = yes
   }
 }
 service pop3-login {

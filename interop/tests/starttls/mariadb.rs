@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use interop::{Program, World, wait_until};
 
-use super::Certified;
-use super::mail::{open_up, user};
+use super::house::{Certified, open_up, user};
 
 /// Where it is in the clear, with TLS for whoever asks.
 pub(crate) const PORT: u16 = 13306;

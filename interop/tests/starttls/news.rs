@@ -1,13 +1,12 @@
 //! INN, from a folder of its own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use interop::{Program, World};
 
-use super::Certified;
-use super::mail::{give, open_up};
+use super::house::{Certified, give, open_up, unpacked};
 
 /// Where it is in the clear, with STARTTLS of its own.
 pub(crate) const PORT: u16 = 10119;
@@ -16,7 +15,7 @@ pub(crate) const PORT: u16 = 10119;
 pub(crate) struct Inn(Program);
 
 impl Inn {
-    pub(crate) fn start(world: &World, certified: &Certified) -> Self {
+    pub(crate) fn start(world: &World, certified: &Certified, programs: &Path) -> Self {
         let folder = world.file("inn");
         for part in ["db", "run", "log", "etc"].iter().chain(&SPOOL) {
             fs::create_dir_all(folder.join(part)).expect("a folder");
@@ -24,7 +23,9 @@ impl Inn {
         open_up(&folder);
         let place = folder.display().to_string();
         let write = |file: &str, text: &str| {
-            fs::write(folder.join(file), text.replace("FOLDER", &place)).expect("written");
+            let text =
+                text.replace("FOLDER", &place).replace("NEWS", &programs.display().to_string());
+            fs::write(folder.join(file), text).expect("written");
         };
         write("etc/inn.conf", SETTINGS);
         write("etc/newsfeeds", "ME:*::\n");
@@ -41,10 +42,10 @@ impl Inn {
         fs::copy(&certified.certificate, folder.join("cert.pem")).expect("a copy");
         fs::copy(&certified.key, folder.join("key.pem")).expect("a copy");
         give(&folder, "news");
-        let made = as_news(&folder, "makedbz").args(["-i", "-o", "-s", "1000"]).output();
+        let made = as_news(&folder, programs, "makedbz").args(["-i", "-o", "-s", "1000"]).output();
         assert!(made.is_ok_and(|made| made.status.success()), "no history");
         give(&folder, "news");
-        let mut command = as_news(&folder, "innd");
+        let mut command = as_news(&folder, programs, "innd");
         command.args(["-f", "-P", &PORT.to_string()]);
         let program =
             Program::start_enclosed(&world.gateway.netns, &command, &folder.join("start.log"));
@@ -56,10 +57,21 @@ impl Inn {
     }
 }
 
-fn as_news(folder: &Path, program: &str) -> Command {
+/// The folder of its programs: installed, or unpacked, since it is installed only where the machine has a whole name.
+pub(crate) fn programs() -> Option<PathBuf> {
+    let installed = PathBuf::from("/usr/lib/news");
+    let installed = Some(installed).filter(|folder| folder.join("bin/innd").exists());
+    installed.or_else(|| {
+        Some(unpacked("INN_ROOT", "usr/lib/news/bin/innd")?.ancestors().nth(2)?.to_owned())
+    })
+}
+
+fn as_news(folder: &Path, programs: &Path, program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "news", "--regid", "news", "--clear-groups"]);
-    command.arg(format!("/usr/lib/news/bin/{program}")).current_dir(folder);
+    command.arg(programs.join("bin").join(program)).current_dir(folder);
+    let libraries = programs.with_file_name("x86_64-linux-gnu");
+    command.env("LD_LIBRARY_PATH", format!("{}:{}", programs.display(), libraries.display()));
     command.env("INNCONF", folder.join("etc/inn.conf"));
     command
 }
@@ -117,9 +129,9 @@ organization: test
 ovmethod: tradindexed
 hismethod: hisv6
 enableoverview: true
-pathnews: /usr/lib/news
-pathbin: /usr/lib/news/bin
-pathcontrol: /usr/lib/news/bin/control
+pathnews: NEWS
+pathbin: NEWS/bin
+pathcontrol: NEWS/bin/control
 pathdb: FOLDER/db
 pathetc: FOLDER/etc
 pathfilter: FOLDER/filter

@@ -7,8 +7,7 @@ use std::process::Command;
 
 use interop::{Program, World, postgresql_programs};
 
-use super::Certified;
-use super::mail::{open_up, user};
+use super::house::{Certified, open_up, user};
 
 /// Where it is in the clear, with TLS for whoever asks.
 pub(crate) const PORT: u16 = 15432;
