@@ -623,6 +623,7 @@ fn settings(servers: impl IntoIterator<Item = VirtualServer>) -> Settings {
         no_name: Unmatched::Default,
         max_connections: 1000,
         proxies: Vec::new(),
+        passive_ports: None,
     };
     Settings { listen: vec![listen], server: servers.into_iter().collect(), client: Vec::new() }
 }

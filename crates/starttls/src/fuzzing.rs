@@ -124,7 +124,7 @@ struct Ajar;
 
 impl Doors for Ajar {
     fn open(&mut self, service_port: u16) -> Option<SocketAddr> {
-        (service_port % 2 == 0).then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)))
+        service_port.is_multiple_of(2).then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)))
     }
 }
 
