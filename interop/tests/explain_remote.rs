@@ -19,7 +19,8 @@ use sysio::lab::Host;
 #[allow(dead_code, reason = "the other test asks the daemons for more")]
 #[path = "starttls/directory.rs"]
 mod directory;
-#[allow(dead_code, reason = "the other test asks the daemons for more")]
+#[path = "starttls/house.rs"]
+mod house;
 #[path = "starttls/mail.rs"]
 mod mail;
 #[allow(dead_code, reason = "the other test asks the daemons for more")]
@@ -27,6 +28,7 @@ mod mail;
 mod postgresql;
 
 use directory::Slapd;
+use house::Certified;
 use mail::{Dovecot, Mailboxes, Postfix};
 use postgresql::Postgresql;
 
@@ -96,12 +98,6 @@ const SERVERS: [Server; 6] = [
         theirs: Some("postgres"),
     },
 ];
-
-/// A certificate of our CA for `inner.test`.
-struct Certified {
-    certificate: PathBuf,
-    key: PathBuf,
-}
 
 /// All the servers, and a place for whoever looks at them.
 struct Street {

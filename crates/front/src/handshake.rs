@@ -138,7 +138,8 @@ async fn receive(
     // Nobody else is to have them.
     drop(std::mem::take(&mut hello.sent));
     let asked = hello.name.take();
-    let (stream, own) = end_tls(shared, site, site.tls(), hello, socket).await?;
+    let tls = site.tls(hello.is_hybrid);
+    let (stream, own) = end_tls(shared, site, tls, hello, socket).await?;
     let mut stream = Box::new(stream);
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let judged = judge(shared, site, leaf).and_then(|(site, client)| {
@@ -180,7 +181,8 @@ pub(crate) async fn meet_beside(
 ) -> Result<(Box<TlsStream<TcpStream>>, Option<Client>), Denied> {
     let mut hello = gather(&mut socket, &[]).await?;
     drop(std::mem::take(&mut hello.sent));
-    let (stream, _) = end_tls(shared, site, site.tls_beside(), hello, socket).await?;
+    let tls = site.tls_beside(hello.is_hybrid);
+    let (stream, _) = end_tls(shared, site, tls, hello, socket).await?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let (_, client) = judge(shared, site, leaf)?;
     Ok((Box::new(stream), client))
@@ -265,7 +267,6 @@ async fn end_tls(
     hello: Hello,
     socket: TcpStream,
 ) -> Result<(TlsStream<TcpStream>, Option<CertificateId>), Denied> {
-    let (tls, chain) = site.tls(hello.is_hybrid);
     let rest = hello.rest;
     let start = StartHandshake::from_parts(hello.accepted, socket);
     let accept = start.into_stream_with(tls, |connection| {

@@ -90,8 +90,8 @@ impl Site {
 
     /// The same for a connection beside a first one. A session of that may go on there; who sends a file reads nothing, and
     /// what it has not read when it closes would cost it the end of the file.
-    pub(crate) fn tls_beside(&self) -> (Arc<ServerConfig>, Arc<Chain>) {
-        let (tls, chain) = self.tls();
+    pub(crate) fn tls_beside(&self, is_hybrid: bool) -> (Arc<ServerConfig>, Arc<Chain>) {
+        let (tls, chain) = self.tls(is_hybrid);
         let mut tls = Arc::unwrap_or_clone(tls);
         tls.send_tls13_tickets = 0;
         (Arc::new(tls), chain)

@@ -45,7 +45,9 @@ fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
         | Refused::NoCertificate { .. } => (HELLO, GATEWAY),
         Refused::Tls(rustls::Error::AlertReceived(_)) => (HELLO, CLIENT),
         Refused::Tls(_) => (HELLO, GATEWAY),
-        Refused::Certificate(_) | Refused::NotAmongUsers { .. } => (SHOWN, GATEWAY),
+        Refused::Certificate(_) | Refused::NotAmongUsers { .. } | Refused::AnothersData { .. } => {
+            (SHOWN, GATEWAY)
+        }
         Refused::TooMany { .. }
         | Refused::OwnWithdrawn { .. }
         | Refused::Kicked
