@@ -35,7 +35,7 @@ fn an_unknown_section_far_from_any_lists_the_known_ones() {
     assert_eq!(
         error("[zebra]\n"),
         "/d/handfast.toml:1:2: there is no section `zebra`; known here are `public`, `vpn`, `publish`, \
-             `ca`, `device`, `sessions`, `cert`, `metrics`, `hooks`, `tls`, `groups`, `acme`"
+             `ca`, `device`, `sessions`, `cert`, `metrics`, `hooks`, `explain`, `tls`, `groups`, `acme`"
     );
 }
 
