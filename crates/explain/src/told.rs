@@ -104,7 +104,7 @@ const HTTPS: &[Told] = &[
     },
     Told {
         told: "It asks the CA whether the certificate still holds.",
-        correction: "Usually the server brings the CA's answer along (a staple); where none came, this page says so.",
+        correction: "It need not where the server has asked beforehand and brings the CA's answer along (a staple). Where none came, this page says so.",
         kinds: &[Kind::CertificateStatus, Kind::ServerCertificate],
         with: Some("staple_length"),
     },

@@ -279,18 +279,92 @@ fn what_nobody_saw_is_not_said_to_have_happened() {
     let revoked = story("p256-revoked-client.pcap");
     assert!(inquiry(&revoked, "client", Means::Crl).contains("says that it is revoked"));
     assert!(!inquiry(&revoked, "server", Means::Crl).contains("says that it is revoked"));
-    let page = |story: Story| {
-        render::html(&Stories {
-            version: explain::story::VERSION,
-            stories: vec![story],
-            left_out: Vec::new(),
-        })
-    };
     let revoked = page(revoked);
     assert!(revoked.contains("They speak securely.\u{201d} <span class=\"q\">(not seen here)"));
     assert!(!revoked.contains("not asked"));
     let refused = page(story("vpn-refused.pcap"));
     assert!(refused.contains("It said: <code>AUTH_FAILED,device disabled</code>"));
+}
+
+#[test]
+fn what_a_reader_looks_for_stands_where_it_happened() {
+    let story =
+        |recording: &str, keys: Keys| tell(&folder().join(recording), keys).stories.remove(0);
+    let known = |recording: &str| story(recording, Keys::default());
+    let step = |story: &Story, entry: &str| {
+        story.steps.iter().find(|step| step.entry == entry).expect("it is told").clone()
+    };
+    let broken = |story: &Story| match &story.ending {
+        Ending::Broken(broken) => broken.clone(),
+        other => panic!("{other:?}"),
+    };
+    // A refusal: its reason in its step, and the one mend that this reason has.
+    let refused = known("vpn-refused.pcap");
+    assert!(step(&refused, "auth_failed").leaves_open.starts_with("Whether that reason"));
+    assert!(broken(&refused).mends[0].starts_with("Enable the user or device"));
+    assert_eq!(broken(&refused).mends.len(), 1);
+    assert!(page(refused).contains("It says <code>AUTH_FAILED,device disabled</code>"));
+    // A staple: what it says, and that it was asked for.
+    let stapled = known("tls1_3-rsa-staple.pcap");
+    assert!(step(&stapled, "server_certificate").sentence.ends_with("that it is not revoked."));
+    let asked = &stapled.certificates[0].inquiries;
+    let ocsp = asked.iter().find(|one| one.means == Means::Ocsp).unwrap();
+    assert!(ocsp.sentence.starts_with("The staple was asked for beforehand"), "{ocsp:?}");
+    assert!(step(&stapled, "new_session_ticket").proves.starts_with("Nothing about"));
+    // A client that showed who it is: the server went on. Nobody is asked about a root.
+    let mutual = known("tls1_3-p256-mutual.pcap");
+    assert!(step(&mutual, "new_session_ticket").proves.contains("so TLS took them"));
+    let root = mutual.certificates.iter().find(|one| one.depth == 1).unwrap();
+    assert!(root.inquiries[0].sentence.starts_with("It issued itself"), "{root:?}");
+    // One cipher alone is pointed at.
+    let cipher = known("p256-no-cipher.pcap");
+    assert!(broken(&cipher).mends[0].starts_with("The client offers a single cipher"));
+    // A client whose code is wrong did knock; whose address is real repeats the number of the server.
+    let wrong = story("openvpn-udp-sha256-wrong-key.pcap", given_key());
+    assert_eq!(wrong.missing[0], "server_reset");
+    let connect = known("vpn-connect.pcap");
+    let value = |entry: &str, name: &str| {
+        let fields = step(&connect, entry).fields;
+        fields.into_iter().find(|field| field.name == name).expect("it is told").value
+    };
+    assert_eq!(value("cookie_returned", "acked_session_id"), value("server_reset", "session_id"));
+}
+
+#[test]
+fn of_a_renewed_key_is_told_which_took_its_place_from_when_on_and_who_used_that_first() {
+    let story = tell(&folder().join("vpn-renewed.pcap"), Keys::default()).stories.remove(0);
+    let begins = story.steps.iter().filter(|step| step.entry == "data_begins");
+    let begins: Vec<_> = begins.map(|step| (step.from.word(), step.sentence.as_str())).collect();
+    assert_eq!(begins.len(), 4);
+    for pair in begins.chunks(2) {
+        assert!(pair[0].1.starts_with("The client is the first"), "{pair:?}");
+        assert!(pair[1].1.starts_with("The server follows"), "{pair:?}");
+    }
+    let key = |id: &str| story.keys.iter().find(|key| key.id == id).expect("it is told");
+    let control = key("tls0-traffic0-server");
+    assert_eq!(control.replaced_by.as_deref(), Some("tls1-traffic0-server"));
+    assert_eq!((control.ends, key("tls1-traffic0-server").replaced_by.as_ref()), (None, None));
+    let page = page(story.clone());
+    let first = begins_at(&story, 1);
+    assert!(page.contains(&format!("replaced by data1, first used at +{first}")), "{first}");
+}
+
+/// When a data key of a renewal was used first, as a page writes it.
+fn begins_at(story: &Story, handshake: u32) -> String {
+    let step = story
+        .steps
+        .iter()
+        .find(|step| step.entry == "data_begins" && step.handshake == handshake)
+        .expect("it is used");
+    format!("{:.2} s", step.at as f64 / 1e6)
+}
+
+fn page(story: Story) -> String {
+    render::html(&Stories {
+        version: explain::story::VERSION,
+        stories: vec![story],
+        left_out: Vec::new(),
+    })
 }
 
 #[test]

@@ -494,6 +494,8 @@ fn fields(opened: &Opened) -> Vec<Field> {
         Field::bytes("session_id", packet.session_id.as_bytes()),
     ];
     fields.extend(packet.acks.iter().map(|id| Field::number("ack", id.0)));
+    let acked = packet.acked_session.as_ref();
+    fields.extend(acked.map(|id| Field::bytes("acked_session_id", id.as_bytes())));
     fields.extend(packet.message_id.map(|id| Field::number("message_id", id.0)));
     fields.extend(opened.stamp.iter().flat_map(|(id, time)| {
         [Field::number("replay_id", *id), Field::number("replay_time", *time)]

@@ -108,7 +108,7 @@ impl Page {
                 let said = story.said_at_the_end().map_or_else(String::new, |said| {
                     format!(" It said: <code>{}</code>", markup(said))
                 });
-                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {} <code>{}</code>{}</p><p>What to do:</p><ul>", markup(&broken.sentence), markup(&broken.code), said));
+                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", markup(&broken.sentence), markup(&broken.code)));
                 for mend in &broken.mends {
                     self.add(&format!("<li>{}</li>", markup(mend)));
                 }
@@ -164,6 +164,10 @@ impl Page {
         ));
         if let Some(said) = step.fields.iter().find(|field| field.name == "begins_with") {
             self.add(&format!("<p>It begins with <code>{}</code>.</p>\n", markup(&said.value)));
+        }
+        let refusal = step.fields.iter().find(|field| field.name == "message");
+        if let Some(said) = refusal.filter(|_| step.entry == "auth_failed") {
+            self.add(&format!("<p>It says <code>{}</code>.</p>\n", markup(&said.value)));
         }
         let key = step
             .key
@@ -269,10 +273,8 @@ impl Page {
             let at = |at: Option<u64>| {
                 at.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)))
             };
-            let next = key
-                .replaced_by
-                .as_ref()
-                .map_or_else(String::new, |next| format!(" replaced by {}", markup(next)));
+            let next = words::replaced(key, keys)
+                .map_or_else(String::new, |next| format!(" replaced by {}", markup(&next)));
             let end = match (key.ends, &key.replaced_by) {
                 (None, Some(_)) => String::new(),
                 (end, _) => at(end),

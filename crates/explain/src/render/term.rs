@@ -204,16 +204,15 @@ impl Page {
             for planned in key.plan.iter().flat_map(words::planned) {
                 self.say("      ", &planned);
             }
-            let ends =
-                key.ends.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)));
-            let next = key
-                .replaced_by
-                .as_ref()
-                .map_or_else(String::new, |next| format!(" Replaced by {}.", shown(next)));
-            self.say(
-                "      ",
-                &format!("Renewed by: {}. End: {ends}.{next}", key.renewal.sentence()),
-            );
+            let next = words::replaced(key, keys);
+            let ends = match (key.ends, &next) {
+                (Some(at), _) => format!(" End: +{}.", span(at)),
+                (None, None) => " End: not seen.".to_owned(),
+                (None, Some(_)) => String::new(),
+            };
+            let next =
+                next.map_or_else(String::new, |next| format!(" Replaced by {}.", shown(&next)));
+            self.say("      ", &format!("Renewed by: {}.{ends}{next}", key.renewal.sentence()));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::time::span;
 use crate::catalogue;
-use crate::story::{Inquiry, KeyKind, Plan, Use};
+use crate::story::{Inquiry, KeyKind, KeyLine, Plan, Use};
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
 pub(super) fn titles(names: &[String]) -> String {
@@ -28,6 +28,17 @@ pub(super) fn used(kind: KeyKind, one: &Use) -> String {
         1 => format!("1 {what}, at +{}", span(one.first)),
         count => format!("{count} {what}s, +{} to +{}", span(one.first), span(one.last)),
     }
+}
+
+/// Which key took its place, and from when on that was used.
+pub(super) fn replaced(key: &KeyLine, all: &[KeyLine]) -> Option<String> {
+    let next = key.replaced_by.as_ref()?;
+    let line = all.iter().find(|line| line.id == *next);
+    let first = line.and_then(|line| line.uses.iter().map(|one| one.first).min());
+    Some(match first {
+        Some(first) => format!("{next}, first used at +{}", span(first)),
+        None => next.clone(),
+    })
 }
 
 /// What is due for a key, a sentence each.

@@ -118,7 +118,7 @@ impl Rule {
                 "it lives as long as the connection; only a new connection has another"
             }
             Rule::Renegotiation => {
-                "a renegotiation, a new TLS handshake under the next key id; packets under the old key can still be read for a while"
+                "a renegotiation, a new TLS handshake under the next key id; the old key decrypts for a while yet"
             }
             Rule::TicketLifetime => "the lifetime that the server wrote into its ticket",
             Rule::Never => "nothing renews it",

@@ -5,6 +5,7 @@
 
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact};
+use crate::field::Field;
 use crate::place::Side;
 use crate::story::{Broken, Certificate};
 use crate::tls;
@@ -48,16 +49,35 @@ fn usual(number: u8, by: Side) -> Finding {
     (if by == Side::Client { of_client } else { of_server }, known.mends)
 }
 
-/// A server that answers the first hello so can't mean a certificate of the client.
+/// A server that answers the first hello so can't mean a certificate of the client. Of a client that offers one
+/// cipher alone, that is the likeliest reason.
 fn no_hello(by: Side, facts: &[&Fact]) -> Option<Finding> {
     let answers = |fact: &&Fact| matches!(fact.kind, Kind::ServerHello | Kind::ServerHelloOld);
-    (by == Side::Server && !facts.iter().any(answers)).then_some((
-        "The server finds nothing that both speak in what the client offers.",
-        &[
-            "Compare the versions, ciphers and groups in step ClientHello with what the server allows.",
-            "In TLS 1.2 a cipher also wants its kind of certificate: one with ECDSA in its name is no use to a server that has only RSA.",
+    if by == Side::Client || facts.iter().any(answers) {
+        return None;
+    }
+    let hello = facts.iter().rfind(|fact| fact.kind == Kind::ClientHello);
+    let mends: &[&str] = match hello.is_some_and(|hello| offers_one_cipher(hello)) {
+        true => &[
+            "The client offers a single cipher (cipher_suite, in the values of step ClientHello): allow that one on the server, or let the client offer more.",
+            WITH_ITS_CERTIFICATE,
         ],
-    ))
+        false => &[
+            "Compare the versions, ciphers and groups in the values of step ClientHello with what the server allows.",
+            WITH_ITS_CERTIFICATE,
+        ],
+    };
+    Some(("The server finds nothing that both speak in what the client offers.", mends))
+}
+
+const WITH_ITS_CERTIFICATE: &str = "In TLS 1.2 a cipher also wants its kind of certificate: one with ECDSA in its name is no use to a server that has only RSA.";
+
+/// Whether it names one cipher alone, beside numbers that only look like ciphers.
+fn offers_one_cipher(hello: &Fact) -> bool {
+    let signal =
+        |field: &&Field| field.meaning.as_deref().is_some_and(|meaning| meaning.ends_with("_SCSV"));
+    let suites = hello.fields.iter().filter(|field| field.name == "cipher_suite");
+    suites.filter(|field| !signal(field)).count() == 1
 }
 
 /// Whether the certificate is for the name that the client sent.
@@ -73,8 +93,8 @@ fn wrong_name(by: Side, facts: &[&Fact]) -> Option<Finding> {
         return Some((
             sentence,
             &[
-                "The name that the client sent stands in the certificate, so it is not that. It may want another name than it sends (as by verify-x509-name): compare its settings with the certificate.",
-                "If the name is right, look at the certificate's usage and signature; the client's log has the reason.",
+                "The name that the client sent stands in the certificate, so it is not that. Most likely it wants another name than it sends (as by verify-x509-name): compare its settings with the certificate.",
+                "If the name is right, a key or a signature in the chain may be too weak for it; the client's log has the reason.",
             ],
         ));
     }

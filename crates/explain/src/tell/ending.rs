@@ -38,20 +38,33 @@ fn refused(facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
     let said_no = |fact: &&Fact| matches!(fact.kind, Kind::Alert | Kind::AuthFailed);
     let (fact, step) = facts.iter().zip(steps).find(|(fact, _)| said_no(fact))?;
     match &fact.detail {
-        Detail::Alert(description) => {
-            Some(alert::broken(*description, fact, facts, step.number))
-        }
-        _ => Some(Broken {
-            code: "auth_failed".to_owned(),
-            by: Some(Side::Server),
-            at_step: Some(step.number),
-            sentence: "The server does not let the client in, after TLS had finished.".to_owned(),
-            mends: vec![
-                "See what it said; where it gave no reason, its log has it.".to_owned(),
-                "A disabled user or device is enabled at the gateway, if it should be let in: a new profile changes nothing then.".to_owned(),
-                "A revoked or replaced certificate needs a current profile; a password is checked at the server.".to_owned(),
-            ],
-        }),
+        Detail::Alert(description) => Some(alert::broken(*description, fact, facts, step.number)),
+        _ => Some(not_let_in(fact, step.number)),
+    }
+}
+
+/// A refusal of OpenVPN; what mends it is chosen by the reason, where that is a known one.
+fn not_let_in(fact: &Fact, at_step: u32) -> Broken {
+    let says = |word: &str| {
+        fact.fields.iter().any(|field| field.name == "message" && field.value.contains(word))
+    };
+    let one_of_ours = ["user", "device", "access"].into_iter().any(says);
+    let mends: &[&str] = match says("disabled") && one_of_ours {
+        true => &[
+            "Enable the user or device at the gateway, if it should be let in: a new profile changes nothing.",
+        ],
+        false => &[
+            "See what it said; where it gave no reason, its log has it.",
+            "A disabled user or device is enabled at the gateway, if it should be let in: a new profile changes nothing then.",
+            "A revoked or replaced certificate needs a current profile; a password is checked at the server.",
+        ],
+    };
+    Broken {
+        code: "auth_failed".to_owned(),
+        by: Some(Side::Server),
+        at_step: Some(at_step),
+        sentence: "The server does not let the client in, after TLS had finished.".to_owned(),
+        mends: mends.iter().copied().map(str::to_owned).collect(),
     }
 }
 
@@ -162,7 +175,15 @@ pub(super) fn missing(protocol: Protocol, steps: &[Step]) -> Vec<String> {
         Protocol::Tls if is_old(steps) => OLD_TLS,
         Protocol::Tls => TLS,
     };
-    let reached = |kind: &Kind| steps.iter().any(|step| step.entry == kind.entry().name);
+    let has = |kind: Kind, from: Side| {
+        steps.iter().any(|step| step.entry == kind.entry().name && step.from == from)
+    };
+    // A client whose code is wrong has knocked all the same.
+    let reached = |kind: &Kind| {
+        has(*kind, Side::Client)
+            || has(*kind, Side::Server)
+            || (*kind == Kind::ClientReset && has(Kind::WrongWrapping, Side::Client))
+    };
     let after = all.iter().rposition(reached).map_or(0, |at| at + 1);
     all.iter().skip(after).map(|kind| kind.entry().name.to_owned()).collect()
 }

@@ -50,7 +50,9 @@ fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: 
         }
         other => (Rule::NewConnection, other),
     };
-    let replaced_by = names.iter().find(|have| **have == next && next != name).map(|key| key.id());
+    let moved_on = names.contains(&next) && next != name;
+    let renewed = renewed(name).filter(|key| !moved_on && names.contains(key));
+    let renewal = if renewed.is_some() { Rule::Renegotiation } else { renewal };
     KeyLine {
         id: name.id(),
         kind,
@@ -58,13 +60,24 @@ fn tls_key(name: KeyName, used: Use, facts: &[&Fact], names: &[KeyName], began: 
         born: born(name, facts, began),
         uses: vec![used],
         renewal,
-        ends: match replaced_by {
-            Some(_) => Some(used.last),
-            None => end(facts, handshake, used.by, began),
+        ends: match (moved_on, renewed) {
+            (true, _) => Some(used.last),
+            (false, Some(_)) => None,
+            (false, None) => end(facts, handshake, used.by, began),
         },
-        replaced_by,
+        replaced_by: moved_on.then_some(next).or(renewed).map(KeyName::id),
         ends_by: renewal,
         plan: None,
+    }
+}
+
+/// The key of the same sender in the next handshake, which a renewal puts in its place.
+fn renewed(name: KeyName) -> Option<KeyName> {
+    match name {
+        KeyName::Traffic { handshake, of, .. } => {
+            Some(KeyName::Traffic { handshake: handshake + 1, of, update: 0 })
+        }
+        KeyName::Handshake { .. } | KeyName::Data { .. } => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::catalogue::{Chapter, Kind};
 use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::openvpn::Session;
 use crate::place::Side;
-use crate::story::{Certificate, Ending, Means, Packet, Protocol, Step, Story, Term, Use};
+use crate::story::{Certificate, Ending, Inquiry, Means, Packet, Protocol, Step, Story, Term, Use};
 use crate::verdict::Outcome;
 
 /// One conversation as it was observed.
@@ -194,9 +194,18 @@ fn standing(certificate: &mut Certificate, asked: bool, ending: &Ending) {
         }
         _ => false,
     };
+    let answered = |one: &Inquiry| one.means == Means::Staple && one.answer != "not_asked";
+    let stapled = certificate.inquiries.iter().any(answered);
+    let root = !own && certificate.subject == certificate.issuer;
     let inquiries = certificate.inquiries.iter_mut().filter(|one| one.answer == "not_asked");
     for inquiry in inquiries {
         let sentence = match (inquiry.means, shown_by) {
+            (Means::Ocsp, _) if stapled => {
+                "The staple was asked for beforehand, as a rule by the server. Whether the client asks too is another connection."
+            }
+            (Means::Staple, _) if root => {
+                "It issued itself, as a root does: a root is trusted because it is installed, and nobody is asked about it."
+            }
             (Means::Crl, Side::Client) if revoked => {
                 "The alert of the server says that it is revoked; by which list or answer can't be seen on the wire."
             }

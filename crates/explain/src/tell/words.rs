@@ -6,6 +6,7 @@
 use crate::catalogue::{Entry, Kind};
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
+use crate::story::Means;
 
 /// The catalogue's entry as it holds of this one of all facts.
 pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
@@ -15,14 +16,20 @@ pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
             sentence: "The client goes first: it says which versions and ciphers it speaks; its half of a fresh secret comes later, as in TLS 1.2.",
             ..entry
         },
-        Kind::ServerCertificate if has(fact, "staple_length") => stapled(entry),
-        Kind::NewSessionTicket if is_old(fact, all) => old_ticket(entry),
+        Kind::ServerCertificate if has(fact, "staple_length") => stapled(fact, entry),
+        Kind::NewSessionTicket => ticket(fact, all, entry),
         Kind::ClientCertificateVerify if is_old(fact, all) => entry,
         Kind::ClientCertificateVerify => Entry {
             leaves_open: "Whether the server's records still admit that certificate. In TLS 1.3 the client hears a refusal only after it believes that it is connected.",
             ..entry
         },
         Kind::ClientSoftReset | Kind::ServerSoftReset => soft_reset(fact, all, entry),
+        Kind::DataBegins => data_begins(fact, all, entry),
+        Kind::AuthFailed if gives_a_reason(fact) => Entry {
+            proves: "The server says no to whoever finished this TLS handshake, for the reason in its message.",
+            leaves_open: "Whether that reason is the whole one: the server's log has it.",
+            ..entry
+        },
         Kind::Alert => Entry { proves: alert_proves(fact), ..entry },
         Kind::Exit => goodbye(fact, entry),
         _ => entry,
@@ -48,11 +55,60 @@ fn is_old(fact: &Fact, all: &[&Fact]) -> bool {
     all.iter().any(|one| one.handshake == fact.handshake && old(one.kind))
 }
 
-fn stapled(entry: Entry) -> Entry {
+fn stapled(fact: &Fact, entry: Entry) -> Entry {
+    let sentence = match staples_answer(fact) {
+        Some("good") => {
+            "The server shows a certificate, a CA's word that name and key belong together, and a staple: the CA's word that it is not revoked."
+        }
+        Some("revoked") => {
+            "The server shows a certificate, a CA's word that name and key belong together, and a staple: the CA's word that it is revoked."
+        }
+        _ => {
+            "The server shows a certificate: a CA's signed word that name and public key belong together; with it a staple on whether it holds."
+        }
+    };
     Entry {
-        sentence: "The server shows a certificate: a CA's signed word that name and public key belong together; with it a staple on whether it holds.",
+        sentence,
+        terms: STAPLED,
         leaves_open: "Whether the server holds its key; whether the client believes the staple, and what happened since that was signed.",
         ..entry
+    }
+}
+
+const STAPLED: &[(&str, &str)] = &[
+    ("CA", "whoever both trust to say which key belongs to whom"),
+    (
+        "staple",
+        "an OCSP answer that the server fetched beforehand, so that the client need not ask the CA",
+    ),
+    ("chain", "certificates from the server's own up to one that the client trusts already"),
+    (
+        "public key",
+        "the half of a key that may be shown; the other half must never leave its owner",
+    ),
+];
+
+fn staples_answer(fact: &Fact) -> Option<&str> {
+    let Detail::Certificates(all) = &fact.detail else { return None };
+    let own = all.first()?;
+    let staple = own.inquiries.iter().find(|one| one.means == Means::Staple)?;
+    Some(&staple.answer)
+}
+
+/// A server gives a ticket once it has read all of the client: of one that showed who it is, that is an answer.
+fn ticket(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
+    let entry = if is_old(fact, all) { old_ticket(entry) } else { entry };
+    let shown = |one: &&Fact| {
+        one.handshake == fact.handshake
+            && one.kind == Kind::ClientCertificateVerify
+            && one.at <= fact.at
+    };
+    match all.iter().any(shown) {
+        true => Entry {
+            proves: "The server went on after the client's certificate and signature, so TLS took them; the service inside may still refuse.",
+            ..entry
+        },
+        false => entry,
     }
 }
 
@@ -94,6 +150,36 @@ fn soft_reset(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
     Entry { sentence, ..entry }
 }
 
+/// Who uses a new key of the tunnel first, and who follows.
+fn data_begins(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
+    let begins = |one: &&&Fact| one.handshake == fact.handshake && one.kind == Kind::DataBegins;
+    let first = all.iter().find(begins).is_none_or(|first| first.from == fact.from);
+    let sentence = match (fact.from, first) {
+        (Side::Client, true) => {
+            "The client is the first of the two to encrypt the tunnel's packets with the data channel key of this key id."
+        }
+        (Side::Server, true) => {
+            "The server is the first of the two to encrypt the tunnel's packets with the data channel key of this key id."
+        }
+        (Side::Client, false) => {
+            "The client follows: it too encrypts the tunnel's packets with the data channel key of this key id from here on."
+        }
+        (Side::Server, false) => {
+            "The server follows: it too encrypts the tunnel's packets with the data channel key of this key id from here on."
+        }
+    };
+    Entry { sentence, ..entry }
+}
+
+/// Whether a refusal says more than that it is one.
+fn gives_a_reason(fact: &Fact) -> bool {
+    let message = fact.fields.iter().find(|field| field.name == "message");
+    let reason = message.and_then(|message| message.value.strip_prefix("AUTH_FAILED,"));
+    reason.is_some_and(|reason| {
+        !reason.is_empty() && !reason.starts_with("TEMP") && !reason.starts_with("CRV1")
+    })
+}
+
 fn alert_proves(fact: &Fact) -> &'static str {
     match fact.key {
         Some(_) => {
@@ -124,7 +210,7 @@ fn proves(fact: &Fact, usual: &'static str) -> &'static str {
             "Nothing: packets of this session carry no code, so anybody could have sent it."
         }
         (_, Some(code)) if knocks && code.contains("not checked") => {
-            "Nothing here: its code could not be checked without the key. Whoever has the key sees whether the sender holds it too, as all profiles do."
+            "Nothing here: its code could not be checked without the key. Whoever has the key drops whatever does not fit it, without an answer."
         }
         _ => usual,
     }

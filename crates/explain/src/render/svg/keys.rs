@@ -3,6 +3,7 @@
 
 use super::{Anchor, Canvas, FONT, WIDTH};
 use crate::render::time::span;
+use crate::render::words;
 use crate::story::{KeyLine, Side};
 
 const LEFT: u32 = 20;
@@ -17,7 +18,7 @@ pub(super) fn draw(canvas: &mut Canvas, keys: &[KeyLine]) {
         return;
     }
     canvas.heading(
-        "Keys: made (bar's outline), used by the client (upper) and by the server (lower)",
+        "Keys: made (bar's outline), used by the client (upper) and by the server (lower); not to scale",
     );
     let times = times(keys);
     for key in keys.iter().take(MOST_KEYS) {
@@ -93,9 +94,7 @@ fn life(key: &KeyLine) -> String {
     let mut said = Vec::new();
     said.extend(key.born.map(|at| format!("made +{}", span(at))));
     said.extend(
-        key.uses
-            .iter()
-            .map(|one| format!("{} +{} to +{}", one.by.word(), span(one.first), span(one.last))),
+        key.uses.iter().map(|one| format!("{} {}", one.by.word(), words::used(key.kind, one))),
     );
     let plan = key.plan.unwrap_or_default();
     said.extend(plan.renews.map(|at| format!("renewal due +{}", span(at))));
