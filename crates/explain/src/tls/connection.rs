@@ -18,6 +18,10 @@ use crate::story::{Source, Use};
 const LONGEST_RECORD: usize = 16_384 + 2_048;
 /// The longest handshake message that is waited for. Chains of certificates are shorter.
 const LONGEST_MESSAGE: usize = 128 * 1024;
+/// The most handshake messages of one connection that are read: of a long capture, and by an end while others wait,
+/// where a whole handshake has twenty.
+const MOST_MESSAGES: usize = 10_000;
+const MOST_OF_ONE_END: usize = 100;
 /// The most keys of one connection whose use is followed.
 const MOST_KEYS: usize = 100;
 const RECORD_HEADER: usize = 5;
@@ -48,6 +52,8 @@ pub(crate) struct Connection {
     client: Lane,
     server: Lane,
     uses: Vec<(KeyName, Use)>,
+    /// Handshake messages that are read yet.
+    room: usize,
 }
 
 impl Connection {
@@ -58,13 +64,14 @@ impl Connection {
             client: Lane::default(),
             server: Lane::default(),
             uses: Vec::new(),
+            room: MOST_MESSAGES,
         }
     }
 
     /// The same where one end tells it, which has checked the signatures itself.
     pub(crate) fn of_one_end(number: u32, log: Arc<KeyLog>) -> Self {
         let new = Self::new(number, log);
-        Self { handshake: new.handshake.trusting(), ..new }
+        Self { handshake: new.handshake.trusting(), room: MOST_OF_ONE_END, ..new }
     }
 
     /// Takes bytes of one side's stream.
@@ -75,7 +82,9 @@ impl Connection {
             return events;
         }
         lane.stream.push_seen(seen);
-        while let Some(record) = self.next_record(seen.from) {
+        while !self.lane(seen.from).told.broken
+            && let Some(record) = self.next_record(seen.from)
+        {
             let Some((header, content, basis)) = record else {
                 events.extend(self.break_lane(seen, Kind::Unreadable));
                 break;
@@ -220,15 +229,17 @@ impl Connection {
 
     fn messages(&mut self, met: Met<'_>, events: &mut Vec<Event>) {
         loop {
+            let is_full = self.room == 0;
             let lane = self.lane(met.from);
             let Some([kind, a, b, c]) = lane.messages.peek::<4>() else { return };
             let length = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
-            if length > LONGEST_MESSAGE {
+            if length > LONGEST_MESSAGE || is_full {
                 lane.told.broken = true;
                 let gap = self.handshake.fact(met, Kind::Unreadable, Vec::new());
                 return events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
             }
             let Some((message, basis)) = lane.messages.take(length) else { return };
+            self.room -= 1;
             let met = Met { basis: &basis, ..met };
             let fact =
                 self.handshake.message(met, kind, &message, (&mut self.client, &mut self.server));

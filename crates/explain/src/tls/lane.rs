@@ -23,6 +23,7 @@ pub(super) struct Lane {
 pub(super) struct Told {
     pub(super) sealed: bool,
     pub(super) broken: bool,
+    pub(super) finished: bool,
     pub(super) data_under: Option<Option<KeyName>>,
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use explain::kept::{
     Kept, Lack, MOST_KEPT, Meeting as AtTheGateway, Outcome, Trace, Verdict as Ruling,
 };
-use explain::story::{Ending, Inquiry, Means, Protocol, Stories, Story, VERSION};
+use explain::story::{Ending, Field, Inquiry, Means, Protocol, Stories, Story, VERSION};
 use explain::{KeyLog, Side, catalogue, render};
+use wire::control::ControlPacket;
 use wire::static_key::KeyDirection;
-use wire::{KeyId, Opcode};
+use wire::{KeyId, MessageId, Opcode, SessionId};
 
 use crate::meeting::{Act, Admit, Meeting, remote, wrap};
 use crate::{captures, entries};
@@ -118,6 +119,36 @@ fn what_a_gateway_did_not_keep_is_a_gap_that_says_why() {
 }
 
 #[test]
+fn who_ends_a_handshake_a_thousand_times_has_it_calculated_once_and_is_not_read_to_the_end() {
+    let random = [7; 32];
+    let hello = handshake(1, &[&[3, 3][..], &random, &[0, 0, 2, 0x13, 1, 1, 0, 0, 0]].concat());
+    // What it makes the server say, so that there are keys to calculate with.
+    let version = [0, 43, 0, 2, 3, 4];
+    let chosen = [&[3, 3][..], &random, &[0, 0x13, 1, 0, 0, 6], &version].concat();
+    let flood = [handshake(2, &chosen), handshake(20, &[]).repeat(3_000)].concat();
+    let (client, server) = (SessionId::new([1; 8]).unwrap(), SessionId::new([2; 8]).unwrap());
+    let mut trace = Trace::begin(client, server, 0);
+    for (number, said) in (1..).zip([hello, flood]) {
+        let length = u16::try_from(said.len()).unwrap().to_be_bytes();
+        let record = [&[22, 3, 3][..], &length, &said].concat();
+        let (opcode, id) = (Opcode::CONTROL_V1, MessageId(number));
+        let packet = ControlPacket::message(opcode, KeyId::FIRST, client, id, record);
+        trace.heard(u64::from(number), &packet, None);
+    }
+    let mut log = KeyLog::default();
+    for label in ["CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0"] {
+        log.add(label, &random, &[9; 32]);
+    }
+    let story = Meeting::new(Admit::No).as_the_gateway_tells_it(Ok(&trace.keep(log)));
+    let ends = story.steps.iter().filter(|step| step.entry == "client_finished");
+    let calculated = |fields: &[Field]| fields.iter().any(|one| one.name == "proof_is_right");
+    let (calculated, others): (Vec<_>, Vec<_>) = ends.partition(|step| calculated(&step.fields));
+    assert_eq!(calculated.len(), 1, "and {} are not", others.len());
+    assert!((50..100).contains(&others.len()), "{} others", others.len());
+    assert!(entries(&story).contains(&"unreadable".to_owned()), "{:?}", entries(&story));
+}
+
+#[test]
 fn of_whom_the_tls_door_refuses_the_first_message_is_told() {
     let bytes = fs::read(captures().join("tls1_3-p256-alpn.pcap")).unwrap();
     let begins = bytes.windows(6).position(|w| w[0] == 22 && w[1] == 3 && w[5] == 1).unwrap();
@@ -152,6 +183,12 @@ fn what_a_gateway_keeps_holds_no_secret() {
         assert!(["s3cret-pass", "t0ken-of-the-session"].iter().all(|one| !output.contains(one)));
     }
     assert!(secrets.count() >= 4, "so that there is something to find");
+}
+
+/// One message of TLS.
+fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[kind], &length[1..], body].concat()
 }
 
 impl Meeting {
