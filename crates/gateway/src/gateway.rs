@@ -250,6 +250,7 @@ impl Gateway {
         let config = Arc::new(config);
         self.at.view.replace_policy(Arc::clone(&config), push);
         self.at.authority.replace_settings(config.authority());
+        self.at.explained.follow();
         self.post_events();
         // First: who is let in does not wait for a signature.
         self.at.doors.settings_changed().await;
@@ -434,7 +435,6 @@ async fn open_records(
     Ok((store, authority))
 }
 
-/// Those that are trusted no longer.
 /// A new CA in the place of a lost one would lock every device out, without a word.
 fn records_gone(data: &DataDir) -> GatewayError {
     let (folder, records) = (data.path().to_owned(), data.store());

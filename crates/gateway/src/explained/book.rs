@@ -3,13 +3,15 @@
 //! Anybody who has the tls-auth key can have as many handshakes fail as the machine bears. Invariant: strangers push
 //! nobody who is known out of the refusals, and cost no more than so many readings a second.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use admin::response::RefusalEntry;
 use explain::kept::{Kept, Verdict};
 use explain::story::Protocol;
 use sources::Source;
+
+use crate::config::Keep;
 
 /// A refused connection, or a session whose right was taken back.
 #[derive(Clone, Debug)]
@@ -40,6 +42,9 @@ pub(super) struct Book {
     strangers: VecDeque<Refusal>,
     /// Of open sessions.
     open: HashMap<u64, Arc<Kept>>,
+    /// Connections of which something may come to be kept as of open sessions: neither has their end been told, nor is
+    /// their task over. The two come in any order.
+    begun: HashSet<u64>,
     /// Of connections that failed, the oldest first. Some are not refused yet, and some never.
     failed: VecDeque<(u64, Arc<Kept>)>,
     /// Failed handshakes that were read in this second.
@@ -54,6 +59,9 @@ const READ_A_SECOND: u32 = 50;
 impl Book {
     /// Numbered from 1. One that repeats the former takes its place.
     pub(super) fn refused(&mut self, mut refusal: Refusal) -> u64 {
+        if let Some(connection) = refusal.connection {
+            self.closed(connection, true);
+        }
         self.so_far += 1;
         refusal.entry.number = self.so_far;
         let list = match refusal.entry.device {
@@ -90,8 +98,21 @@ impl Book {
         self.read.1 <= READ_A_SECOND
     }
 
+    /// A connection of which something will be kept if it becomes a session.
+    pub(super) fn begun(&mut self, connection: u64) {
+        self.begun.insert(connection);
+    }
+
+    /// Its handshake went well. Whose end was told before that is no open session's.
     pub(super) fn opened(&mut self, connection: u64, kept: Kept) {
-        self.open.insert(connection, Arc::new(kept));
+        if self.begun.contains(&connection) {
+            self.open.insert(connection, Arc::new(kept));
+        }
+    }
+
+    /// Its task is over: nothing more comes of it.
+    pub(super) fn gone(&mut self, connection: u64) {
+        self.begun.remove(&connection);
     }
 
     /// A session's keys were renewed of whose first handshake something is kept.
@@ -106,6 +127,7 @@ impl Book {
     }
 
     pub(super) fn closed(&mut self, connection: u64, is_refusal: bool) {
+        self.begun.remove(&connection);
         let kept = self.open.remove(&connection);
         if let Some(kept) = kept.filter(|_| is_refusal) {
             self.keep_failed(connection, kept);
@@ -119,6 +141,18 @@ impl Book {
             self.failed.remove(oldest.unwrap_or(0));
         }
         self.failed.push_back((connection, kept));
+    }
+
+    /// Forgets what these settings would not have kept.
+    pub(super) fn forget_but(&mut self, keep: Keep) {
+        if keep != Keep::All {
+            self.open = HashMap::new();
+        }
+        if keep == Keep::Off {
+            self.failed = VecDeque::new();
+            let refusals = self.known.iter_mut().chain(&mut self.strangers);
+            refusals.for_each(|refusal| refusal.kept = None);
+        }
     }
 
     /// What was kept of a connection's handshake.
@@ -181,11 +215,53 @@ mod tests {
     fn what_was_kept_of_a_session_goes_with_it_unless_its_right_was_taken_back() {
         let mut book = Book::default();
         for session in [1, 2] {
+            book.begun(session);
             book.opened(session, kept());
         }
         book.closed(1, false);
         book.closed(2, true);
         assert!(book.kept(1).is_none() && book.kept(2).is_some());
+    }
+
+    #[test]
+    fn whatever_comes_first_nothing_is_kept_as_of_an_open_session_once_its_end_was_told() {
+        let mut book = Book::default();
+        // It opened here, and was refused before anybody heard of that.
+        book.begun(1);
+        book.opened(1, kept());
+        book.refused(refusal(1, Some("alice"), "kicked", 1));
+        assert!(book.kept(1).is_some(), "it is a refusal's");
+        // It was refused while it opened.
+        book.begun(2);
+        book.refused(refusal(2, Some("alice"), "replaced", 1));
+        book.opened(2, kept());
+        // It ended before it was watched.
+        book.closed(3, false);
+        book.begun(3);
+        book.gone(3);
+        book.opened(3, kept());
+        for connection in [1, 2, 3] {
+            book.gone(connection);
+        }
+        assert!(book.open.is_empty() && book.begun.is_empty(), "{book:?}");
+    }
+
+    #[test]
+    fn what_other_settings_kept_is_forgotten() {
+        let mut book = Book::default();
+        book.begun(1);
+        book.opened(1, kept());
+        book.failed(2, kept());
+        let kept_of = Some(Arc::new(kept()));
+        book.refused(Refusal { kept: kept_of, ..refusal(9, None, "silent", 1) });
+        book.forget_but(Keep::All);
+        assert!(book.kept(1).is_some() && book.kept(2).is_some());
+        book.forget_but(Keep::Failures);
+        assert!(book.kept(1).is_none() && book.kept(2).is_some());
+        book.forget_but(Keep::Off);
+        assert!(book.kept(2).is_none());
+        let refusal = book.refusal(None).expect("its reason stays");
+        assert!(refusal.kept.is_none());
     }
 
     fn kept() -> Kept {

@@ -48,8 +48,17 @@ impl Explained {
     /// Who watches a connection of the VPN's door that begins.
     pub(crate) fn watch(&self, begun: &Begun<'_>) -> Option<Box<dyn Watcher>> {
         let keep = self.keep();
+        if keep == Keep::All {
+            self.book().begun(begun.number);
+        }
         (keep != Keep::Off)
             .then(|| Box::new(HandshakeWatcher::of(begun, keep, self.clone())) as Box<dyn Watcher>)
+    }
+
+    /// Other settings hold: what they would not have kept goes.
+    pub(crate) fn follow(&self) {
+        let keep = self.keep();
+        self.book().forget_but(keep);
     }
 
     /// A connection was refused, or a session's right was taken back. Gives the number to ask by.
@@ -67,8 +76,11 @@ impl Explained {
         self.book().may_read(second)
     }
 
+    /// What was begun under other settings is kept by those of its end.
     fn handshake_went_well(&self, number: u64, kept: Kept) {
-        self.book().opened(number, kept);
+        if self.keep() == Keep::All {
+            self.book().opened(number, kept);
+        }
     }
 
     fn renewal_went_well(&self, number: u64, kept: Kept) {
@@ -76,7 +88,13 @@ impl Explained {
     }
 
     fn handshake_failed(&self, number: u64, kept: Kept) {
-        self.book().failed(number, kept);
+        if self.keep() != Keep::Off {
+            self.book().failed(number, kept);
+        }
+    }
+
+    fn gone(&self, number: u64) {
+        self.book().gone(number);
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

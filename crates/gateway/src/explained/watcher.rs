@@ -1,7 +1,7 @@
 //! Watches one connection's handshake, and reads it once it is over.
 //!
-//! Invariant: the secrets that open it are held while it runs and are wiped with its end, whatever that is. The one
-//! that data keys come from is never taken.
+//! Invariant: the secrets that open it are held while it runs and are wiped with its end, whatever that is. The
+//! exporter's of TLS 1.3 is never taken; in TLS 1.2 one secret opens the handshake and is the exporter's as well.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,6 +139,15 @@ impl Watcher for HandshakeWatcher {
             // What is said last comes after the end.
             Became::Ended(_) => {}
             Became::Gone => self.gone(now),
+        }
+    }
+}
+
+impl Drop for HandshakeWatcher {
+    /// Also where its task panicked.
+    fn drop(&mut self) {
+        if self.keep == Keep::All {
+            self.explained.gone(self.connection);
         }
     }
 }
