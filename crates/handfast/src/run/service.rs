@@ -68,8 +68,12 @@ enum Step {
 }
 
 fn install(order: &ServiceOrder, name: &str, first: &FirstStart) -> Result<Vec<Step>, Failure> {
-    if let Some((unit, data)) = of_another(order, name) {
-        return Err(taken(order, &unit, &data));
+    match present(order, name) {
+        Some(Present { unit, of: None }) => return Err(not_ours(&unit)),
+        Some(Present { unit, of: Some(data) }) if data != order.data => {
+            return Err(taken(order, &unit, &data));
+        }
+        _ => {}
     }
     let binary = this_binary()?;
     if order.root.is_none() && !order.dry_run {
@@ -100,10 +104,14 @@ fn install(order: &ServiceOrder, name: &str, first: &FirstStart) -> Result<Vec<S
 }
 
 fn remove(order: &ServiceOrder, name: &str) -> Result<Vec<Step>, Failure> {
-    if let Some((unit, data)) = of_another(order, name).filter(|_| order.data_typed) {
-        let message = format!("{unit} runs the gateway of {}", data.display());
-        return Err(Failure::new(FailureKind::Conflict, message)
-            .hint(format!("name the unit of {}: `--name UNIT`", order.data.display())));
+    match present(order, name) {
+        Some(Present { unit, of: None }) => return Err(not_ours(&unit)),
+        Some(Present { unit, of: Some(data) }) if order.data_typed && data != order.data => {
+            let message = format!("{unit} runs the gateway of {}", data.display());
+            return Err(Failure::new(FailureKind::Conflict, message)
+                .hint(format!("name the unit of {}: `--name UNIT`", order.data.display())));
+        }
+        _ => {}
     }
     let at = |path: &str| in_image(order.root.as_deref(), path);
     let mut files = vec![wants_link(name), unit_file(name)];
@@ -128,15 +136,28 @@ fn remove(order: &ServiceOrder, name: &str) -> Result<Vec<Step>, Failure> {
     Ok(plan)
 }
 
-/// A unit of this name that runs a gateway with another data folder, which would be out from the next start of the
-/// machine on: the file of it, and that folder.
-fn of_another(order: &ServiceOrder, name: &str) -> Option<(String, PathBuf)> {
+/// A unit that is there already, of this name.
+struct Present {
+    unit: String,
+    /// The data folder of its gateway; nothing where it says of none, so that it may be anybody's.
+    of: Option<PathBuf>,
+}
+
+/// What runs another gateway, or is no gateway's, would be out from the next start of the machine on.
+fn present(order: &ServiceOrder, name: &str) -> Option<Present> {
     UNIT_FOLDERS.iter().find_map(|folder| {
         let unit = format!("{folder}/{name}.service");
-        let text = std::fs::read_to_string(in_image(order.root.as_deref(), &unit)).ok()?;
-        let data = data_of(&text)?;
-        (data != order.data).then(|| (unit, data.to_owned()))
+        let path = in_image(order.root.as_deref(), &unit);
+        // A link is refused where it would be written.
+        let text = (!path.is_symlink()).then(|| std::fs::read_to_string(path).ok()).flatten()?;
+        Some(Present { unit, of: data_of(&text).map(Path::to_owned) })
     })
+}
+
+fn not_ours(unit: &str) -> Failure {
+    Failure::new(FailureKind::Conflict, format!("{unit} does not say whose data its gateway has"))
+        .because("`service install` writes `--data FOLDER` there; this one may be somebody else's")
+        .hint("choose another name, as `--name handfast2`, or take that unit away by hand")
 }
 
 fn taken(order: &ServiceOrder, unit: &str, data: &Path) -> Failure {

@@ -43,8 +43,9 @@ impl Unit<'_> {
 /// The data folder of the gateway that a unit runs, where it says so as units from here do.
 pub(crate) fn data_of(text: &str) -> Option<&Path> {
     let start = text.lines().rev().find_map(|line| line.strip_prefix("ExecStart="))?;
-    let mut words = start.split_whitespace().skip_while(|word| *word != "--data");
-    words.nth(1).map(Path::new)
+    let mut words = start.split_whitespace();
+    let data = words.find(|word| *word == "--data" || word.starts_with("--data="))?;
+    data.strip_prefix("--data=").or_else(|| words.next()).map(Path::new)
 }
 
 /// systemd expands `%` and `$`, and splits at white space; a path with those is not worth quoting.
@@ -200,6 +201,8 @@ mod tests {
         assert_eq!(data_of(&text), Some(Path::new("/srv/two")));
         let packaged = "[Service]\nExecStart=\nExecStart=/usr/bin/handfast --data /srv/one up\n";
         assert_eq!(data_of(packaged), Some(Path::new("/srv/one")));
+        let by_hand = "[Service]\nExecStart=/usr/bin/handfast up --data=/srv/three\n";
+        assert_eq!(data_of(by_hand), Some(Path::new("/srv/three")));
         for other in ["", "precious", "ExecStart=/bin/true", "ExecStart=/bin/handfast --data"] {
             assert_eq!(data_of(other), None, "{other}");
         }

@@ -75,6 +75,26 @@ fn a_second_gateways_service_never_takes_the_first_ones_place() {
 }
 
 #[test]
+fn a_unit_that_is_nobodys_gateway_is_neither_written_over_nor_taken_away() {
+    let cli = Cli::new();
+    let other = cli.path("image/etc/systemd/system/backup.service");
+    fs::create_dir_all(other.parent().unwrap()).unwrap();
+    fs::write(&other, "[Service]\nExecStart=/usr/bin/backup\n").unwrap();
+    let before = fs::read(&other).unwrap();
+    for done in ["install --data /srv/two", "remove"] {
+        let said = cli.fails(4, &format!("service {done} --root image --name backup"));
+        assert!(said.contains("backup.service does not say whose data"), "{said}");
+        assert_eq!(fs::read(&other).unwrap(), before);
+    }
+    // One that its system brings along would be hidden by ours.
+    let brought = cli.path("image/usr/lib/systemd/system/ssh.service");
+    fs::create_dir_all(brought.parent().unwrap()).unwrap();
+    fs::write(&brought, "[Service]\nExecStart=/usr/sbin/sshd -D\n").unwrap();
+    cli.fails(4, "service install --data /srv/two --root image --name ssh");
+    assert!(!cli.path("image/etc/systemd/system/ssh.service").exists());
+}
+
+#[test]
 fn systemd_finds_no_fault_with_the_unit() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         println!("SKIP systemd_finds_no_fault_with_the_unit: systemd-analyze is not installed");
