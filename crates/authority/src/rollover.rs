@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pki::{
-    CaCertificate, CertificateId, CrossRequest, KeyId, Profile, Serial, Signer, Validity,
-    cross_sign,
+    CaCertificate, CertificateId, CrossRequest, KeyId, Profile, Serial, SignError, Signer,
+    Validity, cross_sign,
 };
 use rustls::pki_types::CertificateDer;
 use store::{Actor, CaGenerationId, CertificateEntry, Holder, NewCertificate, NewRollover};
@@ -91,7 +91,8 @@ impl Issuance {
         snapshot.certificates().filter(holds).map(|entry| entry.id).collect()
     }
 
-    /// The certificate in which this signer's CA vouches for the other.
+    /// The certificate in which this signer's CA vouches for the other. Where a start before this one was cut off, it is
+    /// the one of then, with its number and its time.
     async fn cross(
         &self,
         signer: &dyn Signer,
@@ -104,12 +105,13 @@ impl Issuance {
         let publishing = self.publishing(signer.ca())?;
         let request = CrossRequest { serial, other: other.der().to_vec(), validity, publishing };
         let der = cross_sign(signer, request).await?;
+        let signed = CaCertificate::from_der(&der).map_err(|_| SignError::WrongAnswer)?;
         Ok(NewCertificate {
-            serial,
+            serial: signed.serial(),
             holder: vouched_for(other),
             subject: format!("CN={}", other.name()),
-            not_before: validity.not_before,
-            not_after: validity.not_after,
+            not_before: signed.validity().not_before,
+            not_after: signed.validity().not_after,
             issued_by,
             public_key: KeyId::of_spki(other.spki()),
             der: der.to_vec(),

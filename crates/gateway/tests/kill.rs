@@ -108,6 +108,40 @@ async fn a_start_and_a_finish_that_are_killed_at_any_write_are_done_or_were_neve
     std::fs::remove_dir_all(&base).expect("cleaned up");
 }
 
+/// The last of these writes come after both CAs have vouched for each other, which they do eight times alone, and then
+/// once a day.
+#[tokio::test]
+async fn a_start_that_is_killed_at_each_of_its_writes_in_turn_goes_through_in_the_end() {
+    let folder = std::env::temp_dir().join(format!("handfast-again-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    open(&folder).await.close().await;
+    let (mut kills, mut vouched) = (0, 0);
+    for write in 1..200 {
+        if !killed_at_write(&folder, "start", write) {
+            break;
+        }
+        kills += 1;
+        vouched += u32::from(has_vouched(&folder));
+        let gateway = open(&folder).await;
+        let trusted = gateway.authority().issuers().trusted().count();
+        gateway.close().await;
+        if trusted > 1 {
+            break;
+        }
+    }
+    println!("killed {kills} times, {vouched} of them after both had vouched");
+    let gateway = open(&folder).await;
+    assert_eq!(gateway.authority().issuers().trusted().count(), 2, "{kills} kills");
+    assert!(vouched > 4, "{vouched} of {kills}");
+    gateway.close().await;
+    std::fs::remove_dir_all(&folder).expect("cleaned up");
+}
+
+/// Two certificates of some hundred octets stand beside what is left of the signatures.
+fn has_vouched(folder: &Path) -> bool {
+    std::fs::metadata(folder.join("ca/left")).is_ok_and(|left| left.len() > 800)
+}
+
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").args(["-a"]).args([from, to]).status().expect("cp runs");
     assert!(copied.success(), "{}", from.display());

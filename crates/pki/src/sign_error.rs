@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,10 @@ pub enum SignError {
     /// There are as many CAs as the signer keeps.
     TooManyCas,
     /// So much was signed lately that it looks like theft.
-    TooOften,
+    TooOften {
+        /// How long it takes until as much may be signed as is needed.
+        again_in: Duration,
+    },
     /// The signer keeps no CA with that key.
     NoSuchCa,
 
@@ -140,9 +144,11 @@ impl fmt::Display for SignError {
                  put the folder with the CA's key back from a backup, and start the gateway anew",
             ),
             Self::TooManyCas => f.write_str("there are as many CAs as the signer keeps"),
-            Self::TooOften => f.write_str(
-                "the CA signed so much lately that it signs no more for a while; \
-                 if nobody asked for that, look who did, else repeat in an hour",
+            Self::TooOften { again_in } => write!(
+                f,
+                "the CA signed so much lately that it signs no more of that for now; \
+                 if nobody asked for that, look who did, else repeat in {}",
+                at_least(*again_in)
             ),
             Self::NoSuchCa => {
                 f.write_str("the signer has no such CA's key; restore it from a backup")
@@ -175,6 +181,37 @@ impl Error for SignError {
             Self::Key(error) => Some(error),
             Self::Rule(rule) => Some(rule),
             _ => None,
+        }
+    }
+}
+
+/// No less than it is, as who comes too early has to come again.
+fn at_least(wait: Duration) -> String {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let (number, unit) = match seconds {
+        0..=119 => (seconds.max(1), "second"),
+        120..=7_199 => (seconds.div_ceil(60), "minute"),
+        _ => (seconds.div_ceil(3_600), "hour"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_signed_too_much_is_told_when_that_is_over_and_never_too_early() {
+        for (millis, said) in [
+            (0, "in 1 second"),
+            (59_001, "in 60 seconds"),
+            (119_500, "in 2 minutes"),
+            (3_600_001, "in 61 minutes"),
+            (86_399_000, "in 24 hours"),
+            (2 * 86_400_000, "in 48 hours"),
+        ] {
+            let error = SignError::TooOften { again_in: Duration::from_millis(millis) };
+            assert!(error.to_string().ends_with(said), "{error}");
         }
     }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use clock::Now;
 use pki::{
-    CLOCK_SKEW, CaCertificate, KeyId, LocalSigner, NewCa, SignAnswer, SignError, SignRequest,
-    Signer as _, Timestamp,
+    CLOCK_SKEW, CaCertificate, CrossRequest, KeyId, LocalSigner, NewCa, SignAnswer, SignError,
+    SignRequest, Signer as _, Timestamp,
 };
 
+use crate::given::{Cross, Given};
 use crate::listed::{Last, Listed};
 use crate::protocol::CaWish;
 use crate::rate::Rate;
@@ -27,6 +28,7 @@ pub struct Keeper {
     certificates: Rate,
     lists: Rate,
     crosses: Rate,
+    given: Given,
 }
 
 #[derive(Debug)]
@@ -46,11 +48,13 @@ impl Keeper {
             certificates: rate(CERTIFICATES_AT_ONCE, CERTIFICATE_EACH),
             lists: rate(LISTS_AT_ONCE, LIST_EACH),
             crosses: rate(CROSSES_AT_ONCE, CROSS_EACH),
+            given: Given::default(),
         }
     }
 
-    /// Goes on with what a signer before this one had left.
-    pub(crate) fn go_on(&mut self, noted: &Noted, now: Now) {
+    /// Goes on with what a signer before this one had left, and had given.
+    pub(crate) fn go_on(&mut self, noted: &Noted, given: Given, now: Now) {
+        self.given = given;
         noted.certificates.hand_on(&mut self.certificates, now);
         noted.lists.hand_on(&mut self.lists, now);
         noted.crosses.hand_on(&mut self.crosses, now);
@@ -69,6 +73,11 @@ impl Keeper {
             // So few that each is written down.
             crosses: next(&mut self.crosses, there.map(|n| n.crosses), 0),
         }
+    }
+
+    /// In which certificates CAs vouched for others, as it is to be written down.
+    pub(crate) fn given(&self) -> &Given {
+        &self.given
     }
 
     /// Takes a CA with its key, and the last list that it signed. One whose last list can't be read signs no other,
@@ -107,6 +116,9 @@ impl Keeper {
         now: Now,
     ) -> Result<SignAnswer, SignError> {
         self.judge(ca, &request, now)?;
+        if let SignRequest::Cross(cross) = request {
+            return self.vouch(ca, *cross);
+        }
         let ca = self.cas.get_mut(ca).ok_or(SignError::NoSuchCa)?;
         let SignRequest::Crl(list) = request else { return ca.signer.sign_now(request) };
         let listed = ca.listed.as_mut().ok_or(SignError::LastListUnreadable)?;
@@ -116,47 +128,86 @@ impl Keeper {
         Ok(answer)
     }
 
+    /// What was signed before, where a CA is asked once more for its word for another: whoever was killed before that
+    /// was on record gets it again, and it is not counted again. Nothing of what was revoked since.
+    pub(crate) fn signed_before(
+        &self,
+        ca: &KeyId,
+        request: &SignRequest,
+        now: Now,
+    ) -> Option<SignAnswer> {
+        let SignRequest::Cross(request) = request else { return None };
+        rules::cross(request, now.into()).ok()?;
+        let Ca { signer, listed } = self.cas.get(ca)?;
+        let asked = cut(request, signer.ca(), self.here(&request.other).ok()?);
+        let cross = self.given.same(ca, &asked)?;
+        let is_revoked = listed.as_ref()?.has(&cross.serial());
+        (!is_revoked).then(|| SignAnswer::Certificate(cross.der.clone()))
+    }
+
+    fn vouch(&mut self, ca: &KeyId, request: CrossRequest) -> Result<SignAnswer, SignError> {
+        let signer = &self.cas.get(ca).ok_or(SignError::NoSuchCa)?.signer;
+        let cut = cut(&request, signer.ca(), self.here(&request.other)?);
+        let answer = signer.sign_now(SignRequest::Cross(Box::new(request)))?;
+        if let SignAnswer::Certificate(der) = &answer {
+            self.given.keep(Cross { by: *ca, request: cut, der: der.clone() });
+        }
+        Ok(answer)
+    }
+
     fn judge(&mut self, ca: &KeyId, request: &SignRequest, now: Now) -> Result<(), SignError> {
         let at = Timestamp::from(now);
-        let allowed = match request {
+        let (allowed, needed) = match request {
             SignRequest::Certificate(request) => {
                 rules::certificate(request, at)?;
                 if self.cas.contains_key(&request.public_key.id()) {
                     return Err(SignError::KeyOfACa);
                 }
-                &mut self.certificates
+                (&mut self.certificates, 1)
             }
             SignRequest::Crl(request) => {
                 rules::crl(request, at)?;
-                &mut self.lists
+                (&mut self.lists, 1)
             }
             SignRequest::Cross(request) => {
                 rules::cross(request, at)?;
-                self.is_here(&request.other)?;
-                &mut self.crosses
+                let needed = self.needed_with(ca, self.here(&request.other)?);
+                (&mut self.crosses, needed)
             }
         };
         if !self.cas.contains_key(ca) {
             let is_locked = self.locked.contains(ca);
             return Err(if is_locked { SignError::Locked } else { SignError::NoSuchCa });
         }
-        if allowed.allows(now.boot) { Ok(()) } else { Err(SignError::TooOften) }
-    }
-
-    /// Whether this is the certificate of a CA whose key is here: no other is vouched for.
-    fn is_here(&self, certificate: &[u8]) -> Result<(), SignError> {
-        let other = CaCertificate::from_der(certificate).map_err(|_| SignError::NotACa)?;
-        let known = self.cas.get(&KeyId::of_spki(other.spki()));
-        match known.is_some_and(|known| *known.signer.ca() == other) {
+        match allowed.allows(now.boot) {
             true => Ok(()),
-            false => Err(SignError::NoSuchCa),
+            false => Err(SignError::TooOften { again_in: allowed.until(needed) }),
         }
     }
 
-    /// How many CAs were made in the last days. Their certificates tell it also after the signer was started anew.
-    fn made_lately(&self, now: Timestamp) -> usize {
-        let since = now.before(CLOCK_SKEW + LATELY);
-        self.certificates().filter(|ca| ca.validity().not_before > since).count()
+    /// The CA whose certificate this is, where its key is here: no other is vouched for.
+    fn here(&self, certificate: &[u8]) -> Result<&CaCertificate, SignError> {
+        let other = CaCertificate::from_der(certificate).map_err(|_| SignError::NotACa)?;
+        let known = self.cas.get(&KeyId::of_spki(other.spki())).map(|known| known.signer.ca());
+        known.filter(|known| **known == other).ok_or(SignError::NoSuchCa)
+    }
+
+    /// How many have to be left for a rollover that lacks this one's word for the other: the other's word for it, too,
+    /// unless that was given.
+    fn needed_with(&self, ca: &KeyId, other: &CaCertificate) -> u32 {
+        let Some(Ca { signer, .. }) = self.cas.get(ca) else { return 1 };
+        let answered = self.given.has(&KeyId::of_spki(other.spki()), signer.ca().der());
+        if answered { 1 } else { 2 }
+    }
+
+    /// Until when no CA is made, as so many were in the last days. Their certificates tell it also after the signer was
+    /// started anew.
+    fn makes_none_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let counts_until = |ca: &CaCertificate| ca.validity().not_before.after(CLOCK_SKEW + LATELY);
+        let mut counted: Vec<_> =
+            self.certificates().map(counts_until).filter(|at| *at > now).collect();
+        counted.sort_unstable();
+        counted.iter().rev().nth(CAS_LATELY - 1).copied()
     }
 
     /// What a CA is made of that may be made. It is kept once [`Keeper::add`] has it, which is for after it was written
@@ -172,8 +223,8 @@ impl Keeper {
         if self.cas.len() >= MOST_CAS {
             return Err(SignError::TooManyCas);
         }
-        if self.made_lately(now.into()) >= CAS_LATELY {
-            return Err(SignError::TooOften);
+        if let Some(until) = self.makes_none_until(now.into()) {
+            return Err(SignError::TooOften { again_in: until.since(now.into()) });
         }
         let CaWish { key_type, serial, lifetime, .. } = *wish;
         let lifetime = lifetime.min(LONGEST_CA);
@@ -201,8 +252,16 @@ impl Keeper {
 
     /// Lets go of a CA and of its key.
     pub fn forget(&mut self, ca: &KeyId) {
-        self.cas.remove(ca);
+        if let Some(gone) = self.cas.remove(ca) {
+            self.given.forget(ca, gone.signer.ca().der());
+        }
     }
+}
+
+/// As it is signed: until which of both CAs ends first.
+fn cut(request: &CrossRequest, by: &CaCertificate, other: &CaCertificate) -> CrossRequest {
+    let validity = request.validity.within(by.validity()).within(other.validity());
+    CrossRequest { validity, ..request.clone() }
 }
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -14,6 +14,7 @@ mod adopt;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+mod given;
 mod keeper;
 mod line;
 mod listed;

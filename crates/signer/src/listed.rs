@@ -67,6 +67,11 @@ impl Listed {
         *self = Self { number, next_update, revoked: for_good(&list.revoked) };
     }
 
+    /// Whether this was revoked for good.
+    pub(crate) fn has(&self, serial: &Serial) -> bool {
+        self.revoked.contains(serial)
+    }
+
     /// Until when the last list holds, where there was one.
     pub(crate) fn holds_until(&self) -> Option<Timestamp> {
         self.next_update

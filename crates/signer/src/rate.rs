@@ -30,6 +30,12 @@ impl Rate {
         self.gone
     }
 
+    /// How long after it was counted last so many are left.
+    pub(crate) fn until(&self, number: u32) -> Duration {
+        let lacking = self.each.saturating_mul(number.saturating_sub(self.left));
+        lacking.saturating_sub(self.gone)
+    }
+
     /// Goes on from what was left so long ago.
     pub(crate) fn go_on(&mut self, left: u32, ago: Duration, now: Duration) {
         (self.left, self.gone) = self.grown(left, ago);
@@ -92,6 +98,17 @@ mod tests {
         assert!(rate.allows(Duration::from_secs(5)), "half of the time had gone by before");
         rate.go_on(1, Duration::from_secs(u64::MAX), Duration::from_secs(5));
         assert_eq!(rate.left(), 5);
+    }
+
+    #[test]
+    fn it_is_known_when_as_many_are_left_as_somebody_needs() {
+        let (day, hour) = (Duration::from_secs(86_400), Duration::from_secs(3_600));
+        let mut rate = Rate::new(2, day, hour);
+        assert_eq!(rate.until(2), Duration::ZERO);
+        assert!(rate.allows(hour) && rate.allows(hour) && !rate.allows(hour * 7));
+        assert_eq!((rate.until(1), rate.until(2)), (day - hour * 6, 2 * day - hour * 6));
+        assert!(!rate.allows(hour + day - Duration::from_secs(1)));
+        assert!(rate.allows(hour + day));
     }
 
     #[test]

@@ -5,12 +5,14 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use clock::Clock;
 use pki::{
     CaCertificate, KeyId, LocalSigner, Profile, SignAnswer, SignError, SignRequest, Signer as _,
 };
 
+use crate::given::Given;
 use crate::listed::Last;
 use crate::making::{Making, Progress};
 use crate::place::Place;
@@ -41,8 +43,8 @@ pub fn serve(
     let mut keeper = Keeper::new(clock.now());
     let (vault, loaded) = adopt::open(place, &mut keeper)?;
     let noted = vault.left();
-    if let Some(noted) = &noted {
-        keeper.go_on(noted, clock.now());
+    if let Some((left, given)) = &noted {
+        keeper.go_on(left, given.clone(), clock.now());
     }
     let lacks = match standing {
         Standing::Alone => sandbox::enter(vault.folder()),
@@ -56,8 +58,8 @@ pub fn serve(
 struct Serving<'a> {
     keeper: Keeper,
     vault: Vault,
-    /// How many signatures are on the disk as not given yet.
-    noted: Option<Noted>,
+    /// How many signatures are on the disk as not given yet, and which are as given.
+    noted: Option<(Noted, Given)>,
     ahead: Ahead,
     loaded: Loaded,
     making: Option<Making>,
@@ -107,6 +109,10 @@ impl Serving<'_> {
 
     fn sign(&mut self, ca: KeyId, request: SignRequest) -> Result<SignAnswer, SignError> {
         let what = describe(&request);
+        if let Some(before) = self.keeper.signed_before(&ca, &request, self.clock.now()) {
+            tracing::info!(asked = what, "the CA's key signed that before, and it is given again");
+            return Ok(before);
+        }
         let signed = self.keeper.sign(&ca, request, self.clock.now());
         match &signed {
             Ok(_) => tracing::info!(signed = what, "the CA's key signed"),
@@ -124,12 +130,14 @@ impl Serving<'_> {
 
     /// Before what was signed leaves.
     fn note_left(&mut self) {
-        let noted = self.keeper.still_left(self.noted.as_ref(), self.ahead, self.clock.now());
+        let there = self.noted.as_ref().map(|(left, _)| left);
+        let left = self.keeper.still_left(there, self.ahead, self.clock.now());
+        let noted = (left, self.keeper.given().clone());
         self.ahead.grow();
-        if self.noted == Some(noted) {
+        if self.noted.as_ref() == Some(&noted) {
             return;
         }
-        match self.vault.note_left(&noted) {
+        match self.vault.note_left(&noted.0, &noted.1) {
             Ok(()) => self.noted = Some(noted),
             // It is counted in memory, and written down with a signature that the disk takes.
             Err(error) => {
@@ -145,7 +153,7 @@ impl Serving<'_> {
                 // One that nobody asks for again is done with, once it is made.
                 if let Some(Progress::Going(former)) = former.map(Making::wait) {
                     self.making = Some(former);
-                    return Err(SignError::TooOften);
+                    return Err(SignError::TooOften { again_in: FOR_ANOTHER });
                 }
                 let new = self.keeper.new_ca(&wish, self.clock.now())?;
                 Making::begin(wish, new)
@@ -182,6 +190,9 @@ impl Serving<'_> {
         Ok(())
     }
 }
+
+/// By then the CA in the making is there, also with a long key on a slow machine.
+const FOR_ANOTHER: Duration = Duration::from_secs(60);
 
 fn describe(request: &SignRequest) -> String {
     let request = match request {

@@ -17,6 +17,7 @@ use pki::{
 };
 use zeroize::Zeroizing;
 
+use crate::given::Given;
 use crate::keeper::Keeper;
 use crate::listed::Last;
 use crate::seal::{Protection, Sealed};
@@ -199,16 +200,20 @@ impl Vault {
         Ok(())
     }
 
-    /// Writes down what may be signed still.
-    pub(crate) fn note_left(&self, noted: &Noted) -> io::Result<()> {
-        let octets = postcard::to_stdvec(noted).map_err(io::Error::other)?;
+    /// Writes down what may be signed still, and who vouched for whom: in one file, so that none of the two is there
+    /// without the other.
+    pub(crate) fn note_left(&self, noted: &Noted, given: &Given) -> io::Result<()> {
+        let octets = postcard::to_stdvec(&(noted, given.all())).map_err(io::Error::other)?;
         self.write(&self.folder.join(LEFT), &octets)
     }
 
-    /// What was written down so. A file that can't be read tells nothing, and the first signature replaces it.
-    pub(crate) fn left(&self) -> Option<Noted> {
+    /// What was written down so. A file that can't be read tells nothing, and the first signature replaces it. In those
+    /// of earlier releases nobody vouched for anybody.
+    pub(crate) fn left(&self) -> Option<(Noted, Given)> {
         let octets = fs::read(self.folder.join(LEFT)).ok()?;
-        postcard::from_bytes(&octets).ok()
+        let (noted, rest) = postcard::take_from_bytes(&octets).ok()?;
+        let given = postcard::from_bytes(rest).map(Given::of).unwrap_or_default();
+        Some((noted, given))
     }
 
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {

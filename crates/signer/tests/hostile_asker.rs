@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use clock::{Now, VirtualClock};
+use clock::{Clock as _, Now, VirtualClock};
 use pki::{
     CaCertificate, CertificateRequest, Crl, CrlRequest, CrossRequest, KeyId, KeyType, LocalSigner,
     NameConstraints, NewCa, PrivateKey, Profile, PublicKey, Publishing, Revocation,
@@ -69,7 +69,7 @@ fn others_are_answered_while_an_rsa_key_is_made() {
     owned.certificate(device()).expect("signed meanwhile");
     owned.list(1, &[]).expect("a list too");
     let other = owned.ask(&Ask::MakeCa(wish(KeyType::P256)));
-    assert!(matches!(other, Err(SignError::TooOften)), "one at a time: {other:?}");
+    assert!(matches!(other, Err(SignError::TooOften { .. })), "one at a time: {other:?}");
     assert!(matches!(owned.made(&long), Ok(Answer::Made(_))));
     let Ok(Answer::Cas(all)) = owned.ask(&Ask::Cas) else { panic!("no list") };
     assert_eq!(all.len(), 2);
@@ -108,21 +108,77 @@ fn a_signer_that_is_started_anew_goes_on_counting() {
         other => panic!("{other:?}"),
     });
     let another = another.expect("a CA");
-    let vouches = |owned: &mut Owned| {
-        owned.put(SignRequest::Cross(Box::new(CrossRequest {
-            serial: serial(7),
-            other: another.clone(),
-            validity: Validity::starting(now(), DAY * 3650),
-            publishing: Publishing::default(),
-        })))
-    };
     let mut given = 0;
-    for _ in 0..10 {
-        given += u32::from(vouches(&mut owned).is_ok());
+    for days in 0..10 {
+        given += u32::from(owned.vouches(&another, 3000 + days).is_ok());
         owned = owned.start_anew();
     }
     assert_eq!(given, 8, "as many as without a restart");
-    assert_eq!(vouches(&mut owned), Err(SignError::TooOften));
+    assert!(matches!(owned.vouches(&another, 3650), Err(SignError::TooOften { .. })));
+}
+
+#[test]
+fn who_asks_for_the_same_word_again_gets_the_same_octets_and_it_is_counted_once() {
+    let mut owned = Owned::start();
+    let Ok(Answer::Made(another)) = owned.make_ca() else { panic!("no CA") };
+    let first = owned.vouches(&another, 3650).expect("signed");
+    for _ in 0..20 {
+        owned = owned.start_anew();
+        owned.clock.advance(HOUR / 4);
+        assert_eq!(owned.vouches(&another, 3650), Ok(first.clone()));
+        assert_eq!(owned.vouches(&another, 9999), Ok(first.clone()), "both CAs end before");
+    }
+    let given = (0..20).filter(|days| owned.vouches(&another, 3000 + days).is_ok()).count();
+    assert_eq!(given, 7, "what is another word counts");
+    let other = owned.vouches(&another, 3006).expect("the last one");
+    assert_ne!(other, first);
+    owned.clock.advance(DAY);
+    assert_ne!(owned.vouches(&another, 3650), Ok(first), "one for each pair is kept");
+}
+
+#[test]
+fn a_word_that_was_revoked_is_not_given_again() {
+    let mut owned = Owned::start();
+    let Ok(Answer::Made(another)) = owned.make_ca() else { panic!("no CA") };
+    let first = owned.vouches(&another, 3650).expect("signed");
+    let SignAnswer::Certificate(der) = &first else { panic!("{first:?}") };
+    let number = CaCertificate::from_der(der).expect("a CA's").serial();
+    owned.list(1, &[(number, RevocationReason::Superseded)]).expect("signed");
+    assert_ne!(owned.vouches(&another, 3650), Ok(first.clone()));
+    let mut owned = owned.start_anew();
+    assert_ne!(owned.vouches(&another, 3650), Ok(first));
+}
+
+#[test]
+fn who_has_to_wait_with_a_rollover_is_told_how_long_and_it_is_true() {
+    let mut owned = Owned::start();
+    let Ok(Answer::Made(another)) = owned.make_ca() else { panic!("no CA") };
+    (0..8).for_each(|days| drop(owned.vouches(&another, 3000 + days).expect("signed")));
+    owned.clock.advance(HOUR * 2);
+    let mut owned = owned.start_anew();
+    let Ok(Answer::Made(third)) = owned.make_ca() else { panic!("no CA") };
+    let Err(SignError::TooOften { again_in }) = owned.rolls_over(&third) else { panic!("signed") };
+    assert_eq!(again_in, DAY * 2 - HOUR * 2, "one CA's word for the other, and the other's");
+    owned.clock.advance(again_in - Duration::from_secs(2));
+    let soon = owned.rolls_over(&third);
+    assert_eq!(soon, Err(SignError::TooOften { again_in: Duration::from_secs(2) }));
+    owned.clock.advance(Duration::from_secs(2));
+    assert_eq!(owned.rolls_over(&third), Ok(()));
+}
+
+#[test]
+fn what_an_earlier_release_had_left_is_gone_on_with() {
+    let mut owned = Owned::start();
+    let Ok(Answer::Made(another)) = owned.make_ca() else { panic!("no CA") };
+    (0..8).for_each(|days| drop(owned.vouches(&another, 3000 + days).expect("signed")));
+    let file = owned.place.folder.join("left");
+    let octets = fs::read(&file).expect("written");
+    // Three numbers and their moments, and nobody's word after that.
+    let former = former_end(&octets);
+    fs::write(&file, &octets[..former]).expect("cut");
+    let mut owned = owned.start_anew();
+    assert!(matches!(owned.vouches(&another, 3007), Err(SignError::TooOften { .. })));
+    owned.certificate(device()).expect("those are left");
 }
 
 #[test]
@@ -265,9 +321,14 @@ fn a_start_anew_makes_no_room_for_more_cas() {
         while owned.make_ca().is_ok() {}
         owned = owned.start_anew();
     }
-    assert_eq!(owned.make_ca(), Err(SignError::TooOften));
+    let Err(SignError::TooOften { again_in }) = owned.make_ca() else { panic!("a fifth CA") };
+    assert_eq!(again_in, DAY * 4, "the first of the four");
+    owned.clock.advance(again_in - Duration::from_secs(1));
+    assert!(owned.make_ca().is_err(), "not before");
+    owned.clock.advance(Duration::from_secs(1));
+    assert!(owned.make_ca().is_ok());
     let Ok(Answer::Cas(all)) = owned.ask(&Ask::Cas) else { panic!("no list") };
-    assert_eq!(all.len(), 4);
+    assert_eq!(all.len(), 5);
 }
 
 #[test]
@@ -416,7 +477,7 @@ impl Owned {
         let request = request(long, key());
         let is_counted = |_: &usize| match self.sign(request.clone()) {
             Err(SignError::NameTooLong(_)) => true,
-            Err(SignError::TooOften) => false,
+            Err(SignError::TooOften { .. }) => false,
             other => panic!("{other:?}"),
         };
         (0..30_000).take_while(is_counted).count()
@@ -436,6 +497,28 @@ impl Owned {
             SignAnswer::Crl(der) => Ok(Crl::from_der(&der).expect("a list")),
             SignAnswer::Certificate(_) => panic!("no list"),
         }
+    }
+
+    /// One CA's word for the other, and the other's for it.
+    fn rolls_over(&mut self, other: &[u8]) -> Result<(), SignError> {
+        let Ok(Answer::Cas(all)) = self.ask(&Ask::Cas) else { panic!("no list") };
+        let former = all.into_iter().find(|der| id(der) == self.ca).expect("it is there");
+        self.vouches(other, 3650)?;
+        let by = std::mem::replace(&mut self.ca, id(other));
+        let answer = self.vouches(&former, 3650);
+        self.ca = by;
+        answer.map(drop)
+    }
+
+    /// Has the CA vouch for another, for so many days.
+    fn vouches(&mut self, other: &[u8], days: u32) -> Result<SignAnswer, SignError> {
+        let at = Timestamp::from(self.clock.now());
+        self.put(SignRequest::Cross(Box::new(CrossRequest {
+            serial: another_serial(),
+            other: other.to_vec(),
+            validity: Validity::starting(at, DAY * days),
+            publishing: Publishing::default(),
+        })))
     }
 
     fn put(&mut self, request: SignRequest) -> Result<SignAnswer, SignError> {
@@ -501,6 +584,26 @@ fn key() -> PublicKey {
 
 fn public_key_of(ca: &CaCertificate) -> PublicKey {
     PublicKey::from_spki(ca.spki()).expect("a key")
+}
+
+fn id(certificate: &[u8]) -> KeyId {
+    KeyId::of_spki(CaCertificate::from_der(certificate).expect("a CA's").spki())
+}
+
+/// Where in the file with what is left an earlier release's ended: after three numbers and their moments.
+fn former_end(octets: &[u8]) -> usize {
+    let mut at = 0;
+    for _ in 0..3 {
+        at += octets[at..].iter().take_while(|octet| **octet & 0x80 != 0).count() + 1;
+        at += usize::from(octets[at]) + 1;
+    }
+    at
+}
+
+/// No two are the same.
+fn another_serial() -> Serial {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    Serial::from_random(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes())
 }
 
 fn serial(number: u8) -> Serial {
