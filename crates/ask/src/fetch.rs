@@ -129,7 +129,11 @@ impl fmt::Display for FetchError {
         match self {
             Self::Dial(error) => error.fmt(f),
             Self::TimedOut(limit) => write!(f, "no answer came within {} s", limit.as_secs()),
-            Self::Broken(error) => write!(f, "what came back was no answer: {error}"),
+            Self::Broken(error) => {
+                write!(f, "what came back was no answer: {error}")?;
+                // It says what was done then, and its cause why that failed.
+                error.source().map_or(Ok(()), |cause| write!(f, " ({cause})"))
+            }
             Self::TooLong(most) => write!(f, "the answer has more than {most} octets"),
             Self::Elsewhere(status) => {
                 write!(

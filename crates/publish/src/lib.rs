@@ -14,6 +14,7 @@ mod connections;
 mod document;
 mod elsewhere;
 mod listener;
+mod parting;
 mod publication;
 mod reception;
 mod service;

@@ -27,6 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connections::Connections;
 use crate::elsewhere;
+use crate::parting::Parting;
 use crate::service::{Asked, Service, is_public};
 
 /// A socket that answers. Dropping it ends it and its connections.
@@ -139,7 +140,7 @@ pub(crate) async fn connection(
         .header_read_timeout(FOR_A_HEAD)
         .max_buf_size(LONGEST_HEAD)
         .max_headers(MOST_HEADERS)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Parting::new(stream)), answer);
     if let Ok(Err(error)) = timeout(LONGEST, served).await {
         tracing::trace!(%error, "a connection to what the CA publishes broke");
     }

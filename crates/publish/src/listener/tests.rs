@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::connections::MOST;
+use crate::parting::AT_MOST;
 use crate::reception::Reception;
 use crate::testing::World;
 
@@ -34,6 +35,27 @@ async fn a_body_that_is_too_long_is_refused_before_it_has_come() {
     );
     let answer = exchange(&listener, &(head + &"x".repeat(octets))).await;
     assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn a_connection_stays_until_whoever_asked_has_closed_it_and_for_some_seconds_at_most() {
+    let world = World::new();
+    let listener = listen_for(&world);
+    let path = format!("/ca/{}.crl", world.ca().tag());
+    let mut stream = TcpStream::connect(listener.address()).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n{END}").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(pki::Crl::from_der(split(&answer).1).is_ok());
+    let began = Instant::now();
+    for _ in 0..5 {
+        stream.write_all(b"x").await.expect("what is said now resets nothing");
+        sleep(Duration::from_millis(50)).await;
+    }
+    while stream.write_all(b"x").await.is_ok() {
+        assert!(began.elapsed() < 3 * AT_MOST, "it stays for ever");
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]
