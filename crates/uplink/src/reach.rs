@@ -83,6 +83,13 @@ impl Uplink {
         Ok(Self { settings, memory, clock })
     }
 
+    /// The same, and its CA has so long to say whether its certificate was revoked: for who gives less than that time
+    /// to the whole.
+    #[must_use]
+    pub fn asking_for(self, limit: Duration) -> Self {
+        Self { memory: self.memory.asking_for(limit), ..self }
+    }
+
     /// Which service it is.
     pub fn target(&self) -> &Target {
         &self.settings.target

@@ -41,11 +41,17 @@ pub(crate) struct Memory {
     cas: Vec<CertificateDer<'static>>,
     said: Mutex<Vec<Said>>,
     clock: Arc<dyn Clock>,
+    /// How long CAs have to say something.
+    limit: Duration,
 }
 
 impl Memory {
     pub(crate) fn new(cas: Vec<CertificateDer<'static>>, clock: Arc<dyn Clock>) -> Self {
-        Self { cas, said: Mutex::default(), clock }
+        Self { cas, said: Mutex::default(), clock, limit: LIMIT }
+    }
+
+    pub(crate) fn asking_for(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// For one connection, with what is known.
@@ -99,7 +105,7 @@ impl Memory {
             let now = move || Timestamp::from(clock.now());
             let mut dial = SystemDial;
             let asking = settle(subject, standings, &mut dial, now);
-            asked = timeout(LIMIT, asking).await.unwrap_or_default();
+            asked = timeout(self.limit, asking).await.unwrap_or_default();
         }
         match standings.verdict(subject, self.now()) {
             Verdict::Good { .. } => Ok(None),

@@ -33,13 +33,14 @@ pub(crate) async fn check(at: &Context, depth: Depth) -> CheckReport {
         findings.push(machine::in_force(&at.doors.changed().await));
         findings.push(shared_profiles(at));
         findings.extend(unheard(at.doors.unheard()));
+        findings.extend(unheard(at.hooks.fault().into_iter().collect()));
     } else {
         findings.extend(unheard(unopened::faults(&at.config().tls, at.now()).await));
     }
     CheckReport { findings }
 }
 
-/// Where a door could not listen: it serves elsewhere, or not at all.
+/// Where a door could not listen, which serves elsewhere or not at all; or where events do not arrive.
 fn unheard(faults: Vec<Unheard>) -> impl Iterator<Item = Finding> {
     faults.into_iter().map(|fault| warning(fault.subject, fault.what, fault.mend))
 }

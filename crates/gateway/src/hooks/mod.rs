@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::doors::Unheard;
 use crate::told;
 
 mod behind;
@@ -62,6 +63,11 @@ impl Hooks {
     /// Events are posted there from here on, or nowhere.
     pub(crate) fn post_to(&self, target: Option<Target>) {
         self.0.target.store(target.map(Arc::new));
+    }
+
+    /// Why the address did not take the last event, where it did not.
+    pub(crate) fn fault(&self) -> Option<Unheard> {
+        self.0.target.load().as_ref()?.fault()
     }
 
     /// This happened, and is no event of the log. Costs a look for the file where there is no hook for it.

@@ -4,7 +4,7 @@
 //! address nor what the answer says gets into the log, since either may hold a secret; the host does.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -21,10 +21,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use uplink::{NotATarget, ReachError, Settings, Uplink};
+use uplink::{NotATarget, ReachError, Settings, Unsettled, Uplink};
 
 use super::queue::{Jobs, Order};
 use crate::config::{Hooks as HooksSettings, WebhookUrl};
+use crate::doors::Unheard;
 
 /// Where events are posted.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Target {
     url: WebhookUrl,
     /// Over https.
     tls: Option<Result<Uplink, NoTls>>,
+    /// Why it did not take the last event.
+    fault: Mutex<Option<Unheard>>,
 }
 
 impl Target {
@@ -47,9 +50,24 @@ impl Target {
         let tls = url.is_https().then(|| {
             let target = service(&url).map_err(NoTls::Host)?;
             let settings = Settings { target, cas: usable(cas), pin, identity, revocation };
-            Uplink::new(settings, clock).map_err(NoTls::Ca)
+            let uplink = Uplink::new(settings, clock).map_err(NoTls::Ca)?;
+            Ok(uplink.asking_for(FOR_ITS_CA))
         });
-        Some(Self { url, tls })
+        Some(Self { url, tls, fault: Mutex::default() })
+    }
+
+    /// Why it did not take the last event, where it did not.
+    pub(super) fn fault(&self) -> Option<Unheard> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_told(&self, posted: &Result<(), PostError>) {
+        let fault = posted.as_ref().err().map(|error| Unheard {
+            subject: "webhook",
+            what: format!("events do not reach {}: {error}", self.url.host()),
+            mend: error.mend(),
+        });
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 }
 
@@ -96,8 +114,12 @@ pub(super) fn run(target: &ArcSwapOption<Target>, jobs: &Jobs<Vec<u8>>) {
 /// Once for as long as it fails, and then how many it missed.
 fn say(target: &Target, posted: Result<(), PostError>, missed: &mut u64) {
     let host = target.url.host();
+    target.is_told(&posted);
     match (&posted, *missed) {
-        (Err(error), 0) => tracing::warn!(host, %error, "events do not reach the webhook"),
+        (Err(error), 0) => {
+            let mend = error.mend();
+            tracing::warn!(host, %error, mend, "events do not reach the webhook");
+        }
         (Ok(()), missed @ 1..) => {
             tracing::warn!(
                 host,
@@ -168,6 +190,31 @@ enum PostError {
     TimedOut,
 }
 
+impl PostError {
+    /// What to do.
+    fn mend(&self) -> &'static str {
+        match self {
+            Self::Reach(ReachError::Unsettled(Unsettled::NotKnown(_))) => {
+                "let this machine ask that server's CA, or post all the same: \
+                 handfast config set hooks.revocation prefer, and a reload"
+            }
+            Self::Reach(ReachError::Unsettled(Unsettled::Revoked(_))) => {
+                "have a new certificate issued for that server"
+            }
+            Self::Reach(ReachError::NotTrusted(_)) => {
+                "give that server a certificate of a CA that this machine trusts, for the host in hooks.url"
+            }
+            Self::NoTls(_) | Self::Request(_) => "set hooks.url to another address",
+            Self::Status(_) => {
+                "see in that server's log why it refuses, or set hooks.url to where events are taken"
+            }
+            Self::Dial(_) | Self::Reach(_) | Self::Broken(_) | Self::TimedOut => {
+                "see that the server runs and that nothing between blocks it"
+            }
+        }
+    }
+}
+
 impl fmt::Display for PostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -190,4 +237,6 @@ impl std::error::Error for PostError {}
 const IDLE: Duration = Duration::from_secs(3600);
 /// So long one may take.
 const AT_MOST: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 10 });
+/// Less than the whole, so that what is said is why.
+const FOR_ITS_CA: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 6 });
 const LONGEST_HEAD: usize = 16 * 1024;

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use uplink::Revocation;
 
 use super::runner::AT_ONCE;
 use super::{Hooks, Target};
@@ -244,6 +245,42 @@ async fn a_webhook_whose_certificate_was_revoked_hears_of_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_webhooks_ca_can_not_be_asked_it_is_said_which_key_posts_all_the_same() {
+    let folder = TempFolder::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port_of = |listener: &std::net::TcpListener| listener.local_addr().expect("bound").port();
+    let closed = port_of(&std::net::TcpListener::bind("127.0.0.1:0").expect("bound"));
+    for port in [port_of(&silent), closed] {
+        let ca = ca();
+        let publishing = Publishing::at(&format!("http://127.0.0.1:{port}"), &ca.ca().tag());
+        let (_, acceptor) = https(&ca, publishing.expect("plain HTTP")).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let url = format!("https://{}/secret", listener.local_addr().expect("bound"));
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(stream) = acceptor.accept(stream).await else { continue };
+                answer(stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        });
+        let told = async |policy| {
+            let hooks = Hooks::new(folder.path().to_owned());
+            hooks.post_to(with(&url, Some(&ca), policy));
+            assert_eq!(hooks.fault(), None);
+            hooks.tell("user_added", || json!({ "id": 7 }));
+            hooks.finish(EventId::NONE).await;
+            hooks.fault()
+        };
+        let fault = told(Revocation::Require).await.expect("nothing arrived");
+        let (what, mend) = (fault.what, fault.mend);
+        assert!(what.contains("whether its certificate was revoked is not known"), "{what}");
+        assert!(mend.contains("config set hooks.revocation prefer"), "{mend}");
+        assert!(!what.contains("secret"), "{what}");
+        assert_eq!(told(Revocation::Prefer).await, None, "it is passed over");
+        serving.abort();
+    }
+}
+
 #[tokio::test]
 async fn who_takes_posts_and_never_answers_keeps_nobody_waiting() {
     let folder = TempFolder::new();
@@ -274,8 +311,12 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, with: &str) -> 
 }
 
 fn at(url: &str, ca: Option<&LocalSigner>) -> Option<Target> {
+    with(url, ca, Revocation::default())
+}
+
+fn with(url: &str, ca: Option<&LocalSigner>, revocation: Revocation) -> Option<Target> {
     let url = Some(url.parse().expect("a URL"));
-    let settings = crate::config::Hooks { url, ..Default::default() };
+    let settings = crate::config::Hooks { url, revocation };
     Target::new(&settings, ca.map(|ca| ca.ca().der().clone()), Arc::new(SystemClock))
 }
 
