@@ -1,5 +1,6 @@
 //! Orders carried out, one module for each kind.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use admin::failure::Failure;
@@ -57,7 +58,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         process::keep_memory_private();
     }
     signer::declare(matches!(action, Action::Up { .. }));
-    let width = if wide { Width::Whole } else { Width::Terminal };
+    let width = width(wide, std::io::stdout().is_terminal());
     let form = Form { json, width, columns: &columns };
     match action {
         Action::Ask(request) => ask_and_show(&data, form, request),
@@ -92,6 +93,15 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::Completions { shell } => Ok(reference::completions(shell)),
         Action::Manual { out } => reference::manual(&out),
         Action::Packaged { out } => packaged::write(&out),
+    }
+}
+
+/// What is read by a program is not cut, as it can't ask for the rest.
+fn width(wide: bool, to_terminal: bool) -> Width {
+    match (wide, to_terminal) {
+        (true, _) => Width::Whole,
+        (false, true) => Width::Terminal,
+        (false, false) => Width::Pipe,
     }
 }
 

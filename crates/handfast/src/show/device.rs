@@ -66,7 +66,7 @@ pub(crate) fn listing(devices: &[Device], width: Width) -> String {
 pub(super) fn inner(addresses: &[IpAddr], width: Width) -> &[IpAddr] {
     match width {
         Width::Whole => addresses,
-        Width::Terminal => &addresses[..addresses.len().min(1)],
+        Width::Terminal | Width::Pipe => &addresses[..addresses.len().min(1)],
     }
 }
 
@@ -81,7 +81,7 @@ fn last_seen(device: &Device, said: impl Fn(Timestamp) -> String) -> String {
 fn seen(at: Timestamp, width: Width) -> String {
     match width {
         Width::Whole => at.to_seconds(),
-        Width::Terminal => at.date(),
+        Width::Terminal | Width::Pipe => at.date(),
     }
 }
 

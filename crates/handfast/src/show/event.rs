@@ -15,7 +15,7 @@ pub(crate) fn listing(events: &[Event], width: Width) -> String {
             event.id.to_string(),
             match width {
                 Width::Whole => at(event),
-                Width::Terminal => event.at.to_seconds(),
+                Width::Terminal | Width::Pipe => event.at.to_seconds(),
             },
             event.what.clone(),
             event.subject.clone(),

@@ -13,26 +13,26 @@ pub(crate) fn listing(sessions: &[Session], now: Timestamp, width: Width) -> Str
     }
     let text = match width {
         Width::Whole => whole(sessions, now),
-        Width::Terminal => narrow(sessions, now),
+        Width::Terminal | Width::Pipe => narrow(sessions, now, width),
     };
     text + &total(sessions.len(), "session", None)
 }
 
 /// What is looked at first.
-fn narrow(sessions: &[Session], now: Timestamp) -> String {
+fn narrow(sessions: &[Session], now: Timestamp, width: Width) -> String {
     let mut table = Table::new(&["ID", "DEVICE", "SOURCE", "ADDRESS", "FOR", "IN", "OUT"]);
     for session in sessions {
         table.row([
             session.id.to_string(),
             whose(session),
             source(session),
-            list(device::inner(&session.addresses, Width::Terminal)),
+            list(device::inner(&session.addresses, width)),
             time::length(now.since(session.since)),
             time::bytes(session.bytes_in),
             time::bytes(session.bytes_out),
         ]);
     }
-    table.text_in(Width::Terminal)
+    table.text_in(width)
 }
 
 fn whole(sessions: &[Session], now: Timestamp) -> String {
@@ -89,7 +89,7 @@ pub(crate) fn history(sessions: &[PastSession], limit: Option<u32>, width: Width
     }
     let text = match width {
         Width::Whole => whole_history(sessions),
-        Width::Terminal => narrow_history(sessions),
+        Width::Terminal | Width::Pipe => narrow_history(sessions, width),
     };
     text + &sum(sessions, limit)
 }
@@ -118,7 +118,7 @@ fn lasted(session: &PastSession) -> String {
     if was_cut_off(session) { format!("{known}+") } else { known }
 }
 
-fn narrow_history(sessions: &[PastSession]) -> String {
+fn narrow_history(sessions: &[PastSession], width: Width) -> String {
     let mut table = Table::new(&["DEVICE", "OPENED (UTC)", "FOR", "ADDRESS", "IN", "OUT", "ENDED"]);
     table.keep_whole(1);
     for session in sessions {
@@ -126,13 +126,13 @@ fn narrow_history(sessions: &[PastSession]) -> String {
             session.device.to_string(),
             session.opened_at.to_seconds(),
             lasted(session),
-            list(device::inner(&session.addresses, Width::Terminal)),
+            list(device::inner(&session.addresses, width)),
             time::bytes(session.bytes_in),
             time::bytes(session.bytes_out),
             session.ended.clone().unwrap_or_else(|| "-".into()),
         ]);
     }
-    table.text_in(Width::Terminal)
+    table.text_in(width)
 }
 
 fn whole_history(sessions: &[PastSession]) -> String {

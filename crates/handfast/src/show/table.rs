@@ -4,12 +4,14 @@
 //! are shown as a question mark. A table that is to fit a terminal wraps its last column, beside the others
 //! or below them, and shortens others, with an ellipsis for what is left out; `--wide` shows all of it.
 
-/// How wide a line may be.
+/// How wide a line may be, and so how much is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
     /// As wide as every terminal is.
     Terminal,
-    /// As wide as its cells are.
+    /// As wide as its cells are, with what a terminal would have: for programs that go on with it.
+    Pipe,
+    /// As wide as its cells are, and all that there is.
     Whole,
 }
 
@@ -47,7 +49,7 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..columns).map(|column| self.width(column)).collect();
         let row = match width {
-            Width::Whole => beside,
+            Width::Whole | Width::Pipe => beside,
             Width::Terminal => fit(&mut widths, &self.kept),
         };
         self.rows.iter().map(|cells| row(cells, &widths)).collect()

@@ -13,7 +13,7 @@ pub(crate) fn listing(all: &TlsServers, now: Timestamp, width: Width) -> String 
     }
     let text = match width {
         Width::Whole => whole(all, now),
-        Width::Terminal => narrow(all),
+        Width::Terminal | Width::Pipe => narrow(all, width),
     };
     let listens = list(&all.listen);
     let total = total(all.servers.len(), "virtual server", None);
@@ -45,7 +45,7 @@ fn local_ports(all: &[TlsClientPort]) -> String {
 }
 
 /// What is looked at first.
-fn narrow(all: &TlsServers) -> String {
+fn narrow(all: &TlsServers, width: Width) -> String {
     let mut table = Table::new(&["NAME", "CLIENTS", "NOW", "CERTIFICATE", "BACKEND"]);
     for server in &all.servers {
         table.row([
@@ -56,7 +56,7 @@ fn narrow(all: &TlsServers) -> String {
             backend(server),
         ]);
     }
-    table.text_in(Width::Terminal)
+    table.text_in(width)
 }
 
 fn whole(all: &TlsServers, now: Timestamp) -> String {

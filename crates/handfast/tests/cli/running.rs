@@ -81,7 +81,7 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
         squeezed(&cli.ok("tls list")),
         "listens at 192.0.2.9:443\n\n\
          NAME CLIENTS NOW CERTIFICATE BACKEND\n\
-         wiki.example.org optional 3 [DATE] http://10.0.0.5:80,\nhttp://10.0.0.6:80 (1 of 2 left\nout)\n\
+         wiki.example.org optional 3 [DATE] http://10.0.0.5:80, http://10.0.0.6:80 (1 of 2 left out)\n\
          problem: wiki.example.org: /etc/wiki.pem: certificate 1 in it ended\n\n\
          LOCAL PORT LEADS TO STATE\n\
          127.0.0.1:5433 db.example.org:5432 open\n"
