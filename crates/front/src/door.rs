@@ -118,6 +118,13 @@ impl Front {
         self.listeners().iter().map(|listener| listener.address).collect()
     }
 
+    /// Where this one listens, if it could be had.
+    pub fn address_of(&self, listen: &Listen) -> Option<SocketAddr> {
+        let listeners = self.listeners();
+        let open = listeners.iter().find(|open| open.asked == listen.address);
+        open.map(|listener| listener.address)
+    }
+
     /// Who is connected, in the order of their numbers.
     pub fn connections(&self) -> Vec<Arc<Info>> {
         self.shared.connections.infos()

@@ -39,6 +39,7 @@ mod policy;
 mod port;
 mod preamble;
 mod proofs;
+mod reach;
 mod refused;
 mod registry;
 mod room;

@@ -22,7 +22,9 @@ pub use profile::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
 pub use session::{PastSession, Session, Stories};
 pub use settings::{Reloaded, Setting, Settings, TakesEffect};
 pub use status::{CheckReport, EffectDelay, Finding, Level, RefusalEntry, Status};
-pub use tls::{TlsBackend, TlsCertificate, TlsClientPort, TlsFigures, TlsServer, TlsServers};
+pub use tls::{
+    TlsAddress, TlsBackend, TlsCertificate, TlsClientPort, TlsFigures, TlsServer, TlsServers,
+};
 
 /// What a request is answered with where it succeeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -40,6 +40,9 @@ pub struct TlsServer {
     pub names: Vec<String>,
     /// The protocols inside TLS, where the settings name some.
     pub alpn: Vec<String>,
+    /// The addresses at which it answers who asks for one of its names.
+    #[serde(default)]
+    pub reached_at: Vec<TlsAddress>,
     /// Where bytes or requests go.
     pub backend: String,
     /// Whether TLS ends behind it.
@@ -64,6 +67,15 @@ pub struct TlsServer {
     pub backends: Vec<TlsBackend>,
     /// What became of it since the gateway started.
     pub figures: TlsFigures,
+}
+
+/// An address at which a virtual server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsAddress {
+    /// The address.
+    pub address: SocketAddr,
+    /// What connections to it begin with: `implicit`, `shared`, `starttls:PROTOCOL`.
+    pub mode: String,
 }
 
 /// A backend of a virtual server.

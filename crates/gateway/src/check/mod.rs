@@ -15,6 +15,7 @@ mod records;
 mod sessions;
 mod signer;
 mod verified;
+mod virtual_servers;
 
 pub(crate) use records::RecordsCheck;
 pub(crate) use sessions::shared_profiles;
@@ -28,6 +29,7 @@ pub(crate) async fn check(at: &Context, depth: Depth) -> CheckReport {
     findings.push(machine::settings(at));
     findings.extend(machine::lost(at));
     findings.push(machine::pushes(at));
+    findings.extend(virtual_servers::reached_both_ways(&at.config().tls.clone().with_usual_port()));
     findings.extend(machine::machine(at));
     if at.doors.is_any_open() {
         findings.push(machine::in_force(&at.doors.changed().await));

@@ -293,7 +293,9 @@ impl Door for TlsHandle {
     }
 
     fn virtual_servers(&self) -> Option<TlsServers> {
-        let mut all = self.open.get().map(listing::of).unwrap_or_default();
+        let settings = self.settings();
+        let all = self.open.get().map(|front| listing::of(front, &settings));
+        let mut all = all.unwrap_or_default();
         for lack in &self.faults().of_certificates {
             let of_it = all.servers.iter_mut().filter(|server| server.name == lack.server);
             of_it.for_each(|server| server.problems.push(lack.fault.what.clone()));

@@ -1,14 +1,27 @@
 //! The door's virtual servers as administration shows them.
 
-use admin::response::{TlsBackend, TlsCertificate, TlsFigures, TlsServer, TlsServers};
-use front::{BackendState, Clients, Failed, Front, OwnCertificate, ServerState, Sum};
+use admin::response::{TlsAddress, TlsBackend, TlsCertificate, TlsFigures, TlsServer, TlsServers};
+use front::{BackendState, Clients, Failed, Front, OwnCertificate, ServerState, Settings, Sum};
 
-/// All that is reached now.
-pub(super) fn of(front: &Front) -> TlsServers {
+/// All that is reached now, by the settings that are in force.
+pub(super) fn of(front: &Front, settings: &Settings) -> TlsServers {
     let sums = front.sums().servers;
     let sum = |state: &ServerState| sums.get(state.settings.label()).copied().unwrap_or_default();
-    let servers = front.servers().into_iter().map(|state| server(&state, sum(&state))).collect();
+    let shown = |state: ServerState| TlsServer {
+        reached_at: addresses(front, settings, &state),
+        ..server(&state, sum(&state))
+    };
+    let servers = front.servers().into_iter().map(shown).collect();
     TlsServers { listen: front.addresses(), servers, clients: Vec::new() }
+}
+
+/// Those that could be had.
+fn addresses(front: &Front, settings: &Settings, state: &ServerState) -> Vec<TlsAddress> {
+    let open = settings.reached_at(&state.settings).filter_map(|listen| {
+        let address = front.address_of(listen)?;
+        Some(TlsAddress { address, mode: listen.mode.to_string() })
+    });
+    open.collect()
 }
 
 fn server(state: &ServerState, sum: Sum) -> TlsServer {
@@ -17,6 +30,7 @@ fn server(state: &ServerState, sum: Sum) -> TlsServer {
         name: settings.label().to_owned(),
         names: settings.names.iter().map(ToString::to_string).collect(),
         alpn: settings.alpn.clone(),
+        reached_at: Vec::new(),
         backend: settings.backend_text(),
         passthrough: settings.passthrough,
         clients: clients(settings.clients).to_owned(),

@@ -1,6 +1,6 @@
 //! The TLS door's virtual servers in words.
 
-use admin::response::{TlsCertificate, TlsClientPort, TlsServer, TlsServers};
+use admin::response::{TlsAddress, TlsCertificate, TlsClientPort, TlsServer, TlsServers};
 use clock::Timestamp;
 
 use super::table::{Table, Width, fields, visible};
@@ -46,10 +46,11 @@ fn local_ports(all: &[TlsClientPort]) -> String {
 
 /// What is looked at first.
 fn narrow(all: &TlsServers, width: Width) -> String {
-    let mut table = Table::new(&["NAME", "CLIENTS", "NOW", "CERTIFICATE", "BACKEND"]);
+    let mut table = Table::new(&["NAME", "PORTS", "CLIENTS", "NOW", "CERTIFICATE", "BACKEND"]);
     for server in &all.servers {
         table.row([
             server.name.clone(),
+            ports(server),
             server.clients.clone(),
             server.connections.to_string(),
             first_end(server),
@@ -62,6 +63,7 @@ fn narrow(all: &TlsServers, width: Width) -> String {
 fn whole(all: &TlsServers, now: Timestamp) -> String {
     let mut table = Table::new(&[
         "NAMES",
+        "REACHED AT",
         "ALPN",
         "CLIENTS",
         "USERS",
@@ -78,6 +80,7 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
         let until = |one: &TlsCertificate| certificate(server, one, now);
         table.row([
             list(&server.names),
+            addresses(server),
             list(&server.alpn),
             server.clients.clone(),
             list(&server.users),
@@ -92,6 +95,22 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
         ]);
     }
     table.text()
+}
+
+/// By which it is told where a server answers that should not.
+fn ports(server: &TlsServer) -> String {
+    let mut ports: Vec<_> = server.reached_at.iter().map(|one| one.address.port()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    list(&ports)
+}
+
+fn addresses(server: &TlsServer) -> String {
+    let said = |one: &TlsAddress| match one.mode.as_str() {
+        "implicit" => one.address.to_string(),
+        mode => format!("{} {mode}", one.address),
+    };
+    list(&server.reached_at.iter().map(said).collect::<Vec<_>>())
 }
 
 /// When the first of its certificates ends.
@@ -125,6 +144,7 @@ pub(crate) fn detail(server: &TlsServer, now: Timestamp) -> String {
     let (present, figures) = (server.connections, &server.figures);
     let head = fields(&[
         ("names", list(&server.names)),
+        ("reached at", addresses(server)),
         ("protocols", list(&server.alpn)),
         ("clients", clients(server)),
         ("certificates", list(&certificates)),

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::{
-    Session, TlsBackend, TlsCertificate, TlsClientPort, TlsFigures, TlsServer, TlsServers,
+    Session, TlsAddress, TlsBackend, TlsCertificate, TlsClientPort, TlsFigures, TlsServer,
+    TlsServers,
 };
 use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
@@ -80,20 +81,20 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
     assert_eq!(
         squeezed(&cli.ok("tls list")),
         "listens at 192.0.2.9:443\n\n\
-         NAME CLIENTS NOW CERTIFICATE BACKEND\n\
-         wiki.example.org optional 3 [DATE] http://10.0.0.5:80, http://10.0.0.6:80 (1 of 2 left out)\n\
+         NAME PORTS CLIENTS NOW CERTIFICATE BACKEND\n\
+         wiki.example.org 443, 587 optional 3 [DATE] http://10.0.0.5:80, http://10.0.0.6:80 (1 of 2 left out)\n\
          problem: wiki.example.org: /etc/wiki.pem: certificate 1 in it ended\n\n\
          LOCAL PORT LEADS TO STATE\n\
          127.0.0.1:5433 db.example.org:5432 open\n"
     );
     let wide = squeezed(&cli.ok("tls list --wide"));
-    let row =
-        "wiki.example.org, *.wiki.example.org - optional alice 3 1 p256 0A from files until [DATE]";
+    let row = "192.0.2.9:443 - optional alice 3 1 p256 0A from files until [DATE]";
     let carried = "5 minutes 20 2.0 kB 1.0 MB http://10.0.0.5:80";
     assert!(wide.contains(row) && wide.contains(carried), "{wide}");
     let shown = squeezed(&cli.ok("tls show wiki.example.org"));
     for line in [
         "clients optional: alice\n",
+        "reached at 192.0.2.9:443 shared, 192.0.2.9:587 starttls:submission, 192.0.2.9:443\n",
         "connections 3 now, 9 since the start\n",
         "requests 20\n",
         "refused 2 http-not-found\n",
@@ -257,6 +258,7 @@ fn virtual_server() -> TlsServer {
         name: "wiki.example.org".into(),
         names: vec!["wiki.example.org".into(), "*.wiki.example.org".into()],
         alpn: Vec::new(),
+        reached_at: vec![at(443, "shared"), at(587, "starttls:submission"), at(443, "implicit")],
         backend: "http://10.0.0.5:80, http://10.0.0.6:80".into(),
         passthrough: false,
         clients: "optional".into(),
@@ -280,6 +282,10 @@ fn virtual_server() -> TlsServer {
             broken_answers: 1,
         },
     }
+}
+
+fn at(port: u16, mode: &str) -> TlsAddress {
+    TlsAddress { address: ([192, 0, 2, 9], port).into(), mode: mode.into() }
 }
 
 fn session() -> Session {
