@@ -366,4 +366,6 @@ pub(crate) enum Own {
 pub(crate) struct TlsTestOrder {
     pub(crate) target: Target,
     pub(crate) ca: Option<PathBuf>,
+    /// A profile, whose certificate is shown to a server that asks for one.
+    pub(crate) device: Option<PathBuf>,
 }

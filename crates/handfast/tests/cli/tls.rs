@@ -141,6 +141,42 @@ fn what_a_browser_would_meet_is_told_with_the_mend() {
     assert!(said["findings"][0]["said"].as_str().unwrap().contains("TLS 1.2 alone"), "{said}");
 }
 
+#[test]
+fn a_server_for_devices_alone_speaks_both_versions_and_is_seen_with_a_certificate() {
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("cert issue localhost --out web");
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files --form unified --os linux");
+    cli.ok("ca export --out ca.pem");
+    let Some(service) = Service::begin(&cli, "-www -Verify 3 -verify_return_error -CAfile ca.pem")
+    else {
+        return println!("SKIP a_server_for_devices_alone_speaks_both_versions: no openssl");
+    };
+    let port = service.address.port();
+    let said = cli.run(&format!("tls test localhost:{port}")).out;
+    for line in [
+        "ok    version   TLS 1.3 and 1.2",
+        "ok    client    it asks for a client's certificate; none was shown",
+        "note  http      not seen: it broke off: received fatal alert: CertificateRequired",
+        "mend: show a device's certificate: --as FILE.ovpn",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    assert!(!said.contains("it answered no HTTP"), "{said}");
+    let profile = "files/alice-default-linux.ovpn";
+    let said = cli.run(&format!("tls test localhost:{port} --as {profile}")).out;
+    for line in [
+        "ok    version   TLS 1.3 and 1.2",
+        "ok    client    it asks for a client's certificate; the profile's was shown",
+        "ok    http      HTTP/1.0 200 ok",
+        "bad   hsts      none",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    cli.fails(7, &format!("tls test localhost:{port} --as web/localhost.crt"));
+}
+
 /// `openssl s_server` with the certificate of localhost.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,

@@ -67,4 +67,7 @@ pub(crate) struct TlsTest {
     /// The CAs that the browser trusts [default: this system's, and the data folder's]
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// Show this device's certificate if the server asks for one
+    #[arg(long = "as", value_name = "FILE.ovpn")]
+    pub(crate) device: Option<PathBuf>,
 }

@@ -17,12 +17,13 @@ pub(super) fn understand_tls(typed: Tls) -> Result<Action, Failure> {
     }
 }
 
-fn understand_test(TlsTest { server, name, ca }: TlsTest) -> Result<TlsTestOrder, Failure> {
+fn understand_test(typed: TlsTest) -> Result<TlsTestOrder, Failure> {
+    let TlsTest { server, name, ca, device } = typed;
     let target = match server.parse::<Target>() {
         Err(uplink::NotATarget::NoPort) => target(&format!("{server}:443"), name.as_deref())?,
         _ => target(&server, name.as_deref())?,
     };
-    Ok(TlsTestOrder { target, ca })
+    Ok(TlsTestOrder { target, ca, device })
 }
 
 fn understand_connect(typed: TlsConnect) -> Result<TlsConnectOrder, Failure> {

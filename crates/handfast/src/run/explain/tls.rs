@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::failure::{Failure, FailureKind};
-use client::Profile;
 use clock::{Clock as _, SystemClock};
 use explain::live::{Live, Speech};
 use explain::story::{Certificate, Judgement, Story};
@@ -34,7 +33,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Shakes hands, says goodbye, and tells.
 pub(super) fn story(order: &ExplainTlsOrder, data: &Path) -> Result<Story, Failure> {
     let target = &order.target;
-    let own = order.device.as_deref().map(own_certificate).transpose()?;
+    let own = order.device.as_deref().map(super::super::tls::identity_of).transpose()?;
     let socket = connect(target.host(), target.port())?;
     let address = |address: io::Result<std::net::SocketAddr>| {
         address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
@@ -99,12 +98,6 @@ fn ask(tls: &mut ClientConnection, tap: &mut Tap, target: &Target) {
     let _ = stream.write_all(super::super::tls::question("HEAD", target).as_bytes());
     let mut piece = [0; 2048];
     while !matches!(stream.read(&mut piece), Ok(0) | Err(_)) {}
-}
-
-fn own_certificate(profile: &Path) -> Result<Arc<CertifiedKey>, Failure> {
-    let profile = Profile::load(profile, &SystemClock)
-        .map_err(|error| Failure::new(FailureKind::Configuration, error.to_string()))?;
-    Ok(profile.identity)
 }
 
 /// Comes to where TLS begins, in protocols that begin in the clear.

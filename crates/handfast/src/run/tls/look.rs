@@ -1,7 +1,7 @@
 //! Looks at a TLS server as a browser would: handshakes, and one question over HTTP. Nothing is believed of what
 //! it shows; that is judged by whoever called.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,26 +31,42 @@ pub(super) struct Seen {
     pub(super) shown: Shown,
     /// The head of its answer to a question over HTTP/1.1, if it speaks that.
     pub(super) head: Option<String>,
+    /// Why it broke off instead of answering: in TLS 1.3 it looks at a client's certificate behind the handshake.
+    pub(super) broke_off: Option<String>,
 }
 
 /// How far a look came.
 pub(super) enum Look {
     Seen(Box<Seen>),
+    /// It speaks one of these versions, and breaks off when it is shown no certificate, or not the right one.
+    Refused,
     /// It takes connections, and no TLS of these versions.
     NoHandshake(String),
 }
 
-/// One handshake with these versions, and one question.
+impl Look {
+    /// Whether the server wanted to know who comes.
+    pub(super) fn asks_for_certificate(&self) -> bool {
+        match self {
+            Self::Seen(seen) => seen.asks_for_certificate,
+            Self::Refused => true,
+            Self::NoHandshake(_) => false,
+        }
+    }
+}
+
+/// One handshake with these versions, and one question; a server that asks for a certificate is shown our own.
 ///
 /// # Errors
 /// Where the host is not reached.
 pub(super) fn at(
     target: &Target,
     versions: &[&'static SupportedProtocolVersion],
+    own: Option<&Arc<CertifiedKey>>,
 ) -> Result<Look, Failure> {
     let mut socket = connect(target.host(), target.port())?;
     let watcher = Arc::new(Watcher::default());
-    let asked = Arc::new(Asked::default());
+    let asked = Arc::new(Asked { by_server: AtomicBool::new(false), own: own.cloned() });
     let config = config(&watcher, &asked, versions);
     let mut tls = match ClientConnection::new(Arc::new(config), target.name().clone()) {
         Ok(tls) => tls,
@@ -58,13 +74,15 @@ pub(super) fn at(
     };
     while tls.is_handshaking() {
         if let Err(error) = tls.complete_io(&mut socket) {
-            return Ok(Look::NoHandshake(error.to_string()));
+            let why = error.to_string();
+            return Ok(if asked.is() { Look::Refused } else { Look::NoHandshake(why) });
         }
     }
     let Some(shown) = watcher.take() else {
         return Ok(Look::NoHandshake("it showed no certificate".to_owned()));
     };
-    let head = ask(&mut tls, &mut socket, target);
+    let answer = ask(&mut tls, &mut socket, target);
+    let broke_off = answer.as_ref().err().map(ToString::to_string);
     let group = tls.negotiated_key_exchange_group().map(|group| group.name());
     Ok(Look::Seen(Box::new(Seen {
         version: tls.protocol_version().unwrap_or(ProtocolVersion::TLSv1_2),
@@ -78,9 +96,10 @@ pub(super) fn at(
         group: group.and_then(|group| group.as_str()).unwrap_or("unknown").to_owned(),
         hybrid: group == Some(rustls::NamedGroup::X25519MLKEM768),
         protocol: tls.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
-        asks_for_certificate: asked.0.load(Ordering::Relaxed),
+        asks_for_certificate: asked.is(),
         shown,
-        head,
+        head: answer.unwrap_or_default(),
+        broke_off,
     })))
 }
 
@@ -105,9 +124,13 @@ fn config(
 }
 
 /// What it answers to a question for its first page; `None` where it speaks no HTTP.
-fn ask(tls: &mut ClientConnection, socket: &mut TcpStream, target: &Target) -> Option<String> {
+fn ask(
+    tls: &mut ClientConnection,
+    socket: &mut TcpStream,
+    target: &Target,
+) -> io::Result<Option<String>> {
     let mut stream = Stream::new(tls, socket);
-    stream.write_all(question("GET", target).as_bytes()).ok()?;
+    stream.write_all(question("GET", target).as_bytes())?;
     head_of(&mut stream)
 }
 
@@ -115,7 +138,7 @@ fn ask(tls: &mut ClientConnection, socket: &mut TcpStream, target: &Target) -> O
 pub(super) fn ask_in_the_clear(target: &Target, port: u16) -> Option<String> {
     let mut socket = connect(target.host(), port).ok()?;
     socket.write_all(question("GET", target).as_bytes()).ok()?;
-    head_of(&mut socket)
+    head_of(&mut socket).ok().flatten()
 }
 
 /// A question over HTTP for the first page.
@@ -127,7 +150,7 @@ pub(in crate::run) fn question(method: &str, target: &Target) -> String {
     )
 }
 
-fn head_of(stream: &mut impl std::io::Read) -> Option<String> {
+fn head_of(stream: &mut impl io::Read) -> io::Result<Option<String>> {
     let mut head = Vec::new();
     let mut piece = [0; 2048];
     while head.len() < LONGEST_HEAD && !head.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -135,21 +158,31 @@ fn head_of(stream: &mut impl std::io::Read) -> Option<String> {
             Ok(0) => break,
             Ok(read) => head.extend_from_slice(&piece[..read]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if head.is_empty() => return Err(error),
             Err(_) => break,
         }
     }
     let head = String::from_utf8_lossy(&head).into_owned();
-    head.starts_with("HTTP/").then_some(head)
+    Ok(head.starts_with("HTTP/").then_some(head))
 }
 
-/// Notes that the server asked for a certificate, and shows none.
-#[derive(Debug, Default)]
-struct Asked(AtomicBool);
+/// Notes that the server asked for a certificate, and shows the one that there is.
+#[derive(Debug)]
+struct Asked {
+    by_server: AtomicBool,
+    own: Option<Arc<CertifiedKey>>,
+}
+
+impl Asked {
+    fn is(&self) -> bool {
+        self.by_server.load(Ordering::Relaxed)
+    }
+}
 
 impl ResolvesClientCert for Asked {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.store(true, Ordering::Relaxed);
-        None
+        self.by_server.store(true, Ordering::Relaxed);
+        self.own.clone()
     }
 
     fn has_certs(&self) -> bool {

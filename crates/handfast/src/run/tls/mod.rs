@@ -1,6 +1,7 @@
 //! `handfast tls`: the client's side of TLS, and a look at servers.
 
 mod connect;
+mod identity;
 mod look;
 mod test;
 
@@ -11,6 +12,7 @@ use admin::failure::Failure;
 use super::output::Output;
 
 use crate::args::order::TlsOrder;
+pub(in crate::run) use identity::identity_of;
 pub(in crate::run) use look::question;
 pub(in crate::run) use test::judge;
 

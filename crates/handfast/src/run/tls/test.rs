@@ -17,6 +17,7 @@ use uplink::Target;
 
 use super::super::output::Output;
 use super::super::standing::{Shown, trusted};
+use super::identity::identity_of;
 use super::look::{self, Look, Seen};
 use crate::args::order::TlsTestOrder;
 use crate::show::tls::{Finding, Report, text};
@@ -24,19 +25,20 @@ use crate::show::tls::{Finding, Report, text};
 /// Looks, and says what was found.
 pub(super) fn run(data: &Path, json: bool, order: &TlsTestOrder) -> Result<Output, Failure> {
     let target = &order.target;
-    let newer = look::at(target, &[&TLS13])?;
-    let older = look::at(target, &[&TLS12])?;
+    let own = order.device.as_deref().map(identity_of).transpose()?;
+    let newer = look::at(target, &[&TLS13], own.as_ref())?;
+    let older = look::at(target, &[&TLS12], own.as_ref())?;
     let mut findings = Vec::new();
     versions(&newer, &older, &mut findings);
-    let seen = match (newer, older) {
-        (Look::Seen(seen), _) | (Look::NoHandshake(_), Look::Seen(seen)) => Some(seen),
-        (Look::NoHandshake(_), Look::NoHandshake(_)) => None,
-    };
-    if let Some(seen) = seen {
+    let asks = newer.asks_for_certificate() || older.asks_for_certificate();
+    if let Some(seen) = seen(newer, older) {
         let cas = anchors(order.ca.as_deref(), data)?;
         certificate(target, &seen.shown, &cas, &mut findings);
-        group(&seen, &mut findings);
-        http(target, &seen, &mut findings);
+        findings.push(group(&seen));
+        findings.extend(asks.then(|| client(own.is_some())));
+        http(target, &seen, own.is_some(), &mut findings);
+    } else if asks {
+        findings.push(not_seen("it breaks off in the handshake", own.is_some()));
     }
     let report = Report::new(target, findings);
     let mut output = if json { Output::json(&report) } else { Output::done(text(&report)) };
@@ -46,22 +48,29 @@ pub(super) fn run(data: &Path, json: bool, order: &TlsTestOrder) -> Result<Outpu
     Ok(output)
 }
 
+fn seen(newer: Look, older: Look) -> Option<Box<Seen>> {
+    [newer, older].into_iter().find_map(|look| match look {
+        Look::Seen(seen) => Some(seen),
+        Look::Refused | Look::NoHandshake(_) => None,
+    })
+}
+
+/// A server that breaks off for want of a certificate speaks the version in which it asked for one.
 fn versions(newer: &Look, older: &Look, findings: &mut Vec<Finding>) {
+    let cipher = [newer, older].into_iter().find_map(|look| match look {
+        Look::Seen(seen) => Some(format!("; {}", seen.cipher)),
+        Look::Refused | Look::NoHandshake(_) => None,
+    });
+    let cipher = cipher.unwrap_or_default();
     let finding = match (newer, older) {
-        (Look::Seen(seen), Look::Seen(_)) => {
-            Finding::ok("version", format!("TLS 1.3 and 1.2; {}", seen.cipher))
-        }
-        (Look::Seen(seen), Look::NoHandshake(_)) => {
-            Finding::ok("version", format!("TLS 1.3 alone; {}", seen.cipher))
-        }
-        (Look::NoHandshake(_), Look::Seen(seen)) => {
-            Finding::note("version", format!("TLS 1.2 alone; {}", seen.cipher))
-                .mend("let the server speak TLS 1.3")
-        }
         (Look::NoHandshake(why), Look::NoHandshake(_)) => {
             Finding::bad("version", format!("no handshake with TLS 1.3 or 1.2: {why}"))
                 .mend("see that TLS begins at once on this port, and that the server has a certificate for the name")
         }
+        (Look::NoHandshake(_), _) => Finding::note("version", format!("TLS 1.2 alone{cipher}"))
+            .mend("let the server speak TLS 1.3"),
+        (_, Look::NoHandshake(_)) => Finding::ok("version", format!("TLS 1.3 alone{cipher}")),
+        (_, _) => Finding::ok("version", format!("TLS 1.3 and 1.2{cipher}")),
     };
     findings.push(finding);
 }
@@ -162,23 +171,30 @@ fn staple(shown: &Shown, cas: &[CaCertificate], now: Timestamp) -> Finding {
     }
 }
 
-fn group(seen: &Seen, findings: &mut Vec<Finding>) {
+fn group(seen: &Seen) -> Finding {
     let said = format!("keys by {}", seen.group);
-    findings.push(match seen.hybrid {
+    match seen.hybrid {
         true => Finding::ok("group", said),
         false if seen.version == ProtocolVersion::TLSv1_3 => Finding::note("group", said)
             .mend("let the server take X25519MLKEM768, or what is recorded today can be read by tomorrow's machines"),
         false => Finding::ok("group", said),
-    });
-    if seen.asks_for_certificate {
-        findings.push(Finding::ok("client", "it asks for a client's certificate; none was shown"));
     }
 }
 
-fn http(target: &Target, seen: &Seen, findings: &mut Vec<Finding>) {
+fn client(has_own: bool) -> Finding {
+    let what = if has_own { "the profile's was shown" } else { "none was shown" };
+    Finding::ok("client", format!("it asks for a client's certificate; {what}"))
+}
+
+fn http(target: &Target, seen: &Seen, has_own: bool, findings: &mut Vec<Finding>) {
     let Some(head) = &seen.head else {
         let protocol = seen.protocol.as_deref().unwrap_or("no protocol agreed");
-        findings.push(Finding::ok("http", format!("it answered no HTTP ({protocol})")));
+        findings.push(match &seen.broke_off {
+            Some(why) if seen.asks_for_certificate => {
+                not_seen(&format!("it broke off: {why}"), has_own)
+            }
+            _ => Finding::ok("http", format!("it answered no HTTP ({protocol})")),
+        });
         return;
     };
     let status = head.lines().next().unwrap_or_default().trim();
@@ -187,6 +203,15 @@ fn http(target: &Target, seen: &Seen, findings: &mut Vec<Finding>) {
     if target.port() == 443 {
         findings.extend(redirect(target));
     }
+}
+
+/// What is behind a server that lets in devices alone.
+fn not_seen(why: &str, has_own: bool) -> Finding {
+    let mend = match has_own {
+        true => "show the certificate of a device that is let in: --as FILE.ovpn",
+        false => "show a device's certificate: --as FILE.ovpn",
+    };
+    Finding::note("http", format!("not seen: {why}")).mend(mend)
 }
 
 fn hsts(head: &str) -> Finding {
