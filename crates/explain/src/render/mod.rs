@@ -18,7 +18,7 @@ pub use diff::diff;
 pub use html::html;
 pub use mermaid::mermaid;
 pub use svg::svg;
-pub use term::term;
+pub use term::{short, term};
 
 /// The format that docs/explain-json.md describes.
 pub fn json(stories: &Stories) -> String {

@@ -17,12 +17,20 @@ pub fn term(stories: &Stories, width: usize) -> String {
         }
         page.story(story);
     }
-    if stories.stories.is_empty() {
-        page.say("", "No handshake of TLS or OpenVPN begins in it.");
+    page.rest(stories);
+    page.text
+}
+
+/// Of each story what it was, the step at which it broke, why, and what mends it.
+pub fn short(stories: &Stories, width: usize) -> String {
+    let mut page = Page { text: String::new(), width: width.max(NARROWEST) };
+    for (index, story) in stories.stories.iter().enumerate() {
+        if index > 0 {
+            page.text.push('\n');
+        }
+        page.in_short(story);
     }
-    for left_out in &stories.left_out {
-        page.say("", &format!("Not told: {} ({})", left_out.reason, left_out.count));
-    }
+    page.rest(stories);
     page.text
 }
 
@@ -33,10 +41,7 @@ struct Page {
 
 impl Page {
     fn story(&mut self, story: &Story) {
-        self.say("", &story.title.to_uppercase());
-        let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
-        let (client, server, transport) = (&story.client, &story.server, &story.transport);
-        self.say("", &format!("client {client} to server {server} over {transport}, {began} UTC"));
+        self.headline(story);
         let mut chapter = None;
         for step in &story.steps {
             let here = Some((step.handshake, step.chapter));
@@ -58,6 +63,28 @@ impl Page {
         self.keys(&story.keys);
         self.later(story);
         self.ending(story);
+        self.judgements(story);
+    }
+
+    fn in_short(&mut self, story: &Story) {
+        self.headline(story);
+        if let Some(step) = story.broken_step() {
+            self.text.push('\n');
+            self.step_title(step);
+            self.say("     ", &step.sentence);
+        }
+        self.ending(story);
+        self.judgements(story);
+    }
+
+    fn headline(&mut self, story: &Story) {
+        self.say("", &story.title.to_uppercase());
+        let began = moment(i64::try_from(story.began / 1_000_000).unwrap_or(i64::MAX));
+        let (client, server, transport) = (&story.client, &story.server, &story.transport);
+        self.say("", &format!("client {client} to server {server} over {transport}, {began} UTC"));
+    }
+
+    fn judgements(&mut self, story: &Story) {
         for judgement in &story.judgements {
             self.say(
                 "   ",
@@ -66,13 +93,27 @@ impl Page {
         }
     }
 
-    fn step(&mut self, step: &Step) {
-        self.text.push('\n');
+    /// What is no story.
+    fn rest(&mut self, stories: &Stories) {
+        if stories.stories.is_empty() {
+            self.say("", "No handshake of TLS or OpenVPN begins in it.");
+        }
+        for left_out in &stories.left_out {
+            self.say("", &format!("Not told: {} ({})", left_out.reason, left_out.count));
+        }
+    }
+
+    fn step_title(&mut self, step: &Step) {
         let arrow = match step.from {
             Side::Client => "client --> server",
             Side::Server => "client <-- server",
         };
         self.say("", &format!("{:>3}. {arrow}  {}  (+{})", step.number, step.title, span(step.at)));
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.text.push('\n');
+        self.step_title(step);
         self.say("     ", &step.sentence);
         self.fields(step);
         for term in &step.terms {

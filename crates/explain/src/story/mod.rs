@@ -74,11 +74,15 @@ pub struct Story {
 }
 
 impl Story {
+    /// The step at which it broke, where it did.
+    pub fn broken_step(&self) -> Option<&Step> {
+        let Ending::Broken(broken) = &self.ending else { return None };
+        self.steps.iter().find(|step| Some(step.number) == broken.at_step)
+    }
+
     /// What whoever broke it off said, in its own words: a message of OpenVPN.
     pub fn said_at_the_end(&self) -> Option<&str> {
-        let Ending::Broken(broken) = &self.ending else { return None };
-        let step = self.steps.iter().find(|step| Some(step.number) == broken.at_step)?;
-        let message = step.fields.iter().find(|field| field.name == "message")?;
+        let message = self.broken_step()?.fields.iter().find(|field| field.name == "message")?;
         Some(&message.value)
     }
 }

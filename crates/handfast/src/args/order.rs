@@ -332,6 +332,8 @@ pub(crate) struct ExplainTlsOrder {
 pub(crate) struct Written {
     pub(crate) format: FormatWord,
     pub(crate) out: Option<PathBuf>,
+    /// Only how it ended, where it is text.
+    pub(crate) short: bool,
     pub(crate) text_width: usize,
 }
 

@@ -1,6 +1,7 @@
 //! `handfast explain`: recordings of other programs, and a server of OpenSSL's.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -173,6 +174,47 @@ fn no_output_of_a_handshake_of_our_own_holds_a_secret_of_it() {
             assert!(!holds(&format!("told.{format}"), secret), "{format}");
         }
     }
+}
+
+#[test]
+fn a_gateway_that_does_not_know_the_profile_is_unanswered_and_the_profile_is_a_cause() {
+    let cli = Cli::with_data();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    cli.ok("config set public.names 127.0.0.1");
+    cli.ok(&format!("config set vpn.listen udp:127.0.0.1:{port}"));
+    cli.ok("user add alice");
+    cli.ok("profile alice --out files --form unified --os linux");
+    let told = cli.run("explain vpn files/alice-default-linux.ovpn --short");
+    assert_eq!(told.code, 12, "nobody answered: {told:?}");
+    assert!(told.out.starts_with("AN OPENVPN SESSION, UNANSWERED\n"), "{}", told.out);
+    assert!(told.out.contains("reset_unanswered"), "{}", told.out);
+    let said = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("the profile is another gateway's, or an old one"), "{said}");
+    assert!(told.out.lines().count() < 30, "{}", told.out);
+}
+
+#[test]
+fn a_handshake_of_our_own_that_is_refused_is_told_in_short_with_an_exit_code() {
+    let cli = Cli::with_data();
+    let _gateway = Running::publishing(&cli);
+    cli.ok("cert issue localhost --out web");
+    cli.ok("ca export --out ca.pem");
+    let Some(service) = Service::begin(&cli, "-Verify 3 -verify_return_error -CAfile ca.pem")
+    else {
+        return println!(
+            "SKIP a_handshake_of_our_own_that_is_refused_is_told_in_short: no openssl"
+        );
+    };
+    let words = format!("explain tls localhost:{}", service.address.port());
+    let [whole, short] = ["", " --short"].map(|more| cli.run(&format!("{words}{more}")));
+    assert_eq!((whole.code, short.code), (11, 11), "{short:?}");
+    assert!(short.out.contains("END: broken in step"), "{}", short.out);
+    assert!(short.out.contains("client <-- server"), "the step: {}", short.out);
+    assert!(short.out.contains("   - "), "the mend: {}", short.out);
+    let lines = |text: &str| text.lines().count();
+    assert!(lines(&short.out) < 30 && lines(&whole.out) > 100, "{}", short.out);
+    cli.fails(2, &format!("{words} --short --format svg"));
 }
 
 fn captures(name: &str) -> PathBuf {

@@ -116,6 +116,9 @@ pub(crate) struct Shape {
     /// Where to write it, instead of printing it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Only what it was, the step at which it broke, why, and what mends it
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) short: bool,
     /// How wide text may be
     #[arg(long, value_name = "COLUMNS", default_value_t = 80)]
     pub(crate) text_width: usize,

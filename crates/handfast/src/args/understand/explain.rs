@@ -51,9 +51,9 @@ fn target(server: &str, starttls: Option<&str>, name: Option<&str>) -> Result<Ta
     }
 }
 
-fn written(Shape { format, out, text_width }: Shape, json: bool) -> Written {
+fn written(Shape { format, out, short, text_width }: Shape, json: bool) -> Written {
     let usual = if json { FormatWord::Json } else { FormatWord::Term };
-    Written { format: format.unwrap_or(usual), out, text_width }
+    Written { format: format.unwrap_or(usual), out, short, text_width }
 }
 
 fn session_of(typed: &str) -> Result<ExplainTarget, Failure> {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use admin::failure::{Failure, FailureKind};
 use explain::render;
-use explain::story::{Stories, Story, VERSION};
+use explain::story::{Ending, Stories, Story, VERSION};
 
 use super::output::Output;
 use super::told;
@@ -23,14 +23,26 @@ pub(super) use diff::run as run_diff;
 
 /// Tells what was asked for.
 pub(super) fn run(data: &Path, order: ExplainOrder) -> Result<Output, Failure> {
-    let stories = match order.what {
-        Explained::Capture(order) => capture::stories(&order)?,
-        Explained::Tls(order) => one(tls::story(&order, data)?),
-        Explained::Vpn { profile } => one(vpn::story(&profile)?),
-        Explained::Demo => super::demo::handshake()?,
-        Explained::Gateway { which } => told::by_gateway(data, which)?,
+    let own = match order.what {
+        Explained::Tls(order) => tls::story(&order, data)?,
+        Explained::Vpn { profile } => vpn::story(&profile)?,
+        Explained::Capture(what) => return write(&capture::stories(&what)?, &order.written),
+        Explained::Demo => return write(&super::demo::handshake()?, &order.written),
+        Explained::Gateway { which } => {
+            return write(&told::by_gateway(data, which)?, &order.written);
+        }
     };
-    write(&stories, &order.written)
+    let exit_code = came_of(&own.ending);
+    Ok(Output { exit_code, ..write(&one(own), &order.written)? })
+}
+
+/// For scripts that ask whether somebody is let in: a handshake of our own was to come to its end.
+fn came_of(ending: &Ending) -> u8 {
+    match ending {
+        Ending::Done | Ending::Cut => 0,
+        Ending::Broken(broken) if broken.by.is_none() => FailureKind::Unreachable.exit_code(),
+        Ending::Broken(_) => FailureKind::Refused.exit_code(),
+    }
 }
 
 fn one(story: Story) -> Stories {
@@ -39,6 +51,7 @@ fn one(story: Story) -> Stories {
 
 fn write(stories: &Stories, written: &Written) -> Result<Output, Failure> {
     let text = match written.format {
+        FormatWord::Term if written.short => render::short(stories, written.text_width),
         FormatWord::Term => render::term(stories, written.text_width),
         FormatWord::Svg => render::svg(stories),
         FormatWord::Html => render::html(stories),

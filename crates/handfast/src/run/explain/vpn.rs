@@ -8,7 +8,7 @@ use client::{Profile, Watched, look};
 use clock::{Clock, SystemClock};
 use explain::capture::Keys;
 use explain::live::{Live, Speech};
-use explain::story::{Judgement, Story};
+use explain::story::{Ending, Judgement, Story};
 use explain::{Chunk, Side};
 
 use super::secrets::Secrets;
@@ -41,9 +41,20 @@ pub(super) fn story(file: &Path) -> Result<Story, Failure> {
     live.judged(
         looked.refused.map(|sentence| Judgement { by: "this client".to_owned(), sentence }),
     );
-    live.story(Speech::OpenVpn, secrets.take()).ok_or_else(|| {
+    let mut story = live.story(Speech::OpenVpn, secrets.take()).ok_or_else(|| {
         Failure::new(FailureKind::Unreachable, "nothing was said that could be told")
-    })
+    })?;
+    suspect_the_profile(&mut story);
+    Ok(story)
+}
+
+/// Its packets fit its own key, which says nothing of the server's.
+fn suspect_the_profile(story: &mut Story) {
+    if let Ending::Broken(broken) = &mut story.ending
+        && broken.code == "reset_unanswered"
+    {
+        broken.mends.insert(0, ANOTHERS.to_owned());
+    }
 }
 
 fn seed() -> Result<[u8; 32], Failure> {
@@ -52,3 +63,6 @@ fn seed() -> Result<[u8; 32], Failure> {
         .map_err(|_| Failure::new(FailureKind::Environment, "the system gives no randomness"))?;
     Ok(seed)
 }
+
+const ANOTHERS: &str = "If others get in there, the profile is another gateway's, or an old one: a server drops what is made \
+     with another tls-auth key without a word. Take a current profile.";
