@@ -89,6 +89,11 @@ pub(crate) fn prepare(stream: &TcpStream) {
 }
 
 impl BindError {
+    /// Whether something else has it.
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+
     /// What to do.
     pub fn mend(&self) -> &'static str {
         match self.source.kind() {

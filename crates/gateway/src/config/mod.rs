@@ -21,6 +21,7 @@ pub use groups::Groups;
 pub use life::Life;
 pub use template::{FirstConfig, random_ula};
 use validate::Finding;
+pub(crate) use validate::clash;
 pub use values::{PublicName, PublicUrl, ValueError, WebhookUrl};
 pub use vpn::{Listen, Net, Net4, Net6, NetworkError, Push, Settings as Vpn};
 

@@ -17,6 +17,8 @@ mod services;
 mod trust;
 mod virtual_servers;
 
+pub(crate) use virtual_servers::clash;
+
 /// A value that can't be meant: its path in the file, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Finding {

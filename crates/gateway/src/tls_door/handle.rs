@@ -11,7 +11,7 @@ use admin::transport::Transport;
 use authority::Authority;
 use clock::{Clock, Revision};
 use explain::kept::OpenSession;
-use front::{Front, Info, Kick, ServerState, Settings, Sockets};
+use front::{BindError, Front, Info, Kick, ServerState, Settings, Sockets};
 use sysio::Inherited;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -20,6 +20,7 @@ use super::certificates::{Certificates, Lack, SUBJECT};
 use super::client_ports::ClientPorts;
 use super::records::{Records, device_name};
 use super::{counters, listing, told};
+use crate::config::clash;
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::desk::Desk;
@@ -181,12 +182,20 @@ impl TlsHandle {
                 faults
             }
         };
-        let said = |fault: front::BindError| Unheard {
+        let said = |fault: BindError| Unheard {
             subject: SUBJECT,
             what: fault.to_string(),
-            mend: fault.mend(),
+            mend: self.mend_of(&fault),
         };
         Ok(faults.into_iter().map(said).collect())
+    }
+
+    /// The VPN listens where it did at the start, whatever the file says by now.
+    fn mend_of(&self, fault: &BindError) -> &'static str {
+        let vpn = self.view.policy().config.vpn.listen.clone();
+        let mut over_tcp = vpn.iter().filter(|one| one.transport == Transport::Tcp);
+        let is_the_vpns = over_tcp.any(|one| clash(one.address, fault.address));
+        if fault.is_taken() && is_the_vpns { UNTIL_THE_START } else { fault.mend() }
     }
 
     /// Ends everything that the door runs.
@@ -355,5 +364,6 @@ fn threads() -> usize {
 }
 
 const MOST_THREADS: usize = 16;
+const UNTIL_THE_START: &str = "this gateway's own VPN has it until the next start, as vpn.listen was then: restart the gateway";
 /// For a socket of ours to be closed.
 const CLOSES: Duration = Duration::from_millis(200);

@@ -122,7 +122,7 @@ fn data_connections(listen: &Listen, at: usize) -> Result<(), Finding> {
 }
 
 /// One socket would take what is meant for the other. Port 0 is whichever is free.
-pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+pub(crate) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let takes = |all: IpAddr, ip: IpAddr| {
         all == ip || (all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4()))
     };
