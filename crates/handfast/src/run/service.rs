@@ -162,14 +162,24 @@ fn not_ours(unit: &str) -> Failure {
 
 fn taken(order: &ServiceOrder, unit: &str, data: &Path) -> Failure {
     let (own, data) = (order.data.display(), data.display());
+    let free = free_name(order);
     Failure::new(FailureKind::Conflict, format!("{unit} runs the gateway of {data}"))
         .because(format!("it would run the one of {own} instead, and that one no longer"))
         .hint(format!(
-            "install this one beside it: `handfast --data {own} service install --name handfast2`"
+            "install this one beside it: `handfast --data {own} service install --name {free}`"
         ))
         .hint(format!(
             "or take that one's service away first: `handfast --data {data} service remove`"
         ))
+}
+
+/// The next one that no unit has but this gateway's own.
+fn free_name(order: &ServiceOrder) -> String {
+    let is_free = |name: &String| {
+        present(order, name).is_none_or(|unit| unit.of.as_ref() == Some(&order.data))
+    };
+    let mut names = (2..).map(|number| format!("{USUAL}{number}"));
+    names.find(is_free).unwrap_or_default()
 }
 
 fn install_client(order: &ServiceOrder) -> Result<Vec<Step>, Failure> {

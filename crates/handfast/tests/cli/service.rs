@@ -61,6 +61,10 @@ fn a_second_gateways_service_never_takes_the_first_ones_place() {
     let wants = "image/etc/systemd/system/multi-user.target.wants";
     let enabled = crate::names_in(&cli.path(wants));
     assert_eq!(enabled, ["handfast.service", "handfast2.service"]);
+    let third = cli.fails(4, "service install --data /srv/three --root image");
+    assert!(third.contains("/srv/three service install --name handfast3`"), "{third}");
+    let again = cli.fails(4, "service install --data /srv/two --root image");
+    assert!(again.contains("/srv/two service install --name handfast2`"), "it is its own: {again}");
     cli.ok("service remove --data /srv/two --root image --name handfast2");
     assert!(!second.exists() && cli.path("image/etc/sysusers.d/handfast.conf").exists());
     assert_eq!(fs::read_to_string(cli.path(UNIT)).unwrap(), first);
