@@ -15,7 +15,18 @@ pub(crate) fn listing(sessions: &[Session], now: Timestamp, width: Width) -> Str
         Width::Whole => whole(sessions, now),
         Width::Terminal | Width::Pipe => narrow(sessions, now, width),
     };
-    text + &total(sessions.len(), "session", None)
+    let unheard = if sessions.iter().any(is_unheard) { UNHEARD } else { "" };
+    format!("{text}{}{unheard}", total(sessions.len(), "session", None))
+}
+
+/// Whether no packet of a client has come in the tunnel: it may not even know that it is connected. One without an
+/// address is no tunnel's, and waits perhaps for its server to speak.
+fn is_unheard(session: &Session) -> bool {
+    session.bytes_in == 0 && !session.addresses.is_empty()
+}
+
+fn bytes_in(session: &Session) -> String {
+    if is_unheard(session) { "none yet".into() } else { time::bytes(session.bytes_in) }
 }
 
 /// What is looked at first.
@@ -28,7 +39,7 @@ fn narrow(sessions: &[Session], now: Timestamp, width: Width) -> String {
             source(session),
             list(device::inner(&session.addresses, width)),
             time::length(now.since(session.since)),
-            time::bytes(session.bytes_in),
+            bytes_in(session),
             time::bytes(session.bytes_out),
         ]);
     }
@@ -62,7 +73,7 @@ fn whole(sessions: &[Session], now: Timestamp) -> String {
             said(&session.group),
             session.keys_since.map_or_else(|| "-".into(), |since| time::length(now.since(since))),
             time::length(now.since(session.since)),
-            time::bytes(session.bytes_in),
+            bytes_in(session),
             time::bytes(session.bytes_out),
         ]);
     }
@@ -180,3 +191,67 @@ pub(crate) fn kicked(kicked: &Kicked) -> String {
 /// Below a listing with such a session.
 const LONGER: &str = "gateway_ended: the gateway was killed, and what it noted last may be five minutes older than that: the \
      session may have lasted longer and carried more\n";
+/// Below a listing with a session that was never heard.
+const UNHEARD: &str = "none yet: nothing has come from that client in the tunnel, not even its signs of life: its packets, or ours \
+     to it, are lost on their way\n";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_session_whose_client_was_never_heard_is_marked() {
+        let heard = [("alice", 0), ("bob", 40)].map(|(user, bytes_in)| session(user, bytes_in));
+        for width in [Width::Terminal, Width::Pipe, Width::Whole] {
+            let text = listing(&heard, now(), width);
+            let row = |user: &str| text.lines().find(|line| line.contains(user)).unwrap_or("");
+            assert!(row("alice/pc").contains("  none yet  "), "{text}");
+            assert!(row("bob/pc").contains("  40 B  ") && text.ends_with(UNHEARD), "{text}");
+            assert!(!listing(&heard[1..], now(), width).contains("none yet"));
+        }
+        let web = Session { addresses: Vec::new(), ..session("carol", 0) };
+        assert!(
+            listing(&[web], now(), Width::Pipe).contains("  0 B"),
+            "its server may speak first"
+        );
+    }
+
+    #[test]
+    fn how_long_a_session_lasted_whose_gateway_was_killed_is_marked_as_the_least() {
+        let [killed, left] = ["gateway_ended", "peer_exit"].map(past);
+        let text = history(&[killed, left.clone()], None, Width::Pipe);
+        assert!(text.contains("  5 minutes+  ") && text.contains("  5 minutes  "), "{text}");
+        assert!(text.ends_with(LONGER), "{text}");
+        let text = history(&[left], None, Width::Pipe);
+        assert!(!text.contains('+') && !text.contains("longer"), "{text}");
+    }
+
+    fn session(user: &str, bytes_in: u64) -> Session {
+        let session = json!({
+            "id": 7, "transport": "udp", "source": "192.0.2.1:4000", "local": null, "addresses": ["10.71.0.2"],
+            "cipher": "", "tls": "", "group": "", "keys_since": null, "client": "", "serial": null,
+            "since": now(), "renegotiated_at": null, "bytes_in": bytes_in, "bytes_out": 9,
+        });
+        read(session, user)
+    }
+
+    fn past(ended: &str) -> PastSession {
+        let session = json!({
+            "id": 7, "transport": "udp", "source": "192.0.2.1:4000", "addresses": [], "client": "",
+            "opened_at": now(), "seen_at": Timestamp::from_millis(now().millis() + 300_000),
+            "bytes_in": 1, "bytes_out": 2, "ended": ended,
+        });
+        read(session, "alice")
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(mut session: Value, user: &str) -> T {
+        session["device"] = json!({ "user": user, "device": "pc" });
+        serde_json::from_value(session).expect("a session")
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_unix_secs(1_800_000_000)
+    }
+}
