@@ -13,9 +13,19 @@ use std::time::Duration;
 use interop::{Stock, Subscriber, World, wait_until};
 use pki::Profile;
 use serde_json::Value;
+use sysio::lab::Host;
 
 use forged::{DAY, Forger};
 
+/// For devices alone.
+const TLS_DOOR: &str = "
+[[tls.listen]]
+address = \"[::]:443\"
+[[tls.server]]
+names = [\"closed.test\"]
+backend = \"tcp:127.0.0.1:7\"
+clients = \"required\"
+";
 /// Short, so that a client that fell silent is noticed soon.
 const SETTINGS: [(&str, &str); 1] = [("vpn.hand_window", "5")];
 
@@ -202,6 +212,39 @@ fn a_renewal_of_the_keys_is_told_behind_the_first_handshake() {
     assert!(keys.iter().any(|key| key["kind"] == "data" && key["plan"]["in_use"] == true));
 }
 
+#[test]
+fn of_whom_the_tls_door_refuses_the_first_message_is_told_as_far_as_the_settings_keep_it() {
+    let name =
+        "of_whom_the_tls_door_refuses_the_first_message_is_told_as_far_as_the_settings_keep_it";
+    let Some(mut world) = World::start(name, &[]) else { return };
+    let file = world.data().join("handfast.toml");
+    let text = fs::read_to_string(&file).expect("settings");
+    fs::write(&file, text + TLS_DOOR).expect("written");
+    world.handfast(&["reload"]);
+    let stranger = world.host();
+    turned_away(&world, &stranger, "nobody.test", "unknown_server_name");
+    let story = told(&world, &["failure"]);
+    assert_eq!(entries(&story), ["client_hello", "not_kept"]);
+    broke_by(&story, "unknown_server_name", "server");
+    assert_eq!(story["ending"]["at_step"], 1, "it is refused for what stands there");
+    mended_by(&story, "[[tls.server]]");
+    let asked = |field: &&Value| field["name"] == "server_name" && field["value"] == "nobody.test";
+    let fields = story["steps"][0]["fields"].as_array().expect("fields");
+    assert!(fields.iter().any(|field| asked(&field)), "{fields:?}");
+    record(&world, "gateway-unknown-server", &["failure", "unknown_server_name"]);
+    turned_away(&world, &stranger, "closed.test", "no_certificate");
+    let story = told(&world, &["failure"]);
+    assert_eq!(entries(&story), ["client_hello", "not_kept"]);
+    broke_by(&story, "no_certificate", "server");
+    assert_eq!(story["ending"]["at_step"], 2, "behind what is read");
+    world.handfast(&["config", "set", "explain.keep", "off"]);
+    world.handfast(&["reload"]);
+    turned_away(&world, &stranger, "nobody.test", "unknown_server_name");
+    let story = told(&world, &["failure"]);
+    assert_eq!(entries(&story), ["not_kept"]);
+    broke_by(&story, "unknown_server_name", "server");
+}
+
 /// Between nine tenths of an hour and the whole.
 fn the_key_is_renewed_within_an_hour(story: &Value) {
     let keys = story["keys"].as_array().expect("a list");
@@ -210,6 +253,19 @@ fn the_key_is_renewed_within_an_hour(story: &Value) {
     let minutes = (at(&key["plan"]["renews"]) - at(&key["born"])) / 60_000_000;
     assert!((53..=60).contains(&minutes), "{key}");
     assert_eq!(key["plan"]["in_use"], true);
+}
+
+/// A client of TLS comes until it is refused for this: its server may have no certificate at first.
+fn turned_away(world: &World, from: &Host, asks_for: &str, reason: &str) {
+    let before = world.counted(reason);
+    let door = format!("{}:443", world.gateway.v4[0]);
+    let comes = || {
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-connect", &door, "-servername", asks_for]);
+        from.netns.output(command).expect("openssl starts");
+        world.counted(reason) > before
+    };
+    assert!(wait_until(Duration::from_secs(20), comes), "{reason}\n{}", world.log());
 }
 
 fn refused(world: &World, who: &Subscriber, profile: &str, reason: &str) {

@@ -1,7 +1,8 @@
 //! Whoever watches handshakes while they run, so that they can be told afterwards: they can't be decrypted any more
 //! once they are over.
 //!
-//! It sees what goes over the wire and decides nothing. Invariant: a connection that nobody watches costs one branch.
+//! It sees what goes over the wire and decides nothing. Invariant: a connection that nobody watches costs one
+//! question, and one branch for each packet of its handshakes.
 
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};

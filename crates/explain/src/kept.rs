@@ -151,8 +151,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Of a connection of TLS whose client's first bytes are all that is known.
-    pub fn of_hello(at: u64, bytes: &[u8]) -> Kept {
+    /// Of a connection of TLS of which the records of the client's first message are all that is known. Nothing where
+    /// they don't hold a whole one.
+    pub fn of_hello(at: u64, bytes: &[u8]) -> Option<Kept> {
         let mut connection = Connection::of_one_end(0, Arc::default());
         let mut facts = Facts::default();
         let bytes = bytes.get(..MOST_KEPT).unwrap_or(bytes);
@@ -161,7 +162,8 @@ impl Kept {
                 facts.push(fact);
             }
         }
-        Kept::cut(facts, Vec::new(), Vec::new(), Vec::new(), false)
+        let is_told = !facts.all().is_empty();
+        is_told.then(|| Kept::cut(facts, Vec::new(), Vec::new(), Vec::new(), false))
     }
 
     /// With its last renewal in the place of a former one, as far as there is room for it.
@@ -279,6 +281,10 @@ pub enum Lack {
     TooLong,
     /// Of that door's handshakes nothing behind the client's first message is read.
     NotRead,
+    /// There was no such message, or no time to read it.
+    NoMessage,
+    /// Of whom that door lets in nothing is kept.
+    LetIn,
     /// Packets that are dropped without an answer are counted and not kept.
     Dropped,
     /// It was pushed out by later ones, or is not over yet.
@@ -292,7 +298,7 @@ impl Lack {
             Lack::Stateless => {
                 "knock and answer: a gateway keeps nothing for a stranger before its number has come back"
             }
-            Lack::Off => "explain.keep is off",
+            Lack::Off => "explain.keep is off, or was at that time",
             Lack::OnlyFailures => {
                 "explain.keep is failures, and this handshake went well; with all it would be here"
             }
@@ -300,8 +306,12 @@ impl Lack {
             Lack::Renewals => "of renewals the last one is kept, and the session's first handshake",
             Lack::TooLong => "more was said than the 32 KiB that are kept of one connection",
             Lack::NotRead => {
-                "a gateway reads the client's first message at its TLS door, where it refuses somebody, and nothing behind it"
+                "of a handshake at its TLS door a gateway reads the client's first message, and nothing behind it"
             }
+            Lack::NoMessage => {
+                "no whole first message of TLS came, or too many were refused in that second for it to be read"
+            }
+            Lack::LetIn => "of whom it lets in at its TLS door a gateway keeps no message",
             Lack::Dropped => {
                 "packets that are dropped without an answer are counted; from whom they came is not kept"
             }
@@ -335,7 +345,7 @@ pub struct Meeting<'a> {
     pub transport: &'static str,
     /// Where it came from.
     pub client: String,
-    /// The address of ours that it spoke to, as far as it is known.
+    /// The address of ours that it spoke to, or who that is.
     pub server: String,
     /// When it was first heard of, in microseconds since 1970.
     pub at: u64,

@@ -17,6 +17,7 @@ use upgrade::Between;
 use crate::arrival::{self, Arrival};
 use crate::close::Place;
 use crate::directory::Report;
+use crate::first_message::Heard;
 use crate::handshake::{Denied, Guest, judge, meet};
 use crate::listen;
 use crate::mode::Protocol;
@@ -44,18 +45,19 @@ pub(crate) async fn serve(
 ) {
     // Mapped addresses are IPv4 to everybody who reads them.
     let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-    let (source, outcome) = match arrive(&port, &mut stream, source).await {
+    let mut heard = Heard::nothing(shared.directory.wants_first_messages(), shared.clock.now());
+    let (source, local, outcome) = match arrive(&port, &mut stream, source).await {
         Ok(arrival) => {
             if port.listen.is_proxy(source.ip()) {
                 stranger.comes_from(arrival.source.ip());
             }
-            let welcomed = Box::pin(welcome(&shared, &port, stream, arrival, stranger)).await;
-            (arrival.source, welcomed)
+            let welcomed = welcome(&shared, &port, stream, arrival, stranger, &mut heard);
+            (arrival.source, Some(arrival.local), Box::pin(welcomed).await)
         }
-        Err(why) => (source, Err(why.into())),
+        Err(why) => (source, None, Err(why.into())),
     };
     if let Err(Denied { whom, why }) = outcome {
-        shared.report(Report::Refused { source, whom, why });
+        shared.report(Report::Refused { source, local, whom, why, first: heard.told() });
     }
 }
 
@@ -76,6 +78,7 @@ async fn welcome(
     stream: TcpStream,
     arrival: Arrival,
     stranger: Stranger,
+    heard: &mut Heard,
 ) -> Result<(), Denied> {
     listen::prepare(&stream);
     let until = Instant::now() + PATIENCE;
@@ -91,8 +94,9 @@ async fn welcome(
         Sorted::Tls(begun) => begun,
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };
-    let meeting = Box::pin(meet(shared, &port.listen, stream, begun, arrival.source.ip()));
-    let met = timeout_at(until, meeting).await.map_err(|_| Denied::from(Refused::Slow))??;
+    let meeting = meet(shared, &port.listen, stream, begun, arrival.source.ip(), heard);
+    let met =
+        timeout_at(until, Box::pin(meeting)).await.map_err(|_| Denied::from(Refused::Slow))??;
     let Some(met) = met else { return Ok(()) };
     let guest = Guest { backend, ..met };
     let _room = port
@@ -118,7 +122,7 @@ async fn welcome(
         drop(guest);
         return Err(denied);
     }
-    host(shared, place, guest, closing).await
+    host(shared, place, guest, closing, heard).await
 }
 
 /// Gives a connection away that is for no virtual server.
@@ -167,17 +171,20 @@ async fn host(
     place: Place,
     guest: Guest,
     mut closing: oneshot::Receiver<Ended>,
+    heard: &mut Heard,
 ) -> Result<(), Denied> {
     let expires = place.info.until;
     let limits = limits(shared, &guest, expires);
     let site = Arc::clone(&guest.site);
     let ended = match (&site.web, &site.ways) {
         (Some(web), _) => {
-            shared.report(Report::Opened(Arc::clone(&place.info)));
+            opened(shared, &place, heard);
             let steward = Steward::new(shared, &place.info, &site, &web.site);
             requests(guest, &place.info, steward, limits, &mut closing).await
         }
-        (None, Some(ways)) => bytes(shared, guest, &place, ways, limits, &mut closing).await?,
+        (None, Some(ways)) => {
+            bytes(shared, guest, &place, ways, limits, &mut closing, heard).await?
+        }
         (None, _) => Ended::Broken,
     };
     let ended = match (ended, expires) {
@@ -200,6 +207,7 @@ async fn bytes(
     ways: &Ways,
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
+    heard: &mut Heard,
 ) -> Result<Ended, Denied> {
     let unsaid = |source| Refused::Backend { target: place.info.backend.clone(), source };
     let preamble = preamble::of(&guest, &place.info).map_err(unsaid)?;
@@ -223,7 +231,7 @@ async fn bytes(
         why = &mut *closing => return Err(withdrawn(place, why.unwrap_or(Ended::Kicked))),
         stream = reaching => stream?,
     };
-    shared.report(Report::Opened(Arc::clone(&place.info)));
+    opened(shared, place, heard);
     let ended = tokio::select! {
         ended = splice(&mut guest.wire, &mut stream, &place.info.traffic, limits, closing) => ended,
         never = Box::pin(transfers::run(data, shared)) => match never {},
@@ -236,6 +244,12 @@ async fn bytes(
         stream.service().cut();
     }
     Ok(ended)
+}
+
+/// From here on nothing refuses it.
+fn opened(shared: &Shared, place: &Place, heard: &mut Heard) {
+    heard.forget();
+    shared.report(Report::Opened(Arc::clone(&place.info)));
 }
 
 /// A backend that has these bytes, or will have them soon, and whose greeting was heard where somebody else greeted.

@@ -8,6 +8,7 @@ use clock::Revision;
 use pki::{CertificateId, Fingerprint, Refusal};
 use tokio::sync::watch;
 
+use crate::first_message::FirstMessage;
 use crate::holder::Holder;
 use crate::refused::Refused;
 use crate::registry::{Ended, Info};
@@ -38,6 +39,10 @@ pub trait Directory: Send + Sync + Debug {
     /// All that this revision demands is in force; connections by these certificates were closed for it.
     fn swept(&self, through: Revision, closed: Vec<CertificateId>);
 
+    /// Whether the report of a refusal is to bring what the client said first. Asked once for each connection, which
+    /// holds it until the client was let in.
+    fn wants_first_messages(&self) -> bool;
+
     /// What happened.
     fn report(&self, report: Report);
 }
@@ -53,9 +58,13 @@ pub enum Report {
     Refused {
         /// Where it came from.
         source: SocketAddr,
+        /// The address of ours that it came to, where that is known.
+        local: Option<SocketAddr>,
         /// Whose certificate it showed, where that is known.
         whom: Option<Holder>,
         /// Why.
         why: Refused,
+        /// What it said first, where that is wanted and began like TLS.
+        first: Option<Box<FirstMessage>>,
     },
 }

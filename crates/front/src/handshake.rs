@@ -14,6 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clock::Clock;
 use pki::{CertificateId, Refusal, refusal_of, refused_within};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ServerConnection;
@@ -24,6 +25,7 @@ use tokio::time::timeout;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use crate::chain::Chain;
+use crate::first_message::Heard;
 use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
 use crate::passive_ports::PassivePorts;
@@ -77,8 +79,9 @@ pub(crate) async fn meet(
     mut socket: TcpStream,
     Begun { first, inside, asked }: Begun,
     from: IpAddr,
+    heard: &mut Heard,
 ) -> Result<Option<Guest>, Denied> {
-    let mut hello = gather(&mut socket, &first).await?;
+    let mut hello = gather(&mut socket, &first, heard, &*shared.clock).await?;
     if let Some(proof) = shared.keyring.proofs().asked_for(hello.name.as_deref(), &hello.alpn) {
         validation::show(proof, Arc::clone(&shared.clock), hello, socket).await?;
         return Ok(None);
@@ -95,8 +98,9 @@ pub(crate) async fn meet(
         }
     };
     let guest = if site.settings.passthrough {
-        pass_on(site, hello, socket, from)?
+        pass_on(site, hello.name, heard.pass_on(), socket, from)?
     } else {
+        heard.was_read();
         receive(shared, &site, hello, socket, from).await?
     };
     let ports = listen.passive_ports.clone();
@@ -106,7 +110,8 @@ pub(crate) async fn meet(
 /// Whose TLS ends behind this server.
 fn pass_on(
     site: Arc<Site>,
-    hello: Hello,
+    asked: Option<String>,
+    greeting: Vec<u8>,
     socket: TcpStream,
     from: IpAddr,
 ) -> Result<Guest, Denied> {
@@ -117,9 +122,9 @@ fn pass_on(
         client: None,
         own: None,
         secured: Secured::default(),
-        asked: hello.name,
+        asked,
         chain: Vec::new(),
-        greeting: hello.sent,
+        greeting,
         by: None,
         ports: None,
         backend: None,
@@ -135,8 +140,6 @@ async fn receive(
     socket: TcpStream,
     from: IpAddr,
 ) -> Result<Guest, Denied> {
-    // Nobody else is to have them.
-    drop(std::mem::take(&mut hello.sent));
     let asked = hello.name.take();
     let tls = site.tls(hello.is_hybrid);
     let (stream, own) = end_tls(shared, site, tls, hello, socket).await?;
@@ -179,8 +182,9 @@ pub(crate) async fn meet_beside(
     site: &Arc<Site>,
     mut socket: TcpStream,
 ) -> Result<(Box<TlsStream<TcpStream>>, Option<Client>), Denied> {
-    let mut hello = gather(&mut socket, &[]).await?;
-    drop(std::mem::take(&mut hello.sent));
+    let mut heard = Heard::nothing(false, shared.clock.now());
+    let hello = gather(&mut socket, &[], &mut heard, &*shared.clock).await?;
+    heard.was_read();
     let tls = site.tls_beside(hello.is_hybrid);
     let (stream, _) = end_tls(shared, site, tls, hello, socket).await?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -188,8 +192,13 @@ pub(crate) async fn meet_beside(
     Ok((Box::new(stream), client))
 }
 
-async fn gather(socket: &mut TcpStream, first: &[u8]) -> Result<Hello, Denied> {
-    let mut gathering = Gathering::default();
+async fn gather(
+    socket: &mut TcpStream,
+    first: &[u8],
+    heard: &mut Heard,
+    clock: &dyn Clock,
+) -> Result<Hello, Denied> {
+    let mut gathering = Gathering::into(&mut heard.bytes);
     let mut piece = Vec::with_capacity(PIECE);
     piece.extend_from_slice(first);
     loop {
@@ -198,6 +207,7 @@ async fn gather(socket: &mut TcpStream, first: &[u8]) -> Result<Hello, Denied> {
             let read = (&mut *socket).take(room).read_buf(&mut piece).await;
             read.map_err(|error| Denied::from(Refused::Broken(error)))?;
         }
+        heard.at = clock.now();
         let step = gathering.take(&piece);
         piece.clear();
         match step {

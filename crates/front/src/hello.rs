@@ -13,11 +13,10 @@ use crate::refused::Refused;
 /// Gathers.
 ///
 /// 1. [`Gathering::take`] for bytes as they come, until it gives something else than [`Step::More`];
-/// 2. what it gives ends the gathering.
-#[derive(Default)]
-pub(crate) struct Gathering {
+/// 2. what it gives ends the gathering, and all that was taken lies where it was to be gathered.
+pub(crate) struct Gathering<'a> {
     acceptor: Acceptor,
-    sent: Vec<u8>,
+    sent: &'a mut Vec<u8>,
 }
 
 /// What the bytes so far are.
@@ -44,11 +43,14 @@ pub(crate) struct Hello {
     pub(crate) accepted: Accepted,
     /// What came behind it, which the library has not seen.
     pub(crate) rest: Vec<u8>,
-    /// For whoever ends it elsewhere: all bytes so far.
-    pub(crate) sent: Vec<u8>,
 }
 
-impl Gathering {
+impl<'a> Gathering<'a> {
+    /// Of bytes that are gathered there, for whoever ends TLS elsewhere.
+    pub(crate) fn into(sent: &'a mut Vec<u8>) -> Self {
+        Self { acceptor: Acceptor::default(), sent }
+    }
+
     /// Takes what came. Nothing means that the client has closed.
     pub(crate) fn take(&mut self, mut bytes: &[u8]) -> Step {
         if bytes.is_empty() {
@@ -59,7 +61,7 @@ impl Gathering {
         }
         self.sent.extend_from_slice(bytes);
         if self.sent.first() != Some(&HANDSHAKE) {
-            let proxied = proxied::says_proxied(&self.sent);
+            let proxied = proxied::says_proxied(self.sent);
             let why = if proxied { Refused::NotListed } else { Refused::NotTls };
             return Step::No(Vec::new(), why);
         }
@@ -72,11 +74,7 @@ impl Gathering {
             match self.acceptor.accept() {
                 Ok(None) => {}
                 Ok(Some(accepted)) => {
-                    return Step::Whole(Box::new(Hello::of(
-                        accepted,
-                        bytes,
-                        std::mem::take(&mut self.sent),
-                    )));
+                    return Step::Whole(Box::new(Hello::of(accepted, bytes)));
                 }
                 Err((error, mut alert)) => {
                     let mut answer = Vec::new();
@@ -99,14 +97,14 @@ impl Gathering {
 }
 
 impl Hello {
-    fn of(accepted: Accepted, rest: &[u8], sent: Vec<u8>) -> Self {
+    fn of(accepted: Accepted, rest: &[u8]) -> Self {
         let hello = accepted.client_hello();
         let name = hello.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         let alpn = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
         let schemes = hello.signature_schemes().to_vec();
         let groups = hello.named_groups().unwrap_or_default();
         let is_hybrid = groups.contains(&HYBRID);
-        Self { name, alpn, schemes, is_hybrid, accepted, rest: rest.to_vec(), sent }
+        Self { name, alpn, schemes, is_hybrid, accepted, rest: rest.to_vec() }
     }
 }
 
@@ -126,7 +124,8 @@ pub(crate) const HANDSHAKE_FAILURE: u8 = 40;
 const DECODE_ERROR: u8 = 50;
 const FATAL: u8 = 2;
 const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
+/// The first byte of every record that is part of a handshake (RFC 8446 section 5.1).
+pub(crate) const HANDSHAKE: u8 = 22;
 /// Four times what a client sends with three hybrid key shares.
 const LONGEST: usize = 16 * 1024;
 
@@ -145,9 +144,9 @@ mod tests {
         let bytes = hello_for("Wiki.example.org", &[b"h2"]);
         assert!(bytes.len() > 1200, "a hybrid key share makes it long: {}", bytes.len());
         for piece in [1, 5, 6, 100, 1400, bytes.len()] {
-            let hello = gathered(bytes.chunks(piece));
+            let (hello, sent) = gathered(bytes.chunks(piece));
             assert_eq!(hello.name.as_deref(), Some("wiki.example.org"));
-            assert_eq!((hello.alpn, hello.sent), (vec![b"h2".to_vec()], bytes.clone()));
+            assert_eq!((hello.alpn, sent), (vec![b"h2".to_vec()], bytes.clone()));
         }
     }
 
@@ -159,32 +158,35 @@ mod tests {
             .chunks(50)
             .flat_map(|part| [&[22, 3, 1, 0, part.len() as u8][..], part].concat())
             .collect();
-        let hello = gathered(cut.chunks(7));
+        let (hello, sent) = gathered(cut.chunks(7));
         assert_eq!(hello.name.as_deref(), Some("wiki.example.org"));
-        assert_eq!(hello.sent, cut);
+        assert_eq!(sent, cut);
     }
 
     #[test]
     fn what_is_no_hello_is_refused_at_its_first_byte() {
         for bytes in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-2.0-x", b"\0\x0e8", b"\x80\x2e\x01"] {
-            let Step::No(answer, why) = Gathering::default().take(bytes) else { panic!() };
+            let step = Gathering::into(&mut Vec::new()).take(bytes);
+            let Step::No(answer, why) = step else { panic!() };
             assert_eq!((answer.len(), why.code()), (0, "not_tls"));
         }
-        let Step::No(_, why) = Gathering::default().take(b"") else { panic!() };
+        let Step::No(_, why) = Gathering::into(&mut Vec::new()).take(b"") else { panic!() };
         assert_eq!(why.code(), "silent");
     }
 
     #[test]
     fn what_is_nothing_inside_a_record_is_answered_with_an_alert() {
-        let Step::No(answer, why) = Gathering::default().take(&[22, 3, 1, 0, 4, 1, 0, 0, 0]) else {
-            panic!()
-        };
+        let mut sent = Vec::new();
+        let nothing = [22, 3, 1, 0, 4, 1, 0, 0, 0];
+        let Step::No(answer, why) = Gathering::into(&mut sent).take(&nothing) else { panic!() };
         assert_eq!((answer[0], why.code()), (21, "tls_failed"));
+        assert_eq!(sent, nothing, "what was refused is there as well");
     }
 
     #[test]
     fn a_hello_without_an_end_is_given_up() {
-        let mut gathering = Gathering::default();
+        let mut sent = Vec::new();
+        let mut gathering = Gathering::into(&mut sent);
         // A message of 60,000 bytes in records of 100.
         let mut record = [&[22, 3, 1, 0, 100, 1, 0, 0xea, 0x60][..], &[0; 96]].concat();
         for number in 0.. {
@@ -201,12 +203,13 @@ mod tests {
         }
     }
 
-    fn gathered<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Hello {
-        let mut gathering = Gathering::default();
+    fn gathered<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Hello, Vec<u8>) {
+        let mut sent = Vec::new();
+        let mut gathering = Gathering::into(&mut sent);
         for piece in pieces {
             match gathering.take(piece) {
                 Step::More => {}
-                Step::Whole(hello) => return *hello,
+                Step::Whole(hello) => return (*hello, sent),
                 Step::No(_, why) => panic!("{why}"),
             }
         }

@@ -52,7 +52,7 @@ impl Log {
         let (source, whom, what) = match report {
             Report::Opened(info) => (info.source, holder(info), "connected"),
             Report::Closed(info, why) => (info.source, holder(info), why.code()),
-            Report::Refused { source, whom, why } => (*source, whom.as_ref(), why.code()),
+            Report::Refused { source, whom, why, .. } => (*source, whom.as_ref(), why.code()),
         };
         let whom = whom.map(|holder| format!("{}/{}", holder.user, holder.device));
         let key = (Some(Source::network(source.ip())), whom, what);
@@ -144,7 +144,7 @@ fn say(report: &Report, boot: Duration) {
             reason = why.code(),
             "disconnected from a virtual server"
         ),
-        Report::Refused { source, whom, why } => refused(*source, whom.as_ref(), why),
+        Report::Refused { source, whom, why, .. } => refused(*source, whom.as_ref(), why),
     }
 }
 

@@ -180,7 +180,8 @@ fn uncount(counts: &mut HashMap<Source, usize>, host: Option<Source>) {
     }
 }
 
-/// With a first message, a transcript and a certificate that does not end, each may hold 120 KB: 120 MB at worst.
+/// With a first message, which refusals are told with, a transcript and a certificate that does not end, each may hold
+/// 136 KB: 140 MB at worst.
 const MOST_STRANGERS: usize = 1024;
 /// As many handshakes may be under way from one address, behind which there may be a company.
 const MOST_OF_A_HOST: usize = 256;

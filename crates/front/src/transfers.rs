@@ -119,7 +119,7 @@ impl Party<'_> {
 
     fn refuse(&self, source: SocketAddr, Denied { whom, why }: Denied) {
         let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-        self.shared.report(Report::Refused { source, whom, why });
+        self.shared.report(Report::Refused { source, local: None, whom, why, first: None });
     }
 }
 

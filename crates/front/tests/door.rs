@@ -428,6 +428,41 @@ async fn strangers_are_refused_with_what_they_did() {
 }
 
 #[tokio::test]
+async fn a_refusal_brings_what_the_client_said_first_where_that_is_wanted_and_was_tls() {
+    let (wiki, closed) = (Backend::open("wiki").await, Backend::open("closed").await);
+    let mut gone = server("gone.test", &wiki);
+    gone.backend = "tcp:127.0.0.1:1".parse().ok();
+    let mut passed = VirtualServer { passthrough: true, ..server("passed.test", &wiki) };
+    passed.backend.clone_from(&gone.backend);
+    let mut settings = settings([required("closed.test", &closed), gone, passed]);
+    settings.listen[0].unknown_name = Unmatched::Refuse;
+    let house = House::open(&settings).await;
+    let client = house.client(None);
+    assert!(client.ask("nobody.test", "hello").await.is_err());
+    assert!(house.said_first("unknown_server_name").await.is_none(), "nobody wants it");
+
+    house.records.want_first_messages();
+    let before = SystemClock.now();
+    assert!(client.ask("closed.test", "hello").await.is_err());
+    let first = house.said_first("no_certificate").await.expect("it is wanted");
+    assert!(first.bytes.windows(11).any(|part| part == b"closed.test"), "{first:?}");
+    assert!(before <= first.at && first.at <= SystemClock.now());
+    for name in [&b"gone.test"[..], b"passed.test"] {
+        assert!(client.ask(std::str::from_utf8(name).unwrap(), "hello").await.is_err());
+        let first = house.said_first("backend_unreachable").await.expect("it is wanted");
+        assert!(first.bytes.windows(name.len()).any(|part| part == name), "{first:?}");
+    }
+    let mut half = TcpStream::connect(house.door).await.unwrap();
+    half.write_all(&[22, 3, 1, 2]).await.unwrap();
+    drop(half);
+    let first = house.said_first("left_early").await.expect("as far as it came");
+    assert_eq!(first.bytes, [22, 3, 1, 2]);
+    let mut http = TcpStream::connect(house.door).await.unwrap();
+    http.write_all(b"GET / HTTP/1.1\r\nauthorization: Basic cw==\r\n\r\n").await.unwrap();
+    assert!(house.said_first("not_tls").await.is_none(), "it may be a password");
+}
+
+#[tokio::test]
 async fn a_full_server_says_so_and_has_room_again_when_somebody_leaves() {
     let backend = Backend::open("wiki").await;
     let small = VirtualServer { max_connections: 1, ..server("wiki.test", &backend) };

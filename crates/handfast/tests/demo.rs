@@ -16,19 +16,46 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 #[test]
 fn every_step_is_shown_and_nothing_is_left() {
     let Some(demo) = Demo::as_root("every_step_is_shown_and_nothing_is_left") else { return };
     let before = Traces::look();
-    let output = demo.command().output().unwrap();
+    let page = demo.folder.join("alice.html");
+    let output = demo.command().arg("--page").arg(&page).output().unwrap();
     let shown = demo.succeeded(&output);
-    for step in STEPS {
+    for step in STEPS.into_iter().chain(["explained"]) {
         assert!(shown.lines().any(|l| l.trim_start().starts_with(step)), "{step}:\n{shown}");
     }
     assert!(shown.lines().count() < 48, "it is to be read:\n{shown}");
     assert!(shown.contains("bob by stock openvpn") || shown.ends_with(OWN_ONLY), "{shown}");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("alice/default") && page.contains("key message"), "{page}");
+    assert!(page.len() < 200_000, "{}", page.len());
     demo.assert_gone(&before);
+}
+
+#[test]
+fn a_handshake_that_is_made_to_be_explained_is_told_whole_and_leaves_nothing() {
+    let name = "a_handshake_that_is_made_to_be_explained_is_told_whole_and_leaves_nothing";
+    let Some(demo) = Demo::as_root(name) else { return };
+    let before = Traces::look();
+    let output = demo.explain(&["--format", "json"]).output().unwrap();
+    let stories: Value = serde_json::from_str(&demo.succeeded(&output)).unwrap();
+    let story = &stories["stories"][0];
+    let steps = story["steps"].as_array().unwrap();
+    let has = |entry: &str| steps.iter().any(|step| step["entry"] == entry);
+    for entry in ["client_hello", "client_certificate_verify", "push_reply"] {
+        assert!(has(entry), "{entry}: {steps:?}");
+    }
+    assert!(!has("sealed"), "all of it is read: {steps:?}");
+    assert_eq!(story["ending"]["how"], "done");
+    demo.assert_gone(&before);
+    let output = demo.explain(&[]).output().unwrap();
+    let told = demo.succeeded(&output);
+    assert!(told.starts_with("AN OPENVPN SESSION WITH TLS 1.3 INSIDE"), "{told}");
+    assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
 }
 
 #[test]
@@ -141,6 +168,13 @@ impl Demo {
     fn command(&self) -> Command {
         let mut command = Command::new(self.folder.join("handfast"));
         command.args(["demo", "--no-install"]);
+        self.around(&mut command);
+        command
+    }
+
+    fn explain(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(self.folder.join("handfast"));
+        command.args(["explain", "demo"]).args(more);
         self.around(&mut command);
         command
     }

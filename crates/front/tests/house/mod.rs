@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::{Clock, Revision, SystemClock};
-use front::{Directory, Front, Holder, Keyring, Neighbours, NoSockets, Nobody, Report, Settings};
+use front::{
+    Directory, FirstMessage, Front, Holder, Keyring, Neighbours, NoSockets, Nobody, Report,
+    Settings,
+};
 use names::{DeviceName, UserName};
 use pki::{CertificateId, CertificateStatus, Fingerprint, GatewayVerifier, Refusal, StatusSource};
 use pki::{RevocationReason, Timestamp};
@@ -146,6 +149,19 @@ impl House {
         };
         let outcome = timeout(SOON, seen).await;
         outcome.unwrap_or_else(|_| panic!("nobody was refused for {code}: {:?}", self.records))
+    }
+
+    /// Waits until somebody is refused so, and says what came first from whom. Each time is told once.
+    pub(crate) async fn said_first(&self, code: &str) -> Option<FirstMessage> {
+        let told = async {
+            loop {
+                match self.records.with(|inner| inner.first.remove(code)) {
+                    Some(first) => return first,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        timeout(SOON, told).await.expect("somebody is refused")
     }
 }
 
@@ -343,6 +359,8 @@ struct Inner {
     revoked: HashSet<CertificateId>,
     refused: Vec<(String, Option<String>)>,
     ended: Vec<String>,
+    wants_first: bool,
+    first: HashMap<String, Option<FirstMessage>>,
 }
 
 impl Default for Records {
@@ -369,6 +387,11 @@ impl Records {
         let mut swept = self.swept.subscribe();
         let done = swept.wait_for(|swept| *swept >= present);
         timeout(SOON, done).await.expect("swept in time").expect("the door is there");
+    }
+
+    /// From here on with what clients say first.
+    pub(crate) fn want_first_messages(&self) {
+        self.with(|inner| inner.wants_first = true);
     }
 
     /// The reasons for which connections ended.
@@ -427,10 +450,17 @@ impl Directory for Records {
         match report {
             Report::Opened(_) => {}
             Report::Closed(_, why) => self.with(|inner| inner.ended.push(why.code().to_owned())),
-            Report::Refused { whom, why, .. } => {
+            Report::Refused { whom, why, first, .. } => {
                 let whom = whom.map(|holder| holder.user.to_string());
-                self.with(|inner| inner.refused.push((why.code().to_owned(), whom)));
+                self.with(|inner| {
+                    inner.first.insert(why.code().to_owned(), first.map(|first| *first));
+                    inner.refused.push((why.code().to_owned(), whom));
+                });
             }
         }
+    }
+
+    fn wants_first_messages(&self) -> bool {
+        self.with(|inner| inner.wants_first)
     }
 }

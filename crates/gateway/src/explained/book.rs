@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use admin::response::RefusalEntry;
-use explain::kept::{Kept, Verdict};
+use explain::kept::{Kept, Lack, Verdict};
 use explain::story::Protocol;
 use sources::Source;
 
@@ -20,12 +20,12 @@ pub(crate) struct Refusal {
     pub(crate) connection: Option<u64>,
     /// What was spoken there.
     pub(crate) protocol: Protocol,
-    /// What is known of it without a number.
-    pub(crate) kept: Option<Arc<Kept>>,
+    /// What is known of it without a number, or why nothing is.
+    pub(crate) kept: Result<Arc<Kept>, Lack>,
     /// `udp` or `tcp`.
     pub(crate) transport: &'static str,
-    /// The address of ours that it spoke to.
-    pub(crate) server: String,
+    /// The address of ours that it spoke to, where that is known.
+    pub(crate) server: Option<String>,
     /// When, in microseconds since 1970.
     pub(crate) at: u64,
     /// As log and status have it.
@@ -47,13 +47,33 @@ pub(super) struct Book {
     begun: HashSet<u64>,
     /// Of connections that failed, the oldest first. Some are not refused yet, and some never.
     failed: VecDeque<(u64, Arc<Kept>)>,
-    /// Failed handshakes that were read in this second.
-    read: (u64, u32),
+    /// Failed handshakes of the VPN's door.
+    pub(super) handshakes: Readings,
+    /// First messages of whom the TLS door refused.
+    pub(super) messages: Readings,
+}
+
+/// How many were read in this second.
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    second: u64,
+    so_far: u32,
+}
+
+impl Readings {
+    /// Whether there is time for one more.
+    pub(super) fn may_read(&mut self, second: u64) -> bool {
+        if self.second != second {
+            *self = Self { second, so_far: 0 };
+        }
+        self.so_far += 1;
+        self.so_far <= READ_A_SECOND
+    }
 }
 
 /// How many refusals are kept of those who are known, and as many of strangers.
 const EACH: usize = 500;
-/// How many failed handshakes are read in a second: reading one costs about a tenth of what it cost to have it.
+/// How many of each door are read in a second.
 const READ_A_SECOND: u32 = 50;
 
 impl Book {
@@ -88,14 +108,6 @@ impl Book {
         let all = self.known.iter().chain(&self.strangers);
         let for_it = all.filter(|refusal| refusal.entry.reason == reason);
         for_it.max_by_key(|refusal| refusal.entry.number)
-    }
-
-    pub(super) fn may_read(&mut self, second: u64) -> bool {
-        if self.read.0 != second {
-            self.read = (second, 0);
-        }
-        self.read.1 += 1;
-        self.read.1 <= READ_A_SECOND
     }
 
     /// A connection of which something will be kept if it becomes a session.
@@ -151,7 +163,7 @@ impl Book {
         if keep == Keep::Off {
             self.failed = VecDeque::new();
             let refusals = self.known.iter_mut().chain(&mut self.strangers);
-            refusals.for_each(|refusal| refusal.kept = None);
+            refusals.for_each(|refusal| refusal.kept = Err(Lack::Off));
         }
     }
 
@@ -206,9 +218,10 @@ mod tests {
     #[test]
     fn what_a_flood_has_fail_is_read_up_to_a_number_in_each_second() {
         let mut book = Book::default();
-        let read = (0..10_000).filter(|_| book.may_read(5)).count();
+        let read = (0..10_000).filter(|_| book.handshakes.may_read(5)).count();
         assert_eq!(read, READ_A_SECOND as usize);
-        assert!(book.may_read(6));
+        assert!(book.messages.may_read(5), "the other door has its own");
+        assert!(book.handshakes.may_read(6));
     }
 
     #[test]
@@ -252,7 +265,7 @@ mod tests {
         book.begun(1);
         book.opened(1, kept());
         book.failed(2, kept());
-        let kept_of = Some(Arc::new(kept()));
+        let kept_of = Ok(Arc::new(kept()));
         book.refused(Refusal { kept: kept_of, ..refusal(9, None, "silent", 1) });
         book.forget_but(Keep::All);
         assert!(book.kept(1).is_some() && book.kept(2).is_some());
@@ -261,7 +274,7 @@ mod tests {
         book.forget_but(Keep::Off);
         assert!(book.kept(2).is_none());
         let refusal = book.refusal(None).expect("its reason stays");
-        assert!(refusal.kept.is_none());
+        assert!(refusal.kept.is_err());
     }
 
     fn kept() -> Kept {
@@ -290,9 +303,9 @@ mod tests {
         Refusal {
             connection: Some(connection),
             protocol: Protocol::OpenVpn,
-            kept: None,
+            kept: Err(Lack::NotThere),
             transport: "udp",
-            server: String::new(),
+            server: None,
             at: 0,
             entry,
             verdict,

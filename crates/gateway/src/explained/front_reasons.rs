@@ -13,8 +13,9 @@ const CLIENT: Option<Side> = Some(Side::Client);
 const NOBODY: Option<Side> = None;
 
 const BEFORE: &[Kind] = &[Kind::NotKept, Kind::InTheClear];
-const HELLO: &[Kind] = &[Kind::ClientHello, Kind::SecondClientHello];
-const SHOWN: &[Kind] = &[Kind::ClientHello, Kind::ClientCertificate, Kind::ClientCertificateVerify];
+const HELLO: &[Kind] = &[Kind::ClientHello, Kind::Unreadable];
+/// Behind the first message, where nothing is read.
+const LATER_ON: &[Kind] = &[Kind::NotKept];
 const LATER: &[Kind] = &[];
 
 /// The verdict of a reason.
@@ -28,8 +29,8 @@ pub(crate) fn verdict(why: &Refused) -> Verdict {
 fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
     match why {
         Refused::Silent => (BEFORE, CLIENT),
-        Refused::LeftEarly => (HELLO, CLIENT),
-        Refused::Slow | Refused::Broken(_) => (HELLO, NOBODY),
+        Refused::LeftEarly => (LATER_ON, CLIENT),
+        Refused::Slow | Refused::Broken(_) => (LATER_ON, NOBODY),
         Refused::NotTls
         | Refused::UnknownProtocol
         | Refused::NotTaken { .. }
@@ -43,10 +44,10 @@ fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
         | Refused::UnknownName { .. }
         | Refused::NoProtocol { .. }
         | Refused::NoCertificate { .. } => (HELLO, GATEWAY),
-        Refused::Tls(rustls::Error::AlertReceived(_)) => (HELLO, CLIENT),
+        Refused::Tls(rustls::Error::AlertReceived(_)) => (LATER_ON, CLIENT),
         Refused::Tls(_) => (HELLO, GATEWAY),
         Refused::Certificate(_) | Refused::NotAmongUsers { .. } | Refused::AnothersData { .. } => {
-            (SHOWN, GATEWAY)
+            (LATER_ON, GATEWAY)
         }
         Refused::TooMany { .. }
         | Refused::OwnWithdrawn { .. }

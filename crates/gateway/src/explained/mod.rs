@@ -6,8 +6,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use clock::Now;
 use engine::{Begun, Watcher};
-use explain::kept::Kept;
+use explain::kept::{Kept, Lack};
+use front::FirstMessage;
 
 use crate::config::Keep;
 use crate::current_view::CurrentView;
@@ -61,6 +63,20 @@ impl Explained {
         self.book().forget_but(keep);
     }
 
+    /// What is kept of whom the TLS door refuses at this moment: facts of its first message.
+    pub(crate) fn first_message(
+        &self,
+        first: Option<&FirstMessage>,
+        now: Now,
+    ) -> Result<Arc<Kept>, Lack> {
+        if self.keep() == Keep::Off {
+            return Err(Lack::Off);
+        }
+        let first = first.filter(|_| self.book().messages.may_read(now.wall.as_secs()));
+        let kept = first.and_then(|first| Kept::of_hello(micros(first.at), &first.bytes));
+        kept.map(Arc::new).ok_or(Lack::NoMessage)
+    }
+
     /// A connection was refused, or a session's right was taken back. Gives the number to ask by.
     pub(crate) fn refused(&self, refusal: Refusal) -> u64 {
         self.book().refused(refusal)
@@ -73,7 +89,7 @@ impl Explained {
 
     /// A handshake failed at this second: whether there is time to read it.
     fn may_read(&self, second: u64) -> bool {
-        self.book().may_read(second)
+        self.book().handshakes.may_read(second)
     }
 
     /// What was begun under other settings is kept by those of its end.

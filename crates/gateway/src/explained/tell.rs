@@ -27,13 +27,9 @@ impl Explained {
     }
 
     fn story_of(&self, refusal: &Refusal) -> Story {
-        let otherwise = match refusal.protocol {
-            Protocol::OpenVpn => Lack::NotThere,
-            Protocol::Tls => Lack::NotRead,
-        };
         let kept = match &refusal.kept {
-            Some(kept) => Ok(Arc::clone(kept)),
-            None => self.kept(refusal.connection, otherwise),
+            Ok(kept) => Ok(Arc::clone(kept)),
+            Err(lack) => self.kept(refusal.connection, *lack),
         };
         let whom = match &refusal.entry.device {
             Some(device) => format!("refused {device}"),
@@ -44,7 +40,7 @@ impl Explained {
             protocol: refusal.protocol,
             transport: refusal.transport,
             client: refusal.entry.source.to_string(),
-            server: refusal.server.clone(),
+            server: refusal.server.clone().unwrap_or_else(|| US.to_owned()),
             at: refusal.at,
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: vec![Judgement { by: US.to_owned(), sentence }],
@@ -63,7 +59,7 @@ impl Explained {
             protocol: Protocol::OpenVpn,
             transport: "udp",
             client: "somebody".to_owned(),
-            server: String::new(),
+            server: US.to_owned(),
             at,
             kept: Err(Lack::Dropped),
             judgements: vec![Judgement { by: US.to_owned(), sentence }],
@@ -78,7 +74,7 @@ impl Explained {
     pub(crate) fn session(&self, session: &Session, open: OpenSession) -> Story {
         let otherwise = match open.protocol {
             Protocol::OpenVpn => Lack::OnlyFailures,
-            Protocol::Tls => Lack::NotRead,
+            Protocol::Tls => Lack::LetIn,
         };
         let kept = self.kept(Some(session.id), otherwise);
         let whom = session.device.as_ref().map_or_else(String::new, |device| format!(" {device}"));
@@ -94,7 +90,7 @@ impl Explained {
             protocol: open.protocol,
             transport: session.transport.word(),
             client: session.source.to_string(),
-            server: session.local.map(|local| local.to_string()).unwrap_or_default(),
+            server: session.local.map_or_else(|| US.to_owned(), |local| local.to_string()),
             at: session.since.millis().saturating_mul(1_000),
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: judged.map(|sentence| Judgement { by: US.to_owned(), sentence }).collect(),

@@ -1,8 +1,10 @@
 //! Handshakes of the running gateway, told; the log says who had which told.
 
+use std::cmp::Reverse;
+
 use admin::request::ExplainTarget;
 use admin::response::{Session, Stories as Answer};
-use explain::story::{Stories, VERSION};
+use explain::story::{LeftOut, Stories, VERSION};
 use serde_json::{Value, json};
 use store::{Actor, EventKind};
 
@@ -48,14 +50,20 @@ impl Handshakes<'_> {
     }
 
     async fn sessions(&self, fits: impl Fn(&Session) -> bool) -> Option<Stories> {
+        let fitting = self.at.doors.sessions().await.into_iter().filter(|session| fits(session));
+        let (sessions, besides) = newest(fitting.collect());
         let mut stories = Vec::new();
-        for session in self.at.doors.sessions().await.iter().filter(|session| fits(session)) {
+        for session in &sessions {
             if let Some(open) = self.at.doors.open_session(session.id).await {
                 stories.push(self.at.explained.session(session, open));
             }
         }
         let any = !stories.is_empty();
-        any.then_some(Stories { version: VERSION, stories, left_out: Vec::new() })
+        any.then_some(Stories {
+            version: VERSION,
+            stories,
+            left_out: besides.into_iter().collect(),
+        })
     }
 
     /// A disk that takes nothing keeps nobody from looking.
@@ -67,6 +75,15 @@ impl Handshakes<'_> {
             tracing::error!(error, "the event log does not tell who had a handshake explained");
         }
     }
+}
+
+/// The newest of them, and how many there are besides: one device may have thousands of connections to virtual servers.
+fn newest(mut sessions: Vec<Session>) -> (Vec<Session>, Option<LeftOut>) {
+    sessions.sort_by_key(|session| Reverse((session.since, session.id)));
+    let besides = sessions.len().saturating_sub(MOST_TOLD);
+    sessions.truncate(MOST_TOLD);
+    let reason = "older connections of the same device; each is told by its number".to_owned();
+    (sessions, (besides > 0).then_some(LeftOut { reason, count: besides as u64 }))
 }
 
 fn details(which: &ExplainTarget) -> Value {
@@ -87,5 +104,46 @@ fn missing(which: &ExplainTarget) -> GatewayError {
         | ExplainTarget::Refusal { .. }
         | ExplainTarget::Reason { .. } => GatewayError::NoSuchRefusal,
         ExplainTarget::Session { .. } | ExplainTarget::Device { .. } => GatewayError::NoSuchSession,
+    }
+}
+
+/// Sessions that are told at once.
+const MOST_TOLD: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use admin::transport::Transport;
+    use clock::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn of_a_device_with_very_many_connections_the_newest_are_told_and_the_others_are_counted() {
+        let (told, besides) = newest((0..5_000).map(session).collect());
+        let numbers: Vec<_> = told.iter().map(|session| session.id).collect();
+        assert_eq!(numbers, (4_980..5_000).rev().collect::<Vec<_>>());
+        assert_eq!(besides.map(|besides| besides.count), Some(4_980));
+        assert!(newest((0..20).map(session).collect()).1.is_none());
+    }
+
+    fn session(id: u64) -> Session {
+        Session {
+            id,
+            device: None,
+            transport: Transport::Tcp,
+            source: "192.0.2.9:4000".parse().expect("an address"),
+            local: None,
+            addresses: Vec::new(),
+            cipher: String::new(),
+            tls: String::new(),
+            group: String::new(),
+            keys_since: None,
+            client: String::new(),
+            serial: None,
+            since: Timestamp::from_unix_secs(id),
+            renegotiated_at: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use admin::names::DeviceName;
 use admin::response::RefusalEntry;
 use clock::{Clock, Revision};
+use explain::kept::{Kept, Lack};
 use explain::story::Protocol;
 use front::{Directory, Holder, Info, Refused, Report};
 use pki::{CertificateId, Fingerprint, Refusal};
@@ -16,6 +17,7 @@ use store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::config::Keep;
 use crate::context::Context;
 use crate::current_view::CurrentView;
 use crate::explained::front_reasons::verdict;
@@ -85,11 +87,14 @@ impl Records {
         self.history.gone(info, &why);
         if let front::Ended::Withdrawn(refusal) = why {
             let whom = info.client.as_ref().map(|(holder, _)| holder);
-            self.refused(info.source, whom, &refusal.into());
+            let denied =
+                Denied { source: info.source, local: Some(info.local), whom, why: &refusal.into() };
+            self.refused(&denied, Err(Lack::LetIn));
         }
     }
 
-    fn refused(&self, source: SocketAddr, whom: Option<&Holder>, why: &Refused) {
+    fn refused(&self, denied: &Denied<'_>, kept: Result<Arc<Kept>, Lack>) {
+        let Denied { source, local, whom, why } = *denied;
         let now = self.clock.now();
         let mut refusal = RefusalEntry {
             number: 0,
@@ -102,9 +107,9 @@ impl Records {
         refusal.number = self.explained.refused(explained::Refusal {
             connection: None,
             protocol: Protocol::Tls,
-            kept: None,
+            kept,
             transport: "tcp",
-            server: String::new(),
+            server: local.map(|local| local.to_string()),
             at: explained::micros(now),
             entry: refusal.clone(),
             verdict: verdict(why),
@@ -149,11 +154,25 @@ impl Directory for Records {
         match report {
             Report::Opened(info) => self.opened(&info),
             Report::Closed(info, why) => self.closed(&info, why),
-            Report::Refused { source, whom, why } => {
-                self.refused(source, whom.as_ref(), &why);
+            Report::Refused { source, local, whom, why, first } => {
+                let kept = self.explained.first_message(first.as_deref(), self.clock.now());
+                let denied = Denied { source, local, whom: whom.as_ref(), why: &why };
+                self.refused(&denied, kept);
             }
         }
     }
+
+    fn wants_first_messages(&self) -> bool {
+        self.explained.keep() != Keep::Off
+    }
+}
+
+/// A connection that was refused, or whose right was taken back.
+struct Denied<'a> {
+    source: SocketAddr,
+    local: Option<SocketAddr>,
+    whom: Option<&'a Holder>,
+    why: &'a Refused,
 }
 
 /// A device as administration names it.

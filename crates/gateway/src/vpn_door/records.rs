@@ -14,6 +14,7 @@ use engine::{
     Begun, Credential, DisconnectReason, Identity, Principal, Report, Revision, SessionInfo,
     Watcher,
 };
+use explain::kept::Lack;
 use explain::story::Protocol;
 use pki::{CertificateId, Fingerprint, Refusal};
 use serde_json::{Value, json};
@@ -180,9 +181,9 @@ impl Records {
         refusal.number = self.explained.refused(explained::Refusal {
             connection: Some(connection.number),
             protocol: Protocol::OpenVpn,
-            kept: None,
+            kept: Err(Lack::NotThere),
             transport: if connection.tcp { "tcp" } else { "udp" },
-            server: connection.local.map(|local| local.to_string()).unwrap_or_default(),
+            server: connection.local.map(|local| local.to_string()),
             at: explained::micros(now),
             entry: refusal.clone(),
             verdict: verdict(why),
