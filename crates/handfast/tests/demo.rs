@@ -31,7 +31,7 @@ fn every_step_is_shown_and_nothing_is_left() {
     assert!(shown.lines().count() < 48, "it is to be read:\n{shown}");
     assert!(shown.contains("bob by stock openvpn") || shown.ends_with(OWN_ONLY), "{shown}");
     let page = fs::read_to_string(page).unwrap();
-    assert!(page.contains("alice/default") && page.contains("key message"), "{page}");
+    assert!(page.contains("alice/default") && page.contains("Key message"), "{page}");
     assert!(page.len() < 200_000, "{}", page.len());
     demo.assert_gone(&before);
 }
