@@ -96,9 +96,10 @@ async fn welcome(
     };
     let meeting = meet(shared, &port.listen, stream, begun, arrival.source.ip(), heard);
     let met =
-        timeout_at(until, Box::pin(meeting)).await.map_err(|_| Denied::from(Refused::Slow))??;
-    let Some(met) = met else { return Ok(()) };
-    let guest = Guest { backend, ..met };
+        timeout_at(until, Box::pin(meeting)).await.map_err(|_| Denied::from(Refused::Slow))?;
+    // What stays for as long as it does is held once, not by each future that has it in turn.
+    let Some(mut guest) = met?.map(Box::new) else { return Ok(()) };
+    guest.backend = backend;
     let _room = port
         .room
         .seat(arrival.source.ip(), guest.client.is_some())
@@ -169,7 +170,7 @@ fn look_again(shared: &Shared, guest: &Guest, place: &Place) -> Result<(), Denie
 async fn host(
     shared: &Arc<Shared>,
     place: Place,
-    guest: Guest,
+    guest: Box<Guest>,
     mut closing: oneshot::Receiver<Ended>,
     heard: &mut Heard,
 ) -> Result<(), Denied> {
@@ -183,7 +184,8 @@ async fn host(
             requests(guest, &place.info, steward, limits, &mut closing).await
         }
         (None, Some(ways)) => {
-            bytes(shared, guest, &place, ways, limits, &mut closing, heard).await?
+            // Larger than all that serves requests, whose idle connections would hold as much.
+            Box::pin(bytes(shared, guest, &place, ways, limits, &mut closing, heard)).await?
         }
         (None, _) => Ended::Broken,
     };
@@ -202,7 +204,7 @@ async fn host(
 /// Bytes both ways.
 async fn bytes(
     shared: &Shared,
-    mut guest: Guest,
+    mut guest: Box<Guest>,
     place: &Place,
     ways: &Ways,
     limits: Limits,
@@ -270,13 +272,13 @@ fn unfit(error: io::Error, failed: impl FnOnce(io::Error) -> Refused) -> Refused
 
 /// Requests and answers.
 async fn requests(
-    guest: Guest,
+    guest: Box<Guest>,
     info: &Info,
     steward: Steward,
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Ended {
-    let Guest { mut wire, client, secured, asked, chain, _room, .. } = guest;
+    let Guest { mut wire, client, secured, asked, chain, _room, .. } = *guest;
     let alpn = secured.alpn.as_deref();
     let facts = web_site::connection(info.source, info.local, alpn, asked, client.as_ref(), &chain);
     let (cut, begun) = (wire.cut(), Instant::now());
