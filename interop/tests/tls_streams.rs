@@ -1,17 +1,19 @@
 //! Crowds of HTTP/2 clients that ask for much and take nothing: what the gateway holds for them is bounded, others are
-//! answered meanwhile, and when they are gone nothing is left.
+//! answered meanwhile, a stock VPN client's pings go on, and when they are gone nothing is left.
 //!
 //! Alone: it fills memory as far as it is let.
 
 mod tls_house;
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use interop::{long, wait_until};
+use interop::{Ping, Stock, long, wait_until};
+use socket2::{Domain, Socket, Type};
 use sysio::Netns;
 use tls_house::load::Load;
 use tls_house::watch::{Watch, raise_descriptors};
@@ -23,11 +25,20 @@ fn streams_that_nobody_reads_hold_bounded_memory_and_no_place_of_others() {
     let Some(mut house) = House::start(name, SERVERS) else { return };
     let (crowd, seconds) = if long() { (1_000, 90) } else { (100, 10) };
     raise_descriptors(4 * crowd as u64 + 8_192);
+    let alice = house.world.subscriber("alice", "unified");
+    let mut vpn = Stock::start(&alice.host, &alice.profile(), &[]);
+    vpn.connected();
     let hosts = [house.world.host(), house.world.host()];
     let elsewhere = house.world.host();
     let (before, open) = (house.memory(), house.descriptors());
     let load = Load::start(&elsewhere.netns, &house.client, "load.test");
     let watch = Watch::start(house.process());
+    let (log, gateway) = (house.world.file("ping.log"), "10.71.0.1".parse().expect("an address"));
+    let pace = Duration::from_millis(50);
+    // While they come as well.
+    let count = u32::try_from(seconds + 10).expect("few") * 20;
+    let ping = Ping::start(&alice.host.netns, gateway, count, pace, &log).expect("it starts");
+    let arrives = Instant::now();
     // Those that never let anything come, and those that let all come and read none of it.
     let kinds = [(&hosts[0], 0), (&hosts[1], WIDE)];
     let crowds: Vec<_> = kinds
@@ -36,20 +47,27 @@ fn streams_that_nobody_reads_hold_bounded_memory_and_no_place_of_others() {
         .collect();
     let came = || crowds.iter().map(Crowd::came).sum::<u64>();
     assert!(wait_until(SOON * 6, || came() >= crowd as u64), "{} came", came());
+    let arrived = arrives.elapsed().as_secs_f64();
     let begun = (Instant::now(), load.done());
     thread::sleep(Duration::from_secs(seconds));
     let asked = (load.done() - begun.1) as f64 / begun.0.elapsed().as_secs_f64();
     let most = watch.end();
+    let pings = ping.finish(SOON * 3);
     let came: u64 = crowds.into_iter().map(Crowd::end).sum();
     let (failed, _, slowest) = load.end();
     println!(
-        "FIGURE {came} connections with {STREAMS} streams each, of which {crowd} stay: memory {} to {} MiB at most; \
-         {asked:.0} requests a second of others, {} failed, the slowest took {} ms",
+        "FIGURE {came} connections that ask for {STREAMS} streams each, of which {crowd} stay, after {arrived:.1} s: memory \
+         {} to {} MiB at most; {asked:.0} requests a second of others, {} failed, the slowest took {} ms; {} of {} pings \
+         lost, the longest silence {} ms",
         before >> 20,
         most >> 20,
         failed.len(),
-        slowest.as_millis()
+        slowest.as_millis(),
+        pings.lost(),
+        pings.sent,
+        pings.silence.as_millis()
     );
+    assert_eq!(pings.lost(), 0, "{}", house.world.log());
     assert!(failed.is_empty(), "{} failed: {:?}", failed.len(), &failed[..failed.len().min(5)]);
     assert!(asked > 20.0, "{asked} requests a second: others wait");
     let bound = before + ((if long() { 640 } else { 448 }) << 20);
@@ -101,8 +119,15 @@ impl Crowd {
     }
 }
 
-fn ask_for_all(client: &Client, window: u32) -> std::io::Result<Tls> {
-    let mut stream = client.connect("endless.test")?;
+/// Little waits on its side, so that what it does not take waits at the gateway.
+fn ask_for_all(client: &Client, window: u32) -> io::Result<Tls> {
+    let socket = Socket::new(Domain::for_address(client.door), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(8 * 1024)?;
+    socket.connect_timeout(&client.door.into(), PATIENCE)?;
+    let socket = TcpStream::from(socket);
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = client.over(socket, "endless.test")?;
     stream.write_all(&greedy(window))?;
     stream.flush()?;
     Ok(stream)
@@ -127,7 +152,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 const WIDE: u32 = 0x7fff_ffff;
-/// What the gateway lets a connection have.
+/// What the gateway lets the first connections of a host have.
 const STREAMS: u32 = 100;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
@@ -135,6 +160,7 @@ const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const SOON: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 const SERVERS: &str = r#"
 [[tls.listen]]
 address = "[::]:443"

@@ -180,7 +180,8 @@ async fn host(
     let ended = match (&site.web, &site.ways) {
         (Some(web), _) => {
             opened(shared, &place, heard);
-            let steward = Steward::new(shared, &place.info, &site, &web.site);
+            let streams = guest.room.streams();
+            let steward = Steward::new(shared, &place.info, &site, &web.site, streams);
             requests(guest, &place.info, steward, limits, &mut closing).await
         }
         (None, Some(ways)) => {
@@ -278,7 +279,7 @@ async fn requests(
     limits: Limits,
     closing: &mut oneshot::Receiver<Ended>,
 ) -> Ended {
-    let Guest { mut wire, client, secured, asked, chain, _room, .. } = *guest;
+    let Guest { mut wire, client, secured, asked, chain, room: _room, .. } = *guest;
     let alpn = secured.alpn.as_deref();
     let facts = web_site::connection(info.source, info.local, alpn, asked, client.as_ref(), &chain);
     let (cut, begun) = (wire.cut(), Instant::now());

@@ -62,7 +62,27 @@ pub(crate) struct Guest {
     pub(crate) ports: Option<PassivePorts>,
     /// The backend, where it had to be there before.
     pub(crate) backend: Option<Link>,
-    pub(crate) _room: Seat,
+    pub(crate) room: Seat,
+}
+
+impl Guest {
+    /// Of whom nothing is known.
+    fn of(site: Arc<Site>, wire: Wire, room: Seat) -> Self {
+        Self {
+            wire,
+            site,
+            client: None,
+            own: None,
+            secured: Secured::default(),
+            asked: None,
+            chain: Vec::new(),
+            greeting: Vec::new(),
+            by: None,
+            ports: None,
+            backend: None,
+            room,
+        }
+    }
 }
 
 /// Whoever was not.
@@ -116,20 +136,7 @@ fn pass_on(
     from: IpAddr,
 ) -> Result<Guest, Denied> {
     let room = seat(&site, from, false)?;
-    Ok(Guest {
-        wire: Wire::passed(socket),
-        site,
-        client: None,
-        own: None,
-        secured: Secured::default(),
-        asked,
-        chain: Vec::new(),
-        greeting,
-        by: None,
-        ports: None,
-        backend: None,
-        _room: room,
-    })
+    Ok(Guest { asked, greeting, ..Guest::of(site, Wire::passed(socket), room) })
 }
 
 /// Whose TLS ends here, once the policy has let it in.
@@ -160,20 +167,8 @@ async fn receive(
     let secured = secured(stream.get_ref().1);
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
-    Ok(Guest {
-        wire: Wire::ended(stream),
-        site,
-        client,
-        own,
-        secured,
-        asked,
-        chain,
-        greeting: Vec::new(),
-        by: None,
-        ports: None,
-        backend: None,
-        _room: room,
-    })
+    let guest = Guest::of(site, Wire::ended(stream), room);
+    Ok(Guest { client, own, secured, asked, chain, ..guest })
 }
 
 /// Meets a guest once more, on a connection beside its first, and says who it is there.

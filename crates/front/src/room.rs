@@ -28,12 +28,14 @@ struct Unknown(Mutex<HashMap<Source, usize>>);
 #[derive(Debug)]
 pub(crate) struct Seat {
     _place: OwnedSemaphorePermit,
-    _share: Option<Share>,
+    share: Option<Share>,
 }
 
 #[derive(Debug)]
 struct Share {
     host: Source,
+    /// How many its host had with this one.
+    number: usize,
     of: Arc<Unknown>,
 }
 
@@ -64,7 +66,7 @@ impl Room {
             false => Some(self.share(Source::host(from))?),
         };
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Seat { _place: place, _share: share })
+        Some(Seat { _place: place, share })
     }
 
     fn share(&self, host: Source) -> Option<Share> {
@@ -74,7 +76,16 @@ impl Room {
             return None;
         }
         hosts.insert(host, has + 1);
-        Some(Share { host, of: Arc::clone(&self.unknown) })
+        Some(Share { host, number: has + 1, of: Arc::clone(&self.unknown) })
+    }
+}
+
+impl Seat {
+    /// How many requests may be under way at once there. Each holds memory though nothing comes of it, and a host has as
+    /// many connections as a company: the more there are, the less each new one has.
+    pub(crate) fn streams(&self) -> u32 {
+        let number = self.share.as_ref().map_or(1, |share| share.number);
+        u32::try_from(STREAMS / number.max(1)).unwrap_or(u32::MAX).max(FEW_STREAMS)
     }
 }
 
@@ -95,6 +106,10 @@ impl Drop for Share {
     }
 }
 
+/// Of a host, over all connections that have a part of it; forty of them have what each may have.
+const STREAMS: usize = 4096;
+/// Of a connection, however many its host has: a page and what belongs to it come all the same.
+const FEW_STREAMS: u32 = 4;
 /// One place in so many.
 const KEPT: usize = 10;
 
@@ -118,6 +133,19 @@ mod tests {
         seats.clear();
         assert!(room.unknown.hosts().is_empty());
         assert!(Room::of(1).seat(crowd, false).is_some());
+    }
+
+    #[test]
+    fn the_more_connections_a_host_has_the_fewer_requests_a_new_one_may_have_at_once() {
+        let room = Room::of(20_000);
+        let crowd = "192.0.2.1".parse::<IpAddr>().unwrap();
+        let seats: Vec<_> = (0..10_000).map(|_| room.seat(crowd, false).unwrap()).collect();
+        let streams = |at: usize| seats[at].streams();
+        assert!(streams(0) >= 100 && streams(39) >= 100, "a company's browsers have all");
+        assert_eq!((streams(1023), streams(9_999)), (4, 4));
+        let all: u32 = seats.iter().map(|seat| seat.streams().min(100)).sum();
+        assert!(all < 60_000, "{all}");
+        assert!(room.seat(crowd, true).unwrap().streams() >= 100, "who is known is no stranger");
     }
 
     #[test]

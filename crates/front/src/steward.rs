@@ -17,6 +17,8 @@ pub(crate) struct Steward {
     /// By what its requests are answered where the settings would not let it in any longer: it stays as it came.
     at_first: Arc<Web>,
     counts: Arc<Counts>,
+    /// Its part of what its host may have at once.
+    streams: u32,
 }
 
 impl Steward {
@@ -25,10 +27,11 @@ impl Steward {
         info: &Arc<Info>,
         site: &Arc<Site>,
         web: &Arc<Web>,
+        streams: u32,
     ) -> Self {
         let counts = shared.failures.of(&info.server);
         let (shared, info) = (Arc::clone(shared), Arc::clone(info));
-        Self { shared, info, site: Arc::clone(site), at_first: Arc::clone(web), counts }
+        Self { shared, info, site: Arc::clone(site), at_first: Arc::clone(web), counts, streams }
     }
 
     /// That of the settings in force, unless it is for others.
@@ -44,6 +47,10 @@ impl Steward {
 impl web::Steward for Steward {
     fn site(&self) -> Arc<Web> {
         self.present().unwrap_or_else(|| Arc::clone(&self.at_first))
+    }
+
+    fn streams(&self) -> Option<u32> {
+        Some(self.streams)
     }
 
     fn asked(&self) {

@@ -36,7 +36,8 @@ impl Context {
         let identity = IdentityFields::new(tls.and_then(|tls| tls.identity.as_ref()))?;
         let manners = Manners::new(tls.is_some(), site.hsts, site.security_headers);
         let activity = Activity::new(Instant::now());
-        let limits = site.limits.kept();
+        let mut limits = site.limits.kept();
+        limits.streams = steward.streams().map_or(limits.streams, |most| most.min(limits.streams));
         let client = Source::host(connection.peer.ip());
         Ok(Arc::new(Self {
             connection,

@@ -12,6 +12,11 @@ pub trait Steward: Send + Sync + 'static {
     /// connection lasts.
     fn site(&self) -> Arc<Site>;
 
+    /// How many requests the connection may have at once over HTTP/2, where that is less than its site lets it.
+    fn streams(&self) -> Option<u32> {
+        None
+    }
+
     /// A request came; what else is told is of one of these.
     fn asked(&self) {}
 

@@ -29,6 +29,20 @@ async fn an_open_connection_is_answered_by_the_site_that_holds_at_each_request()
 }
 
 #[tokio::test]
+async fn a_client_of_http2_is_told_of_as_many_requests_at_once_as_site_and_steward_let_it_have() {
+    let service = Service::echo().await;
+    for (streams, told) in [(None, 100), (Some(4), 4), (Some(1_000), 100)] {
+        let watched = Watched { streams, ..Watched::new(service.site()) };
+        let (mut client, _task) = open_by(watched, secure(Http::Two));
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        let said = hear(&mut client).await;
+        // SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 section 6.5.2).
+        let setting = format!("\0\u{3}\0\0\0{}", char::from(told));
+        assert!(said.contains(&setting), "{streams:?}: {said:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_its_backend_breaks_off_is_told_and_is_no_fault_of_the_client() {
     let breaks = Service::with(|mut stream, _| {
         tokio::spawn(async move {

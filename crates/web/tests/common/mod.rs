@@ -157,19 +157,24 @@ pub(crate) struct Watched {
     pub(crate) asked: Arc<Mutex<usize>>,
     pub(crate) refused: Arc<Mutex<Vec<Refusal>>>,
     pub(crate) broke: Arc<Mutex<Vec<Refusal>>>,
+    pub(crate) streams: Option<u32>,
 }
 
 impl Watched {
     pub(crate) fn new(site: Site) -> Self {
         let site = Arc::new(Mutex::new(Arc::new(site)));
         let (asked, refused, broke) = Default::default();
-        Self { site, asked, refused, broke }
+        Self { site, asked, refused, broke, streams: None }
     }
 }
 
 impl Steward for Watched {
     fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site.lock().unwrap())
+    }
+
+    fn streams(&self) -> Option<u32> {
+        self.streams
     }
 
     fn asked(&self) {
