@@ -3,7 +3,6 @@
 use std::error::Error as _;
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
-use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +11,9 @@ use admin::response::Finding;
 use authority::Signs;
 use clock::Timestamp;
 
+use super::ports::ports;
 use super::{bad, good, warning};
-use crate::config::{Config, ForStart, Listen, Transport};
+use crate::config::{Config, ForStart};
 use crate::context::Context;
 use crate::data::own_uid;
 use crate::operations::lost_doors::lost_doors;
@@ -83,7 +83,7 @@ pub(super) fn machine(at: &Context) -> Vec<Finding> {
     findings.extend(firewall(&config));
     if !at.doors.is_any_open() {
         findings.extend(forwarding(&config));
-        findings.extend(config.vpn.listen.iter().map(port));
+        findings.extend(ports(&config));
     }
     findings
 }
@@ -235,41 +235,6 @@ fn firewall(config: &Config) -> Option<Finding> {
             "apt-get install nftables, or set vpn.nat = false and do it yourself",
         ),
     })
-}
-
-fn port(listen: &Listen) -> Finding {
-    let subject = listen.to_string();
-    let (tried, word, which) = match listen.transport {
-        Transport::Udp => (UdpSocket::bind(listen.address).map(drop), "udp", "-ulpn"),
-        Transport::Tcp => (TcpListener::bind(listen.address).map(drop), "tcp", "-tlpn"),
-    };
-    match tried {
-        Ok(()) => good(&subject, "it is free"),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => bad(
-            &subject,
-            "another program listens there",
-            format!("see which: ss {which} sport = :{}", listen.address.port()),
-        ),
-        Err(_) if listen.address.ip() == Ipv6Addr::UNSPECIFIED && ipv6_is_off() => warning(
-            &subject,
-            "IPv6 is off on this machine, so that only IPv4 is listened on",
-            format!("write {word}:0.0.0.0:{} into vpn.listen", listen.address.port()),
-        ),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => bad(
-            &subject,
-            "this user may not listen there",
-            "run as root, or with the capability CAP_NET_BIND_SERVICE",
-        ),
-        Err(error) => bad(
-            &subject,
-            format!("it can't be listened on: {error}"),
-            "put an address of this machine into vpn.listen",
-        ),
-    }
-}
-
-fn ipv6_is_off() -> bool {
-    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err()
 }
 
 /// 2026-01-01.

@@ -11,9 +11,11 @@ use crate::tls_door::unopened;
 
 mod disk;
 mod machine;
+mod ports;
 mod records;
 mod sessions;
 mod signer;
+mod taken;
 mod verified;
 mod virtual_servers;
 
