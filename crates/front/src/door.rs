@@ -156,7 +156,7 @@ impl Front {
     /// The virtual servers in force, by name.
     pub fn servers(&self) -> Vec<ServerState> {
         let (table, failures) = (self.shared.table.load(), &self.shared.failures);
-        state::of(table.sites(), &self.connections(), failures)
+        state::of(table.sites(), &self.connections(), failures, self.shared.clock.now().boot)
     }
 
     fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {

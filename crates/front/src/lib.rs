@@ -91,7 +91,7 @@ pub use service::{PathFault, PathRoute, Service, UrlPath, Weighted};
 pub use settings::{Clients, KeyKind, Listen, ProxyProtocol, Settings, Unmatched, VirtualServer};
 pub use site_name::{NameFault, SiteName};
 pub use sockets::{NoSockets, Sockets};
-pub use state::{OwnCertificate, Present, ServerState};
+pub use state::{Encryption, OwnCertificate, Present, ServerState};
 pub use sums::{Failed, Sum, Sums};
 pub use traffic::Traffic;
 pub use trust::{Loaded, Trust, TrustError};

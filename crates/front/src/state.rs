@@ -1,6 +1,6 @@
 //! A virtual server as it is at a moment: its settings, what it shows, and how many are there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use crate::certificates::id_of;
-use crate::registry::Info;
+use crate::registry::{Info, Secured};
 use crate::settings::VirtualServer;
 use crate::site::Site;
 use crate::sums::{Failed, Failures};
@@ -45,31 +45,60 @@ pub struct OwnCertificate {
 }
 
 /// How many connections go to a server, or to others of the same first name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Present {
     /// All of them.
     pub connections: usize,
     /// Those of somebody who showed a certificate.
     pub with_certificate: usize,
+    /// How they are encrypted, and how many so: without those whose TLS ends elsewhere.
+    pub encryption: BTreeMap<Encryption, usize>,
+    /// How old the oldest keys are by which they are.
+    pub oldest_keys: Option<Duration>,
 }
 
-/// Of these servers, by name, with these connections.
+/// How a connection is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Encryption {
+    /// The TLS version: `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The group of the key exchange.
+    pub group: String,
+}
+
+impl Present {
+    fn add(&mut self, info: &Info, now: Duration) {
+        self.connections += 1;
+        self.with_certificate += usize::from(info.client.is_some());
+        let Secured { version, cipher, group, .. } = &info.secured;
+        if version.is_empty() {
+            return;
+        }
+        let (cipher, group) = (cipher.clone(), group.clone());
+        *self.encryption.entry(Encryption { version, cipher, group }).or_default() += 1;
+        // They are those of its handshake.
+        self.oldest_keys = self.oldest_keys.max(Some(now.saturating_sub(info.since)));
+    }
+}
+
+/// Of these servers, by name, with these connections, so long after the machine booted.
 pub(crate) fn of<'a>(
     sites: impl Iterator<Item = &'a Arc<Site>>,
     infos: &[Arc<Info>],
     failures: &Failures,
+    now: Duration,
 ) -> Vec<ServerState> {
     let mut present: HashMap<&str, Present> = HashMap::new();
     for info in infos {
-        let present = present.entry(&info.server).or_default();
-        present.connections += 1;
-        present.with_certificate += usize::from(info.client.is_some());
+        present.entry(&info.server).or_default().add(info, now);
     }
     let state = |site: &Arc<Site>| ServerState {
         settings: site.settings.clone(),
         certificates: site.keys.all().iter().filter_map(|key| own(key)).collect(),
         ticket_key_age: site.tickets.as_ref().and_then(|tickets| tickets.key_age()),
-        present: present.get(site.settings.label()).copied().unwrap_or_default(),
+        present: present.get(site.settings.label()).cloned().unwrap_or_default(),
         failed: failures.of(site.settings.label()).at_present(),
         backends: backends(site),
     };

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
 use front::{
-    Clients, Kick, Listen, Mode, OwnCertificate, Protocol, ProxyProtocol, Settings, Unmatched,
-    VirtualServer,
+    Clients, Encryption, Kick, Listen, Mode, OwnCertificate, Protocol, ProxyProtocol, Settings,
+    Unmatched, VirtualServer,
 };
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
@@ -389,6 +389,12 @@ async fn who_would_not_be_let_in_any_longer_is_counted_and_closed_with_the_serve
         .map(|one| (one.settings.label(), one.present.connections, one.present.with_certificate))
         .collect();
     assert_eq!(known, [("files.test", 1, 0), ("wiki.test", 2, 1)]);
+    let encryption: Vec<_> = servers[1].present.encryption.iter().collect();
+    let [(Encryption { version: "TLSv1.3", group, .. }, 2)] = encryption[..] else {
+        panic!("{encryption:?}")
+    };
+    assert_eq!(group, "X25519MLKEM768");
+    assert!(servers[1].present.oldest_keys >= servers[0].present.oldest_keys);
     let shown = &servers[1].certificates[..];
     assert!(matches!(shown, [OwnCertificate { key: "p256", .. }]), "{shown:?}");
     assert_eq!(ask(&mut early, "still").await.unwrap(), "wiki: still");

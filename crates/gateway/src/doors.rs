@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
@@ -264,6 +265,12 @@ pub struct ServerCounters {
     pub refused: [u64; 3],
     /// Answers that broke off behind their beginning.
     pub broke: u64,
+    /// TLS version, cipher suite and group of open connections, and how many have them.
+    pub encryption: Vec<([String; 3], u64)>,
+    /// How old the oldest keys among them are.
+    pub oldest_keys: Option<Duration>,
+    /// How old the key of its session tickets is.
+    pub ticket_key: Option<Duration>,
     /// Its HTTP backends, and whether each has its turns.
     pub backends: Vec<(String, bool)>,
 }

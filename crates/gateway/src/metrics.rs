@@ -252,6 +252,19 @@ impl Sheet {
             self.gauge(SERVER_OPEN, &[("server", server)], of.open as f64);
         }
         for (server, of) in servers {
+            for ([tls, cipher, group], count) in &of.encryption {
+                let labels: [(&str, &str); 4] =
+                    [("server", server), ("tls", tls), ("cipher", cipher), ("group", group)];
+                self.gauge(SERVER_ENCRYPTION, &labels, *count as f64);
+            }
+        }
+        for (server, of) in servers {
+            self.age(SERVER_KEYS, server, of.oldest_keys);
+        }
+        for (server, of) in servers {
+            self.age(SERVER_TICKET_KEY, server, of.ticket_key);
+        }
+        for (server, of) in servers {
             self.counter(SERVER_CONNECTIONS, &[("server", server)], of.connections);
         }
         for (server, of) in servers {
@@ -326,6 +339,13 @@ impl Sheet {
         }
     }
 
+    /// Of what is not there always.
+    fn age(&mut self, meaning: Meaning, server: &str, age: Option<Duration>) {
+        if let Some(age) = age {
+            self.gauge(meaning, &[("server", server)], age.as_secs_f64());
+        }
+    }
+
     fn counter(&mut self, meaning: Meaning, labels: &[(&str, &str)], count: u64) {
         self.push(meaning, MetricKind::Counter, labels, count as f64);
     }
@@ -374,6 +394,18 @@ const DEVICE_SESSIONS: Meaning = ("handfast_device_sessions", "Open sessions of 
 const SESSIONS: Meaning = ("handfast_sessions", "Open sessions.");
 const SERVER_OPEN: Meaning =
     ("handfast_virtual_server_open_connections", "Open connections to a virtual server.");
+const SERVER_ENCRYPTION: Meaning = (
+    "handfast_virtual_server_encrypted_connections",
+    "Open connections to a virtual server by TLS version, cipher suite and group of the key exchange.",
+);
+const SERVER_KEYS: Meaning = (
+    "handfast_virtual_server_oldest_keys_seconds",
+    "Age of the oldest keys among a virtual server's open connections.",
+);
+const SERVER_TICKET_KEY: Meaning = (
+    "handfast_virtual_server_ticket_key_seconds",
+    "Age of the key under which a virtual server's clients keep their sessions.",
+);
 const SERVER_CONNECTIONS: Meaning = (
     "handfast_virtual_server_connections_total",
     "Connections to a virtual server that were let in.",
@@ -517,6 +549,8 @@ mod tests {
             requests: 7,
             refused: [2, 0, 0],
             backends: vec![("http://a:80".to_owned(), false)],
+            encryption: vec![(["TLSv1.3", "a suite", "X25519MLKEM768"].map(str::to_owned), 2)],
+            oldest_keys: Some(Duration::from_secs(90)),
             ..ServerCounters::default()
         };
         let servers = [("wiki".to_owned(), wiki), ("files".to_owned(), ServerCounters::default())];
@@ -529,6 +563,8 @@ mod tests {
             "handfast_virtual_server_refused_requests_total{server=\"wiki\",fault=\"backend\"} 0\n",
             "handfast_backend_up{server=\"wiki\",backend=\"http://a:80\"} 0\n",
             "handfast_refusals_total{reason=\"unknown_server_name\"} 0\n",
+            "handfast_virtual_server_encrypted_connections{server=\"wiki\",tls=\"TLSv1.3\",cipher=\"a suite\",group=\"X25519MLKEM768\"} 2\n",
+            "handfast_virtual_server_oldest_keys_seconds{server=\"wiki\"} 90\n",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -23,7 +23,8 @@ pub use session::{PastSession, Session, Stories};
 pub use settings::{Reloaded, Setting, Settings, TakesEffect};
 pub use status::{CheckReport, EffectDelay, Finding, Level, RefusalEntry, Status};
 pub use tls::{
-    TlsAddress, TlsBackend, TlsCertificate, TlsClientPort, TlsFigures, TlsServer, TlsServers,
+    TlsAddress, TlsBackend, TlsCertificate, TlsClientPort, TlsEncryption, TlsFigures, TlsServer,
+    TlsServers,
 };
 
 /// What a request is answered with where it succeeds.

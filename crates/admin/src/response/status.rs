@@ -25,6 +25,15 @@ pub struct Status {
     pub data: String,
     /// Where it listens, as in the configuration: `udp:[::]:1194`.
     pub listen: Vec<String>,
+    /// Where virtual servers are reached.
+    #[serde(default)]
+    pub tls_listen: Vec<SocketAddr>,
+    /// How many there are.
+    #[serde(default)]
+    pub virtual_servers: u32,
+    /// Those of the open sessions that are theirs.
+    #[serde(default)]
+    pub tls_sessions: u32,
     /// What profiles point to.
     pub remotes: Vec<Remote>,
     /// The networks it hands addresses out of.

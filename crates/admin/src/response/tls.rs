@@ -63,6 +63,12 @@ pub struct TlsServer {
     pub connections: u32,
     /// Those of them that came in with a certificate.
     pub with_certificate: u32,
+    /// How open connections are encrypted, without those whose TLS ends elsewhere.
+    #[serde(default)]
+    pub encryption: Vec<TlsEncryption>,
+    /// How old the oldest keys are by which they are.
+    #[serde(default)]
+    pub oldest_keys_seconds: Option<u64>,
     /// The HTTP backends, as they are.
     pub backends: Vec<TlsBackend>,
     /// What became of it since the gateway started.
@@ -76,6 +82,19 @@ pub struct TlsAddress {
     pub address: SocketAddr,
     /// What connections to it begin with: `implicit`, `shared`, `starttls:PROTOCOL`.
     pub mode: String,
+}
+
+/// How some of a virtual server's open connections are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsEncryption {
+    /// The TLS version: `TLSv1.3`.
+    pub tls: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The group of the key exchange.
+    pub group: String,
+    /// How many connections.
+    pub connections: u32,
 }
 
 /// A backend of a virtual server.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use admin::names::DeviceName;
-use admin::response::{EffectDelay, Level, Status};
+use admin::response::{EffectDelay, Level, Status, TlsServers};
 use authority::{Issuers, Signs};
 use clock::Timestamp;
 use store::{Holder, Snapshot};
@@ -34,6 +34,7 @@ impl Overview<'_> {
         let vpn = &policy.config.vpn;
         let gauges = self.gauges(&counters).await?;
         let until = |whose: &str| gauges.expiries.iter().find(|e| e.whose == whose).map(|e| e.at);
+        let tls = self.at.doors.virtual_servers();
         let mut networks = vec![vpn.network.to_string()];
         networks.extend(vpn.network6.map(|net| net.to_string()));
         Ok(Status {
@@ -42,6 +43,9 @@ impl Overview<'_> {
             started_at: gauges.started,
             data: self.at.data.path().display().to_string(),
             listen: vpn.listen.iter().map(ToString::to_string).collect(),
+            virtual_servers: small(tls.servers.len() as u64),
+            tls_sessions: sessions_of(&tls),
+            tls_listen: tls.listen,
             remotes: remotes(&policy.config),
             networks,
             pushes: policy.push.said().to_vec(),
@@ -242,6 +246,13 @@ fn others(snapshot: &Snapshot, issuers: &Issuers, here: &RenewedHere) -> Vec<Exp
 
 fn expiry(whose: &str, of: Of, at: Timestamp) -> Expiry {
     Expiry { whose: whose.to_owned(), of, at }
+}
+
+/// Servers of one first name have the same ones.
+fn sessions_of(tls: &TlsServers) -> u32 {
+    let by_name: BTreeMap<_, _> =
+        tls.servers.iter().map(|server| (&server.name, server.connections)).collect();
+    by_name.values().sum()
 }
 
 fn small(number: u64) -> u32 {

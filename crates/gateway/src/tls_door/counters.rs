@@ -1,6 +1,6 @@
 //! What the door's connections carried, as the registry of figures has it.
 
-use front::{Failed, Front, Holder, ServerState, Sum};
+use front::{Encryption, Failed, Front, Holder, ServerState, Sum};
 
 use super::records::device_name;
 use crate::doors::{Counters, ServerCounters};
@@ -16,6 +16,9 @@ pub(super) fn of(front: &Front) -> Counters {
         let label = state.settings.label().to_owned();
         let counters = all.virtual_servers.entry(label).or_default();
         counters.open = state.present.connections as u64;
+        counters.encryption = state.present.encryption.iter().map(encryption).collect();
+        counters.oldest_keys = state.present.oldest_keys;
+        counters.ticket_key = state.ticket_key_age;
         failed(counters, &state.failed);
         backends(counters, state);
     }
@@ -33,6 +36,10 @@ fn carried(sum: Sum) -> ServerCounters {
         bytes: [sum.incoming, sum.outgoing],
         ..ServerCounters::default()
     }
+}
+
+fn encryption((how, count): (&Encryption, &usize)) -> ([String; 3], u64) {
+    ([how.version.to_owned(), how.cipher.clone(), how.group.clone()], *count as u64)
 }
 
 fn failed(counters: &mut ServerCounters, failed: &Failed) {

@@ -1,7 +1,11 @@
 //! The door's virtual servers as administration shows them.
 
-use admin::response::{TlsAddress, TlsBackend, TlsCertificate, TlsFigures, TlsServer, TlsServers};
-use front::{BackendState, Clients, Failed, Front, OwnCertificate, ServerState, Settings, Sum};
+use admin::response::{
+    TlsAddress, TlsBackend, TlsCertificate, TlsEncryption, TlsFigures, TlsServer, TlsServers,
+};
+use front::{
+    BackendState, Clients, Encryption, Failed, Front, OwnCertificate, ServerState, Settings, Sum,
+};
 
 /// All that is reached now, by the settings that are in force.
 pub(super) fn of(front: &Front, settings: &Settings) -> TlsServers {
@@ -25,7 +29,7 @@ fn addresses(front: &Front, settings: &Settings, state: &ServerState) -> Vec<Tls
 }
 
 fn server(state: &ServerState, sum: Sum) -> TlsServer {
-    let (settings, present) = (&state.settings, state.present);
+    let (settings, present) = (&state.settings, &state.present);
     TlsServer {
         name: settings.label().to_owned(),
         names: settings.names.iter().map(ToString::to_string).collect(),
@@ -41,8 +45,19 @@ fn server(state: &ServerState, sum: Sum) -> TlsServer {
         ticket_key_seconds: state.ticket_key_age.map(|age| age.as_secs()),
         connections: small(present.connections),
         with_certificate: small(present.with_certificate),
+        encryption: present.encryption.iter().map(encryption).collect(),
+        oldest_keys_seconds: present.oldest_keys.map(|age| age.as_secs()),
         backends: state.backends.iter().map(backend).collect(),
         figures: figures(&state.failed, sum),
+    }
+}
+
+fn encryption((how, count): (&Encryption, &usize)) -> TlsEncryption {
+    TlsEncryption {
+        tls: how.version.to_owned(),
+        cipher: how.cipher.clone(),
+        group: how.group.clone(),
+        connections: small(*count),
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
         ("gateway", gateway(status, now)),
         ("data", status.data.clone()),
         ("listening", list(&status.listen)),
+        ("TLS door", tls_door(status)),
         ("reached at", reached_at(status)),
         ("networks", list(&status.networks)),
         ("pushes", list(&status.pushes)),
@@ -75,6 +76,17 @@ fn reached_at(status: &Status) -> String {
         })
         .collect();
     list(&remotes)
+}
+
+fn tls_door(status: &Status) -> String {
+    match status.virtual_servers {
+        0 => "-".into(),
+        servers => format!(
+            "virtual servers {servers}, at {}; sessions {}",
+            list(&status.tls_listen),
+            status.tls_sessions
+        ),
+    }
 }
 
 fn ocsp(status: &Status, now: Timestamp) -> String {

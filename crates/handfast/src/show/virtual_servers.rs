@@ -1,6 +1,10 @@
 //! The TLS door's virtual servers in words.
 
-use admin::response::{TlsAddress, TlsCertificate, TlsClientPort, TlsServer, TlsServers};
+use std::collections::BTreeMap;
+
+use admin::response::{
+    TlsAddress, TlsCertificate, TlsClientPort, TlsEncryption, TlsServer, TlsServers,
+};
 use clock::Timestamp;
 
 use super::table::{Table, Width, fields, visible};
@@ -69,6 +73,8 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
         "USERS",
         "NOW",
         "KNOWN",
+        "GROUPS",
+        "OLDEST KEYS",
         "CERTIFICATES",
         "TICKET KEY",
         "REQUESTS",
@@ -86,6 +92,8 @@ fn whole(all: &TlsServers, now: Timestamp) -> String {
             list(&server.users),
             server.connections.to_string(),
             server.with_certificate.to_string(),
+            groups(server),
+            age(server.oldest_keys_seconds),
             list(&server.certificates.iter().map(until).collect::<Vec<_>>()),
             age(server.ticket_key_seconds),
             server.figures.requests.to_string(),
@@ -151,6 +159,8 @@ pub(crate) fn detail(server: &TlsServer, now: Timestamp) -> String {
         ("ticket key", age(server.ticket_key_seconds)),
         ("connections", format!("{present} now, {} since the start", figures.connections)),
         ("known", format!("{} of them by a certificate", server.with_certificate)),
+        ("encryption", encryption(server)),
+        ("oldest keys", age(server.oldest_keys_seconds)),
         ("requests", figures.requests.to_string()),
         ("refused", refused(server)),
         ("broken off", figures.broken_answers.to_string()),
@@ -160,6 +170,22 @@ pub(crate) fn detail(server: &TlsServer, now: Timestamp) -> String {
     ]);
     let problems: String = server.problems.iter().map(|problem| said(problem)).collect();
     format!("{head}{problems}{}", backends(server))
+}
+
+/// Groups of the key exchange, and how many connections have each.
+fn groups(server: &TlsServer) -> String {
+    let mut groups = BTreeMap::<&str, u32>::new();
+    for one in &server.encryption {
+        *groups.entry(&one.group).or_default() += one.connections;
+    }
+    list(&groups.iter().map(|(group, count)| format!("{count} {group}")).collect::<Vec<_>>())
+}
+
+fn encryption(server: &TlsServer) -> String {
+    let said = |one: &TlsEncryption| {
+        format!("{} {} {} {}", one.connections, one.tls, one.cipher, one.group)
+    };
+    list(&server.encryption.iter().map(said).collect::<Vec<_>>())
 }
 
 fn clients(server: &TlsServer) -> String {

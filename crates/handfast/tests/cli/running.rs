@@ -10,8 +10,8 @@ use std::sync::Arc;
 use admin::names::DeviceName;
 use admin::request::KickTarget;
 use admin::response::{
-    Session, TlsAddress, TlsBackend, TlsCertificate, TlsClientPort, TlsFigures, TlsServer,
-    TlsServers,
+    Session, TlsAddress, TlsBackend, TlsCertificate, TlsClientPort, TlsEncryption, TlsFigures,
+    TlsServer, TlsServers,
 };
 use clock::Timestamp;
 use clock::{Clock as _, SystemClock};
@@ -43,6 +43,8 @@ fn status_sessions_and_figures_are_answered() {
     let cli = Cli::with_data();
     let _gateway = Running::on(&cli);
     let status = cli.ok("status");
+    let servers = "\nTLS door     virtual servers 1, at 192.0.2.9:443; sessions 3\n";
+    assert!(status.contains(servers), "{status}");
     assert!(status.contains("\nreached at   udp:vpn.example.net:1194\n"), "{status}");
     assert!(status.contains("\nsessions     1\n"), "{status}");
     assert_eq!(
@@ -88,7 +90,7 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
          127.0.0.1:5433 db.example.org:5432 open\n"
     );
     let wide = squeezed(&cli.ok("tls list --wide"));
-    let row = "192.0.2.9:443 - optional alice 3 1 p256 0A from files until [DATE]";
+    let row = "192.0.2.9:443 - optional alice 3 1 1 X25519, 2 X25519MLKEM768 2 hours p256 0A from files until [DATE]";
     let carried = "5 minutes 20 2.0 kB 1.0 MB http://10.0.0.5:80";
     assert!(wide.contains(row) && wide.contains(carried), "{wide}");
     let shown = squeezed(&cli.ok("tls show wiki.example.org"));
@@ -96,6 +98,9 @@ fn virtual_servers_are_listed_with_what_they_show_and_how_many_are_there() {
         "clients optional: alice\n",
         "reached at 192.0.2.9:443 shared, 192.0.2.9:587 starttls:submission, 192.0.2.9:443\n",
         "connections 3 now, 9 since the start\n",
+        "encryption 1 TLSv1.3 TLS13_AES_128_GCM_SHA256 X25519MLKEM768, 1 TLSv1.3 \
+         TLS13_CHACHA20_POLY1305_SHA256 X25519MLKEM768, 1 TLSv1.3 TLS13_AES_128_GCM_SHA256 X25519\n",
+        "oldest keys 2 hours\n",
         "requests 20\n",
         "refused 2 http-not-found\n",
         "broken off 1\n",
@@ -269,6 +274,12 @@ fn virtual_server() -> TlsServer {
         ticket_key_seconds: Some(300),
         connections: 3,
         with_certificate: 1,
+        encryption: vec![
+            encrypted("TLS13_AES_128_GCM_SHA256", "X25519MLKEM768", 1),
+            encrypted("TLS13_CHACHA20_POLY1305_SHA256", "X25519MLKEM768", 1),
+            encrypted("TLS13_AES_128_GCM_SHA256", "X25519", 1),
+        ],
+        oldest_keys_seconds: Some(7_200),
         backends: vec![
             TlsBackend { to: "http://10.0.0.5:80".into(), ailment: None },
             TlsBackend { to: "http://10.0.0.6:80".into(), ailment: Some("it is away".into()) },
@@ -282,6 +293,11 @@ fn virtual_server() -> TlsServer {
             broken_answers: 1,
         },
     }
+}
+
+fn encrypted(cipher: &str, group: &str, connections: u32) -> TlsEncryption {
+    let [tls, cipher, group] = ["TLSv1.3", cipher, group].map(str::to_owned);
+    TlsEncryption { tls, cipher, group, connections }
 }
 
 fn at(port: u16, mode: &str) -> TlsAddress {
