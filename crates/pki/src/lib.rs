@@ -68,6 +68,7 @@ pub use sign_error::SignError;
 pub use signer::{SignAnswer, SignRequest, Signer, Signing, cross_sign, issue, sign_crl};
 pub use tls::{
     ClockTime, DualResolver, client_config, dual_resolver, resolver_of_one, server_config,
+    service_client_config,
 };
 pub use verify::{
     AnchorError, CertificateStatus, GatewayVerifier, NameRule, RefusedCertificate,

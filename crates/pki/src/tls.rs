@@ -15,7 +15,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CipherSuite, ClientConfig, ServerConfig, SignatureScheme};
+use rustls::{CipherSuite, ClientConfig, NamedGroup, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 /// Our clock, for rustls.
@@ -35,7 +35,7 @@ pub fn server_config(
     verifier: Arc<dyn ClientCertVerifier>,
     time: Arc<dyn TimeProvider>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder_with_details(provider(), time)
+    let mut config = ServerConfig::builder_with_details(Arc::new(provider()), time)
         .with_protocol_versions(VERSIONS)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(resolver);
@@ -53,7 +53,32 @@ pub fn client_config(
     identity: Option<Arc<CertifiedKey>>,
     time: Arc<dyn TimeProvider>,
 ) -> Result<ClientConfig, rustls::Error> {
-    let builder = ClientConfig::builder_with_details(provider(), time)
+    let mut config = client_by(provider(), verifier, identity, time)?;
+    config.enable_sni = false;
+    Ok(config)
+}
+
+/// The same for a client of a service that has a name, which is sent.
+///
+/// The first share is one for X25519MLKEM768, since the TLS door and others ask for it where it is missing, and that costs
+/// a trip. One for X25519 comes with it, of the same key, so that a service without the hybrid group asks for none either.
+pub fn service_client_config(
+    verifier: Arc<dyn ServerCertVerifier>,
+    identity: Option<Arc<CertifiedKey>>,
+    time: Arc<dyn TimeProvider>,
+) -> Result<ClientConfig, rustls::Error> {
+    let mut provider = provider();
+    provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519MLKEM768);
+    client_by(provider, verifier, identity, time)
+}
+
+fn client_by(
+    provider: CryptoProvider,
+    verifier: Arc<dyn ServerCertVerifier>,
+    identity: Option<Arc<CertifiedKey>>,
+    time: Arc<dyn TimeProvider>,
+) -> Result<ClientConfig, rustls::Error> {
+    let builder = ClientConfig::builder_with_details(Arc::new(provider), time)
         .with_protocol_versions(VERSIONS)?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
@@ -62,7 +87,6 @@ pub fn client_config(
         None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::disabled();
-    config.enable_sni = false;
     Ok(config)
 }
 
@@ -70,10 +94,10 @@ pub fn client_config(
 /// kilobytes, so its hash costs more than its cipher, and most processors have instructions for SHA-256
 /// alone. The longer hash would add nothing: it's X25519 and P-256, 128 bits both, that hold the
 /// handshake. Who has no ChaCha20, as an OpenSSL in FIPS mode, gets AES-256-GCM.
-fn provider() -> Arc<CryptoProvider> {
+fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.sort_by_key(|suite| !CHACHA20.contains(&suite.suite()));
-    Arc::new(provider)
+    provider
 }
 
 /// Answers with the P-256 certificate where the client can read it, else with the RSA one: a P-256

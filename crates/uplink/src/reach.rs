@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ask::{Dial, SystemDial};
 use clock::Clock;
-use pki::{AnchorError, ClockTime, client_config};
+use pki::{AnchorError, ClockTime, service_client_config};
 use rustls::CertificateError;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
@@ -113,9 +113,8 @@ impl Uplink {
         let verifier = ServiceVerifier::new(&settings.cas, Arc::clone(&standings), settings.pin)
             .map_err(|_| ReachError::NotTrusted(CertificateError::UnknownIssuer.into()))?;
         let time = Arc::new(ClockTime(Arc::clone(&self.clock)));
-        let mut config =
-            client_config(verifier, settings.identity.clone(), time).map_err(ReachError::Tls)?;
-        config.enable_sni = true;
+        let mut config = service_client_config(verifier, settings.identity.clone(), time)
+            .map_err(ReachError::Tls)?;
         let target = &settings.target;
         if target.starttls() == Some(Protocol::Ftp) {
             config.resumption = Resumption::in_memory_sessions(SESSIONS);

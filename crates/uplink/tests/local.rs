@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use clock::SystemClock;
 use pki::{PrivateKey, identity};
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{HandshakeKind, NamedGroup, ServerConfig, SupportedProtocolVersion};
 use testkit::{Authority, Identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -70,6 +71,23 @@ async fn our_certificate_is_shown_to_a_service_that_asks_and_its_refusal_is_told
         let local = service.open(Settings { identity: Some(stranger), ..service.settings() }).await;
         assert_eq!(local.say(b"hello").await, b"");
         assert_eq!(local.told("does not take").await, 1, "{:?}", local.lines());
+    }
+}
+
+#[tokio::test]
+async fn a_service_with_the_hybrid_group_or_half_of_it_is_reached_without_another_trip() {
+    use NamedGroup::{X25519, X25519MLKEM768, secp256r1};
+    let retried = HandshakeKind::FullWithHelloRetryRequest;
+    for (versions, group, kind) in [
+        (&TLS13, X25519MLKEM768, HandshakeKind::Full),
+        (&TLS13, X25519, HandshakeKind::Full),
+        (&TLS13, secp256r1, retried),
+        (&TLS12, secp256r1, HandshakeKind::Full),
+    ] {
+        let service = Service::of(group, versions).await;
+        let local = service.open(service.settings()).await;
+        assert_eq!(local.say(b"hello").await, b"HELLO");
+        assert_eq!(*service.met.lock().unwrap(), [(group, kind)]);
     }
 }
 
@@ -138,10 +156,22 @@ struct Service {
     certificate: CertificateDer<'static>,
     address: SocketAddr,
     heard: Arc<Mutex<Vec<u8>>>,
+    /// The group of each handshake, and how it went.
+    met: Arc<Mutex<Vec<(NamedGroup, HandshakeKind)>>>,
     task: AbortHandle,
 }
 
 impl Service {
+    /// One that has this group alone.
+    async fn of(group: NamedGroup, version: &'static SupportedProtocolVersion) -> Self {
+        let authority = Authority::new("authority");
+        let server = authority.server();
+        let mut provider = default_provider();
+        provider.kx_groups.retain(|one| one.name() == group);
+        let config = plain_by(provider, &server, &[version]);
+        Self::with(authority, server, config).await
+    }
+
     async fn begin(versions: &[&'static SupportedProtocolVersion]) -> Self {
         let authority = Authority::new("authority");
         let server = authority.server();
@@ -162,7 +192,8 @@ impl Service {
             std::future::pending::<()>().await;
         });
         let (certificate, task) = (server.chain[0].clone(), task.abort_handle());
-        Self { authority, certificate, address, heard: Arc::default(), task }
+        let (heard, met) = Default::default();
+        Self { authority, certificate, address, heard, met, task }
     }
 
     async fn asking(versions: &[&'static SupportedProtocolVersion]) -> Self {
@@ -175,14 +206,18 @@ impl Service {
     async fn with(authority: Authority, server: Identity, config: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&heard);
+        let (heard, met) = (Arc::new(Mutex::new(Vec::new())), Arc::default());
+        let (all, kinds) = (Arc::clone(&heard), Arc::<Mutex<Vec<_>>>::clone(&met));
         let task = tokio::spawn(async move {
             let acceptor = TlsAcceptor::from(Arc::new(config));
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, heard) = (acceptor.clone(), Arc::clone(&all));
+                let kinds = Arc::clone(&kinds);
                 tokio::spawn(async move {
                     let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let tls = stream.get_ref().1;
+                    let group = tls.negotiated_key_exchange_group().map(|group| group.name());
+                    kinds.lock().unwrap().extend(group.zip(tls.handshake_kind()));
                     let mut said = Vec::new();
                     let _ = stream.read_to_end(&mut said).await;
                     heard.lock().unwrap().extend_from_slice(&said);
@@ -192,7 +227,7 @@ impl Service {
             }
         });
         let certificate = server.chain[0].clone();
-        Self { authority, certificate, address, heard, task: task.abort_handle() }
+        Self { authority, certificate, address, heard, met, task: task.abort_handle() }
     }
 
     fn settings(&self) -> Settings {
@@ -218,11 +253,16 @@ impl Service {
 }
 
 /// It asks nobody for a certificate.
-fn plain(
+fn plain(server: &Identity, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+    plain_by(default_provider(), server, versions)
+}
+
+fn plain_by(
+    provider: CryptoProvider,
     Identity { chain, key }: &Identity,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ServerConfig {
-    ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()

@@ -20,10 +20,9 @@ pub(super) fn with(host: &str, port: u16) -> Result<Shown, Failure> {
     let watcher = Arc::new(Watcher::default());
     let time = Arc::new(ClockTime(Arc::new(SystemClock)));
     let fail = |error: &TlsError| unreachable(host, port).caused_by(error);
-    let mut config =
-        pki::client_config(Arc::clone(&watcher) as _, None, time).map_err(|e| fail(&e))?;
-    // Public servers hold many certificates, and choose by it.
-    config.enable_sni = true;
+    // With the name: public servers hold many certificates, and choose by it.
+    let config =
+        pki::service_client_config(Arc::clone(&watcher) as _, None, time).map_err(|e| fail(&e))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| {
         Failure::new(FailureKind::Usage, format!("{host:?} is no host")).caused_by(&error)
     })?;
