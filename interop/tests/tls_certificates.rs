@@ -138,7 +138,7 @@ fn all_that_may_change_changes_under_a_thousand_requests_a_second_and_none_fails
     house.sh("cat own.pem >>ca.pem");
     let client = Client::trusting(&house.world.file("ca.pem"), house.world.gateway.v4[0].into());
     let loads = ["web.test", "files.test"]
-        .map(|server| load::Load::start_by(5, &house.alice.netns, &client, server));
+        .map(|server| load::Load::start_by(6, &house.alice.netns, &client, server));
     assert!(wait_until(SOON, || loads.iter().all(|load| load.done() > 100)), "{}", loads[0].done());
 
     let settings = house.world.data().join("handfast.toml");
@@ -180,7 +180,7 @@ fn all_that_may_change_changes_under_a_thousand_requests_a_second_and_none_fails
     );
     assert!(failed.is_empty(), "{} failed: {:?}", failed.len(), &failed[..failed.len().min(5)]);
     assert_eq!(seen.len(), 3, "{}\n{}", house.world.log(), ca.program.log());
-    assert!(asked as f64 / took > 900.0, "{asked} in {took} s: no load");
+    assert!(asked as f64 / took >= 1_000.0, "{asked} in {took} s: no load");
 }
 
 #[test]

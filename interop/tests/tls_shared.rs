@@ -3,6 +3,7 @@
 //! ```text
 //!    openvpn, psql, curl, chromium (alice) ──┐
 //!    strangers, of one address or of many ───┤ router ── gateway :443 ── lo ── PostgreSQL :5432, a folder
+//!    visitors of a site for everybody ───────┤
 //! ```
 //!
 //! Alone: it floods, and others come in within seconds.
@@ -22,6 +23,8 @@ use interop::{
     Ping, Program, Stock, Subscriber, World, long, postgresql_programs, skip, wait_until,
 };
 use strangers::Strangers;
+use strangers::visitors::Visitors;
+use tls_house::Client;
 use tls_house::watch::{Watch, raise_descriptors};
 
 #[test]
@@ -87,8 +90,9 @@ fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
         return skip(name, "postgresql is not installed");
     };
     let Some(mut world) = World::start(name, &[]) else { return };
-    let (count, rounds, seconds) = if long() { (10_000, 3, 60) } else { (1_800, 1, 8) };
-    raise_descriptors(count as u64 + 1_024);
+    let (count, visitors, rounds, seconds) =
+        if long() { (10_000, 8_800, 3, 60) } else { (1_800, 400, 1, 8) };
+    raise_descriptors((count + visitors) as u64 + 1_024);
     let house = House::open(&mut world, &programs);
     let [alice, carol] = ["alice", "carol"].map(|user| house.world.subscriber(user, "unified"));
     let files = house.world.subscriber("bob", "split");
@@ -97,6 +101,7 @@ fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
     let own: Vec<Ipv4Addr> = (0..count as u32)
         .map(|number| Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 1, 0).to_bits() + number))
         .collect();
+    let client = Client::trusting(Path::new(&house.ca), house.world.gateway.v4[0].into());
     let way = format!("remote {} 443 tcp4-client", house.world.gateway.v4[0]);
     let mut vpn = Stock::start(&alice.host, &alice.profile_with(&way), &[]);
     vpn.connected();
@@ -105,10 +110,14 @@ fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
     let process = house.world.up.as_ref().expect("it runs").id();
     let (open, before) = (descriptors(process), tls_house::memory_of(process));
 
-    for (crowd, netns, from) in
-        [("one address", &one.netns, &one.v4[..1]), ("an address each", &many.netns, &own[..])]
-    {
+    for (crowd, netns, from, visitors) in [
+        ("one address", &one.netns, &one.v4[..1], 0),
+        ("an address each", &many.netns, &own[..], visitors),
+    ] {
         let watch = Watch::start(process);
+        let of_site = Visitors::start(netns, from, &client, "web.test", visitors);
+        let all_here = || of_site.here() >= visitors as u64;
+        assert!(wait_until(SOON * 9, all_here), "{} of {visitors} are here", of_site.here());
         let sleeps = format!("select pg_sleep({seconds}); select 'it stayed'");
         let mut query = house.psql(&alice, &files, &sleeps);
         assert!(wait_until(SOON, || house.sessions("db.test over TLS") == 1));
@@ -117,22 +126,32 @@ fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
         assert!(wait_until(SOON * 3, all_came), "{} of {count} came", strangers.came());
         let (log, gateway) = (house.world.file("ping.log"), "10.71.0.1".parse().expect("one"));
         let pace = Duration::from_millis(50);
-        let ping = Ping::start(&alice.host.netns, gateway, 60 * rounds, pace, &log).expect("ping");
-        let times: Vec<_> = (0..rounds).map(|_| house.come_anew(&carol, &files)).collect();
+        let ping = Ping::start(&alice.host.netns, gateway, 20 * seconds, pace, &log).expect("ping");
+        let mut stand = vec![house.standing()];
+        let anew = |_| {
+            let times = house.come_anew(&carol, &files);
+            stand.push(house.standing());
+            times
+        };
+        let times: Vec<_> = (0..rounds).map(anew).collect();
         let held = descriptors(process).saturating_sub(open);
-        let (came, stand) = (strangers.came(), strangers.held());
-        let pings = ping.finish(Duration::from_secs(60));
+        let (came, here) = (strangers.came(), of_site.here());
+        let pings = ping.finish(Duration::from_secs(90));
         strangers.end();
+        of_site.end();
         let most = watch.end();
         println!(
-            "FIGURE strangers of {crowd}: {came} came, {stand} of {count} stand, the gateway holds {held} sockets more and \
-             {} MiB of memory more at most; seconds to come in anew (vpn, psql, https): {times:.1?}; {} of {} pings lost",
+            "FIGURE strangers of {crowd}: {came} came that go no further, {here} are visitors; {stand:?} connections stand at \
+             the port, for which the gateway holds {held} sockets more and {} MiB of memory more at most; seconds to come \
+             in anew (vpn, psql, https): {times:.1?}; {} of {} pings lost",
             most.saturating_sub(before) >> 20,
             pings.lost(),
             pings.sent
         );
-        assert!(held <= MOST_HELD, "{held} sockets for strangers of {crowd}");
-        assert!(most < before + (256 << 20), "{before} {most}");
+        assert!(held <= MOST_HELD + visitors, "{held} sockets for strangers of {crowd}");
+        let least = if long() && visitors > 0 { 10_000 } else { visitors + 300 };
+        assert!(stand.iter().all(|count| *count >= least), "{stand:?}: no crowd");
+        assert!(most < before + (MOST_MEMORY << 20), "{before} {most}");
         assert_eq!(pings.lost(), 0, "{}", house.world.log());
         assert!(query.ends(SOON * 3).is_some_and(|status| status.success()), "{}", query.log());
         assert!(query.log().contains("it stayed"), "{}", query.log());
@@ -168,6 +187,14 @@ impl<'a> House<'a> {
         let ca = world.file("ca.pem").display().to_string();
         world.handfast(&["ca", "export", "--out", &ca]);
         Self { world, ca, database, running: Some(running) }
+    }
+
+    /// How many connections to the port are open, as the gateway's kernel has them.
+    fn standing(&self) -> usize {
+        let mut command = Command::new("ss");
+        command.args(["-Htn", "state", "established", "sport = :443"]);
+        let output = self.world.gateway.netns.output(command).expect("ss starts");
+        output.stdout.iter().filter(|octet| **octet == b'\n').count()
     }
 
     fn sessions(&self, client: &str) -> usize {
@@ -311,4 +338,6 @@ backend = \"tcp:127.0.0.1:5432\"
 /// Of strangers: 1,024 who have not said what they want, 512 at the VPN, 1,024 with a request in the clear; and those who
 /// come in.
 const MOST_HELD: usize = 1_024 + 512 + 1_024 + 64;
+/// For strangers and visitors together, in MiB.
+const MOST_MEMORY: u64 = 384;
 const SOON: Duration = Duration::from_secs(20);

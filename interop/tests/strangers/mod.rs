@@ -1,6 +1,8 @@
 //! Strangers at a port that takes several protocols: each begins with one of them, goes no further, and comes again when
 //! it is sent away.
 
+pub(crate) mod visitors;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -20,7 +22,6 @@ pub(crate) struct Strangers {
 
 #[derive(Default)]
 struct Counts {
-    held: AtomicU64,
     came: AtomicU64,
 }
 
@@ -54,11 +55,6 @@ impl Strangers {
         self.counts.came.load(Ordering::Relaxed)
     }
 
-    /// How many are there.
-    pub(crate) fn held(&self) -> u64 {
-        self.counts.held.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn end(self) {
         self.over.store(true, Ordering::Relaxed);
         self.threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
@@ -76,14 +72,10 @@ struct Part {
 impl Part {
     fn stands_for(&mut self, turn: Duration, count: usize, most_new: usize, counts: &Counts) {
         let begun = Instant::now();
-        let before = self.here.len();
         self.here.retain_mut(stands);
-        let gone = before - self.here.len();
         let wanted = (count - self.here.len()).min(most_new);
         let come: Vec<_> = (0..wanted).filter_map(|_| self.another()).collect();
         counts.came.fetch_add(come.len() as u64, Ordering::Relaxed);
-        counts.held.fetch_add(come.len() as u64, Ordering::Relaxed);
-        counts.held.fetch_sub(gone as u64, Ordering::Relaxed);
         self.here.extend(come);
         thread::sleep(turn.saturating_sub(begun.elapsed()));
     }
