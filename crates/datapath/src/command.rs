@@ -144,6 +144,10 @@ pub enum Command {
         material: KeyMaterial,
         /// Our role in the TLS handshake that made it.
         role: Role,
+        /// Nothing was ever sealed with it. A peer that nothing is sealed for yet is answered under such a key from
+        /// its first packet on, before any `KeySwap`. Another one's packet ids, and nonces with them, could come
+        /// again: it seals when told alone.
+        fresh: bool,
     },
     /// Seals with this key from now on.
     KeySwap {

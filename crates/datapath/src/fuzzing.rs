@@ -247,7 +247,14 @@ impl Rig {
         };
         let both = DataKeys::derive(cipher, &material, far).expect("the length fits");
         let peer = peer(number, generation);
-        self.apply(Command::KeyNew { peer, key_id: key_id(key), cipher, material, role: near });
+        self.apply(Command::KeyNew {
+            peer,
+            key_id: key_id(key),
+            cipher,
+            material,
+            role: near,
+            fresh: true,
+        });
         both
     }
 

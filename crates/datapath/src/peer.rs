@@ -3,6 +3,7 @@
 //! Not here: which peer a packet belongs to (`table`), and what becomes of opened packets
 //! (`worker`).
 
+use std::mem;
 use std::time::Duration;
 
 use wire::KeyId;
@@ -62,6 +63,7 @@ impl Peer {
         &mut self,
         header: DataHeader,
         datagram: &'b mut [u8],
+        boot: Duration,
         notices: &mut Notices,
     ) -> Result<Opened<'b>, DropCause> {
         let len = datagram.len() as u64;
@@ -71,12 +73,28 @@ impl Peer {
         fault::pass(Place::Open, self.reference);
         self.counters.rx_packets += 1;
         self.counters.rx_bytes += len;
-        if !key.used {
-            key.used = true;
+        let is_first = !mem::replace(&mut key.used, true);
+        if is_first {
             notices.push(Notice::FirstUse { peer: self.reference, key_id });
         }
         key.warn(key.open.spent(), self.reference, notices);
+        // Who seals with a key opens with it. The control plane hears of a peer's first packet later than
+        // whoever answers that packet, and the answer must not be dropped till then.
+        if is_first && key.fresh && !self.keys.can_seal() {
+            self.seal_with(key_id, boot);
+        }
         Ok(opened)
+    }
+
+    /// Seals with this key from now on; false if there is none. Idle time counts from the moment that a ping
+    /// could leave.
+    pub(crate) fn seal_with(&mut self, key_id: KeyId, boot: Duration) -> bool {
+        let could_seal = self.keys.can_seal();
+        let is_there = self.keys.swap_to(key_id);
+        if is_there && !could_seal {
+            self.alive.last_tx = boot;
+        }
+        is_there
     }
 
     /// Seals a packet for this peer into the sink's room.
@@ -141,7 +159,7 @@ impl Alive {
     /// A sign of life. True if the peer had expired, and its timer has to be armed anew.
     pub(crate) fn heard(&mut self, boot: Duration) -> bool {
         self.last_rx = boot;
-        std::mem::replace(&mut self.expired, false)
+        mem::replace(&mut self.expired, false)
     }
 }
 
@@ -151,6 +169,8 @@ pub(crate) struct Key {
     pub(crate) id: KeyId,
     pub(crate) seal: SealKey,
     pub(crate) open: OpenKey,
+    /// Nothing was sealed with it before it came here.
+    fresh: bool,
     used: bool,
     /// The share that was spent at the last warning, or just before the first.
     warned_at: u8,
@@ -184,7 +204,7 @@ impl Keys {
     }
 
     /// Installs a key in a free place, else in that of the oldest key that isn't sealing.
-    pub(crate) fn install(&mut self, id: KeyId, seal: SealKey, open: OpenKey) {
+    pub(crate) fn install(&mut self, id: KeyId, seal: SealKey, open: OpenKey, fresh: bool) {
         let at = self.free_place().unwrap_or_else(|| self.oldest());
         // The peer can't know a replaced key's successor yet.
         self.sealing = self.sealing.filter(|sealing| *sealing != at);
@@ -194,6 +214,7 @@ impl Keys {
             id,
             seal,
             open,
+            fresh,
             used: false,
             warned_at: NEARLY_USED_UP - 1,
             serial,

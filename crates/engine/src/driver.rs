@@ -47,8 +47,8 @@ impl KeyChange {
     pub fn command(self, peer: PeerRef) -> Command {
         match self {
             KeyChange::Install(key) => {
-                let NewKey { key_id, cipher, material, role } = *key;
-                Command::KeyNew { peer, key_id, cipher, material, role }
+                let NewKey { key_id, cipher, material, role, fresh } = *key;
+                Command::KeyNew { peer, key_id, cipher, material, role, fresh }
             }
             KeyChange::SealWith(key_id) => Command::KeySwap { peer, key_id },
             KeyChange::Forget(key_id) => Command::KeyDel { peer, key_id },

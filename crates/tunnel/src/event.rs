@@ -22,7 +22,8 @@ pub enum Event {
     /// Server: may this identity in (or stay, in a renegotiation)? Answer with
     /// [`crate::Session::admit`] or [`crate::Session::refuse`].
     Admission(Box<Hello>),
-    /// Open with this key, then call [`crate::Session::key_installed`]. Do not seal with it yet.
+    /// Open with this key, then call [`crate::Session::key_installed`]. Do not seal with it yet, but as
+    /// [`NewKey::fresh`] says.
     KeyReady(Box<NewKey>),
     /// Seal with this key from here on.
     KeyActive(KeyId),
@@ -76,6 +77,9 @@ pub struct NewKey {
     pub material: KeyMaterial,
     /// The role that slices the material.
     pub role: Role,
+    /// Nothing was ever sealed with it, so a data plane that has no key to seal with yet may answer the peer's first
+    /// packet under it, untold. Of a restored key nobody knows which packet ids were used.
+    pub fresh: bool,
 }
 
 impl fmt::Debug for NewKey {

@@ -32,7 +32,7 @@ fn add(worker: &mut Worker, number: u32) -> SealKey {
     worker.apply(Command::PeerNew { peer, endpoint, settings }, NOW);
     let (cipher, key_id) = (Cipher::Aes256Gcm, KeyId::FIRST);
     let (material, role) = (material(), Role::TlsServer);
-    worker.apply(Command::KeyNew { peer, key_id, cipher, material, role }, NOW);
+    worker.apply(Command::KeyNew { peer, key_id, cipher, material, role, fresh: true }, NOW);
     worker.apply(Command::KeySwap { peer, key_id }, NOW);
     keys(cipher, Role::TlsClient).0
 }

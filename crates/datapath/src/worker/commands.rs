@@ -48,8 +48,8 @@ impl Commands<'_> {
                 self.peer_new(peer, endpoint, settings, now)
             }
             Command::PeerDel { peer } => self.peer_del(peer),
-            Command::KeyNew { peer, key_id, cipher, material, role } => {
-                self.key_new(peer, key_id, cipher, &material, role)
+            Command::KeyNew { peer, key_id, cipher, material, role, fresh } => {
+                self.key_new(peer, key_id, cipher, (&material, role), fresh)
             }
             Command::KeySwap { peer, key_id } => self.key_swap(peer, key_id, now),
             Command::KeyDel { peer, key_id } => self.key_del(peer, key_id),
@@ -119,8 +119,8 @@ impl Commands<'_> {
         peer: PeerRef,
         key_id: KeyId,
         cipher: Cipher,
-        material: &KeyMaterial,
-        role: Role,
+        (material, role): (&KeyMaterial, Role),
+        fresh: bool,
     ) -> Result<(), CommandRefused> {
         let found = self.0.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
         if found.keys.has(key_id) {
@@ -128,19 +128,14 @@ impl Commands<'_> {
         }
         let (seal, open) =
             DataKeys::derive(cipher, material, role).ok_or(CommandRefused::UnusableKey)?;
-        found.keys.install(key_id, seal, open);
+        found.keys.install(key_id, seal, open, fresh);
         Ok(())
     }
 
     fn key_swap(&mut self, peer: PeerRef, key_id: KeyId, now: Now) -> Result<(), CommandRefused> {
         let found = self.0.table.named(peer).ok_or(CommandRefused::NoSuchPeer)?;
-        let could_seal = found.keys.can_seal();
-        if !found.keys.swap_to(key_id) {
+        if !found.seal_with(key_id, now.boot) {
             return Err(CommandRefused::NoSuchKey);
-        }
-        // Idle time counts from the moment that a ping could leave.
-        if !could_seal {
-            found.alive.last_tx = now.boot;
         }
         self.0.rearm(peer.id.get());
         Ok(())

@@ -76,10 +76,21 @@ impl Rig {
 
     /// Installs a key without sealing with it.
     fn key(&mut self, peer: PeerRef, key_id: KeyId, header: Header) -> Far {
+        self.key_that_is(true, peer, key_id, header)
+    }
+
+    fn key_that_is(&mut self, fresh: bool, peer: PeerRef, key_id: KeyId, header: Header) -> Far {
         let (seed, cipher) = (u64::from(peer.id.get()) << 8 | u64::from(key_id.get()), CIPHER);
         let far = Far::new(seed ^ u64::from(peer.generation) << 40, header, key_id, peer.id.get());
         let material = far.material.clone();
-        self.apply(Command::KeyNew { peer, key_id, cipher, material, role: Role::TlsServer });
+        self.apply(Command::KeyNew {
+            peer,
+            key_id,
+            cipher,
+            material,
+            role: Role::TlsServer,
+            fresh,
+        });
         far
     }
 

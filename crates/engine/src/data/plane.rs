@@ -5,8 +5,10 @@
 //! those of Linux's `ovpn` driver (a peer has up to three keys here, and one is named to seal with), and
 //! how workers hand packets over is not asked of it. `tests/data_plane.rs` has one in memory.
 //!
-//! Invariant: what a peer sends on being told of a key is looked at after the command that installs the
-//! key, and nothing is opened or sealed for a peer once its `PeerDel` was answered.
+//! Invariants: what a peer sends on being told of a key, and what is answered to that, is looked at after the
+//! commands that make the peer, the ways to it and the key. A peer's first packet is answered under its key, if that is
+//! fresh, whether or not the control plane has heard of the packet and said `KeySwap`. And nothing is opened or sealed
+//! for a peer once its `PeerDel` was answered.
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -200,7 +200,7 @@ fn set_up_with(peer: PeerRef, settings: PeerSettings) -> [Command; 3] {
     let (key_id, cipher, role) = (KeyId::FIRST, Cipher::Aes256Gcm, Role::TlsServer);
     [
         Command::PeerNew { peer, endpoint: home(slot), settings },
-        Command::KeyNew { peer, key_id, cipher, material: material(slot), role },
+        Command::KeyNew { peer, key_id, cipher, material: material(slot), role, fresh: true },
         Command::KeySwap { peer, key_id },
     ]
 }

@@ -85,6 +85,19 @@ impl Lab {
         self.door.holds.store(true, Ordering::Relaxed);
     }
 
+    /// Keeps the control task busy until it is told otherwise: it looks at who may stay, and gets no answer.
+    pub(crate) fn keep_control_busy(&self) {
+        self.door.is_slow.store(true, Ordering::Relaxed);
+        self.door.changes.send_modify(|_| {});
+        while !self.door.is_asked.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub(crate) fn let_control_go_on(&self) {
+        self.door.is_slow.store(false, Ordering::Relaxed);
+    }
+
     /// An admission that waits.
     pub(crate) fn held(&self) -> Option<AdmissionRequest> {
         self.door.held.lock().expect("nobody panics in here").pop()
@@ -196,6 +209,10 @@ pub(crate) struct Door {
     /// Answers wait for [`Lab::held`].
     holds: AtomicBool,
     held: Mutex<Vec<AdmissionRequest>>,
+    /// Whoever asks whether somebody may stay waits.
+    is_slow: AtomicBool,
+    /// Somebody asks that, and waits.
+    is_asked: AtomicBool,
     /// In the order of their first admission, which says their addresses.
     devices: Mutex<Vec<CertificateId>>,
 }
@@ -205,8 +222,8 @@ impl Door {
         let (changes, _) = watch::channel(Revision::NONE);
         let (swept, _) = watch::channel(Revision::NONE);
         let (admissions, devices, held) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
-        let holds = AtomicBool::new(false);
-        Self { changes, swept, within, admissions, holds, held, devices }
+        let [holds, is_slow, is_asked] = [false; 3].map(AtomicBool::new);
+        Self { changes, swept, within, admissions, holds, held, is_slow, is_asked, devices }
     }
 
     pub(crate) fn is_swept(&self) -> bool {
@@ -274,8 +291,13 @@ impl Admission for Door {
     }
 
     fn recheck(&self, _: &Identity) -> Result<(), Denied> {
+        while self.is_slow.load(Ordering::Relaxed) {
+            self.is_asked.store(true, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(1));
+        }
         Ok(self.verdict()?)
     }
+
     fn revisions(&self) -> watch::Receiver<Revision> {
         self.changes.subscribe()
     }
@@ -433,6 +455,25 @@ impl Subscriber {
                 self.take(&datagram);
             }
         }
+    }
+
+    /// Does what its session says, and sends nothing: what it was pushed is not acknowledged.
+    pub(crate) fn take_up_keys(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            self.act_on(event);
+        }
+    }
+
+    /// Takes data until one packet was opened, and sends nothing.
+    pub(crate) async fn hears_data(&mut self, limit: Duration) -> bool {
+        let listening = async {
+            while self.opened == 0 {
+                if let Some(datagram) = self.received(limit).await {
+                    self.take(&datagram);
+                }
+            }
+        };
+        tokio::time::timeout(limit, listening).await.is_ok()
     }
 
     pub(crate) fn renegotiate(&mut self) {

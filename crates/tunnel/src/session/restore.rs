@@ -104,7 +104,7 @@ fn hold(core: &mut Core, keys: Vec<SavedKey>) {
     let seals_until = core.timing.sealing_life().map(|life| boot + life);
     for SavedKey { key_id, cipher, material, left } in keys {
         let expires = left.map(|left| boot + left);
-        let key = NewKey { key_id, cipher, material: material.clone(), role };
+        let key = NewKey { key_id, cipher, material: material.clone(), role, fresh: false };
         core.keys.held.push(HeldKey { key_id, cipher, material, expires, seals_until });
         core.tell(Event::KeyReady(Box::new(key)));
     }

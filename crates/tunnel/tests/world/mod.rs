@@ -267,6 +267,7 @@ impl World {
         while let Some(event) = party.session.poll_event() {
             match event {
                 Event::KeyReady(key) => {
+                    assert!(!key.fresh, "nobody knows what was sealed with it");
                     party.keys.insert(key.key_id, key.material.as_bytes().to_vec());
                 }
                 Event::KeyActive(key_id) => party.sealing = Some(key_id),
@@ -490,6 +491,7 @@ impl World {
                 self.tasks.insert((at, counter), Task::Admit { peer, incarnation });
             }
             Event::KeyReady(key) => {
+                assert!(key.fresh);
                 let (key_id, key) = (key.key_id, key.material.as_bytes().to_vec());
                 self.tasks.insert((at, counter), Task::Install { who, incarnation, key_id, key });
             }

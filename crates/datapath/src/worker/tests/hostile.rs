@@ -122,7 +122,14 @@ fn under_random_commands_only_living_peers_with_their_own_keys_are_served() {
                     let (it, far) = &gone[dice.below(gone.len() as u32) as usize];
                     let (peer, key_id, cipher) = (*it, KeyId::FIRST, CIPHER);
                     let (material, role) = (far.material.clone(), Role::TlsServer);
-                    rig.apply(Command::KeyNew { peer, key_id, cipher, material, role });
+                    rig.apply(Command::KeyNew {
+                        peer,
+                        key_id,
+                        cipher,
+                        material,
+                        role,
+                        fresh: true,
+                    });
                     rig.apply(Command::KeySwap { peer, key_id });
                 }
                 3 if !gone.is_empty() => {

@@ -114,6 +114,56 @@ fn first_use_is_told_once_per_key_and_never_for_a_forgery() {
 }
 
 #[test]
+fn a_peer_is_answered_under_the_key_of_its_first_packet_before_the_control_plane_has_heard_of_it() {
+    let mut rig = Rig::new(WorkerSettings::server(16));
+    let (peer, endpoint, keep_alive) = (peer(0, 1), home(0), ping_after(10));
+    let settings = PeerSettings { keep_alive, ..settings(peer.id) };
+    let header = settings.header;
+    rig.apply(Command::PeerNew { peer, endpoint, settings });
+    let mut far = rig.key(peer, key_id(0), header);
+    rig.tun(&to_peer(0));
+    assert_eq!((rig.sent().len(), rig.drops(DropCause::NoSealKey)), (0, 1), "it may have no key");
+    let mut forged = far.hello();
+    *forged.last_mut().unwrap() ^= 1;
+    rig.udp(home(0), &forged);
+    rig.tun(&to_peer(0));
+    assert_eq!(
+        (rig.sent().len(), rig.drops(DropCause::NoSealKey)),
+        (0, 2),
+        "a forgery proves none"
+    );
+    rig.pass(7);
+    let hello = far.hello();
+    rig.udp(home(0), &hello);
+    rig.tun(&to_peer(0));
+    assert_eq!(far.open(&rig.sent()[0].1), to_peer(0));
+    let due = rig.worker.poll_timeout().map(|deadline| deadline.at);
+    assert_eq!(due, Some(rig.now.boot + Duration::from_secs(10)), "and pinged when it is due");
+    rig.apply(Command::KeySwap { peer, key_id: key_id(0) });
+    rig.tun(&to_peer(0));
+    assert_eq!(far.open(&rig.sent()[0].1), to_peer(0), "no packet id comes twice");
+}
+
+#[test]
+fn a_key_that_has_sealed_elsewhere_seals_only_when_told_so_that_no_nonce_comes_again() {
+    let mut rig = Rig::new(WorkerSettings::server(16));
+    let (peer, endpoint, settings) = (peer(0, 1), home(0), settings(peer(0, 1).id));
+    let header = settings.header;
+    rig.apply(Command::PeerNew { peer, endpoint, settings });
+    let mut far = rig.key_that_is(false, peer, key_id(0), header);
+    let hello = far.hello();
+    rig.udp(home(0), &hello);
+    rig.tun(&to_peer(0));
+    assert_eq!((rig.packets().len(), rig.sent().len()), (1, 0), "it opens");
+    assert_eq!(rig.drops(DropCause::NoSealKey), 1);
+    let mut next = rig.key(peer, key_id(1), header);
+    let hello = next.hello();
+    rig.udp(home(0), &hello);
+    rig.tun(&to_peer(0));
+    assert_eq!(next.open(&rig.sent()[0].1), to_peer(0), "the first fresh one answers");
+}
+
+#[test]
 fn a_fourth_key_pushes_out_the_oldest_that_is_not_sealing() {
     let (mut rig, mut fars) = Rig::server(1);
     let header = fars[0].header;
@@ -231,7 +281,7 @@ fn the_current_peer_is_known_to_the_shell_that_has_to_end_it() {
 fn late_commands(old: PeerRef, far: &Far) -> Vec<Command> {
     let (key_id, cipher, material) = (KeyId::FIRST, CIPHER, far.material.clone());
     vec![
-        Command::KeyNew { peer: old, key_id, cipher, material, role: Role::TlsServer },
+        Command::KeyNew { peer: old, key_id, cipher, material, role: Role::TlsServer, fresh: true },
         Command::KeySwap { peer: old, key_id },
         Command::KeyDel { peer: old, key_id },
         Command::PeerDel { peer: old },
@@ -244,4 +294,8 @@ fn a_worker_can_be_given_to_a_thread() {
     given::<Worker>();
     given::<Command>();
     given::<Notice>();
+}
+
+fn ping_after(seconds: u64) -> KeepAlive {
+    KeepAlive { ping: Some(Duration::from_secs(seconds)), ping_restart: None }
 }

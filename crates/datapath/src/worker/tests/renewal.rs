@@ -143,7 +143,7 @@ impl Link {
         let role = [Role::TlsServer, Role::TlsClient][side];
         let (peer, key_id, cipher) = (peer(0, 1), self.key_id(), CIPHER);
         let rig = &mut self.sides[side];
-        rig.apply(Command::KeyNew { peer, key_id, cipher, material, role });
+        rig.apply(Command::KeyNew { peer, key_id, cipher, material, role, fresh: true });
         let refused = |notice: &Notice| matches!(notice, Notice::Refused { .. });
         assert!(!rig.notices().iter().any(refused));
         self.has[side] = true;

@@ -13,7 +13,14 @@ fn a_packet_crosses_from_tun_to_tun_and_back_between_a_server_and_a_client() {
     client.apply(Command::PeerNew { peer: it, endpoint: link, settings: of_a_client(1) });
     let material = fars[1].material.clone();
     let role = Role::TlsClient;
-    client.apply(Command::KeyNew { peer: it, key_id: id, cipher: CIPHER, material, role });
+    client.apply(Command::KeyNew {
+        peer: it,
+        key_id: id,
+        cipher: CIPHER,
+        material,
+        role,
+        fresh: true,
+    });
     client.apply(Command::KeySwap { peer: it, key_id: id });
 
     for (up, down) in [

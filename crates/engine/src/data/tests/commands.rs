@@ -15,7 +15,7 @@ fn a_panic_over_any_command_ends_the_peer_that_it_is_about_and_no_other() {
         let (cipher, role, next) = (Cipher::Aes256Gcm, Role::TlsServer, KeyId::FIRST.next());
         let material = material(7);
         let renewal = [
-            Command::KeyNew { peer, key_id: next, cipher, material, role },
+            Command::KeyNew { peer, key_id: next, cipher, material, role, fresh: true },
             Command::KeySwap { peer, key_id: next },
             Command::KeyDel { peer, key_id: KeyId::FIRST },
             Command::PeerDel { peer },
