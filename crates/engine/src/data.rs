@@ -5,7 +5,7 @@
 //! at. Control packets leave it authenticated, through a bounded queue that drops when full, so that
 //! a flood costs strangers their packets and sessions nothing but a retransmission.
 //!
-//! Commands are applied between batches, and after datagrams are read and before they are looked at. Their
+//! Commands are applied between batches, and after packets are read and before they are looked at. Their
 //! order is the order of the channel, which is what "closed before the slot is given out again" rests on.
 
 use std::io;

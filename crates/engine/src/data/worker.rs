@@ -190,9 +190,10 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
 
     /// Handles every waiting order; one that panics costs what it is about, and no other.
     ///
-    /// Called between reading datagrams and looking at them, too: a peer that may use a key was told so after
-    /// the key was handed over, so its packets find the key in place. Over TCP that message comes to the
-    /// peer through here, behind the key.
+    /// Called between reading and looking at what was read, too, be that datagrams, packets of the TUN device or
+    /// what other workers handed over: a peer that may use a key was told so after the peer, the ways to it and the
+    /// key were handed to the workers, so its packets, and the answers to them, find all of it in place. Over TCP
+    /// that message comes to the peer through here, behind the key.
     fn handle_orders(&mut self) {
         while !self.is_over {
             match self.inbox.try_recv() {
@@ -304,6 +305,7 @@ impl<T: TunIo, U: UdpIo> DataWorker<T, U> {
                 self.ingress.count_tun_error();
                 continue;
             };
+            self.handle_orders();
             let packet = Inner { bytes: self.frame.content_mut(), header };
             let mut egress = self.sending.egress(&self.handoff);
             self.worker.handle_packets([packet], now, &mut egress);

@@ -49,17 +49,38 @@ fn a_panic_over_a_route_to_anothers_peer_is_told_since_its_owner_still_has_it() 
 }
 
 #[test]
-fn a_packet_that_is_read_after_a_key_was_handed_over_finds_it_in_place() {
-    let handoffs = HandoffQueues::new([Poller::new().expect("epoll").waker()]);
-    let tun = TunQueues::one(Arc::new(MemoryTun::new(&[])));
-    let udp = Arc::new(MemoryUdp::new(&[0]));
-    let Rig { mut worker, orders, .. } =
-        Rig::new(Shard::WHOLE, Handoff::new(handoffs, 0), tun, udp);
-    set_up(peer(0, 1)).into_iter().for_each(|command| orders.apply(command));
-    // In the midst of a turn: it looked for commands before these came.
-    worker.serve(&[Ready::Fd { token: FIRST_SOCKET, readable: true, writable: false }]);
-    let figures = worker.figures();
-    assert_eq!((figures.total.rx_packets, figures.drops.total()), (SEGMENTS as u64, 0));
+fn what_is_read_after_a_key_was_handed_over_finds_it_in_place_from_the_network_and_from_the_tunnel()
+{
+    for token in [FIRST_SOCKET, FIRST_TUN] {
+        let handoffs = HandoffQueues::new([Poller::new().expect("epoll").waker()]);
+        let tun = TunQueues::one(Arc::new(MemoryTun::new(&[0])));
+        let udp = Arc::new(MemoryUdp::new(&[0]));
+        let Rig { mut worker, orders, .. } =
+            Rig::new(Shard::WHOLE, Handoff::new(handoffs, 0), tun, udp);
+        set_up(peer(0, 1)).into_iter().for_each(|command| orders.apply(command));
+        // In the midst of a turn: it looked for commands before these came.
+        worker.serve(&[Ready::Fd { token, readable: true, writable: false }]);
+        let figures = worker.figures();
+        let moved = figures.total.rx_packets + figures.total.tx_packets;
+        assert_eq!((moved, figures.drops.total()), (SEGMENTS as u64, 0), "{token}");
+    }
+}
+
+#[test]
+fn a_packet_for_anothers_peer_is_handed_on_though_the_way_to_it_is_learned_in_the_midst_of_a_turn()
+{
+    let wakers = [Poller::new().expect("epoll").waker(), Poller::new().expect("epoll").waker()];
+    let handoffs = HandoffQueues::new(wakers);
+    let shard = Shard::new(0, 2).expect("two workers");
+    let tun = TunQueues::one(Arc::new(MemoryTun::new(&[1])));
+    let udp = Arc::new(MemoryUdp::new(&[]));
+    let (own, other) = (Handoff::new(Arc::clone(&handoffs), 0), Handoff::new(handoffs, 1));
+    let Rig { mut worker, orders, .. } = Rig::new(shard, own, tun, udp);
+    let networks = vec![IpNet::host(address(1).into())];
+    orders.apply_route(RouteChange::New { peer: peer(1, 1), networks, sender: None });
+    worker.serve(&[Ready::Fd { token: FIRST_TUN, readable: true, writable: false }]);
+    assert_eq!(worker.figures().drops.total(), 0);
+    assert!(other.take().is_some(), "it was handed on");
 }
 
 #[test]
