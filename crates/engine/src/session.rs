@@ -221,11 +221,12 @@ struct ServerSide {
 
 impl Surroundings for ServerSide {
     fn send(&mut self, packets: Vec<Vec<u8>>) {
-        if let Some(watcher) = &mut self.watcher {
-            let now = self.clock.now();
-            packets.iter().for_each(|packet| watcher.said(packet, now));
-        }
-        self.data.send_control(&self.endpoint, packets);
+        let Some(watcher) = &mut self.watcher else {
+            return self.data.send_control(&self.endpoint, packets);
+        };
+        let now = self.clock.now();
+        self.data.send_control(&self.endpoint, packets.clone());
+        packets.iter().for_each(|packet| watcher.said(packet, now));
     }
 
     fn change_keys(&mut self, change: KeyChange) {
@@ -235,29 +236,23 @@ impl Surroundings for ServerSide {
     }
 
     fn happened(&mut self, what: Happened, session: &mut Session) {
-        let message = match what {
+        let (message, became) = match what {
             Happened::Admission(hello) => return self.ask(hello),
             Happened::Established => {
-                self.became(Became::Established);
-                SessionEvent::Established(session.negotiated().map(|negotiated| negotiated.cipher))
+                let cipher = session.negotiated().map(|negotiated| negotiated.cipher);
+                (SessionEvent::Established(cipher), Became::Established)
             }
-            Happened::Renegotiated => {
-                self.became(Became::Renegotiated);
-                SessionEvent::Renegotiated
-            }
-            Happened::Ended(reason) => {
-                let why = self.why(reason);
-                self.became(Became::Ended(&why));
-                SessionEvent::Ended(why)
-            }
+            Happened::Renegotiated => (SessionEvent::Renegotiated, Became::Renegotiated),
+            Happened::Ended(reason) => (SessionEvent::Ended(self.why(reason)), Became::Ended),
             Happened::Pushed(_) => return,
         };
         self.tell(message);
+        self.became(became);
     }
 }
 
 impl ServerSide {
-    fn became(&mut self, what: Became<'_>) {
+    fn became(&mut self, what: Became) {
         if let Some(watcher) = &mut self.watcher {
             watcher.became(what, self.clock.now());
         }

@@ -1,8 +1,9 @@
 //! Whoever watches handshakes while they run, so that they can be told afterwards: they can't be decrypted any more
 //! once they are over.
 //!
-//! It sees what goes over the wire and decides nothing. Invariant: a connection that nobody watches costs one
-//! question, and one branch for each packet of its handshakes.
+//! It sees what goes over the wire and decides nothing, and it may take its time: it is told last. Invariants: what
+//! it is told of has left, and is known to the registry; a connection that nobody watches costs one question, and one
+//! branch for each packet of its handshakes.
 
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +13,6 @@ use clock::Now;
 use tunnel::Accepted;
 use wire::control::ControlPacket;
 use wire::tls_auth::ReplayStamp;
-
-use crate::DisconnectReason;
 
 /// A connection whose cookie came back, before its session begins.
 #[derive(Debug)]
@@ -34,30 +33,31 @@ pub struct Begun<'a> {
     pub at: Now,
 }
 
-/// Watches the handshakes of one connection, on the time of its session's task.
+/// Watches the handshakes of one connection, on the time of its session's task. Whatever is asked of the session
+/// afterwards is answered once the watcher is through.
 pub trait Watcher: Debug + Send {
     /// Who learns what opens its handshakes, and tells nobody.
     fn secrets(&self) -> Arc<dyn rustls::KeyLog>;
 
-    /// A packet came whose wrapping was verified.
+    /// A packet came whose wrapping was verified. It is not answered before this returns: read it later.
     fn heard(&mut self, packet: &ControlPacket, stamp: Option<ReplayStamp>, now: Now);
 
-    /// A packet of ours leaves.
+    /// A packet of ours has left.
     fn said(&mut self, packet: &[u8], now: Now);
 
     /// What has become of it.
-    fn became(&mut self, what: Became<'_>, now: Now);
+    fn became(&mut self, what: Became, now: Now);
 }
 
 /// What has become of a watched connection.
-#[derive(Debug)]
-pub enum Became<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
     /// The first handshake is over, and data may flow.
     Established,
     /// A renewal of the keys is over.
     Renegotiated,
     /// It is over by its session's own reason. What others end is reported, and said to nobody here.
-    Ended(&'a DisconnectReason),
+    Ended,
     /// Its task is over: nothing more is said.
     Gone,
 }

@@ -1,25 +1,28 @@
 //! The control task over a data plane in memory, without a TUN device, a socket or a worker: what it asks
-//! of any data plane, and in which order.
+//! of any data plane, and in which order; and that a watcher of handshakes holds up none of it.
 
 mod lab;
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use clock::{Clock, SystemClock};
+use clock::{Clock, Now, SystemClock};
 use datapath::{Command, Endpoint, Notice, PeerCounters, PeerRef, Shard, StreamId};
 use engine::{
-    ControlDatagram, DataFigures, DataPlane, Driver, Happened, KeyChange, Kick, PlaneOutputs,
-    Server, StreamOrder, Surroundings,
+    Admission, AdmissionRequest, Became, Begun, ControlDatagram, DataFigures, DataPlane, Denied,
+    Driver, Happened, Identity, KeyChange, Kick, PlaneOutputs, Report, Revision, Server,
+    StreamOrder, Surroundings, Watcher,
 };
 use lab::Door;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tunnel::Session;
+use wire::control::ControlPacket;
 use wire::stranger::StrangerCheck;
+use wire::tls_auth::ReplayStamp;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_over_any_data_plane_is_a_peer_a_key_that_opens_then_one_that_seals_and_is_deleted()
@@ -61,10 +64,31 @@ async fn a_revocation_is_complete_when_the_data_plane_has_confirmed_the_deletion
     rig.server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_is_told_when_all_has_left_and_the_registry_knows_so_that_it_holds_up_neither() {
+    if std::thread::available_parallelism().is_ok_and(|count| count.get() < 2) {
+        // There the control task waits for a turn of the session's, which is nothing that anybody could see.
+        return;
+    }
+    let mut rig = Rig::start();
+    // Somebody stops in the midst of a handshake, so that the next session is beside another task than control.
+    let mut stopped = Client::new(0);
+    while rig.watched.begun.load(Ordering::Relaxed) < 1 {
+        stopped.turn(&rig).await;
+    }
+    let mut client = Client::new(1);
+    client.connect(&mut rig).await;
+    rig.server.stop().await;
+    assert_eq!(*rig.watched.wrong.lock().expect("nobody panics in here"), [""; 0]);
+    assert!(rig.watched.said.load(Ordering::Relaxed) > 3);
+    assert_eq!(rig.watched.established.load(Ordering::Relaxed), 1);
+}
+
 /// A server over [`Memory`].
 struct Rig {
     server: Server,
     door: Arc<Door>,
+    watched: Arc<Watched>,
     memory: Arc<Memory>,
     control: mpsc::Sender<ControlDatagram>,
     check: StrangerCheck,
@@ -79,17 +103,20 @@ impl Rig {
         let memory = Arc::new(Memory {
             commands: Mutex::default(),
             sent: Mutex::default(),
+            ever_sent: Mutex::default(),
             notices,
             confirms: AtomicBool::new(true),
             stopped: AtomicBool::new(false),
         });
         let door = Arc::new(Door::new(0));
-        let (data, admission) = (Arc::clone(&memory), Arc::clone(&door));
+        let watched = Arc::new(Watched::new(&memory));
+        let admission = Arc::new(WatchedDoor(Arc::clone(&door), Arc::clone(&watched)));
+        let data = Arc::clone(&memory);
         let clock = Arc::new(SystemClock);
         let settings = lab::settings();
         let check = settings.tunnel.check.clone();
         let server = Server::start_on(data, outputs, settings, admission, clock);
-        Self { server: server.expect("a server"), door, memory, control, check }
+        Self { server: server.expect("a server"), door, watched, memory, control, check }
     }
 }
 
@@ -97,7 +124,9 @@ impl Rig {
 #[derive(Debug)]
 struct Memory {
     commands: Mutex<Vec<Command>>,
+    /// What the client has not got yet.
     sent: Mutex<VecDeque<Vec<u8>>>,
+    ever_sent: Mutex<Vec<Vec<u8>>>,
     notices: mpsc::UnboundedSender<Notice>,
     /// Whether it confirms deletions at once.
     confirms: AtomicBool,
@@ -141,6 +170,7 @@ impl DataPlane for Memory {
 
     fn send_control(&self, endpoint: &Endpoint, packets: Vec<Vec<u8>>) {
         assert_eq!(*endpoint, home());
+        self.ever_sent.lock().expect("nobody panics in here").extend(packets.iter().cloned());
         self.sent.lock().expect("nobody panics in here").extend(packets);
     }
 
@@ -164,6 +194,97 @@ impl DataPlane for Memory {
 
     fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A door whose connections are watched.
+#[derive(Debug)]
+struct WatchedDoor(Arc<Door>, Arc<Watched>);
+
+impl Admission for WatchedDoor {
+    fn admit(&self, request: AdmissionRequest) {
+        self.0.admit(request);
+    }
+
+    fn recheck(&self, identity: &Identity) -> Result<(), Denied> {
+        self.0.recheck(identity)
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.0.revisions()
+    }
+
+    fn report(&self, report: Report) {
+        if matches!(report, Report::Opened(_)) {
+            self.1.opened.store(true, Ordering::Relaxed);
+        }
+        self.0.report(report);
+    }
+
+    fn watch(&self, _: &Begun<'_>) -> Option<Box<dyn Watcher>> {
+        self.1.begun.fetch_add(1, Ordering::Relaxed);
+        Some(Box::new(Slow(Arc::clone(&self.1))))
+    }
+}
+
+/// What watchers saw, and what was not yet so when they were told of it.
+#[derive(Debug)]
+struct Watched {
+    memory: Arc<Memory>,
+    begun: AtomicUsize,
+    said: AtomicUsize,
+    established: AtomicUsize,
+    opened: AtomicBool,
+    wrong: Mutex<Vec<&'static str>>,
+}
+
+impl Watched {
+    fn new(memory: &Arc<Memory>) -> Self {
+        Self {
+            memory: Arc::clone(memory),
+            begun: AtomicUsize::new(0),
+            said: AtomicUsize::new(0),
+            established: AtomicUsize::new(0),
+            opened: AtomicBool::new(false),
+            wrong: Mutex::default(),
+        }
+    }
+
+    fn note_unless(&self, is_so: bool, what: &'static str) {
+        if !is_so {
+            self.wrong.lock().expect("nobody panics in here").push(what);
+        }
+    }
+}
+
+/// A watcher that takes its time.
+#[derive(Debug)]
+struct Slow(Arc<Watched>);
+
+impl Watcher for Slow {
+    fn secrets(&self) -> Arc<dyn rustls::KeyLog> {
+        Arc::new(rustls::NoKeyLog {})
+    }
+
+    fn heard(&mut self, _: &ControlPacket, _: Option<ReplayStamp>, _: Now) {}
+
+    fn said(&mut self, packet: &[u8], _: Now) {
+        let sent = self.0.memory.ever_sent.lock().expect("nobody panics in here");
+        self.0.note_unless(sent.iter().any(|sent| sent == packet), "a packet had not left");
+        self.0.said.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn became(&mut self, what: Became, _: Now) {
+        if what != Became::Established {
+            return;
+        }
+        let until = Instant::now() + Duration::from_secs(3);
+        while !self.0.opened.load(Ordering::Relaxed) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let is_known = self.0.opened.load(Ordering::Relaxed);
+        self.0.note_unless(is_known, "the registry did not know of the session");
+        self.0.established.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -129,7 +129,7 @@ impl Watcher for HandshakeWatcher {
         }
     }
 
-    fn became(&mut self, what: Became<'_>, now: Now) {
+    fn became(&mut self, what: Became, now: Now) {
         match what {
             Became::Established => self.went_well(),
             Became::Renegotiated => {
@@ -137,7 +137,7 @@ impl Watcher for HandshakeWatcher {
                 self.went_well();
             }
             // What is said last comes after the end.
-            Became::Ended(_) => {}
+            Became::Ended => {}
             Became::Gone => self.gone(now),
         }
     }
