@@ -1,0 +1,56 @@
+//! Keys: which took whose place, when, and who used it first and last.
+
+use explain::capture::Keys;
+use explain::story::Story;
+
+use crate::recordings::{folder, given_key, page, tell};
+
+#[test]
+fn of_a_renewed_key_is_told_which_took_its_place_from_when_on_and_who_used_that_first() {
+    let story = tell(&folder().join("vpn-renewed.pcap"), Keys::default()).stories.remove(0);
+    let begins = story.steps.iter().filter(|step| step.entry == "data_begins");
+    let begins: Vec<_> = begins.map(|step| (step.from.word(), step.sentence.as_str())).collect();
+    assert_eq!(begins.len(), 4);
+    for pair in begins.chunks(2) {
+        assert!(pair[0].1.starts_with("The client is the first"), "{pair:?}");
+        assert!(pair[1].1.starts_with("The server follows"), "{pair:?}");
+    }
+    let key = |id: &str| story.keys.iter().find(|key| key.id == id).expect("it is told");
+    let control = key("tls0-traffic0-server");
+    assert_eq!(control.replaced_by.as_deref(), Some("tls1-traffic0-server"));
+    assert_eq!((control.ends, key("tls1-traffic0-server").replaced_by.as_ref()), (None, None));
+    let page = page(story.clone());
+    let first = begins_at(&story, 1);
+    assert!(page.contains(&format!("replaced by data1, first used at +{first}")), "{first}");
+}
+
+/// When a data key of a renewal was used first, as a page writes it.
+fn begins_at(story: &Story, handshake: u32) -> String {
+    let step = story
+        .steps
+        .iter()
+        .find(|step| step.entry == "data_begins" && step.handshake == handshake)
+        .expect("it is used");
+    format!("{:.2} s", step.at as f64 / 1e6)
+}
+
+#[test]
+fn a_goodbye_ends_the_keys() {
+    let story = tell(&folder().join("vpn-connect.pcap"), Keys::default()).stories.remove(0);
+    let exit = story.steps.iter().find(|step| step.entry == "exit").unwrap();
+    let key = story.keys.iter().find(|key| key.id == "data0").unwrap();
+    assert_eq!(key.ends, Some(exit.at));
+}
+
+#[test]
+fn a_renewed_session_shows_each_data_key_from_its_first_packet_to_its_last() {
+    let stories = tell(&folder().join("openvpn-udp-sha256-renewed.pcap"), given_key());
+    let keys: Vec<_> =
+        stories.stories[0].keys.iter().filter(|key| key.id.starts_with("data")).collect();
+    assert!(keys.len() >= 3, "{}", keys.len());
+    for pair in keys.windows(2) {
+        assert_eq!(pair[0].replaced_by.as_ref(), Some(&pair[1].id));
+        assert_eq!(pair[0].uses.len(), 2, "both sides used it");
+        assert!(pair[0].uses[0].last <= pair[1].uses[0].last);
+    }
+}

@@ -1,0 +1,157 @@
+//! What is shown: pages, pictures and text keep to their bounds, obey no peer, and are those of the documents.
+
+use std::fs;
+use std::path::Path;
+
+use explain::capture::{Keys, Known, read};
+use explain::render;
+
+use crate::recordings::{captures, folder, given_key, name, outputs, tell};
+
+#[test]
+fn a_peers_text_is_shown_and_obeyed_by_nobody() {
+    let mut bytes = fs::read(folder().join("tls1_3-p256-unlogged.pcap")).unwrap();
+    let (name, hostile) = (b"www.recorded.example", b"<script>\x1b[2J</script");
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at..at + name.len()].copy_from_slice(hostile);
+    let stories = read(bytes.as_slice(), Known::default()).unwrap();
+    for (format, output) in outputs(&stories) {
+        assert!(!output.contains('\u{1b}'), "{format}");
+        if format == "html" || format == "svg" {
+            assert!(!output.contains("<script"), "{format}");
+        }
+    }
+    assert!(render::html(&stories).contains("&lt;script&gt;"));
+}
+
+#[test]
+fn a_page_is_small_and_loads_and_runs_nothing() {
+    for capture in captures() {
+        let page = render::html(&tell(&capture, Keys::default()));
+        assert!(page.len() <= 200_000, "{}: {} bytes", name(&capture), page.len());
+        for forbidden in ["<script", " src=", " href=", "url(", "@import", "onload"] {
+            assert!(!page.contains(forbidden), "{}: {forbidden}", name(&capture));
+        }
+    }
+}
+
+#[test]
+fn no_text_of_a_picture_lies_on_another_or_beyond_its_edge() {
+    for capture in captures() {
+        let picture = render::svg(&tell(&capture, Keys::default()));
+        let boxes: Vec<TextBox> = picture.lines().filter_map(TextBox::parse).collect();
+        assert!(boxes.len() > 4, "{}", name(&capture));
+        for (index, one) in boxes.iter().enumerate() {
+            assert!(one.left >= 0 && one.right <= 920, "{}: {}", name(&capture), one.text);
+            for other in &boxes[index + 1..] {
+                assert!(
+                    !one.lies_on(other),
+                    "{}: {:?} on {:?}",
+                    name(&capture),
+                    one.text,
+                    other.text
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn text_keeps_to_the_width_that_there_is() {
+    for capture in captures() {
+        let stories = tell(&capture, Keys::default());
+        for width in [80, 120] {
+            let text = render::term(&stories, width);
+            // A long value can't be broken: it stands in a line of its own.
+            let long = text
+                .lines()
+                .filter(|line| line.chars().count() > width && line.trim().contains(' '));
+            let long: Vec<&str> =
+                long.filter(|line| !line.trim_start().starts_with("| ")).collect();
+            assert!(long.is_empty(), "{}: {long:#?}", name(&capture));
+        }
+    }
+}
+
+#[test]
+fn no_sentence_of_a_step_has_more_than_25_words_and_its_parts_are_in_the_order_of_the_wire() {
+    for capture in captures() {
+        let stories = tell(&capture, given_key());
+        for step in stories.stories.iter().flat_map(|story| &story.steps) {
+            assert!(step.sentence.split_whitespace().count() <= 25, "{}", step.sentence);
+        }
+        let page = render::html(&stories);
+        let numbers = page.split("<h3>").skip(1).map(|rest| rest.split('.').next().unwrap());
+        let numbers: Vec<u32> = numbers.map(|number| number.parse().unwrap()).collect();
+        assert!(numbers.is_sorted(), "{}: {numbers:?}", name(&capture));
+    }
+}
+
+#[test]
+fn the_pages_of_the_documents_are_those_of_their_recordings() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/handshakes");
+    for (page, recording) in [
+        ("vpn-connect", "vpn-connect"),
+        ("vpn-renewed", "vpn-renewed"),
+        ("vpn-refused", "vpn-refused"),
+        ("vpn-wrong-key", "openvpn-udp-sha256-wrong-key"),
+        ("vpn-wrong-direction", "openvpn-udp-sha256-wrong-direction"),
+        ("vpn-blocked", "openvpn-udp-sha256-blocked"),
+        ("starttls-smtp", "starttls-smtp"),
+        ("https-staple", "tls1_3-rsa-staple"),
+        ("mutual-tls", "tls1_3-p256-mutual"),
+        ("tls-1.2", "tls1_2-p256-mutual"),
+        ("no-common-cipher", "p256-no-cipher"),
+        ("certificate-expired", "p256-expired-server"),
+        ("wrong-name", "p256-wrong-name"),
+        ("client-revoked", "p256-revoked-client"),
+        ("other-ca", "tls1_3-p256-unknown-ca"),
+    ] {
+        let keys = if recording.starts_with("openvpn") { given_key() } else { Keys::default() };
+        let told = render::html(&tell(&folder().join(format!("{recording}.pcap")), keys));
+        let file = docs.join(format!("{page}.html"));
+        if std::env::var_os("EXPLAIN_WRITE").is_some() {
+            fs::create_dir_all(&docs).unwrap();
+            fs::write(&file, &told).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&file).is_ok_and(|page| page == told),
+            "{page}: EXPLAIN_WRITE=1 writes it anew"
+        );
+    }
+}
+
+/// A text of a picture, as large as its font makes it.
+struct TextBox {
+    left: i64,
+    right: i64,
+    top: i64,
+    bottom: i64,
+    text: String,
+}
+
+impl TextBox {
+    fn parse(line: &str) -> Option<TextBox> {
+        let rest = line.strip_prefix("<text ")?;
+        let value = |name: &str| {
+            rest.split(&format!("{name}=\"")).nth(1)?.split('"').next().map(str::to_owned)
+        };
+        let (x, y): (i64, i64) = (value("x")?.parse().ok()?, value("y")?.parse().ok()?);
+        let text =
+            rest.split('>').nth(1)?.split('<').next()?.replace("&#39;", "'").replace("&amp;", "&");
+        // 13 pixels of a fixed-width font are 7.8 wide.
+        let width = (text.chars().count() as f64 * 7.8).ceil() as i64;
+        let left = match value("text-anchor")?.as_str() {
+            "middle" => x - width / 2,
+            _ => x,
+        };
+        Some(TextBox { left, right: left + width, top: y - 11, bottom: y + 3, text })
+    }
+
+    fn lies_on(&self, other: &TextBox) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+}

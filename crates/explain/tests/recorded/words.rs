@@ -1,0 +1,144 @@
+//! What is said of a step: what was seen and no more, in the words of its version and program.
+
+use explain::capture::Keys;
+use explain::render;
+use explain::story::{Ending, Means, Source, Stories, Story, Wrapping};
+
+use crate::recordings::{folder, given_key, page, tell};
+
+#[test]
+fn what_nobody_saw_is_not_said_to_have_happened() {
+    let story =
+        |recording: &str| tell(&folder().join(recording), Keys::default()).stories.remove(0);
+    let inquiry = |story: &Story, own: &str, means: Means| {
+        let shown =
+            story.certificates.iter().find(|one| one.shown_by.word() == own && one.depth == 0);
+        let asked = &shown.expect("it was shown").inquiries;
+        asked.iter().find(|one| one.means == means).expect("each means is there").sentence.clone()
+    };
+    let connect = story("vpn-connect.pcap");
+    assert!(inquiry(&connect, "server", Means::Staple).starts_with("The client asked"));
+    assert!(inquiry(&connect, "client", Means::Staple).starts_with("A client brings none"));
+    let revoked = story("p256-revoked-client.pcap");
+    assert!(inquiry(&revoked, "client", Means::Crl).contains("says that it is revoked"));
+    assert!(!inquiry(&revoked, "server", Means::Crl).contains("says that it is revoked"));
+    let revoked = page(revoked);
+    assert!(revoked.contains("They speak securely.\u{201d} <span class=\"q\">(not seen here)"));
+    assert!(!revoked.contains("not asked"));
+    let refused = page(story("vpn-refused.pcap"));
+    assert!(refused.contains("It said: <code>AUTH_FAILED,device disabled</code>"));
+}
+
+#[test]
+fn what_a_reader_looks_for_stands_where_it_happened() {
+    let story =
+        |recording: &str, keys: Keys| tell(&folder().join(recording), keys).stories.remove(0);
+    let known = |recording: &str| story(recording, Keys::default());
+    let step = |story: &Story, entry: &str| {
+        story.steps.iter().find(|step| step.entry == entry).expect("it is told").clone()
+    };
+    let broken = |story: &Story| match &story.ending {
+        Ending::Broken(broken) => broken.clone(),
+        other => panic!("{other:?}"),
+    };
+    // A refusal: its reason in its step, and the one mend that this reason has.
+    let refused = known("vpn-refused.pcap");
+    assert!(step(&refused, "auth_failed").leaves_open.starts_with("Whether that reason"));
+    assert!(broken(&refused).mends[0].starts_with("Enable the user or device"));
+    assert_eq!(broken(&refused).mends.len(), 1);
+    assert!(page(refused).contains("It says <code>AUTH_FAILED,device disabled</code>"));
+    // A staple: what it says, and that it was asked for.
+    let stapled = known("tls1_3-rsa-staple.pcap");
+    assert!(step(&stapled, "server_certificate").sentence.ends_with("that it is not revoked."));
+    let asked = &stapled.certificates[0].inquiries;
+    let ocsp = asked.iter().find(|one| one.means == Means::Ocsp).unwrap();
+    assert!(ocsp.sentence.starts_with("The staple was asked for beforehand"), "{ocsp:?}");
+    assert!(step(&stapled, "new_session_ticket").proves.starts_with("Nothing about"));
+    // A client that showed who it is: the server went on. Nobody is asked about a root.
+    let mutual = known("tls1_3-p256-mutual.pcap");
+    assert!(step(&mutual, "new_session_ticket").proves.contains("so TLS took them"));
+    let root = mutual.certificates.iter().find(|one| one.depth == 1).unwrap();
+    assert!(root.inquiries[0].sentence.starts_with("It issued itself"), "{root:?}");
+    // One cipher alone is pointed at.
+    let cipher = known("p256-no-cipher.pcap");
+    assert!(broken(&cipher).mends[0].starts_with("The client offers a single cipher"));
+    // A client whose code is wrong did knock; whose address is real repeats the number of the server.
+    let wrong = story("openvpn-udp-sha256-wrong-key.pcap", given_key());
+    assert_eq!(wrong.missing[0], "server_reset");
+    let connect = known("vpn-connect.pcap");
+    let value = |entry: &str, name: &str| {
+        let fields = step(&connect, entry).fields;
+        fields.into_iter().find(|field| field.name == name).expect("it is told").value
+    };
+    assert_eq!(value("cookie_returned", "acked_session_id"), value("server_reset", "session_id"));
+}
+
+#[test]
+fn the_words_for_tls_1_2_are_those_of_tls_1_2() {
+    let story = tell(&folder().join("tls1_2-p256-mutual.pcap"), Keys::default()).stories.remove(0);
+    let sentence = |entry: &str| {
+        let step = story.steps.iter().find(|step| step.entry == entry);
+        step.expect("it is told").sentence.clone()
+    };
+    assert!(sentence("client_hello").contains("comes later"));
+    assert!(sentence("new_session_ticket").contains("this session's own secret"));
+    let hello = &story.steps[0];
+    assert!(!hello.terms.iter().any(|term| term.word == "key share"), "it has none");
+    assert!(hello.terms.iter().any(|term| term.word == "SNI"));
+    assert!(
+        !render::html(&Stories {
+            version: explain::story::VERSION,
+            stories: vec![story],
+            left_out: Vec::new()
+        })
+        .contains("In TLS 1.3 the client hears")
+    );
+}
+
+#[test]
+fn of_a_channel_that_is_encrypted_from_its_first_packet_on_the_envelopes_are_told() {
+    for (recording, knock) in [
+        ("openvpn-udp-crypt", "CONTROL_HARD_RESET_CLIENT_V2"),
+        ("openvpn-tcp-crypt-v2", "CONTROL_HARD_RESET_CLIENT_V3"),
+    ] {
+        let story =
+            tell(&folder().join(format!("{recording}.pcap")), given_key()).stories.remove(0);
+        let first = &story.steps[0];
+        assert_eq!((first.entry.as_str(), story.packets[0].name.as_str()), ("client_reset", knock));
+        assert!(
+            first.proves.starts_with("Nothing here: its code could not be checked"),
+            "{first:?}"
+        );
+        assert!(story.packets.iter().all(|packet| packet.wrapping == Wrapping::Encrypted));
+        let gaps = story.steps.iter().filter(|step| step.source == Source::Gap);
+        assert_eq!(gaps.count(), 2, "{recording}: what each side says is one");
+        assert_eq!(story.ending, Ending::Done, "{recording}: data packets go both ways");
+    }
+}
+
+#[test]
+fn the_hybrid_exchange_of_a_newer_program_is_named_and_so_is_what_it_is_good_for() {
+    for recording in ["openvpn-udp-sha256-hybrid", "openvpn-tcp-plain-hybrid"] {
+        let story =
+            tell(&folder().join(format!("{recording}.pcap")), given_key()).stories.remove(0);
+        let hello = story.steps.iter().find(|step| step.entry == "server_hello").unwrap();
+        let group = hello.fields.iter().find(|field| field.name == "key_share_group").unwrap();
+        assert!(group.meaning.as_ref().unwrap().starts_with("X25519MLKEM768"), "{group:?}");
+        assert_eq!(story.ending, Ending::Done, "{recording}");
+    }
+}
+
+#[test]
+fn who_could_read_a_recording_later_follows_from_what_was_agreed_on() {
+    let page = |recording: &str| {
+        let capture = folder().join(format!("{recording}.pcap"));
+        render::html(&tell(&capture, Keys::default()))
+    };
+    let tickets = "whoever gets that can read it too";
+    let old = page("tls1_2-p256-mutual");
+    assert!(old.contains("stolen later, opens nothing") && old.contains(tickets), "the old one");
+    let new = page("tls1_3-p256-mutual");
+    assert!(new.contains("stolen later, opens nothing") && !new.contains(tickets), "the new one");
+    assert!(new.contains("A future quantum computer could open it"));
+    assert!(!page("p256-no-cipher").contains("Who could read"), "nothing was agreed on");
+}
