@@ -31,7 +31,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("starttls", &[]),
     ("upgrade", &["starttls"]),
     ("uplink", &["ask", "carry", "clock", "pki", "starttls", "upgrade"]),
-    ("acme", &["ask", "pki"]),
+    ("acme", &["clock", "pki", "uplink"]),
     ("web", &["carry", "sources"]),
     ("explain", &["clock", "datapath", "pki", "wire"]),
     ("proxied", &[]),

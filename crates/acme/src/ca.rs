@@ -4,16 +4,14 @@
 //! caller to know, and [`Ca`] is only made of one who has.
 
 use std::fmt;
-use std::sync::Arc;
 
 use instant_acme::{AccountBuilder, AccountCredentials, ExternalAccountKey, NewAccount};
-use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::error::AcmeError;
-use crate::http::Https;
+use crate::http::{Https, Trust};
 use crate::nonces::Rounds;
 use crate::renewal::{self, Renewal};
 
@@ -38,14 +36,10 @@ pub struct Eab {
 pub struct Kept(pub Zeroizing<Vec<u8>>);
 
 impl Ca {
-    /// The CA with this directory, whose terms were agreed to. `tls` says whom its certificate has to come from.
-    pub fn new(
-        directory: String,
-        tls: Arc<ClientConfig>,
-        email: Option<String>,
-        eab: Option<Eab>,
-    ) -> Self {
-        Self { directory, http: Https::new(tls), email, eab }
+    /// The CA with this directory, whose terms were agreed to. `trust` says whom its web server's certificate has to
+    /// come from.
+    pub fn new(directory: String, trust: Trust, email: Option<String>, eab: Option<Eab>) -> Self {
+        Self { directory, http: Https::new(trust), email, eab }
     }
 
     /// When it would have the certificate renewed; nothing where it says nothing of that. This needs no account.

@@ -5,11 +5,11 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
-use std::io;
 use std::time::{Instant, SystemTime};
 
 use http::StatusCode;
 use instant_acme::Problem;
+use uplink::{ReachError, Unsettled};
 
 use crate::challenge::Method;
 use crate::http::{HttpFault, Https, Refusal};
@@ -24,6 +24,11 @@ pub enum AcmeError {
     },
     /// The certificate of its own web server is not believed.
     NotTrusted {
+        /// Why not.
+        why: String,
+    },
+    /// Whether that one was revoked can't be found out.
+    NotSettled {
         /// Why not.
         why: String,
     },
@@ -188,8 +193,15 @@ impl AcmeError {
     pub(crate) fn of_fault(fault: &HttpFault) -> Self {
         let why = printable(&fault.to_string());
         match fault {
-            HttpFault::Tls(error) if is_disbelief(error) => Self::NotTrusted { why },
-            _ => Self::NotReached { why },
+            HttpFault::Roots(_) => Self::NotTrusted { why },
+            HttpFault::Reach(error) => match **error {
+                ReachError::NotTrusted(_) | ReachError::Unsettled(Unsettled::Revoked(_)) => {
+                    Self::NotTrusted { why }
+                }
+                ReachError::Unsettled(Unsettled::NotKnown(_)) => Self::NotSettled { why },
+                _ => Self::NotReached { why },
+            },
+            HttpFault::Address | HttpFault::Broken(_) | HttpFault::Slow => Self::NotReached { why },
         }
     }
 
@@ -198,6 +210,7 @@ impl AcmeError {
         match self {
             Self::NotReached { .. }
             | Self::NotTrusted { .. }
+            | Self::NotSettled { .. }
             | Self::Busy { .. }
             | Self::NonceRefused { .. }
             | Self::NoAccount { .. } => true,
@@ -229,6 +242,10 @@ impl AcmeError {
         match self {
             Self::NotReached { .. } => "let this machine reach the CA, or mend acme.directory",
             Self::NotTrusted { .. } => "name the CA's own root in acme.ca, if it is a private one",
+            Self::NotSettled { .. } => {
+                "let this machine ask who vouches for the CA's web server, or ask the CA all the same: \
+                 handfast config set acme.revocation prefer, and a reload"
+            }
             Self::Busy { .. } | Self::NonceRefused { .. } | Self::Slow { .. } => {
                 "nothing: it is asked again"
             }
@@ -274,12 +291,6 @@ fn printable(text: &str) -> String {
     shown.take(LONGEST).collect()
 }
 
-/// The library's own verdict on a certificate.
-fn is_disbelief(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
-}
-
 impl Display for AcmeError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -287,6 +298,7 @@ impl Display for AcmeError {
             Self::NotTrusted { why } => {
                 write!(f, "the CA's own certificate is not believed: {why}")
             }
+            Self::NotSettled { why } => write!(f, "the CA's own web server: {why}"),
             Self::Busy { said, .. } => write!(f, "the CA is not ready: {said}"),
             Self::NonceRefused { said } => write!(f, "the CA takes none of its nonces: {said}"),
             Self::RateLimited { said, .. } => write!(f, "the CA was asked too often: {said}"),

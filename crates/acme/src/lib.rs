@@ -1,6 +1,6 @@
 //! Certificates from another CA that is asked by ACME (RFC 8555): an account, an order, proofs that names are ours.
 //!
-//! 1. [`Ca::new`] says which CA, whom its TLS certificate has to come from, and who asks;
+//! 1. [`Ca::new`] says which CA, whom its web server's certificate has to come from ([`Trust`]), and who asks;
 //! 2. [`Ca::account`] opens the account that was kept, or has one made, which the caller keeps;
 //! 3. [`Account::certificate`] has a certificate issued by an order, [`Placed`]; what the CA has to be shown meanwhile goes
 //!    to its [`Stage`]; where the CA is not through yet, the same order goes on later;
@@ -27,6 +27,7 @@ pub use account::Account;
 pub use ca::{Ca, Eab, Kept};
 pub use challenge::{Method, Proof, Stage};
 pub use error::AcmeError;
+pub use http::Trust;
 pub use order::Placed;
 pub use pace::Pace;
 pub use renewal::Renewal;

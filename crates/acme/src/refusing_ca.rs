@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use clock::SystemClock;
 use pki::{KeyType, PrivateKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, version::TLS13};
 use testkit::Authority;
+use uplink::Revocation;
 
-use crate::{AcmeError, Ca, Placed, Proof, Stage};
+use crate::{AcmeError, Ca, Placed, Proof, Stage, Trust};
 
 #[tokio::test]
 async fn a_ca_that_refuses_nine_nonces_in_a_row_is_asked_a_tenth_time_whatever_is_asked_for() {
@@ -69,8 +71,10 @@ impl RefusingCa {
     }
 
     async fn certificate(&self) -> Result<String, AcmeError> {
-        let tls = self.authority.client_config(None, &[&TLS13]);
-        let ca = Ca::new(self.directory.clone(), Arc::new(tls), None, None);
+        let roots = vec![self.authority.certificate().clone()];
+        let trust =
+            Trust { roots, revocation: Revocation::default(), clock: Arc::new(SystemClock) };
+        let ca = Ca::new(self.directory.clone(), trust, None, None);
         let (account, _) = ca.account(None).await?;
         let key = PrivateKey::generate(KeyType::P256).expect("a key");
         let mut placed = Placed::on(Arc::new(NoStage));
@@ -139,7 +143,7 @@ impl Stage for NoStage {
 }
 
 fn server(authority: &Authority) -> Arc<ServerConfig> {
-    let identity = authority.server();
+    let identity = authority.server_named("127.0.0.1");
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&TLS13])

@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acme::Ca;
+use acme::{Ca, Trust};
+use clock::SystemClock;
 use rcgen::{CertificateParams, Issuer, KeyPair};
+use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::CertificateDer;
+use testkit::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use uplink::Revocation;
 
 #[tokio::test]
 async fn a_ca_is_asked_for_the_certificate_by_its_authority_key_and_serial() {
@@ -52,23 +55,20 @@ fn leaf() -> CertificateDer<'static> {
 /// A CA that answers these questions alone.
 struct Server {
     address: SocketAddr,
-    certificate: CertificateDer<'static>,
+    root: CertificateDer<'static>,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     async fn open(key: &'static str, answer: &'static str, more: &'static str) -> Self {
-        let own = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
-        let certificate = params.self_signed(&own).expect("signed").der().clone();
+        let authority = Authority::new("a CA's own root");
+        let own = authority.server_named("127.0.0.1");
+        let root = authority.certificate().clone();
         let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.clone()],
-                PrivatePkcs8KeyDer::from(own.serialize_der()).into(),
-            )
+            .with_single_cert(own.chain, own.key)
             .expect("they fit");
         let (tls, heard) = (TlsAcceptor::from(Arc::new(tls)), Arc::<Mutex<Vec<String>>>::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -94,19 +94,14 @@ impl Server {
                 let _ = stream.shutdown().await;
             }
         });
-        Self { address, certificate, heard }
+        Self { address, root, heard }
     }
 
     /// Whoever asks it.
     fn asks(&self) -> Ca {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("a certificate");
-        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ca::new(format!("https://{}/directory", self.address), Arc::new(tls), None, None)
+        let (roots, revocation) = (vec![self.root.clone()], Revocation::default());
+        let trust = Trust { roots, revocation, clock: Arc::new(SystemClock) };
+        Ca::new(format!("https://{}/directory", self.address), trust, None, None)
     }
 
     fn heard(&self) -> Vec<String> {

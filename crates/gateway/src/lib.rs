@@ -50,6 +50,7 @@ mod replacements;
 mod tls;
 mod tls_auth;
 mod told;
+mod trusted_roots;
 mod verification;
 mod warnings;
 mod words;

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::Scheme;
 use serde::{Deserialize, Serialize};
+use uplink::Revocation;
 
 /// `[acme]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Acme {
     /// The root of a private CA's own web server, as PEM; those that the system trusts, where none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// What is done about the certificate of its web server, which may have been revoked.
+    pub revocation: Revocation,
     /// How names are proved, the preferred way first.
     pub challenges: Vec<Challenge>,
     /// What the CA calls an account that one has with it otherwise.
@@ -68,6 +71,8 @@ impl Default for Acme {
             terms_agreed: false,
             email: None,
             ca: None,
+            // The CA of this directory says it in lists by parts, which nobody here reads.
+            revocation: Revocation::Prefer,
             challenges: vec![Challenge::TlsAlpn01, Challenge::Http01],
             eab_id: None,
             eab_key_file: None,

@@ -92,7 +92,16 @@ const TLS: Section =
     Section { name: "tls", keys: &[], sections: &[TLS_LISTEN, TLS_SERVER, TLS_CLIENT] };
 const ACME: Section = Section {
     name: "acme",
-    keys: &["directory", "terms_agreed", "email", "ca", "challenges", "eab_id", "eab_key_file"],
+    keys: &[
+        "directory",
+        "terms_agreed",
+        "email",
+        "ca",
+        "revocation",
+        "challenges",
+        "eab_id",
+        "eab_key_file",
+    ],
     sections: &[],
 };
 const TLS_LISTEN: Section = Section {

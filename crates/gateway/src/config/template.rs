@@ -257,12 +257,16 @@ directory = \"{}\"
 terms_agreed = {}
 # How names are proved, the preferred way first.
 challenges = {}
+# Whether its own web server's certificate was revoked: \"require\" asks nothing of it where that can't be found out,
+# \"prefer\" passes that over, \"off\" does not look.
+revocation = \"{}\"
 # Whom it writes to.
 # email = \"admin@example.org\"
 ",
         acme.directory.as_str(),
         acme.terms_agreed,
-        list(&acme.challenges)
+        list(&acme.challenges),
+        revocation(acme.revocation)
     )
 }
 
@@ -309,11 +313,7 @@ per_device = {}
 }
 
 fn hooks(hooks: &Hooks) -> String {
-    let revocation = match hooks.revocation {
-        Revocation::Require => "require",
-        Revocation::Prefer => "prefer",
-        Revocation::Off => "off",
-    };
+    let revocation = revocation(hooks.revocation);
     let url = match &hooks.url {
         Some(url) => format!("url = \"{url}\""),
         None => "# url = \"https://ops.example.org/handfast\"".to_owned(),
@@ -327,6 +327,14 @@ fn hooks(hooks: &Hooks) -> String {
 revocation = \"{revocation}\"
 "
     )
+}
+
+fn revocation(revocation: Revocation) -> &'static str {
+    match revocation {
+        Revocation::Require => "require",
+        Revocation::Prefer => "prefer",
+        Revocation::Off => "off",
+    }
 }
 
 fn explain(explain: Explain) -> String {

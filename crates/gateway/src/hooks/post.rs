@@ -15,7 +15,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use pki::{AnchorError, NameRule, ServerNameVerifier};
+use pki::AnchorError;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
@@ -26,6 +26,7 @@ use uplink::{NotATarget, ReachError, Settings, Unsettled, Uplink};
 use super::queue::{Jobs, Order};
 use crate::config::{Hooks as HooksSettings, WebhookUrl};
 use crate::doors::Unheard;
+use crate::trusted_roots::{of_the_system, usable};
 
 /// Where events are posted.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ impl Target {
         let (revocation, pin, identity) = (hooks.revocation, None, None);
         let tls = url.is_https().then(|| {
             let target = service(&url).map_err(NoTls::Host)?;
-            let settings = Settings { target, cas: usable(cas), pin, identity, revocation };
+            let cas = [of_the_system(), usable(cas)].concat();
+            let settings = Settings { target, cas, pin, identity, revocation };
             let uplink = Uplink::new(settings, clock).map_err(NoTls::Ca)?;
             Ok(uplink.asking_for(FOR_ITS_CA))
         });
@@ -74,15 +76,6 @@ impl Target {
 fn service(url: &WebhookUrl) -> Result<uplink::Target, NotATarget> {
     let (host, port) = (url.host(), url.port());
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }.parse()
-}
-
-/// The system's and these, but for what can't be read.
-fn usable(cas: impl IntoIterator<Item = CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
-    let system = rustls_native_certs::load_native_certs().certs;
-    let can_be_read = |ca: &CertificateDer<'static>| {
-        ServerNameVerifier::new(std::slice::from_ref(ca), NameRule::Any).is_ok()
-    };
-    system.into_iter().chain(cas).filter(can_be_read).collect()
 }
 
 /// Posts until nobody is left who could tell of anything.

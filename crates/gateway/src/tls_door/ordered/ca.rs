@@ -3,33 +3,29 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use acme::{Ca, Eab};
+use acme::{Ca, Eab, Trust};
+use clock::Clock;
 use data_encoding::BASE64URL_NOPAD;
 use pki::certificates_from_pem;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::fs;
 use zeroize::Zeroizing;
 
 use super::fault::OrderFault;
 use crate::config::Acme;
+use crate::trusted_roots::{of_the_system, usable};
 
 /// As the settings have it.
-pub(super) async fn ca(settings: &Acme) -> Result<Ca, OrderFault> {
-    let mut roots = RootCertStore::empty();
-    match &settings.ca {
+pub(super) async fn ca(settings: &Acme, clock: &Arc<dyn Clock>) -> Result<Ca, OrderFault> {
+    let roots = match &settings.ca {
         Some(file) => {
             let text = text(file).await?;
-            let named = certificates_from_pem(&text).map_err(|error| fault(file, error))?;
-            roots.add_parsable_certificates(named);
+            usable(certificates_from_pem(&text).map_err(|error| fault(file, error))?)
         }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        None => of_the_system(),
+    };
+    let trust = Trust { roots, revocation: settings.revocation, clock: Arc::clone(clock) };
     let directory = settings.directory.as_str().to_owned();
-    Ok(Ca::new(directory, Arc::new(tls), settings.email.clone(), eab(settings).await?))
+    Ok(Ca::new(directory, trust, settings.email.clone(), eab(settings).await?))
 }
 
 async fn eab(settings: &Acme) -> Result<Option<Eab>, OrderFault> {

@@ -89,7 +89,7 @@ impl Desk {
         settings: &Acme,
         leaf: &CertificateDer<'_>,
     ) -> Result<Option<Renewal>, OrderFault> {
-        Ok(ca(settings).await?.renewal(leaf).await?)
+        Ok(ca(settings, &self.clock).await?.renewal(leaf).await?)
     }
 
     /// Orders it, in the place of another, after so many failures, or goes on with what was begun. Leaves behind what is
@@ -102,7 +102,7 @@ impl Desk {
         failures: u32,
         begun: &mut Option<Begun>,
     ) -> Result<Served, OrderFault> {
-        let ca = ca(settings).await?;
+        let ca = ca(settings, &self.clock).await?;
         let account = self.accounts.account(settings, &ca).await?;
         let mut at_work = self.at_work(wanted, former, begun.take()).await?;
         let (methods, Begun { key, placed, .. }) = (methods(settings, failures), &mut at_work);
