@@ -69,7 +69,12 @@ enum Step {
 
 fn install(order: &ServiceOrder, name: &str, first: &FirstStart) -> Result<Vec<Step>, Failure> {
     match present(order, name) {
-        Some(Present { unit, of: None }) => return Err(not_ours(&unit)),
+        Some(Present { unit, of: None }) => {
+            let free = free_name(order);
+            return Err(not_ours(&unit).hint(format!(
+                "choose another name: `--name {free}`, or take that unit away by hand"
+            )));
+        }
         Some(Present { unit, of: Some(data) }) if data != order.data => {
             return Err(taken(order, &unit, &data));
         }
@@ -105,7 +110,9 @@ fn install(order: &ServiceOrder, name: &str, first: &FirstStart) -> Result<Vec<S
 
 fn remove(order: &ServiceOrder, name: &str) -> Result<Vec<Step>, Failure> {
     match present(order, name) {
-        Some(Present { unit, of: None }) => return Err(not_ours(&unit)),
+        Some(Present { unit, of: None }) => {
+            return Err(not_ours(&unit).hint("take that unit away by hand"));
+        }
         Some(Present { unit, of: Some(data) }) if order.data_typed && data != order.data => {
             let message = format!("{unit} runs the gateway of {}", data.display());
             return Err(Failure::new(FailureKind::Conflict, message)
@@ -157,7 +164,6 @@ fn present(order: &ServiceOrder, name: &str) -> Option<Present> {
 fn not_ours(unit: &str) -> Failure {
     Failure::new(FailureKind::Conflict, format!("{unit} does not say whose data its gateway has"))
         .because("`service install` writes `--data FOLDER` there; this one may be somebody else's")
-        .hint("choose another name, as `--name handfast2`, or take that unit away by hand")
 }
 
 fn taken(order: &ServiceOrder, unit: &str, data: &Path) -> Failure {

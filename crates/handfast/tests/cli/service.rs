@@ -90,6 +90,10 @@ fn a_unit_that_is_nobodys_gateway_is_neither_written_over_nor_taken_away() {
         assert!(said.contains("backup.service does not say whose data"), "{said}");
         assert_eq!(fs::read(&other).unwrap(), before);
     }
+    // The name that is proposed is one that nobody has.
+    cli.ok("service install --data /srv/one --root image --name handfast2");
+    let said = cli.fails(4, "service install --data /srv/two --root image --name backup");
+    assert!(said.contains("choose another name: `--name handfast3`"), "{said}");
     // One that its system brings along would be hidden by ours.
     let brought = cli.path("image/usr/lib/systemd/system/ssh.service");
     fs::create_dir_all(brought.parent().unwrap()).unwrap();
