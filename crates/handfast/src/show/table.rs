@@ -36,7 +36,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| visible(&cell)).collect());
+        self.rows.push(cells.into_iter().map(harmless).collect());
     }
 
     /// The table, a line feed after each row.
@@ -136,6 +136,9 @@ fn shortened(cell: &str, width: usize) -> String {
 
 /// The text in parts of at most `width`, cut at spaces where there are any.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
+    if text.chars().count() <= width {
+        return vec![text.to_owned()];
+    }
     let mut parts = Vec::new();
     let mut part: Vec<char> = Vec::new();
     for word in text.split(' ') {
@@ -161,9 +164,18 @@ pub(crate) fn fields(fields: &[(&str, String)]) -> String {
     fields.iter().map(|(name, value)| format!("{name:width$}  {}\n", visible(value))).collect()
 }
 
+/// Most cells are so from the start.
+fn harmless(cell: String) -> String {
+    if cell.chars().any(is_obeyed) { visible(&cell) } else { cell }
+}
+
 /// The text without anything a terminal would obey.
 pub(crate) fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_invisible(c) { '?' } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { '?' } else { c }).collect()
+}
+
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || is_invisible(c)
 }
 
 /// Direction marks and the like, which make a line read otherwise than it is.
