@@ -146,6 +146,8 @@ fn dropped_for(world: &World, who: &Subscriber, profile: &str, cause: &str) {
     let counted = || world.counted(cause) > before[index];
     assert!(wait_until(Duration::from_secs(15), counted), "{cause}\n{}", stock.0.log());
     drop(stock);
+    let source = &world.json(&["status"])["drop_sources"][cause];
+    assert!(source.as_str().is_some_and(|source| source.contains(':')), "{cause}: {source}");
     for (at, other) in causes.iter().enumerate().filter(|(at, _)| *at != index) {
         assert_eq!(world.counted(other), before[at], "{cause}, but {other}");
     }

@@ -1,6 +1,7 @@
 //! What the engine counts. Each figure is kept by one owner and read on request; nothing is shared.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use datapath::{Drops, PeerCounters, PeerRef};
 
@@ -17,6 +18,9 @@ pub struct DataFigures {
     pub total: PeerCounters,
     /// Control datagrams that failed the tls-auth check, by what is likely wrong with the sender.
     pub forged_control: BTreeMap<&'static str, u64>,
+    /// Where the last of each came from that was looked at closely, which few are each second. Anybody may have written
+    /// that address.
+    pub forged_from: BTreeMap<&'static str, SocketAddr>,
     /// Authentic control datagrams dropped as the control task did not keep up.
     pub control_overflow: u64,
     /// Datagrams that the kernel did not take.
@@ -59,6 +63,7 @@ impl DataFigures {
         self.peers.extend(more.peers);
         self.total += more.total;
         add_each(&mut self.forged_control, more.forged_control);
+        self.forged_from.extend(more.forged_from);
         self.control_overflow += more.control_overflow;
         self.send_errors += more.send_errors;
         self.tun_errors += more.tun_errors;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -236,6 +237,8 @@ pub struct Counters {
     pub packets_out: u64,
     /// Dropped packets by cause.
     pub drops: BTreeMap<&'static str, u64>,
+    /// Where the last of those came from that lack the tls-auth key or use it wrongly, by cause.
+    pub drop_sources: BTreeMap<&'static str, SocketAddr>,
     /// Connections that ended, refused ones included, by reason; all reasons from zero.
     pub endings: BTreeMap<&'static str, u64>,
     /// How packets are carried: threads, and what the kernel does in one piece.
@@ -296,6 +299,7 @@ impl Counters {
         for (reason, count) in other.endings {
             *self.endings.entry(reason).or_default() += count;
         }
+        self.drop_sources.extend(other.drop_sources);
         self.virtual_servers.extend(other.virtual_servers);
         for (device, [bytes_in, bytes_out]) in other.devices {
             let sum = self.devices.entry(device).or_default();

@@ -72,6 +72,10 @@ pub struct Status {
     pub last_refusals: Vec<RefusalEntry>,
     /// Dropped packets by cause.
     pub drops: BTreeMap<String, u64>,
+    /// Where the last of those came from that lack the tls-auth key or use it wrongly, by cause; anybody may have written
+    /// that address.
+    #[serde(default)]
+    pub drop_sources: BTreeMap<String, SocketAddr>,
     /// Connections that ended, refused ones included, by reason.
     #[serde(default)]
     pub endings: BTreeMap<String, u64>,

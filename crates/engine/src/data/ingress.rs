@@ -125,7 +125,11 @@ impl<'b, T: TunIo> PacketSink<'b> for IngressBatch<'_, T> {
             Err(error) => {
                 self.forged_on_stream = endpoint.stream().is_some();
                 let suspect = if error.is_forged() {
-                    self.diagnosis.of(self.check, datagram, self.now)
+                    let looked_at = self.diagnosis.of(self.check, datagram, self.now);
+                    if let Some(suspect) = looked_at {
+                        self.figures.forged_from.insert(suspect, endpoint.remote);
+                    }
+                    looked_at.unwrap_or("wrong_tls_auth")
                 } else {
                     "malformed_control"
                 };
@@ -232,20 +236,21 @@ struct Diagnosis {
 }
 
 impl Diagnosis {
-    fn of(&mut self, check: &StrangerCheck, datagram: &[u8], now: Now) -> &'static str {
+    /// Nothing for one that is not looked at any more.
+    fn of(&mut self, check: &StrangerCheck, datagram: &[u8], now: Now) -> Option<&'static str> {
         let second = now.boot.as_secs();
         if self.second != second {
             (self.second, self.made) = (second, 0);
         }
         if self.made >= DIAGNOSES_A_SECOND {
-            return "wrong_tls_auth";
+            return None;
         }
         self.made += 1;
-        match check.diagnose(datagram) {
+        Some(match check.diagnose(datagram) {
             Some(Suspect::Key) | None => "wrong_tls_auth_key",
             Some(Suspect::KeyDirection) => "wrong_key_direction",
             Some(Suspect::Digest(_)) => "wrong_auth_digest",
-        }
+        })
     }
 }
 

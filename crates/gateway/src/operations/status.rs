@@ -68,6 +68,11 @@ impl Overview<'_> {
             refusals: self.at.metrics.refusals(),
             last_refusals: self.at.metrics.last_refusals(),
             drops: counters.drops.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect(),
+            drop_sources: counters
+                .drop_sources
+                .iter()
+                .map(|(cause, from)| ((*cause).to_owned(), *from))
+                .collect(),
             endings: counters.endings.iter().map(|(r, n)| ((*r).to_owned(), *n)).collect(),
             data_path: counters.data_path.clone(),
             figures: self.at.metrics.figures(&counters, &gauges),

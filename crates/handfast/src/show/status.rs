@@ -27,9 +27,9 @@ pub(crate) fn text(status: &Status, now: Timestamp, width: Width) -> String {
         ("OCSP signer", ocsp(status, now)),
         ("CRL", crl(status, now)),
         ("changes", changes(status)),
-        ("refusals", counts(&status.refusals)),
+        ("refusals", refused(&status.refusals)),
         ("ended", counts(&status.endings)),
-        ("drops", counts(&status.drops)),
+        ("drops", drops(status)),
     ]);
     if !status.waiting.is_empty() {
         text.push_str(&format!("waiting for the next start: {}\n", list(&status.waiting)));
@@ -104,7 +104,10 @@ fn changes(status: &Status) -> String {
             format!("{of} after {} ms, at worst {} ms", delay.last_ms, delay.worst_ms)
         })
         .collect();
-    list(&each)
+    match each.is_empty() {
+        true => "none since the start".into(),
+        false => each.join(", "),
+    }
 }
 
 fn crl(status: &Status, now: Timestamp) -> String {
@@ -120,6 +123,22 @@ fn counts(counts: &BTreeMap<String, u64>) -> String {
     let seen: Vec<String> =
         counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{what} {n}")).collect();
     if seen.is_empty() { "none".into() } else { seen.join(", ") }
+}
+
+/// With where the last came from, of those that have no other trace.
+fn drops(status: &Status) -> String {
+    let from = |what: &String| {
+        let source = status.drop_sources.get(what);
+        source.map(|source| format!(" (last from {source})")).unwrap_or_default()
+    };
+    let seen = status.drops.iter().filter(|(_, count)| **count > 0);
+    let seen: Vec<_> = seen.map(|(what, count)| format!("{what} {count}{}", from(what))).collect();
+    if seen.is_empty() { "none".into() } else { seen.join(", ") }
+}
+
+/// They are counted from the start on.
+fn refused(refusals: &BTreeMap<String, u64>) -> String {
+    format!("{}; before this start: journalctl -u handfast | grep refused", counts(refusals))
 }
 
 fn refusals(status: &Status, width: Width) -> String {
