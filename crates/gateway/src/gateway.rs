@@ -274,7 +274,10 @@ impl Gateway {
     /// Reads the settings again, as at a hangup, and puts back what others have changed on the machine.
     pub(crate) async fn reload_and_mend(&self) -> Result<Reloaded, GatewayError> {
         self.at.running()?;
+        let pushed = || self.at.view.policy().push.said().to_vec();
+        let before = pushed();
         let in_force = self.reload().await?;
+        let pushes_changed = pushed() != before;
         self.at.doors.put_back().await;
         if let Some(error) = in_force.unfinished {
             return Err(error);
@@ -284,7 +287,7 @@ impl Gateway {
         let unheard = unheard.map(|one| format!("{}: {}; {}", one.subject, one.what, one.mend));
         let warnings = lost_doors(&self.at, &file).into_iter().chain(unheard).collect();
         let waiting = in_force.waiting.into_iter().map(str::to_owned).collect();
-        Ok(Reloaded { waiting, warnings })
+        Ok(Reloaded { waiting, pushes_changed, warnings })
     }
 
     /// The TLS settings of the VPN door: both certificates, clients by the CAs and the current view.

@@ -20,10 +20,26 @@ pub struct CrlDetail {
     pub this_update: Timestamp,
     /// When it must be replaced.
     pub next_update: Timestamp,
-    /// What it lists.
+    /// What it lists, and behind that what the other CAs' lists do.
     pub entries: Vec<CrlEntry>,
-    /// The CRL itself.
+    /// The CRL itself, and behind it those of the other CAs.
     pub pem: String,
+    /// Those of the other CAs.
+    #[serde(default)]
+    pub others: Vec<CrlSummary>,
+}
+
+/// The CRL of another CA than the one that signs devices' certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlSummary {
+    /// CRLNumber.
+    pub number: u64,
+    /// Issuer, as text.
+    pub issuer: String,
+    /// When it was signed.
+    pub this_update: Timestamp,
+    /// When it must be replaced.
+    pub next_update: Timestamp,
 }
 
 /// A line of the CRL.
@@ -31,8 +47,14 @@ pub struct CrlDetail {
 pub struct CrlEntry {
     /// Serial number, hex as openssl prints it.
     pub serial: String,
+    /// Whose list it is on.
+    #[serde(default)]
+    pub issuer: String,
     /// Whose it was, where the store knows.
     pub device: Option<DeviceName>,
+    /// The name that it was issued under, where it is no device's.
+    #[serde(default)]
+    pub name: Option<String>,
     /// When it was revoked.
     pub revoked_at: Timestamp,
     /// Why.
@@ -66,6 +88,13 @@ pub struct OtherCa {
     pub issued: u64,
     /// How many of them are revoked.
     pub revoked: u64,
+}
+
+impl Rollover {
+    /// Everybody who has something to do.
+    pub fn rows(&self) -> Vec<&Behind> {
+        self.behind.iter().chain(&self.kept_out).collect()
+    }
 }
 
 impl CaDetail {

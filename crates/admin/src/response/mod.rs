@@ -14,7 +14,7 @@ mod tls;
 
 use serde::{Deserialize, Serialize};
 
-pub use ca::{Behind, CaDetail, CaSummary, CrlDetail, CrlEntry, OtherCa, Rollover};
+pub use ca::{Behind, CaDetail, CaSummary, CrlDetail, CrlEntry, CrlSummary, OtherCa, Rollover};
 pub use certificate::{Certificate, CertificateState, Named, NamedDetail};
 pub use change::{Changed, Effect, Event, EventPage, Kicked};
 pub use people::{Device, DeviceDetail, DeviceState, User, UserDetail};

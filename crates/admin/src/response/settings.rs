@@ -44,6 +44,9 @@ pub enum TakesEffect {
 pub struct Reloaded {
     /// Keys whose values wait for the next start.
     pub waiting: Vec<String>,
+    /// Whether clients are pushed something else from here on: those that are connected hear of it when they come again.
+    #[serde(default)]
+    pub pushes_changed: bool,
     /// What they will do that is hardly wanted, and what could not be put in force.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -1,11 +1,13 @@
 //! The CA and its CRL, shown.
 
-use admin::response::{CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry, OtherCa};
+use admin::response::{
+    CaDetail, Certificate, CertificateState, CrlDetail, CrlEntry, CrlSummary, OtherCa,
+};
 use admin::secret::SecretText;
 use authority::{AuthorityError, Issuer, Signs, describe};
 use pki::{CertificateId, Revocation, Serial};
 use signer::protocol::Passphrase;
-use store::CaGeneration;
+use store::{CaGeneration, Holder};
 
 use crate::context::Context;
 use crate::error::GatewayError;
@@ -30,12 +32,19 @@ impl Ca<'_> {
             next_update: crl.next_update,
             entries: self.entries(generation, &crl)?,
             pem: pki::to_pem("X509 CRL", &crl.der),
+            others: Vec::new(),
         };
         for other in issuers.all().iter().map(|issuer| issuer.generation()) {
             let crl = self.at.store.crl_latest(other.id).await?;
             let Some(crl) = crl.filter(|_| other.id != generation.id) else { continue };
             detail.entries.extend(self.entries(other, &crl)?);
             detail.pem.push_str(&pki::to_pem("X509 CRL", &crl.der));
+            detail.others.push(CrlSummary {
+                number: crl.number,
+                issuer: other.subject.clone(),
+                this_update: crl.this_update,
+                next_update: crl.next_update,
+            });
         }
         Ok(detail)
     }
@@ -46,9 +55,16 @@ impl Ca<'_> {
         let snapshot = self.at.store.snapshot();
         let entry = |(serial, revocation): (&Serial, &Revocation)| {
             let id = CertificateId { issuer: of.issuer, serial: *serial };
+            let entry = snapshot.certificate(&id);
+            let name = entry.and_then(|entry| match &entry.holder {
+                Holder::Other(name) => Some(name.clone()),
+                Holder::Device(_) | Holder::Gateway => None,
+            });
             CrlEntry {
                 serial: id.to_string(),
-                device: snapshot.certificate(&id).and_then(|c| holder_name(&snapshot, c)),
+                issuer: of.subject.clone(),
+                device: entry.and_then(|entry| holder_name(&snapshot, entry)),
+                name,
                 revoked_at: revocation.at,
                 reason: revocation.reason,
             }

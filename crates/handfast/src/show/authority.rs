@@ -1,6 +1,8 @@
 //! The CA and its CRL in words.
 
-use admin::response::{Behind, CaDetail, CaSummary, Certificate, CrlDetail, Rollover};
+use admin::response::{
+    Behind, CaDetail, CaSummary, Certificate, CrlDetail, CrlEntry, CrlSummary, Rollover,
+};
 use clock::Timestamp;
 use pki::CaCertificate;
 
@@ -8,21 +10,31 @@ use super::table::{Table, fields};
 use super::time;
 
 pub(crate) fn crl(crl: &CrlDetail, now: Timestamp) -> String {
+    let CrlDetail { number, this_update, next_update, .. } = *crl;
+    let own = CrlSummary { number, issuer: crl.issuer.clone(), this_update, next_update };
+    let lists = std::iter::once(&own).chain(&crl.others);
+    let each: Vec<_> = lists.map(|list| one_list(list, &crl.entries, now)).collect();
+    each.join("\n")
+}
+
+fn one_list(list: &CrlSummary, entries: &[CrlEntry], now: Timestamp) -> String {
+    let own: Vec<_> = entries.iter().filter(|entry| entry.issuer == list.issuer).collect();
     let mut text = fields(&[
-        ("CRL number", crl.number.to_string()),
-        ("issuer", crl.issuer.clone()),
-        ("signed", time::moment(crl.this_update, now)),
-        ("next update", time::moment(crl.next_update, now)),
-        ("revoked", crl.entries.len().to_string()),
+        ("CRL number", list.number.to_string()),
+        ("issuer", list.issuer.clone()),
+        ("signed", time::moment(list.this_update, now)),
+        ("next update", time::moment(list.next_update, now)),
+        ("revoked", own.len().to_string()),
     ]);
-    if crl.entries.is_empty() {
+    if own.is_empty() {
         return text;
     }
-    let mut table = Table::new(&["CERTIFICATE", "DEVICE", "REVOKED AT (UTC)", "REASON"]);
-    for entry in &crl.entries {
+    let mut table = Table::new(&["CERTIFICATE", "WHOSE", "REVOKED AT (UTC)", "REASON"]);
+    for entry in own {
+        let device = entry.device.as_ref().map(ToString::to_string);
         table.row([
             entry.serial.clone(),
-            entry.device.as_ref().map_or("-".into(), ToString::to_string),
+            device.or_else(|| entry.name.clone()).unwrap_or_else(|| "-".into()),
             entry.revoked_at.to_seconds(),
             entry.reason.word().into(),
         ]);

@@ -34,6 +34,11 @@ pub(crate) fn reloaded(reloaded: &Reloaded) -> String {
     if !reloaded.waiting.is_empty() {
         text.push_str(&format!("waiting for the next start: {}\n", list(&reloaded.waiting)));
     }
+    if reloaded.pushes_changed {
+        text.push_str(
+            "connected clients get the new pushes when they come again: handfast kick USER\n",
+        );
+    }
     text + &warnings(&reloaded.warnings)
 }
 

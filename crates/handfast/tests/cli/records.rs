@@ -108,7 +108,7 @@ fn the_crl_lists_what_was_revoked_and_openssl_agrees() {
          next update [DATE] [TIME] (in 6 days)\n\
          revoked 1\n\
          \n\
-         CERTIFICATE DEVICE REVOKED AT (UTC) REASON\n\
+         CERTIFICATE WHOSE REVOKED AT (UTC) REASON\n\
          [SERIAL] alice/default [DATE] [TIME] cessation-of-operation\n"
     );
     let crl = cli.command("crl show --pem").output().unwrap().stdout;

@@ -62,6 +62,7 @@ fn every_json_answer_is_as_the_schema_says() {
         ("ca export", "ca export"),
         ("ca rollover", "ca rollover start"),
         ("ca rollover", "ca rollover status"),
+        ("crl show", "crl show"),
         ("ca show", "ca show"),
         ("ca rollover", "ca rollover finish --force"),
         ("status", "status"),

@@ -13,6 +13,7 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
+use starttls::Protocol;
 use uplink::Target;
 
 use super::super::output::Output;
@@ -29,7 +30,7 @@ pub(super) fn run(data: &Path, json: bool, order: &TlsTestOrder) -> Result<Outpu
     let newer = look::at(target, &[&TLS13], own.as_ref())?;
     let older = look::at(target, &[&TLS12], own.as_ref())?;
     let mut findings = Vec::new();
-    versions(&newer, &older, &mut findings);
+    versions(target, &newer, &older, &mut findings);
     let asks = newer.asks_for_certificate() || older.asks_for_certificate();
     if let Some(seen) = seen(newer, older) {
         let cas = anchors(order.ca.as_deref(), data)?;
@@ -56,7 +57,7 @@ fn seen(newer: Look, older: Look) -> Option<Box<Seen>> {
 }
 
 /// A server that breaks off for want of a certificate speaks the version in which it asked for one.
-fn versions(newer: &Look, older: &Look, findings: &mut Vec<Finding>) {
+fn versions(target: &Target, newer: &Look, older: &Look, findings: &mut Vec<Finding>) {
     let cipher = [newer, older].into_iter().find_map(|look| match look {
         Look::Seen(seen) => Some(format!("; {}", seen.cipher)),
         Look::Refused | Look::NoHandshake(_) => None,
@@ -65,7 +66,11 @@ fn versions(newer: &Look, older: &Look, findings: &mut Vec<Finding>) {
     let finding = match (newer, older) {
         (Look::NoHandshake(why), Look::NoHandshake(_)) => {
             Finding::bad("version", format!("no handshake with TLS 1.3 or 1.2: {why}"))
-                .mend("see that TLS begins at once on this port, and that the server has a certificate for the name")
+                .mend(format!(
+                    "see that TLS begins at once on this port, and that the server has a certificate for the name; where a \
+                     protocol begins in the clear, as mail does: handfast explain tls {}",
+                    in_the_clear(target)
+                ))
         }
         (Look::NoHandshake(_), _) => Finding::note("version", format!("TLS 1.2 alone{cipher}"))
             .mend("let the server speak TLS 1.3"),
@@ -73,6 +78,12 @@ fn versions(newer: &Look, older: &Look, findings: &mut Vec<Finding>) {
         (_, _) => Finding::ok("version", format!("TLS 1.3 and 1.2{cipher}")),
     };
     findings.push(finding);
+}
+
+/// The same service by the STARTTLS of the protocol that has this port, or else by mail's.
+fn in_the_clear(target: &Target) -> String {
+    let of_port = Protocol::ALL.into_iter().find(|protocol| protocol.port() == target.port());
+    format!("{}://{target}", of_port.unwrap_or(Protocol::Smtp))
 }
 
 /// What is to be said of a certificate that a server showed, by the CAs that a browser would trust.
