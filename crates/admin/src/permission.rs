@@ -72,7 +72,9 @@ impl Permission {
             | Request::CaUnlock { .. }
             | Request::DeviceDisable { .. }
             | Request::DeviceEnable { .. }
-            | Request::DeviceRemove { .. } => Self::Change,
+            | Request::DeviceRemove { .. }
+            | Request::UsersDo { .. }
+            | Request::DevicesDo { .. } => Self::Change,
             Request::Kick { .. } => Self::Disconnect,
             Request::ProfileMaterial { .. } | Request::ProfileAgain { .. } => Self::Keys,
         }

@@ -12,7 +12,7 @@ use crate::response::Response;
 
 /// The version of this protocol. A gateway refuses a call of another version, as the binary was
 /// replaced while it was running.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// One call, as it goes over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

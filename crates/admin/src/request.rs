@@ -28,6 +28,9 @@ pub enum Request {
     UserRename { name: UserName, to: UserName },
     /// Revoke every certificate of the user, then forget user and devices. Answer: `Changed`.
     UserRemove { name: UserName },
+    /// The same done to many users: to all of them or to none, in one change of the records; at most [`MOST_AT_ONCE`].
+    /// Answer: `ChangedAll`.
+    UsersDo { names: Vec<UserName>, deed: UserDeed },
     /// Record a device; with a CSR its certificate is issued at once. Answer: `Device`.
     DeviceAdd { device: DeviceName, csr_pem: Option<String> },
     /// All devices, or one user's. Answer: `Devices`.
@@ -46,6 +49,9 @@ pub enum Request {
     /// Revoke every certificate of the device, then forget it: name and addresses are free again.
     /// Answer: `Changed`.
     DeviceRemove { device: DeviceName },
+    /// The same done to many devices: to all of them or to none, in one change of the records; at most
+    /// [`MOST_AT_ONCE`]. Answer: `ChangedAll`.
+    DevicesDo { devices: Vec<DeviceName>, deed: DeviceDeed },
     /// What the device's profiles are made of. Makes key and certificate where there is none yet,
     /// or with `renew` new ones. Answer: `Profile`.
     ProfileMaterial { device: DeviceName, renew: bool },
@@ -115,7 +121,10 @@ pub enum Request {
     Events {
         /// Only events with a greater id.
         after: Option<u64>,
-        /// At most so many; the newest ones where `after` is not given.
+        /// Only those from that time on, where `after` is not given.
+        #[serde(default)]
+        since: Option<Timestamp>,
+        /// At most so many; the newest ones where neither is given.
         limit: u32,
         /// How long to wait where there is none yet.
         wait_ms: u64,
@@ -144,6 +153,38 @@ impl Request {
     }
 }
 
+/// What is done to many users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserDeed {
+    /// As [`Request::UserDisable`].
+    Disable,
+    /// As [`Request::UserEnable`].
+    Enable,
+    /// As [`Request::UserRemove`].
+    Remove,
+}
+
+/// What is done to many devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum DeviceDeed {
+    /// As [`Request::DeviceDisable`].
+    Disable,
+    /// As [`Request::DeviceEnable`].
+    Enable,
+    /// As [`Request::DeviceRemove`].
+    Remove,
+    /// As [`Request::DeviceRevoke`].
+    Revoke {
+        /// Why; it stands in the CRL.
+        reason: RevocationReason,
+    },
+}
+
+/// How many one request names at most: their change holds up others for a moment.
+pub const MOST_AT_ONCE: usize = 10_000;
+
 /// Which sessions of the past are asked for: those for which all of this holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryQuery {
@@ -153,8 +194,8 @@ pub struct HistoryQuery {
     pub device: Option<DeviceName>,
     /// Those that were open at that time or later.
     pub since: Option<Timestamp>,
-    /// The one that had this address inside at that time.
-    pub address: Option<(IpAddr, Timestamp)>,
+    /// Those that had this address inside, or the one that had it at that time.
+    pub address: Option<(IpAddr, Option<Timestamp>)>,
     /// At most so many.
     pub limit: u32,
 }
@@ -201,4 +242,15 @@ pub enum KickTarget {
     Session { id: u64 },
     /// Every connection to a virtual server, by the server's first name.
     Server { name: String },
+}
+
+impl std::fmt::Display for KickTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User { name } => name.fmt(f),
+            Self::Device { device } => device.fmt(f),
+            Self::Session { id } => write!(f, "session {id}"),
+            Self::Server { name } => name.fmt(f),
+        }
+    }
 }

@@ -78,6 +78,20 @@ pub enum GatewayError {
         /// Which.
         device: DeviceName,
     },
+    /// Of those that were named together some can't be changed so, and none was.
+    NotAll {
+        /// How many were named.
+        of: usize,
+        /// Why each of them can't.
+        refused: Vec<GatewayError>,
+    },
+    /// More were named than are changed at once.
+    TooMany {
+        /// How many.
+        named: usize,
+        /// How many may be.
+        most: usize,
+    },
     /// The device or its user is kept out, so that no profile is made.
     Disabled {
         /// Which.
@@ -181,6 +195,12 @@ impl Display for GatewayError {
             Self::NothingToRevoke { device } => {
                 write!(f, "device {device} has no certificate: there is nothing to revoke")
             }
+            Self::NotAll { of, refused } => {
+                write!(f, "nothing was changed: {} of {of} can't be", refused.len())
+            }
+            Self::TooMany { named, most } => {
+                write!(f, "{named} are named, and at most {most} are changed at once")
+            }
             Self::Disabled { device, .. } => write!(f, "{device} is disabled"),
             Self::Revoked { device, at, reason } => {
                 let (date, why) = (at.date(), reason.word());
@@ -248,6 +268,8 @@ impl Error for GatewayError {
             | Self::RecordsGone { .. }
             | Self::LongName { .. }
             | Self::NothingToRevoke { .. }
+            | Self::NotAll { .. }
+            | Self::TooMany { .. }
             | Self::Disabled { .. }
             | Self::Revoked { .. }
             | Self::Expired { .. }

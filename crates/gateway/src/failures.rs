@@ -12,6 +12,10 @@ use crate::error::GatewayError;
 
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
+        let message = error.to_string();
+        if let GatewayError::NotAll { refused, .. } = error {
+            return not_all(message, refused);
+        }
         match &error {
             GatewayError::Store(error) => from_store(error),
             GatewayError::Open(error) => from_open(error),
@@ -46,6 +50,22 @@ impl From<ConnectError> for Failure {
     }
 }
 
+/// The kind and the hints are those of the first who can't be changed; of the others it is said why not.
+fn not_all(message: String, refused: Vec<GatewayError>) -> Failure {
+    let count = refused.len();
+    let each: Vec<Failure> = refused.into_iter().take(TOLD).map(Failure::from).collect();
+    let (kind, hints) = each
+        .first()
+        .map_or((FailureKind::Failed, Vec::new()), |first| (first.kind, first.hints.clone()));
+    let failure = Failure::new(kind, message);
+    let failure = each.into_iter().fold(failure, |failure, one| failure.because(one.message));
+    let failure = match count.saturating_sub(TOLD) {
+        0 => failure,
+        more => failure.because(format!("and so on: {more} more")),
+    };
+    failure.hints(hints).hint("leave these out, or mend that, and do it again for all")
+}
+
 fn explained(error: &GatewayError) -> Failure {
     let failure = Failure::new(kind(error), error.to_string());
     match error {
@@ -65,7 +85,7 @@ fn explained(error: &GatewayError) -> Failure {
 fn kind(error: &GatewayError) -> FailureKind {
     use GatewayError as E;
     match error {
-        E::LongName { .. } | E::Setting(_) => FailureKind::Usage,
+        E::LongName { .. } | E::Setting(_) | E::TooMany { .. } => FailureKind::Usage,
         E::NothingToRevoke { .. }
         | E::Disabled { .. }
         | E::Revoked { .. }
@@ -91,6 +111,7 @@ fn kind(error: &GatewayError) -> FailureKind {
         | E::Anchor(_)
         | E::Tls(_)
         | E::TlsAuthKey
+        | E::NotAll { .. }
         | E::NoCrl => FailureKind::Failed,
     }
 }
@@ -112,6 +133,7 @@ fn hints(error: &GatewayError) -> Vec<String> {
         E::Push { .. } => vec!["mend it under [vpn.push] in handfast.toml".into()],
         E::Vpn(error) => error.hint().map(str::to_owned).into_iter().collect(),
         E::LongName { .. } => vec!["choose shorter names".into()],
+        E::TooMany { most, .. } => vec![format!("name them {most} at a time")],
         E::NothingToRevoke { .. } => {
             vec!["its first profile would issue one; `handfast device disable` keeps it out".into()]
         }
@@ -165,9 +187,13 @@ fn hints(error: &GatewayError) -> Vec<String> {
         | E::Config(_)
         | E::Setting(_)
         | E::Anchor(_)
+        | E::NotAll { .. }
         | E::Tls(_) => Vec::new(),
     }
 }
+
+/// Of those who can't be changed together.
+const TOLD: usize = 20;
 
 /// The authority's refusal.
 fn from_authority(error: &AuthorityError) -> Failure {

@@ -270,8 +270,17 @@ impl History {
     }
 
     /// Notes what open sessions have carried so far.
-    pub(crate) async fn note_open(&self, doors: &Doors) {
+    async fn note_open(&self, doors: &Doors) {
+        for note in self.open(doors).await.into_values() {
+            self.push(self.gathered(), note);
+        }
+    }
+
+    /// What open sessions have carried so far, by when they opened and their number: for who asks, without a write for
+    /// each. Visits are noted, since their figures are those of several connections.
+    pub(crate) async fn open(&self, doors: &Doors) -> HashMap<(Timestamp, u64), SessionNote> {
         let now = self.0.clock.now().into();
+        let mut open = HashMap::new();
         for session in doors.sessions().await {
             let mut gathered = self.gathered();
             let (bytes_in, bytes_out) = (session.bytes_in, session.bytes_out);
@@ -282,8 +291,9 @@ impl History {
             let Some(opened) = gathered.open.get(&session.id).cloned() else { continue };
             let note =
                 SessionNote { source: session.source, seen: now, bytes_in, bytes_out, ..opened };
-            self.push(gathered, note);
+            open.insert((note.opened, note.number), note);
         }
+        open
     }
 
     /// Writes the last of it: nobody is connected any longer.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use admin::names::DeviceName;
-use admin::request::{HistoryQuery, Request};
+use admin::request::{DeviceDeed, HistoryQuery, Request};
 use admin::response::{Level, Response};
 use clock::{Clock, SystemClock, Timestamp};
 use gateway::control::ControlServer;
@@ -63,6 +63,15 @@ async fn ten_thousand_devices_and_a_hundred_thousand_sessions_are_listed_at_once
         let Response::History(sessions) = answer else { panic!("{answer:?}") };
         assert_eq!(sessions.len(), expected, "{what}");
     }
+    let devices = (0..1_000).map(|number| name(number / 50, number % 50)).collect();
+    let begun = Instant::now();
+    let request = Request::DevicesDo { devices, deed: DeviceDeed::Remove };
+    let answer = admin.call(request).await.expect("answered");
+    println!("device remove of 1,000: {} ms", begun.elapsed().as_millis());
+    let Response::ChangedAll(all) = answer else { panic!("{answer:?}") };
+    assert_eq!((all.changed.len(), all.did.revoked.len()), (1_000, 1_000));
+    assert!(all.did.crl_number.is_some() && all.did.pending.is_empty(), "{:?}", all.did.pending);
+    assert!(begun.elapsed() < 10 * LIMIT, "{:?}", begun.elapsed());
     println!("{} MiB resident after all of it", resident());
     serving.abort();
 }
@@ -70,15 +79,19 @@ async fn ten_thousand_devices_and_a_hundred_thousand_sessions_are_listed_at_once
 /// Each is of a kind of its own: the newest, one device's, who had an address, everything since a time.
 fn queries() -> [(&'static str, HistoryQuery, usize); 4] {
     let all = HistoryQuery { limit: 50, ..HistoryQuery::default() };
-    let device = DeviceName::parse("user7/device7").expect("a name");
+    let device = name(7, 7);
     let at = opened(SESSIONS / 2);
-    let address = Some((address(SESSIONS / 2), at));
+    let address = Some((address(SESSIONS / 2), Some(at)));
     [
         ("sessions --history", all.clone(), 50),
         ("sessions --history DEVICE", HistoryQuery { device: Some(device), ..all.clone() }, 10),
         ("sessions --history --address", HistoryQuery { address, ..all.clone() }, 1),
         ("sessions --history --since", HistoryQuery { since: Some(opened(1)), ..all }, 50),
     ]
+}
+
+fn name(user: u64, device: u64) -> DeviceName {
+    DeviceName::parse(&format!("user{user}/device{device}")).expect("a name")
 }
 
 async fn timed(admin: &mut Admin, what: &str, request: Request) -> Response {

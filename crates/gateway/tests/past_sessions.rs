@@ -33,7 +33,7 @@ async fn what_is_open_on_record_ended_with_its_gateway_and_a_time_to_come_has_no
     let all = history(&gateway, HistoryQuery::default()).await;
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].ended.as_deref(), Some("gateway_ended"), "nobody runs it any longer");
-    let had = |at| HistoryQuery { address: Some((ADDRESS, at)), ..HistoryQuery::default() };
+    let had = |at| HistoryQuery { address: Some((ADDRESS, Some(at))), ..HistoryQuery::default() };
     assert_eq!(history(&gateway, had(seen)).await.len(), 1);
     assert_eq!(history(&gateway, had(to_come)).await, []);
     let since = HistoryQuery { since: Some(to_come), ..HistoryQuery::default() };

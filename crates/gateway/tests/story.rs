@@ -526,7 +526,7 @@ async fn events_name_who_did_what_to_whom() {
         .expect("added");
     profile(&gateway, "alice", false).await;
     revoke(&gateway, "alice").await;
-    let request = Request::Events { after: Some(0), limit: 100, wait_ms: 0 };
+    let request = Request::Events { after: Some(0), since: None, limit: 100, wait_ms: 0 };
     let Response::Events(page) = ask(&gateway, request).await.expect("listed") else { panic!() };
     let what: Vec<_> = page
         .events

@@ -101,6 +101,8 @@ pub(crate) trait Reading {
     fn crl_latest(&self, generation: CaGenerationId) -> Result<Option<Crl>, StoreError>;
     fn event_list(&self, after: EventId, limit: usize) -> Result<Vec<Event>, StoreError>;
     fn event_latest(&self) -> Result<EventId, StoreError>;
+    /// The one before the first of that time or later.
+    fn event_before(&self, time: Timestamp) -> Result<EventId, StoreError>;
     fn session_list(&self, query: &SessionQuery) -> Result<Vec<SessionRecord>, StoreError>;
     fn profiles(&self) -> Result<ProfilesOnRecord, StoreError>;
     fn seen_list(&self) -> Result<HashMap<DeviceId, Timestamp>, StoreError>;

@@ -21,6 +21,8 @@ use crate::settings_mark::SettingsMark;
 /// What somebody wants changed.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
+    /// All of these, or none of them.
+    All(Vec<Change>),
     SettingSet {
         name: String,
         value: String,
@@ -144,6 +146,7 @@ impl Change {
     /// Whether it takes a right away, or tells of that: it is in force at once, whatever the disk says.
     pub(crate) fn withdraws(&self) -> bool {
         match self {
+            Self::All(changes) => changes.iter().all(Change::withdraws),
             Self::UserSetEnabled { enabled, .. } | Self::DeviceSetEnabled { enabled, .. } => {
                 !enabled
             }

@@ -181,6 +181,11 @@ impl Reader {
         self.read(|records| records.event_latest()).await
     }
 
+    /// After which event the first one of that time or later comes; the last of all, where none does.
+    pub async fn event_before(&self, time: Timestamp) -> Result<EventId, StoreError> {
+        self.read(move |records| records.event_before(time)).await
+    }
+
     /// Sessions on record, the newest first.
     pub async fn session_list(
         &self,

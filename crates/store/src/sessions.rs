@@ -78,8 +78,8 @@ pub struct SessionQuery {
     pub device: Option<DeviceName>,
     /// Open at that time or later.
     pub since: Timestamp,
-    /// The one that had this address inside at that time.
-    pub address: Option<(IpAddr, Timestamp)>,
+    /// Those that had this address inside, or the one that had it at that time.
+    pub address: Option<(IpAddr, Option<Timestamp>)>,
     /// At most so many, the newest.
     pub limit: u32,
 }

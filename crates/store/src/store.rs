@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::actor::Actor;
 use crate::backend::Writing;
 use crate::change::{Change, Committed, Made, Proposal};
+use crate::deed::Deed;
 use crate::error::{Fault, OpenError, StoreError};
 use crate::event::EventKind;
 use crate::ids::{CaGenerationId, DeviceId};
@@ -315,6 +316,16 @@ impl Store {
         name: &DeviceName,
     ) -> Result<Committed<Vec<Revocation>>, StoreError> {
         let change = Change::DeviceRemove { user: user.clone(), device: name.clone() };
+        outcome::revocations(self.change(actor, change).await?)
+    }
+
+    /// Does all of these in their order, or none of them.
+    pub async fn deeds_do(
+        &self,
+        actor: &Actor,
+        deeds: Vec<Deed>,
+    ) -> Result<Committed<Vec<Revocation>>, StoreError> {
+        let change = Change::All(deeds.into_iter().map(Change::from).collect());
         outcome::revocations(self.change(actor, change).await?)
     }
 

@@ -4,10 +4,13 @@
 
 mod common;
 
-use common::{ADMIN, Folder, open, user};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{ADMIN, Folder, clock, later, open, user};
 use rusqlite::Connection;
 use serde_json::json;
-use store::{Actor, ChainFault, EventId, EventKind, Reader};
+use store::{Actor, ChainFault, EventId, EventKind, Reader, Store};
 
 #[tokio::test]
 async fn a_follower_misses_nothing() {
@@ -44,6 +47,25 @@ async fn a_follower_misses_nothing() {
     }
     let seen = seen.await.unwrap();
     assert_eq!(seen, (1..=CHANGES as u64).map(EventId::new).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_log_is_read_from_a_time_on_whatever_the_clock_did() {
+    let folder = Folder::new();
+    let clock = Arc::new(clock());
+    let store = Store::open(&folder.database(), clock.clone()).unwrap();
+    assert_eq!(store.event_before(later(0)).await.unwrap(), EventId::NONE, "nothing is there");
+    for name in ["a", "b", "c"] {
+        store.user_add(&ADMIN, &user(name), None).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+    }
+    clock.set_wall(Duration::from_secs(1_000_000));
+    store.user_add(&ADMIN, &user("d"), None).await.unwrap();
+    for (time, before) in [(0, 0), (1, 1), (60, 1), (61, 2), (120, 2)] {
+        let found = store.event_before(later(time)).await.unwrap();
+        assert_eq!(found, EventId::new(before), "{time}");
+    }
+    assert_eq!(store.event_before(later(121)).await.unwrap(), EventId::new(4), "none is so late");
 }
 
 #[tokio::test]

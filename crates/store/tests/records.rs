@@ -10,7 +10,7 @@ use common::{
 };
 use rusqlite::Connection;
 use store::{
-    CaGenerationId, CertificateStatus, Crl, DeviceId, DeviceName, Ended, EventId, EventKind,
+    CaGenerationId, CertificateStatus, Crl, Deed, DeviceId, DeviceName, Ended, EventId, EventKind,
     Holder, Lease, NewCertificate, NewKey, Options, Refused, RevocationReason, Secret, Store,
     StoreError,
 };
@@ -42,6 +42,39 @@ async fn a_refused_change_leaves_no_trace() {
     assert!(matches!(stranger, Err(StoreError::Refused(Refused::UserUnknown(_)))));
     assert_eq!(store.snapshot().through(), before.through());
     assert_eq!(store.event_latest().await.unwrap(), EventId::new(1));
+}
+
+#[tokio::test]
+async fn deeds_are_done_all_or_none() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    let ca = add_ca(&store).await;
+    let (alice, names) = (user("alice"), ["a", "b", "c"].map(device));
+    store.user_add(&ADMIN, &alice, None).await.unwrap();
+    for (number, name) in (7..).zip(&names) {
+        let id = store.device_add(&ADMIN, &alice, name).await.unwrap().value.id;
+        store.certificate_record(&ADMIN, device_certificate(number, id, ca.id)).await.unwrap();
+    }
+    let remove = |device: &DeviceName| {
+        let (user, device) = (user("alice"), device.clone());
+        Deed::DeviceRemove { user, device }
+    };
+    let before = store.snapshot().through();
+    let with_a_stranger = [remove(&names[0]), remove(&device("d")), remove(&names[1])].to_vec();
+    let refused = store.deeds_do(&ADMIN, with_a_stranger).await;
+    let stranger = Refused::DeviceUnknown(alice.clone(), device("d"));
+    assert!(matches!(refused, Err(StoreError::Refused(why)) if why == stranger));
+    assert_eq!(store.snapshot().through(), before);
+    assert_eq!(store.device_list(None).await.unwrap().len(), 3);
+
+    let disable = Deed::UserSetEnabled { name: alice.clone(), enabled: false };
+    let done = vec![remove(&names[0]), disable, remove(&names[2])];
+    let done = store.deeds_do(&ADMIN, done).await.unwrap();
+    let revoked: Vec<_> = done.value.iter().map(|revocation| revocation.id).collect();
+    assert_eq!(revoked, [id(7), id(9)]);
+    assert_eq!(done.events.len(), 5, "each has its own");
+    assert_eq!(store.device_list(None).await.unwrap().len(), 1);
+    assert!(!store.user_show(&alice).await.unwrap().user.enabled());
 }
 
 #[tokio::test]

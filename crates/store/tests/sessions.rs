@@ -33,13 +33,17 @@ async fn a_session_is_found_by_its_device_its_time_and_its_address() {
     let of_none = SessionQuery { user: Some(user("alice")), device: Some(none), ..query() };
     assert_eq!(numbers(&store, of_none).await, [0; 0]);
     assert_eq!(numbers(&store, SessionQuery { since: at(2_000), ..query() }).await, [2]);
-    let had =
-        |address: &str, time| SessionQuery { address: Some((ip(address), at(time))), ..query() };
+    let had = |address: &str, time| SessionQuery {
+        address: Some((ip(address), Some(at(time)))),
+        ..query()
+    };
     assert_eq!(numbers(&store, had("10.71.0.1", 1_500)).await, [1]);
     assert_eq!(numbers(&store, had("fd00::1", 1_000)).await, [1]);
     assert_eq!(numbers(&store, had("10.71.0.1", 1_601)).await, [0; 0]);
     assert_eq!(numbers(&store, had("10.71.0.1", 999)).await, [0; 0]);
     assert_eq!(numbers(&store, had("10.71.0.2", 9_000)).await, [2], "an open one has it still");
+    let ever = SessionQuery { address: Some((ip("10.71.0.1"), None)), ..query() };
+    assert_eq!(numbers(&store, ever).await, [1], "everybody who had it");
     store.sessions_end("gateway_ended").await.unwrap();
     let possible = numbers(&store, had("10.71.0.2", 5_300)).await;
     assert_eq!(possible, [2], "a killed gateway had noted it minutes ago");

@@ -38,6 +38,18 @@ pub struct Changed {
     pub held: Option<String>,
 }
 
+/// The same done to many, committed as one change, and what it did on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChangedAll {
+    /// Whom it changed, by name.
+    pub changed: Vec<String>,
+    /// Of whom it was so already.
+    pub already: Vec<String>,
+    /// What the change did; its event is the last of them.
+    #[serde(flatten)]
+    pub did: Changed,
+}
+
 /// Something that followed the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
@@ -48,7 +60,7 @@ pub struct Effect {
 }
 
 /// What a kick closed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Kicked {
     /// The sessions, by device.
     pub sessions: Vec<DeviceName>,

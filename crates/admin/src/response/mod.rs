@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ca::{Behind, CaDetail, CaSummary, CrlDetail, CrlEntry, CrlSummary, OtherCa, Rollover};
 pub use certificate::{Certificate, CertificateState, Named, NamedDetail};
-pub use change::{Changed, Effect, Event, EventPage, Kicked};
+pub use change::{Changed, ChangedAll, Effect, Event, EventPage, Kicked};
 pub use people::{Device, DeviceDetail, DeviceState, User, UserDetail};
 pub use profile::{KeyMaterial, ProfileCommon, ProfileMaterial, Remote};
 pub use session::{PastSession, Session, Stories};
@@ -45,6 +45,8 @@ pub enum Response {
     Named(NamedDetail),
     /// A change and its effects.
     Changed(Changed),
+    /// The same done to many, and its effects.
+    ChangedAll(Box<ChangedAll>),
     /// What profiles are made of.
     Profile(Box<ProfileMaterial>),
     /// The CRL.
@@ -78,10 +80,16 @@ pub enum Response {
 }
 
 impl Response {
+    /// Whether there may be a private key in it.
+    pub fn holds_keys(&self) -> bool {
+        matches!(self, Self::Profile(_))
+    }
+
     /// Why what was done is in force and not on the disk; nothing where it is on the disk.
     pub fn held(&self) -> Option<&str> {
         match self {
             Self::Changed(changed) => changed.held.as_deref(),
+            Self::ChangedAll(changed) => changed.did.held.as_deref(),
             Self::Kicked(kicked) => kicked.held.as_deref(),
             _ => None,
         }

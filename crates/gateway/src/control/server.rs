@@ -14,6 +14,7 @@ use admin::failure::{Failure, FailureKind};
 use admin::permission::Caller;
 use admin::protocol::{Call, Reply, VERSION};
 use admin::request::Request;
+use admin::response::Response;
 use rustix::io::Errno;
 use serde::Deserialize;
 use tokio::io::{AsyncWriteExt, BufStream};
@@ -218,7 +219,12 @@ async fn answer(stream: &mut BufStream<UnixStream>, reply: &Reply) -> io::Result
     serde_json::to_writer(&mut *line, reply)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
-    stream.flush().await
+    stream.flush().await?;
+    if !reply.as_ref().is_ok_and(Response::holds_keys) {
+        // To wipe some megabytes of a listing takes as long as to write them.
+        drop(std::mem::take(&mut *line));
+    }
+    Ok(())
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Failure {
@@ -233,5 +239,6 @@ fn forbidden(uid: u32) -> Failure {
 const CALLERS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_CALL: usize = 64 * 1024;
+/// Some thousand names of devices fit.
+const LONGEST_CALL: usize = 4 * 1024 * 1024;
 const REPLY_ROOM: usize = 64 * 1024;

@@ -112,7 +112,7 @@ impl Certs<'_> {
         reason: RevocationReason,
     ) -> Result<Changed, GatewayError> {
         let known = self.known(name).await?;
-        let change = Before::of(self.at, known.iter().map(|c| c.id).collect());
+        let change = Before::of(self.at, known.iter().map(|c| c.id));
         let committed = self.at.store.name_revoke(actor, name, reason).await?;
         change.after(&committed, committed.events.first(), &committed.value).await
     }

@@ -1,5 +1,6 @@
 //! After a commit: the effects on this machine, awaited and measured, and the answer that names what is missing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +18,15 @@ use crate::words::number;
 #[derive(Debug)]
 pub(super) struct Before<'a> {
     at: &'a Context,
-    touched: Vec<CertificateId>,
+    touched: BTreeSet<CertificateId>,
     former: Arc<Snapshot>,
     mark: Mark,
 }
 
 impl<'a> Before<'a> {
     /// A change to these certificates' standing.
-    pub(super) fn of(at: &'a Context, touched: Vec<CertificateId>) -> Self {
+    pub(super) fn of(at: &'a Context, touched: impl IntoIterator<Item = CertificateId>) -> Self {
+        let touched = touched.into_iter().collect();
         Self { at, touched, former: at.store.snapshot(), mark: at.projections.mark() }
     }
 

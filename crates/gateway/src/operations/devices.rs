@@ -112,6 +112,6 @@ impl Devices<'_> {
 
     async fn before_change(&self, name: &DeviceName) -> Result<Before<'_>, GatewayError> {
         let detail = self.at.store.device_show(&name.user, &name.device).await?;
-        Ok(Before::of(self.at, detail.certificates.iter().map(|c| c.id).collect()))
+        Ok(Before::of(self.at, detail.certificates.iter().map(|c| c.id)))
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use admin::response::EventPage;
+use clock::Timestamp;
 use store::EventId;
 use tokio::time::timeout;
 
@@ -21,14 +22,16 @@ impl Log<'_> {
     pub(super) async fn events(
         &self,
         after: Option<u64>,
+        since: Option<Timestamp>,
         limit: u32,
         wait_ms: u64,
     ) -> Result<EventPage, GatewayError> {
         let limit = limit.clamp(1, MOST);
         let mut changes = self.at.view.revisions();
-        let after = match after {
-            Some(after) => after,
-            None => self.latest().await?.saturating_sub(limit.into()),
+        let after = match (after, since) {
+            (Some(after), _) => after,
+            (None, Some(since)) => number(self.at.store.event_before(since).await?),
+            (None, None) => self.latest().await?.saturating_sub(limit.into()),
         };
         let page = self.page(after, limit).await?;
         if !page.events.is_empty() || wait_ms == 0 {

@@ -3,7 +3,7 @@
 //! One line for each request that changed something and succeeded; questions have none.
 
 use admin::permission::Permission;
-use admin::request::{KickTarget, Request};
+use admin::request::{DeviceDeed, Request, UserDeed};
 use store::Actor;
 
 /// Writes the line, where the request is one that changes something.
@@ -32,6 +32,23 @@ impl Deed {
             Request::UserEnable { name } => ("user enabled", name.to_string()),
             Request::UserRename { name, to } => ("user renamed", format!("{name} to {to}")),
             Request::UserRemove { name } => ("user removed", name.to_string()),
+            Request::UsersDo { names, deed } => (
+                match deed {
+                    UserDeed::Disable => "users disabled",
+                    UserDeed::Enable => "users enabled",
+                    UserDeed::Remove => "users removed",
+                },
+                some(names),
+            ),
+            Request::DevicesDo { devices, deed } => (
+                match deed {
+                    DeviceDeed::Disable => "devices disabled",
+                    DeviceDeed::Enable => "devices enabled",
+                    DeviceDeed::Remove => "devices removed",
+                    DeviceDeed::Revoke { .. } => "devices revoked",
+                },
+                some(devices),
+            ),
             Request::DeviceAdd { device, .. } => ("device added", device.to_string()),
             Request::DeviceRenew { device, .. } => ("device renewed", device.to_string()),
             Request::DeviceRevoke { device, .. } => ("device revoked", device.to_string()),
@@ -50,7 +67,7 @@ impl Deed {
                 ("profile handed out", device.to_string())
             }
             Request::ProfileAgain { .. } => ("profile written again", String::new()),
-            Request::Kick { target } => ("sessions closed", kicked(target)),
+            Request::Kick { target } => ("sessions closed", target.to_string()),
             Request::ConfigSet { key, .. } => ("setting changed", key.clone()),
             Request::CaUnlock { .. } => ("CA key opened", String::new()),
             Request::Reload => ("settings read again", String::new()),
@@ -61,12 +78,14 @@ impl Deed {
     }
 }
 
-/// Whom a kick means, in words.
-pub(super) fn kicked(target: &KickTarget) -> String {
-    match target {
-        KickTarget::User { name } => name.to_string(),
-        KickTarget::Device { device } => device.to_string(),
-        KickTarget::Session { id } => format!("session {id}"),
-        KickTarget::Server { name } => name.clone(),
+/// The first ones, and how many there are; each has its event in the log.
+fn some(names: &[impl ToString]) -> String {
+    let first: Vec<_> = names.iter().take(NAMED).map(ToString::to_string).collect();
+    match names.len() {
+        count if count > NAMED => format!("{} and {} more", first.join(" "), count - NAMED),
+        _ => first.join(" "),
     }
 }
+
+/// In one line of the log.
+const NAMED: usize = 20;

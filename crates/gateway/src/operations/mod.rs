@@ -17,6 +17,7 @@ use devices::Devices;
 use events::Log;
 use handshakes::Handshakes;
 use journal::Deed;
+use many::Many;
 use material::Material;
 use rollover::RolloverView;
 use sessions::Sessions;
@@ -39,6 +40,7 @@ mod events;
 mod handshakes;
 mod journal;
 pub(crate) mod lost_doors;
+mod many;
 mod material;
 mod names;
 pub(crate) mod rollover;
@@ -84,6 +86,12 @@ async fn carry_out(
         Q::UserEnable { name } => Users { at }.set_enabled(by, &name, true).await.map(R::Changed),
         Q::UserRename { name, to } => Users { at }.rename(by, &name, &to).await.map(R::Changed),
         Q::UserRemove { name } => Users { at }.remove(by, &name).await.map(R::Changed),
+        Q::UsersDo { names, deed } => {
+            Many { at }.users(by, names, deed).await.map(Box::new).map(R::ChangedAll)
+        }
+        Q::DevicesDo { devices, deed } => {
+            Many { at }.devices(by, devices, deed).await.map(Box::new).map(R::ChangedAll)
+        }
         Q::DeviceAdd { device, csr_pem } => {
             Devices { at }.add(by, &device, csr_pem.as_deref()).await.map(R::Device)
         }
@@ -132,8 +140,8 @@ async fn carry_out(
         Q::TlsList => at.running().map(|doors| R::TlsServers(doors.virtual_servers())),
         Q::TlsShow { name } => at.running()?.virtual_server(&name).map(Box::new).map(R::TlsServer),
         Q::Kick { target } => Sessions { at }.kick(by, &target).await.map(R::Kicked),
-        Q::Events { after, limit, wait_ms } => {
-            Log { at }.events(after, limit, wait_ms).await.map(R::Events)
+        Q::Events { after, since, limit, wait_ms } => {
+            Log { at }.events(after, since, limit, wait_ms).await.map(R::Events)
         }
         Q::Check { whole } => Ok(R::Check(check(at, depth(whole)).await)),
         Q::ConfigShow => SettingsFile { at }.show().map(R::Settings),
@@ -149,7 +157,11 @@ fn depth(whole: bool) -> Depth {
 
 /// What was so already is no deed.
 fn changed_something(response: &Response) -> bool {
-    !matches!(response, Response::Changed(changed) if changed.event.is_none())
+    match response {
+        Response::Changed(changed) => changed.event.is_some(),
+        Response::ChangedAll(changed) => changed.did.event.is_some(),
+        _ => true,
+    }
 }
 
 /// Whom the log names for what this caller changes.

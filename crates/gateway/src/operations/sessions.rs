@@ -1,14 +1,16 @@
 //! Sessions: listed, and closed by hand.
 
+use std::collections::HashMap;
+
 use admin::names::DeviceName;
 use admin::request::{HistoryQuery, KickTarget};
 use admin::response::{Kicked, PastSession, Session};
 use admin::transport::Transport;
+use clock::Timestamp;
 use serde_json::{Value, json};
-use store::{Actor, EventKind, SessionQuery, SessionRecord};
+use store::{Actor, EventKind, SessionNote, SessionQuery, SessionRecord};
 
 use super::changes::held;
-use super::journal::kicked;
 use crate::context::Context;
 use crate::error::GatewayError;
 use crate::history::GATEWAY_ENDED;
@@ -29,7 +31,7 @@ impl Sessions<'_> {
         &self,
         asked: &HistoryQuery,
     ) -> Result<Vec<PastSession>, GatewayError> {
-        let at = asked.address.map(|(_, at)| at);
+        let at = asked.address.and_then(|(_, at)| at);
         if asked.since.max(at).is_some_and(|time| time > self.at.now()) {
             // Open sessions are always of late, and of no time to come.
             return Ok(Vec::new());
@@ -42,14 +44,14 @@ impl Sessions<'_> {
             address: asked.address,
             limit: asked.limit.clamp(1, MOST),
         };
-        if let Ok(doors) = self.at.running() {
-            // Of open sessions minutes may have passed since they were noted, and who asks wants what is true by now.
-            self.at.history.note_open(doors).await;
-        }
+        // Of open sessions minutes may have passed since they were noted, and who asks wants what is true by now.
+        let open = match self.at.running() {
+            Ok(doors) => Some(self.at.history.open(doors).await),
+            Err(_) => None,
+        };
         self.at.history.write().await;
-        let runs = self.at.running().is_ok();
         let records = self.at.store.session_list(query).await?;
-        Ok(records.into_iter().map(|record| past(record, runs)).collect())
+        Ok(records.into_iter().map(|record| past(record, open.as_ref())).collect())
     }
 
     pub(super) async fn kick(
@@ -69,8 +71,7 @@ impl Sessions<'_> {
             why = self.note(actor, details).await.or(why);
         }
         if without_certificate > 0 {
-            let details =
-                json!({ "subject": kicked(target), "without_certificate": without_certificate });
+            let details = json!({ "subject": target.to_string(), "without_certificate": without_certificate });
             why = self.note(actor, details).await.or(why);
         }
         Ok(Kicked { sessions, without_certificate, held: why })
@@ -90,9 +91,20 @@ impl Sessions<'_> {
     }
 }
 
-/// What is open on record where no gateway runs ended with it.
-fn past(record: SessionRecord, runs: bool) -> PastSession {
-    let ended_with_it = (!runs).then(|| GATEWAY_ENDED.to_owned());
+/// What is open on record where no gateway runs ended with it; of what is open indeed, the present is told.
+fn past(record: SessionRecord, open: Option<&Open>) -> PastSession {
+    let ended_with_it = open.is_none().then(|| GATEWAY_ENDED.to_owned());
+    let present = open.and_then(|open| open.get(&(record.opened, record.number)));
+    let record = match present.filter(|_| record.ended.is_none()) {
+        Some(SessionNote { source, seen, bytes_in, bytes_out, .. }) => SessionRecord {
+            source: *source,
+            seen: *seen,
+            bytes_in: *bytes_in,
+            bytes_out: *bytes_out,
+            ..record
+        },
+        None => record,
+    };
     PastSession {
         id: record.number,
         device: DeviceName { user: record.user, device: record.device },
@@ -107,5 +119,8 @@ fn past(record: SessionRecord, runs: bool) -> PastSession {
         ended: record.ended.or(ended_with_it),
     }
 }
+
+/// What is open at the moment, by when it opened and its number.
+type Open = HashMap<(Timestamp, u64), SessionNote>;
 
 const MOST: u32 = 10_000;

@@ -4,4 +4,4 @@
 pub(crate) mod order;
 pub(crate) mod place;
 pub(crate) mod typed;
-mod understand;
+pub(crate) mod understand;

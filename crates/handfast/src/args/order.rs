@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use admin::names::DeviceName;
-use admin::request::{CertificateUsage, ExplainTarget, Request};
+use admin::request::{CertificateUsage, DeviceDeed, ExplainTarget, Request, UserDeed};
 use clap_complete::Shell;
 use client::Revocation;
+use clock::Timestamp;
 use gateway::FirstStart;
 use gateway::profile::{Form, System};
 use load::PacketSettings;
@@ -42,12 +43,16 @@ pub(crate) enum Action {
     Ask(Request),
     /// As above; only what fits is printed.
     List { request: Request, only: Only },
+    /// Do the same to many.
+    Many(ManyOrder),
     /// As above; the request is completed by a CSR.
     AskWithCsr { csr: PathBuf, renew: bool, device: DeviceName },
     /// Have a certificate issued under a name, and write it.
     Cert(CertOrder),
-    /// Write profiles.
+    /// Write a device's profiles.
     Profile(ProfileOrder),
+    /// Write those of many devices.
+    Profiles { devices: Names, wish: ProfileWish },
     /// Write them again, for a key that somebody has.
     ProfileFrom(FormerOrder),
     /// Print the CRL itself.
@@ -73,7 +78,7 @@ pub(crate) enum Action {
     /// Print the figures for Prometheus.
     Prometheus,
     /// Follow the events.
-    FollowEvents { after: Option<u64>, limit: u32 },
+    FollowEvents { after: Option<u64>, since: Option<Timestamp>, limit: u32 },
     /// Copy the data folder into one file.
     Backup { to: PathBuf },
     /// Make the data folder from such a file.
@@ -130,6 +135,29 @@ pub(crate) struct Only {
     pub(crate) expiring: Option<u32>,
 }
 
+/// What is done to whom.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ManyOrder {
+    pub(crate) names: Names,
+    pub(crate) deed: ManyDeed,
+}
+
+/// What can be done to many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ManyDeed {
+    Users(UserDeed),
+    Devices(DeviceDeed),
+    Kick,
+}
+
+/// Names as they were given.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    These(Vec<String>),
+    /// A line each, or a listing.
+    OnStdin,
+}
+
 /// Which certificate to have issued.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CertOrder {
@@ -153,10 +181,16 @@ pub(crate) enum CertKey {
     Csr(PathBuf),
 }
 
-/// Which profiles to write.
+/// Whose profiles to write.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProfileOrder {
     pub(crate) device: DeviceName,
+    pub(crate) wish: ProfileWish,
+}
+
+/// Which ones, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProfileWish {
     pub(crate) renew: bool,
     pub(crate) out: PathBuf,
     pub(crate) systems: Vec<System>,

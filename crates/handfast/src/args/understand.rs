@@ -8,6 +8,7 @@ mod client;
 mod devices;
 mod explain;
 mod gateway;
+pub(crate) mod many;
 mod profiles;
 mod sessions;
 mod tls;
@@ -73,8 +74,8 @@ fn understand_command(command: Command, data: &Path, json: bool) -> Result<Actio
         Command::Status(status) if status.prometheus => Action::Prometheus,
         Command::Status(_) => Action::Ask(Request::Status),
         Command::Sessions(sessions) => sessions::understand_sessions(sessions)?,
-        Command::Kick(kick) => Action::Ask(sessions::understand_kick(kick)?),
-        Command::Events(events) => sessions::understand_events(&events),
+        Command::Kick(kick) => sessions::understand_kick(kick)?,
+        Command::Events(events) => sessions::understand_events(&events)?,
         Command::Check(check) => Action::Ask(Request::Check { whole: check.whole }),
         Command::Config(command) => Action::Ask(gateway::understand_config(command)),
         Command::Reload => Action::Ask(Request::Reload),
@@ -121,8 +122,8 @@ mod tests {
 
     #[test]
     fn all_systems_are_written_unless_some_are_named() {
-        assert_eq!(profile(&["profile", "alice"]).systems, System::ALL);
-        let named = profile(&["profile", "alice", "--os", "ios,linux"]).systems;
+        assert_eq!(profile(&["profile", "alice"]).wish.systems, System::ALL);
+        let named = profile(&["profile", "alice", "--os", "ios,linux"]).wish.systems;
         assert_eq!(named, [System::Linux, System::Ios]);
     }
 
@@ -131,12 +132,12 @@ mod tests {
         let typed = ["profile", "alice", "--form", "split", "--os"];
         let refused = action(&[&typed[..], &["ios,android"]].concat()).unwrap_err();
         assert_eq!(refused.kind, FailureKind::Usage);
-        assert_eq!(profile(&[&typed[..], &["ios,linux"]].concat()).form, Form::Split);
+        assert_eq!(profile(&[&typed[..], &["ios,linux"]].concat()).wish.form, Form::Split);
     }
 
     #[test]
     fn a_renewal_without_a_csr_writes_profiles() {
-        assert!(profile(&["device", "renew", "alice", "--out", "/x"]).renew);
+        assert!(profile(&["device", "renew", "alice", "--out", "/x"]).wish.renew);
         let with = action(&["device", "renew", "alice", "--csr", "a.csr"]).unwrap();
         assert!(matches!(with, Action::AskWithCsr { renew: true, .. }));
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use admin::failure::{Failure, FailureKind};
 use admin::request::Request;
 use admin::response::Response;
+use clock::Timestamp;
 
 use super::ask::Line;
 use super::output::{Output, unexpected};
@@ -14,7 +15,7 @@ use crate::show;
 pub(crate) fn follow(
     data: &Path,
     json: bool,
-    after: Option<u64>,
+    (after, since): (Option<u64>, Option<Timestamp>),
     limit: u32,
 ) -> Result<Output, Failure> {
     let mut line = Line::open(data)?;
@@ -24,7 +25,7 @@ pub(crate) fn follow(
     let mut after = after;
     let mut wait_ms = 0;
     loop {
-        let request = Request::Events { after, limit, wait_ms };
+        let request = Request::Events { after, since, limit, wait_ms };
         let Response::Events(page) = line.ask(request)? else { return Err(unexpected()) };
         for event in &page.events {
             let text = match json {

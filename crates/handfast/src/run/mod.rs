@@ -29,12 +29,16 @@ mod guard;
 mod listing;
 mod locked_key;
 mod log;
+mod many;
+mod names;
+mod others;
 mod output;
 mod packaged;
 mod passphrase;
 mod patience;
 mod process;
 mod profile;
+mod profiles;
 mod reference;
 mod service;
 mod signer;
@@ -67,7 +71,9 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
             ask_and_show(&data, form, csr::request(&csr, renew, device)?)
         }
         Action::Cert(order) => cert::run(&data, json, order),
+        Action::Many(order) => many::run(&data, json, order),
         Action::Profile(order) => profile::run(&data, json, order),
+        Action::Profiles { devices, wish } => profiles::run(&data, json, devices, &wish),
         Action::ProfileFrom(order) => profile::run_from(&data, json, order),
         Action::CrlPem => authority::crl_pem(&data),
         Action::CrlFetch(order) => crl_fetch::run(&data, json, &order),
@@ -80,7 +86,9 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CaUnseal { secret } => ca_key::unseal(&data, json, secret.as_deref()),
         Action::CaUnlock => ca_key::unlock(&data, json),
         Action::Prometheus => authority::prometheus(&data),
-        Action::FollowEvents { after, limit } => events::follow(&data, json, after, limit),
+        Action::FollowEvents { after, since, limit } => {
+            events::follow(&data, json, (after, since), limit)
+        }
         Action::Backup { to } => backup::back_up(&data, json, &to),
         Action::Restore { from } => backup::restore(&data, json, &from),
         Action::Up { first, state } => up::run_up(UpOptions { data, first, state }),
@@ -119,7 +127,12 @@ impl Form<'_> {
             return Ok(as_json(response));
         }
         if !self.columns.is_empty() {
-            let answer = serde_json::from_str(&as_json(response).text).unwrap_or_default();
+            let answer = match response {
+                // The rest of it is no row.
+                Response::Rollover(rollover) => Output::json(&rollover.rows()),
+                other => as_json(other),
+            };
+            let answer = serde_json::from_str(&answer.text).unwrap_or_default();
             return Ok(Output::done(show::columns::text(&answer, self.columns)?));
         }
         Ok(Output::done(show::text(request, response, now(), self.width)))
@@ -128,15 +141,20 @@ impl Form<'_> {
 
 fn list(data: &Path, form: Form<'_>, request: &Request, only: &Only) -> Result<Output, Failure> {
     let answer = listing::select(ask::ask(data, request.clone())?, only, now())?;
-    if listing::is_empty(&answer) && *only != Only::default() && !form.json {
+    // Whoever asks for columns may be a program, to which the words are a name.
+    let for_people = !form.json && form.columns.is_empty();
+    if listing::is_empty(&answer) && *only != Only::default() && for_people {
         return Ok(Output::done("none fits\n"));
     }
     form.output(request, &answer)
 }
 
 fn ask_and_show(data: &Path, form: Form<'_>, request: Request) -> Result<Output, Failure> {
-    let response = ask::ask(data, request.clone())?;
+    let (response, others) = others::ask(data, &request)?;
     let mut output = form.output(&request, &response)?;
+    if !form.json {
+        output.text.push_str(&others);
+    }
     if let Response::Check(report) = &response
         && show::check::is_bad(report)
     {
@@ -158,6 +176,7 @@ fn as_json(response: &Response) -> Output {
         Response::NamedList(answer) => Output::json(answer),
         Response::Named(answer) => Output::json(answer),
         Response::Changed(answer) => Output::json(answer),
+        Response::ChangedAll(answer) => Output::json(answer),
         Response::Crl(answer) => Output::json(answer),
         Response::Rollover(answer) => Output::json(answer),
         Response::Ca(answer) => Output::json(answer),

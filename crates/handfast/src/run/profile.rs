@@ -23,34 +23,43 @@ use zeroize::Zeroizing;
 use super::ask::Line;
 use super::output::{Output, unexpected};
 use super::{locked_key, passphrase};
-use crate::args::order::{FormerOrder, ProfileOrder, STDOUT};
+use crate::args::order::{FormerOrder, ProfileOrder, ProfileWish, STDOUT};
 use crate::show::words::count;
 
 pub(crate) fn run(data: &Path, json: bool, order: ProfileOrder) -> Result<Output, Failure> {
-    let device = order.device.clone();
-    let passphrase = ask_for_passphrase(order.passphrase)?;
+    let ProfileWish { renew, out, systems, passphrase, .. } = order.wish.clone();
+    let passphrase = ask_for_passphrase(passphrase)?;
     let mut line = Line::open(data)?;
-    if let Some(system) = printed(&order.out, &order.systems) {
-        let request = Request::ProfileMaterial { device, renew: order.renew };
+    if let Some(system) = printed(&out, &systems) {
+        let request = Request::ProfileMaterial { device: order.device, renew };
         let Response::Profile(mut material) = line.ask(request)? else { return Err(unexpected()) };
         line.close();
         lock_key(&mut material, passphrase.as_ref())?;
         return print(system, &material);
     }
+    let summary = write(&mut line, order, passphrase.as_ref())?;
+    line.close();
+    Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &out)) })
+}
+
+/// Writes a device's profiles, with a key that is made where there is none.
+pub(super) fn write(
+    line: &mut Line,
+    order: ProfileOrder,
+    passphrase: Option<&Passphrase>,
+) -> Result<Summary, Failure> {
+    let ProfileOrder { device, wish } = order;
     let show = Request::DeviceShow { device: device.clone() };
     let Response::Device(known) = line.ask(show)? else { return Err(unexpected()) };
-    let makes_key = order.renew || known.certificates.is_empty();
-    let wanted =
-        Wanted { name: device.clone(), systems: order.systems, form: order.form, makes_key };
-    let prepared = prepare(&order.out, wanted, known.certificates)
+    let makes_key = wish.renew || known.certificates.is_empty();
+    let wanted = Wanted { name: device.clone(), systems: wish.systems, form: wish.form, makes_key };
+    let prepared = prepare(&wish.out, wanted, known.certificates)
         .map_err(|error| before_the_key(&error, &device))?;
-    let request = Request::ProfileMaterial { device: device.clone(), renew: order.renew };
+    let request = Request::ProfileMaterial { device, renew: wish.renew };
     let Response::Profile(mut material) = line.ask(request)? else { return Err(unexpected()) };
-    lock_key(&mut material, passphrase.as_ref())?;
+    lock_key(&mut material, passphrase)?;
     let written = prepared.write(&material).map_err(|error| after_the_key(&error, &material))?;
-    line.close();
-    let summary = Summary::new(&material, written);
-    Ok(if json { Output::json(&summary) } else { Output::done(text(&summary, &order.out)) })
+    Ok(Summary::new(&material, written))
 }
 
 /// The same with the settings of today, for a key that somebody has still. The key stays here.
@@ -79,7 +88,7 @@ pub(crate) fn run_from(data: &Path, json: bool, order: FormerOrder) -> Result<Ou
 }
 
 /// Before a key is made, so that none is lost to a typing error.
-fn ask_for_passphrase(wanted: bool) -> Result<Option<Passphrase>, Failure> {
+pub(super) fn ask_for_passphrase(wanted: bool) -> Result<Option<Passphrase>, Failure> {
     wanted.then(|| passphrase::typed_twice("new passphrase of the device's key: ")).transpose()
 }
 
@@ -94,7 +103,7 @@ fn lock_key(
     Ok(())
 }
 
-type Passphrase = Zeroizing<Vec<u8>>;
+pub(super) type Passphrase = Zeroizing<Vec<u8>>;
 
 /// Which system's profile is printed, where none is to be written.
 fn printed(out: &Path, systems: &[System]) -> Option<System> {
@@ -146,7 +155,7 @@ fn no_identity(error: &FormerError) -> Failure {
 
 /// What was done, for `--json` too.
 #[derive(Debug, Serialize)]
-struct Summary {
+pub(super) struct Summary {
     device: DeviceName,
     files: Vec<PathBuf>,
     skipped: Vec<Skipped>,
@@ -205,6 +214,24 @@ fn text(summary: &Summary, out: &Path) -> String {
     text
 }
 
+/// A line for each, and once what holds of all.
+pub(super) fn of_many(all: &[Summary], out: &Path) -> String {
+    let mut text = String::new();
+    let mut notes: Vec<String> = Vec::new();
+    for one in all {
+        let (files, until) = (count(one.files.len(), "file"), one.expires_at.date());
+        let device = &one.device;
+        text.push_str(&format!("wrote {files} for {device}, valid until {until}\n"));
+        for note in [key_note(one), skip_note(&one.skipped)] {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    let devices = count(all.len(), "device");
+    text + &format!("the profiles of {devices} are in {}\n", out.display()) + &notes.concat()
+}
+
 fn key_note(summary: &Summary) -> String {
     let device = &summary.device;
     match summary.key {
@@ -214,7 +241,8 @@ fn key_note(summary: &Summary) -> String {
         KeyWord::Gone => format!(
             "the private key of {device} was handed out before and is not kept, so these are the \
              common files only\n\
-             new key and certificate: handfast profile {device} --renew\n"
+             new key and certificate: handfast profile {device} --renew\n\
+             or keep the key, with a profile that somebody has still: handfast profile --from OLD.ovpn\n"
         ),
         KeyWord::Former => {
             "the private key is the former one: hand these files over safely in place of the old ones\n"

@@ -1,7 +1,7 @@
 //! Changes in words: what was done, and which effect is still missing.
 
-use admin::request::Request;
-use admin::response::{Changed, Effect};
+use admin::request::{DeviceDeed, Request, UserDeed};
+use admin::response::{Changed, ChangedAll, Effect};
 
 use super::words::{count, effect_word};
 
@@ -11,6 +11,53 @@ pub(crate) fn text(request: &Request, changed: &Changed) -> String {
         let held = changed.held.as_deref().map(held).unwrap_or_default();
         return format!("{already} already; nothing was changed\n{held}");
     }
+    let mut text = format!("{done}{}\n", effects(changed));
+    for serial in &changed.revoked {
+        text.push_str(&format!("revoked certificate {serial}\n"));
+    }
+    text + &afterwards(changed)
+}
+
+/// The same of many: whom by number, since whoever named them knows them.
+pub(crate) fn of_many(request: &Request, all: &ChangedAll) -> String {
+    let (done, noun) = words_of_many(request);
+    let mut text = match all.changed.len() {
+        0 => "nothing was changed\n".to_owned(),
+        changed => format!("{done} {}{}\n", count(changed, noun), effects(&all.did)),
+    };
+    if !all.already.is_empty() {
+        text.push_str(&format!("{done} already: {}\n", first_ones(&all.already)));
+    }
+    text + &afterwards(&all.did)
+}
+
+fn words_of_many(request: &Request) -> (&'static str, &'static str) {
+    match request {
+        Request::UsersDo { deed, .. } => match deed {
+            UserDeed::Disable => ("disabled", "user"),
+            UserDeed::Enable => ("enabled", "user"),
+            UserDeed::Remove => ("removed", "user"),
+        },
+        Request::DevicesDo { deed, .. } => match deed {
+            DeviceDeed::Disable => ("disabled", "device"),
+            DeviceDeed::Enable => ("enabled", "device"),
+            DeviceDeed::Remove => ("removed", "device"),
+            DeviceDeed::Revoke { .. } => ("revoked", "device"),
+        },
+        _ => ("changed", "record"),
+    }
+}
+
+/// The names of some, and how many more there are.
+pub(super) fn first_ones(names: &[String]) -> String {
+    match names.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..NAMED].join(", ")),
+    }
+}
+
+/// What was done to certificates, sessions and the CRL.
+fn effects(changed: &Changed) -> String {
     let mut effects = Vec::new();
     if !changed.revoked.is_empty() {
         effects.push(format!("{} revoked", count(changed.revoked.len(), "certificate")));
@@ -28,11 +75,12 @@ pub(crate) fn text(request: &Request, changed: &Changed) -> String {
         effects.push(format!("CRL {number} signed"));
     }
     let colon = if effects.is_empty() { "" } else { ": " };
-    let mut text = format!("{done}{colon}{}\n", effects.join(", "));
-    for serial in &changed.revoked {
-        text.push_str(&format!("revoked certificate {serial}\n"));
-    }
-    text.push_str(&delays(&changed.effects));
+    format!("{colon}{}", effects.join(", "))
+}
+
+/// When all of it was in force, and what is not yet.
+fn afterwards(changed: &Changed) -> String {
+    let mut text = delays(&changed.effects);
     text.push_str(&changed.held.as_deref().map(held).unwrap_or_default());
     for pending in &changed.pending {
         text.push_str(&format!("still missing: {pending}\n"));
@@ -92,6 +140,9 @@ fn words(request: &Request) -> (String, String) {
     }
 }
 
+/// In a line for people.
+const NAMED: usize = 10;
+
 #[cfg(test)]
 mod tests {
     use admin::names::DeviceName;
@@ -112,6 +163,25 @@ mod tests {
         );
         let said = text_of(Changed { held, ..Changed::default() });
         assert!(said.contains("nothing was changed\nnot on the disk yet"), "{said}");
+    }
+
+    #[test]
+    fn of_many_it_is_said_how_many_were_changed_and_whom_it_was_so_of() {
+        let devices = vec![DeviceName::parse("alice/phone").unwrap(); 3];
+        let request = Request::DevicesDo { devices, deed: DeviceDeed::Disable };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let did = Changed { event: Some(9), on_hold: names(&["0a"]), ..Changed::default() };
+        let (changed, already) = (names(&["alice/phone", "bob/tv"]), names(&["carol/pc"]));
+        assert_eq!(
+            of_many(&request, &ChangedAll { changed, already, did }),
+            "disabled 2 devices: 1 certificate put on hold\ndisabled already: carol/pc\n"
+        );
+        let already = (0..12).map(|number| format!("u{number}")).collect();
+        assert_eq!(
+            of_many(&request, &ChangedAll { already, ..ChangedAll::default() }),
+            "nothing was changed\n\
+             disabled already: u0, u1, u2, u3, u4, u5, u6, u7, u8, u9 and 2 more\n"
+        );
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(crate) fn text(request: &Request, response: &Response, now: Timestamp, width
         (_, Response::NamedList(all)) => cert::listing(all, width),
         (_, Response::Named(named)) => cert::detail(named, now),
         (_, Response::Changed(changed)) => change::text(request, changed),
+        (_, Response::ChangedAll(changed)) => change::of_many(request, changed),
         (_, Response::Crl(crl)) => authority::crl(crl, now),
         (_, Response::Rollover(rollover)) => authority::rollover(rollover, now),
         (_, Response::Ca(ca)) => authority::ca(ca, now),

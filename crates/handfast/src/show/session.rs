@@ -188,6 +188,14 @@ pub(crate) fn kicked(kicked: &Kicked) -> String {
     format!("closed {closed}: {}\n{held}", list(&whose))
 }
 
+/// Of whom no session was open.
+pub(crate) fn absent(names: &[String]) -> String {
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("not connected: {}\n", super::change::first_ones(names)),
+    }
+}
+
 /// Below a listing with such a session.
 const LONGER: &str = "gateway_ended: the gateway was killed, and what it noted last may be five minutes older than that: the \
      session may have lasted longer and carried more\n";

@@ -9,6 +9,7 @@ mod certs;
 mod explain;
 mod limits;
 mod listings;
+mod many;
 mod mistakes;
 mod profiles;
 mod records;

@@ -33,6 +33,7 @@ fn the_first_profile_makes_the_key_and_a_later_one_says_that_it_is_gone() {
          the private key of alice/default was handed out before and is not kept, so these are the \
          common files only\n\
          new key and certificate: handfast profile alice/default --renew\n\
+         or keep the key, with a profile that somebody has still: handfast profile --from OLD.ovpn\n\
          nothing for android, ios: their clients import one file with the key in it\n"
     );
 }

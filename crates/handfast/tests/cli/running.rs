@@ -195,6 +195,25 @@ fn settings_are_set_read_again_and_what_waits_for_a_start_is_named() {
 }
 
 #[test]
+fn events_are_listed_from_a_time_on_and_sessions_by_an_address_alone() {
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    for number in 0..60 {
+        cli.ok(&format!("user add u{number}"));
+    }
+    let all = |words: &str| cli.ok(words).matches("user_added").count();
+    assert!(all("events") < 60);
+    assert_eq!(all("events --since 2020-01-01"), 60, "all of them");
+    assert_eq!(all("events --since 2099-01-01"), 0);
+    assert!(cli.fails(2, "events --since yesterday").contains("is no time"));
+    let nobody = "no session is on record for that\n";
+    assert_eq!(cli.ok("sessions --address 10.71.0.2"), nobody);
+    assert_eq!(cli.ok("sessions --address 10.71.0.2 --since 2020-01-01 --limit 3"), nobody);
+    assert!(cli.fails(2, "sessions --at 2026-11-24").contains("--address"));
+    assert!(cli.fails(2, "sessions --since 2020-01-01").contains("required"));
+}
+
+#[test]
 fn events_are_followed_as_they_happen() {
     let cli = Cli::with_data();
     let _gateway = Running::on(&cli);
@@ -223,6 +242,9 @@ impl Door for OneSession {
         let closed = match target {
             KickTarget::Session { id: 7 } => vec![session().device],
             KickTarget::Session { id: 8 } => vec![None],
+            KickTarget::Device { device } if session().device.as_ref() == Some(device) => {
+                vec![session().device]
+            }
             KickTarget::Server { name } if name == "wiki.example.org" => {
                 vec![session().device, None, None]
             }

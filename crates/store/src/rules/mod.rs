@@ -56,6 +56,7 @@ impl<'a> Rules<'a> {
 
     fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
         match change {
+            Change::All(changes) => changes.iter().try_for_each(|change| self.apply(change)),
             Change::SettingSet { name, value } => self.setting_set(name, value),
             Change::SecretPut { name, secret } => self.secret_put(name, secret),
             Change::SecretsForget { names } => self.secrets_forget(names),

@@ -81,6 +81,17 @@ pub(crate) fn event_list(
     Ok(events)
 }
 
+/// After which event the first one of that time or later comes. Clocks jump, and nothing but the log's order says what
+/// came first.
+pub(crate) fn event_before(conn: &Connection, time: Timestamp) -> Result<EventId, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT coalesce((SELECT id - 1 FROM events WHERE at_ms >= ? ORDER BY id LIMIT 1), \
+         (SELECT max(id) FROM events), 0)",
+    )?;
+    let millis = column(time.millis(), "a time")?;
+    Ok(statement.query_row([millis], |row| event_id(row, 0))?)
+}
+
 /// An event as its row has it.
 pub(super) fn event(row: &Row<'_>) -> Result<Event, Fault> {
     let payload: String = row.get(4)?;

@@ -376,6 +376,10 @@ impl Reading for ReadOnly {
         rows::event_latest(&self.conn)
     }
 
+    fn event_before(&self, time: Timestamp) -> Result<EventId, StoreError> {
+        chain::event_before(&self.conn, time)
+    }
+
     fn session_list(&self, query: &SessionQuery) -> Result<Vec<SessionRecord>, StoreError> {
         sessions::session_list(&self.conn, query)
     }

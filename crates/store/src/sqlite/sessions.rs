@@ -74,12 +74,16 @@ pub(super) fn session_list(
     }
     if let Some((address, at)) = &query.address {
         conditions.push(match address {
-            IpAddr::V4(_) => "s.ipv4 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL OR (s.ended = 'gateway_ended' AND s.seen >= ?))",
-            IpAddr::V6(_) => "s.ipv6 = ? AND s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL OR (s.ended = 'gateway_ended' AND s.seen >= ?))",
+            IpAddr::V4(_) => "s.ipv4 = ?",
+            IpAddr::V6(_) => "s.ipv6 = ?",
         });
-        let until = column(at.whole_second().millis() + 999, "a time")?;
-        let (since, noted) = (seconds(*at)?, seconds(at.before(BEHIND))?);
-        values.extend([address.to_string().into(), until.into(), since.into(), noted.into()]);
+        values.push(address.to_string().into());
+        if let Some(at) = at {
+            conditions.push(OPEN_AT);
+            let until = column(at.whole_second().millis() + 999, "a time")?;
+            let (since, noted) = (seconds(*at)?, seconds(at.before(BEHIND))?);
+            values.extend([until, since, noted].map(Value::from));
+        }
     }
     values.push(Value::from(i64::from(query.limit)));
     let sql = format!(
@@ -188,6 +192,9 @@ const DELETE_EXCESS: &str = "DELETE FROM sessions WHERE (opened_ms, number) IN (
 
 const OF_USER: &str =
     "s.device IN (SELECT d.id FROM devices d JOIN users u ON u.id = d.user WHERE u.name = ?)";
+
+const OPEN_AT: &str = "s.opened_ms <= ? AND (s.seen >= ? OR s.ended IS NULL \
+     OR (s.ended = 'gateway_ended' AND s.seen >= ?))";
 
 /// An open session is noted every five minutes: one that ended with its gateway may have lasted so much longer than
 /// its record says.

@@ -19,7 +19,7 @@ use crate::lock::FolderLock;
 use crate::reserve::Reserve;
 use crate::snapshot::Snapshot;
 use crate::sqlite::Sqlite;
-use crate::{Actor, Committed, Event, EventKind, Options, Refused, Store, UserName};
+use crate::{Actor, Committed, Deed, Event, EventKind, Options, Refused, Store, UserName};
 
 #[tokio::test]
 async fn what_withdraws_is_in_force_at_once_and_written_as_it_was_told_once_the_disk_takes_it() {
@@ -58,6 +58,27 @@ async fn what_withdraws_is_in_force_at_once_and_written_as_it_was_told_once_the_
     assert_eq!(after.events[0].id, EventId::new(6));
     assert!(after.on_disk);
     assert_eq!(store.close().await, 0);
+}
+
+#[tokio::test]
+async fn deeds_that_withdraw_are_in_force_together_and_one_that_gives_waits_for_the_disk() {
+    let (folder, disk) = (Folder::new(), Disk::default());
+    let store = disk.store(&folder);
+    for name in ["alice", "bob"] {
+        store.user_add(&Actor::Gateway, &user(name), None).await.unwrap();
+    }
+    disk.refuses(Some(full()));
+    let set = |name: &str, enabled| Deed::UserSetEnabled { name: user(name), enabled };
+    let mixed = vec![set("alice", false), set("bob", true)];
+    let refused = store.deeds_do(&Actor::Gateway, mixed).await;
+    assert!(matches!(refused, Err(StoreError::Storage(Fault::DiskFull(_)))), "{refused:?}");
+    let both = vec![set("alice", false), set("bob", false)];
+    let told = not_on_disk(store.deeds_do(&Actor::Gateway, both).await);
+    assert_eq!(told.len(), 2);
+    assert!(store.snapshot().users().all(|user| !user.enabled()));
+    disk.refuses(None);
+    all_written(&store).await;
+    assert_eq!(store.event_list(EventId::new(2), 99).await.unwrap(), told);
 }
 
 #[tokio::test]

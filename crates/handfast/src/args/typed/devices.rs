@@ -19,9 +19,15 @@ pub(crate) enum User {
     /// Show a user and its devices
     Show { name: String },
     /// Refuse a user from now on: certificates on hold, sessions closed, records stay
-    Disable { name: String },
+    Disable {
+        #[command(flatten)]
+        names: UserNames,
+    },
     /// Let a disabled user in again
-    Enable { name: String },
+    Enable {
+        #[command(flatten)]
+        names: UserNames,
+    },
     /// Give a user another name; certificates keep the former one until they are renewed
     Rename {
         name: String,
@@ -29,7 +35,10 @@ pub(crate) enum User {
         to: String,
     },
     /// Revoke everything a user has, and forget it
-    Remove { name: String },
+    Remove {
+        #[command(flatten)]
+        names: UserNames,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,11 +59,13 @@ pub(crate) enum Device {
     },
     /// Show a device and its certificates
     Show {
+        /// A device; USER alone means USER/default
         #[arg(value_name = "USER[/DEVICE]")]
         device: String,
     },
     /// Make a new key and certificate; the former is revoked once the new one has connected
     Renew {
+        /// A device; USER alone means USER/default
         #[arg(value_name = "USER[/DEVICE]")]
         device: String,
         /// Renew for the key in this CSR ("-" reads stdin) instead of making one
@@ -65,27 +76,45 @@ pub(crate) enum Device {
     },
     /// Revoke a device's certificates and close its session
     Revoke {
-        #[arg(value_name = "USER[/DEVICE]")]
-        device: String,
+        #[command(flatten)]
+        devices: DeviceNames,
         /// Why; it stands in the CRL
         #[arg(long, value_enum, default_value_t = Reason::Unspecified)]
         reason: Reason,
     },
     /// Refuse a device from now on: its certificates on hold, its session closed
     Disable {
-        #[arg(value_name = "USER[/DEVICE]")]
-        device: String,
+        #[command(flatten)]
+        devices: DeviceNames,
     },
     /// Let a disabled device in again
     Enable {
-        #[arg(value_name = "USER[/DEVICE]")]
-        device: String,
+        #[command(flatten)]
+        devices: DeviceNames,
     },
     /// Revoke a device's certificates, and forget it; its name and addresses are free again
     Remove {
-        #[arg(value_name = "USER/DEVICE")]
-        device: String,
+        /// Devices, each named whole; "-" reads them from stdin, a line each, or a listing with --columns name or --json
+        #[arg(value_name = "USER/DEVICE", required = true)]
+        devices: Vec<String>,
     },
+}
+
+/// Whom it is done to: to all of them or to none.
+#[derive(Debug, Args)]
+pub(crate) struct UserNames {
+    /// Users; "-" reads them from stdin, a line each, or a listing with --columns name or --json
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+/// What it is done to: to all of them or to none.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceNames {
+    /// Devices; USER alone means USER/default. "-" reads them from stdin, a line each, or a listing with --columns name
+    /// or --json
+    #[arg(value_name = "USER[/DEVICE]", required = true)]
+    pub(crate) devices: Vec<String>,
 }
 
 /// Which users to list; all that is typed has to hold.

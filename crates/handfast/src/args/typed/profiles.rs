@@ -6,13 +6,15 @@ use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub(crate) struct Profile {
+    /// Devices; USER alone means USER/default. "-" reads them from stdin, a line each, or a listing with --columns name
+    /// or --json
     #[arg(value_name = "USER[/DEVICE]", required_unless_present = "from")]
-    pub(crate) device: Option<String>,
+    pub(crate) devices: Vec<String>,
     /// Make a new key and certificate; the former is revoked once the new one has connected
     #[arg(long)]
     pub(crate) renew: bool,
     /// Take key and certificate from a profile that somebody still has; the settings are those of today
-    #[arg(long, value_name = "OLD.ovpn", conflicts_with_all = ["device", "renew"])]
+    #[arg(long, value_name = "OLD.ovpn", conflicts_with_all = ["devices", "renew"])]
     pub(crate) from: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) files: Files,

@@ -1,27 +1,40 @@
 //! Users and devices: from what was typed to a request, or to profiles.
 
 use admin::failure::{Failure, FailureKind};
-use admin::request::Request;
+use admin::request::{DeviceDeed, Request, UserDeed};
 
+use super::many::{Typed, of_device, of_user, one_or_many};
 use super::profiles::profile_order;
 use super::words::{device_name, revoke_reason, user_name};
-use crate::args::order::{Action, Only};
-use crate::args::typed::devices::{Device, OnlyDevices, OnlyUsers, User};
+use crate::args::order::{Action, ManyDeed, ManyOrder, Only};
+use crate::args::typed::devices::{Device, OnlyDevices, OnlyUsers, User, UserNames};
 
 pub(super) fn understand_user(command: User) -> Result<Action, Failure> {
-    Ok(Action::Ask(match command {
-        User::Add { name } => Request::UserAdd { name: user_name(name)? },
-        User::List { only } => {
-            return Ok(Action::List { request: Request::UserList, only: only_users(only) });
-        }
-        User::Show { name } => Request::UserShow { name: user_name(name)? },
-        User::Disable { name } => Request::UserDisable { name: user_name(name)? },
-        User::Enable { name } => Request::UserEnable { name: user_name(name)? },
+    Ok(match command {
+        User::Add { name } => Action::Ask(Request::UserAdd { name: user_name(name)? }),
+        User::List { only } => Action::List { request: Request::UserList, only: only_users(only) },
+        User::Show { name } => Action::Ask(Request::UserShow { name: user_name(name)? }),
         User::Rename { name, to } => {
-            Request::UserRename { name: user_name(name)?, to: user_name(to)? }
+            Action::Ask(Request::UserRename { name: user_name(name)?, to: user_name(to)? })
         }
-        User::Remove { name } => Request::UserRemove { name: user_name(name)? },
-    }))
+        User::Disable { names } => users_do(names, UserDeed::Disable)?,
+        User::Enable { names } => users_do(names, UserDeed::Enable)?,
+        User::Remove { names } => users_do(names, UserDeed::Remove)?,
+    })
+}
+
+fn users_do(names: UserNames, deed: UserDeed) -> Result<Action, Failure> {
+    Ok(match one_or_many(names.names)? {
+        Typed::One(name) => Action::Ask(of_user(name, deed)?),
+        Typed::Many(names) => Action::Many(ManyOrder { names, deed: ManyDeed::Users(deed) }),
+    })
+}
+
+fn devices_do(names: Vec<String>, deed: DeviceDeed) -> Result<Action, Failure> {
+    Ok(match one_or_many(names)? {
+        Typed::One(name) => Action::Ask(of_device(&name, deed)?),
+        Typed::Many(names) => Action::Many(ManyOrder { names, deed: ManyDeed::Devices(deed) }),
+    })
 }
 
 pub(super) fn understand_device(command: Device) -> Result<Action, Failure> {
@@ -52,22 +65,13 @@ pub(super) fn understand_device(command: Device) -> Result<Action, Failure> {
         Device::Renew { device, csr: None, files } => {
             Action::Profile(profile_order(&device, true, files)?)
         }
-        Device::Revoke { device, reason } => Action::Ask(Request::DeviceRevoke {
-            device: device_name(&device)?,
-            reason: revoke_reason(reason),
-        }),
-        Device::Disable { device } => {
-            Action::Ask(Request::DeviceDisable { device: device_name(&device)? })
+        Device::Revoke { devices, reason } => {
+            let reason = revoke_reason(reason);
+            devices_do(devices.devices, DeviceDeed::Revoke { reason })?
         }
-        Device::Enable { device } => {
-            Action::Ask(Request::DeviceEnable { device: device_name(&device)? })
-        }
-        Device::Remove { device } if !device.contains('/') => {
-            return Err(whole_user_or_device(&device));
-        }
-        Device::Remove { device } => {
-            Action::Ask(Request::DeviceRemove { device: device_name(&device)? })
-        }
+        Device::Disable { devices } => devices_do(devices.devices, DeviceDeed::Disable)?,
+        Device::Enable { devices } => devices_do(devices.devices, DeviceDeed::Enable)?,
+        Device::Remove { devices } => devices_do(devices, DeviceDeed::Remove)?,
     })
 }
 
@@ -86,13 +90,6 @@ fn only_devices(only: OnlyDevices) -> Only {
         not_seen: only.not_seen,
         expiring: only.expiring,
     }
-}
-
-/// What is forgotten is named whole.
-fn whole_user_or_device(user: &str) -> Failure {
-    Failure::new(FailureKind::Usage, format!("{user:?} names no device"))
-        .hint(format!("name the device: `handfast device remove {user}/default`"))
-        .hint(format!("or remove the user with all devices: `handfast user remove {user}`"))
 }
 
 fn device_without_name(user: &str) -> Failure {

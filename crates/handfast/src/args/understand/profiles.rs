@@ -5,29 +5,25 @@ use std::path::Path;
 use admin::failure::{Failure, FailureKind};
 use gateway::profile::{Form, System};
 
+use super::many::{Typed, one_or_many};
 use super::words::device_name;
-use crate::args::order::{Action, FormerOrder, ProfileOrder, STDOUT};
+use crate::args::order::{Action, FormerOrder, Names, ProfileOrder, ProfileWish, STDOUT};
 use crate::args::typed::profiles::{Files, FormWord, Os, Profile};
 
 pub(super) fn understand_profile(profile: Profile) -> Result<Action, Failure> {
-    let Profile { device, renew, from, files } = profile;
-    match from {
-        None => {
-            let device = device.unwrap_or_default();
-            Ok(Action::Profile(profile_order(&device, renew, files)?))
-        }
-        Some(former) => {
-            let (systems, form) = systems_and_form(&files)?;
-            let passphrase = files.passphrase;
-            Ok(Action::ProfileFrom(FormerOrder {
-                former,
-                out: files.out,
-                systems,
-                form,
-                passphrase,
-            }))
-        }
+    let Profile { devices, renew, from, files } = profile;
+    if let Some(former) = from {
+        let ProfileWish { out, systems, form, passphrase, .. } = wish(renew, files)?;
+        return Ok(Action::ProfileFrom(FormerOrder { former, out, systems, form, passphrase }));
     }
+    Ok(match one_or_many(devices)? {
+        Typed::One(device) => Action::Profile(profile_order(&device, renew, files)?),
+        Typed::Many(devices) => {
+            let wish = wish(renew, files)?;
+            can_be_of_many(&devices, &wish)?;
+            Action::Profiles { devices, wish }
+        }
+    })
 }
 
 pub(super) fn profile_order(
@@ -35,9 +31,23 @@ pub(super) fn profile_order(
     renew: bool,
     files: Files,
 ) -> Result<ProfileOrder, Failure> {
+    Ok(ProfileOrder { device: device_name(device)?, wish: wish(renew, files)? })
+}
+
+fn wish(renew: bool, files: Files) -> Result<ProfileWish, Failure> {
     let (systems, form) = systems_and_form(&files)?;
-    let (device, passphrase) = (device_name(device)?, files.passphrase);
-    Ok(ProfileOrder { device, renew, out: files.out, systems, form, passphrase })
+    Ok(ProfileWish { renew, out: files.out, systems, form, passphrase: files.passphrase })
+}
+
+fn can_be_of_many(devices: &Names, wish: &ProfileWish) -> Result<(), Failure> {
+    if wish.out == Path::new(STDOUT) {
+        return Err(one_to_print());
+    }
+    if wish.passphrase && *devices == Names::OnStdin {
+        let message = "the names and the passphrase can't both be read from standard input";
+        return Err(Failure::new(FailureKind::Usage, message).hint("type the names"));
+    }
+    Ok(())
 }
 
 fn systems_and_form(files: &Files) -> Result<(Vec<System>, Form), Failure> {

@@ -4,12 +4,13 @@ use admin::failure::{Failure, FailureKind};
 use admin::request::{HistoryQuery, KickTarget, Request};
 use clock::Timestamp;
 
+use super::many::{Typed, one_or_many, user_or_device};
 use super::words::{device_name, user_name};
-use crate::args::order::Action;
+use crate::args::order::{Action, ManyDeed, ManyOrder};
 use crate::args::typed::sessions::{Events, Kick, Sessions};
 
 pub(super) fn understand_sessions(sessions: Sessions) -> Result<Action, Failure> {
-    let request = match sessions.history {
+    let request = match sessions.history || sessions.address.is_some() {
         true => Request::SessionHistory(understand_history(sessions)?),
         false => Request::Sessions,
     };
@@ -24,7 +25,7 @@ fn understand_history(typed: Sessions) -> Result<HistoryQuery, Failure> {
     };
     let since = typed.since.as_deref().map(time).transpose()?;
     let at = typed.at.as_deref().map(time).transpose()?;
-    let address = typed.address.zip(at);
+    let address = typed.address.map(|address| (address, at));
     Ok(HistoryQuery { user, device, since, address, limit: typed.limit })
 }
 
@@ -35,30 +36,31 @@ fn time(typed: &str) -> Result<Timestamp, Failure> {
     })
 }
 
-pub(super) fn understand_kick(kick: Kick) -> Result<Request, Failure> {
-    Ok(Request::Kick { target: kick_target(kick)? })
+pub(super) fn understand_kick(kick: Kick) -> Result<Action, Failure> {
+    let Kick { targets, session, server } = kick;
+    let target = match (server, session) {
+        (Some(name), _) => KickTarget::Server { name },
+        (None, Some(id)) => KickTarget::Session { id },
+        (None, None) => match one_or_many(targets)? {
+            Typed::One(name) => user_or_device(name)?,
+            Typed::Many(names) => {
+                return Ok(Action::Many(ManyOrder { names, deed: ManyDeed::Kick }));
+            }
+        },
+    };
+    Ok(Action::Ask(Request::Kick { target }))
 }
 
-fn kick_target(kick: Kick) -> Result<KickTarget, Failure> {
-    if let Some(name) = kick.server {
-        return Ok(KickTarget::Server { name });
-    }
-    Ok(match (kick.target, kick.session) {
-        (_, Some(id)) => KickTarget::Session { id },
-        (Some(text), None) if text.contains('/') => {
-            KickTarget::Device { device: device_name(&text)? }
-        }
-        (Some(name), None) => KickTarget::User { name: user_name(name)? },
-        (None, None) => {
-            return Err(Failure::new(FailureKind::Usage, "nobody to kick was named"));
-        }
+pub(super) fn understand_events(events: &Events) -> Result<Action, Failure> {
+    let since = events.since.as_deref().map(time).transpose()?;
+    let (after, limit) = (events.after, events.limit.unwrap_or(usual_limit(since)));
+    Ok(match events.follow {
+        true => Action::FollowEvents { after, since, limit },
+        false => Action::Ask(Request::Events { after, since, limit, wait_ms: 0 }),
     })
 }
 
-pub(super) fn understand_events(events: &Events) -> Action {
-    let (after, limit) = (events.after, events.limit);
-    if events.follow {
-        return Action::FollowEvents { after, limit };
-    }
-    Action::Ask(Request::Events { after, limit, wait_ms: 0 })
+/// Whoever names a time wants all from there on.
+fn usual_limit(since: Option<Timestamp>) -> u32 {
+    if since.is_some() { u32::MAX } else { 50 }
 }

@@ -24,7 +24,7 @@ use super::folder::Folder;
 use super::limits::{PATIENCE, unseen};
 use super::program::{Program, handfast};
 use super::stop::Stop;
-use crate::args::order::ProfileOrder;
+use crate::args::order::{ProfileOrder, ProfileWish};
 
 /// A running `handfast up`.
 #[derive(Debug)]
@@ -73,14 +73,14 @@ impl GatewayProgram {
     /// `user add` and `profile`: gives the profile's path.
     pub(super) fn subscribe(&self, user: &str, out: &Path) -> Result<PathBuf, Failure> {
         ask(&self.data, Request::UserAdd { name: device(user)?.user })?;
-        let order = ProfileOrder {
+        let wish = ProfileWish {
             passphrase: false,
-            device: device(user)?,
             renew: false,
             out: out.to_owned(),
             systems: vec![System::Linux],
             form: Form::Unified,
         };
+        let order = ProfileOrder { device: device(user)?, wish };
         profile::run(&self.data, false, order)?;
         let files = std::fs::read_dir(out).into_iter().flatten().flatten();
         let mut paths = files.map(|file| file.path());
