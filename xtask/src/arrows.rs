@@ -29,7 +29,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("ask", &["clock", "pki"]),
     ("carry", &[]),
     ("starttls", &[]),
-    ("upgrade", &["starttls"]),
+    ("upgrade", &["carry", "starttls"]),
     ("uplink", &["ask", "carry", "clock", "pki", "starttls", "upgrade"]),
     ("acme", &["clock", "pki", "uplink"]),
     ("web", &["carry", "sources"]),

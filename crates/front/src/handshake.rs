@@ -28,7 +28,7 @@ use crate::chain::Chain;
 use crate::first_message::Heard;
 use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
-use crate::passive_ports::PassivePorts;
+use crate::passive_ports::Passive;
 use crate::policy::Client;
 use crate::refused::Refused;
 use crate::registry::Secured;
@@ -58,8 +58,8 @@ pub(crate) struct Guest {
     pub(crate) greeting: Vec<u8>,
     /// By which protocol it came to TLS.
     pub(crate) by: Option<starttls::Protocol>,
-    /// The ports of its data connections, where the settings name some.
-    pub(crate) ports: Option<PassivePorts>,
+    /// Where its data connections come to, where the settings say so.
+    pub(crate) passive: Passive,
     /// The backend, where it had to be there before.
     pub(crate) backend: Option<Link>,
     pub(crate) room: Seat,
@@ -78,7 +78,7 @@ impl Guest {
             chain: Vec::new(),
             greeting: Vec::new(),
             by: None,
-            ports: None,
+            passive: Passive::default(),
             backend: None,
             room,
         }
@@ -123,8 +123,7 @@ pub(crate) async fn meet(
         heard.was_read();
         receive(shared, &site, hello, socket, from).await?
     };
-    let ports = listen.passive_ports.clone();
-    Ok(Some(Guest { by: listen.mode.starttls(), ports, ..guest }))
+    Ok(Some(Guest { by: listen.mode.starttls(), passive: listen.passive(), ..guest }))
 }
 
 /// Whose TLS ends behind this server.
@@ -234,7 +233,7 @@ async fn hear_out(socket: &mut TcpStream) {
 }
 
 /// A place among those who were let in: strangers have none.
-fn seat(site: &Site, from: IpAddr, is_known: bool) -> Result<Seat, Denied> {
+pub(crate) fn seat(site: &Site, from: IpAddr, is_known: bool) -> Result<Seat, Denied> {
     let at = || Refused::TooMany { at: site.settings.label().to_owned() };
     site.room.seat(from, is_known).ok_or_else(|| at().into())
 }

@@ -2,10 +2,20 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+/// Where data connections come to; without a word of the settings to the address that the first one came to, and any
+/// port that is free.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Passive {
+    pub(crate) ports: Option<PassivePorts>,
+    /// As clients know the host, where that is not as it knows itself.
+    pub(crate) address: Option<Ipv4Addr>,
+}
 
 /// Which ports data connections come to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

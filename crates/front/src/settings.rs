@@ -2,7 +2,7 @@
 //!
 //! What has to hold between these values is checked by whoever reads them from a file.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use proxied::Listed;
@@ -12,7 +12,7 @@ use crate::backend::Target;
 use crate::certificate_source::CertificateSource;
 use crate::client_port::ClientPort;
 use crate::mode::{Mode, Protocol};
-use crate::passive_ports::PassivePorts;
+use crate::passive_ports::{Passive, PassivePorts};
 use crate::service::{self, PathRoute, Service, UrlPath, Weighted, a_minute, a_thousand, five};
 use crate::site_name::SiteName;
 use crate::trust::Trust;
@@ -56,6 +56,7 @@ impl Listen {
             max_connections: ten_thousand(),
             proxies: Vec::new(),
             passive_ports: None,
+            passive_address: None,
         }
     }
 }
@@ -87,6 +88,9 @@ pub struct Listen {
     /// The ports that data connections come to, where its protocol has such; whichever are free, where none are named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passive_ports: Option<PassivePorts>,
+    /// The address at which clients reach this host for them, where that is not the one that they came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passive_address: Option<Ipv4Addr>,
 }
 
 impl Listen {
@@ -108,6 +112,10 @@ impl Listen {
     /// Whether its protocol has data connections of their own.
     pub fn has_data_connections(&self) -> bool {
         self.mode.starttls() == Some(starttls::Protocol::Ftp)
+    }
+
+    pub(crate) fn passive(&self) -> Passive {
+        Passive { ports: self.passive_ports.clone(), address: self.passive_address }
     }
 
     /// Whether virtual servers are reached there.

@@ -2,8 +2,8 @@
 //! and, where that showed a certificate, with the same one.
 //!
 //! The backend is reached as soon as somebody is there, since many services say that they are ready only then, and hears
-//! nothing before the client's TLS has been looked at. What is carried counts with the control connection, and so does
-//! the time. Invariant: all of it is gone before the control connection's place is.
+//! nothing before the client's TLS has been looked at. Each has a place among the server's connections; what it carries
+//! counts with the control connection, and so does the time. Invariant: all of it is gone before the control connection's place is.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,14 +14,16 @@ use std::time::Duration;
 use starttls::Protocol;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use upgrade::{SocketDoors, Transfers, Unfinished, carry, doors};
+use upgrade::{SocketDoors, Transfers, Unfinished, carry_file, doors};
 
 use crate::directory::Report;
-use crate::handshake::{Denied, Guest, meet_beside};
+use crate::handshake::{Denied, Guest, meet_beside, seat};
 use crate::listen;
+use crate::passive_ports::Passive;
 use crate::policy::Client;
 use crate::refused::Refused;
 use crate::registry::Info;
+use crate::room::Seat;
 use crate::shared::Shared;
 use crate::site::Site;
 use crate::traffic::Traffic;
@@ -51,8 +53,9 @@ pub(crate) fn of(
     if guest.by != Some(Protocol::Ftp) || guest.site.settings.passthrough {
         return Ok(None);
     }
-    let ports = guest.ports.as_ref().map(|ports| ports.range());
-    let (doors, transfers) = doors(guest.wire.local()?, ports);
+    let Passive { ports, address } = guest.passive.clone();
+    let (doors, transfers) = doors(guest.wire.local()?, ports.map(|ports| ports.range()));
+    let doors = doors.known_at(address);
     let data = Data {
         site: Arc::clone(&guest.site),
         client: guest.client.clone(),
@@ -90,7 +93,7 @@ impl Party<'_> {
         listen::prepare(&socket);
         let both = async { tokio::try_join!(self.reach(port), self.meet(socket)) };
         match timeout(PATIENCE, Box::pin(both)).await.unwrap_or(Err(Refused::Slow.into())) {
-            Ok((service, client)) => carry(Unfinished::new(client, Wire::reset), service).await,
+            Ok((service, (client, _seat))) => carry_file(client, service).await,
             Err(why) => self.refuse(source, why),
         }
     }
@@ -103,14 +106,17 @@ impl Party<'_> {
         Ok(Unfinished::new(link, Link::cut))
     }
 
-    async fn meet(&self, socket: TcpStream) -> Result<Wire, Denied> {
+    /// The client's end, and its place; who gets none is not to take it for an empty file.
+    async fn meet(&self, socket: TcpStream) -> Result<(Unfinished<Wire>, Seat), Denied> {
         let (stream, client) = meet_beside(self.shared, &self.site, socket).await?;
         let print = |client: &Option<Client>| client.as_ref().map(|client| client.fingerprint);
         if print(&client) != print(&self.client) {
             let whom = client.map(|client| client.holder);
             return Err(Denied { whom, why: self.another() });
         }
-        Ok(Wire::beside(stream, Arc::clone(&self.traffic)))
+        let wire = Wire::beside(stream, Arc::clone(&self.traffic));
+        let wire = Unfinished::new(wire, Wire::reset);
+        Ok((wire, seat(&self.site, self.control.ip(), client.is_some())?))
     }
 
     fn another(&self) -> Refused {

@@ -16,8 +16,7 @@ use starttls::Protocol;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
-use uplink::{Reached, Uplink};
+use uplink::{Reached, Secured, Uplink};
 use web::{Ailment, Balance, Change};
 
 use crate::backend::{Address, Target};
@@ -54,7 +53,7 @@ pub(crate) enum Link {
     Plain(TcpStream),
     Tls(Box<Reached>),
     /// Beside one over TLS.
-    Beside(Box<TlsStream<TcpStream>>),
+    Beside(Box<Secured>),
 }
 
 /// The way for connections beside a first one, to the same host.
@@ -209,7 +208,7 @@ impl Link {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(reached) => reached.stream.socket(),
-            Self::Beside(stream) => stream.get_ref().0,
+            Self::Beside(stream) => stream.socket(),
         }
     }
 }

@@ -665,6 +665,7 @@ fn settings(servers: impl IntoIterator<Item = VirtualServer>) -> Settings {
         max_connections: 1000,
         proxies: Vec::new(),
         passive_ports: None,
+        passive_address: None,
     };
     Settings { listen: vec![listen], server: servers.into_iter().collect(), client: Vec::new() }
 }

@@ -157,6 +157,76 @@ async fn doors_are_at_the_ports_that_the_settings_name_and_a_client_without_one_
     assert!(second.ask("NOOP").await.starts_with("200 "));
 }
 
+#[tokio::test]
+async fn data_connections_have_places_among_the_servers_and_a_file_without_one_does_not_look_whole()
+{
+    let files = Files::open().await;
+    // Of which a host without certificates has half.
+    let server = VirtualServer { max_connections: 4, ..files.server() };
+    let house = House::open(&settings(server, "")).await;
+    files.put("empty", b"");
+    let mut control = Control::meet(house.client(None)).await;
+    control.protect().await;
+    let mut data = control.data("EPSV").await.unwrap();
+    control.say("STOR long").await;
+    assert!(control.hear().await.starts_with("150 "));
+    data.write_all(b"under way").await.unwrap();
+    data.flush().await.unwrap();
+    assert!(Control::try_meet(house.client(None)).await.is_none(), "both places are taken");
+    house.refused("too_many_connections").await;
+    data.shutdown().await.unwrap();
+    assert!(control.hear().await.starts_with("226 "));
+
+    let mut second = within(async || Control::try_meet(house.client(None)).await).await;
+    second.protect().await;
+    for (verb, name) in [("RETR", "empty"), ("STOR", "no place")] {
+        let port = control.door("EPSV").await;
+        control.say(&format!("{verb} {name}")).await;
+        let socket = TcpStream::connect((house.door.ip(), port)).await.unwrap();
+        if let Ok(mut data) = begin(&control.client, socket).await {
+            let ended = timeout(SOON, data.read(&mut [0])).await.expect("in time");
+            assert!(ended.is_err(), "{name} ends as TLS does: {ended:?}");
+        }
+        assert!(control.hear().await.starts_with("150 "));
+        let ended = control.hear().await;
+        // What was sent and not taken is no matter of the service's.
+        assert!(ended.starts_with("426 ") || verb == "RETR", "{ended}");
+    }
+    assert_eq!(files.has("no place"), Some(Stored::Broken));
+    drop(second);
+    let data = within(async || control.data("EPSV").await.ok()).await;
+    drop(data);
+}
+
+#[tokio::test]
+async fn doors_are_said_to_be_where_the_settings_know_the_host_to_be_reached() {
+    let files = Files::open().await;
+    let known_at = "passive_address = \"192.0.2.9\"";
+    let house = House::open(&settings(files.server(), known_at)).await;
+    let mut control = Control::meet(house.client(None)).await;
+    control.protect().await;
+    let reply = control.ask("PASV").await;
+    assert!(reply.contains("(192,0,2,9,"), "{reply}");
+    let mut data = control.data("EPSV").await.unwrap();
+    control.say("STOR here").await;
+    data.shutdown().await.unwrap();
+    assert!(control.hear().await.starts_with("150 "));
+    assert!(control.hear().await.starts_with("226 "), "EPSV names no host");
+}
+
+/// What comes about soon.
+async fn within<T>(mut tries: impl AsyncFnMut() -> Option<T>) -> T {
+    let trying = async {
+        loop {
+            match tries().await {
+                Some(done) => return done,
+                None => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    timeout(SOON, trying).await.expect("in time")
+}
+
 /// A client's control connection.
 struct Control {
     stream: BufReader<TlsStream<TcpStream>>,
@@ -170,6 +240,15 @@ impl Control {
         upgrade::to_tls(&mut socket, &mut upgrade).await.expect("it comes to TLS");
         let stream = BufReader::new(begin(&client, socket).await.expect("TLS"));
         Self { stream, client }
+    }
+
+    /// One that is let in, or none.
+    async fn try_meet(client: Client) -> Option<Self> {
+        let mut control = Self::meet(client).await;
+        control.stream.write_all(b"NOOP\r\n").await.ok()?;
+        let mut line = String::new();
+        let heard = timeout(SOON, control.stream.read_line(&mut line)).await.expect("in time");
+        heard.is_ok_and(|octets| octets > 0).then_some(control)
     }
 
     async fn say(&mut self, line: &str) {

@@ -9,7 +9,7 @@
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::task::Poll;
@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub struct SocketDoors {
     at: SocketAddr,
     ports: Option<RangeInclusive<u16>>,
+    known_at: Option<Ipv4Addr>,
     announce: mpsc::Sender<Announced>,
 }
 
@@ -47,10 +48,17 @@ struct Open {
 /// Doors at the host of this address, with ports of these where some are named, and what goes through them.
 pub fn doors(at: SocketAddr, ports: Option<RangeInclusive<u16>>) -> (SocketDoors, Transfers) {
     let (announce, announced) = mpsc::channel(MOST_ANNOUNCED);
-    (SocketDoors { at, ports, announce }, Transfers(announced))
+    (SocketDoors { at, ports, known_at: None, announce }, Transfers(announced))
 }
 
 impl SocketDoors {
+    /// The same, said to be at this address, where one is named and the host is reached by IPv4: somebody between
+    /// translates it.
+    #[must_use]
+    pub fn known_at(self, address: Option<Ipv4Addr>) -> Self {
+        Self { known_at: address, ..self }
+    }
+
     fn listen(&self, service_port: u16) -> io::Result<std::net::TcpListener> {
         let Some(ports) = &self.ports else { return self.listen_at(0) };
         let (first, count) = (u32::from(*ports.start()), ports.len() as u32);
@@ -74,7 +82,11 @@ impl Doors for SocketDoors {
         let listener = self.listen(service_port).ok()?;
         let at = listener.local_addr().ok()?;
         self.announce.try_send(Announced { listener, service_port }).ok()?;
-        Some(SocketAddr::new(at.ip().to_canonical(), at.port()))
+        let known_at = match (at.ip().to_canonical(), self.known_at) {
+            (IpAddr::V4(_), Some(address)) => address.into(),
+            (own, _) => own,
+        };
+        Some(SocketAddr::new(known_at, at.port()))
     }
 }
 

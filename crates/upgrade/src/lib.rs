@@ -14,4 +14,4 @@ mod whole;
 pub use between::Between;
 pub use doors::{SocketDoors, Transfers, doors};
 pub use drive::{Failed, to_tls, to_tls_after};
-pub use whole::{Unfinished, carry};
+pub use whole::{Unfinished, carry_file};

@@ -2,7 +2,8 @@
 //!
 //! Invariant: who has got a part of it never sees it end as the whole would.
 
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
+use carry::both_ways;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A stream that is reset when it is dropped before all was carried.
 #[derive(Debug)]
@@ -27,14 +28,13 @@ impl<S> Drop for Unfinished<S> {
     }
 }
 
-/// Carries both ways until both sides have said all.
-pub async fn carry<A, B>(mut one: Unfinished<A>, mut other: Unfinished<B>)
+/// Carries a file until both sides have said all, or one is gone.
+pub async fn carry_file<A, B>(mut one: Unfinished<A>, mut other: Unfinished<B>)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let (near, far) = (&mut one.stream, &mut other.stream);
-    let carried = copy_bidirectional_with_sizes(near, far, BUFFER, BUFFER).await;
+    let carried = both_ways(&mut one.stream, &mut other.stream, BUFFER).await;
     (one.is_whole, other.is_whole) = (carried.is_ok(), carried.is_ok());
 }
 
@@ -57,7 +57,7 @@ mod tests {
             let (mut client, near) = pair().await;
             let (far, mut service) = pair().await;
             let reset: fn(&TcpStream) = |stream| _ = stream.set_zero_linger();
-            let carried = carry(Unfinished::new(near, reset), Unfinished::new(far, reset));
+            let carried = carry_file(Unfinished::new(near, reset), Unfinished::new(far, reset));
             let carried = tokio::spawn(carried);
             client.write_all(b"a file").await.unwrap();
             let mut file = vec![0; 6];
@@ -70,6 +70,23 @@ mod tests {
             assert_eq!(end.is_ok_and(|read| read == 0), is_whole);
         }
     }
+
+    #[tokio::test]
+    async fn who_breaks_a_file_off_that_the_other_side_does_not_take_is_noticed() {
+        let (mut client, near) = pair().await;
+        let (far, _service) = pair().await;
+        let reset: fn(&TcpStream) = |stream| _ = stream.set_zero_linger();
+        let carried = carry_file(Unfinished::new(near, reset), Unfinished::new(far, reset));
+        let carried = tokio::spawn(carried);
+        while let Ok(written) = timeout(PAUSE, client.write(&[7; BUFFER])).await {
+            written.unwrap();
+        }
+        client.set_zero_linger().unwrap();
+        drop(client);
+        timeout(Duration::from_secs(30), carried).await.expect("it is noticed").unwrap();
+    }
+
+    const PAUSE: Duration = Duration::from_millis(500);
 
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

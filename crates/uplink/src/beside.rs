@@ -13,10 +13,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use upgrade::{Transfers, Unfinished, carry};
+use upgrade::{Transfers, Unfinished, carry_file};
 
 use crate::event::Event;
 use crate::reach_error::ReachError;
+use crate::secured::Secured;
 
 /// The way for connections beside a first one.
 #[derive(Clone, Debug)]
@@ -43,14 +44,14 @@ impl Beside {
     ///
     /// # Errors
     /// Where there is none, or it is not the same service.
-    pub async fn connect(&self, port: u16) -> Result<TlsStream<TcpStream>, ReachError> {
+    pub async fn connect(&self, port: u16) -> Result<Secured, ReachError> {
         let socket = TcpStream::connect(SocketAddr::new(self.host, port)).await;
         let socket = socket.map_err(ReachError::HungUp)?;
         let _ = socket.set_nodelay(true);
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let stream = connector.connect(self.name.clone(), socket).await.map_err(ReachError::of)?;
         match leaf(&stream) {
-            Some(leaf) if *leaf == self.leaf => Ok(stream),
+            Some(leaf) if *leaf == self.leaf => Ok(Secured::new(stream)),
             _ => Err(another()),
         }
     }
@@ -89,9 +90,8 @@ async fn transfer(beside: &Beside, program: TcpStream, port: u16, tell: &impl Fn
     let program = Unfinished::new(program, |socket| _ = socket.set_zero_linger());
     match timeout(PATIENCE, Box::pin(beside.connect(port))).await.unwrap_or(Err(ReachError::Slow)) {
         Ok(service) => {
-            let reset: fn(&TlsStream<TcpStream>) =
-                |stream| _ = stream.get_ref().0.set_zero_linger();
-            carry(program, Unfinished::new(service, reset)).await;
+            let reset: fn(&Secured) = |stream| _ = stream.socket().set_zero_linger();
+            carry_file(program, Unfinished::new(service, reset)).await;
         }
         Err(why) => {
             if let Ok(from) = from {

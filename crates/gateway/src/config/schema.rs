@@ -115,6 +115,7 @@ const TLS_LISTEN: Section = Section {
         "max_connections",
         "proxies",
         "passive_ports",
+        "passive_address",
     ],
     sections: &[],
 };

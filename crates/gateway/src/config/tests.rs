@@ -148,7 +148,8 @@ fn the_schema_lists_exactly_the_keys_that_the_types_have() {
     let trust = "name = \"a\"\nca = \"/a\"\ncertificate = \"/a\"\nkey = \"/a\"\nrevocation = \"off\"\n\
                      pin = \"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n";
     let text = format!(
-        "[[listen]]\naddress = \"[::]:443\"\npassive_ports = \"2000-2001\"\n[[server]]\nnames = [\"wiki.example.org\"]\n{service}\
+        "[[listen]]\naddress = \"[::]:443\"\npassive_ports = \"2000-2001\"\n\
+             passive_address = \"192.0.2.1\"\n[[server]]\nnames = [\"wiki.example.org\"]\n{service}\
              [server.backend_tls]\n{trust}[[server.route]]\npath = \"/\"\n{service}\
              [[client]]\nlisten = \"127.0.0.1:1\"\ntarget = \"a:1\"\n{trust}"
     );
@@ -397,6 +398,17 @@ fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
         ),
         (format!("{listen}mode = \"shared\"\nprotocols = []\n{wiki}"), 4, "protocols is empty"),
         (format!("{listen}mode = \"shared\"\n{wiki}"), 1, ""),
+        (format!("{listen}passive_address = \"192.0.2.1\"\n{wiki}"), 3, "which FTP alone has"),
+        (
+            format!("{listen}mode = \"starttls:ftp\"\npassive_address = \"0.0.0.0\"\n{wiki}"),
+            4,
+            "0.0.0.0 is where nobody can connect to",
+        ),
+        (
+            format!("{listen}mode = \"starttls:ftp\"\npassive_address = \"192.0.2.1\"\n{wiki}"),
+            1,
+            "",
+        ),
         (format!("[publish]\nlisten = [\"[::]:443\"]\n{listen}{wiki}"), 4, "publish.listen has"),
     ] {
         if said.is_empty() {

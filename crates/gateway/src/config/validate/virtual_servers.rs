@@ -1,6 +1,6 @@
 //! What has to hold between `[[tls.listen]]` and `[[tls.server]]`, and beside the other doors.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use admin::transport::Transport;
 use front::{
@@ -113,6 +113,21 @@ fn data_connections(listen: &Listen, at: usize) -> Result<(), Finding> {
         let message = "passive_ports are for data connections, which FTP alone has; leave them out, or set mode = \
                        \"starttls:ftp\"";
         return refuse_at(&["tls", "listen", "passive_ports"], at, message.to_owned());
+    }
+    if listen.passive_address.is_some() && !listen.has_data_connections() {
+        let message = "passive_address is for data connections, which FTP alone has; leave it out, or set mode = \
+                       \"starttls:ftp\"";
+        return refuse_at(&["tls", "listen", "passive_address"], at, message.to_owned());
+    }
+    let nowhere = |address: &Ipv4Addr| {
+        address.is_unspecified() || address.is_multicast() || address.is_broadcast()
+    };
+    if let Some(address) = listen.passive_address.filter(nowhere) {
+        let message = format!(
+            "{address} is where nobody can connect to; name the address by which clients reach this machine, or leave \
+             it out"
+        );
+        return refuse_at(&["tls", "listen", "passive_address"], at, message);
     }
     if listen.has_data_connections() && !listen.proxies.is_empty() {
         let message = "FTP's data connections don't come by a proxy; have clients connect here, and leave proxies out";
