@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use starttls::Protocol;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use uplink::Target as Service;
@@ -95,6 +96,11 @@ impl Target {
         matches!(self, Self::Tls(_) | Self::Https(_))
     }
 
+    /// Whether TLS begins on the way there by this protocol's own words.
+    pub fn begins_by(&self, protocol: Protocol) -> bool {
+        matches!(self, Self::Tls(service) if service.starttls() == Some(protocol))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         if let Some(address) = text.strip_prefix("tcp:") {
             return Address::parse(address).map(Self::Tcp);
@@ -116,9 +122,8 @@ impl Target {
             let leads = url.parse::<web::Destination>().is_ok();
             return leads.then(|| Self::Redirect(url.to_owned()));
         }
-        // A greeting that passwords depend on has to be heard before the client's TLS, which the way here comes after.
-        let fits = |service: &Service| service.starttls().is_some_and(|by| !by.greets_for_good());
-        text.parse().ok().filter(fits).map(Self::Tls)
+        let begins_by_words = |service: &Service| service.starttls().is_some();
+        text.parse().ok().filter(begins_by_words).map(Self::Tls)
     }
 }
 
@@ -199,6 +204,7 @@ mod tests {
             "tls:[::1]:993",
             "imap://mail.example.org:143",
             "ftp://files.example.org:21",
+            "mysql://db.example.org:3306",
             "files:/srv/www",
             "redirect:https://www.example.org/x",
         ];
@@ -216,7 +222,6 @@ mod tests {
             "tls:a",
             "tls:imap://a",
             "imap://a:143/b",
-            "mysql://a",
         ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }

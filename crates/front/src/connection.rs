@@ -27,7 +27,7 @@ use crate::preamble;
 use crate::refused::Refused;
 use crate::registry::{Ended, Info};
 use crate::shared::Shared;
-use crate::sorting::{Begun, Sorted, sort};
+use crate::sorting::{Sorted, sort};
 use crate::splice::{Limits, over, splice};
 use crate::steward::Steward;
 use crate::transfers;
@@ -86,14 +86,15 @@ async fn welcome(
     let spoken_for = timeout_at(until, speaks_for(shared, &port.listen)).await;
     let (greeting, backend) = spoken_for.map_err(|_| Refused::Slow)??;
     let sorted = timeout_at(until, sort(&port.listen, &greeting, &mut stream)).await;
-    let begun = match sorted.map_err(|_| Refused::Slow)?? {
-        // Whose greeting was heard is meant by whoever asks for nobody else.
-        Sorted::Tls(begun) if backend.is_some() => {
-            Begun { asked: begun.asked.or(Some(greeting.host)), ..begun }
-        }
+    let mut begun = match sorted.map_err(|_| Refused::Slow)?? {
         Sorted::Tls(begun) => begun,
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };
+    let backend = backend.map(|greeted| {
+        // Whose greeting was heard is meant by whoever asks for nobody else.
+        begun.asked = begun.asked.take().or(Some(greeting.host));
+        greeted.asked_so(std::mem::take(&mut begun.request))
+    });
     let meeting = meet(shared, &port.listen, stream, begun, arrival.source.ip(), heard);
     let met =
         timeout_at(until, Box::pin(meeting)).await.map_err(|_| Denied::from(Refused::Slow))?;
@@ -216,13 +217,14 @@ async fn bytes(
     let preamble = preamble::of(&guest, &place.info).map_err(unsaid)?;
     place.info.traffic.came(guest.greeting.len());
     let first = std::mem::take(&mut guest.greeting);
-    let dialled = guest.backend.take();
+    let greeted = guest.backend.take();
     let reaching = async {
-        let link = match dialled {
-            Some(link) => link,
-            None => ways.reach(&preamble).await.map_err(Refused::from)?,
+        let link = match greeted {
+            Some(greeted) => greeted.go_on().await,
+            None => ways.reach(&preamble).await,
         };
-        let relay = preamble::relay(&guest, &place.info, link.begun_by());
+        let link = link.map_err(Refused::from)?;
+        let relay = preamble::relay(&guest, &place.info, &link);
         let (relay, data) = match transfers::of(&guest, &place.info, &link).map_err(unsaid)? {
             Some((doors, data)) => (relay.with_doors(Box::new(doors)), Some(data)),
             None => (relay, None),

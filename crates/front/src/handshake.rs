@@ -24,8 +24,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
+use crate::begun::Begun;
 use crate::chain::Chain;
 use crate::first_message::Heard;
+use crate::greeted::Greeted;
 use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
 use crate::passive_ports::Passive;
@@ -36,10 +38,8 @@ use crate::room::Seat;
 use crate::settings::Listen;
 use crate::shared::Shared;
 use crate::site::Site;
-use crate::sorting::Begun;
 use crate::validation;
 use crate::verifier;
-use crate::ways::Link;
 use crate::wire::Wire;
 
 /// Whoever was let in.
@@ -60,8 +60,8 @@ pub(crate) struct Guest {
     pub(crate) by: Option<starttls::Protocol>,
     /// Where its data connections come to, where the settings say so.
     pub(crate) passive: Passive,
-    /// The backend, where it had to be there before.
-    pub(crate) backend: Option<Link>,
+    /// The backend, where it had to greet before.
+    pub(crate) backend: Option<Greeted>,
     pub(crate) room: Seat,
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn meet(
     shared: &Shared,
     listen: &Listen,
     mut socket: TcpStream,
-    Begun { first, inside, asked }: Begun,
+    Begun { first, inside, asked, .. }: Begun,
     from: IpAddr,
     heard: &mut Heard,
 ) -> Result<Option<Guest>, Denied> {

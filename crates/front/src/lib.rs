@@ -14,6 +14,7 @@
 
 mod arrival;
 mod backend;
+mod begun;
 mod certificate_source;
 mod certificates;
 mod chain;
@@ -24,6 +25,7 @@ mod directory;
 mod door;
 mod first_message;
 pub mod fuzzing;
+mod greeted;
 mod groups;
 mod handshake;
 mod hello;

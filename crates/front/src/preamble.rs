@@ -8,6 +8,7 @@ use starttls::{Introduction, Protocol, Relay};
 use crate::handshake::Guest;
 use crate::registry::Info;
 use crate::settings::ProxyProtocol;
+use crate::ways::Link;
 
 /// The preamble, where the backend wants one.
 ///
@@ -25,8 +26,8 @@ pub(crate) fn of(guest: &Guest, info: &Info) -> io::Result<Vec<u8>> {
 }
 
 /// What stands between a guest and its backend, where TLS began in the clear on either side.
-pub(crate) fn relay(guest: &Guest, info: &Info, behind: Option<Protocol>) -> Relay {
-    let site = &guest.site.settings;
+pub(crate) fn relay(guest: &Guest, info: &Info, link: &Link) -> Relay {
+    let (site, behind) = (&guest.site.settings, link.begun_by());
     match (guest.by.filter(|_| !site.passthrough), behind) {
         (Some(protocol), _) => {
             let introduced = site.proxy == ProxyProtocol::Xclient;
@@ -35,7 +36,7 @@ pub(crate) fn relay(guest: &Guest, info: &Info, behind: Option<Protocol>) -> Rel
             Relay::behind(protocol, behind.is_some(), introduction)
         }
         // Whose TLS began at once waits for the greeting that was heard.
-        (None, Some(behind)) => Relay::before(behind, site.label(), &[]),
+        (None, Some(behind)) => Relay::before(behind, site.label(), link.greeting()),
         (None, None) => Relay::none(),
     }
 }

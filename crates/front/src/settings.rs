@@ -324,6 +324,17 @@ impl VirtualServer {
         services.iter().flat_map(|service| &service.backends).any(|one| one.to.is_over_tls())
     }
 
+    /// Whether a password that its client binds to the one TLS would be held against the other, as PostgreSQL does, and
+    /// both have certificates of their own.
+    pub fn parts_a_channel(&self) -> bool {
+        let spoken = starttls::Protocol::Postgresql;
+        let by_name = self.alpn.iter().any(|one| one == spoken.name());
+        let services = self.services();
+        let mut backends = services.iter().flat_map(|service| &service.backends);
+        let own = !matches!(self.certificate, CertificateSource::Files(_));
+        own && backends.any(|one| one.to.begins_by(spoken) || by_name && one.to.is_over_tls())
+    }
+
     /// Where its bytes or requests go, in words.
     pub fn backend_text(&self) -> String {
         let services = self.services();

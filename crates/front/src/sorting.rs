@@ -6,6 +6,7 @@
 use starttls::{Fault, Greeting, Protocol as Spoken};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use crate::begun::Begun;
 use crate::mode::{Mode, Protocol};
 use crate::opening::Opening;
 use crate::refused::Refused;
@@ -23,17 +24,6 @@ pub(crate) enum Sorted {
     Http(Vec<u8>),
 }
 
-/// TLS that begins.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Begun {
-    /// What came of it.
-    pub(crate) first: Vec<u8>,
-    /// The protocol that it is to carry, as ALPN calls it, where that is known.
-    pub(crate) inside: Option<&'static str>,
-    /// Whom the client asked for before it.
-    pub(crate) asked: Option<String>,
-}
-
 /// Finds out. In the clear the door is called what `greeting` says.
 ///
 /// # Errors
@@ -48,8 +38,7 @@ pub(crate) async fn sort(
         return Ok(Sorted::Tls(Begun::default()));
     }
     if let Some(protocol) = listen.mode.starttls() {
-        let (first, asked) = upgrading::begin(protocol, greeting, socket).await?;
-        return Ok(Sorted::Tls(Begun { first, inside: Some(protocol.name()), asked }));
+        return Ok(Sorted::Tls(upgrading::begin(protocol, greeting, socket).await?));
     }
     let opening = gather(socket, &mut bytes).await?;
     may_begin(listen, opening)?;
@@ -58,10 +47,8 @@ pub(crate) async fn sort(
         Opening::OpenVpn => Ok(Sorted::OpenVpn(bytes)),
         Opening::Http => Ok(Sorted::Http(bytes)),
         Opening::Postgres => {
-            let spoken = Spoken::Postgresql;
-            let begun = upgrading::begin_after(bytes, spoken, greeting, socket).await;
-            let (first, asked) = begun.map_err(in_our_words)?;
-            Ok(Sorted::Tls(Begun { first, inside: Some(spoken.name()), asked }))
+            let begun = upgrading::begin_after(bytes, Spoken::Postgresql, greeting, socket).await;
+            Ok(Sorted::Tls(begun.map_err(in_our_words)?))
         }
         Opening::Proxied => Err(Refused::NotListed),
         Opening::More | Opening::Unknown => Err(Refused::UnknownProtocol),

@@ -6,26 +6,25 @@
 //! stream of XMPP is for.
 
 use std::io;
-use std::sync::Arc;
 
 use starttls::{Greeting, Protocol, Upgrade};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use upgrade::{Failed, to_tls_after};
 
+use crate::begun::Begun;
+use crate::greeted::Greeted;
 use crate::refused::Refused;
 use crate::settings::Listen;
 use crate::shared::Shared;
-use crate::site::Site;
-use crate::ways::Link;
 
-/// As whom the door greets at this address; and the backend whose greeting that is, where it has to be.
+/// As whom the door greets at this address; and the backend whose greeting that is, where it has to be its own.
 ///
 /// # Errors
 /// Where such a backend is not there.
 pub(crate) async fn speaks_for(
     shared: &Shared,
     listen: &Listen,
-) -> Result<(Greeting, Option<Link>), Refused> {
+) -> Result<(Greeting, Option<Greeted>), Refused> {
     let Some(protocol) = listen.mode.starttls() else { return Ok((Greeting::of(""), None)) };
     let site = shared.table.load().speaks(protocol.name()).cloned();
     let label = site.as_ref().map_or("localhost", |site| site.settings.label());
@@ -34,11 +33,16 @@ pub(crate) async fn speaks_for(
         return Ok((greeting, None));
     }
     let site = site.ok_or(Refused::UnknownName { asked: None })?;
-    let (stream, service) = greeted(&site).await?;
-    Ok((Greeting { service, ..greeting }, Some(stream)))
+    let unfit = || Refused::Backend {
+        target: site.settings.backend_text(),
+        source: io::Error::other("it does not speak that"),
+    };
+    let backend = Greeted::by(site.ways.as_ref().ok_or_else(unfit)?).await?;
+    let service = backend.greeting().to_vec();
+    Ok((Greeting { service, ..greeting }, Some(backend)))
 }
 
-/// Greets, until the client begins TLS: what of that came already, and whom it asked for.
+/// Greets, until the client begins TLS.
 ///
 /// # Errors
 /// Where it does not.
@@ -46,7 +50,7 @@ pub(crate) async fn begin(
     protocol: Protocol,
     greeting: &Greeting,
     socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
-) -> Result<(Vec<u8>, Option<String>), Refused> {
+) -> Result<Begun, Refused> {
     begin_after(Vec::new(), protocol, greeting, socket).await
 }
 
@@ -59,31 +63,16 @@ pub(crate) async fn begin_after(
     protocol: Protocol,
     greeting: &Greeting,
     socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
-) -> Result<(Vec<u8>, Option<String>), Refused> {
+) -> Result<Begun, Refused> {
     let mut upgrade = Upgrade::server(protocol, greeting).map_err(Refused::Upgrade)?;
     match to_tls_after(socket, &mut upgrade, said).await {
-        Ok(first) => Ok((first, upgrade.asked().map(str::to_owned))),
+        Ok(first) => Ok(Begun {
+            first,
+            inside: Some(protocol.name()),
+            asked: upgrade.asked().map(str::to_owned),
+            request: upgrade.request().to_vec(),
+        }),
         Err(Failed::Fault(fault)) => Err(Refused::Upgrade(fault)),
         Err(Failed::Broken(error)) => Err(Refused::Broken(error)),
     }
 }
-
-/// A backend, and the message that it begins with.
-async fn greeted(site: &Arc<Site>) -> Result<(Link, Vec<u8>), Refused> {
-    let failed = |source| Refused::Backend { target: site.settings.backend_text(), source };
-    let unfit = || failed(io::Error::other("it does not speak that"));
-    let ways = site.ways.as_ref().filter(|_| !site.settings.reaches_by_tls()).ok_or_else(unfit)?;
-    let mut stream = ways.reach(&[]).await?;
-    let mut greeting = vec![0; 4];
-    stream.read_exact(&mut greeting).await.map_err(failed)?;
-    let length = u32::from_le_bytes([greeting[0], greeting[1], greeting[2], 0]) as usize;
-    if length > LONGEST_GREETING {
-        return Err(failed(io::Error::other("its greeting has no end")));
-    }
-    greeting.resize(4 + length, 0);
-    stream.read_exact(&mut greeting[4..]).await.map_err(failed)?;
-    Ok((stream, greeting))
-}
-
-/// Of a database.
-const LONGEST_GREETING: usize = 1024;

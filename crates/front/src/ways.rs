@@ -33,8 +33,9 @@ pub(crate) struct Ways {
     turns: Mutex<Balance>,
 }
 
+/// One of them.
 #[derive(Debug)]
-struct Way {
+pub(crate) struct Way {
     name: String,
     to: To,
 }
@@ -61,6 +62,14 @@ pub(crate) enum Link {
 pub(crate) enum Beside {
     Plain(IpAddr),
     Tls(uplink::Beside),
+}
+
+/// One after the other, each once.
+#[derive(Debug)]
+pub(crate) struct Tries<'a> {
+    ways: &'a Ways,
+    tried: Vec<usize>,
+    last: Unreached,
 }
 
 /// Which was tried last, and why it is not reached.
@@ -104,23 +113,49 @@ impl Ways {
     /// # Errors
     /// Where none does.
     pub(crate) async fn reach(&self, preamble: &[u8]) -> Result<Link, Unreached> {
-        let mut tried = Vec::new();
-        let mut last = Unreached { name: String::new(), why: io::ErrorKind::NotFound.into() };
-        while let Some((at, way)) = self.next(&tried) {
+        let mut tries = self.tries();
+        while let Some((at, way)) = tries.another() {
             match way.reach(preamble).await {
-                Ok(link) => {
-                    self.heard(at, way, |turns| turns.worked(at));
-                    return Ok(link);
-                }
-                Err(why) => {
-                    let said = io::Error::new(why.kind(), why.to_string());
-                    self.heard(at, way, |turns| turns.failed(at, said.into(), Instant::now()));
-                    tried.push(at);
-                    last = Unreached { name: way.name.clone(), why };
-                }
+                Ok(link) => return Ok(self.worked(at, way, link)),
+                Err(why) => tries.failed(at, way, why),
             }
         }
-        Err(last)
+        Err(tries.none())
+    }
+
+    /// All of them in their turns, for who begins with each.
+    pub(crate) fn tries(&self) -> Tries<'_> {
+        Tries { ways: self, tried: Vec::new(), last: Unreached::nowhere() }
+    }
+
+    /// A connection to this one, which was dialled and greeted so, as the settings want it; TLS there begins with the
+    /// client's own request for it.
+    ///
+    /// # Errors
+    /// Where it does not come to that.
+    pub(crate) async fn go_on(
+        &self,
+        at: usize,
+        socket: TcpStream,
+        greeting: Vec<u8>,
+        request: &[u8],
+    ) -> Result<Link, Unreached> {
+        let Some(way) = self.all.get(at) else { return Err(Unreached::nowhere()) };
+        match way.go_on(socket, greeting, request).await {
+            Ok(link) => Ok(self.worked(at, way, link)),
+            Err(why) => Err(self.failed(at, way, why)),
+        }
+    }
+
+    fn worked(&self, at: usize, way: &Way, link: Link) -> Link {
+        self.heard(at, way, |turns| turns.worked(at));
+        link
+    }
+
+    fn failed(&self, at: usize, way: &Way, why: io::Error) -> Unreached {
+        let said = io::Error::new(why.kind(), why.to_string());
+        self.heard(at, way, |turns| turns.failed(at, said.into(), Instant::now()));
+        Unreached { name: way.name.clone(), why }
     }
 
     /// Takes a word on one, and says in the log what comes of it.
@@ -163,7 +198,57 @@ impl Ways {
     }
 }
 
+impl<'a> Tries<'a> {
+    /// The next one.
+    pub(crate) fn another(&mut self) -> Option<(usize, &'a Way)> {
+        let (at, way) = self.ways.next(&self.tried)?;
+        self.tried.push(at);
+        Some((at, way))
+    }
+
+    /// It was nothing with this one.
+    pub(crate) fn failed(&mut self, at: usize, way: &Way, why: io::Error) {
+        self.last = self.ways.failed(at, way, why);
+    }
+
+    /// Why it was nothing with all.
+    pub(crate) fn none(self) -> Unreached {
+        self.last
+    }
+}
+
+impl Unreached {
+    fn nowhere() -> Self {
+        Self { name: String::new(), why: io::ErrorKind::NotFound.into() }
+    }
+}
+
 impl Way {
+    /// A connection that has heard nothing.
+    pub(crate) async fn dial(&self) -> io::Result<TcpStream> {
+        match &self.to {
+            To::Plain(address) => address.connect().await,
+            To::Tls(uplink) => Box::pin(uplink.dial()).await.map_err(io::Error::other),
+            To::Lacking(what) => Err(io::Error::other(what.clone())),
+        }
+    }
+
+    async fn go_on(
+        &self,
+        socket: TcpStream,
+        greeting: Vec<u8>,
+        request: &[u8],
+    ) -> io::Result<Link> {
+        match &self.to {
+            To::Plain(_) => Ok(Link::Plain(socket)),
+            To::Tls(uplink) => {
+                let reached = Box::pin(uplink.secure(socket, greeting, request)).await;
+                Ok(Link::Tls(Box::new(reached.map_err(io::Error::other)?)))
+            }
+            To::Lacking(what) => Err(io::Error::other(what.clone())),
+        }
+    }
+
     async fn reach(&self, preamble: &[u8]) -> io::Result<Link> {
         match &self.to {
             To::Plain(address) => {
@@ -186,6 +271,14 @@ impl Link {
         match self {
             Self::Plain(_) | Self::Beside(_) => None,
             Self::Tls(reached) => reached.begun_by,
+        }
+    }
+
+    /// Its greeting, where passwords depend on it.
+    pub(crate) fn greeting(&self) -> &[u8] {
+        match self {
+            Self::Plain(_) | Self::Beside(_) => &[],
+            Self::Tls(reached) => &reached.greeting,
         }
     }
 

@@ -132,6 +132,30 @@ async fn a_backend_comes_to_tls_by_the_protocols_own_words_and_its_client_is_gre
 }
 
 #[tokio::test]
+async fn a_database_greets_before_its_tls_and_is_asked_for_that_as_its_client_asked() {
+    let (ca, folder) = (Authority::new("another CA"), Folder::new("database"));
+    let (right, _) = secure(&ca, "db.test", database).await;
+    let (wrong, came) = secure(&ca, "other.test", database).await;
+    // Who comes to TLS by those words counts them; a program behind TLS that began at once does not.
+    for (mode, hears) in [("starttls:mysql", [3, CHARSET, 2]), ("implicit", [2, 45, 2])] {
+        let more = format!("alpn = [\"mysql\"]\nbackend = \"mysql://{right}\"\n");
+        let mut settings = settings(&more);
+        settings.listen[0].mode = mode.parse().expect("a mode");
+        settings.server[0].backend_tls = trust(&ca, &folder);
+        let house = House::open(&settings).await;
+        let answer = log_in(&house, mode != "implicit").await;
+        let [_, _, _, counted, _, charset, login] = answer.expect("it answers");
+        assert_eq!([counted, charset, login], hears, "{mode}");
+
+        settings.server[0].backend = Some(format!("mysql://{wrong}").parse().expect("a backend"));
+        house.reload(&settings);
+        assert!(log_in(&house, mode != "implicit").await.is_err(), "{mode}");
+        house.refused("backend_unreachable").await;
+    }
+    assert_eq!(came.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn openssl_is_a_backend() {
     let (ca, folder) = (Authority::new("another CA"), Folder::new("openssl"));
     let server = OpenSsl::open(&ca, &folder);
@@ -164,6 +188,34 @@ async fn talk(house: &House, by_words: bool) -> io::Result<String> {
         assert!(greeting.starts_with(b"* OK "), "{greeting:?}");
     }
     ask(&mut stream, "a1 NOOP\r").await
+}
+
+/// What a database answers to a login.
+async fn log_in(house: &House, by_words: bool) -> io::Result<[u8; 7]> {
+    let mut socket = TcpStream::connect(house.door).await?;
+    let mut greeting = [0; GREETING.len()];
+    if by_words {
+        timeout(SOON, socket.read_exact(&mut greeting)).await.expect("in time")?;
+        assert_eq!(&greeting, GREETING);
+        let mut request = [0; 36];
+        [request[0], request[3], request[5], request[12]] = [32, 1, 0x0a, CHARSET];
+        socket.write_all(&request).await?;
+    }
+    let name = ServerName::try_from("db.test").expect("a name");
+    let connector = TlsConnector::from(Arc::new(house.client(None).config));
+    let mut stream = timeout(SOON, connector.connect(name, socket)).await.expect("in time")?;
+    if !by_words {
+        timeout(SOON, stream.read_exact(&mut greeting)).await.expect("in time")?;
+        assert!(greeting.starts_with(&GREETING[..20]), "{greeting:?}");
+    }
+    let mut login = [4, 0, 0, 1, 0, 2, 0, 0];
+    if by_words {
+        [login[3], login[5]] = [2, 0x0a];
+    }
+    stream.write_all(&login).await?;
+    let mut answer = [0; 7];
+    timeout(SOON, stream.read_exact(&mut answer)).await.expect("in time")?;
+    Ok(answer)
 }
 
 async fn get(house: &House) -> String {
@@ -231,6 +283,18 @@ async fn mailboxes(mut stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<(
 async fn greeting_mailboxes(mut stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<()> {
     let said = preamble(&mut stream).await?;
     echo(stream, acceptor, &said, "* OK db.test ready\r\n").await
+}
+
+/// A database of one login, answered with the character set of the request for TLS, and with how far the login counts.
+async fn database(mut stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<()> {
+    stream.write_all(GREETING).await?;
+    let mut request = [0; 36];
+    stream.read_exact(&mut request).await?;
+    let mut stream = acceptor.accept(stream).await?;
+    let mut login = [0; 8];
+    stream.read_exact(&mut login).await?;
+    stream.write_all(&[3, 0, 0, login[3] + 1, 0, request[12], login[3]]).await?;
+    stream.shutdown().await
 }
 
 async fn preamble(stream: &mut TcpStream) -> io::Result<String> {
@@ -318,6 +382,11 @@ fn settings(more: &str) -> Settings {
         format!("[[listen]]\naddress = \"127.0.0.1:0\"\n[[server]]\nnames = [\"db.test\"]\n{more}");
     toml::from_str(&text).expect("settings")
 }
+
+/// As MariaDB greets.
+const GREETING: &[u8; 31] = b"\x1b\0\0\0\x0a10.11\0\x07\0\0\0abcdefgh\0\x7f\x7f\x2d\x02\0\x7f\x01";
+/// None that a client of ours would ask for.
+const CHARSET: u8 = 0x53;
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);

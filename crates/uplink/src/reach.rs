@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use ask::{Dial, SystemDial};
 use clock::Clock;
+use pki::standing::Standings;
 use pki::{AnchorError, ClockTime, service_client_config};
-use rustls::CertificateError;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, ClientConfig};
 use starttls::{Protocol, Relay, Upgrade};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use upgrade::{Between, Failed, doors, to_tls};
+use upgrade::{Between, Failed, doors, to_tls_after};
 
 use crate::beside::{Beside, Data};
 use crate::pin::Pin;
@@ -61,7 +62,7 @@ pub struct Reached {
     /// The way for connections beside it.
     pub beside: Beside,
     /// The service's greeting, where its protocol needs it later on.
-    greeting: Vec<u8>,
+    pub greeting: Vec<u8>,
 }
 
 /// A service as a program is to see it that knows nothing of TLS.
@@ -108,24 +109,39 @@ impl Uplink {
     /// # Errors
     /// As [`Uplink::reach`].
     pub async fn reach_behind(&self, first: &[u8]) -> Result<Reached, ReachError> {
-        let settings = &self.settings;
-        let standings = self.memory.standings();
-        let verifier = ServiceVerifier::new(&settings.cas, Arc::clone(&standings), settings.pin)
-            .map_err(|_| ReachError::NotTrusted(CertificateError::UnknownIssuer.into()))?;
-        let time = Arc::new(ClockTime(Arc::clone(&self.clock)));
-        let mut config = service_client_config(verifier, settings.identity.clone(), time)
-            .map_err(ReachError::Tls)?;
-        let target = &settings.target;
-        if target.starttls() == Some(Protocol::Ftp) {
-            config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        }
-        let config = Arc::new(config);
-        let mut stream =
-            SystemDial.dial(target.host(), target.port()).await.map_err(ReachError::Dial)?;
-        let _ = stream.set_nodelay(true);
+        let mut stream = self.dial().await?;
         let said = timeout(FOR_A_HANDSHAKE, stream.write_all(first)).await;
         said.map_err(|_| ReachError::Slow)?.map_err(ReachError::HungUp)?;
-        let begun = timeout(FOR_A_HANDSHAKE, begin(target, &mut stream)).await;
+        self.secure(stream, Vec::new(), &[]).await
+    }
+
+    /// A connection to the service's host, over which it may greet, and which is nobody's yet.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn dial(&self) -> Result<TcpStream, ReachError> {
+        let target = &self.settings.target;
+        let stream = SystemDial.dial(target.host(), target.port()).await;
+        let stream = stream.map_err(ReachError::Dial)?;
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    /// The service at the other end of such a connection, of which this was heard already. TLS is asked for by `request`,
+    /// where that is some client's, which its login is read by.
+    ///
+    /// # Errors
+    /// As [`Uplink::reach`].
+    pub async fn secure(
+        &self,
+        mut stream: TcpStream,
+        heard: Vec<u8>,
+        request: &[u8],
+    ) -> Result<Reached, ReachError> {
+        let target = &self.settings.target;
+        let standings = self.memory.standings();
+        let config = Arc::new(self.config(&standings)?);
+        let begun = timeout(FOR_A_HANDSHAKE, begin(target, &mut stream, heard, request)).await;
         let greeting = begun.map_err(|_| ReachError::Slow)??;
         let connecting =
             TlsConnector::from(Arc::clone(&config)).connect(target.name().clone(), stream);
@@ -133,11 +149,24 @@ impl Uplink {
             Ok(handshake) => handshake.map_err(ReachError::of)?,
             Err(_) => return Err(ReachError::Slow),
         };
-        let settled = self.memory.settle(&standings, settings.revocation).await;
+        let settled = self.memory.settle(&standings, self.settings.revocation).await;
         let warning = settled.map_err(ReachError::Unsettled)?;
         let beside = Beside::of(&stream, target.name().clone(), config)?;
         let stream = Secured::new(stream);
         Ok(Reached { stream, warning, begun_by: target.starttls(), beside, greeting })
+    }
+
+    fn config(&self, standings: &Arc<Standings>) -> Result<ClientConfig, ReachError> {
+        let settings = &self.settings;
+        let verifier = ServiceVerifier::new(&settings.cas, Arc::clone(standings), settings.pin)
+            .map_err(|_| ReachError::NotTrusted(CertificateError::UnknownIssuer.into()))?;
+        let time = Arc::new(ClockTime(Arc::clone(&self.clock)));
+        let mut config = service_client_config(verifier, settings.identity.clone(), time)
+            .map_err(ReachError::Tls)?;
+        if settings.target.starttls() == Some(Protocol::Ftp) {
+            config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        }
+        Ok(config)
     }
 }
 
@@ -154,10 +183,15 @@ impl Reached {
 }
 
 /// Has TLS begin, where the protocol has a way to it, and gives the greeting that is needed later on.
-async fn begin(target: &Target, stream: &mut TcpStream) -> Result<Vec<u8>, ReachError> {
+async fn begin(
+    target: &Target,
+    stream: &mut TcpStream,
+    heard: Vec<u8>,
+    request: &[u8],
+) -> Result<Vec<u8>, ReachError> {
     let Some(protocol) = target.starttls() else { return Ok(Vec::new()) };
-    let mut upgrade = Upgrade::client(protocol, &target.name().to_str());
-    match to_tls(stream, &mut upgrade).await {
+    let mut upgrade = Upgrade::client_asking(protocol, &target.name().to_str(), request);
+    match to_tls_after(stream, &mut upgrade, heard).await {
         Ok(_) => Ok(upgrade.greeting().to_vec()),
         Err(Failed::Broken(error)) => Err(ReachError::HungUp(error)),
         Err(Failed::Fault(fault)) => Err(ReachError::NoTls(fault)),

@@ -32,6 +32,7 @@ pub(crate) async fn check(at: &Context, depth: Depth) -> CheckReport {
     findings.extend(machine::lost(at));
     findings.push(machine::pushes(at));
     findings.extend(virtual_servers::reached_both_ways(&at.config().tls.clone().with_usual_port()));
+    findings.extend(virtual_servers::part_a_channel(&at.config().tls));
     findings.extend(machine::machine(at));
     if at.doors.is_any_open() {
         findings.push(machine::in_force(&at.doors.changed().await));

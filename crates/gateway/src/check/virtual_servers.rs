@@ -44,6 +44,24 @@ fn both_ways(settings: &Settings, server: &VirtualServer) -> Option<(String, Str
     by_starttls.mode.starttls().map(|spoken| (spoken.to_string(), seen))
 }
 
+/// PostgreSQL's clients bind their password to the certificate that they were shown.
+pub(super) fn part_a_channel(settings: &Settings) -> Option<Finding> {
+    let part = settings.server.iter().filter(|server| server.parts_a_channel());
+    let part: Vec<_> = part.map(VirtualServer::label).take(NAMED).collect();
+    (!part.is_empty()).then(|| {
+        warning(
+            "virtual servers",
+            format!(
+                "TLS ends here and begins anew to the database, under another certificate: {}. A password by SCRAM is \
+                 bound to the one that was shown, and refused",
+                part.join(", ")
+            ),
+            "show the database's own here (`certificate` with its files), or have clients connect with \
+             channel_binding=disable",
+        )
+    })
+}
+
 const NAMED: usize = 5;
 
 #[cfg(test)]
@@ -69,6 +87,24 @@ mod tests {
         let mut alone = settings("[::]:443", "");
         alone.listen.remove(0);
         assert_eq!(reached_both_ways(&alone), None);
+    }
+
+    #[test]
+    fn a_database_behind_another_certificate_is_named_with_what_its_clients_have_to_set() {
+        let database = |backend: &str, more: &str| {
+            let mut settings = settings("[::]:443", more);
+            settings.server[0].backend = backend.parse().ok();
+            part_a_channel(&settings)
+        };
+        let found = database("postgresql://127.0.0.1", "").expect("a finding");
+        assert!(found.seen.contains("mail.test"), "{found:?}");
+        assert!(found.mend.expect("a mend").contains("channel_binding=disable"));
+        let alpn = "alpn = [\"postgresql\"]\n";
+        assert!(database("tls:127.0.0.1:5432", alpn).is_some());
+        assert_eq!(database("tcp:127.0.0.1:5432", alpn), None);
+        assert_eq!(database("tls:127.0.0.1:5432", ""), None);
+        let files = "certificate = { chain = \"/c\", key = \"/k\" }\n";
+        assert_eq!(database("postgresql://127.0.0.1", files), None, "it may be the same one");
     }
 
     fn settings(web: &str, more: &str) -> Settings {

@@ -255,7 +255,15 @@ fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
             "heard in the clear",
         ),
         (format!("{listen}{}", web("backend = \"imap://mail.example.org\"")), 1, ""),
-        (format!("{listen}{}", web("backend = \"mysql://a\"")), 5, "is no backend"),
+        (format!("{listen}{}", web("backend = \"mysql://a\"")), 1, ""),
+        (
+            format!(
+                "{listen}mode = \"starttls:mysql\"\n{}alpn = [\"mysql\"]\n",
+                web("backend = \"mysql://a\"")
+            ),
+            1,
+            "",
+        ),
         (format!("{listen}{wiki}backend_tls = {{ name = \"a\" }}\n"), 6, "reached over TLS"),
         (
             format!("{listen}{}backend_tls = {{ key = \"/a\" }}\n", wiki.replace("tcp:", "tls:")),
@@ -390,14 +398,6 @@ fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
             "don't come by a proxy",
         ),
         (format!("{listen}mode = \"starttls:ftp\"\npassive_ports = \"2000-2001\"\n{wiki}"), 1, ""),
-        (format!("{listen}protocols = [\"tls\"]\n{wiki}"), 3, "mode = \"shared\" too"),
-        (
-            format!("{listen}mode = \"shared\"\nprotocols = [\"tls\", \"smtp\"]\n{wiki}"),
-            4,
-            "clients of smtp wait for the server to speak first",
-        ),
-        (format!("{listen}mode = \"shared\"\nprotocols = []\n{wiki}"), 4, "protocols is empty"),
-        (format!("{listen}mode = \"shared\"\n{wiki}"), 1, ""),
         (format!("{listen}passive_address = \"192.0.2.1\"\n{wiki}"), 3, "which FTP alone has"),
         (
             format!("{listen}mode = \"starttls:ftp\"\npassive_address = \"0.0.0.0\"\n{wiki}"),
@@ -409,6 +409,14 @@ fn virtual_servers_that_contradict_each_other_are_refused_with_the_mend() {
             1,
             "",
         ),
+        (format!("{listen}protocols = [\"tls\"]\n{wiki}"), 3, "mode = \"shared\" too"),
+        (
+            format!("{listen}mode = \"shared\"\nprotocols = [\"tls\", \"smtp\"]\n{wiki}"),
+            4,
+            "clients of smtp wait for the server to speak first",
+        ),
+        (format!("{listen}mode = \"shared\"\nprotocols = []\n{wiki}"), 4, "protocols is empty"),
+        (format!("{listen}mode = \"shared\"\n{wiki}"), 1, ""),
         (format!("[publish]\nlisten = [\"[::]:443\"]\n{listen}{wiki}"), 4, "publish.listen has"),
     ] {
         if said.is_empty() {

@@ -240,19 +240,22 @@ fn clients(server: &VirtualServer, at: usize) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Its greeting is given before its client has come to TLS, so that it can't stand behind TLS of its own.
+/// Its greeting is given before its client has come to TLS, so that TLS of its own has to come behind it.
 fn greets(config: &Config, at: usize) -> Result<(), Finding> {
     let server = &config.tls.server[at];
     let mut spoken = config.tls.listen.iter().filter_map(|listen| listen.mode.starttls());
     let for_good = spoken.find(|by| {
         by.greets_for_good() && (server.default || server.alpn.iter().any(|one| one == by.name()))
     });
-    match for_good.filter(|_| server.reaches_by_tls()) {
+    let services = server.services();
+    let mut backends = services.iter().flat_map(|service| &service.backends);
+    let mute = |by: &_| backends.any(|one| one.to.is_over_tls() && !one.to.begins_by(*by));
+    match for_good.filter(mute) {
         None => Ok(()),
         Some(by) => {
             let message = format!(
                 "clients that come by starttls:{by} get the backend's own greeting, which is heard in the clear; write \
-                 it as tcp:HOST:PORT"
+                 it as tcp:HOST:PORT, or where TLS follows as {by}://HOST"
             );
             refuse_at(&["tls", "server", "backend"], at, message)
         }

@@ -1,0 +1,88 @@
+//! A backend whose greeting is part of what its client hears: it is dialled, and heard, before the client has come to TLS.
+//!
+//! Where TLS follows on the way there as well, its greeting is nobody's word until then, and the client's own request is
+//! passed on, which the login is read by. Invariant: nothing is said to it before [`Greeted::go_on`].
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::ways::{Link, Unreached, Way, Ways};
+
+/// A backend that has greeted.
+#[derive(Debug)]
+pub(crate) struct Greeted {
+    ways: Arc<Ways>,
+    at: usize,
+    socket: TcpStream,
+    greeting: Vec<u8>,
+    /// How the client asked for TLS.
+    request: Vec<u8>,
+}
+
+impl Greeted {
+    /// By the next one that does.
+    ///
+    /// # Errors
+    /// Where none does.
+    pub(crate) async fn by(ways: &Arc<Ways>) -> Result<Self, Unreached> {
+        let mut tries = ways.tries();
+        while let Some((at, way)) = tries.another() {
+            match greeting(way).await {
+                Ok((socket, greeting)) => {
+                    let ways = Arc::clone(ways);
+                    return Ok(Self { ways, at, socket, greeting, request: Vec::new() });
+                }
+                Err(why) => tries.failed(at, way, why),
+            }
+        }
+        Err(tries.none())
+    }
+
+    /// As it greeted.
+    pub(crate) fn greeting(&self) -> &[u8] {
+        &self.greeting
+    }
+
+    /// For a client that asked so for TLS.
+    pub(crate) fn asked_so(self, request: Vec<u8>) -> Self {
+        Self { request, ..self }
+    }
+
+    /// The connection as the settings want it.
+    ///
+    /// # Errors
+    /// Where it does not come to TLS, or is not the one that was meant.
+    pub(crate) async fn go_on(self) -> Result<Link, Unreached> {
+        self.ways.go_on(self.at, self.socket, self.greeting, &self.request).await
+    }
+}
+
+/// A connection, and the message that it begins with.
+async fn greeting(way: &Way) -> io::Result<(TcpStream, Vec<u8>)> {
+    let mut socket = way.dial().await?;
+    let heard = timeout(PATIENCE, hear(&mut socket)).await;
+    let greeting = heard.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Ok((socket, greeting))
+}
+
+async fn hear(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut greeting = vec![0; 4];
+    socket.read_exact(&mut greeting).await?;
+    let length = u32::from_le_bytes([greeting[0], greeting[1], greeting[2], 0]) as usize;
+    if length > LONGEST_GREETING {
+        return Err(io::Error::other("its greeting has no end"));
+    }
+    greeting.resize(4 + length, 0);
+    socket.read_exact(&mut greeting[4..]).await?;
+    Ok(greeting)
+}
+
+/// Of a database.
+const LONGEST_GREETING: usize = 1024;
+/// For it to greet.
+const PATIENCE: Duration = Duration::from_secs(5);
