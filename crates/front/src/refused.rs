@@ -127,6 +127,11 @@ impl Refused {
         "backend_unreachable",
     ];
 
+    /// Every code that a refusal may have, but for a certificate's.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        Self::CODES.into_iter().chain(Fault::CODES)
+    }
+
     /// A stable name for metrics and JSON.
     pub fn code(&self) -> &'static str {
         match self {
@@ -154,9 +159,17 @@ impl Refused {
             Self::OwnWithdrawn { .. } => "own_certificate_withdrawn",
             Self::AnothersData { .. } => "data_of_another",
             Self::Kicked => "kicked",
-            Self::Backend { .. } => "backend_unreachable",
+            // Somebody on the way to it may be why.
+            Self::Backend { source, .. } => match reach_error(source) {
+                Some(ReachError::NoTls(fault)) => fault.code(),
+                _ => "backend_unreachable",
+            },
         }
     }
+}
+
+fn reach_error(error: &io::Error) -> Option<&ReachError> {
+    error.get_ref()?.downcast_ref::<ReachError>()
 }
 
 impl Display for Refused {
@@ -248,8 +261,7 @@ impl Display for Refused {
                 "an operator closed it before it reached a backend; it may come back unless something else forbids it",
             ),
             Self::Backend { target, source } => {
-                let tls = source.get_ref().and_then(|inner| inner.downcast_ref::<ReachError>());
-                match tls {
+                match reach_error(source) {
                     None | Some(ReachError::Dial(_)) => {
                         write!(f, "{target} does not answer: {source}; start it, or mend `backend`")
                     }
@@ -343,6 +355,9 @@ mod tests {
                 .ends_with("is not the pinned one; see to its certificate, or mend `backend_tls`")
         );
         assert!(of(gone).starts_with("tls:a:1 does not answer: "));
+        let source = io::Error::other(ReachError::NoTls(Fault::NotOffered));
+        let stripped = Refused::Backend { target: "imap://a:143".to_owned(), source };
+        assert_eq!(stripped.code(), "starttls_not_offered");
     }
 
     #[test]

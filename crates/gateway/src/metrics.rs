@@ -127,8 +127,9 @@ pub struct DeviceFigures {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let codes = pki::Refusal::CODES.iter().chain(&front::Refused::CODES);
-        let refusals = codes.map(|code| ((*code).to_owned(), 0)).collect();
+        let codes = pki::Refusal::CODES.into_iter().chain(front::Refused::codes());
+        let codes = codes.chain(uplink::ReachError::CODES);
+        let refusals = codes.map(|code| (code.to_owned(), 0)).collect();
         Self(Mutex::new(Counted { refusals, ..Counted::default() }))
     }
 }
@@ -140,6 +141,11 @@ impl Metrics {
         let mut counted = self.counted();
         count(&mut counted.refusals, &entry.reason);
         counted.last.add(entry);
+    }
+
+    /// Counts a connection of a program's on this machine, which is told elsewhere.
+    pub fn refused_at_home(&self, code: &str) {
+        count(&mut self.counted().refusals, code);
     }
 
     /// An effect of a change was in force so long after its commit.

@@ -35,11 +35,18 @@ fn a_local_port_leads_to_its_service_stays_over_a_reload_and_says_why_it_leads_n
         let fault = ports(&house).await[0].fault.clone().expect("its certificate is another's");
         assert!(fault.contains("not trusted"), "{fault}");
         assert!(check(&house).await.iter().any(|said| said.contains(&fault)), "{fault}");
+        assert_eq!(refused(&house, "service_not_trusted").await, 1);
 
         reload(&house, &settings("127.0.0.1:8444", "db.test")).await;
         assert!(ask("hello").is_none());
         let fault = ports(&house).await[0].fault.clone().expect("nobody is there");
         assert!(fault.contains("not reached"), "{fault}");
+        assert_eq!(refused(&house, "service_not_there").await, 1);
+
+        greet("127.0.0.1:7003", "* PREAUTH hello\r\n");
+        reload(&house, &settings("imap://127.0.0.1:7003", "db.test")).await;
+        assert!(ask("hello").is_none());
+        assert_eq!(refused(&house, "starttls_not_offered").await, 1);
 
         let taken = TcpListener::bind("127.0.0.1:7002").expect("a port");
         let moved = settings("127.0.0.1:8443", "db.test").replace(":7001", ":7002");
@@ -72,6 +79,12 @@ async fn check(house: &House) -> Vec<String> {
     report.findings.into_iter().map(|finding| finding.seen).collect()
 }
 
+/// How often something was refused for this.
+async fn refused(house: &House, code: &str) -> u64 {
+    let Response::Status(status) = house.ask(Request::Status).await else { panic!() };
+    status.refusals.get(code).copied().unwrap_or_default()
+}
+
 /// A line through the port, and what comes back.
 fn ask(line: &str) -> Option<(TcpStream, String)> {
     let mut stream = TcpStream::connect("127.0.0.1:7001").expect("it is open");
@@ -88,6 +101,16 @@ fn more(stream: &mut TcpStream, line: &str) -> String {
     let mut answer = String::new();
     BufReader::new(&*stream).read_line(&mut answer).expect("an answer");
     answer.trim_end().to_owned()
+}
+
+/// A service that says no more than this.
+fn greet(address: &str, greeting: &'static str) {
+    let socket = TcpListener::bind(address).expect("a port");
+    thread::spawn(move || {
+        for mut stream in socket.incoming().flatten() {
+            let _ = stream.write_all(greeting.as_bytes());
+        }
+    });
 }
 
 /// A service that answers each line.

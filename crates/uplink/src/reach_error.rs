@@ -48,6 +48,35 @@ impl ReachError {
         }
     }
 
+    /// Every code of its own, beside those of [`Fault`].
+    pub const CODES: [&'static str; 9] = [
+        "service_not_there",
+        "service_slow",
+        "service_hung_up",
+        "service_without_tls",
+        "service_not_trusted",
+        "service_with_another_key",
+        "service_refuses_us",
+        "service_revoked",
+        "service_not_looked_up",
+    ];
+
+    /// A stable name for metrics and JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Dial(_) => "service_not_there",
+            Self::Slow => "service_slow",
+            Self::HungUp(_) => "service_hung_up",
+            Self::NoTls(fault) => fault.code(),
+            Self::Tls(_) => "service_without_tls",
+            Self::NotTrusted(_) => "service_not_trusted",
+            Self::Pin => "service_with_another_key",
+            Self::Refused(_) => "service_refuses_us",
+            Self::Unsettled(Unsettled::Revoked(_)) => "service_revoked",
+            Self::Unsettled(Unsettled::NotKnown(_)) => "service_not_looked_up",
+        }
+    }
+
     /// What to do.
     pub fn mend(&self) -> &'static str {
         match self {

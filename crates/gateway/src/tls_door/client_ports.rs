@@ -18,12 +18,14 @@ use uplink::{Event, Local, LocalError, Uplink};
 use crate::context::Context;
 use crate::desk::Desk;
 use crate::doors::Unheard;
+use crate::metrics::Metrics;
 
 /// All of them.
 #[derive(Debug)]
 pub(super) struct ClientPorts {
     authority: Arc<Authority>,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     desk: Mutex<Option<Desk>>,
     open: tokio::sync::Mutex<Vec<OpenPort>>,
     shown: Mutex<Vec<Shown>>,
@@ -45,11 +47,16 @@ struct Shown {
 }
 
 /// What the matter is: why it is not open, or why its last connection got nowhere.
-#[derive(Debug, Default)]
-struct State(Mutex<Option<Fault>>);
+#[derive(Debug)]
+struct State {
+    fault: Mutex<Option<Fault>>,
+    metrics: Arc<Metrics>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fault {
+    /// Its code.
+    reason: &'static str,
     what: String,
     mend: &'static str,
 }
@@ -59,6 +66,7 @@ impl ClientPorts {
         Self {
             authority: Arc::clone(&at.authority),
             clock: Arc::clone(&at.clock),
+            metrics: Arc::clone(&at.metrics),
             desk: Mutex::default(),
             open: tokio::sync::Mutex::default(),
             shown: Mutex::default(),
@@ -73,14 +81,15 @@ impl ClientPorts {
         let mut former = std::mem::take(&mut *open);
         let mut missing = Vec::new();
         for port in wanted {
-            let state = Arc::<State>::default();
+            let state = Arc::new(State::of(&self.metrics));
             match port.trust.load(&port.target, &cas) {
                 Ok(loaded) => match stays(&mut former, port, &loaded) {
                     Some(one) => next.push(one),
                     None => missing.push((port, loaded, state)),
                 },
                 Err(error) => {
-                    state.is(Fault { what: error.to_string(), mend: error.mend() }, port);
+                    let (what, mend) = (error.to_string(), error.mend());
+                    state.is(Fault { reason: NOT_OPEN, what, mend }, port);
                     shown.push(Shown { settings: port.clone(), state });
                 }
             }
@@ -119,7 +128,8 @@ impl ClientPorts {
             Ok(uplink) => Arc::new(uplink),
             Err(error) => {
                 let what = format!("the CAs can't be used: {error}");
-                state.is(Fault { what, mend: "mend `ca`, and reload" }, port);
+                let mend = "mend `ca`, and reload";
+                state.is(Fault { reason: NOT_OPEN, what, mend }, port);
                 return None;
             }
         };
@@ -142,14 +152,16 @@ impl ClientPorts {
             Ok(task) => task,
             Err(error) => {
                 let mend = "let the gateway have more threads, and reload";
-                faulty.is(Fault { what: format!("no thread: {error}"), mend }, &named);
+                let what = format!("no thread: {error}");
+                faulty.is(Fault { reason: NOT_OPEN, what, mend }, &named);
                 return None;
             }
         };
         match heard.await {
             Ok(Ok(())) => Some(task),
             Ok(Err(error)) => {
-                faulty.is(Fault { what: error.to_string(), mend: mend(&error) }, &named);
+                let (what, mend) = (error.to_string(), mend(&error));
+                faulty.is(Fault { reason: NOT_OPEN, what, mend }, &named);
                 None
             }
             Err(_) => None,
@@ -183,7 +195,7 @@ impl ClientPorts {
     /// What the matter is with them.
     pub(super) fn faults(&self) -> Vec<Unheard> {
         let of = |one: &Shown| {
-            let Fault { what, mend } = one.state.fault()?;
+            let Fault { what, mend, .. } = one.state.fault()?;
             let (listen, target) = (one.settings.listen, &one.settings.target);
             let what = format!("{listen} does not lead to {target}: {what}");
             Some(Unheard { subject: SUBJECT, what, mend })
@@ -216,14 +228,24 @@ fn mend(error: &LocalError) -> &'static str {
 }
 
 impl State {
+    fn of(metrics: &Arc<Metrics>) -> Self {
+        Self { fault: Mutex::default(), metrics: Arc::clone(metrics) }
+    }
+
     /// Says so, unless that was said last.
     fn is(&self, fault: Fault, port: &ClientPort) {
         let mut present = self.present();
         if present.as_ref() != Some(&fault) {
-            let Fault { what, mend } = &fault;
-            tracing::warn!(listen = %port.listen, target = %port.target, "{what}; {mend}");
+            let Fault { reason, what, mend } = &fault;
+            tracing::warn!(listen = %port.listen, target = %port.target, reason, "{what}; {mend}");
             *present = Some(fault);
         }
+    }
+
+    /// Counts it, and says it as all others.
+    fn refuses(&self, fault: Fault, port: &ClientPort) {
+        self.metrics.refused_at_home(fault.reason);
+        self.is(fault, port);
     }
 
     fn heard(&self, event: &Event, port: &ClientPort) {
@@ -233,11 +255,13 @@ impl State {
                 tracing::info!(%listen, %target, "a local port leads to a service")
             }
             Event::Refused(_, why) => {
-                self.is(Fault { what: why.to_string(), mend: why.mend() }, port)
+                let (what, mend) = (why.to_string(), why.mend());
+                self.refuses(Fault { reason: why.code(), what, mend }, port);
             }
             Event::Full(_) => {
                 let what = "too many connections at once".to_owned();
-                self.is(Fault { what, mend: "find out which program has them" }, port);
+                let mend = "find out which program has them";
+                self.refuses(Fault { reason: "too_many_connections", what, mend }, port);
             }
             Event::Connected(_) => *self.present() = None,
             Event::PassedOver(_, what) => {
@@ -253,10 +277,12 @@ impl State {
     }
 
     fn present(&self) -> MutexGuard<'_, Option<Fault>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 const THREADS: usize = 2;
+/// The code of a port that is not there.
+const NOT_OPEN: &str = "not_open";
 /// As `check` names them.
 const SUBJECT: &str = "local ports";
