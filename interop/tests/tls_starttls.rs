@@ -26,6 +26,8 @@ mod mariadb;
 mod news;
 #[path = "starttls/postgresql.rs"]
 mod postgresql;
+#[path = "starttls/sid.rs"]
+mod sid;
 
 use chat::{Inspircd, Prosody};
 use directory::Slapd;
@@ -246,13 +248,10 @@ fn devices_alone_read_mail_by_starttls_and_a_revocation_ends_that_within_a_secon
     let log = alice.folder.join("open.log");
     let mut open = Program::start_enclosed(&alice.host.netns, &command, &log).expect("it starts");
     assert!(open.says("+ idling", SOON), "{}\n{}", open.log(), dovecot.log());
-    let sessions = || {
-        house.world.sessions().iter().filter(|one| one["client"] == "mail.test over TLS").count()
-    };
-    assert_eq!(sessions(), 1);
+    assert_eq!(house.over_tls(), 1);
     let begun = Instant::now();
     house.world.handfast(&["device", "revoke", "alice/default"]);
-    let gone = wait_until(SOON, || sessions() == 0);
+    let gone = wait_until(SOON, || house.over_tls() == 0);
     println!("FIGURE from the order to the session's end: {} ms", begun.elapsed().as_millis());
     assert!(gone && begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert!(!read(&alice, own).contains("status 0"));
@@ -266,6 +265,7 @@ fn psql_reaches_a_server_in_the_clear_under_tls_and_a_revocation_ends_its_query(
     }
     let Some(mut house) = House::start(name, DATABASE) else { return };
     let alice = house.world.subscriber("alice", "split");
+    let bob = house.world.subscriber("bob", "split");
     let postgresql = Postgresql::start(&house.world, &house.certified);
     house.listens(postgresql::PORT);
     let (at, ca) = (house.world.gateway.v4[0], house.ca.display().to_string());
@@ -280,6 +280,10 @@ fn psql_reaches_a_server_in_the_clear_under_tls_and_a_revocation_ends_its_query(
     assert!(answer.contains("42"), "{answer}\n{}\n{}", postgresql.log(), house.world.log());
     let answer = run(&alice, &psql("sslcert=/none", "select 6*7"));
     assert!(!answer.contains("42"), "{answer}");
+    let bobs = with.replace(&own, &bob.folder.display().to_string());
+    let answer = run(&bob, &psql(&bobs, "select 6*7"));
+    assert!(!answer.contains("42"), "{answer}");
+    assert!(house.world.counted("not_among_users") > 0, "{answer}");
     let clear = run(
         &alice,
         &format!("psql 'host={at} port=5432 user=postgres sslmode=disable' -Atc 'select 6*7'"),
@@ -303,15 +307,18 @@ fn psql_reaches_a_server_in_the_clear_under_tls_and_a_revocation_ends_its_query(
     command.args(["-c", &format!("exec {}", psql(&with, "select 41 + 1; select pg_sleep(60)"))]);
     let mut open = Program::start(&alice.host.netns, command, &alice.folder.join("open.log"))
         .expect("it starts");
-    let sessions = || {
-        house.world.sessions().iter().filter(|one| one["client"] == "mail.test over TLS").count()
-    };
-    assert!(wait_until(SOON, || sessions() == 1), "{}", open.log());
+    assert!(wait_until(SOON, || house.over_tls() == 1), "{}", open.log());
     let begun = Instant::now();
     house.world.handfast(&["device", "revoke", "alice/default"]);
     assert!(open.ends(SOON).is_some_and(|status| !status.success()), "{}", open.log());
     println!("FIGURE from the order to psql's end: {} ms", begun.elapsed().as_millis());
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+
+    house.change("clients = \"required\"\nusers = [\"alice\"]", "clients = \"optional\"");
+    for (own, is_in) in [("sslcert=/none", true), (bobs.as_str(), true), (with.as_str(), false)] {
+        let answer = run(&bob, &psql(own, "select 6*7"));
+        assert_eq!(answer.contains("42"), is_in, "{own}: {answer}\n{}", house.world.log());
+    }
 }
 
 #[test]
@@ -341,11 +348,12 @@ fn an_entry_is_added_and_found_in_slapd_by_starttls_in_both_directions() {
         run(&alice, &format!("{named} '{tls} ldapsearch -ZZ -H ldap://mail.test -x -b dc=test'"));
     assert!(found.contains("o: mark-ldap"), "{found}\n{}", slapd.log());
     let bob = house.world.subscriber("bob", "split");
-    let closed = fs::read_to_string(house.world.data().join("handfast.toml")).expect("settings");
-    let closed =
-        closed.replace("clients = \"optional\"", "clients = \"required\"\nusers = [\"alice\"]");
-    fs::write(house.world.data().join("handfast.toml"), closed).expect("written");
-    house.world.handfast(&["reload"]);
+    let nobodys = run(
+        &alice,
+        &format!("{named} 'LDAPTLS_CACERT={ca} ldapsearch -ZZ -H ldap://mail.test -x -b dc=test'"),
+    );
+    assert!(nobodys.contains("o: mark-ldap"), "{nobodys}");
+    house.change("clients = \"optional\"", "clients = \"required\"\nusers = [\"alice\"]");
     for (who, is_in) in [(&alice, true), (&bob, false)] {
         let own = who.folder.display();
         let tls =
@@ -355,7 +363,20 @@ fn an_entry_is_added_and_found_in_slapd_by_starttls_in_both_directions() {
             run(who, &format!("{named} '{tls} ldapsearch -ZZ -H ldap://mail.test -x -b dc=test'"));
         assert_eq!(found.contains("o: mark-ldap"), is_in, "{found}");
     }
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!(
+        "exec openssl s_client -quiet -starttls ldap -connect {at}:389 -servername mail.test -CAfile {ca} \
+         -cert {own}/vpn.crt -key {own}/vpn.key"
+    )]);
+    let log = alice.folder.join("open.log");
+    let mut open = Program::start_enclosed(&alice.host.netns, &command, &log).expect("it starts");
+    assert!(wait_until(SOON, || house.over_tls() == 1), "{}\n{}", open.log(), house.world.log());
+    let begun = Instant::now();
     house.world.handfast(&["device", "revoke", "alice/default"]);
+    let gone = wait_until(SOON, || house.over_tls() == 0);
+    println!("FIGURE from the order to the session's end: {} ms", begun.elapsed().as_millis());
+    assert!(gone && begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(open.ends(SOON).is_some(), "{}", open.log());
     let found =
         run(&alice, &format!("{named} '{tls} ldapsearch -ZZ -H ldap://mail.test -x -b dc=test'"));
     assert!(!found.contains("o: mark-ldap"), "{found}");
@@ -587,5 +608,6 @@ mode = \"starttls:postgresql\"
 [[tls.server]]
 names = [\"mail.test\"]
 clients = \"required\"
+users = [\"alice\"]
 backend = \"tcp:127.0.0.1:15432\"
 ";

@@ -6,10 +6,7 @@
 //!    a client without TLS ── lo ── handfast tls connect (alice) ── router ── a daemon's own STARTTLS
 //! ```
 
-use std::fs;
-use std::path::PathBuf;
-
-use interop::{Subscriber, skip, wait_until};
+use interop::{skip, wait_until};
 
 #[path = "starttls/exim.rs"]
 mod exim;
@@ -17,16 +14,16 @@ mod exim;
 mod house;
 #[path = "starttls/mail.rs"]
 mod mail;
-#[path = "starttls/mariadb.rs"]
-mod mariadb;
 #[path = "starttls/postgresql.rs"]
 mod postgresql;
+#[path = "starttls/sid.rs"]
+mod sid;
 
 use exim::Exim;
-use house::{House, SOON, cell, lacks, listen, run, unpacked};
-use mail::{Dovecot, Mailboxes};
-use mariadb::Mariadb;
+use house::{House, SOON, cell, lacks, listen, python, run};
+use mail::{Dovecot, Mailboxes, Postfix};
 use postgresql::Postgresql;
+use sid::sid;
 
 #[test]
 fn mail_reaches_exim_by_starttls_in_both_directions() {
@@ -61,36 +58,60 @@ fn mail_reaches_exim_by_starttls_in_both_directions() {
 #[test]
 fn whom_tls_knows_by_certificate_is_logged_in_by_dovecot_without_a_password_and_nobody_else_is() {
     let name = "whom_tls_knows_by_certificate_is_logged_in_by_dovecot_without_a_password_and_nobody_else_is";
-    if lacks(name, &["dovecot", "python3"]) {
+    if lacks(name, &["dovecot", "postfix", "python3"]) {
         return;
     }
     let more = "clients = \"optional\"\nproxy = \"v2\"";
-    let settings = listen("imap", 143, mail::PROXIED_IMAP, more);
+    let submission = mail::submission();
+    if submission.is_none() {
+        skip(name, "Dovecot's part for submission can't be had: `cargo xtask test` unpacks it");
+    }
+    let mut all = vec![
+        ("imap", 143, mail::PROXIED_IMAP, "imap-login", BY_IMAP),
+        ("pop3", 110, mail::PROXIED_POP3, "pop3-login", BY_POP3),
+        ("sieve", 4190, mail::PROXIED_SIEVE, "managesieve-login", BY_SIEVE),
+    ];
+    if submission.is_some() {
+        all.push(("submission", 587, mail::PROXIED_SUBMISSION, "submission-login", BY_SUBMISSION));
+    }
+    let settings: String =
+        all.iter().map(|(spoken, port, inner, ..)| listen(spoken, *port, *inner, more)).collect();
     let Some(mut house) = House::start(name, &settings) else { return };
     let alice = house.world.subscriber("alice", "split");
     let mailboxes = Mailboxes::at(house.world.file("mail"));
-    let dovecot = Dovecot::start(&house.world, &house.certified, &mailboxes);
-    house.listens(mail::PROXIED_IMAP);
-    let fill = |own: &str, asked: &str| {
-        let script = EXTERNAL.replace("HOST", &house.world.gateway.v4[0].to_string());
+    let _postfix = Postfix::start(&house.world, &house.certified, &mailboxes);
+    let dovecot =
+        Dovecot::start_with(&house.world, &house.certified, &mailboxes, submission.as_deref());
+    let fill = |script: &str, own: &str, asked: &str| {
+        let script = format!("{EXTERNAL}{script}print(\"all done\")\n");
+        let script = script.replace("HOST", &house.world.gateway.v4[0].to_string());
         let script = script.replace("CAFILE", &house.ca.display().to_string());
         script.replace("OWN", own).replace("ASKED", asked)
     };
     let own = alice.folder.display().to_string();
     let said = |log: String| format!("{log}\n{}\n{}", dovecot.log(), house.world.log());
-    let known = house::python(&alice, &fill(&own, ""));
-    assert!(known.contains("all done"), "{}", said(known));
-    assert!(dovecot.log().contains("user=<alice@default>"), "{}", said(String::new()));
-    assert!(
-        dovecot.log().contains(&format!("rip={}", alice.host.v4[0])),
-        "{}",
-        said(String::new())
-    );
-    for (own, asked) in [("", ""), ("", "alice@default"), (own.as_str(), "bob@default")] {
-        let stranger = house::python(&alice, &fill(own, asked));
-        assert!(!stranger.contains("all done"), "{own:?} as {asked:?}: {}", said(stranger));
+    for (spoken, _, inner, service, script) in all {
+        house.listens(inner);
+        let known = python(&alice, &fill(script, &own, ""));
+        assert!(known.contains("all done"), "{spoken}: {}", said(known));
+        let logged = dovecot.log();
+        let line = logged.lines().find(|line| {
+            line.contains(&format!("{service}: ")) && line.contains("user=<alice@default>")
+        });
+        let line = line.unwrap_or_else(|| panic!("{spoken}: {}", said(String::new())));
+        assert!(line.contains(&format!("rip={}", alice.host.v4[0])), "{line}");
+        for (own, asked) in [("", ""), ("", "alice@default"), (own.as_str(), "bob@default")] {
+            let stranger = python(&alice, &fill(script, own, asked));
+            assert!(
+                stranger.contains("has no right") && !stranger.contains("all done"),
+                "{spoken}: {own:?} as {asked:?}: {}",
+                said(stranger)
+            );
+        }
+        cell(spoken, "dovecot, EXTERNAL", "server");
     }
-    cell("imap", "dovecot, EXTERNAL", "server");
+    let handed_in = || submission.is_none() || mailboxes.have("mark-external");
+    assert!(wait_until(SOON, handed_in), "{}", said(String::new()));
 }
 
 #[test]
@@ -126,71 +147,59 @@ fn psql_of_another_debian_begins_with_tls_at_once() {
     cell("postgresql", "psql of sid, direct", "server");
 }
 
-#[test]
-fn mariadbs_client_of_another_debian_takes_the_tls_that_the_gateways_ca_vouches_for() {
-    let name = "mariadbs_client_of_another_debian_takes_the_tls_that_the_gateways_ca_vouches_for";
-    let Some(sid) = sid(name) else { return };
-    if lacks(name, &["mariadbd", "mariadb"]) {
-        return;
-    }
-    let Some(mut house) = House::start(name, &listen("mysql", 3306, mariadb::PORT, "")) else {
-        return;
-    };
-    let alice = house.world.subscriber("alice", "split");
-    let database = Mariadb::start(&house.world, &house.certified);
-    let query = |more: &str| {
-        format!("mariadb --no-defaults -h mail.test -u alice -psecret {more} -Ne \"select 6*7\"")
-    };
-    let answer = sid.run(&house, &alice, &query("--ssl-ca=/mnt/ca.pem --ssl-verify-server-cert"));
-    assert!(answer.contains("42"), "{answer}\n{}\n{}", database.log(), house.world.log());
-    let answer = sid.run(&house, &alice, &query("--ssl-verify-server-cert"));
-    println!("FIGURE mariadb of sid without a CA: {}", answer.lines().next().unwrap_or_default());
-    cell("mysql", "mariadb of sid", "server");
-}
-
-/// Another Debian, with its programs.
-struct Sid(PathBuf);
-
-fn sid(test: &str) -> Option<Sid> {
-    let root = unpacked("HANDFAST_SID_ROOT", "usr/bin/psql");
-    let root = root.and_then(|program| Some(Sid(program.ancestors().nth(3)?.to_owned())));
-    if root.is_none() {
-        skip(test, "no Debian sid with its clients: `cargo xtask interop --long` as root has it");
-    }
-    root
-}
-
-impl Sid {
-    /// What a shell line prints there, with somebody's folder at `/mnt`, the CA in it, and `mail.test` known.
-    fn run(&self, house: &House, who: &Subscriber, line: &str) -> String {
-        fs::copy(&house.ca, who.folder.join("ca.pem")).expect("a copy");
-        let (root, folder) = (self.0.display(), who.folder.display());
-        let hosts = who.folder.join("hosts");
-        let known = format!("{} mail.test\n", house.world.gateway.v4[0]);
-        fs::write(&hosts, known).expect("written");
-        let script = who.folder.join("script.sh");
-        let mounts = format!(
-            "mount --bind {folder} {root}/mnt; mount --bind {} {root}/etc/hosts; mount --rbind /dev {root}/dev; \
-             mount -t tmpfs none {root}/tmp",
-            hosts.display()
-        );
-        fs::write(&script, format!("set -e\n{mounts}\nexec chroot {root} sh -c '{line}'\n"))
-            .expect("written");
-        run(who, &format!("unshare --mount sh {}", script.display()))
-    }
-}
-
-/// Logs in as whoever the certificate says, as `ASKED` where that is somebody.
+/// Logs in as whoever the certificate says, as `ASKED` where that is somebody; what each protocol has for it follows.
 const EXTERNAL: &str = r#"
-import base64, imaplib, socket, ssl
+import base64, imaplib, poplib, smtplib, socket, ssl
 known = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *more, **named: known("HOST" if host == "mail.test" else host, *more, **named)
 tls = ssl.create_default_context(cafile="CAFILE")
 if "OWN" != "": tls.load_cert_chain("OWN/vpn.crt", "OWN/vpn.key")
+asked = base64.b64encode(b"ASKED").decode()
+"#;
+
+const BY_IMAP: &str = r#"
 imap = imaplib.IMAP4("mail.test", 143)
 imap.starttls(tls)
 assert "AUTH=EXTERNAL" in imap.capabilities, imap.capabilities
-imap.authenticate("EXTERNAL", lambda _: b"ASKED")
+try: imap.authenticate("EXTERNAL", lambda _: b"ASKED")
+except imaplib.IMAP4.error as why: raise SystemExit("has no right: " + str(why))
 assert imap.select()[0] == "OK"
-print("all done")
+"#;
+
+const BY_POP3: &str = r#"
+pop = poplib.POP3("mail.test", 110, timeout=10)
+pop.stls(tls)
+assert "EXTERNAL" in pop.capa()["SASL"], pop.capa()
+try: pop._shortcmd("AUTH EXTERNAL " + (asked or "="))
+except poplib.error_proto as why: raise SystemExit("has no right: " + str(why))
+assert pop.stat()[0] >= 0
+"#;
+
+const BY_SUBMISSION: &str = r#"
+smtp = smtplib.SMTP("mail.test", 587, timeout=10)
+smtp.starttls(context=tls)
+smtp.ehlo()
+assert "EXTERNAL" in smtp.esmtp_features["auth"], smtp.esmtp_features
+code, why = smtp.docmd("AUTH", "EXTERNAL " + (asked or "="))
+if code != 235: raise SystemExit("has no right: " + str(why))
+smtp.sendmail("alice@mail.test", ["alice@mail.test"], "Subject: x\r\n\r\nmark-external\r\n")
+smtp.quit()
+"#;
+
+const BY_SIEVE: &str = r#"
+plain = socket.create_connection(("mail.test", 4190), 10)
+line = plain.makefile("rwb", 0)
+def answer():
+    text = ""
+    while not text.split("\r\n")[-2:][0].startswith(("OK", "NO", "BYE")): text += line.readline().decode()
+    return text
+def say(what): line.write(what.encode() + b"\r\n"); return answer()
+answer()
+assert say("STARTTLS").startswith("OK")
+line = tls.wrap_socket(plain, server_hostname="mail.test").makefile("rwb", 0)
+offered = answer()
+assert "EXTERNAL" in offered and "STARTTLS" not in offered, offered
+said = say('AUTHENTICATE "EXTERNAL" "' + asked + '"')
+if not said.startswith("OK"): raise SystemExit("has no right: " + said)
+assert say('PUTSCRIPT "keep" {6+}\r\nkeep;\n').startswith("OK")
 "#;

@@ -24,8 +24,11 @@ pub(crate) struct Root {
 pub(crate) const SID: Root = Root { suite: "sid", folder: "sid", packages: "openvpn,wireguard-go" };
 
 /// Clients of databases that begin with TLS at once, or look at a certificate by the password.
-pub(crate) const SID_CLIENTS: Root =
-    Root { suite: "sid", folder: "sid-clients", packages: "postgresql-client,mariadb-client" };
+pub(crate) const SID_CLIENTS: Root = Root {
+    suite: "sid",
+    folder: "sid-clients",
+    packages: "postgresql-client,mariadb-client,mariadb-server-core",
+};
 
 /// The first release whose OpenVPN 3 starts; it needs a message bus.
 pub(crate) const TRIXIE: Root =

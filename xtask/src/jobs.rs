@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::debian::{SID_CLIENTS, TRIXIE};
 use crate::failed::Failed;
-use crate::peers::{self, EXIM, INN, PEBBLE};
+use crate::peers::{self, EXIM, INN, PEBBLE, SUBMISSION};
 use crate::suite::{Alone, FailedProgram, Job, Program};
 
 /// More in the environment of every program.
@@ -140,6 +140,7 @@ pub(crate) fn surroundings(long: bool, write: bool) -> Result<Environment, Faile
         ("PEBBLE_DIR", PEBBLE.present()?.map(|root| root.join("usr/bin"))),
         ("EXIM_ROOT", EXIM.present()?),
         ("INN_ROOT", INN.present()?),
+        ("SUBMISSION_ROOT", SUBMISSION.present()?),
     ];
     let found =
         found.into_iter().filter_map(|(name, root)| Some((name, root?.display().to_string())));
@@ -149,7 +150,7 @@ pub(crate) fn surroundings(long: bool, write: bool) -> Result<Environment, Faile
 
 /// Makes available what is unpacked, and is small.
 pub(crate) fn provide(install: bool) -> Result<(), Failed> {
-    [PEBBLE, EXIM, INN].iter().try_for_each(|one| one.provide(install).map(drop))
+    [PEBBLE, EXIM, INN, SUBMISSION].iter().try_for_each(|one| one.provide(install).map(drop))
 }
 
 /// What was asked for. What was not stays out: a program that only looks whether it is set would take an empty value

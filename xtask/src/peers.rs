@@ -300,6 +300,14 @@ pub(crate) const INN: Unpacked = Unpacked {
     purpose: "news by STARTTLS",
 };
 
+/// Mail that a mailbox's owner hands in, beside the machine's Dovecot.
+pub(crate) const SUBMISSION: Unpacked = Unpacked {
+    packages: "dovecot-submissiond",
+    folder: "peers/submission",
+    programs: &["usr/lib/dovecot/submission-login", "usr/lib/dovecot/submission"],
+    purpose: "mail handed in by STARTTLS",
+};
+
 impl Unpacked {
     /// Its folder, if it was fetched before.
     pub(crate) fn present(&self) -> Result<Option<PathBuf>, Failed> {

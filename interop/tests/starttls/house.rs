@@ -17,7 +17,7 @@ pub(crate) struct House {
     pub(crate) certified: Certified,
 }
 
-/// A certificate of our CA for `inner.test`.
+/// A certificate of our CA for a name.
 pub(crate) struct Certified {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
@@ -36,19 +36,46 @@ impl House {
             return None;
         }
         let world = World::start(name, &[])?;
-        let file = world.data().join("handfast.toml");
-        let text = fs::read_to_string(&file).expect("settings") + settings;
-        fs::write(&file, text).expect("written");
-        if !settings.is_empty() {
-            world.handfast(&["reload"]);
-        }
         let ca = world.file("ca.pem");
         world.handfast(&["ca", "export", "--out", &ca.display().to_string()]);
-        let out = world.file("cert");
-        world.handfast(&["cert", "issue", "inner.test", "--out", &out.display().to_string()]);
-        let certified =
-            Certified { certificate: out.join("inner.test.crt"), key: out.join("inner.test.key") };
-        Some(Self { world, ca, certified })
+        let certified = certify(&world, "issue", "inner.test", "inner");
+        let house = Self { world, ca, certified };
+        if !settings.is_empty() {
+            house.add(settings);
+        }
+        Some(house)
+    }
+
+    /// A certificate of our CA for another name, in a folder that is called so.
+    pub(crate) fn certify(&self, name: &str, place: &str) -> Certified {
+        certify(&self.world, "issue", name, place)
+    }
+
+    /// One more for the same name.
+    pub(crate) fn certify_again(&self, name: &str, place: &str) -> Certified {
+        certify(&self.world, "renew", name, place)
+    }
+
+    /// Has these settings in force as well.
+    pub(crate) fn add(&self, settings: &str) {
+        let file = self.world.data().join("handfast.toml");
+        let text = fs::read_to_string(&file).expect("settings") + settings;
+        fs::write(&file, text).expect("written");
+        self.world.handfast(&["reload"]);
+    }
+
+    /// Has other settings in force.
+    pub(crate) fn change(&self, from: &str, to: &str) {
+        let file = self.world.data().join("handfast.toml");
+        let text = fs::read_to_string(&file).expect("settings");
+        assert!(text.contains(from), "{text}");
+        fs::write(&file, text.replace(from, to)).expect("written");
+        self.world.handfast(&["reload"]);
+    }
+
+    /// How many connections `mail.test` has.
+    pub(crate) fn over_tls(&self) -> usize {
+        self.world.sessions().iter().filter(|one| one["client"] == "mail.test over TLS").count()
     }
 
     /// What begins a shell line on somebody's host where `mail.test` is the gateway.
@@ -96,6 +123,12 @@ impl House {
         assert!(program.says("listens on", SOON), "{}", program.log());
         Connected { program, port: local }
     }
+}
+
+fn certify(world: &World, verb: &str, name: &str, place: &str) -> Certified {
+    let out = world.file(&format!("cert-{place}"));
+    world.handfast(&["cert", verb, name, "--out", &out.display().to_string()]);
+    Certified { certificate: out.join(format!("{name}.crt")), key: out.join(format!("{name}.key")) }
 }
 
 /// An address with this protocol's STARTTLS, and a daemon behind it as `mail.test`.

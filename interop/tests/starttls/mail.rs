@@ -8,7 +8,7 @@ use std::process::Command;
 
 use interop::{Program, World};
 
-use super::house::{Certified, House, open_up, user};
+use super::house::{Certified, House, open_up, unpacked, user};
 
 /// Ports on which they are in the clear, with STARTTLS of their own.
 pub(crate) const SMTP: u16 = 10025;
@@ -18,6 +18,9 @@ pub(crate) const POP3: u16 = 10110;
 pub(crate) const SIEVE: u16 = 14190;
 /// Where Dovecot believes the PROXY protocol.
 pub(crate) const PROXIED_IMAP: u16 = 10144;
+pub(crate) const PROXIED_POP3: u16 = 10111;
+pub(crate) const PROXIED_SIEVE: u16 = 14191;
+pub(crate) const PROXIED_SUBMISSION: u16 = 10588;
 
 /// The mailboxes: `alice` at `mail.test`, with the password `secret`.
 pub(crate) struct Mailboxes(PathBuf);
@@ -98,14 +101,33 @@ pub(crate) struct Dovecot {
     log: PathBuf,
 }
 
+/// Where Dovecot's part is that takes mail from its writer.
+pub(crate) fn submission() -> Option<PathBuf> {
+    let program = unpacked("SUBMISSION_ROOT", "usr/lib/dovecot/submission-login")?;
+    program.parent().map(Path::to_owned)
+}
+
 impl Dovecot {
     pub(crate) fn start(world: &World, certified: &Certified, mail: &Mailboxes) -> Self {
+        Self::start_with(world, certified, mail, None)
+    }
+
+    /// The same with a part that takes mail from its writer, and hands it to Postfix.
+    pub(crate) fn start_with(
+        world: &World,
+        certified: &Certified,
+        mail: &Mailboxes,
+        submission: Option<&Path>,
+    ) -> Self {
         let folder = world.file("dovecot");
         for part in ["base", "state"] {
             fs::create_dir_all(folder.join(part)).expect("a folder");
         }
         open_up(&folder);
-        let settings = DOVECOT
+        let takes_mail = submission.map_or_else(String::new, |folder| {
+            SUBMISSION.replace("PROGRAMS", &folder.display().to_string())
+        });
+        let settings = (DOVECOT.to_owned() + &takes_mail)
             .replace("FOLDER", &folder.display().to_string())
             .replace("MAIL", &mail.0.display().to_string())
             .replace("CERT", &certified.certificate.display().to_string())
@@ -201,6 +223,12 @@ auth_mechanisms = plain login external
 auth_ssl_username_from_cert = yes
 auth_username_translation = /@
 haproxy_trusted_networks = 127.0.0.1
+auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
 service imap-login {
   inet_listener imap {
     port = 10143
@@ -220,15 +248,43 @@ service pop3-login {
   inet_listener pop3s {
     port = 0
   }
+  inet_listener proxied {
+    port = 10111
+    haproxy = yes
+  }
 }
 service managesieve-login {
   inet_listener sieve {
     port = 14190
+  }
+  inet_listener proxied {
+    port = 14191
+    haproxy = yes
   }
 }
 service lmtp {
   inet_listener lmtp {
     port = 10024
   }
+}
+";
+
+const SUBMISSION: &str = "
+protocols = imap pop3 lmtp sieve submission
+hostname = inner.test
+submission_relay_host = 127.0.0.1
+submission_relay_port = 10025
+service submission-login {
+  executable = PROGRAMS/submission-login
+  inet_listener submission {
+    port = 0
+  }
+  inet_listener proxied {
+    port = 10588
+    haproxy = yes
+  }
+}
+service submission {
+  executable = PROGRAMS/submission
 }
 ";

@@ -12,7 +12,7 @@ use super::house::{Certified, open_up, user};
 /// Where it is in the clear, with TLS for whoever asks.
 pub(crate) const PORT: u16 = 15432;
 
-/// PostgreSQL, which trusts everybody. Dropping it ends it.
+/// PostgreSQL, which asks `alice` for a password and trusts everybody else. Dropping it ends it.
 pub(crate) struct Postgresql(Program);
 
 impl Postgresql {
@@ -35,7 +35,8 @@ impl Postgresql {
         };
         own(&certified.certificate, "server.crt");
         own(&certified.key, "server.key");
-        fs::write(data.join("pg_hba.conf"), "host all all all trust\n").expect("written");
+        let users = "host all alice all scram-sha-256\nhost all all all trust\n";
+        fs::write(data.join("pg_hba.conf"), users).expect("written");
         let mut command = as_postgres("postgres");
         command.arg("-D").arg(&data).args([
             "-c",
