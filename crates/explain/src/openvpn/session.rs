@@ -365,6 +365,16 @@ impl Session {
         facts.into_iter().for_each(|fact| self.facts.push(fact));
     }
 
+    /// Takes what a record of the newest handshake holds, opened: for whoever explores what stands under keys.
+    pub(crate) fn opened(&mut self, seen: &Seen<'_>, kind: u8) {
+        let handshake = self.newest();
+        let Some(generation) = self.generations.last_mut() else { return };
+        let events = generation.tls.opened(seen, kind);
+        let mut facts = Vec::new();
+        generation.told(handshake, seen.at, events, &mut facts);
+        facts.into_iter().for_each(|fact| self.facts.push(fact));
+    }
+
     /// The first packet under a key is told; of the others time and number are kept.
     fn data(&mut self, seen: &Seen<'_>, key_id: KeyId) {
         let number = self.generations.iter().rposition(|have| have.key_id == key_id);
@@ -419,7 +429,12 @@ impl Generation {
 
     /// Hands bytes of the stream to TLS, and what comes out of TLS to the protocol inside.
     fn tls_bytes(&mut self, handshake: u32, seen: &Seen<'_>, facts: &mut Vec<Fact>) {
-        for event in self.tls.push(seen) {
+        let events = self.tls.push(seen);
+        self.told(handshake, seen.at, events, facts);
+    }
+
+    fn told(&mut self, handshake: u32, at: u64, events: Vec<tls::Event>, facts: &mut Vec<Fact>) {
+        for event in events {
             match event {
                 // What is said inside is told by itself.
                 tls::Event::Fact(fact) if fact.kind == Kind::ApplicationData => {}
@@ -427,7 +442,7 @@ impl Generation {
                 tls::Event::Plain(plain) => {
                     for said in self.inside.record(plain.from, &plain.content) {
                         facts.push(Fact {
-                            at: seen.at,
+                            at,
                             from: plain.from,
                             kind: said.kind,
                             fields: said.fields,

@@ -95,6 +95,18 @@ impl Connection {
         events
     }
 
+    /// Takes what a record of this kind holds, which somebody else has opened.
+    pub(crate) fn opened(&mut self, seen: &Seen<'_>, kind: u8) -> Vec<Event> {
+        let mut events = Vec::new();
+        let lane = self.lane(seen.from);
+        let met = Met { at: seen.at, from: seen.from, basis: &seen.places, key: lane.key };
+        if !lane.told.broken {
+            self.count(met);
+            self.content(met, kind, seen.bytes, &mut events);
+        }
+        events
+    }
+
     /// Bytes of this side were not captured: what comes after them can't be told.
     pub(crate) fn lost(&mut self, seen: &Seen<'_>) -> Vec<Event> {
         self.break_lane(seen, Kind::Missing)

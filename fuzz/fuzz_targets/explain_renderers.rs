@@ -1,0 +1,4 @@
+//! See `fuzz-targets`.
+#![no_main]
+
+fuzz_targets::explore!("explain_renderers");
