@@ -72,7 +72,7 @@ const VPN: &[Told] = &[
     Told {
         told: "The client checks that against the CA's certificate in its profile.",
         correction: "It went on, so it accepted the certificate.",
-        kinds: &[Kind::ServerFinished, Kind::ClientFinished],
+        kinds: &[Kind::ClientFinished],
         with: None,
     },
     Told {

@@ -3,12 +3,14 @@
 //! Its depth is in `<details>`: parts of the handshake with a sentence each, then steps, then values and bytes.
 //! A page is bounded; what has no room is counted and not shown.
 
+mod style;
+
 use std::fmt::Write as _;
 
 use super::escape::markup;
 use super::time::{moment, span};
-use super::{later, svg, words};
-use crate::story::{Certificate, Chapter, Ending, KeyLine, Side, Source, Step, Stories, Story};
+use super::{later, lives, svg, words};
+use crate::story::{Certificate, Chapter, Ending, Side, Source, Step, Stories, Story};
 use crate::told;
 
 /// The largest page is twice this: where it is reached, steps lose their values, and later all.
@@ -17,7 +19,7 @@ const HALF: usize = 90_000;
 /// All stories in one page.
 pub fn html(stories: &Stories) -> String {
     let title = stories.stories.first().map_or("No handshake", |story| story.title.as_str());
-    let mut page = Page(HEAD.replace("TITLE", &markup(title)));
+    let mut page = Page(style::HEAD.replace("TITLE", &markup(title)));
     for story in &stories.stories {
         page.story(story);
     }
@@ -52,8 +54,8 @@ impl Page {
         for judgement in &story.judgements {
             self.add(&format!(
                 "<p><b>{}</b> says: {}</p>\n",
-                markup(&judgement.by),
-                markup(&judgement.sentence)
+                markup(&words::capital(&judgement.by)),
+                with_code(&judgement.sentence)
             ));
         }
         self.parts(story);
@@ -64,7 +66,7 @@ impl Page {
             self.add("</div>\n");
         }
         self.certificates(&story.certificates);
-        self.keys(&story.keys);
+        self.keys(story);
         self.later(story);
         self.told(story);
         self.add("</section>\n");
@@ -75,7 +77,12 @@ impl Page {
         let mut fields = story.steps.iter().flat_map(|step| &step.fields);
         if let Some(name) = fields.find(|field| field.name == "server_name") {
             let name = markup(&name.value);
-            self.add(&format!("<p>The client asks for <code>{name}</code>.</p>\n"));
+            let shown = shown_names(story);
+            self.add(&format!("<p>The client asks for <code>{name}</code>{shown}.</p>\n"));
+        }
+        if let Some(offered) = words::few_ciphers(story) {
+            let offered = markup(&offered);
+            self.add(&format!("<p>It offers <code>{offered}</code> and no other cipher.</p>\n"));
         }
         if story.packets.iter().any(|packet| packet.message.is_none()) {
             self.add("<p class=\"q\">Packets that only confirm others are in no step.</p>\n");
@@ -84,7 +91,13 @@ impl Page {
             step.source != Source::Gap && step.entry != "data_begins" && step.key.is_some()
         };
         if story.steps.iter().any(opened) {
-            self.add("<p class=\"q\">What only the two ends can read is told here with the key log of one of them.</p>\n");
+            let how = match story.is_of_a_gateway() {
+                true => "by one of them, the gateway",
+                false => "with the key log of one of them",
+            };
+            self.add(&format!(
+                "<p class=\"q\">What only the two ends can read is told here {how}.</p>\n"
+            ));
         }
     }
 
@@ -108,9 +121,9 @@ impl Page {
                 let said = story.said_at_the_end().map_or_else(String::new, |said| {
                     format!(" It said: <code>{}</code>", markup(said))
                 });
-                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", markup(&broken.sentence), markup(&broken.code)));
+                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", with_code(&words::capital(&broken.sentence)), markup(&broken.code)));
                 for mend in &broken.mends {
-                    self.add(&format!("<li>{}</li>", markup(mend)));
+                    self.add(&format!("<li>{}</li>", with_code(mend)));
                 }
                 self.add("</ul></div>\n");
             }
@@ -192,7 +205,7 @@ impl Page {
         for term in &step.terms {
             self.add(&format!("<dt>{}</dt><dd>{}</dd>", markup(&term.word), markup(&term.meaning)));
         }
-        self.add("</dl><table>");
+        self.add("</dl><table class=\"v\">");
         for field in &step.fields {
             let meaning = field.meaning.as_deref().unwrap_or_default();
             self.add(&format!(
@@ -241,7 +254,7 @@ impl Page {
                     at.and_then(|at| i64::try_from(at).ok()).map_or_else(|| "-".to_owned(), moment)
                 };
                 self.add(&format!(
-                    "<tr><td>{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                    "<tr><td>{}{}</td><td data-l=\"Answer\">{}</td><td data-l=\"Signed\">{}</td><td data-l=\"Good until\">{}</td><td>{}</td></tr>",
                     inquiry.means.word(),
                     inquiry
                         .asked_at
@@ -257,11 +270,18 @@ impl Page {
         }
     }
 
-    fn keys(&mut self, keys: &[KeyLine]) {
+    fn keys(&mut self, story: &Story) {
+        let keys = &story.keys;
         if keys.is_empty() {
             return;
         }
-        self.add("<h2>Keys and how long they live</h2>\n<table><tr><th>Key</th><th>Made</th><th>Used</th><th>Renewed by</th><th>End</th></tr>");
+        self.add("<h2>Keys and how long they live</h2>\n");
+        for sentence in lives::of_tunnel(story) {
+            self.add(&format!("<p>{}</p>\n", markup(&sentence)));
+        }
+        self.add(
+            "<table><tr><th>Key</th><th>Made</th><th>Used</th><th>Renewed by</th><th>End</th></tr>",
+        );
         for key in keys.iter().take(100) {
             let mut used = String::new();
             for one in &key.uses {
@@ -280,7 +300,7 @@ impl Page {
                 (end, _) => at(end),
             };
             self.add(&format!(
-                "<tr><td><code>{}</code><br>{}<br>{}</td><td>{}</td><td>{used}</td><td>{}</td><td>{}{next}</td></tr>",
+                "<tr><td><code>{}</code><br>{}<br>{}</td><td data-l=\"Made\">{}</td><td data-l=\"Used\">{used}</td><td data-l=\"Renewed by\">{}</td><td data-l=\"End\">{}{next}</td></tr>",
                 markup(&key.id),
                 key.kind.word(),
                 markup(key.cipher.as_deref().unwrap_or_default()),
@@ -330,6 +350,17 @@ impl Page {
     }
 }
 
+/// Which names the server's own certificate is for, to be set beside the one that was asked for.
+fn shown_names(story: &Story) -> String {
+    let own = story.certificates.iter().find(|one| one.shown_by == Side::Server);
+    let names = own.map_or(&[][..], |own| own.names.as_slice());
+    let names: Vec<String> = names.iter().take(NAMES).map(|name| markup(name)).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("; the server's certificate is for <code>{}</code>", names.join(", ")),
+    }
+}
+
 /// Steps of one part stand together.
 fn place(step: &Step) -> (u32, Chapter) {
     (step.handshake, step.chapter)
@@ -344,6 +375,16 @@ fn heading_of(step: &Step) -> String {
     }
 }
 
+/// A sentence whose commands stand between backticks.
+fn with_code(sentence: &str) -> String {
+    let parts = sentence.split('`').enumerate();
+    let part = |(number, text): (usize, &str)| match number % 2 {
+        1 => format!("<code>{}</code>", markup(text)),
+        _ => markup(text),
+    };
+    parts.map(part).collect()
+}
+
 /// What came out where a proof was calculated again.
 fn checked(step: &Step) -> &'static str {
     let outcome = step.fields.iter().find(|field| field.name == "proof_is_right");
@@ -354,19 +395,5 @@ fn checked(step: &Step) -> &'static str {
     }
 }
 
-const HEAD: &str = r#"<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width,initial-scale=1"><title>TITLE</title>
-<style>
-:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--quiet:#57606a;--line:#8c959f;--good:#116329;--bad:#a40e26}
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--quiet:#9ea7b3;--line:#6e7681;--good:#7ee787;--bad:#ff9492}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0}
-main{max-width:60rem;margin:auto;padding:1rem}h1{font-size:1.5rem}h2{font-size:1.2rem}h3{font-size:1rem;margin:.5rem 0}
-summary{cursor:pointer;padding:.3rem 0}.q{color:var(--quiet)}.good{color:var(--good)}.bad{border-left:4px solid var(--bad);padding-left:1rem}
-.step,.box{border-left:2px solid var(--line);padding-left:1rem;margin:.7rem 0}.gap{border-left-style:dotted}
-table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border:1px solid var(--line);padding:.2rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
-.pic{overflow-x:auto}dt{font-weight:bold}dd{margin:0 0 .3rem 1rem}
-@media print{details:not([open])>*{display:block}details::details-content{content-visibility:visible}body{font-size:11px}.step{break-inside:avoid}}
-</style></head><body><main>
-"#;
+/// The most names of a certificate that stand there; its box has all.
+const NAMES: usize = 8;

@@ -6,6 +6,7 @@ mod diff;
 mod escape;
 mod html;
 mod later;
+mod lives;
 mod mermaid;
 mod svg;
 mod term;

@@ -2,8 +2,8 @@
 
 use super::escape::line as shown;
 use super::time::{moment, span};
-use super::{later, words};
-use crate::story::{Certificate, Ending, KeyLine, Place, Side, Source, Step, Stories, Story};
+use super::{later, lives, words};
+use crate::story::{Certificate, Ending, Place, Side, Source, Step, Stories, Story};
 
 /// The narrowest text that is made.
 const NARROWEST: usize = 40;
@@ -60,7 +60,7 @@ impl Page {
         }
         self.missing(story);
         self.certificates(&story.certificates);
-        self.keys(&story.keys);
+        self.keys(story);
         self.later(story);
         self.ending(story);
         self.judgements(story);
@@ -222,11 +222,13 @@ impl Page {
         }
     }
 
-    fn keys(&mut self, keys: &[KeyLine]) {
+    fn keys(&mut self, story: &Story) {
+        let keys = &story.keys;
         if !keys.is_empty() {
             self.text.push('\n');
             self.say("", "KEYS");
         }
+        lives::of_tunnel(story).iter().for_each(|sentence| self.say("   ", &shown(sentence)));
         for key in keys {
             let cipher = key
                 .cipher
@@ -270,7 +272,7 @@ impl Page {
                 let step =
                     broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
                 self.say("", &format!("END: broken{step} ({}; by: {by})", shown(&broken.code)));
-                self.say("   ", &broken.sentence);
+                self.say("   ", &words::capital(&broken.sentence));
                 if let Some(said) = story.said_at_the_end() {
                     self.say("   ", &format!("It said: {}", shown(said)));
                 }

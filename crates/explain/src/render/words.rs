@@ -2,7 +2,7 @@
 
 use super::time::span;
 use crate::catalogue;
-use crate::story::{Inquiry, KeyKind, KeyLine, Plan, Use};
+use crate::story::{Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use};
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
 pub(super) fn titles(names: &[String]) -> String {
@@ -19,6 +19,26 @@ pub(super) fn answer(inquiry: &Inquiry) -> String {
         "not_asked" => "not seen here".to_owned(),
         answer => answer.replace('_', " "),
     }
+}
+
+/// A sentence of a log, which begins with a small letter, as one that stands by itself.
+pub(super) fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
+/// The ciphers that a client offered who got no hello back, where they are so few that this may be why.
+pub(super) fn few_ciphers(story: &Story) -> Option<String> {
+    let answered = |step: &Step| step.entry.starts_with("server_hello");
+    if story.steps.iter().any(answered) {
+        return None;
+    }
+    let hello = story.steps.iter().rfind(|step| step.entry == "client_hello")?;
+    let name = |field: &Field| field.meaning.clone().unwrap_or_else(|| field.value.clone());
+    let offered = hello.fields.iter().filter(|field| field.name == "cipher_suite").map(name);
+    let offered: Vec<String> = offered.filter(|name| !name.ends_with("_SCSV")).collect();
+    (1..=FEW).contains(&offered.len()).then(|| offered.join(", "))
 }
 
 /// How often one side used a key, and when.
@@ -60,3 +80,6 @@ pub(super) fn planned(plan: &Plan) -> Vec<String> {
     ];
     all.into_iter().flatten().collect()
 }
+
+/// Clients that are not held back offer more ciphers than these.
+const FEW: usize = 3;

@@ -80,6 +80,11 @@ impl Story {
         self.steps.iter().find(|step| Some(step.number) == broken.at_step)
     }
 
+    /// Whether a gateway tells it of itself.
+    pub fn is_of_a_gateway(&self) -> bool {
+        self.steps.iter().any(|step| step.entry == "not_kept")
+    }
+
     /// What whoever broke it off said, in its own words: a message of OpenVPN.
     pub fn said_at_the_end(&self) -> Option<&str> {
         let message = self.broken_step()?.fields.iter().find(|field| field.name == "message")?;

@@ -22,6 +22,13 @@ fn of_a_renewed_key_is_told_which_took_its_place_from_when_on_and_who_used_that_
     let page = page(story.clone());
     let first = begins_at(&story, 1);
     assert!(page.contains(&format!("replaced by data1, first used at +{first}")), "{first}");
+    // The old key carries packets while the new one is made, and the page says all of that in words.
+    let hello = story.steps.iter().rfind(|step| step.entry == "client_hello").unwrap();
+    let last = key("data0").uses.iter().map(|one| one.last).max().unwrap();
+    assert!(hello.handshake == 1 && last > hello.at, "{last} and {hello:?}");
+    assert!(page.contains("<p>data0: both ends could make it at +"));
+    assert!(page.contains(&format!("the client was the first to use that, at +{first}. Packets")));
+    assert!(page.contains("Nothing took its place: the session ended at +"));
 }
 
 /// When a data key of a renewal was used first, as a page writes it.

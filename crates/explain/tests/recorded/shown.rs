@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use explain::capture::{Keys, Known, read};
-use explain::render;
+use explain::story::Stories;
+use explain::{catalogue, render};
 
 use crate::recordings::{captures, folder, given_key, name, outputs, tell};
 
@@ -119,6 +120,30 @@ fn the_pages_of_the_documents_are_those_of_their_recordings() {
             "{page}: EXPLAIN_WRITE=1 writes it anew"
         );
     }
+}
+
+/// What a gateway told of its own handshakes when it was recorded; the interop tests hold a gateway of today against it.
+#[test]
+fn the_pages_of_what_a_gateway_told_are_those_of_its_stories() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stories = fs::read_dir(tests.join("tests/stories")).unwrap();
+    let mut count = 0;
+    for file in stories.map(|entry| entry.unwrap().path()) {
+        let stories: Stories = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        for step in stories.stories.iter().flat_map(|story| &story.steps) {
+            let entry = catalogue::all().find(|entry| entry.name == step.entry);
+            assert_eq!(entry.map(|entry| entry.title), Some(step.title.as_str()), "{file:?}");
+        }
+        let told = render::html(&stories);
+        let page = tests.join("../../docs/handshakes").join(format!("{}.html", name(&file)));
+        if std::env::var_os("EXPLAIN_WRITE").is_some() {
+            fs::write(&page, &told).unwrap();
+        }
+        let kept = fs::read_to_string(&page);
+        assert!(kept.is_ok_and(|kept| kept == told), "{file:?}: EXPLAIN_WRITE=1 writes it anew");
+        count += 1;
+    }
+    assert_eq!(count, 10, "each has its page, and the documents name them");
 }
 
 /// A text of a picture, as large as its font makes it.

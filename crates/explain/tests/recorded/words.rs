@@ -62,6 +62,14 @@ fn what_a_reader_looks_for_stands_where_it_happened() {
     // One cipher alone is pointed at.
     let cipher = known("p256-no-cipher.pcap");
     assert!(broken(&cipher).mends[0].starts_with("The client offers a single cipher"));
+    let offers = |story: Story| page(story).contains("and no other cipher");
+    assert!(page(cipher).contains(
+        "It offers <code>TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256</code> and no other cipher."
+    ));
+    assert!(!offers(mutual.clone()) && !offers(known("p256-no-version.pcap")));
+    // The name that was asked for, beside those of the certificate.
+    let names = "<code>www.recorded.example</code>; the server's certificate is for <code>www.recorded.example, 127.0.0.1</code>.";
+    assert!(page(known("p256-wrong-name.pcap")).contains(names));
     // A client whose code is wrong did knock; whose address is real repeats the number of the server.
     let wrong = story("openvpn-udp-sha256-wrong-key.pcap", given_key());
     assert_eq!(wrong.missing[0], "server_reset");

@@ -173,7 +173,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
 fn sessions_of_our_own_can_be_recorded_and_are_told_alike() {
     for (name, admit, acts) in [
         ("vpn-connect", Admit::Yes, &[Act::Data, Act::Leave][..]),
-        ("vpn-renewed", Admit::Yes, &[Act::Data, Act::Renew, Act::Data, Act::Leave]),
+        ("vpn-renewed", Admit::Yes, &[Act::Data, Act::RenewUnderData, Act::Leave]),
         ("vpn-refused", Admit::No, &[]),
         ("vpn-data", Admit::Yes, &[Act::Data, Act::Renew, Act::Data, Act::Leave]),
     ] {

@@ -38,6 +38,8 @@ pub(crate) enum Act {
     Data,
     /// The server renews.
     Renew,
+    /// The same while packets flow.
+    RenewUnderData,
     /// The server says something that ends the session.
     Tell,
     /// The client leaves.
@@ -130,6 +132,10 @@ impl Meeting {
             match act {
                 Act::Data => self.data(),
                 Act::Renew => self.server.as_mut().unwrap().renegotiate(self.now).unwrap(),
+                Act::RenewUnderData => {
+                    self.server.as_mut().unwrap().renegotiate(self.now).unwrap();
+                    self.talk_under_data();
+                }
                 Act::Tell => self
                     .server
                     .as_mut()
@@ -151,6 +157,24 @@ impl Meeting {
             self.server_speaks();
             self.events();
         }
+    }
+
+    /// Both send a packet every half second until they do it under another key.
+    fn talk_under_data(&mut self) {
+        let before = self.sealing;
+        for _ in 0..40 {
+            self.data();
+            for _ in 0..10 {
+                self.now = self.now.after(Duration::from_millis(50));
+                self.client_speaks();
+                self.server_speaks();
+                self.events();
+            }
+            if self.sealing.iter().zip(&before).all(|(now, before)| now != before) {
+                break;
+            }
+        }
+        self.data();
     }
 
     fn client_speaks(&mut self) {

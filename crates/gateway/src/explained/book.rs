@@ -115,6 +115,11 @@ impl Book {
         self.begun.insert(connection);
     }
 
+    /// Whether it is one of those, and not over.
+    pub(super) fn is_begun(&self, connection: u64) -> bool {
+        self.begun.contains(&connection)
+    }
+
     /// Its handshake went well. Whose end was told before that is no open session's.
     pub(super) fn opened(&mut self, connection: u64, kept: Kept) {
         if self.begun.contains(&connection) {

@@ -105,9 +105,15 @@ impl Explained {
         let kept = connection.and_then(|connection| self.book().kept(connection));
         kept.ok_or_else(|| match (self.keep(), otherwise) {
             (Keep::Off, _) => Lack::Off,
+            (Keep::All, Lack::OnlyFailures) if self.is_under_way(connection) => Lack::NotThere,
             (Keep::All, Lack::OnlyFailures) => Lack::Before,
             (Keep::Failures | Keep::All, otherwise) => otherwise,
         })
+    }
+
+    /// Whether something will be kept of it once its handshake is over.
+    fn is_under_way(&self, connection: Option<u64>) -> bool {
+        connection.is_some_and(|connection| self.book().is_begun(connection))
     }
 }
 

@@ -1,0 +1,70 @@
+//! What became of each key of the tunnel's packets, in sentences: since when, until when, and what took its place.
+//!
+//! They say what the table of keys says, to whoever does not read tables; nothing is in them that is not in there.
+
+use super::time::span;
+use crate::story::{KeyKind, KeyLine, Story};
+
+/// The most keys of which there are sentences.
+const MOST: usize = 20;
+
+/// One for each data channel key.
+pub(super) fn of_tunnel(story: &Story) -> Vec<String> {
+    let keys = story.keys.iter().filter(|key| key.kind == KeyKind::Data).take(MOST);
+    keys.map(|key| [made(key), carried(key), followed(key, &story.keys)].concat()).collect()
+}
+
+fn made(key: &KeyLine) -> String {
+    match key.born {
+        Some(at) => format!("{}: both ends could make it at +{}.", key.id, span(at)),
+        None => format!("{}: when it was made was not seen.", key.id),
+    }
+}
+
+fn carried(key: &KeyLine) -> String {
+    let first = key.uses.iter().map(|one| one.first).min();
+    let last = key.uses.iter().map(|one| one.last).max();
+    let count: u64 = key.uses.iter().map(|one| one.count).sum();
+    match (first, last) {
+        (Some(first), Some(last)) if count > 1 => {
+            format!(" It carried {count} packets, from +{} to +{}.", span(first), span(last))
+        }
+        (Some(first), _) => format!(" It carried one packet, at +{}.", span(first)),
+        _ => String::new(),
+    }
+}
+
+fn followed(key: &KeyLine, all: &[KeyLine]) -> String {
+    if let Some(next) = &key.replaced_by {
+        return replaced(key, next, all.iter().find(|line| line.id == *next));
+    }
+    match (key.ends, key.plan.and_then(|plan| plan.renews)) {
+        (Some(at), _) => {
+            format!(" Nothing took its place: the session ended at +{}.", span(at))
+        }
+        (None, Some(at)) => format!(
+            " A renegotiation makes the next one: the gateway begins it at +{}, unless the client does before.",
+            span(at)
+        ),
+        (None, None) => {
+            " Its end was not seen; a renegotiation, which either side may begin, makes the next one."
+                .to_owned()
+        }
+    }
+}
+
+fn replaced(key: &KeyLine, next: &str, line: Option<&KeyLine>) -> String {
+    let made = line.and_then(|line| line.born);
+    let made = made.map_or_else(String::new, |at| format!(" at +{}", span(at)));
+    let user = line.and_then(|line| line.uses.iter().min_by_key(|one| one.first));
+    let used = match user {
+        Some(one) => {
+            format!("; the {} was the first to use that, at +{}", one.by.word(), span(one.first))
+        }
+        None => "; no packet under that was seen".to_owned(),
+    };
+    format!(
+        " A renegotiation made {next}{made}{used}. Packets under {} that were still on their way could be decrypted for a while yet.",
+        key.id
+    )
+}
