@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,14 @@ fn every_step_is_shown_and_nothing_is_left() {
     let page = fs::read_to_string(page).unwrap();
     assert!(page.contains("alice/default") && page.contains("Key message"), "{page}");
     assert!(page.len() < 200_000, "{}", page.len());
+    let public = |digits: &&String| {
+        ["random", "session_id"]
+            .iter()
+            .any(|name| page.contains(&format!("<td>{name}</td><td><code>{digits}<")))
+    };
+    let digits = long_digits(&page);
+    assert!(!digits.is_empty() && digits.iter().all(|one| public(&one)), "{digits:?}");
+    assert!(long_digits(&shown).is_empty(), "{shown}");
     demo.assert_gone(&before);
 }
 
@@ -42,9 +51,11 @@ fn a_handshake_that_is_made_to_be_explained_is_told_whole_and_leaves_nothing() {
     let Some(demo) = Demo::as_root(name) else { return };
     let before = Traces::look();
     let output = demo.explain(&["--format", "json"]).output().unwrap();
-    let stories: Value = serde_json::from_str(&demo.succeeded(&output)).unwrap();
+    let told = demo.succeeded(&output);
+    let stories: Value = serde_json::from_str(&told).unwrap();
     let story = &stories["stories"][0];
     let steps = story["steps"].as_array().unwrap();
+    assert_eq!(long_digits(&told), public_values(steps), "no key and no secret");
     let has = |entry: &str| steps.iter().any(|step| step["entry"] == entry);
     for entry in ["client_hello", "client_certificate_verify", "push_reply"] {
         assert!(has(entry), "{entry}: {steps:?}");
@@ -56,6 +67,20 @@ fn a_handshake_that_is_made_to_be_explained_is_told_whole_and_leaves_nothing() {
     let told = demo.succeeded(&output);
     assert!(told.starts_with("AN OPENVPN SESSION WITH TLS 1.3 INSIDE"), "{told}");
     assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
+}
+
+/// Everything that is as long as a secret, in hexadecimal; serial numbers are shorter.
+fn long_digits(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_hexdigit());
+    words.filter(|word| word.len() > 40).map(str::to_lowercase).collect()
+}
+
+/// What everybody on the way sees of that length.
+fn public_values(steps: &[Value]) -> BTreeSet<String> {
+    let fields = steps.iter().flat_map(|step| step["fields"].as_array().unwrap());
+    let public = fields.filter(|field| field["name"] == "random" || field["name"] == "session_id");
+    let values = public.map(|field| field["value"].as_str().unwrap());
+    values.filter(|value| value.len() > 40).map(str::to_owned).collect()
 }
 
 #[test]

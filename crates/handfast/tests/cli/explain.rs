@@ -139,44 +139,6 @@ fn a_protocol_that_begins_in_the_clear_may_stand_beside_the_server() {
 }
 
 #[test]
-fn no_output_of_a_handshake_of_our_own_holds_a_secret_of_it() {
-    let name = "no_output_of_a_handshake_of_our_own_holds_a_secret_of_it";
-    let cli = Cli::with_data();
-    let _gateway = Running::publishing(&cli);
-    cli.ok("cert issue localhost --out web");
-    let Some(service) = Service::begin(&cli, "-rev -keylogfile secrets") else {
-        return println!("SKIP {name}: no openssl");
-    };
-    let at = format!("localhost:{}", service.address.port());
-    let formats = ["term", "svg", "html", "json", "mermaid"];
-    for format in formats {
-        cli.ok(&format!("explain tls {at} --ask --format {format} -o told.{format}"));
-    }
-    let log = fs::read_to_string(cli.path("secrets")).unwrap();
-    let secrets: Vec<&str> = log
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split(' ').nth(2))
-        .collect();
-    assert!(secrets.len() >= 5 * formats.len(), "{log}");
-    let holds = |file: &str, secret: &str| {
-        let raw: Vec<u8> = (0..secret.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&secret[at..at + 2], 16).unwrap())
-            .collect();
-        let bytes = fs::read(cli.path(file)).unwrap();
-        let text = String::from_utf8_lossy(&bytes).to_lowercase();
-        text.contains(&secret.to_lowercase()) || bytes.windows(raw.len()).any(|some| some == raw)
-    };
-    for secret in secrets {
-        assert!(holds("secrets", secret), "the search finds what is there");
-        for format in formats {
-            assert!(!holds(&format!("told.{format}"), secret), "{format}");
-        }
-    }
-}
-
-#[test]
 fn a_gateway_that_does_not_know_the_profile_is_unanswered_and_the_profile_is_a_cause() {
     let cli = Cli::with_data();
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -217,6 +179,6 @@ fn a_handshake_of_our_own_that_is_refused_is_told_in_short_with_an_exit_code() {
     cli.fails(2, &format!("{words} --short --format svg"));
 }
 
-fn captures(name: &str) -> PathBuf {
+pub(crate) fn captures(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../explain/tests/captures").join(name)
 }
