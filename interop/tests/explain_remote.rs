@@ -4,6 +4,8 @@
 //! ```text
 //!    explain, sslyze, testssl ── router ── gateway's host: nginx, stunnel, postfix, dovecot, slapd, postgresql
 //! ```
+//!
+//! `HANDFAST_DAEMONS=slapd,postgresql` asks those alone.
 
 use std::fs;
 use std::net::TcpListener;
@@ -47,7 +49,9 @@ fn what_is_told_of_six_servers_of_others_is_what_judges_find() {
         }
     }
     let Some(street) = Street::open(name) else { return };
-    for server in &SERVERS {
+    let only = std::env::var("HANDFAST_DAEMONS").unwrap_or_default();
+    let wanted = |server: &&Server| only.is_empty() || only.contains(server.daemon);
+    for server in SERVERS.iter().filter(wanted) {
         let ours = street.told(server);
         println!("FIGURE explain tls of {}: {ours:?}", server.daemon);
         let judged = street.judged_by_sslyze(&sslyze, server);

@@ -1,0 +1,84 @@
+//! What it costs a gateway to watch handshakes (`explain.keep`): its CPU for each of many that it lets in, beside that of
+//! the same gateway when it keeps nothing.
+//!
+//! A debug build shows that it is a part only. `HANDFAST_BIN` with a release build, `HANDFAST_SESSIONS=200` and
+//! `HANDFAST_ROUNDS=9` give the figure of docs/explain.md.
+//!
+//! Alone: it counts processor time.
+
+mod crowd;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use interop::{Program, World, binary};
+use sysio::lab::Host;
+
+const KEEPS: [&str; 3] = ["off", "failures", "all"];
+
+#[test]
+fn to_watch_handshakes_costs_a_gateway_a_small_part_of_them() {
+    let name = "to_watch_handshakes_costs_a_gateway_a_small_part_of_them";
+    let fast = [("ca.key_type", "\"p256\""), ("device.key_type", "\"p256\"")];
+    let Some(mut world) = World::start(name, &fast) else { return };
+    let (sessions, rounds) = (number("HANDFAST_SESSIONS", 20), number("HANDFAST_ROUNDS", 3));
+    let profiles = crowd::devices(&world, sessions);
+    let host = world.host();
+    let mut costs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    // What is new to the process is read once, and is nobody's cost.
+    handshakes(&world, &host, &profiles, sessions);
+    for round in 0..rounds {
+        for turn in 0..KEEPS.len() {
+            let keep = KEEPS[(round + turn) % KEEPS.len()];
+            world.handfast(&["config", "set", "explain.keep", keep]);
+            world.handfast(&["reload"]);
+            let cost = handshakes(&world, &host, &profiles, sessions);
+            costs.entry(keep).or_default().push(cost);
+        }
+    }
+    let middle = |keep: &str| crowd::spread(costs[keep].clone()).0;
+    let (off, failures, all) = (middle("off"), middle("failures"), middle("all"));
+    println!(
+        "FIGURE CPU of the gateway for a handshake, {sessions} of them, the middle of {rounds} rounds: {off:.3} ms, \
+         with failures kept {failures:.3} ms ({:+.1} %), with all kept {all:.3} ms ({:+.1} %); all: {costs:.3?}",
+        (failures / off - 1.0) * 100.0,
+        (all / off - 1.0) * 100.0,
+    );
+    let most = if std::env::var_os("HANDFAST_BIN").is_some() { 1.05 } else { 2.0 };
+    assert!(failures / off < most && all / off < most, "{costs:?}");
+}
+
+/// CPU milliseconds of the gateway for each of so many handshakes, one after the other.
+fn handshakes(world: &World, host: &Host, profiles: &Path, count: usize) -> f64 {
+    let mut command = Command::new(binary());
+    command.arg("bench").arg(profiles).args(["--json", "--at-once", "1", "--hold", "1"]);
+    command.args(["--sessions", &count.to_string()]);
+    let before = cpu_ms(world);
+    let mut crowd =
+        Program::start(&host.netns, command, &world.file("bench.log")).expect("it starts");
+    assert!(crowd.says("holding ", Duration::from_secs(240)), "{}", crowd.log());
+    let after = cpu_ms(world);
+    assert_eq!(world.sessions().len(), count, "{}", crowd.log());
+    crowd.ends(Duration::from_secs(60));
+    assert!(world.sessions_become(0, Duration::from_secs(20)), "{}", world.log());
+    (after - before) / count as f64
+}
+
+/// What the gateway's threads have had so far.
+fn cpu_ms(world: &World) -> f64 {
+    let id = world.up.as_ref().expect("it runs").id();
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("threads");
+    let had = |thread: fs::DirEntry| {
+        // A thread may have ended since.
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    };
+    threads.flatten().filter_map(had).sum::<f64>() / 1e6
+}
+
+fn number(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
+}
