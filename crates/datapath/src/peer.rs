@@ -3,7 +3,6 @@
 //! Not here: which peer a packet belongs to (`table`), and what becomes of opened packets
 //! (`worker`).
 
-use std::mem;
 use std::time::Duration;
 
 use wire::KeyId;
@@ -73,17 +72,24 @@ impl Peer {
         fault::pass(Place::Open, self.reference);
         self.counters.rx_packets += 1;
         self.counters.rx_bytes += len;
-        let is_first = !mem::replace(&mut key.used, true);
-        if is_first {
-            notices.push(Notice::FirstUse { peer: self.reference, key_id });
-        }
         key.warn(key.open.spent(), self.reference, notices);
-        // Who seals with a key opens with it. The control plane hears of a peer's first packet later than
-        // whoever answers that packet, and the answer must not be dropped till then.
-        if is_first && key.fresh && !self.keys.can_seal() {
-            self.seal_with(key_id, boot);
+        if !key.used {
+            self.used_first(key_id, boot, notices);
         }
         Ok(opened)
+    }
+
+    /// Who seals with a key opens with it. The control plane hears of a peer's first packet later than whoever answers
+    /// that packet, and the answer must not be dropped till then. Pings wait for the `KeySwap` that follows.
+    #[cold]
+    fn used_first(&mut self, key_id: KeyId, boot: Duration, notices: &mut Notices) {
+        let Some(key) = self.keys.by_id(key_id) else { return };
+        key.used = true;
+        let is_fresh = key.fresh;
+        notices.push(Notice::FirstUse { peer: self.reference, key_id });
+        if is_fresh && !self.keys.can_seal() {
+            self.seal_with(key_id, boot);
+        }
     }
 
     /// Seals with this key from now on; false if there is none. Idle time counts from the moment that a ping
@@ -159,7 +165,7 @@ impl Alive {
     /// A sign of life. True if the peer had expired, and its timer has to be armed anew.
     pub(crate) fn heard(&mut self, boot: Duration) -> bool {
         self.last_rx = boot;
-        mem::replace(&mut self.expired, false)
+        std::mem::replace(&mut self.expired, false)
     }
 }
 

@@ -74,10 +74,9 @@ impl<'b, I: PacketSink<'b>, U: DatagramSink, G: Gate<'b>> Inbound<'_, 'b, I, U, 
     ) -> Result<&'b mut [u8], DropCause> {
         let peer = self.core.table.at(slot).ok_or(DropCause::UnknownPeer)?;
         self.core.current_peer = Some(peer.reference);
-        let could_be_pinged = peer.keys.can_seal();
         let opened = peer.open(header, datagram, self.now.boot, &mut self.core.notices)?;
         let moved = peer.endpoint != *endpoint;
-        if peer.alive.heard(self.now.boot) || !could_be_pinged {
+        if peer.alive.heard(self.now.boot) {
             self.core.timers.rearm(slot, peer);
         }
         if moved {

@@ -137,9 +137,9 @@ fn a_peer_is_answered_under_the_key_of_its_first_packet_before_the_control_plane
     rig.udp(home(0), &hello);
     rig.tun(&to_peer(0));
     assert_eq!(far.open(&rig.sent()[0].1), to_peer(0));
+    rig.apply(Command::KeySwap { peer, key_id: key_id(0) });
     let due = rig.worker.poll_timeout().map(|deadline| deadline.at);
     assert_eq!(due, Some(rig.now.boot + Duration::from_secs(10)), "and pinged when it is due");
-    rig.apply(Command::KeySwap { peer, key_id: key_id(0) });
     rig.tun(&to_peer(0));
     assert_eq!(far.open(&rig.sent()[0].1), to_peer(0), "no packet id comes twice");
 }
