@@ -141,8 +141,9 @@ fn mariadbs_client_of_another_debian_takes_the_tls_that_the_gateways_ca_vouches_
 }
 
 #[test]
-fn who_checks_mariadb_by_the_password_takes_the_door_that_shows_the_databases_own_certificate() {
-    let name = "who_checks_mariadb_by_the_password_takes_the_door_that_shows_the_databases_own_certificate";
+fn who_checks_mariadb_by_the_password_takes_tls_of_a_door_with_the_databases_own_certificate() {
+    let name =
+        "who_checks_mariadb_by_the_password_takes_tls_of_a_door_with_the_databases_own_certificate";
     let Some(sid) = sid(name) else { return };
     if !sid.has("usr/sbin/mariadbd") {
         return skip(name, "that Debian sid was unpacked without a MariaDB of its own");
