@@ -104,12 +104,17 @@ pub enum Readable {
     BothEnds,
     /// In the clear until the version and moment at which encryption begins, which the step's key tells.
     AsItsKeySays,
+    /// It is not known what it was.
+    NotKnown,
 }
 
 impl Readable {
     /// As a sentence; `sealed` says whether this very step was encrypted.
     pub fn sentence(self, sealed: bool) -> &'static str {
         match (self, sealed) {
+            (Readable::NotKnown, _) => {
+                "what was in the clear by everybody, and the rest by the two ends"
+            }
             (Readable::Everybody, _) | (Readable::AsItsKeySays, false) => "everybody on the way",
             (Readable::BothEnds, _) | (Readable::AsItsKeySays, true) => "the two ends only",
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use wire::control::ControlPacket;
 use wire::{KeyId, SessionId};
 
+use crate::arrived;
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::field::Field;
@@ -459,11 +460,20 @@ impl Meeting<'_> {
         // There is a gap at least.
         let mut story = told.unwrap_or_else(|| self.nothing());
         story.judgements.clone_from(&self.judgements);
+        story.judgements.extend(self.arrived(&session));
         self.say_of_records(&mut story);
         let next = self.keys.iter().skip(1).map(Some).chain([None]);
         let lines = self.keys.iter().zip(next).map(|(key, next)| key.line(story.began, next));
         story.keys.extend(lines.collect::<Vec<_>>());
         story
+    }
+
+    /// Of a client that fell silent: whether what was said to it has come.
+    fn arrived(&self, session: &Session) -> Option<Judgement> {
+        let is_silent = matches!(&self.outcome, Outcome::Over(verdict) if verdict.by.is_none());
+        let by = &self.judgements.first().filter(|_| is_silent)?.by;
+        let sentence = arrived::at_the_client(&session.packets)?;
+        Some(Judgement { by: by.clone(), sentence })
     }
 
     /// What was kept, between gaps that say what was not.

@@ -21,6 +21,7 @@ pub mod render;
 pub mod story;
 pub mod told;
 
+mod arrived;
 mod fact;
 mod field;
 mod in_the_clear;

@@ -11,13 +11,20 @@ pub struct Told {
     /// The sentence.
     pub told: &'static str,
     /// What is more exact; empty where nothing is.
-    pub correction: &'static str,
+    correction: &'static str,
+    /// The same where no step of the story is it; empty where that is no other.
+    unseen: &'static str,
     kinds: &'static [Kind],
     /// A value that a step must have to be meant.
     with: Option<&'static str>,
 }
 
 impl Told {
+    /// What is more exact, of a story in which it was seen or was not.
+    pub fn exactly(&self, seen: bool) -> &'static str {
+        if seen || self.unseen.is_empty() { self.correction } else { self.unseen }
+    }
+
     /// The real steps that it stands for, by the names of the catalogue.
     pub fn entries(&self) -> Vec<&'static str> {
         self.kinds.iter().map(|kind| kind.entry().name).collect()
@@ -42,42 +49,49 @@ const VPN: &[Told] = &[
     Told {
         told: "The client sends a packet whose header is signed with the shared key against floods.",
         correction: "Strictly it is no signature: everybody with a profile holds the same key (an HMAC), so it says that the sender has a profile and not who it is.",
+        unseen: "",
         kinds: &[Kind::ClientReset, Kind::ResetRepeated, Kind::WrongWrapping],
         with: None,
     },
     Told {
         told: "The server accepts or drops it by that signature, which is cheap, so that floods cost little.",
         correction: "It drops without an answer what the code does not fit, and lets the client repeat a number first, so that invented addresses get no further.",
+        unseen: "",
         kinds: &[Kind::ServerReset, Kind::CookieReturned],
         with: None,
     },
     Told {
         told: "The client sends its certificate.",
         correction: "On the wire the client says hello first, and the server shows its certificate before the client does.",
-        kinds: &[Kind::ClientHello, Kind::ClientCertificate, Kind::ClientCertificateVerify],
+        unseen: "",
+        kinds: &[Kind::ClientCertificate, Kind::ClientCertificateVerify],
         with: None,
     },
     Told {
         told: "The server checks its signature against the CA's certificate, and looks into the list of revoked ones.",
         correction: "A certificate alone proves nothing, since everybody may copy it: the signature over this very conversation proves that the client has its key. Whether it looks into a list can't be seen on the wire.",
+        unseen: "",
         kinds: &[Kind::ClientCertificateVerify, Kind::ClientFinished],
         with: None,
     },
     Told {
         told: "If that is right, the server sends its own certificate.",
         correction: "It has sent it already: in TLS the server goes first.",
+        unseen: "In TLS the server goes first; here it did not come to that.",
         kinds: &[Kind::ServerCertificate, Kind::ServerCertificateVerify],
         with: None,
     },
     Told {
         told: "The client checks that against the CA's certificate in its profile.",
         correction: "It went on, so it accepted the certificate.",
+        unseen: "Whether the client accepted a certificate is not known: it did not go on from there.",
         kinds: &[Kind::ClientFinished],
         with: None,
     },
     Told {
         told: "Both are sure of each other, as far as they trust the CA.",
         correction: "Then they agree on the key for the tunnel's packets, which is none of the TLS keys, and is renewed within an hour unless a setting says otherwise.",
+        unseen: "",
         kinds: &[Kind::PushReply, Kind::DataBegins],
         with: None,
     },
@@ -87,30 +101,35 @@ const HTTPS: &[Told] = &[
     Told {
         told: "The client asks the server who it is.",
         correction: "It says hello, and what it speaks; a certificate is the usual answer.",
+        unseen: "",
         kinds: &[Kind::ClientHello, Kind::SecondClientHello],
         with: None,
     },
     Told {
         told: "The server sends a certificate signed by a CA that both trust.",
         correction: "The certificate alone proves nothing: the server's own signature does, which holds for this connection alone.",
+        unseen: "",
         kinds: &[Kind::ServerCertificate, Kind::ServerCertificateVerify, Kind::ServerKeyExchange],
         with: None,
     },
     Told {
         told: "The client checks the signature.",
         correction: "Two of them: the CA's under the certificate, and the server's own for this connection.",
+        unseen: "",
         kinds: &[Kind::ServerCertificateVerify, Kind::ServerKeyExchange, Kind::ServerFinished],
         with: None,
     },
     Told {
         told: "It asks the CA whether the certificate still holds.",
         correction: "It need not where the server has asked beforehand and brings the CA's answer along (a staple). Where none came, this page says so.",
+        unseen: "",
         kinds: &[Kind::CertificateStatus, Kind::ServerCertificate],
         with: Some("staple_length"),
     },
     Told {
         told: "They agree on a session key of limited life, after which another takes its place.",
         correction: "In TLS 1.3 the agreement stands in the hellos, in TLS 1.2 in later messages. The key lives as long as the connection; in TLS 1.3 a KeyUpdate, by which one side changes its key, may replace it before. A ticket's lifetime is not the key's.",
+        unseen: "",
         kinds: &[
             Kind::ServerHello,
             Kind::ServerKeyExchange,
@@ -122,6 +141,7 @@ const HTTPS: &[Told] = &[
     Told {
         told: "They speak securely.",
         correction: "",
+        unseen: "No data was seen under the keys of this connection.",
         kinds: &[Kind::ApplicationData],
         with: None,
     },

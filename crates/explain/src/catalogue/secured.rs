@@ -58,7 +58,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "traffic key",
             "encrypts what is said inside TLS from here on, each direction its own",
         )],
-        proves: "The client goes on: whatever it checks of the server's certificate, it was content. Nobody changed a word.",
+        proves: "The client goes on: whatever it checks of the server's certificate, it was content. Nobody changed a word of the handshake.",
         leaves_open: "Whether the server accepts the client: it has still to say so.",
         readable: Readable::BothEnds,
         section: "RFC 8446, 4.4.4; RFC 5246, 7.4.9",
@@ -171,7 +171,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         )],
         proves: "Nothing.",
         leaves_open: "Which messages there were, and what stood in them.",
-        readable: Readable::BothEnds,
+        readable: Readable::NotKnown,
         section: "docs/explain.md, What a gateway keeps",
     },
     Entry {

@@ -92,7 +92,9 @@ impl Page {
         };
         if story.steps.iter().any(opened) {
             let how = match story.is_of_a_gateway() {
-                true => "by one of them, the gateway",
+                true => {
+                    "by one of them, the gateway, which checked all signatures itself and not a second time for this"
+                }
                 false => "with the key log of one of them",
             };
             self.add(&format!(
@@ -108,20 +110,11 @@ impl Page {
                 self.add("<p>What was observed does not show whether it was completed.</p>\n")
             }
             Ending::Broken(broken) => {
-                let by = match broken.by {
-                    Some(Side::Client) => "The client broke it off",
-                    Some(Side::Server) => "The server broke it off",
-                    None => "No refusal was seen",
-                };
-                let step = match (broken.at_step, broken.by) {
-                    (Some(step), Some(_)) => format!(", in step {step}"),
-                    (Some(step), None) => format!("; see step {step}"),
-                    (None, _) => String::new(),
-                };
+                let headline = words::broken(story, broken);
                 let said = story.said_at_the_end().map_or_else(String::new, |said| {
                     format!(" It said: <code>{}</code>", markup(said))
                 });
-                self.add(&format!("<div class=\"bad\"><p><strong>{by}{step}.</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", with_code(&words::capital(&broken.sentence)), markup(&broken.code)));
+                self.add(&format!("<div class=\"bad\"><p><strong>{headline}</strong> {}{said} <span class=\"q\">(<code>{}</code>)</span></p><p>What to do:</p><ul>", with_code(&words::capital(&broken.sentence)), markup(&broken.code)));
                 for mend in &broken.mends {
                     self.add(&format!("<li>{}</li>", with_code(mend)));
                 }
@@ -240,7 +233,7 @@ impl Page {
             let (from, until) = (moment(certificate.not_before), moment(certificate.not_after));
             let names: Vec<String> = certificate.names.iter().map(|name| markup(name)).collect();
             self.add(&format!(
-                "<div class=\"box\"><p><b>{}</b> shown by the {} in step {}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th>What that means</th></tr>",
+                "<div class=\"box\"><p><b>{}</b> shown by the {} in step {}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed at</th><th>Good until</th><th>What that means</th></tr>",
                 markup(&certificate.subject),
                 certificate.shown_by.word(),
                 certificate.step,
@@ -254,7 +247,7 @@ impl Page {
                     at.and_then(|at| i64::try_from(at).ok()).map_or_else(|| "-".to_owned(), moment)
                 };
                 self.add(&format!(
-                    "<tr><td>{}{}</td><td data-l=\"Answer\">{}</td><td data-l=\"Signed\">{}</td><td data-l=\"Good until\">{}</td><td>{}</td></tr>",
+                    "<tr><td>{}{}</td><td data-l=\"Answer\">{}</td><td data-l=\"Signed at\">{}</td><td data-l=\"Good until\">{}</td><td>{}</td></tr>",
                     inquiry.means.word(),
                     inquiry
                         .asked_at
@@ -337,7 +330,7 @@ impl Page {
             } else {
                 format!("here: step {}", here.join(", "))
             };
-            let exactly = match one.correction {
+            let exactly = match one.exactly(!here.is_empty()) {
                 "" => String::new(),
                 correction => format!("<br><b>More exactly:</b> {correction}"),
             };

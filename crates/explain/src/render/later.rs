@@ -6,7 +6,7 @@ use crate::story::{Protocol, Step, Story};
 pub(super) fn readers(story: &Story) -> Vec<&'static str> {
     let Some(group) = agreed(story) else { return Vec::new() };
     let mut said = vec![
-        "Whoever has the secrets of one of the two ends can read it; the server's private key, should it be stolen later, opens nothing, since the secret was made for this connection alone.",
+        "Whoever has the secrets of this connection (a key log of one of its ends) can read it; the server's private key, should it be stolen later, opens nothing, since the secret was made for this connection alone.",
     ];
     said.push(match group.contains("MLKEM") {
         true => "A future quantum computer is not known to open it either (ML-KEM beside an elliptic curve).",

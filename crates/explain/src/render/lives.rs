@@ -63,8 +63,16 @@ fn replaced(key: &KeyLine, next: &str, line: Option<&KeyLine>) -> String {
         }
         None => "; no packet under that was seen".to_owned(),
     };
-    format!(
-        " A renegotiation made {next}{made}{used}. Packets under {} that were still on their way could be decrypted for a while yet.",
-        key.id
-    )
+    format!(" A renegotiation made {next}{made}{used}. {}", still_opened(key))
+}
+
+/// How long packets that were under way can still be read.
+fn still_opened(key: &KeyLine) -> String {
+    let id = &key.id;
+    match key.plan.and_then(|plan| plan.opens_until) {
+        Some(at) => format!("The gateway reads packets under {id} until +{}.", span(at)),
+        None => format!(
+            "How long packets under {id} can still be read is each end's own setting, which the wire does not show (OpenVPN: --tran-window, an hour unless set)."
+        ),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::time::span;
 use crate::catalogue;
-use crate::story::{Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use};
+use crate::story::{Broken, Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use};
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
 pub(super) fn titles(names: &[String]) -> String {
@@ -18,6 +18,33 @@ pub(super) fn answer(inquiry: &Inquiry) -> String {
     match inquiry.answer.as_str() {
         "not_asked" => "not seen here".to_owned(),
         answer => answer.replace('_', " "),
+    }
+}
+
+/// Who broke it off, and where: that step may be the other side's, and the word on it a later one.
+pub(super) fn broken(story: &Story, broken: &Broken) -> String {
+    let step = story.broken_step();
+    let Some(by) = broken.by else {
+        let at = step.map_or_else(String::new, |step| format!("; see step {}", step.number));
+        return format!("No refusal was seen{at}.");
+    };
+    let who = by.word();
+    match step {
+        None => format!("The {who} broke it off."),
+        Some(step) if step.entry == "not_kept" => format!("The {who} turned it away."),
+        Some(step) if step.from == by => {
+            format!("The {who} broke it off, in step {}.", step.number)
+        }
+        Some(step) => {
+            let says = |later: &&Step| {
+                later.from == by && matches!(later.entry.as_str(), "alert" | "auth_failed")
+            };
+            let later = story.steps.iter().skip(step.number as usize).find(says);
+            let told = later.map_or_else(String::new, |later| {
+                format!("; it says so to the {} in step {}", step.from.word(), later.number)
+            });
+            format!("The {who} refused what step {} says{told}.", step.number)
+        }
     }
 }
 

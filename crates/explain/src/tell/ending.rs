@@ -178,11 +178,12 @@ pub(super) fn missing(protocol: Protocol, steps: &[Step]) -> Vec<String> {
     let has = |kind: Kind, from: Side| {
         steps.iter().any(|step| step.entry == kind.entry().name && step.from == from)
     };
-    // A client whose code is wrong has knocked all the same.
+    // A client whose code is wrong has knocked all the same, and so has one of which nothing was kept.
     let reached = |kind: &Kind| {
         has(*kind, Side::Client)
             || has(*kind, Side::Server)
-            || (*kind == Kind::ClientReset && has(Kind::WrongWrapping, Side::Client))
+            || (*kind == Kind::ClientReset
+                && [Kind::WrongWrapping, Kind::NotKept].iter().any(|one| has(*one, Side::Client)))
     };
     let after = all.iter().rposition(reached).map_or(0, |at| at + 1);
     all.iter().skip(after).map(|kind| kind.entry().name.to_owned()).collect()

@@ -31,6 +31,9 @@ pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
             ..entry
         },
         Kind::Alert => Entry { proves: alert_proves(fact), ..entry },
+        Kind::ClientKeyMessage if fact.handshake > 0 => {
+            Entry { leaves_open: "Whether the server keeps this client on.", ..entry }
+        }
         Kind::Exit => goodbye(fact, entry),
         _ => entry,
     };
@@ -105,7 +108,7 @@ fn ticket(fact: &Fact, all: &[&Fact], entry: Entry) -> Entry {
     };
     match all.iter().any(shown) {
         true => Entry {
-            proves: "The server went on after the client's certificate and signature, so TLS took them; the service inside may still refuse.",
+            proves: "The server went on after the client's certificate and signature, so it did not refuse them here; the service inside may still.",
             ..entry
         },
         false => entry,

@@ -27,7 +27,7 @@ fn of_a_renewed_key_is_told_which_took_its_place_from_when_on_and_who_used_that_
     let last = key("data0").uses.iter().map(|one| one.last).max().unwrap();
     assert!(hello.handshake == 1 && last > hello.at, "{last} and {hello:?}");
     assert!(page.contains("<p>data0: both ends could make it at +"));
-    assert!(page.contains(&format!("the client was the first to use that, at +{first}. Packets")));
+    assert!(page.contains(&format!("the client was the first to use that, at +{first}. How long")));
     assert!(page.contains("Nothing took its place: the session ended at +"));
 }
 

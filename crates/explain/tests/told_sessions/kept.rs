@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use explain::kept::{
     Kept, Lack, MOST_KEPT, Meeting as AtTheGateway, Outcome, Trace, Verdict as Ruling,
 };
-use explain::story::{Ending, Field, Inquiry, Means, Protocol, Stories, Story, VERSION};
+use explain::story::{Ending, Field, Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
 use explain::{KeyLog, Side, catalogue, render};
 use wire::control::ControlPacket;
 use wire::static_key::KeyDirection;
@@ -102,6 +102,38 @@ fn to_watch_and_read_a_handshake_costs_a_small_part_of_it() {
     // One end has half of the work.
     let most = if cfg!(debug_assertions) { 1 } else { 10 };
     assert!((held + read) * most < shaken, "{held:?} and {read:?} of {shaken:?}");
+}
+
+#[test]
+fn of_a_client_that_falls_silent_is_told_whether_what_was_said_to_it_has_come() {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let told = |kept: &Kept, by: Option<Side>| {
+        let silent = Ruling {
+            code: "silent".to_owned(),
+            by,
+            after: &[],
+            sentence: String::new(),
+            mends: Vec::new(),
+        };
+        let us = Judgement { by: "us".to_owned(), sentence: "it is over".to_owned() };
+        let at = AtTheGateway {
+            judgements: vec![us],
+            outcome: Outcome::Over(silent),
+            ..meeting.at_the_gateway(Ok(kept))
+        };
+        at.story().judgements.pop().unwrap().sentence
+    };
+    let first = meeting.accepted.unwrap().2;
+    let server = |packet: &(u64, Side, Vec<u8>)| packet.1 == Side::Server;
+    let answer = first + meeting.packets[first..].iter().position(server).unwrap();
+    let cut = meeting.trace_until(answer + 1).keep(KeyLog::default());
+    assert!(told(&cut, None).contains("whether the others came is not known"));
+    assert!(told(&meeting.kept(), None).starts_with("the client confirmed each packet"));
+    assert_eq!(
+        told(&meeting.kept(), Some(Side::Server)),
+        "it is over",
+        "who refuses is not silent"
+    );
 }
 
 #[test]

@@ -139,11 +139,12 @@ fn of_refusal(refusal: &Refusal) -> Told {
         ],
         Refusal::Expired { .. } => &[
             "Give the device a new profile: `handfast profile --renew`.",
-            "If the certificate should hold still, the clock of this machine is wrong: compare it.",
+            "If the certificate should hold still, the gateway's clock is wrong: compare it.",
         ],
-        Refusal::NotYetValid { .. } => {
-            &["Mend the clock of this machine, or that of the machine that issued the certificate."]
-        }
+        Refusal::NotYetValid { .. } => &[
+            "Run `date -u` on the gateway, whose clock counts here: if it is slow, mend it.",
+            "If it is right, the clock of the machine that issued the certificate was fast: mend that, and issue a new one. The client's clock has no part in it.",
+        ],
         Refusal::CaExpired { .. } => &["Roll the CA over: `handfast ca rollover`."],
         Refusal::Revoked { .. } => &[
             "Nothing, if it is to stay out.",
@@ -236,7 +237,8 @@ fn of_progress(progress: Progress) -> Told {
             SERVER_SHOWN,
             NOBODY,
             &[
-                "See the client's own log: it may not trust this CA, refuse the server's name or usage, or have a wrong clock.",
+                "Most likely the client refused our certificate without a word: the client's own log has the reason.",
+                "It may not know this CA, as with another gateway's profile; want another name (compare verify-x509-name in its profile with the names of the certificate here); refuse its usage; or have a wrong clock.",
                 "If its log says nothing, something on the way drops large packets.",
             ],
         ),

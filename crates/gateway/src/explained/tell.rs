@@ -31,9 +31,10 @@ impl Explained {
             Ok(kept) => Ok(Arc::clone(kept)),
             Err(lack) => self.kept(refusal.connection, *lack),
         };
-        let whom = match &refusal.entry.device {
-            Some(device) => format!("refused {device}"),
-            None => "refused".to_owned(),
+        let whom = match (&refusal.entry.device, refusal.verdict.by) {
+            (Some(device), _) => format!("refused {device}"),
+            (None, Some(_)) => "refused".to_owned(),
+            (None, None) => "given up".to_owned(),
         };
         let sentence = format!("{whom}: {}", refusal.entry.sentence);
         Meeting {
