@@ -95,7 +95,8 @@ async fn welcome(
         begun.asked = begun.asked.take().or(Some(greeting.host));
         greeted.asked_so(std::mem::take(&mut begun.request))
     });
-    let meeting = meet(shared, &port.listen, stream, begun, arrival.source.ip(), heard);
+    let who = (arrival.source.ip(), &stranger);
+    let meeting = meet(shared, &port.listen, stream, begun, who, heard);
     let met =
         timeout_at(until, Box::pin(meeting)).await.map_err(|_| Denied::from(Refused::Slow))?;
     // What stays for as long as it does is held once, not by each future that has it in turn.

@@ -32,6 +32,7 @@ use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
 use crate::passive_ports::Passive;
 use crate::policy::Client;
+use crate::port::Stranger;
 use crate::refused::Refused;
 use crate::registry::Secured;
 use crate::room::Seat;
@@ -98,10 +99,11 @@ pub(crate) async fn meet(
     listen: &Listen,
     mut socket: TcpStream,
     Begun { first, inside, asked, .. }: Begun,
-    from: IpAddr,
+    (from, stranger): (IpAddr, &Stranger),
     heard: &mut Heard,
 ) -> Result<Option<Guest>, Denied> {
     let mut hello = gather(&mut socket, &first, heard, &*shared.clock).await?;
+    stranger.says_hello();
     if let Some(proof) = shared.keyring.proofs().asked_for(hello.name.as_deref(), &hello.alpn) {
         validation::show(proof, Arc::clone(&shared.clock), hello, socket).await?;
         return Ok(None);

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sources::Source;
@@ -24,10 +25,16 @@ pub(crate) struct Port {
 /// Proves that a connection is a stranger's, for as long as it is kept.
 pub(crate) struct Stranger {
     alive: Arc<()>,
+    said_hello: Arc<AtomicBool>,
     crowd: Crowd,
 }
 
 impl Stranger {
+    /// Its first message is whole: those who have said less make room before it does.
+    pub(crate) fn says_hello(&self) {
+        self.said_hello.store(true, Ordering::Relaxed);
+    }
+
     /// This is where it comes from, which its socket did not say.
     pub(crate) fn comes_from(&self, from: IpAddr) {
         self.crowd.strangers().settle(&self.alive, from);
@@ -53,12 +60,12 @@ pub(crate) struct Crowd(Arc<Mutex<Strangers>>);
 impl Crowd {
     /// One more, whose task is begun with it. Where it comes from may be said later.
     pub(crate) fn add(&self, from: Option<IpAddr>, begin: impl FnOnce(Stranger) -> AbortHandle) {
-        let alive = Arc::new(());
-        let is_one = Arc::downgrade(&alive);
+        let (alive, said_hello) = (Arc::new(()), Arc::<AtomicBool>::default());
+        let (is_one, hello) = (Arc::downgrade(&alive), Arc::clone(&said_hello));
         // Held over both, so that it is known here before it can say anything.
         let mut strangers = self.strangers();
-        let task = begin(Stranger { alive, crowd: self.clone() });
-        strangers.add(from.map(Source::host), task, is_one);
+        let task = begin(Stranger { alive, said_hello, crowd: self.clone() });
+        strangers.add(Kept { host: from.map(Source::host), task, is_one, said_hello: hello });
     }
 
     /// They are whole after each change, whoever panicked.
@@ -68,7 +75,8 @@ impl Crowd {
 }
 
 /// Those of one address, the oldest first. Where there are too many, whoever has most makes room: a crowd of some hosts
-/// pushes out its own, and somebody who has just come stays.
+/// pushes out its own, and somebody who has just come stays. Of its own those go first who have not sent a whole first
+/// message: to say nothing costs a crowd nothing, and whoever speaks TLS has sent it at once.
 #[derive(Debug, Default)]
 struct Strangers {
     all: VecDeque<Kept>,
@@ -81,25 +89,26 @@ struct Kept {
     host: Option<Source>,
     task: AbortHandle,
     is_one: Weak<()>,
+    said_hello: Arc<AtomicBool>,
 }
 
 impl Strangers {
     /// One more, for whom another one makes room where there are too many, or too many of its host.
-    fn add(&mut self, host: Option<Source>, task: AbortHandle, is_one: Weak<()>) {
+    fn add(&mut self, one: Kept) {
         while self.all.front().is_some_and(|oldest| oldest.is_one.strong_count() == 0) {
             self.remove(0);
         }
         if self.all.len() >= MOST_STRANGERS {
             self.forget_guests();
         }
-        if let Some(host) = host {
+        if let Some(host) = one.host {
             self.make_room(host);
         }
         if self.all.len() >= MOST_STRANGERS {
             self.send_away(self.of_the_most_crowded());
         }
-        self.count(host);
-        self.all.push_back(Kept { host, task, is_one });
+        self.count(one.host);
+        self.all.push_back(one);
     }
 
     /// One that is here counts for this host from now on.
@@ -121,7 +130,7 @@ impl Strangers {
         }
         self.forget_guests();
         if self.is_crowded(host) {
-            let oldest = self.all.iter().position(|one| one.host == Some(host));
+            let oldest = self.oldest(|one| one.host == Some(host));
             oldest.into_iter().for_each(|at| self.send_away(at));
         }
     }
@@ -130,8 +139,15 @@ impl Strangers {
     fn of_the_most_crowded(&self) -> usize {
         let most = self.of_a_host.iter().max_by_key(|(_, count)| **count);
         let crowded = most.filter(|(_, count)| **count > 1).map(|(host, _)| *host);
-        let oldest = |host| self.all.iter().position(|one| one.host == Some(host));
-        crowded.and_then(oldest).unwrap_or(0)
+        let of_crowded = crowded.and_then(|host| self.oldest(|one| one.host == Some(host)));
+        of_crowded.or_else(|| self.oldest(|_| true)).unwrap_or(0)
+    }
+
+    /// Of these, and of those who have said less where there are some.
+    fn oldest(&self, is_one: impl Fn(&Kept) -> bool) -> Option<usize> {
+        let said_less = |one: &Kept| is_one(one) && !one.said_hello.load(Ordering::Relaxed);
+        let oldest = self.all.iter().position(said_less);
+        oldest.or_else(|| self.all.iter().position(&is_one))
     }
 
     fn is_crowded(&self, host: Source) -> bool {
@@ -232,6 +248,34 @@ mod tests {
         tokio::task::yield_now().await;
         let sent_away: Vec<_> = all.iter().map(|(_, task)| task.is_finished()).collect();
         assert!(sent_away[0] && !sent_away[1..].contains(&true));
+    }
+
+    #[tokio::test]
+    async fn who_sent_a_whole_first_message_makes_room_behind_those_who_did_not() {
+        for hosts in [MOST_STRANGERS, 1] {
+            let crowd = Crowd::default();
+            let host = |number: usize| {
+                let number = number % hosts;
+                format!("10.0.{}.{}", number / 256, number % 256)
+            };
+            let most = if hosts == 1 { MOST_OF_A_HOST } else { MOST_STRANGERS };
+            let mut all: Vec<_> =
+                (0..most).map(|number| stranger(&crowd, Some(&host(number)))).collect();
+            all[0].0.says_hello();
+            all.push(stranger(&crowd, Some(&host(0))));
+            assert_eq!(first_three(&all).await, [false, true, false], "of {hosts}");
+            all.iter().for_each(|(one, _)| one.says_hello());
+            all.push(stranger(&crowd, Some(&host(1))));
+            assert_eq!(first_three(&all).await, [true, true, false], "of {hosts}");
+        }
+    }
+
+    /// Which of them were sent away, once all tasks had a turn.
+    async fn first_three(all: &[(Stranger, JoinHandle<()>)]) -> [bool; 3] {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        [0, 1, 2].map(|at| all[at].1.is_finished())
     }
 
     #[tokio::test]
