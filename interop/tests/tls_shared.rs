@@ -90,8 +90,8 @@ fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
         return skip(name, "postgresql is not installed");
     };
     let Some(mut world) = World::start(name, &[]) else { return };
-    let (count, visitors, rounds, seconds) =
-        if long() { (10_000, 8_800, 3, 60) } else { (1_800, 400, 1, 8) };
+    let (count, visitors, pace, rounds, seconds) =
+        if long() { (10_000, 8_832, 600, 3, 60) } else { (1_800, 416, 2_000, 1, 8) };
     raise_descriptors((count + visitors) as u64 + 1_024);
     let house = House::open(&mut world, &programs);
     let [alice, carol] = ["alice", "carol"].map(|user| house.world.subscriber(user, "unified"));
@@ -117,16 +117,18 @@ fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
         let watch = Watch::start(process);
         let of_site = Visitors::start(netns, from, &client, "web.test", visitors);
         let all_here = || of_site.here() >= visitors as u64;
-        assert!(wait_until(SOON * 9, all_here), "{} of {visitors} are here", of_site.here());
+        let arrives = Instant::now();
+        assert!(wait_until(SOON * 15, all_here), "{} of {visitors} are here", of_site.here());
+        let arrived = arrives.elapsed().as_secs();
         let sleeps = format!("select pg_sleep({seconds}); select 'it stayed'");
         let mut query = house.psql(&alice, &files, &sleeps);
         assert!(wait_until(SOON, || house.sessions("db.test over TLS") == 1));
-        let strangers = Strangers::start(netns, from, door, count, 2_000);
+        let strangers = Strangers::start(netns, from, door, count, pace);
         let all_came = || strangers.came() >= count as u64;
         assert!(wait_until(SOON * 3, all_came), "{} of {count} came", strangers.came());
         let (log, gateway) = (house.world.file("ping.log"), "10.71.0.1".parse().expect("one"));
-        let pace = Duration::from_millis(50);
-        let ping = Ping::start(&alice.host.netns, gateway, 20 * seconds, pace, &log).expect("ping");
+        let each = Duration::from_millis(50);
+        let ping = Ping::start(&alice.host.netns, gateway, 20 * seconds, each, &log).expect("ping");
         let mut stand = vec![house.standing()];
         let anew = |_| {
             let times = house.come_anew(&carol, &files);
@@ -141,7 +143,7 @@ fn all_three_come_in_anew_while_a_crowd_of_strangers_stands_at_the_port() {
         of_site.end();
         let most = watch.end();
         println!(
-            "FIGURE strangers of {crowd}: {came} came that go no further, {here} are visitors; {stand:?} connections stand at \
+            "FIGURE strangers of {crowd}: {came} came that go no further, {here} are visitors, after {arrived} s; {stand:?} connections stand at \
              the port, for which the gateway holds {held} sockets more and {} MiB of memory more at most; seconds to come \
              in anew (vpn, psql, https): {times:.1?}; {} of {} pings lost",
             most.saturating_sub(before) >> 20,

@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test includes it and uses a part")]
 
+pub(crate) mod frames;
 pub(crate) mod load;
 pub(crate) mod watch;
 
@@ -21,7 +22,7 @@ use std::time::Duration;
 use interop::World;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, NamedGroup, RootCertStore, StreamOwned};
 use socket2::SockRef;
 
 /// A connection whose handshake is done.
@@ -98,8 +99,10 @@ impl Client {
         for ca in rustls::pki_types::CertificateDer::pem_slice_iter(&pem) {
             roots.add(ca.expect("a certificate")).expect("a CA");
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        // As browsers do: the door would ask for it.
+        provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519MLKEM768);
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_root_certificates(roots)
