@@ -18,7 +18,8 @@ use crate::arrival::{self, Arrival};
 use crate::close::Place;
 use crate::directory::Report;
 use crate::first_message::Heard;
-use crate::handshake::{Denied, Guest, judge, meet};
+use crate::greeted::Greeted;
+use crate::handshake::{At, Denied, Guest, judge, meet};
 use crate::listen;
 use crate::mode::Protocol;
 use crate::neighbours::Passed;
@@ -90,13 +91,10 @@ async fn welcome(
         Sorted::Tls(begun) => begun,
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };
-    let backend = backend.map(|greeted| {
-        // Whose greeting was heard is meant by whoever asks for nobody else.
-        begun.asked = begun.asked.take().or(Some(greeting.host));
-        greeted.asked_so(std::mem::take(&mut begun.request))
-    });
+    let backend = backend.map(|greeted| greeted.asked_so(std::mem::take(&mut begun.request)));
+    let at = At { listen: &port.listen, greeted: backend.as_ref().map(Greeted::server) };
     let who = (arrival.source.ip(), &stranger);
-    let meeting = meet(shared, &port.listen, stream, begun, who, heard);
+    let meeting = meet(shared, at, stream, begun, who, heard);
     let met =
         timeout_at(until, Box::pin(meeting)).await.map_err(|_| Denied::from(Refused::Slow))?;
     // What stays for as long as it does is held once, not by each future that has it in turn.

@@ -1,7 +1,8 @@
 //! A backend whose greeting is part of what its client hears: it is dialled, and heard, before the client has come to TLS.
 //!
 //! Where TLS follows on the way there as well, its greeting is nobody's word until then, and the client's own request is
-//! passed on, which the login is read by. Invariant: nothing is said to it before [`Greeted::go_on`].
+//! passed on, which the login is read by. Invariant: nothing is said to it before [`Greeted::go_on`], and that is for a
+//! guest of the server whose backend it is.
 
 use std::io;
 use std::sync::Arc;
@@ -11,11 +12,14 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::settings::VirtualServer;
+use crate::site::Site;
 use crate::ways::{Link, Unreached, Way, Ways};
 
 /// A backend that has greeted.
 #[derive(Debug)]
 pub(crate) struct Greeted {
+    site: Arc<Site>,
     ways: Arc<Ways>,
     at: usize,
     socket: TcpStream,
@@ -25,22 +29,27 @@ pub(crate) struct Greeted {
 }
 
 impl Greeted {
-    /// By the next one that does.
+    /// By the next one of this server's that does.
     ///
     /// # Errors
     /// Where none does.
-    pub(crate) async fn by(ways: &Arc<Ways>) -> Result<Self, Unreached> {
+    pub(crate) async fn by(site: Arc<Site>, ways: &Arc<Ways>) -> Result<Self, Unreached> {
         let mut tries = ways.tries();
         while let Some((at, way)) = tries.another() {
             match greeting(way).await {
                 Ok((socket, greeting)) => {
                     let ways = Arc::clone(ways);
-                    return Ok(Self { ways, at, socket, greeting, request: Vec::new() });
+                    return Ok(Self { site, ways, at, socket, greeting, request: Vec::new() });
                 }
                 Err(why) => tries.failed(at, way, why),
             }
         }
         Err(tries.none())
+    }
+
+    /// Whose backend it is: nobody gets to it but by that server's policy.
+    pub(crate) fn server(&self) -> &VirtualServer {
+        &self.site.settings
     }
 
     /// As it greeted.

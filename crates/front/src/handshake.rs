@@ -36,7 +36,7 @@ use crate::port::Stranger;
 use crate::refused::Refused;
 use crate::registry::Secured;
 use crate::room::Seat;
-use crate::settings::Listen;
+use crate::settings::{Listen, VirtualServer};
 use crate::shared::Shared;
 use crate::site::Site;
 use crate::validation;
@@ -93,10 +93,18 @@ pub(crate) struct Denied {
     pub(crate) why: Refused,
 }
 
+/// Where a stranger came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<'a> {
+    pub(crate) listen: &'a Listen,
+    /// The server whose backend has greeted already, and which alone is met there then.
+    pub(crate) greeted: Option<&'a VirtualServer>,
+}
+
 /// Meets a stranger, whose TLS has begun so; nobody stays of a CA that came to see whether a name is ours.
 pub(crate) async fn meet(
     shared: &Shared,
-    listen: &Listen,
+    at: At<'_>,
     mut socket: TcpStream,
     Begun { first, inside, asked, .. }: Begun,
     (from, stranger): (IpAddr, &Stranger),
@@ -112,7 +120,7 @@ pub(crate) async fn meet(
     if hello.alpn.is_empty() {
         hello.alpn.extend(inside.map(|protocol| protocol.as_bytes().to_vec()));
     }
-    let site = match choose(shared, listen, &hello) {
+    let site = match choose(shared, at, &hello) {
         Ok(site) => site,
         Err((alert, why)) => {
             answer(&mut socket, alert).await;
@@ -125,7 +133,7 @@ pub(crate) async fn meet(
         heard.was_read();
         receive(shared, &site, hello, socket, from).await?
     };
-    Ok(Some(Guest { by: listen.mode.starttls(), passive: listen.passive(), ..guest }))
+    Ok(Some(Guest { by: at.listen.mode.starttls(), passive: at.listen.passive(), ..guest }))
 }
 
 /// Whose TLS ends behind this server.
@@ -243,11 +251,16 @@ pub(crate) fn seat(site: &Site, from: IpAddr, is_known: bool) -> Result<Seat, De
 /// The server that is meant; or what to answer.
 fn choose(
     shared: &Shared,
-    listen: &Listen,
+    At { listen, greeted }: At<'_>,
     hello: &Hello,
 ) -> Result<Arc<Site>, (Vec<u8>, Refused)> {
     let table = shared.table.load();
-    let site = table.choose(listen, hello.name.as_deref(), &hello.alpn).map_err(|why| {
+    let (name, alpn) = (hello.name.as_deref(), &hello.alpn);
+    let site = match greeted {
+        Some(server) => table.choose_greeted(server, listen, name, alpn),
+        None => table.choose(listen, name, alpn),
+    };
+    let site = site.map_err(|why| {
         let description = match why {
             Refused::NoProtocol { .. } => hello::NO_APPLICATION_PROTOCOL,
             _ => hello::UNRECOGNIZED_NAME,

@@ -56,6 +56,13 @@ pub enum Refused {
         /// The name, if one was asked for.
         asked: Option<String>,
     },
+    /// The address is for one virtual server, which has greeted, and another one has the name.
+    NotHere {
+        /// The name that was asked for.
+        asked: String,
+        /// Which server greeted.
+        server: String,
+    },
     /// The virtual server speaks none of the client's protocols.
     NoProtocol {
         /// Which server.
@@ -101,7 +108,7 @@ pub enum Refused {
 
 impl Refused {
     /// Every code of its own, beside those of [`Refusal`] and [`Fault`].
-    pub const CODES: [&'static str; 23] = [
+    pub const CODES: [&'static str; 24] = [
         "silent",
         "left_early",
         "slow_handshake",
@@ -117,6 +124,7 @@ impl Refused {
         "tls_failed",
         "connection_broke",
         "unknown_server_name",
+        "name_not_here",
         "no_common_protocol",
         "no_server_certificate",
         "not_among_users",
@@ -151,6 +159,7 @@ impl Refused {
             Self::Tls(_) => "tls_failed",
             Self::Broken(_) => "connection_broke",
             Self::UnknownName { .. } => "unknown_server_name",
+            Self::NotHere { .. } => "name_not_here",
             Self::NoProtocol { .. } => "no_common_protocol",
             Self::NoCertificate { .. } => "no_server_certificate",
             Self::Certificate(refusal) => refusal.code(),
@@ -229,6 +238,11 @@ impl Display for Refused {
             }
             Self::UnknownName { asked: None } => f.write_str(
                 "the peer asks for no name; give one [[tls.server]] `default = true` to have such peers",
+            ),
+            Self::NotHere { asked, server } => write!(
+                f,
+                "this address is {server}'s, which greets before a name is known, and the peer asks for {asked}; have \
+                 it ask for {server}, or add {asked} to the `names` of that server"
             ),
             Self::NoProtocol { server } => write!(
                 f,
@@ -333,6 +347,7 @@ mod tests {
             Refused::Tls(rustls::Error::DecryptError),
             Refused::Broken(broken()),
             Refused::UnknownName { asked: None },
+            Refused::NotHere { asked: at(), server: server() },
             Refused::NoProtocol { server: server() },
             Refused::NoCertificate { server: server() },
             Refused::NotAmongUsers { server: server() },

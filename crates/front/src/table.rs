@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::holder::Holder;
 use crate::means::Means;
 use crate::refused::Refused;
-use crate::settings::{Listen, Settings, Unmatched};
+use crate::settings::{Listen, Settings, Unmatched, VirtualServer};
 use crate::site::Site;
 
 /// All virtual servers in force.
@@ -93,6 +93,34 @@ impl Table {
             (Unmatched::Default, Some(site)) => by_protocol(std::slice::from_ref(site), alpn),
             _ => Err(Refused::UnknownName { asked: name.map(str::to_owned) }),
         }
+    }
+
+    /// The server that is meant where this one has greeted before a name was asked for: no other one, since the
+    /// connection behind it is this one's. It has those who ask for a name that nobody has, or for none.
+    ///
+    /// # Errors
+    /// As [`Table::choose`], and [`Refused::NotHere`].
+    pub(crate) fn choose_greeted(
+        &self,
+        greeted: &VirtualServer,
+        listen: &Listen,
+        name: Option<&str>,
+        alpn: &[Vec<u8>],
+    ) -> Result<&Arc<Site>, Refused> {
+        let unknown = || Refused::UnknownName { asked: name.map(str::to_owned) };
+        let site = self.present(greeted.label(), &greeted.alpn).ok_or_else(unknown)?;
+        if let Some(name) = name {
+            match self.named(name) {
+                Some(sites) if sites.iter().any(|one| Arc::ptr_eq(one, site)) => {}
+                Some(_) => {
+                    let (asked, server) = (name.to_owned(), greeted.label().to_owned());
+                    return Err(Refused::NotHere { asked, server });
+                }
+                None if listen.unknown_name == Unmatched::Default => {}
+                None => return Err(unknown()),
+            }
+        }
+        by_protocol(std::slice::from_ref(site), alpn)
     }
 
     fn named(&self, name: &str) -> Option<&[Arc<Site>]> {

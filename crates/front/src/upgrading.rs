@@ -1,11 +1,12 @@
 //! An address whose clients begin in the clear, with the words of one protocol, and come to TLS by them.
 //!
 //! The door speaks for the backend until TLS is there: who the backend is, is known only by the name that the client
-//! asks for then. Where a backend's greeting is part of what follows, as MySQL's, the address has one backend, and the
-//! name chooses no more than the certificate. Invariant: what came before TLS is forgotten, but for the name that a
-//! stream of XMPP is for.
+//! asks for then. Where a backend's greeting is part of what follows, as MySQL's, the address is one server's, and who
+//! asks for another one is refused. Invariant: what came before TLS is forgotten, but for the name that a stream of XMPP
+//! is for.
 
 use std::io;
+use std::sync::Arc;
 
 use starttls::{Greeting, Protocol, Upgrade};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -37,7 +38,8 @@ pub(crate) async fn speaks_for(
         target: site.settings.backend_text(),
         source: io::Error::other("it does not speak that"),
     };
-    let backend = Greeted::by(site.ways.as_ref().ok_or_else(unfit)?).await?;
+    let ways = site.ways.as_ref().ok_or_else(unfit)?;
+    let backend = Greeted::by(Arc::clone(&site), ways).await?;
     let service = backend.greeting().to_vec();
     Ok((Greeting { service, ..greeting }, Some(backend)))
 }

@@ -182,13 +182,57 @@ async fn a_database_that_greets_first_is_meant_by_clients_that_ask_for_nobody() 
     client.config.enable_sni = false;
     let mut stream = meet(&client, "mysql", "db.test").await.unwrap();
     stream.write_all(b"\x03\0\0\x02a\0\n").await.unwrap();
-    let heard = async {
-        while backend.heard().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    // It counts without TLS.
+    backend.hears("\x03\0\0\x01").await;
+}
+
+#[tokio::test]
+async fn a_database_that_greets_first_is_reached_by_its_own_policy_alone_whatever_name_is_asked_for()
+ {
+    let (backend, elsewhere) = (Backend::open(MYSQL, "").await, Backend::open("", "").await);
+    let closed = || VirtualServer {
+        alpn: vec!["mysql".to_owned()],
+        clients: Clients::Required,
+        ..server("db.test", &backend)
     };
-    timeout(SOON, heard).await.expect("in time");
-    assert_eq!(backend.heard().as_bytes()[..4], *b"\x03\0\0\x01", "it counts without TLS");
+    let open = |name| VirtualServer { clients: Clients::None, ..server(name, &elsewhere) };
+    let mut all = settings("mysql", closed());
+    all.server.extend([
+        open("git.test"),
+        VirtualServer { passthrough: true, ..open("far.test") },
+        VirtualServer { alpn: vec!["other".to_owned()], ..open("db.test") },
+        VirtualServer { default: true, ..open("any.test") },
+    ]);
+    let house = House::open(&all).await;
+    for (name, alpn, code) in [
+        ("git.test", None, "name_not_here"),
+        ("far.test", None, "name_not_here"),
+        ("any.test", None, "name_not_here"),
+        ("db.test", Some("other"), "no_common_protocol"),
+        // It is shown the certificate of the one that greeted.
+        ("nobody.test", None, "tls_failed"),
+        ("", None, "no_certificate"),
+    ] {
+        let mut client = house.client(None);
+        client.config.enable_sni = !name.is_empty();
+        client.config.alpn_protocols =
+            alpn.iter().map(|alpn: &&str| alpn.as_bytes().to_vec()).collect();
+        let name = if name.is_empty() { "db.test" } else { name };
+        if let Ok(mut stream) = meet(&client, "mysql", name).await {
+            let _ = stream.write_all(b"\x03\0\0\x02a\0\n").await;
+            let ended = timeout(SOON, stream.read_u8()).await.expect("in time");
+            assert!(ended.is_err(), "{name} {alpn:?}");
+        }
+        house.refused_anew(code).await;
+    }
+    assert_eq!((backend.heard(), elsewhere.heard()), (String::new(), String::new()));
+
+    let alice = house.client(Some(house.device("alice")));
+    let mut stream = meet(&alice, "mysql", "db.test").await.unwrap();
+    stream.write_all(b"\x03\0\0\x02a\0\n").await.unwrap();
+    backend.hears("\x03\0\0\x01").await;
+    let there = house.front.connections();
+    assert_eq!(there.iter().map(|one| one.server.as_str()).collect::<Vec<_>>(), ["db.test"]);
 }
 
 #[tokio::test]
@@ -473,6 +517,17 @@ impl Backend {
 
     fn heard(&self) -> String {
         self.heard.lock().expect("whole").clone()
+    }
+
+    /// Waits until it hears something, which begins so.
+    async fn hears(&self, begins: &str) {
+        let heard = async {
+            while self.heard().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(SOON, heard).await.expect("in time");
+        assert!(self.heard().starts_with(begins), "{:?}", self.heard());
     }
 }
 

@@ -151,6 +151,12 @@ impl House {
         outcome.unwrap_or_else(|_| panic!("nobody was refused for {code}: {:?}", self.records))
     }
 
+    /// The same, and forgets all who were refused, so that the next one is another.
+    pub(crate) async fn refused_anew(&self, code: &str) {
+        self.refused(code).await;
+        self.records.with(|inner| inner.refused.clear());
+    }
+
     /// Waits until somebody is refused so, and says what came first from whom. Each time is told once.
     pub(crate) async fn said_first(&self, code: &str) -> Option<FirstMessage> {
         let told = async {

@@ -42,6 +42,7 @@ fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
         | Refused::NotListed => (BEFORE, GATEWAY),
         Refused::HelloTooLong
         | Refused::UnknownName { .. }
+        | Refused::NotHere { .. }
         | Refused::NoProtocol { .. }
         | Refused::NoCertificate { .. } => (HELLO, GATEWAY),
         Refused::Tls(rustls::Error::AlertReceived(_)) => (LATER_ON, CLIENT),
