@@ -32,7 +32,7 @@ use crate::sorting::{Sorted, sort};
 use crate::splice::{Limits, over, splice};
 use crate::steward::Steward;
 use crate::transfers;
-use crate::upgrading::speaks_for;
+use crate::upgrading::{Speaker, speaks_for};
 use crate::ways::{Link, Ways};
 use crate::web_site;
 
@@ -84,16 +84,21 @@ async fn welcome(
     listen::prepare(&stream);
     let until = Instant::now() + PATIENCE;
     let mut stream = stream;
-    let spoken_for = timeout_at(until, speaks_for(shared, &port.listen)).await;
-    let (greeting, backend) = spoken_for.map_err(|_| Refused::Slow)??;
-    let sorted = timeout_at(until, sort(&port.listen, &greeting, &mut stream)).await;
+    let who = (arrival.source.ip(), &stranger);
+    let speaking = timeout_at(until, Box::pin(speaks_for(shared, &port.listen, who))).await;
+    let Speaker { greeting, backend } = speaking.map_err(|_| Refused::Slow)??;
+    let (backend, doorstep) = backend.unzip();
+    // Whoever has waited for others has no less time for that.
+    let begins = Instant::now();
+    let until = begins + PATIENCE;
+    let asks = begins + if backend.is_some() { ASKING } else { PATIENCE };
+    let sorted = timeout_at(asks, sort(&port.listen, &greeting, &mut stream)).await;
     let mut begun = match sorted.map_err(|_| Refused::Slow)?? {
         Sorted::Tls(begun) => begun,
         elsewhere => return Ok(pass(shared, port, stream, arrival, elsewhere)?),
     };
     let backend = backend.map(|greeted| greeted.asked_so(std::mem::take(&mut begun.request)));
     let at = At { listen: &port.listen, greeted: backend.as_ref().map(Greeted::server) };
-    let who = (arrival.source.ip(), &stranger);
     let meeting = meet(shared, at, stream, begun, who, heard);
     let met =
         timeout_at(until, Box::pin(meeting)).await.map_err(|_| Denied::from(Refused::Slow))?;
@@ -104,7 +109,7 @@ async fn welcome(
         .room
         .seat(arrival.source.ip(), guest.client.is_some())
         .ok_or_else(|| Refused::TooMany { at: port.listen.address.to_string() })?;
-    drop(stranger);
+    drop((stranger, doorstep));
     let (place, closing) = shared.connections.register(|number| Info {
         number,
         source: arrival.source,
@@ -331,6 +336,8 @@ fn withdrawn(place: &Place, ended: Ended) -> Denied {
 
 /// For the whole handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For a client to ask for TLS that a backend has greeted, which has few places for those who do not.
+const ASKING: Duration = Duration::from_secs(3);
 /// For a handshake behind us: a person may be asked for a certificate in it.
 const BEGINNING: Duration = Duration::from_secs(30);
 /// Until a client begins its first request: as long as that may take then.

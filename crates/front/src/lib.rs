@@ -23,6 +23,7 @@ mod close;
 mod connection;
 mod directory;
 mod door;
+mod doorstep;
 mod first_message;
 pub mod fuzzing;
 mod greeted;

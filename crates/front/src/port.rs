@@ -35,6 +35,13 @@ impl Stranger {
         self.said_hello.store(true, Ordering::Relaxed);
     }
 
+    /// One of these as well, from here on; none once it was sent away.
+    pub(crate) fn joins(&self, crowd: &Crowd, from: IpAddr) -> Option<Self> {
+        let task = self.crowd.strangers().task_of(&self.alive)?;
+        let said_hello = Arc::clone(&self.said_hello);
+        Some(crowd.take(Some(from), said_hello, |stranger| (task, stranger)))
+    }
+
     /// This is where it comes from, which its socket did not say.
     pub(crate) fn comes_from(&self, from: IpAddr) {
         self.crowd.strangers().settle(&self.alive, from);
@@ -53,19 +60,41 @@ impl Port {
     }
 }
 
-/// The strangers of an address, as it and they share them.
+/// How many there may be at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) all: usize,
+    pub(crate) of_a_host: usize,
+}
+
+/// Strangers of an address, as it and they share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Crowd(Arc<Mutex<Strangers>>);
 
 impl Crowd {
+    /// Of no more than these.
+    pub(crate) fn of(most: Most) -> Self {
+        Self(Arc::new(Mutex::new(Strangers { most, ..Strangers::default() })))
+    }
+
     /// One more, whose task is begun with it. Where it comes from may be said later.
     pub(crate) fn add(&self, from: Option<IpAddr>, begin: impl FnOnce(Stranger) -> AbortHandle) {
-        let (alive, said_hello) = (Arc::new(()), Arc::<AtomicBool>::default());
+        self.take(from, Arc::default(), |stranger| (begin(stranger), ()));
+    }
+
+    fn take<T>(
+        &self,
+        from: Option<IpAddr>,
+        said_hello: Arc<AtomicBool>,
+        begin: impl FnOnce(Stranger) -> (AbortHandle, T),
+    ) -> T {
+        let alive = Arc::new(());
         let (is_one, hello) = (Arc::downgrade(&alive), Arc::clone(&said_hello));
         // Held over both, so that it is known here before it can say anything.
         let mut strangers = self.strangers();
-        let task = begin(Stranger { alive, said_hello, crowd: self.clone() });
+        let (task, begun) = begin(Stranger { alive, said_hello, crowd: self.clone() });
         strangers.add(Kept { host: from.map(Source::host), task, is_one, said_hello: hello });
+        begun
     }
 
     /// They are whole after each change, whoever panicked.
@@ -79,6 +108,7 @@ impl Crowd {
 /// message: to say nothing costs a crowd nothing, and whoever speaks TLS has sent it at once.
 #[derive(Debug, Default)]
 struct Strangers {
+    most: Most,
     all: VecDeque<Kept>,
     of_a_host: HashMap<Source, usize>,
 }
@@ -98,13 +128,13 @@ impl Strangers {
         while self.all.front().is_some_and(|oldest| oldest.is_one.strong_count() == 0) {
             self.remove(0);
         }
-        if self.all.len() >= MOST_STRANGERS {
+        if self.all.len() >= self.most.all {
             self.forget_guests();
         }
         if let Some(host) = one.host {
             self.make_room(host);
         }
-        if self.all.len() >= MOST_STRANGERS {
+        if self.all.len() >= self.most.all {
             self.send_away(self.of_the_most_crowded());
         }
         self.count(one.host);
@@ -122,6 +152,12 @@ impl Strangers {
             self.count(Some(host));
             uncount(&mut self.of_a_host, former);
         }
+    }
+
+    /// What one that is here does.
+    fn task_of(&self, stranger: &Arc<()>) -> Option<AbortHandle> {
+        let is_it = |one: &&Kept| one.is_one.as_ptr() == Arc::as_ptr(stranger);
+        self.all.iter().rev().find(is_it).map(|one| one.task.clone())
     }
 
     fn make_room(&mut self, host: Source) {
@@ -151,7 +187,7 @@ impl Strangers {
     }
 
     fn is_crowded(&self, host: Source) -> bool {
-        self.of_a_host.get(&host).is_some_and(|count| *count >= MOST_OF_A_HOST)
+        self.of_a_host.get(&host).is_some_and(|count| *count >= self.most.of_a_host)
     }
 
     fn count(&mut self, host: Option<Source>) {
@@ -183,6 +219,12 @@ impl Strangers {
         let one = self.all.remove(at)?;
         uncount(&mut self.of_a_host, one.host);
         Some(one)
+    }
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self { all: MOST_STRANGERS, of_a_host: MOST_OF_A_HOST }
     }
 }
 

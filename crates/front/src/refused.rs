@@ -85,6 +85,11 @@ pub enum Refused {
         /// Where: a virtual server or an address.
         at: String,
     },
+    /// Too many of its host begin at once where each has a connection of the backend's to itself.
+    Crowded {
+        /// Which server's.
+        server: String,
+    },
     /// The certificate that it was shown was withdrawn before it reached a backend.
     OwnWithdrawn {
         /// Which server's.
@@ -108,7 +113,7 @@ pub enum Refused {
 
 impl Refused {
     /// Every code of its own, beside those of [`Refusal`] and [`Fault`].
-    pub const CODES: [&'static str; 24] = [
+    pub const CODES: [&'static str; 25] = [
         "silent",
         "left_early",
         "slow_handshake",
@@ -129,6 +134,7 @@ impl Refused {
         "no_server_certificate",
         "not_among_users",
         "too_many_connections",
+        "too_many_at_once",
         "own_certificate_withdrawn",
         "data_of_another",
         "kicked",
@@ -165,6 +171,7 @@ impl Refused {
             Self::Certificate(refusal) => refusal.code(),
             Self::NotAmongUsers { .. } => "not_among_users",
             Self::TooMany { .. } => "too_many_connections",
+            Self::Crowded { .. } => "too_many_at_once",
             Self::OwnWithdrawn { .. } => "own_certificate_withdrawn",
             Self::AnothersData { .. } => "data_of_another",
             Self::Kicked => "kicked",
@@ -261,6 +268,11 @@ impl Display for Refused {
             Self::TooMany { at } => {
                 write!(f, "there are too many connections to {at}; raise its max_connections, or find out whose they are")
             }
+            Self::Crowded { server } => write!(
+                f,
+                "too many of the peer's host come to {server} at once and do not log in; have it open fewer at a time, \
+                 or find out whose they are"
+            ),
             Self::OwnWithdrawn { server } => write!(
                 f,
                 "the certificate of {server} that the peer was shown holds no longer; its next connection is shown \
@@ -352,6 +364,7 @@ mod tests {
             Refused::NoCertificate { server: server() },
             Refused::NotAmongUsers { server: server() },
             Refused::TooMany { at: at() },
+            Refused::Crowded { server: server() },
             Refused::OwnWithdrawn { server: server() },
             Refused::AnothersData { server: server() },
             Refused::Kicked,

@@ -8,6 +8,7 @@ use rustls::crypto::CryptoProvider;
 
 use crate::certificates::SiteKeys;
 use crate::chain::Chain;
+use crate::doorstep::Doorstep;
 use crate::means::Means;
 use crate::policy::Policy;
 use crate::room::Room;
@@ -33,6 +34,8 @@ pub(crate) struct Site {
     pub(crate) ways: Option<Arc<Ways>>,
     /// For the connections that it may have.
     pub(crate) room: Arc<Room>,
+    /// For strangers whom its backend has greeted.
+    pub(crate) doorstep: Doorstep,
 }
 
 impl Site {
@@ -75,8 +78,9 @@ impl Site {
             Some(former) if goes_on(&former.settings, settings) => former.ways.clone(),
             _ => ways(settings, means).map(Arc::new),
         };
+        let doorstep = former.map_or_else(Doorstep::new, |former| former.doorstep.clone());
         let settings = settings.clone();
-        Ok(Self { settings, policy, keys, tls, hybrid, tickets, web, ways, room })
+        Ok(Self { settings, policy, keys, tls, hybrid, tickets, web, ways, room, doorstep })
     }
 
     /// What one handshake is made with, and what it will know.

@@ -6,6 +6,7 @@
 //! is for.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use starttls::{Greeting, Protocol, Upgrade};
@@ -13,25 +14,36 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use upgrade::{Failed, to_tls_after};
 
 use crate::begun::Begun;
+use crate::doorstep::Place;
 use crate::greeted::Greeted;
+use crate::port::Stranger;
 use crate::refused::Refused;
 use crate::settings::Listen;
 use crate::shared::Shared;
 
-/// As whom the door greets at this address; and the backend whose greeting that is, where it has to be its own.
+/// As whom the door greets.
+pub(crate) struct Speaker {
+    pub(crate) greeting: Greeting,
+    /// The backend whose greeting that is, where it has to be its own.
+    pub(crate) backend: Option<(Greeted, Place)>,
+}
+
+/// As whom the door greets this stranger at this address.
 ///
 /// # Errors
-/// Where such a backend is not there.
+/// Where a backend has to greet, and is not there or has enough strangers.
 pub(crate) async fn speaks_for(
     shared: &Shared,
     listen: &Listen,
-) -> Result<(Greeting, Option<Greeted>), Refused> {
-    let Some(protocol) = listen.mode.starttls() else { return Ok((Greeting::of(""), None)) };
+    (from, stranger): (IpAddr, &Stranger),
+) -> Result<Speaker, Refused> {
+    let own = |greeting| Ok(Speaker { greeting, backend: None });
+    let Some(protocol) = listen.mode.starttls() else { return own(Greeting::of("")) };
     let site = shared.table.load().speaks(protocol.name()).cloned();
     let label = site.as_ref().map_or("localhost", |site| site.settings.label());
     let greeting = Greeting::of(label);
     if !protocol.greets_for_good() {
-        return Ok((greeting, None));
+        return own(greeting);
     }
     let site = site.ok_or(Refused::UnknownName { asked: None })?;
     let unfit = || Refused::Backend {
@@ -39,9 +51,12 @@ pub(crate) async fn speaks_for(
         source: io::Error::other("it does not speak that"),
     };
     let ways = site.ways.as_ref().ok_or_else(unfit)?;
+    let place = site.doorstep.place(stranger, from).await;
+    let place =
+        place.ok_or_else(|| Refused::Crowded { server: site.settings.label().to_owned() })?;
     let backend = Greeted::by(Arc::clone(&site), ways).await?;
     let service = backend.greeting().to_vec();
-    Ok((Greeting { service, ..greeting }, Some(backend)))
+    Ok(Speaker { greeting: Greeting { service, ..greeting }, backend: Some((backend, place)) })
 }
 
 /// Greets, until the client begins TLS.

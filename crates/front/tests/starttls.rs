@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use house::{Client, House, SOON};
 use rustls::pki_types::ServerName;
 use starttls::{Greeting, Protocol, Step, Upgrade};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -236,6 +237,51 @@ async fn a_database_that_greets_first_is_reached_by_its_own_policy_alone_whateve
 }
 
 #[tokio::test]
+async fn silent_strangers_have_few_of_a_databases_connections_and_hold_up_their_own_host_for_seconds_alone()
+ {
+    let database = Database::open().await;
+    let house = House::open(&settings("mysql", database.server())).await;
+    let client = house.client(None);
+    let mut crowd = Vec::new();
+    for _ in 0..12 {
+        crowd.push(reach(house.door, 2).await);
+    }
+    assert_eq!(database.present().await, 8, "eight of a host, and the rest waits");
+    let begun = Instant::now();
+    let _other = meet_from(&client, 3, "mysql", "db.test").await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let _same = meet_from(&client, 2, "mysql", "db.test").await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    house.refused("slow_handshake").await;
+
+    for host in 10..40 {
+        for _ in 0..4 {
+            crowd.push(reach(house.door, host).await);
+        }
+    }
+    let there = database.present().await;
+    assert!(there <= 64 + 2, "{there} of 120");
+    let begun = Instant::now();
+    let _other = meet_from(&client, 4, "mysql", "db.test").await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn who_opens_many_connections_to_a_database_at_once_gets_each_in_its_turn() {
+    let database = Database::open().await;
+    let house = House::open(&settings("mysql", database.server())).await;
+    let pool = (0..60).map(|_| {
+        let client = house.client(None);
+        tokio::spawn(async move { meet_from(&client, 2, "mysql", "db.test").await })
+    });
+    let mut there = Vec::new();
+    for one in pool.collect::<Vec<_>>() {
+        there.push(one.await.unwrap().unwrap());
+    }
+    assert_eq!((database.present().await, house.front.connections().len()), (60, 60));
+}
+
+#[tokio::test]
 async fn postfix_hears_whose_mail_it_is() {
     let backend = Backend::scripted(&[
         ("", "220 in\r\n"),
@@ -332,7 +378,7 @@ async fn thousands_that_are_slow_half_closed_or_reset_at_any_step_cost_little_an
     let mut kept = Vec::new();
     for number in 0..count {
         let at = number % PROTOCOLS.len();
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
         let host = u8::try_from(2 + number % hosts).unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
         let mut socket = socket.connect(house.front.addresses()[at]).await.unwrap();
@@ -468,7 +514,17 @@ fn random(seed: &mut u64) -> u8 {
 
 /// As a client of the protocol does it.
 async fn meet(client: &Client, protocol: &str, name: &str) -> io::Result<TlsStream<TcpStream>> {
-    let mut socket = TcpStream::connect(client.door).await?;
+    meet_from(client, 1, protocol, name).await
+}
+
+/// The same from that host of the loopback.
+async fn meet_from(
+    client: &Client,
+    host: u8,
+    protocol: &str,
+    name: &str,
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut socket = reach(client.door, host).await;
     let protocol: Protocol = protocol.parse().expect("a protocol");
     let mut upgrade = Upgrade::client(protocol, name);
     let begun = timeout(SOON, upgrade::to_tls(&mut socket, &mut upgrade)).await.expect("in time");
@@ -487,6 +543,56 @@ fn settings(protocol: &str, server: VirtualServer) -> Settings {
 fn server(name: &str, backend: &Backend) -> VirtualServer {
     let target = format!("tcp:{}", backend.address);
     VirtualServer::new(name.parse().expect("a name"), target.parse().expect("a backend"))
+}
+
+/// A connection from that host of the loopback.
+async fn reach(door: SocketAddr, host: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("bound");
+    socket.connect(door).await.expect("connected")
+}
+
+/// A database that greets, and how many connections it has.
+struct Database {
+    address: SocketAddr,
+    present: Arc<AtomicUsize>,
+}
+
+impl Database {
+    async fn open() -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = socket.local_addr().expect("bound");
+        let present = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&present);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = socket.accept().await {
+                let count = Arc::clone(&count);
+                tokio::spawn(async move {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    if stream.write_all(MYSQL.as_bytes()).await.is_ok() {
+                        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                    }
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { address, present }
+    }
+
+    fn server(&self) -> VirtualServer {
+        let target = format!("tcp:{}", self.address);
+        let name = "db.test".parse().expect("a name");
+        VirtualServer {
+            alpn: vec!["mysql".to_owned()],
+            ..VirtualServer::new(name, target.parse().expect("a backend"))
+        }
+    }
+
+    /// Once nobody is on the way.
+    async fn present(&self) -> usize {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.present.load(Ordering::SeqCst)
+    }
 }
 
 /// Says what it has to say to each line; and what it heard.

@@ -38,6 +38,7 @@ fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
         | Refused::InTheClear
         | Refused::EarlyBytes
         | Refused::Upgrade(_)
+        | Refused::Crowded { .. }
         | Refused::Proxy(_)
         | Refused::NotListed => (BEFORE, GATEWAY),
         Refused::HelloTooLong
