@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use starttls::{Greeting, Protocol};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -33,10 +34,14 @@ impl Greeted {
     ///
     /// # Errors
     /// Where none does.
-    pub(crate) async fn by(site: Arc<Site>, ways: &Arc<Ways>) -> Result<Self, Unreached> {
+    pub(crate) async fn by(
+        site: Arc<Site>,
+        ways: &Arc<Ways>,
+        protocol: Protocol,
+    ) -> Result<Self, Unreached> {
         let mut tries = ways.tries();
         while let Some((at, way)) = tries.another() {
-            match greeting(way).await {
+            match greeting(way, protocol).await {
                 Ok((socket, greeting)) => {
                     let ways = Arc::clone(ways);
                     return Ok(Self { site, ways, at, socket, greeting, request: Vec::new() });
@@ -72,26 +77,25 @@ impl Greeted {
 }
 
 /// A connection, and the message that it begins with.
-async fn greeting(way: &Way) -> io::Result<(TcpStream, Vec<u8>)> {
+async fn greeting(way: &Way, protocol: Protocol) -> io::Result<(TcpStream, Vec<u8>)> {
     let mut socket = way.dial().await?;
-    let heard = timeout(PATIENCE, hear(&mut socket)).await;
+    let heard = timeout(PATIENCE, hear(&mut socket, protocol)).await;
     let greeting = heard.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     Ok((socket, greeting))
 }
 
-async fn hear(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut greeting = vec![0; 4];
-    socket.read_exact(&mut greeting).await?;
-    let length = u32::from_le_bytes([greeting[0], greeting[1], greeting[2], 0]) as usize;
-    if length > LONGEST_GREETING {
-        return Err(io::Error::other("its greeting has no end"));
+/// To its last octet: what a backend says behind it is the client's.
+async fn hear(socket: &mut TcpStream, protocol: Protocol) -> io::Result<Vec<u8>> {
+    let mut heard = Vec::new();
+    loop {
+        let at = heard.len();
+        match Greeting::lacks(protocol, &heard).map_err(io::Error::other)? {
+            0 => return Ok(heard),
+            more => heard.resize(at + more, 0),
+        }
+        socket.read_exact(&mut heard[at..]).await?;
     }
-    greeting.resize(4 + length, 0);
-    socket.read_exact(&mut greeting[4..]).await?;
-    Ok(greeting)
 }
 
-/// Of a database.
-const LONGEST_GREETING: usize = 1024;
 /// For it to greet.
 const PATIENCE: Duration = Duration::from_secs(5);

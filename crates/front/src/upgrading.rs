@@ -54,7 +54,7 @@ pub(crate) async fn speaks_for(
     let place = site.doorstep.place(stranger, from).await;
     let place =
         place.ok_or_else(|| Refused::Crowded { server: site.settings.label().to_owned() })?;
-    let backend = Greeted::by(Arc::clone(&site), ways).await?;
+    let backend = Greeted::by(Arc::clone(&site), ways, protocol).await?;
     let service = backend.greeting().to_vec();
     Ok(Speaker { greeting: Greeting { service, ..greeting }, backend: Some((backend, place)) })
 }

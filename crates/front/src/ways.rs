@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use clock::Clock;
 use rustls::pki_types::CertificateDer;
-use starttls::Protocol;
+use starttls::{Fault, Protocol};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -325,7 +325,9 @@ impl Beside {
 
 impl From<Unreached> for Refused {
     fn from(Unreached { name, why }: Unreached) -> Self {
-        Self::Backend { target: name, source: why }
+        // One that is there may say that it takes nobody.
+        let fault = why.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()).cloned();
+        fault.map_or_else(|| Self::Backend { target: name, source: why }, Self::Upgrade)
     }
 }
 

@@ -156,6 +156,30 @@ async fn a_database_greets_before_its_tls_and_is_asked_for_that_as_its_client_as
 }
 
 #[tokio::test]
+async fn a_database_that_greets_with_an_error_is_passed_over_and_left_out_after_three() {
+    let (busy, came) = plain(full_database).await;
+    let (right, _) = plain(plain_database).await;
+    let both = [(busy.to_string(), 1), (right.to_string(), 1)];
+    let mut settings = settings(&format!("alpn = [\"mysql\"]\n{}", backends(&both)));
+    settings.listen[0].mode = "starttls:mysql".parse().expect("a mode");
+    let house = House::open(&settings).await;
+    for number in 0..10 {
+        let answer = log_in(&house, true).await;
+        answer.unwrap_or_else(|error| panic!("{number}: {error}"));
+    }
+    assert_eq!(came.load(Ordering::SeqCst), 3);
+    let states = &house.front.servers()[0].backends;
+    let ailment = states[0].ailment.as_deref().expect("it is left out");
+    assert!(ailment.contains("Too many connections"), "{ailment}");
+    assert!(states[1].ailment.is_none(), "{states:?}");
+
+    settings.server[0].backends.truncate(1);
+    house.reload(&settings);
+    assert!(log_in(&house, true).await.is_err());
+    house.refused("service_not_ready").await;
+}
+
+#[tokio::test]
 async fn openssl_is_a_backend() {
     let (ca, folder) = (Authority::new("another CA"), Folder::new("openssl"));
     let server = OpenSsl::open(&ca, &folder);
@@ -238,6 +262,39 @@ fn trust(ca: &Authority, folder: &Folder) -> Trust {
         key: Some(folder.file("us.key", &key)),
         ..Trust::default()
     }
+}
+
+/// A service in the clear that serves like this; and how many connections came.
+async fn plain<F>(serve: fn(TcpStream) -> F) -> (SocketAddr, Arc<AtomicUsize>)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = socket.local_addr().expect("bound");
+    let came = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&came);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(serve(stream));
+        }
+    });
+    (address, came)
+}
+
+/// A database that takes nobody for now.
+async fn full_database(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(b"\x17\0\0\0\xff\x10\x04Too many connections").await?;
+    stream.shutdown().await
+}
+
+/// A database of one login, in the clear.
+async fn plain_database(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(GREETING).await?;
+    let mut login = [0; 8];
+    stream.read_exact(&mut login).await?;
+    stream.write_all(&[3, 0, 0, login[3] + 1, 0, 0, login[3]]).await?;
+    stream.shutdown().await
 }
 
 /// A service that asks for a certificate of its CA and serves like this; and how many connections came.

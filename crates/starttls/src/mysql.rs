@@ -16,11 +16,7 @@ pub(crate) struct Server {
 impl Server {
     /// In front of one that greets so; whether it has TLS itself is not the client's matter.
     pub(crate) fn new(greeting: &[u8]) -> Result<Self, Fault> {
-        if let Err(why) = offers_tls(greeting)
-            && why != Fault::NotOffered
-        {
-            return Err(why);
-        }
+        is_ready(greeting)?;
         Ok(Self { greeting: offering(greeting), request: Vec::new() })
     }
 }
@@ -92,15 +88,37 @@ impl Dialogue for Client {
     }
 }
 
-/// Where the first message ends.
+/// How many octets of a greeting are still to come.
+pub(crate) fn lacks(heard: &[u8]) -> Result<usize, Fault> {
+    match end(heard)? {
+        None => Ok(HEAD - heard.len()),
+        Some(end) if heard.len() < end => Ok(end - heard.len()),
+        Some(end) => is_ready(&heard[..end]).map(|()| 0),
+    }
+}
+
+/// Where the first message ends, once it is whole.
 pub(crate) fn cut(octets: &[u8]) -> Result<Option<usize>, Fault> {
+    Ok(end(octets)?.filter(|end| octets.len() >= *end))
+}
+
+/// Where the first message will end.
+fn end(octets: &[u8]) -> Result<Option<usize>, Fault> {
     let Some(head) = octets.first_chunk::<HEAD>() else { return Ok(None) };
     let all =
         HEAD + usize::from(head[0]) + (usize::from(head[1]) << 8) + (usize::from(head[2]) << 16);
     match all {
         HEAD => Err(Fault::Malformed),
         all if all > MOST_HEARD => Err(Fault::TooLong),
-        all => Ok((octets.len() >= all).then_some(all)),
+        all => Ok(Some(all)),
+    }
+}
+
+/// Whether it greets at all; TLS there is not the client's matter.
+fn is_ready(greeting: &[u8]) -> Result<(), Fault> {
+    match offers_tls(greeting) {
+        Err(Fault::NotOffered) => Ok(()),
+        other => other,
     }
 }
 
@@ -197,6 +215,21 @@ pub(crate) mod tests {
         login[0] += 7;
         let Turn::End(said, Fault::InTheClear) = server.hear(&login) else { panic!() };
         assert_eq!((usize::from(said[0]) + 4, said[3]), (said.len(), 2));
+    }
+
+    #[test]
+    fn a_greeting_is_heard_to_its_last_octet_and_no_further_and_an_error_is_none() {
+        let whole = greeting(0x81ff_f7ff);
+        for at in 0..whole.len() {
+            let next = if at < HEAD { HEAD } else { whole.len() };
+            assert_eq!(lacks(&whole[..at]), Ok(next - at));
+        }
+        assert_eq!(lacks(&whole), Ok(0), "without TLS too");
+        let busy = b"\x17\0\0\0\xff\x10\x04Too many connections";
+        assert_eq!(lacks(busy), Err(Fault::Unready("Too many connections".to_owned())));
+        assert_eq!(lacks(b"\x02\0\0\0\x09\0"), Err(Fault::Malformed));
+        assert_eq!(lacks(b"\0\0\0\0"), Err(Fault::Malformed));
+        assert_eq!(lacks(b"\0\0\x10\0"), Err(Fault::TooLong));
     }
 
     #[test]
