@@ -11,7 +11,7 @@ use std::time::Duration;
 use starttls::{Greeting, Protocol};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::settings::VirtualServer;
 use crate::site::Site;
@@ -25,6 +25,7 @@ pub(crate) struct Greeted {
     at: usize,
     socket: TcpStream,
     greeting: Vec<u8>,
+    since: Instant,
     /// How the client asked for TLS.
     request: Vec<u8>,
 }
@@ -43,8 +44,16 @@ impl Greeted {
         while let Some((at, way)) = tries.another() {
             match greeting(way, protocol).await {
                 Ok((socket, greeting)) => {
-                    let ways = Arc::clone(ways);
-                    return Ok(Self { site, ways, at, socket, greeting, request: Vec::new() });
+                    let (ways, since) = (Arc::clone(ways), Instant::now());
+                    return Ok(Self {
+                        site,
+                        ways,
+                        at,
+                        socket,
+                        greeting,
+                        since,
+                        request: Vec::new(),
+                    });
                 }
                 Err(why) => tries.failed(at, way, why),
             }
@@ -72,7 +81,8 @@ impl Greeted {
     /// # Errors
     /// Where it does not come to TLS, or is not the one that was meant.
     pub(crate) async fn go_on(self) -> Result<Link, Unreached> {
-        self.ways.go_on(self.at, self.socket, self.greeting, &self.request).await
+        let kept_waiting = self.since.elapsed() >= LONG;
+        self.ways.go_on(self.at, self.socket, (self.greeting, kept_waiting), &self.request).await
     }
 }
 
@@ -97,5 +107,7 @@ async fn hear(socket: &mut TcpStream, protocol: Protocol) -> io::Result<Vec<u8>>
     }
 }
 
+/// What a client needs, and less than any database waits for it.
+const LONG: Duration = Duration::from_secs(1);
 /// For it to greet.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use starttls::{Fault, Protocol};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use uplink::{Reached, Secured, Uplink};
+use uplink::{ReachError, Reached, Secured, Uplink};
 use web::{Ailment, Balance, Change};
 
 use crate::backend::{Address, Target};
@@ -129,7 +129,7 @@ impl Ways {
     }
 
     /// A connection to this one, which was dialled and greeted so, as the settings want it; TLS there begins with the
-    /// client's own request for it.
+    /// client's own request for it. One that was kept waiting for that and has hung up meanwhile did not fail.
     ///
     /// # Errors
     /// Where it does not come to that.
@@ -137,12 +137,13 @@ impl Ways {
         &self,
         at: usize,
         socket: TcpStream,
-        greeting: Vec<u8>,
+        (greeting, kept_waiting): (Vec<u8>, bool),
         request: &[u8],
     ) -> Result<Link, Unreached> {
         let Some(way) = self.all.get(at) else { return Err(Unreached::nowhere()) };
         match way.go_on(socket, greeting, request).await {
             Ok(link) => Ok(self.worked(at, way, link)),
+            Err(why) if kept_waiting && has_ended(&why) => Err(way.unreached(why)),
             Err(why) => Err(self.failed(at, way, why)),
         }
     }
@@ -155,7 +156,7 @@ impl Ways {
     fn failed(&self, at: usize, way: &Way, why: io::Error) -> Unreached {
         let said = io::Error::new(why.kind(), why.to_string());
         self.heard(at, way, |turns| turns.failed(at, said.into(), Instant::now()));
-        Unreached { name: way.name.clone(), why }
+        way.unreached(why)
     }
 
     /// Takes a word on one, and says in the log what comes of it.
@@ -224,6 +225,10 @@ impl Unreached {
 }
 
 impl Way {
+    fn unreached(&self, why: io::Error) -> Unreached {
+        Unreached { name: self.name.clone(), why }
+    }
+
     /// A connection that has heard nothing.
     pub(crate) async fn dial(&self) -> io::Result<TcpStream> {
         match &self.to {
@@ -321,6 +326,12 @@ impl Beside {
             }
         }
     }
+}
+
+/// Whether a backend has hung up, or has said in the clear that it does.
+fn has_ended(why: &io::Error) -> bool {
+    let reach = why.get_ref().and_then(|inner| inner.downcast_ref::<ReachError>());
+    matches!(reach, Some(ReachError::HungUp(_) | ReachError::Tls(_)))
 }
 
 impl From<Unreached> for Refused {

@@ -7,9 +7,11 @@ use std::io;
 use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use front::{Settings, Trust};
 use house::{Backend, House, SOON, ask};
@@ -180,6 +182,26 @@ async fn a_database_that_greets_with_an_error_is_passed_over_and_left_out_after_
 }
 
 #[tokio::test]
+async fn a_database_whose_patience_ends_before_its_clients_do_is_not_left_out_for_that() {
+    for (serve, dawdles, ailments) in
+        [(impatient_database as fn(TcpStream) -> BoxFuture, true, 0), (fickle_database, false, 1)]
+    {
+        let (address, _) = plain(serve).await;
+        let mut settings =
+            settings(&format!("alpn = [\"mysql\"]\nbackend = \"mysql://{address}\"\n"));
+        settings.listen[0].mode = "starttls:mysql".parse().expect("a mode");
+        let house = House::open(&settings).await;
+        let pause = Duration::from_millis(if dawdles { 1500 } else { 0 });
+        let three = || log_in_after(&house, true, pause);
+        let all = tokio::join!(three(), three(), three());
+        assert!(all.0.is_err() && all.1.is_err() && all.2.is_err());
+        house.refused("backend_unreachable").await;
+        let states = &house.front.servers()[0].backends;
+        assert_eq!(states.iter().flat_map(|one| &one.ailment).count(), ailments, "{states:?}");
+    }
+}
+
+#[tokio::test]
 async fn openssl_is_a_backend() {
     let (ca, folder) = (Authority::new("another CA"), Folder::new("openssl"));
     let server = OpenSsl::open(&ca, &folder);
@@ -216,6 +238,11 @@ async fn talk(house: &House, by_words: bool) -> io::Result<String> {
 
 /// What a database answers to a login.
 async fn log_in(house: &House, by_words: bool) -> io::Result<[u8; 7]> {
+    log_in_after(house, by_words, Duration::ZERO).await
+}
+
+/// The same of a client that takes this time before it asks for TLS.
+async fn log_in_after(house: &House, by_words: bool, pause: Duration) -> io::Result<[u8; 7]> {
     let mut socket = TcpStream::connect(house.door).await?;
     let mut greeting = [0; GREETING.len()];
     if by_words {
@@ -223,6 +250,7 @@ async fn log_in(house: &House, by_words: bool) -> io::Result<[u8; 7]> {
         assert_eq!(&greeting, GREETING);
         let mut request = [0; 36];
         [request[0], request[3], request[5], request[12]] = [32, 1, 0x0a, CHARSET];
+        tokio::time::sleep(pause).await;
         socket.write_all(&request).await?;
     }
     let name = ServerName::try_from("db.test").expect("a name");
@@ -287,6 +315,24 @@ async fn full_database(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(b"\x17\0\0\0\xff\x10\x04Too many connections").await?;
     stream.shutdown().await
 }
+
+/// A database that waits a moment for a login, and hangs up.
+fn impatient_database(stream: TcpStream) -> BoxFuture {
+    Box::pin(gone_after(stream, Duration::from_millis(500)))
+}
+
+/// One that does not.
+fn fickle_database(stream: TcpStream) -> BoxFuture {
+    Box::pin(gone_after(stream, Duration::ZERO))
+}
+
+async fn gone_after(mut stream: TcpStream, patience: Duration) -> io::Result<()> {
+    stream.write_all(GREETING).await?;
+    tokio::time::sleep(patience).await;
+    stream.shutdown().await
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// A database of one login, in the clear.
 async fn plain_database(mut stream: TcpStream) -> io::Result<()> {
