@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use datapath::{Drops, PeerCounters, PeerRef};
 
@@ -20,7 +21,7 @@ pub struct DataFigures {
     pub forged_control: BTreeMap<&'static str, u64>,
     /// Where the last of each came from that was looked at closely, which few are each second. Anybody may have written
     /// that address.
-    pub forged_from: BTreeMap<&'static str, SocketAddr>,
+    pub forged_from: BTreeMap<&'static str, LastFrom>,
     /// Authentic control datagrams dropped as the control task did not keep up.
     pub control_overflow: u64,
     /// Datagrams that the kernel did not take.
@@ -63,7 +64,10 @@ impl DataFigures {
         self.peers.extend(more.peers);
         self.total += more.total;
         add_each(&mut self.forged_control, more.forged_control);
-        self.forged_from.extend(more.forged_from);
+        for (suspect, theirs) in more.forged_from {
+            let ours = self.forged_from.entry(suspect).or_insert(theirs);
+            *ours = (*ours).max(theirs);
+        }
         self.control_overflow += more.control_overflow;
         self.send_errors += more.send_errors;
         self.tun_errors += more.tun_errors;
@@ -76,6 +80,15 @@ impl DataFigures {
         };
         self.streams.add(more.streams);
     }
+}
+
+/// When something came last, and where from; ordered by when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LastFrom {
+    /// When, since boot.
+    pub boot: Duration,
+    /// Where from.
+    pub source: SocketAddr,
 }
 
 /// Figures of a worker's TCP connections.
@@ -145,5 +158,25 @@ fn add_each(
 ) {
     for (what, count) in more {
         *sums.entry(what).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_last_to_any_worker_is_what_came_last() {
+        let heard = |seconds, source: &str| {
+            let last =
+                LastFrom { boot: Duration::from_secs(seconds), source: source.parse().unwrap() };
+            DataFigures { forged_from: [("wrong_tls_auth_key", last)].into(), ..Default::default() }
+        };
+        let (scanner, user) = ("192.0.2.1:1", "192.0.2.2:2");
+        for workers in [[(1, scanner), (9, user)], [(9, user), (1, scanner)]] {
+            let mut all = DataFigures::default();
+            workers.into_iter().for_each(|(at, source)| all.add(heard(at, source)));
+            assert_eq!(all.forged_from["wrong_tls_auth_key"].source.to_string(), user);
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::ControlDatagram;
 use super::handoff::Handoff;
 use super::packet_io::TunIo;
 use super::tun_queues::TunQueues;
-use crate::figures::DataFigures;
+use crate::figures::{DataFigures, LastFrom};
 
 /// What a worker's batches share on their way in.
 pub(super) struct Ingress<T> {
@@ -127,7 +127,8 @@ impl<'b, T: TunIo> PacketSink<'b> for IngressBatch<'_, T> {
                 let suspect = if error.is_forged() {
                     let looked_at = self.diagnosis.of(self.check, datagram, self.now);
                     if let Some(suspect) = looked_at {
-                        self.figures.forged_from.insert(suspect, endpoint.remote);
+                        let last = LastFrom { boot: self.now.boot, source: endpoint.remote };
+                        self.figures.forged_from.insert(suspect, last);
                     }
                     looked_at.unwrap_or("wrong_tls_auth")
                 } else {

@@ -165,7 +165,11 @@ impl Door for VpnHandle {
                 packets_in: figures.data.total.rx_packets,
                 packets_out: figures.data.total.tx_packets,
                 drops,
-                drop_sources: data.forged_from.clone(),
+                drop_sources: data
+                    .forged_from
+                    .iter()
+                    .map(|(cause, last)| (*cause, last.source))
+                    .collect(),
                 endings: figures.control.endings,
                 data_path: data_path(data),
                 handed_over: data.handed_over,
