@@ -14,6 +14,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::activity::Activity;
+use crate::hearing_out::HearingOut;
 use crate::manners::Manners;
 
 pub(crate) struct Completed<S> {
@@ -24,6 +25,8 @@ pub(crate) struct Completed<S> {
     rested: Option<u64>,
     /// A completed head on its way.
     head: Option<Bytes>,
+    /// Where one was sent, the client may be in the midst of what is no request.
+    hearing_out: Option<HearingOut>,
 }
 
 impl<S> Completed<S> {
@@ -35,7 +38,7 @@ impl<S> Completed<S> {
             fields.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
         let rested = activity.at_rest();
-        Self { inner, fields, activity, rested, head: None }
+        Self { inner, fields, activity, rested, head: None, hearing_out: None }
     }
 
     /// The head with our fields in it, if these octets are one that hyper gives by itself.
@@ -45,6 +48,7 @@ impl<S> Completed<S> {
         if !is_head || self.activity.at_rest() != Some(rested) {
             return None;
         }
+        self.hearing_out = Some(HearingOut::default());
         let (said, end) = octets.split_at(octets.len() - 2);
         Some([said, &self.fields, end].concat().into())
     }
@@ -73,7 +77,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Completed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Completed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Completed<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -117,7 +121,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Completed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        let Self { inner, hearing_out, .. } = &mut *self;
+        ready!(Pin::new(&mut *inner).poll_shutdown(context))?;
+        if let Some(hearing_out) = hearing_out {
+            ready!(hearing_out.poll(inner, context));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

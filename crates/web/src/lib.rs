@@ -19,6 +19,7 @@ mod exchange;
 mod files;
 mod forwarded;
 pub mod fuzzing;
+mod hearing_out;
 mod host;
 mod hygiene;
 mod identity;

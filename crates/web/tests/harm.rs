@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Service, open, read_request, say, secure, statuses};
+use common::{Service, hear, open, read_request, say, secure, statuses};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
@@ -48,6 +48,24 @@ async fn a_head_has_no_body_over_either_version_whoever_answers() {
         assert_eq!(statuses(&said), [status], "{said}");
         assert!(said.ends_with("\r\n\r\n"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn who_says_far_too_long_a_head_may_say_it_to_its_end_and_hears_why_it_is_refused() {
+    let (mut client, task) = open(Service::echo().await.site(), secure(Http::One));
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a.example\r\n\r\n", "a".repeat(300_000));
+    client.write_all(long.as_bytes()).await.unwrap();
+    assert_eq!(statuses(&hear(&mut client).await), [431]);
+    client.shutdown().await.unwrap();
+    assert!(matches!(task.await.unwrap(), Err(ServeError::Malformed(_))));
+}
+
+#[tokio::test]
+async fn who_goes_on_and_on_with_such_a_head_is_cut_off() {
+    let (mut client, task) = open(Service::echo().await.site(), secure(Http::One));
+    let endless = async { while client.write_all(&[b'a'; 4096]).await.is_ok() {} };
+    timeout(Duration::from_secs(20), endless).await.unwrap();
+    assert!(matches!(task.await.unwrap(), Err(ServeError::Malformed(_))));
 }
 
 #[tokio::test]
