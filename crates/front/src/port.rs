@@ -171,10 +171,10 @@ impl Strangers {
         }
     }
 
-    /// The oldest of the host that has most of them; of all, where nobody has more than one.
+    /// The oldest of the host that has most of them; of all, where nobody has more than a browser does.
     fn of_the_most_crowded(&self) -> usize {
         let most = self.of_a_host.iter().max_by_key(|(_, count)| **count);
-        let crowded = most.filter(|(_, count)| **count > 1).map(|(host, _)| *host);
+        let crowded = most.filter(|(_, count)| **count > A_FEW).map(|(host, _)| *host);
         let of_crowded = crowded.and_then(|host| self.oldest(|one| one.host == Some(host)));
         of_crowded.or_else(|| self.oldest(|_| true)).unwrap_or(0)
     }
@@ -241,6 +241,9 @@ fn uncount(counts: &mut HashMap<Source, usize>, host: Option<Source>) {
 /// With a first message, which refusals are told with, a transcript and a certificate that does not end, each may hold
 /// 136 KB: 140 MB at worst.
 const MOST_STRANGERS: usize = 1024;
+/// A browser opens six connections to a site, and some more to see whether they are needed: beside a crowd of an address
+/// each that is most, and no crowd.
+const A_FEW: usize = 16;
 /// As many handshakes may be under way from one address, behind which there may be a company.
 const MOST_OF_A_HOST: usize = 256;
 
@@ -279,6 +282,23 @@ mod tests {
         assert_eq!(crowd.strangers().all.len(), MOST_STRANGERS);
         let most = crowd.strangers().of_a_host.values().max().copied();
         assert!(most.is_some_and(|most| most <= MOST_STRANGERS / 8 + 1), "{most:?}");
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_opens_a_few_is_no_crowd_beside_strangers_of_an_address_each() {
+        let crowd = Crowd::default();
+        let host = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
+        let come = |number| stranger(&crowd, Some(&host(number)));
+        let mut others: Vec<_> = (0..MOST_STRANGERS).map(come).collect();
+        let browser: Vec<_> = (0..8).map(|_| stranger(&crowd, Some("192.0.2.1"))).collect();
+        browser[..6].iter().for_each(|(one, _)| one.says_hello());
+        others.extend((MOST_STRANGERS..MOST_STRANGERS + 500).map(come));
+        assert_eq!(first_three(&browser).await, [false; 3]);
+        assert!(browser.iter().all(|(_, task)| !task.is_finished()));
+        others.extend((MOST_STRANGERS + 500..3 * MOST_STRANGERS).map(come));
+        first_three(&browser).await;
+        let sent_away = browser.iter().filter(|(_, task)| task.is_finished()).count();
+        assert_eq!(sent_away, 2, "those who said nothing for so long");
     }
 
     #[tokio::test]
