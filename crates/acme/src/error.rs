@@ -27,6 +27,11 @@ pub enum AcmeError {
         /// Why not.
         why: String,
     },
+    /// That one was revoked.
+    Revoked {
+        /// When, and why.
+        why: String,
+    },
     /// Whether that one was revoked can't be found out.
     NotSettled {
         /// Why not.
@@ -195,9 +200,8 @@ impl AcmeError {
         match fault {
             HttpFault::Roots(_) => Self::NotTrusted { why },
             HttpFault::Reach(error) => match **error {
-                ReachError::NotTrusted(_) | ReachError::Unsettled(Unsettled::Revoked(_)) => {
-                    Self::NotTrusted { why }
-                }
+                ReachError::NotTrusted(_) => Self::NotTrusted { why },
+                ReachError::Unsettled(Unsettled::Revoked(_)) => Self::Revoked { why },
                 ReachError::Unsettled(Unsettled::NotKnown(_)) => Self::NotSettled { why },
                 _ => Self::NotReached { why },
             },
@@ -210,6 +214,7 @@ impl AcmeError {
         match self {
             Self::NotReached { .. }
             | Self::NotTrusted { .. }
+            | Self::Revoked { .. }
             | Self::NotSettled { .. }
             | Self::Busy { .. }
             | Self::NonceRefused { .. }
@@ -242,6 +247,9 @@ impl AcmeError {
         match self {
             Self::NotReached { .. } => "let this machine reach the CA, or mend acme.directory",
             Self::NotTrusted { .. } => "name the CA's own root in acme.ca, if it is a private one",
+            Self::Revoked { .. } => {
+                "tell the CA, which is asked again and needs another certificate, or ask another CA: acme.directory"
+            }
             Self::NotSettled { .. } => {
                 "let this machine ask who vouches for the CA's web server, or ask the CA all the same: \
                  handfast config set acme.revocation prefer, and a reload"
@@ -298,7 +306,9 @@ impl Display for AcmeError {
             Self::NotTrusted { why } => {
                 write!(f, "the CA's own certificate is not believed: {why}")
             }
-            Self::NotSettled { why } => write!(f, "the CA's own web server: {why}"),
+            Self::Revoked { why } | Self::NotSettled { why } => {
+                write!(f, "the CA's own web server: {why}")
+            }
             Self::Busy { said, .. } => write!(f, "the CA is not ready: {said}"),
             Self::NonceRefused { said } => write!(f, "the CA takes none of its nonces: {said}"),
             Self::RateLimited { said, .. } => write!(f, "the CA was asked too often: {said}"),

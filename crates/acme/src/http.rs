@@ -148,7 +148,7 @@ impl Https {
         Ok(Response::from_parts(head, Full::new(body.to_bytes())))
     }
 
-    /// One for each host, so that its certificate is asked about once.
+    /// One for each host, which remembers what was said of its certificate, and for some minutes that nobody said\n    /// anything: an order makes a dozen connections.
     fn way(&self, target: Target) -> Result<Arc<Way>, HttpFault> {
         let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
         let name = target.to_string();

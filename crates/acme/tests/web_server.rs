@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use acme::{AcmeError, Ca, Renewal, Trust};
-use clock::{Clock as _, SystemClock, Timestamp};
+use clock::{Clock, SystemClock, Timestamp, VirtualClock};
 use pki::{
     CA_LIFETIME, CRL_LIFETIME, CertificateRequest, CrlRequest, KeyType, LocalSigner, NewCa,
     PrivateKey, Profile, Publishing, RevocationReason, SERVER_LIFETIME, Serial, Signer as _,
@@ -29,7 +30,9 @@ async fn a_ca_whose_own_certificate_was_revoked_is_asked_nothing() {
 
         let ca = WebCa::open(Says::Revoked).await;
         let refused = ca.asked_by(policy).await.expect_err("revoked");
-        assert!(matches!(refused, AcmeError::NotTrusted { .. }), "{refused:?}");
+        assert!(matches!(refused, AcmeError::Revoked { .. }), "{refused:?}");
+        assert!(refused.is_of_the_ca() && refused.mend().contains("acme.directory"), "{refused:?}");
+        assert!(!refused.mend().contains("acme.ca"), "no root would help: {}", refused.mend());
         assert!(refused.to_string().contains("was revoked on"), "{refused}");
         assert_eq!(ca.heard(), 0);
     }
@@ -49,6 +52,29 @@ async fn where_nobody_says_whether_it_was_revoked_the_setting_says_what_is_done(
     assert_eq!(ca.heard(), 2);
 }
 
+#[tokio::test]
+async fn whoever_said_nothing_is_asked_again_after_some_minutes_where_that_is_passed_over() {
+    let web = WebCa::open(Says::Nothing).await;
+    let clock = VirtualClock::new(SystemClock.now());
+    let ca = web.met_by(Revocation::Prefer, Arc::new(clock.clone()));
+    assert_eq!(ca.renewal(&web.leaf).await, Ok(None));
+    let asked = web.looked_up();
+    assert!(asked > 0);
+    for _ in 0..5 {
+        assert_eq!(ca.renewal(&web.leaf).await, Ok(None));
+    }
+    assert_eq!((web.looked_up(), web.heard()), (asked, 6), "an order is of many requests");
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(ca.renewal(&web.leaf).await, Ok(None));
+    assert_eq!(web.looked_up(), 2 * asked);
+
+    let strict = web.met_by(Revocation::Require, Arc::new(clock));
+    for times in 3..5 {
+        strict.renewal(&web.leaf).await.expect_err("not known");
+        assert_eq!(web.looked_up(), times * asked, "nothing is passed over");
+    }
+}
+
 /// What is published of the certificate of the CA's web server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Says {
@@ -63,6 +89,7 @@ struct WebCa {
     root: CertificateDer<'static>,
     leaf: CertificateDer<'static>,
     heard: Arc<AtomicUsize>,
+    looked_up: Arc<AtomicUsize>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -87,18 +114,26 @@ impl WebCa {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let heard = Arc::default();
+        let (heard, looked_up) = (Arc::default(), Arc::default());
         let answering = answer(listener, acceptor(&leaf, &key), Arc::clone(&heard));
-        let tasks = [tokio::spawn(publish(published, list)), tokio::spawn(answering)];
-        Self { address, root: vouching.ca().der().clone(), leaf, heard, tasks }
+        let publishing = publish(published, list, Arc::clone(&looked_up));
+        let tasks = [tokio::spawn(publishing), tokio::spawn(answering)];
+        Self { address, root: vouching.ca().der().clone(), leaf, heard, looked_up, tasks }
     }
 
     /// Asks it about a certificate, anew each time.
     async fn asked_by(&self, revocation: Revocation) -> Result<Option<Renewal>, AcmeError> {
-        let roots = vec![self.root.clone()];
-        let trust = Trust { roots, revocation, clock: Arc::new(SystemClock) };
-        let directory = format!("https://{}/directory", self.address);
-        Ca::new(directory, trust, None, None).renewal(&self.leaf).await
+        self.met_by(revocation, Arc::new(SystemClock)).renewal(&self.leaf).await
+    }
+
+    fn met_by(&self, revocation: Revocation, clock: Arc<dyn Clock>) -> Ca {
+        let trust = Trust { roots: vec![self.root.clone()], revocation, clock };
+        Ca::new(format!("https://{}/directory", self.address), trust, None, None)
+    }
+
+    /// How often it was asked whether the certificate holds.
+    fn looked_up(&self) -> usize {
+        self.looked_up.load(Ordering::Relaxed)
     }
 
     fn heard(&self) -> usize {
@@ -154,9 +189,10 @@ async fn answer(listener: TcpListener, tls: TlsAcceptor, heard: Arc<AtomicUsize>
 }
 
 /// Hands the list out, and nothing else.
-async fn publish(listener: TcpListener, list: Option<Vec<u8>>) {
+async fn publish(listener: TcpListener, list: Option<Vec<u8>>, looked_up: Arc<AtomicUsize>) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let Some(head) = head(&mut stream).await else { continue };
+        looked_up.fetch_add(1, Ordering::Relaxed);
         let found = list.as_deref().filter(|_| head.starts_with("GET "));
         let (status, body) = found.map_or(("404 Not Found", &[][..]), |list| ("200 OK", list));
         let length = body.len();

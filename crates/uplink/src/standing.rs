@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ask::{Asked, SystemDial, settle};
 use clock::{Clock, Timestamp};
-use pki::standing::{Said, Shown, Standings, Verdict};
+use pki::CertificateId;
+use pki::standing::{Said, Shown, Standings, Subject, Verdict};
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -40,14 +41,24 @@ pub enum Unsettled {
 pub(crate) struct Memory {
     cas: Vec<CertificateDer<'static>>,
     said: Mutex<Vec<Said>>,
+    /// Of which certificates nobody said anything.
+    unsaid: Mutex<Vec<Unsaid>>,
     clock: Arc<dyn Clock>,
     /// How long CAs have to say something.
     limit: Duration,
 }
 
+/// A certificate of which nobody said whether it was revoked.
+#[derive(Clone, Debug)]
+struct Unsaid {
+    id: CertificateId,
+    at: Timestamp,
+    why: String,
+}
+
 impl Memory {
     pub(crate) fn new(cas: Vec<CertificateDer<'static>>, clock: Arc<dyn Clock>) -> Self {
-        Self { cas, said: Mutex::default(), clock, limit: LIMIT }
+        Self { cas, said: Mutex::default(), unsaid: Mutex::default(), clock, limit: LIMIT }
     }
 
     pub(crate) fn asking_for(self, limit: Duration) -> Self {
@@ -93,28 +104,56 @@ impl Memory {
         policy: Revocation,
     ) -> Result<Option<String>, Unsettled> {
         let subject = &shown.subject;
-        let mut asked = Vec::new();
-        let open = match standings.verdict(subject, self.now()) {
-            Verdict::Good { .. } => false,
-            Verdict::Open => true,
+        let asked = match standings.verdict(subject, self.now()) {
+            Verdict::Good { .. } => Vec::new(),
+            Verdict::Open if policy == Revocation::Prefer => match self.unsaid(subject.id()) {
+                Some(why) => return Ok(Some(why)),
+                None => self.ask(standings, subject).await,
+            },
+            Verdict::Open => self.ask(standings, subject).await,
             // A hold may have been lifted.
-            Verdict::Revoked(why) => !why.is_for_good(),
+            Verdict::Revoked(why) if why.is_for_good() => Vec::new(),
+            Verdict::Revoked(_) => self.ask(standings, subject).await,
         };
-        if open && !subject.sources().is_empty() {
-            let clock = Arc::clone(&self.clock);
-            let now = move || Timestamp::from(clock.now());
-            let mut dial = SystemDial;
-            let asking = settle(subject, standings, &mut dial, now);
-            asked = timeout(self.limit, asking).await.unwrap_or_default();
-        }
         match standings.verdict(subject, self.now()) {
             Verdict::Good { .. } => Ok(None),
             Verdict::Revoked(why) => Err(Unsettled::Revoked(why)),
             // Addresses stand in what the CA signed, so that no impostor takes them away.
             Verdict::Open if !subject.sources().names_some() => Ok(Some(NOBODY.to_owned())),
-            Verdict::Open if policy == Revocation::Prefer => Ok(Some(why(shown, &asked))),
+            Verdict::Open if policy == Revocation::Prefer => {
+                let why = why(shown, &asked);
+                self.note_unsaid(Unsaid { id: subject.id(), at: self.now(), why: why.clone() });
+                Ok(Some(why))
+            }
             Verdict::Open => Err(Unsettled::NotKnown(why(shown, &asked))),
         }
+    }
+
+    async fn ask(&self, standings: &Standings, subject: &Subject) -> Vec<Asked> {
+        if subject.sources().is_empty() {
+            return Vec::new();
+        }
+        let clock = Arc::clone(&self.clock);
+        let now = move || Timestamp::from(clock.now());
+        let mut dial = SystemDial;
+        let asking = settle(subject, standings, &mut dial, now);
+        timeout(self.limit, asking).await.unwrap_or_default()
+    }
+
+    /// Why nobody said anything of it a moment ago: whoever passes that over need not wait for it each time.
+    fn unsaid(&self, id: CertificateId) -> Option<String> {
+        let now = self.now();
+        let mut unsaid = self.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        unsaid.retain(|one| one.at <= now && now.since(one.at) < UNSAID_FOR);
+        unsaid.iter().find(|one| one.id == id).map(|one| one.why.clone())
+    }
+
+    fn note_unsaid(&self, one: Unsaid) {
+        let mut unsaid = self.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        unsaid.retain(|other| other.id != one.id);
+        let over = (unsaid.len() + 1).saturating_sub(MOST_SAID);
+        unsaid.drain(..over);
+        unsaid.push(one);
     }
 
     fn keep(&self, news: Vec<Said>) {
@@ -154,3 +193,5 @@ const NOBODY: &str = "its certificate names nobody who could be asked whether it
 const LIMIT: Duration = Duration::from_secs(10);
 /// Answers of some kilobytes, lists of some more.
 const MOST_SAID: usize = 16;
+/// Longer than an order of a certificate takes, with all its questions to a CA.
+const UNSAID_FOR: Duration = Duration::from_secs(600);
