@@ -18,6 +18,15 @@ pub(super) struct Log<'a> {
     pub(super) at: &'a Context,
 }
 
+/// Where somebody begins to read.
+#[derive(Clone, Copy, Debug)]
+enum Begin {
+    /// Behind this event.
+    After(u64),
+    /// At the first event of this time or later.
+    At(Timestamp),
+}
+
 impl Log<'_> {
     pub(super) async fn events(
         &self,
@@ -28,11 +37,12 @@ impl Log<'_> {
     ) -> Result<EventPage, GatewayError> {
         let limit = limit.clamp(1, MOST);
         let mut changes = self.at.view.revisions();
-        let after = match (after, since) {
-            (Some(after), _) => after,
-            (None, Some(since)) => number(self.at.store.event_before(since).await?),
-            (None, None) => self.latest().await?.saturating_sub(limit.into()),
+        let begin = match (after, since) {
+            (Some(after), _) => Begin::After(after),
+            (None, Some(since)) => Begin::At(since),
+            (None, None) => Begin::After(self.latest().await?.saturating_sub(limit.into())),
         };
+        let after = self.after(begin).await?;
         let page = self.page(after, limit).await?;
         if !page.events.is_empty() || wait_ms == 0 {
             return Ok(page);
@@ -42,7 +52,15 @@ impl Log<'_> {
         // What waits for the disk is no news yet, and whoever follows would ask again at once.
         let mut behind = self.at.store.waiting();
         let _ = timeout(LONGEST_PAUSE.min(wait), behind.wait_for(|w| w.changes == 0)).await;
-        self.page(after, limit).await
+        // What has happened meanwhile may still be before that time.
+        self.page(self.after(begin).await?, limit).await
+    }
+
+    async fn after(&self, begin: Begin) -> Result<u64, GatewayError> {
+        match begin {
+            Begin::After(event) => Ok(event),
+            Begin::At(time) => Ok(number(self.at.store.event_before(time).await?)),
+        }
     }
 
     async fn latest(&self) -> Result<u64, GatewayError> {

@@ -43,7 +43,9 @@ pub(crate) fn follow(
                 Ok(()) => {}
             }
         }
-        after = page.events.last().map(|event| event.id).or(after).or(Some(0));
+        let last = page.events.last().map(|event| event.id);
+        // Where nothing has happened since that time, it is still the time that says where to begin.
+        after = last.or(after).or(since.is_none().then_some(0));
         wait_ms = PATIENCE_MS;
     }
 }

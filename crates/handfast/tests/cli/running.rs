@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::names::DeviceName;
 use admin::request::KickTarget;
@@ -225,6 +226,28 @@ fn events_are_followed_as_they_happen() {
     let line = lines.next().unwrap().unwrap();
     let event: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(event["what"], "user_added");
+    following.kill().unwrap();
+    following.wait().unwrap();
+}
+
+#[test]
+fn whoever_follows_from_a_time_on_gets_what_happens_from_then_on_and_nothing_of_before() {
+    let cli = Cli::with_data();
+    let _gateway = Running::on(&cli);
+    let now = || Timestamp::from(SystemClock.now());
+    let since = now().after(Duration::from_secs(5));
+    let words = format!("events --follow --json --since {}", since.to_rfc3339());
+    let mut following = cli.command(&words).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    std::thread::sleep(Duration::from_secs(1));
+    cli.ok("user add early");
+    assert!(now() < since, "the machine is too busy for this test");
+    while now() <= since {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    cli.ok("user add alice");
+    let event: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!((&event["what"], &event["subject"]), (&"user_added".into(), &"alice".into()));
     following.kill().unwrap();
     following.wait().unwrap();
 }
