@@ -87,6 +87,12 @@ pub(crate) trait Reading {
     fn device_list(&self, user: Option<&UserName>) -> Result<Vec<Device>, StoreError>;
     fn device_detail(&self, user: &UserName, name: &DeviceName)
     -> Result<DeviceDetail, StoreError>;
+    /// Those of devices that had this name when they were removed, with or without their user.
+    fn certificates_removed(
+        &self,
+        user: &UserName,
+        name: &DeviceName,
+    ) -> Result<Vec<Certificate>, StoreError>;
     fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError>;
     /// The gateway's own, oldest first.
     fn certificates_of_gateway(&self) -> Result<Vec<Certificate>, StoreError>;

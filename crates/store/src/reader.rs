@@ -105,6 +105,16 @@ impl Reader {
         self.read(move |records| records.device_detail(&user, &name)).await
     }
 
+    /// The certificates of devices that had this name when they were removed, with or without their user.
+    pub async fn certificates_removed(
+        &self,
+        user: &UserName,
+        name: &DeviceName,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        let (user, name) = (user.clone(), name.clone());
+        self.read(move |records| records.certificates_removed(&user, &name)).await
+    }
+
     /// All certificates, oldest first.
     pub async fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError> {
         self.read(|records| records.certificate_list()).await

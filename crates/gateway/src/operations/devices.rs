@@ -4,7 +4,7 @@ use admin::names::DeviceName;
 use admin::response::{Changed, Device, DeviceDetail};
 use authority::KeyFrom;
 use names::{RevocationReason, UserName};
-use store::{Actor, Holder};
+use store::{Actor, CertificateId, Holder};
 
 use super::changes::Before;
 use super::material::supersede_within;
@@ -72,20 +72,33 @@ impl Devices<'_> {
         name: &DeviceName,
         reason: RevocationReason,
     ) -> Result<Changed, GatewayError> {
-        let touched = match self.at.store.device_show(&name.user, &name.device).await {
-            Ok(before) if before.certificates.is_empty() => {
-                return Err(GatewayError::NothingToRevoke { device: name.clone() });
-            }
-            Ok(before) => before.certificates.iter().map(|c| c.id).collect(),
-            // One that was removed may be meant, whose key turns out to be in other hands: nothing of it is
-            // connected. What is unknown altogether the store says.
-            Err(_) if reason.is_compromise() => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let touched = self.revocable(name, reason).await?;
         let change = Before::of(self.at, touched);
         let (user, device) = (&name.user, &name.device);
         let committed = self.at.store.device_revoke(actor, user, device, reason).await?;
         change.after(&committed, committed.events.first(), &committed.value).await
+    }
+
+    /// The certificates that a revocation of this device is about: its own or, where it was removed and its key turns
+    /// out to be in other hands, those that it had.
+    pub(super) async fn revocable(
+        &self,
+        name: &DeviceName,
+        reason: RevocationReason,
+    ) -> Result<Vec<CertificateId>, GatewayError> {
+        let (store, DeviceName { user, device }) = (&self.at.store, name);
+        let certificates = match store.device_show(user, device).await {
+            Ok(detail) if detail.certificates.is_empty() => {
+                return Err(GatewayError::NothingToRevoke { device: name.clone() });
+            }
+            Ok(detail) => detail.certificates,
+            Err(unknown) if !reason.is_compromise() => return Err(unknown.into()),
+            Err(unknown) => match store.certificates_removed(user, device).await? {
+                none if none.is_empty() => return Err(unknown.into()),
+                removed => removed,
+            },
+        };
+        Ok(certificates.iter().map(|certificate| certificate.id).collect())
     }
 
     pub(super) async fn set_enabled(

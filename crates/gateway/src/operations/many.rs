@@ -5,13 +5,14 @@
 
 use std::collections::HashSet;
 
-use ::names::UserName;
+use ::names::{RevocationReason, UserName};
 use admin::names::DeviceName;
 use admin::request::{DeviceDeed, MOST_AT_ONCE, UserDeed};
 use admin::response::ChangedAll;
-use store::{Actor, CertificateId, Deed};
+use store::{Actor, CertificateId, Deed, Device};
 
 use super::changes::Before;
+use super::devices::Devices;
 use crate::context::Context;
 use crate::error::GatewayError;
 
@@ -83,24 +84,43 @@ impl Many<'_> {
     }
 
     async fn device(&self, name: DeviceName, deed: DeviceDeed) -> Result<One, GatewayError> {
-        let detail = self.at.store.device_show(&name.user, &name.device).await?;
-        let certificates: Vec<_> = detail.certificates.iter().map(|c| c.id).collect();
-        if matches!(deed, DeviceDeed::Revoke { .. }) && certificates.is_empty() {
-            return Err(GatewayError::NothingToRevoke { device: name });
-        }
-        let (device, present) = (&detail.device, self.at.store.snapshot());
-        let enabled = present.device(device.id).map_or(device.enabled(), |now| now.enabled());
-        let named = name.to_string();
-        let DeviceName { user, device } = name;
-        let (deed, is_so) = match deed {
-            DeviceDeed::Disable => {
-                (Deed::DeviceSetEnabled { user, device, enabled: false }, !enabled)
+        match deed {
+            DeviceDeed::Revoke { reason } => self.revoked(name, reason).await,
+            DeviceDeed::Disable => self.set_enabled(name, false).await,
+            DeviceDeed::Enable => self.set_enabled(name, true).await,
+            DeviceDeed::Remove => {
+                let (_, certificates) = self.known(&name).await?;
+                let named = name.to_string();
+                let deed = Deed::DeviceRemove { user: name.user, device: name.device };
+                Ok(One { name: named, deed, certificates, is_so: false })
             }
-            DeviceDeed::Enable => (Deed::DeviceSetEnabled { user, device, enabled: true }, enabled),
-            DeviceDeed::Revoke { reason } => (Deed::DeviceRevoke { user, device, reason }, false),
-            DeviceDeed::Remove => (Deed::DeviceRemove { user, device }, false),
-        };
-        Ok(One { name: named, deed, certificates, is_so })
+        }
+    }
+
+    async fn revoked(
+        &self,
+        name: DeviceName,
+        reason: RevocationReason,
+    ) -> Result<One, GatewayError> {
+        let certificates = Devices { at: self.at }.revocable(&name, reason).await?;
+        let named = name.to_string();
+        let deed = Deed::DeviceRevoke { user: name.user, device: name.device, reason };
+        Ok(One { name: named, deed, certificates, is_so: false })
+    }
+
+    async fn set_enabled(&self, name: DeviceName, enabled: bool) -> Result<One, GatewayError> {
+        let (device, certificates) = self.known(&name).await?;
+        let present = self.at.store.snapshot();
+        let now = present.device(device.id).map_or(device.enabled(), |now| now.enabled());
+        let named = name.to_string();
+        let deed = Deed::DeviceSetEnabled { user: name.user, device: name.device, enabled };
+        Ok(One { name: named, deed, certificates, is_so: now == enabled })
+    }
+
+    async fn known(&self, name: &DeviceName) -> Result<(Device, Vec<CertificateId>), GatewayError> {
+        let detail = self.at.store.device_show(&name.user, &name.device).await?;
+        let certificates = detail.certificates.iter().map(|c| c.id).collect();
+        Ok((detail.device, certificates))
     }
 
     async fn change(

@@ -40,6 +40,28 @@ fn devices_that_are_named_together_are_changed_by_one_change_and_one_crl() {
 }
 
 #[test]
+fn devices_that_were_removed_are_revoked_beside_others_once_their_keys_are_in_other_hands() {
+    let cli = with_three();
+    cli.ok("device remove alice/default");
+    cli.ok("user remove carol");
+    let said = cli.fails(3, "device revoke alice bob --reason superseded");
+    assert!(said.contains("1 of 2"), "{said}");
+    let said = cli.fails(3, "device revoke alice dora bob --reason key_compromise");
+    assert!(said.contains("1 of 3") && said.contains("dora"), "{said}");
+    assert_eq!(
+        cli.ok("device revoke alice bob carol --reason key_compromise"),
+        "revoked 3 devices: 3 certificates revoked, CRL [NUMBER] signed\n"
+    );
+    assert_eq!(
+        cli.ok("device revoke alice bob carol --reason key_compromise"),
+        "nothing was changed\nrevoked already: alice/default, bob/default, carol/default\n"
+    );
+    // The same of one alone.
+    assert!(cli.ok("device revoke alice --reason key_compromise").contains("revoked already"));
+    assert!(cli.fails(3, "device revoke dora --reason key_compromise").contains("dora"));
+}
+
+#[test]
 fn where_one_of_them_can_not_be_changed_none_is_and_each_that_can_not_is_told() {
     let cli = with_three();
     let events = cli.ok("events");

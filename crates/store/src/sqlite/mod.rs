@@ -340,6 +340,14 @@ impl Reading for ReadOnly {
         rows::device_detail(&self.conn, user, name)
     }
 
+    fn certificates_removed(
+        &self,
+        user: &UserName,
+        name: &DeviceName,
+    ) -> Result<Vec<Certificate>, StoreError> {
+        rows::certificates_removed(&self.conn, user, name)
+    }
+
     fn certificate_list(&self) -> Result<Vec<Certificate>, StoreError> {
         rows::certificate_list(&self.conn)
     }

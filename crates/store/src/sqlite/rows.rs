@@ -125,6 +125,18 @@ pub(crate) fn certificates_of(conn: &Connection, device: DeviceId) -> Found<Vec<
     list(conn, &sql, [device.get()], certificate_row)
 }
 
+pub(crate) fn certificates_removed(
+    conn: &Connection,
+    owner: &UserName,
+    name: &DeviceName,
+) -> Found<Vec<Certificate>> {
+    let mut certificates = Vec::new();
+    for device in devices_removed(conn, owner, name)? {
+        certificates.extend(certificates_of(conn, device)?);
+    }
+    Ok(certificates)
+}
+
 /// The gateway's own, oldest first: few among many.
 pub(crate) fn certificates_of_gateway(conn: &Connection) -> Found<Vec<Certificate>> {
     let sql = format!("{CERTIFICATE} WHERE c.holder = 'gateway' ORDER BY c.id");
