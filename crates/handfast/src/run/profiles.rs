@@ -18,6 +18,7 @@ use super::patience::Patience;
 use super::profile::{self, Summary};
 use crate::args::order::{Names, ProfileOrder, ProfileWish};
 use crate::args::understand::many::named_devices;
+use crate::show;
 
 pub(super) fn run(
     data: &Path,
@@ -25,11 +26,12 @@ pub(super) fn run(
     devices: Names,
     wish: &ProfileWish,
 ) -> Result<Output, Failure> {
-    let mut devices = named_devices(&names::read(devices)?, false)?;
+    let given = names::read(devices)?;
+    let mut devices = named_devices(&given.names, false)?;
     devices.sort();
     devices.dedup();
     if devices.is_empty() {
-        return Ok(if json { Output::json(&[(); 0]) } else { nobody() });
+        return Ok(if json { Output::json(&[(); 0]) } else { nobody(given.nameless) });
     }
     let passphrase = profile::ask_for_passphrase(wish.passphrase)?;
     let _patience = Patience::start("writing profiles");
@@ -45,12 +47,14 @@ pub(super) fn run(
     Ok(if json {
         Output::json(&written)
     } else {
-        Output::done(profile::of_many(&written, &wish.out))
+        let left_out = show::session::nameless(given.nameless);
+        Output::done(profile::of_many(&written, &wish.out) + &left_out)
     })
 }
 
-fn nobody() -> Output {
-    Output::done("no name was given; nothing was done\n")
+fn nobody(nameless: usize) -> Output {
+    let left_out = show::session::nameless(nameless);
+    Output::done(format!("no name was given; nothing was done\n{left_out}"))
 }
 
 /// Tells all at once of whom there is nothing to write for.
@@ -61,10 +65,15 @@ fn look_at_all(line: &mut Line, devices: &[DeviceName], renew: bool) -> Result<(
     let why = |device: &DeviceName| why_not(device, known.get(device).copied(), renew);
     let refused: Vec<_> = devices.iter().filter_map(why).collect();
     let Some(first) = refused.first() else { return Ok(()) };
-    let message = format!("nothing was written: {} of {} can't be", refused.len(), devices.len());
+    let count = refused.len();
+    let message = format!("nothing was written: {count} of {} can't be", devices.len());
     let failure = Failure::new(first.kind, message);
     let told = refused.into_iter().take(TOLD);
     let failure = told.fold(failure, |failure, one| failure.because(one.message));
+    let failure = match count.saturating_sub(TOLD) {
+        0 => failure,
+        more => failure.because(format!("and so on: {more} more")),
+    };
     Err(failure
         .hint("leave these out, or mend that: `handfast profile USER/DEVICE` says how for each"))
 }

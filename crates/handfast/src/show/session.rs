@@ -196,6 +196,14 @@ pub(crate) fn absent(names: &[String]) -> String {
     }
 }
 
+/// Of rows of a listing of whom nothing could be done, as they are of nobody who is known.
+pub(crate) fn nameless(rows: usize) -> String {
+    match rows {
+        0 => String::new(),
+        rows => format!("left out, as they name nobody: {}\n", count(rows, "row")),
+    }
+}
+
 /// Below a listing with such a session.
 const LONGER: &str = "gateway_ended: the gateway was killed, and what it noted last may be five minutes older than that: the \
      session may have lasted longer and carried more\n";

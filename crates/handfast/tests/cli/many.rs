@@ -160,6 +160,24 @@ fn sessions_of_several_are_closed_and_who_is_not_connected_is_told() {
     let who = cli.command("sessions --columns device").output().unwrap().stdout;
     let done = fed(&cli, "kick -", &who);
     assert!(String::from_utf8_lossy(&done.stdout).starts_with("closed 1 session"), "{done:?}");
+    // Two of one device, and two of nobody who is known.
+    let rows = "DEVICE       ADDRESSES\nalice/phone  10.71.0.2\n-            -\nalice/phone  10.71.0.3\n\
+                -            -\n";
+    let done = fed(&cli, "kick -", rows.as_bytes());
+    assert_eq!(
+        String::from_utf8_lossy(&done.stdout),
+        "closed 1 session: alice/phone\nleft out, as they name nobody: 2 rows\n"
+    );
+    let rows = br#"[{"id": 8, "device": null}, {"id": 7, "device": {"id": "alice/phone"}}]"#;
+    let done: Value = serde_json::from_slice(&fed(&cli, "kick - --json", rows).stdout).unwrap();
+    assert_eq!((&done["sessions"][0]["id"], &done["nameless"]), (&"alice/phone".into(), &1.into()));
+    let done = fed(&cli, "kick -", br#"[{"id": 8, "device": null}]"#);
+    assert_eq!(
+        String::from_utf8_lossy(&done.stdout),
+        "no name was given; nothing was done\nleft out, as they name nobody: 1 row\n"
+    );
+    let done = fed(&cli, "kick -", b"alice/phone\nalice\nalice/phone\n");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "closed 1 session: alice/phone\n");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Not here: reading them. Invariant: where one of them can be no name, nothing is asked.
 
+use std::collections::HashSet;
+
 use admin::failure::{Failure, FailureKind};
 use admin::names::DeviceName;
 use admin::request::{DeviceDeed, KickTarget, MOST_AT_ONCE, Request, UserDeed};
@@ -47,10 +49,11 @@ impl ManyOrder {
                 let batch = |some: &[_]| Request::DevicesDo { devices: some.to_vec(), deed };
                 Ok(devices.chunks(MOST_AT_ONCE).map(batch).collect())
             }
-            ManyDeed::Kick => names
-                .into_iter()
-                .map(|name| Ok(Request::Kick { target: user_or_device(name)? }))
-                .collect(),
+            ManyDeed::Kick => {
+                let mut seen = HashSet::new();
+                let each_once = names.into_iter().filter(|name| seen.insert(name.clone()));
+                each_once.map(|name| Ok(Request::Kick { target: user_or_device(name)? })).collect()
+            }
         }
     }
 }
