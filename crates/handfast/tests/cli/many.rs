@@ -46,19 +46,19 @@ fn devices_that_were_removed_are_revoked_beside_others_once_their_keys_are_in_ot
     cli.ok("user remove carol");
     let said = cli.fails(3, "device revoke alice bob --reason superseded");
     assert!(said.contains("1 of 2"), "{said}");
-    let said = cli.fails(3, "device revoke alice dora bob --reason key_compromise");
+    let said = cli.fails(3, "device revoke alice dora bob --reason key-compromise");
     assert!(said.contains("1 of 3") && said.contains("dora"), "{said}");
     assert_eq!(
-        cli.ok("device revoke alice bob carol --reason key_compromise"),
+        cli.ok("device revoke alice bob carol --reason key-compromise"),
         "revoked 3 devices: 3 certificates revoked, CRL [NUMBER] signed\n"
     );
     assert_eq!(
-        cli.ok("device revoke alice bob carol --reason key_compromise"),
+        cli.ok("device revoke alice bob carol --reason key-compromise"),
         "nothing was changed\nrevoked already: alice/default, bob/default, carol/default\n"
     );
     // The same of one alone.
-    assert!(cli.ok("device revoke alice --reason key_compromise").contains("revoked already"));
-    assert!(cli.fails(3, "device revoke dora --reason key_compromise").contains("dora"));
+    assert!(cli.ok("device revoke alice --reason key-compromise").contains("revoked already"));
+    assert!(cli.fails(3, "device revoke dora --reason key-compromise").contains("dora"));
 }
 
 #[test]
