@@ -237,6 +237,8 @@ impl Street {
         command.args(["--mapping", "iana", "-S", "-P", "--add-ca", &self.ca]);
         command.args(["--ip", &self.world.gateway.v4[0].to_string(), "--jsonfile"]).arg(&file);
         command.args(server.theirs.iter().flat_map(|protocol| ["-t", protocol]));
+        // It speaks LDAP through openssl alone.
+        command.args((server.theirs == Some("ldap")).then_some("--ssl-native"));
         command.arg(format!("inner.test:{}", server.port));
         let output = self.judge.netns.output(command).expect("it starts");
         let found = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{output:?}"));

@@ -335,7 +335,7 @@ fn mail(in_the_clear: &[(Side, &str)]) -> (Vec<(Side, Vec<u8>)>, String) {
 
 /// A client that checks the name of the server, which asks nobody who he is.
 fn mail_peers(log: Arc<Lines>) -> (rustls::Connection, rustls::Connection) {
-    let authority = Authority::new("a CA");
+    let authority = Authority::new("Example CA");
     let versions = &[&rustls::version::TLS13];
     let mut roots = rustls::RootCertStore::empty();
     roots.add(authority.certificate().clone()).unwrap();

@@ -78,10 +78,10 @@ impl Meeting {
 
     fn with_peer_info(admit: Admit, peer_info: Vec<(String, String)>) -> Meeting {
         let log = Arc::new(Lines::default());
-        let authority = Authority::new("a CA");
+        let authority = Authority::new("Example CA");
         let mut server = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
         let mut client =
-            authority.client_config(Some(authority.client("device")), &[&rustls::version::TLS13]);
+            authority.client_config(Some(authority.client("alice/phone")), &[&rustls::version::TLS13]);
         client.key_log = Arc::clone(&log) as _;
         tunnel::prepare_server(&mut server);
         tunnel::prepare_client(&mut client);
