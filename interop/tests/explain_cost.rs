@@ -47,8 +47,11 @@ fn to_watch_handshakes_costs_a_gateway_a_small_part_of_them() {
         (failures / off - 1.0) * 100.0,
         (all / off - 1.0) * 100.0,
     );
-    let most = if std::env::var_os("HANDFAST_BIN").is_some() { 1.05 } else { 2.0 };
-    assert!(failures / off < most && all / off < most, "{costs:?}");
+    let [of_failures, of_all] = match std::env::var_os("HANDFAST_BIN") {
+        Some(_) => [1.05, 1.15],
+        None => [2.0, 2.0],
+    };
+    assert!(failures / off < of_failures && all / off < of_all, "{costs:?}");
 }
 
 /// CPU milliseconds of the gateway for each of so many handshakes, one after the other.

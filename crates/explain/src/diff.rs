@@ -68,7 +68,7 @@ fn is_same_kind(one: &Step, other: &Step) -> bool {
 fn values(one: &Step, other: &Step) -> Option<Parting> {
     let only = |fields: &[Field], others: &[Field]| -> Vec<Field> {
         let new = fields.iter().filter(|field| !others.contains(field));
-        new.filter(|field| !DRAWN.contains(&field.name.as_str())).cloned().collect()
+        new.filter(|field| !DRAWN.contains(&&*field.name)).cloned().collect()
     };
     let (left, right) = (only(&one.fields, &other.fields), only(&other.fields, &one.fields));
     let differs = !left.is_empty() || !right.is_empty();

@@ -69,7 +69,7 @@ impl Fact {
     pub(crate) fn size(&self) -> usize {
         let field = |field: &Field| {
             let texts = field.name.len() + field.value.len();
-            size_of::<Field>() + texts + field.meaning.as_ref().map_or(0, String::len)
+            size_of::<Field>() + texts + field.meaning.as_ref().map_or(0, |text| text.len())
         };
         let fields: usize = self.fields.iter().map(field).sum();
         let detail = match &self.detail {

@@ -154,7 +154,7 @@ fn hold_step(step: &Step, number: u32) {
     assert!(step.sentence.split_whitespace().count() <= 25, "{}", step.sentence);
     assert!(step.source == Source::Gap || !step.basis.is_empty(), "{} on nothing", step.entry);
     for field in &step.fields {
-        let texts = [Some(&field.value), field.meaning.as_ref()];
+        let texts = [Some(field.value.as_str()), field.meaning.as_deref()];
         assert!(texts.iter().flatten().all(|text| text.chars().count() <= 201), "{field:?}");
     }
 }

@@ -22,7 +22,7 @@ use crate::story::{
     Inquiry, Judgement, KeyKind, KeyLine, Packet, Plan, Protocol, Rule, Source, Story, Use,
 };
 use crate::tell::{Conversation, tell_as};
-use crate::tls::{Connection, Event};
+use crate::tls::{Checked, Connection, Event};
 
 pub use crate::verdict::{Outcome, Verdict};
 
@@ -92,12 +92,21 @@ impl Trace {
         !self.lacks
     }
 
-    /// Reads it. The secrets are needed for this alone.
+    /// Reads one that failed, or may have. The secrets are needed for this alone.
     pub fn keep(&self, log: KeyLog) -> Kept {
+        self.read_all(log, Checked::Signatures)
+    }
+
+    /// Reads one that went well, in which the gateway found everything right: nothing of that is calculated again.
+    pub fn keep_good(&self, log: KeyLog) -> Kept {
+        self.read_all(log, Checked::All)
+    }
+
+    fn read_all(&self, log: KeyLog, checked: Checked) -> Kept {
         let (log, client, server) = (Arc::new(log), self.client, self.server);
         let mut session = match self.renewal {
-            None => Session::after_the_gate(log, client, server),
-            Some((key_id, number)) => Session::of_renewal(log, client, server, key_id, number),
+            None => Session::after_the_gate(log, client, server, checked),
+            Some(renewal) => Session::of_renewal(log, client, server, renewal, checked),
         };
         for (frame, piece) in (1..).zip(&self.pieces) {
             self.read(&mut session, frame, piece);
@@ -155,7 +164,7 @@ impl Kept {
     /// Of a connection of TLS of which the records of the client's first message are all that is known. Nothing where
     /// they don't hold a whole one.
     pub fn of_hello(at: u64, bytes: &[u8]) -> Option<Kept> {
-        let mut connection = Connection::of_one_end(0, Arc::default());
+        let mut connection = Connection::of_one_end(0, Arc::default(), Checked::Signatures);
         let mut facts = Facts::default();
         let bytes = bytes.get(..MOST_KEPT).unwrap_or(bytes);
         for event in connection.push(&seen(at, Side::Client, 1, bytes)) {

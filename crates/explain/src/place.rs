@@ -171,7 +171,8 @@ impl Queue {
         if self.len() < length {
             return None;
         }
-        let bytes = self.bytes.drain(..length).collect();
+        let bytes = self.first(length);
+        self.bytes.drain(..length);
         let mut places = Vec::new();
         let mut wanted = length;
         while wanted > 0 {
@@ -184,6 +185,13 @@ impl Queue {
             }
         }
         Some((bytes, places))
+    }
+
+    /// The first bytes, copied in at most two pieces.
+    fn first(&self, length: usize) -> Vec<u8> {
+        let (front, back) = self.bytes.as_slices();
+        let (front, _) = front.split_at(front.len().min(length));
+        [front, back.get(..length - front.len()).unwrap_or_default()].concat()
     }
 
     pub(crate) fn clear(&mut self) {

@@ -26,8 +26,8 @@ const MOST_GENERATIONS: usize = 500;
 pub(crate) struct Session {
     log: Arc<KeyLog>,
     keys: Keys,
-    /// One of both ends tells it.
-    of_one_end: bool,
+    /// What one of both ends has checked, where one tells it.
+    of_one_end: Option<tls::Checked>,
     /// Which handshake the first of `generations` is.
     first: u32,
     form: Option<Form>,
@@ -65,7 +65,7 @@ impl Session {
         Self {
             log,
             keys,
-            of_one_end: false,
+            of_one_end: None,
             first: 0,
             form: None,
             client_session: None,
@@ -91,8 +91,14 @@ impl Session {
     }
 
     /// A session of which a gateway keeps nothing before the client has returned its number.
-    pub(crate) fn after_the_gate(log: Arc<KeyLog>, client: SessionId, server: SessionId) -> Self {
-        let mut session = Session { of_one_end: true, ..Session::new(log, Keys::default()) };
+    pub(crate) fn after_the_gate(
+        log: Arc<KeyLog>,
+        client: SessionId,
+        server: SessionId,
+        checked: tls::Checked,
+    ) -> Self {
+        let new = Session::new(log, Keys::default());
+        let mut session = Session { of_one_end: Some(checked), ..new };
         (session.client_session, session.server_session) = (Some(client), Some(server));
         session.generation(KeyId::FIRST);
         for generation in &mut session.generations {
@@ -107,11 +113,12 @@ impl Session {
         log: Arc<KeyLog>,
         client: SessionId,
         server: SessionId,
-        key_id: KeyId,
-        number: u32,
+        (key_id, number): (KeyId, u32),
+        checked: tls::Checked,
     ) -> Self {
         let new = Session::new(log, Keys::default());
-        let mut session = Session { of_one_end: true, first: number, cookie_returned: true, ..new };
+        let of_one_end = Some(checked);
+        let mut session = Session { of_one_end, first: number, cookie_returned: true, ..new };
         (session.client_session, session.server_session) = (Some(client), Some(server));
         session.generation(key_id);
         session
@@ -331,8 +338,8 @@ impl Session {
         let number = self.first + self.generations.len() as u32;
         let log = Arc::clone(&self.log);
         let tls = match self.of_one_end {
-            true => tls::Connection::of_one_end(number, log),
-            false => tls::Connection::new(number, log),
+            Some(checked) => tls::Connection::of_one_end(number, log, checked),
+            None => tls::Connection::new(number, log),
         };
         self.generations.push(Generation {
             key_id,

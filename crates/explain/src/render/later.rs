@@ -30,7 +30,7 @@ fn agreed(story: &Story) -> Option<String> {
             _ => return None,
         };
         let field = step.fields.iter().find(|field| field.name == name)?;
-        field.meaning.clone()
+        Some(field.meaning.as_deref()?.to_owned())
     };
     story.steps.iter().rev().find_map(of)
 }

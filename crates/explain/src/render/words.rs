@@ -62,7 +62,7 @@ pub(super) fn few_ciphers(story: &Story) -> Option<String> {
         return None;
     }
     let hello = story.steps.iter().rfind(|step| step.entry == "client_hello")?;
-    let name = |field: &Field| field.meaning.clone().unwrap_or_else(|| field.value.clone());
+    let name = |field: &Field| field.meaning.as_deref().unwrap_or(&field.value).to_owned();
     let offered = hello.fields.iter().filter(|field| field.name == "cipher_suite").map(name);
     let offered: Vec<String> = offered.filter(|name| !name.ends_with("_SCSV")).collect();
     (1..=FEW).contains(&offered.len()).then(|| offered.join(", "))

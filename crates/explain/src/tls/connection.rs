@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::handshake::Handshake;
+use super::handshake::{Checked, Handshake};
 use super::lane::{Lane, Met};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, KeyName};
@@ -68,10 +68,10 @@ impl Connection {
         }
     }
 
-    /// The same where one end tells it, which has checked the signatures itself.
-    pub(crate) fn of_one_end(number: u32, log: Arc<KeyLog>) -> Self {
+    /// The same where one end tells it, which has checked so much itself.
+    pub(crate) fn of_one_end(number: u32, log: Arc<KeyLog>, checked: Checked) -> Self {
         let new = Self::new(number, log);
-        Self { handshake: new.handshake.trusting(), room: MOST_OF_ONE_END, ..new }
+        Self { handshake: new.handshake.but(checked), room: MOST_OF_ONE_END, ..new }
     }
 
     /// Takes bytes of one side's stream.
@@ -264,7 +264,7 @@ impl Connection {
         let kind = if description == 0 { Kind::CloseNotify } else { Kind::Alert };
         let level_field = Field::number("alert_level", level);
         let name = super::names::alert(description).unwrap_or("unknown");
-        let description_field = Field::number("alert_description", description).meaning(name);
+        let description_field = Field::number("alert_description", description).known(name);
         let fact = self.handshake.fact(met, kind, vec![level_field, description_field]);
         Some(Fact { detail: Detail::Alert(description), ..fact })
     }

@@ -197,7 +197,7 @@ pub(crate) fn extension_fields(extensions: &Extensions) -> impl Iterator<Item = 
 pub(crate) fn extension_field(kind: u16) -> Field {
     let field = Field::number("extension", kind);
     match names::extension(kind) {
-        Some(name) => field.meaning(name),
+        Some(name) => field.known(name),
         None => field,
     }
 }

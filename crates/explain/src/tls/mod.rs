@@ -15,4 +15,5 @@ mod reader;
 mod shown;
 
 pub(crate) use connection::{Connection, Event};
+pub(crate) use handshake::Checked;
 pub(crate) use names::{alert as alert_name, suite as suite_name};

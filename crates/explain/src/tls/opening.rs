@@ -95,8 +95,9 @@ enum Form {
 impl Opener {
     /// The key of a traffic secret (RFC 8446, 7.3).
     pub(crate) fn of_traffic_secret(suite: Suite, secret: &Secret) -> Option<Opener> {
-        let key = expand_label(suite.hash, secret.bytes(), b"key", suite.aead.key_len())?;
-        let iv = expand_label(suite.hash, secret.bytes(), b"iv", NONCE_LEN)?;
+        let secret = hmac::Key::new(suite.hash.mac(), secret.bytes());
+        let key = expand_once(&secret, b"key", suite.aead.key_len())?;
+        let iv = expand_once(&secret, b"iv", NONCE_LEN)?;
         Self::new(suite, &key, &iv, Form::New)
     }
 
@@ -231,6 +232,13 @@ pub(crate) fn export_old(
     prf(hash, master.bytes(), label, &seed, length)
 }
 
+/// The same where one block of the hash is enough, without a new schedule of the secret for each label (RFC 5869, 2.3).
+fn expand_once(secret: &hmac::Key, label: &[u8], length: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let info = label_info(label, &[], length)?;
+    let block = hmac::sign(secret, &[&info[..], &[1]].concat());
+    Some(Zeroizing::new(block.as_ref().get(..length)?.to_vec()))
+}
+
 fn expand_label(
     hash: Hash,
     secret: &[u8],
@@ -247,14 +255,19 @@ fn expand_label_over(
     context: &[u8],
     length: usize,
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let full = [b"tls13 ", label].concat();
-    let wanted = u16::try_from(length).ok()?.to_be_bytes();
-    let (label, over) = (u8::try_from(full.len()).ok()?, u8::try_from(context.len()).ok()?);
-    let info = [&wanted[..], &[label], &full, &[over], context].concat();
+    let info = label_info(label, context, length)?;
     let mut out = Zeroizing::new(vec![0; length]);
     let prk = hkdf::Prk::new_less_safe(hash.hkdf(), secret);
     prk.expand(&[&info], Length(length)).and_then(|okm| okm.fill(&mut out)).ok()?;
     Some(out)
+}
+
+/// What a label is expanded with (RFC 8446, 7.1).
+fn label_info(label: &[u8], context: &[u8], length: usize) -> Option<Vec<u8>> {
+    let full = [b"tls13 ", label].concat();
+    let wanted = u16::try_from(length).ok()?.to_be_bytes();
+    let (label, over) = (u8::try_from(full.len()).ok()?, u8::try_from(context.len()).ok()?);
+    Some([&wanted[..], &[label], &full, &[over], context].concat())
 }
 
 struct Length(usize);

@@ -19,7 +19,7 @@ use crate::{captures, entries};
 #[test]
 fn a_gateway_tells_by_itself_what_a_capture_with_a_key_log_tells_from_the_cookie_on() {
     let meeting = Meeting::new(Admit::Yes).run(&[]);
-    let kept = meeting.kept();
+    let kept = meeting.kept_good();
     let (own, seen) = (meeting.as_the_gateway_tells_it(Ok(&kept)), meeting.story());
     let (first, rest) = entries(&own).split_first().map(|(a, b)| (a.clone(), b.to_vec())).unwrap();
     assert_eq!(first, "not_kept", "of a stranger nothing is kept");
@@ -29,7 +29,7 @@ fn a_gateway_tells_by_itself_what_a_capture_with_a_key_log_tells_from_the_cookie
         let fields = steps.flat_map(|step| step.fields.clone());
         // What a gateway has checked itself is not calculated again: HMACs and signatures.
         let others = ["wrapping", "digest", "key_direction_of_the_sender", "proof_is_right"];
-        fields.filter(|field| !others.contains(&field.name.as_str())).collect::<Vec<_>>()
+        fields.filter(|field| !others.contains(&&*field.name)).collect::<Vec<_>>()
     };
     assert_eq!(values(&own, 1), values(&seen, 2));
     assert_eq!(own.certificates.len(), seen.certificates.len());
@@ -62,7 +62,7 @@ fn a_gateway_tells_the_last_renewal_behind_the_first_handshake() {
     let second = KeyId::FIRST.next();
     let trace = meeting.fill(first.renewal(second, 1), &meeting.packets[begins..]);
     let log = || KeyLog::parse(&meeting.log_text()).unwrap();
-    let kept = first.keep(log()).renewed(trace.keep(log()));
+    let kept = first.keep_good(log()).renewed(trace.keep_good(log()));
     assert!(kept.size() <= MOST_KEPT, "{}", kept.size());
     let own = meeting.as_the_gateway_tells_it(Ok(&kept));
     assert_eq!(entries(&own)[1..], entries(&seen)[2..], "behind the knock");
@@ -89,7 +89,7 @@ fn to_watch_and_read_a_handshake_costs_a_small_part_of_it() {
         let trace = meeting.trace_of(1);
         held += begun.elapsed();
         let begun = Instant::now();
-        let kept = trace.keep(KeyLog::parse(&log).unwrap());
+        let kept = trace.keep_good(KeyLog::parse(&log).unwrap());
         read += begun.elapsed();
         assert!(kept.size() > 0);
     }
@@ -99,9 +99,10 @@ fn to_watch_and_read_a_handshake_costs_a_small_part_of_it() {
         held / rounds,
         read / rounds
     );
-    // One end has half of the work.
-    let most = if cfg!(debug_assertions) { 1 } else { 10 };
-    assert!((held + read) * most < shaken, "{held:?} and {read:?} of {shaken:?}");
+    // One end has half of the work. To hold is what every handshake costs, to read what one does that is kept.
+    let (to_hold, to_keep) = if cfg!(debug_assertions) { (10, 1) } else { (50, 8) };
+    assert!(held * to_hold < shaken, "{held:?} of {shaken:?}");
+    assert!((held + read) * to_keep < shaken, "{held:?} and {read:?} of {shaken:?}");
 }
 
 #[test]
@@ -264,6 +265,10 @@ impl Meeting {
 
     pub(crate) fn kept(&self) -> Kept {
         self.trace_of(1).keep(KeyLog::parse(&self.log_text()).unwrap())
+    }
+
+    fn kept_good(&self) -> Kept {
+        self.trace_of(1).keep_good(KeyLog::parse(&self.log_text()).unwrap())
     }
 
     pub(crate) fn as_the_gateway_tells_it(&self, kept: Result<&Kept, Lack>) -> Story {

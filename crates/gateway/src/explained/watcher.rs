@@ -88,10 +88,10 @@ impl HandshakeWatcher {
         let Some(secrets) = secrets.filter(|_| self.keep == Keep::All) else { return };
         match was {
             Watching::First(trace) => {
-                self.explained.handshake_went_well(self.connection, trace.keep(secrets));
+                self.explained.handshake_went_well(self.connection, trace.keep_good(secrets));
             }
             Watching::Renewal { trace, .. } => {
-                self.explained.renewal_went_well(self.connection, trace.keep(secrets));
+                self.explained.renewal_went_well(self.connection, trace.keep_good(secrets));
             }
             Watching::Resting(_) => {}
         }
