@@ -175,7 +175,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
         ],
         proves: "The server admits this client, after whatever it checks beside the proofs of TLS.",
-        leaves_open: "How long it may stay: OpenVPN looks at revocations when keys are renewed; Handfast's gateway ends running sessions as well.",
+        leaves_open: "How long it may stay: OpenVPN notices a revocation when keys are renewed; Handfast's gateway ends the session of whoever is revoked at once.",
         readable: Readable::BothEnds,
         section: "OpenVPN protocol, PUSH_REPLY",
     },

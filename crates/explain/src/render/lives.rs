@@ -72,7 +72,7 @@ fn still_opened(key: &KeyLine) -> String {
     match key.plan.and_then(|plan| plan.opens_until) {
         Some(at) => format!("The gateway reads packets under {id} until +{}.", span(at)),
         None => format!(
-            "How long packets under {id} can still be read is each end's own setting, which the wire does not show (OpenVPN: --tran-window, an hour unless set)."
+            "How long packets under {id} can still be read is each end's own setting, which the wire does not show (OpenVPN: --tran-window, an hour unless set); with the session it ends at the latest."
         ),
     }
 }

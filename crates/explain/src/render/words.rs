@@ -43,8 +43,21 @@ pub(super) fn broken(story: &Story, broken: &Broken) -> String {
             let told = later.map_or_else(String::new, |later| {
                 format!("; it says so to the {} in step {}", step.from.word(), later.number)
             });
-            format!("The {who} refused what step {} says{told}.", step.number)
+            format!("The {who} refused {}{told}.", refused(story, step))
         }
+    }
+}
+
+/// What is refused at a step of the other side: a certificate is shown before its key is proved.
+fn refused(story: &Story, step: &Step) -> String {
+    let before = story.steps.iter().take(step.number as usize);
+    let shown = before.rev().find(|one| one.entry == "client_certificate");
+    match shown.filter(|_| step.entry == "client_certificate_verify") {
+        Some(shown) => format!(
+            "the certificate that step {} shows, whose key step {} proves",
+            shown.number, step.number
+        ),
+        None => format!("what step {} says", step.number),
     }
 }
 

@@ -55,8 +55,8 @@ fn suspected(code: &str) -> Option<Told> {
 fn of_suspect(suspect: Suspect) -> &'static [&'static str] {
     match suspect {
         Suspect::Key => &[
-            "If it is a user, the profile is another gateway's: fetch it again.",
-            "If it is nobody's, a scanner ends here.",
+            "The client gets no answer and sees a timeout. If a user complains, the profile is an old one or another gateway's: fetch it again.",
+            "If nobody complains, it was a scanner: nothing is to be done.",
         ],
         Suspect::KeyDirection => &["Write `key-direction 1` into the client's profile."],
         Suspect::Digest(_) => &[
