@@ -46,7 +46,11 @@ fn step(step: Option<&Step>) -> String {
 
 fn values(fields: &[Field]) -> String {
     let one = |field: &Field| {
-        format!("{}={}", plain(&field.name), plain(field.meaning.as_deref().unwrap_or(&field.value)))
+        format!(
+            "{}={}",
+            plain(&field.name),
+            plain(field.meaning.as_deref().unwrap_or(&field.value))
+        )
     };
     let all: Vec<String> = fields.iter().map(one).collect();
     if all.is_empty() { "says nothing there".to_owned() } else { all.join(", ") }

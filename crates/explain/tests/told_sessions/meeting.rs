@@ -80,8 +80,8 @@ impl Meeting {
         let log = Arc::new(Lines::default());
         let authority = Authority::new("Example CA");
         let mut server = authority.server_config(authority.server(), &[&rustls::version::TLS13]);
-        let mut client =
-            authority.client_config(Some(authority.client("alice/phone")), &[&rustls::version::TLS13]);
+        let mut client = authority
+            .client_config(Some(authority.client("alice/phone")), &[&rustls::version::TLS13]);
         client.key_log = Arc::clone(&log) as _;
         tunnel::prepare_server(&mut server);
         tunnel::prepare_client(&mut client);
