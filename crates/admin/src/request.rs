@@ -185,6 +185,9 @@ pub enum DeviceDeed {
 /// How many one request names at most: their change holds up others for a moment.
 pub const MOST_AT_ONCE: usize = 10_000;
 
+/// How many events one answer holds at most.
+pub const MOST_EVENTS: u32 = 10_000;
+
 /// Which sessions of the past are asked for: those for which all of this holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryQuery {

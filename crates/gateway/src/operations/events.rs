@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use admin::request::MOST_EVENTS;
 use admin::response::EventPage;
 use clock::Timestamp;
 use store::EventId;
@@ -35,7 +36,7 @@ impl Log<'_> {
         limit: u32,
         wait_ms: u64,
     ) -> Result<EventPage, GatewayError> {
-        let limit = limit.clamp(1, MOST);
+        let limit = limit.clamp(1, MOST_EVENTS);
         let mut changes = self.at.view.revisions();
         let begin = match (after, since) {
             (Some(after), _) => Begin::After(after),
@@ -74,6 +75,5 @@ impl Log<'_> {
     }
 }
 
-const MOST: u32 = 10_000;
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

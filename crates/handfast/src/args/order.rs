@@ -77,7 +77,9 @@ pub(crate) enum Action {
     CaUnlock,
     /// Print the figures for Prometheus.
     Prometheus,
-    /// Follow the events.
+    /// Read the events.
+    Events { after: Option<u64>, since: Option<Timestamp>, limit: u32 },
+    /// Follow them.
     FollowEvents { after: Option<u64>, since: Option<Timestamp>, limit: u32 },
     /// Copy the data folder into one file.
     Backup { to: PathBuf },

@@ -86,6 +86,10 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::CaUnseal { secret } => ca_key::unseal(&data, json, secret.as_deref()),
         Action::CaUnlock => ca_key::unlock(&data, json),
         Action::Prometheus => authority::prometheus(&data),
+        Action::Events { after, since, limit } => {
+            let request = events::request((after, since), limit);
+            form.output(&request, &events::read(&data, (after, since), limit)?)
+        }
         Action::FollowEvents { after, since, limit } => {
             events::follow(&data, json, (after, since), limit)
         }

@@ -56,7 +56,7 @@ pub(super) fn understand_events(events: &Events) -> Result<Action, Failure> {
     let (after, limit) = (events.after, events.limit.unwrap_or(usual_limit(since)));
     Ok(match events.follow {
         true => Action::FollowEvents { after, since, limit },
-        false => Action::Ask(Request::Events { after, since, limit, wait_ms: 0 }),
+        false => Action::Events { after, since, limit },
     })
 }
 
