@@ -138,7 +138,10 @@ fn drops(status: &Status) -> String {
 
 /// They are counted from the start on.
 fn refused(refusals: &BTreeMap<String, u64>) -> String {
-    format!("{}; before this start: journalctl -u handfast | grep refused", counts(refusals))
+    match refusals.values().any(|count| *count > 0) {
+        true => format!("{}; those before this start are in the log", counts(refusals)),
+        false => counts(refusals),
+    }
 }
 
 fn refusals(status: &Status, width: Width) -> String {
