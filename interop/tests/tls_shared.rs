@@ -341,5 +341,5 @@ backend = \"tcp:127.0.0.1:5432\"
 /// come in.
 const MOST_HELD: usize = 1_024 + 512 + 1_024 + 64;
 /// For strangers and visitors together, in MiB.
-const MOST_MEMORY: u64 = 384;
+const MOST_MEMORY: u64 = 512;
 const SOON: Duration = Duration::from_secs(20);
