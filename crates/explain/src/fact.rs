@@ -5,13 +5,15 @@
 use crate::catalogue::Kind;
 use crate::field::Field;
 use crate::place::{Place, Side};
-use crate::story::{Certificate, Source};
+use crate::story::Source;
 
 /// How much is kept of one conversation, counted in values; what comes later is not told.
 const ROOM: usize = 10_000;
 /// The most values and places of one fact.
 const MOST_FIELDS: usize = 400;
 const MOST_PLACES: usize = 256;
+/// Bytes that count as one value.
+const VALUE: usize = 32;
 
 /// The facts of one conversation, as many as there is room for.
 pub(crate) struct Facts {
@@ -30,11 +32,7 @@ impl Facts {
     pub(crate) fn push(&mut self, mut fact: Fact) {
         fact.fields.truncate(MOST_FIELDS);
         fact.basis.truncate(MOST_PLACES);
-        let certificates = match &fact.detail {
-            Detail::Certificates(all) => all.iter().map(|one| 30 + one.names.len()).sum(),
-            _ => 0,
-        };
-        let cost = 10 + fact.fields.len() + fact.basis.len() + certificates;
+        let cost = 10 + fact.fields.len() + fact.basis.len() + fact.detail.bytes() / VALUE;
         if let Some(room) = self.room.checked_sub(cost) {
             self.room = room;
             self.all.push(fact);
@@ -72,17 +70,8 @@ impl Fact {
             size_of::<Field>() + texts + field.meaning.as_ref().map_or(0, |text| text.len())
         };
         let fields: usize = self.fields.iter().map(field).sum();
-        let detail = match &self.detail {
-            Detail::Certificates(all) => all.iter().map(Certificate::size).sum(),
-            Detail::Staple(inquiry) => inquiry.answer.len() + inquiry.sentence.len(),
-            Detail::DataCipher(name) => name.len(),
-            Detail::None
-            | Detail::Suite(_)
-            | Detail::Ticket(_)
-            | Detail::Alert(_)
-            | Detail::Proof(_) => 0,
-        };
-        size_of::<Fact>() + fields + self.basis.len() * size_of::<Place>() + detail
+        let basis = self.basis.len() * size_of::<Place>();
+        size_of::<Fact>() + fields + basis + self.detail.bytes()
     }
 }
 
@@ -97,14 +86,41 @@ pub(crate) enum Detail {
     Ticket(u32),
     /// An alert, by its description.
     Alert(u8),
-    /// What was shown.
-    Certificates(Vec<Certificate>),
-    /// What the server brought along for its certificate, of which this is the answer.
-    Staple(crate::story::Inquiry),
+    /// What was shown, as it stood there: it is read where it is told.
+    Certificates(Shown),
+    /// What the server brought along for its certificate.
+    Staple(Vec<u8>),
     /// What a calculation gave: whether a proof is right.
     Proof(bool),
     /// The cipher of the tunnel's packets.
     DataCipher(String),
+}
+
+impl Detail {
+    /// About how many it takes beside itself.
+    fn bytes(&self) -> usize {
+        match self {
+            Detail::Certificates(shown) => {
+                let staple = shown.staple.as_ref().map_or(0, Vec::len);
+                let one = |der: &Vec<u8>| size_of::<Vec<u8>>() + der.len();
+                staple + shown.chain.iter().map(one).sum::<usize>()
+            }
+            Detail::Staple(staple) => staple.len(),
+            Detail::DataCipher(name) => name.len(),
+            Detail::None
+            | Detail::Suite(_)
+            | Detail::Ticket(_)
+            | Detail::Alert(_)
+            | Detail::Proof(_) => 0,
+        }
+    }
+}
+
+/// Certificates in DER, and the staple of the first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) chain: Vec<Vec<u8>>,
+    pub(crate) staple: Option<Vec<u8>>,
 }
 
 /// Which key something was under.

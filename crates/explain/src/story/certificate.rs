@@ -42,20 +42,6 @@ impl Certificate {
             None => self.inquiries.push(inquiry),
         }
     }
-
-    /// About how many bytes it takes.
-    pub(crate) fn size(&self) -> usize {
-        let texts = [&self.subject, &self.issuer, &self.serial, &self.key];
-        let names = self.names.iter().map(|name| size_of::<String>() + name.len());
-        let inquiries = self
-            .inquiries
-            .iter()
-            .map(|one| size_of::<Inquiry>() + one.answer.len() + one.sentence.len());
-        size_of::<Certificate>()
-            + texts.iter().map(|text| text.len()).sum::<usize>()
-            + names.sum::<usize>()
-            + inquiries.sum::<usize>()
-    }
 }
 
 /// What one means of revocation said.

@@ -134,12 +134,11 @@ fn still_valid(alert: &Fact, facts: &[&Fact]) -> Option<Finding> {
     ))
 }
 
-fn own_certificate<'a>(of: Side, facts: &[&'a Fact]) -> Option<&'a Certificate> {
-    let shown = facts.iter().rev().filter_map(|fact| match &fact.detail {
-        Detail::Certificates(all) => Some(all),
+fn own_certificate(of: Side, facts: &[&Fact]) -> Option<Certificate> {
+    facts.iter().rev().filter(|fact| fact.from == of).find_map(|fact| match &fact.detail {
+        Detail::Certificates(shown) => tls::certificates(shown, of).next(),
         _ => None,
-    });
-    shown.flatten().find(|certificate| certificate.shown_by == of && certificate.depth == 0)
+    })
 }
 
 /// What an alert means as a rule.

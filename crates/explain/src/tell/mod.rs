@@ -12,6 +12,7 @@ use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::openvpn::Session;
 use crate::place::Side;
 use crate::story::{Certificate, Ending, Inquiry, Means, Packet, Protocol, Step, Story, Term, Use};
+use crate::tls;
 use crate::verdict::Outcome;
 
 /// One conversation as it was observed.
@@ -163,16 +164,14 @@ fn certificates(facts: &[&Fact], ending: &Ending) -> Vec<Certificate> {
     for (fact, step) in facts.iter().zip(1..) {
         match &fact.detail {
             Detail::Certificates(shown) => {
-                all.extend(
-                    shown.iter().map(|certificate| Certificate { step, ..certificate.clone() }),
-                );
+                let read = tls::certificates(shown, fact.from);
+                all.extend(read.map(|certificate| Certificate { step, ..certificate }));
             }
-            Detail::Staple(inquiry) => {
+            Detail::Staple(staple) => {
                 let servers =
                     |have: &&mut Certificate| have.shown_by == Side::Server && have.depth == 0;
                 if let Some(certificate) = all.iter_mut().rfind(servers) {
-                    certificate.inquiries.retain(|have| have.means != Means::Staple);
-                    certificate.inquiries.insert(0, inquiry.clone());
+                    certificate.answered(tls::staple(staple));
                 }
             }
             _ => {}

@@ -6,7 +6,7 @@
 use crate::catalogue::{Entry, Kind};
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
-use crate::story::Means;
+use crate::tls;
 
 /// The catalogue's entry as it holds of this one of all facts.
 pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
@@ -59,7 +59,7 @@ fn is_old(fact: &Fact, all: &[&Fact]) -> bool {
 }
 
 fn stapled(fact: &Fact, entry: Entry) -> Entry {
-    let sentence = match staples_answer(fact) {
+    let sentence = match staples_answer(fact).as_deref() {
         Some("good") => {
             "The server shows a certificate, a CA's word that name and key belong together, and a staple: the CA's word that it is not revoked."
         }
@@ -91,11 +91,9 @@ const STAPLED: &[(&str, &str)] = &[
     ),
 ];
 
-fn staples_answer(fact: &Fact) -> Option<&str> {
-    let Detail::Certificates(all) = &fact.detail else { return None };
-    let own = all.first()?;
-    let staple = own.inquiries.iter().find(|one| one.means == Means::Staple)?;
-    Some(&staple.answer)
+fn staples_answer(fact: &Fact) -> Option<String> {
+    let Detail::Certificates(shown) = &fact.detail else { return None };
+    Some(tls::staple(shown.staple.as_ref()?).answer)
 }
 
 /// A server gives a ticket once it has read all of the client: of one that showed who it is, that is an answer.

@@ -14,7 +14,7 @@ use crate::fact::{Detail, Fact, KeyName};
 use crate::field::Field;
 use crate::key_log::{KeyLog, Label, Secret};
 use crate::place::Side;
-use crate::story::{Means, Source};
+use crate::story::Source;
 
 /// The most of a conversation that is kept to calculate proofs from; longer ones are not calculated.
 const LONGEST_TRANSCRIPT: usize = 256 * 1024;
@@ -296,39 +296,34 @@ impl Handshake {
     }
 
     fn certificate(&mut self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
-        let chain = if self.is_new() { shown::chain(body)? } else { shown::chain_old(body)? };
-        let kind = match (met.from, chain.certificates.is_empty()) {
+        let (shown, kinds) = match self.is_new() {
+            true => shown::chain(body)?,
+            false => (shown::chain_old(body)?, Vec::new()),
+        };
+        let kind = match (met.from, shown.chain.is_empty()) {
             (Side::Server, _) => Kind::ServerCertificate,
             (Side::Client, false) => Kind::ClientCertificate,
             (Side::Client, true) => Kind::NoClientCertificate,
         };
-        let lengths = chain
-            .certificates
-            .iter()
-            .map(|der| Field::number("certificate_length", der.len() as u64));
+        let lengths =
+            shown.chain.iter().map(|der| Field::number("certificate_length", der.len() as u64));
         let mut fields: Vec<Field> = lengths.collect();
-        fields.extend(chain.extensions.iter().map(|kind| hello::extension_field(*kind)));
-        let numbered = chain.certificates.iter().enumerate();
-        let mut all: Vec<_> =
-            numbered.map(|(depth, der)| shown::certificate(der, depth, met.from)).collect();
-        if let (Some(leaf), Some(staple)) = (all.first_mut(), &chain.staple) {
-            fields.push(Field::number("staple_length", staple.len() as u64));
-            leaf.inquiries.retain(|inquiry| inquiry.means != Means::Staple);
-            leaf.inquiries.insert(0, shown::staple(staple));
-        }
-        let leaf = chain.certificates.into_iter().next();
+        fields.extend(kinds.into_iter().map(hello::extension_field));
+        let staple = shown.staple.as_ref();
+        fields.extend(staple.map(|one| Field::number("staple_length", one.len() as u64)));
+        let own = shown.chain.first().filter(|_| self.checks_signatures()).cloned();
         match met.from {
-            Side::Server => self.server_certificate = leaf,
-            Side::Client => self.client_certificate = leaf,
+            Side::Server => self.server_certificate = own,
+            Side::Client => self.client_certificate = own,
         }
-        Some(Fact { detail: Detail::Certificates(all), ..self.fact(met, kind, fields) })
+        Some(Fact { detail: Detail::Certificates(shown), ..self.fact(met, kind, fields) })
     }
 
     fn certificate_status(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
         let staple = shown::staple_of(body)?;
         let fields = vec![Field::number("staple_length", staple.len() as u64)];
         Some(Fact {
-            detail: Detail::Staple(shown::staple(&staple)),
+            detail: Detail::Staple(staple),
             ..self.fact(met, Kind::CertificateStatus, fields)
         })
     }

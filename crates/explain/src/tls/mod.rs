@@ -17,3 +17,4 @@ mod shown;
 pub(crate) use connection::{Connection, Event};
 pub(crate) use handshake::Checked;
 pub(crate) use names::{alert as alert_name, suite as suite_name};
+pub(crate) use shown::{certificates, staple};

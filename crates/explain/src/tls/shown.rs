@@ -9,6 +9,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
 use super::reader::Reader;
+use crate::fact::Shown;
 use crate::field::cut;
 use crate::place::Side;
 use crate::story::{Certificate, Inquiry, Means};
@@ -20,41 +21,33 @@ const MOST_NAMES: usize = 20;
 const STATUS_REQUEST: u16 = 5;
 const OCSP: u8 = 1;
 
-/// A chain as it stands in a Certificate message: each with the staple behind it.
-pub(super) struct Chain {
-    pub(super) certificates: Vec<Vec<u8>>,
-    pub(super) staple: Option<Vec<u8>>,
-    /// The kinds of what stands behind the certificates.
-    pub(super) extensions: Vec<u16>,
-}
-
-/// The content of a Certificate message of TLS 1.3.
-pub(super) fn chain(body: &[u8]) -> Option<Chain> {
+/// The content of a Certificate message of TLS 1.3, and the kinds of what stands behind the certificates.
+pub(super) fn chain(body: &[u8]) -> Option<(Shown, Vec<u16>)> {
     let mut reader = Reader::new(body);
     reader.short()?;
     let mut list = Reader::new(reader.longest()?);
-    let mut chain = Chain { certificates: Vec::new(), staple: None, extensions: Vec::new() };
-    while !list.is_empty() && chain.certificates.len() < LONGEST_CHAIN {
+    let (mut shown, mut kinds) = (Shown::default(), Vec::new());
+    while !list.is_empty() && shown.chain.len() < LONGEST_CHAIN {
         let certificate = list.longest()?.to_vec();
         let extensions = super::hello::extensions(list.long()?)?;
-        chain.extensions.extend(extensions.iter().map(|(kind, _)| *kind));
+        kinds.extend(extensions.iter().map(|(kind, _)| *kind));
         let staple = extensions.into_iter().find(|(kind, _)| *kind == STATUS_REQUEST);
-        if let (true, Some((_, content))) = (chain.certificates.is_empty(), staple) {
-            chain.staple = staple_of(&content);
+        if let (true, Some((_, content))) = (shown.chain.is_empty(), staple) {
+            shown.staple = staple_of(&content);
         }
-        chain.certificates.push(certificate);
+        shown.chain.push(certificate);
     }
-    Some(chain)
+    Some((shown, kinds))
 }
 
 /// The content of a Certificate message of TLS 1.2.
-pub(super) fn chain_old(body: &[u8]) -> Option<Chain> {
+pub(super) fn chain_old(body: &[u8]) -> Option<Shown> {
     let mut list = Reader::new(Reader::new(body).longest()?);
-    let mut certificates = Vec::new();
-    while !list.is_empty() && certificates.len() < LONGEST_CHAIN {
-        certificates.push(list.longest()?.to_vec());
+    let mut chain = Vec::new();
+    while !list.is_empty() && chain.len() < LONGEST_CHAIN {
+        chain.push(list.longest()?.to_vec());
     }
-    Some(Chain { certificates, staple: None, extensions: Vec::new() })
+    Some(Shown { chain, staple: None })
 }
 
 /// The OCSP answer of a CertificateStatus.
@@ -63,13 +56,24 @@ pub(super) fn staple_of(content: &[u8]) -> Option<Vec<u8>> {
     (reader.u8()? == OCSP).then(|| reader.longest().map(<[u8]>::to_vec)).flatten()
 }
 
+/// What the certificates that a side showed say of themselves, its own first.
+pub(crate) fn certificates(shown: &Shown, by: Side) -> impl Iterator<Item = Certificate> {
+    shown.chain.iter().zip(0..).map(move |(der, depth)| {
+        let mut read = certificate(der, depth, by);
+        if let Some(der) = shown.staple.as_ref().filter(|_| depth == 0) {
+            read.answered(staple(der));
+        }
+        read
+    })
+}
+
 /// What a certificate says of itself. One that can't be read is shown as such.
-pub(super) fn certificate(der: &[u8], depth: usize, shown_by: Side) -> Certificate {
+fn certificate(der: &[u8], depth: u32, shown_by: Side) -> Certificate {
     let Ok((_, read)) = X509Certificate::from_der(der) else { return unreadable(depth, shown_by) };
     Certificate {
         shown_by,
         step: 0,
-        depth: depth as u32,
+        depth,
         subject: cut(&read.subject().to_string()),
         issuer: cut(&read.issuer().to_string()),
         serial: cut(&data_encoding::HEXLOWER.encode(read.raw_serial())),
@@ -81,11 +85,11 @@ pub(super) fn certificate(der: &[u8], depth: usize, shown_by: Side) -> Certifica
     }
 }
 
-fn unreadable(depth: usize, shown_by: Side) -> Certificate {
+fn unreadable(depth: u32, shown_by: Side) -> Certificate {
     Certificate {
         shown_by,
         step: 0,
-        depth: depth as u32,
+        depth,
         subject: "(it can't be read)".to_owned(),
         issuer: String::new(),
         serial: String::new(),
@@ -115,7 +119,7 @@ fn not_asked() -> [Inquiry; 3] {
 }
 
 /// What a staple says, by whoever signed it; whether that is to be believed is not judged here.
-pub(super) fn staple(der: &[u8]) -> Inquiry {
+pub(crate) fn staple(der: &[u8]) -> Inquiry {
     let said = |answer: &str, sentence: &str| Inquiry {
         means: Means::Staple,
         answer: answer.to_owned(),
