@@ -3,16 +3,18 @@
 
 use std::collections::BTreeSet;
 
+use wire::{KeyId, MessageId};
+
+use crate::openvpn::Listed;
 use crate::place::Side;
-use crate::story::Packet;
 
 /// A sentence; none where the gateway said nothing that is to be confirmed.
-pub(crate) fn at_the_client(packets: &[Packet]) -> Option<String> {
+pub(crate) fn at_the_client(packets: &[Listed]) -> Option<String> {
     let of = |side: Side| packets.iter().filter(move |packet| packet.from == side);
-    let said: BTreeSet<(u8, u32)> =
+    let said: BTreeSet<(KeyId, MessageId)> =
         of(Side::Server).filter_map(|packet| Some((packet.key_id, packet.message?))).collect();
     let confirmed = of(Side::Client)
-        .flat_map(|packet| packet.acks.iter().map(|ack| (packet.key_id, *ack)))
+        .flat_map(|packet| packet.acks.iter().map(|ack| (packet.key_id, ack)))
         .collect();
     let (count, lacking) = (said.len(), said.difference(&confirmed).count());
     Some(match (count, lacking) {

@@ -16,10 +16,10 @@ use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, Facts, KeyName};
 use crate::field::Field;
 use crate::key_log::KeyLog;
-use crate::openvpn::{DataUse, OpenedControl, Session};
+use crate::openvpn::{DataUse, Listed, OpenedControl, Session};
 use crate::place::{Place, Seen, Side};
 use crate::story::{
-    Inquiry, Judgement, KeyKind, KeyLine, Packet, Plan, Protocol, Rule, Source, Story, Use,
+    Inquiry, Judgement, KeyKind, KeyLine, Plan, Protocol, Rule, Source, Story, Use,
 };
 use crate::tell::{Conversation, tell_as};
 use crate::tls::{Checked, Connection, Event};
@@ -43,7 +43,7 @@ pub struct Trace {
 }
 
 enum Piece {
-    Heard { at: u64, packet: ControlPacket, stamp: Option<(u32, u32)> },
+    Heard { at: u64, opened: OpenedControl },
     Said { at: u64, bytes: Vec<u8> },
 }
 
@@ -75,7 +75,8 @@ impl Trace {
     /// A packet came, whose wrapping was right. Times are microseconds since 1970.
     pub fn heard(&mut self, at: u64, packet: &ControlPacket, stamp: Option<(u32, u32)>) {
         if self.has_room_for(packet.payload.len()) {
-            self.pieces.push(Piece::Heard { at, packet: packet.clone(), stamp });
+            let opened = OpenedControl::heard(packet.clone(), stamp);
+            self.pieces.push(Piece::Heard { at, opened });
         }
     }
 
@@ -118,13 +119,12 @@ impl Trace {
 
     fn read(&self, session: &mut Session, frame: u32, piece: &Piece) {
         match piece {
-            Piece::Heard { at, packet, stamp } => {
-                let envelope = self.wrapping + packet.encoded_len() - packet.payload.len();
+            Piece::Heard { at, opened } => {
                 // What stands before the payload was checked, and is not held.
-                let mut bytes = vec![0; envelope];
-                bytes.extend_from_slice(&packet.payload);
-                let opened = OpenedControl::heard(packet.clone(), *stamp);
-                session.verified(&seen(*at, Side::Client, frame, &bytes), &opened);
+                let length = self.wrapping + opened.packet().encoded_len();
+                let places = vec![whole(frame, length)];
+                let bytes = &opened.packet().payload;
+                session.verified(&Seen { at: *at, from: Side::Client, bytes, places }, opened);
             }
             Piece::Said { at, bytes } => {
                 if let Some(opened) = OpenedControl::said(bytes, self.wrapping) {
@@ -139,8 +139,11 @@ impl Trace {
 const PIECE: usize = 100;
 
 fn seen(at: u64, from: Side, frame: u32, bytes: &[u8]) -> Seen<'_> {
-    let places = vec![Place { frame, offset: 0, length: bytes.len() as u32 }];
-    Seen { at, from, bytes, places }
+    Seen { at, from, bytes, places: vec![whole(frame, bytes.len())] }
+}
+
+fn whole(frame: u32, length: usize) -> Place {
+    Place { frame, offset: 0, length: length as u32 }
 }
 
 impl std::fmt::Debug for Trace {
@@ -152,7 +155,7 @@ impl std::fmt::Debug for Trace {
 /// What is kept of a handshake that is over: facts, and no secret.
 pub struct Kept {
     facts: Vec<Fact>,
-    packets: Vec<Packet>,
+    packets: Vec<Listed>,
     data: Vec<DataUse>,
     uses: Vec<(KeyName, Use)>,
     size: usize,
@@ -233,7 +236,7 @@ impl Kept {
     /// As much of it as may be kept: what was said is worth more than the packets that it came in.
     fn cut(
         facts: Facts,
-        mut packets: Vec<Packet>,
+        mut packets: Vec<Listed>,
         data: Vec<DataUse>,
         uses: Vec<(KeyName, Use)>,
         lacks: bool,
@@ -265,8 +268,8 @@ impl Kept {
 
 /// How many values of a list stay where room is short.
 const SHORT: usize = 16;
-/// What one packet of the list takes, its texts included.
-const PACKET: usize = 256;
+/// What one packet of the list takes.
+const PACKET: usize = size_of::<Listed>();
 
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -507,7 +510,7 @@ impl Meeting<'_> {
                         session.facts.push(Lack::Renewals.fact(began));
                     }
                     renewal.facts.iter().for_each(|fact| session.facts.push(fact.clone()));
-                    session.packets.extend(renewal.packets.iter().cloned());
+                    session.packets.extend(&renewal.packets);
                 }
                 session.data.clone_from(&kept.data);
                 if self.protocol == Protocol::Tls {

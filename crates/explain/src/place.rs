@@ -62,7 +62,8 @@ pub struct Chunk<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Bytes that may have come in several frames. The places' lengths add up to theirs.
+/// Bytes that may have come in several frames. The places' lengths add up to theirs, unless what stands before them is
+/// not held: then these are the last ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen<'a> {
     pub(crate) at: u64,
@@ -82,8 +83,9 @@ impl<'a> Seen<'a> {
     /// The last `length` bytes of it.
     pub(crate) fn tail(&self, length: usize) -> Seen<'a> {
         let skipped = self.bytes.len().saturating_sub(length);
-        let mut skip = skipped as u32;
-        let mut places = Vec::new();
+        let all: u32 = self.places.iter().map(|place| place.length).sum();
+        let mut skip = all.saturating_sub(length as u32);
+        let mut places = Vec::with_capacity(self.places.len());
         for place in &self.places {
             let cut = skip.min(place.length);
             skip -= cut;

@@ -4,11 +4,13 @@
 //! which side uses which data key. It answers nothing and enforces nothing.
 
 mod inside;
+mod listed;
 mod order;
 mod packets;
 mod session;
 mod wrapping;
 
+pub(crate) use listed::Listed;
 pub use packets::{Opened, TunnelPacket};
 pub(crate) use session::{DataUse, Session};
 pub use wrapping::Keys;

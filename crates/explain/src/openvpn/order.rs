@@ -18,15 +18,15 @@ pub(super) struct Order {
 
 /// A message that came before an earlier one.
 pub(super) struct Owned {
-    at: u64,
     from: Side,
     bytes: Vec<u8>,
     places: Vec<Place>,
 }
 
 impl Owned {
-    pub(super) fn seen(&self) -> Seen<'_> {
-        Seen { at: self.at, from: self.from, bytes: &self.bytes, places: self.places.clone() }
+    /// It is read when the one before it came.
+    pub(super) fn seen(&self, at: u64) -> Seen<'_> {
+        Seen { at, from: self.from, bytes: &self.bytes, places: self.places.clone() }
     }
 }
 
@@ -41,21 +41,32 @@ impl Order {
         id < self.next || self.waiting.contains_key(&id)
     }
 
-    /// Takes a message; gives back all that are in order.
-    pub(super) fn push(&mut self, id: u32, payload: &Seen<'_>) -> Vec<Owned> {
-        if self.had(id) || id.saturating_sub(self.next) >= WINDOW {
-            return Vec::new();
+    /// True if it is this message's turn; what waited behind it is to follow.
+    pub(super) fn is_next(&mut self, id: u32) -> bool {
+        let is_next = id == self.next;
+        if is_next {
+            self.step();
         }
-        let (at, from) = (payload.at, payload.from);
-        let owned =
-            Owned { at, from, bytes: payload.bytes.to_vec(), places: payload.places.clone() };
-        self.waiting.insert(id, owned);
-        let mut ready = Vec::new();
-        while let Some(message) = self.waiting.remove(&self.next) {
-            // A message that waited is read when the one before it came.
-            ready.push(Owned { at, ..message });
-            self.next = self.next.saturating_add(1);
+        is_next
+    }
+
+    /// Holds a message that came before an earlier one.
+    pub(super) fn wait(&mut self, id: u32, payload: &Seen<'_>) {
+        if self.had(id) || id - self.next >= WINDOW {
+            return;
         }
-        ready
+        let (bytes, places) = (payload.bytes.to_vec(), payload.places.clone());
+        self.waiting.insert(id, Owned { from: payload.from, bytes, places });
+    }
+
+    /// The message that waited for the one before it.
+    pub(super) fn following(&mut self) -> Option<Owned> {
+        let message = self.waiting.remove(&self.next)?;
+        self.step();
+        Some(message)
+    }
+
+    fn step(&mut self) {
+        self.next = self.next.saturating_add(1);
     }
 }

@@ -7,6 +7,7 @@ use wire::data::DataHeader;
 use wire::{KeyId, MessageId, Opcode, SessionId, data, split_first_byte};
 
 use super::inside::Inside;
+use super::listed::Listed;
 use super::order::Order;
 use super::packets::{Opened as OpenedData, Openers, Opening, TunnelPacket};
 use super::wrapping::{Form, Keys, Opened, encrypted, envelope_of_sealed};
@@ -15,7 +16,7 @@ use crate::fact::{Fact, Facts, KeyName};
 use crate::field::Field;
 use crate::key_log::KeyLog;
 use crate::place::{Seen, Side};
-use crate::story::{Packet, Source, Use, Wrapping};
+use crate::story::{Source, Use, Wrapping};
 use crate::tls;
 
 /// The most control packets that are listed, and generations of keys that are followed.
@@ -38,7 +39,7 @@ pub(crate) struct Session {
     replay_time: Option<u32>,
     generations: Vec<Generation>,
     pub(crate) facts: Facts,
-    pub(crate) packets: Vec<Packet>,
+    pub(crate) packets: Vec<Listed>,
     pub(crate) data: Vec<DataUse>,
     opening: Opening,
 }
@@ -237,11 +238,10 @@ impl Session {
             self.tell(seen, kind, fields, source);
         }
         if self.packets.len() < MOST_PACKETS {
-            let packet = envelope(seen, header.opcode, header.key_id, header.session_id);
-            self.packets.push(Packet {
+            self.packets.push(Listed {
                 stamp: Some(stamp),
                 wrapping: Wrapping::Encrypted,
-                ..packet
+                ..Listed::envelope(seen, header.opcode, header.key_id, header.session_id)
             });
         }
     }
@@ -254,14 +254,14 @@ impl Session {
         let order = generation.map(|generation| generation.order(seen.from));
         let again = order.zip(id).is_some_and(|(order, id)| order.had(id.0));
         if self.packets.len() < MOST_PACKETS {
-            self.packets.push(Packet {
-                acks: packet.acks.iter().map(|id| id.0).collect(),
-                message: id.map(|id| id.0),
+            self.packets.push(Listed {
+                acks: packet.acks,
+                message: id,
                 payload: packet.payload.len() as u32,
                 again,
                 stamp: opened.stamp,
                 wrapping: opened.wrapping,
-                ..envelope(seen, packet.opcode, packet.key_id, packet.session_id)
+                ..Listed::envelope(seen, packet.opcode, packet.key_id, packet.session_id)
             });
         }
         again
@@ -360,16 +360,15 @@ impl Session {
         else {
             return;
         };
+        let handshake = self.first + number as u32;
         let payload = seen.tail(packet.payload.len());
-        let order = match seen.from {
-            Side::Client => &mut generation.client,
-            Side::Server => &mut generation.server,
-        };
-        let mut facts = Vec::new();
-        for message in order.push(id.0, &payload) {
-            generation.tls_bytes(self.first + number as u32, &message.seen(), &mut facts);
+        if !generation.order_mut(seen.from).is_next(id.0) {
+            return generation.order_mut(seen.from).wait(id.0, &payload);
         }
-        facts.into_iter().for_each(|fact| self.facts.push(fact));
+        generation.tls_bytes(handshake, &payload, &mut self.facts);
+        while let Some(message) = generation.order_mut(seen.from).following() {
+            generation.tls_bytes(handshake, &message.seen(seen.at), &mut self.facts);
+        }
     }
 
     /// Takes what a record of the newest handshake holds, opened: for whoever explores what stands under keys.
@@ -377,9 +376,7 @@ impl Session {
         let handshake = self.newest();
         let Some(generation) = self.generations.last_mut() else { return };
         let events = generation.tls.opened(seen, kind);
-        let mut facts = Vec::new();
-        generation.told(handshake, seen.at, events, &mut facts);
-        facts.into_iter().for_each(|fact| self.facts.push(fact));
+        generation.told(handshake, seen.at, events, &mut self.facts);
     }
 
     /// The first packet under a key is told; of the others time and number are kept.
@@ -434,13 +431,20 @@ impl Generation {
         }
     }
 
+    fn order_mut(&mut self, from: Side) -> &mut Order {
+        match from {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
     /// Hands bytes of the stream to TLS, and what comes out of TLS to the protocol inside.
-    fn tls_bytes(&mut self, handshake: u32, seen: &Seen<'_>, facts: &mut Vec<Fact>) {
+    fn tls_bytes(&mut self, handshake: u32, seen: &Seen<'_>, facts: &mut Facts) {
         let events = self.tls.push(seen);
         self.told(handshake, seen.at, events, facts);
     }
 
-    fn told(&mut self, handshake: u32, at: u64, events: Vec<tls::Event>, facts: &mut Vec<Fact>) {
+    fn told(&mut self, handshake: u32, at: u64, events: Vec<tls::Event>, facts: &mut Facts) {
         for event in events {
             match event {
                 // What is said inside is told by itself.
@@ -486,25 +490,6 @@ fn kind_of_sealed(opcode: Opcode, from: Side) -> Kind {
         (Opcode::CONTROL_SOFT_RESET_V1, Side::Client) => Kind::ClientSoftReset,
         (Opcode::CONTROL_SOFT_RESET_V1, Side::Server) => Kind::ServerSoftReset,
         _ => Kind::Sealed,
-    }
-}
-
-/// What stands in the clear of any control packet.
-fn envelope(seen: &Seen<'_>, opcode: Opcode, key_id: KeyId, session: SessionId) -> Packet {
-    Packet {
-        at: seen.at,
-        frame: seen.frame(),
-        from: seen.from,
-        opcode: opcode.0,
-        name: opcode.to_string(),
-        key_id: key_id.get(),
-        session: session.to_string(),
-        acks: Vec::new(),
-        message: None,
-        payload: 0,
-        again: false,
-        stamp: None,
-        wrapping: Wrapping::None,
     }
 }
 

@@ -74,6 +74,10 @@ impl Opened {
         let opened = form.open(&Keys::default(), Side::Server, datagram)?;
         Some(Opened { wrapping: is_right(opened.stamp), ..opened })
     }
+
+    pub(crate) fn packet(&self) -> &ControlPacket {
+        &self.packet
+    }
 }
 
 /// A packet without stamp has no wrapping.

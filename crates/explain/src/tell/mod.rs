@@ -225,9 +225,7 @@ fn standing(certificate: &mut Certificate, asked: bool, ending: &Ending) {
 }
 
 fn packets(session: &Session, began: u64) -> Vec<Packet> {
-    let relative =
-        |packet: &Packet| Packet { at: packet.at.saturating_sub(began), ..packet.clone() };
-    session.packets.iter().map(relative).collect()
+    session.packets.iter().map(|packet| packet.told(began)).collect()
 }
 
 impl Use {
