@@ -38,12 +38,18 @@ pub(super) struct Handshake {
     number: u32,
     log: Arc<KeyLog>,
     checked: Checked,
-    client_hello: Option<Hello>,
+    client: Option<Client>,
     retried: bool,
     chosen: Option<Chosen>,
     transcript: Transcript,
     server_certificate: Option<Vec<u8>>,
     client_certificate: Option<Vec<u8>>,
+}
+
+/// What is remembered of a ClientHello.
+struct Client {
+    random: [u8; 32],
+    session: Vec<u8>,
 }
 
 struct Chosen {
@@ -86,7 +92,7 @@ impl Handshake {
             number,
             log,
             checked: Checked::Nothing,
-            client_hello: None,
+            client: None,
             retried: false,
             chosen: None,
             transcript: Transcript::default(),
@@ -177,7 +183,7 @@ impl Handshake {
         let hello = Hello::of_client(body)?;
         let kind = if self.retried { Kind::SecondClientHello } else { Kind::ClientHello };
         let fact = self.fact(met, kind, hello.client_fields());
-        self.client_hello = Some(hello);
+        self.client = Some(Client { random: hello.random, session: hello.session.to_vec() });
         Some(fact)
     }
 
@@ -189,7 +195,7 @@ impl Handshake {
         lanes: &mut Lanes<'_>,
     ) -> Option<Fact> {
         let hello = Hello::of_server(body)?;
-        let number = *hello.suites.first()?;
+        let number = hello.suite()?;
         let suite = Suite::known(number);
         if hello.is_retry() {
             self.retried = true;
@@ -210,9 +216,9 @@ impl Handshake {
         Some(Fact { detail: Detail::Suite(number), ..fact })
     }
 
-    fn kind_of(&self, hello: &Hello, new: bool) -> Kind {
+    fn kind_of(&self, hello: &Hello<'_>, new: bool) -> Kind {
         let asked =
-            self.client_hello.as_ref().map(|client| client.session.as_slice()).unwrap_or_default();
+            self.client.as_ref().map(|client| client.session.as_slice()).unwrap_or_default();
         let repeated = !hello.session.is_empty() && hello.session == asked;
         match (new, hello.takes_ticket(), repeated) {
             (true, true, _) => Kind::ServerHelloResumed,
@@ -236,7 +242,7 @@ impl Handshake {
     fn begin(&self, lane: &mut Lane, label: Label) {
         lane.sealed = true;
         let suite = self.chosen.as_ref().and_then(|chosen| chosen.suite);
-        let random = self.client_hello.as_ref().map(|hello| &hello.random);
+        let random = self.client.as_ref().map(|client| &client.random);
         let secret = random.and_then(|random| self.log.secret(label, random));
         lane.opener =
             suite.zip(secret).and_then(|(suite, secret)| Opener::of_traffic_secret(suite, secret));
@@ -257,7 +263,7 @@ impl Handshake {
     }
 
     fn randoms(&self) -> Option<Randoms<'_>> {
-        let client = &self.client_hello.as_ref()?.random;
+        let client = &self.client.as_ref()?.random;
         Some(Randoms { client, server: &self.chosen.as_ref()?.random })
     }
 
@@ -275,7 +281,7 @@ impl Handshake {
     fn encrypted_extensions(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
         let extensions = hello::extensions(Reader::new(body).long()?)?;
         let mut fields: Vec<Field> = hello::extension_fields(&extensions).collect();
-        fields.extend(hello::protocols(&extensions).iter().map(|name| Field::text("alpn", name)));
+        fields.extend(hello::protocol_fields(&extensions));
         Some(self.fact(met, Kind::EncryptedExtensions, fields))
     }
 
@@ -286,12 +292,12 @@ impl Handshake {
         let schemes = if self.is_new() {
             let extensions = hello::extensions(reader.long()?)?;
             fields.extend(hello::extension_fields(&extensions));
-            let content = extensions.into_iter().find(|(kind, _)| *kind == SIGNATURES)?.1;
-            numbers(Reader::new(&content).long()?)
+            let (_, content) = extensions.into_iter().find(|(kind, _)| *kind == SIGNATURES)?;
+            Reader::new(content).long()?
         } else {
-            numbers(reader.long()?)
+            reader.long()?
         };
-        fields.extend(schemes.into_iter().map(scheme_field));
+        fields.extend(numbers(schemes).map(scheme_field));
         Some(self.fact(met, Kind::CertificateRequest, fields))
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Everything is kept as the numbers that stand there; unknown ones stay.
 
+use std::borrow::Cow;
+
 use super::names;
 use super::reader::{Reader, numbers};
 use crate::field::Field;
@@ -22,33 +24,31 @@ const VERSIONS: u16 = 43;
 const KEY_SHARE: u16 = 51;
 
 /// Kinds and contents, in their order.
-pub(crate) type Extensions = Vec<(u16, Vec<u8>)>;
+pub(crate) type Extensions<'a> = Vec<(u16, &'a [u8])>;
 
 /// A hello of either side.
-pub(crate) struct Hello {
+pub(crate) struct Hello<'a> {
     pub(crate) version: u16,
     pub(crate) random: [u8; 32],
-    pub(crate) session: Vec<u8>,
-    /// All that a client offers; the one that a server chose.
-    pub(crate) suites: Vec<u16>,
-    pub(crate) extensions: Extensions,
+    pub(crate) session: &'a [u8],
+    /// Numbers: all that a client offers; the one that a server chose.
+    suites: &'a [u8],
+    extensions: Extensions<'a>,
 }
 
-impl Hello {
-    pub(crate) fn of_client(body: &[u8]) -> Option<Hello> {
+impl<'a> Hello<'a> {
+    pub(crate) fn of_client(body: &'a [u8]) -> Option<Hello<'a>> {
         let mut reader = Reader::new(body);
         let (version, random) = (reader.u16()?, reader.array()?);
-        let session = reader.short()?.to_vec();
-        let suites = numbers(reader.long()?);
+        let (session, suites) = (reader.short()?, reader.long()?);
         reader.short()?;
         Some(Hello { version, random, session, suites, extensions: rest_extensions(&mut reader)? })
     }
 
-    pub(crate) fn of_server(body: &[u8]) -> Option<Hello> {
+    pub(crate) fn of_server(body: &'a [u8]) -> Option<Hello<'a>> {
         let mut reader = Reader::new(body);
         let (version, random) = (reader.u16()?, reader.array()?);
-        let session = reader.short()?.to_vec();
-        let suites = vec![reader.u16()?];
+        let (session, suites) = (reader.short()?, reader.take(2)?);
         reader.u8()?;
         Some(Hello { version, random, session, suites, extensions: rest_extensions(&mut reader)? })
     }
@@ -57,11 +57,13 @@ impl Hello {
         self.random == RETRY
     }
 
-    fn extension(&self, kind: u16) -> Option<&[u8]> {
-        self.extensions
-            .iter()
-            .find(|(have, _)| *have == kind)
-            .map(|(_, content)| content.as_slice())
+    fn extension(&self, kind: u16) -> Option<&'a [u8]> {
+        extension(&self.extensions, kind)
+    }
+
+    /// The first of the suites: a server's one.
+    pub(crate) fn suite(&self) -> Option<u16> {
+        numbers(self.suites).next()
     }
 
     /// The version that a server chose.
@@ -78,27 +80,21 @@ impl Hello {
 
     pub(crate) fn client_fields(&self) -> Vec<Field> {
         let mut fields = self.common_fields();
-        fields.extend(self.suites.iter().map(|suite| suite_field(*suite)));
+        fields.extend(numbers(self.suites).map(suite_field));
         let versions = self.extension(VERSIONS).and_then(|content| Reader::new(content).short());
         fields.extend(
             numbers(versions.unwrap_or_default())
-                .into_iter()
                 .map(|version| Field::code("supported_version", version, names::version(version))),
         );
-        fields.extend(
-            self.offered_groups().into_iter().map(|group| group_field("supported_group", group)),
-        );
-        fields.extend(
-            self.client_shares().into_iter().map(|group| group_field("key_share_group", group)),
-        );
-        let schemes = self.extension(SIGNATURES).and_then(|content| Reader::new(content).long());
-        fields.extend(
-            numbers(schemes.unwrap_or_default())
-                .into_iter()
-                .map(|scheme| Field::code("signature_algorithm", scheme, names::signature(scheme))),
-        );
+        fields
+            .extend(numbers(self.list(GROUPS)).map(|group| group_field("supported_group", group)));
+        fields.extend(self.client_shares().map(|group| group_field("key_share_group", group)));
+        fields
+            .extend(numbers(self.list(SIGNATURES)).map(|scheme| {
+                Field::code("signature_algorithm", scheme, names::signature(scheme))
+            }));
         fields.extend(self.server_name().map(|name| Field::text("server_name", &name)));
-        fields.extend(self.protocols().iter().map(|name| Field::text("alpn", name)));
+        fields.extend(protocol_fields(&self.extensions));
         if self.extension(STATUS_REQUEST).is_some() {
             fields.push(Field::number("asks_for_staple", 1u8));
         }
@@ -112,14 +108,14 @@ impl Hello {
         let mut fields = self.common_fields();
         let version = self.chosen_version();
         fields.push(Field::code("version", version, names::version(version)));
-        fields.extend(self.suites.iter().map(|suite| suite_field(*suite)));
+        fields.extend(numbers(self.suites).map(suite_field));
         if self.extension(VERSIONS).is_some() {
             fields.push(Field::code("supported_version", version, names::version(version)));
         }
         let share = self.extension(KEY_SHARE).and_then(|content| Reader::new(content).u16());
         let name = if self.is_retry() { "key_share_selected" } else { "key_share_group" };
         fields.extend(share.map(|group| group_field(name, group)));
-        fields.extend(self.protocols().iter().map(|name| Field::text("alpn", name)));
+        fields.extend(protocol_fields(&self.extensions));
         fields
     }
 
@@ -127,70 +123,68 @@ impl Hello {
         [
             Field::code("legacy_version", self.version, names::version(self.version)),
             Field::bytes("random", &self.random),
-            Field::bytes("session_id", &self.session),
+            Field::bytes("session_id", self.session),
         ]
         .into_iter()
         .chain(extension_fields(&self.extensions))
         .collect()
     }
 
-    fn offered_groups(&self) -> Vec<u16> {
-        let groups = self.extension(GROUPS).and_then(|content| Reader::new(content).long());
-        numbers(groups.unwrap_or_default())
+    /// What such an extension lists.
+    fn list(&self, kind: u16) -> &'a [u8] {
+        list(&self.extensions, kind)
     }
 
-    fn client_shares(&self) -> Vec<u16> {
-        let Some(shares) =
-            self.extension(KEY_SHARE).and_then(|content| Reader::new(content).long())
-        else {
-            return Vec::new();
-        };
-        let mut reader = Reader::new(shares);
-        let mut groups = Vec::new();
-        while let (Some(group), Some(_)) = (reader.u16(), reader.long()) {
-            groups.push(group);
-        }
-        groups
+    fn client_shares(&self) -> impl Iterator<Item = u16> {
+        let mut shares = Reader::new(self.list(KEY_SHARE));
+        std::iter::from_fn(move || {
+            let group = shares.u16()?;
+            shares.long().map(|_| group)
+        })
     }
 
-    fn server_name(&self) -> Option<String> {
+    fn server_name(&self) -> Option<Cow<'a, str>> {
         let mut names = Reader::new(Reader::new(self.extension(SERVER_NAME)?).long()?);
         match names.u8()? {
-            0 => Some(String::from_utf8_lossy(names.long()?).into_owned()),
+            0 => Some(String::from_utf8_lossy(names.long()?)),
             _ => None,
         }
     }
+}
 
-    fn protocols(&self) -> Vec<String> {
-        protocols(&self.extensions)
-    }
+fn extension<'a>(extensions: &Extensions<'a>, kind: u16) -> Option<&'a [u8]> {
+    extensions.iter().find(|(have, _)| *have == kind).map(|(_, content)| *content)
+}
+
+/// What such an extension lists, behind the list's length.
+pub(crate) fn list<'a>(extensions: &Extensions<'a>, kind: u16) -> &'a [u8] {
+    let content = extension(extensions, kind);
+    content.and_then(|content| Reader::new(content).long()).unwrap_or_default()
 }
 
 /// The protocols of an ALPN extension among these.
-pub(crate) fn protocols(extensions: &Extensions) -> Vec<String> {
-    let content = extensions.iter().find(|(kind, _)| *kind == ALPN).map(|(_, content)| content);
-    let list = content.and_then(|content| Reader::new(content).long()).unwrap_or_default();
-    let mut reader = Reader::new(list);
-    let names = std::iter::from_fn(|| reader.short());
-    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+pub(crate) fn protocol_fields(extensions: &Extensions<'_>) -> impl Iterator<Item = Field> {
+    let mut names = Reader::new(list(extensions, ALPN));
+    std::iter::from_fn(move || names.short())
+        .map(|name| Field::text("alpn", &String::from_utf8_lossy(name)))
 }
 
-fn rest_extensions(reader: &mut Reader<'_>) -> Option<Extensions> {
+fn rest_extensions<'a>(reader: &mut Reader<'a>) -> Option<Extensions<'a>> {
     if reader.is_empty() { Some(Vec::new()) } else { extensions(reader.long()?) }
 }
 
 /// Kinds and contents behind each other.
-pub(crate) fn extensions(list: &[u8]) -> Option<Extensions> {
+pub(crate) fn extensions(list: &[u8]) -> Option<Extensions<'_>> {
     let mut reader = Reader::new(list);
     let mut all = Vec::new();
     while !reader.is_empty() {
-        all.push((reader.u16()?, reader.long()?.to_vec()));
+        all.push((reader.u16()?, reader.long()?));
     }
     Some(all)
 }
 
 /// The kinds of extensions, in their order.
-pub(crate) fn extension_fields(extensions: &Extensions) -> impl Iterator<Item = Field> {
+pub(crate) fn extension_fields(extensions: &Extensions<'_>) -> impl Iterator<Item = Field> {
     extensions.iter().map(|(kind, _)| extension_field(*kind))
 }
 

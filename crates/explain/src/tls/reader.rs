@@ -57,6 +57,6 @@ impl<'a> Reader<'a> {
 }
 
 /// A list of numbers of two bytes.
-pub(crate) fn numbers(bytes: &[u8]) -> Vec<u16> {
-    bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+pub(crate) fn numbers(bytes: &[u8]) -> impl Iterator<Item = u16> {
+    bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
 }

@@ -33,7 +33,7 @@ pub(super) fn chain(body: &[u8]) -> Option<(Shown, Vec<u16>)> {
         kinds.extend(extensions.iter().map(|(kind, _)| *kind));
         let staple = extensions.into_iter().find(|(kind, _)| *kind == STATUS_REQUEST);
         if let (true, Some((_, content))) = (shown.chain.is_empty(), staple) {
-            shown.staple = staple_of(&content);
+            shown.staple = staple_of(content);
         }
         shown.chain.push(certificate);
     }
