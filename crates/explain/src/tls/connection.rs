@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::handshake::{Checked, Handshake};
 use super::lane::{Lane, Met};
 use crate::catalogue::Kind;
@@ -41,7 +43,7 @@ pub(crate) enum Event {
 /// Content of the protocol inside: one record.
 pub(crate) struct Plain {
     pub(crate) from: Side,
-    pub(crate) content: zeroize::Zeroizing<Vec<u8>>,
+    pub(crate) content: Zeroizing<Vec<u8>>,
     pub(crate) basis: Vec<Place>,
     pub(crate) key: Option<KeyName>,
 }
@@ -90,7 +92,7 @@ impl Connection {
                 break;
             };
             let met = Met { at: seen.at, from: seen.from, basis: &basis, key: None };
-            self.record(met, header, &content, &mut events);
+            self.record(met, header, content, &mut events);
         }
         events
     }
@@ -154,14 +156,14 @@ impl Connection {
         &mut self,
         met: Met<'_>,
         header: [u8; RECORD_HEADER],
-        content: &[u8],
+        content: Vec<u8>,
         events: &mut Vec<Event>,
     ) {
         if header[0] == CHANGE_CIPHER_SPEC {
             events.push(Event::Fact(self.change_cipher_spec(met)));
         } else if !self.lane(met.from).sealed || (header[0] == ALERT && self.handshake.is_new()) {
             // A side that has no keys yet sends its alert in the clear.
-            self.content(met, header[0], content, events);
+            self.content(met, header[0], &content, events);
         } else {
             self.sealed(met, header, content, events);
         }
@@ -183,16 +185,17 @@ impl Connection {
         &mut self,
         met: Met<'_>,
         header: [u8; RECORD_HEADER],
-        content: &[u8],
+        content: Vec<u8>,
         events: &mut Vec<Event>,
     ) {
+        let mut content = Zeroizing::new(content);
         let lane = self.lane(met.from);
         let met = Met { key: lane.key, ..met };
-        let opened = lane.opener.as_mut().and_then(|opener| opener.open(header, content));
+        let opened = lane.opener.as_mut().and_then(|opener| opener.open(header, &mut content));
         match opened {
             Some((kind, content)) => {
                 self.count(met);
-                self.content(met, kind, &zeroize::Zeroizing::new(content), events);
+                self.content(met, kind, content, events);
             }
             None if std::mem::replace(&mut lane.told.sealed, true) => {}
             None => {
@@ -215,11 +218,7 @@ impl Connection {
     }
 
     /// What both ends export under a label, without context; none without the secret for it.
-    pub(crate) fn export(
-        &self,
-        label: &[u8],
-        length: usize,
-    ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    pub(crate) fn export(&self, label: &[u8], length: usize) -> Option<Zeroizing<Vec<u8>>> {
         self.handshake.export(label, length)
     }
 
@@ -278,7 +277,7 @@ impl Connection {
             let fact = self.handshake.fact(met, Kind::ApplicationData, fields);
             events.push(Event::Fact(fact));
         }
-        let content = zeroize::Zeroizing::new(content.to_vec());
+        let content = Zeroizing::new(content.to_vec());
         events.push(Event::Plain(Plain {
             from: met.from,
             content,

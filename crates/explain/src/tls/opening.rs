@@ -130,14 +130,21 @@ impl Opener {
         Some(Opener { key, iv: iv.try_into().ok()?, sequence: 0, form })
     }
 
-    /// The kind of content and the content of a record. One that fails doesn't count.
-    pub(crate) fn open(&mut self, header: [u8; 5], sealed: &[u8]) -> Option<(u8, Vec<u8>)> {
-        let (nonce, sealed) = self.nonce(sealed)?;
-        let mut opened = sealed.to_vec();
-        let content_length = sealed.len().checked_sub(self.key.algorithm().tag_len())?;
-        let aad = self.authenticated(header, content_length)?;
-        let length = self.key.open_in_place(nonce, Aad::from(aad), &mut opened).ok()?.len();
-        opened.truncate(length);
+    /// The kind of content and the content of a record, which is opened where it stands. One that fails doesn't count.
+    pub(crate) fn open<'a>(
+        &mut self,
+        header: [u8; 5],
+        record: &'a mut [u8],
+    ) -> Option<(u8, &'a [u8])> {
+        let (nonce, sealed) = self.nonce(record)?;
+        let opened = match self.form {
+            Form::New => self.key.open_in_place(nonce, Aad::from(header), sealed),
+            Form::OldGcm | Form::OldChaCha => {
+                let aad = self.authenticated_old(header, sealed.len())?;
+                self.key.open_in_place(nonce, Aad::from(aad), sealed)
+            }
+        };
+        let opened = opened.ok()?;
         self.sequence = self.sequence.checked_add(1)?;
         match self.form {
             Form::New => without_padding(opened),
@@ -145,10 +152,10 @@ impl Opener {
         }
     }
 
-    fn nonce<'a>(&self, sealed: &'a [u8]) -> Option<(Nonce, &'a [u8])> {
+    fn nonce<'a>(&self, sealed: &'a mut [u8]) -> Option<(Nonce, &'a mut [u8])> {
         let mut nonce = self.iv;
         if self.form == Form::OldGcm {
-            let (explicit, rest) = sealed.split_at_checked(8)?;
+            let (explicit, rest) = sealed.split_at_mut_checked(8)?;
             nonce.iter_mut().skip(4).zip(explicit).for_each(|(to, from)| *to = *from);
             return Some((Nonce::assume_unique_for_key(nonce), rest));
         }
@@ -160,21 +167,18 @@ impl Opener {
         Some((Nonce::assume_unique_for_key(nonce), sealed))
     }
 
-    fn authenticated(&self, header: [u8; 5], content_length: usize) -> Option<Vec<u8>> {
-        if self.form == Form::New {
-            return Some(header.to_vec());
-        }
-        let length = u16::try_from(content_length).ok()?.to_be_bytes();
+    /// What is authenticated beside the content in TLS 1.2 (RFC 5246, 6.2.3.3).
+    fn authenticated_old(&self, header: [u8; 5], sealed_length: usize) -> Option<Vec<u8>> {
+        let length = sealed_length.checked_sub(self.key.algorithm().tag_len())?;
+        let length = u16::try_from(length).ok()?.to_be_bytes();
         Some([&self.sequence.to_be_bytes()[..], &header[..3], &length].concat())
     }
 }
 
 /// The content without zeros, and the kind that stands behind it.
-fn without_padding(mut content: Vec<u8>) -> Option<(u8, Vec<u8>)> {
+fn without_padding(content: &[u8]) -> Option<(u8, &[u8])> {
     let end = content.iter().rposition(|byte| *byte != 0)?;
-    let kind = *content.get(end)?;
-    content.truncate(end);
-    Some((kind, content))
+    Some((*content.get(end)?, content.get(..end)?))
 }
 
 /// Both random values of a connection.
