@@ -5,29 +5,19 @@
 //! it, what the gateway tells is held against them, word by word.
 
 mod forged;
+mod told;
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use interop::{Stock, Subscriber, World, wait_until};
 use pki::Profile;
 use serde_json::Value;
-use sysio::lab::Host;
 
 use forged::{DAY, Forger};
+use told::{broke_by, certificate_of, entries, mended_by, recorded, told};
 
-/// For devices alone.
-const TLS_DOOR: &str = "
-[[tls.listen]]
-address = \"[::]:443\"
-[[tls.server]]
-names = [\"closed.test\"]
-backend = \"tcp:127.0.0.1:7\"
-clients = \"required\"
-";
 /// Short, so that a client that fell silent is noticed soon.
 const SETTINGS: [(&str, &str); 1] = [("vpn.hand_window", "5")];
 
@@ -216,39 +206,6 @@ fn a_renewal_of_the_keys_is_told_behind_the_first_handshake() {
     assert!(keys.iter().any(|key| key["kind"] == "data" && key["plan"]["in_use"] == true));
 }
 
-#[test]
-fn of_whom_the_tls_door_refuses_the_first_message_is_told_as_far_as_the_settings_keep_it() {
-    let name =
-        "of_whom_the_tls_door_refuses_the_first_message_is_told_as_far_as_the_settings_keep_it";
-    let Some(mut world) = World::start(name, &[]) else { return };
-    let file = world.data().join("handfast.toml");
-    let text = fs::read_to_string(&file).expect("settings");
-    fs::write(&file, text + TLS_DOOR).expect("written");
-    world.handfast(&["reload"]);
-    let stranger = world.host();
-    turned_away(&world, &stranger, "nobody.test", "unknown_server_name");
-    let story = told(&world, &["failure"]);
-    assert_eq!(entries(&story), ["client_hello", "not_kept"]);
-    broke_by(&story, "unknown_server_name", "server");
-    assert_eq!(story["ending"]["at_step"], 1, "it is refused for what stands there");
-    mended_by(&story, "[[tls.server]]");
-    let asked = |field: &&Value| field["name"] == "server_name" && field["value"] == "nobody.test";
-    let fields = story["steps"][0]["fields"].as_array().expect("fields");
-    assert!(fields.iter().any(|field| asked(&field)), "{fields:?}");
-    recorded(&world, "gateway-unknown-server", &["failure", "unknown_server_name"]);
-    turned_away(&world, &stranger, "closed.test", "no_certificate");
-    let story = told(&world, &["failure"]);
-    assert_eq!(entries(&story), ["client_hello", "not_kept"]);
-    broke_by(&story, "no_certificate", "server");
-    assert_eq!(story["ending"]["at_step"], 2, "behind what is read");
-    world.handfast(&["config", "set", "explain.keep", "off"]);
-    world.handfast(&["reload"]);
-    turned_away(&world, &stranger, "nobody.test", "unknown_server_name");
-    let story = told(&world, &["failure"]);
-    assert_eq!(entries(&story), ["not_kept"]);
-    broke_by(&story, "unknown_server_name", "server");
-}
-
 /// Between nine tenths of an hour and the whole.
 fn the_key_is_renewed_within_an_hour(story: &Value) {
     let keys = story["keys"].as_array().expect("a list");
@@ -257,19 +214,6 @@ fn the_key_is_renewed_within_an_hour(story: &Value) {
     let minutes = (at(&key["plan"]["renews"]) - at(&key["born"])) / 60_000_000;
     assert!((53..=60).contains(&minutes), "{key}");
     assert_eq!(key["plan"]["in_use"], true);
-}
-
-/// A client of TLS comes until it is refused for this: its server may have no certificate at first.
-fn turned_away(world: &World, from: &Host, asks_for: &str, reason: &str) {
-    let before = world.counted(reason);
-    let door = format!("{}:443", world.gateway.v4[0]);
-    let comes = || {
-        let mut command = Command::new("openssl");
-        command.args(["s_client", "-connect", &door, "-servername", asks_for]);
-        from.netns.output(command).expect("openssl starts");
-        world.counted(reason) > before
-    };
-    assert!(wait_until(Duration::from_secs(20), comes), "{reason}\n{}", world.log());
 }
 
 fn refused(world: &World, who: &Subscriber, profile: &str, reason: &str) {
@@ -287,73 +231,6 @@ fn refused(world: &World, who: &Subscriber, profile: &str, reason: &str) {
 
 fn ended(world: &World, reason: &str) -> u64 {
     world.json(&["status"])["endings"][reason].as_u64().unwrap_or(0)
-}
-
-fn told(world: &World, which: &[&str]) -> Value {
-    let mut arguments = vec!["explain"];
-    arguments.extend(which);
-    arguments.extend(["--format", "json"]);
-    let stories: Value = serde_json::from_str(&world.handfast(&arguments)).expect("JSON");
-    stories["stories"][0].clone()
-}
-
-fn entries(story: &Value) -> Vec<String> {
-    let steps = story["steps"].as_array().expect("steps");
-    steps.iter().filter_map(|step| step["entry"].as_str()).map(str::to_owned).collect()
-}
-
-fn certificate_of<'a>(story: &'a Value, side: &str) -> &'a Value {
-    let all = story["certificates"].as_array().expect("a list");
-    all.iter().find(|one| one["shown_by"] == side && one["depth"] == 0).expect("one")
-}
-
-fn broke_by(story: &Value, code: &str, by: &str) {
-    let ending = &story["ending"];
-    assert_eq!(
-        (ending["code"].as_str(), ending["by"].as_str()),
-        (Some(code), Some(by)),
-        "{ending}"
-    );
-}
-
-fn mended_by(story: &Value, mend: &str) {
-    assert!(story["ending"]["mends"].to_string().contains(mend), "{}", story["ending"]);
-}
-
-/// The gateway tells it in the words of the story that was recorded, or it is recorded.
-fn recorded(world: &World, page: &str, which: &[&str]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let story = root.join(format!("crates/explain/tests/stories/{page}.json"));
-    let as_format = |format| {
-        let words: Vec<&str> = ["explain"].iter().chain(which).copied().collect();
-        world.handfast(&[&words[..], &["--format", format]].concat())
-    };
-    if std::env::var_os("EXPLAIN_RECORD").is_some() {
-        fs::write(&story, as_format("json")).expect("the story is written");
-        let file = root.join(format!("docs/handshakes/{page}.html"));
-        return fs::write(file, as_format("html")).expect("the page is written");
-    }
-    let kept = fs::read_to_string(&story).expect("EXPLAIN_RECORD=1 records it");
-    assert_eq!(words(&as_format("json")), words(&kept), "{page}: EXPLAIN_RECORD=1 records it anew");
-}
-
-/// What is said of the steps and of the end, without what is of one run alone: words with digits in them.
-fn words(stories: &str) -> BTreeSet<String> {
-    let stories: Value = serde_json::from_str(stories).expect("JSON");
-    let story = &stories["stories"][0];
-    let of_step = |step: &Value| {
-        ["entry", "title", "sentence", "proves", "leaves_open"].map(|name| step[name].clone())
-    };
-    let steps = story["steps"].as_array().expect("steps").iter().flat_map(of_step);
-    let end = &story["ending"];
-    let mends = end["mends"].as_array().cloned().unwrap_or_default();
-    let all = steps.chain(mends).chain([end["sentence"].clone(), story["title"].clone()]);
-    all.filter_map(|said| said.as_str().map(lasting)).collect()
-}
-
-fn lasting(said: &str) -> String {
-    let of_run = |word: &&str| word.bytes().any(|byte| byte.is_ascii_digit());
-    said.split(' ').filter(|word| !of_run(word)).collect::<Vec<_>>().join(" ")
 }
 
 trait Text {

@@ -22,9 +22,12 @@ use crate::story::{
     Inquiry, Judgement, KeyKind, KeyLine, Plan, Protocol, Rule, Source, Story, Use,
 };
 use crate::tell::{Conversation, tell_as};
-use crate::tls::{Checked, Connection, Event};
+use crate::tls::Checked;
+
+mod connection;
 
 pub use crate::verdict::{Outcome, Verdict};
+pub use connection::TlsHandshake;
 
 /// The most that is kept of one connection, and the most bytes of a handshake that is still under way.
 pub const MOST_KEPT: usize = 32 * 1024;
@@ -160,25 +163,12 @@ pub struct Kept {
     uses: Vec<(KeyName, Use)>,
     size: usize,
     lacks: bool,
+    /// Why what came behind it is not there.
+    rest: Option<Lack>,
     renewal: Option<Box<Kept>>,
 }
 
 impl Kept {
-    /// Of a connection of TLS of which the records of the client's first message are all that is known. Nothing where
-    /// they don't hold a whole one.
-    pub fn of_hello(at: u64, bytes: &[u8]) -> Option<Kept> {
-        let mut connection = Connection::of_one_end(0, Arc::default(), Checked::Signatures);
-        let mut facts = Facts::default();
-        let bytes = bytes.get(..MOST_KEPT).unwrap_or(bytes);
-        for event in connection.push(&seen(at, Side::Client, 1, bytes)) {
-            if let Event::Fact(fact) = event {
-                facts.push(fact);
-            }
-        }
-        let is_told = !facts.all().is_empty();
-        is_told.then(|| Kept::cut(facts, Vec::new(), Vec::new(), Vec::new(), false))
-    }
-
     /// With its last renewal in the place of a former one, as far as there is room for it.
     #[must_use]
     pub fn renewed(&self, renewal: Kept) -> Kept {
@@ -207,6 +197,7 @@ impl Kept {
             uses: self.uses.clone(),
             size: self.size,
             lacks: self.lacks,
+            rest: self.rest,
             renewal: None,
         }
     }
@@ -241,9 +232,17 @@ impl Kept {
         uses: Vec<(KeyName, Use)>,
         lacks: bool,
     ) -> Kept {
-        let (none, renewal) = (Vec::new(), None);
-        let mut kept =
-            Kept { facts: Vec::new(), packets: none, data, uses, size: 0, lacks, renewal };
+        let none = Vec::new();
+        let mut kept = Kept {
+            facts: Vec::new(),
+            packets: none,
+            data,
+            uses,
+            size: 0,
+            lacks,
+            rest: None,
+            renewal: None,
+        };
         for fact in facts.into_all() {
             let size = fact.size();
             if kept.size + size > MOST_KEPT {
@@ -292,12 +291,12 @@ pub enum Lack {
     Renewals,
     /// It is longer than what is kept of one.
     TooLong,
-    /// Of that door's handshakes nothing behind the client's first message is read.
-    NotRead,
-    /// There was no such message, or no time to read it.
+    /// TLS ends behind the gateway, which reads the client's first message.
+    PassedOn,
+    /// It is what is said inside TLS.
+    Inside,
+    /// There was no whole first message of TLS, or no time to read it.
     NoMessage,
-    /// Of whom that door lets in nothing is kept.
-    LetIn,
     /// Packets that are dropped without an answer are counted and not kept.
     Dropped,
     /// It was pushed out by later ones, or is not over yet.
@@ -315,16 +314,20 @@ impl Lack {
             Lack::OnlyFailures => {
                 "explain.keep is failures, and this handshake went well; with all it would be here"
             }
-            Lack::Before => "this handshake was over before explain.keep became all",
+            Lack::Before => {
+                "this handshake was over before explain.keep became all, or is not over yet"
+            }
             Lack::Renewals => "of renewals the last one is kept, and the session's first handshake",
             Lack::TooLong => "more was said than the 32 KiB that are kept of one connection",
-            Lack::NotRead => {
-                "of a handshake at its TLS door a gateway reads the client's first message, and nothing behind it"
+            Lack::PassedOn => {
+                "TLS ends at the service behind the gateway, which reads the client's first message and can't open what follows"
+            }
+            Lack::Inside => {
+                "what is said inside TLS after the handshake is carried, and neither read nor kept"
             }
             Lack::NoMessage => {
                 "no whole first message of TLS came, or too many were refused in that second for it to be read"
             }
-            Lack::LetIn => "of whom it lets in at its TLS door a gateway keeps no message",
             Lack::Dropped => {
                 "packets that are dropped without an answer are counted; from whom they came is not kept"
             }
@@ -420,6 +423,25 @@ impl LiveKey {
         }
     }
 
+    /// Adds what is planned with it: to the lines that the handshake has of it, where that was kept.
+    fn join(&self, lines: &mut Vec<KeyLine>, own: KeyLine) {
+        let same = |line: &KeyLine| self.kind != KeyKind::Data || line.id == own.id;
+        let of_it = |line: &KeyLine| line.kind == self.kind && line.plan.is_none() && same(line);
+        let Some(told) = lines.iter().find(|line| of_it(line)).cloned() else {
+            return lines.push(own);
+        };
+        let of_handshake = lines.iter_mut().filter(|line| of_it(line));
+        of_handshake.for_each(|line| line.plan.clone_from(&own.plan));
+        if self.kind == KeyKind::TlsTraffic {
+            // What the client sends is neither opened nor counted.
+            let of = Side::Client;
+            let id = KeyName::Traffic { handshake: self.handshake, of, update: 0 }.id();
+            if lines.iter().all(|line| line.id != id) {
+                lines.push(KeyLine { id, uses: Vec::new(), plan: own.plan, ..told });
+            }
+        }
+    }
+
     fn line(&self, began: u64, next: Option<&LiveKey>) -> KeyLine {
         let rule = match self.kind {
             KeyKind::Data => Rule::Renegotiation,
@@ -475,8 +497,9 @@ impl Meeting<'_> {
         story.judgements.extend(self.arrived(&session));
         self.say_of_records(&mut story);
         let next = self.keys.iter().skip(1).map(Some).chain([None]);
-        let lines = self.keys.iter().zip(next).map(|(key, next)| key.line(story.began, next));
-        story.keys.extend(lines.collect::<Vec<_>>());
+        for (key, next) in self.keys.iter().zip(next) {
+            key.join(&mut story.keys, key.line(story.began, next));
+        }
         story
     }
 
@@ -513,8 +536,9 @@ impl Meeting<'_> {
                     session.packets.extend(&renewal.packets);
                 }
                 session.data.clone_from(&kept.data);
-                if self.protocol == Protocol::Tls {
-                    session.facts.push(Lack::NotRead.fact(began));
+                if let Some(rest) = kept.rest {
+                    let last = kept.facts.last().map_or(self.at, |fact| fact.at);
+                    session.facts.push(rest.fact(last));
                 }
             }
         }

@@ -17,12 +17,12 @@ use upgrade::Between;
 use crate::arrival::{self, Arrival};
 use crate::close::Place;
 use crate::directory::Report;
-use crate::first_message::Heard;
 use crate::greeted::Greeted;
 use crate::handshake::{At, Denied, Guest, judge, meet};
 use crate::listen;
 use crate::mode::Protocol;
 use crate::neighbours::Passed;
+use crate::overheard::Heard;
 use crate::port::{Port, Stranger};
 use crate::preamble;
 use crate::refused::Refused;
@@ -46,7 +46,7 @@ pub(crate) async fn serve(
 ) {
     // Mapped addresses are IPv4 to everybody who reads them.
     let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-    let mut heard = Heard::nothing(shared.directory.wants_first_messages(), shared.clock.now());
+    let mut heard = Heard::nothing(shared.directory.handshakes_wanted(), &shared.clock);
     let (source, local, outcome) = match arrive(&port, &mut stream, source).await {
         Ok(arrival) => {
             if port.listen.is_proxy(source.ip()) {
@@ -58,7 +58,7 @@ pub(crate) async fn serve(
         Err(why) => (source, None, Err(why.into())),
     };
     if let Err(Denied { whom, why }) = outcome {
-        shared.report(Report::Refused { source, local, whom, why, first: heard.told() });
+        shared.report(Report::Refused { source, local, whom, why, heard: heard.refused() });
     }
 }
 
@@ -257,8 +257,8 @@ async fn bytes(
 
 /// From here on nothing refuses it.
 fn opened(shared: &Shared, place: &Place, heard: &mut Heard) {
-    heard.forget();
-    shared.report(Report::Opened(Arc::clone(&place.info)));
+    let heard = heard.let_in();
+    shared.report(Report::Opened(Arc::clone(&place.info), heard));
 }
 
 /// A backend that has these bytes, or will have them soon, and whose greeting was heard where somebody else greeted.

@@ -8,8 +8,8 @@ use clock::Revision;
 use pki::{CertificateId, Fingerprint, Refusal};
 use tokio::sync::watch;
 
-use crate::first_message::FirstMessage;
 use crate::holder::Holder;
+use crate::overheard::{Overheard, Wanted};
 use crate::refused::Refused;
 use crate::registry::{Ended, Info};
 
@@ -39,9 +39,9 @@ pub trait Directory: Send + Sync + Debug {
     /// All that this revision demands is in force; connections by these certificates were closed for it.
     fn swept(&self, through: Revision, closed: Vec<CertificateId>);
 
-    /// Whether the report of a refusal is to bring what the client said first. Asked once for each connection, which
-    /// holds it until the client was let in.
-    fn wants_first_messages(&self) -> bool;
+    /// Of which handshakes a report is to bring what was said. Asked once for each connection, which holds it until the
+    /// client was let in.
+    fn handshakes_wanted(&self) -> Wanted;
 
     /// What happened.
     fn report(&self, report: Report);
@@ -50,8 +50,8 @@ pub trait Directory: Send + Sync + Debug {
 /// What happened to a connection.
 #[derive(Debug)]
 pub enum Report {
-    /// It was let in.
-    Opened(Arc<Info>),
+    /// It was let in; and its handshake, where that is wanted.
+    Opened(Arc<Info>, Option<Box<Overheard>>),
     /// It is over.
     Closed(Arc<Info>, Ended),
     /// It was not let in.
@@ -64,7 +64,7 @@ pub enum Report {
         whom: Option<Holder>,
         /// Why.
         why: Refused,
-        /// What it said first, where that is wanted and began like TLS.
-        first: Option<Box<FirstMessage>>,
+        /// What was said, where that is wanted and began like TLS.
+        heard: Option<Box<Overheard>>,
     },
 }

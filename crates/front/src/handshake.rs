@@ -26,10 +26,10 @@ use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use crate::begun::Begun;
 use crate::chain::Chain;
-use crate::first_message::Heard;
 use crate::greeted::Greeted;
 use crate::hello::{self, Gathering, Hello, Step};
 use crate::holder::Holder;
+use crate::overheard::Heard;
 use crate::passive_ports::Passive;
 use crate::policy::Client;
 use crate::port::Stranger;
@@ -41,6 +41,7 @@ use crate::shared::Shared;
 use crate::site::Site;
 use crate::validation;
 use crate::verifier;
+use crate::watched::Watched;
 use crate::wire::Wire;
 
 /// Whoever was let in.
@@ -112,6 +113,7 @@ pub(crate) async fn meet(
 ) -> Result<Option<Guest>, Denied> {
     let mut hello = gather(&mut socket, &first, heard, &*shared.clock).await?;
     stranger.says_hello();
+    heard.begins_after(inside);
     if let Some(proof) = shared.keyring.proofs().asked_for(hello.name.as_deref(), &hello.alpn) {
         validation::show(proof, Arc::clone(&shared.clock), hello, socket).await?;
         return Ok(None);
@@ -123,7 +125,7 @@ pub(crate) async fn meet(
     let site = match choose(shared, at, &hello) {
         Ok(site) => site,
         Err((alert, why)) => {
-            answer(&mut socket, alert).await;
+            answer(&mut socket, alert, heard).await;
             return Err(why.into());
         }
     };
@@ -131,7 +133,7 @@ pub(crate) async fn meet(
         pass_on(site, hello.name, heard.pass_on(), socket, from)?
     } else {
         heard.was_read();
-        receive(shared, &site, hello, socket, from).await?
+        receive(shared, &site, hello, Watched::new(socket, heard.ear()), from).await?
     };
     Ok(Some(Guest { by: at.listen.mode.starttls(), passive: at.listen.passive(), ..guest }))
 }
@@ -153,11 +155,11 @@ async fn receive(
     shared: &Shared,
     site: &Arc<Site>,
     mut hello: Hello,
-    socket: TcpStream,
+    socket: Watched,
     from: IpAddr,
 ) -> Result<Guest, Denied> {
     let asked = hello.name.take();
-    let tls = site.tls(hello.is_hybrid);
+    let tls = site.tls(hello.is_hybrid, socket.key_log());
     let (stream, own) = end_tls(shared, site, tls, hello, socket).await?;
     let mut stream = Box::new(stream);
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -173,6 +175,7 @@ async fn receive(
             return Err(denied);
         }
     };
+    stream.get_mut().0.unwatch();
     let secured = secured(stream.get_ref().1);
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let chain = chain.iter().skip(1).map(|one| one.clone().into_owned()).collect();
@@ -185,14 +188,16 @@ pub(crate) async fn meet_beside(
     shared: &Shared,
     site: &Arc<Site>,
     mut socket: TcpStream,
-) -> Result<(Box<TlsStream<TcpStream>>, Option<Client>), Denied> {
-    let mut heard = Heard::nothing(false, shared.clock.now());
-    let hello = gather(&mut socket, &[], &mut heard, &*shared.clock).await?;
+    heard: &mut Heard,
+) -> Result<(Box<TlsStream<Watched>>, Option<Client>), Denied> {
+    let hello = gather(&mut socket, &[], heard, &*shared.clock).await?;
     heard.was_read();
-    let tls = site.tls_beside(hello.is_hybrid);
-    let (stream, _) = end_tls(shared, site, tls, hello, socket).await?;
+    let socket = Watched::new(socket, heard.ear());
+    let tls = site.tls_beside(hello.is_hybrid, socket.key_log());
+    let (mut stream, _) = end_tls(shared, site, tls, hello, socket).await?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let (_, client) = judge(shared, site, leaf)?;
+    stream.get_mut().0.unwatch();
     Ok((Box::new(stream), client))
 }
 
@@ -205,7 +210,7 @@ async fn gather(
     let mut gathering = Gathering::into(&mut heard.bytes);
     let mut piece = Vec::with_capacity(PIECE);
     piece.extend_from_slice(first);
-    loop {
+    let (alert, why) = loop {
         if piece.is_empty() {
             let room = gathering.room().min(PIECE) as u64;
             let read = (&mut *socket).take(room).read_buf(&mut piece).await;
@@ -217,19 +222,19 @@ async fn gather(
         match step {
             Step::More => {}
             Step::Whole(hello) => return Ok(*hello),
-            Step::No(alert, why) => {
-                answer(socket, alert).await;
-                return Err(why.into());
-            }
+            Step::No(alert, why) => break (alert, why),
         }
-    }
+    };
+    answer(socket, alert, heard).await;
+    Err(why.into())
 }
 
 /// Whoever does not take an alert goes without.
-async fn answer(socket: &mut TcpStream, alert: Vec<u8>) {
+async fn answer(socket: &mut TcpStream, alert: Vec<u8>, heard: &Heard) {
     if alert.is_empty() {
         let _ = socket.shutdown().await;
     } else if socket.write_all(&alert).await.is_ok() {
+        heard.answered(&alert);
         hear_out(socket).await;
     }
 }
@@ -284,8 +289,8 @@ async fn end_tls(
     site: &Site,
     (tls, chain): (Arc<ServerConfig>, Arc<Chain>),
     hello: Hello,
-    socket: TcpStream,
-) -> Result<(TlsStream<TcpStream>, Option<CertificateId>), Denied> {
+    socket: Watched,
+) -> Result<(TlsStream<Watched>, Option<CertificateId>), Denied> {
     let rest = hello.rest;
     let start = StartHandshake::from_parts(hello.accepted, socket);
     let accept = start.into_stream_with(tls, |connection| {
@@ -303,14 +308,14 @@ async fn end_tls(
         outsider = left_out.or(outsider.take());
         poll
     });
-    let (error, mut socket) = match outcome.await {
+    let (error, socket) = match outcome.await {
         Ok(stream) => {
             let own = chain.own(is_resumed(stream.get_ref().1));
             return Ok((stream, own.and_then(|own| site.keys.recorded(&own))));
         }
         Err(failed) => failed,
     };
-    hear_out(&mut socket).await;
+    hear_out(&mut socket.into_inner()).await;
     if chain.lacks() {
         return Err(Refused::NoCertificate { server: site.settings.label().to_owned() }.into());
     }

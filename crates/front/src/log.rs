@@ -50,7 +50,7 @@ impl Log {
     /// Writes a report's line, now or later.
     pub(crate) fn write(&self, report: &Report, boot: Duration) {
         let (source, whom, what) = match report {
-            Report::Opened(info) => (info.source, holder(info), "connected"),
+            Report::Opened(info, _) => (info.source, holder(info), "connected"),
             Report::Closed(info, why) => (info.source, holder(info), why.code()),
             Report::Refused { source, whom, why, .. } => (*source, whom.as_ref(), why.code()),
         };
@@ -121,7 +121,7 @@ impl Log {
 
 fn say(report: &Report, boot: Duration) {
     match report {
-        Report::Opened(info) => tracing::info!(
+        Report::Opened(info, _) => tracing::info!(
             connection = info.number,
             server = info.server,
             user = user(holder(info)),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::{KeyLog, ServerConfig};
 
 use crate::certificates::SiteKeys;
 use crate::chain::Chain;
@@ -83,9 +83,16 @@ impl Site {
         Ok(Self { settings, policy, keys, tls, hybrid, tickets, web, ways, room, doorstep })
     }
 
-    /// What one handshake is made with, and what it will know.
-    pub(crate) fn tls(&self, is_hybrid: bool) -> (Arc<ServerConfig>, Arc<Chain>) {
+    /// What one handshake is made with, and what it will know; its secrets go to `key_log`.
+    pub(crate) fn tls(
+        &self,
+        is_hybrid: bool,
+        key_log: Option<Arc<dyn KeyLog>>,
+    ) -> (Arc<ServerConfig>, Arc<Chain>) {
         let mut tls = if is_hybrid { self.hybrid.clone() } else { self.tls.clone() };
+        if let Some(key_log) = key_log {
+            tls.key_log = key_log;
+        }
         let chain = Arc::new(Chain::new(&self.keys, self.tickets.as_ref()));
         tls.cert_resolver = Arc::clone(&chain) as _;
         tls.ticketer = Arc::clone(&chain) as _;
@@ -94,8 +101,12 @@ impl Site {
 
     /// The same for a connection beside a first one. A session of that may go on there; who sends a file reads nothing, and
     /// what it has not read when it closes would cost it the end of the file.
-    pub(crate) fn tls_beside(&self, is_hybrid: bool) -> (Arc<ServerConfig>, Arc<Chain>) {
-        let (tls, chain) = self.tls(is_hybrid);
+    pub(crate) fn tls_beside(
+        &self,
+        is_hybrid: bool,
+        key_log: Option<Arc<dyn KeyLog>>,
+    ) -> (Arc<ServerConfig>, Arc<Chain>) {
+        let (tls, chain) = self.tls(is_hybrid, key_log);
         let mut tls = Arc::unwrap_or_clone(tls);
         tls.send_tls13_tickets = 0;
         (Arc::new(tls), chain)

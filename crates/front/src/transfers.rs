@@ -19,6 +19,7 @@ use upgrade::{SocketDoors, Transfers, Unfinished, carry_file, doors};
 use crate::directory::Report;
 use crate::handshake::{Denied, Guest, meet_beside, seat};
 use crate::listen;
+use crate::overheard::Heard;
 use crate::passive_ports::Passive;
 use crate::policy::Client;
 use crate::refused::Refused;
@@ -73,7 +74,7 @@ pub(crate) async fn run(data: Option<Data>, shared: &Shared) -> Infallible {
     let Some(data) = data else { return std::future::pending().await };
     let Data { site, client, control, traffic, backend, beside, transfers } = data;
     let party = Party { shared, site, client, control, traffic, backend, beside };
-    let refuse = |source| party.refuse(source, party.another().into());
+    let refuse = |source| party.refuse(source, party.another().into(), party.nothing_heard());
     transfers.run(control.ip(), |socket, port| party.carry(socket, port), refuse).await
 }
 
@@ -91,10 +92,11 @@ impl Party<'_> {
     async fn carry(&self, socket: TcpStream, port: u16) {
         let source = socket.peer_addr().unwrap_or(self.control);
         listen::prepare(&socket);
-        let both = async { tokio::try_join!(self.reach(port), self.meet(socket)) };
+        let mut heard = self.nothing_heard();
+        let both = async { tokio::try_join!(self.reach(port), self.meet(socket, &mut heard)) };
         match timeout(PATIENCE, Box::pin(both)).await.unwrap_or(Err(Refused::Slow.into())) {
             Ok((service, (client, _seat))) => carry_file(client, service).await,
-            Err(why) => self.refuse(source, why),
+            Err(why) => self.refuse(source, why, heard),
         }
     }
 
@@ -107,8 +109,12 @@ impl Party<'_> {
     }
 
     /// The client's end, and its place; who gets none is not to take it for an empty file.
-    async fn meet(&self, socket: TcpStream) -> Result<(Unfinished<Wire>, Seat), Denied> {
-        let (stream, client) = meet_beside(self.shared, &self.site, socket).await?;
+    async fn meet(
+        &self,
+        socket: TcpStream,
+        heard: &mut Heard,
+    ) -> Result<(Unfinished<Wire>, Seat), Denied> {
+        let (stream, client) = meet_beside(self.shared, &self.site, socket, heard).await?;
         let print = |client: &Option<Client>| client.as_ref().map(|client| client.fingerprint);
         if print(&client) != print(&self.client) {
             let whom = client.map(|client| client.holder);
@@ -123,9 +129,14 @@ impl Party<'_> {
         Refused::AnothersData { server: self.site.settings.label().to_owned() }
     }
 
-    fn refuse(&self, source: SocketAddr, Denied { whom, why }: Denied) {
+    fn nothing_heard(&self) -> Heard {
+        Heard::nothing(self.shared.directory.handshakes_wanted(), &self.shared.clock)
+    }
+
+    fn refuse(&self, source: SocketAddr, Denied { whom, why }: Denied, heard: Heard) {
         let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-        self.shared.report(Report::Refused { source, local: None, whom, why, first: None });
+        let heard = heard.refused();
+        self.shared.report(Report::Refused { source, local: None, whom, why, heard });
     }
 }
 

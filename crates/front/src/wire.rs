@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::traffic::Traffic;
+use crate::watched::Watched;
 
 /// A guest's bytes. Dropping it closes the connection.
 pub(crate) struct Wire {
@@ -25,7 +26,7 @@ pub(crate) struct Wire {
 
 enum By {
     /// TLS ends here.
-    Ended(Box<TlsStream<TcpStream>>),
+    Ended(Box<TlsStream<Watched>>),
     /// TLS ends behind us.
     Passed(TcpStream),
 }
@@ -43,7 +44,7 @@ impl Cut {
 
 impl Wire {
     /// TLS ends here.
-    pub(crate) fn ended(stream: Box<TlsStream<TcpStream>>) -> Self {
+    pub(crate) fn ended(stream: Box<TlsStream<Watched>>) -> Self {
         Self::by(By::Ended(stream))
     }
 
@@ -53,7 +54,7 @@ impl Wire {
     }
 
     /// TLS ends here, and it counts as another one's.
-    pub(crate) fn beside(stream: Box<TlsStream<TcpStream>>, traffic: Arc<Traffic>) -> Self {
+    pub(crate) fn beside(stream: Box<TlsStream<Watched>>, traffic: Arc<Traffic>) -> Self {
         let mut wire = Self::ended(stream);
         wire.traffic = traffic;
         wire
@@ -104,7 +105,7 @@ impl Wire {
 
     fn socket(&self) -> &TcpStream {
         match &self.by {
-            By::Ended(stream) => stream.get_ref().0,
+            By::Ended(stream) => stream.get_ref().0.socket(),
             By::Passed(socket) => socket,
         }
     }

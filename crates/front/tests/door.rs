@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use clock::{Clock, SystemClock, VirtualClock};
 use front::{
-    Clients, Encryption, Kick, Listen, Mode, OwnCertificate, Protocol, ProxyProtocol, Settings,
-    Unmatched, VirtualServer,
+    Clients, Encryption, End, Kick, Listen, Mode, Overheard, OwnCertificate, Protocol,
+    ProxyProtocol, Settings, Unmatched, VirtualServer, Wanted,
 };
 use house::{Backend, House, SOON, ask};
 use rustls::client::{
@@ -434,7 +434,7 @@ async fn strangers_are_refused_with_what_they_did() {
 }
 
 #[tokio::test]
-async fn a_refusal_brings_what_the_client_said_first_where_that_is_wanted_and_was_tls() {
+async fn a_refusal_brings_what_was_said_where_that_is_wanted_and_was_tls() {
     let (wiki, closed) = (Backend::open("wiki").await, Backend::open("closed").await);
     let mut gone = server("gone.test", &wiki);
     gone.backend = "tcp:127.0.0.1:1".parse().ok();
@@ -445,27 +445,62 @@ async fn a_refusal_brings_what_the_client_said_first_where_that_is_wanted_and_wa
     let house = House::open(&settings).await;
     let client = house.client(None);
     assert!(client.ask("nobody.test", "hello").await.is_err());
-    assert!(house.said_first("unknown_server_name").await.is_none(), "nobody wants it");
+    assert!(house.heard_of_refused("unknown_server_name").await.is_none(), "nobody wants it");
 
-    house.records.want_first_messages();
+    house.records.want(Wanted::Refused);
     let before = SystemClock.now();
     assert!(client.ask("closed.test", "hello").await.is_err());
-    let first = house.said_first("no_certificate").await.expect("it is wanted");
-    assert!(first.bytes.windows(11).any(|part| part == b"closed.test"), "{first:?}");
-    assert!(before <= first.at && first.at <= SystemClock.now());
-    for name in [&b"gone.test"[..], b"passed.test"] {
-        assert!(client.ask(std::str::from_utf8(name).unwrap(), "hello").await.is_err());
-        let first = house.said_first("backend_unreachable").await.expect("it is wanted");
-        assert!(first.bytes.windows(name.len()).any(|part| part == name), "{first:?}");
+    let heard = house.heard_of_refused("no_certificate").await.expect("it is wanted");
+    assert!(says(&heard, End::Client, b"closed.test"), "{heard:?}");
+    let after = SystemClock.now();
+    assert!(heard.pieces.iter().all(|piece| before <= piece.at && piece.at <= after));
+    assert_eq!((heard.secrets.len(), heard.lacks, heard.passed_on), (3, false, false));
+    assert_eq!(heard.pieces.last().map(|piece| piece.by), Some(End::Server), "the alert");
+    for (name, passed_on) in [("gone.test", false), ("passed.test", true)] {
+        assert!(client.ask(name, "hello").await.is_err());
+        let heard = house.heard_of_refused("backend_unreachable").await.expect("it is wanted");
+        assert!(says(&heard, End::Client, name.as_bytes()), "{heard:?}");
+        assert_eq!((heard.passed_on, heard.secrets.is_empty()), (passed_on, passed_on));
+        assert_eq!(says(&heard, End::Server, &[22, 3, 3]), !passed_on, "our answer");
     }
+    assert!(client.ask("nobody.test", "hello").await.is_err());
+    let heard = house.heard_of_refused("unknown_server_name").await.expect("it is wanted");
+    assert_eq!(heard.pieces.last().map(|piece| &piece.bytes[..5]), Some(&[21, 3, 3, 0, 2][..]));
     let mut half = TcpStream::connect(house.door).await.unwrap();
     half.write_all(&[22, 3, 1, 2]).await.unwrap();
     drop(half);
-    let first = house.said_first("left_early").await.expect("as far as it came");
-    assert_eq!(first.bytes, [22, 3, 1, 2]);
+    let heard = house.heard_of_refused("left_early").await.expect("as far as it came");
+    assert_eq!(heard.pieces.len(), 1);
+    assert_eq!(heard.pieces[0].bytes, [22, 3, 1, 2]);
     let mut http = TcpStream::connect(house.door).await.unwrap();
     http.write_all(b"GET / HTTP/1.1\r\nauthorization: Basic cw==\r\n\r\n").await.unwrap();
-    assert!(house.said_first("not_tls").await.is_none(), "it may be a password");
+    assert!(house.heard_of_refused("not_tls").await.is_none(), "it may be a password");
+}
+
+#[tokio::test]
+async fn of_whom_is_let_in_both_sides_are_told_where_all_are_wanted_and_nothing_behind_it() {
+    let backend = Backend::open("wiki").await;
+    let house = House::open(&settings([server("wiki.test", &backend)])).await;
+    let client = house.client(None);
+    house.records.want(Wanted::Refused);
+    client.ask("wiki.test", "hello").await.unwrap();
+    house.records.want(Wanted::All);
+    client.ask("wiki.test", "what is said inside is nobody's business").await.unwrap();
+    let heard = house.heard_of_guest().await;
+    assert!(says(&heard, End::Client, b"wiki.test") && says(&heard, End::Server, &[22, 3, 3]));
+    assert_eq!((heard.secrets.len(), heard.lacks, heard.after), (3, false, None));
+    let length: usize = heard.pieces.iter().map(|piece| piece.bytes.len()).sum();
+    let mut stream = client.connect("wiki.test").await.unwrap();
+    for _ in 0..50 {
+        ask(&mut stream, &"x".repeat(500)).await.unwrap();
+    }
+    let more: usize = house.heard_of_guest().await.pieces.iter().map(|one| one.bytes.len()).sum();
+    assert!(more < length + 1_000, "{length} bytes, and {more} where more follows");
+}
+
+fn says(heard: &Overheard, by: End, what: &[u8]) -> bool {
+    let of_it = heard.pieces.iter().filter(|piece| piece.by == by);
+    of_it.into_iter().any(|piece| piece.bytes.windows(what.len()).any(|part| part == what))
 }
 
 #[tokio::test]

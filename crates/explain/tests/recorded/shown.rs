@@ -143,7 +143,7 @@ fn the_pages_of_what_a_gateway_told_are_those_of_its_stories() {
         assert!(kept.is_ok_and(|kept| kept == told), "{file:?}: EXPLAIN_WRITE=1 writes it anew");
         count += 1;
     }
-    assert_eq!(count, 10, "each has its page, and the documents name them");
+    assert!(count >= 12, "{count} of them are left");
 }
 
 /// A text of a picture, as large as its font makes it.

@@ -1,7 +1,6 @@
 //! What a gateway keeps of its own handshakes and tells of them, held against what a capture with a key log tells of the
 //! same session.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use explain::kept::{
@@ -13,8 +12,8 @@ use wire::control::ControlPacket;
 use wire::static_key::KeyDirection;
 use wire::{KeyId, MessageId, Opcode, SessionId};
 
+use crate::entries;
 use crate::meeting::{Act, Admit, Meeting, remote, wrap};
-use crate::{captures, entries};
 
 #[test]
 fn a_gateway_tells_by_itself_what_a_capture_with_a_key_log_tells_from_the_cookie_on() {
@@ -183,30 +182,6 @@ fn who_ends_a_handshake_a_thousand_times_has_it_calculated_once_and_is_not_read_
     assert_eq!(calculated.len(), 1, "and {} are not", others.len());
     assert!((50..100).contains(&others.len()), "{} others", others.len());
     assert!(entries(&story).contains(&"unreadable".to_owned()), "{:?}", entries(&story));
-}
-
-#[test]
-fn of_whom_the_tls_door_refuses_the_first_message_is_told() {
-    let bytes = fs::read(captures().join("tls1_3-p256-alpn.pcap")).unwrap();
-    let begins = bytes.windows(6).position(|w| w[0] == 22 && w[1] == 3 && w[5] == 1).unwrap();
-    let length = 5 + usize::from(u16::from_be_bytes([bytes[begins + 3], bytes[begins + 4]]));
-    let hello = &bytes[begins..begins + length];
-    let kept = Kept::of_hello(7, hello).unwrap();
-    assert!(kept.size() <= MOST_KEPT);
-    let meeting = Meeting::new(Admit::No);
-    let told = AtTheGateway {
-        protocol: Protocol::Tls,
-        transport: "tcp",
-        ..meeting.at_the_gateway(Ok(&kept))
-    };
-    let story = told.story();
-    assert_eq!(entries(&story), ["client_hello", "not_kept"]);
-    assert!(story.steps[0].fields.iter().any(|field| field.name == "alpn"), "{:?}", story.steps[0]);
-    assert_eq!(story.title, "A TLS handshake, refused: device disabled");
-    assert!(Kept::of_hello(7, &hello[..length - 1]).is_none(), "half a message");
-    let nonsense = Kept::of_hello(7, b"GET / HTTP/1.1\r\n").unwrap();
-    let told = AtTheGateway { protocol: Protocol::Tls, ..meeting.at_the_gateway(Ok(&nonsense)) };
-    assert_eq!(entries(&told.story()), ["unreadable", "not_kept"]);
 }
 
 #[test]

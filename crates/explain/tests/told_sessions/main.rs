@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+mod at_the_tls_door;
 mod kept;
 mod meeting;
 mod open_data;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clock::{Clock, Revision, SystemClock};
 use front::{
-    Directory, FirstMessage, Front, Holder, Keyring, Neighbours, NoSockets, Nobody, Report,
-    Settings,
+    Directory, Front, Holder, Keyring, Neighbours, NoSockets, Nobody, Overheard, Report, Settings,
+    Wanted,
 };
 use names::{DeviceName, UserName};
 use pki::{CertificateId, CertificateStatus, Fingerprint, GatewayVerifier, Refusal, StatusSource};
@@ -136,19 +136,8 @@ impl House {
 
     /// Waits until somebody was refused so.
     pub(crate) async fn refused(&self, code: &str) -> Option<String> {
-        let seen = async {
-            loop {
-                let found = self
-                    .records
-                    .with(|inner| inner.refused.iter().find(|(one, _)| one == code).cloned());
-                match found {
-                    Some((_, whom)) => return whom,
-                    None => tokio::time::sleep(Duration::from_millis(5)).await,
-                }
-            }
-        };
-        let outcome = timeout(SOON, seen).await;
-        outcome.unwrap_or_else(|_| panic!("nobody was refused for {code}: {:?}", self.records))
+        let so = |inner: &mut Inner| inner.refused.iter().find(|(one, _)| one == code).cloned();
+        self.wait_for(code, so).await.1
     }
 
     /// The same, and forgets all who were refused, so that the next one is another.
@@ -157,17 +146,27 @@ impl House {
         self.records.with(|inner| inner.refused.clear());
     }
 
-    /// Waits until somebody is refused so, and says what came first from whom. Each time is told once.
-    pub(crate) async fn said_first(&self, code: &str) -> Option<FirstMessage> {
-        let told = async {
+    /// Waits until somebody is refused so, and says what was heard of whom. Each time is told once.
+    pub(crate) async fn heard_of_refused(&self, code: &str) -> Option<Overheard> {
+        self.wait_for(code, |inner| inner.heard.remove(code)).await
+    }
+
+    /// Waits until somebody is let in of whom what was heard is told, and tells it once.
+    pub(crate) async fn heard_of_guest(&self) -> Overheard {
+        self.wait_for("let in", |inner| inner.opened.pop()).await
+    }
+
+    async fn wait_for<T>(&self, what: &str, told: impl Fn(&mut Inner) -> Option<T>) -> T {
+        let comes = async {
             loop {
-                match self.records.with(|inner| inner.first.remove(code)) {
-                    Some(first) => return first,
+                match self.records.with(&told) {
+                    Some(told) => return told,
                     None => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
             }
         };
-        timeout(SOON, told).await.expect("somebody is refused")
+        let told = timeout(SOON, comes).await;
+        told.unwrap_or_else(|_| panic!("nobody was {what}: {:?}", self.records))
     }
 }
 
@@ -365,8 +364,9 @@ struct Inner {
     revoked: HashSet<CertificateId>,
     refused: Vec<(String, Option<String>)>,
     ended: Vec<String>,
-    wants_first: bool,
-    first: HashMap<String, Option<FirstMessage>>,
+    wanted: Wanted,
+    heard: HashMap<String, Option<Overheard>>,
+    opened: Vec<Overheard>,
 }
 
 impl Default for Records {
@@ -395,9 +395,9 @@ impl Records {
         timeout(SOON, done).await.expect("swept in time").expect("the door is there");
     }
 
-    /// From here on with what clients say first.
-    pub(crate) fn want_first_messages(&self) {
-        self.with(|inner| inner.wants_first = true);
+    /// From here on with what was said in these handshakes.
+    pub(crate) fn want(&self, wanted: Wanted) {
+        self.with(|inner| inner.wanted = wanted);
     }
 
     /// The reasons for which connections ended.
@@ -454,19 +454,21 @@ impl Directory for Records {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Opened(_) => {}
+            Report::Opened(_, heard) => {
+                self.with(|inner| inner.opened.extend(heard.map(|heard| *heard)))
+            }
             Report::Closed(_, why) => self.with(|inner| inner.ended.push(why.code().to_owned())),
-            Report::Refused { whom, why, first, .. } => {
+            Report::Refused { whom, why, heard, .. } => {
                 let whom = whom.map(|holder| holder.user.to_string());
                 self.with(|inner| {
-                    inner.first.insert(why.code().to_owned(), first.map(|first| *first));
+                    inner.heard.insert(why.code().to_owned(), heard.map(|heard| *heard));
                     inner.refused.push((why.code().to_owned(), whom));
                 });
             }
         }
     }
 
-    fn wants_first_messages(&self) -> bool {
-        self.with(|inner| inner.wants_first)
+    fn handshakes_wanted(&self) -> Wanted {
+        self.with(|inner| inner.wanted)
     }
 }

@@ -16,7 +16,7 @@ use crate::config::Keep;
 /// A refused connection, or a session whose right was taken back.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
-    /// The connection's number at the VPN's door; none of another door's.
+    /// The connection's number, where it had one: at the TLS door it has none before it is let in.
     pub(crate) connection: Option<u64>,
     /// What was spoken there.
     pub(crate) protocol: Protocol,
@@ -49,8 +49,8 @@ pub(super) struct Book {
     failed: VecDeque<(u64, Arc<Kept>)>,
     /// Failed handshakes of the VPN's door.
     pub(super) handshakes: Readings,
-    /// First messages of whom the TLS door refused.
-    pub(super) messages: Readings,
+    /// Handshakes of whom the TLS door refused.
+    pub(super) tls: Readings,
 }
 
 /// How many were read in this second.
@@ -225,7 +225,7 @@ mod tests {
         let mut book = Book::default();
         let read = (0..10_000).filter(|_| book.handshakes.may_read(5)).count();
         assert_eq!(read, READ_A_SECOND as usize);
-        assert!(book.messages.may_read(5), "the other door has its own");
+        assert!(book.tls.may_read(5), "the other door has its own");
         assert!(book.handshakes.may_read(6));
     }
 

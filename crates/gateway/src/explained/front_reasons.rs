@@ -13,9 +13,16 @@ const CLIENT: Option<Side> = Some(Side::Client);
 const NOBODY: Option<Side> = None;
 
 const BEFORE: &[Kind] = &[Kind::NotKept, Kind::InTheClear];
-const HELLO: &[Kind] = &[Kind::ClientHello, Kind::Unreadable];
-/// Behind the first message, where nothing is read.
-const LATER_ON: &[Kind] = &[Kind::NotKept];
+const HELLO: &[Kind] = &[Kind::ClientHello, Kind::SecondClientHello, Kind::Unreadable];
+const CLIENT_SHOWN: &[Kind] = &[
+    Kind::ClientHello,
+    Kind::SecondClientHello,
+    Kind::ClientCertificate,
+    Kind::NoClientCertificate,
+    Kind::ClientCertificateVerify,
+];
+const ALERTED: &[Kind] = &[Kind::Alert];
+/// Behind all that was said.
 const LATER: &[Kind] = &[];
 
 /// The verdict of a reason.
@@ -29,8 +36,8 @@ pub(crate) fn verdict(why: &Refused) -> Verdict {
 fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
     match why {
         Refused::Silent => (BEFORE, CLIENT),
-        Refused::LeftEarly => (LATER_ON, CLIENT),
-        Refused::Slow | Refused::Broken(_) => (LATER_ON, NOBODY),
+        Refused::LeftEarly => (LATER, CLIENT),
+        Refused::Slow | Refused::Broken(_) => (LATER, NOBODY),
         Refused::NotTls
         | Refused::UnknownProtocol
         | Refused::NotTaken { .. }
@@ -46,10 +53,10 @@ fn place(why: &Refused) -> (&'static [Kind], Option<Side>) {
         | Refused::NotHere { .. }
         | Refused::NoProtocol { .. }
         | Refused::NoCertificate { .. } => (HELLO, GATEWAY),
-        Refused::Tls(rustls::Error::AlertReceived(_)) => (LATER_ON, CLIENT),
-        Refused::Tls(_) => (HELLO, GATEWAY),
+        Refused::Tls(rustls::Error::AlertReceived(_)) => (ALERTED, CLIENT),
+        Refused::Tls(_) => (LATER, GATEWAY),
         Refused::Certificate(_) | Refused::NotAmongUsers { .. } | Refused::AnothersData { .. } => {
-            (LATER_ON, GATEWAY)
+            (CLIENT_SHOWN, GATEWAY)
         }
         Refused::TooMany { .. }
         | Refused::OwnWithdrawn { .. }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clock::Now;
 use engine::{Begun, Watcher};
 use explain::kept::{Kept, Lack};
-use front::FirstMessage;
+use front::Overheard;
 
 use crate::config::Keep;
 use crate::current_view::CurrentView;
@@ -19,6 +19,7 @@ use watcher::HandshakeWatcher;
 mod book;
 mod drops;
 pub(crate) mod front_reasons;
+mod overheard;
 pub(crate) mod reasons;
 pub(crate) mod tell;
 mod watcher;
@@ -63,18 +64,29 @@ impl Explained {
         self.book().forget_but(keep);
     }
 
-    /// What is kept of whom the TLS door refuses at this moment: facts of its first message.
-    pub(crate) fn first_message(
+    /// What is kept of whom the TLS door refuses at this moment.
+    pub(crate) fn refused_by_tls(
         &self,
-        first: Option<&FirstMessage>,
+        heard: Option<&Overheard>,
         now: Now,
     ) -> Result<Arc<Kept>, Lack> {
         if self.keep() == Keep::Off {
             return Err(Lack::Off);
         }
-        let first = first.filter(|_| self.book().messages.may_read(now.wall.as_secs()));
-        let kept = first.and_then(|first| Kept::of_hello(micros(first.at), &first.bytes));
+        let heard = heard.filter(|_| self.book().tls.may_read(now.wall.as_secs()));
+        let kept = heard.and_then(|heard| overheard::keep(heard, false));
         kept.map(Arc::new).ok_or(Lack::NoMessage)
+    }
+
+    /// The TLS door let somebody in: what was said is kept until [`closed`](Self::closed).
+    pub(crate) fn let_in_by_tls(&self, number: u64, heard: &Overheard) {
+        if self.keep() == Keep::All
+            && let Some(kept) = overheard::keep(heard, true)
+        {
+            let mut book = self.book();
+            book.begun(number);
+            book.opened(number, kept);
+        }
     }
 
     /// A connection was refused, or a session's right was taken back. Gives the number to ask by.

@@ -73,11 +73,7 @@ impl Explained {
 
     /// An open session's, with its keys as they are.
     pub(crate) fn session(&self, session: &Session, open: OpenSession) -> Story {
-        let otherwise = match open.protocol {
-            Protocol::OpenVpn => Lack::OnlyFailures,
-            Protocol::Tls => Lack::LetIn,
-        };
-        let kept = self.kept(Some(session.id), otherwise);
+        let kept = self.kept(Some(session.id), Lack::OnlyFailures);
         let whom = session.device.as_ref().map_or_else(String::new, |device| format!(" {device}"));
         let with = session.serial.as_ref();
         let with = with.map_or_else(String::new, |serial| format!(" with certificate {serial}"));

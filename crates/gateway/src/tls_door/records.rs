@@ -10,7 +10,7 @@ use admin::response::RefusalEntry;
 use clock::{Clock, Revision};
 use explain::kept::{Kept, Lack};
 use explain::story::Protocol;
-use front::{Directory, Holder, Info, Refused, Report};
+use front::{Directory, Holder, Info, Refused, Report, Wanted};
 use pki::{CertificateId, Fingerprint, Refusal};
 use serde_json::json;
 use store::Store;
@@ -85,16 +85,17 @@ impl Records {
     /// The device was there until now.
     fn closed(&self, info: &Info, why: front::Ended) {
         self.history.gone(info, &why);
-        if let front::Ended::Withdrawn(refusal) = why {
-            let whom = info.client.as_ref().map(|(holder, _)| holder);
-            let denied =
-                Denied { source: info.source, local: Some(info.local), whom, why: &refusal.into() };
-            self.refused(&denied, Err(Lack::LetIn));
-        }
+        let front::Ended::Withdrawn(refusal) = why else {
+            return self.explained.closed(info.number, false);
+        };
+        let whom = info.client.as_ref().map(|(holder, _)| holder);
+        let (number, local) = (Some(info.number), Some(info.local));
+        let denied = Denied { number, source: info.source, local, whom, why: &refusal.into() };
+        self.refused(&denied, Err(Lack::OnlyFailures));
     }
 
     fn refused(&self, denied: &Denied<'_>, kept: Result<Arc<Kept>, Lack>) {
-        let Denied { source, local, whom, why } = *denied;
+        let Denied { number, source, local, whom, why } = *denied;
         let now = self.clock.now();
         let mut refusal = RefusalEntry {
             number: 0,
@@ -105,7 +106,7 @@ impl Records {
             sentence: why.to_string(),
         };
         refusal.number = self.explained.refused(explained::Refusal {
-            connection: None,
+            connection: number,
             protocol: Protocol::Tls,
             kept,
             transport: "tcp",
@@ -152,23 +153,34 @@ impl Directory for Records {
 
     fn report(&self, report: Report) {
         match report {
-            Report::Opened(info) => self.opened(&info),
+            Report::Opened(info, heard) => {
+                if let Some(heard) = heard {
+                    self.explained.let_in_by_tls(info.number, &heard);
+                }
+                self.opened(&info);
+            }
             Report::Closed(info, why) => self.closed(&info, why),
-            Report::Refused { source, local, whom, why, first } => {
-                let kept = self.explained.first_message(first.as_deref(), self.clock.now());
-                let denied = Denied { source, local, whom: whom.as_ref(), why: &why };
+            Report::Refused { source, local, whom, why, heard } => {
+                let kept = self.explained.refused_by_tls(heard.as_deref(), self.clock.now());
+                let denied = Denied { number: None, source, local, whom: whom.as_ref(), why: &why };
                 self.refused(&denied, kept);
             }
         }
     }
 
-    fn wants_first_messages(&self) -> bool {
-        self.explained.keep() != Keep::Off
+    fn handshakes_wanted(&self) -> Wanted {
+        match self.explained.keep() {
+            Keep::Off => Wanted::Nothing,
+            Keep::Failures => Wanted::Refused,
+            Keep::All => Wanted::All,
+        }
     }
 }
 
 /// A connection that was refused, or whose right was taken back.
 struct Denied<'a> {
+    /// Of a connection that was let in before.
+    number: Option<u64>,
     source: SocketAddr,
     local: Option<SocketAddr>,
     whom: Option<&'a Holder>,
