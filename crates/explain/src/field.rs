@@ -30,7 +30,8 @@ impl Field {
         let meaning = meaning.map(Cow::Borrowed);
         let mut text = String::with_capacity(6);
         text.push_str("0x");
-        data_encoding::HEXLOWER.encode_append(&value.to_be_bytes(), &mut text);
+        let digit = |shift| char::from_digit(u32::from(value >> shift) & 0xf, 16);
+        text.extend([12, 8, 4, 0].into_iter().filter_map(digit));
         Field { name: Cow::Borrowed(name), value: text, meaning }
     }
 

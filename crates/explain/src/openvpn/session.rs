@@ -58,7 +58,7 @@ struct Generation {
     server: Order,
     inside: Inside,
     /// Of its data packets; made when the first of them is opened, or can't be.
-    openers: Option<Option<Openers>>,
+    openers: Option<Option<Box<Openers>>>,
 }
 
 impl Session {
@@ -99,7 +99,8 @@ impl Session {
         checked: tls::Checked,
     ) -> Self {
         let new = Session::new(log, Keys::default());
-        let mut session = Session { of_one_end: Some(checked), ..new };
+        let generations = Vec::with_capacity(1);
+        let mut session = Session { of_one_end: Some(checked), generations, ..new };
         (session.client_session, session.server_session) = (Some(client), Some(server));
         session.generation(KeyId::FIRST);
         for generation in &mut session.generations {
@@ -118,8 +119,9 @@ impl Session {
         checked: tls::Checked,
     ) -> Self {
         let new = Session::new(log, Keys::default());
-        let of_one_end = Some(checked);
-        let mut session = Session { of_one_end, first: number, cookie_returned: true, ..new };
+        let (of_one_end, generations) = (Some(checked), Vec::with_capacity(1));
+        let mut session =
+            Session { of_one_end, first: number, cookie_returned: true, generations, ..new };
         (session.client_session, session.server_session) = (Some(client), Some(server));
         session.generation(key_id);
         session
@@ -406,10 +408,10 @@ impl Session {
         let agreed = self.generations.iter().find_map(|generation| generation.inside.agreed);
         let Some(generation) = self.generations.get_mut(number) else { return };
         let tls = &generation.tls;
-        let openers = generation
-            .openers
-            .get_or_insert_with(|| agreed.and_then(|agreed| Openers::of(agreed, tls)));
-        self.opening.packet(seen, header, openers.as_mut());
+        let openers = generation.openers.get_or_insert_with(|| {
+            agreed.and_then(|agreed| Openers::of(agreed, tls)).map(Box::new)
+        });
+        self.opening.packet(seen, header, openers.as_deref_mut());
     }
 
     fn tell_packet(&mut self, seen: &Seen<'_>, kind: Kind, opened: &Opened) {
