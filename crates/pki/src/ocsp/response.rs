@@ -7,9 +7,13 @@ use std::time::Duration;
 use der::asn1::{Any, BitString, GeneralizedTime, Null, ObjectIdentifier, OctetString};
 use der::{Decode, Encode};
 use rustls_pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
 
 use super::asn1::{self, AlgorithmIdentifier, CrlReason, ResponderId, ResponseStatus};
-use super::cert_id::CertId;
+use super::cert_id::{CertId, responder_key_hash};
 use super::nonce::Nonce;
 use crate::{KeyFamily, Revocation, RevocationReason, Timestamp};
 
@@ -219,6 +223,43 @@ impl OcspResponse {
     pub fn answers(&self) -> &[CertAnswer] {
         &self.answers
     }
+
+    /// Who signed it, as he says himself: a name; or the one that a certificate in it or among the `known` ones gives the
+    /// key that he names, and else that key's hash.
+    pub fn signer(&self, known: &[&[u8]]) -> String {
+        let hash = match &self.responder {
+            ResponderId::ByName(name) => {
+                let der = name.to_der().unwrap_or_default();
+                let name = X509Name::from_der(&der).map(|(_, name)| name.to_string());
+                return name.unwrap_or_else(|_| "a name that can't be read".to_owned());
+            }
+            ResponderId::ByKey(hash) => hash.as_bytes(),
+        };
+        let own = self.certificates.iter().map(AsRef::as_ref);
+        let mut all = own.chain(known.iter().copied());
+        all.find_map(|certificate| name_of_key(certificate, hash)).unwrap_or_else(|| {
+            let digits: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
+            format!("whoever has the key {digits}")
+        })
+    }
+}
+
+/// Whose key that is, by a certificate for it or by one that it signed.
+fn name_of_key(certificate: &[u8], hash: &[u8]) -> Option<String> {
+    let (_, read) = X509Certificate::from_der(certificate).ok()?;
+    if responder_key_hash(read.public_key().raw) == hash {
+        return Some(read.subject().to_string());
+    }
+    let names_issuer = |extension: &ParsedExtension<'_>| match extension {
+        ParsedExtension::AuthorityKeyIdentifier(id) => {
+            id.key_identifier.as_ref().is_some_and(|id| id.0 == hash)
+        }
+        _ => false,
+    };
+    let mut extensions = read.extensions().iter();
+    extensions
+        .any(|extension| names_issuer(extension.parsed_extension()))
+        .then(|| read.issuer().to_string())
 }
 
 fn unsuccessful(status: ResponseStatus) -> Option<Unsuccessful> {

@@ -34,6 +34,19 @@ fn every_status_reaches_whoever_asked_with_its_time_and_reason() {
 }
 
 #[test]
+fn whoever_signed_is_named_by_his_certificate_or_by_the_key_that_he_says() {
+    let responder = Responder::new(KeyType::P256);
+    let reply = responder.ask(&responder.request(GOOD));
+    let mut response = OcspResponse::from_der(&reply.der).unwrap();
+    assert_eq!(response.signer(&[]), "CN=OCSP");
+    // Of one without certificates the name comes from those that are at hand, and else it is a key.
+    let own = std::mem::take(&mut response.certificates);
+    assert!(response.signer(&[]).starts_with("whoever has the key "));
+    assert_eq!(response.signer(&[&own[0]]), "CN=OCSP");
+    assert!(response.signer(&[responder.ca().der()]).starts_with("whoever"), "it is not the CA's");
+}
+
+#[test]
 fn each_rule_that_an_answer_could_break_is_named_and_what_is_sent_breaks_none() {
     let responder = Responder::new(KeyType::P256);
     let signer = &responder.authority.signer;
