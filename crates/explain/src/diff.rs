@@ -2,13 +2,29 @@
 //!
 //! Times, addresses and what is drawn at random differ between any two handshakes and are not compared.
 
+use serde::Serialize;
+
 use crate::story::{Ending, Field, Step, Stories};
+use crate::tls::GREASE;
 
 /// Values that differ from one handshake to the next.
-const DRAWN: [&str; 5] = ["random", "session_id", "replay_id", "replay_time", "ticket_length"];
+const DRAWN: [&str; 7] = [
+    "random",
+    "session_id",
+    "acked_session_id",
+    "replay_id",
+    "replay_time",
+    "ticket_length",
+    "staple_length",
+];
+/// A signature is a byte longer or shorter by chance: of certificates their number counts.
+const CERTIFICATE: &str = "certificate_length";
+/// The same of what a server pushes: each client has its own addresses and number.
+const OWN: [&str; 3] = ["ifconfig ", "ifconfig-ipv6 ", "peer-id "];
 
 /// Where two stories part.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "in", rename_all = "snake_case")]
 pub enum Parting {
     /// The two have other steps here; none where one has ended.
     Step {
@@ -66,11 +82,24 @@ fn is_same_kind(one: &Step, other: &Step) -> bool {
 }
 
 fn values(one: &Step, other: &Step) -> Option<Parting> {
+    let certificates =
+        |step: &Step| step.fields.iter().filter(|field| field.name == CERTIFICATE).count();
+    let as_many = certificates(one) == certificates(other);
     let only = |fields: &[Field], others: &[Field]| -> Vec<Field> {
-        let new = fields.iter().filter(|field| !others.contains(field));
-        new.filter(|field| !DRAWN.contains(&&*field.name)).cloned().collect()
+        let is_new = |field: &&Field| match field.name == CERTIFICATE {
+            true => !as_many,
+            false => !others.contains(field),
+        };
+        let new = fields.iter().filter(is_new);
+        new.filter(|field| !is_drawn(field)).cloned().collect()
     };
     let (left, right) = (only(&one.fields, &other.fields), only(&other.fields, &one.fields));
     let differs = !left.is_empty() || !right.is_empty();
     differs.then(|| Parting::Values { step: Box::new(one.clone()), left, right })
+}
+
+fn is_drawn(field: &Field) -> bool {
+    DRAWN.contains(&&*field.name)
+        || field.meaning.as_deref() == Some(GREASE)
+        || (field.name == "pushed" && OWN.iter().any(|own| field.value.starts_with(own)))
 }

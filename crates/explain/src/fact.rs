@@ -39,6 +39,17 @@ impl Facts {
         }
     }
 
+    /// Adds what came later to the last data of a side.
+    pub(crate) fn add_to_data(&mut self, from: Side, fields: Vec<Field>) {
+        let data = |fact: &&mut Fact| fact.from == from && fact.kind == Kind::ApplicationData;
+        if let (Some(room), Some(fact)) =
+            (self.room.checked_sub(fields.len()), self.all.iter_mut().rfind(data))
+        {
+            self.room = room;
+            fact.fields.extend(fields);
+        }
+    }
+
     pub(crate) fn all(&self) -> &[Fact] {
         &self.all
     }

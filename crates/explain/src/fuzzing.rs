@@ -109,6 +109,7 @@ fn opened(bytes: &[u8]) -> Stories {
         facts: &session.facts,
         session: Some(&session),
         closed: None,
+        own: None,
         uses: session.uses().collect(),
     }))
 }

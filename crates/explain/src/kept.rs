@@ -487,6 +487,7 @@ impl Meeting<'_> {
                 facts: &session.facts,
                 session: (self.protocol == Protocol::OpenVpn).then_some(&session),
                 closed: None,
+                own: None,
                 uses,
             },
             Some(&self.outcome),

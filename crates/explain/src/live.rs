@@ -11,7 +11,7 @@ use crate::fact::Facts;
 use crate::in_the_clear::InTheClear;
 use crate::key_log::KeyLog;
 use crate::openvpn::Session;
-use crate::place::Chunk;
+use crate::place::{Chunk, Side};
 use crate::story::{Judgement, Story};
 use crate::tell::{Conversation, tell};
 use crate::tls::{Connection, Event};
@@ -109,8 +109,10 @@ impl Live {
             }
             clear = None;
             for event in connection.push(&kept.chunk().into()) {
-                if let Event::Fact(fact) = event {
-                    facts.push(fact);
+                match event {
+                    Event::Fact(fact) => facts.push(fact),
+                    Event::Later(from, fields) => facts.add_to_data(from, fields),
+                    Event::Plain(_) => {}
                 }
             }
         }
@@ -133,6 +135,7 @@ impl Live {
             facts,
             session,
             closed: None,
+            own: Some(Side::Client),
             uses: Vec::new(),
         }
     }

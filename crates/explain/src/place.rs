@@ -168,6 +168,11 @@ impl Queue {
         })
     }
 
+    /// The first bytes, at most `most`; they stay.
+    pub(crate) fn beginning(&self, most: usize) -> Vec<u8> {
+        self.first(most.min(self.len()))
+    }
+
     /// Takes the first `length` bytes and their places, if there are as many.
     pub(crate) fn take(&mut self, length: usize) -> Option<(Vec<u8>, Vec<Place>)> {
         if self.len() < length {

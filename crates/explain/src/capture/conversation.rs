@@ -70,6 +70,7 @@ impl OverUdp {
             facts: &self.session.facts,
             session: Some(&self.session),
             closed: None,
+            own: None,
             uses: self.session.uses().collect(),
         })
     }
@@ -253,6 +254,7 @@ impl OverTcp {
             facts,
             session,
             closed: self.closed,
+            own: None,
             uses,
         })
     }
@@ -302,8 +304,10 @@ impl Framed {
 
 fn keep(events: Vec<Event>, facts: &mut Facts) {
     for event in events {
-        if let Event::Fact(fact) = event {
-            facts.push(fact);
+        match event {
+            Event::Fact(fact) => facts.push(fact),
+            Event::Later(from, fields) => facts.add_to_data(from, fields),
+            Event::Plain(_) => {}
         }
     }
 }

@@ -100,6 +100,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         section: "RFC 8446, 4.6.3",
     },
     Entry {
+        kind: Kind::NotRead,
+        name: "not_read",
+        chapter: Chapter::Hello,
+        title: "A message that is not read here",
+        sentence: "This side sends a message of the handshake whose content is not read here, for the reason beside; the next ones can be.",
+        terms: &[(
+            "message type",
+            "the number in front that says which message of the handshake it is",
+        )],
+        proves: "Nothing here.",
+        leaves_open: "What stands in it.",
+        readable: Readable::AsItsKeySays,
+        section: "RFC 8446, 4; RFC 5246, 7.4; RFC 8879",
+    },
+    Entry {
         kind: Kind::ApplicationData,
         name: "application_data",
         chapter: Chapter::Data,
@@ -131,6 +146,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         leaves_open: "The details: the log of the side that sent it has them.",
         readable: Readable::AsItsKeySays,
         section: "RFC 8446, 6; RFC 5246, 7.2",
+    },
+    Entry {
+        kind: Kind::Warning,
+        name: "warning",
+        chapter: Chapter::Hello,
+        title: "A warning",
+        sentence: "This side remarks on something in one word, as an alert that ends nothing: the connection may go on.",
+        terms: &[(
+            "warning",
+            "an alert of the lower of two levels, which TLS 1.3 has no more; whoever hears it decides what to make of it",
+        )],
+        proves: "In the clear nothing: anybody on the way can send one. Encrypted it comes from the other end.",
+        leaves_open: "What the other makes of it.",
+        readable: Readable::AsItsKeySays,
+        section: "RFC 5246, 7.2; RFC 8446, 6.1",
     },
     Entry {
         kind: Kind::CloseNotify,

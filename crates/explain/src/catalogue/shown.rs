@@ -90,9 +90,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "server_key_exchange",
         chapter: Chapter::ServerShown,
         title: "The server's half of the secret, signed",
-        sentence: "The server sends its half of a fresh secret and signs it together with both random values: the proof of TLS 1.2.",
+        sentence: "The server sends its half of a fresh secret and signs it together with both random values: the proof before TLS 1.3.",
         terms: &[
             ("ECDHE", "a key exchange with keys made for this connection alone"),
+            ("DHE", "the same with large numbers in the place of an elliptic curve"),
             (
                 "RSA key transport",
                 "how it was done formerly: the client encrypted the secret with the server's public key; not done here",

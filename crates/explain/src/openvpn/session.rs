@@ -451,6 +451,7 @@ impl Generation {
             match event {
                 // What is said inside is told by itself.
                 tls::Event::Fact(fact) if fact.kind == Kind::ApplicationData => {}
+                tls::Event::Later(..) => {}
                 tls::Event::Fact(fact) => facts.push(fact),
                 tls::Event::Plain(plain) => {
                     for said in self.inside.record(plain.from, &plain.content) {

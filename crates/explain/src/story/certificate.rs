@@ -54,6 +54,9 @@ pub struct Inquiry {
     pub answer: String,
     /// When it was signed, in seconds since 1970.
     pub signed_at: Option<u64>,
+    /// Who signed it, or whose record it is; by his own word where the signature was not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// Until when it is to be believed.
     pub good_until: Option<u64>,
     /// Where it was asked for; what was sent along was not.

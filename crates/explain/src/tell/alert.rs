@@ -14,7 +14,13 @@ use crate::tls;
 type Finding = (&'static str, &'static [&'static str]);
 
 /// The end by this alert, which is one of all facts.
-pub(super) fn broken(number: u8, alert: &Fact, facts: &[&Fact], at_step: u32) -> Broken {
+pub(super) fn broken(
+    number: u8,
+    alert: &Fact,
+    facts: &[&Fact],
+    at_step: u32,
+    own: Option<Side>,
+) -> Broken {
     let by = alert.from;
     let name = tls::alert_name(number).unwrap_or("unknown");
     let (sentence, mends) = match number {
@@ -24,7 +30,8 @@ pub(super) fn broken(number: u8, alert: &Fact, facts: &[&Fact], at_step: u32) ->
         _ => None,
     }
     .unwrap_or_else(|| usual(number, by));
-    let doubt = alert.key.is_none().then_some(IN_THE_CLEAR);
+    // Nobody has to doubt what he has said himself.
+    let doubt = (alert.key.is_none() && own != Some(by)).then_some(IN_THE_CLEAR);
     Broken {
         code: format!("alert_{name}"),
         by: Some(by),
@@ -151,6 +158,26 @@ struct Meaning {
 
 const MEANINGS: &[Meaning] = &[
     Meaning {
+        number: 10,
+        sentence: [
+            "The client got a message that may not come at this place.",
+            "The server got a message that may not come at this place.",
+        ],
+        mends: &[
+            "One of the two has a fault, or something on the way mixes in: bring both up to date, and compare what both recorded.",
+        ],
+    },
+    Meaning {
+        number: 20,
+        sentence: [
+            "A packet of the server does not open under the key that both should have.",
+            "A packet of the client does not open under the key that both should have.",
+        ],
+        mends: &[
+            "Something on the way changed bytes, or one side has other keys: record at both ends and compare.",
+        ],
+    },
+    Meaning {
         number: 40,
         sentence: [
             "The client finds nothing that both speak in what the server chose.",
@@ -170,6 +197,16 @@ const MEANINGS: &[Meaning] = &[
         mends: &[
             "See whether the certificate is for the name that was meant, and look at its usage and its signature.",
             "The log of whoever refused has the reason.",
+        ],
+    },
+    Meaning {
+        number: 43,
+        sentence: [
+            "The client can't use a certificate of this kind.",
+            "The server can't use a certificate of this kind.",
+        ],
+        mends: &[
+            "Compare the certificate's key and usage with what whoever refused supports: an RSA or P-256 key, and serverAuth or clientAuth among its uses.",
         ],
     },
     Meaning {
@@ -203,6 +240,16 @@ const MEANINGS: &[Meaning] = &[
         mends: &["The log of whoever refused has the reason."],
     },
     Meaning {
+        number: 47,
+        sentence: [
+            "The client finds a value in the server's messages that is not allowed or does not fit what was offered.",
+            "The server finds a value in the client's messages that is not allowed or does not fit what was offered.",
+        ],
+        mends: &[
+            "One of the two has a fault: bring both up to date; the log of whoever refused names the value.",
+        ],
+    },
+    Meaning {
         number: 48,
         sentence: [
             "The client does not know the CA that issued the server's certificate.",
@@ -223,6 +270,17 @@ const MEANINGS: &[Meaning] = &[
         mends: &["Look at the access rules of whoever refused."],
     },
     Meaning {
+        number: 50,
+        sentence: [
+            "The client can't make out a message of the server: its length or form is wrong.",
+            "The server can't make out a message of the client: its length or form is wrong.",
+        ],
+        mends: &[
+            "See whether the other side speaks TLS on this port at all.",
+            "If it does, one of the two has a fault, or something on the way cuts messages: compare what both recorded.",
+        ],
+    },
+    Meaning {
         number: 51,
         sentence: [
             "The client finds a signature or checksum of the server wrong.",
@@ -239,6 +297,55 @@ const MEANINGS: &[Meaning] = &[
             "The server does not speak any version that the client offers.",
         ],
         mends: &["Bring the older side up to date; TLS 1.2 is the oldest that should be spoken."],
+    },
+    Meaning {
+        number: 71,
+        sentence: [
+            "The client wants stronger ciphers or parameters than the server has.",
+            "The server wants stronger ciphers or parameters than the client offers.",
+        ],
+        mends: &[
+            "Allow newer ciphers and larger keys on the weaker side, rather than weaker ones on the other.",
+        ],
+    },
+    Meaning {
+        number: 80,
+        sentence: [
+            "The client broke off for a trouble of its own, which has nothing to do with what was said.",
+            "The server broke off for a trouble of its own, which has nothing to do with what was said.",
+        ],
+        mends: &[
+            "The log of whoever broke it off has the reason: memory, a file, or a part behind it.",
+        ],
+    },
+    Meaning {
+        number: 86,
+        sentence: [
+            "The client was told of a fallback, and finds it uncalled for.",
+            "The client came back with an older version, though the server speaks a newer one: somebody may be pressing it down.",
+        ],
+        mends: &[
+            "See what made the client fall back: something on the way that swallows newer hellos.",
+            "Let the client not fall back at all: nothing of today needs it.",
+        ],
+    },
+    Meaning {
+        number: 109,
+        sentence: [
+            "The client misses an extension that the server has to send.",
+            "The server misses an extension that the client has to send, such as a name or a key share.",
+        ],
+        mends: &[
+            "Compare the extensions in the values of the hellos with what TLS 1.3 asks for; bring the side up to date that leaves it out.",
+        ],
+    },
+    Meaning {
+        number: 110,
+        sentence: [
+            "The server answered with an extension that the client did not offer.",
+            "The client sent an extension that does not belong into that message.",
+        ],
+        mends: &["Bring the side up to date that sent it: only what was offered may be answered."],
     },
     Meaning {
         number: 112,
@@ -258,6 +365,16 @@ const MEANINGS: &[Meaning] = &[
         ],
         mends: &[
             "Look at the box of the certificate: by when it was signed and until when it is good.",
+        ],
+    },
+    Meaning {
+        number: 115,
+        sentence: [
+            "The server chose a key from before that the client does not have.",
+            "The server does not know the key from before that the client offers, and wants no other proof.",
+        ],
+        mends: &[
+            "Compare the name of the pre-shared key on both sides; a client with a ticket has to begin without it.",
         ],
     },
     Meaning {

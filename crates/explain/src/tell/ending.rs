@@ -7,12 +7,17 @@ use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact};
 use crate::place::Side;
 use crate::story::{Broken, Ending, Protocol, Step, Wrapping};
+use crate::tls;
 
 pub(super) fn of(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Ending {
-    let broken = refused(facts, steps).or_else(|| match is_done(conversation, facts) {
-        true => None,
-        false => silent(conversation, facts, steps).or_else(|| hung_up(conversation, facts, steps)),
-    });
+    let broken = speaks_otherwise(facts, steps)
+        .or_else(|| refused(conversation, facts, steps))
+        .or_else(|| match is_done(conversation, facts) {
+            true => None,
+            false => {
+                silent(conversation, facts, steps).or_else(|| hung_up(conversation, facts, steps))
+            }
+        });
     match broken {
         Some(broken) => Ending::Broken(broken),
         None if is_done(conversation, facts) => Ending::Done,
@@ -33,12 +38,45 @@ fn is_done(conversation: &Conversation<'_>, facts: &[&Fact]) -> bool {
     }
 }
 
+/// One side begins with the words of another protocol, by whatever the other calls that.
+fn speaks_otherwise(facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
+    let spoken = |fact: &&Fact| {
+        let field = fact.fields.iter().find(|field| field.name == tls::SPEAKS);
+        field.map(|field| (fact.from, field.value.clone()))
+    };
+    let (fact, step) = facts.iter().zip(steps).find(|(fact, _)| spoken(fact).is_some())?;
+    let (from, protocol) = spoken(fact)?;
+    let mends: &[&str] = match protocol.as_str() {
+        "HTTP" => &[
+            "Ask at the port on which it speaks TLS, as a rule 443; or let the server speak TLS on this one.",
+            "A proxy on the way may have answered in its place: its page says so.",
+        ],
+        "SSH" => &["It is another service: ask at the port of the one that was meant."],
+        _ => &[
+            "Begin as the service does, by STARTTLS: `handfast explain tls PROTOCOL://HOST` (smtp, imap, pop3, ftp and others).",
+            "Or ask at the port on which it speaks TLS from the first byte on.",
+        ],
+    };
+    Some(Broken {
+        code: "no_tls_spoken".to_owned(),
+        by: None,
+        at_step: Some(step.number),
+        sentence: format!(
+            "The {} speaks {protocol} in the clear on this port, and no TLS.",
+            from.word()
+        ),
+        mends: mends.iter().copied().map(str::to_owned).collect(),
+    })
+}
+
 /// One side said no: an alert, or a word of OpenVPN.
-fn refused(facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
+fn refused(conversation: &Conversation<'_>, facts: &[&Fact], steps: &[Step]) -> Option<Broken> {
     let said_no = |fact: &&Fact| matches!(fact.kind, Kind::Alert | Kind::AuthFailed);
     let (fact, step) = facts.iter().zip(steps).find(|(fact, _)| said_no(fact))?;
     match &fact.detail {
-        Detail::Alert(description) => Some(alert::broken(*description, fact, facts, step.number)),
+        Detail::Alert(description) => {
+            Some(alert::broken(*description, fact, facts, step.number, conversation.own))
+        }
         _ => Some(not_let_in(fact, step.number)),
     }
 }

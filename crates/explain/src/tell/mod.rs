@@ -24,6 +24,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) session: Option<&'a Session>,
     /// Who ended the TCP connection, and whether by a reset.
     pub(crate) closed: Option<(Side, bool)>,
+    /// The side that tells it of itself, where one does.
+    pub(crate) own: Option<Side>,
     /// Who used which key of TLS, so far as records were opened.
     pub(crate) uses: Vec<(KeyName, Use)>,
 }
@@ -38,8 +40,11 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
     let mut facts: Vec<&Fact> = conversation.facts.all().iter().collect();
     facts.sort_by_key(|fact| fact.at);
     let began = facts.first()?.at;
-    let steps: Vec<Step> =
-        facts.iter().zip(1..).map(|(fact, number)| step(fact, &facts, number, began)).collect();
+    let steps: Vec<Step> = facts
+        .iter()
+        .zip(1..)
+        .map(|(fact, number)| step(fact, &facts, number, (began, conversation.own)))
+        .collect();
     let ending = match outcome {
         None => ending::of(conversation, &facts, &steps),
         Some(Outcome::Open) => Ending::Done,
@@ -67,8 +72,8 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
     })
 }
 
-fn step(fact: &Fact, all: &[&Fact], number: u32, began: u64) -> Step {
-    let entry = words::of(fact, all);
+fn step(fact: &Fact, all: &[&Fact], number: u32, (began, own): (u64, Option<Side>)) -> Step {
+    let entry = words::of(fact, all, own);
     let terms =
         entry.terms.iter().filter(|(word, _)| words::explains(word, fact)).map(
             |(word, meaning)| Term { word: (*word).to_owned(), meaning: (*meaning).to_owned() },
@@ -98,7 +103,8 @@ fn step(fact: &Fact, all: &[&Fact], number: u32, began: u64) -> Step {
 /// What is encrypted and can't be read, or means nothing, belongs to whatever stands around it.
 fn chapter(fact: &Fact) -> Chapter {
     match (fact.kind, fact.from) {
-        (Kind::Sealed, Side::Client) => Chapter::ClientShown,
+        (Kind::Sealed | Kind::NotRead, Side::Client) => Chapter::ClientShown,
+        (Kind::NotRead, Side::Server) => Chapter::ServerShown,
         (Kind::Disguise, Side::Server) => Chapter::Hello,
         (kind, _) => kind.entry().chapter,
     }
@@ -106,14 +112,13 @@ fn chapter(fact: &Fact) -> Chapter {
 
 fn title(protocol: Protocol, steps: &[Step], ending: &Ending, is_judged: bool) -> String {
     let has = |names: &[&str]| steps.iter().any(|step| names.contains(&step.entry.as_str()));
-    let tls = match () {
-        () if has(&["server_hello", "server_hello_resumed"]) => "TLS 1.3",
-        () if has(&["server_hello_old", "server_hello_old_resumed"]) => "TLS 1.2",
-        () => "TLS",
-    };
+    let tls = version(steps);
     let renewals = steps.iter().map(|step| step.handshake).max().unwrap_or(0);
     let what = match (protocol, renewals) {
-        (Protocol::Tls, _) if has(&["server_hello_resumed", "server_hello_old_resumed"]) => {
+        (Protocol::Tls, _) if has(&["server_hello_resumed"]) => {
+            format!("A {tls} handshake by a key that both had before")
+        }
+        (Protocol::Tls, _) if has(&["server_hello_old_resumed"]) => {
             format!("A {tls} session taken up again")
         }
         (Protocol::Tls, _) => format!("A {tls} handshake"),
@@ -133,6 +138,15 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending, is_judged: bool) -
         _ => outcome(protocol, steps, ending),
     };
     format!("{what}{after}{outcome}")
+}
+
+/// The version that the server chose, or that its being chosen is not known.
+fn version(steps: &[Step]) -> &str {
+    let hello = steps
+        .iter()
+        .find(|step| step.entry.starts_with("server_hello") && step.entry != "server_hello_done");
+    let field = hello.and_then(|hello| hello.fields.iter().find(|field| field.name == "version"));
+    field.and_then(|field| field.meaning.as_deref()).unwrap_or("TLS")
 }
 
 /// What sets it apart from others: how it broke, or what was shown in it.
@@ -161,9 +175,13 @@ fn outcome(protocol: Protocol, steps: &[Step], ending: &Ending) -> String {
 
 fn certificates(facts: &[&Fact], ending: &Ending) -> Vec<Certificate> {
     let mut all: Vec<Certificate> = Vec::new();
+    let mut chain: &[Vec<u8>] = &[];
     for (fact, step) in facts.iter().zip(1..) {
         match &fact.detail {
             Detail::Certificates(shown) => {
+                if fact.from == Side::Server {
+                    chain = &shown.chain;
+                }
                 let read = tls::certificates(shown, fact.from);
                 all.extend(read.map(|certificate| Certificate { step, ..certificate }));
             }
@@ -171,7 +189,7 @@ fn certificates(facts: &[&Fact], ending: &Ending) -> Vec<Certificate> {
                 let servers =
                     |have: &&mut Certificate| have.shown_by == Side::Server && have.depth == 0;
                 if let Some(certificate) = all.iter_mut().rfind(servers) {
-                    certificate.answered(tls::staple(staple));
+                    certificate.answered(tls::staple(staple, chain));
                 }
             }
             _ => {}

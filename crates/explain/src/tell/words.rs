@@ -9,7 +9,7 @@ use crate::place::Side;
 use crate::tls;
 
 /// The catalogue's entry as it holds of this one of all facts.
-pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
+pub(super) fn of(fact: &Fact, all: &[&Fact], own: Option<Side>) -> Entry {
     let entry = *fact.kind.entry();
     let entry = match fact.kind {
         Kind::ClientHello if !has(fact, "key_share_group") => Entry {
@@ -18,6 +18,15 @@ pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
         },
         Kind::ServerCertificate if has(fact, "staple_length") => stapled(fact, entry),
         Kind::NewSessionTicket => ticket(fact, all, entry),
+        Kind::Unreadable if has(fact, crate::tls::SPEAKS) => Entry {
+            title: "Another protocol, in the clear",
+            sentence: "This side answers in the words of another protocol, without encryption: on this port it speaks no TLS.",
+            leaves_open: "Who it is: nothing about it is proved.",
+            ..entry
+        },
+        Kind::ServerHelloOld => old_hello(fact, entry),
+        Kind::ServerHelloOldResumed => Entry { title: old_title(fact, entry.title), ..entry },
+        Kind::ClientKeyExchange if is_key_transport(fact, all) => key_transport(entry),
         Kind::ClientCertificateVerify if is_old(fact, all) => entry,
         Kind::ClientCertificateVerify => Entry {
             leaves_open: "Whether the server's records still admit that certificate. In TLS 1.3 the client hears a refusal only after it believes that it is connected.",
@@ -30,7 +39,7 @@ pub(super) fn of(fact: &Fact, all: &[&Fact]) -> Entry {
             leaves_open: "Whether that reason is the whole one: the server's log has it.",
             ..entry
         },
-        Kind::Alert => Entry { proves: alert_proves(fact), ..entry },
+        Kind::Alert | Kind::Warning => Entry { proves: alert_proves(fact, own), ..entry },
         Kind::ClientKeyMessage if fact.handshake > 0 => {
             Entry { leaves_open: "Whether the server keeps this client on.", ..entry }
         }
@@ -47,6 +56,8 @@ pub(super) fn explains(term: &str, fact: &Fact) -> bool {
         "key share" => "key_share_group",
         "ALPN" => "alpn",
         "HSTS" => "hsts",
+        "ECDHE" => "named_group",
+        "DHE" => "prime_length",
         _ => return true,
     };
     has(fact, value)
@@ -56,6 +67,71 @@ pub(super) fn explains(term: &str, fact: &Fact) -> bool {
 fn is_old(fact: &Fact, all: &[&Fact]) -> bool {
     let old = |kind| matches!(kind, Kind::ServerHelloOld | Kind::ServerHelloOldResumed);
     all.iter().any(|one| one.handshake == fact.handshake && old(one.kind))
+}
+
+/// The same of versions before 1.2, which old servers still choose.
+fn old_hello(fact: &Fact, entry: Entry) -> Entry {
+    let sentence = match version(fact) {
+        Some("TLS 1.1") => {
+            "The server chooses version 1.1, which is long given up, and one cipher; certificates will cross the wire in the clear."
+        }
+        Some("TLS 1.0") => {
+            "The server chooses version 1.0, which is long given up, and one cipher; certificates will cross the wire in the clear."
+        }
+        Some("SSL 3.0") => {
+            "The server chooses SSL 3.0, which is broken, and one cipher; certificates will cross the wire in the clear."
+        }
+        _ => entry.sentence,
+    };
+    Entry { title: old_title(fact, entry.title), sentence, ..entry }
+}
+
+fn old_title(fact: &Fact, usual: &'static str) -> &'static str {
+    let resumed = fact.kind == Kind::ServerHelloOldResumed;
+    match (version(fact), resumed) {
+        (Some("TLS 1.1"), false) => "ServerHello (TLS 1.1)",
+        (Some("TLS 1.0"), false) => "ServerHello (TLS 1.0)",
+        (Some("SSL 3.0"), false) => "ServerHello (SSL 3.0)",
+        (Some("TLS 1.1"), true) => "ServerHello that takes up an earlier session (TLS 1.1)",
+        (Some("TLS 1.0"), true) => "ServerHello that takes up an earlier session (TLS 1.0)",
+        (Some("SSL 3.0"), true) => "ServerHello that takes up an earlier session (SSL 3.0)",
+        _ => usual,
+    }
+}
+
+fn version(fact: &Fact) -> Option<&str> {
+    fact.fields.iter().find(|field| field.name == "version")?.meaning.as_deref()
+}
+
+/// Whether the client encrypts the secret with the server's public key, as its cipher suite says.
+fn is_key_transport(fact: &Fact, all: &[&Fact]) -> bool {
+    let chosen = all.iter().rev().find_map(|one| match one.detail {
+        Detail::Suite(number) if one.handshake == fact.handshake && one.at <= fact.at => {
+            crate::tls::suite_name(number)
+        }
+        _ => None,
+    });
+    chosen.is_some_and(|name| name.starts_with("TLS_RSA_WITH_"))
+}
+
+fn key_transport(entry: Entry) -> Entry {
+    Entry {
+        title: "The secret, encrypted for the server",
+        sentence: "The client makes up the premaster secret alone and encrypts it with the server's public key: whoever has the private one can read it.",
+        terms: &[
+            (
+                "RSA key transport",
+                "there is no fresh half of the server: one key opens all connections of years",
+            ),
+            (
+                "forward secrecy",
+                "what is missing here: a key that is stolen later would open nothing of before",
+            ),
+        ],
+        proves: "Nothing yet: the server shows that it has the private key by its Finished message, which only who read the secret can make.",
+        leaves_open: "Who else has the server's private key, or gets it later: a recording of this connection can be read with it.",
+        ..entry
+    }
 }
 
 fn stapled(fact: &Fact, entry: Entry) -> Entry {
@@ -93,7 +169,7 @@ const STAPLED: &[(&str, &str)] = &[
 
 fn staples_answer(fact: &Fact) -> Option<String> {
     let Detail::Certificates(shown) = &fact.detail else { return None };
-    Some(tls::staple(shown.staple.as_ref()?).answer)
+    Some(tls::staple(shown.staple.as_ref()?, &[]).answer)
 }
 
 /// A server gives a ticket once it has read all of the client: of one that showed who it is, that is an answer.
@@ -181,8 +257,9 @@ fn gives_a_reason(fact: &Fact) -> bool {
     })
 }
 
-fn alert_proves(fact: &Fact) -> &'static str {
+fn alert_proves(fact: &Fact, own: Option<Side>) -> &'static str {
     match fact.key {
+        None if own == Some(fact.from) => "It is the word of the side that tells this.",
         Some(_) => {
             "It comes from the other end: nobody else has the key that it is encrypted with."
         }

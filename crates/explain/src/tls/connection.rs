@@ -8,7 +8,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::handshake::{Checked, Handshake};
+use super::http::Head;
 use super::lane::{Lane, Met};
+use super::speech;
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, KeyName};
 use crate::field::Field;
@@ -31,11 +33,18 @@ const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
+const WARNING: u8 = 1;
+const CLOSE_NOTIFY: u8 = 0;
+const USER_CANCELED: u8 = 90;
+/// The value that names another protocol, where one is spoken instead.
+pub(crate) const SPEAKS: &str = "speaks";
 
 /// What comes out.
 pub(crate) enum Event {
     /// Something happened.
     Fact(Fact),
+    /// What belongs to the last data of this side and came after its beginning.
+    Later(Side, Vec<Field>),
     /// Content of the protocol inside, which a key log opened.
     Plain(Plain),
 }
@@ -88,9 +97,12 @@ impl Connection {
             && let Some(record) = self.next_record(seen.from)
         {
             let Some((header, content, basis)) = record else {
-                events.extend(self.break_lane(seen, Kind::Unreadable));
+                let speech = self.other_speech(seen.from);
+                let fields = speech.map(|speech| Field::text(SPEAKS, speech));
+                events.extend(self.break_lane(seen, Kind::Unreadable, fields));
                 break;
             };
+            self.lane(seen.from).told.heard = true;
             let met = Met { at: seen.at, from: seen.from, basis: &basis, key: None };
             self.record(met, header, content, &mut events);
         }
@@ -111,10 +123,17 @@ impl Connection {
 
     /// Bytes of this side were not captured: what comes after them can't be told.
     pub(crate) fn lost(&mut self, seen: &Seen<'_>) -> Vec<Event> {
-        self.break_lane(seen, Kind::Missing)
+        self.break_lane(seen, Kind::Missing, None)
     }
 
-    fn break_lane(&mut self, seen: &Seen<'_>, kind: Kind) -> Vec<Event> {
+    /// What a side speaks that begins with something else than TLS, where that is known.
+    fn other_speech(&mut self, from: Side) -> Option<&'static str> {
+        let lane = self.lane(from);
+        let begins = (!lane.told.heard).then(|| lane.stream.beginning(speech::LONGEST_GREETING))?;
+        speech::of(&begins)
+    }
+
+    fn break_lane(&mut self, seen: &Seen<'_>, kind: Kind, fields: Option<Field>) -> Vec<Event> {
         let lane = self.lane(seen.from);
         lane.stream.clear();
         lane.messages.clear();
@@ -124,7 +143,7 @@ impl Connection {
         let met = Met { at: seen.at, from: seen.from, basis: &seen.places, key: None };
         vec![Event::Fact(Fact {
             source: Source::Gap,
-            ..self.handshake.fact(met, kind, Vec::new())
+            ..self.handshake.fact(met, kind, fields.into_iter().collect())
         })]
     }
 
@@ -161,12 +180,30 @@ impl Connection {
     ) {
         if header[0] == CHANGE_CIPHER_SPEC {
             events.push(Event::Fact(self.change_cipher_spec(met)));
+        } else if header[0] == APPLICATION_DATA && !self.lane(met.from).sealed {
+            self.early(met, events);
         } else if !self.lane(met.from).sealed || (header[0] == ALERT && self.handshake.is_new()) {
             // A side that has no keys yet sends its alert in the clear.
             self.content(met, header[0], &content, events);
         } else {
             self.sealed(met, header, content, events);
         }
+    }
+
+    /// Data before there is a key for it: a client may send some under a key of before, and nobody else.
+    fn early(&mut self, met: Met<'_>, events: &mut Vec<Event>) {
+        let is_early = met.from == Side::Client && self.handshake.offers_early_data();
+        let kind = if is_early { Kind::EarlyData } else { Kind::Unreadable };
+        let told = &mut self.lane(met.from).told;
+        if std::mem::replace(if is_early { &mut told.early } else { &mut told.broken }, true) {
+            return;
+        }
+        let fields = match is_early {
+            true => vec![Field::text("reason", "the key log of this connection does not open it")],
+            false => Vec::new(),
+        };
+        let gap = self.handshake.fact(met, kind, fields);
+        events.push(Event::Fact(Fact { source: Source::Gap, ..gap }));
     }
 
     fn change_cipher_spec(&mut self, met: Met<'_>) -> Fact {
@@ -197,6 +234,8 @@ impl Connection {
                 self.count(met);
                 self.content(met, kind, content, events);
             }
+            // Early data is on its way for a while after the server has chosen a key.
+            None if lane.told.early && lane.opener.is_some() => {}
             None if std::mem::replace(&mut lane.told.sealed, true) => {}
             None => {
                 let fields = vec![Field::text("reason", self.handshake.why_sealed())];
@@ -260,7 +299,13 @@ impl Connection {
 
     fn alert(&mut self, met: Met<'_>, content: &[u8]) -> Option<Fact> {
         let [level, description] = *<&[u8; 2]>::try_from(content).ok()?;
-        let kind = if description == 0 { Kind::CloseNotify } else { Kind::Alert };
+        let kind = match description {
+            CLOSE_NOTIFY => Kind::CloseNotify,
+            // In TLS 1.3 the level counts no more: but for a goodbye all are errors (RFC 8446, 6).
+            _ if level == WARNING && !self.handshake.is_new() => Kind::Warning,
+            USER_CANCELED if self.is_finished() => Kind::Warning,
+            _ => Kind::Alert,
+        };
         let level_field = Field::number("alert_level", level);
         let name = super::names::alert(description).unwrap_or("unknown");
         let description_field = Field::number("alert_description", description).known(name);
@@ -268,14 +313,23 @@ impl Connection {
         Some(Fact { detail: Detail::Alert(description), ..fact })
     }
 
+    fn is_finished(&self) -> bool {
+        self.client.told.finished && self.server.told.finished
+    }
+
     /// Each record goes to the protocol inside; the first one under each key is told.
     fn plain(&mut self, met: Met<'_>, content: &[u8], events: &mut Vec<Event>) {
-        let told = &mut self.lane(met.from).told.data_under;
-        if *told != Some(met.key) {
-            *told = Some(met.key);
-            let fields = super::http::fields(met.from, content);
-            let fact = self.handshake.fact(met, Kind::ApplicationData, fields);
+        let lane = self.lane(met.from);
+        let is_first = lane.told.data_under.replace(met.key) != Some(met.key);
+        if is_first {
+            lane.head = Head::begin(met.from, content);
+        }
+        let head = lane.head.as_mut().map(|head| head.more(content)).unwrap_or_default();
+        if is_first {
+            let fact = self.handshake.fact(met, Kind::ApplicationData, head);
             events.push(Event::Fact(fact));
+        } else if !head.is_empty() {
+            events.push(Event::Later(met.from, head));
         }
         let content = Zeroizing::new(content.to_vec());
         events.push(Event::Plain(Plain {

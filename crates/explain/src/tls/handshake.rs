@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::hello::{self, Hello, TLS13};
+use super::hello::{self, Hello, TLS12, TLS13};
 use super::lane::{Lane, Met};
 use super::opening::{self, Hash, Opener, Randoms, Suite};
+use super::proof::{Agreed, Half};
 use super::reader::{Reader, numbers};
 use super::{names, proof, shown};
 use crate::catalogue::Kind;
@@ -50,12 +51,20 @@ pub(super) struct Handshake {
 struct Client {
     random: [u8; 32],
     session: Vec<u8>,
+    sends_early: bool,
 }
 
 struct Chosen {
-    new: bool,
+    version: u16,
+    number: u16,
     suite: Option<Suite>,
     random: [u8; 32],
+}
+
+impl Chosen {
+    fn is_new(&self) -> bool {
+        self.version == TLS13
+    }
 }
 
 /// All messages so far, as both ends calculate over them.
@@ -111,11 +120,21 @@ impl Handshake {
     }
 
     pub(super) fn is_old(&self) -> bool {
-        self.chosen.as_ref().is_some_and(|chosen| !chosen.new)
+        self.chosen.as_ref().is_some_and(|chosen| !chosen.is_new())
     }
 
     pub(super) fn is_new(&self) -> bool {
-        self.chosen.as_ref().is_some_and(|chosen| chosen.new)
+        self.chosen.as_ref().is_some_and(Chosen::is_new)
+    }
+
+    /// Whether signatures say how they are made, which they do since TLS 1.2.
+    fn names_schemes(&self) -> bool {
+        self.chosen.as_ref().is_none_or(|chosen| chosen.version >= TLS12)
+    }
+
+    /// Whether the client may send data before the server has answered.
+    pub(super) fn offers_early_data(&self) -> bool {
+        self.chosen.is_none() && self.client.as_ref().is_some_and(|client| client.sends_early)
     }
 
     /// Why records can't be opened.
@@ -172,18 +191,29 @@ impl Handshake {
         if is_needed && kind != 2 && (before_keys || !matches!(kind, 0 | 24)) {
             self.transcript.add(message);
         }
-        Some(fact.unwrap_or_else(|| {
-            let unread =
-                self.fact(met, Kind::Unreadable, vec![Field::number("handshake_type", kind)]);
-            Fact { source: Source::Gap, ..unread }
-        }))
+        Some(fact.unwrap_or_else(|| self.not_read(met, kind)))
+    }
+
+    /// A message that is framed as it should be and whose content is not read: the ones behind it can be.
+    fn not_read(&self, met: Met<'_>, kind: u8) -> Fact {
+        let number = Field::number("handshake_type", kind);
+        let number = match names::message(kind) {
+            Some(name) => number.known(name),
+            None => number,
+        };
+        let fields = vec![number, Field::text("reason", why_not_read(kind))];
+        Fact { source: Source::Gap, ..self.fact(met, Kind::NotRead, fields) }
     }
 
     fn client_hello(&mut self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
         let hello = Hello::of_client(body)?;
         let kind = if self.retried { Kind::SecondClientHello } else { Kind::ClientHello };
         let fact = self.fact(met, kind, hello.client_fields());
-        self.client = Some(Client { random: hello.random, session: hello.session.to_vec() });
+        self.client = Some(Client {
+            random: hello.random,
+            session: hello.session.to_vec(),
+            sends_early: hello.offers_early_data(),
+        });
         Some(fact)
     }
 
@@ -206,10 +236,10 @@ impl Handshake {
             return Some(self.fact(met, Kind::HelloRetryRequest, hello.server_fields()));
         }
         self.transcript.add(message);
-        let new = hello.chosen_version() == TLS13;
-        let kind = self.kind_of(&hello, new);
-        self.chosen = Some(Chosen { new, suite, random: hello.random });
-        if new {
+        let version = hello.chosen_version();
+        let kind = self.kind_of(&hello, version == TLS13);
+        self.chosen = Some(Chosen { version, number, suite, random: hello.random });
+        if version == TLS13 {
             self.seal_new(lanes);
         }
         let fact = self.fact(met, kind, hello.server_fields());
@@ -294,8 +324,10 @@ impl Handshake {
             fields.extend(hello::extension_fields(&extensions));
             let (_, content) = extensions.into_iter().find(|(kind, _)| *kind == SIGNATURES)?;
             Reader::new(content).long()?
-        } else {
+        } else if self.names_schemes() {
             reader.long()?
+        } else {
+            &[]
         };
         fields.extend(numbers(schemes).map(scheme_field));
         Some(self.fact(met, Kind::CertificateRequest, fields))
@@ -335,11 +367,13 @@ impl Handshake {
     }
 
     fn server_key_exchange(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
-        let exchange = proof::key_exchange(body)?;
-        let fields = vec![
-            Field::code("named_group", exchange.group, names::group(exchange.group)),
-            scheme_field(exchange.signed.scheme),
-        ];
+        let agreed = names::suite(self.chosen.as_ref()?.number).and_then(Agreed::of)?;
+        let exchange = proof::key_exchange(body, agreed, self.names_schemes())?;
+        let mut fields = vec![match exchange.half {
+            Half::Group(group) => Field::code("named_group", group, names::group(group)),
+            Half::Prime(length) => Field::number("prime_length", length as u64),
+        }];
+        fields.extend(exchange.signed.scheme.map(scheme_field));
         let proved = self
             .server_certificate
             .as_ref()
@@ -350,7 +384,7 @@ impl Handshake {
     }
 
     fn certificate_verify(&self, met: Met<'_>, body: &[u8]) -> Option<Fact> {
-        let signed = proof::certificate_verify(body)?;
+        let signed = proof::certificate_verify(body, self.names_schemes())?;
         let (kind, certificate) = match met.from {
             Side::Server => (Kind::ServerCertificateVerify, &self.server_certificate),
             Side::Client => (Kind::ClientCertificateVerify, &self.client_certificate),
@@ -360,12 +394,12 @@ impl Handshake {
             .zip(self.transcript.whole())
             .filter(|_| self.checks_signatures())
             .and_then(|(certificate, transcript)| match &self.chosen {
-                Some(Chosen { new: true, suite, .. }) => {
+                Some(chosen @ Chosen { suite, .. }) if chosen.is_new() => {
                     signed.is_over(certificate, met.from, (*suite)?.hash(), transcript)
                 }
                 _ => signed.is_by(certificate, transcript),
             });
-        let fields = vec![scheme_field(signed.scheme)];
+        let fields = signed.scheme.map(scheme_field).into_iter().collect();
         Some(with_proof(self.fact(met, kind, fields), proved))
     }
 
@@ -441,6 +475,17 @@ impl Handshake {
             *update += 1;
         }
         Some(fact)
+    }
+}
+
+/// Why a message is not read here.
+fn why_not_read(kind: u8) -> &'static str {
+    match kind {
+        0 => "it has no content: the server asks for a new handshake on this connection",
+        5 => "it has no content: the client's early data ends here",
+        25 => "it is compressed, and nothing is unpacked here",
+        1..=24 => "its content has another form than is known here",
+        _ => "it is of a kind that is not known here",
     }
 }
 

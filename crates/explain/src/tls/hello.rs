@@ -13,6 +13,7 @@ const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
+pub(crate) const TLS12: u16 = 0x0303;
 pub(crate) const TLS13: u16 = 0x0304;
 const SERVER_NAME: u16 = 0;
 const STATUS_REQUEST: u16 = 5;
@@ -20,6 +21,7 @@ const GROUPS: u16 = 10;
 const SIGNATURES: u16 = 13;
 const ALPN: u16 = 16;
 const PSK: u16 = 41;
+const EARLY_DATA: u16 = 42;
 const VERSIONS: u16 = 43;
 const KEY_SHARE: u16 = 51;
 
@@ -73,7 +75,12 @@ impl<'a> Hello<'a> {
             .unwrap_or(self.version)
     }
 
-    /// A server that takes up an earlier session by a ticket of TLS 1.3.
+    /// A client that sends data before the server has answered.
+    pub(crate) fn offers_early_data(&self) -> bool {
+        self.extension(EARLY_DATA).is_some()
+    }
+
+    /// A server that takes a key that both had before: of a ticket of TLS 1.3, or agreed otherwise.
     pub(crate) fn takes_ticket(&self) -> bool {
         self.extension(PSK).is_some()
     }

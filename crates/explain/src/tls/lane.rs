@@ -1,5 +1,6 @@
 //! One direction of a connection: what waits to be read, and the key that it is under.
 
+use super::http::Head;
 use super::opening::Opener;
 use crate::fact::KeyName;
 use crate::key_log::Secret;
@@ -16,6 +17,8 @@ pub(super) struct Lane {
     pub(super) secret: Option<Secret>,
     pub(super) key: Option<KeyName>,
     pub(super) told: Told,
+    /// The head of a web server's answer, while it comes.
+    pub(super) head: Option<Head>,
 }
 
 /// What is said once.
@@ -23,6 +26,9 @@ pub(super) struct Lane {
 pub(super) struct Told {
     pub(super) sealed: bool,
     pub(super) broken: bool,
+    pub(super) early: bool,
+    /// A whole record has come.
+    pub(super) heard: bool,
     pub(super) finished: bool,
     pub(super) data_under: Option<Option<KeyName>>,
 }

@@ -13,8 +13,9 @@ mod opening;
 mod proof;
 mod reader;
 mod shown;
+mod speech;
 
-pub(crate) use connection::{Connection, Event};
+pub(crate) use connection::{Connection, Event, SPEAKS};
 pub(crate) use handshake::Checked;
-pub(crate) use names::{alert as alert_name, suite as suite_name};
+pub(crate) use names::{GREASE, alert as alert_name, suite as suite_name};
 pub(crate) use shown::{certificates, staple};

@@ -15,35 +15,82 @@ use super::opening::{Hash, Randoms};
 use super::reader::Reader;
 use crate::place::Side;
 
-/// A signature, and by which scheme.
+/// A signature, and by which scheme; before TLS 1.2 none is named.
 pub(super) struct Signed<'a> {
-    pub(super) scheme: u16,
+    pub(super) scheme: Option<u16>,
     signature: &'a [u8],
 }
 
+impl<'a> Signed<'a> {
+    fn read(reader: &mut Reader<'a>, names_scheme: bool) -> Option<Self> {
+        let scheme = if names_scheme { Some(reader.u16()?) } else { None };
+        Some(Signed { scheme, signature: reader.long()? })
+    }
+}
+
 /// The content of a CertificateVerify.
-pub(super) fn certificate_verify(body: &[u8]) -> Option<Signed<'_>> {
-    let mut reader = Reader::new(body);
-    Some(Signed { scheme: reader.u16()?, signature: reader.long()? })
+pub(super) fn certificate_verify(body: &[u8], names_scheme: bool) -> Option<Signed<'_>> {
+    Signed::read(&mut Reader::new(body), names_scheme)
+}
+
+/// How a secret is agreed on before TLS 1.3, where the server signs its half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agreed {
+    Curve,
+    Numbers,
+}
+
+impl Agreed {
+    /// As a cipher suite's name says.
+    pub(super) fn of(suite: &str) -> Option<Agreed> {
+        let begins = |all: &[&str]| all.iter().any(|one| suite.starts_with(one));
+        match () {
+            () if begins(&["TLS_ECDHE_RSA_", "TLS_ECDHE_ECDSA_"]) => Some(Agreed::Curve),
+            () if begins(&["TLS_DHE_RSA_", "TLS_DHE_DSS_"]) => Some(Agreed::Numbers),
+            () => None,
+        }
+    }
+}
+
+/// On what the server's half stands.
+pub(super) enum Half {
+    /// A named group.
+    Group(u16),
+    /// A prime number of the server's own choice, of so many bytes.
+    Prime(usize),
 }
 
 /// The server's half of a key exchange in TLS 1.2.
 pub(super) struct KeyExchange<'a> {
-    pub(super) group: u16,
+    pub(super) half: Half,
     parameters: &'a [u8],
     pub(super) signed: Signed<'a>,
 }
 
-/// The content of a ServerKeyExchange with an elliptic curve.
-pub(super) fn key_exchange(body: &[u8]) -> Option<KeyExchange<'_>> {
+const NAMED_CURVE: u8 = 3;
+
+/// The content of a ServerKeyExchange (RFC 8422, 5.4; RFC 5246, 7.4.3).
+pub(super) fn key_exchange(
+    body: &[u8],
+    agreed: Agreed,
+    names_scheme: bool,
+) -> Option<KeyExchange<'_>> {
     let mut reader = Reader::new(body);
-    if reader.u8()? != 3 {
-        return None;
-    }
-    let group = reader.u16()?;
-    let point = reader.short()?.len();
-    let signed = Signed { scheme: reader.u16()?, signature: reader.long()? };
-    Some(KeyExchange { group, parameters: body.get(..4 + point)?, signed })
+    let half = match agreed {
+        Agreed::Curve => {
+            let group = (reader.u8()? == NAMED_CURVE).then(|| reader.u16()).flatten()?;
+            reader.short()?;
+            Half::Group(group)
+        }
+        Agreed::Numbers => {
+            let prime = reader.long()?.len();
+            reader.long()?;
+            reader.long()?;
+            Half::Prime(prime)
+        }
+    };
+    let parameters = body.get(..body.len().checked_sub(reader.left())?)?;
+    Some(KeyExchange { half, parameters, signed: Signed::read(&mut reader, names_scheme)? })
 }
 
 impl Signed<'_> {
@@ -66,7 +113,7 @@ impl Signed<'_> {
 
     /// The same for TLS 1.2, whose signature is over the messages themselves.
     pub(super) fn is_by(&self, certificate: &[u8], message: &[u8]) -> Option<bool> {
-        let algorithm = algorithm(self.scheme)?;
+        let algorithm = algorithm(self.scheme?)?;
         let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
         let key = &certificate.public_key().subject_public_key.data;
         Some(

@@ -61,7 +61,7 @@ pub(crate) fn certificates(shown: &Shown, by: Side) -> impl Iterator<Item = Cert
     shown.chain.iter().zip(0..).map(move |(der, depth)| {
         let mut read = certificate(der, depth, by);
         if let Some(der) = shown.staple.as_ref().filter(|_| depth == 0) {
-            read.answered(staple(der));
+            read.answered(staple(der, &shown.chain));
         }
         read
     })
@@ -112,18 +112,22 @@ fn not_asked() -> [Inquiry; 3] {
         means,
         answer: "not_asked".to_owned(),
         signed_at: None,
+        signed_by: None,
         good_until: None,
         asked_at: None,
         sentence: sentence.to_owned(),
     })
 }
 
-/// What a staple says, by whoever signed it; whether that is to be believed is not judged here.
-pub(crate) fn staple(der: &[u8]) -> Inquiry {
+/// What a staple says, by whoever signed it; whether that is to be believed is not judged here. Among the certificates that
+/// were `shown` the signer's may be.
+pub(crate) fn staple(der: &[u8], shown: &[Vec<u8>]) -> Inquiry {
+    let shown: Vec<&[u8]> = shown.iter().map(Vec::as_slice).collect();
     let said = |answer: &str, sentence: &str| Inquiry {
         means: Means::Staple,
         answer: answer.to_owned(),
         signed_at: None,
+        signed_by: None,
         good_until: None,
         asked_at: None,
         sentence: sentence.to_owned(),
@@ -147,6 +151,7 @@ pub(crate) fn staple(der: &[u8]) -> Inquiry {
     };
     Inquiry {
         signed_at: Some(response.produced_at().unix_secs()),
+        signed_by: Some(cut(&response.signer(&shown))),
         good_until: answer.next_update.map(clock::Timestamp::unix_secs),
         ..inquiry
     }

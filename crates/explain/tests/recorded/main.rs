@@ -8,6 +8,7 @@
 
 mod endings;
 mod keys;
+mod legal;
 mod recordings;
 mod shown;
 mod words;

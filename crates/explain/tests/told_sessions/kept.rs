@@ -262,6 +262,7 @@ impl Meeting {
             means: Means::Records,
             answer: "good".to_owned(),
             signed_at: None,
+            signed_by: Some("the gateway".to_owned()),
             good_until: None,
             asked_at: None,
             sentence: "The gateway's records have it.".to_owned(),

@@ -161,6 +161,7 @@ fn every_entry_of_the_catalogue_is_told_by_a_handshake() {
     }
     told.extend(entries(&with_a_hole()));
     told.extend(entries(&with_nonsense()));
+    told.extend(entries(&with_what_is_rare()));
     told.extend(entries(&with_a_word_of_the_server()));
     told.extend(entries(&after_words_in_the_clear()));
     told.extend(entries(&meetings[2].as_the_gateway_tells_it(Ok(&meetings[2].kept()))));
@@ -219,6 +220,63 @@ fn with_nonsense() -> Story {
         bytes: b"HTTP/1.1 400 Bad Request\r\n\r\n",
     });
     live.story(Speech::Tls, KeyLog::default()).unwrap()
+}
+
+/// A client that sends early data, of a server that warns first and whose certificate is compressed.
+fn with_what_is_rare() -> Story {
+    let record = |kind: u8, content: &[u8]| {
+        [&[kind, 3, 3, 0, u8::try_from(content.len()).unwrap()], content].concat()
+    };
+    let hello =
+        [&[1, 0, 0, 47, 3, 3][..], &[1; 32], &[0, 0, 2, 0x13, 0x01, 1, 0, 0, 4, 0, 42, 0, 0]]
+            .concat();
+    let said = [
+        (Side::Client, record(22, &hello)),
+        (Side::Client, record(23, &[7; 30])),
+        (Side::Server, record(21, &[1, 112])),
+        (Side::Server, record(22, &[25, 0, 0, 1, 0])),
+    ];
+    let mut live = Live::new("tcp");
+    for (number, (from, bytes)) in (1..).zip(&said) {
+        live.push(&Chunk { at: number.into(), from: *from, frame: number, offset: 0, bytes });
+    }
+    live.story(Speech::Tls, KeyLog::default()).unwrap()
+}
+
+#[test]
+fn two_good_handshakes_of_one_kind_do_not_part() {
+    let one =
+        |story: Story| Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
+    let acts = [Act::Data, Act::Renew, Act::Data, Act::Leave];
+    let session = || one(Meeting::new(Admit::Yes).run(&acts).story());
+    assert_eq!(explain::diff::parting(&session(), &session()), None);
+    let at_the_gateway = || {
+        let meeting = Meeting::new(Admit::Yes).run(&[]);
+        one(meeting.as_the_gateway_tells_it(Ok(&meeting.kept())))
+    };
+    assert_eq!(explain::diff::parting(&at_the_gateway(), &at_the_gateway()), None);
+    let mail = || one(after_words_in_the_clear());
+    assert_eq!(explain::diff::parting(&mail(), &mail()), None);
+    // Another address in the tunnel is no difference of handshakes; another option is.
+    let pushed = |option: &str| {
+        let mut stories = session();
+        let steps = stories.stories.iter_mut().flat_map(|story| &mut story.steps);
+        let mut fields = steps.flat_map(|step| &mut step.fields);
+        fields.find(|field| field.name == "pushed").unwrap().value = option.to_owned();
+        stories
+    };
+    let ifconfig = |last: u8| pushed(&format!("ifconfig 10.8.0.{last} 255.255.255.0"));
+    assert_eq!(explain::diff::parting(&ifconfig(2), &ifconfig(3)), None);
+    assert!(explain::diff::parting(&pushed("ping 10"), &pushed("ping 20")).is_some());
+    // A certificate of another length is as a rule one of another signature; one more is a longer chain.
+    let longer = || {
+        let mut stories = session();
+        let mut steps = stories.stories.iter_mut().flat_map(|story| &mut story.steps);
+        let shown = steps.find(|step| step.entry == "server_certificate").unwrap();
+        shown.fields.push(shown.fields[0].clone());
+        stories
+    };
+    assert!(explain::diff::parting(&session(), &longer()).is_some());
 }
 
 /// A server that says something to its user, which ours doesn't: TLS of a library in packets without wrapping.

@@ -135,6 +135,7 @@ fn inquiry(answer: &str, sentence: &str) -> Inquiry {
         means: Means::Records,
         answer: answer.to_owned(),
         signed_at: None,
+        signed_by: Some("the gateway".to_owned()),
         good_until: None,
         asked_at: None,
         sentence: sentence.to_owned(),
