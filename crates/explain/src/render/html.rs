@@ -3,14 +3,14 @@
 //! Its depth is in `<details>`: parts of the handshake with a sentence each, then steps, then values and bytes.
 //! A page is bounded; what has no room is counted and not shown.
 
-mod style;
+pub(super) mod style;
 
 use std::fmt::Write as _;
 
 use super::escape::markup;
 use super::time::{moment, span};
 use super::{later, lives, svg, words};
-use crate::story::{Certificate, Chapter, Ending, Side, Source, Step, Stories, Story};
+use crate::story::{Certificate, Chapter, Ending, Inquiry, Side, Source, Step, Stories, Story};
 use crate::told;
 
 /// The largest page is twice this: where it is reached, steps lose their values, and later all.
@@ -171,6 +171,9 @@ impl Page {
         if let Some(said) = step.fields.iter().find(|field| field.name == "begins_with") {
             self.add(&format!("<p>It begins with <code>{}</code>.</p>\n", markup(&said.value)));
         }
+        if let Some(why) = words::reason(step) {
+            self.add(&format!("<p><b>The reason:</b> {}.</p>\n", markup(&why)));
+        }
         let refusal = step.fields.iter().find(|field| field.name == "message");
         if let Some(said) = refusal.filter(|_| step.entry == "auth_failed") {
             self.add(&format!("<p>It says <code>{}</code>.</p>\n", markup(&said.value)));
@@ -229,14 +232,13 @@ impl Page {
         if !all.is_empty() {
             self.add("<h2>Certificates, and whether they still hold</h2>\n");
         }
-        for certificate in all.iter().take(20) {
+        for (certificate, steps) in words::once_each(all).into_iter().take(20) {
             let (from, until) = (moment(certificate.not_before), moment(certificate.not_after));
             let names: Vec<String> = certificate.names.iter().map(|name| markup(name)).collect();
             self.add(&format!(
-                "<div class=\"box\"><p><b>{}</b> shown by the {} in step {}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed at</th><th>Good until</th><th>What that means</th></tr>",
+                "<div class=\"box\"><p><b>{}</b> shown by the {} in {steps}, issued by {}; {}; serial <code>{}</code>; valid from {from} until {until}. {}</p><table><tr><th>Asked</th><th>Answer</th><th>Signed</th><th>Good until</th><th>What that means</th></tr>",
                 markup(&certificate.subject),
                 certificate.shown_by.word(),
-                certificate.step,
                 markup(&certificate.issuer),
                 markup(&certificate.key),
                 markup(&certificate.serial),
@@ -247,14 +249,14 @@ impl Page {
                     at.and_then(|at| i64::try_from(at).ok()).map_or_else(|| "-".to_owned(), moment)
                 };
                 self.add(&format!(
-                    "<tr><td>{}{}</td><td data-l=\"Answer\">{}</td><td data-l=\"Signed at\">{}</td><td data-l=\"Good until\">{}</td><td>{}</td></tr>",
+                    "<tr><td>{}{}</td><td data-l=\"Answer\">{}</td><td data-l=\"Signed\">{}</td><td data-l=\"Good until\">{}</td><td>{}</td></tr>",
                     inquiry.means.word(),
                     inquiry
                         .asked_at
                         .as_ref()
                         .map_or_else(String::new, |at| format!("<br><code>{}</code>", markup(at))),
                     markup(&words::answer(inquiry)),
-                    when(inquiry.signed_at),
+                    signed(inquiry, &when(inquiry.signed_at)),
                     when(inquiry.good_until),
                     markup(&inquiry.sentence)
                 ));
@@ -340,6 +342,14 @@ impl Page {
             ));
         }
         self.add("</ol>\n");
+    }
+}
+
+/// When an answer was signed, and by whom.
+fn signed(inquiry: &Inquiry, when: &str) -> String {
+    match &inquiry.signed_by {
+        Some(by) => format!("{when}<br>by {}", markup(by)),
+        None => when.to_owned(),
     }
 }
 

@@ -1,15 +1,22 @@
 //! Who could read a recording of a handshake's connection later: what follows from how the secret was agreed on.
 
-use crate::story::{Protocol, Step, Story};
+use crate::story::{Field, Protocol, Step, Story};
 
 /// Sentences, as many as what was seen allows.
 pub(super) fn readers(story: &Story) -> Vec<&'static str> {
+    if sends_the_secret(story) && story.protocol == Protocol::Tls {
+        return vec![
+            "Whoever has the server's private key, or gets it later, can read it: the client sent the secret encrypted with the server's public key (RSA key transport), and a recording waits.",
+            "A future quantum computer could open it too.",
+        ];
+    }
     let Some(group) = agreed(story) else { return Vec::new() };
     let mut said = vec![
         "Whoever has the secrets of this connection (a key log of one of its ends) can read it; the server's private key, should it be stolen later, opens nothing, since the secret was made for this connection alone.",
     ];
     said.push(match group.contains("MLKEM") {
         true => "A future quantum computer is not known to open it either (ML-KEM beside an elliptic curve).",
+        false if group == NUMBERS => "A future quantum computer could open it: the secret was agreed on by large numbers alone (DHE).",
         false => "A future quantum computer could open it: the secret was agreed on by an elliptic curve alone.",
     });
     if gives_the_secret_in_a_ticket(story) {
@@ -29,6 +36,9 @@ fn agreed(story: &Story) -> Option<String> {
             "server_key_exchange" => "named_group",
             _ => return None,
         };
+        if step.fields.iter().any(|field| field.name == "prime_length") {
+            return Some(NUMBERS.to_owned());
+        }
         let field = step.fields.iter().find(|field| field.name == name)?;
         Some(field.meaning.as_deref()?.to_owned())
     };
@@ -47,4 +57,18 @@ fn by_exporter(story: &Story) -> bool {
         step.entry == "push_reply" && step.fields.iter().any(|field| says(&field.value))
     };
     story.steps.iter().any(pushed)
+}
+
+/// What stands for a group where the server chose its own numbers.
+const NUMBERS: &str = "DHE";
+
+/// Whether the client sent the secret under the server's key, which stays what it is for years.
+fn sends_the_secret(story: &Story) -> bool {
+    let chosen = story.steps.iter().rev().find(|step| step.entry == "server_hello_old");
+    let suites = chosen.into_iter().flat_map(|step| &step.fields);
+    let mut names = suites.filter(|field| field.name == "cipher_suite");
+    let transported = |field: &Field| {
+        field.meaning.as_deref().is_some_and(|name| name.starts_with("TLS_RSA_WITH_"))
+    };
+    names.any(transported) && story.steps.iter().any(|step| step.entry == "client_key_exchange")
 }

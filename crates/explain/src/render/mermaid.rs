@@ -2,13 +2,21 @@
 
 use std::fmt::Write as _;
 
+use super::words;
 use crate::story::{Ending, Source, Stories, Story};
 
-/// One diagram for each story. Only words of the catalogue stand in it, so nothing has to be escaped.
+/// One diagram, or where there are several stories a Markdown file with a block for each: Mermaid knows one diagram in a
+/// text. Only words of the catalogue stand in it, so nothing has to be escaped.
 pub fn mermaid(stories: &Stories) -> String {
     let mut text = String::new();
-    for story in &stories.stories {
+    if let [story] = stories.stories.as_slice() {
         diagram(&mut text, story);
+        return text;
+    }
+    for story in &stories.stories {
+        let _ = writeln!(text, "## {}\n\n```mermaid", plain(&story.title));
+        diagram(&mut text, story);
+        text.push_str("```\n\n");
     }
     text
 }
@@ -26,13 +34,14 @@ fn diagram(text: &mut String, story: &Story) {
         let (from, to) = (letter(step.from), letter(step.to));
         let _ = writeln!(text, "    {from}{arrow}{to}: {}", plain(&step.title));
         if step.source == Source::Gap {
-            let _ = writeln!(text, "    Note over C,S: {}", plain(&step.sentence));
+            let reason = words::reason(step).map_or_else(String::new, |why| format!(" {why}."));
+            let _ =
+                writeln!(text, "    Note over C,S: {}{}", plain(&step.sentence), plain(&reason));
         }
     }
     if let Ending::Broken(broken) = &story.ending {
         let _ = writeln!(text, "    Note over C,S: {}", plain(&broken.sentence));
     }
-    text.push('\n');
 }
 
 /// A story that was read from a file may hold any text where the catalogue's stood.

@@ -15,7 +15,7 @@ mod words;
 
 use crate::story::Stories;
 
-pub use diff::diff;
+pub use diff::{diff, diff_html, diff_json};
 pub use html::html;
 pub use mermaid::mermaid;
 pub use svg::svg;

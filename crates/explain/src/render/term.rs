@@ -3,14 +3,14 @@
 use super::escape::line as shown;
 use super::time::{moment, span};
 use super::{later, lives, words};
-use crate::story::{Certificate, Ending, Place, Side, Source, Step, Stories, Story};
+use crate::story::{Certificate, Ending, Inquiry, Place, Side, Source, Step, Stories, Story};
 
 /// The narrowest text that is made.
 const NARROWEST: usize = 40;
 
 /// All stories, in lines of at most `width` columns where words allow it.
 pub fn term(stories: &Stories, width: usize) -> String {
-    let mut page = Page { text: String::new(), width: width.max(NARROWEST) };
+    let mut page = Page::new(width);
     for (index, story) in stories.stories.iter().enumerate() {
         if index > 0 {
             page.text.push('\n');
@@ -23,7 +23,7 @@ pub fn term(stories: &Stories, width: usize) -> String {
 
 /// Of each story what it was, the step at which it broke, why, and what mends it.
 pub fn short(stories: &Stories, width: usize) -> String {
-    let mut page = Page { text: String::new(), width: width.max(NARROWEST) };
+    let mut page = Page::new(width);
     for (index, story) in stories.stories.iter().enumerate() {
         if index > 0 {
             page.text.push('\n');
@@ -34,12 +34,20 @@ pub fn short(stories: &Stories, width: usize) -> String {
     page.text
 }
 
-struct Page {
+pub(super) struct Page {
     text: String,
     width: usize,
 }
 
 impl Page {
+    pub(super) fn new(width: usize) -> Page {
+        Page { text: String::new(), width: width.max(NARROWEST) }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
     fn story(&mut self, story: &Story) {
         self.headline(story);
         let mut chapter = None;
@@ -160,17 +168,11 @@ impl Page {
     }
 
     fn certificates(&mut self, all: &[Certificate]) {
-        for certificate in all {
+        for (certificate, steps) in words::once_each(all) {
             self.text.push('\n');
             let place = if certificate.depth == 0 { "own" } else { "issuer's" };
             let whose = certificate.shown_by.word();
-            self.say(
-                "",
-                &format!(
-                    "CERTIFICATE of the {whose}, its {place}, shown in step {}",
-                    certificate.step
-                ),
-            );
+            self.say("", &format!("CERTIFICATE of the {whose}, its {place}, shown in {steps}"));
             self.say(
                 "   ",
                 &format!(
@@ -192,25 +194,26 @@ impl Page {
                     shown(&certificate.key)
                 ),
             );
-            for inquiry in &certificate.inquiries {
-                let means = inquiry.means.word();
-                let until = inquiry.good_until.and_then(|until| i64::try_from(until).ok());
-                let until = until
-                    .map_or_else(String::new, |until| format!(" Good until {}.", moment(until)));
-                self.say(
-                    "   ",
-                    &format!(
-                        "{means}{}: {}. {}{until}",
-                        inquiry
-                            .asked_at
-                            .as_ref()
-                            .map_or_else(String::new, |at| format!(" at {}", shown(at))),
-                        shown(&words::answer(inquiry)),
-                        shown(&inquiry.sentence)
-                    ),
-                );
-            }
+            certificate.inquiries.iter().for_each(|inquiry| self.inquiry(inquiry));
         }
+    }
+
+    /// What one means of revocation said, signed when and by whom, and good until when.
+    fn inquiry(&mut self, inquiry: &Inquiry) {
+        let when = |at: Option<u64>| at.and_then(|at| i64::try_from(at).ok()).map(moment);
+        let at = inquiry.asked_at.as_ref();
+        let at = at.map_or_else(String::new, |at| format!(" at {}", shown(at)));
+        let signed = match (when(inquiry.signed_at), &inquiry.signed_by) {
+            (Some(at), Some(by)) => format!(" Signed at {at} by {}.", shown(by)),
+            (Some(at), None) => format!(" Signed at {at}."),
+            (None, Some(by)) => format!(" Said by {}.", shown(by)),
+            (None, None) => String::new(),
+        };
+        let until = when(inquiry.good_until);
+        let until = until.map_or_else(String::new, |until| format!(" Good until {until}."));
+        let (means, answer) = (inquiry.means.word(), shown(&words::answer(inquiry)));
+        let sentence = shown(&inquiry.sentence);
+        self.say("   ", &format!("{means}{at}: {answer}. {sentence}{signed}{until}"));
     }
 
     fn later(&mut self, story: &Story) {
@@ -284,7 +287,7 @@ impl Page {
     }
 
     /// One paragraph, broken into lines; the later ones begin with as many spaces as the first has.
-    fn say(&mut self, indent: &str, text: &str) {
+    pub(super) fn say(&mut self, indent: &str, text: &str) {
         let mut column = 0;
         let hanging = " ".repeat(indent.chars().count());
         for word in text.split(' ') {

@@ -2,7 +2,7 @@
 
 use super::time::span;
 use crate::catalogue;
-use crate::story::{Broken, Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use};
+use crate::story::{Broken, Certificate, Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use};
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
 pub(super) fn titles(names: &[String]) -> String {
@@ -59,6 +59,36 @@ fn refused(story: &Story, step: &Step) -> String {
         ),
         None => format!("what step {} says", step.number),
     }
+}
+
+/// Each certificate once, with the steps that showed it: a renewal shows the same ones again.
+pub(super) fn once_each(all: &[Certificate]) -> Vec<(&Certificate, String)> {
+    let same = |one: &Certificate, other: &Certificate| {
+        *one == Certificate { step: one.step, ..other.clone() }
+    };
+    let mut each: Vec<(&Certificate, Vec<u32>)> = Vec::new();
+    for certificate in all {
+        match each.iter_mut().find(|(one, _)| same(one, certificate)) {
+            Some((_, steps)) => steps.push(certificate.step),
+            None => each.push((certificate, vec![certificate.step])),
+        }
+    }
+    each.into_iter().map(|(one, steps)| (one, in_steps(&steps))).collect()
+}
+
+fn in_steps(steps: &[u32]) -> String {
+    let numbers: Vec<String> = steps.iter().map(u32::to_string).collect();
+    match numbers.as_slice() {
+        [one] => format!("step {one}"),
+        [before @ .., last] => format!("steps {} and {last}", before.join(", ")),
+        [] => String::new(),
+    }
+}
+
+/// Why a step can't be told: what it has instead of values.
+pub(super) fn reason(step: &Step) -> Option<String> {
+    let given = step.fields.iter().find(|field| matches!(&*field.name, "reason" | "why"))?;
+    Some(capital(given.value.trim_end_matches('.')))
 }
 
 /// A sentence of a log, which begins with a small letter, as one that stands by itself.

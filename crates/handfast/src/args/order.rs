@@ -66,7 +66,7 @@ pub(crate) enum Action {
     /// Tell a handshake.
     Explain(ExplainOrder),
     /// Find where two stories part.
-    ExplainDiff { a: PathBuf, b: PathBuf },
+    ExplainDiff { a: PathBuf, b: PathBuf, written: Written },
     /// Give the CA's certificate.
     CaExport { out: Option<PathBuf> },
     /// Seal the CA's key.

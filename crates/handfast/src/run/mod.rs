@@ -80,7 +80,7 @@ pub(crate) fn run(order: Order) -> Result<Output, Failure> {
         Action::OcspAsk(order) => standing::ocsp_ask(&data, json, &order),
         Action::Tls(order) => tls::run(&data, json, order),
         Action::Explain(order) => explain::run(&data, order),
-        Action::ExplainDiff { a, b } => explain::run_diff(&a, &b),
+        Action::ExplainDiff { a, b, written } => explain::run_diff(&a, &b, &written),
         Action::CaExport { out } => authority::ca_export(&data, json, out.as_deref()),
         Action::CaSeal(order) => ca_key::seal(&data, json, order),
         Action::CaUnseal { secret } => ca_key::unseal(&data, json, secret.as_deref()),

@@ -33,6 +33,9 @@ pub(crate) struct Said {
     pub(crate) this_update: Option<Timestamp>,
     /// Until when it holds.
     pub(crate) next_update: Option<Timestamp>,
+    /// Whose word it is.
+    #[serde(skip)]
+    pub(crate) signer: Option<String>,
     pub(crate) revoked_at: Option<Timestamp>,
     pub(crate) reason: Option<RevocationReason>,
     /// Whether it was signed for this question.
@@ -72,6 +75,7 @@ impl Said {
             answer: Answer::None,
             this_update: None,
             next_update: None,
+            signer: None,
             revoked_at: None,
             reason: None,
             fresh: false,

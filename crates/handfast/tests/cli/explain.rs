@@ -53,6 +53,14 @@ fn the_first_step_at_which_two_stories_part_is_named() {
     let parted = cli.run("explain diff a.json b.json");
     assert_eq!(parted.code, 10);
     assert!(parted.out.contains("They part at step 1"), "{}", parted.out);
+    let json = cli.run("explain diff a.json b.json --format json");
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&json["parting"]["in"], &json["version"]), (&"values".into(), &1.into()));
+    let page = cli.run("explain diff a.json b.json --format html -o parting.html");
+    assert_eq!((page.code, page.out.as_str()), (10, "parting.html\n"));
+    assert!(fs::read_to_string(cli.path("parting.html")).unwrap().contains("They part at step 1"));
+    let picture = cli.fails(2, "explain diff a.json b.json --format svg");
+    assert!(picture.contains("there is no picture") && picture.contains("html"), "{picture}");
     fs::write(cli.path("c.json"), "{}").unwrap();
     assert!(cli.fails(1, "explain diff a.json c.json").contains("holds no stories"));
 }

@@ -1,7 +1,7 @@
 //! How a page looks: light or dark as its reader wants it, on paper, and on a phone, where a row of a table becomes lines.
 
 /// All before the first story; TITLE is to be put in.
-pub(super) const HEAD: &str = r#"<!DOCTYPE html>
+pub(in crate::render) const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width,initial-scale=1"><title>TITLE</title>

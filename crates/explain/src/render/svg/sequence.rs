@@ -4,6 +4,7 @@ use super::{Anchor, Canvas, FONT, WIDTH};
 use crate::catalogue;
 use crate::render::escape::markup;
 use crate::render::time::span;
+use crate::render::words;
 use crate::story::{Ending, Side, Source, Step, Story};
 
 const CLIENT: u32 = 150;
@@ -70,6 +71,11 @@ fn row(canvas: &mut Canvas, step: &Step) {
     let label = super::fit(&step.title, SERVER - CLIENT - 20);
     canvas.text((CLIENT + SERVER) / 2, y - 7, Anchor::Middle, "t", &label);
     canvas.text(SERVER + 14, y + 4, Anchor::Start, "q", lock);
+    if let Some(why) = words::reason(step) {
+        let why = super::fit(&why, SERVER - CLIENT - 20);
+        canvas.text((CLIENT + SERVER) / 2, y + 15, Anchor::Middle, "q", &why);
+        canvas.y += ROW / 2;
+    }
 }
 
 fn ending(canvas: &mut Canvas, story: &Story) {

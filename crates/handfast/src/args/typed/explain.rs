@@ -19,14 +19,19 @@ pub(crate) enum Explain {
     /// A handshake in throw-away networks, told by its gateway: nothing has to be set up for it
     Demo(ExplainDemo),
     /// The first step at which two stories part: files that --format json wrote
-    Diff {
-        /// One story
-        #[arg(value_name = "STORY.json")]
-        a: PathBuf,
-        /// Another
-        #[arg(value_name = "STORY.json")]
-        b: PathBuf,
-    },
+    Diff(ExplainDiff),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainDiff {
+    /// One story
+    #[arg(value_name = "STORY.json")]
+    pub(crate) a: PathBuf,
+    /// Another
+    #[arg(value_name = "STORY.json")]
+    pub(crate) b: PathBuf,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! Handshakes in words: which, and in which shape.
 
+use std::path::PathBuf;
+
 use admin::failure::{Failure, FailureKind};
 use admin::request::ExplainTarget;
 use uplink::Target;
@@ -9,8 +11,8 @@ use crate::args::order::{
     Action, ExplainCaptureOrder, ExplainOrder, ExplainTlsOrder, Explained, Written,
 };
 use crate::args::typed::explain::{
-    Explain, ExplainCapture, ExplainDemo, ExplainFailure, ExplainSession, ExplainTls, ExplainVpn,
-    FormatWord, Shape,
+    Explain, ExplainCapture, ExplainDemo, ExplainDiff, ExplainFailure, ExplainSession, ExplainTls,
+    ExplainVpn, FormatWord, Shape,
 };
 
 pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, Failure> {
@@ -32,12 +34,28 @@ pub(super) fn understand_explain(typed: Explain, json: bool) -> Result<Action, F
             (Explained::Gateway { which: failure_of(event) }, shape)
         }
         Explain::Demo(ExplainDemo { shape }) => (Explained::Demo, shape),
-        Explain::Diff { a, b } => return Ok(Action::ExplainDiff { a, b }),
+        Explain::Diff(ExplainDiff { a, b, shape }) => return diff(a, b, written(shape, json)),
     };
     Ok(Action::Explain(ExplainOrder { what, written: written(shape, json) }))
 }
 
 const HTTPS: u16 = 443;
+
+/// Where two stories part is one place: there is no sequence to draw of it.
+fn diff(a: PathBuf, b: PathBuf, written: Written) -> Result<Action, Failure> {
+    match written.format {
+        FormatWord::Svg | FormatWord::Mermaid => Err(Failure::new(
+            FailureKind::Usage,
+            "where two stories part is one place, of which there is no picture",
+        )
+        .hint(
+            "--format is term, html or json here; `explain capture` and the others draw a story",
+        )),
+        FormatWord::Term | FormatWord::Html | FormatWord::Json => {
+            Ok(Action::ExplainDiff { a, b, written })
+        }
+    }
+}
 
 fn target(server: &str, starttls: Option<&str>, name: Option<&str>) -> Result<Target, Failure> {
     let service = match starttls {

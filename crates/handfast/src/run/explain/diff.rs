@@ -4,20 +4,27 @@ use std::fs;
 use std::path::Path;
 
 use admin::failure::{Failure, FailureKind};
+use explain::render;
 use explain::story::{Stories, VERSION};
 
 use super::super::output::Output;
+use crate::args::order::Written;
+use crate::args::typed::explain::FormatWord;
 
 /// The most bytes of a file that are read; a story has a fraction of it.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Compares the first stories of two files.
-pub(crate) fn run(a: &Path, b: &Path) -> Result<Output, Failure> {
+pub(crate) fn run(a: &Path, b: &Path, written: &Written) -> Result<Output, Failure> {
     let (left, right) = (stories(a)?, stories(b)?);
     let parted = explain::diff::parting(&left, &right);
     let exit_code = if parted.is_some() { FailureKind::FindingsBad.exit_code() } else { 0 };
-    let text = explain::render::diff(parted.as_ref());
-    Ok(Output { text, exit_code })
+    let text = match written.format {
+        FormatWord::Json => render::diff_json(parted.as_ref()),
+        FormatWord::Html => render::diff_html(parted.as_ref()),
+        _ => render::diff(parted.as_ref(), written.text_width),
+    };
+    Ok(Output { exit_code, ..super::put(text, written)? })
 }
 
 fn stories(file: &Path) -> Result<Stories, Failure> {

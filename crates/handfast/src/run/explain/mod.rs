@@ -58,6 +58,11 @@ fn write(stories: &Stories, written: &Written) -> Result<Output, Failure> {
         FormatWord::Json => render::json(stories),
         FormatWord::Mermaid => render::mermaid(stories),
     };
+    put(text, written)
+}
+
+/// Prints it, or writes it where it was asked to be.
+fn put(text: String, written: &Written) -> Result<Output, Failure> {
     let Some(out) = &written.out else { return Ok(Output::done(text)) };
     fs::write(out, text).map_err(|error| {
         Failure::new(FailureKind::Environment, format!("{} can't be written", out.display()))

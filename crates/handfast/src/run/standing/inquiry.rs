@@ -3,8 +3,8 @@
 use ask::{HttpAddress, LONGEST_CRL, Question, SystemDial, fetch};
 use clock::{Clock, Timestamp};
 use pki::ocsp::{
-    CertId, CertIdHash, LONGEST_RESPONSE, Nonce, OcspError, OcspExpected, OcspRequest, OcspStatus,
-    OcspVerdict, check,
+    CertId, CertIdHash, LONGEST_RESPONSE, Nonce, OcspError, OcspExpected, OcspRequest,
+    OcspResponse, OcspStatus, OcspVerdict, check,
 };
 use pki::standing::{NotTaken, Subject};
 use pki::{CaCertificate, Crl, Revocation, Serial};
@@ -52,7 +52,7 @@ impl<'a> Questions<'a> {
 
     fn stapled(&self, staple: &[u8], now: Timestamp) -> Said {
         match check(staple, &self.expected(None, now)) {
-            Ok(verdict) => of_verdict(Source::Staple, None, &verdict, false),
+            Ok(verdict) => self.of_verdict(Source::Staple, None, &verdict, staple),
             Err(error) => Said::of_error(Source::Staple, None, &error),
         }
     }
@@ -76,7 +76,9 @@ impl<'a> Questions<'a> {
             judged => (judged, true),
         };
         match judged {
-            Ok(verdict) => of_verdict(Source::Ocsp, Some(url), &verdict, fresh),
+            Ok(verdict) => {
+                Said { fresh, ..self.of_verdict(Source::Ocsp, Some(url), &verdict, &octets) }
+            }
             Err(error) => Said::of_error(Source::Ocsp, Some(url), &error),
         }
     }
@@ -107,6 +109,7 @@ impl<'a> Questions<'a> {
             answer: if revoked.is_some() { Answer::Revoked } else { Answer::Good },
             this_update: Some(crl.this_update()),
             next_update: Some(crl.next_update()),
+            signer: Some(format!("CN={}", self.issuer.name())),
             revoked_at: revoked.map(|revoked| revoked.at),
             reason: revoked.map(|revoked| revoked.reason),
             fresh: false,
@@ -115,28 +118,38 @@ impl<'a> Questions<'a> {
         }
     }
 
+    /// What a response says whose signature was found right.
+    fn of_verdict(
+        &self,
+        source: Source,
+        url: Option<&str>,
+        verdict: &OcspVerdict,
+        response: &[u8],
+    ) -> Said {
+        let signer = OcspResponse::from_der(response).ok();
+        let signer = signer.map(|response| response.signer(&[self.issuer.der()]));
+        let (answer, revoked) = match verdict.status {
+            OcspStatus::Good => (Answer::Good, None),
+            OcspStatus::Unknown => (Answer::Unknown, None),
+            OcspStatus::Revoked(Revocation { at, reason }) => (Answer::Revoked, Some((at, reason))),
+        };
+        Said {
+            source,
+            url: url.map(str::to_owned),
+            answer,
+            this_update: Some(verdict.this_update),
+            next_update: Some(verdict.next_update),
+            signer,
+            revoked_at: revoked.map(|(at, _)| at),
+            reason: revoked.map(|(_, reason)| reason),
+            fresh: false,
+            problem: None,
+            stale: false,
+        }
+    }
+
     fn expected<'b>(&'b self, nonce: Option<&'b Nonce>, now: Timestamp) -> OcspExpected<'b> {
         OcspExpected { issuer: self.issuer, serial: self.serial, nonce, now }
-    }
-}
-
-fn of_verdict(source: Source, url: Option<&str>, verdict: &OcspVerdict, fresh: bool) -> Said {
-    let (answer, revoked) = match verdict.status {
-        OcspStatus::Good => (Answer::Good, None),
-        OcspStatus::Unknown => (Answer::Unknown, None),
-        OcspStatus::Revoked(Revocation { at, reason }) => (Answer::Revoked, Some((at, reason))),
-    };
-    Said {
-        source,
-        url: url.map(str::to_owned),
-        answer,
-        this_update: Some(verdict.this_update),
-        next_update: Some(verdict.next_update),
-        revoked_at: revoked.map(|(at, _)| at),
-        reason: revoked.map(|(_, reason)| reason),
-        fresh,
-        problem: None,
-        stale: false,
     }
 }
 
