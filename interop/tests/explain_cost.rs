@@ -1,5 +1,5 @@
-//! What it costs a gateway to watch handshakes (`explain.keep`): its CPU for each of many that it lets in, beside that of
-//! the same gateway when it keeps nothing.
+//! What it costs a gateway to watch handshakes (`explain.keep`), at either door: its CPU for each of many that it lets in,
+//! beside that of the same gateway when it keeps nothing.
 //!
 //! A debug build shows that it is a part only. `HANDFAST_BIN` with a release build, `HANDFAST_SESSIONS=200` and
 //! `HANDFAST_ROUNDS=9` give the figure of docs/explain.md.
@@ -7,9 +7,11 @@
 //! Alone: it counts processor time.
 
 mod crowd;
+mod tls_house;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -17,32 +19,76 @@ use std::time::Duration;
 use interop::{Program, World, binary};
 use sysio::lab::Host;
 
+use tls_house::{Client, LINES};
+
 const KEEPS: [&str; 3] = ["off", "failures", "all"];
+/// P-256, whose handshakes are the quickest: what is added weighs most there.
+const QUICK: [(&str, &str); 2] = [("ca.key_type", "\"p256\""), ("device.key_type", "\"p256\"")];
 
 #[test]
 fn to_watch_handshakes_costs_a_gateway_a_small_part_of_them() {
     let name = "to_watch_handshakes_costs_a_gateway_a_small_part_of_them";
-    let fast = [("ca.key_type", "\"p256\""), ("device.key_type", "\"p256\"")];
-    let Some(mut world) = World::start(name, &fast) else { return };
+    let Some(mut world) = World::start(name, &QUICK) else { return };
     let (sessions, rounds) = (number("HANDFAST_SESSIONS", 20), number("HANDFAST_ROUNDS", 3));
     let profiles = crowd::devices(&world, sessions);
     let host = world.host();
+    compared("of the VPN", sessions, rounds, &world, || {
+        handshakes(&world, &host, &profiles, sessions)
+    });
+}
+
+#[test]
+fn to_watch_handshakes_at_the_tls_door_costs_a_small_part_of_them() {
+    let name = "to_watch_handshakes_at_the_tls_door_costs_a_small_part_of_them";
+    let Some(mut world) = World::start(name, &QUICK) else { return };
+    let (sessions, rounds) = (10 * number("HANDFAST_SESSIONS", 20), number("HANDFAST_ROUNDS", 3));
+    tls_house::serve_all(&world);
+    let file = world.data().join("handfast.toml");
+    let text = fs::read_to_string(&file).expect("settings");
+    let door = format!(
+        "[[tls.listen]]\naddress = \"[::]:443\"\n\
+         [[tls.server]]\nnames = [\"lines.test\"]\nbackend = \"tcp:127.0.0.1:{LINES}\"\n"
+    );
+    fs::write(&file, text + &door).expect("written");
+    world.handfast(&["reload"]);
+    let ca = world.file("ca.pem");
+    world.handfast(&["ca", "export", "--out", &ca.display().to_string()]);
+    let client = Client::trusting(&ca, world.gateway.v4[0].into());
+    let host = world.host();
+    compared("at the TLS door", sessions, rounds, &world, || {
+        let before = cpu_ms(&world);
+        host.netns.run(|| (0..sessions).for_each(|_| asks(&client))).expect("a thread");
+        assert!(world.sessions_become(0, Duration::from_secs(20)), "{}", world.log());
+        (cpu_ms(&world) - before) / sessions as f64
+    });
+}
+
+/// A whole connection, for what stands behind its handshake is the same in all.
+fn asks(client: &Client) {
+    let mut stream = BufReader::new(client.connect("lines.test").expect("it lets in"));
+    stream.get_mut().write_all(b"hello\n").expect("it takes a line");
+    let mut answer = String::new();
+    stream.read_line(&mut answer).expect("it answers");
+    assert_eq!(answer, "answered: hello\n");
+}
+
+/// Lets in so many at each setting in turn.
+fn compared(whose: &str, sessions: usize, rounds: usize, world: &World, lets_in: impl Fn() -> f64) {
     let mut costs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     // What is new to the process is read once, and is nobody's cost.
-    handshakes(&world, &host, &profiles, sessions);
+    lets_in();
     for round in 0..rounds {
         for turn in 0..KEEPS.len() {
             let keep = KEEPS[(round + turn) % KEEPS.len()];
             world.handfast(&["config", "set", "explain.keep", keep]);
             world.handfast(&["reload"]);
-            let cost = handshakes(&world, &host, &profiles, sessions);
-            costs.entry(keep).or_default().push(cost);
+            costs.entry(keep).or_default().push(lets_in());
         }
     }
     let middle = |keep: &str| crowd::spread(costs[keep].clone()).0;
     let (off, failures, all) = (middle("off"), middle("failures"), middle("all"));
     println!(
-        "FIGURE CPU of the gateway for a handshake, {sessions} of them, the middle of {rounds} rounds: {off:.3} ms, \
+        "FIGURE CPU of the gateway for a handshake {whose}, {sessions} of them, the middle of {rounds} rounds: {off:.3} ms, \
          with failures kept {failures:.3} ms ({:+.1} %), with all kept {all:.3} ms ({:+.1} %); all: {costs:.3?}",
         (failures / off - 1.0) * 100.0,
         (all / off - 1.0) * 100.0,
