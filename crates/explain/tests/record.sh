@@ -39,7 +39,16 @@ for kind in rsa p256; do
   printf 'V\t%s\t\t%s\tunknown\t/CN=www.recorded.example\n' "$until" "$serial" > $kind.index
   openssl ocsp -issuer $kind.crt -cert $kind-server.crt -reqout $kind.req >/dev/null 2>&1
   openssl ocsp -index $kind.index -CA $kind.crt -rsigner $kind.crt -rkey $kind.key -reqin $kind.req -ndays 7 -respout $kind.ocsp >/dev/null 2>&1
+  # The same where it says no, and where it knows of none.
+  printf 'R\t%s\t%s\t%s\tunknown\t/CN=www.recorded.example\n' "$until" "$(date -u +%y%m%d%H%M%SZ)" "$serial" > $kind.revoked-index
+  : > $kind.unknown-index
+  for answer in revoked unknown; do
+    openssl ocsp -index $kind.$answer-index -CA $kind.crt -rsigner $kind.crt -rkey $kind.key -reqin $kind.req -ndays 3 -respout $kind.$answer-ocsp >/dev/null 2>&1
+  done
 done
+# What a web server answers.
+printf 'HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=31536000\r\n\r\nhello\n' > hsts
+printf 'HTTP/1.1 204 No Content\r\n\r\n' > no-hsts
 cd "$out" || exit 1
 
 # A server without input would leave at once; this input never comes.
@@ -58,7 +67,7 @@ record() { # PORT "OPTIONS OF A SECOND CLIENT" NAME "SERVER OPTIONS" "CLIENT OPT
   rm -f "$name.pcap"
   watch
   openssl s_server -accept $port -quiet $server > "$name.server" 2>&1 <&9 & serving=$!
-  for _ in $(seq 250); do ss -Hltn "sport = :$port" | grep -q . && break; sleep 0.02; done
+  for _ in $(seq 1500); do ss -Hltn "sport = :$port" | grep -q . && break; sleep 0.02; done
   talk "$client"
   if [ -n "$again" ]; then
     # The second connection alone is of interest: it takes the first one's session up.
@@ -74,11 +83,11 @@ record() { # PORT "OPTIONS OF A SECOND CLIENT" NAME "SERVER OPTIONS" "CLIENT OPT
 watch() {
   : > "$name.keys"; : > "$name.dump"
   tcpdump --immediate-mode -U -i lo -w "$name.pcap" "tcp port $port" 2> "$name.dump" 9<&- & dump=$!
-  for _ in $(seq 250); do grep -q listening "$name.dump" && break; sleep 0.02; done
+  for _ in $(seq 1500); do grep -q listening "$name.dump" && break; sleep 0.02; done
 }
 talk() { # OPTIONS
   { sleep 0.15; printf '%b\n' "$input" | while read -r line; do echo "$line"; sleep 0.1; done; } |
-    timeout 8 openssl s_client -connect 127.0.0.1:$port -keylogfile "$name.keys" $1 > "$name.client" 2>&1 9<&-
+    timeout 30 openssl s_client -connect 127.0.0.1:$port -keylogfile "$name.keys" $1 > "$name.client" 2>&1 9<&-
 }
 
 for kind in rsa p256; do
@@ -100,6 +109,13 @@ for kind in rsa p256; do
     run $n-other-ca "$s -$version $mutual -verify_return_error" "$c -$version -cert pki/$other-client.crt -key pki/$other-client.key"
     run $n-required "$s -$version $mutual -verify_return_error" "$c -$version"
     run $n-unlogged "$s -$version" "$c -$version"
+  done
+  for answer in revoked unknown; do
+    run tls1_2-$kind-staple-$answer "$s -tls1_2 -status_file pki/$kind.$answer-ocsp" "$c -tls1_2 -status"
+    run tls1_3-$kind-staple-$answer "$s -status_file pki/$kind.$answer-ocsp" "$c -tls1_3 -status"
+  done
+  for page in hsts no-hsts; do
+    run tls1_3-$kind-$page "$s -HTTP" "$c -tls1_3" "GET /pki/$page HTTP/1.0\\r\n"
   done
   for suite in TLS_AES_128_GCM_SHA256 TLS_CHACHA20_POLY1305_SHA256; do
     run tls1_3-$kind-$suite "$s" "$c -tls1_3 -ciphersuites $suite"

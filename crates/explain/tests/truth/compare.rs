@@ -1,367 +1,131 @@
-//! tshark's reading of a file beside ours.
+//! Our JSON beside the story that follows from what others read.
+//!
+//! Both have the same form: what the table says is compared, and nothing else.
 
-use std::collections::BTreeMap;
-use std::process::Command;
+use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use crate::record::Record;
-
-/// What tshark reads: for each frame the values of each of its fields, in their order.
-pub(crate) struct Read {
-    frames: BTreeMap<u64, BTreeMap<&'static str, Vec<String>>>,
-}
-
-/// Fields of tshark, and where the same stands in our JSON.
-const COLUMNS: &[(&str, Ours)] = &[
-    ("tcp.srcport", Ours::Sender),
-    ("udp.srcport", Ours::Sender),
-    ("tls.handshake.type", Ours::HandshakeType),
-    ("tls.change_cipher_spec", Ours::ChangeCipherSpec),
-    ("tls.handshake.version", Ours::Field("legacy_version")),
-    ("tls.handshake.random", Ours::Field("random")),
-    ("tls.handshake.session_id", Ours::Field("session_id")),
-    ("tls.handshake.ciphersuite", Ours::Field("cipher_suite")),
-    ("tls.handshake.extension.type", Ours::Field("extension")),
-    ("tls.handshake.extensions.supported_version", Ours::Field("supported_version")),
-    ("tls.handshake.extensions_supported_group", Ours::Field("supported_group")),
-    ("tls.handshake.extensions_key_share_group", Ours::Field("key_share_group")),
-    ("tls.handshake.extensions_key_share_selected_group", Ours::Field("key_share_selected")),
-    ("tls.handshake.sig_hash_alg", Ours::Field("signature_algorithm")),
-    ("tls.handshake.extensions_server_name", Ours::Field("server_name")),
-    ("tls.handshake.extensions_alpn_str", Ours::Field("alpn")),
-    ("tls.handshake.server_named_curve", Ours::Field("named_group")),
-    ("tls.handshake.certificate_length", Ours::Field("certificate_length")),
-    ("tls.handshake.session_ticket_lifetime_hint", Ours::Field("ticket_lifetime")),
-    ("tls.handshake.session_ticket_length", Ours::Field("ticket_length")),
-    ("tls.alert_message.level", Ours::Field("alert_level")),
-    ("tls.alert_message.desc", Ours::Field("alert_description")),
-    ("x509af.serialNumber", Ours::Serial),
-    ("ocsp.certStatus", Ours::Staple),
-    ("openvpn.opcode", Ours::Packet("opcode")),
-    ("openvpn.keyid", Ours::Packet("key_id")),
-    ("openvpn.sessionid", Ours::Packet("session")),
-    ("openvpn.mpid", Ours::Packet("message")),
-    ("openvpn.mpidarrayelement", Ours::Packet("acks")),
-    ("openvpn.pid", Ours::Stamp(0)),
-    ("openvpn.net_time", Ours::Stamp(1)),
-];
-
-/// Where a value stands in our JSON.
-#[derive(Clone, Copy)]
-enum Ours {
-    /// The port of the side that sent what stands in the frame.
-    Sender,
-    HandshakeType,
-    ChangeCipherSpec,
-    Field(&'static str),
-    Serial,
-    Staple,
-    Packet(&'static str),
-    Stamp(usize),
-}
-
-pub(crate) fn tshark(record: &Record) -> Read {
-    let mut command = Command::new("tshark");
-    command
-        .arg("-r")
-        .arg(&record.capture)
-        .arg("-o")
-        .arg(format!("tls.keylog_file:{}", record.keys.display()));
-    if let Some(length) = hmac_length(&record.name) {
-        let on = length > 0;
-        command.args(["-o", "openvpn.tls_auth_detection_override:TRUE"]);
-        command.arg("-o").arg(format!("openvpn.tls_auth:{}", if on { "TRUE" } else { "FALSE" }));
-        command.arg("-o").arg(format!("openvpn.tls_auth_hmac_size:{}", length.max(20)));
-        for (transport, port) in [("udp", "21000-21999"), ("tcp", "21000-21999")] {
-            command.arg("-d").arg(format!("{transport}.port=={port},openvpn"));
-        }
-    }
-    command.args([
-        "-T",
-        "fields",
-        "-E",
-        "separator=/t",
-        "-E",
-        "occurrence=a",
-        "-E",
-        "aggregator=;",
-        "-e",
-        "frame.number",
-    ]);
-    COLUMNS.iter().for_each(|(name, _)| {
-        command.args(["-e", name]);
-    });
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Read { frames: text.lines().map(line).collect() }
-}
-
-/// The length of the HMAC that a recording of OpenVPN has, by its name; 0 for none.
-fn hmac_length(name: &str) -> Option<usize> {
-    let rest = name.strip_prefix("openvpn-")?;
-    Some(match rest {
-        _ if rest.contains("plain") || rest.contains("crypt") => 0,
-        _ if rest.contains("sha256") => 32,
-        _ if rest.contains("sha512") => 64,
-        _ => 20,
-    })
-}
-
-fn line(line: &str) -> (u64, BTreeMap<&'static str, Vec<String>>) {
-    let mut columns = line.split('\t');
-    let frame = columns.next().unwrap().parse().unwrap();
-    let values = COLUMNS.iter().zip(columns).map(|((name, _), values)| {
-        let values = values.split(';').filter(|value| !value.is_empty());
-        let normal = if *name == "openvpn.net_time" { seconds } else { normal };
-        (*name, values.map(normal).collect())
-    });
-    (frame, values.collect())
-}
-
-/// Numbers alike, however they are written.
-fn normal(value: &str) -> String {
-    let digits = value.strip_prefix("0x").map(|digits| u64::from_str_radix(digits, 16));
-    match digits {
-        Some(Ok(number)) => number.to_string(),
-        _ => value.to_lowercase().replace(':', ""),
-    }
-}
-
-/// A staple has the certificate of whoever signed it inside, behind those that were shown.
-fn without_responder(
-    name: &str,
-    shown: usize,
-    mut theirs: Vec<String>,
-    fields: Option<&BTreeMap<&'static str, Vec<String>>>,
-) -> Vec<String> {
-    let stapled =
-        fields.and_then(|fields| fields.get("ocsp.certStatus")).is_some_and(|all| !all.is_empty());
-    if name == "x509af.serialNumber" && stapled {
-        theirs.truncate(shown.max(1));
-    }
-    theirs
-}
-
-/// Seconds since 1970 of a time as tshark writes it: `Nov 29, 2026 08:08:23.000000000 UTC`.
-fn seconds(time: &str) -> String {
-    let words: Vec<&str> =
-        time.split([' ', ',', ':', '.']).filter(|word| !word.is_empty()).collect();
-    let number = |at: usize| words[at].parse::<i64>().unwrap();
-    let months =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = months.iter().position(|month| *month == words[0]).unwrap() as i64 + 1;
-    let (day, year) = (number(1), number(2));
-    // Days from a year that begins in March.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days =
-        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
-    (days * 86_400 + number(3) * 3_600 + number(4) * 60 + number(5)).to_string()
-}
+use crate::pdml::plain;
+use crate::table::{NAMED_OTHERWISE, Row, TABLE, row};
 
 /// Every place where the two don't say the same.
-pub(crate) fn differences(story: &Value, read: &Read) -> Vec<String> {
-    let mut wrong = order(story);
-    if story["protocol"] == "openvpn" {
-        wrong.extend(uses(story, read));
-    }
-    let last = read.frames.keys().last().copied().unwrap_or(0);
-    for frame in 1..=last {
-        for (name, ours) in COLUMNS {
-            let said = said(story, frame, *ours);
-            let theirs = read
-                .frames
-                .get(&frame)
-                .and_then(|fields| fields.get(name))
-                .cloned()
-                .unwrap_or_default();
-            let theirs = without_responder(name, said.len(), theirs, read.frames.get(&frame));
-            // A frame without a step has a sender all the same.
-            let silent = matches!(ours, Ours::Sender) && (said.is_empty() || theirs.is_empty());
-            if !silent && !is_beyond_tshark(story, read, frame, *ours) && said != theirs {
-                wrong.push(format!("frame {frame}, {name}: we {said:?}, tshark {theirs:?}"));
-            }
-        }
-    }
-    wrong
+pub(crate) fn differences(ours: &Value, theirs: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    differ("", &compared(ours, ""), theirs, &mut found);
+    found
 }
 
-/// What tshark can't tell of OpenVPN, each with the judge that it has instead:
-///
-/// - data packets, which we count by key: [`uses`] compares the counts;
-/// - what stands behind the header of a packet that is encrypted (tls-crypt, and renewals by dynamic tls-crypt), which
-///   neither reads: tshark takes it for acknowledgements. Opcode, key id and session are compared all the same;
-/// - messages of TLS that were cut into several packets, which it does not join (its reassembly has another rule).
-///   `joined` gives them to it in one piece.
-fn is_beyond_tshark(story: &Value, read: &Read, frame: u64, ours: Ours) -> bool {
-    if story["protocol"] != "openvpn" {
-        return false;
-    }
-    let opcodes = read.frames.get(&frame).and_then(|fields| fields.get("openvpn.opcode"));
-    let is_data = opcodes.is_some_and(|all| all.iter().any(|opcode| opcode == "9"));
-    let mut packets = array(story, "packets");
-    let encrypted =
-        packets.any(|packet| packet["frame"] == frame && packet["wrapping"] == "encrypted");
-    let types = read.frames.get(&frame).and_then(|fields| fields.get("tls.handshake.type"));
-    match ours {
-        Ours::Packet("message" | "acks") | Ours::Stamp(_) => is_data || encrypted,
-        Ours::Packet(_) => is_data,
-        Ours::Sender => false,
-        _ => types.is_none_or(Vec::is_empty),
-    }
-}
-
-/// How many data packets each side sent under each key, as tshark counts them.
-fn uses(story: &Value, read: &Read) -> Vec<String> {
-    let mut theirs: BTreeMap<(String, u64), u64> = BTreeMap::new();
-    let port = |side: &str| story[side].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
-    for fields in read.frames.values() {
-        let all = |name: &str| fields.get(name).cloned().unwrap_or_default();
-        let ports = [all("udp.srcport"), all("tcp.srcport")].concat();
-        for (opcode, key) in all("openvpn.opcode").iter().zip(all("openvpn.keyid")) {
-            if opcode == "9" {
-                *theirs.entry((ports[0].clone(), key.parse().unwrap())).or_default() += 1;
-            }
-        }
-    }
-    let mut ours = BTreeMap::new();
-    for key in array(story, "keys").filter(|key| key["kind"] == "data") {
-        let id = key["id"].as_str().unwrap().strip_prefix("data").unwrap().parse::<u64>().unwrap();
-        for one in array(key, "uses") {
-            ours.insert((port(one["by"].as_str().unwrap()), id), one["count"].as_u64().unwrap());
-        }
-    }
-    let differ = ours != theirs;
-    let what = format!("data packets by sender and key: we {ours:?}, tshark {theirs:?}");
-    differ.then_some(what).into_iter().collect()
-}
-
-/// Steps are numbered in the order of their frames.
-fn order(story: &Value) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut before = (0, 0);
-    for step in array(story, "steps") {
-        let now = (frame_of(step).unwrap_or(before.0), step["number"].as_u64().unwrap());
-        if now.0 < before.0 || now.1 != before.1 + 1 {
-            wrong.push(format!("step {} comes after one of a later frame", now.1));
-        }
-        before = now;
-    }
-    wrong
-}
-
-fn said(story: &Value, frame: u64, ours: Ours) -> Vec<String> {
-    let steps = || array(story, "steps").filter(move |step| frame_of(step) == Some(frame));
-    let packets = || array(story, "packets").filter(move |packet| packet["frame"] == frame);
-    match ours {
-        Ours::Sender => senders(story, steps().chain(packets()).map(|one| &one["from"])),
-        Ours::HandshakeType => {
-            steps().filter_map(handshake_type).map(|kind| kind.to_string()).collect()
-        }
-        Ours::ChangeCipherSpec => {
-            let is = |step: &&Value| {
-                ["disguise", "change_cipher_spec"].contains(&step["entry"].as_str().unwrap())
-            };
-            steps().filter(is).map(|_| "1".to_owned()).collect()
-        }
-        Ours::Field(name) => {
-            steps().filter(|step| is_tls(step)).flat_map(|step| fields(step, name)).collect()
-        }
-        Ours::Serial => steps()
-            .flat_map(|step| {
-                let number = step["number"].clone();
-                array(story, "certificates")
-                    .filter(move |certificate| certificate["step"] == number)
-            })
-            .map(|certificate| normal(&format!("0x{}", certificate["serial"].as_str().unwrap())))
-            .map(|serial| serial.strip_prefix("0x").map(str::to_owned).unwrap_or(serial))
-            .collect(),
-        Ours::Staple => staples(story, steps()),
-        Ours::Packet(name) => packets().flat_map(|packet| values(&packet[name])).collect(),
-        Ours::Stamp(index) => {
-            packets().flat_map(|packet| values(&packet["stamp"][index])).collect()
-        }
-    }
-}
-
-/// The port of whoever sent what stands in a frame, once.
-fn senders<'a>(story: &Value, from: impl Iterator<Item = &'a Value>) -> Vec<String> {
-    let port = |side: &Value| {
-        let address = story[side.as_str().unwrap()].as_str().unwrap();
-        address.rsplit(':').next().unwrap().to_owned()
-    };
-    let mut ports: Vec<String> = from.map(port).collect();
-    ports.dedup();
-    ports
-}
-
-/// What a staple of the server's certificate says, in tshark's numbers, in the frame that brought it.
-fn staples<'a>(story: &Value, steps: impl Iterator<Item = &'a Value>) -> Vec<String> {
-    let brought = |step: &&Value| fields(step, "staple_length").next().is_some();
-    let answer = |_: &Value| {
-        let mut own =
-            array(story, "certificates").filter(|certificate| certificate["shown_by"] == "server");
-        let certificate = own.next()?;
-        let staple =
-            array(certificate, "inquiries").find(|inquiry| inquiry["means"] == "staple")?;
-        match staple["answer"].as_str()? {
-            "good" => Some("0".to_owned()),
-            "revoked" => Some("1".to_owned()),
-            "unknown" => Some("2".to_owned()),
-            other => Some(other.to_owned()),
-        }
-    };
-    steps.filter(brought).filter_map(answer).collect()
-}
-
-fn is_tls(step: &Value) -> bool {
-    handshake_type(step).is_some()
-        || ["alert", "close_notify"].contains(&step["entry"].as_str().unwrap())
-}
-
-pub(crate) fn handshake_type(step: &Value) -> Option<u8> {
-    Some(match step["entry"].as_str()? {
-        "client_hello" | "second_client_hello" => 1,
-        "hello_retry_request"
-        | "server_hello"
-        | "server_hello_resumed"
-        | "server_hello_old"
-        | "server_hello_old_resumed" => 2,
-        "new_session_ticket" => 4,
-        "encrypted_extensions" => 8,
-        "server_certificate" | "client_certificate" | "no_client_certificate" => 11,
-        "server_key_exchange" => 12,
-        "certificate_request" => 13,
-        "server_hello_done" => 14,
-        "server_certificate_verify" | "client_certificate_verify" => 15,
-        "client_key_exchange" => 16,
-        "server_finished" | "client_finished" => 20,
-        "certificate_status" => 22,
-        "key_update" => 24,
-        _ => return None,
-    })
-}
-
-fn fields<'a>(step: &'a Value, name: &'a str) -> impl Iterator<Item = String> + 'a {
-    let named = array(step, "fields").filter(move |field| field["name"] == name);
-    named.map(|field| normal(field["value"].as_str().unwrap())).filter(|value| !value.is_empty())
-}
-
-/// The frame in which it was complete.
-fn frame_of(step: &Value) -> Option<u64> {
-    array(step, "basis").last()?["frame"].as_u64()
-}
-
-fn values(value: &Value) -> Vec<String> {
+/// Every name in a story, by its path.
+pub(crate) fn paths(value: &Value, path: &str, all: &mut BTreeSet<String>) {
     match value {
-        Value::Null => Vec::new(),
-        Value::Array(all) => all.iter().flat_map(values).collect(),
-        Value::String(text) => vec![normal(&format!("0x{text}"))],
-        other => vec![normal(&other.to_string())],
+        Value::Object(map) => {
+            map.iter().for_each(|(name, value)| paths(value, &below(path, name), all))
+        }
+        Value::Array(list) if path == "steps[].fields" => {
+            let names = list.iter().map(|field| field["name"].as_str().unwrap());
+            all.extend(names.map(|name| format!("{path}.{name}")));
+        }
+        Value::Array(list) => list.iter().for_each(|value| paths(value, &format!("{path}[]"), all)),
+        _ => {
+            all.insert(path.to_owned());
+        }
     }
 }
 
-fn array<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
-    value[name].as_array().into_iter().flatten()
+pub(crate) fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// What is compared of our story, with names as they are compared.
+pub(crate) fn compared(value: &Value, path: &str) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .map(|(name, value)| (name, value, below(path, name)))
+                .filter(|(.., path)| has_compared(path))
+                .map(|(name, value, path)| (name.clone(), compared(value, &path)))
+                .collect(),
+        ),
+        Value::Array(list) if path == "steps[].fields" => fields(list, path),
+        Value::Array(list) => {
+            list.iter().map(|value| compared(value, &format!("{path}[]"))).collect()
+        }
+        Value::String(text) => json!(row(path).map_or(text.clone(), |row| row.normal(text))),
+        other => other.clone(),
+    }
+}
+
+/// Whether something is compared here or below.
+fn has_compared(path: &str) -> bool {
+    let is_below = |row: &&Row| {
+        let rest = row.path.strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    // What no row has is compared, and found.
+    let mut below = TABLE.iter().filter(is_below).peekable();
+    below.peek().is_none() || below.any(Row::is_compared)
+}
+
+/// Values by their names, each with what it is called.
+fn fields(list: &[Value], path: &str) -> Value {
+    let mut map = Map::new();
+    for field in list {
+        let name = field["name"].as_str().unwrap();
+        if row(&below(path, name)).is_some_and(|row| !row.is_compared()) {
+            continue;
+        }
+        let meaning = field["meaning"].as_str().map(plain);
+        let value = json!([field["value"], meaning]);
+        let values = map.entry(name).or_insert_with(|| json!([]));
+        values.as_array_mut().unwrap().push(value);
+    }
+    Value::Object(map)
+}
+
+fn differ(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                let of = |map: &Map<String, Value>| map.get(name).cloned().unwrap_or(Value::Null);
+                differ(&below(path, name), &of(a), &of(b), found);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() && !is_field(path) => {
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                differ(&format!("{path}[{index}]"), a, b, found);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if is_field(path) => {
+            let name = path.rsplit('.').next().unwrap();
+            let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(name, a, b));
+            if !same {
+                found.push(format!("{path}: we {ours}, they {theirs}"));
+            }
+        }
+        _ if ours == theirs || (is_empty(ours) && is_empty(theirs)) => {}
+        _ => found.push(format!("{path}: we {ours}, they {theirs}")),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+fn is_field(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(before, _)| before.ends_with("].fields"))
+}
+
+/// The same value under the same name; some names are known to differ.
+fn is_same(name: &str, ours: &Value, theirs: &Value) -> bool {
+    let known = |(field, value, called, _): &(&str, &str, &str, &str)| {
+        *field == name && ours[0] == *value && ours[1].as_str().unwrap_or_default() == plain(called)
+    };
+    ours[0] == theirs[0] && (ours[1] == theirs[1] || NAMED_OTHERWISE.iter().any(known))
 }

@@ -2,31 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What is changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    Sender,
-    Cipher,
-    KeyId,
-    Lifetime,
-    Order,
-    OcspStatus,
-    MissingStep,
-    Alert,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Kind; 8] = [
-        Kind::Sender,
-        Kind::Cipher,
-        Kind::KeyId,
-        Kind::Lifetime,
-        Kind::Order,
-        Kind::OcspStatus,
-        Kind::MissingStep,
-        Kind::Alert,
-    ];
-}
+use crate::compare::below;
 
 /// A small generator, for the same changes in every run.
 pub(crate) struct Random(pub(crate) u64);
@@ -38,89 +14,177 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 % limit as u64) as usize
     }
+
+    fn one_of<T: Clone>(&mut self, all: &[T]) -> Option<T> {
+        (!all.is_empty()).then(|| all[self.below(all.len())].clone())
+    }
 }
+
+/// What is changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// A value of this name.
+    Value(&'static str),
+    /// What the code in a value of this name is called.
+    Meaning(&'static str),
+    /// A list is one shorter, and what counts it is right again.
+    Missing(&'static str),
+    /// A list has one twice.
+    Twice(&'static str),
+    /// Two neighbours of a list, which keep their numbers.
+    Swapped(&'static str),
+}
+
+impl Kind {
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Kind::Value(path) | Kind::Meaning(path) => path,
+            Kind::Missing(path) | Kind::Twice(path) | Kind::Swapped(path) => path,
+        }
+    }
+}
+
+/// Lists, as they are named in a story.
+pub(crate) const LISTS: &[&str] = &[
+    "steps",
+    "steps[].fields",
+    "steps[].basis",
+    "keys",
+    "keys[].uses",
+    "certificates",
+    "certificates[].names",
+    "certificates[].inquiries",
+    "packets",
+    "packets[].acks",
+];
 
 /// The story with one change of this kind; none if it has nothing of it.
 pub(crate) fn change(story: &Value, kind: Kind, random: &mut Random) -> Option<Value> {
+    let path = kind.path();
+    let mut all = Vec::new();
+    pointers(story, "", String::new(), path, &mut all);
+    if matches!(kind, Kind::Meaning(_)) {
+        let meanings = all.iter().map(|one| one.replace("/value", "/meaning"));
+        all = meanings.filter(|one| story.pointer(one).is_some()).collect();
+    }
+    let pointer = random.one_of(&all)?;
     let mut mutant = story.clone();
+    let place = mutant.pointer_mut(&pointer)?;
     match kind {
-        Kind::Sender => {
-            let step = any(&mut mutant["steps"], random, |step| {
-                !step["basis"].as_array().unwrap().is_empty()
-            })?;
-            step["from"] = if step["from"] == "client" { json!("server") } else { json!("client") };
+        Kind::Value(_) | Kind::Meaning(_) => *place = other(place, path, random),
+        _ => {
+            let list = place.as_array_mut()?;
+            let at = random.below(list.len().max(1));
+            let removed = rearrange(kind, list, at)?;
+            if path == "steps" {
+                renumber(&mut mutant, at, removed);
+            }
         }
-        Kind::Cipher => change_field(&mut mutant, "cipher_suite", "0x1305", random)?,
-        Kind::KeyId => {
-            let packet = any(&mut mutant["packets"], random, |_| true)?;
-            packet["key_id"] = json!(packet["key_id"].as_u64()? + 1);
-        }
-        Kind::Lifetime => change_field(&mut mutant, "ticket_lifetime", "7201", random)?,
-        Kind::Order => swap(&mut mutant, random)?,
-        Kind::OcspStatus => {
-            let certificates = mutant["certificates"].as_array_mut()?;
-            let all =
-                certificates.iter_mut().flat_map(|one| one["inquiries"].as_array_mut().unwrap());
-            let staple =
-                all.into_iter().find(|one| one["means"] == "staple" && one["answer"] == "good")?;
-            staple["answer"] = json!("revoked");
-        }
-        Kind::MissingStep => {
-            let steps = mutant["steps"].as_array_mut()?;
-            let at = random.below(steps.len());
-            if is_no_message(&steps[at]) {
+    }
+    (mutant != *story).then_some(mutant)
+}
+
+/// By how many the list grew.
+fn rearrange(kind: Kind, list: &mut Vec<Value>, at: usize) -> Option<i64> {
+    match kind {
+        Kind::Missing(_) => {
+            if at >= list.len() {
                 return None;
             }
-            steps.remove(at);
+            list.remove(at);
+            Some(-1)
         }
-        Kind::Alert => change_field(&mut mutant, "alert_description", "99", random)?,
+        Kind::Twice(_) => {
+            let again = list.get(at)?.clone();
+            list.insert(at, again);
+            Some(1)
+        }
+        _ => {
+            if at + 1 >= list.len() {
+                return None;
+            }
+            list.swap(at, at + 1);
+            Some(0)
+        }
     }
-    Some(mutant)
 }
 
-fn any<'a>(
-    all: &'a mut Value,
-    random: &mut Random,
-    fits: impl Fn(&Value) -> bool,
-) -> Option<&'a mut Value> {
-    let mut fitting: Vec<&mut Value> =
-        all.as_array_mut()?.iter_mut().filter(|one| fits(one)).collect();
-    let at = random.below(fitting.len().max(1));
-    (at < fitting.len()).then(|| fitting.swap_remove(at))
-}
-
-fn change_field(story: &mut Value, name: &str, to: &str, random: &mut Random) -> Option<()> {
-    let steps = story["steps"].as_array_mut()?;
-    let fields = steps.iter_mut().flat_map(|step| step["fields"].as_array_mut().unwrap());
-    let mut fields: Vec<&mut Value> = fields.filter(|field| field["name"] == name).collect();
-    let at = random.below(fields.len().max(1));
-    fields.get_mut(at)?["value"] = json!(to);
-    Some(())
-}
-
-/// Two steps that follow each other change their contents, and keep their numbers.
-fn swap(story: &mut Value, random: &mut Random) -> Option<()> {
-    let steps = story["steps"].as_array_mut()?;
-    let at = random.below(steps.len().checked_sub(1)?);
-    // Two of the same message in one frame are the same story.
-    if steps[at]["entry"] == steps[at + 1]["entry"]
-        || is_no_message(&steps[at])
-        || is_no_message(&steps[at + 1])
-    {
-        return None;
+/// Steps are numbered from 1, and what names a number behind the change means the same step as before.
+fn renumber(story: &mut Value, at: usize, grown: i64) {
+    for (step, number) in story["steps"].as_array_mut().unwrap().iter_mut().zip(1..) {
+        step["number"] = json!(number);
     }
-    steps.swap(at, at + 1);
-    let numbers = [at, at + 1].map(|at| steps[at]["number"].clone());
-    steps[at]["number"] = numbers[1].clone();
-    steps[at + 1]["number"] = numbers[0].clone();
-    Some(())
+    let moved = |number: &mut Value| {
+        if let Some(had) = number.as_i64().filter(|had| *had > at as i64 + 1) {
+            *number = json!(had + grown);
+        }
+    };
+    story["certificates"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(|one| moved(&mut one["step"]));
+    if story["ending"]["at_step"].is_number() {
+        moved(&mut story["ending"]["at_step"]);
+    }
 }
 
-/// Steps that have no place among the messages of one frame that tshark would tell.
-fn is_no_message(step: &Value) -> bool {
-    let entry = step["entry"].as_str().unwrap();
-    ["disguise", "change_cipher_spec", "sealed", "application_data", "cookie_returned"]
-        .contains(&entry)
-        || entry.ends_with("_reset")
-        || ["data_begins", "reset_repeated", "missing", "unreadable"].contains(&entry)
+/// Where values of this path stand.
+fn pointers(value: &Value, path: &str, pointer: String, wanted: &str, all: &mut Vec<String>) {
+    if path == wanted {
+        all.push(pointer);
+        return;
+    }
+    match value {
+        Value::Object(map) => map.iter().for_each(|(name, value)| {
+            pointers(value, &below(path, name), format!("{pointer}/{name}"), wanted, all);
+        }),
+        Value::Array(list) if path == "steps[].fields" => {
+            let named = list.iter().enumerate().filter(|(_, field)| {
+                field["name"].as_str().is_some_and(|name| below(path, name) == wanted)
+            });
+            all.extend(named.map(|(at, _)| format!("{pointer}/{at}/value")));
+        }
+        Value::Array(list) => list.iter().enumerate().for_each(|(at, value)| {
+            pointers(value, &format!("{path}[]"), format!("{pointer}/{at}"), wanted, all);
+        }),
+        _ => {}
+    }
+}
+
+/// Another value of the same kind.
+fn other(value: &Value, path: &str, random: &mut Random) -> Value {
+    match value {
+        Value::Bool(is) => json!(!is),
+        Value::Number(number) => {
+            let (number, more) = (number.as_i64().unwrap(), 1 + random.below(1_000) as i64);
+            json!(if number > more && random.below(2) == 0 { number - more } else { number + more })
+        }
+        Value::String(text) => json!(other_text(text, random)),
+        Value::Null if ["ending.by", "keys[].replaced_by", "keys[].cipher"].contains(&path) => {
+            json!("client")
+        }
+        _ => json!(random.below(1_000)),
+    }
+}
+
+/// A side becomes the other one; of other texts one letter or digit changes.
+fn other_text(text: &str, random: &mut Random) -> String {
+    match text {
+        "client" => return "server".to_owned(),
+        "server" => return "client".to_owned(),
+        _ => {}
+    }
+    let mut letters: Vec<char> = text.chars().collect();
+    let begins = if text.starts_with("0x") { 2 } else { 0 };
+    let all: Vec<usize> =
+        (begins..letters.len()).filter(|at| letters[*at].is_ascii_alphanumeric()).collect();
+    let Some(at) = random.one_of(&all) else { return format!("{text}x") };
+    let letter = letters[at].to_ascii_lowercase();
+    let others: Vec<char> = match letter.is_ascii_digit() {
+        true => ('0'..='9').filter(|one| *one != letter).collect(),
+        false => ('a'..='f').filter(|one| *one != letter).collect(),
+    };
+    letters[at] = random.one_of(&others).unwrap();
+    letters.into_iter().collect()
 }
