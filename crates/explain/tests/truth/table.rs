@@ -230,6 +230,13 @@ pub(crate) const TABLE: &[Row] = &[
         Tshark("ocsp.certStatus; of the others nothing is on the wire"),
     ),
     is("certificates[].inquiries[].signed_at", Tshark("ocsp.producedAt")),
+    is(
+        "certificates[].inquiries[].signed_by",
+        Elsewhere(
+            "crates/explain/tests/recorded/words.rs",
+            "the CA that the recording's script made",
+        ),
+    ),
     is("certificates[].inquiries[].good_until", Tshark("ocsp.nextUpdate")),
     is("certificates[].inquiries[].sentence", WORDS),
     // Packets of OpenVPN.
@@ -277,15 +284,15 @@ pub(crate) const TLS_VALUES: &[(&str, &str, Form)] = &[
 /// Names that tshark 4.0 doesn't know or writes otherwise: field, value, our name, and who says so.
 /// An empty name is one that we leave out.
 pub(crate) const NAMED_OTHERWISE: &[(&str, &str, &str, &str)] = &[
-    ("signature_algorithm", "0x0301", "", OLD_PAIR),
-    ("signature_algorithm", "0x0302", "", OLD_PAIR),
-    ("signature_algorithm", "0x0303", "", OLD_PAIR),
-    ("signature_algorithm", "0x0402", "", OLD_PAIR),
-    ("signature_algorithm", "0x0502", "", OLD_PAIR),
-    ("signature_algorithm", "0x0602", "", OLD_PAIR),
-    ("signature_algorithm", "0x081a", "", BRAINPOOL),
-    ("signature_algorithm", "0x081b", "", BRAINPOOL),
-    ("signature_algorithm", "0x081c", "", BRAINPOOL),
+    ("signature_algorithm", "0x0301", "rsa_pkcs1_sha224", OLD_PAIR),
+    ("signature_algorithm", "0x0302", "dsa_sha224", OLD_PAIR),
+    ("signature_algorithm", "0x0303", "ecdsa_sha224", OLD_PAIR),
+    ("signature_algorithm", "0x0402", "dsa_sha256", OLD_PAIR),
+    ("signature_algorithm", "0x0502", "dsa_sha384", OLD_PAIR),
+    ("signature_algorithm", "0x0602", "dsa_sha512", OLD_PAIR),
+    ("signature_algorithm", "0x081a", "ecdsa_brainpoolP256r1tls13_sha256", BRAINPOOL),
+    ("signature_algorithm", "0x081b", "ecdsa_brainpoolP384r1tls13_sha384", BRAINPOOL),
+    ("signature_algorithm", "0x081c", "ecdsa_brainpoolP512r1tls13_sha512", BRAINPOOL),
     ("signature_algorithm", "0x0904", "mldsa44", "IANA's registry; tshark 4.0 is older"),
     ("signature_algorithm", "0x0905", "mldsa65", "IANA's registry; tshark 4.0 is older"),
     ("signature_algorithm", "0x0906", "mldsa87", "IANA's registry; tshark 4.0 is older"),
@@ -294,6 +301,7 @@ pub(crate) const NAMED_OTHERWISE: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// A digest and a kind of key: RFC 5246, 7.4.1.4.1.
-const OLD_PAIR: &str = "a pair of TLS 1.2, which is no scheme with a name (RFC 8446, 4.2.3)";
-const BRAINPOOL: &str = "RFC 8734, without a name here";
+const OLD_PAIR: &str =
+    "a pair of TLS 1.2, which tshark names the other way round (RFC 5246, 7.4.1.4.1)";
+const BRAINPOOL: &str = "RFC 8734; tshark 4.0 has no name";
 const HYBRID: &str = "X25519MLKEM768: a classical and a post-quantum exchange in one";
