@@ -12,7 +12,7 @@ use crate::in_the_clear::InTheClear;
 use crate::key_log::KeyLog;
 use crate::openvpn::Session;
 use crate::place::{Chunk, Side};
-use crate::story::{Judgement, Story};
+use crate::story::{Judgement, Story, Wanted};
 use crate::tell::{Conversation, tell};
 use crate::tls::{Connection, Event};
 
@@ -93,7 +93,10 @@ impl Live {
             Speech::Tls => self.tls(log),
             Speech::OpenVpn => self.openvpn(Known { log, keys: self.keys.clone() }),
         }?;
-        Some(Story { judgements: self.judgements.clone(), ..story })
+        let mut steps = story.steps;
+        let wanted = Wanted::of(&steps);
+        self.chunks.iter().for_each(|kept| wanted.take(kept.frame, &kept.bytes, &mut steps));
+        Some(Story { judgements: self.judgements.clone(), steps, ..story })
     }
 
     fn tls(&self, log: Arc<KeyLog>) -> Option<Story> {

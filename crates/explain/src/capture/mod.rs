@@ -17,7 +17,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::key_log::KeyLog;
-use crate::story::{LeftOut, Stories};
+use crate::story::{LeftOut, Stories, Story, Wanted};
 
 pub use crate::openvpn::{Keys, Opened, TunnelPacket};
 
@@ -57,6 +57,22 @@ pub fn read_opening(
     })?;
     let opened = flows.counts();
     Ok((stories(flows, end), opened))
+}
+
+/// Fills in the bytes that steps begin with, from the same capture once more: a first reading does not know yet which of
+/// them are told.
+///
+/// # Errors
+/// As [`read`].
+pub fn fill_bytes(source: impl Read + Send, stories: &mut Stories) -> Result<(), CaptureError> {
+    let of = |story: &Story| Wanted::of(&story.steps);
+    let wanted: Vec<Wanted> = stories.stories.iter().map(of).collect();
+    frames::each(source, |frame| {
+        for (story, wanted) in stories.stories.iter_mut().zip(&wanted) {
+            wanted.take(frame.number, frame.bytes, &mut story.steps);
+        }
+    })?;
+    Ok(())
 }
 
 fn stories(flows: flows::Flows, end: frames::End) -> Stories {

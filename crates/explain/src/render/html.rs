@@ -3,6 +3,7 @@
 //! Its depth is in `<details>`: parts of the handshake with a sentence each, then steps, then values and bytes.
 //! A page is bounded; what has no room is counted and not shown.
 
+mod dump;
 pub(super) mod style;
 
 use std::fmt::Write as _;
@@ -93,7 +94,7 @@ impl Page {
         if story.steps.iter().any(opened) {
             let how = match story.is_of_a_gateway() {
                 true => {
-                    "by one of them, the gateway, which checked all signatures itself and not a second time for this"
+                    "by one of them, the gateway, which checked all signatures itself and not a second time for this; it keeps values and no bytes"
                 }
                 false => "with the key log of one of them",
             };
@@ -222,10 +223,18 @@ impl Page {
         });
         let places: Vec<String> = places.collect();
         self.add(&format!(
-            "{}. Specified in {}.</p></details>",
+            "{}. Specified in {}.</p>",
             if places.is_empty() { "no bytes".to_owned() } else { places.join("; ") },
             markup(&step.section)
         ));
+        if let Some(bytes) = &step.bytes {
+            self.add(&format!(
+                "<details><summary>Its first bytes on the wire{}</summary><pre>{}</pre></details>",
+                if step.key.is_some() { ", encrypted" } else { "" },
+                markup(&dump::of(bytes))
+            ));
+        }
+        self.add("</details>");
     }
 
     fn certificates(&mut self, all: &[Certificate]) {

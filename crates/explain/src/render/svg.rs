@@ -106,5 +106,5 @@ pub(super) fn fit(text: &str, room: u32) -> String {
 
 const STYLE: &str = "text{font:13px monospace;fill:#1b1f24}.h{font-weight:bold}.q{fill:#57606a}.bad{fill:#a40e26}\
 .paper{fill:#fff}.life{stroke:#8c959f;stroke-dasharray:2 4}.a{stroke:#0550ae;stroke-width:2}.c{stroke:#57606a;stroke-width:2;stroke-dasharray:6 4}\
-.g{stroke:#8c959f;stroke-width:2;stroke-dasharray:1 5}.head{fill:#0550ae}.bar{fill:#0550ae}.bar2{fill:#bf8700}.old{fill:none;stroke:#57606a}\
-@media(prefers-color-scheme:dark){text{fill:#e6edf3}.q{fill:#9ea7b3}.bad{fill:#ff9492}.paper{fill:#0d1117}.a{stroke:#71b7ff}.c{stroke:#9ea7b3}.head,.bar{fill:#71b7ff}.bar2{fill:#f0b72f}.old{stroke:#9ea7b3}}";
+.g{stroke:#8c959f;stroke-width:2;stroke-dasharray:1 5}.head{fill:#0550ae}.bar{fill:#0550ae}.bar2{fill:#bf8700}.old{fill:none;stroke:#57606a}.due{stroke:#a40e26;stroke-width:2}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.q{fill:#9ea7b3}.bad{fill:#ff9492}.paper{fill:#0d1117}.a{stroke:#71b7ff}.c{stroke:#9ea7b3}.head,.bar{fill:#71b7ff}.bar2{fill:#f0b72f}.old{stroke:#9ea7b3}.due{stroke:#ff9492}}";

@@ -4,6 +4,7 @@
 //! here can hold a secret. Invariant: a step rests on bytes, on a judgement of those who judge, or is a gap that
 //! says why nothing can be told.
 
+mod bytes;
 mod certificate;
 mod ending;
 mod key;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::catalogue::Chapter;
 pub use crate::field::Field;
 pub use crate::place::{Place, Side};
+pub(crate) use bytes::Wanted;
 pub use certificate::{Certificate, Inquiry, Means};
 pub use ending::{Broken, Ending};
 pub use key::{KeyKind, KeyLine, Plan, Rule, Use};
@@ -147,6 +149,10 @@ pub struct Step {
     pub handshake: u32,
     /// The bytes that it rests on.
     pub basis: Vec<Place>,
+    /// The first of them as they were on the wire, in hexadecimal, where the source has them still: encrypted ones as they
+    /// came, and never what came out of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<String>,
     /// How it is known.
     pub source: Source,
     /// Where it is specified.

@@ -95,6 +95,7 @@ fn step(fact: &Fact, all: &[&Fact], number: u32, (began, own): (u64, Option<Side
         key: fact.key.map(KeyName::id),
         handshake: fact.handshake,
         basis: fact.basis.clone(),
+        bytes: None,
         source: fact.source,
         section: entry.section.to_owned(),
     }

@@ -6,9 +6,10 @@ use zeroize::Zeroizing;
 
 use super::hello::{self, Hello, TLS12, TLS13};
 use super::lane::{Lane, Met};
-use super::opening::{self, Hash, Opener, Randoms, Suite};
+use super::opening::{self, Opener, Randoms, Suite};
 use super::proof::{Agreed, Half};
 use super::reader::{Reader, numbers};
+use super::transcript::Transcript;
 use super::{names, proof, shown};
 use crate::catalogue::Kind;
 use crate::fact::{Detail, Fact, KeyName};
@@ -16,9 +17,6 @@ use crate::field::Field;
 use crate::key_log::{KeyLog, Label, Secret};
 use crate::place::Side;
 use crate::story::Source;
-
-/// The most of a conversation that is kept to calculate proofs from; longer ones are not calculated.
-const LONGEST_TRANSCRIPT: usize = 256 * 1024;
 
 /// The extension that lists kinds of signature.
 const SIGNATURES: u16 = 13;
@@ -64,32 +62,6 @@ struct Chosen {
 impl Chosen {
     fn is_new(&self) -> bool {
         self.version == TLS13
-    }
-}
-
-/// All messages so far, as both ends calculate over them.
-#[derive(Default)]
-struct Transcript {
-    bytes: Vec<u8>,
-    too_long: bool,
-}
-
-impl Transcript {
-    fn add(&mut self, message: &[u8]) {
-        self.too_long |= self.bytes.len() + message.len() > LONGEST_TRANSCRIPT;
-        if !self.too_long {
-            self.bytes.extend_from_slice(message);
-        }
-    }
-
-    /// A hello that was asked to be made again counts by its hash (RFC 8446, 4.4.1).
-    fn fold(&mut self, hash: Hash) {
-        let digest = hash.digest(&self.bytes);
-        self.bytes = [&[254, 0, 0, digest.len() as u8][..], &digest].concat();
-    }
-
-    fn whole(&self) -> Option<&[u8]> {
-        (!self.too_long).then_some(self.bytes.as_slice())
     }
 }
 
@@ -201,7 +173,7 @@ impl Handshake {
             Some(name) => number.known(name),
             None => number,
         };
-        let fields = vec![number, Field::text("reason", why_not_read(kind))];
+        let fields = vec![number, Field::text("reason", names::why_not_read(kind))];
         Fact { source: Source::Gap, ..self.fact(met, Kind::NotRead, fields) }
     }
 
@@ -475,17 +447,6 @@ impl Handshake {
             *update += 1;
         }
         Some(fact)
-    }
-}
-
-/// Why a message is not read here.
-fn why_not_read(kind: u8) -> &'static str {
-    match kind {
-        0 => "it has no content: the server asks for a new handshake on this connection",
-        5 => "it has no content: the client's early data ends here",
-        25 => "it is compressed, and nothing is unpacked here",
-        1..=24 => "its content has another form than is known here",
-        _ => "it is of a kind that is not known here",
     }
 }
 

@@ -14,6 +14,7 @@ mod proof;
 mod reader;
 mod shown;
 mod speech;
+mod transcript;
 
 pub(crate) use connection::{Connection, Event, SPEAKS};
 pub(crate) use handshake::Checked;

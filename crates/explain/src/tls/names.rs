@@ -297,6 +297,17 @@ pub(crate) fn message(number: u8) -> Option<&'static str> {
     })
 }
 
+/// Why a message is not read here.
+pub(crate) fn why_not_read(kind: u8) -> &'static str {
+    match kind {
+        0 => "it has no content: the server asks for a new handshake on this connection",
+        5 => "it has no content: the client's early data ends here",
+        25 => "it is compressed, and nothing is unpacked here",
+        1..=24 => "its content has another form than is known here",
+        _ => "it is of a kind that is not known here",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

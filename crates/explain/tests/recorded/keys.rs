@@ -1,7 +1,10 @@
 //! Keys: which took whose place, when, and who used it first and last.
 
+use std::fs;
+
 use explain::capture::Keys;
-use explain::story::Story;
+use explain::render;
+use explain::story::{Stories, Story, VERSION};
 
 use crate::recordings::{folder, given_key, page, tell};
 
@@ -60,4 +63,32 @@ fn a_renewed_session_shows_each_data_key_from_its_first_packet_to_its_last() {
         assert_eq!(pair[0].uses.len(), 2, "both sides used it");
         assert!(pair[0].uses[0].last <= pair[1].uses[0].last);
     }
+}
+
+#[test]
+fn what_is_due_for_a_key_is_a_mark_and_an_end_that_nobody_saw_is_no_edge() {
+    let svg = |story: Story| {
+        render::svg(&Stories { version: VERSION, stories: vec![story], left_out: Vec::new() })
+    };
+    let file = folder().join("../stories/gateway-session.json");
+    let mut stories: Stories = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let picture = svg(stories.stories.remove(0));
+    assert!(picture.contains("<title>renewal due</title><line"), "its gateway knows");
+    let renewed = tell(&folder().join("vpn-renewed.pcap"), Keys::default()).stories.remove(0);
+    let count = renewed.keys.iter().filter(|key| key.replaced_by.is_some()).count();
+    let picture = svg(renewed);
+    assert!(count > 0 && picture.matches("<title>replaced here</title>").count() >= 1);
+    // A key whose end was seen has an edge there, and one whose end was not has none.
+    let mut story =
+        tell(&folder().join("tls1_3-p256-update.pcap"), Keys::default()).stories.remove(0);
+    let ended = story.keys.iter().filter(|key| key.ends.is_some()).count();
+    let closed = |picture: &str| picture.matches("Z\" class=\"old\"").count();
+    assert!(ended > 0);
+    assert_eq!(closed(&svg(story.clone())), ended);
+    story.keys.iter_mut().for_each(|key| (key.ends, key.replaced_by) = (None, None));
+    let picture = svg(story.clone());
+    assert_eq!(
+        (closed(&picture), picture.matches("H900\" class=\"old\"").count()),
+        (0, story.keys.len())
+    );
 }

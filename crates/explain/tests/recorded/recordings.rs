@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use explain::KeyLog;
-use explain::capture::{Keys, Known, read};
+use explain::capture::{Keys, Known, fill_bytes, read};
 use explain::render;
 use explain::story::{Stories, Story};
 
@@ -30,7 +30,9 @@ pub(crate) fn outputs(stories: &Stories) -> [(&'static str, String); 5] {
 pub(crate) fn tell(capture: &Path, keys: Keys) -> Stories {
     let log = fs::read_to_string(keys_of(capture)).unwrap_or_default();
     let log = Arc::new(KeyLog::parse(&log).unwrap());
-    read(File::open(capture).unwrap(), Known { log, keys }).unwrap()
+    let mut stories = read(File::open(capture).unwrap(), Known { log, keys }).unwrap();
+    fill_bytes(File::open(capture).unwrap(), &mut stories).unwrap();
+    stories
 }
 
 pub(crate) fn given_key() -> Keys {

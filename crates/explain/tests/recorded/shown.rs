@@ -37,6 +37,30 @@ fn a_page_is_small_and_loads_and_runs_nothing() {
 }
 
 #[test]
+fn each_step_has_the_bytes_that_it_rests_on_as_they_were_on_the_wire() {
+    let capture = folder().join("tls1_3-p256.pcap");
+    let file = fs::read(&capture).unwrap();
+    let stories = tell(&capture, Keys::default());
+    let steps = &stories.stories[0].steps;
+    for step in steps.iter().filter(|step| step.entry != "data_begins") {
+        let bytes = step.bytes.as_ref().unwrap_or_else(|| panic!("{} has none", step.entry));
+        let (place, bytes) =
+            (step.basis[0], data_encoding::HEXLOWER.decode(bytes.as_bytes()).unwrap());
+        let at = crate::file_offset(&file, place.frame) + place.offset as usize;
+        assert_eq!(bytes.len(), (place.length as usize).min(64), "{}", step.entry);
+        assert_eq!(bytes, file[at..at + bytes.len()], "{}", step.entry);
+    }
+    assert!(steps[0].bytes.as_ref().is_some_and(|bytes| bytes.starts_with("01")), "a ClientHello");
+    let page = render::html(&stories);
+    assert!(page.contains("<summary>Its first bytes on the wire</summary><pre>01 00 "));
+    assert!(page.contains("on the wire, encrypted</summary><pre>17 03 03 "), "not what came out");
+    // What was said before TLS may be a password.
+    let mail = tell(&folder().join("starttls-smtp.pcap"), Keys::default());
+    let mut clear = mail.stories[0].steps.iter().filter(|step| step.entry == "in_the_clear");
+    assert!(clear.all(|step| step.bytes.is_none()));
+}
+
+#[test]
 fn no_text_of_a_picture_lies_on_another_or_beyond_its_edge() {
     for capture in captures() {
         let picture = render::svg(&tell(&capture, Keys::default()));

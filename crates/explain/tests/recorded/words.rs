@@ -82,6 +82,24 @@ fn what_a_reader_looks_for_stands_where_it_happened() {
 }
 
 #[test]
+fn a_box_says_who_signed_and_stands_once_for_each_certificate() {
+    let stapled = tell(&folder().join("tls1_3-rsa-staple.pcap"), Keys::default());
+    let staple = &stapled.stories[0].certificates[0].inquiries[0];
+    assert_eq!(
+        (staple.means, staple.signed_by.as_deref()),
+        (Means::Staple, Some("O=Recorded, CN=CA rsa"))
+    );
+    assert!(render::html(&stapled).contains("<br>by O=Recorded, CN=CA rsa</td>"));
+    let text = render::term(&stapled, 400);
+    assert!(text.contains(" by O=Recorded, CN=CA rsa. Good until "), "{text}");
+    let renewed = tell(&folder().join("vpn-renewed.pcap"), Keys::default());
+    assert_eq!(renewed.stories[0].certificates.len(), 4);
+    let page = render::html(&renewed);
+    assert_eq!(page.matches("<div class=\"box\">").count(), 2, "each once");
+    assert!(page.contains("shown by the server in steps "));
+}
+
+#[test]
 fn the_words_for_tls_1_2_are_those_of_tls_1_2() {
     let story = tell(&folder().join("tls1_2-p256-mutual.pcap"), Keys::default()).stories.remove(0);
     let sentence = |entry: &str| {

@@ -17,7 +17,7 @@ td+td,th+th{min-width:6.5rem}td:first-child{white-space:nowrap}
 @media(max-width:36rem){table,tbody,tr,td{display:block}tr:has(th){display:none}tr{border-top:1px solid var(--line);padding:.3rem 0}
 td,td+td{border:0;padding:.1rem 0;min-width:0}td:first-child{white-space:normal}td[data-l]::before{content:attr(data-l) ": ";color:var(--quiet)}
 .v td{display:inline;padding-right:.6rem}}
-.pic{overflow-x:auto}dt{font-weight:bold}dd{margin:0 0 .3rem 1rem}
+.pic,pre{overflow-x:auto}dt{font-weight:bold}dd{margin:0 0 .3rem 1rem}
 @media print{details:not([open])>*{display:block}details::details-content{content-visibility:visible}body{font-size:11px}.step{break-inside:avoid}}
 </style></head><body><main>
 "#;

@@ -10,6 +10,9 @@ const LEFT: u32 = 20;
 const RIGHT: u32 = WIDTH - 20;
 const BAR: u32 = 8;
 const ROW: u32 = 3 * FONT + 34;
+/// Moments that are named, each in so many pixels.
+const MOST_LABELS: usize = 7;
+const LABEL: u32 = 100;
 /// More keys than anybody looks at; the rest is in the text.
 const MOST_KEYS: usize = 60;
 
@@ -18,18 +21,44 @@ pub(super) fn draw(canvas: &mut Canvas, keys: &[KeyLine]) {
         return;
     }
     canvas.heading(
-        "Keys: made (bar's outline), used by the client (upper) and by the server (lower); not to scale",
+        "Keys: made (outline), used by the client (upper bar) and the server (lower bar); not to scale",
     );
     let times = times(keys);
+    axis(canvas, &times);
     for key in keys.iter().take(MOST_KEYS) {
         row(canvas, key, &times);
+        if let Some(next) = keys.iter().find(|next| Some(&next.id) == key.replaced_by.as_ref())
+            && let Some(born) = next.born
+        {
+            mark(canvas, x(born, &times), "replaced here");
+        }
     }
+    canvas.text(
+        LEFT,
+        canvas.y,
+        Anchor::Start,
+        "q",
+        "A line across a bar: a renewal, or what is due. No right edge: its end was not seen.",
+    );
+    canvas.y += FONT + 8;
+}
+
+/// When some of the moments are, since the distances between them say nothing.
+fn axis(canvas: &mut Canvas, times: &[u64]) {
+    let Some(last) = times.len().checked_sub(1) else { return };
+    let each = last.div_ceil(MOST_LABELS).max(1);
+    for at in times.iter().step_by(each) {
+        let place = x(*at, times).clamp(LABEL / 2, WIDTH - LABEL / 2);
+        canvas.text(place, canvas.y, Anchor::Middle, "q", &format!("+{}", span(*at)));
+    }
+    canvas.y += FONT + 8;
 }
 
 /// All moments at which something happens to a key, in order.
 fn times(keys: &[KeyLine]) -> Vec<u64> {
     let uses = keys.iter().flat_map(|key| &key.uses).flat_map(|one| [one.first, one.last]);
-    let ends = keys.iter().flat_map(|key| [key.born, key.ends, planned_end(key)]).flatten();
+    let ends = keys.iter().flat_map(|key| [key.born, key.ends]).flatten();
+    let ends = ends.chain(keys.iter().flat_map(|key| due(key).map(|(at, _)| at)));
     let mut times: Vec<u64> = uses.chain(ends).collect();
     times.sort_unstable();
     times.dedup();
@@ -55,9 +84,13 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
     );
     let top = canvas.y + 2 * FONT + 15;
     let begins = key.born.or_else(|| key.uses.iter().map(|one| one.first).min());
-    let last = key.ends.or(planned_end(key)).or_else(|| key.uses.iter().map(|one| one.last).max());
-    if let (Some(begins), Some(last)) = (begins, last) {
-        outline(canvas, x(begins, times), x(last, times), top);
+    let end = key.ends.or_else(|| key.plan.and_then(|plan| plan.opens_until.or(plan.seals_until)));
+    // Where its end was not seen it has no edge there: a key that nothing replaced may be in use yet.
+    let used = key.uses.iter().map(|one| one.last).max();
+    let seen = used.filter(|_| key.replaced_by.is_some()).map(|at| x(at, times));
+    if let Some(begins) = begins {
+        let to = end.map(|at| x(at, times)).or(seen).unwrap_or(RIGHT);
+        outline(canvas, (x(begins, times), to), top, end.is_some());
     }
     for one in &key.uses {
         let (y, class) = match one.by {
@@ -73,20 +106,36 @@ fn row(canvas: &mut Canvas, key: &KeyLine, times: &[u64]) {
         ));
     }
     canvas.y += ROW + BAR;
+    for (at, what) in due(key) {
+        mark(canvas, x(at, times), what);
+    }
 }
 
-/// The last thing that is planned for it.
-fn planned_end(key: &KeyLine) -> Option<u64> {
-    let plan = key.plan?;
-    plan.opens_until.or(plan.seals_until).or(plan.renews)
+/// What is planned for it, by whoever tells it of itself.
+fn due(key: &KeyLine) -> impl Iterator<Item = (u64, &'static str)> {
+    let plan = key.plan.unwrap_or_default();
+    let due = [
+        (plan.seals_from, "the gateway begins to encrypt with it"),
+        (plan.renews, "renewal due"),
+        (plan.seals_until, "the gateway encrypts with it no longer"),
+        (plan.opens_until, "the gateway decrypts with it no longer"),
+    ];
+    due.into_iter().filter_map(|(at, what)| at.map(|at| (at, what)))
 }
 
-fn outline(canvas: &mut Canvas, from: u32, to: u32, top: u32) {
-    let width = to.saturating_sub(from).max(3);
-    let height = 2 * BAR;
+/// A line across the bar above.
+fn mark(canvas: &mut Canvas, x: u32, what: &str) {
+    let bottom = canvas.y.saturating_sub(ROW + BAR) + 2 * FONT + 15 + 2 * BAR + 3;
+    let top = bottom - 2 * BAR - 6;
     canvas.shape(&format!(
-        r#"<rect x="{from}" y="{top}" width="{width}" height="{height}" class="old"/>"#
+        r#"<g><title>{what}</title><line x1="{x}" y1="{top}" x2="{x}" y2="{bottom}" class="due"/></g>"#
     ));
+}
+
+fn outline(canvas: &mut Canvas, (from, to): (u32, u32), top: u32, is_closed: bool) {
+    let (to, bottom) = (to.max(from + 3), top + 2 * BAR);
+    let close = if is_closed { "Z" } else { "" };
+    canvas.shape(&format!(r#"<path d="M{to} {top}H{from}V{bottom}H{to}{close}" class="old"/>"#));
 }
 
 /// What the bars say, in words.
@@ -102,6 +151,9 @@ fn life(key: &KeyLine) -> String {
     said.extend(plan.opens_until.map(|at| format!("decrypts until +{}", span(at))));
     said.extend(key.ends.map(|at| format!("ends +{}", span(at))));
     said.extend(key.replaced_by.as_ref().map(|next| format!("then {next}")));
+    if key.ends.is_none() && key.replaced_by.is_none() && key.plan.is_none() {
+        said.push("its end was not seen".to_owned());
+    }
     said.join("; ")
 }
 

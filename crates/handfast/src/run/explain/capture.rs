@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use admin::failure::{Failure, FailureKind};
 use explain::KeyLog;
-use explain::capture::{CaptureError, Keys, Known, read, read_opening, written};
+use explain::capture::{CaptureError, Keys, Known, fill_bytes, read, read_opening, written};
 use explain::story::Stories;
 use zeroize::Zeroizing;
 
@@ -23,7 +23,14 @@ pub(super) fn stories(order: &ExplainCaptureOrder) -> Result<Stories, Failure> {
         None => read(source, known),
         Some(to) => opening(source, known, to)?,
     };
-    told.map_err(|error| unfit(file, "no capture", &error))
+    let mut told = told.map_err(|error| unfit(file, "no capture", &error))?;
+    // A pipe can't be read twice, and a story without its bytes is a story all the same.
+    if let Ok(again) = File::open(file)
+        && again.metadata().is_ok_and(|file| file.is_file())
+    {
+        fill_bytes(again, &mut told).map_err(|error| unfit(file, "no capture", &error))?;
+    }
+    Ok(told)
 }
 
 fn known(keylog: Option<&Path>, tls_auth: &[std::path::PathBuf]) -> Result<Known, Failure> {
