@@ -18,16 +18,17 @@ use crate::field::Field;
 use crate::key_log::KeyLog;
 use crate::openvpn::{DataUse, Listed, OpenedControl, Session};
 use crate::place::{Place, Seen, Side};
-use crate::story::{
-    Inquiry, Judgement, KeyKind, KeyLine, Plan, Protocol, Rule, Source, Story, Use,
-};
+use crate::story::{Inquiry, Judgement, Protocol, Source, Story, Use};
 use crate::tell::{Conversation, tell_as};
 use crate::tls::Checked;
 
 mod connection;
 
+mod live_key;
+
 pub use crate::verdict::{Outcome, Verdict};
 pub use connection::TlsHandshake;
+pub use live_key::{LiveKey, OpenSession};
 
 /// The most that is kept of one connection, and the most bytes of a handshake that is still under way.
 pub const MOST_KEPT: usize = 32 * 1024;
@@ -377,100 +378,6 @@ pub struct Meeting<'a> {
     pub outcome: Outcome,
 }
 
-/// An open session as its door knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenSession {
-    /// What is spoken on it.
-    pub protocol: Protocol,
-    /// Its keys.
-    pub keys: Vec<LiveKey>,
-    /// By which rules it ends, a sentence each.
-    pub rules: Vec<String>,
-}
-
-/// A key of a running gateway. Times are microseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveKey {
-    /// What it is for.
-    pub kind: KeyKind,
-    /// Which handshake of the session made it, from 0.
-    pub handshake: u32,
-    /// The cipher.
-    pub cipher: String,
-    /// When it was made.
-    pub made: Option<u64>,
-    /// The gateway encrypts with it at this moment.
-    pub in_use: bool,
-    /// When the gateway begins its renewal, unless the client does so before.
-    pub renews: Option<u64>,
-    /// When the gateway begins to encrypt with it, unless the client uses it before.
-    pub seals_from: Option<u64>,
-    /// When the gateway encrypts with it no longer, whatever became of the renewal.
-    pub seals_until: Option<u64>,
-    /// When the gateway decrypts with it no longer.
-    pub opens_until: Option<u64>,
-}
-
-impl LiveKey {
-    /// As in every story; of a connection of TLS both sides' keys are told as one.
-    fn id(&self) -> String {
-        let handshake = self.handshake;
-        match self.kind {
-            KeyKind::Data => KeyName::Data { handshake }.id(),
-            KeyKind::TlsHandshake => format!("tls{handshake}-handshake"),
-            KeyKind::TlsTraffic => format!("tls{handshake}-traffic"),
-            KeyKind::Resumption => format!("ticket{handshake}"),
-        }
-    }
-
-    /// Adds what is planned with it: to the lines that the handshake has of it, where that was kept.
-    fn join(&self, lines: &mut Vec<KeyLine>, own: KeyLine) {
-        let same = |line: &KeyLine| self.kind != KeyKind::Data || line.id == own.id;
-        let of_it = |line: &KeyLine| line.kind == self.kind && line.plan.is_none() && same(line);
-        let Some(told) = lines.iter().find(|line| of_it(line)).cloned() else {
-            return lines.push(own);
-        };
-        let of_handshake = lines.iter_mut().filter(|line| of_it(line));
-        of_handshake.for_each(|line| line.plan.clone_from(&own.plan));
-        if self.kind == KeyKind::TlsTraffic {
-            // What the client sends is neither opened nor counted.
-            let of = Side::Client;
-            let id = KeyName::Traffic { handshake: self.handshake, of, update: 0 }.id();
-            if lines.iter().all(|line| line.id != id) {
-                lines.push(KeyLine { id, uses: Vec::new(), plan: own.plan, ..told });
-            }
-        }
-    }
-
-    fn line(&self, began: u64, next: Option<&LiveKey>) -> KeyLine {
-        let rule = match self.kind {
-            KeyKind::Data => Rule::Renegotiation,
-            KeyKind::TlsHandshake => Rule::HandshakeFinished,
-            KeyKind::TlsTraffic => Rule::NewConnection,
-            KeyKind::Resumption => Rule::TicketLifetime,
-        };
-        let after = |at: Option<u64>| at.map(|at| at.saturating_sub(began));
-        KeyLine {
-            id: self.id(),
-            kind: self.kind,
-            cipher: Some(self.cipher.clone()),
-            born: after(self.made),
-            uses: Vec::new(),
-            renewal: rule,
-            replaced_by: next.map(LiveKey::id),
-            ends: None,
-            ends_by: rule,
-            plan: Some(Plan {
-                in_use: self.in_use,
-                renews: after(self.renews),
-                seals_from: after(self.seals_from),
-                seals_until: after(self.seals_until),
-                opens_until: after(self.opens_until),
-            }),
-        }
-    }
-}
-
 impl Meeting<'_> {
     /// Its story.
     pub fn story(&self) -> Story {
@@ -497,7 +404,10 @@ impl Meeting<'_> {
         story.judgements.clone_from(&self.judgements);
         story.judgements.extend(self.arrived(&session));
         self.say_of_records(&mut story);
+        // Each is followed by one of its own kind alone.
         let next = self.keys.iter().skip(1).map(Some).chain([None]);
+        let next =
+            next.zip(&self.keys).map(|(next, key)| next.filter(|next| next.kind == key.kind));
         for (key, next) in self.keys.iter().zip(next) {
             key.join(&mut story.keys, key.line(story.began, next));
         }

@@ -23,6 +23,8 @@ pub(crate) struct Keys {
     pub(crate) switch: Option<Switch>,
     /// What the peer seals with, as far as its packets told.
     seen: Option<KeyId>,
+    /// How many were held so far.
+    held_so_far: u32,
 }
 
 /// One key.
@@ -35,6 +37,19 @@ pub(crate) struct HeldKey {
     pub(crate) expires: Option<Duration>,
     /// When it must not seal any more, if keys are renewed by age.
     pub(crate) seals_until: Option<Duration>,
+    pub(crate) past: Past,
+}
+
+/// What a key has behind it. Of one that was restored the saved state does not tell when.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Past {
+    /// How many were held before it.
+    pub(crate) number: u32,
+    pub(crate) made: Option<Duration>,
+    /// Since when this side seals with it.
+    pub(crate) sealed: Option<Duration>,
+    /// When the first packet of the peer's under it was opened.
+    pub(crate) opened: Option<Duration>,
 }
 
 /// A key that will seal.
@@ -51,14 +66,30 @@ impl Keys {
         cipher: Cipher,
         material: KeyMaterial,
         seals_until: Option<Duration>,
+        now: Duration,
     ) {
-        self.held.retain(|key| key.key_id != key_id);
-        self.held.push(HeldKey { key_id, cipher, material, expires: None, seals_until });
+        let past = Past { made: Some(now), ..Past::default() };
+        self.add(HeldKey { key_id, cipher, material, expires: None, seals_until, past });
+    }
+
+    /// Holds one in the place of whatever has its id.
+    pub(crate) fn add(&mut self, mut key: HeldKey) {
+        self.held.retain(|held| held.key_id != key.key_id);
+        key.past.number = self.held_so_far;
+        self.held_so_far += 1;
+        self.held.push(key);
+    }
+
+    fn past(&mut self, key_id: KeyId) -> Option<&mut Past> {
+        self.held.iter_mut().find(|key| key.key_id == key_id).map(|key| &mut key.past)
     }
 
     /// The first data packet under this key was opened.
     pub(crate) fn note_seen(&mut self, key_id: KeyId, now: Duration) {
         self.seen = Some(key_id);
+        if let Some(past) = self.past(key_id) {
+            past.opened.get_or_insert(now);
+        }
         self.age_superseded(now);
         if let Some(switch) = &mut self.switch
             && switch.key_id == key_id
@@ -90,6 +121,9 @@ impl Keys {
     fn seal_with(&mut self, key_id: KeyId, now: Duration) {
         self.switch = None;
         self.sealing = Some(key_id);
+        if let Some(past) = self.past(key_id) {
+            past.sealed.get_or_insert(now);
+        }
         self.age_superseded(now);
     }
 
@@ -188,6 +222,26 @@ mod tests {
     }
 
     #[test]
+    fn of_each_key_its_making_and_the_first_use_of_both_sides_stay_known() {
+        let mut keys = with_first();
+        keys.note_seen(id(0), NOW + IN_FLIGHT);
+        keys.note_seen(id(0), LATER);
+        renew(&mut keys, 1);
+        keys.schedule(id(1), LATER);
+        let life = |keys: &Keys, at: usize| {
+            let key = &keys.lives()[at];
+            (key.number, key.made, key.sealed_since, key.opened_since)
+        };
+        assert_eq!(life(&keys, 0), (0, Some(NOW), Some(NOW), Some(NOW + IN_FLIGHT)));
+        assert_eq!(life(&keys, 1), (1, Some(NOW), None, None));
+        assert!(keys.lives()[0].seals_until.is_some(), "it seals, whatever comes of the next");
+        keys.switch_due(LATER);
+        assert_eq!(life(&keys, 1), (1, Some(NOW), Some(LATER), None));
+        let lives = keys.lives();
+        assert!(lives[0].seals_until.is_none() && lives[1].seals_until.is_some(), "{lives:?}");
+    }
+
+    #[test]
     fn there_is_one_key_for_an_id_and_the_sealing_key_stays() {
         let mut keys = with_first();
         for n in (1..=7).chain(1..=3) {
@@ -210,7 +264,7 @@ mod tests {
 
     fn with_first() -> Keys {
         let mut keys = Keys::default();
-        keys.hold(id(0), Cipher::Aes256Gcm, material(), Some(LATER));
+        keys.hold(id(0), Cipher::Aes256Gcm, material(), Some(LATER), NOW);
         keys.schedule(id(0), Duration::ZERO);
         keys.switch_due(NOW);
         keys
@@ -223,6 +277,7 @@ mod tests {
             Cipher::Aes256Gcm,
             material(),
             Some(LATER + Duration::from_secs(n.into())),
+            NOW,
         );
     }
 

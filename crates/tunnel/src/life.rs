@@ -5,7 +5,7 @@ use std::time::Duration;
 use wire::KeyId;
 use wire::cipher::Cipher;
 
-use crate::keys::Keys;
+use crate::keys::{HeldKey, Keys};
 
 /// The data keys of a session at one moment. Times are boot times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,11 +25,19 @@ pub struct KeyLife {
     pub key_id: KeyId,
     /// The cipher.
     pub cipher: Cipher,
+    /// How many keys the session had before it.
+    pub number: u32,
+    /// When it was made; unknown of one that was taken over from a saved session.
+    pub made: Option<Duration>,
+    /// Since when this side seals with it, or did.
+    pub sealed_since: Option<Duration>,
+    /// When the peer's first packet under it was opened.
+    pub opened_since: Option<Duration>,
     /// This side seals with it.
     pub seals: bool,
     /// When this side begins to seal with it, unless the peer uses it before.
     pub seals_from: Option<Duration>,
-    /// When this side seals with it no longer, whatever became of its renewal.
+    /// When this side seals with it no longer, whatever became of its renewal. Nothing of a key that it has done with.
     pub seals_until: Option<Duration>,
     /// When it stops opening; nothing before a newer generation has begun.
     pub opens_until: Option<Duration>,
@@ -38,17 +46,26 @@ pub struct KeyLife {
 impl Keys {
     /// Those that are held.
     pub(crate) fn lives(&self) -> Vec<KeyLife> {
-        let life = |key: &crate::keys::HeldKey| KeyLife {
+        let life = |key: &HeldKey| KeyLife {
             key_id: key.key_id,
             cipher: key.cipher,
+            number: key.past.number,
+            made: key.past.made,
+            sealed_since: key.past.sealed,
+            opened_since: key.past.opened,
             seals: self.sealing == Some(key.key_id),
             seals_from: self
                 .switch
                 .filter(|switch| switch.key_id == key.key_id)
                 .map(|switch| switch.at),
-            seals_until: key.seals_until,
+            seals_until: key.seals_until.filter(|_| !self.is_done_with(key)),
             opens_until: key.expires,
         };
         self.held.iter().map(life).collect()
+    }
+
+    /// Whether this side sealed with it, and does with another.
+    fn is_done_with(&self, key: &HeldKey) -> bool {
+        key.past.sealed.is_some() && self.sealing != Some(key.key_id)
     }
 }

@@ -3,7 +3,8 @@
 //! They say what the table of keys says, to whoever does not read tables; nothing is in them that is not in there.
 
 use super::time::span;
-use crate::story::{KeyKind, KeyLine, Story};
+use crate::place::Side;
+use crate::story::{KeyKind, KeyLine, Story, Use};
 
 /// The most keys of which there are sentences.
 const MOST: usize = 20;
@@ -17,11 +18,17 @@ pub(super) fn of_tunnel(story: &Story) -> Vec<String> {
 fn made(key: &KeyLine) -> String {
     match key.born {
         Some(at) => format!("{}: both ends could make it at +{}.", key.id, span(at)),
+        None if key.plan.is_some() => {
+            format!("{}: of when it was made the gateway says nothing.", key.id)
+        }
         None => format!("{}: when it was made was not seen.", key.id),
     }
 }
 
 fn carried(key: &KeyLine) -> String {
+    if key.plan.is_some() {
+        return key.uses.iter().map(|one| began(key, one)).collect();
+    }
     let first = key.uses.iter().map(|one| one.first).min();
     let last = key.uses.iter().map(|one| one.last).max();
     let count: u64 = key.uses.iter().map(|one| one.count).sum();
@@ -31,6 +38,18 @@ fn carried(key: &KeyLine) -> String {
         }
         (Some(first), _) => format!(" It carried one packet, at +{}.", span(first)),
         _ => String::new(),
+    }
+}
+
+/// When one side of a live session began to use it; until when a side did, is told where it has gone on.
+fn began(key: &KeyLine, one: &Use) -> String {
+    let first = span(one.first);
+    match (one.by, key.plan.is_some_and(|plan| plan.in_use)) {
+        (Side::Server, true) => format!(" The gateway encrypts with it since +{first}."),
+        (Side::Server, false) => {
+            format!(" The gateway encrypted with it from +{first} to +{}.", span(one.last))
+        }
+        (Side::Client, _) => format!(" The client's first packet under it came at +{first}."),
     }
 }
 
@@ -61,6 +80,7 @@ fn replaced(key: &KeyLine, next: &str, line: Option<&KeyLine>) -> String {
         Some(one) => {
             format!("; the {} was the first to use that, at +{}", one.by.word(), span(one.first))
         }
+        None if key.plan.is_some() => "; neither has used that yet".to_owned(),
         None => "; no packet under that was seen".to_owned(),
     };
     format!(" A renegotiation made {next}{made}{used}. {}", still_opened(key))

@@ -115,6 +115,7 @@ pub(super) fn few_ciphers(story: &Story) -> Option<String> {
 pub(super) fn used(kind: KeyKind, one: &Use) -> String {
     let what = if kind == KeyKind::Data { "packet" } else { "record" };
     match one.count {
+        0 => format!("+{} to +{}", span(one.first), span(one.last)),
         1 => format!("1 {what}, at +{}", span(one.first)),
         count => format!("{count} {what}s, +{} to +{}", span(one.first), span(one.last)),
     }

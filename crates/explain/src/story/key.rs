@@ -82,9 +82,10 @@ pub struct Use {
     pub by: Side,
     /// The first packet or message under it.
     pub first: u64,
-    /// The last one that was seen.
+    /// The last one that was seen. Of an open session that its gateway tells: until when this side used it, which for a
+    /// key in use is the moment of the question.
     pub last: u64,
-    /// How many.
+    /// How many; 0 where they are not counted.
     pub count: u64,
 }
 

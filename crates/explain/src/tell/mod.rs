@@ -248,7 +248,7 @@ fn packets(session: &Session, began: u64) -> Vec<Packet> {
 }
 
 impl Use {
-    fn relative(self, began: u64) -> Use {
+    pub(crate) fn relative(self, began: u64) -> Use {
         Use {
             first: self.first.saturating_sub(began),
             last: self.last.saturating_sub(began),

@@ -38,6 +38,8 @@ fn key(info: &Info, since: u64) -> LiveKey {
         handshake: 0,
         cipher: info.secured.cipher.clone(),
         made: Some(since),
+        // Between the handshake and the letting in nothing is noted.
+        uses: Vec::new(),
         in_use: true,
         renews: None,
         seals_from: None,

@@ -10,8 +10,9 @@ use admin::response::Session;
 use admin::transport::Transport;
 use clock::{Clock, Timestamp};
 use engine::{Credential, DataFigures, Kick, Principal, Server, SessionInfo};
+use explain::Side;
 use explain::kept::{LiveKey, OpenSession};
-use explain::story::{KeyKind, Protocol};
+use explain::story::{KeyKind, Protocol, Use};
 use tunnel::{DropReason, KeyLife, Life};
 use vpn::NetworkView;
 
@@ -68,22 +69,26 @@ impl VpnHandle {
         now.wall.saturating_sub(now.boot) + boot
     }
 
-    /// The newest key was made by the last renewal, those before by the ones before.
-    fn live_keys(&self, session: &SessionInfo, life: &Life) -> Vec<LiveKey> {
+    /// Each is used until the next one is, by the side that went on to it.
+    fn live_keys(&self, life: &Life) -> Vec<LiveKey> {
         let wall = |boot| u64::try_from(self.wall(boot).as_micros()).unwrap_or(u64::MAX);
         let newest = life.keys.len().saturating_sub(1);
+        let now = self.clock.now().boot;
         let key = |(index, key): (usize, &KeyLife)| {
-            let before = (newest - index) as u64;
-            let made = match (before, session.renegotiated_at) {
-                (0, Some(at)) => Some(at),
-                (0, None) => Some(session.since),
-                _ => None,
+            let used = |by: Side, since: fn(&KeyLife) -> Option<Duration>| {
+                let until = life.keys.iter().skip(index + 1).find_map(since).unwrap_or(now);
+                since(key).map(|first| Use { by, first: wall(first), last: wall(until), count: 0 })
             };
+            let uses = [
+                used(Side::Client, |key| key.opened_since),
+                used(Side::Server, |key| key.sealed_since),
+            ];
             LiveKey {
                 kind: KeyKind::Data,
-                handshake: session.renegotiations.saturating_sub(before) as u32,
+                handshake: key.number,
                 cipher: key.cipher.name().to_owned(),
-                made: made.map(wall),
+                made: key.made.map(wall),
+                uses: uses.into_iter().flatten().collect(),
                 in_use: key.seals,
                 renews: life.renews_at.filter(|_| index == newest).map(wall),
                 seals_from: key.seals_from.map(wall),
@@ -111,9 +116,9 @@ impl Door for VpnHandle {
     fn open_session(&self, number: u64) -> BoxFuture<'_, Option<OpenSession>> {
         Box::pin(async move {
             let sessions = self.server.sessions().await;
-            let session = sessions.into_iter().find(|session| session.number == number)?;
+            sessions.into_iter().find(|session| session.number == number)?;
             let life = self.server.life(number).await?;
-            let keys = self.live_keys(&session, &life);
+            let keys = self.live_keys(&life);
             let ends = life.certificate_ends.map(|at| {
                 let at = Timestamp::from_wall(self.wall(at)).to_seconds();
                 format!("the session ends with the certificate that it was let in with, on {at}")

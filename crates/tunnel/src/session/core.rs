@@ -150,7 +150,7 @@ impl Core {
         };
         let (key_id, cipher, role) = (self.generation.key_id, negotiated.cipher, self.role);
         let seals_until = self.timing.sealing_life().map(|life| self.now.boot + life);
-        self.keys.hold(key_id, cipher, material.clone(), seals_until);
+        self.keys.hold(key_id, cipher, material.clone(), seals_until, self.now.boot);
         let key = NewKey { key_id, cipher, material, role, fresh: true };
         self.tell(Event::KeyReady(Box::new(key)));
         Ok(())

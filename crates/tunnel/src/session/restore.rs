@@ -13,7 +13,7 @@ use crate::config::Timing;
 use crate::end::EndReason;
 use crate::entropy::Seed;
 use crate::event::{Event, NewKey};
-use crate::keys::HeldKey;
+use crate::keys::{HeldKey, Past};
 use crate::session::core::Core;
 use crate::session::handshake::{Opening, Role};
 use crate::session::link::Link;
@@ -105,7 +105,8 @@ fn hold(core: &mut Core, keys: Vec<SavedKey>) {
     for SavedKey { key_id, cipher, material, left } in keys {
         let expires = left.map(|left| boot + left);
         let key = NewKey { key_id, cipher, material: material.clone(), role, fresh: false };
-        core.keys.held.push(HeldKey { key_id, cipher, material, expires, seals_until });
+        let past = Past::default();
+        core.keys.add(HeldKey { key_id, cipher, material, expires, seals_until, past });
         core.tell(Event::KeyReady(Box::new(key)));
     }
 }

@@ -1,0 +1,101 @@
+//! The keys of an open session, as its gateway knows them at the moment of the question.
+
+use crate::fact::KeyName;
+use crate::place::Side;
+use crate::story::{KeyKind, KeyLine, Plan, Protocol, Rule, Use};
+
+/// An open session as its door knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSession {
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Its keys.
+    pub keys: Vec<LiveKey>,
+    /// By which rules it ends, a sentence each.
+    pub rules: Vec<String>,
+}
+
+/// A key of a running gateway. Times are microseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveKey {
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Which handshake of the session made it, from 0.
+    pub handshake: u32,
+    /// The cipher.
+    pub cipher: String,
+    /// When it was made, where that is known.
+    pub made: Option<u64>,
+    /// From when to when each side used it, as far as that is known, not counted: [`Use::count`] is 0.
+    pub uses: Vec<Use>,
+    /// The gateway encrypts with it at this moment.
+    pub in_use: bool,
+    /// When the gateway begins its renewal, unless the client does so before.
+    pub renews: Option<u64>,
+    /// When the gateway begins to encrypt with it, unless the client uses it before.
+    pub seals_from: Option<u64>,
+    /// When the gateway encrypts with it no longer, whatever became of the renewal.
+    pub seals_until: Option<u64>,
+    /// When the gateway decrypts with it no longer.
+    pub opens_until: Option<u64>,
+}
+
+impl LiveKey {
+    /// As in every story; of a connection of TLS both sides' keys are told as one.
+    fn id(&self) -> String {
+        let handshake = self.handshake;
+        match self.kind {
+            KeyKind::Data => KeyName::Data { handshake }.id(),
+            KeyKind::TlsHandshake => format!("tls{handshake}-handshake"),
+            KeyKind::TlsTraffic => format!("tls{handshake}-traffic"),
+            KeyKind::Resumption => format!("ticket{handshake}"),
+        }
+    }
+
+    /// Adds what is planned with it: to the lines that the handshake has of it, where that was kept.
+    pub(super) fn join(&self, lines: &mut Vec<KeyLine>, own: KeyLine) {
+        let same = |line: &KeyLine| self.kind != KeyKind::Data || line.id == own.id;
+        let of_it = |line: &KeyLine| line.kind == self.kind && line.plan.is_none() && same(line);
+        let Some(told) = lines.iter().find(|line| of_it(line)).cloned() else {
+            return lines.push(own);
+        };
+        let of_handshake = lines.iter_mut().filter(|line| of_it(line));
+        of_handshake.for_each(|line| line.plan.clone_from(&own.plan));
+        if self.kind == KeyKind::TlsTraffic {
+            // What the client sends is neither opened nor counted.
+            let of = Side::Client;
+            let id = KeyName::Traffic { handshake: self.handshake, of, update: 0 }.id();
+            if lines.iter().all(|line| line.id != id) {
+                lines.push(KeyLine { id, uses: Vec::new(), plan: own.plan, ..told });
+            }
+        }
+    }
+
+    pub(super) fn line(&self, began: u64, next: Option<&LiveKey>) -> KeyLine {
+        let rule = match self.kind {
+            KeyKind::Data => Rule::Renegotiation,
+            KeyKind::TlsHandshake => Rule::HandshakeFinished,
+            KeyKind::TlsTraffic => Rule::NewConnection,
+            KeyKind::Resumption => Rule::TicketLifetime,
+        };
+        let after = |at: Option<u64>| at.map(|at| at.saturating_sub(began));
+        KeyLine {
+            id: self.id(),
+            kind: self.kind,
+            cipher: Some(self.cipher.clone()),
+            born: after(self.made),
+            uses: self.uses.iter().map(|one| one.relative(began)).collect(),
+            renewal: rule,
+            replaced_by: next.map(LiveKey::id),
+            ends: None,
+            ends_by: rule,
+            plan: Some(Plan {
+                in_use: self.in_use,
+                renews: after(self.renews),
+                seals_from: after(self.seals_from),
+                seals_until: after(self.seals_until),
+                opens_until: after(self.opens_until),
+            }),
+        }
+    }
+}
