@@ -67,6 +67,11 @@ impl DisconnectReason {
         }
     }
 
+    /// The client said goodbye, which is no refusal however early it comes.
+    pub fn is_goodbye(&self) -> bool {
+        matches!(self, DisconnectReason::Session(EndReason::PeerExit))
+    }
+
     /// The refusal behind it, if a certificate was the cause.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {

@@ -106,6 +106,8 @@ pub enum Readable {
     AsItsKeySays,
     /// It is not known what it was.
     NotKnown,
+    /// It was not said on the wire.
+    Nobody,
 }
 
 impl Readable {
@@ -115,6 +117,7 @@ impl Readable {
             (Readable::NotKnown, _) => {
                 "what was in the clear by everybody, and the rest by the two ends"
             }
+            (Readable::Nobody, _) => "nobody: it was not said on the wire",
             (Readable::Everybody, _) | (Readable::AsItsKeySays, false) => "everybody on the way",
             (Readable::BothEnds, _) | (Readable::AsItsKeySays, true) => "the two ends only",
         }
@@ -196,6 +199,7 @@ pub enum Kind {
     CloseNotify,
     AuthFailed,
     Exit,
+    SessionEnded,
     Sealed,
     NotKept,
     Missing,

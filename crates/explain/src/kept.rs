@@ -453,6 +453,14 @@ impl Meeting<'_> {
                 }
             }
         }
+        if let Outcome::Ended { at, why } = &self.outcome {
+            // Nothing that was kept of it can come later.
+            let all = session.facts.all().iter();
+            let (last, newest) = all.fold((*at, 0), |(last, newest), fact| {
+                (fact.at.max(last), fact.handshake.max(newest))
+            });
+            session.facts.push(why.end(last, newest));
+        }
         session
     }
 

@@ -1,16 +1,25 @@
 //! How a connection ended, by the word of one of its two ends instead of what was seen.
 
 use crate::catalogue::Kind;
+use crate::fact::{Detail, Fact};
+use crate::field::Field;
 use crate::place::Side;
-use crate::story::{Broken, Step};
+use crate::story::{Broken, Source, Step};
 
 /// What has become of a connection.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It is open.
     Open,
-    /// It is over, and by what.
+    /// Its handshake is over, and by what.
     Over(Verdict),
+    /// It had been let in, and has ended since.
+    Ended {
+        /// When, in microseconds since 1970.
+        at: u64,
+        /// By what.
+        why: Verdict,
+    },
 }
 
 /// Why a connection is over, as its gateway says it.
@@ -29,8 +38,42 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The end of a session, as a step behind its last handshake.
+    pub(crate) fn end(&self, at: u64, handshake: u32) -> Fact {
+        let by = self.by.map_or("nobody", |by| match by {
+            Side::Client => "client",
+            Side::Server => "gateway",
+        });
+        let fields = vec![
+            Field::text("reason", &self.code),
+            Field::text("ended_by", by),
+            Field::text("why", &self.sentence),
+        ];
+        Fact {
+            at,
+            // Whoever decided it; where nobody did, the gateway noticed it.
+            from: self.by.unwrap_or(Side::Server),
+            kind: Kind::SessionEnded,
+            fields,
+            basis: Vec::new(),
+            key: None,
+            handshake,
+            source: Source::Judged,
+            detail: Detail::None,
+        }
+    }
+
     pub(crate) fn broken(&self, steps: &[Step]) -> Broken {
-        let follows = |step: &&Step| self.after.iter().any(|kind| kind.entry().name == step.entry);
+        self.at(steps, self.after)
+    }
+
+    /// At the step that tells the end of what had been open.
+    pub(crate) fn ended(&self, steps: &[Step]) -> Broken {
+        self.at(steps, &[Kind::SessionEnded])
+    }
+
+    fn at(&self, steps: &[Step], after: &[Kind]) -> Broken {
+        let follows = |step: &&Step| after.iter().any(|kind| kind.entry().name == step.entry);
         let at = steps.iter().rfind(follows).or(steps.last());
         Broken {
             code: self.code.clone(),

@@ -58,7 +58,7 @@ pub(crate) async fn serve(
         Err(why) => (source, None, Err(why.into())),
     };
     if let Err(Denied { whom, why }) = outcome {
-        shared.report(Report::Refused { source, local, whom, why, heard: heard.refused() });
+        shared.report(&Report::Refused { source, local, whom, why, heard: heard.refused() });
     }
 }
 
@@ -201,7 +201,7 @@ async fn host(
         }
         (ended, _) => ended,
     };
-    shared.report(Report::Closed(Arc::clone(&place.info), ended));
+    shared.report(&Report::Closed(Arc::clone(&place.info), ended));
     // Last: whoever waits for its end may count on all of this.
     drop(place);
     Ok(())
@@ -258,7 +258,7 @@ async fn bytes(
 /// From here on nothing refuses it.
 fn opened(shared: &Shared, place: &Place, heard: &mut Heard) {
     let heard = heard.let_in();
-    shared.report(Report::Opened(Arc::clone(&place.info), heard));
+    shared.report(&Report::Opened(Arc::clone(&place.info), heard));
 }
 
 /// A backend that has these bytes, or will have them soon, and whose greeting was heard where somebody else greeted.

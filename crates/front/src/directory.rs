@@ -43,15 +43,16 @@ pub trait Directory: Send + Sync + Debug {
     /// client was let in.
     fn handshakes_wanted(&self) -> Wanted;
 
-    /// What happened.
-    fn report(&self, report: Report);
+    /// What happened. Gives the number under which somebody may ask why a client was refused or a connection ended, where
+    /// that is kept.
+    fn report(&self, report: &Report) -> Option<u64>;
 }
 
 /// What happened to a connection.
 #[derive(Debug)]
 pub enum Report {
     /// It was let in; and its handshake, where that is wanted.
-    Opened(Arc<Info>, Option<Box<Overheard>>),
+    Opened(Arc<Info>, Option<Arc<Overheard>>),
     /// It is over.
     Closed(Arc<Info>, Ended),
     /// It was not let in.
@@ -65,6 +66,6 @@ pub enum Report {
         /// Why.
         why: Refused,
         /// What was said, where that is wanted and began like TLS.
-        heard: Option<Box<Overheard>>,
+        heard: Option<Arc<Overheard>>,
     },
 }

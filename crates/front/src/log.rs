@@ -48,7 +48,7 @@ impl Default for Log {
 
 impl Log {
     /// Writes a report's line, now or later.
-    pub(crate) fn write(&self, report: &Report, boot: Duration) {
+    pub(crate) fn write(&self, report: &Report, number: Option<u64>, boot: Duration) {
         let (source, whom, what) = match report {
             Report::Opened(info, _) => (info.source, holder(info), "connected"),
             Report::Closed(info, why) => (info.source, holder(info), why.code()),
@@ -64,7 +64,7 @@ impl Log {
         let is_said = repeats.note(key, (None, None, what), (), boot).is_some();
         drop(lines);
         if is_said {
-            say(report, boot);
+            say(report, number, boot);
         }
     }
 
@@ -119,7 +119,8 @@ impl Log {
     }
 }
 
-fn say(report: &Report, boot: Duration) {
+/// With the number that `handfast explain failure` takes.
+fn say(report: &Report, explain_failure: Option<u64>, boot: Duration) {
     match report {
         Report::Opened(info, _) => tracing::info!(
             connection = info.number,
@@ -142,18 +143,27 @@ fn say(report: &Report, boot: Duration) {
             bytes_in = info.traffic.incoming(),
             bytes_out = info.traffic.outgoing(),
             reason = why.code(),
+            explain_failure,
             "disconnected from a virtual server"
         ),
-        Report::Refused { source, whom, why, .. } => refused(*source, whom.as_ref(), why),
+        Report::Refused { source, whom, why, .. } => {
+            refused(*source, whom.as_ref(), why, explain_failure);
+        }
     }
 }
 
-fn refused(source: SocketAddr, whom: Option<&Holder>, why: &crate::refused::Refused) {
+fn refused(
+    source: SocketAddr,
+    whom: Option<&Holder>,
+    why: &crate::refused::Refused,
+    explain_failure: Option<u64>,
+) {
     tracing::info!(
         %source,
         user = user(whom),
         device = device(whom),
         reason = why.code(),
+        explain_failure,
         "refused by a virtual server: {why}"
     );
 }

@@ -132,7 +132,7 @@ impl Heard {
     }
 
     /// The client was let in: for the report of that.
-    pub(crate) fn let_in(&mut self) -> Option<Box<Overheard>> {
+    pub(crate) fn let_in(&mut self) -> Option<Arc<Overheard>> {
         let told = match self.wanted {
             Wanted::All => self.take(),
             Wanted::Nothing | Wanted::Refused => None,
@@ -144,11 +144,11 @@ impl Heard {
     }
 
     /// For the report of a refusal. What is no TLS may be a password in the clear, and is nothing to anybody.
-    pub(crate) fn refused(mut self) -> Option<Box<Overheard>> {
+    pub(crate) fn refused(mut self) -> Option<Arc<Overheard>> {
         self.take()
     }
 
-    fn take(&mut self) -> Option<Box<Overheard>> {
+    fn take(&mut self) -> Option<Arc<Overheard>> {
         let (pieces, lacks, secrets) = self.ear.take()?.close();
         let first = std::mem::take(&mut self.bytes);
         if first.first() != Some(&HANDSHAKE) {
@@ -157,7 +157,7 @@ impl Heard {
         let first = Piece { at: self.at, by: End::Client, bytes: first };
         let pieces = [first].into_iter().chain(pieces).collect();
         let (after, passed_on) = (self.after, self.passed_on);
-        Some(Box::new(Overheard { pieces, after, lacks, passed_on, secrets }))
+        Some(Arc::new(Overheard { pieces, after, lacks, passed_on, secrets }))
     }
 }
 

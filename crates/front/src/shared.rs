@@ -29,9 +29,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Writes a report's line and hands it on.
-    pub(crate) fn report(&self, report: Report) {
-        self.log.write(&report, self.clock.now().boot);
-        self.directory.report(report);
+    /// Hands a report on and writes its line, with the number to ask by.
+    pub(crate) fn report(&self, report: &Report) {
+        let number = self.directory.report(report);
+        self.log.write(report, number, self.clock.now().boot);
     }
 }

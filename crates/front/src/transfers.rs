@@ -136,7 +136,7 @@ impl Party<'_> {
     fn refuse(&self, source: SocketAddr, Denied { whom, why }: Denied, heard: Heard) {
         let source = SocketAddr::new(source.ip().to_canonical(), source.port());
         let heard = heard.refused();
-        self.shared.report(Report::Refused { source, local: None, whom, why, heard });
+        self.shared.report(&Report::Refused { source, local: None, whom, why, heard });
     }
 }
 

@@ -160,6 +160,15 @@ pub enum GatewayError {
     NoSuchSession,
     /// No refusal fits what was named.
     NoSuchRefusal,
+    /// Nothing was refused, ended or dropped for this reason.
+    NoStory {
+        /// The word.
+        reason: String,
+        /// Whether it is a reason at all.
+        is_known: bool,
+        /// The reasons of which there is something to tell.
+        told: Vec<String>,
+    },
     /// No virtual server is called so.
     NoSuchVirtualServer {
         /// How.
@@ -243,6 +252,13 @@ impl Display for GatewayError {
             Self::NoSuchRefusal => f.write_str(
                 "no such refusal is remembered: nobody was refused since the start, or later ones took its place",
             ),
+            Self::NoStory { reason, is_known: true, .. } => write!(
+                f,
+                "of {reason} nothing is remembered: it did not happen since the start, or later ones took its place"
+            ),
+            Self::NoStory { reason, is_known: false, .. } => {
+                write!(f, "{reason} is no reason for which anything is refused, ended or dropped here")
+            }
             Self::NoSuchVirtualServer { name } => write!(f, "no virtual server is called {name}"),
             Self::NoCrl => f.write_str("no CRL was signed yet"),
         }
@@ -283,6 +299,7 @@ impl Error for GatewayError {
             | Self::UnknownCertificate
             | Self::NoSuchSession
             | Self::NoSuchRefusal
+            | Self::NoStory { .. }
             | Self::NoSuchVirtualServer { .. }
             | Self::NoCrl => None,
         }

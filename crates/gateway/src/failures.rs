@@ -99,6 +99,7 @@ fn kind(error: &GatewayError) -> FailureKind {
         E::NotRunning { .. } => FailureKind::NotRunning,
         E::NoSuchSession
         | E::NoSuchRefusal
+        | E::NoStory { .. }
         | E::NoSuchVirtualServer { .. }
         | E::UnknownCertificate => FailureKind::NotFound,
         E::HalfRestored { .. } | E::RecordsGone { .. } | E::Vpn(_) => FailureKind::Environment,
@@ -172,6 +173,13 @@ fn hints(error: &GatewayError) -> Vec<String> {
             vec!["make a new key and certificate: handfast profile USER/DEVICE --renew".into()]
         }
         E::NoSuchSession => vec!["see who is connected: handfast sessions".into()],
+        E::NoStory { told, .. } => vec![
+            match told.is_empty() {
+                true => "there is nothing to tell yet".into(),
+                false => format!("there is something to tell of: {}", told.join(", ")),
+            },
+            "docs/operation.md has every reason and what it means".into(),
+        ],
         E::NoSuchRefusal => vec![
             "see who was refused lately, and what was dropped: handfast status".into(),
             "a client that is not among them never reached this gateway: see whether its packets arrive, or try the TCP port".into(),

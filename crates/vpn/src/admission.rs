@@ -136,7 +136,7 @@ impl Admission for GatewayAdmission {
 
     fn report(&self, report: Report) {
         let report = self.named(report);
-        self.log.write(&report);
-        self.directory.report(report);
+        let number = self.directory.report(&report);
+        self.log.write(&report, number);
     }
 }

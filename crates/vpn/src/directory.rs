@@ -38,8 +38,9 @@ pub trait Directory: Debug + Send + Sync + 'static {
     /// Whether a change after this revision may have ended somebody's right.
     fn may_have_ended(&self, after: Revision) -> bool;
 
-    /// Told of what happened to sessions, in order. Must not block.
-    fn report(&self, report: Report);
+    /// Told of what happened to sessions, in order. Must not block. Gives the number under which somebody may ask why a
+    /// client was refused or a session ended, where that is kept.
+    fn report(&self, report: &Report) -> Option<u64>;
 
     /// Who watches the handshakes of this connection, if anybody does.
     fn watch(&self, begun: &Begun<'_>) -> Option<Box<dyn Watcher>>;

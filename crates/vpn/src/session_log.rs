@@ -26,9 +26,9 @@ impl SessionLog {
         Self { lines: Arc::default(), clock }
     }
 
-    /// Writes a report's line, if it has one, now or later. Needs a tokio runtime.
-    pub(crate) fn write(&self, report: &Report) {
-        let Some(line) = Line::of(report) else { return };
+    /// Writes a report's line, if it has one, now or later, with the number to ask by. Needs a tokio runtime.
+    pub(crate) fn write(&self, report: &Report, number: Option<u64>) {
+        let Some(line) = Line::of(report, number) else { return };
         let mut lines = lock(&self.lines);
         let now = self.clock.now().boot;
         let first = lines.note(line, now);
@@ -91,7 +91,7 @@ impl Lines {
         let key = line.key();
         let otherwise = Key { whose: Whose::Others, what: key.what };
         let repeats = match line {
-            Line::Refused { .. } => &mut self.refusals,
+            Line::Refused { .. } | Line::Left { .. } => &mut self.refusals,
             _ => &mut self.sessions,
         };
         repeats.note(key, otherwise, line, boot)
@@ -136,22 +136,47 @@ enum Whose {
 #[derive(Clone, Debug)]
 enum Line {
     Connected(SessionInfo),
-    Disconnected { info: SessionInfo, why: DisconnectReason },
-    Refused { source: SocketAddr, whom: Option<Identity>, why: DisconnectReason },
-    Renewed { number: u64 },
-    Moved { number: u64, to: SocketAddr },
-    Flapping { number: u64 },
+    Disconnected {
+        info: SessionInfo,
+        why: DisconnectReason,
+        explained: Option<u64>,
+    },
+    Refused {
+        source: SocketAddr,
+        whom: Option<Identity>,
+        why: DisconnectReason,
+        explained: Option<u64>,
+    },
+    Left {
+        source: SocketAddr,
+        whom: Option<Identity>,
+    },
+    Renewed {
+        number: u64,
+    },
+    Moved {
+        number: u64,
+        to: SocketAddr,
+    },
+    Flapping {
+        number: u64,
+    },
 }
 
 impl Line {
-    fn of(report: &Report) -> Option<Self> {
+    fn of(report: &Report, explained: Option<u64>) -> Option<Self> {
         Some(match report {
             Report::Opened(info) => Self::Connected(info.clone()),
             Report::Closed { info, why } => {
-                Self::Disconnected { info: info.clone(), why: why.clone() }
+                Self::Disconnected { info: info.clone(), why: why.clone(), explained }
+            }
+            // It goes before its session is up, as whoever only looks does.
+            Report::Refused { source, whom, why, .. } if why.is_goodbye() => {
+                Self::Left { source: *source, whom: whom.clone() }
             }
             Report::Refused { source, whom, why, .. } => {
-                Self::Refused { source: *source, whom: whom.clone(), why: why.clone() }
+                let (whom, why) = (whom.clone(), why.clone());
+                Self::Refused { source: *source, whom, why, explained }
             }
             Report::Renegotiated { number } => Self::Renewed { number: *number },
             Report::Floated { number, to } => Self::Moved { number: *number, to: *to },
@@ -162,13 +187,15 @@ impl Line {
 
     fn key(&self) -> Key {
         let device = |info: &SessionInfo| Whose::Device(info.identity.principal.clone());
+        let in_network = |source: &SocketAddr, whom: &Option<Identity>| {
+            let whom = whom.as_ref().map(|identity| identity.principal.clone());
+            Whose::Network(Source::network(source.ip()), whom)
+        };
         let (whose, what) = match self {
             Self::Connected(info) => (device(info), "connected"),
-            Self::Disconnected { info, why } => (device(info), why.code()),
-            Self::Refused { source, whom, why } => {
-                let whom = whom.as_ref().map(|identity| identity.principal.clone());
-                (Whose::Network(Source::network(source.ip()), whom), why.code())
-            }
+            Self::Disconnected { info, why, .. } => (device(info), why.code()),
+            Self::Refused { source, whom, why, .. } => (in_network(source, whom), why.code()),
+            Self::Left { source, whom } => (in_network(source, whom), "left"),
             Self::Renewed { number } => (Whose::Session(*number), "renewed"),
             Self::Moved { number, .. } => (Whose::Session(*number), "moved"),
             // Once for each session, of which somebody may begin ever new ones.
@@ -189,7 +216,7 @@ impl Line {
                 client = info.peer_version,
                 "connected"
             ),
-            Self::Disconnected { info, why } => tracing::info!(
+            Self::Disconnected { info, why, explained } => tracing::info!(
                 session = info.number,
                 user = info.identity.principal.user.as_str(),
                 device = info.identity.principal.device.as_str(),
@@ -199,9 +226,18 @@ impl Line {
                 bytes_in = info.counters.rx_bytes,
                 bytes_out = info.counters.tx_bytes,
                 reason = why.code(),
+                explain_failure = explained,
                 "disconnected: {why}"
             ),
-            Self::Refused { source, whom, why } => write_refusal(*source, whom.as_ref(), why),
+            Self::Refused { source, whom, why, explained } => {
+                write_refusal(*source, whom.as_ref(), why, *explained);
+            }
+            Self::Left { source, whom } => {
+                let whom = whom.as_ref().map(|identity| &identity.principal);
+                let user = whom.map(|whom| whom.user.as_str());
+                let device = whom.map(|whom| whom.device.as_str());
+                tracing::info!(%source, user, device, "said goodbye before its session was up");
+            }
             Self::Renewed { number } => tracing::debug!(session = number, "keys renewed"),
             Self::Moved { number, to } => {
                 tracing::info!(session = number, source = %to, "moved to another address");
@@ -215,14 +251,20 @@ impl Line {
     }
 }
 
-fn write_refusal(source: SocketAddr, whom: Option<&Identity>, why: &DisconnectReason) {
+/// With the number that `handfast explain failure` takes.
+fn write_refusal(
+    source: SocketAddr,
+    whom: Option<&Identity>,
+    why: &DisconnectReason,
+    explain_failure: Option<u64>,
+) {
     let reason = why.code();
     match whom {
         Some(Identity { principal: Principal { user, device }, .. }) => {
             let (user, device) = (user.as_str(), device.as_str());
-            tracing::info!(%source, user, device, reason, "refused: {why}");
+            tracing::info!(%source, user, device, reason, explain_failure, "refused: {why}");
         }
-        None => tracing::info!(%source, reason, "refused: {why}"),
+        None => tracing::info!(%source, reason, explain_failure, "refused: {why}"),
     }
 }
 
@@ -232,11 +274,16 @@ fn write_again(repeated: &Repeated<Key, Line>) {
     let whose = words(&key.whose);
     match latest {
         Line::Connected(_) => tracing::info!(count, %whose, "connected again"),
-        Line::Disconnected { why, .. } => {
-            tracing::info!(count, %whose, reason = key.what, "disconnected again: {why}");
+        Line::Disconnected { why, explained, .. } => {
+            let (reason, explain_failure) = (key.what, explained);
+            tracing::info!(count, %whose, reason, explain_failure, "disconnected again: {why}");
         }
-        Line::Refused { source, why, .. } => {
-            tracing::info!(count, %whose, last = %source, reason = key.what, "refused again: {why}");
+        Line::Refused { source, why, explained, .. } => {
+            let (reason, explain_failure) = (key.what, explained);
+            tracing::info!(count, %whose, last = %source, reason, explain_failure, "refused again: {why}");
+        }
+        Line::Left { source, .. } => {
+            tracing::info!(count, %whose, last = %source, "said goodbye early again");
         }
         Line::Renewed { .. } => tracing::debug!(count, %whose, "keys renewed again"),
         Line::Moved { to, .. } => {
@@ -277,6 +324,7 @@ const SESSIONS: Limits = Limits { interval: INTERVAL, at_once: 5, keys: 1 << 16 
 mod tests {
     use engine::Denied;
     use pki::Refusal;
+    use tunnel::EndReason;
 
     use super::*;
 
@@ -313,9 +361,25 @@ mod tests {
         assert!(again.iter().all(|repeated| repeated.key.whose == Whose::Others));
     }
 
+    #[test]
+    fn a_goodbye_before_the_session_is_up_is_no_refusal() {
+        let report = |why| Report::Refused {
+            number: 1,
+            source: SocketAddr::from(([192, 0, 2, 7], 1)),
+            local: None,
+            tcp: false,
+            whom: None,
+            why: DisconnectReason::Session(why),
+        };
+        let left = Line::of(&report(EndReason::PeerExit), None);
+        assert!(matches!(left, Some(Line::Left { .. })), "{left:?}");
+        let refused = Line::of(&report(EndReason::NoCommonCipher), Some(7));
+        assert!(matches!(refused, Some(Line::Refused { .. })), "{refused:?}");
+    }
+
     fn refused(source: SocketAddr, refusal: Refusal) -> Line {
         let why = DisconnectReason::Refused(Denied::Certificate(refusal));
-        Line::Refused { source, whom: None, why }
+        Line::Refused { source, whom: None, why, explained: None }
     }
 
     fn millis(millis: u32) -> Duration {

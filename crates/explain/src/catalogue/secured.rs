@@ -190,6 +190,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         section: "RFC 8446, 5.2; RFC 5246, 6.2.3",
     },
     Entry {
+        kind: Kind::SessionEnded,
+        name: "session_ended",
+        chapter: Chapter::End,
+        title: "The session ended",
+        sentence: "It had been let in and was open until here; why it is over stands here in the words of the gateway's log.",
+        terms: &[(
+            "session",
+            "what a handshake opens, from the moment at which the client is let in until one side, or a rule, ends it",
+        )],
+        proves: "By the gateway's own word: from here on it takes no packet of this session and sends none.",
+        leaves_open: "Whether the client has heard of it.",
+        readable: Readable::Nobody,
+        section: "docs/operation.md, Reasons",
+    },
+    Entry {
         kind: Kind::NotKept,
         name: "not_kept",
         chapter: Chapter::Knock,

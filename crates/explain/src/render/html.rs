@@ -110,7 +110,7 @@ impl Page {
             Ending::Cut => {
                 self.add("<p>What was observed does not show whether it was completed.</p>\n")
             }
-            Ending::Broken(broken) => {
+            Ending::Broken(broken) | Ending::Ended(broken) => {
                 let headline = words::broken(story, broken);
                 let said = story.said_at_the_end().map_or_else(String::new, |said| {
                     format!(" It said: <code>{}</code>", markup(said))
@@ -126,10 +126,7 @@ impl Page {
 
     /// The parts of each handshake in the order of the wire; the one in which it broke is open.
     fn parts(&mut self, story: &Story) {
-        let broke_at = match &story.ending {
-            Ending::Broken(broken) => broken.at_step,
-            Ending::Done | Ending::Cut => None,
-        };
+        let broke_at = story.ending.reason().and_then(|broken| broken.at_step);
         let mut heading = String::new();
         for part in story.steps.chunk_by(|one, next| place(one) == place(next)) {
             let Some(first) = part.first() else { continue };
@@ -295,12 +292,13 @@ impl Page {
                 let _ = write!(used, "{planned}<br>");
             }
             let at = |at: Option<u64>| {
-                at.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)))
+                at.map_or_else(|| words::unknown(key).to_owned(), |at| format!("+{}", span(at)))
             };
             let next = words::replaced(key, keys)
                 .map_or_else(String::new, |next| format!(" replaced by {}", markup(&next)));
             let end = match (key.ends, &key.replaced_by) {
                 (None, Some(_)) => String::new(),
+                (None, None) if key.plan.is_some() => "not yet".to_owned(),
                 (end, _) => at(end),
             };
             self.add(&format!(

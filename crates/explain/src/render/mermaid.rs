@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words;
-use crate::story::{Ending, Source, Stories, Story};
+use crate::story::{Source, Stories, Story};
 
 /// One diagram, or where there are several stories a Markdown file with a block for each: Mermaid knows one diagram in a
 /// text. Only words of the catalogue stand in it, so nothing has to be escaped.
@@ -39,7 +39,7 @@ fn diagram(text: &mut String, story: &Story) {
                 writeln!(text, "    Note over C,S: {}{}", plain(&step.sentence), plain(&reason));
         }
     }
-    if let Ending::Broken(broken) = &story.ending {
+    if let Some(broken) = story.ending.reason() {
         let _ = writeln!(text, "    Note over C,S: {}", plain(&broken.sentence));
     }
 }

@@ -237,8 +237,9 @@ impl Page {
                 .cipher
                 .as_ref()
                 .map_or_else(String::new, |cipher| format!(", {}", shown(cipher)));
-            let born =
-                key.born.map_or_else(|| "not seen".to_owned(), |at| format!("+{}", span(at)));
+            let born = key
+                .born
+                .map_or_else(|| words::unknown(key).to_owned(), |at| format!("+{}", span(at)));
             self.say(
                 "   ",
                 &format!("{}: {}{cipher}. Made: {born}.", shown(&key.id), key.kind.word()),
@@ -253,6 +254,7 @@ impl Page {
             let next = words::replaced(key, keys);
             let ends = match (key.ends, &next) {
                 (Some(at), _) => format!(" End: +{}.", span(at)),
+                (None, None) if key.plan.is_some() => " End: not yet.".to_owned(),
                 (None, None) => " End: not seen.".to_owned(),
                 (None, Some(_)) => String::new(),
             };
@@ -270,11 +272,15 @@ impl Page {
                 "",
                 "END: what was observed does not show whether the handshake was completed.",
             ),
-            Ending::Broken(broken) => {
+            Ending::Broken(broken) | Ending::Ended(broken) => {
+                let how = match &story.ending {
+                    Ending::Ended(_) => "let in, and ended",
+                    _ => "broken",
+                };
                 let by = broken.by.map_or("nobody refused", Side::word);
                 let step =
                     broken.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
-                self.say("", &format!("END: broken{step} ({}; by: {by})", shown(&broken.code)));
+                self.say("", &format!("END: {how}{step} ({}; by: {by})", shown(&broken.code)));
                 self.say("   ", &words::capital(&broken.sentence));
                 if let Some(said) = story.said_at_the_end() {
                     self.say("   ", &format!("It said: {}", shown(said)));
@@ -315,6 +321,7 @@ fn known(source: Source) -> &'static str {
         Source::Seen => "Read from the wire",
         Source::Computed => "Calculated again",
         Source::Gap => "Can't be read",
+        Source::Judged => "The gateway's word",
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::time::span;
 use crate::catalogue;
-use crate::story::{Broken, Certificate, Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use};
+use crate::place::Side;
+use crate::story::{
+    Broken, Certificate, Ending, Field, Inquiry, KeyKind, KeyLine, Plan, Step, Story, Use,
+};
 
 /// Steps by their titles; a name that is none of the catalogue's stays as it is.
 pub(super) fn titles(names: &[String]) -> String {
@@ -24,6 +27,9 @@ pub(super) fn answer(inquiry: &Inquiry) -> String {
 /// Who broke it off, and where: that step may be the other side's, and the word on it a later one.
 pub(super) fn broken(story: &Story, broken: &Broken) -> String {
     let step = story.broken_step();
+    if let Ending::Ended(_) = story.ending {
+        return ended(broken.by, step);
+    }
     let Some(by) = broken.by else {
         let at = step.map_or_else(String::new, |step| format!("; see step {}", step.number));
         return format!("No refusal was seen{at}.");
@@ -45,6 +51,18 @@ pub(super) fn broken(story: &Story, broken: &Broken) -> String {
             });
             format!("The {who} refused {}{told}.", refused(story, step))
         }
+    }
+}
+
+/// Who ended what had been let in.
+fn ended(by: Option<Side>, step: Option<&Step>) -> String {
+    let at = step.map_or_else(String::new, |step| format!(", in step {}", step.number));
+    match by {
+        Some(Side::Server) => {
+            format!("The gateway let the client in, and ended the session later{at}.")
+        }
+        Some(Side::Client) => format!("The client was let in, and ended the session later{at}."),
+        None => format!("The client was let in, and nobody ended the session on purpose{at}."),
     }
 }
 
@@ -109,6 +127,11 @@ pub(super) fn few_ciphers(story: &Story) -> Option<String> {
     let offered = hello.fields.iter().filter(|field| field.name == "cipher_suite").map(name);
     let offered: Vec<String> = offered.filter(|name| !name.ends_with("_SCSV")).collect();
     (1..=FEW).contains(&offered.len()).then(|| offered.join(", "))
+}
+
+/// What stands where a moment of a key is not known: a gateway that tells its own keys has not failed to see them.
+pub(super) fn unknown(key: &KeyLine) -> &'static str {
+    if key.plan.is_some() { "not said" } else { "not seen" }
 }
 
 /// How often one side used a key, and when.

@@ -14,11 +14,23 @@ pub enum Ending {
     Done,
     /// One side broke it off, or the other never answered.
     Broken(Broken),
+    /// The handshake was done and the client let in; what it opened was ended later, by one side or by a rule.
+    Ended(Broken),
     /// What was observed ends before the handshake does, and nothing in it says why.
     Cut,
 }
 
-/// A handshake that broke.
+impl Ending {
+    /// Why it broke or ended, where it did.
+    pub fn reason(&self) -> Option<&Broken> {
+        match self {
+            Ending::Broken(broken) | Ending::Ended(broken) => Some(broken),
+            Ending::Done | Ending::Cut => None,
+        }
+    }
+}
+
+/// A handshake that broke, or a session that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// A stable name.

@@ -76,9 +76,9 @@ pub struct Story {
 }
 
 impl Story {
-    /// The step at which it broke, where it did.
+    /// The step at which it broke, or ended, where it did.
     pub fn broken_step(&self) -> Option<&Step> {
-        let Ending::Broken(broken) = &self.ending else { return None };
+        let broken = self.ending.reason()?;
         self.steps.iter().find(|step| Some(step.number) == broken.at_step)
     }
 
@@ -178,6 +178,8 @@ pub enum Source {
     Computed,
     /// Something is there, and can't be read.
     Gap,
+    /// It is the word of the gateway that tells the story, and rests on no bytes.
+    Judged,
 }
 
 /// One control packet of OpenVPN.

@@ -49,11 +49,12 @@ pub(crate) fn tell_as(conversation: &Conversation<'_>, outcome: Option<&Outcome>
         None => ending::of(conversation, &facts, &steps),
         Some(Outcome::Open) => Ending::Done,
         Some(Outcome::Over(verdict)) => Ending::Broken(verdict.broken(&steps)),
+        Some(Outcome::Ended { why, .. }) => Ending::Ended(why.ended(&steps)),
     };
     let protocol = if conversation.session.is_some() { Protocol::OpenVpn } else { Protocol::Tls };
     let missing = match &ending {
         Ending::Broken(_) => ending::missing(protocol, &steps),
-        Ending::Done | Ending::Cut => Vec::new(),
+        Ending::Done | Ending::Ended(_) | Ending::Cut => Vec::new(),
     };
     Some(Story {
         title: title(protocol, &steps, &ending, outcome.is_some()),
@@ -132,6 +133,7 @@ fn title(protocol: Protocol, steps: &[Step], ending: &Ending, is_judged: bool) -
     };
     let after = if has(&["in_the_clear"]) { " after STARTTLS" } else { "" };
     let outcome = match ending {
+        Ending::Ended(broken) => format!(", ended: {}", broken.code.replace('_', " ")),
         Ending::Broken(broken) if is_judged => {
             let how = if broken.by == Some(Side::Server) { "refused" } else { "over" };
             format!(", {how}: {}", broken.code.replace('_', " "))

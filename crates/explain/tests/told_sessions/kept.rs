@@ -250,7 +250,7 @@ impl Meeting {
         self.at_the_gateway(kept).story()
     }
 
-    fn at_the_gateway<'a>(&self, kept: Result<&'a Kept, Lack>) -> AtTheGateway<'a> {
+    pub(crate) fn at_the_gateway<'a>(&self, kept: Result<&'a Kept, Lack>) -> AtTheGateway<'a> {
         let ruling = Ruling {
             code: "device_disabled".to_owned(),
             by: Some(Side::Server),

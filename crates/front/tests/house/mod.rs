@@ -147,12 +147,12 @@ impl House {
     }
 
     /// Waits until somebody is refused so, and says what was heard of whom. Each time is told once.
-    pub(crate) async fn heard_of_refused(&self, code: &str) -> Option<Overheard> {
+    pub(crate) async fn heard_of_refused(&self, code: &str) -> Option<Arc<Overheard>> {
         self.wait_for(code, |inner| inner.heard.remove(code)).await
     }
 
     /// Waits until somebody is let in of whom what was heard is told, and tells it once.
-    pub(crate) async fn heard_of_guest(&self) -> Overheard {
+    pub(crate) async fn heard_of_guest(&self) -> Arc<Overheard> {
         self.wait_for("let in", |inner| inner.opened.pop()).await
     }
 
@@ -365,8 +365,8 @@ struct Inner {
     refused: Vec<(String, Option<String>)>,
     ended: Vec<String>,
     wanted: Wanted,
-    heard: HashMap<String, Option<Overheard>>,
-    opened: Vec<Overheard>,
+    heard: HashMap<String, Option<Arc<Overheard>>>,
+    opened: Vec<Arc<Overheard>>,
 }
 
 impl Default for Records {
@@ -452,20 +452,19 @@ impl Directory for Records {
         self.swept.send_replace(through);
     }
 
-    fn report(&self, report: Report) {
+    fn report(&self, report: &Report) -> Option<u64> {
         match report {
-            Report::Opened(_, heard) => {
-                self.with(|inner| inner.opened.extend(heard.map(|heard| *heard)))
-            }
+            Report::Opened(_, heard) => self.with(|inner| inner.opened.extend(heard.clone())),
             Report::Closed(_, why) => self.with(|inner| inner.ended.push(why.code().to_owned())),
             Report::Refused { whom, why, heard, .. } => {
-                let whom = whom.map(|holder| holder.user.to_string());
+                let whom = whom.as_ref().map(|holder| holder.user.to_string());
                 self.with(|inner| {
-                    inner.heard.insert(why.code().to_owned(), heard.map(|heard| *heard));
+                    inner.heard.insert(why.code().to_owned(), heard.clone());
                     inner.refused.push((why.code().to_owned(), whom));
                 });
             }
         }
+        None
     }
 
     fn handshakes_wanted(&self) -> Wanted {

@@ -1,45 +1,24 @@
-//! The last refusals and what was kept of handshakes, each list with an end.
+//! The last refusals, the last ends of sessions and what was kept of handshakes, each list with an end.
 //!
 //! Anybody who has the tls-auth key can have as many handshakes fail as the machine bears. Invariant: strangers push
 //! nobody who is known out of the refusals, and cost no more than so many readings a second.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use admin::response::RefusalEntry;
-use explain::kept::{Kept, Lack, Verdict};
-use explain::story::Protocol;
-use sources::Source;
+use explain::kept::{Kept, Lack};
 
+use super::last::{EACH, Last, Refusal};
 use crate::config::Keep;
-
-/// A refused connection, or a session whose right was taken back.
-#[derive(Clone, Debug)]
-pub(crate) struct Refusal {
-    /// The connection's number, where it had one: at the TLS door it has none before it is let in.
-    pub(crate) connection: Option<u64>,
-    /// What was spoken there.
-    pub(crate) protocol: Protocol,
-    /// What is known of it without a number, or why nothing is.
-    pub(crate) kept: Result<Arc<Kept>, Lack>,
-    /// `udp` or `tcp`.
-    pub(crate) transport: &'static str,
-    /// The address of ours that it spoke to, where that is known.
-    pub(crate) server: Option<String>,
-    /// When, in microseconds since 1970.
-    pub(crate) at: u64,
-    /// As log and status have it.
-    pub(crate) entry: RefusalEntry,
-    /// As its story has it.
-    pub(crate) verdict: Verdict,
-}
 
 /// What is kept.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     so_far: u64,
-    known: VecDeque<Refusal>,
-    strangers: VecDeque<Refusal>,
+    /// Refusals, and sessions whose right was taken back.
+    refused: Last,
+    /// Sessions that ended otherwise.
+    ended: Last,
     /// Of open sessions.
     open: HashMap<u64, Arc<Kept>>,
     /// Connections of which something may come to be kept as of open sessions: neither has their end been told, nor is
@@ -71,8 +50,6 @@ impl Readings {
     }
 }
 
-/// How many refusals are kept of those who are known, and as many of strangers.
-const EACH: usize = 500;
 /// How many of each door are read in a second.
 const READ_A_SECOND: u32 = 50;
 
@@ -84,30 +61,49 @@ impl Book {
         }
         self.so_far += 1;
         refusal.entry.number = self.so_far;
-        let list = match refusal.entry.device {
-            Some(_) => &mut self.known,
-            None => &mut self.strangers,
-        };
-        list.retain(|former| !repeats(&former.entry, &refusal.entry));
-        list.truncate(EACH - 1);
-        list.push_front(refusal);
+        self.refused.push(refusal);
         self.so_far
     }
 
-    /// The one of this number, or the last one.
+    /// A session ended whose right nobody took back, with what was kept of it. Numbered as refusals are; of plain goodbyes
+    /// the last one stays.
+    pub(super) fn ended(&mut self, mut end: Refusal, is_goodbye: bool) -> u64 {
+        if let Some(connection) = end.connection {
+            self.begun.remove(&connection);
+            if let Some(kept) = self.open.remove(&connection) {
+                end.kept = Ok(kept);
+            }
+        }
+        self.so_far += 1;
+        end.entry.number = self.so_far;
+        match is_goodbye {
+            true => self.ended.push_goodbye(end),
+            false => self.ended.push(end),
+        }
+        self.so_far
+    }
+
+    /// The one of this number, or the last refusal.
     pub(super) fn refusal(&self, number: Option<u64>) -> Option<&Refusal> {
-        let all = self.known.iter().chain(&self.strangers);
         match number {
-            Some(number) => all.into_iter().find(|refusal| refusal.entry.number == number),
-            None => all.max_by_key(|refusal| refusal.entry.number),
+            Some(number) => self.all().find(|one| one.entry.number == number),
+            None => self.refused.all().max_by_key(|refusal| refusal.entry.number),
         }
     }
 
     /// The last one for this reason.
     pub(super) fn refusal_for(&self, reason: &str) -> Option<&Refusal> {
-        let all = self.known.iter().chain(&self.strangers);
-        let for_it = all.filter(|refusal| refusal.entry.reason == reason);
-        for_it.max_by_key(|refusal| refusal.entry.number)
+        let for_it = self.all().filter(|one| one.entry.reason == reason);
+        for_it.max_by_key(|one| one.entry.number)
+    }
+
+    /// All reasons that there is one for.
+    pub(super) fn reasons(&self) -> BTreeSet<String> {
+        self.all().map(|one| one.entry.reason.clone()).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Refusal> {
+        self.refused.all().chain(self.ended.all())
     }
 
     /// A connection of which something will be kept if it becomes a session.
@@ -139,6 +135,17 @@ impl Book {
         }
     }
 
+    /// A renewal was under way when its session ended, which may have been told before.
+    pub(super) fn renewal_failed(&mut self, connection: u64, renewal: Kept) {
+        let open = self.open.get_mut(&connection);
+        let failed = self.failed.iter_mut().rev().find(|(number, _)| *number == connection);
+        let ended = self.ended.all_mut().find(|end| end.connection == Some(connection));
+        let ended = ended.and_then(|end| end.kept.as_mut().ok());
+        if let Some(kept) = open.or(failed.map(|(_, kept)| kept)).or(ended) {
+            *kept = Arc::new(kept.renewed(renewal));
+        }
+    }
+
     pub(super) fn failed(&mut self, connection: u64, kept: Kept) {
         self.keep_failed(connection, Arc::new(kept));
     }
@@ -153,7 +160,8 @@ impl Book {
 
     fn keep_failed(&mut self, connection: u64, kept: Arc<Kept>) {
         if self.failed.len() >= 2 * EACH {
-            let of_known = |number: u64| self.known.iter().any(|of| of.connection == Some(number));
+            let known = &self.refused.known;
+            let of_known = |number: u64| known.iter().any(|of| of.connection == Some(number));
             let oldest = self.failed.iter().position(|(number, _)| !of_known(*number));
             self.failed.remove(oldest.unwrap_or(0));
         }
@@ -164,11 +172,12 @@ impl Book {
     pub(super) fn forget_but(&mut self, keep: Keep) {
         if keep != Keep::All {
             self.open = HashMap::new();
+            self.ended.all_mut().for_each(|end| end.kept = Err(Lack::OnlyFailures));
         }
         if keep == Keep::Off {
             self.failed = VecDeque::new();
-            let refusals = self.known.iter_mut().chain(&mut self.strangers);
-            refusals.for_each(|refusal| refusal.kept = Err(Lack::Off));
+            let all = self.refused.all_mut().chain(self.ended.all_mut());
+            all.for_each(|refusal| refusal.kept = Err(Lack::Off));
         }
     }
 
@@ -179,17 +188,14 @@ impl Book {
     }
 }
 
-fn repeats(former: &RefusalEntry, entry: &RefusalEntry) -> bool {
-    let host = |of: &RefusalEntry| Source::host(of.source.ip());
-    former.reason == entry.reason && former.device == entry.device && host(former) == host(entry)
-}
-
 #[cfg(test)]
 mod tests {
     use admin::names::DeviceName;
-    use explain::kept::Trace;
+    use admin::response::RefusalEntry;
+    use explain::kept::{Trace, Verdict};
+    use explain::story::Protocol;
     use explain::{KeyLog, Side};
-    use wire::SessionId;
+    use wire::{KeyId, SessionId};
 
     use super::*;
 
@@ -204,7 +210,7 @@ mod tests {
         }
         assert_eq!(book.refusal(Some(alice)).map(|of| of.entry.reason.as_str()), Some("revoked"));
         assert!(book.kept(1).is_some(), "with its handshake");
-        assert!(book.known.len() + book.strangers.len() <= 2 * EACH);
+        assert!(book.refused.all().count() <= 2 * EACH);
         assert!(book.failed.len() <= 2 * EACH);
         assert_eq!(book.refusal(None).map(|of| of.connection), Some(Some(4_999)));
         assert_eq!(book.refusal_for("revoked").map(|of| of.entry.number), Some(alice));
@@ -216,7 +222,7 @@ mod tests {
         for connection in 1..100 {
             book.refused(refusal(connection, Some("alice"), "revoked", 7));
         }
-        assert_eq!(book.known.len(), 1);
+        assert_eq!(book.refused.known.len(), 1);
         assert_eq!(book.refusal(None).map(|of| of.connection), Some(Some(99)));
     }
 
@@ -265,6 +271,61 @@ mod tests {
     }
 
     #[test]
+    fn ends_push_no_refusal_out_and_are_told_by_number_and_reason_and_never_as_the_last_refusal() {
+        let mut book = Book::default();
+        let revoked = book.refused(refusal(1, Some("alice"), "revoked", 1));
+        let end = |session: u64, reason| Refusal {
+            since: Some(1),
+            ..refusal(session, Some("bob"), reason, session)
+        };
+        book.begun(2);
+        book.opened(2, kept());
+        let kicked = book.ended(end(2, "kicked"), false);
+        assert!(
+            book.refusal(Some(kicked)).is_some_and(|end| end.kept.is_ok()),
+            "and what was kept"
+        );
+        for session in 3..5_000 {
+            book.ended(end(session, "ping_timeout"), false);
+        }
+        let number = |one: Option<&Refusal>| one.map(|one| one.entry.number);
+        assert_eq!(number(book.refusal(None)), Some(revoked));
+        assert_eq!(number(book.refusal_for("ping_timeout")), Some(kicked + 4_997));
+        assert!(book.ended.all().count() <= 2 * EACH && book.open.is_empty());
+        assert_eq!(Vec::from_iter(book.reasons()), ["ping_timeout", "revoked"]);
+    }
+
+    #[test]
+    fn of_plain_goodbyes_the_last_one_stays() {
+        let mut book = Book::default();
+        book.ended(refusal(1, Some("alice"), "kicked", 1), false);
+        for session in 2..2_000 {
+            book.ended(refusal(session, Some("bob"), "peer_exit", session), true);
+        }
+        assert_eq!(book.ended.all().count(), 2);
+    }
+
+    #[test]
+    fn a_renewal_that_failed_is_told_with_its_session_whatever_was_reported_first() {
+        for is_told_before in [true, false] {
+            let mut book = Book::default();
+            book.begun(1);
+            book.opened(1, kept());
+            let size = book.kept(1).expect("kept").size();
+            let end = refusal(1, Some("alice"), "renegotiation_timeout", 1);
+            if is_told_before {
+                book.ended(end.clone(), false);
+            }
+            book.renewal_failed(1, renewal());
+            if !is_told_before {
+                book.ended(end, false);
+            }
+            let end = book.refusal_for("renegotiation_timeout").expect("an end");
+            assert!(end.kept.as_ref().is_ok_and(|kept| kept.size() > size), "{is_told_before}");
+        }
+    }
+
+    #[test]
     fn what_other_settings_kept_is_forgotten() {
         let mut book = Book::default();
         book.begun(1);
@@ -285,6 +346,15 @@ mod tests {
     fn kept() -> Kept {
         let id = |byte| SessionId::new([byte; 8]).expect("not zero");
         Trace::begin(id(1), id(2), 0).keep(KeyLog::default())
+    }
+
+    fn renewal() -> Kept {
+        let id = |byte| SessionId::new([byte; 8]).expect("not zero");
+        let first = Trace::begin(id(1), id(2), 0);
+        let mut renewal = first.renewal(KeyId::FIRST.next(), 1);
+        let reset = [0x19, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0];
+        renewal.said(1, &reset);
+        renewal.keep(KeyLog::default())
     }
 
     fn refusal(connection: u64, user: Option<&str>, reason: &str, host: u64) -> Refusal {
@@ -312,6 +382,7 @@ mod tests {
             transport: "udp",
             server: None,
             at: 0,
+            since: None,
             entry,
             verdict,
         }

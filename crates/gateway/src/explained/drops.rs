@@ -28,6 +28,17 @@ pub(crate) fn verdict(code: &str) -> Option<Verdict> {
     })
 }
 
+/// Over what they came, as far as the cause tells.
+pub(crate) fn transport(code: &str) -> &'static str {
+    let is_of_streams = StreamEnd::ALL.into_iter().any(|end| end.code() == code);
+    match is_of_streams || code.starts_with("tcp_") {
+        true => "tcp",
+        // What looks at codes before there is a session reads datagrams.
+        false if suspected(code).is_some() => "udp",
+        false => "udp or tcp",
+    }
+}
+
 type Told = (String, &'static [&'static str]);
 
 const KNOCK: &[Kind] = &[Kind::NotKept];
@@ -178,5 +189,11 @@ mod tests {
             assert!(!verdict.sentence.is_empty() && !verdict.mends.is_empty(), "{code}");
         }
         assert!(verdict("weather").is_none());
+    }
+
+    #[test]
+    fn what_only_a_stream_can_do_came_over_tcp() {
+        let of = ["tcp_long_frame", "tcp_accept_pauses", "wrong_tls_auth_key", "replayed"];
+        assert_eq!(of.map(transport), ["tcp", "tcp", "udp", "udp or tcp"]);
     }
 }

@@ -6,7 +6,7 @@
 use explain::Side;
 use explain::catalogue::Kind;
 use explain::kept::Verdict;
-use front::Refused;
+use front::{Ended, Refused};
 
 const GATEWAY: Option<Side> = Some(Side::Server);
 const CLIENT: Option<Side> = Some(Side::Client);
@@ -30,6 +30,47 @@ pub(crate) fn verdict(why: &Refused) -> Verdict {
     let (after, by) = place(why);
     let sentence = why.to_string();
     Verdict { code: why.code().to_owned(), by, after, mends: vec![mend(&sentence)], sentence }
+}
+
+/// The codes of ends that are no refusals.
+pub(super) const ENDS: [&str; 6] =
+    ["finished", "connection_broke", "idle", "too_old", "own_certificate_withdrawn", "kicked"];
+
+/// Why an open connection ended, or the verdict of the refusal that took its right.
+pub(crate) fn end_verdict(why: &Ended) -> Verdict {
+    let (by, sentence, mend) = match why {
+        Ended::Finished => (NOBODY, "both sides were done".to_owned(), "Nothing needs to be done."),
+        Ended::Broken => (
+            NOBODY,
+            "one side broke it off".to_owned(),
+            "See the way to the client, and the backend's log.",
+        ),
+        Ended::Idle => (
+            GATEWAY,
+            "nothing went either way for too long".to_owned(),
+            "Raise `idle_seconds` of its [[tls.server]], if it is to stay open.",
+        ),
+        Ended::TooOld => (
+            GATEWAY,
+            "it was open for as long as a connection may be".to_owned(),
+            "Raise `max_age_seconds` of its [[tls.server]], if it is to stay open.",
+        ),
+        Ended::OwnWithdrawn(refusal) => (
+            GATEWAY,
+            format!(
+                "the certificate that the client was shown does not hold any longer: {refusal}"
+            ),
+            "Nothing: the client comes back and is shown another one.",
+        ),
+        Ended::Kicked => (
+            GATEWAY,
+            "closed by an administrator; the client may come back".to_owned(),
+            "Nothing needs to be done.",
+        ),
+        Ended::Withdrawn(refusal) => return verdict(&refusal.clone().into()),
+    };
+    let mends = vec![mend.to_owned()];
+    Verdict { code: why.code().to_owned(), by, after: LATER, sentence, mends }
 }
 
 /// The steps that it follows on, and whose decision it was.
@@ -76,6 +117,15 @@ fn mend(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_end_has_a_verdict_under_its_own_code() {
+        let refusal = pki::Refusal::UserDisabled;
+        let own = Ended::OwnWithdrawn(refusal.clone());
+        let all = [Ended::Finished, Ended::Broken, Ended::Idle, Ended::TooOld, own, Ended::Kicked];
+        assert_eq!(all.each_ref().map(|end| end_verdict(end).code), ENDS);
+        assert_eq!(end_verdict(&Ended::Withdrawn(refusal)).code, "user_disabled");
+    }
 
     #[test]
     fn who_refused_is_told_from_who_left_and_the_mend_is_a_sentence() {

@@ -19,12 +19,15 @@ use watcher::HandshakeWatcher;
 mod book;
 mod drops;
 pub(crate) mod front_reasons;
+mod known;
+mod last;
 mod overheard;
 pub(crate) mod reasons;
 pub(crate) mod tell;
 mod watcher;
 
-pub(crate) use book::Refusal;
+pub(crate) use known::is_reason;
+pub(crate) use last::Refusal;
 pub(crate) use watcher::micros;
 
 /// What is kept. Clones are the same.
@@ -94,9 +97,14 @@ impl Explained {
         self.book().refused(refusal)
     }
 
-    /// A session is over: what was kept of it goes, unless it is one of the refusals.
-    pub(crate) fn closed(&self, number: u64, is_refusal: bool) {
-        self.book().closed(number, is_refusal);
+    /// A session ended for another reason. Of plain goodbyes the last one is told.
+    pub(crate) fn ended(&self, end: Refusal, is_goodbye: bool) -> u64 {
+        self.book().ended(end, is_goodbye)
+    }
+
+    /// A connection is over of which nothing is to be told: what was kept of it goes.
+    pub(crate) fn closed(&self, number: u64) {
+        self.book().closed(number, false);
     }
 
     /// A handshake failed at this second: whether there is time to read it.
@@ -113,6 +121,12 @@ impl Explained {
 
     fn renewal_went_well(&self, number: u64, kept: Kept) {
         self.book().renewed(number, kept);
+    }
+
+    fn renewal_failed(&self, number: u64, kept: Kept) {
+        if self.keep() == Keep::All {
+            self.book().renewal_failed(number, kept);
+        }
     }
 
     fn handshake_failed(&self, number: u64, kept: Kept) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::response::Session;
+use admin::response::{RefusalEntry, Session};
 use explain::Side;
 use explain::kept::{Kept, Lack, Meeting, OpenSession, Outcome};
 use explain::story::{Inquiry, Judgement, Means, Protocol, Stories, Story, VERSION};
@@ -36,20 +36,33 @@ impl Explained {
             (None, Some(_)) => "refused".to_owned(),
             (None, None) => "given up".to_owned(),
         };
-        let sentence = format!("{whom}: {}", refusal.entry.sentence);
+        let sentence = match refusal.since {
+            Some(_) => ended(refusal),
+            None => format!("{whom}: {}", refusal.entry.sentence),
+        };
+        let why = refusal.verdict.clone();
+        let (at, outcome) = match refusal.since {
+            Some(since) => (since, Outcome::Ended { at: refusal.at, why }),
+            None => (refusal.at, Outcome::Over(why)),
+        };
         Meeting {
             protocol: refusal.protocol,
             transport: refusal.transport,
             client: refusal.entry.source.to_string(),
             server: refusal.server.clone().unwrap_or_else(|| US.to_owned()),
-            at: refusal.at,
+            at,
             kept: kept.as_deref().map_err(|lack| *lack),
             judgements: vec![Judgement { by: US.to_owned(), sentence }],
             records: records_of(refusal),
             keys: Vec::new(),
-            outcome: Outcome::Over(refusal.verdict.clone()),
+            outcome,
         }
         .story()
+    }
+
+    /// Every reason of which there is a refusal or an end to tell.
+    pub(crate) fn reasons(&self) -> Vec<String> {
+        self.book().reasons().into_iter().collect()
     }
 
     /// Packets that were dropped for this reason, if any were.
@@ -58,7 +71,7 @@ impl Explained {
         let sentence = format!("dropped {counted} since the start: {}", verdict.sentence);
         let meeting = Meeting {
             protocol: Protocol::OpenVpn,
-            transport: "udp",
+            transport: drops::transport(code),
             client: "somebody".to_owned(),
             server: US.to_owned(),
             at,
@@ -112,6 +125,19 @@ impl Explained {
     fn is_under_way(&self, connection: Option<u64>) -> bool {
         connection.is_some_and(|connection| self.book().is_begun(connection))
     }
+}
+
+/// Who ended a session, in the words of the log.
+fn ended(end: &Refusal) -> String {
+    let device = end.entry.device.as_ref();
+    let whose = device.map_or_else(String::new, |device| format!(" of {device}"));
+    let RefusalEntry { reason, number, .. } = &end.entry;
+    let how = match end.verdict.by {
+        Some(Side::Server) => format!("let in, and ended the session{whose} later"),
+        Some(Side::Client) => format!("the client ended the session{whose}"),
+        None => format!("the session{whose} ended"),
+    };
+    format!("{how}: {reason}, number {number} of `explain failure`")
 }
 
 /// What the records say of the certificate of somebody who was refused, where that is why.

@@ -97,13 +97,18 @@ impl HandshakeWatcher {
         }
     }
 
-    /// Nothing follows. What was to be a session's first handshake has failed.
+    /// Nothing follows. What was under way has failed.
     fn gone(&mut self, now: Now) {
-        let (Watching::First(trace), Some(secrets)) = (&self.watching, self.secrets.close()) else {
-            return;
-        };
-        if self.explained.may_read(now.wall.as_secs()) {
-            self.explained.handshake_failed(self.connection, trace.keep(secrets));
+        let Some(secrets) = self.secrets.close() else { return };
+        let may_read = || self.explained.may_read(now.wall.as_secs());
+        match &self.watching {
+            Watching::First(trace) if may_read() => {
+                self.explained.handshake_failed(self.connection, trace.keep(secrets));
+            }
+            Watching::Renewal { trace, .. } if may_read() => {
+                self.explained.renewal_failed(self.connection, trace.keep(secrets));
+            }
+            _ => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use store::{Actor, EventKind};
 
 use crate::context::Context;
 use crate::error::GatewayError;
-use crate::explained::micros;
+use crate::explained::{is_reason, micros};
 
 /// What was kept of handshakes.
 #[derive(Debug)]
@@ -38,7 +38,10 @@ impl Handshakes<'_> {
                 self.sessions(|session| session.device.as_ref() == Some(device)).await
             }
         };
-        let stories = stories.ok_or_else(|| missing(which))?;
+        let stories = match stories {
+            Some(stories) => stories,
+            None => return Err(self.missing(which).await),
+        };
         self.note(actor, which).await;
         // A story is texts and numbers in maps with texts as keys, which all have a JSON form.
         Ok(Answer(serde_json::to_value(stories).unwrap_or_default()))
@@ -47,6 +50,31 @@ impl Handshakes<'_> {
     async fn drops(&self, code: &str) -> Option<Stories> {
         let counted = self.at.doors.counters().await.drops.get(code).copied()?;
         self.at.explained.drops(code, counted, micros(self.at.clock.now()))
+    }
+
+    async fn missing(&self, which: &ExplainTarget) -> GatewayError {
+        match which {
+            ExplainTarget::LastRefusal | ExplainTarget::Refusal { .. } => {
+                GatewayError::NoSuchRefusal
+            }
+            ExplainTarget::Reason { code } => GatewayError::NoStory {
+                reason: code.clone(),
+                is_known: is_reason(code),
+                told: self.reasons().await,
+            },
+            ExplainTarget::Session { .. } | ExplainTarget::Device { .. } => {
+                GatewayError::NoSuchSession
+            }
+        }
+    }
+
+    /// Every reason of which there is something to tell.
+    async fn reasons(&self) -> Vec<String> {
+        let dropped = self.at.doors.counters().await.drops;
+        let dropped = dropped.into_iter().filter(|(_, count)| *count > 0);
+        let mut all = self.at.explained.reasons();
+        all.extend(dropped.map(|(code, _)| code.to_owned()));
+        all
     }
 
     async fn sessions(&self, fits: impl Fn(&Session) -> bool) -> Option<Stories> {
@@ -95,15 +123,6 @@ fn details(which: &ExplainTarget) -> Value {
         ExplainTarget::Device { device } => {
             json!({ "user": device.user, "device": device.device })
         }
-    }
-}
-
-fn missing(which: &ExplainTarget) -> GatewayError {
-    match which {
-        ExplainTarget::LastRefusal
-        | ExplainTarget::Refusal { .. }
-        | ExplainTarget::Reason { .. } => GatewayError::NoSuchRefusal,
-        ExplainTarget::Session { .. } | ExplainTarget::Device { .. } => GatewayError::NoSuchSession,
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use admin::names::DeviceName;
 use admin::response::RefusalEntry;
-use clock::{Clock, Revision};
-use explain::kept::{Kept, Lack};
+use clock::{Clock, Now, Revision};
+use explain::kept::{Kept, Lack, Verdict};
 use explain::story::Protocol;
-use front::{Directory, Holder, Info, Refused, Report, Wanted};
+use front::{Directory, Ended, Holder, Info, Refused, Report, Wanted};
 use pki::{CertificateId, Fingerprint, Refusal};
 use serde_json::json;
 use store::Store;
@@ -20,9 +20,9 @@ use tokio::sync::watch;
 use crate::config::Keep;
 use crate::context::Context;
 use crate::current_view::CurrentView;
-use crate::explained::front_reasons::verdict;
+use crate::explained::front_reasons::{end_verdict, verdict};
 use crate::explained::{self, Explained};
-use crate::history::History;
+use crate::history::{History, wall_time};
 use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::projections::{Name, Projection, Projections};
@@ -82,45 +82,48 @@ impl Records {
         });
     }
 
-    /// The device was there until now.
-    fn closed(&self, info: &Info, why: front::Ended) {
-        self.history.gone(info, &why);
-        let front::Ended::Withdrawn(refusal) = why else {
-            return self.explained.closed(info.number, false);
-        };
+    /// The device was there until now. Gives the number to ask by, unless both sides were done.
+    fn closed(&self, info: &Info, why: &Ended) -> Option<u64> {
+        self.history.gone(info, why);
         let whom = info.client.as_ref().map(|(holder, _)| holder);
-        let (number, local) = (Some(info.number), Some(info.local));
-        let denied = Denied { number, source: info.source, local, whom, why: &refusal.into() };
-        self.refused(&denied, Err(Lack::OnlyFailures));
+        let since = wall_time(self.clock.now(), info.since).millis().saturating_mul(1_000);
+        let over = Over {
+            let_in: Some((info.number, since)),
+            source: info.source,
+            local: Some(info.local),
+            whom,
+        };
+        match why {
+            Ended::Withdrawn(refusal) => {
+                return Some(self.refused(&over, &refusal.clone().into(), Err(Lack::OnlyFailures)));
+            }
+            // Too many for anything to be told of each.
+            Ended::Finished => self.explained.closed(info.number),
+            Ended::Broken
+            | Ended::Idle
+            | Ended::TooOld
+            | Ended::OwnWithdrawn(_)
+            | Ended::Kicked => {
+                let told = over.told(end_verdict(why), Err(Lack::OnlyFailures), self.clock.now());
+                return Some(self.explained.ended(told, false));
+            }
+        }
+        None
     }
 
-    fn refused(&self, denied: &Denied<'_>, kept: Result<Arc<Kept>, Lack>) {
-        let Denied { number, source, local, whom, why } = *denied;
-        let now = self.clock.now();
-        let mut refusal = RefusalEntry {
-            number: 0,
-            at: now.into(),
-            source,
-            device: whom.map(device_name),
-            reason: why.code().to_owned(),
-            sentence: why.to_string(),
-        };
-        refusal.number = self.explained.refused(explained::Refusal {
-            connection: number,
-            protocol: Protocol::Tls,
-            kept,
-            transport: "tcp",
-            server: local.map(|local| local.to_string()),
-            at: explained::micros(now),
-            entry: refusal.clone(),
-            verdict: verdict(why),
-        });
+    /// Gives the number to ask by.
+    fn refused(&self, over: &Over<'_>, why: &Refused, kept: Result<Arc<Kept>, Lack>) -> u64 {
+        let told = over.told(verdict(why), kept, self.clock.now());
+        let mut refusal = told.entry.clone();
+        let number = self.explained.refused(told);
+        refusal.number = number;
         // Strangers could have programs started as fast as they connect.
         if refusal.device.is_some() {
             let what = "connection_refused";
             self.hooks.tell(what, || json!({ "at": refusal.at, "what": what, "refusal": refusal }));
         }
         self.metrics.refused(refusal);
+        number
     }
 }
 
@@ -151,19 +154,21 @@ impl Directory for Records {
         }
     }
 
-    fn report(&self, report: Report) {
+    fn report(&self, report: &Report) -> Option<u64> {
         match report {
             Report::Opened(info, heard) => {
                 if let Some(heard) = heard {
-                    self.explained.let_in_by_tls(info.number, &heard);
+                    self.explained.let_in_by_tls(info.number, heard);
                 }
-                self.opened(&info);
+                self.opened(info);
+                None
             }
-            Report::Closed(info, why) => self.closed(&info, why),
+            Report::Closed(info, why) => self.closed(info, why),
             Report::Refused { source, local, whom, why, heard } => {
                 let kept = self.explained.refused_by_tls(heard.as_deref(), self.clock.now());
-                let denied = Denied { number: None, source, local, whom: whom.as_ref(), why: &why };
-                self.refused(&denied, kept);
+                let whom = whom.as_ref();
+                let over = Over { let_in: None, source: *source, local: *local, whom };
+                Some(self.refused(&over, why, kept))
             }
         }
     }
@@ -177,14 +182,42 @@ impl Directory for Records {
     }
 }
 
-/// A connection that was refused, or whose right was taken back.
-struct Denied<'a> {
-    /// Of a connection that was let in before.
-    number: Option<u64>,
+/// A connection that is over.
+struct Over<'a> {
+    /// Its number, and when it was let in, in microseconds since 1970, where it was.
+    let_in: Option<(u64, u64)>,
     source: SocketAddr,
     local: Option<SocketAddr>,
     whom: Option<&'a Holder>,
-    why: &'a Refused,
+}
+
+impl Over<'_> {
+    /// As whoever asks later is told.
+    fn told(
+        &self,
+        verdict: Verdict,
+        kept: Result<Arc<Kept>, Lack>,
+        now: Now,
+    ) -> explained::Refusal {
+        explained::Refusal {
+            connection: self.let_in.map(|(number, _)| number),
+            protocol: Protocol::Tls,
+            kept,
+            transport: "tcp",
+            server: self.local.map(|local| local.to_string()),
+            at: explained::micros(now),
+            since: self.let_in.map(|(_, since)| since),
+            entry: RefusalEntry {
+                number: 0,
+                at: now.into(),
+                source: self.source,
+                device: self.whom.map(device_name),
+                reason: verdict.code.clone(),
+                sentence: verdict.sentence.clone(),
+            },
+            verdict,
+        }
+    }
 }
 
 /// A device as administration names it.

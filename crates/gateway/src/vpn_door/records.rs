@@ -9,10 +9,10 @@ use std::sync::Arc;
 use admin::names::DeviceName;
 use admin::response::{PastSession, RefusalEntry};
 use admin::transport::Transport;
-use clock::Clock;
+use clock::{Clock, Now};
 use engine::{
     Begun, Credential, DisconnectReason, Identity, Principal, Report, Revision, SessionInfo,
-    Watcher,
+    StreamEnd, Watcher,
 };
 use explain::kept::Lack;
 use explain::story::Protocol;
@@ -34,12 +34,52 @@ use crate::metrics::Metrics;
 use crate::projections::{Name, Projection};
 use crate::replacements::Replacements;
 
-/// Where a connection that is no session came from, and where to.
+/// Where a connection came from, and where to.
 struct Connection {
     number: u64,
     source: SocketAddr,
     local: Option<IpAddr>,
     tcp: bool,
+    /// When it was let in, in microseconds since 1970, where it was.
+    since: Option<u64>,
+}
+
+impl Connection {
+    /// It is over, as whoever asks later is told.
+    fn over(
+        &self,
+        whom: Option<&Identity>,
+        why: &DisconnectReason,
+        now: Now,
+    ) -> explained::Refusal {
+        explained::Refusal {
+            connection: Some(self.number),
+            protocol: Protocol::OpenVpn,
+            kept: Err(if self.since.is_some() { Lack::OnlyFailures } else { Lack::NotThere }),
+            transport: if self.tcp { "tcp" } else { "udp" },
+            server: self.local.map(|local| local.to_string()),
+            at: explained::micros(now),
+            since: self.since,
+            entry: RefusalEntry {
+                number: 0,
+                at: now.into(),
+                source: self.source,
+                device: whom.map(|identity| device_name(&identity.principal)),
+                reason: why.code().to_owned(),
+                sentence: why.to_string(),
+            },
+            verdict: verdict(why),
+        }
+    }
+}
+
+/// Whether somebody left who was done, or all had to.
+fn is_plain(why: &DisconnectReason) -> bool {
+    let is_closed = matches!(
+        why,
+        DisconnectReason::Connection(StreamEnd::PeerClosed) | DisconnectReason::Shutdown
+    );
+    is_closed || why.is_goodbye()
 }
 
 /// What the door knows of the records, and where it leaves what happened.
@@ -88,33 +128,38 @@ impl Directory for Records {
         self.explained.watch(begun)
     }
 
-    fn report(&self, report: Report) {
+    fn report(&self, report: &Report) -> Option<u64> {
         match report {
             Report::Opened(info) => {
-                self.history.opened(&info);
-                self.hooks.tell("session_opened", || self.told("session_opened", &info, None));
+                self.history.opened(info);
+                self.hooks.tell("session_opened", || self.told("session_opened", info, None));
                 match info.identity.credential {
                     Credential::Certificate(id) => self.opened(id),
                 }
             }
             Report::Closed { info, why } => {
-                self.history.closed(&info, why.code());
+                self.history.closed(info, why.code());
                 let why_code = Some(why.code());
-                self.hooks.tell("session_closed", || self.told("session_closed", &info, why_code));
-                self.ended(&info, &why);
+                self.hooks.tell("session_closed", || self.told("session_closed", info, why_code));
+                return self.ended(info, why);
             }
             Report::Refused { number, source, local, tcp, whom, why } => {
-                let connection = Connection { number, source, local, tcp };
-                self.refused(&connection, whom.as_ref(), &why);
+                let (number, source, local, tcp) = (*number, *source, *local, *tcp);
+                if !why.is_goodbye() {
+                    let connection = Connection { number, source, local, tcp, since: None };
+                    return Some(self.refused(&connection, whom.as_ref(), why));
+                }
+                self.explained.closed(number);
             }
             Report::Swept { through, closed } => {
                 let certificates = closed.iter().map(|identity| match identity.credential {
                     Credential::Certificate(id) => id,
                 });
-                self.sessions.passed(through, certificates);
+                self.sessions.passed(*through, certificates);
             }
             Report::Renegotiated { .. } | Report::Floated { .. } | Report::Flapping { .. } => {}
         }
+        None
     }
 }
 
@@ -149,48 +194,39 @@ impl Records {
         });
     }
 
-    fn ended(&self, info: &SessionInfo, why: &DisconnectReason) {
-        let is_withdrawn = matches!(why, DisconnectReason::Withdrawn(_));
-        self.explained.closed(info.number, is_withdrawn);
-        match why {
-            DisconnectReason::Withdrawn(_) => {
-                let SessionInfo { number, source, local, tcp, .. } = *info;
-                let connection = Connection { number, source, local, tcp };
-                self.refused(&connection, Some(&info.identity), why);
-            }
-            DisconnectReason::Replaced => {
-                let device = device_name(&info.identity.principal);
-                let now = self.clock.now().into();
-                self.replacements.note(&device, info.source.ip(), now);
-            }
-            _ => {}
+    /// Gives the number to ask by, unless it was a plain goodbye.
+    fn ended(&self, info: &SessionInfo, why: &DisconnectReason) -> Option<u64> {
+        let now = self.clock.now();
+        let SessionInfo { number, source, local, tcp, .. } = *info;
+        let since = Some(wall_time(now, info.since).millis().saturating_mul(1_000));
+        let connection = Connection { number, source, local, tcp, since };
+        if let DisconnectReason::Withdrawn(_) = why {
+            return Some(self.refused(&connection, Some(&info.identity), why));
         }
+        let over = connection.over(Some(&info.identity), why, now);
+        let number = self.explained.ended(over, is_plain(why));
+        if let DisconnectReason::Replaced = why {
+            let device = device_name(&info.identity.principal);
+            self.replacements.note(&device, info.source.ip(), now.into());
+        }
+        (!is_plain(why)).then_some(number)
     }
 
-    fn refused(&self, connection: &Connection, whom: Option<&Identity>, why: &DisconnectReason) {
-        let device = whom.map(|identity| device_name(&identity.principal));
-        let now = self.clock.now();
-        let mut refusal = RefusalEntry {
-            number: 0,
-            at: now.into(),
-            source: connection.source,
-            device,
-            reason: why.code().to_owned(),
-            sentence: why.to_string(),
-        };
-        refusal.number = self.explained.refused(explained::Refusal {
-            connection: Some(connection.number),
-            protocol: Protocol::OpenVpn,
-            kept: Err(Lack::NotThere),
-            transport: if connection.tcp { "tcp" } else { "udp" },
-            server: connection.local.map(|local| local.to_string()),
-            at: explained::micros(now),
-            entry: refusal.clone(),
-            verdict: verdict(why),
-        });
+    /// Gives the number to ask by.
+    fn refused(
+        &self,
+        connection: &Connection,
+        whom: Option<&Identity>,
+        why: &DisconnectReason,
+    ) -> u64 {
+        let told = connection.over(whom, why, self.clock.now());
+        let mut refusal = told.entry.clone();
+        let number = self.explained.refused(told);
+        refusal.number = number;
         let what = "connection_refused";
         self.hooks.tell(what, || json!({ "at": refusal.at, "what": what, "refusal": refusal }));
         self.metrics.refused(refusal);
+        number
     }
 
     /// What a hook is told of a session.

@@ -46,7 +46,7 @@ fn row(canvas: &mut Canvas, step: &Step) {
         Side::Server => (SERVER - 4, CLIENT + 4, CLIENT + 12),
     };
     let class = match (step.source, &step.key) {
-        (Source::Gap, _) => "g",
+        (Source::Gap | Source::Judged, _) => "g",
         (_, Some(_)) => "a",
         (_, None) => "c",
     };
@@ -65,6 +65,7 @@ fn row(canvas: &mut Canvas, step: &Step) {
     );
     let lock = match (step.source, &step.key) {
         (Source::Gap, _) => "not readable",
+        (Source::Judged, _) => "not said",
         (_, Some(_)) => "encrypted",
         (_, None) => "in the clear",
     };
@@ -83,6 +84,10 @@ fn ending(canvas: &mut Canvas, story: &Story) {
     match &story.ending {
         Ending::Done => {
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "h", "the handshake is complete")
+        }
+        Ending::Ended(broken) => {
+            let ended = format!("let in, and ended: {}", broken.code);
+            canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "h", &ended);
         }
         Ending::Cut => {
             canvas.text(WIDTH / 2, canvas.y, Anchor::Middle, "q", "what was observed ends here");

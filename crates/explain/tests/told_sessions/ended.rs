@@ -1,0 +1,92 @@
+//! What a gateway tells of sessions that it had let in: their end, and the lives of the keys that they have.
+
+use explain::Side;
+use explain::kept::{LiveKey, Meeting as AtTheGateway, Outcome, Verdict};
+use explain::render;
+use explain::story::{Ending, KeyKind, Source, Stories, Story, Use, VERSION};
+
+use crate::entries;
+use crate::meeting::{Act, Admit, Meeting};
+
+const LATER: u64 = 3_600_000_000;
+
+#[test]
+fn a_session_that_was_let_in_is_told_with_its_end_as_a_step_and_not_as_a_handshake_that_broke() {
+    let story = ended("revoked", Some(Side::Server));
+    assert_eq!(entries(&story).last().map(String::as_str), Some("session_ended"));
+    let Ending::Ended(why) = &story.ending else { panic!("{:?}", story.ending) };
+    let last = story.steps.last().unwrap();
+    assert_eq!((why.code.as_str(), why.at_step), ("revoked", Some(last.number)));
+    assert_eq!((last.source, last.from), (Source::Judged, Side::Server));
+    assert!(last.basis.is_empty() && last.fields.iter().any(|field| field.value == "revoked"));
+    assert_eq!(story.title, "An OpenVPN session with TLS 1.3 inside, ended: revoked");
+    assert_eq!(story.missing, Vec::<String>::new(), "it was let in");
+    let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
+    let term = render::term(&stories, 80);
+    assert!(term.contains("END: let in, and ended in step"), "{term}");
+    let html = render::html(&stories);
+    assert!(html.contains("let the client in, and ended the session later, in step"), "{html}");
+    for page in [term, html, render::mermaid(&stories), render::svg(&stories)] {
+        assert!(!page.contains("broke it off") && !page.contains("not reached"), "{page}");
+    }
+}
+
+#[test]
+fn a_session_that_nobody_ended_on_purpose_is_told_so() {
+    let story = ended("ping_timeout", None);
+    let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
+    let html = render::html(&stories);
+    assert!(html.contains("nobody ended the session on purpose, in step"), "{html}");
+}
+
+#[test]
+fn the_keys_of_an_open_session_are_told_with_their_first_uses_and_without_ends_they_do_not_have() {
+    let meeting = Meeting::new(Admit::Yes).run(&[Act::Data]);
+    let kept = meeting.kept();
+    let at_the_gateway = meeting.at_the_gateway(Ok(&kept));
+    let now = at_the_gateway.at;
+    let used = |by, first, last| Use { by, first: now + first, last: now + last, count: 0 };
+    let key = |handshake: u32, made, uses| LiveKey {
+        kind: KeyKind::Data,
+        handshake,
+        cipher: "AES-256-GCM".to_owned(),
+        made,
+        uses,
+        in_use: handshake == 1,
+        renews: None,
+        seals_from: None,
+        seals_until: (handshake == 1).then_some(now + LATER),
+        opens_until: (handshake == 0).then_some(now + LATER / 2),
+    };
+    let old = vec![used(Side::Client, 10, 1_000), used(Side::Server, 0, 900)];
+    let new = vec![used(Side::Client, 1_000, 5_000), used(Side::Server, 900, 5_000)];
+    let keys = vec![key(0, Some(now), old), key(1, Some(now + 800), new), key(2, None, Vec::new())];
+    let story = AtTheGateway { keys, ..at_the_gateway }.story();
+    let data: Vec<_> = story.keys.iter().filter(|key| key.kind == KeyKind::Data).collect();
+    assert_eq!(data.iter().map(|key| key.uses.len()).collect::<Vec<_>>(), [2, 2, 0]);
+    let overlap = data[0].plan.and_then(|plan| plan.opens_until) > Some(data[1].uses[0].first);
+    assert!(overlap && data[0].uses[0].last == data[1].uses[0].first, "{data:?}");
+    let stories = Stories { version: VERSION, stories: vec![story], left_out: Vec::new() };
+    for page in [render::term(&stories, 400), render::html(&stories)] {
+        assert!(page.contains("client: +") || page.contains("client +"), "{page}");
+        assert!(!page.contains("when it was made was not seen"), "{page}");
+        assert_eq!(page.matches("without a newer key the session ends").count(), 1, "{page}");
+        assert!(!page.contains("no packet under that was seen"), "{page}");
+    }
+}
+
+/// A session of which the end is told an hour later.
+pub(crate) fn ended(code: &str, by: Option<Side>) -> Story {
+    let meeting = Meeting::new(Admit::Yes).run(&[]);
+    let kept = meeting.kept();
+    let at_the_gateway = meeting.at_the_gateway(Ok(&kept));
+    let why = Verdict {
+        code: code.to_owned(),
+        by,
+        after: &[],
+        sentence: "the certificate is revoked".to_owned(),
+        mends: vec!["Nothing, if it is to stay out.".to_owned()],
+    };
+    let outcome = Outcome::Ended { at: at_the_gateway.at + LATER, why };
+    AtTheGateway { outcome, ..at_the_gateway }.story()
+}

@@ -1,0 +1,79 @@
+//! The last refusals or ends, each list with an end.
+//!
+//! Invariant: strangers push nobody who is known out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use admin::response::RefusalEntry;
+use explain::kept::{Kept, Lack, Verdict};
+use explain::story::Protocol;
+use sources::Source;
+
+/// A refused connection, or a session that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// The connection's number, where it had one: at the TLS door it has none before it is let in.
+    pub(crate) connection: Option<u64>,
+    /// What was spoken there.
+    pub(crate) protocol: Protocol,
+    /// What is known of it without a number, or why nothing is.
+    pub(crate) kept: Result<Arc<Kept>, Lack>,
+    /// `udp` or `tcp`.
+    pub(crate) transport: &'static str,
+    /// The address of ours that it spoke to, where that is known.
+    pub(crate) server: Option<String>,
+    /// When, in microseconds since 1970.
+    pub(crate) at: u64,
+    /// When it had been let in, in the same; nothing of whom a handshake refused.
+    pub(crate) since: Option<u64>,
+    /// As log and status have it.
+    pub(crate) entry: RefusalEntry,
+    /// As its story has it.
+    pub(crate) verdict: Verdict,
+}
+
+/// The last ones, those of strangers apart.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    pub(super) known: VecDeque<Refusal>,
+    strangers: VecDeque<Refusal>,
+}
+
+impl Last {
+    /// One takes the place of what it repeats.
+    pub(super) fn push(&mut self, refusal: Refusal) {
+        self.push_over(refusal, repeats);
+    }
+
+    /// The same of one that is as good as any other of its reason: how somebody left who was done says nothing of whom.
+    pub(super) fn push_goodbye(&mut self, refusal: Refusal) {
+        self.push_over(refusal, |former, entry| former.reason == entry.reason);
+    }
+
+    fn push_over(&mut self, refusal: Refusal, repeats: fn(&RefusalEntry, &RefusalEntry) -> bool) {
+        let list = match refusal.entry.device {
+            Some(_) => &mut self.known,
+            None => &mut self.strangers,
+        };
+        list.retain(|former| !repeats(&former.entry, &refusal.entry));
+        list.truncate(EACH - 1);
+        list.push_front(refusal);
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Refusal> {
+        self.known.iter().chain(&self.strangers)
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Refusal> {
+        self.known.iter_mut().chain(&mut self.strangers)
+    }
+}
+
+/// How many refusals are kept of those who are known, and as many of strangers; of ends again as many.
+pub(super) const EACH: usize = 500;
+
+fn repeats(former: &RefusalEntry, entry: &RefusalEntry) -> bool {
+    let host = |of: &RefusalEntry| Source::host(of.source.ip());
+    former.reason == entry.reason && former.device == entry.device && host(former) == host(entry)
+}

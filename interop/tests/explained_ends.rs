@@ -1,0 +1,121 @@
+//! What the running gateway tells of sessions that were let in: a look that says goodbye, ends that have a reason, and the
+//! lives of keys that are in use. The client is the stock one, apart from the look.
+
+mod told;
+
+use std::process::Command;
+use std::time::Duration;
+
+use interop::{Ping, Stock, Subscriber, World, binary, wait_until};
+use serde_json::Value;
+
+use told::{broke_by, entries, recorded, told};
+
+#[test]
+fn a_look_that_says_goodbye_once_it_is_let_in_is_no_refusal() {
+    let name = "a_look_that_says_goodbye_once_it_is_let_in_is_no_refusal";
+    let Some(mut world) = World::start(name, &[("explain.keep", "\"all\"")]) else { return };
+    let alice = world.subscriber("alice", "unified");
+    for _ in 0..3 {
+        let mut look = Command::new(binary());
+        look.args(["explain", "vpn"]).arg(alice.profile());
+        let looked = alice.host.netns.output(look).expect("handfast runs");
+        assert!(looked.status.success(), "{looked:?}");
+    }
+    let left = || world.json(&["status"])["endings"]["peer_exit"].as_u64() == Some(3);
+    assert!(wait_until(Duration::from_secs(10), left), "{}", world.log());
+    let status = world.json(&["status"]);
+    assert!(status["refusals"]["peer_exit"].is_null(), "{}", status["refusals"]);
+    assert_eq!(status["last_refusals"].as_array().map(Vec::len), Some(0));
+    assert!(!world.log().contains("refused"), "{}", world.log());
+    let none = world.try_handfast(&["explain", "failure"]);
+    assert_eq!(none.status.code(), Some(3), "{none:?}");
+}
+
+#[test]
+fn an_open_session_that_ends_is_told_with_its_end_as_a_step_of_its_own() {
+    let name = "an_open_session_that_ends_is_told_with_its_end_as_a_step_of_its_own";
+    let settings = [("vpn.reneg_sec", "5"), ("explain.keep", "\"all\"")];
+    let Some(mut world) = World::start(name, &settings) else { return };
+    let alice = world.subscriber("alice", "unified");
+    renewed(&world, &alice, "kicked.log");
+    the_keys_lives_are_told(&told(&world, &["session", "alice"]));
+    world.handfast(&["kick", "alice"]);
+    let kicked = told(&world, &["failure", "kicked"]);
+    ended(&kicked, "kicked");
+    assert!(world.sessions_become(0, Duration::from_secs(20)), "{}", world.log());
+    let none = world.try_handfast(&["explain", "failure"]);
+    assert_eq!(none.status.code(), Some(3), "a kick is no refusal: {none:?}");
+    renewed(&world, &alice, "revoked.log");
+    world.handfast(&["device", "revoke", "alice/default"]);
+    ended(&told(&world, &["failure", "revoked"]), "revoked");
+    recorded(&world, "gateway-ended", &["failure", "kicked"]);
+    let unknown = world.try_handfast(&["explain", "failure", "nonsense"]);
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(said.contains("nonsense") && said.contains("kicked, revoked"), "{said}");
+    assert!(!said.contains("never reached"), "{said}");
+    number_is_in_the_log(&world, &alice);
+}
+
+/// A stock client connects and pings until its keys have been renewed; it is gone afterwards, without a goodbye.
+fn renewed(world: &World, alice: &Subscriber, log: &str) {
+    let mut client = Stock::start(&alice.host, &alice.profile(), &["--ping-restart", "0"]);
+    client.connected();
+    let (lan, log) = (world.lan.v4[0].into(), alice.folder.join(log));
+    let ping = Ping::start(&alice.host.netns, lan, 200, Duration::from_millis(200), &log);
+    let in_use = || {
+        let story = told(world, &["session", "alice"]);
+        let key = data_key(&story, "data1");
+        key.is_some_and(|key| key["uses"].as_array().map(Vec::len) == Some(2))
+    };
+    let seen = wait_until(Duration::from_secs(40), in_use);
+    assert!(seen, "{}\n{}", told(world, &["session", "alice"])["keys"], world.log());
+    ping.expect("ping starts").stop();
+    client.0.signal("KILL");
+}
+
+fn data_key(story: &Value, id: &str) -> Option<Value> {
+    story["keys"].as_array()?.iter().find(|key| key["id"] == id).cloned()
+}
+
+fn the_keys_lives_are_told(story: &Value) {
+    let at = |time: &Value| time.as_u64().unwrap_or_else(|| panic!("no time in {}", story["keys"]));
+    let [first, second] = ["data0", "data1"].map(|id| data_key(story, id).expect("a key"));
+    let began = |key: &Value, by: &str| {
+        let uses = key["uses"].as_array().expect("a list");
+        at(&uses.iter().find(|one| one["by"] == by).expect("both")["first"])
+    };
+    assert!(at(&first["born"]) < at(&second["born"]), "{first} {second}");
+    for by in ["client", "server"] {
+        assert!(at(&second["born"]) <= began(&second, by), "{second}");
+        assert!(began(&first, by) < began(&second, by), "{first} {second}");
+    }
+    assert!(first["plan"]["seals_until"].is_null(), "it seals no more: {first}");
+    assert_eq!(first["plan"]["in_use"], false);
+    assert!(at(&first["plan"]["opens_until"]) > began(&second, "server"), "the overlap: {first}");
+}
+
+fn ended(story: &Value, reason: &str) {
+    broke_by(story, reason, "server");
+    assert_eq!(story["ending"]["how"], "ended");
+    let entries = entries(story);
+    assert_eq!(entries.last().map(String::as_str), Some("session_ended"), "{entries:?}");
+    assert!(entries.contains(&"server_soft_reset".to_owned()), "{entries:?}");
+    assert_eq!(story["ending"]["at_step"].as_u64(), Some(entries.len() as u64));
+    assert_eq!(story["missing"].as_array().map(Vec::len), Some(0), "{}", story["missing"]);
+    let title = story["title"].as_str().expect("a title");
+    assert!(title.ends_with(&format!("ended: {reason}")), "{title}");
+}
+
+/// What the log says of a refusal holds the number by which its story is asked for.
+fn number_is_in_the_log(world: &World, alice: &Subscriber) {
+    let before = world.counted("revoked");
+    let _again = Stock::start(&alice.host, &alice.profile(), &[]);
+    let counted = || world.counted("revoked") > before;
+    assert!(wait_until(Duration::from_secs(20), counted), "{}", world.log());
+    let number = world.json(&["status"])["last_refusals"][0]["number"].to_string();
+    let log = world.log();
+    let line = log.lines().rfind(|line| line.contains("refused: ")).expect("a line");
+    assert!(line.contains(&format!("explain_failure={number}")), "{number}: {line}");
+    broke_by(&told(world, &["failure", &number]), "revoked", "server");
+}
